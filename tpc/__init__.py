@@ -1,0 +1,1 @@
+"""tpc, a symbolic compiler for Tensor Programs."""

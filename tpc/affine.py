@@ -1,0 +1,74 @@
+"""Affine indices `c + k·t + …` over loop variables, the only arithmetic that an index of a family may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """`const + Σ coefficient·variable`, the variables in alphabetical order, no zero coefficients."""
+
+    const: int = 0
+    terms: tuple[tuple[str, int], ...] = ()
+
+    @staticmethod
+    def of(const: int, terms: Mapping[str, int]) -> Affine:
+        return Affine(const, tuple(sorted((v, k) for v, k in terms.items() if k)))
+
+    @staticmethod
+    def var(name: str) -> Affine:
+        return Affine(0, ((name, 1),))
+
+    @property
+    def variables(self) -> frozenset[str]:
+        return frozenset(v for v, _ in self.terms)
+
+    @property
+    def constant(self) -> int | None:
+        """Its value if no variable occurs."""
+        return None if self.terms else self.const
+
+    def coefficient(self, name: str) -> int:
+        return dict(self.terms).get(name, 0)
+
+    def __add__(self, other: Affine | int) -> Affine:
+        other = other if isinstance(other, Affine) else Affine(other)
+        terms = dict(self.terms)
+        for v, k in other.terms:
+            terms[v] = terms.get(v, 0) + k
+        return Affine.of(self.const + other.const, terms)
+
+    def __sub__(self, other: Affine | int) -> Affine:
+        return self + (other if isinstance(other, Affine) else Affine(other)).scaled(-1)
+
+    def scaled(self, factor: int) -> Affine:
+        return Affine.of(self.const * factor, {v: k * factor for v, k in self.terms})
+
+    def substitute(self, values: Mapping[str, Affine]) -> Affine:
+        out = Affine(self.const)
+        for v, k in self.terms:
+            out = out + values.get(v, Affine.var(v)).scaled(k)
+        return out
+
+    def at(self, values: Mapping[str, int]) -> int:
+        return self.const + sum(k * values[v] for v, k in self.terms)
+
+    def over(self, grids: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Its values on arrays of the variables."""
+        out: np.ndarray = np.asarray(self.const, dtype=np.int64)
+        for v, k in self.terms:
+            out = out + k * grids[v]
+        return out
+
+    def __str__(self) -> str:
+        parts: list[str] = []
+        for v, k in self.terms:
+            body = v if abs(k) == 1 else f"{abs(k)}*{v}"
+            parts.append(("-" if k < 0 else "+" if parts else "") + body)
+        if self.const or not parts:
+            parts.append(("-" if self.const < 0 else "+" if parts else "") + str(abs(self.const)))
+        return "".join(parts)

@@ -1,0 +1,76 @@
+"""Derivatives of elementwise expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tpc.core.expr import (MINUS_ONE, ONE, ZERO, Add, Call, Compare, Expr, Mul, Number, Pow, Sum, add, call, children, mul, power,
+                           summed)
+from tpc.core.functions import FUNCTIONS
+
+
+class NotDifferentiable(Exception):
+    """The derivative of a function that jumps was needed. `function` is its name."""
+
+    def __init__(self, function: str) -> None:
+        super().__init__(function)
+        self.function = function
+
+
+def differentiate(x: Expr, seed: Callable[[Expr], Expr | None], *, across_where: bool = True) -> Expr:
+    """The derivative of `x` along `seed`, which gives the derivative of each leaf (None: look inside the node).
+
+    A `where` is differentiated branch by branch if `across_where`, which is right if it is continuous.
+    Raises NotDifferentiable where a step or sign (or else a `where`) would have to be differentiated.
+    """
+    memo: dict[int, Expr] = {}
+
+    def d(node: Expr) -> Expr:
+        key = id(node)
+        if key not in memo:
+            own = seed(node)
+            memo[key] = rule(node) if own is None else own
+        return memo[key]
+
+    def rule(node: Expr) -> Expr:
+        match node:
+            case Add(terms):
+                return add(*(d(term) for term in terms))
+            case Mul(factors):
+                return add(*(mul(*factors[:i], d(f), *factors[i + 1:]) for i, f in enumerate(factors) if d(f) != ZERO))
+            case Pow(base, exponent):
+                return add(_power_base(base, exponent, d(base)), _power_exponent(node, base, d(exponent)))
+            case Call(function, args):
+                return _call(function, args, [ZERO if isinstance(a, Compare) else d(a) for a in args],
+                             any(d(part) != ZERO for a in args if isinstance(a, Compare) for part in children(a)), across_where)
+            case Sum(variable, count, body):
+                return summed(variable, count, d(body))
+            case _:
+                return ZERO
+    return d(x)
+
+
+def _power_base(base: Expr, exponent: Expr, dbase: Expr) -> Expr:
+    if dbase == ZERO:
+        return ZERO
+    lower = Number(exponent.value - 1) if isinstance(exponent, Number) else add(exponent, MINUS_ONE)
+    return mul(exponent, power(base, lower), dbase)
+
+
+def _power_exponent(node: Expr, base: Expr, dexponent: Expr) -> Expr:
+    return ZERO if dexponent == ZERO else mul(node, call("log", base), dexponent)
+
+
+def _call(function: str, args: tuple[Expr, ...], dargs: list[Expr], condition_moves: bool, across_where: bool) -> Expr:
+    if function == "where" and not across_where and (condition_moves or any(da != ZERO for da in dargs)):
+        raise NotDifferentiable(function)
+    terms = []
+    for build, da in zip(FUNCTIONS[function].derivatives, dargs, strict=True):
+        if da == ZERO:
+            continue
+        if build is None:
+            raise NotDifferentiable(function)
+        terms.append(da if function == "where" and da == ONE else mul(build(*args), da))
+    if function == "where":                        # one `where` instead of a sum of two
+        return call("where", args[0], dargs[1], dargs[2]) if terms else ZERO
+    return add(*terms)

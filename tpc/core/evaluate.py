@@ -1,0 +1,49 @@
+"""Values of elementwise expressions on arrays, NumPy's or JAX's."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tpc.core.expr import Add, Call, Compare, Constant, Expr, Mul, Number, Pow, children
+from tpc.core.functions import FUNCTIONS
+
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """The array modules to compute with: `np` (numpy or jax.numpy) and `special` (scipy.special or jax.scipy.special)."""
+
+    np: Any
+    special: Any
+
+
+def evaluate(x: Expr, leaf: Callable[[Expr], Any | None], ns: Namespace) -> Any:
+    """The value of `x`. `leaf` gives the value of every Value, Position and Sum in it, and None to have a node computed from its parts."""
+    own = leaf(x)
+    if own is not None:
+        return own
+    match x:
+        case Number(value):
+            return value.numerator / value.denominator
+        case Constant(name):
+            return math.pi if name == "pi" else math.e
+    parts = [evaluate(part, leaf, ns) for part in children(x)]
+    match x:
+        case Add():
+            return sum(parts[1:], start=parts[0])
+        case Mul():
+            return math.prod(parts[1:], start=parts[0])
+        case Pow(_, exponent):
+            if isinstance(exponent, Number) and exponent.value.denominator == 1:
+                return parts[0] ** int(exponent.value) if exponent.value >= 0 else 1.0 / parts[0] ** -int(exponent.value)
+            return ns.np.power(parts[0], parts[1])
+        case Call(function, _):
+            return FUNCTIONS[function].array(ns, *parts)
+        case Compare(op, _, _):
+            return COMPARISONS[op](parts[0], parts[1])
+    raise TypeError(f"no value for {type(x).__name__}")

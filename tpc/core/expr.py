@@ -1,0 +1,299 @@
+"""Elementwise expressions: the φ of Nonlin and Moment, and the arithmetic of scalars.
+
+Expressions are built by `add`, `mul`, `power`, `call`, which keep them in one canonical form (flat sums and products,
+numbers folded and first), so that printing a program and parsing it again gives the same expressions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tpc.affine import Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """An index read from an input declared `: index(d)`."""
+
+    input: str
+    index: tuple[Affine, ...]
+
+    def __str__(self) -> str:
+        return f"{self.input}{brackets(self.index)}"
+
+
+Index = Affine | Gather
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A member of a family, `x[t+1]`; without indices, a plain value."""
+
+    name: str
+    index: tuple[Index, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}{brackets(self.index)}"
+
+
+def brackets(index: Sequence[object]) -> str:
+    return f"[{', '.join(map(str, index))}]" if index else ""
+
+
+class Expr:
+    """An elementwise expression over vectors of one width and scalars."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Expr):
+    value: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Expr):
+    """`pi` or `e`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position(Expr):
+    """A loop variable (or an affine combination) used as a number."""
+
+    index: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Value(Expr):
+    """A vector or a scalar of the program."""
+
+    ref: Ref
+    vector: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Add(Expr):
+    terms: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mul(Expr):
+    factors: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pow(Expr):
+    base: Expr
+    exponent: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Expr):
+    """A function of the table in `functions.py`; `where` takes a Compare first."""
+
+    function: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Expr):
+    """`left op right`, op one of `< <= > >=`; only the condition of a `where`."""
+
+    op: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Sum(Expr):
+    """`Σ_{variable < count} body`."""
+
+    variable: str
+    count: Affine
+    body: Expr
+
+
+ZERO, ONE, MINUS_ONE = Number(Fraction(0)), Number(Fraction(1)), Number(Fraction(-1))
+MAX_BITS = 2048                                   # folding of exact numbers stops here; double precision ends at 2^1024
+
+
+def number(value: int | Fraction) -> Number:
+    return Number(Fraction(value))
+
+
+def add(*terms: Expr) -> Expr:
+    """The sum, flat, with like numbers folded into one, which comes first."""
+    flat: list[Expr] = []
+    total = Fraction(0)
+    for term in terms:
+        for part in term.terms if isinstance(term, Add) else (term,):
+            if isinstance(part, Number):
+                total += part.value
+            else:
+                flat.append(part)
+    if total:
+        flat.insert(0, Number(total))
+    return ZERO if not flat else flat[0] if len(flat) == 1 else Add(tuple(flat))
+
+
+def mul(*factors: Expr) -> Expr:
+    """The product, flat, with numbers folded into one, which comes first."""
+    flat: list[Expr] = []
+    total = Fraction(1)
+    for factor in factors:
+        for part in factor.factors if isinstance(factor, Mul) else (factor,):
+            if isinstance(part, Number):
+                total *= part.value
+            else:
+                flat.append(part)
+    if not total:
+        return ZERO
+    if total != 1:
+        flat.insert(0, Number(total))
+    return ONE if not flat else flat[0] if len(flat) == 1 else Mul(tuple(flat))
+
+
+def neg(x: Expr) -> Expr:
+    return mul(MINUS_ONE, x)
+
+
+def power(base: Expr, exponent: Expr) -> Expr:
+    """`base^exponent`; exact where both are numbers, the exponent an integer and the result of sane size."""
+    if isinstance(exponent, Number):
+        k = exponent.value
+        if k == 1:
+            return base
+        if k == 0:
+            return ONE
+        if isinstance(base, Number) and k.denominator == 1 and (base.value or k > 0):
+            size = max(base.value.numerator.bit_length(), base.value.denominator.bit_length())
+            if size * abs(k) <= MAX_BITS:
+                return Number(base.value ** int(k))
+        if isinstance(base, Pow) and isinstance(base.exponent, Number) and k.denominator == 1 == base.exponent.value.denominator \
+                and base.exponent.value * k < MAX_BITS:
+            return power(base.base, Number(base.exponent.value * k))
+    return Pow(base, exponent)
+
+
+def divide(a: Expr, b: Expr) -> Expr:
+    return mul(a, power(b, MINUS_ONE))
+
+
+def call(function: str, *args: Expr) -> Expr:
+    if function == "square":
+        return power(args[0], number(2))
+    return Call(function, args)
+
+
+def summed(variable: str, count: Affine, body: Expr) -> Expr:
+    return ZERO if count.constant == 0 or body == ZERO else Sum(variable, count, body)
+
+
+def children(x: Expr) -> tuple[Expr, ...]:
+    match x:
+        case Add(terms):
+            return terms
+        case Mul(factors):
+            return factors
+        case Pow(base, exponent):
+            return (base, exponent)
+        case Call(_, args):
+            return args
+        case Compare(_, left, right):
+            return (left, right)
+        case Sum(_, _, body):
+            return (body,)
+        case _:
+            return ()
+
+
+def rebuild(x: Expr, parts: Sequence[Expr]) -> Expr:
+    """`x` with other children, in canonical form."""
+    match x:
+        case Add():
+            return add(*parts)
+        case Mul():
+            return mul(*parts)
+        case Pow():
+            return power(parts[0], parts[1])
+        case Call(function, _):
+            return call(function, *parts)
+        case Compare(op, _, _):
+            return Compare(op, parts[0], parts[1])
+        case Sum(variable, count, _):
+            return summed(variable, count, parts[0])
+        case _:
+            return x
+
+
+def walk(x: Expr) -> Iterator[Expr]:
+    """Every node, parents first."""
+    stack = [x]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(children(node)))
+
+
+def values(x: Expr) -> list[Value]:
+    """The vectors and scalars that occur, each once, in order of first occurrence."""
+    return list(dict.fromkeys(node for node in walk(x) if isinstance(node, Value)))
+
+
+def is_vector(x: Expr) -> bool:
+    return any(isinstance(node, Value) and node.vector for node in walk(x))
+
+
+def replace(x: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:
+    """`x` with every node for which `leaf` gives an expression replaced by it."""
+    new = leaf(x)
+    if new is not None:
+        return new
+    parts = children(x)
+    if not parts:
+        return x
+    changed = [replace(part, leaf) for part in parts]
+    return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
+
+
+def substitute_index(index: Index, at: Mapping[str, Affine]) -> Index:
+    if isinstance(index, Gather):
+        return Gather(index.input, tuple(i.substitute(at) for i in index.index))
+    return index.substitute(at)
+
+
+def substitute_ref(ref: Ref, at: Mapping[str, Affine]) -> Ref:
+    return Ref(ref.name, tuple(substitute_index(i, at) for i in ref.index)) if ref.index else ref
+
+
+def substitute(x: Expr, at: Mapping[str, Affine]) -> Expr:
+    """`x` with loop variables replaced by affine indices. Bound variables of sums are left alone."""
+    def leaf(node: Expr) -> Expr | None:
+        match node:
+            case Value(ref, vector):
+                return Value(substitute_ref(ref, at), vector)
+            case Position(index):
+                new = index.substitute(at)
+                return new_position(new)
+            case Sum(variable, count, body):
+                inner = {v: a for v, a in at.items() if v != variable}
+                return summed(variable, count.substitute(at), substitute(body, inner))
+        return None
+    return replace(x, leaf) if at else x
+
+
+def new_position(index: Affine) -> Expr:
+    return Position(index) if index.terms else number(index.const)
+
+
+def expand_sums(x: Expr) -> Expr:
+    """`x` with every sum of constant length written out."""
+    def leaf(node: Expr) -> Expr | None:
+        if isinstance(node, Sum) and node.count.constant is not None:
+            return add(*(expand_sums(substitute(node.body, {node.variable: Affine(s)})) for s in range(node.count.constant)))
+        return None
+    return replace(x, leaf)

@@ -1,0 +1,131 @@
+"""Programs and expressions as text in the core language. Parsing what is printed gives the same program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from tpc.core.expr import (MINUS_ONE, ONE, Add, Call, Compare, Constant, Expr, Mul, Number, Position, Pow, Sum, Value, brackets, mul,
+                           power)
+from tpc.core.program import Axis, For, Gaussians, Input, MatMul, Matrix, Moment, Nonlin, Op, Program, Scalar
+
+SUM, PRODUCT, UNARY, POWER, ATOM = range(5)                 # binding strengths
+
+
+def print_fraction(value: Fraction) -> str:
+    return str(value.numerator) if value.denominator == 1 else f"{value.numerator}/{value.denominator}"
+
+
+def print_expr(x: Expr, strength: int = SUM) -> str:
+    """`x` as text, in parentheses if it binds less than `strength`."""
+    text, own = _print(x)
+    return f"({text})" if own < strength else text
+
+
+def _print(x: Expr) -> tuple[str, int]:
+    match x:
+        case Number(value):
+            return print_fraction(value), ATOM if value >= 0 and value.denominator == 1 else SUM if value < 0 else PRODUCT
+        case Constant(name):
+            return name, ATOM
+        case Position(index):
+            return str(index), ATOM if str(index).isalnum() else SUM
+        case Value(ref, _):
+            return str(ref), ATOM
+        case Add(terms):
+            return _print_sum(terms), SUM
+        case Mul(factors):
+            return _print_product(factors)
+        case Pow(base, exponent):
+            if exponent == MINUS_ONE:
+                return f"1/{print_expr(base, POWER)}", PRODUCT
+            return f"{print_expr(base, ATOM)}^{print_expr(exponent, ATOM)}", POWER
+        case Call(function, args):
+            return f"{function}({', '.join(print_expr(a) for a in args)})", ATOM
+        case Compare(op, left, right):
+            return f"{print_expr(left)} {op} {print_expr(right)}", SUM
+        case Sum(variable, count, body):
+            return f"sum({variable} < {count}: {print_expr(body)})", ATOM
+    raise TypeError(f"no text for {type(x).__name__}")
+
+
+def _print_sum(terms: Sequence[Expr]) -> str:
+    out = ""
+    for term in terms:
+        negative = (isinstance(term, Number) and term.value < 0) or \
+            (isinstance(term, Mul) and isinstance(term.factors[0], Number) and term.factors[0].value < 0)
+        body = print_expr(mul(MINUS_ONE, term) if negative else term, PRODUCT)
+        out += (" - " if negative else " + ") + body if out else ("-" if negative else "") + body
+    return out
+
+
+def _print_product(factors: Sequence[Expr]) -> tuple[str, int]:
+    head, rest = factors[0], factors[1:]
+    sign = ""
+    if isinstance(head, Number):
+        sign = "-" if head.value < 0 else ""
+        factors = rest if abs(head.value) == 1 else (Number(abs(head.value)), *rest)
+    text = ""
+    for factor in factors:
+        inverse = isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0
+        if isinstance(factor, Pow) and inverse:
+            assert isinstance(factor.exponent, Number)
+            body = print_expr(power(factor.base, Number(-factor.exponent.value)), POWER)
+            text = f"{text}/{body}" if text else f"1/{body}"
+        else:
+            body = print_expr(factor, PRODUCT if isinstance(factor, Number) else UNARY)
+            text = f"{text}*{body}" if text else body
+    return sign + text, SUM if sign else PRODUCT
+
+
+def print_axes(axes: Sequence[Axis]) -> str:
+    return brackets([f"{variable} < {count}" for variable, count in axes])
+
+
+def _print_input(item: Input) -> str:
+    bound = "" if item.bound is None else f" : index({item.bound})"
+    default = "" if item.default is None else f" = {print_expr(Number(item.default))}"
+    return f"input {item.name}{brackets(item.shape)}{bound}{default}"
+
+
+def _print_matrix(m: Matrix) -> str:
+    return f"matrix {m.name}{print_axes(m.axes)} : {m.rows} x {m.columns} ~ N(0, {print_expr(m.variance, PRODUCT)}/{m.columns})"
+
+
+def _print_gaussians(g: Gaussians) -> str:
+    names = [name + print_axes(g.axes) for name in g.names]
+    if len(names) == 1:
+        return f"vector {names[0]} : {g.width} ~ N({print_expr(g.mean[0])}, {print_expr(g.covariance[0][0])})"
+    mean = ", ".join(print_expr(x) for x in g.mean)
+    rows = ", ".join(f"[{', '.join(print_expr(x) for x in row)}]" for row in g.covariance)
+    return f"vector ({', '.join(names)}) : {g.width} ~ N([{mean}], [{rows}])"
+
+
+def print_op(op: Op, indent: str = "") -> list[str]:
+    match op:
+        case MatMul(out, matrix, operand, transposed):
+            return [f"{indent}{out} = {matrix}{'.T' * transposed} @ {operand}"]
+        case Nonlin(out, phi) | Scalar(out, phi):
+            return [f"{indent}{out} = {print_expr(phi)}"]
+        case Moment(out, phi):
+            return [f"{indent}{out} = mean({print_expr(phi)})"]
+        case For(variable, count, body):
+            return [f"{indent}for {variable} < {count}:", *(line for inner in body for line in print_op(inner, indent + "    "))]
+    raise TypeError(f"no text for {type(op).__name__}")
+
+
+def print_program(program: Program) -> str:
+    lines = [f"program {program.name}"]
+    for i, width in enumerate(program.widths):
+        ratio = "" if i == 0 else f" = {print_expr(width.ratio, PRODUCT)}*{program.widths[0].name}" if width.ratio != ONE \
+            else f" = {program.widths[0].name}"
+        lines.append(f"width {width.name}{ratio}")
+    lines += [_print_input(item) for item in program.inputs]
+    lines += [_print_matrix(m) for m in program.matrices]
+    lines += [_print_gaussians(g) for g in program.gaussians]
+    lines += [line for op in program.body for line in print_op(op)]
+    for output in program.outputs:
+        clauses = "".join(f" for {variable} < {count}" for variable, count in output.axes)
+        index = brackets([variable for variable, _ in output.axes])
+        lines.append(f"output {output.name}{index} = {output.ref}{clauses}")
+    return "\n".join(lines) + "\n"
