@@ -1,0 +1,142 @@
+"""Well-formedness of programs, run between passes. What it finds is a defect of ours, never the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+
+from tpc.core.expr import Expr, Gather, Position, Ref, Sum, Value, children, values
+from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Program, Scalar, all_families, instructions
+
+MAX_CHECKED = 20_000                             # instances of instructions whose order is checked one by one
+
+
+class InternalError(Exception):
+    """A defect of tpc: please report it with the program."""
+
+
+def verified(program: Program) -> Program:
+    """`program`, found well formed: kinds, widths and sides fit, indices are in scope, everything is made once and before it is used.
+
+    Raises InternalError. (Order is checked instance by instance up to 20,000 instances; resolve has checked it exactly.)
+    """
+    families = all_families(program)
+    for op, loops in instructions(program.body):
+        _check(program, op, families, {loop.variable for loop in loops})
+    if _instances(program.body) <= MAX_CHECKED:
+        _check_order(program)
+    return program
+
+
+def _require(condition: bool, op: object, why: str) -> None:
+    if not condition:
+        raise InternalError(f"{why}, in `{op}`")
+
+
+def _check(program: Program, op: Instruction, families: Mapping[str, Family], variables: set[str]) -> None:
+    from tpc.core.printer import print_op
+    text = print_op(op)[0]
+    out = families.get(op.out.name)
+    _require(out is not None, text, f"{op.out.name} is no family")
+    assert out is not None
+    _check_index(op.out, out.shape, variables, text)
+    if isinstance(op, MatMul):
+        matrix = next((m for m in program.matrices if m.name == op.matrix.name), None)
+        _require(matrix is not None, text, f"{op.matrix.name} is no matrix")
+        assert matrix is not None
+        rows, columns = (matrix.columns, matrix.rows) if op.transposed else (matrix.rows, matrix.columns)
+        _check_index(op.matrix, tuple(count for _, count in matrix.axes), variables, text)
+        _require(op.operand.name in families, text, f"{op.operand.name} is no family")
+        _check_index(op.operand, families[op.operand.name].shape, variables, text)
+        _require(out.width == rows and families[op.operand.name].width == columns, text, "the sides do not fit")
+        return
+    _check_expr(op.phi, families, variables, text)
+    widths = {families[v.ref.name].width for v in values(op.phi) if v.vector}
+    _require(len(widths) == (0 if isinstance(op, Scalar) else 1), text, "widths are mixed, or a kind is wrong")
+    _require(out.width == (next(iter(widths)) if isinstance(op, Nonlin) else None), text, "the family has another width")
+    _require(isinstance(op, Nonlin | Moment | Scalar), text, "an unknown instruction")
+
+
+def _check_expr(x: Expr, families: Mapping[str, Family], variables: set[str], text: str) -> None:
+    match x:
+        case Value(ref, vector):
+            _require(ref.name in families and (families[ref.name].kind == "vector") == vector, text, f"{ref} has the wrong kind")
+            _check_index(ref, families[ref.name].shape, variables, text)
+        case Position(index):
+            _require(index.variables <= variables, text, f"{index} is out of scope")
+        case Sum(variable, count, body):
+            _require(count.variables <= variables and variable not in variables, text, f"the bound variable {variable} is not free")
+            _check_expr(body, families, variables | {variable}, text)
+        case _:
+            for part in children(x):
+                _check_expr(part, families, variables, text)
+
+
+def _check_index(ref: Ref, shape: tuple[int, ...], variables: set[str], text: str) -> None:
+    _require(len(ref.index) == len(shape), text, f"{ref} has {len(ref.index)} indices, and the family {len(shape)}")
+    for i in ref.index:
+        for affine in i.index if isinstance(i, Gather) else (i,):
+            _require(affine.variables <= variables, text, f"{ref} is out of scope")
+
+
+def _instances(body: tuple[Op, ...]) -> int:
+    return sum(_bound(op) * max(1, _instances(op.body)) if isinstance(op, For) else 1 for op in body)
+
+
+def _bound(op: For) -> int:
+    return op.count.const if op.count.constant is not None else 64
+
+
+Member = tuple[str, tuple[int, ...]]
+
+
+def _check_order(program: Program) -> None:
+    made: set[Member] = set()
+    for item in program.inputs:
+        made |= {(item.name, index) for index in product(*map(range, item.shape))}
+    for group in program.gaussians:
+        made |= {(name, index) for name in group.names for index in product(*(range(c) for _, c in group.axes))}
+    for op, at in _rounds(program.body, {}):
+        for member in _members(op, at):
+            _require(member in made, op, f"{member} is used before it is made")
+        out = _at(op.out, at)
+        _require(out is not None and out not in made, op, f"{out} is made twice")
+        assert out is not None
+        made.add(out)
+
+
+def _rounds(body: tuple[Op, ...], at: dict[str, int]) -> Iterator[tuple[Instruction, dict[str, int]]]:
+    for op in body:
+        if isinstance(op, For):
+            for t in range(op.count.at(at)):
+                yield from _rounds(op.body, {**at, op.variable: t})
+        else:
+            yield op, at
+
+
+def _at(ref: Ref, at: Mapping[str, int]) -> Member | None:
+    if any(isinstance(i, Gather) for i in ref.index):
+        return None
+    return ref.name, tuple(i.at(at) for i in ref.index if not isinstance(i, Gather))
+
+
+def _members(op: Instruction, at: Mapping[str, int]) -> Iterator[Member]:
+    if isinstance(op, MatMul):
+        member = _at(op.operand, at)
+        if member is not None:
+            yield member
+    else:
+        yield from _expr_members(op.phi, at)
+
+
+def _expr_members(x: Expr, at: Mapping[str, int]) -> Iterator[Member]:
+    if isinstance(x, Value):
+        member = _at(x.ref, at)
+        if member is not None:
+            yield member
+    elif isinstance(x, Sum):
+        for s in range(min(x.count.at(at), 64)):
+            yield from _expr_members(x.body, {**at, x.variable: s})
+    else:
+        for part in children(x):
+            yield from _expr_members(part, at)

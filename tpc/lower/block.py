@@ -1,0 +1,166 @@
+"""The program being made: the block that instructions go to, the loops around it, fresh names for parts of a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from tpc.affine import Affine
+from tpc.core.expr import Expr, Gather, Ref, Sum, Value, values, walk
+from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Origin, Scalar
+from tpc.syntax.order import greatest
+from tpc.syntax.scope import Loop
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a name means inside an expression: its value, and as an index if it is one."""
+
+    value: Expr
+    index: Affine | None = None
+
+
+Env = Mapping[str, Binding]
+
+
+class Block:
+    """Collects instructions. `loops`: the regions around; `sums`: the sums whose bodies are being lowered."""
+
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self.loops: list[Loop] = []
+        self.sums: list[Loop] = []
+        self.made: dict[str, Family] = {}
+        self.base = ""
+        self.origin = Origin()
+        self.counts: dict[str, int] = {}
+        self.grown: set[int] = set()              # regions made for parts of a sum, which may still grow
+
+    @contextmanager
+    def region(self, loop: Loop, origin: Origin) -> Iterator[None]:
+        outer, self.ops = self.ops, []
+        self.loops.append(loop)
+        yield
+        self.loops.pop()
+        outer.append(For(loop.variable, loop.count, tuple(self.ops), origin=origin))
+        self.ops = outer
+
+    @contextmanager
+    def summing(self, loops: list[Loop]) -> Iterator[None]:
+        self.sums += loops
+        yield
+        del self.sums[len(self.sums) - len(loops):]
+
+    def variables(self) -> set[str]:
+        return {loop.variable for loop in (*self.loops, *self.sums)}
+
+    def unused(self, variable: str) -> str:
+        """A name for a bound variable that means nothing yet."""
+        name, k = variable, 0
+        while name in self.variables():
+            k += 1
+            name = f"{variable}${k}"
+        return name
+
+    def part(self, make: Instruction, kind: Family) -> Value:
+        """Adds an instruction for a part of the line being lowered, under a fresh name, once per index of the sums it depends on.
+
+        `make` and `kind` come without a name: the fresh one is put in.
+        """
+        needed = self.needed(free_variables(make))
+        around = [*self.loops, *needed]
+        self.counts[self.base] = self.counts.get(self.base, 0) + 1
+        name = f"{self.base}${self.counts[self.base]}"
+        out = Ref(name, tuple(Affine.var(loop.variable) for loop in around))
+        shape = tuple(greatest(loop.count, around[:i]) for i, loop in enumerate(around))
+        self.made[name] = replace(kind, name=name, shape=shape)
+        self.append(needed, replace(make, out=out))
+        return Value(out, kind.kind == "vector")
+
+    def needed(self, free: set[str]) -> list[Loop]:
+        """The sums that something with these free variables depends on, and those that their counts depend on."""
+        found: list[Loop] = []
+        for loop in reversed(self.sums):
+            if loop.variable in free:
+                free = free | loop.count.variables
+                found.insert(0, loop)
+        return found
+
+    def append(self, needed: list[Loop], op: Op) -> None:
+        if not needed:
+            self.ops.append(op)
+            return
+        last = self.ops[-1] if self.ops else None
+        if isinstance(last, For) and id(last) in self.grown and len(needed) == 1 and (last.variable, last.count) == (needed[0].variable, needed[0].count):
+            region = replace(last, body=(*last.body, op))          # one region for all parts of one sum
+            self.ops[-1] = region
+        else:
+            region = op  # type: ignore[assignment]
+            for loop in reversed(needed):
+                region = For(loop.variable, loop.count, (region,), origin=self.origin)
+            self.ops.append(region)
+        self.grown.add(id(region))
+
+    def finish(self, target: Ref, value: Expr) -> None:
+        """Defines `target` as `value`: the instruction that has just made a part gets the target's name, if that is all there is."""
+        last = self.ops[-1] if self.ops else None
+        if isinstance(value, Value) and isinstance(last, MatMul | Moment) and last.out == value.ref and value.ref.name in self.made \
+                and value.ref.name not in values_of(self.ops[:-1]):
+            family = self.made.pop(value.ref.name)
+            self.counts[self.base] -= 1
+            self.ops[-1] = replace(last, out=target)
+            self.made.setdefault(target.name, replace(family, name=target.name))
+            return
+        vectors = [v for v in values(value) if v.vector]
+        width = self.made[vectors[0].ref.name].width if vectors else None
+        self.ops.append(Nonlin(target, value, origin=self.origin) if vectors else Scalar(target, value, origin=self.origin))
+        self.made.setdefault(target.name, Family(target.name, "vector" if vectors else "scalar", width, ()))
+
+
+def values_of(ops: list[Op]) -> set[str]:
+    """The names of fresh parts that instructions refer to. Parts are only used on the line that made them, so this looks at few."""
+    names: set[str] = set()
+    for op in ops[-8:]:
+        if isinstance(op, Nonlin | Moment | Scalar):
+            names |= {v.ref.name for v in values(op.phi)}
+    return names
+
+
+def free_variables(op: Instruction) -> set[str]:
+    if isinstance(op, MatMul):
+        return index_variables(op.matrix) | index_variables(op.operand)
+    return expr_variables(op.phi)
+
+
+def index_variables(ref: Ref) -> set[str]:
+    found: set[str] = set()
+    for i in ref.index:
+        for affine in i.index if isinstance(i, Gather) else (i,):
+            found |= affine.variables
+    return found
+
+
+def expr_variables(x: Expr) -> set[str]:
+    """The free loop variables of an expression."""
+    from tpc.core.expr import Position, children
+    if isinstance(x, Value):
+        return index_variables(x.ref)
+    if isinstance(x, Position):
+        return set(x.index.variables)
+    if isinstance(x, Sum):
+        return (expr_variables(x.body) - {x.variable}) | x.count.variables
+    found: set[str] = set()
+    for part in children(x):
+        found |= expr_variables(part)
+    return found
+
+
+def size(x: Expr, limit: int) -> int:
+    """The number of nodes, counted up to `limit`."""
+    count = 0
+    for _ in walk(x):
+        count += 1
+        if count >= limit:
+            break
+    return count

@@ -1,0 +1,235 @@
+"""Expressions of the tree to elementwise expressions; products and means inside them become instructions of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tpc.affine import Affine
+from tpc.core import functions
+from tpc.core.calculus import NotDifferentiable, differentiate
+from tpc.core.expr import (ONE, ZERO, Compare, Constant, Expr, Gather, Index, Number, Pow, Ref, Value, add, divide, is_vector, mul, neg,
+                           new_position, number, power, replace, summed, values, walk)
+from tpc.core.program import Family, MatMul, Moment, Nonlin, Scalar
+from tpc.lower.block import Binding, Block, Env, size
+from tpc.syntax import catalogue, tree
+from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.kinds import derivative_of
+from tpc.syntax.scope import SCALAR, Local, Loop, Scope
+
+MAX_SIZE = 20_000                                # nodes of one instruction's expression
+ATOMS = (Value, Number, Constant)
+UNNAMED = Ref("")
+
+
+class Refused(Exception):
+    """What only lowering can find: it goes with the diagnostics of resolve."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+@dataclass
+class Expressions:
+    """Lowers expressions in `scope`, parts going to `block`. `elementwise`: inside a function that is differentiated, nothing is hoisted."""
+
+    scope: Scope
+    block: Block
+    elementwise: bool = False
+
+    def lower(self, node: tree.Tree, env: Env) -> Expr:
+        match node:
+            case tree.Number(value=value):
+                return Number(value)
+            case tree.Name(name=name):
+                return self.name(name, env)
+            case tree.Indexed(base=tree.Name(name=name), index=index):
+                return self.member(name, index, env)
+            case tree.Applied():
+                return self.applied(node, env)
+            case tree.Chain(operands=operands, operators=operators):
+                return self.chain(operands, operators, env)
+            case tree.Negated(operand=operand):
+                return neg(self.lower(operand, env))
+            case tree.Power(base=base, exponent=exponent):
+                return self.checked(power(self.lower(base, env), self.lower(exponent, env)), node)
+            case tree.MatMul():
+                return self.matmul(node, env)
+            case tree.Comparison(op=op, left=left, right=right):
+                return Compare(op, self.lower(left, env), self.lower(right, env))
+            case tree.Mean(body=body):
+                return self.mean(body, env)
+            case tree.Sum():
+                return self.sum(node, env)
+        raise AssertionError(f"resolve let {type(node).__name__} through")
+
+    def checked(self, x: Expr, node: tree.Tree) -> Expr:
+        """`x`, unless it is a number that no float can hold, or too large to be an expression of one instruction."""
+        if isinstance(x, Pow) and isinstance(x.base, Number) and isinstance(x.exponent, Number):
+            if not x.base.value and x.exponent.value < 0:
+                raise Refused(catalogue.division_by_zero(node.span))
+            try:
+                float(x.base.value) ** float(x.exponent.value)
+            except OverflowError:
+                raise Refused(catalogue.overflow(node.span)) from None
+        if isinstance(x, Number) and max(abs(x.value.numerator), x.value.denominator) > 10**300:
+            raise Refused(catalogue.overflow(node.span))
+        if size(x, MAX_SIZE) >= MAX_SIZE:
+            raise Refused(catalogue.expands_too_far(node.span, MAX_SIZE))
+        return x
+
+    def chain(self, operands: Sequence[tree.Tree], operators: Sequence[str], env: Env) -> Expr:
+        parts = [self.lower(operand, env) for operand in operands]
+        if operators[0] in "+-":
+            return add(parts[0], *(x if op == "+" else neg(x) for op, x in zip(operators, parts[1:], strict=True)))
+        out = parts[0]
+        for op, x, operand in zip(operators, parts[1:], operands[1:], strict=True):
+            if op == "/" and x == ZERO:
+                raise Refused(catalogue.division_by_zero(operand.span))
+            out = self.checked(mul(out, x) if op == "*" else divide(out, x), operand)
+        return out
+
+    # names
+
+    def name(self, name: str, env: Env) -> Expr:
+        if name in env:
+            return env[name].value
+        if name in functions.CONSTANTS:
+            return Constant(name)
+        if name in self.scope.dims:
+            return number(self.scope.dims[name])
+        return self.member(name, (), env)
+
+    def member(self, name: str, index: Sequence[tree.Tree], env: Env) -> Value:
+        symbol = self.scope.symbols[name]
+        vector = symbol.what == "vector" or (name in self.block.made and self.block.made[name].kind == "vector")
+        return Value(self.ref(name, index, env), vector)
+
+    def ref(self, name: str, index: Sequence[tree.Tree], env: Env) -> Ref:
+        return Ref(name, tuple(self.index(i, env) for i in index))
+
+    def index(self, node: tree.Tree, env: Env) -> Index:
+        known = {name: Local(SCALAR, binding.index) for name, binding in env.items()}
+        affine = self.scope.affine(node, known)
+        if affine is not None:
+            return affine
+        base, inner = (node.base, node.index) if isinstance(node, tree.Indexed) else (node, ())
+        assert isinstance(base, tree.Name)
+        positions = []
+        for i in inner:
+            position = self.index(i, env)
+            assert isinstance(position, Affine)
+            positions.append(position)
+        return Gather(base.name, tuple(positions))
+
+    # instructions inside expressions
+
+    def matmul(self, node: tree.MatMul, env: Env) -> Value:
+        operand = self.vector(self.lower(node.operand, env))
+        inner, transposed = node.matrix, False
+        while isinstance(inner, tree.Transposed):
+            inner, transposed = inner.base, not transposed
+        base, index = (inner.base, inner.index) if isinstance(inner, tree.Indexed) else (inner, ())
+        assert isinstance(base, tree.Name)
+        declared = self.scope.symbols[base.name].node
+        assert isinstance(declared, tree.Matrix)
+        side = declared.columns if transposed else declared.rows
+        assert isinstance(side, tree.Name)
+        op = MatMul(UNNAMED, self.ref(base.name, index, env), operand, transposed, origin=self.block.origin)
+        return self.block.part(op, Family("", "vector", side.name, ()))
+
+    def vector(self, x: Expr) -> Ref:
+        """`x` as a vector of the program, made by an instruction of its own if it is not one yet."""
+        if not isinstance(x, Value):
+            x = self.named(x)
+        assert isinstance(x, Value)
+        return x.ref
+
+    def named(self, x: Expr) -> Expr:
+        vectors = [v for v in values(x) if v.vector]
+        if not vectors:
+            return self.block.part(Scalar(UNNAMED, x, origin=self.block.origin), Family("", "scalar", None, ()))
+        width = self.block.made[vectors[0].ref.name].width
+        return self.block.part(Nonlin(UNNAMED, x, origin=self.block.origin), Family("", "vector", width, ()))
+
+    def mean(self, body: tree.Tree, env: Env) -> Expr:
+        x = self.lower(body, env)
+        if not is_vector(x):
+            return x
+        return self.block.part(Moment(UNNAMED, x, origin=self.block.origin), Family("", "scalar", None, ()))
+
+    def sum(self, node: tree.Sum, env: Env) -> Expr:
+        inner, loops = dict(env), list[Loop]()
+        for item in node.ranges:
+            count = self.index(item.count, inner)
+            assert isinstance(count, Affine)
+            with self.block.summing(loops):
+                variable = self.block.unused(item.variable.name)
+            loops.append(Loop(variable, count))
+            inner[item.variable.name] = Binding(new_position(Affine.var(variable)), Affine.var(variable))
+        with self.block.summing(loops):
+            body = self.lower(node.body, inner)
+        for loop in reversed(loops):
+            body = summed(loop.variable, loop.count, body)
+        return body
+
+    # functions
+
+    def applied(self, node: tree.Applied, env: Env) -> Expr:
+        args = [self.lower(arg, env) for arg in node.args]
+        if isinstance(node.function, tree.Name):
+            indices = [self.scope.affine(arg, {n: Local(SCALAR, b.index) for n, b in env.items()}) for arg in node.args]
+            return self.checked(self.call(node.function.name, args, indices), node)
+        derivative = derivative_of(node)
+        assert derivative is not None
+        name, position = derivative
+        order = node.function.order if isinstance(node.function, tree.Primed) else 1
+        which = 0 if position is None else self.scope.integer(position)
+        assert which is not None
+        return self.derivative(node, name.name, which, order, args)
+
+    def call(self, name: str, args: Sequence[Expr], indices: Sequence[Affine | None]) -> Expr:
+        symbol = self.scope.symbols.get(name)
+        if symbol is None or not isinstance(symbol.node, tree.Function):
+            return functions.written(name, *args)
+        function = symbol.node
+        inner: dict[str, Binding] = {}
+        for parameter, arg, index in zip(function.parameters, args, indices, strict=True):
+            inner[parameter.name] = Binding(self.shared(arg, self.occurrences(function, parameter.name)), index)
+        for line in function.body:
+            assert isinstance(line.target, tree.Name)
+            uses = self.occurrences(function, line.target.name) - 1
+            affine = self.scope.affine(line.value, {n: Local(SCALAR, b.index) for n, b in inner.items()})
+            inner[line.target.name] = Binding(self.shared(self.lower(line.value, inner), uses), affine)
+        return self.lower(function.result, inner)
+
+    def occurrences(self, function: tree.Function, name: str) -> int:
+        return sum(node.name == name for part in (*function.body, function.result) for node in tree.names(part))
+
+    def shared(self, x: Expr, uses: int) -> Expr:
+        """`x` under a name if it is used more than once and is more than a few nodes."""
+        return x if self.elementwise or uses < 2 or size(x, 5) < 5 or self.free_sums(x) else self.named(x)
+
+    def free_sums(self, x: Expr) -> bool:
+        from tpc.lower.block import expr_variables
+        return bool(expr_variables(x) & {loop.variable for loop in self.block.sums})
+
+    def derivative(self, node: tree.Applied, name: str, which: int, order: int, args: Sequence[Expr]) -> Expr:
+        """`φ'(…)`: the function on placeholders, differentiated, and the arguments put in."""
+        slots = [Value(Ref(f"${i}"), is_vector(arg)) for i, arg in enumerate(args)]
+        outer, self.elementwise = self.elementwise, True
+        body = self.call(name, slots, [None] * len(slots))
+        self.elementwise = outer
+        for _ in range(order):
+            try:
+                body = differentiate(body, lambda x: ONE if x == slots[which] else ZERO if isinstance(x, Value) else None)
+            except NotDifferentiable as error:
+                raise Refused(catalogue.no_derivative(node.span, error.function)) from None
+            self.checked(body, node)
+        uses = [sum(x == slot for x in walk(body)) for slot in slots]
+        given = {slot: self.shared(arg, count) for slot, arg, count in zip(slots, args, uses, strict=True)}
+        return self.checked(replace(body, lambda x: given.get(x) if isinstance(x, Value) else None), node)
+
+
+__all__ = ["ATOMS", "Expressions", "Refused"]

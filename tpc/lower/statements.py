@@ -1,0 +1,191 @@
+"""Statements of the tree to declarations, instructions and regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tpc.affine import Affine
+from tpc.core.expr import ONE, Expr, Ref, Value, divide, new_position
+from tpc.core.program import Axis, Family, Gaussians, Input, Matrix, Origin, Output, Program, Width
+from tpc.lower.block import Binding, Block, Env
+from tpc.lower.expressions import Expressions, Refused
+from tpc.syntax import tree
+from tpc.syntax.diagnostic import TpcError
+from tpc.syntax.laws import default_value
+from tpc.syntax.resolve import Checked
+from tpc.syntax.scope import Loop
+from tpc.syntax.spans import Span
+
+
+def lower(checked: Checked, text: str = "", file: str = "") -> Program:
+    """The core program of a checked tree. Raises TpcError for what shows only here: a derivative that does not exist, an expression too large."""
+    lowering = Statements(checked)
+    try:
+        return lowering.program()
+    except Refused as refused:
+        raise TpcError([refused.diagnostic], file or checked.name, text) from None
+
+
+def origin_of(span: Span, what: str = "") -> Origin:
+    return Origin(span.line, span.column, what)
+
+
+class Statements:
+    """One program's lowering."""
+
+    def __init__(self, checked: Checked) -> None:
+        self.checked = checked
+        self.scope = checked.scope
+        self.block = Block()
+        self.expressions = Expressions(checked.scope, self.block)
+        self.ratios: dict[str, Expr] = {}
+        self.outputs: list[Output] = []
+
+    def program(self) -> Program:
+        statements = self.checked.file.statements
+        inputs = tuple(self.input(s) for s in statements if isinstance(s, tree.Input))
+        widths = tuple(self.width(s) for s in statements if isinstance(s, tree.Width))
+        matrices = tuple(m for s in statements if isinstance(s, tree.Matrix) for m in self.matrix(s))
+        gaussians = tuple(g for s in statements if isinstance(s, tree.Vector) for g in self.gaussians(s))
+        for name, kind in self.checked.families.items():
+            self.block.made[name] = Family(name, "vector" if kind.name == "vector" else "scalar", kind.width, self.checked.shapes[name])
+        self.statements(statements)
+        given = {name for g in gaussians for name in g.names} | {item.name for item in inputs}
+        families = tuple(family for name, family in self.block.made.items() if name not in given)
+        return Program(self.checked.name, widths, inputs, matrices, gaussians, families, tuple(self.block.ops), tuple(self.outputs), self.checked.notes)
+
+    # declarations
+
+    def width(self, node: tree.Width) -> Width:
+        first = self.scope.widths[0]
+        ratio = ONE if node.ratio is None else self.expressions.lower(node.ratio, {first: Binding(ONE)})
+        self.ratios[node.name.name] = ratio
+        return Width(node.name.name, ratio)
+
+    def input(self, node: tree.Input) -> Input:
+        symbol = self.scope.symbols[node.declared.name.name]
+        default = None if node.default is None else default_value(node.default, self.scope)
+        return Input(node.declared.name.name, symbol.shape or (), default, symbol.bound, origin=origin_of(node.span))
+
+    def axes(self, declared: tree.Declared) -> tuple[tuple[Axis, ...], Env]:
+        shape = self.scope.symbols[declared.name.name].shape or ()
+        axes: list[Axis] = []
+        env: dict[str, Binding] = {}
+        taken = {axis.variable.name for axis in declared.axes if axis.variable} | set(self.scope.symbols)
+        for axis, count in zip(declared.axes, shape, strict=True):
+            name = axis.variable.name if axis.variable else next(v for v in _names() if v not in taken)
+            taken.add(name)
+            axes.append((name, count))
+            env[name] = Binding(new_position(Affine.var(name)), Affine.var(name))
+        return tuple(axes), env
+
+    def matrix(self, node: tree.Matrix) -> list[Matrix]:
+        assert isinstance(node.rows, tree.Name)
+        assert isinstance(node.columns, tree.Name)
+        assert not isinstance(node.law.covariance, tree.ListOf)
+        columns = node.columns.name
+        relative = {name: Binding(ONE if name == columns else divide(ratio, self.ratios[columns])) for name, ratio in self.ratios.items()}
+        made = []
+        for declared in node.declared:
+            axes, env = self.axes(declared)
+            variance = self.expressions.lower(node.law.covariance, {**relative, **env})
+            made.append(Matrix(declared.name.name, axes, node.rows.name, columns, variance, origin=origin_of(node.law.span)))
+        return made
+
+    def gaussians(self, node: tree.Vector) -> list[Gaussians]:
+        assert isinstance(node.width, tree.Name)
+        law, made = node.law, []
+        groups = [node.declared] if node.joint else [(item,) for item in node.declared]
+        for group in groups:
+            axes, env = self.axes(group[0])
+            for other in group[1:]:
+                for axis, (name, _) in zip(other.axes, axes, strict=True):
+                    if axis.variable:
+                        env = {**env, axis.variable.name: Binding(new_position(Affine.var(name)), Affine.var(name))}
+            mean = tuple(self.law_entry(x, env) for x in (law.mean.items if isinstance(law.mean, tree.ListOf) else (law.mean,)))
+            rows = law.covariance.items if isinstance(law.covariance, tree.ListOf) else (law.covariance,)
+            covariance = tuple(tuple(self.law_entry(x, env) for x in (row.items if isinstance(row, tree.ListOf) else (row,))) for row in rows)
+            names = tuple(item.name.name for item in group)
+            made.append(Gaussians(names, axes, node.width.name, mean, covariance, origin=origin_of(law.span)))
+            for name in names:
+                self.block.made[name] = Family(name, "vector", node.width.name, tuple(count for _, count in axes))
+        return made
+
+    def law_entry(self, node: tree.Tree | tree.ListOf, env: Env) -> Expr:
+        assert not isinstance(node, tree.ListOf)
+        return self.expressions.lower(node, env)
+
+    # instructions
+
+    def statements(self, statements: Sequence[tree.Statement]) -> None:
+        for statement in statements:
+            match statement:
+                case tree.Define():
+                    self.define(statement.target, statement.value, statement.clauses, statement.span)
+                case tree.ForBlock(range=head, body=body):
+                    with self.block.region(self.loop(head), origin_of(statement.span)):
+                        self.statements(body)
+                case tree.Output():
+                    self.output(statement)
+
+    def env(self) -> Env:
+        return {loop.variable: Binding(new_position(Affine.var(loop.variable)), Affine.var(loop.variable)) for loop in self.block.loops}
+
+    def loop(self, node: tree.Range) -> Loop:
+        count = self.expressions.index(node.count, self.env())
+        assert isinstance(count, Affine)
+        return Loop(node.variable.name, count)
+
+    def define(self, target: tree.Tree, value: tree.Tree, clauses: Sequence[tree.Range], span: Span) -> None:
+        if clauses:
+            with self.block.region(self.loop(clauses[0]), origin_of(span)):
+                self.define(target, value, clauses[1:], span)
+            return
+        base, index = (target.base, target.index) if isinstance(target, tree.Indexed) else (target, ())
+        assert isinstance(base, tree.Name)
+        self.block.base, self.block.origin = base.name, origin_of(span)
+        self.block.finish(self.expressions.ref(base.name, index, self.env()), self.expressions.lower(value, self.env()))
+
+    def output(self, node: tree.Output) -> None:
+        base = node.target.base if isinstance(node.target, tree.Indexed) else node.target
+        assert isinstance(base, tree.Name)
+        loops = [Loop(c.variable.name, count) for c in node.clauses if isinstance(count := self.expressions.index(c.count, self.env()), Affine)]
+        env = {loop.variable: Binding(new_position(Affine.var(loop.variable)), Affine.var(loop.variable)) for loop in loops}
+        axes = tuple((loop.variable, loop.count.const) for loop in loops)
+        value = node.target if node.value is None else node.value
+        if isinstance(value, tree.Name) and not loops and self.scope.symbols.get(value.name) and self.scope.symbols[value.name].axes:
+            ref, axes = self.whole(value.name)
+        elif isinstance(value, tree.Name | tree.Indexed) and isinstance(x := self.expressions.lower(value, env), Value):
+            ref = x.ref
+        else:
+            ref = self.output_value(base.name, value, node, loops)
+        self.outputs.append(Output(base.name, axes, ref, origin=origin_of(node.span)))
+
+    def whole(self, name: str) -> tuple[Ref, tuple[Axis, ...]]:
+        shape = self.scope.symbols[name].shape or self.block.made[name].shape
+        variables = [v for v, _ in zip((v for v in _names() if v not in self.scope.symbols), shape, strict=False)]
+        return Ref(name, tuple(Affine.var(v) for v in variables)), tuple(zip(variables, shape, strict=True))
+
+    def output_value(self, name: str, value: tree.Tree, node: tree.Output, loops: list[Loop]) -> Ref:
+        """Makes a family for an output that is an expression, of the output's name if that is free."""
+        if name in self.block.made or name in self.scope.symbols:
+            self.block.counts[name] = self.block.counts.get(name, 0) + 1
+            name = f"{name}${self.block.counts[name]}"
+        self.block.made[name] = Family(name, "scalar", None, tuple(loop.count.const for loop in loops))
+        index = tuple(Affine.var(loop.variable) for loop in loops)
+
+        def nested(rest: Sequence[Loop]) -> None:
+            if rest:
+                with self.block.region(rest[0], origin_of(node.span)):
+                    nested(rest[1:])
+            else:
+                self.block.base, self.block.origin = name, origin_of(node.span)
+                self.block.finish(Ref(name, index), self.expressions.lower(value, self.env()))
+        nested(loops)
+        self.block.made[name] = replace(self.block.made[name], shape=tuple(loop.count.const for loop in loops))
+        return Ref(name, index)
+
+
+def _names() -> Sequence[str]:
+    return [*"ijklpqrs", *(f"i{k}" for k in range(100))]

@@ -1,0 +1,49 @@
+"""The whole compiler on one page: each stage one function, from one frozen type to the next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from tpc.core.program import Program
+from tpc.core.verify import verified
+from tpc.lower import lower
+from tpc.syntax import catalogue
+from tpc.syntax.diagnostic import TpcError
+from tpc.syntax.parse import parse_file
+from tpc.syntax.resolve import resolve
+
+
+def parse(text: str, *, name: str = "program", dims: Mapping[str, int] | None = None) -> Program:
+    """The program written in `text`.
+
+    name: shown in messages, and the program's if it names none. dims: values of dims in place of the text's.
+    Raises TpcError with everything that is wrong, TP0xx to TP4xx.
+    """
+    tree = parse_file(text, name)
+    checked = resolve(tree, name, text, dims or {}, default_name(name))
+    return verified(lower(checked, text, name))
+
+
+def default_name(file: str) -> str:
+    """The name of a program that names itself nowhere: its file's, as an identifier."""
+    stem = re.sub(r"\W", "_", Path(file).stem)
+    return stem if stem.isidentifier() else f"program_{stem}"
+
+
+def load(path: str | Path, *, dims: Mapping[str, int] | None = None) -> Program:
+    """The program in the file at `path`. Raises TpcError as `parse` does, and TP001, TP002 for a file that cannot be read."""
+    text = read_text(Path(path))
+    return parse(text, name=str(path), dims=dims)
+
+
+def read_text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TpcError([catalogue.unreadable(error.strerror or str(error))], str(path)) from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TpcError([catalogue.not_utf8(error.start)], str(path)) from None

@@ -1,0 +1,330 @@
+"""The kind of every expression: scalar, or vector of a width. On the way every reference is collected, for `order` to check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from tpc.affine import Affine
+from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED, arity, is_function
+from tpc.syntax import catalogue, tree
+from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.order import Use
+from tpc.syntax.scope import CONDITION, SCALAR, UNKNOWN, Kind, Local, Loop, Scope, Symbol
+from tpc.syntax.spans import Span
+
+Env = Mapping[str, Local]
+MAX_PARTS = 200_000                              # parts of a program once its functions are expanded
+
+
+class Kinds:
+    """Infers kinds in `scope`, given what is known of the families so far. Errors and uses are appended."""
+
+    def __init__(self, scope: Scope, families: Mapping[str, Kind], errors: list[Diagnostic], uses: list[Use]) -> None:
+        self.scope = scope
+        self.families = families
+        self.errors = errors
+        self.uses = uses
+        self.loops: tuple[Loop, ...] = ()
+        self.stamp = Affine()
+        self.calls: list[str] = []
+        self.parts = 0
+        self.fresh = 0
+
+    def define(self, value: tree.Tree, loops: Sequence[Loop], stamp: Affine) -> Kind:
+        """The kind of the right side of a definition inside `loops`."""
+        self.loops, self.stamp = tuple(loops), stamp
+        kind = self.infer(value, {loop.variable: Local(SCALAR, Affine.var(loop.variable)) for loop in loops})
+        if kind == CONDITION:
+            self.errors.append(catalogue.condition_misplaced(value.span))
+            return UNKNOWN
+        return kind
+
+    def fail(self, diagnostic: Diagnostic) -> Kind:
+        self.errors.append(diagnostic)
+        return UNKNOWN
+
+    def infer(self, node: tree.Tree, env: Env) -> Kind:
+        self.parts += 1
+        if self.parts > MAX_PARTS:
+            if self.parts == MAX_PARTS + 1:
+                self.errors.append(catalogue.expands_too_far(node.span, MAX_PARTS))
+            return UNKNOWN
+        match node:
+            case tree.Number():
+                return SCALAR
+            case tree.Name():
+                return self.name(node, env)
+            case tree.Indexed(base=base, index=index):
+                return self.indexed(node, base, index, env)
+            case tree.Transposed():
+                return self.fail(catalogue.matrix_misplaced(node.span, base.name) if isinstance(base := node.base, tree.Name)
+                                 else catalogue.not_a_matrix(node.span))
+            case tree.Primed(base=base):
+                return self.fail(catalogue.function_as_value(node.span, base.name if isinstance(base, tree.Name) else "this"))
+            case tree.Applied():
+                return self.applied(node, env)
+            case tree.Chain(operands=operands, operators=operators):
+                return self.chain(operands, operators, env)
+            case tree.Negated(operand=operand):
+                return self.join([(operand, self.infer(operand, env))])
+            case tree.Power(base=base, exponent=exponent):
+                return self.join([(x, self.infer(x, env)) for x in (base, exponent)])
+            case tree.MatMul():
+                return self.matmul(node, env)
+            case tree.Comparison(left=left, right=right):
+                kind = self.join([(x, self.infer(x, env)) for x in (left, right)])
+                return kind if kind.name == "unknown" else replace(CONDITION, width=kind.width, at=kind.at)
+            case tree.Mean(body=body):
+                return UNKNOWN if self.join([(body, self.infer(body, env))]) == UNKNOWN else SCALAR
+            case tree.Sum():
+                return self.sum(node, env)
+
+    # names
+
+    def name(self, node: tree.Name, env: Env) -> Kind:
+        if node.name in env:
+            return replace(env[node.name].kind, at=node.span)
+        if node.name in CONSTANTS or node.name in self.scope.dims:
+            return SCALAR
+        symbol = self.scope.symbols.get(node.name)
+        if symbol is None:
+            if is_function(node.name):
+                return self.fail(catalogue.function_as_value(node.span, node.name))
+            return self.fail(catalogue.unknown_name(node.span, node.name, [*self.scope.symbols, *env]))
+        if symbol.what == "function":
+            return self.fail(catalogue.function_as_value(node.span, node.name))
+        if symbol.what == "width":
+            return self.fail(catalogue.width_misplaced(node.span, node.name))
+        if symbol.what == "matrix":
+            return self.fail(catalogue.matrix_misplaced(node.span, node.name))
+        return self.member(node.span, node.name, symbol, (), env)
+
+    def indexed(self, node: tree.Tree, base: tree.Tree, index: Sequence[tree.Tree], env: Env) -> Kind:
+        if not isinstance(base, tree.Name) or base.name in env:
+            return self.fail(catalogue.bad_target(node.span))
+        symbol = self.scope.symbols.get(base.name)
+        if symbol is None:
+            return self.fail(catalogue.unknown_name(base.span, base.name, self.scope.symbols))
+        if symbol.what == "matrix":
+            return self.fail(catalogue.matrix_misplaced(node.span, base.name))
+        if symbol.what in ("function", "width", "dim"):
+            return self.fail(catalogue.index_count(node.span, base.name, 0, len(index)))
+        return self.member(node.span, base.name, symbol, index, env)
+
+    def member(self, span: Span, name: str, symbol: Symbol, index: Sequence[tree.Tree], env: Env) -> Kind:
+        """A reference to a value; recorded."""
+        if len(index) != symbol.axes:
+            return self.fail(catalogue.index_count(span, name, symbol.axes, len(index)))
+        self.record(span, name, index, env)
+        if symbol.what == "family":
+            return replace(self.families.get(name, UNKNOWN), at=span)
+        return replace(symbol.kind, at=span)
+
+    def record(self, span: Span, name: str, index: Sequence[tree.Tree], env: Env) -> None:
+        affine, extra = [], []
+        for i in index:
+            value = self.scope.affine(i, env)
+            if value is None:
+                bound = self.gather(i, env)
+                if bound is None:
+                    self.errors.append(catalogue.not_affine(i.span))
+                    return
+                self.fresh += 1
+                extra.append(Loop(f"#{self.fresh}", Affine(bound)))
+                value = Affine.var(extra[-1].variable)
+            affine.append(value)
+        self.uses.append(Use(name, tuple(affine), (*self.loops, *extra), self.stamp, span))
+
+    def gather(self, node: tree.Tree, env: Env) -> int | None:
+        """The bound of an index that is read from an input declared `: index(d)`, else None."""
+        base, index = (node.base, node.index) if isinstance(node, tree.Indexed) else (node, ())
+        if not isinstance(base, tree.Name) or base.name in env:
+            return None
+        symbol = self.scope.symbols.get(base.name)
+        if symbol is None or symbol.bound is None:
+            return None
+        self.member(node.span, base.name, symbol, index, env)
+        return symbol.bound
+
+    # operators
+
+    def chain(self, operands: Sequence[tree.Tree], operators: Sequence[str], env: Env) -> Kind:
+        for op, operand in zip(operators, operands[1:], strict=True):
+            if op == "/" and isinstance(operand, tree.Number) and not operand.value:
+                self.errors.append(catalogue.division_by_zero(operand.span))
+        return self.join([(x, self.infer(x, env)) for x in operands])
+
+    def join(self, items: Sequence[tuple[tree.Tree, Kind]]) -> Kind:
+        """The kind of an elementwise combination."""
+        out, unknown = SCALAR, False
+        for node, kind in items:
+            if kind.name == "condition":
+                return self.fail(catalogue.condition_misplaced(node.span))
+            unknown |= kind.name == "unknown"
+            if kind.name == "vector":
+                if out.name == "vector" and out.width != kind.width:
+                    return self.fail(catalogue.mixed_widths(kind.at or node.span, str(kind.width), out.at or node.span, str(out.width)))
+                out = out if out.name == "vector" else kind
+        return UNKNOWN if unknown and out.name != "vector" else out
+
+    def matmul(self, node: tree.MatMul, env: Env) -> Kind:
+        operand = self.infer(node.operand, env)
+        found = self.matrix(node.matrix, env)
+        if found is None:
+            return UNKNOWN
+        name, declared, transposed, at = found
+        rows, columns = (declared.columns, declared.rows) if transposed else (declared.rows, declared.columns)
+        result = Kind("vector", _text(rows), node.span)
+        if operand.name == "condition":
+            return self.fail(catalogue.condition_misplaced(node.operand.span))
+        if operand.name == "scalar":
+            return self.fail(catalogue.vector_due(node.operand.span, f"what {name} is multiplied to"))
+        if operand.name == "vector" and operand.width != _text(columns):
+            shown, other = (f"{name}.T", name) if transposed else (name, f"{name}.T")
+            remedy = f"`{other} @ …` has the right side" if operand.width == _text(rows) else None
+            return self.fail(catalogue.wrong_side(node.operand.span, shown, _text(columns), str(operand.width), at, remedy))
+        return result
+
+    def matrix(self, node: tree.Tree, env: Env) -> tuple[str, tree.Matrix, bool, Span] | None:
+        """The matrix on the left of `@`: its name, declaration, whether it is transposed, and where it was declared."""
+        transposed = False
+        inner = node
+        while isinstance(inner, tree.Transposed):
+            transposed, inner = not transposed, inner.base
+        base, index = (inner.base, inner.index) if isinstance(inner, tree.Indexed) else (inner, ())
+        symbol = self.scope.symbols.get(base.name) if isinstance(base, tree.Name) and base.name not in env else None
+        if symbol is None or symbol.what != "matrix":
+            if isinstance(base, tree.Name) and symbol is None and base.name not in env and not is_function(base.name):
+                self.errors.append(catalogue.unknown_name(base.span, base.name, self.scope.symbols))
+            else:
+                self.errors.append(catalogue.not_a_matrix(node.span))
+            return None
+        assert isinstance(base, tree.Name)
+        assert isinstance(symbol.node, tree.Matrix)
+        if len(index) != symbol.axes:
+            self.errors.append(catalogue.index_count(inner.span, base.name, symbol.axes, len(index)))
+            return None
+        self.record(inner.span, base.name, index, env)
+        return base.name, symbol.node, transposed, symbol.span
+
+    def sum(self, node: tree.Sum, env: Env) -> Kind:
+        inner, loops = dict(env), self.loops
+        for item in node.ranges:
+            name = item.variable
+            if name.name in inner or name.name in self.scope.symbols:
+                self.errors.append(catalogue.shadows(name.span, name.name))
+            count = self.scope.affine(item.count, inner)
+            if count is None:
+                self.errors.append(catalogue.not_affine(item.count.span))
+                count = Affine()
+            self.fresh += 1
+            variable = f"{name.name}#{self.fresh}"
+            self.loops = (*self.loops, Loop(variable, count))
+            inner[name.name] = Local(SCALAR, Affine.var(variable))
+        kind = self.join([(node.body, self.infer(node.body, inner))])
+        self.loops = loops
+        return kind
+
+    # functions
+
+    def applied(self, node: tree.Applied, env: Env) -> Kind:
+        if isinstance(node.function, tree.Name) and node.function.name not in env:
+            return self.call(node, node.function, node.args, env)
+        derivative = derivative_of(node)
+        if derivative is None:
+            return self.fail(catalogue.unknown_function(node.function.span, "this", ()))
+        function, argument = derivative
+        count = self.argument_count(function, len(node.args))
+        if argument is None and count is not None and count != 1:
+            return self.fail(catalogue.which_derivative(node.function.span, function.name, count))
+        if isinstance(node.function, tree.Applied):
+            position = self.scope.integer(node.function.args[1])
+            if position is None:
+                return UNKNOWN
+            if count is not None and not 0 <= position < count:
+                return self.fail(catalogue.arguments(node.function.args[1].span, f"D({function.name}, i)", 0, count - 1, position))
+        if not self.elementwise(function):
+            return self.fail(catalogue.derivative_of_program(node.function.span, function.name))
+        return self.call(node, function, node.args, env)
+
+    def argument_count(self, function: tree.Name, given: int) -> int | None:
+        symbol = self.scope.symbols.get(function.name)
+        if symbol is not None and isinstance(symbol.node, tree.Function):
+            return len(symbol.node.parameters)
+        if is_function(function.name):
+            return given if function.name in SUGARED else FUNCTIONS[function.name].arguments
+        return None
+
+    def elementwise(self, function: tree.Name) -> bool:
+        """Whether a function has no product and no mean in it, nor in the functions it uses."""
+        seen, todo = set(), [function.name]
+        while todo:
+            symbol = self.scope.symbols.get(todo.pop())
+            if symbol is None or not isinstance(symbol.node, tree.Function) or symbol.node.name.name in seen:
+                continue
+            seen.add(symbol.node.name.name)
+            stack: list[tree.Node] = [symbol.node]
+            while stack:
+                inner = stack.pop()
+                if isinstance(inner, tree.MatMul | tree.Mean):
+                    return False
+                if isinstance(inner, tree.Name):
+                    todo.append(inner.name)
+                stack.extend(tree.parts(inner))
+        return True
+
+    def call(self, node: tree.Applied, function: tree.Name, args: Sequence[tree.Tree], env: Env) -> Kind:
+        kinds = [self.infer(arg, env) for arg in args]
+        symbol = self.scope.symbols.get(function.name)
+        if symbol is not None and isinstance(symbol.node, tree.Function):
+            return self.expand(node, symbol.node, args, kinds, env)
+        if not is_function(function.name):
+            known = [*FUNCTIONS, *SUGARED, *(name for name, s in self.scope.symbols.items() if s.what == "function")]
+            return self.fail(catalogue.unknown_function(function.span, function.name, known))
+        least, most = arity(function.name)
+        if not least <= len(args) <= most:
+            return self.fail(catalogue.arguments(node.span, function.name, least, most, len(args)))
+        if function.name != "where":
+            return self.join(list(zip(args, kinds, strict=True)))
+        if kinds[0].name not in ("condition", "unknown"):
+            return self.fail(catalogue.condition_due(args[0].span))
+        tested = kinds[0] if kinds[0].name == "unknown" else Kind("vector", kinds[0].width, kinds[0].at) if kinds[0].width else SCALAR
+        return self.join([(args[0], tested), *zip(args[1:], kinds[1:], strict=True)])
+
+    def expand(self, node: tree.Applied, function: tree.Function, args: Sequence[tree.Tree], kinds: Sequence[Kind], env: Env) -> Kind:
+        name = function.name.name
+        if name in self.calls:
+            return self.fail(catalogue.recursive(node.span, name))
+        if len(args) != len(function.parameters):
+            return self.fail(catalogue.arguments(node.span, name, len(function.parameters), len(function.parameters), len(args)))
+        inner: dict[str, Local] = {}
+        for parameter, arg, kind in zip(function.parameters, args, kinds, strict=True):
+            if kind.name == "condition":
+                return self.fail(catalogue.condition_misplaced(arg.span))
+            inner[parameter.name] = Local(kind, self.scope.affine(arg, env))
+        self.calls.append(name)
+        for line in function.body:
+            if not isinstance(line.target, tree.Name) or line.clauses:
+                self.errors.append(catalogue.bad_target(line.target.span))
+                continue
+            if line.target.name in inner:
+                self.errors.append(catalogue.shadows(line.target.span, line.target.name))
+            inner[line.target.name] = Local(self.infer(line.value, inner), self.scope.affine(line.value, inner))
+        kind = self.infer(function.result, inner)
+        self.calls.pop()
+        return replace(kind, at=node.span)
+
+
+def derivative_of(node: tree.Applied) -> tuple[tree.Name, tree.Tree | None] | None:
+    """`phi'(…)` as (phi, None), `D(phi, i)(…)` as (phi, i), else None."""
+    match node.function:
+        case tree.Primed(base=tree.Name() as name):
+            return name, None
+        case tree.Applied(function=tree.Name(name="D"), args=(tree.Name() as name, position)):
+            return name, position
+    return None
+
+
+def _text(side: tree.Name | tree.Number) -> str:
+    return side.name if isinstance(side, tree.Name) else str(side.value)

@@ -1,0 +1,329 @@
+"""Text to tree: the lexer's layout rules, and the tree's construction, which needs no recursion."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.exceptions import VisitError
+
+from tpc.syntax import catalogue, tree
+from tpc.syntax.diagnostic import Diagnostic, TpcError
+from tpc.syntax.spans import Span
+
+RESERVED = ("program", "width", "dim", "input", "matrix", "vector", "output", "def", "return", "for", "sum", "mean")
+MAX_BYTES = 1 << 18
+MAX_DEPTH = 60                                  # of brackets, blocks, and of the tree
+MAX_SYNTAX_ERRORS = 10
+OPENING, CLOSING = {"LPAR", "LSQB"}, {"RPAR", "RSQB"}
+GREEK = {chr(c): unicodedata.name(chr(c)).rsplit(" ", 1)[1].lower().replace("lamda", "lambda")
+         for c in (*range(0x391, 0x3a2), *range(0x3a3, 0x3aa), *range(0x3b1, 0x3ca))}
+GREEK |= {c: name.capitalize() for c, name in GREEK.items() if c.isupper()} | {"ς": "sigma", "ϕ": "phi", "ϵ": "epsilon", "ϑ": "theta", "ϱ": "rho"}
+
+
+class Refused(Exception):
+    """A syntax error, found on the way."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+def span_of(token: Token) -> Span:
+    line, column = token.line or 1, token.column or 1
+    return Span(line, column, token.end_line or line, token.end_column or column + len(token))
+
+
+def normalise(identifier: str) -> str:
+    """The one spelling of an identifier: NFKC, and a Greek letter is its name."""
+    return GREEK.get(identifier) or GREEK.get(unicodedata.normalize("NFKC", identifier)) or unicodedata.normalize("NFKC", identifier)
+
+
+class Layout:
+    """Indentation to tokens, newlines inside brackets dropped, reserved words told from names, nesting bounded."""
+
+    always_accept = ("_NEWLINE",)
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        indents, brackets = [0], 0
+        newline: Token | None = None
+        last: Token | None = None
+        for token in stream:
+            if token.type == "_NEWLINE":
+                if not brackets:
+                    newline = token
+                continue
+            if newline is not None:
+                if last is not None:
+                    yield newline
+                yield from self.indentation(newline, token, indents)
+                newline = None
+            elif last is None and (token.column or 1) > 1:
+                raise Refused(catalogue.indentation(span_of(token), "the first line is indented"))
+            brackets = self.depth(token, brackets)
+            if token.type == "NAME" and token.value in RESERVED:
+                token = Token.new_borrow_pos(token.value.upper(), token.value, token)
+            last = token
+            yield token
+        if last is not None:
+            end = newline or Token("_NEWLINE", "\n", line=last.end_line, column=last.end_column, end_line=last.end_line, end_column=last.end_column)
+            yield end
+            for _ in indents[1:]:
+                yield Token.new_borrow_pos("_DEDENT", "", end)
+
+    def depth(self, token: Token, brackets: int) -> int:
+        if token.type in OPENING:
+            if brackets >= MAX_DEPTH:
+                raise Refused(catalogue.too_deep(span_of(token), MAX_DEPTH))
+            return brackets + 1
+        return max(0, brackets - 1) if token.type in CLOSING else brackets
+
+    def indentation(self, newline: Token, token: Token, indents: list[int]) -> Iterator[Token]:
+        blank = newline.value.rsplit("\n", 1)[1]
+        here = span_of(token)
+        if "\t" in blank and " " in blank:
+            raise Refused(catalogue.indentation(here, "tabs and spaces are mixed"))
+        width = len(blank)
+        if width > indents[-1]:
+            if len(indents) > MAX_DEPTH:
+                raise Refused(catalogue.too_deep(here, MAX_DEPTH))
+            indents.append(width)
+            yield Token.new_borrow_pos("_INDENT", blank, token)
+        while width < indents[-1]:
+            indents.pop()
+            yield Token.new_borrow_pos("_DEDENT", blank, token)
+        if width != indents[-1]:
+            raise Refused(catalogue.indentation(here, "this line goes back to no earlier level"))
+
+
+@cache
+def parser() -> Lark:
+    grammar = files("tpc.syntax").joinpath("grammar.lark").read_text(encoding="utf-8")
+    return Lark(grammar, parser="lalr", lexer="basic", postlex=Layout(), maybe_placeholders=True,
+                transformer=Builder())
+
+
+def parse_file(text: str, name: str) -> tree.File:
+    """The tree of `text`. Raises TpcError with every line that does not parse (a line refused is skipped, to look at the others)."""
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise TpcError([catalogue.too_large(MAX_BYTES)], name, text)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    errors: list[Diagnostic] = []
+    while len(errors) < MAX_SYNTAX_ERRORS:
+        result = _attempt("\n".join(lines) + "\n")
+        if isinstance(result, tree.File):
+            if errors:
+                break
+            return result
+        errors.append(result)
+        at = result.at.span.line - 1 if result.at else len(lines)
+        if result.code in catalogue.ENDS_PARSING or at >= len(lines) or not lines[at].strip() or lines[at].rstrip().endswith(":"):
+            break
+        lines[at] = ""
+    raise TpcError(errors, name, text)
+
+
+def _attempt(text: str) -> tree.File | Diagnostic:
+    try:
+        file = parser().parse(text)
+    except Refused as refused:
+        return refused.diagnostic
+    except VisitError as error:
+        if isinstance(error.orig_exc, Refused):
+            return error.orig_exc.diagnostic
+        raise
+    except UnexpectedInput as error:
+        return _syntax_error(error, text)
+    assert isinstance(file, tree.File)
+    depth, node = tree.deepest(file)
+    return catalogue.too_deep(node.span, MAX_DEPTH) if depth > 3 * MAX_DEPTH else file
+
+
+def _syntax_error(error: UnexpectedInput, text: str) -> Diagnostic:
+    if isinstance(error, UnexpectedCharacters):
+        at = Span(error.line, error.column, error.line, error.column + 1)
+        return catalogue.unexpected_character(at, text.split("\n")[error.line - 1][error.column - 1])
+    assert isinstance(error, UnexpectedToken)
+    token = error.token
+    at = span_of(token)
+    if token.type in ("_NEWLINE", "$END"):
+        at = Span(at.line, at.column, at.line, at.column + 1)
+    return catalogue.unexpected_token(at, token.type, str(token), frozenset(error.accepts or error.expected))
+
+
+def _span(items: Sequence[Any]) -> Span:
+    """From the first to the last of the tokens and nodes of a rule."""
+    present = [item for item in items if item is not None]
+    return _own_span(present[0]).to(_own_span(present[-1]))
+
+
+def _own_span(item: Any) -> Span:
+    if isinstance(item, tuple):
+        return item[-1].span  # type: ignore[no-any-return]
+    return span_of(item) if isinstance(item, Token) else item.span  # type: ignore[no-any-return]
+
+
+class Builder(Transformer[Token, Any]):
+    """Grammar rules to tree nodes, bottom up as the parser reduces. One method per rule."""
+
+    def start(self, items: list[Any]) -> tree.File:
+        return tree.File(Span(1, 1, 1, 1), tuple(flat for item in items for flat in (item if isinstance(item, tuple) else (item,))))
+
+    # declarations
+
+    def program(self, items: list[Any]) -> tree.ProgramName:
+        return tree.ProgramName(_span(items), _name(items[1]))
+
+    def width(self, items: list[Any]) -> tree.Width:
+        return tree.Width(_span(items), _name(items[1]), items[3])
+
+    def dim(self, items: list[Any]) -> tuple[tree.Dim, ...]:
+        return tuple(items[1:])
+
+    def dim_item(self, items: list[Any]) -> tree.Dim:
+        return tree.Dim(_span(items), _name(items[0]), items[2])
+
+    def input(self, items: list[Any]) -> tuple[tree.Input, ...]:
+        return tuple(items[1:])
+
+    def input_item(self, items: list[Any]) -> tree.Input:
+        name, axes, _, keyword, _, bound, _, _, default = items
+        if keyword is not None and keyword.value != "index":
+            raise Refused(catalogue.expected_word(span_of(keyword), keyword.value, "index", "`input j[t < T] : index(d)` declares indices below d"))
+        declared = tree.Declared(span_of(name), _name(name), axes or ())
+        return tree.Input(_span(items), declared, bound, default)
+
+    def matrix(self, items: list[Any]) -> tree.Matrix:
+        *declared, _, rows, x, columns, _, law = items[1:]
+        if x.value != "x":
+            raise Refused(catalogue.expected_word(span_of(x), x.value, "x", "the sides of a matrix are written `n x m`"))
+        return tree.Matrix(_span(items), tuple(declared), rows, columns, law)
+
+    def vector(self, items: list[Any]) -> tree.Vector:
+        _, (declared, joint), _, width, _, law = items
+        return tree.Vector(_span(items), declared, joint, width, law)
+
+    def vector_names(self, items: list[Any]) -> tuple[tuple[tree.Declared, ...], bool]:
+        return tuple(items), False
+
+    def joint_names(self, items: list[Any]) -> tuple[tuple[tree.Declared, ...], bool]:
+        return tuple(items[1:-1]), True
+
+    def declared(self, items: list[Any]) -> tree.Declared:
+        return tree.Declared(span_of(items[0]), _name(items[0]), items[1] or ())
+
+    def axes(self, items: list[Any]) -> tuple[tree.Axis, ...]:
+        return tuple(items[1:-1])
+
+    def axis(self, items: list[Any]) -> tree.Axis:
+        return tree.Axis(_span(items), _name(items[0]), items[2]) if len(items) == 3 else tree.Axis(_span(items), None, items[0])
+
+    def side(self, items: list[Any]) -> tree.Name | tree.Number:
+        return _name(items[0]) if items[0].type == "NAME" else _number(items[0])
+
+    def gaussian(self, items: list[Any]) -> tree.Gaussian:
+        if items[0].value != "N":
+            raise Refused(catalogue.expected_word(span_of(items[0]), items[0].value, "N", "a law is written `N(mean, variance)`"))
+        return tree.Gaussian(_span(items), items[2], items[3])
+
+    def list(self, items: list[Any]) -> tree.ListOf:
+        return tree.ListOf(_span(items), tuple(items[1:-1]))
+
+    # statements
+
+    def define(self, items: list[Any]) -> tree.Define:
+        return tree.Define(_span(items), items[0], items[2], tuple(items[3:]))
+
+    def for_clause(self, items: list[Any]) -> tree.Range:
+        return tree.Range(_span(items), _name(items[1]), items[3])
+
+    def output(self, items: list[Any]) -> tree.Output:
+        return tree.Output(_span(items), items[1], items[3], tuple(items[4:]))
+
+    def parameters(self, items: list[Any]) -> tuple[tree.Name, ...]:
+        return tuple(map(_name, items))
+
+    def def_line(self, items: list[Any]) -> tree.Function:
+        return tree.Function(_span(items), _name(items[1]), items[3], (), items[6])
+
+    def def_block(self, items: list[Any]) -> tree.Function:
+        return tree.Function(_span(items), _name(items[1]), items[3], tuple(items[6:-2]), items[-1])
+
+    def for_block(self, items: list[Any]) -> tree.ForBlock:
+        head = tree.Range(span_of(items[1]), _name(items[1]), items[3])
+        body = tuple(flat for item in items[5:] for flat in (item if isinstance(item, tuple) else (item,)))
+        return tree.ForBlock(span_of(items[0]).to(head.span), head, body)
+
+    # expressions
+
+    def comparison(self, items: list[Any]) -> tree.Comparison:
+        op = {"≤": "<=", "≥": ">="}.get(items[1].value, items[1].value)
+        return tree.Comparison(_span(items), op, items[0], items[2])
+
+    def chain(self, items: list[Any]) -> tree.Chain:
+        return tree.Chain(_span(items), tuple(items[::2]), tuple({"·": "*", "−": "-"}.get(op.value, op.value) for op in items[1::2]))
+
+    def signed(self, items: list[Any]) -> tree.Tree:
+        operand: tree.Tree = items[1]
+        return operand if items[0].value == "+" else tree.Negated(_span(items), operand)
+
+    def matmul(self, items: list[Any]) -> tree.MatMul:
+        return tree.MatMul(_span(items), items[0], items[2])
+
+    def power(self, items: list[Any]) -> tree.Power:
+        return tree.Power(_span(items), items[0], items[2])
+
+    def superscript(self, items: list[Any]) -> tree.Power:
+        digits = _number(items[1].update(value=unicodedata.normalize("NFKC", items[1].value)))
+        return tree.Power(_span(items), items[0], digits)
+
+    def indexed(self, items: list[Any]) -> tree.Indexed:
+        return tree.Indexed(_span(items), items[0], tuple(items[2:-1]))
+
+    def applied(self, items: list[Any]) -> tree.Applied:
+        return tree.Applied(_span(items), items[0], tuple(items[2:-1]))
+
+    def primed(self, items: list[Any]) -> tree.Primed:
+        return tree.Primed(_span(items), items[0], len(items[1]))
+
+    def transposed(self, items: list[Any]) -> tree.Transposed:
+        return tree.Transposed(_span(items), items[0])
+
+    def number(self, items: list[Any]) -> tree.Number:
+        return _number(items[0])
+
+    def name(self, items: list[Any]) -> tree.Name:
+        return _name(items[0])
+
+    def parenthesised(self, items: list[Any]) -> tree.Tree:
+        inner: tree.Tree = items[1]
+        return replace(inner, span=_span(items))
+
+    def summed(self, items: list[Any]) -> tree.Sum:
+        return tree.Sum(_span(items), tuple(items[2:-3]), items[-2])
+
+    def sum_range(self, items: list[Any]) -> tree.Range:
+        return tree.Range(_span(items), _name(items[0]), items[2])
+
+    def mean(self, items: list[Any]) -> tree.Mean:
+        return tree.Mean(_span(items), items[2])
+
+
+def _name(token: Token) -> tree.Name:
+    name = normalise(token.value)
+    if not name.split("$")[0].isidentifier():
+        raise Refused(catalogue.bad_identifier(span_of(token), token.value))
+    return tree.Name(span_of(token), name)
+
+
+def _number(token: Token) -> tree.Number:
+    mantissa, _, exponent = token.value.lower().partition("e")
+    if len(mantissa) > 60 or len(exponent) > 4 or abs(int(exponent or 0)) > 300:
+        raise Refused(catalogue.number_size(span_of(token)))
+    return tree.Number(span_of(token), Fraction(token.value))

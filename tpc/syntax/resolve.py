@@ -1,0 +1,359 @@
+"""Everything that a user can get wrong in a file, found on the tree, in the user's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
+
+import numpy as np
+
+from tpc.affine import Affine
+from tpc.core.functions import CONSTANTS, is_function
+from tpc.syntax import catalogue, tree
+from tpc.syntax.diagnostic import Diagnostic, TpcError
+from tpc.syntax.kinds import Kinds
+from tpc.syntax.laws import check_laws
+from tpc.syntax.order import MAX_MEMBERS, NEVER, Made, Making, Use, check_given, check_use, greatest, instances, make
+from tpc.syntax.parse import RESERVED
+from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Local, Loop, Scope, Symbol
+from tpc.syntax.spans import Span
+
+MAX_ERRORS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A definition with the loops around it, its own clauses included, and its place in time."""
+
+    node: tree.Define
+    name: tree.Name
+    index: tuple[Affine, ...]
+    loops: tuple[Loop, ...]
+    stamp: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """An output: what is reported, over its clauses."""
+
+    node: tree.Output
+    name: tree.Name
+    loops: tuple[Loop, ...]
+    stamp: Affine
+    value: tree.Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A tree in which nothing is wrong: what its names stand for, its dims, and the kind and extents of every family."""
+
+    file: tree.File
+    name: str
+    scope: Scope
+    families: Mapping[str, Kind]
+    shapes: Mapping[str, tuple[int, ...]]
+    notes: tuple[str, ...]
+
+
+def resolve(file: tree.File, name: str, text: str, overrides: Mapping[str, int], program: str = "program") -> Checked:
+    """Checks `file`. overrides: values of dims in place of the file's. program: its name if it gives none. Raises TpcError with all that is wrong."""
+    errors: list[Diagnostic] = []
+    resolver = Resolver(file, errors, overrides)
+    checked = resolver.check(program)
+    if errors:
+        unique = list(dict.fromkeys(errors))
+        unique.sort(key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0))
+        raise TpcError(unique[:MAX_ERRORS], name, text)
+    return checked
+
+
+class Resolver:
+    """One file's resolution. The steps are the lines of `check`."""
+
+    def __init__(self, file: tree.File, errors: list[Diagnostic], overrides: Mapping[str, int]) -> None:
+        self.file = file
+        self.errors = errors
+        self.scope = Scope(errors, overrides)
+        self.sites: list[Site] = []
+        self.reported: list[Reported] = []
+        self.families: dict[str, Kind] = {}
+        self.uses: list[Use] = []
+
+    def check(self, name: str) -> Checked:
+        for statement in self.file.statements:
+            self.declare(statement)
+        self.collect(self.file.statements, (), Affine(), 1)
+        self.declare_families()
+        check_laws(self.file, self.scope, self.errors)
+        self.infer_families()
+        self.check_functions()
+        self.check_values()
+        shapes = {} if self.errors else self.check_order()
+        given = next((s.name.name for s in self.file.statements if isinstance(s, tree.ProgramName)), name)
+        return Checked(self.file, given, self.scope, self.families, shapes, self.notes())
+
+    # what the file declares
+
+    def declare(self, statement: tree.Statement) -> None:
+        scope = self.scope
+        match statement:
+            case tree.Width(name=name):
+                scope.declare(name, Symbol("width", name.span, node=statement))
+            case tree.Dim(name=name, value=value):
+                override = scope.overrides.get(name.name)
+                count = override if override is not None else scope.extent(value)
+                if scope.declare(name, Symbol("dim", name.span)) and count is not None:
+                    scope.dims[name.name] = count
+            case tree.Input(declared=declared, bound=bound):
+                shape = self.extents(declared)
+                limit = scope.extent(bound) if bound else None
+                scope.declare(declared.name, Symbol("input", declared.name.span, len(shape), shape, SCALAR, statement, limit))
+            case tree.Matrix(declared=items):
+                for declared in items:
+                    shape = self.extents(declared)
+                    scope.declare(declared.name, Symbol("matrix", declared.name.span, len(shape), shape, UNKNOWN, statement))
+            case tree.Vector(declared=items, width=width):
+                kind = Kind("vector", width.name if isinstance(width, tree.Name) else str(width.value))
+                for declared in items:
+                    shape = self.extents(declared)
+                    scope.declare(declared.name, Symbol("vector", declared.name.span, len(shape), shape, kind, statement))
+            case tree.Function(name=name, parameters=parameters):
+                scope.declare(name, Symbol("function", name.span, node=statement))
+                self.check_parameters(parameters)
+
+    def check_parameters(self, parameters: Sequence[tree.Name]) -> None:
+        seen: dict[str, Span] = {}
+        for parameter in parameters:
+            if parameter.name in CONSTANTS or is_function(parameter.name) or parameter.name in RESERVED:
+                self.errors.append(catalogue.built_in(parameter.span, parameter.name))
+            elif parameter.name in seen:
+                self.errors.append(catalogue.defined_twice(parameter.span, parameter.name, seen[parameter.name]))
+            seen.setdefault(parameter.name, parameter.span)
+
+    def extents(self, declared: tree.Declared) -> tuple[int, ...]:
+        """The extents of a declared family (1 in place of one that is wrong)."""
+        shape, members, seen = [], 1, set()
+        for axis in declared.axes:
+            count = self.scope.extent(axis.count)
+            if axis.variable is not None:
+                if axis.variable.name in seen or axis.variable.name in self.scope.symbols:
+                    self.errors.append(catalogue.shadows(axis.variable.span, axis.variable.name))
+                seen.add(axis.variable.name)
+            shape.append(1 if count is None else count)
+            members *= shape[-1]
+        if members > MAX_MEMBERS:
+            self.errors.append(catalogue.dim_size(declared.span, members, MAX_MEMBERS))
+            return (1,) * len(shape)
+        return tuple(shape)
+
+    # what it makes, and when
+
+    def collect(self, statements: Sequence[tree.Statement], loops: tuple[Loop, ...], start: Affine, first: int) -> int:
+        """Places the definitions of a block in time, from `first` on; gives how many moments one round of it takes."""
+        moment = first
+        for statement in statements:
+            match statement:
+                case tree.Define(clauses=clauses):
+                    inner = self.enter(clauses, loops)
+                    rounds = [max(1, greatest(loop.count, inner[:i])) for i, loop in enumerate(inner)][len(loops):]
+                    stamp = start + moment
+                    for i, loop in enumerate(inner[len(loops):]):
+                        stamp = stamp + Affine.var(loop.variable).scaled(prod(rounds[i + 1:]))
+                    self.site(statement, inner, stamp)
+                    moment += prod(rounds)
+                case tree.ForBlock(range=head, body=body):
+                    inner = self.enter((head,), loops)
+                    length = self.moments(body, inner)
+                    stamp = start + moment + Affine.var(inner[-1].variable).scaled(length)
+                    self.collect(body, inner, stamp, 0)
+                    moment += length * max(1, greatest(inner[-1].count, loops))
+                case tree.Output():
+                    if loops:
+                        self.errors.append(catalogue.misplaced(statement.span, "`output`"))
+                    else:
+                        self.output(statement, start + moment)
+                        moment += 1
+                case _ if loops:
+                    self.errors.append(catalogue.misplaced(statement.span, "a declaration"))
+        return moment - first
+
+    def moments(self, body: Sequence[tree.Statement], loops: tuple[Loop, ...]) -> int:
+        """How many moments one round of `body` takes."""
+        total = 0
+        for statement in body:
+            if isinstance(statement, tree.ForBlock):
+                count = self.scope.affine(statement.range.count, _variables(loops)) or Affine()
+                inner = (*loops, Loop(statement.range.variable.name, count))
+                total += self.moments(statement.body, inner) * max(1, greatest(count, loops))
+            elif isinstance(statement, tree.Define):
+                total += self.rounds(statement.clauses, loops)
+            else:
+                total += 1
+        return total
+
+    def rounds(self, clauses: Sequence[tree.Range], loops: tuple[Loop, ...]) -> int:
+        total = 1
+        for clause in clauses:
+            count = self.scope.affine(clause.count, _variables(loops)) or Affine()
+            total *= max(1, greatest(count, loops))
+            loops = (*loops, Loop(clause.variable.name, count))
+        return total
+
+    def enter(self, ranges: Sequence[tree.Range], loops: tuple[Loop, ...]) -> tuple[Loop, ...]:
+        for item in ranges:
+            name = item.variable
+            declared = self.scope.symbols.get(name.name)
+            if any(loop.variable == name.name for loop in loops) or declared is not None:
+                self.errors.append(catalogue.shadows(name.span, name.name))
+            if name.name in CONSTANTS or is_function(name.name):
+                self.errors.append(catalogue.built_in(name.span, name.name))
+            count = self.scope.affine(item.count, _variables(loops))
+            if count is None:
+                self.errors.append(catalogue.dim_value(item.count.span, "a count is made of dims, numbers and outer loop variables"))
+                count = Affine()
+            loops = (*loops, Loop(name.name, count))
+        if instances(loops) > MAX_MEMBERS * 10:
+            self.errors.append(catalogue.dim_size(ranges[-1].count.span, instances(loops), MAX_MEMBERS * 10))
+            loops = tuple(Loop(loop.variable, Affine()) for loop in loops)
+        return loops
+
+    def site(self, node: tree.Define, loops: tuple[Loop, ...], stamp: Affine) -> None:
+        base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
+        if not isinstance(base, tree.Name):
+            self.errors.append(catalogue.bad_target(node.target.span))
+            return
+        affine = []
+        for i in index:
+            value = self.scope.affine(i, _variables(loops))
+            if value is None:
+                gathers = isinstance(i, tree.Indexed) or (isinstance(i, tree.Name) and i.name in self.scope.symbols)
+                self.errors.append(catalogue.target_gather(i.span) if gathers else catalogue.not_affine(i.span))
+                return
+            affine.append(value)
+        self.sites.append(Site(node, base, tuple(affine), loops, stamp))
+
+    def output(self, node: tree.Output, stamp: Affine) -> None:
+        base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
+        if not isinstance(base, tree.Name):
+            self.errors.append(catalogue.output_unnamed(node.target.span))
+            return
+        loops = self.enter(node.clauses, ())
+        if node.value is not None:
+            affine = [self.scope.affine(i, _variables(loops)) for i in index]
+            if affine != [Affine.var(loop.variable) for loop in loops]:
+                self.errors.append(catalogue.bad_target(node.target.span))
+                return
+        if any(r.name.name == base.name for r in self.reported):
+            first = next(r for r in self.reported if r.name.name == base.name)
+            self.errors.append(catalogue.defined_twice(base.span, base.name, first.name.span))
+            return
+        self.reported.append(Reported(node, base, loops, stamp, node.target if node.value is None else node.value))
+
+    def declare_families(self) -> None:
+        for site in self.sites:
+            known = self.scope.symbols.get(site.name.name)
+            if known is None:
+                self.scope.declare(site.name, Symbol("family", site.name.span, len(site.index), None, UNKNOWN))
+            elif known.what != "family":
+                self.errors.append(catalogue.target_is_given(site.name.span, site.name.name, known.span, WORDS[known.what]))
+            elif known.axes != len(site.index):
+                self.errors.append(catalogue.index_count(site.node.target.span, site.name.name, known.axes, len(site.index)))
+
+    # kinds
+
+    def infer_families(self) -> None:
+        """Kinds of families to a fixpoint: a definition may refer to families that are made later in a loop."""
+        pending = [site for site in self.sites if site.name.name in self.scope.symbols]
+        progress = True
+        while pending and progress:
+            progress = False
+            for site in pending:
+                if site.name.name in self.families:
+                    continue
+                kind = Kinds(self.scope, self.families, [], []).define(site.node.value, site.loops, site.stamp)
+                if kind.name != "unknown":
+                    self.families[site.name.name] = kind
+                    progress = True
+            pending = [site for site in pending if site.name.name not in self.families]
+
+    def check_functions(self) -> None:
+        """Functions are checked where they are used; one that is not used is checked with scalar arguments, and for its names only."""
+        used = {node.name for s in self.file.statements for node in tree.names(s) if not (isinstance(s, tree.Function) and node is s.name)}
+        for statement in self.file.statements:
+            if isinstance(statement, tree.Function) and statement.name.name not in used:
+                zero = tree.Number(statement.name.span, Fraction(0))
+                call = tree.Applied(statement.name.span, statement.name, (zero,) * len(statement.parameters))
+                found: list[Diagnostic] = []
+                Kinds(self.scope, self.families, found, []).infer(call, {})
+                self.errors += [d for d in found if d.code.startswith("TP1")]
+
+    def check_values(self) -> None:
+        kinds = Kinds(self.scope, self.families, self.errors, self.uses)
+        first: dict[str, tuple[Kind, Span]] = {}
+        for site in self.sites:
+            kind = kinds.define(site.node.value, site.loops, site.stamp)
+            if kind.name == "unknown":
+                continue
+            before = first.setdefault(site.name.name, (kind, site.node.target.span))
+            if before[0] != kind:
+                self.errors.append(catalogue.kind_differs(site.node.target.span, site.name.name, str(kind), before[1], str(before[0])))
+        for reported in self.reported:
+            self.check_output(reported, kinds)
+        if not self.errors:
+            for site in self.sites:
+                if site.name.name not in self.families:
+                    self.errors.append(catalogue.kind_unknown(site.name.span, site.name.name))
+                    break
+
+    def check_output(self, reported: Reported, kinds: Kinds) -> None:
+        value = reported.value
+        symbol = self.scope.symbols.get(value.name) if isinstance(value, tree.Name) else None
+        if symbol is not None and symbol.axes and not reported.loops and reported.node.value is None and symbol.what in ("family", "input"):
+            kind = self.families.get(reported.name.name, SCALAR)      # a whole family: its members are all there
+        else:
+            kind = kinds.define(value, reported.loops, reported.stamp)
+        if kind.name == "vector":
+            self.errors.append(catalogue.output_of_vector(value.span, reported.name.name if reported.node.value is None else "x"))
+
+    # order
+
+    def check_order(self) -> dict[str, tuple[int, ...]]:
+        """Each index once, nothing before it is made; gives the extents of the families."""
+        makings: dict[str, list[Making]] = {}
+        for site in self.sites:
+            makings.setdefault(site.name.name, []).append(Making(site.name.name, site.index, site.loops, site.stamp, site.node.target.span))
+        made = {name: result for name, items in makings.items() if (result := make(name, items, self.errors)) is not None}
+        for use in dict.fromkeys(self.uses):
+            if len(self.errors) >= MAX_ERRORS:
+                break
+            symbol = self.scope.symbols[use.name]
+            if symbol.shape is not None:
+                check_given(use, symbol.shape, self.errors)
+            elif use.name in made:
+                check_use(use, made[use.name], self.errors)
+        for reported in self.reported:
+            self.check_whole(reported, made)
+        return {name: tuple(result.when.shape) for name, result in made.items()}
+
+    def check_whole(self, reported: Reported, made: Mapping[str, Made]) -> None:
+        """All members of a family that is reported as a whole are made."""
+        name = reported.name.name
+        if reported.node.value is None and isinstance(reported.value, tree.Name) and name in made and (made[name].when == NEVER).any():
+            missing = ", ".join(map(str, np.argwhere(made[name].when == NEVER)[0]))
+            self.errors.append(catalogue.never_made(reported.name.span, f"{name}[{missing}]" if missing else name, ""))
+
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on what is allowed and yet unlikely to be meant."""
+        found = []
+        kinds = Kinds(self.scope, self.families, [], [])
+        for site in self.sites:
+            if isinstance(site.node.value, tree.Mean) and kinds.define(site.node.value.body, site.loops, site.stamp) == SCALAR:
+                found.append(f"line {site.node.span.line}: the mean of something that is not random is the thing itself")
+        return tuple(found)
+
+
+def _variables(loops: Sequence[Loop]) -> dict[str, Local]:
+    return {loop.variable: Local(SCALAR, Affine.var(loop.variable)) for loop in loops}
+

@@ -1,0 +1,202 @@
+"""What the names of a file stand for, and the whole numbers in it: dims, extents, indices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+from tpc.affine import Affine
+from tpc.core.functions import CONSTANTS, is_function
+from tpc.syntax import catalogue, tree
+from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.parse import RESERVED
+from tpc.syntax.spans import Span
+
+MAX_DIM = 10_000_000
+MAX_INTEGER = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Of an expression. `at`: where its width comes from."""
+
+    name: Literal["scalar", "vector", "condition", "unknown"]
+    width: str | None = None
+    at: Span | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        return f"a vector of width {self.width}" if self.name == "vector" else f"a {self.name}"
+
+
+SCALAR, UNKNOWN, CONDITION = Kind("scalar"), Kind("unknown"), Kind("condition")
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A variable and its count, which may depend on the variables of loops around it."""
+
+    variable: str
+    count: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What a variable or a parameter is inside an expression: its kind, and its value as an index if it has one."""
+
+    kind: Kind
+    index: Affine | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A declared name. shape: the extents of its axes (None for a family that instructions make)."""
+
+    what: Literal["width", "dim", "input", "matrix", "vector", "family", "function"]
+    span: Span
+    axes: int = 0
+    shape: tuple[int, ...] | None = ()
+    kind: Kind = SCALAR
+    node: tree.Node | None = None
+    bound: int | None = None
+
+
+WORDS = {"width": "a width", "dim": "a dim", "input": "an input", "matrix": "an initial matrix", "vector": "an initial vector",
+         "family": "a value", "function": "a function"}
+
+
+class Scope:
+    """The names of one file. Problems are appended to `errors` and the name left out."""
+
+    def __init__(self, errors: list[Diagnostic], overrides: Mapping[str, int]) -> None:
+        self.errors = errors
+        self.overrides = overrides
+        self.symbols: dict[str, Symbol] = {}
+        self.dims: dict[str, int] = {}
+
+    def declare(self, name: tree.Name, symbol: Symbol) -> bool:
+        if name.name in CONSTANTS or is_function(name.name) or name.name in RESERVED:
+            self.errors.append(catalogue.built_in(name.span, name.name))
+            return False
+        if name.name in self.symbols:
+            self.errors.append(catalogue.defined_twice(name.span, name.name, self.symbols[name.name].span))
+            return False
+        self.symbols[name.name] = symbol
+        return True
+
+    @property
+    def widths(self) -> list[str]:
+        return [name for name, s in self.symbols.items() if s.what == "width"]
+
+    def integer(self, node: tree.Tree) -> int | None:
+        """The value of a whole number known before the program runs, or None with an error."""
+        try:
+            value = fraction(node, self.dims)
+        except NotANumber as unknown:
+            self.errors.append(catalogue.dim_value(unknown.span, unknown.why))
+            return None
+        except OverflowError:
+            self.errors.append(catalogue.dim_size(node.span, MAX_INTEGER, MAX_DIM))
+            return None
+        if value.denominator != 1:
+            self.errors.append(catalogue.dim_value(node.span, f"it is {value}"))
+            return None
+        return int(value)
+
+    def extent(self, node: tree.Tree, limit: int = MAX_DIM) -> int | None:
+        """A count: at least 0 (1 for a dim is not asked), at most `limit`."""
+        value = self.integer(node)
+        if value is None:
+            return None
+        if value < 0:
+            self.errors.append(catalogue.dim_value(node.span, f"it is {value}, a count cannot be negative"))
+            return None
+        if value > limit:
+            self.errors.append(catalogue.dim_size(node.span, value, limit))
+            return None
+        return value
+
+    def affine(self, node: tree.Tree, env: Mapping[str, Local]) -> Affine | None:
+        """`node` as an index, None if it is not affine in the variables of `env` and the dims."""
+        try:
+            return _affine(node, env, self.dims)
+        except (NotANumber, OverflowError):
+            return None
+
+
+class NotANumber(Exception):
+    """Something that is not made of numbers and dims, and why."""
+
+    def __init__(self, span: Span, why: str) -> None:
+        super().__init__(why)
+        self.span = span
+        self.why = why
+
+
+def bounded(value: Fraction) -> Fraction:
+    if abs(value.numerator) > MAX_INTEGER or value.denominator > MAX_INTEGER:
+        raise OverflowError
+    return value
+
+
+def fraction(node: tree.Tree, dims: Mapping[str, int]) -> Fraction:
+    """The exact value of arithmetic on numbers and dims. Raises NotANumber, or OverflowError past 10^18."""
+    match node:
+        case tree.Number(value=value):
+            return bounded(value)
+        case tree.Name(name=name) if name in dims:
+            return Fraction(dims[name])
+        case tree.Name(name=name):
+            raise NotANumber(node.span, f"`{name}` is not a dim")
+        case tree.Negated(operand=operand):
+            return -fraction(operand, dims)
+        case tree.Chain(operands=operands, operators=operators):
+            out = fraction(operands[0], dims)
+            for op, operand in zip(operators, operands[1:], strict=True):
+                x = fraction(operand, dims)
+                if op == "/" and not x:
+                    raise NotANumber(operand.span, "division by zero")
+                out = bounded(out + x if op == "+" else out - x if op == "-" else out * x if op == "*" else out / x)
+            return out
+        case tree.Power(base=base, exponent=exponent):
+            b, k = fraction(base, dims), fraction(exponent, dims)
+            if k.denominator != 1 or (not b and k < 0):
+                raise NotANumber(node.span, "the power is not a whole number")
+            if abs(b) not in (0, 1) and abs(k) > 64:
+                raise OverflowError
+            return bounded(b ** int(k))
+    raise NotANumber(node.span, "only numbers, dims and + - * / ^ can be used")
+
+
+def _affine(node: tree.Tree, env: Mapping[str, Local], dims: Mapping[str, int]) -> Affine:
+    match node:
+        case tree.Name(name=name) if name in env:
+            index = env[name].index
+            if index is None:
+                raise NotANumber(node.span, "not an index")
+            return index
+        case tree.Negated(operand=operand):
+            return _affine(operand, env, dims).scaled(-1)
+        case tree.Chain(operands=operands, operators=operators):
+            out = _affine(operands[0], env, dims)
+            for op, operand in zip(operators, operands[1:], strict=True):
+                if op == "/":
+                    raise NotANumber(node.span, "a quotient")
+                x = _affine(operand, env, dims)
+                out = out + x if op == "+" else out - x if op == "-" else _product(out, x, node)
+                if max(abs(out.const), *(abs(k) for _, k in out.terms), 0) > MAX_INTEGER:
+                    raise OverflowError
+            return out
+    value = fraction(node, dims)
+    if value.denominator != 1:
+        raise NotANumber(node.span, "not a whole number")
+    return Affine(int(value))
+
+
+def _product(a: Affine, b: Affine, node: tree.Tree) -> Affine:
+    if a.constant is not None:
+        return b.scaled(a.constant)
+    if b.constant is not None:
+        return a.scaled(b.constant)
+    raise NotANumber(node.span, "a product of variables")

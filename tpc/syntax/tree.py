@@ -1,0 +1,243 @@
+"""The tree of a `.tp` file, as written: every node knows its span. Nodes hold no meaning; `resolve` finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
+
+from tpc.syntax.spans import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """span: where it was written; no part of what it is."""
+
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Node):
+    value: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """An identifier, normalised (NFKC, Greek letters spelled out)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed(Node):
+    base: Tree
+    index: tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transposed(Node):
+    base: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Primed(Node):
+    base: Tree
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied(Node):
+    function: Tree
+    args: tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain(Node):
+    """A flat sum or product: operators[i] stands before operands[i+1]. All of one level: `+ -` or `* /`."""
+
+    operands: tuple[Tree, ...]
+    operators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Negated(Node):
+    operand: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Power(Node):
+    base: Tree
+    exponent: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class MatMul(Node):
+    matrix: Tree
+    operand: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Node):
+    op: str
+    left: Tree
+    right: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Mean(Node):
+    body: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Range(Node):
+    """`variable < count`."""
+
+    variable: Name
+    count: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Sum(Node):
+    ranges: tuple[Range, ...]
+    body: Tree
+
+
+Tree = Number | Name | Indexed | Transposed | Primed | Applied | Chain | Negated | Power | MatMul | Comparison | Mean | Sum
+
+
+@dataclass(frozen=True, slots=True)
+class Axis(Node):
+    """An axis of a declared family, `t < T` or just its extent."""
+
+    variable: Name | None
+    count: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Declared(Node):
+    name: Name
+    axes: tuple[Axis, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramName(Node):
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Width(Node):
+    name: Name
+    ratio: Tree | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dim(Node):
+    name: Name
+    value: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Node):
+    declared: Declared
+    bound: Tree | None
+    default: Tree | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gaussian(Node):
+    """`N(mean, covariance)`: numbers for one vector, nested lists for several."""
+
+    mean: Tree | ListOf
+    covariance: Tree | ListOf
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf(Node):
+    items: tuple[Tree | ListOf, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix(Node):
+    declared: tuple[Declared, ...]
+    rows: Name | Number
+    columns: Name | Number
+    law: Gaussian
+
+
+@dataclass(frozen=True, slots=True)
+class Vector(Node):
+    declared: tuple[Declared, ...]
+    joint: bool
+    width: Name | Number
+    law: Gaussian
+
+
+@dataclass(frozen=True, slots=True)
+class Define(Node):
+    target: Tree
+    value: Tree
+    clauses: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Function(Node):
+    """`def name(parameters)`: local assignments, then the value returned."""
+
+    name: Name
+    parameters: tuple[Name, ...]
+    body: tuple[Define, ...]
+    result: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class ForBlock(Node):
+    range: Range
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Node):
+    target: Tree
+    value: Tree | None
+    clauses: tuple[Range, ...]
+
+
+Statement = ProgramName | Width | Dim | Input | Matrix | Vector | Define | Function | ForBlock | Output
+
+
+@dataclass(frozen=True, slots=True)
+class File(Node):
+    statements: tuple[Statement, ...]
+
+
+def parts(node: Node) -> Iterator[Node]:
+    """The nodes directly inside `node`."""
+    for f in fields(node):
+        value = getattr(node, f.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Node):
+                yield item
+
+
+def deepest(root: Node) -> tuple[int, Node]:
+    """How deep the tree is nested, and a node at that depth. Needs no recursion, so it can be asked of any tree."""
+    best, where, stack = 0, root, [(1, root)]
+    while stack:
+        depth, node = stack.pop()
+        if depth > best:
+            best, where = depth, node
+        stack.extend((depth + 1, part) for part in parts(node))
+    return best, where
+
+
+def walk(root: Node) -> Iterator[Node]:
+    """Every node of a tree, without recursion."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(parts(node))
+
+
+def names(root: Node) -> Iterator[Name]:
+    return (node for node in walk(root) if isinstance(node, Name))
