@@ -1,0 +1,64 @@
+"""The plainest execution of a program: NumPy, one instruction and one index at a time, on given initial matrices and vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tpc.core.evaluate import evaluate
+from tpc.core.expr import Gather, Position, Sum, Value
+from tpc.core.program import For, MatMul, Moment
+from tpc.simulate.draw import NUMPY
+
+
+def run_plainly(program, inputs, drawn):
+    """The outputs by name, for one draw: `drawn` has the matrices and vectors, [*axes, …]."""
+    made = {}
+    for name, value in {**inputs, **drawn}.items():
+        shape = member_shape(program, name, np.asarray(value))
+        for index in np.ndindex(shape):
+            made[name, index] = np.asarray(value)[index]
+
+    def member(ref, at):
+        return made[ref.name, tuple(int(member(i_ref(i), at)) if isinstance(i, Gather) else i.at(at) for i in ref.index)]
+
+    def value(x, at):
+        def leaf(node):
+            match node:
+                case Value(ref, _):
+                    return member(ref, at)
+                case Position(index):
+                    return float(index.at(at))
+                case Sum(variable, count, body):
+                    return sum((value(body, {**at, variable: i}) for i in range(count.at(at))), start=0.0)
+            return None
+        return evaluate(x, leaf, NUMPY)
+
+    def run(body, at):
+        for op in body:
+            match op:
+                case For(variable, count, inner):
+                    for i in range(count.at(at)):
+                        run(inner, {**at, variable: i})
+                    continue
+                case MatMul():
+                    matrix = member(op.matrix, at)
+                    out = (matrix.T if op.transposed else matrix) @ member(op.operand, at)
+                case Moment():
+                    out = np.mean(value(op.phi, at))
+                case _:
+                    out = value(op.phi, at)
+            made[op.out.name, tuple(i.at(at) for i in op.out.index)] = out
+
+    run(program.body, {})
+    return {output.name: np.array([member(output.ref, dict(zip((v for v, _ in output.axes), index, strict=True)))
+                                   for index in np.ndindex(output.shape)]).reshape(output.shape) for output in program.outputs}
+
+
+def i_ref(gather):
+    from tpc.core.expr import Ref
+    return Ref(gather.input, gather.index)
+
+
+def member_shape(program, name, array):
+    trailing = 2 if any(m.name == name for m in program.matrices) else 1 if any(name in g.names for g in program.gaussians) else 0
+    return array.shape[:array.ndim - trailing]

@@ -1,0 +1,106 @@
+"""The initial matrices and vectors at finite width (Setup 7.2): their laws, worked out once, and their draws, seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.special
+
+from tpc.affine import Affine
+from tpc.core.evaluate import Namespace, evaluate
+from tpc.core.expr import Expr, Gather, Index, Position, Sum, Value, substitute
+from tpc.core.program import Axis, Gaussians, Matrix, Program
+
+NUMPY = Namespace(np, scipy.special)
+Inputs = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Laws:
+    """The numbers that the laws of a program come to.
+
+    deviations: by matrix, the standard deviation of an entry, [*axes]. means, roots: by group of k vectors, [*axes, k], and a square root of the
+    covariance, [*axes, k, k]; a group is called by its first name.
+    """
+
+    deviations: Mapping[str, np.ndarray]
+    means: Mapping[str, np.ndarray]
+    roots: Mapping[str, np.ndarray]
+
+
+def widths(program: Program, inputs: Inputs, width: int) -> dict[str, int]:
+    """Every width, by its ratio to the first, which is `width`. Raises ValueError if one comes out below 1."""
+    if width < 1:
+        raise ValueError(f"the width must be at least 1, not {width}")
+    out = {w.name: round(float(_number(w.ratio, inputs, ()) * width)) for w in program.widths}
+    for name, n in out.items():
+        if n < 1:
+            raise ValueError(f"the width {name} comes out as {n} where {program.widths[0].name} = {width}; take a larger one")
+    return out
+
+
+def laws(program: Program, inputs: Inputs, sizes: Mapping[str, int]) -> Laws:
+    deviations = {m.name: np.sqrt(_number(m.variance, inputs, m.axes) / sizes[m.columns]) for m in program.matrices}
+    means = {g.names[0]: np.stack([_number(x, inputs, g.axes) for x in g.mean], axis=-1) for g in program.gaussians}
+    return Laws(deviations, means, {g.names[0]: _root(g, inputs) for g in program.gaussians})
+
+
+def _root(group: Gaussians, inputs: Inputs) -> np.ndarray:
+    """A square root of the covariance, singular ones included: by eigenvalues, rounding below 0 taken for 0."""
+    rows = [np.stack([_number(x, inputs, group.axes) for x in row], axis=-1) for row in group.covariance]
+    values, vectors = np.linalg.eigh(np.stack(rows, axis=-2))
+    root: np.ndarray = vectors * np.sqrt(np.maximum(values, 0))[..., None, :]
+    return root
+
+
+def _number(x: Expr, inputs: Inputs, axes: tuple[Axis, ...]) -> np.ndarray:
+    """An expression over inputs and axis variables, an array over the axes."""
+    grids = dict(zip((variable for variable, _ in axes), np.indices(tuple(count for _, count in axes)), strict=True))
+
+    def at(index: Index) -> np.ndarray:
+        if isinstance(index, Gather):
+            return np.asarray(inputs[index.input])[tuple(at(i) for i in index.index)]
+        return index.over(grids)
+
+    def leaf(node: Expr) -> Any | None:
+        match node:
+            case Value(ref, _):
+                return np.asarray(inputs[ref.name], dtype=float)[tuple(at(i) for i in ref.index)]
+            case Position(index):
+                return at(index).astype(float)
+            case Sum(variable, count, body):
+                limit = at(count)
+                rounds = (substitute(body, {variable: Affine(i)}) for i in range(int(np.max(limit))))
+                return sum((np.where(i < limit, evaluate(term, leaf, NUMPY), 0.0) for i, term in enumerate(rounds)), start=np.zeros(()))
+        return None
+    out: np.ndarray = np.broadcast_to(np.asarray(evaluate(x, leaf, NUMPY), dtype=float), tuple(count for _, count in axes))
+    return out
+
+
+def draw_matrix(key: Any, matrix: Matrix, deviation: Any, sizes: Mapping[str, int], dtype: Any) -> Any:
+    """[*axes, rows, columns]."""
+    shape = (*(count for _, count in matrix.axes), sizes[matrix.rows], sizes[matrix.columns])
+    return jax.random.normal(key, shape, dtype) * deviation[..., None, None]
+
+
+def draw_group(key: Any, group: Gaussians, mean: Any, root: Any, sizes: Mapping[str, int], dtype: Any) -> dict[str, Any]:
+    """The vectors of a group by name, each [*axes, n]."""
+    z = jax.random.normal(key, (*mean.shape, sizes[group.width]), dtype)
+    joint = jnp.matmul(root, z, precision="highest") + mean[..., None]
+    return {name: joint[..., i, :] for i, name in enumerate(group.names)}
+
+
+def draw(program: Program, sizes: Mapping[str, int], laws: Laws, seed: Any, dtype: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All initial matrices and vectors of one seed, by name. Each has a key of its own, by its place in the program."""
+    key = jax.random.key(seed)
+    matrices = {m.name: draw_matrix(jax.random.fold_in(key, i), m, laws.deviations[m.name], sizes, dtype) for i, m in enumerate(program.matrices)}
+    vectors: dict[str, Any] = {}
+    for i, group in enumerate(program.gaussians, len(matrices)):
+        first = group.names[0]
+        vectors |= draw_group(jax.random.fold_in(key, i), group, laws.means[first], laws.roots[first], sizes, dtype)
+    return matrices, vectors

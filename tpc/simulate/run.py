@@ -1,0 +1,121 @@
+"""Programs run at finite width with random matrices, seed by seed (TP4 Thm 7.4 says what happens as the width grows)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tpc.core.program import Program
+from tpc.simulate.checkpoint import Checkpoint
+from tpc.simulate.draw import Laws, draw, laws, widths
+from tpc.simulate.frame import Frame
+from tpc.simulate.machine import Machine
+from tpc.simulate.samples import Samples
+
+DType = Literal["float64", "float32"]
+Progress = Callable[[int, int], None]
+MEMORY = 1 << 30                                   # bytes that a group of seeds may take, as far as that can be told
+COORDINATES = 2048                                 # a group is filled up to this many coordinates of a vector: beyond, nothing is gained
+MAX_SEED = 2**32
+
+
+def simulate(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: Sequence[int], dtype: DType = "float64",
+             progress: Progress | None = None, checkpoint: Path | None = None) -> Samples:
+    """Runs `program` at finite width, once per seed.
+
+    inputs: arrays by name, all of them, in the declared shapes. width: n >= 1, the others follow by their ratios. progress: called with the numbers
+    of seeds done and asked for. checkpoint: an .npz file that keeps what is done, and from which the same run (or one with more seeds) resumes.
+    Returns each output with shape (len(seeds), *its own). A seed gives the same numbers, bit for bit on one machine, whichever others it is run with.
+    Interrupted (Ctrl-C), returns the seeds that are done. Raises ValueError: a width below 1, seeds that repeat or do not lie in 0 … 2³² − 1,
+    a checkpoint of another run.
+    """
+    wanted = _checked(seeds)
+    given = {name: np.asarray(value) for name, value in inputs.items()}
+    done = Checkpoint.open(checkpoint, program, given, width, dtype)
+    interrupted = False
+    try:
+        for group, outputs in _groups(program, given, width, [seed for seed in wanted if seed not in done], dtype):
+            done.add(group, outputs)
+            if progress is not None:
+                progress(sum(seed in done for seed in wanted), len(wanted))
+    except KeyboardInterrupt:
+        interrupted = True
+    finished = tuple(seed for seed in wanted if seed in done)
+    if interrupted and not finished:
+        raise KeyboardInterrupt
+    return Samples(program.name, width, dtype, finished, {output.name: done.stacked(output.name, finished) for output in program.outputs}, interrupted)
+
+
+def draws(program: Program, inputs: Mapping[str, Any], *, width: int, seed: int, dtype: DType = "float64") -> dict[str, np.ndarray]:
+    """The initial matrices [*axes, rows, columns] and vectors [*axes, n] by name, as `simulate` draws them."""
+    given = {name: np.asarray(value) for name, value in inputs.items()}
+    sizes = widths(program, given, width)
+    with _precision(dtype):
+        matrices, vectors = jax.jit(lambda seed, law: draw(program, sizes, law, seed, dtype))(np.uint32(seed), _cast(laws(program, given, sizes), dtype))
+        return {name: np.asarray(value) for name, value in {**matrices, **vectors}.items()}
+
+
+def _checked(seeds: Sequence[int]) -> tuple[int, ...]:
+    out = tuple(int(seed) for seed in seeds)
+    if not out or len(set(out)) < len(out) or not all(0 <= seed < MAX_SEED for seed in out):
+        raise ValueError("seeds are different integers from 0 to 2^32 - 1, at least one")
+    return out
+
+
+def _groups(program: Program, inputs: Mapping[str, np.ndarray], width: int, seeds: Sequence[int],
+            dtype: DType) -> Iterator[tuple[Sequence[int], dict[str, np.ndarray]]]:
+    """The outputs of the seeds, a group at a time. Groups have one size whatever the seeds, the last filled up, so that one computation serves all."""
+    sizes = widths(program, inputs, width)
+    law = _cast(laws(program, inputs, sizes), dtype)
+    given = {item.name: inputs[item.name].astype(np.int32 if item.bound is not None else dtype) for item in program.inputs}
+    size = group_size(program, sizes, dtype)
+    for start in range(0, len(seeds), size):
+        group = seeds[start:start + size]
+        filled = np.asarray([*group, *[group[-1]] * (size - len(group))], dtype=np.uint32)
+        with _precision(dtype):
+            outputs = _compiled(program, tuple(sizes.items()), dtype)(filled, given, law)
+            yield group, {name: np.asarray(value)[:len(group)] for name, value in outputs.items()}
+
+
+def group_size(program: Program, sizes: Mapping[str, int], dtype: DType) -> int:
+    """How many seeds are run at once: as many as fit into the memory, and no more than are of use."""
+    entries = sum(int(np.prod([count for _, count in m.axes])) * sizes[m.rows] * sizes[m.columns] for m in program.matrices)
+    entries += sum(len(g.names) * int(np.prod([count for _, count in g.axes])) * sizes[g.width] for g in program.gaussians)
+    entries += sum(int(np.prod(f.shape)) * (sizes[f.width] if f.width else 1) for f in program.families)
+    largest = max(sizes.values())
+    return max(1, min(COORDINATES // largest, MEMORY // (np.dtype(dtype).itemsize * entries)))
+
+
+@lru_cache(maxsize=16)
+def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType) -> Callable[..., dict[str, Any]]:
+    """The program as a jitted function of seeds [group], inputs and laws; its outputs are [group, *their shape]."""
+    def one(seed: Any, inputs: Mapping[str, Any], law: Laws) -> dict[str, Any]:
+        matrices, vectors = draw(program, dict(sizes), law, seed, jnp.dtype(dtype))
+        machine = Machine(dict(sizes), matrices, {family.name: family for family in program.families}, jnp.dtype(dtype))
+        env = machine.run(program.body, {**inputs, **vectors}, Frame())
+        return {output.name: machine.output(output, env).astype(dtype) for output in program.outputs}
+    return jax.jit(jax.vmap(one, in_axes=(0, None, None)))
+
+
+def _cast(law: Laws, dtype: DType) -> Laws:
+    return Laws(*({name: value.astype(dtype) for name, value in part.items()} for part in (law.deviations, law.means, law.roots)))
+
+
+def _precision(dtype: DType) -> AbstractContextManager[Any]:
+    """64 bits where they are asked for, for the time of the call."""
+    if dtype == "float32":
+        return nullcontext()
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(True)  # type: ignore[no-any-return,no-untyped-call,unused-ignore]
+    from jax.experimental import enable_x64
+    return enable_x64()  # type: ignore[no-any-return,no-untyped-call,unused-ignore]
+
+
+jax.tree_util.register_dataclass(Laws, data_fields=["deviations", "means", "roots"], meta_fields=[])

@@ -1,0 +1,47 @@
+"""What a simulation gives: every output for every seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Outputs of a program at finite width.
+
+    outputs: by name, [seeds, *the output's shape], a row for each of `seeds`. interrupted: whether there are fewer than were asked for.
+    """
+
+    program: str
+    width: int
+    dtype: str
+    seeds: tuple[int, ...]
+    outputs: Mapping[str, np.ndarray] = field(repr=False)
+    interrupted: bool = False
+
+    @property
+    def mean(self) -> dict[str, np.ndarray]:
+        """The mean over seeds, by output."""
+        return {name: np.mean(values, axis=0) for name, values in self.outputs.items()}
+
+    @property
+    def std(self) -> dict[str, np.ndarray]:
+        """The standard deviation over seeds (the unbiased estimate of the variance; NaN for a single seed), by output."""
+        if len(self.seeds) < 2:
+            return {name: np.full(values.shape[1:], np.nan) for name, values in self.outputs.items()}
+        return {name: np.std(values, axis=0, ddof=1) for name, values in self.outputs.items()}
+
+    def __str__(self) -> str:
+        count = len(self.seeds)
+        lines = [f"{self.program} at width {self.width}, {count} seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"]
+        for name in self.outputs:
+            lines += print_output(name, self.mean[name], self.std[name])
+        return "\n".join(lines)
+
+
+def print_output(name: str, mean: np.ndarray, std: np.ndarray) -> list[str]:
+    """A line per entry, `name[i, j] = mean ± std`."""
+    return [f"  {name}{list(index) if index else ''} = {mean[index]:.6g} ± {std[index]:.2g}" for index in np.ndindex(mean.shape)]
