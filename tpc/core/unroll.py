@@ -1,0 +1,34 @@
+"""Loops written out: the pass from a program with regions to the same program as a straight line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from tpc.affine import Affine
+from tpc.core.expr import expand_sums, substitute, substitute_ref
+from tpc.core.program import For, Instruction, MatMul, Op, Program
+
+
+def unroll(program: Program) -> Program:
+    """`program` with every region and sum written out, all indices constant (those read from inputs keep their place in the input).
+
+    The result has an instruction per round, so this is for small programs: display, checks, closed forms.
+    """
+    return replace(program, body=tuple(_rounds(program.body, {})))
+
+
+def _rounds(body: tuple[Op, ...], at: Mapping[str, Affine]) -> Iterator[Instruction]:
+    for op in body:
+        if isinstance(op, For):
+            for t in range(op.count.substitute(at).const):
+                yield from _rounds(op.body, {**at, op.variable: Affine(t)})
+        else:
+            yield _instance(op, at)
+
+
+def _instance(op: Instruction, at: Mapping[str, Affine]) -> Instruction:
+    out = substitute_ref(op.out, at)
+    if isinstance(op, MatMul):
+        return replace(op, out=out, matrix=substitute_ref(op.matrix, at), operand=substitute_ref(op.operand, at))
+    return replace(op, out=out, phi=expand_sums(substitute(op.phi, at)))
