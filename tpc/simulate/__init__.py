@@ -2,5 +2,6 @@
 
 from tpc.simulate.run import draws, simulate
 from tpc.simulate.samples import Samples
+from tpc.simulate.verify import Report, verify
 
-__all__ = ["Samples", "draws", "simulate"]
+__all__ = ["Report", "Samples", "draws", "simulate", "verify"]

@@ -56,7 +56,8 @@ class Checkpoint:
         part = path.with_name(path.name + ".part")
         with part.open("wb") as file:
             arrays = {f"output {name}": self.stacked(name, seeds) for name in names}
-            np.savez(file, fingerprint=np.array(self.fingerprint), seeds=np.array(seeds, dtype=np.uint32), **arrays)
+            arrays |= {"fingerprint": np.array(self.fingerprint), "seeds": np.array(seeds, dtype=np.uint32)}
+            np.savez(file, allow_pickle=False, **arrays)
         os.replace(part, path)
 
     def stacked(self, name: str, seeds: Sequence[int]) -> np.ndarray:

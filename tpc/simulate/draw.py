@@ -64,8 +64,8 @@ def _number(x: Expr, inputs: Inputs, axes: tuple[Axis, ...]) -> np.ndarray:
 
     def at(index: Index) -> np.ndarray:
         if isinstance(index, Gather):
-            return np.asarray(inputs[index.input])[tuple(at(i) for i in index.index)]
-        return index.over(grids)
+            return np.asarray(np.asarray(inputs[index.input])[tuple(at(i) for i in index.index)])
+        return np.asarray(index.over(grids))
 
     def leaf(node: Expr) -> Any | None:
         match node:

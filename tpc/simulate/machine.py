@@ -109,7 +109,7 @@ class Machine:
     # expressions
 
     def value(self, x: Expr, env: Env, frame: Frame, *, vector: bool) -> Any:
-        """The value of an expression: an array of rank `len(frame.axes)`, and for vectors a last axis of coordinates, of length 1 if they are all equal."""
+        """The value of an expression: of rank `len(frame.axes)`, and for vectors a last axis of coordinates (of length 1 if all are equal)."""
         rank = len(frame.axes) + vector
 
         def leaf(node: Expr) -> Any | None:

@@ -22,7 +22,8 @@ from tpc.simulate.samples import Samples
 DType = Literal["float64", "float32"]
 Progress = Callable[[int, int], None]
 MEMORY = 1 << 30                                   # bytes that a group of seeds may take, as far as that can be told
-COORDINATES = 2048                                 # a group is filled up to this many coordinates of a vector: beyond, nothing is gained
+COORDINATES = {"cpu": 256}                          # a group of seeds is filled up to so many coordinates of a vector: measured, more is slower
+ELSEWHERE = 1 << 20                                 # on accelerators more is faster, until they are busy
 MAX_SEED = 2**32
 
 
@@ -50,15 +51,17 @@ def simulate(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: 
     finished = tuple(seed for seed in wanted if seed in done)
     if interrupted and not finished:
         raise KeyboardInterrupt
-    return Samples(program.name, width, dtype, finished, {output.name: done.stacked(output.name, finished) for output in program.outputs}, interrupted)
+    outputs = {output.name: done.stacked(output.name, finished) for output in program.outputs}
+    return Samples(program.name, width, dtype, finished, outputs, interrupted)
 
 
 def draws(program: Program, inputs: Mapping[str, Any], *, width: int, seed: int, dtype: DType = "float64") -> dict[str, np.ndarray]:
     """The initial matrices [*axes, rows, columns] and vectors [*axes, n] by name, as `simulate` draws them."""
     given = {name: np.asarray(value) for name, value in inputs.items()}
     sizes = widths(program, given, width)
+    law = _cast(laws(program, given, sizes), dtype)
     with _precision(dtype):
-        matrices, vectors = jax.jit(lambda seed, law: draw(program, sizes, law, seed, dtype))(np.uint32(seed), _cast(laws(program, given, sizes), dtype))
+        matrices, vectors = jax.jit(lambda seed, law: draw(program, sizes, law, seed, dtype))(np.uint32(seed), law)
         return {name: np.asarray(value) for name, value in {**matrices, **vectors}.items()}
 
 
@@ -71,7 +74,7 @@ def _checked(seeds: Sequence[int]) -> tuple[int, ...]:
 
 def _groups(program: Program, inputs: Mapping[str, np.ndarray], width: int, seeds: Sequence[int],
             dtype: DType) -> Iterator[tuple[Sequence[int], dict[str, np.ndarray]]]:
-    """The outputs of the seeds, a group at a time. Groups have one size whatever the seeds, the last filled up, so that one computation serves all."""
+    """The outputs of the seeds, a group at a time. All groups have one size, the last filled up, so that one computation serves all."""
     sizes = widths(program, inputs, width)
     law = _cast(laws(program, inputs, sizes), dtype)
     given = {item.name: inputs[item.name].astype(np.int32 if item.bound is not None else dtype) for item in program.inputs}
@@ -89,8 +92,8 @@ def group_size(program: Program, sizes: Mapping[str, int], dtype: DType) -> int:
     entries = sum(int(np.prod([count for _, count in m.axes])) * sizes[m.rows] * sizes[m.columns] for m in program.matrices)
     entries += sum(len(g.names) * int(np.prod([count for _, count in g.axes])) * sizes[g.width] for g in program.gaussians)
     entries += sum(int(np.prod(f.shape)) * (sizes[f.width] if f.width else 1) for f in program.families)
-    largest = max(sizes.values())
-    return max(1, min(COORDINATES // largest, MEMORY // (np.dtype(dtype).itemsize * entries)))
+    useful = COORDINATES.get(jax.default_backend(), ELSEWHERE) // max(sizes.values())
+    return max(1, min(useful, MEMORY // (np.dtype(dtype).itemsize * entries)))
 
 
 @lru_cache(maxsize=16)
@@ -113,9 +116,10 @@ def _precision(dtype: DType) -> AbstractContextManager[Any]:
     if dtype == "float32":
         return nullcontext()
     if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)  # type: ignore[no-any-return,no-untyped-call,unused-ignore]
-    from jax.experimental import enable_x64
-    return enable_x64()  # type: ignore[no-any-return,no-untyped-call,unused-ignore]
+        context: AbstractContextManager[Any] = jax.enable_x64(True)
+        return context
+    from jax.experimental import enable_x64  # type: ignore[attr-defined,unused-ignore]
+    return enable_x64()  # type: ignore[no-any-return,unused-ignore]
 
 
 jax.tree_util.register_dataclass(Laws, data_fields=["deviations", "means", "roots"], meta_fields=[])

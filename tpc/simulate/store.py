@@ -13,7 +13,7 @@ from tpc.simulate.frame import Frame, bounds
 
 
 def read(family: Any, index: Sequence[Any], frame: Frame) -> Any:
-    """The members at `index`: an array with a dimension per axis of `frame` (of length 1 where `index` does not depend on it), then the rest of `family`'s.
+    """The members at `index`: a dimension per axis of `frame` (of length 1 where `index` does not depend on it), then the rest of `family`'s.
 
     index: an Affine, or an array of integers of rank `len(frame.axes)` (or 0), for each of the first dimensions.
     """
@@ -70,7 +70,7 @@ def _starts(index: Sequence[Affine], along: Sequence[int | None], frame: Frame, 
 
 
 def _slices(shape: Sequence[int], index: Sequence[Any], frame: Frame) -> list[int | None] | None:
-    """For each index the axis of `frame` that it runs along with step 1, None for none of them. No list if the members are not one slice in bounds."""
+    """For each index the axis of `frame` that it runs along with step 1, None for none. No list if the members are not one slice in bounds."""
     along: list[int | None] = []
     for i, length in zip(index, shape, strict=False):
         if not isinstance(i, Affine):

@@ -1,0 +1,111 @@
+"""The statistics of `verify`: means at several widths against a limit, for all entries of an output at once.
+
+Model: the mean over seeds at width n is `m_n = L + c/n + c'/n² + noise` (TP4 Thm 7.4; the bias is O(1/n)), each width with noise of its own,
+measured by its seeds. So `gap = Σ a_n m_n − limit`, the extrapolation to n = ∞ by least squares, estimates what no O(1/n) bias explains. The
+coefficients a_n depend on the widths and numbers of seeds alone, as the variance of the noise is proportional to 1/n: choosing them by the measured
+variances would favour the widths at which few seeds happen to agree. The error of the gap does use the measured variances, and the limit's own error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special, stats
+
+THRESHOLD = 5.0                     # in Gaussian standard deviations
+ONE_WIDTH_BIAS = 10.0               # with one width nothing separates the bias from a gap: a bias up to 10·scale/n is allowed
+SLOPE_LIMIT, SLOPE_ERRORS = -0.25, 3.0
+MANY = 1e5                          # degrees of freedom for which Student's distribution is the Gaussian
+FLOORS = {"float64": 1e-9, "float32": 1e-4}       # rounding, relative
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The limit that the means at finite width point to, less the one given. Arrays over the output's entries.
+
+    stderr: its standard error, with the limit's. sigma: `|estimate|/stderr`, as the Gaussian deviation that is as improbable (few seeds make a
+    standard error uncertain). allowed: what is put down to a bias O(1/n), 0 if that was fitted.
+    """
+
+    estimate: np.ndarray
+    stderr: np.ndarray
+    sigma: np.ndarray
+    allowed: np.ndarray
+
+    @property
+    def agrees(self) -> bool:
+        return bool(np.all(self.sigma <= THRESHOLD))
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """The slope of log RMS error against log n, -1/2 by theory, with its standard error; None where it cannot be told (one width, no error)."""
+
+    estimate: float | None
+    stderr: float | None
+    widths: int
+
+    @property
+    def agrees(self) -> bool:
+        """False if the error clearly does not go down as the width goes up: only judged with three widths."""
+        if self.estimate is None or self.stderr is None or self.widths < 3:
+            return True
+        return self.estimate - SLOPE_ERRORS * self.stderr <= SLOPE_LIMIT
+
+
+def extrapolation(widths: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
+    """The coefficients a_n of the extrapolation to n = ∞ by 1, 1/n and, from three widths on, 1/n², weighted by 1/variance ∝ n·seeds."""
+    x = min(widths) / np.asarray(widths, dtype=float)
+    powers = np.vander(x, min(len(widths), 3), increasing=True)
+    root = np.sqrt(np.asarray(seeds) / x)
+    out: np.ndarray = (np.linalg.pinv(powers * root[:, None]) * root)[0]
+    return out
+
+
+def gap(widths: Sequence[int], values: Sequence[np.ndarray], limit: np.ndarray, limit_stderr: np.ndarray, floor: float) -> Gap:
+    """values: by width, [seeds, *shape]. floor: the relative rounding error."""
+    seeds = [len(v) for v in values]
+    a = extrapolation(widths, seeds)
+    means = np.stack([v.mean(axis=0) for v in values])
+    variances = np.stack([v.var(axis=0, ddof=1) / len(v) for v in values])
+    estimate = np.tensordot(a, means, 1) - limit
+    parts = np.square(a).reshape(-1, *[1] * limit.ndim) * variances
+    rounding = floor * np.maximum(1, np.abs(limit))
+    variance = parts.sum(axis=0) + np.square(limit_stderr) + np.square(rounding)
+    stderr = np.sqrt(variance)
+    allowed = np.zeros_like(limit)
+    if len(widths) == 1:
+        scale = np.maximum(np.abs(limit), np.sqrt(widths[0] * seeds[0] * variances[0]))
+        allowed = ONE_WIDTH_BIAS * scale / widths[0]
+    beyond = np.maximum(np.abs(estimate) - allowed, 0)
+    freedom = np.square(variance) / np.maximum(sum(np.square(part) / (s - 1) for part, s in zip(parts, seeds, strict=True)), 1e-300)
+    return Gap(estimate, stderr, gaussian_equivalent(beyond / stderr, freedom), allowed)
+
+
+def gaussian_equivalent(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """The Gaussian deviation as improbable as `t` of Student's distribution with these degrees of freedom (Welch–Satterthwaite)."""
+    log_tail = stats.t.logsf(t, np.minimum(freedom, MANY))  # type: ignore[attr-defined,unused-ignore]
+    out: np.ndarray = np.maximum(np.where(freedom >= MANY, t, -special.ndtri_exp(log_tail)), 0)
+    return out
+
+
+def rms_errors(values: Sequence[np.ndarray], limit: np.ndarray, limit_stderr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By width, the RMS over seeds and entries of the difference to the limit (less the limit's own error), and its standard error."""
+    rms, errors = [], []
+    for v in values:
+        squares = np.square(v - limit).reshape(len(v), -1).mean(axis=1)
+        mean = max(squares.mean() - np.square(limit_stderr).mean(), 0.0)
+        rms.append(np.sqrt(mean))
+        errors.append(squares.std(ddof=1) / np.sqrt(len(v)) / (2 * rms[-1]) if rms[-1] > 0 else 0.0)
+    return np.array(rms), np.array(errors)
+
+
+def fitted_slope(widths: Sequence[int], rms: np.ndarray, errors: np.ndarray, floor: float) -> Slope:
+    """Least squares of log RMS error against log n, its error from those of the points. None if an error is no more than rounding."""
+    if len(widths) < 2 or not np.all(rms > floor):
+        return Slope(None, None, len(widths))
+    x = np.log(widths) - np.mean(np.log(widths))
+    b = x / np.sum(np.square(x))
+    return Slope(float(b @ np.log(rms)), float(np.sqrt(np.square(b) @ np.square(errors / rms))), len(widths))
