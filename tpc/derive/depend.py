@@ -1,0 +1,117 @@
+"""Which Z depends on which Ẑ, and across what no derivative exists: the sparsity of the partial derivatives, found before any is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tpc.core.calculus import NotDifferentiable, differentiate
+from tpc.core.expr import ONE, ZERO, Expr, Ref, Sum, Value, children
+from tpc.core.program import MatMul, Nonlin, Program
+from tpc.derive.sites import Range, Site, before, may_define, may_meet, sites_of
+
+
+class Dependence:
+    """Facts about the sites of a program, a set of product sites being the bits of an integer.
+
+    reach[X]: the products whose Ẑ occurs in the Z made at site X, unwound. rough[X]: those of them across which that has no derivative.
+    Loops are treated as wholes, so a site may be said to depend on more than one of its rounds does.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.sites = sites_of(program)
+        self.products = tuple(site for site in self.sites if isinstance(site.op, MatMul))
+        self.made: dict[str, list[Site]] = {}
+        for site in self.sites:
+            self.made.setdefault(site.out.name, []).append(site)
+        self.constant = {site.out: site for site in self.sites if not site.loops}
+        self.reach = [0] * len(self.sites)
+        self.rough = [0] * len(self.sites)
+        self.operands = {site.number: list(self._operands(site)) for site in self.sites}
+        self._solve()
+
+    def definitions(self, ref: Ref, ranges: Sequence[Range]) -> list[Site]:
+        """The sites that may have made `ref`, none for an initial vector."""
+        if ref in self.constant:
+            return [self.constant[ref]]
+        return [site for site in self.made.get(ref.name, ()) if may_define(site, ref, ranges)]
+
+    def opposing(self, site: Site) -> Iterator[Site]:
+        """The products with the transpose of the site's matrix that have a round before one of its rounds."""
+        op = site.product
+        for g in self.products:
+            other = g.product
+            if other.matrix.name == op.matrix.name and other.transposed != op.transposed and any(True for _ in before(g, site, ())) \
+                    and all(may_meet(i, site.loops, j, g.loops) for i, j in zip(op.matrix.index, other.matrix.index, strict=True)):
+                yield g
+
+    def _operands(self, site: Site) -> Iterator[tuple[list[Site], bool]]:
+        """For each vector that the site's φ (or product) is made of, its definitions, and whether φ has no derivative in it."""
+        if isinstance(site.op, MatMul):
+            yield self.definitions(site.op.operand, site.loops), False
+        elif isinstance(site.op, Nonlin):
+            for value, ranges in vectors(site.op.phi, site.loops):
+                yield self.definitions(value.ref, ranges), not differentiable(site.op.phi, value)
+
+    def _solve(self) -> None:
+        opposing = {site.number: list(self.opposing(site)) for site in self.products}
+        changed = True
+        while changed:
+            changed = False
+            for site in self.sites:
+                reach, rough = self._product(site, opposing[site.number]) if isinstance(site.op, MatMul) else self._nonlin(site)
+                changed |= (reach, rough) != (self.reach[site.number], self.rough[site.number])
+                self.reach[site.number], self.rough[site.number] = reach, rough
+
+    def _nonlin(self, site: Site) -> tuple[int, int]:
+        reach = rough = 0
+        for definitions, jumps in self.operands[site.number]:
+            for made in definitions:
+                reach |= self.reach[made.number]
+                rough |= self.reach[made.number] if jumps else self.rough[made.number]
+        return reach, rough
+
+    def _product(self, site: Site, opposing: list[Site]) -> tuple[int, int]:
+        reach, rough = 1 << site.number, 0
+        (operand, _), = self.operands[site.number]
+        for g in opposing:
+            if any(self.reach[made.number] >> g.number & 1 for made in operand):
+                (met, _), = self.operands[g.number]
+                for made in met:
+                    reach |= self.reach[made.number]
+                    rough |= self.rough[made.number]
+        return reach, rough
+
+    def depends(self, ref: Ref, ranges: Sequence[Range], g: Site) -> bool:
+        """May `Z^ref` depend on the Ẑ of `g`?"""
+        return any(self.reach[site.number] >> g.number & 1 for site in self.definitions(ref, ranges))
+
+    def jumps(self, ref: Ref, ranges: Sequence[Range], g: Site) -> bool:
+        """May the derivative of `Z^ref` along the Ẑ of `g` not exist?"""
+        return any(self.rough[site.number] >> g.number & 1 for site in self.definitions(ref, ranges))
+
+
+def vectors(x: Expr, ranges: Sequence[Range]) -> Iterator[tuple[Value, tuple[Range, ...]]]:
+    """The vectors in `x`, each with the ranges of the variables around it."""
+    seen: set[tuple[Value, tuple[Range, ...]]] = set()
+
+    def visit(node: Expr, inside: tuple[Range, ...]) -> Iterator[tuple[Value, tuple[Range, ...]]]:
+        if isinstance(node, Value):
+            if node.vector and (node, inside) not in seen:
+                seen.add((node, inside))
+                yield node, inside
+            return
+        if isinstance(node, Sum):
+            inside = (*inside, Range(node.variable, node.count))
+        for part in children(node):
+            yield from visit(part, inside)
+    yield from visit(x, tuple(ranges))
+
+
+def differentiable(phi: Expr, value: Value) -> bool:
+    """Does φ have a derivative in `value`? (A `where` counts as a jump: the conditions of Remark F.2 cannot be seen.)"""
+    try:
+        differentiate(phi, lambda node: (ONE if node == value else ZERO) if isinstance(node, Value) else None, across_where=False)
+    except NotDifferentiable:
+        return False
+    return True

@@ -1,0 +1,281 @@
+"""Formulas of a limit: one class for each rule of TP4 Def 7.3. They are data; the rules that make them are in `rules.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from tpc.core.expr import ZERO, Expr, Ref, Value, add, substitute_ref
+from tpc.core.program import MatMul, Origin
+from tpc.derive.sites import Range
+from tpc.derive.terms import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
+
+if TYPE_CHECKING:
+    import sympy
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """`left relation right`, for all values of the variables of `ranges`. `rule`: what it is by."""
+
+    left: Expr
+    relation: Literal["=", "~"]
+    right: Expr
+    rule: str
+    ranges: tuple[Range, ...] = ()
+
+    def at(self, env: Env) -> Equation:
+        ranges = tuple(Range(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env)
+        return replace(self, left=at(self.left, env), right=at(self.right, env), ranges=ranges)
+
+
+@dataclass(frozen=True)
+class ZFormula:
+    """What is known of the limit of one vector or scalar: `equations`, the first of them its definition.
+
+    of: the vector or scalar. loops: the regions around its instruction, whose variables are free in the equations. path: its place in the program.
+    """
+
+    rule: ClassVar[str]
+    of: Ref
+    loops: tuple[Range, ...] = field(default=(), kw_only=True)
+    path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
+    origin: Origin = field(default=Origin(), kw_only=True, compare=False, repr=False)
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        raise NotImplementedError
+
+    @property
+    def left(self) -> Expr:
+        return self.equations[0].left
+
+    @property
+    def right(self) -> Expr:
+        return self.equations[0].right
+
+    def at(self, env: Env) -> Self:
+        """The formula with loop variables replaced by indices."""
+        raise NotImplementedError
+
+    def _where(self, env: Env) -> dict[str, Any]:
+        loops = tuple(Range(loop.variable, loop.count.substitute(env)) for loop in self.loops if loop.variable not in env)
+        return {"of": substitute_ref(self.of, env), "loops": loops}
+
+    @property
+    def sympy(self) -> sympy.Basic:
+        """The definition as a sympy equation (the law, as a function `N` of mean and variance, for what is only known by that)."""
+        from tpc.derive.to_sympy import to_equation
+        return to_equation(self.equations[0])
+
+    def __str__(self) -> str:
+        from tpc.show.text import print_formula
+        return print_formula(self)
+
+    def latex(self) -> str:
+        from tpc.show.latex import latex_formula
+        return latex_formula(self)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+
+@dataclass(frozen=True)
+class ZInput(ZFormula):
+    """A run-time scalar: given."""
+
+    rule: ClassVar[str] = "input"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        return ()
+
+    @property
+    def left(self) -> Expr:
+        return Value(self.of, False)
+
+    @property
+    def right(self) -> Expr:
+        return self.left
+
+    def at(self, env: Env) -> Self:
+        return replace(self, **self._where(env))
+
+
+@dataclass(frozen=True)
+class ZInit(ZFormula):
+    """An initial vector: its law, and its covariances with those of its group that stand before it (the others are independent of it)."""
+
+    mean: Expr
+    variance: Expr
+    covariances: tuple[tuple[Ref, Expr], ...] = ()
+    rule: ClassVar[str] = "ZInit"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        z = Z(self.of)
+        law = Equation(z, "~", Normal(self.mean, self.variance), self.rule, self.loops)
+        return (law, *(Equation(Covariance(Z(other), z), "=", value, self.rule, self.loops) for other, value in self.covariances))
+
+    def at(self, env: Env) -> Self:
+        covariances = tuple((substitute_ref(other, env), at(value, env)) for other, value in self.covariances)
+        return replace(self, mean=at(self.mean, env), variance=at(self.variance, env), covariances=covariances, **self._where(env))
+
+
+@dataclass(frozen=True)
+class ZNonlin(ZFormula):
+    """`Z^{φ(x..;θ..)} = φ(Z^x..; θ̊..)`."""
+
+    value: Expr
+    rule: ClassVar[str] = "ZNonlin"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        return (Equation(Z(self.of), "=", self.value, self.rule, self.loops),)
+
+    def at(self, env: Env) -> Self:
+        return replace(self, value=at(self.value, env), **self._where(env))
+
+
+@dataclass(frozen=True)
+class ZScalar(ZFormula):
+    """`θ̊ = φ(θ̊..)`, a scalar from scalars."""
+
+    value: Expr
+    rule: ClassVar[str] = "ZScalar"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        return (Equation(Ring(self.of), "=", self.value, self.rule, self.loops),)
+
+    def at(self, env: Env) -> Self:
+        return replace(self, value=at(self.value, env), **self._where(env))
+
+
+@dataclass(frozen=True)
+class ZMoment(ZFormula):
+    """`θ̊ = E φ(Z^x..; θ̊..)`."""
+
+    value: Expr
+    rule: ClassVar[str] = "ZMoment"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        return (Equation(Ring(self.of), "=", self.value, self.rule, self.loops),)
+
+    def at(self, env: Env) -> Self:
+        return replace(self, value=at(self.value, env), **self._where(env))
+
+
+@dataclass(frozen=True, slots=True)
+class HatCovariance:
+    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`, `other` a product with the same matrix at or before `of`."""
+
+    other: Ref
+    value: Expr
+    ranges: tuple[Range, ...]
+
+
+@dataclass(frozen=True)
+class ZHat(ZFormula):
+    """`Ẑ^h`: Gaussian, mean 0, with its covariances; independent of the families of other matrices and of the initial vectors."""
+
+    variance: Expr
+    covariances: tuple[HatCovariance, ...] = ()
+    rule: ClassVar[str] = "ZHat"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        hat = Hat(self.of)
+        law = Equation(hat, "~", Normal(ZERO, self.variance), self.rule, self.loops)
+        return (law, *(Equation(Covariance(Hat(c.other), hat), "=", c.value, self.rule, (*self.loops, *c.ranges)) for c in self.covariances))
+
+    def at(self, env: Env) -> Self:
+        covariances = tuple(HatCovariance(substitute_ref(c.other, env), at(c.value, env),
+                                          tuple(Range(r.variable, r.count.substitute(env)) for r in c.ranges)) for c in self.covariances)
+        return replace(self, variance=at(self.variance, env), covariances=covariances, **self._where(env))
+
+
+@dataclass(frozen=True, slots=True)
+class Opposing:
+    """The products `g` with the transpose in some rounds (`ranges`) before h: a term `Σ coefficient·Z^y` of `Ż^h`, y the operand of g.
+
+    same: [the two matrices of a family are one], 1 for plain ones, a factor of the coefficient. number: of the site of g.
+    """
+
+    g: Ref
+    y: Ref
+    ranges: tuple[Range, ...]
+    same: Expr
+    coefficient: Expr
+    number: int = field(compare=False)
+
+    def at(self, env: Env) -> Opposing:
+        ranges = tuple(Range(r.variable, r.count.substitute(env)) for r in self.ranges)
+        return replace(self, g=substitute_ref(self.g, env), y=substitute_ref(self.y, env), ranges=ranges, same=at(self.same, env),
+                       coefficient=at(self.coefficient, env))
+
+
+@dataclass(frozen=True)
+class ZDot(ZFormula):
+    """`Ż^h = value`, a sum over `terms`. form: how the coefficients are defined, by derivatives (Def 7.3) or by Stein's lemma (Remark F.2).
+
+    scale: σ² of the matrix for Wx, ρσ² for Wᵀy. stein: the factor of C⁺b, 1/ρ for Wx and ρ for Wᵀy.
+    """
+
+    value: Expr
+    terms: tuple[Opposing, ...]
+    form: Literal["derivative", "stein"]
+    operand: Ref
+    scale: Expr
+    stein: Expr
+    rule: ClassVar[str] = "ZDot"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        return (Equation(Dot(self.of), "=", self.value, self.rule, self.loops),)
+
+    def at(self, env: Env) -> Self:
+        terms = tuple(term.at(env) for term in self.terms)
+        return replace(self, value=at(self.value, env), terms=terms, operand=substitute_ref(self.operand, env), scale=at(self.scale, env),
+                       stein=at(self.stein, env), **self._where(env))
+
+
+@dataclass(frozen=True)
+class ZMatMul(ZFormula):
+    """`Z^{Wx} = Ẑ^{Wx} + Ż^{Wx}`."""
+
+    product: MatMul
+    hat: ZHat
+    dot: ZDot
+    rule: ClassVar[str] = "ZMatMul"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        total = add(Hat(self.of), Dot(self.of)) if self.dot.terms else Hat(self.of)
+        own = Equation(Z(self.of), "=", total, self.rule, self.loops)
+        return (own, *self.hat.equations, *(self.dot.equations if self.dot.terms else ()))
+
+    def at(self, env: Env) -> Self:
+        product = replace(self.product, out=substitute_ref(self.product.out, env), matrix=substitute_ref(self.product.matrix, env),
+                          operand=substitute_ref(self.product.operand, env))
+        return replace(self, product=product, hat=self.hat.at(env), dot=self.dot.at(env), **self._where(env))
+
+
+@dataclass(frozen=True)
+class ZPartial(ZFormula):
+    """`∂Z^of/∂Ẑ^by`, for a round of `of` (loops) and a round of `by` (ranges); zero where `of` comes first. by_path: the place of g."""
+
+    by: Ref
+    ranges: tuple[Range, ...]
+    value: Expr
+    by_path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
+    rule: ClassVar[str] = "chain rule"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        return (Equation(Partial(self.of, self.by), "=", self.value, self.rule, (*self.loops, *self.ranges)),)
+
+    def at(self, env: Env) -> Self:
+        ranges = tuple(Range(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env)
+        return replace(self, by=substitute_ref(self.by, env), ranges=ranges, value=at(self.value, env), **self._where(env))

@@ -1,0 +1,183 @@
+"""The limit of a program: its formulas, by name and in order."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tpc.affine import Affine
+from tpc.core.expr import Ref
+from tpc.core.program import Program
+from tpc.derive.formula import ZDot, ZFormula, ZMatMul, ZPartial
+from tpc.derive.rules import Rules
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.derive.closed import ClosedForms
+MAX_REPORTED = 12
+
+
+def derive(program: Program) -> Limit:
+    """The Z-recursion of `program` (TP4 Def 7.3): a formula for every vector and scalar, in program order, loops as loops."""
+    rules = Rules(program)
+    formulas = (*rules.initial(), *rules.made())
+    dots = [formula.dot for formula in formulas if isinstance(formula, ZMatMul)]
+    partials = rules.partials.reached([term.coefficient for dot in dots for term in dot.terms] + [dot.value for dot in dots])
+    return Limit(program, formulas, partials)
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """The formulas of a family that several lines define."""
+
+    items: tuple[ZFormula, ...]
+
+    def __iter__(self) -> Iterator[ZFormula]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, position: int) -> ZFormula:
+        return self.items[position]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.items))
+
+    def latex(self) -> str:
+        from tpc.show.latex import latex_formulas
+        return latex_formulas(self.items)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The infinite-width limit of `program`.
+
+    formulas: one for each input, initial vector and instruction, in program order; a loop's stand once, its variable free in them.
+    partials: the recurrences of the derivatives `∂Z^x/∂Ẑ^g` that the formulas name.
+    """
+
+    program: Program
+    formulas: tuple[ZFormula, ...]
+    partials: tuple[ZPartial, ...] = field(repr=False)
+
+    def __getitem__(self, name: str) -> ZFormula | Formulas:
+        """What `name` is in the limit: `limit["h"]`, `limit["h[1]"]`, `limit["V[t+1]"]`; Greek letters and their names are the same.
+
+        `h[1]` of a loop is its formula at t = 1, written out. Raises KeyError with the nearest names.
+        """
+        ref, text = parse_reference(name)
+        family = [formula for formula in self.formulas if formula.of.name == ref]
+        if not text:
+            found: list[ZFormula] = family
+        elif all(re.fullmatch(r"\d+", i) for i in text):
+            wanted = Ref(ref, tuple(Affine(int(i)) for i in text))
+            found = [formula for f in family if (formula := instance(f, wanted)) is not None]
+        else:
+            found = [f for f in family if [str(i).replace(" ", "") for i in f.of.index] == text]
+        if not found:
+            raise KeyError(self._unknown(name, [str(f.of) for f in family]))
+        return found[0] if len(found) == 1 else Formulas(tuple(found))
+
+    def _unknown(self, name: str, family: list[str]) -> str:
+        known = family or sorted({f.of.name for f in self.formulas})
+        return f"no {name} in this limit, but {', '.join(known[:MAX_REPORTED])}{', …' if len(known) > MAX_REPORTED else ''}"
+
+    def dot(self, name: str) -> ZDot:
+        """The `Ż` of a product."""
+        found = self[name]
+        if not isinstance(found, ZMatMul):
+            raise KeyError(f"{name} is not a product with a matrix, so that its Ż is 0")
+        return found.dot
+
+    def partial(self, of: str, by: str) -> ZPartial | Formulas:
+        """The recurrence of `∂Z^of/∂Ẑ^by`, two families, where it is a quantity with a name."""
+        (x, _), (g, _) = parse_reference(of), parse_reference(by)
+        found = [p for p in self.partials if p.of.name == x and p.by.name == g]
+        if not found:
+            raise KeyError(f"∂Z^{of}/∂Ẑ^{by} has no name in this limit: it is 0, not needed, or short enough to be written out")
+        return found[0] if len(found) == 1 else Formulas(tuple(found))
+
+    def unroll(self) -> Limit:
+        """The limit of the same program with its loops written out."""
+        return derive(self.program.unroll())
+
+    @cached_property
+    def closed(self) -> ClosedForms:
+        """Exact values of the expectations that have one."""
+        from tpc.derive.closed import ClosedForms
+        return ClosedForms(self)
+
+    def evaluate(self, inputs: Mapping[str, Any] | None = None, *, samples: int = 4096, seed: int = 0,
+                 method: str = "sobol") -> dict[str, np.ndarray]:
+        """The outputs by name, from the formulas as they stand, on points of the Gaussians: a check for small programs.
+
+        samples: how many points ("sobol", a power of 2), or nodes in each dimension ("hermite", for at most 3 Gaussians).
+        """
+        from tpc.derive.evaluate import evaluate_limit
+        return evaluate_limit(self, inputs or {}, samples=samples, seed=seed, method=method)
+
+    def text(self) -> str:
+        from tpc.show.text import print_limit
+        return print_limit(self)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def latex(self) -> str:
+        from tpc.show.latex import latex_limit
+        return latex_limit(self)
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex()}\n$$"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: every formula with its rule, its equations as text and LaTeX, and its closed form where there is one."""
+        from tpc.show.data import limit_data
+        return limit_data(self)
+
+
+def parse_reference(name: str) -> tuple[str, list[str]]:
+    """A family's name and its indices as text."""
+    match = re.fullmatch(r"\s*([^\[\]\s]+)\s*(?:\[([^\[\]]*)\])?\s*", name)
+    if match is None:
+        raise KeyError(f"{name!r} is not a name, or a name with indices like h[1]")
+    from tpc.show.greek import spelled
+    return spelled(unicodedata.normalize("NFKC", match[1])), [i.replace(" ", "") for i in match[2].split(",")] if match[2] else []
+
+
+def instance(formula: ZFormula, wanted: Ref) -> ZFormula | None:
+    """The formula at the round that makes `wanted`, if there is one."""
+    if len(formula.of.index) != len(wanted.index):
+        return None
+    env: dict[str, Affine] = {}
+    for made, index in zip(formula.of.index, wanted.index, strict=True):
+        if not isinstance(made, Affine) or not isinstance(index, Affine) or len(made.terms) > 1:
+            return None
+        if not made.terms:
+            if made != index:
+                return None
+            continue
+        (variable, k), = made.terms
+        value, rest = divmod(index.const - made.const, k)
+        if rest or env.setdefault(variable, Affine(value)) != Affine(value):
+            return None
+    counts = {loop.variable: loop.count.substitute(env).constant for loop in formula.loops}
+    for variable, value_at in env.items():
+        count = counts[variable]
+        if value_at.const < 0 or (count is not None and value_at.const >= count):
+            return None
+    if not env:
+        return formula
+    return formula.at(env)
+
+
+__all__ = ["Formulas", "Limit", "derive"]

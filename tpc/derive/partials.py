@@ -1,0 +1,231 @@
+"""The coefficients of ZDot and the partial derivatives they are made of: named quantities with recurrences, found by symbol (TP4 Remark F.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tpc.affine import Affine
+from tpc.core.calculus import differentiate
+from tpc.core.expr import ZERO, Add, Expr, Mul, Ref, Sum, Value, add, mul, summed
+from tpc.core.program import Nonlin, Program
+from tpc.derive.depend import Dependence, vectors
+from tpc.derive.formula import Opposing, ZPartial
+from tpc.derive.scales import coefficient_scale
+from tpc.derive.sites import Range, Rounds, Site, all_rounds, before, greatest, least, round_of
+from tpc.derive.terms import Delta, Expectation, Partial, Stein, at, bound_variables, delta, expectation, limits, nodes, ref_variables
+
+MAX_INLINE = 40                                  # nodes of a derivative that is written where it is used instead of being named
+
+
+class Partials:
+    """The recurrences of `∂Z^x/∂Ẑ^g`, one for each pair of sites that was asked for, made once."""
+
+    def __init__(self, facts: Dependence) -> None:
+        self.facts = facts
+        self.names = names_of(facts.program)
+        self.inputs = frozenset(item.name for item in facts.program.inputs)
+        self.entries: dict[tuple[int, int], ZPartial | None] = {}          # None: being made
+        self.terms: dict[int, tuple[Opposing, ...] | None] = {}
+
+    # ∂Z^x/∂Ẑ^g
+
+    def partial(self, of: Ref, ranges: Sequence[Range], by: Ref, g: Site) -> Expr:
+        """`∂Z^of/∂Ẑ^by`, by name unless it is a number or one short product."""
+        definitions = self.facts.definitions(of, ranges)
+        if not any(self.facts.reach[site.number] >> g.number & 1 for site in definitions):
+            return ZERO
+        if len(definitions) == 1:
+            site, entry = definitions[0], self.entry(definitions[0], g)
+            rounds, by_rounds = round_of(site, of), round_of(g, by)
+            if entry is not None and is_short(entry.value) and rounds is not None and by_rounds is not None:
+                renamed = round_of(g, entry.by)
+                assert renamed is not None
+                own = {i.terms[0][0]: by_rounds[v] for v, i in renamed.items()}
+                return at(entry.value, {**rounds, **own})
+        return Partial(of, by, g.number)
+
+    def entry(self, site: Site, g: Site) -> ZPartial | None:
+        """The recurrence for the rounds of a pair of sites, or None while it is being made (a loop leads back to it)."""
+        key = (site.number, g.number)
+        if key not in self.entries:
+            self.entries[key] = None
+            self.entries[key] = self._made(site, g)
+        return self.entries[key]
+
+    def _made(self, site: Site, g: Site) -> ZPartial:
+        avoid = self.names | site.variables
+        if isinstance(site.op, Nonlin):
+            avoid |= bound_variables(site.op.phi)
+        else:
+            avoid |= {name for term in self.opposing(site) for name in term_variables(term)}
+        rounds = all_rounds(g, {}, 0, avoid)
+        by, inside = rounds.of(g.out), (*site.loops, *rounds.ranges)
+        value = self._nonlin(site, by, g, inside) if isinstance(site.op, Nonlin) else self._product(site, by, g, rounds, inside)
+        return ZPartial(site.out, by, rounds.ranges, value, loops=site.loops, path=site.path, origin=site.op.origin, by_path=g.path)
+
+    def _nonlin(self, site: Site, by: Ref, g: Site, inside: tuple[Range, ...]) -> Expr:
+        """`Σ_v ∂φ/∂v ∂Z^v/∂Ẑ^g`, scalars being constants (ZNonlin⁺)."""
+        assert isinstance(site.op, Nonlin)
+        within = {value: ranges for value, ranges in vectors(site.op.phi, inside)}
+
+        def seed(node: Expr) -> Expr | None:
+            if not isinstance(node, Value):
+                return None
+            return self.partial(node.ref, within[node], by, g) if node.vector else ZERO
+        return simplified(limits(differentiate(site.op.phi, seed, across_where=False), self.inputs), inside)
+
+    def _product(self, site: Site, by: Ref, g: Site, rounds: Rounds, inside: tuple[Range, ...]) -> Expr:
+        """`[h is g] + Σ_j coefficient_j ∂Z^{y_j}/∂Ẑ^g`, the coefficients those of `Ż^h`."""
+        same = mul(*(delta(Affine.var(v), i) for v, i in rounds.env.items())) if site is g else ZERO
+        terms = [summation(t.ranges, mul(t.coefficient, t.same, self.partial(t.y, (*inside, *t.ranges), by, g)), inside)
+                 for t in self.opposing(site)]
+        return add(same, *terms)
+
+    # Ż^h
+
+    def opposing(self, h: Site) -> tuple[Opposing, ...]:
+        """The terms of `Ż^h`: products with the transpose, before h, on whose Ẑ the operand depends."""
+        known = self.terms.get(h.number, ())
+        if known is None:                         # led back to itself by a loop: the same terms, their derivatives by name
+            return self._opposing(h, by_name=True)
+        if h.number not in self.terms:
+            self.terms[h.number] = None
+            self.terms[h.number] = self._opposing(h, by_name=False)
+        found = self.terms[h.number]
+        assert found is not None
+        return found
+
+    def by_stein(self, h: Site) -> bool:
+        """Does some derivative that `Ż^h` needs not exist (Remark F.2)?"""
+        return any(self.facts.jumps(h.product.operand, h.loops, g) for g in self._met(h))
+
+    def _met(self, h: Site) -> list[Site]:
+        return [g for g in self.facts.opposing(h) if self.facts.depends(h.product.operand, h.loops, g)]
+
+    def _opposing(self, h: Site, *, by_name: bool) -> tuple[Opposing, ...]:
+        stein, scale, found = self.by_stein(h), coefficient_scale(self.facts.program, h.product), list[Opposing]()
+        for g in self._met(h):
+            for rounds in before(g, h, self.names):
+                by, inside = rounds.of(g.out), (*h.loops, *rounds.ranges)
+                same = same_matrix(g, rounds, h)
+                if stein:
+                    coefficient: Expr = Stein(h.out, by)
+                elif by_name:
+                    coefficient = mul(scale, Expectation(Partial(h.product.operand, by, g.number)))
+                else:
+                    coefficient = mul(scale, expectation(self.partial(h.product.operand, inside, by, g)))
+                if same != ZERO and coefficient != ZERO:
+                    found.append(Opposing(by, rounds.of(g.product.operand), rounds.ranges, same, coefficient, g.number))
+        return tuple(found)
+
+    # what is shown
+
+    def reached(self, values: Sequence[Expr]) -> tuple[ZPartial, ...]:
+        """The recurrences of all derivatives that `values` name, and of those that these name, in program order."""
+        found: dict[tuple[int, int], ZPartial] = {}
+        todo = list(values)
+        while todo:
+            for node in nodes(todo.pop()):
+                if isinstance(node, Partial):
+                    for key in self._pairs(node):
+                        entry = self.entry(self.facts.sites[key[0]], self.facts.sites[key[1]])
+                        if key not in found and entry is not None:
+                            found[key] = entry
+                            todo.append(entry.value)
+        return tuple(found[key] for key in sorted(found))
+
+    def _pairs(self, node: Partial) -> list[tuple[int, int]]:
+        of = node.of
+        sites = [self.facts.constant[of]] if of in self.facts.constant else self.facts.made.get(of.name, [])
+        return [(site.number, node.product) for site in sites if self.facts.reach[site.number] >> node.product & 1]
+
+
+def names_of(program: Program) -> frozenset[str]:
+    return frozenset(name for items in (program.families, program.inputs, program.matrices) for name in (item.name for item in items)) \
+        | frozenset(name for group in program.gaussians for name in group.names)
+
+
+def term_variables(term: Opposing) -> frozenset[str]:
+    return frozenset(r.variable for r in term.ranges) | bound_variables(term.coefficient) | ref_variables(term.y)
+
+
+def same_matrix(g: Site, rounds: Rounds, h: Site) -> Expr:
+    """`[the matrix of g is that of h]`, for members of a family of matrices."""
+    return mul(*(delta(i, j) for i, j in zip(rounds.of(g.product.matrix).index, h.product.matrix.index, strict=True)))
+
+
+def is_short(x: Expr) -> bool:
+    """Is `x` a product with at most one other derivative in it, small enough to stand for its name? Then formulas do not grow by sharing."""
+    count = partials = 0
+    for node in nodes(x):
+        count += 1
+        partials += isinstance(node, Partial)
+        if count > MAX_INLINE or partials > 1 or isinstance(node, Sum):
+            return False
+    return True
+
+
+# sums with brackets in them
+
+
+def summation(ranges: Sequence[Range], body: Expr, inside: Sequence[Range]) -> Expr:
+    """`Σ body` over `ranges`, without the sums that a bracket `[s = t]` reduces to one term. inside: the ranges of the free variables."""
+    for i in reversed(range(len(ranges))):
+        body = _summation(ranges[i], body, (*inside, *ranges[:i]))
+    return body
+
+
+def _summation(over: Range, body: Expr, inside: Sequence[Range]) -> Expr:
+    factors = body.factors if isinstance(body, Mul) else (body,)
+    for factor in factors:
+        if isinstance(factor, Delta) and (index := _solved(factor, over.variable)) is not None:
+            low, high = index, over.count - 1 - index
+            if _nonnegative(low, inside) and _nonnegative(high, inside):
+                rest = mul(*(f for f in factors if f is not factor))
+                return at(rest, {over.variable: index})
+            if _negative(low, inside) or _negative(high, inside):
+                return ZERO
+    outer = [f for f in factors if isinstance(f, Delta) and over.variable not in _delta_variables(f)]
+    inner = [f for f in factors if f not in outer]
+    return mul(*outer, summed(over.variable, over.count, mul(*inner)))
+
+
+def _delta_variables(x: Delta) -> frozenset[str]:
+    return ref_variables(Ref("", (x.left, x.right)))
+
+
+def _solved(x: Delta, variable: str) -> Affine | None:
+    """The one value of `variable` for which the bracket is 1."""
+    if not isinstance(x.left, Affine) or not isinstance(x.right, Affine):
+        return None
+    difference = x.left - x.right
+    k = difference.coefficient(variable)
+    if abs(k) != 1:
+        return None
+    return (difference - Affine.var(variable).scaled(k)).scaled(-k)
+
+
+def _nonnegative(index: Affine, ranges: Sequence[Range]) -> bool:
+    low = least(index, ranges)
+    return low is not None and low >= 0
+
+
+def _negative(index: Affine, ranges: Sequence[Range]) -> bool:
+    high = greatest(index, ranges)
+    return high is not None and high < 0
+
+
+def simplified(x: Expr, inside: Sequence[Range]) -> Expr:
+    """`x` with sums at its top resolved where a bracket leaves one term."""
+    match x:
+        case Add(terms):
+            return add(*(simplified(term, inside) for term in terms))
+        case Mul(factors):
+            return mul(*(simplified(f, inside) if isinstance(f, Sum) else f for f in factors))
+        case Sum(variable, count, body):
+            over = Range(variable, count)
+            inner = simplified(body, (*inside, over))
+            return _summation(over, inner, inside)
+        case _:
+            return x
+

@@ -1,0 +1,121 @@
+"""The Z-recursion: one rule per instruction, named as in TP4 Def 7.3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import singledispatch
+
+from tpc.affine import Affine
+from tpc.core.expr import ZERO, Expr, Ref, add, mul, number, power
+from tpc.core.program import Gaussians, Input, MatMul, Moment, Nonlin, Program, Scalar
+from tpc.core.verify import InternalError
+from tpc.derive.depend import Dependence
+from tpc.derive.formula import HatCovariance, ZDot, ZFormula, ZHat, ZInit, ZInput, ZMatMul, ZMoment, ZNonlin, ZScalar
+from tpc.derive.partials import Partials, same_matrix, summation
+from tpc.derive.scales import coefficient_scale, stein_scale
+from tpc.derive.sites import Range, Site, all_rounds
+from tpc.derive.terms import Z, expectation, fresh, limits
+
+AXES = ("i", "j", "k", "l")
+
+
+class Rules:
+    """What the rules look things up in: the program, its dependences, and the derivatives made so far."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.facts = Dependence(program)
+        self.partials = Partials(self.facts)
+        self.inputs = frozenset(item.name for item in program.inputs)
+        self.same_side: dict[tuple[str, bool], list[Site]] = {}
+        for site in self.facts.products:
+            self.same_side.setdefault((site.product.matrix.name, site.product.transposed), []).append(site)
+
+    def initial(self) -> Iterator[ZFormula]:
+        for item in self.program.inputs:
+            yield zinput(item, self.partials.names)
+        for group in self.program.gaussians:
+            yield from zinit(group, self.inputs)
+
+    def made(self) -> Iterator[ZFormula]:
+        for site in self.facts.sites:
+            yield z(site.op, site, self)
+
+
+def zinput(item: Input, names: frozenset[str]) -> ZInput:
+    variables: list[str] = []
+    for _, wish in zip(item.shape, AXES * (1 + len(item.shape) // len(AXES)), strict=False):
+        variables.append(fresh(wish, {*variables, *names}))
+    loops = tuple(Range(v, Affine(count)) for v, count in zip(variables, item.shape, strict=True))
+    return ZInput(Ref(item.name, tuple(Affine.var(v) for v in variables)), loops=loops, origin=item.origin)
+
+
+def zinit(group: Gaussians, inputs: frozenset[str]) -> Iterator[ZInit]:
+    """ZInit: `Z^h` of an initial vector is given; `Ẑ^h = Z^h`, `Ż^h = 0`."""
+    loops = tuple(Range(variable, Affine(count)) for variable, count in group.axes)
+    refs = [Ref(name, tuple(Affine.var(variable) for variable, _ in group.axes)) for name in group.names]
+    for i, ref in enumerate(refs):
+        row = [limits(x, inputs) for x in group.covariance[i]]
+        covariances = tuple((other, value) for other, value in zip(refs[:i], row[:i], strict=True) if value != ZERO)
+        yield ZInit(ref, limits(group.mean[i], inputs), row[i], covariances, loops=loops, origin=group.origin)
+
+
+@singledispatch
+def z(op: object, site: Site, rules: Rules) -> ZFormula:
+    """The formula of what `op`, at `site`, makes."""
+    raise InternalError(f"no Z-rule for {type(op).__name__}")
+
+
+@z.register
+def znonlin(op: Nonlin, site: Site, rules: Rules) -> ZNonlin:
+    """ZNonlin⁺: `Z^{φ(x..;θ..)} = φ(Z^x..; θ̊..)`."""
+    return ZNonlin(op.out, limits(op.phi, rules.inputs), loops=site.loops, path=site.path, origin=op.origin)
+
+
+@z.register
+def zmoment(op: Moment, site: Site, rules: Rules) -> ZMoment:
+    """ZMoment: `θ̊ = E φ(Z^x..; θ̊..)`, the θ̊ inside being constants."""
+    return ZMoment(op.out, expectation(limits(op.phi, rules.inputs)), loops=site.loops, path=site.path, origin=op.origin)
+
+
+@z.register
+def zscalar(op: Scalar, site: Site, rules: Rules) -> ZScalar:
+    """A scalar made of scalars has the limit made of their limits."""
+    return ZScalar(op.out, limits(op.phi, rules.inputs), loops=site.loops, path=site.path, origin=op.origin)
+
+
+@z.register
+def zmatmul(op: MatMul, site: Site, rules: Rules) -> ZMatMul:
+    """ZMatMul: `Z^{Wx} = Ẑ^{Wx} + Ż^{Wx}`."""
+    return ZMatMul(op.out, op, zhat(site, rules), zdot(site, rules), loops=site.loops, path=site.path, origin=op.origin)
+
+
+def zhat(site: Site, rules: Rules) -> ZHat:
+    """ZHat: `Cov(Ẑ^{Wx}, Ẑ^{Wy}) = σ² E Z^x Z^y`, and `Cov(Ẑ^{Wᵀx}, Ẑ^{Wᵀy}) = ρσ² E Z^x Z^y`."""
+    op, found = site.product, list[HatCovariance]()
+    scale = coefficient_scale(rules.program, op)
+    for other in rules.same_side[op.matrix.name, op.transposed]:
+        if other.number > site.number or (other is site and not site.loops):
+            continue
+        rounds = all_rounds(other, {}, 0, rules.partials.names | site.variables)
+        value = mul(same_matrix(other, rounds, site), scale, second_moment(op.operand, rounds.of(other.product.operand)))
+        if value != ZERO:
+            found.append(HatCovariance(rounds.of(other.out), value, rounds.ranges))
+    return ZHat(op.out, mul(scale, second_moment(op.operand, op.operand)), tuple(found), loops=site.loops, path=site.path, origin=op.origin)
+
+
+def second_moment(x: Ref, y: Ref) -> Expr:
+    return expectation(power(Z(x), number(2)) if x == y else mul(Z(y), Z(x)))
+
+
+def zdot(site: Site, rules: Rules) -> ZDot:
+    """ZDot: `Ż^{Wx} = σ² Σ_i Z^{y_i} E ∂Z^x/∂Ẑ^{Wᵀy_i}`, and `ρσ²` for `Wᵀx`, over the opposing products before it.
+
+    Where such a derivative does not exist, Stein's lemma gives the coefficients (Remark F.2): `a = C⁺b` with `C_ij = E Z^{y_i} Z^{y_j}`,
+    `b_i = E Ẑ^{g_i} Z^x`, divided by ρ for `Wx` and times ρ for `Wᵀx`.
+    """
+    op, program, partials = site.product, rules.program, rules.partials
+    terms = partials.opposing(site)
+    value = add(*(summation(t.ranges, mul(t.coefficient, t.same, Z(t.y)), site.loops) for t in terms))
+    return ZDot(op.out, value, terms, "stein" if partials.by_stein(site) else "derivative", op.operand, coefficient_scale(program, op),
+                stein_scale(program, op), loops=site.loops, path=site.path, origin=op.origin)
