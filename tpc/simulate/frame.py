@@ -15,19 +15,8 @@ import jax.numpy as jnp
 from tpc.affine import Affine
 from tpc.core.expr import Gather, Ref
 from tpc.core.program import For, instructions
-from tpc.simulate.references import Ranges, references
-
-
-def bounds(index: Affine, ranges: Ranges) -> tuple[int, int]:
-    """The least and greatest value of `index` over loops, outermost first (of some order if they are empty)."""
-    return _extreme(index, ranges, -1), _extreme(index, ranges, 1)
-
-
-def _extreme(index: Affine, ranges: Ranges, sign: int) -> int:
-    for variable, count in reversed(ranges):
-        k = index.coefficient(variable)
-        index = index.substitute({variable: count - 1 if k * sign > 0 else Affine(0)})
-    return index.const
+from tpc.core.ranges import Ranges, bounds
+from tpc.simulate.references import references
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tpc.affine import Affine
 from tpc.core.expr import Expr, Ref, Sum, Value, children
 from tpc.core.program import Instruction, MatMul
-
-Ranges = tuple[tuple[str, Affine], ...]
+from tpc.core.ranges import Ranges
 
 
 def references(op: Instruction, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from tpc.affine import Affine
-from tpc.simulate.frame import Frame, bounds
+from tpc.core.ranges import bounds
+from tpc.simulate.frame import Frame
 
 
 def read(family: Any, index: Sequence[Any], frame: Frame) -> Any:
