@@ -16,7 +16,7 @@ from scipy import optimize, sparse
 Node = Hashable
 Point = tuple[float, float]
 
-SWEEPS = 24                                            # of the ordering; more change little
+SWEEPS, PATIENCE = 24, 6                               # of the ordering: at most so many, and so many without gain
 BEND_GAP = 14.0                                        # between edges that pass through a layer
 EMPHASIS = {0: 1.0, 1: 2.0, 2: 8.0}                    # how straight an edge is to be, by how many of its ends are bends
 
@@ -101,8 +101,10 @@ def _ordered(rows: list[list[Node]], pieces: Sequence[tuple[Node, Node]]) -> lis
     for a, b in pieces:
         below[a].append(b)
         above[b].append(a)
-    best, fewest = rows, _crossings(rows, below)
+    best, fewest, last_gain = rows, _crossings(rows, below), 0
     for sweep in range(SWEEPS):
+        if sweep - last_gain > PATIENCE:
+            break
         down = sweep % 2 == 0
         rows = [list(row) for row in rows]
         for r in range(1, len(rows)) if down else range(len(rows) - 2, -1, -1):
@@ -112,7 +114,7 @@ def _ordered(rows: list[list[Node]], pieces: Sequence[tuple[Node, Node]]) -> lis
         _exchange(rows, above, below)
         crossings = _crossings(rows, below)
         if crossings < fewest:
-            best, fewest = rows, crossings
+            best, fewest, last_gain = rows, crossings, sweep
     return best
 
 
