@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from tpc.core.calculus import NotDifferentiable, differentiate
 from tpc.core.expr import ONE, ZERO, Expr, Ref, Sum, Value, children
 from tpc.core.program import MatMul, Nonlin, Program
-from tpc.derive.sites import Range, Site, before, may_define, may_meet, sites_of
+from tpc.derive.sites import Range, Scope, Site, before, may_define, may_meet, sites_of
 
 
 class Dependence:
     """Facts about the sites of a program, a set of product sites being the bits of an integer.
 
+    made: by name. scope: those that lowering has made out of parts of a line, which formulas show as what they are.
     reach[X]: the products whose Ẑ occurs in the Z made at site X, unwound. rough[X]: those of them across which that has no derivative.
     Loops are treated as wholes, so a site may be said to depend on more than one of its rounds does.
     """
@@ -24,6 +25,8 @@ class Dependence:
         self.made: dict[str, list[Site]] = {}
         for site in self.sites:
             self.made.setdefault(site.out.name, []).append(site)
+        parts = {name: sites for name, sites in self.made.items() if "$" in name}
+        self.scope = Scope(parts, frozenset(item.name for item in program.inputs))
         self.constant = {site.out: site for site in self.sites if not site.loops}
         self.reach = [0] * len(self.sites)
         self.rough = [0] * len(self.sites)

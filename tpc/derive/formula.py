@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from tpc.core.expr import ZERO, Expr, Ref, Value, add, substitute_ref
 from tpc.core.program import MatMul, Origin
-from tpc.derive.sites import Range
+from tpc.derive.sites import Range, Scope
 from tpc.derive.terms import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class ZFormula:
     """What is known of the limit of one vector or scalar: `equations`, the first of them its definition.
 
     of: the vector or scalar. loops: the regions around its instruction, whose variables are free in the equations. path: its place in the program.
+    scope: what fresh names in it stand for.
     """
 
     rule: ClassVar[str]
@@ -41,6 +42,7 @@ class ZFormula:
     loops: tuple[Range, ...] = field(default=(), kw_only=True)
     path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
     origin: Origin = field(default=Origin(), kw_only=True, compare=False, repr=False)
+    scope: Scope = field(default=Scope(), kw_only=True, compare=False, repr=False)
 
     @property
     def equations(self) -> tuple[Equation, ...]:

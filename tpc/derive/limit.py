@@ -14,6 +14,7 @@ from tpc.core.expr import Ref
 from tpc.core.program import Program
 from tpc.derive.formula import ZDot, ZFormula, ZMatMul, ZPartial
 from tpc.derive.rules import Rules
+from tpc.derive.sites import Scope
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +29,7 @@ def derive(program: Program) -> Limit:
     formulas = (*rules.initial(), *rules.made())
     dots = [formula.dot for formula in formulas if isinstance(formula, ZMatMul)]
     partials = rules.partials.reached([term.coefficient for dot in dots for term in dot.terms] + [dot.value for dot in dots])
-    return Limit(program, formulas, partials)
+    return Limit(program, formulas, partials, rules.facts.scope)
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,13 @@ class Limit:
 
     formulas: one for each input, initial vector and instruction, in program order; a loop's stand once, its variable free in them.
     partials: the recurrences of the derivatives `∂Z^x/∂Ẑ^g` that the formulas name.
+    scope: what fresh names in them stand for.
     """
 
     program: Program
     formulas: tuple[ZFormula, ...]
     partials: tuple[ZPartial, ...] = field(repr=False)
+    scope: Scope = field(default=Scope(), repr=False, compare=False)
 
     def __getitem__(self, name: str) -> ZFormula | Formulas:
         """What `name` is in the limit: `limit["h"]`, `limit["h[1]"]`, `limit["V[t+1]"]`; Greek letters and their names are the same.

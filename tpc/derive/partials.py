@@ -14,7 +14,7 @@ from tpc.derive.scales import coefficient_scale
 from tpc.derive.sites import Range, Rounds, Site, all_rounds, before, greatest, least, round_of
 from tpc.derive.terms import Delta, Expectation, Partial, Stein, at, bound_variables, delta, expectation, limits, nodes, ref_variables
 
-MAX_INLINE = 40                                  # nodes of a derivative that is written where it is used instead of being named
+MAX_PRODUCT, MAX_SUM = 40, 12                    # nodes of a derivative that is written where it is used instead of being named
 
 
 class Partials:
@@ -23,7 +23,6 @@ class Partials:
     def __init__(self, facts: Dependence) -> None:
         self.facts = facts
         self.names = names_of(facts.program)
-        self.inputs = frozenset(item.name for item in facts.program.inputs)
         self.entries: dict[tuple[int, int], ZPartial | None] = {}          # None: being made
         self.terms: dict[int, tuple[Opposing, ...] | None] = {}
 
@@ -61,7 +60,8 @@ class Partials:
         rounds = all_rounds(g, {}, 0, avoid)
         by, inside = rounds.of(g.out), (*site.loops, *rounds.ranges)
         value = self._nonlin(site, by, g, inside) if isinstance(site.op, Nonlin) else self._product(site, by, g, rounds, inside)
-        return ZPartial(site.out, by, rounds.ranges, value, loops=site.loops, path=site.path, origin=site.op.origin, by_path=g.path)
+        return ZPartial(site.out, by, rounds.ranges, value, loops=site.loops, path=site.path, origin=site.op.origin,
+                        by_path=g.path, scope=self.facts.scope)
 
     def _nonlin(self, site: Site, by: Ref, g: Site, inside: tuple[Range, ...]) -> Expr:
         """`Σ_v ∂φ/∂v ∂Z^v/∂Ẑ^g`, scalars being constants (ZNonlin⁺)."""
@@ -72,7 +72,7 @@ class Partials:
             if not isinstance(node, Value):
                 return None
             return self.partial(node.ref, within[node], by, g) if node.vector else ZERO
-        return simplified(limits(differentiate(site.op.phi, seed, across_where=False), self.inputs), inside)
+        return simplified(limits(differentiate(site.op.phi, seed, across_where=False), self.facts.scope.inputs), inside)
 
     def _product(self, site: Site, by: Ref, g: Site, rounds: Rounds, inside: tuple[Range, ...]) -> Expr:
         """`[h is g] + Σ_j coefficient_j ∂Z^{y_j}/∂Ẑ^g`, the coefficients those of `Ż^h`."""
@@ -157,10 +157,11 @@ def same_matrix(g: Site, rounds: Rounds, h: Site) -> Expr:
 def is_short(x: Expr) -> bool:
     """Is `x` a product with at most one other derivative in it, small enough to stand for its name? Then formulas do not grow by sharing."""
     count = partials = 0
+    most = MAX_SUM if isinstance(x, Add) else MAX_PRODUCT
     for node in nodes(x):
         count += 1
         partials += isinstance(node, Partial)
-        if count > MAX_INLINE or partials > 1 or isinstance(node, Sum):
+        if count > most or partials > 1 or isinstance(node, Sum):
             return False
     return True
 

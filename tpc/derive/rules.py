@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import singledispatch
+from typing import TypedDict
 
 from tpc.affine import Affine
 from tpc.core.expr import ZERO, Expr, Ref, add, mul, number, power
-from tpc.core.program import Gaussians, Input, MatMul, Moment, Nonlin, Program, Scalar
+from tpc.core.program import Gaussians, Input, MatMul, Moment, Nonlin, Origin, Program, Scalar
 from tpc.core.verify import InternalError
 from tpc.derive.depend import Dependence
 from tpc.derive.formula import HatCovariance, ZDot, ZFormula, ZHat, ZInit, ZInput, ZMatMul, ZMoment, ZNonlin, ZScalar
 from tpc.derive.partials import Partials, same_matrix, summation
 from tpc.derive.scales import coefficient_scale, stein_scale
-from tpc.derive.sites import Range, Site, all_rounds
+from tpc.derive.sites import Range, Scope, Site, all_rounds
 from tpc.derive.terms import Z, expectation, fresh, limits
 
 AXES = ("i", "j", "k", "l")
+
+
+class Place(TypedDict):
+    """What every formula of an instruction says of where it stands."""
+
+    loops: tuple[Range, ...]
+    path: tuple[int, ...]
+    origin: Origin
+    scope: Scope
 
 
 class Rules:
@@ -26,38 +36,40 @@ class Rules:
         self.program = program
         self.facts = Dependence(program)
         self.partials = Partials(self.facts)
-        self.inputs = frozenset(item.name for item in program.inputs)
         self.same_side: dict[tuple[str, bool], list[Site]] = {}
         for site in self.facts.products:
             self.same_side.setdefault((site.product.matrix.name, site.product.transposed), []).append(site)
 
+    def place(self, site: Site) -> Place:
+        return {"loops": site.loops, "path": site.path, "origin": site.op.origin, "scope": self.facts.scope}
+
     def initial(self) -> Iterator[ZFormula]:
         for item in self.program.inputs:
-            yield zinput(item, self.partials.names)
+            yield zinput(item, self.partials.names, self.facts.scope)
         for group in self.program.gaussians:
-            yield from zinit(group, self.inputs)
+            yield from zinit(group, self.facts.scope)
 
     def made(self) -> Iterator[ZFormula]:
         for site in self.facts.sites:
             yield z(site.op, site, self)
 
 
-def zinput(item: Input, names: frozenset[str]) -> ZInput:
+def zinput(item: Input, names: frozenset[str], scope: Scope) -> ZInput:
     variables: list[str] = []
     for _, wish in zip(item.shape, AXES * (1 + len(item.shape) // len(AXES)), strict=False):
         variables.append(fresh(wish, {*variables, *names}))
     loops = tuple(Range(v, Affine(count)) for v, count in zip(variables, item.shape, strict=True))
-    return ZInput(Ref(item.name, tuple(Affine.var(v) for v in variables)), loops=loops, origin=item.origin)
+    return ZInput(Ref(item.name, tuple(Affine.var(v) for v in variables)), loops=loops, origin=item.origin, scope=scope)
 
 
-def zinit(group: Gaussians, inputs: frozenset[str]) -> Iterator[ZInit]:
+def zinit(group: Gaussians, scope: Scope) -> Iterator[ZInit]:
     """ZInit: `Z^h` of an initial vector is given; `Ẑ^h = Z^h`, `Ż^h = 0`."""
     loops = tuple(Range(variable, Affine(count)) for variable, count in group.axes)
     refs = [Ref(name, tuple(Affine.var(variable) for variable, _ in group.axes)) for name in group.names]
     for i, ref in enumerate(refs):
-        row = [limits(x, inputs) for x in group.covariance[i]]
+        row = [limits(x, scope.inputs) for x in group.covariance[i]]
         covariances = tuple((other, value) for other, value in zip(refs[:i], row[:i], strict=True) if value != ZERO)
-        yield ZInit(ref, limits(group.mean[i], inputs), row[i], covariances, loops=loops, origin=group.origin)
+        yield ZInit(ref, limits(group.mean[i], scope.inputs), row[i], covariances, loops=loops, origin=group.origin, scope=scope)
 
 
 @singledispatch
@@ -69,25 +81,25 @@ def z(op: object, site: Site, rules: Rules) -> ZFormula:
 @z.register
 def znonlin(op: Nonlin, site: Site, rules: Rules) -> ZNonlin:
     """ZNonlin⁺: `Z^{φ(x..;θ..)} = φ(Z^x..; θ̊..)`."""
-    return ZNonlin(op.out, limits(op.phi, rules.inputs), loops=site.loops, path=site.path, origin=op.origin)
+    return ZNonlin(op.out, limits(op.phi, rules.facts.scope.inputs), **rules.place(site))
 
 
 @z.register
 def zmoment(op: Moment, site: Site, rules: Rules) -> ZMoment:
     """ZMoment: `θ̊ = E φ(Z^x..; θ̊..)`, the θ̊ inside being constants."""
-    return ZMoment(op.out, expectation(limits(op.phi, rules.inputs)), loops=site.loops, path=site.path, origin=op.origin)
+    return ZMoment(op.out, expectation(limits(op.phi, rules.facts.scope.inputs)), **rules.place(site))
 
 
 @z.register
 def zscalar(op: Scalar, site: Site, rules: Rules) -> ZScalar:
     """A scalar made of scalars has the limit made of their limits."""
-    return ZScalar(op.out, limits(op.phi, rules.inputs), loops=site.loops, path=site.path, origin=op.origin)
+    return ZScalar(op.out, limits(op.phi, rules.facts.scope.inputs), **rules.place(site))
 
 
 @z.register
 def zmatmul(op: MatMul, site: Site, rules: Rules) -> ZMatMul:
     """ZMatMul: `Z^{Wx} = Ẑ^{Wx} + Ż^{Wx}`."""
-    return ZMatMul(op.out, op, zhat(site, rules), zdot(site, rules), loops=site.loops, path=site.path, origin=op.origin)
+    return ZMatMul(op.out, op, zhat(site, rules), zdot(site, rules), **rules.place(site))
 
 
 def zhat(site: Site, rules: Rules) -> ZHat:
@@ -101,7 +113,7 @@ def zhat(site: Site, rules: Rules) -> ZHat:
         value = mul(same_matrix(other, rounds, site), scale, second_moment(op.operand, rounds.of(other.product.operand)))
         if value != ZERO:
             found.append(HatCovariance(rounds.of(other.out), value, rounds.ranges))
-    return ZHat(op.out, mul(scale, second_moment(op.operand, op.operand)), tuple(found), loops=site.loops, path=site.path, origin=op.origin)
+    return ZHat(op.out, mul(scale, second_moment(op.operand, op.operand)), tuple(found), **rules.place(site))
 
 
 def second_moment(x: Ref, y: Ref) -> Expr:
@@ -118,4 +130,4 @@ def zdot(site: Site, rules: Rules) -> ZDot:
     terms = partials.opposing(site)
     value = add(*(summation(t.ranges, mul(t.coefficient, t.same, Z(t.y)), site.loops) for t in terms))
     return ZDot(op.out, value, terms, "stein" if partials.by_stein(site) else "derivative", op.operand, coefficient_scale(program, op),
-                stein_scale(program, op), loops=site.loops, path=site.path, origin=op.origin)
+                stein_scale(program, op), **rules.place(site))

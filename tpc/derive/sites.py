@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tpc.affine import Affine
 from tpc.core.expr import Gather, Index, Ref, substitute_ref
@@ -40,6 +40,21 @@ class Site:
     def product(self) -> MatMul:
         assert isinstance(self.op, MatMul)
         return self.op
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Scope:
+    """What is needed to read a formula by itself: the instructions that lowering made out of parts of a line, by fresh name; the inputs."""
+
+    parts: Mapping[str, Sequence[Site]] = field(default_factory=dict)
+    inputs: frozenset[str] = frozenset()
+
+    def part(self, ref: Ref) -> tuple[Site, dict[str, Affine]] | None:
+        """The instruction behind a fresh name, and its round."""
+        for site in self.parts.get(ref.name, ()):
+            if (env := round_of(site, ref)) is not None:
+                return site, env
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tpc.affine import Affine
 from tpc.core.expr import (ONE, ZERO, Expr, Gather, Index, Mul, Position, Ref, Sum, Value, children, mul, new_position, rebuild, substitute_index,
@@ -44,7 +45,7 @@ class Partial(Expr):
 
     of: Ref
     by: Ref
-    product: int = field(compare=False, repr=False)            # the number of the site that makes `by`
+    product: int = field(default=-1, compare=False, repr=False)    # the number of the site that makes `by`
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,13 @@ class Stein(Expr):
 
     of: Ref
     by: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Exact(Expr):
+    """The closed form of an expectation, a sympy expression."""
+
+    value: Any
 
 
 Env = Mapping[str, Affine]

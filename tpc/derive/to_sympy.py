@@ -1,0 +1,127 @@
+"""Formulas as sympy expressions, built node by node. Only this module and `closed.py` load sympy, and only when asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tpc.affine import Affine
+from tpc.core.expr import Add, Call, Compare, Constant, Expr, Gather, Index, Mul, Number, Position, Pow, Ref, Sum, Value
+from tpc.derive.formula import Equation
+from tpc.derive.terms import Covariance, Delta, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z
+
+if TYPE_CHECKING:
+    import sympy
+T = TypeVar("T")
+
+
+def to_equation(equation: Equation) -> sympy.Basic:
+    import sympy
+    left, right = to_sympy(equation.left), to_sympy(equation.right)
+    return sympy.Eq(left, right, evaluate=False)
+
+
+def to_sympy(x: Expr) -> Any:
+    """`x` in sympy: Z's are symbols (indexed ones in a family), E, Cov and N undefined functions, sums `Sum`."""
+    import sympy
+    match x:
+        case Number(value):
+            return sympy.Rational(value.numerator, value.denominator)
+        case Constant(name):
+            return sympy.pi if name == "pi" else sympy.E
+        case Position(index):
+            return affine(index)
+        case Value(ref, _):
+            return member(ref.name, ref)
+        case Z(ref):
+            return member(f"Z^{ref.name}", ref)
+        case Hat(ref):
+            return member(f"Zhat^{ref.name}", ref)
+        case Dot(ref):
+            return member(f"Zdot^{ref.name}", ref)
+        case Ring(ref):
+            return member(ref.name, ref)
+        case Partial(of, by):
+            return member(f"dZ^{of.name}/dZhat^{by.name}", Ref("", (*of.index, *by.index)))
+        case Stein(of, by):
+            return member(f"a^{of.name}_{by.name}", Ref("", (*of.index, *by.index)))
+        case Expectation(body):
+            return sympy.Function("E")(to_sympy(body))
+        case Covariance(left, right):
+            return sympy.Function("Cov")(to_sympy(left), to_sympy(right))
+        case Normal(mean, variance):
+            return sympy.Function("N")(to_sympy(mean), to_sympy(variance))
+        case Delta(left, right):
+            return sympy.KroneckerDelta(position(left), position(right))
+        case Exact(value):
+            return value
+        case Add(terms):
+            return sympy.Add(*map(to_sympy, terms))
+        case Mul(factors):
+            return sympy.Mul(*map(to_sympy, factors))
+        case Pow(base, exponent):
+            return sympy.Pow(to_sympy(base), to_sympy(exponent))
+        case Sum(variable, count, body):
+            return sympy.Sum(to_sympy(body), (index_symbol(variable), 0, affine(count) - 1))
+        case Compare(op, left, right):
+            return sympy.Rel(to_sympy(left), to_sympy(right), op)
+        case Call(function, args):
+            return apply(function, *map(to_sympy, args))
+    raise TypeError(f"no sympy expression for {type(x).__name__}")
+
+
+def apply(function: str, *args: Any) -> Any:
+    """A function of the table on sympy expressions."""
+    import sympy
+    x = args[0]
+    match function:
+        case "relu":
+            return sympy.Max(x, 0)
+        case "step":
+            return sympy.Heaviside(x, sympy.Rational(1, 2))
+        case "abs":
+            return sympy.Abs(x)
+        case "sigmoid":
+            return 1 / (1 + sympy.exp(-x))
+        case "gelu":
+            return x / 2 * (1 + sympy.erf(x / sympy.sqrt(2)))
+        case "softplus":
+            return sympy.log(1 + sympy.exp(x))
+        case "max":
+            return sympy.Max(*args)
+        case "min":
+            return sympy.Min(*args)
+        case "where":
+            return sympy.Piecewise((args[1], x), (args[2], True))
+    plain = {"sign": sympy.sign, "tanh": sympy.tanh, "erf": sympy.erf, "exp": sympy.exp, "log": sympy.log, "sin": sympy.sin, "cos": sympy.cos,
+             "sqrt": sympy.sqrt}
+    return plain[function](x)
+
+
+def index_symbol(name: str) -> Any:
+    import sympy
+    return sympy.Symbol(name, integer=True)
+
+
+def affine(i: Affine) -> Any:
+    import sympy
+    return sympy.Add(i.const, *(k * index_symbol(v) for v, k in i.terms))
+
+
+def position(i: Index) -> Any:
+    return member(i.input, Ref(i.input, i.index)) if isinstance(i, Gather) else affine(i)
+
+
+def member(name: str, ref: Ref) -> Any:
+    import sympy
+    if not ref.index:
+        return sympy.Symbol(name, real=True)
+    return sympy.IndexedBase(name, real=True)[tuple(position(i) for i in ref.index)]
+
+
+def strength(value: Any, total: T, product: T, power: T, atom: T) -> T:
+    """How strongly a printed sympy expression binds."""
+    if value.is_Add or value.could_extract_minus_sign():
+        return total
+    if value.is_Mul or (value.is_Rational and not value.is_Integer):
+        return product
+    return power if value.is_Pow else atom
