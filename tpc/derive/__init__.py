@@ -3,4 +3,5 @@
 from tpc.derive.formula import Equation, ZDot, ZFormula, ZHat, ZInit, ZInput, ZMatMul, ZMoment, ZNonlin, ZPartial, ZScalar
 from tpc.derive.limit import Formulas, Limit, derive
 
-__all__ = ["Equation", "Formulas", "Limit", "ZDot", "ZFormula", "ZHat", "ZInit", "ZInput", "ZMatMul", "ZMoment", "ZNonlin", "ZPartial", "ZScalar", "derive"]
+__all__ = ["Equation", "Formulas", "Limit", "ZDot", "ZFormula", "ZHat", "ZInit", "ZInput", "ZMatMul", "ZMoment", "ZNonlin", "ZPartial", "ZScalar",
+           "derive"]

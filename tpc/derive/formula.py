@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from tpc.core.expr import ZERO, Expr, Ref, Value, add, substitute_ref
 from tpc.core.program import MatMul, Origin
 from tpc.derive.sites import Range, Scope
 from tpc.derive.terms import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
-
-if TYPE_CHECKING:
-    import sympy
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +61,12 @@ class ZFormula:
         loops = tuple(Range(loop.variable, loop.count.substitute(env)) for loop in self.loops if loop.variable not in env)
         return {"of": substitute_ref(self.of, env), "loops": loops}
 
+    def closed(self, equation: Equation) -> Expr | None:
+        """The right side of one of the equations with closed forms in it; None if it has none that is new, or the formula is not from a limit."""
+        return None if self.loops or self.scope.closed is None else self.scope.closed(equation)
+
     @property
-    def sympy(self) -> sympy.Basic:
+    def sympy(self) -> Any:
         """The definition as a sympy equation (the law, as a function `N` of mean and variance, for what is only known by that)."""
         from tpc.derive.to_sympy import to_equation
         return to_equation(self.equations[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,16 @@ class Limit:
             found = [f for f in family if [str(i).replace(" ", "") for i in f.of.index] == text]
         if not found:
             raise KeyError(self._unknown(name, [str(f.of) for f in family]))
+        found = [self._showing(formula) for formula in found]
         return found[0] if len(found) == 1 else Formulas(tuple(found))
+
+    def __iter__(self) -> Iterator[ZFormula]:
+        """The formulas in order, as they are shown: with closed forms."""
+        return map(self._showing, self.formulas)
+
+    def _showing(self, formula: ZFormula) -> ZFormula:
+        """`formula`, to be shown with closed forms, which are looked for only then."""
+        return replace(formula, scope=replace(self.scope, closed=lambda equation: self.closed.equation(equation)))
 
     def _unknown(self, name: str, family: list[str]) -> str:
         known = family or sorted({f.of.name for f in self.formulas})

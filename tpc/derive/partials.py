@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from tpc.affine import Affine
 from tpc.core.calculus import differentiate
@@ -66,7 +67,7 @@ class Partials:
     def _nonlin(self, site: Site, by: Ref, g: Site, inside: tuple[Range, ...]) -> Expr:
         """`Σ_v ∂φ/∂v ∂Z^v/∂Ẑ^g`, scalars being constants (ZNonlin⁺)."""
         assert isinstance(site.op, Nonlin)
-        within = {value: ranges for value, ranges in vectors(site.op.phi, inside)}
+        within = dict(vectors(site.op.phi, inside))
 
         def seed(node: Expr) -> Expr | None:
             if not isinstance(node, Value):
@@ -156,14 +157,9 @@ def same_matrix(g: Site, rounds: Rounds, h: Site) -> Expr:
 
 def is_short(x: Expr) -> bool:
     """Is `x` a product with at most one other derivative in it, small enough to stand for its name? Then formulas do not grow by sharing."""
-    count = partials = 0
-    most = MAX_SUM if isinstance(x, Add) else MAX_PRODUCT
-    for node in nodes(x):
-        count += 1
-        partials += isinstance(node, Partial)
-        if count > most or partials > 1 or isinstance(node, Sum):
-            return False
-    return True
+    found = list(islice(nodes(x), MAX_PRODUCT + 1))
+    return len(found) <= (MAX_SUM if isinstance(x, Add) else MAX_PRODUCT) and not any(isinstance(node, Sum) for node in found) \
+        and sum(isinstance(node, Partial) for node in found) <= 1
 
 
 # sums with brackets in them

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tpc.affine import Affine
-from tpc.core.expr import Gather, Index, Ref, substitute_ref
+from tpc.core.expr import Expr, Gather, Index, Ref, substitute_ref
 from tpc.core.program import Instruction, MatMul, Op, Program
 from tpc.derive.terms import Env, fresh
 
@@ -44,10 +45,12 @@ class Site:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scope:
-    """What is needed to read a formula by itself: the instructions that lowering made out of parts of a line, by fresh name; the inputs."""
+    """What is needed to read a formula by itself: the instructions that lowering made out of parts of a line, by fresh name; the inputs;
+    closed: what finds the closed form of an equation (`tpc.derive.closed`)."""
 
     parts: Mapping[str, Sequence[Site]] = field(default_factory=dict)
     inputs: frozenset[str] = frozenset()
+    closed: Callable[[Any], Expr | None] | None = None
 
     def part(self, ref: Ref) -> tuple[Site, dict[str, Affine]] | None:
         """The instruction behind a fresh name, and its round."""

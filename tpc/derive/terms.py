@@ -7,8 +7,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tpc.affine import Affine
-from tpc.core.expr import (ONE, ZERO, Expr, Gather, Index, Mul, Position, Ref, Sum, Value, children, mul, new_position, rebuild, substitute_index,
-                           substitute_ref, summed)
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Expr,
+    Gather,
+    Index,
+    Mul,
+    Position,
+    Ref,
+    Sum,
+    Value,
+    children,
+    mul,
+    new_position,
+    rebuild,
+    substitute_index,
+    substitute_ref,
+    summed,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from tpc.affine import Affine
 from tpc.core.expr import Add, Call, Compare, Constant, Expr, Gather, Index, Mul, Number, Position, Pow, Ref, Sum, Value
 from tpc.derive.formula import Equation
+from tpc.derive.gaussian import engine
 from tpc.derive.terms import Covariance, Delta, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z
 
-if TYPE_CHECKING:
-    import sympy
 T = TypeVar("T")
 
 
-def to_equation(equation: Equation) -> sympy.Basic:
-    import sympy
+def to_equation(equation: Equation) -> Any:
+    sympy = engine()
     left, right = to_sympy(equation.left), to_sympy(equation.right)
     return sympy.Eq(left, right, evaluate=False)
 
 
 def to_sympy(x: Expr) -> Any:
     """`x` in sympy: Z's are symbols (indexed ones in a family), E, Cov and N undefined functions, sums `Sum`."""
-    import sympy
+    sympy = engine()
     match x:
         case Number(value):
             return sympy.Rational(value.numerator, value.denominator)
@@ -71,7 +71,7 @@ def to_sympy(x: Expr) -> Any:
 
 def apply(function: str, *args: Any) -> Any:
     """A function of the table on sympy expressions."""
-    import sympy
+    sympy = engine()
     x = args[0]
     match function:
         case "relu":
@@ -98,12 +98,12 @@ def apply(function: str, *args: Any) -> Any:
 
 
 def index_symbol(name: str) -> Any:
-    import sympy
+    sympy = engine()
     return sympy.Symbol(name, integer=True)
 
 
 def affine(i: Affine) -> Any:
-    import sympy
+    sympy = engine()
     return sympy.Add(i.const, *(k * index_symbol(v) for v, k in i.terms))
 
 
@@ -112,7 +112,7 @@ def position(i: Index) -> Any:
 
 
 def member(name: str, ref: Ref) -> Any:
-    import sympy
+    sympy = engine()
     if not ref.index:
         return sympy.Symbol(name, real=True)
     return sympy.IndexedBase(name, real=True)[tuple(position(i) for i in ref.index)]
@@ -125,3 +125,25 @@ def strength(value: Any, total: T, product: T, power: T, atom: T) -> T:
     if value.is_Mul or (value.is_Rational and not value.is_Integer):
         return product
     return power if value.is_Pow else atom
+
+
+def to_text(value: Any, name: Callable[[str], str]) -> str:
+    """A sympy expression as plain text. `name` gives the printed form of a symbol."""
+    from sympy.printing.str import StrPrinter
+
+    class Printer(StrPrinter):
+        def _print_Symbol(self, x: Any) -> str:  # noqa: N802
+            return name(x.name)
+
+        def _print_Pi(self, x: Any) -> str:  # noqa: N802
+            return "π"
+
+        def _print_Exp1(self, x: Any) -> str:  # noqa: N802
+            return "e"
+
+        def _print_Pow(self, x: Any, rational: bool = False) -> str:  # noqa: N802
+            if x.exp.is_Integer and x.exp < -1:
+                return f"1/{self._print(x.base ** -x.exp)}"
+            return str(super()._print_Pow(x, rational))  # type: ignore[no-untyped-call]
+    printer: Any = Printer
+    return str(printer().doprint(value)).replace("**", "^").replace("*", "·")

@@ -16,11 +16,11 @@ from tpc.show.text import Text, print_equation
 
 def limit_data(limit: Limit) -> dict[str, Any]:
     return {"program": limit.program.name,
-            "formulas": [formula_data(limit, f) for f in limit.formulas],
-            "derivatives": [formula_data(limit, p) for p in limit.partials]}
+            "formulas": [formula_data(f) for f in limit],
+            "derivatives": [formula_data(p) for p in limit.partials]}
 
 
-def formula_data(limit: Limit, formula: ZFormula) -> dict[str, Any]:
+def formula_data(formula: ZFormula) -> dict[str, Any]:
     """A formula: what it is of, its rule, the loops around it, and its equations."""
     data: dict[str, Any] = {"of": str(formula.of), "rule": formula.rule, "line": formula.origin.line or None,
                             "loops": ranges_data(formula.loops)}
@@ -29,12 +29,12 @@ def formula_data(limit: Limit, formula: ZFormula) -> dict[str, Any]:
     if isinstance(formula, ZMatMul):
         data["zdot"] = formula.dot.form if formula.dot.terms else "zero"
     if not isinstance(formula, ZInput):
-        data["equations"] = [equation_data(limit, formula, e) for e in formula.equations]
+        data["equations"] = [equation_data(formula, e) for e in formula.equations]
     return data
 
 
-def equation_data(limit: Limit, formula: ZFormula, equation: Equation) -> dict[str, Any]:
-    closed = None if formula.loops else limit.closed.equation(equation)
+def equation_data(formula: ZFormula, equation: Equation) -> dict[str, Any]:
+    closed = formula.closed(equation)
     text = Text(formula.scope)
     return {"rule": equation.rule, "left": text.expr(equation.left), "relation": equation.relation, "right": text.expr(equation.right),
             "closed": None if closed is None else closed_text(text, closed), "for": ranges_data(equation.ranges[len(formula.loops):]),

@@ -8,7 +8,7 @@ from typing import Any
 
 from tpc.core.expr import Expr
 from tpc.core.functions import FUNCTIONS
-from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul
+from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.limit import Limit
 from tpc.derive.sites import Range
 from tpc.derive.terms import Dot, Hat, Z
@@ -130,12 +130,12 @@ def latex_formula(formula: ZFormula) -> str:
     notation = Latex(formula.scope)
     if isinstance(formula, ZInput):
         return notation.label(formula.of)
-    rows = [latex_equation(notation, e, 0, align="&") for e in formula.equations]
+    rows = [latex_equation(notation, e, 0, formula.closed(e), "&") for e in formula.equations]
     return rows[0].replace("&", "", 1) if len(rows) == 1 else aligned(rows)
 
 
 def latex_formulas(formulas: Iterable[ZFormula]) -> str:
-    return aligned([latex_equation(Latex(f.scope), e, 0, align="&") for f in formulas for e in f.equations])
+    return aligned([latex_equation(Latex(f.scope), e, 0, f.closed(e), "&") for f in formulas for e in f.equations])
 
 
 def aligned(rows: Sequence[str]) -> str:
@@ -147,7 +147,7 @@ def latex_limit(limit: Limit) -> str:
     """All formulas, a row each with its rule, rows of a loop under its head."""
     notation, rows = Latex(limit.scope), list[str]()
     around: tuple[int, ...] = ()
-    for formula in limit.formulas:
+    for formula in limit:
         if isinstance(formula, ZInput) or is_hidden(formula):
             continue
         place = formula.path[:-1]
@@ -156,8 +156,7 @@ def latex_limit(limit: Limit) -> str:
         around = place
         indent = r"\quad " * len(formula.loops if formula.path else ())
         for e in formula.equations:
-            closed = None if formula.loops else limit.closed.equation(e)
-            rows.append(f"{indent}{latex_equation(notation, e, len(formula.loops), closed, '&')} && {latex_rule(e.rule)}")
+            rows.append(f"{indent}{latex_equation(notation, e, len(formula.loops), formula.closed(e), '&')} && {latex_rule(e.rule)}")
     rows += [f"{latex_equation(notation, e, 0, None, '&')} && {latex_rule(e.rule)}" for p in limit.partials for e in p.equations]
     return aligned(rows)
 

@@ -8,11 +8,30 @@ from fractions import Fraction
 from typing import Any
 
 from tpc.affine import Affine
-from tpc.core.expr import (Add, Call, Compare, Constant, Expr, Gather, Index, Mul, Number, Position, Pow, Ref, Sum, Value, mul, neg, number, power,
-                           substitute_ref)
+from tpc.core.expr import (
+    Add,
+    Call,
+    Compare,
+    Constant,
+    Expr,
+    Gather,
+    Index,
+    Mul,
+    Number,
+    Position,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+    mul,
+    neg,
+    number,
+    power,
+    substitute_ref,
+)
 from tpc.core.functions import FUNCTIONS
 from tpc.core.program import MatMul, Moment, Nonlin
-from tpc.derive.sites import Range, Scope
+from tpc.derive.sites import Scope
 from tpc.derive.terms import Covariance, Delta, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z, at, expectation, is_random, limits
 
 SUM, PRODUCT, POWER, ATOM = range(4)             # binding strengths
@@ -159,7 +178,7 @@ class Notation(ABC):
         if not below:
             return self.factors(above)
         random = [f for f in above if rank(f) >= 3]
-        if random and len(random) < len(above) or (random and all(isinstance(b, Number) for b in below)):
+        if (random and len(random) < len(above)) or (random and all(isinstance(b, Number) for b in below)):
             constant = self.fraction(self.factors([f for f in above if rank(f) < 3]), self.factors(below))
             return self.times([constant[0] if constant[1] >= PRODUCT else self.parenthesised(constant[0]), self.factors(random)[0]
                                if len(random) > 1 else self.expr(random[0], PRODUCT)]), PRODUCT

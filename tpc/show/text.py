@@ -57,8 +57,12 @@ class Text(Notation):
         return f"Σ_{{{variable}{relation}{bound}}} {body}"
 
     def exact(self, value: Any) -> Written:
-        from tpc.derive.to_sympy import strength
-        return str(value).replace("**", "^"), strength(value, SUM, PRODUCT, POWER, ATOM)
+        from tpc.derive.to_sympy import strength, to_text
+        return to_text(value, self.name_with_index), strength(value, SUM, PRODUCT, POWER, ATOM)
+
+    def name_with_index(self, text: str) -> str:
+        base, bracket, index = text.partition("[")
+        return self.name(base) + bracket + index
 
     def times(self, factors: Sequence[str]) -> str:
         return "·".join(factors)
@@ -103,7 +107,7 @@ def print_formula(formula: ZFormula) -> str:
     notation = Text(formula.scope)
     if isinstance(formula, ZInput):
         return f"{notation.label(formula.of)} given{print_ranges(notation, formula.loops)}"
-    return "\n".join(with_rule(print_equation(notation, e, ()), e.rule) for e in formula.equations)
+    return "\n".join(with_rule(print_equation(notation, e, (), formula.closed(e)), e.rule) for e in formula.equations)
 
 
 def with_rule(text: str, rule: str) -> str:
@@ -121,7 +125,7 @@ def print_limit(limit: Limit) -> str:
     given = [f for f in limit.formulas if isinstance(f, ZInput)]
     if given:
         lines += ["Given: " + ", ".join(notation.label(f.of) + print_ranges(notation, f.loops) for f in given) + ".", ""]
-    lines += grouped(limit, notation, [f for f in limit.formulas if not isinstance(f, ZInput) and not is_hidden(f)])
+    lines += grouped(notation, [f for f in limit if not isinstance(f, ZInput) and not is_hidden(f)])
     if limit.partials:
         lines += ["", "The derivatives in it, by symbol; each is 0 where its numerator is made first:", ""]
         lines += [with_rule(print_equation(notation, e, ()), e.rule) for p in limit.partials for e in p.equations]
@@ -129,7 +133,7 @@ def print_limit(limit: Limit) -> str:
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
-def grouped(limit: Limit, notation: Text, formulas: Sequence[ZFormula]) -> list[str]:
+def grouped(notation: Text, formulas: Sequence[ZFormula]) -> list[str]:
     """The equations, those of a loop indented under its `for`."""
     lines, around, path = list[str](), tuple[Range, ...](), tuple[int, ...]()
     for formula in formulas:
@@ -142,7 +146,7 @@ def grouped(limit: Limit, notation: Text, formulas: Sequence[ZFormula]) -> list[
         around, path = loops, formula.path
         indent = "    " * len(loops)
         for i, e in enumerate(formula.equations):
-            closed = limit.closed.equation(e) if not formula.loops else None
+            closed = formula.closed(e)
             inner = "    " if i and isinstance(formula, ZMatMul) else ""
             lines.append(with_rule(indent + inner + print_equation(notation, e, loops, closed), e.rule))
     return lines
