@@ -64,10 +64,11 @@ class ClosedForms:
             return x
         if not is_random(x):
             value = self.value(x)
-            if value is not None:
-                return exact(shortest(value))
+            return x if value is None else exact(shortest(value))
         if isinstance(x, Mul) and 1 < len(fixed := [f for f in x.factors if not is_random(f)]) < len(x.factors):
-            return mul(self.exact(mul(*fixed)), *(self.exact(f) for f in x.factors if is_random(f)))
+            constant_part = mul(*fixed)
+            value = self.value(constant_part)
+            return mul(constant_part if value is None else exact(shortest(value)), *(self.exact(f) for f in x.factors if is_random(f)))
         inner = parts(x)
         return rebuilt(x, tuple(self.exact(part) for part in inner)) if inner and not isinstance(x, Expectation) else x
 

@@ -100,15 +100,14 @@ def before(g: Site, h: Site, avoid: Iterable[str]) -> Iterator[Rounds]:
     if `g` stands before `h` in the text); variables further in run freely.
     """
     depth = shared(g, h)
-    textually = g.path[depth] < h.path[depth]
+    textually, taken = g.path[depth] < h.path[depth], {*avoid, *h.variables}
     if depth == 0:
         if textually:
-            yield all_rounds(g, {}, 0, avoid)
+            yield all_rounds(g, {}, 0, taken)
         return
     for u in range(depth):
         env = {loop.variable: Affine.var(loop.variable) for loop in g.loops[:u]}
         own = g.loops[u].variable
-        taken = {*avoid, *h.variables}
         variable = fresh("s" if own in taken else own, taken)
         count = Affine.var(own) + (1 if textually and u == depth - 1 else 0)
         rest = all_rounds(g, {**env, own: Affine.var(variable)}, u + 1, taken | {variable})

@@ -122,6 +122,8 @@ def strength(value: Any, total: T, product: T, power: T, atom: T) -> T:
     """How strongly a printed sympy expression binds."""
     if value.is_Add or value.could_extract_minus_sign():
         return total
+    if value.is_Mul and value.as_numer_denom()[1] == 1:
+        return power
     if value.is_Mul or (value.is_Rational and not value.is_Integer):
         return product
     return power if value.is_Pow else atom

@@ -25,6 +25,7 @@ from tpc.core.expr import (
     Value,
     mul,
     neg,
+    new_position,
     number,
     power,
     substitute_ref,
@@ -153,7 +154,8 @@ class Notation(ABC):
         return self.fraction((str(value.numerator), ATOM), (str(value.denominator), ATOM))
 
     def total(self, terms: Sequence[Expr]) -> str:
-        """A sum, what is subtracted after what is added to."""
+        """A sum, what is subtracted after what is added to; indices and whole numbers as one index."""
+        terms = with_one_index(terms)
         positive = [t for t in terms if not is_negative(t)]
         text = " + ".join(self.expr(t, PRODUCT) for t in positive)
         for term in terms:
@@ -226,12 +228,13 @@ class Notation(ABC):
         return self.member(i.input, [self.affine(j) for j in i.index]) if isinstance(i, Gather) else self.affine(i)
 
     def affine(self, i: Affine) -> str:
-        text = ""
+        text = str(i.const) if i.const > 0 and i.terms and all(k < 0 for _, k in i.terms) else ""
+        const = 0 if text else i.const
         for variable, k in sorted(i.terms, key=lambda term: term[1] < 0):
             body = self.name(variable) if abs(k) == 1 else self.times([str(abs(k)), self.name(variable)])
             text += ("-" if k < 0 else "+" if text else "") + body
-        if i.const or not text:
-            text += ("-" if i.const < 0 else "+" if text else "") + str(abs(i.const))
+        if const or not text:
+            text += ("-" if const < 0 else "+" if text else "") + str(abs(const))
         return text
 
     def below(self, variable: str, count: Affine) -> tuple[str, str, str]:
@@ -244,6 +247,17 @@ def is_negative(x: Expr) -> bool:
     """Is `x` written with a minus sign in front?"""
     first = x.factors[0] if isinstance(x, Mul) else x
     return isinstance(first, Number) and first.value < 0
+
+
+def with_one_index(terms: Sequence[Expr]) -> Sequence[Expr]:
+    positions = [t for t in terms if isinstance(t, Position)]
+    whole = [t for t in terms if isinstance(t, Number) and t.value.denominator == 1]
+    if not positions:
+        return terms
+    total = Affine(sum(int(t.value) for t in whole))
+    for position in positions:
+        total = total + position.index
+    return [new_position(total), *(t for t in terms if t not in positions and t not in whole)]
 
 
 def gathered(factors: Sequence[Expr]) -> list[Expr]:

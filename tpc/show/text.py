@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -111,7 +112,8 @@ def print_formula(formula: ZFormula) -> str:
 
 
 def with_rule(text: str, rule: str) -> str:
-    return f"{text:<{RULE_COLUMN}}  ({rule})"
+    marks = sum(unicodedata.combining(c) > 0 for c in text)             # they take no room
+    return f"{text:<{RULE_COLUMN + marks}}  ({rule})"
 
 
 def is_hidden(formula: ZFormula) -> bool:

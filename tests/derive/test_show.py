@@ -1,0 +1,79 @@
+"""What a limit looks like."""
+
+import json
+
+import pytest
+import sympy
+
+import tpc
+from tpc.derive import Limit, derive
+from tpc.show.latex import latex_name
+
+from .programs import two_layers, wishart
+
+WISHART_TEXT = """\
+The limit of program
+
+Z^v ~ N(0, 1) (ZInit)
+Z^{y0} = Ẑ^{y0} (ZMatMul)
+Ẑ^{y0} ~ N(0, E[(Z^v)^2]) = N(0, 1) (ZHat)
+Z^{z0} = Ẑ^{z0} + Ż^{z0} (ZMatMul)
+Ẑ^{z0} ~ N(0, E[(Z^{y0})^2]) = N(0, 1) (ZHat)
+Ż^{z0} = Z^v (ZDot)
+m̊ = E[Z^v·Z^{z0}] = 1 (ZMoment)"""
+
+
+def limit(text: str) -> Limit:
+    return derive(tpc.parse(text))
+
+
+def test_text_reads_like_a_paper() -> None:
+    lines = [" ".join(line.split()) for line in str(limit(wishart(1))).strip().splitlines()]
+    assert "\n".join(lines) == WISHART_TEXT
+
+
+def test_parts_of_a_line_are_shown_as_what_they_are() -> None:
+    found = limit(two_layers(3))
+    assert "$" not in str(found)
+    assert "$" not in found.latex()
+    assert "$" not in str(found.unroll())
+    assert r"\hat Z^{W x_{t}} + \dot Z^{W x_{t}}" in found.latex()
+    update = r"\sum_{s < t} \mathring{\chi}_{s} \, \mathbb{E}\left[Z^{x_{s}} \, Z^{x_{t}}\right] \, Z^{dh_{s}}"
+    assert rf"Z^{{h_{{t}}}} &= Z^{{W x_{{t}}}} - {update}" in found.latex()
+
+
+@pytest.mark.parametrize(("name", "expected"), [("xi", r"\xi"), ("h", "h"), ("dh", "dh"), ("dphi", r"d\phi"), ("loss", r"\mathit{loss}"),
+                                                ("x_bar", r"\mathit{x\_bar}"), ("Alpha", r"\mathrm{A}"), ("omicron", "o"), ("Omega", r"\Omega")])
+def test_names_in_latex(name: str, expected: str) -> None:
+    assert latex_name(name) == expected
+
+
+@pytest.mark.parametrize("text", [wishart(2), two_layers(3), two_layers(3, "gelu(x)")])
+def test_latex_is_balanced(text: str) -> None:
+    latex = limit(text).latex()
+    assert latex.count("{") == latex.count("}")
+    assert latex.count(r"\left") == latex.count(r"\right")
+    assert latex.count(r"\begin{aligned}") == latex.count(r"\end{aligned}") == 1
+
+
+def test_notebooks_display_limits_and_formulas() -> None:
+    found = limit(wishart(2))
+    assert found._repr_latex_().startswith("$$\n\\begin{aligned}")
+    assert found["m"]._repr_latex_() == r"$\displaystyle \mathring{m} = \mathbb{E}\left[Z^{v} \, Z^{\mathit{z1}}\right] = 2$"
+
+
+def test_json_is_plain_data() -> None:
+    data = json.loads(json.dumps(limit(two_layers(2)).to_json()))
+    by_name = {f["of"]: f for f in data["formulas"]}
+    assert by_name["h[t]"]["rule"] == "ZNonlin"
+    assert by_name["h[t]"]["loops"] == [{"variable": "t", "count": "2"}]
+    assert [e["rule"] for e in by_name["h$1[t]"]["equations"]] == ["ZMatMul", "ZHat", "ZHat", "ZDot"]
+    assert {"of": "U[t+1]", "by": "dx$1[s]"}.items() <= next(d for d in data["derivatives"] if d["of"] == "U[t+1]").items()
+    assert limit(wishart(2)).to_json()["formulas"][-1]["equations"][0]["closed"] == "2"
+
+
+def test_formulas_are_sympy_equations_when_wanted() -> None:
+    equation = limit(two_layers(2)).dot("h$1").sympy
+    assert isinstance(equation, sympy.Eq)
+    assert isinstance(equation.rhs, sympy.Sum)
+    assert limit(wishart(1))["m"].sympy.rhs == sympy.Function("E")(sympy.Symbol("Z^v", real=True) * sympy.Symbol("Z^z0", real=True))
