@@ -169,3 +169,10 @@ def test_deriving_does_not_load_sympy() -> None:
     program = "width n\nvector v : n ~ N(0, 1)\noutput m = mean(v^2)"
     code = f"import sys, tpc, tpc.derive; tpc.derive.derive(tpc.parse({program!r})); assert 'sympy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_gauss_hermite_points_are_exact_for_polynomials() -> None:
+    text = "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\ny = W @ v\nz = W.T @ (y^3)\noutput m = mean(z*v)\noutput q = mean(z^2)"
+    assert limit(text).evaluate(samples=12, method="hermite") == pytest.approx({"m": 3, "q": 24}, abs=1e-9)
+    with pytest.raises(ValueError, match="at most 3 Gaussians"):
+        limit(wishart(2)).evaluate(samples=12, method="hermite")
