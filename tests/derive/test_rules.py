@@ -159,6 +159,7 @@ def test_names_as_the_user_writes_them() -> None:
     assert [str(f.of) for f in found["V"]] == ["V[0]", "V[t+1]"]  # type: ignore[union-attr]
     assert isinstance(found["V[t+1]"], ZNonlin)
     assert str(found["V[2]"].of) == "V[2]"
+    assert "Z^{h[1]} = Z^{W x[1]} - χ̊[0]·E[Z^{x[0]}·Z^{x[1]}]·Z^{dh[0]}" in str(found["h[1]"])
     with pytest.raises(KeyError, match="no h\\[7\\] in this limit"):
         found["h[7]"]
     with pytest.raises(KeyError, match="no hh in this limit"):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tpc.core.evaluate import Namespace, evaluate
 from tpc.core.expr import Expr, Gather, Index, Position, Ref, Sum, Value
-from tpc.core.program import For, MatMul, Op
+from tpc.core.program import For, Input, MatMul, Op
 from tpc.derive.formula import ZDot, ZFormula, ZHat, ZInit, ZMatMul, ZMoment, ZNonlin, ZPartial, ZScalar
 from tpc.derive.limit import Limit
 from tpc.derive.terms import Delta, Expectation, Partial, Ring, Stein, Z
@@ -92,7 +92,7 @@ class Interpreter:
         import scipy.special
         self.limit, self.points = limit, points
         self.ns = Namespace(np, scipy.special)
-        self.inputs = {item.name: np.asarray(inputs[item.name] if item.name in inputs else float(item.default or 0)) for item in limit.program.inputs}
+        self.inputs = {item.name: input_value(item, inputs) for item in limit.program.inputs}
         self.formula: dict[tuple[int, ...], ZFormula] = {f.path: f for f in limit.formulas if f.path}
         self.recurrences: dict[tuple[tuple[int, ...], tuple[int, ...]], ZPartial] = {(p.path, p.by_path): p for p in limit.partials}
         self.values: dict[Member, Array] = {}
@@ -245,6 +245,15 @@ class Interpreter:
             self.derivatives[of, by] = 0.0 if entry is None else \
                 self.value(entry.value, {**env, **dict(zip((r.variable for r in entry.ranges), by_env.values(), strict=True))})
         return self.derivatives[of, by]
+
+
+def input_value(item: Input, given: Mapping[str, Any]) -> Array:
+    if item.name not in given and item.default is None:
+        raise ValueError(f"the input {item.name} is missing")
+    value = np.asarray(given[item.name] if item.name in given else float(item.default or 0))
+    if value.shape != item.shape:
+        raise ValueError(f"the input {item.name} has shape {item.shape}, not {value.shape}")
+    return value
 
 
 def range_rounds(ranges: Sequence[Any], env: Rounds) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -27,7 +28,7 @@ class Equation:
 
 
 @dataclass(frozen=True)
-class ZFormula:
+class ZFormula(ABC):
     """What is known of the limit of one vector or scalar: `equations`, the first of them its definition.
 
     of: the vector or scalar. loops: the regions around its instruction, whose variables are free in the equations. path: its place in the program.
@@ -42,8 +43,8 @@ class ZFormula:
     scope: Scope = field(default=Scope(), kw_only=True, compare=False, repr=False)
 
     @property
-    def equations(self) -> tuple[Equation, ...]:
-        raise NotImplementedError
+    @abstractmethod
+    def equations(self) -> tuple[Equation, ...]: ...
 
     @property
     def left(self) -> Expr:
@@ -53,9 +54,9 @@ class ZFormula:
     def right(self) -> Expr:
         return self.equations[0].right
 
+    @abstractmethod
     def at(self, env: Env) -> Self:
         """The formula with loop variables replaced by indices."""
-        raise NotImplementedError
 
     def _where(self, env: Env) -> dict[str, Any]:
         loops = tuple(Range(loop.variable, loop.count.substitute(env)) for loop in self.loops if loop.variable not in env)

@@ -18,6 +18,7 @@ from tpc.core.expr import (
     Ref,
     Sum,
     Value,
+    add,
     children,
     mul,
     new_position,
@@ -229,6 +230,7 @@ def free_variables(x: Expr) -> frozenset[str]:
             return frozenset().union(*(free_variables(part) for part in parts(x)))
 
 
+MAX_WRITTEN_OUT = 12
 NAMES = ("s", "r", "q", "p", "l", "m")
 
 
@@ -244,7 +246,10 @@ def fresh(wish: str, avoid: Iterable[str]) -> str:
 
 
 def at(x: Expr, env: Env) -> Expr:
-    """`x` with its free loop variables replaced by indices; bound ones are renamed where they would capture."""
+    """`x` with its free loop variables replaced by indices; bound ones are renamed where they would capture.
+
+    A sum whose length becomes a small number is written out.
+    """
     if not env:
         return x
     memo: dict[int, Expr] = {}
@@ -279,11 +284,13 @@ def at(x: Expr, env: Env) -> Expr:
 def _sum_at(x: Sum, env: Env) -> Expr:
     inner = {v: a for v, a in env.items() if v != x.variable}
     incoming = frozenset().union(*(a.variables for v, a in inner.items() if v in free_variables(x.body)))
-    variable = x.variable
+    variable, count = x.variable, x.count.substitute(env)
+    if x.count.terms and count.constant is not None and count.constant <= MAX_WRITTEN_OUT:
+        return add(*(at(x.body, {**inner, variable: Affine(s)}) for s in range(count.constant)))
     if variable in incoming:
         variable = fresh(variable, incoming | free_variables(x.body) | bound_variables(x.body))
         inner[x.variable] = Affine.var(variable)
-    return summed(variable, x.count.substitute(env), at(x.body, inner))
+    return summed(variable, count, at(x.body, inner))
 
 
 def limits(x: Expr, inputs: frozenset[str]) -> Expr:
