@@ -52,7 +52,7 @@ class Statements:
             self.block.made[name] = Family(name, "vector" if kind.name == "vector" else "scalar", kind.width, self.checked.shapes[name])
         self.statements(statements)
         given = {name for g in gaussians for name in g.names} | {item.name for item in inputs}
-        families = tuple(family for name, family in self.block.made.items() if name not in given)
+        families = tuple(family for name, family in sorted(self.block.made.items()) if name not in given)
         return Program(self.checked.name, widths, inputs, matrices, gaussians, families, tuple(self.block.ops), tuple(self.outputs), self.checked.notes)
 
     # declarations

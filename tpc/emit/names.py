@@ -1,0 +1,33 @@
+"""Names of the program to Python identifiers, by a table: nothing a user writes reaches the source in another way."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+from collections.abc import Iterable
+
+TAKEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | {"jax", "jnp", "np", "lax", "qmc", "erf"}
+
+
+class Names:
+    """Hands out identifiers, each once; the same name always gets the same one."""
+
+    def __init__(self, reserved: Iterable[str] = ()) -> None:
+        self.used = set(TAKEN) | set(reserved)
+        self.table: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self.table:
+            self.table[name] = self.fresh(name)
+        return self.table[name]
+
+    def fresh(self, wish: str) -> str:
+        """An identifier like `wish` that nothing else has."""
+        plain = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" if c in "$ .-" else f"u{ord(c):x}" for c in wish)
+        plain = plain if plain[:1].isalpha() else f"x{plain}"
+        found, k = plain, 0
+        while found in self.used:
+            k += 1
+            found = f"{plain}_" if k == 1 else f"{plain}_{k}"
+        self.used.add(found)
+        return found

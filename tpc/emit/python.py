@@ -1,0 +1,165 @@
+"""A small tree of Python, just what emitted modules are made of, and its one printer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LAMBDA, CONDITIONAL, COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM = range(8)     # how strongly an expression binds
+
+
+@dataclass(frozen=True, slots=True)
+class Py:
+    """An expression: its text and how strongly it binds. Made by the functions below, which alone put in parentheses."""
+
+    text: str
+    strength: int = ATOM
+
+    def at(self, strength: int) -> str:
+        return self.text if self.strength >= strength else f"({self.text})"
+
+
+def name(identifier: str) -> Py:
+    return Py(identifier)
+
+
+def integer(value: int) -> Py:
+    return Py(str(value), ATOM if value >= 0 else UNARY)
+
+
+def real(value: float) -> Py:
+    text = str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    return Py(text, ATOM if value >= 0 else UNARY)
+
+
+def ratio(numerator: int, denominator: int) -> Py:
+    return Py(f"{numerator}/{denominator}", PRODUCT)
+
+
+def total(terms: Sequence[tuple[bool, Py]]) -> Py:
+    """A sum of (negative?, term)."""
+    text = ""
+    for negative, term in terms:
+        body = term.at(PRODUCT)
+        text += (" - " if negative else " + ") + body if text else ("-" if negative else "") + body
+    return terms[0][1] if len(terms) == 1 and not terms[0][0] else Py(text, SUM if len(terms) > 1 else UNARY)
+
+
+def product(factors: Sequence[Py], divisors: Sequence[Py] = ()) -> Py:
+    if len(factors) == 1 and not divisors:
+        return factors[0]
+    head = "*".join(f.at(PRODUCT if i == 0 else UNARY) for i, f in enumerate(factors)) or "1"
+    return Py(head + "".join(f"/{d.at(UNARY)}" for d in divisors), PRODUCT)
+
+
+def power(base: Py, exponent: Py) -> Py:
+    return Py(f"{base.at(ATOM)}**{exponent.at(ATOM)}", POWER)
+
+
+def matmul(left: Py, right: Py) -> Py:
+    return Py(f"{left.at(UNARY)} @ {right.at(UNARY)}", PRODUCT)
+
+
+def compare(op: str, left: Py, right: Py) -> Py:
+    return Py(f"{left.at(SUM)} {op} {right.at(SUM)}", COMPARISON)
+
+
+def call(function: str, *args: Py) -> Py:
+    return Py(f"{function}({', '.join(a.text for a in args)})")
+
+
+def formatted(template: str, args: Sequence[Py]) -> Py:
+    """A call written by a format string whose slots are whole arguments, like `jnp.maximum({}, 0)`."""
+    return Py(template.format(*(a.text for a in args)))
+
+
+def subscript(base: Py, index: Sequence[Py]) -> Py:
+    """`base[index]`, full slices at the end left out."""
+    parts = [i.text for i in index]
+    while parts and parts[-1] == ":":
+        parts.pop()
+    return Py(f"{base.at(ATOM)}[{', '.join(parts)}]") if parts else base
+
+
+def tuple_of(items: Sequence[Py]) -> Py:
+    return Py(f"({items[0].text},)" if len(items) == 1 else f"({', '.join(i.text for i in items)})")
+
+
+def lambda_of(parameter: str, body: Py) -> Py:
+    return Py(f"lambda {parameter}: {body.text}", LAMBDA)
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    targets: tuple[str, ...]
+    value: Py
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    value: Py
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Def:
+    name: str
+    parameters: tuple[str, ...]
+    body: tuple[Statement, ...]
+    doc: str = ""
+
+
+Statement = Assign | Return | Comment | Def
+COMMENT_COLUMN, WIDEST = 48, 150
+
+
+def print_statements(statements: Sequence[Statement], indent: str = "") -> list[str]:
+    lines: list[str] = []
+    for s in statements:
+        match s:
+            case Assign(targets, value, comment):
+                left = ", ".join(targets)
+                lines.append(_commented(f"{indent}{left} = {_bare(value)}", comment))
+            case Return(value):
+                lines.append(f"{indent}return {_bare(value)}")
+            case Comment(text):
+                lines.append(f"{indent}# {_one_line(text)}")
+            case Def(function, parameters, body, doc):
+                if lines and indent == "":
+                    lines += ["", ""]
+                lines.append(f"{indent}def {function}({', '.join(parameters)}):")
+                lines += [f'{indent}    """{doc}"""'] if doc else []
+                lines += print_statements(body, indent + "    ")
+    return lines
+
+
+def _bare(value: Py) -> str:
+    """A tuple on the right side of `=` or after `return` needs no parentheses."""
+    text = value.text
+    return text[1:-1] if value.strength == ATOM and text.startswith("(") and text.endswith(")") and "," in text and _closes_last(text) \
+        and not text.endswith(",)") else text
+
+
+def _closes_last(text: str) -> bool:
+    depth = 0
+    for i, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if depth == 0:
+            return i == len(text) - 1
+    return False
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _commented(code: str, comment: str) -> str:
+    if not comment:
+        return code
+    line = f"{code:<{COMMENT_COLUMN}}  # {_one_line(comment)}"
+    return line if len(line) <= WIDEST else line[:WIDEST - 2] + " …"
