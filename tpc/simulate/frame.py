@@ -13,10 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from tpc.affine import Affine
-from tpc.core.expr import Gather, Ref
-from tpc.core.program import For, instructions
 from tpc.core.ranges import Ranges, bounds
-from tpc.simulate.references import references
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +64,3 @@ class Frame:
 def _deeper(x: Any) -> Any:
     """`x` with one more axis, of length 1, if it has axes."""
     return x[..., None] if getattr(x, "ndim", 0) else x
-
-
-def is_parallel(loop: For, outer: Ranges) -> bool:
-    """Whether no round of `loop` uses what another round makes, so that all may be run at once."""
-    inner = [(op, (*outer, (loop.variable, loop.count), *((r.variable, r.count) for r in around))) for op, around in instructions(loop.body)]
-    made = [(op.out, ranges) for op, ranges in inner]
-    free = {loop.variable, *(variable for variable, _ in outer)}
-    for op, around in inner:
-        for used, ranges in references(op, around):
-            if any(out.name == used.name and not _apart(used, ranges, out, wide, loop.variable, free) for out, wide in made):
-                return False
-    return True
-
-
-def _apart(used: Ref, ranges: Ranges, out: Ref, wide: Ranges, variable: str, free: set[str]) -> bool:
-    """Whether `used` in one round is certainly not `out` of another one.
-
-    It is not, if in some position both have one index that tells the rounds apart, or the values of the two indices have nothing in common.
-    """
-    for i, j in zip(used.index, out.index, strict=True):
-        if isinstance(i, Gather) or isinstance(j, Gather):
-            continue
-        if i == j and i.coefficient(variable) and i.variables <= free:
-            return True
-        (low, high), (least, greatest) = bounds(i, ranges), bounds(j, wide)
-        if high < least or greatest < low:
-            return True
-    return False

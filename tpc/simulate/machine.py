@@ -13,11 +13,12 @@ import jax.scipy.special
 from jax import lax
 
 from tpc.affine import Affine
+from tpc.core.dependence import is_parallel
 from tpc.core.evaluate import Namespace, evaluate
 from tpc.core.expr import Expr, Gather, Mul, Position, Ref, Sum, Value, is_vector
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Output, instructions
 from tpc.simulate.contract import contract
-from tpc.simulate.frame import Frame, is_parallel
+from tpc.simulate.frame import Frame
 from tpc.simulate.store import read, write
 
 JAX = Namespace(jnp, jax.scipy.special)

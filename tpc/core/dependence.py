@@ -1,0 +1,54 @@
+"""What instructions use of what others make: references with the loops and sums around them, and loops whose rounds do not depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children
+from tpc.core.program import For, Instruction, MatMul, instructions
+from tpc.core.ranges import Ranges, bounds
+
+
+def references(op: Instruction, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
+    """Every use of a vector or scalar in `op`, with `ranges` and the ranges of the sums around it, outermost first."""
+    if isinstance(op, MatMul):
+        yield op.operand, ranges
+    else:
+        yield from expr_references(op.phi, ranges)
+
+
+def expr_references(x: Expr, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
+    if isinstance(x, Value):
+        yield x.ref, ranges
+        return
+    inner = (*ranges, (x.variable, x.count)) if isinstance(x, Sum) else ranges
+    for part in children(x):
+        yield from expr_references(part, inner)
+
+
+def is_parallel(loop: For, outer: Ranges) -> bool:
+    """Whether no round of `loop` uses what another round makes, so that all may be run at once."""
+    inner = [(op, (*outer, (loop.variable, loop.count), *((r.variable, r.count) for r in around))) for op, around in instructions(loop.body)]
+    made = [(op.out, ranges) for op, ranges in inner]
+    free = {loop.variable, *(variable for variable, _ in outer)}
+    for op, around in inner:
+        for used, ranges in references(op, around):
+            if any(out.name == used.name and not _apart(used, ranges, out, wide, loop.variable, free) for out, wide in made):
+                return False
+    return True
+
+
+def _apart(used: Ref, ranges: Ranges, out: Ref, wide: Ranges, variable: str, free: set[str]) -> bool:
+    """Whether `used` in one round is certainly not `out` of another one.
+
+    It is not, if in some position both have one index that tells the rounds apart, or the values of the two indices have nothing in common.
+    """
+    for i, j in zip(used.index, out.index, strict=True):
+        if isinstance(i, Gather) or isinstance(j, Gather):
+            continue
+        if i == j and i.coefficient(variable) and i.variables <= free:
+            return True
+        (low, high), (least, greatest) = bounds(i, ranges), bounds(j, wide)
+        if high < least or greatest < low:
+            return True
+    return False
