@@ -1,0 +1,106 @@
+"""The scopes of the emitted function: which values are at hand under which names, and which of them an inner function changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tpc.core.expr import Index, Ref
+from tpc.emit import python as py
+from tpc.emit.python import Assign, Py, Statement
+
+
+@dataclass(eq=False, slots=True)
+class Held:
+    """Members of a family under one name: those whose index on the axes `fixed` is the given one. `kept`: the other axes, those of the array.
+
+    pending: not assigned yet; an array that is filled in parts begins as a constant. slot: a single member, assigned as a whole.
+    """
+
+    name: str
+    family: str
+    vector: bool
+    fixed: Mapping[int, Index]
+    kept: tuple[int, ...]
+    shape: tuple[int, ...]
+    frame: Frame
+    writers: int = 1
+    pending: bool = False
+    store: bool = True
+
+    def holds(self, ref: Ref) -> bool:
+        return ref.name == self.family and all(ref.index[axis] == index for axis, index in self.fixed.items())
+
+    def ready(self) -> None:
+        """An array that is filled in parts starts as zeros (scalars as ones, of which logarithms and inverses exist)."""
+        if self.pending:
+            extents = [py.integer(self.shape[axis]) for axis in self.kept] + ([py.name("size")] if self.vector else [])
+            value = py.call("jnp.zeros" if self.vector else "jnp.ones", py.tuple_of(extents) if extents else Py("()"), py.name("dtype"))
+            self.frame.prologue.append(Assign((self.name,), value))
+            self.pending = False
+
+    def rest(self, ref: Ref) -> tuple[Index, ...]:
+        return tuple(ref.index[axis] for axis in self.kept)
+
+
+@dataclass(eq=False, slots=True)
+class Chain:
+    """The bases of one side of a matrix, under one name."""
+
+    name: str
+    frame: Frame
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """One emitted function, or a round of it. variables: loop variables to Python names."""
+
+    parent: Frame | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
+    chains: dict[tuple[str, bool], Chain] = field(default_factory=dict)
+    prologue: list[Statement] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    changed: dict[int, Held | Chain] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def outward(self) -> Iterator[Frame]:
+        frame: Frame | None = self
+        while frame is not None:
+            yield frame
+            frame = frame.parent
+
+    def variable(self, name: str) -> str:
+        for frame in self.outward():
+            frame.used.add(name)
+            if name in frame.variables:
+                return frame.variables[name]
+        raise KeyError(name)
+
+    def find(self, ref: Ref) -> Held:
+        """Where a member can be read: the innermost and latest place that has it."""
+        for frame in self.outward():
+            for held in reversed(frame.held):
+                if held.holds(ref) and not (held.pending and not held.kept):
+                    held.ready()
+                    return held
+        raise KeyError(str(ref))
+
+    def target(self, ref: Ref) -> Held | None:
+        """What a member that is made now has to be stored in, if anything was set aside for it."""
+        for frame in self.outward():
+            for held in reversed(frame.held):
+                if held.holds(ref) and held.store:
+                    return held
+        return None
+
+    def chain(self, side: tuple[str, bool]) -> Chain | None:
+        return next((frame.chains[side] for frame in self.outward() if side in frame.chains), None)
+
+    def changes(self, item: Held | Chain) -> None:
+        """Notes that `item` is assigned here: every function between here and where it lives passes it through."""
+        for frame in self.outward():
+            if frame is item.frame:
+                return
+            frame.changed[id(item)] = item
+

@@ -1,0 +1,310 @@
+"""A whole emitted module: header, helpers, `limit`, `draw`, `run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tpc.affine import Affine
+from tpc.core.dependence import expr_references
+from tpc.core.expr import ONE, ZERO, Expr, Position, Sum, walk
+from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
+from tpc.emit import python as py
+from tpc.emit.body import Body, Structure, chain_name, structure
+from tpc.emit.expressions import Expressions, slice_py
+from tpc.emit.frame import Chain, Frame, Held
+from tpc.emit.names import Names
+from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.hilbert.gaussians import Layout, Side, lay_out
+from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
+
+HELPERS = ("Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before", "whitened", "sobol")
+LOCALS = ("inputs", "points", "weights", "dtype", "size", "inner", "mean", "one", "state", "lost", "outputs", "limit", "draw", "run", "TOLERANCE", "INPUTS",
+          "DTYPE", "GAUSSIANS", "SAMPLES", "REPEATS", "prepared", "seed", "samples", "repeats", "progress", "values", "warnings", "solve_triangular", "ndtri",
+          "NamedTuple")
+
+
+def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
+            max_rank: int | None = None) -> tuple[Plan, Structure, Layout]:
+    """The plan of a program and what it rests on. Raises Unplannable."""
+    parts = structure(program)
+    layout = lay_out(program, parts.confined, max_rank)
+    kept = sum(_members(s.family.shape, s.kept) for s in parts.storage.values() if s.family.kind == "vector")
+    plan = make_plan(program, layout, kept, method=method, samples=samples, repeats=repeats, dtype="float32" if dtype == "float32" else "float64")
+    if max_rank is None and max(layout.capacity.values(), default=0) > plan.samples:          # no more directions than dimensions of the sample
+        layout = lay_out(program, parts.confined, plan.samples)
+        plan = make_plan(program, layout, kept, method=method, samples=samples or plan.samples, repeats=repeats, dtype=plan.dtype)
+    return plan, parts, layout
+
+
+def _members(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
+    out = 1
+    for axis in kept:
+        out *= shape[axis]
+    return out
+
+
+def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
+    """The source of a module that evaluates `program` as planned."""
+    names = Names((*HELPERS, *LOCALS))
+    body = Body(program, parts, layout, plan.space, names)
+    head = _Head(program, layout, names, body)
+    head.run()
+    body.run()
+    outputs = [head.output(o) for o in program.outputs]
+    lost = [f"{body.top.chains[side].name}[0].lost" for side in layout.capacity]
+    status = Py(f"jnp.max(jnp.stack([{', '.join(f'jnp.max({t})' for t in lost)}]))") if lost else py.call("jnp.zeros", Py("()"), py.name("dtype"))
+    result = Py("{" + ", ".join(f"{key!r}: {value.text}" for key, value in outputs) + "}")
+    lines = [*body.top.prologue, *body.top.statements, Return(py.tuple_of([result, status]))]
+    function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines),
+                   f"The outputs on points [{layout.total}, M] with weights [M], and the greatest relative norm of a direction there was no room for.")
+    text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(), *("", ""), *py.print_statements([function]), _tail(plan)]
+    return "\n".join(text)
+
+
+class _Head:
+    """What `limit` begins with: inputs, points, initial vectors, matrices."""
+
+    def __init__(self, program: Program, layout: Layout, names: Names, body: Body) -> None:
+        self.program, self.layout, self.names, self.body = program, layout, names, body
+        self.frame: Frame = body.top
+        self.expressions: Expressions = body.expressions
+        self.pointwise = body.space.pointwise
+
+    def opening(self) -> list[Statement]:
+        lines: list[Statement] = [Assign(("dtype", "size"), Py("points.dtype, points.shape[1]"))]
+        lines += [Def("inner", ("a", "b"), (Return(Py("a @ (weights * b)")),))]
+        lines += [Def("mean", ("a",), (Return(Py("a @ weights")),))] if self.pointwise else [Assign(("one",), Py("jnp.zeros(size, dtype).at[0].set(1)"))]
+        return lines
+
+    def run(self) -> None:
+        for item in self.program.inputs:
+            name = self.names[item.name]
+            self.frame.held.append(Held(name, item.name, False, {}, tuple(range(len(item.shape))), item.shape, self.frame, store=False))
+            kind = Py(f'jnp.asarray(inputs[{item.name!r}]' + (", dtype)" if item.bound is None else ")"))
+            self.frame.statements.append(Assign((name,), kind))
+        for group in self.program.gaussians:
+            self._gaussians(group)
+        for matrix in self.program.matrices:
+            self._matrix(matrix)
+        self._chains()
+
+    # laws
+
+    def _law(self, x: Expr, axes: tuple[Axis, ...]) -> tuple[Py, bool]:
+        """A number of a law, an array over the axes if it depends on them."""
+        depends = any(v in _mentioned(x) for v, _ in axes)
+        if not depends:
+            return self.expressions.value(x, self.frame, ()), False
+        inner = self.frame
+        parameters = []
+        for variable, _ in axes:
+            name = self.names.fresh(variable)
+            parameters.append(name)
+            inner = Frame(parent=inner, variables={variable: name})
+        value = self.expressions.value(x, inner, tuple((v, Affine(n)) for v, n in axes))
+        for name, (_, n) in reversed(list(zip(parameters, axes, strict=True))):
+            value = Py(f"jax.vmap(lambda {name}: {value.text})(jnp.arange({n}))")
+        return value, True
+
+    def _gaussians(self, group: Gaussians) -> None:
+        rows = self.layout.initial[group.names[0]]
+        shape = tuple(n for _, n in group.axes)
+        k = len(group.names)
+        points = Py(f"points[{rows.start}]") if not shape and k == 1 else Py(f"points[{rows.start}:{rows.stop}]")
+        if k == 1:
+            value = self._single(group, points, shape)
+            self._given(group, group.names[0], value, f"{_plain(group)} ~ N({_text(group.mean[0])}, {_text(group.covariance[0][0])})")
+            return
+        joint = self.names.fresh(f"{group.names[0]}_joint")
+        points = Py(f"{points.text}.reshape({', '.join(map(str, (*shape, k, -1)))})") if shape else points
+        root = self._square_root(group, shape)
+        value = Py(f"{root.text} @ {points.text}")
+        self.frame.statements.append(Assign((joint,), value, f"({', '.join(group.names)}) jointly Gaussian"))
+        for i, name in enumerate(group.names):
+            part = Py(f"{joint}[..., {i}, :]")
+            self._given(group, name, self._shifted(group.mean[i], part, group), "")
+
+    def _single(self, group: Gaussians, points: Py, shape: tuple[int, ...]) -> Py:
+        if len(shape) > 1:
+            points = Py(f"{points.text}.reshape({', '.join(map(str, (*shape, -1)))})")
+        variance, varies = self._law(group.covariance[0][0], group.axes)
+        if group.covariance[0][0] != ONE:
+            root = py.call("jnp.sqrt", variance)
+            points = py.product([Py(f"{root.text}[..., None]") if varies else root, points])
+        return self._shifted(group.mean[0], points, group)
+
+    def _shifted(self, mean: Expr, value: Py, group: Gaussians) -> Py:
+        if mean == ZERO:
+            return value
+        shift, varies = self._law(mean, group.axes)
+        shift = Py(f"{shift.at(py.ATOM)}[..., None]") if varies else shift
+        return py.total([(False, shift if self.pointwise else py.product([shift, py.name("one")])), (False, value)])
+
+    def _square_root(self, group: Gaussians, shape: tuple[int, ...]) -> Py:
+        entries = [[self._law(x, group.axes) for x in row] for row in group.covariance]
+        varies = any(v for row in entries for _, v in row)
+        if not varies:
+            rows = ", ".join(f"[{', '.join(x.text for x, _ in row)}]" for row in entries)
+            return Py(f"sqrt_psd(jnp.array([{rows}], dtype))")
+        full = f"({', '.join(map(str, shape))},)"
+        stacked = ", ".join(f"jnp.stack([{', '.join(f'jnp.broadcast_to({x.text}, {full})' for x, _ in row)}], -1)" for row in entries)
+        nested = "sqrt_psd"
+        for _ in shape:
+            nested = f"jax.vmap({nested})"
+        return Py(f"{nested}(jnp.stack([{stacked}], -2))")
+
+    def _given(self, group: Gaussians, family: str, value: Py, comment: str) -> None:
+        name = self.names[family]
+        shape = tuple(n for _, n in group.axes)
+        self.frame.statements.append(Assign((name,), value, comment))
+        self.frame.held.append(Held(name, family, True, {}, tuple(range(len(shape))), shape, self.frame, store=False))
+
+    # matrices
+
+    def _matrix(self, matrix: Matrix) -> None:
+        variance, varies = self._law(matrix.variance, matrix.axes)
+        ratios = {w.name: w.ratio for w in self.program.widths}
+        rows, columns = ratios[matrix.rows], ratios[matrix.columns]
+        table = self.names[f"{matrix.name} factors"]
+        deviation = py.call("jnp.sqrt", variance)
+        if rows == columns:
+            value = Py(f"jnp.broadcast_to({deviation.text}[..., None], (*{deviation.text}.shape, 4))") if varies else Py(f"[{deviation.text}]*4")
+            if matrix.axes and not varies:
+                value = Py(f"jnp.full(({', '.join(str(n) for _, n in matrix.axes)}, 4), {deviation.text})")
+            self.frame.statements.append(Assign((table,), value, f"{matrix.name}: σ, of hat and dot of {matrix.name}x, hat and dot of {matrix.name}ᵀy"))
+            return
+        rho = py.product([self.expressions.value(rows, self.frame, ())], [self.expressions.value(columns, self.frame, ())] if columns != ONE else [])
+        root = f"jnp.sqrt({rho.text})"
+        factors = Py(f"jnp.stack([jnp.ones(()), 1/{root}, {root}, jnp.asarray({rho.text}, dtype)])")
+        value = Py(f"{deviation.text}[..., None]*{factors.text}") if varies else Py(f"{deviation.text}*{factors.text}")
+        if matrix.axes and not varies:
+            value = Py(f"jnp.broadcast_to({value.text}, ({', '.join(str(n) for _, n in matrix.axes)}, 4))")
+        self.frame.statements.append(Assign((table,), value, f"{matrix.name}: σ, σ/√ρ, σ√ρ, σρ, of hat and dot of {matrix.name}x, {matrix.name}ᵀy"))
+
+    def _chains(self) -> None:
+        """The bases of all matrices, empty, and their Gaussians: rows taken in turns, as the program will meet them."""
+        groups = [(False, side) for side in self.layout.capacity] + [(True, side) for side in self.layout.extra]
+        start = self.layout.first_direction
+        for extra in (False, True):
+            sides = [side for own, side in groups if own == extra]
+            table = self.layout.extra if extra else self.layout.capacity
+            counts = [table[side] * self.layout.members[side[0]] for side in sides]
+            if not sides:
+                continue
+            places = [self.names.fresh(f"rows_{chain_name(side)}") for side in sides]
+            value = Py(f"interleaved({', '.join(map(str, counts))})")
+            self.frame.statements.append(Assign((f"{places[0]},",) if len(places) == 1 else tuple(places), value))
+            for side, place in zip(sides, places, strict=True):
+                self._chain(side, place, start, extra)
+            start += sum(counts)
+
+    def _chain(self, side: Side, place: str, start: int, extra: bool) -> None:
+        matrix = next(m for m in self.program.matrices if m.name == side[0])
+        axes = "".join(f", {n}" for _, n in matrix.axes)
+        own = Py(f"basis(points[{f'{start} + ' if start else ''}{place}]{axes})")
+        shown = f"{side[0]}ᵀ" if side[1] else side[0]
+        if extra:
+            self.frame.statements.append(Assign((self.names[f"{chain_name(side)} extra"],), own, f"what one round adds to the directions {shown} has met"))
+        else:
+            name = self.names[f"{chain_name(side)} met"]
+            self.frame.statements.append(Assign((name,), py.tuple_of([own]), f"the directions {shown} has met"))
+            self.frame.chains[side] = Chain(name, self.frame)
+
+    # outputs
+
+    def output(self, output: Output) -> tuple[str, Py]:
+        held = self.frame.find(output.ref)
+        variables = [v for v, _ in output.axes]
+        index = held.rest(output.ref)
+        simple = all(isinstance(i, Affine) and (not i.variables or (len(i.variables) == 1 and i.terms[0][1] == 1)) for i in index)
+        order = [v for i in index if isinstance(i, Affine) for v in i.variables]
+        if simple and order == variables:
+            extents = dict(output.axes)
+            parts = []
+            for axis, i in zip(held.kept, index, strict=True):
+                assert isinstance(i, Affine)
+                parts.append(slice_py(i.const, extents[next(iter(i.variables))], held.shape[axis]) if i.variables else py.integer(i.const))
+            value = py.subscript(py.name(held.name), parts)
+        else:
+            ranks = {v: k for k, v in enumerate(variables)}
+            grid = {v: f"jnp.arange({n})" + ("" if len(variables) == 1 else f"[{', '.join(':' if k == ranks[v] else 'None' for k in range(len(variables)))}]")
+                    for v, n in output.axes}
+            inner = Frame(parent=self.frame, variables=grid)
+            shape = py.tuple_of([py.integer(n) for _, n in output.axes])
+            value = self.expressions.member(output.ref, inner)
+            value = py.call("jnp.broadcast_to", value, shape)
+        return output.name, py.call("jnp.asarray", value, py.name("dtype"))
+
+
+def _mentioned(x: Expr) -> set[str]:
+    found = {v for ref, _ in expr_references(x, ()) for i in ref.index for v in getattr(i, "variables", ())}
+    for node in walk(x):
+        if isinstance(node, Position):
+            found |= node.index.variables
+        if isinstance(node, Sum):
+            found |= node.count.variables
+    return found
+
+
+def _text(x: Expr) -> str:
+    from tpc.core.printer import print_expr
+    return print_expr(x)
+
+
+def _plain(group: Gaussians) -> str:
+    return group.names[0] + (f"[{', '.join(f'{v} < {n}' for v, n in group.axes)}]" if group.axes else "")
+
+
+def _header(program: Program, plan: Plan) -> str:
+    if plan.points == "gauss-hermite":
+        how = f"Gauss–Hermite quadrature with {plan.grid} points in each of {plan.gaussians} dimensions; the error shown is its\ndifference from {coarse(plan.grid)} points."
+    elif plan.exact:
+        how = "Vectors are coefficients on standard Gaussians; the result is exact."
+    else:
+        how = f"Vectors are values at {plan.samples} points ({NAMES[plan.points]}{', whitened' if plan.whiten else ''}) of {plan.gaussians} standard\n" \
+              f"Gaussians; the errors shown are standard errors of the mean over {plan.repeats} independent randomisations."
+    return f'"""The infinite-width limit of the Tensor Program `{_ascii(program.name)}`, written by tpc.\n\n{how}\n"""\n'
+
+
+def _ascii(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "_-. " else "_" for c in text)
+
+
+def _imports(plan: Plan) -> str:
+    lines = ["import warnings", "from typing import NamedTuple", "", "import jax", "import jax.numpy as jnp", "import numpy as np", "from jax import lax",
+             "from jax.scipy.special import erf"]
+    if plan.points in ("sobol", "monte-carlo"):
+        lines += ["from scipy.linalg import solve_triangular", "from scipy.special import ndtri"] + (["from scipy.stats import qmc"] if plan.points == "sobol" else [])
+    elif plan.points == "gauss-hermite":
+        lines += ["from scipy.special import roots_hermitenorm"]
+    return "\n".join(lines) + "\n"
+
+
+def _constants(program: Program, plan: Plan, layout: Layout) -> str:
+    rows = ", ".join(f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})" for i in program.inputs)
+    lines = [f"DTYPE, TOLERANCE, GAUSSIANS = {plan.dtype!r}, {plan.tolerance!r}, {layout.total}"]
+    if plan.points == "gauss-hermite":
+        lines.append(f"GRIDS = {plan.grid}, {coarse(plan.grid)}")
+    elif not plan.exact:
+        lines.append(f"SAMPLES, REPEATS, WHITEN = {plan.samples}, {plan.repeats}, {plan.whiten}")
+    lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
+    return "\n".join(lines) + "\n"
+
+
+def _copied(file: str) -> dict[str, str]:
+    """The sections of a file of helpers, by title."""
+    source = Path(__file__).with_name(file).read_text(encoding="utf-8")
+    titled = [part.split("\n", 1) for part in source.split("# ---- ")[1:]]
+    return {title.strip(): text.strip() for title, text in titled}
+
+
+def _helpers() -> str:
+    return "\n\n" + _copied("prelude.py")["copied from here on"]
+
+
+def _tail(plan: Plan) -> str:
+    sections = _copied("runner.py")
+    wanted = ["every module", plan.points, "exact" if plan.exact else "grids" if plan.points == "gauss-hermite" else "repeats", "main"]
+    if plan.points in ("sobol", "monte-carlo"):
+        wanted.insert(1, "whitening")
+    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

@@ -1,0 +1,107 @@
+"""The numerical helpers that are copied into every emitted module (the part below the line). Tested as code."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+# ---- copied from here on
+
+
+class Basis(NamedTuple):
+    """Orthonormal directions that a matrix has met, and the standard Gaussian that it sends each of them to."""
+
+    p: jax.Array        # [..., capacity, M]: the directions, 0 where not met yet
+    g: jax.Array        # [..., capacity, M]: the Gaussians
+    count: jax.Array    # [...]: how many directions have been met
+    lost: jax.Array     # [...]: the greatest relative norm of a component that was dropped
+
+
+def basis(gaussians, *axes):
+    """An empty basis over the rows of `gaussians` [*axes*capacity, M], one per member of a family of matrices."""
+    g = gaussians.reshape(*axes, -1 if gaussians.size else 0, gaussians.shape[-1])
+    return Basis(jnp.zeros_like(g), g, jnp.zeros(axes, jnp.int32), jnp.zeros(axes, g.dtype))
+
+
+def meet(chain, x, weights, tolerance):
+    """The coordinates of `x` on the bases of `chain`, and the chain with what is new of `x` added to its last basis (Gram–Schmidt, twice)."""
+    wx = weights * x
+    coordinates = [b.p @ wx for b in chain]
+    rest = x - sum(c @ b.p for c, b in zip(coordinates, chain, strict=True))
+    again = [b.p @ (weights * rest) for b in chain]
+    rest = rest - sum(c @ b.p for c, b in zip(again, chain, strict=True))
+    coordinates = [c + d for c, d in zip(coordinates, again, strict=True)]
+    size, scale = rest @ (weights * rest), x @ wx
+    last = chain[-1]
+    capacity = last.p.shape[0]
+    if capacity == 0:
+        return coordinates, chain
+    new = size > tolerance**2 * scale
+    room = last.count < capacity
+    met = new & room
+    norm = jnp.sqrt(jnp.where(met, size, 1))
+    slot = jnp.minimum(last.count, capacity - 1)
+    row = jnp.where(met, rest / norm, last.p[slot])
+    coordinates[-1] = coordinates[-1] + jnp.where((jnp.arange(capacity) == slot) & met, norm, 0)
+    dropped = lax.stop_gradient(jnp.where(new & ~room, size / jnp.where(scale > 0, scale, 1), 0))
+    lost = jnp.maximum(last.lost, jnp.sqrt(dropped))
+    grown = Basis(lax.dynamic_update_index_in_dim(last.p, row, slot, 0), last.g, last.count + met, lost)
+    return coordinates, (*chain[:-1], grown)
+
+
+def multiply(near, far, x, hat, dot, weights, tolerance):
+    """Z^{Wx} = Ẑ + Ż, and the bases that W has met. near, far: those of W and of its transpose; hat, dot: the factors of the two sums."""
+    coordinates, near = meet(near, x, weights, tolerance)
+    gaussian = sum(c @ b.g for c, b in zip(coordinates, near, strict=True))
+    wx = weights * x
+    onsager = sum((b.g @ wx) @ b.p for b in far)
+    return hat * gaussian + dot * onsager, near
+
+
+def member(chain, *index):
+    """The bases of one matrix of a family."""
+    return jax.tree.map(lambda a: a[index], chain)
+
+
+def replaced(chain, part, *index):
+    """The bases of a family with those of one matrix replaced."""
+    return jax.tree.map(lambda a, b: a.at[index].set(b), chain, part)
+
+
+def sqrt_psd(covariance):
+    """A lower triangular square root of a small positive semidefinite matrix, singular ones included, with finite derivatives."""
+    k = covariance.shape[0]
+    root = [[jnp.zeros((), covariance.dtype)] * k for _ in range(k)]
+    for j in range(k):
+        pivot = covariance[j, j] - sum(root[j][i] ** 2 for i in range(j))
+        real = pivot > 1e-12 * covariance[j, j]
+        root[j][j] = jnp.where(real, jnp.sqrt(jnp.where(real, pivot, 1)), 0)
+        for i in range(j + 1, k):
+            rest = covariance[i, j] - sum(root[i][m] * root[j][m] for m in range(j))
+            root[i][j] = jnp.where(real, rest / jnp.where(real, root[j][j], 1), 0)
+    return jnp.stack([jnp.stack(row) for row in root])
+
+
+def interleaved(*counts):
+    """The places of several groups of rows in one list, the first rows of all groups first, then the second ones, and so on."""
+    order = sorted((row, group) for group, count in enumerate(counts) for row in range(count))
+    return [np.array([place for place, (_, of) in enumerate(order) if of == group], dtype=int) for group in range(len(counts))]
+
+
+def total(f, count, greatest):
+    """Σ_{s < count} f(s), at most `greatest` terms."""
+    terms = jax.vmap(f)(jnp.arange(greatest))
+    keep = (jnp.arange(greatest) < count).reshape(-1, *(1,) * (terms.ndim - 1))
+    return jnp.sum(jnp.where(keep, terms, 0), axis=0)
+
+
+def rounds(count, greatest, body, state):
+    """`body(t, state)` for t < count ≤ greatest, a fixed number of turns, so that it can be differentiated backwards."""
+    return lax.fori_loop(0, greatest, lambda t, s: lax.cond(t < count, body, lambda _, s: s, t, s), state)
+
+
+def before(count, coefficients):
+    """Coefficients of a sum over s < count: 0 from there on."""
+    return jnp.where(jnp.arange(coefficients.shape[0]) < count, coefficients, 0)

@@ -1,0 +1,184 @@
+"""Where the members of a family are kept while the emitted code runs: as a variable, as a value carried from round to round, or as an array.
+
+An axis is *dropped* if every use of the family is in the same round of the loop that makes it; it is *carried* if only the value of the round
+before is ever needed; else it is *kept*, an axis of an array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tpc.affine import Affine
+from tpc.core.dependence import references
+from tpc.core.expr import Expr, Ref
+from tpc.core.program import Family, For, Instruction, Op, Program
+from tpc.core.ranges import Ranges, bounds
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Region:
+    """A loop in its place. Two regions are the same only if they are one object."""
+
+    loop: For
+    around: tuple[Region, ...]
+    body: tuple[Node, ...] = field(default=())
+
+    @property
+    def variable(self) -> str:
+        return self.loop.variable
+
+    @property
+    def loops(self) -> tuple[Region, ...]:
+        return (*self.around, self)
+
+    @property
+    def greatest(self) -> int:
+        return max(0, bounds(self.loop.count, ranges(self.around))[1])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Leaf:
+    op: Instruction
+    around: tuple[Region, ...]
+
+
+Node = Region | Leaf
+
+
+def ranges(regions: Sequence[Region]) -> Ranges:
+    return tuple((r.loop.variable, r.loop.count) for r in regions)
+
+
+def build(body: Sequence[Op], around: tuple[Region, ...] = ()) -> tuple[Node, ...]:
+    """The program's body with every loop in its place; loops of no rounds are left out."""
+    nodes: list[Node] = []
+    for op in body:
+        if not isinstance(op, For):
+            nodes.append(Leaf(op, around))
+            continue
+        region = Region(op, around)
+        if region.greatest:
+            object.__setattr__(region, "body", build(op.body, region.loops))       # a region and its body refer to each other
+            nodes.append(region)
+    return tuple(nodes)
+
+
+def leaves(nodes: Sequence[Node]) -> Iterator[Leaf]:
+    for node in nodes:
+        if isinstance(node, Leaf):
+            yield node
+        else:
+            yield from leaves(node.body)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Carry:
+    """`axis` runs over the rounds of `region`: the member at `first` is made before it, the one at variable + first + 1 in each round."""
+
+    axis: int
+    region: Region
+    first: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Storage:
+    """How a family is kept. scope: the region in whose rounds it lives, None for the whole run. direct: references that are used where they are made."""
+
+    family: Family
+    dropped: Mapping[int, Region]
+    carry: Carry | None
+    kept: tuple[int, ...]
+    plain: bool
+    direct: frozenset[Ref]
+    writers: int
+
+    @property
+    def scope(self) -> Region | None:
+        regions = list(self.dropped.values())
+        return max(regions, key=lambda r: len(r.around)) if regions else None
+
+
+@dataclass(slots=True)
+class _Sites:
+    made: list[tuple[Ref, Leaf]] = field(default_factory=list)
+    used: list[tuple[Ref, Leaf | None]] = field(default_factory=list)              # None: by an output
+
+
+def analyse(program: Program, nodes: Sequence[Node]) -> dict[str, Storage]:
+    """The storage of every family that the program makes."""
+    sites = {family.name: _Sites() for family in program.families}
+    for leaf in leaves(nodes):
+        sites[leaf.op.out.name].made.append((leaf.op.out, leaf))
+        for ref, _ in references(leaf.op, ()):
+            if ref.name in sites:
+                sites[ref.name].used.append((ref, leaf))
+    for output in program.outputs:
+        if output.ref.name in sites:
+            sites[output.ref.name].used.append((output.ref, None))
+    return {family.name: _storage(family, sites[family.name]) for family in program.families if sites[family.name].made}
+
+
+def _storage(family: Family, sites: _Sites) -> Storage:
+    dropped = {}
+    for axis in range(len(family.shape)):
+        region = _dropping(axis, sites)
+        if region is not None:
+            dropped[axis] = region
+    others = [axis for axis in range(len(family.shape)) if axis not in dropped]
+    carry = next((c for axis in others if (c := _carrying(axis, sites, [a for a in others if a != axis]))), None)
+    kept = tuple(axis for axis in others if carry is None or axis != carry.axis)
+    direct = frozenset(ref for ref, user in sites.used for out, maker in sites.made
+                       if ref == out and user is not None and user.around[:len(maker.around)] == maker.around)
+    draft = Storage(family, dropped, carry, kept, False, direct, len(sites.made))
+    scope = () if draft.scope is None else draft.scope.loops
+    plain = not kept and carry is None and len(sites.made) == 1 and sites.made[0][1].around == scope
+    return Storage(family, dropped, carry, kept, plain, direct, len(sites.made))
+
+
+def _dropping(axis: int, sites: _Sites) -> Region | None:
+    """The region of which `axis` is the variable wherever the family occurs."""
+    first = sites.made[0]
+    region = next((r for r in first[1].around if first[0].index[axis] == Affine.var(r.variable)), None)
+    if region is None:
+        return None
+    here = all(site is not None and region in site.around and ref.index[axis] == Affine.var(region.variable) for ref, site in (*sites.made, *sites.used))
+    return region if here else None
+
+
+def _carrying(axis: int, sites: _Sites, others: Sequence[int]) -> Carry | None:
+    starts = [(ref.index[axis], leaf) for ref, leaf in sites.made if isinstance(ref.index[axis], Affine) and not ref.index[axis].variables]  # type: ignore[union-attr]
+    rounds = [(ref.index[axis], leaf) for ref, leaf in sites.made if not (isinstance(ref.index[axis], Affine) and not ref.index[axis].variables)]  # type: ignore[union-attr]
+    if len(starts) != 1 or len(rounds) != 1:
+        return None
+    (start, before), (made, maker) = starts[0], rounds[0]
+    if not isinstance(start, Affine) or not isinstance(made, Affine):
+        return None
+    first = start.const
+    region = next((r for r in maker.around if made == Affine.var(r.variable) + (first + 1)), None)
+    if region is None or region in before.around or before.around[:len(region.around)] != region.around:
+        return None
+    if not others and (maker.around != region.loops or before.around != region.around):
+        return None
+    inside = {Affine.var(region.variable) + first, made}
+    outside = {start, region.loop.count + first}
+    for ref, site in sites.used:
+        around = () if site is None else site.around
+        allowed = inside | {start} if region in around else outside
+        if ref.index[axis] not in allowed or (site is None and region.around) or around[:len(region.around)] != region.around:
+            return None
+    return Carry(axis, region, first)
+
+
+def inner_regions(nodes: Sequence[Node]) -> Iterator[Region]:
+    for node in nodes:
+        if isinstance(node, Region):
+            yield node
+            yield from inner_regions(node.body)
+
+
+def expressions(nodes: Sequence[Node]) -> Iterator[Expr]:
+    for leaf in leaves(nodes):
+        phi = getattr(leaf.op, "phi", None)
+        if phi is not None:
+            yield phi

@@ -1,0 +1,113 @@
+"""The plan: the cheapest representation that is exact, or else how many points of which kind, and what they will cost."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tpc.core.functions import shapes
+from tpc.core.program import Moment, Nonlin, Program, instructions
+from tpc.hilbert.gaussians import Layout
+from tpc.hilbert.space import Linear, Nodes, Space
+
+Points = Literal["coefficients", "gauss-hermite", "sobol", "monte-carlo"]
+DType = Literal["float64", "float32"]
+GRID = {1: 512, 2: 256, 3: 48, 4: 20}                  # Gauss–Hermite points in each of so many dimensions
+SOBOL_DIMENSIONS = 21_201                              # where scipy's direction numbers end
+SAMPLES, REPEATS = 4096, 8
+MOST_SAMPLES = 1 << 16
+BANDWIDTH = 4e9                                        # bytes a second that a core streams through, for the prediction of time
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a program is evaluated.
+
+    method: the representation. points: what kind. gaussians: standard Gaussians (dimensions). samples: points of one repeat, M. repeats: independent
+    randomisations, whose spread is the standard error. whiten: whether points are made to have mean 0 and covariance 1. tolerance: the relative norm
+    below which a new direction is dropped. seconds, memory: predicted for one repeat, in s and bytes.
+    """
+
+    method: Literal["linear", "nodes"]
+    points: Points
+    exact: bool
+    why: str
+    gaussians: int
+    samples: int
+    repeats: int
+    grid: int
+    whiten: bool
+    tolerance: float
+    dtype: DType
+    seconds: float
+    memory: float
+
+    @property
+    def space(self) -> Space:
+        return Linear() if self.method == "linear" else Nodes()
+
+    def __str__(self) -> str:
+        if self.exact:
+            how = f"{self.method}, exact: {self.why}"
+        else:
+            size = f"{self.grid}^{self.gaussians} and {coarse(self.grid)}^{self.gaussians} points" if self.points == "gauss-hermite" else \
+                f"{self.samples} points of {self.gaussians} Gaussians, {self.repeats} repeats"
+            how = f"{self.method}, {NAMES[self.points]}, {size}: {self.why}"
+        return f"{how}; about {_shown(self.seconds)} and {self.memory / 1e6:.0f} MB a repeat"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"method": self.method, "exact": self.exact, "why": self.why, "points": self.points, "gaussians": self.gaussians, "samples": self.samples,
+                "repeats": self.repeats, "dtype": self.dtype, "seconds": self.seconds, "memory": self.memory}
+
+
+NAMES = {"coefficients": "coefficients", "gauss-hermite": "Gauss–Hermite quadrature", "sobol": "scrambled Sobol points", "monte-carlo": "Monte Carlo"}
+
+
+class Unplannable(ValueError):
+    """The method asked for cannot represent the program."""
+
+
+def coarse(grid: int) -> int:
+    """The points of the second Gauss–Hermite grid, whose difference from the first is the error estimate."""
+    return max(2, round(grid * 0.75))
+
+
+def make_plan(program: Program, layout: Layout, vectors: int, *, method: str = "auto", samples: int | None = None, repeats: int | None = None,
+              dtype: DType = "float64") -> Plan:
+    """vectors: how many vectors of the limit are kept at once, for the prediction. Raises Unplannable."""
+    refused = Linear().refuses(program)
+    k = layout.total
+    if method == "linear" and refused:
+        raise Unplannable(refused)
+    if method in ("auto", "linear") and refused is None:
+        cost = _cost(layout, vectors, k + 1, dtype)
+        return Plan("linear", "coefficients", True, "the program is linear in its vectors, so coefficients on Gaussians represent it", k, k + 1, 1, 0, False,
+                    1e-12 if dtype == "float64" else 1e-5, dtype, *cost)
+    smooth = all(not shapes(op.phi) & {"kink", "jump"} for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
+    reason = refused if method == "auto" else "asked for"
+    assert reason is not None
+    if smooth and 0 < k <= max(GRID) and samples is None and repeats is None:
+        grid = GRID[k]
+        return Plan("nodes", "gauss-hermite", False, f"{reason}, and its functions are smooth and of {k} Gaussian{'s' * (k > 1)} only", k, grid**k, 1, grid,
+                    False, 1e-11 if dtype == "float64" else 1e-5, dtype, *_cost(layout, vectors, grid**k, dtype))
+    m = samples or min(MOST_SAMPLES, max(SAMPLES, _power_of_two(4 * k)))
+    points: Points = "sobol" if k <= SOBOL_DIMENSIONS else "monte-carlo"
+    return Plan("nodes", points, False, reason, k, m, repeats or REPEATS, 0, 2 * k <= m, 1e-8 if dtype == "float64" else 1e-4, dtype,
+                *_cost(layout, vectors, m, dtype))
+
+
+def _power_of_two(k: int) -> int:
+    return 1 << max(0, math.ceil(math.log2(max(1, k))))
+
+
+def _cost(layout: Layout, vectors: int, m: int, dtype: str) -> tuple[float, float]:
+    """Seconds and bytes of one repeat: a product streams through the bases of both its sides, about seven times."""
+    size = 8 if dtype == "float64" else 4
+    directions = sum(layout.capacity.values())
+    streamed = 3.5 * directions * directions * m * size + vectors * vectors * m * size / 2
+    return streamed / BANDWIDTH, (2 * layout.total + 2 * directions + vectors) * m * size
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
