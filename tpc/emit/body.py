@@ -12,7 +12,7 @@ from tpc.core.expr import Gather, Index, Mul, Ref, Value
 from tpc.core.printer import print_op
 from tpc.core.program import For, MatMul, Moment, Nonlin, Program
 from tpc.emit import python as py
-from tpc.emit.expressions import Expressions, slice_py
+from tpc.emit.expressions import SPARE, Expressions, slice_py
 from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.names import Names
 from tpc.emit.python import Assign, Def, Py, Return, Statement
@@ -402,7 +402,12 @@ class Body:
         assert isinstance(other, Value)
         if any(not isinstance(i, Affine) or region.variable in i.variables for i in other.ref.index):
             return False
-        product = py.call("inner", value, self.expressions.member(other.ref, frame))
+        extent = source.shape[next(iter(set(source.fixed) - set(frame.find(ref).fixed)))]
+        spare = value.text.endswith(f"[:{region.greatest}]") and extent <= region.greatest + SPARE
+        rows = py.name(value.text.removesuffix(f"[:{region.greatest}]")) if spare else value
+        product = py.call("inner", rows, self.expressions.member(other.ref, frame))
+        if spare:
+            product = Py(f"{product.text}[:{region.greatest}]")
         return self._whole_value(region, frame, held, axis, index, product, print_op(op)[0])
 
     def _whole_value(self, region: Region, frame: Frame, held: Held, axis: int, index: Affine, value: Py, text: str) -> bool:

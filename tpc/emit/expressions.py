@@ -38,6 +38,7 @@ from tpc.emit.python import Py
 from tpc.hilbert.space import Space, degree
 
 PLAIN_INTEGER = 10**15
+SPARE = 2                                    # so many rows too many are read rather than the others copied
 
 
 def number_py(value: Fraction) -> Py:
@@ -170,12 +171,13 @@ class Expressions:
             return self._total(node, frame, ranges)
         inner = self._along(node, frame, ranges)
         coefficients = self.value(mul(*scalars), inner, ranges) if scalars else py.call("jnp.ones", py.integer(_greatest(node.count, ranges)))
+        array, length = (None, None) if held is None else self._slice(held, vectors[0], node, frame, ranges)
         if node.count.constant is None:
-            coefficients = py.call("before", self.affine(node.count, frame), coefficients)
-        if vectors:
-            assert held is not None and isinstance(vectors[0], Value)
-            found = py.matmul(coefficients, self._slice(held, vectors[0].ref, node, frame, ranges)) if scalars or node.count.constant is None else \
-                py.call("jnp.sum", self._slice(held, vectors[0].ref, node, frame, ranges), Py("axis=0"))
+            padded = [] if length is None or length == _greatest(node.count, ranges) else [py.integer(length)]
+            coefficients = py.call("before", self.affine(node.count, frame), coefficients, *padded)
+        if array is not None:
+            plain = not scalars and node.count.constant is not None
+            found = py.call("jnp.sum", array, Py("axis=0")) if plain else py.matmul(coefficients, array)
         else:
             found = py.call("jnp.sum", coefficients)
         return py.product([self.value(mul(*still), frame, ranges), found]) if still else found
@@ -202,15 +204,20 @@ class Expressions:
         inner = _Axis(parent=frame, variables={node.variable: f"jnp.arange({n})"}, axis=node.variable, extent=n, emit=self)
         return inner
 
-    def _slice(self, held: Held, ref: Ref, node: Sum, frame: Frame, ranges: Ranges) -> Py:
-        n = _greatest(node.count, ranges)
+    def _slice(self, held: Held, x: Expr, node: Sum, frame: Frame, ranges: Ranges) -> tuple[Py, int]:
+        """The members that the sum runs over, as one array, and its length: a little more where that saves a copy and the coefficients there are 0."""
+        assert isinstance(x, Value)
+        n = length = _greatest(node.count, ranges)
         parts = []
-        for axis, i in zip(held.kept, held.rest(ref), strict=True):
+        for axis, i in zip(held.kept, held.rest(x.ref), strict=True):
             if isinstance(i, Affine) and node.variable in i.variables:
-                parts.append(slice_py((i - Affine.var(node.variable)).const, n, held.shape[axis]))
+                start = (i - Affine.var(node.variable)).const
+                if start == 0 and node.count.constant is None and n < held.shape[axis] <= n + SPARE:
+                    length = held.shape[axis]
+                parts.append(slice_py(start, length, held.shape[axis]))
             else:
                 parts.append(self.index(i, frame))
-        return py.subscript(py.name(held.name), parts)
+        return py.subscript(py.name(held.name), parts), length
 
     def _total(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
         """Any other sum: its terms computed side by side and added."""

@@ -102,6 +102,7 @@ def rounds(count, greatest, body, state):
     return lax.fori_loop(0, greatest, lambda t, s: lax.cond(t < count, body, lambda _, s: s, t, s), state)
 
 
-def before(count, coefficients):
-    """Coefficients of a sum over s < count: 0 from there on."""
-    return jnp.where(jnp.arange(coefficients.shape[0]) < count, coefficients, 0)
+def before(count, coefficients, length=None):
+    """Coefficients of a sum over s < count: 0 from there on, up to `length`."""
+    kept = jnp.where(jnp.arange(coefficients.shape[0]) < count, coefficients, 0)
+    return kept if length is None else jnp.pad(kept, (0, length - kept.shape[0]))
