@@ -62,34 +62,43 @@ def _at_once(region: Region, storage: Mapping[str, Storage]) -> bool:
             continue
         if products and kept.family.kind == "vector":
             return False
-        if _stacking(leaf.op.out, region, kept) is None:
-            return False
-        writers = {id(_below(other, region)) for other in made if other.op.out.name == leaf.op.out.name}
-        if len(writers) > 1 or (kept.writers > 1 and not _whole(leaf.op.out, region, kept) and len(kept.kept) > 1):
+        writers = [other for other in made if other.op.out.name == leaf.op.out.name]
+        if len(writers) > 1 or _stacking(leaf, region, kept) is None:
             return False
     return True
 
 
-def _below(leaf: Leaf, region: Region) -> object:
-    """What of `region`'s body holds `leaf`."""
-    deeper = leaf.around[len(region.loops):]
-    return deeper[0] if deeper else leaf
+@dataclass(frozen=True)
+class Stacking:
+    """How what the rounds of a region make lies in an array: along `axis`, at `index`; at `fixed` on other axes; `rest` are those within a round."""
+
+    axis: int
+    index: Affine
+    fixed: Mapping[int, Index]
+    rest: tuple[int, ...]
 
 
-def _stacking(out: Ref, region: Region, storage: Storage) -> tuple[int, Affine] | None:
-    """The kept axis along which the rounds' members lie, and their index on it, which nothing inside the region changes."""
-    free = {r.variable for r in region.loops}
+def _stacking(leaf: Leaf, region: Region, storage: Storage) -> Stacking | None:
+    """None if the rounds' members do not lie along an axis, or would have to be merged with others in the same rows."""
+    out, around = leaf.op.out, leaf.around
+    inside = {r.variable for r in around[len(region.around):]}
+    free = {axis: index for axis in storage.kept if isinstance(index := out.index[axis], Affine) and not index.variables & inside}
+    found = None
     for axis in storage.kept:
         index = out.index[axis]
-        if isinstance(index, Affine) and index.coefficient(region.variable) and index.variables <= free:
-            return axis, index
-    return None
-
-
-def _whole(out: Ref, region: Region, storage: Storage) -> bool:
-    """Whether all rounds together make the whole axis."""
-    found = _stacking(out, region, storage)
-    return found is not None and found[1] == Affine.var(region.variable) and storage.family.shape[found[0]] == region.greatest
+        if isinstance(index, Affine) and index.coefficient(region.variable) and index.variables & inside == {region.variable}:
+            found = axis, index
+            break
+    if found is None:
+        return None
+    rest = tuple(a for a in storage.kept if a != found[0] and a not in free)
+    if rest:
+        scope = () if storage.scope is None else storage.scope.loops
+        between = [r for r in region.around if r not in scope and not (storage.carry is not None and r is storage.carry.region)]
+        own = [index for axis, index in free.items()]
+        if storage.writers > 1 or any(Affine.var(r.variable) not in own for r in between):
+            return None
+    return Stacking(found[0], found[1], free, rest)
 
 
 class Body:
@@ -279,24 +288,25 @@ class Body:
         if self._copies(region, mapped, made, frame) or self._inner_products(region, mapped, made, frame):
             return
         self._nodes(region.body, inner)
-        for _, _, _, local in made:
+        for _, _, local in made:
             if local.kept:
                 local.ready()
-        outs = [local.name for _, _, _, local in made]
+        outs = [local.name for _, _, local in made]
         arguments = [(variable, Py(f"jnp.arange({n})"), 0)] if variable in _text(inner) or not mapped else []
         arguments += [(local.name, source, axis) for local, source, axis, _ in mapped]
-        whole = [self._is_whole(region, frame, held, axis, index) for held, axis, index, _ in made]
-        targets = [held.name if w else self.names.fresh(f"{local.name}_all") for (held, _, _, local), w in zip(made, whole, strict=True)]
-        self._vmap(region, frame, inner, arguments, outs, targets, [held.kept.index(axis) for held, axis, _, _ in made])
-        for (held, axis, index, _), w, target in zip(made, whole, targets, strict=True):
+        whole = [self._is_whole(region, frame, held, lie) for held, lie, _ in made]
+        targets = [held.name if w else self.names.fresh(f"{local.name}_all") for (held, _, local), w in zip(made, whole, strict=True)]
+        self._vmap(region, frame, inner, arguments, outs, targets, [stacked_axis(held, lie) for held, lie, _ in made])
+        for (held, lie, _), w, target in zip(made, whole, targets, strict=True):
             if w:
                 held.pending = False
             else:
-                self._put_together(region, frame, held, axis, index, target)
+                self._put_together(region, frame, held, lie, target)
 
-    def _is_whole(self, region: Region, frame: Frame, held: Held, axis: int, index: Affine) -> bool:
+    def _is_whole(self, region: Region, frame: Frame, held: Held, lie: Stacking) -> bool:
         """Whether what the rounds make is all of the array, which nothing else has begun."""
-        return index == Affine.var(region.variable) and held.shape[axis] == region.greatest and held.pending and held.writers == 1 and held.frame is frame
+        complete = lie.index == Affine.var(region.variable) and held.shape[lie.axis] == region.greatest and not set(lie.fixed) & set(held.kept)
+        return complete and held.pending and held.writers == 1 and held.frame is frame
 
     def _vmap(self, region: Region, frame: Frame, inner: Frame, arguments: Sequence[tuple[str, Py, int]], outs: Sequence[str],
               targets: Sequence[str], axes: Sequence[int]) -> None:
@@ -317,19 +327,19 @@ class Body:
         call = py.call("jax.vmap", function, *map(Py, options))
         frame.statements.append(Assign(tuple(targets), Py(f"{call.text}({', '.join(source.text for _, source, _ in arguments)})"), comment))
 
-    def _put_together(self, region: Region, frame: Frame, held: Held, axis: int, index: Affine, made: str) -> None:
+    def _put_together(self, region: Region, frame: Frame, held: Held, lie: Stacking, made: str) -> None:
         """Writes the members that all rounds have made into the array."""
         held.ready()
-        k = index.coefficient(region.variable)
-        steps = Py(f"jnp.arange({region.greatest})")
-        inner = Frame(parent=frame, variables={region.variable: steps.text})
-        place = self.expressions.affine(index, inner)
+        steps = f"jnp.arange({region.greatest})"
+        place = self.expressions.affine(lie.index, Frame(parent=frame, variables={region.variable: steps}))
+        drop = ""
         if region.loop.count.constant is None:
-            place = py.call("jnp.where", py.compare("<", steps, self.expressions.affine(region.loop.count, frame)), place, py.integer(held.shape[axis]))
-        before = "".join(":, " for a in held.kept if a < axis)
-        drop = ', mode="drop"' if region.loop.count.constant is None else ""
-        assert k
-        frame.statements.append(Assign((held.name,), Py(f"{held.name}.at[{before}{place.text}].set({made}{drop})")))
+            inside = py.compare("<", Py(steps), self.expressions.affine(region.loop.count, frame))
+            place, drop = py.call("jnp.where", inside, place, py.integer(held.shape[lie.axis])), ', mode="drop"'
+        index = [place if a == lie.axis else Py(":") if a in lie.rest else self.expressions.index(lie.fixed[a], frame) for a in held.kept]
+        while index[-1].text == ":":
+            index.pop()
+        frame.statements.append(Assign((held.name,), Py(f"{held.name}.at[{', '.join(i.text for i in index)}].set({made}{drop})")))
         frame.changes(held)
 
     def _mapped(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Py, int, Ref]]:
@@ -355,43 +365,40 @@ class Body:
                 break
         return list(found.values())
 
-    def _made(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, int, Affine, Held]]:
-        """What the rounds make of arrays that live outside: the array, its axis and index, and its part in a round."""
-        found: dict[int, tuple[Held, int, Affine, Held]] = {}
+    def _made(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Stacking, Held]]:
+        """What the rounds make of arrays that live outside: the array, how it lies there, and a round's part."""
+        found: list[tuple[Held, Stacking, Held]] = []
         for leaf in leaves(region.body):
             held = frame.target(leaf.op.out)
-            if held is None or id(held) in found:
+            if held is None:
                 continue
-            s = self.parts.storage[leaf.op.out.name]
-            stacking = _stacking(leaf.op.out, region, s)
-            assert stacking is not None
-            axis, index = stacking
-            fixed: dict[int, Index] = {**held.fixed, axis: index}
-            kept = tuple(a for a in held.kept if a != axis)
+            lie = _stacking(leaf, region, self.parts.storage[leaf.op.out.name])
+            assert lie is not None
+            fixed: dict[int, Index] = {**held.fixed, **{a: i for a, i in lie.fixed.items() if a in held.kept}, lie.axis: lie.index}
             name = self.names.fresh(local_name(held.family, [fixed[a] for a in sorted(fixed)]))
-            local = Held(name, held.family, held.vector, fixed, kept, held.shape, inner, pending=True)
+            local = Held(name, held.family, held.vector, fixed, lie.rest, held.shape, inner, pending=True)
             inner.held.append(local)
-            found[id(held)] = (held, axis, index, local)
-        return list(found.values())
+            found.append((held, lie, local))
+        return found
 
-    def _copies(self, region: Region, mapped: Sequence[tuple[Held, Py, int, Ref]], made: Sequence[tuple[Held, int, Affine, Held]], frame: Frame) -> bool:
+    def _copies(self, region: Region, mapped: Sequence[tuple[Held, Py, int, Ref]], made: Sequence[tuple[Held, Stacking, Held]], frame: Frame) -> bool:
         """`x[j] = u[j] for j`: the array itself."""
         if len(region.body) != 1 or not isinstance(region.body[0], Leaf) or len(made) != 1 or len(mapped) != 1:
             return False
         op = region.body[0].op
-        held, axis, index, local = made[0]
+        held, lie, local = made[0]
         source, value, position, _ = mapped[0]
-        if not isinstance(op, Nonlin) or not isinstance(op.phi, Value) or source.kept or local.kept or position or held.kept.index(axis):
+        if not isinstance(op, Nonlin) or not isinstance(op.phi, Value) or source.kept or local.kept or position:
             return False
-        return self._whole_value(region, frame, held, axis, index, value, print_op(op)[0])
+        return self._whole_value(region, frame, held, lie, value, print_op(op)[0])
 
-    def _inner_products(self, region: Region, mapped: Sequence[tuple[Held, Py, int, Ref]], made: Sequence[tuple[Held, int, Affine, Held]],
+    def _inner_products(self, region: Region, mapped: Sequence[tuple[Held, Py, int, Ref]], made: Sequence[tuple[Held, Stacking, Held]],
                         frame: Frame) -> bool:
         """`c[s] = mean(x[s]*y) for s`: one product of a matrix with a vector."""
         if len(region.body) != 1 or not isinstance(region.body[0], Leaf) or len(made) != 1 or len(mapped) != 1:
             return False
         op = region.body[0].op
-        held, axis, index, local = made[0]
+        held, lie, local = made[0]
         source, value, position, ref = mapped[0]
         if not isinstance(op, Moment) or not isinstance(op.phi, Mul) or len(op.phi.factors) != 2 or source.kept or local.kept or position:
             return False
@@ -408,10 +415,10 @@ class Body:
         product = py.call("inner", rows, self.expressions.member(other.ref, frame))
         if spare:
             product = Py(f"{product.text}[:{region.greatest}]")
-        return self._whole_value(region, frame, held, axis, index, product, print_op(op)[0])
+        return self._whole_value(region, frame, held, lie, product, print_op(op)[0])
 
-    def _whole_value(self, region: Region, frame: Frame, held: Held, axis: int, index: Affine, value: Py, text: str) -> bool:
-        if not self._is_whole(region, frame, held, axis, index):
+    def _whole_value(self, region: Region, frame: Frame, held: Held, lie: Stacking, value: Py, text: str) -> bool:
+        if not self._is_whole(region, frame, held, lie):
             return False
         frame.statements.append(Assign((held.name,), value, f"{text} for {region.variable} < {region.loop.count}"))
         held.pending = False
@@ -429,6 +436,12 @@ class Body:
             value = py.tuple_of([own]) if base is None else Py(f"(*{base.name}, {own.text})")
             inner.chains[side] = Chain(name, inner)
             inner.statements.append(Assign((name,), value))
+
+
+def stacked_axis(held: Held, lie: Stacking) -> int:
+    """Where the rounds come in the value that is written: NumPy puts indexed axes first unless they are neighbours."""
+    indexed = [k for k, a in enumerate(held.kept) if a not in lie.rest]
+    return indexed[0] if indexed[-1] - indexed[0] == len(indexed) - 1 else 0
 
 
 def local_name(family: str, index: Sequence[Index]) -> str:

@@ -124,7 +124,7 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
         match s:
             case Assign(targets, value, comment):
                 left = ", ".join(targets)
-                lines.append(_commented(f"{indent}{left} = {_bare(value)}", comment))
+                lines += _commented(f"{indent}{left} = {_bare(value)}", comment, indent)
             case Return(value):
                 lines.append(f"{indent}return {_bare(value)}")
             case Comment(text):
@@ -158,8 +158,8 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _commented(code: str, comment: str) -> str:
-    if not comment:
-        return code
-    line = f"{code:<{COMMENT_COLUMN}}  # {_one_line(comment)}"
-    return line if len(line) <= WIDEST else line[:WIDEST - 2] + " …"
+def _commented(code: str, comment: str, indent: str) -> list[str]:
+    """A line with its comment beside it, or above it where there is no room."""
+    comment = _one_line(comment)
+    line = f"{code:<{COMMENT_COLUMN}}  # {comment}" if comment else code
+    return [line] if len(line) <= WIDEST or not comment else [f"{indent}# {comment}", code]
