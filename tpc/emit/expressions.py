@@ -79,7 +79,8 @@ class Expressions:
     def vector(self, x: Expr, frame: Frame, ranges: Ranges) -> Py:
         """`x` as an element of the space."""
         if self.space.pointwise:
-            return self.value(x, frame, ranges)
+            value = self.value(x, frame, ranges)
+            return value if is_vector(x) else py.call("jnp.full", py.name("size"), value, py.name("dtype"))
         if degree(x) == 0:
             return py.product([self.value(x, frame, ranges), py.name("one")]) if x != number(1) else py.name("one")
         match x:
