@@ -13,7 +13,7 @@ import numpy as np
 
 from tpc.core.program import Program
 from tpc.emit.module import emit, planned
-from tpc.hilbert.plan import Plan, Unplannable
+from tpc.hilbert.plan import Plan, UnrepresentableError
 from tpc.inputs import bind_inputs
 from tpc.result import Outcome, Result
 from tpc.syntax import catalogue
@@ -81,6 +81,6 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
         raise TpcError([catalogue.bad_option("--method", f"must be auto, linear or nodes, not {method}")], program.name)
     try:
         plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
-    except Unplannable as error:
+    except UnrepresentableError as error:
         raise TpcError([catalogue.not_representable(method, str(error))], program.name) from None
     return Evaluator(program, plan, emit(program, plan, parts, layout))

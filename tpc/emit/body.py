@@ -120,7 +120,7 @@ class Body:
 
     def _allocate(self, scope: Region | None, frame: Frame) -> None:
         """Sets aside what is kept in this scope: arrays, the members that a carried family begins with, and the next ones of a round."""
-        for name, s in self.parts.storage.items():
+        for s in self.parts.storage.values():
             fixed: dict[int, Index] = {axis: Affine.var(r.variable) for axis, r in s.dropped.items()}
             if s.carry is not None:
                 if s.carry.region is scope:
@@ -150,7 +150,7 @@ class Body:
         if held is None or op.out in s.direct:
             local = self.names.fresh(local_name(op.out.name, op.out.index))
             frame.statements.append(Assign((local,), value, comment))
-            frame.held.append(Held(local, op.out.name, s.family.kind == "vector", dict(enumerate(op.out.index)), (), s.family.shape, frame, store=False))
+            frame.held.append(self._variable(local, op.out, frame))
             value, comment = py.name(local), ""
         if held is not None:
             held.ready()
@@ -159,6 +159,11 @@ class Body:
                 value = Py(f"{held.name}.at[{', '.join(i.text for i in index)}].set({value.text})")
             frame.statements.append(Assign((held.name,), value, comment))
             frame.changes(held)
+
+    def _variable(self, name: str, ref: Ref, frame: Frame) -> Held:
+        """One member under a name of its own."""
+        family = self.parts.storage[ref.name].family
+        return Held(name, ref.name, family.kind == "vector", dict(enumerate(ref.index)), (), family.shape, frame, store=False)
 
     # instructions
 
@@ -199,8 +204,7 @@ class Body:
         if index:
             frame.statements.append(Assign((near.name,), py.call("replaced", py.name(near.name), py.name(grown), *index)))
         frame.changes(near)
-        s = self.parts.storage[op.out.name]
-        frame.held.append(Held(out, op.out.name, True, dict(enumerate(op.out.index)), (), s.family.shape, frame, store=False))
+        frame.held.append(self._variable(out, op.out, frame))
         held = frame.target(op.out)
         if held is not None:
             held.ready()
@@ -381,7 +385,8 @@ class Body:
             found.append((held, lie, local))
         return found
 
-    def _copies(self, region: Region, mapped: Sequence[tuple[Held, Py, int, Ref]], made: Sequence[tuple[Held, Stacking, Held]], frame: Frame) -> bool:
+    def _copies(self, region: Region, mapped: Sequence[tuple[Held, Py, int, Ref]], made: Sequence[tuple[Held, Stacking, Held]],
+                frame: Frame) -> bool:
         """`x[j] = u[j] for j`: the array itself."""
         if len(region.body) != 1 or not isinstance(region.body[0], Leaf) or len(made) != 1 or len(mapped) != 1:
             return False

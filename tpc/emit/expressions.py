@@ -202,8 +202,7 @@ class Expressions:
     def _along(self, node: Sum, frame: Frame, ranges: Ranges) -> Frame:
         """A frame in which the sum's variable is an axis: an array of its values, and slices in place of members."""
         n = _greatest(node.count, ranges)
-        inner = _Axis(parent=frame, variables={node.variable: f"jnp.arange({n})"}, axis=node.variable, extent=n, emit=self)
-        return inner
+        return _Axis(parent=frame, variables={node.variable: f"jnp.arange({n})"}, axis=node.variable, extent=n, emit=self)
 
     def _slice(self, held: Held, x: Expr, node: Sum, frame: Frame, ranges: Ranges) -> tuple[Py, int]:
         """The members that the sum runs over, as one array, and its length: a little more where that saves a copy and the coefficients there are 0."""

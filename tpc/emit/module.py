@@ -17,15 +17,15 @@ from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
 
-HELPERS = ("Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before", "whitened", "sobol")
-LOCALS = ("inputs", "points", "weights", "dtype", "size", "inner", "mean", "one", "state", "lost", "outputs", "limit", "draw", "run", "TOLERANCE", "INPUTS",
-          "DTYPE", "GAUSSIANS", "SAMPLES", "REPEATS", "prepared", "seed", "samples", "repeats", "progress", "values", "warnings", "solve_triangular", "ndtri",
-          "NamedTuple")
+HELPERS = ("Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before", "whitened", "prepared",
+           "evaluated", "compiled", "limit", "draw", "run", "warnings", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
+LOCALS = ("inputs", "points", "weights", "dtype", "size", "inner", "mean", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS", "SAMPLES",
+          "REPEATS", "WHITEN")
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
             max_rank: int | None = None) -> tuple[Plan, Structure, Layout]:
-    """The plan of a program and what it rests on. Raises Unplannable."""
+    """The plan of a program and what it rests on. Raises UnrepresentableError."""
     parts = structure(program)
     layout = lay_out(program, parts.confined, max_rank)
     kept = sum(_members(s.family.shape, s.kept) for s in parts.storage.values() if s.family.kind == "vector")
@@ -55,9 +55,9 @@ def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
     status = Py(f"jnp.max(jnp.stack([{', '.join(f'jnp.max({t})' for t in lost)}]))") if lost else py.call("jnp.zeros", Py("()"), py.name("dtype"))
     result = Py("{" + ", ".join(f"{key!r}: {value.text}" for key, value in outputs) + "}")
     lines = [*body.top.prologue, *body.top.statements, Return(py.tuple_of([result, status]))]
-    function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines),
-                   f"The outputs on points [{layout.total}, M] with weights [M], and the greatest relative norm of a direction there was no room for.")
-    text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(), *("", ""), *py.print_statements([function]), _tail(plan)]
+    doc = f"The outputs on points [{layout.total}, M] with weights [M], and the greatest relative norm of a direction there was no room for."
+    function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines), doc)
+    text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(), "", "", *py.print_statements([function]), _tail(plan)]
     return "\n".join(text)
 
 
@@ -73,8 +73,9 @@ class _Head:
     def opening(self) -> list[Statement]:
         lines: list[Statement] = [Assign(("dtype", "size"), Py("points.dtype, points.shape[1]"))]
         lines += [Def("inner", ("a", "b"), (Return(Py("a @ (weights * b)")),))]
-        lines += [Def("mean", ("a",), (Return(Py("a @ weights")),))] if self.pointwise else [Assign(("one",), Py("jnp.zeros(size, dtype).at[0].set(1)"))]
-        return lines
+        if self.pointwise:
+            return [*lines, Def("mean", ("a",), (Return(Py("a @ weights")),))]
+        return [*lines, Assign(("one",), Py("jnp.zeros(size, dtype).at[0].set(1)"))]
 
     def run(self) -> None:
         for item in self.program.inputs:
@@ -171,7 +172,7 @@ class _Head:
             value = Py(f"jnp.broadcast_to({deviation.text}[..., None], (*{deviation.text}.shape, 4))") if varies else Py(f"[{deviation.text}]*4")
             if matrix.axes and not varies:
                 value = Py(f"jnp.full(({', '.join(str(n) for _, n in matrix.axes)}, 4), {deviation.text})")
-            self.frame.statements.append(Assign((table,), value, f"{matrix.name}: σ, of hat and dot of {matrix.name}x, hat and dot of {matrix.name}ᵀy"))
+            self.frame.statements.append(Assign((table,), value, f"{matrix.name}: σ, of hat and dot of {matrix.name}x and of {matrix.name}ᵀy"))
             return
         rho = py.product([self.expressions.value(rows, self.frame, ())], [self.expressions.value(columns, self.frame, ())] if columns != ONE else [])
         root = f"jnp.sqrt({rho.text})"
@@ -204,7 +205,8 @@ class _Head:
         own = Py(f"basis(points[{f'{start} + ' if start else ''}{place}]{axes})")
         shown = f"{side[0]}ᵀ" if side[1] else side[0]
         if extra:
-            self.frame.statements.append(Assign((self.names[f"{chain_name(side)} extra"],), own, f"what one round adds to the directions {shown} has met"))
+            name = self.names[f"{chain_name(side)} extra"]
+            self.frame.statements.append(Assign((name,), own, f"what one round adds to the directions {shown} has met"))
         else:
             name = self.names[f"{chain_name(side)} met"]
             self.frame.statements.append(Assign((name,), py.tuple_of([own]), f"the directions {shown} has met"))
@@ -227,8 +229,8 @@ class _Head:
             value = py.subscript(py.name(held.name), parts)
         else:
             ranks = {v: k for k, v in enumerate(variables)}
-            grid = {v: f"jnp.arange({n})" + ("" if len(variables) == 1 else f"[{', '.join(':' if k == ranks[v] else 'None' for k in range(len(variables)))}]")
-                    for v, n in output.axes}
+            along = {v: ", ".join(":" if k == ranks[v] else "None" for k in range(len(variables))) for v in variables}
+            grid = {v: f"jnp.arange({n})" + (f"[{along[v]}]" if len(variables) > 1 else "") for v, n in output.axes}
             inner = Frame(parent=self.frame, variables=grid)
             shape = py.tuple_of([py.integer(n) for _, n in output.axes])
             value = self.expressions.member(output.ref, inner)
@@ -257,11 +259,13 @@ def _plain(group: Gaussians) -> str:
 
 def _header(program: Program, plan: Plan) -> str:
     if plan.points == "gauss-hermite":
-        how = f"Gauss–Hermite quadrature with {plan.grid} points in each of {plan.gaussians} dimensions; the error shown is its\ndifference from {coarse(plan.grid)} points."
+        how = f"Gauss–Hermite quadrature with {plan.grid} points in each of {plan.gaussians} dimensions; the error shown is its\n" \
+              f"difference from {coarse(plan.grid)} points."
     elif plan.exact:
         how = "Vectors are coefficients on standard Gaussians; the result is exact."
     else:
-        how = f"Vectors are values at {plan.samples} points ({NAMES[plan.points]}{', whitened' if plan.whiten else ''}) of {plan.gaussians} standard\n" \
+        kind = f"{NAMES[plan.points]}{', whitened' if plan.whiten else ''}"
+        how = f"Vectors are values at {plan.samples} points ({kind}) of {plan.gaussians} standard\n" \
               f"Gaussians; the errors shown are standard errors of the mean over {plan.repeats} independent randomisations."
     return f'"""The infinite-width limit of the Tensor Program `{_ascii(program.name)}`, written by tpc.\n\n{how}\n"""\n'
 
@@ -274,7 +278,9 @@ def _imports(plan: Plan) -> str:
     lines = ["import warnings", "from typing import NamedTuple", "", "import jax", "import jax.numpy as jnp", "import numpy as np", "from jax import lax",
              "from jax.scipy.special import erf"]
     if plan.points in ("sobol", "monte-carlo"):
-        lines += ["from scipy.linalg import solve_triangular", "from scipy.special import ndtri"] + (["from scipy.stats import qmc"] if plan.points == "sobol" else [])
+        lines += ["from scipy.linalg import solve_triangular"]
+    if plan.points == "sobol":
+        lines += ["from scipy.special import ndtri", "from scipy.stats import qmc"]
     elif plan.points == "gauss-hermite":
         lines += ["from scipy.special import roots_hermitenorm"]
     return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tpc.affine import Affine
 from tpc.core.dependence import references
-from tpc.core.expr import Expr, Ref
+from tpc.core.expr import Ref
 from tpc.core.program import Family, For, Instruction, Op, Program
 from tpc.core.ranges import Ranges, bounds
 
@@ -83,7 +83,7 @@ class Carry:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Storage:
-    """How a family is kept. scope: the region in whose rounds it lives, None for the whole run. direct: references that are used where they are made."""
+    """How a family is kept. scope: the region in whose rounds it lives, None for the whole run. direct: references used where they are made."""
 
     family: Family
     dropped: Mapping[int, Region]
@@ -142,18 +142,18 @@ def _dropping(axis: int, sites: _Sites) -> Region | None:
     region = next((r for r in first[1].around if first[0].index[axis] == Affine.var(r.variable)), None)
     if region is None:
         return None
-    here = all(site is not None and region in site.around and ref.index[axis] == Affine.var(region.variable) for ref, site in (*sites.made, *sites.used))
+    own = Affine.var(region.variable)
+    here = all(site is not None and region in site.around and ref.index[axis] == own for ref, site in (*sites.made, *sites.used))
     return region if here else None
 
 
 def _carrying(axis: int, sites: _Sites, others: Sequence[int]) -> Carry | None:
-    starts = [(ref.index[axis], leaf) for ref, leaf in sites.made if isinstance(ref.index[axis], Affine) and not ref.index[axis].variables]  # type: ignore[union-attr]
-    rounds = [(ref.index[axis], leaf) for ref, leaf in sites.made if not (isinstance(ref.index[axis], Affine) and not ref.index[axis].variables)]  # type: ignore[union-attr]
-    if len(starts) != 1 or len(rounds) != 1:
+    made_at = [(index, leaf) for ref, leaf in sites.made if isinstance(index := ref.index[axis], Affine)]
+    starts = [(index, leaf) for index, leaf in made_at if not index.variables]
+    rounds = [(index, leaf) for index, leaf in made_at if index.variables]
+    if len(starts) != 1 or len(rounds) != 1 or len(made_at) != len(sites.made):
         return None
     (start, before), (made, maker) = starts[0], rounds[0]
-    if not isinstance(start, Affine) or not isinstance(made, Affine):
-        return None
     first = start.const
     region = next((r for r in maker.around if made == Affine.var(r.variable) + (first + 1)), None)
     if region is None or region in before.around or before.around[:len(region.around)] != region.around:
@@ -176,9 +176,3 @@ def inner_regions(nodes: Sequence[Node]) -> Iterator[Region]:
             yield node
             yield from inner_regions(node.body)
 
-
-def expressions(nodes: Sequence[Node]) -> Iterator[Expr]:
-    for leaf in leaves(nodes):
-        phi = getattr(leaf.op, "phi", None)
-        if phi is not None:
-            yield phi

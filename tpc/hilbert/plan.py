@@ -16,7 +16,7 @@ DType = Literal["float64", "float32"]
 GRID = {1: 512, 2: 256, 3: 48, 4: 20}                  # Gauss–Hermite points in each of so many dimensions
 SOBOL_DIMENSIONS = 21_201                              # where scipy's direction numbers end
 SAMPLES, REPEATS = 4096, 8
-MOST_SAMPLES = 1 << 16
+PER_GAUSSIAN, AT_LEAST = 64, 4                         # samples for each Gaussian, if that is not more than 8,192, and in any case
 BANDWIDTH = 4e9                                        # bytes a second that a core streams through, for the prediction of time
 
 
@@ -57,14 +57,14 @@ class Plan:
         return f"{how}; about {_shown(self.seconds)} and {self.memory / 1e6:.0f} MB a repeat"
 
     def to_json(self) -> dict[str, Any]:
-        return {"method": self.method, "exact": self.exact, "why": self.why, "points": self.points, "gaussians": self.gaussians, "samples": self.samples,
-                "repeats": self.repeats, "dtype": self.dtype, "seconds": self.seconds, "memory": self.memory}
+        return {"method": self.method, "exact": self.exact, "why": self.why, "points": self.points, "gaussians": self.gaussians,
+                "samples": self.samples, "repeats": self.repeats, "dtype": self.dtype, "seconds": self.seconds, "memory": self.memory}
 
 
 NAMES = {"coefficients": "coefficients", "gauss-hermite": "Gauss–Hermite quadrature", "sobol": "scrambled Sobol points", "monte-carlo": "Monte Carlo"}
 
 
-class Unplannable(ValueError):
+class UnrepresentableError(ValueError):
     """The method asked for cannot represent the program."""
 
 
@@ -75,23 +75,24 @@ def coarse(grid: int) -> int:
 
 def make_plan(program: Program, layout: Layout, vectors: int, *, method: str = "auto", samples: int | None = None, repeats: int | None = None,
               dtype: DType = "float64") -> Plan:
-    """vectors: how many vectors of the limit are kept at once, for the prediction. Raises Unplannable."""
+    """vectors: how many vectors of the limit are kept at once, for the prediction. Raises UnrepresentableError."""
     refused = Linear().refuses(program)
     k = layout.total
     if method == "linear" and refused:
-        raise Unplannable(refused)
+        raise UnrepresentableError(refused)
     if method in ("auto", "linear") and refused is None:
-        cost = _cost(layout, vectors, k + 1, dtype)
-        return Plan("linear", "coefficients", True, "the program is linear in its vectors, so coefficients on Gaussians represent it", k, k + 1, 1, 0, False,
-                    1e-12 if dtype == "float64" else 1e-5, dtype, *cost)
+        why = "the program is linear in its vectors, so coefficients on Gaussians represent it"
+        return Plan("linear", "coefficients", True, why, k, k + 1, 1, 0, False, 1e-12 if dtype == "float64" else 1e-5, dtype,
+                    *_cost(layout, vectors, k + 1, dtype))
     smooth = all(not shapes(op.phi) & {"kink", "jump"} for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
     reason = refused if method == "auto" else "asked for"
     assert reason is not None
     if smooth and 0 < k <= max(GRID) and samples is None and repeats is None:
         grid = GRID[k]
-        return Plan("nodes", "gauss-hermite", False, f"{reason}, and its functions are smooth and of {k} Gaussian{'s' * (k > 1)} only", k, grid**k, 1, grid,
-                    False, 1e-11 if dtype == "float64" else 1e-5, dtype, *_cost(layout, vectors, grid**k, dtype))
-    m = samples or min(MOST_SAMPLES, max(SAMPLES, _power_of_two(4 * k)))
+        why = f"{reason}, and its functions are smooth and of {k} Gaussian{'s' * (k > 1)} only"
+        return Plan("nodes", "gauss-hermite", False, why, k, grid**k, 1, grid, False, 1e-11 if dtype == "float64" else 1e-5, dtype,
+                    *_cost(layout, vectors, grid**k, dtype))
+    m = samples or max(SAMPLES, min(2 * SAMPLES, _power_of_two(PER_GAUSSIAN * k)), _power_of_two(AT_LEAST * k))
     points: Points = "sobol" if k <= SOBOL_DIMENSIONS else "monte-carlo"
     return Plan("nodes", points, False, reason, k, m, repeats or REPEATS, 0, 2 * k <= m, 1e-8 if dtype == "float64" else 1e-4, dtype,
                 *_cost(layout, vectors, m, dtype))
