@@ -8,11 +8,13 @@ from pathlib import Path
 
 from tpc.core.program import Program
 from tpc.core.verify import verified
+from tpc.inputs import constant_law_errors
 from tpc.lower import lower
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 from tpc.syntax.parse import parse_file
 from tpc.syntax.resolve import resolve
+from tpc.syntax.tree import Dim
 
 
 def parse(text: str, *, name: str = "program", dims: Mapping[str, int] | None = None) -> Program:
@@ -23,7 +25,16 @@ def parse(text: str, *, name: str = "program", dims: Mapping[str, int] | None = 
     """
     tree = parse_file(text, name)
     checked = resolve(tree, name, text, dims or {}, default_name(name))
-    return verified(lower(checked, text, name))
+    program = verified(lower(checked, text, name))
+    errors = constant_law_errors(program)
+    if errors:
+        raise TpcError(errors, name, text)
+    return program
+
+
+def dims_in(text: str, name: str) -> set[str]:
+    """The names of the dims that `text` declares, which settings may override. Raises TpcError if it does not parse."""
+    return {s.name.name for s in parse_file(text, name).statements if isinstance(s, Dim)}
 
 
 def default_name(file: str) -> str:

@@ -9,15 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.special
 
-from tpc.affine import Affine
-from tpc.core.evaluate import Namespace, evaluate
-from tpc.core.expr import Expr, Gather, Index, Position, Sum, Value, substitute
-from tpc.core.program import Axis, Gaussians, Matrix, Program
-
-NUMPY = Namespace(np, scipy.special)
-Inputs = Mapping[str, np.ndarray]
+from tpc.core.laws import Inputs, covariance, law_number
+from tpc.core.program import Gaussians, Matrix, Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +31,7 @@ def widths(program: Program, inputs: Inputs, width: int) -> dict[str, int]:
     """Every width, by its ratio to the first, which is `width`. Raises ValueError if one comes out below 1."""
     if width < 1:
         raise ValueError(f"the width must be at least 1, not {width}")
-    out = {w.name: round(float(_number(w.ratio, inputs, ()) * width)) for w in program.widths}
+    out = {w.name: round(float(law_number(w.ratio, inputs, ()) * width)) for w in program.widths}
     for name, n in out.items():
         if n < 1:
             raise ValueError(f"the width {name} comes out as {n} where {program.widths[0].name} = {width}; take a larger one")
@@ -45,41 +39,16 @@ def widths(program: Program, inputs: Inputs, width: int) -> dict[str, int]:
 
 
 def laws(program: Program, inputs: Inputs, sizes: Mapping[str, int]) -> Laws:
-    deviations = {m.name: np.sqrt(_number(m.variance, inputs, m.axes) / sizes[m.columns]) for m in program.matrices}
-    means = {g.names[0]: np.stack([_number(x, inputs, g.axes) for x in g.mean], axis=-1) for g in program.gaussians}
+    deviations = {m.name: np.sqrt(law_number(m.variance, inputs, m.axes) / sizes[m.columns]) for m in program.matrices}
+    means = {g.names[0]: np.stack([law_number(x, inputs, g.axes) for x in g.mean], axis=-1) for g in program.gaussians}
     return Laws(deviations, means, {g.names[0]: _root(g, inputs) for g in program.gaussians})
 
 
 def _root(group: Gaussians, inputs: Inputs) -> np.ndarray:
     """A square root of the covariance, singular ones included: by eigenvalues, rounding below 0 taken for 0."""
-    rows = [np.stack([_number(x, inputs, group.axes) for x in row], axis=-1) for row in group.covariance]
-    values, vectors = np.linalg.eigh(np.stack(rows, axis=-2))
+    values, vectors = np.linalg.eigh(covariance(group, inputs))
     root: np.ndarray = vectors * np.sqrt(np.maximum(values, 0))[..., None, :]
     return root
-
-
-def _number(x: Expr, inputs: Inputs, axes: tuple[Axis, ...]) -> np.ndarray:
-    """An expression over inputs and axis variables, an array over the axes."""
-    grids = dict(zip((variable for variable, _ in axes), np.indices(tuple(count for _, count in axes)), strict=True))
-
-    def at(index: Index) -> np.ndarray:
-        if isinstance(index, Gather):
-            return np.asarray(np.asarray(inputs[index.input])[tuple(at(i) for i in index.index)])
-        return np.asarray(index.over(grids))
-
-    def leaf(node: Expr) -> Any | None:
-        match node:
-            case Value(ref, _):
-                return np.asarray(inputs[ref.name], dtype=float)[tuple(at(i) for i in ref.index)]
-            case Position(index):
-                return at(index).astype(float)
-            case Sum(variable, count, body):
-                limit = at(count)
-                rounds = (substitute(body, {variable: Affine(i)}) for i in range(int(np.max(limit))))
-                return sum((np.where(i < limit, evaluate(term, leaf, NUMPY), 0.0) for i, term in enumerate(rounds)), start=np.zeros(()))
-        return None
-    out: np.ndarray = np.broadcast_to(np.asarray(evaluate(x, leaf, NUMPY), dtype=float), tuple(count for _, count in axes))
-    return out
 
 
 def draw_matrix(key: Any, matrix: Matrix, deviation: Any, sizes: Mapping[str, int], dtype: Any) -> Any:

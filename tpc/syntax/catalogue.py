@@ -286,6 +286,10 @@ def matrix_mean(at: Span) -> Diagnostic:
     return Diagnostic("TP408", "the entries of an initial matrix have mean 0", Label(at), help="add a rank-one term, `y = A @ x + m*mean(x)`")
 
 
+def impossible_law(at: Span | None, what: str, value: float, wanted: str) -> Diagnostic:
+    return Diagnostic("TP409", f"{what} is {value:g}, and must be {wanted}", Label(at) if at else None)
+
+
 # TP5: inputs and data
 
 def missing_input(names: Sequence[str]) -> Diagnostic:

@@ -1,0 +1,57 @@
+"""The numbers that laws, ratios and variances come to, given the inputs: arrays over the axes of what is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tpc.affine import Affine
+from tpc.core.evaluate import Namespace, evaluate
+from tpc.core.expr import Expr, Gather, Index, Position, Sum, Value, substitute
+from tpc.core.program import Axis, Gaussians
+
+Inputs = Mapping[str, np.ndarray]
+
+
+class _Special:
+    """scipy.special, imported only if a law needs it."""
+
+    def __getattr__(self, name: str) -> Any:
+        import scipy.special
+        return getattr(scipy.special, name)
+
+
+NUMPY = Namespace(np, _Special())
+
+
+def law_number(x: Expr, inputs: Inputs, axes: tuple[Axis, ...]) -> np.ndarray:
+    """An expression over inputs and axis variables, an array over the axes."""
+    grids = dict(zip((variable for variable, _ in axes), np.indices(tuple(count for _, count in axes)), strict=True))
+
+    def at(index: Index) -> np.ndarray:
+        if isinstance(index, Gather):
+            return np.asarray(np.asarray(inputs[index.input])[tuple(at(i) for i in index.index)])
+        return np.asarray(index.over(grids))
+
+    def leaf(node: Expr) -> Any | None:
+        match node:
+            case Value(ref, _):
+                return np.asarray(inputs[ref.name], dtype=float)[tuple(at(i) for i in ref.index)]
+            case Position(index):
+                return at(index).astype(float)
+            case Sum(variable, count, body):
+                limit = at(count)
+                rounds = (substitute(body, {variable: Affine(i)}) for i in range(int(np.max(limit))))
+                return sum((np.where(i < limit, evaluate(term, leaf, NUMPY), 0.0) for i, term in enumerate(rounds)), start=np.zeros(()))
+        return None
+    with np.errstate(all="ignore"):
+        out: np.ndarray = np.broadcast_to(np.asarray(evaluate(x, leaf, NUMPY), dtype=float), tuple(count for _, count in axes))
+    return out
+
+
+def covariance(group: Gaussians, inputs: Inputs) -> np.ndarray:
+    """[*axes, k, k]."""
+    rows = [np.stack([law_number(x, inputs, group.axes) for x in row], axis=-1) for row in group.covariance]
+    return np.stack(rows, axis=-2)

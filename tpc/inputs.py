@@ -1,0 +1,177 @@
+"""Values of a program's inputs: from data files, settings and defaults, checked before anything runs."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tpc.core.expr import Value, walk
+from tpc.core.laws import covariance, law_number
+from tpc.core.program import Gaussians, Input, Origin, Program
+from tpc.syntax import catalogue
+from tpc.syntax.diagnostic import Diagnostic, TpcError
+from tpc.syntax.spans import Span
+
+MAX_DATA_BYTES = 1 << 30
+PSD_TOLERANCE = 1e-9                               # of the largest variance, for what rounding of a singular covariance leaves below 0
+
+
+def bind_inputs(program: Program, data: Mapping[str, Any], *, file: str = "", text: str = "") -> dict[str, np.ndarray]:
+    """Every input by name: from `data`, else its default. Arrays of floats in the declared shapes, of integers for inputs used as indices.
+
+    file, text: what messages show. Raises TpcError with everything that is wrong: unknown or missing names (TP504, TP501), shapes (TP502), values that
+    are not finite (TP503), not numbers (TP508) or no indices (TP506), and laws that these inputs make impossible (TP406, TP409).
+    """
+    errors: list[Diagnostic] = []
+    known = {item.name: item for item in program.inputs}
+    errors += [catalogue.unknown_setting(name, list(known)) for name in data if name not in known]
+    bound: dict[str, np.ndarray] = {}
+    missing = []
+    for name, item in known.items():
+        if name in data:
+            value = _value(item, data[name], errors)
+            if value is not None:
+                bound[name] = value
+        elif item.default is not None:
+            bound[name] = np.full(item.shape, float(item.default))
+        else:
+            missing.append(name)
+    if missing:
+        errors.append(catalogue.missing_input(missing))
+    if not errors:
+        errors += law_errors(program, bound)
+    if errors:
+        raise TpcError(errors, file or program.name, text)
+    return bound
+
+
+def _value(item: Input, given: Any, errors: list[Diagnostic]) -> np.ndarray | None:
+    try:
+        array = np.asarray(given)
+        if array.dtype.kind not in "biuf":
+            raise ValueError
+    except (ValueError, TypeError):
+        errors.append(catalogue.not_numbers(item.name))
+        return None
+    if array.shape != item.shape:
+        errors.append(catalogue.input_shape(item.name, item.shape, array.shape))
+        return None
+    if not np.all(np.isfinite(array)):
+        worst = [int(i) for i in np.unravel_index(int(np.argmin(np.isfinite(array))), array.shape)]
+        errors.append(catalogue.not_finite(item.name, f" at {worst}" if worst else ""))
+        return None
+    if item.bound is None:
+        return array.astype(np.float64)
+    if np.any(array != np.floor(array)) or (array.size and (array.min() < 0 or array.max() >= item.bound)):
+        errors.append(catalogue.bad_index(item.name, item.bound))
+        return None
+    return array.astype(np.int64)
+
+
+def constant_law_errors(program: Program) -> list[Diagnostic]:
+    """What is impossible in laws that no input occurs in, so that it shows before any input is given."""
+    return _law_errors(program, {}, constant=True)
+
+
+def law_errors(program: Program, inputs: Mapping[str, np.ndarray]) -> list[Diagnostic]:
+    """Covariances that are not positive semidefinite, negative variances, ratios of widths that are not positive."""
+    return _law_errors(program, inputs, constant=False)
+
+
+def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant: bool) -> list[Diagnostic]:
+    errors: list[Diagnostic] = []
+
+    def wanted(*laws: Any) -> bool:
+        return not constant or not any(isinstance(node, Value) for x in laws for node in walk(x))
+    for width in program.widths:
+        if wanted(width.ratio) and not (value := float(law_number(width.ratio, inputs, ()))) > 0:
+            errors.append(catalogue.impossible_law(None, f"the ratio of the width `{width.name}` to the first", value, "positive"))
+    for matrix in program.matrices:
+        if wanted(matrix.variance):
+            values = law_number(matrix.variance, inputs, matrix.axes)
+            bad = ~(np.isfinite(values) & (values >= 0))
+            if bad.any():
+                errors.append(catalogue.impossible_law(_span(matrix.origin), f"the variance of `{matrix.name}`", float(values[bad].flat[0]), "0 or more"))
+    for group in program.gaussians:
+        if wanted(*(x for row in group.covariance for x in row)):
+            errors += _covariance_errors(group, inputs)
+    return errors
+
+
+def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> list[Diagnostic]:
+    table = covariance(group, inputs)
+    names = ", ".join(f"`{name}`" for name in group.names)
+    at = _span(group.origin)
+    if not np.all(np.isfinite(table)):
+        return [catalogue.not_psd(at, names, "it has entries that are not finite")]
+    if len(group.names) == 1:
+        worst = float(table.min()) if table.size else 0.0
+        return [catalogue.impossible_law(at, f"the variance of {names}", worst, "0 or more")] if worst < 0 else []
+    if np.any(np.abs(table - np.swapaxes(table, -1, -2)) > PSD_TOLERANCE * np.abs(table).max(initial=0)):
+        return [catalogue.not_psd(at, names, "it is not symmetric")]
+    least = float(np.linalg.eigvalsh(table).min()) if table.size else 0.0
+    if least < -PSD_TOLERANCE * np.abs(table).max(initial=0):
+        return [catalogue.not_psd(at, names, f"its least eigenvalue is {least:.4g}")]
+    return []
+
+
+def _span(origin: Origin) -> Span | None:
+    return Span(origin.line, origin.column, origin.line, origin.column + 1) if origin.line else None
+
+
+def load_data(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file (no pickles) or of a .json object, by name. Raises TpcError (TP505)."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_DATA_BYTES:
+            raise ValueError(f"it is larger than {MAX_DATA_BYTES >> 20} MiB")
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        if path.suffix == ".json":
+            return _json(path)
+        raise ValueError("its name ends in neither .npz nor .json")
+    except OSError as error:
+        why = error.strerror or "it cannot be read"
+    except (ValueError, EOFError, zipfile.BadZipFile, KeyError, RecursionError, MemoryError) as error:
+        why = "it holds pickled objects" if "pickle" in str(error).lower() else str(error).splitlines()[0] if str(error) else "it is damaged"
+    raise TpcError([catalogue.bad_data(path.name, why)], str(path))
+
+
+def _json(path: Path) -> dict[str, np.ndarray]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError("it is not an object of names and values")
+    return {name: array_of(value, f"`{name}`") for name, value in found.items()}
+
+
+def array_of(value: Any, what: str) -> np.ndarray:
+    """Numbers or nested lists of one shape as an array. Raises ValueError."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{what} is not a number or an array of numbers in equal rows")
+    return array
+
+
+def parse_setting(text: str) -> tuple[str, np.ndarray]:
+    """`name=value`, the value a number, a fraction such as 1/3, or a JSON list. Raises TpcError (TP507)."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise TpcError([catalogue.bad_setting(text, "there is no `name=`")], "--set")
+    try:
+        found = np.asarray(float(Fraction(value.strip())))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        try:
+            found = array_of(json.loads(value), "the value")
+        except (ValueError, RecursionError):
+            raise TpcError([catalogue.bad_setting(text, "the value is not a number or a list of numbers")], "--set") from None
+    return name.strip(), found

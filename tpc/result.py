@@ -1,0 +1,91 @@
+"""What `run` gives: every output with its standard error, to print, save and draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tpc.hilbert.plan import Plan
+
+MOST_SHOWN = 12                                    # entries of an output that are printed, unless all are asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The value of one output and its standard error, of the same shape; None where the value is exact."""
+
+    value: np.ndarray
+    stderr: np.ndarray | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"value": self.value.tolist(), "stderr": None if self.stderr is None else self.stderr.tolist()}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All outputs by name, the plan that they were computed by, and remarks on the run."""
+
+    program: str
+    plan: Plan
+    outputs: Mapping[str, Outcome] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Outcome:
+        return self.outputs[name]
+
+    @property
+    def limits(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+        """What `verify` compares with finite width."""
+        return {name: (outcome.value, outcome.stderr) for name, outcome in self.outputs.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        plan = self.plan.to_json()
+        return {"program": self.program, "plan": plan, "outputs": {name: outcome.to_json() for name, outcome in self.outputs.items()},
+                "notes": list(self.notes)}
+
+    def __str__(self) -> str:
+        lines = [f"{self.program} at n = ∞", f"  {self.plan}"]
+        for name, outcome in self.outputs.items():
+            lines += print_outcome(name, outcome)
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def save(self, path: str | Path) -> None:
+        """Writes an .npz file with `name` and, where it is not exact, `name_stderr` for every output. Raises OSError."""
+        arrays = {}
+        for name, outcome in self.outputs.items():
+            arrays[name] = outcome.value
+            if outcome.stderr is not None:
+                arrays[f"{name}_stderr"] = outcome.stderr
+        with open(path, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    def plot(self, path: str | Path) -> None:
+        """Draws the outputs into a .png, .svg or .pdf file. Raises OSError, and ValueError for another ending."""
+        from tpc.show.outcomes import plot_result
+        plot_result(self, path)
+
+
+def print_outcome(name: str, outcome: Outcome) -> list[str]:
+    """`name = value ± standard error`, a line per entry; the middle of long outputs is left out."""
+    if outcome.value.ndim == 0:
+        return [f"  {name} = {_number(outcome, ())}"]
+    indices = list(np.ndindex(outcome.value.shape))
+    shown = indices if len(indices) <= MOST_SHOWN else [*indices[:MOST_SHOWN // 2], None, *indices[-MOST_SHOWN // 2:]]
+    width = max(len(str(list(i))) for i in indices[-1:])
+    return [f"  {name}{str(list(i)):<{width}} = {_number(outcome, i)}" if i is not None else f"  … {len(indices) - MOST_SHOWN} more" for i in shown]
+
+
+def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
+    value = float(outcome.value[index])
+    if outcome.stderr is None:
+        return f"{value:.12g}"
+    error = float(outcome.stderr[index])
+    if not error > 0:
+        return f"{value:.6g} ± 0"
+    digits = min(15, max(0, 1 - int(np.floor(np.log10(error)))))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
