@@ -77,7 +77,7 @@ def print_outcome(name: str, outcome: Outcome) -> list[str]:
     indices = list(np.ndindex(outcome.value.shape))
     shown = indices if len(indices) <= MOST_SHOWN else [*indices[:MOST_SHOWN // 2], None, *indices[-MOST_SHOWN // 2:]]
     width = max(len(str(list(i))) for i in indices[-1:])
-    return [f"  {name}{str(list(i)):<{width}} = {_number(outcome, i)}" if i is not None else f"  … {len(indices) - MOST_SHOWN} more" for i in shown]
+    return [f"  {name}{list(i)!s:<{width}} = {_number(outcome, i)}" if i is not None else f"  … {len(indices) - MOST_SHOWN} more" for i in shown]
 
 
 def _number(outcome: Outcome, index: tuple[int, ...]) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tpc.core.expr import (MINUS_ONE, ONE, ZERO, Add, Call, Compare, Expr, Mul, Number, Pow, Sum, add, call, children, mul, power,
-                           summed)
+from tpc.core.expr import MINUS_ONE, ONE, ZERO, Add, Call, Compare, Expr, Mul, Number, Pow, Sum, add, call, children, mul, power, summed
 from tpc.core.functions import FUNCTIONS
 
 

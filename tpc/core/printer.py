@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tpc.core.expr import (MINUS_ONE, ONE, Add, Call, Compare, Constant, Expr, Mul, Number, Position, Pow, Sum, Value, brackets, mul,
-                           power)
+from tpc.core.expr import MINUS_ONE, ONE, Add, Call, Compare, Constant, Expr, Mul, Number, Position, Pow, Sum, Value, brackets, mul, power
 from tpc.core.program import Axis, For, Gaussians, Input, MatMul, Matrix, Moment, Nonlin, Op, Program, Scalar
 
 SUM, PRODUCT, UNARY, POWER, ATOM = range(5)                 # binding strengths

@@ -5,10 +5,10 @@ A value belongs to a family, `x[t]`, with finite index axes; a plain value is a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tpc.affine import Affine
 from tpc.core.expr import Expr, Ref
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import networkx
 
     from tpc.derive import Limit
+    from tpc.run import Evaluator
+    from tpc.simulate import Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Origin:
 
 
 def _origin() -> Origin:
-    return field(default=Origin(), kw_only=True, compare=False, repr=False)  # type: ignore[no-any-return]
+    return field(default=Origin(), kw_only=True, compare=False, repr=False)
 
 
 Axis = tuple[str, int]
@@ -192,6 +194,20 @@ class Program:
         """The Z-recursion of the program (TP4 Def 7.3)."""
         from tpc.derive import derive
         return derive(self)
+
+    def compile(self, **options: Any) -> Evaluator:
+        """The evaluator of the program's limit; options and errors as in `tpc.run.compile_program`."""
+        from tpc.run import compile_program
+        return compile_program(self, **options)
+
+    def simulate(self, inputs: Mapping[str, Any] | None = None, *, width: int, seeds: int | Sequence[int] = 32, **options: Any) -> Samples:
+        """The program at finite width (see `tpc.simulate.simulate`), once for each of `seeds`, or of the first so many.
+
+        inputs: arrays by name; those with a default may be left out. Raises TpcError for inputs that do not fit.
+        """
+        from tpc.inputs import bind_inputs
+        from tpc.simulate import simulate
+        return simulate(self, bind_inputs(self, inputs or {}), width=width, seeds=range(seeds) if isinstance(seeds, int) else seeds, **options)
 
 
 def instructions(body: tuple[Op, ...], loops: tuple[For, ...] = ()) -> Iterator[tuple[Instruction, tuple[For, ...]]]:

@@ -23,7 +23,7 @@ def verified(program: Program) -> Program:
     families = all_families(program)
     for op, loops in instructions(program.body):
         _check(program, op, families, {loop.variable for loop in loops})
-    if _instances(program.body) <= MAX_CHECKED:
+    if instances(program.body) <= MAX_CHECKED:
         _check_order(program)
     return program
 
@@ -79,8 +79,9 @@ def _check_index(ref: Ref, shape: tuple[int, ...], variables: set[str], text: st
             _require(affine.variables <= variables, text, f"{ref} is out of scope")
 
 
-def _instances(body: tuple[Op, ...]) -> int:
-    return sum(_bound(op) * max(1, _instances(op.body)) if isinstance(op, For) else 1 for op in body)
+def instances(body: tuple[Op, ...]) -> int:
+    """How many instructions the body comes to with its loops written out, roughly where a count depends on other loops."""
+    return sum(_bound(op) * max(1, instances(op.body)) if isinstance(op, For) else 1 for op in body)
 
 
 def _bound(op: For) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tpc.derive.closed import ClosedForms
+    from tpc.run import Evaluator
 MAX_REPORTED = 12
 
 
@@ -136,6 +137,10 @@ class Limit:
         """
         from tpc.derive.evaluate import evaluate_limit
         return evaluate_limit(self, inputs or {}, samples=samples, seed=seed, method=method)
+
+    def compile(self, **options: Any) -> Evaluator:
+        """What evaluates the limit as emitted JAX code; options and errors as in `tpc.run.compile_program`."""
+        return self.program.compile(**options)
 
     def text(self) -> str:
         from tpc.show.text import print_limit

@@ -8,8 +8,31 @@ from dataclasses import dataclass
 from tpc.affine import Affine
 from tpc.core import functions
 from tpc.core.calculus import NotDifferentiable, differentiate
-from tpc.core.expr import (ONE, ZERO, Compare, Constant, Expr, Gather, Index, Number, Pow, Ref, Value, add, divide, is_vector, mul, neg,
-                           new_position, number, power, replace, summed, values, walk)
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Compare,
+    Constant,
+    Expr,
+    Gather,
+    Index,
+    Number,
+    Pow,
+    Ref,
+    Value,
+    add,
+    divide,
+    is_vector,
+    mul,
+    neg,
+    new_position,
+    number,
+    power,
+    replace,
+    summed,
+    values,
+    walk,
+)
 from tpc.core.program import Family, MatMul, Moment, Nonlin, Scalar
 from tpc.lower.block import Binding, Block, Env, size
 from tpc.syntax import catalogue, tree

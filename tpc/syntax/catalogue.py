@@ -58,7 +58,7 @@ def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -
     wanted = sorted(WORDS[t] for t in expected & WORDS.keys() - OPERATORS - {"$END"})
     if expected & OPERATORS and expected & {"STAR", "AT"}:
         wanted.append("an operator")
-    if STATEMENTS <= expected:
+    if expected >= STATEMENTS:
         wanted = ["a statement"]
     help_ = f"`{text}` is a word of the language and cannot be a name" if reserved and "NAME" in expected else None
     return Diagnostic("TP005", f"{found} does not fit here", Label(at, f"expected {_list(wanted)}" if wanted else ""), help=help_)
