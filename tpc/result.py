@@ -85,7 +85,7 @@ def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
     if outcome.stderr is None:
         return f"{value:.12g}"
     error = float(outcome.stderr[index])
-    if not error > 0:
+    if not error > 1e-14 * max(1.0, abs(value)):
         return f"{value:.6g} ± 0"
     digits = min(15, max(0, 1 - int(np.floor(np.log10(error)))))
     return f"{value:.{digits}f} ± {error:.{digits}f}"

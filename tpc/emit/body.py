@@ -475,5 +475,10 @@ def _gathered(ref: Ref) -> list[Ref]:
 
 def _text(frame: Frame) -> set[str]:
     """The identifiers in a frame's lines."""
-    return set(re.findall(r"\w+", "\n".join(line for line in py.print_statements([*frame.prologue, *frame.statements]))))
+    return {word for s in (*frame.prologue, *frame.statements) for word in _words(s)}
 
+
+def _words(s: Statement) -> set[str]:
+    if isinstance(s, Def):
+        return {word for inner in s.body for word in _words(inner)}
+    return set(re.findall(r"\w+", s.value.text)) if isinstance(s, Assign | Return) else set()

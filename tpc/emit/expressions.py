@@ -166,12 +166,10 @@ class Expressions:
         still = [f for f in factors if not _depends(f, s)]
         vectors = [f for f in moving if is_vector(f)]
         scalars = [f for f in moving if not is_vector(f)]
-        nested = any(isinstance(part, Sum) for f in moving for part in walk(f))
         held = self._array(vectors[0], s, frame) if len(vectors) == 1 else None
-        if nested or (vectors and held is None) or (not vectors and not scalars) or not self._over_axis(scalars, s, frame):
+        if (vectors and held is None) or (not vectors and not scalars):
             return self._total(node, frame, ranges)
-        inner = self._along(node, frame, ranges)
-        coefficients = self.value(mul(*scalars), inner, ranges) if scalars else py.call("jnp.ones", py.integer(_greatest(node.count, ranges)))
+        coefficients = self._coefficients(scalars, node, frame, ranges)
         array, length = (None, None) if held is None else self._slice(held, vectors[0], node, frame, ranges)
         if node.count.constant is None:
             padded = [] if length is None or length == _greatest(node.count, ranges) else [py.integer(length)]
@@ -182,6 +180,18 @@ class Expressions:
         else:
             found = py.call("jnp.sum", coefficients)
         return py.product([self.value(mul(*still), frame, ranges), found]) if still else found
+
+    def _coefficients(self, scalars: Sequence[Expr], node: Sum, frame: Frame, ranges: Ranges) -> Py:
+        """The product of scalars for every value of the sum's variable, an array."""
+        n = _greatest(node.count, ranges)
+        if not scalars:
+            return py.call("jnp.ones", py.integer(n))
+        if not any(isinstance(part, Sum) for f in scalars for part in walk(f)) and self._over_axis(scalars, node.variable, frame):
+            return self.value(mul(*scalars), self._along(node, frame, ranges), ranges)
+        parameter = self.names.fresh(node.variable)
+        inner = Frame(parent=frame, variables={node.variable: parameter})
+        body = self.value(mul(*scalars), inner, (*ranges, (node.variable, node.count)))
+        return Py(f"jax.vmap({py.lambda_of(parameter, body).text})(jnp.arange({n}))")
 
     def _count(self, node: Sum) -> Expr:
         return number(node.count.const) if node.count.constant is not None else Position(node.count)

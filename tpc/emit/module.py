@@ -17,7 +17,7 @@ from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
 
-HELPERS = ("Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before", "whitened", "prepared",
+HELPERS = ("as_outputs", "Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before", "whitened", "prepared",
            "evaluated", "compiled", "limit", "draw", "run", "warnings", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 LOCALS = ("inputs", "points", "weights", "dtype", "size", "inner", "mean", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS", "SAMPLES",
           "REPEATS", "WHITEN")
@@ -51,10 +51,12 @@ def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
     head.run()
     body.run()
     outputs = [head.output(o) for o in program.outputs]
-    lost = [f"{body.top.chains[side].name}[0].lost" for side in layout.capacity]
-    status = Py(f"jnp.max(jnp.stack([{', '.join(f'jnp.max({t})' for t in lost)}]))") if lost else py.call("jnp.zeros", Py("()"), py.name("dtype"))
-    result = Py("{" + ", ".join(f"{key!r}: {value.text}" for key, value in outputs) + "}")
-    lines = [*body.top.prologue, *body.top.statements, Return(py.tuple_of([result, status]))]
+    status = names.fresh("lost")
+    lost = [f"jnp.max({body.top.chains[side].name}[0].lost)" for side in layout.capacity]
+    ending: list[Statement] = [
+        Assign((status,), Py(f"jnp.max(jnp.stack([{', '.join(lost)}]))") if lost else Py("jnp.zeros((), dtype)")),
+        Return(Py(f"as_outputs({{{', '.join(f'{key!r}: {value.text}' for key, value in outputs)}}}, dtype), {status}"))]
+    lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on points [{layout.total}, M] with weights [M], and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines), doc)
     text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(), "", "", *py.print_statements([function]), _tail(plan)]
@@ -235,7 +237,7 @@ class _Head:
             shape = py.tuple_of([py.integer(n) for _, n in output.axes])
             value = self.expressions.member(output.ref, inner)
             value = py.call("jnp.broadcast_to", value, shape)
-        return output.name, py.call("jnp.asarray", value, py.name("dtype"))
+        return output.name, value
 
 
 def _mentioned(x: Expr) -> set[str]:

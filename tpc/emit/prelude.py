@@ -106,3 +106,8 @@ def before(count, coefficients, length=None):
     """Coefficients of a sum over s < count: 0 from there on, up to `length`."""
     kept = jnp.where(jnp.arange(coefficients.shape[0]) < count, coefficients, 0)
     return kept if length is None else jnp.pad(kept, (0, length - kept.shape[0]))
+
+
+def as_outputs(values, dtype):
+    """Outputs as arrays of one precision, constants included."""
+    return {name: jnp.asarray(value, dtype) for name, value in values.items()}
