@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tpc.core.functions import shapes
+from tpc.core.expr import Call, Expr, is_vector, walk
+from tpc.core.functions import FUNCTIONS
 from tpc.core.program import Moment, Nonlin, Program, instructions
 from tpc.hilbert.gaussians import Layout
 from tpc.hilbert.space import Linear, Nodes, Space
@@ -84,7 +85,7 @@ def make_plan(program: Program, layout: Layout, vectors: int, *, method: str = "
         why = "the program is linear in its vectors, so coefficients on Gaussians represent it"
         return Plan("linear", "coefficients", True, why, k, k + 1, 1, 0, False, 1e-12 if dtype == "float64" else 1e-5, dtype,
                     *_cost(layout, vectors, k + 1, dtype))
-    smooth = all(not shapes(op.phi) & {"kink", "jump"} for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
+    smooth = all(_smooth(op.phi) for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
     reason = refused if method == "auto" else "asked for"
     assert reason is not None
     if smooth and 0 < k <= max(GRID) and samples is None and repeats is None:
@@ -96,6 +97,11 @@ def make_plan(program: Program, layout: Layout, vectors: int, *, method: str = "
     points: Points = "sobol" if k <= SOBOL_DIMENSIONS else "monte-carlo"
     return Plan("nodes", points, False, reason, k, m, repeats or REPEATS, 0, 2 * k <= m, 1e-8 if dtype == "float64" else 1e-4, dtype,
                 *_cost(layout, vectors, m, dtype))
+
+
+def _smooth(x: Expr) -> bool:
+    """Whether every function of a vector in `x` is smooth."""
+    return all(FUNCTIONS[node.function].shape == "smooth" for node in walk(x) if isinstance(node, Call) and is_vector(node))
 
 
 def _power_of_two(k: int) -> int:
