@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tpc.syntax.diagnostic import Diagnostic, TpcError
 
 __all__ = ["Diagnostic", "Program", "TpcError", "load", "parse", "verify"]
-_HOMES = {"Program": "tpc.core.program", "load": "tpc.pipeline", "parse": "tpc.pipeline", "verify": "tpc.simulate", "Diagnostic": "tpc.syntax.diagnostic",
-          "TpcError": "tpc.syntax.diagnostic"}
+_HOMES = {"Program": "tpc.core.program", "load": "tpc.pipeline", "parse": "tpc.pipeline", "verify": "tpc.simulate",
+          "Diagnostic": "tpc.syntax.diagnostic", "TpcError": "tpc.syntax.diagnostic"}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,8 +6,8 @@ import numpy as np
 
 from tpc.core.evaluate import evaluate
 from tpc.core.expr import Gather, Position, Sum, Value
+from tpc.core.laws import NUMPY
 from tpc.core.program import For, MatMul, Moment
-from tpc.simulate.draw import NUMPY
 
 
 def run_plainly(program, inputs, drawn):

@@ -8,7 +8,7 @@ from tpc.core.expr import MINUS_ONE, ONE, ZERO, Add, Call, Compare, Expr, Mul, N
 from tpc.core.functions import FUNCTIONS
 
 
-class NotDifferentiable(Exception):
+class NotDifferentiableError(Exception):
     """The derivative of a function that jumps was needed. `function` is its name."""
 
     def __init__(self, function: str) -> None:
@@ -20,7 +20,7 @@ def differentiate(x: Expr, seed: Callable[[Expr], Expr | None], *, across_where:
     """The derivative of `x` along `seed`, which gives the derivative of each leaf (None: look inside the node).
 
     A `where` is differentiated branch by branch if `across_where`, which is right if it is continuous.
-    Raises NotDifferentiable where a step or sign (or else a `where`) would have to be differentiated.
+    Raises NotDifferentiableError where a step or sign (or else a `where`) would have to be differentiated.
     """
     memo: dict[int, Expr] = {}
 
@@ -62,13 +62,13 @@ def _power_exponent(node: Expr, base: Expr, dexponent: Expr) -> Expr:
 
 def _call(function: str, args: tuple[Expr, ...], dargs: list[Expr], condition_moves: bool, across_where: bool) -> Expr:
     if function == "where" and not across_where and (condition_moves or any(da != ZERO for da in dargs)):
-        raise NotDifferentiable(function)
+        raise NotDifferentiableError(function)
     terms = []
     for build, da in zip(FUNCTIONS[function].derivatives, dargs, strict=True):
         if da == ZERO:
             continue
         if build is None:
-            raise NotDifferentiable(function)
+            raise NotDifferentiableError(function)
         terms.append(da if function == "where" and da == ONE else mul(build(*args), da))
     if function == "where":                        # one `where` instead of a sum of two
         return call("where", args[0], dargs[1], dargs[2]) if terms else ZERO

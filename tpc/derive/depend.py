@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tpc.core.calculus import NotDifferentiable, differentiate
+from tpc.core.calculus import NotDifferentiableError, differentiate
 from tpc.core.expr import ONE, ZERO, Expr, Ref, Sum, Value, children
 from tpc.core.program import MatMul, Nonlin, Program
 from tpc.derive.sites import Range, Scope, Site, before, may_define, may_meet, sites_of
@@ -115,6 +115,6 @@ def differentiable(phi: Expr, value: Value) -> bool:
     """Does φ have a derivative in `value`? (A `where` counts as a jump: the conditions of Remark F.2 cannot be seen.)"""
     try:
         differentiate(phi, lambda node: (ONE if node == value else ZERO) if isinstance(node, Value) else None, across_where=False)
-    except NotDifferentiable:
+    except NotDifferentiableError:
         return False
     return True

@@ -92,7 +92,8 @@ class Block:
             self.ops.append(op)
             return
         last = self.ops[-1] if self.ops else None
-        if isinstance(last, For) and id(last) in self.grown and len(needed) == 1 and (last.variable, last.count) == (needed[0].variable, needed[0].count):
+        if isinstance(last, For) and id(last) in self.grown and len(needed) == 1 \
+                and (last.variable, last.count) == (needed[0].variable, needed[0].count):
             region = replace(last, body=(*last.body, op))          # one region for all parts of one sum
             self.ops[-1] = region
         else:

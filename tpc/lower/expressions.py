@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tpc.affine import Affine
 from tpc.core import functions
-from tpc.core.calculus import NotDifferentiable, differentiate
+from tpc.core.calculus import NotDifferentiableError, differentiate
 from tpc.core.expr import (
     ONE,
     ZERO,
@@ -45,7 +45,7 @@ ATOMS = (Value, Number, Constant)
 UNNAMED = Ref("")
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What only lowering can find: it goes with the diagnostics of resolve."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
@@ -91,15 +91,15 @@ class Expressions:
         """`x`, unless it is a number that no float can hold, or too large to be an expression of one instruction."""
         if isinstance(x, Pow) and isinstance(x.base, Number) and isinstance(x.exponent, Number):
             if not x.base.value and x.exponent.value < 0:
-                raise Refused(catalogue.division_by_zero(node.span))
+                raise RefusedError(catalogue.division_by_zero(node.span))
             try:
                 float(x.base.value) ** float(x.exponent.value)
             except OverflowError:
-                raise Refused(catalogue.overflow(node.span)) from None
+                raise RefusedError(catalogue.overflow(node.span)) from None
         if isinstance(x, Number) and max(abs(x.value.numerator), x.value.denominator) > 10**300:
-            raise Refused(catalogue.overflow(node.span))
+            raise RefusedError(catalogue.overflow(node.span))
         if size(x, MAX_SIZE) >= MAX_SIZE:
-            raise Refused(catalogue.expands_too_far(node.span, MAX_SIZE))
+            raise RefusedError(catalogue.expands_too_far(node.span, MAX_SIZE))
         return x
 
     def chain(self, operands: Sequence[tree.Tree], operators: Sequence[str], env: Env) -> Expr:
@@ -109,7 +109,7 @@ class Expressions:
         out = parts[0]
         for op, x, operand in zip(operators, parts[1:], operands[1:], strict=True):
             if op == "/" and x == ZERO:
-                raise Refused(catalogue.division_by_zero(operand.span))
+                raise RefusedError(catalogue.division_by_zero(operand.span))
             out = self.checked(mul(out, x) if op == "*" else divide(out, x), operand)
         return out
 
@@ -247,12 +247,12 @@ class Expressions:
         for _ in range(order):
             try:
                 body = differentiate(body, lambda x: ONE if x == slots[which] else ZERO if isinstance(x, Value) else None)
-            except NotDifferentiable as error:
-                raise Refused(catalogue.no_derivative(node.span, error.function)) from None
+            except NotDifferentiableError as error:
+                raise RefusedError(catalogue.no_derivative(node.span, error.function)) from None
             self.checked(body, node)
         uses = [sum(x == slot for x in walk(body)) for slot in slots]
         given = {slot: self.shared(arg, count) for slot, arg, count in zip(slots, args, uses, strict=True)}
         return self.checked(replace(body, lambda x: given.get(x) if isinstance(x, Value) else None), node)
 
 
-__all__ = ["ATOMS", "Expressions", "Refused"]
+__all__ = ["ATOMS", "Expressions", "RefusedError"]

@@ -9,7 +9,7 @@ from tpc.affine import Affine
 from tpc.core.expr import ONE, Expr, Ref, Value, divide, new_position
 from tpc.core.program import Axis, Family, Gaussians, Input, Matrix, Origin, Output, Program, Width
 from tpc.lower.block import Binding, Block, Env
-from tpc.lower.expressions import Expressions, Refused
+from tpc.lower.expressions import Expressions, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.diagnostic import TpcError
 from tpc.syntax.laws import default_value
@@ -23,7 +23,7 @@ def lower(checked: Checked, text: str = "", file: str = "") -> Program:
     lowering = Statements(checked)
     try:
         return lowering.program()
-    except Refused as refused:
+    except RefusedError as refused:
         raise TpcError([refused.diagnostic], file or checked.name, text) from None
 
 
@@ -53,7 +53,8 @@ class Statements:
         self.statements(statements)
         given = {name for g in gaussians for name in g.names} | {item.name for item in inputs}
         families = tuple(family for name, family in sorted(self.block.made.items()) if name not in given)
-        return Program(self.checked.name, widths, inputs, matrices, gaussians, families, tuple(self.block.ops), tuple(self.outputs), self.checked.notes)
+        return Program(self.checked.name, widths, inputs, matrices, gaussians, families, tuple(self.block.ops), tuple(self.outputs),
+                       self.checked.notes)
 
     # declarations
 

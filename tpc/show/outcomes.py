@@ -65,8 +65,8 @@ def _single(axis: Any, outcomes: dict[str, Outcome], samples: list[Samples]) -> 
     where = np.arange(len(names))
     errors = [0.0 if o.stderr is None else 2 * float(o.stderr) for o in outcomes.values()]
     for k, (colour, s) in enumerate(zip(WIDTH_COLOURS, samples, strict=False)):
-        axis.errorbar(where + 0.12 * (k + 1), [float(s.mean[n]) for n in names], [float(s.std[n]) for n in names], fmt="s", color=colour, markersize=4,
-                      capsize=3, label=f"n = {s.width}")
+        axis.errorbar(where + 0.12 * (k + 1), [float(s.mean[n]) for n in names], [float(s.std[n]) for n in names], fmt="s", color=colour,
+                      markersize=4, capsize=3, label=f"n = {s.width}")
     axis.errorbar(where, [float(o.value) for o in outcomes.values()], errors, fmt="o", color=INK, capsize=3, label="n = ∞")
     axis.set_xticks(where, names)
     axis.set_xlim(-0.5, len(names) - 0.5 + 0.12 * len(samples))

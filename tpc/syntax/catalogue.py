@@ -65,7 +65,8 @@ def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -
 
 
 def too_deep(at: Span, limit: int) -> Diagnostic:
-    return Diagnostic("TP006", f"brackets, blocks or operators are nested more than {limit} deep", Label(at), help="name a part of it on a line of its own")
+    return Diagnostic("TP006", f"brackets, blocks or operators are nested more than {limit} deep", Label(at),
+                      help="name a part of it on a line of its own")
 
 
 def indentation(at: Span, why: str) -> Diagnostic:
@@ -95,7 +96,8 @@ def unknown_name(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
 
 
 def defined_twice(at: Span, name: str, first: Span) -> Diagnostic:
-    return Diagnostic("TP102", f"`{name}` is defined twice", Label(at), (Label(first, "first here"),), "a value is made once; give the second another name, or an index")
+    return Diagnostic("TP102", f"`{name}` is defined twice", Label(at), (Label(first, "first here"),),
+                      "a value is made once; give the second another name, or an index")
 
 
 def built_in(at: Span, name: str) -> Diagnostic:
@@ -107,7 +109,8 @@ def shadows(at: Span, name: str) -> Diagnostic:
 
 
 def unknown_function(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
-    return Diagnostic("TP105", f"`{name}` is not a function", Label(at), help=_similar(name, known) or "functions are the elementwise ones of the language and those made by `def`")
+    return Diagnostic("TP105", f"`{name}` is not a function", Label(at),
+                      help=_similar(name, known) or "functions are the elementwise ones of the language and those made by `def`")
 
 
 def arguments(at: Span, name: str, least: int, most: int, given: int) -> Diagnostic:
@@ -124,7 +127,8 @@ def function_as_value(at: Span, name: str) -> Diagnostic:
 
 
 def expands_too_far(at: Span, limit: int) -> Diagnostic:
-    return Diagnostic("TP109", f"with its functions expanded the program has more than {limit:,} parts", Label(at), help="give names to intermediate vectors instead of nesting functions")
+    return Diagnostic("TP109", f"with its functions expanded the program has more than {limit:,} parts", Label(at),
+                      help="give names to intermediate vectors instead of nesting functions")
 
 
 # TP2: kinds
@@ -135,7 +139,8 @@ def mixed_widths(at: Span, width: str, other: Span, other_width: str) -> Diagnos
 
 
 def scalar_due(at: Span, what: str, width: str) -> Diagnostic:
-    return Diagnostic("TP202", f"{what} must be a scalar, and this is a vector of width {width}", Label(at), help="`mean(…)` makes a scalar from a vector")
+    return Diagnostic("TP202", f"{what} must be a scalar, and this is a vector of width {width}", Label(at),
+                      help="`mean(…)` makes a scalar from a vector")
 
 
 def wrong_side(at: Span, matrix: str, takes: str, width: str, matrix_at: Span, remedy: str | None) -> Diagnostic:
@@ -148,7 +153,8 @@ def matrix_misplaced(at: Span, name: str) -> Diagnostic:
 
 
 def not_a_matrix(at: Span) -> Diagnostic:
-    return Diagnostic("TP205", "the left side of `@` must be a matrix, or the transpose of one", Label(at), help="for the inner product of two vectors, write `mean(x*y)`")
+    return Diagnostic("TP205", "the left side of `@` must be a matrix, or the transpose of one", Label(at),
+                      help="for the inner product of two vectors, write `mean(x*y)`")
 
 
 def vector_due(at: Span, what: str) -> Diagnostic:
@@ -168,12 +174,14 @@ def condition_due(at: Span) -> Diagnostic:
 
 
 def no_derivative(at: Span, function: str) -> Diagnostic:
-    return Diagnostic("TP210", f"this derivative does not exist: `{function}` jumps, and a product with its derivative has no pseudo-Lipschitz limit", Label(at),
+    return Diagnostic("TP210", f"this derivative does not exist: `{function}` jumps, and a product with its derivative has no pseudo-Lipschitz limit",
+                      Label(at),
                       help="a derivative of `step` or `sign` is never needed for a limit: ZDot goes through them by Stein's lemma")
 
 
 def which_derivative(at: Span, name: str, count: int) -> Diagnostic:
-    return Diagnostic("TP211", f"`{name}` has {count} arguments: `'` is the derivative in the only one", Label(at), help=f"write `D({name}, i)(…)` for the derivative in argument i = 0 … {count - 1}")
+    return Diagnostic("TP211", f"`{name}` has {count} arguments: `'` is the derivative in the only one", Label(at),
+                      help=f"write `D({name}, i)(…)` for the derivative in argument i = 0 … {count - 1}")
 
 
 def derivative_of_program(at: Span, name: str) -> Diagnostic:
@@ -185,7 +193,8 @@ def kind_differs(at: Span, name: str, kind: str, first: Span, first_kind: str) -
 
 
 def output_of_vector(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP214", f"`{name}` is a vector: at infinite width only scalars have a value", Label(at), help=f"for example `output m = mean({name}^2)`")
+    return Diagnostic("TP214", f"`{name}` is a vector: at infinite width only scalars have a value", Label(at),
+                      help=f"for example `output m = mean({name}^2)`")
 
 
 def division_by_zero(at: Span) -> Diagnostic:
@@ -203,7 +212,8 @@ def output_unnamed(at: Span) -> Diagnostic:
 # TP3: indices and loops
 
 def not_affine(at: Span) -> Diagnostic:
-    return Diagnostic("TP301", "an index must be a whole multiple of loop variables plus a whole number", Label(at), help="for example `t`, `t+1`, `2*t`, `T-1-t`, or a member of an input declared `: index(d)`")
+    return Diagnostic("TP301", "an index must be a whole multiple of loop variables plus a whole number", Label(at),
+                      help="for example `t`, `t+1`, `2*t`, `T-1-t`, or a member of an input declared `: index(d)`")
 
 
 def index_count(at: Span, name: str, wanted: int, given: int) -> Diagnostic:
@@ -216,11 +226,13 @@ def out_of_range(at: Span, name: str, axis: int, value: int, extent: int, rounds
 
 def made_twice(at: Span, member: str, first: Span, rounds: str) -> Diagnostic:
     also = () if first == at else (Label(first, "made here as well"),)
-    return Diagnostic("TP304", f"`{member}` is made twice{rounds}", Label(at), also, "each index of a family is defined once; give the family one more index")
+    return Diagnostic("TP304", f"`{member}` is made twice{rounds}",
+                      Label(at), also, "each index of a family is defined once; give the family one more index")
 
 
 def from_the_future(at: Span, member: str, rounds: str, made: Span) -> Diagnostic:
-    return Diagnostic("TP305", f"`{member}` is used before it is made{rounds}", Label(at), (Label(made, "made here"),), "an expression may only refer to what an earlier round, or an earlier line, has made")
+    return Diagnostic("TP305", f"`{member}` is used before it is made{rounds}", Label(at), (Label(made, "made here"),),
+                      "an expression may only refer to what an earlier round, or an earlier line, has made")
 
 
 def never_made(at: Span, member: str, rounds: str) -> Diagnostic:
@@ -259,11 +271,14 @@ def width_ratio(at: Span, first: str) -> Diagnostic:
 
 
 def not_a_width(at: Span, text: str) -> Diagnostic:
-    return Diagnostic("TP402", f"`{text}` is not a width", Label(at), help="here a side of a matrix, or the width of a vector, is one declared by `width`; for a finite side use a family of vectors, `vector u[j < d] : n`")
+    return Diagnostic("TP402", f"`{text}` is not a width", Label(at),
+                      help="here a side of a matrix, or the width of a vector, is one declared by `width`; "
+                           "for a finite side use a family of vectors, `vector u[j < d] : n`")
 
 
 def variance_power(at: Span, power: str, columns: str) -> Diagnostic:
-    return Diagnostic("TP403", f"the variance of a matrix must be of order 1/{columns}; this is of order {power}", Label(at), help=f"write `N(0, σ²/{columns})`: entries of another size make its products tend to 0 or ∞")
+    return Diagnostic("TP403", f"the variance of a matrix must be of order 1/{columns}; this is of order {power}", Label(at),
+                      help=f"write `N(0, σ²/{columns})`: entries of another size make its products tend to 0 or ∞")
 
 
 def width_misplaced(at: Span, name: str) -> Diagnostic:
@@ -271,7 +286,9 @@ def width_misplaced(at: Span, name: str) -> Diagnostic:
 
 
 def law_shape(at: Span, what: str) -> Diagnostic:
-    return Diagnostic("TP405", f"the law does not fit: {what}", Label(at), help="k jointly Gaussian vectors have a mean [m1, …, mk] and a covariance [[…], …] of k rows of k; a single one has two numbers")
+    return Diagnostic("TP405", f"the law does not fit: {what}", Label(at),
+                      help="k jointly Gaussian vectors have a mean [m1, …, mk] and a covariance [[…], …] of k rows of k; "
+                           "a single one has two numbers")
 
 
 def not_psd(at: Span | None, what: str, detail: str) -> Diagnostic:
@@ -279,7 +296,8 @@ def not_psd(at: Span | None, what: str, detail: str) -> Diagnostic:
 
 
 def not_given(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP407", f"a law, a ratio or a default may only use inputs and numbers, and `{name}` is computed", Label(at), help="compute the vector from a standard one instead, as in `x = sqrt(c)*v`")
+    return Diagnostic("TP407", f"a law, a ratio or a default may only use inputs and numbers, and `{name}` is computed", Label(at),
+                      help="compute the vector from a standard one instead, as in `x = sqrt(c)*v`")
 
 
 def matrix_mean(at: Span) -> Diagnostic:
@@ -294,7 +312,8 @@ def impossible_law(at: Span | None, what: str, value: float, wanted: str) -> Dia
 
 def missing_input(names: Sequence[str]) -> Diagnostic:
     shown = _list([f"`{n}`" for n in names]).replace(" or ", " and ")
-    return Diagnostic("TP501", f"no value is given for the input{'s' if len(names) > 1 else ''} {shown}", help=f"give it by `--set {names[0]}=…` or in a file by `--data F.npz` (or F.json)")
+    return Diagnostic("TP501", f"no value is given for the input{'s' if len(names) > 1 else ''} {shown}",
+                      help=f"give it by `--set {names[0]}=…` or in a file by `--data F.npz` (or F.json)")
 
 
 def input_shape(name: str, wanted: tuple[int, ...], given: tuple[int, ...]) -> Diagnostic:
@@ -306,11 +325,13 @@ def not_finite(name: str, where: str) -> Diagnostic:
 
 
 def unknown_setting(name: str, known: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP504", f"the program has no input or dim named `{name}`", help=_similar(name, known) or (f"it has {', '.join(known)}" if known else "it has none"))
+    return Diagnostic("TP504", f"the program has no input or dim named `{name}`",
+                      help=_similar(name, known) or (f"it has {', '.join(known)}" if known else "it has none"))
 
 
 def bad_data(path: str, why: str) -> Diagnostic:
-    return Diagnostic("TP505", f"the data file {path} cannot be used: {why}", help="a data file is an .npz of arrays of numbers (no pickles) or a .json object, by names of inputs")
+    return Diagnostic("TP505", f"the data file {path} cannot be used: {why}",
+                      help="a data file is an .npz of arrays of numbers (no pickles) or a .json object, by names of inputs")
 
 
 def bad_index(name: str, bound: int) -> Diagnostic:
@@ -341,7 +362,8 @@ def diverged(names: Sequence[str]) -> Diagnostic:
 
 
 def too_much_memory(needed: float, available: float) -> Diagnostic:
-    return Diagnostic("TP604", f"this needs about {needed / 1e9:.1f} GB, and {available / 1e9:.1f} GB are available", help="use fewer --samples, a smaller width or fewer steps")
+    return Diagnostic("TP604", f"this needs about {needed / 1e9:.1f} GB, and {available / 1e9:.1f} GB are available",
+                      help="use fewer --samples, a smaller width or fewer steps")
 
 
 def nothing_to_run(name: str) -> Diagnostic:

@@ -9,7 +9,7 @@ from tpc.affine import Affine
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.kinds import Kinds
-from tpc.syntax.scope import SCALAR, Local, NotANumber, Scope, fraction
+from tpc.syntax.scope import SCALAR, Local, NotANumberError, Scope, fraction
 
 
 def check_laws(file: tree.File, scope: Scope, errors: list[Diagnostic]) -> None:
@@ -34,7 +34,7 @@ def default_value(node: tree.Tree, scope: Scope) -> Fraction | None:
     """The number that an input has if none is given. It is known before the program runs."""
     try:
         return fraction(node, scope.dims)
-    except NotANumber as unknown:
+    except NotANumberError as unknown:
         scope.errors.append(catalogue.dim_value(unknown.span, unknown.why))
     except OverflowError:
         scope.errors.append(catalogue.overflow(node.span))
@@ -78,7 +78,8 @@ def _matrix(statement: tree.Matrix, item: tree.Declared, scope: Scope, errors: l
     _given(law.covariance, axis_variables(item), scope, errors, widths=True)
     power = degree(law.covariance, set(scope.widths))
     if len(errors) == before and power != -1 and isinstance(columns, tree.Name):
-        shown = "no single power" if power is None else "1" if power == 0 else f"{columns.name}^{power}" if power.denominator == 1 else f"{columns.name}^({power})"
+        shown = "no single power" if power is None else "1" if power == 0 else f"{columns.name}^{power}" if power.denominator == 1 \
+            else f"{columns.name}^({power})"
         errors.append(catalogue.variance_power(law.covariance.span, shown, columns.name))
 
 

@@ -27,7 +27,7 @@ GREEK = {chr(c): unicodedata.name(chr(c)).rsplit(" ", 1)[1].lower().replace("lam
 GREEK |= {c: name.capitalize() for c, name in GREEK.items() if c.isupper()} | {"ς": "sigma", "ϕ": "phi", "ϵ": "epsilon", "ϑ": "theta", "ϱ": "rho"}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A syntax error, found on the way."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
@@ -65,7 +65,7 @@ class Layout:
                 yield from self.indentation(newline, token, indents)
                 newline = None
             elif last is None and (token.column or 1) > 1:
-                raise Refused(catalogue.indentation(span_of(token), "the first line is indented"))
+                raise RefusedError(catalogue.indentation(span_of(token), "the first line is indented"))
             brackets = self.depth(token, brackets)
             if token.type == "NAME" and token.value in RESERVED:
                 token = Token.new_borrow_pos(token.value.upper(), token.value, token)
@@ -80,7 +80,7 @@ class Layout:
     def depth(self, token: Token, brackets: int) -> int:
         if token.type in OPENING:
             if brackets >= MAX_DEPTH:
-                raise Refused(catalogue.too_deep(span_of(token), MAX_DEPTH))
+                raise RefusedError(catalogue.too_deep(span_of(token), MAX_DEPTH))
             return brackets + 1
         return max(0, brackets - 1) if token.type in CLOSING else brackets
 
@@ -88,18 +88,18 @@ class Layout:
         blank = newline.value.rsplit("\n", 1)[1]
         here = span_of(token)
         if "\t" in blank and " " in blank:
-            raise Refused(catalogue.indentation(here, "tabs and spaces are mixed"))
+            raise RefusedError(catalogue.indentation(here, "tabs and spaces are mixed"))
         width = len(blank)
         if width > indents[-1]:
             if len(indents) > MAX_DEPTH:
-                raise Refused(catalogue.too_deep(here, MAX_DEPTH))
+                raise RefusedError(catalogue.too_deep(here, MAX_DEPTH))
             indents.append(width)
             yield Token.new_borrow_pos("_INDENT", blank, token)
         while width < indents[-1]:
             indents.pop()
             yield Token.new_borrow_pos("_DEDENT", blank, token)
         if width != indents[-1]:
-            raise Refused(catalogue.indentation(here, "this line goes back to no earlier level"))
+            raise RefusedError(catalogue.indentation(here, "this line goes back to no earlier level"))
 
 
 @cache
@@ -132,10 +132,10 @@ def parse_file(text: str, name: str) -> tree.File:
 def _attempt(text: str) -> tree.File | Diagnostic:
     try:
         file = parser().parse(text)
-    except Refused as refused:
+    except RefusedError as refused:
         return refused.diagnostic
     except VisitError as error:
-        if isinstance(error.orig_exc, Refused):
+        if isinstance(error.orig_exc, RefusedError):
             return error.orig_exc.diagnostic
         raise
     except UnexpectedInput as error:
@@ -165,8 +165,11 @@ def _span(items: Sequence[Any]) -> Span:
 
 def _own_span(item: Any) -> Span:
     if isinstance(item, tuple):
-        return item[-1].span  # type: ignore[no-any-return]
-    return span_of(item) if isinstance(item, Token) else item.span  # type: ignore[no-any-return]
+        return _own_span(item[-1])
+    if isinstance(item, Token):
+        return span_of(item)
+    span: Span = item.span
+    return span
 
 
 class Builder(Transformer[Token, Any]):
@@ -195,14 +198,15 @@ class Builder(Transformer[Token, Any]):
     def input_item(self, items: list[Any]) -> tree.Input:
         name, axes, _, keyword, _, bound, _, _, default = items
         if keyword is not None and keyword.value != "index":
-            raise Refused(catalogue.expected_word(span_of(keyword), keyword.value, "index", "`input j[t < T] : index(d)` declares indices below d"))
+            raise RefusedError(catalogue.expected_word(span_of(keyword), keyword.value, "index",
+                                                      "`input j[t < T] : index(d)` declares indices below d"))
         declared = tree.Declared(span_of(name), _name(name), axes or ())
         return tree.Input(_span(items), declared, bound, default)
 
     def matrix(self, items: list[Any]) -> tree.Matrix:
         *declared, _, rows, x, columns, _, law = items[1:]
         if x.value != "x":
-            raise Refused(catalogue.expected_word(span_of(x), x.value, "x", "the sides of a matrix are written `n x m`"))
+            raise RefusedError(catalogue.expected_word(span_of(x), x.value, "x", "the sides of a matrix are written `n x m`"))
         return tree.Matrix(_span(items), tuple(declared), rows, columns, law)
 
     def vector(self, items: list[Any]) -> tree.Vector:
@@ -229,10 +233,10 @@ class Builder(Transformer[Token, Any]):
 
     def gaussian(self, items: list[Any]) -> tree.Gaussian:
         if items[0].value != "N":
-            raise Refused(catalogue.expected_word(span_of(items[0]), items[0].value, "N", "a law is written `N(mean, variance)`"))
+            raise RefusedError(catalogue.expected_word(span_of(items[0]), items[0].value, "N", "a law is written `N(mean, variance)`"))
         return tree.Gaussian(_span(items), items[2], items[3])
 
-    def list(self, items: list[Any]) -> tree.ListOf:
+    def entries(self, items: list[Any]) -> tree.ListOf:
         return tree.ListOf(_span(items), tuple(items[1:-1]))
 
     # statements
@@ -318,12 +322,12 @@ class Builder(Transformer[Token, Any]):
 def _name(token: Token) -> tree.Name:
     name = normalise(token.value)
     if not name.split("$")[0].isidentifier():
-        raise Refused(catalogue.bad_identifier(span_of(token), token.value))
+        raise RefusedError(catalogue.bad_identifier(span_of(token), token.value))
     return tree.Name(span_of(token), name)
 
 
 def _number(token: Token) -> tree.Number:
     mantissa, _, exponent = token.value.lower().partition("e")
     if len(mantissa) > 60 or len(exponent) > 4 or abs(int(exponent or 0)) > 300:
-        raise Refused(catalogue.number_size(span_of(token)))
+        raise RefusedError(catalogue.number_size(span_of(token)))
     return tree.Number(span_of(token), Fraction(token.value))

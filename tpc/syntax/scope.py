@@ -93,7 +93,7 @@ class Scope:
         """The value of a whole number known before the program runs, or None with an error."""
         try:
             value = fraction(node, self.dims)
-        except NotANumber as unknown:
+        except NotANumberError as unknown:
             self.errors.append(catalogue.dim_value(unknown.span, unknown.why))
             return None
         except OverflowError:
@@ -121,11 +121,11 @@ class Scope:
         """`node` as an index, None if it is not affine in the variables of `env` and the dims."""
         try:
             return _affine(node, env, self.dims)
-        except (NotANumber, OverflowError):
+        except (NotANumberError, OverflowError):
             return None
 
 
-class NotANumber(Exception):
+class NotANumberError(Exception):
     """Something that is not made of numbers and dims, and why."""
 
     def __init__(self, span: Span, why: str) -> None:
@@ -141,14 +141,14 @@ def bounded(value: Fraction) -> Fraction:
 
 
 def fraction(node: tree.Tree, dims: Mapping[str, int]) -> Fraction:
-    """The exact value of arithmetic on numbers and dims. Raises NotANumber, or OverflowError past 10^18."""
+    """The exact value of arithmetic on numbers and dims. Raises NotANumberError, or OverflowError past 10^18."""
     match node:
         case tree.Number(value=value):
             return bounded(value)
         case tree.Name(name=name) if name in dims:
             return Fraction(dims[name])
         case tree.Name(name=name):
-            raise NotANumber(node.span, f"`{name}` is not a dim")
+            raise NotANumberError(node.span, f"`{name}` is not a dim")
         case tree.Negated(operand=operand):
             return -fraction(operand, dims)
         case tree.Chain(operands=operands, operators=operators):
@@ -156,17 +156,17 @@ def fraction(node: tree.Tree, dims: Mapping[str, int]) -> Fraction:
             for op, operand in zip(operators, operands[1:], strict=True):
                 x = fraction(operand, dims)
                 if op == "/" and not x:
-                    raise NotANumber(operand.span, "division by zero")
+                    raise NotANumberError(operand.span, "division by zero")
                 out = bounded(out + x if op == "+" else out - x if op == "-" else out * x if op == "*" else out / x)
             return out
         case tree.Power(base=base, exponent=exponent):
             b, k = fraction(base, dims), fraction(exponent, dims)
             if k.denominator != 1 or (not b and k < 0):
-                raise NotANumber(node.span, "the power is not a whole number")
+                raise NotANumberError(node.span, "the power is not a whole number")
             if abs(b) not in (0, 1) and abs(k) > 64:
                 raise OverflowError
             return bounded(b ** int(k))
-    raise NotANumber(node.span, "only numbers, dims and + - * / ^ can be used")
+    raise NotANumberError(node.span, "only numbers, dims and + - * / ^ can be used")
 
 
 def _affine(node: tree.Tree, env: Mapping[str, Local], dims: Mapping[str, int]) -> Affine:
@@ -174,7 +174,7 @@ def _affine(node: tree.Tree, env: Mapping[str, Local], dims: Mapping[str, int]) 
         case tree.Name(name=name) if name in env:
             index = env[name].index
             if index is None:
-                raise NotANumber(node.span, "not an index")
+                raise NotANumberError(node.span, "not an index")
             return index
         case tree.Negated(operand=operand):
             return _affine(operand, env, dims).scaled(-1)
@@ -182,7 +182,7 @@ def _affine(node: tree.Tree, env: Mapping[str, Local], dims: Mapping[str, int]) 
             out = _affine(operands[0], env, dims)
             for op, operand in zip(operators, operands[1:], strict=True):
                 if op == "/":
-                    raise NotANumber(node.span, "a quotient")
+                    raise NotANumberError(node.span, "a quotient")
                 x = _affine(operand, env, dims)
                 out = out + x if op == "+" else out - x if op == "-" else _product(out, x, node)
                 if max(abs(out.const), *(abs(k) for _, k in out.terms), 0) > MAX_INTEGER:
@@ -190,7 +190,7 @@ def _affine(node: tree.Tree, env: Mapping[str, Local], dims: Mapping[str, int]) 
             return out
     value = fraction(node, dims)
     if value.denominator != 1:
-        raise NotANumber(node.span, "not a whole number")
+        raise NotANumberError(node.span, "not a whole number")
     return Affine(int(value))
 
 
@@ -199,4 +199,4 @@ def _product(a: Affine, b: Affine, node: tree.Tree) -> Affine:
         return b.scaled(a.constant)
     if b.constant is not None:
         return a.scaled(b.constant)
-    raise NotANumber(node.span, "a product of variables")
+    raise NotANumberError(node.span, "a product of variables")
