@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _refused(error: Any, arguments: argparse.Namespace) -> int:
     from tpc.syntax.diagnostic import TpcError
-    if not error.text and any(d.at for d in error.diagnostics):
+    if error.of_program:
         error = TpcError(error.diagnostics, str(arguments.file), _text_of(arguments.file))
     print(error.render(colour=sys.stderr.isatty() and "NO_COLOR" not in os.environ), file=sys.stderr)
     if arguments.json:
@@ -211,10 +212,12 @@ def _evaluated(program: Program, given: dict[str, np.ndarray], arguments: argpar
 
 
 def _samples(program: Program, given: dict[str, np.ndarray], width: int, arguments: argparse.Namespace, checkpoint: Path | None = None) -> Any:
+    from tpc.inputs import require_memory
     from tpc.simulate import simulate as simulated
     from tpc.syntax import catalogue
     from tpc.syntax.diagnostic import TpcError
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    require_memory(sum(float(width)**2 * math.prod(n for _, n in m.axes) * 4 for m in program.matrices), str(arguments.file))
     try:
         return simulated(program, given, width=width, seeds=seeds, dtype=arguments.dtype, progress=_progress(f"width {width}, seed"), checkpoint=checkpoint)
     except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from fractions import Fraction
@@ -16,6 +17,7 @@ from tpc.core.laws import covariance, law_number
 from tpc.core.program import Gaussians, Input, Origin, Program
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import Diagnostic, TpcError
+from tpc.syntax.parse import normalise
 from tpc.syntax.spans import Span
 
 MAX_DATA_BYTES = 1 << 30
@@ -30,6 +32,7 @@ def bind_inputs(program: Program, data: Mapping[str, Any], *, file: str = "", te
     """
     errors: list[Diagnostic] = []
     known = {item.name: item for item in program.inputs}
+    data = {normalise(name): value for name, value in data.items()}
     errors += [catalogue.unknown_setting(name, list(known)) for name in data if name not in known]
     bound: dict[str, np.ndarray] = {}
     missing = []
@@ -47,7 +50,7 @@ def bind_inputs(program: Program, data: Mapping[str, Any], *, file: str = "", te
     if not errors:
         errors += law_errors(program, bound)
     if errors:
-        raise TpcError(errors, file or program.name, text)
+        raise TpcError(errors, file or program.name, text, of_program=not file)
     return bound
 
 
@@ -121,6 +124,16 @@ def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> li
     return []
 
 
+def require_memory(needed: float, file: str, *, of_program: bool = False) -> None:
+    """Refuses what certainly does not fit into this machine's memory. Raises TpcError (TP604)."""
+    try:
+        physical = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        return
+    if needed > physical:
+        raise TpcError([catalogue.too_much_memory(needed, physical)], file, of_program=of_program)
+
+
 def _span(origin: Origin) -> Span | None:
     return Span(origin.line, origin.column, origin.line, origin.column + 1) if origin.line else None
 
@@ -174,4 +187,4 @@ def parse_setting(text: str) -> tuple[str, np.ndarray]:
             found = array_of(json.loads(value), "the value")
         except (ValueError, RecursionError):
             raise TpcError([catalogue.bad_setting(text, "the value is not a number or a list of numbers")], "--set") from None
-    return name.strip(), found
+    return normalise(name.strip()), found

@@ -14,7 +14,7 @@ import numpy as np
 from tpc.core.program import Program
 from tpc.emit.module import emit, planned
 from tpc.hilbert.plan import Plan, UnrepresentableError
-from tpc.inputs import bind_inputs
+from tpc.inputs import bind_inputs, require_memory
 from tpc.result import Outcome, Result
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
@@ -48,7 +48,8 @@ class Evaluator:
         that are not finite (TP603).
         """
         if not self.program.outputs:
-            raise TpcError([catalogue.nothing_to_run(self.program.name)], self.program.name)
+            raise TpcError([catalogue.nothing_to_run(self.program.name)], self.program.name, of_program=True)
+        require_memory(self.plan.memory, self.program.name, of_program=True)
         given = bind_inputs(self.program, inputs or {})
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
@@ -56,7 +57,7 @@ class Evaluator:
         outputs = {name: Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr)) for name, (value, stderr) in found.items()}
         bad = [name for name, outcome in outputs.items() if not np.all(np.isfinite(outcome.value))]
         if bad:
-            raise TpcError([catalogue.diverged(bad)], self.program.name)
+            raise TpcError([catalogue.diverged(bad)], self.program.name, of_program=True)
         return Result(self.program.name, self.plan, outputs, tuple(str(w.message) for w in caught if issubclass(w.category, UserWarning)))
 
 
@@ -74,13 +75,13 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     """
     for option, value, least in (("--samples", samples, 2), ("--repeats", repeats, 2), ("--max-rank", max_rank, 1)):
         if value is not None and value < least:
-            raise TpcError([catalogue.bad_option(option, f"must be at least {least}, not {value}")], program.name)
+            raise TpcError([catalogue.bad_option(option, f"must be at least {least}, not {value}")], program.name, of_program=True)
     if dtype not in ("float64", "float32"):
-        raise TpcError([catalogue.bad_option("--dtype", f"must be float64 or float32, not {dtype}")], program.name)
+        raise TpcError([catalogue.bad_option("--dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
     if method not in ("auto", "linear", "nodes"):
-        raise TpcError([catalogue.bad_option("--method", f"must be auto, linear or nodes, not {method}")], program.name)
+        raise TpcError([catalogue.bad_option("--method", f"must be auto, linear or nodes, not {method}")], program.name, of_program=True)
     try:
         plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
     except UnrepresentableError as error:
-        raise TpcError([catalogue.not_representable(method, str(error))], program.name) from None
+        raise TpcError([catalogue.not_representable(method, str(error))], program.name, of_program=True) from None
     return Evaluator(program, plan, emit(program, plan, parts, layout))

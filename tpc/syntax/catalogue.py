@@ -138,11 +138,6 @@ def mixed_widths(at: Span, width: str, other: Span, other_width: str) -> Diagnos
                       (Label(other, f"width {other_width}"),), "a matrix takes vectors from one width to another")
 
 
-def scalar_due(at: Span, what: str, width: str) -> Diagnostic:
-    return Diagnostic("TP202", f"{what} must be a scalar, and this is a vector of width {width}", Label(at),
-                      help="`mean(…)` makes a scalar from a vector")
-
-
 def wrong_side(at: Span, matrix: str, takes: str, width: str, matrix_at: Span, remedy: str | None) -> Diagnostic:
     return Diagnostic("TP203", f"{matrix} takes vectors of width {takes}, but this has width {width}", Label(at, f"width {width}"),
                       (Label(matrix_at, "declared here"),), remedy)
@@ -362,7 +357,7 @@ def diverged(names: Sequence[str]) -> Diagnostic:
 
 
 def too_much_memory(needed: float, available: float) -> Diagnostic:
-    return Diagnostic("TP604", f"this needs about {needed / 1e9:.1f} GB, and {available / 1e9:.1f} GB are available",
+    return Diagnostic("TP604", f"this needs about {needed / 1e9:.1f} GB of memory, and this machine has {available / 1e9:.1f} GB",
                       help="use fewer --samples, a smaller width or fewer steps")
 
 

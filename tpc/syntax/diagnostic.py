@@ -36,10 +36,14 @@ class Diagnostic:
 
 
 class TpcError(Exception):
-    """Bad input of a user: one or several diagnostics about one file. `name` is the file's, `text` its source."""
+    """Bad input of a user: one or several diagnostics about one file. `name` is the file's, `text` its source.
 
-    def __init__(self, diagnostics: Sequence[Diagnostic], name: str, text: str = "") -> None:
+    of_program: `name` is the program's, as the file is not known where this was raised.
+    """
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], name: str, text: str = "", *, of_program: bool = False) -> None:
         super().__init__(diagnostics[0].message)
+        self.of_program = of_program
         self.diagnostics = tuple(diagnostics)
         self.name = name
         self.text = text

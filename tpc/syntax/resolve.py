@@ -104,8 +104,8 @@ class Resolver:
             case tree.Dim(name=name, value=value):
                 override = scope.overrides.get(name.name)
                 count = override if override is not None else scope.extent(value)
-                if scope.declare(name, Symbol("dim", name.span)) and count is not None:
-                    scope.dims[name.name] = count
+                if scope.declare(name, Symbol("dim", name.span)):
+                    scope.dims[name.name] = 1 if count is None else count          # 1: what is wrong with it is said once
             case tree.Input(declared=declared, bound=bound):
                 shape = self.extents(declared)
                 limit = scope.extent(bound) if bound else None

@@ -1,0 +1,78 @@
+"""A wrong program for every code, and the exact message that it gets.
+
+`cases/NAME.tp` is the program, `NAME.args` the command and options (`check` if there is none), `NAME.txt` what is printed on standard error.
+`pytest tests/errors --update-golden` records messages anew; read the difference before committing it.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import tpc
+from tpc.cli import main
+from tpc.inputs import bind_inputs
+from tpc.syntax import catalogue
+
+CASES = Path(__file__).parent / "cases"
+NAMES = sorted(path.stem for path in CASES.glob("*.tp"))
+CODES = sorted(set(re.findall(r'"(TP\d{3})"', Path(catalogue.__file__).read_text(encoding="utf-8"))))
+ELSEWHERE = {"TP001", "TP003", "TP508"}                            # the tests below
+
+
+def run(name, monkeypatch, capsys, *options):
+    monkeypatch.chdir(CASES)
+    arguments = CASES / f"{name}.args"
+    command, *rest = arguments.read_text().split() if arguments.exists() else ["check"]
+    status = main([command, f"{name}.tp", *rest, *options])
+    return status, capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_message(name, monkeypatch, capsys, request):
+    status, printed = run(name, monkeypatch, capsys)
+    recorded = CASES / f"{name}.txt"
+    if request.config.getoption("--update-golden"):
+        recorded.write_text(printed.err, encoding="utf-8")
+    assert status == 2
+    assert printed.err == recorded.read_text(encoding="utf-8")
+    assert printed.out == ""
+    if name.startswith("TP"):
+        assert f"error[{name[:5]}]" in printed.err
+
+
+def test_every_code_has_a_case():
+    assert {name[:5] for name in NAMES if name.startswith("TP")} | ELSEWHERE == set(CODES)
+
+
+def test_several_errors_are_reported_together(monkeypatch, capsys):
+    status, printed = run("several", monkeypatch, capsys, "--json")
+    assert status == 2
+    assert len(json.loads(printed.out)["errors"]) >= 3
+
+
+def test_json_has_code_place_and_remedy(monkeypatch, capsys):
+    _, printed = run("TP101_unknown", monkeypatch, capsys, "--json")
+    error, = json.loads(printed.out)["errors"]
+    assert (error["code"], error["at"]["line"], error["at"]["column"]) == ("TP101", 6, 5)
+    assert "hidden" in error["help"]
+
+
+def test_file_that_is_not_there(capsys):
+    assert main(["check", "nowhere.tp"]) == 2
+    assert "error[TP001]" in capsys.readouterr().err
+
+
+def test_file_that_is_too_large(tmp_path, capsys):
+    path = tmp_path / "large.tp"
+    path.write_text("# " + "x" * (1 << 20))
+    assert main(["check", str(path)]) == 2
+    assert "error[TP003]" in capsys.readouterr().err
+
+
+def test_inputs_that_are_not_numbers():
+    program = tpc.parse("width n\ninput eta\nvector v : n ~ N(0, 1)\noutput c = eta*mean(v)\n")
+    with pytest.raises(tpc.TpcError) as caught:
+        bind_inputs(program, {"eta": "a"})
+    assert caught.value.diagnostics[0].code == "TP508"
