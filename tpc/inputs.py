@@ -131,7 +131,7 @@ def require_memory(needed: float, file: str, *, of_program: bool = False) -> Non
     except (ValueError, OSError, AttributeError):
         return
     if needed > physical:
-        raise TpcError([catalogue.too_much_memory(needed, physical)], file, of_program=of_program)
+        raise TpcError([catalogue.too_much_memory(needed)], file, of_program=of_program)
 
 
 def _span(origin: Origin) -> Span | None:

@@ -356,8 +356,8 @@ def diverged(names: Sequence[str]) -> Diagnostic:
                       help="look for a division by zero, a logarithm or root of something negative, or a learning rate too large")
 
 
-def too_much_memory(needed: float, available: float) -> Diagnostic:
-    return Diagnostic("TP604", f"this needs about {needed / 1e9:.1f} GB of memory, and this machine has {available / 1e9:.1f} GB",
+def too_much_memory(needed: float) -> Diagnostic:
+    return Diagnostic("TP604", f"this needs about {needed / 1e9:,.0f} GB of memory, more than this machine has",
                       help="use fewer --samples, a smaller width or fewer steps")
 
 

@@ -1,0 +1,150 @@
+"""Emitted modules: their recorded text, and that they stand alone, can be jitted, vmapped and differentiated."""
+
+import ast
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tpc
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = sorted((ROOT / "programs").glob("*/*.tp"))
+GOLDEN = Path(__file__).parent / "golden"
+ALLOWED = {"warnings", "typing", "jax", "numpy", "scipy"}
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    jax.config.update("jax_enable_x64", True)
+
+
+def module(program, **options):
+    made = types.ModuleType("limit")
+    exec(program.compile(**options).source, made.__dict__)
+    return made
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_text_is_as_recorded(path, request):
+    source = tpc.load(path).compile().source
+    recorded = GOLDEN / f"{path.stem}.py.txt"
+    if request.config.getoption("--update-golden"):
+        recorded.parent.mkdir(exist_ok=True)
+        recorded.write_text(source, encoding="utf-8")
+    assert source == recorded.read_text(encoding="utf-8")
+    assert max(map(len, source.split("def limit")[1].split("compiled =")[0].splitlines())) <= 200
+    tree = ast.parse(source)
+    imported = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names} | \
+        {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported <= ALLOWED
+    assert all(ast.get_docstring(node) or node.name in {"inner", "mean"} or node.name.startswith(("round_", "each_"))
+               for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def test_a_module_runs_where_tpc_cannot_be_imported(tmp_path):
+    path = tmp_path / "limit.py"
+    path.write_text(tpc.load(ROOT / "programs/matrices/wishart.tp").compile().source)
+    code = "import sys; sys.modules['tpc'] = None; sys.path.insert(0, sys.argv[1]); import jax; jax.config.update('jax_enable_x64', True); " \
+           "import limit; print(limit.run()['c'][0])"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert "42." in done.stdout
+    main = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert main.stdout.startswith("c = ")
+
+
+def test_precision_other_than_planned_is_refused(tmp_path):
+    path = tmp_path / "limit.py"
+    path.write_text(tpc.load(ROOT / "programs/matrices/wishart.tp").compile().source)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import limit; limit.run()"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert "jax_enable_x64" in done.stderr
+
+
+TWO_LAYERS = tpc.load(ROOT / "programs/paper/thm_6_4.tp")
+INPUTS = {"xi": np.array([1.0, -1.0, 1.0]), "y": np.array([-1.0, 1.0, 0.5])}
+
+
+def test_jit_and_vmap_over_inputs_give_the_same_numbers():
+    limit = module(TWO_LAYERS, samples=256, repeats=2)
+    plain = limit.run(INPUTS, seed=3)["f"][0]
+    jitted = jax.jit(lambda inputs: limit.run(inputs, seed=3)["f"][0])(INPUTS)
+    batch = {name: jnp.stack([value, 0.5 * value]) for name, value in INPUTS.items()}
+    mapped = jax.vmap(lambda inputs: limit.run(inputs, seed=3)["f"][0])(batch)
+    np.testing.assert_allclose(jitted, plain, rtol=1e-10)
+    np.testing.assert_allclose(mapped[0], plain, rtol=1e-8)
+
+
+@pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
+def test_derivatives_are_those_of_the_numbers(mode):
+    limit = module(TWO_LAYERS, samples=256, repeats=2)
+
+    def last(xi):
+        return limit.run({**INPUTS, "xi": xi}, seed=3)["f"][0][2]
+    slope = mode(last)(jnp.asarray(INPUTS["xi"]))
+    step = 1e-5
+    for k in range(3):
+        shift = step * np.eye(3)[k]
+        difference = (last(INPUTS["xi"] + shift) - last(INPUTS["xi"] - shift)) / (2 * step)
+        np.testing.assert_allclose(slope[k], difference, rtol=1e-5, atol=1e-7)
+
+
+def test_a_singular_covariance_has_finite_derivatives():
+    program = tpc.parse("width n\ninput rho = 1\nvector (a, b) : n ~ N([0, 0], [[1, rho], [rho, 1]])\nmatrix W : n x n ~ N(0, 1/n)\n"
+                        "output c = mean((W @ a)*tanh(W @ b))\n")
+    limit = module(program, samples=256, repeats=2)
+    assert np.isfinite(jax.grad(lambda rho: limit.run({"rho": rho})["c"][0])(1.0))
+
+
+def test_source_does_not_grow_with_rounds():
+    text = (ROOT / "programs/paper/thm_6_4.tp").read_text()
+    short, long = (tpc.parse(text, dims={"T": rounds}).compile(samples=64) for rounds in (5, 500))
+    assert len(short.source.splitlines()) == len(long.source.splitlines())
+
+
+def test_seeds_repeat_bit_for_bit_and_differ():
+    evaluator = TWO_LAYERS.compile(samples=256, repeats=2)
+    first, again, other = (evaluator(INPUTS, seed=seed)["f"].value for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_single_precision():
+    result = TWO_LAYERS.compile(dtype="float32")(INPUTS)
+    double = TWO_LAYERS.compile()(INPUTS)
+    assert result["f"].value.dtype == np.float32
+    assert np.all(np.abs(result["f"].value - double["f"].value) < 5 * np.hypot(result["f"].stderr, double["f"].stderr))
+
+
+def test_a_rank_that_is_too_small_is_reported():
+    result = TWO_LAYERS.compile(max_rank=1, samples=256, repeats=2)(INPUTS)
+    assert any("rank" in note for note in result.notes)
+
+
+HOSTILE = """program os
+width n
+vector lambda : n ~ N(0, 1)
+vector import : n ~ N(0, 1)
+vector jnp : n ~ N(0, 1)
+matrix None : n x n ~ N(0, 1/n)
+matrix limit : n x n ~ N(0, 1/n)
+input points = 1                   # \"\"\"; __import__("os").system("true")
+for state < 3:
+    class[state] = None @ jnp + points*(limit @ import)
+    weights[state] = mean(class[state]*lambda)
+output exec = mean(class[2]^2)
+output inner[dtype] = weights[dtype] for dtype < 3
+"""
+
+
+def test_names_that_are_python_are_fine():
+    program = tpc.parse(HOSTILE)
+    result = program.compile()({})
+    assert abs(result["exec"].value - 2) < 1e-12
+    assert np.allclose(result["inner"].value, 0)
+    assert "__import__" not in program.compile().source
