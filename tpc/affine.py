@@ -1,8 +1,8 @@
-"""Affine indices `c + k·t + …` over loop variables, the only arithmetic that an index of a family may have."""
+"""Affine indices `c + k·t + …` over loop variables, the only arithmetic that an index of a family may have, and the values that they take."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,3 +72,19 @@ class Affine:
         if self.const or not parts:
             parts.append(("-" if self.const < 0 else "+" if parts else "") + str(abs(self.const)))
         return "".join(parts)
+
+
+Ranges = tuple[tuple[str, Affine], ...]               # variables and counts, outermost first; a count may depend on the variables before it
+
+
+def bounds(index: Affine, ranges: Sequence[tuple[str, Affine]]) -> tuple[int, int]:
+    """The least and greatest value of `index`, whose variables `ranges` bind; where a range may be empty, bounds that may not be attained."""
+    return _extreme(index, ranges, -1), _extreme(index, ranges, 1)
+
+
+def _extreme(index: Affine, ranges: Sequence[tuple[str, Affine]], sign: int) -> int:
+    for variable, count in reversed(ranges):
+        k = index.coefficient(variable)
+        if k:
+            index = index.substitute({variable: count - 1 if k * sign > 0 else Affine(0)})
+    return index.const

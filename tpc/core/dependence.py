@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tpc.affine import Ranges, bounds
 from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children
 from tpc.core.program import For, Instruction, MatMul, instructions
-from tpc.core.ranges import Ranges, bounds
 
 
 def references(op: Instruction, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:

@@ -19,11 +19,10 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from tpc.affine import Affine
+from tpc.affine import Affine, Ranges, bounds
 from tpc.core.expr import Expr, Gather, Index, Ref, Sum, Value, children
 from tpc.core.printer import print_axes, print_expr, print_op
 from tpc.core.program import Axis, For, Gaussians, Instruction, MatMul, Matrix, Nonlin, Program, instructions
-from tpc.core.ranges import Ranges, bounds
 
 Distance = tuple[int | None, ...]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tpc.affine import Affine
+from tpc.affine import Affine, Ranges, bounds
 from tpc.core.dependence import expr_references
 from tpc.core.expr import (
     Add,
@@ -30,7 +30,6 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.functions import FUNCTIONS
-from tpc.core.ranges import Ranges, bounds
 from tpc.emit import python as py
 from tpc.emit.frame import Frame, Held
 from tpc.emit.names import Names

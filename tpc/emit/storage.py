@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tpc.affine import Affine
+from tpc.affine import Affine, Ranges, bounds
 from tpc.core.dependence import references
 from tpc.core.expr import Ref
 from tpc.core.program import Family, For, Instruction, Op, Program
-from tpc.core.ranges import Ranges, bounds
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tpc.affine import bounds
 from tpc.core.expr import Gather
 from tpc.core.program import For, Gaussians, MatMul, Program, instructions
-from tpc.core.ranges import bounds
 
 Side = tuple[str, bool]                                # a matrix, and whether it is its transpose that multiplies
 

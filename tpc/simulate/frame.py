@@ -12,8 +12,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from tpc.affine import Affine
-from tpc.core.ranges import Ranges, bounds
+from tpc.affine import Affine, Ranges, bounds
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from tpc.affine import Affine
-from tpc.core.ranges import bounds
+from tpc.affine import Affine, bounds
 from tpc.simulate.frame import Frame
 
 
