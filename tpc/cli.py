@@ -219,7 +219,8 @@ def _samples(program: Program, given: dict[str, np.ndarray], width: int, argumen
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     require_memory(sum(float(width)**2 * math.prod(n for _, n in m.axes) * 4 for m in program.matrices), str(arguments.file))
     try:
-        return simulated(program, given, width=width, seeds=seeds, dtype=arguments.dtype, progress=_progress(f"width {width}, seed"), checkpoint=checkpoint)
+        return simulated(program, given, width=width, seeds=seeds, dtype=arguments.dtype, progress=_progress(f"width {width}, seed"),
+                         checkpoint=checkpoint)
     except ValueError as error:
         raise TpcError([catalogue.bad_option("--width" if "width" in str(error) else "--save", str(error))], str(arguments.file)) from None
 

@@ -27,8 +27,8 @@ PSD_TOLERANCE = 1e-9                               # of the largest variance, fo
 def bind_inputs(program: Program, data: Mapping[str, Any], *, file: str = "", text: str = "") -> dict[str, np.ndarray]:
     """Every input by name: from `data`, else its default. Arrays of floats in the declared shapes, of integers for inputs used as indices.
 
-    file, text: what messages show. Raises TpcError with everything that is wrong: unknown or missing names (TP504, TP501), shapes (TP502), values that
-    are not finite (TP503), not numbers (TP508) or no indices (TP506), and laws that these inputs make impossible (TP406, TP409).
+    file, text: what messages show. Raises TpcError with everything that is wrong: unknown or missing names (TP504, TP501), shapes (TP502),
+    values that are not finite (TP503), not numbers (TP508) or no indices (TP506), and laws that these inputs make impossible (TP406, TP409).
     """
     errors: list[Diagnostic] = []
     known = {item.name: item for item in program.inputs}
@@ -100,7 +100,8 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
             values = law_number(matrix.variance, inputs, matrix.axes)
             bad = ~(np.isfinite(values) & (values >= 0))
             if bad.any():
-                errors.append(catalogue.impossible_law(_span(matrix.origin), f"the variance of `{matrix.name}`", float(values[bad].flat[0]), "0 or more"))
+                worst = float(values[bad].flat[0])
+                errors.append(catalogue.impossible_law(_span(matrix.origin), f"the variance of `{matrix.name}`", worst, "0 or more"))
     for group in program.gaussians:
         if wanted(*(x for row in group.covariance for x in row)):
             errors += _covariance_errors(group, inputs)

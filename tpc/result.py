@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.show.entries import print_entries
+
 if TYPE_CHECKING:
     from tpc.hilbert.plan import Plan
-
-MOST_SHOWN = 12                                    # entries of an output that are printed, unless all are asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Result:
     def __str__(self) -> str:
         lines = [f"{self.program} at n = ∞", f"  {self.plan}"]
         for name, outcome in self.outputs.items():
-            lines += print_outcome(name, outcome)
+            lines += print_entries(name, outcome.value.shape, partial(_number, outcome))
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def save(self, path: str | Path) -> None:
@@ -68,16 +69,6 @@ class Result:
         """Draws the outputs into a .png, .svg or .pdf file. Raises OSError, and ValueError for another ending."""
         from tpc.show.outcomes import plot_result
         plot_result(self, path)
-
-
-def print_outcome(name: str, outcome: Outcome) -> list[str]:
-    """`name = value ± standard error`, a line per entry; the middle of long outputs is left out."""
-    if outcome.value.ndim == 0:
-        return [f"  {name} = {_number(outcome, ())}"]
-    indices = list(np.ndindex(outcome.value.shape))
-    shown = indices if len(indices) <= MOST_SHOWN else [*indices[:MOST_SHOWN // 2], None, *indices[-MOST_SHOWN // 2:]]
-    width = max(len(str(list(i))) for i in indices[-1:])
-    return [f"  {name}{list(i)!s:<{width}} = {_number(outcome, i)}" if i is not None else f"  … {len(indices) - MOST_SHOWN} more" for i in shown]
 
 
 def _number(outcome: Outcome, index: tuple[int, ...]) -> str:

@@ -54,7 +54,10 @@ class Evaluator:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             found = self.module.run(given, seed=seed, progress=progress)
-        outputs = {name: Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr)) for name, (value, stderr) in found.items()}
+        outputs = {}
+        for output in self.program.outputs:                        # in the program's order; jit sorts by name
+            value, stderr = found[output.name]
+            outputs[output.name] = Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr))
         bad = [name for name, outcome in outputs.items() if not np.all(np.isfinite(outcome.value))]
         if bad:
             raise TpcError([catalogue.diverged(bad)], self.program.name, of_program=True)

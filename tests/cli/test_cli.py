@@ -137,7 +137,8 @@ def test_settings_take_greek_names(capsys):
 
 def imported(*arguments):
     """The modules that a command imports, in a process of its own."""
-    code = "import sys; from tpc.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\nprint('\\n'.join(sys.modules), file=sys.stderr)"
+    code = "import sys; from tpc.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n" \
+           "print('\\n'.join(sys.modules), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     return {name.split(".")[0] for name in done.stderr.split()}
 

@@ -214,7 +214,7 @@ class Expressions:
         return _Axis(parent=frame, variables={node.variable: f"jnp.arange({n})"}, axis=node.variable, extent=n, emit=self)
 
     def _slice(self, held: Held, x: Expr, node: Sum, frame: Frame, ranges: Ranges) -> tuple[Py, int]:
-        """The members that the sum runs over, as one array, and its length: a little more where that saves a copy and the coefficients there are 0."""
+        """The members that the sum runs over, as one array, and its length: a little more where that saves a copy and coefficients are 0."""
         assert isinstance(x, Value)
         n = length = _greatest(node.count, ranges)
         parts = []
@@ -272,8 +272,8 @@ class Expressions:
         for k, factor in enumerate(factors):
             rest = [f for j, f in enumerate(factors) if j != k]
             if isinstance(factor, Pow):
-                return self.moment(mul(factor.base, power(factor.base, number(1)), *rest), frame, ranges) if factor.exponent == number(2) and not rest \
-                    else self.moment(mul(factor.base, *rest), frame, ranges)
+                assert factor.exponent == number(2)                  # what else the linear space takes has been dealt with
+                return self.moment(Mul((factor.base, factor.base, *rest)), frame, ranges)
             if isinstance(factor, Add):
                 return self.moment(Add(tuple(mul(term, *rest) for term in factor.terms)), frame, ranges)
             if isinstance(factor, Mul):

@@ -17,10 +17,11 @@ from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
 
-HELPERS = ("as_outputs", "Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before", "whitened", "prepared",
-           "evaluated", "compiled", "limit", "draw", "run", "warnings", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
-LOCALS = ("inputs", "points", "weights", "dtype", "size", "inner", "mean", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS", "SAMPLES",
-          "REPEATS", "WHITEN")
+HELPERS = ("as_outputs", "Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
+           "whitened", "prepared", "evaluated", "compiled", "limit", "draw", "run", "warnings", "solve_triangular", "ndtri", "roots_hermitenorm",
+           "NamedTuple")
+LOCALS = ("inputs", "points", "weights", "dtype", "size", "inner", "mean", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
+          "SAMPLES", "REPEATS", "WHITEN")
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
@@ -59,8 +60,8 @@ def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on points [{layout.total}, M] with weights [M], and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines), doc)
-    text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(), "", "", *py.print_statements([function]), _tail(plan)]
-    return "\n".join(text)
+    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers()]
+    return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan)])
 
 
 class _Head:
@@ -277,8 +278,8 @@ def _ascii(text: str) -> str:
 
 
 def _imports(plan: Plan) -> str:
-    lines = ["import warnings", "from typing import NamedTuple", "", "import jax", "import jax.numpy as jnp", "import numpy as np", "from jax import lax",
-             "from jax.scipy.special import erf"]
+    lines = ["import warnings", "from typing import NamedTuple", "", "import jax", "import jax.numpy as jnp", "import numpy as np",
+             "from jax import lax", "from jax.scipy.special import erf"]
     if plan.points in ("sobol", "monte-carlo"):
         lines += ["from scipy.linalg import solve_triangular"]
     if plan.points == "sobol":

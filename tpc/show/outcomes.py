@@ -47,13 +47,13 @@ def _panel(figure: Any, axis: Any, name: str, outcome: Outcome, samples: list[Sa
         figure.colorbar(image, ax=axis)
         return
     where = np.arange(len(value))
+    axis.plot(where, value, color=INK, linewidth=2.2, marker="o" if len(value) <= 30 else None, markersize=3, label="n = ∞")
     for colour, s in zip(WIDTH_COLOURS, samples, strict=False):
         mean, std = s.mean[name], s.std[name]
         axis.fill_between(where, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
-        axis.plot(where, mean, color=colour, linewidth=1, label=f"n = {s.width}")
+        axis.plot(where, mean, color=colour, linewidth=1, linestyle="--", label=f"n = {s.width}")
     if outcome.stderr is not None:
         axis.fill_between(where, value - 2 * outcome.stderr, value + 2 * outcome.stderr, color=BAND, linewidth=0)
-    axis.plot(where, value, color=INK, linewidth=1.6, marker="o" if len(value) <= 30 else None, markersize=3, label="n = ∞")
     axis.set_xlabel("index")
     axis.grid(alpha=0.3)
     if samples:

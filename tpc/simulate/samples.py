@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
+
+from tpc.show.entries import print_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,9 @@ class Samples:
         count = len(self.seeds)
         lines = [f"{self.program} at width {self.width}, {count} seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"]
         for name in self.outputs:
-            lines += print_output(name, self.mean[name], self.std[name])
+            lines += print_entries(name, self.mean[name].shape, partial(_number, self.mean[name], self.std[name]))
         return "\n".join(lines)
 
 
-def print_output(name: str, mean: np.ndarray, std: np.ndarray) -> list[str]:
-    """A line per entry, `name[i, j] = mean ± std`."""
-    return [f"  {name}{list(index) if index else ''} = {mean[index]:.6g} ± {std[index]:.2g}" for index in np.ndindex(mean.shape)]
+def _number(mean: np.ndarray, std: np.ndarray, index: tuple[int, ...]) -> str:
+    return f"{mean[index]:.6g} ± {std[index]:.2g}"

@@ -1,20 +1,28 @@
-"""Families made index by index: each index once, and nothing used before it is made. Checked exactly, over all rounds of all loops."""
+"""Families made index by index: each index once, and nothing used before it is made. Exact, over all rounds of all loops.
+
+Few rounds are gone through. Many are first reasoned about (`symbolic`), which settles indices like `x[t+1]`; what that leaves open is gone through
+as well, up to a limit. Errors are always found by going through the rounds, so that they name one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 
 import numpy as np
 
-from tpc.affine import Affine
-from tpc.syntax import catalogue
+from tpc.affine import Affine, bounds
+from tpc.syntax import catalogue, symbolic
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.scope import Loop
 from tpc.syntax.spans import Span
 
-MAX_MEMBERS = 20_000_000
-MAX_INSTANCES = 200_000_000
+MAX_MEMBERS = 20_000_000                         # of a family that is declared, or gone through
+MAX_FAMILY = 1_000_000_000                       # of any family
+MAX_ROUNDS = 100_000_000                         # gone through in one file
+FEW = 4096                                       # rounds that are not worth reasoning about
 CHUNK = 1 << 20
 NEVER = np.iinfo(np.int64).max
 Grid = dict[str, np.ndarray]
@@ -42,39 +50,154 @@ class Use:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Made:
-    """When each member of a family is made, NEVER if it is not, and by which of `makings`."""
+    """A family that `makings` make without fault."""
 
-    when: np.ndarray
-    by: np.ndarray
+    shape: tuple[int, ...]
     makings: tuple[Making, ...]
+
+    @cached_property
+    def history(self) -> tuple[np.ndarray, np.ndarray]:
+        """When each member is made, NEVER if it is not, and by which of `makings` (else -1)."""
+        when, by = np.full(prod(self.shape), NEVER), np.full(prod(self.shape), -1, dtype=np.int32)
+        for number, making in enumerate(self.makings):
+            for grid in _grids(making.loops):
+                columns = _columns(making.index, grid)
+                flat = np.ravel_multi_index(tuple(columns), self.shape) if columns else np.zeros(_size(grid), dtype=np.int64)
+                when[flat] = making.stamp.over(grid)
+                by[flat] = number
+        return when.reshape(self.shape), by.reshape(self.shape)
 
 
 def greatest(count: Affine, loops: Sequence[Loop]) -> int:
     """The largest value of `count` over the loops around it (at least 0)."""
-    out = count
-    for loop in reversed(loops):
-        k = out.coefficient(loop.variable)
-        if k:
-            last = loop.count + -1 if k > 0 else Affine(0)
-            out = out.substitute({loop.variable: last})
-    return max(0, out.const)
+    return max(0, bounds(count, [(loop.variable, loop.count) for loop in loops])[1])
 
 
 def instances(loops: Sequence[Loop]) -> int:
-    total = 1
-    for i, loop in enumerate(loops):
-        total *= greatest(loop.count, loops[:i])
-    return total
+    """Rounds of nested loops, as if each had its largest count."""
+    return prod(greatest(loop.count, loops[:i]) for i, loop in enumerate(loops))
 
 
-def grids(loops: Sequence[Loop]) -> Iterator[Grid]:
-    """Values of the loop variables over all instances, in pieces."""
+class Order:
+    """Checks the families of one file. Problems are appended to `errors`; `made` has the families without any."""
+
+    def __init__(self, errors: list[Diagnostic]) -> None:
+        self.errors = errors
+        self.made: dict[str, Made] = {}
+        self.left = MAX_ROUNDS
+
+    def make(self, name: str, makings: Sequence[Making]) -> None:
+        """The members that `makings` make: no index negative, none made twice, not too many."""
+        rounds = sum(instances(making.loops) for making in makings)
+        shape = symbolic.extents(makings) if rounds > FEW else None
+        limit = MAX_MEMBERS if shape is None else MAX_FAMILY
+        if shape is None and self.affordable(makings[0].span, rounds):
+            shape = self.extents(name, makings)
+        if shape is None:
+            return
+        if prod(shape) > limit:
+            self.errors.append(catalogue.dim_size(makings[0].span, prod(shape), limit))
+            return
+        made = Made(shape, tuple(makings))
+        if limit == MAX_FAMILY or self.once(name, made):
+            self.made[name] = made
+
+    def extents(self, name: str, makings: Sequence[Making]) -> tuple[int, ...] | None:
+        top = [0] * len(makings[0].index)
+        for making in makings:
+            for grid in _grids(making.loops):
+                for axis, column in enumerate(_columns(making.index, grid)):
+                    if column.min() < 0:
+                        at = int(np.argmin(column))
+                        self.errors.append(catalogue.negative_target(making.span, name, int(column[at]), _rounds(grid, at, making.loops)))
+                        return None
+                    top[axis] = max(top[axis], int(column.max()) + 1)
+        return tuple(top)
+
+    def once(self, name: str, made: Made) -> bool:
+        by = np.full(prod(made.shape), -1, dtype=np.int32)
+        for number, making in enumerate(made.makings):
+            for grid in _grids(making.loops):
+                columns = _columns(making.index, grid)
+                flat = np.ravel_multi_index(tuple(columns), made.shape) if columns else np.zeros(_size(grid), dtype=np.int64)
+                order = np.argsort(flat, kind="stable")
+                taken = by[flat] >= 0
+                taken[order[1:][flat[order[1:]] == flat[order[:-1]]]] = True
+                if taken.any():
+                    at = int(np.argmax(taken))
+                    earlier = made.makings[by[flat[at]]].span if by[flat[at]] >= 0 else making.span
+                    self.errors.append(catalogue.made_twice(making.span, _member(name, columns, at), earlier, _rounds(grid, at, making.loops)))
+                    return False
+                by[flat] = number
+        return True
+
+    def use(self, use: Use) -> None:
+        """Every instance of `use` is inside its family, and its member made before. Nothing is said of a family that has errors itself."""
+        made = self.made.get(use.name)
+        rounds = instances(use.loops)
+        if made is None or ((rounds > FEW or prod(made.shape) > FEW) and symbolic.made_before(use, made.makings)):
+            return
+        if prod(made.shape) > MAX_MEMBERS:
+            self.errors.append(catalogue.dim_size(use.span, prod(made.shape), MAX_MEMBERS))
+            return
+        if not self.affordable(use.span, rounds):
+            return
+        when, by = made.history
+        for grid in _grids(use.loops):
+            columns = _columns(use.index, grid)
+            if not self.inside(use, made.shape, grid, columns):
+                return
+            found = when[tuple(columns)] if columns else np.broadcast_to(when, (_size(grid),))
+            late = found >= use.stamp.over(grid)
+            if late.any():
+                at = int(np.argmax(late))
+                member, where = _member(use.name, columns, at), _rounds(grid, at, use.loops)
+                if found[at] == NEVER:
+                    self.errors.append(catalogue.never_made(use.span, member, where))
+                else:
+                    maker = made.makings[int(by[tuple(c[at] for c in columns)])]
+                    self.errors.append(catalogue.from_the_future(use.span, member, where, maker.span))
+                return
+
+    def given(self, use: Use, shape: tuple[int, ...]) -> None:
+        """The same for an input, a matrix or an initial vector, whose members are all there from the start."""
+        rounds = instances(use.loops)
+        if (rounds > FEW and symbolic.within(use, shape)) or not self.affordable(use.span, rounds):
+            return
+        for grid in _grids(use.loops):
+            if not self.inside(use, shape, grid, _columns(use.index, grid)):
+                return
+
+    def whole(self, name: str, span: Span) -> None:
+        """All members of a family, which is reported as a whole, are made."""
+        made = self.made.get(name)
+        if made is None:
+            return
+        loops = tuple(Loop(f"#{axis}", Affine(extent)) for axis, extent in enumerate(made.shape))
+        self.use(Use(name, tuple(Affine.var(loop.variable) for loop in loops), loops, Affine(NEVER), span))
+
+    def affordable(self, span: Span, rounds: int) -> bool:
+        self.left -= rounds
+        if self.left < 0:
+            self.errors.append(catalogue.dim_size(span, rounds, MAX_ROUNDS))
+        return self.left >= 0
+
+    def inside(self, use: Use, shape: tuple[int, ...], grid: Grid, columns: Sequence[np.ndarray]) -> bool:
+        for axis, (column, extent) in enumerate(zip(columns, shape, strict=True)):
+            outside = (column < 0) | (column >= extent)
+            if outside.any():
+                at = int(np.argmax(outside))
+                self.errors.append(catalogue.out_of_range(use.span, use.name, axis, int(column[at]), extent, _rounds(grid, at, use.loops)))
+                return False
+        return True
+
+
+def _grids(loops: Sequence[Loop]) -> Iterator[Grid]:
+    """Values of the loop variables over all rounds, in pieces; no piece is empty."""
     extents = [greatest(loop.count, loops[:i]) for i, loop in enumerate(loops)]
-    if 0 in extents:
-        return
-    total = int(np.prod(extents, dtype=np.int64)) if extents else 1
+    total = prod(extents)
     for start in range(0, total, CHUNK):
         flat = np.arange(start, min(start + CHUNK, total))
         grid: Grid = {}
@@ -84,7 +207,12 @@ def grids(loops: Sequence[Loop]) -> Iterator[Grid]:
         for loop in loops:
             if loop.count.terms:
                 inside &= grid[loop.variable] < loop.count.over(grid)
-        yield grid if inside.all() else {v: values[inside] for v, values in grid.items()}
+        if inside.any():
+            yield grid if inside.all() else {v: values[inside] for v, values in grid.items()}
+
+
+def _size(grid: Grid) -> int:
+    return len(next(iter(grid.values()))) if grid else 1
 
 
 def _rounds(grid: Grid, at: int, loops: Sequence[Loop]) -> str:
@@ -93,103 +221,8 @@ def _rounds(grid: Grid, at: int, loops: Sequence[Loop]) -> str:
 
 
 def _columns(index: Sequence[Affine], grid: Grid) -> list[np.ndarray]:
-    size = len(next(iter(grid.values()))) if grid else 1
-    return [np.broadcast_to(i.over(grid), (size,)) for i in index]
+    return [np.broadcast_to(i.over(grid), (_size(grid),)) for i in index]
 
 
 def _member(name: str, columns: Sequence[np.ndarray], at: int) -> str:
     return name + (f"[{', '.join(str(c[at]) for c in columns)}]" if columns else "")
-
-
-def make(name: str, makings: Sequence[Making], errors: list[Diagnostic]) -> Made | None:
-    """The members that `makings` make. Appends an error and gives None if an index is negative, made twice, or too large."""
-    shape = _shape(name, makings, errors)
-    if shape is None:
-        return None
-    when = np.full(shape, NEVER)
-    by = np.full(shape, -1, dtype=np.int32)
-    for number, making in enumerate(makings):
-        for grid in grids(making.loops):
-            columns = _columns(making.index, grid)
-            size = len(columns[0]) if columns else len(next(iter(grid.values()))) if grid else 1
-            stamp = np.broadcast_to(making.stamp.over(grid), (size,))
-            if not size:
-                continue
-            flat = np.ravel_multi_index(tuple(columns), shape) if shape else np.zeros(size, dtype=np.int64)
-            taken = when.reshape(-1)[flat] != NEVER
-            order = np.argsort(flat, kind="stable")
-            taken[order[1:][flat[order[1:]] == flat[order[:-1]]]] = True
-            if taken.any():
-                at = int(np.argmax(taken))
-                earlier = int(by.reshape(-1)[flat[at]])
-                errors.append(catalogue.made_twice(making.span, _member(name, columns, at), makings[earlier].span if earlier >= 0 else making.span,
-                                                   _rounds(grid, at, making.loops)))
-                return None
-            when.reshape(-1)[flat] = stamp
-            by.reshape(-1)[flat] = number
-    return Made(when, by, tuple(makings))
-
-
-def _shape(name: str, makings: Sequence[Making], errors: list[Diagnostic]) -> tuple[int, ...] | None:
-    top = [0] * len(makings[0].index)
-    for making in makings:
-        if instances(making.loops) > MAX_INSTANCES:
-            errors.append(catalogue.dim_size(making.span, instances(making.loops), MAX_INSTANCES))
-            return None
-        for grid in grids(making.loops):
-            for axis, column in enumerate(_columns(making.index, grid)):
-                if not len(column):
-                    continue
-                if column.min() < 0:
-                    at = int(np.argmin(column))
-                    errors.append(catalogue.negative_target(making.span, name, int(column[at]), _rounds(grid, at, making.loops)))
-                    return None
-                top[axis] = max(top[axis], int(column.max()) + 1)
-    members = int(np.prod([float(t) for t in top]))
-    if members > MAX_MEMBERS:
-        errors.append(catalogue.dim_size(makings[0].span, members, MAX_MEMBERS))
-        return None
-    return tuple(top)
-
-
-def check_use(use: Use, made: Made, errors: list[Diagnostic]) -> None:
-    """Appends an error if an instance of `use` is outside the family or before its member is made."""
-    if instances(use.loops) > MAX_INSTANCES:
-        errors.append(catalogue.dim_size(use.span, instances(use.loops), MAX_INSTANCES))
-        return
-    for grid in grids(use.loops):
-        columns = _columns(use.index, grid)
-        if not check_range(use, made.when.shape, grid, columns, errors):
-            return
-        size = len(columns[0]) if columns else len(next(iter(grid.values()))) if grid else 1
-        when = made.when[tuple(columns)] if columns else np.broadcast_to(made.when, (size,))
-        late = when >= np.broadcast_to(use.stamp.over(grid), (size,))
-        if late.any():
-            at = int(np.argmax(late))
-            member, rounds = _member(use.name, columns, at), _rounds(grid, at, use.loops)
-            if when[at] == NEVER:
-                errors.append(catalogue.never_made(use.span, member, rounds))
-            else:
-                by = int(made.by[tuple(c[at] for c in columns)])
-                errors.append(catalogue.from_the_future(use.span, member, rounds, made.makings[by].span))
-            return
-
-
-def check_given(use: Use, shape: tuple[int, ...], errors: list[Diagnostic]) -> None:
-    """The same for an input, a matrix or an initial vector, whose members are all there from the start."""
-    if instances(use.loops) > MAX_INSTANCES:
-        errors.append(catalogue.dim_size(use.span, instances(use.loops), MAX_INSTANCES))
-        return
-    for grid in grids(use.loops):
-        if not check_range(use, shape, grid, _columns(use.index, grid), errors):
-            return
-
-
-def check_range(use: Use, shape: tuple[int, ...], grid: Grid, columns: Sequence[np.ndarray], errors: list[Diagnostic]) -> bool:
-    for axis, (column, extent) in enumerate(zip(columns, shape, strict=True)):
-        outside = (column < 0) | (column >= extent)
-        if outside.any():
-            at = int(np.argmax(outside))
-            errors.append(catalogue.out_of_range(use.span, use.name, axis, int(column[at]), extent, _rounds(grid, at, use.loops)))
-            return False
-    return True

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 
-import numpy as np
-
 from tpc.affine import Affine
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic, TpcError
 from tpc.syntax.kinds import Kinds
 from tpc.syntax.laws import check_laws
-from tpc.syntax.order import MAX_MEMBERS, NEVER, Made, Making, Use, check_given, check_use, greatest, instances, make
+from tpc.syntax.order import MAX_MEMBERS, Making, Order, Use, greatest, instances
 from tpc.syntax.parse import RESERVED
 from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Local, Loop, Scope, Symbol
 from tpc.syntax.spans import Span
@@ -324,25 +322,21 @@ class Resolver:
         makings: dict[str, list[Making]] = {}
         for site in self.sites:
             makings.setdefault(site.name.name, []).append(Making(site.name.name, site.index, site.loops, site.stamp, site.node.target.span))
-        made = {name: result for name, items in makings.items() if (result := make(name, items, self.errors)) is not None}
+        order = Order(self.errors)
+        for name, items in makings.items():
+            order.make(name, items)
         for use in dict.fromkeys(self.uses):
             if len(self.errors) >= MAX_ERRORS:
                 break
             symbol = self.scope.symbols[use.name]
             if symbol.shape is not None:
-                check_given(use, symbol.shape, self.errors)
-            elif use.name in made:
-                check_use(use, made[use.name], self.errors)
+                order.given(use, symbol.shape)
+            else:
+                order.use(use)
         for reported in self.reported:
-            self.check_whole(reported, made)
-        return {name: tuple(result.when.shape) for name, result in made.items()}
-
-    def check_whole(self, reported: Reported, made: Mapping[str, Made]) -> None:
-        """All members of a family that is reported as a whole are made."""
-        name = reported.name.name
-        if reported.node.value is None and isinstance(reported.value, tree.Name) and name in made and (made[name].when == NEVER).any():
-            missing = ", ".join(map(str, np.argwhere(made[name].when == NEVER)[0]))
-            self.errors.append(catalogue.never_made(reported.name.span, f"{name}[{missing}]" if missing else name, ""))
+            if reported.node.value is None and isinstance(reported.value, tree.Name):
+                order.whole(reported.name.name, reported.name.span)
+        return {name: made.shape for name, made in order.made.items()}
 
     def notes(self) -> tuple[str, ...]:
         """Remarks on what is allowed and yet unlikely to be meant."""
