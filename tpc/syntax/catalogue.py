@@ -259,6 +259,11 @@ def target_gather(at: Span) -> Diagnostic:
     return Diagnostic("TP312", "what is made must have an index known before the program runs, not one from an input", Label(at))
 
 
+def too_many_rounds(at: Span, rounds: int, limit: int) -> Diagnostic:
+    return Diagnostic("TP313", f"whether these indices are made in time takes {rounds:,} rounds to find out, and {limit:,} is the limit", Label(at),
+                      help="indices that are a loop variable plus a whole number, as in `x[t+1]`, are found out at once")
+
+
 # TP4: laws
 
 def width_ratio(at: Span, first: str) -> Diagnostic:

@@ -20,7 +20,7 @@ from tpc.syntax.scope import Loop
 from tpc.syntax.spans import Span
 
 MAX_MEMBERS = 20_000_000                         # of a family that is declared, or gone through
-MAX_FAMILY = 1_000_000_000                       # of any family
+MAX_FAMILY = 200_000_000                         # of any family, and rounds of any definition
 MAX_ROUNDS = 100_000_000                         # gone through in one file
 FEW = 4096                                       # rounds that are not worth reasoning about
 CHUNK = 1 << 20
@@ -80,8 +80,15 @@ def instances(loops: Sequence[Loop]) -> int:
     return prod(greatest(loop.count, loops[:i]) for i, loop in enumerate(loops))
 
 
+class TooManyRoundsError(Exception):
+    """There are more rounds to go through than can be."""
+
+
 class Order:
-    """Checks the families of one file. Problems are appended to `errors`; `made` has the families without any."""
+    """Checks the families of one file. Problems are appended to `errors`; `made` has the families without any.
+
+    Methods raise TooManyRoundsError, with an error appended, where they cannot tell.
+    """
 
     def __init__(self, errors: list[Diagnostic]) -> None:
         self.errors = errors
@@ -93,7 +100,7 @@ class Order:
         rounds = sum(instances(making.loops) for making in makings)
         shape = symbolic.extents(makings) if rounds > FEW else None
         limit = MAX_MEMBERS if shape is None else MAX_FAMILY
-        if shape is None and self.affordable(makings[0].span, rounds):
+        if shape is None:
             shape = self.extents(name, makings)
         if shape is None:
             return
@@ -107,7 +114,7 @@ class Order:
     def extents(self, name: str, makings: Sequence[Making]) -> tuple[int, ...] | None:
         top = [0] * len(makings[0].index)
         for making in makings:
-            for grid in _grids(making.loops):
+            for grid in self.grids(making):
                 for axis, column in enumerate(_columns(making.index, grid)):
                     if column.min() < 0:
                         at = int(np.argmin(column))
@@ -142,10 +149,8 @@ class Order:
         if prod(made.shape) > MAX_MEMBERS:
             self.errors.append(catalogue.dim_size(use.span, prod(made.shape), MAX_MEMBERS))
             return
-        if not self.affordable(use.span, rounds):
-            return
         when, by = made.history
-        for grid in _grids(use.loops):
+        for grid in self.grids(use):
             columns = _columns(use.index, grid)
             if not self.inside(use, made.shape, grid, columns):
                 return
@@ -164,9 +169,9 @@ class Order:
     def given(self, use: Use, shape: tuple[int, ...]) -> None:
         """The same for an input, a matrix or an initial vector, whose members are all there from the start."""
         rounds = instances(use.loops)
-        if (rounds > FEW and symbolic.within(use, shape)) or not self.affordable(use.span, rounds):
+        if rounds > FEW and symbolic.within(use, shape):
             return
-        for grid in _grids(use.loops):
+        for grid in self.grids(use):
             if not self.inside(use, shape, grid, _columns(use.index, grid)):
                 return
 
@@ -178,11 +183,15 @@ class Order:
         loops = tuple(Loop(f"#{axis}", Affine(extent)) for axis, extent in enumerate(made.shape))
         self.use(Use(name, tuple(Affine.var(loop.variable) for loop in loops), loops, Affine(NEVER), span))
 
-    def affordable(self, span: Span, rounds: int) -> bool:
-        self.left -= rounds
-        if self.left < 0:
-            self.errors.append(catalogue.dim_size(span, rounds, MAX_ROUNDS))
-        return self.left >= 0
+    def grids(self, event: Making | Use) -> Iterator[Grid]:
+        """The rounds of `event`, in pieces, up to the limit."""
+        for rounds, grid in _pieces(event.loops):
+            self.left -= rounds
+            if self.left < 0:
+                self.errors.append(catalogue.too_many_rounds(event.span, instances(event.loops), MAX_ROUNDS))
+                raise TooManyRoundsError
+            if _size(grid):
+                yield grid
 
     def inside(self, use: Use, shape: tuple[int, ...], grid: Grid, columns: Sequence[np.ndarray]) -> bool:
         for axis, (column, extent) in enumerate(zip(columns, shape, strict=True)):
@@ -196,19 +205,24 @@ class Order:
 
 def _grids(loops: Sequence[Loop]) -> Iterator[Grid]:
     """Values of the loop variables over all rounds, in pieces; no piece is empty."""
+    return (grid for _, grid in _pieces(loops) if _size(grid))
+
+
+def _pieces(loops: Sequence[Loop]) -> Iterator[tuple[int, Grid]]:
+    """The same, each piece with what it costs to look at."""
     extents = [greatest(loop.count, loops[:i]) for i, loop in enumerate(loops)]
     total = prod(extents)
     for start in range(0, total, CHUNK):
-        flat = np.arange(start, min(start + CHUNK, total))
+        end = min(start + CHUNK, total)
+        flat = np.arange(start, end)
         grid: Grid = {}
-        for loop, values in zip(loops, np.unravel_index(flat, extents) if extents else (), strict=True):
-            grid[loop.variable] = values
-        inside = np.ones(len(flat), dtype=bool)
+        for loop, extent in reversed(list(zip(loops, extents, strict=True))):
+            flat, grid[loop.variable] = np.divmod(flat, extent)
+        inside = np.ones(end - start, dtype=bool)
         for loop in loops:
             if loop.count.terms:
                 inside &= grid[loop.variable] < loop.count.over(grid)
-        if inside.any():
-            yield grid if inside.all() else {v: values[inside] for v, values in grid.items()}
+        yield end - start, grid if inside.all() else {v: values[inside] for v, values in grid.items()}
 
 
 def _size(grid: Grid) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -13,7 +14,7 @@ from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic, TpcError
 from tpc.syntax.kinds import Kinds
 from tpc.syntax.laws import check_laws
-from tpc.syntax.order import MAX_MEMBERS, Making, Order, Use, greatest, instances
+from tpc.syntax.order import MAX_FAMILY, MAX_MEMBERS, Making, Order, TooManyRoundsError, Use, greatest, instances
 from tpc.syntax.parse import RESERVED
 from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Local, Loop, Scope, Symbol
 from tpc.syntax.spans import Span
@@ -212,8 +213,8 @@ class Resolver:
                 self.errors.append(catalogue.dim_value(item.count.span, "a count is made of dims, numbers and outer loop variables"))
                 count = Affine()
             loops = (*loops, Loop(name.name, count))
-        if instances(loops) > MAX_MEMBERS * 10:
-            self.errors.append(catalogue.dim_size(ranges[-1].count.span, instances(loops), MAX_MEMBERS * 10))
+        if instances(loops) > MAX_FAMILY:
+            self.errors.append(catalogue.dim_size(ranges[-1].count.span, instances(loops), MAX_FAMILY))
             loops = tuple(Loop(loop.variable, Affine()) for loop in loops)
         return loops
 
@@ -323,19 +324,20 @@ class Resolver:
         for site in self.sites:
             makings.setdefault(site.name.name, []).append(Making(site.name.name, site.index, site.loops, site.stamp, site.node.target.span))
         order = Order(self.errors)
-        for name, items in makings.items():
-            order.make(name, items)
-        for use in dict.fromkeys(self.uses):
-            if len(self.errors) >= MAX_ERRORS:
-                break
-            symbol = self.scope.symbols[use.name]
-            if symbol.shape is not None:
-                order.given(use, symbol.shape)
-            else:
-                order.use(use)
-        for reported in self.reported:
-            if reported.node.value is None and isinstance(reported.value, tree.Name):
-                order.whole(reported.name.name, reported.name.span)
+        with suppress(TooManyRoundsError):
+            for name, items in makings.items():
+                order.make(name, items)
+            for use in dict.fromkeys(self.uses):
+                if len(self.errors) >= MAX_ERRORS:
+                    break
+                symbol = self.scope.symbols[use.name]
+                if symbol.shape is not None:
+                    order.given(use, symbol.shape)
+                else:
+                    order.use(use)
+            for reported in self.reported:
+                if reported.node.value is None and isinstance(reported.value, tree.Name):
+                    order.whole(reported.name.name, reported.name.span)
         return {name: made.shape for name, made in order.made.items()}
 
     def notes(self) -> tuple[str, ...]:
