@@ -73,6 +73,7 @@ class Result:
 
 def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
     value = float(outcome.value[index])
+    value = 0.0 if abs(value) < 1e-15 else value                   # what rounding leaves of a zero
     if outcome.stderr is None:
         return f"{value:.12g}"
     error = float(outcome.stderr[index])
