@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from math import prod
 
+from tpc.affine import Ranges, bounds
+from tpc.core.dependence import references
 from tpc.core.expr import Expr, Gather, Position, Ref, Sum, Value, children, values
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Program, Scalar, all_families, instructions
 
-MAX_CHECKED = 20_000                             # instances of instructions whose order is checked one by one
+MAX_CHECKED = 20_000                             # instructions and references whose order is checked one by one
 
 
 class InternalError(Exception):
@@ -18,7 +21,7 @@ class InternalError(Exception):
 def verified(program: Program) -> Program:
     """`program`, found well formed: kinds, widths and sides fit, indices are in scope, everything is made once and before it is used.
 
-    Raises InternalError. (Order is checked instance by instance up to 20,000 instances; resolve has checked it exactly.)
+    Raises InternalError. (Order is checked in small programs, reference by reference; resolve has checked it in all.)
     """
     families = all_families(program)
     for op, loops in instructions(program.body):
@@ -79,13 +82,19 @@ def _check_index(ref: Ref, shape: tuple[int, ...], variables: set[str], text: st
             _require(affine.variables <= variables, text, f"{ref} is out of scope")
 
 
-def instances(body: tuple[Op, ...]) -> int:
-    """How many instructions the body comes to with its loops written out, roughly where a count depends on other loops."""
-    return sum(_bound(op) * max(1, instances(op.body)) if isinstance(op, For) else 1 for op in body)
+def instances(body: tuple[Op, ...], ranges: Ranges = ()) -> int:
+    """How many instructions and references the body comes to with loops and sums written out, as if each had its largest count."""
+    total = 0
+    for op in body:
+        if isinstance(op, For):
+            total += instances(op.body, (*ranges, (op.variable, op.count)))
+        else:
+            total += sum(_rounds_of(inner) for _, inner in references(op, ranges)) + _rounds_of(ranges)
+    return total
 
 
-def _bound(op: For) -> int:
-    return op.count.const if op.count.constant is not None else 64
+def _rounds_of(ranges: Ranges) -> int:
+    return prod(max(0, bounds(count, ranges[:i])[1]) for i, (_, count) in enumerate(ranges))
 
 
 Member = tuple[str, tuple[int, ...]]
@@ -136,7 +145,7 @@ def _expr_members(x: Expr, at: Mapping[str, int]) -> Iterator[Member]:
         if member is not None:
             yield member
     elif isinstance(x, Sum):
-        for s in range(min(x.count.at(at), 64)):
+        for s in range(x.count.at(at)):
             yield from _expr_members(x.body, {**at, x.variable: s})
     else:
         for part in children(x):
