@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from tpc.core.expr import MINUS_ONE, ONE, Add, Call, Compare, Constant, Expr, Mul, Number, Position, Pow, Sum, Value, brackets, mul, power
-from tpc.core.program import Axis, For, Gaussians, Input, MatMul, Matrix, Moment, Nonlin, Op, Program, Scalar
+from tpc.affine import Affine
+from tpc.core.expr import (
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Constant,
+    Expr,
+    Mul,
+    Number,
+    Position,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+    brackets,
+    is_vector,
+    mul,
+    power,
+    substitute_ref,
+)
+from tpc.core.program import Axis, For, Gaussians, Input, MatMul, Matrix, Moment, Nonlin, Op, Program, Scalar, all_families
 
 SUM, PRODUCT, UNARY, POWER, ATOM = range(5)                 # binding strengths
 
@@ -113,6 +135,29 @@ def print_op(op: Op, indent: str = "") -> list[str]:
     raise TypeError(f"no text for {type(op).__name__}")
 
 
+def _print_body(body: Sequence[Op], indent: str, widths: Mapping[str, str], made: dict[str, Ref]) -> list[str]:
+    """A body as text that parses: where no vector is left in the φ of a Nonlin, 0 times one of its width is added, which tells its kind.
+
+    widths: of the families of vectors. made: for a width, a vector that is made by now; what the body makes is added.
+    """
+    lines = []
+    for op in body:
+        if isinstance(op, For):
+            inner = dict(made)
+            lines += [f"{indent}for {op.variable} < {op.count}:", *_print_body(op.body, indent + "    ", widths, inner)]
+            if op.count.constant:
+                made |= {width: substitute_ref(ref, {op.variable: Affine(0)}) for width, ref in inner.items() if width not in made}
+            continue
+        width = widths.get(op.out.name, "")
+        if isinstance(op, Nonlin) and not is_vector(op.phi) and width in made:
+            lines.append(f"{indent}{op.out} = {'' if op.phi == ZERO else print_expr(op.phi) + ' + '}0*{made[width]}")
+        else:
+            lines += print_op(op, indent)
+        if width:
+            made.setdefault(width, op.out)
+    return lines
+
+
 def print_program(program: Program) -> str:
     lines = [f"program {program.name}"]
     for i, width in enumerate(program.widths):
@@ -122,7 +167,9 @@ def print_program(program: Program) -> str:
     lines += [_print_input(item) for item in program.inputs]
     lines += [_print_matrix(m) for m in program.matrices]
     lines += [_print_gaussians(g) for g in program.gaussians]
-    lines += [line for op in program.body for line in print_op(op)]
+    widths = {family.name: family.width for family in all_families(program).values() if family.width}
+    given = {g.width: Ref(g.names[0], tuple(Affine(0) for _ in g.axes)) for g in reversed(program.gaussians) if all(count for _, count in g.axes)}
+    lines += _print_body(program.body, "", widths, given)
     for output in program.outputs:
         clauses = "".join(f" for {variable} < {count}" for variable, count in output.axes)
         index = brackets([variable for variable, _ in output.axes])

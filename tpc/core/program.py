@@ -98,7 +98,7 @@ class MatMul:
 
 @dataclass(frozen=True, slots=True)
 class Nonlin:
-    """`out = φ(x¹..xᵏ; θ¹..θˡ)`, a vector, coordinate by coordinate."""
+    """`out = φ(x¹..xᵏ; θ¹..θˡ)`, a vector, coordinate by coordinate. With k = 0 all coordinates are the same."""
 
     out: Ref
     phi: Expr

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tpc.affine import Affine
-from tpc.core.expr import expand_sums, substitute, substitute_ref
-from tpc.core.program import For, Instruction, MatMul, Op, Program
+from tpc.core.expr import expand_sums, is_vector, substitute, substitute_ref
+from tpc.core.program import For, Instruction, MatMul, Moment, Op, Program, Scalar
 
 
 def unroll(program: Program) -> Program:
@@ -31,4 +31,7 @@ def _instance(op: Instruction, at: Mapping[str, Affine]) -> Instruction:
     out = substitute_ref(op.out, at)
     if isinstance(op, MatMul):
         return replace(op, out=out, matrix=substitute_ref(op.matrix, at), operand=substitute_ref(op.operand, at))
-    return replace(op, out=out, phi=expand_sums(substitute(op.phi, at)))
+    phi = expand_sums(substitute(op.phi, at))
+    if isinstance(op, Moment) and not is_vector(phi):             # its vectors were in a sum that is empty here
+        return Scalar(out, phi, origin=op.origin)
+    return replace(op, out=out, phi=phi)

@@ -54,10 +54,11 @@ def _check(program: Program, op: Instruction, families: Mapping[str, Family], va
         _require(out.width == rows and families[op.operand.name].width == columns, text, "the sides do not fit")
         return
     _check_expr(op.phi, families, variables, text)
-    widths = {families[v.ref.name].width for v in values(op.phi) if v.vector}
-    _require(len(widths) == (0 if isinstance(op, Scalar) else 1), text, "widths are mixed, or a kind is wrong")
-    _require(out.width == (next(iter(widths)) if isinstance(op, Nonlin) else None), text, "the family has another width")
     _require(isinstance(op, Nonlin | Moment | Scalar), text, "an unknown instruction")
+    widths = {families[v.ref.name].width for v in values(op.phi) if v.vector}
+    fits = len(widths) == 1 if isinstance(op, Moment) else widths <= {out.width} - {None}
+    _require(fits, text, "widths are mixed, or a kind is wrong")
+    _require((out.kind == "vector") == isinstance(op, Nonlin), text, "the family is of another kind")
 
 
 def _check_expr(x: Expr, families: Mapping[str, Family], variables: set[str], text: str) -> None:

@@ -35,7 +35,7 @@ class Block:
         self.base = ""
         self.origin = Origin()
         self.counts: dict[str, int] = {}
-        self.grown: set[int] = set()              # regions made for parts of a sum, which may still grow
+        self.grown: For | None = None             # the region last made for parts of a sum, which may still grow
 
     @contextmanager
     def region(self, loop: Loop, origin: Origin) -> Iterator[None]:
@@ -63,6 +63,14 @@ class Block:
             name = f"{variable}${k}"
         return name
 
+    def fresh(self, base: str) -> str:
+        """A name that is not taken, of the form reserved for what lowering makes (a program once lowered has such names itself)."""
+        while True:
+            self.counts[base] = self.counts.get(base, 0) + 1
+            name = f"{base}${self.counts[base]}"
+            if name not in self.made:
+                return name
+
     def part(self, make: Instruction, kind: Family) -> Value:
         """Adds an instruction for a part of the line being lowered, under a fresh name, once per index of the sums it depends on.
 
@@ -70,8 +78,7 @@ class Block:
         """
         needed = self.needed(free_variables(make))
         around = [*self.loops, *needed]
-        self.counts[self.base] = self.counts.get(self.base, 0) + 1
-        name = f"{self.base}${self.counts[self.base]}"
+        name = self.fresh(self.base)
         out = Ref(name, tuple(Affine.var(loop.variable) for loop in around))
         shape = tuple(greatest(loop.count, around[:i]) for i, loop in enumerate(around))
         self.made[name] = replace(kind, name=name, shape=shape)
@@ -92,16 +99,16 @@ class Block:
             self.ops.append(op)
             return
         last = self.ops[-1] if self.ops else None
-        if isinstance(last, For) and id(last) in self.grown and len(needed) == 1 \
+        if last is not None and last is self.grown and len(needed) == 1 \
                 and (last.variable, last.count) == (needed[0].variable, needed[0].count):
             region = replace(last, body=(*last.body, op))          # one region for all parts of one sum
             self.ops[-1] = region
         else:
-            region = op  # type: ignore[assignment]
-            for loop in reversed(needed):
+            region = For(needed[-1].variable, needed[-1].count, (op,), origin=self.origin)
+            for loop in reversed(needed[:-1]):
                 region = For(loop.variable, loop.count, (region,), origin=self.origin)
             self.ops.append(region)
-        self.grown.add(id(region))
+        self.grown = region
 
     def finish(self, target: Ref, value: Expr) -> None:
         """Defines `target` as `value`: the instruction that has just made a part gets the target's name, if that is all there is."""
@@ -113,10 +120,8 @@ class Block:
             self.ops[-1] = replace(last, out=target)
             self.made.setdefault(target.name, replace(family, name=target.name))
             return
-        vectors = [v for v in values(value) if v.vector]
-        width = self.made[vectors[0].ref.name].width if vectors else None
-        self.ops.append(Nonlin(target, value, origin=self.origin) if vectors else Scalar(target, value, origin=self.origin))
-        self.made.setdefault(target.name, Family(target.name, "vector" if vectors else "scalar", width, ()))
+        vector = self.made[target.name].kind == "vector"
+        self.ops.append(Nonlin(target, value, origin=self.origin) if vector else Scalar(target, value, origin=self.origin))
 
 
 def values_of(ops: list[Op]) -> set[str]:

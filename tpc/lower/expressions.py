@@ -149,7 +149,6 @@ class Expressions:
     # instructions inside expressions
 
     def matmul(self, node: tree.MatMul, env: Env) -> Value:
-        operand = self.vector(self.lower(node.operand, env))
         inner, transposed = node.matrix, False
         while isinstance(inner, tree.Transposed):
             inner, transposed = inner.base, not transposed
@@ -157,17 +156,18 @@ class Expressions:
         assert isinstance(base, tree.Name)
         declared = self.scope.symbols[base.name].node
         assert isinstance(declared, tree.Matrix)
-        side = declared.columns if transposed else declared.rows
+        side, other = (declared.columns, declared.rows) if transposed else (declared.rows, declared.columns)
         assert isinstance(side, tree.Name)
+        assert isinstance(other, tree.Name)
+        operand = self.vector(self.lower(node.operand, env), other.name)
         op = MatMul(UNNAMED, self.ref(base.name, index, env), operand, transposed, origin=self.block.origin)
         return self.block.part(op, Family("", "vector", side.name, ()))
 
-    def vector(self, x: Expr) -> Ref:
-        """`x` as a vector of the program, made by an instruction of its own if it is not one yet."""
-        if not isinstance(x, Value):
-            x = self.named(x)
-        assert isinstance(x, Value)
-        return x.ref
+    def vector(self, x: Expr, width: str) -> Ref:
+        """`x` as a vector of the program, made by an instruction of its own if it is not one yet (or has no vector left in it)."""
+        if isinstance(x, Value) and x.vector:
+            return x.ref
+        return self.block.part(Nonlin(UNNAMED, x, origin=self.block.origin), Family("", "vector", width, ())).ref
 
     def named(self, x: Expr) -> Expr:
         vectors = [v for v in values(x) if v.vector]

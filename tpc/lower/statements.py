@@ -171,8 +171,7 @@ class Statements:
     def output_value(self, name: str, value: tree.Tree, node: tree.Output, loops: list[Loop]) -> Ref:
         """Makes a family for an output that is an expression, of the output's name if that is free."""
         if name in self.block.made or name in self.scope.symbols:
-            self.block.counts[name] = self.block.counts.get(name, 0) + 1
-            name = f"{name}${self.block.counts[name]}"
+            name = self.block.fresh(name)
         self.block.made[name] = Family(name, "scalar", None, tuple(loop.count.const for loop in loops))
         index = tuple(Affine.var(loop.variable) for loop in loops)
 
