@@ -12,7 +12,7 @@ from tpc.inputs import constant_law_errors
 from tpc.lower import lower
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
-from tpc.syntax.parse import parse_file
+from tpc.syntax.parse import RESERVED, normalise, parse_file
 from tpc.syntax.resolve import resolve
 from tpc.syntax.tree import Dim
 
@@ -39,8 +39,8 @@ def dims_in(text: str, name: str) -> set[str]:
 
 def default_name(file: str) -> str:
     """The name of a program that names itself nowhere: its file's, as an identifier."""
-    stem = re.sub(r"\W", "_", Path(file).stem)
-    return stem if stem.isidentifier() else f"program_{stem}"
+    stem = re.sub(r"[^A-Za-z0-9_]", "_", normalise(Path(file).stem))
+    return f"the_{stem}" if stem in RESERVED else stem if stem.isidentifier() else f"program_{stem}"
 
 
 def load(path: str | Path, *, dims: Mapping[str, int] | None = None) -> Program:
