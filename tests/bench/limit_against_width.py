@@ -1,0 +1,126 @@
+"""The limit against finite width: time to a given error on every step's loss, two-hidden-layer tanh net in μP (TP4 Thm 6.4), batch 1, ξ, y ∈ {±1}.
+
+    python tests/bench/limit_against_width.py [--steps 20] [--lr 0.5]
+
+The peer is an ensemble of finite networks trained by a hand-written, jitted and vmapped JAX loop (float32), with or without extrapolation in 1/n,
+tuned over width and seeds: its variance, bias and time per network are measured at each width, and the cheapest combination that reaches the error is
+taken, its time being the measured time per network times the networks needed. The limit's error is measured over seeds against a run with far more
+samples, its time is that of whole warm runs, points drawn included. An error is the root mean square over seeds of the worst step, bias included.
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import tpc
+
+PROGRAM = Path(__file__).parents[2] / "programs" / "paper" / "thm_6_4.tp"
+TARGETS = 1.5e-3, 2e-4
+WIDTHS = {64: 2048, 128: 2048, 256: 1024, 512: 512, 1024: 128, 2048: 32}           # networks whose losses are measured at each width
+BATCH = {64: 256, 128: 128, 256: 32, 512: 16, 1024: 8, 2048: 4}                    # how many at once
+
+
+def network(width, inputs, rate):
+    """Losses [T] of one network, from a key."""
+    def train(key):
+        a, b, c = jax.random.split(key, 3)
+        u, v = jax.random.normal(a, (width,)), jax.random.normal(b, (width,))
+        w = jax.random.normal(c, (width, width)) / width**0.5
+
+        def step(state, example):
+            u, v, w = state
+            xi, y = example
+            x = jnp.tanh(xi * u)
+            h = w @ x
+            z = jnp.tanh(h)
+            chi = v @ z / width - y
+            dh = v * (1 - z * z)
+            dx = dh @ w
+            return (u - rate * chi * xi * dx * (1 - x * x), v - rate * chi * z, w - rate * chi / width * jnp.outer(dh, x)), chi**2 / 2
+        return jax.lax.scan(step, (u, v, w), inputs)[1]
+    return jax.jit(jax.vmap(train))
+
+
+def timed(run, repeats=5):
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), min(times), max(times)
+
+
+def finite(inputs, rate, reference):
+    """By width: seconds for one network, variance of its losses [T], their mean's distance from the limit [T]."""
+    found = {}
+    for width, count in WIDTHS.items():
+        train = network(width, tuple(jnp.asarray(x, jnp.float32) for x in inputs), jnp.float32(rate))
+        keys = jax.random.split(jax.random.key(width), (count // BATCH[width], BATCH[width]))
+        seconds, *_ = timed(lambda train=train, keys=keys: jax.block_until_ready(train(keys[0])))
+        losses = np.concatenate([np.asarray(train(k)) for k in keys]).astype(float)
+        found[width] = seconds / BATCH[width], losses.var(axis=0, ddof=1), losses.mean(axis=0) - reference
+        print(f"  width {width:5d}: {found[width][0] * 1e3:8.3f} ms a network, std {np.sqrt(found[width][1].max()):.4f}, bias {np.abs(found[width][2]).max():.4f}")
+    return found
+
+
+def cheapest(found, error):
+    """Seconds of the cheapest ensemble with the given error, and which it is."""
+    best = (np.inf, "")
+    coefficient = np.median([width * np.abs(bias) for width, (_, _, bias) in found.items() if width <= 256], axis=0)     # the bias is about b/n
+    for width, (seconds, variance, _) in found.items():
+        room = error**2 - (coefficient / width)**2
+        if np.all(room > 0):
+            networks = int(np.ceil(np.max(variance / room)))
+            best = min(best, (networks * seconds, f"{networks} networks of width {width}"))
+    widths = sorted(found)
+    for small, large in zip(widths, widths[1:], strict=False):                     # 2 f(2n) - f(n), the bias taken to be gone
+        (t1, v1, _), (t2, v2, _) = found[small], found[large]
+        v1, v2 = v1.max(), 4 * v2.max()
+        total = (np.sqrt(v1 * t1) + np.sqrt(v2 * t2))**2 / error**2                # the best division of time between the two
+        best = min(best, (total, f"widths {small} and {large}, extrapolated"))
+    return best
+
+
+def limit(program, data, reference, error):
+    """The cheapest limit run that has the error: its configuration, the error measured over seeds, the time of a warm run."""
+    for samples, repeats in ((256, 1), (512, 1), (1024, 1), (2048, 1), (4096, 1), (8192, 1), (16384, 1), (16384, 2), (16384, 4)):
+        evaluator = program.compile(samples=samples, repeats=max(2, repeats))
+        module = evaluator.module
+
+        def run(seed, module=module, samples=samples, repeats=repeats):
+            return np.asarray(module.run(data, seed=seed, samples=samples, repeats=repeats)["loss"][0])
+        losses = np.stack([run(seed) for seed in range(24)])
+        measured = float(np.sqrt(((losses - reference)**2).mean(axis=0)).max())
+        if measured <= error:
+            return samples, repeats, measured, timed(lambda run=run: run(99))
+    raise SystemExit("no configuration reaches the error")
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--steps", type=int, default=20)
+    options.add_argument("--lr", type=float, default=0.5)
+    steps, rate = vars(options.parse_args()).values()
+    jax.config.update("jax_enable_x64", True)
+    random = np.random.default_rng(0)
+    data = {"xi": random.choice([-1.0, 1.0], steps), "y": random.choice([-1.0, 1.0], steps), "eta": rate}
+    program = tpc.load(PROGRAM, dims={"T": steps})
+    fine = program.compile(samples=1 << 16, repeats=16)(data)
+    reference = fine["loss"].value
+    print(f"T = {steps}, learning rate {rate}; reference with 2^16 samples, 16 repeats, standard error at most {fine['loss'].stderr.max():.1e}")
+    found = finite((data["xi"], data["y"]), rate, reference)
+    for error in TARGETS:
+        seconds, how = cheapest(found, error)
+        samples, repeats, measured, (median, least, most) = limit(program, data, reference, error)
+        print(f"error {error:.1e}: limit {median * 1e3:.1f} ms ({least * 1e3:.1f} … {most * 1e3:.1f}; {samples} samples, {repeats} repeats, "
+              f"measured {measured:.1e}); finite width {seconds:.2f} s ({how}); ratio {seconds / median:.0f}")
+
+
+if __name__ == "__main__":
+    main()
