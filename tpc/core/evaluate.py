@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from tpc.core.expr import Add, Call, Compare, Constant, Expr, Mul, Number, Pow, children
@@ -29,7 +30,7 @@ def evaluate(x: Expr, leaf: Callable[[Expr], Any | None], ns: Namespace) -> Any:
         return own
     match x:
         case Number(value):
-            return value.numerator / value.denominator
+            return _real(value)
         case Constant(name):
             return math.pi if name == "pi" else math.e
     parts = [evaluate(part, leaf, ns) for part in children(x)]
@@ -40,10 +41,27 @@ def evaluate(x: Expr, leaf: Callable[[Expr], Any | None], ns: Namespace) -> Any:
             return math.prod(parts[1:], start=parts[0])
         case Pow(_, exponent):
             if isinstance(exponent, Number) and exponent.value.denominator == 1:
-                return parts[0] ** int(exponent.value) if exponent.value >= 0 else 1.0 / parts[0] ** -int(exponent.value)
+                return _power(parts[0], int(exponent.value))
             return ns.np.power(parts[0], parts[1])
         case Call(function, _):
             return FUNCTIONS[function].array(ns, *parts)
         case Compare(op, _, _):
             return COMPARISONS[op](parts[0], parts[1])
     raise TypeError(f"no value for {type(x).__name__}")
+
+
+def _real(value: Fraction) -> float:
+    try:
+        return value.numerator / value.denominator
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _power(base: Any, exponent: int) -> Any:
+    """`base^exponent`. Python's own numbers raise where arrays give infinity."""
+    try:
+        return base ** exponent if exponent >= 0 else 1.0 / base ** -exponent
+    except ZeroDivisionError:
+        return math.inf
+    except OverflowError:
+        return 0.0 if exponent < 0 else -math.inf if base < 0 and exponent % 2 else math.inf

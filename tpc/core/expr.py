@@ -118,7 +118,7 @@ class Sum(Expr):
 
 
 ZERO, ONE, MINUS_ONE = Number(Fraction(0)), Number(Fraction(1)), Number(Fraction(-1))
-MAX_BITS = 2048                                   # folding of exact numbers stops here; double precision ends at 2^1024
+MAX_BITS = 1000                                   # folding of exact powers stops here; double precision ends at 2^1024
 
 
 def number(value: int | Fraction) -> Number:

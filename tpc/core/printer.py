@@ -88,7 +88,8 @@ def _print_product(factors: Sequence[Expr]) -> tuple[str, int]:
         factors = rest if abs(head.value) == 1 else (Number(abs(head.value)), *rest)
     text = ""
     for factor in factors:
-        inverse = isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0
+        inverse = isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value.denominator == 1 \
+            and factor.exponent.value < 0
         if isinstance(factor, Pow) and inverse:
             assert isinstance(factor.exponent, Number)
             body = print_expr(power(factor.base, Number(-factor.exponent.value)), POWER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isinf
 
 from tpc.affine import Affine
 from tpc.core import functions
@@ -21,6 +22,7 @@ from tpc.core.expr import (
     Ref,
     Value,
     add,
+    children,
     divide,
     is_vector,
     mul,
@@ -33,6 +35,7 @@ from tpc.core.expr import (
     values,
     walk,
 )
+from tpc.core.laws import law_number
 from tpc.core.program import Family, MatMul, Moment, Nonlin, Scalar
 from tpc.lower.block import Binding, Block, Env, size
 from tpc.syntax import catalogue, tree
@@ -41,7 +44,6 @@ from tpc.syntax.kinds import derivative_of
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
 
 MAX_SIZE = 20_000                                # nodes of one instruction's expression
-ATOMS = (Value, Number, Constant)
 UNNAMED = Ref("")
 
 
@@ -89,13 +91,10 @@ class Expressions:
 
     def checked(self, x: Expr, node: tree.Tree) -> Expr:
         """`x`, unless it is a number that no float can hold, or too large to be an expression of one instruction."""
-        if isinstance(x, Pow) and isinstance(x.base, Number) and isinstance(x.exponent, Number):
-            if not x.base.value and x.exponent.value < 0:
-                raise RefusedError(catalogue.division_by_zero(node.span))
-            try:
-                float(x.base.value) ** float(x.exponent.value)
-            except OverflowError:
-                raise RefusedError(catalogue.overflow(node.span)) from None
+        if isinstance(x, Pow) and x.base == ZERO and isinstance(x.exponent, Number) and x.exponent.value < 0:
+            raise RefusedError(catalogue.division_by_zero(node.span))
+        if isinstance(x, Pow) and is_constant(x) and isinf(law_number(x, {}, ())):
+            raise RefusedError(catalogue.overflow(node.span))
         if isinstance(x, Number) and max(abs(x.value.numerator), x.value.denominator) > 10**300:
             raise RefusedError(catalogue.overflow(node.span))
         if size(x, MAX_SIZE) >= MAX_SIZE:
@@ -255,4 +254,5 @@ class Expressions:
         return self.checked(replace(body, lambda x: given.get(x) if isinstance(x, Value) else None), node)
 
 
-__all__ = ["ATOMS", "Expressions", "RefusedError"]
+def is_constant(x: Expr) -> bool:
+    return all(isinstance(leaf, Number | Constant) for leaf in walk(x) if not children(leaf))
