@@ -2,7 +2,7 @@
 
     python programs/experiments/make_digits.py
 
-Threes (label −1) and eights (+1), the mean training image taken away, every image scaled to length 1.5: 50 training images, one for each step,
+Threes (label −1) and eights (+1), the mean training image taken away, every image scaled to length 1: 50 training images, one for each step,
 and 100 held-out ones. scikit-learn is only needed to make the file again.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-LOW, HIGH, STEPS, HELD_OUT, LENGTH = 3, 8, 50, 100, 1.5
+LOW, HIGH, STEPS, HELD_OUT, LENGTH = 3, 8, 50, 100, 1.0
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ samples, its time is that of whole warm runs, points drawn included. An error is
 import argparse
 import statistics
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import jax
@@ -65,7 +66,8 @@ def finite(inputs, rate, reference):
         seconds, *_ = timed(lambda train=train, keys=keys: jax.block_until_ready(train(keys[0])))
         losses = np.concatenate([np.asarray(train(k)) for k in keys]).astype(float)
         found[width] = seconds / BATCH[width], losses.var(axis=0, ddof=1), losses.mean(axis=0) - reference
-        print(f"  width {width:5d}: {found[width][0] * 1e3:8.3f} ms a network, std {np.sqrt(found[width][1].max()):.4f}, bias {np.abs(found[width][2]).max():.4f}")
+        print(f"  width {width:5d}: {found[width][0] * 1e3:8.3f} ms a network, "
+              f"std {np.sqrt(found[width][1].max()):.4f}, bias {np.abs(found[width][2]).max():.4f}")
     return found
 
 
@@ -79,7 +81,7 @@ def cheapest(found, error):
             networks = int(np.ceil(np.max(variance / room)))
             best = min(best, (networks * seconds, f"{networks} networks of width {width}"))
     widths = sorted(found)
-    for small, large in zip(widths, widths[1:], strict=False):                     # 2 f(2n) - f(n), the bias taken to be gone
+    for small, large in pairwise(widths):                     # 2 f(2n) - f(n), the bias taken to be gone
         (t1, v1, _), (t2, v2, _) = found[small], found[large]
         v1, v2 = v1.max(), 4 * v2.max()
         total = (np.sqrt(v1 * t1) + np.sqrt(v2 * t2))**2 / error**2                # the best division of time between the two

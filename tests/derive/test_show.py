@@ -12,7 +12,7 @@ from tpc.show.latex import latex_name
 from .programs import two_layers, wishart
 
 WISHART_TEXT = """\
-The limit of program
+The limit of the_program
 
 Z^v ~ N(0, 1) (ZInit)
 Z^{y0} = Ẑ^{y0} (ZMatMul)

@@ -27,7 +27,7 @@ class Equation:
         return replace(self, left=at(self.left, env), right=at(self.right, env), ranges=ranges)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ZFormula(ABC):
     """What is known of the limit of one vector or scalar: `equations`, the first of them its definition.
 
@@ -72,6 +72,9 @@ class ZFormula(ABC):
         from tpc.derive.to_sympy import to_equation
         return to_equation(self.equations[0])
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         from tpc.show.text import print_formula
         return print_formula(self)
@@ -84,7 +87,7 @@ class ZFormula(ABC):
         return f"$\\displaystyle {self.latex()}$"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ZInput(ZFormula):
     """A run-time scalar: given."""
 
@@ -106,7 +109,7 @@ class ZInput(ZFormula):
         return replace(self, **self._where(env))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ZInit(ZFormula):
     """An initial vector: its law, and its covariances with those of its group that stand before it (the others are independent of it)."""
 
@@ -126,7 +129,7 @@ class ZInit(ZFormula):
         return replace(self, mean=at(self.mean, env), variance=at(self.variance, env), covariances=covariances, **self._where(env))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ZNonlin(ZFormula):
     """`Z^{φ(x..;θ..)} = φ(Z^x..; θ̊..)`."""
 
@@ -141,7 +144,7 @@ class ZNonlin(ZFormula):
         return replace(self, value=at(self.value, env), **self._where(env))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ZScalar(ZFormula):
     """`θ̊ = φ(θ̊..)`, a scalar from scalars."""
 
@@ -156,7 +159,7 @@ class ZScalar(ZFormula):
         return replace(self, value=at(self.value, env), **self._where(env))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ZMoment(ZFormula):
     """`θ̊ = E φ(Z^x..; θ̊..)`."""
 
@@ -180,7 +183,7 @@ class HatCovariance:
     ranges: tuple[Range, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ZHat(ZFormula):
     """`Ẑ^h`: Gaussian, mean 0, with its covariances; independent of the families of other matrices and of the initial vectors."""
 
@@ -220,7 +223,7 @@ class Opposing:
                        coefficient=at(self.coefficient, env))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ZDot(ZFormula):
     """`Ż^h = value`, a sum over `terms`. form: how the coefficients are defined, by derivatives (Def 7.3) or by Stein's lemma (Remark F.2).
 
@@ -245,7 +248,7 @@ class ZDot(ZFormula):
                        stein=at(self.stein, env), **self._where(env))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ZMatMul(ZFormula):
     """`Z^{Wx} = Ẑ^{Wx} + Ż^{Wx}`."""
 
@@ -266,7 +269,7 @@ class ZMatMul(ZFormula):
         return replace(self, product=product, hat=self.hat.at(env), dot=self.dot.at(env), **self._where(env))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ZPartial(ZFormula):
     """`∂Z^of/∂Ẑ^by`, for a round of `of` (loops) and a round of `by` (ranges); zero where `of` comes first. by_path: the place of g."""
 

@@ -33,7 +33,7 @@ def derive(program: Program) -> Limit:
     return Limit(program, formulas, partials, rules.facts.scope)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Formulas:
     """The formulas of a family that several lines define."""
 
@@ -51,6 +51,8 @@ class Formulas:
     def __str__(self) -> str:
         return "\n".join(map(str, self.items))
 
+    __repr__ = __str__
+
     def latex(self) -> str:
         from tpc.show.latex import latex_formulas
         return latex_formulas(self.items)
@@ -59,7 +61,7 @@ class Formulas:
         return f"$\\displaystyle {self.latex()}$"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Limit:
     """The infinite-width limit of `program`.
 
@@ -91,6 +93,9 @@ class Limit:
             raise KeyError(self._unknown(name, [str(f.of) for f in family]))
         found = [self._showing(formula) for formula in found]
         return found[0] if len(found) == 1 else Formulas(tuple(found))
+
+    def __repr__(self) -> str:
+        return f"<the limit of {self.program.name}: {len(self.formulas)} formulas>"
 
     def __iter__(self) -> Iterator[ZFormula]:
         """The formulas in order, as they are shown: with closed forms."""

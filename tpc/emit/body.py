@@ -153,12 +153,16 @@ class Body:
             frame.held.append(self._variable(local, op.out, frame))
             value, comment = py.name(local), ""
         if held is not None:
-            held.ready()
-            if held.kept:
-                index = [self.expressions.index(i, frame) for i in held.rest(op.out)]
-                value = Py(f"{held.name}.at[{', '.join(i.text for i in index)}].set({value.text})")
-            frame.statements.append(Assign((held.name,), value, comment))
-            frame.changes(held)
+            self._write(held, op.out, value, frame, comment)
+
+    def _write(self, held: Held, ref: Ref, value: Py, frame: Frame, comment: str = "") -> None:
+        """Puts a member where it is kept."""
+        held.ready()
+        if held.kept:
+            index = [self.expressions.index(i, frame) for i in held.rest(ref)]
+            value = Py(f"{held.name}.at[{', '.join(i.text for i in index)}].set({value.text})")
+        frame.statements.append(Assign((held.name,), value, comment))
+        frame.changes(held)
 
     def _variable(self, name: str, ref: Ref, frame: Frame) -> Held:
         """One member under a name of its own."""
@@ -207,13 +211,7 @@ class Body:
         frame.held.append(self._variable(out, op.out, frame))
         held = frame.target(op.out)
         if held is not None:
-            held.ready()
-            value = py.name(out)
-            if held.kept:
-                rest = [self.expressions.index(i, frame) for i in held.rest(op.out)]
-                value = Py(f"{held.name}.at[{', '.join(i.text for i in rest)}].set({out})")
-            frame.statements.append(Assign((held.name,), value))
-            frame.changes(held)
+            self._write(held, op.out, py.name(out), frame)
 
     def factors(self, matrix: str) -> str:
         """The name of the four factors of a matrix: hat and dot of Wx, hat and dot of Wᵀy."""
