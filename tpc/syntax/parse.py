@@ -18,6 +18,8 @@ from tpc.syntax.diagnostic import Diagnostic, TpcError
 from tpc.syntax.spans import Span
 
 RESERVED = ("program", "width", "dim", "input", "matrix", "vector", "output", "def", "return", "for", "sum", "mean")
+STARTING = ("weight", "bias", "activation", "parametrization", "network", "train")       # words only where a statement begins, before a name
+IN_TRAINING = ("batch", "loss", "update", "gradient")                                   # words only where a line of a `train` block begins
 MAX_BYTES = 1 << 18
 MAX_DEPTH = 60                                  # of brackets, blocks, and of the tree
 MAX_SYNTAX_ERRORS = 10
@@ -51,6 +53,9 @@ class Layout:
     always_accept = ("_NEWLINE",)
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        return training_words(self.lines(stream))
+
+    def lines(self, stream: Iterator[Token]) -> Iterator[Token]:
         indents, brackets = [0], 0
         newline: Token | None = None
         last: Token | None = None
@@ -100,6 +105,38 @@ class Layout:
             yield Token.new_borrow_pos("_DEDENT", blank, token)
         if width != indents[-1]:
             raise RefusedError(catalogue.indentation(here, "this line goes back to no earlier level"))
+
+
+def training_words(stream: Iterator[Token]) -> Iterator[Token]:
+    """Words of the training language told from names by where they stand: elsewhere they are names like any other."""
+    before: list[str] = ["_NEWLINE"]                      # the types of the last token, and of the one before it
+    held: Token | None = None                             # a token that what follows decides upon
+    starts = False                                        # whether it begins a line
+    depth, training = 0, 0                                # levels of indentation; the level inside a `train` block, else 0
+    for token in stream:
+        if held is not None:
+            yield (held := retyped(held, token, starts, bool(training)))
+            if held.type == "TRAIN":
+                training = depth + 1
+            before.append(held.type)
+        starts, held = before[-1] in ("_NEWLINE", "_INDENT", "_DEDENT"), None
+        if token.type in ("_INDENT", "_DEDENT"):
+            depth += 1 if token.type == "_INDENT" else -1
+            training = 0 if depth < training and token.type == "_DEDENT" else training
+        if token.type == "NAME" and (starts or before[-1] == "EQUALS"):
+            held = token
+            continue
+        before.append(token.type)
+        yield token
+    if held is not None:
+        yield held
+
+
+def retyped(token: Token, following: Token, starts: bool, training: bool) -> Token:
+    word = token.value
+    is_word = (starts and word in STARTING and following.type == "NAME") or (starts and training and word in IN_TRAINING) \
+        or (not starts and word == "adapt" and following.type == "LPAR")
+    return Token.new_borrow_pos(word.upper(), word, token) if is_word else token
 
 
 @cache
@@ -264,6 +301,79 @@ class Builder(Transformer[Token, Any]):
         body = tuple(flat for item in items[5:] for flat in (item if isinstance(item, tuple) else (item,)))
         return tree.ForBlock(span_of(items[0]).to(head.span), head, body)
 
+    # networks and training
+
+    def weight(self, items: list[Any]) -> tree.Weight:
+        _, name, _, rows, x, columns, *options = items
+        if x.value != "x":
+            raise RefusedError(catalogue.expected_word(span_of(x), x.value, "x", "the sides of a weight are written `n x d`"))
+        return tree.Weight(_span(items), _name(name), rows, columns, tuple(options))
+
+    def bias(self, items: list[Any]) -> tree.Weight:
+        _, name, _, rows, *options = items
+        return tree.Weight(_span(items), _name(name), rows, None, tuple(options))
+
+    def option(self, items: list[Any]) -> tree.Option:
+        return tree.Option(_span(items), _name(items[0]), items[2])
+
+    def activation(self, items: list[Any]) -> tree.Activation:
+        return tree.Activation(_span(items), _name(items[1]), _name(items[3]))
+
+    def parametrization(self, items: list[Any]) -> tree.Parametrization:
+        return tree.Parametrization(_span(items), _name(items[1]), _options(items[2:]))
+
+    def network_line(self, items: list[Any]) -> tree.Network:
+        return tree.Network(_span(items), _name(items[1]), items[3], (), items[6])
+
+    def network_block(self, items: list[Any]) -> tree.Network:
+        return tree.Network(_span(items[:5]), _name(items[1]), items[3], tuple(items[6:-2]), items[-1])
+
+    def train_block(self, items: list[Any]) -> tree.Train:
+        _, network, word, alias, _, variable, _, count, _, *lines = items
+        if word is not None and word.value != "as":
+            raise RefusedError(catalogue.expected_word(span_of(word), word.value, "as", "a training is named by `train f as pre for t < T:`"))
+        head = tree.Range(span_of(variable), _name(variable), count)
+        return tree.Train(span_of(items[0]).to(span_of(network)), _name(network), None if alias is None else _name(alias), head, tuple(lines))
+
+    def batch(self, items: list[Any]) -> tree.Examples:
+        return replace(items[1], span=_span(items))
+
+    def examples(self, items: list[Any]) -> tree.Examples:
+        _, fed, label, _, *clauses = items
+        return tree.Examples(_span(items), fed if isinstance(fed, tuple) else (fed,), label, tuple(clauses))
+
+    def fed_several(self, items: list[Any]) -> tuple[tree.Tree, ...]:
+        return tuple(items[1:-1])
+
+    def loss_name(self, items: list[Any]) -> tree.Loss:
+        return tree.Loss(_span(items), _name(items[1]), _options(items[2:]), (), None)
+
+    def loss_own(self, items: list[Any]) -> tree.Loss:
+        _, _, prediction, label, _, _, value = items
+        return tree.Loss(_span(items), None, (), (_name(prediction), _name(label)), value)
+
+    def update(self, items: list[Any]) -> tree.Update:
+        return tree.Update(_span(items), _name(items[1]), _options(items[2:]))
+
+    def gradient(self, items: list[Any]) -> tree.Gradient:
+        _, _, network, fed, label, _, *rest = items
+        clauses = tuple(item for item in rest if isinstance(item, tree.Range))
+        examples = tree.Examples(_span(items), fed if isinstance(fed, tuple) else (fed,), label, clauses)
+        return tree.Gradient(_span(items), network, examples, tuple(item for item in rest if isinstance(item, tree.Option)))
+
+    def adapted(self, items: list[Any]) -> tree.Adapted:
+        target, _, _, _, network, examples, *rest = items
+        options = tuple(item for item in rest if isinstance(item, tree.Option))
+        clauses = tuple(item for item in rest if isinstance(item, tree.Range))
+        return tree.Adapted(_span(items), target, _name(network), examples, options, clauses)
+
+    def add_to(self, items: list[Any]) -> tree.AddTo:
+        return tree.AddTo(_span(items), items[0], items[2], tuple(items[3:]))
+
+    def attribute(self, items: list[Any]) -> tree.Attribute:
+        token = items[1].update(value=items[1].value[1:])
+        return tree.Attribute(_span(items), items[0], _name(token))
+
     # expressions
 
     def comparison(self, items: list[Any]) -> tree.Comparison:
@@ -317,6 +427,10 @@ class Builder(Transformer[Token, Any]):
 
     def mean(self, items: list[Any]) -> tree.Mean:
         return tree.Mean(_span(items), items[2])
+
+
+def _options(items: list[Any]) -> tuple[tree.Option, ...]:
+    return tuple(item for item in items if isinstance(item, tree.Option))
 
 
 def _name(token: Token) -> tree.Name:

@@ -102,7 +102,15 @@ class Sum(Node):
     body: Tree
 
 
-Tree = Number | Name | Indexed | Transposed | Primed | Applied | Chain | Negated | Power | MatMul | Comparison | Mean | Sum
+@dataclass(frozen=True, slots=True)
+class Attribute(Node):
+    """`base.name`: something inside a network, or of a training."""
+
+    base: Tree
+    name: Name
+
+
+Tree = Number | Name | Indexed | Transposed | Primed | Applied | Chain | Negated | Power | MatMul | Comparison | Mean | Sum | Attribute
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +182,12 @@ class Vector(Node):
 
 @dataclass(frozen=True, slots=True)
 class Define(Node):
+    """what: in words, what made the line, if the user did not write it."""
+
     target: Tree
     value: Tree
     clauses: tuple[Range, ...]
+    what: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +213,110 @@ class Output(Node):
     clauses: tuple[Range, ...]
 
 
-Statement = ProgramName | Width | Dim | Input | Matrix | Vector | Define | Function | ForBlock | Output
+# networks and training: written out in the statements above before anything else looks at them (`tpc.train`)
+
+@dataclass(frozen=True, slots=True)
+class Option(Node):
+    """`name = value`, or just `name`."""
+
+    name: Name
+    value: Tree | ListOf | None
+
+
+@dataclass(frozen=True, slots=True)
+class Weight(Node):
+    """`weight W : rows x columns`, or `bias b : rows` (columns None)."""
+
+    name: Name
+    rows: Name | Number
+    columns: Name | Number | None
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Activation(Node):
+    name: Name
+    function: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Parametrization(Node):
+    name: Name
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Network(Node):
+    name: Name
+    parameters: tuple[Name, ...]
+    body: tuple[Define, ...]
+    result: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Examples(Node):
+    """`(inputs, label) for i < B`: one input for every argument of the network."""
+
+    inputs: tuple[Tree, ...]
+    label: Tree
+    clauses: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss(Node):
+    """A loss by name, or the user's own, a function of a prediction and a label (`parameters`, `value`)."""
+
+    name: Name | None
+    options: tuple[Option, ...]
+    parameters: tuple[Name, ...]
+    value: Tree | None
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Node):
+    name: Name
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient(Node):
+    """`gradient (g, x, y) for i < Q`: where the gradient is taken."""
+
+    network: Tree
+    examples: Examples
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted(Node):
+    """`target = adapt(network, examples, options)`: the network after inner steps of gradient descent."""
+
+    target: Tree
+    network: Name
+    examples: Examples
+    options: tuple[Option, ...]
+    clauses: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Train(Node):
+    network: Name
+    name: Name | None
+    range: Range
+    items: tuple[Examples | Loss | Update | Gradient | Adapted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AddTo(Node):
+    """`target += value`, an update of a weight."""
+
+    target: Tree
+    value: Tree
+    clauses: tuple[Range, ...]
+
+
+Core = ProgramName | Width | Dim | Input | Matrix | Vector | Define | Function | ForBlock | Output
+Statement = Core | Weight | Activation | Parametrization | Network | Train | Adapted | AddTo
 
 
 @dataclass(frozen=True, slots=True)
