@@ -15,6 +15,7 @@ from tpc.syntax.diagnostic import TpcError
 from tpc.syntax.parse import RESERVED, normalise, parse_file
 from tpc.syntax.resolve import resolve
 from tpc.syntax.tree import Dim
+from tpc.train import write_out
 
 
 def parse(text: str, *, name: str = "program", dims: Mapping[str, int] | None = None) -> Program:
@@ -23,7 +24,7 @@ def parse(text: str, *, name: str = "program", dims: Mapping[str, int] | None = 
     name: shown in messages, and the program's if it names none. dims: values of dims in place of the text's.
     Raises TpcError with everything that is wrong, TP0xx to TP4xx.
     """
-    tree = parse_file(text, name)
+    tree = write_out(parse_file(text, name), name, text, dims or {})
     checked = resolve(tree, name, text, dims or {}, default_name(name))
     program = verified(lower(checked, text, name))
     errors = constant_law_errors(program)

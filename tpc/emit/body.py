@@ -25,7 +25,7 @@ from tpc.hilbert.space import Space
 class Structure:
     """A program's body in its places, how its families are kept, and which loops are run at once.
 
-    confined: products whose vectors stay in one round of such a loop, by `id` of the instruction, with the loops inside that one.
+    confined: products whose vectors stay in one round of such a loop, by `id` of the instruction, with the loops inside that one which are run in order.
     """
 
     nodes: tuple[Node, ...]
@@ -43,7 +43,7 @@ def structure(program: Program) -> Structure:
         if isinstance(leaf.op, MatMul):
             outer = next((k for k, r in enumerate(leaf.around) if id(r) in parallel), None)
             if outer is not None:
-                confined[id(leaf.op)] = tuple(r.loop for r in leaf.around[outer + 1:])
+                confined[id(leaf.op)] = tuple(r.loop for r in leaf.around[outer + 1:] if id(r) not in parallel)
     return Structure(nodes, storage, parallel, confined)
 
 
@@ -428,13 +428,18 @@ class Body:
         return True
 
     def _own_chains(self, region: Region, frame: Frame, inner: Frame) -> None:
-        """Bases that a round adds to those of the whole run, for products whose vectors do not leave it."""
-        if any(id(r) in self.parts.parallel for r in region.around):
-            return
+        """Bases that a round adds to those of the whole run, for products whose vectors do not leave it.
+
+        Rounds of a loop inside such a round go on from its bases, each by itself.
+        """
         sides = dict.fromkeys((leaf.op.matrix.name, leaf.op.transposed) for leaf in leaves(region.body) if isinstance(leaf.op, MatMul))
         for side in sides:
             base = frame.chain(side)
             name = self.names.fresh(f"{chain_name(side)}_more")
+            if base is not None and any(id(r) in self.parts.parallel for r in region.around):
+                inner.chains[side] = Chain(name, inner)
+                inner.statements.append(Assign((name,), py.name(base.name)))
+                continue
             own = py.name(self.names[f"{chain_name(side)} extra"])
             value = py.tuple_of([own]) if base is None else Py(f"(*{base.name}, {own.text})")
             inner.chains[side] = Chain(name, inner)

@@ -372,3 +372,144 @@ def nothing_to_run(name: str) -> Diagnostic:
 
 def cannot_write(path: str, why: str) -> Diagnostic:
     return Diagnostic("TP606", f"{path} cannot be written: {why}")
+
+
+# TP7: networks and training
+
+def unknown_word(at: Span, word: str, what: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP701", f"`{word}` is not {what}", Label(at), help=_similar(word, known) or f"there is {_list([f'`{k}`' for k in known])}")
+
+
+def option_value(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` needs a value of another kind", Label(at), help=f"write `{name} = …`")
+
+
+def option_missing(at: Span, what: str, name: str) -> Diagnostic:
+    return Diagnostic("TP702", f"`{what}` needs the option `{name}`", Label(at), help=f"write `{what}(…, {name} = …)`")
+
+
+def parametrization_not_yet(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP703", f"the parametrization `{name}` is not available yet", Label(at), help="`mup`, the default, is")
+
+
+def name_taken(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP704", f"`{name}` already means something in this program", Label(at), help="choose another name")
+
+
+def second_training(at: Span) -> Diagnostic:
+    return Diagnostic("TP704", "a second training makes a second `loss`", Label(at), help="name the first, `train f as pre for t < T:`, and read `pre.loss[t]`")
+
+
+def weight_sides(at: Span, side: str) -> Diagnostic:
+    return Diagnostic("TP705", f"`{side}` is neither a width nor a dim", Label(at),
+                      help="the sides of a weight are widths, dims and whole numbers, as in `weight W : n x n`")
+
+
+def weight_misplaced(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP706", f"the weight `{name}` can only be multiplied to something", Label(at), help=f"write `{name} @ x` or `{name}.T @ x`")
+
+
+def weight_due(at: Span, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP706", "in a network, the left side of `@` must be a weight, or the transpose of one", Label(at),
+                      help=f"there is {_list([f'`{k}`' for k in known])}" if known else "declare it by `weight W : n x n`")
+
+
+def weight_side(at: Span, name: str, takes: str, has: str, declared: Span) -> Diagnostic:
+    return Diagnostic("TP707", f"{name} takes {takes}, but this has {has}", Label(at, has), (Label(declared, "declared here"),))
+
+
+def readout_of_input(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP708", f"this blows up like n: `{name}` is an input weight with entries of order 1, and a sum over n of them is not a readout",
+                      Label(at), help="use an output weight of its own, `weight V : 1 x n`")
+
+
+def decoupled_needs(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP708", f"only a weight between two widths can be decoupled, and `{name}` has a finite side", Label(at))
+
+
+def not_a_network(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP709", f"`{name}` is not a network", Label(at), help=_similar(name, known) or "declare it by `network f(x) = …`")
+
+
+def unknown_inside(at: Span, name: str, network: str, known: Sequence[str]) -> Diagnostic:
+    remedy = f"there is {_list([f'`{k}`' for k in known])}" if known else "name it in the network's body, on a line of its own"
+    return Diagnostic("TP709", f"nothing in the network `{network}` is called `{name}`", Label(at), help=_similar(name, known) or remedy)
+
+
+def network_part(at: Span) -> Diagnostic:
+    return Diagnostic("TP710", "this cannot be a part of a network", Label(at))
+
+
+def network_in_sum(at: Span) -> Diagnostic:
+    return Diagnostic("TP710", "a product or a mean inside a sum needs a name in a network", Label(at),
+                      help="write it on a line of its own, with an index: `h[p] = W @ x[p] for p < P`")
+
+
+def network_index(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP711", f"this index of `{name}` is neither a variable nor known before the program runs", Label(at),
+                      help="an index in a network is a variable of a clause or of a sum, or a whole number")
+
+
+def network_rounds(at: Span, limit: int) -> Diagnostic:
+    return Diagnostic("TP711", f"a family whose members are made one from another has at most {limit:,}, a number known before the program runs", Label(at))
+
+
+def network_extent(at: Span) -> Diagnostic:
+    return Diagnostic("TP712", "the length of this array is not known here", Label(at), help="declare it as an input with its lengths, `input x[T, d]`")
+
+
+def shapes_differ(at: Span, shape: str, other: str) -> Diagnostic:
+    return Diagnostic("TP712", f"arrays of {other} and of {shape} entries meet in one elementwise expression", Label(at, f"{shape} entries"))
+
+
+def label_shape(at: Span, label: str, output: str) -> Diagnostic:
+    return Diagnostic("TP713", f"the label has {label} entries, and the network's output {output}", Label(at))
+
+
+def classes_differ(at: Span, classes: str, outputs: str) -> Diagnostic:
+    return Diagnostic("TP713", f"the labels are of {classes} classes, and the network has {outputs} outputs", Label(at))
+
+
+def no_examples(at: Span) -> Diagnostic:
+    return Diagnostic("TP713", "there are no examples: the count is 0", Label(at))
+
+
+def network_output(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP714", f"`{name}` can only be trained if what it returns is a scalar, or one array of scalars", Label(at),
+                      help="end it with an output weight, `V @ x`")
+
+
+def network_entries(at: Span, wanted: int, given: int) -> Diagnostic:
+    return Diagnostic("TP714", f"the value here has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}", Label(at),
+                      help="name the entry, as in `f(x)[k]`" if wanted else None)
+
+
+def nothing_to_train(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP715", f"`{name}` has no weight that can be trained", Label(at))
+
+
+def training_lacks(at: Span, what: str, example: str) -> Diagnostic:
+    return Diagnostic("TP716", f"the training has no `{what}`", Label(at), help=f"add a line like {example}")
+
+
+def training_twice(at: Span, what: str, first: Span) -> Diagnostic:
+    return Diagnostic("TP716", f"the training has a second `{what}`", Label(at), (Label(first, "first here"),))
+
+
+def adapt_target(at: Span) -> Diagnostic:
+    return Diagnostic("TP716", "an adapted network is a name, indexed by just the variables of its clauses", Label(at),
+                      help="write `g[k] = adapt(f, …) for k < K`")
+
+
+def unknown_loss(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP717", f"`{name}` is not a loss", Label(at),
+                      help=_similar(name, known) or f"there is {_list([f'`{k}`' for k in known])}, or your own: `loss(f, y) = …`")
+
+
+def loss_needs(at: Span, name: str, what: str) -> Diagnostic:
+    return Diagnostic("TP717", f"the loss `{name}` needs {what}", Label(at))
+
+
+def loss_derivative(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP718", f"this loss has no useful derivative in `{name}`: it does not depend on it, or jumps", Label(at),
+                      help="a step or sign has slope 0 almost everywhere; use `hinge` or `logistic`")

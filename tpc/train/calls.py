@@ -1,0 +1,155 @@
+"""Calls of networks in a user's own lines: `f(x)`, `f[t](x)`, `f.h(x)`. Each becomes a forward pass before the line, once for equal calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NoReturn, cast
+
+from tpc.syntax import catalogue, tree
+from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.tree import Range, Tree
+from tpc.train.forward import Forward
+from tpc.train.make import Maker, substituted
+from tpc.train.scene import RefusedError, Scene
+from tpc.train.training import Trainings, written
+from tpc.train.values import State, Value
+from tpc.train.weights import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A forward pass that has been written. variables: those of its clauses, as they were called there."""
+
+    values: dict[str, Value]
+    variables: tuple[str, ...]
+
+
+@dataclass
+class Calls:
+    scene: Scene
+    trainings: Trainings
+    done: dict[Any, Pass] = field(default_factory=dict)
+
+    def rewritten(self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]) -> tree.Statement:
+        """`s` with every call of a network replaced by what the pass makes; the passes go to `out`."""
+        place = _Place(self, out, blocks, s.clauses)
+        if s.value is None:
+            return replace(s, target=place.tree(s.target, s.clauses)) if isinstance(s, tree.Output) else s
+        return replace(s, value=place.tree(s.value, s.clauses))
+
+
+@dataclass
+class _Place:
+    """Where calls stand: the list of lines, the loops around, the clauses of the line."""
+
+    calls: Calls
+    out: list[tree.Statement]
+    blocks: tuple[Range, ...]
+    clauses: tuple[Range, ...]
+
+    def tree(self, node: Tree, loops: tuple[Range, ...]) -> Tree:
+        """loops: clauses of the line, and ranges of the sums around `node`."""
+        named = self.training_value(node)
+        if named is not None:
+            return named
+        if isinstance(node, tree.Indexed):
+            value = self.call(node.base, loops)
+            if value is not None:
+                return self.entry(value, node, tuple(self.tree(i, loops) for i in node.index))
+        value = self.call(node, loops)
+        if value is not None:
+            return self.entry(value, node, ())
+        inner = (*loops, *node.ranges) if isinstance(node, tree.Sum) else loops
+        return self.parts(node, inner)
+
+    def parts(self, node: Tree, loops: tuple[Range, ...]) -> Tree:
+        changes: dict[str, Any] = {}
+        for f in fields(node):
+            value = getattr(node, f.name)
+            if isinstance(value, tree.Node):
+                changes[f.name] = self.tree(cast(Tree, value), loops)
+            elif isinstance(value, tuple) and any(isinstance(item, tree.Node) for item in value):
+                changes[f.name] = tuple(item if isinstance(item, Range) else self.tree(item, loops) for item in value)
+        return replace(node, **changes) if changes else node
+
+    def training_value(self, node: Tree) -> Tree | None:
+        """`pre.loss`, or None."""
+        if not isinstance(node, tree.Attribute) or not isinstance(node.base, tree.Name) or node.base.name not in self.calls.trainings.named:
+            return None
+        made = self.calls.trainings.named[node.base.name]
+        if node.name.name not in made:
+            self.refuse(catalogue.unknown_name(node.name.span, node.name.name, [*made]))
+        return Maker(node.span).name(made[node.name.name])
+
+    def call(self, node: Tree, loops: tuple[Range, ...]) -> Value | None:
+        """The value of a call of a network, None if `node` is none."""
+        if not isinstance(node, tree.Applied):
+            return None
+        inside = node.function.name if isinstance(node.function, tree.Attribute) else None
+        reference = node.function.base if isinstance(node.function, tree.Attribute) else node.function
+        found = self.calls.trainings.network(reference)
+        if found is None:
+            if inside is not None:
+                self.refuse(catalogue.not_a_network(reference.span, "this", [*self.calls.scene.networks]))
+            return None
+        network, state = found
+        values = self.passed(node, network, state, loops)
+        if inside is None:
+            return values[network.name.name]
+        if inside.name not in values:
+            self.refuse(catalogue.unknown_inside(inside.span, inside.name, network.name.name, [n for n in values if n != network.name.name]))
+        return values[inside.name]
+
+    def passed(self, node: tree.Applied, network: tree.Network, state: State, loops: tuple[Range, ...]) -> dict[str, Value]:
+        """The forward pass of a call, written now or before; what is named in it."""
+        args = tuple(self.tree(arg, loops) for arg in node.args)
+        used = self.needed(loops, [*args, *(part for upto in state for part in (upto.time, *upto.outer, *upto.tasks))])
+        variables = tuple(r.variable.name for r in used)
+        m = Maker(node.span)
+        marks: dict[str, Tree] = {v: m.name(f"#{k}") for k, v in enumerate(variables)}
+        key = (id(self.out), network.name.name, tuple(substituted(a, marks) for a in args), tuple(substituted(r.count, marks) for r in used),
+               tuple((id(u.descent), *(substituted(x, marks) for x in (u.time, *u.outer, *u.tasks))) for u in state))
+        if key not in self.calls.done:
+            self.calls.done[key] = Pass(self.write(node, network, state, args, used), variables)
+        made = self.calls.done[key]
+        here: dict[str, Tree] = {old: m.name(new) for old, new in zip(made.variables, variables, strict=True) if old != new}
+        return {name: replace(value, at=lambda i, v=value: substituted_outside(v, i, here)) for name, value in made.values.items()}
+
+    def write(self, node: tree.Applied, network: tree.Network, state: State, args: Sequence[Tree], used: Sequence[Range]) -> dict[str, Value]:
+        scene = self.calls.scene
+        reader = Reader(scene.names, state, Maker(node.span), scene.weights)
+        prefix = [*(b.variable.name for b in self.blocks), *(r.variable.name for r in used)]
+        forward = Forward(scene, prefix, reader.entry)
+        forward.span = node.span
+        forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+        lines: tuple[tree.Statement, ...] = tuple(written(forward.steps, prefix, (), reader))
+        for loop in reversed(used):
+            lines = (tree.ForBlock(node.span, loop, lines),)
+        self.out += lines
+        return forward.locals
+
+    def needed(self, loops: Sequence[Range], parts: Sequence[Tree]) -> tuple[Range, ...]:
+        """Those of `loops` whose variables occur in `parts`, or in the counts of others that do."""
+        names = {name.name for part in parts for name in tree.names(part)}
+        found: list[Range] = []
+        for loop in reversed(loops):
+            if loop.variable.name in names:
+                names |= {name.name for name in tree.names(loop.count)}
+                found.insert(0, loop)
+        return tuple(found)
+
+    def entry(self, value: Value, node: Tree, index: tuple[Tree, ...]) -> Tree:
+        if value.members is not None or len(index) != len(value.shape):
+            self.refuse(catalogue.network_entries(node.span, len(value.shape), len(index)))
+        return value.at(index)
+
+    def refuse(self, diagnostic: Diagnostic) -> NoReturn:
+        raise RefusedError(diagnostic)
+
+
+def substituted_outside(value: Value, index: tuple[Tree, ...], here: dict[str, Tree]) -> Tree:
+    """An entry of a pass written for other variables, for those that are used here. The index is the caller's own."""
+    marks = tuple(tree.Name(i.span, f"#{k}") for k, i in enumerate(index))
+    entry = substituted(value.at(marks), here)
+    return substituted(entry, {mark.name: i for mark, i in zip(marks, index, strict=True)})

@@ -1,0 +1,90 @@
+"""Partial derivatives of elementwise expressions of the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from tpc.syntax import catalogue, tree
+from tpc.syntax.tree import Tree
+from tpc.train.make import Maker, is_number
+from tpc.train.scene import RefusedError
+
+
+def derivative(x: Tree, leaf: Tree) -> Tree:
+    """`∂x/∂leaf`, the number 0 where `leaf` does not occur. Derivatives of functions are written `φ'(…)` and `D(φ, i)(…)`, as a user would.
+
+    A leaf whose index is the variable of a sum is an entry: the derivative is in that entry, the variable free in it.
+    """
+    m = Maker(x.span)
+    if x == leaf:
+        return m.number(1)
+    match x:
+        case tree.Chain(operands=operands, operators=operators):
+            return _chain(m, operands, operators, leaf)
+        case tree.Negated(operand=operand):
+            return m.neg(derivative(operand, leaf))
+        case tree.Power(base=base, exponent=exponent):
+            return m.add(_power_base(m, base, exponent, derivative(base, leaf)), _power_exponent(m, x, base, derivative(exponent, leaf)))
+        case tree.Applied():
+            return _applied(m, x, leaf)
+        case tree.Sum(ranges=ranges, body=body):
+            fixed = {name.name for name in tree.names(leaf)}           # the one term that the leaf is in
+            return m.sum([r for r in ranges if r.variable.name not in fixed], derivative(body, leaf))
+    return m.number(0)
+
+
+def _chain(m: Maker, operands: Sequence[Tree], operators: Sequence[str], leaf: Tree) -> Tree:
+    slopes = [derivative(operand, leaf) for operand in operands]
+    if operators[0] in "+-":
+        return m.add(slopes[0], *(d if op == "+" else m.neg(d) for op, d in zip(operators, slopes[1:], strict=True)))
+    value, slope = operands[0], slopes[0]
+    for op, operand, d in zip(operators, operands[1:], slopes[1:], strict=True):
+        if op == "*":
+            value, slope = m.mul(value, operand), m.add(m.mul(slope, operand), m.mul(value, d))
+        else:
+            slope = m.sub(m.div(slope, operand), m.div(m.mul(value, d), m.power(operand, 2)))
+            value = m.div(value, operand)
+    return slope
+
+
+def _power_base(m: Maker, base: Tree, exponent: Tree, slope: Tree) -> Tree:
+    if is_number(slope, 0):
+        return slope
+    if isinstance(exponent, tree.Number) and exponent.value == 2:
+        return m.mul(exponent, base, slope)
+    lower = m.number(exponent.value - 1) if isinstance(exponent, tree.Number) else m.sub(exponent, m.number(1))
+    return m.mul(exponent, tree.Power(m.span, base, lower), slope)
+
+
+def _power_exponent(m: Maker, x: Tree, base: Tree, slope: Tree) -> Tree:
+    return slope if is_number(slope, 0) else m.mul(x, m.call("log", base), slope)
+
+
+def _applied(m: Maker, x: tree.Applied, leaf: Tree) -> Tree:
+    function, args = x.function, x.args
+    if isinstance(function, tree.Name) and function.name == "where":
+        slopes = [derivative(arg, leaf) for arg in args[1:]]
+        return slopes[0] if all(is_number(d, 0) for d in slopes) else replace(x, args=(args[0], *slopes))
+    if isinstance(function, tree.Name) and function.name in ("max", "min") and len(args) > 2:
+        first = replace(x, args=args[:-1])
+        return derivative(replace(x, args=(first, args[-1])), leaf)
+    terms = []
+    for i, arg in enumerate(args):
+        slope = derivative(arg, leaf)
+        if not is_number(slope, 0):
+            terms.append(m.mul(slope, tree.Applied(x.span, _slope_of(m, function, i, len(args)), args)))
+    return m.add(*terms)
+
+
+def _slope_of(m: Maker, function: Tree, position: int, count: int) -> Tree:
+    """The function that is the derivative of `function` in argument `position`."""
+    match function:
+        case tree.Name() if count == 1:
+            return tree.Primed(m.span, function, 1)
+        case tree.Primed(base=base, order=order):
+            return tree.Primed(m.span, base, order + 1)
+        case tree.Name():
+            return tree.Applied(m.span, m.name("D"), (function, m.number(Fraction(position))))
+    raise RefusedError(catalogue.network_part(function.span))

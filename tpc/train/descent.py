@@ -1,0 +1,234 @@
+"""Gradient descent: a `train` block, or the inner steps of `adapt`, as what happens to the weights in one loop over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tpc.syntax import catalogue, tree
+from tpc.syntax.tree import Range, Tree
+from tpc.train.make import Maker, is_number, substituted
+from tpc.train.scene import RefusedError, Scene, options_of
+from tpc.train.values import Index, Record, Upto
+from tpc.train.weights import Weight
+
+
+@dataclass(frozen=True, slots=True)
+class Sgd:
+    """`g = grad + decay·w; buf = momentum·buf + g; w −= lr·buf`, gradients clipped before: all for the parametrized weights w. Numbers or scalars."""
+
+    rate: Tree
+    momentum: Tree
+    decay: Tree
+    clip: Tree | None
+
+    @property
+    def plain(self) -> bool:
+        return is_number(self.momentum, 0) and is_number(self.decay, 0)
+
+
+@dataclass(eq=False)
+class Descent:
+    """A loop over `time` in which weights are updated. outer: the loops around it; tasks: those inside it that have weights of their own.
+
+    records: terms of the gradients, for weights kept as a history; carried: the families of those kept as vectors, [*outer, time, *tasks, *axes].
+    shrinks, rates: for histories under decay or momentum, the families of the coefficients of what the weight was before, and of past gradients.
+    """
+
+    time: Range
+    outer: tuple[Range, ...]
+    tasks: tuple[Range, ...]
+    sgd: Sgd
+    records: dict[str, list[Record]] = field(default_factory=dict)
+    carried: dict[str, str] = field(default_factory=dict)
+    shrinks: dict[str, str] = field(default_factory=dict)
+    rates: dict[str, str] = field(default_factory=dict)
+    multipliers: dict[str, Tree] = field(default_factory=dict)
+    clipping: str = ""
+
+    @property
+    def outer_variables(self) -> list[str]:
+        return [r.variable.name for r in self.outer]
+
+    @property
+    def task_variables(self) -> list[str]:
+        return [r.variable.name for r in self.tasks]
+
+    def carried_member(self, weight: str, upto: Upto, index: Index, m: Maker) -> Tree:
+        return m.member(self.carried[weight], (*upto.outer, upto.time, *upto.tasks, *index))
+
+    def rate_of(self, weight: Weight, upto: Upto, past: Tree, m: Maker) -> Tree:
+        """The coefficient of the gradient at time `past` in the weight at `upto.time`, its sign apart."""
+        env = dict(zip(self.outer_variables, upto.outer, strict=True)) | dict(zip(self.task_variables, upto.tasks, strict=True))
+        if weight.name in self.rates:
+            return m.member(self.rates[weight.name], (*upto.outer, upto.time, past))
+        rate = m.mul(substituted(self.sgd.rate, {**env, self.time.variable.name: past}), self.multipliers[weight.name])
+        return m.mul(rate, m.member(self.clipping, (*upto.outer, past))) if self.clipping else rate
+
+    def shrink_of(self, weight: Weight, upto: Upto, m: Maker) -> Tree:
+        """The coefficient, in the weight at `upto.time`, of what it was when the descent began."""
+        return m.member(self.shrinks[weight.name], (*upto.outer, upto.time)) if weight.name in self.shrinks else m.number(1)
+
+
+def sgd_of(scene: Scene, update: tree.Update, time: str) -> Sgd:
+    """The optimizer of an `update` line."""
+    m = Maker(update.span)
+    if update.name.name != "sgd":
+        raise RefusedError(catalogue.unknown_word(update.name.span, update.name.name, "an optimizer", ("sgd",)))
+    options = options_of(update.options)
+    check_options(update.options, ("lr", "momentum", "decay", "clip"), "sgd")
+    if "lr" not in options:
+        raise RefusedError(catalogue.option_missing(update.span, "sgd", "lr"))
+
+    def value(name: str, otherwise: Tree) -> Tree:
+        return scheduled(scene, options[name], time) if name in options else otherwise
+    clip = options.get("clip")
+    none = clip is None or (isinstance(clip.value, tree.Name) and clip.value.name == "none")
+    return Sgd(value("lr", m.number(0)), value("momentum", m.number(0)), value("decay", m.number(0)), None if none else value("clip", m.number(0)))
+
+
+def scheduled(scene: Scene, option: tree.Option, time: str) -> Tree:
+    """The value of an option; an input with one axis is a schedule, one entry for each round."""
+    value = option_value(option)
+    known = scene.outer.get(value.name) if isinstance(value, tree.Name) else None
+    if isinstance(value, tree.Name) and known is not None and len(known.axes) == 1:
+        m = Maker(option.span)
+        return m.member(value.name, (m.name(time),))
+    return value
+
+
+def option_value(option: tree.Option) -> Tree:
+    if option.value is None or isinstance(option.value, tree.ListOf):
+        raise RefusedError(catalogue.option_value(option.span, option.name.name))
+    return option.value
+
+
+def check_options(options: Sequence[tree.Option], known: Sequence[str], what: str) -> None:
+    seen: dict[str, tree.Option] = {}
+    for option in options:
+        name = option.name.name
+        if name not in known:
+            raise RefusedError(catalogue.unknown_word(option.name.span, name, f"an option of {what}", known))
+        if name in seen:
+            raise RefusedError(catalogue.defined_twice(option.name.span, name, seen[name].name.span))
+        seen[name] = option
+
+
+@dataclass
+class Updates:
+    """Writes the lines that update weights at the end of a round. prefix: outer variables, time and tasks; index: of the round."""
+
+    scene: Scene
+    descent: Descent
+    m: Maker
+    before: list[tree.Define] = field(default_factory=list)
+    lines: list[tree.Define] = field(default_factory=list)
+
+    def index(self, time: Tree) -> Index:
+        m, d = self.m, self.descent
+        return (*map(m.name, d.outer_variables), time, *map(m.name, d.task_variables))
+
+    @property
+    def now(self) -> Tree:
+        return self.m.name(self.descent.time.variable.name)
+
+    @property
+    def then(self) -> Tree:
+        return self.m.add(self.now, self.m.number(1))
+
+    def clip(self, weights: Sequence[tuple[Weight, list[Record]]]) -> None:
+        """The factor that bounds the global norm of the gradients: `min(1, clip/‖g‖)`."""
+        m, clip = self.m, self.descent.sgd.clip
+        assert clip is not None
+        name = self.scene.names.fresh("norm")
+        squares = m.add(*(self.norm(weight, records) for weight, records in weights))
+        index = self.index(self.now)
+        self.lines.append(m.define(m.member(name, index), m.call("sqrt", squares), self.descent.tasks, "norm of the gradient"))
+        self.descent.clipping = self.scene.names.fresh("clip")
+        norm = m.member(name, index)
+        factor = m.call("where", tree.Comparison(m.span, ">", norm, clip), m.div(clip, norm), m.number(1))
+        self.lines.append(m.define(m.member(self.descent.clipping, index), factor, self.descent.tasks, "clipping"))
+
+    def norm(self, weight: Weight, records: Sequence[Record]) -> Tree:
+        """The squared norm of a weight's gradient in the limit: moments of pairs of its terms."""
+        m, terms = self.m, list[Tree]()
+        if not weight.matrix:
+            variables = self.scene.names.variables(len(weight.axes), self.descent_scope(records))
+            index = tuple(map(m.name, variables))
+            gradient = self.gradient(weight, records, index)
+            ranges = [m.range(v, count) for v, count in zip(variables, weight.axes, strict=True)]
+            square = m.power(gradient, 2)
+            return m.mul(weight.scaling.norm(m), m.sum(ranges, m.mean(square) if weight.width else square))
+        for first in records:
+            for second in records:
+                fresh = self.scene.names.variables(len(second.ranges), self.descent_scope(records))
+                env: dict[str, Tree] = {r.variable.name: m.name(v) for r, v in zip(second.ranges, fresh, strict=True)}
+                ranges = [*first.ranges, *(m.range(v, substituted(r.count, env)) for r, v in zip(second.ranges, fresh, strict=True))]
+                a = m.mean(m.mul(first.a(()), substituted(second.a(()), env)))
+                b = m.mean(m.mul(first.b(()), substituted(second.b(()), env)))
+                terms.append(m.sum(ranges, m.mul(first.coefficient, substituted(second.coefficient, env), a, b)))
+        return m.mul(weight.scaling.norm(m), m.add(*terms))
+
+    def descent_scope(self, records: Sequence[Record]) -> list[str]:
+        d = self.descent
+        return [*d.outer_variables, d.time.variable.name, *d.task_variables, *(r.variable.name for record in records for r in record.ranges)]
+
+    def gradient(self, weight: Weight, records: Sequence[Record], index: Index) -> Tree:
+        """The gradient of a weight with a finite side, in one of its members."""
+        m = self.m
+        rows = 0 if weight.rows.count is None else 1
+        return m.add(*(m.sum(r.ranges, m.mul(r.coefficient, r.b(index[rows:]), r.a(index[:rows]))) for r in records))
+
+    def carry(self, weight: Weight, records: Sequence[Record], start: Tree, variables: Sequence[str]) -> None:
+        """A weight kept as vectors: what it starts as in this descent, and its update."""
+        m, sgd, name = self.m, self.descent.sgd, self.descent.carried[weight.name]
+        index = tuple(map(m.name, variables))
+        clauses = [*self.descent.tasks, *(m.range(v, count) for v, count in zip(variables, weight.axes, strict=True))]
+        member = m.member(name, (*self.index(self.now), *index))
+        self.before.append(m.define(m.member(name, (*self.index(m.number(0)), *index)), start, clauses, f"{weight.name} before training"))
+        step = m.mul(weight.scaling.update(m), self.gradient(weight, records, index))
+        if self.descent.clipping:
+            step = m.mul(m.member(self.descent.clipping, self.index(self.now)), step)
+        step = m.add(step, m.mul(sgd.decay, member))
+        if not is_number(sgd.momentum, 0):
+            buffer = self.scene.names.fresh(f"{weight.name}_buf")
+            zero = self.zero(weight, start)
+            self.before.append(m.define(m.member(buffer, (*self.index(m.number(0)), *index)), zero, clauses, "no momentum yet"))
+            then = m.member(buffer, (*self.index(self.then), *index))
+            self.lines.append(m.define(then, m.add(m.mul(sgd.momentum, m.member(buffer, (*self.index(self.now), *index))), step), clauses,
+                                       f"momentum of {weight.name}"))
+            step = then
+        rate = m.mul(sgd.rate, self.descent.multipliers[weight.name])
+        self.lines.append(m.define(m.member(name, (*self.index(self.then), *index)), m.sub(member, m.mul(rate, step)), clauses,
+                                   f"update of {weight.name}"))
+
+    def zero(self, weight: Weight, start: Tree) -> Tree:
+        """0 as a member: times a vector, which tells its kind."""
+        m = self.m
+        return tree.Chain(m.span, (m.number(0), start), ("*",)) if weight.width else m.number(0)
+
+    def history(self, weight: Weight) -> None:
+        """Coefficients of a history under decay or momentum: `w_t = α_t w_0 − Σ_{s<t} κ_{t,s} g_s`, and of the buffer `β_t w_0 + Σ_s B_{t,s} g_s`."""
+        m, sgd, d, names = self.m, self.descent.sgd, self.descent, self.scene.names
+        if sgd.plain:
+            return
+        alpha, kappa = names.fresh(f"{weight.name}_kept"), names.fresh(f"{weight.name}_rate")
+        beta, buffer = names.fresh(f"{weight.name}_buf0"), names.fresh(f"{weight.name}_buf")
+        d.shrinks[weight.name], d.rates[weight.name] = alpha, kappa
+        past, = names.variables(1, self.descent_scope(()), ("s", "r", "q", "s1", "s2", "s3"))
+        s, o = m.name(past), tuple(map(m.name, d.outer_variables))
+        now, then = self.now, self.then
+        rate = m.mul(sgd.rate, d.multipliers[weight.name])
+        clip = m.member(d.clipping, (*o, now)) if d.clipping else m.number(1)
+        earlier = [m.range(past, now)]
+        self.before += [m.define(m.member(alpha, (*o, m.number(0))), m.number(1), (), f"of {weight.name} before training"),
+                        m.define(m.member(beta, (*o, m.number(0))), m.number(0), (), "no momentum yet")]
+        old = m.member(alpha, (*o, now)), m.member(beta, (*o, now)), m.member(kappa, (*o, now, s)), m.member(buffer, (*o, now, s))
+        new_beta, new_buffer = m.member(beta, (*o, then)), m.member(buffer, (*o, then, s))
+        self.lines += [
+            m.define(new_beta, m.add(m.mul(sgd.momentum, old[1]), m.mul(sgd.decay, old[0])), (), f"momentum of {weight.name}"),
+            m.define(new_buffer, m.sub(m.mul(sgd.momentum, old[3]), m.mul(sgd.decay, old[2])), earlier, f"momentum of {weight.name}"),
+            m.define(m.member(buffer, (*o, then, now)), clip, (), f"momentum of {weight.name}"),
+            m.define(m.member(alpha, (*o, then)), m.sub(old[0], m.mul(rate, new_beta)), (), f"update of {weight.name}"),
+            m.define(m.member(kappa, (*o, then, s)), m.add(old[2], m.mul(rate, new_buffer)), earlier, f"update of {weight.name}"),
+            m.define(m.member(kappa, (*o, then, now)), m.mul(rate, clip), (), f"update of {weight.name}")]

@@ -1,0 +1,338 @@
+"""The forward pass: a network's body, evaluated on inputs, as steps that make variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NoReturn
+
+from tpc.syntax import catalogue, tree
+from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.spans import Span
+from tpc.syntax.tree import Tree
+from tpc.train.make import Maker, replaced, substituted
+from tpc.train.scene import RefusedError, Scene
+from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var
+from tpc.train.weights import Side, Weight
+
+MAX_UNROLLED = 2000                                    # members of a family in a network that is made one from another
+Env = Mapping[str, Value]
+
+
+class Forward:
+    """One pass over a network. prefix: the variables of the loops around, the first indices of every variable made.
+
+    entry: what a member of a weight is, in the state that the pass sees. steps: what has been made, in order; made: its variables by name.
+    """
+
+    def __init__(self, scene: Scene, prefix: Sequence[str], entry: Callable[[Weight, Index, Sequence[str]], Tree]) -> None:
+        self.scene = scene
+        self.prefix = tuple(prefix)
+        self.entry = entry
+        self.steps: list[Step] = []
+        self.made: dict[str, Var] = {}
+        self.axes: tuple[Axis, ...] = ()
+        self.sums: tuple[str, ...] = ()
+        self.inside: list[str] = []
+        self.locals: dict[str, Value] = {}
+        self.counts = {"h": 0, "x": 0}
+        self.span = Span(1, 1, 1, 1)                   # of the line being evaluated
+
+    # networks
+
+    def run(self, network: tree.Network, args: Sequence[Value], at: tree.Node) -> Value:
+        """The value of `network` on `args`. What is named in its body is in `locals` afterwards."""
+        name = network.name.name
+        if name in self.inside:
+            self.refuse(catalogue.recursive(at.span, name))
+        if len(args) != len(network.parameters):
+            self.refuse(catalogue.arguments(at.span, name, len(network.parameters), len(network.parameters), len(args)))
+        self.inside.append(name)
+        env: dict[str, Value] = {p.name: a for p, a in zip(network.parameters, args, strict=True)}
+        for line in network.body:
+            self.line(line, env)
+        self.span = network.result.span
+        if len(self.inside) > 1:
+            value = self.expr(network.result, env)
+        else:
+            self.locals = {local: value for local, value in env.items() if local not in {p.name for p in network.parameters}}
+            value = self.expr_named(network.result, name, env)
+            self.locals.setdefault(name, value)
+        self.inside.pop()
+        return value
+
+    def expr_named(self, node: Tree, wish: str, env: Env) -> Value:
+        """The value of `node` as a variable, called as wished if it is made here."""
+        return self.matmul(node, env, wish) if isinstance(node, tree.MatMul) else self.named(self.expr(node, env), wish, node)
+
+    def line(self, line: tree.Define, env: dict[str, Value]) -> None:
+        """An assignment in a network's body; with clauses, a family, at once or, if it is made one from another, member by member."""
+        self.span = line.span
+        base, index = (line.target.base, line.target.index) if isinstance(line.target, tree.Indexed) else (line.target, ())
+        if not isinstance(base, tree.Name):
+            self.refuse(catalogue.bad_target(line.target.span))
+        variables = [c.variable.name for c in line.clauses]
+        plain = [i.name for i in index if isinstance(i, tree.Name)]
+        recursive = any(node.name == base.name for node in tree.names(line.value)) or base.name in env or plain != variables
+        if not recursive or not index:
+            outer, self.axes = self.axes, (*self.axes, *(Axis(c.variable.name, c.count) for c in line.clauses))
+            inner = {**env, **{v: self.position(v) for v in variables}}
+            value = self.expr_named(line.value, base.name, inner)
+            self.axes = outer
+            env[base.name] = value if not variables else self.family(value)
+            return
+        self.member_by_member(line, base.name, index, env)
+
+    def family(self, value: Value) -> Value:
+        """A variable made over further axes, seen from outside them."""
+        var = value.leaf
+        assert var is not None
+        own = tuple(a.variable for a in self.axes)
+        return Value(var.width, var.shape[len(own):], lambda i: self.leaf(var, (*self.here(own), *i)), var)
+
+    def member_by_member(self, line: tree.Define, name: str, index: Sequence[Tree], env: dict[str, Value]) -> None:
+        members = dict(env[name].members or {}) if name in env else {}
+        rounds: list[dict[str, Tree]] = [{}]
+        for clause in line.clauses:
+            count = self.scene.integer(substituted(clause.count, rounds[0]))
+            if count is None or count * len(rounds) > MAX_UNROLLED:
+                self.refuse(catalogue.network_rounds(clause.count.span, MAX_UNROLLED))
+            rounds = [{**r, clause.variable.name: Maker(clause.span).number(k)} for r in rounds for k in range(count)]
+        for r in rounds:
+            place = tuple(self.constant(substituted(i, r)) for i in index)
+            inner = {**env, name: Value(None, (None,) * len(index), self.no_entry(name, line), members=members)}
+            members[place] = self.expr_named(substituted(line.value, r), name, inner)
+        first = next(iter(members.values()))
+        env[name] = Value(first.width, (*(None,) * len(index), *first.shape), self.no_entry(name, line), members=members)
+
+    def no_entry(self, name: str, at: tree.Node) -> Callable[[Index], Tree]:
+        def entry(index: Index) -> Tree:
+            self.refuse(catalogue.network_index(at.span, name))
+        return entry
+
+    def constant(self, node: Tree) -> int:
+        value = self.scene.integer(node)
+        if value is None:
+            self.refuse(catalogue.network_index(node.span, "this"))
+        return value
+
+    def position(self, variable: str) -> Value:
+        return Value(None, (), lambda _: Maker(self.span).name(variable))
+
+    # variables
+
+    def here(self, axes: Sequence[str] | None = None) -> Index:
+        m = Maker(self.span)
+        return tuple(m.name(v) for v in (tuple(a.variable for a in self.axes) if axes is None else axes))
+
+    def leaf(self, var: Var, index: Index) -> Tree:
+        m = Maker(self.span)
+        return m.member(var.name, (*(m.name(v) for v in self.prefix), *index))
+
+    def var(self, wish: str, width: str | None, own: Sequence[Tree]) -> Var:
+        made = Var(self.scene.names.fresh(wish), width, (*(a.count for a in self.axes), *own))
+        self.made[made.name] = made
+        return made
+
+    def of_var(self, var: Var) -> Value:
+        own = tuple(a.variable for a in self.axes)
+        return Value(var.width, var.shape[len(own):], lambda i: self.leaf(var, (*self.here(own), *i)), var)
+
+    def own_axes(self, shape: Sequence[Tree | None], at: tree.Node) -> tuple[Axis, ...]:
+        avoid = [*self.prefix, *(a.variable for a in self.axes), *self.sums]
+        variables = self.scene.names.variables(len(shape), avoid)
+        if any(count is None for count in shape):
+            self.refuse(catalogue.network_extent(at.span))
+        return tuple(Axis(v, count) for v, count in zip(variables, shape, strict=True) if count is not None)
+
+    def named(self, value: Value, wish: str, at: Tree) -> Value:
+        """`value` as a variable."""
+        return value if value.leaf is not None else self.made_of(value, wish, at)
+
+    def made_of(self, value: Value, wish: str, at: Tree, *, mean: bool = False) -> Value:
+        if self.sums:
+            self.refuse(catalogue.network_in_sum(at.span))
+        own = self.own_axes(value.shape, at)
+        out = self.var(self.numbered(wish), None if mean else value.width, [a.count for a in own])
+        entry = value.at(tuple(Maker(at.span).name(a.variable) for a in own))
+        self.steps.append(Elementwise(out, (*self.axes, *own), entry, at.span, mean))
+        return self.of_var(out)
+
+    def numbered(self, wish: str) -> str:
+        """h1, h2, … and x1, x2, … for pre-activations and activations that the user gave no name."""
+        if wish not in self.counts:
+            return wish
+        self.counts[wish] += 1
+        return f"{wish}{self.counts[wish]}"
+
+    # expressions
+
+    def refuse(self, diagnostic: Diagnostic) -> NoReturn:
+        raise RefusedError(diagnostic)
+
+    def expr(self, node: Tree, env: Env) -> Value:
+        match node:
+            case tree.Number():
+                return Value(None, (), lambda _: node)
+            case tree.Name(name=name):
+                return self.name(node, name, env)
+            case tree.Indexed(base=base, index=index):
+                return self.indexed(node, base, index, env)
+            case tree.Chain(operands=operands):
+                return self.combined(node, operands, env, lambda parts: replace(node, operands=tuple(parts)))
+            case tree.Negated(operand=operand):
+                return self.combined(node, (operand,), env, lambda parts: replace(node, operand=parts[0]))
+            case tree.Power(base=base, exponent=exponent):
+                return self.combined(node, (base, exponent), env, lambda parts: replace(node, base=parts[0], exponent=parts[1]))
+            case tree.Comparison(left=left, right=right):
+                return self.combined(node, (left, right), env, lambda parts: replace(node, left=parts[0], right=parts[1]))
+            case tree.Applied():
+                return self.applied(node, env)
+            case tree.MatMul():
+                return self.matmul(node, env)
+            case tree.Mean(body=body):
+                value = self.expr(body, env)
+                return value if value.width is None else self.made_of(value, "m", node, mean=True)
+            case tree.Sum():
+                return self.sum(node, env)
+        self.refuse(catalogue.network_part(node.span))
+
+    def combined(self, node: Tree, parts: Sequence[Tree], env: Env, build: Callable[[list[Tree]], Tree]) -> Value:
+        """An elementwise combination: parts have one width, and one shape or none."""
+        values = [self.expr(part, env) for part in parts]
+        return self.joined(node, parts, values, build)
+
+    def joined(self, node: Tree, parts: Sequence[Tree], values: Sequence[Value], build: Callable[[list[Tree]], Tree]) -> Value:
+        width, shape = None, tuple[Tree | None, ...]()
+        for part, value in zip(parts, values, strict=True):
+            if value.width is not None:
+                if width is not None and width != value.width:
+                    self.refuse(catalogue.mixed_widths(part.span, value.width, parts[0].span, width))
+                width = value.width
+            if value.shape:
+                if shape and (len(shape) != len(value.shape) or not all(map(self.scene.same, shape, value.shape))):
+                    self.refuse(catalogue.shapes_differ(part.span, self.shown(value.shape), self.shown(shape)))
+                shape = tuple(a if a is not None else b for a, b in zip(shape, value.shape, strict=True)) if shape else value.shape
+        return Value(width, shape, lambda i: build([v.at(i if v.shape else ()) for v in values]))
+
+    def shown(self, shape: Sequence[Tree | None]) -> str:
+        sizes = [None if count is None else self.scene.integer(count) for count in shape]
+        return " x ".join("?" if size is None else str(size) for size in sizes)
+
+    def name(self, node: tree.Name, name: str, env: Env) -> Value:
+        if name in env:
+            return env[name]
+        if name in self.scene.weights:
+            return self.bias(node, self.scene.weights[name])
+        if self.scene.is_constant(name):
+            return Value(None, (), lambda _: node)
+        return self.outside(node, name, ())
+
+    def bias(self, node: Tree, weight: Weight) -> Value:
+        if weight.columns.width or weight.columns.count is not None:
+            self.refuse(catalogue.weight_misplaced(node.span, weight.name))
+        return Value(weight.rows.width, weight.axes, lambda i: self.entry(weight, i, self.scope()))
+
+    def scope(self) -> tuple[str, ...]:
+        return (*self.prefix, *(a.variable for a in self.axes), *self.sums)
+
+    def outside(self, node: Tree, name: str, index: Index) -> Value:
+        """An input, a vector or a family of the program, with some of its indices given."""
+        known = self.scene.outer.get(name)
+        if known is None:
+            if name in self.scene.networks or self.scene.is_elementwise(name):
+                self.refuse(catalogue.function_as_value(node.span, name))
+            self.refuse(catalogue.unknown_name(node.span, name, [*self.scene.outer, *self.scene.weights, *self.scene.networks]))
+        if len(index) > len(known.axes):
+            self.refuse(catalogue.index_count(node.span, name, len(known.axes), len(index)))
+        return Value(known.width, known.axes[len(index):], lambda i: Maker(node.span).member(name, (*index, *i)))
+
+    def indexed(self, node: Tree, base: Tree, index: Sequence[Tree], env: Env) -> Value:
+        positions = tuple(self.index(i, env) for i in index)
+        if isinstance(base, tree.Name) and base.name not in env:
+            return self.outside(node, base.name, positions)
+        value = self.expr(base, env)
+        if value.members is not None:
+            place = tuple(self.constant(i) for i in positions[:len(next(iter(value.members)))])
+            if place not in value.members:
+                self.refuse(catalogue.never_made(node.span, f"{base.name if isinstance(base, tree.Name) else 'this'}[{', '.join(map(str, place))}]", ""))
+            value, positions = value.members[place], positions[len(place):]
+            if not positions:
+                return value
+        if len(positions) > len(value.shape):
+            self.refuse(catalogue.index_count(node.span, base.name if isinstance(base, tree.Name) else "this", len(value.shape), len(positions)))
+        return Value(value.width, value.shape[len(positions):], lambda i: value.at((*positions, *i)))
+
+    def index(self, node: Tree, env: Env) -> Tree:
+        """An index: what stands for a position in it put in."""
+        return replaced(node, lambda x: env[x.name].at(()) if isinstance(x, tree.Name) and x.name in env and not env[x.name].shape else None)
+
+    def applied(self, node: tree.Applied, env: Env) -> Value:
+        function = node.function
+        if isinstance(function, tree.Name) and function.name in self.scene.networks:
+            return self.run(self.scene.networks[function.name], [self.expr(arg, env) for arg in node.args], node)
+        if isinstance(function, tree.Name) and not self.scene.is_elementwise(function.name):
+            self.refuse(catalogue.unknown_function(function.span, function.name, [*self.scene.functions, *self.scene.networks]))
+        values = [self.expr(arg, env) for arg in node.args]
+        if isinstance(function, tree.Name) and function.name not in ("where", "max", "min"):
+            values = [self.named(v, "h", arg) if self.is_compound(v, arg) else v for v, arg in zip(values, node.args, strict=True)]
+        return self.joined(node, node.args, values, lambda parts: replace(node, args=tuple(parts)))
+
+    def is_compound(self, value: Value, node: Tree) -> bool:
+        """Whether what a function is applied to is worth a name: the backward pass needs it again."""
+        return value.leaf is None and not self.sums and not isinstance(node, tree.Name | tree.Indexed | tree.Number) and None not in value.shape \
+            and self.has_variables(value)
+
+    def is_leaf(self, value: Value) -> bool:
+        """Whether its entries are entries of one variable, or vectors of the program."""
+        entry = value.at(tuple(Maker(self.span).name("_") for _ in value.shape))
+        base = entry.base if isinstance(entry, tree.Indexed) else entry
+        return isinstance(base, tree.Name) and (base.name in self.made or base.name in self.scene.outer)
+
+    def has_variables(self, value: Value) -> bool:
+        probe = value.at(tuple(Maker(self.span).name("_") for _ in value.shape))
+        return any(name.name in self.made for name in tree.names(probe))
+
+    def sum(self, node: tree.Sum, env: Env) -> Value:
+        inner, ranges = dict(env), list[tree.Range]()
+        outer = self.sums
+        for item in node.ranges:
+            ranges.append(replace(item, count=self.index(item.count, inner)))
+            inner[item.variable.name] = self.position(item.variable.name)
+            self.sums = (*self.sums, item.variable.name)
+        value = self.expr(node.body, inner)
+        self.sums = outer
+        return Value(value.width, value.shape, lambda i: replace(node, ranges=tuple(ranges), body=value.at(i)))
+
+    # products
+
+    def matmul(self, node: tree.MatMul, env: Env, wish: str = "h") -> Value:
+        base, transposed = node.matrix, False
+        while isinstance(base, tree.Transposed):
+            base, transposed = base.base, not transposed
+        weight = self.scene.weights.get(base.name) if isinstance(base, tree.Name) and base.name not in env else None
+        if weight is None:
+            self.refuse(catalogue.weight_due(node.matrix.span, [*self.scene.weights]))
+        near, far = weight.sides(transposed)
+        operand = self.expr(node.operand, env)
+        self.check_operand(node, weight, near, operand)
+        if near.width and not far.width and weight.scaling.kind == "input":
+            self.refuse(catalogue.readout_of_input(node.span, weight.name))
+        if (operand.width or self.has_variables(operand)) and not self.is_leaf(operand):
+            operand = self.named(operand, "x", node.operand)
+        if self.sums:
+            self.refuse(catalogue.network_in_sum(node.span))
+        rest = operand.shape[:-1] if near.count is not None else operand.shape
+        own = self.own_axes([*rest, *([] if far.count is None else [far.count])], node)
+        out = self.var(self.numbered(wish), far.width, [a.count for a in own])
+        self.steps.append(Product(out, (*self.axes, *own), weight.name, transposed, operand, far.count is not None, node.span))
+        return self.of_var(out)
+
+    def check_operand(self, node: tree.MatMul, weight: Weight, near: Side, operand: Value) -> None:
+        shown = f"{weight.name}.T" if isinstance(node.matrix, tree.Transposed) else weight.name
+        if near.width != operand.width:
+            takes, has = (f"width {side}" if side else "a finite side" for side in (near.width, operand.width))
+            self.refuse(catalogue.weight_side(node.operand.span, shown, takes, has, weight.node.span))
+        if near.count is not None and (not operand.shape or not self.scene.same(near.count, operand.shape[-1])):
+            size = self.scene.integer(near.count)
+            self.refuse(catalogue.weight_side(node.operand.span, shown, f"{size} entries", self.shown(operand.shape) or "1", weight.node.span))

@@ -1,0 +1,161 @@
+"""Losses: their value and their derivative in the prediction, for one example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tpc.syntax import catalogue, tree
+from tpc.syntax.tree import Tree
+from tpc.train.derivative import derivative
+from tpc.train.make import Maker, is_number, substituted
+from tpc.train.scene import RefusedError
+
+NAMES = ("mse", "xent", "logistic", "hinge", "huber")
+JUMPS = ("step", "sign")
+Entry = Callable[[tuple[Tree, ...]], Tree]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A network's output for one example, and its label. units: the number of outputs, None for a scalar network.
+
+    f, y: the prediction and the label, by index of the output. at: the output that a label names. classes: whether the label is declared as an index.
+    variable: a bound variable for sums over outputs. own: the index of the output whose derivative is taken.
+    """
+
+    units: Tree | None
+    f: Entry
+    y: Entry
+    at: Tree
+    classes: bool
+    variable: str
+
+
+Value = Callable[[Maker, Prediction], Tree]
+Slope = Callable[[Maker, Prediction, tuple[Tree, ...]], Tree]
+
+
+@dataclass(frozen=True, slots=True)
+class LossFunction:
+    """value: of one example. slope: its derivative in the output at an index (the empty one for a scalar network)."""
+
+    value: Value
+    slope: Slope
+
+
+def loss_of(node: tree.Loss | None, name: tree.Name | None) -> LossFunction:
+    """The loss of a `loss` line, or one given by name."""
+    if node is not None and node.value is not None:
+        return own_loss(node, node.value)
+    word = name if node is None else node.name
+    assert word is not None
+    if word.name not in NAMES:
+        raise RefusedError(catalogue.unknown_loss(word.span, word.name, NAMES))
+    return {"mse": LossFunction(*_coordinatewise(_mse, _mse_slope)), "huber": LossFunction(*_coordinatewise(_huber, _huber_slope)),
+            "logistic": LossFunction(_logistic, _logistic_slope), "hinge": LossFunction(_hinge, _hinge_slope),
+            "xent": LossFunction(_xent, _xent_slope)}[word.name]
+
+
+def check_prediction(name: str, at: tree.Span, p: Prediction) -> None:
+    """Whether a loss by name fits what is predicted. Raises RefusedError."""
+    if name == "xent" and (p.units is None or not p.classes):
+        raise RefusedError(catalogue.loss_needs(at, name, "a network of several outputs, and labels declared `input y[…] : index(k)`"))
+    if name == "hinge" and not p.classes:
+        raise RefusedError(catalogue.loss_needs(at, name, "labels declared `input y[…] : index(k)` (of a scalar network, 0 or 1)"))
+    if name == "logistic" and p.units is not None:
+        raise RefusedError(catalogue.loss_needs(at, name, "a scalar network; `xent` takes several outputs"))
+    if name in ("mse", "huber") and p.classes and p.units is not None:
+        return
+
+
+def own_loss(node: tree.Loss, value: Tree) -> LossFunction:
+    """`loss(f, y) = …`, summed over outputs if there are several."""
+    f, y = node.parameters
+    slope = derivative(value, f)
+    if is_number(slope, 0) or any(isinstance(n, tree.Primed) and isinstance(n.base, tree.Name) and n.base.name in JUMPS for n in tree.walk(slope)):
+        raise RefusedError(catalogue.loss_derivative(value.span, f.name))
+
+    def put(x: Tree, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+        return substituted(x, {f.name: p.f(i), y.name: p.y(i)})
+    return LossFunction(*_coordinatewise(lambda m, p, i: put(value, p, i), lambda m, p, i: put(slope, p, i)))
+
+
+def _coordinatewise(value: Slope, slope: Slope) -> tuple[Value, Slope]:
+    def total(m: Maker, p: Prediction) -> Tree:
+        if p.units is None:
+            return value(m, p, ())
+        return m.sum([m.range(p.variable, p.units)], value(m, p, (m.name(p.variable),)))
+    return total, slope
+
+
+def _mse(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+    return m.div(m.power(m.sub(p.f(i), p.y(i)), 2), m.number(2))
+
+
+def _mse_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+    return m.sub(p.f(i), p.y(i))
+
+
+def _huber(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+    """`e²/2` for |e| ≤ 1, `|e| − 1/2` beyond, e = f − y."""
+    error = m.sub(p.f(i), p.y(i))
+    size = m.call("abs", error)
+    inside = tree.Comparison(m.span, "<=", size, m.number(1))
+    return m.call("where", inside, m.div(m.power(error, 2), m.number(2)), m.sub(size, m.number(Fraction(1, 2))))
+
+
+def _huber_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+    return m.call("max", m.neg(m.number(1)), m.call("min", m.number(1), m.sub(p.f(i), p.y(i))))
+
+
+def _sign(m: Maker, p: Prediction) -> Tree:
+    """The label of a scalar network as ±1: it is that, or 0 and 1 if it is declared as an index."""
+    return m.sub(m.mul(m.number(2), p.at), m.number(1)) if p.classes else p.y(())
+
+
+def _logistic(m: Maker, p: Prediction) -> Tree:
+    """`log(1 + e^{−yf})`."""
+    return m.call("softplus", m.neg(m.mul(_sign(m, p), p.f(()))))
+
+
+def _logistic_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+    y = _sign(m, p)
+    return m.neg(m.mul(y, m.call("sigmoid", m.neg(m.mul(y, p.f(()))))))
+
+
+def _hinge(m: Maker, p: Prediction) -> Tree:
+    """`max(0, 1 − yf)`; with several outputs `Σ_{k≠y} max(0, 1 + f_k − f_y)` (Weston and Watkins)."""
+    if p.units is None:
+        return m.call("relu", m.sub(m.number(1), m.mul(_sign(m, p), p.f(()))))
+    k = m.name(p.variable)
+    return m.sub(m.sum([m.range(p.variable, p.units)], m.call("relu", _margin(m, p, k))), m.number(1))       # k = y gives the 1
+
+
+def _hinge_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+    if p.units is None:
+        y = _sign(m, p)
+        return m.neg(m.mul(y, m.call("step", m.sub(m.number(1), m.mul(y, p.f(()))))))
+    k = m.name(p.variable)
+    active = m.sum([m.range(p.variable, p.units)], m.call("step", _margin(m, p, k)))
+    return m.sub(m.call("step", _margin(m, p, i[0])), m.mul(m.equal(i[0], p.at), active))
+
+
+def _margin(m: Maker, p: Prediction, k: Tree) -> Tree:
+    return m.add(m.number(1), p.f((k,)), m.neg(p.f((p.at,))))
+
+
+def _xent(m: Maker, p: Prediction) -> Tree:
+    """`log Σ_k e^{f_k} − f_y`, the exponents taken relative to `f_y`."""
+    return m.call("log", _partition(m, p))
+
+
+def _partition(m: Maker, p: Prediction) -> Tree:
+    assert p.units is not None
+    return m.sum([m.range(p.variable, p.units)], m.call("exp", m.sub(p.f((m.name(p.variable),)), p.f((p.at,)))))
+
+
+def _xent_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+    share = m.div(m.call("exp", m.sub(p.f(i), p.f((p.at,)))), _partition(m, p))
+    return m.sub(share, m.equal(i[0], p.at))

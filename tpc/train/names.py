@@ -1,0 +1,38 @@
+"""What names stand for while networks are written out, and names that nothing else has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from tpc.core.functions import CONSTANTS, is_function
+from tpc.syntax import tree
+from tpc.syntax.parse import RESERVED
+
+VARIABLES = (*"jklpqrs", *(f"{letter}{k}" for k in range(1, 30) for letter in "jk"))
+PAST = (*"srqpl", *(f"s{k}" for k in range(1, 30)))
+
+
+class Names:
+    """Fresh names for one file. A wish is granted if nothing in the file is called that, else it gets a number, `h$1`."""
+
+    def __init__(self, file: tree.File) -> None:
+        self.written = {node.name for node in tree.walk(file) if isinstance(node, tree.Name)}
+        self.taken = {*self.written, *RESERVED, *CONSTANTS}
+
+    def reserved(self, declared: set[str]) -> set[str]:
+        """The names that are taken if these are declared."""
+        return {*declared, *RESERVED, *CONSTANTS}
+
+    def fresh(self, wish: str) -> str:
+        base, _, _ = wish.partition("$")
+        name, k = base, 0
+        while name in self.taken or is_function(name):
+            k += 1
+            name = f"{base}${k}"
+        self.taken.add(name)
+        return name
+
+    def variables(self, count: int, avoid: Collection[str] = (), wishes: Iterable[str] = VARIABLES) -> list[str]:
+        """`count` bound variables that mean nothing in the file, nor in `avoid`."""
+        found = [v for v in wishes if v not in self.written and v not in avoid]
+        return found[:count]

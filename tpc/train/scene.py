@@ -1,0 +1,99 @@
+"""What a file declares, as far as writing networks out needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from tpc.core.functions import CONSTANTS, is_function
+from tpc.syntax import tree
+from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.scope import NotANumberError, fraction
+from tpc.syntax.tree import Tree
+from tpc.train.make import Maker
+from tpc.train.names import Names
+from tpc.train.weights import Weight
+
+
+class RefusedError(Exception):
+    """What is wrong with a network or a training."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """Something declared outside networks: its width if it is a vector, and the lengths of its axes (None: not known here)."""
+
+    width: str | None
+    axes: tuple[Tree | None, ...]
+    bound: Tree | None = None
+
+
+@dataclass
+class Scene:
+    """outer: inputs, initial vectors and families by name. constants: dims, as far as they are known."""
+
+    names: Names
+    constants: Mapping[str, int]
+    widths: dict[str, Tree | None] = field(default_factory=dict)
+    outer: dict[str, Outer] = field(default_factory=dict)
+    functions: dict[str, tree.Function] = field(default_factory=dict)
+    weights: dict[str, Weight] = field(default_factory=dict)
+    networks: dict[str, tree.Network] = field(default_factory=dict)
+
+    def integer(self, node: Tree) -> int | None:
+        """The value of a whole number made of numbers and dims, else None."""
+        try:
+            value = fraction(node, self.constants)
+        except (NotANumberError, OverflowError):
+            return None
+        return int(value) if value.denominator == 1 else None
+
+    def same(self, a: Tree | None, b: Tree | None) -> bool:
+        """Whether two lengths may be the same (one that is not known may)."""
+        if a is None or b is None or a == b:
+            return True
+        x, y = self.integer(a), self.integer(b)
+        return x == y if x is not None and y is not None else True
+
+    def is_elementwise(self, name: str) -> bool:
+        return is_function(name) or name in self.functions
+
+    def is_constant(self, name: str) -> bool:
+        return name in CONSTANTS or name in self.constants
+
+
+def outer_of(statements: tuple[tree.Statement, ...]) -> dict[str, Outer]:
+    """Inputs, initial vectors, and families, which are told by their definitions."""
+    found: dict[str, Outer] = {}
+    for statement in statements:
+        match statement:
+            case tree.Input(declared=declared, bound=bound):
+                found[declared.name.name] = Outer(None, tuple(axis.count for axis in declared.axes), bound)
+            case tree.Vector(declared=items, width=tree.Name(name=width)):
+                for item in items:
+                    found[item.name.name] = Outer(width, tuple(axis.count for axis in item.axes))
+            case tree.Define(target=tree.Name(name=name)):
+                found.setdefault(name, Outer(None, ()))
+            case tree.Define(target=tree.Indexed(base=tree.Name(name=name), index=index)):
+                found.setdefault(name, Outer(None, (None,) * len(index)))
+            case tree.ForBlock(body=body):
+                for name, outer in outer_of(body).items():
+                    found.setdefault(name, outer)
+    return found
+
+
+def is_one(side: tree.Name | tree.Number | None) -> bool:
+    return side is None or (isinstance(side, tree.Number) and side.value == Fraction(1))
+
+
+def options_of(options: tuple[tree.Option, ...]) -> dict[str, tree.Option]:
+    return {option.name.name: option for option in options}
+
+
+def one(m: Maker) -> Tree:
+    return m.number(1)

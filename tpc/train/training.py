@@ -1,0 +1,356 @@
+"""Trainings: a `train` block, and the inner steps of `adapt`, written out as lines of the core language in a loop over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
+
+from tpc.syntax import catalogue, tree
+from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.tree import Range, Tree
+from tpc.train.autodiff import Backward
+from tpc.train.descent import Descent, Sgd, Updates, check_options, option_value, sgd_of
+from tpc.train.forward import Forward
+from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
+from tpc.train.make import Maker
+from tpc.train.scene import RefusedError, Scene, options_of
+from tpc.train.values import Elementwise, Record, State, Step, Upto, Value, Var
+from tpc.train.weights import Reader, Weight
+
+REDUCTIONS = ("mean", "sum")
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """A network after inner steps. tasks: how many indices tell its tasks apart."""
+
+    network: tree.Network
+    descent: Descent
+    before: State
+    outer: tuple[Tree, ...]
+    steps: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where a gradient is taken: a network in a state, on examples. means: those of the examples' ranges that a loss is averaged over."""
+
+    network: tree.Network
+    state: State
+    examples: tree.Examples
+    means: tuple[Range, ...]
+    prefix: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """What one pass forward and back gives: lines by pass, the loss of an example, and the terms of the gradients."""
+
+    forward: list[tree.Define]
+    loss: list[tree.Define]
+    backward: list[tree.Define]
+    total: Tree
+    records: dict[str, list[Record]]
+
+
+@dataclass
+class Trainings:
+    """All trainings of a file, in order. state: what has happened to the weights so far. shown: how many passes' lines are kept, less one."""
+
+    scene: Scene
+    shown: int
+    state: State = ()
+    trained: dict[str, list[Descent]] = field(default_factory=dict)            # by network
+    named: dict[str, dict[str, str]] = field(default_factory=dict)             # what a named training makes: family by attribute
+    adapted: dict[str, Adaptation] = field(default_factory=dict)
+
+    # networks as values
+
+    def network(self, node: Tree) -> tuple[tree.Network, State] | None:
+        """The network that a tree names, and its weights' state: `f`, `f[t]`, `g`, `g[k]`. None if it names none."""
+        base, index = (node.base, node.index) if isinstance(node, tree.Indexed) else (node, ())
+        if not isinstance(base, tree.Name):
+            return None
+        if base.name in self.adapted:
+            found = self.adapted[base.name]
+            if len(index) != len(found.descent.tasks):
+                self.refuse(catalogue.index_count(node.span, base.name, len(found.descent.tasks), len(index)))
+            return found.network, (*found.before, Upto(found.descent, found.outer, found.steps, tuple(index)))
+        if base.name not in self.scene.networks:
+            return None
+        network = self.scene.networks[base.name]
+        if not index:
+            return network, self.state
+        if len(index) != 1:
+            self.refuse(catalogue.index_count(node.span, base.name, 1, len(index)))
+        return network, self.at_time(base.name, index[0])
+
+    def at_time(self, name: str, time: Tree) -> State:
+        """The state before step `time` of the last training of a network."""
+        for k in reversed(range(len(self.state))):
+            if self.state[k].descent in self.trained.get(name, []):
+                return (*self.state[:k], replace(self.state[k], time=time))
+        return ()
+
+    def weights_of(self, network: tree.Network) -> list[Weight]:
+        """The weights that a network uses, itself or through others."""
+        seen: set[str] = set()
+        found: dict[str, Weight] = {}
+        todo: list[tree.Node] = [network]
+        while todo:
+            for name in tree.names(todo.pop()):
+                if name.name in self.scene.weights:
+                    found[name.name] = self.scene.weights[name.name]
+                elif name.name in self.scene.networks and name.name not in seen:
+                    seen.add(name.name)
+                    todo.append(self.scene.networks[name.name])
+        return list(found.values())
+
+    def refuse(self, diagnostic: Diagnostic) -> NoReturn:
+        raise RefusedError(diagnostic)
+
+    # train
+
+    def train(self, node: tree.Train, out: list[tree.Statement]) -> None:
+        m, scene = Maker(node.span), self.scene
+        network = scene.networks.get(node.network.name)
+        if network is None:
+            self.refuse(catalogue.not_a_network(node.network.span, node.network.name, [*scene.networks]))
+        self.check_items(node)
+        update = next(item for item in node.items if isinstance(item, tree.Update))
+        descent = Descent(node.range, (), (), sgd_of(scene, update, node.range.variable.name))
+        trainable = [w for w in self.weights_of(network) if not w.frozen]
+        if not trainable:
+            self.refuse(catalogue.nothing_to_train(node.network.span, node.network.name))
+        self.prepare(descent, trainable, carried=[w for w in trainable if not w.matrix])
+        before, now = self.state, m.name(node.range.variable.name)
+        self.state = (*before, Upto(descent, (), now))
+        body: list[tree.Statement] = []
+        for item in node.items:
+            if isinstance(item, tree.Adapted):
+                self.adapt(item, body, (node.range,))
+        gradient = self.gradient(self.point(node, network), self.loss_of(node), descent, m)
+        updates = Updates(scene, descent, m)
+        if descent.sgd.clip is not None:
+            updates.clip([(w, gradient.records.get(w.name, [])) for w in trainable])
+        start = Reader(scene.names, before, m, scene.weights)
+        for weight in trainable:
+            records = gradient.records.get(weight.name, [])
+            if weight.matrix:
+                updates.history(weight)
+            else:
+                variables = scene.names.variables(len(weight.axes), [*updates.descent_scope(records)])
+                updates.carry(weight, records, start.entry(weight, tuple(map(m.name, variables)), variables), variables)
+        body += [*gradient.forward, *gradient.loss, self.reported(node, gradient, m)]
+        body += gradient.backward if self.shown > 0 else []
+        if self.shown > 1:
+            out += updates.before
+            body += updates.lines
+        out.append(tree.ForBlock(node.span, node.range, tuple(body)))
+        self.state = (*before, Upto(descent, (), node.range.count))
+        self.trained.setdefault(node.network.name, []).append(descent)
+
+    def prepare(self, descent: Descent, weights: Sequence[Weight], carried: Sequence[Weight]) -> None:
+        for weight in weights:
+            descent.multipliers[weight.name] = weight.rate
+            descent.records[weight.name] = []
+        for weight in carried:
+            descent.carried[weight.name] = self.scene.names.fresh(weight.name)
+            del descent.records[weight.name]
+
+    def reported(self, node: tree.Train, gradient: Gradient, m: Maker) -> tree.Define:
+        """The line `loss[t] = …`, under the training's name."""
+        wish = "loss" if node.name is None else f"{node.name.name}_loss"
+        if wish in self.scene.outer:
+            self.refuse(catalogue.name_taken(node.span, wish))
+        name = self.scene.names.fresh(wish)
+        if node.name is not None:
+            if node.name.name in self.named:
+                self.refuse(catalogue.name_taken(node.name.span, node.name.name))
+            self.named[node.name.name] = {"loss": name}
+        elif name != wish:
+            self.refuse(catalogue.second_training(node.span))
+        return m.define(m.member(name, (m.name(node.range.variable.name),)), gradient.total, (), "the loss of the batch")
+
+    def check_items(self, node: tree.Train) -> None:
+        for kinds, what, example in (((tree.Examples, tree.Gradient), "batch", "`batch (x[t], y[t])`"), ((tree.Loss,), "loss", "`loss mse`"),
+                                     ((tree.Update,), "update", "`update sgd(lr = 0.1)`")):
+            found = [item for item in node.items if isinstance(item, kinds)]
+            if not found:
+                self.refuse(catalogue.training_lacks(node.span, what, example))
+            if len(found) > 1:
+                self.refuse(catalogue.training_twice(found[1].span, what, found[0].span))
+
+    def point(self, node: tree.Train, network: tree.Network) -> Point:
+        item = next(i for i in node.items if isinstance(i, tree.Examples | tree.Gradient))
+        examples = item if isinstance(item, tree.Examples) else item.examples
+        prefix = (node.range.variable.name, *(c.variable.name for c in examples.clauses))
+        if isinstance(item, tree.Examples):
+            return Point(network, self.state, examples, examples.clauses, prefix)
+        found = self.network(item.network)
+        if found is None:
+            self.refuse(catalogue.not_a_network(item.network.span, "this", [*self.scene.networks, *self.adapted]))
+        check_options(item.options, ("queries", "tasks"), "`gradient`")
+        reductions = {"queries": "mean", "tasks": "sum"}
+        for option in item.options:
+            value = option_value(option)
+            if not isinstance(value, tree.Name) or value.name not in REDUCTIONS:
+                self.refuse(catalogue.unknown_word(option.span, option.name.name, "a reduction", REDUCTIONS))
+            reductions[option.name.name] = value.name
+        named = {n.name for n in tree.names(item.network)}
+        means = tuple(c for c in examples.clauses if reductions["tasks" if c.variable.name in named else "queries"] == "mean")
+        return Point(found[0], found[1], examples, means, prefix)
+
+    def loss_of(self, node: tree.Train) -> tuple[LossFunction, str, tree.Span]:
+        loss = next(item for item in node.items if isinstance(item, tree.Loss))
+        return loss_of(loss, None), "" if loss.name is None else loss.name.name, loss.span
+
+    # one gradient
+
+    def gradient(self, point: Point, loss: tuple[LossFunction, str, tree.Span], descent: Descent, m: Maker) -> Gradient:
+        """The gradient of the loss at a point. Its terms are put where the descent keeps them: the pass itself needs those of earlier rounds."""
+        scene, examples = self.scene, point.examples
+        reader = Reader(scene.names, point.state, m, scene.weights)
+        self.check_examples(examples)
+        forward = Forward(scene, point.prefix, reader.entry)
+        args = [forward.expr(x, {}) for x in examples.inputs]
+        value = forward.run(point.network, args, examples)
+        out = self.output_of(value, point.network)
+        prediction = self.prediction(forward, value, out, examples)
+        function, name, span = loss
+        check_prediction(name, span, prediction)
+        weight = self.share(point.means, m)
+        chi, lines = self.slopes(function, prediction, out, point, m)
+        prefix = tuple(map(m.name, point.prefix))
+        coefficient = m.mul(weight, m.member(chi, prefix)) if not out.shape else weight
+        backward = Backward(scene, point.prefix, examples.clauses, reader, forward.made)
+        backward.prepare(forward.steps, out, chi if out.shape else "", coefficient)
+        for name, records in descent.records.items():
+            records += [replace(r, ranges=r.ranges[len(descent.tasks):]) for r in backward.records.get(name, [])]
+        backward.run()
+        total = m.mul(m.sum(examples.clauses, function.value(m, prediction)), weight)
+        return Gradient(written(forward.steps, point.prefix, examples.clauses, reader), lines, backward.defined, total, backward.records)
+
+    def check_examples(self, examples: tree.Examples) -> None:
+        for clause in examples.clauses:
+            if self.scene.integer(clause.count) == 0:
+                self.refuse(catalogue.no_examples(clause.count.span))
+
+    def output_of(self, value: Value, network: tree.Network) -> Var:
+        if value.leaf is None or value.width is not None:
+            self.refuse(catalogue.network_output(network.result.span, network.name.name))
+        if len(value.shape) > 1:
+            self.refuse(catalogue.network_output(network.result.span, network.name.name))
+        return value.leaf
+
+    def prediction(self, forward: Forward, value: Value, out: Var, examples: tree.Examples) -> Prediction:
+        """The network's output beside the example's label."""
+        m, label = Maker(examples.label.span), forward.expr(examples.label, {})
+        base = examples.label.base if isinstance(examples.label, tree.Indexed) else examples.label
+        known = self.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
+        classes = known is not None and known.bound is not None
+        units = out.shape[0] if out.shape else None
+        if classes and known is not None and units is not None and known.bound is not None and not self.scene.same(known.bound, units):
+            self.refuse(catalogue.classes_differ(examples.label.span, forward.shown((known.bound,)), forward.shown((units,))))
+        if not classes and (len(label.shape) != len(out.shape) or not all(map(self.scene.same, label.shape, out.shape))):
+            self.refuse(catalogue.label_shape(examples.label.span, forward.shown(label.shape) or "1", forward.shown(out.shape) or "1"))
+        variable = next(iter(self.scene.names.variables(1, forward.prefix)))
+
+        def entry(i: tuple[Tree, ...]) -> Tree:
+            return m.equal(i[0], label.at(())) if classes and i else label.at(i)
+        return Prediction(units, value.at, entry, label.at(()) if classes or not label.shape else m.number(0), classes, variable)
+
+    def share(self, means: Sequence[Range], m: Maker) -> Tree:
+        counts = m.mul(*(c.count for c in means))
+        return m.div(m.number(1), counts)
+
+    def slopes(self, loss: LossFunction, prediction: Prediction, out: Var, point: Point, m: Maker) -> tuple[str, list[tree.Define]]:
+        """The family χ = L'(f, y), and the line that makes it."""
+        name = self.scene.names.fresh("chi")
+        variables = self.scene.names.variables(len(out.shape), [*point.prefix, prediction.variable])
+        index = tuple(map(m.name, variables))
+        clauses = [*point.examples.clauses, *(m.range(v, count) for v, count in zip(variables, out.shape, strict=True))]
+        target = m.member(name, (*map(m.name, point.prefix), *index))
+        return name, [m.define(target, loss.slope(m, prediction, index), clauses, "derivative of the loss")]
+
+    # adapt
+
+    def adapt(self, node: tree.Adapted, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
+        """`g = adapt(f, …)`: inner steps on weights that are kept as histories, so that nothing of a task's own is formed but its hidden vectors."""
+        m, scene = Maker(node.span), self.scene
+        network = scene.networks.get(node.network.name)
+        if network is None:
+            self.refuse(catalogue.not_a_network(node.network.span, node.network.name, [*scene.networks]))
+        name = self.adapt_target(node)
+        check_options(node.options, ("loss", "lr", "steps"), "`adapt`")
+        options = options_of(node.options)
+        for needed in ("loss", "lr"):
+            if needed not in options:
+                self.refuse(catalogue.option_missing(node.span, "adapt", needed))
+        word = option_value(options["loss"])
+        if not isinstance(word, tree.Name):
+            self.refuse(catalogue.option_value(word.span, "loss"))
+        steps = option_value(options["steps"]) if "steps" in options else m.number(1)
+        variables = [r.variable.name for r in (*blocks, *node.clauses, *node.examples.clauses)]
+        time = m.range(scene.names.variables(1, variables, ("p", "q", "r", "p1", "p2", "p3", "p4"))[0], steps)
+        descent = Descent(time, blocks, node.clauses, Sgd(option_value(options["lr"]), m.number(0), m.number(0), None))
+        trainable = [w for w in self.weights_of(network) if not w.frozen]
+        members = [w for w in trainable if w.scaling.kind == "finite" or (w.columns.width is None and w.columns.count is None)]
+        self.prepare(descent, trainable, members)
+        outer, tasks = tuple(m.name(r.variable.name) for r in blocks), tuple(m.name(c.variable.name) for c in node.clauses)
+        before = self.state
+        state = (*before, Upto(descent, outer, m.name(time.variable.name), tasks))
+        examples = replace(node.examples, clauses=(*node.clauses, *node.examples.clauses))
+        prefix = (*descent.outer_variables, time.variable.name, *(c.variable.name for c in examples.clauses))
+        gradient = self.gradient(Point(network, state, examples, node.examples.clauses, prefix), (loss_of(None, word), word.name, word.span), descent, m)
+        updates = Updates(scene, descent, m)
+        start = Reader(scene.names, before, m, scene.weights)
+        for weight in members:
+            records = [replace(r, ranges=r.ranges[len(node.clauses):]) for r in gradient.records.get(weight.name, [])]
+            own = scene.names.variables(len(weight.axes), updates.descent_scope(records))
+            updates.carry(weight, records, start.entry(weight, tuple(map(m.name, own)), [*variables, *own]), own)
+        lines = [*gradient.forward, *gradient.loss, *(gradient.backward if self.shown > 0 else []), *(updates.lines if self.shown > 1 else [])]
+        out += updates.before if self.shown > 1 else []
+        out.append(tree.ForBlock(node.span, time, tuple(lines)))
+        self.adapted[name] = Adaptation(network, descent, before, outer, steps)
+
+    def adapt_target(self, node: tree.Adapted) -> str:
+        base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
+        if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [c.variable.name for c in node.clauses]:
+            self.refuse(catalogue.adapt_target(node.target.span))
+        if base.name in self.adapted or base.name in self.scene.networks:
+            self.refuse(catalogue.name_taken(base.span, base.name))
+        return base.name
+
+    # updates by hand
+
+    def enter(self, head: Range) -> None:
+        """A user's loop begins."""
+
+    def leave(self, head: Range, blocks: tuple[Range, ...]) -> list[tree.Statement]:
+        """A user's loop ends: what has to stand before it."""
+        return []
+
+    def add_to(self, node: tree.AddTo, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
+        self.refuse(catalogue.misplaced(node.span, "`+=`"))
+
+
+def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Range], reader: Reader) -> list[tree.Define]:
+    """The steps of a forward pass as lines."""
+    lines = []
+    for step in steps:
+        m = Maker(step.span)
+        own = tuple(m.name(a.variable) for a in step.axes)
+        clauses = [*examples, *(m.range(a.variable, a.count) for a in step.axes)]
+        target = m.member(step.out.name, (*map(m.name, prefix), *own))
+        if isinstance(step, Elementwise):
+            lines.append(m.define(target, m.mean(step.value) if step.mean else step.value, clauses))
+            continue
+        weight = reader.weights[step.weight]
+        rest, far = (own[:-1], own[-1:]) if step.far else (own, ())
+        scope = [*prefix, *(a.variable for a in step.axes)]
+        value = replace(reader, m=m).product(weight, step.transposed, lambda j, s=step, r=rest: s.operand.at((*r, *j)), far, scope)
+        lines.append(m.define(target, value, clauses))
+    return lines
+

@@ -1,0 +1,105 @@
+"""What the passes over networks pass on: variables, values, the steps of a forward pass, and what a network's weights have become at some time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tpc.syntax.spans import Span
+from tpc.syntax.tree import Range, Tree
+
+if TYPE_CHECKING:
+    from tpc.train.descent import Descent
+
+Index = tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A finite axis: its variable, and its length as written (None: not known here)."""
+
+    variable: str
+    count: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Var:
+    """A family that a forward or backward pass makes, once for each round of the loops around the pass. width: None for scalars.
+    shape: the lengths of its finite axes."""
+
+    name: str
+    width: str | None
+    shape: tuple[Tree, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An elementwise expression over variables and inputs, an array over finite axes: `at` gives the entry at an index.
+
+    shape: lengths of the axes, None where not known. leaf: the variable that it is, if it is just one.
+    """
+
+    width: str | None
+    shape: tuple[Tree | None, ...]
+    at: Callable[[Index], Tree]
+    leaf: Var | None = None
+    members: dict[tuple[int, ...], Value] | None = field(default=None, compare=False)     # of a family that is defined member by member
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise:
+    """`out[axes] = value`, or its mean over coordinates."""
+
+    out: Var
+    axes: tuple[Axis, ...]
+    value: Tree
+    span: Span
+    mean: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """`out[axes] = weight @ operand`. axes: those of `out`; the last is the weight's finite side, if what comes out is on one (`far`)."""
+
+    out: Var
+    axes: tuple[Axis, ...]
+    weight: str
+    transposed: bool
+    operand: Value
+    far: bool
+    span: Span
+
+
+Step = Elementwise | Product
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A rank-one term `c a bᵀ` of a weight's gradient, for every index of `ranges`. Functions of the variables of these ranges.
+
+    a, b: entries on the weight's two sides, `a(j)` where that side is finite. coefficient: scalars in front.
+    """
+
+    ranges: tuple[Range, ...]
+    a: Callable[[Index], Tree]
+    b: Callable[[Index], Tree]
+    coefficient: Tree
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Upto:
+    """A descent up to a time: its steps before `time` have been taken. outer: the round of the loops around it. tasks: which of its tasks."""
+
+    descent: Descent
+    outer: Index
+    time: Tree
+    tasks: Index = ()
+
+
+State = tuple[Upto, ...]                               # what has happened to the weights, in order
+
+
+def variables_of(ranges: Sequence[Range]) -> list[str]:
+    return [r.variable.name for r in ranges]

@@ -1,0 +1,168 @@
+"""Weights: what they start as, and their products at any time. A trained weight is what it started as plus rank-one terms; never a dense matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from tpc.syntax import tree
+from tpc.syntax.tree import Tree
+from tpc.train.make import Maker, is_number, substituted
+from tpc.train.names import PAST, VARIABLES, Names
+from tpc.train.parametrization import Scaling
+from tpc.train.values import Index, Record, State, Upto, variables_of
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A side of a weight: a width, or a finite number of units; neither if it is written `1` (or the weight is a bias), which has no index."""
+
+    width: str | None
+    count: Tree | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A declared weight. matrix: the name of its initial matrix, if both sides grow; back: that of the copy the backward pass uses (Thm 6.3).
+    initial: the family of its initial vectors, or scalars, if not."""
+
+    name: str
+    rows: Side
+    columns: Side
+    scaling: Scaling
+    std: Tree
+    rate: Tree
+    frozen: bool
+    node: tree.Weight
+    matrix: str = ""
+    back: str = ""
+    initial: str = ""
+
+    @property
+    def axes(self) -> tuple[Tree, ...]:
+        """The lengths of the finite axes that its members are indexed by, rows first."""
+        return tuple(side.count for side in (self.rows, self.columns) if side.count is not None)
+
+    @property
+    def width(self) -> str | None:
+        return self.rows.width or self.columns.width
+
+    def sides(self, transposed: bool) -> tuple[Side, Side]:
+        """(near, far): what it is multiplied to, and what comes out."""
+        return (self.rows, self.columns) if transposed else (self.columns, self.rows)
+
+
+def declarations(weight: Weight, m: Maker, names: Names) -> list[tree.Statement]:
+    """What the weight is at first: `N(0, std²/columns)` entries, or vectors of `N(0, std²)` coordinates; 0 where nothing grows (μP)."""
+    variance = m.power(weight.std, 2) if not isinstance(weight.std, tree.Number) else m.number(weight.std.value**2)
+    if weight.matrix:
+        columns = m.name(weight.columns.width or "")
+        law = tree.Gaussian(m.span, m.number(0), m.div(variance, columns))
+        made = [tree.Declared(m.span, m.name(name), ()) for name in (weight.matrix, weight.back) if name]
+        return [tree.Matrix(m.span, (d,), m.name(weight.rows.width or ""), columns, law) for d in made]
+    variables = names.variables(len(weight.axes))
+    if weight.width:
+        axes = tuple(tree.Axis(m.span, m.name(v), count) for v, count in zip(variables, weight.axes, strict=True))
+        declared = tree.Declared(m.span, m.name(weight.initial), axes)
+        return [tree.Vector(m.span, (declared,), False, m.name(weight.width), tree.Gaussian(m.span, m.number(0), variance))]
+    target = m.member(weight.initial, tuple(map(m.name, variables)))
+    clauses = [m.range(v, count) for v, count in zip(variables, weight.axes, strict=True)]
+    return [m.define(target, m.number(Fraction(0)), clauses, f"{weight.name} at first")]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Products with weights in a state, made by `m`. scope (of methods): the variables in scope at the place, which new ones avoid."""
+
+    names: Names
+    state: State
+    m: Maker
+    weights: Mapping[str, Weight]
+
+    def entry(self, weight: Weight, index: Index, scope: Sequence[str]) -> Tree:
+        """The member at `index` of a weight with a finite side."""
+        base, later = self._base(weight)
+        start = base.descent.carried_member(weight.name, base, index, self.m) if base else self.m.member(weight.initial, index)
+        terms = [self.m.mul(self._shrunk(weight, later), start)]
+        rows, columns = self._split(weight, index)
+        for position, upto in enumerate(later):
+            for record in upto.descent.records.get(weight.name, ()):
+                env, ranges, past = self._past(upto, record, scope)
+                term = self.m.mul(upto.descent.rate_of(weight, upto, past, self.m), self._shrunk(weight, later[position + 1:]),
+                                  substituted(record.coefficient, env), weight.scaling.update(self.m),
+                                  substituted(record.b(columns), env), substituted(record.a(rows), env))
+                terms.append(self.m.neg(self.m.sum(ranges, term)))
+        return self.m.add(*terms)
+
+    def product(self, weight: Weight, transposed: bool, x: Callable[[Index], Tree], far: Index, scope: Sequence[str], *, backward: bool = False) -> Tree:
+        """`W x` (or `Wᵀ x`). x: what it is multiplied to, `x(j)` its entries on a finite side. far: the index of what comes out, on a finite side.
+        backward: of a backward pass, x being a cotangent."""
+        m = self.m
+        factor = weight.scaling.backward(m) if backward else weight.scaling.forward(m)
+        near, _ = weight.sides(transposed)
+        if weight.matrix:
+            base, later = None, self.state
+            matrix = weight.back if backward and weight.back else weight.matrix
+            terms = [m.mul(self._shrunk(weight, later), m.matmul(matrix, transposed, x(())))]
+        else:
+            base, later = self._base(weight)
+            before = replace(self, state=self.state[:len(self.state) - len(later)])
+
+            def entry(own: Index, inner: Sequence[str]) -> Tree:
+                return before.entry(weight, (*own, *far) if transposed else (*far, *own), inner)
+            terms = [m.mul(self._shrunk(weight, later), self._contract(near, entry, x, scope))]
+        for position, upto in enumerate(later):
+            for record in upto.descent.records.get(weight.name, ()):
+                env, ranges, past = self._past(upto, record, scope)
+                inside = (*scope, *variables_of(ranges))
+                near_entry, far_entry = (record.a, record.b) if transposed else (record.b, record.a)
+
+                def other(own: Index, inner: Sequence[str], entry: Callable[[Index], Tree] = near_entry, env: dict[str, Tree] = env) -> Tree:
+                    return substituted(entry(own), env)
+                term = m.mul(upto.descent.rate_of(weight, upto, past, m), self._shrunk(weight, later[position + 1:]),
+                             substituted(record.coefficient, env), weight.scaling.update(m, transposed),
+                             self._contract(near, other, x, inside), substituted(far_entry(far), env))
+                terms.append(m.neg(m.sum(ranges, term)))
+        return m.mul(factor, m.add(*terms))
+
+    def _contract(self, near: Side, entry: Callable[[Index, Sequence[str]], Tree], x: Callable[[Index], Tree], scope: Sequence[str]) -> Tree:
+        """`Σ_near entry · x`: a mean over a width, a sum over units."""
+        m = self.m
+        if near.width:
+            return m.mean(m.mul(entry((), scope), x(())))
+        if near.count is None:
+            return m.mul(x(()), entry((), scope))
+        variable, = self.names.variables(1, scope, VARIABLES)
+        own = (m.name(variable),)
+        return m.sum([m.range(variable, near.count)], m.mul(x(own), entry(own, (*scope, variable))))
+
+    def _base(self, weight: Weight) -> tuple[Upto | None, State]:
+        """The last descent that carries the weight, and what has happened to it after."""
+        for k in reversed(range(len(self.state))):
+            if weight.name in self.state[k].descent.carried:
+                return self.state[k], self.state[k + 1:]
+        return None, self.state
+
+    def _shrunk(self, weight: Weight, later: State) -> Tree:
+        """What weight decay has left of what the weight was before."""
+        return self.m.mul(*(upto.descent.shrink_of(weight, upto, self.m) for upto in later if weight.name in upto.descent.records))
+
+    def _split(self, weight: Weight, index: Index) -> tuple[Index, Index]:
+        rows = 0 if weight.rows.count is None else 1
+        return index[:rows], index[rows:]
+
+    def _past(self, upto: Upto, record: Record, scope: Sequence[str]) -> tuple[dict[str, Tree], list[tree.Range], Tree]:
+        """A sum over the past of a descent: what its variables stand for, the ranges, and the variable of time."""
+        descent, m = upto.descent, self.m
+        used = [*scope, *(n.name for part in (upto.time, *upto.outer, *upto.tasks) for n in tree.names(part))]
+        fresh = self.names.variables(1 + len(record.ranges), used, PAST)
+        env: dict[str, Tree] = dict(zip(descent.outer_variables, upto.outer, strict=True))
+        env |= dict(zip(descent.task_variables, upto.tasks, strict=True))
+        env[descent.time.variable.name] = past = m.name(fresh[0])
+        ranges = [m.range(fresh[0], upto.time)]
+        for own, variable in zip(record.ranges, fresh[1:], strict=True):
+            ranges.append(m.range(variable, substituted(own.count, env)))
+            env[own.variable.name] = m.name(variable)
+        return ({k: v for k, v in env.items() if not (isinstance(v, tree.Name) and v.name == k)}, ranges, past) if not is_number(upto.time, 0) \
+            else (env, [m.range(fresh[0], 0)], past)

@@ -1,0 +1,177 @@
+"""The driver: goes through a file's statements in order and writes networks, trainings and calls of networks out in the core language.
+
+Everything is found out on the user's own tree, and what is made keeps its places; `resolve` then checks the whole as it would any core program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from tpc.syntax import catalogue, tree
+from tpc.syntax.diagnostic import Diagnostic, TpcError
+from tpc.syntax.scope import NotANumberError, fraction
+from tpc.syntax.tree import Range
+from tpc.train.calls import Calls
+from tpc.train.descent import check_options, option_value
+from tpc.train.make import Maker
+from tpc.train.names import Names
+from tpc.train.parametrization import Scaling, kind_of, ratios
+from tpc.train.scene import RefusedError, Scene, is_one, options_of, outer_of
+from tpc.train.training import Trainings
+from tpc.train.weights import Side, Weight, declarations
+
+PASSES = ("networks", "autodiff", "updates")
+PARAMETRIZATIONS = ("mup", "sp", "ntp", "mfp", "uniform", "abc")
+TRAINING = tree.Weight | tree.Activation | tree.Parametrization | tree.Network | tree.Train | tree.Adapted | tree.AddTo
+
+
+def write_out(file: tree.File, name: str, text: str, overrides: Mapping[str, int], after: str = "updates") -> tree.File:
+    """`file` with networks and training written out. after: the last pass whose lines are kept, one of PASSES, for looking at.
+
+    overrides: values of dims in place of the file's. Raises TpcError.
+    """
+    if not any(isinstance(s, TRAINING) for s in file.statements):
+        return file
+    errors: list[Diagnostic] = []
+    writer = Writer(file, overrides, after)
+    for statement in file.statements:
+        try:
+            writer.statement(statement, writer.out, ())
+        except RefusedError as refused:
+            errors.append(refused.diagnostic)
+    if errors:
+        unique = sorted(dict.fromkeys(errors), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0))
+        raise TpcError(unique, name, text)
+    return tree.File(file.span, tuple(writer.out))
+
+
+class Writer:
+    """One file's writing out. `out` has what has been written so far; statements inside loops go to lists of their own."""
+
+    def __init__(self, file: tree.File, overrides: Mapping[str, int], after: str) -> None:
+        self.scene = Scene(Names(file), constants(file, overrides))
+        self.out: list[tree.Statement] = []
+        self.spans: dict[str, tree.Span] = {}
+        self.scene.outer = outer_of(file.statements)
+        self.scene.functions = {s.name.name: s for s in file.statements if isinstance(s, tree.Function)}
+        self.scene.widths = {s.name.name: s.ratio for s in file.statements if isinstance(s, tree.Width)}
+        self.scene.names.taken = self.scene.names.reserved(declared_names(file))
+        self.trainings = Trainings(self.scene, PASSES.index(after))
+        self.calls = Calls(self.scene, self.trainings)
+
+    def statement(self, s: tree.Statement, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
+        if blocks and isinstance(s, TRAINING) and not isinstance(s, tree.AddTo):
+            raise RefusedError(catalogue.misplaced(s.span, "a declaration of the training language"))
+        match s:
+            case tree.Weight():
+                self.weight(s, out)
+            case tree.Activation(name=name, function=function):
+                self.declare(name)
+                self.activation(s, function, out)
+            case tree.Parametrization(name=name):
+                if name.name not in PARAMETRIZATIONS:
+                    raise RefusedError(catalogue.unknown_word(name.span, name.name, "a parametrization", PARAMETRIZATIONS))
+                if name.name != "mup" or s.options:
+                    raise RefusedError(catalogue.parametrization_not_yet(name.span, name.name))
+            case tree.Network(name=name):
+                self.declare(name)
+                self.scene.networks[name.name] = s
+            case tree.Train():
+                self.trainings.train(s, out)
+            case tree.Adapted():
+                self.trainings.adapt(s, out, ())
+            case tree.AddTo():
+                self.trainings.add_to(s, out, blocks)
+            case tree.ForBlock(range=head, body=body):
+                inner: list[tree.Statement] = []
+                self.trainings.enter(head)
+                for line in body:
+                    self.statement(line, inner, (*blocks, head))
+                out += self.trainings.leave(head, blocks)
+                out.append(replace(s, body=tuple(inner)))
+            case tree.Define() | tree.Output():
+                out.append(self.calls.rewritten(s, out, blocks))
+            case _:
+                out.append(s)
+
+    def declare(self, name: tree.Name) -> None:
+        if name.name in self.spans:
+            raise RefusedError(catalogue.defined_twice(name.span, name.name, self.spans[name.name]))
+        if name.name in self.scene.outer or name.name in self.scene.widths or name.name in self.scene.constants or name.name in self.scene.functions:
+            raise RefusedError(catalogue.name_taken(name.span, name.name))
+        if self.scene.is_elementwise(name.name) or self.scene.is_constant(name.name):
+            raise RefusedError(catalogue.built_in(name.span, name.name))
+        self.spans[name.name] = name.span
+
+    def activation(self, s: tree.Activation, function: tree.Name, out: list[tree.Statement]) -> None:
+        if not self.scene.is_elementwise(function.name):
+            raise RefusedError(catalogue.unknown_function(function.span, function.name, [*self.scene.functions]))
+        m = Maker(s.span)
+        made = tree.Function(s.span, s.name, (m.name("s"),), (), m.call(function.name, m.name("s")))
+        self.scene.functions[s.name.name] = made
+        out.append(made)
+
+    # weights
+
+    def weight(self, s: tree.Weight, out: list[tree.Statement]) -> None:
+        self.declare(s.name)
+        m, name = Maker(s.span), s.name.name
+        rows, columns = self.side(s.rows), self.side(s.columns)
+        check_options(s.options, ("std", "lr", "frozen", "decoupled"), "a weight")
+        options = options_of(s.options)
+        ratio = ratios(self.scene.widths, next(iter(self.scene.widths), ""), m)
+        scaling = Scaling(kind_of(rows.width is not None, columns.width is not None), ratio.get(rows.width or ""), ratio.get(columns.width or ""))
+        std, rate = (option_value(options[o]) if o in options else m.number(1) for o in ("std", "lr"))
+        names, matrix = self.scene.names, rows.width is not None and columns.width is not None
+        if "decoupled" in options and not matrix:
+            raise RefusedError(catalogue.decoupled_needs(options["decoupled"].span, name))
+        made = Weight(name, rows, columns, scaling, std, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
+                      back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"))
+        self.scene.weights[name] = made
+        out += declarations(made, m, names)
+
+    def side(self, side: tree.Name | tree.Number | None) -> Side:
+        if is_one(side):
+            return Side(None)
+        assert side is not None
+        if isinstance(side, tree.Name) and side.name in self.scene.widths:
+            return Side(side.name)
+        if isinstance(side, tree.Name) and side.name not in self.scene.constants:
+            raise RefusedError(catalogue.weight_sides(side.span, side.name))
+        if isinstance(side, tree.Number) and side.value.denominator != 1:
+            raise RefusedError(catalogue.weight_sides(side.span, str(side.value)))
+        return Side(None, side)
+
+
+def constants(file: tree.File, overrides: Mapping[str, int]) -> dict[str, int]:
+    """The values of dims; 1 for one that is wrong, which `resolve` will say."""
+    found: dict[str, int] = {}
+    for s in file.statements:
+        if isinstance(s, tree.Dim):
+            try:
+                value = fraction(s.value, found)
+            except (NotANumberError, OverflowError):
+                value = Fraction(1)
+            found[s.name.name] = overrides.get(s.name.name, int(value))
+    return found
+
+
+def declared_names(file: tree.File) -> set[str]:
+    """What is declared or made outside the training language, and all variables: names that nothing written out may have."""
+    found = set(outer_of(file.statements))
+    for node in tree.walk(file):
+        match node:
+            case Range(variable=variable):
+                found.add(variable.name)
+            case tree.Axis(variable=tree.Name(name=name)):
+                found.add(name)
+            case tree.Width(name=name) | tree.Dim(name=name) | tree.Function(name=name) | tree.ProgramName(name=name) | tree.Activation(name=name):
+                found.add(name.name)
+            case tree.Output(target=target, value=value) if value is not None:
+                found |= {name.name for name in tree.names(target)}
+            case tree.Adapted(target=target):
+                found |= {name.name for name in tree.names(target)}
+    return found
+
