@@ -69,6 +69,8 @@ _ENTRIES = (
                 lambda ns, x: ns.np.logaddexp(x, 0)),
     Elementwise("exp", 1, (lambda x: call("exp", x),), "jnp.exp({})", r"\exp\left({}\right)", lambda ns, x: ns.np.exp(x),
                 growth="exponential"),
+    Elementwise("sinh", 1, (lambda x: call("cosh", x),), "jnp.sinh({})", r"\sinh\left({}\right)", lambda ns, x: ns.np.sinh(x), growth="exponential"),
+    Elementwise("cosh", 1, (lambda x: call("sinh", x),), "jnp.cosh({})", r"\cosh\left({}\right)", lambda ns, x: ns.np.cosh(x), growth="exponential"),
     Elementwise("log", 1, (lambda x: power(x, number(-1)),), "jnp.log({})", r"\log\left({}\right)", lambda ns, x: ns.np.log(x), "kink", "local"),
     Elementwise("sin", 1, (lambda x: call("cos", x),), "jnp.sin({})", r"\sin\left({}\right)", lambda ns, x: ns.np.sin(x)),
     Elementwise("cos", 1, (lambda x: neg(call("sin", x)),), "jnp.cos({})", r"\cos\left({}\right)", lambda ns, x: ns.np.cos(x)),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tpc.syntax import catalogue, tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.make import Maker, is_number, substituted
+from tpc.train.names import Names
 from tpc.train.scene import RefusedError, Scene, options_of
 from tpc.train.values import Index, Record, Upto
 from tpc.train.weights import Weight
@@ -45,6 +46,14 @@ class Descent:
     rates: dict[str, str] = field(default_factory=dict)
     multipliers: dict[str, Tree] = field(default_factory=dict)
     clipping: str = ""
+
+    def name_coefficients(self, histories: Sequence[Weight], names: Names) -> None:
+        """Names what the coefficients of histories will be: forward passes need them before they are made."""
+        if self.sgd.clip is not None:
+            self.clipping = names.fresh("clip")
+        for weight in () if self.sgd.plain else histories:
+            self.shrinks[weight.name] = names.fresh(f"{weight.name}_kept")
+            self.rates[weight.name] = names.fresh(f"{weight.name}_rate")
 
     @property
     def outer_variables(self) -> list[str]:
@@ -144,7 +153,6 @@ class Updates:
         squares = m.add(*(self.norm(weight, records) for weight, records in weights))
         index = self.index(self.now)
         self.lines.append(m.define(m.member(name, index), m.call("sqrt", squares), self.descent.tasks, "norm of the gradient"))
-        self.descent.clipping = self.scene.names.fresh("clip")
         norm = m.member(name, index)
         factor = m.call("where", tree.Comparison(m.span, ">", norm, clip), m.div(clip, norm), m.number(1))
         self.lines.append(m.define(m.member(self.descent.clipping, index), factor, self.descent.tasks, "clipping"))
@@ -212,9 +220,8 @@ class Updates:
         m, sgd, d, names = self.m, self.descent.sgd, self.descent, self.scene.names
         if sgd.plain:
             return
-        alpha, kappa = names.fresh(f"{weight.name}_kept"), names.fresh(f"{weight.name}_rate")
+        alpha, kappa = d.shrinks[weight.name], d.rates[weight.name]
         beta, buffer = names.fresh(f"{weight.name}_buf0"), names.fresh(f"{weight.name}_buf")
-        d.shrinks[weight.name], d.rates[weight.name] = alpha, kappa
         past, = names.variables(1, self.descent_scope(()), ("s", "r", "q", "s1", "s2", "s3"))
         s, o = m.name(past), tuple(map(m.name, d.outer_variables))
         now, then = self.now, self.then

@@ -72,9 +72,9 @@ class Forward:
         if not isinstance(base, tree.Name):
             self.refuse(catalogue.bad_target(line.target.span))
         variables = [c.variable.name for c in line.clauses]
-        plain = [i.name for i in index if isinstance(i, tree.Name)]
-        recursive = any(node.name == base.name for node in tree.names(line.value)) or base.name in env or plain != variables
-        if not recursive or not index:
+        at_once = [i.name if isinstance(i, tree.Name) else "" for i in index] == variables and base.name not in env \
+            and not any(node.name == base.name for node in tree.names(line.value))
+        if at_once or not index:
             outer, self.axes = self.axes, (*self.axes, *(Axis(c.variable.name, c.count) for c in line.clauses))
             inner = {**env, **{v: self.position(v) for v in variables}}
             value = self.expr_named(line.value, base.name, inner)

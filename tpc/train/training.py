@@ -124,6 +124,7 @@ class Trainings:
         if not trainable:
             self.refuse(catalogue.nothing_to_train(node.network.span, node.network.name))
         self.prepare(descent, trainable, carried=[w for w in trainable if not w.matrix])
+        descent.name_coefficients([w for w in trainable if w.matrix], scene.names)
         before, now = self.state, m.name(node.range.variable.name)
         self.state = (*before, Upto(descent, (), now))
         body: list[tree.Statement] = []

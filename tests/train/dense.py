@@ -1,0 +1,62 @@
+"""Training by `jax.grad` on dense weights, independent of how tpc writes it: parametrized weights w, `W = n^{−a} w`, and SGD on the w's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+LOSSES = {
+    "mse": lambda f, y: jnp.sum((f - y)**2) / 2,
+    "huber": lambda f, y: jnp.sum(jnp.where(jnp.abs(f - y) <= 1, (f - y)**2 / 2, jnp.abs(f - y) - 0.5)),
+    "logistic": lambda f, y: jnp.log(1 + jnp.exp(-y * f)),
+    "xent": lambda f, y: jax.scipy.special.logsumexp(f) - f[y],
+    "hinge": lambda f, y: jnp.sum(jnp.maximum(0, 1 + f - f[y])) - 1,
+    "own": lambda f, y: jnp.sum(jnp.log(jnp.cosh(f - y))),
+}
+
+
+def exponents(weights, widths):
+    """`a` of μP by weight: 1/2 for output weights, 0 for output biases and weights between finite sides, else −1 + p/2 (theory, section 5)."""
+    out = {}
+    for name, (rows, columns) in weights.items():
+        growing = (rows in widths) + (columns in widths)
+        out[name] = 0.0 if not growing else 0.5 if rows not in widths else -1 + growing / 2
+    return out
+
+
+def parametrized(drawn, weights, widths, n):
+    """The initial w's from tpc's draws: `matrix W`, `vector U0[j]` (columns of U), `vector V0[k]` (rows of nV); 0 where nothing grows."""
+    a, out = exponents(weights, widths), {}
+    for name, (rows, columns) in weights.items():
+        if rows in widths and columns in widths:
+            dense = drawn[name]
+        elif rows in widths:
+            dense = np.moveaxis(drawn[f"{name}0"], -1, 0)
+        elif columns in widths:
+            dense = drawn[f"{name}0"] / n
+        else:
+            dense = np.zeros([side for side in (rows, columns) if isinstance(side, int) and side > 1 or side == "k"])
+        out[name] = jnp.asarray(dense) * n ** a[name]
+    return out, a
+
+
+def train(forward, w, a, n, data, *, loss, rate, steps, multipliers, frozen, momentum=0.0, decay=0.0, clip=None):
+    """Losses [steps] and the trained w's. forward: of the dense weights W and one example's inputs. data(t): examples (inputs, label)."""
+    trained = [name for name in w if name not in frozen]
+
+    def objective(part, t):
+        dense = {name: n ** -a[name] * value for name, value in {**w, **part}.items()}
+        return jnp.mean(jnp.stack([LOSSES[loss](forward(dense, *x), y) for x, y in data(t)]))
+    part = {name: w[name] for name in trained}
+    buffers = {name: jnp.zeros_like(w[name]) for name in trained}
+    losses = []
+    for t in range(steps):
+        value, gradient = jax.value_and_grad(objective)(part, t)
+        losses.append(float(value))
+        if clip is not None:
+            norm = float(np.sqrt(sum(float(jnp.sum(g**2)) for g in gradient.values())))
+            gradient = {name: g * min(1.0, clip / norm) for name, g in gradient.items()}
+        for name in trained:
+            buffers[name] = momentum * buffers[name] + gradient[name] + decay * part[name]
+            part[name] = part[name] - rate * multipliers.get(name, 1.0) * buffers[name]
+    final = {**w, **part}
+    return np.array(losses), {name: n ** -a[name] * value for name, value in final.items()}
