@@ -34,7 +34,7 @@ def parametrized(drawn, weights, widths, n):
         elif columns in widths:
             dense = drawn[f"{name}0"] / n
         else:
-            dense = np.zeros([side for side in (rows, columns) if isinstance(side, int) and side > 1 or side == "k"])
+            dense = np.zeros([side for side in (rows, columns) if isinstance(side, int) and side > 1])
         out[name] = jnp.asarray(dense) * n ** a[name]
     return out, a
 

@@ -25,7 +25,7 @@ from tpc.hilbert.space import Space
 class Structure:
     """A program's body in its places, how its families are kept, and which loops are run at once.
 
-    confined: products whose vectors stay in one round of such a loop, by `id` of the instruction, with the loops inside that one which are run in order.
+    confined: products whose vectors stay in one round of such a loop, by `id` of the instruction, with the loops inside it that are run in order.
     """
 
     nodes: tuple[Node, ...]

@@ -397,7 +397,8 @@ def name_taken(at: Span, name: str) -> Diagnostic:
 
 
 def second_training(at: Span) -> Diagnostic:
-    return Diagnostic("TP704", "a second training makes a second `loss`", Label(at), help="name the first, `train f as pre for t < T:`, and read `pre.loss[t]`")
+    return Diagnostic("TP704", "a second training makes a second `loss`", Label(at),
+                      help="name the first, `train f as pre for t < T:`, and read `pre.loss[t]`")
 
 
 def weight_sides(at: Span, side: str) -> Diagnostic:
@@ -419,7 +420,7 @@ def weight_side(at: Span, name: str, takes: str, has: str, declared: Span) -> Di
 
 
 def readout_of_input(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP708", f"this blows up like n: `{name}` is an input weight with entries of order 1, and a sum over n of them is not a readout",
+    return Diagnostic("TP708", f"this blows up like n: `{name}` is an input weight with entries of order 1, and a sum over n of them is no readout",
                       Label(at), help="use an output weight of its own, `weight V : 1 x n`")
 
 
@@ -451,11 +452,13 @@ def network_index(at: Span, name: str) -> Diagnostic:
 
 
 def network_rounds(at: Span, limit: int) -> Diagnostic:
-    return Diagnostic("TP711", f"a family whose members are made one from another has at most {limit:,}, a number known before the program runs", Label(at))
+    return Diagnostic("TP711", f"a family whose members are made one from another has at most {limit:,} of them, known before the program runs",
+                      Label(at))
 
 
 def network_extent(at: Span) -> Diagnostic:
-    return Diagnostic("TP712", "the length of this array is not known here", Label(at), help="declare it as an input with its lengths, `input x[T, d]`")
+    return Diagnostic("TP712", "the length of this array is not known here", Label(at),
+                      help="declare it as an input with its lengths, `input x[T, d]`")
 
 
 def shapes_differ(at: Span, shape: str, other: str) -> Diagnostic:

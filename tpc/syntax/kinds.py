@@ -79,6 +79,8 @@ class Kinds:
                 return UNKNOWN if self.join([(body, self.infer(body, env))]) == UNKNOWN else SCALAR
             case tree.Sum():
                 return self.sum(node, env)
+            case tree.Attribute():
+                return self.fail(catalogue.not_a_network(node.base.span, node.base.name if isinstance(node.base, tree.Name) else "this", ()))
 
     # names
 

@@ -336,7 +336,8 @@ class Builder(Transformer[Token, Any]):
         return tree.Train(span_of(items[0]).to(span_of(network)), _name(network), None if alias is None else _name(alias), head, tuple(lines))
 
     def batch(self, items: list[Any]) -> tree.Examples:
-        return replace(items[1], span=_span(items))
+        examples: tree.Examples = items[1]
+        return replace(examples, span=_span(items))
 
     def examples(self, items: list[Any]) -> tree.Examples:
         _, fed, label, _, *clauses = items

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, NoReturn, cast
 
 from tpc.syntax import catalogue, tree
@@ -33,22 +34,23 @@ class Calls:
 
     def rewritten(self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]) -> tree.Statement:
         """`s` with every call of a network replaced by what the pass makes; the passes go to `out`."""
-        place = _Place(self, out, blocks, s.clauses)
+        target = s.target.base if isinstance(s.target, tree.Indexed) else s.target
+        place = _Place(self, out, blocks, f"_{target.name}" if isinstance(target, tree.Name) else "")
         if s.value is None:
-            return replace(s, target=place.tree(s.target, s.clauses)) if isinstance(s, tree.Output) else s
-        return replace(s, value=place.tree(s.value, s.clauses))
+            return replace(s, target=place.rewritten(s.target, s.clauses)) if isinstance(s, tree.Output) else s
+        return replace(s, value=place.rewritten(s.value, s.clauses))
 
 
 @dataclass
 class _Place:
-    """Where calls stand: the list of lines, the loops around, the clauses of the line."""
+    """Where calls stand: the list of lines, the loops around, and what names of passes end with."""
 
     calls: Calls
     out: list[tree.Statement]
     blocks: tuple[Range, ...]
-    clauses: tuple[Range, ...]
+    suffix: str
 
-    def tree(self, node: Tree, loops: tuple[Range, ...]) -> Tree:
+    def rewritten(self, node: Tree, loops: tuple[Range, ...]) -> Tree:
         """loops: clauses of the line, and ranges of the sums around `node`."""
         named = self.training_value(node)
         if named is not None:
@@ -56,7 +58,7 @@ class _Place:
         if isinstance(node, tree.Indexed):
             value = self.call(node.base, loops)
             if value is not None:
-                return self.entry(value, node, tuple(self.tree(i, loops) for i in node.index))
+                return self.entry(value, node, tuple(self.rewritten(i, loops) for i in node.index))
         value = self.call(node, loops)
         if value is not None:
             return self.entry(value, node, ())
@@ -68,9 +70,9 @@ class _Place:
         for f in fields(node):
             value = getattr(node, f.name)
             if isinstance(value, tree.Node):
-                changes[f.name] = self.tree(cast(Tree, value), loops)
+                changes[f.name] = self.rewritten(cast(Tree, value), loops)
             elif isinstance(value, tuple) and any(isinstance(item, tree.Node) for item in value):
-                changes[f.name] = tuple(item if isinstance(item, Range) else self.tree(item, loops) for item in value)
+                changes[f.name] = tuple(item if isinstance(item, Range) else self.rewritten(item, loops) for item in value)
         return replace(node, **changes) if changes else node
 
     def training_value(self, node: Tree) -> Tree | None:
@@ -103,7 +105,7 @@ class _Place:
 
     def passed(self, node: tree.Applied, network: tree.Network, state: State, loops: tuple[Range, ...]) -> dict[str, Value]:
         """The forward pass of a call, written now or before; what is named in it."""
-        args = tuple(self.tree(arg, loops) for arg in node.args)
+        args = tuple(self.rewritten(arg, loops) for arg in node.args)
         used = self.needed(loops, [*args, *(part for upto in state for part in (upto.time, *upto.outer, *upto.tasks))])
         variables = tuple(r.variable.name for r in used)
         m = Maker(node.span)
@@ -114,13 +116,13 @@ class _Place:
             self.calls.done[key] = Pass(self.write(node, network, state, args, used), variables)
         made = self.calls.done[key]
         here: dict[str, Tree] = {old: m.name(new) for old, new in zip(made.variables, variables, strict=True) if old != new}
-        return {name: replace(value, at=lambda i, v=value: substituted_outside(v, i, here)) for name, value in made.values.items()}
+        return {name: replace(value, at=partial(substituted_outside, value, here)) for name, value in made.values.items()}
 
     def write(self, node: tree.Applied, network: tree.Network, state: State, args: Sequence[Tree], used: Sequence[Range]) -> dict[str, Value]:
         scene = self.calls.scene
         reader = Reader(scene.names, state, Maker(node.span), scene.weights)
         prefix = [*(b.variable.name for b in self.blocks), *(r.variable.name for r in used)]
-        forward = Forward(scene, prefix, reader.entry)
+        forward = Forward(scene, prefix, reader.entry, self.suffix)
         forward.span = node.span
         forward.run(network, [forward.expr(arg, {}) for arg in args], node)
         lines: tuple[tree.Statement, ...] = tuple(written(forward.steps, prefix, (), reader))
@@ -148,7 +150,7 @@ class _Place:
         raise RefusedError(diagnostic)
 
 
-def substituted_outside(value: Value, index: tuple[Tree, ...], here: dict[str, Tree]) -> Tree:
+def substituted_outside(value: Value, here: dict[str, Tree], index: tuple[Tree, ...]) -> Tree:
     """An entry of a pass written for other variables, for those that are used here. The index is the caller's own."""
     marks = tuple(tree.Name(i.span, f"#{k}") for k, i in enumerate(index))
     entry = substituted(value.at(marks), here)

@@ -20,13 +20,14 @@ Env = Mapping[str, Value]
 
 
 class Forward:
-    """One pass over a network. prefix: the variables of the loops around, the first indices of every variable made.
+    """One pass over a network. prefix: the variables of the loops around, the first indices of every variable made. suffix: put to their names.
 
     entry: what a member of a weight is, in the state that the pass sees. steps: what has been made, in order; made: its variables by name.
     """
 
-    def __init__(self, scene: Scene, prefix: Sequence[str], entry: Callable[[Weight, Index, Sequence[str]], Tree]) -> None:
+    def __init__(self, scene: Scene, prefix: Sequence[str], entry: Callable[[Weight, Index, Sequence[str]], Tree], suffix: str = "") -> None:
         self.scene = scene
+        self.suffix = suffix
         self.prefix = tuple(prefix)
         self.entry = entry
         self.steps: list[Step] = []
@@ -130,7 +131,7 @@ class Forward:
         return m.member(var.name, (*(m.name(v) for v in self.prefix), *index))
 
     def var(self, wish: str, width: str | None, own: Sequence[Tree]) -> Var:
-        made = Var(self.scene.names.fresh(wish), width, (*(a.count for a in self.axes), *own))
+        made = Var(self.scene.names.fresh(wish + self.suffix), width, (*(a.count for a in self.axes), *own))
         self.made[made.name] = made
         return made
 
@@ -195,7 +196,7 @@ class Forward:
                 return value if value.width is None else self.made_of(value, "m", node, mean=True)
             case tree.Sum():
                 return self.sum(node, env)
-        self.refuse(catalogue.network_part(node.span))
+        raise RefusedError(catalogue.network_part(node.span))
 
     def combined(self, node: Tree, parts: Sequence[Tree], env: Env, build: Callable[[list[Tree]], Tree]) -> Value:
         """An elementwise combination: parts have one width, and one shape or none."""
@@ -255,7 +256,8 @@ class Forward:
         if value.members is not None:
             place = tuple(self.constant(i) for i in positions[:len(next(iter(value.members)))])
             if place not in value.members:
-                self.refuse(catalogue.never_made(node.span, f"{base.name if isinstance(base, tree.Name) else 'this'}[{', '.join(map(str, place))}]", ""))
+                shown = base.name if isinstance(base, tree.Name) else "this"
+                self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
             value, positions = value.members[place], positions[len(place):]
             if not positions:
                 return value

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tpc.syntax import catalogue, tree
+from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
 from tpc.train.derivative import derivative
 from tpc.train.make import Maker, is_number, substituted
@@ -58,7 +59,7 @@ def loss_of(node: tree.Loss | None, name: tree.Name | None) -> LossFunction:
             "xent": LossFunction(_xent, _xent_slope)}[word.name]
 
 
-def check_prediction(name: str, at: tree.Span, p: Prediction) -> None:
+def check_prediction(name: str, at: Span, p: Prediction) -> None:
     """Whether a loss by name fits what is predicted. Raises RefusedError."""
     if name == "xent" and (p.units is None or not p.classes):
         raise RefusedError(catalogue.loss_needs(at, name, "a network of several outputs, and labels declared `input y[…] : index(k)`"))
@@ -66,8 +67,6 @@ def check_prediction(name: str, at: tree.Span, p: Prediction) -> None:
         raise RefusedError(catalogue.loss_needs(at, name, "labels declared `input y[…] : index(k)` (of a scalar network, 0 or 1)"))
     if name == "logistic" and p.units is not None:
         raise RefusedError(catalogue.loss_needs(at, name, "a scalar network; `xent` takes several outputs"))
-    if name in ("mse", "huber") and p.classes and p.units is not None:
-        return
 
 
 def own_loss(node: tree.Loss, value: Tree) -> LossFunction:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NoReturn
 
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
 from tpc.train.autodiff import Backward
 from tpc.train.descent import Descent, Sgd, Updates, check_options, option_value, sgd_of
@@ -15,7 +17,7 @@ from tpc.train.forward import Forward
 from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
 from tpc.train.make import Maker
 from tpc.train.scene import RefusedError, Scene, options_of
-from tpc.train.values import Elementwise, Record, State, Step, Upto, Value, Var
+from tpc.train.values import Elementwise, Index, Product, Record, State, Step, Upto, Value, Var
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")
@@ -203,13 +205,13 @@ class Trainings:
         means = tuple(c for c in examples.clauses if reductions["tasks" if c.variable.name in named else "queries"] == "mean")
         return Point(found[0], found[1], examples, means, prefix)
 
-    def loss_of(self, node: tree.Train) -> tuple[LossFunction, str, tree.Span]:
+    def loss_of(self, node: tree.Train) -> tuple[LossFunction, str, Span]:
         loss = next(item for item in node.items if isinstance(item, tree.Loss))
         return loss_of(loss, None), "" if loss.name is None else loss.name.name, loss.span
 
     # one gradient
 
-    def gradient(self, point: Point, loss: tuple[LossFunction, str, tree.Span], descent: Descent, m: Maker) -> Gradient:
+    def gradient(self, point: Point, loss: tuple[LossFunction, str, Span], descent: Descent, m: Maker) -> Gradient:
         """The gradient of the loss at a point. Its terms are put where the descent keeps them: the pass itself needs those of earlier rounds."""
         scene, examples = self.scene, point.examples
         reader = Reader(scene.names, point.state, m, scene.weights)
@@ -304,7 +306,8 @@ class Trainings:
         state = (*before, Upto(descent, outer, m.name(time.variable.name), tasks))
         examples = replace(node.examples, clauses=(*node.clauses, *node.examples.clauses))
         prefix = (*descent.outer_variables, time.variable.name, *(c.variable.name for c in examples.clauses))
-        gradient = self.gradient(Point(network, state, examples, node.examples.clauses, prefix), (loss_of(None, word), word.name, word.span), descent, m)
+        point = Point(network, state, examples, node.examples.clauses, prefix)
+        gradient = self.gradient(point, (loss_of(None, word), word.name, word.span), descent, m)
         updates = Updates(scene, descent, m)
         start = Reader(scene.names, before, m, scene.weights)
         for weight in members:
@@ -351,7 +354,11 @@ def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Ran
         weight = reader.weights[step.weight]
         rest, far = (own[:-1], own[-1:]) if step.far else (own, ())
         scope = [*prefix, *(a.variable for a in step.axes)]
-        value = replace(reader, m=m).product(weight, step.transposed, lambda j, s=step, r=rest: s.operand.at((*r, *j)), far, scope)
+        operand = partial(operand_entry, step, rest)
+        value = replace(reader, m=m).product(weight, step.transposed, operand, far, scope)
         lines.append(m.define(target, value, clauses))
     return lines
 
+
+def operand_entry(step: Product, outer: Index, own: Index) -> Tree:
+    return step.operand.at((*outer, *own))

@@ -95,18 +95,19 @@ class Reader:
                 terms.append(self.m.neg(self.m.sum(ranges, term)))
         return self.m.add(*terms)
 
-    def product(self, weight: Weight, transposed: bool, x: Callable[[Index], Tree], far: Index, scope: Sequence[str], *, backward: bool = False) -> Tree:
+    def product(self, weight: Weight, transposed: bool, x: Callable[[Index], Tree], far: Index, scope: Sequence[str], *,
+                backward: bool = False) -> Tree:
         """`W x` (or `Wᵀ x`). x: what it is multiplied to, `x(j)` its entries on a finite side. far: the index of what comes out, on a finite side.
         backward: of a backward pass, x being a cotangent."""
         m = self.m
         factor = weight.scaling.backward(m) if backward else weight.scaling.forward(m)
         near, _ = weight.sides(transposed)
         if weight.matrix:
-            base, later = None, self.state
+            later = self.state
             matrix = weight.back if backward and weight.back else weight.matrix
             terms = [m.mul(self._shrunk(weight, later), m.matmul(matrix, transposed, x(())))]
         else:
-            base, later = self._base(weight)
+            _, later = self._base(weight)
             before = replace(self, state=self.state[:len(self.state) - len(later)])
 
             def entry(own: Index, inner: Sequence[str]) -> Tree:

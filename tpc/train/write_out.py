@@ -12,6 +12,7 @@ from fractions import Fraction
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic, TpcError
 from tpc.syntax.scope import NotANumberError, fraction
+from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range
 from tpc.train.calls import Calls
 from tpc.train.descent import check_options, option_value
@@ -53,7 +54,7 @@ class Writer:
     def __init__(self, file: tree.File, overrides: Mapping[str, int], after: str) -> None:
         self.scene = Scene(Names(file), constants(file, overrides))
         self.out: list[tree.Statement] = []
-        self.spans: dict[str, tree.Span] = {}
+        self.spans: dict[str, Span] = {}
         self.scene.outer = outer_of(file.statements)
         self.scene.functions = {s.name.name: s for s in file.statements if isinstance(s, tree.Function)}
         self.scene.widths = {s.name.name: s.ratio for s in file.statements if isinstance(s, tree.Width)}
