@@ -70,7 +70,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _command(commands, "check", check, "look for mistakes")
-    _command(commands, "lower", lower, "print the core program (Def 7.1) that the file stands for")
+    lower_ = _command(commands, "lower", lower, "print the core program (Def 7.1) that the file stands for")
+    lower_.add_argument("--after", choices=("networks", "autodiff", "updates"),
+                        help="print the file after this pass: forward passes; backward passes too; updates of weights too")
     derive_ = _command(commands, "derive", derive, "print the Z-recursion of the limit (Def 7.3)")
     derive_.add_argument("--format", choices=("text", "latex", "json"), default="text")
     derive_.add_argument("--unroll", action="store_true", help="write loops out")
@@ -240,7 +242,20 @@ def check(arguments: argparse.Namespace) -> int:
 
 def lower(arguments: argparse.Namespace) -> int:
     program, _ = _load(arguments)
+    if arguments.after is not None:
+        return _lower_partly(arguments)
     print(json.dumps({"program": program.name, "core": str(program)}) if arguments.json else program, end="\n" if arguments.json else "")
+    return OK
+
+
+def _lower_partly(arguments: argparse.Namespace) -> int:
+    """Prints the file after one of the passes that write networks and training out."""
+    from tpc.inputs import parse_setting
+    from tpc.pipeline import dims_in, read_text, written_out
+    name, text = str(arguments.file), read_text(arguments.file)
+    dims = {key: int(value) for key, value in map(parse_setting, arguments.settings) if key in dims_in(text, name)}
+    shown = written_out(text, name, dims, arguments.after)
+    print(json.dumps({"file": name, "after": arguments.after, "text": shown}) if arguments.json else shown, end="\n" if arguments.json else "")
     return OK
 
 

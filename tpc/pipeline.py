@@ -13,6 +13,7 @@ from tpc.lower import lower
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 from tpc.syntax.parse import RESERVED, normalise, parse_file
+from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
 from tpc.syntax.tree import Dim
 from tpc.train import write_out
@@ -31,6 +32,11 @@ def parse(text: str, *, name: str = "program", dims: Mapping[str, int] | None = 
     if errors:
         raise TpcError(errors, name, text)
     return program
+
+
+def written_out(text: str, name: str, dims: Mapping[str, int], after: str) -> str:
+    """The file as text after a pass of `tpc.train` ("networks", "autodiff" or "updates"). Raises TpcError as `parse` does."""
+    return print_file(write_out(parse_file(text, name), name, text, dims, after))
 
 
 def dims_in(text: str, name: str) -> set[str]:

@@ -516,3 +516,17 @@ def loss_needs(at: Span, name: str, what: str) -> Diagnostic:
 def loss_derivative(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP718", f"this loss has no useful derivative in `{name}`: it does not depend on it, or jumps", Label(at),
                       help="a step or sign has slope 0 almost everywhere; use `hinge` or `logistic`")
+
+
+def update_place(at: Span) -> Diagnostic:
+    return Diagnostic("TP719", "an update by `+=` belongs to a loop of the top level, `for t < T:`", Label(at))
+
+
+def update_target(at: Span, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP719", "only a weight can be updated by `+=`", Label(at),
+                      help=f"there is {_list([f'`{k}`' for k in known])}" if known else "declare it by `weight W : n x n`")
+
+
+def update_term(at: Span) -> Diagnostic:
+    return Diagnostic("TP719", "every term of this update must have one factor `outer(a, b)`", Label(at),
+                      help="`W += c*outer(a, b)` adds c times the matrix that takes x to `a*mean(b*x)`")

@@ -327,18 +327,6 @@ class Trainings:
             self.refuse(catalogue.name_taken(base.span, base.name))
         return base.name
 
-    # updates by hand
-
-    def enter(self, head: Range) -> None:
-        """A user's loop begins."""
-
-    def leave(self, head: Range, blocks: tuple[Range, ...]) -> list[tree.Statement]:
-        """A user's loop ends: what has to stand before it."""
-        return []
-
-    def add_to(self, node: tree.AddTo, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
-        self.refuse(catalogue.misplaced(node.span, "`+=`"))
-
 
 def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Range], reader: Reader) -> list[tree.Define]:
     """The steps of a forward pass as lines."""

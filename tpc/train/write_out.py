@@ -14,6 +14,7 @@ from tpc.syntax.diagnostic import Diagnostic, TpcError
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range
+from tpc.train.by_hand import ByHand
 from tpc.train.calls import Calls
 from tpc.train.descent import check_options, option_value
 from tpc.train.make import Maker
@@ -61,6 +62,7 @@ class Writer:
         self.scene.names.taken = self.scene.names.reserved(declared_names(file))
         self.trainings = Trainings(self.scene, PASSES.index(after))
         self.calls = Calls(self.scene, self.trainings)
+        self.by_hand = ByHand(self.scene, self.trainings, self.calls)
 
     def statement(self, s: tree.Statement, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         if blocks and isinstance(s, TRAINING) and not isinstance(s, tree.AddTo):
@@ -84,13 +86,13 @@ class Writer:
             case tree.Adapted():
                 self.trainings.adapt(s, out, ())
             case tree.AddTo():
-                self.trainings.add_to(s, out, blocks)
+                self.by_hand.add_to(s, out, blocks)
             case tree.ForBlock(range=head, body=body):
                 inner: list[tree.Statement] = []
-                self.trainings.enter(head)
+                self.by_hand.enter(s, blocks)
                 for line in body:
                     self.statement(line, inner, (*blocks, head))
-                out += self.trainings.leave(head, blocks)
+                self.by_hand.leave(s, blocks)
                 out.append(replace(s, body=tuple(inner)))
             case tree.Define() | tree.Output():
                 out.append(self.calls.rewritten(s, out, blocks))

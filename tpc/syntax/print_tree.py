@@ -1,0 +1,117 @@
+"""A tree as text in the language, as a user would write it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tpc.core.printer import print_fraction
+from tpc.syntax import tree
+from tpc.syntax.tree import Tree
+
+SUM, PRODUCT, UNARY, POWER, ATOM = range(5)                 # binding strengths
+
+
+def print_file(file: tree.File) -> str:
+    return "".join(line + "\n" for statement in file.statements for line in print_statement(statement))
+
+
+def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
+    """The lines of a statement of the core language, of which written-out programs are made."""
+    match s:
+        case tree.ProgramName(name=name):
+            return [f"{indent}program {name.name}"]
+        case tree.Width(name=name, ratio=ratio):
+            return [f"{indent}width {name.name}" + ("" if ratio is None else f" = {print_tree(ratio)}")]
+        case tree.Dim(name=name, value=value):
+            return [f"{indent}dim {name.name} = {print_tree(value)}"]
+        case tree.Input(declared=declared, bound=bound, default=default):
+            tail = ("" if bound is None else f" : index({print_tree(bound)})") + ("" if default is None else f" = {print_tree(default)}")
+            return [f"{indent}input {_declared(declared)}{tail}"]
+        case tree.Matrix(declared=items, rows=rows, columns=columns, law=law):
+            return [f"{indent}matrix {', '.join(map(_declared, items))} : {_side(rows)} x {_side(columns)} ~ {_law(law)}"]
+        case tree.Vector(declared=items, joint=joint, width=width, law=law):
+            names = ", ".join(map(_declared, items))
+            return [f"{indent}vector {f'({names})' if joint else names} : {_side(width)} ~ {_law(law)}"]
+        case tree.Define(target=target, value=value, clauses=clauses):
+            return [f"{indent}{print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
+        case tree.Output(target=target, value=value, clauses=clauses):
+            return [f"{indent}output {print_tree(target)}{'' if value is None else f' = {print_tree(value)}'}{_clauses(clauses)}"]
+        case tree.Function(name=name, parameters=parameters, body=body, result=result):
+            head = f"{indent}def {name.name}({', '.join(p.name for p in parameters)})"
+            if not body:
+                return [f"{head} = {print_tree(result)}"]
+            inner = [line for d in body for line in print_statement(d, indent + "    ")]
+            return [f"{head}:", *inner, f"{indent}    return {print_tree(result)}"]
+        case tree.ForBlock(range=head, body=body):
+            inner = [line for part in body for line in print_statement(part, indent + "    ")]
+            return [f"{indent}for {head.variable.name} < {print_tree(head.count)}:", *inner]
+    raise TypeError(f"no text for {type(s).__name__}")
+
+
+def _declared(d: tree.Declared) -> str:
+    axes = ", ".join(print_tree(a.count) if a.variable is None else f"{a.variable.name} < {print_tree(a.count)}" for a in d.axes)
+    return d.name.name + (f"[{axes}]" if axes else "")
+
+
+def _side(side: tree.Name | tree.Number) -> str:
+    return side.name if isinstance(side, tree.Name) else print_fraction(side.value)
+
+
+def _law(law: tree.Gaussian) -> str:
+    return f"N({_entries(law.mean)}, {_entries(law.covariance)})"
+
+
+def _entries(x: Tree | tree.ListOf) -> str:
+    return f"[{', '.join(map(_entries, x.items))}]" if isinstance(x, tree.ListOf) else print_tree(x)
+
+
+def _clauses(clauses: Sequence[tree.Range]) -> str:
+    return "".join(f" for {c.variable.name} < {print_tree(c.count)}" for c in clauses)
+
+
+def print_tree(x: Tree, strength: int = SUM) -> str:
+    """`x` as text, in parentheses if it binds less than `strength`."""
+    text, own = _print(x)
+    return f"({text})" if own < strength else text
+
+
+def _print(x: Tree) -> tuple[str, int]:
+    match x:
+        case tree.Number(value=value):
+            return print_fraction(value), ATOM if value.denominator == 1 else PRODUCT
+        case tree.Name(name=name):
+            return name, ATOM
+        case tree.Indexed(base=base, index=index):
+            return f"{print_tree(base, ATOM)}[{', '.join(map(print_tree, index))}]", ATOM
+        case tree.Attribute(base=base, name=name):
+            return f"{print_tree(base, ATOM)}.{name.name}", ATOM
+        case tree.Transposed(base=base):
+            return f"{print_tree(base, ATOM)}.T", ATOM
+        case tree.Primed(base=base, order=order):
+            return print_tree(base, ATOM) + "'" * order, ATOM
+        case tree.Applied(function=function, args=args):
+            return f"{print_tree(function, ATOM)}({', '.join(map(print_tree, args))})", ATOM
+        case tree.Chain(operands=operands, operators=operators):
+            return _chain(operands, operators)
+        case tree.Negated(operand=operand):
+            return f"-{print_tree(operand, PRODUCT)}", SUM
+        case tree.Power(base=base, exponent=exponent):
+            return f"{print_tree(base, ATOM)}^{print_tree(exponent, ATOM)}", POWER
+        case tree.MatMul(matrix=matrix, operand=operand):
+            return f"{print_tree(matrix, POWER)} @ {print_tree(operand, POWER)}", UNARY
+        case tree.Comparison(op=op, left=left, right=right):
+            return f"{print_tree(left)} {op} {print_tree(right)}", SUM
+        case tree.Mean(body=body):
+            return f"mean({print_tree(body)})", ATOM
+        case tree.Sum(ranges=ranges, body=body):
+            return f"sum({', '.join(f'{r.variable.name} < {print_tree(r.count)}' for r in ranges)}: {print_tree(body)})", ATOM
+    raise TypeError(f"no text for {type(x).__name__}")
+
+
+def _chain(operands: Sequence[Tree], operators: Sequence[str]) -> tuple[str, int]:
+    additive = operators[0] in "+-"
+    first = print_tree(operands[0], SUM if additive else UNARY)
+    text = first
+    for op, operand in zip(operators, operands[1:], strict=True):
+        text += f" {op} {print_tree(operand, PRODUCT)}" if additive else f"{op}{print_tree(operand, UNARY)}"
+    return text, SUM if additive else PRODUCT

@@ -1,0 +1,150 @@
+"""Updates by hand: `W += c*outer(a, b)` in a user's loop, for rules that `train` does not know.
+
+`outer(a, b)` is the matrix that takes x to `a E b x` (`a bᵀ/n`), with a finite side to `a (b·x)`. Such updates are kept as histories, so any
+number of them may change one weight, and every use sees what has been added before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
+
+from tpc.syntax import catalogue, tree
+from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.tree import Range, Tree
+from tpc.train.calls import Calls
+from tpc.train.descent import Descent, Sgd
+from tpc.train.forward import Forward
+from tpc.train.make import Maker
+from tpc.train.scene import RefusedError, Scene
+from tpc.train.training import Trainings
+from tpc.train.values import Index, Record, Upto, Value
+from tpc.train.weights import Weight
+
+
+@dataclass
+class ByHand:
+    """The loop being gone through, and the descents of the updates in it, in order."""
+
+    scene: Scene
+    trainings: Trainings
+    calls: Calls
+    open: list[tuple[tree.AddTo, Descent]] = field(default_factory=list)
+    lines: dict[int, list[tree.Define]] = field(default_factory=dict)
+
+    def enter(self, block: tree.ForBlock, blocks: tuple[Range, ...]) -> None:
+        """A loop begins: its updates, as of its first round."""
+        if blocks:
+            return
+        m = Maker(block.range.span)
+        for statement in block.body:
+            if isinstance(statement, tree.AddTo):
+                minus = Sgd(m.number(-1), m.number(0), m.number(0), None)
+                descent = Descent(block.range, (), (), minus)
+                weight = self.weight(statement)
+                descent.multipliers[weight.name], descent.records[weight.name] = m.number(1), []
+                self.open.append((statement, descent))
+        now = m.name(block.range.variable.name)
+        self.trainings.state = (*self.trainings.state, *(Upto(descent, (), now) for _, descent in self.open))
+        for statement, descent in self.open:                 # uses before the line need its terms of earlier rounds
+            descent.records[self.weight(statement).name] += self.terms(statement)
+
+    def leave(self, block: tree.ForBlock, blocks: tuple[Range, ...]) -> None:
+        if blocks:
+            return
+        self.advance({descent for _, descent in self.open}, block.range.count)
+        self.open = []
+
+    def advance(self, descents: set[Descent], time: Tree) -> None:
+        self.trainings.state = tuple(replace(u, time=time) if u.descent in descents else u for u in self.trainings.state)
+
+    def add_to(self, node: tree.AddTo, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
+        found = next((descent for statement, descent in self.open if statement is node), None)
+        if found is None or len(blocks) != 1:
+            self.refuse(catalogue.update_place(node.span))
+        m = Maker(node.span)
+        for line in self.lines.pop(id(node), []):
+            out.append(self.calls.rewritten(line, out, blocks))
+        self.advance({found}, m.add(m.name(blocks[0].variable.name), m.number(1)))
+
+    # terms
+
+    def weight(self, node: tree.AddTo) -> Weight:
+        weight = self.scene.weights.get(node.target.name) if isinstance(node.target, tree.Name) else None
+        if weight is None:
+            self.refuse(catalogue.update_target(node.target.span, [*self.scene.weights]))
+        return weight
+
+    def terms(self, node: tree.AddTo) -> list[Record]:
+        """The rank-one terms of an update. Parts that are expressions get names, made by lines at the update's place."""
+        weight = self.weight(node)
+        prefix = [next(d for s, d in self.open if s is node).time.variable.name, *(c.variable.name for c in node.clauses)]
+        return [self.term(node, weight, part, prefix) for part in summands(node.value)]
+
+    def term(self, node: tree.AddTo, weight: Weight, part: Tree, prefix: Sequence[str]) -> Record:
+        m = Maker(part.span)
+        factors = factors_of(part)
+        outers = [f for f in factors if isinstance(f, tree.Applied) and isinstance(f.function, tree.Name) and f.function.name == "outer"]
+        if len(outers) > 1 or (not outers and weight.columns.width and weight.rows.width):
+            self.refuse(catalogue.update_term(part.span))
+        forward = Forward(self.scene, prefix, lambda w, i, scope: m.member(w.initial, i))
+        forward.span = part.span
+        if outers:
+            if len(outers[0].args) != 2:
+                self.refuse(catalogue.arguments(outers[0].span, "outer", 2, 2, len(outers[0].args)))
+            a, b = (self.named(node, forward, x, f"{weight.name}_{side}", prefix) for x, side in zip(outers[0].args, "ab", strict=True))
+            rest = [f for f in factors if f is not outers[0]]
+            coefficient = m.mul(*rest)
+        else:
+            one = Value(None, (), lambda _: m.number(1))
+            whole = self.named(node, forward, part, f"{weight.name}_a", prefix)
+            a, b = (whole, one) if weight.rows.width or not weight.columns.width else (one, whole)
+            coefficient = m.number(1)
+        if not all(isinstance(part, tree.Number | tree.Name | tree.Chain | tree.Negated | tree.Power) for part in tree.walk(coefficient)):
+            coefficient = self.named(node, forward, coefficient, f"{weight.name}_c", prefix).at(())
+        coefficient = m.div(coefficient, weight.scaling.update(m))
+        return Record(node.clauses, a.at, b.at, coefficient, part.span)
+
+    def named(self, node: tree.AddTo, forward: Forward, x: Tree, wish: str, prefix: Sequence[str]) -> Value:
+        """`x` by a name, if it is more than a member; arrays stay as they are."""
+        value = forward.expr(x, {}) if isinstance(x, tree.Name | tree.Indexed) and _base(x) in self.scene.outer else None
+        if value is not None:
+            return value
+        m, name = Maker(x.span), self.scene.names.fresh(wish)
+        target = m.member(name, tuple(map(m.name, prefix)))
+        self.lines.setdefault(id(node), []).append(m.define(target, x, node.clauses, "part of an update"))
+
+        def entry(index: Index) -> Tree:
+            return m.member(name, (*map(m.name, prefix), *index))
+        return Value(None, (), entry)
+
+    def refuse(self, diagnostic: Diagnostic) -> NoReturn:
+        raise RefusedError(diagnostic)
+
+
+def summands(x: Tree) -> list[Tree]:
+    m = Maker(x.span)
+    match x:
+        case tree.Chain(operands=operands, operators=operators) if operators[0] in "+-":
+            signed = [operands[0], *(o if op == "+" else m.neg(o) for op, o in zip(operators, operands[1:], strict=True))]
+            return [part for term in signed for part in summands(term)]
+        case tree.Negated(operand=operand):
+            return [m.neg(part) for part in summands(operand)]
+    return [x]
+
+
+def factors_of(x: Tree) -> list[Tree]:
+    m = Maker(x.span)
+    match x:
+        case tree.Chain(operands=operands, operators=operators) if operators[0] in "*/":
+            inverse = [operands[0], *(o if op == "*" else m.div(m.number(1), o) for op, o in zip(operators, operands[1:], strict=True))]
+            return [f for part in inverse for f in factors_of(part)]
+        case tree.Negated(operand=operand):
+            return [m.number(-1), *factors_of(operand)]
+    return [x]
+
+
+def _base(x: tree.Name | tree.Indexed) -> str:
+    base = x.base if isinstance(x, tree.Indexed) else x
+    return base.name if isinstance(base, tree.Name) else ""
