@@ -76,7 +76,8 @@ class Kinds:
                 kind = self.join([(x, self.infer(x, env)) for x in (left, right)])
                 return kind if kind.name == "unknown" else replace(CONDITION, width=kind.width, at=kind.at)
             case tree.Mean(body=body):
-                return UNKNOWN if self.join([(body, self.infer(body, env))]) == UNKNOWN else SCALAR
+                self.join([(body, self.infer(body, env))])
+                return SCALAR                     # whatever is wrong inside, or not known yet
             case tree.Sum():
                 return self.sum(node, env)
             case tree.Attribute():

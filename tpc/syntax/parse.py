@@ -328,6 +328,9 @@ class Builder(Transformer[Token, Any]):
     def network_block(self, items: list[Any]) -> tree.Network:
         return tree.Network(_span(items[:5]), _name(items[1]), items[3], tuple(items[6:-2]), items[-1])
 
+    def network_for(self, items: list[Any]) -> tree.ForBlock:
+        return self.for_block(items)
+
     def train_block(self, items: list[Any]) -> tree.Train:
         _, network, word, alias, _, variable, _, count, _, *lines = items
         if word is not None and word.value != "as":

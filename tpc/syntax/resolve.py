@@ -276,6 +276,15 @@ class Resolver:
                     self.families[site.name.name] = kind
                     progress = True
             pending = [site for site in pending if site.name.name not in self.families]
+            if not progress:                       # scalars made one from another: were a vector among them, that would have been found out
+                grounded = [site.name.name for site in pending if self.has_known_part(site)]
+                self.families.update(dict.fromkeys(grounded, SCALAR))
+                progress = bool(grounded)
+
+    def has_known_part(self, site: Site) -> bool:
+        """Whether something whose kind is known is in a definition."""
+        return any(node.name in self.families or (known is not None and known.what in ("input", "vector"))
+                   for node in tree.names(site.node.value) for known in [self.scope.symbols.get(node.name)])
 
     def check_functions(self) -> None:
         """Functions are checked where they are used; one that is not used is checked with scalar arguments, and for its names only."""

@@ -249,7 +249,7 @@ class Parametrization(Node):
 class Network(Node):
     name: Name
     parameters: tuple[Name, ...]
-    body: tuple[Define, ...]
+    body: tuple[Define | ForBlock, ...]
     result: Tree
 
 

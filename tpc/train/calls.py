@@ -142,7 +142,12 @@ class _Place:
         return tuple(found)
 
     def entry(self, value: Value, node: Tree, index: tuple[Tree, ...]) -> Tree:
-        if value.members is not None or len(index) != len(value.shape):
+        if value.members is not None:
+            axes = len(next(iter(value.members)))
+            place = tuple(self.calls.scene.integer(i) for i in index[:axes])
+            if place in value.members:
+                return self.entry(value.members[cast(tuple[int, ...], place)], node, index[axes:])
+        if len(index) != len(value.shape) or value.members is not None:
             self.refuse(catalogue.network_entries(node.span, len(value.shape), len(index)))
         return value.at(index)
 

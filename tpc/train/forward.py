@@ -51,7 +51,7 @@ class Forward:
         self.inside.append(name)
         env: dict[str, Value] = {p.name: a for p, a in zip(network.parameters, args, strict=True)}
         for line in network.body:
-            self.line(line, env)
+            self.block(line, env, {}) if isinstance(line, tree.ForBlock) else self.line(line, env)
         self.span = network.result.span
         if len(self.inside) > 1:
             value = self.expr(network.result, env)
@@ -65,6 +65,24 @@ class Forward:
     def expr_named(self, node: Tree, wish: str, env: Env) -> Value:
         """The value of `node` as a variable, called as wished if it is made here."""
         return self.matmul(node, env, wish) if isinstance(node, tree.MatMul) else self.named(self.expr(node, env), wish, node)
+
+    def block(self, block: tree.ForBlock, env: dict[str, Value], at: dict[str, Tree]) -> None:
+        """A loop in a network's body, round by round."""
+        for k in range(self.count(substituted(block.range.count, at), 1)):
+            here = {**at, block.range.variable.name: Maker(block.range.span).number(k)}
+            for inner in block.body:
+                if isinstance(inner, tree.ForBlock):
+                    self.block(inner, env, here)
+                elif isinstance(inner, tree.Define):
+                    clauses = tuple(replace(c, count=substituted(c.count, here)) for c in inner.clauses)
+                    target, value = substituted(inner.target, here), substituted(inner.value, here)
+                    self.line(replace(inner, target=target, value=value, clauses=clauses), env)
+
+    def count(self, node: Tree, others: int) -> int:
+        found = self.scene.integer(node)
+        if found is None or found * others > MAX_UNROLLED:
+            self.refuse(catalogue.network_rounds(node.span, MAX_UNROLLED))
+        return found
 
     def line(self, line: tree.Define, env: dict[str, Value]) -> None:
         """An assignment in a network's body; with clauses, a family, at once or, if it is made one from another, member by member."""
@@ -95,14 +113,13 @@ class Forward:
         members = dict(env[name].members or {}) if name in env else {}
         rounds: list[dict[str, Tree]] = [{}]
         for clause in line.clauses:
-            count = self.scene.integer(substituted(clause.count, rounds[0]))
-            if count is None or count * len(rounds) > MAX_UNROLLED:
-                self.refuse(catalogue.network_rounds(clause.count.span, MAX_UNROLLED))
+            count = self.count(substituted(clause.count, rounds[0] if rounds else {}), len(rounds))
             rounds = [{**r, clause.variable.name: Maker(clause.span).number(k)} for r in rounds for k in range(count)]
         for r in rounds:
             place = tuple(self.constant(substituted(i, r)) for i in index)
             inner = {**env, name: Value(None, (None,) * len(index), self.no_entry(name, line), members=members)}
-            members[place] = self.expr_named(substituted(line.value, r), name, inner)
+            wish = "_".join([name, *map(str, place)])
+            members[place] = self.expr_named(substituted(line.value, r), wish, inner)
         first = next(iter(members.values()))
         env[name] = Value(first.width, (*(None,) * len(index), *first.shape), self.no_entry(name, line), members=members)
 

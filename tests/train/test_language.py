@@ -1,0 +1,197 @@
+"""What the training language means, on small cases whose meaning is plain; programs written out are programs."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tpc
+from tests.simulate.plain import run_plainly
+from tests.train.random_networks import random_network
+from tpc.inputs import bind_inputs
+from tpc.pipeline import written_out
+from tpc.simulate.run import draws
+
+PROGRAMS = Path(__file__).parents[2] / "programs"
+HEAD = """width n
+dim T = 4, d = 2
+input eta = 0.5
+input xi[t < T, d], y[t < T]
+weight U : n x d
+weight W : n x n
+weight V : 1 x n
+network f(x):
+    h1 = U @ x
+    x1 = tanh(h1)
+    x2 = tanh(W @ x1)
+    return V @ x2
+"""
+TRAIN = """train f for t < T:
+    batch (xi[t], y[t])
+    loss mse
+    update sgd(lr = eta)
+output loss
+"""
+DATA = {"xi": np.array([[1.0, 0.5], [-0.3, 0.8], [0.2, -1.0], [0.7, 0.7]]), "y": np.array([1.0, -1.0, 1.0, -1.0])}
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    jax.config.update("jax_enable_x64", True)
+
+
+def plainly(text, data=DATA, seed=0, width=10):
+    program = tpc.parse(text)
+    inputs = bind_inputs(program, data)
+    return run_plainly(program, inputs, draws(program, inputs, width=width, seed=seed))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_program_written_out_is_that_program(seed):
+    text = random_network(seed).text
+    assert str(tpc.parse(written_out(text, "program", {}, "updates"))) == str(tpc.parse(text))
+
+
+def test_the_network_at_a_time_is_the_one_before_that_step():
+    found = plainly(HEAD + TRAIN + "output g[t] = f[t](xi[t]) for t < T\noutput end = f(xi[0])\noutput last = f[T](xi[0])\n"
+                    "output first[t] = f[0](xi[t]) for t < T\n")
+    np.testing.assert_allclose((found["g"] - DATA["y"])**2 / 2, found["loss"], rtol=1e-12)
+    assert found["end"] == found["last"]
+    assert found["first"][0] == pytest.approx(found["g"][0], rel=1e-12)
+
+
+def test_looking_inside_gives_what_the_outside_is_made_of():
+    found = plainly(HEAD + TRAIN + "output k[i, j] = mean(f.x1(xi[i])*f.x1(xi[j])) for i < T for j < T\n"
+                    "c[i] = mean(tanh(f.h1(xi[i]))*f.x1(xi[i])) for i < T\noutput c\n")
+    np.testing.assert_allclose(np.diag(found["k"]), found["c"], rtol=1e-12)
+    np.testing.assert_allclose(found["k"], found["k"].T, rtol=1e-12)
+
+
+def test_a_kernel_takes_one_pass_for_each_example():
+    program = tpc.parse(HEAD + "output k[i, j] = mean(f.x2(xi[i])*f.x2(xi[j])) for i < T for j < T\n")
+    assert str(program).count("W @") == 1
+
+
+def test_a_second_training_goes_on_where_the_first_ended():
+    two = TRAIN.replace("train f", "train f as one").replace("output loss\n", "").replace("t < T", "t < 2").replace("[t]", "[t]")
+    rest = "train f as two for t < 2:\n    batch (xi[t+2], y[t+2])\n    loss mse\n    update sgd(lr = eta)\n"
+    split = plainly(HEAD + two + rest + "output a[t] = one.loss[t] for t < 2\noutput b[t] = two.loss[t] for t < 2\noutput end = f(xi[0])\n")
+    whole = plainly(HEAD + TRAIN + "output end = f(xi[0])\n")
+    np.testing.assert_allclose([*split["a"], *split["b"]], whole["loss"], rtol=1e-12)
+    np.testing.assert_allclose(split["end"], whole["end"], rtol=1e-12)
+
+
+def test_updates_by_hand_are_those_of_sgd():
+    by_hand = """for t < T:
+    chi[t] = f(xi[t]) - y[t]
+    v[t] = tanh'(f.h2(xi[t]))
+    V += -eta*chi[t]*f.x2(xi[t])
+    keep[t] = f(xi[0])
+output chi
+output end = f(xi[0])
+output keep
+"""
+    head = HEAD.replace("x2 = tanh(W @ x1)", "h2 = W @ x1\n    x2 = tanh(h2)").replace("n x n", "n x n, frozen").replace("n x d", "n x d, frozen")
+    hand, sgd = plainly(head + by_hand), plainly(head + TRAIN + "output end = f(xi[0])\noutput g[t] = f[t](xi[0]) for t < T\n")
+    np.testing.assert_allclose(hand["chi"]**2 / 2, sgd["loss"], rtol=1e-12)
+    np.testing.assert_allclose(hand["end"], sgd["end"], rtol=1e-12)
+    np.testing.assert_allclose(hand["keep"], [*sgd["g"][1:], sgd["end"]], rtol=1e-12)
+
+
+def test_outer_products_by_hand_are_those_of_sgd():
+    head = HEAD.replace("x2 = tanh(W @ x1)", "h2 = W @ x1\n    x2 = tanh(h2)").replace("weight V : 1 x n", "weight V : 1 x n, frozen")
+    by_hand = """for t < T:
+    chi[t] = f(xi[t]) - y[t]
+    dh2[t] = V0*tanh'(f.h2(xi[t]))
+    dh1[t] = g.up(xi[t], t)
+    W += -eta*chi[t]*outer(dh2[t], f.x1(xi[t]))
+output chi
+"""
+    hand = plainly(head.replace("n x d", "n x d, frozen") + by_hand.replace("    dh1[t] = g.up(xi[t], t)\n", ""))
+    sgd = plainly(head.replace("n x d", "n x d, frozen") + TRAIN)
+    np.testing.assert_allclose(hand["chi"]**2 / 2, sgd["loss"], rtol=1e-12)
+
+
+MAML = """width n
+dim T = 3, K = 2, B = 2, Q = 3, d = 3, k = 4
+input eta = 0.3, eps = 0.4
+input xs[T, K, B, d], xq[T, K, Q, d]
+input ys[T, K, B] : index(k)
+input yq[T, K, Q] : index(k)
+weight U : n x d
+weight V : k x n
+bias b : n
+network f(x):
+    h = U @ x + b
+    return V @ ACT(h)
+train f for t < T:
+    g[j] = adapt(f, (xs[t, j, i], ys[t, j, i]) for i < B, loss = xent, lr = eps, steps = 2) for j < K
+    gradient (g[j], xq[t, j, i], yq[t, j, i]) for i < Q for j < K
+    loss xent
+    update sgd(lr = eta, clip = 0.5)
+output loss
+output end = f(xs[0, 0, 0])[1]
+"""
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_first_order_maml_is_that_of_jax(activation):
+    r = np.random.default_rng(0)
+    data = {"xs": r.standard_normal((3, 2, 2, 3)), "xq": r.standard_normal((3, 2, 3, 3)), "ys": r.integers(0, 4, (3, 2, 2)),
+            "yq": r.integers(0, 4, (3, 2, 3))}
+    text, n = MAML.replace("ACT", activation), 9
+    program = tpc.parse(text)
+    inputs = bind_inputs(program, data)
+    drawn = draws(program, inputs, width=n, seed=0)
+    found = run_plainly(program, inputs, drawn)
+    phi = {"tanh": jnp.tanh, "relu": lambda x: jnp.maximum(x, 0)}[activation]
+    w = {"u": drawn["U0"].T / n**0.5, "v": drawn["V0"] / n**0.5, "b": drawn["b0"] / n**0.5}
+
+    def loss(w, x, y):
+        f = n**-0.5 * w["v"] @ phi(n**0.5 * (w["u"] @ x + w["b"]))
+        return jax.scipy.special.logsumexp(f) - f[y]
+
+    def mean_loss(w, xs, ys):
+        return jnp.mean(jnp.stack([loss(w, x, y) for x, y in zip(xs, ys, strict=True)]))
+    losses = []
+    for t in range(3):
+        total, gradient = 0.0, {name: 0.0 for name in w}
+        for task in range(2):
+            own = dict(w)
+            for _ in range(2):
+                inner = jax.grad(mean_loss)(own, data["xs"][t, task], data["ys"][t, task])
+                own = {name: own[name] - 0.4 * inner[name] for name in own}
+            value, part = jax.value_and_grad(mean_loss)(own, data["xq"][t, task], data["yq"][t, task])
+            total, gradient = total + value, {name: gradient[name] + part[name] for name in w}
+        norm = np.sqrt(sum(float(jnp.sum(g**2)) for g in gradient.values()))
+        w = {name: w[name] - 0.3 * min(1, 0.5 / norm) * gradient[name] for name in w}
+        losses.append(total)
+    np.testing.assert_allclose(found["loss"], losses, rtol=1e-10)
+
+
+def test_decoupled_backprop_has_no_dot():
+    text = HEAD.replace("n x n", "n x n, decoupled") + TRAIN
+    assert "Ż" not in str(tpc.parse(text).derive()).replace("Ż^{W x1[t]} = 0", "")
+    assert "Ż" in str(tpc.parse(HEAD + TRAIN).derive())
+
+
+def test_a_loss_of_ones_own_is_the_named_one():
+    own = plainly(HEAD + TRAIN.replace("loss mse", "loss(p, q) = (p - q)^2/2"))
+    np.testing.assert_allclose(own["loss"], plainly(HEAD + TRAIN)["loss"], rtol=1e-12)
+
+
+def test_a_schedule_is_a_learning_rate_for_each_step():
+    text = HEAD.replace("input eta = 0.5", "input eta[T]") + TRAIN
+    same = plainly(text, {**DATA, "eta": [0.5] * 4})
+    np.testing.assert_allclose(same["loss"], plainly(HEAD + TRAIN)["loss"], rtol=1e-12)
+    other = plainly(text, {**DATA, "eta": [0.5, 0.0, 0.0, 0.0]})
+    np.testing.assert_allclose(other["loss"][:2], same["loss"][:2], rtol=1e-12)
+    assert abs(other["loss"][2] - same["loss"][2]) > 1e-6
+
+
+def test_words_of_training_are_names_elsewhere():
+    program = tpc.parse("width n\nvector loss : n ~ N(0, 1)\nbatch[0] = loss\nfor train < 2:\n    batch[train+1] = tanh(batch[train])\n"
+                        "update = mean(batch[2]*loss)\noutput weight = update\n")
+    assert [o.name for o in program.outputs] == ["weight"]
