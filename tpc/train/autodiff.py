@@ -82,7 +82,14 @@ class Backward:
                         self.member_record(weight)
 
     def run(self) -> None:
-        """Makes the lines."""
+        """Makes the lines. The first time through only finds out which cotangents need none, being something that has a name."""
+        seed = dict(self.found)
+        self.lines()
+        self.found, self.defined = seed, []
+        self.members = {name: (weight, []) for name, (weight, _) in self.members.items()}
+        self.lines()
+
+    def lines(self) -> None:
         for step in reversed(self.reached):
             if step is not self.reached[-1]:
                 self.define(step.out, step)
@@ -106,8 +113,8 @@ class Backward:
         """Makes the cotangent of a variable: the sum of what its uses contribute."""
         m = Maker(step.span)
         found = self.found[var.name]
-        if isinstance(step, Elementwise) and len(found) == 1 and not found[0].axes and isinstance(found[0].value, tree.Name | tree.Indexed):
-            self.inlined[var.name] = found[0]                        # it is something that has a name
+        if len(found) == 1 and not found[0].axes and not var.shape and isinstance(found[0].value, tree.Name | tree.Indexed):
+            self.inlined[var.name] = found[0]
             return
         axes = self.axes_of(var)
         index = tuple(m.name(a.variable) for a in axes)

@@ -284,7 +284,9 @@ class Forward:
 
     def index(self, node: Tree, env: Env) -> Tree:
         """An index: what stands for a position in it put in."""
-        return replaced(node, lambda x: env[x.name].at(()) if isinstance(x, tree.Name) and x.name in env and not env[x.name].shape else None)
+        put = replaced(node, lambda x: env[x.name].at(()) if isinstance(x, tree.Name) and x.name in env and not env[x.name].shape else None)
+        value = None if isinstance(put, tree.Name | tree.Number) else self.scene.integer(put)
+        return put if value is None else Maker(node.span).number(value)
 
     def applied(self, node: tree.Applied, env: Env) -> Value:
         function = node.function
