@@ -75,7 +75,7 @@ output test[i, j] = f(xi[0, i])[j] for i < B for j < k
 
 @pytest.mark.parametrize("options", [{"clip": 0.5}, {"momentum": 0.9}, {"decay": 0.1}, {"clip": 0.4, "momentum": 0.5, "decay": 0.2}])
 def test_a_linear_net_with_every_option_is_exact(options):
-    """Linear with one hidden layer, the limit is the net of width d + k + 1 whose initial vectors are orthogonal, of squared length n (Algorithm 3)."""
+    """With one linear hidden layer, the limit is the net of width d + k + 1 whose initial vectors are orthogonal, of squared length n."""
     r = np.random.default_rng(1)
     data = {"xi": r.standard_normal((6, 3, 4)), "y": r.integers(0, 3, (6, 3))}
     text = LINEAR.replace("OPTIONS", ", ".join(f"{name} = {value}" for name, value in options.items()))

@@ -124,9 +124,16 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
         match s:
             case Assign(targets, value, comment):
                 left = ", ".join(targets)
-                lines += _commented(f"{indent}{left} = {_bare(value)}", comment, indent)
+                code = f"{indent}{left} = {_bare(value)}"
+                if len(code) <= WIDEST:
+                    lines += _commented(code, comment, indent)
+                else:
+                    left = f"({left})" if len(targets) > 1 else left
+                    lines += [f"{indent}# {_one_line(comment)}"] if comment else []
+                    lines += _broken(f"{indent}{left} = {_closed(value)}", indent)
             case Return(value):
-                lines.append(f"{indent}return {_bare(value)}")
+                code = f"{indent}return {_bare(value)}"
+                lines += [code] if len(code) <= WIDEST else _broken(f"{indent}return {_closed(value)}", indent)
             case Comment(text):
                 lines.append(f"{indent}# {_one_line(text)}")
             case Def(function, parameters, body, doc):
@@ -143,6 +150,26 @@ def _bare(value: Py) -> str:
     text = value.text
     return text[1:-1] if value.strength == ATOM and text.startswith("(") and text.endswith(")") and "," in text and _closes_last(text) \
         and not text.endswith(",)") else text
+
+
+def _closed(value: Py) -> str:
+    """A value that can be broken into several lines: something in brackets."""
+    return value.text if value.strength == ATOM else f"({value.text})"
+
+
+def _broken(code: str, indent: str) -> list[str]:
+    """A long line as several, broken inside brackets after commas and before signs."""
+    places, depth = list[int](), 0
+    for i, c in enumerate(code):
+        depth += (c in "([{") - (c in ")]}")
+        if depth and (code[i:i + 2] == ", " or code[i:i + 3] in (" + ", " - ")):
+            places.append(i + 2 if c == "," else i + 1)
+    lines, start, hang = list[str](), 0, ""
+    for place, following in zip(places, [*places[1:], len(code)], strict=True):
+        if len(hang) + following - start > WIDEST and place > start:
+            lines.append(hang + code[start:place].rstrip())
+            start, hang = place, indent + " " * 8
+    return [*lines, hang + code[start:]]
 
 
 def _closes_last(text: str) -> bool:
