@@ -195,3 +195,14 @@ def test_words_of_training_are_names_elsewhere():
     program = tpc.parse("width n\nvector loss : n ~ N(0, 1)\nbatch[0] = loss\nfor train < 2:\n    batch[train+1] = tanh(batch[train])\n"
                         "update = mean(batch[2]*loss)\noutput weight = update\n")
     assert [o.name for o in program.outputs] == ["weight"]
+
+
+def test_a_sparse_input_is_the_dense_one():
+    head = HEAD.replace("input xi[t < T, d], y[t < T]", "input j[t < T] : index(d)\ninput y[t < T]")
+    train = TRAIN.replace("xi[t]", "onehot(j[t])") + "output end[t] = f(onehot(j[t])) for t < T\n"
+    j = np.array([0, 1, 1, 0])
+    sparse = plainly(head + train, {"j": j, "y": DATA["y"]})
+    dense = plainly(HEAD + TRAIN + "output end[t] = f(xi[t]) for t < T\n", {"xi": np.eye(2)[j], "y": DATA["y"]})
+    for name in ("loss", "end"):
+        np.testing.assert_allclose(sparse[name], dense[name], rtol=1e-12)
+    assert "U[t, j[t]]" in str(tpc.parse(head + train))

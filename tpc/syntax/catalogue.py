@@ -530,3 +530,8 @@ def update_target(at: Span, known: Sequence[str]) -> Diagnostic:
 def update_term(at: Span) -> Diagnostic:
     return Diagnostic("TP719", "every term of this update must have one factor `outer(a, b)`", Label(at),
                       help="`W += c*outer(a, b)` adds c times the matrix that takes x to `a*mean(b*x)`")
+
+
+def onehot_needs(at: Span) -> Diagnostic:
+    return Diagnostic("TP720", "`onehot` takes one member of an input declared as an index", Label(at),
+                      help="declare `input j[t < T] : index(d)` and write `onehot(j[t])`")

@@ -292,12 +292,26 @@ class Forward:
         function = node.function
         if isinstance(function, tree.Name) and function.name in self.scene.networks:
             return self.run(self.scene.networks[function.name], [self.expr(arg, env) for arg in node.args], node)
+        if isinstance(function, tree.Name) and function.name == "onehot":
+            return self.onehot(node, env)
         if isinstance(function, tree.Name) and not self.scene.is_elementwise(function.name):
             self.refuse(catalogue.unknown_function(function.span, function.name, [*self.scene.functions, *self.scene.networks]))
         values = [self.expr(arg, env) for arg in node.args]
         if isinstance(function, tree.Name) and function.name not in ("where", "max", "min"):
             values = [self.named(v, "h", arg) if self.is_compound(v, arg) else v for v, arg in zip(values, node.args, strict=True)]
         return self.joined(node, node.args, values, lambda parts: replace(node, args=tuple(parts)))
+
+    def onehot(self, node: tree.Applied, env: Env) -> Value:
+        """`onehot(j[t])`, of an input declared `: index(d)`: the array of d entries that is 1 at j[t]."""
+        base = node.args[0].base if isinstance(node.args[0], tree.Indexed) else node.args[0]
+        known = self.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
+        if len(node.args) != 1 or known is None or known.bound is None:
+            self.refuse(catalogue.onehot_needs(node.span))
+        picked = self.expr(node.args[0], env)
+        if picked.shape:
+            self.refuse(catalogue.index_count(node.args[0].span, "this", len(known.axes), len(known.axes) - len(picked.shape)))
+        m = Maker(node.span)
+        return Value(None, (known.bound,), lambda i: m.equal(i[0], picked.at(())), picked=picked.at(()))
 
     def is_compound(self, value: Value, node: Tree) -> bool:
         """Whether what a function is applied to is worth a name: the backward pass needs it again."""

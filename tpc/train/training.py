@@ -343,7 +343,7 @@ def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Ran
         rest, far = (own[:-1], own[-1:]) if step.far else (own, ())
         scope = [*prefix, *(a.variable for a in step.axes)]
         operand = partial(operand_entry, step, rest)
-        value = replace(reader, m=m).product(weight, step.transposed, operand, far, scope)
+        value = replace(reader, m=m).product(weight, step.transposed, operand, far, scope, picked=step.operand.picked)
         lines.append(m.define(target, value, clauses))
     return lines
 

@@ -37,7 +37,8 @@ class Var:
 class Value:
     """An elementwise expression over variables and inputs, an array over finite axes: `at` gives the entry at an index.
 
-    shape: lengths of the axes, None where not known. leaf: the variable that it is, if it is just one.
+    shape: lengths of the axes, None where not known. leaf: the variable that it is, if it is just one. picked: the one entry that is not 0, if it
+    is a one-hot array: then a product with it is a member.
     """
 
     width: str | None
@@ -45,6 +46,7 @@ class Value:
     at: Callable[[Index], Tree]
     leaf: Var | None = None
     members: dict[tuple[int, ...], Value] | None = field(default=None, compare=False)     # of a family that is defined member by member
+    picked: Tree | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,9 +96,9 @@ class Reader:
         return self.m.add(*terms)
 
     def product(self, weight: Weight, transposed: bool, x: Callable[[Index], Tree], far: Index, scope: Sequence[str], *,
-                backward: bool = False) -> Tree:
+                backward: bool = False, picked: Tree | None = None) -> Tree:
         """`W x` (or `Wᵀ x`). x: what it is multiplied to, `x(j)` its entries on a finite side. far: the index of what comes out, on a finite side.
-        backward: of a backward pass, x being a cotangent."""
+        backward: of a backward pass, x being a cotangent. picked: the only entry of x that is not 0, and is 1, if that is so."""
         m = self.m
         factor = weight.scaling.backward(m) if backward else weight.scaling.forward(m)
         near, _ = weight.sides(transposed)
@@ -112,7 +112,7 @@ class Reader:
 
             def entry(own: Index, inner: Sequence[str]) -> Tree:
                 return before.entry(weight, (*own, *far) if transposed else (*far, *own), inner)
-            terms = [m.mul(self._shrunk(weight, later), self._contract(near, entry, x, scope))]
+            terms = [m.mul(self._shrunk(weight, later), self._contract(near, entry, x, scope, picked))]
         for position, upto in enumerate(later):
             for record in upto.descent.records.get(weight.name, ()):
                 env, ranges, past = self._past(upto, record, scope)
@@ -123,17 +123,20 @@ class Reader:
                     return substituted(entry(own), env)
                 term = m.mul(upto.descent.rate_of(weight, upto, past, m), self._shrunk(weight, later[position + 1:]),
                              substituted(record.coefficient, env), weight.scaling.update(m, transposed),
-                             self._contract(near, other, x, inside), substituted(far_entry(far), env))
+                             self._contract(near, other, x, inside, picked), substituted(far_entry(far), env))
                 terms.append(m.neg(m.sum(ranges, term)))
         return m.mul(factor, m.add(*terms))
 
-    def _contract(self, near: Side, entry: Callable[[Index, Sequence[str]], Tree], x: Callable[[Index], Tree], scope: Sequence[str]) -> Tree:
+    def _contract(self, near: Side, entry: Callable[[Index, Sequence[str]], Tree], x: Callable[[Index], Tree], scope: Sequence[str],
+                  picked: Tree | None) -> Tree:
         """`Σ_near entry · x`: a mean over a width, a sum over units."""
         m = self.m
         if near.width:
             return m.mean(m.mul(entry((), scope), x(())))
         if near.count is None:
             return m.mul(x(()), entry((), scope))
+        if picked is not None:
+            return entry((picked,), scope)
         variable, = self.names.variables(1, scope, VARIABLES)
         own = (m.name(variable),)
         return m.sum([m.range(variable, near.count)], m.mul(x(own), entry(own, (*scope, variable))))
