@@ -1,4 +1,4 @@
-"""The main job: digits.tp on the handwritten digits shipped with it, at n = ∞ and at finite width."""
+"""The main job: digits.tp on the handwritten digits shipped with it, at n = ∞ and at finite width. Here with fewer steps and images."""
 
 from functools import cache
 from pathlib import Path
@@ -9,7 +9,8 @@ import pytest
 import tpc
 
 HERE = Path(__file__).parents[2] / "programs" / "experiments"
-SMALL = {"T": 5, "N": 4, "d": 64}
+STEPS, BATCH, HELD_OUT = 12, 6, 40
+DIMS = {"T": STEPS, "B": BATCH, "N": HELD_OUT}
 
 
 @cache
@@ -18,26 +19,32 @@ def data():
         return dict(arrays)
 
 
+def small(steps=STEPS, batch=BATCH, held_out=HELD_OUT):
+    whole = data()
+    return {"images": whole["images"], "j": whole["j"][:steps, :batch], "y": whole["y"][:steps, :batch],
+            "held_out": whole["held_out"][:held_out], "label": whole["label"][:held_out]}
+
+
 @cache
 def result():
-    return tpc.load(HERE / "digits.tp").compile()(data())
+    return tpc.load(HERE / "digits.tp", dims=DIMS).compile()(small())
 
 
-def small_data(steps, held_out):
-    return {"xi": data()["xi"][:steps], "y": data()["y"][:steps], "xs": data()["xs"][:held_out], "ys": data()["ys"][:held_out]}
-
-
-def test_data_is_normalised_and_of_two_classes():
-    assert data()["xi"].shape == (50, 64)
-    assert data()["xs"].shape == (100, 64)
-    for images, labels in (("xi", "y"), ("xs", "ys")):
-        np.testing.assert_allclose(np.linalg.norm(data()[images], axis=1), 1.0, atol=1e-3)
-        assert set(data()[labels]) == {-1.0, 1.0}
-        assert abs(data()[labels].mean()) <= 0.25
+def test_data_is_normalised_and_of_ten_classes():
+    whole = data()
+    assert whole["images"].shape == (400, 64)
+    assert whole["held_out"].shape == (200, 64)
+    for images in ("images", "held_out"):
+        np.testing.assert_allclose(np.linalg.norm(whole[images], axis=1), 1.5, atol=1e-3)
+    assert set(whole["y"].ravel()) == set(whole["label"]) == set(range(10))
+    assert all(sorted(epoch) == list(range(400)) for epoch in whole["j"].reshape(3, 400))
+    labels = {}
+    for image, label in zip(whole["j"].ravel(), whole["y"].ravel(), strict=True):
+        assert labels.setdefault(int(image), int(label)) == label
 
 
 def test_no_held_out_image_is_a_training_image():
-    distances = np.linalg.norm(data()["xi"][:, None] - data()["xs"][None], axis=-1)
+    distances = np.linalg.norm(data()["images"][:, None] - data()["held_out"][None], axis=-1)
     assert distances.min() > 0.05
 
 
@@ -54,12 +61,10 @@ def test_data_is_what_the_script_makes(tmp_path, monkeypatch):
 
 def test_the_limit_learns():
     outcome = result()
-    assert outcome["accuracy"].value >= 0.95
     losses = outcome["loss"].value
-    assert losses[0] == pytest.approx(0.5, abs=5e-3)                             # f_0 = 0 in μP, labels ±1
-    assert losses[-10:].mean() < 0.1 * losses[:5].mean()
-    right = (outcome["test"].value * data()["ys"] > 0).mean()
-    assert outcome["accuracy"].value == pytest.approx(right, abs=0.011)          # an image on the boundary is counted in some randomisations
+    assert losses[0] == pytest.approx(np.log(10), abs=5e-3)                      # f_0 = 0 in μP
+    assert losses[-3:].mean() < 0.75 * losses[0]
+    assert outcome["accuracy"].value > 0.4
 
 
 def test_standard_errors_are_small_by_default():
@@ -69,8 +74,8 @@ def test_standard_errors_are_small_by_default():
 
 def test_wide_networks_agree_with_the_limit():
     """The means of 6 networks of width 1024 are within 5 of their standard errors, and a bias of 10/n, of the limit."""
-    samples = tpc.load(HERE / "digits.tp").simulate(data(), width=1024, seeds=6)
-    for name in ("loss", "test", "test_loss", "accuracy"):
+    samples = tpc.load(HERE / "digits.tp", dims=DIMS).simulate(small(), width=1024, seeds=6)
+    for name in ("loss", "test_loss"):
         spread = samples.std[name] / np.sqrt(6)
         gap = np.abs(samples.mean[name] - result()[name].value)
         typical = np.sqrt(np.mean(spread**2))                                    # of six seeds, one entry's own spread is too uncertain
@@ -78,18 +83,17 @@ def test_wide_networks_agree_with_the_limit():
 
 
 def test_a_short_training_is_verified_in_width():
-    program, given = tpc.load(HERE / "digits.tp", dims=SMALL), small_data(5, 4)
-    limits = program.compile()(given).limits
-    report = tpc.verify(limits, [program.simulate(given, width=width, seeds=24) for width in (128, 256, 512)])
+    program, given = tpc.load(HERE / "digits.tp", dims={"T": 3, "B": 2, "N": 4}), small(3, 2, 4)
+    report = tpc.verify(program.compile()(given).limits, [program.simulate(given, width=width, seeds=24) for width in (128, 256, 512)])
     assert report.agrees, str(report)
 
 
 def test_pixels_enter_by_inner_products_only():
     """A rotation of the images leaves everything as it is: the 64 vectors U are a way to write a Gaussian of covariance ξ·ξ'."""
     rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((64, 64)))[0]
-    given = small_data(5, 4)
-    turned = {**given, "xi": given["xi"] @ rotation, "xs": given["xs"] @ rotation}
-    evaluator = tpc.load(HERE / "digits.tp", dims=SMALL).compile()
+    given = small(4, 3, 4)
+    turned = {**given, "images": given["images"] @ rotation, "held_out": given["held_out"] @ rotation}
+    evaluator = tpc.load(HERE / "digits.tp", dims={"T": 4, "B": 3, "N": 4}).compile()
     one, other = evaluator(given), evaluator(turned, seed=1)
-    for name in ("loss", "test", "test_loss"):
+    for name in ("loss", "test_loss"):
         assert np.all(np.abs(one[name].value - other[name].value) <= 5 * np.hypot(one[name].stderr, other[name].stderr)), name
