@@ -72,8 +72,8 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
                     max_rank: int | None = None) -> Evaluator:
     """The evaluator of a program's limit.
 
-    method: "auto" (the cheapest exact one, else nodes), "linear", "chaos" or "nodes". samples: points of a repeat (nodes), at least 2. repeats: independent
-    randomisations, at least 2. dtype: "float64" or "float32". max_rank: the most directions kept for one side of a matrix.
+    method: "auto" (the cheapest exact one, else nodes), "linear", "chaos" or "nodes". samples: points of a repeat (nodes), at least 2.
+    repeats: independent randomisations, at least 2. dtype: "float64" or "float32". max_rank: the most directions kept for one side of a matrix.
     Raises TpcError: a method that cannot represent the program (TP601), options out of range (TP602).
     """
     for option, value, least in (("--samples", samples, 2), ("--repeats", repeats, 2), ("--max-rank", max_rank, 1)):

@@ -14,7 +14,8 @@ from tpc.emit.python import Assign, Py, Statement
 class Held:
     """Members of a family under one name: those whose index on the axes `fixed` is the given one. `kept`: the other axes, those of the array.
 
-    pending: not assigned yet; an array that is filled in parts begins as a constant. slot: a single member, assigned as a whole. size: the name of a vector's length.
+    pending: not assigned yet; an array that is filled in parts begins as a constant. slot: a single member, assigned as a whole.
+    size: the name of the length of a vector.
     """
 
     name: str

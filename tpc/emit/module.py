@@ -18,8 +18,8 @@ from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
 
 HELPERS = ("as_outputs", "Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
-           "whitened", "product_rule", "prepared", "evaluated", "compiled", "limit", "draw", "run", "warnings", "solve_triangular", "ndtri", "roots_hermitenorm",
-           "NamedTuple")
+           "whitened", "product_rule", "prepared", "evaluated", "compiled", "limit", "draw", "run", "warnings", "solve_triangular", "ndtri",
+           "roots_hermitenorm", "NamedTuple")
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES")
@@ -31,8 +31,10 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     parts = structure(program)
     layout = lay_out(program, parts.confined, max_rank)
     kept = {s.family.name: _members(s.family.shape, s.kept) for s in parts.storage.values() if s.family.kind == "vector"}
-    plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples, repeats=repeats, dtype="float32" if dtype == "float32" else "float64")
-    if max_rank is None and not plan.exact and max(layout.capacity.values(), default=0) > plan.samples:      # no more directions than dimensions of the sample
+    plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples, repeats=repeats,
+                     dtype="float32" if dtype == "float32" else "float64")
+    crowded = max(layout.capacity.values(), default=0) > plan.samples                         # more directions than dimensions of the sample
+    if max_rank is None and crowded and not plan.exact:
         layout = lay_out(program, parts.confined, plan.samples)
         plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples or plan.samples, repeats=repeats, dtype=plan.dtype)
     return plan, parts, layout
@@ -59,7 +61,7 @@ def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
         Assign((status,), Py(f"jnp.max(jnp.stack([{', '.join(lost)}]))") if lost else Py("jnp.zeros((), dtype)")),
         Return(Py(f"as_outputs({{{', '.join(f'{key!r}: {value.text}' for key, value in outputs)}}}, dtype), {status}"))]
     lines = [*body.top.prologue, *body.top.statements, *ending]
-    doc = f"The outputs on points {head.shapes} with weights {'[M]' if plan.space.sectors.count == 1 else 'likewise'}, and the greatest relative norm of a direction there was no room for."
+    doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines), doc)
     head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers()]
     return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan)])
@@ -78,8 +80,10 @@ class _Head:
 
     @property
     def shapes(self) -> str:
-        """Those of the points, in words."""
-        return ", ".join(f"[{part.total}, M{suffix}]" for part, suffix in zip(self.layouts, self.sectors.suffixes, strict=True))
+        """Those of points and weights, in words."""
+        suffixes = self.sectors.suffixes
+        points = ", ".join(f"[{part.total}, M{suffix}]" for part, suffix in zip(self.layouts, suffixes, strict=True))
+        return f"points {points} with weights {', '.join(f'[M{suffix}]' for suffix in suffixes)}"
 
     def opening(self) -> list[Statement]:
         if self.sectors.count > 1:
@@ -287,8 +291,8 @@ def _header(program: Program, plan: Plan) -> str:
         how = f"Gauss–Hermite quadrature with {plan.grid} points in each of {plan.gaussians} dimensions; the error shown is its\n" \
               f"difference from {coarse(plan.grid)} points."
     elif plan.points == "rules":
-        how = "Vectors are polynomials of standard Gaussians, given by their values at the nodes of products of Gauss–Hermite\nrules that integrate " \
-              "all that occurs: the result is exact."
+        how = "Vectors are polynomials of standard Gaussians, given by their values at the nodes of products of Gauss–Hermite\n" \
+              "rules that integrate all that occurs: the result is exact."
     elif plan.exact:
         how = "Vectors are coefficients on standard Gaussians; the result is exact."
     else:

@@ -5,9 +5,9 @@ integrates every product of two that occurs: the same space and the same inner p
 then the function itself, at each point, where coefficients would need tables of Hermite products as large as the cube of a basis; what else the
 emitter has for values at points is used as it is; and rounding stays relative, as all weights are positive.
 
-What makes it affordable is to know the degrees. `degrees.py` follows the program round by round and finds how high each Gaussian's powers come in what
-is really integrated for the outputs, `sectors.py` which vectors are functions of different Gaussians. A Gaussian that degree d of has to be integrated
-takes d/2 + 1 nodes. With φ(s) = s², d = 1, where degrees double or triple with every step, that makes these points:
+What makes it affordable is to know the degrees. `degrees.py` follows the program round by round and finds how high each Gaussian's powers come in
+what is really integrated for the outputs, `sectors.py` which vectors are functions of different Gaussians. A Gaussian whose powers up to k have to be
+integrated takes k/2 + 1 nodes. With φ(s) = s², d = 1, where degrees double or triple with every step, that makes these points:
 
     steps T                               1       2          3              4                  5                    6             7
     one hidden layer, Thm 6.1             4       6         20             63                221                  825         3,185
@@ -76,7 +76,7 @@ def find_rule(program: Program, layout: Layout, sectors: Sectors, confined: Mapp
 def _outermost(n: int) -> float:
     """About the greatest node of a rule of n, 1 at least (Szegő, Orthogonal Polynomials, 6.32)."""
     turning = 4 * n + 2
-    return max(1.0, math.sqrt(turning) - 1.856 * turning ** (-1 / 6))
+    return max(1.0, math.sqrt(turning) - 1.856 / math.cbrt(math.sqrt(turning)))
 
 
 def _cost(points: list[int], layout: Layout, sectors: Sectors, kept: Mapping[str, int], followed: int, size: int) -> tuple[float, float]:

@@ -152,7 +152,7 @@ class _Follower:
                 self._set((name, index), plus([*parts, self.one] if group.mean[i] != ZERO else parts))
 
     def rules(self) -> np.ndarray:
-        """The degrees to be integrated. A basis takes its Gaussians in order, but leaves out directions it has met: a Gaussian may stand for any later one."""
+        """The degrees to be integrated. A basis takes its Gaussians in order, one for a new direction: each may stand for any that comes later."""
         need = self.need.copy()
         for table, places in self.places.items():
             k = self._capacity(*table)
@@ -219,7 +219,8 @@ class _Follower:
     def _product(self, instance: Instance, op: MatMul, alive: bool) -> None:
         """ZMatMul. A product of no consequence takes its Gaussian all the same."""
         x = self._get(key(op.operand, instance.at)) if alive else None
-        side, parts = (op.matrix.name, op.transposed), []
+        side = op.matrix.name, op.transposed
+        parts: list[MaybeSupport] = []
         for member in self._matrices(op, instance.at):
             bases = self._bases(side, member, instance.confined_to)
             extra = instance.confined_to is not None

@@ -69,7 +69,8 @@ class Plan:
                 "samples": self.samples, "repeats": self.repeats, "dtype": self.dtype, "seconds": self.seconds, "memory": self.memory}
 
 
-NAMES = {"coefficients": "coefficients", "rules": "products of Gauss–Hermite rules", "gauss-hermite": "Gauss–Hermite quadrature", "sobol": "scrambled Sobol points", "monte-carlo": "Monte Carlo"}
+NAMES = {"coefficients": "coefficients", "rules": "products of Gauss–Hermite rules",
+         "gauss-hermite": "Gauss–Hermite quadrature", "sobol": "scrambled Sobol points", "monte-carlo": "Monte Carlo"}
 
 
 class UnrepresentableError(ValueError):
@@ -109,7 +110,8 @@ def make_plan(program: Program, layout: Layout, kept: Mapping[str, int], confine
                 *_cost(layout, vectors, m, dtype))
 
 
-def _chaos(program: Program, layout: Layout, kept: Mapping[str, int], confined: Mapping[int, tuple[For, ...]], dtype: DType, forced: bool) -> Plan | str:
+def _chaos(program: Program, layout: Layout, kept: Mapping[str, int], confined: Mapping[int, tuple[For, ...]], dtype: DType,
+           forced: bool) -> Plan | str:
     """The exact plan for polynomials, or what to add to the reason for another one. forced: whatever it costs. Raises UnrepresentableError."""
     sectors = separate(program)
     refused = Chaos(sectors).refuses(program)
