@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from tpc.affine import Affine
@@ -14,6 +15,7 @@ from tpc.emit.expressions import Expressions, slice_py
 from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.names import Names
 from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
 
@@ -30,7 +32,8 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     """The plan of a program and what it rests on. Raises UnrepresentableError."""
     parts = structure(program)
     layout = lay_out(program, parts.confined, max_rank)
-    kept = {s.family.name: _members(s.family.shape, s.kept) for s in parts.storage.values() if s.family.kind == "vector"}
+    kept = {s.family.name: Kept(_members(s.family.shape, s.kept), math.prod(r.greatest for r in s.dropped.values() if id(r) in parts.parallel))
+            for s in parts.storage.values() if s.family.kind == "vector"}
     plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples, repeats=repeats,
                      dtype="float32" if dtype == "float32" else "float64")
     crowded = max(layout.capacity.values(), default=0) > plan.samples                         # more directions than dimensions of the sample

@@ -36,6 +36,14 @@ SPARE_VECTORS = 6                                      # that are made on the wa
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """The vectors of a family that there are at once: `count` of them, in each of `rounds` that are run side by side."""
+
+    count: int
+    rounds: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """nodes: how many for each Gaussian, by sector. points: of the product of rules, by sector. degree: the greatest that is integrated.
     size: log₁₀ of the greatest value that a monomial with coefficient 1 has at a node. seconds, memory: predicted for a run, in s and bytes."""
@@ -63,9 +71,9 @@ class Rule:
         return None
 
 
-def find_rule(program: Program, layout: Layout, sectors: Sectors, confined: Mapping[int, tuple[For, ...]], kept: Mapping[str, int],
+def find_rule(program: Program, layout: Layout, sectors: Sectors, confined: Mapping[int, tuple[For, ...]], kept: Mapping[str, Kept],
               dtype: str) -> Rule:
-    """The smallest product of rules that makes every mean exact. kept: how many vectors of each family there are at once. Raises TooMuchError."""
+    """The smallest product of rules that makes every mean exact. kept: by family. Raises TooMuchError."""
     found = degrees(program, layout, sectors, confined)
     nodes = tuple(tuple(k // 2 + 1 for k in sector) for sector in found.need)
     size = max((sum(k * math.log10(_outermost(k // 2 + 1)) for k in sector) for sector in found.need), default=0.0)
@@ -79,14 +87,16 @@ def _outermost(n: int) -> float:
     return max(1.0, math.sqrt(turning) - 1.856 / math.cbrt(math.sqrt(turning)))
 
 
-def _cost(points: list[int], layout: Layout, sectors: Sectors, kept: Mapping[str, int], followed: int, size: int) -> tuple[float, float]:
+def _cost(points: list[int], layout: Layout, sectors: Sectors, kept: Mapping[str, Kept], followed: int, size: int) -> tuple[float, float]:
     """Seconds and bytes: a product streams through the bases of both its sides, any other instruction through a few vectors."""
     seconds = memory = 0.0
+    rounds = max((number.rounds for number in kept.values()), default=1)
     for k, m in enumerate(points):
         part = sectors.layout(layout, k)
         near = {side: capacity for side, capacity in layout.capacity.items() if sectors.operands.get(side, 0) == k}
         arrays = 2 * part.total + 2 * sum(near.values()) + sum(part.capacity.values()) + SPARE_VECTORS
-        arrays += 2 * sum(number for family, number in kept.items() if sectors.vectors.get(family, 0) == k)
+        arrays += 2 * sum(number.count * number.rounds for family, number in kept.items() if sectors.vectors.get(family, 0) == k)
+        arrays += 2 * rounds * sum(capacity for side, capacity in layout.extra.items() if sectors.operands.get(side, 0) == k)
         streamed = 5 * sum(c * c for c in near.values()) + 2 * sum(c * c for c in part.capacity.values()) + 3 * followed / len(points)
         seconds += streamed * m * size / BANDWIDTH
         memory += arrays * m * size

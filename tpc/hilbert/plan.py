@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tpc.core.expr import Call, Expr, is_vector, walk
 from tpc.core.functions import FUNCTIONS
 from tpc.core.program import For, Moment, Nonlin, Program, instructions
-from tpc.hilbert.chaos import Rule, find_rule
+from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
 from tpc.hilbert.gaussians import Layout
 from tpc.hilbert.sectors import Sectors, separate
@@ -82,10 +82,10 @@ def coarse(grid: int) -> int:
     return max(2, round(grid * 0.75))
 
 
-def make_plan(program: Program, layout: Layout, kept: Mapping[str, int], confined: Mapping[int, tuple[For, ...]], *, method: str = "auto",
+def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Mapping[int, tuple[For, ...]], *, method: str = "auto",
               samples: int | None = None, repeats: int | None = None, dtype: DType = "float64") -> Plan:
-    """kept: how many vectors of each family are kept at once, for the prediction. confined: as for `lay_out`. Raises UnrepresentableError."""
-    vectors = sum(kept.values())
+    """kept: the vectors of each family, for the prediction. confined: as for `lay_out`. Raises UnrepresentableError."""
+    vectors = sum(number.count for number in kept.values())
     refused = Linear().refuses(program)
     k = layout.total
     if method == "linear" and refused:
@@ -110,7 +110,7 @@ def make_plan(program: Program, layout: Layout, kept: Mapping[str, int], confine
                 *_cost(layout, vectors, m, dtype))
 
 
-def _chaos(program: Program, layout: Layout, kept: Mapping[str, int], confined: Mapping[int, tuple[For, ...]], dtype: DType,
+def _chaos(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Mapping[int, tuple[For, ...]], dtype: DType,
            forced: bool) -> Plan | str:
     """The exact plan for polynomials, or what to add to the reason for another one. forced: whatever it costs. Raises UnrepresentableError."""
     sectors = separate(program)
@@ -132,7 +132,7 @@ def _chaos(program: Program, layout: Layout, kept: Mapping[str, int], confined: 
 
 
 def _of_rule(rule: Rule, sectors: Sectors, layout: Layout, dtype: DType) -> Plan:
-    why = f"the vectors are polynomials of Gaussians, and {rule.shown} integrate them up to degree {rule.degree} in each"
+    why = f"the vectors are polynomials of Gaussians, and {rule.shown} integrate all that occurs, of degree {rule.degree} at most"
     return Plan("chaos", "rules", True, why, layout.total, sum(rule.points), 1, 0, False, 1e-12 if dtype == "float64" else 1e-5, dtype,
                 rule.seconds, rule.memory, sectors, rule.nodes)
 
