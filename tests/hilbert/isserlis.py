@@ -72,7 +72,8 @@ class Law:
         if monomial not in self.memo:
             first = monomial[0][0]
             rest = lowered(monomial, first)
-            self.memo[monomial] = sum((power * c * self.moment(lowered(rest, name)) for name, power in rest if (c := self.of(first, name))), Fraction(0))
+            pairs = [(self.of(first, name) * power, name) for name, power in rest]
+            self.memo[monomial] = sum((c * self.moment(lowered(rest, name)) for c, name in pairs if c), Fraction(0))
         return self.memo[monomial]
 
     def mean(self, poly):

@@ -63,7 +63,7 @@ def test_what_is_odd_in_one_gaussian_has_mean_0():
     assert correlated(a, None) is False
 
 
-@pytest.mark.parametrize("counts", [(1,), (4,), (3, 2), (5, 1, 4), (120,)])
+@pytest.mark.parametrize("counts", [(), (1,), (4,), (3, 2), (5, 1, 4), (120,)])
 def test_a_rule_of_n_nodes_is_exact_to_degree_2n_minus_1(counts):
     points, weights = product_rule(counts)
     assert points.shape == (len(counts), np.prod(counts))

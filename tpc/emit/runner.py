@@ -103,7 +103,7 @@ def product_rule(counts):
         nodes, weights = roots_hermitenorm(count)
         points[axis] = nodes.reshape(-1, *[1] * (len(counts) - axis - 1))
         product = np.multiply.outer(product, weights / weights.sum())
-    return points.reshape(len(counts), -1), product.reshape(-1)
+    return points.reshape(len(counts), product.size), product.reshape(-1)
 
 
 # ---- coefficients
