@@ -10,7 +10,7 @@ what is really integrated for the outputs, `sectors.py` which vectors are functi
 integrated takes k/2 + 1 nodes. With φ(s) = s², d = 1, where degrees double or triple with every step, that makes these points:
 
     steps T                               1       2          3              4                  5                    6             7
-    one hidden layer, Thm 6.1             4       6         20             63                221                  825         3,185
+    one hidden layer, Thm 6.1             1       6         20             63                221                  825         3,185
     two, decoupled, Thm 6.3           3 + 1  9 + 12  105 + 120  1,485 + 1,890    52,785 + 59,670   3.3 + 3.8 million             -
     two, Thm 6.4                      3 + 1  9 + 12  147 + 120  7,581 + 1,890   1.2 million + 59,670                -             -
 
