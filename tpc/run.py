@@ -72,8 +72,8 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
                     max_rank: int | None = None) -> Evaluator:
     """The evaluator of a program's limit.
 
-    method: "auto" (the cheapest exact one, else nodes), "linear" or "nodes". samples: points of a repeat (nodes), at least 2. repeats: independent
-    randomisations, at least 2. dtype: "float64" or "float32". max_rank: the most directions kept for one side of a matrix.
+    method: "auto" (the cheapest exact one, else nodes), "linear", "chaos" or "nodes". samples: points of a repeat (nodes), at least 2.
+    repeats: independent randomisations, at least 2. dtype: "float64" or "float32". max_rank: the most directions kept for one side of a matrix.
     Raises TpcError: a method that cannot represent the program (TP601), options out of range (TP602).
     """
     for option, value, least in (("--samples", samples, 2), ("--repeats", repeats, 2), ("--max-rank", max_rank, 1)):
@@ -81,8 +81,8 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
             raise TpcError([catalogue.bad_option(option, f"must be at least {least}, not {value}")], program.name, of_program=True)
     if dtype not in ("float64", "float32"):
         raise TpcError([catalogue.bad_option("--dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
-    if method not in ("auto", "linear", "nodes"):
-        raise TpcError([catalogue.bad_option("--method", f"must be auto, linear or nodes, not {method}")], program.name, of_program=True)
+    if method not in ("auto", "linear", "chaos", "nodes"):
+        raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, chaos or nodes, not {method}")], program.name, of_program=True)
     try:
         plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
     except UnrepresentableError as error:

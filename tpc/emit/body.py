@@ -134,7 +134,8 @@ class Body:
     def _set_aside(self, s: Storage, fixed: Mapping[int, Index], frame: Frame) -> Held:
         shape = s.family.shape
         name = self.names[s.family.name] if not fixed else self.names.fresh(local_name(s.family.name, [fixed[a] for a in sorted(fixed)]))
-        held = Held(name, s.family.name, s.family.kind == "vector", fixed, s.kept, shape, frame, s.writers if s.carry is None else 1, pending=True)
+        held = Held(name, s.family.name, s.family.kind == "vector", fixed, s.kept, shape, frame, s.writers if s.carry is None else 1, pending=True,
+                    size=f"size{self._suffix(s.family.name)}")
         frame.held.append(held)
         return held
 
@@ -185,7 +186,7 @@ class Body:
         if isinstance(op, MatMul):
             self._matmul(leaf, op, frame)
         elif isinstance(op, Nonlin):
-            self._store(leaf, self.expressions.vector(op.phi, frame, around), frame)
+            self._store(leaf, self.expressions.vector(op.phi, frame, around, self._suffix(op.out.name)), frame)
         elif isinstance(op, Moment):
             self._store(leaf, self.expressions.moment(op.phi, frame, around), frame)
         else:
@@ -202,8 +203,9 @@ class Body:
         own = py.name(near.name) if not index else py.call("member", py.name(near.name), *index)
         other = Py("()") if far is None else py.name(far.name) if not index else py.call("member", py.name(far.name), *index)
         out = self.names.fresh(local_name(op.out.name, op.out.index))
+        weights = py.name(f"weights{self._suffix(op.operand.name)}")
         grown = near.name if not index else self.names.fresh(f"{near.name}_met")
-        frame.statements.append(Assign((out, grown), py.call("multiply", own, other, operand, hat, dot, py.name("weights"), py.name("TOLERANCE")),
+        frame.statements.append(Assign((out, grown), py.call("multiply", own, other, operand, hat, dot, weights, py.name("TOLERANCE")),
                                        print_op(op)[0]))
         if index:
             frame.statements.append(Assign((near.name,), py.call("replaced", py.name(near.name), py.name(grown), *index)))
@@ -212,6 +214,9 @@ class Body:
         held = frame.target(op.out)
         if held is not None:
             self._write(held, op.out, py.name(out), frame)
+
+    def _suffix(self, family: str) -> str:
+        return self.space.sectors.suffix([family])
 
     def factors(self, matrix: str) -> str:
         """The name of the four factors of a matrix: hat and dot of Wx, hat and dot of Wᵀy."""
@@ -378,7 +383,7 @@ class Body:
             assert lie is not None
             fixed: dict[int, Index] = {**held.fixed, **{a: i for a, i in lie.fixed.items() if a in held.kept}, lie.axis: lie.index}
             name = self.names.fresh(local_name(held.family, [fixed[a] for a in sorted(fixed)]))
-            local = Held(name, held.family, held.vector, fixed, lie.rest, held.shape, inner, pending=True)
+            local = Held(name, held.family, held.vector, fixed, lie.rest, held.shape, inner, pending=True, size=held.size)
             inner.held.append(local)
             found.append((held, lie, local))
         return found
@@ -415,7 +420,7 @@ class Body:
         extent = source.shape[next(iter(set(source.fixed) - set(frame.find(ref).fixed)))]
         spare = value.text.endswith(f"[:{region.greatest}]") and extent <= region.greatest + SPARE
         rows = py.name(value.text.removesuffix(f"[:{region.greatest}]")) if spare else value
-        product = py.call("inner", rows, self.expressions.member(other.ref, frame))
+        product = py.call(f"inner{self._suffix(other.ref.name)}", rows, self.expressions.member(other.ref, frame))
         if spare:
             product = Py(f"{product.text}[:{region.greatest}]")
         return self._whole_value(region, frame, held, lie, product, print_op(op)[0])

@@ -27,6 +27,7 @@ from tpc.core.expr import (
     mul,
     number,
     power,
+    values,
     walk,
 )
 from tpc.core.functions import FUNCTIONS
@@ -75,11 +76,15 @@ class Expressions:
 
     # elementwise
 
-    def vector(self, x: Expr, frame: Frame, ranges: Ranges) -> Py:
-        """`x` as an element of the space."""
+    def suffix(self, *parts: Expr) -> str:
+        """What names of the sector have in which the vectors of an expression live."""
+        return self.space.sectors.suffix(v.ref.name for part in parts for v in values(part) if v.vector)
+
+    def vector(self, x: Expr, frame: Frame, ranges: Ranges, suffix: str = "") -> Py:
+        """`x` as an element of the space. suffix: of the names of its sector."""
         if self.space.pointwise:
             value = self.value(x, frame, ranges)
-            return value if is_vector(x) else py.call("jnp.full", py.name("size"), value, py.name("dtype"))
+            return value if is_vector(x) else py.call("jnp.full", py.name(f"size{suffix}"), value, py.name("dtype"))
         if degree(x) == 0:
             return py.product([self.value(x, frame, ranges), py.name("one")]) if x != number(1) else py.name("one")
         match x:
@@ -260,12 +265,12 @@ class Expressions:
             return py.call("total", py.lambda_of(parameter, body), self.affine(node.count, frame), py.integer(_greatest(node.count, ranges)))
         if len(factors) == 2 and all(not self.space.pointwise or isinstance(f, Value) for f in factors):
             if all(degree(f) <= 1 for f in factors):
-                return py.call("inner", *(self.vector(f, frame, ranges) for f in factors))
+                return py.call(f"inner{self.suffix(*factors)}", *(self.vector(f, frame, ranges) for f in factors))
         if not self.space.pointwise:
             if len(factors) == 1 and degree(factors[0]) <= 1:
                 return py.call("inner", py.name("one"), self.vector(factors[0], frame, ranges))
             return self._expanded(factors, frame, ranges)
-        return py.call("mean", self.value(mul(*factors), frame, ranges))
+        return py.call(f"mean{self.suffix(*factors)}", self.value(mul(*factors), frame, ranges))
 
     def _expanded(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> Py:
         """A polynomial of second order that is not a product of two linear ones as written: multiplied out."""

@@ -15,6 +15,7 @@ class Held:
     """Members of a family under one name: those whose index on the axes `fixed` is the given one. `kept`: the other axes, those of the array.
 
     pending: not assigned yet; an array that is filled in parts begins as a constant. slot: a single member, assigned as a whole.
+    size: the name of the length of a vector.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Held:
     writers: int = 1
     pending: bool = False
     store: bool = True
+    size: str = "size"
 
     def holds(self, ref: Ref) -> bool:
         return ref.name == self.family and all(ref.index[axis] == index for axis, index in self.fixed.items())
@@ -34,7 +36,7 @@ class Held:
     def ready(self) -> None:
         """An array that is filled in parts starts as zeros (scalars as ones, of which logarithms and inverses exist)."""
         if self.pending:
-            extents = [py.integer(self.shape[axis]) for axis in self.kept] + ([py.name("size")] if self.vector else [])
+            extents = [py.integer(self.shape[axis]) for axis in self.kept] + ([py.name(self.size)] if self.vector else [])
             value = py.call("jnp.zeros" if self.vector else "jnp.ones", py.tuple_of(extents) if extents else Py("()"), py.name("dtype"))
             self.frame.prologue.append(Assign((self.name,), value))
             self.pending = False

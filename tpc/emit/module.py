@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from tpc.affine import Affine
@@ -14,14 +15,16 @@ from tpc.emit.expressions import Expressions, slice_py
 from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.names import Names
 from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
 
 HELPERS = ("as_outputs", "Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
-           "whitened", "prepared", "evaluated", "compiled", "limit", "draw", "run", "warnings", "solve_triangular", "ndtri", "roots_hermitenorm",
-           "NamedTuple")
-LOCALS = ("inputs", "points", "weights", "dtype", "size", "inner", "mean", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
-          "SAMPLES", "REPEATS", "WHITEN")
+           "whitened", "product_rule", "prepared", "evaluated", "compiled", "limit", "draw", "run", "warnings", "solve_triangular", "ndtri",
+           "roots_hermitenorm", "NamedTuple")
+BY_SECTOR = ("points", "weights", "size", "inner", "mean")
+LOCALS = ("inputs", *BY_SECTOR, "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
+          "SAMPLES", "REPEATS", "WHITEN", "NODES")
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
@@ -29,11 +32,14 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     """The plan of a program and what it rests on. Raises UnrepresentableError."""
     parts = structure(program)
     layout = lay_out(program, parts.confined, max_rank)
-    kept = sum(_members(s.family.shape, s.kept) for s in parts.storage.values() if s.family.kind == "vector")
-    plan = make_plan(program, layout, kept, method=method, samples=samples, repeats=repeats, dtype="float32" if dtype == "float32" else "float64")
-    if max_rank is None and max(layout.capacity.values(), default=0) > plan.samples:          # no more directions than dimensions of the sample
+    kept = {s.family.name: Kept(_members(s.family.shape, s.kept), math.prod(r.greatest for r in s.dropped.values() if id(r) in parts.parallel))
+            for s in parts.storage.values() if s.family.kind == "vector"}
+    plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples, repeats=repeats,
+                     dtype="float32" if dtype == "float32" else "float64")
+    crowded = max(layout.capacity.values(), default=0) > plan.samples                         # more directions than dimensions of the sample
+    if max_rank is None and crowded and not plan.exact:
         layout = lay_out(program, parts.confined, plan.samples)
-        plan = make_plan(program, layout, kept, method=method, samples=samples or plan.samples, repeats=repeats, dtype=plan.dtype)
+        plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples or plan.samples, repeats=repeats, dtype=plan.dtype)
     return plan, parts, layout
 
 
@@ -46,7 +52,7 @@ def _members(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
 
 def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
     """The source of a module that evaluates `program` as planned."""
-    names = Names((*HELPERS, *LOCALS))
+    names = Names((*HELPERS, *LOCALS, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
     head = _Head(program, layout, names, body)
     head.run()
@@ -58,7 +64,7 @@ def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
         Assign((status,), Py(f"jnp.max(jnp.stack([{', '.join(lost)}]))") if lost else Py("jnp.zeros((), dtype)")),
         Return(Py(f"as_outputs({{{', '.join(f'{key!r}: {value.text}' for key, value in outputs)}}}, dtype), {status}"))]
     lines = [*body.top.prologue, *body.top.statements, *ending]
-    doc = f"The outputs on points [{layout.total}, M] with weights [M], and the greatest relative norm of a direction there was no room for."
+    doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines), doc)
     head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers()]
     return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan)])
@@ -68,17 +74,39 @@ class _Head:
     """What `limit` begins with: inputs, points, initial vectors, matrices."""
 
     def __init__(self, program: Program, layout: Layout, names: Names, body: Body) -> None:
-        self.program, self.layout, self.names, self.body = program, layout, names, body
+        self.program, self.names, self.body = program, names, body
+        self.sectors = body.space.sectors
+        self.layouts = [self.sectors.layout(layout, k) for k in range(self.sectors.count)]
         self.frame: Frame = body.top
         self.expressions: Expressions = body.expressions
         self.pointwise = body.space.pointwise
 
+    @property
+    def shapes(self) -> str:
+        """Those of points and weights, in words."""
+        suffixes = self.sectors.suffixes
+        points = ", ".join(f"[{part.total}, M{suffix}]" for part, suffix in zip(self.layouts, suffixes, strict=True))
+        return f"points {points} with weights {', '.join(f'[M{suffix}]' for suffix in suffixes)}"
+
     def opening(self) -> list[Statement]:
+        if self.sectors.count > 1:
+            return self._opening_of_sectors()
         lines: list[Statement] = [Assign(("dtype", "size"), Py("points.dtype, points.shape[1]"))]
         lines += [Def("inner", ("a", "b"), (Return(Py("a @ (weights * b)")),))]
         if self.pointwise:
             return [*lines, Def("mean", ("a",), (Return(Py("a @ weights")),))]
         return [*lines, Assign(("one",), Py("jnp.zeros(size, dtype).at[0].set(1)"))]
+
+    def _opening_of_sectors(self) -> list[Statement]:
+        suffixes = self.sectors.suffixes
+        lines: list[Statement] = [Assign(tuple(f"{name}{suffix}" for suffix in suffixes), py.name(name)) for name in ("points", "weights")]
+        sizes = ", ".join(f"points{suffix}.shape[1]" for suffix in suffixes)
+        lines.append(Assign(("dtype", *(f"size{suffix}" for suffix in suffixes)), Py(f"points{suffixes[0]}.dtype, {sizes}")))
+        for k, suffix in enumerate(suffixes):
+            members = ", ".join(name for name, sector in self.sectors.vectors.items() if sector == k and "$" not in name)
+            lines += [Def(f"inner{suffix}", ("a", "b"), (Return(Py(f"a @ (weights{suffix} * b)")),), f"E ab, in the sector of {members}."),
+                      Def(f"mean{suffix}", ("a",), (Return(Py(f"a @ weights{suffix}")),))]
+        return lines
 
     def run(self) -> None:
         for item in self.program.inputs:
@@ -111,10 +139,11 @@ class _Head:
         return value, True
 
     def _gaussians(self, group: Gaussians) -> None:
-        rows = self.layout.initial[group.names[0]]
+        sector = self.sectors.vectors.get(group.names[0], 0)
+        rows, source = self.layouts[sector].initial[group.names[0]], f"points{self.sectors.suffixes[sector]}"
         shape = tuple(n for _, n in group.axes)
         k = len(group.names)
-        points = Py(f"points[{rows.start}]") if not shape and k == 1 else Py(f"points[{rows.start}:{rows.stop}]")
+        points = Py(f"{source}[{rows.start}]") if not shape and k == 1 else Py(f"{source}[{rows.start}:{rows.stop}]")
         if k == 1:
             value = self._single(group, points, shape)
             self._given(group, group.names[0], value, f"{_plain(group)} ~ N({_text(group.mean[0])}, {_text(group.covariance[0][0])})")
@@ -187,25 +216,25 @@ class _Head:
 
     def _chains(self) -> None:
         """The bases of all matrices, empty, and their Gaussians: rows taken in turns, as the program will meet them."""
-        groups = [(False, side) for side in self.layout.capacity] + [(True, side) for side in self.layout.extra]
-        start = self.layout.first_direction
-        for extra in (False, True):
-            sides = [side for own, side in groups if own == extra]
-            table = self.layout.extra if extra else self.layout.capacity
-            counts = [table[side] * self.layout.members[side[0]] for side in sides]
-            if not sides:
-                continue
-            places = [self.names.fresh(f"rows_{chain_name(side)}") for side in sides]
-            value = Py(f"interleaved({', '.join(map(str, counts))})")
-            self.frame.statements.append(Assign((f"{places[0]},",) if len(places) == 1 else tuple(places), value))
-            for side, place in zip(sides, places, strict=True):
-                self._chain(side, place, start, extra)
-            start += sum(counts)
+        for part, suffix in zip(self.layouts, self.sectors.suffixes, strict=True):
+            start = part.first_direction
+            for extra, table in ((False, part.capacity), (True, part.extra)):
+                counts = [k * part.members[side[0]] for side, k in table.items()]
+                if not counts:
+                    continue
+                places = [self.names.fresh(f"rows_{chain_name(side)}") for side in table]
+                value = Py(f"interleaved({', '.join(map(str, counts))})")
+                self.frame.statements.append(Assign((f"{places[0]},",) if len(places) == 1 else tuple(places), value))
+                for side, place in zip(table, places, strict=True):
+                    self._chain(side, Py(f"points{suffix}[{f'{start} + ' if start else ''}{place}]"), extra)
+                start += sum(counts)
 
-    def _chain(self, side: Side, place: str, start: int, extra: bool) -> None:
+    def _chain(self, side: Side, gaussians: Py, extra: bool) -> None:
         matrix = next(m for m in self.program.matrices if m.name == side[0])
         axes = "".join(f", {n}" for _, n in matrix.axes)
-        own = Py(f"basis(points[{f'{start} + ' if start else ''}{place}]{axes})")
+        operands = self.sectors.operands.get(side, 0)
+        size = f", size=size{self.sectors.suffixes[operands]}" if operands != self.sectors.outputs.get(side, 0) else ""
+        own = Py(f"basis({gaussians.text}{axes}{size})")
         shown = f"{side[0]}ᵀ" if side[1] else side[0]
         if extra:
             name = self.names[f"{chain_name(side)} extra"]
@@ -264,6 +293,9 @@ def _header(program: Program, plan: Plan) -> str:
     if plan.points == "gauss-hermite":
         how = f"Gauss–Hermite quadrature with {plan.grid} points in each of {plan.gaussians} dimensions; the error shown is its\n" \
               f"difference from {coarse(plan.grid)} points."
+    elif plan.points == "rules":
+        how = "Vectors are polynomials of standard Gaussians, given by their values at the nodes of products of Gauss–Hermite\n" \
+              "rules that integrate all that occurs: the result is exact."
     elif plan.exact:
         how = "Vectors are coefficients on standard Gaussians; the result is exact."
     else:
@@ -284,7 +316,7 @@ def _imports(plan: Plan) -> str:
         lines += ["from scipy.linalg import solve_triangular"]
     if plan.points == "sobol":
         lines += ["from scipy.special import ndtri", "from scipy.stats import qmc"]
-    elif plan.points == "gauss-hermite":
+    elif plan.points in ("gauss-hermite", "rules"):
         lines += ["from scipy.special import roots_hermitenorm"]
     return "\n".join(lines) + "\n"
 
@@ -294,6 +326,8 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     lines = [f"DTYPE, TOLERANCE, GAUSSIANS = {plan.dtype!r}, {plan.tolerance!r}, {layout.total}"]
     if plan.points == "gauss-hermite":
         lines.append(f"GRIDS = {plan.grid}, {coarse(plan.grid)}")
+    elif plan.points == "rules":
+        lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
     elif not plan.exact:
         lines.append(f"SAMPLES, REPEATS, WHITEN = {plan.samples}, {plan.repeats}, {plan.whiten}")
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")

@@ -19,10 +19,10 @@ class Basis(NamedTuple):
     lost: jax.Array     # [...]: the greatest relative norm of a component that was dropped
 
 
-def basis(gaussians, *axes):
-    """An empty basis over the rows of `gaussians` [*axes*capacity, M], one per member of a family of matrices."""
+def basis(gaussians, *axes, size=None):
+    """An empty basis over the rows of `gaussians` [*axes*capacity, M], one per member of a family of matrices. size: of its directions, if not M."""
     g = gaussians.reshape(*axes, -1 if gaussians.size else 0, gaussians.shape[-1])
-    return Basis(jnp.zeros_like(g), g, jnp.zeros(axes, jnp.int32), jnp.zeros(axes, g.dtype))
+    return Basis(jnp.zeros((*g.shape[:-1], size or g.shape[-1]), g.dtype), g, jnp.zeros(axes, jnp.int32), jnp.zeros(axes, g.dtype))
 
 
 def meet(chain, x, weights, tolerance):

@@ -12,6 +12,7 @@ from scipy.special import ndtri, roots_hermitenorm
 from scipy.stats import qmc
 
 DTYPE, TOLERANCE, GAUSSIANS, GRIDS, SAMPLES, REPEATS, WHITEN = "float64", 1e-8, 1, (8, 6), 64, 4, True
+NODES = ((2, 2), (3,))
 INPUTS: dict[str, Any] = {}
 
 
@@ -41,10 +42,10 @@ def prepared(inputs):
 
 def evaluated(inputs, points, weights):
     """The outputs on given points. Warns if a matrix met more directions than there was room for."""
-    points = jnp.asarray(points, DTYPE)
-    if str(points.dtype) != DTYPE:
+    points, weights = jax.tree.map(lambda a: jnp.asarray(a, DTYPE), (points, weights))
+    if any(str(a.dtype) != DTYPE for a in jax.tree.leaves(points)):
         raise ValueError(f"this was planned for {DTYPE}: call jax.config.update('jax_enable_x64', True) first")
-    outputs, lost = compiled(inputs, points, jnp.asarray(weights, DTYPE))
+    outputs, lost = compiled(inputs, points, weights)
     if not isinstance(lost, jax.core.Tracer) and lost > 0:
         warnings.warn(f"directions of relative norm up to {float(lost):.1e} were dropped: the rank is too small", stacklevel=3)
     return outputs
@@ -86,6 +87,23 @@ def draw(count):
     for _ in range(GAUSSIANS):
         product = np.multiply.outer(product, weights / weights.sum())
     return grid, product.reshape(-1)
+
+
+# ---- rules
+def draw():
+    """The points [Gaussians, M] and weights [M] of every sector: the product of Gauss–Hermite rules of the sizes in NODES."""
+    points, weights = zip(*map(product_rule, NODES), strict=True)
+    return (points, weights) if len(NODES) > 1 else (points[0], weights[0])
+
+
+def product_rule(counts):
+    """Points and weights of the product of rules with so many nodes each."""
+    points, product = np.empty((len(counts), *counts)), np.ones(())
+    for axis, count in enumerate(counts):
+        nodes, weights = roots_hermitenorm(count)
+        points[axis] = nodes.reshape(-1, *[1] * (len(counts) - axis - 1))
+        product = np.multiply.outer(product, weights / weights.sum())
+    return points.reshape(len(counts), product.size), product.reshape(-1)
 
 
 # ---- coefficients

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tpc.core.expr import Call, Expr, is_vector, walk
 from tpc.core.functions import FUNCTIONS
-from tpc.core.program import Moment, Nonlin, Program, instructions
+from tpc.core.program import For, Moment, Nonlin, Program, instructions
+from tpc.hilbert.chaos import Kept, Rule, find_rule
+from tpc.hilbert.degrees import TooMuchError
 from tpc.hilbert.gaussians import Layout
-from tpc.hilbert.space import Linear, Nodes, Space
+from tpc.hilbert.sectors import Sectors, separate
+from tpc.hilbert.space import Chaos, Linear, Nodes, Space
 
-Points = Literal["coefficients", "gauss-hermite", "sobol", "monte-carlo"]
+Points = Literal["coefficients", "rules", "gauss-hermite", "sobol", "monte-carlo"]
 DType = Literal["float64", "float32"]
 GRID = {1: 512, 2: 256, 3: 48, 4: 20}                  # Gauss–Hermite points in each of so many dimensions
 SOBOL_DIMENSIONS = 21_201                              # where scipy's direction numbers end
@@ -27,10 +31,11 @@ class Plan:
 
     method: the representation. points: what kind. gaussians: standard Gaussians (dimensions). samples: points of one repeat, M. repeats: independent
     randomisations, whose spread is the standard error. whiten: whether points are made to have mean 0 and covariance 1. tolerance: the relative norm
-    below which a new direction is dropped. seconds, memory: predicted for one repeat, in s and bytes.
+    below which a new direction is dropped. seconds, memory: predicted for one repeat, in s and bytes. sectors, rule: of chaos, which vectors have
+    points of their own, and the nodes of every Gaussian in each sector.
     """
 
-    method: Literal["linear", "nodes"]
+    method: Literal["linear", "chaos", "nodes"]
     points: Points
     exact: bool
     why: str
@@ -43,10 +48,12 @@ class Plan:
     dtype: DType
     seconds: float
     memory: float
+    sectors: Sectors = field(default_factory=Sectors)
+    rule: tuple[tuple[int, ...], ...] = ()
 
     @property
     def space(self) -> Space:
-        return Linear() if self.method == "linear" else Nodes()
+        return Linear() if self.method == "linear" else Chaos(self.sectors) if self.method == "chaos" else Nodes()
 
     def __str__(self) -> str:
         if self.exact:
@@ -62,7 +69,8 @@ class Plan:
                 "samples": self.samples, "repeats": self.repeats, "dtype": self.dtype, "seconds": self.seconds, "memory": self.memory}
 
 
-NAMES = {"coefficients": "coefficients", "gauss-hermite": "Gauss–Hermite quadrature", "sobol": "scrambled Sobol points", "monte-carlo": "Monte Carlo"}
+NAMES = {"coefficients": "coefficients", "rules": "products of Gauss–Hermite rules",
+         "gauss-hermite": "Gauss–Hermite quadrature", "sobol": "scrambled Sobol points", "monte-carlo": "Monte Carlo"}
 
 
 class UnrepresentableError(ValueError):
@@ -74,9 +82,10 @@ def coarse(grid: int) -> int:
     return max(2, round(grid * 0.75))
 
 
-def make_plan(program: Program, layout: Layout, vectors: int, *, method: str = "auto", samples: int | None = None, repeats: int | None = None,
-              dtype: DType = "float64") -> Plan:
-    """vectors: how many vectors of the limit are kept at once, for the prediction. Raises UnrepresentableError."""
+def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Mapping[int, tuple[For, ...]], *, method: str = "auto",
+              samples: int | None = None, repeats: int | None = None, dtype: DType = "float64") -> Plan:
+    """kept: the vectors of each family, for the prediction. confined: as for `lay_out`. Raises UnrepresentableError."""
+    vectors = sum(number.count for number in kept.values())
     refused = Linear().refuses(program)
     k = layout.total
     if method == "linear" and refused:
@@ -85,9 +94,11 @@ def make_plan(program: Program, layout: Layout, vectors: int, *, method: str = "
         why = "the program is linear in its vectors, so coefficients on Gaussians represent it"
         return Plan("linear", "coefficients", True, why, k, k + 1, 1, 0, False, 1e-12 if dtype == "float64" else 1e-5, dtype,
                     *_cost(layout, vectors, k + 1, dtype))
+    chaos = _chaos(program, layout, kept, confined, dtype, method == "chaos") if method in ("auto", "chaos") else ""
+    if isinstance(chaos, Plan):
+        return chaos
     smooth = all(_smooth(op.phi) for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
-    reason = refused if method == "auto" else "asked for"
-    assert reason is not None
+    reason = f"{refused}{chaos}" if method == "auto" else "asked for"
     if smooth and 0 < k <= max(GRID) and samples is None and repeats is None:
         grid = GRID[k]
         why = f"{reason}, and its functions are smooth and of {k} Gaussian{'s' * (k > 1)} only"
@@ -97,6 +108,33 @@ def make_plan(program: Program, layout: Layout, vectors: int, *, method: str = "
     points: Points = "sobol" if k <= SOBOL_DIMENSIONS else "monte-carlo"
     return Plan("nodes", points, False, reason, k, m, repeats or REPEATS, 0, 2 * k <= m, 1e-8 if dtype == "float64" else 1e-4, dtype,
                 *_cost(layout, vectors, m, dtype))
+
+
+def _chaos(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Mapping[int, tuple[For, ...]], dtype: DType,
+           forced: bool) -> Plan | str:
+    """The exact plan for polynomials, or what to add to the reason for another one. forced: whatever it costs. Raises UnrepresentableError."""
+    sectors = separate(program)
+    refused = Chaos(sectors).refuses(program)
+    if refused is not None:
+        if forced:
+            raise UnrepresentableError(refused)
+        return ""
+    try:
+        rule = find_rule(program, layout, sectors, confined, kept, dtype)
+    except TooMuchError as error:
+        if forced:
+            raise UnrepresentableError(f"it would need {error}") from None
+        return f"; chaos would need {error}: nodes instead"
+    over = rule.over_budget(dtype)
+    if over is not None and not forced:
+        return f"; chaos would need {over}: nodes instead"
+    return _of_rule(rule, sectors, layout, dtype)
+
+
+def _of_rule(rule: Rule, sectors: Sectors, layout: Layout, dtype: DType) -> Plan:
+    why = f"the vectors are polynomials of Gaussians, and {rule.shown} integrate all that occurs, of degree {rule.degree} at most"
+    return Plan("chaos", "rules", True, why, layout.total, sum(rule.points), 1, 0, False, 1e-12 if dtype == "float64" else 1e-5, dtype,
+                rule.seconds, rule.memory, sectors, rule.nodes)
 
 
 def _smooth(x: Expr) -> bool:

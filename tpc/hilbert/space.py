@@ -1,27 +1,32 @@
 """Representations of L² (theory: an element of the limit's Hilbert space is whatever can be added, multiplied by numbers and has inner products).
 
 A space says which programs it can represent, and which forms of Nonlin and Moment it emits. Elements are arrays [M] in every one of them, the inner
-product is `a @ (weights * b)`, so that ZMatMul is written once. Further ones (chaos, gram) are further classes here.
+product is `a @ (weights * b)`, so that ZMatMul is written once. A further one (gram) is a further class here.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tpc.core.expr import Add, Call, Compare, Expr, Mul, Number, Pow, Sum, Value, children, is_vector
 from tpc.core.program import Moment, Nonlin, Program, instructions
+from tpc.hilbert.sectors import Sectors
 
 
 class Space(Protocol):
-    """One representation. pointwise: whether an element is its values at points, so that functions apply to it coordinate by coordinate."""
+    """One representation. pointwise: whether an element is its values at points, so that functions apply to it coordinate by coordinate.
+    sectors: which vectors have points of their own."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def pointwise(self) -> bool: ...
+
+    @property
+    def sectors(self) -> Sectors: ...
 
     def refuses(self, program: Program) -> str | None:
         """Why the program cannot be represented, None if it can."""
@@ -34,6 +39,7 @@ class Linear:
 
     name: str = "linear"
     pointwise: bool = False
+    sectors: Sectors = field(default_factory=Sectors)
 
     def refuses(self, program: Program) -> str | None:
         for op, _ in instructions(program.body):
@@ -50,8 +56,25 @@ class Nodes:
 
     name: str = "nodes"
     pointwise: bool = True
+    sectors: Sectors = field(default_factory=Sectors)
 
     def refuses(self, program: Program) -> str | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Chaos:
+    """Values at the nodes of rules that integrate exactly what occurs (see `chaos.py`): for polynomials, with moments of any order."""
+
+    sectors: Sectors
+    name: str = "chaos"
+    pointwise: bool = True
+
+    def refuses(self, program: Program) -> str | None:
+        for op, _ in instructions(program.body):
+            if isinstance(op, Nonlin | Moment) and degree(op.phi) == math.inf:
+                what = "no polynomial in" if isinstance(op, Nonlin) else "no mean of a polynomial in"
+                return f"`{op.out}` (line {op.origin.line}) is {what} its vectors"
         return None
 
 
