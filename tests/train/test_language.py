@@ -206,3 +206,19 @@ def test_a_sparse_input_is_the_dense_one():
     for name in ("loss", "end"):
         np.testing.assert_allclose(sparse[name], dense[name], rtol=1e-12)
     assert "U[t, j[t]]" in str(tpc.parse(head + train))
+
+
+def test_maml_with_a_linear_net_is_exact():
+    """One inner step on one task, then one outer one: linear, so coefficients represent it; the net of width d + k whose vectors are orthogonal is it."""
+    text = MAML.replace("bias b : n\n", "").replace("U @ x + b", "U @ x").replace("ACT(h)", "h").replace("steps = 2", "steps = 1")
+    r = np.random.default_rng(0)
+    data = {"xs": r.standard_normal((3, 2, 2, 3)), "xq": r.standard_normal((3, 2, 3, 3)), "ys": r.integers(0, 4, (3, 2, 2)),
+            "yq": r.integers(0, 4, (3, 2, 3))}
+    program = tpc.parse(text)
+    result = program.compile()(data)
+    assert result.plan.method == "linear"
+    n = 7
+    basis = np.sqrt(n) * np.eye(n)
+    found = run_plainly(program, bind_inputs(program, data), {"U0": basis[:3], "V0": basis[3:]})
+    np.testing.assert_allclose(result["loss"].value, found["loss"], rtol=1e-10)
+    np.testing.assert_allclose(result["end"].value, found["end"], rtol=1e-10)
