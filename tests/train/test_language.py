@@ -209,7 +209,7 @@ def test_a_sparse_input_is_the_dense_one():
 
 
 def test_maml_with_a_linear_net_is_exact():
-    """One inner step on one task, then one outer one: linear, so coefficients represent it; the net of width d + k whose vectors are orthogonal is it."""
+    """Coefficients represent it; it is the net of width d + k whose initial vectors are orthogonal, of squared length n."""
     text = MAML.replace("bias b : n\n", "").replace("U @ x + b", "U @ x").replace("ACT(h)", "h").replace("steps = 2", "steps = 1")
     r = np.random.default_rng(0)
     data = {"xs": r.standard_normal((3, 2, 2, 3)), "xq": r.standard_normal((3, 2, 3, 3)), "ys": r.integers(0, 4, (3, 2, 2)),

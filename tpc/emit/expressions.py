@@ -128,8 +128,6 @@ class Expressions:
             case Compare(op, left, right):
                 return py.compare(op, self.value(left, frame, ranges), self.value(right, frame, ranges))
             case Sum():
-                if _greatest(x.count, ranges) == 0:             # what it would sum over is never made
-                    return py.call("jnp.zeros", py.name(f"size{self.suffix(x)}"), py.name("dtype")) if is_vector(x) else py.integer(0)
                 return self.sum(x, frame, ranges)
         raise TypeError(f"no JAX for {type(x).__name__}")
 

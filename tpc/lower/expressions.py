@@ -41,6 +41,7 @@ from tpc.lower.block import Binding, Block, Env, size
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.kinds import derivative_of
+from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
 
 MAX_SIZE = 20_000                                # nodes of one instruction's expression
@@ -188,6 +189,8 @@ class Expressions:
             assert isinstance(count, Affine)
             with self.block.summing(loops):
                 variable = self.block.unused(item.variable.name)
+            if not greatest(count, [*self.block.loops, *self.block.sums, *loops]):
+                return ZERO                      # never a term: what it would refer to is never made
             loops.append(Loop(variable, count))
             inner[item.variable.name] = Binding(new_position(Affine.var(variable)), Affine.var(variable))
         with self.block.summing(loops):
