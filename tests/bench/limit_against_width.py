@@ -1,6 +1,7 @@
-"""The limit against finite width: time to a given error on every step's loss, two-hidden-layer tanh net in μP (TP4 Thm 6.4), batch 1, ξ, y ∈ {±1}.
+"""The limit against finite width: time to a given error on every step's loss, two-hidden-layer tanh net in μP (TP4 Thm 6.4), d = 1 and ξ, y ∈ {±1},
+or with a batch, ξ from the sphere of R^8.
 
-    python tests/bench/limit_against_width.py [--steps 20] [--lr 0.5]
+    python tests/bench/limit_against_width.py [--steps 20] [--batch 1] [--lr 0.5]
 
 The peer is an ensemble of finite networks trained by a hand-written, jitted and vmapped JAX loop (float32), with or without extrapolation in 1/n,
 tuned over width and seeds: its variance, bias and time per network are measured at each width, and the cheapest combination that reaches the error is
@@ -21,28 +22,41 @@ import numpy as np
 import tpc
 
 PROGRAM = Path(__file__).parents[2] / "programs" / "paper" / "thm_6_4.tp"
+BATCHED = """width n
+dim T = 50, B = 4, d = 8
+input xi[T, B, d], y[T, B], eta
+weight U : n x d
+weight W : n x n
+weight V : 1 x n
+network f(x) = V @ tanh(W @ tanh(U @ x))
+train f for t < T:
+    batch (xi[t, i], y[t, i]) for i < B
+    loss mse
+    update sgd(lr = eta)
+output loss
+"""
 TARGETS = 1.5e-3, 2e-4
 WIDTHS = {64: 2048, 128: 2048, 256: 1024, 512: 512, 1024: 128, 2048: 32}           # networks whose losses are measured at each width
 BATCH = {64: 256, 128: 128, 256: 32, 512: 16, 1024: 8, 2048: 4}                    # how many at once
 
 
 def network(width, inputs, rate):
-    """Losses [T] of one network, from a key."""
+    """Losses [T] of one network, from a key. inputs: ξ [T, B, d] and y [T, B]."""
     def train(key):
         a, b, c = jax.random.split(key, 3)
-        u, v = jax.random.normal(a, (width,)), jax.random.normal(b, (width,))
+        u, v = jax.random.normal(a, (width, inputs[0].shape[2])), jax.random.normal(b, (width,))
         w = jax.random.normal(c, (width, width)) / width**0.5
 
         def step(state, example):
             u, v, w = state
             xi, y = example
-            x = jnp.tanh(xi * u)
-            h = w @ x
-            z = jnp.tanh(h)
-            chi = v @ z / width - y
-            dh = v * (1 - z * z)
+            x = jnp.tanh(xi @ u.T)
+            z = jnp.tanh(x @ w.T)
+            chi = z @ v / width - y
+            dh = (rate / len(y)) * chi[:, None] * v * (1 - z * z)
             dx = dh @ w
-            return (u - rate * chi * xi * dx * (1 - x * x), v - rate * chi * z, w - rate * chi / width * jnp.outer(dh, x)), chi**2 / 2
+            new = u - (dx * (1 - x * x)).T @ xi, v - (rate / len(y)) * chi @ z, w - dh.T @ x / width
+            return new, jnp.mean(chi**2) / 2
         return jax.lax.scan(step, (u, v, w), inputs)[1]
     return jax.jit(jax.vmap(train))
 
@@ -107,16 +121,22 @@ def limit(program, data, reference, error):
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--steps", type=int, default=20)
+    options.add_argument("--batch", type=int, default=1)
     options.add_argument("--lr", type=float, default=0.5)
-    steps, rate = vars(options.parse_args()).values()
+    steps, batch, rate = vars(options.parse_args()).values()
     jax.config.update("jax_enable_x64", True)
     random = np.random.default_rng(0)
-    data = {"xi": random.choice([-1.0, 1.0], steps), "y": random.choice([-1.0, 1.0], steps), "eta": rate}
-    program = tpc.load(PROGRAM, dims={"T": steps})
+    if batch == 1:
+        data = {"xi": random.choice([-1.0, 1.0], steps), "y": random.choice([-1.0, 1.0], steps), "eta": rate}
+        program = tpc.load(PROGRAM, dims={"T": steps})
+    else:
+        xi = random.standard_normal((steps, batch, 8))
+        data = {"xi": xi / np.linalg.norm(xi, axis=-1, keepdims=True), "y": random.choice([-1.0, 1.0], (steps, batch)), "eta": rate}
+        program = tpc.parse(BATCHED, dims={"T": steps, "B": batch})
     fine = program.compile(samples=1 << 16, repeats=16)(data)
     reference = fine["loss"].value
-    print(f"T = {steps}, learning rate {rate}; reference with 2^16 samples, 16 repeats, standard error at most {fine['loss'].stderr.max():.1e}")
-    found = finite((data["xi"], data["y"]), rate, reference)
+    print(f"T = {steps}, batch {batch}, learning rate {rate}; reference with 2^16 samples, 16 repeats, standard error at most {fine['loss'].stderr.max():.1e}")
+    found = finite((data["xi"].reshape(steps, batch, -1), data["y"].reshape(steps, batch)), rate, reference)
     for error in TARGETS:
         seconds, how = cheapest(found, error)
         samples, repeats, measured, (median, least, most) = limit(program, data, reference, error)
