@@ -135,7 +135,8 @@ def main():
         program = tpc.parse(BATCHED, dims={"T": steps, "B": batch})
     fine = program.compile(samples=1 << 16, repeats=16)(data)
     reference = fine["loss"].value
-    print(f"T = {steps}, batch {batch}, learning rate {rate}; reference with 2^16 samples, 16 repeats, standard error at most {fine['loss'].stderr.max():.1e}")
+    print(f"T = {steps}, batch {batch}, learning rate {rate}; reference with 2^16 samples, 16 repeats, "
+          f"standard error at most {fine['loss'].stderr.max():.1e}")
     found = finite((data["xi"].reshape(steps, batch, -1), data["y"].reshape(steps, batch)), rate, reference)
     for error in TARGETS:
         seconds, how = cheapest(found, error)
