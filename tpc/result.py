@@ -109,5 +109,7 @@ def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
     error = float(outcome.stderr[index])
     if not error > 1e-14 * max(1.0, abs(value)):
         return f"{value:.6g} ± 0"
+    if error >= 1e6:
+        return f"{value:.6g} ± {error:.2g}"
     digits = min(15, max(0, 1 - int(np.floor(np.log10(error)))))
     return f"{value:.{digits}f} ± {error:.{digits}f}"
