@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tpc.interrupt import Interruptible
 from tpc.stored import read_arrays, write_whole
 
 Evaluation = tuple[dict[str, np.ndarray], np.ndarray]              # outputs by name, and the status
@@ -18,13 +19,14 @@ class Kept(MutableMapping[int, Evaluation]):
     """What the emitted `limit` gave, by repeat, as NumPy arrays.
 
     folder: where every addition is written to before it returns, None for nowhere. Each run has a folder of its own, named by its fingerprint, so
-    that several runs may be kept side by side. notes: what was found there and cannot be used.
+    that several runs may be kept side by side. notes: what was found there and cannot be used. running: to be entered while repeats are computed.
     """
 
     def __init__(self, folder: Path | None = None, fingerprint: str = "") -> None:
         self.folder, self.fingerprint = folder, fingerprint
         self.done: dict[int, Evaluation] = {}
         self.notes: list[str] = []
+        self.running = Interruptible()
 
     @classmethod
     def open(cls, folder: Path, program: str, fingerprint: str, count: int) -> Kept:
@@ -52,11 +54,12 @@ class Kept(MutableMapping[int, Evaluation]):
         return self.folder / f"repeat-{k:04d}.npz"
 
     def __setitem__(self, k: int, value: Any) -> None:
-        import jax
-        outputs, status = jax.block_until_ready(value)             # waits so that Ctrl-C is heeded
+        self.running.wait(value)
+        outputs, status = value
         self.done[k] = {name: np.asarray(array) for name, array in outputs.items()}, np.asarray(status)
         if self.folder is not None:
             write_whole(self.path(k), {**_packed(self.done[k]), "fingerprint": np.array(self.fingerprint)})
+        self.running.check()
 
     def __getitem__(self, k: int) -> Evaluation:
         return self.done[k]

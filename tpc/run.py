@@ -106,7 +106,8 @@ class Evaluator:
     def _found(self, given: Mapping[str, np.ndarray], seed: int, progress: Progress | None, kept: Kept, mesh: Any) -> dict[str, Any]:
         """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are done."""
         try:
-            found: dict[str, Any] = self.module.run(given, seed=seed, progress=progress, kept=kept, mesh=mesh)
+            with kept.running:
+                found: dict[str, Any] = self.module.run(given, seed=seed, progress=progress, kept=kept, mesh=mesh)
         except KeyboardInterrupt:
             if self.plan.exact or self.plan.points == "gauss-hermite":
                 raise

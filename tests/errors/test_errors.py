@@ -1,7 +1,7 @@
 """A wrong program for every code, and the exact message that it gets.
 
-`cases/NAME.tp` is the program, `NAME.args` the command and options (`check` if there is none), `NAME.txt` what is printed on standard error, `NAME.out`
-what on standard output (nothing if there is none).
+`cases/NAME.tp` is the program, `NAME.args` the command and options (`check` if there is none), `NAME.txt` what is printed on standard error,
+`NAME.out` what on standard output (nothing if there is none).
 `pytest tests/errors --update-golden` records messages anew; read the difference before committing it.
 """
 

@@ -98,7 +98,8 @@ def test_a_damaged_file_is_computed_again_with_a_note(evaluator, tmp_path, damag
         bad = next((tmp_path / "other").rglob("repeat-0001.npz")).read_bytes()
     else:
         middle = good.index(b"output f.npy") + 160                        # in the numbers, after the headers
-        bad = {"cut": good[:200], "empty": b"", "words": b"no archive", "flipped": good[:middle] + bytes([good[middle] ^ 255]) + good[middle + 1:]}[damage]
+        flipped = good[:middle] + bytes([good[middle] ^ 255]) + good[middle + 1:]
+        bad = {"cut": good[:200], "empty": b"", "words": b"no archive", "flipped": flipped}[damage]
     path.write_bytes(bad)
     again = evaluator(INPUTS, checkpoint=tmp_path)
     assert len(again.notes) == 1
@@ -166,9 +167,12 @@ def test_ctrl_c_on_the_command_line(tmp_path):
     assert (np.array(data["outputs"]["loss"]["stderr"])[1:] > 0).all()
 
 
-def test_ctrl_c_with_nothing_to_report(tmp_path):
+@pytest.mark.parametrize("delay", [0, 0.3, 0.6, 1])
+def test_ctrl_c_with_nothing_to_report(tmp_path, delay):
+    """While the points are drawn, `limit` is traced or compiled, or the first repeat is computed."""
     process, folder = started(tmp_path)
     wait_for(folder.exists, process)
+    time.sleep(delay)
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
