@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.show.entries import End, end_of, plain, print_finite
-from tpc.stored import write_whole
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 
@@ -84,7 +83,8 @@ class Result:
             arrays[name] = outcome.value
             if outcome.stderr is not None:
                 arrays[f"{name}_stderr"] = outcome.stderr
-        write_whole(Path(path), arrays)
+        with open(path, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
 
     def plot(self, path: str | Path) -> None:
         """Draws the outputs into a .png, .svg or .pdf file. Raises OSError, and ValueError for another ending."""

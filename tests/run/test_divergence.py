@@ -99,17 +99,17 @@ def test_json_has_null_for_what_is_not_finite_and_the_errors(file, command, caps
 
 
 def test_finite_width_alone_may_diverge(tmp_path, capsys):
-    """log(m + 0.02) with m a mean of width-8 coordinates is finite in the limit and not at width 8."""
+    """log(m + 0.02) , m of mean 0, is finite in the limit, and at width 8 for about half of the seeds."""
     file = tmp_path / "log.tp"
     file.write_text("width n\nvector v : n ~ N(0, 1)\noutput c[t] = log(mean(v) + 1/50 + t) for t < 3\n")
-    for command in (["verify", str(file), "--widths", "8,16", "--seeds", "4"], ["run", str(file), "--widths", "8", "--seeds", "4"],
-                    ["simulate", str(file), "--width", "8", "--seeds", "4"]):
+    for command in (["verify", str(file), "--widths", "8,16", "--seeds", "12"], ["run", str(file), "--widths", "8", "--seeds", "12"],
+                    ["simulate", str(file), "--width", "8", "--seeds", "12"]):
         assert main([*command, "--json"]) == 2
         printed = capsys.readouterr()
         data = strict(printed.out)
         assert "at width 8, `c` is not finite at `c[0]`" in data["errors"][0]["message"]
         assert "at width 8, `c` is not finite at `c[0]`" in printed.err
-    samples = tpc.load(file).simulate(width=8, seeds=4)
+    samples = tpc.load(file).simulate(width=8, seeds=12)
     assert set(samples.diverged) == {"c"}
     assert "c[0] is not finite; 2 more not shown" in str(samples)
 
