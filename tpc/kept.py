@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tpc.interrupt import Interruptible
-from tpc.stored import read_arrays, write_whole
+from tpc.stored import read_arrays, write_npz, write_whole
 
 Evaluation = tuple[dict[str, np.ndarray], np.ndarray]              # outputs by name, and the status
 
@@ -77,7 +77,7 @@ class Kept(MutableMapping[int, Evaluation]):
         """All that is done, to send to another process."""
         file = io.BytesIO()
         arrays = {f"{k} {name}": array for k, each in self.done.items() for name, array in _packed(each).items()}
-        np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type,unused-ignore]
+        write_npz(file, arrays)
         return file.getvalue()
 
     @classmethod

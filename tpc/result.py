@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.show.entries import End, end_of, plain, print_finite
+from tpc.stored import write_npz
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 
@@ -84,7 +85,7 @@ class Result:
             if outcome.stderr is not None:
                 arrays[f"{name}_stderr"] = outcome.stderr
         with open(path, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            write_npz(file, arrays)
 
     def plot(self, path: str | Path) -> None:
         """Draws the outputs into a .png, .svg or .pdf file. Raises OSError, and ValueError for another ending."""

@@ -7,8 +7,17 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+
+
+def write_npz(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    """An .npz archive. The names may be any (`np.savez` has some for itself)."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
 
 def write_whole(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -16,7 +25,7 @@ def write_whole(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type,unused-ignore]
+            write_npz(file, arrays)
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -126,6 +126,18 @@ def test_exact_runs_and_grids_can_be_kept(tmp_path):
         assert not again.interrupted
 
 
+def test_outputs_may_have_any_names(tmp_path):
+    program = tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput file = mean(v^2)\noutput allow_pickle = mean(v)\n")
+    evaluator = program.compile()
+    evaluator(checkpoint=tmp_path)
+    result = evaluator(checkpoint=tmp_path)
+    result.save(tmp_path / "saved.npz")
+    saved = np.load(tmp_path / "saved.npz", allow_pickle=False)
+    assert {name: float(saved[name]) for name in saved} == {"file": 1, "allow_pickle": 0}
+    program.simulate(width=4, seeds=2, checkpoint=tmp_path / "seeds.npz")
+    assert len(np.load(tmp_path / "seeds.npz")["output allow_pickle"]) == 2
+
+
 def test_a_folder_that_cannot_be_made(evaluator, tmp_path, capsys):
     file = tmp_path / "file"
     file.write_text("")
