@@ -4,37 +4,48 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpc.cli_numbers import run, simulate, verify
+from tpc.cli_shared import DEFECT, INTERRUPTED, OK, REFUSED, bound, load, show, writing
+
 if TYPE_CHECKING:
-    import numpy as np
-
     from tpc.core.program import Program
-    from tpc.result import Result
 
-OK, FAILED, REFUSED, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
 MOST_UNROLLED = 4000                               # instances of instructions that `derive --unroll` writes out
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Returns its exit status: 0, 1 for a check that failed, 2 for bad input, 70 for a defect of tpc, 130 if interrupted."""
     arguments = parser().parse_args(argv)
-    from tpc.syntax.diagnostic import TpcError
     try:
-        return int(arguments.command(arguments))
-    except TpcError as error:
-        return _refused(error, arguments)
-    except KeyboardInterrupt:
-        print("tpc: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        status = _guarded(arguments)
+        sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    return status
+
+
+def _guarded(arguments: argparse.Namespace) -> int:
+    """Runs the command; what goes wrong becomes a message and a status."""
+    from tpc.syntax.diagnostic import TpcError
+    try:
+        return int(arguments.command(arguments))
+    except BrokenPipeError:
+        raise
+    except TpcError as error:
+        partial = getattr(error, "partial", None)                  # what came before values stopped being finite
+        show(arguments, partial, {} if partial is None else partial.to_json(), error)
+        return REFUSED
+    except KeyboardInterrupt as stop:
+        if not getattr(arguments, "silent", False):
+            print(f"tpc: {stop}" if str(stop) else "tpc: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except MemoryError:
         print("tpc: not enough memory; use fewer --samples, a smaller width or fewer steps", file=sys.stderr)
         return REFUSED
@@ -44,23 +55,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tpc: this is a defect of tpc, please report it with the program: {type(error).__name__}: {str(error)[:500]}\n"
               "     (TPC_TRACEBACK=1 shows where it happened)", file=sys.stderr)
         return DEFECT
-
-
-def _refused(error: Any, arguments: argparse.Namespace) -> int:
-    from tpc.syntax.diagnostic import TpcError
-    if error.of_program:
-        error = TpcError(error.diagnostics, str(arguments.file), _text_of(arguments.file))
-    print(error.render(colour=sys.stderr.isatty() and "NO_COLOR" not in os.environ), file=sys.stderr)
-    if arguments.json:
-        print(json.dumps(error.to_json()))
-    return REFUSED
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 # arguments
@@ -84,6 +78,11 @@ def parser() -> argparse.ArgumentParser:
     run_ = _command(commands, "run", run, "evaluate the limit", data=True)
     _evaluation(run_)
     run_.add_argument("--save", type=Path, metavar="F.npz", help="write the outputs to a file")
+    run_.add_argument("--checkpoint", type=Path, metavar="DIR", help="a folder that keeps every repeat when it is done, and to resume from")
+    run_.add_argument("--devices", type=_positive, metavar="N", help="share the samples among so many devices (of each process)")
+    run_.add_argument("--coordinator", metavar="HOST:PORT", help="run in several processes: the address of process 0")
+    run_.add_argument("--processes", type=_positive, metavar="N", help="how many there are")
+    run_.add_argument("--process", type=_seed, metavar="I", help="which one of them this is, 0 to N-1; process 0 prints")
     run_.add_argument("--plot", type=Path, metavar="F.png", help="draw the outputs")
     run_.add_argument("--widths", type=_numbers, default=[], metavar="N,N,…", help="finite widths to show beside the limit")
     run_.add_argument("--seeds", type=_positive, default=8, metavar="N", help="random initialisations at each of them (8)")
@@ -152,96 +151,21 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-# what commands share
-
-def _load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]:
-    """The program, its dims as set, and the values given for its inputs."""
-    from tpc.inputs import load_data, parse_setting
-    from tpc.pipeline import dims_in, parse, read_text
-    from tpc.syntax import catalogue
-    from tpc.syntax.diagnostic import TpcError
-    name = str(arguments.file)
-    text = read_text(arguments.file)
-    settings = dict(parse_setting(setting) for setting in arguments.settings)
-    dims = {}
-    for dim in (dims_in(text, name) & set(settings)) if settings else ():
-        value = settings.pop(dim)
-        if value.ndim or value != int(value):
-            raise TpcError([catalogue.bad_setting(f"{dim}={value}", f"`{dim}` is a dim, a whole number")], "--set")
-        dims[dim] = int(value)
-    program = parse(text, name=name, dims=dims)
-    data = load_data(arguments.data) if arguments.data is not None else {}
-    unknown = [s for s in settings if s not in {item.name for item in program.inputs}]
-    if unknown:
-        raise TpcError([catalogue.unknown_setting(s, sorted({i.name for i in program.inputs} | dims_in(text, name))) for s in unknown], name)
-    for note in program.notes:
-        print(f"note: {note}", file=sys.stderr)
-    return program, {**data, **settings}
-
-
-def _bound(program: Program, given: dict[str, np.ndarray], arguments: argparse.Namespace) -> dict[str, np.ndarray]:
-    from tpc.inputs import bind_inputs
-    return bind_inputs(program, given, file=str(arguments.file), text=_text_of(arguments.file))
-
-
-def _progress(what: str) -> Callable[[int, int], None] | None:
-    if not sys.stderr.isatty():
-        return None
-
-    def show(done: int, total: int) -> None:
-        print(f"\r{what}: {done} of {total}" + ("\r\033[K" if done == total else ""), end="", file=sys.stderr, flush=True)
-    return show
-
-
-def _writing(path: Path, write: Callable[[], object]) -> None:
-    """Writes a file. Raises TpcError (TP606) if that is impossible."""
-    from tpc.syntax import catalogue
-    from tpc.syntax.diagnostic import TpcError
-    try:
-        write()
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise TpcError([catalogue.cannot_write(str(path), why)], str(path)) from None
-
-
-def _evaluated(program: Program, given: dict[str, np.ndarray], arguments: argparse.Namespace) -> Result:
-    from tpc.run import compile_program
-    evaluator = compile_program(program, method=arguments.method, samples=arguments.samples, repeats=arguments.repeats, dtype=arguments.dtype,
-                                max_rank=arguments.max_rank)
-    if sys.stderr.isatty():
-        print(f"plan: {evaluator.plan}", file=sys.stderr)
-    return evaluator(given, seed=arguments.seed, progress=_progress("repeat"))
-
-
-def _samples(program: Program, given: dict[str, np.ndarray], width: int, arguments: argparse.Namespace, checkpoint: Path | None = None) -> Any:
-    from tpc.inputs import require_memory
-    from tpc.simulate import simulate as simulated
-    from tpc.syntax import catalogue
-    from tpc.syntax.diagnostic import TpcError
-    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    require_memory(sum(float(width)**2 * math.prod(n for _, n in m.axes) * 4 for m in program.matrices), str(arguments.file))
-    try:
-        return simulated(program, given, width=width, seeds=seeds, dtype=arguments.dtype, progress=_progress(f"width {width}, seed"),
-                         checkpoint=checkpoint)
-    except ValueError as error:
-        raise TpcError([catalogue.bad_option("--width" if "width" in str(error) else "--save", str(error))], str(arguments.file)) from None
-
-
 # commands
 
 def check(arguments: argparse.Namespace) -> int:
-    program, given = _load(arguments)
+    program, given = load(arguments)
     if given:
-        _bound(program, given, arguments)
+        bound(program, given, arguments)
     if arguments.json:
-        print(json.dumps({"program": program.name, "errors": [], "notes": list(program.notes)}))
+        print(json.dumps({"program": program.name, "errors": [], "notes": list(program.notes)}, allow_nan=False))
     else:
         print(f"{arguments.file}: {program.name} is a NETSOR⊤⁺ program")
     return OK
 
 
 def lower(arguments: argparse.Namespace) -> int:
-    program, _ = _load(arguments)
+    program, _ = load(arguments)
     if arguments.after is not None:
         return _lower_partly(arguments)
     print(json.dumps({"program": program.name, "core": str(program)}) if arguments.json else program, end="\n" if arguments.json else "")
@@ -260,12 +184,12 @@ def _lower_partly(arguments: argparse.Namespace) -> int:
 
 
 def derive(arguments: argparse.Namespace) -> int:
-    program, _ = _load(arguments)
+    program, _ = load(arguments)
     if arguments.unroll:
         program = _unrolled(program, arguments)
     limit = program.derive()
     if arguments.json or arguments.format == "json":
-        print(json.dumps(limit.to_json()))
+        print(json.dumps(limit.to_json(), allow_nan=False))
     else:
         print(limit.latex() if arguments.format == "latex" else limit.text())
     return OK
@@ -283,9 +207,9 @@ def _unrolled(program: Program, arguments: argparse.Namespace) -> Program:
 
 
 def graph(arguments: argparse.Namespace) -> int:
-    program, _ = _load(arguments)
+    program, _ = load(arguments)
     from tpc.show.graph import draw
-    _writing(arguments.output, lambda: draw(program, arguments.output))
+    writing(arguments.output, lambda: draw(program, arguments.output))
     if arguments.json:
         made = program.graph
         print(json.dumps({"program": program.name, "nodes": [{"name": n, **_plain(d)} for n, d in made.nodes(data=True)],
@@ -299,71 +223,28 @@ def _plain(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def compile_file(arguments: argparse.Namespace) -> int:
-    program, _ = _load(arguments)
+    program, _ = load(arguments)
     from tpc.run import compile_program
     evaluator = compile_program(program, method=arguments.method, samples=arguments.samples, repeats=arguments.repeats, dtype=arguments.dtype,
                                 max_rank=arguments.max_rank)
     if str(arguments.output) == "-":
         print(evaluator.source, end="")
         return OK
-    _writing(arguments.output, lambda: arguments.output.write_text(evaluator.source, encoding="utf-8"))
+    writing(arguments.output, lambda: arguments.output.write_text(evaluator.source, encoding="utf-8"))
     if arguments.json:
-        print(json.dumps({"program": program.name, "plan": evaluator.plan.to_json(), "output": str(arguments.output)}))
+        print(json.dumps({"program": program.name, "plan": evaluator.plan.to_json(), "output": str(arguments.output)}, allow_nan=False))
     else:
         print(f"{arguments.output}: {evaluator.plan}")
     return OK
 
 
-def run(arguments: argparse.Namespace) -> int:
-    program, given = _load(arguments)
-    inputs = _bound(program, given, arguments)
-    result = _evaluated(program, inputs, arguments)
-    samples = [_samples(program, inputs, width, arguments) for width in arguments.widths]
-    if arguments.save is not None:
-        _writing(arguments.save, lambda: result.save(arguments.save))
-    if arguments.plot is not None:
-        from tpc.show.outcomes import plot_result
-        _writing(arguments.plot, lambda: plot_result(result, arguments.plot, samples))
-    if arguments.json:
-        data = result.to_json()
-        if samples:
-            data["widths"] = [_sample_data(s) for s in samples]
-        print(json.dumps(data))
-        return OK
-    print(result)
-    for s in samples:
-        print(s)
-    return OK
-
-
-def _sample_data(samples: Any) -> dict[str, Any]:
-    from tpc.simulate.verify import plain
-    outputs = {name: {"mean": plain(samples.mean[name]), "std": plain(samples.std[name])} for name in samples.outputs}
-    return {"program": samples.program, "width": samples.width, "seeds": len(samples.seeds), "outputs": outputs}
-
-
-def simulate(arguments: argparse.Namespace) -> int:
-    program, given = _load(arguments)
-    samples = _samples(program, _bound(program, given, arguments), arguments.width, arguments, arguments.save)
-    print(json.dumps(_sample_data(samples)) if arguments.json else samples)
-    return INTERRUPTED if samples.interrupted else OK
-
-
-def verify(arguments: argparse.Namespace) -> int:
-    program, given = _load(arguments)
-    inputs = _bound(program, given, arguments)
-    from tpc.simulate import verify as compared
-    from tpc.syntax import catalogue
-    from tpc.syntax.diagnostic import TpcError
-    if arguments.seeds < 2:
-        raise TpcError([catalogue.bad_option("--seeds", "must be at least 2, to tell how much they differ")], str(arguments.file))
-    result = _evaluated(program, inputs, arguments)
-    report = compared(result.limits, [_samples(program, inputs, width, arguments) for width in arguments.widths])
-    if arguments.plot is not None:
-        _writing(arguments.plot, lambda: report.plot(arguments.plot))
-    print(json.dumps({**report.to_json(), "plan": result.plan.to_json()}) if arguments.json else report)
-    return OK if report.agrees else FAILED
+def entry() -> None:
+    """The command as installed. Once interrupted it does not wait for what is still being computed."""
+    status = main()
+    if status == INTERRUPTED:
+        os._exit(status)
+    sys.exit(status)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

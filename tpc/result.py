@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.show.entries import print_entries
+from tpc.show.entries import End, end_of, plain, print_finite
+from tpc.stored import write_npz
+from tpc.syntax import catalogue
+from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
     from tpc.hilbert.plan import Plan
@@ -23,21 +26,40 @@ class Outcome:
     value: np.ndarray
     stderr: np.ndarray | None
 
+    @property
+    def end(self) -> End | None:
+        """Where the values, or their errors, leave the finite range; None if they do not."""
+        return end_of(self.value, *(() if self.stderr is None else (self.stderr,)))
+
     def to_json(self) -> dict[str, Any]:
-        return {"value": self.value.tolist(), "stderr": None if self.stderr is None else self.stderr.tolist()}
+        """Numbers or nested lists, null for what is not finite."""
+        return {"value": plain(self.value), "stderr": None if self.stderr is None else plain(self.stderr)}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All outputs by name, the plan that they were computed by, and remarks on the run."""
+    """All outputs by name, the plan that they were computed by, and remarks on the run.
+
+    repeats: independent randomisations done; if the run was interrupted, fewer than planned.
+    """
 
     program: str
     plan: Plan
     outputs: Mapping[str, Outcome] = field(repr=False)
     notes: tuple[str, ...] = ()
+    repeats: int = 1
 
     def __getitem__(self, name: str) -> Outcome:
         return self.outputs[name]
+
+    @property
+    def interrupted(self) -> bool:
+        return self.repeats < self.plan.repeats
+
+    @property
+    def diverged(self) -> dict[str, End]:
+        """The outputs that leave the finite range, and where."""
+        return {name: end for name, outcome in self.outputs.items() if (end := outcome.end) is not None}
 
     @property
     def limits(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
@@ -52,7 +74,7 @@ class Result:
     def __str__(self) -> str:
         lines = [f"{self.program} at n = ∞", f"  {self.plan}"]
         for name, outcome in self.outputs.items():
-            lines += print_entries(name, outcome.value.shape, partial(_number, outcome))
+            lines += print_finite(name, outcome.value.shape, outcome.end, partial(_number, outcome))
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def save(self, path: str | Path) -> None:
@@ -63,12 +85,21 @@ class Result:
             if outcome.stderr is not None:
                 arrays[f"{name}_stderr"] = outcome.stderr
         with open(path, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            write_npz(file, arrays)
 
     def plot(self, path: str | Path) -> None:
         """Draws the outputs into a .png, .svg or .pdf file. Raises OSError, and ValueError for another ending."""
         from tpc.show.outcomes import plot_result
         plot_result(self, path)
+
+
+class DivergedError(TpcError):
+    """Outputs are not finite (TP603). `partial` is the whole result; what comes before the ends in `partial.diverged` is good."""
+
+    def __init__(self, partial: Result) -> None:
+        super().__init__([catalogue.diverged([(name, end.entry, end.lasting) for name, end in partial.diverged.items()])], partial.program,
+                         of_program=True)
+        self.partial = partial
 
 
 def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
@@ -79,5 +110,7 @@ def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
     error = float(outcome.stderr[index])
     if not error > 1e-14 * max(1.0, abs(value)):
         return f"{value:.6g} ± 0"
+    if error >= 1e6:
+        return f"{value:.6g} ± {error:.2g}"
     digits = min(15, max(0, 1 - int(np.floor(np.log10(error)))))
     return f"{value:.{digits}f} ± {error:.{digits}f}"

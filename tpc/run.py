@@ -5,8 +5,9 @@ from __future__ import annotations
 import types
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,28 @@ from tpc.core.program import Program
 from tpc.emit.module import emit, planned
 from tpc.hilbert.plan import Plan, UnrepresentableError
 from tpc.inputs import bind_inputs, require_memory
-from tpc.result import Outcome, Result
+from tpc.kept import Kept
+from tpc.machines import agreed, mesh_of, several
+from tpc.result import DivergedError, Outcome, Result
+from tpc.stored import digest
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 
 Progress = Callable[[int, int], None]
+ENOUGH = 2                                         # repeats that an interrupted run must have done for a standard error
 
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A program's limit as code. `source` is a module that stands alone; calling the evaluator runs just that."""
+    """A program's limit as code. `source` is a module that stands alone; calling the evaluator runs just that.
+
+    identity: a digest of the source but for the number of repeats: what one repeat depends on besides inputs and seed.
+    """
 
     program: Program
     plan: Plan
     source: str = field(repr=False)
+    identity: str = field(repr=False)
 
     @cached_property
     def module(self) -> types.ModuleType:
@@ -40,28 +49,97 @@ class Evaluator:
         exec(compile_source(self.source, self.program.name), made.__dict__)
         return made
 
-    def __call__(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, progress: Progress | None = None) -> Result:
+    @property
+    def evaluations(self) -> int:
+        """How many times `limit` is evaluated: once for each repeat, or each grid."""
+        return 2 if self.plan.points == "gauss-hermite" else self.plan.repeats
+
+    def __call__(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, progress: Progress | None = None,
+                 checkpoint: str | Path | None = None, devices: int | None = None) -> Result:
         """Evaluates the limit.
 
-        inputs: arrays by name; those with a default may be left out. progress: called with the repeats done and all.
-        Returns every output with its standard error (None where exact). Raises TpcError for inputs that do not fit (TP50x, TP406) and for values
-        that are not finite (TP603).
+        inputs: arrays by name; those with a default may be left out. progress: called with the repeats done and all. checkpoint: a folder that keeps
+        every repeat that is done, and from which the same run (or one with more repeats) resumes, bit for bit. devices: how many devices (of each
+        process, if there are several) share the samples; the numbers are the same, to rounding.
+        Returns every output with its standard error (None where exact). Interrupted (Ctrl-C), returns what the repeats that are done give, if these
+        are two at least; `interrupted` and a note say so. Raises TpcError for inputs that do not fit (TP50x, TP406), for devices that are
+        not there (TP611) and processes that differ (TP613), for a folder that cannot be written (TP606); DivergedError, a TpcError (TP603) with
+        what came before, for values that are not finite; KeyboardInterrupt if there is nothing to return.
         """
         if not self.program.outputs:
             raise TpcError([catalogue.nothing_to_run(self.program.name)], self.program.name, of_program=True)
-        require_memory(self.plan.memory, self.program.name, of_program=True)
         given = bind_inputs(self.program, inputs or {})
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            found = self.module.run(given, seed=seed, progress=progress)
+        mesh = None if devices is None else mesh_of(devices, self.program.name)
+        require_memory(self.plan.memory, self.program.name, of_program=True)
+        try:
+            kept = self._kept(given, seed, checkpoint, mesh)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", UserWarning)
+                found = self._found(given, seed, progress, kept, mesh)
+        except OSError as error:
+            if checkpoint is None:
+                raise
+            raise TpcError([catalogue.cannot_write(str(checkpoint), error.strerror or str(error))], self.program.name, of_program=True) from None
         outputs = {}
         for output in self.program.outputs:                        # in the program's order; jit sorts by name
             value, stderr = found[output.name]
             outputs[output.name] = Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr))
-        bad = [name for name, outcome in outputs.items() if not np.all(np.isfinite(outcome.value))]
-        if bad:
-            raise TpcError([catalogue.diverged(bad)], self.program.name, of_program=True)
-        return Result(self.program.name, self.plan, outputs, tuple(str(w.message) for w in caught if issubclass(w.category, UserWarning)))
+        notes = [*kept.notes, *(str(w.message) for w in caught if issubclass(w.category, UserWarning))]
+        repeats = self.plan.repeats if len(kept) >= self.evaluations else len(kept)
+        if repeats < self.plan.repeats:
+            notes.append(f"interrupted after {repeats} of {self.plan.repeats} repeats")
+        result = Result(self.program.name, self.plan, outputs, tuple(notes), repeats)
+        if result.diverged:
+            raise DivergedError(result)
+        return result
+
+    def _kept(self, given: Mapping[str, np.ndarray], seed: int, checkpoint: str | Path | None, mesh: Any) -> Kept:
+        """What is done already. Of several processes that work together, the first one has the folder."""
+        fingerprint = digest(f"{self.identity} {seed}", given)
+        if mesh is None or not several():
+            return Kept() if checkpoint is None else Kept.open(Path(checkpoint), self.program.name, fingerprint, self.evaluations)
+        import jax
+        first = jax.process_index() == 0
+        kept = Kept.open(Path(checkpoint), self.program.name, fingerprint, self.evaluations) if checkpoint is not None and first else Kept()
+        return agreed(kept, fingerprint, self.program.name)
+
+    def _found(self, given: Mapping[str, np.ndarray], seed: int, progress: Progress | None, kept: Kept, mesh: Any) -> dict[str, Any]:
+        """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are done."""
+        try:
+            with kept.running:
+                found: dict[str, Any] = self.module.run(given, seed=seed, progress=progress, kept=kept, mesh=mesh)
+        except KeyboardInterrupt:
+            if self.plan.exact or self.plan.points == "gauss-hermite":
+                raise
+            if len(kept) < ENOUGH:
+                raise KeyboardInterrupt(f"interrupted after {len(kept)} of {self.plan.repeats} repeats, before there is anything to report") from None
+            found = self.module.summary([kept[k] for k in sorted(kept)])
+        return found
+
+    def function(self, output: str, *, seed: int = 0) -> Callable[[Mapping[str, Any]], Any]:
+        """`output` as a JAX function of the inputs by name (those with a default may be left out), to be jitted, vmapped and differentiated.
+
+        Its value is what calling the evaluator gives, to rounding, the points being drawn once, here. Each repeat is differentiated on its own, so
+        that memory does not grow with their number. The derivatives are those of the mean over the points, exactly. For few inputs take
+        `jax.jacfwd`, which needs a few times the memory of the value; backwards (`jax.grad`), a loop of T rounds keeps the history of each.
+        Raises ValueError: no such output; and when called: a missing, unknown or ill-shaped input.
+        """
+        import jax
+        import jax.numpy as jnp
+        if output not in {o.name for o in self.program.outputs}:
+            raise ValueError(f"there is no output {output}; there are {', '.join(o.name for o in self.program.outputs)}")
+        module = self.module
+        count = 1 if self.plan.points == "gauss-hermite" else self.evaluations          # of two grids the first is the finer one
+        drawn = [module.draw(seed, k) for k in range(count)]
+        points, weights = jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts), self.plan.dtype), *drawn)      # of every sector
+
+        @jax.jit
+        def mean(given: Mapping[str, Any], points: Any, weights: Any) -> Any:
+            @jax.checkpoint
+            def repeat(own: tuple[Any, Any]) -> Any:
+                return module.limit(given, *own)[0][output]
+            return jnp.mean(jax.lax.map(repeat, (points, weights)), axis=0)
+        return lambda inputs: mean(module.prepared(inputs), points, weights)
 
 
 def compile_source(source: str, name: str) -> types.CodeType:
@@ -87,4 +165,4 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
         plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
     except UnrepresentableError as error:
         raise TpcError([catalogue.not_representable(method, str(error))], program.name, of_program=True) from None
-    return Evaluator(program, plan, emit(program, plan, parts, layout))
+    return Evaluator(program, plan, emit(program, plan, parts, layout), digest(emit(program, replace(plan, repeats=1), parts, layout), {}))

@@ -146,3 +146,14 @@ def imported(*arguments):
 def test_what_is_imported():
     assert not imported("--help") & {"jax", "sympy", "numpy", "lark", "scipy", "matplotlib", "networkx"}
     assert not imported("check", TWO) & {"jax", "sympy", "scipy", "matplotlib", "networkx"}
+
+
+def test_progress_tells_what_is_left(capsys, monkeypatch):
+    from tpc import cli_numbers
+    clock = iter([0.0, 3.0, 7.0, 11.0])
+    monkeypatch.setattr(cli_numbers.time, "monotonic", lambda: next(clock))
+    progress = cli_numbers._progress("repeat")
+    for done in range(1, 4):
+        progress(done, 3)
+    shown = [text.replace("\033[K", "") for text in capsys.readouterr().err.split("\r")]
+    assert shown == ["", "repeat: 1 of 3, about 6 s left", "repeat: 2 of 3, about 4 s left", "repeat: 3 of 3", ""]

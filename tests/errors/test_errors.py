@@ -1,6 +1,7 @@
 """A wrong program for every code, and the exact message that it gets.
 
-`cases/NAME.tp` is the program, `NAME.args` the command and options (`check` if there is none), `NAME.txt` what is printed on standard error.
+`cases/NAME.tp` is the program, `NAME.args` the command and options (`check` if there is none), `NAME.txt` what is printed on standard error,
+`NAME.out` what on standard output (nothing if there is none).
 `pytest tests/errors --update-golden` records messages anew; read the difference before committing it.
 """
 
@@ -18,7 +19,7 @@ from tpc.syntax import catalogue
 CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.stem for path in CASES.glob("*.tp"))
 CODES = sorted(set(re.findall(r'"(TP\d{3})"', Path(catalogue.__file__).read_text(encoding="utf-8"))))
-ELSEWHERE = {"TP001", "TP003", "TP508"}                            # the tests below
+ELSEWHERE = {"TP001", "TP003", "TP508", "TP611", "TP612", "TP613"}       # the tests below, and tests/run/test_processes.py for TP613
 
 
 def run(name, monkeypatch, capsys, *options):
@@ -33,11 +34,14 @@ def run(name, monkeypatch, capsys, *options):
 def test_message(name, monkeypatch, capsys, request):
     status, printed = run(name, monkeypatch, capsys)
     recorded = CASES / f"{name}.txt"
+    out = CASES / f"{name}.out"
     if request.config.getoption("--update-golden"):
         recorded.write_text(printed.err, encoding="utf-8")
+        if out.exists():
+            out.write_text(printed.out, encoding="utf-8")
     assert status == 2
     assert printed.err == recorded.read_text(encoding="utf-8")
-    assert printed.out == ""
+    assert printed.out == (out.read_text(encoding="utf-8") if out.exists() else "")
     if name.startswith("TP"):
         assert f"error[{name[:5]}]" in printed.err
 
@@ -76,3 +80,19 @@ def test_inputs_that_are_not_numbers():
     with pytest.raises(tpc.TpcError) as caught:
         bind_inputs(program, {"eta": "a"})
     assert caught.value.diagnostics[0].code == "TP508"
+
+
+def test_more_devices_than_there_are(monkeypatch, capsys):
+    status, printed = run("TP603_diverged", monkeypatch, capsys, "--devices", "100000")
+    assert status == 2
+    assert "error[TP611]: 100000 devices are asked for" in printed.err
+    assert printed.out == ""
+
+
+def test_processes_join_before_anything_is_computed(monkeypatch, capsys):
+    import jax
+    jax.devices()
+    status, printed = run("TP602_coordinator", monkeypatch, capsys, "--coordinator", "localhost:1234")
+    assert status == 2
+    assert "error[TP612]: this process cannot join the others at localhost:1234" in printed.err
+    assert "--process" in printed.err

@@ -20,8 +20,8 @@ from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
 
 HELPERS = ("as_outputs", "Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
-           "whitened", "product_rule", "prepared", "evaluated", "compiled", "limit", "draw", "run", "warnings", "solve_triangular", "ndtri",
-           "roots_hermitenorm", "NamedTuple")
+            "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
+            "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES")
@@ -311,7 +311,7 @@ def _ascii(text: str) -> str:
 
 def _imports(plan: Plan) -> str:
     lines = ["import warnings", "from typing import NamedTuple", "", "import jax", "import jax.numpy as jnp", "import numpy as np",
-             "from jax import lax", "from jax.scipy.special import erf"]
+             "from jax import lax", "from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
     if plan.points in ("sobol", "monte-carlo"):
         lines += ["from scipy.linalg import solve_triangular"]
     if plan.points == "sobol":

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 from scipy.linalg import solve_triangular
 from scipy.special import ndtri, roots_hermitenorm
 from scipy.stats import qmc
@@ -18,6 +19,10 @@ INPUTS: dict[str, Any] = {}
 
 def limit(inputs, points, weights):
     return {}, jnp.zeros(())
+
+
+def draw(seed, k, samples=SAMPLES):
+    return np.zeros((GAUSSIANS, samples)), np.full(samples, 1 / samples)
 
 
 # ---- every module
@@ -40,15 +45,45 @@ def prepared(inputs):
     return out
 
 
-def evaluated(inputs, points, weights):
-    """The outputs on given points. Warns if a matrix met more directions than there was room for."""
-    points, weights = jax.tree.map(lambda a: jnp.asarray(a, DTYPE), (points, weights))
+def spread(array, mesh):
+    """Points or weights [..., M] with the samples shared out over the devices of a mesh of one axis; each process sends its devices only theirs.
+
+    Points of weight 0 make the shares equal.
+    """
+    short = [(0, 0)] * (array.ndim - 1) + [(0, -array.shape[-1] % mesh.size)]
+    array = np.pad(array, short, **({"mode": "edge"} if array.ndim > 1 else {}))
+    columns = NamedSharding(mesh, PartitionSpec(*[None] * (array.ndim - 1), *mesh.axis_names))
+    return jax.make_array_from_callback(array.shape, columns, lambda index: array[index])
+
+
+def evaluated(inputs, points, weights, mesh=None):
+    """What `limit` gives on these points."""
+    place = (lambda a: jnp.asarray(a, DTYPE)) if mesh is None else (lambda a: spread(np.asarray(a, DTYPE), mesh))
+    points, weights = jax.tree.map(place, (points, weights))
     if any(str(a.dtype) != DTYPE for a in jax.tree.leaves(points)):
         raise ValueError(f"this was planned for {DTYPE}: call jax.config.update('jax_enable_x64', True) first")
-    outputs, lost = compiled(inputs, points, weights)
+    function = compiled if mesh is None else jax.jit(limit, out_shardings=NamedSharding(mesh, PartitionSpec()))
+    return function(inputs, points, weights)
+
+
+def evaluations(inputs, drawn, count, progress=None, kept=None, mesh=None):
+    """What `limit` gives on the points and weights `drawn(k)`, for k < count: those not in the mapping `kept` are computed and added to it."""
+    given, kept = prepared(inputs), {} if kept is None else kept
+    for k in range(count):
+        if k not in kept:
+            kept[k] = evaluated(given, *drawn(k), mesh)
+        if progress is not None:
+            jax.block_until_ready(kept[k])
+            progress(k + 1, count)
+    return [kept[k] for k in range(count)]
+
+
+def outputs_of(done):
+    """The outputs of some evaluations. Warns if a matrix met more directions than there was room for."""
+    lost = jnp.max(jnp.stack([lost for _, lost in done]))
     if not isinstance(lost, jax.core.Tracer) and lost > 0:
-        warnings.warn(f"directions of relative norm up to {float(lost):.1e} were dropped: the rank is too small", stacklevel=3)
-    return outputs
+        warnings.warn(f"directions of relative norm up to {float(lost):.1e} were dropped: the rank is too small", stacklevel=4)
+    return [outputs for outputs, _ in done]
 
 
 # ---- whitening
@@ -60,28 +95,28 @@ def whitened(points):
 
 
 # ---- sobol
-def draw(seed, samples, repeats):
-    """Points [GAUSSIANS, samples] and weights of every repeat: independent scramblings of Sobol's sequence, as standard Gaussians."""
-    for own in np.random.SeedSequence(seed).spawn(repeats):
-        sequence = qmc.Sobol(max(1, GAUSSIANS), scramble=True, rng=np.random.default_rng(own))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)               # balance is lost if samples is no power of 2, and nothing else
-            points = ndtri(np.clip(sequence.random(samples).T, 1e-15, 1 - 1e-15))[:GAUSSIANS]
-        yield whitened(points) if WHITEN and samples >= 2 * GAUSSIANS else points, np.full(samples, 1 / samples)
+def draw(seed, k, samples=SAMPLES):
+    """Points [GAUSSIANS, samples] and weights of the k-th repeat: a scrambling of its own of Sobol's sequence, as standard Gaussians."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
+    sequence = qmc.Sobol(max(1, GAUSSIANS), scramble=True, rng=rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)                   # balance is lost if samples is no power of 2, and nothing else
+        points = ndtri(np.clip(sequence.random(samples).T, 1e-15, 1 - 1e-15))[:GAUSSIANS]
+    return whitened(points) if WHITEN and samples >= 2 * GAUSSIANS else points, np.full(samples, 1 / samples)
 
 
 # ---- monte-carlo
-def draw(seed, samples, repeats):
-    """Points [GAUSSIANS, samples] and weights of every repeat: independent standard Gaussians."""
-    for own in np.random.SeedSequence(seed).spawn(repeats):
-        points = np.random.default_rng(own).standard_normal((GAUSSIANS, samples))
-        yield whitened(points) if WHITEN and samples >= 2 * GAUSSIANS else points, np.full(samples, 1 / samples)
+def draw(seed, k, samples=SAMPLES):
+    """Points [GAUSSIANS, samples] and weights of the k-th repeat: independent standard Gaussians."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
+    points = rng.standard_normal((GAUSSIANS, samples))
+    return whitened(points) if WHITEN and samples >= 2 * GAUSSIANS else points, np.full(samples, 1 / samples)
 
 
 # ---- gauss-hermite
-def draw(count):
-    """Points [GAUSSIANS, count**GAUSSIANS] and weights of the product of Gauss–Hermite rules."""
-    nodes, weights = roots_hermitenorm(count)
+def draw(seed, k):
+    """Points [GAUSSIANS, GRIDS[k]**GAUSSIANS] and weights of the product of Gauss–Hermite rules. The seed plays no part."""
+    nodes, weights = roots_hermitenorm(GRIDS[k])
     grid = np.stack(np.meshgrid(*[nodes] * GAUSSIANS, indexing="ij")).reshape(GAUSSIANS, -1)
     product = np.ones(())
     for _ in range(GAUSSIANS):
@@ -90,8 +125,9 @@ def draw(count):
 
 
 # ---- rules
-def draw():
-    """The points [Gaussians, M] and weights [M] of every sector: the product of Gauss–Hermite rules of the sizes in NODES."""
+def draw(seed, k):
+    """The points [Gaussians, M] and weights [M] of every sector: the product of Gauss–Hermite rules of the sizes in NODES. Neither the seed nor k
+    plays a part."""
     points, weights = zip(*map(product_rule, NODES), strict=True)
     return (points, weights) if len(NODES) > 1 else (points[0], weights[0])
 
@@ -107,39 +143,57 @@ def product_rule(counts):
 
 
 # ---- coefficients
-def draw():
-    """Every standard Gaussian as its coefficients on 1 and the standard Gaussians."""
+def draw(seed, k):
+    """Every standard Gaussian as its coefficients on 1 and the standard Gaussians. Neither the seed nor k plays a part."""
     return np.eye(GAUSSIANS + 1)[1:], np.ones(GAUSSIANS + 1)
 
 
 # ---- repeats
-def run(inputs=None, seed=0, samples=SAMPLES, repeats=REPEATS, progress=None):
+def summary(done):
+    """{output: (mean, standard error)} of independent repeats."""
+    outputs = outputs_of(done)
+    values = {name: jnp.stack([each[name] for each in outputs]) for name in outputs[0]}
+    return {name: (jnp.mean(v, axis=0), jnp.std(v, axis=0, ddof=1) / len(outputs)**0.5) for name, v in values.items()}
+
+
+def run(inputs=None, seed=0, samples=SAMPLES, repeats=REPEATS, progress=None, kept=None, mesh=None):
     """{output: (value, standard error)}, from a seed; can be jitted, vmapped over and differentiated in `inputs`.
 
-    progress: called with the numbers of repeats done and of all.
+    progress: called with the numbers of repeats done and of all. kept: a mapping of what is done, by repeat, to begin with and to add to.
+    mesh: a `jax.sharding.Mesh` of one axis, over whose devices the samples are shared out.
     """
-    given, done = prepared(inputs), []
-    for points, weights in draw(seed, samples, repeats):
-        done.append(evaluated(given, points, weights))
-        if progress is not None:
-            jax.block_until_ready(done[-1])
-            progress(len(done), repeats)
-    values = {name: jnp.stack([outputs[name] for outputs in done]) for name in done[0]}
-    return {name: (jnp.mean(v, axis=0), jnp.std(v, axis=0, ddof=1) / repeats**0.5) for name, v in values.items()}
+    return summary(evaluations(inputs, lambda k: draw(seed, k, samples), repeats, progress, kept, mesh))
 
 
 # ---- grids
-def run(inputs=None, seed=0, progress=None):
-    """{output: (value, error estimate)}; can be jitted, vmapped over and differentiated in `inputs`. The seed plays no part."""
-    given = prepared(inputs)
-    fine, rough = [evaluated(given, *draw(count)) for count in GRIDS]
+def summary(done):
+    """{output: (value, error estimate)}: on the finer grid, and its difference from the other."""
+    fine, rough = outputs_of(done)
     return {name: (value, jnp.abs(value - rough[name])) for name, value in fine.items()}
 
 
+def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
+    """{output: (value, error estimate)}; can be jitted, vmapped over and differentiated in `inputs`. The seed plays no part.
+
+    progress: called with the numbers of grids done and of all. kept: a mapping of what is done, by grid, to begin with and to add to.
+    mesh: a `jax.sharding.Mesh` of one axis, over whose devices the points are shared out.
+    """
+    return summary(evaluations(inputs, lambda k: draw(seed, k), len(GRIDS), progress, kept, mesh))
+
+
 # ---- exact
-def run(inputs=None, seed=0, progress=None):
-    """{output: (value, None)}, exact; can be jitted, vmapped over and differentiated in `inputs`. The seed plays no part."""
-    return {name: (value, None) for name, value in evaluated(prepared(inputs), *draw()).items()}
+def summary(done):
+    """{output: (value, None)} of the one evaluation."""
+    return {name: (value, None) for name, value in outputs_of(done)[0].items()}
+
+
+def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
+    """{output: (value, None)}, exact; can be jitted, vmapped over and differentiated in `inputs`. The seed plays no part.
+
+    progress: called when done. kept: a mapping to which the outcome is added, or which has it.
+    mesh: a `jax.sharding.Mesh` of one axis, over whose devices the coefficients are shared out.
+    """
+    return summary(evaluations(inputs, lambda k: draw(seed, k), 1, progress, kept, mesh))
 
 
 # ---- main

@@ -1,8 +1,10 @@
-"""Which entries of an array are printed."""
+"""Entries of arrays: which are printed, how they are written in JSON, and where they leave the finite range."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,3 +20,43 @@ def print_entries(name: str, shape: tuple[int, ...], number: Callable[[tuple[int
         lines = [*lines[:MOST_SHOWN // 2], (f"  … {left_out} more", None), *lines[-MOST_SHOWN // 2:]]
     width = max((len(text) for text, i in lines if i is not None), default=0)
     return [text if i is None else f"{text:<{width}} = {number(i)}" for text, i in lines]
+
+
+def print_finite(name: str, shape: tuple[int, ...], end: End | None, number: Callable[[tuple[int, ...]], str]) -> list[str]:
+    """The entries as far as they are finite, and where that ends."""
+    if end is None:
+        return print_entries(name, shape, number)
+    before = print_entries(name, (end.at, *shape[1:]), number) if shape else []
+    return [*before, f"  {name}{end.entry} is not finite" + (f"; {end.after} more not shown" if end.after else "")]
+
+
+def plain(x: Any) -> Any:
+    """Arrays as nested lists, NaN and infinities as None, which JSON has."""
+    if isinstance(x, np.ndarray) and x.ndim:
+        return [plain(part) for part in x]
+    return float(x) if x is not None and np.isfinite(x) else None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where an array leaves the finite range: at index `at` of its first axis, `entry` as it is written (empty for a single number).
+
+    lasting: whether nothing after it is finite. after: how many entries of the first axis follow.
+    """
+
+    at: int
+    entry: str
+    lasting: bool
+    after: int
+
+
+def end_of(*arrays: np.ndarray) -> End | None:
+    """Where one of the arrays, which have one shape, first is not finite; None if all are finite."""
+    bad = ~np.logical_and.reduce([np.isfinite(array) for array in arrays])
+    if not bad.any():
+        return None
+    if not bad.ndim:
+        return End(0, "", True, 0)
+    rows = bad.reshape(len(bad), -1).any(axis=1)
+    at = int(np.argmax(rows))
+    return End(at, f"[{', '.join([str(at), *[':'] * (bad.ndim - 1)])}]", bool(rows[at:].all()), len(rows) - at - 1)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tpc.core.program import Program
+from tpc.stored import digest, read_arrays, write_whole
 
 
 class Checkpoint:
@@ -24,16 +22,15 @@ class Checkpoint:
     @classmethod
     def open(cls, path: Path | None, program: Program, inputs: Mapping[str, np.ndarray], width: int, dtype: str) -> Checkpoint:
         """What the file holds, nothing if there is none. Raises ValueError if it is another run's, or no checkpoint."""
-        out = cls(path, fingerprint(program, inputs, width, dtype))
+        out = cls(path, digest(f"{program}\n{width}\n{dtype}\n", inputs))
         if path is not None and path.exists():
             out._load(path)
         return out
 
     def _load(self, path: Path) -> None:
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = dict(stored)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            arrays = read_arrays(path)
+        except ValueError as error:
             raise ValueError(f"{path} is no checkpoint: {error}") from None
         if str(arrays.pop("fingerprint", "")) != self.fingerprint:
             raise ValueError(f"{path} is the checkpoint of another run (another program, input, width or precision); remove it, or name another file")
@@ -52,21 +49,8 @@ class Checkpoint:
 
     def _save(self, path: Path) -> None:
         seeds = tuple(self.by_seed)
-        names = self.by_seed[seeds[0]]
-        part = path.with_name(path.name + ".part")
-        with part.open("wb") as file:
-            arrays = {f"output {name}": self.stacked(name, seeds) for name in names}
-            arrays |= {"fingerprint": np.array(self.fingerprint), "seeds": np.array(seeds, dtype=np.uint32)}
-            np.savez(file, allow_pickle=False, **arrays)
-        os.replace(part, path)
+        arrays = {f"output {name}": self.stacked(name, seeds) for name in self.by_seed[seeds[0]]}
+        write_whole(path, {**arrays, "fingerprint": np.array(self.fingerprint), "seeds": np.array(seeds, dtype=np.uint32)})
 
     def stacked(self, name: str, seeds: Sequence[int]) -> np.ndarray:
         return np.stack([self.by_seed[seed][name] for seed in seeds])
-
-
-def fingerprint(program: Program, inputs: Mapping[str, np.ndarray], width: int, dtype: str) -> str:
-    """A digest of everything that the numbers of one seed depend on."""
-    digest = hashlib.sha256(f"{program}\n{width}\n{dtype}\n".encode())
-    for name, value in sorted(inputs.items()):
-        digest.update(f"{name} {value.shape} {value.dtype}\n".encode() + value.tobytes())
-    return digest.hexdigest()

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from tpc.show.entries import print_entries
+from tpc.show.entries import End, end_of, print_finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +28,30 @@ class Samples:
     @property
     def mean(self) -> dict[str, np.ndarray]:
         """The mean over seeds, by output."""
-        return {name: np.mean(values, axis=0) for name, values in self.outputs.items()}
+        with np.errstate(all="ignore"):
+            return {name: np.mean(values, axis=0) for name, values in self.outputs.items()}
 
     @property
     def std(self) -> dict[str, np.ndarray]:
         """The standard deviation over seeds (the unbiased estimate of the variance; NaN for a single seed), by output."""
         if len(self.seeds) < 2:
             return {name: np.full(values.shape[1:], np.nan) for name, values in self.outputs.items()}
-        return {name: np.std(values, axis=0, ddof=1) for name, values in self.outputs.items()}
+        with np.errstate(all="ignore"):
+            return {name: np.std(values, axis=0, ddof=1) for name, values in self.outputs.items()}
+
+    @property
+    def diverged(self) -> dict[str, End]:
+        """The outputs that leave the finite range for some seed, and where the first of the seeds does."""
+        ends = {name: end_of(*values) for name, values in self.outputs.items()}
+        return {name: end for name, end in ends.items() if end is not None}
 
     def __str__(self) -> str:
         count = len(self.seeds)
         lines = [f"{self.program} at width {self.width}, {count} seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"]
+        ends = self.diverged
         for name in self.outputs:
-            lines += print_entries(name, self.mean[name].shape, partial(_number, self.mean[name], self.std[name]))
+            mean, std = self.mean[name], self.std[name]
+            lines += print_finite(name, mean.shape, ends.get(name), partial(_number, mean, std))
         return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tpc.show.entries import plain
 from tpc.simulate.compare import FLOORS, ONE_WIDTH_BIAS, THRESHOLD, Gap, Slope, fitted_slope, gap, rms_errors
 from tpc.simulate.samples import Samples
 
@@ -159,11 +160,4 @@ def comparison_to_json(output: Comparison) -> dict[str, Any]:
     g, slope = output.gap, output.slope
     return {"agrees": output.agrees, "limit": plain(output.limit), "limit_stderr": None if output.stderr is None else plain(output.stderr),
             "widths": rows, "gap": {"value": plain(g.estimate), "stderr": plain(g.stderr), "sigma": plain(g.sigma), "allowed": plain(g.allowed)},
-            "slope": {"value": slope.estimate, "stderr": slope.stderr}}
-
-
-def plain(x: Any) -> Any:
-    """Arrays as nested lists, NaN and infinities as None, which JSON has."""
-    if isinstance(x, np.ndarray) and x.ndim:
-        return [plain(part) for part in x]
-    return float(x) if np.isfinite(x) else None
+            "slope": {"value": plain(slope.estimate), "stderr": plain(slope.stderr)}}

@@ -356,8 +356,14 @@ def bad_option(option: str, why: str) -> Diagnostic:
     return Diagnostic("TP602", f"{option}: {why}")
 
 
-def diverged(names: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP603", f"the value of {_list([f'`{n}`' for n in names]).replace(' or ', ' and ')} is not a finite number",
+def diverged(outputs: Sequence[tuple[str, str, bool]], width: int | None = None) -> Diagnostic:
+    """outputs: names, the entry at which each leaves the finite range (empty for a single number), and whether it never comes back.
+
+    width: None at n = ∞.
+    """
+    where = [f"`{name}` is not finite" + (f" from `{name}{entry}` on" if lasting else f" at `{name}{entry}`") * bool(entry)
+             for name, entry, lasting in outputs]
+    return Diagnostic("TP603", ("" if width is None else f"at width {width}, ") + ", ".join(where),
                       help="look for a division by zero, a logarithm or root of something negative, or a learning rate too large")
 
 
@@ -372,6 +378,20 @@ def nothing_to_run(name: str) -> Diagnostic:
 
 def cannot_write(path: str, why: str) -> Diagnostic:
     return Diagnostic("TP606", f"{path} cannot be written: {why}")
+
+
+def few_devices(wanted: int, there: int, backend: str) -> Diagnostic:
+    virtual = f"; for {wanted} virtual ones, set XLA_FLAGS=--xla_force_host_platform_device_count={wanted}" if backend == "cpu" else ""
+    return Diagnostic("TP611", f"{wanted} devices are asked for, and JAX sees {there} ({backend})", help=f"ask for at most {there}{virtual}")
+
+
+def not_joined(coordinator: str, why: str) -> Diagnostic:
+    return Diagnostic("TP612", f"this process cannot join the others at {coordinator}: {why}",
+                      help="start all of them with the same --coordinator and --processes, each with a --process of its own, 0 at that address")
+
+
+def different_runs() -> Diagnostic:
+    return Diagnostic("TP613", "the processes do not run the same program with the same inputs, seed and samples", help="start all of them alike")
 
 
 # TP7: networks and training

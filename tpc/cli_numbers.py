@@ -1,0 +1,189 @@
+"""The commands that compute numbers: `run`, `simulate`, `verify`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tpc.cli_shared import FAILED, INTERRUPTED, OK, REFUSED, bound, load, show, writing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.core.program import Program
+    from tpc.result import Result
+    from tpc.simulate.samples import Samples
+    from tpc.syntax.diagnostic import TpcError
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from tpc.result import DivergedError
+    together = _joined(arguments)
+    program, given = load(arguments)
+    inputs = bound(program, given, arguments)
+    try:
+        with _alone_on_stdout() if together else nullcontext():
+            result = _evaluated(program, inputs, arguments, together=together)
+    except DivergedError as stop:
+        if not arguments.silent:
+            _written(stop.partial, [], arguments)
+        raise
+    finally:
+        if together and not isinstance(sys.exception(), KeyboardInterrupt):
+            import jax
+            jax.distributed.shutdown()                             # process 0 goes on alone, the others end
+    if arguments.silent:
+        return INTERRUPTED if result.interrupted else OK
+    samples = [] if result.interrupted else _at_widths(program, inputs, arguments)
+    _written(result, samples, arguments)
+    data = {**result.to_json(), **({"widths": [_sample_data(s) for s in samples]} if samples else {})}
+    error = _diverged(samples, arguments)
+    show(arguments, "\n".join(map(str, [result, *samples])), data, error)
+    if result.interrupted or any(s.interrupted for s in samples):
+        return INTERRUPTED
+    return OK if error is None else REFUSED
+
+
+def simulate(arguments: argparse.Namespace) -> int:
+    program, given = load(arguments)
+    samples = _samples(program, bound(program, given, arguments), arguments.width, arguments, arguments.save)
+    error = _diverged([samples], arguments)
+    show(arguments, samples, _sample_data(samples), error)
+    return INTERRUPTED if samples.interrupted else OK if error is None else REFUSED
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    program, given = load(arguments)
+    inputs = bound(program, given, arguments)
+    from tpc.simulate import verify as compared
+    from tpc.syntax import catalogue
+    from tpc.syntax.diagnostic import TpcError
+    if arguments.seeds < 2:
+        raise TpcError([catalogue.bad_option("--seeds", "must be at least 2, to tell how much they differ")], str(arguments.file))
+    result = _evaluated(program, inputs, arguments)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    samples = []
+    for width in arguments.widths:
+        samples.append(_samples(program, inputs, width, arguments))
+        if samples[-1].interrupted:
+            raise KeyboardInterrupt
+    error = _diverged(samples, arguments)
+    if error is not None:
+        data = {"program": program.name, "plan": result.plan.to_json(), "widths": [_sample_data(s) for s in samples]}
+        show(arguments, "\n".join(map(str, [result, *samples])), data, error)
+        return REFUSED
+    report = compared(result.limits, samples)
+    if arguments.plot is not None:
+        writing(arguments.plot, lambda: report.plot(arguments.plot))
+    show(arguments, report, {**report.to_json(), "plan": result.plan.to_json()})
+    return OK if report.agrees else FAILED
+
+
+# parts of these
+
+def _joined(arguments: argparse.Namespace) -> bool:
+    """Makes this process one of several if it is to be. Sets `silent` for all but the first."""
+    from tpc.machines import join
+    arguments.silent = bool(arguments.process)                     # for what may go wrong before they have joined
+    together = join(arguments.coordinator, arguments.processes, arguments.process, str(arguments.file))
+    if together:
+        import jax
+        arguments.silent = jax.process_index() > 0
+    return together
+
+
+@contextmanager
+def _alone_on_stdout() -> Iterator[None]:
+    """Keeps what the libraries that connect processes print out of standard output."""
+    sys.stdout.flush()
+    own, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(own, 1)
+        os.close(own)
+        os.close(nowhere)
+
+
+def _evaluated(program: Program, given: dict[str, np.ndarray], arguments: argparse.Namespace, *, together: bool = False) -> Result:
+    from tpc.run import compile_program
+    evaluator = compile_program(program, method=arguments.method, samples=arguments.samples, repeats=arguments.repeats, dtype=arguments.dtype,
+                                max_rank=arguments.max_rank)
+    shown = sys.stderr.isatty() and not getattr(arguments, "silent", False)
+    if shown:
+        print(f"plan: {evaluator.plan}", file=sys.stderr)
+    devices = getattr(arguments, "devices", None)
+    if together and devices is None:
+        import jax
+        devices = jax.local_device_count()
+    return evaluator(given, seed=arguments.seed, progress=_progress("repeat") if shown else None, devices=devices,
+                     checkpoint=getattr(arguments, "checkpoint", None))
+
+
+def _at_widths(program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> list[Samples]:
+    """Finite widths, until one is interrupted."""
+    out: list[Samples] = []
+    for width in arguments.widths:
+        if out and out[-1].interrupted:
+            break
+        out.append(_samples(program, inputs, width, arguments))
+    return out
+
+
+def _samples(program: Program, given: dict[str, np.ndarray], width: int, arguments: argparse.Namespace, checkpoint: Path | None = None) -> Samples:
+    from tpc.inputs import require_memory
+    from tpc.simulate import simulate as simulated
+    from tpc.syntax import catalogue
+    from tpc.syntax.diagnostic import TpcError
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    require_memory(sum(float(width)**2 * math.prod(n for _, n in m.axes) * 4 for m in program.matrices), str(arguments.file))
+    progress = _progress(f"width {width}, seed") if sys.stderr.isatty() else None
+    try:
+        return simulated(program, given, width=width, seeds=seeds, dtype=arguments.dtype, progress=progress, checkpoint=checkpoint)
+    except ValueError as error:
+        raise TpcError([catalogue.bad_option("--width" if "width" in str(error) else "--save", str(error))], str(arguments.file)) from None
+
+
+def _sample_data(samples: Samples) -> dict[str, Any]:
+    from tpc.show.entries import plain
+    outputs = {name: {"mean": plain(samples.mean[name]), "std": plain(samples.std[name])} for name in samples.outputs}
+    return {"program": samples.program, "width": samples.width, "seeds": len(samples.seeds), "outputs": outputs}
+
+
+def _diverged(samples: Sequence[Samples], arguments: argparse.Namespace) -> TpcError | None:
+    """What finite widths have that is not finite (TP603)."""
+    from tpc.syntax import catalogue
+    from tpc.syntax.diagnostic import TpcError
+    found = [catalogue.diverged([(name, end.entry, end.lasting) for name, end in s.diverged.items()], s.width) for s in samples if s.diverged]
+    return TpcError(found, str(arguments.file)) if found else None
+
+
+def _written(result: Result, samples: list[Samples], arguments: argparse.Namespace) -> None:
+    """The files that are asked for."""
+    if arguments.save is not None:
+        writing(arguments.save, lambda: result.save(arguments.save))
+    if arguments.plot is not None:
+        from tpc.show.outcomes import plot_result
+        writing(arguments.plot, lambda: plot_result(result, arguments.plot, samples))
+
+
+def _progress(what: str) -> Callable[[int, int], None]:
+    """Shows what is done on one line of standard error, and, from the time that the last one took, what is left to wait."""
+    last = time.monotonic()
+
+    def show_progress(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        left, last = (total - done) * (now - last), now
+        waiting = f", about {left:.0f} s left" if left >= 1 else ""
+        print(f"\r{what}: {done} of {total}{waiting}\033[K" + "\r\033[K" * (done == total), end="", file=sys.stderr, flush=True)
+    return show_progress

@@ -1,0 +1,87 @@
+"""What the commands share: the program and its inputs as given, files, printing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.core.program import Program
+    from tpc.syntax.diagnostic import TpcError
+
+OK, FAILED, REFUSED, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
+
+
+def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]:
+    """The program, its dims as set, and the values given for its inputs."""
+    from tpc.inputs import load_data, parse_setting
+    from tpc.pipeline import dims_in, parse, read_text
+    from tpc.syntax import catalogue
+    from tpc.syntax.diagnostic import TpcError
+    name = str(arguments.file)
+    text = read_text(arguments.file)
+    settings = dict(parse_setting(setting) for setting in arguments.settings)
+    dims = {}
+    for dim in (dims_in(text, name) & set(settings)) if settings else ():
+        value = settings.pop(dim)
+        if value.ndim or value != int(value):
+            raise TpcError([catalogue.bad_setting(f"{dim}={value}", f"`{dim}` is a dim, a whole number")], "--set")
+        dims[dim] = int(value)
+    program = parse(text, name=name, dims=dims)
+    data = load_data(arguments.data) if arguments.data is not None else {}
+    unknown = [s for s in settings if s not in {item.name for item in program.inputs}]
+    if unknown:
+        raise TpcError([catalogue.unknown_setting(s, sorted({i.name for i in program.inputs} | dims_in(text, name))) for s in unknown], name)
+    for note in program.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return program, {**data, **settings}
+
+
+def bound(program: Program, given: dict[str, np.ndarray], arguments: argparse.Namespace) -> dict[str, np.ndarray]:
+    from tpc.inputs import bind_inputs
+    return bind_inputs(program, given, file=str(arguments.file), text=text_of(arguments.file))
+
+
+def writing(path: Path, write: Callable[[], object]) -> None:
+    """Writes a file. Raises TpcError (TP606) if that is impossible."""
+    from tpc.syntax import catalogue
+    from tpc.syntax.diagnostic import TpcError
+    try:
+        write()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TpcError([catalogue.cannot_write(str(path), why)], str(path)) from None
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def show(arguments: argparse.Namespace, shown: object, data: Mapping[str, Any], error: TpcError | None = None) -> None:
+    """Prints an outcome, as text or as one JSON object, and what is wrong with it on standard error. Of several processes only the first one does."""
+    if getattr(arguments, "silent", False):
+        return
+    if error is not None:
+        error = _of_file(error, arguments)
+        print(error.render(colour=sys.stderr.isatty() and "NO_COLOR" not in os.environ), file=sys.stderr)
+        data = {**data, **error.to_json()}
+    if arguments.json:
+        print(json.dumps(data, allow_nan=False))
+    elif shown is not None:
+        print(shown)
+
+
+def _of_file(error: TpcError, arguments: argparse.Namespace) -> TpcError:
+    """The error with the file's name and text, if it was raised where only the program's name was known."""
+    from tpc.syntax.diagnostic import TpcError
+    return TpcError(error.diagnostics, str(arguments.file), text_of(arguments.file)) if error.of_program else error
