@@ -28,11 +28,13 @@ def plot_result(result: Result, path: str | Path, samples: list[Samples] | None 
     panels = {name: o for name, o in result.outputs.items() if o.value.ndim > 0 and o.value.size}
     count = len(panels) + bool(single)
     columns = min(3, max(1, count))
-    rows = -(-count // columns)
+    rows = max(1, -(-count // columns))
     figure = Figure(figsize=(4.6 * columns, 3.4 * rows), layout="constrained")
     axes = [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
     for axis, (name, outcome) in zip(axes, panels.items(), strict=False):
         _panel(figure, axis, name, outcome, samples or [])
+    if not count:
+        figure.text(0.5, 0.5, "no entries", ha="center", va="center")
     if single:
         _single(axes[-1], single, samples or [])
     figure.suptitle(f"{result.program}: n = ∞" + "".join(f", {s.width}" for s in samples or []))

@@ -131,6 +131,11 @@ def expands_too_far(at: Span, limit: int) -> Diagnostic:
                       help="give names to intermediate vectors instead of nesting functions")
 
 
+def too_many_factors(at: Span, limit: int) -> Diagnostic:
+    return Diagnostic("TP109", f"with its functions expanded this product has more than {limit:,} factors", Label(at),
+                      help="give a name to a part of it")
+
+
 # TP2: kinds
 
 def mixed_widths(at: Span, width: str, other: Span, other_width: str) -> Diagnostic:
