@@ -11,7 +11,8 @@ EMPTY = {
     "block": ("for t < 0:\n    x[t] = mean(tanh(v))\noutput x\n", {"x": (0,)}),
     "negative": ("x[t] = W @ v for t < -3\noutput y[t] = mean(x[t]*v) for t < -3\n", {"y": (0,)}),
     "two axes": ("output c[i, j] = mean(v*w) for i < 3 for j < 0\noutput d = mean(v*(W.T @ tanh(W @ v)))\n", {"c": (3, 0), "d": ()}),
-    "inner": ("x[i] = v for i < 3\nfor i < 3:\n    for j < i - 2:\n        y[i, j] = mean(x[i])\noutput y\noutput z = mean(v^2)\n", {"y": (0, 0), "z": ()}),
+    "inner": ("x[i] = v for i < 3\nfor i < 3:\n    for j < i - 2:\n        y[i, j] = mean(x[i])\noutput y\noutput z = mean(v^2)\n",
+              {"y": (0, 0), "z": ()}),
     "sum": ("x[t] = W @ v for t < -3\ny = v + sum(t < -3: x[t]) + sum(t < 0: W @ v)\noutput z = mean(y*v)\n", {"z": ()}),
     "sum in a loop": ("x[0] = v\nfor t < 3:\n    x[t+1] = tanh(W @ x[t]) + sum(s < t - 5: x[s])\noutput z = mean(x[3]^2)\n", {"z": ()}),
     "constant": ("for t < 0:\n    x[t] = mean(v)\noutput x\noutput one = 1\n", {"x": (0,), "one": ()}),
@@ -34,7 +35,8 @@ def test_what_is_empty_is_empty_by_every_route(name, tmp_path, capsys):
     path.write_text(HEAD + text)
     for command in (["run", "--samples", "64", "--plot", str(tmp_path / "run.png"), "--save", str(tmp_path / "run.npz")],
                     ["verify", "--samples", "64", "--widths", "16,32", "--seeds", "2", "--plot", str(tmp_path / "verify.png")],
-                    ["simulate", "--width", "16", "--seeds", "2"], ["graph", "-o", str(tmp_path / "graph.svg")], ["run", "--json", "--samples", "64"]):
+                    ["simulate", "--width", "16", "--seeds", "2"], ["graph", "-o", str(tmp_path / "graph.svg")],
+                    ["run", "--json", "--samples", "64"]):
         assert main([command[0], str(path), *command[1:]]) in (0, 1), capsys.readouterr().err
 
 

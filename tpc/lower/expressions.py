@@ -110,12 +110,13 @@ class Expressions:
         parts = [self.lower(operand, env) for operand in operands]
         if operators[0] in "+-":
             return add(parts[0], *(x if op == "+" else neg(x) for op, x in zip(operators, parts[1:], strict=True)))
-        factors, number_so_far = [parts[0]], coefficient(parts[0])
+        factors: list[Expr] = [parts[0]]
+        constant: Expr = coefficient(parts[0])
         for op, x, operand in zip(operators, parts[1:], operands[1:], strict=True):
             if op == "/" and x == ZERO:
                 raise RefusedError(catalogue.division_by_zero(operand.span))
             factors.append(x if op == "*" else divide(ONE, x))
-            number_so_far = self.checked(mul(number_so_far, coefficient(factors[-1])), operand)
+            constant = self.checked(mul(constant, coefficient(factors[-1])), operand)
         return self.checked(mul(*factors), node)
 
     # names
