@@ -65,8 +65,8 @@ def main() -> None:
     for steps in map(int, chosen.steps.split(",")):
         start = time.perf_counter()
         found = calibration(steps, chosen.samples, chosen.seeds, chosen.lr)
-        print(f"T = {steps}, rank {2 * steps}, {chosen.samples or 'default'} samples, {chosen.seeds} seeds, {time.perf_counter() - start:.0f} s: {found}",
-              flush=True)
+        taken = f"{chosen.samples or 'default'} samples, {chosen.seeds} seeds, {time.perf_counter() - start:.0f} s"
+        print(f"T = {steps}, rank {2 * steps}, {taken}: {found}", flush=True)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ def measured(title: str, command: list[str], runs: int) -> float:
 
 
 def lines(tpc: list[str], steps: int) -> int:
-    done = subprocess.run([*tpc, "compile", THEOREM, "--set", f"T={steps}", "--samples", "256", "-o", "-"], cwd=ROOT, capture_output=True, check=True)
+    command = [*tpc, "compile", THEOREM, "--set", f"T={steps}", "--samples", "256", "-o", "-"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     return done.stdout.count(b"\n")
 
 

@@ -46,7 +46,7 @@ from tpc.syntax.kinds import derivative_of
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
 
 MAX_SIZE = 20_000                                # nodes of one instruction's expression
-MAX_FACTORS = 1_000                              # of one product, whose derivative has the square of it
+MAX_FACTORS = 500                                # of one product, whose derivative has the square of it
 UNNAMED = Ref("")
 
 

@@ -54,6 +54,9 @@ def _errors(panel: Any, report: Report) -> None:
         centre = np.exp(np.mean([np.log(rms * np.sqrt(widths)) for _, rms in drawn]))
         panel.plot(widths, centre / np.sqrt(widths), "--", color=LIMIT, lw=1, label=r"$n^{-1/2}$")
         panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))      # errors span less than a decade as often as not
+        panel.yaxis.set_major_formatter(lambda error, _: f"{error:g}")
+        panel.yaxis.set_minor_formatter(NullFormatter())
         _width_axis(panel, report.widths)
         _legend(panel)
     _finish(panel, "RMS error", "width n", "RMS error over seeds")
