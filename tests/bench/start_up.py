@@ -52,8 +52,9 @@ def measured(title: str, command: list[str], runs: int) -> float:
     """Prints the medians of some runs after a first one that warms the disk's cache. Returns the median of seconds."""
     costs = [cost(command) for _ in range(runs + 1)][1:]
     wall = [c.wall for c in costs]
-    print(f"{title:<58} {statistics.median(wall):7.2f} s ({min(wall):.2f} … {max(wall):.2f}), "
-          f"{statistics.median(c.processor for c in costs):7.2f} s of the processor, {statistics.median(c.memory for c in costs):6.0f} MB", flush=True)
+    processor, memory = statistics.median(c.processor for c in costs), statistics.median(c.memory for c in costs)
+    print(f"{title:<54} {statistics.median(wall):6.2f} s ({min(wall):.2f} … {max(wall):.2f}), {processor:6.2f} s of the processor, {memory:5.0f} MB",
+          flush=True)
     return statistics.median(wall)
 
 

@@ -42,6 +42,7 @@ def literal(text: str) -> str:
 
 def _errors(panel: Any, report: Report) -> None:
     """RMS error by width for every output, and the line of slope -1/2 through their geometric mean."""
+    from matplotlib.ticker import LogLocator, NullFormatter
     drawn = [(output, np.array([row.rms for row in output.rows])) for output in report.outputs]
     drawn = [(output, rms) for output, rms in drawn if np.all(rms > 0)]
     widths = np.array(report.widths, dtype=float)

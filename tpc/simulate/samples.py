@@ -39,11 +39,12 @@ class Samples:
 
     def __str__(self) -> str:
         count = len(self.seeds)
-        lines = [f"{self.program} at width {self.width}, {count} seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"]
+        lines = [f"{self.program} at width {self.width}, {count} seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"
+                 f"{' (± the standard deviation over seeds)' * (count > 1)}"]
         for name in self.outputs:
             lines += print_entries(name, self.mean[name].shape, partial(_number, self.mean[name], self.std[name]))
         return "\n".join(lines)
 
 
 def _number(mean: np.ndarray, std: np.ndarray, index: tuple[int, ...]) -> str:
-    return f"{mean[index]:.6g} ± {std[index]:.2g}"
+    return f"{mean[index]:.6g}" + (f" ± {std[index]:.2g}" if np.isfinite(std[index]) else "")
