@@ -1,11 +1,14 @@
 """Loops of no rounds, outputs without entries, and what nobody reads."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import tpc
 from tpc.cli import main
 
+PAPER = Path(__file__).parents[2] / "programs" / "paper"
 HEAD = "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nvector w : n ~ N(0, 1)\n"
 EMPTY = {
     "block": ("for t < 0:\n    x[t] = mean(tanh(v))\noutput x\n", {"x": (0,)}),
@@ -15,6 +18,9 @@ EMPTY = {
               {"y": (0, 0), "z": ()}),
     "sum": ("x[t] = W @ v for t < -3\ny = v + sum(t < -3: x[t]) + sum(t < 0: W @ v)\noutput z = mean(y*v)\n", {"z": ()}),
     "sum in a loop": ("x[0] = v\nfor t < 3:\n    x[t+1] = tanh(W @ x[t]) + sum(s < t - 5: x[s])\noutput z = mean(x[3]^2)\n", {"z": ()}),
+    "first round": ("for t < 1:\n    c[t] = mean(sum(s < t: x[s]*v)) + sum(s < t: d[s])\n    x[t] = W @ (sum(s < t: d[s]*x[s]) + v)\n"
+                    "    for s < t:\n        r[t, s] = mean(x[s]*x[t])\n    d[t] = mean(x[t]^2) - sum(s < t: r[t, s])\noutput c\noutput d\n",
+                    {"c": (1,), "d": (1,)}),
     "constant": ("for t < 0:\n    x[t] = mean(v)\noutput x\noutput one = 1\n", {"x": (0,), "one": ()}),
 }
 
@@ -40,9 +46,18 @@ def test_what_is_empty_is_empty_by_every_route(name, tmp_path, capsys):
         assert main([command[0], str(path), *command[1:]]) in (0, 1), capsys.readouterr().err
 
 
-def test_training_for_no_steps(capsys):
-    program = tpc.load("programs/paper/thm_6_4.tp", dims={"T": 0})
-    assert program.compile(samples=64)({"xi": [], "y": []})["loss"].value.shape == (0,)
+@pytest.mark.parametrize("steps", [0, 1, 2])
+@pytest.mark.parametrize("name", ["cor_6_2", "thm_6_1", "thm_6_3", "thm_6_4"])
+def test_training_for_few_steps(name, steps):
+    program = tpc.load(PAPER / f"{name}.tp", dims={"T": steps})
+    inputs = {"xi": np.ones(steps), "y": -np.ones(steps)}
+    result = program.compile(samples=256)(inputs)
+    three = tpc.load(PAPER / f"{name}.tp", dims={"T": 3}).compile(samples=256)({"xi": np.ones(3), "y": -np.ones(3)})
+    samples = program.simulate(inputs, width=64, seeds=8)
+    assert program.derive().text()
+    assert result["f"].value.shape == samples.mean["f"].shape == (steps,)
+    np.testing.assert_allclose(result["f"].value, three["f"].value[:steps], atol=0.02)
+    assert np.all(np.abs(result["f"].value - samples.mean["f"]) < 0.5)
 
 
 def test_what_nobody_reads_is_left_out():
