@@ -8,7 +8,6 @@ import pytest
 
 from tests.bench.standard_errors import calibration
 
-
 BIASED = "a bias of order rank/M is not corrected: 1.2 claims at 1,024 samples, 0.8 at 8,192"
 
 
