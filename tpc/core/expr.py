@@ -157,6 +157,12 @@ def mul(*factors: Expr) -> Expr:
     return ONE if not flat else flat[0] if len(flat) == 1 else Mul(tuple(flat))
 
 
+def coefficient(x: Expr) -> Number:
+    """The number in front of a product."""
+    first = x.factors[0] if isinstance(x, Mul) else x
+    return first if isinstance(first, Number) else ONE
+
+
 def neg(x: Expr) -> Expr:
     return mul(MINUS_ONE, x)
 
@@ -190,7 +196,8 @@ def call(function: str, *args: Expr) -> Expr:
 
 
 def summed(variable: str, count: Affine, body: Expr) -> Expr:
-    return ZERO if count.constant == 0 or body == ZERO else Sum(variable, count, body)
+    empty = count.constant is not None and count.constant <= 0
+    return ZERO if empty or body == ZERO else Sum(variable, count, body)
 
 
 def children(x: Expr) -> tuple[Expr, ...]:

@@ -14,7 +14,7 @@ from tpc.core.expr import Add, Call, Constant, Expr, Gather, Mul, Number, Pow, R
 from tpc.core.program import MatMul
 from tpc.derive.formula import Equation, ZFormula, ZInit, ZMatMul, ZMoment, ZNonlin, ZScalar
 from tpc.derive.gaussian import Moments, NotClosed, engine, tidy
-from tpc.derive.polynomial import Gaussian, Monomial, Polynomial, components, constant, generator, times, wave
+from tpc.derive.polynomial import MAX_DEGREE, Gaussian, Monomial, Polynomial, components, constant, generator, times, wave
 from tpc.derive.scales import coefficient_scale
 from tpc.derive.terms import Covariance, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z, is_random, nodes, parts, rebuilt
 
@@ -127,6 +127,8 @@ class ClosedForms:
 
     def power(self, base: Polynomial, exponent: Polynomial) -> Polynomial:
         k = constant(exponent)
+        if k.is_number and abs(k) > MAX_DEGREE:                      # exact numbers of millions of digits are no closed form
+            raise NotClosed
         if base.is_constant:
             return Polynomial.of(tidy(constant(base) ** k))
         if not k.is_Integer or k < 0:

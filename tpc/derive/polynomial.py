@@ -10,6 +10,7 @@ from tpc.core.expr import Ref
 from tpc.derive.gaussian import Matrix, NotClosed, Wave, engine, tidy
 
 MAX_TERMS = 400
+MAX_DEGREE = 200                                 # of a monomial, and of a power
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,13 @@ def times(*factors: Polynomial) -> Polynomial:
 
 
 def merged(a: Monomial, b: Monomial) -> Monomial:
-    """The product of two monomials; the square of a sign is 1."""
+    """The product of two monomials; the square of a sign is 1. Raises NotClosed if its degree is too high."""
     powers = dict(a)
     for g, k in b:
         powers[g] = powers.get(g, 0) + k
     kept = [(g, k % 2 if isinstance(g, Function) and g.name == "sign" else k) for g, k in powers.items()]
+    if sum(k for _, k in kept) > MAX_DEGREE:
+        raise NotClosed
     return tuple(sorted(((g, k) for g, k in kept if k), key=lambda item: str(item[0])))
 
 

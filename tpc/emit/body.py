@@ -291,6 +291,8 @@ class Body:
         mapped = self._mapped(region, frame, inner)
         self._own_chains(region, frame, inner)
         made = self._made(region, frame, inner)
+        if not made:                                   # nothing that leaves the rounds
+            return
         self._allocate(region, inner)
         if self._copies(region, mapped, made, frame) or self._inner_products(region, mapped, made, frame):
             return

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+T = TypeVar("T")
+LONGEST = 200                                    # operands in a row: Python's own compiler fails at some thousands
 LAMBDA, CONDITIONAL, COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM = range(8)     # how strongly an expression binds
 
 
@@ -36,8 +39,15 @@ def ratio(numerator: int, denominator: int) -> Py:
     return Py(f"{numerator}/{denominator}", PRODUCT)
 
 
+def _parts(items: Sequence[T]) -> list[Sequence[T]]:
+    """`items` in runs of LONGEST, which the chain then joins."""
+    return [items[i:i + LONGEST] for i in range(0, len(items), LONGEST)]
+
+
 def total(terms: Sequence[tuple[bool, Py]]) -> Py:
     """A sum of (negative?, term)."""
+    if len(terms) > LONGEST:
+        return total([(False, total(part)) if len(part) > 1 else part[0] for part in _parts(terms)])
     text = ""
     for negative, term in terms:
         body = term.at(PRODUCT)
@@ -48,6 +58,9 @@ def total(terms: Sequence[tuple[bool, Py]]) -> Py:
 def product(factors: Sequence[Py], divisors: Sequence[Py] = ()) -> Py:
     if len(factors) == 1 and not divisors:
         return factors[0]
+    if max(len(factors), len(divisors)) > LONGEST:
+        over, under = ([product(part) for part in _parts(side)] if len(side) > LONGEST else side for side in (factors, divisors))
+        return product(over, under)
     head = "*".join(f.at(PRODUCT if i == 0 else UNARY) for i, f in enumerate(factors)) or "1"
     return Py(head + "".join(f"/{d.at(UNARY)}" for d in divisors), PRODUCT)
 

@@ -7,12 +7,13 @@ before is ever needed; else it is *kept*, an axis of an array.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tpc.affine import Affine, Ranges, bounds
 from tpc.core.dependence import references
-from tpc.core.expr import Ref
-from tpc.core.program import Family, For, Instruction, Op, Program
+from tpc.core.expr import ZERO, Expr, Ref, Sum, summed, walk
+from tpc.core.expr import replace as rebuilt
+from tpc.core.program import Family, For, Instruction, MatMul, Op, Program
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,17 +51,28 @@ def ranges(regions: Sequence[Region]) -> Ranges:
 
 
 def build(body: Sequence[Op], around: tuple[Region, ...] = ()) -> tuple[Node, ...]:
-    """The program's body with every loop in its place; loops of no rounds are left out."""
+    """The program's body with every loop in its place; loops of no rounds are left out, and sums of no terms."""
     nodes: list[Node] = []
     for op in body:
         if not isinstance(op, For):
-            nodes.append(Leaf(op, around))
+            nodes.append(Leaf(op if isinstance(op, MatMul) else replace(op, phi=_without_empty_sums(op.phi, ranges(around))), around))
             continue
         region = Region(op, around)
         if region.greatest:
             object.__setattr__(region, "body", build(op.body, region.loops))       # a region and its body refer to each other
             nodes.append(region)
     return tuple(nodes)
+
+
+def _without_empty_sums(x: Expr, around: Ranges) -> Expr:
+    """`x` with 0 for sums that have no terms in any round: nothing may have been made that they could read."""
+    def leaf(node: Expr) -> Expr | None:
+        if not isinstance(node, Sum):
+            return None
+        if bounds(node.count, around)[1] <= 0:
+            return ZERO
+        return summed(node.variable, node.count, _without_empty_sums(node.body, (*around, (node.variable, node.count))))
+    return rebuilt(x, leaf) if any(isinstance(node, Sum) for node in walk(x)) else x
 
 
 def leaves(nodes: Sequence[Node]) -> Iterator[Leaf]:

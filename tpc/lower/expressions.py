@@ -17,12 +17,14 @@ from tpc.core.expr import (
     Expr,
     Gather,
     Index,
+    Mul,
     Number,
     Pow,
     Ref,
     Value,
     add,
     children,
+    coefficient,
     divide,
     is_vector,
     mul,
@@ -45,6 +47,7 @@ from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
 
 MAX_SIZE = 20_000                                # nodes of one instruction's expression
+MAX_FACTORS = 500                                # of one product, whose derivative has the square of it
 UNNAMED = Ref("")
 
 
@@ -75,7 +78,7 @@ class Expressions:
             case tree.Applied():
                 return self.applied(node, env)
             case tree.Chain(operands=operands, operators=operators):
-                return self.chain(operands, operators, env)
+                return self.chain(node, operands, operators, env)
             case tree.Negated(operand=operand):
                 return neg(self.lower(operand, env))
             case tree.Power(base=base, exponent=exponent):
@@ -98,20 +101,24 @@ class Expressions:
             raise RefusedError(catalogue.overflow(node.span))
         if isinstance(x, Number) and max(abs(x.value.numerator), x.value.denominator) > 10**300:
             raise RefusedError(catalogue.overflow(node.span))
+        if isinstance(x, Mul) and len(x.factors) > MAX_FACTORS:
+            raise RefusedError(catalogue.too_many_factors(node.span, MAX_FACTORS))
         if size(x, MAX_SIZE) >= MAX_SIZE:
             raise RefusedError(catalogue.expands_too_far(node.span, MAX_SIZE))
         return x
 
-    def chain(self, operands: Sequence[tree.Tree], operators: Sequence[str], env: Env) -> Expr:
+    def chain(self, node: tree.Tree, operands: Sequence[tree.Tree], operators: Sequence[str], env: Env) -> Expr:
         parts = [self.lower(operand, env) for operand in operands]
         if operators[0] in "+-":
             return add(parts[0], *(x if op == "+" else neg(x) for op, x in zip(operators, parts[1:], strict=True)))
-        out = parts[0]
+        factors: list[Expr] = [parts[0]]
+        constant: Expr = coefficient(parts[0])
         for op, x, operand in zip(operators, parts[1:], operands[1:], strict=True):
             if op == "/" and x == ZERO:
                 raise RefusedError(catalogue.division_by_zero(operand.span))
-            out = self.checked(mul(out, x) if op == "*" else divide(out, x), operand)
-        return out
+            factors.append(x if op == "*" else divide(ONE, x))
+            constant = self.checked(mul(constant, coefficient(factors[-1])), operand)
+        return self.checked(mul(*factors), node)
 
     # names
 

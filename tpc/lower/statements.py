@@ -153,7 +153,7 @@ class Statements:
         assert isinstance(base, tree.Name)
         loops = [Loop(c.variable.name, count) for c in node.clauses if isinstance(count := self.expressions.index(c.count, self.env()), Affine)]
         env = {loop.variable: Binding(new_position(Affine.var(loop.variable)), Affine.var(loop.variable)) for loop in loops}
-        axes = tuple((loop.variable, loop.count.const) for loop in loops)
+        axes = tuple((loop.variable, max(0, loop.count.const)) for loop in loops)
         value = node.target if node.value is None else node.value
         if isinstance(value, tree.Name) and not loops and self.scope.symbols.get(value.name) and self.scope.symbols[value.name].axes:
             ref, axes = self.whole(value.name)
@@ -172,7 +172,8 @@ class Statements:
         """Makes a family for an output that is an expression, of the output's name if that is free."""
         if name in self.block.made or name in self.scope.symbols:
             name = self.block.fresh(name)
-        self.block.made[name] = Family(name, "scalar", None, tuple(loop.count.const for loop in loops))
+        shape = tuple(max(0, loop.count.const) for loop in loops)
+        self.block.made[name] = Family(name, "scalar", None, shape)
         index = tuple(Affine.var(loop.variable) for loop in loops)
 
         def nested(rest: Sequence[Loop]) -> None:
@@ -183,7 +184,7 @@ class Statements:
                 self.block.base, self.block.origin = name, origin_of(node.span)
                 self.block.finish(Ref(name, index), self.expressions.lower(value, self.env()))
         nested(loops)
-        self.block.made[name] = replace(self.block.made[name], shape=tuple(loop.count.const for loop in loops))
+        self.block.made[name] = replace(self.block.made[name], shape=shape if 0 not in shape else (0,)*len(shape))      # of what has no members
         return Ref(name, index)
 
 

@@ -28,13 +28,18 @@ def plot_result(result: Result, path: str | Path, samples: list[Samples] | None 
     panels = {name: o for name, o in result.outputs.items() if o.value.ndim > 0 and o.value.size}
     count = len(panels) + bool(single)
     columns = min(3, max(1, count))
-    rows = -(-count // columns)
+    rows = max(1, -(-count // columns))
     figure = Figure(figsize=(4.6 * columns, 3.4 * rows), layout="constrained")
     axes = [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
     for axis, (name, outcome) in zip(axes, panels.items(), strict=False):
         _panel(figure, axis, name, outcome, samples or [])
+    if not count:
+        figure.text(0.5, 0.5, "no entries", ha="center", va="center")
     if single:
         _single(axes[-1], single, samples or [])
+    labelled = next((axis for axis in axes if axis.get_legend_handles_labels()[1]), None)        # a map has none
+    if samples and labelled is not None:
+        figure.legend(*labelled.get_legend_handles_labels(), loc="outside lower center", ncols=1 + len(samples), frameon=False, fontsize=9)
     figure.suptitle(f"{result.program}: n = ∞" + "".join(f", {s.width}" for s in samples or []))
     figure.savefig(path, dpi=150)
 
@@ -56,8 +61,6 @@ def _panel(figure: Any, axis: Any, name: str, outcome: Outcome, samples: list[Sa
         axis.fill_between(where, value - 2 * outcome.stderr, value + 2 * outcome.stderr, color=BAND, linewidth=0)
     axis.set_xlabel("index")
     axis.grid(alpha=0.3)
-    if samples:
-        axis.legend(frameon=False, fontsize=8)
 
 
 def _single(axis: Any, outcomes: dict[str, Outcome], samples: list[Samples]) -> None:
@@ -71,5 +74,3 @@ def _single(axis: Any, outcomes: dict[str, Outcome], samples: list[Samples]) -> 
     axis.set_xticks(where, names)
     axis.set_xlim(-0.5, len(names) - 0.5 + 0.12 * len(samples))
     axis.grid(alpha=0.3, axis="y")
-    if samples:
-        axis.legend(frameon=False, fontsize=8)

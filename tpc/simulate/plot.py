@@ -42,6 +42,7 @@ def literal(text: str) -> str:
 
 def _errors(panel: Any, report: Report) -> None:
     """RMS error by width for every output, and the line of slope -1/2 through their geometric mean."""
+    from matplotlib.ticker import LogLocator, NullFormatter
     drawn = [(output, np.array([row.rms for row in output.rows])) for output in report.outputs]
     drawn = [(output, rms) for output, rms in drawn if np.all(rms > 0)]
     widths = np.array(report.widths, dtype=float)
@@ -54,6 +55,9 @@ def _errors(panel: Any, report: Report) -> None:
         centre = np.exp(np.mean([np.log(rms * np.sqrt(widths)) for _, rms in drawn]))
         panel.plot(widths, centre / np.sqrt(widths), "--", color=LIMIT, lw=1, label=r"$n^{-1/2}$")
         panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))      # errors span less than a decade as often as not
+        panel.yaxis.set_major_formatter(lambda error, _: f"{error:g}")
+        panel.yaxis.set_minor_formatter(NullFormatter())
         _width_axis(panel, report.widths)
         _legend(panel)
     _finish(panel, "RMS error", "width n", "RMS error over seeds")

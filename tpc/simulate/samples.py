@@ -47,7 +47,8 @@ class Samples:
 
     def __str__(self) -> str:
         count = len(self.seeds)
-        lines = [f"{self.program} at width {self.width}, {count} seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"]
+        lines = [f"{self.program} at width {self.width}, {count} seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"
+                 f"{' (± the standard deviation over seeds)' * (count > 1)}"]
         ends = self.diverged
         for name in self.outputs:
             mean, std = self.mean[name], self.std[name]
@@ -56,4 +57,4 @@ class Samples:
 
 
 def _number(mean: np.ndarray, std: np.ndarray, index: tuple[int, ...]) -> str:
-    return f"{mean[index]:.6g} ± {std[index]:.2g}"
+    return f"{mean[index]:.6g}" + (f" ± {std[index]:.2g}" if np.isfinite(std[index]) else "")

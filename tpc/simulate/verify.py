@@ -92,6 +92,7 @@ def verify(limits: Limits, samples: Sequence[Samples]) -> Report:
     more than 5 σ from the limit, its own error and the limit's combined, with Student's correction for few seeds. With one width, which tells no bias
     from a gap, `10·max(|limit|, √n·spread)/n` is allowed for the bias. With three widths, an output disagrees as well if its error clearly does
     not go down: if the slope of log RMS error against log n is more than 3 of its standard errors above -1/4.
+    An output without entries is left out.
     Raises ValueError: no samples, a width twice, fewer than two seeds, outputs that are not the limits'.
     """
     ordered = sorted(samples, key=lambda s: s.width)
@@ -100,7 +101,7 @@ def verify(limits: Limits, samples: Sequence[Samples]) -> Report:
         raise ValueError("to compare, take different widths, at least one, and at least two seeds at each")
     if any(set(s.outputs) != set(limits) for s in ordered):
         raise ValueError("the samples have other outputs than the limit")
-    outputs = tuple(_compare(name, *limits[name], ordered) for name in ordered[0].outputs)
+    outputs = tuple(_compare(name, *limits[name], ordered) for name in ordered[0].outputs if np.size(limits[name][0]))
     return Report(ordered[0].program, widths, tuple(len(s.seeds) for s in ordered), outputs)
 
 

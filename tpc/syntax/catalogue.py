@@ -60,8 +60,24 @@ def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -
         wanted.append("an operator")
     if expected >= STATEMENTS:
         wanted = ["a statement"]
-    help_ = f"`{text}` is a word of the language and cannot be a name" if reserved and "NAME" in expected else None
-    return Diagnostic("TP005", f"{found} does not fit here", Label(at, f"expected {_list(wanted)}" if wanted else ""), help=help_)
+    wanted = wanted or sorted(WORDS[t] for t in expected & OPERATORS)
+    return Diagnostic("TP005", f"{found} does not fit here", Label(at, f"expected {_list(wanted)}" if wanted else ""),
+                      help=_help_with_token(kind, text, expected))
+
+
+def _help_with_token(kind: str, text: str, expected: frozenset[str]) -> str | None:
+    if kind not in WORDS and "NAME" in expected:
+        return f"`{text}` is a word of the language and cannot be a name"
+    if kind in ("NAME", "NUMBER", "LPAR") and expected >= {"STAR", "AT"}:
+        return "a product is written with `*`, that of a matrix and a vector with `@`"
+    if kind == "EQUALS" and expected == {"LPAR"}:
+        return "`mean` and `sum` are words of the language and cannot be names"
+    return "a range is written `t < T`" if expected == {"LESS"} else None
+
+
+def unclosed(bracket: Span, shown: str, at: Span) -> Diagnostic:
+    return Diagnostic("TP005", f"this `{shown}` is not closed", Label(bracket), also=(Label(at, "what follows does not fit inside it"),),
+                      help=f"put a `{')' if shown == '(' else ']'}` where it ends")
 
 
 def too_deep(at: Span, limit: int) -> Diagnostic:
@@ -118,6 +134,12 @@ def arguments(at: Span, name: str, least: int, most: int, given: int) -> Diagnos
     return Diagnostic("TP106", f"`{name}` takes {wanted} argument{'' if wanted == '1' else 's'}, not {given}", Label(at))
 
 
+def no_such_argument(at: Span, name: str, count: int, given: int) -> Diagnostic:
+    return Diagnostic("TP106", f"`{name}` has no argument {given}: its {count} are counted from 0" if count > 1 else
+                      f"`{name}` has no argument {given}: its only one is 0", Label(at), help=f"write `D({name}, i)(…)` with i = 0"
+                      + (f" … {count - 1}" if count > 1 else ""))
+
+
 def recursive(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP107", f"`{name}` uses itself: functions are expanded where they are used, so they cannot be recursive", Label(at))
 
@@ -129,6 +151,11 @@ def function_as_value(at: Span, name: str) -> Diagnostic:
 def expands_too_far(at: Span, limit: int) -> Diagnostic:
     return Diagnostic("TP109", f"with its functions expanded the program has more than {limit:,} parts", Label(at),
                       help="give names to intermediate vectors instead of nesting functions")
+
+
+def too_many_factors(at: Span, limit: int) -> Diagnostic:
+    return Diagnostic("TP109", f"with its functions expanded this product has more than {limit:,} factors", Label(at),
+                      help="give a name to a part of it")
 
 
 # TP2: kinds

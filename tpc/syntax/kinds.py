@@ -246,7 +246,7 @@ class Kinds:
             if position is None:
                 return UNKNOWN
             if count is not None and not 0 <= position < count:
-                return self.fail(catalogue.arguments(node.function.args[1].span, f"D({function.name}, i)", 0, count - 1, position))
+                return self.fail(catalogue.no_such_argument(node.function.args[1].span, function.name, count, position))
         if not self.elementwise(function):
             return self.fail(catalogue.derivative_of_program(node.function.span, function.name))
         return self.call(node, function, node.args, env)

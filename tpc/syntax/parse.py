@@ -23,6 +23,7 @@ IN_TRAINING = ("batch", "loss", "update", "gradient")                           
 MAX_BYTES = 1 << 18
 MAX_DEPTH = 60                                  # of brackets, blocks, and of the tree
 MAX_SYNTAX_ERRORS = 10
+ENDING = {"_NEWLINE", "$END", "EQUALS", "TILDE"}            # what ends a bracket that was left open on an earlier line
 OPENING, CLOSING = {"LPAR", "LSQB"}, {"RPAR", "RSQB"}
 GREEK = {chr(c): unicodedata.name(chr(c)).rsplit(" ", 1)[1].lower().replace("lamda", "lambda")
          for c in (*range(0x391, 0x3a2), *range(0x3a3, 0x3aa), *range(0x3b1, 0x3ca))}
@@ -147,23 +148,50 @@ def parser() -> Lark:
 
 
 def parse_file(text: str, name: str) -> tree.File:
-    """The tree of `text`. Raises TpcError with every line that does not parse (a line refused is skipped, to look at the others)."""
+    """The tree of `text`. Raises TpcError with every line that does not parse (a line refused is replaced, to look at the others)."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise TpcError([catalogue.too_large(MAX_BYTES)], name, text)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    errors: list[Diagnostic] = []
-    while len(errors) < MAX_SYNTAX_ERRORS:
+    errors: dict[int, Diagnostic] = {}
+    for _ in range(2 * MAX_SYNTAX_ERRORS):
         result = _attempt("\n".join(lines) + "\n")
         if isinstance(result, tree.File):
             if errors:
                 break
             return result
-        errors.append(result)
         at = result.at.span.line - 1 if result.at else len(lines)
-        if result.code in catalogue.ENDS_PARSING or at >= len(lines) or not lines[at].strip() or lines[at].rstrip().endswith(":"):
+        again = at in errors
+        errors.setdefault(at, result)
+        if result.code in catalogue.ENDS_PARSING or at >= len(lines) or not lines[at].strip() or len(errors) == MAX_SYNTAX_ERRORS:
             break
-        lines[at] = ""
-    raise TpcError(errors, name, text)
+        if not again and result.at is not None and _lacks_colon(lines, result.at.span):
+            lines[at] = _code(lines[at]) + ":"
+        elif _code(lines[at]).endswith(":"):
+            break
+        else:
+            after = max([at + 1, *(label.span.line - 1 for label in result.also)])         # a bracket left open takes lines with it
+            lines[at:after] = ["" if again else _instead(lines[at]), *[""] * (after - at - 1)]
+    raise TpcError([errors[at] for at in sorted(errors)], name, text)
+
+
+def _code(line: str) -> str:
+    return line.split("#")[0].rstrip()
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _instead(line: str) -> str:
+    """A statement to put in place of one that was refused: a block must not become empty by it."""
+    return line[:_indent(line)] + ("return 0" if line.split()[0] == "return" else "x = 0") if _indent(line) else ""
+
+
+def _lacks_colon(lines: Sequence[str], at: Span) -> bool:
+    """Whether the error is at the end of a line that should open the block after it."""
+    code = _code(lines[at.line - 1])
+    following = next((line for line in lines[at.line:] if _code(line)), "")
+    return code.lstrip().startswith(("for ", "def ")) and at.column > len(code) and _indent(following) > _indent(code)
 
 
 def _attempt(text: str) -> tree.File | Diagnostic:
@@ -189,9 +217,27 @@ def _syntax_error(error: UnexpectedInput, text: str) -> Diagnostic:
     assert isinstance(error, UnexpectedToken)
     token = error.token
     at = span_of(token)
+    bracket = _open_bracket(text, at)
+    if bracket is not None and (token.type in ENDING or not text.split("\n")[at.line - 1][:at.column - 1].strip()):
+        return catalogue.unclosed(*bracket, at)
     if token.type in ("_NEWLINE", "$END"):
-        at = Span(at.line, at.column, at.line, at.column + 1)
+        column = len(_code(text.split("\n")[at.line - 1])) + 1             # before a comment
+        at = Span(at.line, column, at.line, column + 1)
     return catalogue.unexpected_token(at, token.type, str(token), frozenset(error.accepts or error.expected))
+
+
+def _open_bracket(text: str, at: Span) -> tuple[Span, str] | None:
+    """The innermost bracket that is open at `at`, if it was opened on an earlier line."""
+    opened: list[tuple[Span, str]] = []
+    lines = text.split("\n")
+    for number, line in enumerate(lines[:at.line], 1):
+        code = (line if number < at.line else line[:at.column - 1]).split("#")[0]
+        for column, character in enumerate(code, 1):
+            if character in "([":
+                opened.append((Span(number, column, number, column + 1), character))
+            elif character in ")]" and opened:
+                opened.pop()
+    return opened[-1] if opened and opened[-1][0].line < at.line else None
 
 
 def _span(items: Sequence[Any]) -> Span:

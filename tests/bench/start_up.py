@@ -1,0 +1,87 @@
+"""Time from the shell, each command a process of its own: seconds, processor seconds and peak memory, medians and spread over runs.
+
+    python tests/bench/start_up.py [--runs 5] [--tpc COMMAND]
+
+`tpc --help` and `tpc check`; the first numbers of the two-hidden-layer program (TP4 Thm 6.4) with 256 samples at T = 10 and T = 1,000 steps, and
+the lines of its modules; training on digits. COMMAND: what to measure (`python -m tpc.cli` of the checkout that this file is in).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+THEOREM, DIGITS = "programs/paper/thm_6_4.tp", "programs/experiments/digits.tp"
+SHORT, LONG = 10, 1000
+MAXRSS = 1 if sys.platform == "darwin" else 1024                # bytes in the unit of ru_maxrss
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one process: seconds by the clock and of the processor, peak memory in MB."""
+
+    wall: float
+    processor: float
+    memory: float
+
+
+def cost(command: list[str]) -> Cost:
+    """Runs a command, its output thrown away. Raises RuntimeError if it fails."""
+    with tempfile.TemporaryFile() as errors:
+        start = time.perf_counter()
+        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, used = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - start
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            errors.seek(0)
+            raise RuntimeError(f"{shlex.join(command)} failed: {errors.read().decode()}")
+    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * MAXRSS / 1e6)
+
+
+def measured(title: str, command: list[str], runs: int) -> float:
+    """Prints the medians of some runs after a first one that warms the disk's cache. Returns the median of seconds."""
+    costs = [cost(command) for _ in range(runs + 1)][1:]
+    wall = [c.wall for c in costs]
+    processor, memory = statistics.median(c.processor for c in costs), statistics.median(c.memory for c in costs)
+    print(f"{title:<54} {statistics.median(wall):6.2f} s ({min(wall):.2f} … {max(wall):.2f}), {processor:6.2f} s of the processor, {memory:5.0f} MB",
+          flush=True)
+    return statistics.median(wall)
+
+
+def lines(tpc: list[str], steps: int) -> int:
+    command = [*tpc, "compile", THEOREM, "--set", f"T={steps}", "--samples", "256", "-o", "-"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    return done.stdout.count(b"\n")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--runs", type=int, default=5)
+    options.add_argument("--tpc", type=shlex.split, default=[sys.executable, "-m", "tpc.cli"])
+    chosen = options.parse_args()
+    tpc, runs = chosen.tpc, chosen.runs
+    measured("tpc --help", [*tpc, "--help"], runs)
+    measured("tpc check thm_6_4", [*tpc, "check", THEOREM], runs)
+    measured("tpc check digits", [*tpc, "check", DIGITS], runs)
+    for repeats in (2, 8):
+        short, long = (measured(f"tpc run thm_6_4, T = {steps}, 256 samples, {repeats} repeats",
+                                [*tpc, "run", THEOREM, "--set", f"T={steps}", "--samples", "256", "--repeats", str(repeats)], runs)
+                       for steps in (SHORT, LONG))
+        print(f"    ratio {long / short:.2f}")
+    short, long = lines(tpc, SHORT), lines(tpc, LONG)
+    print(f"lines emitted: {short} at T = {SHORT}, {long} at T = {LONG}, ratio {long / short:.2f}")
+    measured("tpc run digits", [*tpc, "run", DIGITS, "--data", DIGITS.replace(".tp", ".npz")], min(runs, 3))
+
+
+if __name__ == "__main__":
+    main()
