@@ -124,5 +124,5 @@ def test_a_width_that_rounds_to_nothing_is_refused():
 
 def test_samples_print_mean_and_spread():
     text = str(simulate(wishart(), {}, width=10, seeds=[0, 1]))
-    assert text.startswith("the_program at width 10, 2 seeds\n  moment[0] = ")
+    assert text.startswith("the_program at width 10, 2 seeds (± the standard deviation over seeds)\n  moment[0] = ")
     assert len(text.splitlines()) == 8
