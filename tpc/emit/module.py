@@ -9,15 +9,17 @@ from tpc.core.dependence import expr_references
 from tpc.core.expr import ONE, ZERO, Expr, Position, Sum, walk
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import python as py
-from tpc.emit.body import Body, Structure, chain_name, structure
+from tpc.emit.body import Body
 from tpc.emit.expressions import Expressions, slice_py
 from tpc.emit.frame import Chain, Frame, Held
-from tpc.emit.names import Names
+from tpc.emit.names import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.emit.structure import Structure, structure
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
 
-HELPERS = ("as_outputs", "Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
+HELPERS = ("as_outputs", "Basis", "basis", "meet", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
+           "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
            "whitened", "prepared", "evaluated", "compiled", "limit", "draw", "run", "warnings", "solve_triangular", "ndtri", "roots_hermitenorm",
            "NamedTuple")
 LOCALS = ("inputs", "points", "weights", "dtype", "size", "inner", "mean", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
