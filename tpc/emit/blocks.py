@@ -10,7 +10,6 @@ from tpc.core.expr import Gather, Ref
 from tpc.core.printer import print_op
 from tpc.core.program import MatMul
 from tpc.emit import python as py
-from tpc.emit.expressions import slice_py
 from tpc.emit.frame import Frame, Held
 from tpc.emit.names import local_name
 from tpc.emit.python import Assign, Py
@@ -30,7 +29,8 @@ class Blocks:
     def multiply(self, nest: Sequence[Region], frame: Frame) -> None:
         """The product of one matrix with a vector of every round of the nest."""
         leaf = nest[-1].body[0]
-        assert isinstance(leaf, Leaf) and isinstance(leaf.op, MatMul)
+        assert isinstance(leaf, Leaf)
+        assert isinstance(leaf.op, MatMul)
         op = leaf.op
         rows = self._rows(op.operand, nest, frame)
         if nest[0].loop.count.constant is None:
@@ -100,7 +100,7 @@ class Blocks:
 def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
     """Whether the members for all rounds are a part of the array: every variable of the nest along an axis of its own, in the nest's order."""
     order = [r.variable for r in nest]
-    found = []
+    found: list[str] = []
     for i in held.rest(ref):
         moving = index_variables(Ref("", (i,))) & set(order)
         if moving:
@@ -116,7 +116,7 @@ def sliced(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Fram
     parts = []
     for axis, i in zip(held.kept, held.rest(ref), strict=True):
         own = extents.keys() & (i.variables if isinstance(i, Affine) else set())
-        parts.append(slice_py(i.const, extents[next(iter(own))], held.shape[axis]) if isinstance(i, Affine) and own else
+        parts.append(py.part(i.const, extents[next(iter(own))], held.shape[axis]) if isinstance(i, Affine) and own else
                      body.expressions.index(i, frame))
     return parts
 

@@ -1,4 +1,4 @@
-"""The body of the emitted function: instructions as lines, loops as `fori_loop`s (those whose rounds are independent, see `parallel` and `blocks`)."""
+"""The body of the emitted function: instructions as lines, loops as `fori_loop`s (for independent rounds see `parallel` and `blocks`)."""
 
 from __future__ import annotations
 
@@ -132,7 +132,8 @@ class Body:
         own = py.name(near.name) if not index else py.call("member", py.name(near.name), *index)
         other = Py("()") if far is None else py.name(far.name) if not index else py.call("member", py.name(far.name), *index)
         grown = near.name if not index else self.names.fresh(f"{near.name}_met")
-        frame.statements.append(Assign((out, grown), py.call(helper, own, other, operand, hat, dot, py.name("weights"), py.name("TOLERANCE")), comment))
+        value = py.call(helper, own, other, operand, hat, dot, py.name("weights"), py.name("TOLERANCE"))
+        frame.statements.append(Assign((out, grown), value, comment))
         if index:
             frame.statements.append(Assign((near.name,), py.call("replaced", py.name(near.name), py.name(grown), *index)))
         frame.changes(near)

@@ -10,7 +10,7 @@ from tpc.core.expr import ONE, ZERO, Expr, Position, Sum, walk
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import python as py
 from tpc.emit.body import Body
-from tpc.emit.expressions import Expressions, slice_py
+from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.names import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
@@ -230,7 +230,7 @@ class _Head:
             parts = []
             for axis, i in zip(held.kept, index, strict=True):
                 assert isinstance(i, Affine)
-                parts.append(slice_py(i.const, extents[next(iter(i.variables))], held.shape[axis]) if i.variables else py.integer(i.const))
+                parts.append(py.part(i.const, extents[next(iter(i.variables))], held.shape[axis]) if i.variables else py.integer(i.const))
             value = py.subscript(py.name(held.name), parts)
         else:
             ranks = {v: k for k, v in enumerate(variables)}

@@ -13,12 +13,12 @@ from tpc.core.printer import print_op
 from tpc.core.program import MatMul, Moment, Nonlin
 from tpc.emit import python as py
 from tpc.emit.blocks import along, at_hand, sliced
-from tpc.emit.expressions import SPARE, slice_py
 from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.names import chain_name, local_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.storage import Leaf, Region, leaves
 from tpc.emit.structure import Stacking, index_variables, stacking
+from tpc.emit.sums import SPARE
 
 if TYPE_CHECKING:
     from tpc.emit.body import Body
@@ -94,7 +94,7 @@ class Parallel:
         held.ready()
         place, drop = Py(""), ""
         if _in_a_row(region, lie):
-            place = slice_py(lie.index.const, region.greatest, held.shape[lie.axis])
+            place = py.part(lie.index.const, region.greatest, held.shape[lie.axis])
         else:
             steps = f"jnp.arange({region.greatest})"
             place = self.expressions.affine(lie.index, Frame(parent=frame, variables={region.variable: steps}))
@@ -127,7 +127,7 @@ class Parallel:
                 local = Held(self.names.fresh(local_name(held.family, [fixed[a] for a in sorted(fixed)])), held.family, held.vector, fixed,
                              tuple(a for a in held.kept if a != axis), held.shape, inner, store=False)
                 inner.held.append(local)
-                parts = [Py(":")] * position + [slice_py(shift.const, region.greatest, held.shape[axis])]
+                parts = [Py(":")] * position + [py.part(shift.const, region.greatest, held.shape[axis])]
                 found[id(held), axis, index] = (local, py.subscript(py.name(held.name), parts), position, ref)
                 break
         return list(found.values())

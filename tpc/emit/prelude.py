@@ -117,7 +117,7 @@ def directions_jvp(primals, tangents):
 
 
 def meet_all(chain, xs, weights, tolerance):
-    """`meet` for the rows of `xs` [B, M], one after the other. Their coordinates on the bases, and on the new rows of the last one, which are here too."""
+    """`meet` for the rows of `xs` [B, M], one after the other: coordinates on the bases as they were, those on new directions, their Gaussians."""
     wxs = xs * weights
     coordinates = [wxs @ b.p.T for b in chain]
     rest = xs - sum(c @ b.p for c, b in zip(coordinates, chain, strict=True))

@@ -10,7 +10,7 @@ from tpc.core.dependence import is_parallel
 from tpc.core.expr import Gather, Index, Ref
 from tpc.core.program import For, MatMul, Op, Program
 from tpc.emit.distribute import distribute
-from tpc.emit.storage import Leaf, Region, Storage, Node, analyse, build, inner_regions, leaves, ranges
+from tpc.emit.storage import Leaf, Node, Region, Storage, analyse, build, inner_regions, leaves, ranges
 
 
 @dataclass(frozen=True, eq=False)
