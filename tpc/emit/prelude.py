@@ -8,13 +8,14 @@ import numpy as np
 from jax import lax
 
 # ---- copied from here on
+BLOCK, BLOCKS = 128, 8      # bases are kept in blocks of rows, of so many rows at least, but no more blocks than this
 
 
 class Basis(NamedTuple):
-    """Orthonormal directions that a matrix has met, and the standard Gaussian that it sends each of them to."""
+    """Orthonormal directions that a matrix has met, and the standard Gaussian that it sends each of them to, in blocks of rows."""
 
-    p: jax.Array        # [..., capacity, M]: the directions, 0 where not met yet
-    g: jax.Array        # [..., capacity, M]: the Gaussians
+    p: tuple            # of [..., rows, M]: the directions, 0 where not met yet
+    g: tuple            # of [..., rows, M]: the Gaussians
     count: jax.Array    # [...]: how many directions have been met
     lost: jax.Array     # [...]: the greatest relative norm of a component that was dropped
 
@@ -22,42 +23,80 @@ class Basis(NamedTuple):
 def basis(gaussians, *axes):
     """An empty basis over the rows of `gaussians` [*axes*capacity, M], one per member of a family of matrices."""
     g = gaussians.reshape(*axes, -1 if gaussians.size else 0, gaussians.shape[-1])
-    return Basis(jnp.zeros_like(g), g, jnp.zeros(axes, jnp.int32), jnp.zeros(axes, g.dtype))
+    capacity = g.shape[-2]
+    rows = max(BLOCK, -(-capacity // BLOCKS))
+    g = tuple(jnp.split(g, list(range(rows, capacity, rows)), axis=-2))
+    return Basis(jax.tree.map(jnp.zeros_like, g), g, jnp.zeros(axes, jnp.int32), jnp.zeros(axes, g[0].dtype))
+
+
+def starts(basis):
+    """Where the blocks of a basis begin, and where the last one ends."""
+    return [0, *np.cumsum([p.shape[0] for p in basis.p]).tolist()]
+
+
+def coordinates(basis, rows, wx):
+    """The inner products of wx/weights, [M] or [M, B], with `rows` of a basis, by blocks; those of blocks that are not begun are 0."""
+    def of(block, start):
+        if start == 0:
+            return block @ wx
+        nothing = jnp.zeros((len(block), *wx.shape[1:]), wx.dtype)
+        return lax.cond(basis.count > start, lambda: block @ wx, lambda: nothing)
+    return [of(block, start) for block, start in zip(rows, starts(basis), strict=False)]
+
+
+def combination(basis, rows, found):
+    """The vector, [M] or [B, M], with the coordinates `found` on `rows` of a basis."""
+    total = found[0].T @ rows[0]
+    for c, block, start in list(zip(found, rows, starts(basis), strict=False))[1:]:
+        total = lax.cond(basis.count > start, lambda total, c=c, block=block: total + c.T @ block, lambda total: total, total)
+    return total
+
+
+def projected(chain, x, weights):
+    """The coordinates of x, [M] or [B, M], on the directions of every basis of `chain`, and what is left of x."""
+    found = [coordinates(b, b.p, (x * weights).T) for b in chain]
+    return found, x - sum(combination(b, b.p, c) for b, c in zip(chain, found, strict=True))
 
 
 def meet(chain, x, weights, tolerance):
     """The coordinates of `x` on the bases of `chain`, and the chain with what is new of `x` added to its last basis (Gram–Schmidt, twice)."""
-    wx = weights * x
-    coordinates = [b.p @ wx for b in chain]
-    rest = x - sum(c @ b.p for c, b in zip(coordinates, chain, strict=True))
-    again = [b.p @ (weights * rest) for b in chain]
-    rest = rest - sum(c @ b.p for c, b in zip(again, chain, strict=True))
-    coordinates = [c + d for c, d in zip(coordinates, again, strict=True)]
-    size, scale = rest @ (weights * rest), x @ wx
+    found, rest = projected(chain, x, weights)
+    again, rest = projected(chain, rest, weights)
+    found = jax.tree.map(jnp.add, found, again)
+    size, scale = rest @ (weights * rest), x @ (weights * x)
     last = chain[-1]
-    capacity = last.p.shape[0]
+    capacity = starts(last)[-1]
     if capacity == 0:
-        return coordinates, chain
+        return found, chain
     new = size > tolerance**2 * scale
     room = last.count < capacity
     met = new & room
     norm = jnp.sqrt(jnp.where(met, size, 1))
-    slot = jnp.minimum(last.count, capacity - 1)
-    row = jnp.where(met, rest / norm, last.p[slot])
-    coordinates[-1] = coordinates[-1] + jnp.where((jnp.arange(capacity) == slot) & met, norm, 0)
+    slot = jnp.where(met, last.count, capacity)
+    found[-1] = [c + jnp.where(start + jnp.arange(len(c)) == slot, norm, 0) for c, start in zip(found[-1], starts(last), strict=False)]
     dropped = lax.stop_gradient(jnp.where(new & ~room, size / jnp.where(scale > 0, scale, 1), 0))
     lost = jnp.maximum(last.lost, jnp.sqrt(dropped))
-    grown = Basis(lax.dynamic_update_index_in_dim(last.p, row, slot, 0), last.g, last.count + met, lost)
-    return coordinates, (*chain[:-1], grown)
+    return found, (*chain[:-1], Basis(written(last, (rest / norm)[None], slot[None]), last.g, last.count + met, lost))
+
+
+def written(basis, rows, slots):
+    """The directions of a basis with `rows` [B, M] put in their places, those beyond the last one left out."""
+    def into(block, start):
+        own = slots - start
+        return block.at[jnp.where((own >= 0) & (own < len(block)), own, len(block))].set(rows, mode="drop")
+    return tuple(into(block, start) for block, start in zip(basis.p, starts(basis), strict=False))
+
+
+def onsager(far, x, weights):
+    """Ż / its factor, for x [M] or [B, M]: Σ_r ⟨g_r, x⟩ p_r over the bases of the transpose."""
+    return sum(combination(b, b.p, coordinates(b, b.g, (x * weights).T)) for b in far)
 
 
 def multiply(near, far, x, hat, dot, weights, tolerance):
     """Z^{Wx} = Ẑ + Ż, and the bases that W has met. near, far: those of W and of its transpose; hat, dot: the factors of the two sums."""
-    coordinates, near = meet(near, x, weights, tolerance)
-    gaussian = sum(c @ b.g for c, b in zip(coordinates, near, strict=True))
-    wx = weights * x
-    onsager = sum((b.g @ wx) @ b.p for b in far)
-    return hat * gaussian + dot * onsager, near
+    found, near = meet(near, x, weights, tolerance)
+    gaussian = sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
+    return hat * gaussian + dot * onsager(far, x, weights), near
 
 
 def eliminate(gram, least):
@@ -96,11 +135,10 @@ def orthonormal(rows, floor, weights, tolerance):
 
 
 @jax.custom_jvp
-def directions(rest, bases, floor, weights, tolerance):
-    """Orthonormal rows for what vectors have beyond `bases`, whose parts in these have been taken from them: Gram–Schmidt in blocks, twice."""
+def directions(rest, chain, floor, weights, tolerance):
+    """Orthonormal rows for what vectors have beyond the bases of `chain`, which they have been freed from: Gram–Schmidt in blocks, twice."""
     rows = orthonormal(rest, floor, weights, tolerance)
-    rows = rows - sum(((rows * weights) @ p.T) @ p for p in bases)
-    return orthonormal(rows, jnp.full_like(floor, 0.25), weights, tolerance)
+    return orthonormal(projected(chain, rows, weights)[1], jnp.full_like(floor, 0.25), weights, tolerance)
 
 
 @directions.defjvp
@@ -118,31 +156,31 @@ def directions_jvp(primals, tangents):
 
 def meet_all(chain, xs, weights, tolerance):
     """`meet` for the rows of `xs` [B, M], one after the other: coordinates on the bases as they were, those on new directions, their Gaussians."""
-    wxs = xs * weights
-    coordinates = [wxs @ b.p.T for b in chain]
-    rest = xs - sum(c @ b.p for c, b in zip(coordinates, chain, strict=True))
-    scale = jnp.sum(wxs * xs, axis=1)
+    found, rest = projected(chain, xs, weights)
+    scale = jnp.sum(xs * weights * xs, axis=1)
     last = chain[-1]
-    capacity = last.p.shape[0]
-    still = lax.stop_gradient((tuple(b.p for b in chain), tolerance**2 * scale, scale))
-    rows = directions(rest, still[0], still[1], weights, tolerance)
-    found = jnp.any(rows, axis=1)
-    slots = last.count + jnp.cumsum(found, dtype=jnp.int32) - found
-    met = found & (slots < capacity)
+    capacity = starts(last)[-1]
+    rows = directions(rest, *lax.stop_gradient((chain, tolerance**2 * scale)), weights, tolerance)
+    there = jnp.any(rows, axis=1)
+    slots = last.count + jnp.cumsum(there, dtype=jnp.int32) - there
+    met = there & (slots < capacity)
+    slots = jnp.where(met, slots, capacity)
     own = jnp.tril((rest * weights) @ rows.T)
-    without = lax.stop_gradient(jnp.sum(jnp.where(met, 0, own) ** 2, axis=1)) / jnp.where(scale > 0, still[2], 1)
+    without = lax.stop_gradient(jnp.sum(jnp.where(met, 0, own) ** 2, axis=1) / jnp.where(scale > 0, scale, 1))
     lost = jnp.maximum(last.lost, jnp.sqrt(jnp.max(jnp.where(without > tolerance**2, without, 0))))
-    own, slots = jnp.where(met, own, 0), jnp.where(met, slots, capacity)
-    grown = Basis(last.p.at[slots].set(rows, mode="drop"), last.g, last.count + jnp.sum(met, dtype=jnp.int32), lost)
-    return coordinates, own, last.g.at[slots].get(mode="fill", fill_value=0), (*chain[:-1], grown)
+    g = jnp.zeros_like(rows)
+    for block, start in zip(last.g, starts(last), strict=False):
+        here = slots - start
+        g = g + block.at[jnp.where(here >= 0, here, len(block))].get(mode="fill", fill_value=0)
+    grown = Basis(written(last, rows, slots), last.g, last.count + jnp.sum(met, dtype=jnp.int32), lost)
+    return found, jnp.where(met, own, 0), g, (*chain[:-1], grown)
 
 
 def multiply_all(near, far, xs, hat, dot, weights, tolerance):
     """`multiply` for the rows of `xs` [B, M], one after the other."""
-    onsager = sum(((xs * weights) @ b.g.T) @ b.p for b in far)
-    coordinates, own, fresh, grown = meet_all(near, xs, weights, tolerance)
-    gaussian = own @ fresh + sum(c @ b.g for c, b in zip(coordinates, near, strict=True))
-    return hat * gaussian + dot * onsager, grown
+    found, own, fresh, grown = meet_all(near, xs, weights, tolerance)
+    gaussian = own @ fresh + sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
+    return hat * gaussian + dot * onsager(far, xs, weights), grown
 
 
 def member(chain, *index):
