@@ -82,8 +82,6 @@ class Blocks:
         held.ready()
         if all(r.loop.count.constant is not None for r in nest) and along(held, ref, nest):
             index, drop = sliced(self.body, held, ref, nest, frame), ""
-            while index and index[-1].text == ":":
-                index.pop()
             at_hand(held, ref, nest, name, frame)
         else:
             inner, drop, index = self._grid(nest, frame), ', mode="drop"', []
@@ -93,8 +91,16 @@ class Blocks:
                     exists = py.compare("<", Py(inner.variables[nest[0].variable]), self.expressions.affine(nest[0].loop.count, frame))
                     place = py.call("jnp.where", exists, place, py.integer(held.shape[axis]))
                 index.append(place)
-        frame.statements.append(Assign((held.name,), Py(f"{held.name}.at[{', '.join(i.text for i in index)}].set({name}{drop})")))
+        frame.statements.append(Assign((held.name,), put(held, index, name, drop)))
         frame.changes(held)
+
+
+def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:
+    """The array with a part of it replaced, full slices at the end of the index left out."""
+    parts = [i.text for i in index]
+    while parts and parts[-1] == ":":
+        parts.pop()
+    return Py(f"{held.name}.at[{', '.join(parts)}].set({value}{drop})") if parts else py.name(value)
 
 
 def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:

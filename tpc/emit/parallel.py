@@ -12,7 +12,7 @@ from tpc.core.expr import Gather, Index, Mul, Ref, Value
 from tpc.core.printer import print_op
 from tpc.core.program import MatMul, Moment, Nonlin
 from tpc.emit import python as py
-from tpc.emit.blocks import along, at_hand, sliced
+from tpc.emit.blocks import along, at_hand, put, sliced
 from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.names import chain_name, local_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
@@ -102,9 +102,7 @@ class Parallel:
                 inside = py.compare("<", Py(steps), self.expressions.affine(region.loop.count, frame))
                 place, drop = py.call("jnp.where", inside, place, py.integer(held.shape[lie.axis])), ', mode="drop"'
         index = [place if a == lie.axis else Py(":") if a in lie.rest else self.expressions.index(lie.fixed[a], frame) for a in held.kept]
-        while index[-1].text == ":":
-            index.pop()
-        frame.statements.append(Assign((held.name,), Py(f"{held.name}.at[{', '.join(i.text for i in index)}].set({made}{drop})")))
+        frame.statements.append(Assign((held.name,), put(held, index, made, drop)))
         frame.changes(held)
         if _in_a_row(region, lie) and not lie.rest:
             at_hand(held, leaf.op.out, [region], made, frame)
@@ -112,7 +110,10 @@ class Parallel:
     def _mapped(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Py, int, Ref]]:
         """Arrays of which every round reads its own member: arguments of the function that is mapped."""
         found: dict[tuple[int, int, Affine], tuple[Held, Py, int, Ref]] = {}
+        made = {leaf.op.out for leaf in leaves(region.body)}
         for ref in _reads(region):
+            if ref in made:
+                continue
             try:
                 held = frame.find(ref)
             except KeyError:

@@ -19,14 +19,14 @@ class Structure:
 
     parallel: loops whose rounds are mapped over. blocks: loops around one product whose rounds are the rows of a product of matrices, the loops of
     such a nest by the outermost one. confined: products whose vectors stay in one round of a mapped loop, by `id` of the instruction, with the loops
-    inside that one.
+    around them and how many of these lead up to the mapped one.
     """
 
     nodes: tuple[Node, ...]
     storage: Mapping[str, Storage]
     parallel: frozenset[int]
     blocks: Mapping[int, tuple[Region, ...]]
-    confined: Mapping[int, tuple[For, ...]]
+    confined: Mapping[int, tuple[tuple[For, ...], int]]
 
 
 def structure(program: Program) -> Structure:
@@ -39,12 +39,12 @@ def structure(program: Program) -> Structure:
         nest = _block(region)
         if nest and id(region) not in parallel and not any(region in other for other in blocks.values()):
             blocks[id(region)] = nest
-    confined: dict[int, tuple[For, ...]] = {}
+    confined: dict[int, tuple[tuple[For, ...], int]] = {}
     for leaf in leaves(nodes):
         if isinstance(leaf.op, MatMul):
             outer = next((k for k, r in enumerate(leaf.around) if id(r) in parallel), None)
             if outer is not None:
-                confined[id(leaf.op)] = tuple(r.loop for r in leaf.around[outer + 1:])
+                confined[id(leaf.op)] = tuple(r.loop for r in leaf.around), outer + 1
     return Structure(nodes, storage, parallel, blocks, confined)
 
 
