@@ -63,7 +63,7 @@ def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on points [{layout.total}, M] with weights [M], and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines), doc)
-    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers()]
+    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(bool(parts.blocks))]
     return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan)])
 
 
@@ -310,8 +310,9 @@ def _copied(file: str) -> dict[str, str]:
     return {title.strip(): text.strip() for title, text in titled}
 
 
-def _helpers() -> str:
-    return "\n\n" + _copied("prelude.py")["copied from here on"]
+def _helpers(batches: bool) -> str:
+    sections = _copied("prelude.py")
+    return "\n\n" + sections["copied from here on"] + ("\n\n\n" + sections["products of batches"] if batches else "")
 
 
 def _tail(plan: Plan) -> str:
