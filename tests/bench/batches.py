@@ -5,8 +5,8 @@
 Counted are the multiplications and additions of the algorithm, at the ranks that are really met: for every product the coordinates on the directions
 met so far and their removal, both twice (reorthogonalisation), Ẑ and Ż; for every step the two history sums. Not counted: orthonormalising inside a
 batch, elementwise functions, and what is computed in vain in blocks of directions that are not full. The speed is that of the whole compiled
-evaluation, points not included. The peak is measured before and after, on square matrices of side 2048 and on the shapes that occur. Where other programs share
-the machine, compare the lines of processor time.
+evaluation, points not included. The peak is measured before and after, on square matrices of side 2048 and on the shapes that occur. Where other
+programs share the machine, compare the lines of processor time.
 """
 
 import argparse
@@ -81,8 +81,8 @@ def main():
     print(f"batch {given.batch}, {given.steps} steps (rank {rank}), {given.samples} samples, {given.dtype}; the first time {compiled:.1f} s")
     for k, unit in enumerate(("s on the clock", "s of processor time")):
         square, onto, along = peak[:, k]
-        print(f"  {seconds[k]:.2f} {unit}: {speed[k]:.1f} GFLOP/s; peak {square:.1f} (2048 x 2048), {onto:.1f} and {along:.1f} (the shapes that occur):"
-              f" {100 * speed[k] / square:.0f} % of the peak")
+        print(f"  {seconds[k]:.2f} {unit}: {speed[k]:.1f} GFLOP/s; peak {square:.1f} (2048 x 2048), {onto:.1f} and {along:.1f} (the shapes that "
+              f"occur): {100 * speed[k] / square:.0f} % of the peak")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     python tests/bench/bias.py [--batch 20] [--steps 50] [--seeds 24] [--repeats 8]
 
-The plan chooses M and whitening. The losses with M/4 samples, where such a bias is four times as large, are averaged over many seeds and compared with
-those with M: a third of their difference is the bias with M. It is shown with its own error and against the standard error of one run of the plan.
+The plan chooses M and whitening. The losses with M/4 samples, where such a bias is four times as large, are averaged over many seeds and compared
+with those with M: a third of their difference is the bias with M. It is shown with its own error and against the standard error of one run of the
+plan.
 """
 
 import argparse
@@ -45,8 +46,8 @@ def main():
     uncertainty = np.sqrt(few.var(axis=0, ddof=1) / len(few) + many.var(axis=0, ddof=1) / len(many)) / 3
     error = many.std(axis=0, ddof=1) / plan.repeats**0.5
     rms = [float(np.sqrt(np.mean(x**2))) for x in (difference, uncertainty, error)]
-    print(f"rank {given.steps * given.batch}, {plan.gaussians} Gaussians, M = {plan.samples}, whitened {plan.whiten}; over the losses, root mean square: "
-          f"bias {rms[0]:.1e} (known to {rms[1]:.1e}), standard error of {plan.repeats} repeats {rms[2]:.1e}; largest bias/error "
+    print(f"rank {given.steps * given.batch}, {plan.gaussians} Gaussians, M = {plan.samples}, whitened {plan.whiten}; root mean square over the "
+          f"losses: bias {rms[0]:.1e} (known to {rms[1]:.1e}), standard error of {plan.repeats} repeats {rms[2]:.1e}; largest bias/error "
           f"{np.max(np.abs(difference) / error):.2f}, mean loss {many.mean():.3f}; {time.process_time() - start:.0f} s of processor time")
 
 
