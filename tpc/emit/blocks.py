@@ -100,7 +100,11 @@ def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:
     parts = [i.text for i in index]
     while parts and parts[-1] == ":":
         parts.pop()
-    return Py(f"{held.name}.at[{', '.join(parts)}].set({value}{drop})") if parts else py.name(value)
+    if not parts:
+        return py.name(value)
+    if held.vector and not drop and len(held.kept) > 1 and len(parts) == 1 and ":" not in parts[0]:
+        return py.call("stored", py.name(held.name), index[0], py.name(value))
+    return Py(f"{held.name}.at[{', '.join(parts)}].set({value}{drop})")
 
 
 def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:

@@ -151,6 +151,13 @@ def before(count, coefficients, length=None):
     return kept if length is None else jnp.pad(kept, ((0, length - kept.shape[0]), *((0, 0),) * (kept.ndim - 1)))
 
 
+def stored(array, t, part):
+    """`array` [T, ..., M] with array[t] replaced, as rows: where a product with all of them follows, XLA updates in place only what it multiplies."""
+    rows = part.reshape(-1, part.shape[-1])
+    flat = array.reshape(-1, array.shape[-1])
+    return lax.dynamic_update_slice_in_dim(flat, rows, t * len(rows), 0).reshape(array.shape)
+
+
 def as_outputs(values, dtype):
     """Outputs as arrays of one precision, constants included."""
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}
