@@ -41,7 +41,8 @@ def main():
     inputs = {"xi": random.standard_normal((*shape, 16)) / 4, "y": random.choice([-1.0, 1.0], shape), "eta": 0.5}
     inputs["y"] = np.sign(inputs["xi"][..., 0])
     start = time.process_time()
-    few, many = losses(evaluator.module, inputs, plan.samples // given.fraction, given.seeds), losses(evaluator.module, inputs, plan.samples, given.repeats)
+    few = losses(evaluator.module, inputs, plan.samples // given.fraction, given.seeds)
+    many = losses(evaluator.module, inputs, plan.samples, given.repeats)
     difference = (few.mean(axis=0) - many.mean(axis=0)) / (given.fraction - 1)
     uncertainty = np.sqrt(few.var(axis=0, ddof=1) / len(few) + many.var(axis=0, ddof=1) / len(many)) / (given.fraction - 1)
     error = many.std(axis=0, ddof=1) / plan.repeats**0.5
