@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tpc.affine import Affine, Ranges, bounds
-from tpc.core.dependence import expr_references
+from tpc.affine import Affine, Ranges
 from tpc.core.expr import (
     Add,
     Call,
@@ -28,17 +27,16 @@ from tpc.core.expr import (
     number,
     power,
     values,
-    walk,
 )
 from tpc.core.functions import FUNCTIONS
 from tpc.emit import python as py
-from tpc.emit.frame import Frame, Held
+from tpc.emit.frame import Frame
 from tpc.emit.names import Names
 from tpc.emit.python import Py
+from tpc.emit.sums import Sums, greatest
 from tpc.hilbert.space import Space, degree
 
 PLAIN_INTEGER = 10**15
-SPARE = 2                                    # so many rows too many are read rather than the others copied
 
 
 def number_py(value: Fraction) -> Py:
@@ -158,87 +156,7 @@ class Expressions:
 
     def sum(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
         """A sum, as a product with an array of members where it is one."""
-        terms = node.body.terms if isinstance(node.body, Add) else (node.body,)
-        return py.total([(False, self._history(Sum(node.variable, node.count, term), frame, ranges)) for term in terms])
-
-    def _history(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
-        s, body = node.variable, node.body
-        if s not in {v for ref, _ in expr_references(body, ()) for i in ref.index for v in _variables(i)} | _positions(body):
-            return self.value(mul(self._count(node), body), frame, ranges)
-        factors = body.factors if isinstance(body, Mul) else (body,)
-        moving = [f for f in factors if _depends(f, s)]
-        still = [f for f in factors if not _depends(f, s)]
-        vectors = [f for f in moving if is_vector(f)]
-        scalars = [f for f in moving if not is_vector(f)]
-        held = self._array(vectors[0], s, frame) if len(vectors) == 1 else None
-        if (vectors and held is None) or (not vectors and not scalars):
-            return self._total(node, frame, ranges)
-        coefficients = self._coefficients(scalars, node, frame, ranges)
-        array, length = (None, None) if held is None else self._slice(held, vectors[0], node, frame, ranges)
-        if node.count.constant is None:
-            padded = [] if length is None or length == _greatest(node.count, ranges) else [py.integer(length)]
-            coefficients = py.call("before", self.affine(node.count, frame), coefficients, *padded)
-        if array is not None:
-            plain = not scalars and node.count.constant is not None
-            found = py.call("jnp.sum", array, Py("axis=0")) if plain else py.matmul(coefficients, array)
-        else:
-            found = py.call("jnp.sum", coefficients)
-        return py.product([self.value(mul(*still), frame, ranges), found]) if still else found
-
-    def _coefficients(self, scalars: Sequence[Expr], node: Sum, frame: Frame, ranges: Ranges) -> Py:
-        """The product of scalars for every value of the sum's variable, an array."""
-        n = _greatest(node.count, ranges)
-        if not scalars:
-            return py.call("jnp.ones", py.integer(n))
-        if not any(isinstance(part, Sum) for f in scalars for part in walk(f)) and self._over_axis(scalars, node.variable, frame):
-            return self.value(mul(*scalars), self._along(node, frame, ranges), ranges)
-        parameter = self.names.fresh(node.variable)
-        inner = Frame(parent=frame, variables={node.variable: parameter})
-        body = self.value(mul(*scalars), inner, (*ranges, (node.variable, node.count)))
-        return Py(f"jax.vmap({py.lambda_of(parameter, body).text})(jnp.arange({n}))")
-
-    def _count(self, node: Sum) -> Expr:
-        return number(node.count.const) if node.count.constant is not None else Position(node.count)
-
-    def _array(self, x: Expr, s: str, frame: Frame) -> Held | None:
-        """The array that `x` is a member of, if `x` is one, the sum's variable is in one of its indices, and that is shifted by a number at most."""
-        if not isinstance(x, Value):
-            return None
-        held = frame.find(x.ref)
-        along = [i for i in held.rest(x.ref) if s in _variables(i)]
-        good = len(along) == 1 and isinstance(along[0], Affine) and not (along[0] - Affine.var(s)).variables
-        return held if good and not any(isinstance(i, Gather) for i in held.rest(x.ref)) else None
-
-    def _over_axis(self, scalars: Sequence[Expr], s: str, frame: Frame) -> bool:
-        """Whether the scalars can be read as arrays over the sum's variable."""
-        return all(not isinstance(i, Gather) or s not in _variables(i) for f in scalars for ref, _ in expr_references(f, ()) for i in ref.index)
-
-    def _along(self, node: Sum, frame: Frame, ranges: Ranges) -> Frame:
-        """A frame in which the sum's variable is an axis: an array of its values, and slices in place of members."""
-        n = _greatest(node.count, ranges)
-        return _Axis(parent=frame, variables={node.variable: f"jnp.arange({n})"}, axis=node.variable, extent=n, emit=self)
-
-    def _slice(self, held: Held, x: Expr, node: Sum, frame: Frame, ranges: Ranges) -> tuple[Py, int]:
-        """The members that the sum runs over, as one array, and its length: a little more where that saves a copy and coefficients are 0."""
-        assert isinstance(x, Value)
-        n = length = _greatest(node.count, ranges)
-        parts = []
-        for axis, i in zip(held.kept, held.rest(x.ref), strict=True):
-            if isinstance(i, Affine) and node.variable in i.variables:
-                start = (i - Affine.var(node.variable)).const
-                if start == 0 and node.count.constant is None and n < held.shape[axis] <= n + SPARE:
-                    length = held.shape[axis]
-                parts.append(slice_py(start, length, held.shape[axis]))
-            else:
-                parts.append(self.index(i, frame))
-        return py.subscript(py.name(held.name), parts), length
-
-    def _total(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
-        """Any other sum: its terms computed side by side and added."""
-        parameter = self.names.fresh(node.variable)
-        inner = Frame(parent=frame, variables={node.variable: parameter})
-        body = self.value(node.body, inner, (*ranges, (node.variable, node.count)))
-        return py.call("total", py.lambda_of(parameter, body), self.affine(node.count, frame), py.integer(_greatest(node.count, ranges)))
+        return Sums(self).sum(node, frame, ranges)
 
     # moments
 
@@ -262,7 +180,7 @@ class Expressions:
             parameter = self.names.fresh(node.variable)
             inner = Frame(parent=frame, variables={node.variable: parameter})
             body = self.moment(node.body, inner, (*ranges, (node.variable, node.count)))
-            return py.call("total", py.lambda_of(parameter, body), self.affine(node.count, frame), py.integer(_greatest(node.count, ranges)))
+            return py.call("total", py.lambda_of(parameter, body), self.affine(node.count, frame), py.integer(greatest(node.count, ranges)))
         if len(factors) == 2 and all(not self.space.pointwise or isinstance(f, Value) for f in factors):
             if all(degree(f) <= 1 for f in factors):
                 return py.call(f"inner{self.suffix(*factors)}", *(self.vector(f, frame, ranges) for f in factors))
@@ -284,57 +202,3 @@ class Expressions:
             if isinstance(factor, Mul):
                 return self.moment(mul(*factor.factors, *rest), frame, ranges)
         raise TypeError("not of second order")
-
-
-class _Axis(Frame):
-    """See `Expressions._along`: members are read as slices along the axis."""
-
-    __slots__ = ("axis", "emit", "extent")
-
-    def __init__(self, parent: Frame, variables: dict[str, str], axis: str, extent: int, emit: Expressions) -> None:
-        super().__init__(parent=parent, variables=variables)
-        self.axis, self.extent, self.emit = axis, extent, emit
-
-    def find(self, ref: Ref) -> Held:
-        assert self.parent is not None
-        held = self.parent.find(ref)
-        along = [(axis, i) for axis, i in zip(held.kept, held.rest(ref), strict=True) if self.axis in _variables(i)]
-        if len(along) != 1:
-            return held
-        axis, i = along[0]
-        if not isinstance(i, Affine) or (i - Affine.var(self.axis)).variables:
-            return held
-        parts = [slice_py(i.const, self.extent, held.shape[axis]) if a == axis else self.emit.index(j, self.parent)
-                 for a, j in zip(held.kept, held.rest(ref), strict=True)]
-        text = py.subscript(py.name(held.name), parts).text
-        return Held(text, held.family, held.vector, dict(enumerate(ref.index)), (), held.shape, held.frame, store=False)
-
-
-def slice_py(start: int, length: int, extent: int) -> Py:
-    if start == 0:
-        return Py(":" if length == extent else f":{length}")
-    return Py(f"{start}:" if start + length == extent else f"{start}:{start + length}")
-
-
-def _greatest(count: Affine, ranges: Ranges) -> int:
-    return max(0, bounds(count, ranges)[1])
-
-
-def _variables(index: Index) -> set[str]:
-    if isinstance(index, Gather):
-        return {v for i in index.index for v in i.variables}
-    return set(index.variables)
-
-
-def _positions(x: Expr) -> set[str]:
-    found: set[str] = set()
-    for node in walk(x):
-        if isinstance(node, Position):
-            found |= node.index.variables
-        if isinstance(node, Sum):
-            found |= node.count.variables
-    return found
-
-
-def _depends(x: Expr, s: str) -> bool:
-    return s in _positions(x) or any(s in _variables(i) for ref, _ in expr_references(x, ()) for i in ref.index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from tpc.affine import Affine
@@ -10,18 +11,21 @@ from tpc.core.dependence import expr_references
 from tpc.core.expr import ONE, ZERO, Expr, Position, Sum, walk
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import python as py
-from tpc.emit.body import Body, Structure, chain_name, structure
-from tpc.emit.expressions import Expressions, slice_py
+from tpc.emit.body import Body
+from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Chain, Frame, Held
-from tpc.emit.names import Names
+from tpc.emit.names import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.emit.structure import Structure, structure
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
 
-HELPERS = ("as_outputs", "Basis", "basis", "meet", "multiply", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
-            "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
-            "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
+HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
+           "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
+           "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
+           "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
+           "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES")
@@ -31,6 +35,7 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
             max_rank: int | None = None) -> tuple[Plan, Structure, Layout]:
     """The plan of a program and what it rests on. Raises UnrepresentableError."""
     parts = structure(program)
+    program = replace(program, body=parts.body)
     layout = lay_out(program, parts.confined, max_rank)
     kept = {s.family.name: Kept(_members(s.family.shape, s.kept), math.prod(r.greatest for r in s.dropped.values() if id(r) in parts.parallel))
             for s in parts.storage.values() if s.family.kind == "vector"}
@@ -66,7 +71,7 @@ def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines), doc)
-    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers()]
+    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(bool(parts.blocks))]
     return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan)])
 
 
@@ -259,7 +264,7 @@ class _Head:
             parts = []
             for axis, i in zip(held.kept, index, strict=True):
                 assert isinstance(i, Affine)
-                parts.append(slice_py(i.const, extents[next(iter(i.variables))], held.shape[axis]) if i.variables else py.integer(i.const))
+                parts.append(py.part(i.const, extents[next(iter(i.variables))], held.shape[axis]) if i.variables else py.integer(i.const))
             value = py.subscript(py.name(held.name), parts)
         else:
             ranks = {v: k for k, v in enumerate(variables)}
@@ -343,8 +348,9 @@ def _copied(file: str) -> dict[str, str]:
     return {title.strip(): text.strip() for title, text in titled}
 
 
-def _helpers() -> str:
-    return "\n\n" + _copied("prelude.py")["copied from here on"]
+def _helpers(batches: bool) -> str:
+    sections = _copied("prelude.py")
+    return "\n\n" + sections["copied from here on"] + ("\n\n\n" + sections["products of batches"] if batches else "")
 
 
 def _tail(plan: Plan) -> str:

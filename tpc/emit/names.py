@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import builtins
 import keyword
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from tpc.core.expr import Gather, Index
 
 TAKEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | {"jax", "jnp", "np", "lax", "qmc", "erf"}
 
@@ -31,3 +33,12 @@ class Names:
             found = f"{plain}_" if k == 1 else f"{plain}_{k}"
         self.used.add(found)
         return found
+
+
+def local_name(family: str, index: Sequence[Index]) -> str:
+    """A readable name for one member: `x[t+1]` is `x_t1`."""
+    return "_".join([family, *("at" if isinstance(i, Gather) else str(i).replace("+", "").replace("-", "m").replace("*", "") for i in index)])
+
+
+def chain_name(side: tuple[str, bool]) -> str:
+    return f"{side[0]}T" if side[1] else side[0]

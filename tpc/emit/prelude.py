@@ -8,13 +8,14 @@ import numpy as np
 from jax import lax
 
 # ---- copied from here on
+BLOCK, BLOCKS = 128, 8      # bases are kept in blocks of rows, of so many rows at least, but no more blocks than this
 
 
 class Basis(NamedTuple):
-    """Orthonormal directions that a matrix has met, and the standard Gaussian that it sends each of them to."""
+    """Orthonormal directions that a matrix has met, and the standard Gaussian that it sends each of them to, in blocks of rows."""
 
-    p: jax.Array        # [..., capacity, M]: the directions, 0 where not met yet
-    g: jax.Array        # [..., capacity, M]: the Gaussians
+    p: tuple            # of [..., rows, M]: the directions, 0 where not met yet
+    g: tuple            # of [..., rows, M]: the Gaussians
     count: jax.Array    # [...]: how many directions have been met
     lost: jax.Array     # [...]: the greatest relative norm of a component that was dropped
 
@@ -22,42 +23,82 @@ class Basis(NamedTuple):
 def basis(gaussians, *axes, size=None):
     """An empty basis over the rows of `gaussians` [*axes*capacity, M], one per member of a family of matrices. size: of its directions, if not M."""
     g = gaussians.reshape(*axes, -1 if gaussians.size else 0, gaussians.shape[-1])
-    return Basis(jnp.zeros((*g.shape[:-1], size or g.shape[-1]), g.dtype), g, jnp.zeros(axes, jnp.int32), jnp.zeros(axes, g.dtype))
+    capacity = g.shape[-2]
+    rows = max(BLOCK, -(-capacity // BLOCKS))
+    g = tuple(jnp.split(g, list(range(rows, capacity, rows)), axis=-2))
+    p = tuple(jnp.zeros((*block.shape[:-1], size or block.shape[-1]), block.dtype) for block in g)
+    return Basis(p, g, jnp.zeros(axes, jnp.int32), jnp.zeros(axes, g[0].dtype))
+
+
+def starts(basis):
+    """Where the blocks of a basis begin, and where the last one ends."""
+    return [0, *np.cumsum([p.shape[0] for p in basis.p]).tolist()]
+
+
+def coordinates(basis, rows, wx):
+    """The inner products of wx/weights, [M] or [M, B], with `rows` of a basis, by blocks; those of blocks that are not begun are 0."""
+    found = [rows[0] @ wx]
+    for block, start in list(zip(rows, starts(basis), strict=False))[1:]:
+        nothing = jnp.zeros((len(block), *wx.shape[1:]), wx.dtype)
+        found.append(lax.cond(basis.count > start, lambda block=block: block @ wx, lambda nothing=nothing: nothing))
+    return found
+
+
+def combination(basis, rows, found):
+    """The vector, [M] or [B, M], with the coordinates `found` on `rows` of a basis."""
+    found = [lax.optimization_barrier(c.T) for c in found]         # transposed before the product, not in it, which is half as fast
+    total = found[0] @ rows[0]
+    for c, block, start in list(zip(found, rows, starts(basis), strict=False))[1:]:
+        total = lax.cond(basis.count > start, lambda total, c=c, block=block: total + c @ block, lambda total: total, total)
+    return total
+
+
+def projected(chain, x, weights):
+    """The coordinates of x, [M] or [B, M], on the directions of every basis of `chain`, and what is left of x."""
+    found = [coordinates(b, b.p, (x * weights).T) for b in chain]
+    return found, x - sum(combination(b, b.p, c) for b, c in zip(chain, found, strict=True))
 
 
 def meet(chain, x, weights, tolerance):
     """The coordinates of `x` on the bases of `chain`, and the chain with what is new of `x` added to its last basis (Gram–Schmidt, twice)."""
-    wx = weights * x
-    coordinates = [b.p @ wx for b in chain]
-    rest = x - sum(c @ b.p for c, b in zip(coordinates, chain, strict=True))
-    again = [b.p @ (weights * rest) for b in chain]
-    rest = rest - sum(c @ b.p for c, b in zip(again, chain, strict=True))
-    coordinates = [c + d for c, d in zip(coordinates, again, strict=True)]
-    size, scale = rest @ (weights * rest), x @ wx
+    found, rest = projected(chain, x, weights)
+    again, rest = projected(chain, rest, weights)
+    found = jax.tree.map(jnp.add, found, again)
+    size, scale = rest @ (weights * rest), x @ (weights * x)
     last = chain[-1]
-    capacity = last.p.shape[0]
+    capacity = starts(last)[-1]
     if capacity == 0:
-        return coordinates, chain
+        return found, chain
     new = size > tolerance**2 * scale
     room = last.count < capacity
     met = new & room
     norm = jnp.sqrt(jnp.where(met, size, 1))
-    slot = jnp.minimum(last.count, capacity - 1)
-    row = jnp.where(met, rest / norm, last.p[slot])
-    coordinates[-1] = coordinates[-1] + jnp.where((jnp.arange(capacity) == slot) & met, norm, 0)
+    slot = jnp.where(met, last.count, capacity)
+    found[-1] = [c + jnp.where(start + jnp.arange(len(c)) == slot, norm, 0) for c, start in zip(found[-1], starts(last), strict=False)]
     dropped = lax.stop_gradient(jnp.where(new & ~room, size / jnp.where(scale > 0, scale, 1), 0))
     lost = jnp.maximum(last.lost, jnp.sqrt(dropped))
-    grown = Basis(lax.dynamic_update_index_in_dim(last.p, row, slot, 0), last.g, last.count + met, lost)
-    return coordinates, (*chain[:-1], grown)
+    return found, (*chain[:-1], Basis(written(last, (rest / norm)[None], slot[None]), last.g, last.count + met, lost))
+
+
+def written(basis, rows, slots):
+    """The directions of a basis with `rows` [B, M] put in their places, those beyond the last one left out."""
+    out = []
+    for block, start in zip(basis.p, starts(basis), strict=False):
+        own = jnp.where(slots >= start, slots - start, len(block))
+        out.append(block.at[own].set(rows, mode="drop"))
+    return tuple(out)
+
+
+def onsager(far, x, weights):
+    """Ż / its factor, for x [M] or [B, M]: Σ_r ⟨g_r, x⟩ p_r over the bases of the transpose."""
+    return sum(combination(b, b.p, coordinates(b, b.g, (x * weights).T)) for b in far)
 
 
 def multiply(near, far, x, hat, dot, weights, tolerance):
     """Z^{Wx} = Ẑ + Ż, and the bases that W has met. near, far: those of W and of its transpose; hat, dot: the factors of the two sums."""
-    coordinates, near = meet(near, x, weights, tolerance)
-    gaussian = sum(c @ b.g for c, b in zip(coordinates, near, strict=True))
-    wx = weights * x
-    onsager = sum((b.g @ wx) @ b.p for b in far)
-    return hat * gaussian + dot * onsager, near
+    found, near = meet(near, x, weights, tolerance)
+    gaussian = sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
+    return hat * gaussian + dot * onsager(far, x, weights), near
 
 
 def member(chain, *index):
@@ -66,8 +107,11 @@ def member(chain, *index):
 
 
 def replaced(chain, part, *index):
-    """The bases of a family with those of one matrix replaced."""
-    return jax.tree.map(lambda a, b: a.at[index].set(b), chain, part)
+    """The bases of a family with those of one matrix replaced; the Gaussians stay."""
+    def put(all_of_them, one):
+        """The arrays of all matrices with those of the one."""
+        return jax.tree.map(lambda a, b: a.at[index].set(b), all_of_them, one)
+    return tuple(Basis(put(a.p, b.p), a.g, put(a.count, b.count), put(a.lost, b.lost)) for a, b in zip(chain, part, strict=True))
 
 
 def sqrt_psd(covariance):
@@ -103,11 +147,106 @@ def rounds(count, greatest, body, state):
 
 
 def before(count, coefficients, length=None):
-    """Coefficients of a sum over s < count: 0 from there on, up to `length`."""
-    kept = jnp.where(jnp.arange(coefficients.shape[0]) < count, coefficients, 0)
-    return kept if length is None else jnp.pad(kept, (0, length - kept.shape[0]))
+    """Coefficients of a sum over s < count, their first axis: 0 from there on, up to `length`."""
+    turns = jnp.arange(coefficients.shape[0]).reshape(-1, *(1,) * (coefficients.ndim - 1))
+    kept = jnp.where(turns < count, coefficients, 0)
+    return kept if length is None else jnp.pad(kept, ((0, length - kept.shape[0]), *((0, 0),) * (kept.ndim - 1)))
+
+
+def stored(array, t, part):
+    """`array` [T, ..., M] with array[t] replaced, as rows: where a product with all of them follows, XLA updates in place only what it multiplies."""
+    rows = part.reshape(-1, part.shape[-1])
+    flat = array.reshape(-1, array.shape[-1])
+    return lax.dynamic_update_slice_in_dim(flat, rows, t * len(rows), 0).reshape(array.shape)
 
 
 def as_outputs(values, dtype):
     """Outputs as arrays of one precision, constants included."""
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}
+
+
+# ---- products of batches
+def eliminate(gram, least):
+    """Rows with the Gram matrix `gram` freed from the rows before them: the combinations [B, B], and the squared norms of what remains.
+
+    A row of which less than `least` remains is freed, but the others are not freed from it.
+    """
+    places = jnp.arange(gram.shape[0])
+
+    def turn(k, state):
+        """Takes row k, which has been freed from those before it, from those after it."""
+        gram, change, sizes = state
+        size = gram[k, k]
+        share = jnp.where((places > k) & (size > least), gram[:, k] / jnp.where(size > least, size, 1), 0)
+        return gram - jnp.outer(share, gram[k]), change - jnp.outer(share, change[k]), sizes.at[k].set(size)
+    return lax.fori_loop(0, len(gram), turn, (gram, jnp.eye(len(gram), dtype=gram.dtype), jnp.diag(gram)))[1:]
+
+
+def orthonormal(rows, floor, weights, tolerance):
+    """`rows` [B, M] made orthonormal in their order, 0 where what is new of one has a squared norm below `floor` [B].
+
+    Cholesky's elimination on the Gram matrix, again and again until nothing is left to do: what is nearly dependent gains digits every time.
+    """
+    def unit(rows, norms):
+        """The rows with norm 1 or 0, and the norms that they had in all turns."""
+        size = (rows * rows) @ weights
+        norms = norms * jnp.sqrt(size)
+        there = (norms * norms > floor) & (size > 0)
+        return jnp.where(there[:, None], rows / jnp.sqrt(jnp.where(there, size, 1))[:, None], 0), norms
+
+    def turn(state):
+        """One elimination. It was the last one if the rows were all but orthonormal before."""
+        rows, norms, _, turns = state
+        change, sizes = eliminate((rows * weights) @ rows.T, tolerance)
+        done = jnp.all((sizes > 0.5) | ~jnp.any(rows, axis=1))
+        return *unit(change @ rows, norms), done, turns + 1
+    state = *unit(rows, jnp.ones_like(floor)), False, 0
+    return lax.while_loop(lambda state: ~state[2] & (state[3] < len(rows) + 3), turn, state)[0]
+
+
+@jax.custom_jvp
+def directions(rest, chain, floor, weights, tolerance):
+    """Orthonormal rows for what vectors have beyond the bases of `chain`, which they have been freed from: Gram–Schmidt in blocks, twice."""
+    rows = orthonormal(rest, floor, weights, tolerance)
+    return orthonormal(projected(chain, rows, weights)[1], jnp.full_like(floor, 0.25), weights, tolerance)
+
+
+@directions.defjvp
+def directions_jvp(primals, tangents):
+    """The derivative in `rest` = L·rows: of rows that were dropped it is 0."""
+    rest, _, _, weights, _ = primals
+    rows, change = directions(*primals), tangents[0]
+    there = jnp.any(rows, axis=1)
+    lower = jnp.tril((rest * weights) @ rows.T) + jnp.diag(jnp.where(there, 0, 1).astype(rows.dtype))
+    change = jnp.where(there[:, None], lax.linalg.triangular_solve(lower, change, left_side=True, lower=True), 0)
+    above = jnp.triu((change * weights) @ rows.T, 1)
+    below = jnp.tril((change * weights) @ rows.T)
+    return rows, change - (below + above.T) @ rows
+
+
+def meet_all(chain, xs, weights, tolerance):
+    """`meet` for the rows of `xs` [B, M], one after the other: coordinates on the bases as they were, those on new directions, their Gaussians."""
+    found, rest = projected(chain, xs, weights)
+    scale = jnp.sum(xs * weights * xs, axis=1)
+    last = chain[-1]
+    capacity = starts(last)[-1]
+    rows = directions(rest, *lax.stop_gradient((chain, tolerance**2 * scale)), weights, tolerance)
+    there = jnp.any(rows, axis=1)
+    slots = last.count + jnp.cumsum(there, dtype=jnp.int32) - there
+    met = there & (slots < capacity)
+    slots = jnp.where(met, slots, capacity)
+    own = jnp.tril((rest * weights) @ rows.T)
+    without = lax.stop_gradient(jnp.sum(jnp.where(met, 0, own) ** 2, axis=1) / jnp.where(scale > 0, scale, 1))
+    lost = jnp.maximum(last.lost, jnp.sqrt(jnp.max(jnp.where(without > tolerance**2, without, 0))))
+    g = jnp.zeros_like(rows)
+    for block, start in zip(last.g, starts(last), strict=False):
+        g = g + block.at[jnp.where(slots >= start, slots - start, len(block))].get(mode="fill", fill_value=0)
+    grown = Basis(written(last, rows, slots), last.g, last.count + jnp.sum(met, dtype=jnp.int32), lost)
+    return found, jnp.where(met, own, 0), g, (*chain[:-1], grown)
+
+
+def multiply_all(near, far, xs, hat, dot, weights, tolerance):
+    """`multiply` for the rows of `xs` [B, M], one after the other."""
+    found, own, fresh, grown = meet_all(near, xs, weights, tolerance)
+    gaussian = own @ fresh + sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
+    return hat * gaussian + dot * onsager(far, xs, weights), grown

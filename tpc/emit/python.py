@@ -94,6 +94,13 @@ def subscript(base: Py, index: Sequence[Py]) -> Py:
     return Py(f"{base.at(ATOM)}[{', '.join(parts)}]") if parts else base
 
 
+def part(start: int, length: int, extent: int) -> Py:
+    """The slice of so many places of an axis of a given extent."""
+    if start == 0:
+        return Py(":" if length == extent else f":{length}")
+    return Py(f"{start}:" if start + length == extent else f"{start}:{start + length}")
+
+
 def tuple_of(items: Sequence[Py]) -> Py:
     return Py(f"({items[0].text},)" if len(items) == 1 else f"({', '.join(i.text for i in items)})")
 

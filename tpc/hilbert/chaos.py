@@ -24,9 +24,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tpc.core.program import For, Program
+from tpc.core.program import Program
 from tpc.hilbert.degrees import degrees, points_of
-from tpc.hilbert.gaussians import Layout
+from tpc.hilbert.gaussians import Confined, Layout
 from tpc.hilbert.sectors import Sectors
 
 SECONDS, MEMORY = 20.0, 2e9                            # the budget of a run; beyond it the plan takes nodes unless told otherwise
@@ -71,7 +71,7 @@ class Rule:
         return None
 
 
-def find_rule(program: Program, layout: Layout, sectors: Sectors, confined: Mapping[int, tuple[For, ...]], kept: Mapping[str, Kept],
+def find_rule(program: Program, layout: Layout, sectors: Sectors, confined: Confined, kept: Mapping[str, Kept],
               dtype: str) -> Rule:
     """The smallest product of rules that makes every mean exact. kept: by family. Raises TooMuchError."""
     found = degrees(program, layout, sectors, confined)

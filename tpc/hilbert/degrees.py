@@ -12,7 +12,7 @@ import numpy as np
 
 from tpc.core.expr import ZERO, Gather
 from tpc.core.program import For, Gaussians, Instruction, MatMul, Moment, Nonlin, Op, Program
-from tpc.hilbert.gaussians import Layout, Side
+from tpc.hilbert.gaussians import Confined, Layout, Side
 from tpc.hilbert.sectors import Sectors
 from tpc.hilbert.support import Key, MaybeSupport, Support, constant, correlated, gaussian, key, keys_read, of_expression, plus, times
 
@@ -51,7 +51,7 @@ class Degrees:
     followed: int
 
 
-def degrees(program: Program, layout: Layout, sectors: Sectors, confined: Mapping[int, tuple[For, ...]]) -> Degrees:
+def degrees(program: Program, layout: Layout, sectors: Sectors, confined: Confined) -> Degrees:
     """What has to be integrated for the outputs. Raises TooMuchError."""
     found = list(islice(_instances(program.body, {}, (), confined), MAX_FOLLOWED + 1))
     follower = _Follower(program, layout, sectors)
@@ -63,13 +63,13 @@ def degrees(program: Program, layout: Layout, sectors: Sectors, confined: Mappin
     return Degrees(follower.by_sector(follower.rules()), len(needed))
 
 
-def _instances(body: Sequence[Op], at: Mapping[str, int], loops: tuple[For, ...], confined: Mapping[int, tuple[For, ...]]) -> Iterator[Instance]:
+def _instances(body: Sequence[Op], at: Mapping[str, int], loops: tuple[For, ...], confined: Confined) -> Iterator[Instance]:
     for op in body:
         if isinstance(op, For):
             for t in range(op.count.at(at)):
                 yield from _instances(op.body, {**at, op.variable: t}, (*loops, op), confined)
         elif id(op) in confined:
-            around = loops[:len(loops) - len(confined[id(op)])]
+            around = loops[:confined[id(op)][1]]
             yield Instance(op, at, (id(around[-1]), *(at[loop.variable] for loop in around)))
         else:
             yield Instance(op, at, None)

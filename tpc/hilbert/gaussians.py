@@ -11,6 +11,7 @@ from tpc.core.expr import Gather
 from tpc.core.program import For, Gaussians, MatMul, Program, instructions
 
 Side = tuple[str, bool]                                # a matrix, and whether it is its transpose that multiplies
+Confined = Mapping[int, tuple[tuple[For, ...], int]]   # see `lay_out`
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,19 @@ def group_size(group: Gaussians) -> int:
     return len(group.names) * math.prod(count for _, count in group.axes)
 
 
-def products(op: MatMul, loops: tuple[For, ...]) -> int:
-    """How many times one matrix of the family is multiplied by this instruction, at most."""
+def products(op: MatMul, loops: tuple[For, ...], first: int = 0) -> int:
+    """How many times one matrix of the family is multiplied by this instruction in the loops from the first one on, at most."""
     own = {v for i in op.matrix.index if not isinstance(i, Gather) for v in i.variables}
     gathered = any(isinstance(i, Gather) for i in op.matrix.index)
     ranges = tuple((loop.variable, loop.count) for loop in loops)
-    counts = [max(0, bounds(loop.count, ranges[:i])[1]) for i, loop in enumerate(loops) if gathered or loop.variable not in own]
+    counts = [max(0, bounds(loop.count, ranges[:i])[1]) for i, loop in enumerate(loops)
+              if i >= first and (gathered or loop.variable not in own)]
     return math.prod(counts)
 
 
-def lay_out(program: Program, confined: Mapping[int, tuple[For, ...]], limit: int | None) -> Layout:
-    """confined: for products whose vectors stay in one round of a parallel loop (by `id` of the instruction), the loops inside that one."""
+def lay_out(program: Program, confined: Confined, limit: int | None) -> Layout:
+    """confined: for products whose vectors stay in one round of a parallel loop (by `id` of the instruction), the loops around, and how many of them
+    lead up to that one."""
     initial: dict[str, Rows] = {}
     start = 0
     for group in program.gaussians:
@@ -69,9 +72,9 @@ def lay_out(program: Program, confined: Mapping[int, tuple[For, ...]], limit: in
     extra: dict[Side, int] = {}
     for op, loops in instructions(program.body):
         if isinstance(op, MatMul):
-            table, around = (extra, confined[id(op)]) if id(op) in confined else (capacity, loops)
+            table, (around, first) = (extra, confined[id(op)]) if id(op) in confined else (capacity, (loops, 0))
             side = op.matrix.name, op.transposed
-            table[side] = table.get(side, 0) + products(op, around)
+            table[side] = table.get(side, 0) + products(op, around, first)
     members = {m.name: math.prod(count for _, count in m.axes) for m in program.matrices}
     if limit is not None:
         capacity = {side: min(k, limit) for side, k in capacity.items()}

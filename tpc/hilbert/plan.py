@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from tpc.core.expr import Call, Expr, is_vector, walk
 from tpc.core.functions import FUNCTIONS
-from tpc.core.program import For, Moment, Nonlin, Program, instructions
+from tpc.core.program import Moment, Nonlin, Program, instructions
 from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
-from tpc.hilbert.gaussians import Layout
+from tpc.hilbert.gaussians import Confined, Layout
 from tpc.hilbert.sectors import Sectors, separate
 from tpc.hilbert.space import Chaos, Linear, Nodes, Space
 
@@ -82,7 +82,7 @@ def coarse(grid: int) -> int:
     return max(2, round(grid * 0.75))
 
 
-def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Mapping[int, tuple[For, ...]], *, method: str = "auto",
+def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Confined, *, method: str = "auto",
               samples: int | None = None, repeats: int | None = None, dtype: DType = "float64") -> Plan:
     """kept: the vectors of each family, for the prediction. confined: as for `lay_out`. Raises UnrepresentableError."""
     vectors = sum(number.count for number in kept.values())
@@ -110,7 +110,7 @@ def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confin
                 *_cost(layout, vectors, m, dtype))
 
 
-def _chaos(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Mapping[int, tuple[For, ...]], dtype: DType,
+def _chaos(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Confined, dtype: DType,
            forced: bool) -> Plan | str:
     """The exact plan for polynomials, or what to add to the reason for another one. forced: whatever it costs. Raises UnrepresentableError."""
     sectors = separate(program)

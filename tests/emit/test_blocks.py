@@ -1,0 +1,163 @@
+"""Products of whole batches: one product of matrices gives what its rows give one after the other, values, bases, losses and derivatives."""
+
+import types
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tpc
+from tpc.emit import prelude
+
+STRUCTURES = Path(__file__).parent / "structures"
+TRAINING = STRUCTURES / "training.tp"
+POINTS = 96
+KINDS = ["independent", "repeated", "zero", "dependent", "nearly", "scales"]
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    jax.config.update("jax_enable_x64", True)
+
+
+def sequential(near, far, xs, hat, dot, weights, tolerance):
+    """`multiply_all` by its definition."""
+    out = []
+    for x in xs:
+        y, near = prelude.multiply(near, far, x, hat, dot, weights, tolerance)
+        out.append(y)
+    return jnp.stack(out), near
+
+
+def rows(kind, random):
+    """Vectors [B, POINTS] of which some are not new."""
+    a, b, c, d = random.standard_normal((4, POINTS))
+    return jnp.asarray({"independent": [a, b, c, d],
+                        "repeated": [a, b, a, 2 * b, c, c],
+                        "zero": [0 * a, a, 0 * a, b],
+                        "dependent": [a, b, a - 3 * b, c, a + b + c, d],
+                        "nearly": [a, a + 1e-3 * b, a - 1e-6 * c, d, 5 * d + 1e-4 * c],
+                        "scales": [1e-9 * a, 1e6 * b, 1e-9 * a + 1e-6 * c, 1e-12 * d]}[kind])
+
+
+def met(capacity, random):
+    """A basis with three directions, and one of the transpose with five."""
+    near, far = ((prelude.basis(jnp.asarray(random.standard_normal((k, POINTS)))),) for k in (capacity, 8))
+    weights = jnp.full(POINTS, 1 / POINTS)
+    _, near = sequential(near, (), random.standard_normal((3, POINTS)), 1.0, 0.0, weights, 1e-8)
+    _, far = sequential(far, (), random.standard_normal((5, POINTS)), 1.0, 0.0, weights, 1e-8)
+    return near, far, weights
+
+
+def close(found, expected, tolerance=1e-10):
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("kind", "capacity", "block"), [(kind, capacity, 128) for kind in KINDS for capacity in (16, 5)]
+                         + [("repeated", 3, 128), ("independent", 16, 4), ("dependent", 5, 4)])
+def test_a_block_is_its_rows_one_after_the_other(kind, capacity, block, monkeypatch):
+    monkeypatch.setattr(prelude, "BLOCK", block)
+    monkeypatch.setattr(prelude, "BLOCKS", 1000)
+    random = np.random.default_rng(1)
+    near, far, weights = met(capacity, random)
+    xs = rows(kind, random)
+    size = jnp.sqrt(xs**2 @ weights)[:, None]
+    size = jnp.where(size > 0, size, 1)
+    (out, grown), (each, one_by_one) = (f(near, far, xs, 0.7, 1.3, weights, 1e-8) for f in (prelude.multiply_all, sequential))
+    close(out / size, each / size)
+    assert grown[0].count == one_by_one[0].count
+    close(grown[0].lost, one_by_one[0].lost)
+    if kind != "nearly":                                       # what is 1e-6 of a vector is known to 1e-10 of itself
+        close(grown[0].p, one_by_one[0].p)
+
+
+@pytest.mark.parametrize("kind", ["independent", "nearly", "scales"])
+def test_directions_are_orthonormal_to_rounding(kind):
+    random = np.random.default_rng(2)
+    near, far, weights = met(16, random)
+    _, grown = prelude.multiply_all(near, far, rows(kind, random), 1.0, 1.0, weights, 1e-8)
+    p = jnp.concatenate(grown[0].p)[:grown[0].count]
+    np.testing.assert_allclose((p * weights) @ p.T, np.eye(len(p)), atol=2e-14)
+
+
+def test_a_chain_of_dependences_is_resolved():
+    """b, c, d each hidden behind the one before: one elimination cannot see all of them."""
+    random = np.random.default_rng(3)
+    a, b, c, d = random.standard_normal((4, POINTS))
+    xs = jnp.stack([a, a + 1e-5 * b, b + 1e-5 * c, c + 1e-5 * d])
+    near, far, weights = met(16, random)
+    _, grown = prelude.multiply_all(near, far, xs, 1.0, 1.0, weights, 1e-8)
+    p = jnp.concatenate(grown[0].p)[:grown[0].count]
+    np.testing.assert_allclose((p * weights) @ p.T, np.eye(7), atol=2e-14)
+
+
+@pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
+@pytest.mark.parametrize("kind", ["independent", "repeated", "zero", "dependent"])
+def test_derivatives_of_a_block_are_those_of_its_rows(kind, mode):
+    random = np.random.default_rng(4)
+    near, far, weights = met(9, random)
+    xs, change = rows(kind, random), jnp.asarray(random.standard_normal((2, POINTS)))
+
+    def twice(multiply):
+        def f(theta):
+            moved = jnp.tanh(xs * theta[0] + theta[1] * change[0]) * (xs != 0)
+            ys, grown = multiply(near, far, moved, 0.7, 1.3, weights, 1e-8)
+            zs, _ = multiply(far, grown, jnp.tanh(ys + theta[2] * change[1]), 0.7, 1.3, weights, 1e-8)
+            return jnp.concatenate([(ys**2) @ weights, (zs * ys) @ weights])
+        return mode(f)(jnp.array([0.9, 0.3, 0.5]))
+    found = twice(prelude.multiply_all)
+    assert np.all(np.isfinite(found))
+    close(found, twice(sequential), 1e-8)
+
+
+def data(program, random, repeated=False):
+    inputs = {i.name: random.integers(0, i.bound, i.shape) if i.bound else random.standard_normal(i.shape) for i in program.inputs}
+    if repeated:
+        inputs["xi"] = np.broadcast_to(inputs["xi"][:, :1] / (1 + np.arange(inputs["xi"].shape[1])[:, None] / 2), inputs["xi"].shape)
+    return inputs
+
+
+@pytest.mark.parametrize(("dims", "repeated", "rank"), [({}, False, None), ({}, True, None), ({"T": 2, "B": 5, "d": 3}, False, None),
+                                                        ({"B": 1}, False, None), ({}, False, 4)])
+def test_batches_are_their_examples_one_after_the_other(dims, repeated, rank):
+    program = tpc.load(TRAINING, dims=dims)
+    inputs = data(program, np.random.default_rng(0), repeated)
+    options = {"samples": 256, "repeats": 2, "max_rank": rank}
+    rolled, flat = program.compile(**options)(inputs), program.unroll().compile(**options)(inputs)
+    for name in rolled.outputs:
+        np.testing.assert_allclose(rolled[name].value, flat[name].value, rtol=1e-10, atol=1e-12)
+    assert rolled.notes == flat.notes
+    assert bool(rolled.notes) == (rank is not None)
+
+
+def test_no_example_is_multiplied_alone():
+    body = tpc.load(TRAINING).compile().source.split("def limit(")[1].split("compiled =")[0]
+    assert body.count("multiply_all(") == 2
+    assert "multiply(" not in body
+    assert "total(" not in body
+    assert body.count("fori_loop") == 1
+
+
+def test_cost_follows_the_rank_that_is_met():
+    """Five examples that are one: as many directions as steps."""
+    program = tpc.load(TRAINING, dims={"B": 5})
+    inputs = data(program, np.random.default_rng(0), repeated=True)
+    assert not program.compile(samples=256, repeats=2, max_rank=3)(inputs).notes
+
+
+@pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
+@pytest.mark.parametrize("repeated", [False, True])
+def test_derivatives_of_training_on_batches(mode, repeated):
+    program = tpc.load(TRAINING)
+    inputs = data(program, np.random.default_rng(0), repeated)
+    limit = types.ModuleType("limit")
+    exec(program.compile(samples=256, repeats=2).source, limit.__dict__)
+
+    def last(eta):
+        return limit.run({**inputs, "eta": eta}, seed=3)["loss"][0]
+    step = 1e-5
+    difference = (last(0.5 + step) - last(0.5 - step)) / (2 * step)
+    np.testing.assert_allclose(mode(last)(0.5), difference, rtol=1e-6, atol=1e-8)

@@ -1,0 +1,258 @@
+"""Loops whose rounds are independent, emitted as all rounds at once: a `vmap`, or one product of arrays where that is what it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tpc.affine import Affine
+from tpc.core.dependence import references
+from tpc.core.expr import Gather, Index, Mul, Ref, Value
+from tpc.core.printer import print_op
+from tpc.core.program import MatMul, Moment, Nonlin
+from tpc.emit import python as py
+from tpc.emit.blocks import along, at_hand, put, sliced
+from tpc.emit.frame import Chain, Frame, Held
+from tpc.emit.names import chain_name, local_name
+from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.emit.storage import Leaf, Region, leaves
+from tpc.emit.structure import Stacking, index_variables, stacking
+from tpc.emit.sums import SPARE
+
+if TYPE_CHECKING:
+    from tpc.emit.body import Body
+
+
+class Parallel:
+    """Emits such loops of one program's body."""
+
+    def __init__(self, body: Body) -> None:
+        self.body, self.parts, self.names, self.expressions = body, body.parts, body.names, body.expressions
+
+    def each(self, region: Region, frame: Frame) -> None:
+        if self._inner_products(region, frame):
+            return
+        n = region.greatest
+        variable = self.names.fresh(region.variable)
+        inner = Frame(parent=frame, variables={region.variable: variable})
+        mapped = self._mapped(region, frame, inner)
+        self._own_chains(region, frame, inner)
+        made = self._made(region, frame, inner)
+        if not made:                                   # nothing that leaves the rounds
+            return
+        self.body.allocate(region, inner)
+        if self._copies(region, mapped, made, frame):
+            return
+        self.body.nodes(region.body, inner)
+        for _, _, local in made:
+            if local.kept:
+                local.ready()
+        outs = [local.name for _, _, local in made]
+        arguments = [(variable, Py(f"jnp.arange({n})"), 0)] if variable in _text(inner) or not mapped else []
+        arguments += [(local.name, source, axis) for local, source, axis, _ in mapped]
+        whole = [self._is_whole(region, frame, held, lie) for held, lie, _ in made]
+        targets = [held.name if w else self._together(region, held, lie, local) for (held, lie, local), w in zip(made, whole, strict=True)]
+        self._vmap(region, frame, inner, arguments, outs, targets, [stacked_axis(region, held, lie) for held, lie, _ in made])
+        makers = [leaf for leaf in leaves(region.body) if frame.target(leaf.op.out) is not None]
+        for leaf, (held, lie, _), w, target in zip(makers, made, whole, targets, strict=True):
+            if w:
+                held.pending = False
+            else:
+                self._put_together(leaf, region, frame, held, lie, target)
+
+    def _together(self, region: Region, held: Held, lie: Stacking, local: Held) -> str:
+        """A name for what all rounds have made."""
+        if not _in_a_row(region, lie) or lie.rest:
+            return self.names.fresh(f"{local.name}_all")
+        return self.names.fresh(local_name(held.family, [i for a, i in sorted(local.fixed.items()) if a != lie.axis]))
+
+    def _is_whole(self, region: Region, frame: Frame, held: Held, lie: Stacking) -> bool:
+        """Whether what the rounds make is all of the array, which nothing else has begun."""
+        complete = lie.index == Affine.var(region.variable) and held.shape[lie.axis] == region.greatest and not set(lie.fixed) & set(held.kept)
+        return complete and held.pending and held.writers == 1 and held.frame is frame
+
+    def _vmap(self, region: Region, frame: Frame, inner: Frame, arguments: Sequence[tuple[str, Py, int]], outs: Sequence[str],
+              targets: Sequence[str], axes: Sequence[int]) -> None:
+        parameters = tuple(name for name, _, _ in arguments)
+        comment = ""
+        only = inner.statements[0] if len(inner.statements) == 1 and not inner.prologue and len(outs) == 1 else None
+        if isinstance(only, Assign) and only.targets == (outs[0],):
+            comment = f"{only.comment} for {region.variable} < {region.loop.count}"
+            function = py.lambda_of(", ".join(parameters), only.value)
+        else:
+            name = self.names.fresh(f"each_{region.variable}")
+            result = py.name(outs[0]) if len(outs) == 1 else py.tuple_of([py.name(o) for o in outs])
+            frame.statements.append(Def(name, parameters, (*inner.prologue, *inner.statements, Return(result))))
+            function = py.name(name)
+        ins = [axis for _, _, axis in arguments]
+        options = [f"in_axes={tuple(ins) if len(ins) > 1 else ins[0]}"] if any(ins) else []
+        options += [f"out_axes={tuple(axes) if len(axes) > 1 else axes[0]}"] if any(axes) else []
+        call = py.call("jax.vmap", function, *map(Py, options))
+        frame.statements.append(Assign(tuple(targets), Py(f"{call.text}({', '.join(source.text for _, source, _ in arguments)})"), comment))
+
+    def _put_together(self, leaf: Leaf, region: Region, frame: Frame, held: Held, lie: Stacking, made: str) -> None:
+        """Writes the members that all rounds have made into the array."""
+        held.ready()
+        place, drop = Py(""), ""
+        if _in_a_row(region, lie):
+            place = py.part(lie.index.const, region.greatest, held.shape[lie.axis])
+        else:
+            steps = f"jnp.arange({region.greatest})"
+            place = self.expressions.affine(lie.index, Frame(parent=frame, variables={region.variable: steps}))
+            if region.loop.count.constant is None:
+                inside = py.compare("<", Py(steps), self.expressions.affine(region.loop.count, frame))
+                place, drop = py.call("jnp.where", inside, place, py.integer(held.shape[lie.axis])), ', mode="drop"'
+        index = [place if a == lie.axis else Py(":") if a in lie.rest else self.expressions.index(lie.fixed[a], frame) for a in held.kept]
+        frame.statements.append(Assign((held.name,), put(held, index, made, drop)))
+        frame.changes(held)
+        if _in_a_row(region, lie) and not lie.rest:
+            at_hand(held, leaf.op.out, [region], made, frame)
+
+    def _mapped(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Py, int, Ref]]:
+        """Arrays of which every round reads its own member: arguments of the function that is mapped."""
+        found: dict[tuple[int, int, Affine], tuple[Held, Py, int, Ref]] = {}
+        made = {leaf.op.out for leaf in leaves(region.body)}
+        for ref in _reads(region):
+            if ref in made:
+                continue
+            try:
+                held = frame.find(ref)
+            except KeyError:
+                continue
+            for position, axis in enumerate(held.kept):
+                index = ref.index[axis]
+                shift = index - Affine.var(region.variable) if isinstance(index, Affine) else None
+                if shift is None or shift.variables or (id(held), axis, index) in found:
+                    continue
+                assert isinstance(index, Affine)
+                fixed: dict[int, Index] = {**held.fixed, axis: index}
+                local = Held(self.names.fresh(local_name(held.family, [fixed[a] for a in sorted(fixed)])), held.family, held.vector, fixed,
+                             tuple(a for a in held.kept if a != axis), held.shape, inner, store=False)
+                inner.held.append(local)
+                parts = [Py(":")] * position + [py.part(shift.const, region.greatest, held.shape[axis])]
+                found[id(held), axis, index] = (local, py.subscript(py.name(held.name), parts), position, ref)
+                break
+        return list(found.values())
+
+    def _made(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Stacking, Held]]:
+        """What the rounds make of arrays that live outside: the array, how it lies there, and a round's part."""
+        found: list[tuple[Held, Stacking, Held]] = []
+        for leaf in leaves(region.body):
+            held = frame.target(leaf.op.out)
+            if held is None:
+                continue
+            lie = stacking(leaf, region, self.parts.storage[leaf.op.out.name])
+            assert lie is not None
+            fixed: dict[int, Index] = {**held.fixed, **{a: i for a, i in lie.fixed.items() if a in held.kept}, lie.axis: lie.index}
+            name = self.names.fresh(local_name(held.family, [fixed[a] for a in sorted(fixed)]))
+            local = Held(name, held.family, held.vector, fixed, lie.rest, held.shape, inner, pending=True, size=held.size)
+            inner.held.append(local)
+            found.append((held, lie, local))
+        return found
+
+    def _copies(self, region: Region, mapped: Sequence[tuple[Held, Py, int, Ref]], made: Sequence[tuple[Held, Stacking, Held]],
+                frame: Frame) -> bool:
+        """`x[j] = u[j] for j`: the array itself."""
+        if len(region.body) != 1 or not isinstance(region.body[0], Leaf) or len(made) != 1 or len(mapped) != 1:
+            return False
+        op = region.body[0].op
+        held, lie, local = made[0]
+        source, value, position, _ = mapped[0]
+        if not isinstance(op, Nonlin) or not isinstance(op.phi, Value) or source.kept or local.kept or position:
+            return False
+        return self._whole_value(region, frame, held, lie, value, print_op(op)[0])
+
+    def _inner_products(self, region: Region, frame: Frame) -> bool:
+        """`c[s] = mean(x[s]*y) for s`, or `c[s, k] = mean(x[s, k]*y) for k for s`: one product of an array with a vector."""
+        nest = [region]
+        while len(nest[-1].body) == 1 and isinstance(deeper := nest[-1].body[0], Region):
+            nest.append(deeper)
+        leaf = nest[-1].body[0]
+        if len(nest[-1].body) != 1 or not isinstance(leaf, Leaf) or not isinstance(leaf.op, Moment) or not isinstance(leaf.op.phi, Mul):
+            return False
+        factors = [f.ref for f in leaf.op.phi.factors if isinstance(f, Value) and f.vector]
+        moving = [ref for ref in factors if index_variables(ref) & {r.variable for r in nest}]
+        if len(factors) != 2 or len(leaf.op.phi.factors) != 2 or len(moving) != 1:
+            return False
+        (ref,), (other,) = moving, (r for r in factors if r is not moving[0])
+        source, held = frame.find(ref), frame.target(leaf.op.out)
+        if held is None or not along(source, ref, nest) or not self._covered(held, leaf.op.out, nest, frame):
+            return False
+        parts = sliced(self.body, source, ref, nest, frame)
+        first = next(k for k, i in enumerate(source.rest(ref)) if region.variable in index_variables(Ref("", (i,))))
+        spare = parts[first].text == f":{region.greatest}" and source.shape[source.kept[first]] <= region.greatest + SPARE and \
+            not any(":" not in p.text for p in parts)
+        if spare:
+            parts[first] = Py(":")
+        product = py.call(f"inner{self.body.suffix(other.name)}", py.subscript(py.name(source.name), parts), self.expressions.member(other, frame))
+        if spare:
+            product = Py(f"{product.text}[:{region.greatest}]")
+        loops = "".join(f" for {r.variable} < {r.loop.count}" for r in reversed(nest))
+        frame.statements.append(Assign((held.name,), product, f"{print_op(leaf.op)[0]}{loops}"))
+        held.pending = False
+        return True
+
+    def _covered(self, held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> bool:
+        """Whether what the nest makes is all of the array, in its order, which nothing else has begun."""
+        return held.pending and held.writers == 1 and held.frame is frame and len(held.kept) == len(nest) and all(
+            i == Affine.var(r.variable) and held.shape[axis] == r.greatest for axis, i, r in zip(held.kept, held.rest(ref), nest, strict=True))
+
+    def _whole_value(self, region: Region, frame: Frame, held: Held, lie: Stacking, value: Py, text: str) -> bool:
+        if not self._is_whole(region, frame, held, lie):
+            return False
+        frame.statements.append(Assign((held.name,), value, f"{text} for {region.variable} < {region.loop.count}"))
+        held.pending = False
+        return True
+
+    def _own_chains(self, region: Region, frame: Frame, inner: Frame) -> None:
+        """Bases that a round adds to those of the whole run, for products whose vectors do not leave it."""
+        if any(id(r) in self.parts.parallel for r in region.around):
+            return
+        sides = dict.fromkeys((leaf.op.matrix.name, leaf.op.transposed) for leaf in leaves(region.body) if isinstance(leaf.op, MatMul))
+        for side in sides:
+            base = frame.chain(side)
+            name = self.names.fresh(f"{chain_name(side)}_more")
+            own = py.name(self.names[f"{chain_name(side)} extra"])
+            value = py.tuple_of([own]) if base is None else Py(f"(*{base.name}, {own.text})")
+            inner.chains[side] = Chain(name, inner)
+            inner.statements.append(Assign((name,), value))
+
+
+def _in_a_row(region: Region, lie: Stacking) -> bool:
+    """Whether the rounds' members are a slice of the array."""
+    return region.loop.count.constant is not None and not (lie.index - Affine.var(region.variable)).variables
+
+
+def stacked_axis(region: Region, held: Held, lie: Stacking) -> int:
+    """Where the rounds come in the value that is written: NumPy puts indexed axes first unless they are neighbours, and slices where they are."""
+    if _in_a_row(region, lie):
+        return [a for a in held.kept if a == lie.axis or a in lie.rest].index(lie.axis)
+    indexed = [k for k, a in enumerate(held.kept) if a not in lie.rest]
+    return indexed[0] if indexed[-1] - indexed[0] == len(indexed) - 1 else 0
+
+
+def _reads(region: Region) -> list[Ref]:
+    """Every member that an instruction of the region, or a loop in it, refers to."""
+    found: list[Ref] = []
+    for leaf in leaves(region.body):
+        found += [ref for ref, _ in references(leaf.op, ())]
+        if isinstance(leaf.op, MatMul):
+            found += _gathered(leaf.op.operand)
+    gathers = [g for ref in found for g in _gathered(ref)]
+    return list(dict.fromkeys([*found, *gathers]))
+
+
+def _gathered(ref: Ref) -> list[Ref]:
+    return [Ref(i.input, i.index) for i in ref.index if isinstance(i, Gather)]
+
+
+def _text(frame: Frame) -> set[str]:
+    """The identifiers in a frame's lines."""
+    return {word for s in (*frame.prologue, *frame.statements) for word in _words(s)}
+
+
+def _words(s: Statement) -> set[str]:
+    if isinstance(s, Def):
+        return {word for inner in s.body for word in _words(inner)}
+    return set(re.findall(r"\w+", s.value.text)) if isinstance(s, Assign | Return) else set()

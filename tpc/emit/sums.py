@@ -1,0 +1,221 @@
+"""Sums as expressions of JAX: products of coefficients with arrays of members wherever they are that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tpc.affine import Affine, Ranges, bounds
+from tpc.core.dependence import expr_references
+from tpc.core.expr import Add, Expr, Gather, Index, Mul, Position, Ref, Sum, Value, is_vector, mul, number, walk
+from tpc.emit import python as py
+from tpc.emit.frame import Frame, Held
+from tpc.emit.python import Py
+
+if TYPE_CHECKING:
+    from tpc.emit.expressions import Expressions
+
+SPARE = 2                                    # so many rows too many are read rather than the others copied
+Loops = tuple[tuple[str, Affine], ...]       # the variables of nested sums with their counts, outermost first; all but the first constant
+
+
+class Sums:
+    """Emits the sums in one program's expressions."""
+
+    def __init__(self, emit: Expressions) -> None:
+        self.emit = emit
+
+    def sum(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
+        terms = node.body.terms if isinstance(node.body, Add) else (node.body,)
+        return py.total([(False, self._term(Sum(node.variable, node.count, term), frame, ranges)) for term in terms])
+
+    def _term(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
+        if not depends(node.body, node.variable):
+            count = number(node.count.const) if node.count.constant is not None else Position(node.count)
+            return self.emit.value(mul(count, node.body), frame, ranges)
+        loops, body = _flat(node)
+        found = self._product(loops, body, frame, ranges) if len(loops) > 1 else None
+        found = found or self._product(loops[:1], node.body, frame, ranges)
+        return found or self._total(node, frame, ranges)
+
+    def _product(self, loops: Loops, body: Expr, frame: Frame, ranges: Ranges) -> Py | None:
+        """The sum as coefficients times an array of vectors, or as a sum of coefficients; None if it is neither."""
+        factors = body.factors if isinstance(body, Mul) else (body,)
+        moving = [f for f in factors if any(depends(f, v) for v, _ in loops)]
+        still = [f for f in factors if f not in moving]
+        vectors = [f for f in moving if is_vector(f)]
+        scalars = [f for f in moving if not is_vector(f)]
+        if not all(any(depends(f, v) for f in moving) for v, _ in loops):
+            return None
+        array, length = self._vectors(vectors, loops, frame, ranges) if vectors else (None, None)
+        if vectors and array is None:
+            return None
+        count = loops[0][1]
+        if array is not None and not scalars and count.constant is not None:
+            found = py.call("jnp.sum", array, Py("axis=0" if len(loops) == 1 else f"axis={tuple(range(len(loops)))}"))
+            return self._times(still, found, frame, ranges)
+        coefficients = self._coefficients(scalars, loops, frame, ranges)
+        if count.constant is None:
+            padded = [] if length is None or length == greatest(count, ranges) else [py.integer(length)]
+            coefficients = py.call("before", self.emit.affine(count, frame), coefficients, *padded)
+        if array is None:
+            found = py.call("jnp.sum", coefficients)
+        else:
+            found = py.matmul(coefficients, array) if len(loops) == 1 else py.call("jnp.tensordot", coefficients, array, py.integer(len(loops)))
+        return self._times(still, found, frame, ranges)
+
+    def _times(self, still: Sequence[Expr], found: Py, frame: Frame, ranges: Ranges) -> Py:
+        return py.product([self.emit.value(mul(*still), frame, ranges), found]) if still else found
+
+    # vectors
+
+    def _vectors(self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges) -> tuple[Py | None, int | None]:
+        """The vectors that the sum runs over, as one array, and its length: a little more where that saves a copy and coefficients are 0."""
+        if len(vectors) == 1 and isinstance(vectors[0], Value):
+            held = frame.find(vectors[0].ref)
+            if _in_order(held, vectors[0].ref, loops, all_of_them=True):
+                return self._slice(held, vectors[0].ref, loops, frame, ranges)
+        (variable, count), *deeper = loops
+        if deeper or count.constant is None:                       # functions of members that do not exist yet need not be finite
+            return None, None
+        return self._over((variable, count), mul(*vectors), frame, ranges), None
+
+    def _slice(self, held: Held, ref: Ref, loops: Loops, frame: Frame, ranges: Ranges) -> tuple[Py, int]:
+        extents = {v: greatest(n, ranges) for v, n in loops}
+        length = extents[loops[0][0]]
+        parts = []
+        for axis, i in zip(held.kept, held.rest(ref), strict=True):
+            own = extents.keys() & _variables(i)
+            if isinstance(i, Affine) and own:
+                n = extents[next(iter(own))]
+                if own == {loops[0][0]} and i.const == 0 and loops[0][1].constant is None and n < held.shape[axis] <= n + SPARE:
+                    n = length = held.shape[axis]
+                parts.append(py.part(i.const, n, held.shape[axis]))
+            else:
+                parts.append(self.emit.index(i, frame))
+        return py.subscript(py.name(held.name), parts), length
+
+    # coefficients
+
+    def _coefficients(self, scalars: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges) -> Py:
+        """The product of scalars for all values of the sums' variables, an array."""
+        extents = tuple(greatest(n, ranges) for _, n in loops)
+        shape = py.integer(extents[0]) if len(loops) == 1 else py.tuple_of([py.integer(n) for n in extents])
+        if not scalars:
+            return py.call("jnp.ones", shape)
+        refs = [ref for f in scalars for ref, _ in expr_references(f, ())]
+        plain = not any(isinstance(part, Sum) for f in scalars for part in walk(f))
+        if plain and all(_in_order(frame.find(ref), ref, loops) for ref in refs):
+            value = self.emit.value(mul(*scalars), _Axes(frame, loops, extents, self.emit), ranges)
+            full = len(loops) == 1 or any(all(v in {w for i in ref.index for w in _variables(i)} for v, _ in loops) for ref in refs)
+            return value if full else py.call("jnp.broadcast_to", value, shape)
+        return self._mapped(loops, mul(*scalars), frame, ranges)
+
+    def _over(self, loop: tuple[str, Affine], x: Expr, frame: Frame, ranges: Ranges) -> Py:
+        """A vector for all values of a sum's variable, [n, M]."""
+        only = all(part.vector for part in walk(x) if isinstance(part, Value) and depends(part, loop[0]))
+        plain = only and not any(isinstance(part, Sum | Position) for part in walk(x))
+        if plain and all(_in_order(frame.find(ref), ref, (loop,)) for ref, _ in expr_references(x, ())):
+            return self.emit.value(x, _Axes(frame, (loop,), (greatest(loop[1], ranges),), self.emit), ranges)
+        return self._mapped((loop,), x, frame, ranges)
+
+    def _mapped(self, loops: Loops, x: Expr, frame: Frame, ranges: Ranges) -> Py:
+        inner, parameters = frame, []
+        for variable, _ in loops:
+            parameters.append(self.emit.names.fresh(variable))
+            inner = Frame(parent=inner, variables={variable: parameters[-1]})
+        value = self.emit.value(x, inner, (*ranges, *loops))
+        for parameter, (_, n) in reversed(list(zip(parameters, loops, strict=True))):
+            value = Py(f"jax.vmap({py.lambda_of(parameter, value).text})(jnp.arange({greatest(n, ranges)}))")
+        return value
+
+    def _total(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
+        """Any other sum: its terms computed side by side and added."""
+        parameter = self.emit.names.fresh(node.variable)
+        inner = Frame(parent=frame, variables={node.variable: parameter})
+        body = self.emit.value(node.body, inner, (*ranges, (node.variable, node.count)))
+        return py.call("total", py.lambda_of(parameter, body), self.emit.affine(node.count, frame), py.integer(greatest(node.count, ranges)))
+
+
+class _Axes(Frame):
+    """A frame in which the variables of sums are axes: arrays of their values, and slices in place of members."""
+
+    __slots__ = ("emit", "extents", "order")
+
+    def __init__(self, parent: Frame, loops: Loops, extents: Sequence[int], emit: Expressions) -> None:
+        last = len(loops) - 1
+        values = {v: f"jnp.arange({n})" + ("" if k == last else f"[:{', None' * (last - k)}]") for k, ((v, _), n) in
+                  enumerate(zip(loops, extents, strict=True))}
+        super().__init__(parent=parent, variables=values)
+        self.order, self.extents, self.emit = [v for v, _ in loops], dict(zip(values, extents, strict=True)), emit
+
+    def find(self, ref: Ref) -> Held:
+        assert self.parent is not None
+        held = self.parent.find(ref)
+        found = [v for i in held.rest(ref) for v in self.order if v in _variables(i)]
+        if not found:
+            return held
+        parts = []
+        for axis, i in zip(held.kept, held.rest(ref), strict=True):
+            own = [v for v in found if v in _variables(i)]
+            if own and isinstance(i, Affine):
+                parts.append(py.part(i.const, self.extents[own[0]], held.shape[axis]))
+                later = self.order[self.order.index(own[0]) + 1:]
+                following = next((k for k, v in enumerate(later) if v in found), len(later))
+                parts += [Py("None")] * following
+            else:
+                parts.append(self.emit.index(i, self.parent))
+        text = py.subscript(py.name(held.name), parts).text
+        return Held(text, held.family, held.vector, dict(enumerate(ref.index)), (), held.shape, held.frame, store=False)
+
+
+def _flat(node: Sum) -> tuple[Loops, Expr]:
+    """Sums in a sum, Σ_s a Σ_k b = Σ_{s, k} ab, as far as the inner ones have constant counts."""
+    loops, body = [(node.variable, node.count)], node.body
+    while True:
+        factors = body.factors if isinstance(body, Mul) else (body,)
+        inner = [f for f in factors if isinstance(f, Sum)]
+        if len(inner) != 1 or inner[0].count.constant is None or inner[0].variable in {v for v, _ in loops}:
+            return tuple(loops), body
+        others = [f for f in factors if f is not inner[0]]
+        if any(depends(f, inner[0].variable) for f in others):
+            return tuple(loops), body
+        loops.append((inner[0].variable, inner[0].count))
+        body = mul(*others, inner[0].body)
+
+
+def _in_order(held: Held, ref: Ref, loops: Loops, *, all_of_them: bool = False) -> bool:
+    """Whether the sums' variables, those that occur, run along axes of the array in their order, each shifted by a number at most."""
+    order = [v for v, _ in loops]
+    found: list[str] = []
+    for i in held.rest(ref):
+        moving = _variables(i) & set(order)
+        if moving:
+            if isinstance(i, Gather) or len(moving) > 1 or (i - Affine.var(next(iter(moving)))).variables:
+                return False
+            found += moving
+    return found == order if all_of_them else found == [v for v in order if v in found]
+
+
+def greatest(count: Affine, ranges: Ranges) -> int:
+    return max(0, bounds(count, ranges)[1])
+
+
+def _variables(index: Index) -> set[str]:
+    if isinstance(index, Gather):
+        return {v for i in index.index for v in i.variables}
+    return set(index.variables)
+
+
+def _positions(x: Expr) -> set[str]:
+    found: set[str] = set()
+    for node in walk(x):
+        if isinstance(node, Position):
+            found |= node.index.variables
+        if isinstance(node, Sum):
+            found |= node.count.variables
+    return found
+
+
+def depends(x: Expr, s: str) -> bool:
+    return s in _positions(x) or any(s in _variables(i) for ref, _ in expr_references(x, ()) for i in ref.index)
