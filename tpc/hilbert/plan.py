@@ -20,7 +20,7 @@ SAMPLES, REPEATS = 4096, 8
 PER_GAUSSIAN, MOST = 64, 16_384                        # samples for each Gaussian, but no more than MOST by that
 UNBIASED, LARGE = 16, 65_536                           # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
 AT_LEAST = 4                                           # samples for each Gaussian in any case
-BANDWIDTH = 4e9                                        # bytes a second that a core streams through, for the prediction of time
+BANDWIDTH = 2e10                                       # bytes a second that a core streams through, for the prediction of time
 
 
 @dataclass(frozen=True, slots=True)
