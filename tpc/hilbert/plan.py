@@ -21,8 +21,10 @@ DType = Literal["float64", "float32"]
 GRID = {1: 512, 2: 256, 3: 48, 4: 20}                  # Gauss–Hermite points in each of so many dimensions
 SOBOL_DIMENSIONS = 21_201                              # where scipy's direction numbers end
 SAMPLES, REPEATS = 4096, 8
-PER_GAUSSIAN, MOST, AT_LEAST = 64, 16_384, 4           # samples for each Gaussian, but no more than MOST by that; and in any case for each
-BANDWIDTH = 4e9                                        # bytes a second that a core streams through, for the prediction of time
+PER_GAUSSIAN, MOST = 64, 16_384                        # samples for each Gaussian, but no more than MOST by that
+UNBIASED, LARGE = 16, 65_536                           # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
+AT_LEAST = 4                                           # samples for each Gaussian in any case
+BANDWIDTH = 2e10                                       # bytes a second that a core streams through, for the prediction of time
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,10 @@ def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confin
         why = f"{reason}, and its functions are smooth and of {k} Gaussian{'s' * (k > 1)} only"
         return Plan("nodes", "gauss-hermite", False, why, k, grid**k, 1, grid, False, 1e-11 if dtype == "float64" else 1e-5, dtype,
                     *_cost(layout, vectors, grid**k, dtype))
-    m = samples or max(SAMPLES, min(MOST, _power_of_two(PER_GAUSSIAN * k)), _power_of_two(AT_LEAST * k))
+    m = samples or max(SAMPLES, min(MOST, _power_of_two(PER_GAUSSIAN * k)), min(LARGE, _power_of_two(UNBIASED * k)), _power_of_two(AT_LEAST * k))
+    again = repeats or (REPEATS if samples or m <= MOST else REPEATS // 2)           # larger ones cost the same, and have half the bias
     points: Points = "sobol" if k <= SOBOL_DIMENSIONS else "monte-carlo"
-    return Plan("nodes", points, False, reason, k, m, repeats or REPEATS, 0, 2 * k <= m, 1e-8 if dtype == "float64" else 1e-4, dtype,
+    return Plan("nodes", points, False, reason, k, m, again, 0, 2 * k <= m, 1e-8 if dtype == "float64" else 1e-4, dtype,
                 *_cost(layout, vectors, m, dtype))
 
 
