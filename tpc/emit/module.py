@@ -36,14 +36,15 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     """The plan of a program and what it rests on. Raises UnrepresentableError."""
     parts = structure(program)
     program = replace(program, body=parts.body)
-    layout = lay_out(program, parts.confined, max_rank)
+    rows = max((math.prod(r.greatest for r in nest) for nest in parts.blocks.values()), default=1)
+    layout = replace(lay_out(program, parts.confined, max_rank), rows=rows)
     kept = {s.family.name: Kept(_members(s.family.shape, s.kept), math.prod(r.greatest for r in s.dropped.values() if id(r) in parts.parallel))
             for s in parts.storage.values() if s.family.kind == "vector"}
     plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples, repeats=repeats,
                      dtype="float32" if dtype == "float32" else "float64")
     crowded = max(layout.capacity.values(), default=0) > plan.samples                         # more directions than dimensions of the sample
     if max_rank is None and crowded and not plan.exact:
-        layout = lay_out(program, parts.confined, plan.samples)
+        layout = replace(lay_out(program, parts.confined, plan.samples), rows=rows)
         plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples or plan.samples, repeats=repeats, dtype=plan.dtype)
     return plan, parts, layout
 

@@ -29,12 +29,14 @@ class Rows:
 @dataclass(frozen=True, slots=True)
 class Layout:
     """initial: the rows of every group of initial vectors, by its first name. capacity: the directions of one matrix of a family, by side.
-    extra: the directions that products of vectors confined to one round may add, shared by all rounds. total: the number of all rows."""
+    extra: the directions that products of vectors confined to one round may add, shared by all rounds. total: the number of all rows.
+    rows: how many vectors a matrix is multiplied to at once, where it is several."""
 
     initial: Mapping[str, Rows]
     capacity: Mapping[Side, int]
     extra: Mapping[Side, int]
     members: Mapping[str, int]
+    rows: int = 1
 
     @property
     def first_direction(self) -> int:

@@ -24,7 +24,7 @@ SAMPLES, REPEATS = 4096, 8
 PER_GAUSSIAN, MOST = 64, 16_384                        # samples for each Gaussian, but no more than MOST by that
 UNBIASED, LARGE = 16, 65_536                           # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
 AT_LEAST = 4                                           # samples for each Gaussian in any case
-BANDWIDTH = 2e10                                       # bytes a second that a core streams through, for the prediction of time
+BANDWIDTH, FLOPS = 2e10, 3e10                          # bytes and operations a second, for the prediction of time (tests/bench/batches.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +150,15 @@ def _power_of_two(k: int) -> int:
 
 
 def _cost(layout: Layout, vectors: int, m: int, dtype: str) -> tuple[float, float]:
-    """Seconds and bytes of one repeat: a product streams through the bases of both its sides, about seven times."""
+    """Seconds and bytes of one repeat: a product goes through the bases of both its sides, about seven times, and a vector through the history.
+
+    A product of single vectors takes as long as memory is read, one of a batch of `layout.rows` as long as is computed.
+    """
     size = 8 if dtype == "float64" else 4
     directions = sum(layout.capacity.values())
-    streamed = 3.5 * directions * directions * m * size + vectors * vectors * m * size / 2
-    return streamed / BANDWIDTH, (2 * layout.total + 2 * directions + vectors) * m * size
+    entries = (3.5 * directions * directions + vectors * vectors / 2) * m
+    seconds = max(entries * size / layout.rows / BANDWIDTH, 2 * entries / FLOPS if layout.rows > 1 else 0)
+    return seconds, (2 * layout.total + 2 * directions + vectors) * m * size
 
 
 def _shown(seconds: float) -> str:
