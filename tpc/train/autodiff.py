@@ -12,7 +12,7 @@ from functools import singledispatchmethod
 
 from tpc.syntax import catalogue, tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.derivative import derivative
+from tpc.train.derivative import derivative, jump_in
 from tpc.train.make import Maker, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Axis, Elementwise, Index, Product, Record, Step, Var
@@ -180,6 +180,9 @@ class Backward:
 
     def term(self, m: Maker, dout: Tree, step: Elementwise, leaf: Tree, scalar: bool) -> Tree:
         slope = derivative(step.value, leaf)
+        jumps = jump_in(slope, self.scene.functions)
+        if jumps:
+            raise RefusedError(catalogue.no_gradient(step.span, jumps))
         if not step.mean:
             value = m.mul(dout, slope)
             return m.mean(value) if scalar else value

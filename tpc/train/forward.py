@@ -10,6 +10,7 @@ from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
+from tpc.train.checks import check_index
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var
@@ -267,7 +268,7 @@ class Forward:
 
     def indexed(self, node: Tree, base: Tree, index: Sequence[Tree], env: Env) -> Value:
         positions = tuple(self.index(i, env) for i in index)
-        if isinstance(base, tree.Name) and base.name not in env:
+        if isinstance(base, tree.Name) and base.name not in env and base.name not in self.scene.weights:
             return self.outside(node, base.name, positions)
         value = self.expr(base, env)
         if value.members is not None:
@@ -280,7 +281,13 @@ class Forward:
                 return value
         if len(positions) > len(value.shape):
             self.refuse(catalogue.index_count(node.span, base.name if isinstance(base, tree.Name) else "this", len(value.shape), len(positions)))
+        self.check_inside(node, base, positions, value.shape)
         return Value(value.width, value.shape[len(positions):], lambda i: value.at((*positions, *i)))
+
+    def check_inside(self, node: Tree, base: Tree, positions: Sequence[Tree], shape: Sequence[Tree | None]) -> None:
+        """Whether indices that are known are inside an array."""
+        for axis, (i, extent) in enumerate(zip(positions, shape, strict=False)):
+            check_index(self.scene, node, base.name if isinstance(base, tree.Name) else "this", axis, i, extent and self.scene.integer(extent), ())
 
     def index(self, node: Tree, env: Env) -> Tree:
         """An index: what stands for a position in it put in."""
@@ -332,6 +339,8 @@ class Forward:
         weight = self.scene.weights.get(base.name) if isinstance(base, tree.Name) and base.name not in env else None
         if weight is None:
             self.refuse(catalogue.weight_due(node.matrix.span, [*self.scene.weights]))
+        if weight.node.columns is None:
+            self.refuse(catalogue.bias_multiplied(node.matrix.span, weight.name))
         near, far = weight.sides(transposed)
         operand = self.expr(node.operand, env)
         self.check_operand(node, weight, near, operand)

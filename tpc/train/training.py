@@ -12,6 +12,7 @@ from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
 from tpc.train.autodiff import Backward
+from tpc.train.checks import called, check_counts, check_free, check_index, check_indices, check_scalar, check_steps, check_time, check_variables
 from tpc.train.descent import Descent, Sgd, Updates, check_options, option_value, sgd_of
 from tpc.train.forward import Forward
 from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
@@ -66,16 +67,21 @@ class Trainings:
     trained: dict[str, list[Descent]] = field(default_factory=dict)            # by network
     named: dict[str, dict[str, str]] = field(default_factory=dict)             # what a named training makes: family by attribute
     adapted: dict[str, Adaptation] = field(default_factory=dict)
+    closed: dict[str, Span] = field(default_factory=dict)                      # networks adapted in trainings that are over, and where
 
     # networks as values
 
-    def network(self, node: Tree) -> tuple[tree.Network, State] | None:
-        """The network that a tree names, and its weights' state: `f`, `f[t]`, `g`, `g[k]`. None if it names none."""
+    def network(self, node: Tree, ranges: Sequence[Range]) -> tuple[tree.Network, State] | None:
+        """The network that a tree names, and its weights' state: `f`, `f[t]`, `g`, `g[k]`. None if it names none. ranges: the loops around."""
         base, index = (node.base, node.index) if isinstance(node, tree.Indexed) else (node, ())
         if not isinstance(base, tree.Name):
             return None
+        if base.name in self.closed:
+            self.refuse(catalogue.adapted_outside(base.span, base.name, self.closed[base.name]))
         if base.name in self.adapted:
             found = self.adapted[base.name]
+            for axis, (i, task) in enumerate(zip(index, found.descent.tasks, strict=False)):
+                check_index(self.scene, node, base.name, axis, i, self.scene.integer(task.count), ranges)
             if len(index) != len(found.descent.tasks):
                 self.refuse(catalogue.index_count(node.span, base.name, len(found.descent.tasks), len(index)))
             return found.network, (*found.before, Upto(found.descent, found.outer, found.steps, tuple(index)))
@@ -86,14 +92,23 @@ class Trainings:
             return network, self.state
         if len(index) != 1:
             self.refuse(catalogue.index_count(node.span, base.name, 1, len(index)))
-        return network, self.at_time(base.name, index[0])
+        k = self.last_training(network)
+        steps = None if k is None else self.scene.integer(self.state[k].descent.time.count)
+        check_time(self.scene, node, base.name, index[0], steps or 0, ranges)
+        return network, () if k is None else (*self.state[:k], replace(self.state[k], time=index[0]))
 
-    def at_time(self, name: str, time: Tree) -> State:
-        """The state before step `time` of the last training of a network."""
-        for k in reversed(range(len(self.state))):
-            if self.state[k].descent in self.trained.get(name, []):
-                return (*self.state[:k], replace(self.state[k], time=time))
-        return ()
+    def last_training(self, network: tree.Network) -> int | None:
+        """Which of `state` is the last training of a network's weights: its own, or that of a network which shares some."""
+        names = {w.name for w in self.weights_of(network)}
+        trained = [descent for descents in self.trained.values() for descent in descents]
+        return next((k for k in reversed(range(len(self.state))) if (d := self.state[k].descent) in trained and names & {*d.carried, *d.records}), None)
+
+    def has_trained(self, name: str) -> bool:
+        return name in self.trained
+
+    def touched(self, weight: str) -> bool:
+        """Whether a weight has been trained, or updated by hand."""
+        return any(weight in upto.descent.carried or weight in upto.descent.records for upto in self.state)
 
     def weights_of(self, network: tree.Network) -> list[Weight]:
         """The weights that a network uses, itself or through others."""
@@ -116,12 +131,14 @@ class Trainings:
 
     def train(self, node: tree.Train, out: list[tree.Statement]) -> None:
         m, scene = Maker(node.span), self.scene
-        network = scene.networks.get(node.network.name)
-        if network is None:
-            self.refuse(catalogue.not_a_network(node.network.span, node.network.name, [*scene.networks]))
+        network = self.declared(node.network)
         self.check_items(node)
+        check_variables(scene, [node.range])
+        check_steps(scene, node.range.count)
+        if node.name is not None:
+            check_free(scene, node.name)
         update = next(item for item in node.items if isinstance(item, tree.Update))
-        descent = Descent(node.range, (), (), sgd_of(scene, update, node.range.variable.name))
+        descent = Descent(node.range, (), (), sgd_of(scene, update, node.range))
         trainable = [w for w in self.weights_of(network) if not w.frozen]
         if not trainable:
             self.refuse(catalogue.nothing_to_train(node.network.span, node.network.name))
@@ -153,6 +170,19 @@ class Trainings:
         out.append(tree.ForBlock(node.span, node.range, tuple(body)))
         self.state = (*before, Upto(descent, (), node.range.count))
         self.trained.setdefault(node.network.name, []).append(descent)
+        for item in node.items:
+            if isinstance(item, tree.Adapted):
+                self.closed |= {name.name: item.span for name in [item.target.base if isinstance(item.target, tree.Indexed) else item.target]
+                                if isinstance(name, tree.Name)}
+
+    def declared(self, name: tree.Name) -> tree.Network:
+        """The network of a name, which is to be trained or adapted."""
+        network = self.scene.networks.get(name.name)
+        if network is None and name.name in self.adapted:
+            self.refuse(catalogue.adapted_again(name.span, name.name))
+        if network is None:
+            self.refuse(catalogue.not_a_network(name.span, name.name, [*self.scene.networks]))
+        return network
 
     def prepare(self, descent: Descent, weights: Sequence[Weight], carried: Sequence[Weight]) -> None:
         for weight in weights:
@@ -166,7 +196,7 @@ class Trainings:
         """The line `loss[t] = …`, under the training's name."""
         wish = "loss" if node.name is None else f"{node.name.name}_loss"
         if wish in self.scene.outer:
-            self.refuse(catalogue.name_taken(node.span, wish))
+            self.refuse(catalogue.loss_taken(node.span, wish))
         name = self.scene.names.fresh(wish)
         if node.name is not None:
             if node.name.name in self.named:
@@ -191,15 +221,18 @@ class Trainings:
         prefix = (node.range.variable.name, *(c.variable.name for c in examples.clauses))
         if isinstance(item, tree.Examples):
             return Point(network, self.state, examples, examples.clauses, prefix)
-        found = self.network(item.network)
+        found = self.network(item.network, (node.range, *examples.clauses))
         if found is None:
-            self.refuse(catalogue.not_a_network(item.network.span, "this", [*self.scene.networks, *self.adapted]))
+            base = item.network.base if isinstance(item.network, tree.Indexed) else item.network
+            shown = base.name if isinstance(base, tree.Name) else ""
+            self.refuse(catalogue.not_a_network(item.network.span, shown, [*self.scene.networks, *self.adapted]))
         check_options(item.options, ("queries", "tasks"), "`gradient`")
         reductions = {"queries": "mean", "tasks": "sum"}
         for option in item.options:
             value = option_value(option)
             if not isinstance(value, tree.Name) or value.name not in REDUCTIONS:
-                self.refuse(catalogue.unknown_word(option.span, option.name.name, "a reduction", REDUCTIONS))
+                shown = value.name if isinstance(value, tree.Name) else "this"
+                self.refuse(catalogue.unknown_word(value.span, shown, f"a reduction over {option.name.name}", REDUCTIONS))
             reductions[option.name.name] = value.name
         named = {n.name for n in tree.names(item.network)}
         means = tuple(c for c in examples.clauses if reductions["tasks" if c.variable.name in named else "queries"] == "mean")
@@ -207,7 +240,7 @@ class Trainings:
 
     def loss_of(self, node: tree.Train) -> tuple[LossFunction, str, Span]:
         loss = next(item for item in node.items if isinstance(item, tree.Loss))
-        return loss_of(loss, None), "" if loss.name is None else loss.name.name, loss.span
+        return loss_of(self.scene, loss, None), "" if loss.name is None else loss.name.name, loss.span
 
     # one gradient
 
@@ -215,10 +248,14 @@ class Trainings:
         """The gradient of the loss at a point. Its terms are put where the descent keeps them: the pass itself needs those of earlier rounds."""
         scene, examples = self.scene, point.examples
         reader = Reader(scene.names, point.state, m, scene.weights)
-        self.check_examples(examples)
+        around = (*descent.outer, descent.time)
+        check_counts(scene, examples.clauses, around)
+        check_indices(scene, (*examples.inputs, examples.label), (*around, *examples.clauses))
         forward = Forward(scene, point.prefix, reader.entry)
         args = [forward.expr(x, {}) for x in examples.inputs]
-        value = forward.run(point.network, args, examples)
+        with called(examples):
+            value = forward.run(point.network, args, examples)
+        scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}
         out = self.output_of(value, point.network)
         prediction = self.prediction(forward, value, out, examples)
         function, name, span = loss
@@ -234,11 +271,6 @@ class Trainings:
         backward.run()
         total = m.mul(m.sum(examples.clauses, function.value(m, prediction)), weight)
         return Gradient(written(forward.steps, point.prefix, examples.clauses, reader), lines, backward.defined, total, backward.records)
-
-    def check_examples(self, examples: tree.Examples) -> None:
-        for clause in examples.clauses:
-            if self.scene.integer(clause.count) == 0:
-                self.refuse(catalogue.no_examples(clause.count.span))
 
     def output_of(self, value: Value, network: tree.Network) -> Var:
         if value.leaf is None or value.width is not None:
@@ -257,7 +289,7 @@ class Trainings:
         if classes and known is not None and units is not None and known.bound is not None and not self.scene.same(known.bound, units):
             self.refuse(catalogue.classes_differ(examples.label.span, forward.shown((known.bound,)), forward.shown((units,))))
         if not classes and (len(label.shape) != len(out.shape) or not all(map(self.scene.same, label.shape, out.shape))):
-            self.refuse(catalogue.label_shape(examples.label.span, forward.shown(label.shape) or "1", forward.shown(out.shape) or "1"))
+            self.refuse(catalogue.label_shape(examples.label.span, forward.shown(label.shape), forward.shown(out.shape)))
         variable = next(iter(self.scene.names.variables(1, forward.prefix)))
 
         def entry(i: tuple[Tree, ...]) -> Tree:
@@ -282,9 +314,7 @@ class Trainings:
     def adapt(self, node: tree.Adapted, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         """`g = adapt(f, …)`: inner steps on weights that are kept as histories, so that nothing of a task's own is formed but its hidden vectors."""
         m, scene = Maker(node.span), self.scene
-        network = scene.networks.get(node.network.name)
-        if network is None:
-            self.refuse(catalogue.not_a_network(node.network.span, node.network.name, [*scene.networks]))
+        network = self.declared(node.network)
         name = self.adapt_target(node)
         check_options(node.options, ("loss", "lr", "steps"), "`adapt`")
         options = options_of(node.options)
@@ -293,12 +323,16 @@ class Trainings:
                 self.refuse(catalogue.option_missing(node.span, "adapt", needed))
         word = option_value(options["loss"])
         if not isinstance(word, tree.Name):
-            self.refuse(catalogue.option_value(word.span, "loss"))
+            self.refuse(catalogue.option_value(word.span, "loss", "the name of a loss"))
         steps = option_value(options["steps"]) if "steps" in options else m.number(1)
+        check_steps(scene, steps)
+        check_scalar(scene, "lr", option_value(options["lr"]))
         variables = [r.variable.name for r in (*blocks, *node.clauses, *node.examples.clauses)]
         time = m.range(scene.names.variables(1, variables, ("p", "q", "r", "p1", "p2", "p3", "p4"))[0], steps)
         descent = Descent(time, blocks, node.clauses, Sgd(option_value(options["lr"]), m.number(0), m.number(0), None))
         trainable = [w for w in self.weights_of(network) if not w.frozen]
+        if not trainable:
+            self.refuse(catalogue.nothing_to_train(node.network.span, node.network.name))
         members = [w for w in trainable if w.scaling.kind == "finite" or (w.columns.width is None and w.columns.count is None)]
         self.prepare(descent, trainable, members)
         outer, tasks = tuple(m.name(r.variable.name) for r in blocks), tuple(m.name(c.variable.name) for c in node.clauses)
@@ -307,7 +341,7 @@ class Trainings:
         examples = replace(node.examples, clauses=(*node.clauses, *node.examples.clauses))
         prefix = (*descent.outer_variables, time.variable.name, *(c.variable.name for c in examples.clauses))
         point = Point(network, state, examples, node.examples.clauses, prefix)
-        gradient = self.gradient(point, (loss_of(None, word), word.name, word.span), descent, m)
+        gradient = self.gradient(point, (loss_of(scene, None, word), word.name, word.span), descent, m)
         updates = Updates(scene, descent, m)
         start = Reader(scene.names, before, m, scene.weights)
         for weight in members:
@@ -323,8 +357,9 @@ class Trainings:
         base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
         if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [c.variable.name for c in node.clauses]:
             self.refuse(catalogue.adapt_target(node.target.span))
-        if base.name in self.adapted or base.name in self.scene.networks:
+        if base.name in self.adapted:
             self.refuse(catalogue.name_taken(base.span, base.name))
+        check_free(self.scene, base)
         return base.name
 
 
