@@ -157,7 +157,7 @@ def test_first_order_maml_is_that_of_jax(activation):
         return jnp.mean(jnp.stack([loss(w, x, y) for x, y in zip(xs, ys, strict=True)]))
     losses = []
     for t in range(3):
-        total, gradient = 0.0, {name: 0.0 for name in w}
+        total, gradient = 0.0, dict.fromkeys(w, 0.0)
         for task in range(2):
             own = dict(w)
             for _ in range(2):

@@ -33,10 +33,6 @@ def _count(n: int, one: str, many: str) -> str:
     return f"{n:,} {one if n == 1 else many}"
 
 
-def _array(shape: str) -> str:
-    return f"an array of {shape} {'entry' if shape == '1' else 'entries'}" if shape else "a scalar"
-
-
 def _list(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " or " + items[-1]
 
@@ -69,6 +65,8 @@ def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -
     if expected >= STATEMENTS:
         wanted = ["a statement"]
     help_ = f"`{text}` is a word of the language and cannot be a name" if reserved and "NAME" in expected else None
+    if kind == "ADAPT":
+        help_ = "a network is adapted on a line of its own, `g = adapt(f, (x[i], y[i]) for i < B, loss = mse, lr = 0.1)`"
     return Diagnostic("TP005", f"{found} does not fit here", Label(at, f"expected {_list(wanted)}" if wanted else ""), help=help_)
 
 
@@ -368,9 +366,10 @@ def bad_option(option: str, why: str) -> Diagnostic:
     return Diagnostic("TP602", f"{option}: {why}")
 
 
-def diverged(names: Sequence[str]) -> Diagnostic:
+def diverged(names: Sequence[str], before: str = "") -> Diagnostic:
     return Diagnostic("TP603", f"the value of {_list([f'`{n}`' for n in names]).replace(' or ', ' and ')} is not a finite number",
-                      help="look for a division by zero, a logarithm or root of something negative, or a learning rate too large")
+                      help=(f"{before} still; " if before else "")
+                      + "look for a division by zero, a logarithm or root of something negative, or a learning rate too large")
 
 
 def too_much_memory(needed: float) -> Diagnostic:
@@ -392,7 +391,7 @@ def unknown_word(at: Span, word: str, what: str, known: Sequence[str]) -> Diagno
     return Diagnostic("TP701", f"`{word}` is not {what}", Label(at), help=_similar(word, known) or f"there is {_list([f'`{k}`' for k in known])}")
 
 
-def option_value(at: Span, name: str, kind: str = "a number or a scalar") -> Diagnostic:
+def option_value(at: Span, name: str, kind: str) -> Diagnostic:
     return Diagnostic("TP702", f"the option `{name}` needs {kind}", Label(at), help=f"write `{name} = …`")
 
 
@@ -409,7 +408,8 @@ def option_of_vector(at: Span, name: str, vector: str) -> Diagnostic:
 
 
 def schedule_length(at: Span, name: str, has: int, steps: int) -> Diagnostic:
-    return Diagnostic("TP702", f"the schedule `{name}` has {_count(has, 'entry', 'entries')}, and the training {_count(steps, 'step', 'steps')}", Label(at),
+    entries = _count(has, "entry", "entries")
+    return Diagnostic("TP702", f"the schedule `{name}` has {entries}, and the training {_count(steps, 'step', 'steps')}", Label(at),
                       help="a schedule has an entry for every step")
 
 
@@ -480,8 +480,8 @@ def weight_due(at: Span, known: Sequence[str]) -> Diagnostic:
                       help=f"there is {_list([f'`{k}`' for k in known])}" if known else "declare it by `weight W : n x n`")
 
 
-def weight_side(at: Span, name: str, takes: str, has: str, declared: Span) -> Diagnostic:
-    return Diagnostic("TP707", f"{name} takes {takes}, but this has {has}", Label(at, has), (Label(declared, "declared here"),))
+def weight_side(at: Span, name: str, takes: str, given: str, declared: Span) -> Diagnostic:
+    return Diagnostic("TP707", f"{name} takes {takes}, but this is {given}", Label(at, given), (Label(declared, "declared here"),))
 
 
 def readout_of_input(at: Span, name: str) -> Diagnostic:
@@ -494,7 +494,8 @@ def decoupled_needs(at: Span, name: str) -> Diagnostic:
 
 
 def not_a_network(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP709", f"{f'`{name}`' if name else 'this'} is not a network", Label(at), help=_similar(name, known) or "declare it by `network f(x) = …`")
+    return Diagnostic("TP709", f"{f'`{name}`' if name else 'this'} is not a network", Label(at),
+                      help=_similar(name, known) or "declare it by `network f(x) = …`")
 
 
 def adapted_again(at: Span, name: str) -> Diagnostic:
@@ -503,7 +504,8 @@ def adapted_again(at: Span, name: str) -> Diagnostic:
 
 
 def adapted_outside(at: Span, name: str, made: Span) -> Diagnostic:
-    return Diagnostic("TP709", f"`{name}` is made anew in every step of a training, and means nothing outside it", Label(at), (Label(made, "made here"),),
+    return Diagnostic("TP709", f"`{name}` is made anew in every step of a training, and means nothing outside it", Label(at),
+                      (Label(made, "made here"),),
                       help="adapt again after the training: `g = adapt(f, …)`")
 
 
@@ -533,8 +535,8 @@ def network_in_sum(at: Span) -> Diagnostic:
 
 
 def network_index(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP711", f"this index of `{name}` is neither a variable nor known before the program runs", Label(at),
-                      help="an index in a network is a variable of a clause or of a sum, or a whole number")
+    return Diagnostic("TP711", f"`{name}` is made member by member, and which one this is, is not known before the program runs", Label(at),
+                      help="its index is made of numbers, dims and variables of `for` around the line; a sum over it is written out")
 
 
 def network_rounds(at: Span, limit: int) -> Diagnostic:
@@ -544,8 +546,8 @@ def network_rounds(at: Span, limit: int) -> Diagnostic:
 
 def network_time(at: Span, name: str, time: int, steps: int, rounds: str) -> Diagnostic:
     if not steps:
-        return Diagnostic("TP711", f"`{name}` has not been trained before this line, so there is no `{name}[{time}]`{rounds}", Label(at),
-                          help=f"`{name}[0]` is the network at initialisation")
+        return Diagnostic("TP711", f"`{name}` has not been trained before this line, so there is no `{name}[{time}]`{rounds}",
+                          Label(at), help=f"`{name}[0]` is the network at initialisation")
     return Diagnostic("TP711", f"there is no `{name}[{time}]`{rounds}: the training of `{name}` has {_count(steps, 'step', 'steps')}", Label(at),
                       help=f"`{name}[0]` is the network before training, `{name}[{steps}]` after it")
 
@@ -560,7 +562,7 @@ def shapes_differ(at: Span, shape: str, other: str) -> Diagnostic:
 
 
 def label_shape(at: Span, label: str, output: str) -> Diagnostic:
-    return Diagnostic("TP713", f"the label is {_array(label)}, and the network's output {_array(output)}", Label(at))
+    return Diagnostic("TP713", f"the label is {label}, and the network's output {output}", Label(at))
 
 
 def classes_differ(at: Span, classes: str, outputs: str) -> Diagnostic:

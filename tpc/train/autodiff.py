@@ -127,16 +127,14 @@ class Backward:
                 del left[own.name]
                 env[own.name] = wanted
             elif own != wanted:
-                if any(n.name in left or n.name in env for n in tree.names(own)):
-                    raise RefusedError(catalogue.network_index(own.span, "this"))
-                tests.append((wanted, own))
+                tests.append((wanted, own))                          # as `x[p+1]`: of the terms, those with p + 1 = wanted
         rest = list(left.values())
         taken = [*self.prefix, *(n.name for i in index for n in tree.names(i)), *(a.variable for a in rest)]
         fresh = self.scene.names.variables(len(rest), taken)
         env |= {a.variable: m.name(v) for a, v in zip(rest, fresh, strict=True)}
         value = substituted(c.value, env)
         ranges = [m.range(v, a.count) for v, a in zip(fresh, rest, strict=True)]
-        return m.mul(m.sum(ranges, value), *(m.equal(a, b) for a, b in tests))
+        return m.sum(ranges, m.mul(value, *(m.equal(a, substituted(b, env)) for a, b in tests)))
 
     def contribute(self, leaf: tree.Name | tree.Indexed, axes: tuple[Axis, ...], value: Tree) -> None:
         index = leaf.index if isinstance(leaf, tree.Indexed) else ()

@@ -14,6 +14,7 @@ from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.tree import Range, Tree
 from tpc.train.calls import Calls
+from tpc.train.checks import described, taken
 from tpc.train.descent import Descent, Sgd
 from tpc.train.forward import Forward
 from tpc.train.make import Maker
@@ -115,10 +116,9 @@ class ByHand:
         shape = () if known is None else known.axes[len(x.index) if isinstance(x, tree.Indexed) else 0:]
         if side.count is not None and (known is None or known.width is not None or len(shape) != 1 or not self.scene.same(shape[0], side.count)):
             self.refuse(catalogue.update_side(x.span, weight.name, f"{self.scene.integer(side.count)} entries"))
-        found = "" if known is None else known.width or ("a finite side" if known.given else "")
-        if side.width and found and found != side.width:
-            has = found if known is None or known.width is None else f"width {found}"
-            self.refuse(catalogue.weight_side(x.span, weight.name, f"width {side.width}", has, weight.node.span))
+        if side.width and known is not None and (known.given or known.width) and known.width != side.width:
+            given = described(known.width, self.scene.shown(shape))
+            self.refuse(catalogue.weight_side(x.span, weight.name, taken(self.scene, side), given, weight.node.span))
 
     def named(self, node: tree.AddTo, forward: Forward, x: Tree, wish: str, prefix: Sequence[str]) -> Value:
         """`x` by a name, if it is more than a member; arrays stay as they are."""

@@ -107,7 +107,8 @@ class _Place:
                 self.refuse(catalogue.inside_uncalled(node.span, named, inside.name) if known else catalogue.no_attribute(base.span, named))
             case tree.MatMul(matrix=matrix):
                 base = matrix.base if isinstance(matrix, tree.Transposed) else matrix
-                if isinstance(base, tree.Name) and base.name in scene.weights and (not scene.weights[base.name].matrix or trainings.touched(base.name)):
+                weight = scene.weights.get(base.name) if isinstance(base, tree.Name) else None
+                if isinstance(base, tree.Name) and weight is not None and (not weight.matrix or trainings.touched(base.name)):
                     self.refuse(catalogue.weight_outside(base.span, base.name))
 
     def check_loss(self, node: Tree) -> None:

@@ -13,6 +13,7 @@ from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
 from tpc.train.scene import RefusedError, Scene
+from tpc.train.weights import Side
 
 MAX_ROUNDS = 10_000                               # of a loop that another's count depends on, looked at one by one
 OF_SHAPES = frozenset({"TP201", "TP707", "TP712"})
@@ -191,12 +192,13 @@ def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[st
 def check_cycles(networks: Mapping[str, tree.Network]) -> None:
     """Whether no network uses itself, directly or through others."""
     def visit(name: str, path: tuple[str, ...]) -> None:
-        for used in tree.names(networks[name].result), *(tree.names(line) for line in networks[name].body):
-            for node in used:
-                if node.name in (*path, name):
-                    raise RefusedError(catalogue.recursive(node.span, node.name))
-                if node.name in networks and node.name not in clean:
-                    visit(node.name, (*path, name))
+        for node in (node for line in (*networks[name].body, networks[name].result) for node in tree.walk(line)):
+            if not isinstance(node, tree.Applied) or not isinstance(node.function, tree.Name) or node.function.name not in networks:
+                continue
+            if node.function.name in (*path, name):
+                raise RefusedError(catalogue.recursive(node.span, node.function.name))
+            if node.function.name not in clean:
+                visit(node.function.name, (*path, name))
         clean.add(name)
     clean: set[str] = set()
     for name in networks:
@@ -204,6 +206,21 @@ def check_cycles(networks: Mapping[str, tree.Network]) -> None:
 
 
 # values
+
+def taken(scene: Scene, side: Side) -> str:
+    """What a side of a weight is multiplied to, in words."""
+    if side.width:
+        return f"vectors of width {side.width}"
+    return "scalars" if side.count is None else f"arrays of {scene.shown((side.count,))} entries"
+
+
+def described(width: str | None, shape: str) -> str:
+    """What something is, in words. shape: its lengths as text."""
+    entries = f"{shape} {'entry' if shape == '1' else 'entries'}"
+    if width:
+        return f"{entries} that are vectors of width {width}" if shape else f"a vector of width {width}"
+    return f"an array of {entries}" if shape else "a scalar"
+
 
 def check_scalar(scene: Scene, option: str, value: Tree) -> None:
     """Whether an option's value has nothing but scalars in it."""

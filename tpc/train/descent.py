@@ -116,9 +116,9 @@ def scheduled(scene: Scene, option: tree.Option, time: Range) -> Tree:
     return value
 
 
-def option_value(option: tree.Option) -> Tree:
+def option_value(option: tree.Option, kind: str = "a number or a scalar") -> Tree:
     if option.value is None or isinstance(option.value, tree.ListOf):
-        raise RefusedError(catalogue.option_value(option.span, option.name.name))
+        raise RefusedError(catalogue.option_value(option.span, option.name.name, kind))
     return option.value
 
 

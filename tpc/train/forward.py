@@ -10,7 +10,7 @@ from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
-from tpc.train.checks import check_index
+from tpc.train.checks import check_index, described, taken
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var
@@ -117,7 +117,7 @@ class Forward:
             count = self.count(substituted(clause.count, rounds[0] if rounds else {}), len(rounds))
             rounds = [{**r, clause.variable.name: Maker(clause.span).number(k)} for r in rounds for k in range(count)]
         for r in rounds:
-            place = tuple(self.constant(substituted(i, r)) for i in index)
+            place = tuple(self.constant(substituted(i, r), name) for i in index)
             inner = {**env, name: Value(None, (None,) * len(index), self.no_entry(name, line), members=members)}
             wish = "_".join([name, *map(str, place)])
             members[place] = self.expr_named(substituted(line.value, r), wish, inner)
@@ -129,10 +129,10 @@ class Forward:
             self.refuse(catalogue.network_index(at.span, name))
         return entry
 
-    def constant(self, node: Tree) -> int:
+    def constant(self, node: Tree, name: str, at: Tree | None = None) -> int:
         value = self.scene.integer(node)
         if value is None:
-            self.refuse(catalogue.network_index(node.span, "this"))
+            self.refuse(catalogue.network_index(node.span if at is None else at.span, name))
         return value
 
     def position(self, variable: str) -> Value:
@@ -235,8 +235,7 @@ class Forward:
         return Value(width, shape, lambda i: build([v.at(i if v.shape else ()) for v in values]))
 
     def shown(self, shape: Sequence[Tree | None]) -> str:
-        sizes = [None if count is None else self.scene.integer(count) for count in shape]
-        return " x ".join("?" if size is None else str(size) for size in sizes)
+        return self.scene.shown(shape)
 
     def name(self, node: tree.Name, name: str, env: Env) -> Value:
         if name in env:
@@ -272,9 +271,9 @@ class Forward:
             return self.outside(node, base.name, positions)
         value = self.expr(base, env)
         if value.members is not None:
-            place = tuple(self.constant(i) for i in positions[:len(next(iter(value.members)))])
+            shown = base.name if isinstance(base, tree.Name) else "this"
+            place = tuple(self.constant(i, shown, written) for i, written in zip(positions, index, strict=True))[:len(next(iter(value.members)))]
             if place not in value.members:
-                shown = base.name if isinstance(base, tree.Name) else "this"
                 self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
             value, positions = value.members[place], positions[len(place):]
             if not positions:
@@ -287,7 +286,8 @@ class Forward:
     def check_inside(self, node: Tree, base: Tree, positions: Sequence[Tree], shape: Sequence[Tree | None]) -> None:
         """Whether indices that are known are inside an array."""
         for axis, (i, extent) in enumerate(zip(positions, shape, strict=False)):
-            check_index(self.scene, node, base.name if isinstance(base, tree.Name) else "this", axis, i, extent and self.scene.integer(extent), ())
+            size = None if extent is None else self.scene.integer(extent)
+            check_index(self.scene, node, base.name if isinstance(base, tree.Name) else "this", axis, i, size, ())
 
     def index(self, node: Tree, env: Env) -> Tree:
         """An index: what stands for a position in it put in."""
@@ -358,9 +358,7 @@ class Forward:
 
     def check_operand(self, node: tree.MatMul, weight: Weight, near: Side, operand: Value) -> None:
         shown = f"{weight.name}.T" if isinstance(node.matrix, tree.Transposed) else weight.name
-        if near.width != operand.width:
-            takes, has = (f"width {side}" if side else "a finite side" for side in (near.width, operand.width))
-            self.refuse(catalogue.weight_side(node.operand.span, shown, takes, has, weight.node.span))
-        if near.count is not None and (not operand.shape or not self.scene.same(near.count, operand.shape[-1])):
-            size = self.scene.integer(near.count)
-            self.refuse(catalogue.weight_side(node.operand.span, shown, f"{size} entries", self.shown(operand.shape) or "1", weight.node.span))
+        fits = near.count is None or (operand.shape and self.scene.same(near.count, operand.shape[-1]))
+        if near.width != operand.width or not fits:
+            takes, given = taken(self.scene, near), described(operand.width, self.shown(operand.shape))
+            self.refuse(catalogue.weight_side(node.operand.span, shown, takes, given, weight.node.span))

@@ -75,6 +75,8 @@ def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
     for node in tree.walk(value):
         base = node.base if isinstance(node, tree.Indexed | tree.Attribute) else node
         name = base.name if isinstance(base, tree.Name) else ""
+        if name in parameters and not isinstance(node, tree.Indexed):
+            continue
         known = scene.outer.get(name)
         strange = isinstance(node, tree.Mean | tree.MatMul | tree.Transposed | tree.Attribute) or name in scene.weights or name in scene.networks
         if strange or (known is not None and known.width is not None) or (isinstance(node, tree.Indexed) and name in parameters):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import cast
@@ -73,6 +73,11 @@ class Scene:
         except (NotANumberError, OverflowError):
             return None
         return int(value) if value.denominator == 1 else None
+
+    def shown(self, shape: Sequence[Tree | None]) -> str:
+        """A shape as text, "" for none."""
+        sizes = [None if count is None else self.integer(count) for count in shape]
+        return " x ".join("?" if size is None else str(size) for size in sizes)
 
     def same(self, a: Tree | None, b: Tree | None) -> bool:
         """Whether two lengths may be the same (one that is not known may)."""

@@ -11,8 +11,8 @@ from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
+from tpc.train import checks
 from tpc.train.autodiff import Backward
-from tpc.train.checks import called, check_counts, check_free, check_index, check_indices, check_scalar, check_steps, check_time, check_variables
 from tpc.train.descent import Descent, Sgd, Updates, check_options, option_value, sgd_of
 from tpc.train.forward import Forward
 from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
@@ -81,7 +81,7 @@ class Trainings:
         if base.name in self.adapted:
             found = self.adapted[base.name]
             for axis, (i, task) in enumerate(zip(index, found.descent.tasks, strict=False)):
-                check_index(self.scene, node, base.name, axis, i, self.scene.integer(task.count), ranges)
+                checks.check_index(self.scene, node, base.name, axis, i, self.scene.integer(task.count), ranges)
             if len(index) != len(found.descent.tasks):
                 self.refuse(catalogue.index_count(node.span, base.name, len(found.descent.tasks), len(index)))
             return found.network, (*found.before, Upto(found.descent, found.outer, found.steps, tuple(index)))
@@ -94,14 +94,18 @@ class Trainings:
             self.refuse(catalogue.index_count(node.span, base.name, 1, len(index)))
         k = self.last_training(network)
         steps = None if k is None else self.scene.integer(self.state[k].descent.time.count)
-        check_time(self.scene, node, base.name, index[0], steps or 0, ranges)
+        checks.check_time(self.scene, node, base.name, index[0], steps or 0, ranges)
         return network, () if k is None else (*self.state[:k], replace(self.state[k], time=index[0]))
 
     def last_training(self, network: tree.Network) -> int | None:
         """Which of `state` is the last training of a network's weights: its own, or that of a network which shares some."""
         names = {w.name for w in self.weights_of(network)}
         trained = [descent for descents in self.trained.values() for descent in descents]
-        return next((k for k in reversed(range(len(self.state))) if (d := self.state[k].descent) in trained and names & {*d.carried, *d.records}), None)
+        for k in reversed(range(len(self.state))):
+            descent = self.state[k].descent
+            if descent in trained and names & {*descent.carried, *descent.records}:
+                return k
+        return None
 
     def has_trained(self, name: str) -> bool:
         return name in self.trained
@@ -133,10 +137,10 @@ class Trainings:
         m, scene = Maker(node.span), self.scene
         network = self.declared(node.network)
         self.check_items(node)
-        check_variables(scene, [node.range])
-        check_steps(scene, node.range.count)
+        checks.check_variables(scene, [node.range])
+        checks.check_steps(scene, node.range.count)
         if node.name is not None:
-            check_free(scene, node.name)
+            checks.check_free(scene, node.name)
         update = next(item for item in node.items if isinstance(item, tree.Update))
         descent = Descent(node.range, (), (), sgd_of(scene, update, node.range))
         trainable = [w for w in self.weights_of(network) if not w.frozen]
@@ -229,7 +233,7 @@ class Trainings:
         check_options(item.options, ("queries", "tasks"), "`gradient`")
         reductions = {"queries": "mean", "tasks": "sum"}
         for option in item.options:
-            value = option_value(option)
+            value = option_value(option, "`mean` or `sum`")
             if not isinstance(value, tree.Name) or value.name not in REDUCTIONS:
                 shown = value.name if isinstance(value, tree.Name) else "this"
                 self.refuse(catalogue.unknown_word(value.span, shown, f"a reduction over {option.name.name}", REDUCTIONS))
@@ -249,11 +253,11 @@ class Trainings:
         scene, examples = self.scene, point.examples
         reader = Reader(scene.names, point.state, m, scene.weights)
         around = (*descent.outer, descent.time)
-        check_counts(scene, examples.clauses, around)
-        check_indices(scene, (*examples.inputs, examples.label), (*around, *examples.clauses))
+        checks.check_counts(scene, examples.clauses, around)
+        checks.check_indices(scene, (*examples.inputs, examples.label), (*around, *examples.clauses))
         forward = Forward(scene, point.prefix, reader.entry)
         args = [forward.expr(x, {}) for x in examples.inputs]
-        with called(examples):
+        with checks.called(examples):
             value = forward.run(point.network, args, examples)
         scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}
         out = self.output_of(value, point.network)
@@ -289,7 +293,8 @@ class Trainings:
         if classes and known is not None and units is not None and known.bound is not None and not self.scene.same(known.bound, units):
             self.refuse(catalogue.classes_differ(examples.label.span, forward.shown((known.bound,)), forward.shown((units,))))
         if not classes and (len(label.shape) != len(out.shape) or not all(map(self.scene.same, label.shape, out.shape))):
-            self.refuse(catalogue.label_shape(examples.label.span, forward.shown(label.shape), forward.shown(out.shape)))
+            self.refuse(catalogue.label_shape(examples.label.span, checks.described(label.width, forward.shown(label.shape)),
+                                              checks.described(None, forward.shown(out.shape))))
         variable = next(iter(self.scene.names.variables(1, forward.prefix)))
 
         def entry(i: tuple[Tree, ...]) -> Tree:
@@ -321,12 +326,12 @@ class Trainings:
         for needed in ("loss", "lr"):
             if needed not in options:
                 self.refuse(catalogue.option_missing(node.span, "adapt", needed))
-        word = option_value(options["loss"])
+        word = option_value(options["loss"], "the name of a loss")
         if not isinstance(word, tree.Name):
             self.refuse(catalogue.option_value(word.span, "loss", "the name of a loss"))
         steps = option_value(options["steps"]) if "steps" in options else m.number(1)
-        check_steps(scene, steps)
-        check_scalar(scene, "lr", option_value(options["lr"]))
+        checks.check_steps(scene, steps)
+        checks.check_scalar(scene, "lr", option_value(options["lr"]))
         variables = [r.variable.name for r in (*blocks, *node.clauses, *node.examples.clauses)]
         time = m.range(scene.names.variables(1, variables, ("p", "q", "r", "p1", "p2", "p3", "p4"))[0], steps)
         descent = Descent(time, blocks, node.clauses, Sgd(option_value(options["lr"]), m.number(0), m.number(0), None))
@@ -359,7 +364,7 @@ class Trainings:
             self.refuse(catalogue.adapt_target(node.target.span))
         if base.name in self.adapted:
             self.refuse(catalogue.name_taken(base.span, base.name))
-        check_free(self.scene, base)
+        checks.check_free(self.scene, base)
         return base.name
 
 

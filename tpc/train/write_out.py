@@ -52,7 +52,7 @@ def written_or_refused(file: tree.File, writer: Writer) -> list[Diagnostic]:
     errors: list[Diagnostic] = []
     failed: set[str] = set()
     try:
-        check_cycles({s.name.name: s for s in file.statements if isinstance(s, tree.Network)})
+        check_cycles({s.name.name: s for s in file.statements if isinstance(s, tree.Network) and not writer.scene.is_elementwise(s.name.name)})
     except RefusedError as refused:
         return [refused.diagnostic]
     for statement in file.statements:
