@@ -489,6 +489,11 @@ def readout_of_input(at: Span, name: str) -> Diagnostic:
                       Label(at), help="use an output weight of its own, `weight V : 1 x n`")
 
 
+def input_of_readout(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP708", f"this vanishes like 1/n: `{name}` is an output weight with entries of order 1/n, and makes no vector of order 1",
+                      Label(at), help="use an input weight of its own, `weight U : n x 1`")
+
+
 def decoupled_needs(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP708", f"only a weight between two widths can be decoupled, and `{name}` has a finite side", Label(at))
 

@@ -227,7 +227,8 @@ class Backward:
             return step.operand.at((*outer, *j))
         ranges = (*self.examples, *(m.range(a.variable, a.count) for a in rest))
         a, b = (operand, dout) if step.transposed else (dout, operand)
-        self.records.setdefault(weight.name, []).append(Record(ranges, a, b, self.coefficient, step.span))
+        self.records.setdefault(weight.name, []).append(
+            Record(ranges, a, b, m.mul(weight.scaling.record(m, step.transposed), self.coefficient), step.span))
 
     # weights that are read as they are (biases)
 

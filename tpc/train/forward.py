@@ -346,6 +346,8 @@ class Forward:
         self.check_operand(node, weight, near, operand)
         if near.width and not far.width and weight.scaling.kind == "input":
             self.refuse(catalogue.readout_of_input(node.span, weight.name))
+        if far.width and not near.width and weight.scaling.kind == "output":
+            self.refuse(catalogue.input_of_readout(node.span, weight.name))
         if (operand.width or self.has_variables(operand)) and not self.is_leaf(operand):
             operand = self.named(operand, "x", node.operand)
         if self.sums:
