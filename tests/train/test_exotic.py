@@ -95,7 +95,7 @@ NETS = {
     "pooled": Net({"U": ("n", "d"), "V": (1, "n")}, "x1[p] = tanh(U @ x[p]) for p < P\nreturn V @ (sum(p < P: x1[p])/P)",
                   lambda W, x: W["V"] @ jnp.mean(tanh(x @ W["U"].T), axis=0)),
     "shared over positions": Net({"U": ("n", "d"), "W": ("n", "n"), "V": ("k", "n")},
-                                 "h[p] = U @ x[p] for p < P\nz[p] = tanh(W @ tanh(h[p])) for p < P\npool = sum(p < P: z[p]*mean(z[p]*h[p]))\nreturn V @ pool",
+                                 "h[p] = U @ x[p] for p < P\nz[p] = tanh(W @ tanh(h[p])) for p < P\nq[p] = mean(z[p]*h[p]) for p < P\npool = sum(p < P: z[p]*q[p])\nreturn V @ pool",
                                  lambda W, x: W["V"] @ sum(z * (z * h).mean() for h in x @ W["U"].T for z in [tanh(W["W"] @ tanh(h))]),
                                  labels="classes", loss="xent", options={"momentum": 0.5}),
     "convolution": Net({"U": ("n", "d"), "W": ("n", "n"), "R": ("n", "n"), "V": (1, "n")},
@@ -116,11 +116,11 @@ NETS = {
                                x @ W["U"].T)),
     "division and powers": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
                                "h = U @ x[0]\na = tanh(h)^3/(1 + h^2)\nb = 2^tanh(h)\nz = W @ (a*b)\nreturn V @ (z/sqrt(1 + mean(z^2)^2))^2",
-                               lambda W, x: (lambda h: (lambda z: W["V"] @ (z / jnp.sqrt(1 + (z**2).mean()**2)))(
-                                   W["W"] @ (tanh(h)**3 / (1 + h**2) * 2**tanh(h)))**2)(W["U"] @ x[0])),
+                               lambda W, x: (lambda h: (lambda z: W["V"] @ (z / jnp.sqrt(1 + (z**2).mean()**2))**2)(
+                                   W["W"] @ (tanh(h)**3 / (1 + h**2) * 2**tanh(h))))(W["U"] @ x[0])),
     "functions of two arguments": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
                                       "h = U @ x[0]\nz = W @ glu(h, U @ x[1])\nreturn V @ gelu(z, 1/2)",
-                                      lambda W, x: W["V"] @ (lambda z: z * jax.scipy.special.erf(2 * z / 2**0.5) / 2 + z / 2)(
+                                      lambda W, x: W["V"] @ (lambda z: z / 2 * (1 + jax.scipy.special.erf(2 * z)) + jnp.exp(-4 * z**2) / (4 * jnp.pi**0.5))(
                                           W["W"] @ (W["U"] @ x[0] * jax.nn.sigmoid(W["U"] @ x[1]))), head="def glu(s, r) = s*sigmoid(r)\n"),
     "biases on arrays": Net({"U": ("n", "d"), "V": ("k", "n"), "c": ("k", None), "A": ("k", "k"), "u": ("d", None), "b": ("n", None)},
                             "z = V @ tanh(U @ (x[0] + u) + b) + c\nreturn A @ tanh(z) + z + c[1]*u[0]",

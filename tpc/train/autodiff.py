@@ -92,14 +92,15 @@ class Backward:
 
     # cotangents
 
-    def axes_of(self, var: Var) -> tuple[Axis, ...]:
-        variables = self.scene.names.variables(len(var.shape), self.prefix)
-        return tuple(Axis(v, count) for v, count in zip(variables, var.shape, strict=True))
+    def axes_of(self, shape: Sequence[Tree], contributions: Sequence[Contribution]) -> tuple[Axis, ...]:
+        """Axes of an array that contributions are made for; no sum in these has their variables."""
+        variables = self.scene.names.variables(len(shape), [*self.prefix, *summed(contributions)])
+        return tuple(Axis(v, count) for v, count in zip(variables, shape, strict=True))
 
     def cotangent(self, var: Var, index: Index, m: Maker) -> Tree:
         name = self.cotangents[var.name]
         if var.name in self.inlined:
-            return self.gathered(self.inlined[var.name], index, m)
+            return self.gathered(self.inlined[var.name], index, var.shape, m)
         return m.member(name, (*map(m.name, self.prefix), *index)) if name else self.found[var.name][0].value
 
     def define(self, var: Var, step: Step) -> None:
@@ -109,27 +110,27 @@ class Backward:
         if isinstance(step, Elementwise) and len(found) == 1 and not found[0].axes and isinstance(found[0].value, tree.Name | tree.Indexed):
             self.inlined[var.name] = found[0]                        # it is something that has a name
             return
-        axes = self.axes_of(var)
+        axes = self.axes_of(var.shape, found)
         index = tuple(m.name(a.variable) for a in axes)
-        value = m.add(*(self.gathered(c, index, m) for c in found))
+        value = m.add(*(self.gathered(c, index, var.shape, m) for c in found))
         name = self.cotangents[var.name]
         clauses = [*self.examples, *(m.range(a.variable, a.count) for a in axes)]
         what = f"gradient of line {step.span.line} in {var.name.partition('$')[0]}"
         self.defined.append(m.define(m.member(name, (*map(m.name, self.prefix), *index)), value, clauses, what))
 
-    def gathered(self, c: Contribution, index: Index, m: Maker) -> Tree:
-        """A contribution as a term for the entry `index`: bound variables that the entry fixes put in, the others summed over."""
+    def gathered(self, c: Contribution, index: Index, shape: Sequence[Tree], m: Maker) -> Tree:
+        """A contribution as a term for the entry `index` of an array: bound variables that the entry fixes put in, the others summed over."""
         left = {a.variable: a for a in c.axes}
         env: dict[str, Tree] = {}
         tests: list[tuple[Tree, Tree]] = []
-        for wanted, own in zip(index, c.index or index, strict=True):
-            if isinstance(own, tree.Name) and own.name in left:
+        for wanted, own, count in zip(index, c.index or index, shape, strict=True):
+            if isinstance(own, tree.Name) and own.name in left and self.scene.equal(left[own.name].count, count):
                 del left[own.name]
                 env[own.name] = wanted
             elif own != wanted:
                 tests.append((wanted, own))                          # as `x[p+1]`: of the terms, those with p + 1 = wanted
         rest = list(left.values())
-        taken = [*self.prefix, *(n.name for i in index for n in tree.names(i)), *(a.variable for a in rest)]
+        taken = [*self.prefix, *(n.name for i in index for n in tree.names(i)), *(a.variable for a in rest), *summed([c])]
         fresh = self.scene.names.variables(len(rest), taken)
         env |= {a.variable: m.name(v) for a, v in zip(rest, fresh, strict=True)}
         value = substituted(c.value, env)
@@ -195,14 +196,14 @@ class Backward:
         m = Maker(step.span)
         weight = self.scene.weights[step.weight]
         near, _ = weight.sides(step.transposed)
-        rest = step.axes[:-1] if step.far else step.axes
+        rest = step.rest
         outer = tuple(m.name(a.variable) for a in rest)
 
         def dout(j: Index) -> Tree:
             return self.cotangent(step.out, (*outer, *j), m)
 
         def operand(j: Index) -> Tree:
-            return step.operand.at((*outer, *j))
+            return step.entry(outer, j)
         probe = operand((m.name("_"),) if near.count is not None else ())
         scope = (*self.prefix, *(a.variable for a in rest))
         if any(n.name in self.made for n in tree.names(probe)):
@@ -217,14 +218,14 @@ class Backward:
         if weight.frozen:
             return
         assert self.coefficient is not None
-        rest = step.axes[:-1] if step.far else step.axes
+        rest = step.rest
         outer = tuple(m.name(a.variable) for a in rest)
 
         def dout(j: Index) -> Tree:
             return self.cotangent(step.out, (*outer, *j), m)
 
         def operand(j: Index) -> Tree:
-            return step.operand.at((*outer, *j))
+            return step.entry(outer, j)
         ranges = (*self.examples, *(m.range(a.variable, a.count) for a in rest))
         a, b = (operand, dout) if step.transposed else (dout, operand)
         self.records.setdefault(weight.name, []).append(
@@ -249,12 +250,17 @@ class Backward:
     def member_gradient(self, weight: Weight, contributions: Sequence[Contribution]) -> None:
         """The cotangent of a weight that is read as it is: what its uses contribute."""
         m = Maker(weight.node.span)
-        variables = self.scene.names.variables(len(weight.axes), self.prefix)
-        index = tuple(map(m.name, variables))
-        value = m.add(*(self.gathered(c, index, m) for c in contributions))
-        clauses = [*self.examples, *(m.range(v, count) for v, count in zip(variables, weight.axes, strict=True))]
+        axes = self.axes_of(weight.axes, contributions)
+        index = tuple(m.name(a.variable) for a in axes)
+        value = m.add(*(self.gathered(c, index, weight.axes, m) for c in contributions))
+        clauses = [*self.examples, *(m.range(a.variable, a.count) for a in axes)]
         target = m.member(self.member_names[weight.name], (*map(m.name, self.prefix), *index))
         self.defined.append(m.define(target, value, clauses, f"gradient in {weight.name}"))
+
+
+def summed(contributions: Sequence[Contribution]) -> set[str]:
+    """The variables of the sums in contributions."""
+    return {r.variable.name for c in contributions for node in tree.walk(c.value) if isinstance(node, tree.Sum) for r in node.ranges}
 
 
 def _base(leaf: tree.Name | tree.Indexed) -> str:

@@ -33,6 +33,7 @@ class Forward:
         self.entry = entry
         self.steps: list[Step] = []
         self.made: dict[str, Var] = {}
+        self.members: set[str] = set()                 # families of the biases met
         self.axes: tuple[Axis, ...] = ()
         self.sums: tuple[str, ...] = ()
         self.inside: list[str] = []
@@ -249,6 +250,8 @@ class Forward:
     def bias(self, node: Tree, weight: Weight) -> Value:
         if weight.columns.width or weight.columns.count is not None:
             self.refuse(catalogue.weight_misplaced(node.span, weight.name))
+        probe = self.entry(weight, tuple(Maker(node.span).name("_") for _ in weight.axes), self.scope())
+        self.members |= {base.name for part in tree.walk(probe) if isinstance(base := part.base if isinstance(part, tree.Indexed) else probe, tree.Name)}
         return Value(weight.rows.width, weight.axes, lambda i: self.entry(weight, i, self.scope()))
 
     def scope(self) -> tuple[str, ...]:
@@ -316,8 +319,9 @@ class Forward:
         return isinstance(base, tree.Name) and (base.name in self.made or base.name in self.scene.outer)
 
     def has_variables(self, value: Value) -> bool:
+        """Whether a gradient may go to something in it: a variable of the pass, or a bias."""
         probe = value.at(tuple(Maker(self.span).name("_") for _ in value.shape))
-        return any(name.name in self.made for name in tree.names(probe))
+        return any(name.name in self.made or name.name in self.members for name in tree.names(probe))
 
     def sum(self, node: tree.Sum, env: Env) -> Value:
         inner, ranges = dict(env), list[tree.Range]()
@@ -355,7 +359,7 @@ class Forward:
         rest = operand.shape[:-1] if near.count is not None else operand.shape
         own = self.own_axes([*rest, *([] if far.count is None else [far.count])], node)
         out = self.var(self.numbered(wish), far.width, [a.count for a in own])
-        self.steps.append(Product(out, (*self.axes, *own), weight.name, transposed, operand, far.count is not None, node.span))
+        self.steps.append(Product(out, (*self.axes, *own), weight.name, transposed, operand, far.count is not None, node.span, len(self.axes)))
         return self.of_var(out)
 
     def check_operand(self, node: tree.MatMul, weight: Weight, near: Side, operand: Value) -> None:

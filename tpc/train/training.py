@@ -382,11 +382,7 @@ def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Ran
         weight = reader.weights[step.weight]
         rest, far = (own[:-1], own[-1:]) if step.far else (own, ())
         scope = [*prefix, *(a.variable for a in step.axes)]
-        operand = partial(operand_entry, step, rest)
+        operand = partial(step.entry, rest)
         value = replace(reader, m=m).product(weight, step.transposed, operand, far, scope)
         lines.append(m.define(target, value, clauses))
     return lines
-
-
-def operand_entry(step: Product, outer: Index, own: Index) -> Tree:
-    return step.operand.at((*outer, *own))
