@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -145,6 +145,17 @@ def check_free(scene: Scene, name: tree.Name) -> None:
         raise RefusedError(catalogue.built_in(name.span, name.name))
     if what or name.name in scene.outer:
         raise RefusedError(catalogue.name_taken(name.span, name.name))
+
+
+def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> str:
+    """The name of an adapted network, if it is a new one, indexed by the variables of its clauses. adapted: those that there are."""
+    base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
+    if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [c.variable.name for c in node.clauses]:
+        raise RefusedError(catalogue.adapt_target(node.target.span))
+    if base.name in adapted:
+        raise RefusedError(catalogue.name_taken(base.span, base.name))
+    check_free(scene, base)
+    return base.name
 
 
 def check_network(scene: Scene, node: tree.Network, later: Mapping[str, str]) -> None:

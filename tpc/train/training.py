@@ -150,11 +150,10 @@ class Trainings:
         descent.name_coefficients([w for w in trainable if w.matrix], scene.names)
         before, now = self.state, m.name(node.range.variable.name)
         self.state = (*before, Upto(descent, (), now))
+        if any(isinstance(item, tree.Adapted) for item in node.items):
+            self.rehearse(node, network, descent)
         body: list[tree.Statement] = []
-        for item in node.items:
-            if isinstance(item, tree.Adapted):
-                self.adapt(item, body, (node.range,))
-        gradient = self.gradient(self.point(node, network), self.loss_of(node), descent, m)
+        gradient = self.one_round(node, network, descent, body)
         updates = Updates(scene, descent, m)
         if descent.sgd.clip is not None:
             updates.clip([(w, gradient.records.get(w.name, [])) for w in trainable])
@@ -178,6 +177,23 @@ class Trainings:
             if isinstance(item, tree.Adapted):
                 self.closed |= {name.name: item.span for name in [item.target.base if isinstance(item.target, tree.Indexed) else item.target]
                                 if isinstance(name, tree.Name)}
+
+    def one_round(self, node: tree.Train, network: tree.Network, descent: Descent, body: list[tree.Statement]) -> Gradient:
+        """The inner steps of a round, whose lines go to `body`, and then its gradient."""
+        for item in node.items:
+            if isinstance(item, tree.Adapted):
+                self.adapt(item, body, (node.range,))
+        return self.gradient(self.point(node, network), self.loss_of(node), descent, Maker(node.span))
+
+    def rehearse(self, node: tree.Train, network: tree.Network, descent: Descent) -> None:
+        """Finds the terms of the gradient before a round with inner steps is written: these steps see the weights that the rounds before have made.
+
+        What is named on the way is forgotten, so that the round itself gets the same names.
+        """
+        names, adapted, made = self.scene.names, dict(self.adapted), dict(self.scene.made)
+        taken = set(names.taken)
+        self.one_round(node, network, descent, [])
+        names.taken, self.adapted, self.scene.made = taken, adapted, made
 
     def declared(self, name: tree.Name) -> tree.Network:
         """The network of a name, which is to be trained or adapted."""
@@ -271,7 +287,7 @@ class Trainings:
         backward = Backward(scene, point.prefix, examples.clauses, reader, forward.made)
         backward.prepare(forward.steps, out, chi if out.shape else "", coefficient)
         for name, records in descent.records.items():
-            records += [replace(r, ranges=r.ranges[len(descent.tasks):]) for r in backward.records.get(name, [])]
+            records[:] = [replace(r, ranges=r.ranges[len(descent.tasks):]) for r in backward.records.get(name, [])]
         backward.run()
         total = m.mul(m.sum(examples.clauses, function.value(m, prediction)), weight)
         return Gradient(written(forward.steps, point.prefix, examples.clauses, reader), lines, backward.defined, total, backward.records)
@@ -320,7 +336,7 @@ class Trainings:
         """`g = adapt(f, …)`: inner steps on weights that are kept as histories, so that nothing of a task's own is formed but its hidden vectors."""
         m, scene = Maker(node.span), self.scene
         network = self.declared(node.network)
-        name = self.adapt_target(node)
+        name = checks.adapt_target(scene, node, self.adapted)
         check_options(node.options, ("loss", "lr", "steps"), "`adapt`")
         options = options_of(node.options)
         for needed in ("loss", "lr"):
@@ -357,15 +373,6 @@ class Trainings:
         out += updates.before if self.shown > 1 else []
         out.append(tree.ForBlock(node.span, time, tuple(lines)))
         self.adapted[name] = Adaptation(network, descent, before, outer, steps)
-
-    def adapt_target(self, node: tree.Adapted) -> str:
-        base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
-        if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [c.variable.name for c in node.clauses]:
-            self.refuse(catalogue.adapt_target(node.target.span))
-        if base.name in self.adapted:
-            self.refuse(catalogue.name_taken(base.span, base.name))
-        checks.check_free(self.scene, base)
-        return base.name
 
 
 def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Range], reader: Reader) -> list[tree.Define]:
