@@ -55,8 +55,8 @@ class Net:
     head: str = ""
 
     def text(self, rest: str = "") -> str:
-        lines = [f"bias {name} : {rows}" if columns is None else f"weight {name} : {rows} x {columns}" for name, (rows, columns) in self.weights.items()]
-        lines = [line + self.attributes.get(name, "") for name, line in zip(self.weights, lines, strict=True)]
+        lines = [(f"bias {name} : {rows}" if columns is None else f"weight {name} : {rows} x {columns}") + self.attributes.get(name, "")
+                 for name, (rows, columns) in self.weights.items()]
         y = f"input y[T, B{', k' if self.labels == 'rows' else ''}]{' : index(k)' if self.labels == 'classes' else ''}\n"
         body = "\n".join(f"    {line}" for line in self.body.strip().splitlines())
         options = "".join(f", {name} = {value}" for name, value in self.options.items())
@@ -77,6 +77,15 @@ def attention(W, x):
     return W["V"] @ jnp.mean(tanh(weights @ v + h), axis=0)
 
 
+def gelu_half(z):
+    return z / 2 * (1 + jax.scipy.special.erf(2 * z)) + jnp.exp(-4 * z**2) / (4 * jnp.pi**0.5)
+
+
+def piecewise(h):
+    a, b = h.max(axis=0), h[:2].min(axis=0)
+    return jnp.where(a > 2 * b, tanh(a), b * a)
+
+
 def layer_norm(W, x):
     h = W["W"] @ tanh(W["U"] @ x[0] + W["b"])
     z = (h - h.mean()) / jnp.sqrt(((h - h.mean())**2).mean() + 0.1)
@@ -95,12 +104,13 @@ NETS = {
     "pooled": Net({"U": ("n", "d"), "V": (1, "n")}, "x1[p] = tanh(U @ x[p]) for p < P\nreturn V @ (sum(p < P: x1[p])/P)",
                   lambda W, x: W["V"] @ jnp.mean(tanh(x @ W["U"].T), axis=0)),
     "shared over positions": Net({"U": ("n", "d"), "W": ("n", "n"), "V": ("k", "n")},
-                                 "h[p] = U @ x[p] for p < P\nz[p] = tanh(W @ tanh(h[p])) for p < P\nq[p] = mean(z[p]*h[p]) for p < P\npool = sum(p < P: z[p]*q[p])\nreturn V @ pool",
+                                 "h[p] = U @ x[p] for p < P\nz[p] = tanh(W @ tanh(h[p])) for p < P\n"
+                                 "q[p] = mean(z[p]*h[p]) for p < P\npool = sum(p < P: z[p]*q[p])\nreturn V @ pool",
                                  lambda W, x: W["V"] @ sum(z * (z * h).mean() for h in x @ W["U"].T for z in [tanh(W["W"] @ tanh(h))]),
                                  labels="classes", loss="xent", options={"momentum": 0.5}),
     "convolution": Net({"U": ("n", "d"), "W": ("n", "n"), "R": ("n", "n"), "V": (1, "n")},
                        "h[p] = tanh(U @ x[p]) for p < P\nz[p] = tanh(W @ h[p] + R @ h[p+1]) for p < P - 1\nreturn V @ (z[0]*z[1])",
-                       lambda W, x: W["V"] @ (lambda z: z[0] * z[1])(tanh(tanh(x @ W["U"].T)[:-1] @ W["W"].T + tanh(x @ W["U"].T)[1:] @ W["R"].T))),
+                       lambda W, x: (lambda h: W["V"] @ jnp.prod(tanh(h[:-1] @ W["W"].T + h[1:] @ W["R"].T), axis=0))(tanh(x @ W["U"].T))),
     "attention": Net({"U": ("n", "d"), "Q": ("n", "n"), "K": ("n", "n"), "A": ("n", "n"), "V": (1, "n")},
                      "h[p] = tanh(U @ x[p]) for p < P\na[p] = Q @ h[p] for p < P\nb[p] = K @ h[p] for p < P\nv[p] = A @ h[p] for p < P\n"
                      "w[p, q] = exp(mean(a[p]*b[q])) for p < P for q < P\ns[p] = sum(q < P: w[p, q]) for p < P\n"
@@ -111,17 +121,16 @@ NETS = {
                    "h = U @ x[0]\na = tanh(W @ tanh(h))\nb = R @ relu(h)\ngate = sigmoid(mean(h*a) + c)\nreturn V @ (gate*a + (1 - gate)*b)", mixture,
                    options={"clip": 0.2}),
     "max, min, where": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
-                           "h[p] = U @ x[p] for p < P\na = max(h[0], h[1], h[2])\nb = min(h[0], h[1])\nz = W @ where(a > 2*b, tanh(a), b*a)\nreturn V @ tanh(z)",
-                           lambda W, x: (lambda h: W["V"] @ tanh(W["W"] @ jnp.where(h.max(0) > 2 * h[:2].min(0), tanh(h.max(0)), h[:2].min(0) * h.max(0))))(
-                               x @ W["U"].T)),
+                           "h[p] = U @ x[p] for p < P\na = max(h[0], h[1], h[2])\nb = min(h[0], h[1])\n"
+                           "z = W @ where(a > 2*b, tanh(a), b*a)\nreturn V @ tanh(z)",
+                           lambda W, x: W["V"] @ tanh(W["W"] @ piecewise(x @ W["U"].T))),
     "division and powers": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
                                "h = U @ x[0]\na = tanh(h)^3/(1 + h^2)\nb = 2^tanh(h)\nz = W @ (a*b)\nreturn V @ (z/sqrt(1 + mean(z^2)^2))^2",
                                lambda W, x: (lambda h: (lambda z: W["V"] @ (z / jnp.sqrt(1 + (z**2).mean()**2))**2)(
                                    W["W"] @ (tanh(h)**3 / (1 + h**2) * 2**tanh(h))))(W["U"] @ x[0])),
     "functions of two arguments": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
                                       "h = U @ x[0]\nz = W @ glu(h, U @ x[1])\nreturn V @ gelu(z, 1/2)",
-                                      lambda W, x: W["V"] @ (lambda z: z / 2 * (1 + jax.scipy.special.erf(2 * z)) + jnp.exp(-4 * z**2) / (4 * jnp.pi**0.5))(
-                                          W["W"] @ (W["U"] @ x[0] * jax.nn.sigmoid(W["U"] @ x[1]))), head="def glu(s, r) = s*sigmoid(r)\n"),
+                                      lambda W, x: W["V"] @ gelu_half(W["W"] @ (W["U"] @ x[0] * jax.nn.sigmoid(W["U"] @ x[1]))), head="def glu(s, r) = s*sigmoid(r)\n"),
     "biases on arrays": Net({"U": ("n", "d"), "V": ("k", "n"), "c": ("k", None), "A": ("k", "k"), "u": ("d", None), "b": ("n", None)},
                             "z = V @ tanh(U @ (x[0] + u) + b) + c\nreturn A @ tanh(z) + z + c[1]*u[0]",
                             lambda W, x: (lambda z: W["A"] @ tanh(z) + z + W["c"][1] * W["u"][0])(
@@ -177,7 +186,8 @@ def test_training_is_that_of_jax_grad(name):
     np.testing.assert_allclose(found["g"], [scalar(net, net.forward(final, x)) for x in data["xs"]], rtol=1e-9, atol=1e-12)
 
 
-DEEP = Net({"U": ("n", "d"), "b": ("n", None), "W": ("m", "n"), "V": ("k", "m"), "c": ("k", None)}, "h = tanh(U @ x[0] + b)\nreturn V @ tanh(W @ h) + c",
+DEEP = Net({"U": ("n", "d"), "b": ("n", None), "W": ("m", "n"), "V": ("k", "m"), "c": ("k", None)},
+           "h = tanh(U @ x[0] + b)\nreturn V @ tanh(W @ h) + c",
            lambda W, x: W["V"] @ tanh(W["W"] @ tanh(W["U"] @ x[0] + W["b"])) + W["c"], labels="rows")
 SECOND = """train f as second for t < T:
     batch (xi[t, i], y[t, i]) for i < t + 1 for j < 1
@@ -199,7 +209,8 @@ def test_a_second_training_has_its_own_options():
 
     def run(w, batch, loss, steps, rate, **options):
         examples = [[((data["xi"][t, i],), data["y"][t, i]) for i in batch(t)] for t in range(2)]
-        losses, final = train(DEEP.forward, w, a, WIDTH, examples.__getitem__, loss=loss, rate=rate, steps=steps, multipliers={}, frozen=set(), **options)
+        losses, final = train(DEEP.forward, w, a, WIDTH, examples.__getitem__, loss=loss, rate=rate, steps=steps, multipliers={}, frozen=set(),
+                              **options)
         return losses, final, {name: WIDTH ** a[name] * value for name, value in final.items()}
     one, _, w = run(w, lambda t: range(2), "mse", 2, 0.3, momentum=0.5, decay=0.1)
     np.testing.assert_allclose(found["one"], one, rtol=1e-10)
@@ -231,25 +242,27 @@ MAML = """train f for t < T:
     loss mse
     update sgd(lr = eta, momentum = 1/2, decay = 0.1{clip})
 output loss
-output g[i, j] = f(xs[i, 0])[j] for i < B for j < k
+output end[i, j] = f(xs[i, 0])[j] for i < B for j < k
 """
 
 
-@pytest.mark.parametrize("frozen, queries, tasks, clip", [("", "mean", "sum", None), ("W", "sum", "mean", 0.5), ("U", "sum", "sum", 0.3), ("V", "mean", "mean", None)])
+@pytest.mark.parametrize(("frozen", "queries", "tasks", "clip"), [("", "mean", "sum", None), ("W", "sum", "mean", 0.5), ("U", "sum", "sum", 0.3),
+                                                                 ("V", "mean", "mean", None)])
 def test_adaptation_of_three_steps(frozen, queries, tasks, clip):
-    net = Net({"U": ("n", "d"), "b": ("n", None), "W": ("n", "n"), "V": ("k", "n"), "c": ("k", None)}, "h = tanh(U @ x + b)\nreturn V @ tanh(W @ h) + c",
-              lambda W, x: W["V"] @ tanh(W["W"] @ tanh(W["U"] @ x + W["b"])) + W["c"], labels="rows", attributes={frozen: ", frozen"} if frozen else {})
+    net = Net({"U": ("n", "d"), "b": ("n", None), "W": ("n", "n"), "V": ("k", "n"), "c": ("k", None)},
+              "h = tanh(U @ x + b)\nreturn V @ tanh(W @ h) + c", lambda W, x: W["V"] @ tanh(W["W"] @ tanh(W["U"] @ x + W["b"])) + W["c"],
+              labels="rows", attributes={frozen: ", frozen"} if frozen else {})
     reductions = f", queries = {queries}, tasks = {tasks}"
     head = net.text().split("train f")[0]
     data = data_of(net, 3)
-    found, drawn = lowered(head + MAML.format(reductions=reductions, clip="" if clip is None else f", clip = {clip}").replace("output g[i, j]", "output e_[i, j]"), data)
+    found, drawn = lowered(head + MAML.format(reductions=reductions, clip="" if clip is None else f", clip = {clip}"), data)
     w, a = dense_start(net, drawn)
 
     def total(part, rest, loss, xs, ys, reduce):
         dense = {name: WIDTH ** -a[name] * value for name, value in {**rest, **part}.items()}
         return reduce(jnp.stack([LOSSES[loss](net.forward(dense, x), y) for x, y in zip(xs, ys, strict=True)]))
     reduce = {"mean": jnp.mean, "sum": jnp.sum}
-    buffers, losses = {name: 0.0 for name in w}, []
+    buffers, losses = dict.fromkeys(w, 0.0), []
     for t in range(SIZES["T"]):
         part = {name: value for name, value in w.items() if name != frozen}
         values, gradients = [], []
@@ -271,4 +284,37 @@ def test_adaptation_of_three_steps(frozen, queries, tasks, clip):
             w[name] = w[name] - 0.3 * buffers[name]
     np.testing.assert_allclose(found["loss"], losses, rtol=1e-10)
     final = {name: WIDTH ** -a[name] * value for name, value in w.items()}
-    np.testing.assert_allclose(found["e_"], [net.forward(final, x[0]) for x in data["xs"]], rtol=1e-9)
+    np.testing.assert_allclose(found["end"], [net.forward(final, x[0]) for x in data["xs"]], rtol=1e-9)
+
+
+def test_rules_by_hand_for_all_weights_at_once():
+    head = """width n
+dim T = 4, d = 2
+input eta = 0.5, xi[t < T, d], y[t < T]
+weight U : n x d
+weight W : n x n
+bias b : n
+weight V : 1 x n, frozen
+network f(x):
+    h1 = U @ x + b
+    x1 = tanh(h1)
+    h2 = W @ x1
+    return V @ tanh(h2)
+"""
+    by_hand = """network back(s) = W.T @ s
+for t < T:
+    chi[t] = f(xi[t]) - y[t]
+    dh2[t] = V0*tanh'(f.h2(xi[t]))
+    dh1[t] = back(dh2[t])*tanh'(f.h1(xi[t]))
+    W += -eta*chi[t]*outer(dh2[t], f.x1(xi[t]))
+    U += -eta*chi[t]*outer(dh1[t], xi[t])
+    b += -eta*chi[t]*dh1[t]
+loss[t] = chi[t]^2/2 for t < T
+"""
+    by_sgd = "train f for t < T:\n    batch (xi[t], y[t])\n    loss mse\n    update sgd(lr = eta)\n"
+    end = "output loss\noutput end = f(xi[1])\n"
+    r = np.random.default_rng(4)
+    data = {"xi": r.standard_normal((4, 2)), "y": r.choice([-1.0, 1.0], 4)}
+    hand, sgd = lowered(head + by_hand + end, data)[0], lowered(head + by_sgd + end, data)[0]
+    np.testing.assert_allclose(hand["loss"], sgd["loss"], rtol=1e-12)
+    np.testing.assert_allclose(hand["end"], sgd["end"], rtol=1e-12)

@@ -403,6 +403,11 @@ def option_range(at: Span, name: str, wanted: str) -> Diagnostic:
     return Diagnostic("TP702", f"the option `{name}` must be {wanted}", Label(at))
 
 
+def std_of_finite(at: Span) -> Diagnostic:
+    return Diagnostic("TP702", "this weight has no side that grows: in the limit it starts at 0, whatever its `std`", Label(at),
+                      help="leave it out, or add an input of the program to what the weight makes")
+
+
 def option_of_vector(at: Span, name: str, vector: str) -> Diagnostic:
     return Diagnostic("TP702", f"the option `{name}` is a scalar, and `{vector}` is not", Label(at), help="a vector's mean is one, `mean(v)`")
 

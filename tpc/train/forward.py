@@ -251,7 +251,8 @@ class Forward:
         if weight.columns.width or weight.columns.count is not None:
             self.refuse(catalogue.weight_misplaced(node.span, weight.name))
         probe = self.entry(weight, tuple(Maker(node.span).name("_") for _ in weight.axes), self.scope())
-        self.members |= {base.name for part in tree.walk(probe) if isinstance(base := part.base if isinstance(part, tree.Indexed) else probe, tree.Name)}
+        bases = [probe, *(part.base for part in tree.walk(probe) if isinstance(part, tree.Indexed))]
+        self.members |= {base.name for base in bases if isinstance(base, tree.Name)}
         return Value(weight.rows.width, weight.axes, lambda i: self.entry(weight, i, self.scope()))
 
     def scope(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from tpc.train.forward import Forward
 from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
 from tpc.train.make import Maker
 from tpc.train.scene import RefusedError, Scene, options_of
-from tpc.train.values import Elementwise, Index, Product, Record, State, Step, Upto, Value, Var
+from tpc.train.values import Elementwise, Record, State, Step, Upto, Value, Var
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")

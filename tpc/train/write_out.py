@@ -175,7 +175,7 @@ class Writer:
         scaling = Scaling(kind_of(rows.width is not None, columns.width is not None), ratio.get(rows.width or ""), ratio.get(columns.width or ""))
         std, rate = (option_value(options[o]) if o in options else m.number(1) for o in ("std", "lr"))
         names, matrix = self.scene.names, rows.width is not None and columns.width is not None
-        self.check(options, std, rate, matrix)
+        self.check(options, std, rate, matrix, rows.width is not None or columns.width is not None)
         if "decoupled" in options and not matrix:
             raise RefusedError(catalogue.decoupled_needs(options["decoupled"].span, name))
         made = Weight(name, rows, columns, scaling, std, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
@@ -187,7 +187,7 @@ class Writer:
             self.scene.matrices[made.matrix] = rows.width or "", columns.width or ""
         out += declarations(made, m, names)
 
-    def check(self, options: Mapping[str, tree.Option], std: Tree, rate: Tree, matrix: bool) -> None:
+    def check(self, options: Mapping[str, tree.Option], std: Tree, rate: Tree, matrix: bool, grows: bool) -> None:
         """What a weight's options may be."""
         for flag in ("frozen", "decoupled"):
             if flag in options and options[flag].value is not None:
@@ -197,6 +197,8 @@ class Writer:
         if matrix:
             check_sign(self.scene, "std", std, None, "above 0 for a weight between two widths")
         check_sign(self.scene, "std", std, Fraction(0), "at least 0")
+        if "std" in options and not grows:
+            raise RefusedError(catalogue.std_of_finite(options["std"].span))
 
     def side(self, side: tree.Name | tree.Number | None) -> Side:
         if is_one(side):
