@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tpc.core.program import Program
 from tpc.emit.module import emit, planned
@@ -59,22 +58,10 @@ class Evaluator:
         for output in self.program.outputs:                        # in the program's order; jit sorts by name
             value, stderr = found[output.name]
             outputs[output.name] = Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr))
-        bad = [first_infinite(name, outcome.value) for name, outcome in outputs.items() if not np.all(np.isfinite(outcome.value))]
+        bad = [name for name, outcome in outputs.items() if not np.all(np.isfinite(outcome.value))]
         if bad:
-            raise TpcError([catalogue.diverged([member for member, _ in bad], bad[0][1])], self.program.name, of_program=True)
+            raise TpcError([catalogue.diverged(bad)], self.program.name, of_program=True)
         return Result(self.program.name, self.plan, outputs, tuple(str(w.message) for w in caught if issubclass(w.category, UserWarning)))
-
-
-def first_infinite(name: str, value: NDArray[Any]) -> tuple[str, str]:
-    """The first member of an output that is not finite, and, in words, the one before it in its first axis ("" if there is none)."""
-    if not value.ndim:
-        return name, ""
-    index = [int(i) for i in np.argwhere(~np.isfinite(value))[0]]
-    shown = f"{name}[{', '.join(map(str, index))}]"
-    if not index[0]:
-        return shown, ""
-    before = (index[0] - 1, *index[1:])
-    return shown, f"`{name}[{', '.join(map(str, before))}]` is {value[before]:.3g}"
 
 
 def compile_source(source: str, name: str) -> types.CodeType:

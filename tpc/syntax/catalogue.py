@@ -65,8 +65,6 @@ def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -
     if expected >= STATEMENTS:
         wanted = ["a statement"]
     help_ = f"`{text}` is a word of the language and cannot be a name" if reserved and "NAME" in expected else None
-    if kind == "ADAPT":
-        help_ = "a network is adapted on a line of its own, `g = adapt(f, (x[i], y[i]) for i < B, loss = mse, lr = 0.1)`"
     return Diagnostic("TP005", f"{found} does not fit here", Label(at, f"expected {_list(wanted)}" if wanted else ""), help=help_)
 
 
@@ -366,10 +364,9 @@ def bad_option(option: str, why: str) -> Diagnostic:
     return Diagnostic("TP602", f"{option}: {why}")
 
 
-def diverged(names: Sequence[str], before: str = "") -> Diagnostic:
+def diverged(names: Sequence[str]) -> Diagnostic:
     return Diagnostic("TP603", f"the value of {_list([f'`{n}`' for n in names]).replace(' or ', ' and ')} is not a finite number",
-                      help=(f"{before} still; " if before else "")
-                      + "look for a division by zero, a logarithm or root of something negative, or a learning rate too large")
+                      help="look for a division by zero, a logarithm or root of something negative, or a learning rate too large")
 
 
 def too_much_memory(needed: float) -> Diagnostic:
