@@ -130,7 +130,8 @@ NETS = {
                                    W["W"] @ (tanh(h)**3 / (1 + h**2) * 2**tanh(h))))(W["U"] @ x[0])),
     "functions of two arguments": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
                                       "h = U @ x[0]\nz = W @ glu(h, U @ x[1])\nreturn V @ gelu(z, 1/2)",
-                                      lambda W, x: W["V"] @ gelu_half(W["W"] @ (W["U"] @ x[0] * jax.nn.sigmoid(W["U"] @ x[1]))), head="def glu(s, r) = s*sigmoid(r)\n"),
+                                      lambda W, x: W["V"] @ gelu_half(W["W"] @ (W["U"] @ x[0] * jax.nn.sigmoid(W["U"] @ x[1]))),
+                                      head="def glu(s, r) = s*sigmoid(r)\n"),
     "biases on arrays": Net({"U": ("n", "d"), "V": ("k", "n"), "c": ("k", None), "A": ("k", "k"), "u": ("d", None), "b": ("n", None)},
                             "z = V @ tanh(U @ (x[0] + u) + b) + c\nreturn A @ tanh(z) + z + c[1]*u[0]",
                             lambda W, x: (lambda z: W["A"] @ tanh(z) + z + W["c"][1] * W["u"][0])(

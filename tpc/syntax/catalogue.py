@@ -29,6 +29,11 @@ def _similar(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean `{match[0]}`?" if match else None
 
 
+def _named(name: str) -> str:
+    """A name in a message; what has none is "this"."""
+    return f"`{name}`" if name else "this"
+
+
 def _count(n: int, one: str, many: str) -> str:
     return f"{n:,} {one if n == 1 else many}"
 
@@ -113,7 +118,7 @@ def shadows(at: Span, name: str) -> Diagnostic:
 
 
 def unknown_function(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
-    return Diagnostic("TP105", f"`{name}` is not a function", Label(at),
+    return Diagnostic("TP105", f"{_named(name)} is not a function", Label(at),
                       help=_similar(name, known) or "functions are the elementwise ones of the language and those made by `def`")
 
 
@@ -220,7 +225,7 @@ def not_affine(at: Span) -> Diagnostic:
 
 
 def index_count(at: Span, name: str, wanted: int, given: int) -> Diagnostic:
-    return Diagnostic("TP302", f"`{name}` has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}", Label(at))
+    return Diagnostic("TP302", f"{_named(name)} has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}", Label(at))
 
 
 def out_of_range(at: Span, name: str, axis: int, value: int, extent: int, rounds: str) -> Diagnostic:
@@ -501,7 +506,7 @@ def decoupled_needs(at: Span, name: str) -> Diagnostic:
 
 
 def not_a_network(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP709", f"{f'`{name}`' if name else 'this'} is not a network", Label(at),
+    return Diagnostic("TP709", f"{_named(name)} is not a network", Label(at),
                       help=_similar(name, known) or "declare it by `network f(x) = …`")
 
 
@@ -523,7 +528,7 @@ def inside_uncalled(at: Span, network: str, name: str) -> Diagnostic:
 
 
 def no_attribute(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP709", f"`{name}` is neither a network nor the name of a training", Label(at),
+    return Diagnostic("TP709", f"{_named(name)} is neither a network nor the name of a training", Label(at),
                       help="`f.h(x)` is something inside a network, and `pre.loss` the loss of `train f as pre for t < T:`")
 
 

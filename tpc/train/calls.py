@@ -102,7 +102,7 @@ class _Place:
                 self.refuse(catalogue.kernel_not_yet(function.span, name))
             case tree.Attribute(base=base, name=inside):
                 shown = base.base if isinstance(base, tree.Indexed) else base
-                named = shown.name if isinstance(shown, tree.Name) else "this"
+                named = shown.name if isinstance(shown, tree.Name) else ""
                 known = named in scene.networks or named in trainings.adapted
                 self.refuse(catalogue.inside_uncalled(node.span, named, inside.name) if known else catalogue.no_attribute(base.span, named))
             case tree.MatMul(matrix=matrix):

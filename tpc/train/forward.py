@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.print_tree import print_tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
 from tpc.train.checks import check_index, described, taken
@@ -36,6 +37,7 @@ class Forward:
         self.members: set[str] = set()                 # families of the biases met
         self.axes: tuple[Axis, ...] = ()
         self.sums: tuple[str, ...] = ()
+        self.loops: tuple[tree.Range, ...] = ()        # of clauses and sums around, as far as they are not gone through round by round
         self.inside: list[str] = []
         self.locals: dict[str, Value] = {}
         self.counts = {"h": 0, "x": 0}
@@ -97,9 +99,10 @@ class Forward:
             and not any(node.name == base.name for node in tree.names(line.value))
         if at_once or not index:
             outer, self.axes = self.axes, (*self.axes, *(Axis(c.variable.name, c.count) for c in line.clauses))
+            loops, self.loops = self.loops, (*self.loops, *line.clauses)
             inner = {**env, **{v: self.position(v) for v in variables}}
             value = self.expr_named(line.value, base.name, inner)
-            self.axes = outer
+            self.axes, self.loops = outer, loops
             env[base.name] = value if not variables else self.family(value)
             return
         self.member_by_member(line, base.name, index, env)
@@ -267,15 +270,17 @@ class Forward:
             self.refuse(catalogue.unknown_name(node.span, name, [*self.scene.outer, *self.scene.weights, *self.scene.networks]))
         if len(index) > len(known.axes):
             self.refuse(catalogue.index_count(node.span, name, len(known.axes), len(index)))
+        self.check_inside(node, name, index, known.axes)
         return Value(known.width, known.axes[len(index):], lambda i: Maker(node.span).member(name, (*index, *i)))
 
     def indexed(self, node: Tree, base: Tree, index: Sequence[Tree], env: Env) -> Value:
         positions = tuple(self.index(i, env) for i in index)
         if isinstance(base, tree.Name) and base.name not in env and base.name not in self.scene.weights:
             return self.outside(node, base.name, positions)
-        value = self.expr(base, env)
+        value, shown = self.expr(base, env), base.name if isinstance(base, tree.Name) else ""
         if value.members is not None:
-            shown = base.name if isinstance(base, tree.Name) else "this"
+            if not value.members:
+                self.refuse(catalogue.never_made(node.span, print_tree(node), ""))
             place = tuple(self.constant(i, shown, written) for i, written in zip(positions, index, strict=True))[:len(next(iter(value.members)))]
             if place not in value.members:
                 self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
@@ -283,15 +288,15 @@ class Forward:
             if not positions:
                 return value
         if len(positions) > len(value.shape):
-            self.refuse(catalogue.index_count(node.span, base.name if isinstance(base, tree.Name) else "this", len(value.shape), len(positions)))
-        self.check_inside(node, base, positions, value.shape)
+            self.refuse(catalogue.index_count(node.span, shown, len(value.shape), len(positions)))
+        self.check_inside(node, shown, positions, value.shape)
         return Value(value.width, value.shape[len(positions):], lambda i: value.at((*positions, *i)))
 
-    def check_inside(self, node: Tree, base: Tree, positions: Sequence[Tree], shape: Sequence[Tree | None]) -> None:
-        """Whether indices that are known are inside an array."""
+    def check_inside(self, node: Tree, name: str, positions: Sequence[Tree], shape: Sequence[Tree | None]) -> None:
+        """Whether indices are inside an array, as far as they are known."""
         for axis, (i, extent) in enumerate(zip(positions, shape, strict=False)):
             size = None if extent is None else self.scene.integer(extent)
-            check_index(self.scene, node, base.name if isinstance(base, tree.Name) else "this", axis, i, size, ())
+            check_index(self.scene, node, name, axis, i, size, self.loops)
 
     def index(self, node: Tree, env: Env) -> Tree:
         """An index: what stands for a position in it put in."""
@@ -326,13 +331,14 @@ class Forward:
 
     def sum(self, node: tree.Sum, env: Env) -> Value:
         inner, ranges = dict(env), list[tree.Range]()
-        outer = self.sums
+        outer, loops = self.sums, self.loops
         for item in node.ranges:
             ranges.append(replace(item, count=self.index(item.count, inner)))
             inner[item.variable.name] = self.position(item.variable.name)
             self.sums = (*self.sums, item.variable.name)
+            self.loops = (*self.loops, ranges[-1])
         value = self.expr(node.body, inner)
-        self.sums = outer
+        self.sums, self.loops = outer, loops
         return Value(value.width, value.shape, lambda i: replace(node, ranges=tuple(ranges), body=value.at(i)))
 
     # products

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.print_tree import print_tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
 from tpc.train import checks
@@ -251,8 +252,7 @@ class Trainings:
         for option in item.options:
             value = option_value(option, "`mean` or `sum`")
             if not isinstance(value, tree.Name) or value.name not in REDUCTIONS:
-                shown = value.name if isinstance(value, tree.Name) else "this"
-                self.refuse(catalogue.unknown_word(value.span, shown, f"a reduction over {option.name.name}", REDUCTIONS))
+                self.refuse(catalogue.unknown_word(value.span, print_tree(value), f"a reduction over {option.name.name}", REDUCTIONS))
             reductions[option.name.name] = value.name
         named = {n.name for n in tree.names(item.network)}
         means = tuple(c for c in examples.clauses if reductions["tasks" if c.variable.name in named else "queries"] == "mean")
