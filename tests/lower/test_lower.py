@@ -97,3 +97,8 @@ def test_doubling_functions_stay_small():
     """30 calls in a row, of a function that uses its argument twice: shared, not expanded to 2^30."""
     lines = ["def f(s) = tanh(s)*s + sin(s)", "x0 = w", *(f"x{k + 1} = f(x{k} + w/2)" for k in range(30))]
     assert len(lowered("\n".join(lines) + "\n")) < 5000
+
+
+def test_a_second_name_of_a_moment_leaves_the_first():
+    assert lowered("a = mean(w*w)\nb = a\nc = mean(w)*a\nd = a\noutput b\noutput d\n") == \
+        "a = mean(w*w)\nb = a\nc$1 = mean(w)\nc = c$1*a\nd = a\noutput b = b\noutput d = d\n"

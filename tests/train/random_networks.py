@@ -35,7 +35,7 @@ def random_network(seed):
 
     def weight(name, rows, columns, bias=False):
         extra = ""
-        if r.random() < 0.3:
+        if r.random() < 0.3 and {rows, columns} & {"n", "m"}:
             extra += ", std = 3/2"
         if r.random() < 0.3:
             extra, multipliers[name] = extra + ", lr = 2", 2.0

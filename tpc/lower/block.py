@@ -30,6 +30,7 @@ class Block:
     def __init__(self) -> None:
         self.ops: list[Op] = []
         self.loops: list[Loop] = []
+        self.newest = ""                          # the part last made for the line being lowered
         self.sums: list[Loop] = []
         self.made: dict[str, Family] = {}
         self.base = ""
@@ -83,6 +84,7 @@ class Block:
         shape = tuple(greatest(loop.count, around[:i]) for i, loop in enumerate(around))
         self.made[name] = replace(kind, name=name, shape=shape)
         self.append(needed, replace(make, out=out))
+        self.newest = name
         return Value(out, kind.kind == "vector")
 
     def needed(self, free: set[str]) -> list[Loop]:
@@ -113,8 +115,9 @@ class Block:
     def finish(self, target: Ref, value: Expr) -> None:
         """Defines `target` as `value`: the instruction that has just made a part gets the target's name, if that is all there is."""
         last = self.ops[-1] if self.ops else None
-        if isinstance(value, Value) and isinstance(last, MatMul | Moment) and last.out == value.ref and value.ref.name in self.made \
-                and value.ref.name not in values_of(self.ops[:-1]):
+        newest, self.newest = self.newest, ""
+        if isinstance(value, Value) and isinstance(last, MatMul | Moment) and last.out == value.ref and value.ref.name == newest \
+                and newest not in values_of(self.ops[:-1]):
             family = self.made.pop(value.ref.name)
             self.counts[self.base] -= 1
             self.ops[-1] = replace(last, out=target)

@@ -1,7 +1,7 @@
 """The catalogue: everything that can be wrong with what a user gives, one function each. No message is made anywhere else.
 
 TP0 files and syntax, TP1 names, TP2 kinds (scalars, vectors, widths, matrices), TP3 indices and loops, TP4 laws of what is random,
-TP5 inputs and data, TP6 running.
+TP5 inputs and data, TP6 running, TP7 networks and training.
 """
 
 from __future__ import annotations
@@ -27,6 +27,15 @@ STATEMENTS = frozenset({"PROGRAM", "WIDTH", "DIM", "INPUT", "MATRIX", "VECTOR", 
 def _similar(name: str, known: Iterable[str]) -> str | None:
     match = difflib.get_close_matches(name, list(known), 1, 0.6)
     return f"did you mean `{match[0]}`?" if match else None
+
+
+def _named(name: str) -> str:
+    """A name in a message; what has none is "this"."""
+    return f"`{name}`" if name else "this"
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}"
 
 
 def _list(items: Sequence[str]) -> str:
@@ -125,7 +134,7 @@ def shadows(at: Span, name: str) -> Diagnostic:
 
 
 def unknown_function(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
-    return Diagnostic("TP105", f"`{name}` is not a function", Label(at),
+    return Diagnostic("TP105", f"{_named(name)} is not a function", Label(at),
                       help=_similar(name, known) or "functions are the elementwise ones of the language and those made by `def`")
 
 
@@ -214,9 +223,9 @@ def kind_differs(at: Span, name: str, kind: str, first: Span, first_kind: str) -
     return Diagnostic("TP213", f"`{name}` is {kind} here and {first_kind} before", Label(at, kind), (Label(first, first_kind),))
 
 
-def output_of_vector(at: Span, name: str) -> Diagnostic:
+def output_of_vector(at: Span, name: str, named: bool) -> Diagnostic:
     return Diagnostic("TP214", f"`{name}` is a vector: at infinite width only scalars have a value", Label(at),
-                      help=f"for example `output m = mean({name}^2)`")
+                      help=f"for example `output m = mean({name}^2)`" if named else f"for example `output {name} = mean((…)^2)`")
 
 
 def division_by_zero(at: Span) -> Diagnostic:
@@ -225,6 +234,10 @@ def division_by_zero(at: Span) -> Diagnostic:
 
 def overflow(at: Span) -> Diagnostic:
     return Diagnostic("TP216", "this number is too large", Label(at))
+
+
+def output_empty(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP218", f"the output `{name}` has no entries", Label(at), help="a count in it is 0")
 
 
 def output_unnamed(at: Span) -> Diagnostic:
@@ -239,7 +252,7 @@ def not_affine(at: Span) -> Diagnostic:
 
 
 def index_count(at: Span, name: str, wanted: int, given: int) -> Diagnostic:
-    return Diagnostic("TP302", f"`{name}` has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}", Label(at))
+    return Diagnostic("TP302", f"{_named(name)} has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}", Label(at))
 
 
 def out_of_range(at: Span, name: str, axis: int, value: int, extent: int, rounds: str) -> Diagnostic:
@@ -427,20 +440,66 @@ def unknown_word(at: Span, word: str, what: str, known: Sequence[str]) -> Diagno
     return Diagnostic("TP701", f"`{word}` is not {what}", Label(at), help=_similar(word, known) or f"there is {_list([f'`{k}`' for k in known])}")
 
 
-def option_value(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP702", f"the option `{name}` needs a value of another kind", Label(at), help=f"write `{name} = …`")
+def option_value(at: Span, name: str, kind: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` needs {kind}", Label(at), help=f"write `{name} = …`")
+
+
+def option_flag(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` has no value", Label(at), help=f"write just `{name}`, or leave it out")
+
+
+def option_range(at: Span, name: str, wanted: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` must be {wanted}", Label(at))
+
+
+def std_of_finite(at: Span) -> Diagnostic:
+    return Diagnostic("TP702", "this weight has no side that grows: in the limit it starts at 0, whatever its `std`", Label(at),
+                      help="leave it out, or add an input of the program to what the weight makes")
+
+
+def option_of_vector(at: Span, name: str, vector: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` is a scalar, and `{vector}` is not", Label(at), help="a vector's mean is one, `mean(v)`")
+
+
+def schedule_length(at: Span, name: str, has: int, steps: int) -> Diagnostic:
+    entries = _count(has, "entry", "entries")
+    return Diagnostic("TP702", f"the schedule `{name}` has {entries}, and the training {_count(steps, 'step', 'steps')}", Label(at),
+                      help="a schedule has an entry for every step")
 
 
 def option_missing(at: Span, what: str, name: str) -> Diagnostic:
     return Diagnostic("TP702", f"`{what}` needs the option `{name}`", Label(at), help=f"write `{what}(…, {name} = …)`")
 
 
+def no_options(at: Span, word: str) -> Diagnostic:
+    return Diagnostic("TP701", f"`{word}` has no options", Label(at), help=f"write just `{word}`")
+
+
 def parametrization_not_yet(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP703", f"the parametrization `{name}` is not available yet", Label(at), help="`mup`, the default, is")
 
 
+def kernel_not_yet(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP703", f"the kernel `{name}` is not available yet", Label(at),
+                      help="kernels of what is inside a network are: `mean(f[0].x(a)*f[0].x(b))`")
+
+
 def name_taken(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP704", f"`{name}` already means something in this program", Label(at), help="choose another name")
+
+
+def loss_taken(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP704", f"the training makes `{name}[t]`, but `{name}` means something else in this program", Label(at),
+                      help="call the other another name, or this training, `train f as pre for t < T:`, whose loss is `pre.loss[t]`")
+
+
+def loss_unnamed(at: Span, trainings: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP704", "the trainings of this program have names, and so have their losses", Label(at),
+                      help=f"write {_list([f'`{t}.loss`' for t in trainings])}")
+
+
+def hidden(at: Span, name: str, what: str) -> Diagnostic:
+    return Diagnostic("TP704", f"`{name}` is {what}, and would be hidden here", Label(at), help="choose another name")
 
 
 def second_training(at: Span) -> Diagnostic:
@@ -453,8 +512,21 @@ def weight_sides(at: Span, side: str) -> Diagnostic:
                       help="the sides of a weight are widths, dims and whole numbers, as in `weight W : n x n`")
 
 
+def weight_empty(at: Span) -> Diagnostic:
+    return Diagnostic("TP705", "a side of a weight has at least one unit, and this has 0", Label(at))
+
+
 def weight_misplaced(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP706", f"the weight `{name}` can only be multiplied to something", Label(at), help=f"write `{name} @ x` or `{name}.T @ x`")
+
+
+def bias_multiplied(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP706", f"`{name}` is a bias: it is added, not multiplied by `@`", Label(at), help=f"write `… + {name}`")
+
+
+def weight_outside(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP706", f"outside networks `{name}` is no matrix: only weights between two widths are, until they are trained", Label(at),
+                      help=f"use it through a network, as in `network g(x) = {name} @ x`")
 
 
 def weight_due(at: Span, known: Sequence[str]) -> Diagnostic:
@@ -462,8 +534,8 @@ def weight_due(at: Span, known: Sequence[str]) -> Diagnostic:
                       help=f"there is {_list([f'`{k}`' for k in known])}" if known else "declare it by `weight W : n x n`")
 
 
-def weight_side(at: Span, name: str, takes: str, has: str, declared: Span) -> Diagnostic:
-    return Diagnostic("TP707", f"{name} takes {takes}, but this has {has}", Label(at, has), (Label(declared, "declared here"),))
+def weight_side(at: Span, name: str, takes: str, given: str, declared: Span) -> Diagnostic:
+    return Diagnostic("TP707", f"{name} takes {takes}, but this is {given}", Label(at, given), (Label(declared, "declared here"),))
 
 
 def readout_of_input(at: Span, name: str) -> Diagnostic:
@@ -471,12 +543,40 @@ def readout_of_input(at: Span, name: str) -> Diagnostic:
                       Label(at), help="use an output weight of its own, `weight V : 1 x n`")
 
 
+def input_of_readout(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP708", f"this vanishes like 1/n: `{name}` is an output weight with entries of order 1/n, and makes no vector of order 1",
+                      Label(at), help="use an input weight of its own, `weight U : n x 1`")
+
+
 def decoupled_needs(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP708", f"only a weight between two widths can be decoupled, and `{name}` has a finite side", Label(at))
 
 
 def not_a_network(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP709", f"`{name}` is not a network", Label(at), help=_similar(name, known) or "declare it by `network f(x) = …`")
+    return Diagnostic("TP709", f"{_named(name)} is not a network", Label(at),
+                      help=_similar(name, known) or "declare it by `network f(x) = …`")
+
+
+def adapted_again(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP709", f"`{name}` is an adapted network, which cannot be trained or adapted itself", Label(at),
+                      help="use the network it is made from; `steps = …` takes more steps")
+
+
+def adapted_outside(at: Span, name: str, made: Span) -> Diagnostic:
+    return Diagnostic("TP709", f"`{name}` is made anew in every step of a training, and means nothing outside it", Label(at),
+                      (Label(made, "made here"),),
+                      help="adapt again after the training: `g = adapt(f, …)`")
+
+
+def inside_uncalled(at: Span, network: str, name: str) -> Diagnostic:
+    return Diagnostic("TP709", f"what is inside the network `{network}` depends on what it is called with", Label(at),
+                      help="the loss of its training is `loss[t]`, or `pre.loss[t]` of `train f as pre for t < T:`" if name == "loss" else
+                      f"write `{network}.{name}(x)`")
+
+
+def no_attribute(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP709", f"{_named(name)} is neither a network nor the name of a training", Label(at),
+                      help="`f.h(x)` is something inside a network, and `pre.loss` the loss of `train f as pre for t < T:`")
 
 
 def unknown_inside(at: Span, name: str, network: str, known: Sequence[str]) -> Diagnostic:
@@ -494,13 +594,21 @@ def network_in_sum(at: Span) -> Diagnostic:
 
 
 def network_index(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP711", f"this index of `{name}` is neither a variable nor known before the program runs", Label(at),
-                      help="an index in a network is a variable of a clause or of a sum, or a whole number")
+    return Diagnostic("TP711", f"`{name}` is made member by member, and which one this is, is not known before the program runs", Label(at),
+                      help="its index is made of numbers, dims and variables of `for` around the line; a sum over it is written out")
 
 
 def network_rounds(at: Span, limit: int) -> Diagnostic:
     return Diagnostic("TP711", f"a family whose members are made one from another has at most {limit:,} of them, known before the program runs",
                       Label(at))
+
+
+def network_time(at: Span, name: str, time: int, steps: int, rounds: str) -> Diagnostic:
+    if not steps:
+        return Diagnostic("TP711", f"`{name}` has not been trained before this line, so there is no `{name}[{time}]`{rounds}",
+                          Label(at), help=f"`{name}[0]` is the network at initialisation")
+    return Diagnostic("TP711", f"there is no `{name}[{time}]`{rounds}: the training of `{name}` has {_count(steps, 'step', 'steps')}", Label(at),
+                      help=f"`{name}[0]` is the network before training, `{name}[{steps}]` after it")
 
 
 def network_extent(at: Span) -> Diagnostic:
@@ -513,7 +621,7 @@ def shapes_differ(at: Span, shape: str, other: str) -> Diagnostic:
 
 
 def label_shape(at: Span, label: str, output: str) -> Diagnostic:
-    return Diagnostic("TP713", f"the label has {label} entries, and the network's output {output}", Label(at))
+    return Diagnostic("TP713", f"the label is {label}, and the network's output {output}", Label(at))
 
 
 def classes_differ(at: Span, classes: str, outputs: str) -> Diagnostic:
@@ -522,6 +630,19 @@ def classes_differ(at: Span, classes: str, outputs: str) -> Diagnostic:
 
 def no_examples(at: Span) -> Diagnostic:
     return Diagnostic("TP713", "there are no examples: the count is 0", Label(at))
+
+
+def no_examples_at(at: Span, rounds: str) -> Diagnostic:
+    return Diagnostic("TP713", f"there are no examples{rounds}, and the mean of nothing has no value", Label(at))
+
+
+def ragged_examples(at: Span, variable: str) -> Diagnostic:
+    return Diagnostic("TP713", f"how many examples there are cannot depend on the example's own `{variable}`", Label(at),
+                      help="a count is made of dims, numbers and the loop of the training")
+
+
+def no_steps(at: Span) -> Diagnostic:
+    return Diagnostic("TP713", "there are no steps: the count must be a whole number of at least 1", Label(at))
 
 
 def network_output(at: Span, name: str) -> Diagnostic:
@@ -551,6 +672,11 @@ def adapt_target(at: Span) -> Diagnostic:
                       help="write `g[k] = adapt(f, …) for k < K`")
 
 
+def update_side(at: Span, weight: str, entries: str) -> Diagnostic:
+    return Diagnostic("TP719", f"this side of `{weight}` is finite: here must stand an array of {entries} by its name, as an input's row", Label(at),
+                      help="put factors in front, `c*outer(a, x[t])`")
+
+
 def unknown_loss(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
     return Diagnostic("TP717", f"`{name}` is not a loss", Label(at),
                       help=_similar(name, known) or f"there is {_list([f'`{k}`' for k in known])}, or your own: `loss(f, y) = …`")
@@ -558,6 +684,16 @@ def unknown_loss(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
 
 def loss_needs(at: Span, name: str, what: str) -> Diagnostic:
     return Diagnostic("TP717", f"the loss `{name}` needs {what}", Label(at))
+
+
+def loss_part(at: Span) -> Diagnostic:
+    return Diagnostic("TP717", "this cannot be a part of a loss", Label(at),
+                      help="a loss is an expression of a prediction, a label and other scalars, `loss(f, y) = (f - y)^2`")
+
+
+def no_gradient(at: Span, function: str) -> Diagnostic:
+    return Diagnostic("TP718", f"no gradient goes through `{function}`: its slope is 0 where it does not jump", Label(at),
+                      help="train something smoother, as `tanh`, or `relu`; or give `frozen` to the weights before it")
 
 
 def loss_derivative(at: Span, name: str) -> Diagnostic:

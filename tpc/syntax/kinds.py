@@ -81,7 +81,7 @@ class Kinds:
             case tree.Sum():
                 return self.sum(node, env)
             case tree.Attribute():
-                return self.fail(catalogue.not_a_network(node.base.span, node.base.name if isinstance(node.base, tree.Name) else "this", ()))
+                return self.fail(catalogue.not_a_network(node.base.span, node.base.name if isinstance(node.base, tree.Name) else "", ()))
 
     # names
 
@@ -236,7 +236,7 @@ class Kinds:
             return self.call(node, node.function, node.args, env)
         derivative = derivative_of(node)
         if derivative is None:
-            return self.fail(catalogue.unknown_function(node.function.span, "this", ()))
+            return self.fail(catalogue.unknown_function(node.function.span, "", ()))
         function, argument = derivative
         count = self.argument_count(function, len(node.args))
         if argument is None and count is not None and count != 1:

@@ -359,6 +359,9 @@ class Builder(Transformer[Token, Any]):
         _, name, _, rows, *options = items
         return tree.Weight(_span(items), _name(name), rows, None, tuple(options))
 
+    def word(self, items: list[Any]) -> tree.Name:
+        return tree.Name(span_of(items[0]), items[0].value)
+
     def option(self, items: list[Any]) -> tree.Option:
         return tree.Option(_span(items), _name(items[0]), items[2])
 

@@ -12,7 +12,7 @@ from functools import singledispatchmethod
 
 from tpc.syntax import catalogue, tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.derivative import derivative
+from tpc.train.derivative import derivative, jump_in
 from tpc.train.make import Maker, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Axis, Elementwise, Index, Product, Record, Step, Var
@@ -99,14 +99,15 @@ class Backward:
 
     # cotangents
 
-    def axes_of(self, var: Var) -> tuple[Axis, ...]:
-        variables = self.scene.names.variables(len(var.shape), self.prefix)
-        return tuple(Axis(v, count) for v, count in zip(variables, var.shape, strict=True))
+    def axes_of(self, shape: Sequence[Tree], contributions: Sequence[Contribution]) -> tuple[Axis, ...]:
+        """Axes of an array that contributions are made for; no sum in these has their variables."""
+        variables = self.scene.names.variables(len(shape), [*self.prefix, *summed(contributions)])
+        return tuple(Axis(v, count) for v, count in zip(variables, shape, strict=True))
 
     def cotangent(self, var: Var, index: Index, m: Maker) -> Tree:
         name = self.cotangents[var.name]
         if var.name in self.inlined:
-            return self.gathered(self.inlined[var.name], index, m)
+            return self.gathered(self.inlined[var.name], index, var.shape, m)
         return m.member(name, (*map(m.name, self.prefix), *index)) if name else self.found[var.name][0].value
 
     def define(self, var: Var, step: Step) -> None:
@@ -116,34 +117,32 @@ class Backward:
         if len(found) == 1 and not found[0].axes and not var.shape and isinstance(found[0].value, tree.Name | tree.Indexed):
             self.inlined[var.name] = found[0]
             return
-        axes = self.axes_of(var)
+        axes = self.axes_of(var.shape, found)
         index = tuple(m.name(a.variable) for a in axes)
-        value = m.add(*(self.gathered(c, index, m) for c in found))
+        value = m.add(*(self.gathered(c, index, var.shape, m) for c in found))
         name = self.cotangents[var.name]
         clauses = [*self.examples, *(m.range(a.variable, a.count) for a in axes)]
         what = f"gradient of line {step.span.line} in {var.name.partition('$')[0]}"
         self.defined.append(m.define(m.member(name, (*map(m.name, self.prefix), *index)), value, clauses, what))
 
-    def gathered(self, c: Contribution, index: Index, m: Maker) -> Tree:
-        """A contribution as a term for the entry `index`: bound variables that the entry fixes put in, the others summed over."""
+    def gathered(self, c: Contribution, index: Index, shape: Sequence[Tree], m: Maker) -> Tree:
+        """A contribution as a term for the entry `index` of an array: bound variables that the entry fixes put in, the others summed over."""
         left = {a.variable: a for a in c.axes}
         env: dict[str, Tree] = {}
         tests: list[tuple[Tree, Tree]] = []
-        for wanted, own in zip(index, c.index or index, strict=True):
-            if isinstance(own, tree.Name) and own.name in left:
+        for wanted, own, count in zip(index, c.index or index, shape, strict=True):
+            if isinstance(own, tree.Name) and own.name in left and self.scene.equal(left[own.name].count, count):
                 del left[own.name]
                 env[own.name] = wanted
             elif own != wanted:
-                if any(n.name in left or n.name in env for n in tree.names(own)):
-                    raise RefusedError(catalogue.network_index(own.span, "this"))
-                tests.append((wanted, own))
+                tests.append((wanted, own))                          # as `x[p+1]`: of the terms, those with p + 1 = wanted
         rest = list(left.values())
-        taken = [*self.prefix, *(n.name for i in index for n in tree.names(i)), *(a.variable for a in rest)]
+        taken = [*self.prefix, *(n.name for i in index for n in tree.names(i)), *(a.variable for a in rest), *summed([c])]
         fresh = self.scene.names.variables(len(rest), taken)
         env |= {a.variable: m.name(v) for a, v in zip(rest, fresh, strict=True)}
         value = substituted(c.value, env)
         ranges = [m.range(v, a.count) for v, a in zip(fresh, rest, strict=True)]
-        return m.mul(m.sum(ranges, value), *(m.equal(a, b) for a, b in tests))
+        return m.sum(ranges, m.mul(value, *(m.equal(a, substituted(b, env)) for a, b in tests)))
 
     def contribute(self, leaf: tree.Name | tree.Indexed, axes: tuple[Axis, ...], value: Tree) -> None:
         index = leaf.index if isinstance(leaf, tree.Indexed) else ()
@@ -187,6 +186,9 @@ class Backward:
 
     def term(self, m: Maker, dout: Tree, step: Elementwise, leaf: Tree, scalar: bool) -> Tree:
         slope = derivative(step.value, leaf)
+        jumps = jump_in(slope, self.scene.functions)
+        if jumps:
+            raise RefusedError(catalogue.no_gradient(step.span, jumps))
         if not step.mean:
             value = m.mul(dout, slope)
             return m.mean(value) if scalar else value
@@ -201,14 +203,14 @@ class Backward:
         m = Maker(step.span)
         weight = self.scene.weights[step.weight]
         near, _ = weight.sides(step.transposed)
-        rest = step.axes[:-1] if step.far else step.axes
+        rest = step.rest
         outer = tuple(m.name(a.variable) for a in rest)
 
         def dout(j: Index) -> Tree:
             return self.cotangent(step.out, (*outer, *j), m)
 
         def operand(j: Index) -> Tree:
-            return step.operand.at((*outer, *j))
+            return step.entry(outer, j)
         probe = operand((m.name("_"),) if near.count is not None else ())
         scope = (*self.prefix, *(a.variable for a in rest))
         if any(n.name in self.made for n in tree.names(probe)):
@@ -223,17 +225,18 @@ class Backward:
         if weight.frozen:
             return
         assert self.coefficient is not None
-        rest = step.axes[:-1] if step.far else step.axes
+        rest = step.rest
         outer = tuple(m.name(a.variable) for a in rest)
 
         def dout(j: Index) -> Tree:
             return self.cotangent(step.out, (*outer, *j), m)
 
         def operand(j: Index) -> Tree:
-            return step.operand.at((*outer, *j))
+            return step.entry(outer, j)
         ranges = (*self.examples, *(m.range(a.variable, a.count) for a in rest))
         a, b = (operand, dout) if step.transposed else (dout, operand)
-        self.records.setdefault(weight.name, []).append(Record(ranges, a, b, self.coefficient, step.span))
+        self.records.setdefault(weight.name, []).append(
+            Record(ranges, a, b, m.mul(weight.scaling.record(m, step.transposed), self.coefficient), step.span))
 
     # weights that are read as they are (biases)
 
@@ -254,12 +257,17 @@ class Backward:
     def member_gradient(self, weight: Weight, contributions: Sequence[Contribution]) -> None:
         """The cotangent of a weight that is read as it is: what its uses contribute."""
         m = Maker(weight.node.span)
-        variables = self.scene.names.variables(len(weight.axes), self.prefix)
-        index = tuple(map(m.name, variables))
-        value = m.add(*(self.gathered(c, index, m) for c in contributions))
-        clauses = [*self.examples, *(m.range(v, count) for v, count in zip(variables, weight.axes, strict=True))]
+        axes = self.axes_of(weight.axes, contributions)
+        index = tuple(m.name(a.variable) for a in axes)
+        value = m.add(*(self.gathered(c, index, weight.axes, m) for c in contributions))
+        clauses = [*self.examples, *(m.range(a.variable, a.count) for a in axes)]
         target = m.member(self.member_names[weight.name], (*map(m.name, self.prefix), *index))
         self.defined.append(m.define(target, value, clauses, f"gradient in {weight.name}"))
+
+
+def summed(contributions: Sequence[Contribution]) -> set[str]:
+    """The variables of the sums in contributions."""
+    return {r.variable.name for c in contributions for node in tree.walk(c.value) if isinstance(node, tree.Sum) for r in node.ranges}
 
 
 def _base(leaf: tree.Name | tree.Indexed) -> str:

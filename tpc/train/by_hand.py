@@ -14,13 +14,14 @@ from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.tree import Range, Tree
 from tpc.train.calls import Calls
+from tpc.train.checks import described, taken
 from tpc.train.descent import Descent, Sgd
 from tpc.train.forward import Forward
 from tpc.train.make import Maker
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.training import Trainings
 from tpc.train.values import Index, Record, Upto, Value
-from tpc.train.weights import Weight
+from tpc.train.weights import Side, Weight
 
 
 @dataclass
@@ -86,13 +87,16 @@ class ByHand:
         m = Maker(part.span)
         factors = factors_of(part)
         outers = [f for f in factors if isinstance(f, tree.Applied) and isinstance(f.function, tree.Name) and f.function.name == "outer"]
-        if len(outers) > 1 or (not outers and weight.columns.width and weight.rows.width):
+        two_sides = all(side.width or side.count is not None for side in (weight.rows, weight.columns))
+        if len(outers) > 1 or (not outers and two_sides):
             self.refuse(catalogue.update_term(part.span))
         forward = Forward(self.scene, prefix, lambda w, i, scope: m.member(w.initial, i))
         forward.span = part.span
         if outers:
             if len(outers[0].args) != 2:
                 self.refuse(catalogue.arguments(outers[0].span, "outer", 2, 2, len(outers[0].args)))
+            for x, side in zip(outers[0].args, (weight.rows, weight.columns), strict=True):
+                self.check_side(weight, side, x)
             a, b = (self.named(node, forward, x, f"{weight.name}_{side}", prefix) for x, side in zip(outers[0].args, "ab", strict=True))
             rest = [f for f in factors if f is not outers[0]]
             coefficient = m.mul(*rest)
@@ -105,6 +109,16 @@ class ByHand:
             coefficient = self.named(node, forward, coefficient, f"{weight.name}_c", prefix).at(())
         coefficient = m.div(coefficient, weight.scaling.update(m))
         return Record(node.clauses, a.at, b.at, coefficient, part.span)
+
+    def check_side(self, weight: Weight, side: Side, x: Tree) -> None:
+        """Whether a factor of `outer` is what a side of the weight takes, as far as it is known."""
+        known = self.scene.outer.get(_base(x)) if isinstance(x, tree.Name | tree.Indexed) else None
+        shape = () if known is None else known.axes[len(x.index) if isinstance(x, tree.Indexed) else 0:]
+        if side.count is not None and (known is None or known.width is not None or len(shape) != 1 or not self.scene.same(shape[0], side.count)):
+            self.refuse(catalogue.update_side(x.span, weight.name, f"{self.scene.integer(side.count)} entries"))
+        if side.width and known is not None and (known.given or known.width) and known.width != side.width:
+            given = described(known.width, self.scene.shown(shape))
+            self.refuse(catalogue.weight_side(x.span, weight.name, taken(self.scene, side), given, weight.node.span))
 
     def named(self, node: tree.AddTo, forward: Forward, x: Tree, wish: str, prefix: Sequence[str]) -> Value:
         """`x` by a name, if it is more than a member; arrays stay as they are."""
@@ -138,8 +152,9 @@ def factors_of(x: Tree) -> list[Tree]:
     m = Maker(x.span)
     match x:
         case tree.Chain(operands=operands, operators=operators) if operators[0] in "*/":
-            inverse = [operands[0], *(o if op == "*" else m.div(m.number(1), o) for op, o in zip(operators, operands[1:], strict=True))]
-            return [f for part in inverse for f in factors_of(part)]
+            divisors = [m.div(m.number(1), o) for op, o in zip(operators, operands[1:], strict=True) if op == "/"]
+            factors = [operands[0], *(o for op, o in zip(operators, operands[1:], strict=True) if op == "*")]
+            return [*(f for part in factors for f in factors_of(part)), *divisors] if operands[0] != m.number(1) or factors[1:] else [x]
         case tree.Negated(operand=operand):
             return [m.number(-1), *factors_of(operand)]
     return [x]

@@ -10,12 +10,15 @@ from typing import Any, NoReturn, cast
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.tree import Range, Tree
+from tpc.train.checks import called, check_indices
 from tpc.train.forward import Forward
 from tpc.train.make import Maker, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.training import Trainings, written
 from tpc.train.values import State, Value
 from tpc.train.weights import Reader
+
+KERNELS = ("nngp", "ntk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,9 @@ class Calls:
         target = s.target.base if isinstance(s.target, tree.Indexed) else s.target
         place = _Place(self, out, blocks, f"_{target.name}" if isinstance(target, tree.Name) else "")
         if s.value is None:
-            return replace(s, target=place.rewritten(s.target, s.clauses)) if isinstance(s, tree.Output) else s
+            place.check_loss(s.target)
+            whole = isinstance(s.target, tree.Name) and self.trainings.has_trained(s.target.name)      # what its training makes
+            return replace(s, target=s.target if whole else place.rewritten(s.target, s.clauses)) if isinstance(s, tree.Output) else s
         return replace(s, value=place.rewritten(s.value, s.clauses))
 
 
@@ -55,10 +60,16 @@ class _Place:
         named = self.training_value(node)
         if named is not None:
             return named
+        self.check(node)
         if isinstance(node, tree.Indexed):
             value = self.call(node.base, loops)
             if value is not None:
                 return self.entry(value, node, tuple(self.rewritten(i, loops) for i in node.index))
+            if isinstance(node.base, tree.Name):
+                self.check_loss(node.base)
+                return replace(node, index=tuple(self.rewritten(i, loops) for i in node.index))
+        if isinstance(node, tree.MatMul):
+            return replace(node, operand=self.rewritten(node.operand, loops))
         value = self.call(node, loops)
         if value is not None:
             return self.entry(value, node, ())
@@ -75,6 +86,37 @@ class _Place:
                 changes[f.name] = tuple(item if isinstance(item, Range) else self.rewritten(item, loops) for item in value)
         return replace(node, **changes) if changes else node
 
+    def check(self, node: Tree) -> None:
+        """Whether names of the training language stand where they mean something."""
+        trainings, scene = self.calls.trainings, self.calls.scene
+        match node:
+            case tree.Name(name=name):
+                self.check_loss(node)
+                if name in scene.networks or name in trainings.adapted:
+                    self.refuse(catalogue.function_as_value(node.span, name))
+                if name in scene.weights:
+                    self.refuse(catalogue.weight_misplaced(node.span, name))
+            case tree.Applied(function=tree.Name(name=name) as function) if name in scene.weights:
+                self.refuse(catalogue.weight_misplaced(function.span, name))
+            case tree.Applied(function=tree.Applied(function=tree.Name(name=name) as function)) if name in KERNELS:
+                self.refuse(catalogue.kernel_not_yet(function.span, name))
+            case tree.Attribute(base=base, name=inside):
+                shown = base.base if isinstance(base, tree.Indexed) else base
+                named = shown.name if isinstance(shown, tree.Name) else ""
+                known = named in scene.networks or named in trainings.adapted
+                self.refuse(catalogue.inside_uncalled(node.span, named, inside.name) if known else catalogue.no_attribute(base.span, named))
+            case tree.MatMul(matrix=matrix):
+                base = matrix.base if isinstance(matrix, tree.Transposed) else matrix
+                weight = scene.weights.get(base.name) if isinstance(base, tree.Name) else None
+                if isinstance(base, tree.Name) and weight is not None and (not weight.matrix or trainings.touched(base.name)):
+                    self.refuse(catalogue.weight_outside(base.span, base.name))
+
+    def check_loss(self, node: Tree) -> None:
+        """Whether `loss` is one: that of a training with a name is not."""
+        named = self.calls.trainings.named
+        if isinstance(node, tree.Name) and node.name == "loss" and named and "loss" not in self.calls.scene.names.taken:
+            self.refuse(catalogue.loss_unnamed(node.span, [*named]))
+
     def training_value(self, node: Tree) -> Tree | None:
         """`pre.loss`, or None."""
         if not isinstance(node, tree.Attribute) or not isinstance(node.base, tree.Name) or node.base.name not in self.calls.trainings.named:
@@ -90,10 +132,10 @@ class _Place:
             return None
         inside = node.function.name if isinstance(node.function, tree.Attribute) else None
         reference = node.function.base if isinstance(node.function, tree.Attribute) else node.function
-        found = self.calls.trainings.network(reference)
+        found = self.calls.trainings.network(reference, (*self.blocks, *loops))
         if found is None:
             if inside is not None:
-                self.refuse(catalogue.not_a_network(reference.span, "this", [*self.calls.scene.networks]))
+                self.refuse(catalogue.not_a_network(reference.span, name_of(reference), [*self.calls.scene.networks]))
             return None
         network, state = found
         values = self.passed(node, network, state, loops)
@@ -105,6 +147,7 @@ class _Place:
 
     def passed(self, node: tree.Applied, network: tree.Network, state: State, loops: tuple[Range, ...]) -> dict[str, Value]:
         """The forward pass of a call, written now or before; what is named in it."""
+        check_indices(self.calls.scene, node.args, (*self.blocks, *loops))
         args = tuple(self.rewritten(arg, loops) for arg in node.args)
         used = self.needed(loops, [*args, *(part for upto in state for part in (upto.time, *upto.outer, *upto.tasks))])
         variables = tuple(r.variable.name for r in used)
@@ -124,7 +167,9 @@ class _Place:
         prefix = [*(b.variable.name for b in self.blocks), *(r.variable.name for r in used)]
         forward = Forward(scene, prefix, reader.entry, self.suffix)
         forward.span = node.span
-        forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+        with called(node):
+            forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+        scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}
         lines: tuple[tree.Statement, ...] = tuple(written(forward.steps, prefix, (), reader))
         for loop in reversed(used):
             lines = (tree.ForBlock(node.span, loop, lines),)
@@ -149,10 +194,15 @@ class _Place:
                 return self.entry(value.members[cast(tuple[int, ...], place)], node, index[axes:])
         if len(index) != len(value.shape) or value.members is not None:
             self.refuse(catalogue.network_entries(node.span, len(value.shape), len(index)))
-        return value.at(index)
+        return replace(value.at(index), span=node.span)
 
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:
         raise RefusedError(diagnostic)
+
+
+def name_of(node: Tree) -> str:
+    base = node.base if isinstance(node, tree.Indexed) else node
+    return base.name if isinstance(base, tree.Name) else ""
 
 
 def substituted_outside(value: Value, here: dict[str, Tree], index: tuple[Tree, ...]) -> Tree:

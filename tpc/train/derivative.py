@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -10,6 +10,9 @@ from tpc.syntax import catalogue, tree
 from tpc.syntax.tree import Tree
 from tpc.train.make import Maker, is_number
 from tpc.train.scene import RefusedError
+
+JUMPS = ("step", "sign")
+KINKS = ("relu", "abs")
 
 
 def derivative(x: Tree, leaf: Tree) -> Tree:
@@ -33,6 +36,30 @@ def derivative(x: Tree, leaf: Tree) -> Tree:
             fixed = {name.name for name in tree.names(leaf)}           # the one term that the leaf is in
             return m.sum([r for r in ranges if r.variable.name not in fixed], derivative(body, leaf))
     return m.number(0)
+
+
+def jump_in(slope: Tree, functions: Mapping[str, tree.Function]) -> str:
+    """The function whose derivative is asked for in `slope` and is 0 wherever it does not jump; "" if there is none."""
+    for node in tree.walk(slope):
+        base, order = (node.base, node.order) if isinstance(node, tree.Primed) else (None, 1)
+        if isinstance(node, tree.Applied) and isinstance(node.function, tree.Name) and node.function.name == "D":
+            base = node.args[0]
+        if isinstance(base, tree.Name) and _jumps(base.name, order, functions):
+            return base.name
+    return ""
+
+
+def _jumps(name: str, order: int, functions: Mapping[str, tree.Function]) -> bool:
+    """Whether the derivative of order `order` - 1 of a function jumps."""
+    if name not in functions:
+        return name in JUMPS or (name in KINKS and order > 1)
+    for node in tree.walk(functions[name]):
+        if isinstance(node, tree.Applied) and isinstance(node.function, tree.Name) and node.function.name != name \
+                and _jumps(node.function.name, order, functions):
+            return True
+        if isinstance(node, tree.Primed) and isinstance(node.base, tree.Name) and _jumps(node.base.name, order + node.order, functions):
+            return True
+    return False
 
 
 def _chain(m: Maker, operands: Sequence[Tree], operators: Sequence[str], leaf: Tree) -> Tree:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from tpc.syntax import catalogue, tree
 from tpc.syntax.tree import Range, Tree
+from tpc.train.checks import check_scalar, check_sign
 from tpc.train.make import Maker, is_number, substituted
 from tpc.train.names import Names
 from tpc.train.scene import RefusedError, Scene, options_of
@@ -79,7 +81,7 @@ class Descent:
         return m.member(self.shrinks[weight.name], (*upto.outer, upto.time)) if weight.name in self.shrinks else m.number(1)
 
 
-def sgd_of(scene: Scene, update: tree.Update, time: str) -> Sgd:
+def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
     """The optimizer of an `update` line."""
     m = Maker(update.span)
     if update.name.name != "sgd":
@@ -91,24 +93,32 @@ def sgd_of(scene: Scene, update: tree.Update, time: str) -> Sgd:
 
     def value(name: str, otherwise: Tree) -> Tree:
         return scheduled(scene, options[name], time) if name in options else otherwise
+    for name in ("momentum", "decay"):
+        check_sign(scene, name, value(name, m.number(0)), Fraction(0), "at least 0")
     clip = options.get("clip")
     none = clip is None or (isinstance(clip.value, tree.Name) and clip.value.name == "none")
+    if clip is not None and not none:
+        check_sign(scene, "clip", option_value(clip), None, "above 0: it bounds the norm of the gradient")
     return Sgd(value("lr", m.number(0)), value("momentum", m.number(0)), value("decay", m.number(0)), None if none else value("clip", m.number(0)))
 
 
-def scheduled(scene: Scene, option: tree.Option, time: str) -> Tree:
+def scheduled(scene: Scene, option: tree.Option, time: Range) -> Tree:
     """The value of an option; an input with one axis is a schedule, one entry for each round."""
     value = option_value(option)
+    check_scalar(scene, option.name.name, value)
     known = scene.outer.get(value.name) if isinstance(value, tree.Name) else None
     if isinstance(value, tree.Name) and known is not None and len(known.axes) == 1:
         m = Maker(option.span)
-        return m.member(value.name, (m.name(time),))
+        has, steps = (None if count is None else scene.integer(count) for count in (known.axes[0], time.count))
+        if has is not None and steps is not None and has < steps:
+            raise RefusedError(catalogue.schedule_length(value.span, value.name, has, steps))
+        return m.member(value.name, (m.name(time.variable.name),))
     return value
 
 
-def option_value(option: tree.Option) -> Tree:
+def option_value(option: tree.Option, kind: str = "a number or a scalar") -> Tree:
     if option.value is None or isinstance(option.value, tree.ListOf):
-        raise RefusedError(catalogue.option_value(option.span, option.name.name))
+        raise RefusedError(catalogue.option_value(option.span, option.name.name, kind))
     return option.value
 
 

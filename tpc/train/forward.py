@@ -8,8 +8,10 @@ from typing import NoReturn
 
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.print_tree import print_tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
+from tpc.train.checks import check_index, described, taken
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var
@@ -32,8 +34,10 @@ class Forward:
         self.entry = entry
         self.steps: list[Step] = []
         self.made: dict[str, Var] = {}
+        self.members: set[str] = set()                 # families of the biases met
         self.axes: tuple[Axis, ...] = ()
         self.sums: tuple[str, ...] = ()
+        self.loops: tuple[tree.Range, ...] = ()        # of clauses and sums around, as far as they are not gone through round by round
         self.inside: list[str] = []
         self.locals: dict[str, Value] = {}
         self.counts = {"h": 0, "x": 0}
@@ -95,9 +99,10 @@ class Forward:
             and not any(node.name == base.name for node in tree.names(line.value))
         if at_once or not index:
             outer, self.axes = self.axes, (*self.axes, *(Axis(c.variable.name, c.count) for c in line.clauses))
+            loops, self.loops = self.loops, (*self.loops, *line.clauses)
             inner = {**env, **{v: self.position(v) for v in variables}}
             value = self.expr_named(line.value, base.name, inner)
-            self.axes = outer
+            self.axes, self.loops = outer, loops
             env[base.name] = value if not variables else self.family(value)
             return
         self.member_by_member(line, base.name, index, env)
@@ -116,7 +121,7 @@ class Forward:
             count = self.count(substituted(clause.count, rounds[0] if rounds else {}), len(rounds))
             rounds = [{**r, clause.variable.name: Maker(clause.span).number(k)} for r in rounds for k in range(count)]
         for r in rounds:
-            place = tuple(self.constant(substituted(i, r)) for i in index)
+            place = tuple(self.constant(substituted(i, r), name) for i in index)
             inner = {**env, name: Value(None, (None,) * len(index), self.no_entry(name, line), members=members)}
             wish = "_".join([name, *map(str, place)])
             members[place] = self.expr_named(substituted(line.value, r), wish, inner)
@@ -128,10 +133,10 @@ class Forward:
             self.refuse(catalogue.network_index(at.span, name))
         return entry
 
-    def constant(self, node: Tree) -> int:
+    def constant(self, node: Tree, name: str, at: Tree | None = None) -> int:
         value = self.scene.integer(node)
         if value is None:
-            self.refuse(catalogue.network_index(node.span, "this"))
+            self.refuse(catalogue.network_index(node.span if at is None else at.span, name))
         return value
 
     def position(self, variable: str) -> Value:
@@ -234,8 +239,7 @@ class Forward:
         return Value(width, shape, lambda i: build([v.at(i if v.shape else ()) for v in values]))
 
     def shown(self, shape: Sequence[Tree | None]) -> str:
-        sizes = [None if count is None else self.scene.integer(count) for count in shape]
-        return " x ".join("?" if size is None else str(size) for size in sizes)
+        return self.scene.shown(shape)
 
     def name(self, node: tree.Name, name: str, env: Env) -> Value:
         if name in env:
@@ -249,6 +253,9 @@ class Forward:
     def bias(self, node: Tree, weight: Weight) -> Value:
         if weight.columns.width or weight.columns.count is not None:
             self.refuse(catalogue.weight_misplaced(node.span, weight.name))
+        probe = self.entry(weight, tuple(Maker(node.span).name("_") for _ in weight.axes), self.scope())
+        bases = [probe, *(part.base for part in tree.walk(probe) if isinstance(part, tree.Indexed))]
+        self.members |= {base.name for base in bases if isinstance(base, tree.Name)}
         return Value(weight.rows.width, weight.axes, lambda i: self.entry(weight, i, self.scope()))
 
     def scope(self) -> tuple[str, ...]:
@@ -263,24 +270,33 @@ class Forward:
             self.refuse(catalogue.unknown_name(node.span, name, [*self.scene.outer, *self.scene.weights, *self.scene.networks]))
         if len(index) > len(known.axes):
             self.refuse(catalogue.index_count(node.span, name, len(known.axes), len(index)))
+        self.check_inside(node, name, index, known.axes)
         return Value(known.width, known.axes[len(index):], lambda i: Maker(node.span).member(name, (*index, *i)))
 
     def indexed(self, node: Tree, base: Tree, index: Sequence[Tree], env: Env) -> Value:
         positions = tuple(self.index(i, env) for i in index)
-        if isinstance(base, tree.Name) and base.name not in env:
+        if isinstance(base, tree.Name) and base.name not in env and base.name not in self.scene.weights:
             return self.outside(node, base.name, positions)
-        value = self.expr(base, env)
+        value, shown = self.expr(base, env), base.name if isinstance(base, tree.Name) else ""
         if value.members is not None:
-            place = tuple(self.constant(i) for i in positions[:len(next(iter(value.members)))])
+            if not value.members:
+                self.refuse(catalogue.never_made(node.span, print_tree(node), ""))
+            place = tuple(self.constant(i, shown, written) for i, written in zip(positions, index, strict=True))[:len(next(iter(value.members)))]
             if place not in value.members:
-                shown = base.name if isinstance(base, tree.Name) else "this"
                 self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
             value, positions = value.members[place], positions[len(place):]
             if not positions:
                 return value
         if len(positions) > len(value.shape):
-            self.refuse(catalogue.index_count(node.span, base.name if isinstance(base, tree.Name) else "this", len(value.shape), len(positions)))
+            self.refuse(catalogue.index_count(node.span, shown, len(value.shape), len(positions)))
+        self.check_inside(node, shown, positions, value.shape)
         return Value(value.width, value.shape[len(positions):], lambda i: value.at((*positions, *i)))
+
+    def check_inside(self, node: Tree, name: str, positions: Sequence[Tree], shape: Sequence[Tree | None]) -> None:
+        """Whether indices are inside an array, as far as they are known."""
+        for axis, (i, extent) in enumerate(zip(positions, shape, strict=False)):
+            size = None if extent is None else self.scene.integer(extent)
+            check_index(self.scene, node, name, axis, i, size, self.loops)
 
     def index(self, node: Tree, env: Env) -> Tree:
         """An index: what stands for a position in it put in."""
@@ -325,18 +341,20 @@ class Forward:
         return isinstance(base, tree.Name) and (base.name in self.made or base.name in self.scene.outer)
 
     def has_variables(self, value: Value) -> bool:
+        """Whether a gradient may go to something in it: a variable of the pass, or a bias."""
         probe = value.at(tuple(Maker(self.span).name("_") for _ in value.shape))
-        return any(name.name in self.made for name in tree.names(probe))
+        return any(name.name in self.made or name.name in self.members for name in tree.names(probe))
 
     def sum(self, node: tree.Sum, env: Env) -> Value:
         inner, ranges = dict(env), list[tree.Range]()
-        outer = self.sums
+        outer, loops = self.sums, self.loops
         for item in node.ranges:
             ranges.append(replace(item, count=self.index(item.count, inner)))
             inner[item.variable.name] = self.position(item.variable.name)
             self.sums = (*self.sums, item.variable.name)
+            self.loops = (*self.loops, ranges[-1])
         value = self.expr(node.body, inner)
-        self.sums = outer
+        self.sums, self.loops = outer, loops
         return Value(value.width, value.shape, lambda i: replace(node, ranges=tuple(ranges), body=value.at(i)))
 
     # products
@@ -348,11 +366,15 @@ class Forward:
         weight = self.scene.weights.get(base.name) if isinstance(base, tree.Name) and base.name not in env else None
         if weight is None:
             self.refuse(catalogue.weight_due(node.matrix.span, [*self.scene.weights]))
+        if weight.node.columns is None:
+            self.refuse(catalogue.bias_multiplied(node.matrix.span, weight.name))
         near, far = weight.sides(transposed)
         operand = self.expr(node.operand, env)
         self.check_operand(node, weight, near, operand)
         if near.width and not far.width and weight.scaling.kind == "input":
             self.refuse(catalogue.readout_of_input(node.span, weight.name))
+        if far.width and not near.width and weight.scaling.kind == "output":
+            self.refuse(catalogue.input_of_readout(node.span, weight.name))
         if (operand.width or self.has_variables(operand)) and not self.is_leaf(operand):
             operand = self.named(operand, "x", node.operand)
         if self.sums:
@@ -360,14 +382,12 @@ class Forward:
         rest = operand.shape[:-1] if near.count is not None else operand.shape
         own = self.own_axes([*rest, *([] if far.count is None else [far.count])], node)
         out = self.var(self.numbered(wish), far.width, [a.count for a in own])
-        self.steps.append(Product(out, (*self.axes, *own), weight.name, transposed, operand, far.count is not None, node.span))
+        self.steps.append(Product(out, (*self.axes, *own), weight.name, transposed, operand, far.count is not None, node.span, len(self.axes)))
         return self.of_var(out)
 
     def check_operand(self, node: tree.MatMul, weight: Weight, near: Side, operand: Value) -> None:
         shown = f"{weight.name}.T" if isinstance(node.matrix, tree.Transposed) else weight.name
-        if near.width != operand.width:
-            takes, has = (f"width {side}" if side else "a finite side" for side in (near.width, operand.width))
-            self.refuse(catalogue.weight_side(node.operand.span, shown, takes, has, weight.node.span))
-        if near.count is not None and (not operand.shape or not self.scene.same(near.count, operand.shape[-1])):
-            size = self.scene.integer(near.count)
-            self.refuse(catalogue.weight_side(node.operand.span, shown, f"{size} entries", self.shown(operand.shape) or "1", weight.node.span))
+        fits = near.count is None or (operand.shape and self.scene.same(near.count, operand.shape[-1]))
+        if near.width != operand.width or not fits:
+            takes, given = taken(self.scene, near), described(operand.width, self.shown(operand.shape))
+            self.refuse(catalogue.weight_side(node.operand.span, shown, takes, given, weight.node.span))

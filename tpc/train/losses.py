@@ -9,12 +9,11 @@ from fractions import Fraction
 from tpc.syntax import catalogue, tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
-from tpc.train.derivative import derivative
+from tpc.train.derivative import derivative, jump_in
 from tpc.train.make import Maker, is_number, substituted
-from tpc.train.scene import RefusedError
+from tpc.train.scene import RefusedError, Scene
 
 NAMES = ("mse", "xent", "logistic", "hinge", "huber")
-JUMPS = ("step", "sign")
 Entry = Callable[[tuple[Tree, ...]], Tree]
 
 
@@ -46,14 +45,16 @@ class LossFunction:
     slope: Slope
 
 
-def loss_of(node: tree.Loss | None, name: tree.Name | None) -> LossFunction:
+def loss_of(scene: Scene, node: tree.Loss | None, name: tree.Name | None) -> LossFunction:
     """The loss of a `loss` line, or one given by name."""
     if node is not None and node.value is not None:
-        return own_loss(node, node.value)
+        return own_loss(scene, node, node.value)
     word = name if node is None else node.name
     assert word is not None
     if word.name not in NAMES:
         raise RefusedError(catalogue.unknown_loss(word.span, word.name, NAMES))
+    if node is not None and node.options:
+        raise RefusedError(catalogue.no_options(node.options[0].span, word.name))
     return {"mse": LossFunction(*_coordinatewise(_mse, _mse_slope)), "huber": LossFunction(*_coordinatewise(_huber, _huber_slope)),
             "logistic": LossFunction(_logistic, _logistic_slope), "hinge": LossFunction(_hinge, _hinge_slope),
             "xent": LossFunction(_xent, _xent_slope)}[word.name]
@@ -69,11 +70,27 @@ def check_prediction(name: str, at: Span, p: Prediction) -> None:
         raise RefusedError(catalogue.loss_needs(at, name, "a scalar network; `xent` takes several outputs"))
 
 
-def own_loss(node: tree.Loss, value: Tree) -> LossFunction:
+def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
+    """Whether a loss of the user's own is made of scalars only."""
+    for node in tree.walk(value):
+        base = node.base if isinstance(node, tree.Indexed | tree.Attribute) else node
+        name = base.name if isinstance(base, tree.Name) else ""
+        if name in parameters and not isinstance(node, tree.Indexed):
+            continue
+        known = scene.outer.get(name)
+        strange = isinstance(node, tree.Mean | tree.MatMul | tree.Transposed | tree.Attribute) or name in scene.weights or name in scene.networks
+        if strange or (known is not None and known.width is not None) or (isinstance(node, tree.Indexed) and name in parameters):
+            raise RefusedError(catalogue.loss_part(node.span))
+
+
+def own_loss(scene: Scene, node: tree.Loss, value: Tree) -> LossFunction:
     """`loss(f, y) = …`, summed over outputs if there are several."""
     f, y = node.parameters
+    if f.name == y.name:
+        raise RefusedError(catalogue.defined_twice(y.span, y.name, f.span))
+    check_loss(scene, value, {f.name, y.name})
     slope = derivative(value, f)
-    if is_number(slope, 0) or any(isinstance(n, tree.Primed) and isinstance(n.base, tree.Name) and n.base.name in JUMPS for n in tree.walk(slope)):
+    if is_number(slope, 0) or jump_in(slope, scene.functions):
         raise RefusedError(catalogue.loss_derivative(value.span, f.name))
 
     def put(x: Tree, p: Prediction, i: tuple[Tree, ...]) -> Tree:
@@ -147,14 +164,15 @@ def _margin(m: Maker, p: Prediction, k: Tree) -> Tree:
 
 def _xent(m: Maker, p: Prediction) -> Tree:
     """`log Σ_k e^{f_k} − f_y`, the exponents taken relative to `f_y`."""
-    return m.call("log", _partition(m, p))
+    return m.call("log", _partition(m, p, p.at))
 
 
-def _partition(m: Maker, p: Prediction) -> Tree:
+def _partition(m: Maker, p: Prediction, at: Tree) -> Tree:
+    """`Σ_k e^{f_k − f_at}`."""
     assert p.units is not None
-    return m.sum([m.range(p.variable, p.units)], m.call("exp", m.sub(p.f((m.name(p.variable),)), p.f((p.at,)))))
+    return m.sum([m.range(p.variable, p.units)], m.call("exp", m.sub(p.f((m.name(p.variable),)), p.f((at,)))))
 
 
 def _xent_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
-    share = m.div(m.call("exp", m.sub(p.f(i), p.f((p.at,)))), _partition(m, p))
+    share = m.div(m.number(1), _partition(m, p, i[0]))           # not e^{f_i - f_y} over the sum: both may overflow
     return m.sub(share, m.equal(i[0], p.at))

@@ -34,9 +34,15 @@ class Scaling:
         """In front of `E nV x`: (1/n) Σ over a width rn is r times a mean."""
         return self.columns or m.number(1) if self.kind == "output" else m.number(1)
 
-    def backward(self, m: Maker) -> Tree:
-        """In front of `Wᵀ dh` (n_C ∂L/∂x = (n_C/n_R) Wᵀ dh) and of `nV df`."""
-        return self._quotient(m) if self.kind == "matrix" else self.forward(m)
+    def backward(self, m: Maker, transposed: bool = True) -> Tree:
+        """In front of `Wᵀ dh` (n_C ∂L/∂x = (n_C/n_R) Wᵀ dh), of `W dh` where `Wᵀ` was used (n_R ∂L/∂x = (n_R/n_C) W dh), and of `nV df`."""
+        if self.kind == "matrix":
+            return self._quotient(m) if transposed else self.record(m, transposed=True)
+        return self.forward(m)
+
+    def record(self, m: Maker, transposed: bool) -> Tree:
+        """In front of a term of the gradient that comes from `h = Wᵀ x`: ∂L/∂W = x dhᵀ/n_C, and that from `h = W x` is `dh xᵀ/n_R`."""
+        return self._inverse(m) if self.kind == "matrix" and transposed else m.number(1)
 
     def update(self, m: Maker, transposed: bool = False) -> Tree:
         """In front of an update's `dh E x_s x` (transposed: of `x E dh_s y`) and of `dh ξ`."""
@@ -47,6 +53,10 @@ class Scaling:
     def norm(self, m: Maker) -> Tree:
         """In front of the gradient's squared norm, in the parametrized weights w, as a moment of its parts."""
         return self._quotient(m) if self.kind == "matrix" else self.update(m) if self.kind == "input" else self.forward(m)
+
+    def _inverse(self, m: Maker) -> Tree:
+        over, under = self.rows or m.number(1), self.columns or m.number(1)
+        return m.number(1) if over == under else m.div(over, under)
 
     def _quotient(self, m: Maker) -> Tree:
         over, under = self.columns or m.number(1), self.rows or m.number(1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import cast
 
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.syntax import tree
@@ -26,16 +27,20 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """Something declared outside networks: its width if it is a vector, and the lengths of its axes (None: not known here)."""
+    """Something declared outside networks: its width if it is a vector, and the lengths of its axes (None: not known here). given: an input."""
 
     width: str | None
     axes: tuple[Tree | None, ...]
     bound: Tree | None = None
+    given: bool = False
 
 
 @dataclass
 class Scene:
-    """outer: inputs, initial vectors and families by name. constants: dims, as far as they are known."""
+    """outer: inputs, initial vectors and families by name. constants: dims, as far as they are known.
+
+    matrices: rows and columns of the matrices of the program. made: the widths of the vectors that have been written out.
+    """
 
     names: Names
     constants: Mapping[str, int]
@@ -44,6 +49,22 @@ class Scene:
     functions: dict[str, tree.Function] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
     networks: dict[str, tree.Network] = field(default_factory=dict)
+    matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
+    made: dict[str, str] = field(default_factory=dict)
+
+    def width_in(self, node: Tree) -> str | None:
+        """The width of an expression of the core language; None for a scalar, or where it is not known yet."""
+        match node:
+            case tree.Mean() | tree.Number():
+                return None
+            case tree.Name(name=name) | tree.Indexed(base=tree.Name(name=name)):
+                known = self.outer.get(name)
+                return self.made.get(name) if known is None else known.width
+            case tree.MatMul(matrix=matrix):
+                transposed, base = isinstance(matrix, tree.Transposed), matrix.base if isinstance(matrix, tree.Transposed) else matrix
+                rows, columns = self.matrices.get(base.name, (None, None)) if isinstance(base, tree.Name) else (None, None)
+                return columns if transposed else rows
+        return next((w for part in tree.parts(node) if not isinstance(part, tree.Range) and (w := self.width_in(cast(Tree, part)))), None)
 
     def integer(self, node: Tree) -> int | None:
         """The value of a whole number made of numbers and dims, else None."""
@@ -53,12 +74,21 @@ class Scene:
             return None
         return int(value) if value.denominator == 1 else None
 
+    def shown(self, shape: Sequence[Tree | None]) -> str:
+        """A shape as text, "" for none."""
+        sizes = [None if count is None else self.integer(count) for count in shape]
+        return " x ".join("?" if size is None else str(size) for size in sizes)
+
     def same(self, a: Tree | None, b: Tree | None) -> bool:
         """Whether two lengths may be the same (one that is not known may)."""
         if a is None or b is None or a == b:
             return True
         x, y = self.integer(a), self.integer(b)
         return x == y if x is not None and y is not None else True
+
+    def equal(self, a: Tree, b: Tree) -> bool:
+        """Whether two lengths are the same for certain."""
+        return a == b or (self.integer(a) is not None and self.integer(a) == self.integer(b))
 
     def is_elementwise(self, name: str) -> bool:
         return is_function(name) or name in self.functions
@@ -73,7 +103,7 @@ def outer_of(statements: tuple[tree.Statement, ...]) -> dict[str, Outer]:
     for statement in statements:
         match statement:
             case tree.Input(declared=declared, bound=bound):
-                found[declared.name.name] = Outer(None, tuple(axis.count for axis in declared.axes), bound)
+                found[declared.name.name] = Outer(None, tuple(axis.count for axis in declared.axes), bound, given=True)
             case tree.Vector(declared=items, width=tree.Name(name=width)):
                 for item in items:
                     found[item.name.name] = Outer(width, tuple(axis.count for axis in item.axes))

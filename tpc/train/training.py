@@ -9,15 +9,17 @@ from typing import NoReturn
 
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
+from tpc.syntax.print_tree import print_tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
+from tpc.train import checks
 from tpc.train.autodiff import Backward
 from tpc.train.descent import Descent, Sgd, Updates, check_options, option_value, sgd_of
 from tpc.train.forward import Forward
 from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
 from tpc.train.make import Maker
 from tpc.train.scene import RefusedError, Scene, options_of
-from tpc.train.values import Elementwise, Index, Product, Record, State, Step, Upto, Value, Var
+from tpc.train.values import Elementwise, Record, State, Step, Upto, Value, Var
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")
@@ -66,16 +68,21 @@ class Trainings:
     trained: dict[str, list[Descent]] = field(default_factory=dict)            # by network
     named: dict[str, dict[str, str]] = field(default_factory=dict)             # what a named training makes: family by attribute
     adapted: dict[str, Adaptation] = field(default_factory=dict)
+    closed: dict[str, Span] = field(default_factory=dict)                      # networks adapted in trainings that are over, and where
 
     # networks as values
 
-    def network(self, node: Tree) -> tuple[tree.Network, State] | None:
-        """The network that a tree names, and its weights' state: `f`, `f[t]`, `g`, `g[k]`. None if it names none."""
+    def network(self, node: Tree, ranges: Sequence[Range]) -> tuple[tree.Network, State] | None:
+        """The network that a tree names, and its weights' state: `f`, `f[t]`, `g`, `g[k]`. None if it names none. ranges: the loops around."""
         base, index = (node.base, node.index) if isinstance(node, tree.Indexed) else (node, ())
         if not isinstance(base, tree.Name):
             return None
+        if base.name in self.closed:
+            self.refuse(catalogue.adapted_outside(base.span, base.name, self.closed[base.name]))
         if base.name in self.adapted:
             found = self.adapted[base.name]
+            for axis, (i, task) in enumerate(zip(index, found.descent.tasks, strict=False)):
+                checks.check_index(self.scene, node, base.name, axis, i, self.scene.integer(task.count), ranges)
             if len(index) != len(found.descent.tasks):
                 self.refuse(catalogue.index_count(node.span, base.name, len(found.descent.tasks), len(index)))
             return found.network, (*found.before, Upto(found.descent, found.outer, found.steps, tuple(index)))
@@ -86,14 +93,27 @@ class Trainings:
             return network, self.state
         if len(index) != 1:
             self.refuse(catalogue.index_count(node.span, base.name, 1, len(index)))
-        return network, self.at_time(base.name, index[0])
+        k = self.last_training(network)
+        steps = None if k is None else self.scene.integer(self.state[k].descent.time.count)
+        checks.check_time(self.scene, node, base.name, index[0], steps or 0, ranges)
+        return network, () if k is None else (*self.state[:k], replace(self.state[k], time=index[0]))
 
-    def at_time(self, name: str, time: Tree) -> State:
-        """The state before step `time` of the last training of a network."""
+    def last_training(self, network: tree.Network) -> int | None:
+        """Which of `state` is the last training of a network's weights: its own, or that of a network which shares some."""
+        names = {w.name for w in self.weights_of(network)}
+        trained = [descent for descents in self.trained.values() for descent in descents]
         for k in reversed(range(len(self.state))):
-            if self.state[k].descent in self.trained.get(name, []):
-                return (*self.state[:k], replace(self.state[k], time=time))
-        return ()
+            descent = self.state[k].descent
+            if descent in trained and names & {*descent.carried, *descent.records}:
+                return k
+        return None
+
+    def has_trained(self, name: str) -> bool:
+        return name in self.trained
+
+    def touched(self, weight: str) -> bool:
+        """Whether a weight has been trained, or updated by hand."""
+        return any(weight in upto.descent.carried or weight in upto.descent.records for upto in self.state)
 
     def weights_of(self, network: tree.Network) -> list[Weight]:
         """The weights that a network uses, itself or through others."""
@@ -116,12 +136,14 @@ class Trainings:
 
     def train(self, node: tree.Train, out: list[tree.Statement]) -> None:
         m, scene = Maker(node.span), self.scene
-        network = scene.networks.get(node.network.name)
-        if network is None:
-            self.refuse(catalogue.not_a_network(node.network.span, node.network.name, [*scene.networks]))
+        network = self.declared(node.network)
         self.check_items(node)
+        checks.check_variables(scene, [node.range])
+        checks.check_steps(scene, node.range.count)
+        if node.name is not None:
+            checks.check_free(scene, node.name)
         update = next(item for item in node.items if isinstance(item, tree.Update))
-        descent = Descent(node.range, (), (), sgd_of(scene, update, node.range.variable.name))
+        descent = Descent(node.range, (), (), sgd_of(scene, update, node.range))
         trainable = [w for w in self.weights_of(network) if not w.frozen]
         if not trainable:
             self.refuse(catalogue.nothing_to_train(node.network.span, node.network.name))
@@ -129,11 +151,10 @@ class Trainings:
         descent.name_coefficients([w for w in trainable if w.matrix], scene.names)
         before, now = self.state, m.name(node.range.variable.name)
         self.state = (*before, Upto(descent, (), now))
+        if any(isinstance(item, tree.Adapted) for item in node.items):
+            self.rehearse(node, network, descent)
         body: list[tree.Statement] = []
-        for item in node.items:
-            if isinstance(item, tree.Adapted):
-                self.adapt(item, body, (node.range,))
-        gradient = self.gradient(self.point(node, network), self.loss_of(node), descent, m)
+        gradient = self.one_round(node, network, descent, body)
         updates = Updates(scene, descent, m)
         if descent.sgd.clip is not None:
             updates.clip([(w, gradient.records.get(w.name, [])) for w in trainable])
@@ -153,6 +174,36 @@ class Trainings:
         out.append(tree.ForBlock(node.span, node.range, tuple(body)))
         self.state = (*before, Upto(descent, (), node.range.count))
         self.trained.setdefault(node.network.name, []).append(descent)
+        for item in node.items:
+            if isinstance(item, tree.Adapted):
+                self.closed |= {name.name: item.span for name in [item.target.base if isinstance(item.target, tree.Indexed) else item.target]
+                                if isinstance(name, tree.Name)}
+
+    def one_round(self, node: tree.Train, network: tree.Network, descent: Descent, body: list[tree.Statement]) -> Gradient:
+        """The inner steps of a round, whose lines go to `body`, and then its gradient."""
+        for item in node.items:
+            if isinstance(item, tree.Adapted):
+                self.adapt(item, body, (node.range,))
+        return self.gradient(self.point(node, network), self.loss_of(node), descent, Maker(node.span))
+
+    def rehearse(self, node: tree.Train, network: tree.Network, descent: Descent) -> None:
+        """Finds the terms of the gradient before a round with inner steps is written: these steps see the weights that the rounds before have made.
+
+        What is named on the way is forgotten, so that the round itself gets the same names.
+        """
+        names, adapted, made = self.scene.names, dict(self.adapted), dict(self.scene.made)
+        taken = set(names.taken)
+        self.one_round(node, network, descent, [])
+        names.taken, self.adapted, self.scene.made = taken, adapted, made
+
+    def declared(self, name: tree.Name) -> tree.Network:
+        """The network of a name, which is to be trained or adapted."""
+        network = self.scene.networks.get(name.name)
+        if network is None and name.name in self.adapted:
+            self.refuse(catalogue.adapted_again(name.span, name.name))
+        if network is None:
+            self.refuse(catalogue.not_a_network(name.span, name.name, [*self.scene.networks]))
+        return network
 
     def prepare(self, descent: Descent, weights: Sequence[Weight], carried: Sequence[Weight]) -> None:
         for weight in weights:
@@ -166,7 +217,7 @@ class Trainings:
         """The line `loss[t] = …`, under the training's name."""
         wish = "loss" if node.name is None else f"{node.name.name}_loss"
         if wish in self.scene.outer:
-            self.refuse(catalogue.name_taken(node.span, wish))
+            self.refuse(catalogue.loss_taken(node.span, wish))
         name = self.scene.names.fresh(wish)
         if node.name is not None:
             if node.name.name in self.named:
@@ -191,15 +242,17 @@ class Trainings:
         prefix = (node.range.variable.name, *(c.variable.name for c in examples.clauses))
         if isinstance(item, tree.Examples):
             return Point(network, self.state, examples, examples.clauses, prefix)
-        found = self.network(item.network)
+        found = self.network(item.network, (node.range, *examples.clauses))
         if found is None:
-            self.refuse(catalogue.not_a_network(item.network.span, "this", [*self.scene.networks, *self.adapted]))
+            base = item.network.base if isinstance(item.network, tree.Indexed) else item.network
+            shown = base.name if isinstance(base, tree.Name) else ""
+            self.refuse(catalogue.not_a_network(item.network.span, shown, [*self.scene.networks, *self.adapted]))
         check_options(item.options, ("queries", "tasks"), "`gradient`")
         reductions = {"queries": "mean", "tasks": "sum"}
         for option in item.options:
-            value = option_value(option)
+            value = option_value(option, "`mean` or `sum`")
             if not isinstance(value, tree.Name) or value.name not in REDUCTIONS:
-                self.refuse(catalogue.unknown_word(option.span, option.name.name, "a reduction", REDUCTIONS))
+                self.refuse(catalogue.unknown_word(value.span, print_tree(value), f"a reduction over {option.name.name}", REDUCTIONS))
             reductions[option.name.name] = value.name
         named = {n.name for n in tree.names(item.network)}
         means = tuple(c for c in examples.clauses if reductions["tasks" if c.variable.name in named else "queries"] == "mean")
@@ -207,7 +260,7 @@ class Trainings:
 
     def loss_of(self, node: tree.Train) -> tuple[LossFunction, str, Span]:
         loss = next(item for item in node.items if isinstance(item, tree.Loss))
-        return loss_of(loss, None), "" if loss.name is None else loss.name.name, loss.span
+        return loss_of(self.scene, loss, None), "" if loss.name is None else loss.name.name, loss.span
 
     # one gradient
 
@@ -215,10 +268,14 @@ class Trainings:
         """The gradient of the loss at a point. Its terms are put where the descent keeps them: the pass itself needs those of earlier rounds."""
         scene, examples = self.scene, point.examples
         reader = Reader(scene.names, point.state, m, scene.weights)
-        self.check_examples(examples)
+        around = (*descent.outer, descent.time)
+        checks.check_counts(scene, examples.clauses, around)
+        checks.check_indices(scene, (*examples.inputs, examples.label), (*around, *examples.clauses))
         forward = Forward(scene, point.prefix, reader.entry)
         args = [forward.expr(x, {}) for x in examples.inputs]
-        value = forward.run(point.network, args, examples)
+        with checks.called(examples):
+            value = forward.run(point.network, args, examples)
+        scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}
         out = self.output_of(value, point.network)
         prediction = self.prediction(forward, value, out, examples)
         function, name, span = loss
@@ -230,15 +287,10 @@ class Trainings:
         backward = Backward(scene, point.prefix, examples.clauses, reader, forward.made)
         backward.prepare(forward.steps, out, chi if out.shape else "", coefficient)
         for name, records in descent.records.items():
-            records += [replace(r, ranges=r.ranges[len(descent.tasks):]) for r in backward.records.get(name, [])]
+            records[:] = [replace(r, ranges=r.ranges[len(descent.tasks):]) for r in backward.records.get(name, [])]
         backward.run()
         total = m.mul(m.sum(examples.clauses, function.value(m, prediction)), weight)
         return Gradient(written(forward.steps, point.prefix, examples.clauses, reader), lines, backward.defined, total, backward.records)
-
-    def check_examples(self, examples: tree.Examples) -> None:
-        for clause in examples.clauses:
-            if self.scene.integer(clause.count) == 0:
-                self.refuse(catalogue.no_examples(clause.count.span))
 
     def output_of(self, value: Value, network: tree.Network) -> Var:
         if value.leaf is None or value.width is not None:
@@ -257,7 +309,8 @@ class Trainings:
         if classes and known is not None and units is not None and known.bound is not None and not self.scene.same(known.bound, units):
             self.refuse(catalogue.classes_differ(examples.label.span, forward.shown((known.bound,)), forward.shown((units,))))
         if not classes and (len(label.shape) != len(out.shape) or not all(map(self.scene.same, label.shape, out.shape))):
-            self.refuse(catalogue.label_shape(examples.label.span, forward.shown(label.shape) or "1", forward.shown(out.shape) or "1"))
+            self.refuse(catalogue.label_shape(examples.label.span, checks.described(label.width, forward.shown(label.shape)),
+                                              checks.described(None, forward.shown(out.shape))))
         variable = next(iter(self.scene.names.variables(1, forward.prefix)))
 
         def entry(i: tuple[Tree, ...]) -> Tree:
@@ -282,23 +335,25 @@ class Trainings:
     def adapt(self, node: tree.Adapted, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         """`g = adapt(f, …)`: inner steps on weights that are kept as histories, so that nothing of a task's own is formed but its hidden vectors."""
         m, scene = Maker(node.span), self.scene
-        network = scene.networks.get(node.network.name)
-        if network is None:
-            self.refuse(catalogue.not_a_network(node.network.span, node.network.name, [*scene.networks]))
-        name = self.adapt_target(node)
+        network = self.declared(node.network)
+        name = checks.adapt_target(scene, node, self.adapted)
         check_options(node.options, ("loss", "lr", "steps"), "`adapt`")
         options = options_of(node.options)
         for needed in ("loss", "lr"):
             if needed not in options:
                 self.refuse(catalogue.option_missing(node.span, "adapt", needed))
-        word = option_value(options["loss"])
+        word = option_value(options["loss"], "the name of a loss")
         if not isinstance(word, tree.Name):
-            self.refuse(catalogue.option_value(word.span, "loss"))
+            self.refuse(catalogue.option_value(word.span, "loss", "the name of a loss"))
         steps = option_value(options["steps"]) if "steps" in options else m.number(1)
+        checks.check_steps(scene, steps)
+        checks.check_scalar(scene, "lr", option_value(options["lr"]))
         variables = [r.variable.name for r in (*blocks, *node.clauses, *node.examples.clauses)]
         time = m.range(scene.names.variables(1, variables, ("p", "q", "r", "p1", "p2", "p3", "p4"))[0], steps)
         descent = Descent(time, blocks, node.clauses, Sgd(option_value(options["lr"]), m.number(0), m.number(0), None))
         trainable = [w for w in self.weights_of(network) if not w.frozen]
+        if not trainable:
+            self.refuse(catalogue.nothing_to_train(node.network.span, node.network.name))
         members = [w for w in trainable if w.scaling.kind == "finite" or (w.columns.width is None and w.columns.count is None)]
         self.prepare(descent, trainable, members)
         outer, tasks = tuple(m.name(r.variable.name) for r in blocks), tuple(m.name(c.variable.name) for c in node.clauses)
@@ -307,7 +362,7 @@ class Trainings:
         examples = replace(node.examples, clauses=(*node.clauses, *node.examples.clauses))
         prefix = (*descent.outer_variables, time.variable.name, *(c.variable.name for c in examples.clauses))
         point = Point(network, state, examples, node.examples.clauses, prefix)
-        gradient = self.gradient(point, (loss_of(None, word), word.name, word.span), descent, m)
+        gradient = self.gradient(point, (loss_of(scene, None, word), word.name, word.span), descent, m)
         updates = Updates(scene, descent, m)
         start = Reader(scene.names, before, m, scene.weights)
         for weight in members:
@@ -318,14 +373,6 @@ class Trainings:
         out += updates.before if self.shown > 1 else []
         out.append(tree.ForBlock(node.span, time, tuple(lines)))
         self.adapted[name] = Adaptation(network, descent, before, outer, steps)
-
-    def adapt_target(self, node: tree.Adapted) -> str:
-        base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
-        if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [c.variable.name for c in node.clauses]:
-            self.refuse(catalogue.adapt_target(node.target.span))
-        if base.name in self.adapted or base.name in self.scene.networks:
-            self.refuse(catalogue.name_taken(base.span, base.name))
-        return base.name
 
 
 def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Range], reader: Reader) -> list[tree.Define]:
@@ -342,11 +389,7 @@ def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Ran
         weight = reader.weights[step.weight]
         rest, far = (own[:-1], own[-1:]) if step.far else (own, ())
         scope = [*prefix, *(a.variable for a in step.axes)]
-        operand = partial(operand_entry, step, rest)
+        operand = partial(step.entry, rest)
         value = replace(reader, m=m).product(weight, step.transposed, operand, far, scope, picked=step.operand.picked)
         lines.append(m.define(target, value, clauses))
     return lines
-
-
-def operand_entry(step: Product, outer: Index, own: Index) -> Tree:
-    return step.operand.at((*outer, *own))

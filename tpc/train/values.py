@@ -62,7 +62,10 @@ class Elementwise:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """`out[axes] = weight @ operand`. axes: those of `out`; the last is the weight's finite side, if what comes out is on one (`far`)."""
+    """`out[axes] = weight @ operand`. axes: those of `out`; the last is the weight's finite side, if what comes out is on one (`far`).
+
+    given: how many of the axes, the first, are those of the line's clauses, whose variables stand in the operand already.
+    """
 
     out: Var
     axes: tuple[Axis, ...]
@@ -71,6 +74,16 @@ class Product:
     operand: Value
     far: bool
     span: Span
+    given: int = 0
+
+    @property
+    def rest(self) -> tuple[Axis, ...]:
+        """The axes that are not the weight's."""
+        return self.axes[:-1] if self.far else self.axes
+
+    def entry(self, outer: Index, own: Index) -> Tree:
+        """An entry of the operand. outer: an index for each of `rest`."""
+        return self.operand.at((*outer[self.given:], *own))
 
 
 Step = Elementwise | Product

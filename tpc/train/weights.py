@@ -100,7 +100,7 @@ class Reader:
         """`W x` (or `Wᵀ x`). x: what it is multiplied to, `x(j)` its entries on a finite side. far: the index of what comes out, on a finite side.
         backward: of a backward pass, x being a cotangent. picked: the only entry of x that is not 0, and is 1, if that is so."""
         m = self.m
-        factor = weight.scaling.backward(m) if backward else weight.scaling.forward(m)
+        factor = weight.scaling.backward(m, transposed) if backward else weight.scaling.forward(m)
         near, _ = weight.sides(transposed)
         if weight.matrix:
             later = self.state

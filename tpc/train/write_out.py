@@ -11,11 +11,13 @@ from fractions import Fraction
 
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic, TpcError
+from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.spans import Span
-from tpc.syntax.tree import Range
+from tpc.syntax.tree import Range, Tree
 from tpc.train.by_hand import ByHand
 from tpc.train.calls import Calls
+from tpc.train.checks import check_constant, check_cycles, check_network, check_sign
 from tpc.train.descent import check_options, option_value
 from tpc.train.make import Maker
 from tpc.train.names import Names
@@ -26,6 +28,7 @@ from tpc.train.weights import Side, Weight, declarations
 
 PASSES = ("networks", "autodiff", "updates")
 PARAMETRIZATIONS = ("mup", "sp", "ntp", "mfp", "uniform", "abc")
+DECLARED = ((tree.Weight, "a weight"), (tree.Activation, "a function"), (tree.Network, "a network"))
 TRAINING = tree.Weight | tree.Activation | tree.Parametrization | tree.Network | tree.Train | tree.Adapted | tree.AddTo
 
 
@@ -36,17 +39,44 @@ def write_out(file: tree.File, name: str, text: str, overrides: Mapping[str, int
     """
     if not any(isinstance(s, TRAINING) for s in file.statements):
         return file
-    errors: list[Diagnostic] = []
     writer = Writer(file, overrides, after)
-    for statement in file.statements:
-        try:
-            writer.statement(statement, writer.out, ())
-        except RefusedError as refused:
-            errors.append(refused.diagnostic)
+    errors = written_or_refused(file, writer)
     if errors:
-        unique = sorted(dict.fromkeys(errors), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0))
-        raise TpcError(unique, name, text)
+        unique = {(d.code, d.message, d.at): d for d in reversed(errors)}
+        raise TpcError(sorted(unique.values(), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0)), name, text)
     return tree.File(file.span, tuple(writer.out))
+
+
+def written_or_refused(file: tree.File, writer: Writer) -> list[Diagnostic]:
+    """Goes through the statements; gives what is wrong with them. Those that need something refused say no more about it."""
+    errors: list[Diagnostic] = []
+    failed: set[str] = set()
+    try:
+        check_cycles({s.name.name: s for s in file.statements if isinstance(s, tree.Network) and not writer.scene.is_elementwise(s.name.name)})
+    except RefusedError as refused:
+        return [refused.diagnostic]
+    for statement in file.statements:
+        mentioned = {name.name for name in tree.names(statement)}
+        if not mentioned & failed:
+            try:
+                writer.statement(statement, writer.out, ())
+                continue
+            except RefusedError as refused:
+                errors.append(refused.diagnostic)
+        failed |= made_by(statement)
+    return errors
+
+
+def made_by(statement: tree.Statement) -> set[str]:
+    """The names that a statement gives a meaning to."""
+    match statement:
+        case tree.Weight(name=name) | tree.Activation(name=name) | tree.Network(name=name):
+            return {name.name}
+        case tree.Adapted(target=target):
+            return {name.name for name in tree.names(target)}
+        case tree.Train(name=name):
+            return {"loss"} if name is None else {name.name}
+    return set(outer_of((statement,)))
 
 
 class Writer:
@@ -59,6 +89,9 @@ class Writer:
         self.scene.outer = outer_of(file.statements)
         self.scene.functions = {s.name.name: s for s in file.statements if isinstance(s, tree.Function)}
         self.scene.widths = {s.name.name: s.ratio for s in file.statements if isinstance(s, tree.Width)}
+        self.scene.matrices = {d.name.name: (print_tree(s.rows), print_tree(s.columns))
+                               for s in file.statements if isinstance(s, tree.Matrix) for d in s.declared}
+        self.later = {s.name.name: word for s in file.statements for kind, word in DECLARED if isinstance(s, kind)}
         self.scene.names.taken = self.scene.names.reserved(declared_names(file))
         self.trainings = Trainings(self.scene, PASSES.index(after))
         self.calls = Calls(self.scene, self.trainings)
@@ -73,13 +106,16 @@ class Writer:
             case tree.Activation(name=name, function=function):
                 self.declare(name)
                 self.activation(s, function, out)
+            case tree.Parametrization(name=name, options=options) if name.name == "mup" and options:
+                raise RefusedError(catalogue.no_options(options[0].span, "mup"))
             case tree.Parametrization(name=name):
                 if name.name not in PARAMETRIZATIONS:
                     raise RefusedError(catalogue.unknown_word(name.span, name.name, "a parametrization", PARAMETRIZATIONS))
-                if name.name != "mup" or s.options:
+                if name.name != "mup":
                     raise RefusedError(catalogue.parametrization_not_yet(name.span, name.name))
             case tree.Network(name=name):
                 self.declare(name)
+                check_network(self.scene, s, self.later)
                 self.scene.networks[name.name] = s
             case tree.Train():
                 self.trainings.train(s, out)
@@ -95,9 +131,20 @@ class Writer:
                 self.by_hand.leave(s, blocks)
                 out.append(replace(s, body=tuple(inner)))
             case tree.Define() | tree.Output():
-                out.append(self.calls.rewritten(s, out, blocks))
+                made = self.calls.rewritten(s, out, blocks)
+                out.append(made)
+                if isinstance(made, tree.Define):
+                    self.learn(made)
             case _:
                 out.append(s)
+
+    def learn(self, made: tree.Define) -> None:
+        """The width of a family, once it is known."""
+        base = made.target.base if isinstance(made.target, tree.Indexed) else made.target
+        width = self.scene.width_in(made.value)
+        known = self.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
+        if width is not None and known is not None and known.width is None and isinstance(base, tree.Name):
+            self.scene.outer[base.name] = replace(known, width=width)
 
     def declare(self, name: tree.Name) -> None:
         if name.name in self.spans:
@@ -128,12 +175,30 @@ class Writer:
         scaling = Scaling(kind_of(rows.width is not None, columns.width is not None), ratio.get(rows.width or ""), ratio.get(columns.width or ""))
         std, rate = (option_value(options[o]) if o in options else m.number(1) for o in ("std", "lr"))
         names, matrix = self.scene.names, rows.width is not None and columns.width is not None
+        self.check(options, std, rate, matrix, rows.width is not None or columns.width is not None)
         if "decoupled" in options and not matrix:
             raise RefusedError(catalogue.decoupled_needs(options["decoupled"].span, name))
         made = Weight(name, rows, columns, scaling, std, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
                       back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"))
         self.scene.weights[name] = made
+        if made.initial and made.width:
+            self.scene.made[made.initial] = made.width
+        elif matrix:
+            self.scene.matrices[made.matrix] = rows.width or "", columns.width or ""
         out += declarations(made, m, names)
+
+    def check(self, options: Mapping[str, tree.Option], std: Tree, rate: Tree, matrix: bool, grows: bool) -> None:
+        """What a weight's options may be."""
+        for flag in ("frozen", "decoupled"):
+            if flag in options and options[flag].value is not None:
+                raise RefusedError(catalogue.option_flag(options[flag].span, flag))
+        check_constant(self.scene, "std", std)
+        check_constant(self.scene, "lr", rate)
+        if matrix:
+            check_sign(self.scene, "std", std, None, "above 0 for a weight between two widths")
+        check_sign(self.scene, "std", std, Fraction(0), "at least 0")
+        if "std" in options and not grows:
+            raise RefusedError(catalogue.std_of_finite(options["std"].span))
 
     def side(self, side: tree.Name | tree.Number | None) -> Side:
         if is_one(side):
@@ -144,7 +209,9 @@ class Writer:
         if isinstance(side, tree.Name) and side.name not in self.scene.constants:
             raise RefusedError(catalogue.weight_sides(side.span, side.name))
         if isinstance(side, tree.Number) and side.value.denominator != 1:
-            raise RefusedError(catalogue.weight_sides(side.span, str(side.value)))
+            raise RefusedError(catalogue.weight_sides(side.span, print_tree(side)))
+        if self.scene.integer(side) == 0:
+            raise RefusedError(catalogue.weight_empty(side.span))
         return Side(None, side)
 
 

@@ -1,0 +1,269 @@
+"""What is looked at before anything is written out, so that messages are about what the user wrote and never about lines made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+
+from tpc.syntax import catalogue, tree
+from tpc.syntax.diagnostic import Label
+from tpc.syntax.scope import NotANumberError, fraction
+from tpc.syntax.spans import Span
+from tpc.syntax.tree import Range, Tree
+from tpc.train.scene import RefusedError, Scene
+from tpc.train.weights import Side
+
+MAX_ROUNDS = 10_000                               # of a loop that another's count depends on, looked at one by one
+OF_SHAPES = frozenset({"TP201", "TP707", "TP712"})
+ONEHOT = "onehot"
+
+
+# counts and indices
+
+def whole(scene: Scene, node: Tree, at: Mapping[str, int]) -> int | None:
+    """The value of a whole number made of numbers, dims and variables, else None."""
+    try:
+        value = fraction(node, {**scene.constants, **at})
+    except (NotANumberError, OverflowError):
+        return None
+    return int(value) if value.denominator == 1 else None
+
+
+def corners(scene: Scene, ranges: Sequence[Range], at: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """The extreme points of nested loops: an index, being affine, is greatest and least at some of them."""
+    if not ranges:
+        yield dict(at)
+        return
+    first, rest = ranges[0], ranges[1:]
+    count = whole(scene, first.count, at) or 0
+    depended_on = any(name.name == first.variable.name for r in rest for name in tree.names(r.count))
+    values = range(min(count, MAX_ROUNDS)) if depended_on else sorted({0, count - 1}) if count > 0 else ()
+    for value in values:
+        yield from corners(scene, rest, {**at, first.variable.name: value})
+
+
+def around(ranges: Sequence[Range], nodes: Sequence[Tree]) -> list[Range]:
+    """Those of `ranges` whose variables occur in `nodes`, or in the counts of others that do."""
+    wanted = {name.name for node in nodes for name in tree.names(node)}
+    found: list[Range] = []
+    for item in reversed(ranges):
+        if item.variable.name in wanted:
+            wanted |= {name.name for name in tree.names(item.count)}
+            found.insert(0, item)
+    return found
+
+
+def rounds(at: Mapping[str, int]) -> str:
+    return f", at {', '.join(f'{name} = {value}' for name, value in at.items())}" if at else ""
+
+
+def check_variables(scene: Scene, ranges: Sequence[Range]) -> None:
+    """Whether the variables of loops mean nothing else."""
+    for item in ranges:
+        if meaning(scene, item.variable.name) or item.variable.name in scene.outer:
+            raise RefusedError(catalogue.shadows(item.variable.span, item.variable.name))
+
+
+def check_steps(scene: Scene, count: Tree) -> None:
+    """Whether a training, or inner steps, have a number of steps that is known and not 0."""
+    steps = scene.integer(count)
+    if steps is None:
+        raise RefusedError(catalogue.dim_value(count.span, "the number of steps is made of dims and numbers"))
+    if steps < 1:
+        raise RefusedError(catalogue.no_steps(count.span))
+
+
+def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range]) -> None:
+    """Whether there are examples in every round of the loops around."""
+    check_variables(scene, clauses)
+    own = {c.variable.name for c in clauses}
+    for clause in clauses:
+        for name in tree.names(clause.count):
+            if name.name in own:
+                raise RefusedError(catalogue.ragged_examples(name.span, name.name))
+        for at in corners(scene, around(outer, [clause.count]), {}):
+            count = whole(scene, clause.count, at)
+            if count is None:
+                raise RefusedError(catalogue.dim_value(clause.count.span, "a count is made of dims, numbers and outer loop variables"))
+            if count < 1:
+                raise RefusedError(catalogue.no_examples_at(clause.count.span, rounds(at)) if at else catalogue.no_examples(clause.count.span))
+
+
+def check_indices(scene: Scene, nodes: Sequence[Tree], ranges: Sequence[Range]) -> None:
+    """Whether the indices of inputs and vectors are inside their axes, whatever the variables of `ranges` and of sums are."""
+    for root in nodes:
+        inner = [*ranges, *(r for node in tree.walk(root) if isinstance(node, tree.Sum) for r in node.ranges)]
+        for node in tree.walk(root):
+            if isinstance(node, tree.Indexed) and isinstance(node.base, tree.Name) and node.base.name in scene.outer:
+                for axis, (index, extent) in enumerate(zip(node.index, scene.outer[node.base.name].axes, strict=False)):
+                    check_known(scene, index, inner)
+                    check_index(scene, node, node.base.name, axis, index, None if extent is None else scene.integer(extent), inner)
+
+
+def check_index(scene: Scene, node: Tree, name: str, axis: int, index: Tree, extent: int | None, ranges: Sequence[Range]) -> None:
+    for at in corners(scene, around(ranges, [index]), {}) if extent is not None else ():
+        value = whole(scene, index, at)
+        if value is not None and extent is not None and not 0 <= value < extent:
+            raise RefusedError(catalogue.out_of_range(node.span, name, axis, value, extent, rounds(at)))
+
+
+def check_known(scene: Scene, index: Tree, ranges: Sequence[Range]) -> None:
+    """Whether every name in an index means something."""
+    variables = [r.variable.name for r in ranges]
+    for name in tree.names(index):
+        if name.name not in variables and name.name not in scene.outer and not meaning(scene, name.name):
+            raise RefusedError(catalogue.unknown_name(name.span, name.name, [*variables, *scene.constants, *scene.outer]))
+
+
+def check_time(scene: Scene, node: Tree, name: str, time: Tree, steps: int, ranges: Sequence[Range]) -> None:
+    """Whether there is a network `name[time]`."""
+    check_known(scene, time, ranges)
+    for at in corners(scene, around(ranges, [time]), {}):
+        value = whole(scene, time, at)
+        if value is None:
+            raise RefusedError(catalogue.not_affine(time.span))
+        if not 0 <= value <= steps:
+            raise RefusedError(catalogue.network_time(node.span, name, value, steps, rounds(at)))
+
+
+# names
+
+def meaning(scene: Scene, name: str) -> str:
+    """What a name of the whole program stands for, in words; inputs, vectors and families apart."""
+    kinds = (("a weight", scene.weights), ("a network", scene.networks), ("a width", scene.widths), ("a dim", scene.constants),
+             ("a function", scene.functions), ("a matrix", scene.matrices))
+    found = next((what for what, names in kinds if name in names), "")
+    return found or ("part of the language" if scene.is_elementwise(name) or scene.is_constant(name) else "")
+
+
+def check_free(scene: Scene, name: tree.Name) -> None:
+    """Whether a name can be given to something new."""
+    what = meaning(scene, name.name)
+    if what == "part of the language":
+        raise RefusedError(catalogue.built_in(name.span, name.name))
+    if what or name.name in scene.outer:
+        raise RefusedError(catalogue.name_taken(name.span, name.name))
+
+
+def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> str:
+    """The name of an adapted network, if it is a new one, indexed by the variables of its clauses. adapted: those that there are."""
+    base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
+    if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [c.variable.name for c in node.clauses]:
+        raise RefusedError(catalogue.adapt_target(node.target.span))
+    if base.name in adapted:
+        raise RefusedError(catalogue.name_taken(base.span, base.name))
+    check_free(scene, base)
+    return base.name
+
+
+def check_network(scene: Scene, node: tree.Network, later: Mapping[str, str]) -> None:
+    """Whether every name in a network means something, and hides nothing. later: what the file declares, in words, this line or later."""
+    seen: dict[str, Span] = {}
+    for parameter in node.parameters:
+        check_hides(scene, parameter, later)
+        if parameter.name in seen:
+            raise RefusedError(catalogue.defined_twice(parameter.span, parameter.name, seen[parameter.name]))
+        seen[parameter.name] = parameter.span
+    made = {parameter.name for parameter in node.parameters}
+    for part in tree.walk(node):
+        if isinstance(part, tree.Define):
+            target = part.target.base if isinstance(part.target, tree.Indexed) else part.target
+            if isinstance(target, tree.Name):
+                check_hides(scene, target, later)
+                made.add(target.name)
+        elif isinstance(part, Range):
+            check_hides(scene, part.variable, later)
+            made.add(part.variable.name)
+    for line in (*node.body, node.result):
+        check_names(scene, line, made, later)
+
+
+def check_hides(scene: Scene, name: tree.Name, later: Mapping[str, str]) -> None:
+    what = meaning(scene, name.name) or later.get(name.name, "")
+    if what == "part of the language":
+        raise RefusedError(catalogue.built_in(name.span, name.name))
+    if what:
+        raise RefusedError(catalogue.hidden(name.span, name.name, what))
+
+
+def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[str, str]) -> None:
+    functions = {id(node.function) for node in tree.walk(root) if isinstance(node, tree.Applied)}
+    inside = {id(node.name) for node in tree.walk(root) if isinstance(node, tree.Attribute)}
+    for name in sorted(tree.names(root), key=lambda n: (n.span.line, n.span.column)):
+        known = name.name in made or name.name in scene.outer or name.name in later or meaning(scene, name.name)
+        if known or id(name) in inside or name.name in (ONEHOT, "D"):
+            continue
+        if id(name) in functions:
+            raise RefusedError(catalogue.unknown_function(name.span, name.name, [*scene.functions, *scene.networks]))
+        raise RefusedError(catalogue.unknown_name(name.span, name.name, [*made, *scene.outer, *later, *scene.weights, *scene.constants]))
+
+
+def check_cycles(networks: Mapping[str, tree.Network]) -> None:
+    """Whether no network uses itself, directly or through others."""
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        for node in (node for line in (*networks[name].body, networks[name].result) for node in tree.walk(line)):
+            if not isinstance(node, tree.Applied) or not isinstance(node.function, tree.Name) or node.function.name not in networks:
+                continue
+            if node.function.name in (*path, name):
+                raise RefusedError(catalogue.recursive(node.span, node.function.name))
+            if node.function.name not in clean:
+                visit(node.function.name, (*path, name))
+        clean.add(name)
+    clean: set[str] = set()
+    for name in networks:
+        visit(name, ())
+
+
+# values
+
+def taken(scene: Scene, side: Side) -> str:
+    """What a side of a weight is multiplied to, in words."""
+    if side.width:
+        return f"vectors of width {side.width}"
+    return "scalars" if side.count is None else f"arrays of {scene.shown((side.count,))} entries"
+
+
+def described(width: str | None, shape: str) -> str:
+    """What something is, in words. shape: its lengths as text."""
+    entries = f"{shape} {'entry' if shape == '1' else 'entries'}"
+    if width:
+        return f"{entries} that are vectors of width {width}" if shape else f"a vector of width {width}"
+    return f"an array of {entries}" if shape else "a scalar"
+
+
+def check_scalar(scene: Scene, option: str, value: Tree) -> None:
+    """Whether an option's value has nothing but scalars in it."""
+    for name in tree.names(value):
+        known = scene.outer.get(name.name)
+        if name.name in scene.weights or name.name in scene.networks or (known is not None and known.width is not None):
+            raise RefusedError(catalogue.option_of_vector(name.span, option, name.name))
+
+
+def check_constant(scene: Scene, option: str, value: Tree) -> None:
+    """Whether a weight's option is made of what is known before the program runs: inputs, dims and numbers."""
+    check_scalar(scene, option, value)
+    check_known(scene, value, ())
+
+
+def check_sign(scene: Scene, option: str, value: Tree, least: Fraction | None, wanted: str) -> None:
+    """Whether a number is large enough: at least `least`, or above 0 if that is None. An input's value is not known yet."""
+    try:
+        number = fraction(value, scene.constants)
+    except (NotANumberError, OverflowError):
+        return
+    if number < least if least is not None else number <= 0:
+        raise RefusedError(catalogue.option_range(value.span, option, wanted))
+
+
+@contextmanager
+def called(at: tree.Node) -> Iterator[None]:
+    """What is said about shapes inside a network says also where it was called."""
+    try:
+        yield
+    except RefusedError as refused:
+        d = refused.diagnostic
+        if d.code not in OF_SHAPES or d.at is None or d.at.span.line == at.span.line:
+            raise
+        raise RefusedError(replace(d, also=(*d.also, Label(at.span, "called here")))) from None
