@@ -35,7 +35,7 @@ def compiled():
     given = module.prepared(inputs)
     points, weights = module.draw(0, 0)
     mesh = Mesh(np.array(jax.devices()), ("samples",))
-    shared = jax.jit(module.limit).lower(given, *module.spread(points, weights, mesh)).compile()
+    shared = jax.jit(module.limit).lower(given, *(module.spread(a, mesh) for a in (points, weights))).compile()
     alone = module.compiled.lower(given, points, weights).compile()
     text = shared.as_text()
     return {"whole": text.count(f",{SAMPLES}]") + text.count(f"[{SAMPLES}]"), "shares": text.count(f",{SHARE}]") + text.count(f"[{SHARE}]"),
@@ -48,13 +48,13 @@ def intermediates():
     """The bases that `meet` gives, of points that are shared out: the shape of the share that each device has."""
     module = two_layers(20)[0].compile(samples=SAMPLES).module
     mesh = Mesh(np.array(jax.devices()), ("samples",))
-    points, weights = module.spread(*module.draw(0, 0), mesh)
+    points, weights = (module.spread(a, mesh) for a in module.draw(0, 0))
 
     def grown(points, weights):
         chain = (module.basis(points[:20]),)
         for k in range(3):
             _, chain = module.meet(chain, points[20 + k], weights, module.TOLERANCE)
-        return chain[0].p, chain[0].g
+        return chain[0].p[0], chain[0].g[0]                # the only block of rows
     return [[list(s.data.shape) for s in part.addressable_shards] for part in jax.jit(grown)(points, weights)]
 
 

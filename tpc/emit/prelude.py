@@ -238,7 +238,7 @@ def meet_all(chain, xs, weights, tolerance):
     own = jnp.tril((rest * weights) @ rows.T)
     without = lax.stop_gradient(jnp.sum(jnp.where(met, 0, own) ** 2, axis=1) / jnp.where(scale > 0, scale, 1))
     lost = jnp.maximum(last.lost, jnp.sqrt(jnp.max(jnp.where(without > tolerance**2, without, 0))))
-    g = jnp.zeros_like(rows)
+    g = jnp.zeros((len(rows), last.g[0].shape[-1]), rows.dtype)
     for block, start in zip(last.g, starts(last), strict=False):
         g = g + block.at[jnp.where(slots >= start, slots - start, len(block))].get(mode="fill", fill_value=0)
     grown = Basis(written(last, rows, slots), last.g, last.count + jnp.sum(met, dtype=jnp.int32), lost)

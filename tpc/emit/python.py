@@ -184,6 +184,8 @@ def _broken(code: str, indent: str) -> list[str]:
         depth += (c in "([{") - (c in ")]}")
         if depth and (code[i:i + 2] == ", " or code[i:i + 3] in (" + ", " - ")):
             places.append(i + 2 if c == "," else i + 1)
+    if not places:
+        return [code]
     lines, start, hang = list[str](), 0, ""
     for place, following in zip(places, [*places[1:], len(code)], strict=True):
         if len(hang) + following - start > WIDEST and place > start:

@@ -60,7 +60,8 @@ def build(body: Sequence[Op], around: tuple[Region, ...] = ()) -> tuple[Node, ..
         region = Region(op, around)
         if region.greatest:
             object.__setattr__(region, "body", build(op.body, region.loops))       # a region and its body refer to each other
-            nodes.append(region)
+            if region.body:
+                nodes.append(region)
     return tuple(nodes)
 
 

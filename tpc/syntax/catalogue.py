@@ -236,10 +236,6 @@ def overflow(at: Span) -> Diagnostic:
     return Diagnostic("TP216", "this number is too large", Label(at))
 
 
-def output_empty(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP218", f"the output `{name}` has no entries", Label(at), help="a count in it is 0")
-
-
 def output_unnamed(at: Span) -> Diagnostic:
     return Diagnostic("TP217", "an output that is an expression needs a name", Label(at), help="write `output name = …`")
 

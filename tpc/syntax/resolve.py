@@ -347,10 +347,6 @@ class Resolver:
             for reported in self.reported:
                 if reported.node.value is None and isinstance(reported.value, tree.Name):
                     order.whole(reported.name.name, reported.name.span)
-                made = order.made.get(reported.name.name)
-                whole = made is not None and reported.node.value is None and not reported.loops and 0 in made.shape
-                if whole or any(loop.count == Affine() for loop in reported.loops):
-                    self.errors.append(catalogue.output_empty(reported.name.span, reported.name.name))
         return {name: made.shape for name, made in order.made.items()}
 
     def notes(self) -> tuple[str, ...]:
