@@ -11,8 +11,8 @@ import pytest
 import tpc
 from tests.hilbert.isserlis import Law, Poly
 from tpc.core.expr import Ref, Value, add, mul, number, power
-from tpc.emit.structure import structure
 from tpc.emit.runner import product_rule
+from tpc.emit.structure import structure
 from tpc.hilbert.degrees import degrees
 from tpc.hilbert.gaussians import lay_out
 from tpc.hilbert.sectors import separate
