@@ -1,7 +1,7 @@
 """The catalogue: everything that can be wrong with what a user gives, one function each. No message is made anywhere else.
 
 TP0 files and syntax, TP1 names, TP2 kinds (scalars, vectors, widths, matrices), TP3 indices and loops, TP4 laws of what is random,
-TP5 inputs and data, TP6 running, TP7 networks and training.
+TP5 inputs and data, TP6 running; TP7, networks and training, is in `catalogue_training.py`.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ OPERATORS = frozenset({"TRANSPOSE", "SUPERSCRIPT", "PRIMES", "COMPARISON", "LESS
 STATEMENTS = frozenset({"PROGRAM", "WIDTH", "DIM", "INPUT", "MATRIX", "VECTOR", "OUTPUT", "DEF", "FOR"})
 
 
-def _similar(name: str, known: Iterable[str]) -> str | None:
+def similar(name: str, known: Iterable[str]) -> str | None:
     match = difflib.get_close_matches(name, list(known), 1, 0.6)
     return f"did you mean `{match[0]}`?" if match else None
 
 
-def _named(name: str) -> str:
+def quoted(name: str) -> str:
     """A name in a message; what has none is "this"."""
     return f"`{name}`" if name else "this"
 
 
-def _count(n: int, one: str, many: str) -> str:
+def counted(n: int, one: str, many: str) -> str:
     return f"{n:,} {one if n == 1 else many}"
 
 
-def _list(items: Sequence[str]) -> str:
+def either(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " or " + items[-1]
 
 
@@ -70,7 +70,7 @@ def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -
     if expected >= STATEMENTS:
         wanted = ["a statement"]
     wanted = wanted or sorted(WORDS[t] for t in expected & OPERATORS)
-    return Diagnostic("TP005", f"{found} does not fit here", Label(at, f"expected {_list(wanted)}" if wanted else ""),
+    return Diagnostic("TP005", f"{found} does not fit here", Label(at, f"expected {either(wanted)}" if wanted else ""),
                       help=_help_with_token(kind, text, expected))
 
 
@@ -117,7 +117,7 @@ def misplaced(at: Span, what: str) -> Diagnostic:
 # TP1: names
 
 def unknown_name(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
-    return Diagnostic("TP101", f"unknown name `{name}`", Label(at), help=_similar(name, known))
+    return Diagnostic("TP101", f"unknown name `{name}`", Label(at), help=similar(name, known))
 
 
 def defined_twice(at: Span, name: str, first: Span) -> Diagnostic:
@@ -134,8 +134,8 @@ def shadows(at: Span, name: str) -> Diagnostic:
 
 
 def unknown_function(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
-    return Diagnostic("TP105", f"{_named(name)} is not a function", Label(at),
-                      help=_similar(name, known) or "functions are the elementwise ones of the language and those made by `def`")
+    return Diagnostic("TP105", f"{quoted(name)} is not a function", Label(at),
+                      help=similar(name, known) or "functions are the elementwise ones of the language and those made by `def`")
 
 
 def arguments(at: Span, name: str, least: int, most: int, given: int) -> Diagnostic:
@@ -248,7 +248,7 @@ def not_affine(at: Span) -> Diagnostic:
 
 
 def index_count(at: Span, name: str, wanted: int, given: int) -> Diagnostic:
-    return Diagnostic("TP302", f"{_named(name)} has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}", Label(at))
+    return Diagnostic("TP302", f"{quoted(name)} has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}", Label(at))
 
 
 def out_of_range(at: Span, name: str, axis: int, value: int, extent: int, rounds: str) -> Diagnostic:
@@ -347,7 +347,7 @@ def impossible_law(at: Span | None, what: str, value: float, wanted: str) -> Dia
 # TP5: inputs and data
 
 def missing_input(names: Sequence[str]) -> Diagnostic:
-    shown = _list([f"`{n}`" for n in names]).replace(" or ", " and ")
+    shown = either([f"`{n}`" for n in names]).replace(" or ", " and ")
     return Diagnostic("TP501", f"no value is given for the input{'s' if len(names) > 1 else ''} {shown}",
                       help=f"give it by `--set {names[0]}=…` or in a file by `--data F.npz` (or F.json)")
 
@@ -362,7 +362,7 @@ def not_finite(name: str, where: str) -> Diagnostic:
 
 def unknown_setting(name: str, known: Sequence[str]) -> Diagnostic:
     return Diagnostic("TP504", f"the program has no input or dim named `{name}`",
-                      help=_similar(name, known) or (f"it has {', '.join(known)}" if known else "it has none"))
+                      help=similar(name, known) or (f"it has {', '.join(known)}" if known else "it has none"))
 
 
 def bad_data(path: str, why: str) -> Diagnostic:
@@ -428,289 +428,3 @@ def not_joined(coordinator: str, why: str) -> Diagnostic:
 
 def different_runs() -> Diagnostic:
     return Diagnostic("TP613", "the processes do not run the same program with the same inputs, seed and samples", help="start all of them alike")
-
-
-# TP7: networks and training
-
-def unknown_word(at: Span, word: str, what: str, known: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP701", f"`{word}` is not {what}", Label(at), help=_similar(word, known) or f"there is {_list([f'`{k}`' for k in known])}")
-
-
-def option_value(at: Span, name: str, kind: str) -> Diagnostic:
-    return Diagnostic("TP702", f"the option `{name}` needs {kind}", Label(at), help=f"write `{name} = …`")
-
-
-def option_flag(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP702", f"the option `{name}` has no value", Label(at), help=f"write just `{name}`, or leave it out")
-
-
-def option_range(at: Span, name: str, wanted: str) -> Diagnostic:
-    return Diagnostic("TP702", f"the option `{name}` must be {wanted}", Label(at))
-
-
-def std_of_finite(at: Span) -> Diagnostic:
-    return Diagnostic("TP702", "this weight has no side that grows: in the limit it starts at 0, whatever its `std`", Label(at),
-                      help="leave it out, or add an input of the program to what the weight makes")
-
-
-def option_of_vector(at: Span, name: str, vector: str) -> Diagnostic:
-    return Diagnostic("TP702", f"the option `{name}` is a scalar, and `{vector}` is not", Label(at), help="a vector's mean is one, `mean(v)`")
-
-
-def schedule_length(at: Span, name: str, has: int, steps: int) -> Diagnostic:
-    entries = _count(has, "entry", "entries")
-    return Diagnostic("TP702", f"the schedule `{name}` has {entries}, and the training {_count(steps, 'step', 'steps')}", Label(at),
-                      help="a schedule has an entry for every step")
-
-
-def option_missing(at: Span, what: str, name: str) -> Diagnostic:
-    return Diagnostic("TP702", f"`{what}` needs the option `{name}`", Label(at), help=f"write `{what}(…, {name} = …)`")
-
-
-def no_options(at: Span, word: str) -> Diagnostic:
-    return Diagnostic("TP701", f"`{word}` has no options", Label(at), help=f"write just `{word}`")
-
-
-def parametrization_not_yet(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP703", f"the parametrization `{name}` is not available yet", Label(at), help="`mup`, the default, is")
-
-
-def kernel_not_yet(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP703", f"the kernel `{name}` is not available yet", Label(at),
-                      help="kernels of what is inside a network are: `mean(f[0].x(a)*f[0].x(b))`")
-
-
-def name_taken(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP704", f"`{name}` already means something in this program", Label(at), help="choose another name")
-
-
-def loss_taken(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP704", f"the training makes `{name}[t]`, but `{name}` means something else in this program", Label(at),
-                      help="call the other another name, or this training, `train f as pre for t < T:`, whose loss is `pre.loss[t]`")
-
-
-def loss_unnamed(at: Span, trainings: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP704", "the trainings of this program have names, and so have their losses", Label(at),
-                      help=f"write {_list([f'`{t}.loss`' for t in trainings])}")
-
-
-def hidden(at: Span, name: str, what: str) -> Diagnostic:
-    return Diagnostic("TP704", f"`{name}` is {what}, and would be hidden here", Label(at), help="choose another name")
-
-
-def second_training(at: Span) -> Diagnostic:
-    return Diagnostic("TP704", "a second training makes a second `loss`", Label(at),
-                      help="name the first, `train f as pre for t < T:`, and read `pre.loss[t]`")
-
-
-def weight_sides(at: Span, side: str) -> Diagnostic:
-    return Diagnostic("TP705", f"`{side}` is neither a width nor a dim", Label(at),
-                      help="the sides of a weight are widths, dims and whole numbers, as in `weight W : n x n`")
-
-
-def weight_empty(at: Span) -> Diagnostic:
-    return Diagnostic("TP705", "a side of a weight has at least one unit, and this has 0", Label(at))
-
-
-def weight_misplaced(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP706", f"the weight `{name}` can only be multiplied to something", Label(at), help=f"write `{name} @ x` or `{name}.T @ x`")
-
-
-def bias_multiplied(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP706", f"`{name}` is a bias: it is added, not multiplied by `@`", Label(at), help=f"write `… + {name}`")
-
-
-def weight_outside(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP706", f"outside networks `{name}` is no matrix: only weights between two widths are, until they are trained", Label(at),
-                      help=f"use it through a network, as in `network g(x) = {name} @ x`")
-
-
-def weight_due(at: Span, known: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP706", "in a network, the left side of `@` must be a weight, or the transpose of one", Label(at),
-                      help=f"there is {_list([f'`{k}`' for k in known])}" if known else "declare it by `weight W : n x n`")
-
-
-def weight_side(at: Span, name: str, takes: str, given: str, declared: Span) -> Diagnostic:
-    return Diagnostic("TP707", f"{name} takes {takes}, but this is {given}", Label(at, given), (Label(declared, "declared here"),))
-
-
-def readout_of_input(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP708", f"this blows up like n: `{name}` is an input weight with entries of order 1, and a sum over n of them is no readout",
-                      Label(at), help="use an output weight of its own, `weight V : 1 x n`")
-
-
-def input_of_readout(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP708", f"this vanishes like 1/n: `{name}` is an output weight with entries of order 1/n, and makes no vector of order 1",
-                      Label(at), help="use an input weight of its own, `weight U : n x 1`")
-
-
-def decoupled_needs(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP708", f"only a weight between two widths can be decoupled, and `{name}` has a finite side", Label(at))
-
-
-def not_a_network(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP709", f"{_named(name)} is not a network", Label(at),
-                      help=_similar(name, known) or "declare it by `network f(x) = …`")
-
-
-def adapted_again(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP709", f"`{name}` is an adapted network, which cannot be trained or adapted itself", Label(at),
-                      help="use the network it is made from; `steps = …` takes more steps")
-
-
-def adapted_outside(at: Span, name: str, made: Span) -> Diagnostic:
-    return Diagnostic("TP709", f"`{name}` is made anew in every step of a training, and means nothing outside it", Label(at),
-                      (Label(made, "made here"),),
-                      help="adapt again after the training: `g = adapt(f, …)`")
-
-
-def inside_uncalled(at: Span, network: str, name: str) -> Diagnostic:
-    return Diagnostic("TP709", f"what is inside the network `{network}` depends on what it is called with", Label(at),
-                      help="the loss of its training is `loss[t]`, or `pre.loss[t]` of `train f as pre for t < T:`" if name == "loss" else
-                      f"write `{network}.{name}(x)`")
-
-
-def no_attribute(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP709", f"{_named(name)} is neither a network nor the name of a training", Label(at),
-                      help="`f.h(x)` is something inside a network, and `pre.loss` the loss of `train f as pre for t < T:`")
-
-
-def unknown_inside(at: Span, name: str, network: str, known: Sequence[str]) -> Diagnostic:
-    remedy = f"there is {_list([f'`{k}`' for k in known])}" if known else "name it in the network's body, on a line of its own"
-    return Diagnostic("TP709", f"nothing in the network `{network}` is called `{name}`", Label(at), help=_similar(name, known) or remedy)
-
-
-def network_part(at: Span) -> Diagnostic:
-    return Diagnostic("TP710", "this cannot be a part of a network", Label(at))
-
-
-def network_in_sum(at: Span) -> Diagnostic:
-    return Diagnostic("TP710", "a product or a mean inside a sum needs a name in a network", Label(at),
-                      help="write it on a line of its own, with an index: `h[p] = W @ x[p] for p < P`")
-
-
-def network_index(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP711", f"`{name}` is made member by member, and which one this is, is not known before the program runs", Label(at),
-                      help="its index is made of numbers, dims and variables of `for` around the line; a sum over it is written out")
-
-
-def network_rounds(at: Span, limit: int) -> Diagnostic:
-    return Diagnostic("TP711", f"a family whose members are made one from another has at most {limit:,} of them, known before the program runs",
-                      Label(at))
-
-
-def network_time(at: Span, name: str, time: int, steps: int, rounds: str) -> Diagnostic:
-    if not steps:
-        return Diagnostic("TP711", f"`{name}` has not been trained before this line, so there is no `{name}[{time}]`{rounds}",
-                          Label(at), help=f"`{name}[0]` is the network at initialisation")
-    return Diagnostic("TP711", f"there is no `{name}[{time}]`{rounds}: the training of `{name}` has {_count(steps, 'step', 'steps')}", Label(at),
-                      help=f"`{name}[0]` is the network before training, `{name}[{steps}]` after it")
-
-
-def network_extent(at: Span) -> Diagnostic:
-    return Diagnostic("TP712", "the length of this array is not known here", Label(at),
-                      help="declare it as an input with its lengths, `input x[T, d]`")
-
-
-def shapes_differ(at: Span, shape: str, other: str) -> Diagnostic:
-    return Diagnostic("TP712", f"arrays of {other} and of {shape} entries meet in one elementwise expression", Label(at, f"{shape} entries"))
-
-
-def label_shape(at: Span, label: str, output: str) -> Diagnostic:
-    return Diagnostic("TP713", f"the label is {label}, and the network's output {output}", Label(at))
-
-
-def classes_differ(at: Span, classes: str, outputs: str) -> Diagnostic:
-    return Diagnostic("TP713", f"the labels are of {classes} classes, and the network has {outputs} outputs", Label(at))
-
-
-def no_examples(at: Span) -> Diagnostic:
-    return Diagnostic("TP713", "there are no examples: the count is 0", Label(at))
-
-
-def no_examples_at(at: Span, rounds: str) -> Diagnostic:
-    return Diagnostic("TP713", f"there are no examples{rounds}, and the mean of nothing has no value", Label(at))
-
-
-def ragged_examples(at: Span, variable: str) -> Diagnostic:
-    return Diagnostic("TP713", f"how many examples there are cannot depend on the example's own `{variable}`", Label(at),
-                      help="a count is made of dims, numbers and the loop of the training")
-
-
-def no_steps(at: Span) -> Diagnostic:
-    return Diagnostic("TP713", "there are no steps: the count must be a whole number of at least 1", Label(at))
-
-
-def network_output(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP714", f"`{name}` can only be trained if what it returns is a scalar, or one array of scalars", Label(at),
-                      help="end it with an output weight, `V @ x`")
-
-
-def network_entries(at: Span, wanted: int, given: int) -> Diagnostic:
-    return Diagnostic("TP714", f"the value here has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}", Label(at),
-                      help="name the entry, as in `f(x)[k]`" if wanted else None)
-
-
-def nothing_to_train(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP715", f"`{name}` has no weight that can be trained", Label(at))
-
-
-def training_lacks(at: Span, what: str, example: str) -> Diagnostic:
-    return Diagnostic("TP716", f"the training has no `{what}`", Label(at), help=f"add a line like {example}")
-
-
-def training_twice(at: Span, what: str, first: Span) -> Diagnostic:
-    return Diagnostic("TP716", f"the training has a second `{what}`", Label(at), (Label(first, "first here"),))
-
-
-def adapt_target(at: Span) -> Diagnostic:
-    return Diagnostic("TP716", "an adapted network is a name, indexed by just the variables of its clauses", Label(at),
-                      help="write `g[k] = adapt(f, …) for k < K`")
-
-
-def update_side(at: Span, weight: str, entries: str) -> Diagnostic:
-    return Diagnostic("TP719", f"this side of `{weight}` is finite: here must stand an array of {entries} by its name, as an input's row", Label(at),
-                      help="put factors in front, `c*outer(a, x[t])`")
-
-
-def unknown_loss(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP717", f"`{name}` is not a loss", Label(at),
-                      help=_similar(name, known) or f"there is {_list([f'`{k}`' for k in known])}, or your own: `loss(f, y) = …`")
-
-
-def loss_needs(at: Span, name: str, what: str) -> Diagnostic:
-    return Diagnostic("TP717", f"the loss `{name}` needs {what}", Label(at))
-
-
-def loss_part(at: Span) -> Diagnostic:
-    return Diagnostic("TP717", "this cannot be a part of a loss", Label(at),
-                      help="a loss is an expression of a prediction, a label and other scalars, `loss(f, y) = (f - y)^2`")
-
-
-def no_gradient(at: Span, function: str) -> Diagnostic:
-    return Diagnostic("TP718", f"no gradient goes through `{function}`: its slope is 0 where it does not jump", Label(at),
-                      help="train something smoother, as `tanh`, or `relu`; or give `frozen` to the weights before it")
-
-
-def loss_derivative(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP718", f"this loss has no useful derivative in `{name}`: it does not depend on it, or jumps", Label(at),
-                      help="a step or sign has slope 0 almost everywhere; use `hinge` or `logistic`")
-
-
-def update_place(at: Span) -> Diagnostic:
-    return Diagnostic("TP719", "an update by `+=` belongs to a loop of the top level, `for t < T:`", Label(at))
-
-
-def update_target(at: Span, known: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP719", "only a weight can be updated by `+=`", Label(at),
-                      help=f"there is {_list([f'`{k}`' for k in known])}" if known else "declare it by `weight W : n x n`")
-
-
-def update_term(at: Span) -> Diagnostic:
-    return Diagnostic("TP719", "every term of this update must have one factor `outer(a, b)`", Label(at),
-                      help="`W += c*outer(a, b)` adds c times the matrix that takes x to `a*mean(b*x)`")
-
-
-def onehot_needs(at: Span) -> Diagnostic:
-    return Diagnostic("TP720", "`onehot` takes one member of an input declared as an index", Label(at),
-                      help="declare `input j[t < T] : index(d)` and write `onehot(j[t])`")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tpc.affine import Affine
 from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED, arity, is_function
-from tpc.syntax import catalogue, tree
+from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.order import Use
 from tpc.syntax.scope import CONDITION, SCALAR, UNKNOWN, Kind, Local, Loop, Scope, Symbol
@@ -81,7 +81,7 @@ class Kinds:
             case tree.Sum():
                 return self.sum(node, env)
             case tree.Attribute():
-                return self.fail(catalogue.not_a_network(node.base.span, node.base.name if isinstance(node.base, tree.Name) else "", ()))
+                return self.fail(catalogue_training.not_a_network(node.base.span, node.base.name if isinstance(node.base, tree.Name) else "", ()))
 
     # names
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 
-from tpc.syntax import catalogue, tree
+from tpc.syntax import catalogue_training, tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.derivative import derivative, jump_in
 from tpc.train.make import Maker, substituted
@@ -188,7 +188,7 @@ class Backward:
         slope = derivative(step.value, leaf)
         jumps = jump_in(slope, self.scene.functions)
         if jumps:
-            raise RefusedError(catalogue.no_gradient(step.span, jumps))
+            raise RefusedError(catalogue_training.no_gradient(step.span, jumps))
         if not step.mean:
             value = m.mul(dout, slope)
             return m.mean(value) if scalar else value

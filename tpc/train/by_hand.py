@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from tpc.syntax import catalogue, tree
+from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.tree import Range, Tree
 from tpc.train.calls import Calls
@@ -63,7 +63,7 @@ class ByHand:
     def add_to(self, node: tree.AddTo, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         found = next((descent for statement, descent in self.open if statement is node), None)
         if found is None or len(blocks) != 1:
-            self.refuse(catalogue.update_place(node.span))
+            self.refuse(catalogue_training.update_place(node.span))
         m = Maker(node.span)
         for line in self.lines.pop(id(node), []):
             out.append(self.calls.rewritten(line, out, blocks))
@@ -74,7 +74,7 @@ class ByHand:
     def weight(self, node: tree.AddTo) -> Weight:
         weight = self.scene.weights.get(node.target.name) if isinstance(node.target, tree.Name) else None
         if weight is None:
-            self.refuse(catalogue.update_target(node.target.span, [*self.scene.weights]))
+            self.refuse(catalogue_training.update_target(node.target.span, [*self.scene.weights]))
         return weight
 
     def terms(self, node: tree.AddTo) -> list[Record]:
@@ -89,7 +89,7 @@ class ByHand:
         outers = [f for f in factors if isinstance(f, tree.Applied) and isinstance(f.function, tree.Name) and f.function.name == "outer"]
         two_sides = all(side.width or side.count is not None for side in (weight.rows, weight.columns))
         if len(outers) > 1 or (not outers and two_sides):
-            self.refuse(catalogue.update_term(part.span))
+            self.refuse(catalogue_training.update_term(part.span))
         forward = Forward(self.scene, prefix, lambda w, i, scope: m.member(w.initial, i))
         forward.span = part.span
         if outers:
@@ -115,10 +115,10 @@ class ByHand:
         known = self.scene.outer.get(_base(x)) if isinstance(x, tree.Name | tree.Indexed) else None
         shape = () if known is None else known.axes[len(x.index) if isinstance(x, tree.Indexed) else 0:]
         if side.count is not None and (known is None or known.width is not None or len(shape) != 1 or not self.scene.same(shape[0], side.count)):
-            self.refuse(catalogue.update_side(x.span, weight.name, f"{self.scene.integer(side.count)} entries"))
+            self.refuse(catalogue_training.update_side(x.span, weight.name, f"{self.scene.integer(side.count)} entries"))
         if side.width and known is not None and (known.given or known.width) and known.width != side.width:
             given = described(known.width, self.scene.shown(shape))
-            self.refuse(catalogue.weight_side(x.span, weight.name, taken(self.scene, side), given, weight.node.span))
+            self.refuse(catalogue_training.weight_side(x.span, weight.name, taken(self.scene, side), given, weight.node.span))
 
     def named(self, node: tree.AddTo, forward: Forward, x: Tree, wish: str, prefix: Sequence[str]) -> Value:
         """`x` by a name, if it is more than a member; arrays stay as they are."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, NoReturn, cast
 
-from tpc.syntax import catalogue, tree
+from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.tree import Range, Tree
 from tpc.train.checks import called, check_indices
@@ -95,27 +95,29 @@ class _Place:
                 if name in scene.networks or name in trainings.adapted:
                     self.refuse(catalogue.function_as_value(node.span, name))
                 if name in scene.weights:
-                    self.refuse(catalogue.weight_misplaced(node.span, name))
+                    self.refuse(catalogue_training.weight_misplaced(node.span, name))
             case tree.Applied(function=tree.Name(name=name) as function) if name in scene.weights:
-                self.refuse(catalogue.weight_misplaced(function.span, name))
+                self.refuse(catalogue_training.weight_misplaced(function.span, name))
             case tree.Applied(function=tree.Applied(function=tree.Name(name=name) as function)) if name in KERNELS:
-                self.refuse(catalogue.kernel_not_yet(function.span, name))
+                self.refuse(catalogue_training.kernel_not_yet(function.span, name))
             case tree.Attribute(base=base, name=inside):
                 shown = base.base if isinstance(base, tree.Indexed) else base
                 named = shown.name if isinstance(shown, tree.Name) else ""
                 known = named in scene.networks or named in trainings.adapted
-                self.refuse(catalogue.inside_uncalled(node.span, named, inside.name) if known else catalogue.no_attribute(base.span, named))
+                if known:
+                    self.refuse(catalogue_training.inside_uncalled(node.span, named, inside.name))
+                self.refuse(catalogue_training.no_attribute(base.span, named))
             case tree.MatMul(matrix=matrix):
                 base = matrix.base if isinstance(matrix, tree.Transposed) else matrix
                 weight = scene.weights.get(base.name) if isinstance(base, tree.Name) else None
                 if isinstance(base, tree.Name) and weight is not None and (not weight.matrix or trainings.touched(base.name)):
-                    self.refuse(catalogue.weight_outside(base.span, base.name))
+                    self.refuse(catalogue_training.weight_outside(base.span, base.name))
 
     def check_loss(self, node: Tree) -> None:
         """Whether `loss` is one: that of a training with a name is not."""
         named = self.calls.trainings.named
         if isinstance(node, tree.Name) and node.name == "loss" and named and "loss" not in self.calls.scene.names.taken:
-            self.refuse(catalogue.loss_unnamed(node.span, [*named]))
+            self.refuse(catalogue_training.loss_unnamed(node.span, [*named]))
 
     def training_value(self, node: Tree) -> Tree | None:
         """`pre.loss`, or None."""
@@ -135,14 +137,14 @@ class _Place:
         found = self.calls.trainings.network(reference, (*self.blocks, *loops))
         if found is None:
             if inside is not None:
-                self.refuse(catalogue.not_a_network(reference.span, name_of(reference), [*self.calls.scene.networks]))
+                self.refuse(catalogue_training.not_a_network(reference.span, name_of(reference), [*self.calls.scene.networks]))
             return None
         network, state = found
         values = self.passed(node, network, state, loops)
         if inside is None:
             return values[network.name.name]
         if inside.name not in values:
-            self.refuse(catalogue.unknown_inside(inside.span, inside.name, network.name.name, [n for n in values if n != network.name.name]))
+            self.refuse(catalogue_training.unknown_inside(inside.span, inside.name, network.name.name, [n for n in values if n != network.name.name]))
         return values[inside.name]
 
     def passed(self, node: tree.Applied, network: tree.Network, state: State, loops: tuple[Range, ...]) -> dict[str, Value]:
@@ -193,7 +195,7 @@ class _Place:
             if place in value.members:
                 return self.entry(value.members[cast(tuple[int, ...], place)], node, index[axes:])
         if len(index) != len(value.shape) or value.members is not None:
-            self.refuse(catalogue.network_entries(node.span, len(value.shape), len(index)))
+            self.refuse(catalogue_training.network_entries(node.span, len(value.shape), len(index)))
         return replace(value.at(index), span=node.span)
 
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:

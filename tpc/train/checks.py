@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 
-from tpc.syntax import catalogue, tree
+from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Label
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.spans import Span
@@ -72,7 +72,7 @@ def check_steps(scene: Scene, count: Tree) -> None:
     if steps is None:
         raise RefusedError(catalogue.dim_value(count.span, "the number of steps is made of dims and numbers"))
     if steps < 1:
-        raise RefusedError(catalogue.no_steps(count.span))
+        raise RefusedError(catalogue_training.no_steps(count.span))
 
 
 def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range]) -> None:
@@ -82,13 +82,14 @@ def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range])
     for clause in clauses:
         for name in tree.names(clause.count):
             if name.name in own:
-                raise RefusedError(catalogue.ragged_examples(name.span, name.name))
+                raise RefusedError(catalogue_training.ragged_examples(name.span, name.name))
         for at in corners(scene, around(outer, [clause.count]), {}):
             count = whole(scene, clause.count, at)
             if count is None:
                 raise RefusedError(catalogue.dim_value(clause.count.span, "a count is made of dims, numbers and outer loop variables"))
             if count < 1:
-                raise RefusedError(catalogue.no_examples_at(clause.count.span, rounds(at)) if at else catalogue.no_examples(clause.count.span))
+                place = clause.count.span
+                raise RefusedError(catalogue_training.no_examples_at(place, rounds(at)) if at else catalogue_training.no_examples(place))
 
 
 def check_indices(scene: Scene, nodes: Sequence[Tree], ranges: Sequence[Range]) -> None:
@@ -125,7 +126,7 @@ def check_time(scene: Scene, node: Tree, name: str, time: Tree, steps: int, rang
         if value is None:
             raise RefusedError(catalogue.not_affine(time.span))
         if not 0 <= value <= steps:
-            raise RefusedError(catalogue.network_time(node.span, name, value, steps, rounds(at)))
+            raise RefusedError(catalogue_training.network_time(node.span, name, value, steps, rounds(at)))
 
 
 # names
@@ -144,16 +145,16 @@ def check_free(scene: Scene, name: tree.Name) -> None:
     if what == "part of the language":
         raise RefusedError(catalogue.built_in(name.span, name.name))
     if what or name.name in scene.outer:
-        raise RefusedError(catalogue.name_taken(name.span, name.name))
+        raise RefusedError(catalogue_training.name_taken(name.span, name.name))
 
 
 def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> str:
     """The name of an adapted network, if it is a new one, indexed by the variables of its clauses. adapted: those that there are."""
     base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
     if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [c.variable.name for c in node.clauses]:
-        raise RefusedError(catalogue.adapt_target(node.target.span))
+        raise RefusedError(catalogue_training.adapt_target(node.target.span))
     if base.name in adapted:
-        raise RefusedError(catalogue.name_taken(base.span, base.name))
+        raise RefusedError(catalogue_training.name_taken(base.span, base.name))
     check_free(scene, base)
     return base.name
 
@@ -185,7 +186,7 @@ def check_hides(scene: Scene, name: tree.Name, later: Mapping[str, str]) -> None
     if what == "part of the language":
         raise RefusedError(catalogue.built_in(name.span, name.name))
     if what:
-        raise RefusedError(catalogue.hidden(name.span, name.name, what))
+        raise RefusedError(catalogue_training.hidden(name.span, name.name, what))
 
 
 def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[str, str]) -> None:
@@ -238,7 +239,7 @@ def check_scalar(scene: Scene, option: str, value: Tree) -> None:
     for name in tree.names(value):
         known = scene.outer.get(name.name)
         if name.name in scene.weights or name.name in scene.networks or (known is not None and known.width is not None):
-            raise RefusedError(catalogue.option_of_vector(name.span, option, name.name))
+            raise RefusedError(catalogue_training.option_of_vector(name.span, option, name.name))
 
 
 def check_constant(scene: Scene, option: str, value: Tree) -> None:
@@ -254,7 +255,7 @@ def check_sign(scene: Scene, option: str, value: Tree, least: Fraction | None, w
     except (NotANumberError, OverflowError):
         return
     if number < least if least is not None else number <= 0:
-        raise RefusedError(catalogue.option_range(value.span, option, wanted))
+        raise RefusedError(catalogue_training.option_range(value.span, option, wanted))
 
 
 @contextmanager

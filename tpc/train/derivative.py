@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from tpc.syntax import catalogue, tree
+from tpc.syntax import catalogue_training, tree
 from tpc.syntax.tree import Tree
 from tpc.train.make import Maker, is_number
 from tpc.train.scene import RefusedError
@@ -114,4 +114,4 @@ def _slope_of(m: Maker, function: Tree, position: int, count: int) -> Tree:
             return tree.Primed(m.span, base, order + 1)
         case tree.Name():
             return tree.Applied(m.span, m.name("D"), (function, m.number(Fraction(position))))
-    raise RefusedError(catalogue.network_part(function.span))
+    raise RefusedError(catalogue_training.network_part(function.span))

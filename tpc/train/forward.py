@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
-from tpc.syntax import catalogue, tree
+from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.spans import Span
@@ -85,7 +85,7 @@ class Forward:
     def count(self, node: Tree, others: int) -> int:
         found = self.scene.integer(node)
         if found is None or found * others > MAX_UNROLLED:
-            self.refuse(catalogue.network_rounds(node.span, MAX_UNROLLED))
+            self.refuse(catalogue_training.network_rounds(node.span, MAX_UNROLLED))
         return found
 
     def line(self, line: tree.Define, env: dict[str, Value]) -> None:
@@ -130,13 +130,13 @@ class Forward:
 
     def no_entry(self, name: str, at: tree.Node) -> Callable[[Index], Tree]:
         def entry(index: Index) -> Tree:
-            self.refuse(catalogue.network_index(at.span, name))
+            self.refuse(catalogue_training.network_index(at.span, name))
         return entry
 
     def constant(self, node: Tree, name: str, at: Tree | None = None) -> int:
         value = self.scene.integer(node)
         if value is None:
-            self.refuse(catalogue.network_index(node.span if at is None else at.span, name))
+            self.refuse(catalogue_training.network_index(node.span if at is None else at.span, name))
         return value
 
     def position(self, variable: str) -> Value:
@@ -165,7 +165,7 @@ class Forward:
         avoid = [*self.prefix, *(a.variable for a in self.axes), *self.sums]
         variables = self.scene.names.variables(len(shape), avoid)
         if any(count is None for count in shape):
-            self.refuse(catalogue.network_extent(at.span))
+            self.refuse(catalogue_training.network_extent(at.span))
         return tuple(Axis(v, count) for v, count in zip(variables, shape, strict=True) if count is not None)
 
     def named(self, value: Value, wish: str, at: Tree) -> Value:
@@ -174,7 +174,7 @@ class Forward:
 
     def made_of(self, value: Value, wish: str, at: Tree, *, mean: bool = False) -> Value:
         if self.sums:
-            self.refuse(catalogue.network_in_sum(at.span))
+            self.refuse(catalogue_training.network_in_sum(at.span))
         own = self.own_axes(value.shape, at)
         out = self.var(self.numbered(wish), None if mean else value.width, [a.count for a in own])
         entry = value.at(tuple(Maker(at.span).name(a.variable) for a in own))
@@ -218,7 +218,7 @@ class Forward:
                 return value if value.width is None else self.made_of(value, "m", node, mean=True)
             case tree.Sum():
                 return self.sum(node, env)
-        raise RefusedError(catalogue.network_part(node.span))
+        raise RefusedError(catalogue_training.network_part(node.span))
 
     def combined(self, node: Tree, parts: Sequence[Tree], env: Env, build: Callable[[list[Tree]], Tree]) -> Value:
         """An elementwise combination: parts have one width, and one shape or none."""
@@ -234,7 +234,7 @@ class Forward:
                 width = value.width
             if value.shape:
                 if shape and (len(shape) != len(value.shape) or not all(map(self.scene.same, shape, value.shape))):
-                    self.refuse(catalogue.shapes_differ(part.span, self.shown(value.shape), self.shown(shape)))
+                    self.refuse(catalogue_training.shapes_differ(part.span, self.shown(value.shape), self.shown(shape)))
                 shape = tuple(a if a is not None else b for a, b in zip(shape, value.shape, strict=True)) if shape else value.shape
         return Value(width, shape, lambda i: build([v.at(i if v.shape else ()) for v in values]))
 
@@ -252,7 +252,7 @@ class Forward:
 
     def bias(self, node: Tree, weight: Weight) -> Value:
         if weight.columns.width or weight.columns.count is not None:
-            self.refuse(catalogue.weight_misplaced(node.span, weight.name))
+            self.refuse(catalogue_training.weight_misplaced(node.span, weight.name))
         probe = self.entry(weight, tuple(Maker(node.span).name("_") for _ in weight.axes), self.scope())
         bases = [probe, *(part.base for part in tree.walk(probe) if isinstance(part, tree.Indexed))]
         self.members |= {base.name for base in bases if isinstance(base, tree.Name)}
@@ -322,7 +322,7 @@ class Forward:
         base = node.args[0].base if isinstance(node.args[0], tree.Indexed) else node.args[0]
         known = self.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
         if len(node.args) != 1 or known is None or known.bound is None:
-            self.refuse(catalogue.onehot_needs(node.span))
+            self.refuse(catalogue_training.onehot_needs(node.span))
         picked = self.expr(node.args[0], env)
         if picked.shape:
             self.refuse(catalogue.index_count(node.args[0].span, "this", len(known.axes), len(known.axes) - len(picked.shape)))
@@ -365,20 +365,20 @@ class Forward:
             base, transposed = base.base, not transposed
         weight = self.scene.weights.get(base.name) if isinstance(base, tree.Name) and base.name not in env else None
         if weight is None:
-            self.refuse(catalogue.weight_due(node.matrix.span, [*self.scene.weights]))
+            self.refuse(catalogue_training.weight_due(node.matrix.span, [*self.scene.weights]))
         if weight.node.columns is None:
-            self.refuse(catalogue.bias_multiplied(node.matrix.span, weight.name))
+            self.refuse(catalogue_training.bias_multiplied(node.matrix.span, weight.name))
         near, far = weight.sides(transposed)
         operand = self.expr(node.operand, env)
         self.check_operand(node, weight, near, operand)
         if near.width and not far.width and weight.scaling.kind == "input":
-            self.refuse(catalogue.readout_of_input(node.span, weight.name))
+            self.refuse(catalogue_training.readout_of_input(node.span, weight.name))
         if far.width and not near.width and weight.scaling.kind == "output":
-            self.refuse(catalogue.input_of_readout(node.span, weight.name))
+            self.refuse(catalogue_training.input_of_readout(node.span, weight.name))
         if (operand.width or self.has_variables(operand)) and not self.is_leaf(operand):
             operand = self.named(operand, "x", node.operand)
         if self.sums:
-            self.refuse(catalogue.network_in_sum(node.span))
+            self.refuse(catalogue_training.network_in_sum(node.span))
         rest = operand.shape[:-1] if near.count is not None else operand.shape
         own = self.own_axes([*rest, *([] if far.count is None else [far.count])], node)
         out = self.var(self.numbered(wish), far.width, [a.count for a in own])
@@ -390,4 +390,4 @@ class Forward:
         fits = near.count is None or (operand.shape and self.scene.same(near.count, operand.shape[-1]))
         if near.width != operand.width or not fits:
             takes, given = taken(self.scene, near), described(operand.width, self.shown(operand.shape))
-            self.refuse(catalogue.weight_side(node.operand.span, shown, takes, given, weight.node.span))
+            self.refuse(catalogue_training.weight_side(node.operand.span, shown, takes, given, weight.node.span))

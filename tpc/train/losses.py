@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tpc.syntax import catalogue, tree
+from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
 from tpc.train.derivative import derivative, jump_in
@@ -52,9 +52,9 @@ def loss_of(scene: Scene, node: tree.Loss | None, name: tree.Name | None) -> Los
     word = name if node is None else node.name
     assert word is not None
     if word.name not in NAMES:
-        raise RefusedError(catalogue.unknown_loss(word.span, word.name, NAMES))
+        raise RefusedError(catalogue_training.unknown_loss(word.span, word.name, NAMES))
     if node is not None and node.options:
-        raise RefusedError(catalogue.no_options(node.options[0].span, word.name))
+        raise RefusedError(catalogue_training.no_options(node.options[0].span, word.name))
     return {"mse": LossFunction(*_coordinatewise(_mse, _mse_slope)), "huber": LossFunction(*_coordinatewise(_huber, _huber_slope)),
             "logistic": LossFunction(_logistic, _logistic_slope), "hinge": LossFunction(_hinge, _hinge_slope),
             "xent": LossFunction(_xent, _xent_slope)}[word.name]
@@ -63,11 +63,11 @@ def loss_of(scene: Scene, node: tree.Loss | None, name: tree.Name | None) -> Los
 def check_prediction(name: str, at: Span, p: Prediction) -> None:
     """Whether a loss by name fits what is predicted. Raises RefusedError."""
     if name == "xent" and (p.units is None or not p.classes):
-        raise RefusedError(catalogue.loss_needs(at, name, "a network of several outputs, and labels declared `input y[…] : index(k)`"))
+        raise RefusedError(catalogue_training.loss_needs(at, name, "a network of several outputs, and labels declared `input y[…] : index(k)`"))
     if name == "hinge" and not p.classes:
-        raise RefusedError(catalogue.loss_needs(at, name, "labels declared `input y[…] : index(k)` (of a scalar network, 0 or 1)"))
+        raise RefusedError(catalogue_training.loss_needs(at, name, "labels declared `input y[…] : index(k)` (of a scalar network, 0 or 1)"))
     if name == "logistic" and p.units is not None:
-        raise RefusedError(catalogue.loss_needs(at, name, "a scalar network; `xent` takes several outputs"))
+        raise RefusedError(catalogue_training.loss_needs(at, name, "a scalar network; `xent` takes several outputs"))
 
 
 def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
@@ -80,7 +80,7 @@ def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
         known = scene.outer.get(name)
         strange = isinstance(node, tree.Mean | tree.MatMul | tree.Transposed | tree.Attribute) or name in scene.weights or name in scene.networks
         if strange or (known is not None and known.width is not None) or (isinstance(node, tree.Indexed) and name in parameters):
-            raise RefusedError(catalogue.loss_part(node.span))
+            raise RefusedError(catalogue_training.loss_part(node.span))
 
 
 def own_loss(scene: Scene, node: tree.Loss, value: Tree) -> LossFunction:
@@ -91,7 +91,7 @@ def own_loss(scene: Scene, node: tree.Loss, value: Tree) -> LossFunction:
     check_loss(scene, value, {f.name, y.name})
     slope = derivative(value, f)
     if is_number(slope, 0) or jump_in(slope, scene.functions):
-        raise RefusedError(catalogue.loss_derivative(value.span, f.name))
+        raise RefusedError(catalogue_training.loss_derivative(value.span, f.name))
 
     def put(x: Tree, p: Prediction, i: tuple[Tree, ...]) -> Tree:
         return substituted(x, {f.name: p.f(i), y.name: p.y(i)})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NoReturn
 
-from tpc.syntax import catalogue, tree
+from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.spans import Span
@@ -78,7 +78,7 @@ class Trainings:
         if not isinstance(base, tree.Name):
             return None
         if base.name in self.closed:
-            self.refuse(catalogue.adapted_outside(base.span, base.name, self.closed[base.name]))
+            self.refuse(catalogue_training.adapted_outside(base.span, base.name, self.closed[base.name]))
         if base.name in self.adapted:
             found = self.adapted[base.name]
             for axis, (i, task) in enumerate(zip(index, found.descent.tasks, strict=False)):
@@ -146,7 +146,7 @@ class Trainings:
         descent = Descent(node.range, (), (), sgd_of(scene, update, node.range))
         trainable = [w for w in self.weights_of(network) if not w.frozen]
         if not trainable:
-            self.refuse(catalogue.nothing_to_train(node.network.span, node.network.name))
+            self.refuse(catalogue_training.nothing_to_train(node.network.span, node.network.name))
         self.prepare(descent, trainable, carried=[w for w in trainable if not w.matrix])
         descent.name_coefficients([w for w in trainable if w.matrix], scene.names)
         before, now = self.state, m.name(node.range.variable.name)
@@ -200,9 +200,9 @@ class Trainings:
         """The network of a name, which is to be trained or adapted."""
         network = self.scene.networks.get(name.name)
         if network is None and name.name in self.adapted:
-            self.refuse(catalogue.adapted_again(name.span, name.name))
+            self.refuse(catalogue_training.adapted_again(name.span, name.name))
         if network is None:
-            self.refuse(catalogue.not_a_network(name.span, name.name, [*self.scene.networks]))
+            self.refuse(catalogue_training.not_a_network(name.span, name.name, [*self.scene.networks]))
         return network
 
     def prepare(self, descent: Descent, weights: Sequence[Weight], carried: Sequence[Weight]) -> None:
@@ -217,14 +217,14 @@ class Trainings:
         """The line `loss[t] = …`, under the training's name."""
         wish = "loss" if node.name is None else f"{node.name.name}_loss"
         if wish in self.scene.outer:
-            self.refuse(catalogue.loss_taken(node.span, wish))
+            self.refuse(catalogue_training.loss_taken(node.span, wish))
         name = self.scene.names.fresh(wish)
         if node.name is not None:
             if node.name.name in self.named:
-                self.refuse(catalogue.name_taken(node.name.span, node.name.name))
+                self.refuse(catalogue_training.name_taken(node.name.span, node.name.name))
             self.named[node.name.name] = {"loss": name}
         elif name != wish:
-            self.refuse(catalogue.second_training(node.span))
+            self.refuse(catalogue_training.second_training(node.span))
         return m.define(m.member(name, (m.name(node.range.variable.name),)), gradient.total, (), "the loss of the batch")
 
     def check_items(self, node: tree.Train) -> None:
@@ -232,9 +232,9 @@ class Trainings:
                                      ((tree.Update,), "update", "`update sgd(lr = 0.1)`")):
             found = [item for item in node.items if isinstance(item, kinds)]
             if not found:
-                self.refuse(catalogue.training_lacks(node.span, what, example))
+                self.refuse(catalogue_training.training_lacks(node.span, what, example))
             if len(found) > 1:
-                self.refuse(catalogue.training_twice(found[1].span, what, found[0].span))
+                self.refuse(catalogue_training.training_twice(found[1].span, what, found[0].span))
 
     def point(self, node: tree.Train, network: tree.Network) -> Point:
         item = next(i for i in node.items if isinstance(i, tree.Examples | tree.Gradient))
@@ -246,13 +246,13 @@ class Trainings:
         if found is None:
             base = item.network.base if isinstance(item.network, tree.Indexed) else item.network
             shown = base.name if isinstance(base, tree.Name) else ""
-            self.refuse(catalogue.not_a_network(item.network.span, shown, [*self.scene.networks, *self.adapted]))
+            self.refuse(catalogue_training.not_a_network(item.network.span, shown, [*self.scene.networks, *self.adapted]))
         check_options(item.options, ("queries", "tasks"), "`gradient`")
         reductions = {"queries": "mean", "tasks": "sum"}
         for option in item.options:
             value = option_value(option, "`mean` or `sum`")
             if not isinstance(value, tree.Name) or value.name not in REDUCTIONS:
-                self.refuse(catalogue.unknown_word(value.span, print_tree(value), f"a reduction over {option.name.name}", REDUCTIONS))
+                self.refuse(catalogue_training.unknown_word(value.span, print_tree(value), f"a reduction over {option.name.name}", REDUCTIONS))
             reductions[option.name.name] = value.name
         named = {n.name for n in tree.names(item.network)}
         means = tuple(c for c in examples.clauses if reductions["tasks" if c.variable.name in named else "queries"] == "mean")
@@ -294,9 +294,9 @@ class Trainings:
 
     def output_of(self, value: Value, network: tree.Network) -> Var:
         if value.leaf is None or value.width is not None:
-            self.refuse(catalogue.network_output(network.result.span, network.name.name))
+            self.refuse(catalogue_training.network_output(network.result.span, network.name.name))
         if len(value.shape) > 1:
-            self.refuse(catalogue.network_output(network.result.span, network.name.name))
+            self.refuse(catalogue_training.network_output(network.result.span, network.name.name))
         return value.leaf
 
     def prediction(self, forward: Forward, value: Value, out: Var, examples: tree.Examples) -> Prediction:
@@ -307,9 +307,9 @@ class Trainings:
         classes = known is not None and known.bound is not None
         units = out.shape[0] if out.shape else None
         if classes and known is not None and units is not None and known.bound is not None and not self.scene.same(known.bound, units):
-            self.refuse(catalogue.classes_differ(examples.label.span, forward.shown((known.bound,)), forward.shown((units,))))
+            self.refuse(catalogue_training.classes_differ(examples.label.span, forward.shown((known.bound,)), forward.shown((units,))))
         if not classes and (len(label.shape) != len(out.shape) or not all(map(self.scene.same, label.shape, out.shape))):
-            self.refuse(catalogue.label_shape(examples.label.span, checks.described(label.width, forward.shown(label.shape)),
+            self.refuse(catalogue_training.label_shape(examples.label.span, checks.described(label.width, forward.shown(label.shape)),
                                               checks.described(None, forward.shown(out.shape))))
         variable = next(iter(self.scene.names.variables(1, forward.prefix)))
 
@@ -341,10 +341,10 @@ class Trainings:
         options = options_of(node.options)
         for needed in ("loss", "lr"):
             if needed not in options:
-                self.refuse(catalogue.option_missing(node.span, "adapt", needed))
+                self.refuse(catalogue_training.option_missing(node.span, "adapt", needed))
         word = option_value(options["loss"], "the name of a loss")
         if not isinstance(word, tree.Name):
-            self.refuse(catalogue.option_value(word.span, "loss", "the name of a loss"))
+            self.refuse(catalogue_training.option_value(word.span, "loss", "the name of a loss"))
         steps = option_value(options["steps"]) if "steps" in options else m.number(1)
         checks.check_steps(scene, steps)
         checks.check_scalar(scene, "lr", option_value(options["lr"]))
@@ -353,7 +353,7 @@ class Trainings:
         descent = Descent(time, blocks, node.clauses, Sgd(option_value(options["lr"]), m.number(0), m.number(0), None))
         trainable = [w for w in self.weights_of(network) if not w.frozen]
         if not trainable:
-            self.refuse(catalogue.nothing_to_train(node.network.span, node.network.name))
+            self.refuse(catalogue_training.nothing_to_train(node.network.span, node.network.name))
         members = [w for w in trainable if w.scaling.kind == "finite" or (w.columns.width is None and w.columns.count is None)]
         self.prepare(descent, trainable, members)
         outer, tasks = tuple(m.name(r.variable.name) for r in blocks), tuple(m.name(c.variable.name) for c in node.clauses)

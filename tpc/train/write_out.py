@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
-from tpc.syntax import catalogue, tree
+from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Diagnostic, TpcError
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
@@ -107,12 +107,12 @@ class Writer:
                 self.declare(name)
                 self.activation(s, function, out)
             case tree.Parametrization(name=name, options=options) if name.name == "mup" and options:
-                raise RefusedError(catalogue.no_options(options[0].span, "mup"))
+                raise RefusedError(catalogue_training.no_options(options[0].span, "mup"))
             case tree.Parametrization(name=name):
                 if name.name not in PARAMETRIZATIONS:
-                    raise RefusedError(catalogue.unknown_word(name.span, name.name, "a parametrization", PARAMETRIZATIONS))
+                    raise RefusedError(catalogue_training.unknown_word(name.span, name.name, "a parametrization", PARAMETRIZATIONS))
                 if name.name != "mup":
-                    raise RefusedError(catalogue.parametrization_not_yet(name.span, name.name))
+                    raise RefusedError(catalogue_training.parametrization_not_yet(name.span, name.name))
             case tree.Network(name=name):
                 self.declare(name)
                 check_network(self.scene, s, self.later)
@@ -150,7 +150,7 @@ class Writer:
         if name.name in self.spans:
             raise RefusedError(catalogue.defined_twice(name.span, name.name, self.spans[name.name]))
         if name.name in self.scene.outer or name.name in self.scene.widths or name.name in self.scene.constants or name.name in self.scene.functions:
-            raise RefusedError(catalogue.name_taken(name.span, name.name))
+            raise RefusedError(catalogue_training.name_taken(name.span, name.name))
         if self.scene.is_elementwise(name.name) or self.scene.is_constant(name.name):
             raise RefusedError(catalogue.built_in(name.span, name.name))
         self.spans[name.name] = name.span
@@ -177,7 +177,7 @@ class Writer:
         names, matrix = self.scene.names, rows.width is not None and columns.width is not None
         self.check(options, std, rate, matrix, rows.width is not None or columns.width is not None)
         if "decoupled" in options and not matrix:
-            raise RefusedError(catalogue.decoupled_needs(options["decoupled"].span, name))
+            raise RefusedError(catalogue_training.decoupled_needs(options["decoupled"].span, name))
         made = Weight(name, rows, columns, scaling, std, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
                       back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"))
         self.scene.weights[name] = made
@@ -191,14 +191,14 @@ class Writer:
         """What a weight's options may be."""
         for flag in ("frozen", "decoupled"):
             if flag in options and options[flag].value is not None:
-                raise RefusedError(catalogue.option_flag(options[flag].span, flag))
+                raise RefusedError(catalogue_training.option_flag(options[flag].span, flag))
         check_constant(self.scene, "std", std)
         check_constant(self.scene, "lr", rate)
         if matrix:
             check_sign(self.scene, "std", std, None, "above 0 for a weight between two widths")
         check_sign(self.scene, "std", std, Fraction(0), "at least 0")
         if "std" in options and not grows:
-            raise RefusedError(catalogue.std_of_finite(options["std"].span))
+            raise RefusedError(catalogue_training.std_of_finite(options["std"].span))
 
     def side(self, side: tree.Name | tree.Number | None) -> Side:
         if is_one(side):
@@ -207,11 +207,11 @@ class Writer:
         if isinstance(side, tree.Name) and side.name in self.scene.widths:
             return Side(side.name)
         if isinstance(side, tree.Name) and side.name not in self.scene.constants:
-            raise RefusedError(catalogue.weight_sides(side.span, side.name))
+            raise RefusedError(catalogue_training.weight_sides(side.span, side.name))
         if isinstance(side, tree.Number) and side.value.denominator != 1:
-            raise RefusedError(catalogue.weight_sides(side.span, print_tree(side)))
+            raise RefusedError(catalogue_training.weight_sides(side.span, print_tree(side)))
         if self.scene.integer(side) == 0:
-            raise RefusedError(catalogue.weight_empty(side.span))
+            raise RefusedError(catalogue_training.weight_empty(side.span))
         return Side(None, side)
 
 

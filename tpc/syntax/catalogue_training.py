@@ -1,0 +1,293 @@
+"""The part of the catalogue on networks and training: TP7."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tpc.syntax.catalogue import counted, either, quoted, similar
+from tpc.syntax.diagnostic import Diagnostic, Label
+from tpc.syntax.spans import Span
+
+
+def unknown_word(at: Span, word: str, what: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP701", f"`{word}` is not {what}", Label(at), help=similar(word, known) or f"there is {either([f'`{k}`' for k in known])}")
+
+
+def option_value(at: Span, name: str, kind: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` needs {kind}", Label(at), help=f"write `{name} = …`")
+
+
+def option_flag(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` has no value", Label(at), help=f"write just `{name}`, or leave it out")
+
+
+def option_range(at: Span, name: str, wanted: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` must be {wanted}", Label(at))
+
+
+def std_of_finite(at: Span) -> Diagnostic:
+    return Diagnostic("TP702", "this weight has no side that grows: in the limit it starts at 0, whatever its `std`", Label(at),
+                      help="leave it out, or add an input of the program to what the weight makes")
+
+
+def option_of_vector(at: Span, name: str, vector: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` is a scalar, and `{vector}` is not", Label(at), help="a vector's mean is one, `mean(v)`")
+
+
+def schedule_length(at: Span, name: str, has: int, steps: int) -> Diagnostic:
+    entries = counted(has, "entry", "entries")
+    return Diagnostic("TP702", f"the schedule `{name}` has {entries}, and the training {counted(steps, 'step', 'steps')}", Label(at),
+                      help="a schedule has an entry for every step")
+
+
+def option_missing(at: Span, what: str, name: str) -> Diagnostic:
+    return Diagnostic("TP702", f"`{what}` needs the option `{name}`", Label(at), help=f"write `{what}(…, {name} = …)`")
+
+
+def no_options(at: Span, word: str) -> Diagnostic:
+    return Diagnostic("TP701", f"`{word}` has no options", Label(at), help=f"write just `{word}`")
+
+
+def parametrization_not_yet(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP703", f"the parametrization `{name}` is not available yet", Label(at), help="`mup`, the default, is")
+
+
+def kernel_not_yet(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP703", f"the kernel `{name}` is not available yet", Label(at),
+                      help="kernels of what is inside a network are: `mean(f[0].x(a)*f[0].x(b))`")
+
+
+def name_taken(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP704", f"`{name}` already means something in this program", Label(at), help="choose another name")
+
+
+def loss_taken(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP704", f"the training makes `{name}[t]`, but `{name}` means something else in this program", Label(at),
+                      help="call the other another name, or this training, `train f as pre for t < T:`, whose loss is `pre.loss[t]`")
+
+
+def loss_unnamed(at: Span, trainings: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP704", "the trainings of this program have names, and so have their losses", Label(at),
+                      help=f"write {either([f'`{t}.loss`' for t in trainings])}")
+
+
+def hidden(at: Span, name: str, what: str) -> Diagnostic:
+    return Diagnostic("TP704", f"`{name}` is {what}, and would be hidden here", Label(at), help="choose another name")
+
+
+def second_training(at: Span) -> Diagnostic:
+    return Diagnostic("TP704", "a second training makes a second `loss`", Label(at),
+                      help="name the first, `train f as pre for t < T:`, and read `pre.loss[t]`")
+
+
+def weight_sides(at: Span, side: str) -> Diagnostic:
+    return Diagnostic("TP705", f"`{side}` is neither a width nor a dim", Label(at),
+                      help="the sides of a weight are widths, dims and whole numbers, as in `weight W : n x n`")
+
+
+def weight_empty(at: Span) -> Diagnostic:
+    return Diagnostic("TP705", "a side of a weight has at least one unit, and this has 0", Label(at))
+
+
+def weight_misplaced(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP706", f"the weight `{name}` can only be multiplied to something", Label(at), help=f"write `{name} @ x` or `{name}.T @ x`")
+
+
+def bias_multiplied(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP706", f"`{name}` is a bias: it is added, not multiplied by `@`", Label(at), help=f"write `… + {name}`")
+
+
+def weight_outside(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP706", f"outside networks `{name}` is no matrix: only weights between two widths are, until they are trained", Label(at),
+                      help=f"use it through a network, as in `network g(x) = {name} @ x`")
+
+
+def weight_due(at: Span, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP706", "in a network, the left side of `@` must be a weight, or the transpose of one", Label(at),
+                      help=f"there is {either([f'`{k}`' for k in known])}" if known else "declare it by `weight W : n x n`")
+
+
+def weight_side(at: Span, name: str, takes: str, given: str, declared: Span) -> Diagnostic:
+    return Diagnostic("TP707", f"{name} takes {takes}, but this is {given}", Label(at, given), (Label(declared, "declared here"),))
+
+
+def readout_of_input(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP708", f"this blows up like n: `{name}` is an input weight with entries of order 1, and a sum over n of them is no readout",
+                      Label(at), help="use an output weight of its own, `weight V : 1 x n`")
+
+
+def input_of_readout(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP708", f"this vanishes like 1/n: `{name}` is an output weight with entries of order 1/n, and makes no vector of order 1",
+                      Label(at), help="use an input weight of its own, `weight U : n x 1`")
+
+
+def decoupled_needs(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP708", f"only a weight between two widths can be decoupled, and `{name}` has a finite side", Label(at))
+
+
+def not_a_network(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP709", f"{quoted(name)} is not a network", Label(at),
+                      help=similar(name, known) or "declare it by `network f(x) = …`")
+
+
+def adapted_again(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP709", f"`{name}` is an adapted network, which cannot be trained or adapted itself", Label(at),
+                      help="use the network it is made from; `steps = …` takes more steps")
+
+
+def adapted_outside(at: Span, name: str, made: Span) -> Diagnostic:
+    return Diagnostic("TP709", f"`{name}` is made anew in every step of a training, and means nothing outside it", Label(at),
+                      (Label(made, "made here"),),
+                      help="adapt again after the training: `g = adapt(f, …)`")
+
+
+def inside_uncalled(at: Span, network: str, name: str) -> Diagnostic:
+    return Diagnostic("TP709", f"what is inside the network `{network}` depends on what it is called with", Label(at),
+                      help="the loss of its training is `loss[t]`, or `pre.loss[t]` of `train f as pre for t < T:`" if name == "loss" else
+                      f"write `{network}.{name}(x)`")
+
+
+def no_attribute(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP709", f"{quoted(name)} is neither a network nor the name of a training", Label(at),
+                      help="`f.h(x)` is something inside a network, and `pre.loss` the loss of `train f as pre for t < T:`")
+
+
+def unknown_inside(at: Span, name: str, network: str, known: Sequence[str]) -> Diagnostic:
+    remedy = f"there is {either([f'`{k}`' for k in known])}" if known else "name it in the network's body, on a line of its own"
+    return Diagnostic("TP709", f"nothing in the network `{network}` is called `{name}`", Label(at), help=similar(name, known) or remedy)
+
+
+def network_part(at: Span) -> Diagnostic:
+    return Diagnostic("TP710", "this cannot be a part of a network", Label(at))
+
+
+def network_in_sum(at: Span) -> Diagnostic:
+    return Diagnostic("TP710", "a product or a mean inside a sum needs a name in a network", Label(at),
+                      help="write it on a line of its own, with an index: `h[p] = W @ x[p] for p < P`")
+
+
+def network_index(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP711", f"`{name}` is made member by member, and which one this is, is not known before the program runs", Label(at),
+                      help="its index is made of numbers, dims and variables of `for` around the line; a sum over it is written out")
+
+
+def network_rounds(at: Span, limit: int) -> Diagnostic:
+    return Diagnostic("TP711", f"a family whose members are made one from another has at most {limit:,} of them, known before the program runs",
+                      Label(at))
+
+
+def network_time(at: Span, name: str, time: int, steps: int, rounds: str) -> Diagnostic:
+    if not steps:
+        return Diagnostic("TP711", f"`{name}` has not been trained before this line, so there is no `{name}[{time}]`{rounds}",
+                          Label(at), help=f"`{name}[0]` is the network at initialisation")
+    return Diagnostic("TP711", f"there is no `{name}[{time}]`{rounds}: the training of `{name}` has {counted(steps, 'step', 'steps')}", Label(at),
+                      help=f"`{name}[0]` is the network before training, `{name}[{steps}]` after it")
+
+
+def network_extent(at: Span) -> Diagnostic:
+    return Diagnostic("TP712", "the length of this array is not known here", Label(at),
+                      help="declare it as an input with its lengths, `input x[T, d]`")
+
+
+def shapes_differ(at: Span, shape: str, other: str) -> Diagnostic:
+    return Diagnostic("TP712", f"arrays of {other} and of {shape} entries meet in one elementwise expression", Label(at, f"{shape} entries"))
+
+
+def label_shape(at: Span, label: str, output: str) -> Diagnostic:
+    return Diagnostic("TP713", f"the label is {label}, and the network's output {output}", Label(at))
+
+
+def classes_differ(at: Span, classes: str, outputs: str) -> Diagnostic:
+    return Diagnostic("TP713", f"the labels are of {classes} classes, and the network has {outputs} outputs", Label(at))
+
+
+def no_examples(at: Span) -> Diagnostic:
+    return Diagnostic("TP713", "there are no examples: the count is 0", Label(at))
+
+
+def no_examples_at(at: Span, rounds: str) -> Diagnostic:
+    return Diagnostic("TP713", f"there are no examples{rounds}, and the mean of nothing has no value", Label(at))
+
+
+def ragged_examples(at: Span, variable: str) -> Diagnostic:
+    return Diagnostic("TP713", f"how many examples there are cannot depend on the example's own `{variable}`", Label(at),
+                      help="a count is made of dims, numbers and the loop of the training")
+
+
+def no_steps(at: Span) -> Diagnostic:
+    return Diagnostic("TP713", "there are no steps: the count must be a whole number of at least 1", Label(at))
+
+
+def network_output(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP714", f"`{name}` can only be trained if what it returns is a scalar, or one array of scalars", Label(at),
+                      help="end it with an output weight, `V @ x`")
+
+
+def network_entries(at: Span, wanted: int, given: int) -> Diagnostic:
+    return Diagnostic("TP714", f"the value here has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}", Label(at),
+                      help="name the entry, as in `f(x)[k]`" if wanted else None)
+
+
+def nothing_to_train(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP715", f"`{name}` has no weight that can be trained", Label(at))
+
+
+def training_lacks(at: Span, what: str, example: str) -> Diagnostic:
+    return Diagnostic("TP716", f"the training has no `{what}`", Label(at), help=f"add a line like {example}")
+
+
+def training_twice(at: Span, what: str, first: Span) -> Diagnostic:
+    return Diagnostic("TP716", f"the training has a second `{what}`", Label(at), (Label(first, "first here"),))
+
+
+def adapt_target(at: Span) -> Diagnostic:
+    return Diagnostic("TP716", "an adapted network is a name, indexed by just the variables of its clauses", Label(at),
+                      help="write `g[k] = adapt(f, …) for k < K`")
+
+
+def update_side(at: Span, weight: str, entries: str) -> Diagnostic:
+    return Diagnostic("TP719", f"this side of `{weight}` is finite: here must stand an array of {entries} by its name, as an input's row", Label(at),
+                      help="put factors in front, `c*outer(a, x[t])`")
+
+
+def unknown_loss(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP717", f"`{name}` is not a loss", Label(at),
+                      help=similar(name, known) or f"there is {either([f'`{k}`' for k in known])}, or your own: `loss(f, y) = …`")
+
+
+def loss_needs(at: Span, name: str, what: str) -> Diagnostic:
+    return Diagnostic("TP717", f"the loss `{name}` needs {what}", Label(at))
+
+
+def loss_part(at: Span) -> Diagnostic:
+    return Diagnostic("TP717", "this cannot be a part of a loss", Label(at),
+                      help="a loss is an expression of a prediction, a label and other scalars, `loss(f, y) = (f - y)^2`")
+
+
+def no_gradient(at: Span, function: str) -> Diagnostic:
+    return Diagnostic("TP718", f"no gradient goes through `{function}`: its slope is 0 where it does not jump", Label(at),
+                      help="train something smoother, as `tanh`, or `relu`; or give `frozen` to the weights before it")
+
+
+def loss_derivative(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP718", f"this loss has no useful derivative in `{name}`: it does not depend on it, or jumps", Label(at),
+                      help="a step or sign has slope 0 almost everywhere; use `hinge` or `logistic`")
+
+
+def update_place(at: Span) -> Diagnostic:
+    return Diagnostic("TP719", "an update by `+=` belongs to a loop of the top level, `for t < T:`", Label(at))
+
+
+def update_target(at: Span, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP719", "only a weight can be updated by `+=`", Label(at),
+                      help=f"there is {either([f'`{k}`' for k in known])}" if known else "declare it by `weight W : n x n`")
+
+
+def update_term(at: Span) -> Diagnostic:
+    return Diagnostic("TP719", "every term of this update must have one factor `outer(a, b)`", Label(at),
+                      help="`W += c*outer(a, b)` adds c times the matrix that takes x to `a*mean(b*x)`")
+
+
+def onehot_needs(at: Span) -> Diagnostic:
+    return Diagnostic("TP720", "`onehot` takes one member of an input declared as an index", Label(at),
+                      help="declare `input j[t < T] : index(d)` and write `onehot(j[t])`")
