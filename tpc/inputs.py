@@ -17,7 +17,7 @@ from tpc.core.laws import covariance, law_number
 from tpc.core.program import Gaussians, Input, Origin, Program
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import Diagnostic, TpcError
-from tpc.syntax.parse import normalise
+from tpc.syntax.layout import normalise
 from tpc.syntax.spans import Span
 
 MAX_DATA_BYTES = 1 << 30

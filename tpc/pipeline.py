@@ -12,7 +12,8 @@ from tpc.inputs import constant_law_errors
 from tpc.lower import lower
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
-from tpc.syntax.parse import RESERVED, normalise, parse_file
+from tpc.syntax.layout import RESERVED, normalise
+from tpc.syntax.parse import parse_file
 from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
 from tpc.syntax.tree import Dim

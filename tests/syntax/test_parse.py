@@ -7,7 +7,8 @@ from lark import Lark
 
 import tpc
 from tpc.syntax import tree
-from tpc.syntax.parse import Layout, normalise, parse_file
+from tpc.syntax.layout import Layout, normalise
+from tpc.syntax.parse import parse_file
 from tpc.syntax.spans import Span
 
 HEAD = "width n\nvector v : n ~ N(0, 1)\n"

@@ -14,8 +14,8 @@ from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic, TpcError
 from tpc.syntax.kinds import Kinds
 from tpc.syntax.laws import check_laws
+from tpc.syntax.layout import RESERVED
 from tpc.syntax.order import MAX_FAMILY, MAX_MEMBERS, Making, Order, TooManyRoundsError, Use, greatest, instances
-from tpc.syntax.parse import RESERVED
 from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Local, Loop, Scope, Symbol
 from tpc.syntax.spans import Span
 

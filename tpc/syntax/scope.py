@@ -11,7 +11,7 @@ from tpc.affine import Affine
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.syntax import catalogue, tree
 from tpc.syntax.diagnostic import Diagnostic
-from tpc.syntax.parse import RESERVED
+from tpc.syntax.layout import RESERVED
 from tpc.syntax.spans import Span
 
 MAX_DIM = 10_000_000

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.syntax import tree
-from tpc.syntax.parse import RESERVED
+from tpc.syntax.layout import RESERVED
 
 VARIABLES = (*"jklpqrs", *(f"{letter}{k}" for k in range(1, 30) for letter in "jk"))
 PAST = (*"srqpl", *(f"s{k}" for k in range(1, 30)))
