@@ -24,6 +24,7 @@ SAMPLES, REPEATS = 4096, 8
 PER_GAUSSIAN, MOST = 64, 16_384                        # samples for each Gaussian, but no more than MOST by that
 UNBIASED, LARGE = 16, 65_536                           # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
 AT_LEAST = 4                                           # samples for each Gaussian in any case
+MEMORY = 4e9                                           # bytes of a repeat that more than MOST samples may take by default
 BANDWIDTH, FLOPS = 2e10, 3e10                          # bytes and operations a second, for the prediction of time (tests/bench/batches.py)
 
 
@@ -107,6 +108,8 @@ def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confin
         return Plan("nodes", "gauss-hermite", False, why, k, grid**k, 1, grid, False, 1e-11 if dtype == "float64" else 1e-5, dtype,
                     *_cost(layout, vectors, grid**k, dtype))
     m = samples or max(SAMPLES, min(MOST, _power_of_two(PER_GAUSSIAN * k)), min(LARGE, _power_of_two(UNBIASED * k)), _power_of_two(AT_LEAST * k))
+    while samples is None and m > MOST and _cost(layout, vectors, m, dtype)[1] > MEMORY:
+        m //= 2
     again = repeats or (REPEATS if samples or m <= MOST else REPEATS // 2)           # larger ones cost the same, and have half the bias
     points: Points = "sobol" if k <= SOBOL_DIMENSIONS else "monte-carlo"
     return Plan("nodes", points, False, reason, k, m, again, 0, 2 * k <= m, 1e-8 if dtype == "float64" else 1e-4, dtype,
