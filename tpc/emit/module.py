@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tpc.affine import Affine
 from tpc.core.dependence import expr_references
-from tpc.core.expr import ONE, ZERO, Expr, Position, Sum, walk
+from tpc.core.expr import ONE, ZERO, Expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import python as py
 from tpc.emit.body import Body
@@ -17,6 +17,7 @@ from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.names import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.structure import Structure, structure
+from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
@@ -279,13 +280,7 @@ class _Head:
 
 
 def _mentioned(x: Expr) -> set[str]:
-    found = {v for ref, _ in expr_references(x, ()) for i in ref.index for v in getattr(i, "variables", ())}
-    for node in walk(x):
-        if isinstance(node, Position):
-            found |= node.index.variables
-        if isinstance(node, Sum):
-            found |= node.count.variables
-    return found
+    return positions(x) | {v for ref, _ in expr_references(x, ()) for i in ref.index for v in getattr(i, "variables", ())}
 
 
 def _text(x: Expr) -> str:

@@ -207,7 +207,8 @@ def _variables(index: Index) -> set[str]:
     return set(index.variables)
 
 
-def _positions(x: Expr) -> set[str]:
+def positions(x: Expr) -> set[str]:
+    """The variables that an expression has as numbers or in counts of sums, not as indices."""
     found: set[str] = set()
     for node in walk(x):
         if isinstance(node, Position):
@@ -218,4 +219,4 @@ def _positions(x: Expr) -> set[str]:
 
 
 def depends(x: Expr, s: str) -> bool:
-    return s in _positions(x) or any(s in _variables(i) for ref, _ in expr_references(x, ()) for i in ref.index)
+    return s in positions(x) or any(s in _variables(i) for ref, _ in expr_references(x, ()) for i in ref.index)

@@ -30,7 +30,6 @@ class Space(Protocol):
 
     def refuses(self, program: Program) -> str | None:
         """Why the program cannot be represented, None if it can."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

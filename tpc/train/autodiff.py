@@ -204,13 +204,7 @@ class Backward:
         weight = self.scene.weights[step.weight]
         near, _ = weight.sides(step.transposed)
         rest = step.rest
-        outer = tuple(m.name(a.variable) for a in rest)
-
-        def dout(j: Index) -> Tree:
-            return self.cotangent(step.out, (*outer, *j), m)
-
-        def operand(j: Index) -> Tree:
-            return step.entry(outer, j)
+        dout, operand = self.entries(step, m)
         probe = operand((m.name("_"),) if near.count is not None else ())
         scope = (*self.prefix, *(a.variable for a in rest))
         if any(n.name in self.made for n in tree.names(probe)):
@@ -219,6 +213,17 @@ class Backward:
             assert isinstance(entry, tree.Name | tree.Indexed)
             value = self.reader.product(weight, not step.transposed, dout, tuple(map(m.name, own)), (*scope, *own), backward=True)
             self.contribute(entry, (*rest, *(Axis(v, near.count) for v in own if near.count is not None)), value)
+    def entries(self, step: Product, m: Maker) -> tuple[Callable[[Index], Tree], Callable[[Index], Tree]]:
+        """The cotangent of a product's outcome, and what was multiplied, by index of a finite side."""
+        outer = tuple(m.name(a.variable) for a in step.rest)
+
+        def dout(j: Index) -> Tree:
+            return self.cotangent(step.out, (*outer, *j), m)
+
+        def operand(j: Index) -> Tree:
+            return step.entry(outer, j)
+        return dout, operand
+
     def record(self, step: Product) -> None:
         """The term of a product's weight's gradient."""
         m, weight = Maker(step.span), self.scene.weights[step.weight]
@@ -226,13 +231,7 @@ class Backward:
             return
         assert self.coefficient is not None
         rest = step.rest
-        outer = tuple(m.name(a.variable) for a in rest)
-
-        def dout(j: Index) -> Tree:
-            return self.cotangent(step.out, (*outer, *j), m)
-
-        def operand(j: Index) -> Tree:
-            return step.entry(outer, j)
+        dout, operand = self.entries(step, m)
         ranges = (*self.examples, *(m.range(a.variable, a.count) for a in rest))
         a, b = (operand, dout) if step.transposed else (dout, operand)
         self.records.setdefault(weight.name, []).append(
