@@ -33,6 +33,7 @@ class Contribution:
 @dataclass
 class Backward:
     """One backward pass. reader: products with weights in the state of the pass. examples: the ranges of the loops of the pass that are not time.
+    own: how many of the first indices of the forward pass's variables are those of loops, if its loops are fewer (None: as many as `prefix`).
 
     defined: the lines that make cotangents, in order. records: terms of the gradient of every weight.
     """
@@ -42,6 +43,7 @@ class Backward:
     examples: tuple[Range, ...]
     reader: Reader
     made: dict[str, Var]
+    own: int | None = None
     defined: list[tree.Define] = field(default_factory=list)
     records: dict[str, list[Record]] = field(default_factory=dict)
     found: dict[str, list[Contribution]] = field(default_factory=dict)
@@ -146,7 +148,7 @@ class Backward:
 
     def contribute(self, leaf: tree.Name | tree.Indexed, axes: tuple[Axis, ...], value: Tree) -> None:
         index = leaf.index if isinstance(leaf, tree.Indexed) else ()
-        self.found.setdefault(_base(leaf), []).append(Contribution(index[len(self.prefix):], axes, value))
+        self.found.setdefault(_base(leaf), []).append(Contribution(index[len(self.prefix) if self.own is None else self.own:], axes, value))
 
     def leaves(self, x: Tree) -> list[tree.Name | tree.Indexed]:
         """The entries of variables in an expression, each once."""
