@@ -157,8 +157,8 @@ def network_part(at: Span) -> Diagnostic:
 
 
 def network_in_sum(at: Span) -> Diagnostic:
-    return Diagnostic("TP710", "a product or a mean inside a sum needs a name in a network", Label(at),
-                      help="write it on a line of its own, with an index: `h[p] = W @ x[p] for p < P`")
+    return Diagnostic("TP710", "a product or a mean inside a sum is made for every term, and how many there are depends on a variable", Label(at),
+                      help="give the sum a count made of dims and numbers")
 
 
 def network_index(at: Span, name: str) -> Diagnostic:

@@ -50,20 +50,21 @@ class Backward:
     cotangents: dict[str, str] = field(default_factory=dict)
     members: dict[str, tuple[Weight, list[Contribution]]] = field(default_factory=dict)
     member_names: dict[str, str] = field(default_factory=dict)
+    seeded: set[str] = field(default_factory=set)
     reached: list[Step] = field(default_factory=list)
     inlined: dict[str, Contribution] = field(default_factory=dict)
     coefficient: Tree | None = None
 
-    def prepare(self, steps: Sequence[Step], out: Var, seed: str, coefficient: Tree) -> None:
+    def prepare(self, steps: Sequence[Step], outs: Sequence[Var], seed: str, coefficient: Tree) -> None:
         """Finds what the gradient goes through, names its cotangents, and lists the terms of every weight's gradient.
 
-        The gradient is that of what has cotangent 1 with respect to `out`, or, if `out` is an array, the family `seed`; times `coefficient`, a scalar
+        The gradient is that of what has cotangent 1 with respect to `outs`, or, if these are arrays, the family `seed`; times `coefficient`, a scalar
         for every example. Products in the pass itself may need the terms, so they are listed before any line is made.
         """
-        self.coefficient = coefficient
-        self.cotangents[out.name] = seed
-        self.found[out.name] = [Contribution((), (), Maker(steps[-1].span).number(1))]
-        needed = {out.name}
+        self.coefficient, self.seeded = coefficient, {out.name for out in outs}
+        needed = set(self.seeded)
+        self.cotangents |= dict.fromkeys(needed, seed)
+        self.found |= {name: [Contribution((), (), Maker(steps[-1].span).number(1))] for name in needed}
         for step in reversed(steps):
             if step.out.name not in needed:
                 continue
@@ -93,7 +94,7 @@ class Backward:
 
     def lines(self) -> None:
         for step in reversed(self.reached):
-            if step is not self.reached[-1]:
+            if step.out.name not in self.seeded:
                 self.define(step.out, step)
             self.rule(step)
         for weight, contributions in self.members.values():

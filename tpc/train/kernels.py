@@ -21,7 +21,7 @@ from tpc.train.make import Maker, is_number, substituted
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.training import written
-from tpc.train.values import Index, Product, Record, Step, Value, Var
+from tpc.train.values import Index, Product, Record, Step, Value
 from tpc.train.weights import Reader, Weight
 
 KERNELS = ("nngp", "ntk")
@@ -146,15 +146,14 @@ class Kernels:
         if made.records is not None:
             return
         scene, m = self.scene, Maker(made.network.result.span)
-        out = Var(f"{made.network.name.name}$", None)
-        final = seeds(made.readout, lambda w, i: m.member(w.initial, i), out, m)
+        final = seeds(made.readout, lambda w, i: m.member(w.initial, i), made.network.name.name, m)
         readouts = {t.weight.name for t in made.readout.terms}
         hidden = replace(scene, weights={name: w for name, w in scene.weights.items() if name not in readouts})
         prefix = (*made.prefix, *(r.variable.name for r in made.readout.positions))
         reader = Reader(scene.names, (), m, hidden.weights)
         backward = Backward(hidden, prefix, made.readout.positions, reader, {**made.forward.made, **{s.out.name: s.out for s in final}},
                             own=len(made.prefix))
-        backward.prepare([*made.hidden, *final], final[-1].out, "", m.number(1))
+        backward.prepare([*made.hidden, *final], [step.out for step in final], "", m.number(1))
         backward.run()
         scene.made |= {name: var.width for var in made.forward.made.values() if var.width is not None
                        for name in [backward.cotangents.get(var.name, "")] if name}

@@ -152,19 +152,17 @@ def is_unit(term: Term, variable: str) -> bool:
     return m.name(variable) in term.member and all(name.name != variable for part in rest for name in tree.names(part))
 
 
-def seeds(readout: Readout, initial: Callable[[Weight, Index], Tree], out: Var, m: Maker) -> list[Elementwise]:
-    """The output as steps for the backward pass: `f/√n`, n the first width, is a sum of `√r E c V₀ x`, a mean for every width rn of a readout."""
-    groups: dict[str, list[Term]] = {}
-    for term in readout.terms:
-        if term.operand is not None:
-            groups.setdefault(term.weight.width or "", []).append(term)
+def seeds(readout: Readout, initial: Callable[[Weight, Index], Tree], name: str, m: Maker) -> list[Elementwise]:
+    """The output as steps for a backward pass: `f/√n`, n the first width, is the sum of `E √r c V₀ x`, one for every width rn of a readout."""
+    groups: dict[str, list[Tree]] = {}
+    ratios: dict[str, Tree | None] = {}
+    for t in readout.terms:
+        if t.operand is not None and t.weight.width is not None:
+            groups.setdefault(t.weight.width, []).append(m.sum(t.ranges, m.mul(t.coefficient, initial(t.weight, t.member), t.operand)))
+            ratios[t.weight.width] = t.weight.scaling.columns
     steps = []
-    for width, terms in groups.items():
-        parts = [m.sum(t.ranges, m.mul(t.coefficient, initial(t.weight, t.member), t.operand)) for t in terms if t.operand is not None]
-        ratio = terms[0].weight.scaling.columns
+    for width, parts in groups.items():
+        ratio = ratios[width]
         value = m.mul(m.number(1) if ratio is None or is_number(ratio, 1) else m.call("sqrt", ratio), m.add(*parts))
-        name = out if len(groups) == 1 else Var(f"{out.name}.{width}", None)
-        steps.append(Elementwise(name, (), value, m.span, mean=True))
-    if len(groups) > 1:
-        steps.append(Elementwise(out, (), m.add(*(m.name(step.out.name) for step in steps)), m.span))
+        steps.append(Elementwise(Var(f"{name}.{width}", None), (), value, m.span, mean=True))
     return steps
