@@ -48,15 +48,6 @@ def no_options(at: Span, word: str) -> Diagnostic:
     return Diagnostic("TP701", f"`{word}` has no options", Label(at), help=f"write just `{word}`")
 
 
-def parametrization_not_yet(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP703", f"the parametrization `{name}` is not available yet", Label(at), help="`mup`, the default, is")
-
-
-def kernel_not_yet(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP703", f"the kernel `{name}` is not available yet", Label(at),
-                      help="kernels of what is inside a network are: `mean(f[0].x(a)*f[0].x(b))`")
-
-
 def name_taken(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP704", f"`{name}` already means something in this program", Label(at), help="choose another name")
 
@@ -162,8 +153,8 @@ def network_part(at: Span) -> Diagnostic:
 
 
 def network_in_sum(at: Span) -> Diagnostic:
-    return Diagnostic("TP710", "a product or a mean inside a sum needs a name in a network", Label(at),
-                      help="write it on a line of its own, with an index: `h[p] = W @ x[p] for p < P`")
+    return Diagnostic("TP710", "a product or a mean inside a sum is made for every term, and how many there are depends on a variable", Label(at),
+                      help="give the sum a count made of dims and numbers")
 
 
 def network_index(at: Span, name: str) -> Diagnostic:
@@ -291,3 +282,47 @@ def update_term(at: Span) -> Diagnostic:
 def onehot_needs(at: Span) -> Diagnostic:
     return Diagnostic("TP720", "`onehot` takes one member of an input declared as an index", Label(at),
                       help="declare `input j[t < T] : index(d)` and write `onehot(j[t])`")
+
+
+def not_a_readout(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP721", f"`{name}` has no kernel: its output is not a readout", Label(at),
+                      help="end it with output weights, `V @ x`, added to each other or to biases, with factors that do not depend on them")
+
+
+def kernel_uncalled(at: Span, kernel: str) -> Diagnostic:
+    return Diagnostic("TP722", f"`{kernel}` of a network is a function of two inputs", Label(at), help=f"write `{kernel}(f)(x, z)`")
+
+
+def irrational(at: Span, what: str) -> Diagnostic:
+    return Diagnostic("TP731", f"{what} is the power of a width, and must be an exact rational number", Label(at),
+                      help="write a number, a fraction as `1/2`, or such with dims in it")
+
+
+def exponents_form(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` needs a list of rational numbers, one for each weight", Label(at),
+                      help=f"write `{name} = [0, 1/2]`")
+
+
+def second_parametrization(at: Span, first: Span) -> Diagnostic:
+    return Diagnostic("TP732", "the program has a second parametrization", Label(at), (Label(first, "first here"),))
+
+
+def exponents_count(at: Span, name: str, has: int, weights: Sequence[str]) -> Diagnostic:
+    due = counted(len(weights), "weight", "weights")
+    return Diagnostic("TP732", f"`{name}` has {counted(has, 'entry', 'entries')}, and the program {due}", Label(at),
+                      help=f"in the order in which they are declared: {', '.join(weights)}" if weights else None)
+
+
+def exponents_differ(at: Span, name: str, weight: str, own: str, listed: str, place: Span) -> Diagnostic:
+    return Diagnostic("TP732", f"{name} of `{weight}` is {own} here and {listed} in the parametrization", Label(at), (Label(place, listed),),
+                      help="leave one of the two out")
+
+
+def exponent_missing(at: Span, name: str, weight: str, place: Span) -> Diagnostic:
+    return Diagnostic("TP733", f"`{weight}` has no {name}", Label(at), (Label(place, "the parametrization gives no list of it"),),
+                      help=f"write `{name} = [..]` in the parametrization, or an attribute of the weight, `, {name} = 1/2`")
+
+
+def mean_field_depth(at: Span, weight: str, declared: Span) -> Diagnostic:
+    return Diagnostic("TP734", f"`mfp` is for networks with one hidden layer, and the weight `{weight}` makes another", Label(at),
+                      (Label(declared, "between two widths"),), help="`mup` is what it becomes for deeper ones")
