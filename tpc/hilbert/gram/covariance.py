@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from tpc.affine import Affine, bounds
-from tpc.core.expr import ONE, ZERO, Add, Call, Expr, Gather, Index, Mul, Number, Pow, Ref, Sum, Value, add, children, is_vector, mul, rebuild, replace, \
+from tpc.core.expr import ONE, ZERO, Add, Call, Compare, Expr, Extent, Gather, Index, Mul, Number, Position, Pow, Ref, Sum, Value, add, children, is_vector, mul, rebuild, replace, \
     summed
 from tpc.core.program import Gaussians, MatMul, Moment, Nonlin, Program, Scalar
 from tpc.hilbert.gram.axes import Axes, order
@@ -84,14 +84,14 @@ class Covariances:
                 return _times(front, total(variable, count, self.product([*vectors[:k], body, *vectors[k + 1:]])))
         return _times(front, self.request(vectors) if vectors else ONE)
 
-    def scalar(self, x: Expr) -> Expr:
-        """An expression of scalars with the program's own replaced by their formulas."""
+    def scalar(self, x: Expr, *, summed_over: bool = False) -> Expr:
+        """An expression of scalars with the program's own replaced by their formulas. summed_over: inside of a sum, which is not cut in parts."""
         def leaf(node: Expr) -> Expr | None:
             if isinstance(node, Value):
                 return node if node.vector or node.ref.name in self.inputs or node.ref.name in self.definitions else self.request([node])
             if isinstance(node, Sum):
-                found = total(node.variable, node.count.const, self.scalar(node.body))
-                return self.shared(found) if isinstance(found, Sum) else found
+                found = total(node.variable, node.count.const, self.scalar(node.body, summed_over=True))
+                return self.shared(found) if isinstance(found, Sum) and not summed_over else found
             return None
         return replace(x, leaf)
 
@@ -115,8 +115,10 @@ class Covariances:
                 raise NotGramError("the length of a sum depends on an index")
             variable = self.axes.fresh(x.variable, max(count, 0))
             return summed(variable, Affine(count), self.instantiated(x.body, {**at, x.variable: Affine.var(variable)}))
+        if isinstance(x, Extent):
+            raise NotGramError("a power of its widths is left whose limit has not been taken")
         parts = children(x)
-        return rebuild(x, [self.instantiated(part, at) for part in parts]) if parts else placed(x, at)
+        return _compared(rebuild(x, [self.instantiated(part, at) for part in parts])) if parts else placed(x, at)
 
     # members, by the parts of arrays
 
@@ -200,7 +202,7 @@ class Covariances:
             phi = self.instantiated(phi_of(site), site.at(first.ref.index))
             return self.mean(phi) if isinstance(site.op, Moment) else self.scalar(phi)
         plain = all(isinstance(f, Value) for f in factors)
-        opened = {v for v, site in chosen.items() if v.vector and not self.vectors.linear(site)}
+        opened = {v for v, site in chosen.items() if v.vector and not (self.vectors.linear(site) and self._random(site))}
         if not opened and plain and len(factors) <= 2:
             opened = {v for v, site in chosen.items() if isinstance(site.op, Nonlin)}
         if opened:
@@ -212,10 +214,14 @@ class Covariances:
             return paired(self, members) if len(members) > 2 else self._atoms([(m.ref, chosen[m]) for m in members])
         for factor in factors:
             for value in vectors_in(factor):
-                for site in self.sites.of(value.ref):
+                for site in () if value in chosen else self.sites.of(value.ref):
                     if not self.vectors.linear(site):
                         raise NotGramError(f"`{value.ref}` (line {_line(site)}) is not Gaussian, and in a sum inside of a function")
         return expectation_of_groups(self, factors)
+
+    def _random(self, site: Site) -> bool:
+        """Whether what the site makes has vectors in it."""
+        return not isinstance(site.op, Nonlin) or is_vector(site.op.phi)
 
     def _opened(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Site]) -> Expr:
         """`x` with the members in `opened` replaced by what makes them."""
@@ -295,6 +301,25 @@ class Covariances:
         return placed(Value(ref, True), at)
 
 
+def _compared(x: Expr) -> Expr:
+    """A test of whole numbers for equality, `where(i <= j, where(i >= j, 1, 0), 0)`, as a Delta."""
+    match x:
+        case Call("where", (Compare("<=", i, j), Call("where", (Compare(">=", k, l), one, zero)), no)) \
+                if (i, j, one, zero, no) == (k, l, ONE, ZERO, ZERO):
+            left, right = _whole_number(i), _whole_number(j)
+            return x if left is None or right is None else same(left, right)
+    return x
+
+
+def _whole_number(x: Expr) -> Affine | None:
+    match x:
+        case Position(index):
+            return index
+        case Number(value) if value.denominator == 1:
+            return Affine(int(value))
+    return None
+
+
 def _flat(x: Expr) -> list[Expr]:
     """The factors of a product, whole powers as factors."""
     if isinstance(x, Mul):
@@ -317,9 +342,11 @@ def _values(x: Expr) -> list[Value]:
 
 
 def _simple(x: Expr) -> bool:
-    """Whether an expression is as good as a name: a number, a member, or a multiple of it."""
+    """Whether an expression is as good as a name: a number, a member, or a multiple of it; or has a Delta, which a sum over it uses up."""
     factors = x.factors if isinstance(x, Mul) else (x,)
-    return sum(not isinstance(f, Number) for f in factors) <= 1 and all(isinstance(f, Number | Value | Delta) for f in factors)
+    if any(isinstance(f, Delta) for f in factors):
+        return True
+    return sum(not isinstance(f, Number) for f in factors) <= 1 and all(isinstance(f, Number | Value) for f in factors)
 
 
 def _whole(formula: Formula, axes: Sequence[str], table: Axes) -> tuple[Piece, ...]:

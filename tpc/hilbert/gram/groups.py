@@ -120,21 +120,34 @@ class Groups:
         if any(len(gaussians(f)) > 1 for f in factors):
             return None
         parts = [mul(*(f for f in factors if gaussians(f) == [z])) for z in names]
-        found = self.registered(parts, names)
+        if len(names) == 1 and len(factors) == 2:
+            parts = factors
+        found = self.registered(parts, [*names, *names][:2])
         if found is not None:
             return found
+        if len(names) == 1:
+            return self.of_one(factors, names[0])
         sums = [combination(part) for part in parts]
         if any(s is None for s in sums):
             return None
-        left, right = sums[0] or {}, (sums[1] or {}) if len(sums) > 1 else {Factor(): ONE}
+        left, right = (s or {} for s in sums)
         if not all(closed_together(f, g) for f in left for g in right):
             return None
         return self.combined(left, right, names)
 
+    def of_one(self, factors: list[Expr], name: str) -> Expr | None:
+        """`E f(u)`, or as `E f(u)·g(v)` with v = u, of which more are known."""
+        whole = combination(mul(*factors))
+        if whole is not None:
+            return self.combined(whole, {Factor(): ONE}, [name])
+        for k in range(1, len(factors)):
+            left, right = combination(mul(*factors[:k])), combination(mul(*factors[k:]))
+            if left is not None and right is not None and all(closed_together(f, g) for f in left for g in right):
+                return self.combined(left, right, [name, name])
+        return None
+
     def registered(self, parts: list[Expr], names: list[str]) -> Expr | None:
-        if len(parts) == 1:
-            return None
-        form = registered(*parts)
+        form = registered(*parts) if len(parts) == 2 else None
         if form is None:
             return None
         order = names[::-1] if form.swapped else names
