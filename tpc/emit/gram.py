@@ -25,7 +25,7 @@ PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", 
          ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
 NEEDS = {"relu_relu": {"correlation"}, "step_step": {"correlation"}, "relu_step": {"over"}, "moment": {"over"}, "correlation": {"over"}}
-SECTIONS = ("contract", "over", "diagonal", "correlation", "step_step", "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "integral")
+SECTIONS = ("contract", "over", "diagonal", "moved", "correlation", "step_step", "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "integral")
 
 
 def emit_gram(program: Program, plan: Plan) -> str:
@@ -220,7 +220,7 @@ def _header(program: Program, plan: Plan) -> str:
 
 def _imports(plan: Plan, used: set[str]) -> str:
     lines = ["import math", "import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
-    lines += ["from jax import lax"] if "integral" in used else []
+    lines += ["from jax import lax"] if used & {"integral", "moved"} else []
     lines += ["from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
     return "\n".join(lines) + "\n"
 

@@ -34,6 +34,18 @@ def diagonal(c, q):
     return jnp.where(jnp.eye(len(q), dtype=bool), q[:, None], c)
 
 
+# ---- moved
+def moved(a, axis, by, extent):
+    """An array moved by so many places along an axis, which gets a new extent; zeros come in."""
+    length = a.shape[axis]
+    low, high = max(0, -by), max(0, -by, min(length, extent - by))
+    a = lax.slice_in_dim(a, low, high, axis=axis)
+    before = max(0, low + by)
+    room = [(0, 0)]*a.ndim
+    room[axis] = (before, extent - before - (high - low))
+    return jnp.pad(a, room)
+
+
 # ---- correlation
 def correlation(q, c, r):
     """c/√(qr), between −1 and 1; 0 where q or r is 0."""

@@ -38,7 +38,7 @@ class Covariances:
         self.program = program
         self.sites = Sites(program)
         self.vectors = Vectors(self.sites)
-        self.axes = Axes({item.name: item.bound for item in program.inputs if item.bound is not None})
+        self.axes = Axes({item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole)
         self.definitions: dict[str, Definition] = {}
         self.matrices = {m.name: m for m in program.matrices}
         self.ratios = {w.name: w.ratio for w in program.widths}
@@ -81,7 +81,7 @@ class Covariances:
                 count = factor.count.const
                 variable = self.axes.fresh(factor.variable, count)
                 body = placed(factor.body, {factor.variable: Affine.var(variable)})
-                return _times(front, total(variable, count, self.product([*vectors[:k], body, *vectors[k + 1:]])))
+                return _times(front, total(variable, count, self.product([*vectors[:k], body, *vectors[k + 1:]]), self.axes.range_of))
         return _times(front, self.request(vectors) if vectors else ONE)
 
     def scalar(self, x: Expr, *, summed_over: bool = False) -> Expr:
@@ -90,7 +90,7 @@ class Covariances:
             if isinstance(node, Value):
                 return node if node.vector or node.ref.name in self.inputs or node.ref.name in self.definitions else self.request([node])
             if isinstance(node, Sum):
-                found = total(node.variable, node.count.const, self.scalar(node.body, summed_over=True))
+                found = total(node.variable, node.count.const, self.scalar(node.body, summed_over=True), self.axes.range_of)
                 return self.shared(found) if isinstance(found, Sum) and not summed_over else found
             return None
         return replace(x, leaf)
@@ -312,11 +312,23 @@ def _compared(x: Expr) -> Expr:
 
 
 def _whole_number(x: Expr) -> Affine | None:
+    """An affine combination of loop variables."""
     match x:
         case Position(index):
             return index
         case Number(value) if value.denominator == 1:
             return Affine(int(value))
+        case Add(terms):
+            out = Affine(0)
+            for term in terms:
+                part = _whole_number(term)
+                if part is None:
+                    return None
+                out = out + part
+            return out
+        case Mul((Number(k), rest)) if k.denominator == 1:
+            part = _whole_number(rest)
+            return None if part is None else part.scaled(int(k))
     return None
 
 
