@@ -220,7 +220,8 @@ class Arrays:
     def _over_slices(self, taps: Sequence[str], body: Expr, axes: Sequence[str]) -> Py:
         loops = ""
         for v in taps:
-            self.integers[v] = next(name for k in itertools.count() if (name := self.names[f"{v[0]}{k or ''} of a sum"]) not in self.integers.values())
+            names = (self.names[f"{v[0]}{k or ''} of a sum"] for k in itertools.count())
+            self.integers[v] = next(name for name in names if name not in self.integers.values())
             loops += f" for {self.integers[v]} in range({self.extents[v]})"
         value = self.aligned(body, axes)
         for v in taps:

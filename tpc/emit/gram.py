@@ -18,14 +18,14 @@ from tpc.hilbert.gram.registered import form_named
 from tpc.hilbert.gram.terms import Closed, CovarianceProgram, Definition, Delta, Factor, Formula, Integral, Piece, free_variables
 from tpc.hilbert.plan import Plan, coarse
 
-LOCALS = ("inputs", "points", "weights", "dtype", "rule", "math", "DTYPE", "TOLERANCE", "GRIDS", "INPUTS", "as_outputs", "contract", "over", "correlation",
-          "moment", "integral", "over_square", "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary",
-          "warnings", "NamedSharding", "PartitionSpec", "norm")
+SECTIONS = ("contract", "over", "diagonal", "moved", "correlation", "step_step", "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp",
+            "moment", "integral")
+LOCALS = ("inputs", "points", "weights", "dtype", "rule", "math", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec", "as_outputs",
+          "over_square", "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary")
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
          ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
 NEEDS = {"relu_relu": {"correlation"}, "step_step": {"correlation"}, "relu_step": {"over"}, "moment": {"over"}, "correlation": {"over"}}
-SECTIONS = ("contract", "over", "diagonal", "moved", "correlation", "step_step", "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "integral")
 
 
 def emit_gram(program: Program, plan: Plan) -> str:
@@ -103,7 +103,8 @@ class _Writer:
             zeros = py.call("jnp.zeros", py.tuple_of([py.integer(n) for n in definition.shape]), py.name("dtype"))
             text = zeros.text
             for piece in definition.pieces:
-                index = ", ".join(py.part(low, count, extent).text for low, count, extent in zip(piece.low, piece.extent, definition.shape, strict=True))
+                parts = zip(piece.low, piece.extent, definition.shape, strict=True)
+                index = ", ".join(py.part(low, count, extent).text for low, count, extent in parts)
                 text += f".at[{index}].set({self._formula(piece, guarded).text})"
             value = Py(text)
         self.table[definition.name] = Array(name, definition.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container, Mapping, Sequence
 
 from tpc.affine import Affine, bounds
@@ -69,7 +70,7 @@ class Axes:
     def references(self, key: Sequence[Expr]) -> list[Value]:
         """The members that are vectors (or the one scalar asked for) at indices that no sum runs over."""
         bound = {node.variable for x in key for node in walk(x) if isinstance(node, Sum)}
-        found = {v: None for x in key for v in values(x) if v.vector or len(key) == 1 == len(values(x)) and isinstance(x, Value)}
+        found = {v: None for x in key for v in values(x) if v.vector or (len(key) == 1 == len(values(x)) and isinstance(x, Value))}
         return [v for v in found if not any(index_variables(i) & bound for i in v.ref.index)]
 
     def cuts(self, axes: Sequence[str], members: Sequence[tuple[Ref, list[Site]]]) -> list[list[int]]:
@@ -101,15 +102,15 @@ class Axes:
                 return site
             met |= not apart
         if met:
-            raise NotGramError(f"`{ref}` is made by several instructions whose indices do not come apart")
+            raise NotGramError(f"`{re.sub('%[0-9%]*', '', str(ref))}` is made by several instructions whose indices do not come apart")
         return None
 
 
 class _Renaming:
     """Variables to axes, in the order in which they are met.
 
-    An axis is what one variable, or what several in one index, come to. Where all that is asked for has the same offset, and exists over the whole of its
-    axis, the array has it all, so that `x[p]` and `x[p+1]` are read from one.
+    An axis is what one variable, or what several in one index, come to. Where all that is asked for has the same offset, and exists over the whole
+    of its axis, the array has it all, so that `x[p]` and `x[p+1]` are read from one.
     """
 
     def __init__(self, axes: Axes, factors: Sequence[Expr]) -> None:

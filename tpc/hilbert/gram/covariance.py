@@ -6,29 +6,72 @@ covariances are σ² E of what was multiplied, and so on.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from tpc.affine import Affine, bounds
-from tpc.core.expr import ONE, ZERO, Add, Call, Compare, Expr, Extent, Gather, Index, Mul, Number, Position, Pow, Ref, Sum, Value, add, children, is_vector, mul, rebuild, replace, \
-    summed
+from tpc.affine import Affine
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Extent,
+    Index,
+    Mul,
+    Number,
+    Position,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+    add,
+    children,
+    is_vector,
+    mul,
+    rebuild,
+    replace,
+    summed,
+)
 from tpc.core.program import Gaussians, MatMul, Moment, Nonlin, Program, Scalar
 from tpc.hilbert.gram.axes import Axes, order
 from tpc.hilbert.gram.groups import expectation_of_groups
 from tpc.hilbert.gram.isserlis import paired
-from tpc.hilbert.gram.names import comment_of, name_of
+from tpc.hilbert.gram.names import comment_of, name_of, shown
 from tpc.hilbert.gram.sites import Site, Sites, boxes, phi_of
-from tpc.hilbert.gram.terms import Axis, CovarianceProgram, Definition, Delta, Formula, NotGramError, Piece, formula_variables, free_variables, placed, same, total
+from tpc.hilbert.gram.terms import (
+    CovarianceProgram,
+    Definition,
+    Delta,
+    Formula,
+    NotGramError,
+    Piece,
+    formula_variables,
+    free_variables,
+    placed,
+    same,
+    total,
+)
 from tpc.hilbert.gram.vectors import Vectors, constants, meet, vectors_in
 
 MAX_STEPS = 20_000                                     # products of vectors looked at, before it is not worth the while
 MAX_BOXES = 4096                                       # parts of one array
+DEEPEST = 20_000                                       # calls inside of each other
 MAX_POWER = 16                                         # of a vector in a polynomial
 
 
 def covariance_program(program: Program) -> CovarianceProgram:
     """Raises NotGramError where a covariance does not follow from others."""
-    return Covariances(program).run()
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEPEST))                    # a layer is some thirty calls deep, and takes no room on the machine's own stack
+    try:
+        return Covariances(program).run()
+    except RecursionError:
+        raise NotGramError("one covariance depends on another too many times over") from None
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class Covariances:
@@ -130,7 +173,7 @@ class Covariances:
             self.known[key] = self._found(key, list(back))
         found = self.known[key]
         if found is None:
-            raise NotGramError(f"`{name_of(key)}` is made of other members of itself in a way that does not come apart")
+            raise NotGramError(f"`{comment_of(key)}` is made of other members of itself in a way that does not come apart")
         return placed(found, back)
 
     def _found(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
@@ -140,7 +183,7 @@ class Covariances:
         pieces = []
         for count, box in enumerate(boxes(cuts)):
             if count >= MAX_BOXES:
-                raise NotGramError(f"`{name_of(key)}` comes in too many parts")
+                raise NotGramError(f"`{comment_of(key)}` comes in too many parts")
             at = {axis: Affine.var(self.axes.axis(k, high - low)) + low for k, (axis, (low, high)) in enumerate(zip(axes, box, strict=True))}
             own = [placed(factor, at) for factor in key]
             chosen = {}
@@ -216,7 +259,7 @@ class Covariances:
             for value in vectors_in(factor):
                 for site in () if value in chosen else self.sites.of(value.ref):
                     if not self.vectors.linear(site):
-                        raise NotGramError(f"`{value.ref}` (line {_line(site)}) is not Gaussian, and in a sum inside of a function")
+                        raise NotGramError(f"`{shown(value)}` (line {_line(site)}) is not Gaussian, and in a sum inside of a function")
         return expectation_of_groups(self, factors)
 
     def _random(self, site: Site) -> bool:
@@ -253,7 +296,8 @@ class Covariances:
             return ZERO
         at, by = a.at(x.index), b.at(z.index)
         one, two = (placed(Value(op.matrix, False), where) for op, where in ((first, at), (second, by)))
-        assert isinstance(one, Value) and isinstance(two, Value)
+        assert isinstance(one, Value)
+        assert isinstance(two, Value)
         deltas = [same(i, j) for i, j in zip(one.ref.index, two.ref.index, strict=True)]
         if ZERO in deltas:
             return ZERO
@@ -272,13 +316,14 @@ class Covariances:
         return add(mul(*deltas, covariance), means)
 
     def require_no_dot(self, site: Site) -> None:
-        """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, if what is multiplied is uncorrelated with all products of the other side."""
+        """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, what is multiplied has to be uncorrelated with all products of the
+        other side."""
         if site.number in self.no_dot:
             return
         self.no_dot.add(site.number)
         if isinstance(site.op, Nonlin):
             for value in vectors_in(phi_of(site)):
-                for used in self.sites.of(value.ref):
+                for used in self.sites.of(value.ref, site.number):
                     self.require_no_dot(used)
         if not isinstance(site.op, MatMul):
             return

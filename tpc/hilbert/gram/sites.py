@@ -88,9 +88,9 @@ class Sites:
         start, count = ranges.pop() if len(ranges) == 1 else (1, 0)
         return count if start == 0 else None
 
-    def of(self, ref: Ref) -> list[Site]:
-        """The sites that may make the member, told apart by constant indices."""
-        return [site for site in self.by_family.get(ref.name, ()) if may_hold(site, ref.index)]
+    def of(self, ref: Ref, before: int | None = None) -> list[Site]:
+        """The sites that may make the member, told apart by constant indices. before: only those before this one in the program."""
+        return [site for site in self.by_family.get(ref.name, ()) if (before is None or site.number < before) and may_hold(site, ref.index)]
 
 
 def may_hold(site: Site, index: tuple[Index, ...]) -> bool:
