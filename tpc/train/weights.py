@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
-from tpc.train.make import Maker, is_number, substituted
+from tpc.train.make import Maker, substituted
 from tpc.train.names import PAST, VARIABLES, Names
 from tpc.train.parametrization import Scaling
 from tpc.train.values import Index, Record, State, Upto, variables_of
@@ -169,5 +169,4 @@ class Reader:
         for own, variable in zip(record.ranges, fresh[1:], strict=True):
             ranges.append(m.range(variable, substituted(own.count, env)))
             env[own.variable.name] = m.name(variable)
-        return ({k: v for k, v in env.items() if not (isinstance(v, tree.Name) and v.name == k)}, ranges, past) if not is_number(upto.time, 0) \
-            else (env, [m.range(fresh[0], 0)], past)
+        return {k: v for k, v in env.items() if not (isinstance(v, tree.Name) and v.name == k)}, ranges, past
