@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tpc.affine import Affine
 from tpc.core.expr import Expr, Ref
+from tpc.core.network import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -174,6 +175,7 @@ class Program:
     body: tuple[Op, ...]
     outputs: tuple[Output, ...]
     notes: tuple[str, ...] = field(default=(), compare=False)     # remarks for the user, e.g. a mean of nothing random
+    source: Source | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         from tpc.core.printer import print_program
