@@ -48,11 +48,6 @@ def no_options(at: Span, word: str) -> Diagnostic:
     return Diagnostic("TP701", f"`{word}` has no options", Label(at), help=f"write just `{word}`")
 
 
-def kernel_not_yet(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP703", f"the kernel `{name}` is not available yet", Label(at),
-                      help="kernels of what is inside a network are: `mean(f[0].x(a)*f[0].x(b))`")
-
-
 def name_taken(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP704", f"`{name}` already means something in this program", Label(at), help="choose another name")
 
@@ -158,8 +153,8 @@ def network_part(at: Span) -> Diagnostic:
 
 
 def network_in_sum(at: Span) -> Diagnostic:
-    return Diagnostic("TP710", "a product or a mean inside a sum needs a name in a network", Label(at),
-                      help="write it on a line of its own, with an index: `h[p] = W @ x[p] for p < P`")
+    return Diagnostic("TP710", "a product or a mean inside a sum is made for every term, and how many there are depends on a variable", Label(at),
+                      help="give the sum a count made of dims and numbers")
 
 
 def network_index(at: Span, name: str) -> Diagnostic:
@@ -287,6 +282,15 @@ def update_term(at: Span) -> Diagnostic:
 def onehot_needs(at: Span) -> Diagnostic:
     return Diagnostic("TP720", "`onehot` takes one member of an input declared as an index", Label(at),
                       help="declare `input j[t < T] : index(d)` and write `onehot(j[t])`")
+
+
+def not_a_readout(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP721", f"`{name}` has no kernel: its output is not a readout", Label(at),
+                      help="end it with output weights, `V @ x`, added to each other or to biases, with factors that do not depend on them")
+
+
+def kernel_uncalled(at: Span, kernel: str) -> Diagnostic:
+    return Diagnostic("TP722", f"`{kernel}` of a network is a function of two inputs", Label(at), help=f"write `{kernel}(f)(x, z)`")
 
 
 def irrational(at: Span, what: str) -> Diagnostic:

@@ -33,6 +33,7 @@ class Contribution:
 @dataclass
 class Backward:
     """One backward pass. reader: products with weights in the state of the pass. examples: the ranges of the loops of the pass that are not time.
+    own: how many of the first indices of the forward pass's variables are those of loops, if its loops are fewer (None: as many as `prefix`).
 
     defined: the lines that make cotangents, in order. records: terms of the gradient of every weight.
     """
@@ -42,26 +43,28 @@ class Backward:
     examples: tuple[Range, ...]
     reader: Reader
     made: dict[str, Var]
+    own: int | None = None
     defined: list[tree.Define] = field(default_factory=list)
     records: dict[str, list[Record]] = field(default_factory=dict)
     found: dict[str, list[Contribution]] = field(default_factory=dict)
     cotangents: dict[str, str] = field(default_factory=dict)
     members: dict[str, tuple[Weight, list[Contribution]]] = field(default_factory=dict)
     member_names: dict[str, str] = field(default_factory=dict)
+    seeded: set[str] = field(default_factory=set)
     reached: list[Step] = field(default_factory=list)
     inlined: dict[str, Contribution] = field(default_factory=dict)
     coefficient: Tree | None = None
 
-    def prepare(self, steps: Sequence[Step], out: Var, seed: str, coefficient: Tree) -> None:
+    def prepare(self, steps: Sequence[Step], outs: Sequence[Var], seed: str, coefficient: Tree) -> None:
         """Finds what the gradient goes through, names its cotangents, and lists the terms of every weight's gradient.
 
-        The gradient is that of what has cotangent 1 with respect to `out`, or, if `out` is an array, the family `seed`; times `coefficient`, a scalar
+        The gradient is that of what has cotangent 1 with respect to `outs`, or, if these are arrays, the family `seed`; times `coefficient`, a scalar
         for every example. Products in the pass itself may need the terms, so they are listed before any line is made.
         """
-        self.coefficient = coefficient
-        self.cotangents[out.name] = seed
-        self.found[out.name] = [Contribution((), (), Maker(steps[-1].span).number(1))]
-        needed = {out.name}
+        self.coefficient, self.seeded = coefficient, {out.name for out in outs}
+        needed = set(self.seeded)
+        self.cotangents |= dict.fromkeys(needed, seed)
+        self.found |= {name: [Contribution((), (), Maker(steps[-1].span).number(1))] for name in needed}
         for step in reversed(steps):
             if step.out.name not in needed:
                 continue
@@ -91,7 +94,7 @@ class Backward:
 
     def lines(self) -> None:
         for step in reversed(self.reached):
-            if step is not self.reached[-1]:
+            if step.out.name not in self.seeded:
                 self.define(step.out, step)
             self.rule(step)
         for weight, contributions in self.members.values():
@@ -146,7 +149,7 @@ class Backward:
 
     def contribute(self, leaf: tree.Name | tree.Indexed, axes: tuple[Axis, ...], value: Tree) -> None:
         index = leaf.index if isinstance(leaf, tree.Indexed) else ()
-        self.found.setdefault(_base(leaf), []).append(Contribution(index[len(self.prefix):], axes, value))
+        self.found.setdefault(_base(leaf), []).append(Contribution(index[len(self.prefix) if self.own is None else self.own:], axes, value))
 
     def leaves(self, x: Tree) -> list[tree.Name | tree.Indexed]:
         """The entries of variables in an expression, each once."""

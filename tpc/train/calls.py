@@ -12,13 +12,12 @@ from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.tree import Range, Tree
 from tpc.train.checks import called, check_indices
 from tpc.train.forward import Forward
+from tpc.train.kernels import KERNELS, Kernels
 from tpc.train.make import Maker, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.training import Trainings, pass_of, written
 from tpc.train.values import State, Value
 from tpc.train.weights import Reader
-
-KERNELS = ("nngp", "ntk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,10 @@ class Calls:
     scene: Scene
     trainings: Trainings
     done: dict[Any, Pass] = field(default_factory=dict)
+    kernels: Kernels = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kernels = Kernels(self.scene)
 
     def rewritten(self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]) -> tree.Statement:
         """`s` with every call of a network replaced by what the pass makes; the passes go to `out`."""
@@ -98,8 +101,8 @@ class _Place:
                     self.refuse(catalogue_training.weight_misplaced(node.span, name))
             case tree.Applied(function=tree.Name(name=name) as function) if name in scene.weights:
                 self.refuse(catalogue_training.weight_misplaced(function.span, name))
-            case tree.Applied(function=tree.Applied(function=tree.Name(name=name) as function)) if name in KERNELS:
-                self.refuse(catalogue_training.kernel_not_yet(function.span, name))
+            case tree.Applied(function=tree.Name(name=name)) if name in KERNELS:
+                self.refuse(catalogue_training.kernel_uncalled(node.span, name))
             case tree.Attribute(base=base, name=inside):
                 shown = base.base if isinstance(base, tree.Indexed) else base
                 named = shown.name if isinstance(shown, tree.Name) else ""
@@ -139,6 +142,9 @@ class _Place:
         """The value of a call of a network, None if `node` is none."""
         if not isinstance(node, tree.Applied):
             return None
+        kernel = self.calls.kernels.value(node, self, loops)
+        if kernel is not None:
+            return kernel
         inside = node.function.name if isinstance(node.function, tree.Attribute) else None
         reference = node.function.base if isinstance(node.function, tree.Attribute) else node.function
         found = self.calls.trainings.network(reference, (*self.blocks, *loops))

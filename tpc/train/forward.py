@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import NoReturn
 
@@ -173,13 +174,23 @@ class Forward:
         return value if value.leaf is not None else self.made_of(value, wish, at)
 
     def made_of(self, value: Value, wish: str, at: Tree, *, mean: bool = False) -> Value:
-        if self.sums:
+        with self.within_sums(at):
+            own = self.own_axes(value.shape, at)
+            out = self.var(self.numbered(wish), None if mean else value.width, [a.count for a in own])
+            entry = value.at(tuple(Maker(at.span).name(a.variable) for a in own))
+            self.steps.append(Elementwise(out, (*self.axes, *own), entry, at.span, mean))
+            return self.of_var(out)
+
+    @contextmanager
+    def within_sums(self, at: tree.Node) -> Iterator[None]:
+        """What is made inside sums is made for every term: the sums' variables are axes of it."""
+        axes = tuple(Axis(r.variable.name, r.count) for r in self.loops if r.variable.name in self.sums)
+        bound = {a.variable for a in (*self.axes, *axes)}
+        if any(name.name in bound for a in axes for name in tree.names(a.count)):
             self.refuse(catalogue_training.network_in_sum(at.span))
-        own = self.own_axes(value.shape, at)
-        out = self.var(self.numbered(wish), None if mean else value.width, [a.count for a in own])
-        entry = value.at(tuple(Maker(at.span).name(a.variable) for a in own))
-        self.steps.append(Elementwise(out, (*self.axes, *own), entry, at.span, mean))
-        return self.of_var(out)
+        outer, self.axes = self.axes, (*self.axes, *axes)
+        yield
+        self.axes = outer
 
     def numbered(self, wish: str) -> str:
         """h1, h2, … and x1, x2, … for pre-activations and activations that the user gave no name."""
@@ -377,13 +388,12 @@ class Forward:
             self.refuse(catalogue_training.input_of_readout(node.span, weight.name))
         if (operand.width or self.has_variables(operand)) and not self.is_leaf(operand):
             operand = self.named(operand, "x", node.operand)
-        if self.sums:
-            self.refuse(catalogue_training.network_in_sum(node.span))
         rest = operand.shape[:-1] if near.count is not None else operand.shape
-        own = self.own_axes([*rest, *([] if far.count is None else [far.count])], node)
-        out = self.var(self.numbered(wish), far.width, [a.count for a in own])
-        self.steps.append(Product(out, (*self.axes, *own), weight.name, transposed, operand, far.count is not None, node.span, len(self.axes)))
-        return self.of_var(out)
+        with self.within_sums(node):
+            own = self.own_axes([*rest, *([] if far.count is None else [far.count])], node)
+            out = self.var(self.numbered(wish), far.width, [a.count for a in own])
+            self.steps.append(Product(out, (*self.axes, *own), weight.name, transposed, operand, far.count is not None, node.span, len(self.axes)))
+            return self.of_var(out)
 
     def check_operand(self, node: tree.MatMul, weight: Weight, near: Side, operand: Value) -> None:
         shown = f"{weight.name}.T" if isinstance(node.matrix, tree.Transposed) else weight.name

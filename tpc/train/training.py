@@ -287,7 +287,7 @@ class Trainings:
         prefix = tuple(map(m.name, point.prefix))
         coefficient = m.mul(weight, m.member(chi, prefix)) if not out.shape else weight
         backward = Backward(scene, point.prefix, examples.clauses, reader, forward.made)
-        backward.prepare(forward.steps, out, chi if out.shape else "", coefficient)
+        backward.prepare(forward.steps, [out], chi if out.shape else "", coefficient)
         for name, records in descent.records.items():
             records[:] = [replace(r, ranges=r.ranges[len(descent.tasks):]) for r in backward.records.get(name, [])]
         backward.run()

@@ -22,6 +22,7 @@ from tpc.train.calls import Calls
 from tpc.train.checks import check_constant, check_cycles, check_network, check_sign
 from tpc.train.chosen import Chosen, chosen
 from tpc.train.descent import check_options, option_value
+from tpc.train.kernels import KERNELS
 from tpc.train.make import Maker
 from tpc.train.names import Names
 from tpc.train.parametrization import Scaling, kind_of, ratios
@@ -110,6 +111,7 @@ class Writer:
         self.scene.widths = {s.name.name: s.ratio for s in file.statements if isinstance(s, tree.Width)}
         self.scene.matrices = {d.name.name: (print_tree(s.rows), print_tree(s.columns))
                                for s in file.statements if isinstance(s, tree.Matrix) for d in s.declared}
+        self.kernels = any(isinstance(n, tree.Applied) and isinstance(n.function, tree.Name) and n.function.name in KERNELS for n in tree.walk(file))
         self.later = {s.name.name: word for s in file.statements for kind, word in DECLARED if isinstance(s, kind)}
         self.scene.names.taken = self.scene.names.reserved(declared_names(file))
         self.weights = [s for s in file.statements if isinstance(s, tree.Weight)]
@@ -238,7 +240,7 @@ class Writer:
         if matrix:
             check_sign(self.scene, "std", std, None, "above 0 for a weight between two widths")
         check_sign(self.scene, "std", std, Fraction(0), "at least 0")
-        if "std" in options and not grows:
+        if "std" in options and not grows and not self.kernels:
             raise RefusedError(catalogue_training.std_of_finite(options["std"].span))
 
     def side(self, side: tree.Name | tree.Number | None) -> Side:
