@@ -38,7 +38,7 @@ def parse(text: str, *, name: str = "program", dims: Mapping[str, int] | None = 
 
 
 def opened(source: Source) -> tuple[Program, Networks]:
-    """The program with the exponents of its weights left open, for the scaling analysis, and what its weights are. Raises TpcError as `parse` does."""
+    """The program with the exponents of its weights left open, for the scaling analysis, and what its weights are. Raises TpcError."""
     text, name, dims = source.text, source.name, dict(source.dims)
     tree, networks = open_out(parse_file(text, name), name, text, dims)
     exponents = frozenset({C, *(exponent_input(letter, k) for k in range(len(networks.weights)) for letter in "ab")})

@@ -25,7 +25,7 @@ class Theorems:
 
     @property
     def r(self):
-        return min(self.last) + self.c - 1 + min(2 * a + (l == 1) for l, a in enumerate(self.a[:-1], 1))
+        return min(self.last) + self.c - 1 + min(2 * a + (layer == 1) for layer, a in enumerate(self.a[:-1], 1))
 
     def stable(self):
         """Thm 3.3."""
@@ -42,7 +42,7 @@ class Theorems:
 
     def layers(self):
         """r_l of Prop 5.3, l ≤ L, of a stable one."""
-        return [min(self.last) + self.c - 1 + 2 * a + (l == 1) for l, a in enumerate(self.a[:-1], 1)]
+        return [min(self.last) + self.c - 1 + 2 * a + (layer == 1) for layer, a in enumerate(self.a[:-1], 1)]
 
     def last_updated_maximally(self):
         return self.last[1] == 1

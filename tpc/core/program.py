@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tpc.derive import Limit
     from tpc.run import Evaluator
+    from tpc.scaling import Verdict
     from tpc.simulate import Samples
 
 
@@ -196,6 +197,11 @@ class Program:
         """The Z-recursion of the program (TP4 Def 7.3)."""
         from tpc.derive import derive
         return derive(self)
+
+    def scale(self, **exponents: Fraction | int | str) -> Verdict:
+        """What becomes of its network's training as n → ∞, in its parametrization or with exponents a1=…, b1=…, c=… (see `tpc.scaling.training`)."""
+        from tpc.scaling import classify
+        return classify(self, **exponents)
 
     def compile(self, **options: Any) -> Evaluator:
         """The evaluator of the program's limit; options and errors as in `tpc.run.compile_program`."""

@@ -227,7 +227,7 @@ class Capped(Node):
 
 @dataclass(frozen=True, slots=True)
 class Mean(Node):
-    """`scalar · (1/n) Σ vector`: of the vector's size, or n^(-1/2) of that where its mean is 0 by symmetry (`odd`): that is at initialisation only."""
+    """`scalar · (1/n) Σ vector`: of the vector's size, or n^(-1/2) of that where its mean is 0 by symmetry (odd), as it is at initialisation only."""
 
     scalar: Node
     vector: Node

@@ -92,8 +92,8 @@ class Verdict:
         moved = f"{features or 'nothing'} {'change' if len(self.features) > 1 else 'changes'} by {_power(-self.r) if self.r is not None else '0'}"
         if self.trivial:
             return [f"stable, trivial: training changes {self.output or 'the output'} by less than a constant, as n grows; {moved}"]
-        why = [text for text, true in ((f"ΔV {features}", self.last_layer.updated_maximally), (f"V₀ Δ{features}", self.last_layer.initialised_maximally))
-               if true]
+        last = self.last_layer
+        why = [text for text, true in ((f"ΔV {features}", last.updated_maximally), (f"V₀ Δ{features}", last.initialised_maximally)) if true]
         because = f" ({' and '.join(why)} {'is' if len(why) == 1 else 'are'} of order 1)" if why and len(self.features) == 1 else ""
         word = "feature learning (r = 0)" if self.regime == "feature" else f"kernel regime (r = {self.r if self.r is not None else '∞'})"
         return [f"stable, nontrivial: {self.output} changes by a constant{because}", f"{word}: {moved}"]

@@ -14,6 +14,8 @@ from tpc.scaling.circuit import Circuit, circuit
 from tpc.scaling.rounds import Found, Rounds, by_features, by_update, trained
 from tpc.scaling.sizes import Numbers
 from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Verdict
+from tpc.syntax import catalogue_training
+from tpc.syntax.diagnostic import TpcError
 
 Values = Mapping[str, Fraction]
 
@@ -122,12 +124,34 @@ def training_of(source: Source) -> Training:
     return Training(program.name, networks, circuit(program))
 
 
+def opened_training(program: Program) -> Training:
+    """The training in `program`, of which there must be something to scale. Raises TpcError (TP735)."""
+    training = training_of(program.source) if program.source is not None else None
+    if training is None or not training.networks.passes:
+        raise TpcError([catalogue_training.nothing_to_scale()], program.name, of_program=True)
+    return training
+
+
 def classify(program: Program, **exponents: Fraction | int | str) -> Verdict:
     """What becomes of the training in `program` as n → ∞. exponents: a1=…, b1=…, c=… in place of the file's, exact rationals or their text.
 
-    Raises TpcError (TP735) if the program has no network, or a name is none of its exponents.
+    Raises TpcError if the program has no network, a name is none of its exponents (TP735), or a value is no rational number (TP731).
     """
-    from tpc.scaling.settings import checked
-    source = program.source
-    training = training_of(source) if source is not None else None
-    return checked(training, program.name, exponents)
+    training = opened_training(program)
+    known = training.exponents
+    values: dict[str, Fraction] = {}
+    for key, value in exponents.items():
+        if key not in known:
+            raise TpcError([catalogue_training.unknown_exponent(key, list(known), [w.name for w in training.networks.weights])], program.name)
+        try:
+            values[key] = exact(value)
+        except (ValueError, ZeroDivisionError, TypeError):
+            raise TpcError([catalogue_training.exponent_value(key, str(value))], program.name) from None
+    return training.classify(values)
+
+
+def exact(value: Fraction | int | str) -> Fraction:
+    """A rational number. Raises ValueError for a float, which seldom is what it was meant to be."""
+    if isinstance(value, float):
+        raise ValueError
+    return Fraction(value)
