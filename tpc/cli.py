@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpc.cli_numbers import run, simulate, verify
+from tpc.cli_scale import scale
 from tpc.cli_shared import DEFECT, INTERRUPTED, OK, REFUSED, bound, load, show, writing
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
     lower_ = _command(commands, "lower", lower, "print the core program (Def 7.1) that the file stands for")
     lower_.add_argument("--after", choices=("networks", "autodiff", "updates"),
                         help="print the file after this pass: forward passes; backward passes too; updates of weights too")
+    scale_ = _command(commands, "scale", scale, "tell what the parametrization makes of the network as n → ∞: stable, feature learning, a kernel")
+    scale_.add_argument("--symbolic", action="store_true", help="leave the exponents open: conditions on a1, b1, …, c")
     derive_ = _command(commands, "derive", derive, "print the Z-recursion of the limit (Def 7.3)")
     derive_.add_argument("--format", choices=("text", "latex", "json"), default="text")
     derive_.add_argument("--unroll", action="store_true", help="write loops out")

@@ -326,3 +326,19 @@ def exponent_missing(at: Span, name: str, weight: str, place: Span) -> Diagnosti
 def mean_field_depth(at: Span, weight: str, declared: Span) -> Diagnostic:
     return Diagnostic("TP734", f"`mfp` is for networks with one hidden layer, and the weight `{weight}` makes another", Label(at),
                       (Label(declared, "between two widths"),), help="`mup` is what it becomes for deeper ones")
+
+
+def nothing_to_scale() -> Diagnostic:
+    return Diagnostic("TP735", "there is no network in this program whose sizes could be told", None,
+                      help="declare weights and `network f(x) = …`, and train it or call it")
+
+
+def unknown_exponent(name: str, known: Sequence[str], weights: Sequence[str]) -> Diagnostic:
+    order = ", ".join(f"{k}: {weight}" for k, weight in enumerate(weights, 1))
+    return Diagnostic("TP735", f"`{name}` is none of the exponents {', '.join(known)}", None,
+                      help=f"they are numbered by the weights in the order in which they are declared ({order})")
+
+
+def exponent_value(name: str, value: str) -> Diagnostic:
+    return Diagnostic("TP731", f"`{name}` is the power of a width, and must be an exact rational number, not `{value}`", None,
+                      help="write a number or a fraction, as `1/2`")

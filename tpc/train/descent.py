@@ -110,7 +110,8 @@ def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
     none = clip is None or (isinstance(clip.value, tree.Name) and clip.value.name == "none")
     if clip is not None and not none:
         check_sign(scene, "clip", option_value(clip), None, "above 0: it bounds the norm of the gradient")
-    return Sgd(value("lr", m.number(0)), value("momentum", m.number(0)), value("decay", m.number(0)), None if none else value("clip", m.number(0)))
+    rate, momentum, decay = (value(name, m.number(0)) for name in ("lr", "momentum", "decay"))
+    return Sgd(scene.learned(rate, m), momentum, decay, None if none else value("clip", m.number(0)))
 
 
 def scheduled(scene: Scene, option: tree.Option, time: Range) -> Tree:

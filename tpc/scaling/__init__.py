@@ -1,0 +1,6 @@
+"""Powers of n: the size of every quantity of a program, and what they say of its training."""
+
+from tpc.scaling.training import classify
+from tpc.scaling.verdict import Verdict
+
+__all__ = ["Verdict", "classify"]
