@@ -191,9 +191,11 @@ class Program:
         return unroll(self)
 
     def derive(self) -> Limit:
-        """The Z-recursion of the program (TP4 Def 7.3)."""
+        """The Z-recursion of the program (TP4 Def 7.3), powers of n taken to their limits. Raises TpcError (TP80x) if there is none."""
         from tpc.derive import derive
-        return derive(self)
+        from tpc.scaling import expand
+        expansion = expand(self)
+        return derive(expansion.limit, of=self, notes=tuple(map(str, expansion.meanings)))
 
     def compile(self, **options: Any) -> Evaluator:
         """The evaluator of the program's limit; options and errors as in `tpc.run.compile_program`."""

@@ -84,6 +84,8 @@ class Chances:
             return x, ZERO
         terms = additive(x)
         found = [self.expr(term).vanishes for term in terms]
+        if not any(found):
+            return ZERO, x
         return add(*(t for t, own in zip(terms, found, strict=True) if own)), add(*(t for t, own in zip(terms, found, strict=True) if not own))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from tpc.syntax.diagnostic import Diagnostic, Label
@@ -26,6 +27,15 @@ def not_gaussian(at: Span | None, what: str) -> Diagnostic:
     return Diagnostic("TP803", f"`{what}` is random in the limit, and need not be Gaussian given the rest, which tpc cannot condition on",
                       Label(at) if at else None,
                       help="where such a scalar is a mean v·x, v must be an initial vector of mean 0 that no x and no other v is made of")
+
+
+def missing_start(names: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP804", f"no value is given for {', '.join(f'`{n}`' for n in names)}, random in the limit",
+                      help="give arrays by these names in a file by `--initial F.npz` (or F.json), or draw them by `--initial seed=0`")
+
+
+def unknown_start(name: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP805", f"nothing that is random in the limit is named `{name}`", help=f"there is {', '.join(known)}")
 
 
 def _power_of_n(power: Fraction) -> str:
