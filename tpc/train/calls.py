@@ -69,7 +69,7 @@ class _Place:
                 self.check_loss(node.base)
                 return replace(node, index=tuple(self.rewritten(i, loops) for i in node.index))
         if isinstance(node, tree.MatMul):
-            return replace(node, operand=self.rewritten(node.operand, loops))
+            return self.matmul(replace(node, operand=self.rewritten(node.operand, loops)))
         value = self.call(node, loops)
         if value is not None:
             return self.entry(value, node, ())
@@ -112,6 +112,13 @@ class _Place:
                 weight = scene.weights.get(base.name) if isinstance(base, tree.Name) else None
                 if isinstance(base, tree.Name) and weight is not None and (not weight.matrix or trainings.touched(base.name)):
                     self.refuse(catalogue_training.weight_outside(base.span, base.name))
+
+    def matmul(self, node: tree.MatMul) -> Tree:
+        """A product in the user's own line; a weight is what its parametrization makes it."""
+        base = node.matrix.base if isinstance(node.matrix, tree.Transposed) else node.matrix
+        weight = self.calls.scene.weights.get(base.name) if isinstance(base, tree.Name) else None
+        m = Maker(node.span)
+        return node if weight is None else m.mul(weight.scaling.start(m), node)
 
     def check_loss(self, node: Tree) -> None:
         """Whether `loss` is one: that of a training with a name is not."""

@@ -83,14 +83,15 @@ class Reader:
     def entry(self, weight: Weight, index: Index, scope: Sequence[str]) -> Tree:
         """The member at `index` of a weight with a finite side."""
         base, later = self._base(weight)
-        start = base.descent.carried_member(weight.name, base, index, self.m) if base else self.m.member(weight.initial, index)
+        start = base.descent.carried_member(weight.name, base, index, self.m) if base \
+            else self.m.mul(weight.scaling.start(self.m), self.m.member(weight.initial, index))
         terms = [self.m.mul(self._shrunk(weight, later), start)]
         rows, columns = self._split(weight, index)
         for position, upto in enumerate(later):
             for record in upto.descent.records.get(weight.name, ()):
                 env, ranges, past = self._past(upto, record, scope)
                 term = self.m.mul(upto.descent.rate_of(weight, upto, past, self.m), self._shrunk(weight, later[position + 1:]),
-                                  substituted(record.coefficient, env), weight.scaling.update(self.m),
+                                  substituted(record.coefficient, env), upto.descent.update_of(weight, self.m),
                                   substituted(record.b(columns), env), substituted(record.a(rows), env))
                 terms.append(self.m.neg(self.m.sum(ranges, term)))
         return self.m.add(*terms)
@@ -105,7 +106,7 @@ class Reader:
         if weight.matrix:
             later = self.state
             matrix = weight.back if backward and weight.back else weight.matrix
-            terms = [m.mul(self._shrunk(weight, later), m.matmul(matrix, transposed, x(())))]
+            terms = [m.mul(weight.scaling.start(m), self._shrunk(weight, later), m.matmul(matrix, transposed, x(())))]
         else:
             _, later = self._base(weight)
             before = replace(self, state=self.state[:len(self.state) - len(later)])
@@ -122,7 +123,7 @@ class Reader:
                 def other(own: Index, inner: Sequence[str], entry: Callable[[Index], Tree] = near_entry, env: dict[str, Tree] = env) -> Tree:
                     return substituted(entry(own), env)
                 term = m.mul(upto.descent.rate_of(weight, upto, past, m), self._shrunk(weight, later[position + 1:]),
-                             substituted(record.coefficient, env), weight.scaling.update(m, transposed),
+                             substituted(record.coefficient, env), upto.descent.update_of(weight, m, transposed),
                              self._contract(near, other, x, inside, picked), substituted(far_entry(far), env))
                 terms.append(m.neg(m.sum(ranges, term)))
         return m.mul(factor, m.add(*terms))

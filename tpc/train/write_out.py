@@ -18,6 +18,7 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train.by_hand import ByHand
 from tpc.train.calls import Calls
 from tpc.train.checks import check_constant, check_cycles, check_network, check_sign
+from tpc.train.chosen import Chosen, chosen
 from tpc.train.descent import check_options, option_value
 from tpc.train.make import Maker
 from tpc.train.names import Names
@@ -27,7 +28,6 @@ from tpc.train.training import Trainings
 from tpc.train.weights import Side, Weight, declarations
 
 PASSES = ("networks", "autodiff", "updates")
-PARAMETRIZATIONS = ("mup", "sp", "ntp", "mfp", "uniform", "abc")
 DECLARED = ((tree.Weight, "a weight"), (tree.Activation, "a function"), (tree.Network, "a network"))
 TRAINING = tree.Weight | tree.Activation | tree.Parametrization | tree.Network | tree.Train | tree.Adapted | tree.AddTo
 
@@ -52,6 +52,7 @@ def written_or_refused(file: tree.File, writer: Writer) -> list[Diagnostic]:
     errors: list[Diagnostic] = []
     failed: set[str] = set()
     try:
+        writer.choose()
         check_cycles({s.name.name: s for s in file.statements if isinstance(s, tree.Network) and not writer.scene.is_elementwise(s.name.name)})
     except RefusedError as refused:
         return [refused.diagnostic]
@@ -93,9 +94,19 @@ class Writer:
                                for s in file.statements if isinstance(s, tree.Matrix) for d in s.declared}
         self.later = {s.name.name: word for s in file.statements for kind, word in DECLARED if isinstance(s, kind)}
         self.scene.names.taken = self.scene.names.reserved(declared_names(file))
+        self.weights = [s for s in file.statements if isinstance(s, tree.Weight)]
+        self.lines = [s for s in file.statements if isinstance(s, tree.Parametrization)]
+        self.chosen = Chosen("mup", constants=self.scene.constants)
         self.trainings = Trainings(self.scene, PASSES.index(after))
         self.calls = Calls(self.scene, self.trainings)
         self.by_hand = ByHand(self.scene, self.trainings, self.calls)
+
+    def choose(self) -> None:
+        """Reads the file's parametrization, wherever it stands: weights need it."""
+        if len(self.lines) > 1:
+            raise RefusedError(catalogue_training.second_parametrization(self.lines[1].span, self.lines[0].span))
+        if self.lines:
+            self.chosen = chosen(self.lines[0], self.weights, self.scene.constants)
 
     def statement(self, s: tree.Statement, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         if blocks and isinstance(s, TRAINING) and not isinstance(s, tree.AddTo):
@@ -106,13 +117,8 @@ class Writer:
             case tree.Activation(name=name, function=function):
                 self.declare(name)
                 self.activation(s, function, out)
-            case tree.Parametrization(name=name, options=options) if name.name == "mup" and options:
-                raise RefusedError(catalogue_training.no_options(options[0].span, "mup"))
-            case tree.Parametrization(name=name):
-                if name.name not in PARAMETRIZATIONS:
-                    raise RefusedError(catalogue_training.unknown_word(name.span, name.name, "a parametrization", PARAMETRIZATIONS))
-                if name.name != "mup":
-                    raise RefusedError(catalogue_training.parametrization_not_yet(name.span, name.name))
+            case tree.Parametrization():
+                pass                                   # `choose` has read it
             case tree.Network(name=name):
                 self.declare(name)
                 check_network(self.scene, s, self.later)
@@ -169,10 +175,13 @@ class Writer:
         self.declare(s.name)
         m, name = Maker(s.span), s.name.name
         rows, columns = self.side(s.rows), self.side(s.columns)
-        check_options(s.options, ("std", "lr", "frozen", "decoupled"), "a weight")
+        check_options(s.options, ("std", "lr", "frozen", "decoupled", "a", "b"), "a weight")
         options = options_of(s.options)
         ratio = ratios(self.scene.widths, next(iter(self.scene.widths), ""), m)
-        scaling = Scaling(kind_of(rows.width is not None, columns.width is not None), ratio.get(rows.width or ""), ratio.get(columns.width or ""))
+        kind = kind_of(rows.width is not None, columns.width is not None)
+        place, first = self.weights.index(s), next(iter(self.scene.widths), "")
+        abc = self.chosen.of(place, s, kind)
+        scaling = Scaling(kind, ratio.get(rows.width or ""), ratio.get(columns.width or ""), first, abc)
         std, rate = (option_value(options[o]) if o in options else m.number(1) for o in ("std", "lr"))
         names, matrix = self.scene.names, rows.width is not None and columns.width is not None
         self.check(options, std, rate, matrix, rows.width is not None or columns.width is not None)
