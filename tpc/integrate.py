@@ -70,7 +70,7 @@ def over_the_start(evaluator: Evaluator, inputs: Mapping[str, Any], seed: int,
             out[name] = np.asarray(value), None if error is None else np.asarray(error), half @ half.T
     rest = tuple(name for name in exact if name not in affine)
     if rest:
-        out |= _averaged(evaluator, rest, inputs, seed, root)
+        out |= _averaged(evaluator, rest, inputs, seed, root, {name: exact[name][1] for name in rest})
     return {name: out[name] for name in exact}
 
 
@@ -85,8 +85,9 @@ def _slope(evaluator: Evaluator, name: str, inputs: Mapping[str, Any], seed: int
     return np.asarray(jax.jacfwd(lambda flat: function({**inputs, **split(flat)}))(jnp.zeros(size, evaluator.plan.dtype)))
 
 
-def _averaged(evaluator: Evaluator, names: tuple[str, ...], inputs: Mapping[str, Any], seed: int,
-              root: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
+def _averaged(evaluator: Evaluator, names: tuple[str, ...], inputs: Mapping[str, Any], seed: int, root: np.ndarray,
+              errors: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
+    """errors: at the mean of the start, of which those of a grid are an estimate."""
     import jax
     start = evaluator.start
     assert start is not None
@@ -107,6 +108,8 @@ def _averaged(evaluator: Evaluator, names: tuple[str, ...], inputs: Mapping[str,
         shape = np.asarray(found[0][name]).shape[1:]
         centred = (values - means[:, None]).reshape(batches * draws, -1)
         error = means.std(axis=0, ddof=1) / batches**0.5
+        if evaluator.plan.points == "gauss-hermite":
+            error = np.hypot(error, np.asarray(errors[name]).reshape(-1))
         out[name] = means.mean(axis=0).reshape(shape), error.reshape(shape), centred.T @ centred / (batches * (draws - 1))
     return out
 

@@ -208,7 +208,7 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     expansion = expand(program)
     program = expansion.limit
     if expansion.initial is None and initial is not None:
-        raise TpcError([catalogue.bad_option("--initial", "nothing that the program starts from is random in its limit")], program.name, of_program=True)
+        raise TpcError([catalogue.bad_option("--initial", "no scalar is random in the limit of this program")], program.name, of_program=True)
     start = None
     if expansion.initial is not None:
         of_start = compile_program(expansion.initial.covariances, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)

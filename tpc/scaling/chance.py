@@ -20,7 +20,8 @@ NO_GROUPS: Groups = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """What a value is made of: groups of initial vectors, by the first name. linear: those in which it is linear, None if it is so in none; others: the rest."""
+    """What a value is made of: groups of initial vectors, each by its first name. linear: those in which it is linear, None if it is not; others: the
+    rest."""
 
     linear: Groups | None = NO_GROUPS
     others: Groups = NO_GROUPS

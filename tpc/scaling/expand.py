@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import lru_cache
 
 from tpc.core.expr import ZERO, Expr, Extent, Ref, Value, add, walk
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Origin, Program, Scalar, instructions
 from tpc.core.verify import verified
+from tpc.scaling.arrange import split_loops, without_duplicates
 from tpc.scaling.chance import RANDOM, Chance, joined
 from tpc.scaling.initial import Initial, initial_program, without_initial
 from tpc.scaling.orders import Orders, Term, UnstableError, key, orders
@@ -42,7 +42,7 @@ class Expansion:
 
 @lru_cache(maxsize=64)
 def expand(program: Program) -> Expansion:
-    """The limit's program. Raises TpcError: what grows with n where that has no limit (TP801), and what tpc cannot take the limit of (TP802, TP803)."""
+    """The limit's program. Raises TpcError: what grows with n and so has no limit (TP801), and what tpc cannot take the limit of (TP802, TP803)."""
     if not has_powers(program):
         return Expansion(program, program)
     try:
@@ -52,6 +52,11 @@ def expand(program: Program) -> Expansion:
     except _RefusedError as error:
         found = error.diagnostic
     raise TpcError([found], program.name, of_program=True) from None
+
+
+def random_in_the_limit(program: Program) -> bool:
+    """Whether scalars of the program are random in its limit, which is then conditioned on them. Raises TpcError as `expand` does."""
+    return expand(program).initial is not None
 
 
 def has_powers(program: Program) -> bool:
@@ -64,7 +69,8 @@ def _expanded(program: Program, known: Orders) -> Expansion:
     body = without_zeros(terms.body(program.body), outputs)
     written = list(dict.fromkeys(op.out.name for op, _ in instructions(body)))          # before second names go, so that names do not depend on that
     body, gone = without_constant_axes(body, outputs)
-    body = without_unused(without_copies(body, outputs), outputs)
+    body = without_duplicates(without_copies(body, outputs), outputs)
+    body = split_loops(without_unused(without_copies(body, outputs), outputs))
     left = dict.fromkeys(op.out.name for op, _ in instructions(body))
     families = tuple(_without_axes(terms.families[name], gone.get(name, ())) for name in left)
     terms.check_initial(left)
@@ -90,7 +96,7 @@ class _RefusedError(Exception):
 
 @dataclass
 class _Terms:
-    """Writes the instructions of all terms. families: those that they make, by key. initial: keys of means that the central limit theorem is about."""
+    """Writes the instructions of all terms. families: those that they make, by key. initial: by key, the means that are random in the limit."""
 
     program: Program
     known: Orders
@@ -163,7 +169,7 @@ class _Terms:
         raise _RefusedError(catalogue.rough_series(_span(self.op.origin), shown(self.op.out), function))
 
     def check_initial(self, left: Sequence[str] | dict[str, None]) -> None:
-        """Whether all scalars that are random in the limit are jointly Gaussian given the rest: what they are linear in occurs nowhere else in them."""
+        """Refuses scalars that need not be jointly Gaussian given the rest: what one is linear in must occur nowhere else in any."""
         there = [(op, chance) for name in left for op, chance in self.initial.get(name, ())]
         if not there:
             return
@@ -181,5 +187,3 @@ def shown(ref: Ref) -> str:
 def _span(origin: Origin) -> Span | None:
     return Span(origin.line, origin.column, origin.line, origin.column + 1) if origin.line else None
 
-
-__all__ = ["Expansion", "Fraction", "expand", "has_powers"]

@@ -8,8 +8,8 @@ from itertools import product
 from math import prod
 
 from tpc.affine import Affine
-from tpc.core.expr import ONE, ZERO, Gather, Ref, Value, divide, mul, power, number
-from tpc.core.program import Family, For, Instruction, Input, Moment, Nonlin, Op, Output, Program, all_families, instructions
+from tpc.core.expr import ONE, ZERO, Gather, Ref, Value, divide, mul, number, power
+from tpc.core.program import Family, For, Input, Instruction, Moment, Nonlin, Op, Output, Program, all_families, instructions
 from tpc.core.verify import verified
 from tpc.scaling.rename import Meaning
 from tpc.scaling.simplify import rewritten, without_unused

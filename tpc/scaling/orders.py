@@ -20,7 +20,8 @@ Kind = Literal["product", "value", "mean", "initial"]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What an instruction gives for one power of what it makes. value: for "product" the operand; "initial": a mean that the central limit theorem is about."""
+    """What an instruction gives for one power of what it makes. value: for "product" the operand, for "initial" what the mean is taken of that is
+    random in the limit."""
 
     power: Fraction
     kind: Kind

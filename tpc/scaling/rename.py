@@ -1,4 +1,4 @@
-"""Names for the terms of series: `h` for the first one, `δh`, `δ2h` for those below, `f0` for what is random at the start; and what they stand for."""
+"""Names for the terms of series: `h` for the first one, `δh`, `δ2h` for those below, `f0` for what is random at the start. What they stand for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from tpc.core.expr import Gather, Index, Ref, Value
+from tpc.core.expr import Expr, Gather, Index, Ref, Value
 from tpc.core.expr import replace as replaced
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.core.printer import print_fraction
@@ -15,7 +15,7 @@ from tpc.core.program import Family, For, MatMul, Op, Program, instructions
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What `name` stands for: the term of order n^power of `family`, the first of its series if `order` is 0. initial: what of it the start decides."""
+    """What `name` stands for: the term of order n^power of `family`, the first of its series if `order` is 0. initial: what the start gives to it."""
 
     name: str
     family: str
@@ -97,11 +97,14 @@ def renamed(program: Program, names: Mapping[str, str]) -> Program:
     def index(i: Index) -> Index:
         return Gather(names.get(i.input, i.input), i.index) if isinstance(i, Gather) else i
 
+    def leaf(node: Expr) -> Expr | None:
+        return Value(ref(node.ref), node.vector) if isinstance(node, Value) else None
+
     def op(old: Op) -> Op:
         if isinstance(old, For):
             return replace(old, body=tuple(map(op, old.body)))
         if isinstance(old, MatMul):
             return replace(old, out=ref(old.out), operand=ref(old.operand))
-        return replace(old, out=ref(old.out), phi=replaced(old.phi, lambda node: Value(ref(node.ref), node.vector) if isinstance(node, Value) else None))
+        return replace(old, out=ref(old.out), phi=replaced(old.phi, leaf))
     return replace(program, body=tuple(map(op, program.body)), outputs=tuple(replace(o, ref=ref(o.ref)) for o in program.outputs),
                    families=tuple(replace(f, name=names.get(f.name, f.name)) for f in program.families))

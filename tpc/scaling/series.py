@@ -31,6 +31,7 @@ from tpc.core.expr import (
     add,
     call,
     children,
+    coefficient,
     is_vector,
     mul,
     neg,
@@ -73,7 +74,7 @@ class SmallError(Exception):
 @dataclass(frozen=True)
 class Expander:
     """Makes series. members: the terms of a family's member from a cut on. powers: those that a family has. ratios: of widths, to the first one.
-    rough: what to put for a term that needs a derivative that does not exist (it may raise). settled: whether what has no powers is 0, or may get some.
+    rough: what to put for a term that needs a derivative that does not exist (it may raise). settled: whether what has no powers is 0, not unknown.
     """
 
     members: Callable[[Value, Fraction], Series]
@@ -152,7 +153,7 @@ class Expander:
     # rules
 
     def _product(self, factors: Sequence[Expr], cut: Fraction) -> Series:
-        """Each factor is wanted as far down as the others are large. One that has no terms yet is taken to be of order 1, so that they are looked for."""
+        """Each factor is wanted as far down as the others are large. One without terms so far counts as of order 1, so that they are looked for."""
         powers = [self.power_of(factor) for factor in factors]
         if self.settled and None in powers:
             return NONE
@@ -204,7 +205,7 @@ class Expander:
         return self._taylor(lambda *a: folded(build(*a)), function, terms, cut)
 
     def _where(self, condition: Expr, left: Expr, right: Expr, cut: Fraction) -> Series:
-        """Term by term, where the condition holds in the limit. Below the first term that is right only if both are equal where the condition changes."""
+        """Term by term, where the condition holds in the limit. Below the first that is right only if both are equal where the condition changes."""
         assert isinstance(condition, Compare)
         sides = add(condition.left, neg(condition.right))
         top = self.power_of(sides)
@@ -264,7 +265,23 @@ def collected(terms: Iterable[tuple[Fraction, Expr]]) -> Series:
     found: dict[Fraction, list[Expr]] = {}
     for p, e in terms:
         found.setdefault(p, []).append(e)
-    return {p: total for p in sorted(found, reverse=True) if (total := add(*found[p])) != ZERO}
+    return {p: total for p in sorted(found, reverse=True) if (total := cancelled(found[p])) != ZERO}
+
+
+def cancelled(terms: Sequence[Expr]) -> Expr:
+    """The sum, with what occurs in it with coefficients that add up to 0 left out."""
+    flat = [part for term in terms for part in (term.terms if isinstance(term, Add) else (term,))]
+    if len(flat) > 1:
+        totals: dict[Expr, Fraction] = {}
+        for part in flat:
+            totals[monomial(part)] = totals.get(monomial(part), F0) + coefficient(part).value
+        flat = [part for part in flat if totals[monomial(part)]]
+    return add(*flat)
+
+
+def monomial(x: Expr) -> Expr:
+    """A product without the number in front."""
+    return mul(*(f for f in x.factors if not isinstance(f, Number))) if isinstance(x, Mul) else ONE if isinstance(x, Number) else x
 
 
 Lower = tuple[int, Fraction, Expr]

@@ -1,49 +1,107 @@
-"""What a series leaves behind, cleared away: families that are 0, axes along which a family does not change, names for what has one, what is not used."""
+"""What a series leaves behind, cleared away: what is 0, axes along which a family does not change, second names, what is not used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tpc.affine import Affine
-from tpc.core.expr import ZERO, Expr, Gather, Index, Position, Ref, Sum, Value, is_vector, substitute, substitute_index, substitute_ref, values
+from tpc.affine import Affine, Ranges, bounds
+from tpc.core.expr import (
+    ZERO,
+    Expr,
+    Gather,
+    Index,
+    Position,
+    Ref,
+    Sum,
+    Value,
+    is_vector,
+    substitute,
+    substitute_index,
+    substitute_ref,
+    summed,
+    values,
+    walk,
+)
 from tpc.core.expr import replace as replaced
-from tpc.core.expr import walk
 from tpc.core.program import For, Instruction, MatMul, Moment, Nonlin, Op, Scalar, instructions
 from tpc.scaling.series import folded
 
 Body = tuple[Op, ...]
 
 
-# families that are 0
+# what is 0
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An instruction and the loops around it, outermost first."""
+
+    op: Instruction
+    loops: tuple[For, ...]
+
+    @property
+    def ranges(self) -> Ranges:
+        return tuple((loop.variable, loop.count) for loop in self.loops)
+
+
+class Zeros:
+    """Which instructions make nothing but zeros: all, but for those that something speaks against. A member is 0 if all that may make it do."""
+
+    def __init__(self, body: Body) -> None:
+        self.places = [Place(op, loops) for op, loops in instructions(body)]
+        self.made: dict[str, list[Place]] = {}
+        for place in self.places:
+            self.made.setdefault(place.op.out.name, []).append(place)
+        self.zero = {id(place.op) for place in self.places}
+        while other := {id(place.op) for place in self.places if id(place.op) in self.zero and not self._vanishes(place)}:
+            self.zero -= other
+
+    def family(self, name: str) -> bool:
+        return all(id(place.op) in self.zero for place in self.made[name])
+
+    def member(self, ref: Ref, ranges: Ranges) -> bool:
+        made = self.made.get(ref.name, ())
+        return bool(made) and all(id(place.op) in self.zero or _apart(ref, ranges, place) for place in made)
+
+    def cleared(self, x: Expr, ranges: Ranges) -> Expr:
+        """`x` with 0 for what is 0."""
+        def leaf(node: Expr) -> Expr | None:
+            if isinstance(node, Value):
+                return ZERO if self.member(node.ref, ranges) else None
+            if isinstance(node, Sum):
+                return summed(node.variable, node.count, self.cleared(node.body, (*ranges, (node.variable, node.count))))
+            return None
+        return folded(replaced(x, leaf))
+
+    def _vanishes(self, place: Place) -> bool:
+        op = place.op
+        return self.member(op.operand, place.ranges) if isinstance(op, MatMul) else self.cleared(op.phi, place.ranges) == ZERO
+
+    def without(self, place: Place, keep: Collection[str]) -> Instruction | None:
+        op = place.op
+        if self.family(op.out.name) and op.out.name not in keep:
+            return None
+        if isinstance(op, MatMul):
+            return Nonlin(op.out, ZERO, origin=op.origin) if id(op) in self.zero else op
+        phi = self.cleared(op.phi, place.ranges)
+        return Scalar(op.out, phi, origin=op.origin) if isinstance(op, Moment) and not is_vector(phi) else replace(op, phi=phi)
+
+
+def _apart(ref: Ref, ranges: Ranges, place: Place) -> bool:
+    """Whether a reference is certainly not to what is made at `place`."""
+    for i, j in zip(ref.index, place.op.out.index, strict=True):
+        if isinstance(i, Affine) and isinstance(j, Affine):
+            (low, high), (least, greatest) = bounds(i, ranges), bounds(j, place.ranges)
+            if high < least or greatest < low:
+                return True
+    return False
+
 
 def without_zeros(body: Body, keep: Collection[str]) -> Body:
-    """`body` with 0 in place of families all of whose members are 0; those in `keep` stay."""
-    ops = [op for op, _ in instructions(body)]
-    zero = {op.out.name for op in ops}
-    while True:
-        other = {op.out.name for op in ops if op.out.name in zero and not _is_zero(op, zero)}
-        if not other:
-            break
-        zero -= other
-    return rewritten(body, lambda op: None if op.out.name in zero and op.out.name not in keep else _with_zeros(op, zero))
-
-
-def _is_zero(op: Instruction, zero: Collection[str]) -> bool:
-    return op.operand.name in zero if isinstance(op, MatMul) else _cleared(op.phi, zero) == ZERO
-
-
-def _cleared(x: Expr, zero: Collection[str]) -> Expr:
-    return folded(replaced(x, lambda node: ZERO if isinstance(node, Value) and node.ref.name in zero else None))
-
-
-def _with_zeros(op: Instruction, zero: Collection[str]) -> Instruction:
-    if isinstance(op, MatMul):
-        return Nonlin(op.out, ZERO, origin=op.origin) if op.operand.name in zero else op
-    phi = _cleared(op.phi, zero)
-    if isinstance(op, Moment) and not is_vector(phi):
-        return Scalar(op.out, phi, origin=op.origin)
-    return replace(op, phi=phi)
+    """`body` with 0 in place of all that is 0, and without families that are; those in `keep` stay."""
+    facts = Zeros(body)
+    places = {id(place.op): place for place in facts.places}
+    return rewritten(body, lambda op: facts.without(places[id(op)], keep))
 
 
 def rewritten(body: Body, rule: Callable[[Instruction], Instruction | None]) -> Body:
@@ -61,14 +119,6 @@ def rewritten(body: Body, rule: Callable[[Instruction], Instruction | None]) -> 
 
 # axes along which nothing changes
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An instruction and the loops around it, outermost first."""
-
-    op: Instruction
-    loops: tuple[For, ...]
-
-
 class Constant:
     """For each family the axes along which all members are equal: all, but for those that something speaks against."""
 
@@ -78,8 +128,11 @@ class Constant:
         for place in self.places:
             self.made.setdefault(place.op.out.name, []).append(place)
         self.axes = {name: set() if name in fixed else set(range(len(places[0].op.out.index))) for name, places in self.made.items()}
-        while any([self._refuted(name) for name in self.made]):
-            pass
+        changed = True
+        while changed:
+            changed = False
+            for name in self.made:
+                changed |= self._refuted(name)
 
     def ref(self, ref: Ref) -> Ref:
         """`ref` without the axes that do not matter."""
@@ -114,7 +167,7 @@ class Constant:
             against |= {axis for axis in axes if _variables(place.op.out.index[axis]) & mentioned}
             if not self._available(place, op):
                 against |= axes
-            own = _renamed(op)
+            own = canonical(op)
             for other, there in seen.values():
                 if other != own:
                     against |= {axis for axis in axes if place.op.out.index[axis] != there.op.out.index[axis]}
@@ -131,14 +184,13 @@ class Constant:
             if loop.variable in leaving:
                 if (loop.count.constant or 0) < 1:                            # it may have no rounds, and then nothing to make
                     return False
-                for used in _used(op):
-                    for made in self.made.get(used.name, ()):
-                        if any(loop is around for around in made.loops) and not self.copies(self.op(made.op)) and loop.variable not in self.leaves(made):
-                            return False
+                inside = [made for used in used_by(op) for made in self.made.get(used.name, ()) if any(loop is around for around in made.loops)]
+                if any(loop.variable not in self.leaves(made) and not self.copies(self.op(made.op)) for made in inside):
+                    return False
         return True
 
 
-def _renamed(op: Instruction) -> Instruction:
+def canonical(op: Instruction) -> Instruction:
     """`op` with the variables in its out index named by their places, to compare."""
     names = {i.terms[0][0]: Affine.var(f"·{k}") for k, i in enumerate(op.out.index) if isinstance(i, Affine) and len(i.terms) == 1}
     out = substitute_ref(op.out, names)
@@ -168,7 +220,8 @@ def _mentioned(op: Instruction) -> frozenset[str]:
     return frozenset(found - bound)
 
 
-def _used(op: Instruction) -> Iterator[Ref]:
+def used_by(op: Instruction) -> Iterator[Ref]:
+    """The members that an instruction is made from."""
     if isinstance(op, MatMul):
         yield op.operand
     else:
@@ -192,7 +245,7 @@ def without_constant_axes(body: Body, fixed: Collection[str]) -> tuple[Body, Map
                 if facts.copies(new):
                     continue
                 leaving = facts.leaves(place) & {loop.variable for loop in around}
-                own = str(_renamed(new).out), str(_renamed(new))
+                own = str(canonical(new).out), str(canonical(new))
                 if facts.axes[op.out.name]:
                     if own in done:
                         continue
@@ -224,7 +277,8 @@ def without_copies(body: Body, keep: Collection[str]) -> Body:
         made.setdefault(op.out.name, []).append(op)
     copies: dict[str, tuple[tuple[str, ...], Ref]] = {}
     for name, (op, *others) in made.items():
-        if not others and name not in keep and isinstance(op, Nonlin | Scalar) and isinstance(op.phi, Value) and op.phi.vector == isinstance(op, Nonlin):
+        if not others and name not in keep and isinstance(op, Nonlin | Scalar) and op.phi == Value(next(used_by(op), op.out), isinstance(op, Nonlin)):
+            assert isinstance(op.phi, Value)
             variables = tuple(i.terms[0][0] for i in op.out.index if isinstance(i, Affine) and i.terms and i == Affine.var(i.terms[0][0]))
             if len(set(variables)) == len(op.out.index):
                 copies[name] = variables, op.phi.ref
@@ -260,10 +314,9 @@ def without_unused(body: Body, wanted: Collection[str]) -> Body:
     needed = set(wanted)
     ops = [op for op, _ in instructions(body)]
     while True:
-        new = {ref.name for op in ops if op.out.name in needed for ref in _used(op)} - needed
+        new = {ref.name for op in ops if op.out.name in needed for ref in used_by(op)} - needed
         if not new:
-            return rewritten(body, lambda op: op if op.out.name in needed else None)
+            break
         needed |= new
+    return rewritten(body, lambda op: op if op.out.name in needed else None)
 
-
-__all__ = ["at_index", "rewritten", "without_constant_axes", "without_copies", "without_unused", "without_zeros"]

@@ -8,6 +8,7 @@ from fractions import Fraction
 from tpc.syntax.diagnostic import Diagnostic, Label
 from tpc.syntax.spans import Span
 
+
 def unstable(at: Span | None, what: str, power: Fraction, function: str, rounds: bool) -> Diagnostic:
     where = f"and {function} of it has no limit" if function else "and is an output" if not rounds else "at least, and more from round to round"
     return Diagnostic("TP801", f"`{what}` grows like {_power_of_n(power)} as n → ∞, {where}", Label(at) if at else None,
