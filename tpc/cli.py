@@ -80,6 +80,9 @@ def parser() -> argparse.ArgumentParser:
     _evaluation(compile_)
     run_ = _command(commands, "run", run, "evaluate the limit", data=True)
     _evaluation(run_)
+    run_.add_argument("--initial", type=_initial, metavar="seed=N|zero|integrate|F.npz|F.json",
+                      help="scalars that are random in the limit, such as the initial function in the kernel regime: drawn (seed=0), set to 0, "
+                           "integrated over, or given by name")
     run_.add_argument("--save", type=Path, metavar="F.npz", help="write the outputs to a file")
     run_.add_argument("--checkpoint", type=Path, metavar="DIR", help="a folder that keeps every repeat when it is done, and to resume from")
     run_.add_argument("--devices", type=_positive, metavar="N", help="share the samples among so many devices (of each process)")
@@ -120,6 +123,13 @@ def _evaluation(command: argparse.ArgumentParser, *, dtype: bool = True) -> None
     command.add_argument("--max-rank", type=_positive, metavar="K", help="the most directions kept of one side of a matrix")
     if dtype:
         command.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+
+
+def _initial(text: str) -> str | int | Path:
+    """`seed=N`, `zero`, `integrate`, or a data file."""
+    if text.startswith("seed="):
+        return _seed(text.removeprefix("seed="))
+    return text if text in ("zero", "integrate") else Path(text)
 
 
 def _positive(text: str) -> int:
@@ -234,10 +244,15 @@ def compile_file(arguments: argparse.Namespace) -> int:
         print(evaluator.source, end="")
         return OK
     writing(arguments.output, lambda: arguments.output.write_text(evaluator.source, encoding="utf-8"))
-    if arguments.json:
-        print(json.dumps({"program": program.name, "plan": evaluator.plan.to_json(), "output": str(arguments.output)}, allow_nan=False))
-    else:
-        print(f"{arguments.output}: {evaluator.plan}")
+    made = {"program": program.name, "plan": evaluator.plan.to_json(), "output": str(arguments.output)}
+    lines = [f"{arguments.output}: {evaluator.plan}"]
+    if evaluator.start is not None:
+        path = arguments.output.with_stem(f"{arguments.output.stem}_start")
+        of_start = evaluator.start.evaluator
+        writing(path, lambda: path.write_text(of_start.source, encoding="utf-8"))
+        made["start"] = {"plan": of_start.plan.to_json(), "output": str(path), "scalars": list(evaluator.start.names)}
+        lines.append(f"{path}: the covariances of {', '.join(evaluator.start.names)}, inputs of {arguments.output}; {of_start.plan}")
+    print(json.dumps(made, allow_nan=False) if arguments.json else "\n".join(lines))
     return OK
 
 

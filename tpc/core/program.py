@@ -194,9 +194,11 @@ class Program:
         return unroll(self)
 
     def derive(self) -> Limit:
-        """The Z-recursion of the program (TP4 Def 7.3)."""
+        """The Z-recursion of the program (TP4 Def 7.3), powers of n taken to their limits. Raises TpcError (TP80x) if there is none."""
         from tpc.derive import derive
-        return derive(self)
+        from tpc.scaling import expand
+        expansion = expand(self)
+        return derive(expansion.limit, of=self, notes=tuple(map(str, expansion.meanings)))
 
     def scale(self, **exponents: Fraction | int | str) -> Verdict:
         """What becomes of its network's training as n → ∞, in its parametrization or with exponents a1=…, b1=…, c=… (see `tpc.scaling.training`)."""
