@@ -13,6 +13,9 @@ from tpc.core.program import For, MatMul, Moment
 def run_plainly(program, inputs, drawn):
     """The outputs by name, for one draw: `drawn` has the matrices and vectors, [*axes, …]."""
     made = {}
+    widths = {family.name: family.width for family in program.families}
+    sizes = {g.width: np.shape(drawn[g.names[0]])[-1] for g in program.gaussians}
+    sizes |= {side: size for m in program.matrices for side, size in zip((m.rows, m.columns), np.shape(drawn[m.name])[-2:], strict=True)}
     for name, value in {**inputs, **drawn}.items():
         shape = member_shape(program, name, np.asarray(value))
         for index in np.ndindex(shape):
@@ -47,6 +50,7 @@ def run_plainly(program, inputs, drawn):
                     out = np.mean(value(op.phi, at))
                 case _:
                     out = value(op.phi, at)
+                    out = out * np.ones(sizes[widths[op.out.name]]) if widths[op.out.name] else out
             made[op.out.name, tuple(i.at(at) for i in op.out.index)] = out
 
     run(program.body, {})

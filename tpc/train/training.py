@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import NoReturn
 
 from tpc.syntax import catalogue, catalogue_training, tree
@@ -19,7 +18,8 @@ from tpc.train.forward import Forward
 from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
 from tpc.train.make import Maker
 from tpc.train.scene import RefusedError, Scene, options_of
-from tpc.train.values import Elementwise, Record, State, Step, Upto, Value, Var
+from tpc.train.steps import written
+from tpc.train.values import Record, State, Upto, Value, Var
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")
@@ -373,23 +373,3 @@ class Trainings:
         out += updates.before if self.shown > 1 else []
         out.append(tree.ForBlock(node.span, time, tuple(lines)))
         self.adapted[name] = Adaptation(network, descent, before, outer, steps)
-
-
-def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Range], reader: Reader) -> list[tree.Define]:
-    """The steps of a forward pass as lines."""
-    lines = []
-    for step in steps:
-        m = Maker(step.span)
-        own = tuple(m.name(a.variable) for a in step.axes)
-        clauses = [*examples, *(m.range(a.variable, a.count) for a in step.axes)]
-        target = m.member(step.out.name, (*map(m.name, prefix), *own))
-        if isinstance(step, Elementwise):
-            lines.append(m.define(target, m.mean(step.value) if step.mean else step.value, clauses))
-            continue
-        weight = reader.weights[step.weight]
-        rest, far = (own[:-1], own[-1:]) if step.far else (own, ())
-        scope = [*prefix, *(a.variable for a in step.axes)]
-        operand = partial(step.entry, rest)
-        value = replace(reader, m=m).product(weight, step.transposed, operand, far, scope, picked=step.operand.picked)
-        lines.append(m.define(target, value, clauses))
-    return lines
