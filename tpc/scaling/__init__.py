@@ -1,4 +1,4 @@
-"""Powers of n: the size of every quantity of a program and what they say of its training; every quantity as a series in them, and the limit's program."""
+"""Powers of n: the sizes of quantities and what they say of a training; every quantity as a series in them, and the program of the limit."""
 
 from tpc.scaling.expand import Expansion, expand, random_in_the_limit
 from tpc.scaling.training import classify

@@ -72,7 +72,11 @@ class ByHand:
     # terms
 
     def weight(self, node: tree.AddTo) -> Weight:
-        weight = self.scene.weights.get(node.target.name) if isinstance(node.target, tree.Name) else None
+        named = node.target.base if isinstance(node.target, tree.Indexed) else node.target
+        family = self.scene.weights.get(named.name) if isinstance(named, tree.Name) else None
+        if family is not None and family.family:
+            self.refuse(catalogue_training.update_family(node.target.span, family.name))
+        weight = family if isinstance(node.target, tree.Name) else None
         if weight is None:
             self.refuse(catalogue_training.update_target(node.target.span, [*self.scene.weights]))
         return weight

@@ -15,7 +15,8 @@ from tpc.train.forward import Forward
 from tpc.train.kernels import KERNELS, Kernels
 from tpc.train.make import Maker, substituted
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.training import Trainings, pass_of, written
+from tpc.train.steps import written
+from tpc.train.training import Trainings, pass_of
 from tpc.train.values import State, Value
 from tpc.train.weights import Reader
 

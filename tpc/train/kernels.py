@@ -20,9 +20,9 @@ from tpc.train.forward import Forward
 from tpc.train.make import Maker, is_number, substituted
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.training import written
-from tpc.train.values import Index, Product, Record, Step, Value
-from tpc.train.weights import Reader, Weight
+from tpc.train.steps import written
+from tpc.train.values import Index, Record, Step, Value, read_by
+from tpc.train.weights import Reader, Weight, same_member
 
 KERNELS = ("nngp", "ntk")
 
@@ -138,8 +138,7 @@ class Kernels:
         for step in reversed(steps):
             if step.out.name in needed:
                 found.insert(0, step)
-                probe = step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape)) if isinstance(step, Product) else step.value
-                needed |= {n.name for n in tree.names(probe)}
+                needed |= {n.name for n in tree.names(read_by(step))}
         return found
 
     def backward(self, made: KernelPass, place: Place, node: tree.Applied) -> None:
@@ -218,10 +217,9 @@ class Pairing:
                 taken.append(variable)
             uses.append((use, env))
         (u, here), (v, there) = uses
-        tests = [(substituted(i, here), substituted(j, there)) for i, j in zip(u.member, v.member, strict=True)]
-        if any(isinstance(i, tree.Number) and isinstance(j, tree.Number) and i != j for i, j in tests):
-            return m.number(0)
-        same = [m.equal(i, j) for i, j in tests if i != j]
+        wanted = tuple(substituted(i, here) for i in u.member)
+        counts = weight.axes if len(wanted) == len(weight.axes) else weight.family
+        ranges, there, same = same_member(v.member, wanted, counts, ranges, there, m)
         parts = [self.side(width, count, (f, here), (g, there), taken) for width, count, f, g in
                  ((weight.rows.width, weight.rows.count, u.a, v.a), (weight.columns.width, weight.columns.count, u.b, v.b))]
         return m.sum(ranges, m.mul(substituted(u.coefficient, here), substituted(v.coefficient, there), *same, *parts))
@@ -246,7 +244,7 @@ def uses_of(made: KernelPass, weight: Weight, kind: str, m: Maker) -> list[Use]:
             for t in made.readout.terms if t.weight.name == weight.name]
     positions = len(made.readout.positions)
     for record in (made.records or {}).get(weight.name, []) if kind == "ntk" else []:
-        uses.append(Use((), record.a, record.b, record.coefficient, record.ranges[positions:]))
+        uses.append(Use(record.member, record.a, record.b, record.coefficient, record.ranges[positions:]))
     return uses
 
 

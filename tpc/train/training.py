@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import NoReturn
 
 from tpc.core.network import Pass
@@ -20,7 +19,8 @@ from tpc.train.forward import Forward
 from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
 from tpc.train.make import Maker
 from tpc.train.scene import RefusedError, Scene, options_of
-from tpc.train.values import Elementwise, Product, Record, State, Step, Upto, Value, Var
+from tpc.train.steps import written
+from tpc.train.values import Product, Record, State, Upto, Value, Var
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")
@@ -388,23 +388,3 @@ def pass_of(scene: Scene, network: str, output: str, forward: Forward, *, traini
             features |= dict.fromkeys(name.name for name in tree.names(probe) if name.name in forward.made)
     vectors, scalars = (tuple(name for name, var in forward.made.items() if (var.width is None) == scalar) for scalar in (False, True))
     return Pass(network, output, vectors, scalars, tuple(features), tuple((step.out.name, step.weight) for step in products), training)
-
-
-def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Range], reader: Reader) -> list[tree.Define]:
-    """The steps of a forward pass as lines."""
-    lines = []
-    for step in steps:
-        m = Maker(step.span)
-        own = tuple(m.name(a.variable) for a in step.axes)
-        clauses = [*examples, *(m.range(a.variable, a.count) for a in step.axes)]
-        target = m.member(step.out.name, (*map(m.name, prefix), *own))
-        if isinstance(step, Elementwise):
-            lines.append(m.define(target, m.mean(step.value) if step.mean else step.value, clauses))
-            continue
-        weight = reader.weights[step.weight]
-        rest, far = (own[:-1], own[-1:]) if step.far else (own, ())
-        scope = [*prefix, *(a.variable for a in step.axes)]
-        operand = partial(step.entry, rest)
-        value = replace(reader, m=m).product(weight, step.transposed, operand, far, scope, picked=step.operand.picked)
-        lines.append(m.define(target, value, clauses))
-    return lines

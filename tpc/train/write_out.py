@@ -210,7 +210,8 @@ class Writer:
         if "decoupled" in options and not matrix:
             raise RefusedError(catalogue_training.decoupled_needs(options["decoupled"].span, name))
         made = Weight(name, rows, columns, scaling, std, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
-                      back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"))
+                      back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"),
+                      family=self.family(s))
         self.scene.weights[name] = made
         if made.initial and made.width:
             self.scene.made[made.initial] = made.width
@@ -229,6 +230,14 @@ class Writer:
             abc = self.chosen.of(place, s, weight.scaling.kind)
             infos.append(WeightInfo(name, weight.scaling.kind, s.columns is None, trained, abc.a.const, abc.b.const, tuple(own)))
         return Networks(tuple(infos), tuple(self.scene.passes), self.chosen.name, self.chosen.c)
+
+    def family(self, s: tree.Weight) -> tuple[Tree, ...]:
+        """The lengths of the axes of a family of weights."""
+        for axis in s.axes:
+            size = self.scene.integer(axis.count)
+            if size is None or size < 1:
+                raise RefusedError(catalogue_training.weight_family(axis.span))
+        return tuple(axis.count for axis in s.axes)
 
     def check(self, options: Mapping[str, tree.Option], std: Tree, rate: Tree, matrix: bool, grows: bool) -> None:
         """What a weight's options may be."""
