@@ -26,6 +26,7 @@ from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 
 Progress = Callable[[int, int], None]
+GRIDS = ("gauss-hermite", "quadrature")             # points whose error is the difference of two grids
 ENOUGH = 2                                         # repeats that an interrupted run must have done for a standard error
 
 
@@ -56,7 +57,7 @@ class Evaluator:
     @property
     def evaluations(self) -> int:
         """How many times `limit` is evaluated: once for each repeat, or each grid."""
-        return 2 if self.plan.points == "gauss-hermite" else self.plan.repeats
+        return 2 if self.plan.points in GRIDS else self.plan.repeats
 
     def __call__(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, progress: Progress | None = None,
                  checkpoint: str | Path | None = None, devices: int | None = None) -> Result:
@@ -128,7 +129,7 @@ class Evaluator:
             with kept.running:
                 found: dict[str, Any] = self.module.run(given, seed=seed, progress=progress, kept=kept, mesh=mesh)
         except KeyboardInterrupt:
-            if self.plan.exact or self.plan.points == "gauss-hermite":
+            if self.plan.exact or self.plan.points in GRIDS:
                 raise
             if len(kept) < ENOUGH:
                 raise KeyboardInterrupt(f"interrupted after {len(kept)} of {self.plan.repeats} repeats, before there is anything to report") from None
@@ -154,7 +155,7 @@ class Evaluator:
         for output in outputs:
             if output not in {o.name for o in self.program.outputs}:
                 raise ValueError(f"there is no output {output}; there are {', '.join(o.name for o in self.program.outputs)}")
-        count = 1 if self.plan.points == "gauss-hermite" else self.evaluations          # of two grids the first is the finer one
+        count = 1 if self.plan.points in GRIDS else self.evaluations          # of two grids the first is the finer one
         drawn = [self.module.draw(seed, k) for k in range(count)]
         points, weights = jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts), self.plan.dtype), *drawn)      # of every sector
         at = self.at_points(outputs)
@@ -193,7 +194,7 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
                     max_rank: int | None = None, initial: Any = None) -> Evaluator:
     """The evaluator of a program's limit.
 
-    method: "auto" (the cheapest exact one, else nodes), "linear", "chaos" or "nodes". samples: points of a repeat (nodes), at least 2.
+    method: "auto" (the cheapest exact one, else nodes), "linear", "gram", "chaos" or "nodes". samples: points of a repeat (nodes), at least 2.
     repeats: independent randomisations, at least 2. dtype: "float64" or "float32". max_rank: the most directions kept for one side of a matrix.
     initial: what to take for scalars that are random in the limit: None (drawn by seed 0), a seed, "zero", "integrate", or arrays by name.
     Raises TpcError: a method that cannot represent the program (TP601), options out of range (TP602), a program that has no limit (TP80x).
@@ -203,8 +204,8 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
             raise TpcError([catalogue.bad_option(option, f"must be at least {least}, not {value}")], program.name, of_program=True)
     if dtype not in ("float64", "float32"):
         raise TpcError([catalogue.bad_option("--dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
-    if method not in ("auto", "linear", "chaos", "nodes"):
-        raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, chaos or nodes, not {method}")], program.name, of_program=True)
+    if method not in ("auto", "linear", "gram", "chaos", "nodes"):
+        raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, gram, chaos or nodes, not {method}")], program.name, of_program=True)
     expansion = expand(program)
     program = expansion.limit
     if expansion.initial is None and initial is not None:
