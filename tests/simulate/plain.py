@@ -13,6 +13,7 @@ from tpc.core.program import For, MatMul, Moment
 def run_plainly(program, inputs, drawn):
     """The outputs by name, for one draw: `drawn` has the matrices and vectors, [*axes, …]."""
     made, widths = {}, sizes(program, inputs, drawn)
+    families = {family.name: family.width for family in program.families}
     for name, value in {**inputs, **drawn}.items():
         shape = member_shape(program, name, np.asarray(value))
         for index in np.ndindex(shape):
@@ -49,6 +50,7 @@ def run_plainly(program, inputs, drawn):
                     out = np.mean(value(op.phi, at))
                 case _:
                     out = value(op.phi, at)
+                    out = out * np.ones(round(widths[width])) if (width := families[op.out.name]) else out
             made[op.out.name, tuple(i.at(at) for i in op.out.index)] = out
 
     run(program.body, {})

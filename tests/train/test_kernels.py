@@ -44,12 +44,14 @@ class Net:
     def text(self):
         lines = []
         for name, (rows, columns) in self.weights.items():
-            options = "".join(", frozen" if option == "frozen" else f", {option} = {value}" for option, value in self.attributes.get(name, {}).items())
+            options = "".join(", frozen" if option == "frozen" else f", {option} = {value}"
+                              for option, value in self.attributes.get(name, {}).items())
             lines.append((f"bias {name} : {rows}" if columns is None else f"weight {name} : {rows} x {columns}") + options)
         body = "\n".join(f"    {line}" for line in self.body.strip().splitlines())
         own, loops = (", p, q", " for p < P for q < P") if self.positions else ("", "")
         at = "[p, q]" if self.positions else ""
-        ends = [f"output {name}[i, j{own}] = {kernel}(f)(xs[i], xs[j]){at} for i < N for j < N{loops}" for name, kernel in (("S", "nngp"), ("T", "ntk"))]
+        ends = [f"output {name}[i, j{own}] = {kernel}(f)(xs[i], xs[j]){at} for i < N for j < N{loops}"
+                for name, kernel in (("S", "nngp"), ("T", "ntk"))]
         return HEAD + "\n".join([*lines, "network f(x):", body, *ends]) + "\n"
 
 
@@ -104,7 +106,8 @@ NETS = {
     "recurrent": Net({"U": ("n", "d"), "W": ("n", "n"), "b": ("n", None), "V": ("k", "n"), "c": ("k", None)},
                      "h[0] = tanh(U @ x[0] + b)\nh[s+1] = tanh(W @ h[s] + U @ x[s+1] + b) for s < P - 1\nreturn V @ h[P-1] + c", recurrent),
     "pooled, readout used twice": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
-                                      "h[p] = tanh(U @ x[p]) for p < P\ny[p] = tanh(W @ h[p]) for p < P\nreturn sum(p < P: (V @ y[p])*p) + V @ h[1]/3",
+                                      "h[p] = tanh(U @ x[p]) for p < P\ny[p] = tanh(W @ h[p]) for p < P\n"
+                                      "return sum(p < P: (V @ y[p])*p) + V @ h[1]/3",
                                       lambda W, x: (lambda h: sum(p * W["V"] @ tanh(W["W"] @ h[p]) for p in range(3)) + W["V"] @ h[1] / 3)(
                                           tanh(x @ W["U"].T))),
     "layer norm": Net({"U": ("n", "d"), "b": ("n", None), "W": ("m", "n"), "V": (1, "m")},
@@ -178,3 +181,11 @@ def test_at_finite_width_they_are_the_empirical_kernels(name):
     nngp, ntk = empirical(net, dense_weights(net, drawn), xs)
     np.testing.assert_allclose(found["S"], nngp, rtol=1e-10)
     np.testing.assert_allclose(found["T"], ntk, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["deep", "recurrent"])
+def test_they_are_those_of_the_ntk_parametrization_whatever_the_program_trains_in(name):
+    text = NETS[name].text()
+    first = str(tpc.parse(text))
+    for chosen in ("sp", "ntp", "uniform(r = 1/4)"):
+        assert str(tpc.parse(text.replace("network", f"parametrization {chosen}\nnetwork", 1))) == first

@@ -80,6 +80,10 @@ def weight_empty(at: Span) -> Diagnostic:
     return Diagnostic("TP705", "a side of a weight has at least one unit, and this has 0", Label(at))
 
 
+def weight_family(at: Span) -> Diagnostic:
+    return Diagnostic("TP705", "how many weights a family has is a whole number of at least 1, made of dims and numbers", Label(at))
+
+
 def weight_misplaced(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP706", f"the weight `{name}` can only be multiplied to something", Label(at), help=f"write `{name} @ x` or `{name}.T @ x`")
 
@@ -274,6 +278,11 @@ def update_target(at: Span, known: Sequence[str]) -> Diagnostic:
                       help=f"there is {either([f'`{k}`' for k in known])}" if known else "declare it by `weight W : n x n`")
 
 
+def update_family(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP719", f"`{name}` is a family of weights, whose members cannot be updated by `+=`", Label(at),
+                      help="declare weights of their own, `weight W1 : n x n`")
+
+
 def update_term(at: Span) -> Diagnostic:
     return Diagnostic("TP719", "every term of this update must have one factor `outer(a, b)`", Label(at),
                       help="`W += c*outer(a, b)` adds c times the matrix that takes x to `a*mean(b*x)`")
@@ -282,6 +291,16 @@ def update_term(at: Span) -> Diagnostic:
 def onehot_needs(at: Span) -> Diagnostic:
     return Diagnostic("TP720", "`onehot` takes one member of an input declared as an index", Label(at),
                       help="declare `input j[t < T] : index(d)` and write `onehot(j[t])`")
+
+
+def pad_needs(at: Span, axes: int) -> Diagnostic:
+    has = f"this array has {counted(axes, 'axis', 'axes')}: {'write' if axes == 1 else 'for all of them'} `pad(x{', 1' * axes})`"
+    return Diagnostic("TP723", "`pad` takes an array, and for each of its first axes how many zeros stand before and after it", Label(at),
+                      help=has if axes else "this is no array")
+
+
+def pad_amount(at: Span) -> Diagnostic:
+    return Diagnostic("TP723", "how many zeros `pad` puts around an array is a whole number, made of numbers and dims", Label(at))
 
 
 def not_a_readout(at: Span, name: str) -> Diagnostic:
@@ -326,3 +345,19 @@ def exponent_missing(at: Span, name: str, weight: str, place: Span) -> Diagnosti
 def mean_field_depth(at: Span, weight: str, declared: Span) -> Diagnostic:
     return Diagnostic("TP734", f"`mfp` is for networks with one hidden layer, and the weight `{weight}` makes another", Label(at),
                       (Label(declared, "between two widths"),), help="`mup` is what it becomes for deeper ones")
+
+
+def nothing_to_scale() -> Diagnostic:
+    return Diagnostic("TP735", "there is no network in this program whose sizes could be told", None,
+                      help="declare weights and `network f(x) = …`, and train it or call it")
+
+
+def unknown_exponent(name: str, known: Sequence[str], weights: Sequence[str]) -> Diagnostic:
+    order = ", ".join(f"{k}: {weight}" for k, weight in enumerate(weights, 1))
+    return Diagnostic("TP735", f"`{name}` is none of the exponents {', '.join(known)}", None,
+                      help=f"they are numbered by the weights in the order in which they are declared ({order})")
+
+
+def exponent_value(name: str, value: str) -> Diagnostic:
+    return Diagnostic("TP731", f"`{name}` is the power of a width, and must be an exact rational number, not `{value}`", None,
+                      help="write a number or a fraction, as `1/2`")

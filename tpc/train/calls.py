@@ -15,7 +15,8 @@ from tpc.train.forward import Forward
 from tpc.train.kernels import KERNELS, Kernels
 from tpc.train.make import Maker, substituted
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.training import Trainings, written
+from tpc.train.steps import written
+from tpc.train.training import Trainings, pass_of
 from tpc.train.values import State, Value
 from tpc.train.weights import Reader
 
@@ -183,7 +184,9 @@ class _Place:
         forward = Forward(scene, prefix, reader.entry, self.suffix)
         forward.span = node.span
         with called(node):
-            forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+            value = forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+        output = value.leaf.name if value.leaf is not None else ""
+        scene.passes.append(pass_of(scene, network.name.name, output, forward, training=False))
         scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}
         lines: tuple[tree.Statement, ...] = tuple(written(forward.steps, prefix, (), reader))
         for loop in reversed(used):

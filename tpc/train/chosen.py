@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from tpc.core.network import C as C_OPEN
+from tpc.core.network import exponent_input
 from tpc.exponent import Exponent
 from tpc.syntax import catalogue_training, tree
 from tpc.syntax.print_tree import print_tree
@@ -30,6 +32,11 @@ class Chosen:
     r: Fraction = Fraction(0)
     lists: Mapping[str, tuple[Fraction, ...]] | None = None
     line: tree.Parametrization | None = None
+
+    def open(self, place: int) -> AbcOf:
+        """The exponents as names, for the scaling analysis."""
+        a, b = (Exponent.var(exponent_input(letter, place)) for letter in ("a", "b"))
+        return AbcOf(a, b, Exponent.var(C_OPEN))
 
     def of(self, place: int, weight: tree.Weight, kind: Kind) -> AbcOf:
         """a, b and c of a weight, the so-many-th of the file; its own attributes come before what the parametrization gives by name."""

@@ -13,7 +13,7 @@ from tpc.train.make import Maker, is_number, substituted
 from tpc.train.names import Names
 from tpc.train.scene import RefusedError, Scene, options_of
 from tpc.train.values import Index, Record, Upto
-from tpc.train.weights import Weight
+from tpc.train.weights import Weight, of_member, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,8 @@ def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
     none = clip is None or (isinstance(clip.value, tree.Name) and clip.value.name == "none")
     if clip is not None and not none:
         check_sign(scene, "clip", option_value(clip), None, "above 0: it bounds the norm of the gradient")
-    return Sgd(value("lr", m.number(0)), value("momentum", m.number(0)), value("decay", m.number(0)), None if none else value("clip", m.number(0)))
+    rate, momentum, decay = (value(name, m.number(0)) for name in ("lr", "momentum", "decay"))
+    return Sgd(scene.learned(rate, m), momentum, decay, None if none else value("clip", m.number(0)))
 
 
 def scheduled(scene: Scene, option: tree.Option, time: Range) -> Tree:
@@ -192,10 +193,12 @@ class Updates:
             for second in records:
                 fresh = self.scene.names.variables(len(second.ranges), self.descent_scope(records))
                 env: dict[str, Tree] = {r.variable.name: m.name(v) for r, v in zip(second.ranges, fresh, strict=True)}
-                ranges = [*first.ranges, *(m.range(v, substituted(r.count, env)) for r, v in zip(second.ranges, fresh, strict=True))]
+                own = [m.range(v, substituted(r.count, env)) for r, v in zip(second.ranges, fresh, strict=True)]
+                own, env, tests = of_member(weight, second, first.member, own, env, m)
+                ranges = [*first.ranges, *own]
                 a = m.mean(m.mul(first.a(()), substituted(second.a(()), env)))
                 b = m.mean(m.mul(first.b(()), substituted(second.b(()), env)))
-                terms.append(m.sum(ranges, m.mul(first.coefficient, substituted(second.coefficient, env), a, b)))
+                terms.append(m.sum(ranges, m.mul(first.coefficient, substituted(second.coefficient, env), *tests, a, b)))
         return m.mul(weight.scaling.norm(m), m.add(*terms))
 
     def descent_scope(self, records: Sequence[Record]) -> list[str]:
@@ -204,9 +207,12 @@ class Updates:
 
     def gradient(self, weight: Weight, records: Sequence[Record], index: Index) -> Tree:
         """The gradient of a weight with a finite side, in one of its members."""
-        m = self.m
-        rows = 0 if weight.rows.count is None else 1
-        return m.add(*(m.sum(r.ranges, m.mul(r.coefficient, r.b(index[rows:]), r.a(index[:rows]))) for r in records))
+        m, terms = self.m, list[Tree]()
+        member, rows, columns = split(weight, index)
+        for r in records:
+            ranges, env, tests = of_member(weight, r, member, r.ranges, {}, m)
+            terms.append(m.sum(ranges, m.mul(*(substituted(x, env) for x in (r.coefficient, *tests, r.b(columns), r.a(rows))))))
+        return m.add(*terms)
 
     def carry(self, weight: Weight, records: Sequence[Record], start: Tree, variables: Sequence[str]) -> None:
         """A weight kept as vectors: what it starts as in this descent, and its update."""

@@ -7,7 +7,7 @@ With dense matrices of finite width the sum is the empirical NTK itself, not onl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Protocol
 
@@ -20,9 +20,9 @@ from tpc.train.forward import Forward
 from tpc.train.make import Maker, is_number, substituted
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.training import written
-from tpc.train.values import Index, Product, Record, Step, Value
-from tpc.train.weights import Reader, Weight
+from tpc.train.steps import written
+from tpc.train.values import Index, Record, Step, Value, read_by
+from tpc.train.weights import Reader, Weight, same_member
 
 KERNELS = ("nngp", "ntk")
 
@@ -118,13 +118,14 @@ class Kernels:
     def write(self, node: tree.Applied, network: tree.Network, args: Sequence[Tree], used: tuple[Range, ...], place: Place) -> KernelPass:
         scene = self.scene
         prefix = (*(b.variable.name for b in place.blocks), *(r.variable.name for r in used))
-        reader = Reader(scene.names, (), Maker(node.span), scene.weights)
-        forward = Forward(scene, prefix, reader.entry, place.suffix)
+        plain = replace(scene, weights=as_declared(scene.weights))
+        reader = Reader(scene.names, (), Maker(node.span), plain.weights)
+        forward = Forward(plain, prefix, reader.entry, place.suffix)
         forward.span = node.span
         with called(node):
             value = forward.run(network, [forward.expr(arg, {}) for arg in args], node)
         steps = {step.out.name: step for step in forward.steps}
-        readout = Reading(scene, network.name.name, steps, len(prefix), [*prefix], network.result.span).readout(value)
+        readout = Reading(plain, network.name.name, steps, len(prefix), [*prefix], network.result.span).readout(value)
         hidden = self.hidden(forward.steps, readout, network)
         scene.made |= {step.out.name: step.out.width for step in hidden if step.out.width is not None}
         place.out += looped(written(hidden, prefix, (), reader), used)
@@ -137,8 +138,7 @@ class Kernels:
         for step in reversed(steps):
             if step.out.name in needed:
                 found.insert(0, step)
-                probe = step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape)) if isinstance(step, Product) else step.value
-                needed |= {n.name for n in tree.names(probe)}
+                needed |= {n.name for n in tree.names(read_by(step))}
         return found
 
     def backward(self, made: KernelPass, place: Place, node: tree.Applied) -> None:
@@ -150,7 +150,7 @@ class Kernels:
         readouts = {t.weight.name for t in made.readout.terms}
         hidden = replace(scene, weights={name: w for name, w in scene.weights.items() if name not in readouts})
         prefix = (*made.prefix, *(r.variable.name for r in made.readout.positions))
-        reader = Reader(scene.names, (), m, hidden.weights)
+        reader = Reader(scene.names, (), m, as_declared(hidden.weights))
         backward = Backward(hidden, prefix, made.readout.positions, reader, {**made.forward.made, **{s.out.name: s.out for s in final}},
                             own=len(made.prefix))
         backward.prepare([*made.hidden, *final], [step.out for step in final], "", m.number(1))
@@ -217,10 +217,9 @@ class Pairing:
                 taken.append(variable)
             uses.append((use, env))
         (u, here), (v, there) = uses
-        tests = [(substituted(i, here), substituted(j, there)) for i, j in zip(u.member, v.member, strict=True)]
-        if any(isinstance(i, tree.Number) and isinstance(j, tree.Number) and i != j for i, j in tests):
-            return m.number(0)
-        same = [m.equal(i, j) for i, j in tests if i != j]
+        wanted = tuple(substituted(i, here) for i in u.member)
+        counts = weight.axes if len(wanted) == len(weight.axes) else weight.family
+        ranges, there, same = same_member(v.member, wanted, counts, ranges, there, m)
         parts = [self.side(width, count, (f, here), (g, there), taken) for width, count, f, g in
                  ((weight.rows.width, weight.rows.count, u.a, v.a), (weight.columns.width, weight.columns.count, u.b, v.b))]
         return m.sum(ranges, m.mul(substituted(u.coefficient, here), substituted(v.coefficient, there), *same, *parts))
@@ -245,8 +244,12 @@ def uses_of(made: KernelPass, weight: Weight, kind: str, m: Maker) -> list[Use]:
             for t in made.readout.terms if t.weight.name == weight.name]
     positions = len(made.readout.positions)
     for record in (made.records or {}).get(weight.name, []) if kind == "ntk" else []:
-        uses.append(Use((), record.a, record.b, record.coefficient, record.ranges[positions:]))
+        uses.append(Use(record.member, record.a, record.b, record.coefficient, record.ranges[positions:]))
     return uses
+
+
+def as_declared(weights: Mapping[str, Weight]) -> dict[str, Weight]:
+    return {name: replace(w, scaling=w.scaling.as_declared()) for name, w in weights.items()}
 
 
 def constant(x: Tree) -> Callable[[Index], Tree]:

@@ -95,8 +95,8 @@ class Maker:
     def range(self, variable: str, count: Tree | int) -> tree.Range:
         return tree.Range(self.span, self.name(variable), self.number(count) if isinstance(count, int) else count)
 
-    def matmul(self, matrix: str, transposed: bool, x: Tree) -> Tree:
-        left: Tree = self.name(matrix)
+    def matmul(self, matrix: str, transposed: bool, x: Tree, member: Sequence[Tree] = ()) -> Tree:
+        left: Tree = self.member(matrix, member)
         return tree.MatMul(self.span, tree.Transposed(self.span, left) if transposed else left, x)
 
     def equal(self, x: Tree, y: Tree) -> Tree:

@@ -12,7 +12,7 @@ growing side, starts at 0 and has a = 0; in mean field, where c = −1, it has a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -26,6 +26,7 @@ AB = tuple[Fraction, Fraction]                         # a and b of one weight
 NAMES = ("mup", "sp", "ntp", "mfp", "uniform", "abc")
 C = {"mup": Fraction(0), "sp": Fraction(1), "ntp": Fraction(0), "mfp": Fraction(-1), "uniform": Fraction(0)}
 _0, _1 = Fraction(0), Fraction(1)
+DECLARED: Mapping[Kind, Fraction] = {"matrix": HALF, "input": _0, "output": _1, "finite": _0}      # a + b of what is declared
 
 
 def _mup(kind: Kind) -> AB:
@@ -84,8 +85,11 @@ class Scaling:
 
     def start(self, m: Maker) -> Tree:
         """In front of what the weight is at first, as it is declared: N(0, std²/columns) entries, or vectors of N(0, std²) coordinates."""
-        own = {"matrix": HALF, "input": _0, "output": _1, "finite": _0}[self.kind]
-        return m.width_power(self.width, Exponent(own) - self.abc.a - self.abc.b)
+        return m.width_power(self.width, Exponent(DECLARED[self.kind]) - self.abc.a - self.abc.b)
+
+    def as_declared(self) -> Scaling:
+        """That of a weight which is at first just what is declared, as kernels have it whatever the parametrization."""
+        return replace(self, abc=replace(self.abc, a=Exponent(DECLARED[self.kind]), b=Exponent(_0)))
 
     def forward(self, m: Maker) -> Tree:
         """In front of `E nV x`: (1/n) Σ over a width rn is r times a mean."""

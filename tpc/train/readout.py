@@ -11,7 +11,7 @@ from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
 from tpc.train.make import Maker, is_number, substituted
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Elementwise, Index, Product, Step, Value, Var
+from tpc.train.values import Elementwise, Index, Product, Step, Value, Var, read_by
 from tpc.train.weights import Weight
 
 
@@ -81,11 +81,8 @@ class Reading:
         step = self.steps.get(name)
         if isinstance(step, Product):
             weight = self.scene.weights[step.weight]
-            return weight.scaling.kind in ("output", "finite") or self.depends(self.operand(step))
-        return step is not None and self.depends(step.value)
-
-    def operand(self, step: Product) -> Tree:
-        return step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape))
+            return weight.scaling.kind in ("output", "finite") or self.depends(read_by(step))
+        return step is not None and self.depends(read_by(step))
 
     # terms
 
@@ -136,13 +133,16 @@ class Reading:
             if step.mean:
                 self.refuse()
             return self.terms(substituted(step.value, env), coefficient, ranges)
+        if not isinstance(step, Product):
+            self.refuse()
         weight = self.scene.weights[step.weight]
         far = own[-1:] if step.far else ()
-        if weight.scaling.kind != "output" or step.transposed or self.depends(self.operand(step)):
+        if weight.scaling.kind != "output" or step.transposed or self.depends(read_by(step)):
             self.refuse()
         m = Maker(step.span)
         entry = step.entry(tuple(m.name(a.variable) for a in step.rest), ())
-        return [Term(weight, far, substituted(entry, env), coefficient, ranges, step.span)]
+        member = tuple(substituted(i, env) for i in step.member)
+        return [Term(weight, (*member, *far), substituted(entry, env), coefficient, ranges, step.span)]
 
 
 def is_unit(term: Term, variable: str) -> bool:

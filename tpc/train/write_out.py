@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
+from tpc.core.network import LEARNING, Networks, WeightInfo, exponent_input
+from tpc.core.network import C as OPEN_C
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Diagnostic, TpcError
 from tpc.syntax.print_tree import print_tree
@@ -40,12 +42,28 @@ def write_out(file: tree.File, name: str, text: str, overrides: Mapping[str, int
     """
     if not any(isinstance(s, TRAINING) for s in file.statements):
         return file
-    writer = Writer(file, overrides, after)
+    return tree.File(file.span, tuple(_finished(Writer(file, overrides, after), file, name, text).out))
+
+
+def open_out(file: tree.File, name: str, text: str, overrides: Mapping[str, int]) -> tuple[tree.File, Networks]:
+    """`file` written out with the exponents of its weights left open, as inputs, and every update multiplied with one more; and what its weights are.
+
+    Raises TpcError.
+    """
+    writer = _finished(Writer(file, overrides, PASSES[-1], open_=True), file, name, text)
+    m = Maker(file.span)
+    names = [LEARNING, OPEN_C, *(exponent_input(letter, k) for k in range(len(writer.weights)) for letter in "ab")]
+    inputs = tuple(tree.Input(m.span, tree.Declared(m.span, m.name(x), ()), None, None) for x in names)
+    return tree.File(file.span, (*inputs, *writer.out)), writer.networks()
+
+
+def _finished(writer: Writer, file: tree.File, name: str, text: str) -> Writer:
+    """The writer when it has gone through the file. Raises TpcError."""
     errors = written_or_refused(file, writer)
     if errors:
         unique = {(d.code, d.message, d.at): d for d in reversed(errors)}
         raise TpcError(sorted(unique.values(), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0)), name, text)
-    return tree.File(file.span, tuple(writer.out))
+    return writer
 
 
 def written_or_refused(file: tree.File, writer: Writer) -> list[Diagnostic]:
@@ -84,8 +102,8 @@ def made_by(statement: tree.Statement) -> set[str]:
 class Writer:
     """One file's writing out. `out` has what has been written so far; statements inside loops go to lists of their own."""
 
-    def __init__(self, file: tree.File, overrides: Mapping[str, int], after: str) -> None:
-        self.scene = Scene(Names(file), constants(file, overrides))
+    def __init__(self, file: tree.File, overrides: Mapping[str, int], after: str, *, open_: bool = False) -> None:
+        self.scene = Scene(Names(file), constants(file, overrides), open=open_)
         self.out: list[tree.Statement] = []
         self.spans: dict[str, Span] = {}
         self.scene.outer = outer_of(file.statements)
@@ -183,6 +201,8 @@ class Writer:
         kind = kind_of(rows.width is not None, columns.width is not None)
         place, first = self.weights.index(s), next(iter(self.scene.widths), "")
         abc = self.chosen.of(place, s, kind)
+        if self.scene.open:
+            abc = self.chosen.open(place)
         scaling = Scaling(kind, ratio.get(rows.width or ""), ratio.get(columns.width or ""), first, abc)
         std, rate = (option_value(options[o]) if o in options else m.number(1) for o in ("std", "lr"))
         names, matrix = self.scene.names, rows.width is not None and columns.width is not None
@@ -190,13 +210,34 @@ class Writer:
         if "decoupled" in options and not matrix:
             raise RefusedError(catalogue_training.decoupled_needs(options["decoupled"].span, name))
         made = Weight(name, rows, columns, scaling, std, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
-                      back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"))
+                      back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"),
+                      family=self.family(s))
         self.scene.weights[name] = made
         if made.initial and made.width:
             self.scene.made[made.initial] = made.width
         elif matrix:
             self.scene.matrices[made.matrix] = rows.width or "", columns.width or ""
         out += declarations(made, m, names)
+
+    def networks(self) -> Networks:
+        """What the weights and the forward passes of the file are."""
+        descents = [*(upto.descent for upto in self.trainings.state), *(a.descent for a in self.trainings.adapted.values())]
+        infos = []
+        for place, s in enumerate(self.weights):
+            weight, name = self.scene.weights[s.name.name], s.name.name
+            own = [family for d in descents for kept in (d.carried, d.shrinks, d.rates) if (family := kept.get(name)) is not None]
+            trained = any(name in d.carried or name in d.records for d in descents)
+            abc = self.chosen.of(place, s, weight.scaling.kind)
+            infos.append(WeightInfo(name, weight.scaling.kind, s.columns is None, trained, abc.a.const, abc.b.const, tuple(own)))
+        return Networks(tuple(infos), tuple(self.scene.passes), self.chosen.name, self.chosen.c)
+
+    def family(self, s: tree.Weight) -> tuple[Tree, ...]:
+        """The lengths of the axes of a family of weights."""
+        for axis in s.axes:
+            size = self.scene.integer(axis.count)
+            if size is None or size < 1:
+                raise RefusedError(catalogue_training.weight_family(axis.span))
+        return tuple(axis.count for axis in s.axes)
 
     def check(self, options: Mapping[str, tree.Option], std: Tree, rate: Tree, matrix: bool, grows: bool) -> None:
         """What a weight's options may be."""
