@@ -25,7 +25,7 @@ LOCALS = ("inputs", "points", "weights", "dtype", "rule", "math", "warnings", "D
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
          ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
-NEEDS = {"relu_relu": {"correlation"}, "step_step": {"correlation"}, "relu_step": {"over"}, "moment": {"over"}, "correlation": {"over"}}
+NEEDS = {"relu_relu": {"correlation"}, "step_step": {"correlation"}, "relu_step": {"over"}, "moment": {"over", "step_step"}, "correlation": {"over"}}
 
 
 def emit_gram(program: Program, plan: Plan) -> str:

@@ -46,8 +46,9 @@ def moved(a, axis, by, extent):
 
 # ---- correlation
 def correlation(q, c, r):
-    """c/√(qr), between −1 and 1; 0 where q or r is 0."""
-    return jnp.clip(over(c, jnp.sqrt(q*r)), -1, 1)
+    """c/√(qr), between −1 and 1; 0 where q or r is 0, and ±1 where rounding cannot tell it from that: angles that matter are larger."""
+    rho = over(c, jnp.sqrt(q*r))
+    return jnp.where(jnp.abs(rho) > 1 - 8*jnp.finfo(rho.dtype).eps, jnp.sign(rho), rho)
 
 
 # ---- step_step
@@ -141,7 +142,7 @@ def _base(kind, other, a, b, q, c, r):
     if kind == "one":
         return _single(other, b, r)
     if kind == other == "step":
-        return 0.5 - jnp.arccos(jnp.clip(over(c, jnp.sqrt(q*r)), -1, 1))/(2*math.pi)
+        return step_step(q, c, r)
     if kind == other == "erf":
         return 2/math.pi*jnp.arcsin(2*a*b*c/jnp.sqrt((1 + 2*a**2*q)*(1 + 2*b**2*r)))
     if kind == "step":
