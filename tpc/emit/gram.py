@@ -20,12 +20,13 @@ from tpc.hilbert.plan import Plan, coarse
 
 SECTIONS = ("contract", "over", "diagonal", "moved", "correlation", "step_step", "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp",
             "moment", "integral")
-LOCALS = ("inputs", "points", "weights", "dtype", "rule", "math", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec", "as_outputs",
-          "over_square", "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary")
+LOCALS = ("inputs", "points", "weights", "dtype", "rule", "math", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec",
+          "as_outputs", "over_square", "angle", "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
+          "summary")
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
          ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
-NEEDS = {"relu_relu": {"correlation"}, "step_step": {"correlation"}, "relu_step": {"over"}, "moment": {"over", "step_step"}, "correlation": {"over"}}
+NEEDS = {"relu_relu": {"correlation"}, "step_step": {"correlation"}, "relu_step": {"over"}, "moment": {"over", "step_step"}, "correlation": set()}
 
 
 def emit_gram(program: Program, plan: Plan) -> str:

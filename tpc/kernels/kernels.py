@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,11 @@ from tpc.inputs import bind_inputs
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import TpcError
 
+if TYPE_CHECKING:
+    from tpc.run import Evaluator
+
 KINDS = ("nngp", "ntk")
-BLOCK = 512                                            # rows and columns of a block that is computed at once
+BLOCK, MEMORY = 256, 2e8                               # inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
 KEPT = (tree.ProgramName, tree.Width, tree.Dim, tree.Input, tree.Weight, tree.Activation, tree.Function, tree.Parametrization, tree.Network)
 Evaluate = Callable[..., np.ndarray]
 
@@ -35,7 +38,7 @@ class Kernel:
 
     X and Z are of one shape but for the first axis; without Z it is X, and the entries of an input with itself are exact. Each block of sizes is
     compiled once. kind: "nngp" or "ntk". positions: the extents of the axes of the network's output. others: the inputs that the network
-    mentions. block: how many inputs are taken at once.
+    mentions. block: how many inputs are taken at once; None for as many as is fast.
     """
 
     program: Program
@@ -44,8 +47,9 @@ class Kernel:
     dtype: str = "float64"
     positions: tuple[int, ...] = ()
     others: Mapping[str, Any] = field(default_factory=dict)
-    block: int = BLOCK
+    block: int | None = None
     compiled: dict[tuple[Any, ...], Evaluate] = field(default_factory=dict, repr=False, compare=False)
+    blocks: dict[tuple[int, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, x: Any, z: Any = None) -> np.ndarray:
         """Raises TpcError: inputs of another shape than the network takes (as for `f(x)` in the language), or that are not finite (TP503), and a
@@ -57,23 +61,25 @@ class Kernel:
         if columns.shape[1:] != rows.shape[1:]:
             raise TpcError([catalogue.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)], self.program.name, of_program=True)
         out = np.empty((len(rows), len(columns), *self.positions, *self.positions), self.dtype)
-        for a, b in _parts(len(rows), self.block):
-            for c, d in _parts(len(columns), self.block):
+        block = self.block or self._fitting(rows.shape[1:])
+        for a, b, first in _parts(rows, block):
+            for c, d, second in _parts(columns, block):
                 if z is not None:
-                    out[a:b, c:d] = self._cross(rows[a:b], columns[c:d])
+                    out[a:b, c:d] = self._cross(first, second)[:b - a, :d - c]
                 elif a == c:
-                    out[a:b, a:b] = self._square(rows[a:b])
+                    found = self._square(first)[:b - a, :b - a]
+                    out[a:b, a:b] = (found + self._turned(found))/2                  # equal but for rounding
                 elif a < c:                                        # the other half is the same
-                    out[a:b, c:d] = self._cross(rows[a:b], columns[c:d])
-                    out[c:d, a:b] = np.moveaxis(self._turned(out[a:b, c:d]), 1, 0)
+                    out[a:b, c:d] = self._cross(first, second)[:b - a, :d - c]
+                    out[c:d, a:b] = self._turned(out[a:b, c:d])
         return out
 
     def diagonal(self, x: Any) -> np.ndarray:
         """The kernel of every input with itself, [len(X), *positions, *positions]."""
         rows = self._checked(x, "x")
         out = np.empty((len(rows), *self.positions, *self.positions), self.dtype)
-        for a, b in _parts(len(rows), self.block):
-            out[a:b] = self._compiled("own", b - a, b - a, rows.shape[1:])(rows[a:b])
+        for a, b, part in _parts(rows, self.block or BLOCK):
+            out[a:b] = self._compiled("own", len(part), len(part), rows.shape[1:])(part)[:b - a]
         return out
 
     # blocks
@@ -85,9 +91,16 @@ class Kernel:
         return self._compiled("cross", len(x), len(z), x.shape[1:])(x, z)
 
     def _turned(self, k: np.ndarray) -> np.ndarray:
-        """K(x, z) at positions (p, q) as K(z, x) at (q, p), the inputs' axes as they were."""
+        """K(z, x) from K(x, z)."""
         p = len(self.positions)
-        return np.transpose(k, (0, 1, *range(2 + p, 2 + 2 * p), *range(2, 2 + p)))
+        return np.transpose(k, (1, 0, *range(2 + p, 2 + 2 * p), *range(2, 2 + p)))
+
+    def _fitting(self, shape: tuple[int, ...]) -> int:
+        """How many inputs to take at once."""
+        if shape not in self.blocks:
+            needed = self._evaluator("cross", BLOCK, BLOCK, shape)[1].plan.memory
+            self.blocks[shape] = max(1, int(BLOCK * min(1.0, (MEMORY / needed) ** 0.5))) if needed else BLOCK
+        return self.blocks[shape]
 
     def _checked(self, x: Any, name: str) -> np.ndarray:
         array = np.asarray(x)
@@ -106,16 +119,8 @@ class Kernel:
         return self.compiled[key]
 
     def _compile(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Evaluate:
-        from tpc.run import compile_program
-        names, text = self._written(form, n, m, shape)
-        program = _without_unused_inputs(_parsed(text, self.program))
-        try:
-            evaluator = compile_program(program, method="gram", dtype=self.dtype)
-        except TpcError as error:
-            if error.diagnostics[0].code != "TP601":
-                raise
-            raise TpcError([catalogue_training.no_gram(self.kind, self.network, error.diagnostics[0].message)], self.program.name,
-                           of_program=True) from None
+        names, evaluator = self._evaluator(form, n, m, shape)
+        program = evaluator.program
         others = bind_inputs(replace(program, inputs=tuple(i for i in program.inputs if i.name not in names)), self.others)
         module, points = evaluator.module, evaluator.points(0, 0)
 
@@ -123,6 +128,19 @@ class Kernel:
             found = module.compiled({**others, **dict(zip(names, arrays, strict=True))}, *points)
             return np.asarray(found[0]["K"])
         return evaluate
+
+    def _evaluator(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], Evaluator]:
+        """The names of the arrays that are its inputs, and the evaluator."""
+        from tpc.run import compile_program
+        names, text = self._written(form, n, m, shape)
+        program = _without_unused_inputs(_parsed(text, self.program))
+        try:
+            return names, compile_program(program, method="gram", dtype=self.dtype)
+        except TpcError as error:
+            if error.diagnostics[0].code != "TP601":
+                raise
+            raise TpcError([catalogue_training.no_gram(self.kind, self.network, error.diagnostics[0].message)], self.program.name,
+                           of_program=True) from None
 
     def _written(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], str]:
         """The names of the inputs, and the network's program with the kernel as its output `K`."""
@@ -139,7 +157,7 @@ class Kernel:
 
 
 def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str, Any] | None = None, dtype: str = "float64",
-            positions: Sequence[int] = (), block: int = BLOCK) -> Kernels:
+            positions: Sequence[int] = (), block: int | None = None) -> Kernels:
     """The kernels of a network of `program` at initialisation, in the NTK parametrization, its weights' `std` and `lr` as declared.
 
     network: its name; may be left out if there is one only. inputs: those that the network mentions besides its argument. dtype: "float64" or
@@ -148,19 +166,22 @@ def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str
     """
     if dtype not in ("float64", "float32"):
         raise TpcError([catalogue.bad_option("dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
-    if block < 1:
+    if block is not None and block < 1:
         raise TpcError([catalogue.bad_option("block", f"must be at least 1, not {block}")], program.name, of_program=True)
     there = [] if program.source is None else [s.name.name for s in _tree_of(program).statements if isinstance(s, tree.Network)]
     chosen = network if network is not None else there[0] if len(there) == 1 else ""
     if chosen not in there:
         raise TpcError([catalogue_training.no_such_network(chosen, there)], program.name, of_program=True)
-    own = {"dtype": dtype, "positions": tuple(positions), "others": dict(inputs or {}), "block": block}
-    return Kernels(chosen, *(Kernel(program, chosen, kind, **own) for kind in KINDS))
+    return Kernels(chosen, *(Kernel(program, chosen, kind, dtype, tuple(positions), dict(inputs or {}), block) for kind in KINDS))
 
 
-def _parts(count: int, block: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, count, block):
-        yield start, min(start + block, count)
+def _parts(rows: np.ndarray, block: int) -> Iterator[tuple[int, int, np.ndarray]]:
+    """The rows in blocks of one size, with where each begins and ends: the last one has its last row several times, if there are others."""
+    for start in range(0, len(rows), block):
+        stop = min(start + block, len(rows))
+        part = rows[start:stop]
+        lacking = block - len(part) if start else 0
+        yield start, stop, np.concatenate([part, np.repeat(part[-1:], lacking, axis=0)]) if lacking else part
 
 
 def _fresh(text: str, wishes: Sequence[str]) -> list[str]:
@@ -180,7 +201,8 @@ def _declarations(program: Program) -> str:
     lines = program.source.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     statements = _tree_of(program).statements
     starts = [s.span.line - 1 for s in statements] + [len(lines)]
-    return "".join(line + "\n" for s, start, stop in zip(statements, starts, starts[1:], strict=False) if isinstance(s, KEPT) for line in lines[start:stop])
+    kept = [lines[start:stop] for s, start, stop in zip(statements, starts, starts[1:], strict=False) if isinstance(s, KEPT)]
+    return "".join(line + "\n" for own in kept for line in own)
 
 
 def _tree_of(program: Program) -> tree.File:

@@ -146,8 +146,8 @@ class Groups:
         if any(len(gaussians(f)) > 1 for f in factors):
             return None
         parts = [mul(*(f for f in factors if gaussians(f) == [z])) for z in names]
-        if len(names) == 1 and len(factors) == 2:
-            parts = factors
+        if len(names) == 1 and all(factors.count(f) % 2 == 0 for f in factors):      # a square, of a function with itself
+            parts = [mul(*(f for f in dict.fromkeys(factors) for _ in range(factors.count(f) // 2)))] * 2
         found = self.registered(parts, [*names, *names][:2])
         if found is not None:
             return found
