@@ -220,13 +220,22 @@ class Arrays:
     def _over_slices(self, taps: Sequence[str], body: Expr, axes: Sequence[str]) -> Py:
         loops = ""
         for v in taps:
-            names = (self.names[f"{v[0]}{k or ''} of a sum"] for k in itertools.count())
-            self.integers[v] = next(name for name in names if name not in self.integers.values())
+            self.integers[v] = self._integer(v[0])
             loops += f" for {self.integers[v]} in range({self.extents[v]})"
         value = self.aligned(body, axes)
         for v in taps:
             del self.integers[v]
         return Py(f"sum({value.text}{loops})")
+
+    def _integer(self, letter: str) -> str:
+        """A name for the variable of a comprehension; other comprehensions may have the same one."""
+        for k in itertools.count():
+            key = f"{letter} {k} of a sum"
+            if key not in self.names.table:
+                self.names.table[key] = self.names.fresh(letter)
+            if self.names.table[key] not in self.integers.values():
+                return self.names.table[key]
+        raise AssertionError
 
     def _contraction(self, factors: Sequence[Expr], axes: Sequence[str]) -> Py:
         operands: list[tuple[Py, list[str]]] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from tpc.affine import Affine
@@ -14,6 +13,7 @@ from tpc.emit.names import Names
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.sections import copied
 from tpc.hilbert.gram.factors import polynomial
+from tpc.hilbert.gram.names import best_name
 from tpc.hilbert.gram.registered import form_named
 from tpc.hilbert.gram.terms import Closed, CovarianceProgram, Definition, Delta, Factor, Formula, Integral, Piece, free_variables
 from tpc.hilbert.plan import Plan, coarse
@@ -95,7 +95,7 @@ class _Writer:
         return Arrays(self.covariances.extents, self.table, self.names, self.used, guarded=guarded)
 
     def _definition(self, definition: Definition) -> Statement:
-        name = self.names.fresh(min(definition.also, key=lambda wish: (_clumsy(wish), len(wish))))
+        name = self.names.fresh(best_name(definition.also))
         whole = len(definition.pieces) == 1 and definition.pieces[0].extent == definition.shape
         guarded = definition.guarded
         if whole:
@@ -182,11 +182,6 @@ def _plain_kind(f: Factor) -> str:
     if f.kind == "step" and f.power == 1:
         return "relu"
     return f.kind if f.power == 0 and not polynomial(f) else ""
-
-
-def _clumsy(wish: str) -> int:
-    """Names that are made of functions are worse than names that the program has."""
-    return len(re.findall("relu|step|erf|sin|cos|exp|tanh|sigmoid", wish)) + 3*("$" in wish)
 
 
 def _expressions(x: Formula) -> Sequence[Expr]:

@@ -37,9 +37,10 @@ from tpc.core.expr import (
 )
 from tpc.core.program import Gaussians, MatMul, Moment, Nonlin, Program, Scalar
 from tpc.hilbert.gram.axes import Axes, order
+from tpc.hilbert.gram.deltas import without_deltas
 from tpc.hilbert.gram.groups import expectation_of_groups
 from tpc.hilbert.gram.isserlis import paired
-from tpc.hilbert.gram.names import comment_of, name_of, shown
+from tpc.hilbert.gram.names import best_name, comment_of, name_of, shown
 from tpc.hilbert.gram.sites import Site, Sites, boxes, phi_of
 from tpc.hilbert.gram.terms import (
     CovarianceProgram,
@@ -203,7 +204,8 @@ class Covariances:
             return ZERO
         if len(pieces) == 1 and list(pieces[0].extent) == extents:
             return self.named(pieces[0].formula, axes, key)
-        return self._array(tuple(pieces), axes, key)
+        deltas, pieces, axes = without_deltas(pieces, axes)
+        return mul(*deltas, self._array(tuple(pieces), axes, key))
 
     def expectation(self, formula: Formula, key: Sequence[Expr]) -> Expr:
         """The formula, in axes of the array that it is a part of, by the name of an array."""
@@ -229,8 +231,15 @@ class Covariances:
     def _array(self, pieces: tuple[Piece, ...], axes: Sequence[str], key: Sequence[Expr]) -> Expr:
         name = f"E${len(self.definitions)}"
         shape = tuple(self.axes.extents[axis] for axis in axes)
-        self.definitions[name] = Definition(name, shape, pieces, comment_of(key), [name_of(key)], self._guarded(key))
+        known = [replace(x, self._by_name) for x in key]
+        self.definitions[name] = Definition(name, shape, pieces, comment_of(known), [name_of(known)], self._guarded(key))
         return Value(Ref(name, tuple(Affine.var(axis) for axis in axes)), False)
+
+    def _by_name(self, x: Expr) -> Expr | None:
+        """A member of an array under the name that it will have."""
+        if isinstance(x, Value) and x.ref.name in self.definitions:
+            return Value(Ref(best_name(self.definitions[x.ref.name].also), x.ref.index), False)
+        return None
 
     def _guarded(self, key: Sequence[Expr]) -> bool:
         """Whether what is asked for are moments, not scalars that the program makes of scalars."""
