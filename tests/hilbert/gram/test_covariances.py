@@ -158,9 +158,9 @@ def test_inputs_of_norm_zero():
 
 
 REFUSED = {
-    "the product `A.T @ h` (line 5) has a Ż: `h` is correlated with `h`, a product with the matrix (line 4)":
+    "the product `A.T @ h` (line 5) has a Ż: what is multiplied is correlated with `A @ v` (line 4)":
         "width n\nmatrix A : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nh = A @ v\ng = A.T @ h\noutput c = mean(g*v)\n",
-    "the product `W.T @ d` (line 6) has a Ż: `d` is correlated with `h`, a product with the matrix (line 4)":
+    "the product `W.T @ d` (line 6) has a Ż: what is multiplied is correlated with `W @ tanh(v)` (line 4)":
         "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nh = W @ tanh(v)\nd = tanh'(h)*h\ng = W.T @ d\noutput c = mean(g^2)\n",
     "a mean of a function of 5 dependent Gaussians":
         "width n\ndim k = 5\nvector u[i < k] : n ~ N(0, 1)\nx = sigmoid(u[0]*u[1]*u[2]*u[3]*u[4])\noutput c = mean(x)\n",

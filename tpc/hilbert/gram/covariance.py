@@ -345,9 +345,16 @@ class Covariances:
                 continue
             hat, operand = self._anywhere(other, other.op.out), self._anywhere(site, op.operand)
             if self.product([hat, operand]) != ZERO:
-                shown = f"{op.matrix}{'.T' * op.transposed} @ {op.operand}"
-                raise NotGramError(f"the product `{shown}` (line {op.origin.line}) has a Ż: `{op.operand}` is correlated with `{other.op.out}`, "
-                                   f"a product with {'the transpose' if other.op.transposed else 'the matrix'} (line {other.op.origin.line})")
+                raise NotGramError(f"the product `{self._product_shown(op)}` (line {op.origin.line}) has a Ż: what is multiplied is correlated with "
+                                   f"`{self._product_shown(other.op)}` (line {other.op.origin.line})")
+
+    def _product_shown(self, op: MatMul) -> str:
+        """A product as it was written: what has no name there by what it is."""
+        operand, sites = str(op.operand), self.sites.of(op.operand)
+        if "$" in operand and sites and isinstance(sites[0].op, Nonlin):
+            operand = shown(sites[0].op.phi)
+            operand = operand if operand.endswith(")") and operand.split("(")[0].isidentifier() and operand.count("(") == 1 else f"({operand})"
+        return f"{op.matrix}{'.T' * op.transposed} @ {operand}"
 
     def _anywhere(self, site: Site, ref: Ref) -> Expr:
         """A member that `site` makes or uses, at any index."""
