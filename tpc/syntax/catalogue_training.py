@@ -85,7 +85,7 @@ def weight_empty(at: Span) -> Diagnostic:
 
 
 def weight_family(at: Span) -> Diagnostic:
-    return Diagnostic("TP705", "how many weights a family has is a whole number of at least 1, made of dims and numbers", Label(at))
+    return Diagnostic("TP705", "how many weights a family has is a whole number, made of dims and numbers", Label(at))
 
 
 def weight_misplaced(at: Span, name: str) -> Diagnostic:
@@ -167,7 +167,7 @@ def network_in_sum(at: Span) -> Diagnostic:
 
 def network_index(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP711", f"`{name}` is made member by member, and which one this is, is not known before the program runs", Label(at),
-                      help="its index is made of numbers, dims and variables of `for` around the line; a sum over it is written out")
+                      help="its index is made of numbers, dims and variables of sums and of `for` around the line")
 
 
 def network_rounds(at: Span, limit: int) -> Diagnostic:
