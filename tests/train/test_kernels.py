@@ -11,7 +11,6 @@ import pytest
 import tpc
 from tests.simulate.plain import run_plainly
 from tpc.inputs import bind_inputs
-from tpc.simulate.run import draws
 
 WIDTH = 8
 SIZES = {"n": WIDTH, "m": 2 * WIDTH, "r": WIDTH // 2, "N": 2, "P": 3, "d": 2, "k": 3}
@@ -40,17 +39,20 @@ class Net:
     forward: Any
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     positions: int = 0
+    families: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def text(self):
         lines = []
         for name, (rows, columns) in self.weights.items():
-            options = "".join(", frozen" if option == "frozen" else f", {option} = {value}" for option, value in self.attributes.get(name, {}).items())
-            lines.append((f"bias {name} : {rows}" if columns is None else f"weight {name} : {rows} x {columns}") + options)
+            options = "".join(", frozen" if k == "frozen" else f", {k} = {value}" for k, value in self.attributes.get(name, {}).items())
+            axes = f"[{', '.join(map(str, self.families[name]))}]" if name in self.families else ""
+            lines.append((f"bias {name}{axes} : {rows}" if columns is None else f"weight {name}{axes} : {rows} x {columns}") + options)
         body = "\n".join(f"    {line}" for line in self.body.strip().splitlines())
         own, loops = (", p, q", " for p < P for q < P") if self.positions else ("", "")
         at = "[p, q]" if self.positions else ""
-        ends = [f"output {name}[i, j{own}] = {kernel}(f)(xs[i], xs[j]){at} for i < N for j < N{loops}" for name, kernel in (("S", "nngp"), ("T", "ntk"))]
-        return HEAD + "\n".join([*lines, "network f(x):", body, *ends]) + "\n"
+        ends = [f"output {name}[i, j{own}] = {kernel}(f)(xs[i], xs[j]){at} for i < N for j < N{loops}\n"
+                for name, kernel in (("S", "nngp"), ("T", "ntk"))]
+        return HEAD + "\n".join([*lines, "network f(x):", body, *ends])
 
 
 def tanh(x):
@@ -81,6 +83,13 @@ def attention(W, x):
     return W["V"] @ jnp.mean(tanh(z + h), axis=0)
 
 
+def padded(W, x):
+    around = jnp.pad(x, ((1, 1), (0, 0)))
+    h = jnp.pad(tanh(around[:3] @ W["U"][0].T) + tanh(around[2:] @ W["U"][1].T), ((1, 1), (0, 0)))
+    z = tanh(sum(h[s:s + 3] @ W["W"][s].T for s in range(3)) + W["b"])
+    return (W["V"] * z).sum() + W["c"][0] - W["c"][1]
+
+
 def batch_norm(W, x):
     h = relu(x @ W["U"].T) @ W["W"].T
     c = h - h.mean(axis=0)
@@ -103,10 +112,11 @@ NETS = {
                               W["W"] @ tanh(W["U"] @ x[0]) + W["b"]), {"W": {"std": 2}, "R": {"std": "3/2"}, "V": {"std": "1/2"}}),
     "recurrent": Net({"U": ("n", "d"), "W": ("n", "n"), "b": ("n", None), "V": ("k", "n"), "c": ("k", None)},
                      "h[0] = tanh(U @ x[0] + b)\nh[s+1] = tanh(W @ h[s] + U @ x[s+1] + b) for s < P - 1\nreturn V @ h[P-1] + c", recurrent),
-    "pooled, readout used twice": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
-                                      "h[p] = tanh(U @ x[p]) for p < P\ny[p] = tanh(W @ h[p]) for p < P\nreturn sum(p < P: (V @ y[p])*p) + V @ h[1]/3",
-                                      lambda W, x: (lambda h: sum(p * W["V"] @ tanh(W["W"] @ h[p]) for p in range(3)) + W["V"] @ h[1] / 3)(
-                                          tanh(x @ W["U"].T))),
+    "readout used twice": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
+                              "h[p] = tanh(U @ x[p]) for p < P\ny[p] = tanh(W @ h[p]) for p < P\n"
+                              "return sum(p < P: (V @ y[p])*p) + V @ h[1]/3",
+                              lambda W, x: (lambda h: sum(p * W["V"] @ tanh(W["W"] @ h[p]) for p in range(3)) + W["V"] @ h[1] / 3)(
+                                  tanh(x @ W["U"].T))),
     "layer norm": Net({"U": ("n", "d"), "b": ("n", None), "W": ("m", "n"), "V": (1, "m")},
                       "h = W @ relu(U @ x[0] + b)\nc = h - mean(h)\nreturn V @ tanh(c/sqrt(mean(c^2)))", layer_norm),
     "factor of the readout": Net({"U": ("n", "d"), "W": ("m", "n"), "V": (1, "m")},
@@ -119,6 +129,11 @@ NETS = {
     "convolution": Net({"U": ("n", "d"), "W": ("n", "n"), "R": ("n", "n"), "V": (1, "n")},
                        "h[p] = tanh(U @ x[p]) for p < P\nz[p] = tanh(W @ h[p] + R @ h[p+1]) for p < P - 1\nreturn V @ (z[0]*z[1])",
                        lambda W, x: (lambda h: W["V"] @ jnp.prod(tanh(h[:-1] @ W["W"].T + h[1:] @ W["R"].T), axis=0))(tanh(x @ W["U"].T))),
+    "padded": Net({"U": ("n", "d"), "W": ("n", "n"), "b": ("n", None), "V": (1, "n"), "c": (1, None)},
+                  "xp = pad(x, 1)\nh[p] = sum(s < 2: tanh(U[s] @ xp[p+2*s])) for p < P\ny = pad(h, 1)\n"
+                  "z[p] = tanh(sum(s < 3: W[s] @ y[p+s]) + b[p]) for p < P\nreturn sum(p < P: V[p] @ z[p]) + c[0] - c[1]", padded,
+                  {"W": {"std": "3/2"}, "b": {"std": "1/2", "lr": 2}, "V": {"std": "1/2"}},
+                  families={"U": (2,), "W": (3,), "b": (3,), "V": (3,), "c": (2,)}),
     "batch norm": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n"), "c": (1, None)},
                       "h[p] = U @ x[p] for p < P\ny[p] = W @ relu(h[p]) for p < P\ns = sum(p < P: y[p])/P\nc1[p] = y[p] - s for p < P\n"
                       "v = sum(p < P: c1[p]^2)/P\nz[p] = tanh(c1[p]/sqrt(v + 0.5)) for p < P\no[p] = V @ z[p] + c for p < P\nreturn o",
@@ -131,6 +146,13 @@ def number(text):
     return float(a) / float(b or 1)
 
 
+def any_draws(program):
+    """Matrices [*axes, rows, columns] and vectors [*axes, n]: what is tested holds for all of them."""
+    r = np.random.default_rng(1)
+    drawn = {m.name: r.standard_normal((*(count for _, count in m.axes), SIZES[m.rows], SIZES[m.columns])) / WIDTH**0.5 for m in program.matrices}
+    return drawn | {name: r.standard_normal((*(count for _, count in g.axes), SIZES[g.width])) for g in program.gaussians for name in g.names}
+
+
 def dense_weights(net, drawn):
     """The dense weights, from tpc's draws: `matrix W`, `vector U0[j]` (columns of U), `vector V0[k]` (rows of √m V); one row of the readout."""
     out = {}
@@ -139,19 +161,20 @@ def dense_weights(net, drawn):
         if all(grow):
             out[name] = drawn[name]
         elif grow[0]:
-            out[name] = np.moveaxis(drawn[f"{name}0"], -1, 0)
+            out[name] = np.moveaxis(drawn[f"{name}0"], -1, len(net.families.get(name, ())))
         elif grow[1]:
             row = drawn[f"{name}0"] if rows == 1 else drawn[f"{name}0"][0]
             out[name] = row / SIZES[columns]**0.5
         else:
-            out[name] = 0.0
+            out[name] = np.zeros(net.families.get(name, ()))
     return {name: jnp.asarray(w) for name, w in out.items()}
 
 
 def empirical(net, W, xs):
     """(NNGP given all but the readout, NTK), [N, N, *positions, *positions], in the NTK parametrization `W = (std/√columns) w`."""
-    gradients = [jax.jacobian(net.forward)(W, x) for x in xs]
-    axes = [jnp.ndim(net.forward(W, x)) for x in xs]
+    both = jax.jit(jax.vmap(jax.jacobian(net.forward), in_axes=(None, 0)))(W, xs)
+    gradients = [{name: g[i] for name, g in both.items()} for i in range(len(xs))]
+    axes = [net.positions] * len(xs)
     kernels = []
     for kind in ("nngp", "ntk"):
         total = 0.0
@@ -173,7 +196,7 @@ def test_at_finite_width_they_are_the_empirical_kernels(name):
     xs = np.random.default_rng(0).standard_normal((2, 3, 2))
     program = tpc.parse(net.text())
     inputs = bind_inputs(program, {"xs": xs})
-    drawn = draws(program, inputs, width=WIDTH, seed=1)
+    drawn = any_draws(program)
     found = run_plainly(program, inputs, drawn)
     nngp, ntk = empirical(net, dense_weights(net, drawn), xs)
     np.testing.assert_allclose(found["S"], nngp, rtol=1e-10)
