@@ -63,7 +63,8 @@ class Kernels:
                 self.backward(made, place, node)
         used = place.needed(loops, [here for _, env in sides for here in env.values()])
         prefix = tuple(r.variable.name for r in (*place.blocks, *used))
-        return Pairing(self.scene, [s[0] for s in sides], [s[1] for s in sides], node, prefix, used).value(kind, place.suffix[1:] or kind, place.out)
+        name = place.suffix[1:] or kind
+        return Pairing(self.scene, [s[0] for s in sides], [s[1] for s in sides], node, prefix, used, name).value(kind, place.out)
 
     def network(self, call: tree.Applied, kind: str) -> tree.Network:
         if len(call.args) != 1:

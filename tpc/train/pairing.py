@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
@@ -45,7 +46,7 @@ class Use:
 @dataclass
 class Pairing:
     """The kernel of two passes. here: what the variables of their loops stand for. prefix: the variables of the loops around the kernel, of which
-    those of `loops` are its own."""
+    those of `loops` are its own. name: what names of its parts begin with. lines: those that make the parts."""
 
     scene: Scene
     passes: Sequence[KernelPass]
@@ -53,54 +54,57 @@ class Pairing:
     node: tree.Applied
     prefix: Sequence[str]
     loops: Sequence[Range]
+    name: str
+    positions: list[Range] = field(default_factory=list)
+    lines: list[tree.Define] = field(default_factory=list)
 
     @property
     def m(self) -> Maker:
         return Maker(self.node.span)
 
-    def value(self, kind: str, name: str, out: list[tree.Statement]) -> Value:
-        """The kernel, of the outputs' positions. name: what names of its parts begin with; out: where their lines go."""
-        m = self.m
-        positions = [r for made in self.passes for r in made.readout.positions]
-        fresh = self.scene.names.variables(len(positions), self.prefix)
-        own, scope = tuple(map(m.name, fresh)), [*self.prefix, *fresh]
-        clauses = [m.range(v, r.count) for v, r in zip(fresh, positions, strict=True)]
-        split = len(self.passes[0].readout.positions)
+    @property
+    def scope(self) -> list[str]:
+        """The variables that mean something in every part."""
+        return [*self.prefix, *(r.variable.name for r in self.positions)]
+
+    def value(self, kind: str, out: list[tree.Statement]) -> Value:
+        """The kernel, of the outputs' positions. Lines go to `out`."""
+        m, counts = self.m, [r.count for made in self.passes for r in made.readout.positions]
+        self.positions = [m.range(v, count) for v, count in zip(self.scene.names.variables(len(counts), self.prefix), counts, strict=True)]
+        own, split = tuple(m.name(r.variable.name) for r in self.positions), len(self.passes[0].readout.positions)
         sides = [{**here, **{r.variable.name: i for r, i in zip(made.readout.positions, index, strict=True)}}
                  for made, here, index in zip(self.passes, self.here, (own[:split], own[split:]), strict=True)]
-        parts = {w.name: found for w in self.scene.weights.values() if (found := self.parts(w, kind, sides, scope))}
-        lines, terms = list[tree.Define](), list[Tree]()
-
-        def named(wish: str, x: Tree, weight: str) -> Tree:
-            target = m.member(self.scene.names.fresh(wish), tuple(map(m.name, scope)))
-            lines.append(m.define(target, x, clauses, f"kernel, part of {weight}"))
-            return target
-        for weight, (factor, rows) in parts.items():
-            several = [m.add(*row) if len(rows) == 1 or len(row) == 1 else named(f"{name}_{weight}_{k}", m.add(*row), weight)
-                       for k, row in enumerate(rows)]
-            terms.append(named(f"{name}_{weight}", m.mul(factor, m.add(*several)), weight))
-        if len(lines) == 1 and not positions:
-            return Value(None, (), lambda _: lines[0].value)
-        out += looped(lines, self.loops)
+        terms = [part for w in self.scene.weights.values() if not is_number(part := self.part(w, kind, sides), 0)]
+        if len(self.lines) == 1 and not self.positions:
+            return Value(None, (), lambda _: self.lines[0].value)
+        out += looped(self.lines, self.loops)
         total = m.add(*terms)
-        return Value(None, tuple(r.count for r in positions), lambda i: substituted(total, dict(zip(fresh, i, strict=True))))
+        return Value(None, tuple(counts), lambda i: substituted(total, dict(zip((r.variable.name for r in self.positions), i, strict=True))))
 
-    def parts(self, weight: Weight, kind: str, sides: Sequence[dict[str, Tree]], scope: Sequence[str]) -> tuple[Tree, list[list[Tree]]] | None:
-        """What a weight adds, `Σ std² E a a' E b b'` over pairs of its uses: the factor in front, and the terms by first use. None for nothing.
+    def named(self, wish: str, x: Tree, weight: Weight, ranges: Sequence[Range] = ()) -> Tree:
+        """A part by a name of its own, for every index of `ranges`."""
+        m = self.m
+        target = m.member(self.scene.names.fresh(f"{self.name}_{wish}"), tuple(map(m.name, (*self.scope, *(r.variable.name for r in ranges)))))
+        self.lines.append(m.define(target, x, [*self.positions, *ranges], f"kernel, part of {weight.name}"))
+        return target
 
-        NTK: times its learning rate; frozen weights are left out.
-        """
+    def part(self, weight: Weight, kind: str, sides: Sequence[dict[str, Tree]]) -> Tree:
+        """What a weight adds, `Σ std² E a a' E b b'` over pairs of its uses. NTK: times its learning rate; frozen weights are left out."""
         m = self.m
         rate = m.number(1) if kind == "nngp" else m.number(0) if weight.frozen else weight.rate
+        if is_number(rate, 0):
+            return rate
         first, second = (uses_of(made, weight, kind, m) for made in self.passes)
-        rows = [[term for b in second if not is_number(term := self.pair(weight, (a, sides[0]), (b, sides[1]), scope), 0)] for a in first]
+        rows = [[term for b in second if not is_number(term := self.pair(weight, (a, sides[0]), (b, sides[1])), 0)] for a in first]
         rows = [row for row in rows if row]
-        return (m.mul(rate, squared(weight.std, m), shrinking(weight, m)), rows) if rows and not is_number(rate, 0) else None
+        several = [m.add(*row) if len(rows) == 1 or len(row) == 1 else self.named(f"{weight.name}_{k}", m.add(*row), weight)
+                   for k, row in enumerate(rows)]
+        return self.named(weight.name, m.mul(rate, squared(weight.std, m), shrinking(weight, m), m.add(*several)), weight) if rows else m.number(0)
 
-    def pair(self, weight: Weight, first: tuple[Use, dict[str, Tree]], second: tuple[Use, dict[str, Tree]], scope: Sequence[str]) -> Tree:
+    def pair(self, weight: Weight, first: tuple[Use, dict[str, Tree]], second: tuple[Use, dict[str, Tree]]) -> Tree:
         """The term of two uses. With each comes what its variables stand for."""
         m = self.m
-        taken = [*scope, *(name for _, env in (first, second) for name in (*env, *(n.name for t in env.values() for n in tree.names(t))))]
+        taken = [*self.scope, *(name for _, env in (first, second) for name in (*env, *(n.name for t in env.values() for n in tree.names(t))))]
         ranges: list[Range] = []
         uses = []
         for use, env in (first, second):
@@ -114,9 +118,23 @@ class Pairing:
         wanted = tuple(substituted(i, here) for i in u.member)
         counts = weight.axes if len(wanted) == len(weight.axes) else weight.family
         ranges, there, same = same_member(v.member, wanted, counts, ranges, there, m)
-        parts = [self.side(width, count, (f, here), (g, there), taken) for width, count, f, g in
-                 ((weight.rows.width, weight.rows.count, u.a, v.a), (weight.columns.width, weight.columns.count, u.b, v.b))]
-        return m.sum(ranges, m.mul(substituted(u.coefficient, here), substituted(v.coefficient, there), *same, *parts))
+        coefficient = m.mul(substituted(u.coefficient, here), substituted(v.coefficient, there), *same)
+        a, b = (self.side(width, count, (f, here), (g, there), taken) for width, count, f, g in
+                ((weight.rows.width, weight.rows.count, u.a, v.a), (weight.columns.width, weight.columns.count, u.b, v.b)))
+        return self.summed(weight, ranges, coefficient, a, b)
+
+    def summed(self, weight: Weight, ranges: Sequence[Range], coefficient: Tree, a: Tree, b: Tree) -> Tree:
+        """`Σ coefficient a b`, where b may be a sum by itself: as over the taps of a convolution, which only what it is multiplied to depends on."""
+        m = self.m
+        used = {n.name for x in (coefficient, a, *(r.count for r in ranges)) for n in tree.names(x)}
+        inner = [r for r in ranges if r.variable.name not in used]
+        rest = [r for r in ranges if r.variable.name in used]
+        inside = {n.name for n in tree.names(b)}
+        shared = [r for r in rest if r.variable.name in inside]
+        if rest and (inner or isinstance(b, tree.Sum)):
+            b = self.named(f"{weight.name}_in", m.sum(inner, b), weight, shared)
+            inner = []
+        return m.sum(rest, m.mul(coefficient, a, m.sum(inner, b)))
 
     def side(self, width: str | None, count: Tree | None, first: tuple[Callable[[Index], Tree] | None, dict[str, Tree]],
              second: tuple[Callable[[Index], Tree] | None, dict[str, Tree]], taken: Sequence[str]) -> Tree:
@@ -147,6 +165,9 @@ def constant(x: Tree) -> Callable[[Index], Tree]:
 
 
 def squared(std: Tree, m: Maker) -> Tree:
+    half = tree.Chain(m.span, (m.number(1), m.number(2)), ("/",))
+    if isinstance(std, tree.Power) and std.exponent in (half, m.number(Fraction(1, 2))):
+        return std.base
     return m.number(std.value**2) if isinstance(std, tree.Number) else m.power(std, 2)
 
 
