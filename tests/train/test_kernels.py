@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tpc
+from tests.bench.kernels_monte_carlo import PROGRAMS, limit, monte_carlo
 from tests.simulate.plain import run_plainly
 from tpc.inputs import bind_inputs
 
@@ -201,3 +202,71 @@ def test_at_finite_width_they_are_the_empirical_kernels(name):
     nngp, ntk = empirical(net, dense_weights(net, drawn), xs)
     np.testing.assert_allclose(found["S"], nngp, rtol=1e-10)
     np.testing.assert_allclose(found["T"], ntk, rtol=1e-10)
+
+
+SMALL = 128, 256                                                  # widths whose means give the limit up to O(1/n²)
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "conv_gap", "layernorm", "batchnorm", "attention"])
+def test_dense_networks_have_the_limit(name):
+    """The full size is `tests/bench/kernels_monte_carlo.py`."""
+    (half, a), (whole, b) = (monte_carlo(name, width, seeds=64, at_once=32) for width in SMALL)
+    mean, error = 2 * whole - half, np.hypot(2 * b, a)
+    for (value, stderr), m, e in zip(limit(name, samples=1024), mean, error, strict=True):
+        assert (np.abs(m - value) / np.hypot(e, stderr)).max() < 4
+        assert e.max() < 0.2 * np.abs(value).max()
+
+
+PERCEPTRON = """width n
+dim N = 2, d = 20
+input xs[N, d]
+activation phi = {phi}
+weight U : n x d
+weight W[l < {hidden} - 1] : n x n, std = {std}
+weight V : 1 x n
+{biases}
+def same(h) = h
+network normal(h):
+    s = h - mean(h)
+    return s/sqrt(mean(s^2))
+network f(x):
+    h[0] = phi({between}(U @ x{add}))
+    for l < {hidden} - 1:
+        h[l+1] = phi({between}(W[l] @ h[l]{add_next}))
+    return V @ h[{hidden} - 1]{last}
+output S[i, j] = nngp(f)(xs[i], xs[j]) for i < N for j < N
+output Theta[i, j] = ntk(f)(xs[i], xs[j]) for i < N for j < N
+"""
+NO_BIAS = {"biases": "", "add": "", "add_next": "", "last": ""}
+BIASES = {"biases": "bias b[l < 3] : n, std = 1/2\nbias c : 1, std = 1/2", "add": " + b[0]", "add_next": " + b[l+1]", "last": " + c"}
+PERCEPTRONS = {
+    "relu_s2_h3": {"phi": "relu", "hidden": 3, "std": "2^(1/2)", "between": "same", **NO_BIAS},
+    "erf_b05_h3": {"phi": "erf", "hidden": 3, "std": 1, "between": "same", **BIASES},
+    "relu_b05nolast_h3": {"phi": "relu", "hidden": 3, "std": 1, "between": "same", **BIASES, "last": ""},
+    "erf_ln_h2": {"phi": "erf", "hidden": 2, "std": 1, "between": "normal", **NO_BIAS},
+    "gelu_h2_unit": {"phi": "gelu", "hidden": 2, "std": 1, "between": "same", **NO_BIAS},
+}
+# K(x, x), K(x, z), K(z, z) of neural-tangents' conventions (float64, checked by a transcription of the recursions in NumPy); NNGP, then NTK
+ORACLES = {
+    "relu_s2_h3": ([7.5754374, 3.6595991, 4.8889075], [30.3017494, 6.3570244, 19.55563]),
+    "erf_b05_h3": ([0.6547276, 0.4353893, 0.6530214], [2.3859779, 0.6825539, 2.2151962]),
+    "relu_b05nolast_h3": ([2.1126093, 1.115303, 1.4409769], [8.1379374, 1.9998839, 5.4514075]),
+    "erf_ln_h2": ([0.4645591, -0.0068007, 0.4645591], [1.731895, -0.0204028, 1.731895]),
+    "gelu_h2_unit": ([0.1070793, 0.0159663, 0.0585688], [0.3444724, 0.0241904, 0.1870663]),
+    "attn": ([1.4986688, 1.0036657, 1.2627283], [4.3245336, 1.9594091, 4.0222454]),
+}
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_limits_are_those_of_neural_tangents(name):
+    if name == "attn":
+        program = tpc.load(PROGRAMS / "attention.tp", dims={"T": 6, "d": 4})
+        inputs = {"xi": np.random.default_rng(3).standard_normal((5, 6, 4))[:2]}
+    else:
+        program = tpc.parse(PERCEPTRON.format(**PERCEPTRONS[name]))
+        inputs = {"xs": np.random.default_rng(0).standard_normal((12, 20))[:2] / (20**0.5 if name.endswith("unit") else 1)}
+    found = program.compile(samples=4096, repeats=24)(inputs)
+    for output, wanted in zip(("S", "Theta"), ORACLES[name], strict=True):
+        value, error = (x[np.triu_indices(2)] for x in (found[output].value, found[output].stderr))
+        assert (np.abs(value - wanted) < 4.5 * error + 1e-7).all()
+        assert error.max() < 0.005 * np.max(wanted)
