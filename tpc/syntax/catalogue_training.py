@@ -312,5 +312,10 @@ def not_a_readout(at: Span, name: str) -> Diagnostic:
                       help="end it with output weights, `V @ x`, added to each other or to biases, with factors that do not depend on them")
 
 
+def kernel_at_first(at: Span, kernel: str) -> Diagnostic:
+    return Diagnostic("TP722", "a kernel is that of a network at initialisation", Label(at),
+                      help=f"write `{kernel}(f)(x, z)`; with f[t], `mean(f[t].h(x)*f[t].h(z))` is a kernel of what is inside it")
+
+
 def kernel_uncalled(at: Span, kernel: str) -> Diagnostic:
     return Diagnostic("TP722", f"`{kernel}` of a network is a function of two inputs", Label(at), help=f"write `{kernel}(f)(x, z)`")

@@ -37,7 +37,7 @@ class Calls:
     kernels: Kernels = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kernels = Kernels(self.scene)
+        self.kernels = Kernels(self.scene, self.trainings)
 
     def rewritten(self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]) -> tree.Statement:
         """`s` with every call of a network replaced by what the pass makes; the passes go to `out`."""

@@ -22,6 +22,7 @@ from tpc.train.pairing import KernelPass, Pairing, looped
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.steps import written
+from tpc.train.training import Trainings
 from tpc.train.values import Step, Value, read_by
 from tpc.train.weights import Reader
 
@@ -42,6 +43,7 @@ class Place(Protocol):
 @dataclass
 class Kernels:
     scene: Scene
+    trainings: Trainings
     done: dict[Any, KernelPass] = field(default_factory=dict)
 
     def value(self, node: tree.Applied, place: Place, loops: tuple[Range, ...]) -> Value | None:
@@ -69,7 +71,10 @@ class Kernels:
     def network(self, call: tree.Applied, kind: str) -> tree.Network:
         if len(call.args) != 1:
             self.refuse(catalogue.arguments(call.span, kind, 1, 1, len(call.args)))
-        name = call.args[0].name if isinstance(call.args[0], tree.Name) else ""
+        base = call.args[0].base if isinstance(call.args[0], tree.Indexed) else call.args[0]
+        name = base.name if isinstance(base, tree.Name) else ""
+        if name in self.trainings.adapted or (base is not call.args[0] and name in self.scene.networks):
+            self.refuse(catalogue_training.kernel_at_first(call.args[0].span, kind))
         if name not in self.scene.networks:
             self.refuse(catalogue_training.not_a_network(call.args[0].span, name, [*self.scene.networks]))
         return self.scene.networks[name]
