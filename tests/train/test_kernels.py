@@ -1,5 +1,10 @@
-"""`nngp(f)` and `ntk(f)`: at finite width the empirical kernels of dense networks, by `jax.jacobian`; in the limit, neural-tangents' values."""
+"""`nngp(f)` and `ntk(f)`: at finite width the empirical kernels of dense networks, by `jax.jacobian`; in the limit, neural-tangents' values.
 
+Ten random networks in the suite; `TPC_NETWORKS=200 pytest tests/train/test_kernels.py` takes 200.
+"""
+
+import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +16,10 @@ import pytest
 import tpc
 from tests.bench.kernels_monte_carlo import PROGRAMS, limit, monte_carlo
 from tests.simulate.plain import run_plainly
+from tests.train.random_networks import random_network
 from tpc.inputs import bind_inputs
 
-WIDTH = 8
+COUNT, WIDTH = int(os.environ.get("TPC_NETWORKS", "10")), 8
 SIZES = {"n": WIDTH, "m": 2 * WIDTH, "r": WIDTH // 2, "N": 2, "P": 3, "d": 2, "k": 3}
 HEAD = """width n
 width m = 2*n
@@ -204,10 +210,32 @@ def test_at_finite_width_they_are_the_empirical_kernels(name):
     np.testing.assert_allclose(found["T"], ntk, rtol=1e-10)
 
 
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_at_finite_width_they_are_the_empirical_kernels_of_random_networks(seed):
+    """Networks with a layer of a few units inside have no kernel: these units would be random in the limit."""
+    case = random_network(seed)
+    attributes = {name: {"frozen": True} if name in case.frozen else {"lr": case.multipliers.get(name, 1)} for name in case.weights}
+    for name in re.findall(r"^(?:weight|bias) (\w+) .*std = 3/2", case.text, re.MULTILINE):
+        attributes[name]["std"] = "3/2"
+    net = Net(case.weights, "", case.forward, attributes)
+    ends = "".join(f"output {name}[i, j] = {kernel}(f)(xs[i], xs[j]) for i < 3 for j < 3\n" for name, kernel in (("S", "nngp"), ("T", "ntk")))
+    text = case.text[:case.text.index("train f")] + ends
+    if "q" in {side for pair in case.weights.values() for side in pair}:
+        with pytest.raises(tpc.TpcError, match="TP721"):
+            tpc.parse(text)
+        return
+    program = tpc.parse(text)
+    drawn = any_draws(program)
+    found = run_plainly(program, bind_inputs(program, case.inputs), drawn)
+    nngp, ntk = empirical(net, dense_weights(net, drawn), case.inputs["xs"])
+    np.testing.assert_allclose(found["S"], nngp, rtol=1e-9, atol=1e-12, err_msg=text)
+    np.testing.assert_allclose(found["T"], ntk, rtol=1e-9, atol=1e-12, err_msg=text)
+
+
 @pytest.mark.parametrize("name", ["rnn", "conv_gap", "batchnorm", "attention"])
 def test_dense_networks_have_the_limit(name):
     """`tests/bench/kernels_monte_carlo.py` is the full size, of all architectures; at this one the bias of order 1/n is below the error, too."""
-    mean, error = monte_carlo(name, 192, seeds=24, at_once=24)
+    mean, error = monte_carlo(name, 128, seeds=24, at_once=24)
     for (value, stderr), m, e in zip(limit(name, samples=1024), mean, error, strict=True):
         assert (np.abs(m - value) / np.hypot(e, stderr)).max() < 4
         assert np.hypot(e, stderr).max() < 0.15 * np.abs(value).max()
