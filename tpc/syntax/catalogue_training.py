@@ -312,6 +312,12 @@ def not_a_readout(at: Span, name: str) -> Diagnostic:
                       help="end it with output weights, `V @ x`, added to each other or to biases, with factors that do not depend on them")
 
 
+def kernel_of_random(at: Span, name: str, made: Span) -> Diagnostic:
+    return Diagnostic("TP721", f"`{name}` has no kernel: what is read out here depends on scalars that weights make, which stay random in the limit",
+                      Label(at), (Label(made, "made here"),) if made != at else (),
+                      help="let all weights before the readout have rows that grow, as `n x d` or `n x n`")
+
+
 def kernel_at_first(at: Span, kernel: str) -> Diagnostic:
     return Diagnostic("TP722", "a kernel is that of a network at initialisation", Label(at),
                       help=f"write `{kernel}(f)(x, z)`; with f[t], `mean(f[t].h(x)*f[t].h(z))` is a kernel of what is inside it")
