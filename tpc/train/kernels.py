@@ -110,7 +110,7 @@ class Kernels:
         hidden = self.hidden(forward.steps, readout, network)
         scene.made |= {step.out.name: step.out.width for step in hidden if step.out.width is not None}
         place.out += looped(written(hidden, prefix, (), reader), used)
-        return KernelPass(network, used, prefix, forward, hidden, readout)
+        return KernelPass(network, place.out, used, prefix, forward, hidden, readout)
 
     def hidden(self, steps: Sequence[Step], readout: Readout, network: tree.Network) -> list[Step]:
         """The steps that a readout needs; these have no weights that are random of order 1 in the limit, or that have none."""

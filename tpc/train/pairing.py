@@ -18,9 +18,10 @@ from tpc.train.weights import Weight, same_member
 
 @dataclass
 class KernelPass:
-    """A forward pass whose lines have been written, and the backward pass once a kernel needs it. used: its loops."""
+    """A forward pass whose lines have been written, and the backward pass once a kernel needs it. used: its loops. out: the lines it is among."""
 
     network: tree.Network
+    out: list[tree.Statement]
     used: tuple[Range, ...]
     prefix: tuple[str, ...]
     forward: Forward
