@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -149,13 +150,13 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
                     lines += _commented(code, comment, indent)
                 else:
                     left = f"({left})" if len(targets) > 1 else left
-                    lines += [f"{indent}# {_one_line(comment)}"] if comment else []
+                    lines += _above(comment, indent)
                     lines += _broken(f"{indent}{left} = {_closed(value)}", indent)
             case Return(value):
                 code = f"{indent}return {_bare(value)}"
                 lines += [code] if len(code) <= WIDEST else _broken(f"{indent}return {_closed(value)}", indent)
             case Comment(text):
-                lines.append(f"{indent}# {_one_line(text)}")
+                lines += _above(text, indent)
             case Def(function, parameters, body, doc):
                 if lines and indent == "":
                     lines += ["", ""]
@@ -211,4 +212,10 @@ def _commented(code: str, comment: str, indent: str) -> list[str]:
     """A line with its comment beside it, or above it where there is no room."""
     comment = _one_line(comment)
     line = f"{code:<{COMMENT_COLUMN}}  # {comment}" if comment else code
-    return [line] if len(line) <= WIDEST or not comment else [f"{indent}# {comment}", code]
+    return [line] if len(line) <= WIDEST or not comment else [*_above(comment, indent), code]
+
+
+def _above(comment: str, indent: str) -> list[str]:
+    """A comment as lines of its own."""
+    return textwrap.wrap(_one_line(comment), WIDEST, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#     ", break_long_words=False,
+                         break_on_hyphens=False)

@@ -81,7 +81,7 @@ def weight_empty(at: Span) -> Diagnostic:
 
 
 def weight_family(at: Span) -> Diagnostic:
-    return Diagnostic("TP705", "how many weights a family has is a whole number of at least 1, made of dims and numbers", Label(at))
+    return Diagnostic("TP705", "how many weights a family has is a whole number, made of dims and numbers", Label(at))
 
 
 def weight_misplaced(at: Span, name: str) -> Diagnostic:
@@ -176,7 +176,7 @@ def network_in_sum(at: Span) -> Diagnostic:
 
 def network_index(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP711", f"`{name}` is made member by member, and which one this is, is not known before the program runs", Label(at),
-                      help="its index is made of numbers, dims and variables of `for` around the line; a sum over it is written out")
+                      help="its index is made of numbers, dims and variables of sums and of `for` around the line")
 
 
 def network_rounds(at: Span, limit: int) -> Diagnostic:
@@ -319,6 +319,17 @@ def pad_amount(at: Span) -> Diagnostic:
 def not_a_readout(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP721", f"`{name}` has no kernel: its output is not a readout", Label(at),
                       help="end it with output weights, `V @ x`, added to each other or to biases, with factors that do not depend on them")
+
+
+def kernel_of_random(at: Span, name: str, made: Span) -> Diagnostic:
+    return Diagnostic("TP721", f"`{name}` has no kernel: what is read out here depends on scalars that weights make, which stay random in the limit",
+                      Label(at), (Label(made, "made here"),) if made != at else (),
+                      help="let all weights before the readout have rows that grow, as `n x d` or `n x n`")
+
+
+def kernel_at_first(at: Span, kernel: str) -> Diagnostic:
+    return Diagnostic("TP722", "a kernel is that of a network at initialisation", Label(at),
+                      help=f"write `{kernel}(f)(x, z)`; with f[t], `mean(f[t].h(x)*f[t].h(z))` is a kernel of what is inside it")
 
 
 def kernel_uncalled(at: Span, kernel: str) -> Diagnostic:

@@ -1,4 +1,4 @@
-"""What networks may do to arrays besides elementwise work: one-hot arrays, and zeros around an array."""
+"""What networks may do to arrays besides elementwise work: one-hot arrays, zeros around an array, sums over members."""
 
 from __future__ import annotations
 
@@ -6,13 +6,37 @@ from typing import TYPE_CHECKING
 
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.tree import Tree
-from tpc.train.make import Maker
+from tpc.train.checks import ARRAYS
+from tpc.train.make import Maker, substituted
 from tpc.train.padding import plus
-from tpc.train.scene import RefusedError
+from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Padded, Value
 
 if TYPE_CHECKING:
     from tpc.train.forward import Env, Forward
+
+
+def array_function(scene: Scene, node: tree.Applied) -> str:
+    """The function of arrays that is applied, "" if none is."""
+    name = node.function.name if isinstance(node.function, tree.Name) else ""
+    return name if name in ARRAYS and name not in scene.functions and name not in scene.networks else ""
+
+
+def picks_members(node: tree.Sum, env: Env) -> bool:
+    """Whether the variables of a sum pick members of a family that is made member by member."""
+    variables = {r.variable.name for r in node.ranges}
+    indexed = [part for part in tree.walk(node.body) if isinstance(part, tree.Indexed) and isinstance(part.base, tree.Name)
+               and part.base.name in env and env[part.base.name].members is not None]
+    return any(name.name in variables for part in indexed for i in part.index for name in tree.names(i))
+
+
+def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> Value:
+    """A sum with each of its terms made by itself."""
+    first, *rest = node.ranges
+    m = Maker(node.span)
+    body: Tree = tree.Sum(node.span, tuple(rest), node.body) if rest else node.body
+    terms = [substituted(body, {first.variable.name: m.number(k)}) for k in range(forward.count(first.count, 1))]
+    return forward.joined(node, terms, [forward.expr(term, env) for term in terms], lambda parts: m.add(*parts))
 
 
 def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:

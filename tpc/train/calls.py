@@ -23,10 +23,11 @@ from tpc.train.weights import Reader
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A forward pass that has been written. variables: those of its clauses, as they were called there."""
+    """A forward pass that has been written. variables: those of its clauses, as they were called there. out: the lines that it is among."""
 
     values: dict[str, Value]
     variables: tuple[str, ...]
+    out: list[tree.Statement]
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Calls:
     kernels: Kernels = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kernels = Kernels(self.scene)
+        self.kernels = Kernels(self.scene, self.trainings)
 
     def rewritten(self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]) -> tree.Statement:
         """`s` with every call of a network replaced by what the pass makes; the passes go to `out`."""
@@ -172,7 +173,7 @@ class _Place:
         key = (id(self.out), network.name.name, tuple(substituted(a, marks) for a in args), tuple(substituted(r.count, marks) for r in used),
                tuple((id(u.descent), *(substituted(x, marks) for x in (u.time, *u.outer, *u.tasks))) for u in state))
         if key not in self.calls.done:
-            self.calls.done[key] = Pass(self.write(node, network, state, args, used), variables)
+            self.calls.done[key] = Pass(self.write(node, network, state, args, used), variables, self.out)
         made = self.calls.done[key]
         here: dict[str, Tree] = {old: m.name(new) for old, new in zip(made.variables, variables, strict=True) if old != new}
         return {name: replace(value, at=partial(substituted_outside, value, here)) for name, value in made.values.items()}

@@ -12,8 +12,8 @@ from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
-from tpc.train.arrays import onehot, pad
-from tpc.train.checks import ARRAYS, check_index, check_operand
+from tpc.train.arrays import array_function, onehot, pad, picks_members, term_by_term
+from tpc.train.checks import check_index, check_operand
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var
@@ -72,7 +72,7 @@ class Forward:
         """The value of `node` as a variable, called as wished if it is made here."""
         if isinstance(node, tree.MatMul):
             return self.matmul(node, env, wish)
-        if isinstance(node, tree.Applied) and self.array_function(node) == "pad":
+        if isinstance(node, tree.Applied) and array_function(self.scene, node) == "pad":
             return pad(self, node, env, wish)
         return self.named(self.expr(node, env), wish, node)
 
@@ -324,19 +324,14 @@ class Forward:
         function = node.function
         if isinstance(function, tree.Name) and function.name in self.scene.networks:
             return self.run(self.scene.networks[function.name], [self.expr(arg, env) for arg in node.args], node)
-        if self.array_function(node):
-            return (onehot if self.array_function(node) == "onehot" else pad)(self, node, env)
+        if array_function(self.scene, node):
+            return (onehot if array_function(self.scene, node) == "onehot" else pad)(self, node, env)
         if isinstance(function, tree.Name) and not self.scene.is_elementwise(function.name):
             self.refuse(catalogue.unknown_function(function.span, function.name, [*self.scene.functions, *self.scene.networks]))
         values = [self.expr(arg, env) for arg in node.args]
         if isinstance(function, tree.Name) and function.name not in ("where", "max", "min"):
             values = [self.named(v, "h", arg) if self.is_compound(v, arg) else v for v, arg in zip(values, node.args, strict=True)]
         return self.joined(node, node.args, values, lambda parts: replace(node, args=tuple(parts)))
-
-    def array_function(self, node: tree.Applied) -> str:
-        """The function of arrays that is applied, "" if none is."""
-        name = node.function.name if isinstance(node.function, tree.Name) else ""
-        return name if name in ARRAYS and name not in self.scene.functions and name not in self.scene.networks else ""
 
     def is_compound(self, value: Value, node: Tree) -> bool:
         """Whether what a function is applied to is worth a name: the backward pass needs it again."""
@@ -355,6 +350,8 @@ class Forward:
         return any(name.name in self.made or name.name in self.members for name in tree.names(probe))
 
     def sum(self, node: tree.Sum, env: Env) -> Value:
+        if picks_members(node, env):
+            return term_by_term(self, node, env)
         inner, ranges = dict(env), list[tree.Range]()
         outer, loops = self.sums, self.loops
         for item in node.ranges:

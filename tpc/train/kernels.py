@@ -7,7 +7,7 @@ With dense matrices of finite width the sum is the empirical NTK itself, not onl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Protocol
 
@@ -17,12 +17,14 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train.autodiff import Backward
 from tpc.train.checks import called, check_indices
 from tpc.train.forward import Forward
-from tpc.train.make import Maker, is_number, substituted
+from tpc.train.make import Maker, substituted
+from tpc.train.pairing import KernelPass, Pairing, looped
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.steps import written
-from tpc.train.values import Index, Record, Step, Value, read_by
-from tpc.train.weights import Reader, Weight, same_member
+from tpc.train.training import Trainings
+from tpc.train.values import Step, Value, read_by
+from tpc.train.weights import Reader, Weight
 
 KERNELS = ("nngp", "ntk")
 
@@ -39,35 +41,9 @@ class Place(Protocol):
 
 
 @dataclass
-class KernelPass:
-    """A forward pass whose lines have been written, and the backward pass once a kernel needs it. used: its loops."""
-
-    network: tree.Network
-    used: tuple[Range, ...]
-    prefix: tuple[str, ...]
-    forward: Forward
-    hidden: list[Step]
-    readout: Readout
-    records: dict[str, list[Record]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient. member: which member of the weight, and a readout's row.
-
-    a, b: entries on the two sides, by index of a finite side; None where there is nothing to multiply.
-    """
-
-    member: Index
-    a: Callable[[Index], Tree] | None
-    b: Callable[[Index], Tree] | None
-    coefficient: Tree
-    ranges: tuple[Range, ...]
-
-
-@dataclass
 class Kernels:
     scene: Scene
+    trainings: Trainings
     done: dict[Any, KernelPass] = field(default_factory=dict)
 
     def value(self, node: tree.Applied, place: Place, loops: tuple[Range, ...]) -> Value | None:
@@ -87,12 +63,18 @@ class Kernels:
         if kind == "ntk":
             for made, _ in sides:
                 self.backward(made, place, node)
-        return Pairing(self.scene, [s[0] for s in sides], [s[1] for s in sides], node, (*place.blocks, *loops)).value(kind)
+        used = place.needed(loops, [here for _, env in sides for here in env.values()])
+        prefix = tuple(r.variable.name for r in (*place.blocks, *used))
+        name = place.suffix[1:] or kind
+        return Pairing(self.scene, [s[0] for s in sides], [s[1] for s in sides], node, prefix, used, name).value(kind, place.out)
 
     def network(self, call: tree.Applied, kind: str) -> tree.Network:
         if len(call.args) != 1:
             self.refuse(catalogue.arguments(call.span, kind, 1, 1, len(call.args)))
-        name = call.args[0].name if isinstance(call.args[0], tree.Name) else ""
+        base = call.args[0].base if isinstance(call.args[0], tree.Indexed) else call.args[0]
+        name = base.name if isinstance(base, tree.Name) else ""
+        if name in self.trainings.adapted or (base is not call.args[0] and name in self.scene.networks):
+            self.refuse(catalogue_training.kernel_at_first(call.args[0].span, kind))
         if name not in self.scene.networks:
             self.refuse(catalogue_training.not_a_network(call.args[0].span, name, [*self.scene.networks]))
         return self.scene.networks[name]
@@ -129,7 +111,7 @@ class Kernels:
         hidden = self.hidden(forward.steps, readout, network)
         scene.made |= {step.out.name: step.out.width for step in hidden if step.out.width is not None}
         place.out += looped(written(hidden, prefix, (), reader), used)
-        return KernelPass(network, used, prefix, forward, hidden, readout)
+        return KernelPass(network, place.out, used, prefix, forward, hidden, readout)
 
     def hidden(self, steps: Sequence[Step], readout: Readout, network: tree.Network) -> list[Step]:
         """The steps that a readout needs; these have no weights that are random of order 1 in the limit, or that have none."""
@@ -161,105 +143,6 @@ class Kernels:
         made.records = backward.records
 
 
-def looped(lines: Sequence[tree.Statement], loops: Sequence[Range]) -> list[tree.Statement]:
-    body = tuple(lines)
-    for loop in reversed(loops):
-        body = (tree.ForBlock(loop.span, loop, body),)
-    return list(body) if lines else []
-
-
-@dataclass
-class Pairing:
-    """The kernel of two passes. here: what the variables of their loops stand for; around: the loops around the call."""
-
-    scene: Scene
-    passes: Sequence[KernelPass]
-    here: Sequence[dict[str, Tree]]
-    node: tree.Applied
-    around: Sequence[Range]
-
-    @property
-    def m(self) -> Maker:
-        return Maker(self.node.span)
-
-    def value(self, kind: str) -> Value:
-        counts = [r.count for made in self.passes for r in made.readout.positions]
-        return Value(None, tuple(counts), lambda index: self.entry(kind, index))
-
-    def entry(self, kind: str, index: Index) -> Tree:
-        """`Σ std² E a a' E b b'` over pairs of uses of every weight. NTK: times the weight's learning rate, frozen weights left out."""
-        m, split = self.m, len(self.passes[0].readout.positions)
-        sides = []
-        for made, here, own in zip(self.passes, self.here, (index[:split], index[split:]), strict=True):
-            sides.append({**here, **{r.variable.name: i for r, i in zip(made.readout.positions, own, strict=True)}})
-        scope = [*(r.variable.name for r in self.around), *(n.name for i in index for n in tree.names(i))]
-        terms = []
-        for weight in self.scene.weights.values():
-            rate = m.number(1) if kind == "nngp" else m.number(0) if weight.frozen else weight.rate
-            if is_number(rate, 0):
-                continue
-            first, second = (uses_of(made, weight, kind, m) for made in self.passes)
-            pairs = [self.pair(weight, (a, sides[0]), (b, sides[1]), scope) for a in first for b in second]
-            terms.append(m.mul(rate, squared(weight.std, m), shrinking(weight, m), m.add(*pairs)))
-        return m.add(*terms)
-
-    def pair(self, weight: Weight, first: tuple[Use, dict[str, Tree]], second: tuple[Use, dict[str, Tree]], scope: Sequence[str]) -> Tree:
-        """The term of two uses. With each comes what its variables stand for."""
-        m = self.m
-        taken = [*scope, *(name for _, env in (first, second) for name in (*env, *(n.name for t in env.values() for n in tree.names(t))))]
-        ranges: list[Range] = []
-        uses = []
-        for use, env in (first, second):
-            env = dict(env)
-            for r, variable in zip(use.ranges, self.scene.names.variables(len(use.ranges), taken), strict=True):
-                ranges.append(m.range(variable, substituted(r.count, env)))
-                env[r.variable.name] = m.name(variable)
-                taken.append(variable)
-            uses.append((use, env))
-        (u, here), (v, there) = uses
-        wanted = tuple(substituted(i, here) for i in u.member)
-        counts = weight.axes if len(wanted) == len(weight.axes) else weight.family
-        ranges, there, same = same_member(v.member, wanted, counts, ranges, there, m)
-        parts = [self.side(width, count, (f, here), (g, there), taken) for width, count, f, g in
-                 ((weight.rows.width, weight.rows.count, u.a, v.a), (weight.columns.width, weight.columns.count, u.b, v.b))]
-        return m.sum(ranges, m.mul(substituted(u.coefficient, here), substituted(v.coefficient, there), *same, *parts))
-
-    def side(self, width: str | None, count: Tree | None, first: tuple[Callable[[Index], Tree] | None, dict[str, Tree]],
-             second: tuple[Callable[[Index], Tree] | None, dict[str, Tree]], taken: Sequence[str]) -> Tree:
-        """The inner product of what stands on one side of a weight: a mean over a width, a sum over units."""
-        m, (f, here), (g, there) = self.m, first, second
-        if f is None or g is None:
-            return m.number(1)
-        if width or count is None:
-            product = m.mul(substituted(f(()), here), substituted(g(()), there))
-            return m.mean(product) if width else product
-        variable, = self.scene.names.variables(1, taken)
-        own = (m.name(variable),)
-        return m.sum([m.range(variable, count)], m.mul(substituted(f(own), here), substituted(g(own), there)))
-
-
-def uses_of(made: KernelPass, weight: Weight, kind: str, m: Maker) -> list[Use]:
-    """The uses of a weight that a kernel takes pairs of: readouts, and for the NTK the terms of the gradients of the others."""
-    uses = [Use(t.member, None, None if t.operand is None else constant(t.operand), t.coefficient, t.ranges)
-            for t in made.readout.terms if t.weight.name == weight.name]
-    positions = len(made.readout.positions)
-    for record in (made.records or {}).get(weight.name, []) if kind == "ntk" else []:
-        uses.append(Use(record.member, record.a, record.b, record.coefficient, record.ranges[positions:]))
-    return uses
-
-
 def as_declared(weights: Mapping[str, Weight]) -> dict[str, Weight]:
+    """The weights of a kernel: they start as they are declared, whatever the parametrization."""
     return {name: replace(w, scaling=w.scaling.as_declared()) for name, w in weights.items()}
-
-
-def constant(x: Tree) -> Callable[[Index], Tree]:
-    return lambda _: x
-
-
-def squared(std: Tree, m: Maker) -> Tree:
-    return m.number(std.value**2) if isinstance(std, tree.Number) else m.power(std, 2)
-
-
-def shrinking(weight: Weight, m: Maker) -> Tree:
-    """`n/n_R` for a weight whose rows are n_R units that grow: dh is `n_R ∂(f/√n)/∂h`."""
-    return m.number(1) if weight.scaling.rows is None else m.div(m.number(1), weight.scaling.rows)

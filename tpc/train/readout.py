@@ -84,6 +84,14 @@ class Reading:
             return weight.scaling.kind in ("output", "finite") or self.depends(read_by(step))
         return step is not None and self.depends(read_by(step))
 
+    def random_in(self, x: Tree) -> Span:
+        """Where something is made that `x` depends on and that is random in the limit."""
+        name = next(name.name for name in tree.names(x) if self.is_random(name.name))
+        step = self.steps.get(name)
+        if step is None:
+            return x.span
+        return self.random_in(read_by(step)) if self.depends(read_by(step)) else step.span
+
     # terms
 
     def terms(self, x: Tree, coefficient: Tree, ranges: tuple[Range, ...]) -> list[Term]:
@@ -137,7 +145,9 @@ class Reading:
             self.refuse()
         weight = self.scene.weights[step.weight]
         far = own[-1:] if step.far else ()
-        if weight.scaling.kind != "output" or step.transposed or self.depends(read_by(step)):
+        if self.depends(read_by(step)):
+            raise RefusedError(catalogue_training.kernel_of_random(step.span, self.name, self.random_in(read_by(step))))
+        if weight.scaling.kind != "output" or step.transposed:
             self.refuse()
         m = Maker(step.span)
         entry = step.entry(tuple(m.name(a.variable) for a in step.rest), ())

@@ -235,7 +235,7 @@ class Writer:
         """The lengths of the axes of a family of weights."""
         for axis in s.axes:
             size = self.scene.integer(axis.count)
-            if size is None or size < 1:
+            if size is None or size < 0:
                 raise RefusedError(catalogue_training.weight_family(axis.span))
         return tuple(axis.count for axis in s.axes)
 
