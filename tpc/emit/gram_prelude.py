@@ -22,7 +22,7 @@ def contract(subscripts, *arrays):
 def over(a, b):
     """a/b, and 0 where both are 0, which is what a vector of norm 0 divided by its norm comes to."""
     nothing = b == 0
-    return jnp.where(nothing, jnp.where(a == 0, 0, a*jnp.inf), a/jnp.where(nothing, 1, b))
+    return jnp.where(nothing, jnp.where(a == 0, 0, jnp.sign(a)*jnp.inf), a/jnp.where(nothing, 1, b))
 
 
 # ---- diagonal
@@ -46,25 +46,30 @@ def moved(a, axis, by, extent):
 # ---- correlation
 def correlation(q, c, r):
     """c/√(qr); 0 where q or r is 0, and ±1 where rounding cannot tell it from that: angles that matter are larger."""
-    rho = c*_inverse_norm(q)*_inverse_norm(r)
+    rho = c*inverse_norm(q)*inverse_norm(r)
     return jnp.where(jnp.abs(rho) > 1 - 8*jnp.finfo(rho.dtype).eps, jnp.sign(rho), rho)
 
 
-def _inverse_norm(q):
+def inverse_norm(q):
     """1/√q, 0 where q is 0."""
     return jnp.where(q > 0, 1/jnp.sqrt(jnp.where(q > 0, q, 1)), 0)
 
 
 def angle(rho):
-    """arccos. In single precision by a polynomial, to 2e-8 (Abramowitz and Stegun 4.4.46), which is faster."""
-    if rho.dtype != jnp.float32:
-        return jnp.arccos(rho)
-    x = jnp.abs(rho)
-    value = jnp.full_like(x, -0.0012624911)
-    for a in (0.0066700901, -0.0170881256, 0.0308918810, -0.0501743046, 0.0889789874, -0.2145988016, 1.5707963050):
-        value = value*x + a
-    value = jnp.sqrt(1 - x)*value
-    return jnp.where(rho < 0, np.pi - value, value)
+    """arccos, without a derivative at ±1, where that is infinite. In single precision by a polynomial, to 2e-8 (Abramowitz and Stegun 4.4.46),
+    which is faster."""
+    inside = jnp.abs(rho) < 1
+    safe = jnp.where(inside, rho, 0)
+    if rho.dtype == jnp.float32:
+        x = jnp.abs(safe)
+        value = jnp.full_like(x, -0.0012624911)
+        for a in (0.0066700901, -0.0170881256, 0.0308918810, -0.0501743046, 0.0889789874, -0.2145988016, 1.5707963050):
+            value = value*x + a
+        value = jnp.sqrt(1 - x)*value
+        value = jnp.where(rho < 0, np.pi - value, value)
+    else:
+        value = jnp.arccos(safe)
+    return jnp.where(inside, value, jnp.where(rho < 0, np.pi, 0))
 
 
 # ---- step_step
@@ -77,7 +82,10 @@ def step_step(q, c, r):
 def relu_relu(q, c, r):
     """E relu(u)·relu(v): the arc-cosine kernel of order 1."""
     rho = correlation(q, c, r)
-    return jnp.sqrt(q)*jnp.sqrt(r)/(2*np.pi)*(jnp.sqrt((1 - rho)*(1 + rho)) + rho*(np.pi - angle(rho)))
+    squared = (1 - rho)*(1 + rho)
+    sine = jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+    size = q*inverse_norm(q)*(r*inverse_norm(r))/(2*np.pi)
+    return size*(sine + rho*(np.pi - angle(rho)))
 
 
 # ---- relu_step
