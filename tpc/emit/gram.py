@@ -21,7 +21,8 @@ from tpc.hilbert.plan import Plan, coarse
 SECTIONS = ("contract", "over", "diagonal", "moved", "correlation", "step_step", "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp",
             "moment", "integral")
 LOCALS = ("inputs", "points", "weights", "dtype", "rule", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec",
-          "as_outputs", "over_square", "angle", "inverse_norm", "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
+          "as_outputs", "over_square", "angle", "inverse_norm",
+          "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
           "summary")
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
          ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
