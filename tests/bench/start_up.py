@@ -2,8 +2,9 @@
 
     python tests/bench/start_up.py [--runs 5] [--tpc COMMAND]
 
-`tpc --help` and `tpc check`; the first numbers of the two-hidden-layer program (TP4 Thm 6.4) with 256 samples at T = 10 and T = 1,000 steps, and
-the lines of its modules; training on digits. COMMAND: what to measure (`python -m tpc.cli` of the checkout that this file is in).
+`tpc --help` and `tpc check`; the first numbers of the two-hidden-layer program (TP4 Thm 6.4), and of a network of three hidden layers, with
+256 samples at T = 10 and T = 1,000 steps, and the lines of its modules; training on digits. COMMAND: what to measure (`python -m tpc.cli` of the
+checkout that this file is in).
 """
 
 from __future__ import annotations
@@ -22,6 +23,20 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 THEOREM, DIGITS = "programs/paper/thm_6_4.tp", "programs/experiments/digits.tp"
 SHORT, LONG = 10, 1000
+DEEP = """width n
+dim T = 10
+input xi[t < T] = 1, y[t < T] = -1, eta = 0.1
+weight U : n x 1
+weight W : n x n
+weight X : n x n
+weight V : 1 x n
+network f(x) = V @ tanh(X @ tanh(W @ tanh(U @ x)))
+train f for t < T:
+    batch (xi[t], y[t])
+    loss mse
+    update sgd(lr = eta)
+output loss
+"""
 MAXRSS = 1 if sys.platform == "darwin" else 1024                # bytes in the unit of ru_maxrss
 
 
@@ -73,11 +88,14 @@ def main() -> None:
     measured("tpc --help", [*tpc, "--help"], runs)
     measured("tpc check thm_6_4", [*tpc, "check", THEOREM], runs)
     measured("tpc check digits", [*tpc, "check", DIGITS], runs)
-    for repeats in (2, 8):
-        short, long = (measured(f"tpc run thm_6_4, T = {steps}, 256 samples, {repeats} repeats",
-                                [*tpc, "run", THEOREM, "--set", f"T={steps}", "--samples", "256", "--repeats", str(repeats)], runs)
-                       for steps in (SHORT, LONG))
-        print(f"    ratio {long / short:.2f}")
+    with tempfile.TemporaryDirectory() as folder:
+        deep = Path(folder) / "three_layers.tp"
+        deep.write_text(DEEP)
+        for file, repeats in ((THEOREM, 2), (THEOREM, 8), (str(deep), 2), (str(deep), 8)):
+            short, long = (measured(f"tpc run {Path(file).stem}, T = {steps}, 256 samples, {repeats} repeats",
+                                    [*tpc, "run", file, "--set", f"T={steps}", "--samples", "256", "--repeats", str(repeats)], runs)
+                           for steps in (SHORT, LONG))
+            print(f"    ratio {long / short:.2f}")
     short, long = lines(tpc, SHORT), lines(tpc, LONG)
     print(f"lines emitted: {short} at T = {SHORT}, {long} at T = {LONG}, ratio {long / short:.2f}")
     measured("tpc run digits", [*tpc, "run", DIGITS, "--data", DIGITS.replace(".tp", ".npz")], min(runs, 3))

@@ -24,7 +24,7 @@ class Namespace:
 
 
 def evaluate(x: Expr, leaf: Callable[[Expr], Any | None], ns: Namespace) -> Any:
-    """The value of `x`. `leaf` gives the value of every Value, Position and Sum in it, and None to have a node computed from its parts."""
+    """The value of `x`. `leaf` gives the value of every Value, Position, Extent and Sum in it, and None to have a node computed from its parts."""
     own = leaf(x)
     if own is not None:
         return own

@@ -61,6 +61,13 @@ class Constant(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class Extent(Expr):
+    """A width as a number, n. It stands in powers, `n^(-1/4)`, whose limits `tpc.scaling` finds; derive meets none."""
+
+    width: str
+
+
+@dataclass(frozen=True, slots=True)
 class Position(Expr):
     """A loop variable (or an affine combination) used as a number."""
 

@@ -15,6 +15,7 @@ from tpc.core.expr import (
     Compare,
     Constant,
     Expr,
+    Extent,
     Mul,
     Number,
     Position,
@@ -49,6 +50,8 @@ def _print(x: Expr) -> tuple[str, int]:
             return print_fraction(value), ATOM if value >= 0 and value.denominator == 1 else SUM if value < 0 else PRODUCT
         case Constant(name):
             return name, ATOM
+        case Extent(width):
+            return width, ATOM
         case Position(index):
             return str(index), ATOM if str(index).isalnum() else SUM
         case Value(ref, _):

@@ -16,6 +16,7 @@ from tpc.emit.blocks import along, at_hand, put, sliced
 from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.names import chain_name, local_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.emit.scatter import added, separated
 from tpc.emit.storage import Leaf, Region, leaves
 from tpc.emit.structure import Stacking, index_variables, stacking
 from tpc.emit.sums import SPARE
@@ -31,7 +32,7 @@ class Parallel:
         self.body, self.parts, self.names, self.expressions = body, body.parts, body.names, body.expressions
 
     def each(self, region: Region, frame: Frame) -> None:
-        if self._inner_products(region, frame):
+        if self._inner_products(region, frame) or self._scattered(region, frame):
             return
         n = region.greatest
         variable = self.names.fresh(region.variable)
@@ -191,6 +192,17 @@ class Parallel:
         loops = "".join(f" for {r.variable} < {r.loop.count}" for r in reversed(nest))
         frame.statements.append(Assign((held.name,), product, f"{print_op(leaf.op)[0]}{loops}"))
         held.pending = False
+        return True
+
+    def _scattered(self, region: Region, frame: Frame) -> bool:
+        """Terms that are 0 but at one member, `onehot(j)`: all others first, these where they belong."""
+        others, additions = separated(region, {i.name for i in self.body.program.inputs if i.bound is not None})
+        leaf = region.body[0]
+        held = frame.target(leaf.op.out) if additions and isinstance(leaf, Leaf) else None
+        if held is None or len(held.kept) != 1:
+            return False
+        self.each(others, frame)
+        added(self.expressions, held, region, additions, frame, self.body.suffix(held.family))
         return True
 
     def _covered(self, held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> bool:

@@ -15,6 +15,7 @@ from tpc.core.expr import (
     Compare,
     Constant,
     Expr,
+    Extent,
     Gather,
     Index,
     Mul,
@@ -127,6 +128,8 @@ class Expressions:
             return env[name].value
         if name in functions.CONSTANTS:
             return Constant(name)
+        if name in self.scope.widths:
+            return Extent(name)
         if name in self.scope.dims:
             return number(self.scope.dims[name])
         return self.member(name, (), env)

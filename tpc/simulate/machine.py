@@ -15,7 +15,7 @@ from jax import lax
 from tpc.affine import Affine
 from tpc.core.dependence import is_parallel
 from tpc.core.evaluate import Namespace, evaluate
-from tpc.core.expr import Expr, Gather, Mul, Position, Ref, Sum, Value, is_vector
+from tpc.core.expr import Expr, Extent, Gather, Mul, Position, Ref, Sum, Value, is_vector
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Output, instructions
 from tpc.simulate.contract import contract
 from tpc.simulate.frame import Frame
@@ -121,6 +121,8 @@ class Machine:
                     return self._raised(read(env[ref.name], self._indices(ref, env, frame), frame), vector and not own)
                 case Position(index):
                     return self._positioned(frame.value(index), rank, vector)
+                case Extent(width):
+                    return self._positioned(self.widths[width], rank, vector)
                 case Sum():
                     return self._raised(self._sum(node, env, frame), vector and not is_vector(node))
             return None

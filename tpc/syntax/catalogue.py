@@ -318,7 +318,8 @@ def variance_power(at: Span, power: str, columns: str) -> Diagnostic:
 
 
 def width_misplaced(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP404", f"the width `{name}` tends to infinity and cannot be used as a number here", Label(at))
+    return Diagnostic("TP404", f"the width `{name}` tends to infinity and cannot be used as a number here", Label(at),
+                      help=f"rational powers of it may be factors: `{name}^(-1/2)*x`, `x/{name}`")
 
 
 def law_shape(at: Span, what: str) -> Diagnostic:

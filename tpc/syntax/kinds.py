@@ -69,6 +69,8 @@ class Kinds:
             case tree.Negated(operand=operand):
                 return self.join([(operand, self.infer(operand, env))])
             case tree.Power(base=base, exponent=exponent):
+                if self.is_width(base, env) and _is_rational(exponent, self.scope.exponents):
+                    return SCALAR
                 return self.join([(x, self.infer(x, env)) for x in (base, exponent)])
             case tree.MatMul():
                 return self.matmul(node, env)
@@ -156,7 +158,11 @@ class Kinds:
         for op, operand in zip(operators, operands[1:], strict=True):
             if op == "/" and isinstance(operand, tree.Number) and not operand.value:
                 self.errors.append(catalogue.division_by_zero(operand.span))
-        return self.join([(x, self.infer(x, env)) for x in operands])
+        products = operators[0] in "*/"
+        return self.join([(x, SCALAR if products and self.is_width(x, env) else self.infer(x, env)) for x in operands])
+
+    def is_width(self, node: tree.Tree, env: Env) -> bool:
+        return isinstance(node, tree.Name) and node.name not in env and node.name in self.scope.widths
 
     def join(self, items: Sequence[tuple[tree.Tree, Kind]]) -> Kind:
         """The kind of an elementwise combination."""
@@ -327,6 +333,20 @@ def derivative_of(node: tree.Applied) -> tuple[tree.Name, tree.Tree | None] | No
         case tree.Applied(function=tree.Name(name="D"), args=(tree.Name() as name, position)):
             return name, position
     return None
+
+
+def _is_rational(node: tree.Tree, open_: frozenset[str]) -> bool:
+    """Whether `node` is a number written as a fraction or an integer, the power that a width may have. open_: names that may stand in it."""
+    match node:
+        case tree.Number():
+            return True
+        case tree.Name(name=name):
+            return name in open_
+        case tree.Negated(operand=operand):
+            return _is_rational(operand, open_)
+        case tree.Chain(operands=operands, operators=operators):
+            return (operators[0] in "*/" or bool(open_)) and all(_is_rational(part, open_) for part in operands)
+    return False
 
 
 def _text(side: tree.Name | tree.Number) -> str:

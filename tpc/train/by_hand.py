@@ -41,7 +41,7 @@ class ByHand:
         m = Maker(block.range.span)
         for statement in block.body:
             if isinstance(statement, tree.AddTo):
-                minus = Sgd(m.number(-1), m.number(0), m.number(0), None)
+                minus = Sgd(self.scene.learned(m.number(-1), m), m.number(0), m.number(0), None, by_hand=True)
                 descent = Descent(block.range, (), (), minus)
                 weight = self.weight(statement)
                 descent.multipliers[weight.name], descent.records[weight.name] = m.number(1), []

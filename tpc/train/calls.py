@@ -16,7 +16,7 @@ from tpc.train.kernels import KERNELS, Kernels
 from tpc.train.make import Maker, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.steps import written
-from tpc.train.training import Trainings
+from tpc.train.training import Trainings, pass_of
 from tpc.train.values import State, Value
 from tpc.train.weights import Reader
 
@@ -74,7 +74,7 @@ class _Place:
                 self.check_loss(node.base)
                 return replace(node, index=tuple(self.rewritten(i, loops) for i in node.index))
         if isinstance(node, tree.MatMul):
-            return replace(node, operand=self.rewritten(node.operand, loops))
+            return self.matmul(replace(node, operand=self.rewritten(node.operand, loops)))
         value = self.call(node, loops)
         if value is not None:
             return self.entry(value, node, ())
@@ -117,6 +117,13 @@ class _Place:
                 weight = scene.weights.get(base.name) if isinstance(base, tree.Name) else None
                 if isinstance(base, tree.Name) and weight is not None and (not weight.matrix or trainings.touched(base.name)):
                     self.refuse(catalogue_training.weight_outside(base.span, base.name))
+
+    def matmul(self, node: tree.MatMul) -> Tree:
+        """A product in the user's own line; a weight is what its parametrization makes it."""
+        base = node.matrix.base if isinstance(node.matrix, tree.Transposed) else node.matrix
+        weight = self.calls.scene.weights.get(base.name) if isinstance(base, tree.Name) else None
+        m = Maker(node.span)
+        return node if weight is None else m.mul(weight.scaling.start(m), node)
 
     def check_loss(self, node: Tree) -> None:
         """Whether `loss` is one: that of a training with a name is not."""
@@ -178,7 +185,9 @@ class _Place:
         forward = Forward(scene, prefix, reader.entry, self.suffix)
         forward.span = node.span
         with called(node):
-            forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+            value = forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+        output = value.leaf.name if value.leaf is not None else ""
+        scene.passes.append(pass_of(scene, network.name.name, output, forward, training=False))
         scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}
         lines: tuple[tree.Statement, ...] = tuple(written(forward.steps, prefix, (), reader))
         for loop in reversed(used):

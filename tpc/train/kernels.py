@@ -7,7 +7,7 @@ With dense matrices of finite width the sum is the empirical NTK itself, not onl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Protocol
 
@@ -24,7 +24,7 @@ from tpc.train.scene import RefusedError, Scene
 from tpc.train.steps import written
 from tpc.train.training import Trainings
 from tpc.train.values import Step, Value, read_by
-from tpc.train.weights import Reader
+from tpc.train.weights import Reader, Weight
 
 KERNELS = ("nngp", "ntk")
 
@@ -100,13 +100,14 @@ class Kernels:
     def write(self, node: tree.Applied, network: tree.Network, args: Sequence[Tree], used: tuple[Range, ...], place: Place) -> KernelPass:
         scene = self.scene
         prefix = (*(b.variable.name for b in place.blocks), *(r.variable.name for r in used))
-        reader = Reader(scene.names, (), Maker(node.span), scene.weights)
-        forward = Forward(scene, prefix, reader.entry, place.suffix)
+        plain = replace(scene, weights=as_declared(scene.weights))
+        reader = Reader(scene.names, (), Maker(node.span), plain.weights)
+        forward = Forward(plain, prefix, reader.entry, place.suffix)
         forward.span = node.span
         with called(node):
             value = forward.run(network, [forward.expr(arg, {}) for arg in args], node)
         steps = {step.out.name: step for step in forward.steps}
-        readout = Reading(scene, network.name.name, steps, len(prefix), [*prefix], network.result.span).readout(value)
+        readout = Reading(plain, network.name.name, steps, len(prefix), [*prefix], network.result.span).readout(value)
         hidden = self.hidden(forward.steps, readout, network)
         scene.made |= {step.out.name: step.out.width for step in hidden if step.out.width is not None}
         place.out += looped(written(hidden, prefix, (), reader), used)
@@ -131,7 +132,7 @@ class Kernels:
         readouts = {t.weight.name for t in made.readout.terms}
         hidden = replace(scene, weights={name: w for name, w in scene.weights.items() if name not in readouts})
         prefix = (*made.prefix, *(r.variable.name for r in made.readout.positions))
-        reader = Reader(scene.names, (), m, hidden.weights)
+        reader = Reader(scene.names, (), m, as_declared(hidden.weights))
         backward = Backward(hidden, prefix, made.readout.positions, reader, {**made.forward.made, **{s.out.name: s.out for s in final}},
                             own=len(made.prefix))
         backward.prepare([*made.hidden, *final], [step.out for step in final], "", m.number(1))
@@ -140,3 +141,8 @@ class Kernels:
                        for name in [backward.cotangents.get(var.name, "")] if name}
         place.out += looped(backward.defined, made.used)
         made.records = backward.records
+
+
+def as_declared(weights: Mapping[str, Weight]) -> dict[str, Weight]:
+    """Weights that are at first what is declared, whatever the parametrization."""
+    return {name: replace(w, scaling=w.scaling.as_declared()) for name, w in weights.items()}

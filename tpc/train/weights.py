@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.make import Maker, is_number, substituted
+from tpc.train.make import Maker, substituted
 from tpc.train.names import PAST, VARIABLES, Names
 from tpc.train.parametrization import Scaling
 from tpc.train.values import Index, Record, State, Upto, variables_of
@@ -85,7 +85,8 @@ class Reader:
     def entry(self, weight: Weight, index: Index, scope: Sequence[str]) -> Tree:
         """The member at `index` of a weight with a finite side."""
         base, later = self._base(weight)
-        start = base.descent.carried_member(weight.name, base, index, self.m) if base else self.m.member(weight.initial, index)
+        start = base.descent.carried_member(weight.name, base, index, self.m) if base \
+            else self.m.mul(weight.scaling.start(self.m), self.m.member(weight.initial, index))
         terms = [self.m.mul(self._shrunk(weight, later), start)]
         member, rows, columns = split(weight, index)
         for position, upto in enumerate(later):
@@ -93,7 +94,7 @@ class Reader:
                 env, ranges, past = self._past(upto, record, scope)
                 ranges, env, tests = of_member(weight, record, member, ranges, env, self.m)
                 term = self.m.mul(upto.descent.rate_of(weight, upto, past, self.m), self._shrunk(weight, later[position + 1:]),
-                                  substituted(record.coefficient, env), weight.scaling.update(self.m), *tests,
+                                  substituted(record.coefficient, env), upto.descent.update_of(weight, self.m), *tests,
                                   substituted(record.b(columns), env), substituted(record.a(rows), env))
                 terms.append(self.m.neg(self.m.sum(ranges, term)))
         return self.m.add(*terms)
@@ -109,7 +110,7 @@ class Reader:
         if weight.matrix:
             later = self.state
             matrix = weight.back if backward and weight.back else weight.matrix
-            terms = [m.mul(self._shrunk(weight, later), m.matmul(matrix, transposed, x(()), member))]
+            terms = [m.mul(weight.scaling.start(m), self._shrunk(weight, later), m.matmul(matrix, transposed, x(()), member))]
         else:
             _, later = self._base(weight)
             before = replace(self, state=self.state[:len(self.state) - len(later)])
@@ -127,7 +128,7 @@ class Reader:
                 def other(own: Index, inner: Sequence[str], entry: Callable[[Index], Tree] = near_entry, env: dict[str, Tree] = env) -> Tree:
                     return substituted(entry(own), env)
                 term = m.mul(upto.descent.rate_of(weight, upto, past, m), self._shrunk(weight, later[position + 1:]),
-                             substituted(record.coefficient, env), weight.scaling.update(m, transposed), *tests,
+                             substituted(record.coefficient, env), upto.descent.update_of(weight, m, transposed), *tests,
                              self._contract(near, other, x, inside, picked), substituted(far_entry(far), env))
                 terms.append(m.neg(m.sum(ranges, term)))
         return m.mul(factor, m.add(*terms))
@@ -169,8 +170,7 @@ class Reader:
         for own, variable in zip(record.ranges, fresh[1:], strict=True):
             ranges.append(m.range(variable, substituted(own.count, env)))
             env[own.variable.name] = m.name(variable)
-        return ({k: v for k, v in env.items() if not (isinstance(v, tree.Name) and v.name == k)}, ranges, past) if not is_number(upto.time, 0) \
-            else (env, [m.range(fresh[0], 0)], past)
+        return {k: v for k, v in env.items() if not (isinstance(v, tree.Name) and v.name == k)}, ranges, past
 
 
 def split(weight: Weight, index: Index) -> tuple[Index, Index, Index]:
