@@ -117,7 +117,8 @@ def _command(commands: Any, name: str, function: Callable[[argparse.Namespace], 
 
 
 def _evaluation(command: argparse.ArgumentParser, *, dtype: bool = True) -> None:
-    command.add_argument("--method", choices=("auto", "linear", "gram", "chaos", "nodes"), default="auto", help="how elements of L² are represented (auto)")
+    command.add_argument("--method", choices=("auto", "linear", "gram", "chaos", "nodes"), default="auto",
+                         help="how elements of L² are represented (auto)")
     command.add_argument("--samples", type=_positive, metavar="M", help="points of one repeat")
     command.add_argument("--repeats", type=_positive, metavar="R", help="independent randomisations, whose spread is the standard error")
     command.add_argument("--max-rank", type=_positive, metavar="K", help="the most directions kept of one side of a matrix")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import networkx
 
     from tpc.derive import Limit
+    from tpc.kernels.kernels import Kernels
     from tpc.run import Evaluator
     from tpc.scaling import Verdict
     from tpc.simulate import Samples
@@ -209,6 +210,11 @@ class Program:
         """The evaluator of the program's limit; options and errors as in `tpc.run.compile_program`."""
         from tpc.run import compile_program
         return compile_program(self, **options)
+
+    def kernels(self, network: str | None = None, **options: Any) -> Kernels:
+        """The NNGP and NTK of a network of the program; options and errors as in `tpc.kernels.kernels.kernels`."""
+        from tpc.kernels.kernels import kernels
+        return kernels(self, network, **options)
 
     def simulate(self, inputs: Mapping[str, Any] | None = None, *, width: int, seeds: int | Sequence[int] = 32, **options: Any) -> Samples:
         """The program at finite width (see `tpc.simulate.simulate`), once for each of `seeds`, or of the first so many.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -185,7 +186,25 @@ class Arrays:
         taps = self._taps(variables, factors)
         if taps:
             return self._over_slices(taps, _summed([v for v in variables if v not in taps], self.extents, mul(*factors)), axes)
-        return self._contraction(factors, axes)
+        return self._moved(variables, factors, axes) or self._contraction(factors, axes)
+
+    def _moved(self, variables: Sequence[str], factors: Sequence[Expr], axes: Sequence[str]) -> Py | None:
+        """A sum over k with a Delta that says `j = k + c`: what is summed, along j, moved by c."""
+        for n, delta in enumerate(factors):
+            others = [*factors[:n], *factors[n + 1:]]
+            found = _offset(delta, variables) if isinstance(delta, Delta) and others else None
+            if found is None:
+                continue
+            j, k, c = found
+            free = free_variables(mul(*others))
+            if j not in axes or j in free or k not in free:
+                continue
+            place = list(axes).index(j)
+            along = [*axes[:place], k, *axes[place + 1:]]
+            value = self.aligned(_summed([v for v in variables if v != k], self.extents, mul(*others)), along)
+            self.used.add("moved")
+            return Py(f"moved({value.text}, {place - len(axes)}, {c}, {self.extents[j]})")
+        return None
 
     def _taps(self, variables: Sequence[str], factors: Sequence[Expr]) -> list[str]:
         """The variables that a sum over slices runs over: those which stand in an index beside another variable."""
@@ -201,12 +220,22 @@ class Arrays:
     def _over_slices(self, taps: Sequence[str], body: Expr, axes: Sequence[str]) -> Py:
         loops = ""
         for v in taps:
-            self.integers[v] = self.names.fresh(v.split("%")[0])
+            self.integers[v] = self._integer(v[0])
             loops += f" for {self.integers[v]} in range({self.extents[v]})"
         value = self.aligned(body, axes)
         for v in taps:
             del self.integers[v]
         return Py(f"sum({value.text}{loops})")
+
+    def _integer(self, letter: str) -> str:
+        """A name for the variable of a comprehension; other comprehensions may have the same one."""
+        for k in itertools.count():
+            key = f"{letter} {k} of a sum"
+            if key not in self.names.table:
+                self.names.table[key] = self.names.fresh(letter)
+            if self.names.table[key] not in self.integers.values():
+                return self.names.table[key]
+        raise AssertionError
 
     def _contraction(self, factors: Sequence[Expr], axes: Sequence[str]) -> Py:
         operands: list[tuple[Py, list[str]]] = []
@@ -242,6 +271,21 @@ class Arrays:
         left = ",".join("".join(table[v] for v in variables) for _, variables in operands)
         self.used.add("contract")
         return Py(f'contract("{left}->{"".join(table[v] for v in out)}", {", ".join(o.text for o, _ in operands)})')
+
+
+def _offset(delta: Delta, variables: Sequence[str]) -> tuple[str, str, int] | None:
+    """j, k and c of `j = k + c`, k being summed over and j not."""
+    if not isinstance(delta.left, Affine) or not isinstance(delta.right, Affine):
+        return None
+    difference = delta.left - delta.right
+    if sorted(k for _, k in difference.terms) != [-1, 1]:
+        return None
+    summed = [v for v, _ in difference.terms if v in variables]
+    if len(summed) != 1:
+        return None
+    k, = summed
+    j, = (v for v, _ in difference.terms if v != k)
+    return j, k, -difference.const * difference.coefficient(j)
 
 
 def _affine_indices(x: Expr) -> list[Affine]:

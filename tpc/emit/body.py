@@ -8,6 +8,7 @@ from tpc.affine import Affine
 from tpc.core.expr import Index, Ref
 from tpc.core.printer import print_op
 from tpc.core.program import MatMul, Moment, Nonlin, Program
+from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
 from tpc.emit.blocks import Blocks
 from tpc.emit.expressions import Expressions
@@ -15,7 +16,6 @@ from tpc.emit.frame import Frame, Held
 from tpc.emit.names import Names, local_name
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit.structure import Structure
 from tpc.hilbert.gaussians import Layout
 from tpc.hilbert.space import Space

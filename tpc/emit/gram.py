@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from tpc.affine import Affine
@@ -14,18 +13,20 @@ from tpc.emit.names import Names
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.sections import copied
 from tpc.hilbert.gram.factors import polynomial
+from tpc.hilbert.gram.names import best_name
 from tpc.hilbert.gram.registered import form_named
 from tpc.hilbert.gram.terms import Closed, CovarianceProgram, Definition, Delta, Factor, Formula, Integral, Piece, free_variables
 from tpc.hilbert.plan import Plan, coarse
 
-LOCALS = ("inputs", "points", "weights", "dtype", "rule", "math", "DTYPE", "TOLERANCE", "GRIDS", "INPUTS", "as_outputs", "contract", "over", "correlation",
-          "moment", "integral", "over_square", "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary",
-          "warnings", "NamedSharding", "PartitionSpec", "norm")
+SECTIONS = ("contract", "over", "diagonal", "moved", "correlation", "step_step", "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp",
+            "moment", "integral")
+LOCALS = ("inputs", "points", "weights", "dtype", "rule", "math", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec",
+          "as_outputs", "over_square", "angle", "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
+          "summary")
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
          ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
-NEEDS = {"relu_relu": {"correlation"}, "step_step": {"correlation"}, "relu_step": {"over"}, "moment": {"over"}, "correlation": {"over"}}
-SECTIONS = ("contract", "over", "diagonal", "correlation", "step_step", "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "integral")
+NEEDS = {"relu_relu": {"correlation"}, "step_step": {"correlation"}, "relu_step": {"over"}, "moment": {"over", "step_step"}, "correlation": set()}
 
 
 def emit_gram(program: Program, plan: Plan) -> str:
@@ -94,7 +95,7 @@ class _Writer:
         return Arrays(self.covariances.extents, self.table, self.names, self.used, guarded=guarded)
 
     def _definition(self, definition: Definition) -> Statement:
-        name = self.names.fresh(min(definition.also, key=lambda wish: (_clumsy(wish), len(wish))))
+        name = self.names.fresh(best_name(definition.also))
         whole = len(definition.pieces) == 1 and definition.pieces[0].extent == definition.shape
         guarded = definition.guarded
         if whole:
@@ -103,7 +104,8 @@ class _Writer:
             zeros = py.call("jnp.zeros", py.tuple_of([py.integer(n) for n in definition.shape]), py.name("dtype"))
             text = zeros.text
             for piece in definition.pieces:
-                index = ", ".join(py.part(low, count, extent).text for low, count, extent in zip(piece.low, piece.extent, definition.shape, strict=True))
+                parts = zip(piece.low, piece.extent, definition.shape, strict=True)
+                index = ", ".join(py.part(low, count, extent).text for low, count, extent in parts)
                 text += f".at[{index}].set({self._formula(piece, guarded).text})"
             value = Py(text)
         self.table[definition.name] = Array(name, definition.shape)
@@ -182,11 +184,6 @@ def _plain_kind(f: Factor) -> str:
     return f.kind if f.power == 0 and not polynomial(f) else ""
 
 
-def _clumsy(wish: str) -> int:
-    """Names that are made of functions are worse than names that the program has."""
-    return len(re.findall("relu|step|erf|sin|cos|exp|tanh|sigmoid", wish)) + 3*("$" in wish)
-
-
 def _expressions(x: Formula) -> Sequence[Expr]:
     match x:
         case Closed():
@@ -220,7 +217,7 @@ def _header(program: Program, plan: Plan) -> str:
 
 def _imports(plan: Plan, used: set[str]) -> str:
     lines = ["import math", "import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
-    lines += ["from jax import lax"] if "integral" in used else []
+    lines += ["from jax import lax"] if used & {"integral", "moved"} else []
     lines += ["from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
     return "\n".join(lines) + "\n"
 

@@ -12,8 +12,8 @@ from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import python as py
 from tpc.emit.body import Body
 from tpc.emit.expressions import Expressions
-from tpc.emit.gram import emit_gram
 from tpc.emit.frame import Chain, Frame, Held
+from tpc.emit.gram import emit_gram
 from tpc.emit.names import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.sections import copied

@@ -12,7 +12,7 @@ from tpc.core.functions import FUNCTIONS
 from tpc.core.program import Moment, Nonlin, Program, instructions
 from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
-from tpc.hilbert.gaussians import Confined, Layout
+from tpc.hilbert.gaussians import Confined, Layout, lay_out
 from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, covariance_program
 from tpc.hilbert.sectors import Sectors, separate
 from tpc.hilbert.space import Chaos, Linear, Nodes, Space
@@ -25,6 +25,7 @@ SAMPLES, REPEATS = 4096, 8
 PER_GAUSSIAN, MOST = 64, 16_384                        # samples for each Gaussian, but no more than MOST by that
 UNBIASED, LARGE = 16, 65_536                           # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
 RULE = 160                                             # points of a quadrature over one Gaussian
+PER_ENTRY, SECONDS = 1e-8, 20                          # seconds for an entry of an array, or a value of an integrand; more than so many are too many
 AT_LEAST = 4                                           # samples for each Gaussian in any case
 MEMORY = 4e9                                           # bytes of a repeat that more than MOST samples may take by default
 BANDWIDTH, FLOPS = 2e10, 3e10                          # bytes and operations a second, for the prediction of time (tests/bench/batches.py)
@@ -92,7 +93,7 @@ def coarse(grid: int) -> int:
 
 def gram_plan(program: Program, method: str, dtype: DType) -> Plan | None:
     """The plan by covariances, if it is asked for or the best one; None for another method. Raises UnrepresentableError."""
-    if method not in ("auto", "gram") or (method == "auto" and Linear().refuses(program) is None):
+    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_and_smooth(program))):
         return None
     try:
         covariances = covariance_program(program)
@@ -100,16 +101,27 @@ def gram_plan(program: Program, method: str, dtype: DType) -> Plan | None:
         if method == "gram":
             raise UnrepresentableError(str(error)) from None
         return None
+    if method == "auto" and not covariances.smooth:
+        return None
     integrals, entries, size = covariances.integrals, covariances.entries, 8 if dtype == "float64" else 4
     made = sum(isinstance(p.formula, Closed) for d in covariances.definitions for p in d.pieces)
     why = f"all outputs follow from covariances, in {len(covariances.definitions)} arrays"
     if made:
         why += f" with {made} Gaussian expectation{'s' * (made > 1)} in closed form"
     if not integrals:
-        return Plan("gram", "closed forms", True, why, 0, 1, 1, 0, False, 0.0, dtype, entries * 1e-8, 3.0 * entries * size, covariances=covariances)
+        return Plan("gram", "closed forms", True, why, 0, 1, 1, 0, False, 0.0, dtype, entries * PER_ENTRY, 3.0 * entries * size,
+                    covariances=covariances)
     why += f"{' and' if made else ' with'} {integrals} by quadrature"
     work = covariances.quadrature_entries(RULE)
-    return Plan("gram", "quadrature", False, why, 0, 1, 1, RULE, False, 0.0, dtype, work * 1e-8, 3.0 * entries * size, covariances=covariances)
+    if method == "auto" and work * PER_ENTRY > SECONDS:
+        return None
+    return Plan("gram", "quadrature", False, why, 0, 1, 1, RULE, False, 0.0, dtype, work * PER_ENTRY, 3.0 * entries * size, covariances=covariances)
+
+
+def _few_and_smooth(program: Program) -> bool:
+    """Whether Gauss–Hermite quadrature over all Gaussians at once is as good."""
+    layout = lay_out(program, {}, None)
+    return 0 < layout.total <= max(GRID) and all(_smooth(op.phi) for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
 
 
 def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Confined, *, method: str = "auto",

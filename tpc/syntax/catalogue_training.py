@@ -125,6 +125,19 @@ def not_a_network(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
                       help=similar(name, known) or "declare it by `network f(x) = …`")
 
 
+def no_such_network(name: str, known: Sequence[str]) -> Diagnostic:
+    """For a network asked for from Python; `name` is empty where none was named."""
+    if not known:
+        return Diagnostic("TP709", "the program has no network", help="declare one by `network f(x) = …`")
+    return Diagnostic("TP709", f"{quoted(name)} is not a network of the program" if name else "the program has several networks",
+                      help=f"name one of {', '.join(known)}")
+
+
+def no_gram(kernel: str, network: str, why: str) -> Diagnostic:
+    return Diagnostic("TP726", f"the {kernel} of `{network}` does not follow from covariances: {why}",
+                      help=f"`output K[i, j] = {kernel}({network})(x[i], x[j]) for i < N for j < N` gives it with standard errors, by another method")
+
+
 def adapted_again(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP709", f"`{name}` is an adapted network, which cannot be trained or adapted itself", Label(at),
                       help="use the network it is made from; `steps = …` takes more steps")

@@ -144,5 +144,5 @@ class Kernels:
 
 
 def as_declared(weights: Mapping[str, Weight]) -> dict[str, Weight]:
-    """Weights that are at first what is declared, whatever the parametrization."""
+    """The weights of a kernel: they start as they are declared, whatever the parametrization."""
     return {name: replace(w, scaling=w.scaling.as_declared()) for name, w in weights.items()}

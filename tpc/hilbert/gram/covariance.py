@@ -6,29 +6,73 @@ covariances are σ² E of what was multiplied, and so on.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from tpc.affine import Affine, bounds
-from tpc.core.expr import ONE, ZERO, Add, Call, Expr, Gather, Index, Mul, Number, Pow, Ref, Sum, Value, add, children, is_vector, mul, rebuild, replace, \
-    summed
+from tpc.affine import Affine
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Extent,
+    Index,
+    Mul,
+    Number,
+    Position,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+    add,
+    children,
+    is_vector,
+    mul,
+    rebuild,
+    replace,
+    summed,
+)
 from tpc.core.program import Gaussians, MatMul, Moment, Nonlin, Program, Scalar
 from tpc.hilbert.gram.axes import Axes, order
+from tpc.hilbert.gram.deltas import without_deltas
 from tpc.hilbert.gram.groups import expectation_of_groups
 from tpc.hilbert.gram.isserlis import paired
-from tpc.hilbert.gram.names import comment_of, name_of
+from tpc.hilbert.gram.names import best_name, comment_of, name_of, shown
 from tpc.hilbert.gram.sites import Site, Sites, boxes, phi_of
-from tpc.hilbert.gram.terms import Axis, CovarianceProgram, Definition, Delta, Formula, NotGramError, Piece, formula_variables, free_variables, placed, same, total
+from tpc.hilbert.gram.terms import (
+    CovarianceProgram,
+    Definition,
+    Delta,
+    Formula,
+    NotGramError,
+    Piece,
+    formula_variables,
+    free_variables,
+    placed,
+    same,
+    total,
+)
 from tpc.hilbert.gram.vectors import Vectors, constants, meet, vectors_in
 
 MAX_STEPS = 20_000                                     # products of vectors looked at, before it is not worth the while
 MAX_BOXES = 4096                                       # parts of one array
+DEEPEST = 20_000                                       # calls inside of each other
 MAX_POWER = 16                                         # of a vector in a polynomial
 
 
 def covariance_program(program: Program) -> CovarianceProgram:
     """Raises NotGramError where a covariance does not follow from others."""
-    return Covariances(program).run()
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEPEST))                    # a layer is some thirty calls deep, and takes no room on the machine's own stack
+    try:
+        return Covariances(program).run()
+    except RecursionError:
+        raise NotGramError("one covariance depends on another too many times over") from None
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class Covariances:
@@ -38,7 +82,7 @@ class Covariances:
         self.program = program
         self.sites = Sites(program)
         self.vectors = Vectors(self.sites)
-        self.axes = Axes({item.name: item.bound for item in program.inputs if item.bound is not None})
+        self.axes = Axes({item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole)
         self.definitions: dict[str, Definition] = {}
         self.matrices = {m.name: m for m in program.matrices}
         self.ratios = {w.name: w.ratio for w in program.widths}
@@ -81,17 +125,17 @@ class Covariances:
                 count = factor.count.const
                 variable = self.axes.fresh(factor.variable, count)
                 body = placed(factor.body, {factor.variable: Affine.var(variable)})
-                return _times(front, total(variable, count, self.product([*vectors[:k], body, *vectors[k + 1:]])))
+                return _times(front, total(variable, count, self.product([*vectors[:k], body, *vectors[k + 1:]]), self.axes.range_of))
         return _times(front, self.request(vectors) if vectors else ONE)
 
-    def scalar(self, x: Expr) -> Expr:
-        """An expression of scalars with the program's own replaced by their formulas."""
+    def scalar(self, x: Expr, *, summed_over: bool = False) -> Expr:
+        """An expression of scalars with the program's own replaced by their formulas. summed_over: inside of a sum, which is not cut in parts."""
         def leaf(node: Expr) -> Expr | None:
             if isinstance(node, Value):
                 return node if node.vector or node.ref.name in self.inputs or node.ref.name in self.definitions else self.request([node])
             if isinstance(node, Sum):
-                found = total(node.variable, node.count.const, self.scalar(node.body))
-                return self.shared(found) if isinstance(found, Sum) else found
+                found = total(node.variable, node.count.const, self.scalar(node.body, summed_over=True), self.axes.range_of)
+                return self.shared(found) if isinstance(found, Sum) and not summed_over else found
             return None
         return replace(x, leaf)
 
@@ -115,8 +159,10 @@ class Covariances:
                 raise NotGramError("the length of a sum depends on an index")
             variable = self.axes.fresh(x.variable, max(count, 0))
             return summed(variable, Affine(count), self.instantiated(x.body, {**at, x.variable: Affine.var(variable)}))
+        if isinstance(x, Extent):
+            raise NotGramError("a power of its widths is left whose limit has not been taken")
         parts = children(x)
-        return rebuild(x, [self.instantiated(part, at) for part in parts]) if parts else placed(x, at)
+        return _compared(rebuild(x, [self.instantiated(part, at) for part in parts])) if parts else placed(x, at)
 
     # members, by the parts of arrays
 
@@ -128,7 +174,7 @@ class Covariances:
             self.known[key] = self._found(key, list(back))
         found = self.known[key]
         if found is None:
-            raise NotGramError(f"`{name_of(key)}` is made of other members of itself in a way that does not come apart")
+            raise NotGramError(f"`{comment_of(key)}` is made of other members of itself in a way that does not come apart")
         return placed(found, back)
 
     def _found(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
@@ -138,7 +184,7 @@ class Covariances:
         pieces = []
         for count, box in enumerate(boxes(cuts)):
             if count >= MAX_BOXES:
-                raise NotGramError(f"`{name_of(key)}` comes in too many parts")
+                raise NotGramError(f"`{comment_of(key)}` comes in too many parts")
             at = {axis: Affine.var(self.axes.axis(k, high - low)) + low for k, (axis, (low, high)) in enumerate(zip(axes, box, strict=True))}
             own = [placed(factor, at) for factor in key]
             chosen = {}
@@ -158,7 +204,8 @@ class Covariances:
             return ZERO
         if len(pieces) == 1 and list(pieces[0].extent) == extents:
             return self.named(pieces[0].formula, axes, key)
-        return self._array(tuple(pieces), axes, key)
+        deltas, pieces, axes = without_deltas(pieces, axes)
+        return mul(*deltas, self._array(tuple(pieces), axes, key))
 
     def expectation(self, formula: Formula, key: Sequence[Expr]) -> Expr:
         """The formula, in axes of the array that it is a part of, by the name of an array."""
@@ -184,8 +231,15 @@ class Covariances:
     def _array(self, pieces: tuple[Piece, ...], axes: Sequence[str], key: Sequence[Expr]) -> Expr:
         name = f"E${len(self.definitions)}"
         shape = tuple(self.axes.extents[axis] for axis in axes)
-        self.definitions[name] = Definition(name, shape, pieces, comment_of(key), [name_of(key)], self._guarded(key))
+        known = [replace(x, self._by_name) for x in key]
+        self.definitions[name] = Definition(name, shape, pieces, comment_of(known), [name_of(known)], self._guarded(key))
         return Value(Ref(name, tuple(Affine.var(axis) for axis in axes)), False)
+
+    def _by_name(self, x: Expr) -> Expr | None:
+        """A member of an array under the name that it will have."""
+        if isinstance(x, Value) and x.ref.name in self.definitions:
+            return Value(Ref(best_name(self.definitions[x.ref.name].also), x.ref.index), False)
+        return None
 
     def _guarded(self, key: Sequence[Expr]) -> bool:
         """Whether what is asked for are moments, not scalars that the program makes of scalars."""
@@ -200,7 +254,7 @@ class Covariances:
             phi = self.instantiated(phi_of(site), site.at(first.ref.index))
             return self.mean(phi) if isinstance(site.op, Moment) else self.scalar(phi)
         plain = all(isinstance(f, Value) for f in factors)
-        opened = {v for v, site in chosen.items() if v.vector and not self.vectors.linear(site)}
+        opened = {v for v, site in chosen.items() if v.vector and not (self.vectors.linear(site) and self._random(site))}
         if not opened and plain and len(factors) <= 2:
             opened = {v for v, site in chosen.items() if isinstance(site.op, Nonlin)}
         if opened:
@@ -212,10 +266,14 @@ class Covariances:
             return paired(self, members) if len(members) > 2 else self._atoms([(m.ref, chosen[m]) for m in members])
         for factor in factors:
             for value in vectors_in(factor):
-                for site in self.sites.of(value.ref):
+                for site in () if value in chosen else self.sites.of(value.ref):
                     if not self.vectors.linear(site):
-                        raise NotGramError(f"`{value.ref}` (line {_line(site)}) is not Gaussian, and in a sum inside of a function")
+                        raise NotGramError(f"`{shown(value)}` (line {_line(site)}) is not Gaussian, and in a sum inside of a function")
         return expectation_of_groups(self, factors)
+
+    def _random(self, site: Site) -> bool:
+        """Whether what the site makes has vectors in it."""
+        return not isinstance(site.op, Nonlin) or is_vector(site.op.phi)
 
     def _opened(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Site]) -> Expr:
         """`x` with the members in `opened` replaced by what makes them."""
@@ -247,7 +305,8 @@ class Covariances:
             return ZERO
         at, by = a.at(x.index), b.at(z.index)
         one, two = (placed(Value(op.matrix, False), where) for op, where in ((first, at), (second, by)))
-        assert isinstance(one, Value) and isinstance(two, Value)
+        assert isinstance(one, Value)
+        assert isinstance(two, Value)
         deltas = [same(i, j) for i, j in zip(one.ref.index, two.ref.index, strict=True)]
         if ZERO in deltas:
             return ZERO
@@ -266,13 +325,14 @@ class Covariances:
         return add(mul(*deltas, covariance), means)
 
     def require_no_dot(self, site: Site) -> None:
-        """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, if what is multiplied is uncorrelated with all products of the other side."""
+        """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, what is multiplied has to be uncorrelated with all products of the
+        other side."""
         if site.number in self.no_dot:
             return
         self.no_dot.add(site.number)
         if isinstance(site.op, Nonlin):
             for value in vectors_in(phi_of(site)):
-                for used in self.sites.of(value.ref):
+                for used in self.sites.of(value.ref, site.number):
                     self.require_no_dot(used)
         if not isinstance(site.op, MatMul):
             return
@@ -293,6 +353,37 @@ class Covariances:
         """A member that `site` makes or uses, at any index."""
         at = {v: Affine.var(self.axes.fresh(v, n)) for v, n in zip(site.variables, site.counts, strict=True) if v is not None}
         return placed(Value(ref, True), at)
+
+
+def _compared(x: Expr) -> Expr:
+    """A test of whole numbers for equality, `where(i <= j, where(i >= j, 1, 0), 0)`, as a Delta."""
+    match x:
+        case Call("where", (Compare("<=", i, j), Call("where", (Compare(">=", k, l), one, zero)), no)) \
+                if (i, j, one, zero, no) == (k, l, ONE, ZERO, ZERO):
+            left, right = _whole_number(i), _whole_number(j)
+            return x if left is None or right is None else same(left, right)
+    return x
+
+
+def _whole_number(x: Expr) -> Affine | None:
+    """An affine combination of loop variables."""
+    match x:
+        case Position(index):
+            return index
+        case Number(value) if value.denominator == 1:
+            return Affine(int(value))
+        case Add(terms):
+            out = Affine(0)
+            for term in terms:
+                part = _whole_number(term)
+                if part is None:
+                    return None
+                out = out + part
+            return out
+        case Mul((Number(k), rest)) if k.denominator == 1:
+            part = _whole_number(rest)
+            return None if part is None else part.scaled(int(k))
+    return None
 
 
 def _flat(x: Expr) -> list[Expr]:
@@ -317,9 +408,11 @@ def _values(x: Expr) -> list[Value]:
 
 
 def _simple(x: Expr) -> bool:
-    """Whether an expression is as good as a name: a number, a member, or a multiple of it."""
+    """Whether an expression is as good as a name: a number, a member, or a multiple of it; or has a Delta, which a sum over it uses up."""
     factors = x.factors if isinstance(x, Mul) else (x,)
-    return sum(not isinstance(f, Number) for f in factors) <= 1 and all(isinstance(f, Number | Value | Delta) for f in factors)
+    if any(isinstance(f, Delta) for f in factors):
+        return True
+    return sum(not isinstance(f, Number) for f in factors) <= 1 and all(isinstance(f, Number | Value) for f in factors)
 
 
 def _whole(formula: Formula, axes: Sequence[str], table: Axes) -> tuple[Piece, ...]:

@@ -5,7 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tpc.core.expr import MINUS_ONE, ONE, ZERO, Add, Call, Compare, Expr, Mul, Number, Pow, Value, add, call, divide, is_vector, mul, neg, number, power
+from tpc.core.expr import (
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Mul,
+    Number,
+    Pow,
+    Value,
+    add,
+    call,
+    divide,
+    is_vector,
+    mul,
+    neg,
+    number,
+    power,
+)
 from tpc.core.functions import HALF, PI
 from tpc.hilbert.gram.terms import Factor
 
@@ -46,7 +66,7 @@ def _function(function: str, k: Expr) -> Combination | None:
     """`function(k·z)`."""
     match function:
         case "erf" | "sin" | "cos":
-            return {Factor(0, function, k): ONE}                      # type: ignore[arg-type]
+            return {Factor(0, function, k): ONE}
         case "gelu":
             return {Factor(1): mul(HALF, k), Factor(1, "erf", divide(k, ROOT_TWO)): mul(HALF, k)}
         case "sinh" | "cosh":

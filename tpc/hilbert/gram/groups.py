@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tpc.affine import Affine
 from tpc.core.calculus import NotDifferentiableError, differentiate
-from tpc.core.expr import ONE, ZERO, Add, Call, Expr, Mul, Number, Pow, Ref, Value, add, children, is_vector, mul, number, rebuild, replace, values
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Expr,
+    Mul,
+    Number,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+    add,
+    children,
+    is_vector,
+    mul,
+    number,
+    rebuild,
+    replace,
+    values,
+)
 from tpc.hilbert.gram.axes import skeleton
 from tpc.hilbert.gram.factors import Combination, closed_together, combination, half_moment, moment, polynomial
 from tpc.hilbert.gram.isserlis import covariance_of, paired
+from tpc.hilbert.gram.names import shown
 from tpc.hilbert.gram.registered import registered
-from tpc.hilbert.gram.terms import Closed, Factor, Integral, NotGramError, free_variables, indices, index_variables
+from tpc.hilbert.gram.terms import Closed, Factor, Integral, NotGramError, index_variables, indices, placed
 from tpc.hilbert.gram.vectors import Sources, meet
 from tpc.hilbert.space import degree
 
@@ -49,6 +71,10 @@ class Groups:
         if degree(x) <= 1:
             coefficient, base = normalised(x)
             return mul(coefficient, Value(Ref(self.name(base)), True))
+        if isinstance(x, Sum):
+            if x.count.const > MOST_DIMENSIONS:
+                raise NotGramError(f"`{shown(x)}`, inside of a function, is of {x.count} Gaussians")
+            return self.in_gaussians(add(*(placed(x.body, {x.variable: Affine(k)}) for k in range(x.count.const))))
         return rebuild(x, [self.in_gaussians(part) for part in children(x)])
 
     def name(self, base: Expr) -> str:
@@ -120,21 +146,34 @@ class Groups:
         if any(len(gaussians(f)) > 1 for f in factors):
             return None
         parts = [mul(*(f for f in factors if gaussians(f) == [z])) for z in names]
-        found = self.registered(parts, names)
+        if len(names) == 1 and all(factors.count(f) % 2 == 0 for f in factors):      # a square, of a function with itself
+            parts = [mul(*(f for f in dict.fromkeys(factors) for _ in range(factors.count(f) // 2)))] * 2
+        found = self.registered(parts, [*names, *names][:2])
         if found is not None:
             return found
+        if len(names) == 1:
+            return self.of_one(factors, names[0])
         sums = [combination(part) for part in parts]
         if any(s is None for s in sums):
             return None
-        left, right = sums[0] or {}, (sums[1] or {}) if len(sums) > 1 else {Factor(): ONE}
+        left, right = (s or {} for s in sums)
         if not all(closed_together(f, g) for f in left for g in right):
             return None
         return self.combined(left, right, names)
 
+    def of_one(self, factors: list[Expr], name: str) -> Expr | None:
+        """`E f(u)`, or as `E f(u)·g(v)` with v = u, of which more are known."""
+        whole = combination(mul(*factors))
+        if whole is not None:
+            return self.combined(whole, {Factor(): ONE}, [name])
+        for k in range(1, len(factors)):
+            left, right = combination(mul(*factors[:k])), combination(mul(*factors[k:]))
+            if left is not None and right is not None and all(closed_together(f, g) for f in left for g in right):
+                return self.combined(left, right, [name, name])
+        return None
+
     def registered(self, parts: list[Expr], names: list[str]) -> Expr | None:
-        if len(parts) == 1:
-            return None
-        form = registered(*parts)
+        form = registered(*parts) if len(parts) == 2 else None
         if form is None:
             return None
         order = names[::-1] if form.swapped else names
@@ -155,11 +194,11 @@ class Groups:
                     value = half_moment(f.power, q)
                 else:
                     resolved = [Factor(x.power, x.kind, self.engine.scalar(x.scale), self.engine.scalar(x.weight)) for x in (f, g)]
-                    value = self.engine.expectation(Closed(resolved[0], resolved[1], q, c, r, same), self.shown(f, g, names))
+                    value = self.engine.expectation(Closed(resolved[0], resolved[1], q, c, r, same), self.of_factors(f, g, names))
                 terms.append(mul(self.engine.scalar(a), self.engine.scalar(b), value))
         return add(*terms)
 
-    def shown(self, f: Factor, g: Factor, names: list[str]) -> list[Expr]:
+    def of_factors(self, f: Factor, g: Factor, names: list[str]) -> list[Expr]:
         """Two factors as expressions, for the name of their expectation."""
         return [x for factor, z in zip((f, g), names, strict=False) if (x := written(factor, self.meaning[z])) != ONE]
 
@@ -204,8 +243,8 @@ class Groups:
 
     def integral(self, factors: list[Expr], names: list[str]) -> Expr:
         if len(names) > MOST_DIMENSIONS:
-            shown = ", ".join(f"`{skeleton(self.meaning[z])}`" for z in names[:3])
-            raise NotGramError(f"a mean of a function of {len(names)} dependent Gaussians ({shown}, …)")
+            some = ", ".join(f"`{shown(self.meaning[z])}`" for z in names[:3])
+            raise NotGramError(f"a mean of a function of {len(names)} dependent Gaussians ({some}, …)")
         own = [self.engine.scalar(f) for f in factors]
         table = tuple(tuple(self.covariance(a, b) for b in names[:k + 1]) for k, a in enumerate(names))
         same = self.same(names[0], names[1]) if len(names) == 2 else ()
@@ -246,7 +285,7 @@ def parity(x: Expr) -> int:
             kinds = {parity(term) for term in terms}
             return kinds.pop() if len(kinds) == 1 else 0
         case Pow(base, Number(k)) if k.denominator == 1:
-            return parity(base) ** int(abs(k))
+            return parity(base) if k % 2 else abs(parity(base))
         case Call(function, args):
             kinds = {parity(a) for a in args}
             if kinds == {1}:
@@ -267,6 +306,3 @@ def written(factor: Factor, z: Expr) -> Expr:
         parts.append(call("exp", neg(mul(factor.weight, power(z, number(2))))))
     return mul(*parts)
 
-
-def free_of(x: Expr) -> set[str]:
-    return free_variables(x)

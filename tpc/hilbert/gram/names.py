@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tpc.affine import Affine
 from tpc.core.expr import Call, Expr, Ref, Value, walk
 from tpc.core.printer import print_expr
+
 LONGEST = 40
 
 
@@ -31,9 +32,19 @@ def _member(ref: Ref) -> str:
     return "_".join([ref.name, *digits])
 
 
+def best_name(wishes: Sequence[str]) -> str:
+    """Names that are made of functions are worse than names that the program has."""
+    return min(wishes, key=lambda wish: (len(re.findall("relu|step|erf|sin|cos|exp|tanh|sigmoid", wish)) + 3 * ("$" in wish), len(wish)))
+
+
+def shown(x: Expr) -> str:
+    """An expression with its variables as a person would write them."""
+    return re.sub("%[0-9%]*", "", print_expr(x))
+
+
 def comment_of(key: Sequence[Expr]) -> str:
     """`E x[i]*z[j]`."""
-    factors = [re.sub("%[0-9%]*", "", print_expr(x)) for x in key]
+    factors = [shown(x) for x in key]
     if len(key) == 1 and isinstance(key[0], Value) and not key[0].vector:
         return factors[0]
     if len(key) == 2 and factors[0] == factors[1]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from tpc.core.expr import Expr, Ref, Value, replace
+from tpc.core.expr import Expr, Mul, Ref, Value, mul, replace
+from tpc.core.printer import print_expr
 
 S = Value(Ref("s"), True)
 
@@ -57,7 +58,9 @@ def form_named(name: str) -> Form:
 
 
 def _anonymous(x: Expr) -> Expr:
-    return replace(x, lambda node: S if isinstance(node, Value) and node.vector else None)
+    """`x` in the variable `s`, factors in one order."""
+    found = replace(x, lambda node: S if isinstance(node, Value) and node.vector else None)
+    return mul(*sorted(found.factors, key=print_expr)) if isinstance(found, Mul) else found
 
 
 def _read(text: str) -> Expr:
@@ -65,4 +68,4 @@ def _read(text: str) -> Expr:
     from tpc.pipeline import parse
     program = parse(f"width n\nvector s : n ~ N(0, 1)\noutput c = mean({text})\n", name="closed form")
     moment = next(op for op in program.body if isinstance(op, Moment))
-    return moment.phi
+    return _anonymous(moment.phi)

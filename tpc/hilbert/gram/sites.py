@@ -82,9 +82,15 @@ class Sites:
             self._add(Site(own, self.count, op.out.name, tuple(next(iter(i.variables), None) for i in index), tuple(i.const for i in index),
                            tuple(counts[next(iter(i.variables))] if i.terms else 1 for i in index)))
 
-    def of(self, ref: Ref) -> list[Site]:
-        """The sites that may make the member, told apart by constant indices."""
-        return [site for site in self.by_family.get(ref.name, ()) if may_hold(site, ref.index)]
+    def whole(self, family: str, axis: int) -> int | None:
+        """How many indices the axis has, if every site makes members at all of them."""
+        ranges = {(site.starts[axis], site.counts[axis]) for site in self.by_family.get(family, ())}
+        start, count = ranges.pop() if len(ranges) == 1 else (1, 0)
+        return count if start == 0 else None
+
+    def of(self, ref: Ref, before: int | None = None) -> list[Site]:
+        """The sites that may make the member, told apart by constant indices. before: only those before this one in the program."""
+        return [site for site in self.by_family.get(ref.name, ()) if (before is None or site.number < before) and may_hold(site, ref.index)]
 
 
 def may_hold(site: Site, index: tuple[Index, ...]) -> bool:

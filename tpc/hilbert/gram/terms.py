@@ -7,13 +7,33 @@ or by quadrature.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tpc.affine import Affine
-from tpc.core.expr import ONE, ZERO, Add, Expr, Gather, Index, Mul, Position, Sum, Value, add, mul, new_position, number, replace, substitute_index, \
-    substitute_ref, summed, walk
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Expr,
+    Gather,
+    Index,
+    Mul,
+    Position,
+    Sum,
+    Value,
+    add,
+    mul,
+    new_position,
+    number,
+    replace,
+    substitute_index,
+    substitute_ref,
+    summed,
+    walk,
+)
+from tpc.core.functions import shapes
 from tpc.core.program import Program
 
 
@@ -59,7 +79,8 @@ class Closed:
 class Integral:
     """`E Π φ_i(u)` by quadrature, u ~ N(mean, covariance), in `variables`, the names of u's coordinates in the φ_i.
 
-    A factor depends on one or more of the variables, and on scalars. covariance: its lower triangle, row by row. same: as for `Closed`, for two variables.
+    A factor depends on one or more of the variables, and on scalars. covariance: its lower triangle, row by row. same: as for `Closed`, of the
+    first two variables.
     """
 
     variables: tuple[str, ...]
@@ -109,15 +130,25 @@ class CovarianceProgram:
         """How many are done by quadrature."""
         return sum(isinstance(piece.formula, Integral) for d in self.definitions for piece in d.pieces)
 
+    @property
+    def smooth(self) -> bool:
+        """Whether all that is integrated is smooth, so that a quadrature is accurate."""
+        return all(shapes(x) <= {"smooth"} for d in self.definitions for p in d.pieces if isinstance(p.formula, Integral) for x in p.formula.factors)
+
     def quadrature_entries(self, rule: int) -> float:
         """How often integrands are evaluated with so many points in each dimension."""
-        return sum(float(math.prod(p.extent)) * rule**len(p.formula.variables) for d in self.definitions for p in d.pieces
+        return sum(float(math.prod(p.extent)) * _points(rule, len(p.formula.variables)) for d in self.definitions for p in d.pieces
                    if isinstance(p.formula, Integral))
 
     @property
     def entries(self) -> int:
         """Numbers in all arrays."""
         return sum(math.prod(d.shape) for d in self.definitions)
+
+
+def _points(rule: int, dimensions: int) -> float:
+    """Points in all dimensions: in three or more of them only a third or fourth of the nodes is taken."""
+    return float((rule / dimensions if dimensions > 2 else rule) ** dimensions)
 
 
 def same(left: Index, right: Index) -> Expr:
@@ -192,17 +223,23 @@ def formula_variables(x: Formula) -> set[str]:
     return {v for part in parts for v in free_variables(part)}
 
 
-def total(variable: str, count: int, x: Expr) -> Expr:
-    """`Σ_{variable < count} x`, term by term, factors that do not depend on it in front, deltas used up."""
+RangeOf = Callable[[Index], tuple[int, int]]
+
+
+def total(variable: str, count: int, x: Expr, range_of: RangeOf) -> Expr:
+    """`Σ_{variable < count} x`, term by term, factors that do not depend on it in front, deltas used up.
+
+    range_of: the least and greatest value of an index.
+    """
     if x == ZERO or count == 0:
         return ZERO
     if variable not in free_variables(x):
         return mul(number(count), x)
     if isinstance(x, Add):
-        return add(*(total(variable, count, term) for term in x.terms))
+        return add(*(total(variable, count, term, range_of) for term in x.terms))
     factors = list(x.factors) if isinstance(x, Mul) else [x]
     for k, factor in enumerate(factors):
-        at = _solved(factor, variable, count) if isinstance(factor, Delta) else None
+        at = _solved(factor, variable, count, range_of) if isinstance(factor, Delta) else None
         if at is not None:
             return placed(mul(*factors[:k], *factors[k + 1:]), {variable: at})
     inside = [f for f in factors if variable in free_variables(f)]
@@ -210,9 +247,17 @@ def total(variable: str, count: int, x: Expr) -> Expr:
     return mul(*outside, summed(variable, Affine(count), mul(*inside)))
 
 
-def _solved(delta: Delta, variable: str, count: int) -> Index | None:
-    """What `variable` must be for `delta` to be 1, if that is one index, certainly within its range: another variable's with the same range."""
-    for here, there in ((delta.left, delta.right), (delta.right, delta.left)):
-        if here == Affine.var(variable) and variable not in index_variables(there):
-            return there
-    return None
+def _solved(delta: Delta, variable: str, count: int, range_of: RangeOf) -> Index | None:
+    """What `variable` must be for `delta` to be 1, if that is certainly within its range."""
+    left, right = delta.left, delta.right
+    if isinstance(left, Affine) and isinstance(right, Affine):
+        difference = left - right
+        k = difference.coefficient(variable)
+        solved: Index | None = (difference - Affine.of(0, {variable: k})).scaled(-k) if abs(k) == 1 else None
+    else:
+        there = right if left == Affine.var(variable) else left if right == Affine.var(variable) else None
+        solved = there if there is not None and variable not in index_variables(there) else None
+    if solved is None:
+        return None
+    low, high = range_of(solved)
+    return solved if low >= 0 and high < count else None

@@ -54,16 +54,16 @@ class Vectors:
             elif isinstance(site.op, Gaussians):
                 own = frozenset({Source(site.op.names[0], False, (None,) * len(site.op.axes))})
             else:
-                own = self.sources_of(phi_of(site))
+                own = self.sources_of(phi_of(site), site.number)
             self._sources[site.number] = own
         return self._sources[site.number]
 
-    def sources_of(self, x: Expr) -> Sources:
-        return frozenset().union(*(self.sources_of_ref(v.ref) for v in values(x) if v.vector))
+    def sources_of(self, x: Expr, before: int | None = None) -> Sources:
+        return frozenset().union(*(self.sources_of_ref(v.ref, before) for v in values(x) if v.vector))
 
-    def sources_of_ref(self, ref: Ref) -> Sources:
+    def sources_of_ref(self, ref: Ref, before: int | None = None) -> Sources:
         found: set[Source] = set()
-        for site in self.sites.of(ref):
+        for site in self.sites.of(ref, before):
             if isinstance(site.op, Gaussians):
                 found.add(Source(site.op.names[0], False, constants(ref.index)))
             else:
@@ -73,11 +73,11 @@ class Vectors:
     def linear(self, site: Site) -> bool:
         """Whether what `site` makes is a linear combination of products and initial vectors, hence Gaussian if no Ż occurs."""
         if site.number not in self._linear:
-            self._linear[site.number] = isinstance(site.op, MatMul | Gaussians) or self.linear_in(phi_of(site))
+            self._linear[site.number] = isinstance(site.op, MatMul | Gaussians) or self._linear_in(phi_of(site), site.number)
         return self._linear[site.number]
 
-    def linear_in(self, x: Expr) -> bool:
-        return degree(x) <= 1 and all(self.linear(site) for v in values(x) if v.vector for site in self.sites.of(v.ref))
+    def _linear_in(self, x: Expr, before: int) -> bool:
+        return degree(x) <= 1 and all(self.linear(site) for v in values(x) if v.vector for site in self.sites.of(v.ref, before))
 
 
 def vectors_in(x: Expr) -> list[Value]:
