@@ -47,6 +47,7 @@ class Net:
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     positions: int = 0
     families: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    before: str = ""
 
     def text(self):
         lines = []
@@ -59,7 +60,7 @@ class Net:
         at = "[p, q]" if self.positions else ""
         ends = [f"output {name}[i, j{own}] = {kernel}(f)(xs[i], xs[j]){at} for i < N for j < N{loops}\n"
                 for name, kernel in (("S", "nngp"), ("T", "ntk"))]
-        return HEAD + "\n".join([*lines, "network f(x):", body, *ends])
+        return HEAD + "\n".join([*lines, f"{self.before}network f(x):", body, *ends])
 
 
 def tanh(x):
@@ -136,6 +137,11 @@ NETS = {
     "convolution": Net({"U": ("n", "d"), "W": ("n", "n"), "R": ("n", "n"), "V": (1, "n")},
                        "h[p] = tanh(U @ x[p]) for p < P\nz[p] = tanh(W @ h[p] + R @ h[p+1]) for p < P - 1\nreturn V @ (z[0]*z[1])",
                        lambda W, x: (lambda h: W["V"] @ jnp.prod(tanh(h[:-1] @ W["W"].T + h[1:] @ W["R"].T), axis=0))(tanh(x @ W["U"].T))),
+    "networks in sums": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
+                            "h[i] = tanh(U @ x[i]) for i < P\nreturn V @ sum(j < P: layer(h, j)*j)",
+                            lambda W, x: (lambda h: W["V"] @ sum(j * tanh(W["W"] @ h[1] * i + h[i] * j) for i in range(3) for j in range(3)))(
+                                tanh(x @ W["U"].T)),
+                            before="network layer(h, j):\n    y[i] = W @ h[1]*i + h[i]*j for i < P\n    return sum(i < P: tanh(y[i]))\n"),
     "padded": Net({"U": ("n", "d"), "W": ("n", "n"), "b": ("n", None), "V": (1, "n"), "c": (1, None)},
                   "xp = pad(x, 1)\nh[p] = sum(s < 2: tanh(U[s] @ xp[p+2*s])) for p < P\ny = pad(h, 1)\n"
                   "z[p] = tanh(sum(s < 3: W[s] @ y[p+s]) + b[p]) for p < P\nreturn sum(p < P: V[p] @ z[p]) + c[0] - c[1]", padded,
