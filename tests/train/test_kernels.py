@@ -147,6 +147,9 @@ NETS = {
                   "z[p] = tanh(sum(s < 3: W[s] @ y[p+s]) + b[p]) for p < P\nreturn sum(p < P: V[p] @ z[p]) + c[0] - c[1]", padded,
                   {"W": {"std": "3/2"}, "b": {"std": "1/2", "lr": 2}, "V": {"std": "1/2"}},
                   families={"U": (2,), "W": (3,), "b": (3,), "V": (3,), "c": (2,)}),
+    "batch norm without indices": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n"), "c": (1, None)},
+                                      "h = relu(U @ x)\ny = W @ h\ns = sum(p < P: y[p])/P\nv = sum(p < P: (y[p] - s)^2)/P\n"
+                                      "z[p] = tanh((y[p] - s)/sqrt(v + 0.5)) for p < P\nreturn V @ z + c", batch_norm, positions=1),
     "batch norm": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n"), "c": (1, None)},
                       "h[p] = U @ x[p] for p < P\ny[p] = W @ relu(h[p]) for p < P\ns = sum(p < P: y[p])/P\nc1[p] = y[p] - s for p < P\n"
                       "v = sum(p < P: c1[p]^2)/P\nz[p] = tanh(c1[p]/sqrt(v + 0.5)) for p < P\no[p] = V @ z[p] + c for p < P\nreturn o",
