@@ -137,6 +137,10 @@ NETS = {
     "convolution": Net({"U": ("n", "d"), "W": ("n", "n"), "R": ("n", "n"), "V": (1, "n")},
                        "h[p] = tanh(U @ x[p]) for p < P\nz[p] = tanh(W @ h[p] + R @ h[p+1]) for p < P - 1\nreturn V @ (z[0]*z[1])",
                        lambda W, x: (lambda h: W["V"] @ jnp.prod(tanh(h[:-1] @ W["W"].T + h[1:] @ W["R"].T), axis=0))(tanh(x @ W["U"].T))),
+    "its own variables": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
+                             "h[i] = tanh(U @ sum(j < P: x[j]*(i - j))) for i < P\nreturn V @ sum(j < P: tanh(W @ h[j])*j)",
+                             lambda W, x: (lambda h: W["V"] @ sum(j * tanh(W["W"] @ h[j]) for j in range(3)))(
+                                 [tanh(W["U"] @ sum(x[j] * (i - j) for j in range(3))) for i in range(3)])),
     "networks in sums": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
                             "h[i] = tanh(U @ x[i]) for i < P\nreturn V @ sum(j < P: layer(h, j)*j)",
                             lambda W, x: (lambda h: W["V"] @ sum(j * tanh(W["W"] @ h[1] * i + h[i] * j) for i in range(3) for j in range(3)))(

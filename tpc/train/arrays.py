@@ -28,8 +28,9 @@ def array_function(scene: Scene, node: tree.Applied) -> str:
 def apart(network: tree.Network, used: Collection[str], names: Names) -> tree.Network:
     """The network with other variables of clauses, loops and sums in the place of those that mean something where it is called."""
     bound = {part.variable.name for part in tree.walk(network) if isinstance(part, tree.Range)}
-    clashing = sorted(bound.intersection(used))
-    fresh = dict(zip(clashing, names.variables(len(clashing), [*used, *bound]), strict=True))
+    fresh: dict[str, str] = {}
+    for variable in sorted(bound.intersection(used)):
+        fresh[variable] = names.another(variable, [*used, *bound, *fresh.values()])
 
     def leaf(x: Tree) -> Tree | None:
         return replace(x, name=fresh[x.name]) if isinstance(x, tree.Name) and x.name in fresh else None

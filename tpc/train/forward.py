@@ -55,7 +55,7 @@ class Forward:
         if len(args) != len(network.parameters):
             self.refuse(catalogue.arguments(at.span, name, len(network.parameters), len(network.parameters), len(args)))
         self.inside.append(name)
-        network = apart(network, self.scope(), self.scene.names)
+        network = apart(network, {*self.scope(), *self.scene.loops}, self.scene.names)
         env: dict[str, Value] = {p.name: a for p, a in zip(network.parameters, args, strict=True)}
         for line in network.body:
             self.block(line, env, {}) if isinstance(line, tree.ForBlock) else self.line(line, env)
