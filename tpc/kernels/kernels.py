@@ -11,6 +11,7 @@ import numpy as np
 from tpc.core.expr import Expr, Gather, Index, Value, walk
 from tpc.core.program import MatMul, Program, instructions
 from tpc.inputs import bind_inputs
+from tpc.stored import digest
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import TpcError
 
@@ -81,6 +82,12 @@ class Kernel:
         for a, b, part in _parts(rows, self.block or BLOCK):
             out[a:b] = self._compiled("own", len(part), len(part), rows.shape[1:])(part)[:b - a]
         return out
+
+    @property
+    def identity(self) -> str:
+        """What its values depend on besides the inputs, as text."""
+        others = digest("", {name: np.asarray(value) for name, value in self.others.items()})
+        return f"{_declarations(self.program)}\n{self.program}\n{self.network} {self.kind} {self.dtype} {self.positions} {self.block} {others}"
 
     # blocks
 
