@@ -55,7 +55,7 @@ from tpc.hilbert.gram.terms import (
 )
 from tpc.hilbert.gram.vectors import Vectors, vectors_in
 
-MAX_STEPS = 20_000                                     # products of vectors looked at, before it is not worth the while
+MAX_STEPS = 40_000                                     # products of vectors looked at, before it is not worth the while
 MAX_BOXES = 4096                                       # parts of one array
 DEEPEST = 20_000                                       # calls inside of each other
 MAX_POWER = 16                                         # of a vector in a polynomial
