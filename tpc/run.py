@@ -218,4 +218,6 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
         plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
     except UnrepresentableError as error:
         raise TpcError([catalogue.not_representable(method, str(error))], program.name, of_program=True) from None
-    return Evaluator(program, plan, emit(program, plan, parts, layout), digest(emit(program, replace(plan, repeats=1), parts, layout), {}), start)
+    source = emit(program, plan, parts, layout)
+    of_one = source if plan.repeats == 1 else emit(program, replace(plan, repeats=1), parts, layout)
+    return Evaluator(program, plan, source, digest(of_one, {}), start)

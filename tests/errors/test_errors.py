@@ -20,7 +20,7 @@ CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.stem for path in CASES.glob("*.tp"))
 CATALOGUE = "".join(Path(part.__file__).read_text(encoding="utf-8") for part in (catalogue, catalogue_training))
 CODES = sorted(set(re.findall(r'"(TP\d{3})"', CATALOGUE)))
-ELSEWHERE = {"TP001", "TP003", "TP508", "TP611", "TP612", "TP613"}       # the tests below, and tests/run/test_processes.py for TP613
+ELSEWHERE = {"TP001", "TP003", "TP508", "TP611", "TP612", "TP613", "TP726"}       # the tests below, tests/run/test_processes.py, tests/kernels
 
 
 def run(name, monkeypatch, capsys, *options):

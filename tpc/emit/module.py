@@ -21,8 +21,9 @@ from tpc.emit.structure import Structure, structure
 from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
-from tpc.hilbert.plan import NAMES, Plan, coarse, gram_plan, make_plan
+from tpc.hilbert.plan import NAMES, Plan, UnrepresentableError, coarse, gram_plan, make_plan
 
+LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
            "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
            "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
@@ -47,6 +48,13 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
             for s in parts.storage.values() if s.family.kind == "vector"}
     plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples, repeats=repeats,
                      dtype="float32" if dtype == "float32" else "float64")
+    if method == "auto" and plan.method == "linear" and plan.seconds > LONG:
+        try:
+            other = gram_plan(program, "gram", plan.dtype)
+        except UnrepresentableError:
+            other = None
+        if other is not None and other.exact and other.seconds < plan.seconds:
+            return other, None, None
     crowded = max(layout.capacity.values(), default=0) > plan.samples                         # more directions than dimensions of the sample
     if max_rank is None and crowded and not plan.exact:
         layout = replace(lay_out(program, parts.confined, plan.samples), rows=rows)
