@@ -39,7 +39,7 @@ class Names:
         return found[:count]
 
     def another(self, variable: str, avoid: Collection[str]) -> str:
-        """A bound variable in the place of one that would mean two things, the same each time if it can be. Nothing else is called that from now on."""
+        """A bound variable in the place of one that would mean two things, if possible the same each time. Nothing else is called that later."""
         found = next((v for v in self.others.get(variable, ()) if v not in avoid), None)
         if found is None:
             found, = self.variables(1, avoid)
