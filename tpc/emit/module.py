@@ -24,7 +24,7 @@ from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
 
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
            "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
-           "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
+           "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
            "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
            "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
@@ -73,7 +73,7 @@ def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines), doc)
-    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(bool(parts.blocks))]
+    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts)]
     return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan)])
 
 
@@ -344,9 +344,10 @@ def _copied(file: str) -> dict[str, str]:
     return {title.strip(): text.strip() for title, text in titled}
 
 
-def _helpers(batches: bool) -> str:
+def _helpers(parts: Structure) -> str:
     sections = _copied("prelude.py")
-    return "\n\n" + sections["copied from here on"] + ("\n\n\n" + sections["products of batches"] if batches else "")
+    wanted = ["copied from here on", *["histories"] * bool(parts.histories), *["products of batches"] * bool(parts.blocks)]
+    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted)
 
 
 def _tail(plan: Plan) -> str:
