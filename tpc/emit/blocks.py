@@ -103,7 +103,7 @@ def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:
     if not parts:
         return py.name(value)
     if held.blocks:
-        assert len(parts) == 1 and ":" not in parts[0], "a history is written a step at a time"
+        assert len(parts) == 1, "a history is written a step at a time"
         return py.call("recorded", py.name(held.name), index[0], py.name(value))
     if held.vector and not drop and len(held.kept) > 1 and len(parts) == 1 and ":" not in parts[0]:
         return py.call("stored", py.name(held.name), index[0], py.name(value))

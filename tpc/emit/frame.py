@@ -38,7 +38,8 @@ class Held:
         """An array that is filled in parts starts as zeros (scalars as ones, of which logarithms and inverses exist)."""
         if self.pending:
             extents = [py.integer(self.shape[axis]) for axis in self.kept] + ([py.name(self.size)] if self.vector else [])
-            value = py.call("history" if self.blocks else "jnp.zeros" if self.vector else "jnp.ones", py.tuple_of(extents) if extents else Py("()"), py.name("dtype"))
+            make = "history" if self.blocks else "jnp.zeros" if self.vector else "jnp.ones"
+            value = py.call(make, py.tuple_of(extents) if extents else Py("()"), py.name("dtype"))
             self.frame.prologue.append(Assign((self.name,), value))
             self.pending = False
 

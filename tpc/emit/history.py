@@ -15,7 +15,7 @@ from tpc.core.expr import Ref
 from tpc.core.program import Instruction, MatMul, Moment, Output
 from tpc.emit.storage import Leaf, Node, Region, Storage, leaves, ranges
 
-LEAST = 32                                   # vectors: fewer are one block in any case (BLOCK in the prelude)
+LEAST = 32                                   # vectors: fewer are one block in any case
 
 
 class _Use(NamedTuple):

@@ -24,9 +24,11 @@ from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
 
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
            "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
-           "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
+           "history", "begins", "recorded", "whole", "products", "combined",
+           "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
            "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
            "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
+BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES")
@@ -333,6 +335,8 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
         lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
     elif not plan.exact:
         lines.append(f"SAMPLES, REPEATS, WHITEN = {plan.samples}, {plan.repeats}, {plan.whiten}")
+    block = BATCH_BLOCK if layout.rows > 1 else BLOCK
+    lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # bases and histories are kept in blocks of rows, of so many at least, but no more blocks than this")
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
     return "\n".join(lines) + "\n"
 
