@@ -26,9 +26,11 @@ from tpc.hilbert.plan import NAMES, Plan, UnrepresentableError, coarse, gram_pla
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
            "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
+           "history", "begins", "recorded", "whole", "products", "combined",
            "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
            "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
            "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
+BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES")
@@ -87,7 +89,7 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines), doc)
-    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(bool(parts.blocks))]
+    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts)]
     return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan)])
 
 
@@ -347,13 +349,16 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
         lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
     elif not plan.exact:
         lines.append(f"SAMPLES, REPEATS, WHITEN = {plan.samples}, {plan.repeats}, {plan.whiten}")
+    block = BATCH_BLOCK if layout.rows > 1 else BLOCK
+    lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # bases and histories are kept in blocks of rows, of so many at least, but no more blocks than this")
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
     return "\n".join(lines) + "\n"
 
 
-def _helpers(batches: bool) -> str:
+def _helpers(parts: Structure) -> str:
     sections = copied("prelude.py")
-    return "\n\n" + sections["copied from here on"] + ("\n\n\n" + sections["products of batches"] if batches else "")
+    wanted = ["copied from here on", *["histories"] * bool(parts.histories), *["products of batches"] * bool(parts.blocks)]
+    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted)
 
 
 def _tail(plan: Plan) -> str:
