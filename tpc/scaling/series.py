@@ -92,8 +92,8 @@ class Expander:
         if not children(x):
             return {F0: x} if cut <= 0 and x != ZERO else NONE
         if self._plain(x):
-            terms = {v: self.members(v, cut) for v in values(x)}
-            return {F0: replace(x, lambda node: terms[node][F0] if isinstance(node, Value) else None)} if cut <= 0 else NONE
+            own = {v: self.members(v, cut) for v in values(x)}
+            return {F0: replace(x, lambda node: own[node][F0] if isinstance(node, Value) else None)} if cut <= 0 else NONE
         match x:
             case Add(terms):
                 return collected((p, e) for term in terms for p, e in self.series(term, cut).items())
