@@ -120,3 +120,12 @@ def test_a_kernel_that_does_not_follow_from_covariances_says_why():
         kernels.nngp(data(2, 2))
     assert code(error) == "TP726"
     assert "has a Ż" in error.value.diagnostics[0].message
+
+
+def test_both_at_once_are_each():
+    kernels = tpc.parse("width n\nweight U : n x 3\nweight W : n x n\nweight V : 1 x n\nnetwork f(x) = V @ erf(W @ relu(U @ x))\n").kernels(block=4)
+    x, z = np.random.default_rng(0).standard_normal((9, 3)), np.random.default_rng(1).standard_normal((5, 3))
+    for given in ((x,), (x, z)):
+        nngp, ntk = kernels(*given)
+        np.testing.assert_allclose(nngp, kernels.nngp(*given), rtol=1e-13)
+        np.testing.assert_allclose(ntk, kernels.ntk(*given), rtol=1e-13)
