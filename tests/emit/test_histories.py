@@ -44,24 +44,22 @@ def test_blocks_are_one_array(shape, count):
 
 def modules():
     """The training program with its histories in blocks, and in arrays."""
-    plan, parts, layout = planned(tpc.load(TRAINING, dims={"T": 7, "B": 6}), samples=256, repeats=2)
-    program = tpc.load(TRAINING, dims={"T": 7, "B": 6})
+    program = tpc.load(TRAINING, dims={"T": 6, "B": 6})
+    plan, parts, layout = planned(program, samples=128, repeats=2)
     assert parts.histories == {"x1", "dh2"}
     for chosen in (parts, replace(parts, histories=frozenset())):
         module = types.ModuleType("limit")
         exec(emit(program, plan, chosen, layout), module.__dict__)
-        module.BLOCK = 12
+        module.BLOCK = 18
         yield module
 
 
-@pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
-def test_programs_are_the_same(mode):
+def test_programs_are_the_same():
+    """Values, and derivatives backwards."""
     random = np.random.default_rng(1)
     blocks, arrays = modules()
     inputs = {"xi": random.standard_normal(blocks.INPUTS["xi"][0]), "y": random.standard_normal(blocks.INPUTS["y"][0])}
-    drawn = blocks.draw(0, 0, 256)
-
-    def losses(module):
-        return lambda eta: module.evaluated(inputs | {"eta": eta}, *drawn)[0]["loss"]
-    np.testing.assert_allclose(losses(blocks)(0.5), losses(arrays)(0.5), rtol=1e-11)
-    np.testing.assert_allclose(mode(losses(blocks))(0.5), mode(losses(arrays))(0.5), rtol=1e-9)
+    drawn = blocks.draw(0, 0, 128)
+    found, expected = (jax.value_and_grad(lambda eta, module=module: jnp.sum(module.evaluated(inputs | {"eta": eta}, *drawn)[0]["loss"]))(0.5)
+                       for module in (blocks, arrays))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)

@@ -350,7 +350,7 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     elif not plan.exact:
         lines.append(f"SAMPLES, REPEATS, WHITEN = {plan.samples}, {plan.repeats}, {plan.whiten}")
     block = BATCH_BLOCK if layout.rows > 1 else BLOCK
-    lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # bases and histories are kept in blocks of rows, of at least so many, and in no more blocks than this")
+    lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most")
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
     return "\n".join(lines) + "\n"
 
