@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import Literal
 
 from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, values
-from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, instructions
+from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, Scalar, instructions
 from tpc.scaling.chance import NO_GROUPS, RANDOM, Chance, Chances, joined
-from tpc.scaling.series import F0, Expander, GrowsError, Series
+from tpc.scaling.series import F0, Expander, GrowsError, Series, SmallError
 
 HALF = Fraction(1, 2)
 MOST_SWEEPS = 60                                   # beyond so many, some power grows from round to round
@@ -127,11 +127,24 @@ class Orders:
                     name = key(op.out.name, term.power)
                     self.chances[name] = joined([self.chances.get(name, Chance()), self._chance(op, term)])
                     if term.power > 0 and op.out.name in outputs:
-                        raise UnstableError(op, op.out, term.power, "")
+                        cause = self._cause(op)
+                        raise UnstableError(cause, cause.out, max(self.powers[cause.out.name]), "" if cause is op else "output")
             if before == (self.powers, self.cuts, self.chances):
                 return
         op = max(self.ops, key=lambda op: max(self.powers.get(op.out.name, {F0})))
         raise UnstableError(op, op.out, max(self.powers[op.out.name]), "", rounds=True)
+
+    def _cause(self, op: Instruction) -> Instruction:
+        """Where it comes from that a scalar grows: the mean that does, if it is made of one."""
+        made = {other.out.name: other for other in reversed(self.ops)}
+        seen = {op.out.name}
+        while isinstance(op, Scalar):
+            growing = [v.ref.name for v in operands(op) if v.ref.name not in seen and max(self.powers.get(v.ref.name, {F0}), default=F0) > 0]
+            if not growing:
+                break
+            op = made[max(growing, key=lambda name: max(self.powers[name]))]
+            seen.add(op.out.name)
+        return op
 
     def _found(self, op: Instruction) -> list[Term]:
         try:
@@ -156,7 +169,10 @@ class Orders:
             before = dict(self.cuts)
             for op in reversed(self.ops):
                 if op.out.name in self.cuts:
-                    self.terms(op, self.cuts[op.out.name])
+                    try:
+                        self.terms(op, self.cuts[op.out.name])
+                    except SmallError as error:
+                        raise SmallError(error.function, op) from None
             if before == self.cuts:
                 return
 

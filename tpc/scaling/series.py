@@ -44,6 +44,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.laws import NUMPY
+from tpc.core.program import Instruction
 
 Series = Mapping[Fraction, Expr]
 NONE: Series = {}
@@ -64,11 +65,11 @@ class GrowsError(Exception):
 
 
 class SmallError(Exception):
-    """A quantity that tends to 0 meets a function that is not finite there."""
+    """A quantity that tends to 0 meets a function that is not finite there, in `op`."""
 
-    def __init__(self, function: str) -> None:
+    def __init__(self, function: str, op: Instruction | None = None) -> None:
         super().__init__(function)
-        self.function = function
+        self.function, self.op = function, op
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,9 @@ class Expander:
             raise GrowsError(function, *self._largest(args))
         terms = [self.series(a, min(cut, F0)) for a in args]
         if function == "log" and any(F0 not in t for t in terms):
-            raise SmallError(function)
+            if self.settled:
+                raise SmallError(function)
+            return NONE
         return self._taylor(lambda *a: folded(build(*a)), function, terms, cut)
 
     def _where(self, condition: Expr, left: Expr, right: Expr, cut: Fraction) -> Series:
