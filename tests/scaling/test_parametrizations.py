@@ -1,14 +1,13 @@
 """Limits in any parametrization: what stays the same, what vanishes, what grows, and the scaled differences by hand (TP4 Sec 3, App H.3–H.5)."""
 
+import re
+
 import numpy as np
 import pytest
 
 import tpc
-from tests.scaling.kernels import kernels
-from tests.scaling.test_kernel_regime import data, oracle, program
+from tests.scaling.test_kernel_regime import TEXT, data, oracle, program
 from tpc.scaling import expand
-
-FINITE = {"h1_end", "f_end"}
 
 
 def limit(name, layers=2, phi="tanh", **dims):
@@ -16,7 +15,9 @@ def limit(name, layers=2, phi="tanh", **dims):
 
 
 def same(one, other):
-    return str(one.limit) == str(other.limit) and str(one.initial) == str(other.initial)
+    def text(program):
+        return re.sub(r"\b[qr]\b", "s", str(program))                         # `r` is no free variable in a file that says `uniform(r = …)`
+    return text(one.limit) == text(other.limit) and one.initial is not None and text(one.initial.covariances) == text(other.initial.covariances)
 
 
 def test_mup_passes_through_unchanged():
@@ -49,27 +50,26 @@ def test_tp4_thm_3_6_between_mup_and_ntp_it_is_the_kernel_regime_from_zero():
 
 
 def test_layers_may_stay_fixed_while_others_learn_features():
-    """The middle layer of a μP net has b + 1/4, a - 1/4 and a rate that moves it no more: as if it were frozen."""
+    """μP with the rate of the middle weight lower, by its own a and b: the limit is that of the net whose middle weight is frozen."""
     given = data(3, 2)
-    fixed = program(2, "id", "abc(a = [-1/2, 1/4, 1/2], b = [1/2, 1/4, 1/2], c = 0)").compile()(given)
-    text = str(program(2, "id", "mup"))
-    frozen = tpc.parse(text.replace("h2$2[t, s]*dh2[s]", "0*dh2[s]")) if "h2$2" in text else program(2, "id", "mup")
-    learned = program(2, "id", "mup").compile()(given)
+    fixed, learned = (program(2, "id", name).compile()(given) for name in ("abc(a = [-1/2, 1/4, 1/2], b = [1/2, 1/4, 1/2], c = 0)", "mup"))
+    frozen = tpc.parse(TEXT.replace("PHI", "id").replace("WEIGHTS", "weight W1 : n x n, frozen").replace("BODY", "W1 @ phi(U @ x)")
+                       .replace("NAME", "mup")).compile()(given)
+    for name in ("loss", "end"):
+        np.testing.assert_allclose(fixed[name].value, frozen[name].value, rtol=1e-12)
     assert np.max(np.abs(fixed["loss"].value - learned["loss"].value)) > 1e-3
-    assert frozen.outputs
 
 
 @pytest.mark.parametrize(("name", "layers", "what", "power"), [
-    ("sp(c = 0)", 1, "f", "n"), ("abc(a = [0, 1/2, 1/2], b = [0, 0, -1/4], c = 0)", 2, "f0", "n^(1/4)"),
+    ("sp(c = 0)", 1, "f", "n"), ("abc(a = [0, 1/2, 1/2], b = [0, 0, -1/4], c = 0)", 2, "f", "n^(1/4)"),
     ("abc(a = [-1/4, 0, 1/2], b = [0, 1/2, 1/2], c = 0)", 2, "h1", "n^(1/4)"),
-    ("abc(a = [-1/2, -1/4, 1/2], b = [1/2, 3/4, 1/2], c = 0)", 2, "h2", "n^(1/2)")])
+    ("abc(a = [-1/2, -1/4, 1/2], b = [1/2, 3/4, 1/2], c = 0)", 2, "h1", "n^(1/2)")])
 def test_unstable_ones_are_refused_with_what_grows(name, layers, what, power):
     with pytest.raises(tpc.TpcError) as caught:
         program(layers, "tanh", name).compile()
     message = caught.value.diagnostics[0].message
     assert caught.value.diagnostics[0].code == "TP801"
-    assert message.startswith((f"`{what.rstrip('0')}[t]`", f"`{what.rstrip('0')}")), message
-    assert f"grows like {power} " in message, message
+    assert message.startswith(f"`{what}[t]` grows like {power} as n → ∞"), message
 
 
 def test_trivial_ones_stay_at_the_start():
@@ -80,7 +80,10 @@ def test_trivial_ones_stay_at_the_start():
 
 
 def test_the_scaled_differences_of_two_steps_by_hand():
-    """NTP, φ(s) = s², d = 1: Z^{δU_1} = -η χ_0 ξ_0 V 2 ξ_0 U, Z^{δV_1} = -η χ_0 (ξ_0 U)², so that f_1(ξ) = f_0(ξ) - η χ_0 7 ξ² ξ_0²; two layers: 111 ξ⁴ ξ_0⁴."""
+    """NTP, φ(s) = s², d = 1: Z^{δU_1} = -η χ_0 ξ_0 V 2 ξ_0 U, Z^{δV_1} = -η χ_0 (ξ_0 U)², so that f_1(ξ) = f_0(ξ) - η χ_0 7 ξ² ξ_0².
+
+    With two layers, Σ = 3 ξ² ξ_0², then 27 ξ⁴ ξ_0⁴, with slopes 4 ξ ξ_0, 12 ξ² ξ_0²: Θ = 27 + 7·12 = 111 times ξ⁴ ξ_0⁴.
+    """
     xi, y, eta, start = np.array([0.7, -1.2]), np.array([1.0, -0.5]), 0.05, {"f0": [0.3, -0.1], "f_start0": [0.2]}
     for layers, constant, power in ((1, 7, 2), (2, 111, 4)):
         result = program(layers, "square", "ntp", d=1, T=2, N=1).compile(initial=start)({"xi": xi[:, None], "y": y, "xs": [[0.4]], "eta": eta})
@@ -95,4 +98,3 @@ def test_the_formulas_of_the_differences_are_those_of_the_paper():
     formulas = program(1, "tanh", "ntp", d=1).derive()
     assert str(formulas["δV[t+1]"]).startswith("Z^{δV[t+1]} = Z^{δV[t]} - η·χ̊[t]·Z^{x1[t]}")
     assert "dh1: the limit of n^(-1/2)·dh1." in formulas.notes
-    assert kernels(np.eye(2), 1, "relu")[0].shape == (2, 2)
