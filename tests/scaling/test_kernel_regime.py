@@ -1,4 +1,4 @@
-"""NTP: the limit is kernel gradient descent with the NTK, conditioned on the initial function, a Gaussian process of covariance NNGP (TP4 App H.4)."""
+"""NTP: the limit is kernel gradient descent with the NTK, given the initial function, a Gaussian process of covariance NNGP (TP4 App H.4)."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def oracle(given, layers, activation, first, start, eta=0.4):
     return (np.diagonal(f[:steps, :steps]) - given["y"])**2 / 2, f[-1, steps:]
 
 
-EXACT = [("linear", 1, "id", 3, (lambda s: s, np.ones_like)), ("linear", 3, "id", 3, (lambda s: s, np.ones_like)),
+EXACT = [("linear", 1, "id", 3, (lambda s: s, np.ones_like)), ("linear", 2, "id", 3, (lambda s: s, np.ones_like)),
          ("square", 1, "square", 2, (np.square, lambda s: 2 * s)), ("square", 2, "square", 1, (np.square, lambda s: 2 * s)),
          ("tanh", 1, "tanh", 1, (np.tanh, lambda s: 1 - np.tanh(s)**2))]
 
@@ -67,8 +67,7 @@ def test_tp4_h4_the_limit_is_kernel_gradient_descent_from_the_initial_function(l
     np.testing.assert_allclose(result["end"].value, end, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize(("layers", "phi", "activation"), [(1, "relu", "relu"), (2, "relu", "relu"),
-                                                             (2, "tanh", (np.tanh, lambda s: 1 - np.tanh(s)**2))])
+@pytest.mark.parametrize(("layers", "phi", "activation"), [(1, "relu", "relu"), (2, "tanh", (np.tanh, lambda s: 1 - np.tanh(s)**2))])
 def test_on_points_it_is_so_within_the_standard_errors(layers, phi, activation):
     given = data(4, 2)
     result = program(layers, phi, T=4).compile(samples=4096, initial={"f0": [0.3, -0.2, 0.5, 0.1], "f_start0": [0.2, -0.7]})(given)
@@ -78,7 +77,8 @@ def test_on_points_it_is_so_within_the_standard_errors(layers, phi, activation):
         assert np.max(result[name].stderr) < 0.01
 
 
-@pytest.mark.parametrize(("layers", "phi", "activation"), [(1, "tanh", (np.tanh, lambda s: 1 - np.tanh(s)**2)), (3, "id", (lambda s: s, np.ones_like))])
+@pytest.mark.parametrize(("layers", "phi", "activation"), [(1, "tanh", (np.tanh, lambda s: 1 - np.tanh(s)**2)),
+                                                             (2, "id", (lambda s: s, np.ones_like))])
 def test_the_covariance_of_the_start_is_the_nngp_kernel(layers, phi, activation):
     given = data(3, 1 if layers == 1 else 2)
     start = program(layers, phi, d=given["xi"].shape[1]).compile().start
@@ -95,15 +95,13 @@ def test_the_start_is_drawn_by_seed_and_equal_where_the_inputs_are():
     assert np.array_equal(one["start"].value, same["start"].value)
     assert np.min(np.abs(one["start"].value - other["start"].value)) > 1e-3
     np.testing.assert_allclose(one["first"].value[:2], one["start"].value, atol=1e-12)
-    draws = np.array([np.concatenate([*limit.compile(initial=seed)(given).start.scalars.values()]) for seed in range(0)])
-    assert draws.size == 0
 
 
 def test_tp4_h4_integrated_over_the_start_the_mean_and_covariance_are_those_of_linear_dynamics():
     """f_T = A f_0 + b by linear dynamics, so the mean is b and the covariance A Σ Aᵀ; the loss is quadratic."""
     given, eta = data(3, 2), 0.4
-    result = program(2, "id").compile(initial="integrate")(given)
-    sigma, theta = kernels(np.concatenate([given["xi"], given["xs"]]), 2, (lambda s: s, np.ones_like))
+    result = program(1, "id").compile(initial="integrate")(given)
+    sigma, theta = kernels(np.concatenate([given["xi"], given["xs"]]), 1, (lambda s: s, np.ones_like))
     runs = [descent(theta, e, range(3), given["y"], eta) for e in [np.zeros(5), *np.eye(5)]]
     slope = np.stack([run - runs[0] for run in runs[1:]], axis=-1)                  # [T + 1, N, N]
     mean, cov = runs[0][-1, 3:], slope[-1, 3:] @ sigma @ slope[-1, 3:].T
