@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 from tpc.exponent import Exponent
 
@@ -68,9 +69,9 @@ def _largest_consts(forms: Forms) -> set[Exponent]:
 
 
 def implied(form: Exponent, others: Sequence[Exponent], facts: Iterable[Exponent]) -> bool:
-    """Whether `form` is at most the largest of `others` wherever the facts are at most 0 (by Farkas' lemma: a mean of the others, facts and slack)."""
+    """Whether `form` is at most the largest of `others` where the facts are at most 0 (by Farkas' lemma: a mean of the others, facts, slack)."""
     import numpy as np
-    from scipy.optimize import linprog
+    from scipy.optimize import linprog  # type: ignore[attr-defined,unused-ignore]
     columns = [*others, *facts]
     names = sorted({name for x in (form, *columns) for name, _ in x.terms})
 
@@ -82,7 +83,8 @@ def implied(form: Exponent, others: Sequence[Exponent], facts: Iterable[Exponent
     slack = np.zeros((len(names) + 1, 1))
     slack[-1] = -1
     weights = np.array([[1.0] * len(others) + [0.0] * (len(columns) - len(others) + 1)])
-    found = linprog(np.zeros(len(columns) + 1), A_eq=np.vstack([np.hstack([matrix, slack]), weights]), b_eq=[*vector(form), 1.0], method="highs")
+    found: Any = linprog(np.zeros(len(columns) + 1), A_eq=np.vstack([np.hstack([matrix, slack]), weights]), b_eq=[*vector(form), 1.0],  # type: ignore[no-untyped-call,unused-ignore]
+                          method="highs")
     return bool(found.status == 0)
 
 

@@ -89,7 +89,7 @@ def conditions(program: Program) -> Conditions:
 
 
 class _Writer:
-    """First what initialisation asks for, which solves for some exponents; then what training does, everything of the forward pass being of order 1."""
+    """First what initialisation asks for, which solves for some exponents; then what training does, all of the forward pass being of order 1."""
 
     def __init__(self, training: Training) -> None:
         self.training = training
