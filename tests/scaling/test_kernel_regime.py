@@ -53,7 +53,7 @@ def oracle(given, layers, activation, first, start, eta=0.4):
 
 EXACT = [("linear", 1, "id", 3, (lambda s: s, np.ones_like)), ("linear", 2, "id", 3, (lambda s: s, np.ones_like)),
          ("square", 1, "square", 2, (np.square, lambda s: 2 * s)), ("square", 2, "square", 1, (np.square, lambda s: 2 * s)),
-         ("tanh", 1, "tanh", 1, (np.tanh, lambda s: 1 - np.tanh(s)**2))]
+         ("relu", 1, "relu", 2, "relu"), ("tanh", 1, "tanh", 1, (np.tanh, lambda s: 1 - np.tanh(s)**2))]
 
 
 @pytest.mark.parametrize(("layers", "phi", "d", "activation"), [case[1:] for case in EXACT], ids=[f"{c[0]}-{c[1]}" for c in EXACT])
@@ -67,13 +67,13 @@ def test_tp4_h4_the_limit_is_kernel_gradient_descent_from_the_initial_function(l
     np.testing.assert_allclose(result["end"].value, end, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize(("layers", "phi", "activation"), [(1, "relu", "relu"), (2, "tanh", (np.tanh, lambda s: 1 - np.tanh(s)**2))])
+@pytest.mark.parametrize(("layers", "phi", "activation"), [(2, "relu", "relu"), (2, "tanh", (np.tanh, lambda s: 1 - np.tanh(s)**2))])
 def test_on_points_it_is_so_within_the_standard_errors(layers, phi, activation):
     given = data(4, 2)
-    result = program(layers, phi, T=4).compile(samples=4096, initial={"f0": [0.3, -0.2, 0.5, 0.1], "f_start0": [0.2, -0.7]})(given)
+    result = program(layers, phi, T=4).compile(method="nodes", samples=4096, initial={"f0": [0.3, -0.2, 0.5, 0.1], "f_start0": [0.2, -0.7]})(given)
     losses, end = oracle(given, layers, activation, [0.3, -0.2, 0.5, 0.1], [0.2, -0.7])
     for name, exact in (("loss", losses), ("end", end)):
-        assert np.all(np.abs(result[name].value - exact) <= 5 * result[name].stderr + 1e-9), (result[name], exact)
+        assert np.all(np.abs(result[name].value - exact) <= 5 * result[name].stderr + 1e-8), (result[name], exact)
         assert np.max(result[name].stderr) < 0.01
 
 
@@ -117,16 +117,15 @@ def test_tp4_h4_integrated_over_the_start_the_mean_and_covariance_are_those_of_l
 def test_finite_width_conditioned_on_its_own_start_tends_to_the_limit():
     """The RMS difference falls as n^{-1/2}, the start of each draw being given to the limit."""
     given = data(5, 2, seed=3)
-    net = program(1, "tanh", T=5)
+    net = program(1, "relu", T=5)
     assert {s.of for s in expand(net).initial.scalars} == {"f", "f_start"}
-    limit, widths, errors = net.compile(samples=2**14, repeats=2), (128, 512, 2048), []
+    limit, widths, errors = net.compile().functions(("loss", "end")), (256, 1024, 4096), []
     for width in widths:
-        samples = net.simulate(given, width=width, seeds=16)
-        differences = []
-        for first, start, loss, end in zip(*(samples.outputs[name] for name in ("first", "start", "loss", "end")), strict=True):
-            result = limit({**given, "f0": first, "f_start0": start})
-            differences.append([*(result["loss"].value - loss), *(result["end"].value - end)])
-        errors.append(np.sqrt(np.mean(np.square(differences))))
+        made = net.simulate(given, width=width, seeds=64).outputs
+        found = [limit({**given, "f0": first, "f_start0": start}) for first, start in zip(made["first"], made["start"], strict=True)]
+        differences = [np.stack([one[name] for one in found]) - made[name] for name in ("loss", "end")]
+        np.testing.assert_allclose(differences[0][:, 0], 0, atol=1e-12)               # before the first step there is only the start
+        errors.append(np.sqrt(np.mean(np.square(np.concatenate(differences, axis=1)))))
     slope = np.polyfit(np.log(widths), np.log(errors), 1)[0]
-    assert slope == pytest.approx(-0.5, abs=0.15), errors
-    assert errors[-1] < 2 / widths[-1]**0.5
+    assert slope == pytest.approx(-0.5, abs=0.12), errors
+    assert errors[-1] < 3 / widths[-1]**0.5

@@ -46,3 +46,13 @@ def test_the_numbers_are_those_of_whole_histories(steps: int) -> None:
     samples = program.simulate(width=9, seeds=[3])
     for name, value in plain.items():
         np.testing.assert_allclose(samples.outputs[name][0], value, rtol=1e-12, atol=1e-14 * np.abs(value).max())
+
+
+def test_what_a_loop_begins_with_is_still_there_after_it() -> None:
+    program = tpc.parse(TEXT + "output start = mean(v[0]*u[0, 1])\noutput half = mean(v0*v[0])\n")
+    assert not {"v", "u"} & set(rolling(program))
+    inputs = bind_inputs(program, {})
+    plain = run_plainly(program, inputs, draws(program, inputs, width=9, seed=3))
+    samples = program.simulate(width=9, seeds=[3])
+    for name in ("start", "half", "end"):
+        np.testing.assert_allclose(samples.outputs[name][0], plain[name], rtol=1e-12)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.affine import Affine
-from tpc.core.dependence import is_parallel
+from tpc.core.dependence import is_parallel, references
 from tpc.core.expr import Index
-from tpc.core.program import Family, Program
-from tpc.core.storage import Region, analyse, build, ranges
+from tpc.core.program import Family, Program, instructions
+from tpc.core.storage import Carry, Region, analyse, build, ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,18 @@ def rolling(program: Program) -> Mapping[str, tuple[Rolling, ...]]:
     found = {}
     for name, kept in analyse(program, build(program.body)).items():
         axes = [Rolling(axis, 1, region.variable) for axis, region in kept.dropped.items() if _in_rounds(region)]
-        if kept.carry is not None and _in_rounds(kept.carry.region):
+        if kept.carry is not None and _in_rounds(kept.carry.region) and not _start_is_used(program, name, kept.carry):
             axes.append(Rolling(kept.carry.axis, 2, kept.carry.region.variable))
         if axes:
             found[name] = tuple(axes)
     return found
+
+
+def _start_is_used(program: Program, name: str, carry: Carry) -> bool:
+    """Whether the member that the loop begins with is used by its index, in the loop or after it, when its place may have been taken."""
+    start = Affine(carry.first)
+    used = [ref for op, _ in instructions(program.body) for ref, _ in references(op, ())] + [output.ref for output in program.outputs]
+    return any(ref.name == name and ref.index[carry.axis] == start for ref in used)
 
 
 def places(family: Family, axes: Sequence[Rolling]) -> tuple[int, ...]:
