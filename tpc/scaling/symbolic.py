@@ -113,7 +113,8 @@ class _Writer:
     def conditions(self) -> Conditions:
         training = self.training
         at_first(training.circuit, self.algebra, self.kept)
-        equal = [(name, form) for name in self._in_order(self.vectors) for form in self.bases.get(name, ()) if len(self.bases[name]) == 1 and form.terms]
+        equal = [(name, form) for name in self._in_order(self.vectors) for form in self.bases.get(name, ())
+                 if len(self.bases[name]) == 1 and form.terms]
         self.algebra, self.bases = Open(solve(form for _, form in equal)), {}
         at_first(training.circuit, self.algebra, self.kept)
         least = [(f"{name} at first", self._least(self.bases[name])) for name in self._in_order(self.vectors | self.scalars)
