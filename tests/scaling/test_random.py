@@ -29,8 +29,8 @@ WIDTHS, SEEDS = (128, 2048), 12
 
 
 def random_program(seed):
-    """A loop that changes a vector by n^{-1/2} or n^{-1/4} times others, and means, times n^{1/2} or n^{1/4}, of products with v, which else occurs only
-    in the changes."""
+    """A loop that changes a vector by n^{-1/2} or n^{-1/4} times others, and means, times n^{1/2} or n^{1/4}, of products with v, which else occurs
+    only in the changes."""
     r = Random(seed)
     power = r.choice(("1/2", "1/2", "1/4"))
     lines = [f"x0 = {r.choice(FUNCTIONS).format('(u + w/2)')}", f"y0 = A{r.choice(('', '.T'))} @ x0"]
