@@ -57,9 +57,8 @@ def measure(layers: int, phi: str, steps: int, widths: list[int], seeds: int) ->
         found = [limit({**given, "f0": a, "f_start0": b}) for a, b in zip(made["first"], made["start"], strict=True)]
         parts = [np.sqrt(np.mean(np.square(np.stack([one[name] for one in found]) - made[name]))) for name in ("loss", "end")]
         errors.append(parts)
-        scaled = [part * width**0.5 for part in parts]
-        print(f"  width {width:5}: loss {parts[0]:.2e}, f after training {parts[1]:.2e}; times √n {scaled[0]:.2f}, {scaled[1]:.2f}"
-              f"   ({time.perf_counter() - start:.0f} s)", flush=True)
+        print(f"  width {width:5}: loss {parts[0]:.2e}, f after training {parts[1]:.2e}; "
+              f"times √n {parts[0] * width**0.5:.2f}, {parts[1] * width**0.5:.2f}   ({time.perf_counter() - start:.0f} s)", flush=True)
     if len(widths) > 1:
         slopes = np.polyfit(np.log(widths), np.log(errors), 1)[0]
         print(f"  slopes {slopes[0]:.2f}, {slopes[1]:.2f}")
