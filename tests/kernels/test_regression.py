@@ -101,6 +101,7 @@ def test_equal_inputs_are_one_direction_that_is_not_learned_twice():
     (lambda: posterior(lambda x, z=None: nngp(x, z) * np.nan, X, Y, POINTS), "not finite"),
     (lambda: after_flow(ntk, nngp, X, Y, POINTS, time=-1.0), "at least 0"),
     (lambda: after_flow(lambda x, z=None: -ntk(x, z), nngp, X, Y, POINTS, time=1.0), "not positive semidefinite"),
+    (lambda: after_steps(ntk, nngp, X, Y, POINTS, steps=2.5, rate=0.1), "a whole number"),
     (lambda: after_steps(ntk, nngp, X, Y, POINTS, steps=10, rate=100.0), "the largest stable rate is"),
     (lambda: after_steps(ntk, nngp, X, Y, POINTS, steps=10, rate=0.1, initial=(Y[:, 0], Y[:4, 0])), "the initial function has the shapes"),
 ])

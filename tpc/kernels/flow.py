@@ -37,8 +37,8 @@ def after_flow(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, *, time: 
 def after_steps(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, *, steps: int, rate: float,
                 initial: tuple[Any, Any] | None = None) -> Prediction:
     """The same after so many steps of full-batch gradient descent. Raises ValueError also for a rate at which it diverges."""
-    if steps < 0 or not rate >= 0:
-        raise ValueError(f"the steps and the rate are at least 0, not {steps} and {rate}")
+    if steps < 0 or steps != int(steps) or not rate >= 0:
+        raise ValueError(f"the steps are a whole number, and the rate a number, of at least 0, not {steps} and {rate}")
     pace = rate / len(x)
 
     def learned(eigenvalues: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ def after_steps(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, *, steps
 def _predicted(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, learned: Any, slope: float, initial: tuple[Any, Any] | None) -> Prediction:
     """learned: how much of a direction is, by its eigenvalue λ; slope: the limit of learned(λ)/λ as λ → 0."""
     y = targets(y, len(x))
-    own, cross, _ = matrices(ntk, x, points)
+    own, cross = matrices(ntk, x, points)
     eigenvalues, directions = eigh((own + own.T) / 2)
     least = RANK * max(float(eigenvalues.max(initial=0.0)), 0.0)
     if float(eigenvalues.min(initial=0.0)) < -1e4 * least:
@@ -66,6 +66,6 @@ def _predicted(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, learned: 
         if at_inputs.shape != y.shape or at_points.shape[1:] != y.shape[1:]:
             raise ValueError(f"the initial function has the shapes {at_inputs.shape} and {at_points.shape}, and the values {y.shape}")
         return Prediction(at_points + weights @ (y - at_inputs))
-    before, mixed, there = matrices(nngp, x, points)
+    before, mixed, there = matrices(nngp, x, points, own=True)
     half = weights @ mixed
     return Prediction(weights @ y, there - half - half.T + weights @ before @ weights.T)

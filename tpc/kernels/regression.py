@@ -36,7 +36,7 @@ def posterior(kernel: Kernel, x: Any, y: Any, points: Any, *, noise: float = 0.0
     y = targets(y, len(x))
     if not noise >= 0:
         raise ValueError(f"noise is a variance, at least 0, not {noise}")
-    own, cross, there = matrices(kernel, x, points)
+    own, cross, there = matrices(kernel, x, points, own=True)
     own[np.diag_indices(len(own))] += noise
     try:
         root = cholesky(own, lower=True)
@@ -47,16 +47,18 @@ def posterior(kernel: Kernel, x: Any, y: Any, points: Any, *, noise: float = 0.0
     return Prediction(solved.T @ y, there - cross.T @ solved)
 
 
-def matrices(kernel: Kernel, x: Any, points: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The kernel of the inputs with each other [N, N], with the points [N, M], and of these with each other [M, M], in float64."""
-    found = tuple(np.array(k, np.float64) for k in (kernel(x), kernel(x, points), kernel(points)))
+def matrices(kernel: Kernel, x: Any, points: Any, *, own: bool = False) -> list[np.ndarray]:
+    """The kernel of the inputs with each other [N, N], with the points [N, M], and, if `own`, of these with each other [M, M], in float64."""
     n, m = len(x), len(points)
-    for matrix, shape in zip(found, ((n, n), (n, m), (m, m)), strict=True):
+    found = []
+    for given, shape in (((x,), (n, n)), ((x, points), (n, m)), *([((points,), (m, m))] if own else [])):
+        matrix = np.array(kernel(*given), np.float64)
         if matrix.shape != shape:
             raise ValueError(f"the kernel gives an array of shape {matrix.shape} where one of {shape} is due: one number for each pair of inputs")
         if not np.isfinite(matrix).all():
             raise ValueError("the kernel has values that are not finite")
-    return found[0], found[1], found[2]
+        found.append(matrix)
+    return found
 
 
 def targets(y: Any, count: int) -> np.ndarray:
