@@ -152,7 +152,7 @@ def test_progress_tells_what_is_left(capsys, monkeypatch):
     from tpc import cli_numbers
     clock = iter([0.0, 3.0, 7.0, 11.0])
     monkeypatch.setattr(cli_numbers.time, "monotonic", lambda: next(clock))
-    progress = cli_numbers._progress("repeat")
+    progress = cli_numbers.progress_line("repeat")
     for done in range(1, 4):
         progress(done, 3)
     shown = [text.replace("\033[K", "") for text in capsys.readouterr().err.split("\r")]

@@ -110,8 +110,9 @@ def test_remark_f_1_both_writings_agree():
 
 def test_every_program_has_small_standard_errors_by_default():
     for path in sorted(PROGRAMS.glob("*/*.tp")):
-        if path.stem == "digits":
-            continue                                                             # its own test, with its data
+        program = tpc.load(path)
+        if any(i.default is None for i in program.inputs) or {o.name for o in program.outputs} == {"S", "Theta"}:
+            continue                                                             # it needs data, or is a kernel: these have their own tests
         result = run(path)
         for outcome in result.outputs.values():
             if outcome.stderr is not None:
