@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import networkx
 
 from tpc.core.calculus import NotDifferentiableError, differentiate
+from tpc.core.dependence import references
 from tpc.core.expr import ONE, ZERO, Expr, Ref, Sum, Value, children
 from tpc.core.program import MatMul, Nonlin, Program
 from tpc.derive.sites import Range, Scope, Site, before, may_define, may_meet, sites_of
@@ -25,7 +28,8 @@ class Dependence:
         self.made: dict[str, list[Site]] = {}
         for site in self.sites:
             self.made.setdefault(site.out.name, []).append(site)
-        parts = {name: sites for name, sites in self.made.items() if "$" in name}
+        fresh = {name: sites for name, sites in self.made.items() if "$" in name}
+        parts = {name: sites for name, sites in fresh.items() if name not in _round_about(fresh)}
         self.scope = Scope(parts, frozenset(item.name for item in program.inputs))
         self.constant = {site.out: site for site in self.sites if not site.loops}
         self.reach = [0] * len(self.sites)
@@ -118,3 +122,11 @@ def differentiable(phi: Expr, value: Value) -> bool:
     except NotDifferentiableError:
         return False
     return True
+
+
+def _round_about(made: Mapping[str, Sequence[Site]]) -> set[str]:
+    """Those of some families that refer to themselves by way of each other, over the rounds of a loop: a formula cannot write them out."""
+    used = ((name, ref.name) for name, sites in made.items() for site in sites for ref, _ in references(site.op, ()))
+    graph = networkx.DiGraph((name, other) for name, other in used if other in made)
+    return {name for group in networkx.strongly_connected_components(graph) if len(group) > 1 for name in group} | \
+        {name for name, other in graph.edges if name == other}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tpc.affine import Ranges, bounds
+from tpc.core.dependence import is_parallel
 from tpc.core.expr import Call, Expr, is_vector, walk
 from tpc.core.functions import FUNCTIONS
-from tpc.core.program import Moment, Nonlin, Program, instructions
+from tpc.core.program import For, Moment, Nonlin, Program, instructions
 from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
 from tpc.hilbert.gaussians import Confined, Layout, lay_out
@@ -26,6 +28,7 @@ PER_GAUSSIAN, MOST = 64, 16_384                        # samples for each Gaussi
 UNBIASED, LARGE = 16, 65_536                           # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
 RULE = 160                                             # points of a quadrature over one Gaussian
 PER_ENTRY, SECONDS = 1e-8, 20                          # seconds for an entry of an array, or a value of an integrand; more than so many are too many
+MOST_ROUNDS = 200                                      # of loops that covariances are tried on unasked: they are written out
 AT_LEAST = 4                                           # samples for each Gaussian in any case
 MEMORY = 4e9                                           # bytes of a repeat that more than MOST samples may take by default
 BANDWIDTH, FLOPS = 2e10, 3e10                          # bytes and operations a second, for the prediction of time (tests/bench/batches.py)
@@ -93,7 +96,8 @@ def coarse(grid: int) -> int:
 
 def gram_plan(program: Program, method: str, dtype: DType) -> Plan | None:
     """The plan by covariances, if it is asked for or the best one; None for another method. Raises UnrepresentableError."""
-    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_and_smooth(program))):
+    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_and_smooth(program)
+                                                               or rounds_in_order(program) > MOST_ROUNDS)):
         return None
     try:
         covariances = covariance_program(program)
@@ -116,6 +120,20 @@ def gram_plan(program: Program, method: str, dtype: DType) -> Plan | None:
     if method == "auto" and work * PER_ENTRY > SECONDS:
         return None
     return Plan("gram", "quadrature", False, why, 0, 1, 1, RULE, False, 0.0, dtype, work * PER_ENTRY, 3.0 * entries * size, covariances=covariances)
+
+
+def rounds_in_order(program: Program) -> int:
+    """The rounds of loops that depend on each other, which covariances would write out: the most of any instruction."""
+    rounds = (math.prod(max(0, bounds(loop.count, ranges)[1]) for loop, ranges in _in_order(loops)) for _, loops in instructions(program.body))
+    return max(rounds, default=0)
+
+
+def _in_order(loops: Sequence[For]) -> Iterator[tuple[For, Ranges]]:
+    ranges: Ranges = ()
+    for loop in loops:
+        if not is_parallel(loop, ranges):
+            yield loop, ranges
+        ranges = (*ranges, (loop.variable, loop.count))
 
 
 def _few_and_smooth(program: Program) -> bool:
