@@ -11,41 +11,13 @@ import time
 
 import numpy as np
 
-import tpc
-
-TEXT = """width n
-dim T = 100, d = 4, N = 5
-input eta = 0.2
-input xi[T, d], y[T], xs[N, d]
-activation phi = PHI
-weight U : n x d
-HIDDEN
-weight V : 1 x n
-parametrization ntp
-network f(x) = V @ phi(BODY)
-train f for t < T:
-    batch (xi[t], y[t])
-    loss mse
-    update sgd(lr = eta)
-output loss
-output first[t] = f[0](xi[t]) for t < T
-output start[i] = f[0](xs[i]) for i < N
-output end[i] = f(xs[i]) for i < N
-"""
-
-
-def program(layers: int, phi: str, steps: int) -> tpc.Program:
-    body, hidden = "U @ x", []
-    for k in range(1, layers):
-        body = f"W{k} @ phi({body})"
-        hidden.append(f"weight W{k} : n x n")
-    return tpc.parse(TEXT.replace("PHI", phi).replace("HIDDEN\n", "".join(f"{w}\n" for w in hidden)).replace("BODY", body), dims={"T": steps})
+from tests.scaling.kernels import program
 
 
 def measure(layers: int, phi: str, steps: int, widths: list[int], seeds: int) -> None:
-    net = program(layers, phi, steps)
+    net = program(layers, phi, T=steps, d=4, N=5)
     r = np.random.default_rng(0)
-    given = {"xi": r.standard_normal((steps, 4)) / 2, "xs": r.standard_normal((5, 4)) / 2}
+    given = {"eta": 0.2, "xi": r.standard_normal((steps, 4)) / 2, "xs": r.standard_normal((5, 4)) / 2}
     given["y"] = np.sign(given["xi"][:, 0] * given["xi"][:, 1])
     evaluator = net.compile()
     limit = evaluator.functions(("loss", "end"))

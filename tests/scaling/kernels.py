@@ -5,6 +5,39 @@ f(x) = V φ(W_L … φ(U x)), every weight of standard deviation 1 in NTP. Θ(x,
 
 import numpy as np
 
+import tpc
+
+TEXT = """width n
+dim T = 3, d = 2, N = 2
+input eta = 0.4
+input xi[T, d], y[T], xs[N, d]
+def id(s) = s
+activation phi = PHI
+weight U : n x d
+WEIGHTS
+weight V : 1 x n
+parametrization NAME
+network f(x) = V @ phi(BODY)
+train f for t < T:
+    batch (xi[t], y[t])
+    loss mse
+    update sgd(lr = eta)
+output loss
+output first[t] = f[0](xi[t]) for t < T
+output start[i] = f[0](xs[i]) for i < N
+output end[i] = f(xs[i]) for i < N
+"""
+
+
+def program(layers, phi, name="ntp", **dims):
+    """An MLP and its training, in a parametrization; with the initial function at the data and after training."""
+    body, weights = "U @ x", []
+    for k in range(1, layers):
+        body = f"W{k} @ phi({body})"
+        weights.append(f"weight W{k} : n x n")
+    text = TEXT.replace("PHI", phi).replace("WEIGHTS\n", "".join(f"{w}\n" for w in weights)).replace("BODY", body).replace("NAME", name)
+    return tpc.parse(text, dims=dims)
+
 
 def expectations(phi, dphi, table, nodes):
     """E φ(u)φ(v) and E φ'(u)φ'(v) for the Gaussians of covariance `table`, [N, N] each, by Gauss–Hermite in two dimensions."""

@@ -3,39 +3,8 @@
 import numpy as np
 import pytest
 
-import tpc
-from tests.scaling.kernels import descent, kernels
+from tests.scaling.kernels import descent, kernels, program
 from tpc.scaling import expand
-
-TEXT = """width n
-dim T = 3, d = 2, N = 2
-input eta = 0.4
-input xi[T, d], y[T], xs[N, d]
-def id(s) = s
-activation phi = PHI
-weight U : n x d
-WEIGHTS
-weight V : 1 x n
-parametrization NAME
-network f(x) = V @ phi(BODY)
-train f for t < T:
-    batch (xi[t], y[t])
-    loss mse
-    update sgd(lr = eta)
-output loss
-output first[t] = f[0](xi[t]) for t < T
-output start[i] = f[0](xs[i]) for i < N
-output end[i] = f(xs[i]) for i < N
-"""
-
-
-def program(layers, phi, name="ntp", **dims):
-    body, weights = "U @ x", []
-    for k in range(1, layers):
-        body = f"W{k} @ phi({body})"
-        weights.append(f"weight W{k} : n x n")
-    text = TEXT.replace("PHI", phi).replace("WEIGHTS\n", "".join(f"{w}\n" for w in weights)).replace("BODY", body).replace("NAME", name)
-    return tpc.parse(text, dims=dims)
 
 
 def data(steps, d, held_out=2, seed=0):

@@ -7,6 +7,7 @@ training, and itself. A product with the learning rate is all change, and is mad
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -85,13 +86,13 @@ class Env:
 ZERO = Exponent()
 
 
-class Node:
+class Node(ABC):
     """A part of an expression, ready to be sized."""
 
     __slots__ = ()
 
-    def sizes(self, env: Env) -> Sizes:
-        raise NotImplementedError
+    @abstractmethod
+    def sizes(self, env: Env) -> Sizes: ...
 
 
 @dataclass(frozen=True, slots=True)

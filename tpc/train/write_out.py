@@ -133,14 +133,14 @@ class Writer:
     def statement(self, s: tree.Statement, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         if blocks and isinstance(s, TRAINING) and not isinstance(s, tree.AddTo):
             raise RefusedError(catalogue.misplaced(s.span, "a declaration of the training language"))
+        if isinstance(s, tree.Parametrization):
+            return                                     # `choose` has read it
         match s:
             case tree.Weight():
                 self.weight(s, out)
             case tree.Activation(name=name, function=function):
                 self.declare(name)
                 self.activation(s, function, out)
-            case tree.Parametrization():
-                pass                                   # `choose` has read it
             case tree.Network(name=name):
                 self.declare(name)
                 check_network(self.scene, s, self.later)
