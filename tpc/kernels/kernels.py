@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,10 +20,12 @@ from tpc.syntax.diagnostic import TpcError
 if TYPE_CHECKING:
     from tpc.run import Evaluator
 
+T = TypeVar("T")
 KINDS = ("nngp", "ntk")
 BLOCK, MEMORY = 256, 2e8                               # inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
 KEPT = (tree.ProgramName, tree.Width, tree.Dim, tree.Input, tree.Weight, tree.Activation, tree.Function, tree.Parametrization, tree.Network)
-Evaluate = Callable[..., list[np.ndarray]]
+Evaluate = Callable[..., np.ndarray]
+Part = tuple[int, int, np.ndarray]                     # some rows, with where they begin and end
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,8 @@ class Kernels:
     ntk: Kernel
 
     def __call__(self, x: Any, z: Any = None) -> tuple[np.ndarray, np.ndarray]:
-        """Both, NNGP first, in the time of the NTK. Shapes and errors as of each."""
-        nngp, ntk = self._both.matrices(x, z)
-        return nngp, ntk
-
-    @cached_property
-    def _both(self) -> Kernel:
-        return replace(self.ntk, kind="both", compiled={}, blocks={})
+        """Both, NNGP first. Shapes and errors as of each."""
+        return self.nngp(x, z), self.ntk(x, z)              # one program for both is slower: what they share is fused into each twice
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Kernel:
     """`kernel(X, Z)` is the array [len(X), len(Z), *positions, *positions] of the kernel of every input in X with every one in Z.
 
     X and Z are of one shape but for the first axis; without Z it is X, and the entries of an input with itself are exact. Each block of sizes is
-    compiled once. kind: "nngp", "ntk", or "both". positions: the extents of the axes of the network's output. others: the inputs that the network
+    compiled once. kind: "nngp" or "ntk". positions: the extents of the axes of the network's output. others: the inputs that the network
     mentions. block: how many inputs are taken at once; None for as many as is fast.
     """
 
@@ -65,40 +63,34 @@ class Kernel:
     def __call__(self, x: Any, z: Any = None) -> np.ndarray:
         """Raises TpcError: inputs of another shape than the network takes (as for `f(x)` in the language), or that are not finite (TP503), and a
         kernel that does not follow from covariances (TP726)."""
-        return self.matrices(x, z)[0]
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        return KINDS if self.kind == "both" else (self.kind,)
-
-    def matrices(self, x: Any, z: Any = None) -> list[np.ndarray]:
-        """The matrix of each kind."""
         rows = self._checked(x, "x")
         columns = rows if z is None else self._checked(z, "z")
         if z is not None and np.array_equal(rows, columns):
             z = None
         if columns.shape[1:] != rows.shape[1:]:
             raise TpcError([catalogue.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)], self.program.name, of_program=True)
-        outs = [np.empty((len(rows), len(columns), *self.positions, *self.positions), self.dtype) for _ in self.kinds]
+        out = np.empty((len(rows), len(columns), *self.positions, *self.positions), self.dtype)
         block = self.block or self._fitting(rows.shape[1:])
-        for a, b, first in _parts(rows, block):
-            for c, d, second in _parts(columns, block):
-                if z is None and a > c:                            # the other half is the same
-                    continue
-                square = z is None and a == c
-                for out, found in zip(outs, self._square(first) if square else self._cross(first, second), strict=True):
-                    part = found[:b - a, :d - c]
-                    out[a:b, c:d] = (part + self._turned(part))/2 if square else part            # equal but for rounding
-                    if z is None and not square:
-                        out[c:d, a:b] = self._turned(part)
-        return outs
+        pairs = [(first, second) for first in _parts(rows, block) for second in _parts(columns, block) if z is not None or first[0] <= second[0]]
+
+        def fill(pair: tuple[Part, Part]) -> None:
+            (a, b, first), (c, d, second) = pair
+            if z is None and a == c:
+                found = self._square(first)[:b - a, :b - a]
+                out[a:b, a:b] = (found + self._turned(found))/2                      # equal but for rounding
+                return
+            out[a:b, c:d] = self._cross(first, second)[:b - a, :d - c]
+            if z is None:                                          # the other half is the same
+                out[c:d, a:b] = self._turned(out[a:b, c:d])
+        _side_by_side(fill, pairs, alone=2)                        # the first two compile
+        return out
 
     def diagonal(self, x: Any) -> np.ndarray:
         """The kernel of every input with itself, [len(X), *positions, *positions]."""
         rows = self._checked(x, "x")
         out = np.empty((len(rows), *self.positions, *self.positions), self.dtype)
         for a, b, part in _parts(rows, self.block or BLOCK):
-            out[a:b] = self._compiled("own", len(part), len(part), rows.shape[1:])(part)[0][:b - a]
+            out[a:b] = self._compiled("own", len(part), len(part), rows.shape[1:])(part)[:b - a]
         return out
 
     @property
@@ -109,10 +101,10 @@ class Kernel:
 
     # blocks
 
-    def _square(self, x: np.ndarray) -> list[np.ndarray]:
+    def _square(self, x: np.ndarray) -> np.ndarray:
         return self._compiled("square", len(x), len(x), x.shape[1:])(x)
 
-    def _cross(self, x: np.ndarray, z: np.ndarray) -> list[np.ndarray]:
+    def _cross(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
         return self._compiled("cross", len(x), len(z), x.shape[1:])(x, z)
 
     def _turned(self, k: np.ndarray) -> np.ndarray:
@@ -149,9 +141,9 @@ class Kernel:
         others = bind_inputs(replace(program, inputs=tuple(i for i in program.inputs if i.name not in names)), self.others)
         module, points = evaluator.module, evaluator.points(0, 0)
 
-        def evaluate(*arrays: np.ndarray) -> list[np.ndarray]:
+        def evaluate(*arrays: np.ndarray) -> np.ndarray:
             found = module.compiled({**others, **dict(zip(names, arrays, strict=True))}, *points)
-            return [np.asarray(found[0][output.name]) for output in program.outputs]
+            return np.asarray(found[0][program.outputs[0].name])
         return evaluate
 
     def _evaluator(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], Evaluator]:
@@ -164,7 +156,7 @@ class Kernel:
         except TpcError as error:
             if error.diagnostics[0].code != "TP601":
                 raise
-            raise TpcError([catalogue_training.no_gram(self.kinds[-1], self.network, error.diagnostics[0].message)], self.program.name,
+            raise TpcError([catalogue_training.no_gram(self.kind, self.network, error.diagnostics[0].message)], self.program.name,
                            of_program=True) from None
 
     def _written(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], str]:
@@ -177,8 +169,8 @@ class Kernel:
         at = f"[{', '.join(places)}]" if places else ""
         pair = f"{x}[{i}], {names[-1]}[{i if form == 'own' else j}]"
         loops = " ".join(f"for {v} < {count}" for v, count in ranges)
-        for kind, output in zip(self.kinds, _fresh(taken, self.kinds), strict=True):
-            lines.append(f"output {output}[{', '.join(v for v, _ in ranges)}] = {kind}({self.network})({pair}){at} {loops}")
+        output, = _fresh(taken, ["K"])
+        lines.append(f"output {output}[{', '.join(v for v, _ in ranges)}] = {self.kind}({self.network})({pair}){at} {loops}")
         return names, taken + "\n".join(lines) + "\n"
 
 
@@ -201,7 +193,16 @@ def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str
     return Kernels(chosen, *(Kernel(program, chosen, kind, dtype, tuple(positions), dict(inputs or {}), block) for kind in KINDS))
 
 
-def _parts(rows: np.ndarray, block: int) -> Iterator[tuple[int, int, np.ndarray]]:
+def _side_by_side(work: Callable[[T], None], items: Sequence[T], alone: int) -> None:
+    """Does `work` for all items, on all processors, but for the first ones, which come by themselves. A block's arithmetic keeps one of them busy."""
+    for item in items[:alone]:
+        work(item)
+    with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
+        for done in [pool.submit(work, item) for item in items[alone:]]:
+            done.result()
+
+
+def _parts(rows: np.ndarray, block: int) -> Iterator[Part]:
     """The rows in blocks of one size, with where each begins and ends: the last one has its last row several times, if there are others."""
     for start in range(0, len(rows), block):
         stop = min(start + block, len(rows))
