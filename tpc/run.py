@@ -162,7 +162,7 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     if method not in ("auto", "linear", "chaos", "nodes"):
         raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, chaos or nodes, not {method}")], program.name, of_program=True)
     try:
-        plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
+        ordered, plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
     except UnrepresentableError as error:
         raise TpcError([catalogue.not_representable(method, str(error))], program.name, of_program=True) from None
-    return Evaluator(program, plan, emit(program, plan, parts, layout), digest(emit(program, replace(plan, repeats=1), parts, layout), {}))
+    return Evaluator(program, plan, emit(ordered, plan, parts, layout), digest(emit(ordered, replace(plan, repeats=1), parts, layout), {}))

@@ -21,6 +21,7 @@ from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
+from tpc.reassociate import reassociate
 
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
            "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
@@ -33,8 +34,17 @@ LOCALS = ("inputs", *BY_SECTOR, "dtype", "one", "state", "TOLERANCE", "INPUTS", 
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
-            max_rank: int | None = None) -> tuple[Plan, Structure, Layout]:
-    """The plan of a program and what it rests on. Raises UnrepresentableError."""
+            max_rank: int | None = None) -> tuple[Program, Plan, Structure, Layout]:
+    """The program in the order in which its sums are taken, its plan and what that rests on. Raises UnrepresentableError."""
+    plan, parts, layout = _planned(program, method, samples, repeats, dtype, max_rank)
+    if plan.method != "chaos":
+        reordered = reassociate(program, plan.samples)
+        if reordered is not program:
+            return reordered, *_planned(reordered, plan.method, samples, repeats, dtype, max_rank)
+    return program, plan, parts, layout
+
+
+def _planned(program: Program, method: str, samples: int | None, repeats: int | None, dtype: str, max_rank: int | None) -> tuple[Plan, Structure, Layout]:
     parts = structure(program)
     program = replace(program, body=parts.body)
     rows = max((math.prod(r.greatest for r in nest) for nest in parts.blocks.values()), default=1)

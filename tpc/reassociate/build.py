@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tpc.affine import Affine, bounds
-from tpc.core.expr import Expr, Gather, Number, Ref, Value, add, children, mul, substitute, summed
+from tpc.core.expr import ONE, Expr, Gather, Number, Ref, Value, add, children, mul, substitute, summed
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
 from tpc.reassociate.contraction import Leaf, Node, Pair
@@ -171,8 +171,9 @@ def _size(node: Node, counts: Counts) -> int:
 
 def _name(node: Pair) -> str:
     """A name that says what was multiplied, if that is short."""
-    parts = [leaf.x.ref.name.split("$")[0] for leaf in leaves(node) if isinstance(leaf.x, Value)]
-    name = "_".join(dict.fromkeys(parts)) if len(parts) == len(leaves(node)) else "product"
+    factors = [leaf.x for leaf in leaves(node) if leaf.x != ONE]
+    parts = [x.ref.name.split("$")[0] for x in factors if isinstance(x, Value)]
+    name = "_".join(dict.fromkeys(parts)) if len(parts) == len(factors) else "product"
     return name if len(name) <= 16 else "product"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from tpc.core.expr import Expr, Value
+from tpc.core.expr import ONE, Expr, Value
 from tpc.core.printer import print_expr
 from tpc.reassociate.levels import free
 from tpc.reassociate.terms import NotMultilinearError, Term
@@ -95,10 +95,18 @@ def cheapest(term: Term, out: frozenset[str], extents: Mapping[str, int], size: 
     return tuple(still), _best(leaves, out, extents, size) if leaves else None
 
 
+def _alone(leaf: Leaf, needed: frozenset[str], extents: Mapping[str, int], size: int) -> tuple[float, Node]:
+    """A factor, summed over the axes that are its own."""
+    if leaf.moving <= needed:
+        return 0.0, leaf
+    node = Pair(leaf, Leaf(ONE, frozenset()), leaf.moving & needed)
+    return pair_cost(node, extents, size), node
+
+
 def _best(leaves: list[Leaf], out: frozenset[str], extents: Mapping[str, int], size: int) -> Node:
     full = (1 << len(leaves)) - 1
     needed = [out | frozenset[str]().union(*(leaf.moving for k, leaf in enumerate(leaves) if not mask >> k & 1)) for mask in range(full + 1)]
-    best: dict[int, tuple[float, Node]] = {1 << k: (0.0, leaf) for k, leaf in enumerate(leaves)}
+    best: dict[int, tuple[float, Node]] = {1 << k: _alone(leaf, needed[1 << k], extents, size) for k, leaf in enumerate(leaves)}
     for mask in range(1, full + 1):
         if mask in best:
             continue

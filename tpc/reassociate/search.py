@@ -19,6 +19,7 @@ from tpc.core.program import For, Instruction, MatMul, Moment, Nonlin, Op, Progr
 from tpc.core.verify import verified
 from tpc.reassociate.build import Builder, Placing, Taken, canonical
 from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
+from tpc.reassociate.gather import gathered
 from tpc.reassociate.levels import Level, Site, body_of, free, mentioned, opaque, ref_variables, sites
 from tpc.reassociate.prepare import prepare
 from tpc.reassociate.terms import Expansion, NotMultilinearError, indices_of_onehots, meaning_at
@@ -256,8 +257,8 @@ class _Search:
                 assert taken is not None
                 site.op = builder.site(site, taken[1])
         builder.placed(self.top)
-        families = (*self.prepared.families, *builder.families)
-        return without_unused(replace(self.prepared, families=families, body=body_of(self.top)))
+        program = gathered(replace(self.prepared, families=(*self.prepared.families, *builder.families)), self.top)
+        return without_unused(program)
 
 
 def _written(top: Level, found: list[Site]) -> dict[str, frozenset[int]]:
