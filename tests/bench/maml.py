@@ -35,7 +35,7 @@ def problem(steps, drawings, sizes, seed=0):
 @partial(jax.jit, static_argnames=("steps",))
 def algorithm_3(images, support, query, y, z, eta, eps, steps, std=1 / 32):
     """The losses, and the end of u [d, k], v [ways, k] and the bias [k], as coefficients on the initial u, v and bias. Linear net, one inner step."""
-    d, ways = images.shape[1], int(5) if y.shape[0] % 5 == 0 else int(3)
+    d, ways = images.shape[1], 5 if y.shape[0] % 5 == 0 else 3
     u = jnp.eye(d, d + ways, dtype=images.dtype)
     v = std * jnp.eye(ways, d + ways, d, dtype=images.dtype)
     b = jnp.zeros(d + ways, images.dtype)

@@ -40,11 +40,14 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     if plan.method != "chaos":
         reordered = reassociate(program, plan.samples)
         if reordered is not program:
-            return reordered, *_planned(reordered, plan.method, samples, repeats, dtype, max_rank)
+            found = _planned(reordered, plan.method, samples, repeats, dtype, max_rank)
+            if found[0].gaussians <= plan.gaussians:
+                return reordered, *found
     return program, plan, parts, layout
 
 
-def _planned(program: Program, method: str, samples: int | None, repeats: int | None, dtype: str, max_rank: int | None) -> tuple[Plan, Structure, Layout]:
+def _planned(program: Program, method: str, samples: int | None, repeats: int | None, dtype: str,
+             max_rank: int | None) -> tuple[Plan, Structure, Layout]:
     parts = structure(program)
     program = replace(program, body=parts.body)
     rows = max((math.prod(r.greatest for r in nest) for nest in parts.blocks.values()), default=1)

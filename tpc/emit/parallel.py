@@ -207,7 +207,8 @@ class Parallel:
         picks = frame.find(rows)
         first = [r for r in nest if r.variable in index_variables(rows)]
         rest = nest[len(first):]
-        whole = all(i == Affine.var(r.variable) and source.shape[axis] == r.greatest for axis, i, r in zip(source.kept[1:], index[1:], rest, strict=False))
+        whole = all(i == Affine.var(r.variable) and source.shape[axis] == r.greatest
+                    for axis, i, r in zip(source.kept[1:], index[1:], rest, strict=False))
         if not first or first != nest[:len(first)] or len(index) != 1 + len(rest) or not whole or not along(picks, rows, first):
             return False
         picked = py.subscript(py.name(picks.name), sliced(self.body, picks, rows, first, frame))

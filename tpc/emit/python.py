@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -135,7 +136,7 @@ class Def:
 
 
 Statement = Assign | Return | Comment | Def
-COMMENT_COLUMN, WIDEST = 48, 150
+COMMENT_COLUMN, WIDEST, VERY_WIDE = 48, 150, 200
 
 
 def print_statements(statements: Sequence[Statement], indent: str = "") -> list[str]:
@@ -149,7 +150,7 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
                     lines += _commented(code, comment, indent)
                 else:
                     left = f"({left})" if len(targets) > 1 else left
-                    lines += [f"{indent}# {_one_line(comment)}"] if comment else []
+                    lines += _remark(comment, indent) if comment else []
                     lines += _broken(f"{indent}{left} = {_closed(value)}", indent)
             case Return(value):
                 code = f"{indent}return {_bare(value)}"
@@ -179,11 +180,9 @@ def _closed(value: Py) -> str:
 
 def _broken(code: str, indent: str) -> list[str]:
     """A long line as several, broken inside brackets after commas and before signs."""
-    places, depth = list[int](), 0
-    for i, c in enumerate(code):
-        depth += (c in "([{") - (c in ")]}")
-        if depth and (code[i:i + 2] == ", " or code[i:i + 3] in (" + ", " - ")):
-            places.append(i + 2 if c == "," else i + 1)
+    places = _places(code, (", ", " + ", " - "))
+    if any(end - start > WIDEST for start, end in zip([0, *places], [*places, len(code)], strict=True)):
+        places = _places(code, (", ", " + ", " - ", ": jax.vmap("))
     if not places:
         return [code]
     lines, start, hang = list[str](), 0, ""
@@ -192,6 +191,24 @@ def _broken(code: str, indent: str) -> list[str]:
             lines.append(hang + code[start:place].rstrip())
             start, hang = place, indent + " " * 8
     return [*lines, hang + code[start:]]
+
+
+def _places(code: str, ends: Sequence[str]) -> list[int]:
+    """Where a line can be broken: inside brackets, after a comma or colon and before a sign."""
+    places, depth = list[int](), 0
+    for i, c in enumerate(code):
+        depth += (c in "([{") - (c in ")]}")
+        if depth and any(code.startswith(end, i) for end in ends):
+            places.append(i + 2 if c in ",:" else i + 1)
+    return places
+
+
+def _remark(comment: str, indent: str) -> list[str]:
+    """A comment above a line, in several lines if it is very long."""
+    text = f"{indent}# {_one_line(comment)}"
+    if len(text) <= VERY_WIDE:
+        return [text]
+    return textwrap.wrap(_one_line(comment), WIDEST, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#     ", break_long_words=False)
 
 
 def _closes_last(text: str) -> bool:
@@ -211,4 +228,4 @@ def _commented(code: str, comment: str, indent: str) -> list[str]:
     """A line with its comment beside it, or above it where there is no room."""
     comment = _one_line(comment)
     line = f"{code:<{COMMENT_COLUMN}}  # {comment}" if comment else code
-    return [line] if len(line) <= WIDEST or not comment else [f"{indent}# {comment}", code]
+    return [line] if len(line) <= WIDEST or not comment else [*_remark(comment, indent), code]

@@ -10,7 +10,7 @@ from tpc.core.expr import ONE, Expr, Gather, Number, Ref, Value, add, children, 
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
 from tpc.reassociate.contraction import Leaf, Node, Pair
-from tpc.reassociate.levels import Level, Opaque, Site, body_of, free, unused
+from tpc.reassociate.levels import Level, Opaque, Site, free, unused
 from tpc.reassociate.terms import Term
 
 Counts = Mapping[str, Affine]
@@ -82,11 +82,11 @@ class Builder:
         assert isinstance(op, Nonlin | Moment)
         counts = {loop.variable: loop.count for loop in site.nest}
         out = tuple(counts)
-        if isinstance(op, Moment) and len(terms) == 1 and isinstance(terms[0][2], Pair) and terms[0][2].inner and not terms[0][2].summed:
-            term, still, pair = terms[0]
+        term, still, pair = terms[0]
+        if isinstance(op, Moment) and len(terms) == 1 and isinstance(pair, Pair) and pair.inner and not pair.summed:
             vectors = [self.operand(part, out, {**counts, **dict(term.sums)}, site) for part in (pair.left, pair.right)]
             return replace(op, phi=mul(Number(term.number), *still, *vectors))
-        total = add(*(mul(Number(term.number), *still, self.expression(node, out, {**counts, **dict(term.sums)}, site) if node else Number(1))
+        total = add(*(mul(Number(term.number), *still, self.expression(node, out, {**counts, **dict(term.sums)}, site) if node else ONE)
                       for term, still, node in terms))
         return replace(op, phi=total) if isinstance(op, Nonlin) else Scalar(op.out, total, origin=op.origin)
 
@@ -128,7 +128,8 @@ class Builder:
         nest = tuple(For(v, counts[v], (), origin=site.op.origin) for v in own)
         ranges = (*level.ranges, *((v, counts[v]) for v in own))
         width = next(self.widths[leaf.x.ref.name] for leaf in leaves(node) if isinstance(leaf.x, Value) and leaf.vector) if node.vector else None
-        self.families.append(Family(name, "vector" if node.vector else "scalar", width, tuple(bounds(n, ranges[:k])[1] for k, (_, n) in enumerate(ranges))))
+        shape = tuple(bounds(n, ranges[:k])[1] for k, (_, n) in enumerate(ranges))
+        self.families.append(Family(name, "vector" if node.vector else "scalar", width, shape))
         self.widths[name] = width
         out = Ref(name, tuple(Affine.var(v) for v, _ in ranges))
         kind = Nonlin if node.vector else Moment if node.inner and not node.summed else Scalar
@@ -180,6 +181,3 @@ def _name(node: Pair) -> str:
 def _anchor(site: Site, level: Level) -> Site | Level:
     """The item of `level` that has the site in it."""
     return site if site.level is level else site.level.levels[site.level.levels.index(level) + 1]
-
-
-__all__ = ["Builder", "Placing", "body_of", "canonical", "leaves"]

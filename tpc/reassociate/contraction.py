@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from tpc.core.expr import ONE, Expr, Value
+from tpc.affine import Affine
+from tpc.core.expr import ONE, Expr, Value, substitute
 from tpc.core.printer import print_expr
 from tpc.reassociate.levels import free
 from tpc.reassociate.terms import NotMultilinearError, Term
@@ -30,7 +31,7 @@ class Leaf:
     @cached_property
     def skeleton(self) -> str:
         """Itself but for the names of its axes."""
-        return print_expr(_blank(self.x, {v: "_" for v in self.moving}))
+        return print_expr(_blank(self.x, dict.fromkeys(self.moving, "_")))
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,6 @@ Node = Leaf | Pair
 
 
 def _blank(x: Expr, names: Mapping[str, str]) -> Expr:
-    from tpc.affine import Affine
-    from tpc.core.expr import substitute
     return substitute(x, {v: Affine.var(name) for v, name in names.items()})
 
 

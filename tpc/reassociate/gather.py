@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tpc.affine import Affine, bounds
-from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild
+from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild, substitute_ref
 from tpc.core.program import Family, For, MatMul, Program, Scalar
 from tpc.reassociate.levels import Level, Opaque, Site, body_of, ref_variables, sites, unused
 
@@ -44,7 +44,8 @@ class _Rows:
         axes = [v for i in ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in sorted(j.variables) if v in counts]
         axes = list(dict.fromkeys(axes))
         along = [i for i in ref.index if isinstance(i, Affine) and i.variables & counts.keys()]
-        if ref.name not in self.inputs or not any(isinstance(i, Gather) for i in ref.index) or not along or any(counts[v].constant is None for v in axes):
+        picked = ref.name in self.inputs and any(isinstance(i, Gather) for i in ref.index)
+        if not picked or not along or any(counts[v].constant is None for v in axes):
             return ref
         around = self.site.level.levels
         outer = ref_variables(ref) - set(axes)
@@ -72,5 +73,4 @@ class _Rows:
 
 
 def _at(ref: Ref, names: Mapping[str, str]) -> Ref:
-    at = {v: Affine.var(name) for v, name in names.items()}
-    return Ref(ref.name, tuple(Gather(i.input, tuple(j.substitute(at) for j in i.index)) if isinstance(i, Gather) else i.substitute(at) for i in ref.index))
+    return substitute_ref(ref, {v: Affine.var(name) for v, name in names.items()})

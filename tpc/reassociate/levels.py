@@ -115,7 +115,8 @@ def _wrapped(loop: For, part: Op, around: Ranges) -> For:
 
 def _fill(level: Level, body: Sequence[Op]) -> None:
     for op in body:
-        nest, inner = [], op
+        nest: list[For] = []
+        inner: Op = op
         while isinstance(inner, For) and len(inner.body) == 1 and is_parallel(inner, (*level.ranges, *((r.variable, r.count) for r in nest))):
             nest.append(inner)
             inner = inner.body[0]

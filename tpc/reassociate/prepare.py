@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from tpc.affine import Affine, bounds
-from tpc.core.expr import Add, Expr, Mul, Pow, Ref, Sum, Value, children, is_vector, mul, number, power, rebuild, substitute, walk
+from tpc.core.expr import Add, Expr, Gather, Mul, Pow, Ref, Sum, Value, children, is_vector, mul, number, power, rebuild, substitute, walk
 from tpc.core.printer import print_expr
-from tpc.core.program import Family, For, MatMul, Moment, Nonlin, Program
-from tpc.reassociate.levels import Level, Site, body_of, free, levels, mentioned, opaque, rewritten, sites, unused, without_single_rounds
+from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Program, instructions
+from tpc.reassociate.levels import Level, Site, body_of, free, levels, opaque, rewritten, sites, unused, without_single_rounds
 
 
 def prepare(program: Program) -> tuple[Program, Level]:
@@ -50,11 +51,10 @@ def _without_idle_axes(program: Program, top: Level) -> Program:
     return replace(program, body=body, families=families, outputs=tuple(replace(o, ref=ref_of(o.ref)) for o in program.outputs))
 
 
-def _inside(top: Level) -> Iterator[MatMul | Nonlin | Moment]:
-    from tpc.core.program import instructions
+def _inside(top: Level) -> Iterator[Instruction]:
     for loop in opaque(top):
         for op, _ in instructions((loop.op,)):
-            yield op                                                       # type: ignore[misc]
+            yield op
 
 
 # combinations of vectors in means
@@ -65,13 +65,11 @@ def _named(program: Program, top: Level) -> Program:
     names = _Names(program)
     for site in list(sites(top)):
         if isinstance(site.op, Moment):
-            phi = _factors(site.op.phi, lambda x, site=site: names.of(x, site))
+            phi = _factors(site.op.phi, partial(names.of, site=site))
             site.op = replace(site.op, phi=phi)
     for site in list(sites(top)):
         if isinstance(site.op, Nonlin):
-            phi = names.known(site.op.phi, site)
-            if phi != site.op.phi and not (isinstance(phi, Value) and phi.ref.name in {f.name for f in names.families} and site in names.makers):
-                site.op = replace(site.op, phi=phi)
+            site.op = replace(site.op, phi=names.known(site.op.phi, site))
     return replace(program, families=(*program.families, *names.families), body=body_of(top))
 
 
@@ -136,8 +134,8 @@ def _key(x: Expr, site: Site) -> tuple[tuple[int, str], list[str]]:
     counts = {loop.variable: loop.count for loop in site.nest}
     order: list[str] = []
     for node in walk(x):
-        own = [v for i in node.ref.index for j in (getattr(i, "index", None) or (i,)) for v in sorted(j.variables)] if isinstance(node, Value) else \
-            sorted(free(node)) if not children(node) else []
+        own = [v for i in node.ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in sorted(j.variables)] \
+            if isinstance(node, Value) else [] if children(node) else sorted(free(node))
         order += [v for v in own if v in counts and v not in order]
     text = print_expr(substitute(x, {v: Affine.var(f"_{k}") for k, v in enumerate(order)}))
     return (id(site.level), f"{text} for {', '.join(str(counts[v]) for v in order)}"), order

@@ -13,18 +13,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tpc.affine import Affine, Ranges, bounds
-from tpc.core.dependence import references
-from tpc.core.expr import Add, Call, Expr, Gather, Mul, Pow, Ref, Sum, Value, children, is_vector
+from tpc.core.expr import Add, Call, Expr, Mul, Pow, Ref, Sum, children, is_vector
 from tpc.core.program import For, Instruction, MatMul, Moment, Nonlin, Op, Program, instructions
 from tpc.core.verify import verified
 from tpc.reassociate.build import Builder, Placing, Taken, canonical
 from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
 from tpc.reassociate.gather import gathered
-from tpc.reassociate.levels import Level, Site, body_of, free, mentioned, opaque, ref_variables, sites
+from tpc.reassociate.levels import Level, Site, mentioned, opaque, ref_variables, sites
 from tpc.reassociate.prepare import prepare
-from tpc.reassociate.terms import Expansion, NotMultilinearError, indices_of_onehots, meaning_at
+from tpc.reassociate.terms import Expansion, NotMultilinearError, Term, indices_of_onehots, meaning_at
 
-WORTHWHILE = 0.8                                      # a program is left as it is unless it comes to so much of its operations
+WORTHWHILE = 0.5                                      # a program is left as it is unless it comes to so much of its operations
 SMALL = 2e6                                           # operations that are not worth the trouble
 MOST_INSTRUCTIONS = 400
 
@@ -130,7 +129,7 @@ class _Search:
             return False
         return all(self._fits(term, op, nest) for term in terms)
 
-    def _fits(self, term, op: Instruction, nest: set[str]) -> bool:               # type: ignore[no-untyped-def]
+    def _fits(self, term: Term, op: Instruction, nest: set[str]) -> bool:
         moving = frozenset(nest | {v for v, _ in term.sums})
         return len(term.vectors) == (1 if isinstance(op, Nonlin) else 2) and not indices_of_onehots(term, moving) \
             and not any(count.variables & nest for _, count in term.sums)
@@ -297,6 +296,3 @@ def without_unused(program: Program) -> Program:
                 out.append(op)
         return tuple(out)
     return replace(program, body=kept(program.body), families=tuple(f for f in program.families if f.name in needed))
-
-
-__all__ = ["Gather", "Ref", "Value", "free", "reassociate", "references", "without_unused"]

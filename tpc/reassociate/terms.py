@@ -8,7 +8,26 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tpc.affine import Affine, Ranges
-from tpc.core.expr import Add, Expr, Gather, Index, Mul, Number, Position, Pow, Ref, Sum, Value, is_vector, number, substitute, substitute_ref, walk
+from tpc.core.expr import (
+    Add,
+    Expr,
+    Gather,
+    Index,
+    Mul,
+    Number,
+    Position,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+    children,
+    is_vector,
+    number,
+    rebuild,
+    replace,
+    substitute,
+    walk,
+)
 from tpc.reassociate.levels import free
 
 MAX_TERMS = 32                                        # an expression that comes to more is left as it is
@@ -125,7 +144,6 @@ def substitute_apart(x: Expr, at: Mapping[str, Affine]) -> Expr:
 
 
 def _renamed(x: Expr, taken: set[str]) -> Expr:
-    from tpc.core.expr import children, rebuild
     if isinstance(x, Sum):
         body, variable = _renamed(x.body, taken), x.variable
         if variable in taken:
@@ -143,7 +161,6 @@ def _bound(x: Expr) -> Iterator[str]:
 
 def _gathered(x: Expr, at: Mapping[str, Gather]) -> Expr | None:
     """`x` with variables replaced by indices that are read from inputs; None where one is no whole index of a member."""
-    from tpc.core.expr import replace
     failed = False
 
     def index(i: Index) -> Index:
@@ -168,6 +185,3 @@ def _gathered(x: Expr, at: Mapping[str, Gather]) -> Expr | None:
         return None
     out = replace(x, leaf)
     return None if failed else out
-
-
-__all__ = ["Expansion", "NotMultilinearError", "Term", "indices_of_onehots", "meaning_at", "substitute_ref"]
