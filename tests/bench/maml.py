@@ -2,8 +2,8 @@
 
     python tests/bench/maml.py                # meta-batches of 32 tasks a second, of both, in turns; and that they train the same network
 
-The transcription keeps the coefficients of u, v and the bias on their initial values (A, B, C, D in Appendix D), takes kernels of drawings in place of adapted
-weights, and is one jitted loop. Drawings are noise: time does not depend on them.
+The transcription keeps the coefficients of u, v and the bias on their initial values (A, B, C, D of Algorithm 3), takes kernels of drawings in place of
+adapted weights, and is one jitted loop. Drawings are noise: time does not depend on them.
 """
 
 import argparse

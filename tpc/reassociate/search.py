@@ -37,7 +37,7 @@ def reassociate(program: Program, size: int, *, small: float = SMALL, worthwhile
     before = sum(written_cost(op, tuple((r.variable, r.count) for r in around), size) for op, around in found)
     if before <= small or len(found) > MOST_INSTRUCTIONS or not any(isinstance(op, Nonlin) and _combines(op.phi) for op, _ in found):
         return program
-    search = _Search(program, size)
+    search = Search(program, size)
     if not search.candidates or search.best() > worthwhile * before:
         return program
     return verified(search.program())
@@ -73,7 +73,7 @@ def written_cost(op: Instruction, ranges: Ranges, size: int) -> float:
     return cost(op.phi, rounds, ranges) + WRITE * rounds * (size if isinstance(op, Nonlin) else 1)
 
 
-class _Search:
+class Search:
     """Looks for the vectors that need not be made."""
 
     def __init__(self, program: Program, size: int) -> None:
