@@ -6,9 +6,9 @@ import types
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from tpc.result import DivergedError, Outcome, Result
 from tpc.stored import digest
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
+
+if TYPE_CHECKING:
+    from tpc.segments import Points, Training
 
 Progress = Callable[[int, int], None]
 ENOUGH = 2                                         # repeats that an interrupted run must have done for a standard error
@@ -38,15 +41,19 @@ class Evaluator:
     plan: Plan
     source: str = field(repr=False)
     identity: str = field(repr=False)
+    in_parts: Callable[[], str] = field(repr=False, compare=False, default=str)       # the source of a module that can run its longest loop in parts
 
     @cached_property
     def module(self) -> types.ModuleType:
         """The emitted module, executed."""
+        return self._executed(self.source)
+
+    def _executed(self, source: str) -> types.ModuleType:
         import jax
         if self.plan.dtype == "float64":
             jax.config.update("jax_enable_x64", True)
         made = types.ModuleType(f"tpc_{self.program.name}")
-        exec(compile_source(self.source, self.program.name), made.__dict__)
+        exec(compile_source(source, self.program.name), made.__dict__)
         return made
 
     @property
@@ -92,6 +99,18 @@ class Evaluator:
         if result.diverged:
             raise DivergedError(result)
         return result
+
+    def training(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, repeat: int = 0, points: Points | None = None) -> Training:
+        """The program's longest loop at its top level, to be run in parts (see `tpc.segments`).
+
+        points: in place of those of `repeat`, [Gaussians, M] with their weights [M]. Independent standard Gaussians with weights 1/M make it the
+        network of width M, if the program has no matrices. Raises TpcError for inputs that do not fit, ValueError if there is no such loop.
+        """
+        from tpc.segments import Training
+        given = bind_inputs(self.program, inputs or {})
+        module = self._executed(self.in_parts())
+        drawn = module.draw(seed, repeat) if points is None else points
+        return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}")
 
     def _kept(self, given: Mapping[str, np.ndarray], seed: int, checkpoint: str | Path | None, mesh: Any) -> Kept:
         """What is done already. Of several processes that work together, the first one has the folder."""
@@ -165,4 +184,5 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
         ordered, plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
     except UnrepresentableError as error:
         raise TpcError([catalogue.not_representable(method, str(error))], program.name, of_program=True) from None
-    return Evaluator(program, plan, emit(ordered, plan, parts, layout), digest(emit(ordered, replace(plan, repeats=1), parts, layout), {}))
+    return Evaluator(program, plan, emit(ordered, plan, parts, layout), digest(emit(ordered, replace(plan, repeats=1), parts, layout), {}),
+                     partial(emit, ordered, plan, parts, layout, segments=True))

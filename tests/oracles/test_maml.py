@@ -19,7 +19,8 @@ def inputs():
     images = rng.standard_normal((DRAWINGS // 4, PIXELS)).repeat(4, axis=0) + 0.3 * rng.standard_normal((DRAWINGS, PIXELS))
     return {"images": images, "eta": np.linspace(0.4, 0.1, STEPS), "epsilon": 0.4,
             "support": rng.integers(0, DRAWINGS, (STEPS, TASKS, WAYS)), "query": rng.integers(0, DRAWINGS, (STEPS, TASKS, WAYS * QUERIES)),
-            "y": np.arange(WAYS), "z": np.repeat(np.arange(WAYS), QUERIES)}
+            "y": np.arange(WAYS), "z": np.repeat(np.arange(WAYS), QUERIES), "unseen": images[:20],
+            "shown": rng.integers(0, 20, (5, WAYS)), "asked": rng.integers(0, 20, (5, WAYS * QUERIES))}
 
 
 @pytest.mark.parametrize("reordered", [True, False])

@@ -16,6 +16,7 @@ from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.names import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.emit.segments import segmented
 from tpc.emit.structure import Structure, structure
 from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
@@ -29,7 +30,7 @@ HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts"
            "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
            "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
-LOCALS = ("inputs", *BY_SECTOR, "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
+LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES")
 
 
@@ -70,10 +71,11 @@ def _members(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
     return out
 
 
-def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
-    """The source of a module that evaluates `program` as planned."""
+def emit(program: Program, plan: Plan, parts: Structure, layout: Layout, *, segments: bool = False) -> str:
+    """The source of a module that evaluates `program` as planned. segments: with functions that run its longest loop in parts."""
     names = Names((*HELPERS, *LOCALS, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
+    body.in_parts = segmented(parts) if segments else None
     head = _Head(program, layout, names, body)
     head.run()
     body.run()
@@ -85,9 +87,9 @@ def emit(program: Program, plan: Plan, parts: Structure, layout: Layout) -> str:
         Return(Py(f"as_outputs({{{', '.join(f'{key!r}: {value.text}' for key, value in outputs)}}}, dtype), {status}"))]
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
-    function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines), doc)
+    function = Def("limit", ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments), (*head.opening(), *lines), doc)
     head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(bool(parts.blocks))]
-    return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan)])
+    return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan, segments)])
 
 
 class _Head:
@@ -362,9 +364,10 @@ def _helpers(batches: bool) -> str:
     return "\n\n" + sections["copied from here on"] + ("\n\n\n" + sections["products of batches"] if batches else "")
 
 
-def _tail(plan: Plan) -> str:
+def _tail(plan: Plan, segments: bool) -> str:
     sections = _copied("runner.py")
-    wanted = ["every module", plan.points, "exact" if plan.exact else "grids" if plan.points == "gauss-hermite" else "repeats", "main"]
+    wanted = ["every module", plan.points, "exact" if plan.exact else "grids" if plan.points == "gauss-hermite" else "repeats",
+              *["segments"] * segments, "main"]
     if plan.points in ("sobol", "monte-carlo"):
         wanted.insert(1, "whitening")
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

@@ -86,9 +86,14 @@ class Builder:
         if isinstance(op, Moment) and len(terms) == 1 and isinstance(pair, Pair) and pair.inner and not pair.summed:
             vectors = [self.operand(part, out, {**counts, **dict(term.sums)}, site) for part in (pair.left, pair.right)]
             return replace(op, phi=mul(Number(term.number), *still, *vectors))
-        total = add(*(mul(Number(term.number), *still, self.expression(node, out, {**counts, **dict(term.sums)}, site) if node else ONE)
+        total = add(*(mul(Number(term.number), *still, self._last(node, out, {**counts, **dict(term.sums)}, site) if node else ONE)
                       for term, still, node in terms))
         return replace(op, phi=total) if isinstance(op, Nonlin) else Scalar(op.out, total, origin=op.origin)
+
+    def _last(self, node: Node, out: Sequence[str], counts: Counts, site: Site) -> Expr:
+        """The product that a term comes to: made once, before the loops that it does not depend on."""
+        once = isinstance(node, Pair) and not node.inner and self.placing.level(node, counts, site) is not site.level
+        return self.named(node, out, counts, site) if once else self.expression(node, out, counts, site)
 
     def expression(self, node: Node, out: Sequence[str], counts: Counts, site: Site) -> Expr:
         """A product as an expression, summed over the axes that are not among `out`."""

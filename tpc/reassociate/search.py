@@ -230,7 +230,7 @@ class Search:
         level = self.placing.level(node, counts, site)
         rounds = math.prod(lengths[outer.loop.variable] for outer in level.levels if outer.loop is not None)
         cost = rounds * pair_cost(node, lengths, self.size)
-        if root and not node.inner:
+        if root and not node.inner and level is site.level:
             own = rounds * WRITE * math.prod(lengths[v] for v in node.moving) * (self.size if node.vector else 1)
             return cost - own
         products[id(level), canonical(node, counts)[0]] = cost
