@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tpc.core.program import Program
     from tpc.pipeline import load, parse
+    from tpc.scaling import classify
     from tpc.simulate import verify
     from tpc.syntax.diagnostic import Diagnostic, TpcError
 
-__all__ = ["Diagnostic", "Program", "TpcError", "load", "parse", "verify"]
-_HOMES = {"Program": "tpc.core.program", "load": "tpc.pipeline", "parse": "tpc.pipeline", "verify": "tpc.simulate",
-          "Diagnostic": "tpc.syntax.diagnostic", "TpcError": "tpc.syntax.diagnostic"}
+__all__ = ["Diagnostic", "Program", "TpcError", "classify", "load", "parse", "verify"]
+_HOMES = {"classify": "tpc.scaling.training", "Program": "tpc.core.program", "load": "tpc.pipeline", "parse": "tpc.pipeline",
+          "verify": "tpc.simulate", "Diagnostic": "tpc.syntax.diagnostic", "TpcError": "tpc.syntax.diagnostic"}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpc.cli_numbers import run, simulate, verify
+from tpc.cli_scale import scale
 from tpc.cli_shared import DEFECT, INTERRUPTED, OK, REFUSED, bound, load, show, writing
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
     lower_ = _command(commands, "lower", lower, "print the core program (Def 7.1) that the file stands for")
     lower_.add_argument("--after", choices=("networks", "autodiff", "updates"),
                         help="print the file after this pass: forward passes; backward passes too; updates of weights too")
+    scale_ = _command(commands, "scale", scale, "tell what the parametrization makes of the network as n → ∞: stable, feature learning, a kernel")
+    scale_.add_argument("--symbolic", action="store_true", help="leave the exponents open: conditions on a1, b1, …, c")
     derive_ = _command(commands, "derive", derive, "print the Z-recursion of the limit (Def 7.3)")
     derive_.add_argument("--format", choices=("text", "latex", "json"), default="text")
     derive_.add_argument("--unroll", action="store_true", help="write loops out")
@@ -77,6 +80,9 @@ def parser() -> argparse.ArgumentParser:
     _evaluation(compile_)
     run_ = _command(commands, "run", run, "evaluate the limit", data=True)
     _evaluation(run_)
+    run_.add_argument("--initial", type=_initial, metavar="seed=N|zero|integrate|F.npz|F.json",
+                      help="scalars that are random in the limit, such as the initial function in the kernel regime: drawn (seed=0), set to 0, "
+                           "integrated over, or given by name")
     run_.add_argument("--save", type=Path, metavar="F.npz", help="write the outputs to a file")
     run_.add_argument("--checkpoint", type=Path, metavar="DIR", help="a folder that keeps every repeat when it is done, and to resume from")
     run_.add_argument("--devices", type=_positive, metavar="N", help="share the samples among so many devices (of each process)")
@@ -111,12 +117,20 @@ def _command(commands: Any, name: str, function: Callable[[argparse.Namespace], 
 
 
 def _evaluation(command: argparse.ArgumentParser, *, dtype: bool = True) -> None:
-    command.add_argument("--method", choices=("auto", "linear", "chaos", "nodes"), default="auto", help="how elements of L² are represented (auto)")
+    command.add_argument("--method", choices=("auto", "linear", "gram", "chaos", "nodes"), default="auto",
+                         help="how elements of L² are represented (auto)")
     command.add_argument("--samples", type=_positive, metavar="M", help="points of one repeat")
     command.add_argument("--repeats", type=_positive, metavar="R", help="independent randomisations, whose spread is the standard error")
     command.add_argument("--max-rank", type=_positive, metavar="K", help="the most directions kept of one side of a matrix")
     if dtype:
         command.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+
+
+def _initial(text: str) -> str | int | Path:
+    """`seed=N`, `zero`, `integrate`, or a data file."""
+    if text.startswith("seed="):
+        return _seed(text.removeprefix("seed="))
+    return text if text in ("zero", "integrate") else Path(text)
 
 
 def _positive(text: str) -> int:
@@ -231,10 +245,15 @@ def compile_file(arguments: argparse.Namespace) -> int:
         print(evaluator.source, end="")
         return OK
     writing(arguments.output, lambda: arguments.output.write_text(evaluator.source, encoding="utf-8"))
-    if arguments.json:
-        print(json.dumps({"program": program.name, "plan": evaluator.plan.to_json(), "output": str(arguments.output)}, allow_nan=False))
-    else:
-        print(f"{arguments.output}: {evaluator.plan}")
+    made = {"program": program.name, "plan": evaluator.plan.to_json(), "output": str(arguments.output)}
+    lines = [f"{arguments.output}: {evaluator.plan}"]
+    if evaluator.start is not None:
+        path = arguments.output.with_stem(f"{arguments.output.stem}_start")
+        of_start = evaluator.start.evaluator
+        writing(path, lambda: path.write_text(of_start.source, encoding="utf-8"))
+        made["start"] = {"plan": of_start.plan.to_json(), "output": str(path), "scalars": list(evaluator.start.names)}
+        lines.append(f"{path}: the covariances of {', '.join(evaluator.start.names)}, inputs of {arguments.output}; {of_start.plan}")
+    print(json.dumps(made, allow_nan=False) if arguments.json else "\n".join(lines))
     return OK
 
 

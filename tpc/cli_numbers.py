@@ -67,7 +67,7 @@ def verify(arguments: argparse.Namespace) -> int:
     from tpc.syntax.diagnostic import TpcError
     if arguments.seeds < 2:
         raise TpcError([catalogue.bad_option("--seeds", "must be at least 2, to tell how much they differ")], str(arguments.file))
-    result = _evaluated(program, inputs, arguments)
+    result = _evaluated(program, inputs, arguments, integrate=True)
     if result.interrupted:
         raise KeyboardInterrupt
     samples = []
@@ -80,7 +80,7 @@ def verify(arguments: argparse.Namespace) -> int:
         data = {"program": program.name, "plan": result.plan.to_json(), "widths": [_sample_data(s) for s in samples]}
         show(arguments, "\n".join(map(str, [result, *samples])), data, error)
         return REFUSED
-    report = compared(result.limits, samples)
+    report = compared(result.limits, samples, random=result.start is not None)
     if arguments.plot is not None:
         writing(arguments.plot, lambda: report.plot(arguments.plot))
     show(arguments, report, {**report.to_json(), "plan": result.plan.to_json()})
@@ -114,10 +114,15 @@ def _alone_on_stdout() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _evaluated(program: Program, given: dict[str, np.ndarray], arguments: argparse.Namespace, *, together: bool = False) -> Result:
+def _evaluated(program: Program, given: dict[str, np.ndarray], arguments: argparse.Namespace, *, together: bool = False,
+               integrate: bool = False) -> Result:
+    """integrate: over what is random in the limit, if anything is."""
+    from tpc.inputs import load_data
     from tpc.run import compile_program
+    from tpc.scaling import random_in_the_limit
+    initial = "integrate" if integrate and random_in_the_limit(program) else getattr(arguments, "initial", None)
     evaluator = compile_program(program, method=arguments.method, samples=arguments.samples, repeats=arguments.repeats, dtype=arguments.dtype,
-                                max_rank=arguments.max_rank)
+                                max_rank=arguments.max_rank, initial=load_data(initial) if isinstance(initial, Path) else initial)
     shown = sys.stderr.isatty() and not getattr(arguments, "silent", False)
     if shown:
         print(f"plan: {evaluator.plan}", file=sys.stderr)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from tpc.core.network import C, Networks, Source, exponent_input
 from tpc.core.program import Program
 from tpc.core.verify import verified
 from tpc.inputs import constant_law_errors
@@ -17,7 +19,7 @@ from tpc.syntax.parse import parse_file
 from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
 from tpc.syntax.tree import Dim
-from tpc.train import write_out
+from tpc.train import open_out, write_out
 
 
 def parse(text: str, *, name: str = "program", dims: Mapping[str, int] | None = None) -> Program:
@@ -32,7 +34,16 @@ def parse(text: str, *, name: str = "program", dims: Mapping[str, int] | None = 
     errors = constant_law_errors(program)
     if errors:
         raise TpcError(errors, name, text)
-    return program
+    return replace(program, source=Source(text, name, tuple(sorted((dims or {}).items()))))
+
+
+def opened(source: Source) -> tuple[Program, Networks]:
+    """The program with the exponents of its weights left open, for the scaling analysis, and what its weights are. Raises TpcError."""
+    text, name, dims = source.text, source.name, dict(source.dims)
+    tree, networks = open_out(parse_file(text, name), name, text, dims)
+    exponents = frozenset({C, *(exponent_input(letter, k) for k in range(len(networks.weights)) for letter in "ab")})
+    checked = resolve(tree, name, text, dims, default_name(name), exponents)
+    return verified(lower(checked, text, name)), networks
 
 
 def written_out(text: str, name: str, dims: Mapping[str, int], after: str) -> str:

@@ -17,14 +17,24 @@ from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
     from tpc.hilbert.plan import Plan
+    from tpc.start import Started
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The value of one output and its standard error, of the same shape; None where the value is exact."""
+    """The value of one output and its standard error, of the same shape; None where the value is exact.
+
+    covariance: over the start, if the result is integrated over it, [size, size]; `value` is the mean.
+    """
 
     value: np.ndarray
     stderr: np.ndarray | None
+    covariance: np.ndarray | None = None
+
+    @property
+    def std(self) -> np.ndarray | None:
+        """The standard deviation over the start, in the shape of the value."""
+        return None if self.covariance is None else np.sqrt(np.maximum(np.diag(self.covariance), 0)).reshape(self.value.shape)
 
     @property
     def end(self) -> End | None:
@@ -33,14 +43,15 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """Numbers or nested lists, null for what is not finite."""
-        return {"value": plain(self.value), "stderr": None if self.stderr is None else plain(self.stderr)}
+        spread = {} if self.covariance is None else {"std": plain(self.std), "covariance": plain(self.covariance)}
+        return {"value": plain(self.value), "stderr": None if self.stderr is None else plain(self.stderr), **spread}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """All outputs by name, the plan that they were computed by, and remarks on the run.
 
-    repeats: independent randomisations done; if the run was interrupted, fewer than planned.
+    repeats: independent randomisations done; if the run was interrupted, fewer than planned. start: what the numbers are conditioned on.
     """
 
     program: str
@@ -48,6 +59,7 @@ class Result:
     outputs: Mapping[str, Outcome] = field(repr=False)
     notes: tuple[str, ...] = ()
     repeats: int = 1
+    start: Started | None = None
 
     def __getitem__(self, name: str) -> Outcome:
         return self.outputs[name]
@@ -68,11 +80,12 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         plan = self.plan.to_json()
+        start = {} if self.start is None else {"initial": self.start.to_json()}
         return {"program": self.program, "plan": plan, "outputs": {name: outcome.to_json() for name, outcome in self.outputs.items()},
-                "notes": list(self.notes)}
+                "notes": list(self.notes), **start}
 
     def __str__(self) -> str:
-        lines = [f"{self.program} at n = ∞", f"  {self.plan}"]
+        lines = [f"{self.program} at n = ∞", f"  {self.plan}", *([] if self.start is None else [f"  {self.start}"])]
         for name, outcome in self.outputs.items():
             lines += print_finite(name, outcome.value.shape, outcome.end, partial(_number, outcome))
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
@@ -84,6 +97,8 @@ class Result:
             arrays[name] = outcome.value
             if outcome.stderr is not None:
                 arrays[f"{name}_stderr"] = outcome.stderr
+            if outcome.covariance is not None:
+                arrays[f"{name}_covariance"] = outcome.covariance
         with open(path, "wb") as file:
             write_npz(file, arrays)
 
@@ -105,6 +120,10 @@ class DivergedError(TpcError):
 def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
     value = float(outcome.value[index])
     value = 0.0 if abs(value) < 1e-15 else value                   # what rounding leaves of a zero
+    return _with_error(outcome, index, value) + ("" if outcome.std is None else f", over the start ± {float(outcome.std[index]):.3g}")
+
+
+def _with_error(outcome: Outcome, index: tuple[int, ...], value: float) -> str:
     if outcome.stderr is None:
         return f"{value:.12g}"
     error = float(outcome.stderr[index])

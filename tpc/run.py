@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,6 +19,8 @@ from tpc.inputs import bind_inputs, require_memory
 from tpc.kept import Kept
 from tpc.machines import agreed, mesh_of, several
 from tpc.result import DivergedError, Outcome, Result
+from tpc.scaling import expand
+from tpc.start import Start, Started, chosen
 from tpc.stored import digest
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from tpc.segments import Points, Training
 
 Progress = Callable[[int, int], None]
+GRIDS = ("gauss-hermite", "quadrature")             # points whose error is the difference of two grids
 ENOUGH = 2                                         # repeats that an interrupted run must have done for a standard error
 
 
@@ -34,13 +37,15 @@ ENOUGH = 2                                         # repeats that an interrupted
 class Evaluator:
     """A program's limit as code. `source` is a module that stands alone; calling the evaluator runs just that.
 
-    identity: a digest of the source but for the number of repeats: what one repeat depends on besides inputs and seed.
+    identity: a digest of the source but for the number of repeats: what one repeat depends on besides inputs and seed. start: how the scalars that
+    are random in the limit are had, which are inputs of the module; None if there are none.
     """
 
     program: Program
     plan: Plan
     source: str = field(repr=False)
     identity: str = field(repr=False)
+    start: Start | None = field(default=None, repr=False)
     in_parts: Callable[[], str] = field(repr=False, compare=False, default=str)       # the source of a module that can run its longest loop in parts
 
     @cached_property
@@ -59,7 +64,7 @@ class Evaluator:
     @property
     def evaluations(self) -> int:
         """How many times `limit` is evaluated: once for each repeat, or each grid."""
-        return 2 if self.plan.points == "gauss-hermite" else self.plan.repeats
+        return 2 if self.plan.points in GRIDS else self.plan.repeats
 
     def __call__(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, progress: Progress | None = None,
                  checkpoint: str | Path | None = None, devices: int | None = None) -> Result:
@@ -75,7 +80,7 @@ class Evaluator:
         """
         if not self.program.outputs:
             raise TpcError([catalogue.nothing_to_run(self.program.name)], self.program.name, of_program=True)
-        given = bind_inputs(self.program, inputs or {})
+        given = bind_inputs(self.program, self._started(inputs or {}, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         require_memory(self.plan.memory, self.program.name, of_program=True)
         try:
@@ -87,15 +92,13 @@ class Evaluator:
             if checkpoint is None:
                 raise
             raise TpcError([catalogue.cannot_write(str(checkpoint), error.strerror or str(error))], self.program.name, of_program=True) from None
-        outputs = {}
-        for output in self.program.outputs:                        # in the program's order; jit sorts by name
-            value, stderr = found[output.name]
-            outputs[output.name] = Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr))
+        outputs = self._outcomes(found, given, seed)
         notes = [*kept.notes, *(str(w.message) for w in caught if issubclass(w.category, UserWarning))]
         repeats = self.plan.repeats if len(kept) >= self.evaluations else len(kept)
         if repeats < self.plan.repeats:
             notes.append(f"interrupted after {repeats} of {self.plan.repeats} repeats")
-        result = Result(self.program.name, self.plan, outputs, tuple(notes), repeats)
+        started = None if self.start is None else Started(self.start.choice, {name: given[name] for name in self.start.names})
+        result = Result(self.program.name, self.plan, outputs, tuple(notes), repeats, started)
         if result.diverged:
             raise DivergedError(result)
         return result
@@ -111,6 +114,22 @@ class Evaluator:
         module = self._executed(self.in_parts())
         drawn = module.draw(seed, repeat) if points is None else points
         return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}")
+    def _started(self, inputs: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """The inputs, and the scalars of the start that are not among them."""
+        if self.start is None or all(name in inputs for name in self.start.names):
+            return dict(inputs)
+        own = {name: value for name, value in inputs.items() if name not in self.start.names}
+        bind_inputs(self.start.evaluator.program, own)                             # so that what is wrong is said of the program's own inputs
+        return {**{name: np.asarray(value) for name, value in self.start.values(own, seed).items()}, **inputs}
+
+    def _outcomes(self, found: Mapping[str, tuple[Any, Any]], given: Mapping[str, np.ndarray], seed: int) -> dict[str, Outcome]:
+        """In the program's order; jit sorts by name."""
+        ordered = {output.name: found[output.name] for output in self.program.outputs}
+        if self.start is None or self.start.choice.how != "integrated":
+            return {name: Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr)) for name, (value, stderr) in ordered.items()}
+        from tpc.integrate import over_the_start
+        own = {name: value for name, value in given.items() if name not in self.start.names}
+        return {name: Outcome(*parts) for name, parts in over_the_start(self, own, seed, ordered).items()}
 
     def _kept(self, given: Mapping[str, np.ndarray], seed: int, checkpoint: str | Path | None, mesh: Any) -> Kept:
         """What is done already. Of several processes that work together, the first one has the folder."""
@@ -128,7 +147,7 @@ class Evaluator:
             with kept.running:
                 found: dict[str, Any] = self.module.run(given, seed=seed, progress=progress, kept=kept, mesh=mesh)
         except KeyboardInterrupt:
-            if self.plan.exact or self.plan.points == "gauss-hermite":
+            if self.plan.exact or self.plan.points in GRIDS:
                 raise
             if len(kept) < ENOUGH:
                 raise KeyboardInterrupt(f"interrupted after {len(kept)} of {self.plan.repeats} repeats, before there is anything to report") from None
@@ -141,24 +160,48 @@ class Evaluator:
         Its value is what calling the evaluator gives, to rounding, the points being drawn once, here. Each repeat is differentiated on its own, so
         that memory does not grow with their number. The derivatives are those of the mean over the points, exactly. For few inputs take
         `jax.jacfwd`, which needs a few times the memory of the value; backwards (`jax.grad`), a loop of T rounds keeps the history of each.
+        Scalars that are random in the limit may be among the inputs; else they are as chosen, and held fixed by derivatives.
         Raises ValueError: no such output; and when called: a missing, unknown or ill-shaped input.
         """
+        every = self.functions((output,), seed=seed)
+        return lambda inputs: every(inputs)[output]
+
+    def functions(self, outputs: Sequence[str], *, seed: int = 0) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+        """Several outputs at once, as by `function`."""
         import jax
         import jax.numpy as jnp
-        if output not in {o.name for o in self.program.outputs}:
-            raise ValueError(f"there is no output {output}; there are {', '.join(o.name for o in self.program.outputs)}")
-        module = self.module
-        count = 1 if self.plan.points == "gauss-hermite" else self.evaluations          # of two grids the first is the finer one
-        drawn = [module.draw(seed, k) for k in range(count)]
+        for output in outputs:
+            if output not in {o.name for o in self.program.outputs}:
+                raise ValueError(f"there is no output {output}; there are {', '.join(o.name for o in self.program.outputs)}")
+        count = 1 if self.plan.points in GRIDS else self.evaluations          # of two grids the first is the finer one
+        drawn = [self.module.draw(seed, k) for k in range(count)]
         points, weights = jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts), self.plan.dtype), *drawn)      # of every sector
+        at = self.at_points(outputs)
 
         @jax.jit
-        def mean(given: Mapping[str, Any], points: Any, weights: Any) -> Any:
-            @jax.checkpoint
-            def repeat(own: tuple[Any, Any]) -> Any:
-                return module.limit(given, *own)[0][output]
-            return jnp.mean(jax.lax.map(repeat, (points, weights)), axis=0)
-        return lambda inputs: mean(module.prepared(inputs), points, weights)
+        def means(given: Mapping[str, Any], points: Any, weights: Any) -> Any:
+            found = jax.lax.map(jax.checkpoint(lambda own: at(given, *own)), (points, weights))
+            return {name: jnp.mean(value, axis=0) for name, value in found.items()}
+
+        def function(inputs: Mapping[str, Any]) -> dict[str, Any]:
+            given = dict(inputs)
+            if self.start is not None and any(name not in given for name in self.start.names):
+                own = {name: value for name, value in given.items() if name not in self.start.names}
+                given = {**jax.lax.stop_gradient(self.start.values(own, seed)), **given}
+            found: dict[str, Any] = means(self.module.prepared(given), points, weights)
+            return found
+        return function
+
+    def points(self, seed: int, k: int) -> tuple[Any, Any]:
+        """The points and weights of a repeat."""
+        import jax
+        import jax.numpy as jnp
+        points, weights = jax.tree.map(lambda a: jnp.asarray(a, self.plan.dtype), self.module.draw(seed, k))
+        return points, weights
+
+    def at_points(self, outputs: Sequence[str]) -> Callable[..., dict[str, Any]]:
+        """Some outputs as a JAX function of all inputs, points and weights."""
+        return lambda given, points, weights: {name: self.module.limit(given, points, weights)[0][name] for name in outputs}
 
 
 def compile_source(source: str, name: str) -> types.CodeType:
@@ -166,23 +209,32 @@ def compile_source(source: str, name: str) -> types.CodeType:
 
 
 def compile_program(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
-                    max_rank: int | None = None) -> Evaluator:
+                    max_rank: int | None = None, initial: Any = None) -> Evaluator:
     """The evaluator of a program's limit.
 
-    method: "auto" (the cheapest exact one, else nodes), "linear", "chaos" or "nodes". samples: points of a repeat (nodes), at least 2.
+    method: "auto" (the cheapest exact one, else nodes), "linear", "gram", "chaos" or "nodes". samples: points of a repeat (nodes), at least 2.
     repeats: independent randomisations, at least 2. dtype: "float64" or "float32". max_rank: the most directions kept for one side of a matrix.
-    Raises TpcError: a method that cannot represent the program (TP601), options out of range (TP602).
+    initial: what to take for scalars that are random in the limit: None (drawn by seed 0), a seed, "zero", "integrate", or arrays by name.
+    Raises TpcError: a method that cannot represent the program (TP601), options out of range (TP602), a program that has no limit (TP80x).
     """
     for option, value, least in (("--samples", samples, 2), ("--repeats", repeats, 2), ("--max-rank", max_rank, 1)):
         if value is not None and value < least:
             raise TpcError([catalogue.bad_option(option, f"must be at least {least}, not {value}")], program.name, of_program=True)
     if dtype not in ("float64", "float32"):
         raise TpcError([catalogue.bad_option("--dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
-    if method not in ("auto", "linear", "chaos", "nodes"):
-        raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, chaos or nodes, not {method}")], program.name, of_program=True)
+    if method not in ("auto", "linear", "gram", "chaos", "nodes"):
+        raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, gram, chaos or nodes, not {method}")], program.name, of_program=True)
+    expansion = expand(program)
+    program = expansion.limit
+    if expansion.initial is None and initial is not None:
+        raise TpcError([catalogue.bad_option("--initial", "no scalar is random in the limit of this program")], program.name, of_program=True)
+    start = None
+    if expansion.initial is not None:
+        of_start = compile_program(expansion.initial.covariances, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
+        start = Start(expansion.initial, chosen(initial, program.name), of_start)
     try:
         ordered, plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
     except UnrepresentableError as error:
         raise TpcError([catalogue.not_representable(method, str(error))], program.name, of_program=True) from None
-    return Evaluator(program, plan, emit(ordered, plan, parts, layout), digest(emit(ordered, replace(plan, repeats=1), parts, layout), {}),
+    return Evaluator(program, plan, emit(ordered, plan, parts, layout), digest(emit(ordered, replace(plan, repeats=1), parts, layout), {}), start,
                      partial(emit, ordered, plan, parts, layout, segments=True))

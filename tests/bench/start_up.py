@@ -2,8 +2,9 @@
 
     python tests/bench/start_up.py [--runs 5] [--tpc COMMAND]
 
-`tpc --help` and `tpc check`; the first numbers of the two-hidden-layer program (TP4 Thm 6.4), and of a network of three hidden layers, with 256
-samples at T = 10 and T = 1,000 steps, and the lines of its modules; training on digits. COMMAND: what to measure (`python -m tpc.cli` of the checkout that this file is in).
+`tpc --help` and `tpc check`; the first numbers of the two-hidden-layer program (TP4 Thm 6.4), and of a network of three hidden layers, with
+256 samples at T = 10 and T = 1,000 steps, and the lines of its modules; training on digits. COMMAND: what to measure (`python -m tpc.cli` of the
+checkout that this file is in).
 """
 
 from __future__ import annotations

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from tpc.core.evaluate import evaluate
-from tpc.core.expr import Gather, Position, Sum, Value
-from tpc.core.laws import NUMPY
+from tpc.core.expr import Extent, Gather, Position, Sum, Value
+from tpc.core.laws import NUMPY, law_number
 from tpc.core.program import For, MatMul, Moment
 
 
 def run_plainly(program, inputs, drawn):
     """The outputs by name, for one draw: `drawn` has the matrices and vectors, [*axes, …]."""
-    made = {}
+    made, widths = {}, sizes(program, inputs, drawn)
+    families = {family.name: family.width for family in program.families}
     for name, value in {**inputs, **drawn}.items():
         shape = member_shape(program, name, np.asarray(value))
         for index in np.ndindex(shape):
@@ -28,6 +29,8 @@ def run_plainly(program, inputs, drawn):
                     return member(ref, at)
                 case Position(index):
                     return float(index.at(at))
+                case Extent(width):
+                    return float(widths[width])
                 case Sum(variable, count, body):
                     return sum((value(body, {**at, variable: i}) for i in range(count.at(at))), start=0.0)
             return None
@@ -47,11 +50,19 @@ def run_plainly(program, inputs, drawn):
                     out = np.mean(value(op.phi, at))
                 case _:
                     out = value(op.phi, at)
+                    out = out * np.ones(round(widths[width])) if (width := families[op.out.name]) else out
             made[op.out.name, tuple(i.at(at) for i in op.out.index)] = out
 
     run(program.body, {})
     return {output.name: np.array([member(output.ref, dict(zip((v for v, _ in output.axes), index, strict=True)))
                                    for index in np.ndindex(output.shape)]).reshape(output.shape) for output in program.outputs}
+
+
+def sizes(program, inputs, drawn):
+    """Every width's size, from that of something drawn."""
+    ratio = {w.name: float(law_number(w.ratio, inputs, ())) for w in program.widths}
+    name, known = next((g.width, drawn[g.names[0]].shape[-1]) for g in program.gaussians)
+    return {w: known * ratio[w] / ratio[name] for w in ratio}
 
 
 def i_ref(gather):

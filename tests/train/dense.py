@@ -23,18 +23,37 @@ def exponents(weights, widths):
     return out
 
 
-def parametrized(drawn, weights, widths, n):
-    """The initial w's from tpc's draws: `matrix W`, `vector U0[j]` (columns of U), `vector V0[k]` (rows of nV); 0 where nothing grows."""
+def in_any(drawn, weights, widths, n, b):
+    """The initial w's, of N(0, n^{−2b} std²) coordinates, from tpc's draws: matrices of N(0, std²/columns) entries, vectors of N(0, std²) ones."""
+    out = {}
+    for name, (rows, columns) in weights.items():
+        if rows in widths and columns in widths:
+            dense = drawn[name] * n**0.5
+        elif rows in widths:
+            dense = np.moveaxis(drawn[f"{name}0"], -1, 0)
+        elif columns in widths:
+            dense = drawn[f"{name}0"]
+        else:
+            dense = np.zeros([side for side in (rows, columns) if isinstance(side, int) and side > 1])
+        out[name] = jnp.asarray(dense) * n ** -b[name]
+    return out
+
+
+def parametrized(drawn, weights, widths, n, families=None):
+    """The initial w's from tpc's draws: `matrix W`, `vector U0[j]` (columns of U), `vector V0[k]` (rows of nV); 0 where nothing grows.
+
+    families: the lengths of the axes that tell weights of one name apart, which come first.
+    """
     a, out = exponents(weights, widths), {}
     for name, (rows, columns) in weights.items():
         if rows in widths and columns in widths:
             dense = drawn[name]
         elif rows in widths:
-            dense = np.moveaxis(drawn[f"{name}0"], -1, 0)
+            dense = np.moveaxis(drawn[f"{name}0"], -1, len((families or {}).get(name, ())))
         elif columns in widths:
             dense = drawn[f"{name}0"] / n
         else:
-            dense = np.zeros([side for side in (rows, columns) if isinstance(side, int) and side > 1])
+            dense = np.zeros([*(families or {}).get(name, ()), *(side for side in (rows, columns) if isinstance(side, int) and side > 1)])
         out[name] = jnp.asarray(dense) * n ** a[name]
     return out, a
 

@@ -53,10 +53,12 @@ class Net:
     options: dict[str, float] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
     head: str = ""
+    families: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def text(self, rest: str = "") -> str:
-        lines = [(f"bias {name} : {rows}" if columns is None else f"weight {name} : {rows} x {columns}") + self.attributes.get(name, "")
-                 for name, (rows, columns) in self.weights.items()]
+        axes = {name: f"[{', '.join(map(str, counts))}]" for name, counts in self.families.items()}
+        lines = [(f"bias {name}{axes.get(name, '')} : {rows}" if columns is None else f"weight {name}{axes.get(name, '')} : {rows} x {columns}")
+                 + self.attributes.get(name, "") for name, (rows, columns) in self.weights.items()]
         y = f"input y[T, B{', k' if self.labels == 'rows' else ''}]{' : index(k)' if self.labels == 'classes' else ''}\n"
         body = "\n".join(f"    {line}" for line in self.body.strip().splitlines())
         options = "".join(f", {name} = {value}" for name, value in self.options.items())
@@ -79,6 +81,21 @@ def attention(W, x):
 
 def gelu_half(z):
     return z / 2 * (1 + jax.scipy.special.erf(2 * z)) + jnp.exp(-4 * z**2) / (4 * jnp.pi**0.5)
+
+
+def same_padding(W, x):
+    """A convolution with zeros around its input, another that does not share its taps, and a readout of its own at every position."""
+    around = jnp.pad(x, ((1, 1), (0, 0)))[jnp.arange(3)[:, None] + jnp.arange(3)]
+    h = jnp.pad(tanh(jnp.einsum("psd,snd->psn", around, W["U"])).sum(axis=1), ((1, 1), (0, 0)))
+    z = tanh(jnp.stack([sum(W["W"][s, p % 2] @ h[p + s] for s in range(3)) + W["b"][p] for p in range(3)]))
+    return (W["V"] * z).sum() + W["c"][1]
+
+
+def strided(W, x):
+    """A convolution of stride 2 with a tap used twice, backwards, on two axes."""
+    h = jnp.pad(tanh(x @ W["U"].T), ((2, 2), (0, 0)))
+    z = tanh(jnp.stack([W["W"][0] @ h[2 * p] + W["W"][1] @ h[2 * p + 1] + W["W"][0] @ h[2 * p + 2] for p in range(3)]))
+    return W["V"] @ (z[::-1] * h[3:6]).sum(axis=0)
 
 
 def piecewise(h):
@@ -111,6 +128,15 @@ NETS = {
     "convolution": Net({"U": ("n", "d"), "W": ("n", "n"), "R": ("n", "n"), "V": (1, "n")},
                        "h[p] = tanh(U @ x[p]) for p < P\nz[p] = tanh(W @ h[p] + R @ h[p+1]) for p < P - 1\nreturn V @ (z[0]*z[1])",
                        lambda W, x: (lambda h: W["V"] @ jnp.prod(tanh(h[:-1] @ W["W"].T + h[1:] @ W["R"].T), axis=0))(tanh(x @ W["U"].T))),
+    "same padding": Net({"U": ("n", "d"), "W": ("n", "n"), "b": ("n", None), "V": (1, "n"), "c": (1, None)},
+                        "xp = pad(x, 1)\nh[p] = sum(s < 3: tanh(U[s] @ xp[p+s])) for p < P\ny = pad(h, 1)\n"
+                        "z[0] = tanh(sum(s < 3: W[s, 0] @ y[s]) + b[0])\nz[1] = tanh(sum(s < 3: W[s, 1] @ y[s+1]) + b[1])\n"
+                        "z[2] = tanh(sum(s < 3: W[s, 0] @ y[s+2]) + b[2])\nreturn V[0] @ z[0] + V[1] @ z[1] + V[2] @ z[2] + c[1]", same_padding,
+                        options={"momentum": 0.5, "decay": 0.25, "clip": 0.3}, attributes={"W": ", std = 3/2"},
+                        families={"U": (3,), "W": (3, 2), "b": (3,), "V": (3,), "c": (2,)}),
+    "strided": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
+                   "h = pad(tanh(U @ x), 2)\nz[p] = tanh(W[0] @ h[2*p] + W[1] @ h[2*p+1] + W[0] @ h[2*p+2]) for p < P\n"
+                   "return V @ sum(p < P: z[P-1-p]*h[p+3])", strided, options={"clip": 0.4}, families={"W": (2,)}),
     "attention": Net({"U": ("n", "d"), "Q": ("n", "n"), "K": ("n", "n"), "A": ("n", "n"), "V": (1, "n")},
                      "h[p] = tanh(U @ x[p]) for p < P\na[p] = Q @ h[p] for p < P\nb[p] = K @ h[p] for p < P\nv[p] = A @ h[p] for p < P\n"
                      "w[p, q] = exp(mean(a[p]*b[q])) for p < P for q < P\ns[p] = sum(q < P: w[p, q]) for p < P\n"
@@ -166,7 +192,7 @@ def lowered(text, data):
 
 def dense_start(net, drawn):
     sides = {name: tuple(SIZES.get(side, side) for side in pair) for name, pair in net.weights.items()}
-    return parametrized(drawn, sides, {"n": WIDTH, "m": 2 * WIDTH}, WIDTH)
+    return parametrized(drawn, sides, {"n": WIDTH, "m": 2 * WIDTH}, WIDTH, net.families)
 
 
 def scalar(net, value):

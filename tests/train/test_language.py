@@ -222,3 +222,30 @@ def test_maml_with_a_linear_net_is_exact():
     found = run_plainly(program, bind_inputs(program, data), {"U0": basis[:3], "V0": basis[3:]})
     np.testing.assert_allclose(result["loss"].value, found["loss"], rtol=1e-10)
     np.testing.assert_allclose(result["end"].value, found["end"], rtol=1e-10)
+
+
+def test_the_network_before_a_training_on_batches_is_the_initial_one():
+    """The sum over the past of f[0] is empty, whatever its batches are."""
+    text = """width n
+dim T = 2, B = 2, d = 3
+input xi[T, B, d], y[T, B], xs[d]
+weight U : n x d
+weight W : n x n
+weight V : 1 x n
+network f(x):
+    h = W @ (U @ x)
+    return V @ h
+train f for t < T:
+    batch (xi[t, i], y[t, i]) for i < B
+    loss mse
+    update sgd(lr = 1/2)
+output a = f[0](xs)
+output b = mean(f[0].h(xs)*f[0].h(xs))
+output c = mean(f.h(xs)*f.h(xs))
+"""
+    rng = np.random.default_rng(0)
+    given = {"xi": rng.standard_normal((2, 2, 3)), "y": np.ones((2, 2)), "xs": [1.0, 2.0, -1.0]}
+    found = tpc.parse(text).compile()(given)
+    assert abs(found["a"].value) < 1e-12
+    assert abs(found["b"].value - 6) < 1e-12
+    assert abs(found["c"].value - 6) > 1e-2

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tpc.affine import Affine
 from tpc.core.expr import Expr, Ref
+from tpc.core.network import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     import networkx
 
     from tpc.derive import Limit
+    from tpc.kernels.kernels import Kernels
     from tpc.run import Evaluator
+    from tpc.scaling import Verdict
     from tpc.simulate import Samples
 
 
@@ -174,6 +177,7 @@ class Program:
     body: tuple[Op, ...]
     outputs: tuple[Output, ...]
     notes: tuple[str, ...] = field(default=(), compare=False)     # remarks for the user, e.g. a mean of nothing random
+    source: Source | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         from tpc.core.printer import print_program
@@ -191,14 +195,26 @@ class Program:
         return unroll(self)
 
     def derive(self) -> Limit:
-        """The Z-recursion of the program (TP4 Def 7.3)."""
+        """The Z-recursion of the program (TP4 Def 7.3), powers of n taken to their limits. Raises TpcError (TP80x) if there is none."""
         from tpc.derive import derive
-        return derive(self)
+        from tpc.scaling import expand
+        expansion = expand(self)
+        return derive(expansion.limit, of=self, notes=tuple(map(str, expansion.meanings)))
+
+    def scale(self, **exponents: Fraction | int | str) -> Verdict:
+        """What becomes of its network's training as n → ∞, in its parametrization or with exponents a1=…, b1=…, c=… (see `tpc.scaling.training`)."""
+        from tpc.scaling import classify
+        return classify(self, **exponents)
 
     def compile(self, **options: Any) -> Evaluator:
         """The evaluator of the program's limit; options and errors as in `tpc.run.compile_program`."""
         from tpc.run import compile_program
         return compile_program(self, **options)
+
+    def kernels(self, network: str | None = None, **options: Any) -> Kernels:
+        """The NNGP and NTK of a network of the program; options and errors as in `tpc.kernels.kernels.kernels`."""
+        from tpc.kernels.kernels import kernels
+        return kernels(self, network, **options)
 
     def simulate(self, inputs: Mapping[str, Any] | None = None, *, width: int, seeds: int | Sequence[int] = 32, **options: Any) -> Samples:
         """The program at finite width (see `tpc.simulate.simulate`), once for each of `seeds`, or of the first so many.

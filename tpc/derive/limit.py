@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 MAX_REPORTED = 12
 
 
-def derive(program: Program) -> Limit:
-    """The Z-recursion of `program` (TP4 Def 7.3): a formula for every vector and scalar, in program order, loops as loops."""
+def derive(program: Program, *, of: Program | None = None, notes: tuple[str, ...] = ()) -> Limit:
+    """The Z-recursion of `program` (TP4 Def 7.3): a formula for every vector and scalar, in program order, loops as loops.
+
+    of, notes: the program with powers of n that it is the limit's of (`tpc.scaling`), and what names in it stand for.
+    """
     rules = Rules(program)
     formulas = (*rules.initial(), *rules.made())
     dots = [formula.dot for formula in formulas if isinstance(formula, ZMatMul)]
     partials = rules.partials.reached([term.coefficient for dot in dots for term in dot.terms] + [dot.value for dot in dots])
-    return Limit(program, formulas, partials, rules.facts.scope)
+    return Limit(program, formulas, partials, rules.facts.scope, of or program, notes)
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,13 +70,16 @@ class Limit:
 
     formulas: one for each input, initial vector and instruction, in program order; a loop's stand once, its variable free in them.
     partials: the recurrences of the derivatives `∂Z^x/∂Ẑ^g` that the formulas name.
-    scope: what fresh names in them stand for.
+    scope: what fresh names in them stand for. of: the program that this is the limit of, if it has powers of n and so is not `program`.
+    notes: what names of `program` stand for in `of`.
     """
 
     program: Program
     formulas: tuple[ZFormula, ...]
     partials: tuple[ZPartial, ...] = field(repr=False)
     scope: Scope = field(default=Scope(), repr=False, compare=False)
+    of: Program | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> ZFormula | Formulas:
         """What `name` is in the limit: `limit["h"]`, `limit["h[1]"]`, `limit["V[t+1]"]`; Greek letters and their names are the same.
@@ -126,7 +132,7 @@ class Limit:
 
     def unroll(self) -> Limit:
         """The limit of the same program with its loops written out."""
-        return derive(self.program.unroll())
+        return derive(self.program.unroll(), of=self.of, notes=self.notes)
 
     @cached_property
     def closed(self) -> ClosedForms:
@@ -145,7 +151,7 @@ class Limit:
 
     def compile(self, **options: Any) -> Evaluator:
         """What evaluates the limit as emitted JAX code; options and errors as in `tpc.run.compile_program`."""
-        return self.program.compile(**options)
+        return (self.of or self.program).compile(**options)
 
     def text(self) -> str:
         from tpc.show.text import print_limit

@@ -9,11 +9,11 @@ from tpc.affine import Affine
 from tpc.core.expr import Gather, Ref
 from tpc.core.printer import print_op
 from tpc.core.program import MatMul
+from tpc.core.storage import Leaf, Region
 from tpc.emit import python as py
 from tpc.emit.frame import Frame, Held
 from tpc.emit.names import local_name
 from tpc.emit.python import Assign, Py
-from tpc.emit.storage import Leaf, Region
 from tpc.emit.structure import index_variables
 
 if TYPE_CHECKING:

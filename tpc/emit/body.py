@@ -8,6 +8,7 @@ from tpc.affine import Affine
 from tpc.core.expr import Index, Ref
 from tpc.core.printer import print_op
 from tpc.core.program import MatMul, Moment, Nonlin, Program
+from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
 from tpc.emit.blocks import Blocks
 from tpc.emit.expressions import Expressions
@@ -15,7 +16,6 @@ from tpc.emit.frame import Frame, Held
 from tpc.emit.names import Names, local_name
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit.structure import Structure
 from tpc.hilbert.gaussians import Layout
 from tpc.hilbert.space import Space
@@ -190,7 +190,8 @@ class Body:
         body: list[Statement] = [Assign(unpack, py.name("state")) if len(unpack) != 1 else Assign((f"{unpack[0]},",), py.name("state"))]
         frame.statements.append(Def(function, (variable, "state"), (*body, *inner.prologue, *inner.statements, Return(returned))))
         count = self.expressions.affine(region.loop.count, frame)
-        loop = py.call("loop" if region is self.in_parts else "lax.fori_loop", py.integer(0), count, py.name(function), state_in) if region.loop.count.constant is not None else \
+        by = "loop" if region is self.in_parts else "lax.fori_loop"
+        loop = py.call(by, py.integer(0), count, py.name(function), state_in) if region.loop.count.constant is not None else \
             py.call("rounds", count, py.integer(region.greatest), py.name(function), state_in)
         frame.statements.append(Assign((f"{targets[0]},",) if len(targets) == 1 else tuple(targets), loop))
         for item in state:

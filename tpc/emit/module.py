@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 from tpc.affine import Affine
 from tpc.core.dependence import expr_references
@@ -14,14 +13,16 @@ from tpc.emit import python as py
 from tpc.emit.body import Body
 from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Chain, Frame, Held
+from tpc.emit.gram import emit_gram
 from tpc.emit.names import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.emit.sections import copied
 from tpc.emit.segments import segmented
 from tpc.emit.structure import Structure, structure
 from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
-from tpc.hilbert.plan import NAMES, Plan, coarse, make_plan
+from tpc.hilbert.plan import NAMES, Plan, coarse, gram_plan, make_plan
 from tpc.reassociate import reassociate
 
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
@@ -35,8 +36,11 @@ LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "I
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
-            max_rank: int | None = None) -> tuple[Program, Plan, Structure, Layout]:
-    """The program in the order in which its sums are taken, its plan and what that rests on. Raises UnrepresentableError."""
+            max_rank: int | None = None) -> tuple[Program, Plan, Structure | None, Layout | None]:
+    """The program with its sums in order, its plan and what that rests on (nothing, for covariances). Raises UnrepresentableError."""
+    by_covariances = gram_plan(program, method, "float32" if dtype == "float32" else "float64")
+    if by_covariances is not None:
+        return program, by_covariances, None, None
     plan, parts, layout = _planned(program, method, samples, repeats, dtype, max_rank)
     if plan.method != "chaos":
         reordered = reassociate(program, plan.samples)
@@ -71,8 +75,10 @@ def _members(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
     return out
 
 
-def emit(program: Program, plan: Plan, parts: Structure, layout: Layout, *, segments: bool = False) -> str:
+def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout | None, *, segments: bool = False) -> str:
     """The source of a module that evaluates `program` as planned. segments: with functions that run its longest loop in parts."""
+    if parts is None or layout is None:
+        return emit_gram(program, plan)
     names = Names((*HELPERS, *LOCALS, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
     body.in_parts = segmented(parts) if segments else None
@@ -352,20 +358,13 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _copied(file: str) -> dict[str, str]:
-    """The sections of a file of helpers, by title."""
-    source = Path(__file__).with_name(file).read_text(encoding="utf-8")
-    titled = [part.split("\n", 1) for part in source.split("# ---- ")[1:]]
-    return {title.strip(): text.strip() for title, text in titled}
-
-
 def _helpers(batches: bool) -> str:
-    sections = _copied("prelude.py")
+    sections = copied("prelude.py")
     return "\n\n" + sections["copied from here on"] + ("\n\n\n" + sections["products of batches"] if batches else "")
 
 
 def _tail(plan: Plan, segments: bool) -> str:
-    sections = _copied("runner.py")
+    sections = copied("runner.py")
     wanted = ["every module", plan.points, "exact" if plan.exact else "grids" if plan.points == "gauss-hermite" else "repeats",
               *["segments"] * segments, "main"]
     if plan.points in ("sobol", "monte-carlo"):

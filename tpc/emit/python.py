@@ -136,7 +136,7 @@ class Def:
 
 
 Statement = Assign | Return | Comment | Def
-COMMENT_COLUMN, WIDEST, VERY_WIDE = 48, 150, 200
+COMMENT_COLUMN, WIDEST = 48, 150
 
 
 def print_statements(statements: Sequence[Statement], indent: str = "") -> list[str]:
@@ -150,13 +150,13 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
                     lines += _commented(code, comment, indent)
                 else:
                     left = f"({left})" if len(targets) > 1 else left
-                    lines += _remark(comment, indent) if comment else []
+                    lines += _above(comment, indent)
                     lines += _broken(f"{indent}{left} = {_closed(value)}", indent)
             case Return(value):
                 code = f"{indent}return {_bare(value)}"
                 lines += [code] if len(code) <= WIDEST else _broken(f"{indent}return {_closed(value)}", indent)
             case Comment(text):
-                lines.append(f"{indent}# {_one_line(text)}")
+                lines += _above(text, indent)
             case Def(function, parameters, body, doc):
                 if lines and indent == "":
                     lines += ["", ""]
@@ -203,14 +203,6 @@ def _places(code: str, ends: Sequence[str]) -> list[int]:
     return places
 
 
-def _remark(comment: str, indent: str) -> list[str]:
-    """A comment above a line, in several lines if it is very long."""
-    text = f"{indent}# {_one_line(comment)}"
-    if len(text) <= VERY_WIDE:
-        return [text]
-    return textwrap.wrap(_one_line(comment), WIDEST, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#     ", break_long_words=False)
-
-
 def _closes_last(text: str) -> bool:
     depth = 0
     for i, c in enumerate(text):
@@ -228,4 +220,10 @@ def _commented(code: str, comment: str, indent: str) -> list[str]:
     """A line with its comment beside it, or above it where there is no room."""
     comment = _one_line(comment)
     line = f"{code:<{COMMENT_COLUMN}}  # {comment}" if comment else code
-    return [line] if len(line) <= WIDEST or not comment else [*_remark(comment, indent), code]
+    return [line] if len(line) <= WIDEST or not comment else [*_above(comment, indent), code]
+
+
+def _above(comment: str, indent: str) -> list[str]:
+    """A comment as lines of its own."""
+    return textwrap.wrap(_one_line(comment), WIDEST, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#     ", break_long_words=False,
+                         break_on_hyphens=False)

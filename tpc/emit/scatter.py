@@ -15,10 +15,10 @@ from tpc.core.expr import ONE, ZERO, Add, Call, Compare, Expr, Gather, Index, Mu
 from tpc.core.expr import replace as rebuilt
 from tpc.core.printer import print_expr
 from tpc.core.program import MatMul
+from tpc.core.storage import Leaf, Region, ranges
 from tpc.emit import python as py
 from tpc.emit.frame import Frame, Held
 from tpc.emit.python import Assign, Py
-from tpc.emit.storage import Leaf, Region, ranges
 from tpc.emit.sums import Loops, depends
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tpc.core.dependence import is_parallel
-from tpc.emit.storage import Region
+from tpc.core.storage import Region
 from tpc.emit.structure import Structure
 
 

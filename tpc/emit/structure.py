@@ -9,8 +9,8 @@ from tpc.affine import Affine
 from tpc.core.dependence import is_parallel
 from tpc.core.expr import Gather, Index, Ref
 from tpc.core.program import For, MatMul, Op, Program
+from tpc.core.storage import Leaf, Node, Region, Storage, analyse, build, inner_regions, leaves, ranges
 from tpc.emit.distribute import distribute
-from tpc.emit.storage import Leaf, Node, Region, Storage, analyse, build, inner_regions, leaves, ranges
 
 
 @dataclass(frozen=True, eq=False)

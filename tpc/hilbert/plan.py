@@ -12,17 +12,20 @@ from tpc.core.functions import FUNCTIONS
 from tpc.core.program import Moment, Nonlin, Program, instructions
 from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
-from tpc.hilbert.gaussians import Confined, Layout
+from tpc.hilbert.gaussians import Confined, Layout, lay_out
+from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, covariance_program
 from tpc.hilbert.sectors import Sectors, separate
 from tpc.hilbert.space import Chaos, Linear, Nodes, Space
 
-Points = Literal["coefficients", "rules", "gauss-hermite", "sobol", "monte-carlo"]
+Points = Literal["coefficients", "rules", "closed forms", "quadrature", "gauss-hermite", "sobol", "monte-carlo"]
 DType = Literal["float64", "float32"]
 GRID = {1: 512, 2: 256, 3: 48, 4: 20}                  # Gauss–Hermite points in each of so many dimensions
 SOBOL_DIMENSIONS = 21_201                              # where scipy's direction numbers end
 SAMPLES, REPEATS = 4096, 8
 PER_GAUSSIAN, MOST = 64, 16_384                        # samples for each Gaussian, but no more than MOST by that
 UNBIASED, LARGE = 16, 65_536                           # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
+RULE = 160                                             # points of a quadrature over one Gaussian
+PER_ENTRY, SECONDS = 1e-8, 20                          # seconds for an entry of an array, or a value of an integrand; more than so many are too many
 AT_LEAST = 4                                           # samples for each Gaussian in any case
 MEMORY = 4e9                                           # bytes of a repeat that more than MOST samples may take by default
 BANDWIDTH, FLOPS = 2e10, 3e10                          # bytes and operations a second, for the prediction of time (tests/bench/batches.py)
@@ -35,10 +38,10 @@ class Plan:
     method: the representation. points: what kind. gaussians: standard Gaussians (dimensions). samples: points of one repeat, M. repeats: independent
     randomisations, whose spread is the standard error. whiten: whether points are made to have mean 0 and covariance 1. tolerance: the relative norm
     below which a new direction is dropped. seconds, memory: predicted for one repeat, in s and bytes. sectors, rule: of chaos, which vectors have
-    points of their own, and the nodes of every Gaussian in each sector.
+    points of their own, and the nodes of every Gaussian in each sector. covariances: of gram, what is computed.
     """
 
-    method: Literal["linear", "chaos", "nodes"]
+    method: Literal["linear", "gram", "chaos", "nodes"]
     points: Points
     exact: bool
     why: str
@@ -53,14 +56,17 @@ class Plan:
     memory: float
     sectors: Sectors = field(default_factory=Sectors)
     rule: tuple[tuple[int, ...], ...] = ()
+    covariances: CovarianceProgram | None = field(default=None, compare=False, repr=False)
 
     @property
     def space(self) -> Space:
-        return Linear() if self.method == "linear" else Chaos(self.sectors) if self.method == "chaos" else Nodes()
+        return Linear() if self.method in ("linear", "gram") else Chaos(self.sectors) if self.method == "chaos" else Nodes()
 
     def __str__(self) -> str:
         if self.exact:
             how = f"{self.method}, exact: {self.why}"
+        elif self.points == "quadrature":
+            how = f"{self.method}, {NAMES[self.points]}, {self.grid} and {coarse(self.grid)} points in each dimension: {self.why}"
         else:
             size = f"{self.grid}^{self.gaussians} and {coarse(self.grid)}^{self.gaussians} points" if self.points == "gauss-hermite" else \
                 f"{self.samples} points of {self.gaussians} Gaussians, {self.repeats} repeats"
@@ -72,7 +78,7 @@ class Plan:
                 "samples": self.samples, "repeats": self.repeats, "dtype": self.dtype, "seconds": self.seconds, "memory": self.memory}
 
 
-NAMES = {"coefficients": "coefficients", "rules": "products of Gauss–Hermite rules",
+NAMES = {"coefficients": "coefficients", "closed forms": "closed forms", "quadrature": "quadrature", "rules": "products of Gauss–Hermite rules",
          "gauss-hermite": "Gauss–Hermite quadrature", "sobol": "scrambled Sobol points", "monte-carlo": "Monte Carlo"}
 
 
@@ -83,6 +89,39 @@ class UnrepresentableError(ValueError):
 def coarse(grid: int) -> int:
     """The points of the second Gauss–Hermite grid, whose difference from the first is the error estimate."""
     return max(2, round(grid * 0.75))
+
+
+def gram_plan(program: Program, method: str, dtype: DType) -> Plan | None:
+    """The plan by covariances, if it is asked for or the best one; None for another method. Raises UnrepresentableError."""
+    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_and_smooth(program))):
+        return None
+    try:
+        covariances = covariance_program(program)
+    except NotGramError as error:
+        if method == "gram":
+            raise UnrepresentableError(str(error)) from None
+        return None
+    if method == "auto" and not covariances.smooth:
+        return None
+    integrals, entries, size = covariances.integrals, covariances.entries, 8 if dtype == "float64" else 4
+    made = sum(isinstance(p.formula, Closed) for d in covariances.definitions for p in d.pieces)
+    why = f"all outputs follow from covariances, in {len(covariances.definitions)} arrays"
+    if made:
+        why += f" with {made} Gaussian expectation{'s' * (made > 1)} in closed form"
+    if not integrals:
+        return Plan("gram", "closed forms", True, why, 0, 1, 1, 0, False, 0.0, dtype, entries * PER_ENTRY, 3.0 * entries * size,
+                    covariances=covariances)
+    why += f"{' and' if made else ' with'} {integrals} by quadrature"
+    work = covariances.quadrature_entries(RULE)
+    if method == "auto" and work * PER_ENTRY > SECONDS:
+        return None
+    return Plan("gram", "quadrature", False, why, 0, 1, 1, RULE, False, 0.0, dtype, work * PER_ENTRY, 3.0 * entries * size, covariances=covariances)
+
+
+def _few_and_smooth(program: Program) -> bool:
+    """Whether Gauss–Hermite quadrature over all Gaussians at once is as good."""
+    layout = lay_out(program, {}, None)
+    return 0 < layout.total <= max(GRID) and all(_smooth(op.phi) for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
 
 
 def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Confined, *, method: str = "auto",

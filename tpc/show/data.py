@@ -17,7 +17,7 @@ from tpc.show.text import Text, print_equation
 def limit_data(limit: Limit) -> dict[str, Any]:
     return {"program": limit.program.name,
             "formulas": [formula_data(f) for f in limit],
-            "derivatives": [formula_data(p) for p in limit.partials]}
+            "derivatives": [formula_data(p) for p in limit.partials], **({"names": list(limit.notes)} if limit.notes else {})}
 
 
 def formula_data(formula: ZFormula) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from tpc.affine import Affine, Ranges, bounds
+from tpc.simulate.rolling import turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,10 @@ class Frame:
     def in_round(self, variable: str, count: Affine, value: Any) -> Frame:
         """Inside one round, `value`, of a loop. Masked if the number of rounds differs along an axis."""
         masked = self.varies(count)
-        ranges = (*self.ranges, (variable, Affine(self.greatest(count)) if masked else count))
+        turns = {turn(variable, offset): (value + offset) % 2 for offset in (0, 1)}
+        ranges = (*self.ranges, (variable, Affine(self.greatest(count)) if masked else count), *((name, Affine(2)) for name in turns))
         mask = self._masked(value < self.value(count)) if masked else self.mask
-        return replace(self, ranges=ranges, at={**self.at, variable: value}, mask=mask)
+        return replace(self, ranges=ranges, at={**self.at, variable: value, **turns}, mask=mask)
 
     def along(self, variable: str, count: Affine) -> Frame:
         """Inside all rounds of a loop at once: `variable` is the last axis. Masked if the number of rounds is not a constant."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from tpc.core.expr import Expr, Extent, Gather, Mul, Position, Ref, Sum, Value, 
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Output, instructions
 from tpc.simulate.contract import contract
 from tpc.simulate.frame import Frame
+from tpc.simulate.rolling import Rolling, places
 from tpc.simulate.store import read, write
 
 JAX = Namespace(jnp, jax.scipy.special)
@@ -30,13 +31,15 @@ Env = Mapping[str, Any]
 class Machine:
     """Executes instructions. What has been computed is an `Env`: families by name, [*shape, n] for vectors and [*shape] for scalars.
 
-    widths: n by name of width. matrices: by name, [*axes, rows, columns]. families: what the instructions make.
+    widths: n by name of width. matrices: by name, [*axes, rows, columns]. families: what the instructions make. rolling: their axes that are not kept
+    whole.
     """
 
     widths: Mapping[str, int]
     matrices: Mapping[str, Any]
     families: Mapping[str, Family]
     dtype: Any
+    rolling: Mapping[str, tuple[Rolling, ...]] = field(default_factory=dict)
 
     def run(self, body: Sequence[Op], env: Env, frame: Frame) -> Env:
         for op in body:
@@ -75,7 +78,7 @@ class Machine:
     def _unset(self, name: str) -> Any:
         family = self.families[name]
         trailing = () if family.width is None else (self.widths[family.width],)
-        return jnp.zeros((*family.shape, *trailing), self.dtype)
+        return jnp.zeros((*places(family, self.rolling.get(name, ())), *trailing), self.dtype)
 
     # instructions
 
@@ -180,5 +183,10 @@ class Machine:
     # members
 
     def _indices(self, ref: Ref, env: Env, frame: Frame) -> list[Any]:
-        """The indices of a reference: affine ones as they are, gathered ones as numbers or arrays."""
-        return [read(env[i.input], self._indices(Ref(i.input, i.index), env, frame), frame) if isinstance(i, Gather) else i for i in ref.index]
+        """The indices of a reference into its family's array: affine ones as they are, gathered ones as numbers or arrays."""
+        found = [read(env[i.input], self._indices(Ref(i.input, i.index), env, frame), frame) if isinstance(i, Gather) else i for i in ref.index]
+        for axis in self.rolling.get(ref.name, ()):
+            place = axis.place(ref.index[axis.axis])
+            at = found[axis.axis]
+            found[axis.axis] = (frame.value(at) if isinstance(at, Affine) else at) % axis.period if place is None else place
+        return found

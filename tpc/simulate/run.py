@@ -17,6 +17,7 @@ from tpc.simulate.checkpoint import Checkpoint
 from tpc.simulate.draw import Laws, draw, laws, widths
 from tpc.simulate.frame import Frame
 from tpc.simulate.machine import Machine
+from tpc.simulate.rolling import places, rolling
 from tpc.simulate.samples import Samples
 
 DType = Literal["float64", "float32"]
@@ -91,7 +92,8 @@ def group_size(program: Program, sizes: Mapping[str, int], dtype: DType) -> int:
     """How many seeds are run at once: as many as fit into the memory, and no more than are of use."""
     entries = sum(int(np.prod([count for _, count in m.axes])) * sizes[m.rows] * sizes[m.columns] for m in program.matrices)
     entries += sum(len(g.names) * int(np.prod([count for _, count in g.axes])) * sizes[g.width] for g in program.gaussians)
-    entries += sum(int(np.prod(f.shape)) * (sizes[f.width] if f.width else 1) for f in program.families)
+    kept = rolling(program)
+    entries += sum(int(np.prod(places(f, kept.get(f.name, ())))) * (sizes[f.width] if f.width else 1) for f in program.families)
     useful = COORDINATES.get(jax.default_backend(), ELSEWHERE) // max(sizes.values())
     return max(1, min(useful, MEMORY // (np.dtype(dtype).itemsize * entries)))
 
@@ -101,7 +103,7 @@ def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType
     """The program as a jitted function of seeds [group], inputs and laws; its outputs are [group, *their shape]."""
     def one(seed: Any, inputs: Mapping[str, Any], law: Laws) -> dict[str, Any]:
         matrices, vectors = draw(program, dict(sizes), law, seed, jnp.dtype(dtype))
-        machine = Machine(dict(sizes), matrices, {family.name: family for family in program.families}, jnp.dtype(dtype))
+        machine = Machine(dict(sizes), matrices, {family.name: family for family in program.families}, jnp.dtype(dtype), rolling(program))
         env = machine.run(program.body, {**inputs, **vectors}, Frame())
         return {output.name: machine.output(output, env).astype(dtype) for output in program.outputs}
     return jax.jit(jax.vmap(one, in_axes=(0, None, None)))

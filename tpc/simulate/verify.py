@@ -85,13 +85,14 @@ class Report:
         plot_report(self, path)
 
 
-def verify(limits: Limits, samples: Sequence[Samples]) -> Report:
+def verify(limits: Limits, samples: Sequence[Samples], *, random: bool = False) -> Report:
     """Compares limits (value and standard error, None if exact, by output) with samples of the same program, one for each width.
 
     Each entry's mean is extrapolated to n = ∞, which takes a bias O(1/n) away (`compare.py` has the statistics); it disagrees if the extrapolation is
     more than 5 σ from the limit, its own error and the limit's combined, with Student's correction for few seeds. With one width, which tells no bias
     from a gap, `10·max(|limit|, √n·spread)/n` is allowed for the bias. With three widths, an output disagrees as well if its error clearly does
     not go down: if the slope of log RMS error against log n is more than 3 of its standard errors above -1/4.
+    random: that the limits are means of what is random in the limit (integrated over the start), so that only means are compared, and no slopes.
     An output without entries is left out.
     Raises ValueError: no samples, a width twice, fewer than two seeds, outputs that are not the limits'.
     """
@@ -101,11 +102,11 @@ def verify(limits: Limits, samples: Sequence[Samples]) -> Report:
         raise ValueError("to compare, take different widths, at least one, and at least two seeds at each")
     if any(set(s.outputs) != set(limits) for s in ordered):
         raise ValueError("the samples have other outputs than the limit")
-    outputs = tuple(_compare(name, *limits[name], ordered) for name in ordered[0].outputs if np.size(limits[name][0]))
+    outputs = tuple(_compare(name, *limits[name], ordered, random) for name in ordered[0].outputs if np.size(limits[name][0]))
     return Report(ordered[0].program, widths, tuple(len(s.seeds) for s in ordered), outputs)
 
 
-def _compare(name: str, value: Any, stderr: Any | None, samples: Sequence[Samples]) -> Comparison:
+def _compare(name: str, value: Any, stderr: Any | None, samples: Sequence[Samples], random: bool) -> Comparison:
     limit = np.asarray(value, dtype=float)
     error = np.zeros_like(limit) if stderr is None else np.broadcast_to(np.asarray(stderr, dtype=float), limit.shape)
     values = [np.asarray(s.outputs[name], dtype=float) for s in samples]
@@ -116,6 +117,7 @@ def _compare(name: str, value: Any, stderr: Any | None, samples: Sequence[Sample
     rms, rms_errs = rms_errors(values, limit, error)
     rows = tuple(_at_width(n, v, limit, error, float(r), float(e)) for n, v, r, e in zip(widths, values, rms, rms_errs, strict=True))
     slope = fitted_slope(widths, rms, rms_errs, floor * max(1.0, float(np.max(np.abs(limit), initial=0))))
+    slope = Slope(None, None, len(widths)) if random else slope
     return Comparison(name, limit, None if stderr is None else error, rows, gap(widths, values, limit, error, floor), slope)
 
 

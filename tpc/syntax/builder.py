@@ -125,14 +125,14 @@ class Builder(Transformer[Token, Any]):
     # networks and training
 
     def weight(self, items: list[Any]) -> tree.Weight:
-        _, name, _, rows, x, columns, *options = items
+        _, declared, _, rows, x, columns, *options = items
         if x.value != "x":
             raise RefusedError(catalogue.expected_word(span_of(x), x.value, "x", "the sides of a weight are written `n x d`"))
-        return tree.Weight(_span(items), _name(name), rows, columns, tuple(options))
+        return tree.Weight(_span(items), declared.name, rows, columns, tuple(options), declared.axes)
 
     def bias(self, items: list[Any]) -> tree.Weight:
-        _, name, _, rows, *options = items
-        return tree.Weight(_span(items), _name(name), rows, None, tuple(options))
+        _, declared, _, rows, *options = items
+        return tree.Weight(_span(items), declared.name, rows, None, tuple(options), declared.axes)
 
     def word(self, items: list[Any]) -> tree.Name:
         return tree.Name(span_of(items[0]), items[0].value)

@@ -48,15 +48,6 @@ def no_options(at: Span, word: str) -> Diagnostic:
     return Diagnostic("TP701", f"`{word}` has no options", Label(at), help=f"write just `{word}`")
 
 
-def parametrization_not_yet(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP703", f"the parametrization `{name}` is not available yet", Label(at), help="`mup`, the default, is")
-
-
-def kernel_not_yet(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP703", f"the kernel `{name}` is not available yet", Label(at),
-                      help="kernels of what is inside a network are: `mean(f[0].x(a)*f[0].x(b))`")
-
-
 def name_taken(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP704", f"`{name}` already means something in this program", Label(at), help="choose another name")
 
@@ -87,6 +78,10 @@ def weight_sides(at: Span, side: str) -> Diagnostic:
 
 def weight_empty(at: Span) -> Diagnostic:
     return Diagnostic("TP705", "a side of a weight has at least one unit, and this has 0", Label(at))
+
+
+def weight_family(at: Span) -> Diagnostic:
+    return Diagnostic("TP705", "how many weights a family has is a whole number, made of dims and numbers", Label(at))
 
 
 def weight_misplaced(at: Span, name: str) -> Diagnostic:
@@ -130,6 +125,19 @@ def not_a_network(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
                       help=similar(name, known) or "declare it by `network f(x) = …`")
 
 
+def no_such_network(name: str, known: Sequence[str]) -> Diagnostic:
+    """For a network asked for from Python; `name` is empty where none was named."""
+    if not known:
+        return Diagnostic("TP709", "the program has no network", help="declare one by `network f(x) = …`")
+    return Diagnostic("TP709", f"{quoted(name)} is not a network of the program" if name else "the program has several networks",
+                      help=f"name one of {', '.join(known)}")
+
+
+def no_gram(kernel: str, network: str, why: str) -> Diagnostic:
+    return Diagnostic("TP726", f"the {kernel} of `{network}` does not follow from covariances: {why}",
+                      help=f"`output K[i, j] = {kernel}({network})(x[i], x[j]) for i < N for j < N` gives it with standard errors, by another method")
+
+
 def adapted_again(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP709", f"`{name}` is an adapted network, which cannot be trained or adapted itself", Label(at),
                       help="use the network it is made from; `steps = …` takes more steps")
@@ -162,13 +170,13 @@ def network_part(at: Span) -> Diagnostic:
 
 
 def network_in_sum(at: Span) -> Diagnostic:
-    return Diagnostic("TP710", "a product or a mean inside a sum needs a name in a network", Label(at),
-                      help="write it on a line of its own, with an index: `h[p] = W @ x[p] for p < P`")
+    return Diagnostic("TP710", "a product or a mean inside a sum is made for every term, and how many there are depends on a variable", Label(at),
+                      help="give the sum a count made of dims and numbers")
 
 
 def network_index(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP711", f"`{name}` is made member by member, and which one this is, is not known before the program runs", Label(at),
-                      help="its index is made of numbers, dims and variables of `for` around the line; a sum over it is written out")
+                      help="its index is made of numbers, dims and variables of sums and of `for` around the line")
 
 
 def network_rounds(at: Span, limit: int) -> Diagnostic:
@@ -283,6 +291,11 @@ def update_target(at: Span, known: Sequence[str]) -> Diagnostic:
                       help=f"there is {either([f'`{k}`' for k in known])}" if known else "declare it by `weight W : n x n`")
 
 
+def update_family(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP719", f"`{name}` is a family of weights, whose members cannot be updated by `+=`", Label(at),
+                      help="declare weights of their own, `weight W1 : n x n`")
+
+
 def update_term(at: Span) -> Diagnostic:
     return Diagnostic("TP719", "every term of this update must have one factor `outer(a, b)`", Label(at),
                       help="`W += c*outer(a, b)` adds c times the matrix that takes x to `a*mean(b*x)`")
@@ -291,3 +304,84 @@ def update_term(at: Span) -> Diagnostic:
 def onehot_needs(at: Span) -> Diagnostic:
     return Diagnostic("TP720", "`onehot` takes one member of an input declared as an index", Label(at),
                       help="declare `input j[t < T] : index(d)` and write `onehot(j[t])`")
+
+
+def pad_needs(at: Span, axes: int) -> Diagnostic:
+    has = f"this array has {counted(axes, 'axis', 'axes')}: {'write' if axes == 1 else 'for all of them'} `pad(x{', 1' * axes})`"
+    return Diagnostic("TP723", "`pad` takes an array, and for each of its first axes how many zeros stand before and after it", Label(at),
+                      help=has if axes else "this is no array")
+
+
+def pad_amount(at: Span) -> Diagnostic:
+    return Diagnostic("TP723", "how many zeros `pad` puts around an array is a whole number, made of numbers and dims", Label(at))
+
+
+def not_a_readout(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP721", f"`{name}` has no kernel: its output is not a readout", Label(at),
+                      help="end it with output weights, `V @ x`, added to each other or to biases, with factors that do not depend on them")
+
+
+def kernel_of_random(at: Span, name: str, made: Span) -> Diagnostic:
+    return Diagnostic("TP721", f"`{name}` has no kernel: what is read out here depends on scalars that weights make, which stay random in the limit",
+                      Label(at), (Label(made, "made here"),) if made != at else (),
+                      help="let all weights before the readout have rows that grow, as `n x d` or `n x n`")
+
+
+def kernel_at_first(at: Span, kernel: str) -> Diagnostic:
+    return Diagnostic("TP722", "a kernel is that of a network at initialisation", Label(at),
+                      help=f"write `{kernel}(f)(x, z)`; with f[t], `mean(f[t].h(x)*f[t].h(z))` is a kernel of what is inside it")
+
+
+def kernel_uncalled(at: Span, kernel: str) -> Diagnostic:
+    return Diagnostic("TP722", f"`{kernel}` of a network is a function of two inputs", Label(at), help=f"write `{kernel}(f)(x, z)`")
+
+
+def irrational(at: Span, what: str) -> Diagnostic:
+    return Diagnostic("TP731", f"{what} is the power of a width, and must be an exact rational number", Label(at),
+                      help="write a number, a fraction as `1/2`, or such with dims in it")
+
+
+def exponents_form(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` needs a list of rational numbers, one for each weight", Label(at),
+                      help=f"write `{name} = [0, 1/2]`")
+
+
+def second_parametrization(at: Span, first: Span) -> Diagnostic:
+    return Diagnostic("TP732", "the program has a second parametrization", Label(at), (Label(first, "first here"),))
+
+
+def exponents_count(at: Span, name: str, has: int, weights: Sequence[str]) -> Diagnostic:
+    due = counted(len(weights), "weight", "weights")
+    return Diagnostic("TP732", f"`{name}` has {counted(has, 'entry', 'entries')}, and the program {due}", Label(at),
+                      help=f"in the order in which they are declared: {', '.join(weights)}" if weights else None)
+
+
+def exponents_differ(at: Span, name: str, weight: str, own: str, listed: str, place: Span) -> Diagnostic:
+    return Diagnostic("TP732", f"{name} of `{weight}` is {own} here and {listed} in the parametrization", Label(at), (Label(place, listed),),
+                      help="leave one of the two out")
+
+
+def exponent_missing(at: Span, name: str, weight: str, place: Span) -> Diagnostic:
+    return Diagnostic("TP733", f"`{weight}` has no {name}", Label(at), (Label(place, "the parametrization gives no list of it"),),
+                      help=f"write `{name} = [..]` in the parametrization, or an attribute of the weight, `, {name} = 1/2`")
+
+
+def mean_field_depth(at: Span, weight: str, declared: Span) -> Diagnostic:
+    return Diagnostic("TP734", f"`mfp` is for networks with one hidden layer, and the weight `{weight}` makes another", Label(at),
+                      (Label(declared, "between two widths"),), help="`mup` is what it becomes for deeper ones")
+
+
+def nothing_to_scale() -> Diagnostic:
+    return Diagnostic("TP735", "there is no network in this program whose sizes could be told", None,
+                      help="declare weights and `network f(x) = …`, and train it or call it")
+
+
+def unknown_exponent(name: str, known: Sequence[str], weights: Sequence[str]) -> Diagnostic:
+    order = ", ".join(f"{k}: {weight}" for k, weight in enumerate(weights, 1))
+    return Diagnostic("TP735", f"`{name}` is none of the exponents {', '.join(known)}", None,
+                      help=f"they are numbered by the weights in the order in which they are declared ({order})")
+
+
+def exponent_value(name: str, value: str) -> Diagnostic:
+    return Diagnostic("TP731", f"`{name}` is the power of a width, and must be an exact rational number, not `{value}`", None,
+                      help="write a number or a fraction, as `1/2`")

@@ -69,7 +69,7 @@ class Kinds:
             case tree.Negated(operand=operand):
                 return self.join([(operand, self.infer(operand, env))])
             case tree.Power(base=base, exponent=exponent):
-                if self.is_width(base, env) and _is_rational(exponent):
+                if self.is_width(base, env) and _is_rational(exponent, self.scope.exponents):
                     return SCALAR
                 return self.join([(x, self.infer(x, env)) for x in (base, exponent)])
             case tree.MatMul():
@@ -335,15 +335,17 @@ def derivative_of(node: tree.Applied) -> tuple[tree.Name, tree.Tree | None] | No
     return None
 
 
-def _is_rational(node: tree.Tree) -> bool:
-    """Whether `node` is a number written as a fraction or an integer, the power that a width may have."""
+def _is_rational(node: tree.Tree, open_: frozenset[str]) -> bool:
+    """Whether `node` is a number written as a fraction or an integer, the power that a width may have. open_: names that may stand in it."""
     match node:
         case tree.Number():
             return True
+        case tree.Name(name=name):
+            return name in open_
         case tree.Negated(operand=operand):
-            return _is_rational(operand)
+            return _is_rational(operand, open_)
         case tree.Chain(operands=operands, operators=operators):
-            return operators[0] in "*/" and all(map(_is_rational, operands))
+            return (operators[0] in "*/" or bool(open_)) and all(_is_rational(part, open_) for part in operands)
     return False
 
 

@@ -56,10 +56,11 @@ class Checked:
     notes: tuple[str, ...]
 
 
-def resolve(file: tree.File, name: str, text: str, overrides: Mapping[str, int], program: str = "program") -> Checked:
+def resolve(file: tree.File, name: str, text: str, overrides: Mapping[str, int], program: str = "program",
+            exponents: frozenset[str] = frozenset()) -> Checked:
     """Checks `file`. overrides: values of dims in place of the file's. program: its name if it gives none. Raises TpcError with all that is wrong."""
     errors: list[Diagnostic] = []
-    resolver = Resolver(file, errors, overrides)
+    resolver = Resolver(file, errors, overrides, exponents)
     checked = resolver.check(program)
     if errors:
         unique = list(dict.fromkeys(errors))
@@ -71,10 +72,10 @@ def resolve(file: tree.File, name: str, text: str, overrides: Mapping[str, int],
 class Resolver:
     """One file's resolution. The steps are the lines of `check`."""
 
-    def __init__(self, file: tree.File, errors: list[Diagnostic], overrides: Mapping[str, int]) -> None:
+    def __init__(self, file: tree.File, errors: list[Diagnostic], overrides: Mapping[str, int], exponents: frozenset[str]) -> None:
         self.file = file
         self.errors = errors
-        self.scope = Scope(errors, overrides)
+        self.scope = Scope(errors, overrides, exponents)
         self.sites: list[Site] = []
         self.reported: list[Reported] = []
         self.families: dict[str, Kind] = {}

@@ -69,9 +69,10 @@ WORDS = {"width": "a width", "dim": "a dim", "input": "an input", "matrix": "an 
 class Scope:
     """The names of one file. Problems are appended to `errors` and the name left out."""
 
-    def __init__(self, errors: list[Diagnostic], overrides: Mapping[str, int]) -> None:
+    def __init__(self, errors: list[Diagnostic], overrides: Mapping[str, int], exponents: frozenset[str] = frozenset()) -> None:
         self.errors = errors
         self.overrides = overrides
+        self.exponents = exponents                     # inputs that may stand in powers of a width, in programs opened for the scaling analysis
         self.symbols: dict[str, Symbol] = {}
         self.dims: dict[str, int] = {}
 

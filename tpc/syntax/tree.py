@@ -225,12 +225,13 @@ class Option(Node):
 
 @dataclass(frozen=True, slots=True)
 class Weight(Node):
-    """`weight W : rows x columns`, or `bias b : rows` (columns None)."""
+    """`weight W : rows x columns`, or `bias b : rows` (columns None). axes: of a family of weights, `weight W[k < K] : …`."""
 
     name: Name
     rows: Name | Number
     columns: Name | Number | None
     options: tuple[Option, ...]
+    axes: tuple[Axis, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

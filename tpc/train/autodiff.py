@@ -6,16 +6,18 @@ one from a vector to a scalar, and nothing carries a power of n.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 
 from tpc.syntax import catalogue_training, tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.derivative import derivative, jump_in
+from tpc.train.gather import Solution, shifted, solved
 from tpc.train.make import Maker, substituted
+from tpc.train.padding import Margin, padded, plus
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Axis, Elementwise, Index, Product, Record, Step, Var
+from tpc.train.values import Axis, Elementwise, Index, Padded, Product, Record, Step, Var, read_by
 from tpc.train.weights import Reader, Weight
 
 Entry = Callable[[Weight, Index, Sequence[str]], Tree]
@@ -33,6 +35,7 @@ class Contribution:
 @dataclass
 class Backward:
     """One backward pass. reader: products with weights in the state of the pass. examples: the ranges of the loops of the pass that are not time.
+    own: how many of the first indices of the forward pass's variables are those of loops, if its loops are fewer (None: as many as `prefix`).
 
     defined: the lines that make cotangents, in order. records: terms of the gradient of every weight.
     """
@@ -42,44 +45,54 @@ class Backward:
     examples: tuple[Range, ...]
     reader: Reader
     made: dict[str, Var]
+    own: int | None = None
     defined: list[tree.Define] = field(default_factory=list)
     records: dict[str, list[Record]] = field(default_factory=dict)
     found: dict[str, list[Contribution]] = field(default_factory=dict)
     cotangents: dict[str, str] = field(default_factory=dict)
     members: dict[str, tuple[Weight, list[Contribution]]] = field(default_factory=dict)
     member_names: dict[str, str] = field(default_factory=dict)
+    seeded: set[str] = field(default_factory=set)
     reached: list[Step] = field(default_factory=list)
+    spreads: dict[tuple[str, Index], str] = field(default_factory=dict)
     inlined: dict[str, Contribution] = field(default_factory=dict)
     coefficient: Tree | None = None
 
-    def prepare(self, steps: Sequence[Step], out: Var, seed: str, coefficient: Tree) -> None:
+    def prepare(self, steps: Sequence[Step], outs: Sequence[Var], seed: str, coefficient: Tree) -> None:
         """Finds what the gradient goes through, names its cotangents, and lists the terms of every weight's gradient.
 
-        The gradient is that of what has cotangent 1 with respect to `out`, or, if `out` is an array, the family `seed`; times `coefficient`, a scalar
+        The gradient is that of what has cotangent 1 with respect to `outs`, or, if these are arrays, the family `seed`; times `coefficient`, a scalar
         for every example. Products in the pass itself may need the terms, so they are listed before any line is made.
         """
-        self.coefficient = coefficient
-        self.cotangents[out.name] = seed
-        self.found[out.name] = [Contribution((), (), Maker(steps[-1].span).number(1))]
-        needed = {out.name}
+        self.coefficient, self.seeded = coefficient, {out.name for out in outs}
+        needed, live = set(self.seeded), self.live(steps)
+        self.cotangents |= dict.fromkeys(needed, seed)
+        self.found |= {name: [Contribution((), (), Maker(steps[-1].span).number(1))] for name in needed}
         for step in reversed(steps):
-            if step.out.name not in needed:
+            if step.out.name not in needed or step.out.name not in live:
                 continue
             self.reached.insert(0, step)
             self.cotangents.setdefault(step.out.name, self.scene.names.fresh(f"d{step.out.name}"))
-            if isinstance(step, Product):
-                probe = step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape))
-                needed |= {_base(leaf) for leaf in self.leaves(probe)}
-            else:
-                needed |= {_base(leaf) for leaf in self.leaves(step.value)}
+            needed |= {_base(leaf) for leaf in self.leaves(read_by(step))}
+        self.made = {name: var for name, var in self.made.items() if name in live}
         for step in self.reached:
             if isinstance(step, Product):
                 self.record(step)
-            else:
+            elif isinstance(step, Elementwise):
                 for weight in self.scene.weights.values():
                     if not weight.matrix and not weight.frozen and weight.name not in self.members and self.member_leaves(step.value, weight):
                         self.members[weight.name] = weight, []
                         self.member_record(weight)
+
+    def live(self, steps: Sequence[Step]) -> set[str]:
+        """The variables that weights have gone into."""
+        found: set[str] = set()
+        for step in steps:
+            weights = isinstance(step, Product) or any(self.member_leaves(step.value, w) for w in self.scene.weights.values()
+                                                       if isinstance(step, Elementwise) and not w.matrix)
+            if weights or any(_base(leaf) in found for leaf in self.leaves(read_by(step))):
+                found.add(step.out.name)
+        return found
 
     def run(self) -> None:
         """Makes the lines. The first time through only finds out which cotangents need none, being something that has a name."""
@@ -91,7 +104,7 @@ class Backward:
 
     def lines(self) -> None:
         for step in reversed(self.reached):
-            if step is not self.reached[-1]:
+            if step.out.name not in self.seeded:
                 self.define(step.out, step)
             self.rule(step)
         for weight, contributions in self.members.values():
@@ -107,46 +120,76 @@ class Backward:
     def cotangent(self, var: Var, index: Index, m: Maker) -> Tree:
         name = self.cotangents[var.name]
         if var.name in self.inlined:
-            return self.gathered(self.inlined[var.name], index, var.shape, m)
+            return self.gathered(self.inlined[var.name], index, replace(var, name=name), m)
         return m.member(name, (*map(m.name, self.prefix), *index)) if name else self.found[var.name][0].value
 
     def define(self, var: Var, step: Step) -> None:
         """Makes the cotangent of a variable: the sum of what its uses contribute."""
         m = Maker(step.span)
         found = self.found[var.name]
-        if len(found) == 1 and not found[0].axes and not var.shape and isinstance(found[0].value, tree.Name | tree.Indexed):
+        if len(found) == 1 and self.is_alias(found[0], var):
             self.inlined[var.name] = found[0]
             return
         axes = self.axes_of(var.shape, found)
         index = tuple(m.name(a.variable) for a in axes)
-        value = m.add(*(self.gathered(c, index, var.shape, m) for c in found))
         name = self.cotangents[var.name]
+        value = m.add(*(self.gathered(c, index, replace(var, name=name), m) for c in found))
         clauses = [*self.examples, *(m.range(a.variable, a.count) for a in axes)]
         what = f"gradient of line {step.span.line} in {var.name.partition('$')[0]}"
         self.defined.append(m.define(m.member(name, (*map(m.name, self.prefix), *index)), value, clauses, what))
 
-    def gathered(self, c: Contribution, index: Index, shape: Sequence[Tree], m: Maker) -> Tree:
-        """A contribution as a term for the entry `index` of an array: bound variables that the entry fixes put in, the others summed over."""
-        left = {a.variable: a for a in c.axes}
+    def is_alias(self, c: Contribution, var: Var) -> bool:
+        """Whether the contribution is something that has a name, entry by entry."""
+        own = [i.name if isinstance(i, tree.Name) else "" for i in c.index]
+        lengths = {a.variable: a.count for a in c.axes}
+        return isinstance(c.value, tree.Name | tree.Indexed) and sorted(own) == sorted(lengths) and len(own) == len(var.shape) \
+            and all(self.scene.equal(lengths[v], count) for v, count in zip(own, var.shape, strict=True))
+
+    def gathered(self, c: Contribution, index: Index, of: Var, m: Maker) -> Tree:
+        """A contribution as a term for the entry `index` of the cotangent `of`: variables that the entry fixes put in, the others summed over."""
+        marks = {a.variable: Axis(f"#{k}", a.count) for k, a in enumerate(c.axes)}          # nothing else is called that
+        marked: dict[str, Tree] = {v: m.name(a.variable) for v, a in marks.items()}
+        left = {a.variable: a for a in marks.values()}
         env: dict[str, Tree] = {}
         tests: list[tuple[Tree, Tree]] = []
-        for wanted, own, count in zip(index, c.index or index, shape, strict=True):
+        places: dict[str, Solution] = {}
+        for wanted, given, count in zip(index, c.index or index, of.shape, strict=True):
+            own = substituted(substituted(given, marked), env) if c.index else given
             if isinstance(own, tree.Name) and own.name in left and self.scene.equal(left[own.name].count, count):
                 del left[own.name]
                 env[own.name] = wanted
+            elif own != wanted and (place := solved(self.scene, own, wanted, count, left.values())) is not None:
+                del left[place.variable]                             # as `x[p+1]`: p is what is wanted less 1
+                env[place.variable], places[place.variable] = place.value, place
             elif own != wanted:
-                tests.append((wanted, own))                          # as `x[p+1]`: of the terms, those with p + 1 = wanted
-        rest = list(left.values())
+                tests.append((wanted, own))                          # as `x[0]`: of the terms, those with 0 = wanted
+        rest = [a for a in c.axes if marks[a.variable].variable in left]
         taken = [*self.prefix, *(n.name for i in index for n in tree.names(i)), *(a.variable for a in rest), *summed([c])]
         fresh = self.scene.names.variables(len(rest), taken)
-        env |= {a.variable: m.name(v) for a, v in zip(rest, fresh, strict=True)}
-        value = substituted(c.value, env)
+        new: dict[str, Tree] = {marks[a.variable].variable: m.name(v) for a, v in zip(rest, fresh, strict=True)}
+        final = {mark: substituted(x, new) for mark, x in env.items()} | new
+        if any(place.before or place.after for place in places.values()):
+            value: Tree = m.member(self.spread(c, marks, places, of, m), (*map(m.name, self.prefix), *shifted(m, marks.values(), places, final)))
+        else:
+            value = substituted(c.value, {v: final[a.variable] for v, a in marks.items()})
         ranges = [m.range(v, a.count) for v, a in zip(fresh, rest, strict=True)]
-        return m.sum(ranges, m.mul(value, *(m.equal(a, substituted(b, env)) for a, b in tests)))
+        return m.sum(ranges, m.mul(value, *(m.equal(a, substituted(b, final)) for a, b in tests)))
+
+    def spread(self, c: Contribution, marks: Mapping[str, Axis], places: Mapping[str, Solution], of: Var, m: Maker) -> str:
+        """A contribution as an array with zeros around it, so that the places where an entry is not read contribute nothing; its name."""
+        key = (of.name, c.index)
+        if key not in self.spreads:
+            self.spreads[key] = self.scene.names.fresh(f"{of.name}_part")
+        around = {v: (places[a.variable].before, places[a.variable].after) for v, a in marks.items() if a.variable in places}
+        margins = [Margin(a.variable, a.count, *map(m.number, around.get(a.variable, (0, 0)))) for a in c.axes]
+        prefix = tuple(map(m.name, self.prefix))
+        self.defined += padded(m, lambda i: m.member(self.spreads[key], (*prefix, *i)), margins, c.value, of.width is not None, self.examples,
+                               "part of a gradient")
+        return self.spreads[key]
 
     def contribute(self, leaf: tree.Name | tree.Indexed, axes: tuple[Axis, ...], value: Tree) -> None:
         index = leaf.index if isinstance(leaf, tree.Indexed) else ()
-        self.found.setdefault(_base(leaf), []).append(Contribution(index[len(self.prefix):], axes, value))
+        self.found.setdefault(_base(leaf), []).append(Contribution(index[len(self.prefix) if self.own is None else self.own:], axes, value))
 
     def leaves(self, x: Tree) -> list[tree.Name | tree.Indexed]:
         """The entries of variables in an expression, each once."""
@@ -211,8 +254,21 @@ class Backward:
             own = self.scene.names.variables(1, scope) if near.count is not None else []
             entry = operand(tuple(map(m.name, own)))
             assert isinstance(entry, tree.Name | tree.Indexed)
-            value = self.reader.product(weight, not step.transposed, dout, tuple(map(m.name, own)), (*scope, *own), backward=True)
+            value = self.reader.product(weight, not step.transposed, dout, tuple(map(m.name, own)), (*scope, *own), member=step.member,
+                                        backward=True)
             self.contribute(entry, (*rest, *(Axis(v, near.count) for v in own if near.count is not None)), value)
+
+    @rule.register
+    def padding(self, step: Padded) -> None:
+        """What is inside an array with zeros around it gets the cotangents of its places."""
+        m = Maker(step.span)
+        places: list[Tree] = [m.name(a.variable) for a in step.axes]
+        for k, (before, _) in enumerate(step.margins, step.given):
+            places[k] = plus(m, places[k], before)
+        dout = self.cotangent(step.out, tuple(places), m)
+        for leaf in self.leaves(step.entry):
+            self.contribute(leaf, step.axes, m.mul(dout, derivative(step.entry, leaf)))
+
     def entries(self, step: Product, m: Maker) -> tuple[Callable[[Index], Tree], Callable[[Index], Tree]]:
         """The cotangent of a product's outcome, and what was multiplied, by index of a finite side."""
         outer = tuple(m.name(a.variable) for a in step.rest)
@@ -235,7 +291,7 @@ class Backward:
         ranges = (*self.examples, *(m.range(a.variable, a.count) for a in rest))
         a, b = (operand, dout) if step.transposed else (dout, operand)
         self.records.setdefault(weight.name, []).append(
-            Record(ranges, a, b, m.mul(weight.scaling.record(m, step.transposed), self.coefficient), step.span))
+            Record(ranges, a, b, m.mul(weight.scaling.record(m, step.transposed), self.coefficient), step.span, step.member))
 
     # weights that are read as they are (biases)
 
@@ -249,16 +305,20 @@ class Backward:
         assert self.coefficient is not None
         m, name = Maker(weight.node.span), self.scene.names.fresh(f"d{weight.name}")
         self.member_names[weight.name] = name
-        prefix = tuple(map(m.name, self.prefix))
+        variables = self.scene.names.variables(len(weight.family), self.prefix)
+        member = tuple(map(m.name, variables))
+        prefix, ranges = tuple(map(m.name, self.prefix)), [m.range(v, count) for v, count in zip(variables, weight.family, strict=True)]
         self.records.setdefault(weight.name, []).append(
-            Record(self.examples, lambda j: m.member(name, (*prefix, *j)), lambda _: m.number(1), self.coefficient, weight.node.span))
+            Record((*self.examples, *ranges), lambda j: m.member(name, (*prefix, *member, *j)), lambda _: m.number(1), self.coefficient,
+                   weight.node.span, member))
 
     def member_gradient(self, weight: Weight, contributions: Sequence[Contribution]) -> None:
         """The cotangent of a weight that is read as it is: what its uses contribute."""
         m = Maker(weight.node.span)
         axes = self.axes_of(weight.axes, contributions)
         index = tuple(m.name(a.variable) for a in axes)
-        value = m.add(*(self.gathered(c, index, weight.axes, m) for c in contributions))
+        of = Var(self.member_names[weight.name], weight.width, weight.axes)
+        value = m.add(*(self.gathered(c, index, of, m) for c in contributions))
         clauses = [*self.examples, *(m.range(a.variable, a.count) for a in axes)]
         target = m.member(self.member_names[weight.name], (*map(m.name, self.prefix), *index))
         self.defined.append(m.define(target, value, clauses, f"gradient in {weight.name}"))

@@ -41,7 +41,7 @@ class ByHand:
         m = Maker(block.range.span)
         for statement in block.body:
             if isinstance(statement, tree.AddTo):
-                minus = Sgd(m.number(-1), m.number(0), m.number(0), None)
+                minus = Sgd(self.scene.learned(m.number(-1), m), m.number(0), m.number(0), None, by_hand=True)
                 descent = Descent(block.range, (), (), minus)
                 weight = self.weight(statement)
                 descent.multipliers[weight.name], descent.records[weight.name] = m.number(1), []
@@ -72,7 +72,11 @@ class ByHand:
     # terms
 
     def weight(self, node: tree.AddTo) -> Weight:
-        weight = self.scene.weights.get(node.target.name) if isinstance(node.target, tree.Name) else None
+        named = node.target.base if isinstance(node.target, tree.Indexed) else node.target
+        family = self.scene.weights.get(named.name) if isinstance(named, tree.Name) else None
+        if family is not None and family.family:
+            self.refuse(catalogue_training.update_family(node.target.span, family.name))
+        weight = family if isinstance(node.target, tree.Name) else None
         if weight is None:
             self.refuse(catalogue_training.update_target(node.target.span, [*self.scene.weights]))
         return weight

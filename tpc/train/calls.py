@@ -12,21 +12,22 @@ from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.tree import Range, Tree
 from tpc.train.checks import called, check_indices
 from tpc.train.forward import Forward
+from tpc.train.kernels import KERNELS, Kernels
 from tpc.train.make import Maker, substituted
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.training import Trainings, written
+from tpc.train.steps import written
+from tpc.train.training import Trainings, pass_of
 from tpc.train.values import State, Value
 from tpc.train.weights import Reader
-
-KERNELS = ("nngp", "ntk")
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A forward pass that has been written. variables: those of its clauses, as they were called there."""
+    """A forward pass that has been written. variables: those of its clauses, as they were called there. out: the lines that it is among."""
 
     values: dict[str, Value]
     variables: tuple[str, ...]
+    out: list[tree.Statement]
 
 
 @dataclass
@@ -34,6 +35,10 @@ class Calls:
     scene: Scene
     trainings: Trainings
     done: dict[Any, Pass] = field(default_factory=dict)
+    kernels: Kernels = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kernels = Kernels(self.scene, self.trainings)
 
     def rewritten(self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]) -> tree.Statement:
         """`s` with every call of a network replaced by what the pass makes; the passes go to `out`."""
@@ -69,7 +74,7 @@ class _Place:
                 self.check_loss(node.base)
                 return replace(node, index=tuple(self.rewritten(i, loops) for i in node.index))
         if isinstance(node, tree.MatMul):
-            return replace(node, operand=self.rewritten(node.operand, loops))
+            return self.matmul(replace(node, operand=self.rewritten(node.operand, loops)))
         value = self.call(node, loops)
         if value is not None:
             return self.entry(value, node, ())
@@ -98,8 +103,8 @@ class _Place:
                     self.refuse(catalogue_training.weight_misplaced(node.span, name))
             case tree.Applied(function=tree.Name(name=name) as function) if name in scene.weights:
                 self.refuse(catalogue_training.weight_misplaced(function.span, name))
-            case tree.Applied(function=tree.Applied(function=tree.Name(name=name) as function)) if name in KERNELS:
-                self.refuse(catalogue_training.kernel_not_yet(function.span, name))
+            case tree.Applied(function=tree.Name(name=name)) if name in KERNELS:
+                self.refuse(catalogue_training.kernel_uncalled(node.span, name))
             case tree.Attribute(base=base, name=inside):
                 shown = base.base if isinstance(base, tree.Indexed) else base
                 named = shown.name if isinstance(shown, tree.Name) else ""
@@ -112,6 +117,13 @@ class _Place:
                 weight = scene.weights.get(base.name) if isinstance(base, tree.Name) else None
                 if isinstance(base, tree.Name) and weight is not None and (not weight.matrix or trainings.touched(base.name)):
                     self.refuse(catalogue_training.weight_outside(base.span, base.name))
+
+    def matmul(self, node: tree.MatMul) -> Tree:
+        """A product in the user's own line; a weight is what its parametrization makes it."""
+        base = node.matrix.base if isinstance(node.matrix, tree.Transposed) else node.matrix
+        weight = self.calls.scene.weights.get(base.name) if isinstance(base, tree.Name) else None
+        m = Maker(node.span)
+        return node if weight is None else m.mul(weight.scaling.start(m), node)
 
     def check_loss(self, node: Tree) -> None:
         """Whether `loss` is one: that of a training with a name is not."""
@@ -132,6 +144,9 @@ class _Place:
         """The value of a call of a network, None if `node` is none."""
         if not isinstance(node, tree.Applied):
             return None
+        kernel = self.calls.kernels.value(node, self, loops)
+        if kernel is not None:
+            return kernel
         inside = node.function.name if isinstance(node.function, tree.Attribute) else None
         reference = node.function.base if isinstance(node.function, tree.Attribute) else node.function
         found = self.calls.trainings.network(reference, (*self.blocks, *loops))
@@ -158,7 +173,7 @@ class _Place:
         key = (id(self.out), network.name.name, tuple(substituted(a, marks) for a in args), tuple(substituted(r.count, marks) for r in used),
                tuple((id(u.descent), *(substituted(x, marks) for x in (u.time, *u.outer, *u.tasks))) for u in state))
         if key not in self.calls.done:
-            self.calls.done[key] = Pass(self.write(node, network, state, args, used), variables)
+            self.calls.done[key] = Pass(self.write(node, network, state, args, used), variables, self.out)
         made = self.calls.done[key]
         here: dict[str, Tree] = {old: m.name(new) for old, new in zip(made.variables, variables, strict=True) if old != new}
         return {name: replace(value, at=partial(substituted_outside, value, here)) for name, value in made.values.items()}
@@ -170,7 +185,9 @@ class _Place:
         forward = Forward(scene, prefix, reader.entry, self.suffix)
         forward.span = node.span
         with called(node):
-            forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+            value = forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+        output = value.leaf.name if value.leaf is not None else ""
+        scene.passes.append(pass_of(scene, network.name.name, output, forward, training=False))
         scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}
         lines: tuple[tree.Statement, ...] = tuple(written(forward.steps, prefix, (), reader))
         for loop in reversed(used):

@@ -13,11 +13,12 @@ from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.weights import Side
+from tpc.train.values import Value
+from tpc.train.weights import Side, Weight
 
 MAX_ROUNDS = 10_000                               # of a loop that another's count depends on, looked at one by one
 OF_SHAPES = frozenset({"TP201", "TP707", "TP712"})
-ONEHOT = "onehot"
+ARRAYS = ("onehot", "pad")                       # functions of arrays, in networks
 
 
 # counts and indices
@@ -194,7 +195,7 @@ def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[st
     inside = {id(node.name) for node in tree.walk(root) if isinstance(node, tree.Attribute)}
     for name in sorted(tree.names(root), key=lambda n: (n.span.line, n.span.column)):
         known = name.name in made or name.name in scene.outer or name.name in later or meaning(scene, name.name)
-        if known or id(name) in inside or name.name in (ONEHOT, "D"):
+        if known or id(name) in inside or name.name in (*ARRAYS, "D"):
             continue
         if id(name) in functions:
             raise RefusedError(catalogue.unknown_function(name.span, name.name, [*scene.functions, *scene.networks]))
@@ -232,6 +233,15 @@ def described(width: str | None, shape: str) -> str:
     if width:
         return f"{entries} that are vectors of width {width}" if shape else f"a vector of width {width}"
     return f"an array of {entries}" if shape else "a scalar"
+
+
+def check_operand(scene: Scene, node: tree.MatMul, weight: Weight, near: Side, operand: Value) -> None:
+    """Whether a weight is multiplied to what its side takes."""
+    shown = f"{weight.name}.T" if isinstance(node.matrix, tree.Transposed) else weight.name
+    fits = near.count is None or (operand.shape and scene.same(near.count, operand.shape[-1]))
+    if near.width != operand.width or not fits:
+        given = described(operand.width, scene.shown(operand.shape))
+        raise RefusedError(catalogue_training.weight_side(node.operand.span, shown, taken(scene, near), given, weight.node.span))
 
 
 def check_scalar(scene: Scene, option: str, value: Tree) -> None:

@@ -13,7 +13,7 @@ from tpc.train.make import Maker, is_number, substituted
 from tpc.train.names import Names
 from tpc.train.scene import RefusedError, Scene, options_of
 from tpc.train.values import Index, Record, Upto
-from tpc.train.weights import Weight
+from tpc.train.weights import Weight, of_member, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Sgd:
     momentum: Tree
     decay: Tree
     clip: Tree | None
+    by_hand: bool = False
 
     @property
     def plain(self) -> bool:
@@ -73,8 +74,18 @@ class Descent:
         env = dict(zip(self.outer_variables, upto.outer, strict=True)) | dict(zip(self.task_variables, upto.tasks, strict=True))
         if weight.name in self.rates:
             return m.member(self.rates[weight.name], (*upto.outer, upto.time, past))
-        rate = m.mul(substituted(self.sgd.rate, {**env, self.time.variable.name: past}), self.multipliers[weight.name])
+        rate = substituted(self.rate_on(weight, m), {**env, self.time.variable.name: past})
         return m.mul(rate, m.member(self.clipping, (*upto.outer, past))) if self.clipping else rate
+
+    def update_of(self, weight: Weight, m: Maker, transposed: bool = False) -> Tree:
+        """In front of a term of the weight's update, beside its rate. Updates by hand are on what the program keeps, whatever its parametrization."""
+        power = m.number(1) if self.sgd.by_hand else weight.scaling.power(m, rated=self.sgd.plain)
+        return m.mul(power, weight.scaling.update(m, transposed))
+
+    def rate_on(self, weight: Weight, m: Maker) -> Tree:
+        """The learning rate on the parametrized weight, but for the power of n that stands in `update_of` already."""
+        power = m.number(1) if self.sgd.plain else weight.scaling.rate(m)
+        return m.mul(self.sgd.rate, power, self.multipliers[weight.name])
 
     def shrink_of(self, weight: Weight, upto: Upto, m: Maker) -> Tree:
         """The coefficient, in the weight at `upto.time`, of what it was when the descent began."""
@@ -99,7 +110,8 @@ def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
     none = clip is None or (isinstance(clip.value, tree.Name) and clip.value.name == "none")
     if clip is not None and not none:
         check_sign(scene, "clip", option_value(clip), None, "above 0: it bounds the norm of the gradient")
-    return Sgd(value("lr", m.number(0)), value("momentum", m.number(0)), value("decay", m.number(0)), None if none else value("clip", m.number(0)))
+    rate, momentum, decay = (value(name, m.number(0)) for name in ("lr", "momentum", "decay"))
+    return Sgd(scene.learned(rate, m), momentum, decay, None if none else value("clip", m.number(0)))
 
 
 def scheduled(scene: Scene, option: tree.Option, time: Range) -> Tree:
@@ -181,10 +193,12 @@ class Updates:
             for second in records:
                 fresh = self.scene.names.variables(len(second.ranges), self.descent_scope(records))
                 env: dict[str, Tree] = {r.variable.name: m.name(v) for r, v in zip(second.ranges, fresh, strict=True)}
-                ranges = [*first.ranges, *(m.range(v, substituted(r.count, env)) for r, v in zip(second.ranges, fresh, strict=True))]
+                own = [m.range(v, substituted(r.count, env)) for r, v in zip(second.ranges, fresh, strict=True)]
+                own, env, tests = of_member(weight, second, first.member, own, env, m)
+                ranges = [*first.ranges, *own]
                 a = m.mean(m.mul(first.a(()), substituted(second.a(()), env)))
                 b = m.mean(m.mul(first.b(()), substituted(second.b(()), env)))
-                terms.append(m.sum(ranges, m.mul(first.coefficient, substituted(second.coefficient, env), a, b)))
+                terms.append(m.sum(ranges, m.mul(first.coefficient, substituted(second.coefficient, env), *tests, a, b)))
         return m.mul(weight.scaling.norm(m), m.add(*terms))
 
     def descent_scope(self, records: Sequence[Record]) -> list[str]:
@@ -193,9 +207,12 @@ class Updates:
 
     def gradient(self, weight: Weight, records: Sequence[Record], index: Index) -> Tree:
         """The gradient of a weight with a finite side, in one of its members."""
-        m = self.m
-        rows = 0 if weight.rows.count is None else 1
-        return m.add(*(m.sum(r.ranges, m.mul(r.coefficient, r.b(index[rows:]), r.a(index[:rows]))) for r in records))
+        m, terms = self.m, list[Tree]()
+        member, rows, columns = split(weight, index)
+        for r in records:
+            ranges, env, tests = of_member(weight, r, member, r.ranges, {}, m)
+            terms.append(m.sum(ranges, m.mul(*(substituted(x, env) for x in (r.coefficient, *tests, r.b(columns), r.a(rows))))))
+        return m.add(*terms)
 
     def carry(self, weight: Weight, records: Sequence[Record], start: Tree, variables: Sequence[str]) -> None:
         """A weight kept as vectors: what it starts as in this descent, and its update."""
@@ -204,7 +221,7 @@ class Updates:
         clauses = [*self.descent.tasks, *(m.range(v, count) for v, count in zip(variables, weight.axes, strict=True))]
         member = m.member(name, (*self.index(self.now), *index))
         self.before.append(m.define(m.member(name, (*self.index(m.number(0)), *index)), start, clauses, f"{weight.name} before training"))
-        step = m.mul(weight.scaling.update(m), self.gradient(weight, records, index))
+        step = m.mul(self.descent.update_of(weight, m), self.gradient(weight, records, index))
         if self.descent.clipping:
             step = m.mul(m.member(self.descent.clipping, self.index(self.now)), step)
         step = m.add(step, m.mul(sgd.decay, member))
@@ -216,7 +233,7 @@ class Updates:
             self.lines.append(m.define(then, m.add(m.mul(sgd.momentum, m.member(buffer, (*self.index(self.now), *index))), step), clauses,
                                        f"momentum of {weight.name}"))
             step = then
-        rate = m.mul(sgd.rate, self.descent.multipliers[weight.name])
+        rate = self.descent.rate_on(weight, m)
         self.lines.append(m.define(m.member(name, (*self.index(self.then), *index)), m.sub(member, m.mul(rate, step)), clauses,
                                    f"update of {weight.name}"))
 
@@ -235,7 +252,7 @@ class Updates:
         past, = names.variables(1, self.descent_scope(()), ("s", "r", "q", "s1", "s2", "s3"))
         s, o = m.name(past), tuple(map(m.name, d.outer_variables))
         now, then = self.now, self.then
-        rate = m.mul(sgd.rate, d.multipliers[weight.name])
+        rate = d.rate_on(weight, m)
         clip = m.member(d.clipping, (*o, now)) if d.clipping else m.number(1)
         earlier = [m.range(past, now)]
         self.before += [m.define(m.member(alpha, (*o, m.number(0))), m.number(1), (), f"of {weight.name} before training"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import NoReturn
 
@@ -11,11 +12,12 @@ from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
-from tpc.train.checks import check_index, described, taken
+from tpc.train.arrays import array_function, onehot, pad, picks_members, term_by_term
+from tpc.train.checks import check_index, check_operand
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var
-from tpc.train.weights import Side, Weight
+from tpc.train.weights import Weight
 
 MAX_UNROLLED = 2000                                    # members of a family in a network that is made one from another
 Env = Mapping[str, Value]
@@ -68,7 +70,11 @@ class Forward:
 
     def expr_named(self, node: Tree, wish: str, env: Env) -> Value:
         """The value of `node` as a variable, called as wished if it is made here."""
-        return self.matmul(node, env, wish) if isinstance(node, tree.MatMul) else self.named(self.expr(node, env), wish, node)
+        if isinstance(node, tree.MatMul):
+            return self.matmul(node, env, wish)
+        if isinstance(node, tree.Applied) and array_function(self.scene, node) == "pad":
+            return pad(self, node, env, wish)
+        return self.named(self.expr(node, env), wish, node)
 
     def block(self, block: tree.ForBlock, env: dict[str, Value], at: dict[str, Tree]) -> None:
         """A loop in a network's body, round by round."""
@@ -173,13 +179,23 @@ class Forward:
         return value if value.leaf is not None else self.made_of(value, wish, at)
 
     def made_of(self, value: Value, wish: str, at: Tree, *, mean: bool = False) -> Value:
-        if self.sums:
+        with self.within_sums(at):
+            own = self.own_axes(value.shape, at)
+            out = self.var(self.numbered(wish), None if mean else value.width, [a.count for a in own])
+            entry = value.at(tuple(Maker(at.span).name(a.variable) for a in own))
+            self.steps.append(Elementwise(out, (*self.axes, *own), entry, at.span, mean))
+            return self.of_var(out)
+
+    @contextmanager
+    def within_sums(self, at: tree.Node) -> Iterator[None]:
+        """What is made inside sums is made for every term: the sums' variables are axes of it."""
+        axes = tuple(Axis(r.variable.name, r.count) for r in self.loops if r.variable.name in self.sums)
+        bound = {a.variable for a in (*self.axes, *axes)}
+        if any(name.name in bound for a in axes for name in tree.names(a.count)):
             self.refuse(catalogue_training.network_in_sum(at.span))
-        own = self.own_axes(value.shape, at)
-        out = self.var(self.numbered(wish), None if mean else value.width, [a.count for a in own])
-        entry = value.at(tuple(Maker(at.span).name(a.variable) for a in own))
-        self.steps.append(Elementwise(out, (*self.axes, *own), entry, at.span, mean))
-        return self.of_var(out)
+        outer, self.axes = self.axes, (*self.axes, *axes)
+        yield
+        self.axes = outer
 
     def numbered(self, wish: str) -> str:
         """h1, h2, … and x1, x2, … for pre-activations and activations that the user gave no name."""
@@ -308,26 +324,14 @@ class Forward:
         function = node.function
         if isinstance(function, tree.Name) and function.name in self.scene.networks:
             return self.run(self.scene.networks[function.name], [self.expr(arg, env) for arg in node.args], node)
-        if isinstance(function, tree.Name) and function.name == "onehot":
-            return self.onehot(node, env)
+        if array_function(self.scene, node):
+            return (onehot if array_function(self.scene, node) == "onehot" else pad)(self, node, env)
         if isinstance(function, tree.Name) and not self.scene.is_elementwise(function.name):
             self.refuse(catalogue.unknown_function(function.span, function.name, [*self.scene.functions, *self.scene.networks]))
         values = [self.expr(arg, env) for arg in node.args]
         if isinstance(function, tree.Name) and function.name not in ("where", "max", "min"):
             values = [self.named(v, "h", arg) if self.is_compound(v, arg) else v for v, arg in zip(values, node.args, strict=True)]
         return self.joined(node, node.args, values, lambda parts: replace(node, args=tuple(parts)))
-
-    def onehot(self, node: tree.Applied, env: Env) -> Value:
-        """`onehot(j[t])`, of an input declared `: index(d)`: the array of d entries that is 1 at j[t]."""
-        base = node.args[0].base if isinstance(node.args[0], tree.Indexed) else node.args[0]
-        known = self.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
-        if len(node.args) != 1 or known is None or known.bound is None:
-            self.refuse(catalogue_training.onehot_needs(node.span))
-        picked = self.expr(node.args[0], env)
-        if picked.shape:
-            self.refuse(catalogue.index_count(node.args[0].span, "this", len(known.axes), len(known.axes) - len(picked.shape)))
-        m = Maker(node.span)
-        return Value(None, (known.bound,), lambda i: m.equal(i[0], picked.at(())), picked=picked.at(()))
 
     def is_compound(self, value: Value, node: Tree) -> bool:
         """Whether what a function is applied to is worth a name: the backward pass needs it again."""
@@ -346,6 +350,8 @@ class Forward:
         return any(name.name in self.made or name.name in self.members for name in tree.names(probe))
 
     def sum(self, node: tree.Sum, env: Env) -> Value:
+        if picks_members(node, env):
+            return term_by_term(self, node, env)
         inner, ranges = dict(env), list[tree.Range]()
         outer, loops = self.sums, self.loops
         for item in node.ranges:
@@ -363,31 +369,29 @@ class Forward:
         base, transposed = node.matrix, False
         while isinstance(base, tree.Transposed):
             base, transposed = base.base, not transposed
+        base, index = (base.base, base.index) if isinstance(base, tree.Indexed) else (base, ())
         weight = self.scene.weights.get(base.name) if isinstance(base, tree.Name) and base.name not in env else None
         if weight is None:
             self.refuse(catalogue_training.weight_due(node.matrix.span, [*self.scene.weights]))
+        member = tuple(self.index(i, env) for i in index)
+        if len(member) != len(weight.family):
+            self.refuse(catalogue.index_count(node.matrix.span, weight.name, len(weight.family), len(member)))
+        self.check_inside(node.matrix, weight.name, member, weight.family)
         if weight.node.columns is None:
             self.refuse(catalogue_training.bias_multiplied(node.matrix.span, weight.name))
         near, far = weight.sides(transposed)
         operand = self.expr(node.operand, env)
-        self.check_operand(node, weight, near, operand)
+        check_operand(self.scene, node, weight, near, operand)
         if near.width and not far.width and weight.scaling.kind == "input":
             self.refuse(catalogue_training.readout_of_input(node.span, weight.name))
         if far.width and not near.width and weight.scaling.kind == "output":
             self.refuse(catalogue_training.input_of_readout(node.span, weight.name))
         if (operand.width or self.has_variables(operand)) and not self.is_leaf(operand):
             operand = self.named(operand, "x", node.operand)
-        if self.sums:
-            self.refuse(catalogue_training.network_in_sum(node.span))
         rest = operand.shape[:-1] if near.count is not None else operand.shape
-        own = self.own_axes([*rest, *([] if far.count is None else [far.count])], node)
-        out = self.var(self.numbered(wish), far.width, [a.count for a in own])
-        self.steps.append(Product(out, (*self.axes, *own), weight.name, transposed, operand, far.count is not None, node.span, len(self.axes)))
-        return self.of_var(out)
-
-    def check_operand(self, node: tree.MatMul, weight: Weight, near: Side, operand: Value) -> None:
-        shown = f"{weight.name}.T" if isinstance(node.matrix, tree.Transposed) else weight.name
-        fits = near.count is None or (operand.shape and self.scene.same(near.count, operand.shape[-1]))
-        if near.width != operand.width or not fits:
-            takes, given = taken(self.scene, near), described(operand.width, self.shown(operand.shape))
-            self.refuse(catalogue_training.weight_side(node.operand.span, shown, takes, given, weight.node.span))
+        with self.within_sums(node):
+            own = self.own_axes([*rest, *([] if far.count is None else [far.count])], node)
+            out = self.var(self.numbered(wish), far.width, [a.count for a in own])
+            self.steps.append(Product(out, (*self.axes, *own), weight.name, transposed, operand, far.count is not None, node.span, len(self.axes),
+                                      member))
+            return self.of_var(out)

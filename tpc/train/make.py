@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, cast
 
+from tpc.exponent import Exponent
 from tpc.syntax import tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
@@ -70,6 +71,14 @@ class Maker:
     def power(self, x: Tree, exponent: int) -> Tree:
         return x if exponent == 1 else tree.Power(self.span, x, self.number(exponent))
 
+    def width_power(self, width: str, exponent: Exponent) -> Tree:
+        """`width^exponent` as a factor."""
+        if exponent == Exponent() or not width:
+            return self.number(1)
+        terms = [self.mul(self.number(k), self.name(name)) for name, k in exponent.terms]
+        power = self.add(self.number(exponent.const), *terms)
+        return self.name(width) if is_number(power, 1) else tree.Power(self.span, self.name(width), power)
+
     def call(self, function: str, *args: Tree) -> Tree:
         return tree.Applied(self.span, self.name(function), args)
 
@@ -86,8 +95,8 @@ class Maker:
     def range(self, variable: str, count: Tree | int) -> tree.Range:
         return tree.Range(self.span, self.name(variable), self.number(count) if isinstance(count, int) else count)
 
-    def matmul(self, matrix: str, transposed: bool, x: Tree) -> Tree:
-        left: Tree = self.name(matrix)
+    def matmul(self, matrix: str, transposed: bool, x: Tree, member: Sequence[Tree] = ()) -> Tree:
+        left: Tree = self.member(matrix, member)
         return tree.MatMul(self.span, tree.Transposed(self.span, left) if transposed else left, x)
 
     def equal(self, x: Tree, y: Tree) -> Tree:

@@ -1,20 +1,71 @@
-"""Where powers of n and ratios of widths enter: weights, gradients and updates as quantities of order 1 (μP).
+"""Where powers of n and ratios of widths enter: the only place that writes the factors of a parametrization.
 
-`W = n^{−a} w` with a = −1 + p/2, p the number of growing sides, a = 1/2 for output weights and 0 for output biases; b = 1/2, c = 0. In the program
-a weight with a growing side of inputs only is `U` (coordinates N(0, 1)), an output weight is `nV`, and a cotangent of a vector of width m is
-`m ∂L/∂h`. With these, no n is left anywhere; r below is the ratio of a width to the first.
+A weight is `W = n^{−a} w` with `w ~ N(0, n^{−2b} std²)` coordinates, and SGD on w has the rate `η n^{−c}` (TP4 Sec 3), n being the first width.
+In the program a weight with a growing side of inputs only is `U` itself, an output weight is `nV`, a matrix is declared with entries
+N(0, std²/columns), and a cotangent of a vector of width m is `m ∂L/∂h`. So there stand powers of n in front of what a weight is at first and of its
+updates, all 0 in μP; r below is the ratio of a width to the first.
+
+The tables extend TP4's, of MLPs, to biases: a hidden bias is an input weight (its input is the number 1). An output bias, or any weight without a
+growing side, starts at 0 and has a = 0; in mean field, where c = −1, it has a = 1/2, and so moves as in μP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
+from tpc.exponent import Exponent
 from tpc.syntax.tree import Tree
 from tpc.train.make import Maker
 
 Kind = Literal["matrix", "input", "output", "finite"]
+HALF = Fraction(1, 2)
+AB = tuple[Fraction, Fraction]                         # a and b of one weight
+NAMES = ("mup", "sp", "ntp", "mfp", "uniform", "abc")
+C = {"mup": Fraction(0), "sp": Fraction(1), "ntp": Fraction(0), "mfp": Fraction(-1), "uniform": Fraction(0)}
+_0, _1 = Fraction(0), Fraction(1)
+DECLARED: Mapping[Kind, Fraction] = {"matrix": HALF, "input": _0, "output": _1, "finite": _0}      # a + b of what is declared
+
+
+def _mup(kind: Kind) -> AB:
+    """TP4 App C.1: a = −1 + p/2, p the number of growing sides; 1/2 for output weights and 0 for output biases."""
+    return {"matrix": _0, "input": -HALF, "output": HALF, "finite": _0}[kind], HALF
+
+
+def _sp(kind: Kind) -> AB:
+    """The usual one: variance 1/fan-in where that grows."""
+    return _0, HALF if kind in ("matrix", "output") else _0
+
+
+def _ntp(kind: Kind) -> AB:
+    return HALF if kind in ("matrix", "output") else _0, _0
+
+
+def _mfp(kind: Kind) -> AB:
+    """For one hidden layer: μP's a, b, c moved by θ = 1/2, −1/2, −1, which changes nothing."""
+    a, b = _mup(kind)
+    return a + HALF, b - HALF
+
+
+def uniform(r: Fraction) -> Callable[[Kind], AB]:
+    """UP_r, from μP (r = 0) to NTP (r = 1/2)."""
+    def table(kind: Kind) -> AB:
+        return {"matrix": r, "input": r - HALF, "output": HALF, "finite": _0}[kind], HALF - r
+    return table
+
+
+TABLES: Mapping[str, Callable[[Kind], AB]] = {"mup": _mup, "sp": _sp, "ntp": _ntp, "mfp": _mfp}
+
+
+@dataclass(frozen=True, slots=True)
+class Abc:
+    """The exponents of one weight, and c of the training."""
+
+    a: Exponent
+    b: Exponent
+    c: Exponent
 
 
 def kind_of(rows: bool, columns: bool) -> Kind:
@@ -24,11 +75,21 @@ def kind_of(rows: bool, columns: bool) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Factors of one weight. rows, columns: the ratios of its growing sides to the first width (None: 1, or a finite side)."""
+    """Factors of one weight. rows, columns: the ratios of its growing sides to the first width (None: 1, or a finite side); width: the first."""
 
     kind: Kind
     rows: Tree | None
     columns: Tree | None
+    width: str
+    abc: Abc
+
+    def start(self, m: Maker) -> Tree:
+        """In front of what the weight is at first, as it is declared: N(0, std²/columns) entries, or vectors of N(0, std²) coordinates."""
+        return m.width_power(self.width, Exponent(DECLARED[self.kind]) - self.abc.a - self.abc.b)
+
+    def as_declared(self) -> Scaling:
+        """That of a weight which is at first just what is declared, as kernels have it whatever the parametrization."""
+        return replace(self, abc=replace(self.abc, a=Exponent(DECLARED[self.kind]), b=Exponent(_0)))
 
     def forward(self, m: Maker) -> Tree:
         """In front of `E nV x`: (1/n) Σ over a width rn is r times a mean."""
@@ -45,14 +106,29 @@ class Scaling:
         return self._inverse(m) if self.kind == "matrix" and transposed else m.number(1)
 
     def update(self, m: Maker, transposed: bool = False) -> Tree:
-        """In front of an update's `dh E x_s x` (transposed: of `x E dh_s y`) and of `dh ξ`."""
+        """In front of an update's `dh E x_s x` (transposed: of `x E dh_s y`) and of `dh ξ`, but for a power of n."""
         if self.kind == "matrix":
             return m.number(1) if transposed else self._quotient(m)
         return m.div(m.number(1), self.rows) if self.kind == "input" and self.rows is not None else m.number(1)
 
+    def power(self, m: Maker, *, rated: bool) -> Tree:
+        """The power of n in front of an update: ΔW = n^{−a} Δw = −η n^{−c−2a} ∂L/∂W, what is kept being W, or nV. rated: with that of the rate."""
+        return m.width_power(self.width, self._squared - self.abc.c if rated else self._squared)
+
+    def rate(self, m: Maker) -> Tree:
+        """The power of n in the learning rate on w."""
+        return m.width_power(self.width, self.abc.c.scaled(-1))
+
     def norm(self, m: Maker) -> Tree:
         """In front of the gradient's squared norm, in the parametrized weights w, as a moment of its parts."""
-        return self._quotient(m) if self.kind == "matrix" else self.update(m) if self.kind == "input" else self.forward(m)
+        ratio = self._quotient(m) if self.kind == "matrix" else self.update(m) if self.kind == "input" else self.forward(m)
+        return m.mul(m.width_power(self.width, self._squared), ratio)
+
+    @property
+    def _squared(self) -> Exponent:
+        """Of `n^{−2a}`, and of what the sum over a growing side of an input or output weight has beside a mean."""
+        own = {"matrix": _0, "input": -_1, "output": _1, "finite": _0}[self.kind]
+        return Exponent(own) - self.abc.a.scaled(2)
 
     def _inverse(self, m: Maker) -> Tree:
         over, under = self.rows or m.number(1), self.columns or m.number(1)

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import cast
 
 from tpc.core.functions import CONSTANTS, is_function
+from tpc.core.network import LEARNING, Pass
 from tpc.syntax import tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.scope import NotANumberError, fraction
@@ -40,6 +41,7 @@ class Scene:
     """outer: inputs, initial vectors and families by name. constants: dims, as far as they are known.
 
     matrices: rows and columns of the matrices of the program. made: the widths of the vectors that have been written out.
+    passes: the forward passes so far. open: exponents, and what tells updates from the rest, stay names, for the scaling analysis.
     """
 
     names: Names
@@ -51,6 +53,12 @@ class Scene:
     networks: dict[str, tree.Network] = field(default_factory=dict)
     matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
+    passes: list[Pass] = field(default_factory=list)
+    open: bool = False
+
+    def learned(self, rate: Tree, m: Maker) -> Tree:
+        """A learning rate; in an opened program it is 0 where nothing is learned."""
+        return m.mul(m.name(LEARNING), rate) if self.open else rate
 
     def width_in(self, node: Tree) -> str | None:
         """The width of an expression of the core language; None for a scalar, or where it is not known yet."""

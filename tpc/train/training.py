@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import NoReturn
 
+from tpc.core.network import Pass
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.print_tree import print_tree
@@ -19,7 +19,8 @@ from tpc.train.forward import Forward
 from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
 from tpc.train.make import Maker
 from tpc.train.scene import RefusedError, Scene, options_of
-from tpc.train.values import Elementwise, Record, State, Step, Upto, Value, Var
+from tpc.train.steps import written
+from tpc.train.values import Product, Record, State, Upto, Value, Var
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")
@@ -192,9 +193,9 @@ class Trainings:
         What is named on the way is forgotten, so that the round itself gets the same names.
         """
         names, adapted, made = self.scene.names, dict(self.adapted), dict(self.scene.made)
-        taken = set(names.taken)
+        taken, passes = set(names.taken), list(self.scene.passes)
         self.one_round(node, network, descent, [])
-        names.taken, self.adapted, self.scene.made = taken, adapted, made
+        names.taken, self.adapted, self.scene.made, self.scene.passes = taken, adapted, made, passes
 
     def declared(self, name: tree.Name) -> tree.Network:
         """The network of a name, which is to be trained or adapted."""
@@ -277,6 +278,7 @@ class Trainings:
             value = forward.run(point.network, args, examples)
         scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}
         out = self.output_of(value, point.network)
+        scene.passes.append(pass_of(scene, point.network.name.name, out.name, forward, training=True))
         prediction = self.prediction(forward, value, out, examples)
         function, name, span = loss
         check_prediction(name, span, prediction)
@@ -285,7 +287,7 @@ class Trainings:
         prefix = tuple(map(m.name, point.prefix))
         coefficient = m.mul(weight, m.member(chi, prefix)) if not out.shape else weight
         backward = Backward(scene, point.prefix, examples.clauses, reader, forward.made)
-        backward.prepare(forward.steps, out, chi if out.shape else "", coefficient)
+        backward.prepare(forward.steps, [out], chi if out.shape else "", coefficient)
         for name, records in descent.records.items():
             records[:] = [replace(r, ranges=r.ranges[len(descent.tasks):]) for r in backward.records.get(name, [])]
         backward.run()
@@ -350,7 +352,8 @@ class Trainings:
         checks.check_scalar(scene, "lr", option_value(options["lr"]))
         variables = [r.variable.name for r in (*blocks, *node.clauses, *node.examples.clauses)]
         time = m.range(scene.names.variables(1, variables, ("p", "q", "r", "p1", "p2", "p3", "p4"))[0], steps)
-        descent = Descent(time, blocks, node.clauses, Sgd(option_value(options["lr"]), m.number(0), m.number(0), None))
+        rate = scene.learned(option_value(options["lr"]), m)
+        descent = Descent(time, blocks, node.clauses, Sgd(rate, m.number(0), m.number(0), None))
         trainable = [w for w in self.weights_of(network) if not w.frozen]
         if not trainable:
             self.refuse(catalogue_training.nothing_to_train(node.network.span, node.network.name))
@@ -375,21 +378,13 @@ class Trainings:
         self.adapted[name] = Adaptation(network, descent, before, outer, steps)
 
 
-def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Range], reader: Reader) -> list[tree.Define]:
-    """The steps of a forward pass as lines."""
-    lines = []
-    for step in steps:
-        m = Maker(step.span)
-        own = tuple(m.name(a.variable) for a in step.axes)
-        clauses = [*examples, *(m.range(a.variable, a.count) for a in step.axes)]
-        target = m.member(step.out.name, (*map(m.name, prefix), *own))
-        if isinstance(step, Elementwise):
-            lines.append(m.define(target, m.mean(step.value) if step.mean else step.value, clauses))
-            continue
-        weight = reader.weights[step.weight]
-        rest, far = (own[:-1], own[-1:]) if step.far else (own, ())
-        scope = [*prefix, *(a.variable for a in step.axes)]
-        operand = partial(step.entry, rest)
-        value = replace(reader, m=m).product(weight, step.transposed, operand, far, scope, picked=step.operand.picked)
-        lines.append(m.define(target, value, clauses))
-    return lines
+def pass_of(scene: Scene, network: str, output: str, forward: Forward, *, training: bool) -> Pass:
+    """What the scaling analysis needs of a forward pass."""
+    products = [step for step in forward.steps if isinstance(step, Product)]
+    features: dict[str, None] = {}
+    for step in products:
+        if scene.weights[step.weight].scaling.kind == "output":
+            probe = step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape))
+            features |= dict.fromkeys(name.name for name in tree.names(probe) if name.name in forward.made)
+    vectors, scalars = (tuple(name for name, var in forward.made.items() if (var.width is None) == scalar) for scalar in (False, True))
+    return Pass(network, output, vectors, scalars, tuple(features), tuple((step.out.name, step.weight) for step in products), training)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
+from tpc.train.make import Maker
 
 if TYPE_CHECKING:
     from tpc.train.descent import Descent
@@ -64,7 +65,8 @@ class Elementwise:
 class Product:
     """`out[axes] = weight @ operand`. axes: those of `out`; the last is the weight's finite side, if what comes out is on one (`far`).
 
-    given: how many of the axes, the first, are those of the line's clauses, whose variables stand in the operand already.
+    given: how many of the axes, the first, are those of the line's clauses, whose variables stand in the operand already, and in `member`, which
+    tells the weight among its family.
     """
 
     out: Var
@@ -75,6 +77,7 @@ class Product:
     far: bool
     span: Span
     given: int = 0
+    member: Index = ()
 
     @property
     def rest(self) -> tuple[Axis, ...]:
@@ -86,14 +89,41 @@ class Product:
         return self.operand.at((*outer[self.given:], *own))
 
 
-Step = Elementwise | Product
+@dataclass(frozen=True, slots=True)
+class Padded:
+    """`out[…, p + before, …] = operand[…, p, …]` and 0 elsewhere, for every axis of the operand. margins: (before, after) for each of them.
+
+    axes: those of the line's clauses, `given` of them, and those of the operand.
+    """
+
+    out: Var
+    axes: tuple[Axis, ...]
+    operand: Value
+    margins: tuple[tuple[Tree, Tree], ...]
+    span: Span
+    given: int = 0
+
+    @property
+    def entry(self) -> Tree:
+        """An entry of the operand, of the axes' variables."""
+        m = Maker(self.span)
+        return self.operand.at(tuple(m.name(a.variable) for a in self.axes[self.given:]))
+
+
+Step = Elementwise | Product | Padded
+
+
+def read_by(step: Step) -> Tree:
+    """An expression of all that a step reads, its indices apart."""
+    return step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape)) if isinstance(step, Product) else \
+        step.entry if isinstance(step, Padded) else step.value
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """A rank-one term `c a bᵀ` of a weight's gradient, for every index of `ranges`. Functions of the variables of these ranges.
 
-    a, b: entries on the weight's two sides, `a(j)` where that side is finite. coefficient: scalars in front.
+    a, b: entries on the weight's two sides, `a(j)` where that side is finite. coefficient: scalars in front. member: of which weight of a family.
     """
 
     ranges: tuple[Range, ...]
@@ -101,6 +131,7 @@ class Record:
     b: Callable[[Index], Tree]
     coefficient: Tree
     span: Span
+    member: Index = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tpc.syntax import tree
-from tpc.syntax.tree import Tree
-from tpc.train.make import Maker, is_number, substituted
+from tpc.syntax.tree import Range, Tree
+from tpc.train.make import Maker, substituted
 from tpc.train.names import PAST, VARIABLES, Names
 from tpc.train.parametrization import Scaling
 from tpc.train.values import Index, Record, State, Upto, variables_of
@@ -24,8 +24,8 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A declared weight. matrix: the name of its initial matrix, if both sides grow; back: that of the copy the backward pass uses (Thm 6.3).
-    initial: the family of its initial vectors, or scalars, if not."""
+    """A declared weight, or family of weights. matrix: the name of its initial matrix, if both sides grow; back: that of the copy the backward pass
+    uses (Thm 6.3). initial: the family of its initial vectors, or scalars, if not. family: the lengths of the axes that tell its members apart."""
 
     name: str
     rows: Side
@@ -38,11 +38,12 @@ class Weight:
     matrix: str = ""
     back: str = ""
     initial: str = ""
+    family: tuple[Tree, ...] = ()
 
     @property
     def axes(self) -> tuple[Tree, ...]:
-        """The lengths of the finite axes that its members are indexed by, rows first."""
-        return tuple(side.count for side in (self.rows, self.columns) if side.count is not None)
+        """The lengths of the finite axes of its vectors or scalars: those of a family, then rows, then columns."""
+        return (*self.family, *(side.count for side in (self.rows, self.columns) if side.count is not None))
 
     @property
     def width(self) -> str | None:
@@ -59,7 +60,8 @@ def declarations(weight: Weight, m: Maker, names: Names) -> list[tree.Statement]
     if weight.matrix:
         columns = m.name(weight.columns.width or "")
         law = tree.Gaussian(m.span, m.number(0), m.div(variance, columns))
-        made = [tree.Declared(m.span, m.name(name), ()) for name in (weight.matrix, weight.back) if name]
+        axes = tuple(tree.Axis(m.span, m.name(v), count) for v, count in zip(names.variables(len(weight.axes)), weight.axes, strict=True))
+        made = [tree.Declared(m.span, m.name(name), axes) for name in (weight.matrix, weight.back) if name]
         return [tree.Matrix(m.span, (d,), m.name(weight.rows.width or ""), columns, law) for d in made]
     variables = names.variables(len(weight.axes))
     if weight.width:
@@ -83,46 +85,50 @@ class Reader:
     def entry(self, weight: Weight, index: Index, scope: Sequence[str]) -> Tree:
         """The member at `index` of a weight with a finite side."""
         base, later = self._base(weight)
-        start = base.descent.carried_member(weight.name, base, index, self.m) if base else self.m.member(weight.initial, index)
+        start = base.descent.carried_member(weight.name, base, index, self.m) if base \
+            else self.m.mul(weight.scaling.start(self.m), self.m.member(weight.initial, index))
         terms = [self.m.mul(self._shrunk(weight, later), start)]
-        rows, columns = self._split(weight, index)
+        member, rows, columns = split(weight, index)
         for position, upto in enumerate(later):
             for record in upto.descent.records.get(weight.name, ()):
                 env, ranges, past = self._past(upto, record, scope)
+                ranges, env, tests = of_member(weight, record, member, ranges, env, self.m)
                 term = self.m.mul(upto.descent.rate_of(weight, upto, past, self.m), self._shrunk(weight, later[position + 1:]),
-                                  substituted(record.coefficient, env), weight.scaling.update(self.m),
+                                  substituted(record.coefficient, env), upto.descent.update_of(weight, self.m), *tests,
                                   substituted(record.b(columns), env), substituted(record.a(rows), env))
                 terms.append(self.m.neg(self.m.sum(ranges, term)))
         return self.m.add(*terms)
 
     def product(self, weight: Weight, transposed: bool, x: Callable[[Index], Tree], far: Index, scope: Sequence[str], *,
-                backward: bool = False, picked: Tree | None = None) -> Tree:
+                member: Index = (), backward: bool = False, picked: Tree | None = None) -> Tree:
         """`W x` (or `Wᵀ x`). x: what it is multiplied to, `x(j)` its entries on a finite side. far: the index of what comes out, on a finite side.
-        backward: of a backward pass, x being a cotangent. picked: the only entry of x that is not 0, and is 1, if that is so."""
+        member: which weight of a family. backward: of a backward pass, x being a cotangent. picked: the only entry of x that is not 0, and is 1, if
+        that is so."""
         m = self.m
         factor = weight.scaling.backward(m, transposed) if backward else weight.scaling.forward(m)
         near, _ = weight.sides(transposed)
         if weight.matrix:
             later = self.state
             matrix = weight.back if backward and weight.back else weight.matrix
-            terms = [m.mul(self._shrunk(weight, later), m.matmul(matrix, transposed, x(())))]
+            terms = [m.mul(weight.scaling.start(m), self._shrunk(weight, later), m.matmul(matrix, transposed, x(()), member))]
         else:
             _, later = self._base(weight)
             before = replace(self, state=self.state[:len(self.state) - len(later)])
 
             def entry(own: Index, inner: Sequence[str]) -> Tree:
-                return before.entry(weight, (*own, *far) if transposed else (*far, *own), inner)
+                return before.entry(weight, (*member, *own, *far) if transposed else (*member, *far, *own), inner)
             terms = [m.mul(self._shrunk(weight, later), self._contract(near, entry, x, scope, picked))]
         for position, upto in enumerate(later):
             for record in upto.descent.records.get(weight.name, ()):
                 env, ranges, past = self._past(upto, record, scope)
+                ranges, env, tests = of_member(weight, record, member, ranges, env, m)
                 inside = (*scope, *variables_of(ranges))
                 near_entry, far_entry = (record.a, record.b) if transposed else (record.b, record.a)
 
                 def other(own: Index, inner: Sequence[str], entry: Callable[[Index], Tree] = near_entry, env: dict[str, Tree] = env) -> Tree:
                     return substituted(entry(own), env)
                 term = m.mul(upto.descent.rate_of(weight, upto, past, m), self._shrunk(weight, later[position + 1:]),
-                             substituted(record.coefficient, env), weight.scaling.update(m, transposed),
+                             substituted(record.coefficient, env), upto.descent.update_of(weight, m, transposed), *tests,
                              self._contract(near, other, x, inside, picked), substituted(far_entry(far), env))
                 terms.append(m.neg(m.sum(ranges, term)))
         return m.mul(factor, m.add(*terms))
@@ -152,10 +158,6 @@ class Reader:
         """What weight decay has left of what the weight was before."""
         return self.m.mul(*(upto.descent.shrink_of(weight, upto, self.m) for upto in later if weight.name in upto.descent.records))
 
-    def _split(self, weight: Weight, index: Index) -> tuple[Index, Index]:
-        rows = 0 if weight.rows.count is None else 1
-        return index[:rows], index[rows:]
-
     def _past(self, upto: Upto, record: Record, scope: Sequence[str]) -> tuple[dict[str, Tree], list[tree.Range], Tree]:
         """A sum over the past of a descent: what its variables stand for, the ranges, and the variable of time."""
         descent, m = upto.descent, self.m
@@ -168,5 +170,37 @@ class Reader:
         for own, variable in zip(record.ranges, fresh[1:], strict=True):
             ranges.append(m.range(variable, substituted(own.count, env)))
             env[own.variable.name] = m.name(variable)
-        return ({k: v for k, v in env.items() if not (isinstance(v, tree.Name) and v.name == k)}, ranges, past) if not is_number(upto.time, 0) \
-            else (env, [m.range(fresh[0], 0)], past)
+        return {k: v for k, v in env.items() if not (isinstance(v, tree.Name) and v.name == k)}, ranges, past
+
+
+def split(weight: Weight, index: Index) -> tuple[Index, Index, Index]:
+    """An index of a weight's vectors or scalars as those of its family, its rows and its columns."""
+    family = len(weight.family)
+    rows = family + (0 if weight.rows.count is None else 1)
+    return index[:family], index[family:rows], index[rows:]
+
+
+def of_member(weight: Weight, record: Record, member: Index, ranges: Sequence[Range], env: Mapping[str, Tree],
+              m: Maker) -> tuple[list[Range], dict[str, Tree], list[Tree]]:
+    """Those terms of a record that are of one member of a family of weights: the ranges that are left, what variables stand for, and factors 0 or 1.
+
+    env: what the record's variables stand for so far; `ranges` are in these terms.
+    """
+    return same_member(record.member, member, weight.family, ranges, env, m)
+
+
+def same_member(own_index: Index, wanted_index: Index, counts: Sequence[Tree], ranges: Sequence[Range], env: Mapping[str, Tree],
+                m: Maker) -> tuple[list[Range], dict[str, Tree], list[Tree]]:
+    """Where two indices are the same. counts: the lengths of their axes; the rest as for `of_member`."""
+    left, here, tests = list(ranges), dict(env), list[Tree]()
+    for own, wanted, count in zip(own_index, wanted_index, counts, strict=True):
+        found = substituted(own, here)
+        whole = next((r for r in left if r.variable == found and r.count == count), None)
+        if whole is not None and not any(n.name == whole.variable.name for r in left for n in tree.names(r.count)):
+            left.remove(whole)
+            here = {name: substituted(x, {whole.variable.name: wanted}) for name, x in {whole.variable.name: whole.variable, **here}.items()}
+        elif isinstance(found, tree.Number) and isinstance(wanted, tree.Number) and found != wanted:
+            tests.append(m.number(0))
+        elif found != wanted:
+            tests.append(m.equal(found, wanted))
+    return left, here, tests

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
+from tpc.core.network import LEARNING, Networks, WeightInfo, exponent_input
+from tpc.core.network import C as OPEN_C
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Diagnostic, TpcError
 from tpc.syntax.print_tree import print_tree
@@ -18,7 +20,9 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train.by_hand import ByHand
 from tpc.train.calls import Calls
 from tpc.train.checks import check_constant, check_cycles, check_network, check_sign
+from tpc.train.chosen import Chosen, chosen
 from tpc.train.descent import check_options, option_value
+from tpc.train.kernels import KERNELS
 from tpc.train.make import Maker
 from tpc.train.names import Names
 from tpc.train.parametrization import Scaling, kind_of, ratios
@@ -27,7 +31,6 @@ from tpc.train.training import Trainings
 from tpc.train.weights import Side, Weight, declarations
 
 PASSES = ("networks", "autodiff", "updates")
-PARAMETRIZATIONS = ("mup", "sp", "ntp", "mfp", "uniform", "abc")
 DECLARED = ((tree.Weight, "a weight"), (tree.Activation, "a function"), (tree.Network, "a network"))
 TRAINING = tree.Weight | tree.Activation | tree.Parametrization | tree.Network | tree.Train | tree.Adapted | tree.AddTo
 
@@ -39,12 +42,28 @@ def write_out(file: tree.File, name: str, text: str, overrides: Mapping[str, int
     """
     if not any(isinstance(s, TRAINING) for s in file.statements):
         return file
-    writer = Writer(file, overrides, after)
+    return tree.File(file.span, tuple(_finished(Writer(file, overrides, after), file, name, text).out))
+
+
+def open_out(file: tree.File, name: str, text: str, overrides: Mapping[str, int]) -> tuple[tree.File, Networks]:
+    """`file` written out with the exponents of its weights left open, as inputs, and every update multiplied with one more; and what its weights are.
+
+    Raises TpcError.
+    """
+    writer = _finished(Writer(file, overrides, PASSES[-1], open_=True), file, name, text)
+    m = Maker(file.span)
+    names = [LEARNING, OPEN_C, *(exponent_input(letter, k) for k in range(len(writer.weights)) for letter in "ab")]
+    inputs = tuple(tree.Input(m.span, tree.Declared(m.span, m.name(x), ()), None, None) for x in names)
+    return tree.File(file.span, (*inputs, *writer.out)), writer.networks()
+
+
+def _finished(writer: Writer, file: tree.File, name: str, text: str) -> Writer:
+    """The writer when it has gone through the file. Raises TpcError."""
     errors = written_or_refused(file, writer)
     if errors:
         unique = {(d.code, d.message, d.at): d for d in reversed(errors)}
         raise TpcError(sorted(unique.values(), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0)), name, text)
-    return tree.File(file.span, tuple(writer.out))
+    return writer
 
 
 def written_or_refused(file: tree.File, writer: Writer) -> list[Diagnostic]:
@@ -52,6 +71,7 @@ def written_or_refused(file: tree.File, writer: Writer) -> list[Diagnostic]:
     errors: list[Diagnostic] = []
     failed: set[str] = set()
     try:
+        writer.choose()
         check_cycles({s.name.name: s for s in file.statements if isinstance(s, tree.Network) and not writer.scene.is_elementwise(s.name.name)})
     except RefusedError as refused:
         return [refused.diagnostic]
@@ -82,8 +102,8 @@ def made_by(statement: tree.Statement) -> set[str]:
 class Writer:
     """One file's writing out. `out` has what has been written so far; statements inside loops go to lists of their own."""
 
-    def __init__(self, file: tree.File, overrides: Mapping[str, int], after: str) -> None:
-        self.scene = Scene(Names(file), constants(file, overrides))
+    def __init__(self, file: tree.File, overrides: Mapping[str, int], after: str, *, open_: bool = False) -> None:
+        self.scene = Scene(Names(file), constants(file, overrides), open=open_)
         self.out: list[tree.Statement] = []
         self.spans: dict[str, Span] = {}
         self.scene.outer = outer_of(file.statements)
@@ -91,11 +111,22 @@ class Writer:
         self.scene.widths = {s.name.name: s.ratio for s in file.statements if isinstance(s, tree.Width)}
         self.scene.matrices = {d.name.name: (print_tree(s.rows), print_tree(s.columns))
                                for s in file.statements if isinstance(s, tree.Matrix) for d in s.declared}
+        self.kernels = any(isinstance(n, tree.Applied) and isinstance(n.function, tree.Name) and n.function.name in KERNELS for n in tree.walk(file))
         self.later = {s.name.name: word for s in file.statements for kind, word in DECLARED if isinstance(s, kind)}
         self.scene.names.taken = self.scene.names.reserved(declared_names(file))
+        self.weights = [s for s in file.statements if isinstance(s, tree.Weight)]
+        self.lines = [s for s in file.statements if isinstance(s, tree.Parametrization)]
+        self.chosen = Chosen("mup", constants=self.scene.constants)
         self.trainings = Trainings(self.scene, PASSES.index(after))
         self.calls = Calls(self.scene, self.trainings)
         self.by_hand = ByHand(self.scene, self.trainings, self.calls)
+
+    def choose(self) -> None:
+        """Reads the file's parametrization, wherever it stands: weights need it."""
+        if len(self.lines) > 1:
+            raise RefusedError(catalogue_training.second_parametrization(self.lines[1].span, self.lines[0].span))
+        if self.lines:
+            self.chosen = chosen(self.lines[0], self.weights, self.scene.constants)
 
     def statement(self, s: tree.Statement, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         if blocks and isinstance(s, TRAINING) and not isinstance(s, tree.AddTo):
@@ -106,13 +137,8 @@ class Writer:
             case tree.Activation(name=name, function=function):
                 self.declare(name)
                 self.activation(s, function, out)
-            case tree.Parametrization(name=name, options=options) if name.name == "mup" and options:
-                raise RefusedError(catalogue_training.no_options(options[0].span, "mup"))
-            case tree.Parametrization(name=name):
-                if name.name not in PARAMETRIZATIONS:
-                    raise RefusedError(catalogue_training.unknown_word(name.span, name.name, "a parametrization", PARAMETRIZATIONS))
-                if name.name != "mup":
-                    raise RefusedError(catalogue_training.parametrization_not_yet(name.span, name.name))
+            case tree.Parametrization():
+                pass                                   # `choose` has read it
             case tree.Network(name=name):
                 self.declare(name)
                 check_network(self.scene, s, self.later)
@@ -169,23 +195,49 @@ class Writer:
         self.declare(s.name)
         m, name = Maker(s.span), s.name.name
         rows, columns = self.side(s.rows), self.side(s.columns)
-        check_options(s.options, ("std", "lr", "frozen", "decoupled"), "a weight")
+        check_options(s.options, ("std", "lr", "frozen", "decoupled", "a", "b"), "a weight")
         options = options_of(s.options)
         ratio = ratios(self.scene.widths, next(iter(self.scene.widths), ""), m)
-        scaling = Scaling(kind_of(rows.width is not None, columns.width is not None), ratio.get(rows.width or ""), ratio.get(columns.width or ""))
+        kind = kind_of(rows.width is not None, columns.width is not None)
+        place, first = self.weights.index(s), next(iter(self.scene.widths), "")
+        abc = self.chosen.of(place, s, kind)
+        if self.scene.open:
+            abc = self.chosen.open(place)
+        scaling = Scaling(kind, ratio.get(rows.width or ""), ratio.get(columns.width or ""), first, abc)
         std, rate = (option_value(options[o]) if o in options else m.number(1) for o in ("std", "lr"))
         names, matrix = self.scene.names, rows.width is not None and columns.width is not None
         self.check(options, std, rate, matrix, rows.width is not None or columns.width is not None)
         if "decoupled" in options and not matrix:
             raise RefusedError(catalogue_training.decoupled_needs(options["decoupled"].span, name))
         made = Weight(name, rows, columns, scaling, std, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
-                      back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"))
+                      back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"),
+                      family=self.family(s))
         self.scene.weights[name] = made
         if made.initial and made.width:
             self.scene.made[made.initial] = made.width
         elif matrix:
             self.scene.matrices[made.matrix] = rows.width or "", columns.width or ""
         out += declarations(made, m, names)
+
+    def networks(self) -> Networks:
+        """What the weights and the forward passes of the file are."""
+        descents = [*(upto.descent for upto in self.trainings.state), *(a.descent for a in self.trainings.adapted.values())]
+        infos = []
+        for place, s in enumerate(self.weights):
+            weight, name = self.scene.weights[s.name.name], s.name.name
+            own = [family for d in descents for kept in (d.carried, d.shrinks, d.rates) if (family := kept.get(name)) is not None]
+            trained = any(name in d.carried or name in d.records for d in descents)
+            abc = self.chosen.of(place, s, weight.scaling.kind)
+            infos.append(WeightInfo(name, weight.scaling.kind, s.columns is None, trained, abc.a.const, abc.b.const, tuple(own)))
+        return Networks(tuple(infos), tuple(self.scene.passes), self.chosen.name, self.chosen.c)
+
+    def family(self, s: tree.Weight) -> tuple[Tree, ...]:
+        """The lengths of the axes of a family of weights."""
+        for axis in s.axes:
+            size = self.scene.integer(axis.count)
+            if size is None or size < 0:
+                raise RefusedError(catalogue_training.weight_family(axis.span))
+        return tuple(axis.count for axis in s.axes)
 
     def check(self, options: Mapping[str, tree.Option], std: Tree, rate: Tree, matrix: bool, grows: bool) -> None:
         """What a weight's options may be."""
@@ -197,7 +249,7 @@ class Writer:
         if matrix:
             check_sign(self.scene, "std", std, None, "above 0 for a weight between two widths")
         check_sign(self.scene, "std", std, Fraction(0), "at least 0")
-        if "std" in options and not grows:
+        if "std" in options and not grows and not self.kernels:
             raise RefusedError(catalogue_training.std_of_finite(options["std"].span))
 
     def side(self, side: tree.Name | tree.Number | None) -> Side:

@@ -1,0 +1,138 @@
+"""Every closed form against an integral over the plane, and where Gaussians are degenerate."""
+
+import itertools
+import math
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import dblquad
+from scipy.special import erf as plain_erf
+
+import tpc
+from tpc.emit import gram_prelude
+from tpc.hilbert.gram import registered
+
+KINDS = {"one": lambda z: np.ones_like(z), "step": lambda z: np.heaviside(z, 0.5), "erf": plain_erf, "sin": np.sin, "cos": np.cos, "exp": np.exp}
+TOGETHER = [*itertools.product(("one", "step", "erf"), repeat=2), *itertools.product(("one", "sin", "cos", "exp"), repeat=2)]
+Q, C, R = 0.7, -0.35, 1.6
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    jax.config.update("jax_enable_x64", True)
+
+
+def factor(power, kind, scale, weight):
+    return lambda z: z**power * KINDS[kind](scale * z) * np.exp(-weight * z**2)
+
+
+def halves():
+    """A rule for functions that are smooth on each side of 0, as seen from a standard Gaussian cut at 12."""
+    nodes, weights = np.polynomial.legendre.leggauss(80)
+    x = np.concatenate([6 * (nodes - 1), 6 * (nodes + 1)])
+    return x, np.concatenate([6 * weights] * 2) * np.exp(-x**2 / 2) / math.sqrt(2 * math.pi)
+
+
+def integral(f, g, q, c, r):
+    """E f(u) g(v), the second one integrated on both sides of where v = 0."""
+    z, w = (a[:, None] for a in halves())
+    b, s = c / math.sqrt(q), math.sqrt(r - c**2 / q)
+    nodes, weights = np.polynomial.legendre.leggauss(80)
+    kink = np.clip(-b * z / s, -12, 12)
+    total = 0.0
+    for low, high in ((-12, kink), (kink, 12)):
+        y = (high - low) / 2 * nodes + (high + low) / 2
+        total += np.sum(w * f(math.sqrt(q) * z) * (high - low) / 2 * weights * np.exp(-y**2 / 2) / math.sqrt(2 * math.pi) * g(b * z + s * y))
+    return total
+
+
+@pytest.mark.parametrize(("kind", "other"), sorted(set(TOGETHER)))
+def test_moments_are_the_integrals(kind, other):
+    for m, n, weights in ((0, 0, (0, 0)), (1, 0, (0, 0)), (1, 1, (0, 0)), (2, 3, (0, 0)), (2, 1, (0.4, 0.3))):
+        f, g = (m, kind, 0.8, weights[0]), (n, other, 1.3, weights[1])
+        found = gram_prelude.moment(f, g, jnp.asarray(Q), jnp.asarray(C), jnp.asarray(R))
+        np.testing.assert_allclose(found, integral(factor(*f), factor(*g), Q, C, R), rtol=1e-11, atol=1e-12)
+
+
+NAMED = {"relu_relu": ((1, "step", 1, 0), (1, "step", 1, 0)), "step_step": ((0, "step", 1, 0), (0, "step", 1, 0)),
+         "relu_step": ((1, "step", 1, 0), (0, "step", 1, 0)), "erf_erf": ((0, "erf", 1, 0), (0, "erf", 1, 0)),
+         "sin_sin": ((0, "sin", 1, 0), (0, "sin", 1, 0)), "cos_cos": ((0, "cos", 1, 0), (0, "cos", 1, 0)),
+         "exp_exp": ((0, "exp", 1, 0), (0, "exp", 1, 0))}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_forms_of_their_own_are_the_moments(name):
+    f, g = NAMED[name]
+    random = np.random.default_rng(0)
+    q, r = random.uniform(0.1, 3, (2, 50))
+    c = np.sqrt(q * r) * random.uniform(-1, 1, 50)
+    np.testing.assert_allclose(getattr(gram_prelude, name)(q, c, r), gram_prelude.moment(f, g, q, c, r), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize(("q", "c", "r"), [(0.0, 0.0, 0.0), (0.0, 0.0, 2.0), (2.0, 0.0, 0.0), (2.0, 2.0, 2.0), (2.0, -2.0, 2.0), (0.3, 0.9, 2.7)])
+def test_degenerate_gaussians_have_their_limits(name, q, c, r):
+    """u and v are multiples of one Gaussian, or 0: the mean over that one; step(0) = 1/2."""
+    x, w = halves()
+    u = math.sqrt(q) * x
+    v = math.copysign(math.sqrt(r), c) * x
+    (f, g) = (factor(*each) for each in NAMED[name])
+    found = getattr(gram_prelude, name)(*map(jnp.asarray, (q, c, r)))
+    np.testing.assert_allclose(found, np.sum(w * f(u) * g(v)), rtol=1e-12, atol=1e-12)
+
+
+def test_single_precision_has_an_arccos_of_its_own():
+    rho = np.linspace(-1, 1, 20001, dtype=np.float32)
+    np.testing.assert_allclose(gram_prelude.angle(jnp.asarray(rho)), np.arccos(rho.astype(float)), atol=5e-7)
+
+
+def test_rounding_does_not_part_equal_inputs():
+    """neural-tangents is off by 3e-8 here."""
+    q = np.random.default_rng(0).uniform(0.5, 20, 1000)
+    c = q * (1 + 2e-16 * np.random.default_rng(1).integers(-3, 4, 1000))
+    np.testing.assert_allclose(gram_prelude.step_step(q, c, q), 0.5, rtol=1e-15)
+    np.testing.assert_allclose(gram_prelude.relu_relu(q, c, q), q / 2, rtol=1e-14)
+
+
+def test_integrals_of_smooth_functions():
+    """Two dimensions, correlated up to 1, against SciPy; the rule is that of modules."""
+    points = np.linspace(-9, 9, 160)
+    rule = jnp.asarray(points), jnp.asarray(np.exp(-points**2 / 2) / np.exp(-points**2 / 2).sum())
+    covariance = np.array([[1.0, 0.6], [0.6, 2.0]])
+    inverse = np.linalg.inv(covariance)
+
+    def density(v, u):
+        z = np.array([u, v])
+        return np.tanh(u + 0.2) * np.tanh(v) * np.exp(-z @ inverse @ z / 2) / (2 * math.pi * math.sqrt(np.linalg.det(covariance)))
+    want, _ = dblquad(density, -9, 9, -13, 13, epsabs=1e-12)
+    found = gram_prelude.integral(lambda u, v: jnp.tanh(u)*jnp.tanh(v), [0.2, 0], [[1.0], [0.6, 2.0]], rule, ())
+    np.testing.assert_allclose(found, want, atol=1e-10)
+    whole = gram_prelude.integral(lambda u, v: jnp.tanh(u)*jnp.tanh(v), [0, 0], [[1.5], [1.5, 1.5]], rule, ())
+    np.testing.assert_allclose(whole, gram_prelude.integral(lambda u: jnp.tanh(u)**2, [0], [[1.5]], rule, ()), rtol=1e-14)
+
+
+def test_a_form_of_ones_own_is_taken():
+    registered.register("s*sigmoid(s)", "s*sigmoid(s)", """
+        def swish_swish(q, c, r):
+            return 7*c + 0*q*r
+        """)
+    try:
+        program = tpc.parse("width n\nvector (a, b) : n ~ N([0, 0], [[1, 1/2], [1/2, 1]])\ndef swish(s) = s*sigmoid(s)\n"
+                            "output c = mean(swish(a)*swish(b))\noutput d = mean(swish(a)^2)\n")
+        result = program.compile(method="gram")({})
+        assert result.plan.exact
+        assert float(result["c"].value) == pytest.approx(3.5)
+        assert float(result["d"].value) == pytest.approx(7)
+    finally:
+        registered.FORMS.clear()
+    with pytest.raises(ValueError, match="one function"):
+        registered.register("s", "s", "x = 1")
+
+
+def test_the_prelude_is_what_modules_copy():
+    text = Path(gram_prelude.__file__).read_text()
+    from tpc.emit.gram import SECTIONS
+    assert {line[7:] for line in text.splitlines() if line.startswith("# ---- ")} == {"every module", *SECTIONS}

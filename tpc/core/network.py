@@ -1,0 +1,69 @@
+"""What a program's networks and weights are, as far as the scaling analysis needs it: the core program itself knows vectors and scalars only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+LEARNING = "learning$"                                 # the input that every update is multiplied with, where a program is opened
+C = "c$"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text that a program was lowered from: its file's name, and the dims that were set."""
+
+    text: str
+    name: str
+    dims: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A forward pass. vectors, scalars: the families it makes, in order, the output's included; features: what output weights are multiplied to.
+
+    products: what is made by multiplying with a weight, (family, weight). training: whether a gradient is taken of it.
+    """
+
+    network: str
+    output: str
+    vectors: tuple[str, ...]
+    scalars: tuple[str, ...]
+    features: tuple[str, ...]
+    products: tuple[tuple[str, str], ...]
+    training: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WeightInfo:
+    """A weight: its exponents as the file has them, and the families that are what it has become, its updates' coefficients included."""
+
+    name: str
+    kind: Literal["matrix", "input", "output", "finite"]
+    bias: bool
+    trained: bool
+    a: Fraction
+    b: Fraction
+    own: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """weights: in the order of declaration; a1, b1 are the first one's."""
+
+    weights: tuple[WeightInfo, ...]
+    passes: tuple[Pass, ...]
+    parametrization: str
+    c: Fraction
+
+    def exponents(self) -> Mapping[str, Fraction]:
+        """The values that the file gives to a1, b1, …, c."""
+        found = {f"{letter}{k}": value for k, w in enumerate(self.weights, 1) for letter, value in (("a", w.a), ("b", w.b))}
+        return {**found, "c": self.c}
+
+
+def exponent_input(letter: str, place: int) -> str:
+    """The input that an exponent of the weight at `place` (from 0) is, where a program is opened; its name without the mark is the exponent's."""
+    return f"{letter}{place + 1}$"

@@ -1,0 +1,248 @@
+"""The module of a plan by covariances: one array a line, in the order in which they follow from each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tpc.affine import Affine
+from tpc.core.expr import ZERO, Call, Expr, Value, mul, walk
+from tpc.core.program import Program
+from tpc.emit import python as py
+from tpc.emit.arrays import Array, Arrays
+from tpc.emit.names import Names
+from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.emit.sections import copied
+from tpc.hilbert.gram.factors import polynomial
+from tpc.hilbert.gram.names import best_name
+from tpc.hilbert.gram.registered import form_named
+from tpc.hilbert.gram.terms import Closed, CovarianceProgram, Definition, Delta, Factor, Formula, Integral, Piece, free_variables
+from tpc.hilbert.plan import Plan, coarse
+
+SECTIONS = ("contract", "over", "diagonal", "moved", "correlation", "step_step", "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp",
+            "moment", "integral")
+LOCALS = ("inputs", "points", "weights", "dtype", "rule", "math", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec",
+          "as_outputs", "over_square", "angle", "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
+          "summary")
+PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
+         ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
+SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
+NEEDS = {"relu_relu": {"correlation"}, "step_step": {"correlation"}, "relu_step": {"over"}, "moment": {"over", "step_step"}, "correlation": set()}
+
+
+def emit_gram(program: Program, plan: Plan) -> str:
+    """The source of a module that evaluates `program` by its covariances."""
+    assert plan.covariances is not None
+    writer = _Writer(plan.covariances)
+    lines = writer.statements()
+    doc = "The outputs, and 0: there is no direction to be lost. points [1, Q], weights [Q]: a rule for integrals over a standard Gaussian."
+    function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
+    return "\n".join([_header(program, plan), _imports(plan, writer.used), _constants(program, plan), _helpers(writer),
+                      "", "", *py.print_statements([function]), _tail(plan)])
+
+
+class _Writer:
+    """used: the helpers that the module needs. forms: those that the user registered."""
+
+    def __init__(self, covariances: CovarianceProgram) -> None:
+        self.covariances = covariances
+        self.used: set[str] = set()
+        self.forms: dict[str, str] = {}
+        self.names = Names((*LOCALS, *SECTIONS))
+        self.table: dict[str, Array] = {}
+
+    def statements(self) -> list[Statement]:
+        lines: list[Statement] = [Assign(("dtype",), Py("points.dtype"))]
+        if self.covariances.integrals:
+            lines.append(Assign(("rule",), Py("(points[0], weights)")))
+        needed = self._needed()
+        for item in self.covariances.program.inputs:
+            if item.name in needed:
+                kind = Py(f'jnp.asarray(inputs[{item.name!r}]' + (", dtype)" if item.bound is None else ")"))
+                self.table[item.name] = Array(self.names[item.name], item.shape)
+                lines.append(Assign((self.names[item.name],), kind))
+        for definition in self.covariances.definitions:
+            if definition.name in needed:
+                lines.append(self._definition(definition))
+        outputs = []
+        for name, (axes, formula) in self.covariances.outputs.items():
+            value = self._arrays(guarded=False).aligned(formula, [v for v, _ in axes])
+            shape = tuple(n for _, n in axes)
+            if not (isinstance(formula, Value) and self._whole(formula, axes)):
+                value = py.call("jnp.broadcast_to", py.call("jnp.asarray", value, py.name("dtype")), py.tuple_of([py.integer(n) for n in shape])
+                                if shape else Py("()"))
+            outputs.append(f"{name!r}: {value.text}")
+        return [*lines, Return(Py(f"as_outputs({{{', '.join(outputs)}}}, dtype), jnp.zeros((), dtype)"))]
+
+    def _whole(self, value: Value, axes: Sequence[tuple[str, int]]) -> bool:
+        """Whether a member over the axes is an array of their shape."""
+        used = [v for i in value.ref.index for v in getattr(i, "variables", ())]
+        return set(used) == {v for v, _ in axes}
+
+    def _needed(self) -> set[str]:
+        """The inputs and arrays that outputs depend on."""
+        found: set[str] = set()
+        waiting = [formula for _, formula in self.covariances.outputs.values()]
+        by_name = {d.name: d for d in self.covariances.definitions}
+        while waiting:
+            for name in _mentioned(waiting.pop()):
+                if name not in found:
+                    found.add(name)
+                    if name in by_name:
+                        waiting += [x for piece in by_name[name].pieces for x in _expressions(piece.formula)]
+        return found
+
+    def _arrays(self, *, guarded: bool = True) -> Arrays:
+        return Arrays(self.covariances.extents, self.table, self.names, self.used, guarded=guarded)
+
+    def _definition(self, definition: Definition) -> Statement:
+        name = self.names.fresh(best_name(definition.also))
+        whole = len(definition.pieces) == 1 and definition.pieces[0].extent == definition.shape
+        guarded = definition.guarded
+        if whole:
+            value = self._formula(definition.pieces[0], guarded)
+        else:
+            zeros = py.call("jnp.zeros", py.tuple_of([py.integer(n) for n in definition.shape]), py.name("dtype"))
+            text = zeros.text
+            for piece in definition.pieces:
+                parts = zip(piece.low, piece.extent, definition.shape, strict=True)
+                index = ", ".join(py.part(low, count, extent).text for low, count, extent in parts)
+                text += f".at[{index}].set({self._formula(piece, guarded).text})"
+            value = Py(text)
+        self.table[definition.name] = Array(name, definition.shape)
+        return Assign((name,), value, definition.shown)
+
+    def _formula(self, piece: Piece, guarded: bool) -> Py:
+        arrays, axes = self._arrays(guarded=guarded), piece.variables
+        match piece.formula:
+            case Closed():
+                return self._closed(piece.formula, arrays, axes)
+            case Integral():
+                return self._integral(piece.formula, arrays, axes, piece.extent)
+        assert isinstance(piece.formula, Expr)
+        return arrays.aligned(piece.formula, axes)
+
+    # expectations
+
+    def _masked(self, c: Expr, q: Expr, same: Sequence[tuple[str, str]], arrays: Arrays, axes: Sequence[str]) -> Py:
+        """The covariance, the variance itself where both Gaussians are one."""
+        value = arrays.aligned(c, axes)
+        if not same or c == ZERO:
+            return value
+        if tuple(same) == (tuple(axes),) and free_variables(q) == {axes[0]}:
+            self.used.add("diagonal")
+            return py.call("diagonal", value, arrays.aligned(q, axes[:1]))
+        masks = [arrays.aligned(Delta(Affine.var(a), Affine.var(b)), axes) for a, b in same]
+        mask = masks[0] if len(masks) == 1 else Py(" & ".join(f"({m.text})" for m in masks))
+        return py.call("jnp.where", mask, arrays.aligned(q, axes), value)
+
+    def _closed(self, x: Closed, arrays: Arrays, axes: Sequence[str]) -> Py:
+        q, r = arrays.aligned(x.q, axes), arrays.aligned(x.r, axes)
+        c = self._masked(x.c, x.q, x.same, arrays, axes)
+        if x.registered:
+            self.forms[x.registered] = form_named(x.registered).source
+            return py.call(x.registered, q, c, r)
+        kinds = _plain_kind(x.left), _plain_kind(x.right)
+        if kinds[::-1] in PAIRS and kinds not in PAIRS:
+            return self._closed(Closed(x.right, x.left, x.r, x.c, x.q, tuple((b, a) for a, b in x.same)), arrays, axes)
+        if kinds in PAIRS:
+            name = PAIRS[kinds]
+            self.used.add(name)
+            scales = [arrays.aligned(f.scale, axes) for f in (x.left, x.right)] if name in SCALED else []
+            return py.call(name, q, c, r, *([] if all(s.text == "1" for s in scales) else scales))
+        self.used.add("moment")
+        return py.call("moment", self._factor(x.left, arrays, axes), self._factor(x.right, arrays, axes), q, c, r)
+
+    def _factor(self, x: Factor, arrays: Arrays, axes: Sequence[str]) -> Py:
+        return py.tuple_of([py.integer(x.power), Py(repr(x.kind).replace("'", '"')), arrays.aligned(x.scale, axes), arrays.aligned(x.weight, axes)])
+
+    def _integral(self, x: Integral, arrays: Arrays, axes: Sequence[str], shape: Sequence[int]) -> Py:
+        self.used.add("integral")
+        table = dict(self.table)
+        parameters = []
+        for variable in x.variables:
+            parameters.append(variable)
+            table[variable] = Array(variable, ())
+        inner = Arrays(self.covariances.extents, table, self.names, self.used)
+        body = inner.aligned(mul(*x.factors), axes)
+        rows = []
+        for k, row in enumerate(x.covariance):
+            own = [arrays.aligned(c, axes) for c in row]
+            if k == 1 and x.same:
+                own[0] = self._masked(row[0], x.covariance[0][0], x.same, arrays, axes)
+            rows.append(f"[{', '.join(c.text for c in own)}]")
+        means = ", ".join(arrays.aligned(m, axes).text for m in x.mean)
+        size = py.tuple_of([py.integer(n) for n in shape]) if shape else Py("()")
+        return Py(f"integral(lambda {', '.join(parameters)}: {body.text}, [{means}], [{', '.join(rows)}], rule, {size.text})")
+
+
+def _plain_kind(f: Factor) -> str:
+    """What a factor is called that has a function of its own: relu is z·step."""
+    if f.weight != ZERO:
+        return ""
+    if f.kind == "step" and f.power == 1:
+        return "relu"
+    return f.kind if f.power == 0 and not polynomial(f) else ""
+
+
+def _expressions(x: Formula) -> Sequence[Expr]:
+    match x:
+        case Closed():
+            return x.q, x.c, x.r, x.left.scale, x.left.weight, x.right.scale, x.right.weight
+        case Integral():
+            return *x.factors, *x.mean, *(c for row in x.covariance for c in row)
+    assert isinstance(x, Expr)
+    return (x,)
+
+
+def _mentioned(x: Expr) -> set[str]:
+    from tpc.core.expr import Gather
+    from tpc.hilbert.gram.terms import indices
+    return {v.ref.name for v in walk(x) if isinstance(v, Value) and not v.vector} | {i.input for i in indices(x) if isinstance(i, Gather)}
+
+
+def _functions(covariances: CovarianceProgram) -> set[str]:
+    return {node.function for d in covariances.definitions for piece in d.pieces for x in _expressions(piece.formula)
+            for node in walk(x) if isinstance(node, Call)}
+
+
+def _header(program: Program, plan: Plan) -> str:
+    name = "".join(c if c.isalnum() or c in "_-. " else "_" for c in program.name)
+    if plan.exact:
+        how = "It follows from covariances, which are all in closed form: the result is exact."
+    else:
+        how = f"It follows from covariances. Integrals over Gaussians are sums over {plan.grid} points in each dimension; the error shown is the\n" \
+              f"difference from {coarse(plan.grid)} points."
+    return f'"""The infinite-width limit of the Tensor Program `{name}`, written by tpc.\n\n{how}\n"""\n'
+
+
+def _imports(plan: Plan, used: set[str]) -> str:
+    lines = ["import math", "import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
+    lines += ["from jax import lax"] if used & {"integral", "moved"} else []
+    lines += ["from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
+    return "\n".join(lines) + "\n"
+
+
+def _constants(program: Program, plan: Plan) -> str:
+    rows = ", ".join(f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})" for i in program.inputs)
+    lines = [f"DTYPE = {plan.dtype!r}"]
+    if not plan.exact:
+        lines.append(f"GRIDS = {plan.grid}, {coarse(plan.grid)}")
+    lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
+    return "\n".join(lines) + "\n"
+
+
+def _helpers(writer: _Writer) -> str:
+    sections = copied("gram_prelude.py")
+    wanted, waiting = set[str](), [name for name in writer.used if name in SECTIONS]
+    while waiting:
+        name = waiting.pop()
+        wanted.add(name)
+        waiting += [n for n in NEEDS.get(name, ()) if n not in wanted]
+    parts = [sections["every module"], *(sections[name] for name in SECTIONS if name in wanted), *writer.forms.values()]
+    return "\n\n" + "\n\n\n".join(parts)
+
+
+def _tail(plan: Plan) -> str:
+    sections = copied("runner.py")
+    wanted = ["every module", plan.points, "exact" if plan.exact else "grids", "main"]
+    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

@@ -1,0 +1,7 @@
+"""The gram representation: a program whose outputs are covariances of its vectors, from covariances only."""
+
+from tpc.hilbert.gram.covariance import covariance_program
+from tpc.hilbert.gram.registered import register
+from tpc.hilbert.gram.terms import Closed, CovarianceProgram, Integral, NotGramError
+
+__all__ = ["Closed", "CovarianceProgram", "Integral", "NotGramError", "covariance_program", "register"]

@@ -1,0 +1,437 @@
+"""The pass from a program to its covariance program: expectations of products of vectors, from the outputs back to the inputs.
+
+`E x·z` is asked for; x and z are replaced by what makes them until products with matrices and initial vectors are all that is left, whose
+covariances are σ² E of what was multiplied, and so on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from tpc.affine import Affine
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Extent,
+    Index,
+    Mul,
+    Number,
+    Position,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+    add,
+    children,
+    is_vector,
+    mul,
+    rebuild,
+    replace,
+    summed,
+)
+from tpc.core.program import Gaussians, MatMul, Moment, Nonlin, Program, Scalar
+from tpc.hilbert.gram.axes import Axes, order
+from tpc.hilbert.gram.deltas import without_deltas
+from tpc.hilbert.gram.groups import expectation_of_groups
+from tpc.hilbert.gram.isserlis import paired
+from tpc.hilbert.gram.names import best_name, comment_of, name_of, shown
+from tpc.hilbert.gram.sites import Site, Sites, boxes, phi_of
+from tpc.hilbert.gram.terms import (
+    CovarianceProgram,
+    Definition,
+    Delta,
+    Formula,
+    NotGramError,
+    Piece,
+    formula_variables,
+    free_variables,
+    placed,
+    same,
+    total,
+)
+from tpc.hilbert.gram.vectors import Vectors, constants, meet, vectors_in
+
+MAX_STEPS = 20_000                                     # products of vectors looked at, before it is not worth the while
+MAX_BOXES = 4096                                       # parts of one array
+DEEPEST = 20_000                                       # calls inside of each other
+MAX_POWER = 16                                         # of a vector in a polynomial
+
+
+def covariance_program(program: Program) -> CovarianceProgram:
+    """Raises NotGramError where a covariance does not follow from others."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEPEST))                    # a layer is some thirty calls deep, and takes no room on the machine's own stack
+    try:
+        return Covariances(program).run()
+    except RecursionError:
+        raise NotGramError("one covariance depends on another too many times over") from None
+    finally:
+        sys.setrecursionlimit(before)
+
+
+class Covariances:
+    """The state of the pass. Formulas are in variables that are unique, each with a fixed range (see `Axes`)."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.sites = Sites(program)
+        self.vectors = Vectors(self.sites)
+        self.axes = Axes({item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole)
+        self.definitions: dict[str, Definition] = {}
+        self.matrices = {m.name: m for m in program.matrices}
+        self.ratios = {w.name: w.ratio for w in program.widths}
+        self.inputs = {item.name for item in program.inputs}
+        self.known: dict[tuple[Expr, ...], Expr | None] = {}      # None while it is being found
+        self.sums: dict[tuple[Expr, ...], Expr] = {}
+        self.formulas: dict[Formula, Expr] = {}
+        self.no_dot: set[int] = set()
+        self.steps = 0
+
+    def run(self) -> CovarianceProgram:
+        outputs = {}
+        for output in self.program.outputs:
+            renamed = {v: Affine.var(self.axes.fresh(v, n)) for v, n in output.axes}
+            formula = self.scalar(placed(Value(output.ref, False), renamed))
+            outputs[output.name] = tuple((next(iter(renamed[v].variables)), n) for v, n in output.axes), formula
+        return CovarianceProgram(self.program, tuple(self.definitions.values()), outputs, self.axes.extents)
+
+    # expectations
+
+    def mean(self, x: Expr) -> Expr:
+        """`E x`."""
+        return self.product([x])
+
+    def product(self, factors: Sequence[Expr]) -> Expr:
+        """`E Π factors`: multiplied out, sums and scalars in front."""
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise NotGramError(f"more than {MAX_STEPS} products of vectors would have to be looked at")
+        flat = [f for factor in factors for f in _flat(factor)]
+        front = [self.scalar(f) for f in flat if not is_vector(f)]
+        if ZERO in front:
+            return ZERO
+        vectors = [f for f in flat if is_vector(f)]
+        for k, factor in enumerate(vectors):
+            if isinstance(factor, Add):
+                terms = [self.product([*vectors[:k], term, *vectors[k + 1:]]) for term in factor.terms]
+                return _times(front, add(*terms))
+            if isinstance(factor, Sum):
+                count = factor.count.const
+                variable = self.axes.fresh(factor.variable, count)
+                body = placed(factor.body, {factor.variable: Affine.var(variable)})
+                return _times(front, total(variable, count, self.product([*vectors[:k], body, *vectors[k + 1:]]), self.axes.range_of))
+        return _times(front, self.request(vectors) if vectors else ONE)
+
+    def scalar(self, x: Expr, *, summed_over: bool = False) -> Expr:
+        """An expression of scalars with the program's own replaced by their formulas. summed_over: inside of a sum, which is not cut in parts."""
+        def leaf(node: Expr) -> Expr | None:
+            if isinstance(node, Value):
+                return node if node.vector or node.ref.name in self.inputs or node.ref.name in self.definitions else self.request([node])
+            if isinstance(node, Sum):
+                found = total(node.variable, node.count.const, self.scalar(node.body, summed_over=True), self.axes.range_of)
+                return self.shared(found) if isinstance(found, Sum) and not summed_over else found
+            return None
+        return replace(x, leaf)
+
+    def shared(self, x: Expr, key: Sequence[Expr] = ()) -> Expr:
+        """A sum by the name of an array, the same for equal sums. key: what it is."""
+        own, back = self.axes.canonical([x])
+        if own not in self.sums:
+            self.sums[own] = self._array(_whole(own[0], list(back), self.axes), list(back), key or own)
+        elif key:
+            found = self.sums[own]
+            assert isinstance(found, Value)
+            self.definitions[found.ref.name].also.append(name_of(key))
+        return placed(self.sums[own], back)
+
+    def instantiated(self, x: Expr, at: Mapping[str, Index]) -> Expr:
+        """`x` at these indices, the variables of its sums made unique."""
+        if isinstance(x, Sum):
+            affine = {v: i for v, i in at.items() if isinstance(i, Affine)}
+            count = x.count.substitute(affine).constant
+            if count is None:
+                raise NotGramError("the length of a sum depends on an index")
+            variable = self.axes.fresh(x.variable, max(count, 0))
+            return summed(variable, Affine(count), self.instantiated(x.body, {**at, x.variable: Affine.var(variable)}))
+        if isinstance(x, Extent):
+            raise NotGramError("a power of its widths is left whose limit has not been taken")
+        parts = children(x)
+        return _compared(rebuild(x, [self.instantiated(part, at) for part in parts])) if parts else placed(x, at)
+
+    # members, by the parts of arrays
+
+    def request(self, factors: Sequence[Expr]) -> Expr:
+        """`E Π factors` (or a scalar) from the array of all of its kind."""
+        key, back = self.axes.canonical(factors)
+        if key not in self.known:
+            self.known[key] = None
+            self.known[key] = self._found(key, list(back))
+        found = self.known[key]
+        if found is None:
+            raise NotGramError(f"`{comment_of(key)}` is made of other members of itself in a way that does not come apart")
+        return placed(found, back)
+
+    def _found(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
+        extents = [self.axes.extents[axis] for axis in axes]
+        refs = self.axes.references(key)
+        cuts = self.axes.cuts(axes, [(v.ref, self.sites.of(v.ref)) for v in refs])
+        pieces = []
+        for count, box in enumerate(boxes(cuts)):
+            if count >= MAX_BOXES:
+                raise NotGramError(f"`{comment_of(key)}` comes in too many parts")
+            at = {axis: Affine.var(self.axes.axis(k, high - low)) + low for k, (axis, (low, high)) in enumerate(zip(axes, box, strict=True))}
+            own = [placed(factor, at) for factor in key]
+            chosen = {}
+            for value in refs:
+                moved = placed(value, at)
+                assert isinstance(moved, Value)
+                site = self.axes.site(moved.ref, self.sites.of(moved.ref))
+                if site is None:
+                    break
+                chosen[moved] = site
+            else:
+                formula = self._part(own, chosen)
+                if formula != ZERO:
+                    names = tuple(self.axes.axis(k, high - low) for k, (low, high) in enumerate(box))
+                    pieces.append(Piece(tuple(low for low, _ in box), tuple(high - low for low, high in box), names, formula))
+        if not pieces:
+            return ZERO
+        if len(pieces) == 1 and list(pieces[0].extent) == extents:
+            return self.named(pieces[0].formula, axes, key)
+        deltas, pieces, axes = without_deltas(pieces, axes)
+        return mul(*deltas, self._array(tuple(pieces), axes, key))
+
+    def expectation(self, formula: Formula, key: Sequence[Expr]) -> Expr:
+        """The formula, in axes of the array that it is a part of, by the name of an array."""
+        if formula not in self.formulas:
+            axes = sorted(formula_variables(formula), key=order)
+            self.formulas[formula] = self.named(formula, axes, key)
+        return self.formulas[formula]
+
+    def named(self, formula: Formula, axes: Sequence[str], key: Sequence[Expr]) -> Expr:
+        """The formula, by the name of an array if it is worth one."""
+        if isinstance(formula, Expr) and _simple(formula):
+            found = next((v for v in _values(formula) if v.ref.name in self.definitions), None)
+            if found is not None and formula == found:
+                self.definitions[found.ref.name].also.append(name_of(key))
+            return formula
+        if isinstance(formula, Sum):
+            return self.shared(formula, key)
+        if isinstance(formula, Expr):
+            free = free_variables(formula)
+            axes = [axis for axis in axes if axis in free]
+        return self._array(_whole(formula, axes, self.axes), axes, key)
+
+    def _array(self, pieces: tuple[Piece, ...], axes: Sequence[str], key: Sequence[Expr]) -> Expr:
+        name = f"E${len(self.definitions)}"
+        shape = tuple(self.axes.extents[axis] for axis in axes)
+        known = [replace(x, self._by_name) for x in key]
+        self.definitions[name] = Definition(name, shape, pieces, comment_of(known), [name_of(known)], self._guarded(key))
+        return Value(Ref(name, tuple(Affine.var(axis) for axis in axes)), False)
+
+    def _by_name(self, x: Expr) -> Expr | None:
+        """A member of an array under the name that it will have."""
+        if isinstance(x, Value) and x.ref.name in self.definitions:
+            return Value(Ref(best_name(self.definitions[x.ref.name].also), x.ref.index), False)
+        return None
+
+    def _guarded(self, key: Sequence[Expr]) -> bool:
+        """Whether what is asked for are moments, not scalars that the program makes of scalars."""
+        first = key[0]
+        return not isinstance(first, Value) or first.vector or not any(isinstance(site.op, Scalar) for site in self.sites.of(first.ref))
+
+    def _part(self, factors: list[Expr], chosen: Mapping[Value, Site]) -> Formula:
+        """One part: every member in it is made by one site."""
+        first = factors[0]
+        if len(factors) == 1 and isinstance(first, Value) and not first.vector:
+            site = chosen[first]
+            phi = self.instantiated(phi_of(site), site.at(first.ref.index))
+            return self.mean(phi) if isinstance(site.op, Moment) else self.scalar(phi)
+        plain = all(isinstance(f, Value) for f in factors)
+        opened = {v for v, site in chosen.items() if v.vector and not (self.vectors.linear(site) and self._random(site))}
+        if not opened and plain and len(factors) <= 2:
+            opened = {v for v, site in chosen.items() if isinstance(site.op, Nonlin)}
+        if opened:
+            return self.product([self._opened(f, opened, chosen) for f in factors])
+        for site in chosen.values():
+            self.require_no_dot(site)
+        if plain:
+            members = [f for f in factors if isinstance(f, Value)]
+            return paired(self, members) if len(members) > 2 else self._atoms([(m.ref, chosen[m]) for m in members])
+        for factor in factors:
+            for value in vectors_in(factor):
+                for site in () if value in chosen else self.sites.of(value.ref):
+                    if not self.vectors.linear(site):
+                        raise NotGramError(f"`{shown(value)}` (line {_line(site)}) is not Gaussian, and in a sum inside of a function")
+        return expectation_of_groups(self, factors)
+
+    def _random(self, site: Site) -> bool:
+        """Whether what the site makes has vectors in it."""
+        return not isinstance(site.op, Nonlin) or is_vector(site.op.phi)
+
+    def _opened(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Site]) -> Expr:
+        """`x` with the members in `opened` replaced by what makes them."""
+        def leaf(node: Expr) -> Expr | None:
+            if isinstance(node, Value) and node in opened:
+                site = chosen[node]
+                return self.instantiated(phi_of(site), site.at(node.ref.index))
+            return None
+        return replace(x, leaf)
+
+    # products with matrices, and initial vectors
+
+    def _atoms(self, members: list[tuple[Ref, Site]]) -> Expr:
+        """`E x` or `E x·z` of products with matrices and initial vectors (ZHat)."""
+        if len(members) == 2:
+            (x, a), (z, b) = members
+            if isinstance(a.op, MatMul) and isinstance(b.op, MatMul):
+                return self._hats(x, a, a.op, z, b, b.op)
+            if isinstance(a.op, Gaussians) and a.op is b.op:
+                return self._initial(x, a, z, b, a.op)
+        return mul(*(self._mean_of(ref, site) for ref, site in members))
+
+    def _mean_of(self, ref: Ref, site: Site) -> Expr:
+        return self.scalar(self.instantiated(site.op.mean[site.position], site.at(ref.index))) if isinstance(site.op, Gaussians) else ZERO
+
+    def _hats(self, x: Ref, a: Site, first: MatMul, z: Ref, b: Site, second: MatMul) -> Expr:
+        """`Cov(Ẑ^{Wx}, Ẑ^{Wz}) = σ² E x·z`, times ρ for the transpose; 0 for different matrices."""
+        if first.matrix.name != second.matrix.name or first.transposed != second.transposed:
+            return ZERO
+        at, by = a.at(x.index), b.at(z.index)
+        one, two = (placed(Value(op.matrix, False), where) for op, where in ((first, at), (second, by)))
+        assert isinstance(one, Value)
+        assert isinstance(two, Value)
+        deltas = [same(i, j) for i, j in zip(one.ref.index, two.ref.index, strict=True)]
+        if ZERO in deltas:
+            return ZERO
+        operands = [placed(Value(op.operand, True), where) for op, where in ((first, at), (second, by))]
+        solved = _solution(deltas)
+        matrix = self.matrices[first.matrix.name]
+        variance = self.scalar(self.instantiated(matrix.variance, {v: i for (v, _), i in zip(matrix.axes, one.ref.index, strict=True)}))
+        ratio = mul(self.ratios[matrix.rows], Pow(self.ratios[matrix.columns], Number(Fraction(-1)))) \
+            if first.transposed and self.ratios[matrix.rows] != self.ratios[matrix.columns] else ONE
+        return mul(*deltas, variance, self.scalar(ratio), self.product([placed(x, solved) for x in operands]))
+
+    def _initial(self, x: Ref, a: Site, z: Ref, b: Site, group: Gaussians) -> Expr:
+        deltas = [same(i, j) for i, j in zip(x.index, z.index, strict=True)]
+        means = mul(self._mean_of(x, a), self._mean_of(z, b))
+        covariance = self.scalar(self.instantiated(group.covariance[a.position][b.position], a.at(x.index)))
+        return add(mul(*deltas, covariance), means)
+
+    def require_no_dot(self, site: Site) -> None:
+        """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, what is multiplied has to be uncorrelated with all products of the
+        other side."""
+        if site.number in self.no_dot:
+            return
+        self.no_dot.add(site.number)
+        if isinstance(site.op, Nonlin):
+            for value in vectors_in(phi_of(site)):
+                for used in self.sites.of(value.ref, site.number):
+                    self.require_no_dot(used)
+        if not isinstance(site.op, MatMul):
+            return
+        op = site.op
+        own = self.vectors.sources_of_ref(op.operand)
+        for other in self.sites.products.get((op.matrix.name, not op.transposed), ()):
+            assert isinstance(other.op, MatMul)
+            apart = any(i != j and None not in (i, j) for i, j in zip(constants(op.matrix.index), constants(other.op.matrix.index), strict=True))
+            if other.number > site.number or apart or not meet(own, self.vectors.sources(other)):
+                continue
+            hat, operand = self._anywhere(other, other.op.out), self._anywhere(site, op.operand)
+            if self.product([hat, operand]) != ZERO:
+                shown = f"{op.matrix}{'.T' * op.transposed} @ {op.operand}"
+                raise NotGramError(f"the product `{shown}` (line {op.origin.line}) has a Ż: `{op.operand}` is correlated with `{other.op.out}`, "
+                                   f"a product with {'the transpose' if other.op.transposed else 'the matrix'} (line {other.op.origin.line})")
+
+    def _anywhere(self, site: Site, ref: Ref) -> Expr:
+        """A member that `site` makes or uses, at any index."""
+        at = {v: Affine.var(self.axes.fresh(v, n)) for v, n in zip(site.variables, site.counts, strict=True) if v is not None}
+        return placed(Value(ref, True), at)
+
+
+def _compared(x: Expr) -> Expr:
+    """A test of whole numbers for equality, `where(i <= j, where(i >= j, 1, 0), 0)`, as a Delta."""
+    match x:
+        case Call("where", (Compare("<=", i, j), Call("where", (Compare(">=", k, l), one, zero)), no)) \
+                if (i, j, one, zero, no) == (k, l, ONE, ZERO, ZERO):
+            left, right = _whole_number(i), _whole_number(j)
+            return x if left is None or right is None else same(left, right)
+    return x
+
+
+def _whole_number(x: Expr) -> Affine | None:
+    """An affine combination of loop variables."""
+    match x:
+        case Position(index):
+            return index
+        case Number(value) if value.denominator == 1:
+            return Affine(int(value))
+        case Add(terms):
+            out = Affine(0)
+            for term in terms:
+                part = _whole_number(term)
+                if part is None:
+                    return None
+                out = out + part
+            return out
+        case Mul((Number(k), rest)) if k.denominator == 1:
+            part = _whole_number(rest)
+            return None if part is None else part.scaled(int(k))
+    return None
+
+
+def _flat(x: Expr) -> list[Expr]:
+    """The factors of a product, whole powers as factors."""
+    if isinstance(x, Mul):
+        return [f for factor in x.factors for f in _flat(factor)]
+    if isinstance(x, Pow) and isinstance(x.exponent, Number) and x.exponent.value.denominator == 1 and x.exponent.value > 0 and is_vector(x.base):
+        if x.exponent.value > MAX_POWER:
+            raise NotGramError(f"a power of order {x.exponent.value}")
+        return _flat(x.base) * int(x.exponent.value)
+    return [x]
+
+
+def _times(front: list[Expr], x: Expr) -> Expr:
+    """The product, multiplied out if it is one with a sum."""
+    return mul(*front, x)
+
+
+def _values(x: Expr) -> list[Value]:
+    from tpc.core.expr import values
+    return values(x)
+
+
+def _simple(x: Expr) -> bool:
+    """Whether an expression is as good as a name: a number, a member, or a multiple of it; or has a Delta, which a sum over it uses up."""
+    factors = x.factors if isinstance(x, Mul) else (x,)
+    if any(isinstance(f, Delta) for f in factors):
+        return True
+    return sum(not isinstance(f, Number) for f in factors) <= 1 and all(isinstance(f, Number | Value) for f in factors)
+
+
+def _whole(formula: Formula, axes: Sequence[str], table: Axes) -> tuple[Piece, ...]:
+    """The one piece of an array that is made by one formula."""
+    return (Piece((0,) * len(axes), tuple(table.extents[axis] for axis in axes), tuple(axes), formula),)
+
+
+def _solution(deltas: Sequence[Expr]) -> dict[str, Index]:
+    """Variables that the deltas, being 1, tell."""
+    found: dict[str, Index] = {}
+    for delta in deltas:
+        if isinstance(delta, Delta):
+            left, right = delta.left, delta.right
+            if isinstance(right, Affine) and len(right.terms) == 1 and right.terms[0][1] == 1 and right.const == 0 and right.terms[0][0] not in found:
+                found[right.terms[0][0]] = left
+            elif isinstance(left, Affine) and len(left.terms) == 1 and left.terms[0][1] == 1 and left.const == 0 and left.terms[0][0] not in found:
+                found[left.terms[0][0]] = right
+    return found
+
+
+def _line(site: Site) -> int:
+    return site.op.origin.line

@@ -1,0 +1,1 @@
+"""Kernels of networks at infinite width, and what is done with them."""

@@ -1,0 +1,183 @@
+"""The powers of n that every family has terms of, and how far down they are wanted: two fixed points over the rolled program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, values
+from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, instructions
+from tpc.scaling.chance import NO_GROUPS, RANDOM, Chance, Chances, joined
+from tpc.scaling.series import F0, Expander, GrowsError, Series
+
+HALF = Fraction(1, 2)
+MOST_SWEEPS = 60                                   # beyond so many, some power grows from round to round
+POISON = Value(Ref("·rough"), False)               # in place of what needs a derivative that does not exist
+Kind = Literal["product", "value", "mean", "initial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What an instruction gives for one power of what it makes. value: for "product" the operand, for "initial" what the mean is taken of that is
+    random in the limit."""
+
+    power: Fraction
+    kind: Kind
+    value: Expr
+
+
+class UnstableError(Exception):
+    """`name` grows like n^power, at `op`; function: what it meets there, "" if it is an output."""
+
+    def __init__(self, op: Instruction, ref: Ref, at: Fraction, function: str, rounds: bool = False) -> None:
+        super().__init__(str(ref))
+        self.op, self.ref, self.power, self.function, self.rounds = op, ref, at, function, rounds
+
+
+def key(name: str, p: Fraction) -> str:
+    """The name of a term while names are not settled."""
+    return f"{name}@{p}"
+
+
+def living(program: Program) -> list[Instruction]:
+    """The instructions that outputs depend on, in order."""
+    ops = [op for op, _ in instructions(program.body)]
+    wanted = {output.ref.name for output in program.outputs}
+    while True:
+        new = {v.ref.name for op in ops if op.out.name in wanted for v in operands(op)} - wanted
+        if not new:
+            return [op for op in ops if op.out.name in wanted]
+        wanted |= new
+
+
+def operands(op: Instruction) -> Iterator[Value]:
+    if isinstance(op, MatMul):
+        yield Value(op.operand, True)
+    else:
+        yield from values(op.phi)
+
+
+@dataclass
+class Orders:
+    """What is known so far. powers, cuts: by family. chances: by term. settled: whether all powers are known, so that what has none is 0."""
+
+    program: Program
+    powers: dict[str, set[Fraction]] = field(default_factory=dict)
+    cuts: dict[str, Fraction] = field(default_factory=dict)
+    chances: dict[str, Chance] = field(default_factory=dict)
+    settled: bool = False
+
+    def __post_init__(self) -> None:
+        self.given = {item.name for item in self.program.inputs} | {name for group in self.program.gaussians for name in group.names}
+        self.laws = {name: initial_chance(group) for group in self.program.gaussians for name in group.names}
+        self.ratios: Mapping[str, Expr] = {width.name: width.ratio for width in self.program.widths}
+        self.ops = living(self.program)
+        self.expander = self._expander(lambda function: POISON)
+
+    def _expander(self, rough: Callable[[str], Expr]) -> Expander:
+        return Expander(self.members, lambda name: {F0} if name in self.given else self.powers.get(name, ()), self.ratios, rough, self.settled)
+
+    def members(self, v: Value, cut: Fraction) -> Series:
+        """The terms of a member, by the names of terms; that they are wanted is noted."""
+        name = v.ref.name
+        if name in self.given:
+            return {F0: v} if cut <= 0 else {}
+        self.cuts[name] = min(cut, self.cuts.get(name, cut))
+        return {p: Value(Ref(key(name, p), v.ref.index), v.vector) for p in sorted(self.powers.get(name, ()), reverse=True) if p >= cut}
+
+    def chance(self, v: Value) -> Chance:
+        if v.vector and v.ref.name in self.laws:
+            return self.laws[v.ref.name]
+        own = self.chances.get(v.ref.name, Chance() if v.vector and v.ref.name not in self.given else Chance(None))
+        return own if v.vector else Chance(None, own.others)
+
+    def chance_of(self, x: Expr) -> Chance:
+        return Chances(self.chance).expr(x)
+
+    def terms(self, op: Instruction, cut: Fraction, expander: Expander | None = None) -> list[Term]:
+        """What `op` gives, from `cut` on. Raises GrowsError and SmallError."""
+        expander = expander or self.expander
+        if isinstance(op, MatMul):
+            return [Term(p, "product", x) for p, x in self.members(Value(op.operand, True), cut).items()]
+        found = expander.series(op.phi, cut)
+        if not isinstance(op, Moment):
+            return [Term(p, "value", x) for p, x in found.items()]
+        out = []
+        for p, x in found.items():
+            initial, rest = Chances(self.chance).split(x)
+            if is_vector(initial) and p - HALF >= cut:
+                out.append(Term(p - HALF, "initial", initial))
+            if rest != ZERO:
+                out.append(Term(p, "mean" if is_vector(rest) else "value", rest))
+        return out
+
+    # fixed points
+
+    def discover(self) -> None:
+        """Finds the powers of all families, each wanted down to order 1 at least. Raises UnstableError."""
+        outputs = {output.ref.name for output in self.program.outputs}
+        self.cuts = {op.out.name: F0 for op in self.ops}
+        for _ in range(MOST_SWEEPS):
+            before = ({name: set(powers) for name, powers in self.powers.items()}, dict(self.cuts), dict(self.chances))
+            for op in self.ops:
+                for term in self._found(op):
+                    self.powers.setdefault(op.out.name, set()).add(term.power)
+                    name = key(op.out.name, term.power)
+                    self.chances[name] = joined([self.chances.get(name, Chance()), self._chance(op, term)])
+                    if term.power > 0 and op.out.name in outputs:
+                        raise UnstableError(op, op.out, term.power, "")
+            if before == (self.powers, self.cuts, self.chances):
+                return
+        op = max(self.ops, key=lambda op: max(self.powers.get(op.out.name, {F0})))
+        raise UnstableError(op, op.out, max(self.powers[op.out.name]), "", rounds=True)
+
+    def _found(self, op: Instruction) -> list[Term]:
+        try:
+            return self.terms(op, self.cuts[op.out.name])
+        except GrowsError as error:
+            raise UnstableError(op, error.value or op.out, error.power, error.function) from None
+
+    def _chance(self, op: Instruction, term: Term) -> Chance:
+        own = self.chance_of(term.value)
+        if term.kind == "initial":
+            return Chance(None, frozenset({RANDOM}))
+        if isinstance(op, Nonlin):
+            return own
+        return Chance(None, own.groups if isinstance(op, MatMul) else own.groups & {RANDOM})
+
+    def demand(self) -> None:
+        """Finds how far down each family is wanted for the outputs at n = ∞, all powers being known."""
+        self.settled = True
+        self.expander = self._expander(lambda function: POISON)
+        self.cuts = {output.ref.name: F0 for output in self.program.outputs}
+        while True:
+            before = dict(self.cuts)
+            for op in reversed(self.ops):
+                if op.out.name in self.cuts:
+                    self.terms(op, self.cuts[op.out.name])
+            if before == self.cuts:
+                return
+
+    def wanted(self, name: str) -> list[Fraction]:
+        """The powers of a family that matter, greatest first."""
+        return sorted((p for p in self.powers.get(name, ()) if name in self.cuts and p >= self.cuts[name]), reverse=True)
+
+
+def initial_chance(group: Gaussians) -> Chance:
+    own = frozenset({group.names[0]})
+    return Chance(own, NO_GROUPS) if all(mean == ZERO for mean in group.mean) else Chance(None, own)
+
+
+def orders(program: Program) -> Orders:
+    """The powers that matter. Raises UnstableError, SmallError.
+
+    Powers are found twice: what was taken for larger before all was known of what depends on what is not in the second account.
+    """
+    first = Orders(program)
+    first.discover()
+    found = Orders(program, chances=dict(first.chances))
+    found.discover()
+    found.demand()
+    return found

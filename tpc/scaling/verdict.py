@@ -1,0 +1,108 @@
+"""What becomes of a network and its training as n → ∞: the result of the scaling analysis, and how it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A weight. r: its updates ΔW change what it makes, Wx, by Θ(n^−r); None if not at all. Updated maximally: r = 0."""
+
+    weight: str
+    a: Fraction
+    b: Fraction
+    r: Fraction | None
+
+    @property
+    def updated_maximally(self) -> bool:
+        return self.r == 0
+
+
+@dataclass(frozen=True, slots=True)
+class LastLayer:
+    """Output weights. Updated maximally: ΔV x is Θ(1). Initialised maximally: V₀ Δx is."""
+
+    updated_maximally: bool
+    initialised_maximally: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BlowUp:
+    """A quantity of size n^power that must be O(1), or, where the power is negative, Θ(1). when: in words."""
+
+    quantity: str
+    power: Fraction
+    when: str
+
+    def __str__(self) -> str:
+        if self.power < 0:
+            return f"{self.quantity} vanishes like n^({self.power}) {self.when}"
+        return f"{self.quantity} grows like n{'' if self.power == 1 else f'^({self.power})'} {self.when}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The classification of a parametrized training (TP4 Sec 3 and 5), for any program.
+
+    stable: what forward passes make is Θ(1) at first, and it and the output stay O(1). trivial: training does not change the output in the limit.
+    regime: of stable, nontrivial ones; feature learning, or a kernel. r: features (what output weights are multiplied to) change by Θ(n^−r);
+    None if not at all, or if it is not stable. features: their names; output: that of the output.
+    """
+
+    program: str
+    parametrization: str
+    exponents: Mapping[str, Fraction]
+    stable: bool
+    trivial: bool
+    regime: Literal["feature", "kernel"] | None
+    r: Fraction | None
+    layers: tuple[Layer, ...]
+    last_layer: LastLayer
+    blows_up: tuple[BlowUp, ...]
+    features: tuple[str, ...]
+    output: str
+
+    def to_json(self) -> dict[str, Any]:
+        last = {"updated_maximally": self.last_layer.updated_maximally, "initialised_maximally": self.last_layer.initialised_maximally}
+        return {"stable": self.stable, "trivial": self.trivial, "regime": self.regime, "r": _text(self.r),
+                "layers": [{"weight": w.weight, "r": _text(w.r), "updated_maximally": w.updated_maximally} for w in self.layers],
+                "last_layer": last, "blows_up": [{"quantity": b.quantity, "power": str(b.power)} for b in self.blows_up]}
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.program}, {self.parametrization}, c = {self.exponents['c']}", *self._table(), *self._reasons()])
+
+    def _table(self) -> list[str]:
+        """A line for each weight."""
+        rows = [("weight", "a", "b", "ΔW x", "")]
+        for layer in self.layers:
+            size = "–" if not self.stable else "0" if layer.r is None else _power(-layer.r)
+            rows.append((layer.weight, str(layer.a), str(layer.b), size, "updated maximally" if self.stable and layer.updated_maximally else ""))
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        return ["  " + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[4]]).rstrip() for row in rows]
+
+    def _reasons(self) -> list[str]:
+        """The verdict, and what it rests on."""
+        if not self.stable:
+            return [f"not stable: {blow}" for blow in self.blows_up]
+        features = ", ".join(self.features)
+        moved = f"{features or 'nothing'} {'change' if len(self.features) > 1 else 'changes'} by {_power(-self.r) if self.r is not None else '0'}"
+        if self.trivial:
+            return [f"stable, trivial: training changes {self.output or 'the output'} by less than a constant, as n grows; {moved}"]
+        last = self.last_layer
+        why = [text for text, true in ((f"ΔV {features}", last.updated_maximally), (f"V₀ Δ{features}", last.initialised_maximally)) if true]
+        because = f" ({' and '.join(why)} {'is' if len(why) == 1 else 'are'} of order 1)" if why and len(self.features) == 1 else ""
+        word = "feature learning (r = 0)" if self.regime == "feature" else f"kernel regime (r = {self.r if self.r is not None else '∞'})"
+        return [f"stable, nontrivial: {self.output} changes by a constant{because}", f"{word}: {moved}"]
+
+
+def _text(x: Fraction | None) -> str | None:
+    return None if x is None else str(x)
+
+
+def _power(x: Fraction) -> str:
+    """n^x as text."""
+    return "1" if not x else "n" if x == 1 else f"n^({x})"

@@ -1,0 +1,74 @@
+"""What networks may do to arrays besides elementwise work: one-hot arrays, zeros around an array, sums over members."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tpc.syntax import catalogue, catalogue_training, tree
+from tpc.syntax.tree import Tree
+from tpc.train.checks import ARRAYS
+from tpc.train.make import Maker, substituted
+from tpc.train.padding import plus
+from tpc.train.scene import RefusedError, Scene
+from tpc.train.values import Padded, Value
+
+if TYPE_CHECKING:
+    from tpc.train.forward import Env, Forward
+
+
+def array_function(scene: Scene, node: tree.Applied) -> str:
+    """The function of arrays that is applied, "" if none is."""
+    name = node.function.name if isinstance(node.function, tree.Name) else ""
+    return name if name in ARRAYS and name not in scene.functions and name not in scene.networks else ""
+
+
+def picks_members(node: tree.Sum, env: Env) -> bool:
+    """Whether the variables of a sum pick members of a family that is made member by member."""
+    variables = {r.variable.name for r in node.ranges}
+    indexed = [part for part in tree.walk(node.body) if isinstance(part, tree.Indexed) and isinstance(part.base, tree.Name)
+               and part.base.name in env and env[part.base.name].members is not None]
+    return any(name.name in variables for part in indexed for i in part.index for name in tree.names(i))
+
+
+def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> Value:
+    """A sum with each of its terms made by itself."""
+    first, *rest = node.ranges
+    m = Maker(node.span)
+    body: Tree = tree.Sum(node.span, tuple(rest), node.body) if rest else node.body
+    terms = [substituted(body, {first.variable.name: m.number(k)}) for k in range(forward.count(first.count, 1))]
+    return forward.joined(node, terms, [forward.expr(term, env) for term in terms], lambda parts: m.add(*parts))
+
+
+def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
+    """`onehot(j[t])`, of an input declared `: index(d)`: the array of d entries that is 1 at j[t]."""
+    base = node.args[0].base if isinstance(node.args[0], tree.Indexed) else node.args[0]
+    known = forward.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
+    if len(node.args) != 1 or known is None or known.bound is None:
+        raise RefusedError(catalogue_training.onehot_needs(node.span))
+    picked = forward.expr(node.args[0], env)
+    if picked.shape:
+        raise RefusedError(catalogue.index_count(node.args[0].span, "this", len(known.axes), len(known.axes) - len(picked.shape)))
+    m = Maker(node.span)
+    return Value(None, (known.bound,), lambda i: m.equal(i[0], picked.at(())), picked=picked.at(()))
+
+
+def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Value:
+    """`pad(x, a, …)`: the array x with `a` zeros before and after it along its first axis, and so on for the next."""
+    value, amounts = forward.expr(node.args[0], env), node.args[1:]
+    if not amounts or len(amounts) > len(value.shape):
+        raise RefusedError(catalogue_training.pad_needs(node.span, len(value.shape)))
+    sizes: list[Tree] = []
+    for amount in amounts:
+        size = forward.scene.integer(forward.index(amount, env))
+        if size is None or size < 0:
+            raise RefusedError(catalogue_training.pad_amount(amount.span))
+        sizes.append(Maker(amount.span).number(size))
+    if forward.has_variables(value) and not forward.is_leaf(value):
+        value = forward.named(value, "x", node.args[0])
+    with forward.within_sums(node):
+        m, given = Maker(node.span), len(forward.axes)
+        own = forward.own_axes(value.shape, node)
+        margins = tuple((size, size) for size in (*sizes, *(m.number(0) for _ in own[len(sizes):])))
+        out = forward.var(forward.numbered(wish), value.width, [plus(m, a.count, *margin) for a, margin in zip(own, margins, strict=True)])
+        forward.steps.append(Padded(out, (*forward.axes, *own), value, margins, node.span, given))
+        return forward.of_var(out)

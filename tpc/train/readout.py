@@ -1,0 +1,178 @@
+"""What a network's output is as a readout: a sum of terms `c V x` and biases, linear in output weights that nothing else depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from tpc.syntax import catalogue_training, tree
+from tpc.syntax.spans import Span
+from tpc.syntax.tree import Range, Tree
+from tpc.train.make import Maker, is_number, substituted
+from tpc.train.scene import RefusedError, Scene
+from tpc.train.values import Elementwise, Index, Product, Step, Value, Var, read_by
+from tpc.train.weights import Weight
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """`Σ_ranges coefficient · (weight[member] @ operand)`, or `· weight[member]` for a bias (operand None). Every range has a variable of its own."""
+
+    weight: Weight
+    member: Index
+    operand: Tree | None
+    coefficient: Tree
+    ranges: tuple[Range, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """positions: axes of the output along which it is not its weights' units but what they are multiplied to that differs."""
+
+    terms: tuple[Term, ...]
+    positions: tuple[Range, ...]
+
+
+@dataclass
+class Reading:
+    """Takes one output apart. steps: the forward pass, by what they make. own: how many indices of a variable are those of the loops around."""
+
+    scene: Scene
+    name: str
+    steps: dict[str, Step]
+    own: int
+    scope: list[str]
+    span: Span
+
+    def readout(self, value: Value) -> Readout:
+        """The terms of the output `value`: of one unit, if it has several, which are alike."""
+        shape = [count for count in value.shape if count is not None]
+        if value.width is not None or len(shape) != len(value.shape) or value.members is not None:
+            self.refuse()
+        m = Maker(self.span)
+        variables = self.fresh(len(shape))
+        terms = self.terms(value.at(tuple(map(m.name, variables))), m.number(1), ())
+        if not any(term.operand is not None for term in terms):
+            self.refuse()
+        units = {v for v in variables if all(is_unit(term, v) for term in terms)}
+        positions = tuple(m.range(v, count) for v, count in zip(variables, shape, strict=True) if v not in units)
+        first: dict[str, Tree] = {v: m.number(0) for v in units}
+        return Readout(tuple(replace(t, member=tuple(substituted(i, first) for i in t.member)) for t in terms), positions)
+
+    def refuse(self, at: tree.Node | None = None) -> NoReturn:
+        raise RefusedError(catalogue_training.not_a_readout(self.span if at is None else at.span, self.name))
+
+    def fresh(self, count: int) -> list[str]:
+        made = self.scene.names.variables(count, self.scope)
+        self.scope += made
+        return made
+
+    # what depends on weights that are random of order 1/√n, or have no side that grows: `V @ x` and output biases
+
+    def depends(self, x: Tree) -> bool:
+        found = {name.name for name in tree.names(x)}
+        return any(self.is_random(name) for name in found)
+
+    def is_random(self, name: str) -> bool:
+        if any(w.initial == name and w.width is None for w in self.scene.weights.values()):
+            return True
+        step = self.steps.get(name)
+        if isinstance(step, Product):
+            weight = self.scene.weights[step.weight]
+            return weight.scaling.kind in ("output", "finite") or self.depends(read_by(step))
+        return step is not None and self.depends(read_by(step))
+
+    def random_in(self, x: Tree) -> Span:
+        """Where something is made that `x` depends on and that is random in the limit."""
+        name = next(name.name for name in tree.names(x) if self.is_random(name.name))
+        step = self.steps.get(name)
+        if step is None:
+            return x.span
+        return self.random_in(read_by(step)) if self.depends(read_by(step)) else step.span
+
+    # terms
+
+    def terms(self, x: Tree, coefficient: Tree, ranges: tuple[Range, ...]) -> list[Term]:
+        m = Maker(x.span)
+        if not self.depends(x):
+            if any(name.name in self.steps for name in tree.names(x)):
+                self.refuse()                                          # a scalar of the hidden layers, which is no readout
+            return []
+        match x:
+            case tree.Name() | tree.Indexed():
+                return self.member(x, coefficient, ranges)
+            case tree.Negated(operand=operand):
+                return self.terms(operand, m.neg(coefficient), ranges)
+            case tree.Chain(operands=operands, operators=operators) if operators[0] in "+-":
+                signs = ("+", *operators)
+                return [t for sign, o in zip(signs, operands, strict=True)
+                        for t in self.terms(o, coefficient if sign == "+" else m.neg(coefficient), ranges)]
+            case tree.Chain(operands=operands, operators=operators):
+                inner = [k for k, o in enumerate(operands) if self.depends(o)]
+                if len(inner) != 1 or (inner[0] > 0 and operators[inner[0] - 1] == "/"):
+                    self.refuse()
+                for op, o in zip(("*", *operators), operands, strict=True):
+                    if o is not operands[inner[0]]:
+                        coefficient = m.mul(coefficient, o) if op == "*" else m.div(coefficient, o)
+                return self.terms(operands[inner[0]], coefficient, ranges)
+            case tree.Sum(ranges=own, body=body):
+                env: dict[str, Tree] = {}
+                for r, variable in zip(own, self.fresh(len(own)), strict=True):
+                    ranges = (*ranges, m.range(variable, substituted(r.count, env)))
+                    env[r.variable.name] = m.name(variable)
+                return self.terms(substituted(body, env), coefficient, ranges)
+        raise RefusedError(catalogue_training.not_a_readout(self.span, self.name))
+
+    def member(self, x: tree.Name | tree.Indexed, coefficient: Tree, ranges: tuple[Range, ...]) -> list[Term]:
+        """The terms of an entry of a variable of the pass, or of an output bias."""
+        base, index = (x.base, x.index) if isinstance(x, tree.Indexed) else (x, ())
+        assert isinstance(base, tree.Name)
+        step = self.steps.get(base.name)
+        if step is None:
+            weight = next(w for w in self.scene.weights.values() if w.initial == base.name)
+            if weight.matrix or weight.width or weight.columns.count is not None:
+                self.refuse()
+            return [Term(weight, index, None, coefficient, ranges, x.span)]
+        own = index[self.own:]
+        env = {a.variable: i for a, i in zip(step.axes, own, strict=True)}
+        if isinstance(step, Elementwise):
+            if step.mean:
+                self.refuse()
+            return self.terms(substituted(step.value, env), coefficient, ranges)
+        if not isinstance(step, Product):
+            self.refuse()
+        weight = self.scene.weights[step.weight]
+        far = own[-1:] if step.far else ()
+        if self.depends(read_by(step)):
+            raise RefusedError(catalogue_training.kernel_of_random(step.span, self.name, self.random_in(read_by(step))))
+        if weight.scaling.kind != "output" or step.transposed:
+            self.refuse()
+        m = Maker(step.span)
+        entry = step.entry(tuple(m.name(a.variable) for a in step.rest), ())
+        member = tuple(substituted(i, env) for i in step.member)
+        return [Term(weight, (*member, *far), substituted(entry, env), coefficient, ranges, step.span)]
+
+
+def is_unit(term: Term, variable: str) -> bool:
+    """Whether an axis of the output is a term's units: its variable is the whole index of a weight's side, and in nothing else."""
+    m = Maker(term.span)
+    rest = [term.coefficient, *(r.count for r in term.ranges), *([] if term.operand is None else [term.operand])]
+    return m.name(variable) in term.member and all(name.name != variable for part in rest for name in tree.names(part))
+
+
+def seeds(readout: Readout, initial: Callable[[Weight, Index], Tree], name: str, m: Maker) -> list[Elementwise]:
+    """The output as steps for a backward pass: `f/√n`, n the first width, is the sum of `E √r c V₀ x`, one for every width rn of a readout."""
+    groups: dict[str, list[Tree]] = {}
+    ratios: dict[str, Tree | None] = {}
+    for t in readout.terms:
+        if t.operand is not None and t.weight.width is not None:
+            groups.setdefault(t.weight.width, []).append(m.sum(t.ranges, m.mul(t.coefficient, initial(t.weight, t.member), t.operand)))
+            ratios[t.weight.width] = t.weight.scaling.columns
+    steps = []
+    for width, parts in groups.items():
+        ratio = ratios[width]
+        value = m.mul(m.number(1) if ratio is None or is_number(ratio, 1) else m.call("sqrt", ratio), m.add(*parts))
+        steps.append(Elementwise(Var(f"{name}.{width}", None), (), value, m.span, mean=True))
+    return steps
