@@ -118,7 +118,7 @@ class Training:
 
         Interrupted by Ctrl-C or killed, it loses the part that it was at. Raises TpcError: a folder that cannot be written (TP606).
         """
-        path = None if folder is None else Path(folder) / f"{self.program.name}-{self.fingerprint[:16]}.npz"
+        path = None if folder is None else self.path(Path(folder))
         state = self.kept(path)
         if state is None:
             state = self.start()
@@ -134,20 +134,20 @@ class Training:
             running.check()
             yield state
 
+    def path(self, folder: Path) -> Path:
+        """Where a run keeps its state."""
+        return folder / f"{self.program.name}-{self.fingerprint[:16]}.npz"
+
     def keep(self, state: State, path: Path) -> None:
         """Writes a state, whole or not at all."""
-        import jax
-        leaves = {str(k): np.asarray(a) for k, a in enumerate(jax.tree.leaves(state.carried))}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, {**leaves, "round": np.array(state.round), "fingerprint": np.array(self.fingerprint)})
+            write_whole(path, {**self.leaves(state), "fingerprint": np.array(self.fingerprint)})
         except OSError as error:
             raise TpcError([catalogue.cannot_write(str(path), error.strerror or str(error))], self.program.name, of_program=True) from None
 
     def kept(self, path: Path | None) -> State | None:
         """The state in a file; None if there is none of this run that can be read."""
-        import jax
-        import jax.numpy as jnp
         if path is None or not path.exists():
             return None
         try:
@@ -156,12 +156,19 @@ class Training:
             return None
         if str(arrays.pop("fingerprint", "")) != self.fingerprint:
             return None
-        done = int(arrays.pop("round"))
-        like = jax.eval_shape(self.module.begin, self.inputs, *self.points)
-        leaves, tree = jax.tree.flatten(like)
-        if len(leaves) != len(arrays) or any(arrays[str(k)].shape != leaf.shape for k, leaf in enumerate(leaves)):
-            return None
-        return State(done, jax.tree.unflatten(tree, [jnp.asarray(arrays[str(k)], leaf.dtype) for k, leaf in enumerate(leaves)]))
+        return self.of_leaves(arrays)
+
+    def leaves(self, state: State) -> dict[str, np.ndarray]:
+        """A state as arrays by name."""
+        import jax
+        return {"round": np.array(state.round), **{str(k): np.asarray(a) for k, a in enumerate(jax.tree.leaves(state.carried))}}
+
+    def of_leaves(self, arrays: Mapping[str, np.ndarray]) -> State:
+        """The state that was written as these arrays."""
+        import jax
+        import jax.numpy as jnp
+        like, tree = jax.tree.flatten(jax.eval_shape(self.module.begin, self.inputs, *self.points))
+        return State(int(arrays["round"]), jax.tree.unflatten(tree, [jnp.asarray(arrays[str(k)], leaf.dtype) for k, leaf in enumerate(like)]))
 
 
 def longest(program: Program) -> For | None:

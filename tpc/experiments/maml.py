@@ -1,0 +1,204 @@
+"""Few-shot learning at infinite width and at finite ones (TP4 Sec 9.2): `maml.tp` with tasks drawn from a file, validated by epochs, tested."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tpc.experiments.drawings import Part, read_parts, tasks
+from tpc.pipeline import parse
+from tpc.segments import State, Training
+from tpc.stored import read_arrays, write_whole
+from tpc.syntax import catalogue, catalogue_experiments
+from tpc.syntax.diagnostic import TpcError
+
+PROGRAM = Path(__file__).with_name("maml.tp")
+EVALUATED = 64                                         # tasks of an evaluation at once
+TRAINED, VALIDATION, TEST = 0, 1, 2                    # whose tasks a stream of random numbers is for
+
+Progress = Callable[[int, int, float, float], None]    # epochs done and all, validation accuracy, meta-batches a second
+
+
+@dataclass(frozen=True)
+class Settings:
+    """model: "mup" (the limit) or a width. queries: drawings of a class besides the shots, all if there are fewer. Rates as in the paper."""
+
+    data: str | None = None
+    model: str | int = "mup"
+    activation: str = "linear"
+    epochs: int = 100
+    seed: int = 0
+    batches: int = 100
+    tasks: int = 32
+    ways: int = 5
+    shots: int = 1
+    queries: int = 15
+    lr: float = 0.1
+    adapting_lr: float = 0.4
+    adapting_steps: int = 20
+    validation_tasks: int = 1024
+    test_tasks: int = 3200
+    samples: int | None = None
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """validation: mean accuracy after each epoch. best_epoch: the first epoch of the best one, whose network is tested."""
+
+    test_accuracy: float
+    test_stderr: float
+    validation: tuple[float, ...]
+    best_epoch: int
+    meta_batches_per_second: float | None
+    settings: Settings = field(repr=False)
+
+    def __str__(self) -> str:
+        speed = "" if self.meta_batches_per_second is None else f"; {self.meta_batches_per_second:.1f} meta-batches/s"
+        return (f"test accuracy {100 * self.test_accuracy:.2f} ± {100 * self.test_stderr:.2f} % of the network after epoch {self.best_epoch}, "
+                f"whose validation accuracy is the best, {100 * max(self.validation):.2f} %{speed}")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Experiment:
+    """One run: the program with its data, and what has been found so far."""
+
+    def __init__(self, settings: Settings, folder: Path | None = None) -> None:
+        """Raises TpcError for data that cannot be used."""
+        parts = read_parts(None if settings.data is None else Path(settings.data), settings.ways, settings.shots)
+        left = next(iter(parts.values())).drawings - settings.shots
+        self.settings = replace(settings, queries=min(settings.queries, left))
+        self.parts, self.folder = parts, folder
+        self.training = self._training()
+        self.validation: list[float] = []
+        self.best: State | None = None
+
+    # the program
+
+    def _training(self) -> Training:
+        s, train = self.settings, self.parts["train"]
+        unseen = max(len(self.parts[name].images) for name in ("val", "test"))
+        dims = {"T": s.epochs * s.batches, "K": s.tasks, "ways": s.ways, "shots": s.shots, "queries": s.queries, "N": len(train.images),
+                "d": train.images.shape[1], "E": EVALUATED, "L": unseen, "adapting": s.adapting_steps}
+        text = PROGRAM.read_text(encoding="utf-8")
+        if s.activation != "linear":
+            text = text.replace("activation φ = linear", f"activation φ = {s.activation}")
+        program = parse(text, name="maml", dims=dims)
+        options: dict[str, Any] = {"dtype": s.dtype, "samples": s.samples}
+        if s.model != "mup":
+            options |= {"method": "nodes", "samples": int(s.model), "repeats": 2}
+        evaluator = program.compile(**options)
+        points = None
+        if s.model != "mup":                           # no matrices: a network of width n is n points of weight 1/n
+            drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(3,))).standard_normal((evaluator.plan.gaussians, int(s.model)))
+            points = drawn, np.full(int(s.model), 1 / int(s.model))
+        return evaluator.training(self._inputs(unseen), seed=s.seed, points=points)
+
+    def _inputs(self, unseen: int) -> dict[str, Any]:
+        s, train = self.settings, self.parts["train"]
+        drawn = [self._tasks(train, (TRAINED, epoch), s.batches * s.tasks) for epoch in range(s.epochs)]
+        support, query = (np.concatenate(found).reshape(s.epochs * s.batches, s.tasks, -1) for found in zip(*drawn, strict=True))
+        return {"eta": np.full(s.epochs * s.batches, s.lr), "epsilon": s.adapting_lr, "images": train.images, "support": support, "query": query,
+                "y": np.repeat(np.arange(s.ways), s.shots), "z": np.repeat(np.arange(s.ways), s.queries),
+                "unseen": np.zeros((unseen, train.images.shape[1])), "shown": np.zeros((EVALUATED, s.ways * s.shots)),
+                "asked": np.zeros((EVALUATED, s.ways * s.queries))}
+
+    def _tasks(self, part: Part, key: tuple[int, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
+        s = self.settings
+        return tasks(np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=key)), part, count, s.ways, s.shots, s.queries)
+
+    # evaluation
+
+    def accuracies(self, state: State, output: str, part: str, key: tuple[int, ...], count: int) -> np.ndarray:
+        """The share of right answers in each of `count` tasks of a part."""
+        images = self.parts[part].images
+        wanted = self.training.inputs["unseen"].shape[0]
+        others = self.training.placed({"unseen": np.pad(images, ((0, wanted - len(images)), (0, 0)))})
+        shown, asked = self._tasks(self.parts[part], key, math.ceil(count / EVALUATED) * EVALUATED)
+        found = [self.training.outputs(state, [output], {**others, "shown": shown[k:k + EVALUATED], "asked": asked[k:k + EVALUATED]})[output]
+                 for k in range(0, len(shown), EVALUATED)]
+        return np.concatenate(found)[:count]
+
+    # the run
+
+    def run(self, *, resume: bool = False, progress: Progress | None = None) -> Outcome:
+        """Trains, validates after each epoch and tests the best network. With a folder, an interrupted run can be resumed.
+
+        Raises TpcError: a folder that cannot be written (TP606) or that holds another run (TP624).
+        """
+        if self.folder is not None:
+            self._begin(self.folder, resume)
+        s = self.settings
+        self.training.advance(self.training.start(), 0)                        # compiled before time is taken
+        rounds, seconds, started = 0, 0.0, time.perf_counter()
+        done = None
+        for state in self.training.run(s.batches, self.folder):
+            if done is not None or state.round == s.batches:
+                seconds += time.perf_counter() - started
+                rounds += state.round - (done or 0)
+            done = state.round
+            speed = rounds / seconds if seconds else math.nan
+            if len(self.validation) < state.round // s.batches:
+                self._validate(state)
+            if progress is not None:
+                progress(len(self.validation), s.epochs, self.validation[-1], speed)
+            started = time.perf_counter()
+        assert self.best is not None
+        right = self.accuracies(self.best, "tested", "test", (TEST,), s.test_tasks)
+        outcome = Outcome(float(right.mean()), float(right.std(ddof=1) / len(right)**0.5), tuple(self.validation), self.best.round // s.batches,
+                          rounds / seconds if seconds else None, s)
+        if self.folder is not None:
+            (self.folder / "result.json").write_text(json.dumps(outcome.to_json()), encoding="utf-8")
+        return outcome
+
+    def _validate(self, state: State) -> None:
+        accuracy = float(self.accuracies(state, "validated", "val", (VALIDATION,), self.settings.validation_tasks).mean())
+        if self.best is None or accuracy > max(self.validation):
+            self.best = state
+        self.validation.append(accuracy)
+        if self.folder is not None:
+            leaves = self.training.leaves(self.best)
+            self._written({**leaves, "validation": np.array(self.validation), "fingerprint": np.array(self.training.fingerprint)})
+
+    def _written(self, arrays: Mapping[str, np.ndarray]) -> None:
+        assert self.folder is not None
+        path = self.folder / "validation.npz"
+        try:
+            write_whole(path, arrays)
+        except OSError as error:
+            raise TpcError([catalogue.cannot_write(str(path), error.strerror or str(error))], str(path)) from None
+
+    def _begin(self, folder: Path, resume: bool) -> None:
+        """What is in the folder is gone on from, or removed."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not resume:
+                for path in (self.training.path(folder), folder / "validation.npz", folder / "result.json"):
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise TpcError([catalogue.cannot_write(str(folder), error.strerror or str(error))], str(folder)) from None
+        kept = self.training.kept(self.training.path(folder))
+        path = folder / "validation.npz"
+        if path.exists():
+            self._resumed(path)
+        if len(self.validation) < (0 if kept is None else kept.round // self.settings.batches) - 1:
+            raise TpcError([catalogue_experiments.other_run(str(folder), "validation.npz does not have all epochs")], str(folder))
+
+    def _resumed(self, path: Path) -> None:
+        try:
+            arrays = read_arrays(path)
+        except ValueError as error:
+            raise TpcError([catalogue_experiments.other_run(str(path.parent), f"validation.npz: {error}")], str(path)) from None
+        if str(arrays.pop("fingerprint", "")) != self.training.fingerprint:
+            raise TpcError([catalogue_experiments.other_run(str(path.parent), "it has other settings or data")], str(path))
+        self.validation = [float(a) for a in arrays.pop("validation")]
+        self.best = self.training.of_leaves(arrays)
