@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpc.cli_numbers import run, simulate, verify
 from tpc import cli_experiment
+from tpc.cli_numbers import run, simulate, verify
 from tpc.cli_scale import scale
 from tpc.cli_shared import DEFECT, INTERRUPTED, OK, REFUSED, bound, load, show, writing
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.affine import Affine
-from tpc.core.dependence import is_parallel
-from tpc.core.program import For, Program, instructions
+from tpc.core.dependence import is_parallel, references
+from tpc.core.program import For, MatMul, Program, instructions
 from tpc.interrupt import Interruptible
 from tpc.stored import digest, read_arrays, write_whole
 from tpc.syntax import catalogue
@@ -83,11 +83,37 @@ class Training:
         """The state before the first round."""
         return State(0, self._functions[0](self.inputs, *self.points))
 
-    def advance(self, state: State, until: int) -> State:
-        """The state before round `until`."""
+    def advance(self, state: State, until: int, inputs: Mapping[str, Any] | None = None) -> State:
+        """The state before round `until`. inputs: other values of some inputs."""
         if not state.round <= until <= self.rounds:
             raise ValueError(f"the state is before round {state.round} of {self.rounds}: it cannot be brought to {until}")
-        return State(until, self._functions[1](self.inputs, *self.points, state.carried, state.round, until))
+        given = self.inputs if inputs is None else self.module.prepared({**self.inputs, **self.placed(inputs)})
+        return State(until, self._functions[1](given, *self.points, state.carried, state.round, until))
+
+    def again(self, state: State, inputs: Mapping[str, Any] | None = None) -> State:
+        """All rounds once more, from a state after the last one: with other values of some inputs, an epoch after another.
+
+        Raises ValueError if a round needs more of those before it than what the last one has left.
+        """
+        if state.round != self.rounds:
+            raise ValueError(f"the state is before round {state.round} of {self.rounds}, not after the last one")
+        if not self.repeatable:
+            raise ValueError(f"the loop over {self.loop.variable} needs more of its past than the round before")
+        return self.advance(State(0, state.carried), self.rounds, inputs)
+
+    @cached_property
+    def repeatable(self) -> bool:
+        """Whether a round takes from the others only what the one before has left."""
+        inside = [op for op, _ in instructions(self.loop.body)]
+        made = {op.out.name: op.out for op in inside}
+        own = Affine.var(self.loop.variable)
+        for op in inside:
+            for ref, _ in references(op, ()):
+                if ref.name in made:
+                    axes = [axis for axis, index in enumerate(made[ref.name].index) if isinstance(index, Affine) and own.variables <= index.variables]
+                    if any(ref.index[axis] not in (own, own + 1) for axis in axes):
+                        return False
+        return not any(isinstance(op, MatMul) for op in inside)
 
     def outputs(self, state: State, names: Sequence[str] | None = None, inputs: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
         """Outputs by name (all of them, or those of `names`, with no work for the others) as if the loop ended here: of the network trained so far.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from tpc.experiments.drawings import Part, read_parts, tasks
+from tpc.interrupt import Interruptible
 from tpc.pipeline import parse
 from tpc.segments import State, Training
-from tpc.stored import read_arrays, write_whole
+from tpc.stored import digest, read_arrays, write_whole
 from tpc.syntax import catalogue, catalogue_experiments
 from tpc.syntax.diagnostic import TpcError
 
 PROGRAM = Path(__file__).with_name("maml.tp")
+KEPT = "training.npz"
 EVALUATED = 64                                         # tasks of an evaluation at once
 TRAINED, VALIDATION, TEST = 0, 1, 2                    # whose tasks a stream of random numbers is for
 
@@ -79,7 +81,10 @@ class Experiment:
         self.settings = replace(settings, queries=min(settings.queries, left))
         self.parts, self.folder = parts, folder
         self.training = self._training()
+        self.fingerprint = digest(f"{self.training.fingerprint} {replace(self.settings, data=None, epochs=0, test_tasks=0)}",
+                                  {name: part.images for name, part in parts.items()})
         self.validation: list[float] = []
+        self.state: State | None = None
         self.best: State | None = None
 
     # the program
@@ -87,7 +92,7 @@ class Experiment:
     def _training(self) -> Training:
         s, train = self.settings, self.parts["train"]
         unseen = max(len(self.parts[name].images) for name in ("val", "test"))
-        dims = {"T": s.epochs * s.batches, "K": s.tasks, "ways": s.ways, "shots": s.shots, "queries": s.queries, "N": len(train.images),
+        dims = {"T": s.batches, "K": s.tasks, "ways": s.ways, "shots": s.shots, "queries": s.queries, "N": len(train.images),
                 "d": train.images.shape[1], "E": EVALUATED, "L": unseen, "adapting": s.adapting_steps}
         text = PROGRAM.read_text(encoding="utf-8")
         if s.activation != "linear":
@@ -105,12 +110,16 @@ class Experiment:
 
     def _inputs(self, unseen: int) -> dict[str, Any]:
         s, train = self.settings, self.parts["train"]
-        drawn = [self._tasks(train, (TRAINED, epoch), s.batches * s.tasks) for epoch in range(s.epochs)]
-        support, query = (np.concatenate(found).reshape(s.epochs * s.batches, s.tasks, -1) for found in zip(*drawn, strict=True))
-        return {"eta": np.full(s.epochs * s.batches, s.lr), "epsilon": s.adapting_lr, "images": train.images, "support": support, "query": query,
+        return {"eta": np.full(s.batches, s.lr), "epsilon": s.adapting_lr, "images": train.images, **self._drawn(0),
                 "y": np.repeat(np.arange(s.ways), s.shots), "z": np.repeat(np.arange(s.ways), s.queries),
                 "unseen": np.zeros((unseen, train.images.shape[1])), "shown": np.zeros((EVALUATED, s.ways * s.shots)),
                 "asked": np.zeros((EVALUATED, s.ways * s.queries))}
+
+    def _drawn(self, epoch: int) -> dict[str, np.ndarray]:
+        """The tasks of an epoch."""
+        s = self.settings
+        support, query = self._tasks(self.parts["train"], (TRAINED, epoch), s.batches * s.tasks)
+        return {"support": support.reshape(s.batches, s.tasks, -1), "query": query.reshape(s.batches, s.tasks, -1)}
 
     def _tasks(self, part: Part, key: tuple[int, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
         s = self.settings
@@ -131,74 +140,72 @@ class Experiment:
     # the run
 
     def run(self, *, resume: bool = False, progress: Progress | None = None) -> Outcome:
-        """Trains, validates after each epoch and tests the best network. With a folder, an interrupted run can be resumed.
+        """Trains, validates after each epoch and tests the best network. With a folder, an interrupted run can be resumed, and gets to the same end.
 
         Raises TpcError: a folder that cannot be written (TP606) or that holds another run (TP624).
         """
         if self.folder is not None:
-            self._begin(self.folder, resume)
-        s = self.settings
-        self.training.advance(self.training.start(), 0)                        # compiled before time is taken
-        rounds, seconds, started = 0, 0.0, time.perf_counter()
-        done = None
-        for state in self.training.run(s.batches, self.folder):
-            if done is not None or state.round == s.batches:
+            writing(self.folder / KEPT, lambda _: None)                        # the folder, before any work
+            if resume:
+                self._resume(self.folder)
+        s, state = self.settings, self.state
+        begun, seconds, running = len(self.validation), 0.0, Interruptible()
+        if begun < s.epochs:
+            self.training.advance(self.training.start(), 0)                    # compiled before time is taken
+        for epoch in range(begun, s.epochs):
+            drawn = self._drawn(epoch)
+            with running:
+                started = time.perf_counter()
+                state = self.training.advance(self.training.start(), s.batches, drawn) if state is None else self.training.again(state, drawn)
+                running.wait(state.carried)
                 seconds += time.perf_counter() - started
-                rounds += state.round - (done or 0)
-            done = state.round
-            speed = rounds / seconds if seconds else math.nan
-            if len(self.validation) < state.round // s.batches:
                 self._validate(state)
+            running.check()
             if progress is not None:
-                progress(len(self.validation), s.epochs, self.validation[-1], speed)
-            started = time.perf_counter()
+                progress(epoch + 1, s.epochs, self.validation[-1], (epoch + 1 - begun) * s.batches / seconds)
         assert self.best is not None
         right = self.accuracies(self.best, "tested", "test", (TEST,), s.test_tasks)
-        outcome = Outcome(float(right.mean()), float(right.std(ddof=1) / len(right)**0.5), tuple(self.validation), self.best.round // s.batches,
-                          rounds / seconds if seconds else None, s)
+        best = 1 + self.validation.index(max(self.validation))
+        outcome = Outcome(float(right.mean()), float(right.std(ddof=1) / len(right)**0.5), tuple(self.validation), best,
+                          (s.epochs - begun) * s.batches / seconds if seconds else None, s)
         if self.folder is not None:
-            (self.folder / "result.json").write_text(json.dumps(outcome.to_json()), encoding="utf-8")
+            writing(self.folder / "result.json", lambda path: path.write_text(json.dumps(outcome.to_json()), encoding="utf-8"))
         return outcome
 
     def _validate(self, state: State) -> None:
+        """Notes how good a network is, whether it is the best, and keeps everything."""
         accuracy = float(self.accuracies(state, "validated", "val", (VALIDATION,), self.settings.validation_tasks).mean())
         if self.best is None or accuracy > max(self.validation):
             self.best = state
+        self.state = state
         self.validation.append(accuracy)
         if self.folder is not None:
-            leaves = self.training.leaves(self.best)
-            self._written({**leaves, "validation": np.array(self.validation), "fingerprint": np.array(self.training.fingerprint)})
+            arrays = {f"{which} {name}": array for which, kept in (("state", state), ("best", self.best)) for name, array in self.training.leaves(kept).items()}
+            arrays |= {"validation": np.array(self.validation), "fingerprint": np.array(self.fingerprint)}
+            writing(self.folder / KEPT, lambda path: write_whole(path, arrays))
 
-    def _written(self, arrays: Mapping[str, np.ndarray]) -> None:
-        assert self.folder is not None
-        path = self.folder / "validation.npz"
-        try:
-            write_whole(path, arrays)
-        except OSError as error:
-            raise TpcError([catalogue.cannot_write(str(path), error.strerror or str(error))], str(path)) from None
-
-    def _begin(self, folder: Path, resume: bool) -> None:
-        """What is in the folder is gone on from, or removed."""
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not resume:
-                for path in (self.training.path(folder), folder / "validation.npz", folder / "result.json"):
-                    path.unlink(missing_ok=True)
-        except OSError as error:
-            raise TpcError([catalogue.cannot_write(str(folder), error.strerror or str(error))], str(folder)) from None
-        kept = self.training.kept(self.training.path(folder))
-        path = folder / "validation.npz"
-        if path.exists():
-            self._resumed(path)
-        if len(self.validation) < (0 if kept is None else kept.round // self.settings.batches) - 1:
-            raise TpcError([catalogue_experiments.other_run(str(folder), "validation.npz does not have all epochs")], str(folder))
-
-    def _resumed(self, path: Path) -> None:
+    def _resume(self, folder: Path) -> None:
+        """Goes on from what is kept in the folder, if anything is."""
+        path = folder / KEPT
+        if not path.exists():
+            return
         try:
             arrays = read_arrays(path)
         except ValueError as error:
-            raise TpcError([catalogue_experiments.other_run(str(path.parent), f"validation.npz: {error}")], str(path)) from None
-        if str(arrays.pop("fingerprint", "")) != self.training.fingerprint:
-            raise TpcError([catalogue_experiments.other_run(str(path.parent), "it has other settings or data")], str(path))
-        self.validation = [float(a) for a in arrays.pop("validation")]
-        self.best = self.training.of_leaves(arrays)
+            raise TpcError([catalogue_experiments.other_run(str(folder), f"{KEPT} is damaged ({error})")], str(path)) from None
+        if str(arrays.get("fingerprint", "")) != self.fingerprint:
+            raise TpcError([catalogue_experiments.other_run(str(folder), "it has other settings or data")], str(path))
+        if len(arrays["validation"]) > self.settings.epochs:
+            raise TpcError([catalogue_experiments.other_run(str(folder), f"it has gone on for {len(arrays['validation'])} epochs")], str(path))
+        self.validation = [float(a) for a in arrays["validation"]]
+        self.state, self.best = (self.training.of_leaves({name.removeprefix(f"{which} "): array for name, array in arrays.items()
+                                                          if name.startswith(f"{which} ")}) for which in ("state", "best"))
+
+
+def writing(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file, in a folder that is made if need be. Raises TpcError (TP606)."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+    except OSError as error:
+        raise TpcError([catalogue.cannot_write(str(path), error.strerror or str(error))], str(path)) from None
