@@ -20,7 +20,7 @@ def inputs():
     return {"images": images, "eta": np.linspace(0.4, 0.1, STEPS), "epsilon": 0.4,
             "support": rng.integers(0, DRAWINGS, (STEPS, TASKS, WAYS)), "query": rng.integers(0, DRAWINGS, (STEPS, TASKS, WAYS * QUERIES)),
             "y": np.arange(WAYS), "z": np.repeat(np.arange(WAYS), QUERIES), "unseen": images[:20],
-            "shown": rng.integers(0, 20, (5, WAYS)), "asked": rng.integers(0, 20, (5, WAYS * QUERIES))}
+            "shown": rng.integers(0, 20, (5, WAYS)), "asked": rng.integers(0, 20, (5, WAYS * 3)), "w": np.arange(WAYS).repeat(3)}
 
 
 @pytest.mark.parametrize("reordered", [True, False])

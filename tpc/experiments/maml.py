@@ -30,7 +30,8 @@ Progress = Callable[[int, int, float, float], None]    # epochs done and all, va
 
 @dataclass(frozen=True)
 class Settings:
-    """model: "mup" (the limit) or a width. queries: drawings of a class besides the shots, all if there are fewer. Rates as in the paper."""
+    """model: "mup" (the limit) or a width. queries, asked: drawings of a class, besides the shots, that training takes the gradient at and that an
+    evaluation asks for, all if there are fewer. Rates as in the paper."""
 
     data: str | None = None
     model: str | int = "mup"
@@ -41,12 +42,13 @@ class Settings:
     tasks: int = 32
     ways: int = 5
     shots: int = 1
-    queries: int = 15
+    queries: int = 1
+    asked: int = 15
     lr: float = 0.1
     adapting_lr: float = 0.4
     adapting_steps: int = 20
-    validation_tasks: int = 1024
-    test_tasks: int = 3200
+    validation_tasks: int = 640
+    test_tasks: int = 2560
     samples: int | None = None
     dtype: str = "float32"
 
@@ -78,7 +80,7 @@ class Experiment:
         """Raises TpcError for data that cannot be used."""
         parts = read_parts(None if settings.data is None else Path(settings.data), settings.ways, settings.shots)
         left = next(iter(parts.values())).drawings - settings.shots
-        self.settings = replace(settings, queries=min(settings.queries, left))
+        self.settings = replace(settings, queries=min(settings.queries, left), asked=min(settings.asked, left))
         self.parts, self.folder = parts, folder
         self.training = self._training()
         self.fingerprint = digest(f"{self.training.fingerprint} {replace(self.settings, data=None, epochs=0, test_tasks=0)}",
@@ -93,7 +95,7 @@ class Experiment:
         s, train = self.settings, self.parts["train"]
         unseen = max(len(self.parts[name].images) for name in ("val", "test"))
         dims = {"T": s.batches, "K": s.tasks, "ways": s.ways, "shots": s.shots, "queries": s.queries, "N": len(train.images),
-                "d": train.images.shape[1], "E": EVALUATED, "L": unseen, "adapting": s.adapting_steps}
+                "d": train.images.shape[1], "E": EVALUATED, "L": unseen, "A": s.ways * s.asked, "adapting": s.adapting_steps}
         text = PROGRAM.read_text(encoding="utf-8")
         if s.activation != "linear":
             text = text.replace("activation φ = linear", f"activation φ = {s.activation}")
@@ -113,17 +115,17 @@ class Experiment:
         return {"eta": np.full(s.batches, s.lr), "epsilon": s.adapting_lr, "images": train.images, **self._drawn(0),
                 "y": np.repeat(np.arange(s.ways), s.shots), "z": np.repeat(np.arange(s.ways), s.queries),
                 "unseen": np.zeros((unseen, train.images.shape[1])), "shown": np.zeros((EVALUATED, s.ways * s.shots)),
-                "asked": np.zeros((EVALUATED, s.ways * s.queries))}
+                "asked": np.zeros((EVALUATED, s.ways * s.asked)), "w": np.repeat(np.arange(s.ways), s.asked)}
 
     def _drawn(self, epoch: int) -> dict[str, np.ndarray]:
         """The tasks of an epoch."""
         s = self.settings
-        support, query = self._tasks(self.parts["train"], (TRAINED, epoch), s.batches * s.tasks)
+        support, query = self._tasks(self.parts["train"], (TRAINED, epoch), s.batches * s.tasks, s.queries)
         return {"support": support.reshape(s.batches, s.tasks, -1), "query": query.reshape(s.batches, s.tasks, -1)}
 
-    def _tasks(self, part: Part, key: tuple[int, ...], count: int) -> tuple[np.ndarray, np.ndarray]:
+    def _tasks(self, part: Part, key: tuple[int, ...], count: int, queries: int) -> tuple[np.ndarray, np.ndarray]:
         s = self.settings
-        return tasks(np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=key)), part, count, s.ways, s.shots, s.queries)
+        return tasks(np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=key)), part, count, s.ways, s.shots, queries)
 
     # evaluation
 
@@ -132,7 +134,7 @@ class Experiment:
         images = self.parts[part].images
         wanted = self.training.inputs["unseen"].shape[0]
         others = self.training.placed({"unseen": np.pad(images, ((0, wanted - len(images)), (0, 0)))})
-        shown, asked = self._tasks(self.parts[part], key, math.ceil(count / EVALUATED) * EVALUATED)
+        shown, asked = self._tasks(self.parts[part], key, math.ceil(count / EVALUATED) * EVALUATED, self.settings.asked)
         found = [self.training.outputs(state, [output], {**others, "shown": shown[k:k + EVALUATED], "asked": asked[k:k + EVALUATED]})[output]
                  for k in range(0, len(shown), EVALUATED)]
         return np.concatenate(found)[:count]
