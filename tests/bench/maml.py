@@ -31,7 +31,8 @@ def problem(steps, drawings, sizes, seed=0):
     return {"images": rng.random((drawings, sizes["d"])) * (rng.random((drawings, sizes["d"])) < 0.15), "η": np.full(steps, 0.1), "ε": 0.4,
             "support": rng.integers(0, drawings, (steps, tasks, ways * shots)), "query": rng.integers(0, drawings, (steps, tasks, ways * queries)),
             "y": np.repeat(np.arange(ways), shots), "z": np.repeat(np.arange(ways), queries),
-            "unseen": np.zeros((20, sizes["d"])), "shown": np.zeros((5, ways * shots), int), "asked": np.zeros((5, ways * 3), int), "w": np.repeat(np.arange(ways), 3)}
+            "unseen": np.zeros((20, sizes["d"])), "shown": np.zeros((5, ways * shots), int), "asked": np.zeros((5, ways * 3), int),
+            "w": np.repeat(np.arange(ways), 3)}
 
 
 def main():

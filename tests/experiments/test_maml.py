@@ -98,14 +98,14 @@ def test_a_killed_run_resumes_to_the_same_end(tmp_path):
     with pytest.raises(tpc.TpcError, match="gone on for 3 epochs"):
         resumed.run(resume=True)
     resumed.fingerprint = "of other settings"
-    with pytest.raises(tpc.TpcError, match="TP624.*other settings"):
+    with pytest.raises(tpc.TpcError, match=r"TP624.*other settings"):
         resumed.run(resume=True)
     (tmp_path / "out" / "training.npz").write_bytes(b"no archive")
-    with pytest.raises(tpc.TpcError, match="TP624.*damaged"):
+    with pytest.raises(tpc.TpcError, match=r"TP624.*damaged"):
         resumed.run(resume=True)
 
 
-@pytest.mark.parametrize("broken, code, says", [
+@pytest.mark.parametrize(("broken", "code", "says"), [
     (lambda a: {"images": a["images"]}, "TP621", "no array `split`"),
     (lambda a: {**a, "images": a["images"][0]}, "TP621", "shape (6, 4, 4)"),
     (lambda a: {**a, "images": a["images"][..., :3]}, "TP621", "not square"),

@@ -73,7 +73,7 @@ def _part(images: np.ndarray, *, turned: bool) -> Part:
 
 
 def tasks(rng: np.random.Generator, part: Part, count: int, ways: int, shots: int, queries: int) -> tuple[np.ndarray, np.ndarray]:
-    """`count` tasks, as indices into the images of a part: drawings to adapt to [count, ways*shots] and others [count, ways*queries], way after way."""
+    """`count` tasks, as indices into the images of a part: drawings to adapt to [count, ways*shots] and others [count, ways*queries], by class."""
     classes = _distinct(rng, (count,), part.classes, ways)
     drawings = _distinct(rng, (count, ways), part.drawings, shots + queries)
     index = (classes[:, :, None] * part.drawings + drawings).astype(np.int32)

@@ -182,7 +182,8 @@ class Experiment:
         self.state = state
         self.validation.append(accuracy)
         if self.folder is not None:
-            arrays = {f"{which} {name}": array for which, kept in (("state", state), ("best", self.best)) for name, array in self.training.leaves(kept).items()}
+            arrays = {f"{which} {name}": array for which, kept in (("state", state), ("best", self.best))
+                      for name, array in self.training.leaves(kept).items()}
             arrays |= {"validation": np.array(self.validation), "fingerprint": np.array(self.fingerprint)}
             writing(self.folder / KEPT, lambda path: write_whole(path, arrays))
 
