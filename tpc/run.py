@@ -109,8 +109,10 @@ class Evaluator:
         points: in place of those of `repeat`, [Gaussians, M] with their weights [M]. Independent standard Gaussians with weights 1/M make it the
         network of width M, if the program has no matrices. Raises TpcError for inputs that do not fit, ValueError if there is no such loop.
         """
-        from tpc.segments import Training
-        given = bind_inputs(self.program, inputs or {})
+        from tpc.segments import Training, longest
+        if self.plan.method == "gram" or longest(self.program) is None:
+            raise ValueError(f"{self.program.name} has no loop at its top level that is run round by round")
+        given = bind_inputs(self.program, self._started(inputs or {}, seed))
         module = self._executed(self.in_parts())
         drawn = module.draw(seed, repeat) if points is None else points
         return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}")

@@ -49,12 +49,11 @@ class Training:
 
     @classmethod
     def of(cls, evaluator: Evaluator, module: types.ModuleType, inputs: Mapping[str, np.ndarray], points: Points, identity: str) -> Training:
-        """Raises ValueError if the program has no loop that is run round by round."""
+        """Of a program that has a loop."""
         import jax
         import jax.numpy as jnp
         loop = longest(evaluator.program)
-        if loop is None:
-            raise ValueError(f"{evaluator.program.name} has no loop at its top level that is run round by round")
+        assert loop is not None
         leaves = {str(k): np.asarray(a) for k, a in enumerate(jax.tree.leaves(points))}
         placed = jax.tree.map(lambda a: jnp.asarray(a, evaluator.plan.dtype), points)
         out = cls(evaluator.program, module, {}, placed, loop, digest(digest(identity, inputs), leaves))
