@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpc import cli_experiment
+from tpc.cli_kernels import kernel
 from tpc.cli_numbers import run, simulate, verify
 from tpc.cli_scale import scale
 from tpc.cli_shared import DEFECT, INTERRUPTED, OK, REFUSED, bound, load, show, writing
@@ -93,6 +94,14 @@ def parser() -> argparse.ArgumentParser:
     run_.add_argument("--plot", type=Path, metavar="F.png", help="draw the outputs")
     run_.add_argument("--widths", type=_numbers, default=[], metavar="N,N,…", help="finite widths to show beside the limit")
     run_.add_argument("--seeds", type=_positive, default=8, metavar="N", help="random initialisations at each of them (8)")
+    kernel_ = _command(commands, "kernel", kernel, "write the matrix of a network's NNGP kernel or NTK to a file, resuming one that is begun")
+    kernel_.add_argument("-x", type=Path, required=True, metavar="X.npy", help="inputs, one along the first axis")
+    kernel_.add_argument("-z", type=Path, metavar="Z.npy", help="inputs of the columns; those of the rows, if left out")
+    kernel_.add_argument("-o", "--output", type=Path, required=True, metavar="K.npy")
+    kernel_.add_argument("--kind", choices=("nngp", "ntk"), default="ntk")
+    kernel_.add_argument("--network", metavar="NAME", help="which one, if there are several")
+    kernel_.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    kernel_.add_argument("--strip", type=_positive, metavar="N", help="rows that are computed and written at once")
     simulate_ = _command(commands, "simulate", simulate, "run the program at finite width", data=True)
     simulate_.add_argument("--width", type=_positive, required=True, metavar="N")
     verify_ = _command(commands, "verify", verify, "compare the limit with finite widths", data=True)

@@ -130,7 +130,7 @@ def _evaluated(program: Program, given: dict[str, np.ndarray], arguments: argpar
     if together and devices is None:
         import jax
         devices = jax.local_device_count()
-    return evaluator(given, seed=arguments.seed, progress=_progress("repeat") if shown else None, devices=devices,
+    return evaluator(given, seed=arguments.seed, progress=progress_line("repeat") if shown else None, devices=devices,
                      checkpoint=getattr(arguments, "checkpoint", None))
 
 
@@ -151,7 +151,7 @@ def _samples(program: Program, given: dict[str, np.ndarray], width: int, argumen
     from tpc.syntax.diagnostic import TpcError
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     require_memory(sum(float(width)**2 * math.prod(n for _, n in m.axes) * 4 for m in program.matrices), str(arguments.file))
-    progress = _progress(f"width {width}, seed") if sys.stderr.isatty() else None
+    progress = progress_line(f"width {width}, seed") if sys.stderr.isatty() else None
     try:
         return simulated(program, given, width=width, seeds=seeds, dtype=arguments.dtype, progress=progress, checkpoint=checkpoint)
     except ValueError as error:
@@ -181,7 +181,7 @@ def _written(result: Result, samples: list[Samples], arguments: argparse.Namespa
         writing(arguments.plot, lambda: plot_result(result, arguments.plot, samples))
 
 
-def _progress(what: str) -> Callable[[int, int], None]:
+def progress_line(what: str) -> Callable[[int, int], None]:
     """Shows what is done on one line of standard error, and, from the time that the last one took, what is left to wait."""
     last = time.monotonic()
 

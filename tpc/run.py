@@ -238,5 +238,6 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
         ordered, plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
     except UnrepresentableError as error:
         raise TpcError([catalogue.not_representable(method, str(error))], program.name, of_program=True) from None
-    return Evaluator(program, plan, emit(ordered, plan, parts, layout), digest(emit(ordered, replace(plan, repeats=1), parts, layout), {}), start,
-                     partial(emit, ordered, plan, parts, layout, segments=True))
+    source = emit(ordered, plan, parts, layout)
+    of_one = source if plan.repeats == 1 else emit(ordered, replace(plan, repeats=1), parts, layout)
+    return Evaluator(program, plan, source, digest(of_one, {}), start, partial(emit, ordered, plan, parts, layout, segments=True))

@@ -76,7 +76,8 @@ class Start:
         import jax.numpy as jnp
         table = self.covariance(inputs, seed)
         values, vectors = jnp.linalg.eigh((table + table.T) / 2)
-        least = jnp.finfo(table.dtype).eps * 8 * len(table) * jnp.max(values, initial=0)       # what rounding leaves of 0, whose root would be no rounding
+        rounding = 2e-15 if table.dtype == "float64" else 1e-6                 # what is no more is 0, whose root would not be small
+        least = rounding * len(table) * jnp.max(values, initial=0)
         return (vectors * jnp.sqrt(jnp.where(values > least, values, 0))) @ vectors.T
 
     def split(self, flat: Any) -> dict[str, Any]:

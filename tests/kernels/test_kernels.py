@@ -82,7 +82,8 @@ def test_inputs_with_axes_and_functions_of_inputs():
 
 
 def test_axes_of_the_output():
-    text = "width n\ndim P = 2, d = 3\nweight U : n x d\nweight V : 1 x n\nnetwork f(x):\n    h[p] = relu(U @ x[p]) for p < P\n    o[p] = V @ h[p] for p < P\n    return o\n"
+    text = "width n\ndim P = 2, d = 3\nweight U : n x d\nweight V : 1 x n\nnetwork f(x):\n    h[p] = relu(U @ x[p]) for p < P\n" \
+           "    o[p] = V @ h[p] for p < P\n    return o\n"
     x = data(3, 2, 3)
     found = tpc.parse(text).kernels(positions=(2,), block=2).nngp(x)
     flat = tpc.parse("width n\ndim d = 3\nweight U : n x d\nweight V : 1 x n\nnetwork f(x) = V @ relu(U @ x)\n").kernels().nngp(x.reshape(6, 3))
@@ -96,14 +97,10 @@ def code(error):
 
 def test_what_is_refused():
     program = tpc.parse(TEXT)
-    for name, wanted in (("g", "TP709"), ("f", None)):
-        if wanted:
-            with pytest.raises(tpc.TpcError) as error:
-                program.kernels(name)
-            assert code(error) == wanted
-    with pytest.raises(tpc.TpcError) as error:
-        tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput c = mean(v)\n").kernels()
-    assert code(error) == "TP709"
+    for wrong, name in ((program, "g"), (tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput c = mean(v)\n"), None)):
+        with pytest.raises(tpc.TpcError) as error:
+            wrong.kernels(name)
+        assert code(error) == "TP709"
     for options in ({"dtype": "int8"}, {"block": 0}):
         with pytest.raises(tpc.TpcError) as error:
             program.kernels(**options)
@@ -119,7 +116,16 @@ def test_what_is_refused():
 def test_a_kernel_that_does_not_follow_from_covariances_says_why():
     text = "width n\nweight U : n x 2\nweight W : n x n\nweight V : 1 x n\nnetwork f(x):\n    h = W @ tanh(U @ x)\n    return V @ (W.T @ tanh(h))\n"
     kernels = tpc.parse(text).kernels()
-    with pytest.raises(tpc.TpcError, match="`W.T @ ") as error:
+    with pytest.raises(tpc.TpcError, match=r"`W\.T @ ") as error:
         kernels.nngp(data(2, 2))
     assert code(error) == "TP726"
     assert "has a Ż" in error.value.diagnostics[0].message
+
+
+def test_both_at_once_are_each():
+    kernels = tpc.parse("width n\nweight U : n x 3\nweight W : n x n\nweight V : 1 x n\nnetwork f(x) = V @ erf(W @ relu(U @ x))\n").kernels(block=4)
+    x, z = np.random.default_rng(0).standard_normal((9, 3)), np.random.default_rng(1).standard_normal((5, 3))
+    for given in ((x,), (x, z)):
+        nngp, ntk = kernels(*given)
+        np.testing.assert_allclose(nngp, kernels.nngp(*given), rtol=1e-13)
+        np.testing.assert_allclose(ntk, kernels.ntk(*given), rtol=1e-13)

@@ -98,6 +98,12 @@ def strided(W, x):
     return W["V"] @ (z[::-1] * h[3:6]).sum(axis=0)
 
 
+def own_variables(W, x):
+    h = tanh(x @ W["U"].T)
+    z = sum(h[1] * x[i, 0] + W["W"] @ h[i] for i in range(3))
+    return W["V"] @ (z + tanh(z))
+
+
 def piecewise(h):
     a, b = h.max(axis=0), h[:2].min(axis=0)
     return jnp.where(a > 2 * b, tanh(a), b * a)
@@ -137,6 +143,10 @@ NETS = {
     "strided": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
                    "h = pad(tanh(U @ x), 2)\nz[p] = tanh(W[0] @ h[2*p] + W[1] @ h[2*p+1] + W[0] @ h[2*p+2]) for p < P\n"
                    "return V @ sum(p < P: z[P-1-p]*h[p+3])", strided, options={"clip": 0.4}, families={"W": (2,)}),
+    "variables of its own": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
+                                "h[i] = tanh(U @ x[i]) for i < P\ny[t] = h[1] for t < P\nz = sum(i < P: y[i]*x[i, 0] + W @ h[i])\n"
+                                "w[t] = z for t < 2\nreturn V @ (w[0] + sum(i < 2: tanh(w[i])*i))",
+                                own_variables),
     "attention": Net({"U": ("n", "d"), "Q": ("n", "n"), "K": ("n", "n"), "A": ("n", "n"), "V": (1, "n")},
                      "h[p] = tanh(U @ x[p]) for p < P\na[p] = Q @ h[p] for p < P\nb[p] = K @ h[p] for p < P\nv[p] = A @ h[p] for p < P\n"
                      "w[p, q] = exp(mean(a[p]*b[q])) for p < P for q < P\ns[p] = sum(q < P: w[p, q]) for p < P\n"

@@ -29,11 +29,13 @@ def expr_references(x: Expr, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
 def is_parallel(loop: For, outer: Ranges) -> bool:
     """Whether no round of `loop` uses what another round makes, so that all may be run at once."""
     inner = [(op, (*outer, (loop.variable, loop.count), *((r.variable, r.count) for r in around))) for op, around in instructions(loop.body)]
-    made = [(op.out, ranges) for op, ranges in inner]
+    made: dict[str, list[tuple[Ref, Ranges]]] = {}
+    for op, ranges in inner:
+        made.setdefault(op.out.name, []).append((op.out, ranges))
     free = {loop.variable, *(variable for variable, _ in outer)}
     for op, around in inner:
         for used, ranges in references(op, around):
-            if any(out.name == used.name and not _apart(used, ranges, out, wide, loop.variable, free) for out, wide in made):
+            if any(not _apart(used, ranges, out, wide, loop.variable, free) for out, wide in made.get(used.name, ())):
                 return False
     return True
 

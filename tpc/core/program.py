@@ -198,8 +198,9 @@ class Program:
         """The Z-recursion of the program (TP4 Def 7.3), powers of n taken to their limits. Raises TpcError (TP80x) if there is none."""
         from tpc.derive import derive
         from tpc.scaling import expand
+        from tpc.scaling.rename import notes_on
         expansion = expand(self)
-        return derive(expansion.limit, of=self, notes=tuple(map(str, expansion.meanings)))
+        return derive(expansion.limit, of=self, notes=notes_on(expansion.meanings))
 
     def scale(self, **exponents: Fraction | int | str) -> Verdict:
         """What becomes of its network's training as n → ∞, in its parametrization or with exponents a1=…, b1=…, c=… (see `tpc.scaling.training`)."""

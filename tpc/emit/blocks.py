@@ -56,7 +56,7 @@ class Blocks:
         """The vectors of all rounds, [rounds, M]."""
         held = frame.find(ref)
         if along(held, ref, nest):
-            rows = py.subscript(py.name(held.name), sliced(self.body, held, ref, nest, frame))
+            rows = py.subscript(held.whole, sliced(self.body, held, ref, nest, frame))
         else:
             rows = self.expressions.member(ref, self._grid(nest, frame))
         return rows if len(nest) == 1 else Py(f"{rows.text}.reshape(-1, size{self.body.suffix(ref.name)})")
@@ -102,6 +102,9 @@ def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:
         parts.pop()
     if not parts:
         return py.name(value)
+    if held.blocks:
+        assert len(parts) == 1, "a history is written a step at a time"
+        return py.call("recorded", py.name(held.name), index[0], py.name(value))
     if held.vector and not drop and len(held.kept) > 1 and len(parts) == 1 and ":" not in parts[0]:
         return py.call("stored", py.name(held.name), index[0], py.name(value))
     return Py(f"{held.name}.at[{', '.join(parts)}].set({value}{drop})")

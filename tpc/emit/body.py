@@ -10,7 +10,7 @@ from tpc.core.printer import print_op
 from tpc.core.program import MatMul, Moment, Nonlin, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
-from tpc.emit.blocks import Blocks
+from tpc.emit.blocks import Blocks, put
 from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Frame, Held
 from tpc.emit.names import Names, local_name
@@ -56,7 +56,7 @@ class Body:
         shape = s.family.shape
         name = self.names[s.family.name] if not fixed else self.names.fresh(local_name(s.family.name, [fixed[a] for a in sorted(fixed)]))
         held = Held(name, s.family.name, s.family.kind == "vector", fixed, s.kept, shape, frame, s.writers if s.carry is None else 1, pending=True,
-                    size=f"size{self.suffix(s.family.name)}")
+                    size=f"size{self.suffix(s.family.name)}", blocks=s.family.name in self.parts.histories)
         frame.held.append(held)
         return held
 
@@ -81,8 +81,7 @@ class Body:
         """Puts a member where it is kept."""
         held.ready()
         if held.kept:
-            index = [self.expressions.index(i, frame) for i in held.rest(ref)]
-            value = Py(f"{held.name}.at[{', '.join(i.text for i in index)}].set({value.text})")
+            value = put(held, [self.expressions.index(i, frame) for i in held.rest(ref)], value.text)
         frame.statements.append(Assign((held.name,), value, comment))
         frame.changes(held)
 

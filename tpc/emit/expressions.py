@@ -70,7 +70,7 @@ class Expressions:
 
     def member(self, ref: Ref, frame: Frame) -> Py:
         held = frame.find(ref)
-        return py.subscript(py.name(held.name), [self.index(i, frame) for i in held.rest(ref)])
+        return py.subscript(held.whole, [self.index(i, frame) for i in held.rest(ref)])
 
     # elementwise
 

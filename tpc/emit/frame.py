@@ -15,7 +15,7 @@ class Held:
     """Members of a family under one name: those whose index on the axes `fixed` is the given one. `kept`: the other axes, those of the array.
 
     pending: not assigned yet; an array that is filled in parts begins as a constant. slot: a single member, assigned as a whole.
-    size: the name of the length of a vector.
+    size: the name of the length of a vector. blocks: kept in blocks of steps, as a history.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Held:
     pending: bool = False
     store: bool = True
     size: str = "size"
+    blocks: bool = False
 
     def holds(self, ref: Ref) -> bool:
         return ref.name == self.family and all(ref.index[axis] == index for axis, index in self.fixed.items())
@@ -37,9 +38,15 @@ class Held:
         """An array that is filled in parts starts as zeros (scalars as ones, of which logarithms and inverses exist)."""
         if self.pending:
             extents = [py.integer(self.shape[axis]) for axis in self.kept] + ([py.name(self.size)] if self.vector else [])
-            value = py.call("jnp.zeros" if self.vector else "jnp.ones", py.tuple_of(extents) if extents else Py("()"), py.name("dtype"))
+            make = "history" if self.blocks else "jnp.zeros" if self.vector else "jnp.ones"
+            value = py.call(make, py.tuple_of(extents) if extents else Py("()"), py.name("dtype"))
             self.frame.prologue.append(Assign((self.name,), value))
             self.pending = False
+
+    @property
+    def whole(self) -> Py:
+        """All of it as one array."""
+        return py.call("whole", py.name(self.name)) if self.blocks else py.name(self.name)
 
     def rest(self, ref: Ref) -> tuple[Index, ...]:
         return tuple(ref.index[axis] for axis in self.kept)

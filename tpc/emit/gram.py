@@ -20,8 +20,9 @@ from tpc.hilbert.plan import Plan, coarse
 
 SECTIONS = ("contract", "over", "diagonal", "moved", "correlation", "step_step", "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp",
             "moment", "integral")
-LOCALS = ("inputs", "points", "weights", "dtype", "rule", "math", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec",
-          "as_outputs", "over_square", "angle", "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
+LOCALS = ("inputs", "points", "weights", "dtype", "rule", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec",
+          "as_outputs", "over_square", "angle", "inverse_norm",
+          "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
           "summary")
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
          ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
@@ -216,7 +217,7 @@ def _header(program: Program, plan: Plan) -> str:
 
 
 def _imports(plan: Plan, used: set[str]) -> str:
-    lines = ["import math", "import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
+    lines = ["import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
     lines += ["from jax import lax"] if used & {"integral", "moved"} else []
     lines += ["from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
     return "\n".join(lines) + "\n"

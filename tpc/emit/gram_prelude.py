@@ -1,8 +1,7 @@
 """The numerical helpers of modules that work with covariances: each module has the sections that it uses. Tested as code."""
 
-import math
-
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 # ---- every module
@@ -23,7 +22,7 @@ def contract(subscripts, *arrays):
 def over(a, b):
     """a/b, and 0 where both are 0, which is what a vector of norm 0 divided by its norm comes to."""
     nothing = b == 0
-    return jnp.where(nothing, jnp.where(a == 0, 0, a*jnp.inf), a/jnp.where(nothing, 1, b))
+    return jnp.where(nothing, jnp.where(a == 0, 0, jnp.sign(a)*jnp.inf), a/jnp.where(nothing, 1, b))
 
 
 # ---- diagonal
@@ -47,49 +46,58 @@ def moved(a, axis, by, extent):
 # ---- correlation
 def correlation(q, c, r):
     """c/√(qr); 0 where q or r is 0, and ±1 where rounding cannot tell it from that: angles that matter are larger."""
-    rho = c*_inverse_norm(q)*_inverse_norm(r)
+    rho = c*inverse_norm(q)*inverse_norm(r)
     return jnp.where(jnp.abs(rho) > 1 - 8*jnp.finfo(rho.dtype).eps, jnp.sign(rho), rho)
 
 
-def _inverse_norm(q):
+def inverse_norm(q):
+    """1/√q, 0 where q is 0."""
     return jnp.where(q > 0, 1/jnp.sqrt(jnp.where(q > 0, q, 1)), 0)
 
 
 def angle(rho):
-    """arccos. In single precision by a polynomial, to 2e-8 (Abramowitz and Stegun 4.4.46), which is faster."""
-    if rho.dtype != jnp.float32:
-        return jnp.arccos(rho)
-    x = jnp.abs(rho)
-    value = jnp.full_like(x, -0.0012624911)
-    for a in (0.0066700901, -0.0170881256, 0.0308918810, -0.0501743046, 0.0889789874, -0.2145988016, 1.5707963050):
-        value = value*x + a
-    value = jnp.sqrt(1 - x)*value
-    return jnp.where(rho < 0, math.pi - value, value)
+    """arccos, without a derivative at ±1, where that is infinite. In single precision by a polynomial, to 2e-8 (Abramowitz and Stegun 4.4.46),
+    which is faster."""
+    inside = jnp.abs(rho) < 1
+    safe = jnp.where(inside, rho, 0)
+    if rho.dtype == jnp.float32:
+        x = jnp.abs(safe)
+        value = jnp.full_like(x, -0.0012624911)
+        for a in (0.0066700901, -0.0170881256, 0.0308918810, -0.0501743046, 0.0889789874, -0.2145988016, 1.5707963050):
+            value = value*x + a
+        value = jnp.sqrt(1 - x)*value
+        value = jnp.where(rho < 0, np.pi - value, value)
+    else:
+        value = jnp.arccos(safe)
+    return jnp.where(inside, value, jnp.where(rho < 0, np.pi, 0))
 
 
 # ---- step_step
 def step_step(q, c, r):
     """E step(u)·step(v), (u, v) ~ N(0, [[q, c], [c, r]]) here and below; step(0) = 1/2."""
-    return (math.pi - angle(correlation(q, c, r)))/(2*math.pi)
+    return (np.pi - angle(correlation(q, c, r)))/(2*np.pi)
 
 
 # ---- relu_relu
 def relu_relu(q, c, r):
     """E relu(u)·relu(v): the arc-cosine kernel of order 1."""
     rho = correlation(q, c, r)
-    return jnp.sqrt(q)*jnp.sqrt(r)/(2*math.pi)*(jnp.sqrt((1 - rho)*(1 + rho)) + rho*(math.pi - angle(rho)))
+    squared = (1 - rho)*(1 + rho)
+    sine = jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+    size = q*inverse_norm(q)*(r*inverse_norm(r))/(2*np.pi)
+    return size*(sine + rho*(np.pi - angle(rho)))
 
 
 # ---- relu_step
 def relu_step(q, c, r):
     """E relu(u)·step(v)."""
-    return (jnp.sqrt(q) + over(c, jnp.sqrt(r)))/math.sqrt(8*math.pi)
+    return (jnp.sqrt(q) + over(c, jnp.sqrt(r)))/(8*np.pi)**0.5
 
 
 # ---- erf_erf
 def erf_erf(q, c, r, a=1, b=1):
     """E erf(au)·erf(bv)."""
-    return 2/math.pi*jnp.arcsin(2*a*b*c/jnp.sqrt((1 + 2*a**2*q)*(1 + 2*b**2*r)))
+    return 2/np.pi*jnp.arcsin(2*a*b*c/jnp.sqrt((1 + 2*a**2*q)*(1 + 2*b**2*r)))
 
 
 # ---- sin_sin
@@ -132,6 +140,7 @@ def moment(f, g, q, c, r):
 
 
 def _is_zero(x):
+    """Whether a weight is the number 0."""
     return isinstance(x, int | float) and x == 0
 
 
@@ -140,13 +149,13 @@ def _slope(power, f, g, q, c, r):
     _, kind, a, _ = f
     found = power*moment((power - 1, kind, a, 0), g, q, c, r) if power else 0
     if kind == "erf":
-        return found + 2/math.sqrt(math.pi)*a*moment((power, "one", 1, a**2), g, q, c, r)
+        return found + 2/np.pi**0.5*a*moment((power, "one", 1, a**2), g, q, c, r)
     if kind in ("sin", "cos", "exp"):
         other = {"sin": "cos", "cos": "sin", "exp": "exp"}[kind]
         return found + (-a if kind == "cos" else a)*moment((power, other, a, 0), g, q, c, r)
     if kind == "step" and not power:                               # the density of u at 0, and v given u = 0
         rest = jnp.maximum(r - over(c**2, q), 0)
-        at_zero = over(jnp.ones_like(q), jnp.sqrt(2*math.pi*q))
+        at_zero = over(jnp.ones_like(q), jnp.sqrt(2*np.pi*q))
         found = found + jnp.where(q > 0, at_zero, 0)*moment((0, "one", 1, 0), g, jnp.ones_like(rest), 0, rest)
     return found
 
@@ -160,9 +169,9 @@ def _base(kind, other, a, b, q, c, r):
     if kind == other == "step":
         return step_step(q, c, r)
     if kind == other == "erf":
-        return 2/math.pi*jnp.arcsin(2*a*b*c/jnp.sqrt((1 + 2*a**2*q)*(1 + 2*b**2*r)))
+        return 2/np.pi*jnp.arcsin(2*a*b*c/jnp.sqrt((1 + 2*a**2*q)*(1 + 2*b**2*r)))
     if kind == "step":
-        return jnp.arcsin(jnp.clip(over(math.sqrt(2)*b*c, jnp.sqrt(q*(1 + 2*b**2*r))), -1, 1))/math.pi
+        return jnp.arcsin(jnp.clip(over(2**0.5*b*c, jnp.sqrt(q*(1 + 2*b**2*r))), -1, 1))/np.pi
     if (kind, other) in (("erf", "step"), ("sin", "exp"), ("cos", "exp"), ("cos", "sin")):
         return _base(other, kind, b, a, r, c, q)
     if kind == "exp":
@@ -207,6 +216,7 @@ def integral(f, mean, covariance, rule, shape):
             return jnp.broadcast_to(f(*values), shape).astype(rule[0].dtype)
 
         def node(total, at):
+            """What the values at one node add."""
             z, weight = at
             value = mean[k] + root[k][k]*z + sum(a*b for a, b in zip(root[k], drawn, strict=False))
             return total + weight*level([*values, value], [*drawn, z]), None

@@ -22,14 +22,17 @@ from tpc.emit.structure import Structure, structure
 from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
-from tpc.hilbert.plan import NAMES, Plan, coarse, gram_plan, make_plan
+from tpc.hilbert.plan import NAMES, Plan, UnrepresentableError, coarse, gram_plan, make_plan
 from tpc.reassociate import reassociate
 
+LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
            "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
+           "history", "begins", "recorded", "whole", "products", "combined",
            "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
            "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
            "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
+BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES")
@@ -48,6 +51,13 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
             found = _planned(reordered, plan.method, samples, repeats, dtype, max_rank)
             if found[0].gaussians <= plan.gaussians:
                 return reordered, *found
+    if method == "auto" and plan.method == "linear" and plan.seconds > LONG:
+        try:
+            other = gram_plan(program, "gram", plan.dtype)
+        except UnrepresentableError:
+            other = None
+        if other is not None and other.exact and other.seconds < plan.seconds:
+            return program, other, None, None
     return program, plan, parts, layout
 
 
@@ -94,7 +104,7 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments), (*head.opening(), *lines), doc)
-    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(bool(parts.blocks))]
+    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts)]
     return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan, segments)])
 
 
@@ -354,13 +364,16 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
         lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
     elif not plan.exact:
         lines.append(f"SAMPLES, REPEATS, WHITEN = {plan.samples}, {plan.repeats}, {plan.whiten}")
+    block = BATCH_BLOCK if layout.rows > 1 else BLOCK
+    lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most")
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
     return "\n".join(lines) + "\n"
 
 
-def _helpers(batches: bool) -> str:
+def _helpers(parts: Structure) -> str:
     sections = copied("prelude.py")
-    return "\n\n" + sections["copied from here on"] + ("\n\n\n" + sections["products of batches"] if batches else "")
+    wanted = ["copied from here on", *["histories"] * bool(parts.histories), *["products of batches"] * bool(parts.blocks)]
+    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted)
 
 
 def _tail(plan: Plan, segments: bool) -> str:

@@ -132,7 +132,7 @@ class Parallel:
                              tuple(a for a in held.kept if a != axis), held.shape, inner, store=False)
                 inner.held.append(local)
                 parts = [Py(":")] * position + [py.part(shift.const, region.greatest, held.shape[axis])]
-                found[id(held), axis, index] = (local, py.subscript(py.name(held.name), parts), position, ref)
+                found[id(held), axis, index] = (local, py.subscript(held.whole, parts), position, ref)
                 break
         return list(found.values())
 
@@ -180,14 +180,21 @@ class Parallel:
             return False
         parts = sliced(self.body, source, ref, nest, frame)
         first = next(k for k, i in enumerate(source.rest(ref)) if region.variable in index_variables(Ref("", (i,))))
+        loops = "".join(f" for {r.variable} < {r.loop.count}" for r in reversed(nest))
+        if source.blocks and ref.index[source.kept[0]] == Affine.var(region.variable) and all(p.text == ":" for p in parts[1:]):
+            weighted = py.product([py.name(f"weights{self.body.suffix(other.name)}"), self.expressions.member(other, frame)])
+            product = py.call("products", py.name(source.name), weighted, self.expressions.affine(region.loop.count, frame))
+            value = product if parts[0].text == ":" else Py(f"{product.text}[:{region.greatest}]")
+            frame.statements.append(Assign((held.name,), value, f"{print_op(leaf.op)[0]}{loops}"))
+            held.pending = False
+            return True
         spare = parts[first].text == f":{region.greatest}" and source.shape[source.kept[first]] <= region.greatest + SPARE and \
             not any(":" not in p.text for p in parts)
         if spare:
             parts[first] = Py(":")
-        product = py.call(f"inner{self.body.suffix(other.name)}", py.subscript(py.name(source.name), parts), self.expressions.member(other, frame))
+        product = py.call(f"inner{self.body.suffix(other.name)}", py.subscript(source.whole, parts), self.expressions.member(other, frame))
         if spare:
             product = Py(f"{product.text}[:{region.greatest}]")
-        loops = "".join(f" for {r.variable} < {r.loop.count}" for r in reversed(nest))
         frame.statements.append(Assign((held.name,), product, f"{print_op(leaf.op)[0]}{loops}"))
         held.pending = False
         return True

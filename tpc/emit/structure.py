@@ -11,6 +11,7 @@ from tpc.core.expr import Gather, Index, Ref
 from tpc.core.program import For, MatMul, Op, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, analyse, build, inner_regions, leaves, ranges
 from tpc.emit.distribute import distribute
+from tpc.emit.history import histories
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,7 @@ class Structure:
     body: the program's, in the order in which it is run: loops around products taken apart.
     parallel: loops whose rounds are mapped over. blocks: loops around one product whose rounds are the rows of a product of matrices, the loops of
     such a nest by the outermost one. confined: products whose vectors stay in one round of a mapped loop, by `id` of the instruction, with the loops
-    around them and how many of these lead up to the mapped one.
+    around them and how many of these lead up to the mapped one. histories: families that are kept in blocks of steps.
     """
 
     body: tuple[Op, ...]
@@ -29,6 +30,7 @@ class Structure:
     parallel: frozenset[int]
     blocks: Mapping[int, tuple[Region, ...]]
     confined: Mapping[int, tuple[tuple[For, ...], int]]
+    histories: frozenset[str]
 
 
 def structure(program: Program) -> Structure:
@@ -49,7 +51,8 @@ def structure(program: Program) -> Structure:
             outer = next((k for k, r in enumerate(leaf.around) if id(r) in parallel), None)
             if outer is not None:
                 confined[id(leaf.op)] = tuple(r.loop for r in leaf.around), outer + 1
-    return Structure(body, nodes, storage, parallel, blocks, confined)
+    at_once = parallel | {id(r) for nest in blocks.values() for r in nest}
+    return Structure(body, nodes, storage, parallel, blocks, confined, histories(nodes, storage, program.outputs, at_once))
 
 
 def _analysed(program: Program, body: tuple[Op, ...]) -> tuple[tuple[Node, ...], dict[str, Storage], frozenset[int]]:

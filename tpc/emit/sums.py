@@ -47,10 +47,19 @@ class Sums:
         scalars = [f for f in moving if not is_vector(f)]
         if not all(any(depends(f, v) for f in moving) for v, _ in loops):
             return None
+        count = loops[0][1]
+        history = self._history(vectors, loops, frame, ranges)
+        if history is not None and scalars:
+            coefficients = self._coefficients(scalars, loops, frame, ranges)
+            steps = history.shape[history.kept[0]]
+            if count.constant != steps:
+                padded = [] if greatest(count, ranges) == steps else [py.integer(steps)]
+                coefficients = py.call("before", self.emit.affine(count, frame), coefficients, *padded)
+            found = py.call("combined", py.name(history.name), coefficients, self.emit.affine(count, frame))
+            return self._times(still, found, frame, ranges)
         array, length = self._vectors(vectors, loops, frame, ranges) if vectors else (None, None)
         if vectors and array is None:
             return None
-        count = loops[0][1]
         dot = self._dot(scalars, loops, frame) if array is None and count.constant is not None else None
         if dot is not None:
             return self._times(still, dot, frame, ranges)
@@ -106,6 +115,16 @@ class Sums:
 
     # vectors
 
+    def _history(self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges) -> Held | None:
+        """The history over whose first steps the sum runs, over all that is kept of each of them; None if it is something else."""
+        if len(vectors) != 1 or not isinstance(vectors[0], Value):
+            return None
+        held = frame.find(vectors[0].ref)
+        whole = [index == Affine.var(v) and (k == 0 or n.constant == held.shape[axis]) for k, (index, axis, (v, n)) in
+                 enumerate(zip(held.rest(vectors[0].ref), held.kept, loops, strict=False))]
+        fits = greatest(loops[0][1], ranges) <= held.shape[held.kept[0]] if held.kept else False
+        return held if held.blocks and fits and all(whole) and len(loops) == len(held.kept) else None
+
     def _vectors(self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges) -> tuple[Py | None, int | None]:
         """The vectors that the sum runs over, as one array, and its length: a little more where that saves a copy and coefficients are 0."""
         if len(vectors) == 1 and isinstance(vectors[0], Value):
@@ -130,7 +149,7 @@ class Sums:
                 parts.append(py.part(i.const, n, held.shape[axis]))
             else:
                 parts.append(self.emit.index(i, frame))
-        return py.subscript(py.name(held.name), parts), length
+        return py.subscript(held.whole, parts), length
 
     # coefficients
 
@@ -202,7 +221,7 @@ class _Axes(Frame):
                 parts += [Py("None")] * following
             else:
                 parts.append(self.emit.index(i, self.parent))
-        text = py.subscript(py.name(held.name), parts).text
+        text = py.subscript(held.whole, parts).text
         return Held(text, held.family, held.vector, dict(enumerate(ref.index)), (), held.shape, held.frame, store=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from tpc.core.expr import Expr, Gather, Index, Value, walk
 from tpc.core.program import MatMul, Program, instructions
 from tpc.inputs import bind_inputs
+from tpc.stored import digest
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import TpcError
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 KINDS = ("nngp", "ntk")
 BLOCK, MEMORY = 256, 2e8                               # inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
 KEPT = (tree.ProgramName, tree.Width, tree.Dim, tree.Input, tree.Weight, tree.Activation, tree.Function, tree.Parametrization, tree.Network)
-Evaluate = Callable[..., np.ndarray]
+Evaluate = Callable[..., list[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,22 @@ class Kernels:
     nngp: Kernel
     ntk: Kernel
 
+    def __call__(self, x: Any, z: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Both, NNGP first, in the time of the NTK. Shapes and errors as of each."""
+        nngp, ntk = self._both.matrices(x, z)
+        return nngp, ntk
+
+    @cached_property
+    def _both(self) -> Kernel:
+        return replace(self.ntk, kind="both", compiled={}, blocks={})
+
 
 @dataclass(frozen=True)
 class Kernel:
     """`kernel(X, Z)` is the array [len(X), len(Z), *positions, *positions] of the kernel of every input in X with every one in Z.
 
     X and Z are of one shape but for the first axis; without Z it is X, and the entries of an input with itself are exact. Each block of sizes is
-    compiled once. kind: "nngp" or "ntk". positions: the extents of the axes of the network's output. others: the inputs that the network
+    compiled once. kind: "nngp", "ntk", or "both". positions: the extents of the axes of the network's output. others: the inputs that the network
     mentions. block: how many inputs are taken at once; None for as many as is fast.
     """
 
@@ -54,40 +65,54 @@ class Kernel:
     def __call__(self, x: Any, z: Any = None) -> np.ndarray:
         """Raises TpcError: inputs of another shape than the network takes (as for `f(x)` in the language), or that are not finite (TP503), and a
         kernel that does not follow from covariances (TP726)."""
+        return self.matrices(x, z)[0]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return KINDS if self.kind == "both" else (self.kind,)
+
+    def matrices(self, x: Any, z: Any = None) -> list[np.ndarray]:
+        """The matrix of each kind."""
         rows = self._checked(x, "x")
         columns = rows if z is None else self._checked(z, "z")
         if z is not None and np.array_equal(rows, columns):
             z = None
         if columns.shape[1:] != rows.shape[1:]:
             raise TpcError([catalogue.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)], self.program.name, of_program=True)
-        out = np.empty((len(rows), len(columns), *self.positions, *self.positions), self.dtype)
+        outs = [np.empty((len(rows), len(columns), *self.positions, *self.positions), self.dtype) for _ in self.kinds]
         block = self.block or self._fitting(rows.shape[1:])
         for a, b, first in _parts(rows, block):
             for c, d, second in _parts(columns, block):
-                if z is not None:
-                    out[a:b, c:d] = self._cross(first, second)[:b - a, :d - c]
-                elif a == c:
-                    found = self._square(first)[:b - a, :b - a]
-                    out[a:b, a:b] = (found + self._turned(found))/2                  # equal but for rounding
-                elif a < c:                                        # the other half is the same
-                    out[a:b, c:d] = self._cross(first, second)[:b - a, :d - c]
-                    out[c:d, a:b] = self._turned(out[a:b, c:d])
-        return out
+                if z is None and a > c:                            # the other half is the same
+                    continue
+                square = z is None and a == c
+                for out, found in zip(outs, self._square(first) if square else self._cross(first, second), strict=True):
+                    part = found[:b - a, :d - c]
+                    out[a:b, c:d] = (part + self._turned(part))/2 if square else part            # equal but for rounding
+                    if z is None and not square:
+                        out[c:d, a:b] = self._turned(part)
+        return outs
 
     def diagonal(self, x: Any) -> np.ndarray:
         """The kernel of every input with itself, [len(X), *positions, *positions]."""
         rows = self._checked(x, "x")
         out = np.empty((len(rows), *self.positions, *self.positions), self.dtype)
         for a, b, part in _parts(rows, self.block or BLOCK):
-            out[a:b] = self._compiled("own", len(part), len(part), rows.shape[1:])(part)[:b - a]
+            out[a:b] = self._compiled("own", len(part), len(part), rows.shape[1:])(part)[0][:b - a]
         return out
+
+    @property
+    def identity(self) -> str:
+        """What its values depend on besides the inputs, as text."""
+        others = digest("", {name: np.asarray(value) for name, value in self.others.items()})
+        return f"{_declarations(self.program)}\n{self.program}\n{self.network} {self.kind} {self.dtype} {self.positions} {self.block} {others}"
 
     # blocks
 
-    def _square(self, x: np.ndarray) -> np.ndarray:
+    def _square(self, x: np.ndarray) -> list[np.ndarray]:
         return self._compiled("square", len(x), len(x), x.shape[1:])(x)
 
-    def _cross(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    def _cross(self, x: np.ndarray, z: np.ndarray) -> list[np.ndarray]:
         return self._compiled("cross", len(x), len(z), x.shape[1:])(x, z)
 
     def _turned(self, k: np.ndarray) -> np.ndarray:
@@ -124,9 +149,9 @@ class Kernel:
         others = bind_inputs(replace(program, inputs=tuple(i for i in program.inputs if i.name not in names)), self.others)
         module, points = evaluator.module, evaluator.points(0, 0)
 
-        def evaluate(*arrays: np.ndarray) -> np.ndarray:
+        def evaluate(*arrays: np.ndarray) -> list[np.ndarray]:
             found = module.compiled({**others, **dict(zip(names, arrays, strict=True))}, *points)
-            return np.asarray(found[0]["K"])
+            return [np.asarray(found[0][output.name]) for output in program.outputs]
         return evaluate
 
     def _evaluator(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], Evaluator]:
@@ -139,11 +164,11 @@ class Kernel:
         except TpcError as error:
             if error.diagnostics[0].code != "TP601":
                 raise
-            raise TpcError([catalogue_training.no_gram(self.kind, self.network, error.diagnostics[0].message)], self.program.name,
+            raise TpcError([catalogue_training.no_gram(self.kinds[-1], self.network, error.diagnostics[0].message)], self.program.name,
                            of_program=True) from None
 
     def _written(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], str]:
-        """The names of the inputs, and the network's program with the kernel as its output `K`."""
+        """The names of the inputs, and the network's program with the kernel as its output."""
         taken = _declarations(self.program)
         x, z, i, j, *places = _fresh(taken, ["x", "z", "i", "j", *(f"p{k}" for k in range(2 * len(self.positions)))])
         names = [x, z] if form == "cross" else [x]
@@ -152,7 +177,8 @@ class Kernel:
         at = f"[{', '.join(places)}]" if places else ""
         pair = f"{x}[{i}], {names[-1]}[{i if form == 'own' else j}]"
         loops = " ".join(f"for {v} < {count}" for v, count in ranges)
-        lines.append(f"output K[{', '.join(v for v, _ in ranges)}] = {self.kind}({self.network})({pair}){at} {loops}")
+        for kind, output in zip(self.kinds, _fresh(taken, self.kinds), strict=True):
+            lines.append(f"output {output}[{', '.join(v for v, _ in ranges)}] = {kind}({self.network})({pair}){at} {loops}")
         return names, taken + "\n".join(lines) + "\n"
 
 

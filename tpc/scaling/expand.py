@@ -49,6 +49,8 @@ def expand(program: Program) -> Expansion:
         return _expanded(program, orders(program))
     except UnstableError as error:
         found = catalogue.unstable(_span(error.op.origin), shown(error.ref), error.power, error.function, error.rounds)
+    except SmallError as error:
+        found = _tends_to_zero(error)
     except _RefusedError as error:
         found = error.diagnostic
     raise TpcError([found], program.name, of_program=True) from None
@@ -86,6 +88,11 @@ def _expanded(program: Program, known: Orders) -> Expansion:
 
 def _without_axes(family: Family, gone: Sequence[int] | set[int]) -> Family:
     return replace(family, shape=tuple(n for axis, n in enumerate(family.shape) if axis not in gone))
+
+
+def _tends_to_zero(error: SmallError) -> Diagnostic:
+    assert error.op is not None
+    return catalogue.tends_to_zero(_span(error.op.origin), shown(error.op.out), error.function)
 
 
 class _RefusedError(Exception):
@@ -128,8 +135,6 @@ class _Terms:
             terms = self.known.terms(op, self.known.cuts[name], self.expander)
         except GrowsError as error:
             raise UnstableError(op, error.value or op.out, error.power, error.function) from None
-        except SmallError as error:
-            raise _RefusedError(catalogue.tends_to_zero(_span(op.origin), shown(op.out), error.function)) from None
         for p in [*wanted, *([F0] if name in self.outputs and F0 not in wanted else [])]:
             yield from self._term(op, key(name, p), [term for term in terms if term.power == p])
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
+from tpc.affine import Affine, Ranges, bounds
 from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, values
-from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, instructions
+from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, Scalar, instructions
 from tpc.scaling.chance import NO_GROUPS, RANDOM, Chance, Chances, joined
-from tpc.scaling.series import F0, Expander, GrowsError, Series
+from tpc.scaling.series import F0, Expander, GrowsError, Series, SmallError
 
 HALF = Fraction(1, 2)
 MOST_SWEEPS = 60                                   # beyond so many, some power grows from round to round
@@ -61,10 +62,10 @@ def operands(op: Instruction) -> Iterator[Value]:
 
 @dataclass
 class Orders:
-    """What is known so far. powers, cuts: by family. chances: by term. settled: whether all powers are known, so that what has none is 0."""
+    """What is known so far. powers: by instruction. cuts: by family. chances: by term. settled: whether what has no powers is 0, not unknown."""
 
     program: Program
-    powers: dict[str, set[Fraction]] = field(default_factory=dict)
+    powers: dict[int, set[Fraction]] = field(default_factory=dict)
     cuts: dict[str, Fraction] = field(default_factory=dict)
     chances: dict[str, Chance] = field(default_factory=dict)
     settled: bool = False
@@ -74,10 +75,14 @@ class Orders:
         self.laws = {name: initial_chance(group) for group in self.program.gaussians for name in group.names}
         self.ratios: Mapping[str, Expr] = {width.name: width.ratio for width in self.program.widths}
         self.ops = living(self.program)
+        self.made: dict[str, list[tuple[Instruction, Ranges]]] = {}
+        for op, loops in instructions(self.program.body):
+            self.made.setdefault(op.out.name, []).append((op, tuple((loop.variable, loop.count) for loop in loops)))
+        self.makers: dict[Ref, list[int]] = {}
         self.expander = self._expander(lambda function: POISON)
 
     def _expander(self, rough: Callable[[str], Expr]) -> Expander:
-        return Expander(self.members, lambda name: {F0} if name in self.given else self.powers.get(name, ()), self.ratios, rough, self.settled)
+        return Expander(self.members, self.powers_of, self.ratios, rough, self.settled)
 
     def members(self, v: Value, cut: Fraction) -> Series:
         """The terms of a member, by the names of terms; that they are wanted is noted."""
@@ -85,7 +90,15 @@ class Orders:
         if name in self.given:
             return {F0: v} if cut <= 0 else {}
         self.cuts[name] = min(cut, self.cuts.get(name, cut))
-        return {p: Value(Ref(key(name, p), v.ref.index), v.vector) for p in sorted(self.powers.get(name, ()), reverse=True) if p >= cut}
+        return {p: Value(Ref(key(name, p), v.ref.index), v.vector) for p in sorted(self.powers_of(v.ref), reverse=True) if p >= cut}
+
+    def powers_of(self, ref: Ref) -> Collection[Fraction]:
+        """The powers that a member may have: those of all instructions that may make it, as far as constant indices tell."""
+        if ref.name in self.given:
+            return {F0}
+        if ref not in self.makers:
+            self.makers[ref] = [id(op) for op, ranges in self.made.get(ref.name, ()) if not apart(ref, op.out, ranges)]
+        return frozenset[Fraction]().union(*(self.powers.get(maker, ()) for maker in self.makers[ref]))
 
     def chance(self, v: Value) -> Chance:
         if v.vector and v.ref.name in self.laws:
@@ -116,28 +129,53 @@ class Orders:
     # fixed points
 
     def discover(self) -> None:
-        """Finds the powers of all families, each wanted down to order 1 at least. Raises UnstableError."""
-        outputs = {output.ref.name for output in self.program.outputs}
+        """Finds the powers of all families, each wanted down to order 1 at least. Raises UnstableError.
+
+        Where something grows, one more account is taken, so that what is told is the first such quantity of the program, not of the account.
+        """
         self.cuts = {op.out.name: F0 for op in self.ops}
         for _ in range(MOST_SWEEPS):
-            before = ({name: set(powers) for name, powers in self.powers.items()}, dict(self.cuts), dict(self.chances))
-            for op in self.ops:
-                for term in self._found(op):
-                    self.powers.setdefault(op.out.name, set()).add(term.power)
-                    name = key(op.out.name, term.power)
-                    self.chances[name] = joined([self.chances.get(name, Chance()), self._chance(op, term)])
-                    if term.power > 0 and op.out.name in outputs:
-                        raise UnstableError(op, op.out, term.power, "")
+            before = ({place: set(powers) for place, powers in self.powers.items()}, dict(self.cuts), dict(self.chances))
+            found = self._sweep()
+            if found:
+                found += self._sweep()
+                raise min(found, key=lambda error: next(k for k, op in enumerate(self.ops) if op is error.op))
             if before == (self.powers, self.cuts, self.chances):
                 return
-        op = max(self.ops, key=lambda op: max(self.powers.get(op.out.name, {F0})))
-        raise UnstableError(op, op.out, max(self.powers[op.out.name]), "", rounds=True)
+        op = max(self.ops, key=lambda op: max(self.powers.get(id(op), {F0})))
+        raise UnstableError(op, op.out, max(self.powers[id(op)]), "", rounds=True)
 
-    def _found(self, op: Instruction) -> list[Term]:
-        try:
-            return self.terms(op, self.cuts[op.out.name])
-        except GrowsError as error:
-            raise UnstableError(op, error.value or op.out, error.power, error.function) from None
+    def _sweep(self) -> list[UnstableError]:
+        """Looks at every instruction once; gives what grows where it has no limit."""
+        outputs = {output.ref.name for output in self.program.outputs}
+        found = []
+        for op in self.ops:
+            try:
+                terms = self.terms(op, self.cuts[op.out.name])
+            except GrowsError as error:
+                found.append(UnstableError(op, error.value or op.out, error.power, error.function))
+                continue
+            for term in terms:
+                self.powers.setdefault(id(op), set()).add(term.power)
+                name = key(op.out.name, term.power)
+                self.chances[name] = joined([self.chances.get(name, Chance()), self._chance(op, term)])
+            if op.out.name in outputs and (top := max(self.powers.get(id(op), {F0}))) > 0:
+                cause = self._cause(op)
+                found.append(UnstableError(cause, cause.out, max(self.powers.get(id(cause), {top})), "" if cause is op else "output"))
+        return found
+
+    def _cause(self, op: Instruction) -> Instruction:
+        """Where it comes from that a scalar grows: the mean that does, if it is made of one."""
+        made = {other.out.name: other for other in reversed(self.ops)}
+        seen = {op.out.name}
+        while isinstance(op, Scalar):
+            tops = {v.ref.name: max(self.powers_of(v.ref), default=F0) for v in operands(op) if v.ref.name in made and v.ref.name not in seen}
+            worst = max(tops, key=lambda name: tops[name], default=None)
+            if worst is None or tops[worst] <= 0:
+                break
+            op = made[worst]
+            seen.add(worst)
+        return op
 
     def _chance(self, op: Instruction, term: Term) -> Chance:
         own = self.chance_of(term.value)
@@ -156,13 +194,27 @@ class Orders:
             before = dict(self.cuts)
             for op in reversed(self.ops):
                 if op.out.name in self.cuts:
-                    self.terms(op, self.cuts[op.out.name])
+                    try:
+                        self.terms(op, self.cuts[op.out.name])
+                    except SmallError as error:
+                        raise SmallError(error.function, op) from None
             if before == self.cuts:
                 return
 
     def wanted(self, name: str) -> list[Fraction]:
         """The powers of a family that matter, greatest first."""
-        return sorted((p for p in self.powers.get(name, ()) if name in self.cuts and p >= self.cuts[name]), reverse=True)
+        found = frozenset[Fraction]().union(*(self.powers.get(id(op), ()) for op, _ in self.made[name]))
+        return sorted((p for p in found if name in self.cuts and p >= self.cuts[name]), reverse=True)
+
+
+def apart(ref: Ref, out: Ref, ranges: Ranges) -> bool:
+    """Whether a reference by constant indices is certainly not to what an instruction makes."""
+    for i, j in zip(ref.index, out.index, strict=True):
+        if isinstance(i, Affine) and isinstance(j, Affine) and i.constant is not None:
+            low, high = bounds(j, ranges)
+            if not low <= i.constant <= high:
+                return True
+    return False
 
 
 def initial_chance(group: Gaussians) -> Chance:

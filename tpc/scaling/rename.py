@@ -28,13 +28,24 @@ class Meaning:
         """Whether the name does not simply stand for the limit of what the program calls so, and is one that is shown."""
         return "$" not in self.family and (self.power != 0 or self.order > 0 or self.initial)
 
-    def __str__(self) -> str:
-        if self.initial:
-            return f"{self.name}: what the start gives to {self.family}, a Gaussian, on which the limit is conditioned"
-        scale = f"n^({print_fraction(-self.power)})·" if self.power else ""
-        if self.order == 0:
-            return f"{self.name}: the limit of {scale}{self.family}"
-        return f"{self.name}: the limit of {scale}({self.family} - {'its first term' if self.order == 1 else f'its first {self.order} terms'})"
+
+def notes_on(meanings: Sequence[Meaning]) -> tuple[str, ...]:
+    """What names stand for, in words, those of one kind together."""
+    kinds: dict[tuple[bool, int, Fraction], list[Meaning]] = {}
+    for m in meanings:
+        kinds.setdefault((m.initial, m.order, m.power), []).append(m)
+    out = []
+    for (initial, order, p), found in kinds.items():
+        names, of = ", ".join(m.name for m in found), ", ".join(m.family for m in found)
+        scale = f"n^({print_fraction(-p)})·" if p else ""
+        if initial:
+            out.append(f"{names}: what the start gives to {of}: Gaussian, and what the limit is conditioned on.")
+        elif order == 0:
+            out.append(f"{names}: the limit of {scale}{of if len(found) == 1 else f'({of})'}.")
+        else:
+            before = "first term" if order == 1 else f"first {order} terms"
+            out.append(f"{names}: the limit of {scale}({of} - {'its' if len(found) == 1 else 'their'} {before}{'s' * (order == 1 < len(found))}).")
+    return tuple(out)
 
 
 def meanings_of(program: Program, written: Sequence[str], families: Mapping[str, Family], initial: Collection[str]) -> dict[str, Meaning]:
@@ -55,7 +66,7 @@ def meanings_of(program: Program, written: Sequence[str], families: Mapping[str,
                 continue
             order = sorted(powers.get(family, [p]), reverse=True).index(p) if not mark else 0
             wish = family if not mark and not order else _wish(family, order, mark)
-            got = wish if wish == family else _fresh(wish, used | made, "$" if mark == "+" else "_")
+            got = wish if not mark and not order else _fresh(wish, used | made, "$" if mark == "+" else "_")
             used.add(got)
             out[name] = Meaning(got, family, p, order, mark == "~")
     return out

@@ -12,7 +12,7 @@ from tpc.scaling.sizes import NIL, ZERO, Algebra, Env, Node, Sizes, joined
 MAX_ROUNDS = 64
 
 Found = dict[str, Sizes]
-Kept = Callable[[str, Sizes], Sizes]                   # what is kept of the sizes found of a family
+Kept = Callable[[str, Sizes], Sizes]                   # what is kept of the sizes that a definition gives a family
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, upda
         if updates and (not d.updates or d.family in but):
             continue
         old = env.now[d.family]
-        new = kept(d.family, joined(env.algebra, [old, d.node.sizes(env)]))
+        new = joined(env.algebra, [old, kept(d.family, d.node.sizes(env))])
         if new != old:
             env.now[d.family], changed = new, True
     return changed

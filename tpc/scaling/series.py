@@ -44,6 +44,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.laws import NUMPY
+from tpc.core.program import Instruction
 
 Series = Mapping[Fraction, Expr]
 NONE: Series = {}
@@ -64,21 +65,21 @@ class GrowsError(Exception):
 
 
 class SmallError(Exception):
-    """A quantity that tends to 0 meets a function that is not finite there."""
+    """A quantity that tends to 0 meets a function that is not finite there, in `op`."""
 
-    def __init__(self, function: str) -> None:
+    def __init__(self, function: str, op: Instruction | None = None) -> None:
         super().__init__(function)
-        self.function = function
+        self.function, self.op = function, op
 
 
 @dataclass(frozen=True)
 class Expander:
-    """Makes series. members: the terms of a family's member from a cut on. powers: those that a family has. ratios: of widths, to the first one.
+    """Makes series. members: the terms of a family's member from a cut on. powers: those that it may have. ratios: of widths, to the first one.
     rough: what to put for a term that needs a derivative that does not exist (it may raise). settled: whether what has no powers is 0, not unknown.
     """
 
     members: Callable[[Value, Fraction], Series]
-    powers: Callable[[str], Collection[Fraction]]
+    powers: Callable[[Ref], Collection[Fraction]]
     ratios: Mapping[str, Expr]
     rough: Callable[[str], Expr]
     settled: bool = False
@@ -118,17 +119,17 @@ class Expander:
 
     def _plain(self, x: Expr) -> bool:
         """Whether everything in `x` is of order 1 at most, and nothing has terms below that: then it is its own series."""
-        return all(set(self.powers(v.ref.name)) == {F0} for v in values(x)) and not any(isinstance(node, Extent) for node in walk(x))
+        return all(set(self.powers(v.ref)) == {F0} for v in values(x)) and not any(isinstance(node, Extent) for node in walk(x))
 
-    def top(self, name: str) -> Fraction | None:
-        """The greatest power of a family."""
-        return max(self.powers(name), default=None)
+    def top(self, ref: Ref) -> Fraction | None:
+        """The greatest power of a member."""
+        return max(self.powers(ref), default=None)
 
     def power_of(self, x: Expr) -> Fraction | None:
         """A power that no term of `x` exceeds; None if it has no terms."""
         match x:
             case Value(ref, _):
-                return self.top(ref.name)
+                return self.top(ref)
             case Extent():
                 return Fraction(1)
             case Add(terms):
@@ -200,7 +201,9 @@ class Expander:
             raise GrowsError(function, *self._largest(args))
         terms = [self.series(a, min(cut, F0)) for a in args]
         if function == "log" and any(F0 not in t for t in terms):
-            raise SmallError(function)
+            if self.settled:
+                raise SmallError(function)
+            return NONE
         return self._taylor(lambda *a: folded(build(*a)), function, terms, cut)
 
     def _where(self, condition: Expr, left: Expr, right: Expr, cut: Fraction) -> Series:
@@ -254,7 +257,7 @@ class Expander:
     def _largest(self, args: Sequence[Expr]) -> tuple[Ref | None, Fraction]:
         """Of a function's arguments, what grows fastest: its name if it has one, and its power."""
         worst = max((a for a in args if self.power_of(a) is not None), key=lambda a: self.power_of(a) or F0)
-        named = [(v.ref, p) for v in values(worst) if (p := self.top(v.ref.name)) is not None and p > 0]
+        named = [(v.ref, p) for v in values(worst) if (p := self.top(v.ref)) is not None and p > 0]
         ref = max(named, key=lambda pair: pair[1])[0] if named else None
         return ref, self.power_of(worst) or F0
 

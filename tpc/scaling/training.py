@@ -13,7 +13,7 @@ from tpc.core.program import Program
 from tpc.scaling.circuit import Circuit, circuit
 from tpc.scaling.rounds import Found, Rounds, by_features, by_update, trained
 from tpc.scaling.sizes import Numbers
-from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Verdict
+from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Regime, Verdict
 from tpc.syntax import catalogue_training
 from tpc.syntax.diagnostic import TpcError
 
@@ -57,7 +57,7 @@ class Training:
         r = -max(changes) if changes and not blows else None
         output = next((p.output for p in self.passes), "")
         trivial = not blows and not any(found[p.output].change == 0 for p in self.passes if p.output)
-        regime = None if blows or trivial else "feature" if r == 0 else "kernel"
+        regime: Regime | None = None if blows or trivial else "feature" if r == 0 else "kernel"
         last = self._last(numbers, found) if not blows else LastLayer(False, False)
         name = self.networks.parametrization if exponents == own else "abc"
         return Verdict(self.name, name, exponents, not blows, trivial, regime, r, layers, last, blows, features, output)

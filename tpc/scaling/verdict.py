@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+Regime = Literal["feature", "kernel"]
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -58,7 +60,7 @@ class Verdict:
     exponents: Mapping[str, Fraction]
     stable: bool
     trivial: bool
-    regime: Literal["feature", "kernel"] | None
+    regime: Regime | None
     r: Fraction | None
     layers: tuple[Layer, ...]
     last_layer: LastLayer

@@ -10,7 +10,8 @@ from tpc.syntax.spans import Span
 
 
 def unstable(at: Span | None, what: str, power: Fraction, function: str, rounds: bool) -> Diagnostic:
-    where = f"and {function} of it has no limit" if function else "and is an output" if not rounds else "at least, and more from round to round"
+    where = "at least, and more from round to round" if rounds else "and an output with it" if function == "output" else \
+        f"and {function} of it has no limit" if function else "and is an output"
     return Diagnostic("TP801", f"`{what}` grows like {_power_of_n(power)} as n → ∞, {where}", Label(at) if at else None,
                       help="the program is not stable: scale it down, or train at a lower rate")
 

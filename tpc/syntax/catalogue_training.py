@@ -385,3 +385,8 @@ def unknown_exponent(name: str, known: Sequence[str], weights: Sequence[str]) ->
 def exponent_value(name: str, value: str) -> Diagnostic:
     return Diagnostic("TP731", f"`{name}` is the power of a width, and must be an exact rational number, not `{value}`", None,
                       help="write a number or a fraction, as `1/2`")
+
+
+def conditions_not_written() -> Diagnostic:
+    return Diagnostic("TP736", "the conditions of this program are not all bounds on sums of exponents", None,
+                      help="clipping and powers of what has several sizes make them so; leave --symbolic out, and give the exponents by --set a1=…")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.tree import Tree
 from tpc.train.checks import ARRAYS
-from tpc.train.make import Maker, substituted
+from tpc.train.make import Maker, replaced, substituted
+from tpc.train.names import Names
 from tpc.train.padding import plus
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Padded, Value
@@ -20,6 +23,18 @@ def array_function(scene: Scene, node: tree.Applied) -> str:
     """The function of arrays that is applied, "" if none is."""
     name = node.function.name if isinstance(node.function, tree.Name) else ""
     return name if name in ARRAYS and name not in scene.functions and name not in scene.networks else ""
+
+
+def apart(network: tree.Network, used: Collection[str], names: Names) -> tree.Network:
+    """The network with other variables of clauses, loops and sums in the place of those that mean something where it is called."""
+    bound = {part.variable.name for part in tree.walk(network) if isinstance(part, tree.Range)}
+    fresh: dict[str, str] = {}
+    for variable in sorted(bound.intersection(used)):
+        fresh[variable] = names.another(variable, [*used, *bound, *fresh.values()])
+
+    def leaf(x: Tree) -> Tree | None:
+        return replace(x, name=fresh[x.name]) if isinstance(x, tree.Name) and x.name in fresh else None
+    return cast(tree.Network, replaced(cast(Tree, network), leaf)) if fresh else network
 
 
 def picks_members(node: tree.Sum, env: Env) -> bool:

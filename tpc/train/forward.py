@@ -12,7 +12,7 @@ from tpc.syntax.diagnostic import Diagnostic
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
-from tpc.train.arrays import array_function, onehot, pad, picks_members, term_by_term
+from tpc.train.arrays import apart, array_function, onehot, pad, picks_members, term_by_term
 from tpc.train.checks import check_index, check_operand
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
@@ -55,6 +55,7 @@ class Forward:
         if len(args) != len(network.parameters):
             self.refuse(catalogue.arguments(at.span, name, len(network.parameters), len(network.parameters), len(args)))
         self.inside.append(name)
+        network = apart(network, {*self.scope(), *self.scene.loops}, self.scene.names)
         env: dict[str, Value] = {p.name: a for p, a in zip(network.parameters, args, strict=True)}
         for line in network.body:
             self.block(line, env, {}) if isinstance(line, tree.ForBlock) else self.line(line, env)
@@ -103,19 +104,22 @@ class Forward:
         variables = [c.variable.name for c in line.clauses]
         at_once = [i.name if isinstance(i, tree.Name) else "" for i in index] == variables and base.name not in env \
             and not any(node.name == base.name for node in tree.names(line.value))
-        if at_once or not index:
-            outer, self.axes = self.axes, (*self.axes, *(Axis(c.variable.name, c.count) for c in line.clauses))
-            loops, self.loops = self.loops, (*self.loops, *line.clauses)
-            inner = {**env, **{v: self.position(v) for v in variables}}
-            value = self.expr_named(line.value, base.name, inner)
-            self.axes, self.loops = outer, loops
-            env[base.name] = value if not variables else self.family(value)
-            return
-        self.member_by_member(line, base.name, index, env)
+        if not index and not line.clauses:
+            env[base.name] = self.expr_named(line.value, base.name, env)
+        elif at_once or not index:
+            with self.within_sums(line):
+                env[base.name] = self.family(line, base.name, env)
+        else:
+            self.member_by_member(line, base.name, index, env)
 
-    def family(self, value: Value) -> Value:
-        """A variable made over further axes, seen from outside them."""
-        var = value.leaf
+    def family(self, line: tree.Define, name: str, env: Env) -> Value:
+        """What a line with clauses makes: a variable over further axes, seen from outside them."""
+        outer, self.axes = self.axes, (*self.axes, *(Axis(c.variable.name, c.count) for c in line.clauses))
+        loops, self.loops, earlier = self.loops, (*self.loops, *line.clauses), {*self.made}
+        value = self.expr_named(line.value, name, {**env, **{c.variable.name: self.position(c.variable.name) for c in line.clauses}})
+        if value.leaf is None or value.leaf.name in earlier:             # the same for all
+            value = self.made_of(value, name, line.value)
+        self.axes, self.loops, var = outer, loops, value.leaf
         assert var is not None
         own = tuple(a.variable for a in self.axes)
         return Value(var.width, var.shape[len(own):], lambda i: self.leaf(var, (*self.here(own), *i)), var)
@@ -151,12 +155,10 @@ class Forward:
     # variables
 
     def here(self, axes: Sequence[str] | None = None) -> Index:
-        m = Maker(self.span)
-        return tuple(m.name(v) for v in (tuple(a.variable for a in self.axes) if axes is None else axes))
+        return tuple(map(Maker(self.span).name, [a.variable for a in self.axes] if axes is None else axes))
 
     def leaf(self, var: Var, index: Index) -> Tree:
-        m = Maker(self.span)
-        return m.member(var.name, (*(m.name(v) for v in self.prefix), *index))
+        return Maker(self.span).member(var.name, (*self.here(self.prefix), *index))
 
     def var(self, wish: str, width: str | None, own: Sequence[Tree]) -> Var:
         made = Var(self.scene.names.fresh(wish + self.suffix), width, (*(a.count for a in self.axes), *own))
@@ -189,9 +191,9 @@ class Forward:
     @contextmanager
     def within_sums(self, at: tree.Node) -> Iterator[None]:
         """What is made inside sums is made for every term: the sums' variables are axes of it."""
-        axes = tuple(Axis(r.variable.name, r.count) for r in self.loops if r.variable.name in self.sums)
-        bound = {a.variable for a in (*self.axes, *axes)}
-        if any(name.name in bound for a in axes for name in tree.names(a.count)):
+        new = {*self.sums} - {a.variable for a in self.axes}
+        axes = tuple(Axis(r.variable.name, r.count) for r in self.loops if r.variable.name in new)
+        if any(name.name in {a.variable for a in (*self.axes, *axes)} for a in axes for name in tree.names(a.count)):
             self.refuse(catalogue_training.network_in_sum(at.span))
         outer, self.axes = self.axes, (*self.axes, *axes)
         yield

@@ -42,6 +42,8 @@ class Place(Protocol):
 
 @dataclass
 class Kernels:
+    """The kernels of a file. done: the passes that have been written, by what they are of and where."""
+
     scene: Scene
     trainings: Trainings
     done: dict[Any, KernelPass] = field(default_factory=dict)
@@ -62,7 +64,7 @@ class Kernels:
             sides.append(self.passed(node, network, args, place, loops))
         if kind == "ntk":
             for made, _ in sides:
-                self.backward(made, place, node)
+                self.backward(made, place)
         used = place.needed(loops, [here for _, env in sides for here in env.values()])
         prefix = tuple(r.variable.name for r in (*place.blocks, *used))
         name = place.suffix[1:] or kind
@@ -107,23 +109,14 @@ class Kernels:
         with called(node):
             value = forward.run(network, [forward.expr(arg, {}) for arg in args], node)
         steps = {step.out.name: step for step in forward.steps}
-        readout = Reading(plain, network.name.name, steps, len(prefix), [*prefix], network.result.span).readout(value)
-        hidden = self.hidden(forward.steps, readout, network)
+        taken = [*prefix, *(a.variable for step in forward.steps for a in step.axes)]
+        readout = Reading(plain, network.name.name, steps, len(prefix), taken, network.result.span).readout(value)
+        hidden = needed_steps(forward.steps, readout)
         scene.made |= {step.out.name: step.out.width for step in hidden if step.out.width is not None}
         place.out += looped(written(hidden, prefix, (), reader), used)
         return KernelPass(network, place.out, used, prefix, forward, hidden, readout)
 
-    def hidden(self, steps: Sequence[Step], readout: Readout, network: tree.Network) -> list[Step]:
-        """The steps that a readout needs; these have no weights that are random of order 1 in the limit, or that have none."""
-        needed = {n.name for t in readout.terms for part in (t.coefficient, t.operand) if part is not None for n in tree.names(part)}
-        found: list[Step] = []
-        for step in reversed(steps):
-            if step.out.name in needed:
-                found.insert(0, step)
-                needed |= {n.name for n in tree.names(read_by(step))}
-        return found
-
-    def backward(self, made: KernelPass, place: Place, node: tree.Applied) -> None:
+    def backward(self, made: KernelPass, place: Place) -> None:
         """Writes the backward pass from the readout, and keeps its terms."""
         if made.records is not None:
             return
@@ -141,6 +134,17 @@ class Kernels:
                        for name in [backward.cotangents.get(var.name, "")] if name}
         place.out += looped(backward.defined, made.used)
         made.records = backward.records
+
+
+def needed_steps(steps: Sequence[Step], readout: Readout) -> list[Step]:
+    """Those of the steps that a readout needs."""
+    needed = {n.name for t in readout.terms for part in (t.coefficient, t.operand) if part is not None for n in tree.names(part)}
+    found: list[Step] = []
+    for step in reversed(steps):
+        if step.out.name in needed:
+            found.insert(0, step)
+            needed |= {n.name for n in tree.names(read_by(step))}
+    return found
 
 
 def as_declared(weights: Mapping[str, Weight]) -> dict[str, Weight]:

@@ -18,6 +18,7 @@ class Names:
     def __init__(self, file: tree.File) -> None:
         self.written = {node.name for node in tree.walk(file) if isinstance(node, tree.Name)}
         self.taken = {*self.written, *RESERVED, *CONSTANTS}
+        self.others: dict[str, list[str]] = {}
 
     def reserved(self, declared: set[str]) -> set[str]:
         """The names that are taken if these are declared."""
@@ -36,3 +37,12 @@ class Names:
         """`count` bound variables that mean nothing in the file, nor in `avoid`."""
         found = [v for v in wishes if v not in self.written and v not in avoid]
         return found[:count]
+
+    def another(self, variable: str, avoid: Collection[str]) -> str:
+        """A bound variable in the place of one that would mean two things, if possible the same each time. Nothing else is called that later."""
+        found = next((v for v in self.others.get(variable, ()) if v not in avoid), None)
+        if found is None:
+            found, = self.variables(1, avoid)
+            self.others.setdefault(variable, []).append(found)
+            self.written.add(found)
+        return found

@@ -40,7 +40,8 @@ class Outer:
 class Scene:
     """outer: inputs, initial vectors and families by name. constants: dims, as far as they are known.
 
-    matrices: rows and columns of the matrices of the program. made: the widths of the vectors that have been written out.
+    matrices: rows and columns of the matrices of the program. made: the widths of the vectors that have been written out. loops: the variables of the
+    loops that networks are called in.
     passes: the forward passes so far. open: exponents, and what tells updates from the rest, stay names, for the scaling analysis.
     """
 
@@ -53,6 +54,7 @@ class Scene:
     networks: dict[str, tree.Network] = field(default_factory=dict)
     matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
+    loops: set[str] = field(default_factory=set)
     passes: list[Pass] = field(default_factory=list)
     open: bool = False
 

@@ -107,6 +107,8 @@ class Writer:
         self.out: list[tree.Statement] = []
         self.spans: dict[str, Span] = {}
         self.scene.outer = outer_of(file.statements)
+        self.scene.loops = {r.variable.name for s in file.statements if isinstance(s, tree.Define | tree.Output | tree.ForBlock)
+                            for r in tree.walk(s) if isinstance(r, Range)}
         self.scene.functions = {s.name.name: s for s in file.statements if isinstance(s, tree.Function)}
         self.scene.widths = {s.name.name: s.ratio for s in file.statements if isinstance(s, tree.Width)}
         self.scene.matrices = {d.name.name: (print_tree(s.rows), print_tree(s.columns))

@@ -158,9 +158,9 @@ def test_inputs_of_norm_zero():
 
 
 REFUSED = {
-    "the product `A.T @ h` (line 5) has a Ż: `h` is correlated with `h`, a product with the matrix (line 4)":
+    "the product `A.T @ h` (line 5) has a Ż: what is multiplied is correlated with `A @ v` (line 4)":
         "width n\nmatrix A : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nh = A @ v\ng = A.T @ h\noutput c = mean(g*v)\n",
-    "the product `W.T @ d` (line 6) has a Ż: `d` is correlated with `h`, a product with the matrix (line 4)":
+    "the product `W.T @ d` (line 6) has a Ż: what is multiplied is correlated with `W @ tanh(v)` (line 4)":
         "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nh = W @ tanh(v)\nd = tanh'(h)*h\ng = W.T @ d\noutput c = mean(g^2)\n",
     "a mean of a function of 5 dependent Gaussians":
         "width n\ndim k = 5\nvector u[i < k] : n ~ N(0, 1)\nx = sigmoid(u[0]*u[1]*u[2]*u[3]*u[4])\noutput c = mean(x)\n",
@@ -221,3 +221,23 @@ def networks(draw):
 @given(networks())
 def test_random_networks_agree_with_points(text):
     agree(tpc.parse(text), {"xs": np.random.default_rng(1).standard_normal((3, 2))})
+
+
+def test_modules_can_be_differentiated_and_mapped():
+    """By the inputs, where two are equal, and where one is 0, too."""
+    text = "width n\ndim N = 4\ninput xs[N, 2], a = 1\nmatrix W : n x n ~ N(0, a/n)\nvector u[k < 2] : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\n" \
+           "h[i] = sum(k < 2: xs[i, k]*u[k]) for i < N\ng[i] = W @ relu(h[i]) for i < N\nd[i] = (W.T @ (v*relu'(g[i])))*relu'(h[i]) for i < N\n" \
+           "output K[i, j] = mean(relu(g[i])*relu(g[j])) for i < N for j < N\n" \
+           "output T[i, j] = mean(d[i]*d[j])*sum(k < 2: xs[i, k]*xs[j, k]) for i < N for j < N\n"
+    evaluator = tpc.parse(text).compile(method="gram")
+    xs = np.array([[1.0, 0.5], [-0.3, 0.8], [1.0, 0.5], [0.0, 0.0]])
+    kernel, other = evaluator.function("K"), evaluator.function("T")
+    slope = jax.jacobian(lambda x: kernel({"xs": x}))(xs)
+    assert np.all(np.isfinite(slope))
+    assert np.all(np.isfinite(jax.jacobian(lambda x: other({"xs": x}))(xs)))
+    step = np.zeros((4, 2))
+    step[1, 0] = step[0, 1] = 1e-6
+    ends = [kernel({"xs": xs + sign * step}) for sign in (1, -1)]
+    np.testing.assert_allclose(np.tensordot(slope, step / 1e-6, 2)[:2, :2], ((ends[0] - ends[1]) / 2e-6)[:2, :2], atol=1e-8)
+    mapped = jax.vmap(lambda a: kernel({"xs": xs, "a": a}))(np.array([1.0, 4.0]))
+    np.testing.assert_allclose(mapped[1], 4 * mapped[0], rtol=1e-13)

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 
 from tpc.affine import Affine
 from tpc.core.expr import (
     ONE,
     ZERO,
     Add,
-    Call,
-    Compare,
     Expr,
     Extent,
     Index,
     Mul,
     Number,
-    Position,
     Pow,
     Ref,
     Sum,
@@ -35,9 +31,12 @@ from tpc.core.expr import (
     replace,
     summed,
 )
-from tpc.core.program import Gaussians, MatMul, Moment, Nonlin, Program, Scalar
+from tpc.core.program import Moment, Nonlin, Program, Scalar
+from tpc.hilbert.gram.atoms import expectation_of_atoms
 from tpc.hilbert.gram.axes import Axes, order
+from tpc.hilbert.gram.compared import compared
 from tpc.hilbert.gram.deltas import without_deltas
+from tpc.hilbert.gram.dots import Dots
 from tpc.hilbert.gram.groups import expectation_of_groups
 from tpc.hilbert.gram.isserlis import paired
 from tpc.hilbert.gram.names import best_name, comment_of, name_of, shown
@@ -52,12 +51,11 @@ from tpc.hilbert.gram.terms import (
     formula_variables,
     free_variables,
     placed,
-    same,
     total,
 )
-from tpc.hilbert.gram.vectors import Vectors, constants, meet, vectors_in
+from tpc.hilbert.gram.vectors import Vectors, vectors_in
 
-MAX_STEPS = 20_000                                     # products of vectors looked at, before it is not worth the while
+MAX_STEPS = 40_000                                     # products of vectors looked at, before it is not worth the while
 MAX_BOXES = 4096                                       # parts of one array
 DEEPEST = 20_000                                       # calls inside of each other
 MAX_POWER = 16                                         # of a vector in a polynomial
@@ -90,7 +88,7 @@ class Covariances:
         self.known: dict[tuple[Expr, ...], Expr | None] = {}      # None while it is being found
         self.sums: dict[tuple[Expr, ...], Expr] = {}
         self.formulas: dict[Formula, Expr] = {}
-        self.no_dot: set[int] = set()
+        self.dots = Dots(self)
         self.steps = 0
 
     def run(self) -> CovarianceProgram:
@@ -162,7 +160,7 @@ class Covariances:
         if isinstance(x, Extent):
             raise NotGramError("a power of its widths is left whose limit has not been taken")
         parts = children(x)
-        return _compared(rebuild(x, [self.instantiated(part, at) for part in parts])) if parts else placed(x, at)
+        return compared(rebuild(x, [self.instantiated(part, at) for part in parts])) if parts else placed(x, at)
 
     # members, by the parts of arrays
 
@@ -260,10 +258,10 @@ class Covariances:
         if opened:
             return self.product([self._opened(f, opened, chosen) for f in factors])
         for site in chosen.values():
-            self.require_no_dot(site)
+            self.dots.require(site)
         if plain:
             members = [f for f in factors if isinstance(f, Value)]
-            return paired(self, members) if len(members) > 2 else self._atoms([(m.ref, chosen[m]) for m in members])
+            return paired(self, members) if len(members) > 2 else expectation_of_atoms(self, [(m.ref, chosen[m]) for m in members])
         for factor in factors:
             for value in vectors_in(factor):
                 for site in () if value in chosen else self.sites.of(value.ref):
@@ -283,107 +281,6 @@ class Covariances:
                 return self.instantiated(phi_of(site), site.at(node.ref.index))
             return None
         return replace(x, leaf)
-
-    # products with matrices, and initial vectors
-
-    def _atoms(self, members: list[tuple[Ref, Site]]) -> Expr:
-        """`E x` or `E x·z` of products with matrices and initial vectors (ZHat)."""
-        if len(members) == 2:
-            (x, a), (z, b) = members
-            if isinstance(a.op, MatMul) and isinstance(b.op, MatMul):
-                return self._hats(x, a, a.op, z, b, b.op)
-            if isinstance(a.op, Gaussians) and a.op is b.op:
-                return self._initial(x, a, z, b, a.op)
-        return mul(*(self._mean_of(ref, site) for ref, site in members))
-
-    def _mean_of(self, ref: Ref, site: Site) -> Expr:
-        return self.scalar(self.instantiated(site.op.mean[site.position], site.at(ref.index))) if isinstance(site.op, Gaussians) else ZERO
-
-    def _hats(self, x: Ref, a: Site, first: MatMul, z: Ref, b: Site, second: MatMul) -> Expr:
-        """`Cov(Ẑ^{Wx}, Ẑ^{Wz}) = σ² E x·z`, times ρ for the transpose; 0 for different matrices."""
-        if first.matrix.name != second.matrix.name or first.transposed != second.transposed:
-            return ZERO
-        at, by = a.at(x.index), b.at(z.index)
-        one, two = (placed(Value(op.matrix, False), where) for op, where in ((first, at), (second, by)))
-        assert isinstance(one, Value)
-        assert isinstance(two, Value)
-        deltas = [same(i, j) for i, j in zip(one.ref.index, two.ref.index, strict=True)]
-        if ZERO in deltas:
-            return ZERO
-        operands = [placed(Value(op.operand, True), where) for op, where in ((first, at), (second, by))]
-        solved = _solution(deltas)
-        matrix = self.matrices[first.matrix.name]
-        variance = self.scalar(self.instantiated(matrix.variance, {v: i for (v, _), i in zip(matrix.axes, one.ref.index, strict=True)}))
-        ratio = mul(self.ratios[matrix.rows], Pow(self.ratios[matrix.columns], Number(Fraction(-1)))) \
-            if first.transposed and self.ratios[matrix.rows] != self.ratios[matrix.columns] else ONE
-        return mul(*deltas, variance, self.scalar(ratio), self.product([placed(x, solved) for x in operands]))
-
-    def _initial(self, x: Ref, a: Site, z: Ref, b: Site, group: Gaussians) -> Expr:
-        deltas = [same(i, j) for i, j in zip(x.index, z.index, strict=True)]
-        means = mul(self._mean_of(x, a), self._mean_of(z, b))
-        covariance = self.scalar(self.instantiated(group.covariance[a.position][b.position], a.at(x.index)))
-        return add(mul(*deltas, covariance), means)
-
-    def require_no_dot(self, site: Site) -> None:
-        """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, what is multiplied has to be uncorrelated with all products of the
-        other side."""
-        if site.number in self.no_dot:
-            return
-        self.no_dot.add(site.number)
-        if isinstance(site.op, Nonlin):
-            for value in vectors_in(phi_of(site)):
-                for used in self.sites.of(value.ref, site.number):
-                    self.require_no_dot(used)
-        if not isinstance(site.op, MatMul):
-            return
-        op = site.op
-        own = self.vectors.sources_of_ref(op.operand)
-        for other in self.sites.products.get((op.matrix.name, not op.transposed), ()):
-            assert isinstance(other.op, MatMul)
-            apart = any(i != j and None not in (i, j) for i, j in zip(constants(op.matrix.index), constants(other.op.matrix.index), strict=True))
-            if other.number > site.number or apart or not meet(own, self.vectors.sources(other)):
-                continue
-            hat, operand = self._anywhere(other, other.op.out), self._anywhere(site, op.operand)
-            if self.product([hat, operand]) != ZERO:
-                shown = f"{op.matrix}{'.T' * op.transposed} @ {op.operand}"
-                raise NotGramError(f"the product `{shown}` (line {op.origin.line}) has a Ż: `{op.operand}` is correlated with `{other.op.out}`, "
-                                   f"a product with {'the transpose' if other.op.transposed else 'the matrix'} (line {other.op.origin.line})")
-
-    def _anywhere(self, site: Site, ref: Ref) -> Expr:
-        """A member that `site` makes or uses, at any index."""
-        at = {v: Affine.var(self.axes.fresh(v, n)) for v, n in zip(site.variables, site.counts, strict=True) if v is not None}
-        return placed(Value(ref, True), at)
-
-
-def _compared(x: Expr) -> Expr:
-    """A test of whole numbers for equality, `where(i <= j, where(i >= j, 1, 0), 0)`, as a Delta."""
-    match x:
-        case Call("where", (Compare("<=", i, j), Call("where", (Compare(">=", k, l), one, zero)), no)) \
-                if (i, j, one, zero, no) == (k, l, ONE, ZERO, ZERO):
-            left, right = _whole_number(i), _whole_number(j)
-            return x if left is None or right is None else same(left, right)
-    return x
-
-
-def _whole_number(x: Expr) -> Affine | None:
-    """An affine combination of loop variables."""
-    match x:
-        case Position(index):
-            return index
-        case Number(value) if value.denominator == 1:
-            return Affine(int(value))
-        case Add(terms):
-            out = Affine(0)
-            for term in terms:
-                part = _whole_number(term)
-                if part is None:
-                    return None
-                out = out + part
-            return out
-        case Mul((Number(k), rest)) if k.denominator == 1:
-            part = _whole_number(rest)
-            return None if part is None else part.scaled(int(k))
-    return None
 
 
 def _flat(x: Expr) -> list[Expr]:
@@ -418,19 +315,6 @@ def _simple(x: Expr) -> bool:
 def _whole(formula: Formula, axes: Sequence[str], table: Axes) -> tuple[Piece, ...]:
     """The one piece of an array that is made by one formula."""
     return (Piece((0,) * len(axes), tuple(table.extents[axis] for axis in axes), tuple(axes), formula),)
-
-
-def _solution(deltas: Sequence[Expr]) -> dict[str, Index]:
-    """Variables that the deltas, being 1, tell."""
-    found: dict[str, Index] = {}
-    for delta in deltas:
-        if isinstance(delta, Delta):
-            left, right = delta.left, delta.right
-            if isinstance(right, Affine) and len(right.terms) == 1 and right.terms[0][1] == 1 and right.const == 0 and right.terms[0][0] not in found:
-                found[right.terms[0][0]] = left
-            elif isinstance(left, Affine) and len(left.terms) == 1 and left.terms[0][1] == 1 and left.const == 0 and left.terms[0][0] not in found:
-                found[left.terms[0][0]] = right
-    return found
 
 
 def _line(site: Site) -> int:

@@ -9,7 +9,7 @@ from tpc.affine import Affine
 from tpc.core.expr import Call, Expr, Ref, Value, walk
 from tpc.core.printer import print_expr
 
-LONGEST = 40
+LONGEST, LONGEST_COMMENT = 40, 120
 
 
 def name_of(key: Sequence[Expr]) -> str:
@@ -45,6 +45,8 @@ def shown(x: Expr) -> str:
 def comment_of(key: Sequence[Expr]) -> str:
     """`E x[i]*z[j]`."""
     factors = [shown(x) for x in key]
+    if sum(map(len, factors)) > LONGEST_COMMENT:
+        return f"E {'*'.join(factors)}"[:LONGEST_COMMENT] + " …"
     if len(key) == 1 and isinstance(key[0], Value) and not key[0].vector:
         return factors[0]
     if len(key) == 2 and factors[0] == factors[1]:

@@ -1,0 +1,71 @@
+"""Training in the kernel regime: what a wide net predicts after some time of gradient flow, or some steps of gradient descent, on squared loss.
+
+On L = (1/N) Σ (f(x_i) − y_i)²/2 the outputs follow df/dt = −(η/N) Θ(·, X)(f(X) − y), Θ the NTK (TP4 Sec 3; Lee et al. 2019), so that
+f_t(x) = f_0(x) + Θ(x, X) g(Θ) (y − f_0(X)) with g(λ) = (1 − e^{−ηλt/N})/λ, and (1 − (1 − ηλ/N)^t)/λ for t steps. f_0 is a Gaussian process of
+covariance the NNGP kernel: the prediction's mean and covariance are over it, unless it is given.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy.linalg import eigh
+
+from tpc.kernels.regression import Kernel, Prediction, matrices, targets
+
+RANK = 1e-12                                           # relative size below which an eigenvalue is 0: its direction is not learned
+
+
+def after_flow(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, *, time: float, rate: float = 1.0,
+               initial: tuple[Any, Any] | None = None) -> Prediction:
+    """The prediction at `points` after gradient flow for `time` (`math.inf` for its end) with the learning rate η = `rate`.
+
+    y: [N] or [N, k]. initial: f_0 at `x` and at `points`, in the shapes of y; the prediction then has no covariance. Raises ValueError: arrays that
+    do not fit or are not finite, a time or rate below 0.
+    """
+    if not (time >= 0 and rate >= 0):
+        raise ValueError(f"the time and the rate are at least 0, not {time} and {rate}")
+    pace = 0.0 if not (time and rate) else time * rate / len(x)
+
+    def learned(eigenvalues: np.ndarray) -> np.ndarray:
+        return np.asarray(-np.expm1(-pace * eigenvalues))
+    return _predicted(ntk, nngp, x, y, points, learned, pace, initial)
+
+
+def after_steps(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, *, steps: int, rate: float,
+                initial: tuple[Any, Any] | None = None) -> Prediction:
+    """The same after so many steps of full-batch gradient descent. Raises ValueError also for a rate at which it diverges."""
+    if steps < 0 or not rate >= 0:
+        raise ValueError(f"the steps and the rate are at least 0, not {steps} and {rate}")
+    pace = rate / len(x)
+
+    def learned(eigenvalues: np.ndarray) -> np.ndarray:
+        greatest = float(eigenvalues.max(initial=0.0))
+        if pace * greatest > 2:
+            raise ValueError(f"at the rate {rate:g} gradient descent diverges; the largest stable rate is {2 * len(x) / greatest:.6g}")
+        return np.asarray(1 - (1 - pace * eigenvalues)**steps)
+    return _predicted(ntk, nngp, x, y, points, learned, pace * steps, initial)
+
+
+def _predicted(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, learned: Any, slope: float, initial: tuple[Any, Any] | None) -> Prediction:
+    """learned: how much of a direction is, by its eigenvalue λ; slope: the limit of learned(λ)/λ as λ → 0."""
+    y = targets(y, len(x))
+    own, cross, _ = matrices(ntk, x, points)
+    eigenvalues, directions = eigh((own + own.T) / 2)
+    least = RANK * max(float(eigenvalues.max(initial=0.0)), 0.0)
+    if float(eigenvalues.min(initial=0.0)) < -1e4 * least:
+        raise ValueError("the NTK's matrix is not positive semidefinite: is it the kernel of one network, and in float64?")
+    real = eigenvalues > least
+    share = np.full(len(eigenvalues), 0.0 if math.isinf(slope) else slope)
+    share[real] = learned(eigenvalues[real]) / eigenvalues[real]
+    weights = (cross.T @ directions) * share @ directions.T                      # Θ(x, X) g(Θ), [M, N]
+    if initial is not None:
+        at_inputs, at_points = targets(initial[0], len(x)), targets(initial[1], len(points))
+        if at_inputs.shape != y.shape or at_points.shape[1:] != y.shape[1:]:
+            raise ValueError(f"the initial function has the shapes {at_inputs.shape} and {at_points.shape}, and the values {y.shape}")
+        return Prediction(at_points + weights @ (y - at_inputs))
+    before, mixed, there = matrices(nngp, x, points)
+    half = weights @ mixed
+    return Prediction(weights @ y, there - half - half.T + weights @ before @ weights.T)

@@ -1,0 +1,108 @@
+"""Kernel matrices larger than memory: computed in strips of rows that go to a file, and resumed where they stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tpc.interrupt import Interruptible
+from tpc.kernels.kernels import BLOCK, Kernel
+from tpc.stored import digest
+
+Progress = Callable[[int, int], None]
+STRIP = 1 << 27                                        # bytes of a strip, or what BLOCK rows take
+
+
+def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: Path, strip: int | None = None,
+           progress: Progress | None = None) -> None:
+    """Writes `kernel(x, z)` to an `.npy` file, a strip of rows at a time; without z only one half is computed, the other is the same.
+
+    strip: rows of a strip. progress: called with the rows that are done and all. Beside the file a manifest, `OUT.json`, says what is done as long as
+    something is not; a run of the same kernel on the same inputs goes on from there, and gives the same file bit for bit. Raises ValueError: a file
+    there that is another one's, too little space on the disk; OSError; KeyboardInterrupt at the end of a strip, which loses nothing; TpcError as the
+    kernel does.
+    """
+    columns = x if z is None else z
+    row = len(columns) * int(np.prod(kernel.positions, dtype=int))**2 * np.dtype(kernel.dtype).itemsize
+    rows = strip or max(BLOCK, STRIP // max(1, row) // BLOCK * BLOCK)
+    shape = (len(x), len(columns), *kernel.positions, *kernel.positions)
+    manifest = _Manifest.open(out, digest(f"{kernel.identity}\n{rows}\n", {"x": np.asarray(x), **({} if z is None else {"z": np.asarray(z)})}))
+    if not manifest.done:
+        _require_space(out, len(x) * row)
+        manifest.begin(shape, kernel.dtype)
+    with Interruptible() as running:
+        for start in range(manifest.done, len(x), rows):
+            stop = min(start + rows, len(x))
+            running.check()
+            _write(out, kernel, x, z, start, stop)
+            manifest.reached(stop)
+            if progress is not None:
+                progress(stop, len(x))
+    manifest.end()
+
+
+def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start: int, stop: int) -> None:
+    """A strip, and what mirrors it. The file is mapped anew each time, so that memory does not grow with what has been written."""
+    found = kernel(x[start:stop], x[start:]) if z is None else kernel(x[start:stop], z)
+    if z is None:
+        found[:, :stop - start] = kernel(x[start:stop])                          # exact on the diagonal
+    whole = np.lib.format.open_memmap(out, mode="r+")
+    if z is None:
+        positions = len(kernel.positions)
+        turned = np.transpose(found, (1, 0, *range(2 + positions, 2 + 2 * positions), *range(2, 2 + positions)))
+        whole[start:stop, start:] = found
+        whole[stop:, start:stop] = turned[stop - start:]
+    else:
+        whole[start:stop] = found
+    whole.flush()
+
+
+class _Manifest:
+    """What is done of a file: the rows up to `done`."""
+
+    def __init__(self, out: Path, fingerprint: str, done: int = 0) -> None:
+        self.out, self.fingerprint, self.done = out, fingerprint, done
+        self.path = out.with_name(f"{out.name}.json")
+
+    @classmethod
+    def open(cls, out: Path, fingerprint: str) -> _Manifest:
+        """Raises ValueError if there is a file that is not this run's unfinished one."""
+        found = cls(out, fingerprint)
+        if not found.path.exists():
+            if out.exists():
+                raise ValueError(f"{out} is there already; remove it, or name another file")
+            return found
+        try:
+            kept = json.loads(found.path.read_text(encoding="utf-8"))
+            own, done = kept["fingerprint"], int(kept["rows"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{found.path} is damaged ({error}); remove it and {out}") from None
+        if own != fingerprint:
+            raise ValueError(f"{out} is begun by another run (another kernel, other inputs or strips); remove it and {found.path.name}, "
+                             "or name another file")
+        if done and not out.exists():
+            raise ValueError(f"{out}, of which {found.path} says that it is begun, is gone; remove that, too")
+        return cls(out, fingerprint, done)
+
+    def begin(self, shape: tuple[int, ...], dtype: str) -> None:
+        self.reached(0)
+        np.lib.format.open_memmap(self.out, mode="w+", dtype=np.dtype(dtype), shape=shape).flush()
+
+    def reached(self, rows: int) -> None:
+        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        part.write_text(json.dumps({"fingerprint": self.fingerprint, "rows": rows}), encoding="utf-8")
+        os.replace(part, self.path)
+
+    def end(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def _require_space(out: Path, needed: int) -> None:
+    free = shutil.disk_usage(out.parent).free
+    if needed > free:
+        raise ValueError(f"{out} takes {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free there")
