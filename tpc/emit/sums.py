@@ -158,7 +158,7 @@ class Sums:
         extents = tuple(greatest(n, ranges) for _, n in loops)
         shape = py.integer(extents[0]) if len(loops) == 1 else py.tuple_of([py.integer(n) for n in extents])
         if not scalars:
-            return py.call("jnp.ones", shape)
+            return py.call("jnp.ones", shape, py.name("dtype"))
         refs = [ref for f in scalars for ref, _ in expr_references(f, ())]
         plain = not any(isinstance(part, Sum) for f in scalars for part in walk(f))
         if plain and all(_in_order(frame.find(ref), ref, loops) for ref in refs):
