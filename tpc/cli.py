@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpc import cli_experiment
 from tpc.cli_kernels import kernel
 from tpc.cli_numbers import run, simulate, verify
 from tpc.cli_scale import scale
@@ -111,6 +112,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--seeds", type=_positive, default=32, metavar="N", help="random initialisations at each width (32)")
         command.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     simulate_.add_argument("--save", type=Path, metavar="F.npz", help="write every output of every seed to a file, and resume from it")
+    cli_experiment.add(commands, _positive, _seed)
     return top
 
 

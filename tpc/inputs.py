@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -153,7 +154,7 @@ def load_data(path: str | Path) -> dict[str, np.ndarray]:
         raise ValueError("its name ends in neither .npz nor .json")
     except OSError as error:
         why = error.strerror or "it cannot be read"
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError, RecursionError, MemoryError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, RecursionError, MemoryError) as error:
         why = "it holds pickled objects" if "pickle" in str(error).lower() else str(error).splitlines()[0] if str(error) else "it is damaged"
     raise TpcError([catalogue.bad_data(path.name, why)], str(path))
 

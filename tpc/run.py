@@ -6,9 +6,9 @@ import types
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from tpc.start import Start, Started, chosen
 from tpc.stored import digest
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
+
+if TYPE_CHECKING:
+    from tpc.segments import Points, Training
 
 Progress = Callable[[int, int], None]
 GRIDS = ("gauss-hermite", "quadrature")             # points whose error is the difference of two grids
@@ -43,15 +46,19 @@ class Evaluator:
     source: str = field(repr=False)
     identity: str = field(repr=False)
     start: Start | None = field(default=None, repr=False)
+    in_parts: Callable[[], str] = field(repr=False, compare=False, default=str)       # the source of a module that can run its longest loop in parts
 
     @cached_property
     def module(self) -> types.ModuleType:
         """The emitted module, executed."""
+        return self._executed(self.source)
+
+    def _executed(self, source: str) -> types.ModuleType:
         import jax
         if self.plan.dtype == "float64":
             jax.config.update("jax_enable_x64", True)
         made = types.ModuleType(f"tpc_{self.program.name}")
-        exec(compile_source(self.source, self.program.name), made.__dict__)
+        exec(compile_source(source, self.program.name), made.__dict__)
         return made
 
     @property
@@ -96,6 +103,19 @@ class Evaluator:
             raise DivergedError(result)
         return result
 
+    def training(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, repeat: int = 0, points: Points | None = None) -> Training:
+        """The program's longest loop at its top level, to be run in parts (see `tpc.segments`).
+
+        points: in place of those of `repeat`, [Gaussians, M] with their weights [M]. Independent standard Gaussians with weights 1/M make it the
+        network of width M, if the program has no matrices. Raises TpcError for inputs that do not fit, ValueError if there is no such loop.
+        """
+        from tpc.segments import Training, longest
+        if self.plan.method == "gram" or longest(self.program) is None:
+            raise ValueError(f"{self.program.name} has no loop at its top level that is run round by round")
+        given = bind_inputs(self.program, self._started(inputs or {}, seed))
+        module = self._executed(self.in_parts())
+        drawn = module.draw(seed, repeat) if points is None else points
+        return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}")
     def _started(self, inputs: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """The inputs, and the scalars of the start that are not among them."""
         if self.start is None or all(name in inputs for name in self.start.names):
@@ -215,9 +235,9 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
         of_start = compile_program(expansion.initial.covariances, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
         start = Start(expansion.initial, chosen(initial, program.name), of_start)
     try:
-        plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
+        ordered, plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
     except UnrepresentableError as error:
         raise TpcError([catalogue.not_representable(method, str(error))], program.name, of_program=True) from None
-    source = emit(program, plan, parts, layout)
-    of_one = source if plan.repeats == 1 else emit(program, replace(plan, repeats=1), parts, layout)
-    return Evaluator(program, plan, source, digest(of_one, {}), start)
+    source = emit(ordered, plan, parts, layout)
+    of_one = source if plan.repeats == 1 else emit(ordered, replace(plan, repeats=1), parts, layout)
+    return Evaluator(program, plan, source, digest(of_one, {}), start, partial(emit, ordered, plan, parts, layout, segments=True))

@@ -30,6 +30,7 @@ class Body:
         self.expressions = Expressions(space, names)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
+        self.in_parts: Region | None = None                    # the loop that a parameter of the function runs
 
     def run(self) -> None:
         """Emits everything into `top`, which already holds inputs, initial vectors and chains."""
@@ -188,7 +189,8 @@ class Body:
         body: list[Statement] = [Assign(unpack, py.name("state")) if len(unpack) != 1 else Assign((f"{unpack[0]},",), py.name("state"))]
         frame.statements.append(Def(function, (variable, "state"), (*body, *inner.prologue, *inner.statements, Return(returned))))
         count = self.expressions.affine(region.loop.count, frame)
-        loop = py.call("lax.fori_loop", py.integer(0), count, py.name(function), state_in) if region.loop.count.constant is not None else \
+        by = "loop" if region is self.in_parts else "lax.fori_loop"
+        loop = py.call(by, py.integer(0), count, py.name(function), state_in) if region.loop.count.constant is not None else \
             py.call("rounds", count, py.integer(region.greatest), py.name(function), state_in)
         frame.statements.append(Assign((f"{targets[0]},",) if len(targets) == 1 else tuple(targets), loop))
         for item in state:

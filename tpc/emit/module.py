@@ -17,11 +17,13 @@ from tpc.emit.gram import emit_gram
 from tpc.emit.names import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.sections import copied
+from tpc.emit.segments import segmented
 from tpc.emit.structure import Structure, structure
 from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.plan import NAMES, Plan, UnrepresentableError, coarse, gram_plan, make_plan
+from tpc.reassociate import reassociate
 
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
@@ -32,16 +34,35 @@ HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts"
            "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
-LOCALS = ("inputs", *BY_SECTOR, "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
+LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES")
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
-            max_rank: int | None = None) -> tuple[Plan, Structure | None, Layout | None]:
-    """The plan of a program and what it rests on (nothing, for covariances). Raises UnrepresentableError."""
+            max_rank: int | None = None) -> tuple[Program, Plan, Structure | None, Layout | None]:
+    """The program with its sums in order, its plan and what that rests on (nothing, for covariances). Raises UnrepresentableError."""
     by_covariances = gram_plan(program, method, "float32" if dtype == "float32" else "float64")
     if by_covariances is not None:
-        return by_covariances, None, None
+        return program, by_covariances, None, None
+    plan, parts, layout = _planned(program, method, samples, repeats, dtype, max_rank)
+    if plan.method != "chaos":
+        reordered = reassociate(program, plan.samples)
+        if reordered is not program:
+            found = _planned(reordered, plan.method, samples, repeats, dtype, max_rank)
+            if found[0].gaussians <= plan.gaussians:
+                return reordered, *found
+    if method == "auto" and plan.method == "linear" and plan.seconds > LONG:
+        try:
+            other = gram_plan(program, "gram", plan.dtype)
+        except UnrepresentableError:
+            other = None
+        if other is not None and other.exact and other.seconds < plan.seconds:
+            return program, other, None, None
+    return program, plan, parts, layout
+
+
+def _planned(program: Program, method: str, samples: int | None, repeats: int | None, dtype: str,
+             max_rank: int | None) -> tuple[Plan, Structure, Layout]:
     parts = structure(program)
     program = replace(program, body=parts.body)
     rows = max((math.prod(r.greatest for r in nest) for nest in parts.blocks.values()), default=1)
@@ -50,13 +71,6 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
             for s in parts.storage.values() if s.family.kind == "vector"}
     plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples, repeats=repeats,
                      dtype="float32" if dtype == "float32" else "float64")
-    if method == "auto" and plan.method == "linear" and plan.seconds > LONG:
-        try:
-            other = gram_plan(program, "gram", plan.dtype)
-        except UnrepresentableError:
-            other = None
-        if other is not None and other.exact and other.seconds < plan.seconds:
-            return other, None, None
     crowded = max(layout.capacity.values(), default=0) > plan.samples                         # more directions than dimensions of the sample
     if max_rank is None and crowded and not plan.exact:
         layout = replace(lay_out(program, parts.confined, plan.samples), rows=rows)
@@ -71,12 +85,13 @@ def _members(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
     return out
 
 
-def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout | None) -> str:
-    """The source of a module that evaluates `program` as planned."""
+def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout | None, *, segments: bool = False) -> str:
+    """The source of a module that evaluates `program` as planned. segments: with functions that run its longest loop in parts."""
     if parts is None or layout is None:
         return emit_gram(program, plan)
     names = Names((*HELPERS, *LOCALS, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
+    body.in_parts = segmented(parts) if segments else None
     head = _Head(program, layout, names, body)
     head.run()
     body.run()
@@ -88,9 +103,9 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
         Return(Py(f"as_outputs({{{', '.join(f'{key!r}: {value.text}' for key, value in outputs)}}}, dtype), {status}"))]
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
-    function = Def("limit", ("inputs", "points", "weights"), (*head.opening(), *lines), doc)
+    function = Def("limit", ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments), (*head.opening(), *lines), doc)
     head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts)]
-    return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan)])
+    return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan, segments)])
 
 
 class _Head:
@@ -361,9 +376,10 @@ def _helpers(parts: Structure) -> str:
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted)
 
 
-def _tail(plan: Plan) -> str:
+def _tail(plan: Plan, segments: bool) -> str:
     sections = copied("runner.py")
-    wanted = ["every module", plan.points, "exact" if plan.exact else "grids" if plan.points == "gauss-hermite" else "repeats", "main"]
+    wanted = ["every module", plan.points, "exact" if plan.exact else "grids" if plan.points == "gauss-hermite" else "repeats",
+              *["segments"] * segments, "main"]
     if plan.points in ("sobol", "monte-carlo"):
         wanted.insert(1, "whitening")
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

@@ -32,7 +32,7 @@ class Parallel:
         self.body, self.parts, self.names, self.expressions = body, body.parts, body.names, body.expressions
 
     def each(self, region: Region, frame: Frame) -> None:
-        if self._inner_products(region, frame) or self._scattered(region, frame):
+        if self._inner_products(region, frame) or self._picked(region, frame) or self._scattered(region, frame):
             return
         n = region.greatest
         variable = self.names.fresh(region.variable)
@@ -166,9 +166,7 @@ class Parallel:
 
     def _inner_products(self, region: Region, frame: Frame) -> bool:
         """`c[s] = mean(x[s]*y) for s`, or `c[s, k] = mean(x[s, k]*y) for k for s`: one product of an array with a vector."""
-        nest = [region]
-        while len(nest[-1].body) == 1 and isinstance(deeper := nest[-1].body[0], Region):
-            nest.append(deeper)
+        nest = _nest(region)
         leaf = nest[-1].body[0]
         if len(nest[-1].body) != 1 or not isinstance(leaf, Leaf) or not isinstance(leaf.op, Moment) or not isinstance(leaf.op.phi, Mul):
             return False
@@ -198,6 +196,31 @@ class Parallel:
         if spare:
             product = Py(f"{product.text}[:{region.greatest}]")
         frame.statements.append(Assign((held.name,), product, f"{print_op(leaf.op)[0]}{loops}"))
+        held.pending = False
+        return True
+
+    def _picked(self, region: Region, frame: Frame) -> bool:
+        """`c[i, k] = x[j[i], k] for k for i`, the members of an array that another one picks: one indexing."""
+        nest = _nest(region)
+        leaf = nest[-1].body[0]
+        if len(nest[-1].body) != 1 or not isinstance(leaf, Leaf) or isinstance(leaf.op, MatMul) or not isinstance(leaf.op.phi, Value):
+            return False
+        ref = leaf.op.phi.ref
+        source, held = frame.find(ref), frame.target(leaf.op.out)
+        index = source.rest(ref)
+        if held is None or not index or not isinstance(index[0], Gather) or not self._covered(held, leaf.op.out, nest, frame):
+            return False
+        rows = Ref(index[0].input, index[0].index)
+        picks = frame.find(rows)
+        first = [r for r in nest if r.variable in index_variables(rows)]
+        rest = nest[len(first):]
+        whole = all(i == Affine.var(r.variable) and source.shape[axis] == r.greatest
+                    for axis, i, r in zip(source.kept[1:], index[1:], rest, strict=False))
+        if not first or first != nest[:len(first)] or len(index) != 1 + len(rest) or not whole or not along(picks, rows, first):
+            return False
+        picked = py.subscript(py.name(picks.name), sliced(self.body, picks, rows, first, frame))
+        loops = "".join(f" for {r.variable} < {r.loop.count}" for r in reversed(nest))
+        frame.statements.append(Assign((held.name,), py.subscript(py.name(source.name), [picked]), f"{print_op(leaf.op)[0]}{loops}"))
         held.pending = False
         return True
 
@@ -236,6 +259,14 @@ class Parallel:
             value = py.tuple_of([own]) if base is None else Py(f"(*{base.name}, {own.text})")
             inner.chains[side] = Chain(name, inner)
             inner.statements.append(Assign((name,), value))
+
+
+def _nest(region: Region) -> list[Region]:
+    """The region and the loops that are all there is in it."""
+    nest = [region]
+    while len(nest[-1].body) == 1 and isinstance(deeper := nest[-1].body[0], Region):
+        nest.append(deeper)
+    return nest
 
 
 def _in_a_row(region: Region, lie: Stacking) -> bool:

@@ -180,11 +180,9 @@ def _closed(value: Py) -> str:
 
 def _broken(code: str, indent: str) -> list[str]:
     """A long line as several, broken inside brackets after commas and before signs."""
-    places, depth = list[int](), 0
-    for i, c in enumerate(code):
-        depth += (c in "([{") - (c in ")]}")
-        if depth and (code[i:i + 2] == ", " or code[i:i + 3] in (" + ", " - ")):
-            places.append(i + 2 if c == "," else i + 1)
+    places = _places(code, (", ", " + ", " - "))
+    if any(end - start > WIDEST for start, end in zip([0, *places], [*places, len(code)], strict=True)):
+        places = _places(code, (", ", " + ", " - ", ": jax.vmap("))
     if not places:
         return [code]
     lines, start, hang = list[str](), 0, ""
@@ -193,6 +191,16 @@ def _broken(code: str, indent: str) -> list[str]:
             lines.append(hang + code[start:place].rstrip())
             start, hang = place, indent + " " * 8
     return [*lines, hang + code[start:]]
+
+
+def _places(code: str, ends: Sequence[str]) -> list[int]:
+    """Where a line can be broken: inside brackets, after a comma or colon and before a sign."""
+    places, depth = list[int](), 0
+    for i, c in enumerate(code):
+        depth += (c in "([{") - (c in ")]}")
+        if depth and any(code.startswith(end, i) for end in ends):
+            places.append(i + 2 if c in ",:" else i + 1)
+    return places
 
 
 def _closes_last(text: str) -> bool:

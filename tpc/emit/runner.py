@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 from scipy.linalg import solve_triangular
 from scipy.special import ndtri, roots_hermitenorm
@@ -17,7 +18,7 @@ NODES = ((2, 2), (3,))
 INPUTS: dict[str, Any] = {}
 
 
-def limit(inputs, points, weights):
+def limit(inputs, points, weights, loop=lax.fori_loop):
     return {}, jnp.zeros(())
 
 
@@ -209,6 +210,27 @@ def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
     mesh: a `jax.sharding.Mesh` of one axis, over whose devices the coefficients are shared out.
     """
     return summary(evaluations(inputs, lambda k: draw(seed, k), 1, progress, kept, mesh))
+
+
+# ---- segments
+def begin(inputs, points, weights):
+    """What the loop that is run in parts carries before its first round."""
+    carried = []
+    limit(inputs, points, weights, lambda first, count, step, state: carried.append(state) or state)
+    return carried[0]
+
+
+def advance(inputs, points, weights, state, start, until):
+    """What it carries before round `until`, from what it carried before round `start`."""
+    carried = []
+    limit(inputs, points, weights, lambda first, count, step, before: carried.append(lax.fori_loop(start, until, step, state)) or before)
+    return carried[0]
+
+
+def finish(inputs, points, weights, state, wanted):
+    """The outputs of these names as they are if the loop ends with `state`, and the status of `limit`."""
+    outputs, lost = limit(inputs, points, weights, lambda first, count, step, before: state)
+    return {name: outputs[name] for name in wanted}, lost
 
 
 # ---- main

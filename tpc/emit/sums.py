@@ -60,6 +60,9 @@ class Sums:
         array, length = self._vectors(vectors, loops, frame, ranges) if vectors else (None, None)
         if vectors and array is None:
             return None
+        dot = self._dot(scalars, loops, frame) if array is None and count.constant is not None else None
+        if dot is not None:
+            return self._times(still, dot, frame, ranges)
         if array is not None and not scalars and count.constant is not None:
             found = py.call("jnp.sum", array, Py("axis=0" if len(loops) == 1 else f"axis={tuple(range(len(loops)))}"))
             return self._times(still, found, frame, ranges)
@@ -75,6 +78,40 @@ class Sums:
 
     def _times(self, still: Sequence[Expr], found: Py, frame: Frame, ranges: Ranges) -> Py:
         return py.product([self.emit.value(mul(*still), frame, ranges), found]) if still else found
+
+    def _dot(self, scalars: Sequence[Expr], loops: Loops, frame: Frame) -> Py | None:
+        """A sum of products of two arrays: their product, which becomes one of matrices where the sum is mapped over. None if it is no such sum."""
+        if len(scalars) != 2 or not all(isinstance(f, Value) for f in scalars):
+            return None
+        arrays, letters = [], []
+        for factor in scalars:
+            assert isinstance(factor, Value)
+            found = self._array(factor.ref, loops, frame)
+            if found is None:
+                return None
+            arrays.append(found[0])
+            letters.append(found[1])
+        if letters[0] == letters[1] and len(letters[0]) == 1:
+            return py.matmul(*arrays)
+        names = {v: "ijklmnopqrst"[k] for k, (v, _) in enumerate(loops)}
+        spec = ",".join("".join(names[v] for v in own) for own in letters)
+        return py.call("jnp.einsum", Py(f"'{spec}->'"), *arrays)
+
+    def _array(self, ref: Ref, loops: Loops, frame: Frame) -> tuple[Py, list[str]] | None:
+        """The members for all values of the sums' variables, and these in the order of the axes; None if they do not lie along axes."""
+        held = frame.find(ref)
+        counts, order, parts = dict(loops), list[str](), list[Py]()
+        for axis, i in zip(held.kept, held.rest(ref), strict=True):
+            own = _variables(i) & counts.keys()
+            if not own:
+                parts.append(self.emit.index(i, frame))
+                continue
+            v = next(iter(own))
+            if isinstance(i, Gather) or len(own) > 1 or (i - Affine.var(v)).variables or v in order or axis >= len(held.shape):
+                return None
+            order.append(v)
+            parts.append(py.part(i.const, counts[v].const, held.shape[axis]))
+        return (py.subscript(py.name(held.name), parts), order) if order else None
 
     # vectors
 
@@ -121,7 +158,7 @@ class Sums:
         extents = tuple(greatest(n, ranges) for _, n in loops)
         shape = py.integer(extents[0]) if len(loops) == 1 else py.tuple_of([py.integer(n) for n in extents])
         if not scalars:
-            return py.call("jnp.ones", shape)
+            return py.call("jnp.ones", shape, py.name("dtype"))
         refs = [ref for f in scalars for ref, _ in expr_references(f, ())]
         plain = not any(isinstance(part, Sum) for f in scalars for part in walk(f))
         if plain and all(_in_order(frame.find(ref), ref, loops) for ref in refs):

@@ -107,7 +107,7 @@ class Resolver:
                 if scope.declare(name, Symbol("dim", name.span)):
                     scope.dims[name.name] = 1 if count is None else count          # 1: what is wrong with it is said once
             case tree.Input(declared=declared, bound=bound):
-                shape = self.extents(declared)
+                shape = self.extents(declared, MAX_FAMILY)
                 limit = scope.extent(bound) if bound else None
                 scope.declare(declared.name, Symbol("input", declared.name.span, len(shape), shape, SCALAR, statement, limit))
             case tree.Matrix(declared=items):
@@ -132,7 +132,7 @@ class Resolver:
                 self.errors.append(catalogue.defined_twice(parameter.span, parameter.name, seen[parameter.name]))
             seen.setdefault(parameter.name, parameter.span)
 
-    def extents(self, declared: tree.Declared) -> tuple[int, ...]:
+    def extents(self, declared: tree.Declared, limit: int = MAX_MEMBERS) -> tuple[int, ...]:
         """The extents of a declared family (1 in place of one that is wrong)."""
         shape, members, seen = [], 1, set()
         for axis in declared.axes:
@@ -143,8 +143,8 @@ class Resolver:
                 seen.add(axis.variable.name)
             shape.append(1 if count is None else count)
             members *= shape[-1]
-        if members > MAX_MEMBERS:
-            self.errors.append(catalogue.dim_size(declared.span, members, MAX_MEMBERS))
+        if members > limit:
+            self.errors.append(catalogue.dim_size(declared.span, members, limit))
             return (1,) * len(shape)
         return tuple(shape)
 

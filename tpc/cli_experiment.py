@@ -1,0 +1,63 @@
+"""The command `experiment`: the papers' experiments, each a subcommand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tpc.cli_shared import OK, show
+
+
+def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int]) -> None:
+    """Adds the command to a parser's. positive, seed: types of arguments."""
+    made = commands.add_parser("experiment", help="run an experiment of the papers", description="Run an experiment of the papers.")
+    experiments = made.add_subparsers(title="experiments", required=True, metavar="EXPERIMENT")
+    text = "few-shot learning by first-order MAML (TP4 Sec 9)"
+    few = experiments.add_parser("maml", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    few.set_defaults(command=maml, file=Path("maml"), model_of=positive)
+    few.add_argument("--data", type=Path, metavar="F.npz", help="drawings by classes; without it small embedded ones")
+    few.add_argument("--model", default="mup", metavar="mup|width=N", help="the limit (mup), or a finite width")
+    few.add_argument("--activation", choices=("linear", "relu", "tanh"), default="linear")
+    few.add_argument("--epochs", type=positive, metavar="E", help="of 100 meta-batches (100; 10 for the embedded drawings)")
+    few.add_argument("--samples", type=positive, metavar="M", help="points that stand for the limit, if the activation is not linear")
+    few.add_argument("--seed", type=seed, default=0, metavar="N", help="of tasks and of finite networks")
+    few.add_argument("--out", type=Path, metavar="DIR", help="a folder for the result, and to resume from")
+    few.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    few.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def maml(arguments: argparse.Namespace) -> int:
+    from tpc.experiments.maml import Experiment, Settings
+    from tpc.syntax import catalogue
+    from tpc.syntax.diagnostic import TpcError
+    if arguments.resume and arguments.out is None:
+        raise TpcError([catalogue.bad_option("--resume", "needs --out, the folder of the run")], "maml")
+    epochs = arguments.epochs or (10 if arguments.data is None else 100)
+    settings = Settings(data=None if arguments.data is None else str(arguments.data), model=_model(arguments), activation=arguments.activation,
+                        epochs=epochs, seed=arguments.seed, samples=arguments.samples)
+    outcome = Experiment(settings, arguments.out).run(resume=arguments.resume, progress=_epoch if sys.stderr.isatty() else None)
+    show(arguments, outcome, outcome.to_json())
+    return OK
+
+
+def _model(arguments: argparse.Namespace) -> str | int:
+    """The model that is asked for. Raises TpcError (TP602)."""
+    from tpc.syntax import catalogue
+    from tpc.syntax.diagnostic import TpcError
+    name, _, width = arguments.model.partition("=")
+    if arguments.model == "mup":
+        return "mup"
+    try:
+        if name == "width" and (n := int(arguments.model_of(width))) >= 2:
+            return n
+    except argparse.ArgumentTypeError:
+        pass
+    raise TpcError([catalogue.bad_option("--model", f"must be mup or width=N with N at least 2, not {arguments.model}")], "maml")
+
+
+def _epoch(done: int, total: int, accuracy: float, speed: float) -> None:
+    print(f"\repoch {done} of {total}: validation {100 * accuracy:.2f} %, {speed:.1f} meta-batches/s\033[K", end="\n" if done == total else "",
+          file=sys.stderr, flush=True)

@@ -1,0 +1,13 @@
+"""Which loop of a program can be run in parts: the one that `tpc.segments.longest` finds, in its place."""
+
+from __future__ import annotations
+
+from tpc.core.dependence import is_parallel
+from tpc.core.storage import Region
+from tpc.emit.structure import Structure
+
+
+def segmented(parts: Structure) -> Region | None:
+    """That loop, None if there is none."""
+    loops = [node for node in parts.nodes if isinstance(node, Region) and node.greatest > 1 and not is_parallel(node.loop, ())]
+    return max(reversed(loops), key=lambda region: region.greatest, default=None)

@@ -1,0 +1,76 @@
+"""Rows of inputs that are picked by index, `images[j[t, i], l]`, read once for all sums over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tpc.affine import Affine, bounds
+from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild, substitute_ref
+from tpc.core.program import Family, For, MatMul, Program, Scalar
+from tpc.reassociate.levels import Level, Opaque, Site, body_of, ref_variables, sites, unused
+
+
+def gathered(program: Program, top: Level) -> Program:
+    """The program with the body `top` and an array of its own for the picked members of an input that several sums take in."""
+    rows = _Rows(program)
+    for site in list(sites(top)):
+        if not isinstance(site.op, MatMul):
+            rows.site = site
+            site.op = replace(site.op, phi=rows.read(site.op.phi, {loop.variable: loop.count for loop in site.nest}))
+    rows.placed(top)
+    return replace(program, families=(*program.families, *rows.families), body=body_of(top))
+
+
+class _Rows:
+    def __init__(self, program: Program) -> None:
+        self.inputs = {item.name for item in program.inputs}
+        self.taken = {f.name for f in program.families} | self.inputs | {n for g in program.gaussians for n in g.names}
+        self.made: dict[tuple[int, str], str] = {}
+        self.families: list[Family] = []
+        self.before: dict[int, list[Site]] = {}
+        self.site: Site
+
+    def read(self, x: Expr, counts: Mapping[str, Affine]) -> Expr:
+        if isinstance(x, Sum):
+            return rebuild(x, [self.read(x.body, {**counts, x.variable: x.count})])
+        if isinstance(x, Value):
+            return x if x.vector else Value(self._ref(x.ref, counts), False)
+        parts = children(x)
+        changed = [self.read(part, counts) for part in parts]
+        return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
+
+    def _ref(self, ref: Ref, counts: Mapping[str, Affine]) -> Ref:
+        axes = [v for i in ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in sorted(j.variables) if v in counts]
+        axes = list(dict.fromkeys(axes))
+        along = [i for i in ref.index if isinstance(i, Affine) and i.variables & counts.keys()]
+        picked = ref.name in self.inputs and any(isinstance(i, Gather) for i in ref.index)
+        if not picked or not along or any(counts[v].constant is None for v in axes):
+            return ref
+        around = self.site.level.levels
+        outer = ref_variables(ref) - set(axes)
+        level = around[max((k for k, one in enumerate(around) if one.loop is not None and one.loop.variable in outer), default=0)]
+        fixed = [one.loop.variable for one in level.levels if one.loop is not None]
+        text = f"{_at(ref, {v: f'_{k}' for k, v in enumerate(axes)})} {[counts[v].const for v in axes]}"
+        if (id(level), text) not in self.made:
+            name = unused(ref.name, self.taken)
+            nest = tuple(For(v, counts[v], (), origin=self.site.op.origin) for v in axes)
+            ranges = (*level.ranges, *((v, counts[v]) for v in axes))
+            self.families.append(Family(name, "scalar", None, tuple(bounds(n, ranges[:k])[1] for k, (_, n) in enumerate(ranges))))
+            out = Ref(name, tuple(Affine.var(v) for v in (*fixed, *axes)))
+            anchor = self.site if self.site.level is level else around[around.index(level) + 1]
+            self.before.setdefault(id(anchor), []).append(Site(Scalar(out, Value(ref, False), origin=self.site.op.origin), nest, level))
+            self.made[id(level), text] = name
+        return Ref(self.made[id(level), text], tuple(Affine.var(v) for v in (*fixed, *axes)))
+
+    def placed(self, top: Level) -> None:
+        items: list[Site | Level | Opaque] = []
+        for item in top.items:
+            if isinstance(item, Level):
+                self.placed(item)
+            items += [*self.before.get(id(item), []), item]
+        top.items = items
+
+
+def _at(ref: Ref, names: Mapping[str, str]) -> Ref:
+    return substitute_ref(ref, {v: Affine.var(name) for v, name in names.items()})
