@@ -45,7 +45,7 @@ def test_blocks_are_one_array(shape, count):
 def modules():
     """The training program with its histories in blocks, and in arrays."""
     program = tpc.load(TRAINING, dims={"T": 6, "B": 6})
-    plan, parts, layout = planned(program, samples=128, repeats=2)
+    program, plan, parts, layout = planned(program, samples=128, repeats=2)
     assert parts.histories == {"x1", "dh2"}
     for chosen in (parts, replace(parts, histories=frozenset())):
         module = types.ModuleType("limit")

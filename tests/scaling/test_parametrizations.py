@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tpc
-from tests.scaling.test_kernel_regime import TEXT, data, oracle, program
+from tests.scaling.kernels import TEXT, program
+from tests.scaling.test_kernel_regime import data, oracle
 from tpc.scaling import expand
 
 
