@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 import zlib
@@ -126,13 +127,17 @@ def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> li
     return []
 
 
+def physical_memory() -> float:
+    """Bytes of memory of this machine; infinite if it does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        return math.inf
+
+
 def require_memory(needed: float, file: str, *, of_program: bool = False) -> None:
     """Refuses what certainly does not fit into this machine's memory. Raises TpcError (TP604)."""
-    try:
-        physical = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError, AttributeError):
-        return
-    if needed > physical:
+    if needed > physical_memory():
         raise TpcError([catalogue.too_much_memory(needed)], file, of_program=of_program)
 
 

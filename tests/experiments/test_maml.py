@@ -57,7 +57,7 @@ def test_tasks_are_of_different_classes_and_drawings(tmp_path):
 def test_the_limit_learns_and_widths_approach_it(tmp_path):
     losses = {}
     for model in ("mup", 4096):
-        training = Experiment(settings(tmp_path, model=model, batches=60, lr=0.3)).training
+        training = Experiment(settings(tmp_path, model=model, batches=60, lr=0.3)).model.training
         losses[model] = training.outputs(training.advance(training.start(), 60), ["loss"])["loss"]
     assert losses["mup"][-20:].mean() < losses["mup"][:20].mean() - 0.05
     assert 1e-6 < np.abs(losses[4096] - losses["mup"]).mean() < 0.05
@@ -88,7 +88,7 @@ def test_a_killed_run_resumes_to_the_same_end(tmp_path):
     assert whole.fingerprint == resumed.fingerprint
     expected = whole.run()
     assert dataclasses.replace(outcome, meta_batches_per_second=None) == dataclasses.replace(expected, meta_batches_per_second=None)
-    for one, other in zip(resumed.training.leaves(resumed.state).values(), whole.training.leaves(whole.state).values(), strict=True):
+    for one, other in zip(resumed.model.leaves(resumed.state).values(), whole.model.leaves(whole.state).values(), strict=True):
         assert np.array_equal(one, other, equal_nan=True)
     assert json.loads((tmp_path / "out" / "result.json").read_text())["validation"] == list(expected.validation)
     again = resumed.run(resume=True)
@@ -140,8 +140,8 @@ def test_files_and_options_that_cannot_be_used(tmp_path, capsys):
 
 
 def test_the_command_runs_on_embedded_drawings(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("tpc.experiments.maml.Settings", lambda **given: dataclasses.replace(SMALL, **given))
-    assert main(["experiment", "maml", "--epochs", "2", "--json", "--out", str(tmp_path), "--activation", "relu", "--samples", "256"]) == 0
+    assert main(["experiment", "maml", "--epochs", "2", "--json", "--out", str(tmp_path), "--activation", "relu", "--samples", "256",
+                 *(f"--set={n}={getattr(SMALL, n)}" for n in ("batches", "tasks", "queries", "asked", "validation_tasks", "test_tasks"))]) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found) >= {"test_accuracy", "test_stderr", "validation", "meta_batches_per_second", "settings"}
     assert len(found["validation"]) == 2
