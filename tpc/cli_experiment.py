@@ -42,8 +42,8 @@ def maml(arguments: argparse.Namespace) -> int:
     changes = dict(setting.partition("=")[::2] for setting in arguments.settings)
     settings = settings_for(_model(arguments), changes, data=None if arguments.data is None else str(arguments.data), activation=arguments.activation,
                             epochs=epochs, seed=arguments.seed, samples=arguments.samples)
-    seen = sys.stderr.isatty()
-    outcome = Experiment(settings, arguments.out).run(resume=arguments.resume, progress=_epoch if seen else None, preparing=_preparing if seen else None)
+    seen = (_epoch, _preparing) if sys.stderr.isatty() else (None, None)
+    outcome = Experiment(settings, arguments.out).run(resume=arguments.resume, progress=seen[0], preparing=seen[1])
     show(arguments, outcome, outcome.to_json())
     return OK
 

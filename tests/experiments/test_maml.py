@@ -57,8 +57,9 @@ def test_tasks_are_of_different_classes_and_drawings(tmp_path):
 def test_the_limit_learns_and_widths_approach_it(tmp_path):
     losses = {}
     for model in ("mup", 4096):
-        training = Experiment(settings(tmp_path, model=model, batches=60, lr=0.3)).model.training
-        losses[model] = training.outputs(training.advance(training.start(), 60), ["loss"])["loss"]
+        experiment = Experiment(settings(tmp_path, model=model, batches=60, lr=0.3))
+        state = experiment.model.train(None, *experiment._drawn(0))
+        losses[model] = experiment.model.training.outputs(state, ["loss"])["loss"]
     assert losses["mup"][-20:].mean() < losses["mup"][:20].mean() - 0.05
     assert 1e-6 < np.abs(losses[4096] - losses["mup"]).mean() < 0.05
 

@@ -85,13 +85,16 @@ def _members(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
     return out
 
 
-def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout | None, *, segments: bool = False) -> str:
-    """The source of a module that evaluates `program` as planned. segments: with functions that run its longest loop in parts."""
+def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout | None, *, segments: bool = False, over: str | None = None) -> str:
+    """The source of a module that evaluates `program` as planned.
+
+    segments: with functions that run its longest loop in parts, or the one over the variable `over`.
+    """
     if parts is None or layout is None:
         return emit_gram(program, plan)
     names = Names((*HELPERS, *LOCALS, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
-    body.in_parts = segmented(parts) if segments else None
+    body.in_parts = segmented(parts, over) if segments else None
     head = _Head(program, layout, names, body)
     head.run()
     body.run()

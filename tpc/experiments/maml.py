@@ -73,7 +73,7 @@ def settings_for(model: str | int, changes: Mapping[str, str], **given: Any) -> 
     errors = []
     for name, text in changes.items():
         try:
-            found[name] = _number(text, kinds[name], least=2 if name == "ways" else 1)
+            found[name] = _number(text, kinds[name], least=2 if name in ("ways", "batches") else 1)
         except KeyError:
             errors.append(catalogue.bad_option("--set", f"there is no `{name}`; there are {', '.join(kinds)}"))
         except ValueError as error:
