@@ -63,8 +63,9 @@ def _model(arguments: argparse.Namespace) -> str | int:
     raise TpcError([catalogue.bad_option("--model", f"must be mup, ntk, gp or width=N with N at least 2, not {arguments.model}")], "maml")
 
 
-def _epoch(done: int, total: int, accuracy: float, speed: float) -> None:
-    print(f"\repoch {done} of {total}: validation {100 * accuracy:.2f} %, {speed:.1f} meta-batches/s\033[K", end="\n" if done == total else "",
+def _epoch(done: int, total: int, accuracy: float, speed: float, left: float) -> None:
+    there = "" if done == total else f", about {left / 60:.0f} min to go" if left > 90 else f", about {left:.0f} s to go"
+    print(f"\repoch {done} of {total}: validation {100 * accuracy:.2f} %, {speed:.1f} meta-batches/s{there}\033[K", end="\n" if done == total else "",
           file=sys.stderr, flush=True)
 
 

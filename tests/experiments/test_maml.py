@@ -135,6 +135,9 @@ def test_files_and_options_that_cannot_be_used(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     for options, code in ((["--data", "nowhere.npz"], "TP505"), (["--data", str(tmp_path / "cut.npz")], "TP505"),
                           (["--data", str(tmp_path / "damaged.npz")], "TP505"), (["--model", "width=1"], "TP602"), (["--model", "wide"], "TP602"),
+                          (["--set", "lr=fast"], "TP602"), (["--set", "ways=1"], "TP602"), (["--set", "rate=1"], "TP602"),
+                          (["--set", "ways=7"], "TP622"),
+                          (["--activation", "relu", "--samples", "2000000000"], "TP604"),
                           (["--resume"], "TP602"), (["--out", str(tmp_path / "file")], "TP606")):
         assert main(["experiment", "maml", "--epochs", "1", *options]) == 2, options
         assert f"error[{code}]" in capsys.readouterr().err, options

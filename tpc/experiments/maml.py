@@ -22,7 +22,7 @@ KERNELS = {"ntk": "ntk", "gp": "nngp"}                 # models in the kernel re
 KEPT = "training.npz"
 TRAINED, VALIDATION, TEST = 0, 1, 2                    # whose tasks a stream of random numbers is for
 
-Progress = Callable[[int, int, float, float], None]    # epochs done and all, validation accuracy, meta-batches a second
+Progress = Callable[[int, int, float, float, float], None]       # epochs done and all, validation accuracy, meta-batches a second, seconds to go
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,7 @@ class Experiment:
         s, state = self.settings, self.state
         begun, seconds, running = len(self.validation), 0.0, Interruptible()
         self.model.prepare(preparing)                                          # before time is taken
+        opened = time.perf_counter()
         for epoch in range(begun, s.epochs):
             drawn = self._drawn(epoch)
             with running:
@@ -199,7 +200,8 @@ class Experiment:
                 self._validate(state)
             running.check()
             if progress is not None:
-                progress(epoch + 1, s.epochs, self.validation[-1], (epoch + 1 - begun) * s.batches / seconds)
+                done, each = epoch + 1 - begun, (time.perf_counter() - opened) / (epoch + 1 - begun)
+                progress(epoch + 1, s.epochs, self.validation[-1], done * s.batches / seconds, each * (s.epochs - epoch - 1))
         assert self.best is not None
         right = self.accuracies(self.best, "test", (TEST,), s.test_tasks, s.adapting_steps)
         best = 1 + self.validation.index(max(self.validation))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.experiments.drawings import Part
+from tpc.inputs import require_memory
 from tpc.interrupt import Interruptible
 from tpc.pipeline import parse
 from tpc.segments import State, Training
@@ -52,6 +53,7 @@ class Network:
         evaluator = program(s, {"T": s.batches, "K": s.tasks, "ways": s.ways, "shots": s.shots, "queries": s.queries, "N": len(train.images),
                                 "d": train.images.shape[1], "E": EVALUATED, "L": unseen, "A": s.ways * s.asked,
                                 "adapting": s.adapting_steps}).compile(**self._options())
+        require_memory(evaluator.plan.memory, "maml")
         points = None
         if s.model != "mup":                           # no matrices: a network of width n is n points of weight 1/n
             drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(3,))).standard_normal((evaluator.plan.gaussians, int(s.model)))
