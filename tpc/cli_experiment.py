@@ -18,7 +18,7 @@ def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int
     text = "few-shot learning by first-order MAML (TP4 Sec 9)"
     few = experiments.add_parser("maml", help=text, description=f"{text[0].upper()}{text[1:]}.")
     few.set_defaults(command=maml, file=Path("maml"), model_of=positive)
-    few.add_argument("--data", type=Path, metavar="F.npz", help="drawings by classes; without it small embedded ones")
+    few.add_argument("--data", type=Path, metavar="F.npz", help="drawings by classes, also as F.npz.xz or .gz; without it small embedded ones")
     few.add_argument("--model", default="mup", metavar="mup|ntk|gp|width=N", help="the limit that learns features (mup), one of the kernel regime "
                      "(ntk; gp if only the readout is trained), or a finite width")
     few.add_argument("--activation", choices=("linear", "relu", "tanh"), default="linear")

@@ -1,8 +1,11 @@
 """Few-shot learning: the command, its data, resuming, and what it finds beside networks of finite width."""
 
 import dataclasses
+import gzip
 import json
+import lzma
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -126,6 +129,14 @@ def test_bad_drawings_are_refused(broken, code, says, tmp_path, capsys):
     assert says in message
 
 
+def test_drawings_may_be_compressed(tmp_path):
+    plain = written(tmp_path, **drawings())
+    (tmp_path / "drawings.npz.xz").write_bytes(lzma.compress(plain.read_bytes()))
+    (tmp_path / "drawings.npz.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    for ending in ("xz", "gz"):
+        assert np.array_equal(read_parts(tmp_path / f"drawings.npz.{ending}", 5, 1)["val"].images, read_parts(plain, 5, 1)["val"].images)
+
+
 def test_files_and_options_that_cannot_be_used(tmp_path, capsys):
     path = written(tmp_path, **drawings(count=200))
     (tmp_path / "cut.npz").write_bytes(path.read_bytes()[:4000])
@@ -133,8 +144,14 @@ def test_files_and_options_that_cannot_be_used(tmp_path, capsys):
     damaged[3000:3100] = bytes(100)
     (tmp_path / "damaged.npz").write_bytes(damaged)
     (tmp_path / "file").write_text("")
-    for options, code in ((["--data", "nowhere.npz"], "TP505"), (["--data", str(tmp_path / "cut.npz")], "TP505"),
-                          (["--data", str(tmp_path / "damaged.npz")], "TP505"), (["--model", "width=1"], "TP602"), (["--model", "wide"], "TP602"),
+    np.save(tmp_path / "single", np.zeros(3))
+    (tmp_path / "single.npy").rename(tmp_path / "single.npz")
+    (tmp_path / "pickle.npz").write_bytes(pickle.dumps(drawings()))
+    (tmp_path / "cut.npz.xz").write_bytes(lzma.compress(path.read_bytes())[:4000])
+    (tmp_path / "no.npz.gz").write_bytes(path.read_bytes())
+    files = ("cut.npz", "damaged.npz", "single.npz", "pickle.npz", "cut.npz.xz", "no.npz.gz", "file", "")
+    for options, code in ((["--data", "nowhere.npz"], "TP505"), *((["--data", str(tmp_path / name)], "TP505") for name in files),
+                          (["--model", "width=1"], "TP602"), (["--model", "wide"], "TP602"),
                           (["--set", "lr=fast"], "TP602"), (["--set", "ways=1"], "TP602"), (["--set", "rate=1"], "TP602"),
                           (["--set", "ways=7"], "TP622"),
                           (["--activation", "relu", "--samples", "2000000000"], "TP604"),
