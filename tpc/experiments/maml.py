@@ -55,7 +55,7 @@ class Settings:
     dtype: str = "float32"
 
 
-# what the paper found best for other models; those for the kernel regime are chosen on Omniglot's validation part: the paper's are not known
+# what the paper found best for other models. For those of the kernel regime it is not known here: weights of size 1, and the rates of the μP limit
 CHOSEN: Mapping[str | int, Mapping[str, float]] = {
     2: {"lr": 0.05, "input_std": 0.5, "output_std": 0.5, "bias": 2.0},
     8: {"input_std": 0.5, "output_std": 0.25},
