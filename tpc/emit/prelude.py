@@ -253,7 +253,7 @@ def combined(history, coefficients, count):
 def eliminate(gram, least):
     """Rows with the Gram matrix `gram` freed from the rows before them: the combinations [B, B], and the squared norms of what remains.
 
-    A row of which less than `least` remains is freed, but the others are not freed from it.
+    A row of which less than `least` [B] remains is freed, but the others are not freed from it.
     """
     places = jnp.arange(gram.shape[0])
 
@@ -261,7 +261,7 @@ def eliminate(gram, least):
         """Takes row k, which has been freed from those before it, from those after it."""
         gram, change, sizes = state
         size = gram[k, k]
-        share = jnp.where((places > k) & (size > least), gram[:, k] / jnp.where(size > least, size, 1), 0)
+        share = jnp.where((places > k) & (size > least[k]), gram[:, k] / jnp.where(size > least[k], size, 1), 0)
         return gram - jnp.outer(share, gram[k]), change - jnp.outer(share, change[k]), sizes.at[k].set(size)
     return lax.fori_loop(0, len(gram), turn, (gram, jnp.eye(len(gram), dtype=gram.dtype), jnp.diag(gram)))[1:]
 
@@ -281,7 +281,8 @@ def orthonormal(rows, floor, weights, tolerance):
     def turn(state):
         """One elimination. It was the last one if the rows were all but orthonormal before."""
         rows, norms, _, turns = state
-        change, sizes = eliminate((rows * weights) @ rows.T, tolerance)
+        dropped = floor / jnp.where(norms > 0, norms, 1) ** 2
+        change, sizes = eliminate((rows * weights) @ rows.T, jnp.maximum(tolerance, dropped))
         done = jnp.all((sizes > 0.5) | ~jnp.any(rows, axis=1))
         return *unit(change @ rows, norms), done, turns + 1
     state = *unit(rows, jnp.ones_like(floor)), False, 0
