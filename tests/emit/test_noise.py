@@ -18,7 +18,9 @@ def test_inner_products_are_shrunk_by_the_share_of_their_squares_that_is_error()
     for y in random.standard_normal((2, size)) * np.array([[1], [1e-3]]):
         _, far = prelude.multiply(far, (), jnp.asarray(y), 1.0, 0.0, weights, 1e-8)
     g, p, reach = np.asarray(far[0].g[0]), np.asarray(far[0].p[0]), np.asarray(far[0].reach)
-    assert reach[0] > 0.5 and 0 < reach[1] < 2e-3 and reach[2] == 0
+    assert reach[0] > 0.5
+    assert 0 < reach[1] < 2e-3
+    assert reach[2] == 0
     c = g @ x / size
     error = noise / size * (x @ x / size - c @ c)
     np.testing.assert_allclose(prelude.onsager(far, x, weights, noise), (c * reach**2 / (reach**2 + error)) @ p, rtol=1e-12)
@@ -35,7 +37,8 @@ def test_a_direction_below_the_noise_is_not_new():
             near = (prelude.basis(jnp.zeros((4, size))),)
             for x in (a, a + part * b):
                 _, near = prelude.meet(near, jnp.asarray(x), weights, 1e-8, noise)
-            assert near[0].count == count and near[0].lost == 0
+            assert near[0].count == count
+            assert near[0].lost == 0
 
 
 def test_errors_do_not_breed_in_long_trainings():

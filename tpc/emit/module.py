@@ -27,7 +27,8 @@ from tpc.reassociate import reassociate
 
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
-           "least", "reached", "shrunk", "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
+           "least", "reached", "shrunk", "onsager",
+           "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
            "history", "begins", "recorded", "whole", "products", "combined",
            "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
            "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
