@@ -45,8 +45,8 @@ def main() -> None:
     finer = program.compile(samples=4 * options.samples, repeats=options.repeats)(given, seed=3)["loss"]
     errors = np.abs(found.value - finer.value) / np.where(found.stderr > 0, np.hypot(found.stderr, finer.stderr), 1)
     print(f"T = {options.steps}, η = {options.lr}, M = {options.samples}, {options.repeats} repeats: {seconds:.1f} s, {memory:.0f} MB; standard "
-          f"error {rms(found.stderr):.1e}, from {4 * options.samples} points {rms(found.value - finer.value):.1e} (theirs {rms(finer.stderr):.1e}), RMS "
-          f"over the losses; beyond 3 standard errors: {np.mean(errors > 3):.1%} of them, the worst {errors.max():.1f}")
+          f"error {rms(found.stderr):.1e}, from {4 * options.samples} points {rms(found.value - finer.value):.1e} (theirs "
+          f"{rms(finer.stderr):.1e}), RMS over the losses; beyond 3 standard errors: {np.mean(errors > 3):.1%} of them, the worst {errors.max():.1f}")
 
 
 if __name__ == "__main__":
