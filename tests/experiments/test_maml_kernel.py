@@ -1,12 +1,14 @@
 """Few-shot learning in the kernel regime is Algorithm 4 of TP4, with kernels that are made from the program."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 from tests.experiments.test_maml import settings
 from tests.oracles.algorithm_4 import Algorithm4, relu_kernels
+from tpc.cli import main
 from tpc.experiments.maml import Experiment
 
 SIZES = {"input_std": 0.8, "output_std": 1.1, "bias_std": 0.6, "bias": 1.5}
@@ -67,3 +69,11 @@ def test_an_interrupted_run_resumes_to_the_same_end(tmp_path):
     assert dataclasses.replace(outcome, meta_batches_per_second=None) == dataclasses.replace(expected, meta_batches_per_second=None)
     assert np.array_equal(resumed.state.values, whole.state.values)
     assert expected.test_accuracy > 0.3
+
+
+def test_the_command_takes_hyperparameters_of_the_model_and_others(tmp_path, capsys):
+    few = [f"--set={name}" for name in ("batches=3", "tasks=2", "validation_tasks=32", "test_tasks=64", "adapting_lr=0.2")]
+    assert main(["experiment", "maml", "--model", "gp", "--epochs", "1", "--json", *few]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [found["settings"][name] for name in ("model", "lr", "output_std", "adapting_lr", "batches")] == ["gp", 0.01, 1.0, 0.2, 3]
+    assert found["test_accuracy"] > 0.5
