@@ -244,7 +244,7 @@ def test_modules_can_be_differentiated_and_mapped():
 
 
 BAGS = """width n
-dim d = 5, T = 2, B = 2, P = 3, R = 2
+dim d = 2, T = 3, B = 2, P = 3, R = 2
 input word[T, P] : index(d), share[T, B, P], out[T, R] : index(d), eta = 0.3
 vector U0[k < d] : n ~ N(0, 1)
 vector V0[k < d] : n ~ N(0, 1)
@@ -259,8 +259,24 @@ output f
 """
 
 
-def test_members_that_inputs_pick_in_sums_of_sums():
-    random = np.random.default_rng(0)
-    given = {"word": random.integers(0, 5, (2, 3)), "share": random.random((2, 2, 3)), "out": random.integers(0, 5, (2, 2))}
-    by_covariances, by_coefficients = (tpc.parse(BAGS).compile(method=method)(given)["f"].value for method in ("gram", "linear"))
-    np.testing.assert_allclose(by_covariances, by_coefficients, rtol=1e-12, atol=1e-14)
+PICKED = """width n
+dim d = 2, P = 3, R = 2
+input word[2, P] : index(d), share[P], out[2, R] : index(d)
+vector V0[k < d] : n ~ N(0, 1)
+U[k] = sum(p < P: where(k <= word[0, p], where(k >= word[0, p], 1, 0), 0)*share[p]*V0[out[0, 0]]) for k < d
+h = sum(p < P: share[p]*U[word[1, p]])
+output f[k, p] = mean(V0[k]*U[word[1, p]]) for k < d for p < P
+output g[r] = mean(V0[out[1, r]]*h) for r < R
+"""
+
+
+@pytest.mark.parametrize("text", [BAGS, PICKED], ids=["bags", "picked"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_members_that_inputs_pick_in_sums_of_sums(text, seed):
+    program, random = tpc.parse(text), np.random.default_rng(seed)
+    inputs = {i.name: random.random(i.shape) if i.bound is None else random.integers(0, i.bound, i.shape)
+              for i in program.inputs if i.default is None}
+    by_covariances, by_coefficients = (program.compile(method=method)(inputs) for method in ("gram", "linear"))
+    assert any(np.abs(found.value).max() > 1e-3 for found in by_coefficients.outputs.values())
+    for name, found in by_covariances.outputs.items():
+        np.testing.assert_allclose(found.value, by_coefficients[name].value, rtol=1e-12, atol=1e-14)
