@@ -347,7 +347,8 @@ def exponents_form(at: Span, name: str) -> Diagnostic:
 
 
 def second_parametrization(at: Span, first: Span) -> Diagnostic:
-    return Diagnostic("TP732", "the program has a second parametrization", Label(at), (Label(first, "first here"),))
+    return Diagnostic("TP732", "the program has a second parametrization", Label(at), (Label(first, "first here"),),
+                      help="a file has one, for all its weights; a weight may have an `a` and a `b` of its own as attributes")
 
 
 def exponents_count(at: Span, name: str, has: int, weights: Sequence[str]) -> Diagnostic:
