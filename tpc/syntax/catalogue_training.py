@@ -134,6 +134,7 @@ def no_such_network(name: str, known: Sequence[str]) -> Diagnostic:
 
 
 def no_gram(kernel: str, network: str, why: str) -> Diagnostic:
+    why = why.replace("_of_kernel", "")                            # an end of the names that tpc.kernels makes
     return Diagnostic("TP726", f"the {kernel} of `{network}` does not follow from covariances: {why}",
                       help=f"`output K[i, j] = {kernel}({network})(x[i], x[j]) for i < N for j < N` gives it with standard errors, by another method")
 
@@ -334,6 +335,11 @@ def kernel_at_first(at: Span, kernel: str) -> Diagnostic:
 
 def kernel_uncalled(at: Span, kernel: str) -> Diagnostic:
     return Diagnostic("TP722", f"`{kernel}` of a network is a function of two inputs", Label(at), help=f"write `{kernel}(f)(x, z)`")
+
+
+def width_in_network(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP404", f"the width `{name}` tends to infinity and cannot stand in a network", Label(at),
+                      help=f"its powers belong to the weights, `weight W : {name} x {name}, a = 1/2`, or around what a network gives")
 
 
 def irrational(at: Span, what: str) -> Diagnostic:
