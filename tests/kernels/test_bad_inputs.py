@@ -16,7 +16,7 @@ def _double():
 
 
 @pytest.mark.parametrize("kind", ["nngp", "ntk"])
-@pytest.mark.parametrize("activation", ["relu", "erf", "abs", "gelu"])
+@pytest.mark.parametrize("activation", ["relu", "erf"])
 def test_at_an_input_of_norm_zero_a_kernel_is_its_limit(activation, kind):
     """K(0, ·) is the limit of K(εx, ·): all are continuous there, and 0 without biases."""
     kernel = getattr(tpc.parse(HEAD + f"network f(x) = V @ {activation}(W @ {activation}(U @ x))\n").kernels(), kind)
