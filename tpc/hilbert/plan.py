@@ -30,6 +30,7 @@ RULE = 160                                             # points of a quadrature 
 PER_ENTRY, SECONDS = 1e-8, 20                          # seconds for an entry of an array, or a value of an integrand; more than so many are too many
 MOST_ROUNDS = 200                                      # of loops that covariances are tried on unasked: they are written out
 AT_LEAST = 4                                           # samples for each Gaussian in any case
+NOISE = 0.25                                           # of Sobol points: 0.1 to 1.7 was seen, and less than half of it removed is safe
 MEMORY = 4e9                                           # bytes of a repeat that more than MOST samples may take by default
 BANDWIDTH, FLOPS = 2e10, 3e10                          # bytes and operations a second, for the prediction of time (tests/bench/batches.py)
 
@@ -60,6 +61,11 @@ class Plan:
     sectors: Sectors = field(default_factory=Sectors)
     rule: tuple[tuple[int, ...], ...] = ()
     covariances: CovarianceProgram | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def noise(self) -> float:
+        """The squared error of inner products, in units of that on M independent points, that is taken for certain; 0 if they are not sampled."""
+        return NOISE if self.points in ("sobol", "monte-carlo") else 0.0
 
     @property
     def space(self) -> Space:

@@ -241,3 +241,26 @@ def test_modules_can_be_differentiated_and_mapped():
     np.testing.assert_allclose(np.tensordot(slope, step / 1e-6, 2)[:2, :2], ((ends[0] - ends[1]) / 2e-6)[:2, :2], atol=1e-8)
     mapped = jax.vmap(lambda a: kernel({"xs": xs, "a": a}))(np.array([1.0, 4.0]))
     np.testing.assert_allclose(mapped[1], 4 * mapped[0], rtol=1e-13)
+
+
+BAGS = """width n
+dim d = 5, T = 2, B = 2, P = 3, R = 2
+input word[T, P] : index(d), share[T, B, P], out[T, R] : index(d), eta = 0.3
+vector U0[k < d] : n ~ N(0, 1)
+vector V0[k < d] : n ~ N(0, 1)
+U[0, k] = U0[k] for k < d
+V[0, k] = V0[k] for k < d
+for t < T:
+    h[t, b] = sum(p < P: share[t, b, p]*U[t, word[t, p]]) for b < B
+    f[t, b, r] = mean(V[t, out[t, r]]*h[t, b]) for b < B for r < R
+    V[t+1, k] = V[t, k] - eta*sum(r < R: where(k <= out[t, r], where(k >= out[t, r], 1, 0), 0)*sum(b < B: (f[t, b, r] - 1)*h[t, b])) for k < d
+    U[t+1, k] = U[t, k] - eta*sum(p < P: where(k <= word[t, p], where(k >= word[t, p], 1, 0), 0)*sum(b < B: share[t, b, p]*V[t, out[t, 0]])) for k < d
+output f
+"""
+
+
+def test_members_that_inputs_pick_in_sums_of_sums():
+    random = np.random.default_rng(0)
+    given = {"word": random.integers(0, 5, (2, 3)), "share": random.random((2, 2, 3)), "out": random.integers(0, 5, (2, 2))}
+    by_covariances, by_coefficients = (tpc.parse(BAGS).compile(method=method)(given)["f"].value for method in ("gram", "linear"))
+    np.testing.assert_allclose(by_covariances, by_coefficients, rtol=1e-12, atol=1e-14)

@@ -9,7 +9,7 @@ from tpc.affine import Affine, bounds
 from tpc.core.expr import Expr, Gather, Index, Position, Ref, Sum, Value, children, new_position, number, rebuild, replace, summed, values, walk
 from tpc.core.printer import print_expr
 from tpc.hilbert.gram.sites import Site
-from tpc.hilbert.gram.terms import NotGramError, index_variables
+from tpc.hilbert.gram.terms import Delta, NotGramError, index_variables
 
 LETTERS = ("i", "j", "p", "q", "r", "s", "k", "l", "m", "a", "b", "c", "d", "e", "f", "g")
 
@@ -199,7 +199,7 @@ def skeleton(x: Expr) -> str:
         match node:
             case Value(ref, vector):
                 return Value(Ref(ref.name), vector)
-            case Position():
+            case Position() | Delta():
                 return number(1)
             case Sum(_, count, body):
                 return Sum("_", count, replace(body, leaf))
