@@ -42,6 +42,10 @@ class NotGramError(ValueError):
     """The covariances of the program do not follow from each other. The text says where and why."""
 
 
+class TooManyGaussiansError(NotGramError):
+    """They do, by an integral of too many dimensions."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delta(Expr):
     """1 where the two indices are the same, else 0."""
