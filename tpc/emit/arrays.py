@@ -100,6 +100,8 @@ class Arrays:
 
     def _power(self, base: Expr, exponent: Expr, axes: Sequence[str]) -> Py:
         if isinstance(exponent, Number):
+            if exponent.value == 2 and isinstance(base, Call) and base.function == "sqrt" and isinstance(base.args[0], Number):
+                return number_py(base.args[0].value)               # √2² would be off by rounding
             if exponent.value < 0:
                 return self._product([Pow(base, exponent)], axes)
             if exponent.value == Fraction(1, 2):
