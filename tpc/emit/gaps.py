@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tpc.affine import Affine
-from tpc.core.expr import Expr, Ref, Value
+from tpc.core.expr import Expr, Ref, Sum, Value, replace
 from tpc.emit import python as py
 from tpc.emit.arrays import Array, Arrays
 from tpc.emit.python import Assign, Py, Statement
 from tpc.hilbert.gram.gaps import Common, Gaps, OfRelu, OfSum, Product, Term, alike
+from tpc.hilbert.gram.monomials import anonymous, opened, whole
 from tpc.hilbert.gram.names import best_name
 from tpc.hilbert.gram.terms import Closed, Definition, free_variables, placed
 
@@ -40,25 +41,23 @@ class GapWriter:
         key = x.q, x.c, x.r, x.same, tuple(axes)
         if key not in self.made:
             terms = self.gaps.terms(x)
-            if len(terms) == 1 and not isinstance(terms[0].gap, Product | Common):
+            if len(terms) == 1:
                 return self._of_term(terms[0], x.same, arrays, axes)
-            if len(terms) == 1 and isinstance(terms[0].gap, Product):
-                value = self._of_product(terms[0].gap, x.q, x.c, x.r, x.same, arrays, axes)
-            elif terms:
+            if terms:
                 value = self._of_sum(terms, x.same, arrays, axes)
             else:
                 value = self._plain(x.q, x.c, x.r, x.same, arrays, axes)
             self.made[key] = self._named(self._name(x.c), value)
         return py.name(self.made[key])
 
-    def of_relu(self, x: Closed, arrays: Arrays, axes: Sequence[str], whole: Definition | None) -> Py:
-        """Of relu of two Gaussians. whole: the array of their covariance."""
+    def of_relu(self, x: Closed, arrays: Arrays, axes: Sequence[str], array: Definition | None) -> Py:
+        """Of relu of two Gaussians. array: that of their covariance."""
         self.writer.used.add("relu_gap")
         found = self.of(x, arrays, axes)
-        if whole is None:
+        if array is None:
             return py.call("relu_gap", found)
-        name = self._named(best_name(whole.also), py.call("relu_gap", found))
-        self.writer.table[f"gap of {whole.name}"] = Array(name, whole.shape)
+        name = self._named(best_name(array.also), py.call("relu_gap", found))
+        self.writer.table[f"gap of {array.name}"] = Array(name, array.shape)
         return py.name(name)
 
     def _of_term(self, term: Term, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
@@ -68,10 +67,11 @@ class GapWriter:
                 return Py("jnp.zeros((), dtype)")
             case OfRelu(ref):
                 return arrays.aligned(Value(Ref(f"gap of {ref.name}", ref.index), False), axes)
-            case Product(c, left, _):
-                key = term.gap, tuple(axes)
+            case Product(c):
+                sides = _sides(term.gap, axes)
+                key = term.gap, same if sides is None else (), tuple(axes)
                 if key not in self.made:
-                    self.made[key] = self._named(self._name(left), self._of_product(term.gap, term.q, c, term.r, (), arrays, axes))
+                    self.made[key] = self._named(self._name(c), self._of_product(term.gap, sides, same, arrays, axes))
                 return py.name(self.made[key])
             case OfSum(ref, terms):
                 key = ref, same, tuple(axes)
@@ -83,27 +83,43 @@ class GapWriter:
 
     def _of_sum(self, terms: Sequence[Term], same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
         self.writer.used.add("gap_of_sum")
-        parts = [py.tuple_of([py.integer(t.sign), arrays.aligned(t.q, axes), self._of_term(t, (), arrays, axes), arrays.aligned(t.r, axes)])
-                 for t in terms]
+        inner = same if all(t.sign == 1 for t in terms) else ()    # the gaps of all parts are 0 where that of the sum is
+        parts = []
+        for t in terms:
+            q, r = (self._aligned(side, arrays, axes) for side in (t.q, t.r))
+            parts.append(py.tuple_of([py.integer(t.sign), q, self._of_term(t, inner, arrays, axes), r]))
         return self._apart(py.call("gap_of_sum", Py(str(alike(terms))), *parts), same, arrays, axes)
 
     def _plain(self, q: Expr, c: Expr, r: Expr, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
         """From the correlation."""
         self.writer.used.add("gap")
-        return self._apart(py.call("gap", *(arrays.aligned(x, axes) for x in (q, c, r))), same, arrays, axes)
+        return self._apart(py.call("gap", *(self._aligned(x, arrays, axes) for x in (q, c, r))), same, arrays, axes)
 
-    def _of_product(self, x: Product, q: Expr, c: Expr, r: Expr, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
-        """From inputs, each of its own axis."""
-        sides = {frozenset(free_variables(side)) - set(x.variables): side for side in (x.left, x.right)}
-        each = [sides.get(frozenset({axis})) for axis in axes]
-        if len(axes) != 2 or None in each:
-            return self._plain(q, c, r, same, arrays, axes)
+    def _of_product(self, x: Product, sides: tuple[Expr, Expr] | None, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
+        """From inputs."""
+        if sides is None:
+            return self._plain(x.q, x.c, x.r, same, arrays, axes)
         self.writer.used |= {"gap", "near"}
-        first, second = (side for side in each if side is not None)
-        shown = [arrays.aligned(side, (axis, *x.variables)) for side, axis in ((first, axes[0]), (second, axes[1]))]
-        found = py.call("gap", *(arrays.aligned(side, axes) for side in (q, c, r)))
-        one = placed(first, {axes[0]: Affine.var(axes[1])}) == second
+        shown = [arrays.aligned(side, (axis, *x.variables)) for side, axis in zip(sides, axes, strict=True)]
+        found = py.call("gap", *(self._aligned(side, arrays, axes) for side in (x.q, x.c, x.r)))
+        one = placed(sides[0], {axes[0]: Affine.var(axes[1])}) == sides[1]
         return py.call("near", found, *shown, *([Py("same=True")] if one else []))
+
+    def _aligned(self, x: Expr, arrays: Arrays, axes: Sequence[str]) -> Py:
+        """With sums by the names of the arrays that they are."""
+        return arrays.aligned(replace(x, self._by_name), axes)
+
+    def _by_name(self, x: Expr) -> Expr | None:
+        if not isinstance(x, Sum):
+            return None
+        free = sorted(free_variables(x))
+        for name, definition in self.definitions.items():
+            if name in self.writer.table and len(definition.shape) == len(free) <= 1 and whole(definition):
+                value = Value(Ref(name, tuple(map(Affine.var, free))), False)
+                inner = opened(value, self.definitions)
+                if isinstance(inner, Sum) and anonymous(inner) == anonymous(x):
+                    return value
+        return None
 
     def _apart(self, value: Py, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
         """With those of a Gaussian with itself 0."""
@@ -128,3 +144,10 @@ class GapWriter:
                 return best_name(self.definitions[value.ref.name].also)
             return value.ref.name
         return "some"
+
+
+def _sides(x: Product, axes: Sequence[str]) -> tuple[Expr, Expr] | None:
+    """The inputs of the first axis and of the second one; None if there are other axes, or both have both."""
+    found = {frozenset(free_variables(side)) - set(x.variables): side for side in (x.left, x.right)}
+    each = [found[key] for axis in axes if (key := frozenset({axis})) in found]
+    return (each[0], each[1]) if len(axes) == len(each) == 2 else None

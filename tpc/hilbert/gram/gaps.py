@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tpc.affine import Affine
-from tpc.core.expr import ONE, Add, Call, Expr, Mul, Number, Pow, Ref, Sum, Value, add, mul, number, power, walk
+from tpc.core.expr import ONE, Add, Call, Expr, Mul, Number, Pow, Ref, Sum, Value, add, mul, number, power
 from tpc.hilbert.gram.monomials import UNIT, Monomials, Polynomial, opened, plus, times, whole
 from tpc.hilbert.gram.terms import Closed, Definition, Factor, free_variables, placed
 
@@ -17,15 +17,14 @@ MOST_TERMS = 4                                         # of a sum: their number 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """The gap of `sum`, Σ left·right over some variables, left and right being inputs of the program."""
+    """The gap of `c`, Σ left·right over some variables, left and right being inputs of the program. q, r: the sums of their squares."""
 
-    sum: Sum
+    c: Expr
+    variables: tuple[str, ...]
     left: Expr
     right: Expr
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        return tuple(node.variable for node in walk(self.sum) if isinstance(node, Sum))
+    q: Expr
+    r: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +77,31 @@ class Gaps:
         return found if sums == [self.monomials.of(x.q), self.monomials.of(x.r)] else ()
 
     def _sum(self, c: Expr, sides: Sides) -> tuple[Term, ...]:
-        """The terms of a sum of covariances, () if one of them is none."""
-        found: list[Term] = []
-        for part, sign in self._summands(c):
-            term = self._term(part, sign, sides)
-            if term is None or len(found) == MOST_TERMS:
-                return ()
-            found.append(term)
-        return tuple(found) if all(t.sign == 1 for t in found) or alike(found) else ()
+        """The terms of a sum of covariances, () if one of them is none: those that all others are written out to, if they are few."""
+        return self._terms(self._summands(c, (Add,)), sides) or self._terms(self._summands(c, ()), sides)
 
-    def _summands(self, x: Expr) -> list[tuple[Expr, int]]:
-        """Terms with their signs; arrays that are multiples of others are written out."""
+    def _terms(self, parts: Sequence[tuple[Expr, int]], sides: Sides) -> tuple[Term, ...]:
+        found: list[Term] = []
+        for part, sign in parts:
+            term = self._term(part, sign, sides)
+            if term is None:
+                return ()
+            found = _joined(found, term)
+        return tuple(found) if len(found) <= MOST_TERMS and (all(t.sign == 1 for t in found) or alike(found)) else ()
+
+    def _summands(self, x: Expr, opening: tuple[type[Expr], ...]) -> list[tuple[Expr, int]]:
+        """Terms with their signs. Arrays that are multiples of others are written out, and those that are expressions of the kinds `opening`."""
         if isinstance(x, Add):
-            return [found for term in x.terms for found in self._summands(term)]
+            return [found for term in x.terms for found in self._summands(term, opening)]
         factors = list(x.factors) if isinstance(x, Mul) else [x]
         first = factors[0]
         if isinstance(first, Number) and first.value < 0:
-            return [(part, -sign) for part, sign in self._summands(mul(number(-1), x))]
+            return [(part, -sign) for part, sign in self._summands(mul(number(-1), x), opening)]
         for k, factor in enumerate(factors):
-            if isinstance(factor, Add):
-                return [found for term in factor.terms for found in self._summands(mul(*factors[:k], term, *factors[k + 1:]))]
-            inner = opened(factor, self.definitions) if isinstance(factor, Value) else None
-            if inner is not None and not isinstance(inner, Add):
-                return self._summands(mul(*factors[:k], inner, *factors[k + 1:]))
+            inner = opened(factor, self.definitions) if isinstance(factor, Value) else factor if isinstance(factor, Add) else None
+            if inner is not None and (isinstance(factor, Add) or isinstance(inner, (Value, Mul, *opening))):
+                terms = inner.terms if isinstance(inner, Add) else (inner,)
+                return [found for term in terms for found in self._summands(mul(*factors[:k], term, *factors[k + 1:]), opening)]
         return [(x, 1)]
 
     def _term(self, x: Expr, sign: int, sides: Sides) -> Term | None:
@@ -129,23 +130,29 @@ class Gaps:
     def _core(self, x: Expr, sides: Sides) -> tuple[Product | OfRelu | OfSum, Expr, Expr] | None:
         """Its gap and variances."""
         if isinstance(x, Sum):
-            return self._product(x, sides)
+            return self._product(x, x, sides)
         if not isinstance(x, Value) or x.ref.name not in self.definitions or not plain(x.ref):
             return None
         inner = opened(x, self.definitions)
+        if isinstance(inner, Sum):
+            return self._product(inner, x, sides)
         if inner is not None:
             terms = self._sum(inner, sides)
             q, r = add(*(mul(number(t.sign), t.q) for t in terms)), add(*(mul(number(t.sign), t.r) for t in terms))
-            return (OfSum(x.ref, terms), q, r) if terms else None
+            positive = all(k > 0 for side in (q, r) for k in self.monomials.of(side).values())
+            return (OfSum(x.ref, terms), q, r) if terms and positive else None
         definition = self.definitions[x.ref.name]
         formula = definition.pieces[0].formula
         if not whole(definition) or not isinstance(formula, Closed) or not is_relu(formula):
             return None
-        at = dict(zip(definition.pieces[0].variables, x.ref.index, strict=True))
-        q, r = (mul(number(Fraction(1, 2)), placed(side, at)) for side in (formula.q, formula.r))
-        return (OfRelu(x.ref), q, r) if free_variables(q) <= sides[0] and free_variables(r) <= sides[1] else (OfRelu(x.ref), r, q)
+        for ref in (x.ref, _turned(x.ref, definition, formula)):
+            at = dict(zip(definition.pieces[0].variables, ref.index, strict=True))
+            q, r = (mul(number(Fraction(1, 2)), placed(side, at)) for side in (formula.q, formula.r))
+            if free_variables(q) <= sides[0] and free_variables(r) <= sides[1]:
+                return OfRelu(ref), q, r
+        return OfRelu(ref), r, q
 
-    def _product(self, x: Sum, sides: Sides) -> tuple[Product, Expr, Expr] | None:
+    def _product(self, x: Sum, c: Expr, sides: Sides) -> tuple[Product, Expr, Expr] | None:
         """The product of two vectors of inputs, one of each side."""
         variables: list[str] = []
         counts: list[Affine] = []
@@ -169,11 +176,39 @@ class Gaps:
             for variable, count in zip(reversed(variables), reversed(counts), strict=True):
                 square = Sum(variable, count, square)
             squares.append(square)
-        return Product(x, factors[0], factors[1]), squares[0], squares[1]
+        q, r = squares
+        return Product(c, tuple(variables), factors[0], factors[1], q, r), q, r
 
 
 def is_relu(x: Closed) -> bool:
     return x.left == RELU == x.right and not x.registered
+
+
+def _joined(terms: list[Term], new: Term) -> list[Term]:
+    """With one more term; two of the same gap, if one is a multiple of the other, are one."""
+    for k, term in enumerate(terms):
+        if term.gap == new.gap and alike([term, new]) and (ratio := _ratio(new.left, term.left)) == _ratio(new.right, term.right):
+            weight = term.sign + new.sign * ratio
+            if not weight:
+                return terms[:k] + terms[k + 1:]
+            size = number(abs(weight))
+            left, right = (times({UNIT: size.value}, side) for side in (term.left, term.right))
+            joined = Term(term.gap, 1 if weight > 0 else -1, mul(size, term.q), mul(size, term.r), left, right)
+            return [*terms[:k], joined, *terms[k + 1:]]
+    return [*terms, new]
+
+
+def _ratio(x: Polynomial, y: Polynomial) -> Fraction:
+    return sum(x.values(), Fraction(0)) / sum(y.values(), Fraction(0))
+
+
+def _turned(ref: Ref, definition: Definition, formula: Closed) -> Ref:
+    """The member for the two Gaussians the other way round, which is the same."""
+    places = {v: k for k, v in enumerate(definition.pieces[0].variables)}
+    index = list(ref.index)
+    for a, b in formula.same:
+        index[places[a]], index[places[b]] = index[places[b]], index[places[a]]
+    return Ref(ref.name, tuple(index))
 
 
 def alike(terms: Sequence[Term]) -> bool:

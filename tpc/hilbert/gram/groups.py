@@ -190,8 +190,8 @@ class Groups:
             for g, b in right.items():
                 if polynomial(f) and polynomial(g):
                     value = moment(f.power, g.power, q, c, r)
-                elif g == Factor() and f.kind == "step" and f.weight == ZERO:
-                    value = half_moment(f.power, q)
+                elif (known := _with_a_step(f, g, q, c) or _with_a_step(g, f, r, c)) is not None:
+                    value = known
                 else:
                     resolved = [Factor(x.power, x.kind, self.engine.scalar(x.scale), self.engine.scalar(x.weight)) for x in (f, g)]
                     value = self.engine.expectation(Closed(resolved[0], resolved[1], q, c, r, same), self.of_factors(f, g, names))
@@ -250,6 +250,13 @@ class Groups:
         same = self.same(names[0], names[1]) if len(names) == 2 else ()
         formula = Integral(tuple(names), tuple(own), tuple(self.means[z] for z in names), table, same)
         return self.engine.expectation(formula, [self.meant(f) for f in factors])
+
+
+def _with_a_step(f: Factor, g: Factor, q: Expr, c: Expr) -> Expr | None:
+    """`E u^a·step(u)`, or times v, which is `a·c·E u^(a−1)·step(u)` by Stein's lemma; None for other functions."""
+    if f.kind != "step" or f.weight != ZERO or not polynomial(g) or g.power > min(1, f.power):
+        return None
+    return mul(number(f.power), c, half_moment(f.power - 1, q)) if g.power else half_moment(f.power, q)
 
 
 def gaussians(x: Expr) -> list[str]:
