@@ -77,7 +77,7 @@ def near(g, x, z, same=False):
     Where angles are small, which the products tell only to the root of the precision, from the differences of the directions.
     """
     u, v = (a*inverse_norm(jnp.sum(a**2, axis=1))[:, None] for a in (x.reshape(len(x), -1), z.reshape(len(z), -1)))
-    close = jnp.abs(g) < 32*jnp.finfo(g.dtype).eps**0.5
+    close = jnp.abs(g) < 0.01
     if same:
         diagonal = jnp.eye(len(g), dtype=bool)
         g, close = jnp.where(diagonal, 0, g), close & ~diagonal

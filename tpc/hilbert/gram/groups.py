@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tpc.affine import Affine
@@ -21,6 +22,7 @@ from tpc.core.expr import (
     Value,
     add,
     children,
+    coefficient,
     is_vector,
     mul,
     number,
@@ -268,12 +270,14 @@ def derivative(x: Expr, name: str) -> Expr:
 
 
 def normalised(x: Expr) -> tuple[Expr, Expr]:
-    """A linear expression as a number times one whose first term has no number in front."""
-    terms = sorted(x.terms, key=skeleton) if isinstance(x, Add) else [x]
-    first = next(t for t in terms if is_vector(t))
-    head = first.factors[0] if isinstance(first, Mul) and isinstance(first.factors[0], Number) else ONE
-    assert isinstance(head, Number)
-    return head, add(*(mul(Number(1 / head.value), term) for term in terms))
+    """A linear expression, like terms as one, as a number times one whose first term has no number in front."""
+    collected: dict[Expr, Fraction] = {}
+    for term in x.terms if isinstance(x, Add) else (x,):
+        rest = mul(*term.factors[1:]) if isinstance(term, Mul) and isinstance(term.factors[0], Number) else term
+        collected[rest] = collected.get(rest, Fraction(0)) + coefficient(term).value
+    terms = sorted((rest for rest, k in collected.items() if k), key=skeleton) or [next(t for t in collected if is_vector(t))]
+    head = collected[next(t for t in terms if is_vector(t))]
+    return Number(head), add(*(mul(Number(collected[t] / head if head else Fraction(1)), t) for t in terms))
 
 
 def parity(x: Expr) -> int:
