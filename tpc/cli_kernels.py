@@ -32,8 +32,8 @@ def kernel(arguments: argparse.Namespace) -> int:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TpcError([catalogue.cannot_write(str(arguments.output), why)], str(arguments.output)) from None
     shape = [len(x), len(x if z is None else z)]
-    show(arguments, f"{arguments.output}: {arguments.kind} of {chosen.network}, {shape[0]} x {shape[1]}, {arguments.dtype}",
-         {"program": program.name, "network": chosen.network, "kind": arguments.kind, "shape": shape, "output": str(arguments.output)})
+    show(arguments, f"{arguments.output}: {arguments.kind} of {found.network}, {shape[0]} x {shape[1]}, {arguments.dtype}",
+         {"program": program.name, "network": found.network, "kind": arguments.kind, "shape": shape, "output": str(arguments.output)})
     return OK
 
 

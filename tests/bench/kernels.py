@@ -59,7 +59,7 @@ def plain(layers: int) -> Callable[[Any], Any]:
 
 
 def data(n: int) -> np.ndarray:
-    return (np.random.default_rng(0).standard_normal((n, D)) / math.sqrt(D)).astype(np.float32)
+    return np.random.default_rng(0).standard_normal((n, D), np.float32) / np.float32(math.sqrt(D))
 
 
 def peak() -> str:

@@ -100,6 +100,8 @@ class Arrays:
 
     def _power(self, base: Expr, exponent: Expr, axes: Sequence[str]) -> Py:
         if isinstance(exponent, Number):
+            if exponent.value == 2 and (square := _square_of_root(base)) is not None:
+                return number_py(square)
             if exponent.value < 0:
                 return self._product([Pow(base, exponent)], axes)
             if exponent.value == Fraction(1, 2):
@@ -286,6 +288,14 @@ def _offset(delta: Delta, variables: Sequence[str]) -> tuple[str, str, int] | No
     k, = summed
     j, = (v for v, _ in difference.terms if v != k)
     return j, k, -difference.const * difference.coefficient(j)
+
+
+def _square_of_root(x: Expr) -> Fraction | None:
+    """The number whose root `x` is: the square of a root would be off by rounding."""
+    match x:
+        case Call("sqrt", (Number(value),)) | Pow(Number(value), Number(Fraction(numerator=1, denominator=2))) if value >= 0:
+            return value
+    return None
 
 
 def _affine_indices(x: Expr) -> list[Affine]:

@@ -9,6 +9,7 @@ from tpc.core.expr import ZERO, Call, Expr, Value, mul, walk
 from tpc.core.program import Program
 from tpc.emit import python as py
 from tpc.emit.arrays import Array, Arrays
+from tpc.emit.gaps import GapWriter
 from tpc.emit.names import Names
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.sections import copied
@@ -18,16 +19,18 @@ from tpc.hilbert.gram.registered import form_named
 from tpc.hilbert.gram.terms import Closed, CovarianceProgram, Definition, Delta, Factor, Formula, Integral, Piece, free_variables
 from tpc.hilbert.plan import Plan, coarse
 
-SECTIONS = ("contract", "over", "diagonal", "moved", "correlation", "step_step", "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp",
-            "moment", "integral")
+SECTIONS = ("contract", "over", "diagonal", "moved", "gap", "apart", "near", "gap_of_sum", "series", "step_step", "relu_gap",
+            "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "integral")
 LOCALS = ("inputs", "points", "weights", "dtype", "rule", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec",
-          "as_outputs", "over_square", "angle", "inverse_norm",
+          "as_outputs", "over_square", "inverse_norm", "turned", "root", "ARC", "CAP",
           "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
           "summary")
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
          ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
-NEEDS = {"relu_relu": {"correlation"}, "step_step": {"correlation"}, "relu_step": {"over"}, "moment": {"over", "step_step"}, "correlation": set()}
+NEEDS = {"near": {"gap"}, "gap_of_sum": {"gap"}, "step_step": {"series"}, "relu_gap": {"series"}, "relu_relu": {"gap"}, "relu_step": {"over"},
+         "moment": {"over", "step_step", "gap"}}
+BARRED = {"integral", "moved", "gap", "near", "gap_of_sum", "relu_gap", "relu_relu", "moment"}       # these need `lax`
 
 
 def emit_gram(program: Program, plan: Plan) -> str:
@@ -50,6 +53,7 @@ class _Writer:
         self.forms: dict[str, str] = {}
         self.names = Names((*LOCALS, *SECTIONS))
         self.table: dict[str, Array] = {}
+        self.gaps = GapWriter(self)
 
     def statements(self) -> list[Statement]:
         lines: list[Statement] = [Assign(("dtype",), Py("points.dtype"))]
@@ -63,7 +67,8 @@ class _Writer:
                 lines.append(Assign((self.names[item.name],), kind))
         for definition in self.covariances.definitions:
             if definition.name in needed:
-                lines.append(self._definition(definition))
+                made = self._definition(definition)
+                lines += [*self.gaps.statements(), made]
         outputs = []
         for name, (axes, formula) in self.covariances.outputs.items():
             value = self._arrays(guarded=False).aligned(formula, [v for v, _ in axes])
@@ -100,7 +105,7 @@ class _Writer:
         whole = len(definition.pieces) == 1 and definition.pieces[0].extent == definition.shape
         guarded = definition.guarded
         if whole:
-            value = self._formula(definition.pieces[0], guarded)
+            value = self._formula(definition.pieces[0], guarded, definition)
         else:
             zeros = py.call("jnp.zeros", py.tuple_of([py.integer(n) for n in definition.shape]), py.name("dtype"))
             text = zeros.text
@@ -112,11 +117,12 @@ class _Writer:
         self.table[definition.name] = Array(name, definition.shape)
         return Assign((name,), value, definition.shown)
 
-    def _formula(self, piece: Piece, guarded: bool) -> Py:
+    def _formula(self, piece: Piece, guarded: bool, whole: Definition | None = None) -> Py:
+        """whole: the array that it is all of."""
         arrays, axes = self._arrays(guarded=guarded), piece.variables
         match piece.formula:
             case Closed():
-                return self._closed(piece.formula, arrays, axes)
+                return self._closed(piece.formula, arrays, axes, whole)
             case Integral():
                 return self._integral(piece.formula, arrays, axes, piece.extent)
         assert isinstance(piece.formula, Expr)
@@ -124,27 +130,37 @@ class _Writer:
 
     # expectations
 
+    def masked(self, value: Py, same: Sequence[tuple[str, str]], arrays: Arrays, axes: Sequence[str], instead: Py) -> Py:
+        """`value`, `instead` where both Gaussians are one."""
+        if not same:
+            return value
+        masks = [arrays.aligned(Delta(Affine.var(a), Affine.var(b)), axes) for a, b in same]
+        mask = masks[0] if len(masks) == 1 else Py(" & ".join(f"({m.text})" for m in masks))
+        return py.call("jnp.where", mask, instead, value)
+
     def _masked(self, c: Expr, q: Expr, same: Sequence[tuple[str, str]], arrays: Arrays, axes: Sequence[str]) -> Py:
         """The covariance, the variance itself where both Gaussians are one."""
         value = arrays.aligned(c, axes)
-        if not same or c == ZERO:
+        if c == ZERO:
             return value
         if tuple(same) == (tuple(axes),) and free_variables(q) == {axes[0]}:
             self.used.add("diagonal")
             return py.call("diagonal", value, arrays.aligned(q, axes[:1]))
-        masks = [arrays.aligned(Delta(Affine.var(a), Affine.var(b)), axes) for a, b in same]
-        mask = masks[0] if len(masks) == 1 else Py(" & ".join(f"({m.text})" for m in masks))
-        return py.call("jnp.where", mask, arrays.aligned(q, axes), value)
+        return self.masked(value, same, arrays, axes, arrays.aligned(q, axes))
 
-    def _closed(self, x: Closed, arrays: Arrays, axes: Sequence[str]) -> Py:
+    def _closed(self, x: Closed, arrays: Arrays, axes: Sequence[str], whole: Definition | None = None) -> Py:
         q, r = arrays.aligned(x.q, axes), arrays.aligned(x.r, axes)
-        c = self._masked(x.c, x.q, x.same, arrays, axes)
         if x.registered:
             self.forms[x.registered] = form_named(x.registered).source
-            return py.call(x.registered, q, c, r)
+            return py.call(x.registered, q, self._masked(x.c, x.q, x.same, arrays, axes), r)
         kinds = _plain_kind(x.left), _plain_kind(x.right)
         if kinds[::-1] in PAIRS and kinds not in PAIRS:
             return self._closed(Closed(x.right, x.left, x.r, x.c, x.q, tuple((b, a) for a, b in x.same)), arrays, axes)
+        if kinds in (("relu", "relu"), ("step", "step")):
+            name = PAIRS[kinds]
+            self.used.add(name)
+            return py.call(name, q, self.gaps.of_relu(x, arrays, axes, whole) if name == "relu_relu" else self.gaps.of(x, arrays, axes), r)
+        c = self._masked(x.c, x.q, x.same, arrays, axes)
         if kinds in PAIRS:
             name = PAIRS[kinds]
             self.used.add(name)
@@ -218,7 +234,7 @@ def _header(program: Program, plan: Plan) -> str:
 
 def _imports(plan: Plan, used: set[str]) -> str:
     lines = ["import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
-    lines += ["from jax import lax"] if used & {"integral", "moved"} else []
+    lines += ["from jax import lax"] if used & BARRED else []
     lines += ["from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
     return "\n".join(lines) + "\n"
 

@@ -43,11 +43,20 @@ def moved(a, axis, by, extent):
     return jnp.pad(a, room)
 
 
-# ---- correlation
-def correlation(q, c, r):
-    """c/√(qr); 0 where q or r is 0, and ±1 where rounding cannot tell it from that: angles that matter are larger."""
+# ---- gap
+def gap(q, c, r):
+    """What ρ = c/√(qr) lacks to 1, 1 − ρ; if it is negative −(1 + ρ), what it lacks to −1. The digits of small angles are in it, which ρ loses.
+
+    1 where q or r is 0, and 0 where rounding cannot tell it from that: angles that matter are larger.
+    """
     rho = c*inverse_norm(q)*inverse_norm(r)
-    return jnp.where(jnp.abs(rho) > 1 - 8*jnp.finfo(rho.dtype).eps, jnp.sign(rho), rho)
+    lacking = 1 - jnp.where(rho < 0, -rho, rho)
+    return lax.optimization_barrier(turned(jnp.where(lacking > 8*jnp.finfo(rho.dtype).eps, lacking, 0), rho))
+
+
+def turned(lacking, rho):
+    """The gap of a correlation of this sign that lacks so much to 1 or −1; below 0 there always."""
+    return jnp.where(rho < 0, -jnp.maximum(lacking, jnp.finfo(lacking.dtype).tiny), lacking)
 
 
 def inverse_norm(q):
@@ -55,37 +64,106 @@ def inverse_norm(q):
     return jnp.where(q > 0, 1/jnp.sqrt(jnp.where(q > 0, q, 1)), 0)
 
 
-def angle(rho):
-    """arccos, without a derivative at ±1, where that is infinite. In single precision by a polynomial, to 2e-8 (Abramowitz and Stegun 4.4.46),
-    which is faster."""
-    inside = jnp.abs(rho) < 1
-    safe = jnp.where(inside, rho, 0)
-    if rho.dtype == jnp.float32:
-        x = jnp.abs(safe)
-        value = jnp.full_like(x, -0.0012624911)
-        for a in (0.0066700901, -0.0170881256, 0.0308918810, -0.0501743046, 0.0889789874, -0.2145988016, 1.5707963050):
-            value = value*x + a
-        value = jnp.sqrt(1 - x)*value
-        value = jnp.where(rho < 0, np.pi - value, value)
-    else:
-        value = jnp.arccos(safe)
-    return jnp.where(inside, value, jnp.where(rho < 0, np.pi, 0))
+# ---- apart
+def apart(g):
+    """Gaps [N, N] with those of a Gaussian with itself, on the diagonal, exactly 0."""
+    return jnp.where(jnp.eye(len(g), dtype=bool), 0, g)
+
+
+# ---- near
+def near(g, x, z, same=False):
+    """The gaps [N, M] of products of inputs x [N, …] and z [M, …]; same: z is x, and the diagonal 0.
+
+    Where angles are small, which the products tell only to the root of the precision, from the differences of the directions.
+    """
+    u, v = (a*inverse_norm(jnp.sum(a**2, axis=1))[:, None] for a in (x.reshape(len(x), -1), z.reshape(len(z), -1)))
+    close = jnp.abs(g) < 0.01
+    if same:
+        diagonal = jnp.eye(len(g), dtype=bool)
+        g, close = jnp.where(diagonal, 0, g), close & ~diagonal
+
+    def row(given):
+        """Those of one input with all the others."""
+        own, is_close, direction = given
+
+        def again():
+            """From the differences."""
+            others = jnp.where(own < 0, -1, 1)[:, None]*v
+            return jnp.where(is_close, turned(jnp.sum((direction - others)**2, axis=1)/2, own), own)
+        return lax.cond(jnp.any(is_close), again, lambda: own)
+    return lax.cond(jnp.any(close), lambda: lax.map(row, (g, close, u)), lambda: g)
+
+
+# ---- gap_of_sum
+def gap_of_sum(alike, *terms):
+    """The gap of a sum of covariances, each (sign, q, g, r): its sign, variances and gap, the variances being summed, too. alike: the variances of
+    the terms are multiples of each other; if not, all signs are 1.
+
+    With a = √q, b = √r: √(Σa² Σb²) − Σab = Σ_{k<l} (a_k b_l − a_l b_k)²/(√(Σa² Σb²) + Σab), no digits of which are lost.
+    """
+    norms = [(q*inverse_norm(q), r*inverse_norm(r)) for _, q, _, r in terms]
+    left, right = (sum(term[0]*term[k] for term in terms) for k in (1, 3))
+    whole = left*inverse_norm(left)*(right*inverse_norm(right))
+    products = [term[0]*a*b for term, (a, b) in zip(terms, norms, strict=True)]
+    lacking = sum(product*jnp.where(g < 0, 2 + g, g) for product, (_, _, g, _) in zip(products, terms, strict=True))
+    if not alike:
+        crossed = sum((a*d - c*b)**2 for k, (a, b) in enumerate(norms) for c, d in norms[:k])
+        both = whole + sum(products)
+        lacking = lacking + jnp.where(both > 0, crossed/jnp.where(both > 0, both, 1), 0)
+    lacking = jnp.where(whole > 0, jnp.maximum(lacking, 0)/jnp.where(whole > 0, whole, 1), 1)
+    return lax.optimization_barrier(turned(jnp.where(lacking > 1, 2 - lacking, lacking), 1 - lacking))
+
+
+# ---- series
+# arccos(1 − e)/(π√e) and (√(1 − c²) − c·arccos c)/(π√e³), c = 1 − e, for 0 ≤ e ≤ 1: their interpolations at the zeros of Chebyshev's polynomials,
+# times √e and √e³ off by 8e-8 and 2e-8, in double precision by 2e-18 and 4e-19
+ARC = {
+    "float32": (0.450158194, 0.0375096488, 0.00849569331, 0.0021952971, 0.00169158963, -0.000753205808, 0.000702718729),
+    "float64": (0.45015815807855303, 0.03751317983988008, 0.00844046546388464, 0.0025120432974823598, 0.0008547923809992142,
+                0.0003147212278025862, 0.0001220302122001055, 4.9303473932375846e-05, 1.9218498609603548e-05, 1.3268934867512014e-05,
+                -1.1568855652224852e-05, 3.977513565698344e-05, -7.298844485644686e-05, 0.00010999004147684668, -0.0001246230275504505,
+                0.00010671701100644761, -6.641961767728451e-05, 2.8591608060074715e-05, -7.622411903950459e-06, 9.671532284861643e-07)}
+CAP = {
+    "float32": (0.30010541, 0.0150073575, 0.00238788482, 0.000653714081, -1.0112492e-05, 0.000165585502),
+    "float64": (0.30010543871903533, 0.01500527193595163, 0.0024115615611516915, 0.0005582318420704078, 0.00015541683945398936,
+                4.841802034938483e-05, 1.6276910061119543e-05, 5.757065278076514e-06, 2.2442593729592274e-06, 4.170775507025597e-07,
+                1.4606615789851387e-06, -2.340292562949999e-06, 4.124969186439581e-06, -5.063947691355166e-06, 4.744442019527963e-06,
+                -3.1899386332346103e-06, 1.4820626924734547e-06, -4.2422567144499744e-07, 5.822259691269422e-08)}
+
+
+def series(table, e):
+    """The polynomial for the precision of e."""
+    *others, value = table["float32" if e.dtype == jnp.float32 else "float64"]
+    for coefficient in reversed(others):
+        value = value*e + coefficient
+    return value
+
+
+def root(e):
+    """√e, with a derivative at 0: there it is the root of the least number."""
+    return jnp.sqrt(jnp.maximum(e, jnp.finfo(e.dtype).tiny))
 
 
 # ---- step_step
-def step_step(q, c, r):
-    """E step(u)·step(v), (u, v) ~ N(0, [[q, c], [c, r]]) here and below; step(0) = 1/2."""
-    return (np.pi - angle(correlation(q, c, r)))/(2*np.pi)
+def step_step(q, g, r):
+    """E step(u)·step(v), (u, v) ~ N(0, [[q, c], [c, r]]) here and below, g the gap of c; step(0) = 1/2."""
+    e = jnp.where(g < 0, -g, g)
+    part = root(e)*series(ARC, e)/2
+    return jnp.where((q > 0) & (r > 0), jnp.where(g < 0, part, 0.5 - part), 0.25)
+
+
+# ---- relu_gap
+def relu_gap(g):
+    """The gap of (relu(u), relu(v)) from that of (u, v): by the arc-cosine kernel of order 1, κ(−ρ) = κ(ρ) − ρ."""
+    e = jnp.where(g < 0, -g, g)
+    lacking = e - e*root(e)*series(CAP, e)
+    return lax.optimization_barrier(jnp.where(g < 0, lacking + (1 + g), lacking))
 
 
 # ---- relu_relu
-def relu_relu(q, c, r):
-    """E relu(u)·relu(v): the arc-cosine kernel of order 1."""
-    rho = correlation(q, c, r)
-    squared = (1 - rho)*(1 + rho)
-    sine = jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
-    size = q*inverse_norm(q)*(r*inverse_norm(r))/(2*np.pi)
-    return size*(sine + rho*(np.pi - angle(rho)))
+def relu_relu(q, g, r):
+    """E relu(u)·relu(v), g the gap of (relu(u), relu(v))."""
+    return q*inverse_norm(q)*(r*inverse_norm(r))/2*(1 - g)
 
 
 # ---- relu_step
@@ -167,7 +245,7 @@ def _base(kind, other, a, b, q, c, r):
     if kind == "one":
         return _single(other, b, r)
     if kind == other == "step":
-        return step_step(q, c, r)
+        return step_step(q, gap(q, c, r), r)
     if kind == other == "erf":
         return 2/np.pi*jnp.arcsin(2*a*b*c/jnp.sqrt((1 + 2*a**2*q)*(1 + 2*b**2*r)))
     if kind == "step":

@@ -2,176 +2,68 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from tpc.core.expr import Expr, Gather, Index, Value, walk
-from tpc.core.program import MatMul, Program, instructions
-from tpc.inputs import bind_inputs
-from tpc.stored import digest
+from tpc.core.program import Program
+from tpc.kernels.blocks import Blocks, tree_of
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import TpcError
 
-if TYPE_CHECKING:
-    from tpc.run import Evaluator
-
-T = TypeVar("T")
 KINDS = ("nngp", "ntk")
-BLOCK, MEMORY = 256, 2e8                               # inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
-KEPT = (tree.ProgramName, tree.Width, tree.Dim, tree.Input, tree.Weight, tree.Activation, tree.Function, tree.Parametrization, tree.Network)
-Evaluate = Callable[..., np.ndarray]
-Part = tuple[int, int, np.ndarray]                     # some rows, with where they begin and end
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """`nngp` and `ntk` of one network. network: its name."""
+    """`nngp` and `ntk` of one network. network: its name. both: one program for the two."""
 
     network: str
     nngp: Kernel
     ntk: Kernel
+    both: Blocks
 
     def __call__(self, x: Any, z: Any = None) -> tuple[np.ndarray, np.ndarray]:
-        """Both, NNGP first. Shapes and errors as of each."""
-        return self.nngp(x, z), self.ntk(x, z)              # one program for both is slower: what they share is fused into each twice
+        """Both, NNGP first, in the time of the NTK. Shapes and errors as of each."""
+        nngp, ntk = self.both.values(x, z)
+        return nngp, ntk
 
 
 @dataclass(frozen=True)
 class Kernel:
     """`kernel(X, Z)` is the array [len(X), len(Z), *positions, *positions] of the kernel of every input in X with every one in Z.
 
-    X and Z are of one shape but for the first axis; without Z it is X, and the entries of an input with itself are exact. Each block of sizes is
-    compiled once. kind: "nngp" or "ntk". positions: the extents of the axes of the network's output. others: the inputs that the network
-    mentions. block: how many inputs are taken at once; None for as many as is fast.
+    X and Z are of one shape but for the first axis; without Z it is X, and the entries of an input with itself are exact.
     """
 
-    program: Program
-    network: str
-    kind: str
-    dtype: str = "float64"
-    positions: tuple[int, ...] = ()
-    others: Mapping[str, Any] = field(default_factory=dict)
-    block: int | None = None
-    compiled: dict[tuple[Any, ...], Evaluate] = field(default_factory=dict, repr=False, compare=False)
-    blocks: dict[tuple[int, ...], int] = field(default_factory=dict, repr=False, compare=False)
+    blocks: Blocks
 
     def __call__(self, x: Any, z: Any = None) -> np.ndarray:
         """Raises TpcError: inputs of another shape than the network takes (as for `f(x)` in the language), or that are not finite (TP503), and a
         kernel that does not follow from covariances (TP726)."""
-        rows = self._checked(x, "x")
-        columns = rows if z is None else self._checked(z, "z")
-        if z is not None and np.array_equal(rows, columns):
-            z = None
-        if columns.shape[1:] != rows.shape[1:]:
-            raise TpcError([catalogue.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)], self.program.name, of_program=True)
-        out = np.empty((len(rows), len(columns), *self.positions, *self.positions), self.dtype)
-        block = self.block or self._fitting(rows.shape[1:])
-        pairs = [(first, second) for first in _parts(rows, block) for second in _parts(columns, block) if z is not None or first[0] <= second[0]]
-
-        def fill(pair: tuple[Part, Part]) -> None:
-            (a, b, first), (c, d, second) = pair
-            if z is None and a == c:
-                found = self._square(first)[:b - a, :b - a]
-                out[a:b, a:b] = (found + self._turned(found))/2                      # equal but for rounding
-                return
-            out[a:b, c:d] = self._cross(first, second)[:b - a, :d - c]
-            if z is None:                                          # the other half is the same
-                out[c:d, a:b] = self._turned(out[a:b, c:d])
-        _side_by_side(fill, pairs, alone=2)                        # the first two compile
-        return out
+        found, = self.blocks.values(x, z)
+        return found
 
     def diagonal(self, x: Any) -> np.ndarray:
         """The kernel of every input with itself, [len(X), *positions, *positions]."""
-        rows = self._checked(x, "x")
-        out = np.empty((len(rows), *self.positions, *self.positions), self.dtype)
-        for a, b, part in _parts(rows, self.block or BLOCK):
-            out[a:b] = self._compiled("own", len(part), len(part), rows.shape[1:])(part)[:b - a]
-        return out
+        found, = self.blocks.diagonals(x)
+        return found
+
+    @property
+    def dtype(self) -> str:
+        return self.blocks.dtype
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The extents of the axes of the network's output."""
+        return self.blocks.positions
 
     @property
     def identity(self) -> str:
         """What its values depend on besides the inputs, as text."""
-        others = digest("", {name: np.asarray(value) for name, value in self.others.items()})
-        return f"{_declarations(self.program)}\n{self.program}\n{self.network} {self.kind} {self.dtype} {self.positions} {self.block} {others}"
-
-    # blocks
-
-    def _square(self, x: np.ndarray) -> np.ndarray:
-        return self._compiled("square", len(x), len(x), x.shape[1:])(x)
-
-    def _cross(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return self._compiled("cross", len(x), len(z), x.shape[1:])(x, z)
-
-    def _turned(self, k: np.ndarray) -> np.ndarray:
-        """K(z, x) from K(x, z)."""
-        p = len(self.positions)
-        return np.transpose(k, (1, 0, *range(2 + p, 2 + 2 * p), *range(2, 2 + p)))
-
-    def _fitting(self, shape: tuple[int, ...]) -> int:
-        """How many inputs to take at once."""
-        if shape not in self.blocks:
-            needed = self._evaluator("cross", BLOCK, BLOCK, shape)[1].plan.memory
-            self.blocks[shape] = max(1, int(BLOCK * min(1.0, (MEMORY / needed) ** 0.5))) if needed else BLOCK
-        return self.blocks[shape]
-
-    def _checked(self, x: Any, name: str) -> np.ndarray:
-        array = np.asarray(x)
-        if array.dtype.kind not in "biuf":
-            raise TpcError([catalogue.not_numbers(name)], self.program.name, of_program=True)
-        if array.ndim == 0:
-            raise TpcError([catalogue.input_shape(name, (1,), ())], self.program.name, of_program=True)
-        if not np.all(np.isfinite(array)):
-            raise TpcError([catalogue.not_finite(name, "")], self.program.name, of_program=True)
-        return array
-
-    def _compiled(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Evaluate:
-        key = form, n, m, shape
-        if key not in self.compiled:
-            self.compiled[key] = self._compile(form, n, m, shape)
-        return self.compiled[key]
-
-    def _compile(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Evaluate:
-        names, evaluator = self._evaluator(form, n, m, shape)
-        program = evaluator.program
-        others = bind_inputs(replace(program, inputs=tuple(i for i in program.inputs if i.name not in names)), self.others)
-        module, points = evaluator.module, evaluator.points(0, 0)
-
-        def evaluate(*arrays: np.ndarray) -> np.ndarray:
-            found = module.compiled({**others, **dict(zip(names, arrays, strict=True))}, *points)
-            return np.asarray(found[0][program.outputs[0].name])
-        return evaluate
-
-    def _evaluator(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], Evaluator]:
-        """The names of the arrays that are its inputs, and the evaluator."""
-        from tpc.run import compile_program
-        names, text = self._written(form, n, m, shape)
-        program = _without_unused_inputs(_parsed(text, self.program))
-        try:
-            return names, compile_program(program, method="gram", dtype=self.dtype)
-        except TpcError as error:
-            if error.diagnostics[0].code != "TP601":
-                raise
-            raise TpcError([catalogue_training.no_gram(self.kind, self.network, error.diagnostics[0].message)], self.program.name,
-                           of_program=True) from None
-
-    def _written(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], str]:
-        """The names of the inputs, and the network's program with the kernel as its output."""
-        taken = _declarations(self.program)
-        x, z, i, j, *places = _fresh(taken, ["x", "z", "i", "j", *(f"p{k}" for k in range(2 * len(self.positions)))])
-        names = [x, z] if form == "cross" else [x]
-        lines = [f"input {name}[{', '.join(map(str, (count, *shape)))}]" for name, count in zip(names, (n, m), strict=False)]
-        ranges = [(i, n), *([] if form == "own" else [(j, m)]), *zip(places, self.positions * 2, strict=True)]
-        at = f"[{', '.join(places)}]" if places else ""
-        pair = f"{x}[{i}], {names[-1]}[{i if form == 'own' else j}]"
-        loops = " ".join(f"for {v} < {count}" for v, count in ranges)
-        output, = _fresh(taken, ["K"])
-        lines.append(f"output {output}[{', '.join(v for v, _ in ranges)}] = {self.kind}({self.network})({pair}){at} {loops}")
-        return names, taken + "\n".join(lines) + "\n"
+        return self.blocks.identity
 
 
 def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str, Any] | None = None, dtype: str = "float64",
@@ -186,79 +78,9 @@ def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str
         raise TpcError([catalogue.bad_option("dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
     if block is not None and block < 1:
         raise TpcError([catalogue.bad_option("block", f"must be at least 1, not {block}")], program.name, of_program=True)
-    there = [] if program.source is None else [s.name.name for s in _tree_of(program).statements if isinstance(s, tree.Network)]
+    there = [] if program.source is None else [s.name.name for s in tree_of(program).statements if isinstance(s, tree.Network)]
     chosen = network if network is not None else there[0] if len(there) == 1 else ""
     if chosen not in there:
         raise TpcError([catalogue_training.no_such_network(chosen, there)], program.name, of_program=True)
-    return Kernels(chosen, *(Kernel(program, chosen, kind, dtype, tuple(positions), dict(inputs or {}), block) for kind in KINDS))
-
-
-def _side_by_side(work: Callable[[T], None], items: Sequence[T], alone: int) -> None:
-    """Does `work` for all items, on all processors, but for the first ones, which come by themselves. A block's arithmetic keeps one of them busy."""
-    for item in items[:alone]:
-        work(item)
-    with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
-        for done in [pool.submit(work, item) for item in items[alone:]]:
-            done.result()
-
-
-def _parts(rows: np.ndarray, block: int) -> Iterator[Part]:
-    """The rows in blocks of one size, with where each begins and ends: the last one has its last row several times, if there are others."""
-    for start in range(0, len(rows), block):
-        stop = min(start + block, len(rows))
-        part = rows[start:stop]
-        lacking = block - len(part) if start else 0
-        yield start, stop, np.concatenate([part, np.repeat(part[-1:], lacking, axis=0)]) if lacking else part
-
-
-def _fresh(text: str, wishes: Sequence[str]) -> list[str]:
-    """Names that do not occur in a text."""
-    out = []
-    for wish in wishes:
-        name = f"{wish}_of_kernel"
-        while name in text:
-            name += "_"
-        out.append(name)
-    return out
-
-
-def _declarations(program: Program) -> str:
-    """The lines of a program that declare and define, without what is trained and put out. Each statement goes on to where the next one begins."""
-    assert program.source is not None
-    lines = program.source.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    statements = _tree_of(program).statements
-    starts = [s.span.line - 1 for s in statements] + [len(lines)]
-    kept = [lines[start:stop] for s, start, stop in zip(statements, starts, starts[1:], strict=False) if isinstance(s, KEPT)]
-    return "".join(line + "\n" for own in kept for line in own)
-
-
-def _tree_of(program: Program) -> tree.File:
-    from tpc.syntax.parse import parse_file
-    assert program.source is not None
-    return parse_file(program.source.text, program.source.name)
-
-
-def _parsed(text: str, program: Program) -> Program:
-    from tpc.pipeline import parse
-    assert program.source is not None
-    return parse(text, name=program.source.name, dims=dict(program.source.dims))
-
-
-def _without_unused_inputs(program: Program) -> Program:
-    """The program without inputs that nothing mentions, such as the data of a training."""
-    found: set[str] = set()
-    waiting: list[Expr] = [w.ratio for w in program.widths] + [m.variance for m in program.matrices]
-    waiting += [x for g in program.gaussians for x in (*g.mean, *(c for row in g.covariance for c in row))]
-    indices: list[Index] = [i for o in program.outputs for i in o.ref.index]
-    for op, _ in instructions(program.body):
-        if isinstance(op, MatMul):
-            indices += [*op.matrix.index, *op.operand.index]
-        else:
-            waiting.append(op.phi)
-    for x in waiting:
-        for node in walk(x):
-            if isinstance(node, Value):
-                found.add(node.ref.name)
-                indices += node.ref.index
-    found |= {i.input for i in indices if isinstance(i, Gather)}
-    return replace(program, inputs=tuple(i for i in program.inputs if i.name in found))
+    nngp, ntk, both = (Blocks(program, chosen, kinds, dtype, tuple(positions), dict(inputs or {}), block) for kinds in (("nngp",), ("ntk",), KINDS))
+    return Kernels(chosen, Kernel(nngp), Kernel(ntk), both)

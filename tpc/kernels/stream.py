@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from tpc.interrupt import Interruptible
-from tpc.kernels.kernels import BLOCK, Kernel
+from tpc.kernels.blocks import BLOCK
+from tpc.kernels.kernels import Kernel
 from tpc.stored import digest
 from tpc.syntax.diagnostic import TpcError
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import dblquad
@@ -63,13 +64,23 @@ NAMED = {"relu_relu": ((1, "step", 1, 0), (1, "step", 1, 0)), "step_step": ((0, 
          "exp_exp": ((0, "exp", 1, 0), (0, "exp", 1, 0))}
 
 
+def form(name, q, c, r):
+    """A form as modules have it: relu and step by the gap."""
+    q, c, r = map(jnp.asarray, (q, c, r))
+    if name == "step_step":
+        return gram_prelude.step_step(q, gram_prelude.gap(q, c, r), r)
+    if name == "relu_relu":
+        return gram_prelude.relu_relu(q, gram_prelude.relu_gap(gram_prelude.gap(q, c, r)), r)
+    return getattr(gram_prelude, name)(q, c, r)
+
+
 @pytest.mark.parametrize("name", NAMED)
 def test_forms_of_their_own_are_the_moments(name):
     f, g = NAMED[name]
     random = np.random.default_rng(0)
     q, r = random.uniform(0.1, 3, (2, 50))
     c = np.sqrt(q * r) * random.uniform(-1, 1, 50)
-    np.testing.assert_allclose(getattr(gram_prelude, name)(q, c, r), gram_prelude.moment(f, g, q, c, r), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(form(name, q, c, r), gram_prelude.moment(f, g, q, c, r), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -80,21 +91,37 @@ def test_degenerate_gaussians_have_their_limits(name, q, c, r):
     u = math.sqrt(q) * x
     v = math.copysign(math.sqrt(r), c) * x
     (f, g) = (factor(*each) for each in NAMED[name])
-    found = getattr(gram_prelude, name)(*map(jnp.asarray, (q, c, r)))
+    found = form(name, q, c, r)
     np.testing.assert_allclose(found, np.sum(w * f(u) * g(v)), rtol=1e-12, atol=1e-12)
 
 
-def test_single_precision_has_an_arccos_of_its_own():
-    rho = np.linspace(-1, 1, 20001, dtype=np.float32)
-    np.testing.assert_allclose(gram_prelude.angle(jnp.asarray(rho)), np.arccos(rho.astype(float)), atol=5e-7)
+def exact_gaps(gaps):
+    """The gaps of relu and E step·step to 30 digits, for gaps of a correlation above 0, or below it."""
+    with mpmath.workdps(40):
+        relu, step = [], []
+        for g in map(mpmath.mpf, map(float, gaps)):
+            rho = 1 - g if g >= 0 else -1 - g
+            angle = mpmath.acos(rho)
+            relu.append(1 - (mpmath.sqrt(1 - rho**2) + rho*(mpmath.pi - angle))/mpmath.pi)
+            step.append((mpmath.pi - angle)/(2*mpmath.pi))
+        return np.array(relu, float), np.array(step, float)
+
+
+@pytest.mark.parametrize(("dtype", "relative", "absolute"), [(np.float32, 3e-7, 1.2e-7), (np.float64, 8e-16, 2.5e-16)])
+def test_gaps_keep_their_digits(dtype, relative, absolute):
+    above = np.concatenate([np.linspace(0, 1, 301), np.logspace(-12, -2, 100)])
+    for gaps in (above.astype(dtype), -above[1:].astype(dtype)):
+        relu, step = exact_gaps(gaps)
+        np.testing.assert_allclose(gram_prelude.relu_gap(jnp.asarray(gaps)), relu, rtol=relative)
+        np.testing.assert_allclose(gram_prelude.step_step(1, jnp.asarray(gaps), 1), step, rtol=0, atol=absolute)
 
 
 def test_rounding_does_not_part_equal_inputs():
     """neural-tangents is off by 3e-8 here."""
     q = np.random.default_rng(0).uniform(0.5, 20, 1000)
     c = q * (1 + 2e-16 * np.random.default_rng(1).integers(-3, 4, 1000))
-    np.testing.assert_allclose(gram_prelude.step_step(q, c, q), 0.5, rtol=1e-15)
-    np.testing.assert_allclose(gram_prelude.relu_relu(q, c, q), q / 2, rtol=1e-14)
+    np.testing.assert_allclose(form("step_step", q, c, q), 0.5, rtol=1e-15)
+    np.testing.assert_allclose(form("relu_relu", q, c, q), q / 2, rtol=1e-14)
 
 
 def test_integrals_of_smooth_functions():

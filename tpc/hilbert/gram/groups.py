@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tpc.affine import Affine
@@ -21,6 +22,7 @@ from tpc.core.expr import (
     Value,
     add,
     children,
+    coefficient,
     is_vector,
     mul,
     number,
@@ -190,8 +192,8 @@ class Groups:
             for g, b in right.items():
                 if polynomial(f) and polynomial(g):
                     value = moment(f.power, g.power, q, c, r)
-                elif g == Factor() and f.kind == "step" and f.weight == ZERO:
-                    value = half_moment(f.power, q)
+                elif (known := _with_a_step(f, g, q, c) or _with_a_step(g, f, r, c)) is not None:
+                    value = known
                 else:
                     resolved = [Factor(x.power, x.kind, self.engine.scalar(x.scale), self.engine.scalar(x.weight)) for x in (f, g)]
                     value = self.engine.expectation(Closed(resolved[0], resolved[1], q, c, r, same), self.of_factors(f, g, names))
@@ -252,6 +254,13 @@ class Groups:
         return self.engine.expectation(formula, [self.meant(f) for f in factors])
 
 
+def _with_a_step(f: Factor, g: Factor, q: Expr, c: Expr) -> Expr | None:
+    """`E u^a·step(u)`, or times v, which is `a·c·E u^(a−1)·step(u)` by Stein's lemma; None for other functions."""
+    if f.kind != "step" or f.weight != ZERO or not polynomial(g) or g.power > min(1, f.power):
+        return None
+    return mul(number(f.power), c, half_moment(f.power - 1, q)) if g.power else half_moment(f.power, q)
+
+
 def gaussians(x: Expr) -> list[str]:
     return [v.ref.name for v in values(x) if v.vector]
 
@@ -261,12 +270,14 @@ def derivative(x: Expr, name: str) -> Expr:
 
 
 def normalised(x: Expr) -> tuple[Expr, Expr]:
-    """A linear expression as a number times one whose first term has no number in front."""
-    terms = sorted(x.terms, key=skeleton) if isinstance(x, Add) else [x]
-    first = next(t for t in terms if is_vector(t))
-    head = first.factors[0] if isinstance(first, Mul) and isinstance(first.factors[0], Number) else ONE
-    assert isinstance(head, Number)
-    return head, add(*(mul(Number(1 / head.value), term) for term in terms))
+    """A linear expression, like terms as one, as a number times one whose first term has no number in front."""
+    collected: dict[Expr, Fraction] = {}
+    for term in x.terms if isinstance(x, Add) else (x,):
+        rest = mul(*term.factors[1:]) if isinstance(term, Mul) and isinstance(term.factors[0], Number) else term
+        collected[rest] = collected.get(rest, Fraction(0)) + coefficient(term).value
+    terms = sorted((rest for rest, k in collected.items() if k), key=skeleton) or [next(t for t in collected if is_vector(t))]
+    head = collected[next(t for t in terms if is_vector(t))]
+    return Number(head), add(*(mul(Number(collected[t] / head if head else Fraction(1)), t) for t in terms))
 
 
 def parity(x: Expr) -> int:
