@@ -43,5 +43,5 @@ def require(vocabulary: int, width: int | None, itemsize: int, file: str) -> Non
     free = free_memory()
     if needed(vocabulary, width, itemsize) > free:
         cells = max(0.0, free - BESIDES) / (ARRAYS * itemsize)
-        fits = math.isqrt(int(cells)) if width is None else int(cells / width)
-        raise TpcError([catalogue.too_many_words(vocabulary, needed(vocabulary, width, itemsize), max(0, fits - 1), free)], file)
+        fits = (math.isqrt(4 * int(cells) + 1) - 1) // 2 if width is None else int(cells / width)
+        raise TpcError([catalogue.too_many_words(vocabulary, needed(vocabulary, width, itemsize), fits, free)], file)

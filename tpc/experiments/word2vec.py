@@ -25,9 +25,10 @@ from tpc.syntax.diagnostic import TpcError
 
 PROGRAM = Path(__file__).with_name("word2vec.tp")
 COMPARED = 64                                          # words whose products with all are computed at once
+EMBEDDED = {"epochs": 20, "sample": 1e-2, "lr": 0.5}
 KEEP_EVERY = 120.0                                     # seconds between two checkpoints
 
-Progress = Callable[[float, int, float], None]         # epochs done, words trained, words a second
+Progress = Callable[[float, int, int, float], None]    # epochs done and all, words trained, words a second
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Settings:
     sample: float = 1e-4
     min_count: int = 5
     dtype: str = "float32"
+
+
+def settings_for(corpus: str | None, **given: Any) -> Settings:
+    """Settings for a text: those for the embedded one suit its length."""
+    return Settings(**{**(EMBEDDED if corpus is None else {}), **given, "corpus": corpus})
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,7 @@ class Experiment:
                         kept, started = time.monotonic(), time.perf_counter()
                 running.check()
                 if progress is not None:
-                    progress(self.epoch + self.segment / len(whole), self.words, trained / seconds)
+                    progress(self.epoch + self.segment / len(whole), s.epochs, self.words, trained / seconds)
             self.epoch, self.segment = self.epoch + 1, 0
             self._keep(state)
             kept = time.monotonic()
