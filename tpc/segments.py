@@ -73,9 +73,10 @@ class Training:
         return {name: jnp.asarray(value) if name in bound else jnp.asarray(value, dtype) for name, value in inputs.items()}
 
     @cached_property
-    def _functions(self) -> tuple[Any, Any, Any]:
+    def _functions(self) -> tuple[Any, Any, Any, Any]:
         import jax
-        return jax.jit(self.module.begin), jax.jit(self.module.advance), jax.jit(self.module.finish, static_argnames="wanted")
+        return (jax.jit(self.module.begin), jax.jit(self.module.advance), jax.jit(self.module.finish, static_argnames="wanted"),
+                jax.jit(self.module.advance, donate_argnames="state"))
 
     # parts
 
@@ -83,15 +84,15 @@ class Training:
         """The state before the first round."""
         return State(0, self._functions[0](self.inputs, *self.points))
 
-    def advance(self, state: State, until: int, inputs: Mapping[str, Any] | None = None) -> State:
-        """The state before round `until`. inputs: other values of some inputs."""
+    def advance(self, state: State, until: int, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
+        """The state before round `until`. inputs: other values of some inputs. keep: or else `state` is used up, its memory taken for the new one."""
         if not state.round <= until <= self.rounds:
             raise ValueError(f"the state is before round {state.round} of {self.rounds}: it cannot be brought to {until}")
         given = self.inputs if inputs is None else self.module.prepared({**self.inputs, **self.placed(inputs)})
-        return State(until, self._functions[1](given, *self.points, state.carried, state.round, until))
+        return State(until, self._functions[1 if keep else 3](given, *self.points, state.carried, state.round, until))
 
-    def again(self, state: State, inputs: Mapping[str, Any] | None = None) -> State:
-        """All rounds once more, from a state after the last one: with other values of some inputs, an epoch after another.
+    def again(self, state: State, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
+        """All rounds once more, from a state after the last one: with other values of some inputs, an epoch after another. keep: as in `advance`.
 
         Raises ValueError if a round needs more of those before it than what the last one has left.
         """
@@ -99,7 +100,7 @@ class Training:
             raise ValueError(f"the state is before round {state.round} of {self.rounds}, not after the last one")
         if not self.repeatable:
             raise ValueError(f"the loop over {self.loop.variable} needs more of its past than the round before")
-        return self.advance(State(0, state.carried), self.rounds, inputs)
+        return self.advance(State(0, state.carried), self.rounds, inputs, keep=keep)
 
     @cached_property
     def repeatable(self) -> bool:
