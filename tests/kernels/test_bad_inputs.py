@@ -1,5 +1,7 @@
 """Inputs of norm 0, and programs whose kernels do not follow from covariances: limits and messages, through `program.kernels()` and the plan."""
 
+import pickle
+
 import jax
 import numpy as np
 import pytest
@@ -44,6 +46,20 @@ def test_a_vector_of_norm_zero_divided_by_its_norm_is_zero():
     found = tpc.parse(HEAD + "network f(x):\n    h = U @ x\n    return V @ relu(W @ (h/sqrt(mean(h^2))))\n").kernels().nngp(X)
     np.testing.assert_array_equal(found[0], 0)
     assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(("ask", "places"), [(lambda k: k(X), "0 and 0"), (lambda k: k(X[1:], X[:1]), "0 and 0"),
+                                              (lambda k: k.diagonal(X[::-1]), "2 and 2")])
+def test_the_ntk_of_a_net_that_divides_by_a_norm_is_refused_at_zero(ask, places):
+    kernel = tpc.parse(HEAD + "network f(x):\n    h = U @ x\n    return V @ relu(W @ (h/sqrt(mean(h^2))))\n").kernels().ntk
+    with pytest.raises(tpc.TpcError, match=f"(?s)TP639.*the inputs {places}, of.*leave the input out"):
+        ask(kernel)
+
+
+def test_a_used_kernel_is_pickled():
+    kernel = tpc.parse(HEAD + "network f(x) = V @ relu(U @ x)\n").kernels().ntk
+    found = kernel(X)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(kernel))(X), found)
 
 
 def test_a_kernel_with_a_dot_is_refused_in_the_names_of_the_file():

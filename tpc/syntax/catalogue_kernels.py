@@ -34,6 +34,13 @@ def kernel_finite() -> Diagnostic:
                       help="in float32 it may have overflowed: scale the inputs, or take float64")
 
 
+def entry_finite(kind: str, row: int, column: int, norms: tuple[float, float]) -> Diagnostic:
+    zero = 0 in norms
+    return Diagnostic("TP639", f"the {kind} of the inputs {row} and {column}, of norms {norms[0]:.3g} and {norms[1]:.3g}, is not finite",
+                      help="a net that divides by a norm has no tangent kernel at 0: leave the input out" if zero else
+                      "in float32 it may have overflowed: scale the inputs, or take float64")
+
+
 def not_definite(count: int) -> Diagnostic:
     return Diagnostic("TP634", f"the kernel matrix of the {count} inputs is not positive definite: two of them are equal, or there are more than it "
                       "tells apart", help="a little noise helps, such as a millionth of the matrix's entries")
