@@ -48,11 +48,12 @@ class Training:
     fingerprint: str
 
     @classmethod
-    def of(cls, evaluator: Evaluator, module: types.ModuleType, inputs: Mapping[str, np.ndarray], points: Points, identity: str) -> Training:
-        """Of a program that has a loop."""
+    def of(cls, evaluator: Evaluator, module: types.ModuleType, inputs: Mapping[str, np.ndarray], points: Points, identity: str,
+           over: str | None = None) -> Training:
+        """Of a program that has a loop. over: its variable, if it is not the longest one."""
         import jax
         import jax.numpy as jnp
-        loop = longest(evaluator.program)
+        loop = longest(evaluator.program, over)
         assert loop is not None
         leaves = {str(k): np.asarray(a) for k, a in enumerate(jax.tree.leaves(points))}
         placed = jax.tree.map(lambda a: jnp.asarray(a, evaluator.plan.dtype), points)
@@ -197,7 +198,7 @@ class Training:
         return State(int(arrays["round"]), jax.tree.unflatten(tree, [jnp.asarray(arrays[str(k)], leaf.dtype) for k, leaf in enumerate(like)]))
 
 
-def longest(program: Program) -> For | None:
-    """The longest loop of the top level that is run round by round, the last one of several as long."""
-    loops = [op for op in program.body if isinstance(op, For) and op.count.const > 1 and not is_parallel(op, ())]
+def longest(program: Program, variable: str | None = None) -> For | None:
+    """The longest loop of the top level that is run round by round, the last one of several as long. variable: of those over it only."""
+    loops = [op for op in program.body if isinstance(op, For) and op.count.const > 1 and not is_parallel(op, ()) and variable in (None, op.variable)]
     return max(reversed(loops), key=lambda loop: loop.count.const, default=None)

@@ -43,9 +43,11 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
             max_rank: int | None = None) -> tuple[Program, Plan, Structure | None, Layout | None]:
     """The program with its sums in order, its plan and what that rests on (nothing, for covariances). Raises UnrepresentableError."""
     by_covariances = gram_plan(program, method, "float32" if dtype == "float32" else "float64")
-    if by_covariances is not None:
+    if isinstance(by_covariances, Plan):
         return program, by_covariances, None, None
     plan, parts, layout = _planned(program, method, samples, repeats, dtype, max_rank)
+    if by_covariances and not plan.exact:
+        plan = replace(plan, why=f"{plan.why}; {by_covariances}")
     if plan.method != "chaos":
         reordered = reassociate(program, plan.samples)
         if reordered is not program:
@@ -56,8 +58,8 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
         try:
             other = gram_plan(program, "gram", plan.dtype)
         except UnrepresentableError:
-            other = None
-        if other is not None and other.exact and other.seconds < plan.seconds:
+            other = ""
+        if isinstance(other, Plan) and other.exact and other.seconds < plan.seconds:
             return program, other, None, None
     return program, plan, parts, layout
 
@@ -86,14 +88,17 @@ def _members(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
     return out
 
 
-def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout | None, *, segments: bool = False) -> str:
-    """The source of a module that evaluates `program` as planned. segments: with functions that run its longest loop in parts."""
+def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout | None, *, segments: bool = False, over: str | None = None) -> str:
+    """The source of a module that evaluates `program` as planned.
+
+    segments: with functions that run its longest loop in parts, or the one over the variable `over`.
+    """
     if parts is None or layout is None:
         return emit_gram(program, plan)
     names = Names((*HELPERS, *LOCALS, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
-    body.in_parts = segmented(parts) if segments else None
+    body.in_parts = segmented(parts, over) if segments else None
     head = _Head(program, layout, names, body)
     head.run()
     body.run()
