@@ -41,7 +41,7 @@ def read_questions(path: Path | None, number: Mapping[str, int]) -> Questions:
 
 
 def _rows(path: Path) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     try:
         for n, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
             words = tuple(line.lower().split())

@@ -35,7 +35,8 @@ Progress = Callable[[float, int, int, float], None]    # epochs done and all, wo
 class Settings:
     """model: "mup" (the limit), "ntk" or a width. vocabulary: at most so many words, of min_count occurrences or more.
 
-    negatives: that a word counts, spread over the `shared` ones of its batch. sample: the threshold of subsampling. steps: of a segment.
+    lr: at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words). negatives: that a word counts, spread over the `shared`
+    ones of its batch. sample: the threshold of subsampling. steps: of a segment.
     """
 
     corpus: str | None = None
@@ -44,7 +45,7 @@ class Settings:
     model: str | int = "mup"
     epochs: int = 5
     seed: int = 0
-    lr: float = 0.05
+    lr: float = 0.2
     decay: float = 0.001
     window: int = 5
     negatives: int = 5
