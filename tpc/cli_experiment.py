@@ -34,7 +34,7 @@ def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int
     words = experiments.add_parser("word2vec", help=text, description=f"{text[0].upper()}{text[1:]}.")
     words.set_defaults(command=word2vec, file=Path("word2vec"), model_of=positive)
     words.add_argument("--corpus", type=Path, metavar="F", help="a text, plain, .xz or .gz; without it a small one that comes with Python")
-    words.add_argument("--questions", type=Path, metavar="F", help="analogies `a b c d`; without it questions-words.txt beside the text, if it is there")
+    words.add_argument("--questions", type=Path, metavar="F", help="analogies; without it questions-words.txt beside the text, if it is there")
     words.add_argument("--vocab", type=positive, default=8000, metavar="V", help="the most words (8000)")
     words.add_argument("--min-count", type=positive, default=5, metavar="N", help="of a word in the text (5)")
     words.add_argument("--model", default="mup", metavar="mup|width=N|ntk", help="the limit (mup), a finite width, or the kernel limit")
@@ -77,8 +77,9 @@ def word2vec(arguments: argparse.Namespace) -> int:
     if arguments.resume and arguments.out is None:
         raise TpcError([catalogue.bad_option("--resume", "needs --out, the folder of the run")], "word2vec")
     given = {"epochs": arguments.epochs, "lr": arguments.lr, "questions": None if arguments.questions is None else str(arguments.questions)}
+    chosen = {name: value for name, value in given.items() if value is not None}
     settings = settings_for(None if arguments.corpus is None else str(arguments.corpus), vocabulary=arguments.vocab, min_count=arguments.min_count,
-                            model=_model(arguments, "ntk"), seed=arguments.seed, **{name: value for name, value in given.items() if value is not None})
+                            model=_model(arguments, "ntk"), seed=arguments.seed, **chosen)
     outcome = Experiment(settings, arguments.out).run(resume=arguments.resume, progress=_words if sys.stderr.isatty() else None)
     show(arguments, outcome, outcome.to_json())
     return OK
@@ -106,9 +107,10 @@ def _epoch(done: int, total: int, accuracy: float, speed: float, left: float) ->
           file=sys.stderr, flush=True)
 
 
+def _words(done: float, total: int, words: int, speed: float) -> None:
+    print(f"\r{done:.2f} of {total} epochs: {words:,} words, {speed:,.0f} words/s\033[K", end="\n" if done == total else "",
+          file=sys.stderr, flush=True)
+
+
 def _preparing(done: int, total: int) -> None:
     print(f"\rkernel: {done} of {total} drawings\033[K", end="", file=sys.stderr, flush=True)
-
-
-def _words(done: float, total: int, words: int, speed: float) -> None:
-    print(f"\r{done:.2f} of {total} epochs: {words:,} words, {speed:,.0f} words/s\033[K", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -46,7 +46,8 @@ def written(tmp_path, lines=600, seed=0):
 
 
 def settings(tmp_path, **changes):
-    return Settings(**{"corpus": str(written(tmp_path)), "min_count": 1, "epochs": 6, "batch": 16, "shared": 16, "steps": 20, "sample": 1.0, "lr": 0.5, **changes})
+    small = {"min_count": 1, "epochs": 6, "batch": 16, "shared": 16, "steps": 20, "sample": 1.0, "lr": 0.5}
+    return Settings(**{"corpus": str(written(tmp_path)), **small, **changes})
 
 
 def test_a_text_is_numbers_of_its_words_however_it_is_compressed(tmp_path):

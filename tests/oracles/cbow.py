@@ -11,7 +11,10 @@ def sigmoid(x):
 
 
 def cbow(words, others, near, weight, rates, decay, size):
-    """U and V [size, size] after all steps, of which each takes its gradients at once. words: [steps, batch + 2·window]; near: what each has in each mean."""
+    """U and V [size, size] after all steps, of which each takes its gradients at once.
+
+    words: [steps, batch + 2·window]. near: what each of these has in each mean.
+    """
     U, V = np.eye(size), np.zeros((size, size))
     for stretch, negatives, means, weights, rate in zip(words, others, near, weight, rates, strict=True):
         dU, dV = np.zeros_like(U), np.zeros_like(V)

@@ -6,8 +6,8 @@ import numpy as np
 from tests.oracles.cbow import cbow
 from tpc.experiments.text import Text
 from tpc.experiments.windows import Sampler, Shape
-from tpc.pipeline import parse
 from tpc.experiments.word2vec import PROGRAM
+from tpc.pipeline import parse
 
 SIZE, STEPS = 23, 200
 

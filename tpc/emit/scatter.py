@@ -98,12 +98,13 @@ def added(emit: Expressions, held: Held, region: Region, additions: Sequence[Add
 
     One after the other they make XLA copy an array that is carried and was read before.
     """
-    parts = [(f"at {a.row}: + {print_expr(a.value)}" + "".join(f" for {v} < {n}" for v, n in a.loops),
-              _rows(emit, a, frame, region), _all(emit, a, a.value, frame, region, suffix)) for a in additions]
-    if len(parts) > 1 and all(len(a.loops) == 1 for a in additions):
-        comments, rows, values = zip(*parts, strict=True)
-        parts = [("; ".join(comments), *(py.call("jnp.concatenate", py.tuple_of(own)) for own in (rows, values)))]
-    for comment, row, value in parts:
+    comments = [f"at {a.row}: + {print_expr(a.value)}" + "".join(f" for {v} < {n}" for v, n in a.loops) for a in additions]
+    rows = [_rows(emit, a, frame, region) for a in additions]
+    values = [_all(emit, a, a.value, frame, region, suffix) for a in additions]
+    if len(additions) > 1 and all(len(a.loops) == 1 for a in additions):
+        comments = ["; ".join(comments)]
+        rows, values = ([py.call("jnp.concatenate", py.tuple_of(own))] for own in (rows, values))
+    for comment, row, value in zip(comments, rows, values, strict=True):
         frame.statements.append(Assign((held.name,), Py(f"{held.name}.at[{row.text}].add({value.text})"), comment))
     frame.changes(held)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -27,7 +27,7 @@ class Questions:
     numbers: np.ndarray
 
 
-def embedded() -> list[tuple[str, ...]]:
+def embedded() -> Sequence[tuple[str, ...]]:
     """Questions for the embedded text: plurals."""
     pairs = [(word, f"{word}es" if word.endswith("ss") else f"{word}s") for word in PLURALS.split()]
     return [(*one, *other) for one, other in permutations(pairs, 2)]
@@ -35,13 +35,13 @@ def embedded() -> list[tuple[str, ...]]:
 
 def read_questions(path: Path | None, number: Mapping[str, int]) -> Questions:
     """The questions of a file, or the embedded ones, in lower case. Raises TpcError (TP627)."""
-    rows = embedded() if path is None else _rows(path)
+    rows: Sequence[tuple[str, ...]] = embedded() if path is None else _rows(path)
     known = [[number[word] for word in row] for row in rows if all(word in number for word in row)]
     return Questions(len(rows), np.array(known, np.int32).reshape(-1, 4))
 
 
 def _rows(path: Path) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     try:
         for n, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
             words = tuple(line.lower().split())

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from tpc.syntax import catalogue_experiments as catalogue
 from tpc.syntax.diagnostic import TpcError
 
-OPENERS = {".xz": lzma.open, ".gz": gzip.open}
 PART = 1 << 20                                         # characters of a line read at once: a text may be one line
 
 
@@ -49,11 +49,19 @@ def embedded() -> Iterator[list[str]]:
             yield re.findall("[a-z]+", paragraph.lower())
 
 
+def _opened(path: Path) -> IO[str]:
+    match path.suffix:
+        case ".xz":
+            return lzma.open(path, "rt", encoding="utf-8")
+        case ".gz":
+            return gzip.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
+
+
 def lines_of(path: Path) -> Iterator[list[str]]:
     """The words of each line of a file. Raises TpcError (TP625)."""
     try:
-        opened = OPENERS[path.suffix](path, "rt", encoding="utf-8") if path.suffix in OPENERS else path.open(encoding="utf-8")
-        with opened as file:
+        with _opened(path) as file:
             held, first = "", True
             while part := file.read(PART):
                 *whole, held = (held + (part[1:] if first and part[0] == "\ufeff" else part)).split("\n")

@@ -74,8 +74,9 @@ class Segments:
         rng = self.sampler._rng(1, self.number, k)
         others = np.searchsorted(self.sampler.noise, rng.random((s.steps, s.shared)) * self.sampler.noise[-1]).astype(np.int32)
         own = words[:, s.window:s.window + s.batch]
-        counts = near.any(axis=2)                                                                       # words with others around them
-        weight = np.float32(self.sampler.negatives / s.shared) * ((own[:, :, None] != others[:, None, :]) & counts[:, :, None])
+        counts = np.any(near, axis=2)          # words with others around them
+        counted = np.logical_and(own[:, :, None] != others[:, None, :], counts[..., None])
+        weight = np.float32(self.sampler.negatives / s.shared) * counted
         return count, {"words": words, "others": others, "near": near, "weight": weight}
 
 
@@ -88,7 +89,8 @@ def _near(lines: np.ndarray, radii: np.ndarray, s: Shape) -> np.ndarray:
         if offset:
             beside = lines[:, s.window + offset:s.window + offset + s.batch]
             found[:, row, row + s.window + offset] = (beside == lines[:, own]) & (abs(offset) <= radii[:, own])
-    return found / np.maximum(found.sum(axis=2, keepdims=True), 1)
+    found /= np.maximum(found.sum(axis=2, keepdims=True), 1)
+    return found
 
 
 def segments(whole: Segments, begin: int) -> Iterator[tuple[int, Mapping[str, np.ndarray]]]:

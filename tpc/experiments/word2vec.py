@@ -25,7 +25,7 @@ from tpc.syntax.diagnostic import TpcError
 
 PROGRAM = Path(__file__).with_name("word2vec.tp")
 COMPARED = 64                                          # words whose products with all are computed at once
-EMBEDDED = {"epochs": 20, "sample": 1e-2, "lr": 0.5}
+EMBEDDED = {"epochs": 20, "sample": 1e-2, "lr": 0.1}
 KEEP_EVERY = 120.0                                     # seconds between two checkpoints
 
 Progress = Callable[[float, int, int, float], None]    # epochs done and all, words trained, words a second
@@ -35,7 +35,8 @@ Progress = Callable[[float, int, int, float], None]    # epochs done and all, wo
 class Settings:
     """model: "mup" (the limit), "ntk" or a width. vocabulary: at most so many words, of min_count occurrences or more.
 
-    negatives: that a word counts, spread over the `shared` ones of its batch. sample: the threshold of subsampling. steps: of a segment.
+    lr: at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words). negatives: that a word counts, spread over the `shared`
+    ones of its batch. sample: the threshold of subsampling. steps: of a segment.
     """
 
     corpus: str | None = None
@@ -44,7 +45,7 @@ class Settings:
     model: str | int = "mup"
     epochs: int = 5
     seed: int = 0
-    lr: float = 0.05
+    lr: float = 0.2
     decay: float = 0.001
     window: int = 5
     negatives: int = 5
@@ -96,9 +97,8 @@ class Experiment:
         require(self.size, s.model if isinstance(s.model, int) else None, np.dtype(s.dtype).itemsize, str(file or "word2vec"))
         self.sampler = Sampler(self.text, Shape(s.steps, s.batch, s.window, s.shared), negatives=s.negatives, threshold=s.sample, seed=s.seed)
         self.training = self._training()
-        told = digest(f"{self.training.fingerprint} {replace(s, corpus=None, questions=None)}",
-                      {"tokens": self.text.tokens, "lines": self.text.lines, "counts": self.text.counts})
-        self.fingerprint = told
+        self.fingerprint = digest(f"{self.training.fingerprint} {replace(s, corpus=None, questions=None)} {self.text.words}",
+                                  {"tokens": self.text.tokens, "lines": self.text.lines, "counts": self.text.counts})
         self.epoch, self.segment, self.words = 0, 0, 0
         self.state: State | None = None
 
@@ -113,8 +113,11 @@ class Experiment:
         dims = {"T": s.steps, "B": s.batch, "w": s.window, "K": s.shared, "d": d, "A": COMPARED}
         program = parse(PROGRAM.read_text(encoding="utf-8"), name="word2vec", dims=dims)
         length = s.batch + 2 * s.window
-        inputs = {"eta": np.zeros(s.steps), "lambda": s.decay, "words": np.zeros((s.steps, length), int), "others": np.zeros((s.steps, s.shared), int),
-                  "near": np.zeros((s.steps, s.batch, length)), "weight": np.zeros((s.steps, s.batch, s.shared)), "compared": np.zeros(COMPARED, int)}
+        shapes = {"words": (s.steps, length), "others": (s.steps, s.shared), "near": (s.steps, s.batch, length),
+                  "weight": (s.steps, s.batch, s.shared), "compared": (COMPARED,)}
+        integers = ("words", "others", "compared")
+        inputs: dict[str, Any] = {name: np.zeros(shape, np.int32 if name in integers else np.float32) for name, shape in shapes.items()}
+        inputs |= {"eta": np.zeros(s.steps), "lambda": np.array(s.decay)}
         dtype = np.dtype(s.dtype)
         if not isinstance(s.model, int):
             evaluator = program.compile(method="linear", dtype=s.dtype)
@@ -198,7 +201,8 @@ class Experiment:
 
     def _keep(self, state: State) -> None:
         if self.folder is not None:
-            arrays = {**self.training.leaves(state), "done": np.array([self.epoch, self.segment, self.words]), "fingerprint": np.array(self.fingerprint)}
+            done = np.array([self.epoch, self.segment, self.words])
+            arrays = {**self.training.leaves(state), "done": done, "fingerprint": np.array(self.fingerprint)}
             writing(self.folder / KEPT, lambda path: write_whole(path, arrays))
 
     def _resume(self, folder: Path) -> None:

@@ -25,7 +25,8 @@ def other_run(folder: str, why: str) -> Diagnostic:
 
 
 def bad_text(path: str, why: str) -> Diagnostic:
-    return Diagnostic("TP625", f"the text {path} cannot be read: {why}", help="plain UTF-8 text, as it is or compressed (.xz or .gz), words apart by spaces or lines")
+    return Diagnostic("TP625", f"the text {path} cannot be read: {why}",
+                      help="words in UTF-8 with spaces or line ends between them, as they are or compressed (.xz, .gz)")
 
 
 def few_words(path: str, found: int, count: int) -> Diagnostic:
