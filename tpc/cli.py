@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
                         help="print the file after this pass: forward passes; backward passes too; updates of weights too")
     scale_ = _command(commands, "scale", scale, "tell what the parametrization makes of the network as n → ∞: stable, feature learning, a kernel")
     scale_.add_argument("--symbolic", action="store_true", help="leave the exponents open: conditions on a1, b1, …, c")
+    scale_.epilog = "--set a1=1/4 (b1, …, c) tries another exponent: exact, and numbered by the weights in the order in which they are declared."
     derive_ = _command(commands, "derive", derive, "print the Z-recursion of the limit (Def 7.3)")
     derive_.add_argument("--format", choices=("text", "latex", "json"), default="text")
     derive_.add_argument("--unroll", action="store_true", help="write loops out")

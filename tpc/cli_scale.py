@@ -6,6 +6,8 @@ import argparse
 import re
 
 from tpc.cli_shared import OK, load, show
+from tpc.syntax import catalogue
+from tpc.syntax.diagnostic import TpcError
 
 EXPONENT = re.compile(r"\s*([ab][0-9]+|c)\s*=(.*)")
 
@@ -17,6 +19,9 @@ def scale(arguments: argparse.Namespace) -> int:
     program, _ = load(arguments)
     exponents = {match[1]: match[2].strip() for match in found if match is not None}
     if arguments.symbolic:
+        if exponents:
+            why = f"leaves all exponents open, and {', '.join(f'`{name}`' for name in exponents)} cannot be set with it"
+            raise TpcError([catalogue.bad_option("--symbolic", why)], str(arguments.file))
         from tpc.scaling import conditions
         made = conditions(program)
         show(arguments, made, made.to_json())

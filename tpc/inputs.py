@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import lzma
+import math
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ from tpc.syntax.layout import normalise
 from tpc.syntax.spans import Span
 
 MAX_DATA_BYTES = 1 << 30
+COMPRESSED: Mapping[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open}
 PSD_TOLERANCE = 1e-9                               # of the largest variance, for what rounding of a singular covariance leaves below 0
 
 
@@ -126,13 +131,17 @@ def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> li
     return []
 
 
+def physical_memory() -> float:
+    """Bytes of memory of this machine; infinite if it does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        return math.inf
+
+
 def require_memory(needed: float, file: str, *, of_program: bool = False) -> None:
     """Refuses what certainly does not fit into this machine's memory. Raises TpcError (TP604)."""
-    try:
-        physical = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError, AttributeError):
-        return
-    if needed > physical:
+    if needed > physical_memory():
         raise TpcError([catalogue.too_much_memory(needed)], file, of_program=of_program)
 
 
@@ -141,26 +150,37 @@ def _span(origin: Origin) -> Span | None:
 
 
 def load_data(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file (no pickles) or of a .json object, by name. Raises TpcError (TP505)."""
+    """The arrays of an .npz file (no pickles) or of a .json object, by name, also compressed (.xz, .gz). Raises TpcError (TP505)."""
     path = Path(path)
+    kind = path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
     try:
-        if path.stat().st_size > MAX_DATA_BYTES:
-            raise ValueError(f"it is larger than {MAX_DATA_BYTES >> 20} MiB")
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        if path.suffix == ".json":
-            return _json(path)
-        raise ValueError("its name ends in neither .npz nor .json")
+        if kind not in (".npz", ".json"):
+            raise ValueError("its name ends in neither .npz nor .json")
+        whole = _read(path)
+        if kind == ".json":
+            return _json(whole.decode("utf-8"))
+        if whole[:2] != b"PK":
+            raise ValueError("it is a pickle" if whole[:1] == b"\x80" else "it is not an .npz archive, or only a part of one")
+        with np.load(io.BytesIO(whole), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
     except OSError as error:
         why = error.strerror or "it cannot be read"
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, RecursionError, MemoryError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, KeyError, RecursionError, MemoryError) as error:
         why = "it holds pickled objects" if "pickle" in str(error).lower() else str(error).splitlines()[0] if str(error) else "it is damaged"
     raise TpcError([catalogue.bad_data(path.name, why)], str(path))
 
 
-def _json(path: Path) -> dict[str, np.ndarray]:
-    found = json.loads(path.read_text(encoding="utf-8"))
+def _read(path: Path) -> bytes:
+    """What a file holds, unpacked. Raises OSError, and what says that it is damaged."""
+    with COMPRESSED.get(path.suffix, open)(path, "rb") as file:
+        whole: bytes = file.read(MAX_DATA_BYTES + 1)
+    if len(whole) > MAX_DATA_BYTES:
+        raise ValueError(f"it is larger than {MAX_DATA_BYTES >> 20} MiB")
+    return whole
+
+
+def _json(text: str) -> dict[str, np.ndarray]:
+    found = json.loads(text)
     if not isinstance(found, dict):
         raise ValueError("it is not an object of names and values")
     return {name: array_of(value, f"`{name}`") for name, value in found.items()}

@@ -46,7 +46,7 @@ class Evaluator:
     source: str = field(repr=False)
     identity: str = field(repr=False)
     start: Start | None = field(default=None, repr=False)
-    in_parts: Callable[[], str] = field(repr=False, compare=False, default=str)       # the source of a module that can run its longest loop in parts
+    in_parts: Callable[..., str] = field(repr=False, compare=False, default=str)      # the source of a module that can run a loop (`over=`) in parts
 
     @cached_property
     def module(self) -> types.ModuleType:
@@ -103,19 +103,21 @@ class Evaluator:
             raise DivergedError(result)
         return result
 
-    def training(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, repeat: int = 0, points: Points | None = None) -> Training:
-        """The program's longest loop at its top level, to be run in parts (see `tpc.segments`).
+    def training(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, repeat: int = 0, points: Points | None = None,
+                 over: str | None = None) -> Training:
+        """The program's longest loop at its top level, or the one over the variable `over`, to be run in parts (see `tpc.segments`).
 
         points: in place of those of `repeat`, [Gaussians, M] with their weights [M]. Independent standard Gaussians with weights 1/M make it the
         network of width M, if the program has no matrices. Raises TpcError for inputs that do not fit, ValueError if there is no such loop.
         """
         from tpc.segments import Training, longest
-        if self.plan.method == "gram" or longest(self.program) is None:
+        if self.plan.method == "gram" or longest(self.program, over) is None:
             raise ValueError(f"{self.program.name} has no loop at its top level that is run round by round")
         given = bind_inputs(self.program, self._started(inputs or {}, seed))
-        module = self._executed(self.in_parts())
+        module = self._executed(self.in_parts(over=over))
         drawn = module.draw(seed, repeat) if points is None else points
-        return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}")
+        return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}", over)
+
     def _started(self, inputs: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """The inputs, and the scalars of the start that are not among them."""
         if self.start is None or all(name in inputs for name in self.start.names):

@@ -48,11 +48,12 @@ class Training:
     fingerprint: str
 
     @classmethod
-    def of(cls, evaluator: Evaluator, module: types.ModuleType, inputs: Mapping[str, np.ndarray], points: Points, identity: str) -> Training:
-        """Of a program that has a loop."""
+    def of(cls, evaluator: Evaluator, module: types.ModuleType, inputs: Mapping[str, np.ndarray], points: Points, identity: str,
+           over: str | None = None) -> Training:
+        """Of a program that has a loop. over: its variable, if it is not the longest one."""
         import jax
         import jax.numpy as jnp
-        loop = longest(evaluator.program)
+        loop = longest(evaluator.program, over)
         assert loop is not None
         leaves = {str(k): np.asarray(a) for k, a in enumerate(jax.tree.leaves(points))}
         placed = jax.tree.map(lambda a: jnp.asarray(a, evaluator.plan.dtype), points)
@@ -72,9 +73,10 @@ class Training:
         return {name: jnp.asarray(value) if name in bound else jnp.asarray(value, dtype) for name, value in inputs.items()}
 
     @cached_property
-    def _functions(self) -> tuple[Any, Any, Any]:
+    def _functions(self) -> tuple[Any, Any, Any, Any]:
         import jax
-        return jax.jit(self.module.begin), jax.jit(self.module.advance), jax.jit(self.module.finish, static_argnames="wanted")
+        return (jax.jit(self.module.begin), jax.jit(self.module.advance), jax.jit(self.module.finish, static_argnames="wanted"),
+                jax.jit(self.module.advance, donate_argnames="state"))
 
     # parts
 
@@ -82,15 +84,15 @@ class Training:
         """The state before the first round."""
         return State(0, self._functions[0](self.inputs, *self.points))
 
-    def advance(self, state: State, until: int, inputs: Mapping[str, Any] | None = None) -> State:
-        """The state before round `until`. inputs: other values of some inputs."""
+    def advance(self, state: State, until: int, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
+        """The state before round `until`. inputs: other values of some inputs. keep: or else `state` is used up, its memory taken for the new one."""
         if not state.round <= until <= self.rounds:
             raise ValueError(f"the state is before round {state.round} of {self.rounds}: it cannot be brought to {until}")
         given = self.inputs if inputs is None else self.module.prepared({**self.inputs, **self.placed(inputs)})
-        return State(until, self._functions[1](given, *self.points, state.carried, state.round, until))
+        return State(until, self._functions[1 if keep else 3](given, *self.points, state.carried, state.round, until))
 
-    def again(self, state: State, inputs: Mapping[str, Any] | None = None) -> State:
-        """All rounds once more, from a state after the last one: with other values of some inputs, an epoch after another.
+    def again(self, state: State, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
+        """All rounds once more, from a state after the last one: with other values of some inputs, an epoch after another. keep: as in `advance`.
 
         Raises ValueError if a round needs more of those before it than what the last one has left.
         """
@@ -98,7 +100,7 @@ class Training:
             raise ValueError(f"the state is before round {state.round} of {self.rounds}, not after the last one")
         if not self.repeatable:
             raise ValueError(f"the loop over {self.loop.variable} needs more of its past than the round before")
-        return self.advance(State(0, state.carried), self.rounds, inputs)
+        return self.advance(State(0, state.carried), self.rounds, inputs, keep=keep)
 
     @cached_property
     def repeatable(self) -> bool:
@@ -196,7 +198,7 @@ class Training:
         return State(int(arrays["round"]), jax.tree.unflatten(tree, [jnp.asarray(arrays[str(k)], leaf.dtype) for k, leaf in enumerate(like)]))
 
 
-def longest(program: Program) -> For | None:
-    """The longest loop of the top level that is run round by round, the last one of several as long."""
-    loops = [op for op in program.body if isinstance(op, For) and op.count.const > 1 and not is_parallel(op, ())]
+def longest(program: Program, variable: str | None = None) -> For | None:
+    """The longest loop of the top level that is run round by round, the last one of several as long. variable: of those over it only."""
+    loops = [op for op in program.body if isinstance(op, For) and op.count.const > 1 and not is_parallel(op, ()) and variable in (None, op.variable)]
     return max(reversed(loops), key=lambda loop: loop.count.const, default=None)

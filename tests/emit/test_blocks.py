@@ -22,11 +22,11 @@ def _double():
     jax.config.update("jax_enable_x64", True)
 
 
-def sequential(near, far, xs, hat, dot, weights, tolerance):
+def sequential(near, far, xs, hat, dot, weights, tolerance, noise=0.0):
     """`multiply_all` by its definition."""
     out = []
     for x in xs:
-        y, near = prelude.multiply(near, far, x, hat, dot, weights, tolerance)
+        y, near = prelude.multiply(near, far, x, hat, dot, weights, tolerance, noise)
         out.append(y)
     return jnp.stack(out), near
 
@@ -56,9 +56,10 @@ def close(found, expected, tolerance=1e-10):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize(("kind", "capacity", "block"), [(kind, capacity, 128) for kind in KINDS for capacity in (16, 5)]
-                         + [("repeated", 3, 128), ("independent", 16, 4), ("dependent", 5, 4)])
-def test_a_block_is_its_rows_one_after_the_other(kind, capacity, block, monkeypatch):
+@pytest.mark.parametrize(("kind", "capacity", "block", "noise"), [(kind, capacity, 128, 0.0) for kind in KINDS for capacity in (16, 5)]
+                         + [("repeated", 3, 128, 0.0), ("independent", 16, 4, 0.0), ("dependent", 5, 4, 0.0)]
+                         + [(kind, 16, 128, 0.25) for kind in KINDS])
+def test_a_block_is_its_rows_one_after_the_other(kind, capacity, block, noise, monkeypatch):
     monkeypatch.setattr(prelude, "BLOCK", block)
     monkeypatch.setattr(prelude, "BLOCKS", 1000)
     random = np.random.default_rng(1)
@@ -66,10 +67,11 @@ def test_a_block_is_its_rows_one_after_the_other(kind, capacity, block, monkeypa
     xs = rows(kind, random)
     size = jnp.sqrt(xs**2 @ weights)[:, None]
     size = jnp.where(size > 0, size, 1)
-    (out, grown), (each, one_by_one) = (f(near, far, xs, 0.7, 1.3, weights, 1e-8) for f in (prelude.multiply_all, sequential))
+    (out, grown), (each, one_by_one) = (f(near, far, xs, 0.7, 1.3, weights, 1e-8, noise) for f in (prelude.multiply_all, sequential))
     close(out / size, each / size)
     assert grown[0].count == one_by_one[0].count
     close(grown[0].lost, one_by_one[0].lost)
+    close(grown[0].reach, one_by_one[0].reach)
     if kind != "nearly":                                       # what is 1e-6 of a vector is known to 1e-10 of itself
         close(grown[0].p, one_by_one[0].p)
 

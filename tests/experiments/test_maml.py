@@ -1,8 +1,11 @@
 """Few-shot learning: the command, its data, resuming, and what it finds beside networks of finite width."""
 
 import dataclasses
+import gzip
 import json
+import lzma
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -57,8 +60,9 @@ def test_tasks_are_of_different_classes_and_drawings(tmp_path):
 def test_the_limit_learns_and_widths_approach_it(tmp_path):
     losses = {}
     for model in ("mup", 4096):
-        training = Experiment(settings(tmp_path, model=model, batches=60, lr=0.3)).training
-        losses[model] = training.outputs(training.advance(training.start(), 60), ["loss"])["loss"]
+        experiment = Experiment(settings(tmp_path, model=model, batches=60, lr=0.3))
+        state = experiment.model.train(None, *experiment._drawn(0))
+        losses[model] = experiment.model.training.outputs(state, ["loss"])["loss"]
     assert losses["mup"][-20:].mean() < losses["mup"][:20].mean() - 0.05
     assert 1e-6 < np.abs(losses[4096] - losses["mup"]).mean() < 0.05
 
@@ -88,7 +92,7 @@ def test_a_killed_run_resumes_to_the_same_end(tmp_path):
     assert whole.fingerprint == resumed.fingerprint
     expected = whole.run()
     assert dataclasses.replace(outcome, meta_batches_per_second=None) == dataclasses.replace(expected, meta_batches_per_second=None)
-    for one, other in zip(resumed.training.leaves(resumed.state).values(), whole.training.leaves(whole.state).values(), strict=True):
+    for one, other in zip(resumed.model.leaves(resumed.state).values(), whole.model.leaves(whole.state).values(), strict=True):
         assert np.array_equal(one, other, equal_nan=True)
     assert json.loads((tmp_path / "out" / "result.json").read_text())["validation"] == list(expected.validation)
     again = resumed.run(resume=True)
@@ -125,6 +129,14 @@ def test_bad_drawings_are_refused(broken, code, says, tmp_path, capsys):
     assert says in message
 
 
+def test_drawings_may_be_compressed(tmp_path):
+    plain = written(tmp_path, **drawings())
+    (tmp_path / "drawings.npz.xz").write_bytes(lzma.compress(plain.read_bytes()))
+    (tmp_path / "drawings.npz.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    for ending in ("xz", "gz"):
+        assert np.array_equal(read_parts(tmp_path / f"drawings.npz.{ending}", 5, 1)["val"].images, read_parts(plain, 5, 1)["val"].images)
+
+
 def test_files_and_options_that_cannot_be_used(tmp_path, capsys):
     path = written(tmp_path, **drawings(count=200))
     (tmp_path / "cut.npz").write_bytes(path.read_bytes()[:4000])
@@ -132,16 +144,25 @@ def test_files_and_options_that_cannot_be_used(tmp_path, capsys):
     damaged[3000:3100] = bytes(100)
     (tmp_path / "damaged.npz").write_bytes(damaged)
     (tmp_path / "file").write_text("")
-    for options, code in ((["--data", "nowhere.npz"], "TP505"), (["--data", str(tmp_path / "cut.npz")], "TP505"),
-                          (["--data", str(tmp_path / "damaged.npz")], "TP505"), (["--model", "width=1"], "TP602"), (["--model", "wide"], "TP602"),
+    np.save(tmp_path / "single", np.zeros(3))
+    (tmp_path / "single.npy").rename(tmp_path / "single.npz")
+    (tmp_path / "pickle.npz").write_bytes(pickle.dumps(drawings()))
+    (tmp_path / "cut.npz.xz").write_bytes(lzma.compress(path.read_bytes())[:4000])
+    (tmp_path / "no.npz.gz").write_bytes(path.read_bytes())
+    files = ("cut.npz", "damaged.npz", "single.npz", "pickle.npz", "cut.npz.xz", "no.npz.gz", "file", "")
+    for options, code in ((["--data", "nowhere.npz"], "TP505"), *((["--data", str(tmp_path / name)], "TP505") for name in files),
+                          (["--model", "width=1"], "TP602"), (["--model", "wide"], "TP602"),
+                          (["--set", "lr=fast"], "TP602"), (["--set", "ways=1"], "TP602"), (["--set", "rate=1"], "TP602"),
+                          (["--set", "ways=7"], "TP622"),
+                          (["--activation", "relu", "--samples", "2000000000"], "TP604"),
                           (["--resume"], "TP602"), (["--out", str(tmp_path / "file")], "TP606")):
         assert main(["experiment", "maml", "--epochs", "1", *options]) == 2, options
         assert f"error[{code}]" in capsys.readouterr().err, options
 
 
 def test_the_command_runs_on_embedded_drawings(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("tpc.experiments.maml.Settings", lambda **given: dataclasses.replace(SMALL, **given))
-    assert main(["experiment", "maml", "--epochs", "2", "--json", "--out", str(tmp_path), "--activation", "relu", "--samples", "256"]) == 0
+    assert main(["experiment", "maml", "--epochs", "2", "--json", "--out", str(tmp_path), "--activation", "relu", "--samples", "256",
+                 *(f"--set={n}={getattr(SMALL, n)}" for n in ("batches", "tasks", "queries", "asked", "validation_tasks", "test_tasks"))]) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found) >= {"test_accuracy", "test_stderr", "validation", "meta_batches_per_second", "settings"}
     assert len(found["validation"]) == 2

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import tpc
 from tpc.kernels.flow import after_flow, after_steps
 from tpc.kernels.regression import posterior
 
@@ -92,22 +93,54 @@ def test_equal_inputs_are_one_direction_that_is_not_learned_twice():
     np.testing.assert_allclose(found.mean, [(y[0] + y[2]) / 2, y[1], (y[0] + y[2]) / 2], atol=1e-9)
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: posterior(nngp, X, Y[:6], POINTS), "7 inputs, and values of shape"),
-    (lambda: posterior(nngp, X, np.where(Y > 0, np.nan, Y), POINTS), "values that are not finite"),
-    (lambda: posterior(nngp, X[[0, 0]], Y[:2], POINTS), "not positive definite"),
-    (lambda: posterior(nngp, X, Y, POINTS, noise=-1.0), "a variance"),
-    (lambda: posterior(lambda x, z=None: np.zeros((3, 3)), X, Y, POINTS), r"shape \(3, 3\) where one of \(7, 7\)"),
-    (lambda: posterior(lambda x, z=None: nngp(x, z) * np.nan, X, Y, POINTS), "not finite"),
-    (lambda: after_flow(ntk, nngp, X, Y, POINTS, time=-1.0), "at least 0"),
-    (lambda: after_flow(lambda x, z=None: -ntk(x, z), nngp, X, Y, POINTS, time=1.0), "not positive semidefinite"),
-    (lambda: after_steps(ntk, nngp, X, Y, POINTS, steps=2.5, rate=0.1), "a whole number"),
-    (lambda: after_steps(ntk, nngp, X, Y, POINTS, steps=10, rate=100.0), "the largest stable rate is"),
-    (lambda: after_steps(ntk, nngp, X, Y, POINTS, steps=10, rate=0.1, initial=(Y[:, 0], Y[:4, 0])), "the initial function has the shapes"),
+@pytest.mark.parametrize(("call", "code", "message"), [
+    (lambda: posterior(nngp, X, Y[:6], POINTS), "TP631", "there are 7 inputs, and y has the shape"),
+    (lambda: posterior(nngp, 3.0, Y, POINTS), "TP631", "an array of inputs"),
+    (lambda: posterior(nngp, X, np.where(Y > 0, np.nan, Y), POINTS), "TP632", "not finite"),
+    (lambda: posterior(nngp, X, ["a"] * 7, POINTS), "TP632", "not finite real numbers"),
+    (lambda: posterior(nngp, X[[0, 0]], Y[:2], POINTS), "TP634", "not positive definite"),
+    (lambda: posterior(nngp, X, Y, POINTS, noise=-1.0), "TP635", "a variance, must be a number of at least 0, and is -1.0"),
+    (lambda: posterior(nngp, X, Y, POINTS, noise="much"), "TP635", "and is much"),
+    (lambda: posterior(lambda x, z=None: np.zeros((3, 3)), X, Y, POINTS), "TP633", "shape (3, 3) where one of (7, 7)"),
+    (lambda: posterior(lambda x, z=None: nngp(x, z) * np.nan, X, Y, POINTS), "TP633", "not finite"),
+    (lambda: after_flow(ntk, nngp, X, Y, POINTS, time=-1.0), "TP635", "the time must be a number of at least 0"),
+    (lambda: after_flow(ntk, nngp, X, Y, POINTS, time=1.0, rate=math.inf), "TP635", "the rate must be"),
+    (lambda: after_flow(lambda x, z=None: -ntk(x, z), nngp, X, Y, POINTS, time=1.0), "TP634", "not positive semidefinite"),
+    (lambda: after_steps(ntk, nngp, X, Y, POINTS, steps=2.5, rate=0.1), "TP635", "a whole number, and is 2.5"),
+    (lambda: after_steps(ntk, nngp, X, Y, POINTS, steps=10, rate=100.0), "TP636", "the largest stable rate is"),
+    (lambda: after_steps(ntk, nngp, X, Y, POINTS, steps=10, rate=0.1, initial=(Y[:, 0], Y[:4, 0])), "TP631", "the initial function has the shapes"),
+    (lambda: after_flow(ntk, nngp, X, Y, POINTS, time=1.0, initial=(Y, Y[:4])).std, "TP637", "leave `initial` out"),
 ])
-def test_what_does_not_fit_is_said(call, message):
-    with pytest.raises(ValueError, match=message):
+def test_what_does_not_fit_is_said(call, code, message):
+    with pytest.raises(tpc.TpcError) as error:
         call()
+    assert error.value.diagnostics[0].code == code
+    assert message in str(error.value)
+
+
+def test_a_used_kernel_is_cloned_by_scikit_learn():
+    """Model selection clones estimators, and what they are given."""
+    base, process = pytest.importorskip("sklearn.base"), pytest.importorskip("sklearn.gaussian_process")
+    from tpc.kernels.interop import GaussianProcessKernel
+    net = tpc.parse("width n\nweight U : n x 3\nweight V : 1 x n\nnetwork f(x) = V @ relu(U @ x)\n")
+    kernel = GaussianProcessKernel(net.kernels().nngp)
+    first = process.GaussianProcessRegressor(kernel=kernel, alpha=0.1).fit(X, Y[:, 0])
+    own = kernel(X)
+    again = base.clone(first).fit(X, Y[:, 0])
+    assert again.kernel_ is not kernel
+    np.testing.assert_array_equal(base.clone(kernel)(X), own)
+    np.testing.assert_array_equal(again.predict(POINTS), first.predict(POINTS))
+
+
+def test_rows_of_images_are_shaped_again():
+    pytest.importorskip("sklearn")
+    from tpc.kernels.interop import GaussianProcessKernel
+    rows = X[:6, :2].reshape(3, 4)
+    shaped = GaussianProcessKernel(lambda x, z=None: nngp(x.reshape(len(x), -1), None if z is None else z.reshape(len(z), -1)), shape=(2, 2))
+    np.testing.assert_allclose(shaped(rows), nngp(rows), rtol=1e-14)
+    with pytest.raises(tpc.TpcError, match="rows of 3 entries") as error:
+        shaped(X)
+    assert error.value.diagnostics[0].code == "TP638"
 
 
 def test_the_rate_that_is_named_is_stable():

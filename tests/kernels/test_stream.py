@@ -72,6 +72,16 @@ def test_what_is_there_is_not_overwritten_and_what_does_not_fit_not_begun(ntk, t
     assert not (tmp_path / "c.npy").exists()
 
 
+def test_a_run_that_could_not_begin_leaves_nothing_in_the_way(ntk, tmp_path):
+    out = tmp_path / "k.npy"
+    with pytest.raises(tpc.TpcError) as error:
+        stream(ntk, X[:, :3], out=out)
+    assert error.value.diagnostics[0].code == "TP707"
+    assert list(tmp_path.iterdir()) == []
+    stream(ntk, X[:3], out=out)
+    assert np.load(out).shape == (3, 3)
+
+
 def test_killed_and_resumed_from_the_command_line(tmp_path, capsys):
     (tmp_path / "net.tp").write_text(TEXT.replace("5", "40"))
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((1200, 40)))

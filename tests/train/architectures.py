@@ -73,9 +73,12 @@ def gru(W, x):
 
 
 def convolved(kernel, x):
-    """[H, B, C] → [H, B, n], stride 1, zeros around. kernel: [3, 3, n, C]."""
-    out = jax.lax.conv_general_dilated(x[None], jnp.moveaxis(kernel, 2, 3), (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    return out[0]
+    """[H, B, C] → [H, B, n], stride 1, zeros around. kernel: [n, 3, 3, C]. One matrix product: a width of thousands is far from what convolutions
+    are made for."""
+    side, other, _ = x.shape
+    padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
+    patches = jnp.stack([padded[k:k + side, m:m + other] for k in range(3) for m in range(3)], axis=2)
+    return patches.reshape(side, other, -1) @ kernel.reshape(len(kernel), -1).T
 
 
 def conv_gap(W, x):
@@ -123,9 +126,9 @@ ARCHITECTURES = {
                         {"N": 2, "T": 3, "d": 3}),
     "gru": Architecture((2, 3, 3), lambda n: {**{f"U{g}": ((n, 3), 1.0) for g in "zrh"}, **{f"W{g}": dense(n) for g in "zrh"},
                                               **{f"b{g}": ((n,), 1.0) for g in "zrh"}, "V": ((n,), n**-0.5)}, each(gru), {"N": 2, "T": 3, "d": 3}),
-    "conv_gap": Architecture((2, 3, 3, 2), lambda n: {"U": ((3, 3, n, 2), 18**-0.5), "W": ((3, 3, n, n), (9 * n)**-0.5), "V": ((n,), n**-0.5)},
+    "conv_gap": Architecture((2, 3, 3, 2), lambda n: {"U": ((n, 3, 3, 2), 18**-0.5), "W": ((n, 3, 3, n), (9 * n)**-0.5), "V": ((n,), n**-0.5)},
                              each(conv_gap), {"N": 2, "H": 3, "B": 3, "C": 2}),
-    "conv_flat": Architecture((2, 3, 3, 2), lambda n: {"U": ((3, 3, n, 2), 18**-0.5), "W": ((3, 3, n, n), (9 * n)**-0.5),
+    "conv_flat": Architecture((2, 3, 3, 2), lambda n: {"U": ((n, 3, 3, 2), 18**-0.5), "W": ((n, 3, 3, n), (9 * n)**-0.5),
                                                        "V": ((3, 3, n), (9 * n)**-0.5)}, each(conv_flat), {"N": 2, "H": 3, "B": 3, "C": 2}),
     "layernorm": Architecture((3, 3), lambda n: {"U": ((n, 3), 1.0), "W": dense(n), "V": ((n,), n**-0.5)}, each(layernorm), {"N": 3, "d": 3}),
     "batchnorm": Architecture((4, 3), lambda n: {"U": ((n, 3), 1.0), "W": dense(n), "V": ((n,), n**-0.5)}, batchnorm, {"N": 4, "d": 3}),
@@ -148,19 +151,14 @@ def drawn(name, width, key):
 
 
 def empirical_kernels(name, width, key):
-    """(NNGP given all but the readout, NTK), [N, N] each, of one network: inner products of gradients in the parametrized weights.
-
-    Input by input, so that no more than one gradient and its partner are formed at a time.
-    """
+    """(NNGP given all but the readout, NTK), [N, N] each, of one network: inner products of gradients in the parametrized weights."""
     net, xs = ARCHITECTURES[name], jnp.asarray(inputs_of(name))
     w, factors = drawn(name, width, key)
     gradient = jax.grad(lambda w, i: net.outputs({k: factors[k] * v for k, v in w.items()}, xs)[i])
+    gradients = [gradient(w, i) for i in range(len(xs))]
 
-    def pair(i, j):
-        products = {k: jnp.vdot(a, b) for (k, a), b in zip(gradient(w, i).items(), gradient(w, j).values(), strict=True)}
-        return sum(products[k] for k in net.readout), sum(products.values())
-    count = len(xs)
-    rows, columns = np.triu_indices(count)
-    values = jax.lax.map(lambda ij: jnp.stack(pair(ij[0], ij[1])), (rows, columns))
-    full = jnp.zeros((2, count, count)).at[:, rows, columns].set(values.T)
-    return full + jnp.swapaxes(jnp.triu(full, 1), 1, 2)
+    def inner(a, b):
+        products = {k: jnp.vdot(a[k], b[k]) for k in a}
+        return jnp.stack([sum(products[k] for k in net.readout), sum(products.values())])
+    full = {(i, j): inner(gradients[i], gradients[j]) for i in range(len(xs)) for j in range(i, len(xs))}
+    return jnp.stack([jnp.stack([full[min(i, j), max(i, j)] for j in range(len(xs))], axis=-1) for i in range(len(xs))], axis=-2)

@@ -30,6 +30,7 @@ class Body:
         self.expressions = Expressions(space, names)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
+        self.sampled = False                                   # whether inner products have the errors of samples
         self.in_parts: Region | None = None                    # the loop that a parameter of the function runs
 
     def run(self) -> None:
@@ -138,7 +139,7 @@ class Body:
         other = Py("()") if far is None else py.name(far.name) if not index else py.call("member", py.name(far.name), *index)
         grown = near.name if not index else self.names.fresh(f"{near.name}_met")
         weights = py.name(f"weights{self.suffix(op.operand.name)}")
-        value = py.call(helper, own, other, operand, hat, dot, weights, py.name("TOLERANCE"))
+        value = py.call(helper, own, other, operand, hat, dot, weights, py.name("TOLERANCE"), *[py.name("NOISE")] * self.sampled)
         frame.statements.append(Assign((out, grown), value, comment))
         if index:
             frame.statements.append(Assign((near.name,), py.call("replaced", py.name(near.name), py.name(grown), *index)))

@@ -27,14 +27,15 @@ from tpc.reassociate import reassociate
 
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
-           "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
+           "least", "reached", "shrunk", "onsager",
+           "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
            "history", "begins", "recorded", "whole", "products", "combined",
            "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
            "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
            "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
-LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
+LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES")
 
 
@@ -42,9 +43,11 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
             max_rank: int | None = None) -> tuple[Program, Plan, Structure | None, Layout | None]:
     """The program with its sums in order, its plan and what that rests on (nothing, for covariances). Raises UnrepresentableError."""
     by_covariances = gram_plan(program, method, "float32" if dtype == "float32" else "float64")
-    if by_covariances is not None:
+    if isinstance(by_covariances, Plan):
         return program, by_covariances, None, None
     plan, parts, layout = _planned(program, method, samples, repeats, dtype, max_rank)
+    if by_covariances and not plan.exact:
+        plan = replace(plan, why=f"{plan.why}; {by_covariances}")
     if plan.method != "chaos":
         reordered = reassociate(program, plan.samples)
         if reordered is not program:
@@ -55,8 +58,8 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
         try:
             other = gram_plan(program, "gram", plan.dtype)
         except UnrepresentableError:
-            other = None
-        if other is not None and other.exact and other.seconds < plan.seconds:
+            other = ""
+        if isinstance(other, Plan) and other.exact and other.seconds < plan.seconds:
             return program, other, None, None
     return program, plan, parts, layout
 
@@ -85,13 +88,17 @@ def _members(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
     return out
 
 
-def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout | None, *, segments: bool = False) -> str:
-    """The source of a module that evaluates `program` as planned. segments: with functions that run its longest loop in parts."""
+def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout | None, *, segments: bool = False, over: str | None = None) -> str:
+    """The source of a module that evaluates `program` as planned.
+
+    segments: with functions that run its longest loop in parts, or the one over the variable `over`.
+    """
     if parts is None or layout is None:
         return emit_gram(program, plan)
     names = Names((*HELPERS, *LOCALS, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
-    body.in_parts = segmented(parts) if segments else None
+    body.sampled = plan.noise > 0
+    body.in_parts = segmented(parts, over) if segments else None
     head = _Head(program, layout, names, body)
     head.run()
     body.run()
@@ -363,7 +370,7 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     elif plan.points == "rules":
         lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
     elif not plan.exact:
-        lines.append(f"SAMPLES, REPEATS, WHITEN = {plan.samples}, {plan.repeats}, {plan.whiten}")
+        lines.append(f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}")
     block = BATCH_BLOCK if layout.rows > 1 else BLOCK
     lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most")
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")

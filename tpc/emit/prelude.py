@@ -18,6 +18,7 @@ class Basis(NamedTuple):
     g: tuple            # of [..., rows, M]: the Gaussians
     count: jax.Array    # [...]: how many directions have been met
     lost: jax.Array     # [...]: the greatest relative norm of a component that was dropped
+    reach: jax.Array    # [..., capacity]: the greatest coordinate, by size, that a vector had on each direction when it was met or later
 
 
 def basis(gaussians, *axes, size=None):
@@ -27,7 +28,7 @@ def basis(gaussians, *axes, size=None):
     rows = max(BLOCK, -(-capacity // BLOCKS))
     g = tuple(jnp.split(g, list(range(rows, capacity, rows)), axis=-2))
     p = tuple(jnp.zeros((*block.shape[:-1], size or block.shape[-1]), block.dtype) for block in g)
-    return Basis(p, g, jnp.zeros(axes, jnp.int32), jnp.zeros(axes, g[0].dtype))
+    return Basis(p, g, jnp.zeros(axes, jnp.int32), jnp.zeros(axes, g[0].dtype), jnp.zeros((*axes, capacity), g[0].dtype))
 
 
 def starts(basis):
@@ -59,7 +60,18 @@ def projected(chain, x, weights):
     return found, x - sum(combination(b, b.p, c) for b, c in zip(chain, found, strict=True))
 
 
-def meet(chain, x, weights, tolerance):
+def least(weights, tolerance, noise):
+    """The squared relative norm from which on a direction is new: far enough above rounding, and above the noise of inner products."""
+    return jnp.maximum(tolerance**2, noise * jnp.sum(weights * weights) / 10)
+
+
+def reached(basis, found):
+    """How far vectors with the coordinates `found` [rows] or [rows, B], by blocks, and those before them reach."""
+    now = jnp.abs(jnp.concatenate(found))
+    return jnp.maximum(basis.reach, now if now.ndim == 1 else jnp.max(now, axis=1))
+
+
+def meet(chain, x, weights, tolerance, noise=0.0):
     """The coordinates of `x` on the bases of `chain`, and the chain with what is new of `x` added to its last basis (Gram–Schmidt, twice)."""
     found, rest = projected(chain, x, weights)
     again, rest = projected(chain, rest, weights)
@@ -69,7 +81,7 @@ def meet(chain, x, weights, tolerance):
     capacity = starts(last)[-1]
     if capacity == 0:
         return found, chain
-    new = size > tolerance**2 * scale
+    new = size > least(weights, tolerance, noise) * scale
     room = last.count < capacity
     met = new & room
     norm = jnp.sqrt(jnp.where(met, size, 1))
@@ -77,7 +89,8 @@ def meet(chain, x, weights, tolerance):
     found[-1] = [c + jnp.where(start + jnp.arange(len(c)) == slot, norm, 0) for c, start in zip(found[-1], starts(last), strict=False)]
     dropped = lax.stop_gradient(jnp.where(new & ~room, size / jnp.where(scale > 0, scale, 1), 0))
     lost = jnp.maximum(last.lost, jnp.sqrt(dropped))
-    return found, (*chain[:-1], Basis(written(last, (rest / norm)[None], slot[None]), last.g, last.count + met, lost))
+    rows = written(last, (rest / norm)[None], slot[None])
+    return found, (*chain[:-1], Basis(rows, last.g, last.count + met, lost, reached(last, found[-1])))
 
 
 def written(basis, rows, slots):
@@ -89,16 +102,38 @@ def written(basis, rows, slots):
     return tuple(out)
 
 
-def onsager(far, x, weights):
-    """Ż / its factor, for x [M] or [B, M]: Σ_r ⟨g_r, x⟩ p_r over the bases of the transpose."""
-    return sum(combination(b, b.p, coordinates(b, b.g, (x * weights).T)) for b in far)
+def onsager(far, x, weights, noise=0.0):
+    """Ż / its factor, for x [M] or [B, M]: Σ_r ⟨g_r, x⟩ p_r over the bases of the transpose, each ⟨g_r, x⟩ shrunk by how much of it is noise.
+
+    By Stein's lemma the true ⟨g_r, x⟩ is of the order of what `reach` says of direction r, however small; an inner product taken on sampled points
+    has an error of the order of the part of x that is not linear in the Gaussians, over √M, in every direction. Without the shrinking (Wiener's
+    factor) a direction that is hardly there counts as much as any other, and what the errors make is new directions for the next step.
+    """
+    found = [coordinates(b, b.g, (x * weights).T) for b in far]
+    if noise:
+        linear = sum(jnp.sum(c * c, axis=0) for own in found for c in own)
+        error = noise * jnp.sum(weights * weights) * jnp.maximum(jnp.sum(x * weights * x, axis=-1) - linear, 0)
+        found = [shrunk(b, own, error) for b, own in zip(far, found, strict=True)]
+    return sum(combination(b, b.p, c) for b, c in zip(far, found, strict=True))
 
 
-def multiply(near, far, x, hat, dot, weights, tolerance):
-    """Z^{Wx} = Ẑ + Ż, and the bases that W has met. near, far: those of W and of its transpose; hat, dot: the factors of the two sums."""
-    found, near = meet(near, x, weights, tolerance)
+def shrunk(basis, found, error):
+    """Inner products with the Gaussians of a basis, by blocks, times the share of their expected squares that is not `error`, a number or [B]."""
+    out = []
+    for c, start in zip(found, starts(basis), strict=False):
+        expected = basis.reach[start:start + len(c)].reshape(-1, *(1,) * (c.ndim - 1)) ** 2
+        out.append(c * expected / jnp.where(expected > 0, expected + error, 1))
+    return out
+
+
+def multiply(near, far, x, hat, dot, weights, tolerance, noise=0.0):
+    """Z^{Wx} = Ẑ + Ż, and the bases that W has met. near, far: those of W and of its transpose; hat, dot: the factors of the two sums.
+
+    noise: the squared error of inner products on sampled points, in units of that on independent ones; 0 where they are exact.
+    """
+    found, near = meet(near, x, weights, tolerance, noise)
     gaussian = sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
-    return hat * gaussian + dot * onsager(far, x, weights), near
+    return hat * gaussian + dot * onsager(far, x, weights, noise), near
 
 
 def member(chain, *index):
@@ -111,7 +146,8 @@ def replaced(chain, part, *index):
     def put(all_of_them, one):
         """The arrays of all matrices with those of the one."""
         return jax.tree.map(lambda a, b: a.at[index].set(b), all_of_them, one)
-    return tuple(Basis(put(a.p, b.p), a.g, put(a.count, b.count), put(a.lost, b.lost)) for a, b in zip(chain, part, strict=True))
+    return tuple(a._replace(**{name: put(getattr(a, name), getattr(b, name)) for name in ("p", "count", "lost", "reach")})
+                 for a, b in zip(chain, part, strict=True))
 
 
 def sqrt_psd(covariance):
@@ -217,7 +253,7 @@ def combined(history, coefficients, count):
 def eliminate(gram, least):
     """Rows with the Gram matrix `gram` freed from the rows before them: the combinations [B, B], and the squared norms of what remains.
 
-    A row of which less than `least` remains is freed, but the others are not freed from it.
+    A row of which less than `least` [B] remains is freed, but the others are not freed from it.
     """
     places = jnp.arange(gram.shape[0])
 
@@ -225,7 +261,7 @@ def eliminate(gram, least):
         """Takes row k, which has been freed from those before it, from those after it."""
         gram, change, sizes = state
         size = gram[k, k]
-        share = jnp.where((places > k) & (size > least), gram[:, k] / jnp.where(size > least, size, 1), 0)
+        share = jnp.where((places > k) & (size > least[k]), gram[:, k] / jnp.where(size > least[k], size, 1), 0)
         return gram - jnp.outer(share, gram[k]), change - jnp.outer(share, change[k]), sizes.at[k].set(size)
     return lax.fori_loop(0, len(gram), turn, (gram, jnp.eye(len(gram), dtype=gram.dtype), jnp.diag(gram)))[1:]
 
@@ -245,7 +281,8 @@ def orthonormal(rows, floor, weights, tolerance):
     def turn(state):
         """One elimination. It was the last one if the rows were all but orthonormal before."""
         rows, norms, _, turns = state
-        change, sizes = eliminate((rows * weights) @ rows.T, tolerance)
+        dropped = floor / jnp.where(norms > 0, norms, 1) ** 2
+        change, sizes = eliminate((rows * weights) @ rows.T, jnp.maximum(tolerance, dropped))
         done = jnp.all((sizes > 0.5) | ~jnp.any(rows, axis=1))
         return *unit(change @ rows, norms), done, turns + 1
     state = *unit(rows, jnp.ones_like(floor)), False, 0
@@ -272,29 +309,30 @@ def directions_jvp(primals, tangents):
     return rows, change - (below + above.T) @ rows
 
 
-def meet_all(chain, xs, weights, tolerance):
+def meet_all(chain, xs, weights, tolerance, noise=0.0):
     """`meet` for the rows of `xs` [B, M], one after the other: coordinates on the bases as they were, those on new directions, their Gaussians."""
     found, rest = projected(chain, xs, weights)
     scale = jnp.sum(xs * weights * xs, axis=1)
     last = chain[-1]
     capacity = starts(last)[-1]
-    rows = directions(rest, *lax.stop_gradient((chain, tolerance**2 * scale)), weights, tolerance)
+    rows = directions(rest, *lax.stop_gradient((chain, least(weights, tolerance, noise) * scale)), weights, tolerance)
     there = jnp.any(rows, axis=1)
     slots = last.count + jnp.cumsum(there, dtype=jnp.int32) - there
     met = there & (slots < capacity)
     slots = jnp.where(met, slots, capacity)
     own = jnp.tril((rest * weights) @ rows.T)
     without = lax.stop_gradient(jnp.sum(jnp.where(met, 0, own) ** 2, axis=1) / jnp.where(scale > 0, scale, 1))
-    lost = jnp.maximum(last.lost, jnp.sqrt(jnp.max(jnp.where(without > tolerance**2, without, 0))))
+    lost = jnp.maximum(last.lost, jnp.sqrt(jnp.max(jnp.where(without > least(weights, tolerance, noise), without, 0))))
     g = jnp.zeros((len(rows), last.g[0].shape[-1]), rows.dtype)
     for block, start in zip(last.g, starts(last), strict=False):
         g = g + block.at[jnp.where(slots >= start, slots - start, len(block))].get(mode="fill", fill_value=0)
-    grown = Basis(written(last, rows, slots), last.g, last.count + jnp.sum(met, dtype=jnp.int32), lost)
-    return found, jnp.where(met, own, 0), g, (*chain[:-1], grown)
+    own = jnp.where(met, own, 0)
+    reach = reached(last, found[-1]).at[slots].max(jnp.max(jnp.abs(own), axis=0), mode="drop")
+    return found, own, g, (*chain[:-1], Basis(written(last, rows, slots), last.g, last.count + jnp.sum(met, dtype=jnp.int32), lost, reach))
 
 
-def multiply_all(near, far, xs, hat, dot, weights, tolerance):
+def multiply_all(near, far, xs, hat, dot, weights, tolerance, noise=0.0):
     """`multiply` for the rows of `xs` [B, M], one after the other."""
-    found, own, fresh, grown = meet_all(near, xs, weights, tolerance)
+    found, own, fresh, grown = meet_all(near, xs, weights, tolerance, noise)
     gaussian = own @ fresh + sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
-    return hat * gaussian + dot * onsager(far, xs, weights), grown
+    return hat * gaussian + dot * onsager(far, xs, weights, noise), grown

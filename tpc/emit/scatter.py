@@ -94,12 +94,18 @@ def at_row(x: Expr, variable: str, row: Gather) -> Expr:
 
 
 def added(emit: Expressions, held: Held, region: Region, additions: Sequence[Addition], frame: Frame, suffix: str) -> None:
-    """Emits the additions to the array, which has one axis, that of the loop."""
-    for a in additions:
-        rows, values = _rows(emit, a, frame, region), _all(emit, a, a.value, frame, region, suffix)
-        comment = f"at {a.row}: + {print_expr(a.value)}" + "".join(f" for {v} < {n}" for v, n in a.loops)
-        frame.statements.append(Assign((held.name,), Py(f"{held.name}.at[{rows.text}].add({values.text})"), comment))
-        frame.changes(held)
+    """Emits the additions to the array, which has one axis, that of the loop: at once if each is a sum over one variable.
+
+    One after the other they make XLA copy an array that is carried and was read before.
+    """
+    parts = [(f"at {a.row}: + {print_expr(a.value)}" + "".join(f" for {v} < {n}" for v, n in a.loops),
+              _rows(emit, a, frame, region), _all(emit, a, a.value, frame, region, suffix)) for a in additions]
+    if len(parts) > 1 and all(len(a.loops) == 1 for a in additions):
+        comments, rows, values = zip(*parts, strict=True)
+        parts = [("; ".join(comments), *(py.call("jnp.concatenate", py.tuple_of(own)) for own in (rows, values)))]
+    for comment, row, value in parts:
+        frame.statements.append(Assign((held.name,), Py(f"{held.name}.at[{row.text}].add({value.text})"), comment))
+    frame.changes(held)
 
 
 def _rows(emit: Expressions, a: Addition, frame: Frame, region: Region) -> Py:

@@ -7,7 +7,8 @@ from tpc.core.storage import Region
 from tpc.emit.structure import Structure
 
 
-def segmented(parts: Structure) -> Region | None:
+def segmented(parts: Structure, variable: str | None = None) -> Region | None:
     """That loop, None if there is none."""
-    loops = [node for node in parts.nodes if isinstance(node, Region) and node.greatest > 1 and not is_parallel(node.loop, ())]
+    loops = [node for node in parts.nodes if isinstance(node, Region) and node.greatest > 1 and not is_parallel(node.loop, ())
+             and variable in (None, node.loop.variable)]
     return max(reversed(loops), key=lambda region: region.greatest, default=None)

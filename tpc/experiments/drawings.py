@@ -18,14 +18,20 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Part:
-    """The classes of one part. images: [classes*drawings, pixels], ink 1, class after class."""
+    """The classes of one part. images: [classes*drawings, pixels], ink 1, class after class: as they are, then turned by 90° and so on."""
 
     images: np.ndarray
     drawings: int
+    turns: int = 1
 
     @property
     def classes(self) -> int:
         return len(self.images) // self.drawings
+
+    @property
+    def unturned(self) -> np.ndarray:
+        """The images that are not turned."""
+        return self.images[:len(self.images) // self.turns]
 
 
 def read_parts(path: Path | None, ways: int, shots: int) -> Mapping[str, Part]:
@@ -69,7 +75,7 @@ def _wrong(found: Mapping[str, np.ndarray]) -> str | None:
 def _part(images: np.ndarray, *, turned: bool) -> Part:
     turns = [np.rot90(images, k, axes=(2, 3)) for k in range(4 if turned else 1)]
     flat = np.concatenate(turns).reshape(-1, images.shape[2] * images.shape[3])
-    return Part(flat.astype(np.float32) / np.float32(255), images.shape[1])
+    return Part(flat.astype(np.float32) / np.float32(255), images.shape[1], len(turns))
 
 
 def tasks(rng: np.random.Generator, part: Part, count: int, ways: int, shots: int, queries: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from tpc.core.program import For, Moment, Nonlin, Program, instructions
 from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
 from tpc.hilbert.gaussians import Confined, Layout, lay_out
-from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, covariance_program
+from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, TooManyGaussiansError, covariance_program
 from tpc.hilbert.sectors import Sectors, separate
 from tpc.hilbert.space import Chaos, Linear, Nodes, Space
 
@@ -30,6 +30,7 @@ RULE = 160                                             # points of a quadrature 
 PER_ENTRY, SECONDS = 1e-8, 20                          # seconds for an entry of an array, or a value of an integrand; more than so many are too many
 MOST_ROUNDS = 200                                      # of loops that covariances are tried on unasked: they are written out
 AT_LEAST = 4                                           # samples for each Gaussian in any case
+NOISE = 0.25                                           # of Sobol points: 0.1 to 1.7 was seen, and less than half of it removed is safe
 MEMORY = 4e9                                           # bytes of a repeat that more than MOST samples may take by default
 BANDWIDTH, FLOPS = 2e10, 3e10                          # bytes and operations a second, for the prediction of time (tests/bench/batches.py)
 
@@ -60,6 +61,11 @@ class Plan:
     sectors: Sectors = field(default_factory=Sectors)
     rule: tuple[tuple[int, ...], ...] = ()
     covariances: CovarianceProgram | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def noise(self) -> float:
+        """The squared error of inner products, in units of that on M independent points, that is taken for certain; 0 if they are not sampled."""
+        return NOISE if self.points in ("sobol", "monte-carlo") else 0.0
 
     @property
     def space(self) -> Space:
@@ -94,19 +100,19 @@ def coarse(grid: int) -> int:
     return max(2, round(grid * 0.75))
 
 
-def gram_plan(program: Program, method: str, dtype: DType) -> Plan | None:
-    """The plan by covariances, if it is asked for or the best one; None for another method. Raises UnrepresentableError."""
+def gram_plan(program: Program, method: str, dtype: DType) -> Plan | str:
+    """The plan by covariances, if it is asked for or the best one; else what another plan should say of it. Raises UnrepresentableError."""
     if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_and_smooth(program)
                                                                or rounds_in_order(program) > MOST_ROUNDS)):
-        return None
+        return ""
     try:
         covariances = covariance_program(program)
     except NotGramError as error:
         if method == "gram":
             raise UnrepresentableError(str(error)) from None
-        return None
+        return f"gram would need too many dimensions of quadrature: {error}" if isinstance(error, TooManyGaussiansError) else ""
     if method == "auto" and not covariances.smooth:
-        return None
+        return ""
     integrals, entries, size = covariances.integrals, covariances.entries, 8 if dtype == "float64" else 4
     made = sum(isinstance(p.formula, Closed) for d in covariances.definitions for p in d.pieces)
     why = f"all outputs follow from covariances, in {len(covariances.definitions)} arrays"
@@ -118,7 +124,7 @@ def gram_plan(program: Program, method: str, dtype: DType) -> Plan | None:
     why += f"{' and' if made else ' with'} {integrals} by quadrature"
     work = covariances.quadrature_entries(RULE)
     if method == "auto" and work * PER_ENTRY > SECONDS:
-        return None
+        return f"gram would take {_shown(work * PER_ENTRY)}, {integrals} expectations by quadrature"
     return Plan("gram", "quadrature", False, why, 0, 1, 1, RULE, False, 0.0, dtype, work * PER_ENTRY, 3.0 * entries * size, covariances=covariances)
 
 

@@ -14,7 +14,7 @@ from tpc.core.expr import Expr, Gather, Index, Value, walk
 from tpc.core.program import MatMul, Program, instructions
 from tpc.inputs import bind_inputs
 from tpc.stored import digest
-from tpc.syntax import catalogue, catalogue_training, tree
+from tpc.syntax import catalogue, catalogue_kernels, catalogue_training, tree
 from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Blocks:
             own = z is None and a == c
             for out, whole in zip(outs, self._square(first) if own else self._cross(first, second), strict=True):
                 found = whole[:b - a, :d - c]
+                self._require_finite(found, rows[a:b], columns[c:d], (a, c))
                 if own:
                     found = (found + self._turned(found))/2                          # equal but for rounding
                 out[a:b, c:d] = found
@@ -78,6 +79,7 @@ class Blocks:
         for a, b, part in _parts(rows, self.block or BLOCK):
             for out, found in zip(outs, self._compiled("own", len(part), len(part), rows.shape[1:])(part), strict=True):
                 out[a:b] = found[:b - a]
+                self._require_finite(out[a:b, None], rows[a:b], rows[a:b], (a, a))
         return outs
 
     @property
@@ -87,7 +89,21 @@ class Blocks:
         options = f"{self.network} {' '.join(self.kinds)} {self.dtype} {self.positions} {self.block}"
         return f"{_declarations(self.program)}\n{self.program}\n{options} {others}"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is compiled, which cannot be pickled."""
+        return {**self.__dict__, "compiled": {}}
+
     # blocks
+
+    def _require_finite(self, found: np.ndarray, rows: np.ndarray, columns: np.ndarray, first: tuple[int, int]) -> None:
+        """Raises TpcError (TP639) for values of a block that are not finite. first: its first row and column."""
+        if np.isfinite(found).all():
+            return
+        i, j = np.argwhere(~np.isfinite(found))[0][:2]
+        j = i if found.shape[1] == 1 < len(columns) else j                                 # a diagonal
+        kind = self.kinds[0] if len(self.kinds) == 1 else "kernel"
+        norms = float(np.linalg.norm(rows[i])), float(np.linalg.norm(columns[j]))
+        raise TpcError([catalogue_kernels.entry_finite(kind, first[0] + i, first[1] + j, norms)], self.program.name, of_program=True)
 
     def _square(self, x: np.ndarray) -> list[np.ndarray]:
         return self._compiled("square", len(x), len(x), x.shape[1:])(x)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigh
 
-from tpc.kernels.regression import Kernel, Prediction, matrices, targets
+from tpc.kernels.regression import Kernel, Prediction, at_least_0, matrices, refused, rows, targets
+from tpc.syntax import catalogue_kernels as catalogue
 
 RANK = 1e-12                                           # relative size below which an eigenvalue is 0: its direction is not learned
 
@@ -22,12 +23,11 @@ def after_flow(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, *, time: 
                initial: tuple[Any, Any] | None = None) -> Prediction:
     """The prediction at `points` after gradient flow for `time` (`math.inf` for its end) with the learning rate η = `rate`.
 
-    y: [N] or [N, k]. initial: f_0 at `x` and at `points`, in the shapes of y; the prediction then has no covariance. Raises ValueError: arrays that
-    do not fit or are not finite, a time or rate below 0.
+    y: [N] or [N, k]. initial: f_0 at `x` and at `points`, in the shapes of y; the prediction then has no covariance. Raises TpcError: arrays that
+    do not fit or are not finite (TP631 to TP634), a time or rate below 0 (TP635).
     """
-    if not (time >= 0 and rate >= 0):
-        raise ValueError(f"the time and the rate are at least 0, not {time} and {rate}")
-    pace = 0.0 if not (time and rate) else time * rate / len(x)
+    time, rate = at_least_0(time, "the time", infinite=True), at_least_0(rate, "the rate")
+    pace = 0.0 if not (time and rate and rows(x, "x")) else time * rate / len(x)
 
     def learned(eigenvalues: np.ndarray) -> np.ndarray:
         return np.asarray(-np.expm1(-pace * eigenvalues))
@@ -36,35 +36,36 @@ def after_flow(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, *, time: 
 
 def after_steps(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, *, steps: int, rate: float,
                 initial: tuple[Any, Any] | None = None) -> Prediction:
-    """The same after so many steps of full-batch gradient descent. Raises ValueError also for a rate at which it diverges."""
-    if steps < 0 or steps != int(steps) or not rate >= 0:
-        raise ValueError(f"the steps are a whole number, and the rate a number, of at least 0, not {steps} and {rate}")
-    pace = rate / len(x)
+    """The same after so many steps of full-batch gradient descent. Raises TpcError also for a rate at which it diverges (TP636)."""
+    if at_least_0(steps, "the number of steps") != int(steps):
+        raise refused(catalogue.out_of_range("the number of steps", steps, "a whole number"))
+    rate = at_least_0(rate, "the rate")
+    pace = rate / max(1, rows(x, "x"))
 
     def learned(eigenvalues: np.ndarray) -> np.ndarray:
         greatest = float(eigenvalues.max(initial=0.0))
         if pace * greatest > 2:
-            raise ValueError(f"at the rate {rate:g} gradient descent diverges; the largest stable rate is {2 * len(x) / greatest:.6g}")
+            raise refused(catalogue.unstable_rate(rate, 2 * len(x) / greatest))
         return np.asarray(1 - (1 - pace * eigenvalues)**steps)
     return _predicted(ntk, nngp, x, y, points, learned, pace * steps, initial)
 
 
 def _predicted(ntk: Kernel, nngp: Kernel, x: Any, y: Any, points: Any, learned: Any, slope: float, initial: tuple[Any, Any] | None) -> Prediction:
     """learned: how much of a direction is, by its eigenvalue λ; slope: the limit of learned(λ)/λ as λ → 0."""
-    y = targets(y, len(x))
+    y = targets(y, rows(x, "x"))
     own, cross = matrices(ntk, x, points)
     eigenvalues, directions = eigh((own + own.T) / 2)
     least = RANK * max(float(eigenvalues.max(initial=0.0)), 0.0)
     if float(eigenvalues.min(initial=0.0)) < -1e4 * least:
-        raise ValueError("the NTK's matrix is not positive semidefinite: is it the kernel of one network, and in float64?")
+        raise refused(catalogue.not_semidefinite())
     real = eigenvalues > least
     share = np.full(len(eigenvalues), 0.0 if math.isinf(slope) else slope)
     share[real] = learned(eigenvalues[real]) / eigenvalues[real]
     weights = (cross.T @ directions) * share @ directions.T                      # Θ(x, X) g(Θ), [M, N]
     if initial is not None:
-        at_inputs, at_points = targets(initial[0], len(x)), targets(initial[1], len(points))
+        at_inputs, at_points = targets(initial[0], len(x), "f_0 at x"), targets(initial[1], len(points), "f_0 at the points")
         if at_inputs.shape != y.shape or at_points.shape[1:] != y.shape[1:]:
-            raise ValueError(f"the initial function has the shapes {at_inputs.shape} and {at_points.shape}, and the values {y.shape}")
+            raise refused(catalogue.initial_shape(at_inputs.shape, at_points.shape, y.shape))
         return Prediction(at_points + weights @ (y - at_inputs))
     before, mixed, there = matrices(nngp, x, points, own=True)
     half = weights @ mixed

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tpc.kernels.regression import refused
+from tpc.syntax import catalogue_kernels as catalogue
 
 if TYPE_CHECKING:
     Base = object
@@ -40,4 +44,8 @@ class GaussianProcessKernel(Base):
 
     def _shaped(self, rows: Any) -> np.ndarray:
         array = np.asarray(rows)
-        return array if self.shape is None else array.reshape(len(array), *self.shape)
+        if self.shape is None:
+            return array
+        if math.prod(array.shape[1:]) != math.prod(self.shape):
+            raise refused(catalogue.rows_shape(self.shape, math.prod(array.shape[1:])))
+        return array.reshape(len(array), *self.shape)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky
+
+from tpc.syntax import catalogue_kernels as catalogue
+from tpc.syntax.diagnostic import Diagnostic, TpcError
 
 Kernel = Callable[..., Any]                            # kernel(x, z) is [N, M], kernel(x) is kernel(x, x)
 
@@ -21,51 +25,75 @@ class Prediction:
 
     @property
     def std(self) -> np.ndarray:
-        """Standard deviations [M]. Raises ValueError if there is no covariance."""
+        """Standard deviations [M]. Raises TpcError if there is no covariance (TP637)."""
         if self.covariance is None:
-            raise ValueError("the prediction has no covariance")
+            raise refused(catalogue.no_covariance())
         return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
 
 def posterior(kernel: Kernel, x: Any, y: Any, points: Any, *, noise: float = 0.0) -> Prediction:
     """The Gaussian process of covariance `kernel` given its values `y` at `x`, observed with noise, at `points`.
 
-    y: [N] or [N, k], outputs being independent. noise: the variance of what is added to each value, ≥ 0. Raises ValueError: arrays that do not fit,
-    that are not finite, and a kernel matrix that is not positive definite.
+    y: [N] or [N, k], outputs being independent. noise: the variance of what is added to each value, ≥ 0. Raises TpcError: arrays that do not fit
+    (TP631, TP633), that are not finite (TP632, TP633), and a kernel matrix that is not positive definite (TP634).
     """
-    y = targets(y, len(x))
-    if not noise >= 0:
-        raise ValueError(f"noise is a variance, at least 0, not {noise}")
+    y = targets(y, rows(x, "x"))
+    noise = at_least_0(noise, "the noise, a variance,")
     own, cross, there = matrices(kernel, x, points, own=True)
     own[np.diag_indices(len(own))] += noise
     try:
         root = cholesky(own, lower=True)
     except LinAlgError:
-        raise ValueError(f"the kernel matrix of the {len(own)} inputs is not positive definite: are two of them equal, or are there more than the "
-                         "kernel tells apart? A little noise helps, such as a millionth of the matrix's entries") from None
+        raise refused(catalogue.not_definite(len(own))) from None
     solved = np.asarray(cho_solve((root, True), cross))  # type: ignore[no-untyped-call]
     return Prediction(solved.T @ y, there - cross.T @ solved)
 
 
 def matrices(kernel: Kernel, x: Any, points: Any, *, own: bool = False) -> list[np.ndarray]:
     """The kernel of the inputs with each other [N, N], with the points [N, M], and, if `own`, of these with each other [M, M], in float64."""
-    n, m = len(x), len(points)
+    n, m = rows(x, "x"), rows(points, "points")
     found = []
     for given, shape in (((x,), (n, n)), ((x, points), (n, m)), *([((points,), (m, m))] if own else [])):
         matrix = np.array(kernel(*given), np.float64)
         if matrix.shape != shape:
-            raise ValueError(f"the kernel gives an array of shape {matrix.shape} where one of {shape} is due: one number for each pair of inputs")
+            raise refused(catalogue.kernel_shape(matrix.shape, shape))
         if not np.isfinite(matrix).all():
-            raise ValueError("the kernel has values that are not finite")
+            raise refused(catalogue.kernel_finite())
         found.append(matrix)
     return found
 
 
-def targets(y: Any, count: int) -> np.ndarray:
+def targets(y: Any, count: int, what: str = "y") -> np.ndarray:
     """Values as [N] or [N, k] in float64."""
-    out = np.asarray(y, np.float64)
+    try:
+        out = np.asarray(y, np.float64)
+    except (TypeError, ValueError):
+        raise refused(catalogue.values_finite(what)) from None
     if out.ndim not in (1, 2) or len(out) != count:
-        raise ValueError(f"there are {count} inputs, and values of shape {out.shape}: one value, or one row of values, is due for each input")
+        raise refused(catalogue.values_shape(what, count, out.shape))
     if not np.isfinite(out).all():
-        raise ValueError("there are values that are not finite")
+        raise refused(catalogue.values_finite(what))
     return out
+
+
+def rows(x: Any, what: str) -> int:
+    """How many inputs there are."""
+    try:
+        return len(x)
+    except TypeError:
+        raise refused(catalogue.not_rows(what)) from None
+
+
+def at_least_0(value: Any, what: str, *, infinite: bool = False) -> float:
+    """A number that may be 0, and, if so said, infinite."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not number >= 0 or (math.isinf(number) and not infinite):
+        raise refused(catalogue.out_of_range(what, value, "a number of at least 0"))
+    return number
+
+
+def refused(what: Diagnostic) -> TpcError:
+    return TpcError([what], "tpc.kernels")

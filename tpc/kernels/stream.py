@@ -14,6 +14,7 @@ from tpc.interrupt import Interruptible
 from tpc.kernels.blocks import BLOCK
 from tpc.kernels.kernels import Kernel
 from tpc.stored import digest
+from tpc.syntax.diagnostic import TpcError
 
 Progress = Callable[[int, int], None]
 STRIP = 1 << 27                                        # bytes of a strip, or what BLOCK rows take
@@ -40,7 +41,12 @@ def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: P
         for start in range(manifest.done, len(x), rows):
             stop = min(start + rows, len(x))
             running.check()
-            _write(out, kernel, x, z, start, stop)
+            try:
+                _write(out, kernel, x, z, start, stop)
+            except TpcError:
+                if not manifest.done:
+                    manifest.abandon()
+                raise
             manifest.reached(stop)
             if progress is not None:
                 progress(stop, len(x))
@@ -98,6 +104,12 @@ class _Manifest:
         part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         part.write_text(json.dumps({"fingerprint": self.fingerprint, "rows": rows}), encoding="utf-8")
         os.replace(part, self.path)
+        self.done = rows
+
+    def abandon(self) -> None:
+        """Leaves nothing, of a run that has written nothing: what was wrong can be mended, and the file is not in the way."""
+        self.end()
+        self.out.unlink(missing_ok=True)
 
     def end(self) -> None:
         self.path.unlink(missing_ok=True)

@@ -67,7 +67,8 @@ class Conditions:
         lines += [f"  {_equation(form)}{'':4}({name} is of order 1 at first)" for name, form in self.equal]
         lines += [f"  {x} >= 0{'':4}({name})" for name, x in self.least]
         features = ", ".join(self.features)
-        lines += [f"and then {features} change by n^(-r) and {self.output} by n^(-q),", f"  r = {self.r}", f"  q = {self.moved}",
+        change = "change" if len(self.features) > 1 else "changes"
+        lines += [f"and then {features} {change} by n^(-r) and {self.output} by n^(-q),", f"  r = {self.r}", f"  q = {self.moved}",
                   "nontrivial if q = 0, and then feature learning if r = 0, a kernel if r > 0; W x changes by updates of W by n^(-r_W),"]
         lines += [f"  r_{name} = {x}" for name, x in self.layers]
         return "\n".join(lines)

@@ -22,3 +22,22 @@ def few_drawings(there: int, shots: int) -> Diagnostic:
 
 def other_run(folder: str, why: str) -> Diagnostic:
     return Diagnostic("TP624", f"the run in {folder} cannot be resumed: {why}", help="name another folder, or begin anew without --resume")
+
+
+def bad_text(path: str, why: str) -> Diagnostic:
+    return Diagnostic("TP625", f"the text {path} cannot be read: {why}", help="plain UTF-8 text, as it is or compressed (.xz or .gz), words apart by spaces or lines")
+
+
+def few_words(path: str, found: int, count: int) -> Diagnostic:
+    there = "has no words" if not found else f"has {found} different words, and fewer than two of them {count} times or more"
+    return Diagnostic("TP626", f"the text {path} {there}", help="a longer text, or a smaller --min-count")
+
+
+def bad_questions(path: str, line: int, why: str) -> Diagnostic:
+    return Diagnostic("TP627", f"line {line} of the questions in {path} {why}" if line else f"the questions in {path} {why}",
+                      help="lines `: section` and `a b c d`, a is to b as c is to d")
+
+
+def too_many_words(vocabulary: int, needed: float, fits: int, free: float) -> Diagnostic:
+    return Diagnostic("TP628", f"a vocabulary of {vocabulary:,} words needs {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are there",
+                      help=f"--vocab {fits} would fit")

@@ -134,6 +134,7 @@ def no_such_network(name: str, known: Sequence[str]) -> Diagnostic:
 
 
 def no_gram(kernel: str, network: str, why: str) -> Diagnostic:
+    why = why.replace("_of_kernel", "")                            # an end of the names that tpc.kernels makes
     return Diagnostic("TP726", f"the {kernel} of `{network}` does not follow from covariances: {why}",
                       help=f"`output K[i, j] = {kernel}({network})(x[i], x[j]) for i < N for j < N` gives it with standard errors, by another method")
 
@@ -336,6 +337,11 @@ def kernel_uncalled(at: Span, kernel: str) -> Diagnostic:
     return Diagnostic("TP722", f"`{kernel}` of a network is a function of two inputs", Label(at), help=f"write `{kernel}(f)(x, z)`")
 
 
+def width_in_network(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP404", f"the width `{name}` tends to infinity and cannot stand in a network", Label(at),
+                      help=f"its powers belong to the weights, `weight W : {name} x {name}, a = 1/2`, or around what a network gives")
+
+
 def irrational(at: Span, what: str) -> Diagnostic:
     return Diagnostic("TP731", f"{what} is the power of a width, and must be an exact rational number", Label(at),
                       help="write a number, a fraction as `1/2`, or such with dims in it")
@@ -347,7 +353,8 @@ def exponents_form(at: Span, name: str) -> Diagnostic:
 
 
 def second_parametrization(at: Span, first: Span) -> Diagnostic:
-    return Diagnostic("TP732", "the program has a second parametrization", Label(at), (Label(first, "first here"),))
+    return Diagnostic("TP732", "the program has a second parametrization", Label(at), (Label(first, "first here"),),
+                      help="a file has one, for all its weights; a weight may have an `a` and a `b` of its own as attributes")
 
 
 def exponents_count(at: Span, name: str, has: int, weights: Sequence[str]) -> Diagnostic:

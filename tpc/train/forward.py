@@ -285,6 +285,8 @@ class Forward:
         if known is None:
             if name in self.scene.networks or self.scene.is_elementwise(name):
                 self.refuse(catalogue.function_as_value(node.span, name))
+            if name in self.scene.widths:
+                self.refuse(catalogue_training.width_in_network(node.span, name))
             self.refuse(catalogue.unknown_name(node.span, name, [*self.scene.outer, *self.scene.weights, *self.scene.networks]))
         if len(index) > len(known.axes):
             self.refuse(catalogue.index_count(node.span, name, len(known.axes), len(index)))

@@ -241,3 +241,42 @@ def test_modules_can_be_differentiated_and_mapped():
     np.testing.assert_allclose(np.tensordot(slope, step / 1e-6, 2)[:2, :2], ((ends[0] - ends[1]) / 2e-6)[:2, :2], atol=1e-8)
     mapped = jax.vmap(lambda a: kernel({"xs": xs, "a": a}))(np.array([1.0, 4.0]))
     np.testing.assert_allclose(mapped[1], 4 * mapped[0], rtol=1e-13)
+
+
+BAGS = """width n
+dim d = 2, T = 3, B = 2, P = 3, R = 2
+input word[T, P] : index(d), share[T, B, P], out[T, R] : index(d), eta = 0.3
+vector U0[k < d] : n ~ N(0, 1)
+vector V0[k < d] : n ~ N(0, 1)
+U[0, k] = U0[k] for k < d
+V[0, k] = V0[k] for k < d
+for t < T:
+    h[t, b] = sum(p < P: share[t, b, p]*U[t, word[t, p]]) for b < B
+    f[t, b, r] = mean(V[t, out[t, r]]*h[t, b]) for b < B for r < R
+    V[t+1, k] = V[t, k] - eta*sum(r < R: where(k <= out[t, r], where(k >= out[t, r], 1, 0), 0)*sum(b < B: (f[t, b, r] - 1)*h[t, b])) for k < d
+    U[t+1, k] = U[t, k] - eta*sum(p < P: where(k <= word[t, p], where(k >= word[t, p], 1, 0), 0)*sum(b < B: share[t, b, p]*V[t, out[t, 0]])) for k < d
+output f
+"""
+
+
+PICKED = """width n
+dim d = 2, P = 3, R = 2
+input word[2, P] : index(d), share[P], out[2, R] : index(d)
+vector V0[k < d] : n ~ N(0, 1)
+U[k] = sum(p < P: where(k <= word[0, p], where(k >= word[0, p], 1, 0), 0)*share[p]*V0[out[0, 0]]) for k < d
+h = sum(p < P: share[p]*U[word[1, p]])
+output f[k, p] = mean(V0[k]*U[word[1, p]]) for k < d for p < P
+output g[r] = mean(V0[out[1, r]]*h) for r < R
+"""
+
+
+@pytest.mark.parametrize("text", [BAGS, PICKED], ids=["bags", "picked"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_members_that_inputs_pick_in_sums_of_sums(text, seed):
+    program, random = tpc.parse(text), np.random.default_rng(seed)
+    inputs = {i.name: random.random(i.shape) if i.bound is None else random.integers(0, i.bound, i.shape)
+              for i in program.inputs if i.default is None}
+    by_covariances, by_coefficients = (program.compile(method=method)(inputs) for method in ("gram", "linear"))
+    assert any(np.abs(found.value).max() > 1e-3 for found in by_coefficients.outputs.values())
+    for name, found in by_covariances.outputs.items():
+        np.testing.assert_allclose(found.value, by_coefficients[name].value, rtol=1e-12, atol=1e-14)

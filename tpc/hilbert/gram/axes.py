@@ -9,7 +9,7 @@ from tpc.affine import Affine, bounds
 from tpc.core.expr import Expr, Gather, Index, Position, Ref, Sum, Value, children, new_position, number, rebuild, replace, summed, values, walk
 from tpc.core.printer import print_expr
 from tpc.hilbert.gram.sites import Site
-from tpc.hilbert.gram.terms import NotGramError, index_variables
+from tpc.hilbert.gram.terms import Delta, NotGramError, index_variables, same
 
 LETTERS = ("i", "j", "p", "q", "r", "s", "k", "l", "m", "a", "b", "c", "d", "e", "f", "g")
 
@@ -131,6 +131,10 @@ class _Renaming:
                         self._noted(index, bound, self.axes.whole(ref.name, k))
             case Position(index):
                 self._noted(index, bound, None)
+            case Delta(left, right):
+                for index in (left, right):
+                    if isinstance(index, Affine):
+                        self._noted(index, bound, None)
             case Sum(variable, _, body):
                 self._note(body, bound | {variable})
             case _:
@@ -151,6 +155,8 @@ class _Renaming:
                 moved = self.index(index, bound)
                 assert isinstance(moved, Affine)
                 return new_position(moved)
+            case Delta(left, right):
+                return same(self.index(left, bound), self.index(right, bound))
             case Sum(variable, count, body):
                 name = self.axes.bound(self.sums, count.const)
                 self.sums += 1
@@ -199,7 +205,7 @@ def skeleton(x: Expr) -> str:
         match node:
             case Value(ref, vector):
                 return Value(Ref(ref.name), vector)
-            case Position():
+            case Position() | Delta():
                 return number(1)
             case Sum(_, count, body):
                 return Sum("_", count, replace(body, leaf))

@@ -35,7 +35,7 @@ from tpc.hilbert.gram.factors import Combination, closed_together, combination, 
 from tpc.hilbert.gram.isserlis import covariance_of, paired
 from tpc.hilbert.gram.names import shown
 from tpc.hilbert.gram.registered import registered
-from tpc.hilbert.gram.terms import Closed, Factor, Integral, NotGramError, index_variables, indices, placed
+from tpc.hilbert.gram.terms import Closed, Factor, Integral, TooManyGaussiansError, index_variables, indices, placed
 from tpc.hilbert.gram.vectors import Sources, meet
 from tpc.hilbert.space import degree
 
@@ -75,7 +75,7 @@ class Groups:
             return mul(coefficient, Value(Ref(self.name(base)), True))
         if isinstance(x, Sum):
             if x.count.const > MOST_DIMENSIONS:
-                raise NotGramError(f"`{shown(x)}`, inside of a function, is of {x.count} Gaussians")
+                raise TooManyGaussiansError(f"`{shown(x)}`, inside of a function, is of {x.count} Gaussians")
             return self.in_gaussians(add(*(placed(x.body, {x.variable: Affine(k)}) for k in range(x.count.const))))
         return rebuild(x, [self.in_gaussians(part) for part in children(x)])
 
@@ -246,7 +246,7 @@ class Groups:
     def integral(self, factors: list[Expr], names: list[str]) -> Expr:
         if len(names) > MOST_DIMENSIONS:
             some = ", ".join(f"`{shown(self.meaning[z])}`" for z in names[:3])
-            raise NotGramError(f"a mean of a function of {len(names)} dependent Gaussians ({some}, …)")
+            raise TooManyGaussiansError(f"a mean of a function of {len(names)} dependent Gaussians ({some}, …)")
         own = [self.engine.scalar(f) for f in factors]
         table = tuple(tuple(self.covariance(a, b) for b in names[:k + 1]) for k, a in enumerate(names))
         same = self.same(names[0], names[1]) if len(names) == 2 else ()

@@ -21,6 +21,7 @@ from tpc.core.expr import (
     Index,
     Mul,
     Position,
+    Ref,
     Sum,
     Value,
     add,
@@ -39,6 +40,10 @@ from tpc.core.program import Program
 
 class NotGramError(ValueError):
     """The covariances of the program do not follow from each other. The text says where and why."""
+
+
+class TooManyGaussiansError(NotGramError):
+    """They do, by an integral of too many dimensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +187,9 @@ def placed(x: Expr, at: Mapping[str, Index]) -> Expr:
             case Value(ref, vector):
                 return Value(type(ref)(ref.name, tuple(map(index_at, ref.index))), vector) if gathers else Value(substitute_ref(ref, affine), vector)
             case Position(index):
-                return new_position(index.substitute(affine))
+                picked = [mul(number(k), Value(Ref(gathers[v].input, gathers[v].index), False)) for v, k in index.terms if v in gathers]
+                rest = Affine.of(index.const, {v: k for v, k in index.terms if v not in gathers})
+                return add(new_position(rest.substitute(affine)), *picked)
             case Delta(left, right):
                 return same(index_at(left), index_at(right))
         return None

@@ -1,0 +1,46 @@
+"""Algorithm 4 of TP4 with first-order MAML, transcribed by hand: few-shot learning with a kernel, a growing list of drawings and coefficients."""
+
+import numpy as np
+
+
+def relu_kernels(x, z, std, out, bias):
+    """NNGP and NTK of `f = V relu(U x + b)` in the NTK parametrization: `std` of input weights, `out` of the readout, `bias` of biases."""
+    own = std**2 * x @ z.T + bias**2
+    norms = np.sqrt(np.outer(std**2 * (x * x).sum(1) + bias**2, std**2 * (z * z).sum(1) + bias**2))
+    angle = np.arccos(np.clip(own / norms, -1, 1))
+    nngp = out**2 * norms * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi)
+    return nngp, nngp + out**2 * own * (np.pi - angle) / (2 * np.pi)
+
+
+def softmax(f):
+    e = np.exp(f - f.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+class Algorithm4:
+    """kernel: of two arrays of drawings. y, z: the classes of those of a task to adapt to, and of its others."""
+
+    def __init__(self, kernel, y, z, lr, eps, ways):
+        self.kernel, self.lr, self.eps = kernel, lr, eps
+        self.y, self.z = np.eye(ways)[y], np.eye(ways)[z]
+        self.drawings, self.coefficients = [], []
+
+    def f(self, x):
+        if not self.drawings:
+            return np.zeros((len(x), self.y.shape[1]))
+        return self.kernel(x, np.concatenate(self.drawings)) @ np.concatenate(self.coefficients)
+
+    def adapted(self, shown, x, steps):
+        """The values at x of the net that has adapted to the drawings `shown`."""
+        moved = np.zeros_like(self.y)
+        for _ in range(steps):
+            moved -= self.eps * (softmax(self.f(shown) + self.kernel(shown, shown) @ moved) - self.y) / len(shown)
+        return self.f(x) + self.kernel(x, shown) @ moved
+
+    def step(self, tasks):
+        """tasks: pairs of drawings to adapt to and of others."""
+        x = np.concatenate([query for _, query in tasks])
+        chi = np.concatenate([(softmax(self.adapted(shown, query, 1)) - self.z) / len(query) for shown, query in tasks])
+        norm = np.sqrt(np.sum(chi * (self.kernel(x, x) @ chi)))
+        self.drawings.append(x)
+        self.coefficients.append(-self.lr * min(1, 0.5 / norm) * chi)

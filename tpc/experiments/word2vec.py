@@ -1,0 +1,224 @@
+"""Word vectors at infinite width and at finite ones (TP4 Sec 9.1): `word2vec.tp` fed from a text, and the word-analogy test."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tpc.experiments.analogies import BESIDE, read_questions, right_answers
+from tpc.experiments.maml import KEPT, writing
+from tpc.experiments.memory import require
+from tpc.experiments.text import read_text
+from tpc.experiments.windows import Sampler, Shape, segments
+from tpc.interrupt import Interruptible
+from tpc.pipeline import parse
+from tpc.segments import State, Training
+from tpc.stored import digest, read_arrays, write_whole
+from tpc.syntax import catalogue_experiments
+from tpc.syntax.diagnostic import TpcError
+
+PROGRAM = Path(__file__).with_name("word2vec.tp")
+COMPARED = 64                                          # words whose products with all are computed at once
+EMBEDDED = {"epochs": 20, "sample": 1e-2, "lr": 0.5}
+KEEP_EVERY = 120.0                                     # seconds between two checkpoints
+
+Progress = Callable[[float, int, int, float], None]    # epochs done and all, words trained, words a second
+
+
+@dataclass(frozen=True)
+class Settings:
+    """model: "mup" (the limit), "ntk" or a width. vocabulary: at most so many words, of min_count occurrences or more.
+
+    negatives: that a word counts, spread over the `shared` ones of its batch. sample: the threshold of subsampling. steps: of a segment.
+    """
+
+    corpus: str | None = None
+    questions: str | None = None
+    vocabulary: int = 8000
+    model: str | int = "mup"
+    epochs: int = 5
+    seed: int = 0
+    lr: float = 0.05
+    decay: float = 0.001
+    window: int = 5
+    negatives: int = 5
+    shared: int = 64
+    batch: int = 64
+    steps: int = 50
+    sample: float = 1e-4
+    min_count: int = 5
+    dtype: str = "float32"
+
+
+def settings_for(corpus: str | None, **given: Any) -> Settings:
+    """Settings for a text: those for the embedded one suit its length."""
+    return Settings(**{**(EMBEDDED if corpus is None else {}), **given, "corpus": corpus})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """analogy_accuracy: among the questions whose words are all in the vocabulary; None if there are none. words_trained: by the whole run."""
+
+    analogy_accuracy: float | None
+    questions: int
+    in_vocabulary: int
+    vocabulary: int
+    words_trained: int
+    words_per_second: float | None
+    settings: Settings = field(repr=False)
+
+    def __str__(self) -> str:
+        speed = "" if self.words_per_second is None else f"; {self.words_per_second:,.0f} words/s"
+        found = "no question has all its words in the vocabulary" if self.analogy_accuracy is None else \
+            f"{100 * self.analogy_accuracy:.2f} % of the {self.in_vocabulary:,} questions in the vocabulary answered"
+        return f"{found} ({self.questions:,} questions, {self.vocabulary:,} words){speed}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Experiment:
+    """One run: the program with its text, and how far it has come. keep_every: seconds between two checkpoints."""
+
+    def __init__(self, settings: Settings, folder: Path | None = None, *, keep_every: float = KEEP_EVERY) -> None:
+        """Raises TpcError for a text or questions that cannot be used, and for a vocabulary that does not fit into memory."""
+        s = settings
+        file = None if s.corpus is None else Path(s.corpus)
+        self.text = read_text(file, s.vocabulary, s.min_count)
+        self.settings, self.folder, self.keep_every = s, folder, keep_every
+        self.questions = read_questions(_questions(s), self.text.numbers)
+        require(self.size, s.model if isinstance(s.model, int) else None, np.dtype(s.dtype).itemsize, str(file or "word2vec"))
+        self.sampler = Sampler(self.text, Shape(s.steps, s.batch, s.window, s.shared), negatives=s.negatives, threshold=s.sample, seed=s.seed)
+        self.training = self._training()
+        told = digest(f"{self.training.fingerprint} {replace(s, corpus=None, questions=None)}",
+                      {"tokens": self.text.tokens, "lines": self.text.lines, "counts": self.text.counts})
+        self.fingerprint = told
+        self.epoch, self.segment, self.words = 0, 0, 0
+        self.state: State | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.text.words)
+
+    # the program
+
+    def _training(self) -> Training:
+        s, d = self.settings, self.size
+        dims = {"T": s.steps, "B": s.batch, "w": s.window, "K": s.shared, "d": d, "A": COMPARED}
+        program = parse(PROGRAM.read_text(encoding="utf-8"), name="word2vec", dims=dims)
+        length = s.batch + 2 * s.window
+        inputs = {"eta": np.zeros(s.steps), "lambda": s.decay, "words": np.zeros((s.steps, length), int), "others": np.zeros((s.steps, s.shared), int),
+                  "near": np.zeros((s.steps, s.batch, length)), "weight": np.zeros((s.steps, s.batch, s.shared)), "compared": np.zeros(COMPARED, int)}
+        dtype = np.dtype(s.dtype)
+        if not isinstance(s.model, int):
+            evaluator = program.compile(method="linear", dtype=s.dtype)
+            return evaluator.training(inputs, points=(np.eye(d, d + 1, 1, dtype=dtype), np.ones(d + 1, dtype)))
+        evaluator = program.compile(method="nodes", samples=s.model, repeats=2, dtype=s.dtype)
+        drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(2,))).standard_normal((evaluator.plan.gaussians, s.model), dtype)
+        return evaluator.training(inputs, seed=s.seed, points=(drawn, np.full(s.model, 1 / s.model, dtype)))
+
+    # evaluation
+
+    def products(self, state: State, words: np.ndarray) -> np.ndarray:
+        """Inner products of the vectors of some words with those of all, [words, d]."""
+        wanted = -(-len(words) // COMPARED) * COMPARED
+        padded = np.pad(words, (0, wanted - len(words)))
+        found = [self.training.outputs(state, ["gram"], {"compared": padded[k:k + COMPARED]})["gram"] for k in range(0, wanted, COMPARED)]
+        return np.concatenate(found)[:len(words)]
+
+    def accuracy(self, state: State) -> float | None:
+        """The share of right answers to the questions in the vocabulary."""
+        if not len(self.questions.numbers):
+            return None
+        square = self.training.outputs(state, ["square"])["square"]
+        return float(right_answers(self.questions.numbers, square, lambda words: self.products(state, words)).mean())
+
+    # the run
+
+    def run(self, *, resume: bool = False, progress: Progress | None = None) -> Outcome:
+        """Trains and tests. With a folder, an interrupted run can be resumed, and gets to the same end.
+
+        Raises TpcError: a folder that cannot be written (TP606) or that holds another run (TP624).
+        """
+        s = self.settings
+        if self.folder is not None:
+            writing(self.folder / KEPT, lambda _: None)                        # the folder, before any work
+            if resume:
+                self._resume(self.folder)
+        state = self.training.start() if self.state is None else self.state
+        if s.model != "ntk" and self.epoch < s.epochs:                         # in the kernel limit the vectors of words do not move
+            state = self.training.advance(state if state.round == 0 else State(0, state.carried), 0, keep=False)      # compiled before time is taken
+            state, seconds, trained = self._train(state, progress)
+            speed = trained / seconds if seconds else None
+        else:
+            speed = None
+        self.state = state
+        outcome = Outcome(self.accuracy(state), self.questions.asked, len(self.questions.numbers), self.size, self.words, speed, s)
+        if self.folder is not None:
+            writing(self.folder / "result.json", lambda path: path.write_text(json.dumps(outcome.to_json()), encoding="utf-8"))
+        return outcome
+
+    def _train(self, state: State, progress: Progress | None) -> tuple[State, float, int]:
+        """The state after the last epoch, seconds and the words trained on in them."""
+        s, running = self.settings, Interruptible()
+        seconds, trained, kept = 0.0, 0, time.monotonic()
+        while self.epoch < s.epochs:
+            started = time.perf_counter()
+            whole = self.sampler.epoch(self.epoch)
+            for count, inputs in segments(whole, self.segment):
+                done = self.epoch + (self.segment * s.steps + np.arange(s.steps)) / max(1, whole.steps)
+                with running:
+                    state = self.training.advance(State(0, state.carried), s.steps, {**inputs, "eta": self._rates(done, count)}, keep=False)
+                    running.wait(state.carried)
+                    now = time.perf_counter()
+                    seconds, started = seconds + now - started, now
+                    trained, self.words, self.segment = trained + count, self.words + count, self.segment + 1
+                    if self.segment < len(whole) and time.monotonic() > kept + self.keep_every:
+                        self._keep(state)
+                        kept, started = time.monotonic(), time.perf_counter()
+                running.check()
+                if progress is not None:
+                    progress(self.epoch + self.segment / len(whole), s.epochs, self.words, trained / seconds)
+            self.epoch, self.segment = self.epoch + 1, 0
+            self._keep(state)
+            kept = time.monotonic()
+        return state, seconds, trained
+
+    def _rates(self, done: np.ndarray, count: int) -> np.ndarray:
+        """Rates of a segment's steps: decreasing with the epochs done, to 0 at the end; 0 for steps past the end of the text."""
+        s = self.settings
+        rates = s.lr * np.maximum(1 - done / s.epochs, 1e-4)
+        return np.where(np.arange(s.steps) * s.batch < count, rates, 0)
+
+    def _keep(self, state: State) -> None:
+        if self.folder is not None:
+            arrays = {**self.training.leaves(state), "done": np.array([self.epoch, self.segment, self.words]), "fingerprint": np.array(self.fingerprint)}
+            writing(self.folder / KEPT, lambda path: write_whole(path, arrays))
+
+    def _resume(self, folder: Path) -> None:
+        """Goes on from what is kept in the folder, if anything is."""
+        path = folder / KEPT
+        if not path.exists():
+            return
+        try:
+            arrays = read_arrays(path)
+        except ValueError as error:
+            raise TpcError([catalogue_experiments.other_run(str(folder), f"{KEPT} is damaged ({error})")], str(path)) from None
+        if str(arrays.get("fingerprint", "")) != self.fingerprint:
+            raise TpcError([catalogue_experiments.other_run(str(folder), "it has other settings or data")], str(path))
+        self.epoch, self.segment, self.words = (int(n) for n in arrays["done"])
+        self.state = self.training.of_leaves(arrays)
+
+
+def _questions(s: Settings) -> Path | None:
+    """The file of questions: that of the settings, or the one beside the text, if there is one."""
+    if s.questions is not None:
+        return Path(s.questions)
+    beside = None if s.corpus is None else Path(s.corpus).parent / BESIDE
+    return beside if beside is not None and beside.is_file() else None
