@@ -120,6 +120,8 @@ def test_a_kernel_that_does_not_follow_from_covariances_says_why():
         kernels.nngp(data(2, 2))
     assert code(error) == "TP726"
     assert "has a Ż" in error.value.diagnostics[0].message
+    with pytest.raises(tpc.TpcError, match="the nngp of `f`"):
+        kernels(data(2, 2))
 
 
 def test_both_at_once_are_each():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tpc.run import Evaluator
 
 T = TypeVar("T")
-BLOCK, MEMORY = 160, 2e8                               # inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
+BLOCK, MEMORY = 200, 2e8                               # inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
 KEPT = (tree.ProgramName, tree.Width, tree.Dim, tree.Input, tree.Weight, tree.Activation, tree.Function, tree.Parametrization, tree.Network)
 Evaluate = Callable[..., list[np.ndarray]]
 Part = tuple[int, int, np.ndarray]                     # some rows, with where they begin and end
