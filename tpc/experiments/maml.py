@@ -13,13 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from tpc.experiments.drawings import read_parts, tasks
+from tpc.experiments.kept import KEPT, kept_arrays, writing
 from tpc.interrupt import Interruptible
-from tpc.stored import digest, read_arrays, write_whole
+from tpc.stored import digest, write_whole
 from tpc.syntax import catalogue, catalogue_experiments
 from tpc.syntax.diagnostic import TpcError
 
 KERNELS = {"ntk": "ntk", "gp": "nngp"}                 # models in the kernel regime, by the kernel
-KEPT = "training.npz"
 TRAINED, VALIDATION, TEST = 0, 1, 2                    # whose tasks a stream of random numbers is for
 
 Progress = Callable[[int, int, float, float, float], None]       # epochs done and all, validation accuracy, meta-batches a second, seconds to go
@@ -227,26 +227,11 @@ class Experiment:
 
     def _resume(self, folder: Path) -> None:
         """Goes on from what is kept in the folder, if anything is."""
-        path = folder / KEPT
-        if not path.exists():
+        arrays = kept_arrays(folder, self.fingerprint)
+        if arrays is None:
             return
-        try:
-            arrays = read_arrays(path)
-        except ValueError as error:
-            raise TpcError([catalogue_experiments.other_run(str(folder), f"{KEPT} is damaged ({error})")], str(path)) from None
-        if str(arrays.get("fingerprint", "")) != self.fingerprint:
-            raise TpcError([catalogue_experiments.other_run(str(folder), "it has other settings or data")], str(path))
         if len(arrays["validation"]) > self.settings.epochs:
-            raise TpcError([catalogue_experiments.other_run(str(folder), f"it has gone on for {len(arrays['validation'])} epochs")], str(path))
+            raise TpcError([catalogue_experiments.other_run(str(folder), f"it has gone on for {len(arrays['validation'])} epochs")], str(folder))
         self.validation = [float(a) for a in arrays["validation"]]
         self.state, self.best = (self.model.of_leaves({name.removeprefix(f"{which} "): array for name, array in arrays.items()
                                                           if name.startswith(f"{which} ")}) for which in ("state", "best"))
-
-
-def writing(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file, in a folder that is made if need be. Raises TpcError (TP606)."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path)
-    except OSError as error:
-        raise TpcError([catalogue.cannot_write(str(path), error.strerror or str(error))], str(path)) from None

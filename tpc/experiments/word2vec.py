@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 
 from tpc.experiments.analogies import BESIDE, read_questions, right_answers
-from tpc.experiments.maml import KEPT, writing
+from tpc.experiments.kept import KEPT, kept_arrays, writing
 from tpc.experiments.memory import require
 from tpc.experiments.text import read_text
 from tpc.experiments.windows import Sampler, Shape, segments
 from tpc.interrupt import Interruptible
 from tpc.pipeline import parse
 from tpc.segments import State, Training
-from tpc.stored import digest, read_arrays, write_whole
-from tpc.syntax import catalogue_experiments
-from tpc.syntax.diagnostic import TpcError
+from tpc.stored import digest, write_whole
 
 PROGRAM = Path(__file__).with_name("word2vec.tp")
 COMPARED = 64                                          # words whose products with all are computed at once
@@ -207,15 +205,9 @@ class Experiment:
 
     def _resume(self, folder: Path) -> None:
         """Goes on from what is kept in the folder, if anything is."""
-        path = folder / KEPT
-        if not path.exists():
+        arrays = kept_arrays(folder, self.fingerprint)
+        if arrays is None:
             return
-        try:
-            arrays = read_arrays(path)
-        except ValueError as error:
-            raise TpcError([catalogue_experiments.other_run(str(folder), f"{KEPT} is damaged ({error})")], str(path)) from None
-        if str(arrays.get("fingerprint", "")) != self.fingerprint:
-            raise TpcError([catalogue_experiments.other_run(str(folder), "it has other settings or data")], str(path))
         self.epoch, self.segment, self.words = (int(n) for n in arrays["done"])
         self.state = self.training.of_leaves(arrays)
 
