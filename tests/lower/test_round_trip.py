@@ -31,6 +31,7 @@ s[t] = mean(u[t]*w) for t < k
 q = sum(t < k: xi[t]*u[t])
 output c
 output m2 = mean(v*z)
+output square = mean(v*z)^2
 """
 TRAINING = """
 width n

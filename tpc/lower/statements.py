@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tpc.affine import Affine
 from tpc.core.expr import ONE, Expr, Ref, Value, divide, new_position
+from tpc.core.functions import CONSTANTS, is_function
 from tpc.core.program import Axis, Family, Gaussians, Input, Matrix, Origin, Output, Program, Width
 from tpc.lower.block import Binding, Block, Env
 from tpc.lower.expressions import Expressions, RefusedError
@@ -169,8 +170,9 @@ class Statements:
         return Ref(name, tuple(Affine.var(v) for v in variables)), tuple(zip(variables, shape, strict=True))
 
     def output_value(self, name: str, value: tree.Tree, node: tree.Output, loops: list[Loop]) -> Ref:
-        """Makes a family for an output that is an expression, of the output's name if that is free."""
-        if name in self.block.made or name in self.scope.symbols:
+        """Makes a family for an output that is an expression, of the output's name if that is free to be defined."""
+        taken = name in self.block.made or name in self.scope.symbols
+        if taken or name in CONSTANTS or is_function(name):
             name = self.block.fresh(name)
         shape = tuple(max(0, loop.count.const) for loop in loops)
         self.block.made[name] = Family(name, "scalar", None, shape)
