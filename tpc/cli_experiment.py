@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,9 @@ def _model(arguments: argparse.Namespace, *others: str) -> str | int:
     name, _, width = arguments.model.partition("=")
     if arguments.model in ("mup", *others):
         return str(arguments.model)
-    try:
+    with suppress(argparse.ArgumentTypeError):
         if name == "width" and (n := int(arguments.model_of(width))) >= 2:
             return n
-    except argparse.ArgumentTypeError:
-        pass
     known = ", ".join(("mup", *others))
     raise TpcError([catalogue.bad_option("--model", f"must be {known} or width=N with N at least 2, not {arguments.model}")], str(arguments.file))
 

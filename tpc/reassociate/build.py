@@ -10,7 +10,7 @@ from tpc.core.expr import ONE, Expr, Gather, Number, Ref, Value, add, children, 
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
 from tpc.reassociate.contraction import Leaf, Node, Pair
-from tpc.reassociate.levels import Level, Opaque, Site, free, unused
+from tpc.reassociate.levels import Level, Site, free, unused
 from tpc.reassociate.terms import Term
 
 Counts = Mapping[str, Affine]
@@ -145,15 +145,6 @@ class Builder:
         for v in reversed(variables):
             x = summed(v, counts[v], x)
         return x
-
-    def placed(self, top: Level) -> None:
-        """Puts everything that was made in its place."""
-        items: list[Site | Level | Opaque] = []
-        for item in top.items:
-            if isinstance(item, Level):
-                self.placed(item)
-            items += [*self.before.get(id(item), []), item]
-        top.items = items
 
 
 def _axes(node: Node, order: Sequence[str]) -> list[str]:

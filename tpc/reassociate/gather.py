@@ -8,7 +8,7 @@ from dataclasses import replace
 from tpc.affine import Affine, bounds
 from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild, substitute_ref
 from tpc.core.program import Family, For, MatMul, Program, Scalar
-from tpc.reassociate.levels import Level, Opaque, Site, body_of, ref_variables, sites, unused
+from tpc.reassociate.levels import Level, Site, body_of, put_before, ref_variables, sites, unused
 
 
 def gathered(program: Program, top: Level) -> Program:
@@ -18,7 +18,7 @@ def gathered(program: Program, top: Level) -> Program:
         if not isinstance(site.op, MatMul):
             rows.site = site
             site.op = replace(site.op, phi=rows.read(site.op.phi, {loop.variable: loop.count for loop in site.nest}))
-    rows.placed(top)
+    put_before(top, rows.before)
     return replace(program, families=(*program.families, *rows.families), body=body_of(top))
 
 
@@ -62,14 +62,6 @@ class _Rows:
             self.before.setdefault(id(anchor), []).append(Site(Scalar(out, Value(ref, False), origin=self.site.op.origin), nest, level))
             self.made[id(level), text] = name
         return Ref(self.made[id(level), text], tuple(Affine.var(v) for v in (*fixed, *axes)))
-
-    def placed(self, top: Level) -> None:
-        items: list[Site | Level | Opaque] = []
-        for item in top.items:
-            if isinstance(item, Level):
-                self.placed(item)
-            items += [*self.before.get(id(item), []), item]
-        top.items = items
 
 
 def _at(ref: Ref, names: Mapping[str, str]) -> Ref:

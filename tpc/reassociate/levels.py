@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tpc.affine import Affine, Ranges
@@ -81,6 +81,16 @@ def sites(level: Level) -> Iterator[Site]:
             yield from sites(item)
         elif isinstance(item, Site):
             yield item
+
+
+def put_before(level: Level, made: Mapping[int, Sequence[Site]]) -> None:
+    """Puts instructions where they belong. made: what comes before each item, by its `id`."""
+    items: list[Site | Level | Opaque] = []
+    for item in level.items:
+        if isinstance(item, Level):
+            put_before(item, made)
+        items += [*made.get(id(item), []), item]
+    level.items = items
 
 
 def opaque(level: Level) -> Iterator[Opaque]:

@@ -19,7 +19,7 @@ from tpc.core.verify import verified
 from tpc.reassociate.build import Builder, Placing, Taken, canonical
 from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
 from tpc.reassociate.gather import gathered
-from tpc.reassociate.levels import Level, Site, mentioned, opaque, ref_variables, sites
+from tpc.reassociate.levels import Level, Site, mentioned, opaque, put_before, ref_variables, sites
 from tpc.reassociate.prepare import prepare
 from tpc.reassociate.terms import Expansion, NotMultilinearError, Term, indices_of_onehots, meaning_at
 
@@ -255,7 +255,7 @@ class Search:
                 taken = self._taken(site, self.written)
                 assert taken is not None
                 site.op = builder.site(site, taken[1])
-        builder.placed(self.top)
+        put_before(self.top, builder.before)
         program = gathered(replace(self.prepared, families=(*self.prepared.families, *builder.families)), self.top)
         return without_unused(program)
 
