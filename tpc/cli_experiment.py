@@ -39,6 +39,9 @@ def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int
     words.add_argument("--vocab", type=positive, default=8000, metavar="V", help="the most words (8000)")
     words.add_argument("--min-count", type=positive, default=5, metavar="N", help="of a word in the text (5)")
     words.add_argument("--model", default="mup", metavar="mup|width=N|ntk", help="the limit (mup), a finite width, or the kernel limit")
+    words.add_argument("--activation", choices=("linear", "relu", "tanh"), default="linear", help="of the mean around a word (linear)")
+    words.add_argument("--samples", type=positive, metavar="M", help="points that stand for the limit, if the activation is not linear "
+                       "(the first power of 2 from twice V on, 1024 at least)")
     words.add_argument("--epochs", type=positive, metavar="E", help="over the text (5; 20 for the embedded one)")
     words.add_argument("--lr", type=_rate, metavar="R", help="the first rate of learning")
     words.add_argument("--seed", type=seed, default=0, metavar="N", help="of subsampling, windows, negatives and finite networks")
@@ -80,7 +83,8 @@ def word2vec(arguments: argparse.Namespace) -> int:
     given = {"epochs": arguments.epochs, "lr": arguments.lr, "questions": None if arguments.questions is None else str(arguments.questions)}
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = settings_for(None if arguments.corpus is None else str(arguments.corpus), vocabulary=arguments.vocab, min_count=arguments.min_count,
-                            model=_model(arguments, "ntk"), seed=arguments.seed, **chosen)
+                            model=_model(arguments, "ntk"), seed=arguments.seed, activation=arguments.activation, samples=arguments.samples,
+                            **chosen)
     outcome = Experiment(settings, arguments.out).run(resume=arguments.resume, progress=_words if sys.stderr.isatty() else None)
     show(arguments, outcome, outcome.to_json())
     return OK

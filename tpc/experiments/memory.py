@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from tpc.syntax import catalogue_experiments as catalogue
 from tpc.syntax.diagnostic import TpcError
 
 ARRAYS = 3                                             # of the vocabulary's length and width: where the words start, U and V
+DRAWN = 32                                             # bytes for a coordinate of a point while points are drawn, four arrays in double precision
 BESIDES = 400 << 20                                    # bytes: JAX, the text, a batch
 
 
@@ -30,15 +33,24 @@ def free_memory() -> float:
     return min(found)
 
 
-def needed(vocabulary: int, width: int | None, itemsize: int) -> float:
-    """Bytes, of a net of this width or of the limit."""
-    return ARRAYS * float(vocabulary) * (vocabulary + 1 if width is None else width) * itemsize + BESIDES
+Length = Callable[[int], int]                          # of a word's vector, by the number of words
 
 
-def require(vocabulary: int, width: int | None, itemsize: int, file: str) -> None:
+def of_coefficients(words: int) -> int:
+    """The length of vectors that are exact in the limit."""
+    return words + 1
+
+
+def needed(vocabulary: int, length: Length, itemsize: int, *, drawn: bool = False) -> float:
+    """Bytes. drawn: whether vectors stand at points that are drawn for the limit."""
+    return (DRAWN if drawn else ARRAYS * itemsize) * float(vocabulary) * length(vocabulary) + BESIDES
+
+
+def require(vocabulary: int, length: Length, itemsize: int, file: str, *, drawn: bool = False) -> None:
     """Raises TpcError (TP628) with the number of words that would fit, if these do not."""
+    def bytes_of(words: int) -> float:
+        return needed(words, length, itemsize, drawn=drawn)
     free = free_memory()
-    if needed(vocabulary, width, itemsize) > free:
-        cells = max(0.0, free - BESIDES) / (ARRAYS * itemsize)
-        fits = (math.isqrt(4 * int(cells) + 1) - 1) // 2 if width is None else int(cells / width)
-        raise TpcError([catalogue.too_many_words(vocabulary, needed(vocabulary, width, itemsize), fits, free)], file)
+    if bytes_of(vocabulary) > free:
+        fits = bisect_right(range(1, vocabulary), free, key=bytes_of)
+        raise TpcError([catalogue.too_many_words(vocabulary, bytes_of(vocabulary), fits, free)], file)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tpc.core.program import Program
 from tpc.experiments.analogies import BESIDE, read_questions, right_answers
 from tpc.experiments.kept import KEPT, kept_arrays, writing
-from tpc.experiments.memory import require
+from tpc.experiments.memory import Length, of_coefficients, require
 from tpc.experiments.text import read_text
 from tpc.experiments.windows import Sampler, Shape, segments
 from tpc.interrupt import Interruptible
@@ -24,6 +25,8 @@ from tpc.stored import digest, write_whole
 PROGRAM = Path(__file__).with_name("word2vec.tp")
 COMPARED = 64                                          # words whose products with all are computed at once
 EMBEDDED = {"epochs": 20, "sample": 1e-2, "lr": 0.1}
+POINTS = 2                                             # for each word, at least: they can then be given exact second moments
+FEWEST = 1024                                          # points in any case
 KEEP_EVERY = 120.0                                     # seconds between two checkpoints
 
 Progress = Callable[[float, int, int, float], None]    # epochs done and all, words trained, words a second
@@ -31,7 +34,8 @@ Progress = Callable[[float, int, int, float], None]    # epochs done and all, wo
 
 @dataclass(frozen=True)
 class Settings:
-    """model: "mup" (the limit), "ntk" or a width. vocabulary: at most so many words, of min_count occurrences or more.
+    """model: "mup" (the limit), "ntk" or a width. vocabulary: at most so many words, of min_count occurrences or more. activation: φ, of the mean of
+    the vectors around a word. samples: the points that stand for the limit, if φ is not linear; None: as `points_for` says.
 
     lr: at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words). negatives: that a word counts, spread over the `shared`
     ones of its batch. sample: the threshold of subsampling. steps: of a segment.
@@ -52,7 +56,22 @@ class Settings:
     steps: int = 50
     sample: float = 1e-4
     min_count: int = 5
+    activation: str = "linear"
+    samples: int | None = None
     dtype: str = "float32"
+
+
+def points_for(vocabulary: int) -> int:
+    """How many points stand for the limit of a nonlinear net of so many words, if nothing else is asked for."""
+    return 1 << (max(FEWEST, POINTS * vocabulary) - 1).bit_length()
+
+
+def length_of(s: Settings) -> Length:
+    """How many numbers the vector of a word is, by the size of the vocabulary."""
+    fixed = s.model if isinstance(s.model, int) else s.samples
+    if isinstance(s.model, str) and (s.activation == "linear" or s.model == "ntk"):
+        return of_coefficients
+    return points_for if fixed is None else lambda words: fixed
 
 
 def settings_for(corpus: str | None, **given: Any) -> Settings:
@@ -90,9 +109,12 @@ class Experiment:
         s = settings
         file = None if s.corpus is None else Path(s.corpus)
         self.text = read_text(file, s.vocabulary, s.min_count)
+        length = length_of(s)
+        at_points = s.model == "mup" and s.activation != "linear"
+        s = replace(s, samples=length(self.size) if at_points else None)
         self.settings, self.folder, self.keep_every = s, folder, keep_every
         self.questions = read_questions(_questions(s), self.text.numbers)
-        require(self.size, s.model if isinstance(s.model, int) else None, np.dtype(s.dtype).itemsize, str(file or "word2vec"))
+        require(self.size, length, np.dtype(s.dtype).itemsize, str(file or "word2vec"), drawn=at_points)
         self.sampler = Sampler(self.text, Shape(s.steps, s.batch, s.window, s.shared), negatives=s.negatives, threshold=s.sample, seed=s.seed)
         self.training = self._training()
         self.fingerprint = digest(f"{self.training.fingerprint} {replace(s, corpus=None, questions=None)} {self.text.words}",
@@ -109,7 +131,6 @@ class Experiment:
     def _training(self) -> Training:
         s, d = self.settings, self.size
         dims = {"T": s.steps, "B": s.batch, "w": s.window, "K": s.shared, "d": d, "A": COMPARED}
-        program = parse(PROGRAM.read_text(encoding="utf-8"), name="word2vec", dims=dims)
         length = s.batch + 2 * s.window
         shapes = {"words": (s.steps, length), "others": (s.steps, s.shared), "near": (s.steps, s.batch, length),
                   "weight": (s.steps, s.batch, s.shared), "compared": (COMPARED,)}
@@ -117,12 +138,16 @@ class Experiment:
         inputs: dict[str, Any] = {name: np.zeros(shape, np.int32 if name in integers else np.float32) for name, shape in shapes.items()}
         inputs |= {"eta": np.zeros(s.steps), "lambda": np.array(s.decay)}
         dtype = np.dtype(s.dtype)
-        if not isinstance(s.model, int):
-            evaluator = program.compile(method="linear", dtype=s.dtype)
-            return evaluator.training(inputs, points=(np.eye(d, d + 1, 1, dtype=dtype), np.ones(d + 1, dtype)))
-        evaluator = program.compile(method="nodes", samples=s.model, repeats=2, dtype=s.dtype)
-        drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(2,))).standard_normal((evaluator.plan.gaussians, s.model), dtype)
-        return evaluator.training(inputs, seed=s.seed, points=(drawn, np.full(s.model, 1 / s.model, dtype)))
+        if isinstance(s.model, int):                                           # no matrices: a network of width n is n points of weight 1/n
+            evaluator = program(s.activation, dims).compile(method="nodes", samples=s.model, repeats=2, dtype=s.dtype)
+            rng = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(2,)))
+            drawn = rng.standard_normal((evaluator.plan.gaussians, s.model), dtype)
+            return evaluator.training(inputs, seed=s.seed, points=(drawn, np.full(s.model, 1 / s.model, dtype)))
+        if s.samples is not None:
+            return program(s.activation, dims).compile(method="nodes", samples=s.samples, repeats=2, dtype=s.dtype).training(inputs, seed=s.seed)
+        # in the kernel limit as well, where vectors stay as they are drawn, whatever φ is
+        evaluator = program("linear", dims).compile(method="linear", dtype=s.dtype)
+        return evaluator.training(inputs, points=(np.eye(d, d + 1, 1, dtype=dtype), np.ones(d + 1, dtype)))
 
     # evaluation
 
@@ -210,6 +235,12 @@ class Experiment:
             return
         self.epoch, self.segment, self.words = (int(n) for n in arrays["done"])
         self.state = self.training.of_leaves(arrays)
+
+
+def program(activation: str, dims: Mapping[str, int]) -> Program:
+    """`word2vec.tp` with this φ."""
+    text = PROGRAM.read_text(encoding="utf-8").replace("activation φ = linear", f"activation φ = {activation}")
+    return parse(text, name="word2vec", dims=dims)
 
 
 def _questions(s: Settings) -> Path | None:
