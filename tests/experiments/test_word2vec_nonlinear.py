@@ -40,7 +40,9 @@ def test_the_limit_is_that_of_finite_widths():
 
 
 def test_a_run_goes_on_from_what_it_kept_to_the_same_parameters(tmp_path):
-    wanted = settings(tmp_path, activation="tanh", samples=64, epochs=2)
+    nothing_asked = tmp_path / "questions.txt"
+    nothing_asked.write_text("north south to nowhere\n", encoding="utf-8")
+    wanted = settings(tmp_path, activation="tanh", samples=64, epochs=2, questions=str(nothing_asked))
 
     def copy(done, *_):
         if 1.3 < done < 1.5:
