@@ -26,7 +26,8 @@ from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
-    from tpc.segments import Points, Training
+    from tpc.segments import Training
+    from tpc.shares import Points
 
 Progress = Callable[[int, int], None]
 GRIDS = ("gauss-hermite", "quadrature")             # points whose error is the difference of two grids
@@ -104,19 +105,21 @@ class Evaluator:
         return result
 
     def training(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, repeat: int = 0, points: Points | None = None,
-                 over: str | None = None) -> Training:
+                 over: str | None = None, devices: int | None = None) -> Training:
         """The program's longest loop at its top level, or the one over the variable `over`, to be run in parts (see `tpc.segments`).
 
         points: in place of those of `repeat`, [Gaussians, M] with their weights [M]. Independent standard Gaussians with weights 1/M make it the
-        network of width M, if the program has no matrices. Raises TpcError for inputs that do not fit, ValueError if there is no such loop.
+        network of width M, if the program has no matrices. devices: how many share the points or coefficients. Raises TpcError for inputs that do
+        not fit and for devices that are not there (TP611), ValueError if there is no such loop.
         """
         from tpc.segments import Training, longest
         if self.plan.method == "gram" or longest(self.program, over) is None:
             raise ValueError(f"{self.program.name} has no loop at its top level that is run round by round")
         given = bind_inputs(self.program, self._started(inputs or {}, seed))
+        mesh = None if devices is None else mesh_of(devices, self.program.name)
         module = self._executed(self.in_parts(over=over))
-        drawn = module.draw(seed, repeat) if points is None else points
-        return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}", over)
+        drawn = module.draw(seed, repeat) if points is None and self.plan.points != "coefficients" else points
+        return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}", over, mesh)
 
     def _started(self, inputs: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """The inputs, and the scalars of the start that are not among them."""
