@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
                            "integrated over, or given by name")
     run_.add_argument("--save", type=Path, metavar="F.npz", help="write the outputs to a file")
     run_.add_argument("--checkpoint", type=Path, metavar="DIR", help="a folder that keeps every repeat when it is done, and to resume from")
-    run_.add_argument("--devices", type=_positive, metavar="N", help="share the samples among so many devices (of each process)")
+    run_.add_argument("--devices", type=_positive, metavar="N", help="share the samples or coefficients among so many devices (of each process)")
     run_.add_argument("--coordinator", metavar="HOST:PORT", help="run in several processes: the address of process 0")
     run_.add_argument("--processes", type=_positive, metavar="N", help="how many there are")
     run_.add_argument("--process", type=_seed, metavar="I", help="which one of them this is, 0 to N-1; process 0 prints")

@@ -99,6 +99,21 @@ class Training:
         return (jax.jit(begin, out_shardings=lie), jax.jit(advance, out_shardings=lie),
                 jax.jit(finish, static_argnames="wanted", out_shardings=whole), jax.jit(advance, donate_argnames="state", out_shardings=lie))
 
+    def lowered(self, wanted: Sequence[str]) -> dict[str, Any]:
+        """What begins the loop, runs it (in the memory of the state before) and gives the `wanted` outputs, lowered by JAX: nothing is computed."""
+        begin, _, finish, advance = self._functions
+        given, state = self.module.prepared(self.inputs), self.carried.abstract
+        return {"begin": begin.lower(given, self.shares.given), "advance": advance.lower(given, self.shares.given, state, 0, self.rounds),
+                "finish": finish.lower(given, self.shares.given, state, tuple(wanted))}
+
+    def memory(self, wanted: Sequence[str]) -> dict[str, int]:
+        """Bytes that each of these takes on a device at most, by the compiler's account; nothing is allocated but inputs and points."""
+        out = {}
+        for name, part in self.lowered(wanted).items():
+            found = part.compile().memory_analysis()
+            out[name] = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes + found.temp_size_in_bytes
+        return out
+
     # parts
 
     def start(self) -> State:
