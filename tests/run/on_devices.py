@@ -13,12 +13,15 @@ from jax.sharding import Mesh
 import tpc
 from tests.experiments.test_word2vec import settings, written
 from tests.run.programs import PROGRAMS, two_layers
-from tpc.experiments.word2vec import PROGRAM, Experiment
+from tpc.experiments.memory import Size
+from tpc.experiments.word2vec import COMPARED, PROGRAM, Experiment, Settings
 
 SAMPLES = 8 * 577                                      # a number that no other dimension of the program has
 SHARE = SAMPLES // 8
 
 WORDS, COEFFICIENTS = 290, 296                         # as many Gaussians, and 1, make 291, padded to a number that no other dimension has
+
+TEXT8 = 71_291                                         # words of text8 that are there five times
 
 
 def numbers(count):
@@ -65,13 +68,13 @@ def intermediates():
     return [[list(s.data.shape) for s in part.addressable_shards] for part in jax.jit(grown)(points, weights)]
 
 
-def words(count):
-    """The training of word vectors in parts, by coefficients on so many devices."""
+def words(count, size=WORDS, dtype="float64", T=6, B=5, w=2, K=3, A=7):
+    """The training of the vectors of so many words in parts, by coefficients on so many devices. The others: as in the program."""
     rng = np.random.default_rng(0)
-    program = tpc.parse(PROGRAM.read_text(encoding="utf-8"), dims={"T": 6, "B": 5, "w": 2, "K": 3, "d": WORDS, "A": 7})
-    inputs = {"words": rng.integers(20, size=(6, 9)), "others": rng.integers(20, size=(6, 3)), "near": rng.random((6, 5, 9)),
-              "weight": rng.random((6, 5, 3)), "compared": np.arange(7), "eta": np.full(6, 0.5)}
-    return program.compile(method="linear").training(inputs, devices=count)
+    program = tpc.parse(PROGRAM.read_text(encoding="utf-8"), dims={"T": T, "B": B, "w": w, "K": K, "d": size, "A": A})
+    inputs = {"words": rng.integers(20, size=(T, B + 2 * w)), "others": rng.integers(20, size=(T, K)), "near": rng.random((T, B, B + 2 * w)),
+              "weight": rng.random((T, B, K)), "compared": np.arange(A), "eta": np.full(T, 0.5)}
+    return program.compile(method="linear", dtype=dtype).training(inputs, devices=count)
 
 
 def trained():
@@ -104,6 +107,13 @@ def coefficients():
     return {**out, "limit": counted(jax.jit(module.limit).lower(module.prepared(training.inputs), *points).compile().as_text())}
 
 
+def large():
+    """Bytes on a device for all words of text8, by the compiler and by the experiment's check, on 1 device and on 8."""
+    s = Settings()
+    by_count = {count: words(count, TEXT8, "float32", s.steps, s.batch, s.window, s.shared, COMPARED).memory(["gram"]) for count in (1, 8)}
+    return [[max(parts.values()), Size(devices=count).needed(TEXT8)] for count, parts in by_count.items()]
+
+
 def resumed():
     """The experiment on 2 devices, whole, and stopped and resumed; and what it is on 3, of the state that is kept."""
     def stop(done, *_):
@@ -129,4 +139,4 @@ def resumed():
 if __name__ == "__main__":
     counts = [None, 1, 3, 8]
     print(json.dumps({"numbers": [numbers(count) for count in counts], "compiled": compiled(), "intermediates": intermediates(),
-                      "trained": trained(), "coefficients": coefficients(), "resumed": resumed()}), file=sys.stdout)
+                      "trained": trained(), "coefficients": coefficients(), "large": large(), "resumed": resumed()}), file=sys.stdout)
