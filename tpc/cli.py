@@ -135,7 +135,8 @@ def _evaluation(command: argparse.ArgumentParser, *, dtype: bool = True) -> None
     command.add_argument("--repeats", type=_positive, metavar="R", help="independent randomisations, whose spread is the standard error")
     command.add_argument("--max-rank", type=_positive, metavar="K", help="the most directions kept of one side of a matrix")
     if dtype:
-        command.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+        command.add_argument("--dtype", choices=("float64", "float32", "bfloat16"), default="float64",
+                             help="bfloat16: float32, but for the coefficients that loops carry")
 
 
 def _initial(text: str) -> str | int | Path:

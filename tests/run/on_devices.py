@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 import tpc
 from tests.experiments.test_word2vec import settings, written
 from tests.run.programs import PROGRAMS, two_layers
-from tpc.experiments.memory import Size
+from tpc.experiments.memory import ITEMSIZE, Size
 from tpc.experiments.word2vec import COMPARED, PROGRAM, Experiment, Settings
 
 SAMPLES = 8 * 577                                      # a number that no other dimension of the program has
@@ -108,21 +108,22 @@ def coefficients():
 
 
 def large():
-    """Bytes on a device for all words of text8, by the compiler and by the experiment's check, on 1 device and on 8."""
+    """Bytes on a device for all words of text8, by the compiler and by the experiment's check, on 1 device and on 8; on 1 in bfloat16."""
     s = Settings()
-    by_count = {count: words(count, TEXT8, "float32", s.steps, s.batch, s.window, s.shared, COMPARED).memory(["gram"]) for count in (1, 8)}
-    return [[max(parts.values()), Size(devices=count).needed(TEXT8)] for count, parts in by_count.items()]
+    runs = [(dtype, count, words(count, TEXT8, dtype, s.steps, s.batch, s.window, s.shared, COMPARED).memory(["gram", "square"]))
+            for dtype, count in (("float32", 1), ("float32", 8), ("bfloat16", 1))]
+    return [[max(parts.values()), Size(itemsize=ITEMSIZE[dtype], devices=count).needed(TEXT8)] for dtype, count, parts in runs]
 
 
 def resumed():
-    """The experiment on 2 devices, whole, and stopped and resumed; and what it is on 3, of the state that is kept."""
+    """The experiment in bfloat16 on 2 devices, whole, and stopped and resumed; and what it is on 3, of the state that is kept."""
     def stop(done, *_):
         if done > 1.3:
             raise InterruptedError
     with tempfile.TemporaryDirectory() as folder:
         at = Path(folder)
         (at / "short").mkdir()
-        two, three = (settings(at, epochs=2, devices=count, corpus=str(written(at / "short", 80))) for count in (2, 3))
+        two, three = (settings(at, epochs=2, devices=count, dtype="bfloat16", corpus=str(written(at / "short", 80))) for count in (2, 3))
         whole = Experiment(two)
         expected = whole.run()
         try:

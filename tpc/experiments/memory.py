@@ -11,6 +11,7 @@ from tpc.syntax import catalogue_experiments as catalogue
 from tpc.syntax.diagnostic import TpcError
 
 ARRAYS, DRAWN = 2, 3                                   # of the vocabulary's length and the width: U and V; of a finite net also what was drawn
+ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2}
 BESIDES = 400 << 20                                    # bytes: JAX, the text, a batch
 
 

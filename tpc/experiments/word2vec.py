@@ -13,7 +13,7 @@ import numpy as np
 
 from tpc.experiments.analogies import BESIDE, read_questions, right_answers
 from tpc.experiments.kept import KEPT, kept_arrays, writing
-from tpc.experiments.memory import Size, require
+from tpc.experiments.memory import ITEMSIZE, Size, require
 from tpc.experiments.text import read_text
 from tpc.experiments.windows import Sampler, Shape, segments
 from tpc.interrupt import Interruptible
@@ -36,7 +36,7 @@ class Settings:
 
     lr: at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words). negatives: that a word counts, spread over the `shared`
     ones of its batch. sample: the threshold of subsampling. steps: of a segment. devices: how many share the vectors of words, each with a part of
-    every vector; None: one.
+    every vector; None: one. dtype: float32, or bfloat16 for what is carried of the limit's vectors.
     """
 
     corpus: str | None = None
@@ -112,7 +112,7 @@ class Experiment:
     @property
     def memory(self) -> Size:
         s = self.settings
-        return Size(s.model if isinstance(s.model, int) else None, np.dtype(s.dtype).itemsize, s.devices or 1)
+        return Size(s.model if isinstance(s.model, int) else None, ITEMSIZE[s.dtype], s.devices or 1)
 
     # the program
 
@@ -129,8 +129,8 @@ class Experiment:
         if not isinstance(s.model, int):
             evaluator = program.compile(method="linear", dtype=s.dtype)
             return evaluator.training(inputs, devices=s.devices)
-        dtype = np.dtype(s.dtype)
         evaluator = program.compile(method="nodes", samples=s.model, repeats=2, dtype=s.dtype)
+        dtype = np.dtype(s.dtype)
         drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(2,))).standard_normal((evaluator.plan.gaussians, s.model), dtype)
         return evaluator.training(inputs, seed=s.seed, points=(drawn, np.full(s.model, 1 / s.model, dtype)), devices=s.devices)
 
