@@ -29,6 +29,7 @@ LONG = 0.05                                            # seconds of a linear pla
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
            "least", "reached", "shrunk", "onsager",
            "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
+           "coefficients", "Packed", "restored", "packed", "mixed", "increased", "inners", "in_turns",
            "history", "begins", "recorded", "whole", "products", "combined",
            "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
            "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
@@ -98,6 +99,8 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     names = Names((*HELPERS, *LOCALS, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
+    if plan.packed:
+        body.expressions.packed = tuple(name for name, s in parts.storage.items() if s.carry is not None and s.family.kind == "vector")
     body.in_parts = segmented(parts, over) if segments else None
     head = _Head(program, layout, names, body)
     head.run()
@@ -111,7 +114,7 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments), (*head.opening(), *lines), doc)
-    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts)]
+    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts, bool(body.expressions.packed))]
     return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan, segments)])
 
 
@@ -377,9 +380,10 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _helpers(parts: Structure) -> str:
+def _helpers(parts: Structure, packed: bool) -> str:
     sections = copied("prelude.py")
-    wanted = ["copied from here on", *["histories"] * bool(parts.histories), *["products of batches"] * bool(parts.blocks)]
+    wanted = ["copied from here on", *["histories"] * bool(parts.histories), *["vectors in 16 bits"] * packed,
+              *["products of batches"] * bool(parts.blocks)]
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted)
 
 

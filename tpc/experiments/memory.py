@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tpc.syntax import catalogue_experiments as catalogue
 from tpc.syntax.diagnostic import TpcError
 
-ARRAYS = 3                                             # of the vocabulary's length and width: where the words start, U and V
+ARRAYS, DRAWN = 2, 3                                   # of the vocabulary's length and the width: U and V; of a finite net also what was drawn
+ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2}
 BESIDES = 400 << 20                                    # bytes: JAX, the text, a batch
 
 
-def free_memory() -> float:
-    """Bytes that are free where JAX puts its arrays, infinite if that is not known."""
+def free_memory(devices: int = 1) -> float:
+    """Bytes that are free on each of the first devices, where JAX puts its arrays; infinite if that is not known."""
     import jax
-    device = jax.devices()[0]
-    stats = device.memory_stats() if device.platform != "cpu" else None
-    if stats and "bytes_limit" in stats:
-        return float(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
+    found = []
+    for device in jax.local_devices()[:devices]:
+        stats = device.memory_stats() if device.platform != "cpu" else None
+        if stats and "bytes_limit" in stats:
+            found.append(float(stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+    return min(found) if found else _free_here() / devices             # devices that are processors share one memory
+
+
+def _free_here() -> float:
+    """Bytes that this machine has free."""
     found = [math.inf]
     with suppress(OSError, KeyError, ValueError):
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
@@ -30,15 +38,36 @@ def free_memory() -> float:
     return min(found)
 
 
-def needed(vocabulary: int, width: int | None, itemsize: int) -> float:
-    """Bytes, of a net of this width or of the limit."""
-    return ARRAYS * float(vocabulary) * (vocabulary + 1 if width is None else width) * itemsize + BESIDES
+@dataclass(frozen=True)
+class Size:
+    """Of a net: its width, None for the limit; bytes of a coefficient; the devices that share it."""
+
+    width: int | None = None
+    itemsize: int = 4
+    devices: int = 1
+
+    def needed(self, vocabulary: int) -> float:
+        """Bytes on each device."""
+        columns = vocabulary + 1 if self.width is None else self.width
+        return self._arrays * float(vocabulary) * math.ceil(columns / self.devices) * self.itemsize + BESIDES
+
+    def fits(self, free: float) -> int:
+        """The most words that so many free bytes on each device have room for."""
+        least, beyond = 0, 1
+        while self.needed(beyond) <= free:
+            least, beyond = beyond, 2 * beyond
+        while beyond - least > 1:
+            middle = (least + beyond) // 2
+            least, beyond = (middle, beyond) if self.needed(middle) <= free else (least, middle)
+        return least
+
+    @property
+    def _arrays(self) -> int:
+        return ARRAYS if self.width is None else DRAWN
 
 
-def require(vocabulary: int, width: int | None, itemsize: int, file: str) -> None:
+def require(vocabulary: int, size: Size, file: str) -> None:
     """Raises TpcError (TP628) with the number of words that would fit, if these do not."""
-    free = free_memory()
-    if needed(vocabulary, width, itemsize) > free:
-        cells = max(0.0, free - BESIDES) / (ARRAYS * itemsize)
-        fits = (math.isqrt(4 * int(cells) + 1) - 1) // 2 if width is None else int(cells / width)
-        raise TpcError([catalogue.too_many_words(vocabulary, needed(vocabulary, width, itemsize), fits, free)], file)
+    free = free_memory(size.devices)
+    if size.needed(vocabulary) > free:
+        raise TpcError([catalogue.too_many_words(vocabulary, size.needed(vocabulary), size.fits(free), free, size.devices)], file)

@@ -13,10 +13,11 @@ import numpy as np
 
 from tpc.experiments.analogies import BESIDE, read_questions, right_answers
 from tpc.experiments.kept import KEPT, kept_arrays, writing
-from tpc.experiments.memory import require
+from tpc.experiments.memory import ITEMSIZE, Size, require
 from tpc.experiments.text import read_text
 from tpc.experiments.windows import Sampler, Shape, segments
 from tpc.interrupt import Interruptible
+from tpc.machines import mesh_of
 from tpc.pipeline import parse
 from tpc.segments import State, Training
 from tpc.stored import digest, write_whole
@@ -34,7 +35,8 @@ class Settings:
     """model: "mup" (the limit), "ntk" or a width. vocabulary: at most so many words, of min_count occurrences or more.
 
     lr: at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words). negatives: that a word counts, spread over the `shared`
-    ones of its batch. sample: the threshold of subsampling. steps: of a segment.
+    ones of its batch. sample: the threshold of subsampling. steps: of a segment. devices: how many share the vectors of words, each with a part of
+    every vector; None: one. dtype: float32, or bfloat16 for what is carried of the limit's vectors.
     """
 
     corpus: str | None = None
@@ -53,6 +55,7 @@ class Settings:
     sample: float = 1e-4
     min_count: int = 5
     dtype: str = "float32"
+    devices: int | None = None
 
 
 def settings_for(corpus: str | None, **given: Any) -> Settings:
@@ -86,16 +89,18 @@ class Experiment:
     """One run: the program with its text, and how far it has come. keep_every: seconds between two checkpoints."""
 
     def __init__(self, settings: Settings, folder: Path | None = None, *, keep_every: float = KEEP_EVERY) -> None:
-        """Raises TpcError for a text or questions that cannot be used, and for a vocabulary that does not fit into memory."""
+        """Raises TpcError for a text or questions that cannot be used, for devices that are not there, and for a vocabulary that does not fit."""
         s = settings
+        if s.devices is not None:
+            mesh_of(s.devices, "word2vec")                                     # before the text is read
         file = None if s.corpus is None else Path(s.corpus)
         self.text = read_text(file, s.vocabulary, s.min_count)
         self.settings, self.folder, self.keep_every = s, folder, keep_every
         self.questions = read_questions(_questions(s), self.text.numbers)
-        require(self.size, s.model if isinstance(s.model, int) else None, np.dtype(s.dtype).itemsize, str(file or "word2vec"))
+        require(self.size, self.memory, str(file or "word2vec"))
         self.sampler = Sampler(self.text, Shape(s.steps, s.batch, s.window, s.shared), negatives=s.negatives, threshold=s.sample, seed=s.seed)
         self.training = self._training()
-        self.fingerprint = digest(f"{self.training.fingerprint} {replace(s, corpus=None, questions=None)} {self.text.words}",
+        self.fingerprint = digest(f"{self.training.fingerprint} {replace(s, corpus=None, questions=None, devices=None)} {self.text.words}",
                                   {"tokens": self.text.tokens, "lines": self.text.lines, "counts": self.text.counts})
         self.epoch, self.segment, self.words = 0, 0, 0
         self.state: State | None = None
@@ -103,6 +108,11 @@ class Experiment:
     @property
     def size(self) -> int:
         return len(self.text.words)
+
+    @property
+    def memory(self) -> Size:
+        s = self.settings
+        return Size(s.model if isinstance(s.model, int) else None, ITEMSIZE[s.dtype], s.devices or 1)
 
     # the program
 
@@ -116,13 +126,13 @@ class Experiment:
         integers = ("words", "others", "compared")
         inputs: dict[str, Any] = {name: np.zeros(shape, np.int32 if name in integers else np.float32) for name, shape in shapes.items()}
         inputs |= {"eta": np.zeros(s.steps), "lambda": np.array(s.decay)}
-        dtype = np.dtype(s.dtype)
         if not isinstance(s.model, int):
             evaluator = program.compile(method="linear", dtype=s.dtype)
-            return evaluator.training(inputs, points=(np.eye(d, d + 1, 1, dtype=dtype), np.ones(d + 1, dtype)))
+            return evaluator.training(inputs, devices=s.devices)
         evaluator = program.compile(method="nodes", samples=s.model, repeats=2, dtype=s.dtype)
+        dtype = np.dtype(s.dtype)
         drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(2,))).standard_normal((evaluator.plan.gaussians, s.model), dtype)
-        return evaluator.training(inputs, seed=s.seed, points=(drawn, np.full(s.model, 1 / s.model, dtype)))
+        return evaluator.training(inputs, seed=s.seed, points=(drawn, np.full(s.model, 1 / s.model, dtype)), devices=s.devices)
 
     # evaluation
 

@@ -42,7 +42,8 @@ class Plan:
     method: the representation. points: what kind. gaussians: standard Gaussians (dimensions). samples: points of one repeat, M. repeats: independent
     randomisations, whose spread is the standard error. whiten: whether points are made to have mean 0 and covariance 1. tolerance: the relative norm
     below which a new direction is dropped. seconds, memory: predicted for one repeat, in s and bytes. sectors, rule: of chaos, which vectors have
-    points of their own, and the nodes of every Gaussian in each sector. covariances: of gram, what is computed.
+    points of their own, and the nodes of every Gaussian in each sector. covariances: of gram, what is computed. packed: whether loops carry vectors
+    as bfloat16.
     """
 
     method: Literal["linear", "gram", "chaos", "nodes"]
@@ -61,6 +62,7 @@ class Plan:
     sectors: Sectors = field(default_factory=Sectors)
     rule: tuple[tuple[int, ...], ...] = ()
     covariances: CovarianceProgram | None = field(default=None, compare=False, repr=False)
+    packed: bool = False
 
     @property
     def noise(self) -> float:
