@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
                            "integrated over, or given by name")
     run_.add_argument("--save", type=Path, metavar="F.npz", help="write the outputs to a file")
     run_.add_argument("--checkpoint", type=Path, metavar="DIR", help="a folder that keeps every repeat when it is done, and to resume from")
-    run_.add_argument("--devices", type=_positive, metavar="N", help="share the samples among so many devices (of each process)")
+    run_.add_argument("--devices", type=_positive, metavar="N", help="share the samples or coefficients among so many devices (of each process)")
     run_.add_argument("--coordinator", metavar="HOST:PORT", help="run in several processes: the address of process 0")
     run_.add_argument("--processes", type=_positive, metavar="N", help="how many there are")
     run_.add_argument("--process", type=_seed, metavar="I", help="which one of them this is, 0 to N-1; process 0 prints")
@@ -135,7 +135,8 @@ def _evaluation(command: argparse.ArgumentParser, *, dtype: bool = True) -> None
     command.add_argument("--repeats", type=_positive, metavar="R", help="independent randomisations, whose spread is the standard error")
     command.add_argument("--max-rank", type=_positive, metavar="K", help="the most directions kept of one side of a matrix")
     if dtype:
-        command.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+        command.add_argument("--dtype", choices=("float64", "float32", "bfloat16"), default="float64",
+                             help="bfloat16: float32, but for the coefficients that loops carry")
 
 
 def _initial(text: str) -> str | int | Path:

@@ -44,6 +44,8 @@ def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int
                        "(the first power of 2 from twice V on, 1024 at least)")
     words.add_argument("--epochs", type=positive, metavar="E", help="over the text (5; 20 for the embedded one)")
     words.add_argument("--lr", type=_rate, metavar="R", help="the first rate of learning")
+    words.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the vectors of words in the limit, between steps")
+    words.add_argument("--devices", type=positive, metavar="N", help="share the vectors of words among so many devices")
     words.add_argument("--seed", type=seed, default=0, metavar="N", help="of subsampling, windows, negatives and finite networks")
     words.add_argument("--out", type=Path, metavar="DIR", help="a folder for the result, and to resume from")
     words.add_argument("--resume", action="store_true", help="go on with the run in the folder")
@@ -84,7 +86,7 @@ def word2vec(arguments: argparse.Namespace) -> int:
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = settings_for(None if arguments.corpus is None else str(arguments.corpus), vocabulary=arguments.vocab, min_count=arguments.min_count,
                             model=_model(arguments, "ntk"), seed=arguments.seed, activation=arguments.activation, samples=arguments.samples,
-                            **chosen)
+                            dtype=arguments.dtype, devices=arguments.devices, **chosen)
     outcome = Experiment(settings, arguments.out).run(resume=arguments.resume, progress=_words if sys.stderr.isatty() else None)
     show(arguments, outcome, outcome.to_json())
     return OK

@@ -18,6 +18,7 @@ from tpc.hilbert.plan import Plan, UnrepresentableError
 from tpc.inputs import bind_inputs, require_memory
 from tpc.kept import Kept
 from tpc.machines import agreed, mesh_of, several
+from tpc.repeats import compute
 from tpc.result import DivergedError, Outcome, Result
 from tpc.scaling import expand
 from tpc.start import Start, Started, chosen
@@ -26,7 +27,8 @@ from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
-    from tpc.segments import Points, Training
+    from tpc.segments import Training
+    from tpc.shares import Points
 
 Progress = Callable[[int, int], None]
 GRIDS = ("gauss-hermite", "quadrature")             # points whose error is the difference of two grids
@@ -104,19 +106,21 @@ class Evaluator:
         return result
 
     def training(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, repeat: int = 0, points: Points | None = None,
-                 over: str | None = None) -> Training:
+                 over: str | None = None, devices: int | None = None) -> Training:
         """The program's longest loop at its top level, or the one over the variable `over`, to be run in parts (see `tpc.segments`).
 
         points: in place of those of `repeat`, [Gaussians, M] with their weights [M]. Independent standard Gaussians with weights 1/M make it the
-        network of width M, if the program has no matrices. Raises TpcError for inputs that do not fit, ValueError if there is no such loop.
+        network of width M, if the program has no matrices. devices: how many share the points or coefficients. Raises TpcError for inputs that do
+        not fit and for devices that are not there (TP611), ValueError if there is no such loop.
         """
         from tpc.segments import Training, longest
         if self.plan.method == "gram" or longest(self.program, over) is None:
             raise ValueError(f"{self.program.name} has no loop at its top level that is run round by round")
         given = bind_inputs(self.program, self._started(inputs or {}, seed))
+        mesh = None if devices is None else mesh_of(devices, self.program.name)
         module = self._executed(self.in_parts(over=over))
-        drawn = module.draw(seed, repeat) if points is None else points
-        return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}", over)
+        drawn = module.draw(seed, repeat) if points is None and self.plan.points != "coefficients" else points
+        return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}", over, mesh)
 
     def _started(self, inputs: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """The inputs, and the scalars of the start that are not among them."""
@@ -149,7 +153,10 @@ class Evaluator:
         """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are done."""
         try:
             with kept.running:
-                found: dict[str, Any] = self.module.run(given, seed=seed, progress=progress, kept=kept, mesh=mesh)
+                if mesh is None:
+                    compute(self.module, self.plan, given, seed, kept, progress)
+                shown = None if len(kept) == self.evaluations else progress
+                found: dict[str, Any] = self.module.run(given, seed=seed, progress=shown, kept=kept, mesh=mesh)
         except KeyboardInterrupt:
             if self.plan.exact or self.plan.points in GRIDS:
                 raise
@@ -217,15 +224,17 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     """The evaluator of a program's limit.
 
     method: "auto" (the cheapest exact one, else nodes), "linear", "gram", "chaos" or "nodes". samples: points of a repeat (nodes), at least 2.
-    repeats: independent randomisations, at least 2. dtype: "float64" or "float32". max_rank: the most directions kept for one side of a matrix.
+    repeats: independent randomisations, at least 2. dtype: "float64", "float32", or "bfloat16" for coefficients: float32, but for what
+    loops carry, which is rounded at random. max_rank: the most directions kept for one side of a matrix.
     initial: what to take for scalars that are random in the limit: None (drawn by seed 0), a seed, "zero", "integrate", or arrays by name.
     Raises TpcError: a method that cannot represent the program (TP601), options out of range (TP602), a program that has no limit (TP80x).
     """
     for option, value, least in (("--samples", samples, 2), ("--repeats", repeats, 2), ("--max-rank", max_rank, 1)):
         if value is not None and value < least:
             raise TpcError([catalogue.bad_option(option, f"must be at least {least}, not {value}")], program.name, of_program=True)
-    if dtype not in ("float64", "float32"):
-        raise TpcError([catalogue.bad_option("--dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
+    if dtype not in ("float64", "float32", "bfloat16"):
+        raise TpcError([catalogue.bad_option("--dtype", f"must be float64, float32 or bfloat16, not {dtype}")], program.name, of_program=True)
+    computed = "float64" if dtype == "float64" else "float32"
     if method not in ("auto", "linear", "gram", "chaos", "nodes"):
         raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, gram, chaos or nodes, not {method}")], program.name, of_program=True)
     expansion = expand(program)
@@ -234,12 +243,17 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
         raise TpcError([catalogue.bad_option("--initial", "no scalar is random in the limit of this program")], program.name, of_program=True)
     start = None
     if expansion.initial is not None:
-        of_start = compile_program(expansion.initial.covariances, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
+        of_start = compile_program(expansion.initial.covariances, samples=samples, repeats=repeats, dtype=computed, max_rank=max_rank)
         start = Start(expansion.initial, chosen(initial, program.name), of_start)
     try:
-        ordered, plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=dtype, max_rank=max_rank)
+        ordered, plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=computed, max_rank=max_rank)
     except UnrepresentableError as error:
         raise TpcError([catalogue.not_representable(method, str(error))], program.name, of_program=True) from None
+    if dtype == "bfloat16":
+        if plan.method != "linear":
+            raise TpcError([catalogue.bad_option("--dtype", f"bfloat16 is for the coefficients of method linear, and the plan is {plan.method}")],
+                           program.name, of_program=True)
+        plan = replace(plan, packed=True)
     source = emit(ordered, plan, parts, layout)
     of_one = source if plan.repeats == 1 else emit(ordered, replace(plan, repeats=1), parts, layout)
     return Evaluator(program, plan, source, digest(of_one, {}), start, partial(emit, ordered, plan, parts, layout, segments=True))

@@ -15,14 +15,15 @@ from tpc.affine import Affine
 from tpc.core.dependence import is_parallel, references
 from tpc.core.program import For, MatMul, Program, instructions
 from tpc.interrupt import Interruptible
+from tpc.shares import Carried, Points, Shares
 from tpc.stored import digest, read_arrays, write_whole
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
-    from tpc.run import Evaluator
+    from jax.sharding import Mesh
 
-Points = tuple[Any, Any]                           # points [Gaussians, M] and their weights [M], of every sector
+    from tpc.run import Evaluator
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +44,26 @@ class Training:
     program: Program
     module: types.ModuleType = field(repr=False)
     inputs: Mapping[str, Any] = field(repr=False)
-    points: Points = field(repr=False)
+    shares: Shares = field(repr=False)
     loop: For = field(repr=False)
     fingerprint: str
 
     @classmethod
-    def of(cls, evaluator: Evaluator, module: types.ModuleType, inputs: Mapping[str, np.ndarray], points: Points, identity: str,
-           over: str | None = None) -> Training:
-        """Of a program that has a loop. over: its variable, if it is not the longest one."""
+    def of(cls, evaluator: Evaluator, module: types.ModuleType, inputs: Mapping[str, np.ndarray], points: Points | None, identity: str,
+           over: str | None = None, mesh: Mesh | None = None) -> Training:
+        """Of a program that has a loop. points: None for coefficients. over: its variable, if it is not the longest one. mesh: of devices."""
         import jax
-        import jax.numpy as jnp
         loop = longest(evaluator.program, over)
         assert loop is not None
         leaves = {str(k): np.asarray(a) for k, a in enumerate(jax.tree.leaves(points))}
-        placed = jax.tree.map(lambda a: jnp.asarray(a, evaluator.plan.dtype), points)
-        out = cls(evaluator.program, module, {}, placed, loop, digest(digest(identity, inputs), leaves))
+        out = cls(evaluator.program, module, {}, Shares.of(module, mesh, points), loop, digest(digest(identity, inputs), leaves))
         object.__setattr__(out, "inputs", out.placed(inputs))
         return out
+
+    @property
+    def points(self) -> Points:
+        """Points and weights, as arrays."""
+        return self.shares.at(self.shares.given)
 
     @property
     def rounds(self) -> int:
@@ -70,26 +74,58 @@ class Training:
         import jax.numpy as jnp
         bound = {item.name for item in self.program.inputs if item.bound is not None}
         dtype = self.module.DTYPE
-        return {name: jnp.asarray(value) if name in bound else jnp.asarray(value, dtype) for name, value in inputs.items()}
+        return {name: self.shares.whole(jnp.asarray(value) if name in bound else jnp.asarray(value, dtype)) for name, value in inputs.items()}
+
+    @cached_property
+    def carried(self) -> Carried:
+        """The shapes of what the loop carries, and how it lies on devices."""
+        return Carried.of(self.shares, self.inputs)
 
     @cached_property
     def _functions(self) -> tuple[Any, Any, Any, Any]:
         import jax
-        return (jax.jit(self.module.begin), jax.jit(self.module.advance), jax.jit(self.module.finish, static_argnames="wanted"),
-                jax.jit(self.module.advance, donate_argnames="state"))
+        module, at = self.module, self.shares.at
+
+        def begin(inputs: Any, points: Any) -> Any:
+            return module.begin(inputs, *at(points))
+
+        def advance(inputs: Any, points: Any, state: Any, start: Any, until: Any) -> Any:
+            return module.advance(inputs, *at(points), state, start, until)
+
+        def finish(inputs: Any, points: Any, state: Any, wanted: tuple[str, ...]) -> Any:
+            return module.finish(inputs, *at(points), state, wanted)
+        shared = self.shares.mesh is not None
+        lie, whole = (self.carried.shardings, self.shares.along(None)) if shared else (None, None)
+        return (jax.jit(begin, out_shardings=lie), jax.jit(advance, out_shardings=lie),
+                jax.jit(finish, static_argnames="wanted", out_shardings=whole), jax.jit(advance, donate_argnames="state", out_shardings=lie))
+
+    def lowered(self, wanted: Sequence[str]) -> dict[str, Any]:
+        """What begins the loop, runs it (in the memory of the state before) and gives the `wanted` outputs, lowered by JAX: nothing is computed."""
+        begin, _, finish, advance = self._functions
+        given, state = self.module.prepared(self.inputs), self.carried.abstract
+        return {"begin": begin.lower(given, self.shares.given), "advance": advance.lower(given, self.shares.given, state, 0, self.rounds),
+                "finish": finish.lower(given, self.shares.given, state, tuple(wanted))}
+
+    def memory(self, wanted: Sequence[str]) -> dict[str, int]:
+        """Bytes that each of these takes on a device at most, by the compiler's account; nothing is allocated but inputs and points."""
+        out = {}
+        for name, part in self.lowered(wanted).items():
+            found = part.compile().memory_analysis()
+            out[name] = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes + found.temp_size_in_bytes
+        return out
 
     # parts
 
     def start(self) -> State:
         """The state before the first round."""
-        return State(0, self._functions[0](self.inputs, *self.points))
+        return State(0, self._functions[0](self.inputs, self.shares.given))
 
     def advance(self, state: State, until: int, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
         """The state before round `until`. inputs: other values of some inputs. keep: or else `state` is used up, its memory taken for the new one."""
         if not state.round <= until <= self.rounds:
             raise ValueError(f"the state is before round {state.round} of {self.rounds}: it cannot be brought to {until}")
         given = self.inputs if inputs is None else self.module.prepared({**self.inputs, **self.placed(inputs)})
-        return State(until, self._functions[1 if keep else 3](given, *self.points, state.carried, state.round, until))
+        return State(until, self._functions[1 if keep else 3](given, self.shares.given, state.carried, state.round, until))
 
     def again(self, state: State, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
         """All rounds once more, from a state after the last one: with other values of some inputs, an epoch after another. keep: as in `advance`.
@@ -123,7 +159,7 @@ class Training:
         """
         wanted = tuple(names if names is not None else (o.name for o in self.program.outputs))
         given = {**self.inputs, **self.placed(inputs or {})}
-        found, _ = self._functions[2](self.module.prepared(given), *self.points, state.carried, wanted)
+        found, _ = self._functions[2](self.module.prepared(given), self.shares.given, state.carried, wanted)
         return {name: self._so_far(name, np.array(found[name]), state.round) for name in wanted}
 
     def _so_far(self, name: str, value: np.ndarray, rounds: int) -> np.ndarray:
@@ -186,16 +222,12 @@ class Training:
         return self.of_leaves(arrays)
 
     def leaves(self, state: State) -> dict[str, np.ndarray]:
-        """A state as arrays by name."""
-        import jax
-        return {"round": np.array(state.round), **{str(k): np.asarray(a) for k, a in enumerate(jax.tree.leaves(state.carried))}}
+        """A state as arrays by name, which do not depend on the number of devices."""
+        return {"round": np.array(state.round), **{str(k): array for k, array in enumerate(self.carried.stored(state.carried))}}
 
     def of_leaves(self, arrays: Mapping[str, np.ndarray]) -> State:
         """The state that was written as these arrays."""
-        import jax
-        import jax.numpy as jnp
-        like, tree = jax.tree.flatten(jax.eval_shape(self.module.begin, self.inputs, *self.points))
-        return State(int(arrays["round"]), jax.tree.unflatten(tree, [jnp.asarray(arrays[str(k)], leaf.dtype) for k, leaf in enumerate(like)]))
+        return State(int(arrays["round"]), self.carried.placed([arrays[str(k)] for k in range(len(self.carried.like))]))
 
 
 def longest(program: Program, variable: str | None = None) -> For | None:

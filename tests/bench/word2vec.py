@@ -52,7 +52,7 @@ def main():
     evaluator = parse(PROGRAM.read_text(encoding="utf-8"), name="word2vec", dims=dims).compile(method="linear", dtype="float32")
     _, given = Sampler(text(d, 400_000), shape, negatives=5, threshold=1e-4, seed=0).epoch(0).segment(0)
     inputs = {**given, "eta": np.full(args.steps, 0.05), "compared": np.zeros(COMPARED, int)}
-    training = evaluator.training(inputs, points=(np.eye(d, d + 1, 1, dtype=np.float32), np.ones(d + 1, np.float32)))
+    training = evaluator.training(inputs)
     held = [training.advance(training.start(), args.steps, keep=False)]
 
     def segment():

@@ -39,7 +39,9 @@ def two_scatters(source):
 
 
 def all_rows_decay(source):
-    return changed(source, ("- λ*sum(i < B: sign(near[t, i, p]))*u[t, p] ", ""), (" - λ*v[t, i] for", " for"), (" - λ*sum(i < B: weight[t, i, k])*z[t, k]", ""),
+    """A step takes λη of every row, not only of those that its windows have."""
+    return changed(source, ("- λ*sum(i < B: sign(near[t, i, p]))*u[t, p] ", ""), (" - λ*v[t, i] for", " for"),
+                   (" - λ*sum(i < B: weight[t, i, k])*z[t, k]", ""),
                    ("U[t+1, l] = U[t, l]", "U[t+1, l] = (1 - λ*η[t])*U[t, l]"), ("V[t+1, l] = V[t, l]", "V[t+1, l] = (1 - λ*η[t])*V[t, l]"))
 
 

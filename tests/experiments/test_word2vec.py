@@ -208,8 +208,8 @@ def test_what_is_refused(options, code, says, tmp_path, capsys):
 
 def test_a_vocabulary_that_does_not_fit_is_refused_with_one_that_does(tmp_path, capsys, monkeypatch):
     assert 2**20 < memory.free_memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    free = memory.needed(30, memory.of_coefficients, 4) + 100
-    monkeypatch.setattr(memory, "free_memory", lambda: free)
+    free = memory.Size().needed(30) + 100
+    monkeypatch.setattr(memory, "free_memory", lambda devices: free)
     options = ["experiment", "word2vec", "--corpus", str(written(tmp_path)), "--epochs", "1", "--vocab"]
     assert main([*options, "36"]) == 2
     message = capsys.readouterr().err

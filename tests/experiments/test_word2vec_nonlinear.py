@@ -73,8 +73,8 @@ def test_what_is_refused(tmp_path, capsys, monkeypatch):
     assert "argument --activation: invalid choice: 'swish' (choose from" in capsys.readouterr().err
     assert main([*options, "--activation", "tanh", "--samples", "1"]) == 2
     assert "error[TP602]: --samples: must be at least 2, not 1" in capsys.readouterr().err
-    free = memory.needed(30, lambda _: 1024, 4, drawn=True) + 100
-    monkeypatch.setattr(memory, "free_memory", lambda: free)
+    free = memory.Size(points=lambda _: 1024).needed(30) + 100
+    monkeypatch.setattr(memory, "free_memory", lambda devices: free)
     assert main([*options, "--vocab", "36", "--activation", "tanh"]) == 2
     message = capsys.readouterr().err
     assert "error[TP628]" in message

@@ -1,4 +1,4 @@
-"""The samples are shared out over devices: the numbers stay, and no device holds more than its share."""
+"""Samples and coefficients are shared out over devices: the numbers stay, and no device holds more than its share."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tpc
-from tests.run.on_devices import SHARE
+from tests.run.on_devices import COEFFICIENTS, SHARE, WORDS
 from tests.run.programs import TWO_LAYERS, two_layers
 from tpc.cli import main
 
@@ -52,6 +52,40 @@ def test_devices_exchange_inner_products_only(found):
 def test_bases_are_shared_out(found):
     for part in found["intermediates"]:
         assert part == [[20, SHARE]] * 8
+
+
+def test_a_training_by_coefficients_is_the_same_on_any_number_of_devices(found):
+    """Inner products of 291 coefficients in another order: √291·2^-53 = 2e-15 of their terms, which six steps hardly amplify."""
+    alone, *shared = found["trained"]["numbers"]
+    assert np.abs(np.array(alone["gram"])[0, 1:20]).max() > 0.01
+    for numbers in shared:
+        for name, value in alone.items():
+            np.testing.assert_allclose(numbers[name], value, rtol=1e-12, atol=1e-13)
+    assert found["trained"]["same bits"]
+    assert found["trained"]["shares"][1:] == [[[WORDS, COEFFICIENTS // 8]] * 8] * 2            # U and V; before them is `a`, which all have
+    assert all(stored[-2:] == [[WORDS, WORDS + 1]] * 2 for stored in found["trained"]["stored"])
+
+
+@pytest.mark.parametrize("part", ["begin", "advance", "finish", "limit"])
+def test_no_device_holds_all_coefficients(found, part):
+    """Not even where U is the identity at first. Inner products are all that is exchanged; nothing, before there are any."""
+    counts = found["coefficients"][part]
+    assert counts["whole"] == counts["gathers"] == 0
+    assert counts["shares"] > 5
+    assert (counts["reductions"] > 0) == (part != "begin")
+
+
+def test_all_words_of_text8_fit_an_accelerator_of_141_gb(found):
+    """Without an array being allocated: what the compiled parts need is what the experiment asks for, but for its allowance for other things."""
+    (alone, asked), (share, asked_each), (packed, asked_packed) = found["large"]
+    assert 40.6e9 < alone < asked < 42e9                               # twice 71,291 x 71,292 numbers of 4 bytes
+    assert 5.08e9 < share < asked_each < 5.6e9
+    assert 20.3e9 < packed < asked_packed < 21e9                       # 2 bytes, and never all of them restored at once
+
+
+def test_an_experiment_on_devices_is_resumed_to_the_same_bits(found):
+    assert found["resumed"]["same"]
+    assert len(set(found["resumed"]["accuracy"])) == len(set(found["resumed"]["words"])) == 1
 
 
 def test_the_command_shares_as_well():

@@ -56,7 +56,7 @@ class Blocks:
         """The vectors of all rounds, [rounds, M]."""
         held = frame.find(ref)
         if along(held, ref, nest):
-            rows = py.subscript(held.whole, sliced(self.body, held, ref, nest, frame))
+            rows = held.part(sliced(self.body, held, ref, nest, frame))
         else:
             rows = self.expressions.member(ref, self._grid(nest, frame))
         return rows if len(nest) == 1 else Py(f"{rows.text}.reshape(-1, size{self.body.suffix(ref.name)})")

@@ -162,8 +162,12 @@ class Body:
                 now = {**fixed, s.carry.axis: Affine.var(region.variable) + s.carry.first}
                 local = self.names.fresh(local_name(name, [now[a] for a in sorted(now)]))
                 vector = s.family.kind == "vector"
-                inner.held.append(Held(local, name, vector, now, s.kept, s.family.shape, inner, store=False))
-                carried.append((py.name(start.name) if vector else self._typed(start.name), local, start))
+                packed = name in self.expressions.packed
+                inner.held.append(Held(local, name, vector, now, s.kept, s.family.shape, inner, store=False, packed=packed))
+                first = py.call("packed", py.name(start.name)) if packed and not start.packed else py.name(start.name)
+                carried.append((first if vector else self._typed(start.name), local, start))
+                if packed and inner.turn is None:
+                    inner.turn = self.names.fresh("turn")
         self.allocate(region, inner)
         self.nodes(region.body, inner)
         state = list(inner.changed.values())
@@ -174,18 +178,22 @@ class Body:
             after = next(h for h in inner.held if h.family == start.family and h.store)
             if after.kept:
                 after.ready()
-            ends.append(py.name(after.name) if after.vector else self._typed(after.name))
+            ends.append(self._end(after, inner) if after.vector else self._typed(after.name))
         function = self.names.fresh(f"round_{region.variable}")
-        unpack = (*(item.name for item in state), *(local for _, local, _ in carried))
-        returned = py.tuple_of([*(py.name(item.name) for item in state), *ends])
-        state_in = py.tuple_of([*(py.name(item.name) for item in state), *(first for first, _, _ in carried)])
-        targets = [item.name for item in state]
+        turn = [] if inner.turn is None else [inner.turn]
+        around = frame.turns()
+        unpack = (*turn, *(item.name for item in state), *(local for _, local, _ in carried))
+        returned = py.tuple_of([*(Py(f"{name} + 1") for name in turn), *(py.name(item.name) for item in state), *ends])
+        first_turn = Py("jnp.uint32(0)") if around is None else py.call("mixed", around)
+        state_in = py.tuple_of([*([first_turn] if turn else []), *(py.name(item.name) for item in state), *(first for first, _, _ in carried)])
+        targets = [*(self.names.fresh(f"{name}_end") for name in turn), *(item.name for item in state)]
         for _, _, start in carried:
             s = self.parts.storage[start.family]
             assert s.carry is not None
             final = {**start.fixed, s.carry.axis: region.loop.count + s.carry.first}
             name = self.names.fresh(f"{self.names[start.family]}_end")
-            frame.held.append(Held(name, start.family, start.vector, final, s.kept, s.family.shape, frame, store=False))
+            frame.held.append(Held(name, start.family, start.vector, final, s.kept, s.family.shape, frame, store=False,
+                                   packed=start.family in self.expressions.packed))
             targets.append(name)
         body: list[Statement] = [Assign(unpack, py.name("state")) if len(unpack) != 1 else Assign((f"{unpack[0]},",), py.name("state"))]
         frame.statements.append(Def(function, (variable, "state"), (*body, *inner.prologue, *inner.statements, Return(returned))))
@@ -198,6 +206,13 @@ class Body:
             if isinstance(item, Held):
                 item.ready()
             frame.changes(item)
+
+    def _end(self, after: Held, inner: Frame) -> Py:
+        """What a round leaves of a carried family of vectors."""
+        turn = inner.turns()
+        if turn is None or after.packed or after.family not in self.expressions.packed:
+            return py.name(after.name)
+        return py.call("packed", py.name(after.name), turn, py.integer(self.expressions.packed.index(after.family)))
 
     def _start(self, name: str, fixed: Mapping[int, Index], s: Storage, frame: Frame) -> Held:
         """Where the first member of a carried family is."""

@@ -51,6 +51,7 @@ class Expressions:
     def __init__(self, space: Space, names: Names) -> None:
         self.space = space
         self.names = names
+        self.packed: tuple[str, ...] = ()                      # families that loops carry in 16 bits a number
 
     # indices and members
 
@@ -70,7 +71,7 @@ class Expressions:
 
     def member(self, ref: Ref, frame: Frame) -> Py:
         held = frame.find(ref)
-        return py.subscript(held.whole, [self.index(i, frame) for i in held.rest(ref)])
+        return held.part([self.index(i, frame) for i in held.rest(ref)])
 
     # elementwise
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tpc.core.expr import Index, Ref
@@ -15,7 +15,7 @@ class Held:
     """Members of a family under one name: those whose index on the axes `fixed` is the given one. `kept`: the other axes, those of the array.
 
     pending: not assigned yet; an array that is filled in parts begins as a constant. slot: a single member, assigned as a whole.
-    size: the name of the length of a vector. blocks: kept in blocks of steps, as a history.
+    size: the name of the length of a vector. blocks: kept in blocks of steps, as a history. packed: in 16 bits a number, to be restored when read.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Held:
     store: bool = True
     size: str = "size"
     blocks: bool = False
+    packed: bool = False
 
     def holds(self, ref: Ref) -> bool:
         return ref.name == self.family and all(ref.index[axis] == index for axis, index in self.fixed.items())
@@ -46,7 +47,15 @@ class Held:
     @property
     def whole(self) -> Py:
         """All of it as one array."""
+        if self.packed:
+            return py.call("restored", py.name(f"{self.name}.bits"))
         return py.call("whole", py.name(self.name)) if self.blocks else py.name(self.name)
+
+    def part(self, index: Sequence[Py]) -> Py:
+        """The part of that array at an index."""
+        if self.packed:
+            return py.call("restored", py.subscript(py.name(f"{self.name}.bits"), list(index)))
+        return py.subscript(self.whole, list(index))
 
     def rest(self, ref: Ref) -> tuple[Index, ...]:
         return tuple(ref.index[axis] for axis in self.kept)
@@ -72,6 +81,8 @@ class Frame:
     statements: list[Statement] = field(default_factory=list)
     changed: dict[int, Held | Chain] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    turn: str | None = None                                                # what numbers the rounds, where vectors are packed
+
 
     def outward(self) -> Iterator[Frame]:
         frame: Frame | None = self
@@ -102,6 +113,10 @@ class Frame:
                 if held.holds(ref) and held.store:
                     return held
         return None
+
+    def turns(self) -> Py | None:
+        """The number of the round that this is in, if it has one."""
+        return next((py.name(frame.turn) for frame in self.outward() if frame.turn is not None), None)
 
     def chain(self, side: tuple[str, bool]) -> Chain | None:
         return next((frame.chains[side] for frame in self.outward() if side in frame.chains), None)

@@ -29,6 +29,7 @@ LONG = 0.05                                            # seconds of a linear pla
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
            "least", "reached", "shrunk", "onsager",
            "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
+           "coefficients", "Packed", "restored", "packed", "mixed", "increased", "inners", "in_turns",
            "history", "begins", "recorded", "whole", "products", "combined",
            "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
            "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
@@ -46,14 +47,13 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     if isinstance(by_covariances, Plan):
         return program, by_covariances, None, None
     plan, parts, layout = _planned(program, method, samples, repeats, dtype, max_rank)
-    if by_covariances and not plan.exact:
-        plan = replace(plan, why=f"{plan.why}; {by_covariances}")
     if plan.method != "chaos":
         reordered = reassociate(program, plan.samples)
         if reordered is not program:
-            found = _planned(reordered, plan.method, samples, repeats, dtype, max_rank)
-            if found[0].gaussians <= plan.gaussians:
-                return reordered, *found
+            again, own, its = _planned(reordered, plan.method, samples, repeats, dtype, max_rank, plan.reason)
+            if again.gaussians <= plan.gaussians:
+                return reordered, _explained(again, by_covariances), own, its
+    plan = _explained(plan, by_covariances)
     if method == "auto" and plan.method == "linear" and plan.seconds > LONG:
         try:
             other = gram_plan(program, "gram", plan.dtype)
@@ -64,8 +64,14 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     return program, plan, parts, layout
 
 
-def _planned(program: Program, method: str, samples: int | None, repeats: int | None, dtype: str,
-             max_rank: int | None) -> tuple[Plan, Structure, Layout]:
+def _explained(plan: Plan, by_covariances: str) -> Plan:
+    """The plan with what `gram_plan` says of it."""
+    return replace(plan, why=f"{plan.why}; {by_covariances}") if by_covariances and not plan.exact else plan
+
+
+def _planned(program: Program, method: str, samples: int | None, repeats: int | None, dtype: str, max_rank: int | None,
+             reason: str = "asked for") -> tuple[Plan, Structure, Layout]:
+    """reason: as of `make_plan`."""
     parts = structure(program)
     program = replace(program, body=parts.body)
     rows = max((math.prod(r.greatest for r in nest) for nest in parts.blocks.values()), default=1)
@@ -73,11 +79,12 @@ def _planned(program: Program, method: str, samples: int | None, repeats: int | 
     kept = {s.family.name: Kept(_members(s.family.shape, s.kept), math.prod(r.greatest for r in s.dropped.values() if id(r) in parts.parallel))
             for s in parts.storage.values() if s.family.kind == "vector"}
     plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples, repeats=repeats,
-                     dtype="float32" if dtype == "float32" else "float64")
+                     dtype="float32" if dtype == "float32" else "float64", reason=reason)
     crowded = max(layout.capacity.values(), default=0) > plan.samples                         # more directions than dimensions of the sample
     if max_rank is None and crowded and not plan.exact:
         layout = replace(lay_out(program, parts.confined, plan.samples), rows=rows)
-        plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples or plan.samples, repeats=repeats, dtype=plan.dtype)
+        plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples or plan.samples, repeats=repeats, dtype=plan.dtype,
+                         reason=reason)
     return plan, parts, layout
 
 
@@ -98,6 +105,8 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     names = Names((*HELPERS, *LOCALS, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
+    if plan.packed:
+        body.expressions.packed = tuple(name for name, s in parts.storage.items() if s.carry is not None and s.family.kind == "vector")
     body.in_parts = segmented(parts, over) if segments else None
     head = _Head(program, layout, names, body)
     head.run()
@@ -111,7 +120,7 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments), (*head.opening(), *lines), doc)
-    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts)]
+    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts, bool(body.expressions.packed))]
     return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan, segments)])
 
 
@@ -377,9 +386,10 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _helpers(parts: Structure) -> str:
+def _helpers(parts: Structure, packed: bool) -> str:
     sections = copied("prelude.py")
-    wanted = ["copied from here on", *["histories"] * bool(parts.histories), *["products of batches"] * bool(parts.blocks)]
+    wanted = ["copied from here on", *["histories"] * bool(parts.histories), *["vectors in 16 bits"] * packed,
+              *["products of batches"] * bool(parts.blocks)]
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted)
 
 

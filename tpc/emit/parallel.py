@@ -54,7 +54,8 @@ class Parallel:
         arguments += [(local.name, source, axis) for local, source, axis, _ in mapped]
         whole = [self._is_whole(region, frame, held, lie) for held, lie, _ in made]
         targets = [held.name if w else self._together(region, held, lie, local) for (held, lie, local), w in zip(made, whole, strict=True)]
-        self._vmap(region, frame, inner, arguments, outs, targets, [stacked_axis(region, held, lie) for held, lie, _ in made])
+        self._vmap(region, frame, inner, arguments, outs, targets, [stacked_axis(region, held, lie) for held, lie, _ in made],
+                   packed=any(local.packed for local, *_ in mapped))
         makers = [leaf for leaf in leaves(region.body) if frame.target(leaf.op.out) is not None]
         for leaf, (held, lie, _), w, target in zip(makers, made, whole, targets, strict=True):
             if w:
@@ -74,7 +75,8 @@ class Parallel:
         return complete and held.pending and held.writers == 1 and held.frame is frame
 
     def _vmap(self, region: Region, frame: Frame, inner: Frame, arguments: Sequence[tuple[str, Py, int]], outs: Sequence[str],
-              targets: Sequence[str], axes: Sequence[int]) -> None:
+              targets: Sequence[str], axes: Sequence[int], *, packed: bool) -> None:
+        """packed: whether members are restored in every round, so that not all of them should be at once."""
         parameters = tuple(name for name, _, _ in arguments)
         comment = ""
         only = inner.statements[0] if len(inner.statements) == 1 and not inner.prologue and len(outs) == 1 else None
@@ -86,6 +88,10 @@ class Parallel:
             result = py.name(outs[0]) if len(outs) == 1 else py.tuple_of([py.name(o) for o in outs])
             frame.statements.append(Def(name, parameters, (*inner.prologue, *inner.statements, Return(result))))
             function = py.name(name)
+        if packed and not any(axis for _, _, axis in arguments) and not any(axes):
+            each = py.call("in_turns", function, *[source for _, source, _ in arguments])
+            frame.statements.append(Assign(tuple(targets), each, comment))
+            return
         ins = [axis for _, _, axis in arguments]
         options = [f"in_axes={tuple(ins) if len(ins) > 1 else ins[0]}"] if any(ins) else []
         options += [f"out_axes={tuple(axes) if len(axes) > 1 else axes[0]}"] if any(axes) else []
@@ -132,7 +138,8 @@ class Parallel:
                              tuple(a for a in held.kept if a != axis), held.shape, inner, store=False)
                 inner.held.append(local)
                 parts = [Py(":")] * position + [py.part(shift.const, region.greatest, held.shape[axis])]
-                found[id(held), axis, index] = (local, py.subscript(held.whole, parts), position, ref)
+                local.packed = held.packed and all(part.text == ":" for part in parts)
+                found[id(held), axis, index] = (local, py.name(held.name) if local.packed else held.part(parts), position, ref)
                 break
         return list(found.values())
 
@@ -162,7 +169,10 @@ class Parallel:
         source, value, position, _ = mapped[0]
         if not isinstance(op, Nonlin) or not isinstance(op.phi, Value) or source.kept or local.kept or position:
             return False
-        return self._whole_value(region, frame, held, lie, value, print_op(op)[0])
+        if not self._whole_value(region, frame, held, lie, value, print_op(op)[0]):
+            return False
+        held.packed = source.packed
+        return True
 
     def _inner_products(self, region: Region, frame: Frame) -> bool:
         """`c[s] = mean(x[s]*y) for s`, or `c[s, k] = mean(x[s, k]*y) for k for s`: one product of an array with a vector."""
@@ -188,11 +198,16 @@ class Parallel:
             frame.statements.append(Assign((held.name,), value, f"{print_op(leaf.op)[0]}{loops}"))
             held.pending = False
             return True
+        if source.packed and all(p.text == ":" for p in parts):
+            weighted = py.product([py.name(f"weights{self.body.suffix(other.name)}"), self.expressions.member(other, frame)])
+            frame.statements.append(Assign((held.name,), py.call("inners", py.name(source.name), weighted), f"{print_op(leaf.op)[0]}{loops}"))
+            held.pending = False
+            return True
         spare = parts[first].text == f":{region.greatest}" and source.shape[source.kept[first]] <= region.greatest + SPARE and \
             not any(":" not in p.text for p in parts)
         if spare:
             parts[first] = Py(":")
-        product = py.call(f"inner{self.body.suffix(other.name)}", py.subscript(source.whole, parts), self.expressions.member(other, frame))
+        product = py.call(f"inner{self.body.suffix(other.name)}", source.part(parts), self.expressions.member(other, frame))
         if spare:
             product = Py(f"{product.text}[:{region.greatest}]")
         frame.statements.append(Assign((held.name,), product, f"{print_op(leaf.op)[0]}{loops}"))
@@ -220,7 +235,7 @@ class Parallel:
             return False
         picked = py.subscript(py.name(picks.name), sliced(self.body, picks, rows, first, frame))
         loops = "".join(f" for {r.variable} < {r.loop.count}" for r in reversed(nest))
-        frame.statements.append(Assign((held.name,), py.subscript(py.name(source.name), [picked]), f"{print_op(leaf.op)[0]}{loops}"))
+        frame.statements.append(Assign((held.name,), source.part([picked]), f"{print_op(leaf.op)[0]}{loops}"))
         held.pending = False
         return True
 

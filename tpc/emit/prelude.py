@@ -249,6 +249,59 @@ def combined(history, coefficients, count):
     return total
 
 
+# ---- vectors in 16 bits
+class Packed(NamedTuple):
+    """Vectors as bfloat16 numbers. Of whole numbers XLA reads and writes single rows, where it would widen or copy an array of bfloat16."""
+
+    bits: jax.Array         # [..., M], 16 each
+
+
+def restored(bits):
+    """The vectors of the bits of a `Packed`."""
+    return lax.bitcast_convert_type(bits.astype(jnp.uint32) << 16, jnp.float32)
+
+
+def packed(x, turn=None, which=0):
+    """float32 vectors [..., M] as bfloat16: the nearest, or above or below at random, x in the mean, by bits that `turn` and `which` number.
+
+    What is added to a number and is less than 1/256 of it is lost in rounding to the nearest, however often it is added.
+    """
+    if turn is None:
+        return Packed(lax.bitcast_convert_type(x.astype(jnp.bfloat16), jnp.uint16))
+    rows = x.reshape(-1, x.shape[-1])
+    places = jnp.arange(len(rows), dtype=jnp.uint32)[:, None] * jnp.uint32(0x9E3779B1) + jnp.arange(rows.shape[1], dtype=jnp.uint32)
+    chance = mixed(places ^ mixed(turn * jnp.uint32(0x85EBCA77) + jnp.uint32(which))) >> 16
+    up = (lax.bitcast_convert_type(rows, jnp.uint32) + chance) >> 16
+    return Packed(up.astype(jnp.uint16).reshape(x.shape))
+
+
+def mixed(x):
+    """32 bits that depend on all 32 of x, as if by chance: what rounding needs, for a tenth of the time of `jax.random`."""
+    x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
+    return x ^ (x >> 16)
+
+
+def increased(vectors, rows, values, turn, which):
+    """Packed `vectors` [N, M] with `values` added to the members at `rows`: those of one row together, so that it is rounded once."""
+    rows, values = rows.reshape(-1), values.reshape(-1, values.shape[-1])
+    first = jnp.argmax(rows[:, None] == rows, axis=1)
+    together = jnp.zeros_like(values).at[first].add(values)
+    new = packed(restored(vectors.bits[rows]) + together, turn, which)
+    own = jnp.where(first == jnp.arange(len(rows)), rows, len(vectors.bits))
+    return Packed(vectors.bits.at[own].set(new.bits, mode="drop"))
+
+
+def inners(vectors, wx):
+    """The inner products of wx/weights [M] with packed `vectors` [N, M], a few of which are restored at a time."""
+    return in_turns(lambda own: restored(own.bits) @ wx, vectors)
+
+
+def in_turns(function, *arrays):
+    """`function` of all members of some arrays, a few of which are there at a time."""
+    return lax.map(lambda members: function(*members), arrays, batch_size=512)
+
+
 # ---- products of batches
 def eliminate(gram, least):
     """Rows with the Gram matrix `gram` freed from the rows before them: the combinations [B, B], and the squared norms of what remains.

@@ -159,9 +159,14 @@ def draw(seed, k):
 
 
 # ---- coefficients
+def coefficients(size=GAUSSIANS + 1):
+    """Every standard Gaussian as its coefficients on 1 and the standard Gaussians, and their weights; up to `size`, zeros."""
+    return jnp.eye(GAUSSIANS, size, 1, dtype=DTYPE), jnp.where(jnp.arange(size) <= GAUSSIANS, jnp.ones((), DTYPE), 0)
+
+
 def draw(seed, k):
-    """Every standard Gaussian as its coefficients on 1 and the standard Gaussians. Neither the seed nor k plays a part."""
-    return np.eye(GAUSSIANS + 1)[1:], np.ones(GAUSSIANS + 1)
+    """The same as arrays of NumPy. Neither the seed nor k plays a part."""
+    return np.eye(GAUSSIANS, GAUSSIANS + 1, 1, dtype=DTYPE), np.ones(GAUSSIANS + 1, DTYPE)
 
 
 # ---- repeats

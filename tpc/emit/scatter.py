@@ -105,7 +105,10 @@ def added(emit: Expressions, held: Held, region: Region, additions: Sequence[Add
         comments = ["; ".join(comments)]
         rows, values = ([py.call("jnp.concatenate", py.tuple_of(own))] for own in (rows, values))
     for comment, row, value in zip(comments, rows, values, strict=True):
-        frame.statements.append(Assign((held.name,), Py(f"{held.name}.at[{row.text}].add({value.text})"), comment))
+        turn = frame.turns() if held.packed else None
+        more = Py(f"{held.name}.at[{row.text}].add({value.text})") if turn is None else \
+            py.call("increased", py.name(held.name), row, value, turn, py.integer(emit.packed.index(held.family)))
+        frame.statements.append(Assign((held.name,), more, comment))
     frame.changes(held)
 
 

@@ -149,7 +149,7 @@ class Sums:
                 parts.append(py.part(i.const, n, held.shape[axis]))
             else:
                 parts.append(self.emit.index(i, frame))
-        return py.subscript(held.whole, parts), length
+        return held.part(parts), length
 
     # coefficients
 
@@ -221,7 +221,7 @@ class _Axes(Frame):
                 parts += [Py("None")] * following
             else:
                 parts.append(self.emit.index(i, self.parent))
-        text = py.subscript(held.whole, parts).text
+        text = held.part(parts).text
         return Held(text, held.family, held.vector, dict(enumerate(ref.index)), (), held.shape, held.frame, store=False)
 
 

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tpc.syntax import catalogue_experiments as catalogue
 from tpc.syntax.diagnostic import TpcError
 
-ARRAYS = 3                                             # of the vocabulary's length and width: where the words start, U and V
-DRAWN = 32                                             # bytes for a coordinate of a point while points are drawn, four arrays in double precision
+ARRAYS, DRAWN = 2, 3                                   # of the vocabulary's length and the width: U and V; of a finite net also what was drawn
+DRAWING = 32                                           # bytes for a coordinate of a point while points are drawn: four arrays in double precision
+ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2}
 BESIDES = 400 << 20                                    # bytes: JAX, the text, a batch
 
 
-def free_memory() -> float:
-    """Bytes that are free where JAX puts its arrays, infinite if that is not known."""
+def free_memory(devices: int = 1) -> float:
+    """Bytes that are free on each of the first devices, where JAX puts its arrays; infinite if that is not known."""
     import jax
-    device = jax.devices()[0]
-    stats = device.memory_stats() if device.platform != "cpu" else None
-    if stats and "bytes_limit" in stats:
-        return float(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
+    found = []
+    for device in jax.local_devices()[:devices]:
+        stats = device.memory_stats() if device.platform != "cpu" else None
+        if stats and "bytes_limit" in stats:
+            found.append(float(stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+    return min(found) if found else _free_here() / devices             # devices that are processors share one memory
+
+
+def _free_here() -> float:
+    """Bytes that this machine has free."""
     found = [math.inf]
     with suppress(OSError, KeyError, ValueError):
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
@@ -33,24 +40,40 @@ def free_memory() -> float:
     return min(found)
 
 
-Length = Callable[[int], int]                          # of a word's vector, by the number of words
+@dataclass(frozen=True)
+class Size:
+    """Of a net: its width, None for the limit; bytes of a coefficient; the devices that share it; of a limit that stands at points, how many there
+    are, by the number of words."""
+
+    width: int | None = None
+    itemsize: int = 4
+    devices: int = 1
+    points: Callable[[int], int] | None = None
+
+    def needed(self, vocabulary: int) -> float:
+        """Bytes on each device."""
+        if self.points is not None:
+            return DRAWING * float(vocabulary) * math.ceil(self.points(vocabulary) / self.devices) + BESIDES
+        columns = vocabulary + 1 if self.width is None else self.width
+        return self._arrays * float(vocabulary) * math.ceil(columns / self.devices) * self.itemsize + BESIDES
+
+    def fits(self, free: float) -> int:
+        """The most words that so many free bytes on each device have room for."""
+        least, beyond = 0, 1
+        while self.needed(beyond) <= free:
+            least, beyond = beyond, 2 * beyond
+        while beyond - least > 1:
+            middle = (least + beyond) // 2
+            least, beyond = (middle, beyond) if self.needed(middle) <= free else (least, middle)
+        return least
+
+    @property
+    def _arrays(self) -> int:
+        return ARRAYS if self.width is None else DRAWN
 
 
-def of_coefficients(words: int) -> int:
-    """The length of vectors that are exact in the limit."""
-    return words + 1
-
-
-def needed(vocabulary: int, length: Length, itemsize: int, *, drawn: bool = False) -> float:
-    """Bytes. drawn: whether vectors stand at points that are drawn for the limit."""
-    return (DRAWN if drawn else ARRAYS * itemsize) * float(vocabulary) * length(vocabulary) + BESIDES
-
-
-def require(vocabulary: int, length: Length, itemsize: int, file: str, *, drawn: bool = False) -> None:
+def require(vocabulary: int, size: Size, file: str) -> None:
     """Raises TpcError (TP628) with the number of words that would fit, if these do not."""
-    def bytes_of(words: int) -> float:
-        return needed(words, length, itemsize, drawn=drawn)
-    free = free_memory()
-    if bytes_of(vocabulary) > free:
-        fits = bisect_right(range(1, vocabulary), free, key=bytes_of)
-        raise TpcError([catalogue.too_many_words(vocabulary, bytes_of(vocabulary), fits, free)], file)
+    free = free_memory(size.devices)
+    if size.needed(vocabulary) > free:
+        raise TpcError([catalogue.too_many_words(vocabulary, size.needed(vocabulary), size.fits(free), free, size.devices)], file)

@@ -14,10 +14,11 @@ import numpy as np
 from tpc.core.program import Program
 from tpc.experiments.analogies import BESIDE, read_questions, right_answers
 from tpc.experiments.kept import KEPT, kept_arrays, writing
-from tpc.experiments.memory import Length, of_coefficients, require
+from tpc.experiments.memory import ITEMSIZE, Size, require
 from tpc.experiments.text import read_text
 from tpc.experiments.windows import Sampler, Shape, segments
 from tpc.interrupt import Interruptible
+from tpc.machines import mesh_of
 from tpc.pipeline import parse
 from tpc.segments import State, Training
 from tpc.stored import digest, write_whole
@@ -25,8 +26,8 @@ from tpc.stored import digest, write_whole
 PROGRAM = Path(__file__).with_name("word2vec.tp")
 COMPARED = 64                                          # words whose products with all are computed at once
 EMBEDDED = {"epochs": 20, "sample": 1e-2, "lr": 0.1}
-POINTS = 2                                             # for each word, at least: they can then be given exact second moments
-FEWEST = 1024                                          # points in any case
+RATES = {"tanh": 2.5}                                  # by how much nets want a greater rate of learning than the linear one
+POINTS, FEWEST = 2, 1024                               # of a limit that stands at points, at least, for each word and in all
 KEEP_EVERY = 120.0                                     # seconds between two checkpoints
 
 Progress = Callable[[float, int, int, float], None]    # epochs done and all, words trained, words a second
@@ -38,7 +39,8 @@ class Settings:
     the vectors around a word. samples: the points that stand for the limit, if φ is not linear; None: as `points_for` says.
 
     lr: at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words). negatives: that a word counts, spread over the `shared`
-    ones of its batch. sample: the threshold of subsampling. steps: of a segment.
+    ones of its batch. sample: the threshold of subsampling. steps: of a segment. devices: how many share the vectors of words, each with a part of
+    every vector; None: one. dtype: float32, or bfloat16 for what is carried of the limit's vectors.
     """
 
     corpus: str | None = None
@@ -59,24 +61,20 @@ class Settings:
     activation: str = "linear"
     samples: int | None = None
     dtype: str = "float32"
-
-
-def points_for(vocabulary: int) -> int:
-    """How many points stand for the limit of a nonlinear net of so many words, if nothing else is asked for."""
-    return 1 << (max(FEWEST, POINTS * vocabulary) - 1).bit_length()
-
-
-def length_of(s: Settings) -> Length:
-    """How many numbers the vector of a word is, by the size of the vocabulary."""
-    fixed = s.model if isinstance(s.model, int) else s.samples
-    if isinstance(s.model, str) and (s.activation == "linear" or s.model == "ntk"):
-        return of_coefficients
-    return points_for if fixed is None else lambda words: fixed
+    devices: int | None = None
 
 
 def settings_for(corpus: str | None, **given: Any) -> Settings:
-    """Settings for a text: those for the embedded one suit its length."""
-    return Settings(**{**(EMBEDDED if corpus is None else {}), **given, "corpus": corpus})
+    """Settings for a text and a net: those for the embedded text suit its length."""
+    own = {"lr": Settings.lr, **(EMBEDDED if corpus is None else {})}
+    own["lr"] *= RATES.get(given.get("activation", "linear"), 1)
+    return Settings(**{**own, **given, "corpus": corpus})
+
+
+def points_for(vocabulary: int) -> int:
+    """How many points stand for the limit of a nonlinear net of so many words, if nothing else is asked for: so that the vectors at the start can
+    have the second moments that they should."""
+    return 1 << (max(FEWEST, POINTS * vocabulary) - 1).bit_length()
 
 
 @dataclass(frozen=True)
@@ -105,19 +103,20 @@ class Experiment:
     """One run: the program with its text, and how far it has come. keep_every: seconds between two checkpoints."""
 
     def __init__(self, settings: Settings, folder: Path | None = None, *, keep_every: float = KEEP_EVERY) -> None:
-        """Raises TpcError for a text or questions that cannot be used, and for a vocabulary that does not fit into memory."""
+        """Raises TpcError for a text or questions that cannot be used, for devices that are not there, and for a vocabulary that does not fit."""
         s = settings
+        if s.devices is not None:
+            mesh_of(s.devices, "word2vec")                                     # before the text is read
         file = None if s.corpus is None else Path(s.corpus)
         self.text = read_text(file, s.vocabulary, s.min_count)
-        length = length_of(s)
-        at_points = s.model == "mup" and s.activation != "linear"
-        s = replace(s, samples=length(self.size) if at_points else None)
-        self.settings, self.folder, self.keep_every = s, folder, keep_every
+        self.points = _points(s)
+        self.settings = s = replace(s, samples=None if self.points is None else self.points(self.size))
+        self.folder, self.keep_every = folder, keep_every
         self.questions = read_questions(_questions(s), self.text.numbers)
-        require(self.size, length, np.dtype(s.dtype).itemsize, str(file or "word2vec"), drawn=at_points)
+        require(self.size, self.memory, str(file or "word2vec"))
         self.sampler = Sampler(self.text, Shape(s.steps, s.batch, s.window, s.shared), negatives=s.negatives, threshold=s.sample, seed=s.seed)
         self.training = self._training()
-        self.fingerprint = digest(f"{self.training.fingerprint} {replace(s, corpus=None, questions=None)} {self.text.words}",
+        self.fingerprint = digest(f"{self.training.fingerprint} {replace(s, corpus=None, questions=None, devices=None)} {self.text.words}",
                                   {"tokens": self.text.tokens, "lines": self.text.lines, "counts": self.text.counts})
         self.epoch, self.segment, self.words = 0, 0, 0
         self.state: State | None = None
@@ -125,6 +124,11 @@ class Experiment:
     @property
     def size(self) -> int:
         return len(self.text.words)
+
+    @property
+    def memory(self) -> Size:
+        s = self.settings
+        return Size(s.model if isinstance(s.model, int) else None, ITEMSIZE[s.dtype], s.devices or 1, self.points)
 
     # the program
 
@@ -137,17 +141,17 @@ class Experiment:
         integers = ("words", "others", "compared")
         inputs: dict[str, Any] = {name: np.zeros(shape, np.int32 if name in integers else np.float32) for name, shape in shapes.items()}
         inputs |= {"eta": np.zeros(s.steps), "lambda": np.array(s.decay)}
+        if not isinstance(s.model, int):
+            if s.samples is not None:
+                evaluator = program(s.activation, dims).compile(method="nodes", samples=s.samples, repeats=2, dtype=s.dtype)
+            else:                                      # in the kernel limit as well, where vectors stay as they are drawn, whatever φ is
+                evaluator = program("linear", dims).compile(method="linear", dtype=s.dtype)
+            return evaluator.training(inputs, seed=s.seed, devices=s.devices)
+        # there are no matrices: a network of width n is n points of weight 1/n
+        evaluator = program(s.activation, dims).compile(method="nodes", samples=s.model, repeats=2, dtype=s.dtype)
         dtype = np.dtype(s.dtype)
-        if isinstance(s.model, int):                                           # no matrices: a network of width n is n points of weight 1/n
-            evaluator = program(s.activation, dims).compile(method="nodes", samples=s.model, repeats=2, dtype=s.dtype)
-            rng = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(2,)))
-            drawn = rng.standard_normal((evaluator.plan.gaussians, s.model), dtype)
-            return evaluator.training(inputs, seed=s.seed, points=(drawn, np.full(s.model, 1 / s.model, dtype)))
-        if s.samples is not None:
-            return program(s.activation, dims).compile(method="nodes", samples=s.samples, repeats=2, dtype=s.dtype).training(inputs, seed=s.seed)
-        # in the kernel limit as well, where vectors stay as they are drawn, whatever φ is
-        evaluator = program("linear", dims).compile(method="linear", dtype=s.dtype)
-        return evaluator.training(inputs, points=(np.eye(d, d + 1, 1, dtype=dtype), np.ones(d + 1, dtype)))
+        drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(2,))).standard_normal((evaluator.plan.gaussians, s.model), dtype)
+        return evaluator.training(inputs, seed=s.seed, points=(drawn, np.full(s.model, 1 / s.model, dtype)), devices=s.devices)
 
     # evaluation
 
@@ -241,6 +245,14 @@ def program(activation: str, dims: Mapping[str, int]) -> Program:
     """`word2vec.tp` with this φ."""
     text = PROGRAM.read_text(encoding="utf-8").replace("activation φ = linear", f"activation φ = {activation}")
     return parse(text, name="word2vec", dims=dims)
+
+
+def _points(s: Settings) -> Callable[[int], int] | None:
+    """How many points stand for the limit, by the number of words; None for a net that does not stand at points."""
+    if s.model != "mup" or s.activation == "linear":
+        return None
+    samples = s.samples
+    return points_for if samples is None else lambda _: samples
 
 
 def _questions(s: Settings) -> Path | None:

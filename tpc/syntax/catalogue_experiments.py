@@ -39,6 +39,7 @@ def bad_questions(path: str, line: int, why: str) -> Diagnostic:
                       help="lines `: section` and `a b c d`, a is to b as c is to d")
 
 
-def too_many_words(vocabulary: int, needed: float, fits: int, free: float) -> Diagnostic:
-    return Diagnostic("TP628", f"a vocabulary of {vocabulary:,} words needs {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are there",
-                      help=f"--vocab {fits} would fit")
+def too_many_words(vocabulary: int, needed: float, fits: int, free: float, devices: int) -> Diagnostic:
+    each = f" on each of {devices} devices" if devices > 1 else ""
+    need = f"a vocabulary of {vocabulary:,} words needs {needed / 2**30:.1f} GiB of memory{each}"
+    return Diagnostic("TP628", f"{need}, and {free / 2**30:.1f} GiB are there", help=f"--vocab {fits} would fit")
