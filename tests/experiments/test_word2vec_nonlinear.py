@@ -10,7 +10,7 @@ import tpc
 from tests.experiments.test_word2vec import settings, written
 from tpc.cli import main
 from tpc.experiments import memory
-from tpc.experiments.word2vec import Experiment, program
+from tpc.experiments.word2vec import Experiment, program, settings_for
 
 SIZE, STEPS, BATCH, WINDOW, SHARED = 6, 12, 5, 2, 4
 
@@ -64,6 +64,7 @@ def test_points_are_counted_where_there_are_any(tmp_path):
     for model, activation, samples in (("mup", "tanh", 1024), ("mup", "linear", None), (16, "tanh", None), ("ntk", "tanh", None)):
         assert Experiment(settings(tmp_path, model=model, activation=activation)).settings.samples == samples
     assert Experiment(settings(tmp_path, model="ntk", activation="tanh")).run().analogy_accuracy == 0
+    assert [settings_for(text, activation=activation).lr for text in (None, "t.txt") for activation in ("relu", "tanh")] == [0.1, 0.25, 0.2, 0.5]
 
 
 def test_what_is_refused(tmp_path, capsys, monkeypatch):
