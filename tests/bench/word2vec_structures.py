@@ -83,8 +83,9 @@ def main():
                 "two scatters into V": Variant(d, shape, two_scatters(source), d + 1),
                 "all rows decay": Variant(d, shape, all_rows_decay(source), d + 1),
                 "a state is kept at each step": Variant(d, shape, source, d + 1, keep=True),
-                "16 words a step": Variant(d, Shape(4 * args.steps, 16, WINDOW, 64), source, d + 1),
-                "4 words a step": Variant(d, Shape(16 * args.steps, 4, WINDOW, 20), source, d + 1)}
+                "4 words a step with 20 negatives": Variant(d, Shape(16 * args.steps, 4, WINDOW, 20), source, d + 1),
+                "8 words with 8": Variant(d, Shape(8 * args.steps, 8, WINDOW, 8), source, d + 1),
+                "16 words with 16": Variant(d, Shape(4 * args.steps, 16, WINDOW, 16), source, d + 1)}
     taken = {name: [] for name in variants}
     for _ in range(args.rounds):
         for name, variant in variants.items():
