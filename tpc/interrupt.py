@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from concurrent.futures import Future
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -39,6 +40,15 @@ class Interruptible:
         self.waiting = True
         try:
             jax.block_until_ready(arrays)
+        finally:
+            self.waiting = False
+
+    def result(self, coming: Future[Any]) -> Any:
+        """What another thread computes, or Ctrl-C, as in `wait`."""
+        self.check()
+        self.waiting = True
+        try:
+            return coming.result()
         finally:
             self.waiting = False
 

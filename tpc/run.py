@@ -18,6 +18,7 @@ from tpc.hilbert.plan import Plan, UnrepresentableError
 from tpc.inputs import bind_inputs, require_memory
 from tpc.kept import Kept
 from tpc.machines import agreed, mesh_of, several
+from tpc.repeats import compute
 from tpc.result import DivergedError, Outcome, Result
 from tpc.scaling import expand
 from tpc.start import Start, Started, chosen
@@ -152,7 +153,10 @@ class Evaluator:
         """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are done."""
         try:
             with kept.running:
-                found: dict[str, Any] = self.module.run(given, seed=seed, progress=progress, kept=kept, mesh=mesh)
+                if mesh is None:
+                    compute(self.module, self.plan, given, seed, kept, progress)
+                shown = None if len(kept) == self.evaluations else progress
+                found: dict[str, Any] = self.module.run(given, seed=seed, progress=shown, kept=kept, mesh=mesh)
         except KeyboardInterrupt:
             if self.plan.exact or self.plan.points in GRIDS:
                 raise

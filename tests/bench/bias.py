@@ -22,8 +22,9 @@ PROGRAM = Path(__file__).parents[1] / "emit" / "structures" / "training.tp"
 def losses(module, inputs, samples, seeds):
     """[seeds, T], one randomisation each."""
     found = []
-    for points, weights in module.draw(17, samples, seeds):
-        found.append(np.asarray(module.evaluated(inputs, points, weights)["loss"]))
+    for k in range(seeds):
+        outputs, _ = module.evaluated(inputs, *module.draw(17, k, samples))
+        found.append(np.asarray(outputs["loss"]))
     return np.stack(found)
 
 

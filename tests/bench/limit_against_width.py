@@ -1,7 +1,7 @@
 """The limit against finite width: time to a given error on every step's loss, two-hidden-layer tanh net in μP (TP4 Thm 6.4), d = 1 and ξ, y ∈ {±1},
 or with a batch, ξ from the sphere of R^8.
 
-    python tests/bench/limit_against_width.py [--steps 20] [--batch 1] [--lr 0.5]
+    python tests/bench/limit_against_width.py [--steps 20] [--batch 1] [--lr 0.5] [--dtype float32] [--repeats 16]
 
 The peer is an ensemble of finite networks trained by a hand-written, jitted and vmapped JAX loop (float32), with or without extrapolation in 1/n,
 tuned over width and seeds: its variance, bias and time per network are measured at each width, and the cheapest combination that reaches the error is
@@ -12,6 +12,7 @@ samples, its time is that of whole warm runs, points drawn included. An error is
 import argparse
 import statistics
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,6 +39,8 @@ output loss
 TARGETS = 1.5e-3, 2e-4
 WIDTHS = {64: 2048, 128: 2048, 256: 1024, 512: 512, 1024: 128, 2048: 32}           # networks whose losses are measured at each width
 BATCH = {64: 256, 128: 128, 256: 32, 512: 16, 1024: 8, 2048: 4}                    # how many at once
+LIMITS = {256: 1, 512: 1, 1024: 1, 2048: 1, 4096: 1, 8192: 1, 16384: 4, 65536: 8}       # samples, and the most repeats, that are tried for the limit
+SEEDS = 32
 
 
 def network(width, inputs, rate):
@@ -103,19 +106,29 @@ def cheapest(found, error):
     return best
 
 
-def limit(program, data, reference, error):
-    """The cheapest limit run that has the error: its configuration, the error measured over seeds, the time of a warm run."""
-    for samples, repeats in ((256, 1), (512, 1), (1024, 1), (2048, 1), (4096, 1), (8192, 1), (16384, 1), (16384, 2), (16384, 4)):
-        evaluator = program.compile(samples=samples, repeats=max(2, repeats))
+def cheapest_limits(program, data, reference, dtype):
+    """For each of TARGETS the cheapest limit run that has the error: what it is, the error measured over seeds, the times of a warm run.
+
+    Repeats are independent: the error of several is measured on groups of single ones.
+    """
+    wanted = list(TARGETS)
+    for samples, most in LIMITS.items():
+        evaluator = program.compile(samples=samples, repeats=max(2, most), dtype=dtype)
         module = evaluator.module
 
-        def run(seed, module=module, samples=samples, repeats=repeats):
-            return np.asarray(module.run(data, seed=seed, samples=samples, repeats=repeats)["loss"][0])
-        losses = np.stack([run(seed) for seed in range(24)])
-        measured = float(np.sqrt(((losses - reference)**2).mean(axis=0)).max())
-        if measured <= error:
-            return samples, repeats, measured, timed(lambda run=run: run(99))
-    raise SystemExit("no configuration reaches the error")
+        def one(seed, module=module):
+            return jax.block_until_ready(module.evaluated(data, *module.draw(seed, 0)))
+        pool = np.stack([np.asarray(one(1000 + seed)[0]["loss"], float) for seed in range(SEEDS)])
+        for repeats in (2**k for k in range(most.bit_length())):
+            means = pool.reshape(-1, repeats, len(reference)).mean(axis=1)
+            measured = float(np.sqrt(((means - reference)**2).mean(axis=0)).max())
+            print(f"  {samples} samples, {repeats} repeats: error {measured:.1e}", flush=True)
+            while wanted and measured <= wanted[0]:
+                several = program.compile(samples=samples, repeats=max(2, repeats), dtype=dtype)
+                seconds = timed(partial(one, 99) if repeats == 1 else partial(several, data, seed=99))
+                yield wanted.pop(0), f"{samples} samples, {repeats} repeats", measured, seconds
+        if not wanted:
+            return
 
 
 def main():
@@ -123,7 +136,9 @@ def main():
     options.add_argument("--steps", type=int, default=20)
     options.add_argument("--batch", type=int, default=1)
     options.add_argument("--lr", type=float, default=0.5)
-    steps, batch, rate = vars(options.parse_args()).values()
+    options.add_argument("--dtype", default="float64", help="of the limit; the peer has float32, the reference float64")
+    options.add_argument("--repeats", type=int, default=16, help="of the reference")
+    steps, batch, rate, dtype, repeats = vars(options.parse_args()).values()
     jax.config.update("jax_enable_x64", True)
     random = np.random.default_rng(0)
     if batch == 1:
@@ -133,16 +148,16 @@ def main():
         xi = random.standard_normal((steps, batch, 8))
         data = {"xi": xi / np.linalg.norm(xi, axis=-1, keepdims=True), "y": random.choice([-1.0, 1.0], (steps, batch)), "eta": rate}
         program = tpc.parse(BATCHED, dims={"T": steps, "B": batch})
-    fine = program.compile(samples=1 << 16, repeats=16)(data)
+    fine = program.compile(samples=1 << 16, repeats=repeats)(data)
     reference = fine["loss"].value
-    print(f"T = {steps}, batch {batch}, learning rate {rate}; reference with 2^16 samples, 16 repeats, "
+    print(f"T = {steps}, batch {batch}, learning rate {rate}; reference with 2^16 samples, {repeats} repeats, "
           f"standard error at most {fine['loss'].stderr.max():.1e}")
     found = finite((data["xi"].reshape(steps, batch, -1), data["y"].reshape(steps, batch)), rate, reference)
     for error in TARGETS:
-        seconds, how = cheapest(found, error)
-        samples, repeats, measured, (median, least, most) = limit(program, data, reference, error)
-        print(f"error {error:.1e}: limit {median * 1e3:.1f} ms ({least * 1e3:.1f} … {most * 1e3:.1f}; {samples} samples, {repeats} repeats, "
-              f"measured {measured:.1e}); finite width {seconds:.2f} s ({how}); ratio {seconds / median:.0f}")
+        print(f"error {error:.1e}: finite width {cheapest(found, error)[0]:.2f} s ({cheapest(found, error)[1]})")
+    for error, how, measured, (median, least, most) in cheapest_limits(program, data, reference, dtype):
+        print(f"error {error:.1e}: limit {median * 1e3:.1f} ms ({least * 1e3:.1f} … {most * 1e3:.1f}; {how}, {dtype}, measured {measured:.1e}); "
+              f"ratio {cheapest(found, error)[0] / median:.0f}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import tpc
 
 X = np.array([[0.0, 0.0, 0.0], [1.0, -2.0, 0.5], [0.3, 0.1, -0.7]])
 HEAD = "width n\nweight U : n x 3\nweight W : n x n\nweight V : 1 x n\n"
+DOT = HEAD + "network f(x):\n    h = W @ tanh(U @ x)\n    return V @ tanh(W.T @ tanh(h))\n"
 
 
 @pytest.fixture(autouse=True)
@@ -63,9 +64,8 @@ def test_a_used_kernel_is_pickled():
 
 
 def test_a_kernel_with_a_dot_is_refused_in_the_names_of_the_file():
-    program = tpc.parse(HEAD + "network f(x):\n    h = W @ tanh(U @ x)\n    return V @ tanh(W.T @ tanh(h))\n")
     with pytest.raises(tpc.TpcError) as error:
-        program.kernels().ntk(X[1:])
+        tpc.parse(DOT).kernels().ntk(X[1:])
     found, = error.value.diagnostics
     assert found.code == "TP726"
     assert "has a Ż: what is multiplied is correlated with `W @ " in found.message
@@ -79,3 +79,42 @@ def test_the_plan_says_of_what_dimension_an_integral_would_be():
     plan = tpc.parse(text).compile().plan
     assert plan.method == "nodes"
     assert "gram would need too many dimensions of quadrature: a mean of a function of 6 dependent Gaussians" in plan.why
+
+
+@pytest.mark.parametrize(("before", "after"), [("# a net with\n#\n# a Ż\n\n", ""), ("", "\n# in the middle\n\n"), ("\n", "output c = 1 + 1\n")])
+def test_lines_are_named_as_in_the_file(before, after):
+    text = before + HEAD + after + DOT.removeprefix(HEAD)
+    with pytest.raises(tpc.TpcError) as error:
+        tpc.parse(text).kernels().ntk(X[1:])
+    line = 1 + text.splitlines().index("    h = W @ tanh(U @ x)")
+    assert f"(line {line})" in error.value.diagnostics[0].message
+
+
+def test_comments_do_not_change_what_a_kernel_is():
+    text = HEAD + "network f(x) = V @ relu(U @ x)\n"
+    one, other = (tpc.parse(own).kernels().ntk for own in (text, f"# a net\n\n{text}"))
+    assert one.identity == other.identity
+
+
+PLACES = "width n\ndim L = 2\nweight U : n x 3\nweight V : 1 x n\nnetwork f(x):\n    h[p] = U @ x[p] for p < L\n"
+
+
+@pytest.mark.parametrize(("body", "options", "shape", "code", "says"), [
+    (HEAD + "network f(x) = V @ relu(U @ x)\n", {}, (4, 5), "TP707", "those of `f` have the shape (5,) each"),
+    (HEAD + "network f(x) = V @ relu(U @ x)\n", {}, (4,), "TP707", "those of `f` have the shape () each"),
+    (PLACES + "    return V @ sum(p < L: relu(h[p]))\n", {}, (4, 1, 3), "TP303", "index 1 is outside 0 … 0 of axis 1 of `x`, at p = 1"),
+    (PLACES + "    o[p] = V @ relu(h[p]) for p < L\n    return o\n", {}, (4, 2, 3), "TP714", "the axes of what `f` returns are not those of"),
+    (PLACES + "    o[p] = V @ relu(h[p]) for p < L\n    return o\n", {"positions": (3,)}, (4, 2, 3), "TP714", "`positions`, (3,)"),
+    (HEAD + "network f(x, y) = V @ relu(U @ x + U @ y)\n", {}, (4, 3), "TP709", "ntk(f)(x1[i], x2[i], x1[j], x2[j])"),
+])
+def test_arrays_that_do_not_fit_are_refused_in_the_names_of_the_file(body, options, shape, code, says):
+    text = f"# a net\n{body}"
+    with pytest.raises(tpc.TpcError) as error:
+        tpc.parse(text).kernels(**options).ntk(np.ones(shape))
+    found, = error.value.diagnostics
+    assert found.code == code
+    shown = error.value.render()
+    assert says in shown
+    assert "_of_kernel" not in shown
+    for label in ([found.at] if found.at else []) + [*found.also]:
+        assert text.splitlines()[label.span.line - 1] in shown

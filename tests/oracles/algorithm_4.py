@@ -1,4 +1,5 @@
-"""Algorithm 4 of TP4 with first-order MAML, transcribed by hand: few-shot learning with a kernel, a growing list of drawings and coefficients."""
+"""First-order MAML in the kernel regime, transcribed by hand: Algorithm 4 of TP4, with a kernel and a growing list of drawings and coefficients, and
+for a linear kernel the same in its weights."""
 
 import numpy as np
 
@@ -44,3 +45,36 @@ class Algorithm4:
         norm = np.sqrt(np.sum(chi * (self.kernel(x, x) @ chi)))
         self.drawings.append(x)
         self.coefficients.append(-self.lr * min(1, 0.5 / norm) * chi)
+
+
+class LinearClassifier:
+    """f = W √c (ξ, b), the weights W trained: in weights what Algorithm 4 is with the kernel c (ξ·ξ' + b²). A task's weights are made as they are."""
+
+    def __init__(self, c, b, y, z, lr, eps, ways, pixels):
+        self.c, self.b, self.lr, self.eps = c, b, lr, eps
+        self.y, self.z = np.eye(ways)[y], np.eye(ways)[z]
+        self.weights = np.zeros((ways, pixels + 1))
+
+    def features(self, x):
+        return self.c**0.5 * np.concatenate([x, np.full((len(x), 1), self.b)], axis=1)
+
+    def f(self, x):
+        return self.features(x) @ self.weights.T
+
+    def gradient(self, weights, x, labels):
+        """Of the mean cross-entropy."""
+        inputs = self.features(x)
+        return (softmax(inputs @ weights.T) - labels).T @ inputs / len(x)
+
+    def adapted(self, shown, x, steps):
+        weights = self.weights
+        for _ in range(steps):
+            weights = weights - self.eps * self.gradient(weights, shown, self.y)
+        return self.features(x) @ weights.T
+
+    def step(self, tasks):
+        total = 0
+        for shown, query in tasks:
+            own = self.weights - self.eps * self.gradient(self.weights, shown, self.y)
+            total = total + self.gradient(own, query, self.z)
+        self.weights = self.weights - self.lr * min(1, 0.5 / np.linalg.norm(total)) * total

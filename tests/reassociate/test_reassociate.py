@@ -166,6 +166,26 @@ def test_vectors_that_a_function_takes_are_made():
     assert not Search(parsed("a function of some vectors"), 1000).candidates
 
 
+@pytest.mark.parametrize("method", ["auto", "nodes"])
+def test_the_plan_of_a_reordered_program_says_why_it_is_one(method, monkeypatch):
+    program = tpc.parse(HEAD.replace("width n\n", "width n\nvector u : n ~ N(0, 1)\nmatrix A : n x n ~ N(0, 1/n)\n") + """train f for t < T:
+    batch (xs[j[t, 0, i]], y[i]) for i < B
+    loss xent
+    update sgd(lr = eta)
+output loss
+there = A @ tanh(u)
+back = A.T @ tanh(there)
+output m = mean(u*back)
+""", dims={"B": 300, "N": 400, "T": 250})                 # of more rounds than covariances are tried on
+    assert reassociate(program, 4096) != program
+    reordered = program.compile(method=method)
+    monkeypatch.setattr("tpc.emit.module.reassociate", lambda program, size: program)
+    written = program.compile(method=method)
+    assert reordered.source != written.source
+    assert reordered.plan.why == written.plan.why
+    assert ("asked for" in reordered.plan.why) == (method == "nodes")
+
+
 def test_a_program_that_gains_nothing_is_the_same_object():
     program = tpc.load("programs/architectures/mlp2.tp", dims={"T": 50, "d": 64})
     assert reassociate(program, 4096) is program

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+import tpc
 from tests.scaling.kernels import descent, kernels, program
+from tpc.core.program import instructions
 from tpc.scaling import expand
 
 
@@ -98,3 +100,10 @@ def test_finite_width_conditioned_on_its_own_start_tends_to_the_limit():
     slope = np.polyfit(np.log(widths), np.log(errors), 1)[0]
     assert slope == pytest.approx(-0.5, abs=0.12), errors
     assert errors[-1] < 3 / widths[-1]**0.5
+
+
+def test_a_limit_stands_on_its_lines_whatever_equal_program_was_there_before():
+    text = "width n\nvector u : n ~ N(0, 1)\nx = tanh(u) + n^(-1/2)*u\noutput q = mean(x*x)\n"
+    for lines in (0, 3):
+        op, _ = next(instructions(expand(tpc.parse("\n"*lines + text)).limit.body))
+        assert op.origin.line == 3 + lines

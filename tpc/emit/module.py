@@ -47,14 +47,13 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     if isinstance(by_covariances, Plan):
         return program, by_covariances, None, None
     plan, parts, layout = _planned(program, method, samples, repeats, dtype, max_rank)
-    if by_covariances and not plan.exact:
-        plan = replace(plan, why=f"{plan.why}; {by_covariances}")
     if plan.method != "chaos":
         reordered = reassociate(program, plan.samples)
         if reordered is not program:
-            found = _planned(reordered, plan.method, samples, repeats, dtype, max_rank)
-            if found[0].gaussians <= plan.gaussians:
-                return reordered, *found
+            again, own, its = _planned(reordered, plan.method, samples, repeats, dtype, max_rank, plan.reason)
+            if again.gaussians <= plan.gaussians:
+                return reordered, _explained(again, by_covariances), own, its
+    plan = _explained(plan, by_covariances)
     if method == "auto" and plan.method == "linear" and plan.seconds > LONG:
         try:
             other = gram_plan(program, "gram", plan.dtype)
@@ -65,8 +64,14 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     return program, plan, parts, layout
 
 
-def _planned(program: Program, method: str, samples: int | None, repeats: int | None, dtype: str,
-             max_rank: int | None) -> tuple[Plan, Structure, Layout]:
+def _explained(plan: Plan, by_covariances: str) -> Plan:
+    """The plan with what `gram_plan` says of it."""
+    return replace(plan, why=f"{plan.why}; {by_covariances}") if by_covariances and not plan.exact else plan
+
+
+def _planned(program: Program, method: str, samples: int | None, repeats: int | None, dtype: str, max_rank: int | None,
+             reason: str = "asked for") -> tuple[Plan, Structure, Layout]:
+    """reason: as of `make_plan`."""
     parts = structure(program)
     program = replace(program, body=parts.body)
     rows = max((math.prod(r.greatest for r in nest) for nest in parts.blocks.values()), default=1)
@@ -74,11 +79,12 @@ def _planned(program: Program, method: str, samples: int | None, repeats: int | 
     kept = {s.family.name: Kept(_members(s.family.shape, s.kept), math.prod(r.greatest for r in s.dropped.values() if id(r) in parts.parallel))
             for s in parts.storage.values() if s.family.kind == "vector"}
     plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples, repeats=repeats,
-                     dtype="float32" if dtype == "float32" else "float64")
+                     dtype="float32" if dtype == "float32" else "float64", reason=reason)
     crowded = max(layout.capacity.values(), default=0) > plan.samples                         # more directions than dimensions of the sample
     if max_rank is None and crowded and not plan.exact:
         layout = replace(lay_out(program, parts.confined, plan.samples), rows=rows)
-        plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples or plan.samples, repeats=repeats, dtype=plan.dtype)
+        plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples or plan.samples, repeats=repeats, dtype=plan.dtype,
+                         reason=reason)
     return plan, parts, layout
 
 

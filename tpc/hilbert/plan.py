@@ -43,7 +43,7 @@ class Plan:
     randomisations, whose spread is the standard error. whiten: whether points are made to have mean 0 and covariance 1. tolerance: the relative norm
     below which a new direction is dropped. seconds, memory: predicted for one repeat, in s and bytes. sectors, rule: of chaos, which vectors have
     points of their own, and the nodes of every Gaussian in each sector. covariances: of gram, what is computed. packed: whether loops carry vectors
-    as bfloat16.
+    as bfloat16. reason: of nodes, why it is that.
     """
 
     method: Literal["linear", "gram", "chaos", "nodes"]
@@ -63,6 +63,7 @@ class Plan:
     rule: tuple[tuple[int, ...], ...] = ()
     covariances: CovarianceProgram | None = field(default=None, compare=False, repr=False)
     packed: bool = False
+    reason: str = field(default="", compare=False, repr=False)
 
     @property
     def noise(self) -> float:
@@ -151,8 +152,11 @@ def _few_and_smooth(program: Program) -> bool:
 
 
 def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Confined, *, method: str = "auto",
-              samples: int | None = None, repeats: int | None = None, dtype: DType = "float64") -> Plan:
-    """kept: the vectors of each family, for the prediction. confined: as for `lay_out`. Raises UnrepresentableError."""
+              samples: int | None = None, repeats: int | None = None, dtype: DType = "float64", reason: str = "asked for") -> Plan:
+    """kept: the vectors of each family, for the prediction. confined: as for `lay_out`. reason: why a method other than "auto" is taken.
+
+    Raises UnrepresentableError.
+    """
     vectors = sum(number.count for number in kept.values())
     refused = Linear().refuses(program)
     k = layout.total
@@ -166,19 +170,19 @@ def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confin
     if isinstance(chaos, Plan):
         return chaos
     smooth = all(_smooth(op.phi) for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
-    reason = f"{refused}{chaos}" if method == "auto" else "asked for"
+    reason = f"{refused}{chaos}" if method == "auto" else reason
     if smooth and 0 < k <= max(GRID) and samples is None and repeats is None:
         grid = GRID[k]
         why = f"{reason}, and its functions are smooth and of {k} Gaussian{'s' * (k > 1)} only"
         return Plan("nodes", "gauss-hermite", False, why, k, grid**k, 1, grid, False, 1e-11 if dtype == "float64" else 1e-5, dtype,
-                    *_cost(layout, vectors, grid**k, dtype))
+                    *_cost(layout, vectors, grid**k, dtype), reason=reason)
     m = samples or max(SAMPLES, min(MOST, _power_of_two(PER_GAUSSIAN * k)), min(LARGE, _power_of_two(UNBIASED * k)), _power_of_two(AT_LEAST * k))
     while samples is None and m > MOST and _cost(layout, vectors, m, dtype)[1] > MEMORY:
         m //= 2
     again = repeats or (REPEATS if samples or m <= MOST else REPEATS // 2)           # larger ones cost the same, and have half the bias
     points: Points = "sobol" if k <= SOBOL_DIMENSIONS else "monte-carlo"
     return Plan("nodes", points, False, reason, k, m, again, 0, 2 * k <= m, 1e-8 if dtype == "float64" else 1e-4, dtype,
-                *_cost(layout, vectors, m, dtype))
+                *_cost(layout, vectors, m, dtype), reason=reason)
 
 
 def _chaos(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Confined, dtype: DType,

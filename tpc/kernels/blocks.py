@@ -87,7 +87,8 @@ class Blocks:
         """What its values depend on besides the inputs, as text."""
         others = digest("", {name: np.asarray(value) for name, value in self.others.items()})
         options = f"{self.network} {' '.join(self.kinds)} {self.dtype} {self.positions} {self.block}"
-        return f"{_declarations(self.program)}\n{self.program}\n{options} {others}"
+        declared = "".join(f"{line}\n" for line in _declarations(self.program).split("\n") if line)
+        return f"{declared}\n{self.program}\n{options} {others}"
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is compiled, which cannot be pickled."""
@@ -154,7 +155,10 @@ class Blocks:
         """The names of the arrays that are its inputs, and the evaluator."""
         from tpc.run import compile_program
         names, text = self._written(form, n, m, shape)
-        program = _without_unused_inputs(_parsed(text, self.program))
+        try:
+            program = _without_unused_inputs(_parsed(text, self.program))
+        except TpcError as error:
+            raise self._of_the_file(error, shape) from None
         try:
             return names, compile_program(program, method="gram", dtype=self.dtype)
         except TpcError as error:
@@ -164,6 +168,20 @@ class Blocks:
                 replace(self, kinds=(kind,))._evaluator(form, n, m, shape)            # that of the one which does not follow, if it is one
             raise TpcError([catalogue_training.no_gram(self.kinds[-1], self.network, error.diagnostics[0].message)], self.program.name,
                            of_program=True) from None
+
+    def _of_the_file(self, error: TpcError, shape: tuple[int, ...]) -> TpcError:
+        """What is refused in a program that was written for inputs of a shape, without what was written."""
+        source = self.program.source
+        assert source is not None
+        own = len(_lines(self.program))
+        found = []
+        for d in error.diagnostics:
+            if d.at is not None and d.at.span.line > own:                      # the kernels' entries that are asked for
+                found.append(catalogue_training.kernel_positions(self.network, self.positions))
+            else:
+                also = tuple(label for label in d.also if label.span.line <= own)
+                found.append(replace(d, also=also, help=d.help or catalogue_training.each_input(self.network, shape)))
+        return TpcError(list(dict.fromkeys(found)), source.name, source.text)
 
     def _written(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], str]:
         """The names of the inputs, and the network's program with the kernels as its outputs."""
@@ -210,13 +228,23 @@ def _fresh(text: str, wishes: Sequence[str]) -> list[str]:
 
 
 def _declarations(program: Program) -> str:
-    """The lines of a program that declare and define, without what is trained and put out. Each statement goes on to where the next one begins."""
-    assert program.source is not None
-    lines = program.source.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    """The lines of a program that declare and define; empty ones in place of what is trained and put out, so that all stand where they stood.
+
+    Each statement goes on to where the next one begins.
+    """
+    lines = _lines(program)
     statements = tree_of(program).statements
     starts = [s.span.line - 1 for s in statements] + [len(lines)]
-    kept = [lines[start:stop] for s, start, stop in zip(statements, starts, starts[1:], strict=False) if isinstance(s, KEPT)]
-    return "".join(line + "\n" for own in kept for line in own)
+    kept = [""] * len(lines)
+    for s, start, stop in zip(statements, starts, starts[1:], strict=False):
+        if isinstance(s, KEPT):
+            kept[start:stop] = lines[start:stop]
+    return "".join(f"{line}\n" for line in kept)
+
+
+def _lines(program: Program) -> list[str]:
+    assert program.source is not None
+    return program.source.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def tree_of(program: Program) -> tree.File:

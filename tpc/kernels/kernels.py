@@ -71,16 +71,19 @@ def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str
     """The kernels of a network of `program` at initialisation, in the NTK parametrization, its weights' `std` and `lr` as declared.
 
     network: its name; may be left out if there is one only. inputs: those that the network mentions besides its argument. dtype: "float64" or
-    "float32". positions: the extents of the axes of the network's output, if it has any. Raises TpcError: no such network (TP709), a dtype that is
-    neither (TP602).
+    "float32". positions: the extents of the axes of the network's output, if it has any. Raises TpcError: no such network, or one of several
+    inputs (TP709), a dtype that is neither (TP602).
     """
     if dtype not in ("float64", "float32"):
         raise TpcError([catalogue.bad_option("dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
     if block is not None and block < 1:
         raise TpcError([catalogue.bad_option("block", f"must be at least 1, not {block}")], program.name, of_program=True)
-    there = [] if program.source is None else [s.name.name for s in tree_of(program).statements if isinstance(s, tree.Network)]
-    chosen = network if network is not None else there[0] if len(there) == 1 else ""
+    statements = () if program.source is None else tree_of(program).statements
+    there = {s.name.name: len(s.parameters) for s in statements if isinstance(s, tree.Network)}
+    chosen = network if network is not None else next(iter(there)) if len(there) == 1 else ""
     if chosen not in there:
-        raise TpcError([catalogue_training.no_such_network(chosen, there)], program.name, of_program=True)
+        raise TpcError([catalogue_training.no_such_network(chosen, [*there])], program.name, of_program=True)
+    if there[chosen] != 1:
+        raise TpcError([catalogue_training.several_inputs(chosen, there[chosen])], program.name, of_program=True)
     nngp, ntk, both = (Blocks(program, chosen, kinds, dtype, tuple(positions), dict(inputs or {}), block) for kinds in (("nngp",), ("ntk",), KINDS))
     return Kernels(chosen, Kernel(nngp), Kernel(ntk), both)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from tpc.core.expr import ZERO, Expr, Extent, Ref, Value, add, walk
+from tpc.core.network import Source
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Origin, Program, Scalar, instructions
 from tpc.core.verify import verified
 from tpc.scaling.arrange import split_loops, without_duplicates
@@ -40,11 +41,14 @@ class Expansion:
     initial: Initial | None = None
 
 
-@lru_cache(maxsize=64)
 def expand(program: Program) -> Expansion:
     """The limit's program. Raises TpcError: what grows with n and so has no limit (TP801), and what tpc cannot take the limit of (TP802, TP803)."""
-    if not has_powers(program):
-        return Expansion(program, program)
+    return _of_text(program, program.source) if has_powers(program) else Expansion(program, program)
+
+
+@lru_cache(maxsize=64)
+def _of_text(program: Program, source: Source | None) -> Expansion:
+    """source: that of the program, which is equal to others that stand on other lines."""
     try:
         return _expanded(program, orders(program))
     except UnstableError as error:

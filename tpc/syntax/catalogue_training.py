@@ -133,6 +133,24 @@ def no_such_network(name: str, known: Sequence[str]) -> Diagnostic:
                       help=f"name one of {', '.join(known)}")
 
 
+def several_inputs(name: str, count: int) -> Diagnostic:
+    """For kernels asked for from Python."""
+    pair = ", ".join(f"x{k + 1}[{i}]" for i in "ij" for k in range(count))
+    return Diagnostic("TP709", f"`{name}` has {count} inputs, and kernels as functions of arrays are those of networks of one",
+                      help=f"put them together in one array, or write `output K[i, j] = ntk({name})({pair}) for i < N for j < N`")
+
+
+def kernel_positions(name: str, positions: tuple[int, ...]) -> Diagnostic:
+    """For kernels asked for from Python."""
+    return Diagnostic("TP714", f"the axes of what `{name}` returns are not those of `positions`, {positions}",
+                      help="`positions` has the extent of each, as in `positions=(28, 28)` for a scalar at every pixel; it is () for one scalar")
+
+
+def each_input(name: str, shape: tuple[int, ...]) -> str:
+    """Help, where arrays of inputs were given from Python."""
+    return f"an array of inputs has them along its first axis: here, those of `{name}` have the shape {shape} each"
+
+
 def no_gram(kernel: str, network: str, why: str) -> Diagnostic:
     why = why.replace("_of_kernel", "")                            # an end of the names that tpc.kernels makes
     return Diagnostic("TP726", f"the {kernel} of `{network}` does not follow from covariances: {why}",

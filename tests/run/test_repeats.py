@@ -1,0 +1,48 @@
+"""Repeats that are computed side by side are the very ones that the module computes one after the other."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.run.programs import two_layers
+from tpc.kept import Kept
+from tpc.repeats import ROOM, compute, workers
+
+PROGRAM, INPUTS = two_layers(3)
+
+
+@pytest.fixture(scope="module")
+def evaluator():
+    return PROGRAM.compile(samples=128, repeats=4)
+
+
+def test_side_by_side_are_the_repeats_one_by_one(evaluator, monkeypatch):
+    monkeypatch.setattr("tpc.repeats.processors", lambda: 3)
+    seen = []
+    together = evaluator(INPUTS, seed=7, progress=lambda done, count: seen.append((done, count)))
+    alone = evaluator.module.run(INPUTS, seed=7)
+    assert seen == [(k, 4) for k in (1, 2, 3, 4)]
+    for name, (value, stderr) in alone.items():
+        assert np.array_equal(together[name].value, value)
+        assert np.array_equal(together[name].stderr, stderr)
+
+
+def test_only_what_is_missing_is_computed(evaluator, monkeypatch):
+    monkeypatch.setattr("tpc.repeats.processors", lambda: 3)
+    kept, given = Kept(), evaluator.module.prepared(INPUTS)
+    kept[1] = there = evaluator.module.evaluated(given, *evaluator.module.draw(8, 0))
+    with kept.running:
+        compute(evaluator.module, evaluator.plan, given, 7, kept, None)
+    assert sorted(kept) == [0, 1, 2, 3]
+    assert all(np.array_equal(kept[1][0][name], value) for name, value in there[0].items())
+
+
+def test_as_many_as_there_are_processors_and_room_for(evaluator, monkeypatch):
+    monkeypatch.setattr("tpc.repeats.processors", lambda: 6)
+    plan = replace(evaluator.plan, memory=ROOM / 4.5)
+    assert workers(plan, 9) == 4
+    assert workers(plan, 2) == 2
+    assert workers(replace(plan, memory=1.0), 9) == 6
+    assert workers(replace(plan, memory=3 * ROOM), 9) == 1
+    assert workers(replace(plan, points="gauss-hermite"), 9) == 1
