@@ -163,7 +163,8 @@ def test_files_and_options_that_cannot_be_used(tmp_path, capsys):
 
 def test_the_command_runs_on_embedded_drawings(tmp_path, capsys, monkeypatch):
     assert main(["experiment", "maml", "--epochs", "2", "--json", "--out", str(tmp_path), "--activation", "relu", "--samples", "256",
-                 "--devices", "1", *(f"--set={n}={getattr(SMALL, n)}" for n in ("batches", "tasks", "queries", "asked", "validation_tasks", "test_tasks"))]) == 0
+                 "--devices", "1",
+                 *(f"--set={n}={getattr(SMALL, n)}" for n in ("batches", "tasks", "queries", "asked", "validation_tasks", "test_tasks"))]) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found) >= {"test_accuracy", "test_stderr", "validation", "meta_batches_per_second", "settings"}
     assert len(found["validation"]) == 2
