@@ -136,7 +136,8 @@ def test_the_limit_learns_and_widths_approach_it(tmp_path):
     assert np.abs(products["mup"][:, 20:]).mean() > 0.1
     rounded = Experiment(settings(tmp_path, dtype="bfloat16"))
     assert rounded.run().analogy_accuracy > 0.8
-    assert 1e-6 < np.abs(rounded.products(rounded.state, np.arange(20)) - products["mup"]).mean() < 0.005
+    # a row is rounded hundreds of times, each time by up to 1/256 and at random, which adds up to a few hundredths
+    assert 1e-6 < np.abs(rounded.products(rounded.state, np.arange(20)) - products["mup"]).mean() < 0.03*np.abs(products["mup"]).mean()
     kernel = Experiment(settings(tmp_path, model="ntk")).run()
     assert kernel.analogy_accuracy == 0
     assert kernel.words_per_second is None

@@ -101,7 +101,7 @@ class Outcome:
 
 
 class Experiment:
-    """One run: the program with its text, and how far it has come. keep_every: seconds between two checkpoints."""
+    """One run: the program with its text, and how far it has come. keep_every: seconds between two checkpoints, 0: one after every segment."""
 
     def __init__(self, settings: Settings, folder: Path | None = None, *, keep_every: float = KEEP_EVERY) -> None:
         """Raises TpcError for a text or questions that cannot be used, for devices that are not there, and for a vocabulary that does not fit."""
@@ -214,7 +214,7 @@ class Experiment:
                         begun = time.monotonic()
                         self._keep(state)
                         kept, started = time.monotonic(), time.perf_counter()
-                        self.keep_every = max(self.keep_every, KEEP_SHARE * (kept - begun))
+                        self.keep_every = max(self.keep_every, KEEP_SHARE * (kept - begun)) if self.keep_every else 0
                 running.check()
                 if progress is not None:
                     progress(self.epoch + self.segment / len(whole), s.epochs, self.words, trained / seconds)
