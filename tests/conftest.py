@@ -1,5 +1,25 @@
 """Options of the whole test suite."""
 
+import os
+import shutil
+import tempfile
+
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+COMPILED = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
+
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="record messages and emitted modules anew")
+
+
+def pytest_configure(config):
+    """What one test has compiled the others need not, in this process, its workers or those that tests start: most tests' time is XLA's."""
+    if not hasattr(config, "workerinput") and CACHE not in os.environ:
+        os.environ |= {CACHE: tempfile.mkdtemp(prefix="tpc-tests-"), **COMPILED}
+        config.add_cleanup(forget_compiled)
+
+
+def forget_compiled():
+    shutil.rmtree(os.environ.pop(CACHE), ignore_errors=True)
+    for name in COMPILED:
+        del os.environ[name]

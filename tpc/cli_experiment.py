@@ -27,6 +27,7 @@ def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int
     few.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
                      help="another setting, such as lr=0.05 or batches=20")
     few.add_argument("--samples", type=positive, metavar="M", help="points that stand for the limit, if the activation is not linear")
+    few.add_argument("--devices", type=positive, metavar="N", help="share the points or coefficients of the network among so many devices")
     few.add_argument("--seed", type=seed, default=0, metavar="N", help="of tasks and of finite networks")
     few.add_argument("--out", type=Path, metavar="DIR", help="a folder for the result, and to resume from")
     few.add_argument("--resume", action="store_true", help="go on with the run in the folder")
@@ -68,8 +69,11 @@ def maml(arguments: argparse.Namespace) -> int:
     epochs = arguments.epochs or (10 if arguments.data is None else 100)
     changes = dict(setting.partition("=")[::2] for setting in arguments.settings)
     data = None if arguments.data is None else str(arguments.data)
-    settings = settings_for(_model(arguments, "ntk", "gp"), changes, data=data, activation=arguments.activation, epochs=epochs,
-                            seed=arguments.seed, samples=arguments.samples)
+    model = _model(arguments, "ntk", "gp")
+    if arguments.devices is not None and model in ("ntk", "gp"):
+        raise TpcError([catalogue.bad_option("--devices", f"shares the points or coefficients of a network, which --model {model} has not")], "maml")
+    settings = settings_for(model, changes, data=data, activation=arguments.activation, epochs=epochs,
+                            seed=arguments.seed, samples=arguments.samples, devices=arguments.devices)
     seen = (_epoch, _preparing) if sys.stderr.isatty() else (None, None)
     outcome = Experiment(settings, arguments.out).run(resume=arguments.resume, progress=seen[0], preparing=seen[1])
     show(arguments, outcome, outcome.to_json())

@@ -153,8 +153,8 @@ def _samples(program: Program, given: dict[str, np.ndarray], width: int, argumen
     require_memory(sum(float(width)**2 * math.prod(n for _, n in m.axes) * 4 for m in program.matrices), str(arguments.file))
     progress = progress_line(f"width {width}, seed") if sys.stderr.isatty() else None
     try:
-        dtype = "float64" if arguments.dtype == "float64" else "float32"
-        return simulated(program, given, width=width, seeds=seeds, dtype=dtype, progress=progress, checkpoint=checkpoint)
+        return simulated(program, given, width=width, seeds=seeds, dtype="float64" if arguments.dtype == "float64" else "float32",
+                         progress=progress, checkpoint=checkpoint)
     except ValueError as error:
         raise TpcError([catalogue.bad_option("--width" if "width" in str(error) else "--save", str(error))], str(arguments.file)) from None
 

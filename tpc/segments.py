@@ -107,12 +107,11 @@ class Training:
                 "finish": finish.lower(given, self.shares.given, state, tuple(wanted))}
 
     def memory(self, wanted: Sequence[str]) -> dict[str, int]:
-        """Bytes that each of these takes on a device at most, by the compiler's account; nothing is allocated but inputs and points."""
-        out = {}
-        for name, part in self.lowered(wanted).items():
-            found = part.compile().memory_analysis()
-            out[name] = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes + found.temp_size_in_bytes
-        return out
+        """Bytes that each of these takes on a device, by the compiler's account, besides inputs and points; nothing else is allocated."""
+        found = {name: part.compile().memory_analysis() for name, part in self.lowered(wanted).items()}
+        besides = {name: part.temp_size_in_bytes + part.output_size_in_bytes - part.alias_size_in_bytes for name, part in found.items()}
+        state = besides["begin"] - found["begin"].temp_size_in_bytes               # all of which is there while outputs are computed from some
+        return {"begin": besides["begin"], "advance": besides["advance"] + state, "finish": besides["finish"] + state}
 
     # parts
 

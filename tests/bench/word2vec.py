@@ -2,6 +2,10 @@
 
     python tests/bench/word2vec.py --vocabulary 8000
 
+What a device needs for all words of text8, by the compiler and by the check of the experiment; nothing is allocated:
+
+    XLA_FLAGS=--xla_force_host_platform_device_count=8 python tests/bench/word2vec.py --vocabulary 71291 --memory
+
 Words are drawn as they are in a text; time does not depend on them otherwise. The authors' C code trains 2,110 words a second at 8,000 words.
 """
 
@@ -16,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from tpc.experiments.memory import ITEMSIZE, Size
 from tpc.experiments.text import Text
 from tpc.experiments.windows import Sampler, Shape
 from tpc.experiments.word2vec import COMPARED, PROGRAM
@@ -39,6 +44,16 @@ def seconds(function, rounds):
     return tuple(statistics.median(times) for times in zip(*found, strict=True))
 
 
+def print_memory(program, inputs, vocabulary):
+    for dtype in ("float32", "bfloat16"):
+        evaluator = program.compile(method="linear", dtype=dtype)
+        for devices in sorted({1, jax.local_device_count()}):
+            parts = evaluator.training(inputs, devices=devices).memory(["gram", "square"])
+            asked = Size(itemsize=ITEMSIZE[dtype], devices=devices).needed(vocabulary)
+            each = ", ".join(f"{name} {needed / 1e9:.2f}" for name, needed in parts.items())
+            print(f"{dtype}, {devices} devices: {max(parts.values()) / 1e9:.2f} GB each ({each}); {asked / 1e9:.2f} GB are asked for")
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--vocabulary", type=int, default=8000)
@@ -46,13 +61,19 @@ def main():
     options.add_argument("--shared", type=int, default=64)
     options.add_argument("--steps", type=int, default=50)
     options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    options.add_argument("--devices", type=int)
+    options.add_argument("--memory", action="store_true", help="on one device and on all there are, for both types")
     args = options.parse_args()
     d, shape = args.vocabulary, Shape(args.steps, args.batch, 5, args.shared)
     dims = {"T": args.steps, "B": args.batch, "w": 5, "K": args.shared, "d": d, "A": COMPARED}
-    evaluator = parse(PROGRAM.read_text(encoding="utf-8"), name="word2vec", dims=dims).compile(method="linear", dtype="float32")
+    program = parse(PROGRAM.read_text(encoding="utf-8"), name="word2vec", dims=dims)
     _, given = Sampler(text(d, 400_000), shape, negatives=5, threshold=1e-4, seed=0).epoch(0).segment(0)
     inputs = {**given, "eta": np.full(args.steps, 0.05), "compared": np.zeros(COMPARED, int)}
-    training = evaluator.training(inputs)
+    if args.memory:
+        print_memory(program, inputs, d)
+        return
+    training = program.compile(method="linear", dtype=args.dtype).training(inputs, devices=args.devices)
     held = [training.advance(training.start(), args.steps, keep=False)]
 
     def segment():

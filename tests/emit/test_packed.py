@@ -53,6 +53,12 @@ def test_what_is_added_to_a_row_is_rounded_once():
     assert np.array_equal(prelude.restored(found.bits), expected)                     # whole numbers up to 28 are not rounded at all
 
 
+def test_inner_products_of_members_a_few_at_a_time():
+    vectors, x = (np.random.default_rng(1).integers(-3, 4, shape).astype(np.float32) for shape in ((1300, 5), (5,)))
+    found = prelude.inners(prelude.packed(jnp.asarray(vectors)), jnp.asarray(x))
+    assert np.array_equal(found, vectors @ x)
+
+
 def test_what_is_little_is_not_lost():
     """1,000 times 1/4096 added to 1, whose neighbour above is 1 + 1/128: by the nearest it would stay 1."""
     def turn(t, vectors):

@@ -155,13 +155,15 @@ def test_files_and_options_that_cannot_be_used(tmp_path, capsys):
                           (["--set", "lr=fast"], "TP602"), (["--set", "ways=1"], "TP602"), (["--set", "rate=1"], "TP602"),
                           (["--set", "ways=7"], "TP622"),
                           (["--activation", "relu", "--samples", "2000000000"], "TP604"),
-                          (["--resume"], "TP602"), (["--out", str(tmp_path / "file")], "TP606")):
+                          (["--resume"], "TP602"), (["--devices", "1000"], "TP611"),
+                          (["--devices", "1", "--model", "gp"], "TP602"), (["--out", str(tmp_path / "file")], "TP606")):
         assert main(["experiment", "maml", "--epochs", "1", *options]) == 2, options
         assert f"error[{code}]" in capsys.readouterr().err, options
 
 
 def test_the_command_runs_on_embedded_drawings(tmp_path, capsys, monkeypatch):
     assert main(["experiment", "maml", "--epochs", "2", "--json", "--out", str(tmp_path), "--activation", "relu", "--samples", "256",
+                 "--devices", "1",
                  *(f"--set={n}={getattr(SMALL, n)}" for n in ("batches", "tasks", "queries", "asked", "validation_tasks", "test_tasks"))]) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found) >= {"test_accuracy", "test_stderr", "validation", "meta_batches_per_second", "settings"}

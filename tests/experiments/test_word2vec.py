@@ -134,6 +134,9 @@ def test_the_limit_learns_and_widths_approach_it(tmp_path):
             assert (outcome.questions, outcome.in_vocabulary) == (31, 30)
     assert 1e-6 < np.abs(products[4096] - products["mup"]).mean() < 0.02
     assert np.abs(products["mup"][:, 20:]).mean() > 0.1
+    rounded = Experiment(settings(tmp_path, dtype="bfloat16"))
+    assert rounded.run().analogy_accuracy > 0.8
+    assert 1e-6 < np.abs(rounded.products(rounded.state, np.arange(20)) - products["mup"]).mean() < 0.005
     kernel = Experiment(settings(tmp_path, model="ntk")).run()
     assert kernel.analogy_accuracy == 0
     assert kernel.words_per_second is None
@@ -195,6 +198,8 @@ def damaged(path, content):
     (lambda at: ["--questions", damaged(at / "latin.txt", b"a b c d\xe9\n")[1]], "TP627", "not UTF-8"),
     (lambda at: ["--model", "width=1"], "TP602", "mup, ntk or width=N"),
     (lambda at: ["--model", "gp"], "TP602", "not gp"),
+    (lambda at: ["--model", "width=8", "--dtype", "bfloat16"], "TP602", "bfloat16 is for the coefficients"),
+    (lambda at: ["--devices", "1000"], "TP611", "1000 devices are asked for"),
     (lambda at: ["--resume"], "TP602", "--out"),
     (lambda at: ["--out", damaged(at / "file", b"")[1]], "TP606", "cannot be written"),
 ])
@@ -217,6 +222,11 @@ def test_a_vocabulary_that_does_not_fit_is_refused_with_one_that_does(tmp_path, 
     assert re.search(r"--vocab (\d+) would fit", message)[1] == "30"
     assert main([*options, "30"]) == 0
     assert main([*options, "36", "--model", "width=4"]) == 0
+    alone, eight = memory.Size(itemsize=2), memory.Size(itemsize=2, devices=8)
+    assert eight.needed(1000) == 2 * 1000 * 126 * 2 + memory.BESIDES < alone.needed(1000)
+    assert eight.fits(eight.needed(1000)) == 1000
+    with pytest.raises(tpc.TpcError, match=r"GiB of memory on each of 8 devices, and .* are there"):
+        memory.require(100_000, eight, "text")
 
 
 def test_questions_out_of_the_vocabulary_are_counted(tmp_path):

@@ -298,8 +298,15 @@ def inners(vectors, wx):
 
 
 def in_turns(function, *arrays):
-    """`function` of all members of some arrays, a few of which are there at a time."""
-    return lax.map(lambda members: function(*members), arrays, batch_size=512)
+    """`function` of all members of some arrays, 512 of which are there at a time: `lax.map` in batches would copy the arrays."""
+    count = len(jax.tree.leaves(arrays)[0])
+    rows = min(512, count)
+
+    def turn(start):
+        """Of the members from one on."""
+        return jax.vmap(function)(*jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, rows), arrays))
+    starts, places = np.minimum(np.arange(0, count, rows), count - rows), np.arange(count)
+    return jax.tree.map(lambda a: a[places // rows, places - starts[places // rows]], lax.map(turn, jnp.asarray(starts)))
 
 
 # ---- products of batches

@@ -29,7 +29,8 @@ Progress = Callable[[int, int, float, float, float], None]       # epochs done a
 class Settings:
     """model: "mup" (the limit), "ntk" or "gp" (limits in the kernel regime), or a width. queries, asked: drawings of a class, besides the shots, that
     training takes the gradient at and that an evaluation asks for, all if there are fewer. input_std, output_std, bias_std: of the weights at first;
-    bias: the multiplier of the bias. What stands here is what the paper has for the μP limit."""
+    bias: the multiplier of the bias. devices: how many share the points or coefficients, None: one. What stands here is what the paper has for the μP
+    limit."""
 
     data: str | None = None
     model: str | int = "mup"
@@ -53,10 +54,12 @@ class Settings:
     test_tasks: int = 2560
     samples: int | None = None
     dtype: str = "float32"
+    devices: int | None = None
 
 
 # what the paper found best for other models. What it took for those of the kernel regime is not known here: of the rates 0.01, 0.1
-# and 1 the first one is best on the validation part of Omniglot
+# and 1 the first one is best on the validation part of Omniglot. Larger ones, and larger kernels, make f prefer some classes for good:
+# the paper's linear nets do as those with lr 0.1 and output_std 2.45 (notebooks/maml.ipynb)
 CHOSEN: Mapping[str | int, Mapping[str, float]] = {
     2: {"lr": 0.05, "input_std": 0.5, "output_std": 0.5, "bias": 2.0},
     8: {"input_std": 0.5, "output_std": 0.25},
@@ -153,7 +156,7 @@ class Experiment:
         self.settings = replace(settings, queries=min(settings.queries, left), asked=min(settings.asked, left))
         self.parts, self.folder = parts, folder
         self.model = self._model()
-        self.fingerprint = digest(f"{self.model.fingerprint} {replace(self.settings, data=None, epochs=0, test_tasks=0)}",
+        self.fingerprint = digest(f"{self.model.fingerprint} {replace(self.settings, data=None, epochs=0, test_tasks=0, devices=None)}",
                                   {name: part.images for name, part in parts.items()})
         self.validation: list[float] = []
         self.state: Any = None

@@ -58,7 +58,7 @@ class Network:
         if s.model != "mup":                           # no matrices: a network of width n is n points of weight 1/n
             drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(3,))).standard_normal((evaluator.plan.gaussians, int(s.model)))
             points = drawn, np.full(int(s.model), 1 / int(s.model))
-        return evaluator.training(self._inputs(unseen), seed=s.seed, points=points, over="t")
+        return evaluator.training(self._inputs(unseen), seed=s.seed, points=points, over="t", devices=s.devices)
 
     def _options(self) -> dict[str, Any]:
         s = self.settings

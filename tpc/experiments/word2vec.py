@@ -28,7 +28,8 @@ COMPARED = 64                                          # words whose products wi
 EMBEDDED = {"epochs": 20, "sample": 1e-2}
 RATES = {"linear": 0.2, "relu": 0.3, "tanh": 0.5}      # the best rates of learning at width 256; of the embedded text half of them
 POINTS, FEWEST = 2, 1024                               # of a limit that stands at points, at least, for each word and in all
-KEEP_EVERY = 120.0                                     # seconds between two checkpoints
+KEEP_EVERY = 120.0                                     # seconds between two checkpoints, or
+KEEP_SHARE = 10                                        # so many times what the last one took, if that is more
 
 Progress = Callable[[float, int, int, float], None]    # epochs done and all, words trained, words a second
 
@@ -210,8 +211,10 @@ class Experiment:
                     seconds, started = seconds + now - started, now
                     trained, self.words, self.segment = trained + count, self.words + count, self.segment + 1
                     if self.segment < len(whole) and time.monotonic() > kept + self.keep_every:
+                        begun = time.monotonic()
                         self._keep(state)
                         kept, started = time.monotonic(), time.perf_counter()
+                        self.keep_every = max(self.keep_every, KEEP_SHARE * (kept - begun))
                 running.check()
                 if progress is not None:
                     progress(self.epoch + self.segment / len(whole), s.epochs, self.words, trained / seconds)
