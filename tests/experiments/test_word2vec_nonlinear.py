@@ -64,7 +64,7 @@ def test_points_are_counted_where_there_are_any(tmp_path):
     for model, activation, samples in (("mup", "tanh", 1024), ("mup", "linear", None), (16, "tanh", None), ("ntk", "tanh", None)):
         assert Experiment(settings(tmp_path, model=model, activation=activation)).settings.samples == samples
     assert Experiment(settings(tmp_path, model="ntk", activation="tanh")).run().analogy_accuracy == 0
-    assert [settings_for(text, activation=activation).lr for text in (None, "t.txt") for activation in ("relu", "tanh")] == [0.1, 0.25, 0.2, 0.5]
+    assert [settings_for(text, activation=activation).lr for text in (None, "t.txt") for activation in ("relu", "tanh")] == [0.15, 0.25, 0.3, 0.5]
 
 
 def test_what_is_refused(tmp_path, capsys, monkeypatch):

@@ -25,8 +25,8 @@ from tpc.stored import digest, write_whole
 
 PROGRAM = Path(__file__).with_name("word2vec.tp")
 COMPARED = 64                                          # words whose products with all are computed at once
-EMBEDDED = {"epochs": 20, "sample": 1e-2, "lr": 0.1}
-RATES = {"tanh": 2.5}                                  # by how much nets want a greater rate of learning than the linear one
+EMBEDDED = {"epochs": 20, "sample": 1e-2}
+RATES = {"linear": 0.2, "relu": 0.3, "tanh": 0.5}      # the best rates of learning at width 256; of the embedded text half of them
 POINTS, FEWEST = 2, 1024                               # of a limit that stands at points, at least, for each word and in all
 KEEP_EVERY = 120.0                                     # seconds between two checkpoints, or
 KEEP_SHARE = 10                                        # so many times what the last one took, if that is more
@@ -67,8 +67,8 @@ class Settings:
 
 def settings_for(corpus: str | None, **given: Any) -> Settings:
     """Settings for a text and a net: those for the embedded text suit its length."""
-    own = {"lr": Settings.lr, **(EMBEDDED if corpus is None else {})}
-    own["lr"] *= RATES.get(given.get("activation", "linear"), 1)
+    rate = RATES.get(given.get("activation", "linear"), Settings.lr)
+    own = {"lr": rate} if corpus is not None else {**EMBEDDED, "lr": rate / 2}
     return Settings(**{**own, **given, "corpus": corpus})
 
 
