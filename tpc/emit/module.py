@@ -30,8 +30,8 @@ HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts"
            "least", "reached", "shrunk", "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all",
            "multiply_all", "coefficients", "Packed", "restored", "packed", "mixed", "increased", "inners", "in_turns",
            "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total",
-           "rounds", "before", "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
-           "summary", "compiled", "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
+           "rounds", "before", "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled",
+           "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
