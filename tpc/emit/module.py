@@ -386,9 +386,8 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
 
 def _helpers(parts: Structure, packed: bool) -> str:
     sections = copied("prelude.py")
-    wanted = ["copied from here on", *["histories"] * bool(parts.histories), *["vectors in 16 bits"] * packed,
-              *["products of batches"] * bool(parts.blocks)]
-    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted)
+    needed = {"copied from here on": True, "histories": parts.histories, "vectors in 16 bits": packed, "products of batches": parts.blocks}
+    return "\n\n" + "\n\n\n".join(sections[title] for title, wanted in needed.items() if wanted)
 
 
 def _tail(plan: Plan, segments: bool) -> str:
