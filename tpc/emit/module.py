@@ -27,13 +27,11 @@ from tpc.reassociate import reassociate
 
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
-           "least", "reached", "shrunk", "onsager",
-           "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all", "multiply_all",
-           "coefficients", "Packed", "restored", "packed", "mixed", "increased", "inners", "in_turns",
-           "history", "begins", "recorded", "whole", "products", "combined",
-           "member", "replaced", "sqrt_psd", "interleaved", "total", "rounds", "before",
-           "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled", "limit", "draw", "run",
-           "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
+           "least", "reached", "shrunk", "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all",
+           "multiply_all", "coefficients", "Packed", "restored", "packed", "mixed", "increased", "inners", "in_turns",
+           "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total",
+           "rounds", "before", "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled",
+           "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
@@ -388,9 +386,8 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
 
 def _helpers(parts: Structure, packed: bool) -> str:
     sections = copied("prelude.py")
-    wanted = ["copied from here on", *["histories"] * bool(parts.histories), *["vectors in 16 bits"] * packed,
-              *["products of batches"] * bool(parts.blocks)]
-    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted)
+    needed = {"copied from here on": True, "histories": parts.histories, "vectors in 16 bits": packed, "products of batches": parts.blocks}
+    return "\n\n" + "\n\n\n".join(sections[title] for title, wanted in needed.items() if wanted)
 
 
 def _tail(plan: Plan, segments: bool) -> str:
