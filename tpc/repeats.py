@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from threading import Event, Lock
 from types import ModuleType
 from typing import Any
 
@@ -37,13 +37,15 @@ def compute(module: ModuleType, plan: Plan, given: Mapping[str, Any], seed: int,
     count = workers(plan, len(missing) - 1)
     if count == 1:
         return
-    inputs, drawing = module.prepared(given), Lock()
+    inputs, drawing, over = module.prepared(given), Lock(), Event()
 
     def one(k: int) -> Any:
         import jax
         with drawing:                               # it sets the filters of warnings, which threads share
+            if over.is_set():
+                return None
             points = module.draw(seed, k, plan.samples)
-        return jax.block_until_ready(module.evaluated(inputs, *points))
+        return None if over.is_set() else jax.block_until_ready(module.evaluated(inputs, *points))
 
     pool = ThreadPoolExecutor(count)
     try:
@@ -56,4 +58,5 @@ def compute(module: ModuleType, plan: Plan, given: Mapping[str, Any], seed: int,
             if progress is not None:
                 progress(len(kept), plan.repeats)
     finally:
+        over.set()
         pool.shutdown(wait=False, cancel_futures=True)

@@ -94,6 +94,10 @@ class Evaluator:
             if checkpoint is None:
                 raise
             raise TpcError([catalogue.cannot_write(str(checkpoint), error.strerror or str(error))], self.program.name, of_program=True) from None
+        except KeyboardInterrupt as error:                                     # before repeats begin, or from below
+            if error.args or self.plan.exact or self.plan.points in GRIDS:
+                raise
+            raise self._too_early(0) from None
         outputs = self._outcomes(found, given, seed)
         notes = [*kept.notes, *(str(w.message) for w in caught if issubclass(w.category, UserWarning))]
         repeats = self.plan.repeats if len(kept) >= self.evaluations else len(kept)
@@ -161,9 +165,12 @@ class Evaluator:
             if self.plan.exact or self.plan.points in GRIDS:
                 raise
             if len(kept) < ENOUGH:
-                raise KeyboardInterrupt(f"interrupted after {len(kept)} of {self.plan.repeats} repeats, before there is anything to report") from None
+                raise self._too_early(len(kept)) from None
             found = self.module.summary([kept[k] for k in sorted(kept)])
         return found
+
+    def _too_early(self, done: int) -> KeyboardInterrupt:
+        return KeyboardInterrupt(f"interrupted after {done} of {self.plan.repeats} repeats, before there is anything to report")
 
     def function(self, output: str, *, seed: int = 0) -> Callable[[Mapping[str, Any]], Any]:
         """`output` as a JAX function of the inputs by name (those with a default may be left out), to be jitted, vmapped and differentiated.

@@ -59,6 +59,14 @@ def test_interrupted_before_there_is_a_standard_error(evaluator, done, monkeypat
         evaluator(INPUTS)
 
 
+def test_interrupted_before_repeats_begin(evaluator, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+    monkeypatch.setattr("tpc.run.Kept.open", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="interrupted after 0 of 5 repeats, before there is anything to report"):
+        evaluator(INPUTS, checkpoint=tmp_path)
+
+
 def test_it_resumes_bit_for_bit(evaluator, tmp_path, monkeypatch):
     whole = evaluator(INPUTS, seed=3)
     evaluator(INPUTS, seed=3, progress=stop_after(2), checkpoint=tmp_path)
