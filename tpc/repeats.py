@@ -12,7 +12,7 @@ from typing import Any
 from tpc.hilbert.plan import Plan
 from tpc.kept import Kept
 
-ROOM = 5e8                                         # bytes that all repeats of one time may take together, if one does not take more
+ROOM = 3e8                                         # bytes, as the plan has them, that the repeats of one time may take, if one does not take more
 
 
 def processors() -> int:
