@@ -15,6 +15,7 @@ from tpc.cli_kernels import kernel
 from tpc.cli_numbers import run, simulate, verify
 from tpc.cli_scale import scale
 from tpc.cli_shared import DEFECT, INTERRUPTED, OK, REFUSED, bound, load, show, writing
+from tpc.cli_streams import abandon, prepare, say
 
 if TYPE_CHECKING:
     from tpc.core.program import Program
@@ -24,39 +25,44 @@ MOST_UNROLLED = 4000                               # instances of instructions t
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Returns its exit status: 0, 1 for a check that failed, 2 for bad input, 70 for a defect of tpc, 130 if interrupted."""
-    arguments = parser().parse_args(argv)
+    prepare()
     try:
-        status = _guarded(arguments)
+        status = _guarded(argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon(sys.stdout)
         return OK
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        abandon(sys.stdout)
+        say(f"tpc: what was found cannot be printed: {error.strerror or error}")
+        return REFUSED
     return status
 
 
-def _guarded(arguments: argparse.Namespace) -> int:
-    """Runs the command; what goes wrong becomes a message and a status."""
+def _guarded(argv: Sequence[str] | None) -> int:
+    """Runs the command; what goes wrong becomes a message and a status, but for an OSError of standard output, which has no file's name."""
     from tpc.syntax.diagnostic import TpcError
+    arguments = parser().parse_args(argv)
     try:
         return int(arguments.command(arguments))
-    except BrokenPipeError:
-        raise
     except TpcError as error:
         partial = getattr(error, "partial", None)                  # what came before values stopped being finite
         show(arguments, partial, {} if partial is None else partial.to_json(), error)
         return REFUSED
     except KeyboardInterrupt as stop:
         if not getattr(arguments, "silent", False):
-            print(f"tpc: {stop}" if str(stop) else "tpc: interrupted", file=sys.stderr)
+            say(f"tpc: {stop}" if str(stop) else "tpc: interrupted")
         return INTERRUPTED
     except MemoryError:
-        print("tpc: not enough memory; use fewer --samples, a smaller width or fewer steps", file=sys.stderr)
+        say("tpc: not enough memory; use fewer --samples, a smaller width or fewer steps")
         return REFUSED
     except Exception as error:
-        if os.environ.get("TPC_TRACEBACK"):
+        if os.environ.get("TPC_TRACEBACK") or (isinstance(error, OSError) and error.filename is None):
             raise
-        print(f"tpc: this is a defect of tpc, please report it with the program: {type(error).__name__}: {str(error)[:500]}\n"
-              "     (TPC_TRACEBACK=1 shows where it happened)", file=sys.stderr)
+        say(f"tpc: this is a defect of tpc, please report it with the program: {type(error).__name__}: {str(error)[:500]}\n"
+            "     (TPC_TRACEBACK=1 shows where it happened)")
         return DEFECT
 
 

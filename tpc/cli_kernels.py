@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -41,15 +43,27 @@ def _array(path: Path) -> np.ndarray:
     """Inputs from an `.npy` file, left on the disk as far as that is possible. Raises TpcError (TP505)."""
     import numpy as np
 
+    from tpc.stored import open_regular, read_header
     from tpc.syntax import catalogue
     from tpc.syntax.diagnostic import TpcError
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(found, np.ndarray):
-            raise ValueError("it holds several arrays, and an .npy file of one is due")
-        return found
+        with open_regular(path) as file:
+            if file.read(2) == b"PK":
+                raise ValueError("it holds several arrays, and an .npy file of one is due")
+            file.seek(0)
+            shape, fortran, dtype = read_header(file)
+            if dtype.kind not in "biuf":
+                raise ValueError("it holds no numbers")
+            if not shape:
+                raise ValueError("it holds one number, and inputs are due, one along the first axis")
+            if math.prod(shape) * dtype.itemsize != os.fstat(file.fileno()).st_size - file.tell():
+                raise ValueError("it is not as long as its header says")
+            start = file.tell()
+        if not math.prod(shape):
+            return np.empty(shape, dtype)
+        return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
     except OSError as error:
         why = error.strerror or "it cannot be read"
-    except (ValueError, EOFError) as error:
-        why = "it holds pickled objects, or is no .npy file" if "pickle" in str(error).lower() else str(error).splitlines()[0]
+    except ValueError as error:
+        why = str(error)
     raise TpcError([catalogue.bad_data(path.name, why)], str(path))

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpc.cli_streams import say
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -40,7 +42,7 @@ def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]
     if unknown:
         raise TpcError([catalogue.unknown_setting(s, sorted({i.name for i in program.inputs} | dims_in(text, name))) for s in unknown], name)
     for note in program.notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}")
     return program, {**data, **settings}
 
 
@@ -61,9 +63,12 @@ def writing(path: Path, write: Callable[[], object]) -> None:
 
 
 def text_of(path: Path) -> str:
+    """The file's text for messages to show; empty if it cannot be read."""
+    from tpc.pipeline import read_text
+    from tpc.syntax.diagnostic import TpcError
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+        return read_text(path)
+    except TpcError:
         return ""
 
 
@@ -73,7 +78,7 @@ def show(arguments: argparse.Namespace, shown: object, data: Mapping[str, Any], 
         return
     if error is not None:
         error = _of_file(error, arguments)
-        print(error.render(colour=sys.stderr.isatty() and "NO_COLOR" not in os.environ), file=sys.stderr)
+        say(error.render(colour=sys.stderr.isatty() and "NO_COLOR" not in os.environ))
         data = {**data, **error.to_json()}
     if arguments.json:
         print(json.dumps(data, allow_nan=False))

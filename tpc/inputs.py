@@ -8,24 +8,25 @@ import json
 import lzma
 import math
 import os
-import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from tpc.core.expr import Value, walk
 from tpc.core.laws import covariance, law_number
 from tpc.core.program import Gaussians, Input, Origin, Program
+from tpc.stored import EXPANSION, SUSPECT, open_regular, read_npz
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import Diagnostic, TpcError
 from tpc.syntax.layout import normalise
 from tpc.syntax.spans import Span
 
 MAX_DATA_BYTES = 1 << 30
+MAX_JSON_BYTES = 1 << 25                            # a number takes up to twenty times its text while it is read
 COMPRESSED: Mapping[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open}
 PSD_TOLERANCE = 1e-9                               # of the largest variance, for what rounding of a singular covariance leaves below 0
 
@@ -156,26 +157,33 @@ def load_data(path: str | Path) -> dict[str, np.ndarray]:
     try:
         if kind not in (".npz", ".json"):
             raise ValueError("its name ends in neither .npz nor .json")
-        whole = _read(path)
-        if kind == ".json":
-            return _json(whole.decode("utf-8"))
-        if whole[:2] != b"PK":
-            raise ValueError("it is a pickle" if whole[:1] == b"\x80" else "it is not an .npz archive, or only a part of one")
-        with np.load(io.BytesIO(whole), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        with open_regular(path) as file:
+            if kind == ".json":
+                return _json(_unpacked(file, path.suffix, MAX_JSON_BYTES).decode("utf-8"))
+            whole = io.BytesIO(_unpacked(file, path.suffix, MAX_DATA_BYTES)) if path.suffix in COMPRESSED else file
+            start = whole.read(2)
+            whole.seek(0)
+            if start != b"PK":
+                raise ValueError("it is a pickle" if start[:1] == b"\x80" else "it is not an .npz archive, or only a part of one")
+            return read_npz(whole, MAX_DATA_BYTES)
+    except UnicodeDecodeError:
+        why = "it is not UTF-8 text"
     except OSError as error:
-        why = error.strerror or "it cannot be read"
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, KeyError, RecursionError, MemoryError) as error:
-        why = "it holds pickled objects" if "pickle" in str(error).lower() else str(error).splitlines()[0] if str(error) else "it is damaged"
+        why = error.strerror or "it is damaged"
+    except (ValueError, EOFError, zlib.error, lzma.LZMAError, RecursionError, MemoryError) as error:
+        why = str(error).splitlines()[0] if str(error) else "it is damaged"
     raise TpcError([catalogue.bad_data(path.name, why)], str(path))
 
 
-def _read(path: Path) -> bytes:
-    """What a file holds, unpacked. Raises OSError, and what says that it is damaged."""
-    with COMPRESSED.get(path.suffix, open)(path, "rb") as file:
-        whole: bytes = file.read(MAX_DATA_BYTES + 1)
-    if len(whole) > MAX_DATA_BYTES:
-        raise ValueError(f"it is larger than {MAX_DATA_BYTES >> 20} MiB")
+def _unpacked(file: BinaryIO, suffix: str, most: int) -> bytes:
+    """What a file holds, unpacked. Raises OSError, and what says that it is damaged; ValueError for more than there should be."""
+    unpacking = COMPRESSED[suffix](file) if suffix in COMPRESSED else file
+    suspect = max(SUSPECT, EXPANSION * os.fstat(file.fileno()).st_size)
+    whole: bytes = unpacking.read(min(most, suspect) + 1)
+    if len(whole) > most:
+        raise ValueError(f"it is larger than {most >> 20} MiB")
+    if len(whole) > suspect:
+        raise ValueError(f"it unpacks to more than {EXPANSION} times its size")
     return whole
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,10 +13,11 @@ from tpc.core.program import Program
 from tpc.core.verify import verified
 from tpc.inputs import constant_law_errors
 from tpc.lower import lower
+from tpc.stored import open_regular
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 from tpc.syntax.layout import RESERVED, normalise
-from tpc.syntax.parse import parse_file
+from tpc.syntax.parse import MAX_BYTES, parse_file
 from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
 from tpc.syntax.tree import Dim
@@ -69,10 +71,14 @@ def load(path: str | Path, *, dims: Mapping[str, int] | None = None) -> Program:
 
 
 def read_text(path: Path) -> str:
+    """What a `.tp` file holds, a little more than the longest allowed at most. Raises TpcError (TP001, TP002)."""
     try:
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            data = file.read(MAX_BYTES + len(codecs.BOM_UTF8) + 1)
     except OSError as error:
         raise TpcError([catalogue.unreadable(error.strerror or str(error))], str(path)) from None
+    if len(data) > MAX_BYTES + len(codecs.BOM_UTF8):
+        raise TpcError([catalogue.too_large(MAX_BYTES)], str(path))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
+
+SUSPECT = 64 << 20                                 # bytes that an archive may unpack to whatever it packs
+CHUNK = 1 << 20                                    # bytes that are read at once
+EXPANSION = 250                                    # times its packed size beyond that: numbers that were measured pack less well
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file to read bytes from. Raises OSError, also for what is no regular file: pipes and devices may never end."""
+    file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(0, "it is not a regular file")
+    return file
 
 
 def write_npz(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
@@ -35,10 +50,77 @@ def write_whole(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file. Raises ValueError, with the reason, if it is none or is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise ValueError(str(error).splitlines()[0] if str(error) else "it is damaged") from None
+        with open_regular(path) as file:
+            return read_npz(file, max(SUSPECT, os.fstat(file.fileno()).st_size))
+    except OSError as error:
+        raise ValueError(error.strerror or "it cannot be read") from None
+
+
+def read_npz(file: BinaryIO, most: float) -> dict[str, np.ndarray]:
+    """The arrays of an .npz archive of numbers and text, which may be anybody's: sizes are known from what it says of itself before anything is
+    unpacked. most: bytes of all arrays. Raises ValueError, with the reason, for everything that is wrong with it."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            _require_small(members, most)
+            return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
+    except ValueError:
+        raise
+    except Exception as error:                     # a damaged archive raises nearly anything: zipfile, zlib and the header's parser share no base
+        raise ValueError(_reason(error)) from None
+
+
+def _require_small(members: list[zipfile.ZipInfo], most: float) -> None:
+    size, packed = (sum(getattr(member, which) for member in members) for which in ("file_size", "compress_size"))
+    if size > most:
+        raise ValueError(f"its arrays take {size / 1e6:,.0f} MB, more than {most / 1e6:,.0f}")
+    if size > SUSPECT and size > EXPANSION * packed:
+        raise ValueError(f"it unpacks to {size / 1e6:,.0f} MB, more than {EXPANSION} times its size")
+    if any(member.flag_bits & 1 for member in members):
+        raise ValueError("it is encrypted")
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """One member, whose header must say just what it holds."""
+    with archive.open(member) as file:
+        try:
+            shape, fortran, dtype = read_header(file)
+        except ValueError as error:
+            raise ValueError(f"{error}, in {member.filename!r:.60}") from None
+        found = np.empty(shape[::-1] if fortran else shape, dtype)
+        if found.nbytes != member.file_size - file.tell():
+            raise ValueError(f"the array {member.filename!r:.60} is not as long as its header says")
+        view, at = memoryview(found.reshape(-1).view(np.uint8)) if found.nbytes else memoryview(b""), 0
+        while part := file.read(CHUNK):            # to the end, where the check sum is compared
+            view[at:at + len(part)] = part
+            at += len(part)
+        return found.T if fortran else found
+
+
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type of the .npy file that begins here. Raises ValueError, also for pickled objects."""
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    try:
+        version = np.lib.format.read_magic(file)
+    except ValueError:
+        raise ValueError("it is no .npy file") from None
+    if version not in readers:
+        raise ValueError(f"version {version[0]}.{version[1]} of the .npy format is not known here")
+    try:
+        shape, fortran, dtype = readers[version](file)
+    except Exception:                              # of Python's parser, which the header is given to: TokenError, RecursionError, TypeError, …
+        raise ValueError("its header is damaged") from None
+    if dtype.hasobject:
+        raise ValueError("it holds pickled objects")
+    if not all(type(extent) is int and 0 <= extent < 2**63 for extent in shape) or math.prod(shape) * dtype.itemsize >= 2**63:
+        raise ValueError("its header is damaged")
+    return shape, fortran, dtype
+
+
+def _reason(error: Exception) -> str:
+    """What an exception of a library says, on one line that is fit to be shown."""
+    first = next(iter(str(error).splitlines()), "")
+    return first if isinstance(error, zipfile.BadZipFile | NotImplementedError) and first.isprintable() else "it is damaged"
 
 
 def digest(what: str, inputs: Mapping[str, np.ndarray]) -> str:
