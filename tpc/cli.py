@@ -14,7 +14,7 @@ from tpc import cli_experiment
 from tpc.cli_kernels import kernel
 from tpc.cli_numbers import run, simulate, verify
 from tpc.cli_scale import scale
-from tpc.cli_shared import DEFECT, INTERRUPTED, OK, REFUSED, bound, load, show, writing
+from tpc.cli_shared import DEFECT, INTERRUPTED, OK, REFUSED, bound, load, require_writable, show, writing
 from tpc.cli_streams import abandon, prepare, say
 
 if TYPE_CHECKING:
@@ -240,9 +240,10 @@ def _unrolled(program: Program, arguments: argparse.Namespace) -> Program:
 
 
 def graph(arguments: argparse.Namespace) -> int:
+    require_writable(arguments.output, (".svg", ".png", ".dot"))
     program, _ = load(arguments)
     from tpc.show.graph import draw
-    writing(arguments.output, lambda: draw(program, arguments.output))
+    writing(arguments.output, lambda part: draw(program, part))
     if arguments.json:
         made = program.graph
         print(json.dumps({"program": program.name, "nodes": [{"name": n, **_plain(d)} for n, d in made.nodes(data=True)],
@@ -256,6 +257,8 @@ def _plain(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def compile_file(arguments: argparse.Namespace) -> int:
+    if str(arguments.output) != "-":
+        require_writable(arguments.output)
     program, _ = load(arguments)
     from tpc.run import compile_program
     evaluator = compile_program(program, method=arguments.method, samples=arguments.samples, repeats=arguments.repeats, dtype=arguments.dtype,
@@ -263,13 +266,13 @@ def compile_file(arguments: argparse.Namespace) -> int:
     if str(arguments.output) == "-":
         print(evaluator.source, end="")
         return OK
-    writing(arguments.output, lambda: arguments.output.write_text(evaluator.source, encoding="utf-8"))
+    writing(arguments.output, lambda part: part.write_text(evaluator.source, encoding="utf-8"))
     made = {"program": program.name, "plan": evaluator.plan.to_json(), "output": str(arguments.output)}
     lines = [f"{arguments.output}: {evaluator.plan}"]
     if evaluator.start is not None:
         path = arguments.output.with_stem(f"{arguments.output.stem}_start")
         of_start = evaluator.start.evaluator
-        writing(path, lambda: path.write_text(of_start.source, encoding="utf-8"))
+        writing(path, lambda part: part.write_text(of_start.source, encoding="utf-8"))
         made["start"] = {"plan": of_start.plan.to_json(), "output": str(path), "scalars": list(evaluator.start.names)}
         lines.append(f"{path}: the covariances of {', '.join(evaluator.start.names)}, inputs of {arguments.output}; {of_start.plan}")
     print(json.dumps(made, allow_nan=False) if arguments.json else "\n".join(lines))

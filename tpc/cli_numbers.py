@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpc.cli_shared import FAILED, INTERRUPTED, OK, REFUSED, bound, load, show, writing
+from tpc.cli_shared import FAILED, FIGURES, INTERRUPTED, OK, REFUSED, bound, load, require_writable, show, writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tpc.core.program import Program
     from tpc.result import Result
     from tpc.simulate.samples import Samples
-    from tpc.syntax.diagnostic import TpcError
+    from tpc.syntax.diagnostic import Diagnostic, TpcError
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,12 +28,15 @@ def run(arguments: argparse.Namespace) -> int:
     together = _joined(arguments)
     program, given = load(arguments)
     inputs = bound(program, given, arguments)
+    if not arguments.silent:
+        require_writable(arguments.save)
+        require_writable(arguments.plot, FIGURES)
     try:
         with _alone_on_stdout() if together else nullcontext():
             result = _evaluated(program, inputs, arguments, together=together)
     except DivergedError as stop:
         if not arguments.silent:
-            _written(stop.partial, [], arguments)
+            stop.diagnostics += tuple(_unwritten(stop.partial, [], arguments))
         raise
     finally:
         if together and not isinstance(sys.exception(), KeyboardInterrupt):
@@ -42,9 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.silent:
         return INTERRUPTED if result.interrupted else OK
     samples = [] if result.interrupted else _at_widths(program, inputs, arguments)
-    _written(result, samples, arguments)
     data = {**result.to_json(), **({"widths": [_sample_data(s) for s in samples]} if samples else {})}
-    error = _diverged(samples, arguments)
+    unwritten = _unwritten(result, samples, arguments)
+    error = _error([*unwritten, *_diverged(samples)], arguments)
     show(arguments, "\n".join(map(str, [result, *samples])), data, error)
     if result.interrupted or any(s.interrupted for s in samples):
         return INTERRUPTED
@@ -53,8 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def simulate(arguments: argparse.Namespace) -> int:
     program, given = load(arguments)
+    require_writable(arguments.save)
     samples = _samples(program, bound(program, given, arguments), arguments.width, arguments, arguments.save)
-    error = _diverged([samples], arguments)
+    error = _error(_diverged([samples]), arguments)
     show(arguments, samples, _sample_data(samples), error)
     return INTERRUPTED if samples.interrupted else OK if error is None else REFUSED
 
@@ -67,6 +71,7 @@ def verify(arguments: argparse.Namespace) -> int:
     from tpc.syntax.diagnostic import TpcError
     if arguments.seeds < 2:
         raise TpcError([catalogue.bad_option("--seeds", "must be at least 2, to tell how much they differ")], str(arguments.file))
+    require_writable(arguments.plot, FIGURES)
     result = _evaluated(program, inputs, arguments, integrate=True)
     if result.interrupted:
         raise KeyboardInterrupt
@@ -75,14 +80,18 @@ def verify(arguments: argparse.Namespace) -> int:
         samples.append(_samples(program, inputs, width, arguments))
         if samples[-1].interrupted:
             raise KeyboardInterrupt
-    error = _diverged(samples, arguments)
+    error = _error(_diverged(samples), arguments)
     if error is not None:
         data = {"program": program.name, "plan": result.plan.to_json(), "widths": [_sample_data(s) for s in samples]}
         show(arguments, "\n".join(map(str, [result, *samples])), data, error)
         return REFUSED
     report = compared(result.limits, samples, random=result.start is not None)
     if arguments.plot is not None:
-        writing(arguments.plot, lambda: report.plot(arguments.plot))
+        try:
+            writing(arguments.plot, report.plot)
+        except TpcError as unwritten:
+            show(arguments, report, {**report.to_json(), "plan": result.plan.to_json()}, unwritten)
+            return REFUSED
     show(arguments, report, {**report.to_json(), "plan": result.plan.to_json()})
     return OK if report.agrees else FAILED
 
@@ -155,6 +164,8 @@ def _samples(program: Program, given: dict[str, np.ndarray], width: int, argumen
     try:
         return simulated(program, given, width=width, seeds=seeds, dtype="float64" if arguments.dtype == "float64" else "float32",
                          progress=progress, checkpoint=checkpoint)
+    except OSError as error:
+        raise TpcError([catalogue.cannot_write(str(checkpoint), error.strerror or str(error))], str(arguments.file)) from None
     except ValueError as error:
         raise TpcError([catalogue.bad_option("--width" if "width" in str(error) else "--save", str(error))], str(arguments.file)) from None
 
@@ -165,21 +176,29 @@ def _sample_data(samples: Samples) -> dict[str, Any]:
     return {"program": samples.program, "width": samples.width, "seeds": len(samples.seeds), "outputs": outputs}
 
 
-def _diverged(samples: Sequence[Samples], arguments: argparse.Namespace) -> TpcError | None:
+def _diverged(samples: Sequence[Samples]) -> list[Diagnostic]:
     """What finite widths have that is not finite (TP603)."""
     from tpc.syntax import catalogue
+    return [catalogue.diverged([(name, end.entry, end.lasting) for name, end in s.diverged.items()], s.width) for s in samples if s.diverged]
+
+
+def _error(found: Sequence[Diagnostic], arguments: argparse.Namespace) -> TpcError | None:
     from tpc.syntax.diagnostic import TpcError
-    found = [catalogue.diverged([(name, end.entry, end.lasting) for name, end in s.diverged.items()], s.width) for s in samples if s.diverged]
     return TpcError(found, str(arguments.file)) if found else None
 
 
-def _written(result: Result, samples: list[Samples], arguments: argparse.Namespace) -> None:
-    """The files that are asked for."""
-    if arguments.save is not None:
-        writing(arguments.save, lambda: result.save(arguments.save))
-    if arguments.plot is not None:
-        from tpc.show.outcomes import plot_result
-        writing(arguments.plot, lambda: plot_result(result, arguments.plot, samples))
+def _unwritten(result: Result, samples: list[Samples], arguments: argparse.Namespace) -> list[Diagnostic]:
+    """Writes the files that are asked for; says of which that was impossible (TP606), so that the numbers are printed all the same."""
+    from tpc.show.outcomes import plot_result
+    from tpc.syntax.diagnostic import TpcError
+    unwritten: list[Diagnostic] = []
+    for path, write in ((arguments.save, result.save), (arguments.plot, lambda part: plot_result(result, part, samples))):
+        if path is not None:
+            try:
+                writing(path, write)
+            except TpcError as error:
+                unwritten += error.diagnostics
+    return unwritten
 
 
 def progress_line(what: str) -> Callable[[int, int], None]:

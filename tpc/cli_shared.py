@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tpc.core.program import Program
     from tpc.syntax.diagnostic import TpcError
 
+FIGURES = (".png", ".svg", ".pdf")
 OK, FAILED, REFUSED, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
 
 
@@ -51,12 +52,32 @@ def bound(program: Program, given: dict[str, np.ndarray], arguments: argparse.Na
     return bind_inputs(program, given, file=str(arguments.file), text=text_of(arguments.file))
 
 
-def writing(path: Path, write: Callable[[], object]) -> None:
-    """Writes a file. Raises TpcError (TP606) if that is impossible."""
+def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
+    """Refuses a file that could not be written, before any work is done for it. Raises TpcError (TP606)."""
+    from tpc import stored
+    from tpc.syntax import catalogue
+    from tpc.syntax.diagnostic import TpcError
+    if path is None:
+        return
+    if endings and path.suffix not in endings:
+        why = f"its name ends in none of {', '.join(endings)}"
+    else:
+        try:
+            stored.require_writable(path)
+            return
+        except OSError as error:
+            why = error.strerror or str(error)
+    raise TpcError([catalogue.cannot_write(str(path), why)], str(path))
+
+
+def writing(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file, whole or not at all; `write` is given the name to write to. Raises TpcError (TP606) if that is impossible."""
+    from tpc.stored import whole
     from tpc.syntax import catalogue
     from tpc.syntax.diagnostic import TpcError
     try:
-        write()
+        with whole(path) as part:
+            write(part)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TpcError([catalogue.cannot_write(str(path), why)], str(path)) from None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
 import stat
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -20,7 +22,7 @@ EXPANSION = 250                                    # times its packed size beyon
 
 def open_regular(path: Path) -> BinaryIO:
     """A file to read bytes from. Raises OSError, also for what is no regular file: pipes and devices may never end."""
-    file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")
+    file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")          # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(0, "it is not a regular file")
@@ -35,16 +37,38 @@ def write_npz(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
 
-def write_whole(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes an .npz file under another name, then renames it, so that no reader and no interruption meets half of one. Raises OSError."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Another name in the same folder to write to, which is renamed to `path` at the end, so that no reader and no interruption meets half of a file.
+    What is there and no regular file (a device, a pipe) is written to as it is. Raises OSError."""
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    part = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        with part.open("wb") as file:
-            write_npz(file, arrays)
+        yield part
         os.replace(part, path)
-    except BaseException:
+    finally:
         part.unlink(missing_ok=True)
-        raise
+
+
+def write_whole(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an .npz file whole or not at all. Raises OSError."""
+    with whole(path) as part, part.open("wb") as file:
+        write_npz(file, arrays)
+
+
+def require_writable(path: Path) -> None:
+    """Raises OSError if no file can be made at `path`. What is there stays as it is."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        return
+    probe = Path(os.path.realpath(path)).with_name(f"{path.name}.{os.getpid()}.part")
+    with probe.open("wb"):
+        pass
+    probe.unlink()
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -90,9 +114,9 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
         found = np.empty(shape[::-1] if fortran else shape, dtype)
         if found.nbytes != member.file_size - file.tell():
             raise ValueError(f"the array {member.filename!r:.60} is not as long as its header says")
-        view, at = memoryview(found.reshape(-1).view(np.uint8)) if found.nbytes else memoryview(b""), 0
+        view, at = np.ndarray(found.nbytes, np.uint8, found.data), 0
         while part := file.read(CHUNK):            # to the end, where the check sum is compared
-            view[at:at + len(part)] = part
+            view[at:at + len(part)] = np.frombuffer(part, np.uint8)
             at += len(part)
         return found.T if fortran else found
 

@@ -135,3 +135,23 @@ def test_kernels_drop_into_scikit_learn(ntk):
     rows = np.random.default_rng(2).standard_normal((3, 4))
     np.testing.assert_allclose(flat(rows), rows @ rows.T)
     np.testing.assert_allclose(flat.diag(rows), (rows**2).sum(axis=1))
+
+
+@pytest.mark.parametrize("damage", ["cut", "longer", "other type", "rows", "infinite rows", "deep"])
+def test_what_a_run_left_is_looked_at_before_it_is_trusted(damage, ntk, tmp_path):
+    out, manifest = tmp_path / "k.npy", tmp_path / "k.npy.json"
+
+    def stop(rows, total):
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        stream(ntk, X, out=out, strip=8, progress=stop)
+    left = out.read_bytes()
+    if damage in ("cut", "longer"):
+        out.write_bytes(left[:1000] if damage == "cut" else left + b"0")
+    elif damage == "other type":
+        np.save(out, np.zeros((41, 41), np.float32))
+    else:
+        said = manifest.read_text().replace('"rows": 8', f'"rows": {"1e400" if damage == "infinite rows" else 1_000_000}')
+        manifest.write_text("[" * 100_000 if damage == "deep" else said)
+    with pytest.raises(ValueError, match=r"not as this run left it|is damaged"):
+        stream(ntk, X, out=out, strip=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -13,10 +14,11 @@ import numpy as np
 from tpc.interrupt import Interruptible
 from tpc.kernels.blocks import BLOCK
 from tpc.kernels.kernels import Kernel
-from tpc.stored import digest
+from tpc.stored import digest, open_regular, read_header
 from tpc.syntax.diagnostic import TpcError
 
 Progress = Callable[[int, int], None]
+MANIFEST = 1 << 16                                     # bytes of a manifest at most
 STRIP = 1 << 27                                        # bytes of a strip, or what BLOCK rows take
 
 
@@ -33,10 +35,10 @@ def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: P
     row = len(columns) * int(np.prod(kernel.positions, dtype=int))**2 * np.dtype(kernel.dtype).itemsize
     rows = strip or max(BLOCK, STRIP // max(1, row) // BLOCK * BLOCK)
     shape = (len(x), len(columns), *kernel.positions, *kernel.positions)
-    manifest = _Manifest.open(out, digest(f"{kernel.identity}\n{rows}\n", {"x": np.asarray(x), **({} if z is None else {"z": np.asarray(z)})}))
+    manifest = _Manifest.open(out, shape, kernel.dtype, digest(f"{kernel.identity}\n{rows}\n", {"x": np.asarray(x), **({} if z is None else {"z": np.asarray(z)})}))
     if not manifest.done:
         _require_space(out, len(x) * row)
-        manifest.begin(shape, kernel.dtype)
+        manifest.begin()
     with Interruptible() as running:
         for start in range(manifest.done, len(x), rows):
             stop = min(start + rows, len(x))
@@ -70,35 +72,60 @@ def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start
 
 
 class _Manifest:
-    """What is done of a file: the rows up to `done`."""
+    """What is done of a file of this shape and type: the rows up to `done`."""
 
-    def __init__(self, out: Path, fingerprint: str, done: int = 0) -> None:
-        self.out, self.fingerprint, self.done = out, fingerprint, done
+    def __init__(self, out: Path, shape: tuple[int, ...], dtype: str, fingerprint: str) -> None:
+        self.out, self.shape, self.dtype, self.fingerprint, self.done = out, shape, np.dtype(dtype), fingerprint, 0
         self.path = out.with_name(f"{out.name}.json")
 
     @classmethod
-    def open(cls, out: Path, fingerprint: str) -> _Manifest:
+    def open(cls, out: Path, shape: tuple[int, ...], dtype: str, fingerprint: str) -> _Manifest:
         """Raises ValueError if there is a file that is not this run's unfinished one."""
-        found = cls(out, fingerprint)
+        found = cls(out, shape, dtype, fingerprint)
         if not found.path.exists():
             if out.exists():
                 raise ValueError(f"{out} is there already; remove it, or name another file")
             return found
-        try:
-            kept = json.loads(found.path.read_text(encoding="utf-8"))
-            own, done = kept["fingerprint"], int(kept["rows"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{found.path} is damaged ({error}); remove it and {out}") from None
+        own, found.done = found._read()
         if own != fingerprint:
             raise ValueError(f"{out} is begun by another run (another kernel, other inputs or strips); remove it and {found.path.name}, "
                              "or name another file")
-        if done and not out.exists():
+        if found.done and not out.exists():
             raise ValueError(f"{out}, of which {found.path} says that it is begun, is gone; remove that, too")
-        return cls(out, fingerprint, done)
+        if found.done and not found._whole():
+            raise ValueError(f"{out} is not as this run left it; remove it and {found.path.name}")
+        return found
 
-    def begin(self, shape: tuple[int, ...], dtype: str) -> None:
+    def _read(self) -> tuple[str, int]:
+        """The fingerprint and the rows done. Raises ValueError."""
+        try:
+            with open_regular(self.path) as file:
+                kept = json.loads(file.read(MANIFEST))
+            own, done = kept["fingerprint"], kept["rows"]
+            if type(done) is not int or not 0 <= done <= self.shape[0]:
+                raise ValueError("a number of rows that cannot be")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"{self.path} is damaged ({next(iter(str(error).splitlines()), 'not readable')}); "
+                             f"remove it and {self.out}") from None
+        return own, done
+
+    def _whole(self) -> bool:
+        """Whether the file has the length and the header that it was begun with."""
+        try:
+            with open_regular(self.out) as file:
+                shape, fortran, dtype = read_header(file)
+                held = os.fstat(file.fileno()).st_size - file.tell()
+        except (OSError, ValueError):
+            return False
+        return (shape, fortran, dtype, held) == (self.shape, False, self.dtype, math.prod(self.shape) * self.dtype.itemsize)
+
+    def begin(self) -> None:
+        """Takes all the room on the disk that the file needs. Raises OSError if there is less."""
         self.reached(0)
-        np.lib.format.open_memmap(self.out, mode="w+", dtype=np.dtype(dtype), shape=shape).flush()
+        np.lib.format.open_memmap(self.out, mode="w+", dtype=self.dtype, shape=self.shape).flush()
+        if hasattr(os, "posix_fallocate"):         # a file with holes would end the process when they are filled and the disk is full
+            with self.out.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, max(1, os.fstat(file.fileno()).st_size))
 
     def reached(self, rows: int) -> None:
         part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")

@@ -48,6 +48,10 @@ class TpcError(Exception):
         self.name = name
         self.text = text
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For errors of workers: what an exception is made of again is all its arguments, not the message alone."""
+        return _remade, (type(self), (str(self.args[0]),), {**self.__dict__})
+
     def render(self, *, colour: bool = False) -> str:
         blocks = [render(d, self.name, self.text, colour=colour) for d in self.diagnostics]
         return "\n\n".join(blocks)
@@ -57,6 +61,13 @@ class TpcError(Exception):
 
     def to_json(self) -> dict[str, Any]:
         return {"errors": [d.to_json(self.name) for d in self.diagnostics]}
+
+
+def _remade(kind: type[TpcError], args: tuple[str, ...], state: dict[str, Any]) -> TpcError:
+    made = kind.__new__(kind)
+    Exception.__init__(made, *args)
+    made.__dict__.update(state)
+    return made
 
 
 MAX_SHOWN = 160                                   # columns of a source line that are shown
