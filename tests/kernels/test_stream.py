@@ -102,7 +102,7 @@ def test_killed_and_resumed_from_the_command_line(tmp_path, capsys):
     assert "TP606" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "No such file"), (b"no array", "pickled|magic"), (b"\x93NUMPY\x01\x00", "TP505")])
+@pytest.mark.parametrize(("content", "message"), [(None, "No such file"), (b"no array", "pickled|no .npy file"), (b"\x93NUMPY\x01\x00", "TP505")])
 def test_damaged_inputs_are_said(content, message, tmp_path, capsys):
     (tmp_path / "net.tp").write_text(TEXT)
     if content is not None:

@@ -35,7 +35,8 @@ def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: P
     row = len(columns) * int(np.prod(kernel.positions, dtype=int))**2 * np.dtype(kernel.dtype).itemsize
     rows = strip or max(BLOCK, STRIP // max(1, row) // BLOCK * BLOCK)
     shape = (len(x), len(columns), *kernel.positions, *kernel.positions)
-    manifest = _Manifest.open(out, shape, kernel.dtype, digest(f"{kernel.identity}\n{rows}\n", {"x": np.asarray(x), **({} if z is None else {"z": np.asarray(z)})}))
+    given = {"x": np.asarray(x), **({} if z is None else {"z": np.asarray(z)})}
+    manifest = _Manifest.open(out, shape, kernel.dtype, digest(f"{kernel.identity}\n{rows}\n", given))
     if not manifest.done:
         _require_space(out, len(x) * row)
         manifest.begin()
