@@ -27,7 +27,7 @@ class Body:
     def __init__(self, program: Program, parts: Structure, layout: Layout, space: Space, names: Names) -> None:
         self.program, self.parts, self.layout, self.space, self.names = program, parts, layout, space, names
         self.matrices = {m.name: m for m in program.matrices}
-        self.expressions = Expressions(space, names)
+        self.expressions = Expressions(space, names, program.inputs)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
         self.sampled = False                                   # whether inner products have the errors of samples

@@ -63,7 +63,7 @@ class _Writer:
         for item in self.covariances.program.inputs:
             if item.name in needed:
                 kind = Py(f'jnp.asarray(inputs[{item.name!r}]' + (", dtype)" if item.bound is None else ")"))
-                self.table[item.name] = Array(self.names[item.name], item.shape)
+                self.table[item.name] = Array(self.names[item.name], item.shape, item.bound)
                 lines.append(Assign((self.names[item.name],), kind))
         for definition in self.covariances.definitions:
             if definition.name in needed:

@@ -11,6 +11,7 @@ from tpc.core.expr import Add, Expr, Gather, Index, Mul, Position, Ref, Sum, Val
 from tpc.emit import python as py
 from tpc.emit.frame import Frame, Held
 from tpc.emit.python import Py
+from tpc.emit.whole import as_real
 
 if TYPE_CHECKING:
     from tpc.emit.expressions import Expressions
@@ -111,7 +112,10 @@ class Sums:
                 return None
             order.append(v)
             parts.append(py.part(i.const, counts[v].const, held.shape[axis]))
-        return (py.subscript(py.name(held.name), parts), order) if order else None
+        if not order:
+            return None
+        array = py.subscript(py.name(held.name), parts)
+        return array if self.emit.bound_of(ref.name) is None else as_real(array), order
 
     # vectors
 
@@ -162,7 +166,7 @@ class Sums:
         refs = [ref for f in scalars for ref, _ in expr_references(f, ())]
         plain = not any(isinstance(part, Sum) for f in scalars for part in walk(f))
         if plain and all(_in_order(frame.find(ref), ref, loops) for ref in refs):
-            value = self.emit.value(mul(*scalars), _Axes(frame, loops, extents, self.emit), ranges)
+            value = self.emit.value(mul(*scalars), _Axes(frame, loops, extents, self.emit), (*ranges, *loops))
             full = len(loops) == 1 or any(all(v in {w for i in ref.index for w in _variables(i)} for v, _ in loops) for ref in refs)
             return value if full else py.call("jnp.broadcast_to", value, shape)
         return self._mapped(loops, mul(*scalars), frame, ranges)
@@ -172,7 +176,7 @@ class Sums:
         only = all(part.vector for part in walk(x) if isinstance(part, Value) and depends(part, loop[0]))
         plain = only and not any(isinstance(part, Sum | Position) for part in walk(x))
         if plain and all(_in_order(frame.find(ref), ref, (loop,)) for ref, _ in expr_references(x, ())):
-            return self.emit.value(x, _Axes(frame, (loop,), (greatest(loop[1], ranges),), self.emit), ranges)
+            return self.emit.value(x, _Axes(frame, (loop,), (greatest(loop[1], ranges),), self.emit), (*ranges, loop))
         return self._mapped((loop,), x, frame, ranges)
 
     def _mapped(self, loops: Loops, x: Expr, frame: Frame, ranges: Ranges) -> Py:
