@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tpc.affine import Affine, Ranges, bounds
 from tpc.core.dependence import expr_references
 from tpc.core.expr import Add, Expr, Gather, Index, Mul, Position, Ref, Sum, Value, is_vector, mul, number, walk
+from tpc.core.functions import is_defined
 from tpc.emit import python as py
 from tpc.emit.frame import Frame, Held
 from tpc.emit.python import Py
@@ -33,7 +34,10 @@ class Sums:
     def _term(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
         if not depends(node.body, node.variable):
             count = number(node.count.const) if node.count.constant is not None else Position(node.count)
-            return self.emit.value(mul(count, node.body), frame, ranges)
+            repeated = self.emit.value(mul(count, node.body), frame, ranges)
+            if node.count.constant is not None or is_defined(node.body):
+                return repeated
+            return py.call("jnp.where", py.compare(">", self.emit.affine(node.count, frame), py.integer(0)), repeated, py.real(0.0))
         loops, body = _flat(node)
         found = self._product(loops, body, frame, ranges) if len(loops) > 1 else None
         found = found or self._product(loops[:1], node.body, frame, ranges)
