@@ -130,3 +130,8 @@ def is_defined(x: Expr) -> bool:
                 return FUNCTIONS[name].growth == "polynomial"
         return True
     return all(of(node) for node in walk(x))
+
+
+def has_kinks(x: Expr) -> bool:
+    """Whether a function with a kink or a jump is in `x`, which then may be 0, with all its derivatives, at more than single points."""
+    return bool(shapes(x) - {"smooth"})

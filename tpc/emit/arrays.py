@@ -14,7 +14,7 @@ from tpc.core.functions import FUNCTIONS
 from tpc.emit import python as py
 from tpc.emit.names import Names
 from tpc.emit.python import Py
-from tpc.emit.whole import as_real, constant_py, counts, index_py, number_py, real_py, whole_bounds, whole_py
+from tpc.emit.whole import as_real, constant_py, counts, index_py, is_constant, number_py, real_py, whole_bounds, whole_py
 from tpc.hilbert.gram.terms import Delta, free_variables, index_variables
 
 MOST_TERMS = 512                                       # of a sum that is written as one over slices
@@ -51,6 +51,8 @@ class Arrays:
             case Value(ref, _):
                 member = self.member(ref, axes)
                 return member if self.table[ref.name].bound is None else as_real(member)
+            case Add() | Mul() | Pow() if is_constant(x):
+                return constant_py(x)
             case Add(terms):
                 return py.total([self._signed(term, axes) for term in terms])
             case Mul(factors):
@@ -83,7 +85,7 @@ class Arrays:
         first = factors[0]
         negative = isinstance(first, Number) and first.value == -1
         for factor in factors[1:] if negative else factors:
-            if isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0:
+            if isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0 and not is_constant(factor):
                 lower.append(self.aligned(power(factor.base, Number(-factor.exponent.value)), axes))
                 safe &= not self._may_vanish(factor.base)
             elif isinstance(factor, Delta):
@@ -117,8 +119,6 @@ class Arrays:
         return whole_py(x, lambda i: self.grid(i, axes), lambda ref: self.member(ref, axes))
 
     def _power(self, base: Expr, exponent: Expr, axes: Sequence[str]) -> Py:
-        if (constant := constant_py(Pow(base, exponent))) is not None:
-            return constant
         if isinstance(exponent, Number):
             if exponent.value == 2 and (square := _square_of_root(base)) is not None:
                 return number_py(square)

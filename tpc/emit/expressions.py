@@ -28,14 +28,14 @@ from tpc.core.expr import (
     power,
     values,
 )
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import FUNCTIONS, has_kinks
 from tpc.core.program import Input
 from tpc.emit import python as py
 from tpc.emit.frame import Frame
 from tpc.emit.names import Names
 from tpc.emit.python import Py
 from tpc.emit.sums import Sums, greatest
-from tpc.emit.whole import as_real, constant_py, counts, index_py, number_py, real_py, whole_bounds, whole_py
+from tpc.emit.whole import as_real, constant_py, counts, index_py, is_constant, number_py, real_py, whole_bounds, whole_py
 from tpc.hilbert.space import Space, degree
 
 
@@ -47,6 +47,7 @@ class Expressions:
         self.names = names
         self.bound_of = {item.name: item.bound for item in inputs}.get
         self.packed: tuple[str, ...] = ()                      # families that loops carry in 16 bits a number
+        self.roots = False                                     # whether there are any of vectors
 
     # indices and members
 
@@ -112,12 +113,16 @@ class Expressions:
             case Value(ref, _):
                 member = self.member(ref, frame)
                 return member if self.bound_of(ref.name) is None else as_real(member)
+            case Add() | Mul() | Pow() if is_constant(x):
+                return constant_py(x)
             case Add(terms):
                 return py.total([self._signed(term, frame, ranges) for term in terms])
             case Mul(factors):
                 return self._product(factors, frame, ranges)
             case Pow(base, exponent):
                 return self._power(base, exponent, frame, ranges)
+            case Call("sqrt", (base,)):
+                return self._root(base, Fraction(1, 2), frame, ranges)
             case Call(function, args):
                 return py.formatted(FUNCTIONS[function].jax, [self._argument(a, frame, ranges) for a in args])
             case Compare(op, left, right):
@@ -133,13 +138,23 @@ class Expressions:
         over: list[Py] = []
         under: list[Py] = []
         for factor in factors:
-            if isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0:
+            if isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0 and not is_constant(factor):
                 under.append(self.value(power(factor.base, Number(-factor.exponent.value)), frame, ranges))
             else:
                 over.append(self.value(factor, frame, ranges))
         if over and over[0].text == "-1" and len(over) > 1:
             return py.total([(True, py.product(over[1:], under))])
         return py.product(over, under)
+
+    def _root(self, base: Expr, exponent: Fraction, frame: Frame, ranges: Ranges) -> Py:
+        """A power between 0 and 1, whose derivative at 0 is infinite: of what may rest there it is taken apart."""
+        inner = self._argument(base, frame, ranges)
+        half = exponent == Fraction(1, 2)
+        if (self.space.pointwise and is_vector(base)) or (values(base) and has_kinks(base)):
+            self.roots = True
+            return py.call("root", inner, *[real_py(exponent)] * (not half))
+        return py.call("jnp.sqrt", inner) if half else py.call("jnp.power", inner, real_py(exponent)) if counts(base) else \
+            py.power(inner, real_py(exponent))
 
     def _argument(self, x: Expr, frame: Frame, ranges: Ranges) -> Py:
         """`x` as an argument of a function, or in a power, of numbers that may stand alone."""
@@ -152,13 +167,11 @@ class Expressions:
         return whole_py(x, lambda i: self.affine(i, frame), lambda ref: self.member(ref, frame))
 
     def _power(self, base: Expr, exponent: Expr, frame: Frame, ranges: Ranges) -> Py:
-        if (constant := constant_py(Pow(base, exponent))) is not None:
-            return constant
         if isinstance(exponent, Number):
             if exponent.value < 0:
                 return py.product([], [self.value(power(base, Number(-exponent.value)), frame, ranges)])
-            if exponent.value == Fraction(1, 2):
-                return py.call("jnp.sqrt", self.value(base, frame, ranges))
+            if 0 < exponent.value < 1:
+                return self._root(base, exponent.value, frame, ranges)
             if not counts(base):
                 return py.power(self.value(base, frame, ranges), number_py(exponent.value))
             return py.call("jnp.power", self._argument(base, frame, ranges), real_py(exponent.value))

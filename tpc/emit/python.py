@@ -39,6 +39,8 @@ def real(value: float) -> Py:
 
 def floating(value: float) -> Py:
     """A number that Python takes for a floating one."""
+    if math.isnan(value):
+        return Py("jnp.nan")
     if math.isinf(value):
         return Py("jnp.inf" if value > 0 else "-jnp.inf", ATOM if value > 0 else UNARY)
     return Py(repr(float(value)), ATOM if value >= 0 else UNARY)

@@ -17,6 +17,7 @@ from tpc.core.printer import print_expr
 from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region, ranges
 from tpc.emit import python as py
+from tpc.emit.excluded import finite_branches
 from tpc.emit.frame import Frame, Held
 from tpc.emit.python import Assign, Py
 from tpc.emit.sums import Loops, depends
@@ -127,7 +128,7 @@ def _rows(emit: Expressions, a: Addition, frame: Frame, region: Region) -> Py:
 
 def _all(emit: Expressions, a: Addition, x: Expr, frame: Frame, region: Region, suffix: str) -> Py:
     """`x` for all values of the sums' variables, an axis each."""
-    around = (*ranges(region.around), *a.loops)
+    x, around = finite_branches(x), (*ranges(region.around), *a.loops)
     return _over(emit, a, frame, lambda inner: emit.vector(x, inner, around, suffix) if is_vector(x) else emit.value(x, inner, around))
 
 

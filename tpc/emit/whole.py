@@ -10,8 +10,9 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from tpc.affine import Affine, Ranges, bounds
-from tpc.core.evaluate import real_power
-from tpc.core.expr import Add, Expr, Mul, Number, Position, Pow, Ref, Value, walk
+from tpc.core.evaluate import evaluate, real_power
+from tpc.core.expr import Add, Expr, Mul, Number, Position, Pow, Ref, Value, children, walk
+from tpc.core.laws import NUMPY
 from tpc.emit import python as py
 from tpc.emit.python import Py
 
@@ -33,12 +34,21 @@ def real_py(value: Fraction) -> Py:
     return py.ratio(value.numerator, value.denominator)
 
 
-def constant_py(x: Expr) -> Py | None:
-    """What powers of numbers come to that are kept as powers; None for any other expression."""
+def is_constant(x: Expr) -> bool:
+    """Whether `x` is arithmetic of numbers alone, which Python would do in integers and stop at divisions by zero."""
     match x:
-        case Pow(Number(base), Number(exponent)) if exponent.denominator == 1:
-            return py.floating(real_power(base, int(exponent)))
-    return None
+        case Number():
+            return True
+        case Add() | Mul():
+            return all(is_constant(part) for part in children(x))
+        case Pow(base, Number(exponent)):
+            return exponent.denominator == 1 and is_constant(base)
+    return False
+
+
+def constant_py(x: Expr) -> Py:
+    """What arithmetic of numbers comes to that has not been folded, being too large or dividing by zero."""
+    return py.floating(float(evaluate(x, lambda node: None, NUMPY)))
 
 
 def counts(x: Expr) -> bool:
