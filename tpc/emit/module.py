@@ -11,8 +11,8 @@ from tpc.core.expr import ONE, ZERO, Expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import python as py
 from tpc.emit.body import Body
-from tpc.emit.expressions import Expressions
 from tpc.emit.excluded import finite_branches
+from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.gram import emit_gram
 from tpc.emit.names import Names, chain_name
