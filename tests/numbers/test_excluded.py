@@ -17,8 +17,10 @@ import tpc
 STEP, AT = 1e-5, 1.3
 BASES = ("y*v", "v - y", "y - v^2/2")
 LOCAL = ("sqrt({})", "log({})", "1/{}", "({})^(-1/2)", "({})^(3/2)", "({})^y", "v*sqrt({})/(1 + {})", "exp(1/{} - 900*{})")
-FORMS = ("where({b} > 1/8, {f}, v)", "where({b} <= 1/8, y^2, {f})", "where({n} < -1/8, where(v < 1, {f}, y*v), 0)", "max(where({b} > 1/8, {f}, y), v)")
-RESTING = ("sqrt(relu({}))", "relu({})^(1/3)", "min(sqrt(max({}, 0)), 2*y)", "sqrt(where({} > 0, v^2*y, 0))", "abs(min({}, 0))^(1/2)", "sqrt(relu({})*v^2)")
+FORMS = ("where({b} > 1/8, {f}, v)", "where({b} <= 1/8, y^2, {f})", "where({n} < -1/8, where(v < 1, {f}, y*v), 0)",
+         "max(where({b} > 1/8, {f}, y), v)")
+RESTING = ("sqrt(relu({}))", "relu({})^(1/3)", "min(sqrt(max({}, 0)), 2*y)", "sqrt(where({} > 0, v^2*y, 0))", "abs(min({}, 0))^(1/2)",
+           "sqrt(relu({})*v^2)")
 
 
 def expressions():

@@ -63,6 +63,10 @@ class Node:
                 return f"sum(s < t: {own[0]})"
         return f"{self.op}({', '.join(own)})"
 
+    @property
+    def variable(self) -> bool:
+        return self.op in ("t", "s", "c", "sum") or any(part.variable for part in self.parts)
+
     def at(self, indices: dict[str, int]) -> Rounded:
         """The value. Raises NotTestedError."""
         match self.op:
@@ -126,6 +130,18 @@ def powered(a: Rounded, b: Rounded) -> Rounded:
     return computed(value, error, a, whole=k >= 0)
 
 
+def is_proper(node: Node) -> bool:
+    """Whether no number is divided by a number that is 0, which is an error of a program."""
+    divisor = node.parts[1] if node.op == "/" else node.parts[0] if node.op == "^" else None
+    if divisor is not None and not divisor.variable:
+        try:
+            if not divisor.at({}).value:
+                return False
+        except NotTestedError:
+            return False
+    return all(is_proper(part) for part in node.parts)
+
+
 def drawn(rng: random.Random, depth: int, variables: tuple[str, ...]) -> Node:
     """A random expression."""
     if depth == 0 or rng.random() < 0.1:
@@ -173,7 +189,6 @@ def cases(seed: int, count: int) -> list[Case]:
                 values.append(node.at({"t": t, "c": C[t]}))
             except NotTestedError:
                 values.append(None)
-        text = node.text()
-        if any(v is not None for v in values) and any(name in text for name in ("t", "c[")):
-            found.append(Case(text, tuple(values)))
+        if node.variable and is_proper(node) and any(v is not None for v in values):
+            found.append(Case(node.text(), tuple(values)))
     return found

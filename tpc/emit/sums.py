@@ -34,10 +34,7 @@ class Sums:
     def _term(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
         if not depends(node.body, node.variable):
             count = number(node.count.const) if node.count.constant is not None else Position(node.count)
-            repeated = self.emit.value(mul(count, node.body), frame, ranges)
-            if node.count.constant is not None or is_defined(node.body):
-                return repeated
-            return py.call("jnp.where", py.compare(">", self.emit.affine(node.count, frame), py.integer(0)), repeated, py.real(0.0))
+            return self._unless_empty(node.count, node.body, self.emit.value(mul(count, node.body), frame, ranges), frame)
         loops, body = _flat(node)
         found = self._product(loops, body, frame, ranges) if len(loops) > 1 else None
         found = found or self._product(loops[:1], node.body, frame, ranges)
@@ -61,16 +58,16 @@ class Sums:
                 padded = [] if greatest(count, ranges) == steps else [py.integer(steps)]
                 coefficients = py.call("before", self.emit.affine(count, frame), coefficients, *padded)
             found = py.call("combined", py.name(history.name), coefficients, self.emit.affine(count, frame))
-            return self._times(still, found, frame, ranges)
+            return self._times(still, found, count, frame, ranges)
         array, length = self._vectors(vectors, loops, frame, ranges) if vectors else (None, None)
         if vectors and array is None:
             return None
         dot = self._dot(scalars, loops, frame) if array is None and count.constant is not None else None
         if dot is not None:
-            return self._times(still, dot, frame, ranges)
+            return self._times(still, dot, count, frame, ranges)
         if array is not None and not scalars and count.constant is not None:
             found = py.call("jnp.sum", array, Py("axis=0" if len(loops) == 1 else f"axis={tuple(range(len(loops)))}"))
-            return self._times(still, found, frame, ranges)
+            return self._times(still, found, count, frame, ranges)
         coefficients = self._coefficients(scalars, loops, frame, ranges)
         if count.constant is None:
             padded = [] if length is None or length == greatest(count, ranges) else [py.integer(length)]
@@ -79,10 +76,19 @@ class Sums:
             found = py.call("jnp.sum", coefficients)
         else:
             found = py.matmul(coefficients, array) if len(loops) == 1 else py.call("jnp.tensordot", coefficients, array, py.integer(len(loops)))
-        return self._times(still, found, frame, ranges)
+        return self._times(still, found, count, frame, ranges)
 
-    def _times(self, still: Sequence[Expr], found: Py, frame: Frame, ranges: Ranges) -> Py:
-        return py.product([self.emit.value(mul(*still), frame, ranges), found]) if still else found
+    def _times(self, still: Sequence[Expr], found: Py, count: Affine, frame: Frame, ranges: Ranges) -> Py:
+        if not still:
+            return found
+        factor = mul(*still)
+        return self._unless_empty(count, factor, py.product([self.emit.value(factor, frame, ranges), found]), frame)
+
+    def _unless_empty(self, count: Affine, factor: Expr, product: Py, frame: Frame) -> Py:
+        """A sum whose terms have a factor in common: 0 if there are no terms, although the factor may be no number then."""
+        if count.constant is not None or is_defined(factor):
+            return product
+        return py.call("jnp.where", py.compare(">", self.emit.affine(count, frame), py.integer(0)), product, py.floating(0.0))
 
     def _dot(self, scalars: Sequence[Expr], loops: Loops, frame: Frame) -> Py | None:
         """A sum of products of two arrays: their product, which becomes one of matrices where the sum is mapped over. None if it is no such sum."""
