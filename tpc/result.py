@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +19,10 @@ from tpc.syntax.diagnostic import TpcError
 if TYPE_CHECKING:
     from tpc.hilbert.plan import Plan
     from tpc.start import Started
+
+
+FIGURES, FIGURES_SINGLE = (12, 15), (7, 8)        # shown of an exact value, and at most beside an error; of one in single precision
+LARGEST_PLAIN = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +123,18 @@ class DivergedError(TpcError):
 
 
 def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
-    value = float(outcome.value[index])
-    value = 0.0 if abs(value) < 1e-15 else value                   # what rounding leaves of a zero
-    return _with_error(outcome, index, value) + ("" if outcome.std is None else f", over the start ± {float(outcome.std[index]):.3g}")
+    value = outcome.value[index]
+    error = 0.0 if outcome.stderr is None else float(outcome.stderr[index])
+    shown = with_error(float(value), error, *(FIGURES_SINGLE if value.dtype == np.float32 else FIGURES))
+    return shown + ("" if outcome.std is None else f", over the start ± {float(outcome.std[index]):.3g}")
 
 
-def _with_error(outcome: Outcome, index: tuple[int, ...], value: float) -> str:
-    if outcome.stderr is None:
-        return f"{value:.12g}"
-    error = float(outcome.stderr[index])
-    if not error > 1e-14 * max(1.0, abs(value)):
-        return f"{value:.6g} ± 0"
-    if error >= 1e6:
-        return f"{value:.6g} ± {error:.2g}"
-    digits = min(15, max(0, 1 - int(np.floor(np.log10(error)))))
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
+def with_error(value: float, error: float, figures: int, most: int) -> str:
+    """A value down to the second figure of its error; with `figures` and no error, if that is 0. most: the figures that a value has."""
+    if error == 0:
+        return f"{value:.{figures}g}"
+    places = 1 - math.floor(math.log10(error))
+    needed = places + math.floor(math.log10(max(abs(value), error))) + 1
+    if needed > most or places > most or error >= LARGEST_PLAIN:
+        return f"{value:.{min(needed, most)}g} ± {error:.2g}"
+    return f"{value:.{max(0, places)}f} ± {error:.{max(0, places)}f}"

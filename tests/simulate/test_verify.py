@@ -88,7 +88,7 @@ def test_the_significance_of_a_gap_is_what_it_says(seeds):
     """Without an offset, σ > 2 in 4.6 % of all cases (two-sided), however few the seeds."""
     rng = np.random.default_rng(1)
     values = [3 / n + rng.standard_normal((seeds, 20_000)) / np.sqrt(n) for n in (64, 256, 1024)]
-    found = gap((64, 256, 1024), values, np.zeros(20_000), np.zeros(20_000), 1e-9)
+    found = gap((64, 256, 1024), values, np.zeros(20_000), np.zeros(20_000), "float64")
     assert 0.02 < np.mean(found.sigma > 2) < 0.06
     assert not np.any(found.sigma > 5)
 

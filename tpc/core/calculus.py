@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tpc.core.expr import MINUS_ONE, ONE, ZERO, Add, Call, Compare, Expr, Mul, Number, Pow, Sum, add, call, children, mul, power, summed
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import FUNCTIONS, has_kinks
 
 
 class NotDifferentiableError(Exception):
@@ -53,7 +53,15 @@ def _power_base(base: Expr, exponent: Expr, dbase: Expr) -> Expr:
     if dbase == ZERO:
         return ZERO
     lower = Number(exponent.value - 1) if isinstance(exponent, Number) else add(exponent, MINUS_ONE)
-    return mul(exponent, power(base, lower), dbase)
+    slope = mul(exponent, power(base, lower), dbase)
+    return at_rest(base, slope) if isinstance(exponent, Number) and 0 < exponent.value < 1 else slope
+
+
+def at_rest(base: Expr, slope: Expr) -> Expr:
+    """The derivative of a root of `base`: 0, not infinity times 0, where `base` is 0 and, its function having a kink, may stay there."""
+    if not has_kinks(base):
+        return slope
+    return call("where", Compare("<=", base, ZERO), call("where", Compare(">=", base, ZERO), ZERO, slope), slope)
 
 
 def _power_exponent(node: Expr, base: Expr, dexponent: Expr) -> Expr:
@@ -69,7 +77,8 @@ def _call(function: str, args: tuple[Expr, ...], dargs: list[Expr], condition_mo
             continue
         if build is None:
             raise NotDifferentiableError(function)
-        terms.append(da if function == "where" and da == ONE else mul(build(*args), da))
+        slope = da if function == "where" and da == ONE else mul(build(*args), da)
+        terms.append(at_rest(args[0], slope) if function == "sqrt" else slope)
     if function == "where":                        # one `where` instead of a sum of two
         return call("where", args[0], dargs[1], dargs[2]) if terms else ZERO
     return add(*terms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 import operator
 from collections.abc import Callable
@@ -30,7 +31,9 @@ def evaluate(x: Expr, leaf: Callable[[Expr], Any | None], ns: Namespace) -> Any:
         return own
     match x:
         case Number(value):
-            return _real(value)
+            return real_power(value, 1)
+        case Pow(Number(value), Number(k)) if k.denominator == 1:
+            return real_power(value, int(k))
         case Constant(name):
             return math.pi if name == "pi" else math.e
     parts = [evaluate(part, leaf, ns) for part in children(x)]
@@ -50,11 +53,18 @@ def evaluate(x: Expr, leaf: Callable[[Expr], Any | None], ns: Namespace) -> Any:
     raise TypeError(f"no value for {type(x).__name__}")
 
 
-def _real(value: Fraction) -> float:
-    try:
-        return value.numerator / value.denominator
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
+def real_power(value: Fraction, exponent: int) -> float:
+    """`value^exponent`, to the nearest number but for the last bit if it is a power; what is too large is infinite."""
+    if exponent == 1:
+        try:
+            return value.numerator / value.denominator
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    if not value:
+        return 1.0 if exponent == 0 else 0.0 if exponent > 0 else math.inf
+    exact = decimal.Context(prec=60, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, traps=[])
+    base = exact.divide(decimal.Decimal(value.numerator), decimal.Decimal(value.denominator))
+    return float(exact.power(base, exponent))
 
 
 def _power(base: Any, exponent: int) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
-from tpc.core.expr import ONE, Call, Constant, Expr, Number, add, call, divide, mul, neg, number, power, walk
+from tpc.core.expr import ONE, Call, Constant, Expr, Number, Pow, add, call, divide, mul, neg, number, power, walk
 
 Shape = Literal["smooth", "kink", "jump"]
 Growth = Literal["polynomial", "exponential", "local"]
@@ -116,3 +116,22 @@ def written(name: str, *args: Expr) -> Expr:
 def shapes(x: Expr) -> set[Shape]:
     """Which kinds of function occur in `x`; a comparison counts with its `where`."""
     return {FUNCTIONS[node.function].shape for node in walk(x) if isinstance(node, Call)}
+
+
+def is_defined(x: Expr) -> bool:
+    """Whether `x` is a number wherever its values are: there is no division in it, no root, no logarithm, nothing that grows exponentially."""
+    def of(node: Expr) -> bool:
+        match node:
+            case Pow(_, Number(k)):
+                return k.denominator == 1 and k >= 0
+            case Pow():
+                return False
+            case Call(name, _):
+                return FUNCTIONS[name].growth == "polynomial"
+        return True
+    return all(of(node) for node in walk(x))
+
+
+def has_kinks(x: Expr) -> bool:
+    """Whether a function with a kink or a jump is in `x`, which then may be 0, with all its derivatives, at more than single points."""
+    return bool(shapes(x) - {"smooth"})

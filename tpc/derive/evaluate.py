@@ -250,7 +250,7 @@ class Interpreter:
 def input_value(item: Input, given: Mapping[str, Any]) -> Array:
     if item.name not in given and item.default is None:
         raise ValueError(f"the input {item.name} is missing")
-    value = np.asarray(given[item.name] if item.name in given else float(item.default or 0))
+    value = np.asarray(given.get(item.name, item.default or 0), dtype=float)      # integers have no negative powers
     if value.shape != item.shape:
         raise ValueError(f"the input {item.name} has shape {item.shape}, not {value.shape}")
     return value

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tpc.affine import Affine
+from tpc.affine import Affine, Ranges
 from tpc.core.expr import Add, Call, Compare, Constant, Expr, Gather, Index, Mul, Number, Position, Pow, Ref, Sum, Value, mul, number, power
 from tpc.core.functions import FUNCTIONS
 from tpc.emit import python as py
-from tpc.emit.expressions import number_py
 from tpc.emit.names import Names
 from tpc.emit.python import Py
+from tpc.emit.whole import as_real, constant_py, counts, index_py, is_constant, number_py, real_py, whole_bounds, whole_py
 from tpc.hilbert.gram.terms import Delta, free_variables, index_variables
 
 MOST_TERMS = 512                                       # of a sum that is written as one over slices
@@ -22,10 +22,11 @@ MOST_TERMS = 512                                       # of a sum that is writte
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """An array of the module: its name and shape."""
+    """An array of the module: its name and shape. bound: that of an index input, whose numbers are integers below it."""
 
     name: str
     shape: tuple[int, ...]
+    bound: int | None = None
 
 
 class Arrays:
@@ -43,12 +44,15 @@ class Arrays:
             case Constant(name):
                 return py.real(math.pi if name == "pi" else math.e)
             case Position(index):
-                return self.grid(index, axes)
+                return index_py(index, self._ranges(), lambda i: self.grid(i, axes))
             case Delta(left, right):
                 self.used.add("Delta")
                 return py.compare("==", self.grid(left, axes), self.grid(right, axes))
             case Value(ref, _):
-                return self.member(ref, axes)
+                member = self.member(ref, axes)
+                return member if self.table[ref.name].bound is None else as_real(member)
+            case Add() | Mul() | Pow() if is_constant(x):
+                return constant_py(x)
             case Add(terms):
                 return py.total([self._signed(term, axes) for term in terms])
             case Mul(factors):
@@ -56,9 +60,12 @@ class Arrays:
             case Pow(base, exponent):
                 return self._power(base, exponent, axes)
             case Call(function, args):
-                return py.formatted(FUNCTIONS[function].jax, [self.aligned(a, axes) for a in args])
+                return py.formatted(FUNCTIONS[function].jax, [self._argument(a, axes) for a in args])
             case Compare(op, left, right):
-                return py.compare(op, self.aligned(left, axes), self.aligned(right, axes))
+                whole = self._whole(left, axes), self._whole(right, axes)
+                sides = (own or self.aligned(side, axes) for own, side in zip(whole, (left, right), strict=True)) if all(whole) else \
+                    (self.aligned(side, axes) for side in (left, right))
+                return py.compare(op, *sides)
             case Sum():
                 return self._sum(x, axes)
         raise TypeError(f"no array for {type(x).__name__}")
@@ -78,7 +85,7 @@ class Arrays:
         first = factors[0]
         negative = isinstance(first, Number) and first.value == -1
         for factor in factors[1:] if negative else factors:
-            if isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0:
+            if isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0 and not is_constant(factor):
                 lower.append(self.aligned(power(factor.base, Number(-factor.exponent.value)), axes))
                 safe &= not self._may_vanish(factor.base)
             elif isinstance(factor, Delta):
@@ -98,6 +105,19 @@ class Arrays:
         from tpc.core.expr import values
         return self.guarded and any("$" in v.ref.name and v.ref.name.startswith("E$") for v in values(x))
 
+    def _argument(self, x: Expr, axes: Sequence[str]) -> Py:
+        """`x` as an argument of a function, or in a power, of numbers that may stand alone."""
+        return real_py(x.value) if isinstance(x, Number) else self.aligned(x, axes)
+
+    def _ranges(self) -> Ranges:
+        return tuple((v, Affine(n)) for v, n in self.extents.items())
+
+    def _whole(self, x: Expr, axes: Sequence[str]) -> Py | None:
+        """`x` in integers, if it is made of them."""
+        if whole_bounds(x, self._ranges(), lambda name: self.table[name].bound) is None:
+            return None
+        return whole_py(x, lambda i: self.grid(i, axes), lambda ref: self.member(ref, axes))
+
     def _power(self, base: Expr, exponent: Expr, axes: Sequence[str]) -> Py:
         if isinstance(exponent, Number):
             if exponent.value == 2 and (square := _square_of_root(base)) is not None:
@@ -106,8 +126,10 @@ class Arrays:
                 return self._product([Pow(base, exponent)], axes)
             if exponent.value == Fraction(1, 2):
                 return py.call("jnp.sqrt", self.aligned(base, axes))
-            return py.power(self.aligned(base, axes), number_py(exponent.value))
-        return py.call("jnp.power", self.aligned(base, axes), self.aligned(exponent, axes))
+            if not counts(base):
+                return py.power(self.aligned(base, axes), number_py(exponent.value))
+            return py.call("jnp.power", self._argument(base, axes), real_py(exponent.value))
+        return py.call("jnp.power", self._argument(base, axes), self._whole(exponent, axes) or self.aligned(exponent, axes))
 
     # members
 
@@ -265,7 +287,8 @@ class Arrays:
         array = self.table[factor.ref.name]
         if len({v for i in factor.ref.index for v in index_variables(i)}) != len(factor.ref.index):
             return None
-        return self._plain(factor.ref, array)
+        plain = self._plain(factor.ref, array)
+        return plain if plain is None or array.bound is None else (as_real(plain[0]), plain[1])
 
     def _einsum(self, operands: Sequence[tuple[Py, list[str]]], out: Sequence[str]) -> Py:
         every = list(dict.fromkeys([*out, *(v for _, variables in operands for v in variables)]))

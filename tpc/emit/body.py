@@ -11,6 +11,7 @@ from tpc.core.program import MatMul, Moment, Nonlin, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
 from tpc.emit.blocks import Blocks, put
+from tpc.emit.excluded import finite_branches
 from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Frame, Held
 from tpc.emit.names import Names, local_name
@@ -27,7 +28,7 @@ class Body:
     def __init__(self, program: Program, parts: Structure, layout: Layout, space: Space, names: Names) -> None:
         self.program, self.parts, self.layout, self.space, self.names = program, parts, layout, space, names
         self.matrices = {m.name: m for m in program.matrices}
-        self.expressions = Expressions(space, names)
+        self.expressions = Expressions(space, names, program.inputs)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
         self.sampled = False                                   # whether inner products have the errors of samples
@@ -109,11 +110,11 @@ class Body:
         if isinstance(op, MatMul):
             self._matmul(leaf, op, frame)
         elif isinstance(op, Nonlin):
-            self._store(leaf, self.expressions.vector(op.phi, frame, around, self.suffix(op.out.name)), frame)
+            self._store(leaf, self.expressions.vector(finite_branches(op.phi), frame, around, self.suffix(op.out.name)), frame)
         elif isinstance(op, Moment):
-            self._store(leaf, self.expressions.moment(op.phi, frame, around), frame)
+            self._store(leaf, self.expressions.moment(finite_branches(op.phi), frame, around), frame)
         else:
-            self._store(leaf, self.expressions.value(op.phi, frame, around), frame)
+            self._store(leaf, self.expressions.value(finite_branches(op.phi), frame, around), frame)
 
     def _matmul(self, leaf: Leaf, op: MatMul, frame: Frame) -> None:
         out = self.names.fresh(local_name(op.out.name, op.out.index))

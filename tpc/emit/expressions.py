@@ -28,30 +28,26 @@ from tpc.core.expr import (
     power,
     values,
 )
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import FUNCTIONS, has_kinks
+from tpc.core.program import Input
 from tpc.emit import python as py
 from tpc.emit.frame import Frame
 from tpc.emit.names import Names
 from tpc.emit.python import Py
 from tpc.emit.sums import Sums, greatest
+from tpc.emit.whole import as_real, constant_py, counts, index_py, is_constant, number_py, real_py, whole_bounds, whole_py
 from tpc.hilbert.space import Space, degree
-
-PLAIN_INTEGER = 10**15
-
-
-def number_py(value: Fraction) -> Py:
-    if max(abs(value.numerator), value.denominator) >= PLAIN_INTEGER:
-        return py.real(float(value))
-    return py.integer(value.numerator) if value.denominator == 1 else py.ratio(value.numerator, value.denominator)
 
 
 class Expressions:
-    """Emits expressions in a frame. ranges: the loops and sums around, for bounds of counts."""
+    """Emits expressions in a frame. ranges: the loops and sums around, for bounds of counts. inputs: those that are indices are integers."""
 
-    def __init__(self, space: Space, names: Names) -> None:
+    def __init__(self, space: Space, names: Names, inputs: Sequence[Input] = ()) -> None:
         self.space = space
         self.names = names
+        self.bound_of = {item.name: item.bound for item in inputs}.get
         self.packed: tuple[str, ...] = ()                      # families that loops carry in 16 bits a number
+        self.roots = False                                     # whether there are any of vectors
 
     # indices and members
 
@@ -113,19 +109,27 @@ class Expressions:
             case Constant(name):
                 return py.real(math.pi if name == "pi" else math.e)
             case Position(index):
-                return self.affine(index, frame)
+                return index_py(index, ranges, lambda i: self.affine(i, frame))
             case Value(ref, _):
-                return self.member(ref, frame)
+                member = self.member(ref, frame)
+                return member if self.bound_of(ref.name) is None else as_real(member)
+            case Add() | Mul() | Pow() if is_constant(x):
+                return constant_py(x)
             case Add(terms):
                 return py.total([self._signed(term, frame, ranges) for term in terms])
             case Mul(factors):
                 return self._product(factors, frame, ranges)
             case Pow(base, exponent):
                 return self._power(base, exponent, frame, ranges)
+            case Call("sqrt", (base,)):
+                return self._root(base, Fraction(1, 2), frame, ranges)
             case Call(function, args):
-                return py.formatted(FUNCTIONS[function].jax, [self.value(a, frame, ranges) for a in args])
+                return py.formatted(FUNCTIONS[function].jax, [self._argument(a, frame, ranges) for a in args])
             case Compare(op, left, right):
-                return py.compare(op, self.value(left, frame, ranges), self.value(right, frame, ranges))
+                whole = self._whole(left, frame, ranges), self._whole(right, frame, ranges)
+                sides = (own or self.value(side, frame, ranges) for own, side in zip(whole, (left, right), strict=True)) if all(whole) else \
+                    (self.value(side, frame, ranges) for side in (left, right))
+                return py.compare(op, *sides)
             case Sum():
                 return self.sum(x, frame, ranges)
         raise TypeError(f"no JAX for {type(x).__name__}")
@@ -134,7 +138,7 @@ class Expressions:
         over: list[Py] = []
         under: list[Py] = []
         for factor in factors:
-            if isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0:
+            if isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0 and not is_constant(factor):
                 under.append(self.value(power(factor.base, Number(-factor.exponent.value)), frame, ranges))
             else:
                 over.append(self.value(factor, frame, ranges))
@@ -142,16 +146,36 @@ class Expressions:
             return py.total([(True, py.product(over[1:], under))])
         return py.product(over, under)
 
+    def _root(self, base: Expr, exponent: Fraction, frame: Frame, ranges: Ranges) -> Py:
+        """A power between 0 and 1, whose derivative at 0 is infinite: of what may rest there it is taken apart."""
+        inner = self._argument(base, frame, ranges)
+        half = exponent == Fraction(1, 2)
+        if (self.space.pointwise and is_vector(base)) or (values(base) and has_kinks(base)):
+            self.roots = True
+            return py.call("root", inner, *[real_py(exponent)] * (not half))
+        return py.call("jnp.sqrt", inner) if half else py.call("jnp.power", inner, real_py(exponent)) if counts(base) else \
+            py.power(inner, real_py(exponent))
+
+    def _argument(self, x: Expr, frame: Frame, ranges: Ranges) -> Py:
+        """`x` as an argument of a function, or in a power, of numbers that may stand alone."""
+        return real_py(x.value) if isinstance(x, Number) else self.value(x, frame, ranges)
+
+    def _whole(self, x: Expr, frame: Frame, ranges: Ranges) -> Py | None:
+        """`x` in integers, if it is made of them."""
+        if whole_bounds(x, ranges, self.bound_of) is None:
+            return None
+        return whole_py(x, lambda i: self.affine(i, frame), lambda ref: self.member(ref, frame))
+
     def _power(self, base: Expr, exponent: Expr, frame: Frame, ranges: Ranges) -> Py:
-        inner = self.value(base, frame, ranges)
         if isinstance(exponent, Number):
             if exponent.value < 0:
                 return py.product([], [self.value(power(base, Number(-exponent.value)), frame, ranges)])
-            if exponent.value == Fraction(1, 2):
-                return py.call("jnp.sqrt", inner)
-            if not isinstance(base, Position):
-                return py.power(inner, number_py(exponent.value))
-        return py.call("jnp.power", py.product([py.real(1.0), inner]) if isinstance(base, Position) else inner, self.value(exponent, frame, ranges))
+            if 0 < exponent.value < 1:
+                return self._root(base, exponent.value, frame, ranges)
+            if not counts(base):
+                return py.power(self.value(base, frame, ranges), number_py(exponent.value))
+            return py.call("jnp.power", self._argument(base, frame, ranges), real_py(exponent.value))
+        return py.call("jnp.power", self._argument(base, frame, ranges), self._whole(exponent, frame, ranges) or self.value(exponent, frame, ranges))
 
     # sums
 

@@ -9,6 +9,7 @@ from tpc.core.expr import ZERO, Call, Expr, Value, mul, walk
 from tpc.core.program import Program
 from tpc.emit import python as py
 from tpc.emit.arrays import Array, Arrays
+from tpc.emit.excluded import finite_branches
 from tpc.emit.gaps import GapWriter
 from tpc.emit.names import Names
 from tpc.emit.python import Assign, Def, Py, Return, Statement
@@ -63,7 +64,7 @@ class _Writer:
         for item in self.covariances.program.inputs:
             if item.name in needed:
                 kind = Py(f'jnp.asarray(inputs[{item.name!r}]' + (", dtype)" if item.bound is None else ")"))
-                self.table[item.name] = Array(self.names[item.name], item.shape)
+                self.table[item.name] = Array(self.names[item.name], item.shape, item.bound)
                 lines.append(Assign((self.names[item.name],), kind))
         for definition in self.covariances.definitions:
             if definition.name in needed:
@@ -71,7 +72,7 @@ class _Writer:
                 lines += [*self.gaps.statements(), made]
         outputs = []
         for name, (axes, formula) in self.covariances.outputs.items():
-            value = self._arrays(guarded=False).aligned(formula, [v for v, _ in axes])
+            value = self._arrays(guarded=False).aligned(finite_branches(formula), [v for v, _ in axes])
             shape = tuple(n for _, n in axes)
             if not (isinstance(formula, Value) and self._whole(formula, axes)):
                 value = py.call("jnp.broadcast_to", py.call("jnp.asarray", value, py.name("dtype")), py.tuple_of([py.integer(n) for n in shape])
@@ -126,7 +127,7 @@ class _Writer:
             case Integral():
                 return self._integral(piece.formula, arrays, axes, piece.extent)
         assert isinstance(piece.formula, Expr)
-        return arrays.aligned(piece.formula, axes)
+        return arrays.aligned(finite_branches(piece.formula), axes)
 
     # expectations
 
@@ -180,7 +181,7 @@ class _Writer:
             parameters.append(variable)
             table[variable] = Array(variable, ())
         inner = Arrays(self.covariances.extents, table, self.names, self.used)
-        body = inner.aligned(mul(*x.factors), axes)
+        body = inner.aligned(finite_branches(mul(*x.factors)), axes)
         rows = []
         for k, row in enumerate(x.covariance):
             own = [arrays.aligned(c, axes) for c in row]

@@ -11,6 +11,7 @@ from tpc.core.expr import ONE, ZERO, Expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import python as py
 from tpc.emit.body import Body
+from tpc.emit.excluded import finite_branches
 from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.gram import emit_gram
@@ -29,7 +30,7 @@ LONG = 0.05                                            # seconds of a linear pla
 HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
            "least", "reached", "shrunk", "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all",
            "multiply_all", "coefficients", "Packed", "restored", "packed", "mixed", "increased", "inners", "in_turns",
-           "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total",
+           "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total", "root",
            "rounds", "before", "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled",
            "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
@@ -118,7 +119,7 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     lines = [*body.top.prologue, *body.top.statements, *ending]
     doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments), (*head.opening(), *lines), doc)
-    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts, bool(body.expressions.packed))]
+    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts, body.expressions)]
     return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan, segments)])
 
 
@@ -176,6 +177,7 @@ class _Head:
 
     def _law(self, x: Expr, axes: tuple[Axis, ...]) -> tuple[Py, bool]:
         """A number of a law, an array over the axes if it depends on them."""
+        x = finite_branches(x)
         depends = any(v in _mentioned(x) for v, _ in axes)
         if not depends:
             return self.expressions.value(x, self.frame, ()), False
@@ -384,9 +386,10 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _helpers(parts: Structure, packed: bool) -> str:
+def _helpers(parts: Structure, expressions: Expressions) -> str:
     sections = copied("prelude.py")
-    needed = {"copied from here on": True, "histories": parts.histories, "vectors in 16 bits": packed, "products of batches": parts.blocks}
+    needed = {"copied from here on": True, "roots": expressions.roots, "histories": parts.histories, "vectors in 16 bits": expressions.packed,
+              "products of batches": parts.blocks}
     return "\n\n" + "\n\n\n".join(sections[title] for title, wanted in needed.items() if wanted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,15 @@ def integer(value: int) -> Py:
 def real(value: float) -> Py:
     text = str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
     return Py(text, ATOM if value >= 0 else UNARY)
+
+
+def floating(value: float) -> Py:
+    """A number that Python takes for a floating one."""
+    if math.isnan(value):
+        return Py("jnp.nan")
+    if math.isinf(value):
+        return Py("jnp.inf" if value > 0 else "-jnp.inf", ATOM if value > 0 else UNARY)
+    return Py(repr(float(value)), ATOM if value >= 0 else UNARY)
 
 
 def ratio(numerator: int, denominator: int) -> Py:

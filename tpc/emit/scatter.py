@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from tpc.core.printer import print_expr
 from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region, ranges
 from tpc.emit import python as py
+from tpc.emit.excluded import finite_branches
 from tpc.emit.frame import Frame, Held
 from tpc.emit.python import Assign, Py
 from tpc.emit.sums import Loops, depends
@@ -121,18 +122,23 @@ def _rows(emit: Expressions, a: Addition, frame: Frame, region: Region) -> Py:
     along = [i.terms[0][0] for i in a.row.index if i.variables & set(variables) and i == Affine.var(i.terms[0][0])]
     full = all(n.const == source.shape[axis] for axis, i in enumerate(a.row.index) for v, n in a.loops if v in i.variables)
     if along != variables or not full or source.kept != tuple(range(len(a.row.index))):
-        return _all(emit, a, Value(Ref(a.row.input, a.row.index), False), frame, region, "")
+        return _over(emit, a, frame, lambda inner: emit.index(a.row, inner))
     return py.subscript(py.name(source.name), [Py(":") if i.variables & set(variables) else emit.affine(i, frame) for i in a.row.index])
 
 
 def _all(emit: Expressions, a: Addition, x: Expr, frame: Frame, region: Region, suffix: str) -> Py:
     """`x` for all values of the sums' variables, an axis each."""
+    x, around = finite_branches(x), (*ranges(region.around), *a.loops)
+    return _over(emit, a, frame, lambda inner: emit.vector(x, inner, around, suffix) if is_vector(x) else emit.value(x, inner, around))
+
+
+def _over(emit: Expressions, a: Addition, frame: Frame, body: Callable[[Frame], Py]) -> Py:
+    """What `body` emits in a frame, for all values of the sums' variables."""
     inner, parameters = frame, []
     for variable, _ in a.loops:
         parameters.append(emit.names.fresh(variable))
         inner = Frame(parent=inner, variables={variable: parameters[-1]})
-    around = (*ranges(region.around), *a.loops)
-    value = emit.vector(x, inner, around, suffix) if is_vector(x) else emit.value(x, inner, around)
+    value = body(inner)
     for parameter, (_, n) in reversed(list(zip(parameters, a.loops, strict=True))):
         value = Py(f"jax.vmap({py.lambda_of(parameter, value).text})(jnp.arange({n}))")
     return value

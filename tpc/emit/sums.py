@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from tpc.affine import Affine, Ranges, bounds
 from tpc.core.dependence import expr_references
 from tpc.core.expr import Add, Expr, Gather, Index, Mul, Position, Ref, Sum, Value, is_vector, mul, number, walk
+from tpc.core.functions import is_defined
 from tpc.emit import python as py
 from tpc.emit.frame import Frame, Held
 from tpc.emit.python import Py
+from tpc.emit.whole import as_real
 
 if TYPE_CHECKING:
     from tpc.emit.expressions import Expressions
@@ -32,7 +34,7 @@ class Sums:
     def _term(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
         if not depends(node.body, node.variable):
             count = number(node.count.const) if node.count.constant is not None else Position(node.count)
-            return self.emit.value(mul(count, node.body), frame, ranges)
+            return self._unless_empty(node.count, node.body, self.emit.value(mul(count, node.body), frame, ranges), frame)
         loops, body = _flat(node)
         found = self._product(loops, body, frame, ranges) if len(loops) > 1 else None
         found = found or self._product(loops[:1], node.body, frame, ranges)
@@ -56,16 +58,16 @@ class Sums:
                 padded = [] if greatest(count, ranges) == steps else [py.integer(steps)]
                 coefficients = py.call("before", self.emit.affine(count, frame), coefficients, *padded)
             found = py.call("combined", py.name(history.name), coefficients, self.emit.affine(count, frame))
-            return self._times(still, found, frame, ranges)
+            return self._times(still, found, count, frame, ranges)
         array, length = self._vectors(vectors, loops, frame, ranges) if vectors else (None, None)
         if vectors and array is None:
             return None
         dot = self._dot(scalars, loops, frame) if array is None and count.constant is not None else None
         if dot is not None:
-            return self._times(still, dot, frame, ranges)
+            return self._times(still, dot, count, frame, ranges)
         if array is not None and not scalars and count.constant is not None:
             found = py.call("jnp.sum", array, Py("axis=0" if len(loops) == 1 else f"axis={tuple(range(len(loops)))}"))
-            return self._times(still, found, frame, ranges)
+            return self._times(still, found, count, frame, ranges)
         coefficients = self._coefficients(scalars, loops, frame, ranges)
         if count.constant is None:
             padded = [] if length is None or length == greatest(count, ranges) else [py.integer(length)]
@@ -74,10 +76,19 @@ class Sums:
             found = py.call("jnp.sum", coefficients)
         else:
             found = py.matmul(coefficients, array) if len(loops) == 1 else py.call("jnp.tensordot", coefficients, array, py.integer(len(loops)))
-        return self._times(still, found, frame, ranges)
+        return self._times(still, found, count, frame, ranges)
 
-    def _times(self, still: Sequence[Expr], found: Py, frame: Frame, ranges: Ranges) -> Py:
-        return py.product([self.emit.value(mul(*still), frame, ranges), found]) if still else found
+    def _times(self, still: Sequence[Expr], found: Py, count: Affine, frame: Frame, ranges: Ranges) -> Py:
+        if not still:
+            return found
+        factor = mul(*still)
+        return self._unless_empty(count, factor, py.product([self.emit.value(factor, frame, ranges), found]), frame)
+
+    def _unless_empty(self, count: Affine, factor: Expr, product: Py, frame: Frame) -> Py:
+        """A sum whose terms have a factor in common: 0 if there are no terms, although the factor may be no number then."""
+        if count.constant is not None or is_defined(factor):
+            return product
+        return py.call("jnp.where", py.compare(">", self.emit.affine(count, frame), py.integer(0)), product, py.floating(0.0))
 
     def _dot(self, scalars: Sequence[Expr], loops: Loops, frame: Frame) -> Py | None:
         """A sum of products of two arrays: their product, which becomes one of matrices where the sum is mapped over. None if it is no such sum."""
@@ -111,7 +122,10 @@ class Sums:
                 return None
             order.append(v)
             parts.append(py.part(i.const, counts[v].const, held.shape[axis]))
-        return (py.subscript(py.name(held.name), parts), order) if order else None
+        if not order:
+            return None
+        array = py.subscript(py.name(held.name), parts)
+        return array if self.emit.bound_of(ref.name) is None else as_real(array), order
 
     # vectors
 
@@ -162,7 +176,7 @@ class Sums:
         refs = [ref for f in scalars for ref, _ in expr_references(f, ())]
         plain = not any(isinstance(part, Sum) for f in scalars for part in walk(f))
         if plain and all(_in_order(frame.find(ref), ref, loops) for ref in refs):
-            value = self.emit.value(mul(*scalars), _Axes(frame, loops, extents, self.emit), ranges)
+            value = self.emit.value(mul(*scalars), _Axes(frame, loops, extents, self.emit), (*ranges, *loops))
             full = len(loops) == 1 or any(all(v in {w for i in ref.index for w in _variables(i)} for v, _ in loops) for ref in refs)
             return value if full else py.call("jnp.broadcast_to", value, shape)
         return self._mapped(loops, mul(*scalars), frame, ranges)
@@ -172,7 +186,7 @@ class Sums:
         only = all(part.vector for part in walk(x) if isinstance(part, Value) and depends(part, loop[0]))
         plain = only and not any(isinstance(part, Sum | Position) for part in walk(x))
         if plain and all(_in_order(frame.find(ref), ref, (loop,)) for ref, _ in expr_references(x, ())):
-            return self.emit.value(x, _Axes(frame, (loop,), (greatest(loop[1], ranges),), self.emit), ranges)
+            return self.emit.value(x, _Axes(frame, (loop,), (greatest(loop[1], ranges),), self.emit), (*ranges, loop))
         return self._mapped((loop,), x, frame, ranges)
 
     def _mapped(self, loops: Loops, x: Expr, frame: Frame, ranges: Ranges) -> Py:

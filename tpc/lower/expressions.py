@@ -22,6 +22,7 @@ from tpc.core.expr import (
     Number,
     Pow,
     Ref,
+    Sum,
     Value,
     add,
     children,
@@ -268,4 +269,6 @@ class Expressions:
 
 
 def is_constant(x: Expr) -> bool:
-    return all(isinstance(leaf, Number | Constant) for leaf in walk(x) if not children(leaf))
+    nodes = list(walk(x))
+    known = all(node.count.constant is not None for node in nodes if isinstance(node, Sum))
+    return known and all(isinstance(leaf, Number | Constant) for leaf in nodes if not children(leaf))

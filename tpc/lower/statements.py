@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from tpc.affine import Affine
@@ -91,7 +92,8 @@ class Statements:
         made = []
         for declared in node.declared:
             axes, env = self.axes(declared)
-            variance = self.expressions.lower(node.law.covariance, {**relative, **env})
+            with self.along(axes):
+                variance = self.expressions.lower(node.law.covariance, {**relative, **env})
             made.append(Matrix(declared.name.name, axes, node.rows.name, columns, variance, origin=origin_of(node.law.span)))
         return made
 
@@ -105,14 +107,19 @@ class Statements:
                 for axis, (name, _) in zip(other.axes, axes, strict=True):
                     if axis.variable:
                         env = {**env, axis.variable.name: Binding(new_position(Affine.var(name)), Affine.var(name))}
-            mean = tuple(self.law_entry(x, env) for x in (law.mean.items if isinstance(law.mean, tree.ListOf) else (law.mean,)))
-            rows = law.covariance.items if isinstance(law.covariance, tree.ListOf) else (law.covariance,)
-            covariance = tuple(tuple(self.law_entry(x, env) for x in (row.items if isinstance(row, tree.ListOf) else (row,))) for row in rows)
+            with self.along(axes):
+                mean = tuple(self.law_entry(x, env) for x in (law.mean.items if isinstance(law.mean, tree.ListOf) else (law.mean,)))
+                rows = law.covariance.items if isinstance(law.covariance, tree.ListOf) else (law.covariance,)
+                covariance = tuple(tuple(self.law_entry(x, env) for x in (row.items if isinstance(row, tree.ListOf) else (row,))) for row in rows)
             names = tuple(item.name.name for item in group)
             made.append(Gaussians(names, axes, node.width.name, mean, covariance, origin=origin_of(law.span)))
             for name in names:
                 self.block.made[name] = Family(name, "vector", node.width.name, tuple(count for _, count in axes))
         return made
+
+    def along(self, axes: Sequence[Axis]) -> AbstractContextManager[None]:
+        """Inside the law of a family: its variables are bound, which counts of sums may depend on."""
+        return self.block.summing([Loop(name, Affine(count)) for name, count in axes])
 
     def law_entry(self, node: tree.Tree | tree.ListOf, env: Env) -> Expr:
         assert not isinstance(node, tree.ListOf)

@@ -28,6 +28,7 @@ from tpc.core.expr import (
     substitute,
     walk,
 )
+from tpc.core.functions import is_defined
 from tpc.reassociate.levels import free
 
 MAX_TERMS = 32                                        # an expression that comes to more is left as it is
@@ -98,6 +99,8 @@ class Expansion:
     def _summed(self, variable: str, count: Affine, term: Term) -> Term:
         if any(variable in inner.variables for _, inner in term.sums):
             raise NotMultilinearError                                      # a triangle is no array
+        if count.constant is None and not all(is_defined(x) or variable in free(x) for x in term.scalars):
+            raise NotMultilinearError                                      # where there are no terms this factor may be no number
         if any(variable in free(x) for x in term.scalars) or any(variable in free(Value(ref, True)) for ref in term.vectors):
             return Term(term.number, ((variable, count), *term.sums), term.scalars, term.vectors)
         return term * (Term(Fraction(count.const)) if count.constant is not None else Term(scalars=(Position(count),)))

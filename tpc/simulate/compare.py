@@ -18,7 +18,8 @@ THRESHOLD = 5.0                     # in Gaussian standard deviations
 ONE_WIDTH_BIAS = 10.0               # with one width nothing separates the bias from a gap: a bias up to 10·scale/n is allowed
 SLOPE_LIMIT, SLOPE_ERRORS = -0.25, 3.0
 MANY = 1e5                          # degrees of freedom for which Student's distribution is the Gaussian
-FLOORS = {"float64": 1e-9, "float32": 1e-4}       # rounding, relative
+FLOORS = {"float64": 1e-9, "float32": 1e-4}       # rounding, relative to what is compared
+RESTS = {"float64": 4e-15, "float32": 2e-6}       # what rounding leaves of a zero, relative to the other entries of an output, or to 1 if all are 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +65,38 @@ def extrapolation(widths: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
     return out
 
 
-def gap(widths: Sequence[int], values: Sequence[np.ndarray], limit: np.ndarray, limit_stderr: np.ndarray, floor: float) -> Gap:
-    """values: by width, [seeds, *shape]. floor: the relative rounding error."""
+def sizes(values: Sequence[np.ndarray], limit: np.ndarray) -> np.ndarray:
+    """How large what is compared is, entry by entry: the limit, or if that is more its values at finite width; 1 where all are 0."""
+    largest = np.max([np.abs(v).max(axis=0) for v in values], axis=0)
+    size = np.maximum(np.abs(limit), largest)
+    return np.where(size > 0, size, 1.0)
+
+
+def rest(limit: np.ndarray, relative: float) -> np.ndarray:
+    """What rounding may leave of the entries of a limit that are 0. Where all are, the size of what cancels is not known, and taken to be 1."""
+    largest = float(np.max(np.abs(limit), initial=0))
+    return np.full(limit.shape, relative * (largest or 1.0))
+
+
+def gap(widths: Sequence[int], values: Sequence[np.ndarray], limit: np.ndarray, limit_stderr: np.ndarray, dtype: str) -> Gap:
+    """values: by width, [seeds, *shape]. dtype: the coarser precision, for rounding errors."""
     seeds = [len(v) for v in values]
     a = extrapolation(widths, seeds)
-    means = np.stack([v.mean(axis=0) for v in values])
-    variances = np.stack([v.var(axis=0, ddof=1) / len(v) for v in values])
-    estimate = np.tensordot(a, means, 1) - limit
+    size = sizes(values, limit)                                        # what follows is in units of it: squares of what is tiny are not 0
+    means = np.stack([v.mean(axis=0) / size for v in values])
+    variances = np.stack([(v / size).var(axis=0, ddof=1) / len(v) for v in values])
+    estimate = np.tensordot(a, means, 1) - limit / size
     parts = np.square(a).reshape(-1, *[1] * limit.ndim) * variances
-    rounding = floor * np.maximum(1, np.abs(limit))
-    variance = parts.sum(axis=0) + np.square(limit_stderr) + np.square(rounding)
+    rounding = FLOORS[dtype] + rest(limit, RESTS[dtype]) / size
+    variance = parts.sum(axis=0) + np.square(limit_stderr / size) + np.square(rounding)
     stderr = np.sqrt(variance)
     allowed = np.zeros_like(limit)
     if len(widths) == 1:
-        scale = np.maximum(np.abs(limit), np.sqrt(widths[0] * seeds[0] * variances[0]))
+        scale = np.maximum(np.abs(limit) / size, np.sqrt(widths[0] * seeds[0] * variances[0]))
         allowed = ONE_WIDTH_BIAS * scale / widths[0]
     beyond = np.maximum(np.abs(estimate) - allowed, 0)
     freedom = np.square(variance) / np.maximum(sum(np.square(part) / (s - 1) for part, s in zip(parts, seeds, strict=True)), 1e-300)
-    return Gap(estimate, stderr, gaussian_equivalent(beyond / stderr, freedom), allowed)
+    return Gap(estimate * size, stderr * size, gaussian_equivalent(beyond / stderr, freedom), allowed * size)
 
 
 def gaussian_equivalent(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:

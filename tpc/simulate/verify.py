@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tpc.show.entries import plain
-from tpc.simulate.compare import FLOORS, ONE_WIDTH_BIAS, THRESHOLD, Gap, Slope, fitted_slope, gap, rms_errors
+from tpc.simulate.compare import FLOORS, ONE_WIDTH_BIAS, RESTS, THRESHOLD, Gap, Slope, fitted_slope, gap, rest, rms_errors
 from tpc.simulate.samples import Samples
 
 Limits = Mapping[str, tuple[Any, Any | None]]
@@ -113,12 +113,13 @@ def _compare(name: str, value: Any, stderr: Any | None, samples: Sequence[Sample
     if any(v.shape[1:] != limit.shape for v in values):
         raise ValueError(f"the limit of {name} has shape {limit.shape}, and at finite width {values[0].shape[1:]}")
     widths = [s.width for s in samples]
-    floor = max(FLOORS[s.dtype] for s in samples)
+    dtype = max((s.dtype for s in samples), key=FLOORS.__getitem__)
+    rounding = max(FLOORS[dtype] * float(np.max(np.abs(limit), initial=0)), float(np.max(rest(limit, RESTS[dtype]), initial=0)))
     rms, rms_errs = rms_errors(values, limit, error)
     rows = tuple(_at_width(n, v, limit, error, float(r), float(e)) for n, v, r, e in zip(widths, values, rms, rms_errs, strict=True))
-    slope = fitted_slope(widths, rms, rms_errs, floor * max(1.0, float(np.max(np.abs(limit), initial=0))))
+    slope = fitted_slope(widths, rms, rms_errs, rounding)
     slope = Slope(None, None, len(widths)) if random else slope
-    return Comparison(name, limit, None if stderr is None else error, rows, gap(widths, values, limit, error, floor), slope)
+    return Comparison(name, limit, None if stderr is None else error, rows, gap(widths, values, limit, error, dtype), slope)
 
 
 def _at_width(width: int, values: np.ndarray, limit: np.ndarray, error: np.ndarray, rms: float, rms_stderr: float) -> AtWidth:
@@ -136,7 +137,7 @@ def print_comparison(output: Comparison) -> list[str]:
     """A few lines: the verdict, then a table by width, of the entry that agrees least if there are several."""
     at = output.worst
     entry = f"[{', '.join(map(str, at))}]" if at else ""
-    limit = f"{output.limit[at]:.6g}" + (f" ± {output.stderr[at]:.2g}" if output.stderr is not None else "")
+    limit = f"{output.limit[at]:.6g}" + (f" ± {output.stderr[at]:.2g}" if output.stderr is not None and output.stderr[at] > 0 else "")
     title = f"{output.name}{entry} → {limit}" + (f"   (of {output.limit.size} entries the one that agrees least)" if at else "")
     cells = [HEADINGS, *((str(r.width), f"{r.mean[at]:.6g}", f"{r.stderr[at]:.2g}", f"{r.spread[at]:.2g}", f"{r.deviation[at]:+.1f}",
                           f"{r.rms:.2g}") for r in output.rows)]

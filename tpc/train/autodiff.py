@@ -12,7 +12,7 @@ from functools import singledispatchmethod
 
 from tpc.syntax import catalogue_training, tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.derivative import derivative, jump_in
+from tpc.train.derivative import derivative, has_kinks, jump_in
 from tpc.train.gather import Solution, shifted, solved
 from tpc.train.make import Maker, substituted
 from tpc.train.padding import Margin, padded, plus
@@ -56,6 +56,7 @@ class Backward:
     reached: list[Step] = field(default_factory=list)
     spreads: dict[tuple[str, Index], str] = field(default_factory=dict)
     inlined: dict[str, Contribution] = field(default_factory=dict)
+    resting: set[str] = field(default_factory=set)                 # functions with kinks, and variables made by them
     coefficient: Tree | None = None
 
     def prepare(self, steps: Sequence[Step], outs: Sequence[Var], seed: str, coefficient: Tree) -> None:
@@ -75,6 +76,10 @@ class Backward:
             self.cotangents.setdefault(step.out.name, self.scene.names.fresh(f"d{step.out.name}"))
             needed |= {_base(leaf) for leaf in self.leaves(read_by(step))}
         self.made = {name: var for name, var in self.made.items() if name in live}
+        self.resting |= {name for name, function in self.scene.functions.items() if has_kinks(function, self.resting)}
+        for step in steps:
+            if isinstance(step, Elementwise) and not step.mean and has_kinks(step.value, self.resting):
+                self.resting.add(step.out.name)
         for step in self.reached:
             if isinstance(step, Product):
                 self.record(step)
@@ -228,7 +233,7 @@ class Backward:
                 self.members[weight.name][1].append(Contribution(place, bound, term))
 
     def term(self, m: Maker, dout: Tree, step: Elementwise, leaf: Tree, scalar: bool) -> Tree:
-        slope = derivative(step.value, leaf)
+        slope = derivative(step.value, leaf, self.resting)
         jumps = jump_in(slope, self.scene.functions)
         if jumps:
             raise RefusedError(catalogue_training.no_gradient(step.span, jumps))

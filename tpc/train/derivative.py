@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -13,28 +13,32 @@ from tpc.train.scene import RefusedError
 
 JUMPS = ("step", "sign")
 KINKS = ("relu", "abs")
+RESTING = (*JUMPS, *KINKS, "max", "min", "where")
 
 
-def derivative(x: Tree, leaf: Tree) -> Tree:
+def derivative(x: Tree, leaf: Tree, resting: Container[str] = ()) -> Tree:
     """`∂x/∂leaf`, the number 0 where `leaf` does not occur. Derivatives of functions are written `φ'(…)` and `D(φ, i)(…)`, as a user would.
 
     A leaf whose index is the variable of a sum is an entry: the derivative is in that entry, the variable free in it.
+    resting: variables that may stay at 0, having been made by a function with a kink.
     """
     m = Maker(x.span)
     if x == leaf:
         return m.number(1)
     match x:
         case tree.Chain(operands=operands, operators=operators):
-            return _chain(m, operands, operators, leaf)
+            return _chain(m, operands, operators, leaf, resting)
         case tree.Negated(operand=operand):
-            return m.neg(derivative(operand, leaf))
+            return m.neg(derivative(operand, leaf, resting))
         case tree.Power(base=base, exponent=exponent):
-            return m.add(_power_base(m, base, exponent, derivative(base, leaf)), _power_exponent(m, x, base, derivative(exponent, leaf)))
+            slope = _power_base(m, base, exponent, derivative(base, leaf, resting))
+            return m.add(_at_rest(m, base, slope, resting) if _is_root(exponent) else slope,
+                         _power_exponent(m, x, base, derivative(exponent, leaf, resting)))
         case tree.Applied():
-            return _applied(m, x, leaf)
+            return _applied(m, x, leaf, resting)
         case tree.Sum(ranges=ranges, body=body):
             fixed = {name.name for name in tree.names(leaf)}           # the one term that the leaf is in
-            return m.sum([r for r in ranges if r.variable.name not in fixed], derivative(body, leaf))
+            return m.sum([r for r in ranges if r.variable.name not in fixed], derivative(body, leaf, resting))
     return m.number(0)
 
 
@@ -62,8 +66,8 @@ def _jumps(name: str, order: int, functions: Mapping[str, tree.Function]) -> boo
     return False
 
 
-def _chain(m: Maker, operands: Sequence[Tree], operators: Sequence[str], leaf: Tree) -> Tree:
-    slopes = [derivative(operand, leaf) for operand in operands]
+def _chain(m: Maker, operands: Sequence[Tree], operators: Sequence[str], leaf: Tree, resting: Container[str]) -> Tree:
+    slopes = [derivative(operand, leaf, resting) for operand in operands]
     if operators[0] in "+-":
         return m.add(slopes[0], *(d if op == "+" else m.neg(d) for op, d in zip(operators, slopes[1:], strict=True)))
     value, slope = operands[0], slopes[0]
@@ -85,23 +89,48 @@ def _power_base(m: Maker, base: Tree, exponent: Tree, slope: Tree) -> Tree:
     return m.mul(exponent, tree.Power(m.span, base, lower), slope)
 
 
+def has_kinks(x: tree.Node, resting: Container[str] = ()) -> bool:
+    """Whether there is a function with a kink or a jump in `x`, or a variable made by one."""
+    return any(isinstance(node, tree.Name) and (node.name in resting or node.name in RESTING) for node in tree.walk(x))
+
+
+def _is_root(exponent: Tree) -> bool:
+    """Whether a power is known to have an infinite derivative at 0, and a value."""
+    match exponent:
+        case tree.Number(value=value):
+            return 0 < value < 1
+        case tree.Chain(operands=(tree.Number(value=over), tree.Number(value=under)), operators=("/",)):
+            return 0 < over < under
+    return False
+
+
+def _at_rest(m: Maker, base: Tree, slope: Tree, resting: Container[str]) -> Tree:
+    """The derivative of a root of `base`: 0, not infinity times 0, where `base` is 0 and, its function having a kink, may stay there."""
+    if is_number(slope, 0) or not has_kinks(base, resting):
+        return slope
+    zero = m.number(0)
+    above = m.call("where", tree.Comparison(m.span, ">=", base, zero), zero, slope)
+    return m.call("where", tree.Comparison(m.span, "<=", base, zero), above, slope)
+
+
 def _power_exponent(m: Maker, x: Tree, base: Tree, slope: Tree) -> Tree:
     return slope if is_number(slope, 0) else m.mul(x, m.call("log", base), slope)
 
 
-def _applied(m: Maker, x: tree.Applied, leaf: Tree) -> Tree:
+def _applied(m: Maker, x: tree.Applied, leaf: Tree, resting: Container[str]) -> Tree:
     function, args = x.function, x.args
     if isinstance(function, tree.Name) and function.name == "where":
-        slopes = [derivative(arg, leaf) for arg in args[1:]]
+        slopes = [derivative(arg, leaf, resting) for arg in args[1:]]
         return slopes[0] if all(is_number(d, 0) for d in slopes) else replace(x, args=(args[0], *slopes))
     if isinstance(function, tree.Name) and function.name in ("max", "min") and len(args) > 2:
         first = replace(x, args=args[:-1])
-        return derivative(replace(x, args=(first, args[-1])), leaf)
+        return derivative(replace(x, args=(first, args[-1])), leaf, resting)
     terms = []
     for i, arg in enumerate(args):
-        slope = derivative(arg, leaf)
+        slope = derivative(arg, leaf, resting)
         if not is_number(slope, 0):
-            terms.append(m.mul(slope, tree.Applied(x.span, _slope_of(m, function, i, len(args)), args)))
+            out = m.mul(slope, tree.Applied(x.span, _slope_of(m, function, i, len(args)), args))
+            terms.append(_at_rest(m, arg, out, resting) if isinstance(function, tree.Name) and function.name == "sqrt" else out)
     return m.add(*terms)
 
 

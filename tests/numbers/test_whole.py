@@ -1,0 +1,69 @@
+"""Arithmetic of loop variables and index inputs against exact fractions: in every representation and precision, formulas, laws, finite width.
+
+Some 200 expressions in the suite. `TPC_INDICES=10000 pytest tests/numbers/test_whole.py` tests as many.
+"""
+
+import os
+
+import numpy as np
+import pytest
+
+import tpc
+from tests.numbers.whole import C, Case, T, cases
+
+TOGETHER = 40                                                        # expressions in a program at most
+HEAD = f"width n\ndim T = {T}\ninput c[T] : index(T)\nmatrix A : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\n"
+VECTORS = {"linear": "A @ v", "gram": "relu(A @ v)", "chaos": "(A @ v)^2", "nodes": "tanh(v)"}
+EPS = {"float64": np.finfo(np.float64).eps, "float32": np.finfo(np.float32).eps}
+ROUTES = [*((route, dtype) for route in (*VECTORS, "laws", "finite width") for dtype in EPS), ("formulas", "float64"),
+          ("laws at finite width", "float64")]
+COUNT = int(os.environ.get("TPC_INDICES", "200")) // len(ROUTES)
+
+
+def program(own: list[Case], vector: str) -> tpc.Program:
+    """Each expression times a mean, or every third one times a vector."""
+    lines = [f"w = {vector}", "m = mean(w*w)", "output m"]
+    for k, case in enumerate(own):
+        if k % 3:
+            lines.append(f"output a{k}[t] = ({case.text})*m for t < T")
+        else:
+            lines += [f"y{k}[t] = ({case.text})*w for t < T", f"output a{k}[t] = mean(y{k}[t]*w) for t < T"]
+    return tpc.parse(HEAD + "\n".join(lines))
+
+
+def of_laws(own: list[Case]) -> tpc.Program:
+    """Each expression as the mean of a vector."""
+    lines = [f"vector u{k}[t < T] : n ~ N({case.text}, 0)\noutput a{k}[t] = mean(u{k}[t]) for t < T" for k, case in enumerate(own)]
+    return tpc.parse(HEAD + "\n".join(lines))
+
+
+def evaluated(own: list[Case], route: str, dtype: str) -> dict[str, np.ndarray]:
+    """What a route makes of the expressions, times `m`; where one has no value it may make anything of it."""
+    inputs = {"c": list(C)}
+    made = of_laws(own) if route.startswith("laws") else program(own, VECTORS.get(route, "v"))
+    with np.errstate(all="ignore"):
+        if route.endswith("finite width"):
+            return dict(made.simulate(inputs, width=4, seeds=1, dtype=dtype).mean)
+        if route == "formulas":
+            return made.derive().evaluate(inputs, samples=8)
+        try:
+            result = made.compile(method="linear" if route == "laws" else route, dtype=dtype)(inputs)
+        except tpc.TpcError as error:
+            result = error.partial
+    return {name: outcome.value for name, outcome in result.outputs.items()}
+
+
+@pytest.mark.parametrize(("route", "dtype"), ROUTES)
+def test_indices_are_exact_numbers(route, dtype):
+    wrong = []
+    for start in range(0, COUNT, TOGETHER):
+        own = cases(10**6 * ROUTES.index((route, dtype)) + start, min(TOGETHER, COUNT - start))
+        found = evaluated(own, route, dtype)
+        m = float(found.get("m", 1.0))
+        for k, case in enumerate(own):
+            for t, exact in enumerate(case.values):
+                if exact is not None:
+                    got, wanted, room = float(found[f"a{k}"][t]) / m, float(exact.value), EPS[dtype] * float(exact.error + 2 * abs(exact.value))
+                    if not abs(got - wanted) <= 4 * room:
+                        wrong.append((case.text, t, wanted, got))
+    assert not wrong
