@@ -116,7 +116,8 @@ NETS = {
     "unequal widths": Net({"U": ("m", "d"), "b": ("r", None), "W": ("r", "m"), "R": ("n", "r"), "V": (1, "r"), "Y": (1, "m")},
                           "h = W @ tanh(U @ x[0]) + b\ng = tanh(W.T @ tanh(R.T @ tanh(R @ tanh(h))))\nreturn V @ tanh(h) - (Y @ g)/2",
                           lambda W, x: (lambda h: W["V"] @ tanh(h) - W["Y"] @ tanh(W["W"].T @ tanh(W["R"].T @ tanh(W["R"] @ tanh(h)))) / 2)(
-                              W["W"] @ tanh(W["U"] @ x[0]) + W["b"]), {"W": {"scale": 2}, "R": {"scale": "3/2"}, "V": {"std": "1/2", "scale": "1/3"}}),
+                              W["W"] @ tanh(W["U"] @ x[0]) + W["b"]),
+                          {"W": {"scale": 2}, "R": {"scale": "3/2"}, "V": {"std": "1/2", "scale": "1/3"}}),
     "recurrent": Net({"U": ("n", "d"), "W": ("n", "n"), "b": ("n", None), "V": ("k", "n"), "c": ("k", None)},
                      "h[0] = tanh(U @ x[0] + b)\nh[s+1] = tanh(W @ h[s] + U @ x[s+1] + b) for s < P - 1\nreturn V @ h[P-1] + c", recurrent),
     "readout used twice": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},

@@ -185,7 +185,7 @@ class _Place:
         forward = Forward(scene, prefix, reader.entry, self.suffix)
         forward.span = node.span
         with called(node):
-            value = forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+            value = forward.run(network, [forward.argument(arg) for arg in args], node)
         output = value.leaf.name if value.leaf is not None else ""
         scene.passes.append(pass_of(scene, network.name.name, output, forward, training=False))
         scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}

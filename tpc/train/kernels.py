@@ -107,7 +107,7 @@ class Kernels:
         forward = Forward(plain, prefix, reader.entry, place.suffix)
         forward.span = node.span
         with called(node):
-            value = forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+            value = forward.run(network, [forward.argument(arg) for arg in args], node)
         steps = {step.out.name: step for step in forward.steps}
         taken = [*prefix, *(a.variable for step in forward.steps for a in step.axes)]
         readout = Reading(plain, network.name.name, steps, len(prefix), taken, network.result.span).readout(value)
