@@ -10,7 +10,7 @@ from math import prod
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.checks import MAX_ROUNDS, check_indices, check_known, check_scalar, check_sign, check_variables, corners
+from tpc.train.checks import MAX_ROUNDS, check_indices, check_known, check_scalar, check_sign, check_variables, corners, whole
 from tpc.train.descent import option_value
 from tpc.train.scene import RefusedError, Scene
 
@@ -32,10 +32,12 @@ def check_attributes(scene: Scene, weight: tree.Weight, options: Mapping[str, tr
         inner = [*ranges, *(r for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges)]
         check_known(scene, value, inner)
         check_indices(scene, (value,), ranges)
-        for at in members(scene, ranges) if name in SIZES else ():
-            if matrix:
+        for at in members(scene, ranges):
+            check_divisors(scene, value, at)
+            if name in SIZES and matrix:
                 check_sign(scene, name, value, None, "above 0 for a weight between two widths", at)
-            check_sign(scene, name, value, Fraction(0), "at least 0", at)
+            if name in SIZES:
+                check_sign(scene, name, value, Fraction(0), "at least 0", at)
 
 
 def own_ranges(scene: Scene, weight: tree.Weight, values: Sequence[Tree]) -> list[Range]:
@@ -58,6 +60,14 @@ def members(scene: Scene, ranges: Sequence[Range]) -> Iterator[dict[str, int]]:
         return
     for index in product(*map(range, counts)):
         yield {r.variable.name: k for r, k in zip(ranges, index, strict=True)}
+
+
+def check_divisors(scene: Scene, value: Tree, at: Mapping[str, int]) -> None:
+    """Whether a member's attribute is divided by zero."""
+    for node in tree.walk(value):
+        for operator, divisor in zip(node.operators, node.operands[1:], strict=True) if isinstance(node, tree.Chain) else ():
+            if operator == "/" and whole(scene, divisor, at) == 0:
+                raise RefusedError(catalogue.division_by_zero(divisor.span))
 
 
 def check_given(scene: Scene, option: str, value: Tree) -> None:
