@@ -30,6 +30,12 @@ def option_not_given(at: Span, name: str, what: str) -> Diagnostic:
                       help="declare an input for it, as in `input s = 2`")
 
 
+def option_of_width(at: Span, name: str, width: str) -> Diagnostic:
+    return Diagnostic("TP404", f"the width `{width}` tends to infinity and cannot be used as a number here", Label(at),
+                      help=f"`{name}` is of order 1; powers of `{width}` are the parametrization's: `a = 1/2` puts n^(-1/2) in front of "
+                           "a weight, `b = 1/2` into what it is drawn with")
+
+
 def option_of_vector(at: Span, name: str, vector: str) -> Diagnostic:
     return Diagnostic("TP702", f"the option `{name}` is a scalar, and `{vector}` is not", Label(at), help="a vector's mean is one, `mean(v)`")
 

@@ -77,6 +77,6 @@ def check_given(scene: Scene, option: str, value: Tree) -> None:
             raise RefusedError(catalogue_training.option_not_given(node.span, option, print_tree(node)))
     for name in tree.names(value):
         if name.name in scene.widths:
-            raise RefusedError(catalogue.width_misplaced(name.span, name.name))
+            raise RefusedError(catalogue_training.option_of_width(name.span, option, name.name))
         if name.name in scene.weights or (name.name in scene.outer and not scene.outer[name.name].given):
             raise RefusedError(catalogue_training.option_not_given(name.span, option, name.name))
