@@ -35,7 +35,7 @@ def ours(layers: int, dtype: str = "float32") -> Any:
     body = "relu(U @ x)"
     for k in range(layers - 1):
         body = f"relu(W{k} @ {body})"
-    weights = "\n".join(f"weight W{k} : n x n, std = 2^(1/2)" for k in range(layers - 1))
+    weights = "\n".join(f"weight W{k} : n x n, scale = 2^(1/2)" for k in range(layers - 1))
     return tpc.parse(TEXT.format(weights=weights, body=body)).kernels(dtype=dtype)
 
 

@@ -51,7 +51,7 @@ def main():
     given = problem(args.steps, args.drawings, sizes)
     given["images"] = jnp.asarray(given["images"], args.dtype)
     given = {name: jnp.asarray(a) for name, a in given.items()}
-    given |= {"sigma": 1.0, "tau": 1 / 32, "rho": 0.0, "alpha": 1.0}
+    given |= {"sigma": 1.0, "tau": 1 / 32, "rho": 0.0, "kappa": 1.0, "lambda": 1.0, "alpha": 1.0}
     greek = {"η": "eta", "ε": "epsilon"}
     inputs = {greek.get(name, name): a for name, a in given.items()}
     points = [jnp.asarray(a, args.dtype) for a in module.draw(0, 0)]

@@ -11,24 +11,26 @@ from tests.oracles.algorithm_4 import Algorithm4, LinearClassifier, relu_kernels
 from tpc.cli import main
 from tpc.experiments.maml import Experiment
 
-SIZES = {"input_std": 0.8, "output_std": 1.1, "bias_std": 0.6, "bias": 1.5}
+SIZES = {"input_scale": 0.8, "output_scale": 1.1, "bias": 0.9, "input_std": 1.0, "output_std": 1.0, "bias_std": 1.0}
+DRAWN = {"input_std": 1.5, "output_std": 0.7, "bias_std": 0.5}
 CLOSE = 1e-9                                           # arccos loses half of the digits where a drawing meets itself
 
 
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize(("kept", "drawn"), [(True, {}), (False, DRAWN)])
 @pytest.mark.parametrize("model", ["ntk", "gp"])
-def test_training_is_algorithm_4(model, kept, tmp_path, monkeypatch):
+def test_training_is_algorithm_4(model, kept, drawn, tmp_path, monkeypatch):
     monkeypatch.setattr("tpc.experiments.maml_kernel.SHARE", 0.4 if kept else 0)
-    experiment, given = trained_on(tmp_path, model=model, activation="relu")
+    experiment, given = trained_on(tmp_path, model=model, activation="relu", **drawn)
     assert [rows.kept for rows in experiment.model.rows.values()] == [kept, kept, False]
-    oracle = Algorithm4(lambda x, z: relu_kernels(x, z, 0.8, 1.1, 0.9)[model == "ntk"], np.arange(5), np.arange(5).repeat(2), given.lr,
+    stds = drawn.values() or (1, 1, 1)
+    oracle = Algorithm4(lambda x, z: relu_kernels(x, z, (0.8, 1.1, 0.9), stds)[model == "ntk"], np.arange(5), np.arange(5).repeat(2), given.lr,
                         given.adapting_lr, 5)
     agree(experiment, oracle, CLOSE)
 
 
 @pytest.mark.parametrize("model", ["ntk", "gp"])
 def test_of_a_linear_net_it_is_a_linear_classifier_trained_in_its_weights(model, tmp_path):
-    """Its kernel is c (ξ·ξ' + b²), with c = σ_u²σ_v², twice that for the NTK, and b the size of the bias over that of the input's weights."""
+    """Its kernel is c (ξ·ξ' + b²), with c = s_u²s_v², twice that for the NTK, and b the scale of the bias over that of the input's weights."""
     experiment, given = trained_on(tmp_path, model=model, activation="linear")
     c = (1 + (model == "ntk")) * (1.1 * 0.8)**2
     oracle = LinearClassifier(c, 0.9 / 0.8, np.arange(5), np.arange(5).repeat(2), given.lr, given.adapting_lr, 5, 16)
@@ -36,7 +38,7 @@ def test_of_a_linear_net_it_is_a_linear_classifier_trained_in_its_weights(model,
 
 
 def trained_on(tmp_path, **changes):
-    given = settings(tmp_path, lr=0.3, batches=6, dtype="float64", **changes, **SIZES)
+    given = settings(tmp_path, lr=0.3, batches=6, dtype="float64", **{**SIZES, **changes})
     experiment = Experiment(given)
     experiment.model.prepare(None)
     return experiment, given

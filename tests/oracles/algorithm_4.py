@@ -4,13 +4,15 @@ for a linear kernel the same in its weights."""
 import numpy as np
 
 
-def relu_kernels(x, z, std, out, bias):
-    """NNGP and NTK of `f = V relu(U x + b)` in the NTK parametrization: `std` of input weights, `out` of the readout, `bias` of biases."""
-    own = std**2 * x @ z.T + bias**2
-    norms = np.sqrt(np.outer(std**2 * (x * x).sum(1) + bias**2, std**2 * (z * z).sum(1) + bias**2))
-    angle = np.arccos(np.clip(own / norms, -1, 1))
-    nngp = out**2 * norms * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi)
-    return nngp, nngp + out**2 * own * (np.pi - angle) / (2 * np.pi)
+def relu_kernels(x, z, scales, stds=(1, 1, 1)):
+    """What training follows of `f = V relu(U x + b)` in the NTK parametrization: of the readout alone, and of all weights. scales: in front of U, V
+    and b; stds: of what these are drawn with."""
+    (s, out, bias), (u, v, b) = scales, stds
+    size, own_bias = (s * u)**2, (bias * b)**2
+    norms = np.sqrt(np.outer(size * (x * x).sum(1) + own_bias, size * (z * z).sum(1) + own_bias))
+    angle = np.arccos(np.clip((size * x @ z.T + own_bias) / norms, -1, 1))
+    last = out**2 * norms * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi)
+    return last, last + (out * v)**2 * (s**2 * x @ z.T + bias**2) * (np.pi - angle) / (2 * np.pi)
 
 
 def softmax(f):

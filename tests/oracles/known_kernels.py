@@ -34,11 +34,11 @@ def arrays():
 ARRAYS = arrays()
 
 
-def perceptron(phi, depth, *, std="1", bias=False, last=True, norm=False, inputs="vectors"):
-    """depth hidden layers; a bias of standard deviation 1/2 everywhere, on the readout too if `last`; layernorm before every function if `norm`."""
+def perceptron(phi, depth, *, scale="1", bias=False, last=True, norm=False, inputs="vectors"):
+    """depth hidden layers; a bias of scale 1/2 everywhere, on the readout too if `last`; layernorm before every function if `norm`."""
     lines = ["width n", "dim N = 12, M = 7, d = 20", "input X[N, d], Z[M, d]", f"activation phi = {phi}", "weight U : n x d"]
-    lines += [f"weight W{k} : n x n, std = {std}" for k in range(2, depth + 1)] + ["weight V : 1 x n", "parametrization ntp"]
-    lines += [f"bias b{k} : n, std = 1/2" for k in range(1, depth + 1) if bias] + ["bias c : 1, std = 1/2"] * (bias and last)
+    lines += [f"weight W{k} : n x n, scale = {scale}" for k in range(2, depth + 1)] + ["weight V : 1 x n", "parametrization ntp"]
+    lines += [f"bias b{k} : n, scale = 1/2" for k in range(1, depth + 1) if bias] + ["bias c : 1, std = 1, scale = 1/2"] * (bias and last)
     body, x = [], "x"
     for k in range(1, depth + 1):
         body.append(f"    h{k} = {'U' if k == 1 else f'W{k}'} @ {x}" + f" + b{k}" * bias)
@@ -49,14 +49,14 @@ def perceptron(phi, depth, *, std="1", bias=False, last=True, norm=False, inputs
 
 
 def convolution(first, second, readout):
-    """Two layers of 3 x 3 taps with zeros around, of standard deviations `first` and `second`."""
+    """Two layers of 3 x 3 taps with zeros around, of scales `first` and `second`."""
     weight, end = {"gap": ("weight V : 1 x n", "V @ (sum(p < P, q < P: x2[p, q])/P^2)"),
-                   "flat": ("weight V[P, P] : 1 x n, std = 1/8", "sum(p < P, q < P: V[p, q] @ x2[p, q])")}[readout]
+                   "flat": ("weight V[P, P] : 1 x n, scale = 1/8", "sum(p < P, q < P: V[p, q] @ x2[p, q])")}[readout]
     return Net(f"""width n
 dim N = 4, M = 2, P = 8, d = 3
 input X[N, P, P, d], Z[M, P, P, d]
-weight U[3, 3] : n x d, std = {first}
-weight W[3, 3] : n x n, std = {second}
+weight U[3, 3] : n x d, scale = {first}
+weight W[3, 3] : n x n, scale = {second}
 {weight}
 parametrization ntp
 network f(x):
@@ -88,7 +88,7 @@ network f(x):
 
 NETS = {
     **{f"{phi}_h{depth}": perceptron(phi, depth) for phi in ("relu", "erf") for depth in (2, 3, 10)},
-    **{f"relu_s2_h{depth}": perceptron("relu", depth, std="2^(1/2)") for depth in (2, 3, 10)},
+    **{f"relu_s2_h{depth}": perceptron("relu", depth, scale="2^(1/2)") for depth in (2, 3, 10)},
     **{f"{phi}_b05_h3": perceptron(phi, 3, bias=True) for phi in ("relu", "erf")},
     "relu_b05nolast_h3": perceptron("relu", 3, bias=True, last=False),
     **{f"{phi}_ln_h2": perceptron(phi, 2, norm=True) for phi in ("relu", "erf")},

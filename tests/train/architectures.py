@@ -111,8 +111,8 @@ def attention(W, x):
     return W["V"] @ relu(mixed @ W["A"].T @ W["O"].T).mean(axis=0)
 
 
-def dense(n, std=1.0):
-    return (n, n), std / n**0.5
+def dense(n, scale=1.0):
+    return (n, n), scale / n**0.5
 
 
 ARCHITECTURES = {

@@ -1,4 +1,7 @@
-"""Training by `jax.grad` on dense weights, independent of how tpc writes it: parametrized weights w, `W = n^{−a} w`, and SGD on the w's."""
+"""Training by `jax.grad` on dense weights, independent of how tpc writes it: parametrized weights w, `W = scale n^{−a} w`, and SGD on the w's.
+
+scales: by weight, 1 where there is none; of a family a number, or an array over its axes.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +26,25 @@ def exponents(weights, widths):
     return out
 
 
-def in_any(drawn, weights, widths, n, b):
-    """The initial w's, of N(0, n^{−2b} std²) coordinates, from tpc's draws: matrices of N(0, std²/columns) entries, vectors of N(0, std²) ones."""
+def front(scales, name, value):
+    """The scale of a weight, over its value's axes."""
+    scale = jnp.asarray((scales or {}).get(name, 1.0))
+    return jnp.reshape(scale, (*scale.shape, *(1,) * (jnp.ndim(value) - scale.ndim)))
+
+
+def dense_weights(w, a, n, scales=None):
+    return {name: front(scales, name, value) * n ** -a[name] * value for name, value in w.items()}
+
+
+def drawn_or_zero(drawn, name, shape):
+    """A weight with no side that grows: N(0, scale² std²), √n times the means of what is drawn for it, if it has a std."""
+    own = drawn.get(f"{name}_drawn")
+    return np.zeros(shape) if own is None else np.mean(own, axis=-1) * np.shape(own)[-1]**0.5
+
+
+def in_any(drawn, weights, widths, n, b, scales=None):
+    """The initial w's, of N(0, n^{−2b} std²) coordinates, from tpc's draws: matrices of N(0, scale² std²/columns) entries, vectors of
+    N(0, scale² std²) ones."""
     out = {}
     for name, (rows, columns) in weights.items():
         if rows in widths and columns in widths:
@@ -34,12 +54,12 @@ def in_any(drawn, weights, widths, n, b):
         elif columns in widths:
             dense = drawn[f"{name}0"]
         else:
-            dense = np.zeros([side for side in (rows, columns) if isinstance(side, int) and side > 1])
-        out[name] = jnp.asarray(dense) * n ** -b[name]
+            dense = drawn_or_zero(drawn, name, [side for side in (rows, columns) if isinstance(side, int) and side > 1])
+        out[name] = jnp.asarray(dense) * n ** -b[name] / front(scales, name, dense)
     return out
 
 
-def parametrized(drawn, weights, widths, n, families=None):
+def parametrized(drawn, weights, widths, n, families=None, scales=None):
     """The initial w's from tpc's draws: `matrix W`, `vector U0[j]` (columns of U), `vector V0[k]` (rows of nV); 0 where nothing grows.
 
     families: the lengths of the axes that tell weights of one name apart, which come first.
@@ -53,17 +73,19 @@ def parametrized(drawn, weights, widths, n, families=None):
         elif columns in widths:
             dense = drawn[f"{name}0"] / n
         else:
-            dense = np.zeros([*(families or {}).get(name, ()), *(side for side in (rows, columns) if isinstance(side, int) and side > 1)])
-        out[name] = jnp.asarray(dense) * n ** a[name]
+            shape = [*(families or {}).get(name, ()), *(side for side in (rows, columns) if isinstance(side, int) and side > 1)]
+            dense = drawn_or_zero(drawn, name, shape) / n**0.5
+        out[name] = jnp.asarray(dense) * n ** a[name] / front(scales, name, dense)
     return out, a
 
 
-def train(forward, w, a, n, data, *, loss, rate, steps, multipliers, frozen, momentum=0.0, decay=0.0, clip=None):
+def train(forward, w, a, n, data, *, loss, rate, steps, multipliers, frozen, momentum=0.0, decay=0.0, clip=None,
+          scales=None):
     """Losses [steps] and the trained w's. forward: of the dense weights W and one example's inputs. data(t): examples (inputs, label)."""
     trained = [name for name in w if name not in frozen]
 
     def objective(part, t):
-        dense = {name: n ** -a[name] * value for name, value in {**w, **part}.items()}
+        dense = dense_weights({**w, **part}, a, n, scales)
         return jnp.mean(jnp.stack([LOSSES[loss](forward(dense, *x), y) for x, y in data(t)]))
     part = {name: w[name] for name in trained}
     buffers = {name: jnp.zeros_like(w[name]) for name in trained}
@@ -76,6 +98,5 @@ def train(forward, w, a, n, data, *, loss, rate, steps, multipliers, frozen, mom
             gradient = {name: g * min(1.0, clip / norm) for name, g in gradient.items()}
         for name in trained:
             buffers[name] = momentum * buffers[name] + gradient[name] + decay * part[name]
-            part[name] = part[name] - rate * multipliers.get(name, 1.0) * buffers[name]
-    final = {**w, **part}
-    return np.array(losses), {name: n ** -a[name] * value for name, value in final.items()}
+            part[name] = part[name] - rate * front(multipliers, name, part[name]) * buffers[name]
+    return np.array(losses), dense_weights({**w, **part}, a, n, scales)

@@ -16,6 +16,8 @@ class Case:
     weights: dict
     frozen: set
     multipliers: dict
+    stds: dict
+    scales: dict
     forward: object
     loss: str
     options: dict
@@ -31,12 +33,15 @@ def random_network(seed):
     steps, batch, d = int(r.integers(2, 5)), int(r.integers(1, 4)), int(r.integers(1, 4))
     k = int(r.choice([1, 1, 3]))
     lines, body, run = [], [], []
-    weights, frozen, multipliers = {}, set(), {}
+    weights, frozen, multipliers, stds, scales = {}, set(), {}, {}, {}
 
     def weight(name, rows, columns, bias=False):
         extra = ""
-        if r.random() < 0.3 and {rows, columns} & {"n", "m"}:
-            extra += ", std = 3/2"
+        if r.random() < 0.3:
+            extra, stds[name] = extra + ", std = 3/2", 1.5
+        if r.random() < 0.4:
+            shown = str(r.choice(["1/2", "4/3", "2^(1/2)", "sqrt(eta)"]))
+            extra, scales[name] = f"{extra}, scale = {shown}", {"1/2": 1 / 2, "4/3": 4 / 3, "2^(1/2)": 2**0.5, "sqrt(eta)": 0.3**0.5}[shown]
         if r.random() < 0.3:
             extra, multipliers[name] = extra + ", lr = 2", 2.0
         if r.random() < 0.15 and name != "V":
@@ -125,4 +130,4 @@ def random_network(seed):
             env[name] = function(W, env)
         value = last(W, env)
         return value if k > 1 else jnp.reshape(value, ())
-    return Case(text, weights, frozen, multipliers, forward, loss, options, steps, batch, inputs, k)
+    return Case(text, weights, frozen, multipliers, stds, scales, forward, loss, options, steps, batch, inputs, k)

@@ -10,7 +10,7 @@ import pytest
 
 import tpc
 from tests.simulate.plain import run_plainly
-from tests.train.dense import LOSSES, parametrized, train
+from tests.train.dense import LOSSES, dense_weights, parametrized, train
 from tpc.inputs import bind_inputs
 from tpc.simulate.run import draws
 
@@ -200,9 +200,9 @@ def lowered(text, data):
     return run_plainly(program, inputs, drawn), drawn
 
 
-def dense_start(net, drawn):
+def dense_start(net, drawn, scales=None):
     sides = {name: tuple(SIZES.get(side, side) for side in pair) for name, pair in net.weights.items()}
-    return parametrized(drawn, sides, {"n": WIDTH, "m": 2 * WIDTH}, WIDTH, net.families)
+    return parametrized(drawn, sides, {"n": WIDTH, "m": 2 * WIDTH}, WIDTH, net.families, scales)
 
 
 def scalar(net, value):
@@ -283,20 +283,23 @@ output end[i, j] = f(xs[i, 0])[j] for i < B for j < k
 """
 
 
-@pytest.mark.parametrize(("frozen", "queries", "tasks", "clip"), [("", "mean", "sum", None), ("W", "sum", "mean", 0.5), ("U", "sum", "sum", 0.3),
-                                                                 ("V", "mean", "mean", None)])
-def test_adaptation_of_three_steps(frozen, queries, tasks, clip):
+SCALES = {"U": 0.5, "b": 2.0, "W": 1.5, "V": 0.75, "c": 1.25}
+
+
+@pytest.mark.parametrize(("frozen", "queries", "tasks", "clip", "scales"), [
+    ("", "mean", "sum", None, {}), ("W", "sum", "mean", 0.5, SCALES), ("U", "sum", "sum", 0.3, {}), ("V", "mean", "mean", None, SCALES)])
+def test_adaptation_of_three_steps(frozen, queries, tasks, clip, scales):
     net = Net({"U": ("n", "d"), "b": ("n", None), "W": ("n", "n"), "V": ("k", "n"), "c": ("k", None)},
               "h = tanh(U @ x + b)\nreturn V @ tanh(W @ h) + c", lambda W, x: W["V"] @ tanh(W["W"] @ tanh(W["U"] @ x + W["b"])) + W["c"],
-              labels="rows", attributes={frozen: ", frozen"} if frozen else {})
+              labels="rows", attributes={name: (f", scale = {scales[name]}" if scales else "") + ", frozen" * (name == frozen) for name in SCALES})
     reductions = f", queries = {queries}, tasks = {tasks}"
     head = net.text().split("train f")[0]
     data = data_of(net, 3)
     found, drawn = lowered(head + MAML.format(reductions=reductions, clip="" if clip is None else f", clip = {clip}"), data)
-    w, a = dense_start(net, drawn)
+    w, a = dense_start(net, drawn, scales)
 
     def total(part, rest, loss, xs, ys, reduce):
-        dense = {name: WIDTH ** -a[name] * value for name, value in {**rest, **part}.items()}
+        dense = dense_weights({**rest, **part}, a, WIDTH, scales)
         return reduce(jnp.stack([LOSSES[loss](net.forward(dense, x), y) for x, y in zip(xs, ys, strict=True)]))
     reduce = {"mean": jnp.mean, "sum": jnp.sum}
     buffers, losses = dict.fromkeys(w, 0.0), []
@@ -320,7 +323,7 @@ def test_adaptation_of_three_steps(frozen, queries, tasks, clip):
             buffers[name] = 0.5 * buffers[name] + bound * outer[name] + 0.1 * w[name]
             w[name] = w[name] - 0.3 * buffers[name]
     np.testing.assert_allclose(found["loss"], losses, rtol=1e-10)
-    final = {name: WIDTH ** -a[name] * value for name, value in w.items()}
+    final = dense_weights(w, a, WIDTH, scales)
     np.testing.assert_allclose(found["end"], [net.forward(final, x[0]) for x in data["xs"]], rtol=1e-9)
 
 
@@ -358,14 +361,20 @@ def by_sgd(start, steps, options=""):
     return f"train f as s{start} for t < {steps}:\n    batch (xi[t+{start}], y[t+{start}])\n    loss mse\n    update sgd(lr = eta{options})\n"
 
 
-def end_of(text):
+def end_of(text, head=HAND_HEAD):
     r = np.random.default_rng(4)
-    return lowered(HAND_HEAD + text, {"xi": r.standard_normal((4, 2)), "y": r.choice([-1.0, 1.0], 4)})[0]["end"]
+    return lowered(head + text, {"xi": r.standard_normal((4, 2)), "y": r.choice([-1.0, 1.0], 4)})[0]["end"]
 
 
 @pytest.mark.parametrize("parts", [by_hand(0, 4), by_sgd(0, 2) + by_hand(2, 2), by_hand(0, 2) + by_sgd(2, 2), by_hand(0, 2) + by_hand(2, 2)])
 def test_rules_by_hand_are_steps_like_others(parts):
     np.testing.assert_allclose(end_of(parts + END), end_of(by_sgd(0, 4) + END), rtol=1e-12)
+
+
+def test_a_rule_by_hand_changes_the_weight_with_what_stands_in_front_of_it():
+    head = HAND_HEAD.replace("weight W : n x n", "weight W : n x n, scale = 2").replace("weight U : n x d", "weight U : n x d, scale = 1/2, std = 3")
+    rule = by_hand(0, 4).replace("W += -eta", "W += -4*eta").replace("U += -eta", "U += -1/4*eta")
+    np.testing.assert_allclose(end_of(rule + END, head), end_of(by_sgd(0, 4) + END, head), rtol=1e-12)
 
 
 @pytest.mark.parametrize("before", ["", by_hand(0, 2), by_sgd(0, 2, ", momentum = 1/2, decay = 0.1")])

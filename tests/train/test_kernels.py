@@ -4,7 +4,6 @@ Ten random networks in the suite; `TPC_NETWORKS=200 pytest tests/train/test_kern
 """
 
 import os
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +37,7 @@ def _double():
 class Net:
     """body: of the network in the language. forward: the same on dense weights W and one input x [P, d]; of one unit, where outputs are alike.
 
-    weights: sides by name, (rows, columns), columns None for a bias. attributes: std, lr, "frozen" by weight. positions: axes of the output.
+    weights: sides by name, (rows, columns), columns None for a bias. attributes: std, scale, lr, "frozen" by weight. positions: axes of the output.
     """
 
     weights: dict[str, tuple[Any, Any]]
@@ -108,16 +107,17 @@ NETS = {
     "deep": Net({"U": ("n", "d"), "b": ("n", None), "W": ("n", "n"), "R": ("n", "n"), "c": (1, None), "V": (1, "n")},
                 "return V @ tanh(R @ relu(W @ tanh(U @ x[0] + b))) + c",
                 lambda W, x: W["V"] @ tanh(W["R"] @ relu(W["W"] @ tanh(W["U"] @ x[0] + W["b"]))) + W["c"],
-                {"W": {"std": "3/2", "lr": 2}, "R": {"std": "1/2"}, "U": {"lr": "1/2"}, "b": {"std": 2, "lr": 3}, "c": {"std": "1/2", "lr": "1/4"},
-                 "V": {"std": "5/4", "lr": "3/2"}}),
+                {"W": {"std": "3/2", "lr": 2}, "R": {"scale": "1/2"}, "U": {"lr": "1/2", "scale": 3}, "b": {"std": 2, "lr": 3, "scale": "4/3"},
+                 "c": {"std": "1/2", "lr": "1/4", "scale": "3/2"}, "V": {"std": "5/4", "lr": "3/2", "scale": "7/4"}}),
     "frozen": Net({"U": ("n", "d"), "b": ("n", None), "W": ("n", "n"), "R": ("n", "n"), "V": (1, "n")},
                   "return V @ tanh(R @ relu(W @ tanh(U @ x[0] + b)))",
                   lambda W, x: W["V"] @ tanh(W["R"] @ relu(W["W"] @ tanh(W["U"] @ x[0] + W["b"]))),
-                  {"W": {"frozen": True}, "b": {"frozen": True}, "V": {"frozen": True, "std": 2}}),
+                  {"W": {"frozen": True, "scale": 2}, "b": {"frozen": True}, "V": {"frozen": True, "std": 2, "scale": 3}}),
     "unequal widths": Net({"U": ("m", "d"), "b": ("r", None), "W": ("r", "m"), "R": ("n", "r"), "V": (1, "r"), "Y": (1, "m")},
                           "h = W @ tanh(U @ x[0]) + b\ng = tanh(W.T @ tanh(R.T @ tanh(R @ tanh(h))))\nreturn V @ tanh(h) - (Y @ g)/2",
                           lambda W, x: (lambda h: W["V"] @ tanh(h) - W["Y"] @ tanh(W["W"].T @ tanh(W["R"].T @ tanh(W["R"] @ tanh(h)))) / 2)(
-                              W["W"] @ tanh(W["U"] @ x[0]) + W["b"]), {"W": {"std": 2}, "R": {"std": "3/2"}, "V": {"std": "1/2"}}),
+                              W["W"] @ tanh(W["U"] @ x[0]) + W["b"]),
+                          {"W": {"scale": 2}, "R": {"scale": "3/2"}, "V": {"std": "1/2", "scale": "1/3"}}),
     "recurrent": Net({"U": ("n", "d"), "W": ("n", "n"), "b": ("n", None), "V": ("k", "n"), "c": ("k", None)},
                      "h[0] = tanh(U @ x[0] + b)\nh[s+1] = tanh(W @ h[s] + U @ x[s+1] + b) for s < P - 1\nreturn V @ h[P-1] + c", recurrent),
     "readout used twice": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n")},
@@ -149,7 +149,7 @@ NETS = {
     "padded": Net({"U": ("n", "d"), "W": ("n", "n"), "b": ("n", None), "V": (1, "n"), "c": (1, None)},
                   "xp = pad(x, 1)\nh[p] = sum(s < 2: tanh(U[s] @ xp[p+2*s])) for p < P\ny = pad(h, 1)\n"
                   "z[p] = tanh(sum(s < 3: W[s] @ y[p+s]) + b[p]) for p < P\nreturn sum(p < P: V[p] @ z[p]) + c[0] - c[1]", padded,
-                  {"W": {"std": "3/2"}, "b": {"std": "1/2", "lr": 2}, "V": {"std": "1/2"}},
+                  {"W": {"scale": "3/2"}, "b": {"scale": "1/2", "lr": 2}, "V": {"std": "1/2"}, "c": {"std": 1, "scale": "1/5"}},
                   families={"U": (2,), "W": (3,), "b": (3,), "V": (3,), "c": (2,)}),
     "batch norm without indices": Net({"U": ("n", "d"), "W": ("n", "n"), "V": (1, "n"), "c": (1, None)},
                                       "h = relu(U @ x)\ny = W @ h\ns = sum(p < P: y[p])/P\nv = sum(p < P: (y[p] - s)^2)/P\n"
@@ -191,7 +191,8 @@ def dense_weights(net, drawn):
 
 
 def empirical(net, W, xs):
-    """(NNGP given all but the readout, NTK), [N, N, *positions, *positions], in the NTK parametrization `W = (std/√columns) w`."""
+    """(NNGP given all but the readout, NTK), [N, N, *positions, *positions], in the NTK parametrization: `W = (scale/√columns) w`, w of standard
+    deviation std at first, and that of an output bias 0 unless it has one."""
     both = jax.jit(jax.vmap(jax.jacobian(net.forward), in_axes=(None, 0)))(W, xs)
     gradients = [{name: g[i] for name, g in both.items()} for i in range(len(xs))]
     axes = [net.positions] * len(xs)
@@ -201,9 +202,10 @@ def empirical(net, W, xs):
         for name, (rows, columns) in net.weights.items():
             attributes = net.attributes.get(name, {})
             last = rows not in ("n", "m", "r")
-            scale = number(attributes.get("std", 1))**2 / (SIZES[columns] if columns in ("n", "m", "r") else 1)
+            scale = number(attributes.get("scale", 1))**2 / (SIZES[columns] if columns in ("n", "m", "r") else 1)
             rate = 0.0 if "frozen" in attributes else number(attributes.get("lr", 1))
-            scale *= float(last) if kind == "nngp" else rate
+            std = number(attributes.get("std", int(columns in ("n", "m", "r"))))
+            scale *= float(last) * std**2 if kind == "nngp" else rate
             flat = [jnp.reshape(g[name], (*jnp.shape(g[name])[:a], -1)) for g, a in zip(gradients, axes, strict=True)]
             total += scale * jnp.array([[jnp.tensordot(a, b, ((-1,), (-1,))) for b in flat] for a in flat])
         kernels.append(total)
@@ -227,9 +229,8 @@ def test_at_finite_width_they_are_the_empirical_kernels(name):
 def test_at_finite_width_they_are_the_empirical_kernels_of_random_networks(seed):
     """Networks with a layer of a few units inside have no kernel: these units would be random in the limit."""
     case = random_network(seed)
-    attributes = {name: {"frozen": True} if name in case.frozen else {"lr": case.multipliers.get(name, 1)} for name in case.weights}
-    for name in re.findall(r"^(?:weight|bias) (\w+) .*std = 3/2", case.text, re.MULTILINE):
-        attributes[name]["std"] = "3/2"
+    given = {"lr": case.multipliers, "std": case.stds, "scale": case.scales, "frozen": dict.fromkeys(case.frozen, True)}
+    attributes = {name: {attribute: values[name] for attribute, values in given.items() if name in values} for name in case.weights}
     net = Net(case.weights, "", case.forward, attributes)
     ends = "".join(f"output {name}[i, j] = {kernel}(f)(xs[i], xs[j]) for i < 3 for j < 3\n" for name, kernel in (("S", "nngp"), ("T", "ntk")))
     text = case.text[:case.text.index("train f")] + ends
@@ -259,7 +260,7 @@ dim N = 2, d = 20
 input xs[N, d]
 activation phi = {phi}
 weight U : n x d
-weight W[l < {hidden} - 1] : n x n, std = {std}
+weight W[l < {hidden} - 1] : n x n, scale = {scale}
 weight V : 1 x n
 {biases}
 def same(h) = h
@@ -275,11 +276,11 @@ output S[i, j] = nngp(f)(xs[i], xs[j]) for i < N for j < N
 output Theta[i, j] = ntk(f)(xs[i], xs[j]) for i < N for j < N
 """
 NO_BIAS = {"biases": "", "add": "", "add_next": "", "last": ""}
-BIASES = {"biases": "bias b[l < 3] : n, std = 1/2\nbias c : 1, std = 1/2", "add": " + b[0]", "add_next": " + b[l+1]", "last": " + c"}
+BIASES = {"biases": "bias b[l < 3] : n, scale = 1/2\nbias c : 1, std = 1, scale = 1/2", "add": " + b[0]", "add_next": " + b[l+1]", "last": " + c"}
 PERCEPTRONS = {
-    "relu_s2_h3": {"phi": "relu", "hidden": 3, "std": "2^(1/2)", "between": "same", **NO_BIAS},
-    "erf_b05_h3": {"phi": "erf", "hidden": 3, "std": 1, "between": "same", **BIASES},
-    "erf_ln_h2": {"phi": "erf", "hidden": 2, "std": 1, "between": "normal", **NO_BIAS},
+    "relu_s2_h3": {"phi": "relu", "hidden": 3, "scale": "2^(1/2)", "between": "same", **NO_BIAS},
+    "erf_b05_h3": {"phi": "erf", "hidden": 3, "scale": 1, "between": "same", **BIASES},
+    "erf_ln_h2": {"phi": "erf", "hidden": 2, "scale": 1, "between": "normal", **NO_BIAS},
 }
 # K(x, x), K(x, z), K(z, z) of neural-tangents' conventions (float64, checked by a transcription of the recursions in NumPy); NNGP, then NTK
 ORACLES = {
@@ -311,10 +312,10 @@ width m = 2*n
 dim N = 2, T = 2
 input s = 2, r = 3, j[N] : index(3) = 1, y[T] = 1
 vector v[i < N] : n ~ N(0, 1)
-weight U : n x 3, std = s
-weight W : m x n, std = s/2, lr = r
+weight U : n x 3, scale = s
+weight W : m x n, scale = s/2, lr = r
 weight V : 1 x n
-weight Y : 4 x m, std = 1/2
+weight Y : 4 x m, scale = 1/2
 network f(x) = Y @ (W @ x)
 network g(x, z) = V @ (x + U @ z)
 train g for t < T:
@@ -331,7 +332,7 @@ output e = sum(i < N, l < N: ntk(f)(v[i], v[l]))
 
 
 def test_linear_networks_have_their_kernels_exactly():
-    """NNGP = std²-products times v·v/n; the NTK has them once for each weight, times its rate; training changes none."""
+    """NNGP = scale²-products times v·v/n; the NTK has them once for each weight, times its rate; training changes none."""
     found = tpc.parse(LINEAR).compile()({"j": [1, 1], "s": 2, "r": 3})
     np.testing.assert_allclose(found["a"].value, np.eye(2) / 4, atol=1e-12)
     np.testing.assert_allclose(found["b"].value, (3 + 1) * np.eye(2) / 4, atol=1e-12)

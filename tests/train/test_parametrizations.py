@@ -77,12 +77,12 @@ def test_training_in_any_parametrization_is_that_of_jax_grad(seed):
     sides = {"d": case.inputs["xi"].shape[-1], "k": case.outputs, "q": 2}
     weights = {name: tuple(sides.get(s, s) if s not in sizes else s for s in pair) for name, pair in case.weights.items()}
     floats = {name: float(x) for name, x in a.items()}
-    w = in_any(drawn, weights, sizes, WIDTH, {name: float(x) for name, x in b.items()})
+    w = in_any(drawn, weights, sizes, WIDTH, {name: float(x) for name, x in b.items()}, case.scales)
 
     def data(t):
         return [((case.inputs["xi"][t, i],), case.inputs["y"][t, i]) for i in range(case.batch)]
     losses, final = train(case.forward, w, floats, WIDTH, data, loss=case.loss, rate=0.3 * WIDTH**-float(c), steps=case.steps,
-                          multipliers=case.multipliers, frozen=case.frozen, **case.options)
+                          multipliers=case.multipliers, frozen=case.frozen, scales=case.scales, **case.options)
     assert np.isfinite(losses).all()
     np.testing.assert_allclose(found["loss"], losses, rtol=1e-9, atol=1e-12, err_msg=case.text)
     trained = np.stack([case.forward(final, xs) for xs in case.inputs["xs"]])

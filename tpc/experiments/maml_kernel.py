@@ -2,8 +2,8 @@
 
 The net f that adapting starts from is a sum of kernels at the drawings that gradients were taken at, f(x) = Σ K(x, z) γ_z, which starts at 0.
 A task's net is f − ε Σ K(·, s) χ_s/S after a step of adapting to S drawings s. K is the NTK of the net in `maml.tp` ("ntk"), or, if only the
-readout is trained, its NNGP kernel ("gp"). There are finitely many drawings: γ and the values of f are kept for each of them, a step adds the rows of
-K at its queries.
+readout is trained, the NNGP kernel with a readout of std 1 ("gp"). There are finitely many drawings: γ and the values of f are kept for each of
+them, a step adds the rows of K at its queries.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class KernelMachine:
     def __init__(self, settings: Settings, parts: Mapping[str, Part]) -> None:
         from tpc.experiments.maml import KERNELS
         self.settings, self.parts = settings, parts
-        found = program(settings, {"d": parts["train"].images.shape[1]}).kernels(inputs=sizes(settings), dtype=settings.dtype)
+        given = sizes(settings) | ({"tau": 1.0} if settings.model == "gp" else {})          # the gradient does not see how V is drawn
+        found = program(settings, {"d": parts["train"].images.shape[1]}).kernels(inputs=given, dtype=settings.dtype)
         self.kernel: Kernel = getattr(found, KERNELS[str(settings.model)])
         left, rows = SHARE * physical_memory(), {}
         for name in ("train", "val"):

@@ -32,8 +32,9 @@ def program(settings: Settings, dims: Mapping[str, int]) -> Program:
 
 
 def sizes(settings: Settings) -> dict[str, float]:
-    """The inputs of the program that say how large weights are at first."""
-    return {"sigma": settings.input_std, "tau": settings.output_std, "rho": settings.bias_std, "alpha": settings.bias}
+    """The inputs of the program that say how large weights are at first, and what stands in front of them."""
+    return {"sigma": settings.input_std, "tau": settings.output_std, "rho": settings.bias_std,
+            "kappa": settings.input_scale, "lambda": settings.output_scale, "alpha": settings.bias}
 
 
 class Network:

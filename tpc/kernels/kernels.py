@@ -68,7 +68,7 @@ class Kernel:
 
 def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str, Any] | None = None, dtype: str = "float64",
             positions: Sequence[int] = (), block: int | None = None) -> Kernels:
-    """The kernels of a network of `program` at initialisation, in the NTK parametrization, its weights' `std` and `lr` as declared.
+    """The kernels of a network of `program` at initialisation, in the NTK parametrization, its weights' `std`, `scale` and `lr` as declared.
 
     network: its name; may be left out if there is one only. inputs: those that the network mentions besides its argument. dtype: "float64" or
     "float32". positions: the extents of the axes of the network's output, if it has any. Raises TpcError: no such network, or one of several

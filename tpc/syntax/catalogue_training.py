@@ -25,9 +25,15 @@ def option_range(at: Span, name: str, wanted: str) -> Diagnostic:
     return Diagnostic("TP702", f"the option `{name}` must be {wanted}", Label(at))
 
 
-def std_of_finite(at: Span) -> Diagnostic:
-    return Diagnostic("TP702", "this weight has no side that grows: in the limit it starts at 0, whatever its `std`", Label(at),
-                      help="leave it out, or add an input of the program to what the weight makes")
+def option_not_given(at: Span, name: str, what: str) -> Diagnostic:
+    return Diagnostic("TP702", f"the option `{name}` is made of inputs, dims and numbers, and `{what}` is none of them", Label(at),
+                      help="declare an input for it, as in `input s = 2`")
+
+
+def option_of_width(at: Span, name: str, width: str) -> Diagnostic:
+    return Diagnostic("TP404", f"the width `{width}` tends to infinity and cannot be used as a number here", Label(at),
+                      help=f"`{name}` is of order 1; powers of `{width}` are the parametrization's: `a = 1/2` puts n^(-1/2) in front of "
+                           "a weight, `b = 1/2` into what it is drawn with")
 
 
 def option_of_vector(at: Span, name: str, vector: str) -> Diagnostic:

@@ -168,6 +168,10 @@ def degree(node: tree.Tree, widths: set[str]) -> Fraction | None:
             return None if power is None else power / 2
         case tree.Applied(args=args):
             return Fraction(0) if all(degree(x, widths) == 0 for x in args) else None
+        case tree.Comparison(left=left, right=right):
+            return Fraction(0) if degree(left, widths) == degree(right, widths) == 0 else None
+        case tree.Sum(body=body):
+            return degree(body, widths)
         case tree.Number() | tree.Indexed():
             return Fraction(0)
     return None

@@ -114,14 +114,14 @@ class _Place:
                 self.refuse(catalogue_training.no_attribute(base.span, named))
             case tree.MatMul(matrix=matrix):
                 base = matrix.base if isinstance(matrix, tree.Transposed) else matrix
-                weight = scene.weights.get(base.name) if isinstance(base, tree.Name) else None
-                if isinstance(base, tree.Name) and weight is not None and (not weight.matrix or trainings.touched(base.name)):
-                    self.refuse(catalogue_training.weight_outside(base.span, base.name))
+                weight = scene.weights.get(name_of(base))
+                if weight is not None and (not weight.matrix or trainings.touched(weight.name)):
+                    self.refuse(catalogue_training.weight_outside(base.span, weight.name))
 
     def matmul(self, node: tree.MatMul) -> Tree:
         """A product in the user's own line; a weight is what its parametrization makes it."""
         base = node.matrix.base if isinstance(node.matrix, tree.Transposed) else node.matrix
-        weight = self.calls.scene.weights.get(base.name) if isinstance(base, tree.Name) else None
+        weight = self.calls.scene.weights.get(name_of(base))
         m = Maker(node.span)
         return node if weight is None else m.mul(weight.scaling.start(m), node)
 
@@ -185,7 +185,7 @@ class _Place:
         forward = Forward(scene, prefix, reader.entry, self.suffix)
         forward.span = node.span
         with called(node):
-            value = forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+            value = forward.run(network, [forward.argument(arg) for arg in args], node)
         output = value.leaf.name if value.leaf is not None else ""
         scene.passes.append(pass_of(scene, network.name.name, output, forward, training=False))
         scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}

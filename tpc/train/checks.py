@@ -252,20 +252,14 @@ def check_scalar(scene: Scene, option: str, value: Tree) -> None:
             raise RefusedError(catalogue_training.option_of_vector(name.span, option, name.name))
 
 
-def check_constant(scene: Scene, option: str, value: Tree) -> None:
-    """Whether a weight's option is made of what is known before the program runs: inputs, dims and numbers."""
-    check_scalar(scene, option, value)
-    check_known(scene, value, ())
-
-
-def check_sign(scene: Scene, option: str, value: Tree, least: Fraction | None, wanted: str) -> None:
-    """Whether a number is large enough: at least `least`, or above 0 if that is None. An input's value is not known yet."""
+def check_sign(scene: Scene, option: str, value: Tree, least: Fraction | None, wanted: str, at: Mapping[str, int] | None = None) -> None:
+    """Whether a number is large enough: at least `least`, or above 0 if that is None. An input's value is not known yet. at: values of variables."""
     try:
-        number = fraction(value, scene.constants)
+        number = fraction(value, {**scene.constants, **(at or {})})
     except (NotANumberError, OverflowError):
         return
     if number < least if least is not None else number <= 0:
-        raise RefusedError(catalogue_training.option_range(value.span, option, wanted))
+        raise RefusedError(catalogue_training.option_range(value.span, option, wanted + rounds(at or {})))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from tpc.train.make import Maker, is_number, substituted
 from tpc.train.names import Names
 from tpc.train.scene import RefusedError, Scene, options_of
 from tpc.train.values import Index, Record, Upto
-from tpc.train.weights import Weight, of_member, split
+from tpc.train.weights import Weight, of_member, split, squared
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class Descent:
     """A loop over `time` in which weights are updated. outer: the loops around it; tasks: those inside it that have weights of their own.
 
     records: terms of the gradients, for weights kept as a history; carried: the families of those kept as vectors, [*outer, time, *tasks, *axes].
-    shrinks, rates: for histories under decay or momentum, the families of the coefficients of what the weight was before, and of past gradients.
+    shrinks, rates: for histories under decay or momentum, the families of the coefficients of what the weight was before, and of past gradients;
+    the last indices are those of a member, where members have rates of their own.
     """
 
     time: Range
@@ -69,27 +70,33 @@ class Descent:
     def carried_member(self, weight: str, upto: Upto, index: Index, m: Maker) -> Tree:
         return m.member(self.carried[weight], (*upto.outer, upto.time, *upto.tasks, *index))
 
-    def rate_of(self, weight: Weight, upto: Upto, past: Tree, m: Maker) -> Tree:
+    def own(self, weight: Weight, member: Index) -> Index:
+        """Which coefficients of a history are a member's."""
+        return member if weight.differs(self.multipliers[weight.name]) else ()
+
+    def rate_of(self, weight: Weight, member: Index, upto: Upto, past: Tree, m: Maker) -> Tree:
         """The coefficient of the gradient at time `past` in the weight at `upto.time`, its sign apart."""
         env = dict(zip(self.outer_variables, upto.outer, strict=True)) | dict(zip(self.task_variables, upto.tasks, strict=True))
         if weight.name in self.rates:
-            return m.member(self.rates[weight.name], (*upto.outer, upto.time, past))
-        rate = substituted(self.rate_on(weight, m), {**env, self.time.variable.name: past})
+            return m.member(self.rates[weight.name], (*upto.outer, upto.time, past, *self.own(weight, member)))
+        rate = substituted(self.rate_on(weight, member, m), {**env, self.time.variable.name: past})
         return m.mul(rate, m.member(self.clipping, (*upto.outer, past))) if self.clipping else rate
 
-    def update_of(self, weight: Weight, m: Maker, transposed: bool = False) -> Tree:
+    def update_of(self, weight: Weight, member: Index, m: Maker, transposed: bool = False) -> Tree:
         """In front of a term of the weight's update, beside its rate. Updates by hand are on what the program keeps, whatever its parametrization."""
-        power = m.number(1) if self.sgd.by_hand else weight.scaling.power(m, rated=self.sgd.plain)
+        power = m.number(1) if self.sgd.by_hand else m.mul(weight.of(squared(weight.scale, m), member), weight.scaling.power(m, rated=self.sgd.plain))
         return m.mul(power, weight.scaling.update(m, transposed))
 
-    def rate_on(self, weight: Weight, m: Maker) -> Tree:
+    def rate_on(self, weight: Weight, member: Index, m: Maker) -> Tree:
         """The learning rate on the parametrized weight, but for the power of n that stands in `update_of` already."""
         power = m.number(1) if self.sgd.plain else weight.scaling.rate(m)
-        return m.mul(self.sgd.rate, power, self.multipliers[weight.name])
+        return m.mul(self.sgd.rate, power, weight.of(self.multipliers[weight.name], member))
 
-    def shrink_of(self, weight: Weight, upto: Upto, m: Maker) -> Tree:
+    def shrink_of(self, weight: Weight, member: Index, upto: Upto, m: Maker) -> Tree:
         """The coefficient, in the weight at `upto.time`, of what it was when the descent began."""
-        return m.member(self.shrinks[weight.name], (*upto.outer, upto.time)) if weight.name in self.shrinks else m.number(1)
+        if weight.name not in self.shrinks:
+            return m.number(1)
+        return m.member(self.shrinks[weight.name], (*upto.outer, upto.time, *self.own(weight, member)))
 
 
 def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
@@ -181,14 +188,14 @@ class Updates:
 
     def norm(self, weight: Weight, records: Sequence[Record]) -> Tree:
         """The squared norm of a weight's gradient in the limit: moments of pairs of its terms."""
-        m, terms = self.m, list[Tree]()
+        m, terms, scale = self.m, list[Tree](), squared(weight.scale, self.m)
         if not weight.matrix:
             variables = self.scene.names.variables(len(weight.axes), self.descent_scope(records))
             index = tuple(map(m.name, variables))
             gradient = self.gradient(weight, records, index)
             ranges = [m.range(v, count) for v, count in zip(variables, weight.axes, strict=True)]
             square = m.power(gradient, 2)
-            return m.mul(weight.scaling.norm(m), m.sum(ranges, m.mean(square) if weight.width else square))
+            return m.mul(weight.scaling.norm(m), m.sum(ranges, m.mul(weight.of(scale, index), m.mean(square) if weight.width else square)))
         for first in records:
             for second in records:
                 fresh = self.scene.names.variables(len(second.ranges), self.descent_scope(records))
@@ -198,7 +205,8 @@ class Updates:
                 ranges = [*first.ranges, *own]
                 a = m.mean(m.mul(first.a(()), substituted(second.a(()), env)))
                 b = m.mean(m.mul(first.b(()), substituted(second.b(()), env)))
-                terms.append(m.sum(ranges, m.mul(first.coefficient, substituted(second.coefficient, env), *tests, a, b)))
+                coefficient = m.mul(weight.of(scale, first.member), first.coefficient, substituted(second.coefficient, env))
+                terms.append(m.sum(ranges, m.mul(coefficient, *tests, a, b)))
         return m.mul(weight.scaling.norm(m), m.add(*terms))
 
     def descent_scope(self, records: Sequence[Record]) -> list[str]:
@@ -221,7 +229,7 @@ class Updates:
         clauses = [*self.descent.tasks, *(m.range(v, count) for v, count in zip(variables, weight.axes, strict=True))]
         member = m.member(name, (*self.index(self.now), *index))
         self.before.append(m.define(m.member(name, (*self.index(m.number(0)), *index)), start, clauses, f"{weight.name} before training"))
-        step = m.mul(self.descent.update_of(weight, m), self.gradient(weight, records, index))
+        step = m.mul(self.descent.update_of(weight, index, m), self.gradient(weight, records, index))
         if self.descent.clipping:
             step = m.mul(m.member(self.descent.clipping, self.index(self.now)), step)
         step = m.add(step, m.mul(sgd.decay, member))
@@ -233,7 +241,7 @@ class Updates:
             self.lines.append(m.define(then, m.add(m.mul(sgd.momentum, m.member(buffer, (*self.index(self.now), *index))), step), clauses,
                                        f"momentum of {weight.name}"))
             step = then
-        rate = self.descent.rate_on(weight, m)
+        rate = self.descent.rate_on(weight, index, m)
         self.lines.append(m.define(m.member(name, (*self.index(self.then), *index)), m.sub(member, m.mul(rate, step)), clauses,
                                    f"update of {weight.name}"))
 
@@ -250,19 +258,24 @@ class Updates:
         alpha, kappa = d.shrinks[weight.name], d.rates[weight.name]
         beta, buffer = names.fresh(f"{weight.name}_buf0"), names.fresh(f"{weight.name}_buf")
         past, = names.variables(1, self.descent_scope(()), ("s", "r", "q", "s1", "s2", "s3"))
-        s, o = m.name(past), tuple(map(m.name, d.outer_variables))
-        now, then = self.now, self.then
-        rate = d.rate_on(weight, m)
+        variables = names.variables(len(weight.family), [past, *self.descent_scope(())])
+        own = d.own(weight, tuple(map(m.name, variables)))
+        each = [m.range(v, count) for v, count in zip(variables, weight.family, strict=True)] if own else []
+        o, now, then = tuple(map(m.name, d.outer_variables)), self.now, self.then
+
+        def of(name: str, *times: Tree) -> Tree:
+            return m.member(name, (*o, *times, *own))
+        s, rate = m.name(past), d.rate_on(weight, own, m)
         clip = m.member(d.clipping, (*o, now)) if d.clipping else m.number(1)
-        earlier = [m.range(past, now)]
-        self.before += [m.define(m.member(alpha, (*o, m.number(0))), m.number(1), (), f"of {weight.name} before training"),
-                        m.define(m.member(beta, (*o, m.number(0))), m.number(0), (), "no momentum yet")]
-        old = m.member(alpha, (*o, now)), m.member(beta, (*o, now)), m.member(kappa, (*o, now, s)), m.member(buffer, (*o, now, s))
-        new_beta, new_buffer = m.member(beta, (*o, then)), m.member(buffer, (*o, then, s))
+        earlier = [m.range(past, now), *each]
+        self.before += [m.define(of(alpha, m.number(0)), m.number(1), each, f"of {weight.name} before training"),
+                        m.define(of(beta, m.number(0)), m.number(0), each, "no momentum yet")]
+        old = of(alpha, now), of(beta, now), of(kappa, now, s), of(buffer, now, s)
+        new_beta, new_buffer = of(beta, then), of(buffer, then, s)
         self.lines += [
-            m.define(new_beta, m.add(m.mul(sgd.momentum, old[1]), m.mul(sgd.decay, old[0])), (), f"momentum of {weight.name}"),
+            m.define(new_beta, m.add(m.mul(sgd.momentum, old[1]), m.mul(sgd.decay, old[0])), each, f"momentum of {weight.name}"),
             m.define(new_buffer, m.sub(m.mul(sgd.momentum, old[3]), m.mul(sgd.decay, old[2])), earlier, f"momentum of {weight.name}"),
-            m.define(m.member(buffer, (*o, then, now)), clip, (), f"momentum of {weight.name}"),
-            m.define(m.member(alpha, (*o, then)), m.sub(old[0], m.mul(rate, new_beta)), (), f"update of {weight.name}"),
-            m.define(m.member(kappa, (*o, then, s)), m.add(old[2], m.mul(rate, new_buffer)), earlier, f"update of {weight.name}"),
-            m.define(m.member(kappa, (*o, then, now)), m.mul(rate, clip), (), f"update of {weight.name}")]
+            m.define(of(buffer, then, now), clip, each, f"momentum of {weight.name}"),
+            m.define(of(alpha, then), m.sub(old[0], m.mul(rate, new_beta)), each, f"update of {weight.name}"),
+            m.define(of(kappa, then, s), m.add(old[2], m.mul(rate, new_buffer)), earlier, f"update of {weight.name}"),
+            m.define(of(kappa, then, now), m.mul(rate, clip), each, f"update of {weight.name}")]

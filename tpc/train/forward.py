@@ -154,6 +154,10 @@ class Forward:
 
     # variables
 
+    def argument(self, node: Tree) -> Value:
+        """What a network is applied to, where it is called: the variables of the loops there are numbers."""
+        return self.expr(node, {v: self.position(v) for v in self.prefix})
+
     def here(self, axes: Sequence[str] | None = None) -> Index:
         return tuple(map(Maker(self.span).name, [a.variable for a in self.axes] if axes is None else axes))
 

@@ -1,7 +1,8 @@
 """Kernels of networks at initialisation, `nngp(f)(x, z)` and `ntk(f)(x, z)`, written out as moments of a forward and a backward pass.
 
-All weights are in the NTK parametrization, `W = (std/√columns) w` with w ~ N(0, 1) trained: a product `h = W x` adds `std² E dh dh' E x x'`
-to the NTK, where `f = Σ V₀ x/√n` and dh is `n ∂(f/√n)/∂h`, of order 1. The NNGP is the covariance of f given all but the readout: `std² E x x'`.
+All weights are in the NTK parametrization, `W = (scale/√columns) w` with w ~ N(0, std²) trained: a product `h = W x` adds `scale² E dh dh' E x x'`
+to the NTK, where `f = Σ V₀ x/√n` and dh is `n ∂(f/√n)/∂h`, of order 1. So the NTK is that of the training of the same file in NTP. The NNGP is the
+covariance of f given all but the readout, `scale² std² E x x'`, output biases being drawn as training draws them: not at all without a std.
 With dense matrices of finite width the sum is the empirical NTK itself, not only in the limit.
 """
 
@@ -107,7 +108,7 @@ class Kernels:
         forward = Forward(plain, prefix, reader.entry, place.suffix)
         forward.span = node.span
         with called(node):
-            value = forward.run(network, [forward.expr(arg, {}) for arg in args], node)
+            value = forward.run(network, [forward.argument(arg) for arg in args], node)
         steps = {step.out.name: step for step in forward.steps}
         taken = [*prefix, *(a.variable for step in forward.steps for a in step.axes)]
         readout = Reading(plain, network.name.name, steps, len(prefix), taken, network.result.span).readout(value)

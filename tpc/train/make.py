@@ -61,6 +61,10 @@ class Maker:
         out = self.number(1) if not kept else kept[0] if len(kept) == 1 else tree.Chain(self.span, tuple(kept), ("*",) * (len(kept) - 1))
         return self.neg(out) if negative else out
 
+    def product(self, x: Tree, y: Tree) -> Tree:
+        """The product; that of two numbers as a number."""
+        return self.number(x.value * y.value) if isinstance(x, tree.Number) and isinstance(y, tree.Number) else self.mul(x, y)
+
     def div(self, x: Tree, y: Tree) -> Tree:
         if is_number(x, 0) or is_number(y, 1):
             return x

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
@@ -13,7 +12,7 @@ from tpc.train.make import Maker, is_number, substituted
 from tpc.train.readout import Readout
 from tpc.train.scene import Scene
 from tpc.train.values import Index, Record, Step, Value
-from tpc.train.weights import Weight, same_member
+from tpc.train.weights import Weight, same_member, squared
 
 
 @dataclass
@@ -90,20 +89,23 @@ class Pairing:
         return target
 
     def part(self, weight: Weight, kind: str, sides: Sequence[dict[str, Tree]]) -> Tree:
-        """What a weight adds, `Σ std² E a a' E b b'` over pairs of its uses. NTK: times its learning rate; frozen weights are left out."""
+        """What a weight adds, `Σ c E a a' E b b'` over pairs of its uses: to the NNGP with c = scale² std², to the NTK with c = lr scale² if it is
+        trained."""
         m = self.m
-        rate = m.number(1) if kind == "nngp" else m.number(0) if weight.frozen else weight.rate
-        if is_number(rate, 0):
-            return rate
+        own = squared(weight.std, m) if kind == "nngp" else m.number(0) if weight.frozen else weight.rate
+        factor = m.product(own, squared(weight.scale, m))
+        if is_number(factor, 0):
+            return factor
         first, second = (uses_of(made, weight, kind, m) for made in self.passes)
-        rows = [[term for b in second if not is_number(term := self.pair(weight, (a, sides[0]), (b, sides[1])), 0)] for a in first]
+        inner, outer = (factor, m.number(1)) if weight.differs(factor) else (m.number(1), factor)
+        rows = [[term for b in second if not is_number(term := self.pair(weight, inner, (a, sides[0]), (b, sides[1])), 0)] for a in first]
         rows = [row for row in rows if row]
         several = [m.add(*row) if len(rows) == 1 or len(row) == 1 else self.named(f"{weight.name}_{k}", m.add(*row), weight)
                    for k, row in enumerate(rows)]
-        return self.named(weight.name, m.mul(rate, squared(weight.std, m), shrinking(weight, m), m.add(*several)), weight) if rows else m.number(0)
+        return self.named(weight.name, m.mul(outer, shrinking(weight, m), m.add(*several)), weight) if rows else m.number(0)
 
-    def pair(self, weight: Weight, first: tuple[Use, dict[str, Tree]], second: tuple[Use, dict[str, Tree]]) -> Tree:
-        """The term of two uses. With each comes what its variables stand for."""
+    def pair(self, weight: Weight, factor: Tree, first: tuple[Use, dict[str, Tree]], second: tuple[Use, dict[str, Tree]]) -> Tree:
+        """The term of two uses. With each comes what its variables stand for. factor: of a member, in front."""
         m = self.m
         taken = [*self.scope, *(name for _, env in (first, second) for name in (*env, *(n.name for t in env.values() for n in tree.names(t))))]
         ranges: list[Range] = []
@@ -119,7 +121,7 @@ class Pairing:
         wanted = tuple(substituted(i, here) for i in u.member)
         counts = weight.axes if len(wanted) == len(weight.axes) else weight.family
         ranges, there, same = same_member(v.member, wanted, counts, ranges, there, m)
-        coefficient = m.mul(substituted(u.coefficient, here), substituted(v.coefficient, there), *same)
+        coefficient = m.mul(weight.of(factor, wanted), substituted(u.coefficient, here), substituted(v.coefficient, there), *same)
         a, b = (self.side(width, count, (f, here), (g, there), taken) for width, count, f, g in
                 ((weight.rows.width, weight.rows.count, u.a, v.a), (weight.columns.width, weight.columns.count, u.b, v.b)))
         return self.summed(weight, ranges, coefficient, a, b)
@@ -163,13 +165,6 @@ def uses_of(made: KernelPass, weight: Weight, kind: str, m: Maker) -> list[Use]:
 
 def constant(x: Tree) -> Callable[[Index], Tree]:
     return lambda _: x
-
-
-def squared(std: Tree, m: Maker) -> Tree:
-    half = tree.Chain(m.span, (m.number(1), m.number(2)), ("/",))
-    if isinstance(std, tree.Power) and std.exponent in (half, m.number(Fraction(1, 2))):
-        return std.base
-    return m.number(std.value**2) if isinstance(std, tree.Number) else m.power(std, 2)
 
 
 def shrinking(weight: Weight, m: Maker) -> Tree:

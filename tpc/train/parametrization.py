@@ -1,12 +1,12 @@
 """Where powers of n and ratios of widths enter: the only place that writes the factors of a parametrization.
 
-A weight is `W = n^{−a} w` with `w ~ N(0, n^{−2b} std²)` coordinates, and SGD on w has the rate `η n^{−c}` (TP4 Sec 3), n being the first width.
-In the program a weight with a growing side of inputs only is `U` itself, an output weight is `nV`, a matrix is declared with entries
-N(0, std²/columns), and a cotangent of a vector of width m is `m ∂L/∂h`. So there stand powers of n in front of what a weight is at first and of its
-updates, all 0 in μP; r below is the ratio of a width to the first.
+A weight is `W = scale n^{−a} w` with `w ~ N(0, n^{−2b} std²)` coordinates, and SGD on w has the rate `η n^{−c}` (TP4 Sec 3),
+n being the first width. In the program a weight with a growing side of inputs only is `U` itself, an output weight is `nV`, a
+matrix is declared with entries N(0, scale² std²/columns), and a cotangent of a vector of width m is `m ∂L/∂h`. So there stand
+powers of n in front of what a weight is at first and of its updates, all 0 in μP; r below is the ratio of a width to the first.
 
 The tables extend TP4's, of MLPs, to biases: a hidden bias is an input weight (its input is the number 1). An output bias, or any weight without a
-growing side, starts at 0 and has a = 0; in mean field, where c = −1, it has a = 1/2, and so moves as in μP.
+growing side, starts at 0, unless it has a std, and has a = 0; in mean field, where c = −1, it has a = 1/2, and so moves as in μP.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Scaling:
     abc: Abc
 
     def start(self, m: Maker) -> Tree:
-        """In front of what the weight is at first, as it is declared: N(0, std²/columns) entries, or vectors of N(0, std²) coordinates."""
+        """In front of what the weight is at first, as it is declared: N(0, σ²/columns) entries, or vectors of N(0, σ²) coordinates, σ = scale·std."""
         return m.width_power(self.width, Exponent(DECLARED[self.kind]) - self.abc.a - self.abc.b)
 
     def as_declared(self) -> Scaling:

@@ -273,7 +273,7 @@ class Trainings:
         checks.check_counts(scene, examples.clauses, around)
         checks.check_indices(scene, (*examples.inputs, examples.label), (*around, *examples.clauses))
         forward = Forward(scene, point.prefix, reader.entry)
-        args = [forward.expr(x, {}) for x in examples.inputs]
+        args = [forward.argument(x) for x in examples.inputs]
         with checks.called(examples):
             value = forward.run(point.network, args, examples)
         scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}
@@ -303,7 +303,7 @@ class Trainings:
 
     def prediction(self, forward: Forward, value: Value, out: Var, examples: tree.Examples) -> Prediction:
         """The network's output beside the example's label."""
-        m, label = Maker(examples.label.span), forward.expr(examples.label, {})
+        m, label = Maker(examples.label.span), forward.argument(examples.label)
         base = examples.label.base if isinstance(examples.label, tree.Indexed) else examples.label
         known = self.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
         classes = known is not None and known.bound is not None

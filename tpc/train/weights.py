@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from tpc.exponent import Exponent
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.make import Maker, substituted
+from tpc.train.make import Maker, is_number, substituted
 from tpc.train.names import PAST, VARIABLES, Names
-from tpc.train.parametrization import Scaling
+from tpc.train.parametrization import HALF, Scaling
 from tpc.train.values import Index, Record, State, Upto, variables_of
 
 
@@ -25,13 +26,19 @@ class Side:
 @dataclass(frozen=True, slots=True)
 class Weight:
     """A declared weight, or family of weights. matrix: the name of its initial matrix, if both sides grow; back: that of the copy the backward pass
-    uses (Thm 6.3). initial: the family of its initial vectors, or scalars, if not. family: the lengths of the axes that tell its members apart."""
+    uses (Thm 6.3). initial: the family of its initial vectors, or scalars, if not. family: the lengths of the axes that tell its members apart;
+    variables: what these are called where it is declared ("" if nothing), of which std, scale and rate may be functions.
+
+    It is `W = scale n^{−a} w`: std is of what w is drawn with, and gradients are those in w, so that an update of W has the factor scale².
+    What is kept is W (see `tpc.train.parametrization`).
+    """
 
     name: str
     rows: Side
     columns: Side
     scaling: Scaling
     std: Tree
+    scale: Tree
     rate: Tree
     frozen: bool
     node: tree.Weight
@@ -39,6 +46,7 @@ class Weight:
     back: str = ""
     initial: str = ""
     family: tuple[Tree, ...] = ()
+    variables: tuple[str, ...] = ()
 
     @property
     def axes(self) -> tuple[Tree, ...]:
@@ -53,24 +61,51 @@ class Weight:
         """(near, far): what it is multiplied to, and what comes out."""
         return (self.rows, self.columns) if transposed else (self.columns, self.rows)
 
+    def of(self, attribute: Tree, index: Index) -> Tree:
+        """An attribute of a member. index: which one, and maybe more behind that."""
+        return substituted(attribute, {v: i for v, i in zip(self.variables, index, strict=False) if v})
+
+    def differs(self, attribute: Tree) -> bool:
+        """Whether an attribute is another one for every member."""
+        return any(name.name in self.variables for name in tree.names(attribute))
+
 
 def declarations(weight: Weight, m: Maker, names: Names) -> list[tree.Statement]:
-    """What the weight is at first: `N(0, std²/columns)` entries, or vectors of `N(0, std²)` coordinates; 0 where nothing grows (μP)."""
-    variance = m.power(weight.std, 2) if not isinstance(weight.std, tree.Number) else m.number(weight.std.value**2)
+    """What the weight is at first: `N(0, σ²/columns)` entries, or vectors of `N(0, σ²)` coordinates, σ being scale times std.
+
+    Where nothing grows it is 0, or, if it has a std, scalars `N(0, σ²)`, each as √n times the mean of a vector of that law.
+    """
+    variables = names.variables(len(weight.axes))
+    index = tuple(map(m.name, variables))
+    axes = tuple(tree.Axis(m.span, m.name(v), count) for v, count in zip(variables, weight.axes, strict=True))
+    variance = weight.of(m.product(squared(weight.scale, m), squared(weight.std, m)), index)
     if weight.matrix:
         columns = m.name(weight.columns.width or "")
         law = tree.Gaussian(m.span, m.number(0), m.div(variance, columns))
-        axes = tuple(tree.Axis(m.span, m.name(v), count) for v, count in zip(names.variables(len(weight.axes)), weight.axes, strict=True))
         made = [tree.Declared(m.span, m.name(name), axes) for name in (weight.matrix, weight.back) if name]
         return [tree.Matrix(m.span, (d,), m.name(weight.rows.width or ""), columns, law) for d in made]
-    variables = names.variables(len(weight.axes))
+
+    def vectors(name: str, width: str) -> tree.Statement:
+        law = tree.Gaussian(m.span, m.number(0), variance)
+        return tree.Vector(m.span, (tree.Declared(m.span, m.name(name), axes),), False, m.name(width), law)
+
+    def at_first(value: Tree) -> tree.Statement:
+        clauses = [m.range(v, count) for v, count in zip(variables, weight.axes, strict=True)]
+        return m.define(m.member(weight.initial, index), value, clauses, f"{weight.name} at first")
     if weight.width:
-        axes = tuple(tree.Axis(m.span, m.name(v), count) for v, count in zip(variables, weight.axes, strict=True))
-        declared = tree.Declared(m.span, m.name(weight.initial), axes)
-        return [tree.Vector(m.span, (declared,), False, m.name(weight.width), tree.Gaussian(m.span, m.number(0), variance))]
-    target = m.member(weight.initial, tuple(map(m.name, variables)))
-    clauses = [m.range(v, count) for v, count in zip(variables, weight.axes, strict=True)]
-    return [m.define(target, m.number(Fraction(0)), clauses, f"{weight.name} at first")]
+        return [vectors(weight.initial, weight.width)]
+    if is_number(variance, 0):
+        return [at_first(m.number(0))]
+    drawn, width = names.fresh(f"{weight.name}_drawn"), weight.scaling.width
+    return [vectors(drawn, width), at_first(m.mul(m.width_power(width, Exponent(HALF)), m.mean(m.member(drawn, index))))]
+
+
+def squared(x: Tree, m: Maker) -> Tree:
+    """`x²`, of a number as a number, and of `y^(1/2)` as y."""
+    half = tree.Chain(m.span, (m.number(1), m.number(2)), ("/",))
+    if isinstance(x, tree.Power) and x.exponent in (half, m.number(Fraction(1, 2))):
+        return x.base
+    return m.number(x.value**2) if isinstance(x, tree.Number) else m.power(x, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +122,14 @@ class Reader:
         base, later = self._base(weight)
         start = base.descent.carried_member(weight.name, base, index, self.m) if base \
             else self.m.mul(weight.scaling.start(self.m), self.m.member(weight.initial, index))
-        terms = [self.m.mul(self._shrunk(weight, later), start)]
         member, rows, columns = split(weight, index)
+        terms = [self.m.mul(self._shrunk(weight, later, member), start)]
         for position, upto in enumerate(later):
             for record in upto.descent.records.get(weight.name, ()):
                 env, ranges, past = self._past(upto, record, scope)
                 ranges, env, tests = of_member(weight, record, member, ranges, env, self.m)
-                term = self.m.mul(upto.descent.rate_of(weight, upto, past, self.m), self._shrunk(weight, later[position + 1:]),
-                                  substituted(record.coefficient, env), upto.descent.update_of(weight, self.m), *tests,
+                term = self.m.mul(upto.descent.rate_of(weight, member, upto, past, self.m), self._shrunk(weight, later[position + 1:], member),
+                                  substituted(record.coefficient, env), upto.descent.update_of(weight, member, self.m), *tests,
                                   substituted(record.b(columns), env), substituted(record.a(rows), env))
                 terms.append(self.m.neg(self.m.sum(ranges, term)))
         return self.m.add(*terms)
@@ -110,14 +145,14 @@ class Reader:
         if weight.matrix:
             later = self.state
             matrix = weight.back if backward and weight.back else weight.matrix
-            terms = [m.mul(weight.scaling.start(m), self._shrunk(weight, later), m.matmul(matrix, transposed, x(()), member))]
+            terms = [m.mul(weight.scaling.start(m), self._shrunk(weight, later, member), m.matmul(matrix, transposed, x(()), member))]
         else:
             _, later = self._base(weight)
             before = replace(self, state=self.state[:len(self.state) - len(later)])
 
             def entry(own: Index, inner: Sequence[str]) -> Tree:
                 return before.entry(weight, (*member, *own, *far) if transposed else (*member, *far, *own), inner)
-            terms = [m.mul(self._shrunk(weight, later), self._contract(near, entry, x, scope, picked))]
+            terms = [m.mul(self._shrunk(weight, later, member), self._contract(near, entry, x, scope, picked))]
         for position, upto in enumerate(later):
             for record in upto.descent.records.get(weight.name, ()):
                 env, ranges, past = self._past(upto, record, scope)
@@ -127,8 +162,8 @@ class Reader:
 
                 def other(own: Index, inner: Sequence[str], entry: Callable[[Index], Tree] = near_entry, env: dict[str, Tree] = env) -> Tree:
                     return substituted(entry(own), env)
-                term = m.mul(upto.descent.rate_of(weight, upto, past, m), self._shrunk(weight, later[position + 1:]),
-                             substituted(record.coefficient, env), upto.descent.update_of(weight, m, transposed), *tests,
+                term = m.mul(upto.descent.rate_of(weight, member, upto, past, m), self._shrunk(weight, later[position + 1:], member),
+                             substituted(record.coefficient, env), upto.descent.update_of(weight, member, m, transposed), *tests,
                              self._contract(near, other, x, inside, picked), substituted(far_entry(far), env))
                 terms.append(m.neg(m.sum(ranges, term)))
         return m.mul(factor, m.add(*terms))
@@ -154,9 +189,9 @@ class Reader:
                 return self.state[k], self.state[k + 1:]
         return None, self.state
 
-    def _shrunk(self, weight: Weight, later: State) -> Tree:
+    def _shrunk(self, weight: Weight, later: State, member: Index) -> Tree:
         """What weight decay has left of what the weight was before."""
-        return self.m.mul(*(upto.descent.shrink_of(weight, upto, self.m) for upto in later if weight.name in upto.descent.records))
+        return self.m.mul(*(upto.descent.shrink_of(weight, member, upto, self.m) for upto in later if weight.name in upto.descent.records))
 
     def _past(self, upto: Upto, record: Record, scope: Sequence[str]) -> tuple[dict[str, Tree], list[tree.Range], Tree]:
         """A sum over the past of a descent: what its variables stand for, the ranges, and the variable of time."""

@@ -17,12 +17,12 @@ from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
+from tpc.train.attributes import ATTRIBUTES, check_attributes
 from tpc.train.by_hand import ByHand
 from tpc.train.calls import Calls
-from tpc.train.checks import check_constant, check_cycles, check_network, check_sign
+from tpc.train.checks import check_cycles, check_network
 from tpc.train.chosen import Chosen, chosen
 from tpc.train.descent import check_options, option_value
-from tpc.train.kernels import KERNELS
 from tpc.train.make import Maker
 from tpc.train.names import Names
 from tpc.train.parametrization import Scaling, kind_of, ratios
@@ -113,7 +113,6 @@ class Writer:
         self.scene.widths = {s.name.name: s.ratio for s in file.statements if isinstance(s, tree.Width)}
         self.scene.matrices = {d.name.name: (print_tree(s.rows), print_tree(s.columns))
                                for s in file.statements if isinstance(s, tree.Matrix) for d in s.declared}
-        self.kernels = any(isinstance(n, tree.Applied) and isinstance(n.function, tree.Name) and n.function.name in KERNELS for n in tree.walk(file))
         self.later = {s.name.name: word for s in file.statements for kind, word in DECLARED if isinstance(s, kind)}
         self.scene.names.taken = self.scene.names.reserved(declared_names(file))
         self.weights = [s for s in file.statements if isinstance(s, tree.Weight)]
@@ -197,7 +196,7 @@ class Writer:
         self.declare(s.name)
         m, name = Maker(s.span), s.name.name
         rows, columns = self.side(s.rows), self.side(s.columns)
-        check_options(s.options, ("std", "lr", "frozen", "decoupled", "a", "b"), "a weight")
+        check_options(s.options, ATTRIBUTES, "a weight")
         options = options_of(s.options)
         ratio = ratios(self.scene.widths, next(iter(self.scene.widths), ""), m)
         kind = kind_of(rows.width is not None, columns.width is not None)
@@ -206,14 +205,14 @@ class Writer:
         if self.scene.open:
             abc = self.chosen.open(place)
         scaling = Scaling(kind, ratio.get(rows.width or ""), ratio.get(columns.width or ""), first, abc)
-        std, rate = (option_value(options[o]) if o in options else m.number(1) for o in ("std", "lr"))
-        names, matrix = self.scene.names, rows.width is not None and columns.width is not None
-        self.check(options, std, rate, matrix, rows.width is not None or columns.width is not None)
+        names, matrix = self.scene.names, kind == "matrix"
+        check_attributes(self.scene, s, options, matrix=matrix)
+        std, scale, rate = (option_value(options[o]) if o in options else m.number(o != "std" or kind != "finite") for o in ("std", "scale", "lr"))
         if "decoupled" in options and not matrix:
             raise RefusedError(catalogue_training.decoupled_needs(options["decoupled"].span, name))
-        made = Weight(name, rows, columns, scaling, std, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
+        made = Weight(name, rows, columns, scaling, std, scale, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
                       back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"),
-                      family=self.family(s))
+                      family=self.family(s), variables=tuple("" if axis.variable is None else axis.variable.name for axis in s.axes))
         self.scene.weights[name] = made
         if made.initial and made.width:
             self.scene.made[made.initial] = made.width
@@ -240,19 +239,6 @@ class Writer:
             if size is None or size < 0:
                 raise RefusedError(catalogue_training.weight_family(axis.span))
         return tuple(axis.count for axis in s.axes)
-
-    def check(self, options: Mapping[str, tree.Option], std: Tree, rate: Tree, matrix: bool, grows: bool) -> None:
-        """What a weight's options may be."""
-        for flag in ("frozen", "decoupled"):
-            if flag in options and options[flag].value is not None:
-                raise RefusedError(catalogue_training.option_flag(options[flag].span, flag))
-        check_constant(self.scene, "std", std)
-        check_constant(self.scene, "lr", rate)
-        if matrix:
-            check_sign(self.scene, "std", std, None, "above 0 for a weight between two widths")
-        check_sign(self.scene, "std", std, Fraction(0), "at least 0")
-        if "std" in options and not grows and not self.kernels:
-            raise RefusedError(catalogue_training.std_of_finite(options["std"].span))
 
     def side(self, side: tree.Name | tree.Number | None) -> Side:
         if is_one(side):

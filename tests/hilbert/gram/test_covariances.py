@@ -200,7 +200,8 @@ def networks(draw):
     x = "x"
     for k in range(depth):
         phi = draw(st.sampled_from(FUNCTIONS))
-        lines += [f"weight W{k} : n x {'d' if k == 0 else 'n'}, std = {draw(st.sampled_from(['1', '1/2', '3/2']))}", f"def p{k}(s) = {phi}"]
+        lines += [f"weight W{k} : n x {'d' if k == 0 else 'n'}, {'std' if k % 2 else 'scale'} = {draw(st.sampled_from(['1', '1/2', '3/2']))}",
+                  f"def p{k}(s) = {phi}"]
         term = f"W{k} @ {x}"
         if draw(st.booleans()):
             lines.append(f"bias b{k} : n, std = 1/2")

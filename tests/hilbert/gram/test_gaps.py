@@ -11,7 +11,7 @@ import tpc
 from tpc.emit.gram import emit_gram
 
 D = 6
-HEAD = f"width n\ndim d = {D}\nweight U : n x d\nweight W[l < 2] : n x n, std = 2^(1/2)\nweight V : 1 x n\nbias b[l < 2] : n, std = 1/2\n"
+HEAD = f"width n\ndim d = {D}\nweight U : n x d\nweight W[l < 2] : n x n, scale = 2^(1/2)\nweight V : 1 x n\nbias b[l < 2] : n, scale = 1/2\n"
 NETS = {
     "mlp": "network f(x) = V @ relu(W[1] @ relu(W[0] @ relu(U @ x)))\n",
     "biases": "network f(x) = V @ relu(W[1] @ relu(W[0] @ relu(U @ x) + b[0]) + b[1])\n",
