@@ -90,7 +90,7 @@ class Reader:
         terms = [self.m.mul(self._shrunk(weight, later), start)]
         member, rows, columns = split(weight, index)
         for position, upto in enumerate(later):
-            for record in upto.descent.records.get(weight.name, ()):
+            for record in upto.descent.records_of(weight.name, member):
                 env, ranges, past = self._past(upto, record, scope)
                 ranges, env, tests = of_member(weight, record, member, ranges, env, self.m)
                 term = self.m.mul(upto.descent.rate_of(weight, upto, past, self.m), self._shrunk(weight, later[position + 1:]),
@@ -119,7 +119,7 @@ class Reader:
                 return before.entry(weight, (*member, *own, *far) if transposed else (*member, *far, *own), inner)
             terms = [m.mul(self._shrunk(weight, later), self._contract(near, entry, x, scope, picked))]
         for position, upto in enumerate(later):
-            for record in upto.descent.records.get(weight.name, ()):
+            for record in upto.descent.records_of(weight.name, member):
                 env, ranges, past = self._past(upto, record, scope)
                 ranges, env, tests = of_member(weight, record, member, ranges, env, m)
                 inside = (*scope, *variables_of(ranges))
