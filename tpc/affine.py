@@ -33,7 +33,7 @@ class Affine:
         return None if self.terms else self.const
 
     def coefficient(self, name: str) -> int:
-        return dict(self.terms).get(name, 0)
+        return next((k for v, k in self.terms if v == name), 0)
 
     def __add__(self, other: Affine | int) -> Affine:
         other = other if isinstance(other, Affine) else Affine(other)
@@ -48,7 +48,7 @@ class Affine:
         return self + (other if isinstance(other, Affine) else Affine(other)).scaled(-1)
 
     def scaled(self, factor: int) -> Affine:
-        return Affine.of(self.const * factor, {v: k * factor for v, k in self.terms})
+        return Affine(self.const * factor, tuple((v, k * factor) for v, k in self.terms) if factor else ())
 
     def substitute(self, values: Mapping[str, Affine]) -> Affine:
         if not self.terms:
