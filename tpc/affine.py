@@ -33,10 +33,12 @@ class Affine:
         return None if self.terms else self.const
 
     def coefficient(self, name: str) -> int:
-        return dict(self.terms).get(name, 0)
+        return next((k for v, k in self.terms if v == name), 0)
 
     def __add__(self, other: Affine | int) -> Affine:
         other = other if isinstance(other, Affine) else Affine(other)
+        if not other.terms:
+            return Affine(self.const + other.const, self.terms)
         terms = dict(self.terms)
         for v, k in other.terms:
             terms[v] = terms.get(v, 0) + k
@@ -46,9 +48,11 @@ class Affine:
         return self + (other if isinstance(other, Affine) else Affine(other)).scaled(-1)
 
     def scaled(self, factor: int) -> Affine:
-        return Affine.of(self.const * factor, {v: k * factor for v, k in self.terms})
+        return Affine(self.const * factor, tuple((v, k * factor) for v, k in self.terms) if factor else ())
 
     def substitute(self, values: Mapping[str, Affine]) -> Affine:
+        if not self.terms:
+            return self
         out = Affine(self.const)
         for v, k in self.terms:
             out = out + values.get(v, Affine.var(v)).scaled(k)
@@ -79,7 +83,7 @@ Ranges = tuple[tuple[str, Affine], ...]               # variables and counts, ou
 
 def bounds(index: Affine, ranges: Sequence[tuple[str, Affine]]) -> tuple[int, int]:
     """The least and greatest value of `index`, whose variables `ranges` bind; where a range may be empty, bounds that may not be attained."""
-    return _extreme(index, ranges, -1), _extreme(index, ranges, 1)
+    return (index.const, index.const) if not index.terms else (_extreme(index, ranges, -1), _extreme(index, ranges, 1))
 
 
 def _extreme(index: Affine, ranges: Sequence[tuple[str, Affine]], sign: int) -> int:

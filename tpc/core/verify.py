@@ -9,7 +9,7 @@ from math import prod
 from tpc.affine import Ranges, bounds
 from tpc.core.dependence import references
 from tpc.core.expr import Expr, Gather, Position, Ref, Sum, Value, children, values
-from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Program, Scalar, all_families, instructions
+from tpc.core.program import Family, For, Instruction, MatMul, Matrix, Moment, Nonlin, Op, Program, Scalar, all_families, instructions
 
 MAX_CHECKED = 20_000                             # instructions and references whose order is checked one by one
 
@@ -23,64 +23,63 @@ def verified(program: Program) -> Program:
 
     Raises InternalError. (Order is checked in small programs, reference by reference; resolve has checked it in all.)
     """
-    families = all_families(program)
+    families, matrices = all_families(program), {matrix.name: matrix for matrix in program.matrices}
     for op, loops in instructions(program.body):
-        _check(program, op, families, {loop.variable for loop in loops})
+        _check(matrices, op, families, {loop.variable for loop in loops})
     if instances(program.body) + sum(prod(item.shape) for item in program.inputs) <= MAX_CHECKED:
         _check_order(program)
     return program
 
 
-def _require(condition: bool, op: object, why: str) -> None:
+def _require(condition: bool, op: Instruction, why: str) -> None:
     if not condition:
-        raise InternalError(f"{why}, in `{op}`")
+        from tpc.core.printer import print_op
+        raise InternalError(f"{why}, in `{print_op(op)[0]}`")
 
 
-def _check(program: Program, op: Instruction, families: Mapping[str, Family], variables: set[str]) -> None:
-    from tpc.core.printer import print_op
-    text = print_op(op)[0]
+def _check(matrices: Mapping[str, Matrix], op: Instruction, families: Mapping[str, Family], variables: set[str]) -> None:
     out = families.get(op.out.name)
-    _require(out is not None, text, f"{op.out.name} is no family")
+    _require(out is not None, op, f"{op.out.name} is no family")
     assert out is not None
-    _check_index(op.out, out.shape, variables, text)
+    _check_index(op.out, out.shape, variables, op)
     if isinstance(op, MatMul):
-        matrix = next((m for m in program.matrices if m.name == op.matrix.name), None)
-        _require(matrix is not None, text, f"{op.matrix.name} is no matrix")
+        matrix = matrices.get(op.matrix.name)
+        _require(matrix is not None, op, f"{op.matrix.name} is no matrix")
         assert matrix is not None
         rows, columns = (matrix.columns, matrix.rows) if op.transposed else (matrix.rows, matrix.columns)
-        _check_index(op.matrix, tuple(count for _, count in matrix.axes), variables, text)
-        _require(op.operand.name in families, text, f"{op.operand.name} is no family")
-        _check_index(op.operand, families[op.operand.name].shape, variables, text)
-        _require(out.width == rows and families[op.operand.name].width == columns, text, "the sides do not fit")
+        _check_index(op.matrix, tuple(count for _, count in matrix.axes), variables, op)
+        _require(op.operand.name in families, op, f"{op.operand.name} is no family")
+        _check_index(op.operand, families[op.operand.name].shape, variables, op)
+        _require(out.width == rows and families[op.operand.name].width == columns, op, "the sides do not fit")
         return
-    _check_expr(op.phi, families, variables, text)
-    _require(isinstance(op, Nonlin | Moment | Scalar), text, "an unknown instruction")
+    _check_expr(op.phi, families, variables, op)
+    _require(isinstance(op, Nonlin | Moment | Scalar), op, "an unknown instruction")
     widths = {families[v.ref.name].width for v in values(op.phi) if v.vector}
     fits = len(widths) == 1 if isinstance(op, Moment) else widths <= {out.width} - {None}
-    _require(fits, text, "widths are mixed, or a kind is wrong")
-    _require((out.kind == "vector") == isinstance(op, Nonlin), text, "the family is of another kind")
+    _require(fits, op, "widths are mixed, or a kind is wrong")
+    _require((out.kind == "vector") == isinstance(op, Nonlin), op, "the family is of another kind")
 
 
-def _check_expr(x: Expr, families: Mapping[str, Family], variables: set[str], text: str) -> None:
+def _check_expr(x: Expr, families: Mapping[str, Family], variables: set[str], op: Instruction) -> None:
     match x:
         case Value(ref, vector):
-            _require(ref.name in families and (families[ref.name].kind == "vector") == vector, text, f"{ref} has the wrong kind")
-            _check_index(ref, families[ref.name].shape, variables, text)
+            _require(ref.name in families and (families[ref.name].kind == "vector") == vector, op, f"{ref} has the wrong kind")
+            _check_index(ref, families[ref.name].shape, variables, op)
         case Position(index):
-            _require(index.variables <= variables, text, f"{index} is out of scope")
+            _require(index.variables <= variables, op, f"{index} is out of scope")
         case Sum(variable, count, body):
-            _require(count.variables <= variables and variable not in variables, text, f"the bound variable {variable} is not free")
-            _check_expr(body, families, variables | {variable}, text)
+            _require(count.variables <= variables and variable not in variables, op, f"the bound variable {variable} is not free")
+            _check_expr(body, families, variables | {variable}, op)
         case _:
             for part in children(x):
-                _check_expr(part, families, variables, text)
+                _check_expr(part, families, variables, op)
 
 
-def _check_index(ref: Ref, shape: tuple[int, ...], variables: set[str], text: str) -> None:
-    _require(len(ref.index) == len(shape), text, f"{ref} has {len(ref.index)} indices, and the family {len(shape)}")
+def _check_index(ref: Ref, shape: tuple[int, ...], variables: set[str], op: Instruction) -> None:
+    _require(len(ref.index) == len(shape), op, f"{ref} has {len(ref.index)} indices, and the family {len(shape)}")
     for i in ref.index:
         for affine in i.index if isinstance(i, Gather) else (i,):
-            _require(affine.variables <= variables, text, f"{ref} is out of scope")
+            _require(affine.variables <= variables, op, f"{ref} is out of scope")
 
 
 def instances(body: tuple[Op, ...], ranges: Ranges = ()) -> int:

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from tpc.derive.limit import Limit
 T = TypeVar("T")
 MAX_SIMPLIFIED = 60                              # operations; sympy takes its time over more
+MAX_OPEN = 60                                    # expressions that wait for a part of them on the machine's stack
+
+
+class TooDeepError(Exception):
+    """Too many values wait for each other: that of `key` is to be made first, by `call`, and then what has been begun once more."""
+
+    def __init__(self, key: tuple[str, object], call: Callable[[], Any]) -> None:
+        super().__init__(key)
+        self.key = key
+        self.call = call
 
 
 class ClosedForms:
@@ -35,6 +45,8 @@ class ClosedForms:
         self.partials = {(p.of, p.by): p for p in limit.partials if not p.loops and not p.ranges}
         self.positive = {w.ratio for w in limit.program.widths} | {m.variance for m in limit.program.matrices}
         self.memo: dict[tuple[str, object], Any] = {}
+        self.open = 0
+        self.waiting: list[TooDeepError] = []
 
     def __getitem__(self, name: str) -> Any | None:
         formula = self.limit[name]
@@ -42,10 +54,18 @@ class ClosedForms:
 
     def value(self, x: Expr) -> Any | None:
         """The value of a deterministic expression in sympy, None where it has no closed form."""
-        try:
-            return constant(self.polynomial(x))
-        except NotClosed:
-            return None
+        found, first = None, TooDeepError(("value", x), lambda: constant(self.polynomial(x)))
+        self.waiting = [first]
+        while self.waiting:
+            try:
+                found = self.waiting[-1].call()
+            except TooDeepError as deeper:
+                self.waiting.append(deeper)
+                continue
+            except NotClosed:
+                found = None
+            self.waiting.pop()
+        return found
 
     def equation(self, equation: Equation) -> Expr | None:
         """What to write after the right side of `equation`: the same with expectations replaced by their values, None if that is nothing new."""
@@ -78,11 +98,18 @@ class ClosedForms:
         """What `make` gives, remembered, failures too."""
         full = (kind, key)
         if full not in self.memo:
+            if self.open >= MAX_OPEN and any(other.key == full for other in self.waiting):
+                raise NotClosed                    # a circle
+            if self.open >= MAX_OPEN:
+                raise TooDeepError(full, lambda: self.once(kind, key, make))
             self.memo[full] = NotClosed()          # also what a circle finds
             try:
                 self.memo[full] = make()
             except NotClosed as failure:
                 self.memo[full] = failure
+            except TooDeepError:
+                del self.memo[full]
+                raise
         found = self.memo[full]
         if isinstance(found, NotClosed):
             raise NotClosed
@@ -90,6 +117,13 @@ class ClosedForms:
 
     def polynomial(self, x: Expr) -> Polynomial:
         """`x` as a polynomial in the program's Gaussians and functions of them. Raises NotClosed."""
+        self.open += 1
+        try:
+            return self._polynomial(x)
+        finally:
+            self.open -= 1
+
+    def _polynomial(self, x: Expr) -> Polynomial:
         sy = engine()
         match x:
             case Number(value):

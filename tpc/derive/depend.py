@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
-import networkx
+from collections.abc import Iterator, Sequence
 
 from tpc.core.calculus import NotDifferentiableError, differentiate
-from tpc.core.dependence import references
-from tpc.core.expr import ONE, ZERO, Expr, Ref, Sum, Value, children
+from tpc.core.expr import ONE, ZERO, Call, Expr, Ref, Sum, Value, children, walk
+from tpc.core.functions import FUNCTIONS
 from tpc.core.program import MatMul, Nonlin, Program
+from tpc.derive.parts import parts_of_lines
+from tpc.derive.sides import Sides
 from tpc.derive.sites import Range, Scope, Site, before, may_define, may_meet, sites_of
 
 
@@ -25,12 +25,12 @@ class Dependence:
         self.program = program
         self.sites = sites_of(program)
         self.products = tuple(site for site in self.sites if isinstance(site.op, MatMul))
+        self.sides = Sides(self.products)
+        self.across = {site.number: self._across(site) for site in self.products}
         self.made: dict[str, list[Site]] = {}
         for site in self.sites:
             self.made.setdefault(site.out.name, []).append(site)
-        fresh = {name: sites for name, sites in self.made.items() if "$" in name}
-        parts = {name: sites for name, sites in fresh.items() if name not in _round_about(fresh)}
-        self.scope = Scope(parts, frozenset(item.name for item in program.inputs))
+        self.scope = Scope(parts_of_lines(self.made), frozenset(item.name for item in program.inputs))
         self.constant = {site.out: site for site in self.sites if not site.loops}
         self.reach = [0] * len(self.sites)
         self.rough = [0] * len(self.sites)
@@ -43,30 +43,29 @@ class Dependence:
             return [self.constant[ref]]
         return [site for site in self.made.get(ref.name, ()) if may_define(site, ref, ranges)]
 
-    def opposing(self, site: Site) -> Iterator[Site]:
+    def opposing(self, site: Site) -> Sequence[Site]:
         """The products with the transpose of the site's matrix that have a round before one of its rounds."""
-        op = site.product
-        for g in self.products:
-            other = g.product
-            if other.matrix.name == op.matrix.name and other.transposed != op.transposed and any(True for _ in before(g, site, ())) \
-                    and all(may_meet(i, site.loops, j, g.loops) for i, j in zip(op.matrix.index, other.matrix.index, strict=True)):
-                yield g
+        return self.across[site.number]
+
+    def _across(self, site: Site) -> list[Site]:
+        return [g for g in self.sides.may_be(site.product, transposed=True) if any(True for _ in before(g, site, ()))
+                and all(may_meet(i, site.loops, j, g.loops) for i, j in zip(site.product.matrix.index, g.product.matrix.index, strict=True))]
 
     def _operands(self, site: Site) -> Iterator[tuple[list[Site], bool]]:
         """For each vector that the site's φ (or product) is made of, its definitions, and whether φ has no derivative in it."""
         if isinstance(site.op, MatMul):
             yield self.definitions(site.op.operand, site.loops), False
         elif isinstance(site.op, Nonlin):
+            smooth = not has_jumps(site.op.phi)
             for value, ranges in vectors(site.op.phi, site.loops):
-                yield self.definitions(value.ref, ranges), not differentiable(site.op.phi, value)
+                yield self.definitions(value.ref, ranges), not (smooth or differentiable(site.op.phi, value))
 
     def _solve(self) -> None:
-        opposing = {site.number: list(self.opposing(site)) for site in self.products}
         changed = True
         while changed:
             changed = False
             for site in self.sites:
-                reach, rough = self._product(site, opposing[site.number]) if isinstance(site.op, MatMul) else self._nonlin(site)
+                reach, rough = self._product(site, self.across[site.number]) if isinstance(site.op, MatMul) else self._nonlin(site)
                 changed |= (reach, rough) != (self.reach[site.number], self.rough[site.number])
                 self.reach[site.number], self.rough[site.number] = reach, rough
 
@@ -115,6 +114,11 @@ def vectors(x: Expr, ranges: Sequence[Range]) -> Iterator[tuple[Value, tuple[Ran
     yield from visit(x, tuple(ranges))
 
 
+def has_jumps(phi: Expr) -> bool:
+    """Is there a function in φ that has no derivative?"""
+    return any(isinstance(node, Call) and (node.function == "where" or None in FUNCTIONS[node.function].derivatives) for node in walk(phi))
+
+
 def differentiable(phi: Expr, value: Value) -> bool:
     """Does φ have a derivative in `value`? (A `where` counts as a jump: the conditions of Remark F.2 cannot be seen.)"""
     try:
@@ -122,11 +126,3 @@ def differentiable(phi: Expr, value: Value) -> bool:
     except NotDifferentiableError:
         return False
     return True
-
-
-def _round_about(made: Mapping[str, Sequence[Site]]) -> set[str]:
-    """Those of some families that refer to themselves by way of each other, over the rounds of a loop: a formula cannot write them out."""
-    used = ((name, ref.name) for name, sites in made.items() for site in sites for ref, _ in references(site.op, ()))
-    graph = networkx.DiGraph((name, other) for name, other in used if other in made)
-    return {name for group in networkx.strongly_connected_components(graph) if len(group) > 1 for name in group} | \
-        {name for name, other in graph.edges if name == other}

@@ -176,11 +176,15 @@ class ZMoment(ZFormula):
 
 @dataclass(frozen=True, slots=True)
 class HatCovariance:
-    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`, `other` a product with the same matrix at or before `of`."""
+    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`, `other` a product with the same matrix at or before `of`.
+
+    of_all: in words, which products `other` stands for, if it stands for all before `of`.
+    """
 
     other: Ref
     value: Expr
     ranges: tuple[Range, ...]
+    of_all: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -195,11 +199,12 @@ class ZHat(ZFormula):
     def equations(self) -> tuple[Equation, ...]:
         hat = Hat(self.of)
         law = Equation(hat, "~", Normal(ZERO, self.variance), self.rule, self.loops)
-        return (law, *(Equation(Covariance(Hat(c.other), hat), "=", c.value, self.rule, (*self.loops, *c.ranges)) for c in self.covariances))
+        return (law, *(Equation(Covariance(Hat(c.other), hat), "=", c.value, self.rule + c.of_all, (*self.loops, *c.ranges))
+                       for c in self.covariances))
 
     def at(self, env: Env) -> Self:
         covariances = tuple(HatCovariance(substitute_ref(c.other, env), at(c.value, env),
-                                          tuple(Range(r.variable, r.count.substitute(env)) for r in c.ranges)) for c in self.covariances)
+                                          tuple(Range(r.variable, r.count.substitute(env)) for r in c.ranges), c.of_all) for c in self.covariances)
         return replace(self, variance=at(self.variance, env), covariances=covariances, **self._where(env))
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 
 from tpc.affine import Affine
 from tpc.core.calculus import differentiate
+from tpc.core.deep import Deep, unwound
 from tpc.core.expr import ZERO, Add, Expr, Mul, Ref, Sum, Value, add, mul, summed
 from tpc.core.program import Nonlin, Program
 from tpc.derive.depend import Dependence, vectors
@@ -29,13 +30,13 @@ class Partials:
 
     # ∂Z^x/∂Ẑ^g
 
-    def partial(self, of: Ref, ranges: Sequence[Range], by: Ref, g: Site) -> Expr:
+    def partial(self, of: Ref, ranges: Sequence[Range], by: Ref, g: Site) -> Deep[Expr]:
         """`∂Z^of/∂Ẑ^by`, by name unless it is a number or one short product."""
         definitions = self.facts.definitions(of, ranges)
         if not any(self.facts.reach[site.number] >> g.number & 1 for site in definitions):
             return ZERO
         if len(definitions) == 1:
-            site, entry = definitions[0], self.entry(definitions[0], g)
+            site, entry = definitions[0], (yield self.entry(definitions[0], g))
             rounds, by_rounds = round_of(site, of), round_of(g, by)
             if entry is not None and is_short(entry.value) and rounds is not None and by_rounds is not None:
                 renamed = round_of(g, entry.by)
@@ -44,54 +45,60 @@ class Partials:
                 return at(entry.value, {**rounds, **own})
         return Partial(of, by, g.number)
 
-    def entry(self, site: Site, g: Site) -> ZPartial | None:
+    def entry(self, site: Site, g: Site) -> Deep[ZPartial | None]:
         """The recurrence for the rounds of a pair of sites, or None while it is being made (a loop leads back to it)."""
         key = (site.number, g.number)
         if key not in self.entries:
             self.entries[key] = None
-            self.entries[key] = self._made(site, g)
+            self.entries[key] = yield self._made(site, g)
         return self.entries[key]
 
-    def _made(self, site: Site, g: Site) -> ZPartial:
+    def _made(self, site: Site, g: Site) -> Deep[ZPartial]:
         avoid = self.names | site.variables
         if isinstance(site.op, Nonlin):
             avoid |= bound_variables(site.op.phi)
         else:
-            avoid |= {name for term in self.opposing(site) for name in term_variables(term)}
+            avoid |= {name for term in (yield self.terms_of(site)) for name in term_variables(term)}
         rounds = all_rounds(g, {}, 0, avoid)
         by, inside = rounds.of(g.out), (*site.loops, *rounds.ranges)
-        value = self._nonlin(site, by, g, inside) if isinstance(site.op, Nonlin) else self._product(site, by, g, rounds, inside)
+        value = yield self._nonlin(site, by, g, inside) if isinstance(site.op, Nonlin) else self._product(site, by, g, rounds, inside)
         return ZPartial(site.out, by, rounds.ranges, value, loops=site.loops, path=site.path, origin=site.op.origin,
                         by_path=g.path, scope=self.facts.scope)
 
-    def _nonlin(self, site: Site, by: Ref, g: Site, inside: tuple[Range, ...]) -> Expr:
+    def _nonlin(self, site: Site, by: Ref, g: Site, inside: tuple[Range, ...]) -> Deep[Expr]:
         """`Σ_v ∂φ/∂v ∂Z^v/∂Ẑ^g`, scalars being constants (ZNonlin⁺)."""
         assert isinstance(site.op, Nonlin)
-        within = dict(vectors(site.op.phi, inside))
+        slopes: dict[Expr, Expr] = {}
+        for value, within in dict(vectors(site.op.phi, inside)).items():
+            slopes[value] = yield self.partial(value.ref, within, by, g)
 
         def seed(node: Expr) -> Expr | None:
-            if not isinstance(node, Value):
-                return None
-            return self.partial(node.ref, within[node], by, g) if node.vector else ZERO
+            return slopes.get(node, ZERO) if isinstance(node, Value) else None
         return simplified(limits(differentiate(site.op.phi, seed, across_where=False), self.facts.scope.inputs), inside)
 
-    def _product(self, site: Site, by: Ref, g: Site, rounds: Rounds, inside: tuple[Range, ...]) -> Expr:
+    def _product(self, site: Site, by: Ref, g: Site, rounds: Rounds, inside: tuple[Range, ...]) -> Deep[Expr]:
         """`[h is g] + Σ_j coefficient_j ∂Z^{y_j}/∂Ẑ^g`, the coefficients those of `Ż^h`."""
         same = mul(*(delta(Affine.var(v), i) for v, i in rounds.env.items())) if site is g else ZERO
-        terms = [summation(t.ranges, mul(t.coefficient, t.same, self.partial(t.y, (*inside, *t.ranges), by, g)), inside)
-                 for t in self.opposing(site)]
+        terms = list[Expr]()
+        for t in (yield self.terms_of(site)):
+            slope = yield self.partial(t.y, (*inside, *t.ranges), by, g)
+            terms.append(summation(t.ranges, mul(t.coefficient, t.same, slope), inside))
         return add(same, *terms)
 
     # Ż^h
 
     def opposing(self, h: Site) -> tuple[Opposing, ...]:
         """The terms of `Ż^h`: products with the transpose, before h, on whose Ẑ the operand depends."""
+        return unwound(self.terms_of(h))
+
+    def terms_of(self, h: Site) -> Deep[tuple[Opposing, ...]]:
         known = self.terms.get(h.number, ())
         if known is None:                         # led back to itself by a loop: the same terms, their derivatives by name
-            return self._opposing(h, by_name=True)
+            again: tuple[Opposing, ...] = yield self._opposing(h, by_name=True)
+            return again
         if h.number not in self.terms:
             self.terms[h.number] = None
-            self.terms[h.number] = self._opposing(h, by_name=False)
+            self.terms[h.number] = yield self._opposing(h, by_name=False)
         found = self.terms[h.number]
         assert found is not None
         return found
@@ -103,7 +110,7 @@ class Partials:
     def _met(self, h: Site) -> list[Site]:
         return [g for g in self.facts.opposing(h) if self.facts.depends(h.product.operand, h.loops, g)]
 
-    def _opposing(self, h: Site, *, by_name: bool) -> tuple[Opposing, ...]:
+    def _opposing(self, h: Site, *, by_name: bool) -> Deep[tuple[Opposing, ...]]:
         stein, scale, found = self.by_stein(h), coefficient_scale(self.facts.program, h.product), list[Opposing]()
         for g in self._met(h):
             for rounds in before(g, h, self.names):
@@ -114,7 +121,7 @@ class Partials:
                 elif by_name:
                     coefficient = mul(scale, Expectation(Partial(h.product.operand, by, g.number)))
                 else:
-                    coefficient = mul(scale, expectation(self.partial(h.product.operand, inside, by, g)))
+                    coefficient = mul(scale, expectation((yield self.partial(h.product.operand, inside, by, g))))
                 if same != ZERO and coefficient != ZERO:
                     found.append(Opposing(by, rounds.of(g.product.operand), rounds.ranges, same, coefficient, g.number))
         return tuple(found)
@@ -129,7 +136,7 @@ class Partials:
             for node in nodes(todo.pop()):
                 if isinstance(node, Partial):
                     for key in self._pairs(node):
-                        entry = self.entry(self.facts.sites[key[0]], self.facts.sites[key[1]])
+                        entry = unwound(self.entry(self.facts.sites[key[0]], self.facts.sites[key[1]]))
                         if key not in found and entry is not None:
                             found[key] = entry
                             todo.append(entry.value)

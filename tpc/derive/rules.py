@@ -18,6 +18,7 @@ from tpc.derive.sites import Range, Scope, Site, all_rounds
 from tpc.derive.terms import Z, expectation, fresh, limits
 
 AXES = ("i", "j", "k", "l")
+MAX_PAIRED = 400                                 # products with one matrix whose covariances are listed pair by pair
 
 
 class Place(TypedDict):
@@ -36,9 +37,6 @@ class Rules:
         self.program = program
         self.facts = Dependence(program)
         self.partials = Partials(self.facts)
-        self.same_side: dict[tuple[str, bool], list[Site]] = {}
-        for site in self.facts.products:
-            self.same_side.setdefault((site.product.matrix.name, site.product.transposed), []).append(site)
 
     def place(self, site: Site) -> Place:
         return {"loops": site.loops, "path": site.path, "origin": site.op.origin, "scope": self.facts.scope}
@@ -106,7 +104,14 @@ def zhat(site: Site, rules: Rules) -> ZHat:
     """ZHat: `Cov(Ẑ^{Wx}, Ẑ^{Wy}) = σ² E Z^x Z^y`, and `Cov(Ẑ^{Wᵀx}, Ẑ^{Wᵀy}) = ρσ² E Z^x Z^y`."""
     op, found = site.product, list[HatCovariance]()
     scale = coefficient_scale(rules.program, op)
-    for other in rules.same_side[op.matrix.name, op.transposed]:
+    others = rules.facts.sides.may_be(op)
+    if len(others) > MAX_PAIRED:
+        names = rules.partials.names | site.variables
+        g = fresh("g", names)
+        y = fresh("y", {*names, g})
+        words = f", for every {g} = {op.matrix}{'ᵀ' * op.transposed} {y} before"
+        found, others = [HatCovariance(Ref(g), mul(scale, second_moment(op.operand, Ref(y))), (), words)], []
+    for other in others:
         if other.number > site.number or (other is site and not site.loops):
             continue
         rounds = all_rounds(other, {}, 0, rules.partials.names | site.variables)

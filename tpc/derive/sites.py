@@ -130,10 +130,10 @@ def all_rounds(g: Site, env: Env, start: int, avoid: Iterable[str]) -> Rounds:
 
 def least(index: Affine, ranges: Sequence[Range]) -> int | None:
     """The least value of `index` over `ranges` (outermost first), None if a variable is not among them."""
-    for loop in reversed(ranges):
+    for loop in reversed(ranges if index.terms else ()):
         k = index.coefficient(loop.variable)
-        end = Affine() if k >= 0 else loop.count - 1
-        index = index.substitute({loop.variable: end})
+        if k:
+            index = index.substitute({loop.variable: Affine() if k >= 0 else loop.count - 1})
     return index.constant
 
 
@@ -146,6 +146,8 @@ def may_meet(a: Index, a_ranges: Sequence[Range], b: Index, b_ranges: Sequence[R
     """Can the two indices be equal? (True where that cannot be told.)"""
     if isinstance(a, Gather) or isinstance(b, Gather):
         return True
+    if not a.terms and not b.terms:
+        return a.const == b.const
     lows, highs = (least(a, a_ranges), least(b, b_ranges)), (greatest(a, a_ranges), greatest(b, b_ranges))
     if lows[0] is None or lows[1] is None or highs[0] is None or highs[1] is None:
         return True

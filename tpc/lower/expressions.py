@@ -144,7 +144,9 @@ class Expressions:
         return Ref(name, tuple(self.index(i, env) for i in index))
 
     def index(self, node: tree.Tree, env: Env) -> Index:
-        known = {name: Local(SCALAR, binding.index) for name, binding in env.items()}
+        if isinstance(node, tree.Name) and node.name in env and (own := env[node.name].index) is not None:
+            return own
+        known = {} if isinstance(node, tree.Number) else {name: Local(SCALAR, binding.index) for name, binding in env.items()}
         affine = self.scope.affine(node, known)
         if affine is not None:
             return affine

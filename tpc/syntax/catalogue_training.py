@@ -346,6 +346,11 @@ def not_a_readout(at: Span, name: str) -> Diagnostic:
                       help="end it with output weights, `V @ x`, added to each other or to biases, with factors that do not depend on them")
 
 
+def readout_too_long(at: Span, name: str, limit: int) -> Diagnostic:
+    return Diagnostic("TP721", f"`{name}` has no kernel: written as a sum of readouts, its output has more than {limit:,} parts", Label(at),
+                      help="add what is read out, `V @ (x + y)`, instead of the outputs")
+
+
 def kernel_of_random(at: Span, name: str, made: Span) -> Diagnostic:
     return Diagnostic("TP721", f"`{name}` has no kernel: what is read out here depends on scalars that weights make, which stay random in the limit",
                       Label(at), (Label(made, "made here"),) if made != at else (),

@@ -72,7 +72,7 @@ class Made:
 
 def greatest(count: Affine, loops: Sequence[Loop]) -> int:
     """The largest value of `count` over the loops around it (at least 0)."""
-    return max(0, bounds(count, [(loop.variable, loop.count) for loop in loops])[1])
+    return max(0, count.const if not count.terms else bounds(count, [(loop.variable, loop.count) for loop in loops])[1])
 
 
 def instances(loops: Sequence[Loop]) -> int:

@@ -78,6 +78,7 @@ class Resolver:
         self.scope = Scope(errors, overrides, exponents)
         self.sites: list[Site] = []
         self.reported: list[Reported] = []
+        self.names_reported: dict[str, tree.Name] = {}
         self.families: dict[str, Kind] = {}
         self.uses: list[Use] = []
 
@@ -245,9 +246,9 @@ class Resolver:
             if affine != [Affine.var(loop.variable) for loop in loops]:
                 self.errors.append(catalogue.bad_target(node.target.span))
                 return
-        if any(r.name.name == base.name for r in self.reported):
-            first = next(r for r in self.reported if r.name.name == base.name)
-            self.errors.append(catalogue.defined_twice(base.span, base.name, first.name.span))
+        first = self.names_reported.setdefault(base.name, base)
+        if first is not base:
+            self.errors.append(catalogue.defined_twice(base.span, base.name, first.span))
             return
         self.reported.append(Reported(node, base, loops, stamp, node.target if node.value is None else node.value))
 

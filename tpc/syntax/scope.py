@@ -74,6 +74,7 @@ class Scope:
         self.overrides = overrides
         self.exponents = exponents                     # inputs that may stand in powers of a width, in programs opened for the scaling analysis
         self.symbols: dict[str, Symbol] = {}
+        self.widths: list[str] = []
         self.dims: dict[str, int] = {}
 
     def declare(self, name: tree.Name, symbol: Symbol) -> bool:
@@ -84,11 +85,9 @@ class Scope:
             self.errors.append(catalogue.defined_twice(name.span, name.name, self.symbols[name.name].span))
             return False
         self.symbols[name.name] = symbol
+        if symbol.what == "width":
+            self.widths.append(name.name)
         return True
-
-    @property
-    def widths(self) -> list[str]:
-        return [name for name, s in self.symbols.items() if s.what == "width"]
 
     def integer(self, node: tree.Tree) -> int | None:
         """The value of a whole number known before the program runs, or None with an error."""

@@ -325,13 +325,27 @@ class File(Node):
     statements: tuple[Statement, ...]
 
 
-def parts(node: Node) -> Iterator[Node]:
+INNER: dict[type, tuple[str, ...]] = {}
+
+
+def inner_fields(node: Node) -> tuple[str, ...]:
+    """The fields of a node that may hold nodes, found once for every kind."""
+    found = INNER.get(type(node))
+    if found is None:
+        found = INNER[type(node)] = tuple(f.name for f in fields(node) if f.name != "span")
+    return found
+
+
+def parts(node: Node) -> list[Node]:
     """The nodes directly inside `node`."""
-    for f in fields(node):
-        value = getattr(node, f.name)
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, Node):
-                yield item
+    found: list[Node] = []
+    for name in inner_fields(node):
+        value = getattr(node, name)
+        if isinstance(value, Node):
+            found.append(value)
+        elif isinstance(value, tuple):
+            found += [item for item in value if isinstance(item, Node)]
+    return found
 
 
 def deepest(root: Node) -> tuple[int, Node]:

@@ -44,12 +44,12 @@ class ByHand:
                 minus = Sgd(self.scene.learned(m.number(-1), m), m.number(0), m.number(0), None, by_hand=True)
                 descent = Descent(block.range, (), (), minus)
                 weight = self.weight(statement)
-                descent.multipliers[weight.name], descent.records[weight.name] = m.number(1), []
+                descent.multipliers[weight.name], descent.records[weight.name] = m.number(1), ()
                 self.open.append((statement, descent))
         now = m.name(block.range.variable.name)
         self.trainings.state = (*self.trainings.state, *(Upto(descent, (), now) for _, descent in self.open))
         for statement, descent in self.open:                 # uses before the line need its terms of earlier rounds
-            descent.records[self.weight(statement).name] += self.terms(statement)
+            descent.records[self.weight(statement).name] += tuple(self.terms(statement))
 
     def leave(self, block: tree.ForBlock, blocks: tuple[Range, ...]) -> None:
         if blocks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn, cast
 
@@ -83,12 +83,12 @@ class _Place:
 
     def parts(self, node: Tree, loops: tuple[Range, ...]) -> Tree:
         changes: dict[str, Any] = {}
-        for f in fields(node):
-            value = getattr(node, f.name)
+        for name in tree.inner_fields(node):
+            value = getattr(node, name)
             if isinstance(value, tree.Node):
-                changes[f.name] = self.rewritten(cast(Tree, value), loops)
+                changes[name] = self.rewritten(cast(Tree, value), loops)
             elif isinstance(value, tuple) and any(isinstance(item, tree.Node) for item in value):
-                changes[f.name] = tuple(item if isinstance(item, Range) else self.rewritten(item, loops) for item in value)
+                changes[name] = tuple(item if isinstance(item, Range) else self.rewritten(item, loops) for item in value)
         return replace(node, **changes) if changes else node
 
     def check(self, node: Tree) -> None:

@@ -10,6 +10,7 @@ from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.checks import check_scalar, check_sign
 from tpc.train.make import Maker, is_number, substituted
+from tpc.train.members import ByMember
 from tpc.train.names import Names
 from tpc.train.scene import RefusedError, Scene, options_of
 from tpc.train.values import Index, Record, Upto
@@ -44,12 +45,13 @@ class Descent:
     outer: tuple[Range, ...]
     tasks: tuple[Range, ...]
     sgd: Sgd
-    records: dict[str, list[Record]] = field(default_factory=dict)
+    records: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     carried: dict[str, str] = field(default_factory=dict)
     shrinks: dict[str, str] = field(default_factory=dict)
     rates: dict[str, str] = field(default_factory=dict)
     multipliers: dict[str, Tree] = field(default_factory=dict)
     clipping: str = ""
+    sorted_records: dict[str, ByMember[Record]] = field(default_factory=dict)
 
     def name_coefficients(self, histories: Sequence[Weight], names: Names) -> None:
         """Names what the coefficients of histories will be: forward passes need them before they are made."""
@@ -66,6 +68,14 @@ class Descent:
     @property
     def task_variables(self) -> list[str]:
         return [r.variable.name for r in self.tasks]
+
+    def records_of(self, weight: str, member: Index) -> Sequence[Record]:
+        """The terms of the gradient of a weight, without those that are of other members of its family."""
+        records = self.records.get(weight, ())
+        known = self.sorted_records.get(weight)
+        if known is None or known.items is not records:
+            known = self.sorted_records[weight] = ByMember(records, lambda record: record.member)
+        return known.of(member)
 
     def carried_member(self, weight: str, upto: Upto, index: Index, m: Maker) -> Tree:
         return m.member(self.carried[weight], (*upto.outer, upto.time, *upto.tasks, *index))
@@ -196,8 +206,9 @@ class Updates:
             ranges = [m.range(v, count) for v, count in zip(variables, weight.axes, strict=True)]
             square = m.power(gradient, 2)
             return m.mul(weight.scaling.norm(m), m.sum(ranges, m.mul(weight.of(scale, index), m.mean(square) if weight.width else square)))
+        by_member = ByMember(records, lambda record: record.member)
         for first in records:
-            for second in records:
+            for second in by_member.of(first.member):
                 fresh = self.scene.names.variables(len(second.ranges), self.descent_scope(records))
                 env: dict[str, Tree] = {r.variable.name: m.name(v) for r, v in zip(second.ranges, fresh, strict=True)}
                 own = [m.range(v, substituted(r.count, env)) for r, v in zip(second.ranges, fresh, strict=True)]
@@ -217,7 +228,7 @@ class Updates:
         """The gradient of a weight with a finite side, in one of its members."""
         m, terms = self.m, list[Tree]()
         member, rows, columns = split(weight, index)
-        for r in records:
+        for r in ByMember(records, lambda record: record.member).of(member):
             ranges, env, tests = of_member(weight, r, member, r.ranges, {}, m)
             terms.append(m.sum(ranges, m.mul(*(substituted(x, env) for x in (r.coefficient, *tests, r.b(columns), r.a(rows))))))
         return m.add(*terms)

@@ -110,7 +110,7 @@ class Kernels:
         with called(node):
             value = forward.run(network, [forward.argument(arg) for arg in args], node)
         steps = {step.out.name: step for step in forward.steps}
-        taken = [*prefix, *(a.variable for step in forward.steps for a in step.axes)]
+        taken = {*prefix, *(a.variable for step in forward.steps for a in step.axes)}
         readout = Reading(plain, network.name.name, steps, len(prefix), taken, network.result.span).readout(value)
         hidden = needed_steps(forward.steps, readout)
         scene.made |= {step.out.name: step.out.width for step in hidden if step.out.width is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
@@ -126,14 +126,17 @@ def _replaced(node: tree.Node, leaf: Callable[[Tree], Tree | None]) -> tree.Node
     new = leaf(cast(Tree, node))
     if new is not None:
         return new
-    changes: dict[str, Any] = {}
-    for f in fields(node):
-        value = getattr(node, f.name)
+    changed, values = False, list[Any]()
+    for name in tree.inner_fields(node):
+        value = other = getattr(node, name)
         if isinstance(value, tree.Node):
-            changes[f.name] = _replaced(value, leaf)
+            other = _replaced(value, leaf)
+            changed |= other is not value
         elif isinstance(value, tuple) and any(isinstance(item, tree.Node) for item in value):
-            changes[f.name] = tuple(_replaced(item, leaf) if isinstance(item, tree.Node) else item for item in value)
-    return replace(node, **changes) if changes else node
+            other = tuple(_replaced(item, leaf) if isinstance(item, tree.Node) else item for item in value)
+            changed |= any(a is not b for a, b in zip(value, other, strict=True))
+        values.append(other)
+    return cast(Any, type(node))(node.span, *values) if changed else node
 
 
 def substituted(node: Tree, values: dict[str, Tree]) -> Tree:

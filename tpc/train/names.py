@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain, count, islice
 
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.syntax import tree
@@ -10,6 +11,11 @@ from tpc.syntax.layout import RESERVED
 
 VARIABLES = (*"jklpqrs", *(f"{letter}{k}" for k in range(1, 30) for letter in "jk"))
 PAST = (*"srqpl", *(f"s{k}" for k in range(1, 30)))
+
+
+def more_variables() -> Iterator[str]:
+    """Bound variables for a file that needs more of them than wishes go."""
+    return (f"{letter}{k}" for k in count(30) for letter in "jk")
 
 
 class Names:
@@ -33,10 +39,9 @@ class Names:
         self.taken.add(name)
         return name
 
-    def variables(self, count: int, avoid: Collection[str] = (), wishes: Iterable[str] = VARIABLES) -> list[str]:
-        """`count` bound variables that mean nothing in the file, nor in `avoid`."""
-        found = [v for v in wishes if v not in self.written and v not in avoid]
-        return found[:count]
+    def variables(self, number: int, avoid: Collection[str] = (), wishes: Iterable[str] = VARIABLES) -> list[str]:
+        """`number` bound variables that mean nothing in the file, nor in `avoid`."""
+        return list(islice((v for v in chain(wishes, more_variables()) if v not in self.written and v not in avoid), number))
 
     def another(self, variable: str, avoid: Collection[str]) -> str:
         """A bound variable in the place of one that would mean two things, if possible the same each time. Nothing else is called that later."""

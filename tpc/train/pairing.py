@@ -9,6 +9,7 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.forward import Forward
 from tpc.train.make import Maker, is_number, substituted
+from tpc.train.members import ByMember
 from tpc.train.readout import Readout
 from tpc.train.scene import Scene
 from tpc.train.values import Index, Record, Step, Value
@@ -98,7 +99,9 @@ class Pairing:
             return factor
         first, second = (uses_of(made, weight, kind, m) for made in self.passes)
         inner, outer = (factor, m.number(1)) if weight.differs(factor) else (m.number(1), factor)
-        rows = [[term for b in second if not is_number(term := self.pair(weight, inner, (a, sides[0]), (b, sides[1])), 0)] for a in first]
+        paired = ByMember(second, lambda use: use.member)
+        rows = [[term for b in paired.of(a.member)
+                 if not is_number(term := self.pair(weight, inner, (a, sides[0]), (b, sides[1])), 0)] for a in first]
         rows = [row for row in rows if row]
         several = [m.add(*row) if len(rows) == 1 or len(row) == 1 else self.named(f"{weight.name}_{k}", m.add(*row), weight)
                    for k, row in enumerate(rows)]

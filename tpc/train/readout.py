@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from tpc.syntax import catalogue_training, tree
@@ -13,6 +13,8 @@ from tpc.train.make import Maker, is_number, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Elementwise, Index, Product, Step, Value, Var, read_by
 from tpc.train.weights import Weight
+
+MAX_PARTS = 20_000                              # that an output is taken apart into
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,30 @@ class Readout:
     positions: tuple[Range, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`Σ_ranges coefficient · x`, to be taken apart."""
+
+    x: Tree
+    coefficient: Tree
+    ranges: tuple[Range, ...]
+
+
 @dataclass
 class Reading:
-    """Takes one output apart. steps: the forward pass, by what they make. own: how many indices of a variable are those of the loops around."""
+    """Takes one output apart. steps: the forward pass, by what they make. own: how many indices of a variable are those of the loops around.
+    random: the names of what depends on output weights and biases."""
 
     scene: Scene
     name: str
     steps: dict[str, Step]
     own: int
-    scope: list[str]
+    scope: set[str]
     span: Span
+    random: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.random = self.random_names()
 
     def readout(self, value: Value) -> Readout:
         """The terms of the output `value`: of one unit, if it has several, which are alike."""
@@ -53,7 +69,7 @@ class Reading:
             self.refuse()
         m = Maker(self.span)
         variables = self.fresh(len(shape))
-        terms = self.terms(value.at(tuple(map(m.name, variables))), m.number(1), ())
+        terms = self.terms(value.at(tuple(map(m.name, variables))))
         if not any(term.operand is not None for term in terms):
             self.refuse()
         units = {v for v in variables if all(is_unit(term, v) for term in terms)}
@@ -66,67 +82,84 @@ class Reading:
 
     def fresh(self, count: int) -> list[str]:
         made = self.scene.names.variables(count, self.scope)
-        self.scope += made
+        self.scope.update(made)
         return made
 
     # what depends on weights that are random of order 1/√n, or have no side that grows: `V @ x` and output biases
 
-    def depends(self, x: Tree) -> bool:
-        found = {name.name for name in tree.names(x)}
-        return any(self.is_random(name) for name in found)
+    def random_names(self) -> frozenset[str]:
+        """Those weights, and the variables of the pass that depend on them; a step reads only what stands before it."""
+        found = {w.initial for w in self.scene.weights.values() if w.initial and w.width is None}
+        for name, step in self.steps.items():
+            own = isinstance(step, Product) and self.scene.weights[step.weight].scaling.kind in ("output", "finite")
+            if own or any(read.name in found for read in tree.names(read_by(step))):
+                found.add(name)
+        return frozenset(found)
 
-    def is_random(self, name: str) -> bool:
-        if any(w.initial == name and w.width is None for w in self.scene.weights.values()):
-            return True
-        step = self.steps.get(name)
-        if isinstance(step, Product):
-            weight = self.scene.weights[step.weight]
-            return weight.scaling.kind in ("output", "finite") or self.depends(read_by(step))
-        return step is not None and self.depends(read_by(step))
+    def depends(self, x: Tree) -> bool:
+        return any(name.name in self.random for name in tree.names(x))
 
     def random_in(self, x: Tree) -> Span:
         """Where something is made that `x` depends on and that is random in the limit."""
-        name = next(name.name for name in tree.names(x) if self.is_random(name.name))
-        step = self.steps.get(name)
-        if step is None:
-            return x.span
-        return self.random_in(read_by(step)) if self.depends(read_by(step)) else step.span
+        while True:
+            step = self.steps.get(next(name.name for name in tree.names(x) if name.name in self.random))
+            if step is None:
+                return x.span
+            if not self.depends(read_by(step)):
+                return step.span
+            x = read_by(step)
 
     # terms
 
-    def terms(self, x: Tree, coefficient: Tree, ranges: tuple[Range, ...]) -> list[Term]:
+    def terms(self, x: Tree) -> list[Term]:
+        """The terms of `x`. What is left to take apart is kept in a list, the next part last: a chain of lines may be of any length."""
+        found, left = list[Term](), [Part(x, Maker(x.span).number(1), ())]
+        for _ in range(MAX_PARTS):
+            if not left:
+                return found
+            part = left.pop()
+            if isinstance(part.x, tree.Name | tree.Indexed) and self.depends(part.x):
+                made = self.member(part.x, part.coefficient, part.ranges)
+            else:
+                made = self.parts(part)
+            if isinstance(made, Term):
+                found.append(made)
+            else:
+                left += reversed(made)
+        raise RefusedError(catalogue_training.readout_too_long(self.span, self.name, MAX_PARTS))
+
+    def parts(self, part: Part) -> list[Part]:
+        """What an expression is a sum of, and that is nearer to members."""
+        x, coefficient, ranges = part.x, part.coefficient, part.ranges
         m = Maker(x.span)
         if not self.depends(x):
             if any(name.name in self.steps for name in tree.names(x)):
                 self.refuse()                                          # a scalar of the hidden layers, which is no readout
             return []
         match x:
-            case tree.Name() | tree.Indexed():
-                return self.member(x, coefficient, ranges)
             case tree.Negated(operand=operand):
-                return self.terms(operand, m.neg(coefficient), ranges)
+                return [Part(operand, m.neg(coefficient), ranges)]
             case tree.Chain(operands=operands, operators=operators) if operators[0] in "+-":
                 signs = ("+", *operators)
-                return [t for sign, o in zip(signs, operands, strict=True)
-                        for t in self.terms(o, coefficient if sign == "+" else m.neg(coefficient), ranges)]
+                return [Part(o, coefficient if sign == "+" else m.neg(coefficient), ranges) for sign, o in zip(signs, operands, strict=True)]
             case tree.Chain(operands=operands, operators=operators):
                 inner = [k for k, o in enumerate(operands) if self.depends(o)]
                 if len(inner) != 1 or (inner[0] > 0 and operators[inner[0] - 1] == "/"):
                     self.refuse()
                 for op, o in zip(("*", *operators), operands, strict=True):
                     if o is not operands[inner[0]]:
-                        coefficient = m.mul(coefficient, o) if op == "*" else m.div(coefficient, o)
-                return self.terms(operands[inner[0]], coefficient, ranges)
+                        coefficient = with_factor(m, coefficient, op, o)
+                return [Part(operands[inner[0]], coefficient, ranges)]
             case tree.Sum(ranges=own, body=body):
                 env: dict[str, Tree] = {}
                 for r, variable in zip(own, self.fresh(len(own)), strict=True):
                     ranges = (*ranges, m.range(variable, substituted(r.count, env)))
                     env[r.variable.name] = m.name(variable)
-                return self.terms(substituted(body, env), coefficient, ranges)
+                return [Part(substituted(body, env), coefficient, ranges)]
         raise RefusedError(catalogue_training.not_a_readout(self.span, self.name))
 
-    def member(self, x: tree.Name | tree.Indexed, coefficient: Tree, ranges: tuple[Range, ...]) -> list[Term]:
-        """The terms of an entry of a variable of the pass, or of an output bias."""
+    def member(self, x: tree.Name | tree.Indexed, coefficient: Tree, ranges: tuple[Range, ...]) -> Term | list[Part]:
+        """An entry of a variable of the pass, or of an output bias, as a term, or as what makes it."""
         base, index = (x.base, x.index) if isinstance(x, tree.Indexed) else (x, ())
         assert isinstance(base, tree.Name)
         step = self.steps.get(base.name)
@@ -134,13 +167,13 @@ class Reading:
             weight = next(w for w in self.scene.weights.values() if w.initial == base.name)
             if weight.matrix or weight.width or weight.columns.count is not None:
                 self.refuse()
-            return [Term(weight, index, None, coefficient, ranges, x.span)]
+            return Term(weight, index, None, coefficient, ranges, x.span)
         own = index[self.own:]
         env = {a.variable: i for a, i in zip(step.axes, own, strict=True)}
         if isinstance(step, Elementwise):
             if step.mean:
                 self.refuse()
-            return self.terms(substituted(step.value, env), coefficient, ranges)
+            return [Part(substituted(step.value, env), coefficient, ranges)]
         if not isinstance(step, Product):
             self.refuse()
         weight = self.scene.weights[step.weight]
@@ -152,7 +185,16 @@ class Reading:
         m = Maker(step.span)
         entry = step.entry(tuple(m.name(a.variable) for a in step.rest), ())
         member = tuple(substituted(i, env) for i in step.member)
-        return [Term(weight, (*member, *far), substituted(entry, env), coefficient, ranges, step.span)]
+        return Term(weight, (*member, *far), substituted(entry, env), coefficient, ranges, step.span)
+
+
+def with_factor(m: Maker, x: Tree, op: str, y: Tree) -> Tree:
+    """`x op y`, op `*` or `/`. A product with more factors stays flat: one that grows from line to line must not be nested as deep."""
+    if isinstance(x, tree.Negated):
+        return m.neg(with_factor(m, x.operand, op, y))
+    if isinstance(x, tree.Chain) and x.operators[0] in "*/" and not isinstance(y, tree.Negated | tree.Number):
+        return tree.Chain(m.span, (*x.operands, y), (*x.operators, op))
+    return m.mul(x, y) if op == "*" else m.div(x, y)
 
 
 def is_unit(term: Term, variable: str) -> bool:

@@ -209,7 +209,7 @@ class Trainings:
     def prepare(self, descent: Descent, weights: Sequence[Weight], carried: Sequence[Weight]) -> None:
         for weight in weights:
             descent.multipliers[weight.name] = weight.rate
-            descent.records[weight.name] = []
+            descent.records[weight.name] = ()
         for weight in carried:
             descent.carried[weight.name] = self.scene.names.fresh(weight.name)
             del descent.records[weight.name]
@@ -288,8 +288,8 @@ class Trainings:
         coefficient = m.mul(weight, m.member(chi, prefix)) if not out.shape else weight
         backward = Backward(scene, point.prefix, examples.clauses, reader, forward.made)
         backward.prepare(forward.steps, [out], chi if out.shape else "", coefficient)
-        for name, records in descent.records.items():
-            records[:] = [replace(r, ranges=r.ranges[len(descent.tasks):]) for r in backward.records.get(name, [])]
+        for name in descent.records:
+            descent.records[name] = tuple(replace(r, ranges=r.ranges[len(descent.tasks):]) for r in backward.records.get(name, []))
         backward.run()
         total = m.mul(m.sum(examples.clauses, function.value(m, prediction)), weight)
         return Gradient(written(forward.steps, point.prefix, examples.clauses, reader), lines, backward.defined, total, backward.records)

@@ -125,7 +125,7 @@ class Reader:
         member, rows, columns = split(weight, index)
         terms = [self.m.mul(self._shrunk(weight, later, member), start)]
         for position, upto in enumerate(later):
-            for record in upto.descent.records.get(weight.name, ()):
+            for record in upto.descent.records_of(weight.name, member):
                 env, ranges, past = self._past(upto, record, scope)
                 ranges, env, tests = of_member(weight, record, member, ranges, env, self.m)
                 term = self.m.mul(upto.descent.rate_of(weight, member, upto, past, self.m), self._shrunk(weight, later[position + 1:], member),
@@ -154,7 +154,7 @@ class Reader:
                 return before.entry(weight, (*member, *own, *far) if transposed else (*member, *far, *own), inner)
             terms = [m.mul(self._shrunk(weight, later, member), self._contract(near, entry, x, scope, picked))]
         for position, upto in enumerate(later):
-            for record in upto.descent.records.get(weight.name, ()):
+            for record in upto.descent.records_of(weight.name, member):
                 env, ranges, past = self._past(upto, record, scope)
                 ranges, env, tests = of_member(weight, record, member, ranges, env, m)
                 inside = (*scope, *variables_of(ranges))
