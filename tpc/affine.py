@@ -37,6 +37,8 @@ class Affine:
 
     def __add__(self, other: Affine | int) -> Affine:
         other = other if isinstance(other, Affine) else Affine(other)
+        if not (self.terms and other.terms):
+            return Affine(self.const + other.const, self.terms or other.terms)
         terms = dict(self.terms)
         for v, k in other.terms:
             terms[v] = terms.get(v, 0) + k
@@ -46,9 +48,13 @@ class Affine:
         return self + (other if isinstance(other, Affine) else Affine(other)).scaled(-1)
 
     def scaled(self, factor: int) -> Affine:
+        if factor == 1:
+            return self
         return Affine.of(self.const * factor, {v: k * factor for v, k in self.terms})
 
     def substitute(self, values: Mapping[str, Affine]) -> Affine:
+        if not any(v in values for v, _ in self.terms):
+            return self
         out = Affine(self.const)
         for v, k in self.terms:
             out = out + values.get(v, Affine.var(v)).scaled(k)

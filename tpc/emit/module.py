@@ -23,7 +23,7 @@ from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.members import taken_apart
-from tpc.hilbert.plan import NAMES, Plan, UnrepresentableError, coarse, gram_plan, make_plan
+from tpc.hilbert.plan import NAMES, SECONDS, Plan, UnrepresentableError, coarse, gram_plan, make_plan
 from tpc.reassociate import reassociate
 
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
@@ -56,7 +56,7 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     plan = _explained(plan, by_covariances)
     if method == "auto" and plan.method == "linear" and plan.seconds > LONG:
         try:
-            other = gram_plan(whole, "gram", plan.dtype)
+            other = gram_plan(whole, "gram", plan.dtype, SECONDS)
         except UnrepresentableError:
             other = ""
         if isinstance(other, Plan) and other.exact and other.seconds < plan.seconds:

@@ -15,7 +15,7 @@ from tpc.core.program import For, Moment, Nonlin, Program, instructions
 from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
 from tpc.hilbert.gaussians import Confined, Layout, lay_out
-from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, TooManyGaussiansError, covariance_program
+from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, TooDearError, TooManyGaussiansError, covariance_program
 from tpc.hilbert.members import taken_apart
 from tpc.hilbert.sectors import Sectors, separate
 from tpc.hilbert.space import Chaos, Linear, Nodes, Space
@@ -104,17 +104,22 @@ def coarse(grid: int) -> int:
     return max(2, round(grid * 0.75))
 
 
-def gram_plan(program: Program, method: str, dtype: DType) -> Plan | str:
-    """The plan by covariances, if it is asked for or the best one; else what another plan should say of it. Raises UnrepresentableError."""
-    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_and_smooth(program)
-                                                               or rounds_in_order(program) > MOST_ROUNDS)):
+def gram_plan(program: Program, method: str, dtype: DType, seconds: float | None = None) -> Plan | str:
+    """The plan by covariances, if it is asked for or the best one; else what another plan should say of it. Raises UnrepresentableError.
+
+    seconds: what finding the covariances may take, SECONDS if they are not asked for.
+    """
+    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_and_smooth(program))):
         return ""
+    if method == "auto" and (rounds := rounds_in_order(program)) > MOST_ROUNDS:
+        return f"gram was not tried, which would write out the {rounds:,} rounds of its loops"
     try:
-        covariances = covariance_program(program)
+        covariances = covariance_program(program, SECONDS if method == "auto" else seconds)
     except NotGramError as error:
         if method == "gram":
             raise UnrepresentableError(str(error)) from None
-        return f"gram would need too many dimensions of quadrature: {error}" if isinstance(error, TooManyGaussiansError) else ""
+        return f"gram would need too many dimensions of quadrature: {error}" if isinstance(error, TooManyGaussiansError) else \
+            f"gram was given up: {error}" if isinstance(error, TooDearError) else ""
     if method == "auto" and not covariances.smooth:
         return ""
     integrals, entries, size = covariances.integrals, covariances.entries, 8 if dtype == "float64" else 4
