@@ -67,7 +67,7 @@ def covariance_program(program: Program, seconds: float | None = None) -> Covari
     return Covariances(program, seconds).run()
 
 
-class Unsettled(Exception):
+class UnsettledError(Exception):
     """What has to be found before what was being looked at: the array of `key` over the axes."""
 
     def __init__(self, key: tuple[Expr, ...], axes: list[str]) -> None:
@@ -78,7 +78,7 @@ class Unsettled(Exception):
 class Covariances:
     """The state of the pass. Formulas are in variables that are unique, each with a fixed range (see `Axes`).
 
-    Requests lead to others, as deep as the program is long. One that is too deep is put off (`Unsettled`): `settled` finds it first, and begins what
+    Requests lead to others, as deep as the program is long. One that is too deep is put off (`UnsettledError`): `settled` finds it first, and begins what
     asked for it again, which then meets what is known already.
     """
 
@@ -117,7 +117,7 @@ class Covariances:
                 key, axes = next(reversed(waiting.items()))
                 self._known(key, axes)
                 del waiting[key]
-            except Unsettled as found:
+            except UnsettledError as found:
                 if found.key in waiting:
                     raise _circular(found.key) from None
                 waiting[found.key] = found.axes
@@ -196,12 +196,12 @@ class Covariances:
     def _known(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
         if key not in self.known:
             if self.depth == DEEPEST:
-                raise Unsettled(key, axes)
+                raise UnsettledError(key, axes)
             self.known[key] = None
             self.depth += 1
             try:
                 self.known[key] = self._found(key, axes)
-            except Unsettled:
+            except UnsettledError:
                 del self.known[key]
                 raise
             finally:

@@ -26,7 +26,7 @@ class Dots:
     def require(self, site: Site) -> None:
         """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, what is multiplied has to be uncorrelated with all products of the
         other side. What elementwise instructions are made of is looked at in their place."""
-        from tpc.hilbert.gram.covariance import Unsettled
+        from tpc.hilbert.gram.covariance import UnsettledError
         waiting, opened = [site], list[int]()
         while waiting:
             one = waiting.pop()
@@ -39,7 +39,7 @@ class Dots:
             elif isinstance(one.op, MatMul):
                 try:
                     self._uncorrelated(one, one.op)
-                except Unsettled:                                              # to be begun again
+                except UnsettledError:                                              # to be begun again
                     self.done -= {one.number, *opened}
                     raise
 
