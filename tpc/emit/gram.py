@@ -70,10 +70,10 @@ class _Writer:
         definitions = [d for d in self.covariances.definitions if d.name in needed]
         begun = 0
         for run in self.rolled.runs(definitions):
-            lines += self._made(definitions[begun:run.start + run.period])
+            lines += self.made(definitions[begun:run.start + run.period])
             lines += self.rolled.written(run, definitions)
             begun = run.stop
-        lines += self._made(definitions[begun:])
+        lines += self.made(definitions[begun:])
         outputs = []
         for name, (axes, formula) in self.covariances.outputs.items():
             value = self._arrays(guarded=False).aligned(formula, [v for v, _ in axes])
@@ -84,7 +84,7 @@ class _Writer:
             outputs.append(f"{name!r}: {value.text}")
         return [*lines, Return(Py(f"as_outputs({{{', '.join(outputs)}}}, dtype), jnp.zeros((), dtype)"))]
 
-    def _made(self, definitions: Sequence[Definition]) -> list[Statement]:
+    def made(self, definitions: Sequence[Definition]) -> list[Statement]:
         lines: list[Statement] = []
         for definition in definitions:
             made = self.definition(definition)

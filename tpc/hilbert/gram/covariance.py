@@ -78,8 +78,8 @@ class UnsettledError(Exception):
 class Covariances:
     """The state of the pass. Formulas are in variables that are unique, each with a fixed range (see `Axes`).
 
-    Requests lead to others, as deep as the program is long. One that is too deep is put off (`UnsettledError`): `settled` finds it first, and begins what
-    asked for it again, which then meets what is known already.
+    Requests lead to others, as deep as the program is long. One that is too deep is put off (`UnsettledError`): `settled` finds it first, and begins
+    what asked for it again, which then meets what is known already.
     """
 
     def __init__(self, program: Program, seconds: float | None = None) -> None:

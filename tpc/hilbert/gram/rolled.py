@@ -41,10 +41,13 @@ class Run:
         return {**own, **before, **{name: of[k - 1] for name, of in self.series.items()}}
 
 
-def runs(definitions: Sequence[Definition], allowed: Callable[[Definition], bool], least: int = LEAST) -> list[Run]:
-    """The runs of definitions that are all allowed, in order, as long as they go."""
+Facts = Callable[[Definition], object]
+
+
+def runs(definitions: Sequence[Definition], facts: Facts = lambda definition: (), least: int = LEAST) -> list[Run]:
+    """The runs of definitions, in order, as long as they go. facts: what else has to be alike, made of dataclasses and tuples; None: it can't be."""
     places = {d.name: k for k, d in enumerate(definitions)}
-    spelled = [_spelled(d, places) if allowed(d) else (k, ()) for k, d in enumerate(definitions)]
+    spelled = [_spelled(d, facts(d), places) or (k, ()) for k, d in enumerate(definitions)]
     nearest: dict[Hashable, int] = {}
     following: list[int | None] = [None] * len(spelled)            # the next definition of the same kind
     for k in reversed(range(len(spelled))):
@@ -109,9 +112,11 @@ def _agree(a: Sequence[str], b: Sequence[str]) -> int:
     return next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def _spelled(definition: Definition, arrays: Mapping[str, int]) -> Spelled:
+def _spelled(definition: Definition, facts: object, arrays: Mapping[str, int]) -> Spelled | None:
+    if facts is None:
+        return None
     speller = _Speller(arrays)
-    kind = definition.shape, definition.guarded, tuple(speller.of(piece) for piece in definition.pieces)
+    kind = definition.shape, definition.guarded, speller.of(definition.pieces), speller.of(facts)
     return kind, tuple(speller.names)
 
 
