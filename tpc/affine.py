@@ -37,8 +37,8 @@ class Affine:
 
     def __add__(self, other: Affine | int) -> Affine:
         other = other if isinstance(other, Affine) else Affine(other)
-        if not other.terms:
-            return Affine(self.const + other.const, self.terms)
+        if not (self.terms and other.terms):
+            return Affine(self.const + other.const, self.terms or other.terms)
         terms = dict(self.terms)
         for v, k in other.terms:
             terms[v] = terms.get(v, 0) + k
@@ -51,7 +51,7 @@ class Affine:
         return Affine(self.const * factor, tuple((v, k * factor) for v, k in self.terms) if factor else ())
 
     def substitute(self, values: Mapping[str, Affine]) -> Affine:
-        if not self.terms:
+        if not any(v in values for v, _ in self.terms):
             return self
         out = Affine(self.const)
         for v, k in self.terms:

@@ -10,15 +10,26 @@ from tpc.core.expr import Expr, Ref, Sum, Value, replace
 from tpc.emit import python as py
 from tpc.emit.arrays import Array, Arrays
 from tpc.emit.python import Assign, Py, Statement
-from tpc.hilbert.gram.gaps import Common, Gaps, OfRelu, OfSum, Product, Term, alike
+from tpc.hilbert.gram.gaps import RELU, Common, Gaps, OfRelu, OfSum, Product, Term, alike
 from tpc.hilbert.gram.monomials import anonymous, opened, whole
 from tpc.hilbert.gram.names import best_name
-from tpc.hilbert.gram.terms import Closed, Definition, free_variables, placed
+from tpc.hilbert.gram.terms import Closed, Definition, Factor, free_variables, placed
 
 if TYPE_CHECKING:
     from tpc.emit.gram import _Writer
 
 Same = Sequence[tuple[str, str]]
+STEP = Factor(0, "step")
+
+
+def gap_of(name: str) -> str:
+    """What the gap of an array is called in the table of arrays."""
+    return f"gap of {name}"
+
+
+def goes_by_gap(x: Closed) -> bool:
+    """Whether the gap of its covariance is what an expectation is made of."""
+    return not x.registered and x.left == x.right and x.left in (RELU, STEP)
 
 
 class GapWriter:
@@ -57,7 +68,7 @@ class GapWriter:
         if array is None:
             return py.call("relu_gap", found)
         name = self._named(best_name(array.also), py.call("relu_gap", found))
-        self.writer.table[f"gap of {array.name}"] = Array(name, array.shape)
+        self.writer.table[gap_of(array.name)] = Array(name, array.shape)
         return py.name(name)
 
     def _of_term(self, term: Term, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
@@ -66,7 +77,7 @@ class GapWriter:
             case Common():
                 return Py("jnp.zeros((), dtype)")
             case OfRelu(ref):
-                return arrays.aligned(Value(Ref(f"gap of {ref.name}", ref.index), False), axes)
+                return arrays.aligned(Value(Ref(gap_of(ref.name), ref.index), False), axes)
             case Product(c):
                 sides = _sides(term.gap, axes)
                 key = term.gap, same if sides is None else (), tuple(axes)

@@ -13,6 +13,7 @@ from tpc.emit.excluded import finite_branches
 from tpc.emit.gaps import GapWriter
 from tpc.emit.names import Names
 from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.emit.rolled import RolledWriter
 from tpc.emit.sections import copied
 from tpc.hilbert.gram.factors import polynomial
 from tpc.hilbert.gram.names import best_name
@@ -31,13 +32,13 @@ PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", 
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
 NEEDS = {"near": {"gap"}, "gap_of_sum": {"gap"}, "step_step": {"series"}, "relu_gap": {"series"}, "relu_relu": {"gap"}, "relu_step": {"over"},
          "moment": {"over", "step_step", "gap"}}
-BARRED = {"integral", "moved", "gap", "near", "gap_of_sum", "relu_gap", "relu_relu", "moment"}       # these need `lax`
+BARRED = {"scan", "integral", "moved", "gap", "near", "gap_of_sum", "relu_gap", "relu_relu", "moment"}       # these need `lax`
 
 
-def emit_gram(program: Program, plan: Plan) -> str:
-    """The source of a module that evaluates `program` by its covariances."""
+def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
+    """The source of a module that evaluates `program` by its covariances. rolled: layers that are alike in loops."""
     assert plan.covariances is not None
-    writer = _Writer(plan.covariances)
+    writer = _Writer(plan.covariances, rolled)
     lines = writer.statements()
     doc = "The outputs, and 0: there is no direction to be lost. points [1, Q], weights [Q]: a rule for integrals over a standard Gaussian."
     function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
@@ -46,15 +47,16 @@ def emit_gram(program: Program, plan: Plan) -> str:
 
 
 class _Writer:
-    """used: the helpers that the module needs. forms: those that the user registered."""
+    """used: the helpers that the module needs. forms: those that the user registered. rolled: whether layers that are alike become loops."""
 
-    def __init__(self, covariances: CovarianceProgram) -> None:
+    def __init__(self, covariances: CovarianceProgram, rolled: bool = True) -> None:
         self.covariances = covariances
         self.used: set[str] = set()
         self.forms: dict[str, str] = {}
         self.names = Names((*LOCALS, *SECTIONS))
         self.table: dict[str, Array] = {}
         self.gaps = GapWriter(self)
+        self.rolled = RolledWriter(self, rolled)
 
     def statements(self) -> list[Statement]:
         lines: list[Statement] = [Assign(("dtype",), Py("points.dtype"))]
@@ -66,10 +68,13 @@ class _Writer:
                 kind = Py(f'jnp.asarray(inputs[{item.name!r}]' + (", dtype)" if item.bound is None else ")"))
                 self.table[item.name] = Array(self.names[item.name], item.shape, item.bound)
                 lines.append(Assign((self.names[item.name],), kind))
-        for definition in self.covariances.definitions:
-            if definition.name in needed:
-                made = self._definition(definition)
-                lines += [*self.gaps.statements(), made]
+        definitions = [d for d in self.covariances.definitions if d.name in needed]
+        begun = 0
+        for run in self.rolled.runs(definitions):
+            lines += self.made(definitions[begun:run.start + run.period])
+            lines += self.rolled.written(run, definitions)
+            begun = run.stop
+        lines += self.made(definitions[begun:])
         outputs = []
         for name, (axes, formula) in self.covariances.outputs.items():
             value = self._arrays(guarded=False).aligned(finite_branches(formula), [v for v, _ in axes])
@@ -79,6 +84,13 @@ class _Writer:
                                 if shape else Py("()"))
             outputs.append(f"{name!r}: {value.text}")
         return [*lines, Return(Py(f"as_outputs({{{', '.join(outputs)}}}, dtype), jnp.zeros((), dtype)"))]
+
+    def made(self, definitions: Sequence[Definition]) -> list[Statement]:
+        lines: list[Statement] = []
+        for definition in definitions:
+            made = self.definition(definition)
+            lines += [*self.gaps.statements(), made]
+        return lines
 
     def _whole(self, value: Value, axes: Sequence[tuple[str, int]]) -> bool:
         """Whether a member over the axes is an array of their shape."""
@@ -91,17 +103,17 @@ class _Writer:
         waiting = [formula for _, formula in self.covariances.outputs.values()]
         by_name = {d.name: d for d in self.covariances.definitions}
         while waiting:
-            for name in _mentioned(waiting.pop()):
+            for name in mentioned(waiting.pop()):
                 if name not in found:
                     found.add(name)
                     if name in by_name:
-                        waiting += [x for piece in by_name[name].pieces for x in _expressions(piece.formula)]
+                        waiting += [x for piece in by_name[name].pieces for x in expressions_in(piece.formula)]
         return found
 
     def _arrays(self, *, guarded: bool = True) -> Arrays:
         return Arrays(self.covariances.extents, self.table, self.names, self.used, guarded=guarded)
 
-    def _definition(self, definition: Definition) -> Statement:
+    def definition(self, definition: Definition) -> Statement:
         name = self.names.fresh(best_name(definition.also))
         whole = len(definition.pieces) == 1 and definition.pieces[0].extent == definition.shape
         guarded = definition.guarded
@@ -202,7 +214,7 @@ def _plain_kind(f: Factor) -> str:
     return f.kind if f.power == 0 and not polynomial(f) else ""
 
 
-def _expressions(x: Formula) -> Sequence[Expr]:
+def expressions_in(x: Formula) -> Sequence[Expr]:
     match x:
         case Closed():
             return x.q, x.c, x.r, x.left.scale, x.left.weight, x.right.scale, x.right.weight
@@ -212,14 +224,14 @@ def _expressions(x: Formula) -> Sequence[Expr]:
     return (x,)
 
 
-def _mentioned(x: Expr) -> set[str]:
+def mentioned(x: Expr) -> set[str]:
     from tpc.core.expr import Gather
     from tpc.hilbert.gram.terms import indices
     return {v.ref.name for v in walk(x) if isinstance(v, Value) and not v.vector} | {i.input for i in indices(x) if isinstance(i, Gather)}
 
 
 def _functions(covariances: CovarianceProgram) -> set[str]:
-    return {node.function for d in covariances.definitions for piece in d.pieces for x in _expressions(piece.formula)
+    return {node.function for d in covariances.definitions for piece in d.pieces for x in expressions_in(piece.formula)
             for node in walk(x) if isinstance(node, Call)}
 
 

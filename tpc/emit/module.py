@@ -23,7 +23,8 @@ from tpc.emit.structure import Structure, structure
 from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
-from tpc.hilbert.plan import NAMES, Plan, UnrepresentableError, coarse, gram_plan, make_plan
+from tpc.hilbert.members import taken_apart
+from tpc.hilbert.plan import NAMES, SECONDS, Plan, UnrepresentableError, coarse, gram_plan, make_plan
 from tpc.reassociate import reassociate
 
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
@@ -45,6 +46,7 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     by_covariances = gram_plan(program, method, "float32" if dtype == "float32" else "float64")
     if isinstance(by_covariances, Plan):
         return program, by_covariances, None, None
+    whole, program = program, taken_apart(program)
     plan, parts, layout = _planned(program, method, samples, repeats, dtype, max_rank)
     if plan.method != "chaos":
         reordered = reassociate(program, plan.samples)
@@ -55,11 +57,11 @@ def planned(program: Program, *, method: str = "auto", samples: int | None = Non
     plan = _explained(plan, by_covariances)
     if method == "auto" and plan.method == "linear" and plan.seconds > LONG:
         try:
-            other = gram_plan(program, "gram", plan.dtype)
+            other = gram_plan(whole, "gram", plan.dtype, SECONDS)
         except UnrepresentableError:
             other = ""
         if isinstance(other, Plan) and other.exact and other.seconds < plan.seconds:
-            return program, other, None, None
+            return whole, other, None, None
     return program, plan, parts, layout
 
 

@@ -25,7 +25,7 @@ class Names:
 
     def fresh(self, wish: str) -> str:
         """An identifier like `wish` that nothing else has."""
-        plain = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" if c in "$ .-" else f"u{ord(c):x}" for c in wish)
+        plain = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" if c in "$ .-[," else f"u{ord(c):x}" for c in wish if c != "]")
         plain = plain if plain[:1].isalpha() else f"x{plain}"
         found, k = plain, 0
         while found in self.used:

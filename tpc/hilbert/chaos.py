@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from tpc.core.program import Program
 from tpc.hilbert.degrees import degrees, points_of
-from tpc.hilbert.gaussians import Confined, Layout
+from tpc.hilbert.gaussians import Confined, Layout, Side
 from tpc.hilbert.sectors import Sectors
 
 SECONDS, MEMORY = 20.0, 2e9                            # the budget of a run; beyond it the plan takes nodes unless told otherwise
@@ -87,6 +87,11 @@ def _outermost(n: int) -> float:
     return max(1.0, math.sqrt(turning) - 1.856 / math.cbrt(math.sqrt(turning)))
 
 
+def _squares(capacity: Mapping[Side, int], layout: Layout) -> int:
+    """The entries of the products of every matrix's directions with what made them."""
+    return sum(k * k * layout.members[matrix] for (matrix, _), k in capacity.items())
+
+
 def _cost(points: list[int], layout: Layout, sectors: Sectors, kept: Mapping[str, Kept], followed: int, size: int) -> tuple[float, float]:
     """Seconds and bytes: a product streams through the bases of both its sides, any other instruction through a few vectors."""
     seconds = memory = 0.0
@@ -94,10 +99,11 @@ def _cost(points: list[int], layout: Layout, sectors: Sectors, kept: Mapping[str
     for k, m in enumerate(points):
         part = sectors.layout(layout, k)
         near = {side: capacity for side, capacity in layout.capacity.items() if sectors.operands.get(side, 0) == k}
-        arrays = 2 * part.total + 2 * sum(near.values()) + sum(part.capacity.values()) + SPARE_VECTORS
+        lasting = sum(capacity * layout.members[matrix] for (matrix, _), capacity in near.items())
+        arrays = 2 * part.total + 2 * lasting + part.directions + SPARE_VECTORS
         arrays += 2 * sum(number.count * number.rounds for family, number in kept.items() if sectors.vectors.get(family, 0) == k)
         arrays += 2 * rounds * sum(capacity for side, capacity in layout.extra.items() if sectors.operands.get(side, 0) == k)
-        streamed = 5 * sum(c * c for c in near.values()) + 2 * sum(c * c for c in part.capacity.values()) + 3 * followed / len(points)
+        streamed = 5 * _squares(near, layout) + 2 * _squares(part.capacity, layout) + 3 * followed / len(points)
         seconds += streamed * m * size / BANDWIDTH
         memory += arrays * m * size
     return seconds, memory

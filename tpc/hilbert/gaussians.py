@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tpc.affine import bounds
-from tpc.core.expr import Gather
+import numpy as np
+
 from tpc.core.program import For, Gaussians, MatMul, Program, instructions
+from tpc.hilbert.members import multiplied
 
 Side = tuple[str, bool]                                # a matrix, and whether it is its transpose that multiplies
 Confined = Mapping[int, tuple[tuple[For, ...], int]]   # see `lay_out`
@@ -28,7 +29,8 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """initial: the rows of every group of initial vectors, by its first name. capacity: the directions of one matrix of a family, by side.
+    """initial: the rows of every group of initial vectors, by its first name. capacity: the directions of one matrix of a family, by side,
+    as many as the one that is multiplied most often may meet.
     extra: the directions that products of vectors confined to one round may add, shared by all rounds. total: the number of all rows.
     rows: how many vectors a matrix is multiplied to at once, where it is several."""
 
@@ -43,6 +45,11 @@ class Layout:
         return max((rows.stop for rows in self.initial.values()), default=0)
 
     @property
+    def directions(self) -> int:
+        """Those that last, of all matrices."""
+        return sum(k * self.members[matrix] for (matrix, _), k in self.capacity.items())
+
+    @property
     def total(self) -> int:
         directions = sum(k * self.members[matrix] for side in (self.capacity, self.extra) for (matrix, _), k in side.items())
         return self.first_direction + directions
@@ -50,16 +57,6 @@ class Layout:
 
 def group_size(group: Gaussians) -> int:
     return len(group.names) * math.prod(count for _, count in group.axes)
-
-
-def products(op: MatMul, loops: tuple[For, ...], first: int = 0) -> int:
-    """How many times one matrix of the family is multiplied by this instruction in the loops from the first one on, at most."""
-    own = {v for i in op.matrix.index if not isinstance(i, Gather) for v in i.variables}
-    gathered = any(isinstance(i, Gather) for i in op.matrix.index)
-    ranges = tuple((loop.variable, loop.count) for loop in loops)
-    counts = [max(0, bounds(loop.count, ranges[:i])[1]) for i, loop in enumerate(loops)
-              if i >= first and (gathered or loop.variable not in own)]
-    return math.prod(counts)
 
 
 def lay_out(program: Program, confined: Confined, limit: int | None) -> Layout:
@@ -70,14 +67,16 @@ def lay_out(program: Program, confined: Confined, limit: int | None) -> Layout:
     for group in program.gaussians:
         initial[group.names[0]] = Rows(start, group_size(group))
         start += group_size(group)
-    capacity: dict[Side, int] = {}
-    extra: dict[Side, int] = {}
+    shapes = {m.name: tuple(count for _, count in m.axes) for m in program.matrices}
+    met: dict[Side, np.ndarray] = {}
+    met_extra: dict[Side, np.ndarray] = {}
     for op, loops in instructions(program.body):
         if isinstance(op, MatMul):
-            table, (around, first) = (extra, confined[id(op)]) if id(op) in confined else (capacity, (loops, 0))
-            side = op.matrix.name, op.transposed
-            table[side] = table.get(side, 0) + products(op, around, first)
-    members = {m.name: math.prod(count for _, count in m.axes) for m in program.matrices}
+            table, (around, first) = (met_extra, confined[id(op)]) if id(op) in confined else (met, (loops, 0))
+            side, times = (op.matrix.name, op.transposed), multiplied(op, shapes[op.matrix.name], around, first)
+            table[side] = table[side] + times if side in table else times
+    capacity, extra = ({side: int(times.max(initial=0)) for side, times in table.items()} for table in (met, met_extra))
+    members = {name: math.prod(shape) for name, shape in shapes.items()}
     if limit is not None:
         capacity = {side: min(k, limit) for side, k in capacity.items()}
     return Layout(initial, capacity, extra, members)

@@ -15,7 +15,8 @@ from tpc.core.program import For, Moment, Nonlin, Program, instructions
 from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
 from tpc.hilbert.gaussians import Confined, Layout, lay_out
-from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, TooManyGaussiansError, covariance_program
+from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, TooDearError, TooManyGaussiansError, covariance_program
+from tpc.hilbert.members import taken_apart
 from tpc.hilbert.sectors import Sectors, separate
 from tpc.hilbert.space import Chaos, Linear, Nodes, Space
 
@@ -103,17 +104,22 @@ def coarse(grid: int) -> int:
     return max(2, round(grid * 0.75))
 
 
-def gram_plan(program: Program, method: str, dtype: DType) -> Plan | str:
-    """The plan by covariances, if it is asked for or the best one; else what another plan should say of it. Raises UnrepresentableError."""
-    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_and_smooth(program)
-                                                               or rounds_in_order(program) > MOST_ROUNDS)):
+def gram_plan(program: Program, method: str, dtype: DType, seconds: float | None = None) -> Plan | str:
+    """The plan by covariances, if it is asked for or the best one; else what another plan should say of it. Raises UnrepresentableError.
+
+    seconds: what finding the covariances may take, SECONDS if they are not asked for.
+    """
+    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_and_smooth(program))):
         return ""
+    if method == "auto" and (rounds := rounds_in_order(program)) > MOST_ROUNDS:
+        return f"gram was not tried, which would write out the {rounds:,} rounds of its loops"
     try:
-        covariances = covariance_program(program)
+        covariances = covariance_program(program, SECONDS if method == "auto" else seconds)
     except NotGramError as error:
         if method == "gram":
             raise UnrepresentableError(str(error)) from None
-        return f"gram would need too many dimensions of quadrature: {error}" if isinstance(error, TooManyGaussiansError) else ""
+        return f"gram would need too many dimensions of quadrature: {error}" if isinstance(error, TooManyGaussiansError) else \
+            f"gram was given up: {error}" if isinstance(error, TooDearError) else ""
     if method == "auto" and not covariances.smooth:
         return ""
     integrals, entries, size = covariances.integrals, covariances.entries, 8 if dtype == "float64" else 4
@@ -147,7 +153,7 @@ def _in_order(loops: Sequence[For]) -> Iterator[tuple[For, Ranges]]:
 
 def _few_and_smooth(program: Program) -> bool:
     """Whether Gauss–Hermite quadrature over all Gaussians at once is as good."""
-    layout = lay_out(program, {}, None)
+    layout = lay_out(taken_apart(program), {}, None)
     return 0 < layout.total <= max(GRID) and all(_smooth(op.phi) for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
 
 
@@ -222,15 +228,16 @@ def _power_of_two(k: int) -> int:
 
 
 def _cost(layout: Layout, vectors: int, m: int, dtype: str) -> tuple[float, float]:
-    """Seconds and bytes of one repeat: a product goes through the bases of both its sides, about seven times, and a vector through the history.
+    """Seconds and bytes of one repeat: a product goes through the bases of both sides of its matrix, about seven times, and a vector through the
+    history.
 
     A product of single vectors takes as long as memory is read, one of a batch of `layout.rows` as long as is computed.
     """
     size = 8 if dtype == "float64" else 4
-    directions = sum(layout.capacity.values())
-    entries = (3.5 * directions * directions + vectors * vectors / 2) * m
+    streamed = sum(n * (layout.capacity.get((name, False), 0) + layout.capacity.get((name, True), 0))**2 for name, n in layout.members.items())
+    entries = (3.5 * streamed + vectors * vectors / 2) * m
     seconds = max(entries * size / layout.rows / BANDWIDTH, 2 * entries / FLOPS if layout.rows > 1 else 0)
-    return seconds, (2 * layout.total + 2 * directions + vectors) * m * size
+    return seconds, (2 * layout.total + 2 * layout.directions + vectors) * m * size
 
 
 def _shown(seconds: float) -> str:

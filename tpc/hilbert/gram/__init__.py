@@ -2,6 +2,6 @@
 
 from tpc.hilbert.gram.covariance import covariance_program
 from tpc.hilbert.gram.registered import register
-from tpc.hilbert.gram.terms import Closed, CovarianceProgram, Integral, NotGramError, TooManyGaussiansError
+from tpc.hilbert.gram.terms import Closed, CovarianceProgram, Integral, NotGramError, TooDearError, TooManyGaussiansError
 
-__all__ = ["Closed", "CovarianceProgram", "Integral", "NotGramError", "TooManyGaussiansError", "covariance_program", "register"]
+__all__ = ["Closed", "CovarianceProgram", "Integral", "NotGramError", "TooDearError", "TooManyGaussiansError", "covariance_program", "register"]

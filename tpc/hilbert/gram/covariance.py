@@ -6,8 +6,7 @@ covariances are σ² E of what was multiplied, and so on.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tpc.affine import Affine
 from tpc.core.expr import (
@@ -35,7 +34,7 @@ from tpc.core.program import Moment, Nonlin, Program, Scalar
 from tpc.hilbert.gram.atoms import expectation_of_atoms
 from tpc.hilbert.gram.axes import Axes, order
 from tpc.hilbert.gram.compared import compared
-from tpc.hilbert.gram.deltas import without_deltas
+from tpc.hilbert.gram.deltas import agreeing, without_deltas
 from tpc.hilbert.gram.dots import Dots
 from tpc.hilbert.gram.groups import expectation_of_groups
 from tpc.hilbert.gram.isserlis import paired
@@ -48,6 +47,7 @@ from tpc.hilbert.gram.terms import (
     Formula,
     NotGramError,
     Piece,
+    TooDearError,
     formula_variables,
     free_variables,
     placed,
@@ -55,29 +55,36 @@ from tpc.hilbert.gram.terms import (
 )
 from tpc.hilbert.gram.vectors import Vectors, vectors_in
 
-MAX_STEPS = 40_000                                     # products of vectors looked at, before it is not worth the while
+SECONDS_A_STEP = 4e-4                                  # of a product of vectors that is looked at
 MAX_BOXES = 4096                                       # parts of one array
-DEEPEST = 20_000                                       # calls inside of each other
+DEEPEST = 8                                            # requests inside of each other, each of some thirty calls
 MAX_POWER = 16                                         # of a vector in a polynomial
 
 
-def covariance_program(program: Program) -> CovarianceProgram:
-    """Raises NotGramError where a covariance does not follow from others."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, DEEPEST))                    # a layer is some thirty calls deep, and takes no room on the machine's own stack
-    try:
-        return Covariances(program).run()
-    except RecursionError:
-        raise NotGramError("one covariance depends on another too many times over") from None
-    finally:
-        sys.setrecursionlimit(before)
+def covariance_program(program: Program, seconds: float | None = None) -> CovarianceProgram:
+    """seconds: what finding the covariances may take, as it is predicted. Raises NotGramError where a covariance does not follow from others,
+    TooDearError where that is not known because it takes longer."""
+    return Covariances(program, seconds).run()
+
+
+class UnsettledError(Exception):
+    """What has to be found before what was being looked at: the array of `key` over the axes."""
+
+    def __init__(self, key: tuple[Expr, ...], axes: list[str]) -> None:
+        super().__init__()
+        self.key, self.axes = key, axes
 
 
 class Covariances:
-    """The state of the pass. Formulas are in variables that are unique, each with a fixed range (see `Axes`)."""
+    """The state of the pass. Formulas are in variables that are unique, each with a fixed range (see `Axes`).
 
-    def __init__(self, program: Program) -> None:
+    Requests lead to others, as deep as the program is long. One that is too deep is put off (`UnsettledError`): `settled` finds it first, and begins
+    what asked for it again, which then meets what is known already.
+    """
+
+    def __init__(self, program: Program, seconds: float | None = None) -> None:
         self.program = program
+        self.most = None if seconds is None else int(seconds / SECONDS_A_STEP)
         self.sites = Sites(program)
         self.vectors = Vectors(self.sites)
         self.axes = Axes({item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole)
@@ -89,15 +96,31 @@ class Covariances:
         self.sums: dict[tuple[Expr, ...], Expr] = {}
         self.formulas: dict[Formula, Expr] = {}
         self.dots = Dots(self)
-        self.steps = 0
+        self.steps = self.depth = 0
 
     def run(self) -> CovarianceProgram:
         outputs = {}
         for output in self.program.outputs:
             renamed = {v: Affine.var(self.axes.fresh(v, n)) for v, n in output.axes}
-            formula = self.scalar(placed(Value(output.ref, False), renamed))
+            asked = placed(Value(output.ref, False), renamed)
+            formula = self.settled(lambda asked=asked: self.scalar(asked))               # type: ignore[misc]
             outputs[output.name] = tuple((next(iter(renamed[v].variables)), n) for v, n in output.axes), formula
         return CovarianceProgram(self.program, tuple(self.definitions.values()), outputs, self.axes.extents)
+
+    def settled(self, task: Callable[[], Expr]) -> Expr:
+        """What `task` gives, however deep what it asks for lies."""
+        waiting: dict[tuple[Expr, ...], list[str]] = {}
+        while True:
+            try:
+                if not waiting:
+                    return task()
+                key, axes = next(reversed(waiting.items()))
+                self._known(key, axes)
+                del waiting[key]
+            except UnsettledError as found:
+                if found.key in waiting:
+                    raise _circular(found.key) from None
+                waiting[found.key] = found.axes
 
     # expectations
 
@@ -108,8 +131,8 @@ class Covariances:
     def product(self, factors: Sequence[Expr]) -> Expr:
         """`E Π factors`: multiplied out, sums and scalars in front."""
         self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise NotGramError(f"more than {MAX_STEPS} products of vectors would have to be looked at")
+        if self.most is not None and self.steps > self.most:
+            raise TooDearError(f"finding the covariances takes more than {self.most * SECONDS_A_STEP:.0f} s, for {self.most:,} products of vectors")
         flat = [f for factor in factors for f in _flat(factor)]
         front = [self.scalar(f) for f in flat if not is_vector(f)]
         if ZERO in front:
@@ -117,7 +140,8 @@ class Covariances:
         vectors = [f for f in flat if is_vector(f)]
         for k, factor in enumerate(vectors):
             if isinstance(factor, Add):
-                terms = [self.product([*vectors[:k], term, *vectors[k + 1:]]) for term in factor.terms]
+                rest = vectors[k + 1:]
+                terms = [self.product([*vectors[:k], term, *(agreeing(term, other) for other in rest)]) for term in factor.terms]
                 return _times(front, add(*terms))
             if isinstance(factor, Sum):
                 count = factor.count.const
@@ -167,13 +191,25 @@ class Covariances:
     def request(self, factors: Sequence[Expr]) -> Expr:
         """`E Π factors` (or a scalar) from the array of all of its kind."""
         key, back = self.axes.canonical(factors)
+        return placed(self._known(key, list(back)), back)
+
+    def _known(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
         if key not in self.known:
+            if self.depth == DEEPEST:
+                raise UnsettledError(key, axes)
             self.known[key] = None
-            self.known[key] = self._found(key, list(back))
+            self.depth += 1
+            try:
+                self.known[key] = self._found(key, axes)
+            except UnsettledError:
+                del self.known[key]
+                raise
+            finally:
+                self.depth -= 1
         found = self.known[key]
         if found is None:
-            raise NotGramError(f"`{comment_of(key)}` is made of other members of itself in a way that does not come apart")
-        return placed(found, back)
+            raise _circular(key)
+        return found
 
     def _found(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
         extents = [self.axes.extents[axis] for axis in axes]
@@ -182,7 +218,7 @@ class Covariances:
         pieces = []
         for count, box in enumerate(boxes(cuts)):
             if count >= MAX_BOXES:
-                raise NotGramError(f"`{comment_of(key)}` comes in too many parts")
+                raise TooDearError(f"`{comment_of(key)}` comes in more than {MAX_BOXES:,} parts")
             at = {axis: Affine.var(self.axes.axis(k, high - low)) + low for k, (axis, (low, high)) in enumerate(zip(axes, box, strict=True))}
             own = [placed(factor, at) for factor in key]
             chosen = {}
@@ -281,6 +317,10 @@ class Covariances:
                 return self.instantiated(phi_of(site), site.at(node.ref.index))
             return None
         return replace(x, leaf)
+
+
+def _circular(key: Sequence[Expr]) -> NotGramError:
+    return NotGramError(f"`{comment_of(key)}` is made of other members of itself in a way that does not come apart")
 
 
 def _flat(x: Expr) -> list[Expr]:

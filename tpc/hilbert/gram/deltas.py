@@ -1,11 +1,11 @@
-"""Deltas that all parts of an array have: the array is made without them, and without the axis that they take away."""
+"""Deltas that all parts of an array have: the array is made without them, and without the axis that they take away. Deltas that exclude others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from tpc.affine import Affine
-from tpc.core.expr import Expr, Mul, mul
+from tpc.core.expr import ZERO, Add, Expr, Mul, add, mul
 from tpc.hilbert.gram.terms import Delta, Piece, placed
 
 
@@ -43,3 +43,24 @@ def _axes(delta: Delta) -> list[str]:
 
 def _without(piece: Piece, delta: Delta, kept: str, dropped: str) -> Expr:
     return placed(mul(*(f for f in _factors(piece) if f != delta)), {dropped: Affine.var(kept)})
+
+
+def agreeing(x: Expr, other: Expr) -> Expr:
+    """`other` as a factor of `x`: if it is a sum, without the terms whose deltas and those of `x` are not 1 together."""
+    at = _numbers(x)
+    if not at or not isinstance(other, Add):
+        return other
+    terms = [term for term in other.terms if all(at.get(v, k) == k for v, k in _numbers(term).items())]
+    return other if len(terms) == len(other.terms) else add(*terms) if terms else ZERO
+
+
+def _numbers(x: Expr) -> dict[str, int]:
+    """What variables must be for the deltas of a product to be 1, where that is a number."""
+    found: dict[str, int] = {}
+    for factor in x.factors if isinstance(x, Mul) else (x,):
+        if isinstance(factor, Delta) and isinstance(factor.left, Affine) and isinstance(factor.right, Affine):
+            difference = factor.left - factor.right
+            if len(difference.terms) == 1 and abs(difference.terms[0][1]) == 1:
+                (variable, k), = difference.terms
+                found[variable] = -difference.const * k
+    return found

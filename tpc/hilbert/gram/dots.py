@@ -25,17 +25,25 @@ class Dots:
 
     def require(self, site: Site) -> None:
         """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, what is multiplied has to be uncorrelated with all products of the
-        other side."""
-        if site.number in self.done:
-            return
-        self.done.add(site.number)
-        if isinstance(site.op, Nonlin):
-            for value in vectors_in(phi_of(site)):
-                for used in self.engine.sites.of(value.ref, site.number):
-                    self.require(used)
-        if not isinstance(site.op, MatMul):
-            return
-        op = site.op
+        other side. What elementwise instructions are made of is looked at in their place."""
+        from tpc.hilbert.gram.covariance import UnsettledError
+        waiting, opened = [site], list[int]()
+        while waiting:
+            one = waiting.pop()
+            if one.number in self.done:
+                continue
+            self.done.add(one.number)
+            if isinstance(one.op, Nonlin):
+                opened.append(one.number)
+                waiting += reversed([used for value in vectors_in(phi_of(one)) for used in self.engine.sites.of(value.ref, one.number)])
+            elif isinstance(one.op, MatMul):
+                try:
+                    self._uncorrelated(one, one.op)
+                except UnsettledError:                                              # to be begun again
+                    self.done -= {one.number, *opened}
+                    raise
+
+    def _uncorrelated(self, site: Site, op: MatMul) -> None:
         own = self.engine.vectors.sources_of_ref(op.operand)
         for other in self.engine.sites.products.get((op.matrix.name, not op.transposed), ()):
             assert isinstance(other.op, MatMul)

@@ -10,7 +10,7 @@ from tpc.affine import Affine
 from tpc.core.dependence import is_parallel
 from tpc.core.expr import Expr, Gather, Index, Ref, Sum, substitute, substitute_index, substitute_ref, walk
 from tpc.core.program import For, Gaussians, Instruction, MatMul, Op, Program
-from tpc.hilbert.gram.terms import NotGramError
+from tpc.hilbert.gram.terms import NotGramError, TooDearError
 
 MAX_SITES = 4000                                       # instructions, after sequential loops are written out
 
@@ -44,6 +44,7 @@ class Sites:
     """All sites of a program, by family."""
 
     def __init__(self, program: Program) -> None:
+        self.every: list[Site] = []
         self.by_family: dict[str, list[Site]] = {}
         self.products: dict[tuple[str, bool], list[Site]] = {}
         self.count = 0
@@ -56,7 +57,8 @@ class Sites:
 
     def _add(self, site: Site) -> None:
         if self.count >= MAX_SITES:
-            raise NotGramError(f"its loops come to more than {MAX_SITES} instructions")
+            raise TooDearError(f"its loops come to more than {MAX_SITES:,} instructions")
+        self.every.append(site)
         self.by_family.setdefault(site.family, []).append(site)
         if isinstance(site.op, MatMul):
             self.products.setdefault((site.op.matrix.name, site.op.transposed), []).append(site)
@@ -118,7 +120,7 @@ def _written_out(body: tuple[Op, ...], at: Mapping[str, Affine], loops: tuple[Fo
         elif own.count.constant is None:
             raise NotGramError(f"the rounds of the loop in line {op.origin.line} depend on each other, and their number on an outer loop")
         elif own.count.const > MAX_SITES:
-            raise NotGramError(f"the {own.count} rounds of the loop in line {op.origin.line} depend on each other")
+            raise TooDearError(f"the {own.count} rounds of the loop in line {op.origin.line} depend on each other")
         else:
             for k in range(own.count.const):
                 yield from _written_out(own.body, {own.variable: Affine(k)}, loops)

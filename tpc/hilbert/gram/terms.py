@@ -46,6 +46,10 @@ class TooManyGaussiansError(NotGramError):
     """They do, by an integral of too many dimensions."""
 
 
+class TooDearError(NotGramError):
+    """Whether they do was not found out, as it takes too long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delta(Expr):
     """1 where the two indices are the same, else 0."""

@@ -43,19 +43,19 @@ class Vectors:
 
     def __init__(self, sites: Sites) -> None:
         self.sites = sites
-        self._sources: dict[int, Sources] = {}
-        self._linear: dict[int, bool] = {}
+        self._sources: list[Sources] = []              # by the numbers of sites
+        self._linear: list[bool] = []
 
     def sources(self, site: Site) -> Sources:
         """What the vectors that `site` makes are functions of, through elementwise instructions."""
-        if site.number not in self._sources:
-            if isinstance(site.op, MatMul):
-                own: Sources = frozenset({Source(site.op.matrix.name, site.op.transposed, constants(site.op.matrix.index))})
-            elif isinstance(site.op, Gaussians):
-                own = frozenset({Source(site.op.names[0], False, (None,) * len(site.op.axes))})
+        for one in self.sites.every[len(self._sources):site.number + 1]:               # each is made of those before it
+            if isinstance(one.op, MatMul):
+                own: Sources = frozenset({Source(one.op.matrix.name, one.op.transposed, constants(one.op.matrix.index))})
+            elif isinstance(one.op, Gaussians):
+                own = frozenset({Source(one.op.names[0], False, (None,) * len(one.op.axes))})
             else:
-                own = self.sources_of(phi_of(site), site.number)
-            self._sources[site.number] = own
+                own = self.sources_of(phi_of(one), one.number)
+            self._sources.append(own)
         return self._sources[site.number]
 
     def sources_of(self, x: Expr, before: int | None = None) -> Sources:
@@ -72,8 +72,8 @@ class Vectors:
 
     def linear(self, site: Site) -> bool:
         """Whether what `site` makes is a linear combination of products and initial vectors, hence Gaussian if no Ż occurs."""
-        if site.number not in self._linear:
-            self._linear[site.number] = isinstance(site.op, MatMul | Gaussians) or self._linear_in(phi_of(site), site.number)
+        for one in self.sites.every[len(self._linear):site.number + 1]:
+            self._linear.append(isinstance(one.op, MatMul | Gaussians) or self._linear_in(phi_of(one), one.number))
         return self._linear[site.number]
 
     def _linear_in(self, x: Expr, before: int) -> bool:
