@@ -6,6 +6,7 @@ covariances are σ² E of what was multiplied, and so on.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -41,6 +42,7 @@ from tpc.hilbert.gram.groups import expectation_of_groups
 from tpc.hilbert.gram.isserlis import paired
 from tpc.hilbert.gram.names import best_name, comment_of, name_of, shown
 from tpc.hilbert.gram.sites import Site, Sites, boxes, phi_of
+from tpc.hilbert.gram.slopes import slopes_in
 from tpc.hilbert.gram.terms import (
     CovarianceProgram,
     Definition,
@@ -66,7 +68,7 @@ def covariance_program(program: Program) -> CovarianceProgram:
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, DEEPEST))                    # a layer is some thirty calls deep, and takes no room on the machine's own stack
     try:
-        return Covariances(program).run()
+        return dataclasses.replace(Covariances(slopes_in(program)).run(), program=program)
     except RecursionError:
         raise NotGramError("one covariance depends on another too many times over") from None
     finally:
