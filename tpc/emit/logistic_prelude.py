@@ -5,6 +5,7 @@ The logistic law is a mixture of normal ones (Andrews & Mallows 1974, Stefanski 
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -40,22 +41,22 @@ ARCTAN = {
     "float64": (1.0, -0.33333333333333121, 0.19999999999940837, -0.14285714279244968, 0.111111107446571,
                 -0.090908968014728134, 0.076920451945614815, -0.066629502460367913, 0.05846866752275139,
                 -0.050350497953124393, 0.037963903161110833, -0.017803896394812563)}
-TERMS, GROUP, CHUNK = 96, 8, 512                       # of a series, of those that are added at once, and pairs that a mixture takes at once
+TERMS, GROUP, CHUNK = 96, 4, 512                       # of a series, of those that are added at once, and pairs that a mixture takes at once
 
 
 def tanh_tanh(q, g, r, a=1, b=1):
     """E tanh(au)·tanh(bv), (u, v) ~ N(0, [[q, c], [c, r]]), g the gap of c; a, b > 0, here and below."""
-    return logistic("tanh", a**2*q, g, b**2*r)
+    return compiled_once("tanh", a**2*q, g, b**2*r)
 
 
 def slope_slope(q, g, r, a=1, b=1):
     """E tanh'(au)·tanh'(bv)."""
-    return logistic("slope", a**2*q, g, b**2*r)
+    return compiled_once("slope", a**2*q, g, b**2*r)
 
 
 def softplus_softplus(q, g, r, a=1, b=1):
     """E softplus(au)·softplus(bv)."""
-    return logistic("softplus", a**2*q, g, b**2*r)
+    return compiled_once("softplus", a**2*q, g, b**2*r)
 
 
 def logistic(kind, q, g, r):
@@ -67,6 +68,9 @@ def logistic(kind, q, g, r):
         return _by_mixture(kind, q, g, r, every, jnp.zeros(shape, g.dtype))
     value, lacking = _by_series(kind, q, g, r)
     return lax.cond(jnp.any(lacking), lambda: _by_mixture(kind, q, g, r, lacking, value), lambda: value)
+
+
+compiled_once = jax.jit(logistic, static_argnums=0)            # for every layer with arrays of one shape
 
 
 def _correlation(g):
@@ -87,7 +91,8 @@ def _by_mixture(kind, q, g, r, wanted, value):
     if size <= CHUNK:
         found = _mixture(kind, *(jnp.broadcast_to(x, shape).ravel() for x in (q, g, r))).reshape(shape)
         return jnp.where(wanted, found, value)
-    places = jnp.nonzero(wanted.ravel(), size=-(-size//CHUNK)*CHUNK, fill_value=size)[0].reshape(-1, CHUNK)
+    places = jnp.sort(jnp.where(wanted.ravel(), jnp.arange(size), size))
+    places = jnp.pad(places, (0, -size % CHUNK), constant_values=size).reshape(-1, CHUNK)
     q, g, r = (jnp.broadcast_to(x, shape).ravel() for x in (q, g, r))
 
     def chunk(value, own):
@@ -141,18 +146,20 @@ def _by_series(kind, q, g, r):
     """Σ A_m(q)·A_m(r)·ρ^2m and where more than a rounding is beyond its last term."""
     rho, _ = _correlation(g)
     square = rho**2
-    (head, left, over_left), (other, right, over_right) = (_coefficients(kind, x) for x in (q, r))
+    whole = _coefficients(kind, jnp.concatenate([q.ravel(), r.ravel()]))
+    (head, left, beyond), (other, right, further) = (
+        [x[..., at].reshape(*x.shape[:-1], *like.shape) for x in whole] for at, like in ((slice(q.size), q), (slice(q.size, None), r)))
     if kind == "softplus":
         front, factor = head[0]*other[0] + head[1]*other[1]*rho, square
-        least = head[0]*other[0]
     else:
         front, factor = 0, rho if kind == "tanh" else 1
-        least = left[0, 0]*right[0, 0]
+    least = head[0]*other[0]
     small = jnp.finfo(g.dtype).eps/8
-    lacking = square**TERMS*over_left[-1]*over_right[-1] > small*least
+    lacking = square**TERMS*beyond[-1]*further[-1] > small*least
     greatest = jnp.max(jnp.where(lacking, 0, square))
-    bounds = jnp.stack([greatest**(GROUP*k)*jnp.max(over_left[k])*jnp.max(over_right[k]) for k in range(TERMS//GROUP)])
-    needed = bounds > small*jnp.min(jnp.where(least > 0, least, jnp.inf))
+    least = small*jnp.min(jnp.where(least > 0, least, jnp.inf))
+    bounds = whole[2].max(axis=1)**2*greatest**(GROUP*np.arange(TERMS//GROUP + 1))
+    needed = bounds[:-1] > least
 
     def group(value, given):
         """Some terms, Horner's way."""
@@ -165,19 +172,19 @@ def _by_series(kind, q, g, r):
                 found = found*square + a[k]*b[k]
             return found
         return lax.cond(is_needed, added, lambda: value), None
-    value = lax.scan(group, jnp.zeros_like(least*square), (left, right, needed), reverse=True)[0]
+    value = lax.scan(group, jnp.zeros_like(square), (left, right, needed), reverse=True)[0]
     return front + factor*value, lacking
 
 
 def _coefficients(kind, q):
-    """The first Hermite coefficients of softplus (else none), A_m [groups, GROUP, …], and what bounds all from each group on, [groups + 1, …].
+    """For variances [N] two coefficients in front [2, N], A_m [groups, GROUP, N], and what bounds all from each group on, [groups + 1, N].
 
     erf(c√q·z) has √τ·√(2/π)·(−τ)^m·√((2m)!)/(2^m·m!·√(2m + 1)) at h_{2m+1}, τ = 2c²q/(1 + 2c²q), and tails are of a geometric series or less.
     """
-    scales, shares = (x.reshape(-1, *[1]*q.ndim) for x in _rule(q))
+    scales, shares = (x[:, None] for x in _rule(q))
     size = q*inverse_norm(q)
-    head = (jnp.sum(shares*jnp.sqrt(q + 2/scales**2), axis=0)/(2*np.pi)**0.5, size/2) if kind == "softplus" else ()
     if kind == "softplus":
+        head = jnp.stack([jnp.sum(shares*jnp.sqrt(q + 2/scales**2), axis=0)/(2*np.pi)**0.5, size/2])
         q = q/4
     rest = 1/(1 + 2*scales**2*q)
     tau = 1 - rest
@@ -196,7 +203,7 @@ def _coefficients(kind, q):
         """The next power of τ, a coefficient and the bound."""
         return power*tau, (a*jnp.sum(power, axis=0), a*jnp.sum(power*beyond, axis=0))
     _, (found, bounds) = lax.scan(term, part, jnp.asarray(alpha, q.dtype))
-    return head, found[:-1].reshape(-1, GROUP, *q.shape), bounds[::GROUP]
+    return head if kind == "softplus" else found[:2], found[:-1].reshape(-1, GROUP, len(q)), bounds[::GROUP]
 
 
 # ---- mixed
