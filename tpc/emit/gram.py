@@ -30,8 +30,8 @@ PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", 
 BY_GAPS = {("tanh", "tanh"): "tanh_tanh", ("tanh'", "tanh'"): "slope_slope", ("softplus", "softplus"): "softplus_softplus"}
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
 NEEDS = {"near": {"gap"}, "gap_of_sum": {"gap"}, "step_step": {"series"}, "relu_gap": {"series"}, "relu_relu": {"gap"}, "relu_step": {"over"},
-         "moment": {"over", "step_step", "gap"}, "logistic": {"gap", "series"}, "mixed": {"logistic", "moment"}}
-BARRED = {"integral", "moved", "gap", "near", "gap_of_sum", "relu_gap", "relu_relu", "moment", "logistic", "mixed"}       # these need `lax`
+         "erf_erf": {"gap"}, "moment": {"over", "step_step", "gap", "erf_erf", "sin_sin", "cos_cos"}, "logistic": {"gap", "series"}, "mixed": {"logistic", "moment"}}
+BARRED = {"integral", "moved", "gap", "near", "gap_of_sum", "relu_gap", "relu_relu", "erf_erf", "moment", "logistic", "mixed"}    # these need `lax`
 
 
 def emit_gram(program: Program, plan: Plan) -> str:
