@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tpc.interrupt import Interruptible
+from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import BLOCK
 from tpc.kernels.kernels import Kernel
 from tpc.stored import digest
@@ -21,11 +22,12 @@ STRIP = 1 << 27                                        # bytes of a strip, or wh
 
 
 def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: Path, strip: int | None = None,
-           progress: Progress | None = None) -> None:
+           progress: Progress | None = None) -> Worst | None:
     """Writes `kernel(x, z)` to an `.npy` file, a strip of rows at a time; without z only one half is computed, the other is the same.
 
     strip: rows of a strip. progress: called with the rows that are done and all. Beside the file a manifest, `OUT.json`, says what is done as long as
-    something is not; a run of the same kernel on the same inputs goes on from there, and gives the same file bit for bit. Raises ValueError: a file
+    something is not; a run of the same kernel on the same inputs goes on from there, and gives the same file bit for bit. Returns the worst entry,
+    if its error is not small. Raises ValueError: a file
     there that is another one's, too little space on the disk; OSError; KeyboardInterrupt at the end of a strip, which loses nothing; TpcError as the
     kernel does.
     """
@@ -42,22 +44,24 @@ def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: P
             stop = min(start + rows, len(x))
             running.check()
             try:
-                _write(out, kernel, x, z, start, stop)
+                worst = _write(out, kernel, x, z, start, stop)
             except TpcError:
                 if not manifest.done:
                     manifest.abandon()
                 raise
-            manifest.reached(stop)
+            manifest.reached(stop, worst)
             if progress is not None:
                 progress(stop, len(x))
     manifest.end()
+    return manifest.worst
 
 
-def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start: int, stop: int) -> None:
-    """A strip, and what mirrors it. The file is mapped anew each time, so that memory does not grow with what has been written."""
-    found = kernel(x[start:stop], x[start:]) if z is None else kernel(x[start:stop], z)
+def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start: int, stop: int) -> Worst | None:
+    """A strip, and what mirrors it; its worst entry. The file is mapped anew each time, so that memory does not grow with what has been written."""
+    found, worst = kernel.measured(x[start:stop], x[start:] if z is None else z)
+    worst = None if worst is None else worst.moved(start, start if z is None else 0)
     if z is None:
-        found[:, :stop - start] = kernel(x[start:stop])                          # exact on the diagonal
+        found[:, :stop - start], _ = kernel.measured(x[start:stop])              # exact on the diagonal
     whole = np.lib.format.open_memmap(out, mode="r+")
     if z is None:
         positions = len(kernel.positions)
@@ -67,13 +71,14 @@ def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start
     else:
         whole[start:stop] = found
     whole.flush()
+    return worst
 
 
 class _Manifest:
-    """What is done of a file: the rows up to `done`."""
+    """What is done of a file: the rows up to `done`, and the worst entry of these."""
 
-    def __init__(self, out: Path, fingerprint: str, done: int = 0) -> None:
-        self.out, self.fingerprint, self.done = out, fingerprint, done
+    def __init__(self, out: Path, fingerprint: str, done: int = 0, worst: Worst | None = None) -> None:
+        self.out, self.fingerprint, self.done, self.worst = out, fingerprint, done, worst
         self.path = out.with_name(f"{out.name}.json")
 
     @classmethod
@@ -87,6 +92,7 @@ class _Manifest:
         try:
             kept = json.loads(found.path.read_text(encoding="utf-8"))
             own, done = kept["fingerprint"], int(kept["rows"])
+            worst = Worst.of_json(kept["worst"]) if kept.get("worst") else None
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{found.path} is damaged ({error}); remove it and {out}") from None
         if own != fingerprint:
@@ -94,15 +100,18 @@ class _Manifest:
                              "or name another file")
         if done and not out.exists():
             raise ValueError(f"{out}, of which {found.path} says that it is begun, is gone; remove that, too")
-        return cls(out, fingerprint, done)
+        return cls(out, fingerprint, done, worst)
 
     def begin(self, shape: tuple[int, ...], dtype: str) -> None:
         self.reached(0)
         np.lib.format.open_memmap(self.out, mode="w+", dtype=np.dtype(dtype), shape=shape).flush()
 
-    def reached(self, rows: int) -> None:
+    def reached(self, rows: int, worst: Worst | None = None) -> None:
+        """worst: the worst entry of the last strip."""
+        self.worst = self.worst if worst is None else worst.joined(self.worst)
+        kept = {"fingerprint": self.fingerprint, "rows": rows, **({} if self.worst is None else {"worst": self.worst.to_json()})}
         part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        part.write_text(json.dumps({"fingerprint": self.fingerprint, "rows": rows}), encoding="utf-8")
+        part.write_text(json.dumps(kept), encoding="utf-8")
         os.replace(part, self.path)
         self.done = rows
 
