@@ -30,7 +30,8 @@ PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", 
 BY_GAPS = {("tanh", "tanh"): "tanh_tanh", ("tanh'", "tanh'"): "slope_slope", ("softplus", "softplus"): "softplus_softplus"}
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
 NEEDS = {"near": {"gap"}, "gap_of_sum": {"gap"}, "step_step": {"series"}, "relu_gap": {"series"}, "relu_relu": {"gap"}, "relu_step": {"over"},
-         "erf_erf": {"gap"}, "moment": {"over", "step_step", "gap", "erf_erf", "sin_sin", "cos_cos"}, "logistic": {"gap", "series"}, "mixed": {"logistic", "moment"}}
+         "erf_erf": {"gap"}, "moment": {"over", "step_step", "gap", "erf_erf", "sin_sin", "cos_cos"},
+         "logistic": {"gap", "series"}, "mixed": {"logistic", "moment"}}
 BARRED = {"integral", "moved", "gap", "near", "gap_of_sum", "relu_gap", "relu_relu", "erf_erf", "moment", "logistic", "mixed"}    # these need `lax`
 
 
@@ -163,7 +164,7 @@ class _Writer:
             return py.call(name, q, self.gaps.of_relu(x, arrays, axes, whole) if name == "relu_relu" else self.gaps.of(x, arrays, axes), r)
         if kinds in BY_GAPS and all(isinstance(f.scale, Number) and f.scale.value > 0 for f in (x.left, x.right)):
             self.used.add("logistic")
-            return py.call(BY_GAPS[kinds], q, self.gaps.of(x, arrays, axes), r, *self._scales(x, arrays, axes))
+            return py.call(BY_GAPS[kinds], q, self.gaps.of(x, arrays, axes, "smooth_gap"), r, *self._scales(x, arrays, axes))
         c = self._masked(x.c, x.q, x.same, arrays, axes)
         if kinds in PAIRS:
             name = PAIRS[kinds]
@@ -242,7 +243,8 @@ def _header(program: Program, plan: Plan) -> str:
 
 
 def _imports(plan: Plan, used: set[str]) -> str:
-    lines = [*["import math"] * bool(used & {"logistic", "mixed"}), "import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
+    lines = ["import math"] if used & {"logistic", "mixed"} else []
+    lines += ["import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
     lines += ["from jax import lax"] if used & BARRED else []
     lines += ["from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
     return "\n".join(lines) + "\n"

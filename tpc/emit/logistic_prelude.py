@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from tpc.emit.gram_prelude import CAP, inverse_norm, moment, root, series
+from tpc.emit.gram_prelude import CAP, inverse_norm, moment, root, series, turned
 
 # ---- logistic
-# tanh(x) = Σ share·erf(scale·x): Gauss's rule for log s. Off by 1.3e-8·tanh(x) at most for all x, and its derivative by 7e-8; in double precision by
-# 1e-16·tanh(x) and 7e-16. ARCTAN: arctan(√t)/√t for 0 ≤ t ≤ tan²(π/8), its interpolation at the zeros of Chebyshev's polynomials, off by 2e-8 and 1e-18
+# tanh(x) = Σ share·erf(scale·x): Gauss's rule for log s. Off by 1.3e-8·tanh(x) at most for all x, and its derivative by 7e-8;
+# in double precision by 1e-16·tanh(x) and 7e-16. ARCTAN: arctan(√t)/√t for 0 ≤ t ≤ tan²(π/8), its interpolation at the zeros of
+# Chebyshev's polynomials, off by 2e-8 and 1e-18
 SCALES = {
     "float32": (2.33946436, 1.86897164, 1.49785652, 1.19012385, 0.935274969, 0.72956653, 0.569668206,
                 0.448558434, 0.356171101, 0.282008699),
@@ -42,6 +43,14 @@ ARCTAN = {
                 -0.090908968014728134, 0.076920451945614815, -0.066629502460367913, 0.05846866752275139,
                 -0.050350497953124393, 0.037963903161110833, -0.017803896394812563)}
 TERMS, GROUP, CHUNK = 96, 4, 512                       # of a series, of those that are added at once, and pairs that a mixture takes at once
+
+
+def smooth_gap(q, c, r):
+    """`gap`, with its derivatives where rounding cannot tell it from 0."""
+    rho = c*inverse_norm(q)*inverse_norm(r)
+    lacking = 1 - jnp.where(rho < 0, -rho, rho)
+    lost = lacking - jnp.where(lacking > 8*jnp.finfo(rho.dtype).eps, lacking, 0)
+    return lax.optimization_barrier(turned(lacking - lax.stop_gradient(lost), rho))
 
 
 def tanh_tanh(q, g, r, a=1, b=1):
@@ -106,7 +115,10 @@ def _by_mixture(kind, q, g, r, wanted, value):
 
 
 def _mixture(kind, q, g, r):
-    """E φ(u)·φ(v) for pairs [P]: with α = 2c²q/(1 + 2c²q) of every scale c, E erf(cu)·erf(dv) = 2/π·arcsin(ρ√(αβ)), and no difference in it is small."""
+    """E φ(u)·φ(v) for pairs [P]: with α = 2c²q/(1 + 2c²q) of every scale c, E erf(cu)·erf(dv) = 2/π·arcsin(ρ√(αβ)).
+
+    The cosine is made of terms that are not negative, so that no digits are lost.
+    """
     scales, shares = _rule(g)
     rho, apart = _correlation(g)
     if kind == "softplus":                                         # of relu(u + s·Gaussian), s² = 2/c²

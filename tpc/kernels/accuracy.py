@@ -61,14 +61,14 @@ def scale(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     left, right = (np.sqrt(np.maximum(own(diagonal), 0)) for diagonal in (rows, columns))
     positions = left.ndim - 1
     left = left.reshape(len(left), 1, *left.shape[1:], *(1,) * positions)
-    return left * right.reshape(1, len(right), *(1,) * positions, *right.shape[1:])
+    return np.asarray(left * right.reshape(1, len(right), *(1,) * positions, *right.shape[1:]))
 
 
 def scale_of_own(diagonal: np.ndarray) -> np.ndarray:
     """The same for the values of inputs with themselves."""
     root = np.sqrt(np.maximum(own(diagonal), 0))
     positions, there = root.shape[1:], (1,) * (root.ndim - 1)
-    return root.reshape(len(root), *positions, *there) * root.reshape(len(root), *there, *positions)
+    return np.asarray(root.reshape(len(root), *positions, *there) * root.reshape(len(root), *there, *positions))
 
 
 def own(diagonal: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ def own(diagonal: np.ndarray) -> np.ndarray:
 
 def no_less(errors: np.ndarray, values: np.ndarray, of: np.ndarray) -> np.ndarray:
     """The errors, and what values are beyond Cauchy & Schwarz' bound where that is more."""
-    return np.maximum(errors, np.maximum(np.abs(values) - of, 0))
+    return np.asarray(np.maximum(errors, np.maximum(np.abs(values) - of, 0)))
 
 
 def worst(kind: str, errors: np.ndarray, of: np.ndarray) -> Worst | None:

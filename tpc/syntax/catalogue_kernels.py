@@ -44,9 +44,10 @@ def entry_finite(kind: str, row: int, column: int, norms: tuple[float, float]) -
 def entries_inaccurate(kind: str, count: int, relative: float, row: int, column: int) -> Diagnostic:
     size = f"{relative:.1e}" if relative < 1 else f"{relative:.3g}"
     many = "an entry has" if count == 1 else f"{count:,} entries have"
-    return Diagnostic("TP640", f"{many} an estimated error of more than 1e-6 of √(K(x, x)·K(z, z)) in the {kind}, the largest one, {size} of it, at "
-                      f"[{row}, {column}]", help="integrals are off by that much: scale the inputs or weights down, where functions are smoother, or ask "
-                      "for the errors with `with_error`")
+    return Diagnostic("TP640", f"in the {kind} {many} an estimated error of more than 1e-6 of √(K(x, x)·K(z, z)), the largest one, "
+                      f"{size} of it, at [{row}, {column}]",
+                      help="integrals are off by that much: scale inputs or weights down; `with_error` of the kernel in Python has the error "
+                      "of every entry")
 
 
 def not_definite(count: int) -> Diagnostic:

@@ -198,7 +198,7 @@ def closed_together(f: Factor, g: Factor) -> bool:
     return kinds <= {"step", "erf"} | LOGISTIC or kinds <= {"sin", "cos", "exp"}
 
 
-def parity(f: Factor) -> int:
+def symmetry(f: Factor) -> int:
     """1 for an even function, −1 for an odd one, 0 for neither."""
     own = -1 if f.kind in ODD else 1 if f.kind in EVEN else 0
     return -own if f.power % 2 else own

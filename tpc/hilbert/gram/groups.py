@@ -31,8 +31,16 @@ from tpc.core.expr import (
     values,
 )
 from tpc.hilbert.gram.axes import skeleton
-from tpc.hilbert.gram import factors as known_factors
-from tpc.hilbert.gram.factors import LOGISTIC, Combination, closed_together, combination, half_moment, moment, polynomial
+from tpc.hilbert.gram.factors import (
+    LOGISTIC,
+    Combination,
+    closed_together,
+    combination,
+    half_moment,
+    moment,
+    polynomial,
+    symmetry,
+)
 from tpc.hilbert.gram.isserlis import covariance_of, paired
 from tpc.hilbert.gram.names import shown
 from tpc.hilbert.gram.registered import registered
@@ -192,7 +200,7 @@ class Groups:
         terms = []
         for f, a in left.items():
             for g, b in right.items():
-                if {f.kind, g.kind} & LOGISTIC and known_factors.parity(f) * known_factors.parity(g) == -1:
+                if {f.kind, g.kind} & LOGISTIC and symmetry(f) * symmetry(g) == -1:
                     continue
                 if polynomial(f) and polynomial(g):
                     value = moment(f.power, g.power, q, c, r)
