@@ -29,13 +29,16 @@ def kernel(arguments: argparse.Namespace) -> int:
     chosen = found.ntk if arguments.kind == "ntk" else found.nngp
     progress = progress_line("rows") if sys.stderr.isatty() else None
     try:
-        stream(chosen, x, z, out=arguments.output, strip=arguments.strip, progress=progress)
+        worst = stream(chosen, x, z, out=arguments.output, strip=arguments.strip, progress=progress)
     except (ValueError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TpcError([catalogue.cannot_write(str(arguments.output), why)], str(arguments.output)) from None
+    if worst is not None:
+        print(f"warning[{worst.diagnostic.code}]: {worst.diagnostic.message}\n  help: {worst.diagnostic.help}", file=sys.stderr)
     shape = [len(x), len(x if z is None else z)]
     show(arguments, f"{arguments.output}: {arguments.kind} of {found.network}, {shape[0]} x {shape[1]}, {arguments.dtype}",
-         {"program": program.name, "network": found.network, "kind": arguments.kind, "shape": shape, "output": str(arguments.output)})
+         {"program": program.name, "network": found.network, "kind": arguments.kind, "shape": shape, "output": str(arguments.output),
+          "error": None if worst is None else worst.to_json()})
     return OK
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tpc.core.expr import MINUS_ONE, ONE, ZERO, Add, Call, Compare, Expr, Mul, Number, Pow, Sum, add, call, children, mul, power, summed
-from tpc.core.functions import FUNCTIONS, has_kinks
+from tpc.core.functions import elementwise, has_kinks
 
 
 class NotDifferentiableError(Exception):
@@ -72,7 +72,7 @@ def _call(function: str, args: tuple[Expr, ...], dargs: list[Expr], condition_mo
     if function == "where" and not across_where and (condition_moves or any(da != ZERO for da in dargs)):
         raise NotDifferentiableError(function)
     terms = []
-    for build, da in zip(FUNCTIONS[function].derivatives, dargs, strict=True):
+    for build, da in zip(elementwise(function).derivatives, dargs, strict=True):
         if da == ZERO:
             continue
         if build is None:

@@ -83,8 +83,16 @@ _ENTRIES = (
                 r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}", lambda ns, c, x, y: ns.np.where(c, x, y), "jump"),
 )
 FUNCTIONS: Mapping[str, Elementwise] = {entry.name: entry for entry in _ENTRIES}
+TANH_SLOPE = Elementwise("tanh'", 1, (lambda x: mul(number(-2), call("tanh", x), call("tanh'", x)),), "1 - jnp.tanh({})**2",
+                         r"\tanh'\left({}\right)", lambda ns, x: 1 - ns.np.tanh(x)**2)
+INTERNAL: Mapping[str, Elementwise] = {TANH_SLOPE.name: TANH_SLOPE}             # not of the language: made of others while covariances are found
 SUGARED = {"square": (1, 1), "gelu": (1, 2), "max": (2, 64), "min": (2, 64)}       # arities of what `written` rewrites
 CONSTANTS = ("pi", "e")
+
+
+def elementwise(name: str) -> Elementwise:
+    """What is known of a function, internal ones included."""
+    return FUNCTIONS.get(name) or INTERNAL[name]
 
 
 def arity(name: str) -> tuple[int, int]:
@@ -115,7 +123,7 @@ def written(name: str, *args: Expr) -> Expr:
 
 def shapes(x: Expr) -> set[Shape]:
     """Which kinds of function occur in `x`; a comparison counts with its `where`."""
-    return {FUNCTIONS[node.function].shape for node in walk(x) if isinstance(node, Call)}
+    return {elementwise(node.function).shape for node in walk(x) if isinstance(node, Call)}
 
 
 def is_defined(x: Expr) -> bool:
@@ -127,7 +135,7 @@ def is_defined(x: Expr) -> bool:
             case Pow():
                 return False
             case Call(name, _):
-                return FUNCTIONS[name].growth == "polynomial"
+                return elementwise(name).growth == "polynomial"
         return True
     return all(of(node) for node in walk(x))
 

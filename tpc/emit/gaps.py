@@ -47,9 +47,9 @@ class GapWriter:
         found, self.waiting = self.waiting, []
         return found
 
-    def of(self, x: Closed, arrays: Arrays, axes: Sequence[str]) -> Py:
-        """Of two Gaussians, over the axes."""
-        key = x.q, x.c, x.r, x.same, tuple(axes)
+    def of(self, x: Closed, arrays: Arrays, axes: Sequence[str], gap: str = "gap") -> Py:
+        """Of two Gaussians, over the axes. gap: what makes one from their covariance, where that is all there is."""
+        key = x.q, x.c, x.r, x.same, tuple(axes), gap
         if key not in self.made:
             terms = self.gaps.terms(x)
             if len(terms) == 1:
@@ -57,7 +57,7 @@ class GapWriter:
             if terms:
                 value = self._of_sum(terms, x.same, arrays, axes)
             else:
-                value = self._plain(x.q, x.c, x.r, x.same, arrays, axes)
+                value = self._plain(x.q, x.c, x.r, x.same, arrays, axes, gap)
             self.made[key] = self._named(self._name(x.c), value)
         return py.name(self.made[key])
 
@@ -101,10 +101,10 @@ class GapWriter:
             parts.append(py.tuple_of([py.integer(t.sign), q, self._of_term(t, inner, arrays, axes), r]))
         return self._apart(py.call("gap_of_sum", Py(str(alike(terms))), *parts), same, arrays, axes)
 
-    def _plain(self, q: Expr, c: Expr, r: Expr, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
+    def _plain(self, q: Expr, c: Expr, r: Expr, same: Same, arrays: Arrays, axes: Sequence[str], gap: str = "gap") -> Py:
         """From the correlation."""
-        self.writer.used.add("gap")
-        return self._apart(py.call("gap", *(self._aligned(x, arrays, axes) for x in (q, c, r))), same, arrays, axes)
+        self.writer.used |= {"gap"} if gap == "gap" else set()
+        return self._apart(py.call(gap, *(self._aligned(x, arrays, axes) for x in (q, c, r))), same, arrays, axes)
 
     def _of_product(self, x: Product, sides: tuple[Expr, Expr] | None, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
         """From inputs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tpc.affine import Affine
-from tpc.core.expr import ZERO, Call, Expr, Value, mul, walk
+from tpc.core.expr import ZERO, Call, Expr, Number, Value, mul, walk
 from tpc.core.program import Program
 from tpc.emit import python as py
 from tpc.emit.arrays import Array, Arrays
@@ -15,24 +15,27 @@ from tpc.emit.names import Names
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.rolled import RolledWriter
 from tpc.emit.sections import copied
-from tpc.hilbert.gram.factors import polynomial
+from tpc.hilbert.gram.factors import LOGISTIC, polynomial
 from tpc.hilbert.gram.names import best_name
 from tpc.hilbert.gram.registered import form_named
 from tpc.hilbert.gram.terms import Closed, CovarianceProgram, Definition, Delta, Factor, Formula, Integral, Piece, free_variables
 from tpc.hilbert.plan import Plan, coarse
 
 SECTIONS = ("contract", "over", "diagonal", "moved", "gap", "apart", "near", "gap_of_sum", "series", "step_step", "relu_gap",
-            "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "integral")
+            "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "logistic", "mixed", "integral")
 LOCALS = ("inputs", "points", "weights", "dtype", "rule", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec",
-          "as_outputs", "over_square", "inverse_norm", "turned", "root", "ARC", "CAP",
+          "as_outputs", "over_square", "inverse_norm", "turned", "root", "ARC", "CAP", "math",
           "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
           "summary")
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
          ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
+BY_GAPS = {("tanh", "tanh"): "tanh_tanh", ("tanh'", "tanh'"): "slope_slope", ("softplus", "softplus"): "softplus_softplus"}
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
 NEEDS = {"near": {"gap"}, "gap_of_sum": {"gap"}, "step_step": {"series"}, "relu_gap": {"series"}, "relu_relu": {"gap"}, "relu_step": {"over"},
-         "moment": {"over", "step_step", "gap"}}
-BARRED = {"scan", "integral", "moved", "gap", "near", "gap_of_sum", "relu_gap", "relu_relu", "moment"}       # these need `lax`
+         "erf_erf": {"gap"}, "moment": {"over", "step_step", "gap", "erf_erf", "sin_sin", "cos_cos"},
+         "logistic": {"gap", "series"}, "mixed": {"logistic", "moment"}}
+BARRED = {"scan", "integral", "moved", "gap", "near", "gap_of_sum", "relu_gap", "relu_relu", "erf_erf", "moment", "logistic",
+          "mixed"}                                        # these need `lax`
 
 
 def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
@@ -173,17 +176,25 @@ class _Writer:
             name = PAIRS[kinds]
             self.used.add(name)
             return py.call(name, q, self.gaps.of_relu(x, arrays, axes, whole) if name == "relu_relu" else self.gaps.of(x, arrays, axes), r)
+        if kinds in BY_GAPS and all(isinstance(f.scale, Number) and f.scale.value > 0 for f in (x.left, x.right)):
+            self.used.add("logistic")
+            return py.call(BY_GAPS[kinds], q, self.gaps.of(x, arrays, axes, "smooth_gap"), r, *self._scales(x, arrays, axes))
         c = self._masked(x.c, x.q, x.same, arrays, axes)
         if kinds in PAIRS:
             name = PAIRS[kinds]
             self.used.add(name)
-            scales = [arrays.aligned(f.scale, axes) for f in (x.left, x.right)] if name in SCALED else []
-            return py.call(name, q, c, r, *([] if all(s.text == "1" for s in scales) else scales))
-        self.used.add("moment")
-        return py.call("moment", self._factor(x.left, arrays, axes), self._factor(x.right, arrays, axes), q, c, r)
+            return py.call(name, q, c, r, *(self._scales(x, arrays, axes) if name in SCALED else []))
+        name = "mixed" if {x.left.kind, x.right.kind} & LOGISTIC else "moment"
+        self.used.add(name)
+        return py.call(name, self._factor(x.left, arrays, axes), self._factor(x.right, arrays, axes), q, c, r)
+
+    def _scales(self, x: Closed, arrays: Arrays, axes: Sequence[str]) -> list[Py]:
+        """Those of both sides, none if they are 1."""
+        scales = [arrays.aligned(f.scale, axes) for f in (x.left, x.right)]
+        return [] if all(s.text == "1" for s in scales) else scales
 
     def _factor(self, x: Factor, arrays: Arrays, axes: Sequence[str]) -> Py:
-        return py.tuple_of([py.integer(x.power), Py(repr(x.kind).replace("'", '"')), arrays.aligned(x.scale, axes), arrays.aligned(x.weight, axes)])
+        return py.tuple_of([py.integer(x.power), Py(f'"{x.kind}"'), arrays.aligned(x.scale, axes), arrays.aligned(x.weight, axes)])
 
     def _integral(self, x: Integral, arrays: Arrays, axes: Sequence[str], shape: Sequence[int]) -> Py:
         self.used.add("integral")
@@ -246,7 +257,8 @@ def _header(program: Program, plan: Plan) -> str:
 
 
 def _imports(plan: Plan, used: set[str]) -> str:
-    lines = ["import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
+    lines = ["import math"] if used & {"logistic", "mixed"} else []
+    lines += ["import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
     lines += ["from jax import lax"] if used & BARRED else []
     lines += ["from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
     return "\n".join(lines) + "\n"
@@ -262,7 +274,7 @@ def _constants(program: Program, plan: Plan) -> str:
 
 
 def _helpers(writer: _Writer) -> str:
-    sections = copied("gram_prelude.py")
+    sections = copied("gram_prelude.py") | copied("logistic_prelude.py")
     wanted, waiting = set[str](), [name for name in writer.used if name in SECTIONS]
     while waiting:
         name = waiting.pop()

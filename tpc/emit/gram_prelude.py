@@ -174,15 +174,26 @@ def relu_step(q, c, r):
 
 # ---- erf_erf
 def erf_erf(q, c, r, a=1, b=1):
-    """E erf(au)·erf(bv)."""
-    return 2/np.pi*jnp.arcsin(2*a*b*c/jnp.sqrt((1 + 2*a**2*q)*(1 + 2*b**2*r)))
+    """E erf(au)·erf(bv) = 2/π·arcsin(x) with x = ρ√(αβ), α = 2a²q/(1 + 2a²q): by x and √(1 − x²), whose digits near 1 x loses."""
+    rest, near = 1/(1 + 2*a**2*q), 1/(1 + 2*b**2*r)                # 1 − α, 1 − β
+    root, other = jnp.sqrt(rest), jnp.sqrt(near)
+    x = 2*(a*root)*(b*other)*c
+    alpha, beta = 2*(a*root)**2*q, 2*(b*other)**2*r
+    return 2/np.pi*jnp.arctan2(x, jnp.sqrt(rest + alpha*(near + beta*not_common(q, c, r))))
+
+
+def not_common(q, c, r):
+    """1 − ρ², 0 where rounding cannot tell it from that, with its derivatives there, too."""
+    rho = c*inverse_norm(q)*inverse_norm(r)
+    found = (1 - rho)*(1 + rho)
+    return found - lax.stop_gradient(jnp.where(found > 16*jnp.finfo(found.dtype).eps, 0, found))
 
 
 # ---- sin_sin
 def sin_sin(q, c, r, a=1, b=1):
-    """E sin(au)·sin(bv)."""
-    size, shift = a**2*q + b**2*r, 2*a*b*c
-    return (jnp.exp((shift - size)/2) - jnp.exp((-shift - size)/2))/2
+    """E sin(au)·sin(bv) = exp(−(a²q + b²r)/2)·sinh(abc), that it neither overflows nor loses digits where it is small."""
+    shift = jnp.abs(2*a*b*c)
+    return jnp.sign(a*b*c)*jnp.exp((shift - a**2*q - b**2*r)/2)*-jnp.expm1(-shift)/2
 
 
 # ---- cos_cos
@@ -206,10 +217,12 @@ def moment(f, g, q, c, r):
     """
     (m, kind, a, weight), (n, other, b, second) = f, g
     if not (_is_zero(weight) and _is_zero(second)):
-        free = q*r - c**2
-        det = (1 + 2*weight*q)*(1 + 2*second*r) - 4*weight*second*c**2
-        q, c, r = (q + 2*second*free)/det, c/det, (r + 2*weight*free)/det
-        return moment((m, kind, a, 0), (n, other, b, 0), q, c, r)/jnp.sqrt(det)
+        rest, near = 1/(1 + 2*weight*q), 1/(1 + 2*second*r)        # the two apart: 1 − α, 1 − β
+        root, further = jnp.sqrt(rest), jnp.sqrt(near)
+        alpha, beta, free = 2*weight*q*rest, 2*second*r*near, not_common(q, c, r)
+        det = rest + alpha*(near + beta*free)                      # 1 − αβρ², no difference in it being small
+        q, c, r = q*rest*(near + beta*free)/det, (root*further)*(c*root*further)/det, r*near*(rest + alpha*free)/det
+        return moment((m, kind, a, 0), (n, other, b, 0), q, c, r)*root*further/jnp.sqrt(det)
     if m:
         return q*_slope(m - 1, f, g, q, c, r) + c*_slope(n, g, (m - 1, *f[1:]), r, c, q)
     if n:
@@ -247,9 +260,11 @@ def _base(kind, other, a, b, q, c, r):
     if kind == other == "step":
         return step_step(q, gap(q, c, r), r)
     if kind == other == "erf":
-        return 2/np.pi*jnp.arcsin(2*a*b*c/jnp.sqrt((1 + 2*a**2*q)*(1 + 2*b**2*r)))
-    if kind == "step":
-        return jnp.arcsin(jnp.clip(over(2**0.5*b*c, jnp.sqrt(q*(1 + 2*b**2*r))), -1, 1))/np.pi
+        return erf_erf(q, c, r, a, b)
+    if kind == "step":                                             # as erf_erf, α = 1
+        near = 1/(1 + 2*b**2*r)
+        x = 2**0.5*b*jnp.sqrt(near)*c*inverse_norm(q)
+        return jnp.arctan2(x, jnp.sqrt(near + 2*b**2*r*near*not_common(q, c, r)))/np.pi
     if (kind, other) in (("erf", "step"), ("sin", "exp"), ("cos", "exp"), ("cos", "sin")):
         return _base(other, kind, b, a, r, c, q)
     if kind == "exp":
@@ -258,8 +273,7 @@ def _base(kind, other, a, b, q, c, r):
         return jnp.exp((a**2*q - b**2*r)/2)*(jnp.sin(a*b*c) if other == "sin" else jnp.cos(a*b*c))
     if kind != other:
         return jnp.zeros_like(c)
-    size, shift = a**2*q + b**2*r, 2*a*b*c
-    return (jnp.exp((shift - size)/2) + (-1 if kind == "sin" else 1)*jnp.exp((-shift - size)/2))/2
+    return sin_sin(q, c, r, a, b) if kind == "sin" else cos_cos(q, c, r, a, b)
 
 
 def _single(kind, a, q):

@@ -13,6 +13,8 @@ import numpy as np
 from tpc.core.expr import Expr, Gather, Index, Value, walk
 from tpc.core.program import MatMul, Program, instructions
 from tpc.inputs import bind_inputs
+from tpc.kernels import accuracy
+from tpc.kernels.accuracy import Worst, warn
 from tpc.stored import digest
 from tpc.syntax import catalogue, catalogue_kernels, catalogue_training, tree
 from tpc.syntax.diagnostic import TpcError
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BLOCK, MEMORY = 200, 2e8                               # inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
 KEPT = (tree.ProgramName, tree.Width, tree.Dim, tree.Input, tree.Weight, tree.Activation, tree.Function, tree.Parametrization, tree.Network)
-Evaluate = Callable[..., list[np.ndarray]]
+Pair = tuple[np.ndarray, np.ndarray | None]            # values, and estimates of their errors; None where they are exact
 Part = tuple[int, int, np.ndarray]                     # some rows, with where they begin and end
 
 
@@ -42,44 +44,90 @@ class Blocks:
     positions: tuple[int, ...] = ()
     others: Mapping[str, Any] = field(default_factory=dict)
     block: int | None = None
-    compiled: dict[tuple[Any, ...], Evaluate] = field(default_factory=dict, repr=False, compare=False)
+    compiled: dict[tuple[Any, ...], Compiled] = field(default_factory=dict, repr=False, compare=False)
     blocks: dict[tuple[int, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
-    def values(self, x: Any, z: Any = None) -> list[np.ndarray]:
-        """Of every kernel. Without z it is x. Raises TpcError as `Kernel` does."""
+    def values(self, x: Any, z: Any = None, *, stacklevel: int = 2) -> list[np.ndarray]:
+        """Of every kernel. Without z it is x. Raises TpcError as `Kernel` does; warns (`KernelWarning`) of errors that are not small."""
+        found, worst = self.measured(x, z)
+        warn(worst, stacklevel + 1)
+        return [values for values, _ in found]
+
+    def measured(self, x: Any, z: Any = None) -> tuple[list[Pair], list[Worst]]:
+        """The values of every kernel and estimates of their errors, and where these are not small.
+
+        Where integrals are by quadrature, an error is what a coarser rule gives otherwise, or what a value is beyond √(K(x, x)·K(z, z)).
+        """
         rows = self._checked(x, "x")
         columns = rows if z is None else self._checked(z, "z")
         if z is not None and np.array_equal(rows, columns):
             z = None
         if columns.shape[1:] != rows.shape[1:]:
             raise TpcError([catalogue.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)], self.program.name, of_program=True)
-        outs = [np.empty((len(rows), len(columns), *self.positions, *self.positions), self.dtype) for _ in self.kinds]
         block = self.block or self._fitting(rows.shape[1:])
         firsts, seconds = list(_parts(rows, block)), list(_parts(columns, block))
-        pairs = [(first, second) for first in firsts for second in seconds if z is not None or first[0] <= second[0]]
+        work = [(first, second) for first in firsts for second in seconds if z is not None or first[0] <= second[0]]
+        exact = not work or self._of_blocks(*work[0], z is None).exact
+        shape = len(rows), len(columns), *self.positions, *self.positions
+        outs = [(np.empty(shape, self.dtype), None if exact else np.empty(shape, self.dtype)) for _ in self.kinds]
 
         def fill(pair: tuple[Part, Part]) -> None:
             (a, b, first), (c, d, second) = pair
             own = z is None and a == c
-            for out, whole in zip(outs, self._square(first) if own else self._cross(first, second), strict=True):
-                found = whole[:b - a, :d - c]
-                self._require_finite(found, rows[a:b], columns[c:d], (a, c))
-                if own:
-                    found = (found + self._turned(found))/2                          # equal but for rounding
-                out[a:b, c:d] = found
-                if z is None and not own:                          # the other half is the same
-                    out[c:d, a:b] = self._turned(found)
-        _side_by_side(fill, pairs, alone=2)                        # the first two compile
-        return outs
+            compiled = self._of_blocks(*pair, z is None)
+            found = compiled(first) if own else compiled(first, second)
+            for out, whole in zip(outs, found, strict=True):
+                self._require_finite(whole[0][:b - a, :d - c], rows[a:b], columns[c:d], (a, c))
+                for into, array in zip(out, whole, strict=True):
+                    if into is None or array is None:
+                        continue
+                    part = array[:b - a, :d - c]
+                    if own:
+                        part = (part + self._turned(part))/2                         # equal but for rounding
+                    into[a:b, c:d] = part
+                    if z is None and not own:                      # the other half is the same
+                        into[c:d, a:b] = self._turned(part)
+        _side_by_side(fill, work, alone=2)                         # the first two compile
+        return (outs, []) if exact else self._judged(outs, self._scales(outs, rows, None if z is None else columns))
 
-    def diagonals(self, x: Any) -> list[np.ndarray]:
+    def diagonals(self, x: Any, *, stacklevel: int = 2) -> list[np.ndarray]:
         """Every kernel of every input with itself, [len(X), *positions, *positions]."""
-        rows = self._checked(x, "x")
-        outs = [np.empty((len(rows), *self.positions, *self.positions), self.dtype) for _ in self.kinds]
-        for a, b, part in _parts(rows, self.block or BLOCK):
+        outs = self._diagonals(self._checked(x, "x"))
+        _, worst = self._judged(outs, [accuracy.scale_of_own(values) for values, _ in outs])
+        warn(worst, stacklevel + 1)
+        return [values for values, _ in outs]
+
+    def _judged(self, found: Sequence[Pair], scales: Sequence[np.ndarray]) -> tuple[list[Pair], list[Worst]]:
+        """Values with errors that are no less than what these are beyond their bound, and the worst of every kernel."""
+        pairs, worst = list[Pair](), list[Worst]()
+        for kind, (values, errors), of in zip(self.kinds, found, scales, strict=True):
+            if errors is not None:
+                errors = accuracy.no_less(errors, values, of)
+                own = accuracy.worst(kind, errors, of)
+                worst += [own] if own is not None else []
+            pairs.append((values, errors))
+        return pairs, worst
+
+    def _scales(self, found: Sequence[Pair], rows: np.ndarray, columns: np.ndarray | None) -> list[np.ndarray]:
+        """√(K(x, x)·K(z, z)) of every entry."""
+        if columns is None:
+            diagonals = [np.moveaxis(np.diagonal(values), -1, 0) for values, _ in found]
+            return [accuracy.scale(own, own) for own in diagonals]
+        left, right = self._diagonals(rows), self._diagonals(columns)
+        return [accuracy.scale(a, b) for (a, _), (b, _) in zip(left, right, strict=True)]
+
+    def _diagonals(self, rows: np.ndarray) -> list[Pair]:
+        """The values of every input with itself, and estimates of their errors."""
+        parts = list(_parts(rows, self.block or BLOCK))
+        shape = len(rows), *self.positions, *self.positions
+        exact = not parts or self._compiled("own", len(parts[0][2]), len(parts[0][2]), rows.shape[1:]).exact
+        outs = [(np.empty(shape, self.dtype), None if exact else np.empty(shape, self.dtype)) for _ in self.kinds]
+        for a, b, part in parts:
             for out, found in zip(outs, self._compiled("own", len(part), len(part), rows.shape[1:])(part), strict=True):
-                out[a:b] = found[:b - a]
-                self._require_finite(out[a:b, None], rows[a:b], rows[a:b], (a, a))
+                for into, array in zip(out, found, strict=True):
+                    if into is not None and array is not None:
+                        into[a:b] = array[:b - a]
+                self._require_finite(out[0][a:b, None], rows[a:b], rows[a:b], (a, a))
         return outs
 
     @property
@@ -106,11 +154,10 @@ class Blocks:
         norms = float(np.linalg.norm(rows[i])), float(np.linalg.norm(columns[j]))
         raise TpcError([catalogue_kernels.entry_finite(kind, first[0] + i, first[1] + j, norms)], self.program.name, of_program=True)
 
-    def _square(self, x: np.ndarray) -> list[np.ndarray]:
-        return self._compiled("square", len(x), len(x), x.shape[1:])(x)
-
-    def _cross(self, x: np.ndarray, z: np.ndarray) -> list[np.ndarray]:
-        return self._compiled("cross", len(x), len(z), x.shape[1:])(x, z)
+    def _of_blocks(self, first: Part, second: Part, same: bool) -> Compiled:
+        """What evaluates a pair of blocks. same: rows and columns are the same inputs."""
+        form = "square" if same and first[0] == second[0] else "cross"
+        return self._compiled(form, len(first[2]), len(second[2]), first[2].shape[1:])
 
     def _turned(self, k: np.ndarray) -> np.ndarray:
         """K(z, x) from K(x, z)."""
@@ -120,9 +167,20 @@ class Blocks:
     def _fitting(self, shape: tuple[int, ...]) -> int:
         """How many inputs to take at once."""
         if shape not in self.blocks:
-            needed = self._evaluator("cross", BLOCK, BLOCK, shape)[1].plan.memory
-            self.blocks[shape] = max(1, int(BLOCK * min(1.0, (MEMORY / needed) ** 0.5))) if needed else BLOCK
+            block, needed = self._planned(shape)
+            self.blocks[shape] = max(1, int(block * min(1.0, (MEMORY / needed) ** 0.5))) if needed else block
         return self.blocks[shape]
+
+    def _planned(self, shape: tuple[int, ...]) -> tuple[int, float]:
+        """BLOCK, or fewer inputs if those are refused as too many for a program (TP308), and the memory of a pair of such blocks."""
+        block = BLOCK
+        while True:
+            try:
+                return block, self._evaluator("cross", block, block, shape)[1].plan.memory
+            except TpcError as error:
+                if block == 1 or any(d.code != "TP308" for d in error.diagnostics):
+                    raise
+                block = max(1, block // 4)
 
     def _checked(self, x: Any, name: str) -> np.ndarray:
         array = np.asarray(x)
@@ -134,22 +192,18 @@ class Blocks:
             raise TpcError([catalogue.not_finite(name, "")], self.program.name, of_program=True)
         return array
 
-    def _compiled(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Evaluate:
+    def _compiled(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Compiled:
         key = form, n, m, shape
         if key not in self.compiled:
             self.compiled[key] = self._compile(form, n, m, shape)
         return self.compiled[key]
 
-    def _compile(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Evaluate:
+    def _compile(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Compiled:
         names, evaluator = self._evaluator(form, n, m, shape)
         program = evaluator.program
         others = bind_inputs(replace(program, inputs=tuple(i for i in program.inputs if i.name not in names)), self.others)
-        module, points = evaluator.module, evaluator.points(0, 0)
-
-        def evaluate(*arrays: np.ndarray) -> list[np.ndarray]:
-            found = module.compiled({**others, **dict(zip(names, arrays, strict=True))}, *points)
-            return [np.asarray(found[0][output.name]) for output in program.outputs]
-        return evaluate
+        rules = [evaluator.points(0, k) for k in range(1 if evaluator.plan.exact else 2)]
+        return Compiled(evaluator.module.compiled, rules, others, tuple(names), tuple(output.name for output in program.outputs))
 
     def _evaluator(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], Evaluator]:
         """The names of the arrays that are its inputs, and the evaluator."""
@@ -196,6 +250,27 @@ class Blocks:
         for output, kind in zip(_fresh(taken, ["K", "K2"]), self.kinds, strict=False):
             lines.append(f"output {output}[{', '.join(v for v, _ in ranges)}] = {kind}({self.network})({pair}){at} {loops}")
         return names, taken + "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A module's evaluation of a block of every kernel. rules: a rule for its integrals, and a coarser one if not all is in closed form."""
+
+    limit: Callable[..., Any]
+    rules: Sequence[tuple[Any, Any]]
+    others: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def exact(self) -> bool:
+        return len(self.rules) == 1
+
+    def __call__(self, *arrays: np.ndarray) -> list[Pair]:
+        given = {**self.others, **dict(zip(self.inputs, arrays, strict=True))}
+        fine, *rough = (self.limit(given, *rule)[0] for rule in self.rules)
+        values = [np.asarray(fine[name]) for name in self.outputs]
+        return [(value, np.abs(value - np.asarray(rough[0][name])) if rough else None) for value, name in zip(values, self.outputs, strict=True)]
 
 
 def _side_by_side(work: Callable[[T], None], items: Sequence[T], alone: int) -> None:

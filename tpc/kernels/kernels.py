@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tpc.core.program import Program
-from tpc.kernels.blocks import Blocks, tree_of
+from tpc.kernels.accuracy import Worst
+from tpc.kernels.blocks import Blocks, Pair, tree_of
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import TpcError
 
@@ -30,12 +31,18 @@ class Kernels:
         nngp, ntk = self.both.values(x, z)
         return nngp, ntk
 
+    def with_errors(self, x: Any, z: Any = None) -> tuple[Pair, Pair]:
+        """(values, errors) of both, as `Kernel.with_error`."""
+        (nngp, ntk), _ = self.both.measured(x, z)
+        return nngp, ntk
+
 
 @dataclass(frozen=True)
 class Kernel:
     """`kernel(X, Z)` is the array [len(X), len(Z), *positions, *positions] of the kernel of every input in X with every one in Z.
 
-    X and Z are of one shape but for the first axis; without Z it is X, and the entries of an input with itself are exact.
+    X and Z are of one shape but for the first axis; without Z it is X, and the entries of an input with itself are exact. Where integrals are by
+    quadrature, a `KernelWarning` (TP640) says so if an entry's estimated error is more than 1e-6 of √(K(x, x)·K(z, z)).
     """
 
     blocks: Blocks
@@ -45,6 +52,16 @@ class Kernel:
         kernel that does not follow from covariances (TP726)."""
         found, = self.blocks.values(x, z)
         return found
+
+    def with_error(self, x: Any, z: Any = None) -> Pair:
+        """The array and an estimate of every entry's error, None if all follow in closed form; no warning."""
+        (found,), _ = self.blocks.measured(x, z)
+        return found
+
+    def measured(self, x: Any, z: Any = None) -> tuple[np.ndarray, Worst | None]:
+        """The array and its worst entry, if that has an error which is not small."""
+        ((values, _),), worst = self.blocks.measured(x, z)
+        return values, worst[0] if worst else None
 
     def diagonal(self, x: Any) -> np.ndarray:
         """The kernel of every input with itself, [len(X), *positions, *positions]."""

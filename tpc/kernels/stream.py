@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tpc.interrupt import Interruptible
+from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import BLOCK
 from tpc.kernels.kernels import Kernel
 from tpc.stored import digest, open_regular, read_header
@@ -23,11 +24,12 @@ STRIP = 1 << 27                                        # bytes of a strip, or wh
 
 
 def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: Path, strip: int | None = None,
-           progress: Progress | None = None) -> None:
+           progress: Progress | None = None) -> Worst | None:
     """Writes `kernel(x, z)` to an `.npy` file, a strip of rows at a time; without z only one half is computed, the other is the same.
 
     strip: rows of a strip. progress: called with the rows that are done and all. Beside the file a manifest, `OUT.json`, says what is done as long as
-    something is not; a run of the same kernel on the same inputs goes on from there, and gives the same file bit for bit. Raises ValueError: a file
+    something is not; a run of the same kernel on the same inputs goes on from there, and gives the same file bit for bit. Returns the worst entry,
+    if its error is not small. Raises ValueError: a file
     there that is another one's, too little space on the disk; OSError; KeyboardInterrupt at the end of a strip, which loses nothing; TpcError as the
     kernel does.
     """
@@ -45,22 +47,24 @@ def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: P
             stop = min(start + rows, len(x))
             running.check()
             try:
-                _write(out, kernel, x, z, start, stop)
+                worst = _write(out, kernel, x, z, start, stop)
             except TpcError:
                 if not manifest.done:
                     manifest.abandon()
                 raise
-            manifest.reached(stop)
+            manifest.reached(stop, worst)
             if progress is not None:
                 progress(stop, len(x))
     manifest.end()
+    return manifest.worst
 
 
-def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start: int, stop: int) -> None:
-    """A strip, and what mirrors it. The file is mapped anew each time, so that memory does not grow with what has been written."""
-    found = kernel(x[start:stop], x[start:]) if z is None else kernel(x[start:stop], z)
+def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start: int, stop: int) -> Worst | None:
+    """A strip, and what mirrors it; its worst entry. The file is mapped anew each time, so that memory does not grow with what has been written."""
+    found, worst = kernel.measured(x[start:stop], x[start:] if z is None else z)
+    worst = None if worst is None else worst.moved(start, start if z is None else 0)
     if z is None:
-        found[:, :stop - start] = kernel(x[start:stop])                          # exact on the diagonal
+        found[:, :stop - start], _ = kernel.measured(x[start:stop])              # exact on the diagonal
     whole = np.lib.format.open_memmap(out, mode="r+")
     if z is None:
         positions = len(kernel.positions)
@@ -70,13 +74,16 @@ def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start
     else:
         whole[start:stop] = found
     whole.flush()
+    return worst
 
 
 class _Manifest:
-    """What is done of a file of this shape and type: the rows up to `done`."""
+    """What is done of a file of this shape and type: the rows up to `done`, and the worst entry of these."""
 
     def __init__(self, out: Path, shape: tuple[int, ...], dtype: str, fingerprint: str) -> None:
-        self.out, self.shape, self.dtype, self.fingerprint, self.done = out, shape, np.dtype(dtype), fingerprint, 0
+        self.out, self.shape, self.dtype, self.fingerprint = out, shape, np.dtype(dtype), fingerprint
+        self.done = 0
+        self.worst: Worst | None = None
         self.path = out.with_name(f"{out.name}.json")
 
     @classmethod
@@ -87,7 +94,7 @@ class _Manifest:
             if out.exists():
                 raise ValueError(f"{out} is there already; remove it, or name another file")
             return found
-        own, found.done = found._read()
+        own, found.done, found.worst = found._read()
         if own != fingerprint:
             raise ValueError(f"{out} is begun by another run (another kernel, other inputs or strips); remove it and {found.path.name}, "
                              "or name another file")
@@ -97,18 +104,19 @@ class _Manifest:
             raise ValueError(f"{out} is not as this run left it; remove it and {found.path.name}")
         return found
 
-    def _read(self) -> tuple[str, int]:
-        """The fingerprint and the rows done. Raises ValueError."""
+    def _read(self) -> tuple[str, int, Worst | None]:
+        """The fingerprint, the rows done and their worst entry. Raises ValueError."""
         try:
             with open_regular(self.path) as file:
                 kept = json.loads(file.read(MANIFEST))
             own, done = kept["fingerprint"], kept["rows"]
+            worst = Worst.of_json(kept["worst"]) if kept.get("worst") else None
             if type(done) is not int or not 0 <= done <= self.shape[0]:
                 raise ValueError("a number of rows that cannot be")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{self.path} is damaged ({next(iter(str(error).splitlines()), 'not readable')}); "
                              f"remove it and {self.out}") from None
-        return own, done
+        return own, done, worst
 
     def _whole(self) -> bool:
         """Whether the file has the length and the header that it was begun with."""
@@ -128,9 +136,12 @@ class _Manifest:
             with self.out.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, max(1, os.fstat(file.fileno()).st_size))
 
-    def reached(self, rows: int) -> None:
+    def reached(self, rows: int, worst: Worst | None = None) -> None:
+        """worst: the worst entry of the last strip."""
+        self.worst = self.worst if worst is None else worst.joined(self.worst)
+        kept = {"fingerprint": self.fingerprint, "rows": rows, **({} if self.worst is None else {"worst": self.worst.to_json()})}
         part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        part.write_text(json.dumps({"fingerprint": self.fingerprint, "rows": rows}), encoding="utf-8")
+        part.write_text(json.dumps(kept), encoding="utf-8")
         os.replace(part, self.path)
         self.done = rows
 

@@ -41,6 +41,15 @@ def entry_finite(kind: str, row: int, column: int, norms: tuple[float, float]) -
                       "in float32 it may have overflowed: scale the inputs, or take float64")
 
 
+def entries_inaccurate(kind: str, count: int, relative: float, row: int, column: int) -> Diagnostic:
+    size = f"{relative:.1e}" if relative < 1 else f"{relative:.3g}"
+    many = "an entry has" if count == 1 else f"{count:,} entries have"
+    return Diagnostic("TP640", f"in the {kind} {many} an estimated error of more than 1e-6 of √(K(x, x)·K(z, z)), the largest one, "
+                      f"{size} of it, at [{row}, {column}]",
+                      help="integrals are off by that much: scale inputs or weights down; `with_error` of the kernel in Python has the error "
+                      "of every entry")
+
+
 def not_definite(count: int) -> Diagnostic:
     return Diagnostic("TP634", f"the kernel matrix of the {count} inputs is not positive definite: two of them are equal, or there are more than it "
                       "tells apart", help="a little noise helps, such as a millionth of the matrix's entries")

@@ -13,7 +13,7 @@ from scipy.integrate import dblquad
 from scipy.special import erf as plain_erf
 
 import tpc
-from tpc.emit import gram_prelude
+from tpc.emit import gram_prelude, logistic_prelude
 from tpc.hilbert.gram import registered
 
 KINDS = {"one": lambda z: np.ones_like(z), "step": lambda z: np.heaviside(z, 0.5), "erf": plain_erf, "sin": np.sin, "cos": np.cos, "exp": np.exp}
@@ -160,6 +160,6 @@ def test_a_form_of_ones_own_is_taken():
 
 
 def test_the_prelude_is_what_modules_copy():
-    text = Path(gram_prelude.__file__).read_text()
+    text = "".join(Path(prelude.__file__).read_text() for prelude in (gram_prelude, logistic_prelude))
     from tpc.emit.gram import SECTIONS
     assert {line[7:] for line in text.splitlines() if line.startswith("# ---- ")} == {"every module", *SECTIONS}

@@ -6,6 +6,7 @@ covariances are σ² E of what was multiplied, and so on.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from tpc.affine import Affine
@@ -40,6 +41,7 @@ from tpc.hilbert.gram.groups import expectation_of_groups
 from tpc.hilbert.gram.isserlis import paired
 from tpc.hilbert.gram.names import best_name, comment_of, name_of, shown
 from tpc.hilbert.gram.sites import Site, Sites, boxes, phi_of
+from tpc.hilbert.gram.slopes import slopes_in
 from tpc.hilbert.gram.terms import (
     CovarianceProgram,
     Definition,
@@ -64,7 +66,7 @@ MAX_POWER = 16                                         # of a vector in a polyno
 def covariance_program(program: Program, seconds: float | None = None) -> CovarianceProgram:
     """seconds: what finding the covariances may take, as it is predicted. Raises NotGramError where a covariance does not follow from others,
     TooDearError where that is not known because it takes longer."""
-    return Covariances(program, seconds).run()
+    return dataclasses.replace(Covariances(slopes_in(program), seconds).run(), program=program)
 
 
 class UnsettledError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Literal
 
 from tpc.core.expr import (
     MINUS_ONE,
@@ -32,6 +33,9 @@ from tpc.hilbert.gram.terms import Factor
 Combination = dict[Factor, Expr]
 MOST_POWER = 12
 ROOT_TWO = call("sqrt", number(2))
+LOGISTIC = frozenset({"tanh", "tanh'", "tanh''", "softplus"})
+ODD = frozenset({"erf", "sin", "tanh", "tanh''"})
+EVEN = frozenset({"one", "cos", "tanh'"})
 
 
 def combination(x: Expr) -> Combination | None:
@@ -67,6 +71,12 @@ def _function(function: str, k: Expr) -> Combination | None:
     match function:
         case "erf" | "sin" | "cos":
             return {Factor(0, function, k): ONE}
+        case "tanh" | "tanh'":
+            return _tanh(function, k)
+        case "sigmoid":
+            return {Factor(): HALF, **{f: mul(HALF, c) for f, c in _tanh("tanh", mul(HALF, k)).items()}}
+        case "softplus":
+            return {Factor(0, "softplus", k): ONE}
         case "gelu":
             return {Factor(1): mul(HALF, k), Factor(1, "erf", divide(k, ROOT_TWO)): mul(HALF, k)}
         case "sinh" | "cosh":
@@ -84,6 +94,13 @@ def _function(function: str, k: Expr) -> Combination | None:
         case "abs":
             return {Factor(1, "step"): mul(number(2), size), Factor(1): neg(size)}
     return None
+
+
+def _tanh(function: Literal["tanh", "tanh'"], k: Expr) -> Combination:
+    """`function(k·z)`, with a scale that is positive if it is a number."""
+    if isinstance(k, Number) and k.value < 0:
+        return {Factor(0, function, neg(k)): MINUS_ONE if function == "tanh" else ONE}
+    return {Factor(0, function, k): ONE}
 
 
 def _slope(x: Expr) -> Expr | None:
@@ -145,6 +162,8 @@ def _times(f: Factor, g: Factor, coefficient: Expr) -> Combination | None:
         return {Factor(rest[0], "one" if scale == ZERO else "exp", ONE if scale == ZERO else scale, rest[1]): coefficient}
     if both <= {"sin", "cos"}:
         return _waves(f, g, coefficient, rest)
+    if both == {"tanh", "tanh'"} and f.scale == g.scale:
+        return {Factor(rest[0], "tanh''", f.scale, rest[1]): mul(Number(Fraction(-1, 2)), coefficient)}
     return None
 
 
@@ -174,9 +193,15 @@ def _merged(terms: Sequence[tuple[Factor | None, Expr]]) -> Combination:
 
 
 def closed_together(f: Factor, g: Factor) -> bool:
-    """Whether `E f(u)·g(v)` is known: polynomials times steps and error functions, or times waves and exponentials."""
+    """Whether `E f(u)·g(v)` is known: polynomials times steps, error functions and their mixtures, or times waves and exponentials."""
     kinds = {f.kind, g.kind} - {"one"}
-    return kinds <= {"step", "erf"} or kinds <= {"sin", "cos", "exp"}
+    return kinds <= {"step", "erf"} | LOGISTIC or kinds <= {"sin", "cos", "exp"}
+
+
+def symmetry(f: Factor) -> int:
+    """1 for an even function, −1 for an odd one, 0 for neither."""
+    own = -1 if f.kind in ODD else 1 if f.kind in EVEN else 0
+    return -own if f.power % 2 else own
 
 
 def polynomial(f: Factor) -> bool:

@@ -31,10 +31,20 @@ from tpc.core.expr import (
     values,
 )
 from tpc.hilbert.gram.axes import skeleton
-from tpc.hilbert.gram.factors import Combination, closed_together, combination, half_moment, moment, polynomial
+from tpc.hilbert.gram.factors import (
+    LOGISTIC,
+    Combination,
+    closed_together,
+    combination,
+    half_moment,
+    moment,
+    polynomial,
+    symmetry,
+)
 from tpc.hilbert.gram.isserlis import covariance_of, paired
 from tpc.hilbert.gram.names import shown
 from tpc.hilbert.gram.registered import registered
+from tpc.hilbert.gram.slopes import without_slopes
 from tpc.hilbert.gram.terms import Closed, Factor, Integral, TooManyGaussiansError, index_variables, indices, placed
 from tpc.hilbert.gram.vectors import Sources, meet
 from tpc.hilbert.space import degree
@@ -43,7 +53,7 @@ if TYPE_CHECKING:
     from tpc.hilbert.gram.covariance import Covariances
 
 MOST_DIMENSIONS = 4                                    # of a quadrature
-ODD, EVEN = frozenset({"erf", "tanh", "sin", "sinh", "sign"}), frozenset({"cos", "cosh", "abs"})
+ODD, EVEN = frozenset({"erf", "tanh", "sin", "sinh", "sign"}), frozenset({"cos", "cosh", "abs", "tanh'"})
 
 
 def expectation_of_groups(engine: Covariances, factors: Sequence[Expr]) -> Expr:
@@ -190,6 +200,8 @@ class Groups:
         terms = []
         for f, a in left.items():
             for g, b in right.items():
+                if {f.kind, g.kind} & LOGISTIC and symmetry(f) * symmetry(g) == -1:
+                    continue
                 if polynomial(f) and polynomial(g):
                     value = moment(f.power, g.power, q, c, r)
                 elif (known := _with_a_step(f, g, q, c) or _with_a_step(g, f, r, c)) is not None:
@@ -247,6 +259,7 @@ class Groups:
         if len(names) > MOST_DIMENSIONS:
             some = ", ".join(f"`{shown(self.meaning[z])}`" for z in names[:3])
             raise TooManyGaussiansError(f"a mean of a function of {len(names)} dependent Gaussians ({some}, …)")
+        factors = [without_slopes(f) for f in factors]
         own = [self.engine.scalar(f) for f in factors]
         table = tuple(tuple(self.covariance(a, b) for b in names[:k + 1]) for k, a in enumerate(names))
         same = self.same(names[0], names[1]) if len(names) == 2 else ()

@@ -24,7 +24,7 @@ def _part(x: Expr) -> str:
     if isinstance(x, Value):
         return _member(x.ref)
     found = [node.function if isinstance(node, Call) else _member(node.ref) for node in walk(x) if isinstance(node, Call | Value)]
-    return "_".join(found)
+    return "_".join(found).replace("'", "_slope")
 
 
 def _member(ref: Ref) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tpc.core.expr import Expr, Mul, Ref, Value, mul, replace
 from tpc.core.printer import print_expr
+from tpc.hilbert.gram.slopes import with_slopes
 
 S = Value(Ref("s"), True)
 
@@ -68,4 +69,4 @@ def _read(text: str) -> Expr:
     from tpc.pipeline import parse
     program = parse(f"width n\nvector s : n ~ N(0, 1)\noutput c = mean({text})\n", name="closed form")
     moment = next(op for op in program.body if isinstance(op, Moment))
-    return _anonymous(moment.phi)
+    return _anonymous(with_slopes(moment.phi))

@@ -60,10 +60,10 @@ class Delta(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """`z^power·f(scale·z)·exp(−weight·z²)`, a function of one Gaussian; f is 1, step, erf, sin, cos or exp."""
+    """`z^power·f(scale·z)·exp(−weight·z²)`, a function of one Gaussian; f is 1 or of this name."""
 
     power: int = 0
-    kind: Literal["one", "step", "erf", "sin", "cos", "exp"] = "one"
+    kind: Literal["one", "step", "erf", "sin", "cos", "exp", "tanh", "tanh'", "tanh''", "softplus"] = "one"
     scale: Expr = ONE
     weight: Expr = ZERO
 
