@@ -1,5 +1,6 @@
 """The numerical helpers of modules that work with covariances: each module has the sections that it uses. Tested as code."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -175,7 +176,7 @@ def relu_step(q, c, r):
 # ---- erf_erf
 def erf_erf(q, c, r, a=1, b=1):
     """E erf(au)·erf(bv)."""
-    return 2/np.pi*jnp.arcsin(2*a*b*c/jnp.sqrt((1 + 2*a**2*q)*(1 + 2*b**2*r)))
+    return 2/np.pi*jnp.arcsin(2*a*b*c/(jnp.sqrt(1 + 2*a**2*q)*jnp.sqrt(1 + 2*b**2*r)))
 
 
 # ---- sin_sin
@@ -202,14 +203,16 @@ def exp_exp(q, c, r, a=1, b=1):
 def moment(f, g, q, c, r):
     """E f(u)·g(v), f and g given as (power, kind, scale, weight): u^power·kind(scale·u)·exp(−weight·u²).
 
-    The exponentials of squares are a change of the covariance; Stein's lemma, E u·F = q E ∂F/∂u + c E ∂F/∂v, takes away the powers.
+    The exponentials of squares are a change of the covariance, inf where they grow too fast; Stein's lemma, E u·F = q E ∂F/∂u + c E ∂F/∂v, takes away the powers.
     """
     (m, kind, a, weight), (n, other, b, second) = f, g
     if not (_is_zero(weight) and _is_zero(second)):
         free = q*r - c**2
         det = (1 + 2*weight*q)*(1 + 2*second*r) - 4*weight*second*c**2
+        finite = (det > 0) & (1 + 2*weight*q > 0) & (1 + 2*second*r > 0)
+        det = jnp.where(finite, det, 1)
         q, c, r = (q + 2*second*free)/det, c/det, (r + 2*weight*free)/det
-        return moment((m, kind, a, 0), (n, other, b, 0), q, c, r)/jnp.sqrt(det)
+        return jnp.where(finite, moment((m, kind, a, 0), (n, other, b, 0), q, c, r)/jnp.sqrt(det), jnp.inf)
     if m:
         return q*_slope(m - 1, f, g, q, c, r) + c*_slope(n, g, (m - 1, *f[1:]), r, c, q)
     if n:
@@ -247,7 +250,7 @@ def _base(kind, other, a, b, q, c, r):
     if kind == other == "step":
         return step_step(q, gap(q, c, r), r)
     if kind == other == "erf":
-        return 2/np.pi*jnp.arcsin(2*a*b*c/jnp.sqrt((1 + 2*a**2*q)*(1 + 2*b**2*r)))
+        return 2/np.pi*jnp.arcsin(2*a*b*c/(jnp.sqrt(1 + 2*a**2*q)*jnp.sqrt(1 + 2*b**2*r)))
     if kind == "step":
         return jnp.arcsin(jnp.clip(over(2**0.5*b*c, jnp.sqrt(q*(1 + 2*b**2*r))), -1, 1))/np.pi
     if (kind, other) in (("erf", "step"), ("sin", "exp"), ("cos", "exp"), ("cos", "sin")):
@@ -272,34 +275,164 @@ def _single(kind, a, q):
 
 
 # ---- integral
-def integral(f, mean, covariance, rule, shape):
-    """E f(u), u ~ N(mean, covariance), an array of `shape`, by the product of a rule of (nodes, weights); covariance: its lower triangle.
+REACH = 10                                             # standard deviations up to which nodes are dense; they go on to 40
+ROOTS, HALVINGS = 4, 56                                # roots that are looked for, and how often an interval of one is halved
 
-    In three and four dimensions only every third or fourth node is taken.
+
+def integral(f, cuts, mean, covariance, rule, shape, place):
+    """E f(u), u ~ N(mean, covariance), an array of `shape`, one coordinate after the other given those before. covariance: its lower triangle.
+
+    cuts: for every coordinate, (kind, g) with functions g of u: where f bends, jumps or is narrow, g is 0 ("line", g affine; "curve"), or is largest
+    or least ("turn"); coordinates that are not drawn yet stand at their means there. rule: points [3, Q], weights [Q] (see `draw`). place: which of
+    the integrals of the module it is, by which it is given its own error of rounding where the rule asks for one. inf where it does not converge.
     """
-    stride = max(1, len(mean)) if len(mean) > 2 else 1
-    nodes, weights = (x[::stride] for x in rule)
-    rule = nodes, weights/weights.sum()
+    line = Line(rule, len(mean), shape)
     root = []
     for k, row in enumerate(covariance):                           # Cholesky's, where what is not left has no part
         own = []
         for j in range(k):
-            own.append(over_square(row[j] - sum(own[i]*root[j][i] for i in range(j)), root[j][j]))
-        root.append([*own, jnp.sqrt(jnp.maximum(row[k] - sum(x**2 for x in own), 0))])
+            apart = row[j]*row[j] != row[k]*covariance[j][j]
+            c = row[j]*jnp.where(apart, 1 + line.rounding(place + 7*j + 5*k)*jnp.finfo(line.dtype).eps, 1)
+            own.append(over_square(c - sum(own[i]*root[j][i] for i in range(j)), root[j][j]))
+        left = row[k] - sum(x**2 for x in own)
+        root.append([*own, jnp.where(left > 0, jnp.sqrt(jnp.where(left > 0, left, 1)), 0)])
 
-    def level(values, drawn):
-        """The integral over the Gaussians that are left, those before being `drawn`."""
-        k = len(values)
-        if k == len(mean):
-            return jnp.broadcast_to(f(*values), shape).astype(rule[0].dtype)
+    def at(drawn):
+        """u where the first standard Gaussians are `drawn` and the others 0."""
+        return [m + sum(a*z for a, z in zip(row, drawn, strict=False)) for m, row in zip(mean, root, strict=True)]
 
-        def node(total, at):
-            """What the values at one node add."""
-            z, weight = at
-            value = mean[k] + root[k][k]*z + sum(a*b for a, b in zip(root[k], drawn, strict=False))
-            return total + weight*level([*values, value], [*drawn, z]), None
-        return lax.scan(node, jnp.zeros(shape, rule[0].dtype), rule)[0]
-    return level([], [])
+    def level(drawn):
+        """The integral over the Gaussians that are left, and that of its size."""
+        k = len(drawn)
+        breaks = line.breaks([(kind, lambda x, g=g: g(*at([*drawn, x]))) for kind, g in cuts[k]])
+        x, weight = line.nodes(breaks)
+        if k + 1 == len(mean):
+            value = jnp.broadcast_to(f(*at([*drawn, x])), x.shape).astype(line.dtype)
+            return line.gathered(x, weight, value, jnp.abs(value))
+        flat = x.reshape(-1, *shape)
+        value, size = (a.reshape(x.shape) for a in lax.map(lambda one: level([*drawn, one]), flat))
+        return line.gathered(x, weight, value, size)
+    value, size = level([])
+    return value + line.rounding(place)*lax.stop_gradient(size)
+
+
+class Line:
+    """The rule over one standard Gaussian: the line is cut at given points, towards which the nodes of each part grow dense by powers.
+
+    On the part from a to b, the nodes are a + log(1 + e^G) − log(1 + e^(G − b + a)), evenly spaced in t where G(t) is t but far from the part's middle:
+    close to the ends, from e^(−depth) on, powers turn into powers of powers (double exponential), so that what is left out is less than rounding.
+    """
+
+    def __init__(self, rule, dimensions, shape):
+        points, weights = rule
+        stride = max(1, 2*(dimensions - 2))
+        self.shape, self.dtype = shape, points.dtype
+        self.fractions, self.weights = (a[::stride].reshape(-1, 1, *[1]*len(shape)) for a in (points[0], weights*stride))
+        self.depth = points[1, 0] - (0, 0, 8, 10)[dimensions - 1]
+        self.noise = points[2, 0]
+
+    def rounding(self, place):
+        """A number for each entry, between 1/2 and 1 in size, of either sign; 0 if the rule asks for none."""
+        size = int(np.prod(self.shape))
+        phase = (jnp.arange(size).reshape(self.shape)*0.7548776662 + place*0.5698402910 + jnp.abs(self.noise)*0.3819660113) % 1
+        return jnp.where(self.noise == 0, 0, jnp.where(phase < 0.5, phase + 0.5, -phase)).astype(self.dtype)
+
+    def breaks(self, cuts):
+        """Where the line is cut, in order, [R, *shape]. cuts: (kind, function) as for `integral`, functions of the standard Gaussian."""
+        found = []
+        for kind, g in cuts:
+            if kind == "line":
+                start = jnp.broadcast_to(g(jnp.zeros((), self.dtype)), self.shape)
+                slope = g(jnp.ones((), self.dtype)) - start
+                found.append(self.near(jnp.where(slope == 0, jnp.inf, -start/jnp.where(slope == 0, 1, slope)))[None])
+        for kind, g in cuts:
+            if kind != "line":
+                known = jnp.concatenate(found) if found else jnp.zeros((1, *self.shape), self.dtype)
+                found.append(self.roots(g, jnp.sort(known, axis=0)) if kind == "curve" else self.roots(slope_of(g), jnp.sort(known, axis=0)))
+        return jnp.sort(jnp.concatenate(found), axis=0) if found else jnp.zeros((1, *self.shape), self.dtype)
+
+    def near(self, x):
+        """A cut, 0 in place of one that is out of reach."""
+        return jnp.where(jnp.abs(x) <= REACH, x, 0)
+
+    def roots(self, g, known):
+        """The first ROOTS roots of a function that changes its sign between nodes for what is known, [ROOTS, *shape]; 0 for those that are not there."""
+        x = jnp.sort(lax.stop_gradient(self.nodes(known)[0]).reshape(-1, *self.shape), axis=0)
+        value = jnp.broadcast_to(g(x), x.shape)
+        change = ((value[:-1] > 0) != (value[1:] > 0)) & (jnp.abs(x[:-1]) < REACH) & (jnp.abs(x[1:]) < REACH)
+        order = jnp.arange(len(x) - 1).reshape(-1, *[1]*len(self.shape))
+        first = jnp.sort(jnp.where(change, order, len(x) - 2), axis=0)[:ROOTS]
+        there = jnp.take_along_axis(change, first, axis=0) & jnp.concatenate([jnp.ones_like(first[:1], bool), first[1:] != first[:-1]])
+        low, high = jnp.take_along_axis(x, first, axis=0), jnp.take_along_axis(x, first + 1, axis=0)
+        above = jnp.broadcast_to(g(low) > 0, low.shape)
+
+        def halved(_, ends):
+            """The half in which the sign changes."""
+            low, high = ends
+            middle = (low + high)/2
+            same = (g(middle) > 0) == above
+            return jnp.where(same, middle, low), jnp.where(same, high, middle)
+        low, high = lax.stop_gradient(lax.fori_loop(0, HALVINGS, halved, (low, high)))
+        x = (low + high)/2
+        slope = lax.stop_gradient(slope_of(g)(x))
+        smooth = jnp.isfinite(slope) & (slope != 0)
+        moved = jnp.broadcast_to(g(x), x.shape)                    # which has the derivative of the root in everything else
+        x = x - jnp.where(smooth, (moved - lax.stop_gradient(moved))/jnp.where(smooth, slope, 1), 0)
+        return jnp.where(there, x, 0)
+
+    def nodes(self, breaks):
+        """Nodes and weights [Q, R + 1, *shape] of the line cut at `breaks` [R, *shape]; the two outer parts come first."""
+        ends = jnp.stack([breaks[0], breaks[-1]])
+        way = jnp.asarray([-1, 1], self.dtype).reshape(2, *[1]*len(self.shape))
+        far = jnp.maximum(REACH - way*ends, 3)
+        start, span = -(self.depth + 3.3), far + self.depth + 6.8
+        t = start + span*self.fractions
+        sunk = jnp.exp(-(t + self.depth))
+        g = t - sunk
+        jump = jnp.exp(g - far)
+        distance = jnp.logaddexp(g, 0) + jump
+        x = ends + way*self.off(distance, ends)
+        weight = span*self.weights*(1 + sunk)*(1/(1 + jnp.exp(-g)) + jump)
+        if len(breaks) == 1:
+            return x, weight
+        left, right = breaks[:-1], breaks[1:]
+        length = right - left
+        span = length + 2*(self.depth + 3.3)
+        t = start + span*self.fractions
+        sunk, risen = jnp.exp(-(t + self.depth)), jnp.exp(t - length - self.depth)
+        g, part = t - sunk + risen, -jnp.expm1(-length)
+        away, apart = jnp.exp(-g), jnp.exp(g - length)
+        first, second = (jnp.log1p(part/(a + jnp.exp(-length))) for a in (away, apart))
+        inner = jnp.where(first < second, left + self.off(first, left), right - self.off(second, right))
+        weights = span*self.weights*(1 + sunk + risen)*part/((away + 1)*(1 + apart))
+        return jnp.concatenate([x, inner], axis=1), jnp.concatenate([weight, weights], axis=1)
+
+    def off(self, distance, point):
+        """A distance from a point, so large that the two are not one number."""
+        return jnp.maximum(distance, 4*jnp.finfo(self.dtype).eps*jnp.abs(point))
+
+    def gathered(self, x, weight, value, size):
+        """The sums of values [Q, R + 1, *shape] at nodes, and of the sizes of what cancels in them, with what may lie beyond the nodes.
+
+        Values that are not finite are left out where the weight is nothing beside rounding. inf where the terms do not vanish towards the ends,
+        at the cuts only if values are as large as the inverse of rounding there: what is narrower than rounding is not infinite.
+        """
+        eps = jnp.finfo(self.dtype).eps
+        weight = weight*jnp.exp(-x**2/2)/(2*np.pi)**0.5
+        counted = (weight > jnp.finfo(self.dtype).tiny) & (jnp.isfinite(value) | (weight > eps**2))
+        term = jnp.where(counted, weight*jnp.where(counted, value, 0), 0)
+        both = lax.complex(term, lax.stop_gradient(jnp.where(counted, weight*size, 0))).sum(axis=(0, 1))
+        total, whole = jnp.real(both), lax.stop_gradient(jnp.imag(both))
+        own = lax.stop_gradient(jnp.abs(term))
+        outside = jnp.where(counted[:-1] != counted[1:], own[:-1] + own[1:], 0).max(axis=(0, 1))
+        ends, large = own[::len(own) - 1], jnp.abs(value[::len(own) - 1]) > 0.01/eps
+        inside = jnp.maximum(jnp.where(large, ends, 0).max(axis=(0, 1)), outside)
+        return jnp.where(inside > 0.1*own.sum(axis=(0, 1)), jnp.inf, total), 4*(eps*whole + jnp.maximum(ends.max(axis=(0, 1)), outside))
+
+
+def slope_of(g):
+    """The derivative of a function of one number, for arrays."""
+    return lambda x: jax.jvp(lambda x: jnp.broadcast_to(g(x), x.shape), (x,), (jnp.ones_like(x),))[1]
 
 
 def over_square(a, b):

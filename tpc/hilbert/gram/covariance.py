@@ -58,7 +58,7 @@ from tpc.hilbert.gram.vectors import Vectors, vectors_in
 MAX_STEPS = 40_000                                     # products of vectors looked at, before it is not worth the while
 MAX_BOXES = 4096                                       # parts of one array
 DEEPEST = 20_000                                       # calls inside of each other
-MAX_POWER = 16                                         # of a vector in a polynomial
+MAX_POWER = 32                                         # of a vector in a polynomial
 
 
 def covariance_program(program: Program) -> CovarianceProgram:

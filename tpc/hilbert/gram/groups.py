@@ -31,6 +31,7 @@ from tpc.core.expr import (
     values,
 )
 from tpc.hilbert.gram.axes import skeleton
+from tpc.hilbert.gram.basis import fewer
 from tpc.hilbert.gram.factors import Combination, closed_together, combination, half_moment, moment, polynomial
 from tpc.hilbert.gram.isserlis import covariance_of, paired
 from tpc.hilbert.gram.names import shown
@@ -244,6 +245,12 @@ class Groups:
         return None
 
     def integral(self, factors: list[Expr], names: list[str]) -> Expr:
+        found = fewer(self.meaning, names)
+        if found is not None:
+            shown_as = {z: add(*(mul(k, ONE if atom == ONE else Value(Ref(self.name(atom)), True)) for atom, k in parts.items()))
+                        for z, parts in found.items()}
+            factors = [replace(f, lambda node: shown_as.get(node.ref.name) if isinstance(node, Value) else None) for f in factors]
+            names = list(dict.fromkeys(z for f in factors for z in gaussians(f)))
         if len(names) > MOST_DIMENSIONS:
             some = ", ".join(f"`{shown(self.meaning[z])}`" for z in names[:3])
             raise TooManyGaussiansError(f"a mean of a function of {len(names)} dependent Gaussians ({some}, …)")
