@@ -17,7 +17,7 @@ Shape = Literal["smooth", "kink", "jump"]
 Growth = Literal["polynomial", "exponential", "local"]
 HALF = Number(Fraction(1, 2))
 PI = Constant("pi")
-LEAST_WIDTH = Number(Fraction(1, 10**8))                  # of the smooth part of `gelu(x, σ)`: at σ = 0 it is relu(x), without a division by 0
+LEAST_WIDTH = Number(Fraction(1, 10**6))                  # of the smooth part of `gelu(x, σ)`: at σ = 0 it is relu(x), without a division by 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,9 +292,13 @@ def integral(f, cuts, mean, covariance, rule, shape, place):
         own = []
         for j in range(k):
             apart = row[j]*row[j] != row[k]*covariance[j][j]
-            c = row[j]*jnp.where(apart, 1 + line.rounding(place + 7*j + 5*k)*jnp.finfo(line.dtype).eps, 1)
+            c = row[j]*jnp.where(apart, 1 + 2*line.rounding(place + 7*j + 5*k)*jnp.finfo(line.dtype).eps, 1)
             own.append(over_square(c - sum(own[i]*root[j][i] for i in range(j)), root[j][j]))
-        left = row[k] - sum(x**2 for x in own)
+        if k == 1:                                                 # as a product, no digits of which are lost
+            both = jnp.sqrt(row[1]*covariance[0][0])
+            left = jnp.where(covariance[0][0] == 0, row[1], over_square((both - jnp.abs(c))*(both + jnp.abs(c)), covariance[0][0]))
+        else:
+            left = row[k] - sum(x**2 for x in own)
         root.append([*own, jnp.where(left > 0, jnp.sqrt(jnp.where(left > 0, left, 1)), 0)])
 
     def at(drawn):
@@ -307,10 +311,10 @@ def integral(f, cuts, mean, covariance, rule, shape, place):
         breaks = line.breaks([(kind, lambda x, g=g: g(*at([*drawn, x]))) for kind, g in cuts[k]])
         x, weight = line.nodes(breaks)
         if k + 1 == len(mean):
-            value = jnp.broadcast_to(f(*at([*drawn, x])), x.shape).astype(line.dtype)
+            value = jnp.broadcast_to(f(*at([*drawn, x])), (*x.shape[:2], *shape)).astype(line.dtype)
             return line.gathered(x, weight, value, jnp.abs(value))
-        flat = x.reshape(-1, *shape)
-        value, size = (a.reshape(x.shape) for a in lax.map(lambda one: level([*drawn, one]), flat))
+        found = lax.map(lambda one: level([*drawn, one]), x.reshape(-1, *x.shape[2:]))
+        value, size = (a.reshape(*x.shape[:2], *shape) for a in found)
         return line.gathered(x, weight, value, size)
     value, size = level([])
     return value + line.rounding(place)*lax.stop_gradient(size)
@@ -328,7 +332,7 @@ class Line:
         stride = max(1, 2*(dimensions - 2))
         self.shape, self.dtype = shape, points.dtype
         self.fractions, self.weights = (a[::stride].reshape(-1, 1, *[1]*len(shape)) for a in (points[0], weights*stride))
-        self.depth = points[1, 0] - (0, 0, 8, 10)[dimensions - 1]
+        self.depth = points[1, 0] - (0, 0, 10, 12)[dimensions - 1]
         self.noise = points[2, 0]
 
     def rounding(self, place):
@@ -338,7 +342,11 @@ class Line:
         return jnp.where(self.noise == 0, 0, jnp.where(phase < 0.5, phase + 0.5, -phase)).astype(self.dtype)
 
     def breaks(self, cuts):
-        """Where the line is cut, in order, [R, *shape]. cuts: (kind, function) as for `integral`, functions of the standard Gaussian."""
+        """Where the line is cut, in order, [R, *shape], or the same for all entries, at the mean if there are no cuts.
+
+        cuts: (kind, function) as for `integral`, functions of the standard Gaussian.
+        """
+        mean = jnp.zeros((1, *[1]*len(self.shape)), self.dtype)
         found = []
         for kind, g in cuts:
             if kind == "line":
@@ -347,9 +355,9 @@ class Line:
                 found.append(self.near(jnp.where(slope == 0, jnp.inf, -start/jnp.where(slope == 0, 1, slope)))[None])
         for kind, g in cuts:
             if kind != "line":
-                known = jnp.concatenate(found) if found else jnp.zeros((1, *self.shape), self.dtype)
-                found.append(self.roots(g, jnp.sort(known, axis=0)) if kind == "curve" else self.roots(slope_of(g), jnp.sort(known, axis=0)))
-        return jnp.sort(jnp.concatenate(found), axis=0) if found else jnp.zeros((1, *self.shape), self.dtype)
+                known = jnp.sort(jnp.concatenate(found), axis=0) if found else jnp.broadcast_to(mean, (1, *self.shape))
+                found.append(self.roots(g if kind == "curve" else slope_of(g), known))
+        return jnp.sort(jnp.concatenate(found), axis=0) if len(found) > 1 else found[0] if found else mean
 
     def near(self, x):
         """A cut, 0 in place of one that is out of reach."""
@@ -381,7 +389,10 @@ class Line:
         return jnp.where(there, x, 0)
 
     def nodes(self, breaks):
-        """Nodes and weights [Q, R + 1, *shape] of the line cut at `breaks` [R, *shape]; the two outer parts come first."""
+        """Nodes and weights [1 + Q, R + 1, *shape] of the line cut at `breaks` [R, *shape]; the two outer parts come first.
+
+        The first nodes are the breaks themselves, which count for the error: what is so narrow there that no number lies in it.
+        """
         ends = jnp.stack([breaks[0], breaks[-1]])
         way = jnp.asarray([-1, 1], self.dtype).reshape(2, *[1]*len(self.shape))
         far = jnp.maximum(REACH - way*ends, 3)
@@ -389,12 +400,12 @@ class Line:
         t = start + span*self.fractions
         sunk = jnp.exp(-(t + self.depth))
         g = t - sunk
-        jump = jnp.exp(g - far)
-        distance = jnp.logaddexp(g, 0) + jump
-        x = ends + way*self.off(distance, ends)
-        weight = span*self.weights*(1 + sunk)*(1/(1 + jnp.exp(-g)) + jump)
+        grown = jnp.exp(g)
+        jump = grown*jnp.exp(-far)
+        x = ends + way*self.off(jnp.log1p(grown) + jump, ends)
+        weight = span*self.weights*(1 + sunk)*(grown/(1 + grown) + jump)
         if len(breaks) == 1:
-            return x, weight
+            return self.with_breaks(breaks, x, weight)
         left, right = breaks[:-1], breaks[1:]
         length = right - left
         span = length + 2*(self.depth + 3.3)
@@ -405,7 +416,12 @@ class Line:
         first, second = (jnp.log1p(part/(a + jnp.exp(-length))) for a in (away, apart))
         inner = jnp.where(first < second, left + self.off(first, left), right - self.off(second, right))
         weights = span*self.weights*(1 + sunk + risen)*part/((away + 1)*(1 + apart))
-        return jnp.concatenate([x, inner], axis=1), jnp.concatenate([weight, weights], axis=1)
+        return self.with_breaks(breaks, jnp.concatenate([x, inner], axis=1), jnp.concatenate([weight, weights], axis=1))
+
+    def with_breaks(self, breaks, x, weight):
+        """Nodes and weights with the breaks before them."""
+        own = jnp.concatenate([breaks, breaks[-1:]])[None]
+        return jnp.concatenate([own, x]), jnp.concatenate([jnp.abs(own), weight])
 
     def off(self, distance, point):
         """A distance from a point, so large that the two are not one number."""
@@ -419,13 +435,14 @@ class Line:
         """
         eps = jnp.finfo(self.dtype).eps
         weight = weight*jnp.exp(-x**2/2)/(2*np.pi)**0.5
-        counted = (weight > jnp.finfo(self.dtype).tiny) & (jnp.isfinite(value) | (weight > eps**2))
-        term = jnp.where(counted, weight*jnp.where(counted, value, 0), 0)
+        first = jnp.arange(len(x)).reshape(-1, *[1]*(x.ndim - 1)) == 0
+        counted = (weight > jnp.finfo(self.dtype).tiny) & (jnp.isfinite(value) | (~first & (weight > eps**2)))
+        term = jnp.where(counted & ~first, weight*jnp.where(counted, value, 0), 0)
         both = lax.complex(term, lax.stop_gradient(jnp.where(counted, weight*size, 0))).sum(axis=(0, 1))
         total, whole = jnp.real(both), lax.stop_gradient(jnp.imag(both))
-        own = lax.stop_gradient(jnp.abs(term))
+        own, counted, large = lax.stop_gradient(jnp.abs(term[1:])), counted[1:], jnp.abs(value[1::len(x) - 2]) > 0.01/eps
         outside = jnp.where(counted[:-1] != counted[1:], own[:-1] + own[1:], 0).max(axis=(0, 1))
-        ends, large = own[::len(own) - 1], jnp.abs(value[::len(own) - 1]) > 0.01/eps
+        ends = own[::len(own) - 1]
         inside = jnp.maximum(jnp.where(large, ends, 0).max(axis=(0, 1)), outside)
         return jnp.where(inside > 0.1*own.sum(axis=(0, 1)), jnp.inf, total), 4*(eps*whole + jnp.maximum(ends.max(axis=(0, 1)), outside))
 

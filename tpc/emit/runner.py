@@ -151,7 +151,7 @@ def draw(seed, k):
 
 
 # ---- quadrature
-RULES = ((10.0, 0.5, 0.0), (8.7, 0.3, 1.0), (11.5, 0.7, 2.0))         # depth, offset and noise of each
+RULES = ((12.0, 0.5, 0.0), (10.7, 0.3, 1.0), (13.5, 0.7, 2.0))        # depth, offset and noise of each
 
 
 def draw(seed, k):

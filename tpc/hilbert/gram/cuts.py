@@ -38,19 +38,19 @@ def cuts_of(x: Integral) -> list[list[Cut]]:
             line = affine(at, later)
             if line is None or kind == "line":
                 cuts[Cut("curve" if kind == "line" and line is None else kind, at)] = None
-        if k == 0 and centred:
-            cuts = _without_the_mean(cuts, x.variables)
         if k == len(x.variables) - 2:
             lines = [line for kind, at in found if kind == "line" and (line := affine(at, set(x.variables[k:]))) is not None]
             cuts.update({Cut("line", at): None for at in crossings(lines, *x.variables[k:])})
+        if k == 0 and centred:
+            cuts = _without_the_mean(cuts, x.variables)
         out.append(list(cuts))
     return out
 
 
 def _without_the_mean(cuts: dict[Cut, None], names: Sequence[str]) -> dict[Cut, None]:
-    """One cut only at the mean, where all multiples of Gaussians are 0."""
+    """One cut only at the mean, where all multiples of Gaussians are 0; none if it is the only one, where lines are cut anyway."""
     at_mean = [cut for cut in cuts if cut.kind == "line" and (line := affine(cut.at, set(names))) is not None and "" not in line]
-    return {cut: None for cut in cuts if cut not in at_mean[1:]}
+    return {} if len(at_mean) == len(cuts) else {cut: None for cut in cuts if cut not in at_mean[1:]}
 
 
 def crossings(lines: Sequence[Affine], u: str, v: str) -> Iterator[Expr]:
