@@ -104,17 +104,42 @@ def _zeros(x: Expr) -> Iterator[tuple[Kind, Expr]]:
     if line and len(line) == 1 + ("" in line):                     # of one coordinate
         (name, slope), = ((name, slope) for name, slope in line.items() if name)
         x = add(_coordinate(name), divide(line.get("", ZERO), slope)) if isinstance(slope, Number) else x
-    if is_vector(x):
+    if is_vector(x) and not _is_positive(x):
         yield "line", x
 
 
 def _turns(x: Expr) -> Iterator[tuple[Kind, Expr]]:
-    """Where `x` is largest or least, if it is more than the square of a line, whose zero is a cut already."""
-    if isinstance(x, Mul):
-        x = mul(*(f for f in x.factors if is_vector(f)))
-    simple = x.base if isinstance(x, Pow) and _is_whole(x.exponent) else x
-    if is_vector(x) and affine(simple, _variables(simple)) is None:
+    """Where `x` is largest or least, if that is not where one function of a line is, whose cuts there are already."""
+    while True:
+        match x:
+            case Mul(parts) | Add(parts) if sum(map(is_vector, parts)) == 1:
+                x = next(part for part in parts if is_vector(part))
+            case Pow(base, exponent) if _is_whole(exponent):
+                x = base
+            case Call(function, (argument,)) if FUNCTIONS[function].bends:
+                x = argument
+            case _:
+                break
+    if is_vector(x) and affine(x, _variables(x)) is None:
         yield "turn", x
+
+
+def _is_positive(x: Expr, *, strictly: bool = True) -> bool:
+    """Whether `x` is certainly positive, or not negative."""
+    match x:
+        case Number(value):
+            return value > 0 if strictly else value >= 0
+        case Add(terms):
+            return all(_is_positive(t, strictly=False) for t in terms) and (not strictly or any(_is_positive(t) for t in terms))
+        case Mul(factors):
+            return all(_is_positive(f, strictly=strictly) for f in factors)
+        case Pow(base, Number(k)):
+            return _is_positive(base, strictly=strictly) or (not strictly and k.denominator == 1 and k % 2 == 0)
+        case Call("exp" | "cosh"):
+            return True
+        case Call("abs" | "relu" | "step" | "sigmoid" | "softplus" | "sqrt"):
+            return not strictly
+    return False
 
 
 def affine(x: Expr, names: set[str]) -> Affine | None:
