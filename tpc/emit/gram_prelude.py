@@ -444,7 +444,8 @@ class Line:
         outside = jnp.where(counted[:-1] != counted[1:], own[:-1] + own[1:], 0).max(axis=(0, 1))
         ends = own[::len(own) - 1]
         inside = jnp.maximum(jnp.where(large, ends, 0).max(axis=(0, 1)), outside)
-        return jnp.where(inside > 0.1*own.sum(axis=(0, 1)), jnp.inf, total), 4*(eps*whole + jnp.maximum(ends.max(axis=(0, 1)), outside))
+        infinite = (inside > 0.03*own.sum(axis=(0, 1))) & (inside > jnp.finfo(self.dtype).tiny**0.5)
+        return jnp.where(infinite, jnp.inf, total), 4*(eps*whole + jnp.maximum(ends.max(axis=(0, 1)), outside))
 
 
 def slope_of(g):

@@ -211,13 +211,13 @@ def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
 
 # ---- rules compared
 def summary(done):
-    """{output: (value, error estimate)}: by the first rule, and twice the largest difference from the others, which have the errors of rounding that
+    """{output: (value, error estimate)}: by the first rule, and four times the largest difference from the others, which have the errors of rounding that
     the first one may have; inf where these are not finite."""
     first, *others = outputs_of(done)
 
     def apart(name, value):
         """The error estimate of an output."""
-        found = 2*jnp.max(jnp.stack([jnp.abs(other[name] - value) for other in others]), axis=0)
+        found = 4*jnp.max(jnp.stack([jnp.abs(other[name] - value) for other in others]), axis=0)
         return jnp.where(jnp.isnan(found), jnp.inf, found)
     return {name: (value, apart(name, value)) for name, value in first.items()}
 
