@@ -23,7 +23,7 @@ from tpc.hilbert.plan import Plan
 SECTIONS = ("contract", "over", "diagonal", "moved", "gap", "apart", "near", "gap_of_sum", "series", "step_step", "relu_gap",
             "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "integral")
 LOCALS = ("inputs", "points", "weights", "dtype", "rule", "warnings", "DTYPE", "POINTS", "RULES", "INPUTS", "NamedSharding", "PartitionSpec",
-          "as_outputs", "over_square", "slope_of", "Line", "REACH", "ROOTS", "HALVINGS", "inverse_norm", "turned", "root", "ARC", "CAP",
+          "as_outputs", "over_square", "slope_of", "Line", "REACH", "FAR", "ROOTS", "HALVINGS", "inverse_norm", "turned", "root", "ARC", "CAP",
           "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
           "summary")
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",

@@ -276,6 +276,7 @@ def _single(kind, a, q):
 
 # ---- integral
 REACH = 10                                             # standard deviations up to which nodes are dense; they go on to 40
+FAR = 20, 14, 10                                       # how far from a cut they may have to be dense for that
 ROOTS, HALVINGS = 4, 56                                # roots that are looked for, and how often an interval of one is halved
 
 
@@ -329,9 +330,9 @@ class Line:
 
     def __init__(self, rule, dimensions, shape):
         points, weights = rule
-        stride = max(1, 2*(dimensions - 2))
+        count = len(weights)//4*(4, 3, 2, 1)[dimensions - 1]
         self.shape, self.dtype = shape, points.dtype
-        self.fractions, self.weights = (a[::stride].reshape(-1, 1, *[1]*len(shape)) for a in (points[0], weights*stride))
+        self.fractions, self.weights = (a[:count].reshape(-1, 1, *[1]*len(shape))*(len(weights)/count) for a in (points[0], weights))
         self.depth = points[1, 0] - (0, 0, 10, 12)[dimensions - 1]
         self.noise = points[2, 0]
 
@@ -395,15 +396,12 @@ class Line:
         """
         ends = jnp.stack([breaks[0], breaks[-1]])
         way = jnp.asarray([-1, 1], self.dtype).reshape(2, *[1]*len(self.shape))
-        far = jnp.maximum(REACH - way*ends, 3)
-        start, span = -(self.depth + 3.3), far + self.depth + 6.8
-        t = start + span*self.fractions
-        sunk = jnp.exp(-(t + self.depth))
-        g = t - sunk
-        grown = jnp.exp(g)
-        jump = grown*jnp.exp(-far)
-        x = ends + way*self.off(jnp.log1p(grown) + jump, ends)
-        weight = span*self.weights*(1 + sunk)*(grown/(1 + grown) + jump)
+        start = -(self.depth + 3.3)
+        (*_, distance, weight), *nearer = [self.outwards(start, far) for far in FAR]
+        for far, less, other in nearer:
+            enough = REACH - way*ends <= far
+            distance, weight = jnp.where(enough, less, distance), jnp.where(enough, other, weight)
+        x = ends + way*self.off(distance, ends)
         if len(breaks) == 1:
             return self.with_breaks(breaks, x, weight)
         left, right = breaks[:-1], breaks[1:]
@@ -417,6 +415,15 @@ class Line:
         inner = jnp.where(first < second, left + self.off(first, left), right - self.off(second, right))
         weights = span*self.weights*(1 + sunk + risen)*part/((away + 1)*(1 + apart))
         return self.with_breaks(breaks, jnp.concatenate([x, inner], axis=1), jnp.concatenate([weight, weights], axis=1))
+
+    def outwards(self, start, far):
+        """How far the nodes of an outer part lie from its end, dense up to `far`, and their weights."""
+        span = far + 3.5 - start
+        t = start + span*self.fractions
+        sunk = jnp.exp(-(t + self.depth))
+        grown = jnp.exp(t - sunk)
+        jump = grown*np.exp(-far)
+        return far, jnp.log1p(grown) + jump, span*self.weights*(1 + sunk)*(grown/(1 + grown) + jump)
 
     def with_breaks(self, breaks, x, weight):
         """Nodes and weights with the breaks before them."""
