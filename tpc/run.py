@@ -14,7 +14,7 @@ import numpy as np
 
 from tpc.core.program import Program
 from tpc.emit.module import emit, planned
-from tpc.hilbert.plan import Plan, UnrepresentableError
+from tpc.hilbert.plan import RULES, Plan, UnrepresentableError
 from tpc.inputs import bind_inputs, require_memory
 from tpc.kept import Kept
 from tpc.machines import agreed, mesh_of, several
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tpc.shares import Points
 
 Progress = Callable[[int, int], None]
-GRIDS = ("gauss-hermite", "quadrature")             # points whose error is the difference of two grids
+GRIDS = {"gauss-hermite": 2, "quadrature": RULES}   # points whose error is the difference of so many grids or rules
 ENOUGH = 2                                         # repeats that an interrupted run must have done for a standard error
 
 
@@ -65,8 +65,8 @@ class Evaluator:
 
     @property
     def evaluations(self) -> int:
-        """How many times `limit` is evaluated: once for each repeat, or each grid."""
-        return 2 if self.plan.points in GRIDS else self.plan.repeats
+        """How many times `limit` is evaluated: once for each repeat, each grid, or each rule."""
+        return GRIDS.get(self.plan.points, self.plan.repeats)
 
     def __call__(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, progress: Progress | None = None,
                  checkpoint: str | Path | None = None, devices: int | None = None) -> Result:

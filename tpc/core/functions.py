@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
-from tpc.core.expr import ONE, Call, Constant, Expr, Number, Pow, add, call, divide, mul, neg, number, power, walk
+from tpc.core.expr import ONE, ZERO, Call, Constant, Expr, Number, Pow, add, call, divide, mul, neg, number, power, walk
 
 Shape = Literal["smooth", "kink", "jump"]
 Growth = Literal["polynomial", "exponential", "local"]
 HALF = Number(Fraction(1, 2))
 PI = Constant("pi")
+LEAST_WIDTH = Number(Fraction(1, 10**6))                  # of the smooth part of `gelu(x, σ)`: at σ = 0 it is relu(x), without a division by 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Elementwise:
     shape: smooth (analytic near the reals), kink (continuous, a derivative almost everywhere), jump (no derivative at all, TP4 Remark F.2).
     growth: polynomial (pseudo-Lipschitz if not a jump), exponential, or local (defined on part of the line only).
     derivatives: one builder per argument, None where there is no derivative. jax, latex: format strings over the printed arguments.
+    bends: whether it has a kink or jump, or what is narrow for large arguments, where its argument is 0 (of several, where the first two are one,
+    or the condition changes).
     """
 
     name: str
@@ -37,6 +40,7 @@ class Elementwise:
     shape: Shape = "smooth"
     growth: Growth = "polynomial"
     positively_homogeneous: bool = False
+    bends: bool = True
 
 
 def _where_derivative(position: int) -> Callable[..., Expr]:
@@ -72,8 +76,8 @@ _ENTRIES = (
     Elementwise("sinh", 1, (lambda x: call("cosh", x),), "jnp.sinh({})", r"\sinh\left({}\right)", lambda ns, x: ns.np.sinh(x), growth="exponential"),
     Elementwise("cosh", 1, (lambda x: call("sinh", x),), "jnp.cosh({})", r"\cosh\left({}\right)", lambda ns, x: ns.np.cosh(x), growth="exponential"),
     Elementwise("log", 1, (lambda x: power(x, number(-1)),), "jnp.log({})", r"\log\left({}\right)", lambda ns, x: ns.np.log(x), "kink", "local"),
-    Elementwise("sin", 1, (lambda x: call("cos", x),), "jnp.sin({})", r"\sin\left({}\right)", lambda ns, x: ns.np.sin(x)),
-    Elementwise("cos", 1, (lambda x: neg(call("sin", x)),), "jnp.cos({})", r"\cos\left({}\right)", lambda ns, x: ns.np.cos(x)),
+    Elementwise("sin", 1, (lambda x: call("cos", x),), "jnp.sin({})", r"\sin\left({}\right)", lambda ns, x: ns.np.sin(x), bends=False),
+    Elementwise("cos", 1, (lambda x: neg(call("sin", x)),), "jnp.cos({})", r"\cos\left({}\right)", lambda ns, x: ns.np.cos(x), bends=False),
     Elementwise("sqrt", 1, (lambda x: divide(HALF, call("sqrt", x)),), "jnp.sqrt({})", r"\sqrt{{{}}}", lambda ns, x: ns.np.sqrt(x), "kink", "local"),
     Elementwise("max", 2, (lambda x, y: call("step", add(x, neg(y))), lambda x, y: call("step", add(y, neg(x)))), "jnp.maximum({}, {})",
                 r"\max\left({}, {}\right)", lambda ns, x, y: ns.np.maximum(x, y), "kink"),
@@ -111,8 +115,11 @@ def written(name: str, *args: Expr) -> Expr:
     """The expression for `name(args…)` as written: `gelu(x, σ)` (TP4, x/2·(1 + erf(x/σ)) + σ/(2√π)·e^{−x²/σ²}) and n-ary max and min included."""
     if name == "gelu" and len(args) == 2:
         x, sigma = args
-        smooth = divide(mul(sigma, call("exp", neg(power(divide(x, sigma), number(2))))), mul(number(2), call("sqrt", PI)))
-        return add(mul(HALF, x, add(ONE, call("erf", divide(x, sigma)))), smooth)
+        if sigma == ZERO:
+            return call("relu", x)
+        ratio = divide(x, sigma if isinstance(sigma, Number) else call("max", sigma, LEAST_WIDTH))
+        smooth = divide(mul(sigma, call("exp", neg(power(ratio, number(2))))), mul(number(2), call("sqrt", PI)))
+        return add(mul(HALF, x, add(ONE, call("erf", ratio))), smooth)
     if name in ("max", "min") and len(args) > 2:
         out = args[0]
         for x in args[1:]:

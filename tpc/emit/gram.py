@@ -15,16 +15,18 @@ from tpc.emit.names import Names
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.rolled import RolledWriter
 from tpc.emit.sections import copied
+from tpc.hilbert.gram.cuts import cuts_of
 from tpc.hilbert.gram.factors import LOGISTIC, polynomial
 from tpc.hilbert.gram.names import best_name
 from tpc.hilbert.gram.registered import form_named
 from tpc.hilbert.gram.terms import Closed, CovarianceProgram, Definition, Delta, Factor, Formula, Integral, Piece, free_variables
-from tpc.hilbert.plan import Plan, coarse
+from tpc.hilbert.plan import Plan
 
 SECTIONS = ("contract", "over", "diagonal", "moved", "gap", "apart", "near", "gap_of_sum", "series", "step_step", "relu_gap",
             "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "logistic", "mixed", "integral")
-LOCALS = ("inputs", "points", "weights", "dtype", "rule", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec",
-          "as_outputs", "over_square", "inverse_norm", "turned", "root", "ARC", "CAP", "math",
+LOCALS = ("inputs", "points", "weights", "dtype", "rule", "warnings", "DTYPE", "POINTS", "RULES", "INPUTS", "NamedSharding", "PartitionSpec",
+          "as_outputs", "over_square", "slope_of", "Line", "REACH", "FAR", "ROOTS", "HALVINGS", "inverse_norm", "turned", "root",
+          "ARC", "CAP", "math",
           "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
           "summary")
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
@@ -43,7 +45,7 @@ def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
     assert plan.covariances is not None
     writer = _Writer(plan.covariances, rolled)
     lines = writer.statements()
-    doc = "The outputs, and 0: there is no direction to be lost. points [1, Q], weights [Q]: a rule for integrals over a standard Gaussian."
+    doc = "The outputs, and 0: there is no direction to be lost. points [3, Q], weights [Q]: a rule for integrals (see `draw`)."
     function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
     return "\n".join([_header(program, plan), _imports(plan, writer.used), _constants(program, plan), _helpers(writer),
                       "", "", *py.print_statements([function]), _tail(plan)])
@@ -56,6 +58,7 @@ class _Writer:
         self.covariances = covariances
         self.used: set[str] = set()
         self.forms: dict[str, str] = {}
+        self.integrals = 0
         self.names = Names((*LOCALS, *SECTIONS))
         self.table: dict[str, Array] = {}
         self.gaps = GapWriter(self)
@@ -64,7 +67,7 @@ class _Writer:
     def statements(self) -> list[Statement]:
         lines: list[Statement] = [Assign(("dtype",), Py("points.dtype"))]
         if self.covariances.integrals:
-            lines.append(Assign(("rule",), Py("(points[0], weights)")))
+            lines.append(Assign(("rule",), Py("(points, weights)")))
         needed = self._needed()
         for item in self.covariances.program.inputs:
             if item.name in needed:
@@ -213,7 +216,10 @@ class _Writer:
             rows.append(f"[{', '.join(c.text for c in own)}]")
         means = ", ".join(arrays.aligned(m, axes).text for m in x.mean)
         size = py.tuple_of([py.integer(n) for n in shape]) if shape else Py("()")
-        return Py(f"integral(lambda {', '.join(parameters)}: {body.text}, [{means}], [{', '.join(rows)}], rule, {size.text})")
+        taken = ", ".join(parameters)
+        cuts = ", ".join(f"[{', '.join(f'({cut.kind!r}, lambda {taken}: {inner.aligned(cut.at, axes).text})' for cut in own)}]" for own in cuts_of(x))
+        self.integrals += 1
+        return Py(f"integral(lambda {taken}: {body.text}, [{cuts}], [{means}], [{', '.join(rows)}], rule, {size.text}, {self.integrals})")
 
 
 def _plain_kind(f: Factor) -> str:
@@ -251,8 +257,8 @@ def _header(program: Program, plan: Plan) -> str:
     if plan.exact:
         how = "It follows from covariances, which are all in closed form: the result is exact."
     else:
-        how = f"It follows from covariances. Integrals over Gaussians are sums over {plan.grid} points in each dimension; the error shown is the\n" \
-              f"difference from {coarse(plan.grid)} points."
+        how = f"It follows from covariances. Integrals over Gaussians are sums over {plan.grid} points on each part of a line; the error shown is the\n" \
+              "difference from other such rules, and from other roundings."
     return f'"""The infinite-width limit of the Tensor Program `{name}`, written by tpc.\n\n{how}\n"""\n'
 
 
@@ -268,7 +274,7 @@ def _constants(program: Program, plan: Plan) -> str:
     rows = ", ".join(f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})" for i in program.inputs)
     lines = [f"DTYPE = {plan.dtype!r}"]
     if not plan.exact:
-        lines.append(f"GRIDS = {plan.grid}, {coarse(plan.grid)}")
+        lines.append(f"POINTS = {plan.grid}")
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
     return "\n".join(lines) + "\n"
 
@@ -286,5 +292,5 @@ def _helpers(writer: _Writer) -> str:
 
 def _tail(plan: Plan) -> str:
     sections = copied("runner.py")
-    wanted = ["every module", plan.points, "exact" if plan.exact else "grids", "main"]
+    wanted = ["every module", plan.points, "exact" if plan.exact else "rules compared", "main"]
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

@@ -14,9 +14,9 @@ from tpc.core.functions import FUNCTIONS
 from tpc.core.program import For, Moment, Nonlin, Program, instructions
 from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
-from tpc.hilbert.gaussians import Confined, Layout, lay_out
+from tpc.hilbert.gaussians import Confined, Layout
 from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, TooDearError, TooManyGaussiansError, covariance_program
-from tpc.hilbert.members import taken_apart
+from tpc.hilbert.gram.cuts import quadrature_entries
 from tpc.hilbert.sectors import Sectors, separate
 from tpc.hilbert.space import Chaos, Linear, Nodes, Space
 
@@ -27,7 +27,8 @@ SOBOL_DIMENSIONS = 21_201                              # where scipy's direction
 SAMPLES, REPEATS = 4096, 8
 PER_GAUSSIAN, MOST = 64, 16_384                        # samples for each Gaussian, but no more than MOST by that
 UNBIASED, LARGE = 16, 65_536                           # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
-RULE = 160                                             # points of a quadrature over one Gaussian
+RULE = 96                                              # points of a quadrature on each part that a Gaussian's line is cut in
+RULES = 3                                              # of different kind, whose differences are the error
 PER_ENTRY, SECONDS = 1e-8, 20                          # seconds for an entry of an array, or a value of an integrand; more than so many are too many
 MOST_ROUNDS = 200                                      # of loops that covariances are tried on unasked: they are written out
 AT_LEAST = 4                                           # samples for each Gaussian in any case
@@ -79,7 +80,7 @@ class Plan:
         if self.exact:
             how = f"{self.method}, exact: {self.why}"
         elif self.points == "quadrature":
-            how = f"{self.method}, {NAMES[self.points]}, {self.grid} and {coarse(self.grid)} points in each dimension: {self.why}"
+            how = f"{self.method}, {NAMES[self.points]}, {RULES} rules of {self.grid} points on each part of a line: {self.why}"
         else:
             size = f"{self.grid}^{self.gaussians} and {coarse(self.grid)}^{self.gaussians} points" if self.points == "gauss-hermite" else \
                 f"{self.samples} points of {self.gaussians} Gaussians, {self.repeats} repeats"
@@ -109,7 +110,7 @@ def gram_plan(program: Program, method: str, dtype: DType, seconds: float | None
 
     seconds: what finding the covariances may take, SECONDS if they are not asked for.
     """
-    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_and_smooth(program))):
+    if method not in ("auto", "gram") or (method == "auto" and Linear().refuses(program) is None):
         return ""
     if method == "auto" and (rounds := rounds_in_order(program)) > MOST_ROUNDS:
         return f"gram was not tried, which would write out the {rounds:,} rounds of its loops"
@@ -120,8 +121,6 @@ def gram_plan(program: Program, method: str, dtype: DType, seconds: float | None
             raise UnrepresentableError(str(error)) from None
         return f"gram would need too many dimensions of quadrature: {error}" if isinstance(error, TooManyGaussiansError) else \
             f"gram was given up: {error}" if isinstance(error, TooDearError) else ""
-    if method == "auto" and not covariances.smooth:
-        return ""
     integrals, entries, size = covariances.integrals, covariances.entries, 8 if dtype == "float64" else 4
     made = sum(isinstance(p.formula, Closed) for d in covariances.definitions for p in d.pieces)
     why = f"all outputs follow from covariances, in {len(covariances.definitions)} arrays"
@@ -131,7 +130,7 @@ def gram_plan(program: Program, method: str, dtype: DType, seconds: float | None
         return Plan("gram", "closed forms", True, why, 0, 1, 1, 0, False, 0.0, dtype, entries * PER_ENTRY, 3.0 * entries * size,
                     covariances=covariances)
     why += f"{' and' if made else ' with'} {integrals} by quadrature"
-    work = covariances.quadrature_entries(RULE)
+    work = RULES * quadrature_entries(covariances, RULE)
     if method == "auto" and work * PER_ENTRY > SECONDS:
         return f"gram would take {_shown(work * PER_ENTRY)}, {integrals} expectations by quadrature"
     return Plan("gram", "quadrature", False, why, 0, 1, 1, RULE, False, 0.0, dtype, work * PER_ENTRY, 3.0 * entries * size, covariances=covariances)
@@ -149,12 +148,6 @@ def _in_order(loops: Sequence[For]) -> Iterator[tuple[For, Ranges]]:
         if not is_parallel(loop, ranges):
             yield loop, ranges
         ranges = (*ranges, (loop.variable, loop.count))
-
-
-def _few_and_smooth(program: Program) -> bool:
-    """Whether Gauss–Hermite quadrature over all Gaussians at once is as good."""
-    layout = lay_out(taken_apart(program), {}, None)
-    return 0 < layout.total <= max(GRID) and all(_smooth(op.phi) for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
 
 
 def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Confined, *, method: str = "auto",

@@ -60,7 +60,7 @@ from tpc.hilbert.gram.vectors import Vectors, vectors_in
 SECONDS_A_STEP = 4e-4                                  # of a product of vectors that is looked at
 MAX_BOXES = 4096                                       # parts of one array
 DEEPEST = 8                                            # requests inside of each other, each of some thirty calls
-MAX_POWER = 16                                         # of a vector in a polynomial
+MAX_POWER = 32                                         # of a vector in a polynomial
 
 
 def covariance_program(program: Program, seconds: float | None = None) -> CovarianceProgram:

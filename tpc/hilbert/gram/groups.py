@@ -31,6 +31,7 @@ from tpc.core.expr import (
     values,
 )
 from tpc.hilbert.gram.axes import skeleton
+from tpc.hilbert.gram.basis import fewer
 from tpc.hilbert.gram.factors import (
     LOGISTIC,
     Combination,
@@ -149,6 +150,7 @@ class Groups:
             found = self.closed(factors, names)
             if found is not None:
                 return found
+        factors, names = self.in_fewer(factors, names)
         found = self.by_stein(factors, names) if len(names) > 1 else None
         return self.integral(factors, names) if found is None else found
 
@@ -255,6 +257,16 @@ class Groups:
             return add(*terms)
         return None
 
+    def in_fewer(self, factors: list[Expr], names: list[str]) -> tuple[list[Expr], list[str]]:
+        """The factors in the vectors that the Gaussians are made of, if these are fewer, and what is added to them is no part of a Gaussian."""
+        found = fewer(self.meaning, names)
+        if found is None:
+            return factors, names
+        meant = {z: add(*(mul(k, ONE if atom == ONE else Value(Ref(self.name(atom)), True)) for atom, k in parts.items()))
+                 for z, parts in found.items()}
+        factors = [replace(f, lambda node: meant.get(node.ref.name) if isinstance(node, Value) else None) for f in factors]
+        return factors, list(dict.fromkeys(z for f in factors for z in gaussians(f)))
+
     def integral(self, factors: list[Expr], names: list[str]) -> Expr:
         if len(names) > MOST_DIMENSIONS:
             some = ", ".join(f"`{shown(self.meaning[z])}`" for z in names[:3])
@@ -286,7 +298,7 @@ def normalised(x: Expr) -> tuple[Expr, Expr]:
     """A linear expression, like terms as one, as a number times one whose first term has no number in front."""
     collected: dict[Expr, Fraction] = {}
     for term in x.terms if isinstance(x, Add) else (x,):
-        rest = mul(*term.factors[1:]) if isinstance(term, Mul) and isinstance(term.factors[0], Number) else term
+        rest = ONE if isinstance(term, Number) else mul(*term.factors[1:]) if isinstance(term, Mul) and isinstance(term.factors[0], Number) else term
         collected[rest] = collected.get(rest, Fraction(0)) + coefficient(term).value
     terms = sorted((rest for rest, k in collected.items() if k), key=skeleton) or [next(t for t in collected if is_vector(t))]
     head = collected[next(t for t in terms if is_vector(t))]

@@ -34,7 +34,6 @@ from tpc.core.expr import (
     summed,
     walk,
 )
-from tpc.core.functions import shapes
 from tpc.core.program import Program
 
 
@@ -140,24 +139,9 @@ class CovarianceProgram:
         return sum(isinstance(piece.formula, Integral) for d in self.definitions for piece in d.pieces)
 
     @property
-    def smooth(self) -> bool:
-        """Whether all that is integrated is smooth, so that a quadrature is accurate."""
-        return all(shapes(x) <= {"smooth"} for d in self.definitions for p in d.pieces if isinstance(p.formula, Integral) for x in p.formula.factors)
-
-    def quadrature_entries(self, rule: int) -> float:
-        """How often integrands are evaluated with so many points in each dimension."""
-        return sum(float(math.prod(p.extent)) * _points(rule, len(p.formula.variables)) for d in self.definitions for p in d.pieces
-                   if isinstance(p.formula, Integral))
-
-    @property
     def entries(self) -> int:
         """Numbers in all arrays."""
         return sum(math.prod(d.shape) for d in self.definitions)
-
-
-def _points(rule: int, dimensions: int) -> float:
-    """Points in all dimensions: in three or more of them only a third or fourth of the nodes is taken."""
-    return float((rule / dimensions if dimensions > 2 else rule) ** dimensions)
 
 
 def same(left: Index, right: Index) -> Expr:
