@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tpc.shares import Points
 
 Progress = Callable[[int, int], None]
-GRIDS = ("gauss-hermite", "quadrature")             # points whose error is the difference of two grids
+GRIDS = ("panels", "gauss-hermite", "quadrature")   # points whose error is not from repeats: there is nothing to be had of a part of the work
 ENOUGH = 2                                         # repeats that an interrupted run must have done for a standard error
 
 
@@ -65,8 +65,8 @@ class Evaluator:
 
     @property
     def evaluations(self) -> int:
-        """How many times `limit` is evaluated: once for each repeat, or each grid."""
-        return 2 if self.plan.points in GRIDS else self.plan.repeats
+        """How many parts the work has that are kept: repeats, or grids, or quadrature and the repeats that check it."""
+        return 1 + self.plan.checks[1] if any(self.plan.checks) else 2 if self.plan.points in GRIDS else self.plan.repeats
 
     def __call__(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, progress: Progress | None = None,
                  checkpoint: str | Path | None = None, devices: int | None = None) -> Result:

@@ -22,7 +22,7 @@ from tpc.emit.structure import Structure, structure
 from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
-from tpc.hilbert.plan import NAMES, Plan, UnrepresentableError, coarse, gram_plan, make_plan
+from tpc.hilbert.plan import NAMES, ORDERS, Plan, UnrepresentableError, coarse, gram_plan, make_plan
 from tpc.reassociate import reassociate
 
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
@@ -31,11 +31,14 @@ HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts"
            "multiply_all", "coefficients", "Packed", "restored", "packed", "mixed", "increased", "inners", "in_turns",
            "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total",
            "rounds", "before", "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled",
-           "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
+           "limit", "draw", "run", "warnings", "draw_sobol", "sensitivity", "sensitivity_compiled", "sensitive", "traced", "library", "sizes", "unseen",
+           "rounding", "in_units", "record", "verdict", "verdicts", "Panels", "kronrod", "first_panels", "on_panels", "product", "padded", "Seen", "look", "by_panel",
+           "beyond", "adapted", "refined", "further", "other_rule", "integrated", "points_for", "legendre", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
-          "SAMPLES", "REPEATS", "WHITEN", "NODES")
+          "SAMPLES", "REPEATS", "WHITEN", "NODES", "ORDER", "CAPACITIES", "SENSITIVE", "ROWS", "EPS", "LEAST", "DOUBLE", "REACHES", "FARTHEST", "CUT",
+          "OUTWARD", "GOAL", "TURNS", "WEIGHTS", "ROUGH")
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
@@ -338,9 +341,13 @@ def _plain(group: Gaussians) -> str:
 
 
 def _header(program: Program, plan: Plan) -> str:
+    check = f"{plan.checks[1]} x {plan.checks[0]} scrambled Sobol points check that, and are taken where they are better."
     if plan.points == "gauss-hermite":
         how = f"Gauss–Hermite quadrature with {plan.grid} points in each of {plan.gaussians} dimensions; the error shown is its\n" \
-              f"difference from {coarse(plan.grid)} points."
+              f"difference from {coarse(plan.grid)} points. {check}"
+    elif plan.points == "panels":
+        how = f"Quadrature on adaptive panels, up to {plan.samples} points of {plan.gaussians} standard Gaussians; the error shown is from\n" \
+              f"coarser rules on the same panels. {check}"
     elif plan.points == "rules":
         how = "Vectors are polynomials of standard Gaussians, given by their values at the nodes of products of Gauss–Hermite\n" \
               "rules that integrate all that occurs: the result is exact."
@@ -360,12 +367,15 @@ def _ascii(text: str) -> str:
 def _imports(plan: Plan) -> str:
     lines = ["import warnings", "from typing import NamedTuple", "", "import jax", "import jax.numpy as jnp", "import numpy as np",
              "from jax import lax", "from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
-    if plan.points in ("sobol", "monte-carlo"):
+    if plan.points == "panels":
+        lines += ["from numpy.polynomial import legendre"]
+    if plan.points in ("sobol", "monte-carlo") or any(plan.checks):
         lines += ["from scipy.linalg import solve_triangular"]
-    if plan.points == "sobol":
-        lines += ["from scipy.special import ndtri", "from scipy.stats import qmc"]
-    elif plan.points in ("gauss-hermite", "rules"):
-        lines += ["from scipy.special import roots_hermitenorm"]
+    special = ["ndtri"] * (plan.points == "sobol" or any(plan.checks)) + ["roots_hermitenorm"] * (plan.points in ("gauss-hermite", "rules"))
+    if special:
+        lines += [f"from scipy.special import {', '.join(special)}"]
+    if "ndtri" in special:
+        lines += ["from scipy.stats import qmc"]
     return "\n".join(lines) + "\n"
 
 
@@ -373,11 +383,15 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     rows = ", ".join(f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})" for i in program.inputs)
     lines = [f"DTYPE, TOLERANCE, GAUSSIANS = {plan.dtype!r}, {plan.tolerance!r}, {layout.total}"]
     if plan.points == "gauss-hermite":
-        lines.append(f"GRIDS = {plan.grid}, {coarse(plan.grid)}")
+        lines.append(f"GRIDS, SENSITIVE = ({plan.grid}, {coarse(plan.grid)}), {plan.sensitive}")
+    elif plan.points == "panels":
+        lines.append(f"ORDER, CAPACITIES, SENSITIVE = {ORDERS[plan.gaussians]}, {plan.capacities!r}, {plan.sensitive}")
     elif plan.points == "rules":
         lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
     elif not plan.exact:
         lines.append(f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}")
+    if any(plan.checks):
+        lines.append(f"SAMPLES, REPEATS, WHITEN = {plan.checks[0]}, {plan.checks[1]}, True    # of Sobol points, which check")
     block = BATCH_BLOCK if layout.rows > 1 else BLOCK
     lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most")
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
@@ -391,9 +405,10 @@ def _helpers(parts: Structure, packed: bool) -> str:
 
 
 def _tail(plan: Plan, segments: bool) -> str:
-    sections = copied("runner.py")
-    wanted = ["every module", plan.points, "exact" if plan.exact else "grids" if plan.points == "gauss-hermite" else "repeats",
-              *["segments"] * segments, "main"]
-    if plan.points in ("sobol", "monte-carlo"):
+    sections = copied("runner.py") | (copied("quadrature.py") if any(plan.checks) else {})
+    wanted = ["every module", plan.points, "exact" if plan.exact else "checked" if any(plan.checks) else "repeats", *["segments"] * segments, "main"]
+    if any(plan.checks):
+        wanted[1:1] = ["whitening", "sobol", "sensitivity"]
+    elif plan.points in ("sobol", "monte-carlo"):
         wanted.insert(1, "whitening")
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"
