@@ -31,14 +31,16 @@ HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts"
            "multiply_all", "coefficients", "Packed", "restored", "packed", "mixed", "increased", "inners", "in_turns",
            "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total",
            "rounds", "before", "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled",
-           "limit", "draw", "run", "warnings", "draw_sobol", "sensitivity", "sensitivity_compiled", "sensitive", "traced", "library", "sizes", "unseen",
-           "rounding", "in_units", "record", "verdict", "verdicts", "Panels", "kronrod", "first_panels", "on_panels", "product", "padded", "Seen", "look", "by_panel",
-           "beyond", "adapted", "refined", "further", "other_rule", "integrated", "points_for", "legendre", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
+           "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
-          "SAMPLES", "REPEATS", "WHITEN", "NODES", "ORDER", "CAPACITIES", "SENSITIVE", "ROWS", "EPS", "LEAST", "DOUBLE", "REACHES", "FARTHEST", "CUT",
-          "OUTWARD", "GOAL", "TURNS", "WEIGHTS", "ROUGH")
+          "SAMPLES", "REPEATS", "WHITEN", "NODES")
+CHECKED = ("draw_sobol", "sensitivity", "sensitivity_compiled", "sensitive", "traced", "library", "sizes", "unseen", "rounding",
+           "in_units", "record", "verdict", "verdicts", "Panels", "kronrod", "first_panels", "on_panels", "product", "padded", "Seen",
+           "look", "by_panel", "beyond", "adapted", "refined", "further", "other_rule", "integrated", "points_for", "legendre", "ORDER",
+           "CAPACITIES", "SENSITIVE", "ROWS", "EPS", "LEAST", "DOUBLE", "REACHES", "FARTHEST", "CUT", "OUTWARD", "GOAL", "TURNS",
+           "WEIGHTS", "ROUGH")      # names in modules whose quadrature Sobol points check
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
@@ -103,7 +105,8 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     """
     if parts is None or layout is None:
         return emit_gram(program, plan)
-    names = Names((*HELPERS, *LOCALS, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
+    checked = CHECKED if any(plan.checks) else ()
+    names = Names((*HELPERS, *LOCALS, *checked, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
     if plan.packed:

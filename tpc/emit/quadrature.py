@@ -29,36 +29,37 @@ EPS = float(np.finfo(DTYPE).eps)
 draw_sobol = draw
 
 
-def sensitivity(inputs, points, weights):
-    """What `limit` gives, and how outputs depend on the weights: derivatives [Q, M], in units of max(1, |output|).
+def sensitivity(inputs, points, weights, names=None):
+    """What `limit` gives, and how the outputs `names` (all, if there are none) depend on the weights: derivatives [Q, M], in units of max(1, |output|).
 
     They are those of every output, in the order of their names; of ROWS or more, those of ROWS sums of all with random signs.
     """
     def in_a_row(weights):
-        """All outputs as one vector."""
+        """Outputs as one vector."""
         outputs, lost = limit(inputs, points, weights)
-        return jnp.concatenate([jnp.ravel(outputs[name]) for name in sorted(outputs)]), (outputs, lost)
+        return jnp.concatenate([jnp.ravel(outputs[name]) for name in sorted(names or outputs)]), (outputs, lost)
     row, back, (outputs, lost) = jax.vjp(in_a_row, weights, has_aux=True)
     signs = np.eye(len(row)) if len(row) < ROWS else np.random.default_rng(0).choice([-1.0, 1.0], (ROWS, len(row)))
     units = jnp.maximum(1, jnp.abs(row))
     return outputs, lost, lax.map(lambda own: back(own / units)[0], jnp.asarray(signs, DTYPE))
 
 
-sensitivity_compiled = jax.jit(sensitivity)
+sensitivity_compiled = jax.jit(sensitivity, static_argnames="names")
 
 
-def sensitive(inputs, points, weights, mesh=None):
-    """What `limit` gives on these points, and its `sensitivity` [Q, M]; zeros [0, M] where that would take too much memory."""
+def sensitive(inputs, points, weights, mesh=None, names=None):
+    """What `limit` gives on these points, and the `sensitivity` [Q, M] of some outputs; zeros [1, M] where that would take too much memory."""
     if not SENSITIVE:
         return *evaluated(inputs, points, weights, mesh), np.zeros((1, len(weights)))
     if any(map(traced, jax.tree.leaves(inputs))):
         slopes = sensitivity_compiled(lax.stop_gradient(inputs), jnp.asarray(points, DTYPE), jnp.asarray(weights, DTYPE))[-1]
         return *evaluated(inputs, points, weights, mesh), slopes
     if mesh is None:
-        outputs, lost, slopes = sensitivity_compiled(inputs, jnp.asarray(points, DTYPE), jnp.asarray(weights, DTYPE))
+        outputs, lost, slopes = sensitivity_compiled(inputs, jnp.asarray(points, DTYPE), jnp.asarray(weights, DTYPE), names=names)
     else:
         shared = [spread(np.asarray(a, DTYPE), mesh) for a in (points, weights)]
-        outputs, lost, slopes = jax.jit(sensitivity, out_shardings=NamedSharding(mesh, PartitionSpec()))(inputs, *shared)
+        function = jax.jit(sensitivity, static_argnames="names", out_shardings=NamedSharding(mesh, PartitionSpec()))
+        outputs, lost, slopes = function(inputs, *shared, names=names)
     return outputs, lost, (slopes if traced(slopes) else np.asarray(slopes, float))[:, :len(weights)]
 
 
@@ -91,10 +92,10 @@ def rounding(slopes, weights):
     return 4 * EPS * (1 + sizes(slopes * weights).sum(axis=1))
 
 
-def in_units(found, outputs):
-    """Numbers [N] or [1] in units of max(1, |output|) as those of the outputs."""
-    out, start = {}, 0
-    for name in sorted(outputs):
+def in_units(found, outputs, names=None):
+    """Numbers [N] or [1] in units of max(1, |output|), of the outputs `names` or all, as those of the outputs; without end for others."""
+    out, start = {name: jnp.full(value.shape, jnp.inf, DTYPE) for name, value in outputs.items()}, 0
+    for name in sorted(names or outputs):
         size = outputs[name].size
         own = found[start:start + size] if len(found) > 1 else jnp.broadcast_to(found, size)
         out[name] = own.reshape(outputs[name].shape) * jnp.maximum(1, jnp.abs(outputs[name]))
@@ -102,18 +103,19 @@ def in_units(found, outputs):
     return out
 
 
-def record(outputs, lost, bound, hidden, *others):
+def record(outputs, lost, bound, hidden, others, names=None):
     """What is kept of a rule: outputs, and under names of their own their claimed errors and what of them Sobol points cannot see.
 
-    bound, hidden: in units of max(1, |output|), [N] or [1]. others: the outputs by rules that are not as good, whose differences are errors, too.
+    bound, hidden: in units of max(1, |output|), [N] or [1], of the outputs `names`, or all. others: the outputs by other rules, whose differences are
+    errors, too.
     """
-    bound, hidden = in_units(bound, outputs), in_units(hidden, outputs)
-    made = dict(outputs)
+    bound, hidden = in_units(bound, outputs, names), in_units(hidden, outputs, names)
+    made = {}
     for name, value in outputs.items():
         apart = [jnp.abs(value - other[name]) for other in others]
         made[f"{name}: claim"] = jnp.max(jnp.stack([bound[name], *apart]), axis=0)
-        made[f"{name}: unseen"] = jnp.nan_to_num(hidden[name])
-    return lax.stop_gradient({name: made[name] for name in made if name not in outputs}) | outputs, lost
+        made[f"{name}: unseen"] = jnp.where(jnp.isfinite(hidden[name]), hidden[name], 0)
+    return lax.stop_gradient(made) | outputs, lost
 
 
 # ---- checked
@@ -190,7 +192,7 @@ def integrated(given, mesh=None):
     points, weights = product_rule(GRIDS[0])
     outputs, lost, slopes = sensitive(given, points, weights, mesh)
     rough, more = evaluated(given, *product_rule(GRIDS[1]), mesh)
-    return record(outputs, jnp.maximum(lost, more), rounding(slopes, weights), unseen(slopes, weights), rough)
+    return record(outputs, jnp.maximum(lost, more), rounding(slopes, weights), unseen(slopes, weights), [rough])
 
 
 # ---- panels
@@ -277,11 +279,12 @@ def padded(points, *weights):
 
 
 class Seen(NamedTuple):
-    """What is found on panels: outputs, status, and, in units of max(1, |output|), for each output (or for all, [1, …]): `errors` [N, P, GAUSSIANS] of
-    every panel in every direction, the rounding errors among them `noise` [N, P], what lies beyond, `tails` [N, P, GAUSSIANS, 2], and what is `hidden`
+    """What is found on panels: outputs, status, and, in units of max(1, |output|), for each of the outputs `names` (None: all), or for them together,
+    [1, …]: `errors` [N, P, GAUSSIANS] of every panel in every direction, the rounding errors among them `noise` [N, P], what lies beyond, `tails` [N, P, GAUSSIANS, 2], and what is `hidden`
     [N] from Sobol points."""
 
     panels: Panels
+    names: tuple | None
     outputs: dict
     lost: Any
     errors: Any
@@ -291,14 +294,14 @@ class Seen(NamedTuple):
 
     @property
     def finite(self):
-        """Whether all is, or may be."""
-        return any(map(traced, self.outputs.values())) or all(np.all(np.isfinite(v)) for v in self.outputs.values())
+        """The outputs whose numbers are all finite; of what is traced, nothing is known."""
+        return tuple(sorted(name for name, value in self.outputs.items() if traced(value) or np.all(np.isfinite(value))))
 
 
-def look(given, panels, mesh=None):
-    """What there is on panels. The error of one is taken for the difference of its two rules, or less where they are close: as QUADPACK does."""
+def look(given, panels, mesh=None, names=None):
+    """What there is on panels of the outputs `names`, or of all. The error of one is taken for the difference of its two rules, or less where they are close: as QUADPACK does."""
     points, weights = on_panels(panels, NODES, WEIGHTS, ROUGH)
-    outputs, lost, slopes = sensitive(given, *padded(points, weights[0]), mesh)
+    outputs, lost, slopes = sensitive(given, *padded(points, weights[0]), mesh, names)
     xp, count = library(slopes), len(panels.low)
     slopes = slopes[:, :points.shape[1]]
     slopes = xp.where(xp.isfinite(slopes), slopes, 0)
@@ -308,7 +311,7 @@ def look(given, panels, mesh=None):
     apart = xp.stack([sizes(by_panel(slopes * (weights[0] - other), count)) for other in weights[1:-1]], axis=-1)
     errors = apart * xp.minimum(1, xp.sqrt(200 * apart / xp.where(around > 0, around, 1)))
     amount = xp.abs(slopes * weights[0])
-    return Seen(panels, outputs, lost, errors, EPS * sizes(by_panel(amount, count)), beyond(amount, panels), unseen(shares / own, own))
+    return Seen(panels, names, outputs, lost, errors, EPS * sizes(by_panel(amount, count)), beyond(amount, panels), unseen(shares / own, own))
 
 
 def by_panel(parts, count):
@@ -341,13 +344,15 @@ def adapted(given, mesh=None):
         seen = look(given, first_panels(reach), mesh)
         if seen.finite:
             break
+    if len(seen.outputs) > len(seen.finite) > 0:                           # so that what is not finite does not spoil the derivatives of the others
+        seen = look(given, seen.panels, mesh, seen.finite)
     outward, tracing = True, any(map(traced, seen.outputs.values()))
     for _ in range(TURNS if SENSITIVE and seen.finite and not tracing else 0):
         panels = refined(seen, outward)
         if panels is None:
             break
-        new = look(given, panels, mesh)
-        if new.finite:
+        new = look(given, panels, mesh, seen.names)
+        if set(seen.finite) <= set(new.finite):
             seen = new
         elif outward:
             outward = False
@@ -421,7 +426,7 @@ def integrated(given, mesh=None):
         points, weights = on_panels(seen.panels, NODES, WEIGHTS, ROUGH)
         others.append(evaluated(given, *padded(points, weights[-1]), mesh)[0])
     bound = seen.errors.sum(axis=(1, 2)) + tails + 4 * (EPS + seen.noise.sum(axis=1))
-    return record(seen.outputs, jnp.maximum(seen.lost, lost), bound, seen.hidden + tails, *others)
+    return record(seen.outputs, jnp.maximum(seen.lost, lost), bound, seen.hidden + tails, others, seen.names)
 
 
 def points_for(inputs=None, mesh=None):
