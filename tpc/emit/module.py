@@ -38,7 +38,7 @@ LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "N
           "SAMPLES", "REPEATS", "WHITEN", "NODES")
 CHECKED = ("draw_sobol", "sensitivity", "sensitivity_compiled", "sensitive", "traced", "library", "sizes", "unseen", "rounding",
            "in_units", "record", "verdict", "verdicts", "Panels", "kronrod", "first_panels", "on_panels", "product", "padded", "Seen",
-           "look", "by_panel", "beyond", "adapted", "refined", "further", "other_rule", "integrated", "points_for", "legendre", "ORDER",
+           "look", "by_panel", "beyond", "adapted", "refined", "further", "other_rule", "integrated", "points_of", "legendre", "ORDER",
            "CAPACITIES", "SENSITIVE", "ROWS", "EPS", "LEAST", "DOUBLE", "REACHES", "FARTHEST", "CUT", "OUTWARD", "GOAL", "TURNS",
            "WEIGHTS", "ROUGH")      # names in modules whose quadrature Sobol points check
 

@@ -130,7 +130,7 @@ def verdict(value, claim, hidden, found):
     error, apart = jnp.maximum(own, hidden), jnp.abs(value - mean)
     finite = jnp.isfinite(value) & jnp.isfinite(claim)
     alike = (apart <= 4 * (own + hidden) + claim) | ~jnp.isfinite(apart)
-    sampled = ~finite | ~(claim <= error) | ~alike
+    sampled = ~finite | ~(claim <= error + 64 * EPS * jnp.maximum(1, jnp.abs(value))) | ~alike
     doubtful = finite & ~alike & (apart < 16 * error)
     stderr = jnp.where(doubtful, jnp.maximum(error, apart / 3), error)
     return jnp.where(sampled, mean, value), lax.stop_gradient(jnp.where(sampled, stderr, claim)), sampled, ~alike & finite
@@ -415,10 +415,13 @@ def other_rule(panels):
     return points, weights
 
 
-def integrated(given, mesh=None):
-    """The record on panels, whose error is: the errors of all panels, without their signs; the difference from another rule; what lies beyond the
-    panels; rounding. Where nothing is known of single panels, the difference from the coarser rule stands for their errors."""
-    seen = adapted(given, mesh)
+def integrated(given, mesh=None, seen=None):
+    """The record of what was `seen` on panels, if not of those that are `adapted`.
+
+    Its error is: the errors of all panels, without their signs; the difference from another rule; what lies beyond the panels; rounding. Where nothing
+    is known of single panels, the difference from the coarser rule stands for their errors.
+    """
+    seen = adapted(given, mesh) if seen is None else seen
     tails = seen.tails.sum(axis=(1, 2, 3))
     other, lost = evaluated(given, *padded(*other_rule(seen.panels)), mesh)
     others = [other]
@@ -429,7 +432,7 @@ def integrated(given, mesh=None):
     return record(seen.outputs, jnp.maximum(seen.lost, lost), bound, seen.hidden + tails, others, seen.names)
 
 
-def points_for(inputs=None, mesh=None):
-    """Points [GAUSSIANS, M] and weights of the panels that suit these inputs."""
-    points, (weights, *_) = on_panels(adapted(prepared(inputs), mesh).panels, NODES, WEIGHTS)
+def points_of(seen):
+    """The points [GAUSSIANS, M] and weights of panels."""
+    points, (weights, *_) = on_panels(seen.panels, NODES, WEIGHTS)
     return padded(points, weights)
