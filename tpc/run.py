@@ -186,7 +186,8 @@ class Evaluator:
         every = self.functions((output,), seed=seed, at=at)
         return lambda inputs: every(inputs)[output]
 
-    def functions(self, outputs: Sequence[str], *, seed: int = 0, at: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    def functions(self, outputs: Sequence[str], *, seed: int = 0,
+                  at: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """Several outputs at once, as by `function`."""
         import jax
         import jax.numpy as jnp
@@ -213,8 +214,12 @@ class Evaluator:
             return found
         return function
 
-    def chosen_points(self, outputs: Sequence[str], seed: int, at: Mapping[str, Any] | None) -> tuple[list[Any], list[Any], dict[str, Any]]:
-        """The points and weights of a rule, those of repeats, and where the latter are taken if there are both, as for a call with the inputs `at`."""
+    def chosen_points(self, outputs: Sequence[str], seed: int,
+                      at: Mapping[str, Any] | None) -> tuple[list[Any], list[Any], dict[str, Any]]:
+        """The points and weights of a rule, those of repeats, and where the latter are taken if there are both.
+
+        They are as for a call with the inputs `at`; None: the defaults, or if some have none, what suits no inputs in particular.
+        """
         draw = self.module.draw
         if not any(self.plan.checks):
             count = 1 if self.plan.points in GRIDS else self.evaluations          # of two grids the first is the finer one

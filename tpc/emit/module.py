@@ -16,7 +16,7 @@ from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.gram import emit_gram
 from tpc.emit.names import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.sections import copied
+from tpc.emit.sections import copied, defined
 from tpc.emit.segments import segmented
 from tpc.emit.structure import Structure, structure
 from tpc.emit.sums import positions
@@ -36,11 +36,6 @@ BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES")
-CHECKED = ("draw_sobol", "sensitivity", "sensitivity_compiled", "sensitive", "traced", "library", "sizes", "unseen", "rounding",
-           "in_units", "record", "verdict", "verdicts", "Panels", "kronrod", "first_panels", "on_panels", "product", "padded", "Seen",
-           "look", "by_panel", "beyond", "adapted", "refined", "further", "other_rule", "integrated", "points_of", "legendre", "ORDER",
-           "CAPACITIES", "SENSITIVE", "ROWS", "EPS", "LEAST", "DOUBLE", "REACHES", "FARTHEST", "CUT", "OUTWARD", "GOAL", "TURNS",
-           "WEIGHTS", "ROUGH")      # names in modules whose quadrature Sobol points check
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
@@ -105,8 +100,8 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     """
     if parts is None or layout is None:
         return emit_gram(program, plan)
-    checked = CHECKED if any(plan.checks) else ()
-    names = Names((*HELPERS, *LOCALS, *checked, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
+    checking = defined("quadrature.py", "panels.py") if any(plan.checks) else ()
+    names = Names((*HELPERS, *LOCALS, *checking, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
     if plan.packed:
@@ -408,7 +403,7 @@ def _helpers(parts: Structure, packed: bool) -> str:
 
 
 def _tail(plan: Plan, segments: bool) -> str:
-    sections = copied("runner.py") | (copied("quadrature.py") if any(plan.checks) else {})
+    sections = copied("runner.py") | (copied("quadrature.py") | copied("panels.py") if any(plan.checks) else {})
     wanted = ["every module", plan.points, "exact" if plan.exact else "checked" if any(plan.checks) else "repeats", *["segments"] * segments, "main"]
     if any(plan.checks):
         wanted[1:1] = ["whitening", "sobol", "sensitivity"]

@@ -186,8 +186,9 @@ def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confin
         return chaos
     smooth = all(_smooth(op.phi) for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
     reason = f"{refused}{chaos}" if method == "auto" else reason
-    if samples is None and repeats is None and (k in PANELS or (k in GRID and smooth)):
-        return _by_quadrature(program, layout, vectors, dtype, smooth, reason)
+    by_quadrature = _by_quadrature(program, layout, vectors, dtype, smooth, reason) if samples is None and repeats is None else None
+    if by_quadrature is not None:
+        return by_quadrature
     m = samples or max(SAMPLES, min(MOST, _power_of_two(PER_GAUSSIAN * k)), min(LARGE, _power_of_two(UNBIASED * k)), _power_of_two(AT_LEAST * k))
     while samples is None and m > MOST and _cost(layout, vectors, m, dtype)[1] > MEMORY:
         m //= 2
@@ -197,28 +198,42 @@ def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confin
                 *_cost(layout, vectors, m, dtype), reason=reason)
 
 
-def _by_quadrature(program: Program, layout: Layout, vectors: int, dtype: DType, smooth: bool, reason: str) -> Plan:
-    """The plan for few Gaussians: panels for one or two of them, Gauss–Hermite rules for more.
+def _by_quadrature(program: Program, layout: Layout, vectors: int, dtype: DType, smooth: bool, reason: str) -> Plan | None:
+    """The plan for few Gaussians: panels for one or two of them, Gauss–Hermite rules for more if all functions are smooth. None where it is no use.
 
-    How outputs depend on each point is had backwards, for which a loop keeps the history of its rounds.
+    How outputs depend on each point is had backwards, for which a loop keeps the history of its rounds. Without, kinks cannot be found.
     """
     k = layout.total
-    why = f"{reason}, and its functions are {'smooth and ' * smooth}of {k} Gaussian{'s' * (k > 1)} only"
-    kept, entries = max(1, rounds_in_order(program)), min(16, sum(math.prod(output.shape) for output in program.outputs))
-    work = sum(math.prod(max(1, bounds(loop.count, ())[1]) for loop in loops) for op, loops in instructions(program.body) if isinstance(op, Nonlin))
+    if not (k in PANELS or (k in GRID and smooth)):
+        return None
+    rounds, entries = max(1, rounds_in_order(program)), min(16, sum(math.prod(output.shape) for output in program.outputs))
+    work = sum(_turns(loops) for op, loops in instructions(program.body) if isinstance(op, Nonlin))
 
     def needs(m: int, sensitive: bool) -> tuple[float, float]:
         """Seconds and bytes of all that is done on m points."""
         seconds, memory = _cost(layout, vectors, m, dtype)
         once = seconds + work * m * PER_POINT
-        return (once * (1 + 2 * entries) * TURNS, memory * kept) if sensitive else (3 * once, memory)
+        return (once * (1 + 2 * entries) * TURNS, memory * rounds) if sensitive else (3 * once, memory)
     sizes = PANELS.get(k) or (GRID[k]**k,)
     room = tuple(m for m in sizes if needs(m, True)[0] <= SECONDS and needs(m, True)[1] <= MEMORY)
-    seconds, memory = needs(room[-1] if room else sizes[0], bool(room))
-    checks = _cost(layout, vectors, SAMPLES, dtype)
-    return Plan("nodes", "panels" if k in PANELS else "gauss-hermite", False, why, k, (room or sizes[:1])[-1], 1, GRID.get(k, 0), False,
-                1e-11 if dtype == "float64" else 1e-5, dtype, seconds + REPEATS * (checks[0] + work * SAMPLES * PER_POINT), max(memory, checks[1]),
-                capacities=(room or sizes[:1]) if k in PANELS else (), sensitive=bool(room), reason=reason)
+    if not room and (not smooth or needs(sizes[0], False)[1] > MEMORY):
+        return None
+    used = room or sizes[:1]
+    (seconds, memory), (a_check, of_check) = needs(used[-1], bool(room)), needs(SAMPLES, False)
+    why = f"{reason}, and its functions are {'smooth and ' * smooth}of {k} Gaussian{'s' * (k > 1)} only"
+    return Plan("nodes", "panels" if k in PANELS else "gauss-hermite", False, why, k, used[-1], 1, GRID.get(k, 0), False,
+                1e-11 if dtype == "float64" else 1e-5, dtype, seconds + REPEATS * a_check / 3, max(memory, of_check),
+                capacities=used if k in PANELS else (), sensitive=bool(room), reason=reason)
+
+
+def _turns(loops: Sequence[For]) -> int:
+    """How often the body of these loops is run, at most."""
+    ranges: Ranges = ()
+    out = 1
+    for loop in loops:
+        out *= max(0, bounds(loop.count, ranges)[1])
+        ranges = (*ranges, (loop.variable, loop.count))
+    return out
 
 
 def _chaos(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Confined, dtype: DType,
