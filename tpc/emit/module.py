@@ -9,6 +9,7 @@ from tpc.affine import Affine
 from tpc.core.dependence import expr_references
 from tpc.core.expr import ONE, ZERO, Expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
+from tpc.emit import checked
 from tpc.emit import python as py
 from tpc.emit.body import Body
 from tpc.emit.expressions import Expressions
@@ -16,13 +17,13 @@ from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.gram import emit_gram
 from tpc.emit.names import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.sections import copied, defined
+from tpc.emit.sections import copied
 from tpc.emit.segments import segmented
 from tpc.emit.structure import Structure, structure
 from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
-from tpc.hilbert.plan import NAMES, ORDERS, Plan, UnrepresentableError, coarse, gram_plan, make_plan
+from tpc.hilbert.plan import NAMES, Plan, UnrepresentableError, gram_plan, make_plan
 from tpc.reassociate import reassociate
 
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
@@ -100,8 +101,7 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     """
     if parts is None or layout is None:
         return emit_gram(program, plan)
-    checking = defined("quadrature.py", "panels.py") if any(plan.checks) else ()
-    names = Names((*HELPERS, *LOCALS, *checking, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
+    names = Names((*HELPERS, *LOCALS, *checked.names(plan), *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
     if plan.packed:
@@ -339,13 +339,8 @@ def _plain(group: Gaussians) -> str:
 
 
 def _header(program: Program, plan: Plan) -> str:
-    check = f"{plan.checks[1]} x {plan.checks[0]} scrambled Sobol points check that, and are taken where they are better."
-    if plan.points == "gauss-hermite":
-        how = f"Gauss–Hermite quadrature with {plan.grid} points in each of {plan.gaussians} dimensions; the error shown is its\n" \
-              f"difference from {coarse(plan.grid)} points. {check}"
-    elif plan.points == "panels":
-        how = f"Quadrature on adaptive panels, up to {plan.samples} points of {plan.gaussians} standard Gaussians; the error shown is from\n" \
-              f"coarser rules on the same panels. {check}"
+    if any(plan.checks):
+        how = checked.described(plan)
     elif plan.points == "rules":
         how = "Vectors are polynomials of standard Gaussians, given by their values at the nodes of products of Gauss–Hermite\n" \
               "rules that integrate all that occurs: the result is exact."
@@ -365,31 +360,26 @@ def _ascii(text: str) -> str:
 def _imports(plan: Plan) -> str:
     lines = ["import warnings", "from typing import NamedTuple", "", "import jax", "import jax.numpy as jnp", "import numpy as np",
              "from jax import lax", "from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
-    if plan.points == "panels":
-        lines += ["from numpy.polynomial import legendre"]
-    if plan.points in ("sobol", "monte-carlo") or any(plan.checks):
+    if any(plan.checks):
+        lines += checked.imports(plan)
+    elif plan.points in ("sobol", "monte-carlo"):
         lines += ["from scipy.linalg import solve_triangular"]
-    special = ["ndtri"] * (plan.points == "sobol" or any(plan.checks)) + ["roots_hermitenorm"] * (plan.points in ("gauss-hermite", "rules"))
-    if special:
-        lines += [f"from scipy.special import {', '.join(special)}"]
-    if "ndtri" in special:
-        lines += ["from scipy.stats import qmc"]
+    if plan.points == "sobol":
+        lines += ["from scipy.special import ndtri", "from scipy.stats import qmc"]
+    elif plan.points == "rules":
+        lines += ["from scipy.special import roots_hermitenorm"]
     return "\n".join(lines) + "\n"
 
 
 def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     rows = ", ".join(f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})" for i in program.inputs)
     lines = [f"DTYPE, TOLERANCE, GAUSSIANS = {plan.dtype!r}, {plan.tolerance!r}, {layout.total}"]
-    if plan.points == "gauss-hermite":
-        lines.append(f"GRIDS, SENSITIVE = ({plan.grid}, {coarse(plan.grid)}), {plan.sensitive}")
-    elif plan.points == "panels":
-        lines.append(f"ORDER, CAPACITIES, SENSITIVE = {ORDERS[plan.gaussians]}, {plan.capacities!r}, {plan.sensitive}")
+    if any(plan.checks):
+        lines += checked.constants(plan)
     elif plan.points == "rules":
         lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
     elif not plan.exact:
         lines.append(f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}")
-    if any(plan.checks):
-        lines.append(f"SAMPLES, REPEATS, WHITEN = {plan.checks[0]}, {plan.checks[1]}, True    # of Sobol points, which check")
     block = BATCH_BLOCK if layout.rows > 1 else BLOCK
     lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most")
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
@@ -403,10 +393,9 @@ def _helpers(parts: Structure, packed: bool) -> str:
 
 
 def _tail(plan: Plan, segments: bool) -> str:
-    sections = copied("runner.py") | (copied("quadrature.py") | copied("panels.py") if any(plan.checks) else {})
-    wanted = ["every module", plan.points, "exact" if plan.exact else "checked" if any(plan.checks) else "repeats", *["segments"] * segments, "main"]
-    if any(plan.checks):
-        wanted[1:1] = ["whitening", "sobol", "sensitivity"]
-    elif plan.points in ("sobol", "monte-carlo"):
+    sections = copied("runner.py") | checked.sections()
+    kind = "exact" if plan.exact else "checked" if any(plan.checks) else "repeats"
+    wanted = ["every module", *checked.SECTIONS * any(plan.checks), plan.points, kind, *["segments"] * segments, "main"]
+    if plan.points in ("sobol", "monte-carlo"):
         wanted.insert(1, "whitening")
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

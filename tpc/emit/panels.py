@@ -1,7 +1,8 @@
 """The part of emitted modules that integrates over one or two Gaussians, on panels that are bisected where errors are."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import legendre
@@ -115,11 +116,11 @@ class Seen(NamedTuple):
     panels: Panels
     names: tuple | None
     outputs: dict
-    lost: Any
-    errors: Any
-    noise: Any
-    tails: Any
-    hidden: Any
+    lost: jax.Array
+    errors: jax.Array
+    noise: jax.Array
+    tails: jax.Array
+    hidden: jax.Array
 
     @property
     def finite(self):
