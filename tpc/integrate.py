@@ -81,7 +81,7 @@ def _slope(evaluator: Evaluator, name: str, inputs: Mapping[str, Any], seed: int
     start = evaluator.start
     assert start is not None
     split: Callable[[Any], dict[str, Any]] = start.split
-    function = evaluator.function(name, seed=seed)
+    function = evaluator.function(name, seed=seed, at={**inputs, **split(np.zeros(size))})
     return np.asarray(jax.jacfwd(lambda flat: function({**inputs, **split(flat)}))(jnp.zeros(size, evaluator.plan.dtype)))
 
 
@@ -91,13 +91,14 @@ def _averaged(evaluator: Evaluator, names: tuple[str, ...], inputs: Mapping[str,
     import jax
     start = evaluator.start
     assert start is not None
-    exact = evaluator.plan.exact or evaluator.plan.points == "gauss-hermite"
-    batches = BATCHES if exact else evaluator.plan.repeats
     size = root.shape[0]
+    rule, repeats, _ = evaluator.chosen_points(names, seed, {**inputs, **start.split(np.zeros(size))})
+    alike = not repeats or evaluator.plan.exact                        # for all batches
+    batches = BATCHES if alike else len(repeats)
     draws = max(DRAWS, 2 * size)
     found = []
     for k in range(batches):
-        points = evaluator.points(seed, 0 if exact else k)
+        points = jax.tree.map(lambda a: jax.numpy.asarray(a, evaluator.plan.dtype), (repeats or rule)[0 if alike else k])
         z = _whitened(np.random.default_rng([seed, k]).standard_normal((draws, size)))
         at = evaluator.at_points(names)
         found.append(jax.lax.map(lambda flat, at=at, points=points: at({**inputs, **start.split(flat)}, *points), z @ root.T))
@@ -108,7 +109,7 @@ def _averaged(evaluator: Evaluator, names: tuple[str, ...], inputs: Mapping[str,
         shape = np.asarray(found[0][name]).shape[1:]
         centred = (values - means[:, None]).reshape(batches * draws, -1)
         error = means.std(axis=0, ddof=1) / batches**0.5
-        if evaluator.plan.points == "gauss-hermite":
+        if rule:
             error = np.hypot(error, np.asarray(errors[name]).reshape(-1))
         out[name] = means.mean(axis=0).reshape(shape), error.reshape(shape), centred.T @ centred / (batches * (draws - 1))
     return out

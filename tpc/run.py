@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tpc.shares import Points
 
 Progress = Callable[[int, int], None]
-GRIDS = {"gauss-hermite": 2, "quadrature": RULES}   # points whose error is the difference of so many grids or rules
+GRIDS = ("panels", "gauss-hermite", "quadrature")   # points whose error is not from repeats: there is nothing to be had of a part of the work
 ENOUGH = 2                                         # repeats that an interrupted run must have done for a standard error
 
 
@@ -65,8 +65,10 @@ class Evaluator:
 
     @property
     def evaluations(self) -> int:
-        """How many times `limit` is evaluated: once for each repeat, each grid, or each rule."""
-        return GRIDS.get(self.plan.points, self.plan.repeats)
+        """How many parts the work has that are kept: repeats, or rules, or quadrature and the repeats that check it."""
+        if any(self.plan.checks):
+            return 1 + self.plan.checks[1]
+        return RULES if self.plan.points == "quadrature" else self.plan.repeats
 
     def __call__(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, progress: Progress | None = None,
                  checkpoint: str | Path | None = None, devices: int | None = None) -> Result:
@@ -172,46 +174,75 @@ class Evaluator:
     def _too_early(self, done: int) -> KeyboardInterrupt:
         return KeyboardInterrupt(f"interrupted after {done} of {self.plan.repeats} repeats, before there is anything to report")
 
-    def function(self, output: str, *, seed: int = 0) -> Callable[[Mapping[str, Any]], Any]:
+    def function(self, output: str, *, seed: int = 0, at: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], Any]:
         """`output` as a JAX function of the inputs by name (those with a default may be left out), to be jitted, vmapped and differentiated.
 
         Its value is what calling the evaluator gives, to rounding, the points being drawn once, here. Each repeat is differentiated on its own, so
         that memory does not grow with their number. The derivatives are those of the mean over the points, exactly. For few inputs take
         `jax.jacfwd`, which needs a few times the memory of the value; backwards (`jax.grad`), a loop of T rounds keeps the history of each.
+        Panels (of quadrature over one or two Gaussians) are those that suit the inputs `at`, or the defaults if all inputs have one, or else none in
+        particular; for other inputs the value may differ from that of a call by as much as such panels are worse.
         Scalars that are random in the limit may be among the inputs; else they are as chosen, and held fixed by derivatives.
-        Raises ValueError: no such output; and when called: a missing, unknown or ill-shaped input.
+        Raises ValueError: no such output; and when called: a missing, unknown or ill-shaped input. TpcError: inputs `at` that do not fit.
         """
-        every = self.functions((output,), seed=seed)
+        every = self.functions((output,), seed=seed, at=at)
         return lambda inputs: every(inputs)[output]
 
-    def functions(self, outputs: Sequence[str], *, seed: int = 0) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    def functions(self, outputs: Sequence[str], *, seed: int = 0,
+                  at: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """Several outputs at once, as by `function`."""
         import jax
         import jax.numpy as jnp
         for output in outputs:
             if output not in {o.name for o in self.program.outputs}:
                 raise ValueError(f"there is no output {output}; there are {', '.join(o.name for o in self.program.outputs)}")
-        count = 1 if self.plan.points in GRIDS else self.evaluations          # of two grids the first is the finer one
-        drawn = [self.module.draw(seed, k) for k in range(count)]
-        points, weights = jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts), self.plan.dtype), *drawn)      # of every sector
-        at = self.at_points(outputs)
+        rule, repeats, sampled = self.chosen_points(outputs, seed, at)
+        on_rule, on_repeats = (jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts), self.plan.dtype), *drawn) if drawn else None
+                               for drawn in (rule, repeats))                                                     # of every sector
+        on_points = self.at_points(outputs)
 
         @jax.jit
-        def means(given: Mapping[str, Any], points: Any, weights: Any) -> Any:
-            found = jax.lax.map(jax.checkpoint(lambda own: at(given, *own)), (points, weights))
-            return {name: jnp.mean(value, axis=0) for name, value in found.items()}
+        def means(given: Mapping[str, Any], *groups: Any) -> Any:
+            found = [jax.lax.map(jax.checkpoint(lambda own: on_points(given, *own)), group) for group in groups if group is not None]
+            values = [{name: jnp.mean(value, axis=0) for name, value in each.items()} for each in found]
+            return values[0] if len(values) == 1 else {name: jnp.where(sampled[name], values[1][name], values[0][name]) for name in values[0]}
 
         def function(inputs: Mapping[str, Any]) -> dict[str, Any]:
             given = dict(inputs)
             if self.start is not None and any(name not in given for name in self.start.names):
                 own = {name: value for name, value in given.items() if name not in self.start.names}
                 given = {**jax.lax.stop_gradient(self.start.values(own, seed)), **given}
-            found: dict[str, Any] = means(self.module.prepared(given), points, weights)
+            found: dict[str, Any] = means(self.module.prepared(given), on_rule, on_repeats)
             return found
         return function
 
+    def chosen_points(self, outputs: Sequence[str], seed: int,
+                      at: Mapping[str, Any] | None) -> tuple[list[Any], list[Any], dict[str, Any]]:
+        """The points and weights of a rule, those of repeats, and where the latter are taken if there are both.
+
+        They are as for a call with the inputs `at`; None: the defaults, or if some have none, what suits no inputs in particular.
+        """
+        draw = self.module.draw
+        if not any(self.plan.checks):
+            count = 1 if self.plan.points in GRIDS else self.evaluations          # of two grids the first is the finer one
+            return [], [draw(seed, k) for k in range(count)], {}
+        if at is None and any(item.default is None for item in self.program.inputs if self.start is None or item.name not in self.start.names):
+            return [draw(seed, 0)], [], {}
+        import jax
+        points, kept = draw(seed, 0), {}
+        with jax.ensure_compile_time_eval(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            given = bind_inputs(self.program, self._started(at or {}, seed))
+            if self.plan.points == "panels":
+                seen = self.module.adapted(given)
+                points, kept = self.module.points_of(seen), {0: self.module.integrated(given, None, seen)}
+            self.module.run(given, seed=seed, kept=kept)
+            sampled = {name: np.asarray(found[2]) for name, found in self.module.verdicts([kept[k] for k in range(self.evaluations)]).items()}
+        better = any(np.any(sampled[name]) for name in outputs)
+        return [points], [draw(seed, k) for k in range(1, self.evaluations)] if better else [], sampled
+
     def points(self, seed: int, k: int) -> tuple[Any, Any]:
-        """The points and weights of a repeat."""
+        """The points and weights of a repeat; of quadrature, for k = 0 those of the rule, which suits no inputs in particular."""
         import jax
         import jax.numpy as jnp
         points, weights = jax.tree.map(lambda a: jnp.asarray(a, self.plan.dtype), self.module.draw(seed, k))

@@ -55,8 +55,10 @@ class Start:
 
     def covariance(self, inputs: Mapping[str, Any], seed: int = 0) -> Any:
         """Of all scalars, one family after the other, [N, N]: a JAX function of the inputs, which are the program's."""
+        import jax
         import jax.numpy as jnp
-        blocks = self.evaluator.functions(tuple(self.initial.blocks.values()), seed=seed)(inputs)
+        known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(dict(inputs)))
+        blocks = self.evaluator.functions(tuple(self.initial.blocks.values()), seed=seed, at=inputs if known else None)(inputs)
         rows = []
         for a in self.initial.scalars:
             row = []

@@ -9,6 +9,7 @@ from tpc.affine import Affine
 from tpc.core.dependence import expr_references
 from tpc.core.expr import ONE, ZERO, Expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
+from tpc.emit import checked
 from tpc.emit import python as py
 from tpc.emit.body import Body
 from tpc.emit.excluded import finite_branches
@@ -24,7 +25,7 @@ from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
 from tpc.hilbert.members import taken_apart
-from tpc.hilbert.plan import NAMES, SECONDS, Plan, UnrepresentableError, coarse, gram_plan, make_plan
+from tpc.hilbert.plan import NAMES, SECONDS, Plan, UnrepresentableError, gram_plan, make_plan
 from tpc.reassociate import reassociate
 
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
@@ -103,7 +104,7 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     """
     if parts is None or layout is None:
         return emit_gram(program, plan)
-    names = Names((*HELPERS, *LOCALS, *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
+    names = Names((*HELPERS, *LOCALS, *checked.names(plan), *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
     if plan.packed:
@@ -342,9 +343,8 @@ def _plain(group: Gaussians) -> str:
 
 
 def _header(program: Program, plan: Plan) -> str:
-    if plan.points == "gauss-hermite":
-        how = f"Gauss–Hermite quadrature with {plan.grid} points in each of {plan.gaussians} dimensions; the error shown is its\n" \
-              f"difference from {coarse(plan.grid)} points."
+    if any(plan.checks):
+        how = checked.described(plan)
     elif plan.points == "rules":
         how = "Vectors are polynomials of standard Gaussians, given by their values at the nodes of products of Gauss–Hermite\n" \
               "rules that integrate all that occurs: the result is exact."
@@ -364,11 +364,13 @@ def _ascii(text: str) -> str:
 def _imports(plan: Plan) -> str:
     lines = ["import warnings", "from typing import NamedTuple", "", "import jax", "import jax.numpy as jnp", "import numpy as np",
              "from jax import lax", "from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
-    if plan.points in ("sobol", "monte-carlo"):
+    if any(plan.checks):
+        lines += checked.imports(plan)
+    elif plan.points in ("sobol", "monte-carlo"):
         lines += ["from scipy.linalg import solve_triangular"]
     if plan.points == "sobol":
         lines += ["from scipy.special import ndtri", "from scipy.stats import qmc"]
-    elif plan.points in ("gauss-hermite", "rules"):
+    elif plan.points == "rules":
         lines += ["from scipy.special import roots_hermitenorm"]
     return "\n".join(lines) + "\n"
 
@@ -376,8 +378,8 @@ def _imports(plan: Plan) -> str:
 def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     rows = ", ".join(f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})" for i in program.inputs)
     lines = [f"DTYPE, TOLERANCE, GAUSSIANS = {plan.dtype!r}, {plan.tolerance!r}, {layout.total}"]
-    if plan.points == "gauss-hermite":
-        lines.append(f"GRIDS = {plan.grid}, {coarse(plan.grid)}")
+    if any(plan.checks):
+        lines += checked.constants(plan)
     elif plan.points == "rules":
         lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
     elif not plan.exact:
@@ -396,9 +398,9 @@ def _helpers(parts: Structure, expressions: Expressions) -> str:
 
 
 def _tail(plan: Plan, segments: bool) -> str:
-    sections = copied("runner.py")
-    wanted = ["every module", plan.points, "exact" if plan.exact else "grids" if plan.points == "gauss-hermite" else "repeats",
-              *["segments"] * segments, "main"]
+    sections = copied("runner.py") | checked.sections()
+    kind = "exact" if plan.exact else "checked" if any(plan.checks) else "repeats"
+    wanted = ["every module", *checked.SECTIONS * any(plan.checks), plan.points, kind, *["segments"] * segments, "main"]
     if plan.points in ("sobol", "monte-carlo"):
         wanted.insert(1, "whitening")
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

@@ -115,17 +115,6 @@ def draw(seed, k, samples=SAMPLES):
     return whitened(points) if WHITEN and samples >= 2 * GAUSSIANS else points, np.full(samples, 1 / samples)
 
 
-# ---- gauss-hermite
-def draw(seed, k):
-    """Points [GAUSSIANS, GRIDS[k]**GAUSSIANS] and weights of the product of Gauss–Hermite rules. The seed plays no part."""
-    nodes, weights = roots_hermitenorm(GRIDS[k])
-    grid = np.stack(np.meshgrid(*[nodes] * GAUSSIANS, indexing="ij")).reshape(GAUSSIANS, -1)
-    product = np.ones(())
-    for _ in range(GAUSSIANS):
-        product = np.multiply.outer(product, weights / weights.sum())
-    return grid, product.reshape(-1)
-
-
 # ---- rules
 def draw(seed, k):
     """The points [Gaussians, M] and weights [M] of every sector: the product of Gauss–Hermite rules of the sizes in NODES. Neither the seed nor k

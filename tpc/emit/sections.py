@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 
@@ -10,3 +11,17 @@ def copied(file: str) -> dict[str, str]:
     source = Path(__file__).with_name(file).read_text(encoding="utf-8")
     titled = [part.split("\n", 1) for part in source.split("# ---- ")[1:]]
     return {title.strip(): text.strip() for title, text in titled}
+
+
+def defined(*files: str) -> tuple[str, ...]:
+    """The names that files of helpers have at their top level."""
+    out = []
+    for file in files:
+        for node in ast.parse(Path(__file__).with_name(file).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                out.append(node.name)
+            elif isinstance(node, ast.Assign):
+                out += [part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                out += [alias.asname or alias.name for alias in node.names]
+    return tuple(out)

@@ -20,9 +20,12 @@ from tpc.hilbert.gram.cuts import quadrature_entries
 from tpc.hilbert.sectors import Sectors, separate
 from tpc.hilbert.space import Chaos, Linear, Nodes, Space
 
-Points = Literal["coefficients", "rules", "closed forms", "quadrature", "gauss-hermite", "sobol", "monte-carlo"]
+Points = Literal["coefficients", "rules", "closed forms", "quadrature", "panels", "gauss-hermite", "sobol", "monte-carlo"]
 DType = Literal["float64", "float32"]
-GRID = {1: 512, 2: 256, 3: 48, 4: 20}                  # Gauss–Hermite points in each of so many dimensions
+GRID = {3: 48, 4: 20}                                  # Gauss–Hermite points in each of so many dimensions
+PANELS = {1: (4096, 16_384), 2: (32_768, 262_144)}     # the most points of panels in so many dimensions, in turn: each is compiled for
+ORDERS = {1: 7, 2: 5}                                  # of the Gauss rules of panels
+FEW = max(*GRID, *PANELS)                              # from more Gaussians on there is no quadrature over all at once
 SOBOL_DIMENSIONS = 21_201                              # where scipy's direction numbers end
 SAMPLES, REPEATS = 4096, 8
 PER_GAUSSIAN, MOST = 64, 16_384                        # samples for each Gaussian, but no more than MOST by that
@@ -30,6 +33,7 @@ UNBIASED, LARGE = 16, 65_536                           # this many for each keep
 RULE = 96                                              # points of a quadrature on each part that a Gaussian's line is cut in
 RULES = 3                                              # of different kind, whose differences are the error
 PER_ENTRY, SECONDS = 1e-8, 20                          # seconds for an entry of an array, or a value of an integrand; more than so many are too many
+PER_POINT, TURNS = 2.5e-9, 6                           # seconds for a value of a vector; evaluations on the last size that all turns are worth
 MOST_ROUNDS = 200                                      # of loops that covariances are tried on unasked: they are written out
 AT_LEAST = 4                                           # samples for each Gaussian in any case
 NOISE = 0.25                                           # of Sobol points: 0.1 to 1.7 was seen, and less than half of it removed is safe
@@ -45,7 +49,8 @@ class Plan:
     randomisations, whose spread is the standard error. whiten: whether points are made to have mean 0 and covariance 1. tolerance: the relative norm
     below which a new direction is dropped. seconds, memory: predicted for one repeat, in s and bytes. sectors, rule: of chaos, which vectors have
     points of their own, and the nodes of every Gaussian in each sector. covariances: of gram, what is computed. packed: whether loops carry vectors
-    as bfloat16. reason: of nodes, why it is that.
+    as bfloat16. capacities: the most points of panels, in turn. sensitive: whether it is affordable to know how outputs depend on every point, by
+    which panels are bisected. reason: of nodes, why it is that.
     """
 
     method: Literal["linear", "gram", "chaos", "nodes"]
@@ -65,12 +70,19 @@ class Plan:
     rule: tuple[tuple[int, ...], ...] = ()
     covariances: CovarianceProgram | None = field(default=None, compare=False, repr=False)
     packed: bool = False
+    capacities: tuple[int, ...] = ()
+    sensitive: bool = False
     reason: str = field(default="", compare=False, repr=False)
 
     @property
     def noise(self) -> float:
         """The squared error of inner products, in units of that on M independent points, that is taken for certain; 0 if they are not sampled."""
         return NOISE if self.points in ("sobol", "monte-carlo") else 0.0
+
+    @property
+    def checks(self) -> tuple[int, int]:
+        """How many Sobol points, and repeats, check quadrature over all Gaussians."""
+        return (SAMPLES, REPEATS) if self.points in ("panels", "gauss-hermite") else (0, 0)
 
     @property
     def space(self) -> Space:
@@ -81,19 +93,22 @@ class Plan:
             how = f"{self.method}, exact: {self.why}"
         elif self.points == "quadrature":
             how = f"{self.method}, {NAMES[self.points]}, {RULES} rules of {self.grid} points on each part of a line: {self.why}"
-        else:
+        elif any(self.checks):
             size = f"{self.grid}^{self.gaussians} and {coarse(self.grid)}^{self.gaussians} points" if self.points == "gauss-hermite" else \
-                f"{self.samples} points of {self.gaussians} Gaussians, {self.repeats} repeats"
-            how = f"{self.method}, {NAMES[self.points]}, {size}: {self.why}"
-        return f"{how}; about {_shown(self.seconds)} and {self.memory / 1e6:.0f} MB a repeat"
+                f"up to {self.samples} points of {self.gaussians} Gaussian{'s' * (self.gaussians > 1)}"
+            how = f"{self.method}, {NAMES[self.points]}, {size}, checked by {self.checks[1]} x {self.checks[0]} Sobol points: {self.why}"
+        else:
+            how = f"{self.method}, {NAMES[self.points]}, {self.samples} points of {self.gaussians} Gaussians, {self.repeats} repeats: {self.why}"
+        return f"{how}; about {_shown(self.seconds)} and {self.memory / 1e6:.0f} MB{' in all' if any(self.checks) else ' a repeat'}"
 
     def to_json(self) -> dict[str, Any]:
         return {"method": self.method, "exact": self.exact, "why": self.why, "points": self.points, "gaussians": self.gaussians,
-                "samples": self.samples, "repeats": self.repeats, "dtype": self.dtype, "seconds": self.seconds, "memory": self.memory}
+                "samples": self.samples, "repeats": self.repeats, "dtype": self.dtype, "seconds": self.seconds, "memory": self.memory,
+                **({"checks": {"points": "sobol", "samples": self.checks[0], "repeats": self.checks[1]}} if any(self.checks) else {})}
 
 
 NAMES = {"coefficients": "coefficients", "closed forms": "closed forms", "quadrature": "quadrature", "rules": "products of Gauss–Hermite rules",
-         "gauss-hermite": "Gauss–Hermite quadrature", "sobol": "scrambled Sobol points", "monte-carlo": "Monte Carlo"}
+         "panels": "adaptive panels", "gauss-hermite": "Gauss–Hermite quadrature", "sobol": "scrambled Sobol points", "monte-carlo": "Monte Carlo"}
 
 
 class UnrepresentableError(ValueError):
@@ -170,11 +185,9 @@ def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confin
         return chaos
     smooth = all(_smooth(op.phi) for op, _ in instructions(program.body) if isinstance(op, Nonlin | Moment))
     reason = f"{refused}{chaos}" if method == "auto" else reason
-    if smooth and 0 < k <= max(GRID) and samples is None and repeats is None:
-        grid = GRID[k]
-        why = f"{reason}, and its functions are smooth and of {k} Gaussian{'s' * (k > 1)} only"
-        return Plan("nodes", "gauss-hermite", False, why, k, grid**k, 1, grid, False, 1e-11 if dtype == "float64" else 1e-5, dtype,
-                    *_cost(layout, vectors, grid**k, dtype), reason=reason)
+    by_quadrature = _by_quadrature(program, layout, vectors, dtype, smooth, reason) if samples is None and repeats is None else None
+    if by_quadrature is not None:
+        return by_quadrature
     m = samples or max(SAMPLES, min(MOST, _power_of_two(PER_GAUSSIAN * k)), min(LARGE, _power_of_two(UNBIASED * k)), _power_of_two(AT_LEAST * k))
     while samples is None and m > MOST and _cost(layout, vectors, m, dtype)[1] > MEMORY:
         m //= 2
@@ -182,6 +195,44 @@ def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confin
     points: Points = "sobol" if k <= SOBOL_DIMENSIONS else "monte-carlo"
     return Plan("nodes", points, False, reason, k, m, again, 0, 2 * k <= m, 1e-8 if dtype == "float64" else 1e-4, dtype,
                 *_cost(layout, vectors, m, dtype), reason=reason)
+
+
+def _by_quadrature(program: Program, layout: Layout, vectors: int, dtype: DType, smooth: bool, reason: str) -> Plan | None:
+    """The plan for few Gaussians: panels for one or two of them, Gauss–Hermite rules for more if all functions are smooth. None where it is no use.
+
+    How outputs depend on each point is had backwards, for which a loop keeps the history of its rounds. Without, kinks cannot be found.
+    """
+    k = layout.total
+    if not (k in PANELS or (k in GRID and smooth)):
+        return None
+    rounds, entries = max(1, rounds_in_order(program)), min(16, sum(math.prod(output.shape) for output in program.outputs))
+    work = sum(_turns(loops) for op, loops in instructions(program.body) if isinstance(op, Nonlin))
+
+    def needs(m: int, sensitive: bool) -> tuple[float, float]:
+        """Seconds and bytes of all that is done on m points."""
+        seconds, memory = _cost(layout, vectors, m, dtype)
+        once = seconds + work * m * PER_POINT
+        return (once * (1 + 2 * entries) * TURNS, memory * rounds) if sensitive else (3 * once, memory)
+    sizes = PANELS.get(k) or (GRID[k]**k,)
+    room = tuple(m for m in sizes if needs(m, True)[0] <= SECONDS and needs(m, True)[1] <= MEMORY)
+    if not room and (not smooth or needs(sizes[0], False)[1] > MEMORY):
+        return None
+    used = room or sizes[:1]
+    (seconds, memory), (a_check, of_check) = needs(used[-1], bool(room)), needs(SAMPLES, False)
+    why = f"{reason}, and its functions are {'smooth and ' * smooth}of {k} Gaussian{'s' * (k > 1)} only"
+    return Plan("nodes", "panels" if k in PANELS else "gauss-hermite", False, why, k, used[-1], 1, GRID.get(k, 0), False,
+                1e-11 if dtype == "float64" else 1e-5, dtype, seconds + REPEATS * a_check / 3, max(memory, of_check),
+                capacities=used if k in PANELS else (), sensitive=bool(room), reason=reason)
+
+
+def _turns(loops: Sequence[For]) -> int:
+    """How often the body of these loops is run, at most."""
+    ranges: Ranges = ()
+    out = 1
+    for loop in loops:
+        out *= max(0, bounds(loop.count, ranges)[1])
+        ranges = (*ranges, (loop.variable, loop.count))
+    return out
 
 
 def _chaos(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Confined, dtype: DType,
