@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.core.program import Program
+from tpc.claims import reasons, remarks
 from tpc.emit.module import emit, planned
 from tpc.hilbert.plan import Plan, UnrepresentableError
 from tpc.inputs import bind_inputs, require_memory
@@ -98,13 +99,16 @@ class Evaluator:
             if error.args or self.plan.exact or self.plan.points in GRIDS:
                 raise
             raise self._too_early(0) from None
-        outputs = self._outcomes(found, given, seed)
-        notes = [*kept.notes, *(str(w.message) for w in caught if issubclass(w.category, UserWarning))]
+        claims = self._claims(kept)
+        outputs = self._outcomes(found, given, seed, reasons(claims))
+        notes = [*kept.notes, *(str(w.message) for w in caught if issubclass(w.category, UserWarning)), *remarks(claims, self.plan)]
         repeats = self.plan.repeats if len(kept) >= self.evaluations else len(kept)
         if repeats < self.plan.repeats:
             notes.append(f"interrupted after {repeats} of {self.plan.repeats} repeats")
+        elif kept.running.asked:
+            notes.append("interrupted before the errors were checked")
         started = None if self.start is None else Started(self.start.choice, {name: given[name] for name in self.start.names})
-        result = Result(self.program.name, self.plan, outputs, tuple(notes), repeats, started)
+        result = Result(self.program.name, self.plan, outputs, tuple(notes), repeats, started, kept.running.asked)
         if result.diverged:
             raise DivergedError(result)
         return result
@@ -134,14 +138,23 @@ class Evaluator:
         bind_inputs(self.start.evaluator.program, own)                             # so that what is wrong is said of the program's own inputs
         return {**{name: np.asarray(value) for name, value in self.start.values(own, seed).items()}, **inputs}
 
-    def _outcomes(self, found: Mapping[str, tuple[Any, Any]], given: Mapping[str, np.ndarray], seed: int) -> dict[str, Outcome]:
-        """In the program's order; jit sorts by name."""
+    def _outcomes(self, found: Mapping[str, tuple[Any, Any]], given: Mapping[str, np.ndarray], seed: int,
+                  why: Mapping[str, str]) -> dict[str, Outcome]:
+        """In the program's order; jit sorts by name. why: those without a finite error have none."""
         ordered = {output.name: found[output.name] for output in self.program.outputs}
         if self.start is None or self.start.choice.how != "integrated":
-            return {name: Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr)) for name, (value, stderr) in ordered.items()}
+            return {name: Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr), reason=why.get(name))
+                    for name, (value, stderr) in ordered.items()}
         from tpc.integrate import over_the_start
         own = {name: value for name, value in given.items() if name not in self.start.names}
-        return {name: Outcome(*parts) for name, parts in over_the_start(self, own, seed, ordered).items()}
+        return {name: Outcome(*parts, reason=why.get(name)) for name, parts in over_the_start(self, own, seed, ordered).items()}
+
+    def _claims(self, kept: Kept) -> Mapping[str, Any]:
+        """What the module says of its errors, by output; nothing where they do not come from repeats."""
+        if self.plan.exact or self.plan.points in GRIDS:
+            return {}
+        found: Mapping[str, Any] = self.module.claims([kept[k] for k in sorted(kept)], kept.checks)
+        return {output.name: found[output.name] for output in self.program.outputs}
 
     def _kept(self, given: Mapping[str, np.ndarray], seed: int, checkpoint: str | Path | None, mesh: Any) -> Kept:
         """What is done already. Of several processes that work together, the first one has the folder."""
@@ -160,13 +173,14 @@ class Evaluator:
                 if mesh is None:
                     compute(self.module, self.plan, given, seed, kept, progress)
                 shown = None if len(kept) == self.evaluations else progress
-                found: dict[str, Any] = self.module.run(given, seed=seed, progress=shown, kept=kept, mesh=mesh)
+                sampled = {} if self.plan.exact or self.plan.points in GRIDS else {"checks": kept.checks}
+                found: dict[str, Any] = self.module.run(given, seed=seed, progress=shown, kept=kept, mesh=mesh, **sampled)
         except KeyboardInterrupt:
             if self.plan.exact or self.plan.points in GRIDS:
                 raise
             if len(kept) < ENOUGH:
                 raise self._too_early(len(kept)) from None
-            found = self.module.summary([kept[k] for k in sorted(kept)])
+            found = self.module.summary([kept[k] for k in sorted(kept)], kept.checks)
         return found
 
     def _too_early(self, done: int) -> KeyboardInterrupt:

@@ -1,0 +1,169 @@
+"""The part of emitted modules that sees whether the spread of the repeats can be trusted: in the modules whose points are drawn at random."""
+
+# ruff: noqa: F811
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tpc.emit.runner import DTYPE, GAUSSIANS, REPEATS, SAMPLES, WHITEN, draw, evaluated, evaluations, limit, outputs_of, prepared, whitened
+
+HALVED, PADDED, PULLED, PASSES, HEAVY, EDGED = 2, True, 64, 4, (), ()
+
+
+# ---- claims
+NO_ERROR = 0.7                     # the index of a tail from which on no number of points of a run tells a mean's error (Vehtari et al., 2024)
+
+
+class Claim(NamedTuple):
+    """What is known of one output: arrays of its shape, NaN where something was not looked at."""
+
+    value: Any              # its mean over the repeats
+    spread: Any             # the standard error of that, from the spread of the repeats
+    bias: Any               # about how far it is off because of the number of points
+    tail: Any               # the index k of the Pareto tail of its integrand over the points: E |f|^p is finite for p < 1/k
+    unseen: Any             # what an event may add that no point, or the same share of the points in every repeat, has met
+
+    @property
+    def stderr(self):
+        """The error that is claimed: inf where the integrand's tail leaves none. Samples of a heavy tail spread less than their mean is off."""
+        tail = jnp.nan_to_num(self.tail)
+        wide = jnp.maximum(1, 0.85 / (1 - 1.15 * jnp.minimum(tail, NO_ERROR)))
+        total = jnp.sqrt((wide * self.spread) ** 2 + jnp.nan_to_num(self.bias) ** 2 + jnp.nan_to_num(self.unseen) ** 2)
+        return jnp.where(tail < NO_ERROR, total, jnp.inf)
+
+
+def claims(done, checks=None):
+    """{output: Claim} of independent repeats. checks: what `checked` found, as far as it is there."""
+    outputs, checks = outputs_of(done), {} if checks is None else checks
+    values = {name: jnp.stack([each[name] for each in outputs]) for name in outputs[0]}
+    halves = [found for key, found in checks.items() if key.startswith("halves")]
+    pulled = checks.get(f"influence-{len(done)}", {})
+    out = {}
+    for name, v in values.items():
+        none = jnp.full(v.shape[1:], jnp.nan, v.dtype)
+        bias = jnp.abs(sum(found[name] for found in halves) / len(halves)) if halves else none
+        tail, unseen = (jnp.asarray(pulled.get(f"{name} {what}", none)) for what in ("tail", "unseen"))
+        out[name] = Claim(jnp.mean(v, axis=0), jnp.std(v, axis=0, ddof=1) / len(outputs)**0.5, bias, tail, unseen)
+    return out
+
+
+def summary(done, checks=None):
+    """{output: (mean, standard error)} of independent repeats."""
+    return {name: (claim.value, claim.stderr) for name, claim in claims(done, checks).items()}
+
+
+def run(inputs=None, seed=0, samples=SAMPLES, repeats=REPEATS, progress=None, kept=None, mesh=None, checks=None):
+    """{output: (value, standard error)}, from a seed; can be jitted, vmapped over and differentiated in `inputs`, with errors by the spread alone.
+
+    The error is inf where none can be told. progress: called with the numbers of repeats done and of all. kept: a mapping of what is done, by
+    repeat, to begin with and to add to. mesh: a `jax.sharding.Mesh` of one axis, over whose devices the samples are shared out. checks: a mapping
+    of what `checked` has found, to begin with and to add to.
+    """
+    done = evaluations(inputs, lambda k: draw(seed, k, samples), repeats, progress, kept, mesh)
+    if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(done)):
+        return summary(done)
+    return summary(done, checked(inputs, seed, samples, done, {} if checks is None else checks, mesh))
+
+
+def checked(inputs, seed, samples, done, checks, mesh=None):
+    """`checks` with what it lacks: how the first repeats differ from their halves, and the tails of integrands where they may be heavy."""
+    given = prepared(inputs)
+    for k in range(min(HALVED, len(done))):
+        if f"halves-{k}" not in checks:
+            parts = [evaluated(given, *part, mesh)[0] for part in halves(draw(seed, k, samples)[0])]
+            checks[f"halves-{k}"] = {name: sum(part[name] for part in parts) / len(parts) - value for name, value in done[k][0].items()}
+    wanted = suspects(done) if PULLED else {}
+    if wanted and f"influence-{len(done)}" not in checks:
+        checks[f"influence-{len(done)}"] = influence(given, seed, samples, done, wanted)
+    return checks
+
+
+def halves(points):
+    """The two halves of the points of a repeat, as points and weights of their own: points of a Sobol sequence are Sobol points again.
+
+    The parts of an output that are linear in the distribution of the points have the halves' mean. What is left is what its bias changes by.
+    """
+    half = points.shape[1] // 2
+    for part in (points[:, :half], points[:, half:2 * half]):
+        own = whitened(part) if WHITEN and half >= 2 * GAUSSIANS else part
+        yield (np.concatenate([own, own], axis=1), np.repeat([1 / half, 0], half)) if PADDED else (own, np.full(half, 1 / half))
+
+
+def tied(values):
+    """Where all repeats [R, ...] have the same number, to rounding."""
+    return np.ptp(values, axis=0) <= 4 * np.finfo(values.dtype).eps * np.max(np.abs(values), axis=0)
+
+
+def suspects(done):
+    """{output: where [...] its error needs to be looked at}: what may have a heavy tail by its functions, or has one repeat that spreads more than
+    the others together, or no spread although it has functions with a kink or a jump."""
+    out = {}
+    for name in done[0][0]:
+        values = np.stack([np.asarray(each[0][name]) for each in done])
+        squares = np.square(values - values.mean(axis=0))
+        alone = np.max(squares, axis=0) > 0.8 * np.sum(squares, axis=0)
+        found = np.isfinite(values).all(axis=0) & (tied(values) if name in EDGED else name in HEAVY) | ((name in HEAVY) | alone & ~tied(values))
+        if found.any():
+            out[name] = found
+    return out
+
+
+@jax.jit
+def pull(inputs, points, weights, cotangents):
+    """The derivative of a combination of outputs in the weight of every point: to first order its integrand, through all means that it depends on."""
+    return jax.vjp(lambda own: limit(inputs, points, own)[0], weights)[1](cotangents)[0]
+
+
+def influence(given, seed, samples, done, wanted):
+    """{"NAME tail", "NAME unseen": arrays} of the outputs in `wanted`, from PULLED points and as many stretched ones of weight 0.
+
+    Entries are looked at one by one, or in PASSES combinations with random signs.
+    """
+    count, every = min(PULLED, samples * len(done)), range(-(-min(PULLED, samples * len(done)) // samples))
+    points = np.concatenate([draw(seed, k, samples)[0] for k in every], axis=1)[:, :count]
+    points = whitened(points) if WHITEN and count >= 2 * GAUSSIANS else points
+    stretched = points * np.resize([1.5, 2, 3], count)
+    at, weights = jnp.asarray(np.concatenate([points, stretched], axis=1), DTYPE), jnp.asarray(np.repeat([1 / count, 0], count), DTYPE)
+    values = {name: np.stack([np.asarray(each[0][name]) for each in done]) for name in done[0][0]}
+    out = {f"{name} {what}": np.full(values[name].shape[1:], np.nan) for name in wanted for what in ("tail", "unseen")}
+    signs = np.random.default_rng(0)
+    for name, where in wanted.items():
+        entries = np.flatnonzero(where)
+        scale = np.max(np.abs(values[name]), axis=0).ravel()
+        scale = np.where(scale > np.finfo(DTYPE).tiny ** 0.5, scale, 1)
+        for own in np.array_split(entries, min(len(entries), max(1, PASSES // len(wanted)))):
+            direction = np.zeros(scale.size)
+            direction[own] = signs.choice([-1, 1], len(own)) / scale[own]
+            cotangents = {other: jnp.zeros(v.shape[1:], DTYPE) for other, v in values.items()}
+            cotangents[name] = jnp.asarray(direction.reshape(where.shape), DTYPE)
+            found = np.asarray(pull(given, at, weights, cotangents))
+            if np.isfinite(found).all():
+                seen, probed = np.abs(found - found[:count].mean())[:count], np.abs(found - found[:count].mean())[count:]
+                out[f"{name} tail"].ravel()[own] = tail_index(seen)
+                same = tied(values[name]).ravel()[own]
+                if name in EDGED and same.any():
+                    blind = seen.max() <= 1e-10 * probed.max()
+                    size = 3 / len(done) * probed.max() if blind else seen.max()
+                    out[f"{name} unseen"].ravel()[own[same]] = size / samples * scale[own[same]]
+    return out
+
+
+def tail_index(sizes):
+    """The index k of the generalized Pareto distribution that fits the greatest of `sizes` [M]; 0 if they tell nothing. Zhang and Stephens (2009),
+    with the prior of Vehtari et al. (2024)."""
+    ordered = np.sort(np.asarray(sizes, np.float64))
+    count = int(min(0.2 * len(ordered), 3 * len(ordered) ** 0.5))
+    excess = ordered[-count:] - ordered[-count - 1]
+    excess = excess[excess > 1e-9 * ordered[-count - 1]] / max(ordered[-1], np.finfo(np.float64).tiny)
+    n = len(excess)
+    if n < 20:
+        return 0.0
+    turns = 30 + int(n ** 0.5)
+    rates = 1 / excess[-1] + (1 - (turns / (np.arange(1, turns + 1) - 0.5)) ** 0.5) / (3 * excess[int(n / 4 + 0.5) - 1])
+    indices = np.mean(np.log1p(-rates[:, None] * excess), axis=1)
+    fit = n * (np.log(-rates / indices) - indices - 1)
+    shares = np.exp(fit - fit.max())
+    k = np.mean(np.log1p(-(rates @ shares / shares.sum()) * excess))
+    return float((n * k + 5) / (n + 10))
