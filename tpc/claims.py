@@ -16,7 +16,7 @@ def reasons(claims: Mapping[str, Any]) -> dict[str, str]:
     """Why outputs have no finite error, by name: those that have entries of which none can be told."""
     out = {}
     for name, claim in claims.items():
-        lost = np.isinf(np.asarray(claim.stderr)) & np.isfinite(np.asarray(claim.spread))
+        lost = np.isinf(np.asarray(claim.stderr)) & np.isfinite(np.asarray(claim.spread)) & ~np.isnan(np.asarray(claim.tail))
         if lost.any():
             index = float(np.max(np.asarray(claim.tail)[lost]))
             out[name] = f"E f² is not seen to converge: the values of its integrand f at the points have a tail like that of Pareto's law of index " \
@@ -28,9 +28,12 @@ def remarks(claims: Mapping[str, Any], plan: Plan) -> Iterator[str]:
     """Notes on errors that are not what the repeats spread."""
     for name, reason in reasons(claims).items():
         yield f"`{name}` has no finite error: {reason}"
-    biased = [name for name, c in claims.items() if _more(c.bias, c)]
+    biased = [name for name, c in claims.items() if _more(c.bias, c) and not _more(c.rounding, c)]
     if biased:
         yield f"the error of {_listed(biased)} is mostly bias, which half the points show to be there: it falls with the points (--samples)"
+    rounded = [name for name, c in claims.items() if _more(c.rounding, c)]
+    if rounded:
+        yield f"the error of {_listed(rounded)} is mostly rounding: numbers that cancel"
     unseen = [name for name, c in claims.items() if _more(c.unseen, c)]
     if unseen:
         yield f"the error of {_listed(unseen)} is a bound: all repeats agree, and what {plan.samples} points have not met may be as much"

@@ -1,11 +1,11 @@
 """The part of emitted modules that sees whether the spread of the repeats can be trusted: in the modules whose points are drawn at random."""
 
-# ruff: noqa: F811
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from tpc.emit.runner import DTYPE, GAUSSIANS, REPEATS, SAMPLES, WHITEN, draw, evaluated, evaluations, limit, outputs_of, prepared, whitened
 
@@ -24,13 +24,16 @@ class Claim(NamedTuple):
     bias: Any               # about how far it is off because of the number of points
     tail: Any               # the index k of the Pareto tail of its integrand over the points: E |f|^p is finite for p < 1/k
     unseen: Any             # what an event may add that no point, or the same share of the points in every repeat, has met
+    rounding: Any           # what rounding may make of it, looked at if repeats agree; where they do not, it is in their spread
 
     @property
     def stderr(self):
         """The error that is claimed: inf where the integrand's tail leaves none. Samples of a heavy tail spread less than their mean is off."""
         tail = jnp.nan_to_num(self.tail)
         wide = jnp.maximum(1, 0.85 / (1 - 1.15 * jnp.minimum(tail, NO_ERROR)))
-        total = jnp.sqrt((wide * self.spread) ** 2 + jnp.nan_to_num(self.bias) ** 2 + jnp.nan_to_num(self.unseen) ** 2)
+        total = wide * self.spread
+        for part in (self.bias, self.unseen, self.rounding):
+            total = jnp.hypot(total, jnp.nan_to_num(part))
         return jnp.where(tail < NO_ERROR, total, jnp.inf)
 
 
@@ -44,8 +47,9 @@ def claims(done, checks=None):
     for name, v in values.items():
         none = jnp.full(v.shape[1:], jnp.nan, v.dtype)
         bias = jnp.abs(sum(found[name] for found in halves) / len(halves)) if halves else none
+        lost = jnp.asarray(checks["rounding"][name], v.dtype) if "rounding" in checks else none
         tail, unseen = (jnp.asarray(pulled.get(f"{name} {what}", none)) for what in ("tail", "unseen"))
-        out[name] = Claim(jnp.mean(v, axis=0), jnp.std(v, axis=0, ddof=1) / len(outputs)**0.5, bias, tail, unseen)
+        out[name] = Claim(jnp.mean(v, axis=0), jnp.std(v, axis=0, ddof=1) / len(outputs)**0.5, bias, tail, unseen, lost)
     return out
 
 
@@ -74,6 +78,8 @@ def checked(inputs, seed, samples, done, checks, mesh=None):
         if f"halves-{k}" not in checks:
             parts = [evaluated(given, *part, mesh)[0] for part in halves(draw(seed, k, samples)[0])]
             checks[f"halves-{k}"] = {name: sum(part[name] for part in parts) / len(parts) - value for name, value in done[k][0].items()}
+    if "rounding" not in checks and any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])) for name in done[0][0]):
+        checks["rounding"] = rounding(given, *draw(seed, 0, samples))
     wanted = suspects(done) if PULLED else {}
     if wanted and f"influence-{len(done)}" not in checks:
         checks[f"influence-{len(done)}"] = influence(given, seed, samples, done, wanted)
@@ -94,6 +100,12 @@ def halves(points):
 def tied(values):
     """Where all repeats [R, ...] have the same number, to rounding."""
     return np.ptp(values, axis=0) <= 4 * np.finfo(values.dtype).eps * np.max(np.abs(values), axis=0)
+
+
+def agreeing(values):
+    """Whether two of the repeats [R, ...] have the same number anywhere, to rounding: what is not rounded to few digits has no reason to."""
+    ordered = np.sort(values, axis=0)
+    return bool(np.any(np.diff(ordered, axis=0) <= 4 * np.finfo(values.dtype).eps * np.max(np.abs(values), axis=0)))
 
 
 def suspects(done):
@@ -167,3 +179,82 @@ def tail_index(sizes):
     shares = np.exp(fit - fit.max())
     k = np.mean(np.log1p(-(rates @ shares / shares.sum()) * excess))
     return float((n * k + 5) / (n + 10))
+
+
+# what rounding does, from a look at every operation
+
+ROUNDED = frozenset("add sub mul div dot_general reduce_sum exp exp2 expm1 log log1p tanh logistic erf erfc sqrt rsqrt pow integer_pow sin cos sinh cosh".split())
+NOISE_SIZE, SAFETY = 2.0**-40, 4.0
+
+
+def rounding(inputs, points, weights):
+    """{output: about what rounding may change it by}: every operation is given relative errors that are far greater than those of rounding, so that
+    they are not lost in it, and what comes of them is taken in proportion."""
+    count = min(len(weights), max(1024, 2 * GAUSSIANS))
+    at, own = jnp.asarray(points[:, :count], DTYPE), jnp.full(count, 1 / count, DTYPE)
+    given = {name: jnp.asarray(value) for name, value in inputs.items()}
+    size = max(NOISE_SIZE, 2.0**12 * float(np.finfo(DTYPE).eps))
+    plain, *others = (replayed(given, at, own, noise) for noise in (0.0, size, -size))
+    unit = SAFETY * float(np.finfo(DTYPE).eps) / size
+    return {name: unit * np.max([np.abs(np.asarray(other[name]) - np.asarray(value)) for other in others], axis=0) for name, value in plain.items()}
+
+
+@jax.jit
+def replayed(inputs, points, weights, size):
+    """The outputs of `limit` with a relative error of up to `size` made by every operation."""
+    flat, tree = jax.tree.flatten((inputs, points, weights))
+    traced, shapes = jax.make_jaxpr(lambda *leaves: limit(*jax.tree.unflatten(tree, leaves)), return_shape=True)(*flat)
+    return jax.tree.unflatten(jax.tree.structure(shapes), replay(traced.jaxpr, traced.consts, size, flat))[0]
+
+
+def replay(jaxpr, consts, size, arguments):
+    """The results of a jaxpr, each of its operations followed by `disturbed`."""
+    known = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
+
+    def value(atom):
+        """Of a variable or a literal."""
+        return atom.val if hasattr(atom, "val") else known[atom]
+    for step in jaxpr.eqns:
+        known.update(zip(step.outvars, operation(step, [value(atom) for atom in step.invars], size), strict=True))
+    return [value(atom) for atom in jaxpr.outvars]
+
+
+def operation(step, arguments, size):
+    """What one equation of a jaxpr makes, with what is inside it replayed."""
+    name, inner = step.primitive.name, step.params
+
+    def inside(closed):
+        """A closed jaxpr as a function."""
+        return lambda *own: replay(closed.jaxpr, closed.consts, size, own)
+    if name == "while":
+        first, second = inner["cond_nconsts"], inner["cond_nconsts"] + inner["body_nconsts"]
+        test, body = arguments[:first], arguments[first:second]
+        return lax.while_loop(lambda state: inside(inner["cond_jaxpr"])(*test, *state)[0],
+                              lambda state: inside(inner["body_jaxpr"])(*body, *state), arguments[second:])
+    if name == "scan":
+        first, second = inner["num_consts"], inner["num_consts"] + inner["num_carry"]
+
+        def turn(state, own):
+            """One round."""
+            made = inside(inner["jaxpr"])(*arguments[:first], *state, *own)
+            return made[:inner["num_carry"]], made[inner["num_carry"]:]
+        state, stacked = lax.scan(turn, arguments[first:second], arguments[second:], inner["length"], inner["reverse"])
+        return [*state, *stacked]
+    if name == "cond":
+        return lax.switch(arguments[0], [inside(branch) for branch in inner["branches"]], *arguments[1:])
+    called = next((inner[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in inner), None)
+    if called is not None:
+        return replay(getattr(called, "jaxpr", called), getattr(called, "consts", ()), size, arguments)
+    made = step.primitive.bind(*arguments, **inner)
+    made = made if step.primitive.multiple_results else [made]
+    return [disturbed(one, size) if name in ROUNDED else one for one in made]
+
+
+def disturbed(x, size):
+    """x with relative errors of up to `size`, the same ones for the same number."""
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return x
+    bits = lax.bitcast_convert_type(x.astype(jnp.float32), jnp.uint32) ^ lax.bitcast_convert_type((x * 8191).astype(jnp.float32), jnp.uint32) << 7
+    bits = (bits ^ (bits >> 16)) * jnp.uint32(0x7FEB352D)
+    bits = (bits ^ (bits >> 15)) * jnp.uint32(0x846CA68B)
+    return x + x * (size * (((bits ^ (bits >> 16)) >> 8).astype(x.dtype) * 2.0**-23 - 1).astype(x.dtype)).astype(x.dtype)

@@ -11,6 +11,7 @@ from tpc.core.expr import ONE, ZERO, Expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import python as py
 from tpc.emit.body import Body
+from tpc.emit.checks import checks
 from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Chain, Frame, Held
 from tpc.emit.gram import emit_gram
@@ -22,8 +23,7 @@ from tpc.emit.structure import Structure, structure
 from tpc.emit.sums import positions
 from tpc.hilbert.chaos import Kept
 from tpc.hilbert.gaussians import Layout, Side, lay_out
-from tpc.hilbert.plan import NAMES, Plan, UnrepresentableError, coarse, gram_plan, make_plan, total_rounds
-from tpc.hilbert.tails import heavy_and_edged
+from tpc.hilbert.plan import NAMES, Plan, UnrepresentableError, coarse, gram_plan, make_plan
 from tpc.reassociate import reassociate
 
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
@@ -35,9 +35,6 @@ HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts"
            "Claim", "claims", "checked", "halves", "tied", "suspects", "pull", "influence", "tail_index",
            "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
-CHEAP, COMPILED = 0.2, 2.0                   # predicted seconds of a run: below, its errors are looked at with no regard to time, or without compiling
-HALVED, PASSES, MANY_PASSES = 2, 2, 64       # repeats whose halves are evaluated; integrands that are looked at, and if they are cheap
-LEAST_PULLED, MOST_PULLED, HISTORY = 512, 16384, 1e9       # points of these, and the bytes that all rounds of loops may keep for them
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES", "HALVED", "PADDED", "PULLED", "PASSES", "HEAVY", "EDGED", "NO_ERROR")
@@ -382,23 +379,11 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     elif plan.points == "rules":
         lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
     elif not plan.exact:
-        lines += [f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}", *_checks(program, plan)]
+        lines += [f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}", *checks(program, plan)]
     block = BATCH_BLOCK if layout.rows > 1 else BLOCK
     lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most")
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
     return "\n".join(lines) + "\n"
-
-
-def _checks(program: Program, plan: Plan) -> list[str]:
-    """The constants of the section `claims`: what is done to see whether errors are right, and of which outputs."""
-    heavy, edged = heavy_and_edged(program)
-    cheap = plan.seconds * plan.repeats < CHEAP
-    halved = plan.repeats if cheap else min(HALVED, max(1, plan.repeats // 4))
-    carried = plan.memory / plan.samples * (2 + total_rounds(program))                        # bytes for a point that is differentiated by its weight
-    most = 2 ** int(math.log2(max(1, min(MOST_PULLED if cheap else plan.samples / 4, HISTORY / max(carried, 1)))))
-    pulled = most if most >= max(LEAST_PULLED, 2 * plan.gaussians) else 0
-    return [f"HALVED, PADDED, PULLED, PASSES = {halved}, {plan.seconds * plan.repeats < COMPILED}, {pulled}, {MANY_PASSES if cheap else PASSES}",
-            f"HEAVY, EDGED = {heavy!r}, {edged!r}    # outputs whose integrands may have long tails, or have kinks or jumps"]
 
 
 def _helpers(parts: Structure, packed: bool) -> str:
