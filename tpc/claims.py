@@ -19,7 +19,8 @@ def reasons(claims: Mapping[str, Any]) -> dict[str, str]:
         lost = np.isinf(np.asarray(claim.stderr)) & np.isfinite(np.asarray(claim.spread)) & ~np.isnan(np.asarray(claim.tail))
         if lost.any():
             index = float(np.max(np.asarray(claim.tail)[lost]))
-            out[name] = f"E f² is not seen to converge: the values of its integrand f at the points have a tail like that of Pareto's law of index " \
+            out[name] = "E f² is infinite, f being its integrand" if np.isinf(index) else \
+                        f"E f² is not seen to converge: the values of its integrand f at the points have a tail like that of Pareto's law of index " \
                         f"{index:.2g}, {'whose mean is infinite' if index >= 1 else 'too heavy for a mean over points'}"
     return out
 

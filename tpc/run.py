@@ -16,15 +16,16 @@ from tpc.aim import Aim
 from tpc.claims import reasons
 from tpc.core.program import Program
 from tpc.emit.module import emit, planned
+from tpc.hilbert.infinite import infinite_means
 from tpc.hilbert.plan import Plan, UnrepresentableError
-from tpc.inputs import bind_inputs, require_memory
+from tpc.inputs import bind_inputs, require_memory, span_of
 from tpc.machines import mesh_of
 from tpc.result import DivergedError, Outcome, Result
 from tpc.scaling import expand
 from tpc.stages import SAMPLED, Run, evaluations, too_early
 from tpc.start import Start, Started, chosen
 from tpc.stored import digest
-from tpc.syntax import catalogue
+from tpc.syntax import catalogue, catalogue_scaling
 from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
@@ -220,6 +221,10 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
         raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, gram, chaos or nodes, not {method}")], program.name, of_program=True)
     expansion = expand(program)
     program = expansion.limit
+    infinite, _ = infinite_means(program)
+    if infinite:
+        errors = [catalogue_scaling.infinite_mean(span_of(op.origin), str(op.out).partition("$")[0]) for op in infinite]
+        raise TpcError(errors, program.name, of_program=True)
     if expansion.initial is None and initial is not None:
         raise TpcError([catalogue.bad_option("--initial", "no scalar is random in the limit of this program")], program.name, of_program=True)
     start = None

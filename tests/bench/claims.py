@@ -13,7 +13,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,8 @@ def moment(name: str, function: str, f: Callable[[float], float], corners: tuple
     a /= np.linalg.norm(a)
     total = " + ".join(f"({c:.12f})*g[{i}]" for i, c in enumerate(a))
     edges = sorted({-38.0, *corners, 38.0})
-    parts = (quad(lambda s: f(s) * norm.pdf(s), low, high, epsabs=0, epsrel=1e-11, limit=400, points=None)[0]
-             for lower, upper in zip(edges, edges[1:], strict=False) for low, high in pieces(lower, upper))
+    parts = (quad(lambda s: f(s) * norm.pdf(s), low, high, epsabs=0, epsrel=1e-11, limit=400)[0]
+             for lower, upper in pairwise(edges) for low, high in pieces(lower, upper))
     text = f"width n\nvector g[i < {count}] : n ~ N(0, 1)\nx = {total}\noutput m = mean({function})\n"
     return Case(f"{name} of {count}", text, truth={"m": sum(parts)}, samples=4096)
 
@@ -83,7 +83,7 @@ def moment(name: str, function: str, f: Callable[[float], float], corners: tuple
 def pieces(low: float, high: float) -> Iterator[tuple[float, float]]:
     """An interval in parts of length 1 at most, for quadrature."""
     cuts = np.linspace(low, high, max(2, int(np.ceil(high - low)) + 1))
-    yield from zip(cuts, cuts[1:], strict=False)
+    yield from pairwise(cuts)
 
 
 def moments(random: np.random.Generator) -> Iterator[Case]:

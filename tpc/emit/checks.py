@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tpc.core.program import Program
+from tpc.hilbert.infinite import without_error
 from tpc.hilbert.plan import Plan, total_rounds
 from tpc.hilbert.tails import heavy_and_edged
 
@@ -27,4 +28,5 @@ def checks(program: Program, plan: Plan) -> list[str]:
     pulled = most if most >= max(LEAST, 2 * plan.gaussians) else 0
     passes = PASSES_CHEAPLY if seconds < CHEAP else PASSES
     return [f"HALVED, PADDED, PULLED, PASSES = {halved}, {seconds < COMPILED}, {pulled}, {passes}    # of `checked`",
-            f"HEAVY, EDGED = {heavy!r}, {edged!r}    # outputs whose integrands may have long tails; kinks or jumps"]
+            f"HEAVY, EDGED = {heavy!r}, {edged!r}    # outputs whose integrands may have long tails; kinks or jumps",
+            f"WILD = {without_error(program)!r}    # outputs of which E f² is infinite"]

@@ -1,6 +1,6 @@
 """The part of emitted modules that sees whether the spread of the repeats can be trusted: in the modules whose points are drawn at random."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from jax import lax
 
 from tpc.emit.runner import DTYPE, GAUSSIANS, REPEATS, SAMPLES, WHITEN, draw, evaluated, evaluations, limit, outputs_of, prepared, whitened
 
-HALVED, PADDED, PULLED, PASSES, HEAVY, EDGED = 2, True, 64, 4, (), ()
+HALVED, PADDED, PULLED, PASSES, HEAVY, EDGED, WILD = 2, True, 64, 4, (), (), ()
 
 
 # ---- claims
@@ -19,17 +19,17 @@ NO_ERROR = 0.7                     # the index of a tail from which on no number
 class Claim(NamedTuple):
     """What is known of one output: arrays of its shape, NaN where something was not looked at."""
 
-    value: Any              # its mean over the repeats
-    spread: Any             # the standard error of that, from the spread of the repeats
-    bias: Any               # about how far it is off because of the number of points
-    tail: Any               # the index k of the Pareto tail of its integrand over the points: E |f|^p is finite for p < 1/k
-    unseen: Any             # what an event may add that no point, or the same share of the points in every repeat, has met
-    rounding: Any           # what rounding may make of it, looked at if repeats agree; where they do not, it is in their spread
+    value: jax.Array        # its mean over the repeats
+    spread: jax.Array       # the standard error of that, from the spread of the repeats
+    bias: jax.Array         # about how far it is off because of the number of points
+    tail: jax.Array         # the index k of the Pareto tail of its integrand over the points: E |f|^p is finite for p < 1/k
+    unseen: jax.Array       # what an event may add that no point, or the same share of the points in every repeat, has met
+    rounding: jax.Array     # what rounding may make of it, looked at if repeats agree; where they do not, it is in their spread
 
     @property
     def stderr(self):
         """The error that is claimed: inf where the integrand's tail leaves none. Samples of a heavy tail spread less than their mean is off."""
-        tail = jnp.nan_to_num(self.tail)
+        tail = jnp.where(jnp.isnan(self.tail), 0, self.tail)
         wide = jnp.maximum(1, 0.85 / (1 - 1.15 * jnp.minimum(tail, NO_ERROR)))
         total = wide * self.spread
         for part in (self.bias, self.unseen, self.rounding):
@@ -49,6 +49,7 @@ def claims(done, checks=None):
         bias = jnp.abs(sum(found[name] for found in halves) / len(halves)) if halves else none
         lost = jnp.asarray(checks["rounding"][name], v.dtype) if "rounding" in checks else none
         tail, unseen = (jnp.asarray(pulled.get(f"{name} {what}", none)) for what in ("tail", "unseen"))
+        tail = jnp.full(v.shape[1:], jnp.inf, v.dtype) if name in WILD else tail
         out[name] = Claim(jnp.mean(v, axis=0), jnp.std(v, axis=0, ddof=1) / len(outputs)**0.5, bias, tail, unseen, lost)
     return out
 
@@ -78,7 +79,7 @@ def checked(inputs, seed, samples, done, checks, mesh=None):
         if f"halves-{k}" not in checks:
             parts = [evaluated(given, *part, mesh)[0] for part in halves(draw(seed, k, samples)[0])]
             checks[f"halves-{k}"] = {name: sum(part[name] for part in parts) / len(parts) - value for name, value in done[k][0].items()}
-    if "rounding" not in checks and any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])) for name in done[0][0]):
+    if "rounding" not in checks and any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])).any() for name in done[0][0]):
         checks["rounding"] = rounding(given, *draw(seed, 0, samples))
     wanted = suspects(done) if PULLED else {}
     if wanted and f"influence-{len(done)}" not in checks:
@@ -103,20 +104,21 @@ def tied(values):
 
 
 def agreeing(values):
-    """Whether two of the repeats [R, ...] have the same number anywhere, to rounding: what is not rounded to few digits has no reason to."""
+    """Where [...] two of the repeats [R, ...] have the same number, to rounding: what is not made of few points, or few digits, has no reason to."""
     ordered = np.sort(values, axis=0)
-    return bool(np.any(np.diff(ordered, axis=0) <= 4 * np.finfo(values.dtype).eps * np.max(np.abs(values), axis=0)))
+    return np.min(np.diff(ordered, axis=0), axis=0) <= 4 * np.finfo(values.dtype).eps * np.max(np.abs(values), axis=0)
 
 
 def suspects(done):
-    """{output: where [...] its error needs to be looked at}: what may have a heavy tail by its functions, or has one repeat that spreads more than
-    the others together, or no spread although it has functions with a kink or a jump."""
+    """{output: where [...] its error needs to be looked at}: what may have a heavy tail by its functions, or one repeat that spreads more than the
+    others together, or repeats that agree although it has functions with a kink or a jump, which few points may have met."""
     out = {}
     for name in done[0][0]:
         values = np.stack([np.asarray(each[0][name]) for each in done])
         squares = np.square(values - values.mean(axis=0))
         alone = np.max(squares, axis=0) > 0.8 * np.sum(squares, axis=0)
-        found = np.isfinite(values).all(axis=0) & (tied(values) if name in EDGED else name in HEAVY) | ((name in HEAVY) | alone & ~tied(values))
+        few = agreeing(values) & (name in EDGED)
+        found = np.isfinite(values).all(axis=0) & (few | (name in HEAVY) | alone & ~tied(values))
         if found.any():
             out[name] = found
     return out
@@ -154,12 +156,23 @@ def influence(given, seed, samples, done, wanted):
             if np.isfinite(found).all():
                 seen, probed = np.abs(found - found[:count].mean())[:count], np.abs(found - found[:count].mean())[count:]
                 out[f"{name} tail"].ravel()[own] = tail_index(seen)
-                same = tied(values[name]).ravel()[own]
-                if name in EDGED and same.any():
-                    blind = seen.max() <= 1e-10 * probed.max()
-                    size = 3 / len(done) * probed.max() if blind else seen.max()
-                    out[f"{name} unseen"].ravel()[own[same]] = size / samples * scale[own[same]]
+                if name in EDGED:
+                    out[f"{name} unseen"].ravel()[own] = unmet(seen, probed, tied(values[name]).ravel()[own], len(done)) / samples * scale[own]
     return out
+
+
+def unmet(seen, probed, same, repeats):
+    """What points that are not there may add to means over M points in all repeats, in units of 1/M, for entries that are the `same` in all or not.
+
+    Where no point, or hardly one, has met what stretched points meet, three in all may have been missed (the rule of three). Sobol points meet an
+    event of chance p between p M - 1 and p M + 1 times, or so, and may do so in all repeats.
+    """
+    squares = np.square(seen)
+    effective = np.sum(squares) ** 2 / max(np.sum(squares**2), np.finfo(np.float64).tiny)
+    met = probed > 1e-9 * max(probed.max(), np.finfo(np.float64).tiny)
+    if seen.max() <= 1e-10 * probed.max() or effective < 10:
+        return np.full(same.shape, 3 / repeats * probed[met].mean() if met.any() else 0)
+    return np.where(same, seen.max(), 0)
 
 
 def tail_index(sizes):
@@ -183,7 +196,8 @@ def tail_index(sizes):
 
 # what rounding does, from a look at every operation
 
-ROUNDED = frozenset("add sub mul div dot_general reduce_sum exp exp2 expm1 log log1p tanh logistic erf erfc sqrt rsqrt pow integer_pow sin cos sinh cosh".split())
+ROUNDED = frozenset(("add", "sub", "mul", "div", "dot_general", "reduce_sum", "exp", "exp2", "expm1", "log", "log1p", "tanh", "logistic", "erf",
+                     "erfc", "sqrt", "rsqrt", "pow", "integer_pow", "sin", "cos", "sinh", "cosh"))
 NOISE_SIZE, SAFETY = 2.0**-40, 4.0
 
 
