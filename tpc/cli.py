@@ -92,6 +92,8 @@ def parser() -> argparse.ArgumentParser:
     run_.add_argument("--initial", type=_initial, metavar="seed=N|zero|integrate|F.npz|F.json",
                       help="scalars that are random in the limit, such as the initial function in the kernel regime: drawn (seed=0), set to 0, "
                            "integrated over, or given by name")
+    run_.add_argument("--error", metavar="E|P%", help="add repeats, and then points, until every output has this error, a number, or a percentage "
+                      "of its values; 1%% of them, of 0.1 at least, if neither --samples nor --repeats is given, in no more than 8 times the time")
     run_.add_argument("--save", type=Path, metavar="F.npz", help="write the outputs to a file")
     run_.add_argument("--checkpoint", type=Path, metavar="DIR", help="a folder that keeps every repeat when it is done, and to resume from")
     run_.add_argument("--devices", type=_positive, metavar="N", help="share the samples or coefficients among so many devices (of each process)")

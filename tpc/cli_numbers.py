@@ -140,7 +140,7 @@ def _evaluated(program: Program, given: dict[str, np.ndarray], arguments: argpar
         import jax
         devices = jax.local_device_count()
     return evaluator(given, seed=arguments.seed, progress=progress_line("repeat") if shown else None, devices=devices,
-                     checkpoint=getattr(arguments, "checkpoint", None))
+                     checkpoint=getattr(arguments, "checkpoint", None), error=getattr(arguments, "error", None))
 
 
 def _at_widths(program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> list[Samples]:

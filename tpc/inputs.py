@@ -108,7 +108,7 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
             bad = ~(np.isfinite(values) & (values >= 0))
             if bad.any():
                 worst = float(values[bad].flat[0])
-                errors.append(catalogue.impossible_law(_span(matrix.origin), f"the variance of `{matrix.name}`", worst, "0 or more"))
+                errors.append(catalogue.impossible_law(span_of(matrix.origin), f"the variance of `{matrix.name}`", worst, "0 or more"))
     for group in program.gaussians:
         if wanted(*(x for row in group.covariance for x in row)):
             errors += _covariance_errors(group, inputs)
@@ -118,7 +118,7 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
 def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> list[Diagnostic]:
     table = covariance(group, inputs)
     names = ", ".join(f"`{name}`" for name in group.names)
-    at = _span(group.origin)
+    at = span_of(group.origin)
     if not np.all(np.isfinite(table)):
         return [catalogue.not_psd(at, names, "it has entries that are not finite")]
     if len(group.names) == 1:
@@ -146,7 +146,7 @@ def require_memory(needed: float, file: str, *, of_program: bool = False) -> Non
         raise TpcError([catalogue.too_much_memory(needed)], file, of_program=of_program)
 
 
-def _span(origin: Origin) -> Span | None:
+def span_of(origin: Origin) -> Span | None:
     return Span(origin.line, origin.column, origin.line, origin.column + 1) if origin.line else None
 
 

@@ -16,7 +16,7 @@ Evaluation = tuple[dict[str, np.ndarray], np.ndarray]              # outputs by 
 
 
 class Kept(MutableMapping[int, Evaluation]):
-    """What the emitted `limit` gave, by repeat, as NumPy arrays.
+    """What the emitted `limit` gave, by repeat, as NumPy arrays, and in `checks` what was found about the errors of their mean.
 
     folder: where every addition is written to before it returns, None for nowhere. Each run has a folder of its own, named by its fingerprint, so
     that several runs may be kept side by side. notes: what was found there and cannot be used. running: to be entered while repeats are computed.
@@ -25,6 +25,7 @@ class Kept(MutableMapping[int, Evaluation]):
     def __init__(self, folder: Path | None = None, fingerprint: str = "") -> None:
         self.folder, self.fingerprint = folder, fingerprint
         self.done: dict[int, Evaluation] = {}
+        self.checks = Checks(self)
         self.notes: list[str] = []
         self.running = Interruptible()
 
@@ -40,14 +41,23 @@ class Kept(MutableMapping[int, Evaluation]):
                 try:
                     out.done[k] = out._read(path)
                 except ValueError as error:
-                    out.notes.append(f"{path.name} of the checkpoint is damaged ({error}) and was computed again")
+                    out.notes.append(_damaged(path, error))
+        for path in sorted(own.glob("check-*.npz")):
+            try:
+                found = out._arrays(path)
+                out.checks.done[path.stem.removeprefix("check-")] = {name.removeprefix("found "): array for name, array in found.items()}
+            except ValueError as error:
+                out.notes.append(_damaged(path, error))
         return out
 
-    def _read(self, path: Path) -> Evaluation:
+    def _arrays(self, path: Path) -> dict[str, np.ndarray]:
         arrays = read_arrays(path)
         if str(arrays.pop("fingerprint", "")) != self.fingerprint:
             raise ValueError("it is not of this run")
-        return _unpacked(arrays)
+        return arrays
+
+    def _read(self, path: Path) -> Evaluation:
+        return _unpacked(self._arrays(path))
 
     def path(self, k: int) -> Path:
         assert self.folder is not None
@@ -77,19 +87,56 @@ class Kept(MutableMapping[int, Evaluation]):
         """All that is done, to send to another process."""
         file = io.BytesIO()
         arrays = {f"{k} {name}": array for k, each in self.done.items() for name, array in _packed(each).items()}
+        arrays |= {f"check {key}/{name}": array for key, each in self.checks.items() for name, array in each.items()}
         write_npz(file, arrays)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Kept:
         found: dict[int, dict[str, np.ndarray]] = {}
+        out = cls()
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             for key, array in stored.items():
                 k, _, name = key.partition(" ")
-                found.setdefault(int(k), {})[name] = array
-        out = cls()
+                if k == "check":
+                    check, _, name = name.partition("/")
+                    out.checks.done.setdefault(check, {})[name] = array
+                else:
+                    found.setdefault(int(k), {})[name] = array
         out.done = {k: _unpacked(arrays) for k, arrays in found.items()}
         return out
+
+
+class Checks(MutableMapping[str, dict[str, np.ndarray]]):
+    """Arrays by name, by check, which are written where the repeats are."""
+
+    def __init__(self, kept: Kept) -> None:
+        self.kept = kept
+        self.done: dict[str, dict[str, np.ndarray]] = {}
+
+    def __setitem__(self, key: str, value: dict[str, Any]) -> None:
+        self.kept.running.wait(value)
+        self.done[key] = {name: np.asarray(array) for name, array in value.items()}
+        if self.kept.folder is not None:
+            arrays = {f"found {name}": array for name, array in self.done[key].items()}
+            write_whole(self.kept.folder / f"check-{key}.npz", {**arrays, "fingerprint": np.array(self.kept.fingerprint)})
+        self.kept.running.check()
+
+    def __getitem__(self, key: str) -> dict[str, np.ndarray]:
+        return self.done[key]
+
+    def __delitem__(self, key: str) -> None:
+        del self.done[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.done)
+
+    def __len__(self) -> int:
+        return len(self.done)
+
+
+def _damaged(path: Path, error: ValueError) -> str:
+    return f"{path.name} of the checkpoint is damaged ({error}) and was computed again"
 
 
 def _packed(each: Evaluation) -> dict[str, np.ndarray]:

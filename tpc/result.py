@@ -29,12 +29,14 @@ LARGEST_PLAIN = 1e6
 class Outcome:
     """The value of one output and its standard error, of the same shape; None where the value is exact.
 
-    covariance: over the start, if the result is integrated over it, [size, size]; `value` is the mean.
+    covariance: over the start, if the result is integrated over it, [size, size]; `value` is the mean. reason: where `stderr` is inf, why no error
+    can be told.
     """
 
     value: np.ndarray
     stderr: np.ndarray | None
     covariance: np.ndarray | None = None
+    reason: str | None = None
 
     @property
     def std(self) -> np.ndarray | None:
@@ -43,13 +45,14 @@ class Outcome:
 
     @property
     def end(self) -> End | None:
-        """Where the values, or their errors, leave the finite range; None if they do not."""
-        return end_of(self.value, *(() if self.stderr is None else (self.stderr,)))
+        """Where the values, or their errors, leave the finite range; None if they do not. An error that cannot be told is none."""
+        return end_of(self.value, *(() if self.stderr is None or self.reason is not None else (self.stderr,)))
 
     def to_json(self) -> dict[str, Any]:
         """Numbers or nested lists, null for what is not finite."""
         spread = {} if self.covariance is None else {"std": plain(self.std), "covariance": plain(self.covariance)}
-        return {"value": plain(self.value), "stderr": None if self.stderr is None else plain(self.stderr), **spread}
+        reason = {} if self.reason is None else {"reason": self.reason}
+        return {"value": plain(self.value), "stderr": None if self.stderr is None else plain(self.stderr), **spread, **reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Result:
     """All outputs by name, the plan that they were computed by, and remarks on the run.
 
     repeats: independent randomisations done; if the run was interrupted, fewer than planned. start: what the numbers are conditioned on.
+    stopped: whether it was interrupted, be it after the last repeat.
     """
 
     program: str
@@ -65,13 +69,14 @@ class Result:
     notes: tuple[str, ...] = ()
     repeats: int = 1
     start: Started | None = None
+    stopped: bool = False
 
     def __getitem__(self, name: str) -> Outcome:
         return self.outputs[name]
 
     @property
     def interrupted(self) -> bool:
-        return self.repeats < self.plan.repeats
+        return self.stopped or self.repeats < self.plan.repeats
 
     @property
     def diverged(self) -> dict[str, End]:
@@ -133,6 +138,8 @@ def with_error(value: float, error: float, figures: int, most: int) -> str:
     """A value down to the second figure of its error; with `figures` and no error, if that is 0. most: the figures that a value has."""
     if error == 0:
         return f"{value:.{figures}g}"
+    if not math.isfinite(error):
+        return f"{value:.6g}, no finite error"
     places = 1 - math.floor(math.log10(error))
     needed = places + math.floor(math.log10(max(abs(value), error))) + 1
     if needed > most or places > most or error >= LARGEST_PLAIN:

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.aim import Aim
+from tpc.claims import reasons
 from tpc.core.program import Program
 from tpc.emit.module import emit, planned
-from tpc.hilbert.plan import RULES, Plan, UnrepresentableError
-from tpc.inputs import bind_inputs, require_memory
-from tpc.kept import Kept
-from tpc.machines import agreed, mesh_of, several
-from tpc.repeats import compute
+from tpc.hilbert.infinite import infinite_means
+from tpc.hilbert.plan import Plan, UnrepresentableError
+from tpc.inputs import bind_inputs, require_memory, span_of
+from tpc.machines import mesh_of
 from tpc.result import DivergedError, Outcome, Result
 from tpc.scaling import expand
+from tpc.stages import SAMPLED, Run, evaluations, too_early
 from tpc.start import Start, Started, chosen
 from tpc.stored import digest
-from tpc.syntax import catalogue
+from tpc.syntax import catalogue, catalogue_scaling
 from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 GRIDS = ("panels", "gauss-hermite", "quadrature")   # points whose error is not from repeats: there is nothing to be had of a part of the work
-ENOUGH = 2                                         # repeats that an interrupted run must have done for a standard error
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Evaluator:
     """A program's limit as code. `source` is a module that stands alone; calling the evaluator runs just that.
 
     identity: a digest of the source but for the number of repeats: what one repeat depends on besides inputs and seed. start: how the scalars that
-    are random in the limit are had, which are inputs of the module; None if there are none.
+    are random in the limit are had, which are inputs of the module; None if there are none. adding: whether repeats and points are added by default.
     """
 
     program: Program
@@ -48,6 +49,7 @@ class Evaluator:
     source: str = field(repr=False)
     identity: str = field(repr=False)
     start: Start | None = field(default=None, repr=False)
+    adding: bool = field(default=False, repr=False)
     in_parts: Callable[..., str] = field(repr=False, compare=False, default=str)      # the source of a module that can run a loop (`over=`) in parts
 
     @cached_property
@@ -65,18 +67,18 @@ class Evaluator:
 
     @property
     def evaluations(self) -> int:
-        """How many parts the work has that are kept: repeats, or rules, or quadrature and the repeats that check it."""
-        if any(self.plan.checks):
-            return 1 + self.plan.checks[1]
-        return RULES if self.plan.points == "quadrature" else self.plan.repeats
+        """How many parts the work has that are kept."""
+        return evaluations(self.plan)
 
     def __call__(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, progress: Progress | None = None,
-                 checkpoint: str | Path | None = None, devices: int | None = None) -> Result:
+                 checkpoint: str | Path | None = None, devices: int | None = None, error: float | str | None = None) -> Result:
         """Evaluates the limit.
 
         inputs: arrays by name; those with a default may be left out. progress: called with the repeats done and all. checkpoint: a folder that keeps
         every repeat that is done, and from which the same run (or one with more repeats) resumes, bit for bit. devices: how many devices (of each
-        process, if there are several) share the samples; the numbers are the same, to rounding.
+        process, if there are several) share the samples; the numbers are the same, to rounding. error: what repeats and points are added for, a
+        number, or "0.5%" of the values; unless samples or repeats were asked for it is 1 % of the values, of 0.1 at least, as far as it takes no
+        more than 8 times as long.
         Returns every output with its standard error (None where exact). Interrupted (Ctrl-C), returns what the repeats that are done give, if these
         are two at least; `interrupted` and a note say so. Raises TpcError for inputs that do not fit (TP50x, TP406), for devices that are
         not there (TP611) and processes that differ (TP613), for a folder that cannot be written (TP606); DivergedError, a TpcError (TP603) with
@@ -87,11 +89,12 @@ class Evaluator:
         given = bind_inputs(self.program, self._started(inputs or {}, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         require_memory(self.plan.memory, self.program.name, of_program=True)
+        aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
+        run = Run(self, given, seed, progress, None if checkpoint is None else Path(checkpoint), mesh)
         try:
-            kept = self._kept(given, seed, checkpoint, mesh)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", UserWarning)
-                found = self._found(given, seed, progress, kept, mesh)
+                stage = run.last(aim)
         except OSError as error:
             if checkpoint is None:
                 raise
@@ -99,14 +102,11 @@ class Evaluator:
         except KeyboardInterrupt as error:                                     # before repeats begin, or from below
             if error.args or self.plan.exact or self.plan.points in GRIDS:
                 raise
-            raise self._too_early(0) from None
-        outputs = self._outcomes(found, given, seed)
-        notes = [*kept.notes, *(str(w.message) for w in caught if issubclass(w.category, UserWarning))]
-        repeats = self.plan.repeats if len(kept) >= self.evaluations else len(kept)
-        if repeats < self.plan.repeats:
-            notes.append(f"interrupted after {repeats} of {self.plan.repeats} repeats")
+            raise too_early(self.plan, 0) from None
+        outputs = self._outcomes(stage.found, given, seed, reasons(stage.claims))
+        notes = (*(str(w.message) for w in caught if issubclass(w.category, UserWarning)), *stage.notes)
         started = None if self.start is None else Started(self.start.choice, {name: given[name] for name in self.start.names})
-        result = Result(self.program.name, self.plan, outputs, tuple(notes), repeats, started)
+        result = Result(self.program.name, stage.plan, outputs, tuple(dict.fromkeys(notes)), stage.repeats, started, stage.interrupted)
         if result.diverged:
             raise DivergedError(result)
         return result
@@ -136,43 +136,16 @@ class Evaluator:
         bind_inputs(self.start.evaluator.program, own)                             # so that what is wrong is said of the program's own inputs
         return {**{name: np.asarray(value) for name, value in self.start.values(own, seed).items()}, **inputs}
 
-    def _outcomes(self, found: Mapping[str, tuple[Any, Any]], given: Mapping[str, np.ndarray], seed: int) -> dict[str, Outcome]:
-        """In the program's order; jit sorts by name."""
+    def _outcomes(self, found: Mapping[str, tuple[Any, Any]], given: Mapping[str, np.ndarray], seed: int,
+                  why: Mapping[str, str]) -> dict[str, Outcome]:
+        """In the program's order; jit sorts by name. why: those without a finite error have none."""
         ordered = {output.name: found[output.name] for output in self.program.outputs}
         if self.start is None or self.start.choice.how != "integrated":
-            return {name: Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr)) for name, (value, stderr) in ordered.items()}
+            return {name: Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr), reason=why.get(name))
+                    for name, (value, stderr) in ordered.items()}
         from tpc.integrate import over_the_start
         own = {name: value for name, value in given.items() if name not in self.start.names}
-        return {name: Outcome(*parts) for name, parts in over_the_start(self, own, seed, ordered).items()}
-
-    def _kept(self, given: Mapping[str, np.ndarray], seed: int, checkpoint: str | Path | None, mesh: Any) -> Kept:
-        """What is done already. Of several processes that work together, the first one has the folder."""
-        fingerprint = digest(f"{self.identity} {seed}", given)
-        if mesh is None or not several():
-            return Kept() if checkpoint is None else Kept.open(Path(checkpoint), self.program.name, fingerprint, self.evaluations)
-        import jax
-        first = jax.process_index() == 0
-        kept = Kept.open(Path(checkpoint), self.program.name, fingerprint, self.evaluations) if checkpoint is not None and first else Kept()
-        return agreed(kept, fingerprint, self.program.name)
-
-    def _found(self, given: Mapping[str, np.ndarray], seed: int, progress: Progress | None, kept: Kept, mesh: Any) -> dict[str, Any]:
-        """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are done."""
-        try:
-            with kept.running:
-                if mesh is None:
-                    compute(self.module, self.plan, given, seed, kept, progress)
-                shown = None if len(kept) == self.evaluations else progress
-                found: dict[str, Any] = self.module.run(given, seed=seed, progress=shown, kept=kept, mesh=mesh)
-        except KeyboardInterrupt:
-            if self.plan.exact or self.plan.points in GRIDS:
-                raise
-            if len(kept) < ENOUGH:
-                raise self._too_early(len(kept)) from None
-            found = self.module.summary([kept[k] for k in sorted(kept)])
-        return found
-
-    def _too_early(self, done: int) -> KeyboardInterrupt:
-        return KeyboardInterrupt(f"interrupted after {done} of {self.plan.repeats} repeats, before there is anything to report")
+        return {name: Outcome(*parts, reason=why.get(name)) for name, parts in over_the_start(self, own, seed, ordered).items()}
 
     def function(self, output: str, *, seed: int = 0, at: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], Any]:
         """`output` as a JAX function of the inputs by name (those with a default may be left out), to be jitted, vmapped and differentiated.
@@ -277,6 +250,10 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
         raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, gram, chaos or nodes, not {method}")], program.name, of_program=True)
     expansion = expand(program)
     program = expansion.limit
+    infinite, _ = infinite_means(program)
+    if infinite:
+        errors = [catalogue_scaling.infinite_mean(span_of(op.origin), str(op.out).partition("$")[0]) for op in infinite]
+        raise TpcError(errors, program.name, of_program=True)
     if expansion.initial is None and initial is not None:
         raise TpcError([catalogue.bad_option("--initial", "no scalar is random in the limit of this program")], program.name, of_program=True)
     start = None
@@ -294,4 +271,5 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
         plan = replace(plan, packed=True)
     source = emit(ordered, plan, parts, layout)
     of_one = source if plan.repeats == 1 else emit(ordered, replace(plan, repeats=1), parts, layout)
-    return Evaluator(program, plan, source, digest(of_one, {}), start, partial(emit, ordered, plan, parts, layout, segments=True))
+    adding = samples is None and repeats is None and plan.points in SAMPLED
+    return Evaluator(program, plan, source, digest(of_one, {}), start, adding, partial(emit, ordered, plan, parts, layout, segments=True))

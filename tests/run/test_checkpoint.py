@@ -30,20 +30,43 @@ def stop_after(count):
 
 
 def counted(evaluator, monkeypatch):
-    """A list that grows by one for every repeat that is computed."""
-    computed, honest = [], evaluator.module.evaluated
-    monkeypatch.setitem(evaluator.module.__dict__, "evaluated", lambda *a: computed.append(1) or honest(*a))
-    return computed
+    """Two lists that grow by one for every repeat, and every half of one, that is computed. Halves have points of weight 0."""
+    repeats, halves, honest = [], [], evaluator.module.evaluated
+
+    def evaluated(given, points, weights, *mesh):
+        (repeats if np.all(weights) else halves).append(1)
+        return honest(given, points, weights, *mesh)
+    monkeypatch.setitem(evaluator.module.__dict__, "evaluated", evaluated)
+    return repeats, halves
 
 
 def test_an_interrupted_run_gives_the_repeats_that_are_done(evaluator):
     whole, part = evaluator(INPUTS), evaluator(INPUTS, progress=stop_after(3))
     assert (whole.interrupted, part.interrupted) == (False, True)
     assert part.notes == ("interrupted after 3 of 5 repeats",)
-    three = PROGRAM.compile(samples=128, repeats=3)(INPUTS)
+    module = PROGRAM.compile(samples=128, repeats=3).module
+    three = module.summary(module.evaluations(INPUTS, lambda k: module.draw(0, k), 3))            # errors by their spread: no more was found out
     for name in whole.outputs:
-        assert np.array_equal(part[name].value, three[name].value)
-        assert np.array_equal(part[name].stderr, three[name].stderr)
+        assert np.array_equal(part[name].value, three[name][0])
+        assert np.array_equal(part[name].stderr, three[name][1])
+
+
+def test_interrupted_after_the_last_repeat(evaluator, tmp_path, monkeypatch):
+    """What is known of the errors by then counts, and the rest is made up for."""
+    whole, honest = evaluator(INPUTS), evaluator.module.halves
+
+    def halves(points):
+        if len(list(tmp_path.rglob("check-*.npz"))) == 2:
+            raise KeyboardInterrupt
+        return honest(points)
+    with monkeypatch.context() as patch:
+        patch.setitem(evaluator.module.__dict__, "halves", halves)
+        part = evaluator(INPUTS, checkpoint=tmp_path)
+    assert part.interrupted
+    assert part.notes[-1] == "interrupted before the errors were checked"
+    repeats, halved = counted(evaluator, monkeypatch)
+    assert same_bits(evaluator(INPUTS, checkpoint=tmp_path), whole)
+    assert (len(repeats), len(halved)) == (0, 2 * (evaluator.module.HALVED - 2))
 
 
 @pytest.mark.parametrize("done", [0, 1])
@@ -62,7 +85,7 @@ def test_interrupted_before_there_is_a_standard_error(evaluator, done, monkeypat
 def test_interrupted_before_repeats_begin(evaluator, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
-    monkeypatch.setattr("tpc.run.Kept.open", interrupted)
+    monkeypatch.setattr("tpc.stages.Kept.open", interrupted)
     with pytest.raises(KeyboardInterrupt, match="interrupted after 0 of 5 repeats, before there is anything to report"):
         evaluator(INPUTS, checkpoint=tmp_path)
 
@@ -72,9 +95,9 @@ def test_it_resumes_bit_for_bit(evaluator, tmp_path, monkeypatch):
     evaluator(INPUTS, seed=3, progress=stop_after(2), checkpoint=tmp_path)
     computed = counted(evaluator, monkeypatch)
     assert same_bits(evaluator(INPUTS, seed=3, checkpoint=tmp_path), whole)
-    assert len(computed) == 3
+    assert tuple(map(len, computed)) == (3, 8)
     assert same_bits(evaluator(INPUTS, seed=3, checkpoint=tmp_path), whole)
-    assert len(computed) == 3
+    assert tuple(map(len, computed)) == (3, 8)
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -83,7 +106,7 @@ def test_more_repeats_go_on_from_fewer(evaluator, tmp_path, monkeypatch):
     more = PROGRAM.compile(samples=128, repeats=7)
     computed = counted(more, monkeypatch)
     resumed = more(INPUTS, checkpoint=tmp_path)
-    assert len(computed) == 2
+    assert tuple(map(len, computed)) == (2, 0)
     assert same_bits(resumed, PROGRAM.compile(samples=128, repeats=7)(INPUTS))
 
 

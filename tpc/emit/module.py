@@ -12,6 +12,7 @@ from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import checked
 from tpc.emit import python as py
 from tpc.emit.body import Body
+from tpc.emit.checks import checks
 from tpc.emit.excluded import finite_branches
 from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Chain, Frame, Held
@@ -34,11 +35,14 @@ HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts"
            "multiply_all", "coefficients", "Packed", "restored", "packed", "mixed", "increased", "inners", "in_turns",
            "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total", "root",
            "rounds", "before", "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled",
+           "Claim", "claims", "checked", "halves", "tied", "suspects", "agreeing", "pull", "influence", "tail_index", "unmet",
+           "rounding", "replayed", "replay", "operation", "disturbed",
            "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
-          "SAMPLES", "REPEATS", "WHITEN", "NODES")
+          "SAMPLES", "REPEATS", "WHITEN", "NODES", "HALVED", "PADDED", "PULLED", "PASSES", "HEAVY", "EDGED", "WILD",
+          "NO_ERROR", "ROUNDED", "NOISE_SIZE", "SAFETY")
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
@@ -383,7 +387,7 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     elif plan.points == "rules":
         lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
     elif not plan.exact:
-        lines.append(f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}")
+        lines += [f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}", *checks(program, plan)]
     block = BATCH_BLOCK if layout.rows > 1 else BLOCK
     lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most")
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
@@ -398,8 +402,8 @@ def _helpers(parts: Structure, expressions: Expressions) -> str:
 
 
 def _tail(plan: Plan, segments: bool) -> str:
-    sections = copied("runner.py") | checked.sections()
-    kind = "exact" if plan.exact else "checked" if any(plan.checks) else "repeats"
+    sections = copied("runner.py") | copied("claims.py") | checked.sections()
+    kind = "exact" if plan.exact else "checked" if any(plan.checks) else "claims"
     wanted = ["every module", *checked.SECTIONS * any(plan.checks), plan.points, kind, *["segments"] * segments, "main"]
     if plan.points in ("sobol", "monte-carlo"):
         wanted.insert(1, "whitening")

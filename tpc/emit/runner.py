@@ -165,39 +165,6 @@ def draw(seed, k):
     return np.eye(GAUSSIANS, GAUSSIANS + 1, 1, dtype=DTYPE), np.ones(GAUSSIANS + 1, DTYPE)
 
 
-# ---- repeats
-def summary(done):
-    """{output: (mean, standard error)} of independent repeats."""
-    outputs = outputs_of(done)
-    values = {name: jnp.stack([each[name] for each in outputs]) for name in outputs[0]}
-    return {name: (jnp.mean(v, axis=0), jnp.std(v, axis=0, ddof=1) / len(outputs)**0.5) for name, v in values.items()}
-
-
-def run(inputs=None, seed=0, samples=SAMPLES, repeats=REPEATS, progress=None, kept=None, mesh=None):
-    """{output: (value, standard error)}, from a seed; can be jitted, vmapped over and differentiated in `inputs`.
-
-    progress: called with the numbers of repeats done and of all. kept: a mapping of what is done, by repeat, to begin with and to add to.
-    mesh: a `jax.sharding.Mesh` of one axis, over whose devices the samples are shared out.
-    """
-    return summary(evaluations(inputs, lambda k: draw(seed, k, samples), repeats, progress, kept, mesh))
-
-
-# ---- grids
-def summary(done):
-    """{output: (value, error estimate)}: on the finer grid, and its difference from the other."""
-    fine, rough = outputs_of(done)
-    return {name: (value, jnp.abs(value - rough[name])) for name, value in fine.items()}
-
-
-def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
-    """{output: (value, error estimate)}; can be jitted, vmapped over and differentiated in `inputs`. The seed plays no part.
-
-    progress: called with the numbers of grids done and of all. kept: a mapping of what is done, by grid, to begin with and to add to.
-    mesh: a `jax.sharding.Mesh` of one axis, over whose devices the points are shared out.
-    """
-    return summary(evaluations(inputs, lambda k: draw(seed, k), len(GRIDS), progress, kept, mesh))
-
-
 # ---- rules compared
 def summary(done):
     """{output: (value, error estimate)}: by the first rule, and four times the largest difference from the others, which have the errors of rounding that

@@ -157,6 +157,12 @@ def rounds_in_order(program: Program) -> int:
     return max(rounds, default=0)
 
 
+def total_rounds(program: Program) -> int:
+    """The rounds of all loops around the instruction that has the most."""
+    ranges = (tuple((loop.variable, loop.count) for loop in loops) for _, loops in instructions(program.body))
+    return max((math.prod(max(0, bounds(count, own[:k])[1]) for k, (_, count) in enumerate(own)) for own in ranges), default=0)
+
+
 def _in_order(loops: Sequence[For]) -> Iterator[tuple[For, Ranges]]:
     ranges: Ranges = ()
     for loop in loops:

@@ -40,5 +40,10 @@ def unknown_start(name: str, known: Sequence[str]) -> Diagnostic:
     return Diagnostic("TP805", f"nothing that is random in the limit is named `{name}`", help=f"there is {', '.join(known)}")
 
 
+def infinite_mean(at: Span | None, what: str) -> Diagnostic:
+    return Diagnostic("TP806", f"`{what}` is infinite in the limit: its integrand grows faster than the density of the Gaussians in it falls",
+                      Label(at) if at else None, help="E exp(c s²) is finite for c < 1/2, E exp(c s t) of two independent vectors for c < 1")
+
+
 def _power_of_n(power: Fraction) -> str:
     return "n" if power == 1 else f"n^{power}" if power.denominator == 1 else f"n^({power})"

@@ -1,0 +1,124 @@
+"""The error that a run is to reach: repeats, and then points, are added until all outputs have it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tpc.hilbert.plan import Plan
+from tpc.syntax import catalogue
+from tpc.syntax.diagnostic import TpcError
+
+DEFAULT, SMALL = 0.01, 0.1                         # the error of runs without options, relative to the value, or to SMALL where it is less
+TIMES = 8                                          # as long as the first plan such a run may take
+LONGEST = 3600.0                                   # predicted seconds that a run with an error of its own may take
+MOST_REPEATS = 4                                   # times the repeats of the plan, before points are added
+POINTS = 1 << 22                                   # and no more points than that
+SPARE = 1.3                                        # of repeats, as their spread is only known to a quarter
+DRAWN = 3e-8                                       # seconds that an entry of the points, or of a vector made from them, takes
+NEAR = 0.1                                         # entries are as good as the greatest one of their output times that
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """absolute: the error of every entry, or None; relative: to its value, at least to `least`, or (None) to NEAR of its output's greatest entry.
+
+    times: how many times the predicted seconds of the first plan may be spent, inf for up to LONGEST seconds.
+    """
+
+    absolute: float | None = None
+    relative: float = DEFAULT
+    least: float | None = SMALL
+    times: float = TIMES
+
+    @staticmethod
+    def of(error: float | str | None, program: str) -> Aim:
+        """What `--error` says: a number, "0.5%", or None for the default. Raises TpcError (TP602)."""
+        if error is None:
+            return Aim()
+        text = str(error).strip()
+        try:
+            number = float(text.removesuffix("%"))
+        except ValueError:
+            number = math.nan
+        if not 0 < number < math.inf:
+            raise TpcError([catalogue.bad_option("--error", f"must be a positive number, or a percentage such as 0.5%, not {text}")], program,
+                           of_program=True)
+        return Aim(None, number / 100, None, math.inf) if text.endswith("%") else Aim(number, times=math.inf)
+
+    def targets(self, value: np.ndarray) -> np.ndarray:
+        """For every entry."""
+        if self.absolute is not None:
+            return np.full(value.shape, self.absolute)
+        sizes = np.abs(value)
+        least = NEAR * float(np.max(sizes, initial=0)) if self.least is None else self.least
+        out: np.ndarray = self.relative * np.maximum(sizes, least)
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Of all outputs together. ratio: the greatest of an entry's error, if it is finite, and what it should be. biased: whether it is mostly bias.
+
+    names: the outputs that fall short. target: the least error that is missed.
+    """
+
+    ratio: float
+    biased: bool
+    names: tuple[str, ...]
+    target: float
+
+
+def shortfall(claims: Mapping[str, Any], aim: Aim) -> Shortfall:
+    ratio, biased, names, missed = 0.0, False, [], math.inf
+    for name, claim in claims.items():
+        value, error, bias = (np.asarray(part, np.float64) for part in (claim.value, claim.stderr, np.nan_to_num(np.asarray(claim.bias))))
+        targets = aim.targets(value)
+        known = np.isfinite(error) & np.isfinite(value)
+        ratios = np.where(known, error / np.where(targets > 0, targets, 1), 0) * (error > 0)
+        if ratios.size and ratios.max() > 1:
+            names.append(name)
+            missed = min(missed, float(targets[ratios > 1].min()))
+            if ratios.max() > ratio:
+                ratio, at = float(ratios.max()), np.unravel_index(np.argmax(ratios), ratios.shape)
+                biased = bool(bias[at] > 0.7 * error[at])
+    return Shortfall(ratio, biased, tuple(names), missed)
+
+
+def following(plan: Plan, first: Plan, short: Shortfall, aim: Aim, spent: float, memory: float) -> Plan | None:
+    """The plan that comes next where `plan` falls short, with more repeats or twice the points; None if that would be too much.
+
+    spent: the predicted seconds of what has been done. memory: the bytes that there are.
+    """
+    needed = math.ceil(plan.repeats * short.ratio**2 * SPARE)
+    if not short.biased and plan.repeats < needed <= MOST_REPEATS * first.repeats:
+        step = replace(plan, repeats=needed)
+    else:
+        step = replace(plan, samples=2 * plan.samples, repeats=first.repeats, seconds=2 * plan.seconds, memory=2 * plan.memory)
+    most = LONGEST if math.isinf(aim.times) else min(aim.times * seconds(first), LONGEST)
+    room = step.memory + 8.0 * step.samples * (3 * step.gaussians + 20)
+    return step if spent + added(step, plan) <= most and step.samples <= POINTS and room <= memory / 2 else None
+
+
+def seconds(plan: Plan) -> float:
+    """Predicted of a whole run, drawing the points included."""
+    return plan.repeats * (plan.seconds + DRAWN * plan.samples * (plan.gaussians + 10))
+
+
+def added(step: Plan, plan: Plan) -> float:
+    """Predicted seconds of a step after `plan`, whose repeats it can use if it has the same points."""
+    return seconds(step) - (seconds(plan) if step.samples == plan.samples else 0)
+
+
+def missed(short: Shortfall, aim: Aim, plan: Plan) -> str:
+    """What is said of an error that is not reached."""
+    shown = ", ".join(f"`{name}`" for name in short.names[:4]) + (f" and {len(short.names) - 4} more" if len(short.names) > 4 else "")
+    size = f"{plan.samples} points and {plan.repeats} repeats"
+    often = f"by {shown}, {short.ratio:.2g} times as much at most"
+    if math.isinf(aim.times):
+        return f"the error aimed at, {short.target:.2g}, is not reached with {size} {often}: more would take too long, or too much memory"
+    return f"an error of 1 % (of 0.1 at least) is not reached with {size} {often}: --error {short.target:.2g} goes on until it is"

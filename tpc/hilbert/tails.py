@@ -1,0 +1,117 @@
+"""Which outputs need a look at their integrands, seen from the instructions: those that may have heavy tails, and those with kinks and jumps.
+
+What a vector is at infinity is followed through the program as the degree of a polynomial in Gaussians that bounds it, INFINITE if none does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tpc.core.expr import Add, Call, Compare, Expr, Mul, Number, Pow, Sum, Value, children, is_vector, neg, walk
+from tpc.core.functions import FUNCTIONS
+from tpc.core.program import Instruction, MatMul, Moment, Program, instructions
+
+TAME = 4                                           # the degree of integrands whose means have right errors at 2,048 points (tests/bench/claims.py)
+BOUNDED = frozenset({"tanh", "sigmoid", "erf", "sin", "cos", "step", "sign"})
+INFINITE = math.inf
+MOST = 64                                          # a degree that loops make larger than this is not bounded
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Of a value. degree: of the bound, 0 of a scalar. heavy: whether a mean that it depends on has an integrand of a degree above TAME. edged:
+    whether it depends on a function of vectors with a kink or a jump."""
+
+    degree: float = 0
+    heavy: bool = False
+    edged: bool = False
+
+
+def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of outputs that may have a heavy tail, and of those that depend on a function with a kink or a jump."""
+    known = {name: Growth(1) for group in program.gaussians for name in group.names}
+    ops = [op for op, _ in instructions(program.body)]
+    changed = True
+    while changed:
+        changed = False
+        for op in ops:
+            old, new = known.get(op.out.name, Growth()), _made(op, known)
+            both = _joined((old, new))
+            if both != old:
+                known[op.out.name], changed = both, True
+    outputs = {output.name: known.get(output.ref.name, Growth()) for output in program.outputs}
+    return tuple(name for name, g in outputs.items() if g.heavy), tuple(name for name, g in outputs.items() if g.edged)
+
+
+def _made(op: Instruction, known: dict[str, Growth]) -> Growth:
+    if isinstance(op, MatMul):                                     # a Gaussian, and a combination of what the transpose has met
+        own = known.get(op.operand.name, Growth())
+        return Growth(max(1, own.degree), own.heavy or 2 * own.degree > TAME, own.edged)
+    parts = _joined(known.get(v.ref.name, Growth()) for v in walk(op.phi) if isinstance(v, Value))
+    degree = _degree(op.phi, known)
+    edged = parts.edged or any(_edge(x) for x in walk(op.phi))
+    if isinstance(op, Moment):
+        return Growth(0, parts.heavy or degree > TAME, edged)
+    return Growth(degree, parts.heavy, edged)
+
+
+def _edge(x: Expr) -> bool:
+    return isinstance(x, Call) and FUNCTIONS[x.function].shape != "smooth" and is_vector(x)
+
+
+def _joined(parts: Iterable[Growth]) -> Growth:
+    found = list(parts)
+    degree = max((g.degree for g in found), default=0)
+    return Growth(degree if degree <= MOST else INFINITE, any(g.heavy for g in found), any(g.edged for g in found))
+
+
+def _degree(x: Expr, known: dict[str, Growth]) -> float:
+    """The degree that bounds an expression."""
+    if isinstance(x, Value):
+        return known.get(x.ref.name, Growth()).degree if x.vector else 0
+    if not is_vector(x):
+        return 0
+    parts = [_degree(part, known) for part in children(x)]
+    match x:
+        case Add() | Sum():
+            return max(parts, default=0)
+        case Mul():
+            return sum(parts)
+        case Pow(_, Number(exponent)):
+            return parts[0] * float(exponent) if exponent >= 0 else INFINITE
+        case Pow(base, Number()) if _positive(base):
+            return 0
+        case Call("exp", (exponent,)) if _nonnegative(neg(exponent)):
+            return 0
+        case Call("sqrt", _):
+            return parts[0] / 2
+        case Pow() | Call("exp" | "sinh" | "cosh" | "log", _):
+            return INFINITE
+        case Call(name, _) if name in BOUNDED:
+            return 0
+        case Compare():
+            return 0
+        case _:
+            return max(parts)
+
+
+def _nonnegative(x: Expr) -> bool:
+    """Whether a vector is seen to be 0 or more everywhere."""
+    match x:
+        case Number(value):
+            return value >= 0
+        case Call("exp" | "cosh" | "abs" | "relu" | "sigmoid" | "softplus" | "step" | "sqrt", _):
+            return True
+        case Pow(base, Number(exponent)):
+            return (exponent.denominator == 1 and exponent.numerator % 2 == 0) or _nonnegative(base)
+        case Add(parts) | Mul(parts):
+            return all(map(_nonnegative, parts))
+        case _:
+            return False
+
+
+def _positive(x: Expr) -> bool:
+    """Whether a vector is seen to stay above a positive number."""
+    return isinstance(x, Add) and _nonnegative(x) and any(isinstance(part, Number) for part in x.terms)
