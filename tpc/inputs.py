@@ -140,10 +140,22 @@ def physical_memory() -> float:
         return math.inf
 
 
+def free_memory() -> float:
+    """Bytes of this machine's memory that programs may still take, its caches included; all that it has if it does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            told = dict(line.split(":", 1) for line in file)
+        return min(physical_memory(), float(told["MemAvailable"].split()[0]) * 1024)
+    except (OSError, KeyError, ValueError, IndexError):
+        return physical_memory()
+
+
 def require_memory(needed: float, file: str, *, of_program: bool = False) -> None:
-    """Refuses what certainly does not fit into this machine's memory. Raises TpcError (TP604)."""
+    """Refuses what does not fit into the memory that this machine has, or has left. Raises TpcError (TP604)."""
     if needed > physical_memory():
         raise TpcError([catalogue.too_much_memory(needed)], file, of_program=of_program)
+    if needed > (free := free_memory()):
+        raise TpcError([catalogue.too_much_memory(needed, free)], file, of_program=of_program)
 
 
 def span_of(origin: Origin) -> Span | None:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from tpc.hilbert.plan import Plan
+from tpc.inputs import free_memory
 from tpc.kept import Kept
 
 ROOM = 3e8                                         # bytes, as the plan has them, that the repeats of one time may take, if one does not take more
@@ -25,7 +26,7 @@ def workers(plan: Plan, missing: int) -> int:
     import jax
     if plan.points not in ("sobol", "monte-carlo") or jax.default_backend() != "cpu":
         return 1
-    return max(1, min(processors(), missing, int(ROOM // max(plan.memory, 1))))
+    return max(1, min(processors(), missing, int(min(ROOM, free_memory()) // max(plan.memory, 1))))
 
 
 def compute(module: ModuleType, plan: Plan, given: Mapping[str, Any], seed: int, kept: Kept, progress: Callable[[int, int], None] | None) -> None:

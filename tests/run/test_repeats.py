@@ -8,6 +8,7 @@ import pytest
 from tests.run.programs import two_layers
 from tpc.kept import Kept
 from tpc.repeats import ROOM, compute, workers
+from tpc.syntax.diagnostic import TpcError
 
 PROGRAM, INPUTS = two_layers(3)
 
@@ -46,3 +47,11 @@ def test_as_many_as_there_are_processors_and_room_for(evaluator, monkeypatch):
     assert workers(replace(plan, memory=1.0), 9) == 6
     assert workers(replace(plan, memory=3 * ROOM), 9) == 1
     assert workers(replace(plan, points="gauss-hermite"), 9) == 1
+    monkeypatch.setattr("tpc.repeats.free_memory", lambda: 2.5 * plan.memory)
+    assert workers(plan, 9) == 2
+
+
+def test_more_than_is_free_is_refused(evaluator, monkeypatch):
+    monkeypatch.setattr("tpc.inputs.free_memory", lambda: 1e3)
+    with pytest.raises(TpcError, match=r"the 0\.0 GB that are free"):
+        evaluator(INPUTS)

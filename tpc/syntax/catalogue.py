@@ -404,8 +404,10 @@ def diverged(outputs: Sequence[tuple[str, str, bool]], width: int | None = None)
                       help="look for a division by zero, a logarithm or root of something negative, or a learning rate too large")
 
 
-def too_much_memory(needed: float) -> Diagnostic:
-    return Diagnostic("TP604", f"this needs about {needed / 1e9:,.0f} GB of memory, more than this machine has",
+def too_much_memory(needed: float, free: float | None = None) -> Diagnostic:
+    """free: what is left of the machine's memory, if that is too little."""
+    than = "this machine has" if free is None else f"the {free / 1e9:,.1f} GB that are free"
+    return Diagnostic("TP604", f"this needs about {needed / 1e9:,.0f} GB of memory, more than {than}",
                       help="use fewer --samples, a smaller width or fewer steps")
 
 

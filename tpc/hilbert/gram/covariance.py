@@ -31,7 +31,7 @@ from tpc.core.expr import (
     replace,
     summed,
 )
-from tpc.core.program import Moment, Nonlin, Program, Scalar
+from tpc.core.program import MatMul, Moment, Nonlin, Program, Scalar
 from tpc.hilbert.gram.atoms import expectation_of_atoms
 from tpc.hilbert.gram.axes import Axes, order
 from tpc.hilbert.gram.compared import compared
@@ -55,7 +55,7 @@ from tpc.hilbert.gram.terms import (
     placed,
     total,
 )
-from tpc.hilbert.gram.vectors import Vectors, vectors_in
+from tpc.hilbert.gram.vectors import Vectors, meet, vectors_in
 
 SECONDS_A_STEP = 4e-4                                  # of a product of vectors that is looked at
 MAX_BOXES = 4096                                       # parts of one array
@@ -290,6 +290,8 @@ class Covariances:
             phi = self.instantiated(phi_of(site), site.at(first.ref.index))
             return self.mean(phi) if isinstance(site.op, Moment) else self.scalar(phi)
         plain = all(isinstance(f, Value) for f in factors)
+        if plain and len(factors) == 2 and self._apart([chosen[f] for f in factors if isinstance(f, Value)]):
+            return ZERO
         opened = {v for v, site in chosen.items() if v.vector and not (self.vectors.linear(site) and self._random(site))}
         if not opened and plain and len(factors) <= 2:
             opened = {v for v, site in chosen.items() if isinstance(site.op, Nonlin)}
@@ -306,6 +308,16 @@ class Covariances:
                     if not self.vectors.linear(site):
                         raise NotGramError(f"`{shown(value)}` (line {_line(site)}) is not Gaussian, and in a sum inside of a function")
         return expectation_of_groups(self, factors)
+
+    def _apart(self, sites: Sequence[Site]) -> bool:
+        """Whether one of the two is a product with a matrix that the other has nothing of, which its mean is 0 for. Without this, a sum of all
+        layers would be looked into by each of them."""
+        products = [isinstance(site.op, MatMul) for site in sites]
+        if not any(products) or meet(*(self.vectors.sources(site) for site in sites)):
+            return False
+        for site in sites:
+            self.dots.require(site)
+        return True
 
     def _random(self, site: Site) -> bool:
         """Whether what the site makes has vectors in it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -12,6 +13,7 @@ from tpc.hilbert.gram.monomials import UNIT, Monomials, Polynomial, opened, plus
 from tpc.hilbert.gram.terms import Closed, Definition, Factor, free_variables, placed
 
 RELU = Factor(1, "step")
+MOST_SUMMANDS, DEEPEST = 64, 100                       # that a sum is multiplied out to, and arrays opened inside of each other
 MOST_TERMS = 4                                         # of a sum: their number of pairs is what is computed
 
 
@@ -68,6 +70,7 @@ class Gaps:
     def __init__(self, definitions: Mapping[str, Definition], inputs: frozenset[str]) -> None:
         self.definitions, self.inputs = definitions, inputs
         self.monomials = Monomials(definitions)
+        self.cores: dict[tuple[Expr, Sides], tuple[Product | OfRelu | OfSum, Expr, Expr] | None] = {}
 
     def terms(self, x: Closed) -> tuple[Term, ...]:
         """Covariances that `c` is the sum of, `q` and `r` being the sums of their variances; () if there are none such."""
@@ -80,29 +83,39 @@ class Gaps:
         """The terms of a sum of covariances, () if one of them is none: those that all others are written out to, if they are few."""
         return self._terms(self._summands(c, (Add,)), sides) or self._terms(self._summands(c, ()), sides)
 
-    def _terms(self, parts: Sequence[tuple[Expr, int]], sides: Sides) -> tuple[Term, ...]:
+    def _terms(self, parts: Iterator[tuple[Expr, int] | None], sides: Sides) -> tuple[Term, ...]:
         found: list[Term] = []
-        for part, sign in parts:
-            term = self._term(part, sign, sides)
+        for part in itertools.islice(parts, MOST_SUMMANDS + 1):
+            term = None if part is None else self._term(*part, sides)
             if term is None:
                 return ()
             found = _joined(found, term)
-        return tuple(found) if len(found) <= MOST_TERMS and (all(t.sign == 1 for t in found) or alike(found)) else ()
+        whole = next(parts, None) is None
+        return tuple(found) if whole and len(found) <= MOST_TERMS and (all(t.sign == 1 for t in found) or alike(found)) else ()
 
-    def _summands(self, x: Expr, opening: tuple[type[Expr], ...]) -> list[tuple[Expr, int]]:
-        """Terms with their signs. Arrays that are multiples of others are written out, and those that are expressions of the kinds `opening`."""
+    def _summands(self, x: Expr, opening: tuple[type[Expr], ...], depth: int = 0) -> Iterator[tuple[Expr, int] | None]:
+        """Terms with their signs. Arrays that are multiples of others are written out, and those that are expressions of the kinds `opening`; None
+        where that leads too far."""
+        if depth > DEEPEST:
+            yield None
+            return
         if isinstance(x, Add):
-            return [found for term in x.terms for found in self._summands(term, opening)]
+            for term in x.terms:
+                yield from self._summands(term, opening, depth + 1)
+            return
         factors = list(x.factors) if isinstance(x, Mul) else [x]
         first = factors[0]
         if isinstance(first, Number) and first.value < 0:
-            return [(part, -sign) for part, sign in self._summands(mul(number(-1), x), opening)]
+            for part in self._summands(mul(number(-1), x), opening, depth + 1):
+                yield None if part is None else (part[0], -part[1])
+            return
         for k, factor in enumerate(factors):
             inner = opened(factor, self.definitions) if isinstance(factor, Value) else factor if isinstance(factor, Add) else None
             if inner is not None and (isinstance(factor, Add) or isinstance(inner, (Value, Mul, *opening))):
-                terms = inner.terms if isinstance(inner, Add) else (inner,)
-                return [found for term in terms for found in self._summands(mul(*factors[:k], term, *factors[k + 1:]), opening)]
-        return [(x, 1)]
+                for term in inner.terms if isinstance(inner, Add) else (inner,):
+                    yield from self._summands(mul(*factors[:k], term, *factors[k + 1:]), opening, depth + 1)
+                return
+        yield x, 1
 
     def _term(self, x: Expr, sign: int, sides: Sides) -> Term | None:
         """A product of one covariance with factors that are positive, each of which depends on one side, or on both in the same way."""
@@ -129,6 +142,11 @@ class Gaps:
 
     def _core(self, x: Expr, sides: Sides) -> tuple[Product | OfRelu | OfSum, Expr, Expr] | None:
         """Its gap and variances."""
+        if (x, sides) not in self.cores:
+            self.cores[x, sides] = self._found(x, sides)
+        return self.cores[x, sides]
+
+    def _found(self, x: Expr, sides: Sides) -> tuple[Product | OfRelu | OfSum, Expr, Expr] | None:
         if isinstance(x, Sum):
             return self._product(x, x, sides)
         if not isinstance(x, Value) or x.ref.name not in self.definitions or not plain(x.ref):
