@@ -10,7 +10,16 @@ from math import prod
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.checks import MAX_ROUNDS, check_indices, check_known, check_scalar, check_sign, check_variables, corners, whole
+from tpc.train.checks import (
+    MAX_ROUNDS,
+    check_indices,
+    check_known,
+    check_scalar,
+    check_sign,
+    check_variables,
+    corners,
+    whole,
+)
 from tpc.train.descent import option_value
 from tpc.train.scene import RefusedError, Scene
 
@@ -18,11 +27,14 @@ ATTRIBUTES = ("std", "scale", "lr", "frozen", "decoupled", "a", "b")
 SIZES = ("std", "scale")                               # known before anything is drawn
 
 
-def check_attributes(scene: Scene, weight: tree.Weight, options: Mapping[str, tree.Option], *, matrix: bool) -> None:
+def check_attributes(scene: Scene, weight: tree.Weight, options: Mapping[str, tree.Option], *,
+                     matrix: bool) -> None:
     """What the attributes of a weight may be. matrix: it is between two widths."""
     for flag in ("frozen", "decoupled"):
         if flag in options and options[flag].value is not None:
             raise RefusedError(catalogue_training.option_flag(options[flag].span, flag))
+    if "std" in options and not scene.widths:
+        raise RefusedError(catalogue_training.std_without_width(options["std"].span))
     numbers = {name: option_value(options[name]) for name in (*SIZES, "lr") if name in options}
     ranges = own_ranges(scene, weight, [*numbers.values()])
     for name, value in numbers.items():
@@ -64,8 +76,8 @@ def members(scene: Scene, ranges: Sequence[Range]) -> Iterator[dict[str, int]]:
 
 def check_divisors(scene: Scene, value: Tree, at: Mapping[str, int]) -> None:
     """Whether a member's attribute is divided by zero."""
-    for node in tree.walk(value):
-        for operator, divisor in zip(node.operators, node.operands[1:], strict=True) if isinstance(node, tree.Chain) else ():
+    for chain in (node for node in tree.walk(value) if isinstance(node, tree.Chain)):
+        for operator, divisor in zip(chain.operators, chain.operands[1:], strict=True):
             if operator == "/" and whole(scene, divisor, at) == 0:
                 raise RefusedError(catalogue.division_by_zero(divisor.span))
 

@@ -84,8 +84,11 @@ class Descent:
 
     def update_of(self, weight: Weight, member: Index, m: Maker, transposed: bool = False) -> Tree:
         """In front of a term of the weight's update, beside its rate. Updates by hand are on what the program keeps, whatever its parametrization."""
-        power = m.number(1) if self.sgd.by_hand else m.mul(weight.of(squared(weight.scale, m), member), weight.scaling.power(m, rated=self.sgd.plain))
-        return m.mul(power, weight.scaling.update(m, transposed))
+        update = weight.scaling.update(m, transposed)
+        if self.sgd.by_hand:
+            return update
+        scale = weight.of(squared(weight.scale, m), member)
+        return m.mul(scale, weight.scaling.power(m, rated=self.sgd.plain), update)
 
     def rate_on(self, weight: Weight, member: Index, m: Maker) -> Tree:
         """The learning rate on the parametrized weight, but for the power of n that stands in `update_of` already."""
@@ -194,8 +197,8 @@ class Updates:
             index = tuple(map(m.name, variables))
             gradient = self.gradient(weight, records, index)
             ranges = [m.range(v, count) for v, count in zip(variables, weight.axes, strict=True)]
-            square = m.power(gradient, 2)
-            return m.mul(weight.scaling.norm(m), m.sum(ranges, m.mul(weight.of(scale, index), m.mean(square) if weight.width else square)))
+            square = m.mean(m.power(gradient, 2)) if weight.width else m.power(gradient, 2)
+            return m.mul(weight.scaling.norm(m), m.sum(ranges, m.mul(weight.of(scale, index), square)))
         for first in records:
             for second in records:
                 fresh = self.scene.names.variables(len(second.ranges), self.descent_scope(records))
