@@ -259,3 +259,39 @@ def test_the_powers_of_n_do_not_depend_on_scales():
     for line in ("sp(c = 1)", "ntp", "mup", "sp(c = 0)"):
         one, two = (classify(tpc.parse(t.replace("sp(c = 1)", line))) for t in (text, plain))
         assert one.to_json() == two.to_json()
+
+
+def test_a_member_may_be_picked_by_the_step():
+    """Rates, scales and laws are those of the member, not of the step in which it is used; sums in them have variables of their own."""
+    text = """width n
+dim T = 4, L = 4
+input x[T], y[T], s[L, 2]
+weight U : n x 1
+weight W[l < L] : n x n, scale = sum(t < 2: s[l, t]), lr = 1/(1 + l)
+weight V : 1 x n
+network f(x, t) = V @ tanh(W[t] @ tanh(U @ x) + W[3-t] @ tanh(U @ x)/2)
+train f for t < T:
+    batch ((x[t], t), y[t])
+    loss mse
+    update sgd(lr = 0.3/(1 + t))
+output loss
+"""
+    r = np.random.default_rng(7)
+    given = {"x": r.standard_normal(4), "y": r.standard_normal(4), "s": 0.5 + r.random((4, 2))}
+    program = tpc.parse(text)
+    bound = bind_inputs(program, given)
+    drawn = draws(program, bound, width=WIDTH, seed=3)
+    scales = {"W": given["s"].sum(axis=1)}
+    weights = {"U": ("n", 1), "W": ("n", "n"), "V": (1, "n")}
+    w, a = parametrized(drawn, weights, {"n": WIDTH}, WIDTH, {"W": (4,)}, scales)
+
+    def forward(W, x, t):
+        h = jnp.tanh(W["U"] * x)
+        return jnp.reshape(W["V"] @ jnp.tanh(W["W"][t] @ h + W["W"][3 - t] @ h / 2), ())
+    losses = []
+    for t in range(4):
+        now, final = train(forward, w, a, WIDTH, lambda _, t=t: [((given["x"][t], t), given["y"][t])], loss="mse", rate=0.3 / (1 + t), steps=1,
+                           multipliers={"W": 1 / np.array([1.0, 2, 3, 4])}, frozen=set(), scales=scales)
+        losses += [*now]
+        w = {name: value * WIDTH ** a[name] / (scales["W"][:, None, None] if name == "W" else 1) for name, value in final.items()}
+    np.testing.assert_allclose(run_plainly(program, bound, drawn)["loss"], losses, rtol=1e-10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -21,6 +22,8 @@ from tpc.train.checks import (
     whole,
 )
 from tpc.train.descent import option_value
+from tpc.train.make import replaced
+from tpc.train.names import Names
 from tpc.train.scene import RefusedError, Scene
 
 ATTRIBUTES = ("std", "scale", "lr", "frozen", "decoupled", "a", "b")
@@ -50,6 +53,13 @@ def check_attributes(scene: Scene, weight: tree.Weight, options: Mapping[str, tr
                 check_sign(scene, name, value, None, "above 0 for a weight between two widths", at)
             if name in SIZES:
                 check_sign(scene, name, value, Fraction(0), "at least 0", at)
+
+
+def apart(value: Tree, names: Names) -> Tree:
+    """An attribute with variables of its sums that nothing else in the file is called, so that any index may be put in."""
+    variables = {r.variable.name for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges}
+    fresh = {v: names.another(v, [v]) for v in sorted(variables)}
+    return replaced(value, lambda x: replace(x, name=fresh[x.name]) if isinstance(x, tree.Name) and x.name in fresh else None)
 
 
 def own_ranges(scene: Scene, weight: tree.Weight, values: Sequence[Tree]) -> list[Range]:

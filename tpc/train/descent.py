@@ -79,7 +79,8 @@ class Descent:
         env = dict(zip(self.outer_variables, upto.outer, strict=True)) | dict(zip(self.task_variables, upto.tasks, strict=True))
         if weight.name in self.rates:
             return m.member(self.rates[weight.name], (*upto.outer, upto.time, past, *self.own(weight, member)))
-        rate = substituted(self.rate_on(weight, member, m), {**env, self.time.variable.name: past})
+        scheduled = substituted(self.sgd.rate, {**env, self.time.variable.name: past})
+        rate = m.mul(scheduled, weight.of(self.multipliers[weight.name], member))
         return m.mul(rate, m.member(self.clipping, (*upto.outer, past))) if self.clipping else rate
 
     def update_of(self, weight: Weight, member: Index, m: Maker, transposed: bool = False) -> Tree:

@@ -17,7 +17,7 @@ from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
-from tpc.train.attributes import ATTRIBUTES, check_attributes
+from tpc.train.attributes import ATTRIBUTES, apart, check_attributes
 from tpc.train.by_hand import ByHand
 from tpc.train.calls import Calls
 from tpc.train.checks import check_cycles, check_network
@@ -208,7 +208,8 @@ class Writer:
         names, matrix = self.scene.names, kind == "matrix"
         check_attributes(self.scene, s, options, matrix=matrix)
         defaults = {"std": 0 if kind == "finite" else 1, "scale": 1, "lr": 1}
-        std, scale, rate = (option_value(options[o]) if o in options else m.number(x) for o, x in defaults.items())
+        std, scale, rate = (apart(option_value(options[o]), names) if o in options else m.number(x)
+                            for o, x in defaults.items())
         if "decoupled" in options and not matrix:
             raise RefusedError(catalogue_training.decoupled_needs(options["decoupled"].span, name))
         made = Weight(name, rows, columns, scaling, std, scale, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
