@@ -16,6 +16,7 @@ from tests.simulate.plain import run_plainly
 from tests.train.dense import parametrized, train
 from tests.train.random_networks import random_network
 from tpc.inputs import bind_inputs
+from tpc.scaling import expand
 from tpc.scaling.training import classify
 from tpc.simulate.run import draws
 
@@ -82,18 +83,20 @@ def test_the_kernel_is_what_training_follows(seed):
     text, given = problem(seed)
     x = np.concatenate([given["xi"], given["xs"][None]])
     nngp, ntk = tpc.parse(text).kernels()(x)
-    evaluator = tpc.parse(text + STEP + "output moved = f(xs) - f[0](xs)\n").compile(initial=seed, samples=1024)
+    exact = "W1" not in text
+    program = tpc.parse(text + STEP + "output moved = f(xs) - f[0](xs)\n")
+    evaluator = program.compile(initial=seed, samples=1024, method="gram" if exact else "nodes")
     found = evaluator(given)
-    exact = evaluator.plan.method == "gram"
-    assert exact == ("W1" not in text)
     wanted = -0.7 * ntk[2, :2] @ (found["before"].value - given["y"]) / 2
     error = 0 if exact else found["moved"].stderr
     assert abs(found["moved"].value - wanted) <= 5 * error + 1e-9 * abs(wanted), text
     assert error < 0.03 * max(abs(wanted), np.abs(ntk).max())
-    start = evaluator.start
-    sigma = start.covariance(given)
-    drawn = sigma[0, 0] if start.names[0] == "c00" else 0.0                   # the output bias, the same for all inputs
-    np.testing.assert_allclose(sigma[-3:, -3:] + drawn, nngp, rtol=1e-9, atol=1e-12, err_msg=text)
+    initial = expand(program).initial
+    sigma = initial.covariances.compile(method="gram")(given)
+    bias, seen, asked = [s.name for s in initial.scalars if s.of.startswith("c0")], *[s.name for s in initial.scalars][-2:]
+    drawn = sigma[initial.blocks[bias[0], bias[0]]].value if bias else 0.0          # the output bias, the same for all inputs
+    for (a, b), rows in {(seen, seen): nngp[:2, :2], (seen, asked): nngp[:2, 2], (asked, asked): nngp[2, 2]}.items():
+        np.testing.assert_allclose(sigma[initial.blocks[a, b]].value + drawn, rows, rtol=1e-9, atol=1e-12, err_msg=text)
 
 
 def test_the_kernel_is_what_training_follows_where_neither_is_exact():
