@@ -140,9 +140,10 @@ def test_written_out_in_any_parametrization_it_is_that_program():
     assert str(tpc.parse(str(tpc.parse(text)))) == str(tpc.parse(text))
 
 
-def test_a_weight_in_a_line_of_ones_own_is_what_the_parametrization_makes_it():
-    text = "width n\nvector v : n ~ N(0, 1)\nweight W : n x n\nparametrization abc(a = [1/4], b = [1/2], c = 0)\n"
-    text += "y = W.T @ (W @ v)\noutput c = mean(v*y)\n"
+@pytest.mark.parametrize(("axis", "member"), [("", ""), ("[l < 2]", "[1]")])
+def test_a_weight_in_a_line_of_ones_own_is_what_the_parametrization_makes_it(axis, member):
+    text = f"width n\nvector v : n ~ N(0, 1)\nweight W{axis} : n x n\nparametrization abc(a = [1/4], b = [1/2], c = 0)\n"
+    text += f"y = W{member}.T @ (W{member} @ v)\noutput c = mean(v*y)\n"
     plain = text.replace("a = [1/4]", "a = [0]")
     one, other = (tpc.parse(t).simulate(width=16, seeds=2).outputs["c"] for t in (text, plain))
     np.testing.assert_allclose(one, other / 4, rtol=1e-12)

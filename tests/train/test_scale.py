@@ -16,6 +16,7 @@ from tests.simulate.plain import run_plainly
 from tests.train.dense import parametrized, train
 from tests.train.random_networks import random_network
 from tpc.inputs import bind_inputs
+from tpc.scaling import expand
 from tpc.scaling.training import classify
 from tpc.simulate.run import draws
 
@@ -82,18 +83,20 @@ def test_the_kernel_is_what_training_follows(seed):
     text, given = problem(seed)
     x = np.concatenate([given["xi"], given["xs"][None]])
     nngp, ntk = tpc.parse(text).kernels()(x)
-    evaluator = tpc.parse(text + STEP + "output moved = f(xs) - f[0](xs)\n").compile(initial=seed, samples=1024)
+    exact = "W1" not in text
+    program = tpc.parse(text + STEP + "output moved = f(xs) - f[0](xs)\n")
+    evaluator = program.compile(initial=seed, samples=1024, method="gram" if exact else "nodes")
     found = evaluator(given)
-    exact = evaluator.plan.method == "gram"
-    assert exact == ("W1" not in text)
     wanted = -0.7 * ntk[2, :2] @ (found["before"].value - given["y"]) / 2
     error = 0 if exact else found["moved"].stderr
     assert abs(found["moved"].value - wanted) <= 5 * error + 1e-9 * abs(wanted), text
     assert error < 0.03 * max(abs(wanted), np.abs(ntk).max())
-    start = evaluator.start
-    sigma = start.covariance(given)
-    drawn = sigma[0, 0] if start.names[0] == "c00" else 0.0                   # the output bias, the same for all inputs
-    np.testing.assert_allclose(sigma[-3:, -3:] + drawn, nngp, rtol=1e-9, atol=1e-12, err_msg=text)
+    initial = expand(program).initial
+    sigma = initial.covariances.compile(method="gram")(given)
+    bias, seen, asked = [s.name for s in initial.scalars if s.of.startswith("c0")], *[s.name for s in initial.scalars][-2:]
+    drawn = sigma[initial.blocks[bias[0], bias[0]]].value if bias else 0.0          # the output bias, the same for all inputs
+    for (a, b), rows in {(seen, seen): nngp[:2, :2], (seen, asked): nngp[:2, 2], (asked, asked): nngp[2, 2]}.items():
+        np.testing.assert_allclose(sigma[initial.blocks[a, b]].value + drawn, rows, rtol=1e-9, atol=1e-12, err_msg=text)
 
 
 def test_the_kernel_is_what_training_follows_where_neither_is_exact():
@@ -259,3 +262,39 @@ def test_the_powers_of_n_do_not_depend_on_scales():
     for line in ("sp(c = 1)", "ntp", "mup", "sp(c = 0)"):
         one, two = (classify(tpc.parse(t.replace("sp(c = 1)", line))) for t in (text, plain))
         assert one.to_json() == two.to_json()
+
+
+def test_a_member_may_be_picked_by_the_step():
+    """Rates, scales and laws are those of the member, not of the step in which it is used; sums in them have variables of their own."""
+    text = """width n
+dim T = 4, L = 4
+input x[T], y[T], s[L, 2]
+weight U : n x 1
+weight W[l < L] : n x n, scale = sum(t < 2: s[l, t]), lr = 1/(1 + l)
+weight V : 1 x n
+network f(x, t) = V @ tanh(W[t] @ tanh(U @ x) + W[3-t] @ tanh(U @ x)/2)
+train f for t < T:
+    batch ((x[t], t), y[t])
+    loss mse
+    update sgd(lr = 0.3/(1 + t))
+output loss
+"""
+    r = np.random.default_rng(7)
+    given = {"x": r.standard_normal(4), "y": r.standard_normal(4), "s": 0.5 + r.random((4, 2))}
+    program = tpc.parse(text)
+    bound = bind_inputs(program, given)
+    drawn = draws(program, bound, width=WIDTH, seed=3)
+    scales = {"W": given["s"].sum(axis=1)}
+    weights = {"U": ("n", 1), "W": ("n", "n"), "V": (1, "n")}
+    w, a = parametrized(drawn, weights, {"n": WIDTH}, WIDTH, {"W": (4,)}, scales)
+
+    def forward(W, x, t):
+        h = jnp.tanh(W["U"] * x)
+        return jnp.reshape(W["V"] @ jnp.tanh(W["W"][t] @ h + W["W"][3 - t] @ h / 2), ())
+    losses = []
+    for t in range(4):
+        now, final = train(forward, w, a, WIDTH, lambda _, t=t: [((given["x"][t], t), given["y"][t])], loss="mse", rate=0.3 / (1 + t), steps=1,
+                           multipliers={"W": 1 / np.array([1.0, 2, 3, 4])}, frozen=set(), scales=scales)
+        losses += [*now]
+        w = {name: value * WIDTH ** a[name] / (scales["W"][:, None, None] if name == "W" else 1) for name, value in final.items()}
+    np.testing.assert_allclose(run_plainly(program, bound, drawn)["loss"], losses, rtol=1e-10)

@@ -30,6 +30,11 @@ def option_not_given(at: Span, name: str, what: str) -> Diagnostic:
                       help="declare an input for it, as in `input s = 2`")
 
 
+def std_without_width(at: Span) -> Diagnostic:
+    return Diagnostic("TP702", "a program without a width draws nothing, so a `std` has no meaning in it", Label(at),
+                      help="declare a width, `width n`, or leave the option out: then the weight starts at 0")
+
+
 def option_of_width(at: Span, name: str, width: str) -> Diagnostic:
     return Diagnostic("TP404", f"the width `{width}` tends to infinity and cannot be used as a number here", Label(at),
                       help=f"`{name}` is of order 1; powers of `{width}` are the parametrization's: `a = 1/2` puts n^(-1/2) in front of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -10,19 +11,33 @@ from math import prod
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.checks import MAX_ROUNDS, check_indices, check_known, check_scalar, check_sign, check_variables, corners, whole
+from tpc.train.checks import (
+    MAX_ROUNDS,
+    check_indices,
+    check_known,
+    check_scalar,
+    check_sign,
+    check_variables,
+    corners,
+    whole,
+)
 from tpc.train.descent import option_value
+from tpc.train.make import replaced
+from tpc.train.names import Names
 from tpc.train.scene import RefusedError, Scene
 
 ATTRIBUTES = ("std", "scale", "lr", "frozen", "decoupled", "a", "b")
 SIZES = ("std", "scale")                               # known before anything is drawn
 
 
-def check_attributes(scene: Scene, weight: tree.Weight, options: Mapping[str, tree.Option], *, matrix: bool) -> None:
+def check_attributes(scene: Scene, weight: tree.Weight, options: Mapping[str, tree.Option], *,
+                     matrix: bool) -> None:
     """What the attributes of a weight may be. matrix: it is between two widths."""
     for flag in ("frozen", "decoupled"):
         if flag in options and options[flag].value is not None:
             raise RefusedError(catalogue_training.option_flag(options[flag].span, flag))
+    if "std" in options and not scene.widths:
+        raise RefusedError(catalogue_training.std_without_width(options["std"].span))
     numbers = {name: option_value(options[name]) for name in (*SIZES, "lr") if name in options}
     ranges = own_ranges(scene, weight, [*numbers.values()])
     for name, value in numbers.items():
@@ -38,6 +53,13 @@ def check_attributes(scene: Scene, weight: tree.Weight, options: Mapping[str, tr
                 check_sign(scene, name, value, None, "above 0 for a weight between two widths", at)
             if name in SIZES:
                 check_sign(scene, name, value, Fraction(0), "at least 0", at)
+
+
+def apart(value: Tree, names: Names) -> Tree:
+    """An attribute with variables of its sums that nothing else in the file is called, so that any index may be put in."""
+    variables = {r.variable.name for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges}
+    fresh = {v: names.another(v, [v]) for v in sorted(variables)}
+    return replaced(value, lambda x: replace(x, name=fresh[x.name]) if isinstance(x, tree.Name) and x.name in fresh else None)
 
 
 def own_ranges(scene: Scene, weight: tree.Weight, values: Sequence[Tree]) -> list[Range]:
@@ -64,8 +86,8 @@ def members(scene: Scene, ranges: Sequence[Range]) -> Iterator[dict[str, int]]:
 
 def check_divisors(scene: Scene, value: Tree, at: Mapping[str, int]) -> None:
     """Whether a member's attribute is divided by zero."""
-    for node in tree.walk(value):
-        for operator, divisor in zip(node.operators, node.operands[1:], strict=True) if isinstance(node, tree.Chain) else ():
+    for chain in (node for node in tree.walk(value) if isinstance(node, tree.Chain)):
+        for operator, divisor in zip(chain.operators, chain.operands[1:], strict=True):
             if operator == "/" and whole(scene, divisor, at) == 0:
                 raise RefusedError(catalogue.division_by_zero(divisor.span))
 

@@ -252,8 +252,10 @@ def check_scalar(scene: Scene, option: str, value: Tree) -> None:
             raise RefusedError(catalogue_training.option_of_vector(name.span, option, name.name))
 
 
-def check_sign(scene: Scene, option: str, value: Tree, least: Fraction | None, wanted: str, at: Mapping[str, int] | None = None) -> None:
-    """Whether a number is large enough: at least `least`, or above 0 if that is None. An input's value is not known yet. at: values of variables."""
+def check_sign(scene: Scene, option: str, value: Tree, least: Fraction | None, wanted: str,
+               at: Mapping[str, int] | None = None) -> None:
+    """Whether a number is large enough: at least `least`, or above 0 if that is None. An input's value is not known yet.
+    at: values of variables."""
     try:
         number = fraction(value, {**scene.constants, **(at or {})})
     except (NotANumberError, OverflowError):

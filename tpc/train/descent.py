@@ -89,13 +89,17 @@ class Descent:
         env = dict(zip(self.outer_variables, upto.outer, strict=True)) | dict(zip(self.task_variables, upto.tasks, strict=True))
         if weight.name in self.rates:
             return m.member(self.rates[weight.name], (*upto.outer, upto.time, past, *self.own(weight, member)))
-        rate = substituted(self.rate_on(weight, member, m), {**env, self.time.variable.name: past})
+        scheduled = substituted(self.sgd.rate, {**env, self.time.variable.name: past})
+        rate = m.mul(scheduled, weight.of(self.multipliers[weight.name], member))
         return m.mul(rate, m.member(self.clipping, (*upto.outer, past))) if self.clipping else rate
 
     def update_of(self, weight: Weight, member: Index, m: Maker, transposed: bool = False) -> Tree:
         """In front of a term of the weight's update, beside its rate. Updates by hand are on what the program keeps, whatever its parametrization."""
-        power = m.number(1) if self.sgd.by_hand else m.mul(weight.of(squared(weight.scale, m), member), weight.scaling.power(m, rated=self.sgd.plain))
-        return m.mul(power, weight.scaling.update(m, transposed))
+        update = weight.scaling.update(m, transposed)
+        if self.sgd.by_hand:
+            return update
+        scale = weight.of(squared(weight.scale, m), member)
+        return m.mul(scale, weight.scaling.power(m, rated=self.sgd.plain), update)
 
     def rate_on(self, weight: Weight, member: Index, m: Maker) -> Tree:
         """The learning rate on the parametrized weight, but for the power of n that stands in `update_of` already."""
@@ -204,8 +208,8 @@ class Updates:
             index = tuple(map(m.name, variables))
             gradient = self.gradient(weight, records, index)
             ranges = [m.range(v, count) for v, count in zip(variables, weight.axes, strict=True)]
-            square = m.power(gradient, 2)
-            return m.mul(weight.scaling.norm(m), m.sum(ranges, m.mul(weight.of(scale, index), m.mean(square) if weight.width else square)))
+            square = m.mean(m.power(gradient, 2)) if weight.width else m.power(gradient, 2)
+            return m.mul(weight.scaling.norm(m), m.sum(ranges, m.mul(weight.of(scale, index), square)))
         by_member = ByMember(records, lambda record: record.member)
         for first in records:
             for second in by_member.of(first.member):

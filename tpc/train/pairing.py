@@ -90,8 +90,8 @@ class Pairing:
         return target
 
     def part(self, weight: Weight, kind: str, sides: Sequence[dict[str, Tree]]) -> Tree:
-        """What a weight adds, `Σ c E a a' E b b'` over pairs of its uses: to the NNGP with c = scale² std², to the NTK with c = lr scale² if it is
-        trained."""
+        """What a weight adds, `Σ c E a a' E b b'` over pairs of its uses: to the NNGP with c = scale² std², to the NTK with
+        c = lr scale² if it is trained."""
         m = self.m
         own = squared(weight.std, m) if kind == "nngp" else m.number(0) if weight.frozen else weight.rate
         factor = m.product(own, squared(weight.scale, m))
@@ -107,7 +107,8 @@ class Pairing:
                    for k, row in enumerate(rows)]
         return self.named(weight.name, m.mul(outer, shrinking(weight, m), m.add(*several)), weight) if rows else m.number(0)
 
-    def pair(self, weight: Weight, factor: Tree, first: tuple[Use, dict[str, Tree]], second: tuple[Use, dict[str, Tree]]) -> Tree:
+    def pair(self, weight: Weight, factor: Tree, first: tuple[Use, dict[str, Tree]],
+             second: tuple[Use, dict[str, Tree]]) -> Tree:
         """The term of two uses. With each comes what its variables stand for. factor: of a member, in front."""
         m = self.m
         taken = [*self.scope, *(name for _, env in (first, second) for name in (*env, *(n.name for t in env.values() for n in tree.names(t))))]
@@ -124,7 +125,8 @@ class Pairing:
         wanted = tuple(substituted(i, here) for i in u.member)
         counts = weight.axes if len(wanted) == len(weight.axes) else weight.family
         ranges, there, same = same_member(v.member, wanted, counts, ranges, there, m)
-        coefficient = m.mul(weight.of(factor, wanted), substituted(u.coefficient, here), substituted(v.coefficient, there), *same)
+        own = weight.of(factor, wanted)
+        coefficient = m.mul(own, substituted(u.coefficient, here), substituted(v.coefficient, there), *same)
         a, b = (self.side(width, count, (f, here), (g, there), taken) for width, count, f, g in
                 ((weight.rows.width, weight.rows.count, u.a, v.a), (weight.columns.width, weight.columns.count, u.b, v.b)))
         return self.summed(weight, ranges, coefficient, a, b)

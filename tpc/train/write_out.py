@@ -17,7 +17,7 @@ from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
-from tpc.train.attributes import ATTRIBUTES, check_attributes
+from tpc.train.attributes import ATTRIBUTES, apart, check_attributes
 from tpc.train.by_hand import ByHand
 from tpc.train.calls import Calls
 from tpc.train.checks import check_cycles, check_network
@@ -207,12 +207,14 @@ class Writer:
         scaling = Scaling(kind, ratio.get(rows.width or ""), ratio.get(columns.width or ""), first, abc)
         names, matrix = self.scene.names, kind == "matrix"
         check_attributes(self.scene, s, options, matrix=matrix)
-        std, scale, rate = (option_value(options[o]) if o in options else m.number(o != "std" or kind != "finite") for o in ("std", "scale", "lr"))
+        defaults = {"std": 0 if kind == "finite" else 1, "scale": 1, "lr": 1}
+        std, scale, rate = (apart(option_value(options[o]), names) if o in options else m.number(x)
+                            for o, x in defaults.items())
         if "decoupled" in options and not matrix:
             raise RefusedError(catalogue_training.decoupled_needs(options["decoupled"].span, name))
         made = Weight(name, rows, columns, scaling, std, scale, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
                       back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"),
-                      family=self.family(s), variables=tuple("" if axis.variable is None else axis.variable.name for axis in s.axes))
+                      family=self.family(s), variables=tuple(axis.variable.name if axis.variable else "" for axis in s.axes))
         self.scene.weights[name] = made
         if made.initial and made.width:
             self.scene.made[made.initial] = made.width
