@@ -135,8 +135,11 @@ def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
 
 
 def with_error(value: float, error: float, figures: int, most: int) -> str:
-    """A value down to the second figure of its error; with `figures` and no error, if that is 0. most: the figures that a value has."""
-    if error == 0:
+    """A value down to the second figure of its error; with `figures` and no error, if that is 0, or so far below them that it is one of rounding.
+
+    most: the figures that a value has.
+    """
+    if error <= abs(value) * 10.0**-(figures + 2):
         return f"{value:.{figures}g}"
     if not math.isfinite(error):
         return f"{value:.6g}, no finite error"

@@ -35,9 +35,12 @@ def expressions():
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("lines", [False, True])
 def test_emitted_code_has_the_derivatives_of_its_numbers(dtype, lines):
-    """lines: what stays at 0 is a vector of its own."""
-    every = [f"sqrt(r{k})" for k in range(len(BASES))] if lines else list(expressions())
-    head = [f"r{k} = relu({base})" for k, base in enumerate(BASES)] if lines else []
+    """lines: what stays at 0, or is not defined everywhere, is a vector of its own."""
+    every, head = list(expressions()), list[str]()
+    if lines:
+        every = [x for k, base in enumerate(BASES) for x in (f"sqrt(r{k})", f"where({base} > 0, v*s{k} + l{k}, y)",
+                                                             f"where({base} <= 0, y, 1/(1 + s{k}))")]
+        head = [line for k, base in enumerate(BASES) for line in (f"r{k} = relu({base})", f"s{k} = sqrt({base})", f"l{k} = (v + 1)*log({base})")]
     text = "\n".join(["width n", f"input y = {AT}", "vector v : n ~ N(0, 1)", *head, *(f"output k{i} = mean({x})" for i, x in enumerate(every))])
     made = types.ModuleType("limit")
     jax.config.update("jax_enable_x64", True)

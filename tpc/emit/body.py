@@ -11,7 +11,7 @@ from tpc.core.program import MatMul, Moment, Nonlin, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
 from tpc.emit.blocks import Blocks, put
-from tpc.emit.excluded import finite_branches
+from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Frame, Held
 from tpc.emit.names import Names, local_name
@@ -31,6 +31,7 @@ class Body:
         self.expressions = Expressions(space, names, program.inputs)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
+        self.doubtful = doubtful_families(program.body)
         self.sampled = False                                   # whether inner products have the errors of samples
         self.in_parts: Region | None = None                    # the loop that a parameter of the function runs
 
@@ -110,11 +111,11 @@ class Body:
         if isinstance(op, MatMul):
             self._matmul(leaf, op, frame)
         elif isinstance(op, Nonlin):
-            self._store(leaf, self.expressions.vector(finite_branches(op.phi), frame, around, self.suffix(op.out.name)), frame)
+            self._store(leaf, self.expressions.vector(finite_branches(op.phi, self.doubtful), frame, around, self.suffix(op.out.name)), frame)
         elif isinstance(op, Moment):
-            self._store(leaf, self.expressions.moment(finite_branches(op.phi), frame, around), frame)
+            self._store(leaf, self.expressions.moment(finite_branches(op.phi, self.doubtful), frame, around), frame)
         else:
-            self._store(leaf, self.expressions.value(finite_branches(op.phi), frame, around), frame)
+            self._store(leaf, self.expressions.value(finite_branches(op.phi, self.doubtful), frame, around), frame)
 
     def _matmul(self, leaf: Leaf, op: MatMul, frame: Frame) -> None:
         out = self.names.fresh(local_name(op.out.name, op.out.index))

@@ -6,33 +6,49 @@ that are not defined, or not bounded, everywhere are replaced, where the branch 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
-from tpc.core.expr import ONE, ZERO, Call, Compare, Expr, Number, Pow, children, is_vector, power, rebuild, values, walk
+from tpc.core.expr import ONE, ZERO, Call, Compare, Expr, Number, Pow, Value, children, is_vector, power, rebuild, values, walk
+from tpc.core.functions import is_defined
+from tpc.core.program import Nonlin, Op, Scalar, instructions
 
 Condition = tuple[Compare, bool]                 # and whether it holds
 HARMLESS: Mapping[str, Expr] = {"sqrt": ONE, "log": ONE, "exp": ZERO, "sinh": ZERO, "cosh": ZERO}
 BOUNDED = 2                                      # the square of a number, and its derivative, are numbers for all but the largest
 
 
-def finite_branches(x: Expr) -> Expr:
-    """`x` with such operands replaced."""
-    return _guarded(x, ()) if any(isinstance(node, Compare) for node in walk(x)) else x
+def finite_branches(x: Expr, doubtful: Container[str] = ()) -> Expr:
+    """`x` with such operands replaced. doubtful: families that may themselves be no numbers at some points."""
+    return _guarded(x, (), doubtful) if any(isinstance(node, Compare) for node in walk(x)) else x
 
 
-def _guarded(x: Expr, conditions: tuple[Condition, ...]) -> Expr:
+def _guarded(x: Expr, conditions: tuple[Condition, ...], doubtful: Container[str]) -> Expr:
     match x:
         case Call("where", (Compare(op, left, right), one, other)):
-            condition = Compare(op, _guarded(left, conditions), _guarded(right, conditions))
-            branches = (_guarded(branch, (*conditions, (condition, holds))) for branch, holds in ((one, True), (other, False)))
+            condition = Compare(op, _guarded(left, conditions, doubtful), _guarded(right, conditions, doubtful))
+            branches = (_guarded(branch, (*conditions, (condition, holds)), doubtful) for branch, holds in ((one, True), (other, False)))
             return Call("where", (condition, *branches))
         case Call(function, (operand,)) if function in HARMLESS:
-            return Call(function, (_replaced(_guarded(operand, conditions), HARMLESS[function], conditions),))
+            inner = operand if isinstance(operand, Value) else _guarded(operand, conditions, doubtful)
+            return Call(function, (_replaced(inner, HARMLESS[function], conditions),))
         case Pow(base, exponent):
-            inner = _guarded(base, conditions)
-            return power(inner if _is_bounded(exponent) else _replaced(inner, ONE, conditions), _guarded(exponent, conditions))
+            if _is_bounded(exponent):
+                return power(_guarded(base, conditions, doubtful), exponent)
+            inner = base if isinstance(base, Value) else _guarded(base, conditions, doubtful)
+            return power(_replaced(inner, ONE, conditions), _guarded(exponent, conditions, doubtful))
+        case Value(ref, _) if ref.name in doubtful:
+            return _replaced(x, ONE, conditions)
     parts = children(x)
-    return rebuild(x, [_guarded(part, conditions) for part in parts]) if parts else x
+    return rebuild(x, [_guarded(part, conditions, doubtful) for part in parts]) if parts else x
+
+
+def doubtful_families(body: tuple[Op, ...]) -> frozenset[str]:
+    """The families made elementwise by functions that are not defined everywhere, or of members of such families."""
+    lines = [(op.out.name, op.phi) for op, _ in instructions(body) if isinstance(op, Nonlin | Scalar)]
+    found = {name for name, phi in lines if not is_defined(phi)}
+    while more := {name for name, phi in lines if name not in found and any(v.ref.name in found for v in values(phi))}:
+        found |= more
+    return frozenset(found)
 
 
 def _is_bounded(exponent: Expr) -> bool:
