@@ -330,10 +330,10 @@ class Line:
 
     def __init__(self, rule, dimensions, shape):
         points, weights = rule
-        count = len(weights)//4*(4, 3, 2, 1)[dimensions - 1]
+        count = len(weights)*(8, 7, 4, 2)[dimensions - 1]//8
         self.shape, self.dtype = shape, points.dtype
         self.fractions, self.weights = (a[:count].reshape(-1, 1, *[1]*len(shape))*(len(weights)/count) for a in (points[0], weights))
-        self.depth = points[1, 0] - (0, 0, 10, 12)[dimensions - 1]
+        self.depth = points[1, 0] - (0, 2, 10, 12)[dimensions - 1]
         self.noise = points[2, 0]
 
     def rounding(self, place):
