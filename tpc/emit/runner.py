@@ -211,8 +211,8 @@ def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
 
 # ---- rules compared
 def summary(done):
-    """{output: (value, error estimate)}: by the first rule, and four times the largest difference from the others, which have the errors of rounding that
-    the first one may have; inf where these are not finite."""
+    """{output: (value, error estimate)}: by the first rule, and four times the largest difference from the others, which have the
+    errors of rounding that the first one may have; inf where these are not finite."""
     first, *others = outputs_of(done)
 
     def apart(name, value):
