@@ -453,7 +453,8 @@ class Line:
         own, counted = lax.stop_gradient(jnp.abs(term[1:])), counted[1:]
         outside = jnp.where(counted[:-1] != counted[1:], own[:-1] + own[1:], 0).max(axis=(0, 1))
         ends = own[::len(own) - 1]
-        inside = jnp.where(jnp.abs(value[1:]) > 0.01/eps, own, 0)[:len(own)//2].sum(axis=(0, 1))
+        steep = jnp.where(jnp.abs(value[1:]) > 0.01/eps, own, 0)
+        inside = steep[:len(own)//2, :2].sum(axis=(0, 1)) + steep[:, 2:].sum(axis=(0, 1))
         infinite = (jnp.maximum(inside/3, outside) > 0.03*own.sum(axis=(0, 1))) & (outside + inside > jnp.finfo(self.dtype).tiny**0.5)
         return jnp.where(infinite, jnp.inf, total), 4*(eps*whole + jnp.maximum(ends.max(axis=(0, 1)), outside))
 

@@ -14,7 +14,7 @@ from tpc.core.functions import FUNCTIONS
 from tpc.core.program import For, Moment, Nonlin, Program, instructions
 from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
-from tpc.hilbert.gaussians import Confined, Layout
+from tpc.hilbert.gaussians import Confined, Layout, lay_out
 from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, TooManyGaussiansError, covariance_program
 from tpc.hilbert.gram.cuts import quadrature_entries
 from tpc.hilbert.sectors import Sectors, separate
@@ -107,7 +107,8 @@ def coarse(grid: int) -> int:
 
 def gram_plan(program: Program, method: str, dtype: DType) -> Plan | str:
     """The plan by covariances, if it is asked for or the best one; else what another plan should say of it. Raises UnrepresentableError."""
-    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or rounds_in_order(program) > MOST_ROUNDS)):
+    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_in_rounds(program)
+                                                               or rounds_in_order(program) > MOST_ROUNDS)):
         return ""
     try:
         covariances = covariance_program(program)
@@ -142,6 +143,11 @@ def _in_order(loops: Sequence[For]) -> Iterator[tuple[For, Ranges]]:
         if not is_parallel(loop, ranges):
             yield loop, ranges
         ranges = (*ranges, (loop.variable, loop.count))
+
+
+def _few_in_rounds(program: Program) -> bool:
+    """Whether a training is of so few Gaussians that points for all of them at once are cheaper than an integral for every moment of each round."""
+    return rounds_in_order(program) > 1 and 0 < lay_out(program, {}, None).total <= max(GRID)
 
 
 def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Confined, *, method: str = "auto",
