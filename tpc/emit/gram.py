@@ -39,7 +39,9 @@ def emit_gram(program: Program, plan: Plan) -> str:
     assert plan.covariances is not None
     writer = _Writer(plan.covariances)
     lines = writer.statements()
-    doc = "The outputs, and 0: there is no direction to be lost. points [3, Q], weights [Q]: a rule for integrals (see `draw`)."
+    rule = "points [1, Q], weights [Q]: a rule for integrals over a standard Gaussian." if plan.exact else \
+        "points [3, Q], weights [Q]: a rule for integrals (see `draw`)."
+    doc = f"The outputs, and 0: there is no direction to be lost. {rule}"
     function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
     return "\n".join([_header(program, plan), _imports(plan, writer.used), _constants(program, plan), _helpers(writer),
                       "", "", *py.print_statements([function]), _tail(plan)])
