@@ -45,7 +45,9 @@ def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
     assert plan.covariances is not None
     writer = _Writer(plan.covariances, rolled)
     lines = writer.statements()
-    doc = "The outputs, and 0: there is no direction to be lost. points [3, Q], weights [Q]: a rule for integrals (see `draw`)."
+    rule = "points [1, Q], weights [Q]: a rule for integrals over a standard Gaussian." if plan.exact else \
+        "points [3, Q], weights [Q]: a rule for integrals (see `draw`)."
+    doc = f"The outputs, and 0: there is no direction to be lost. {rule}"
     function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
     return "\n".join([_header(program, plan), _imports(plan, writer.used), _constants(program, plan), _helpers(writer),
                       "", "", *py.print_statements([function]), _tail(plan)])
@@ -217,9 +219,11 @@ class _Writer:
         means = ", ".join(arrays.aligned(m, axes).text for m in x.mean)
         size = py.tuple_of([py.integer(n) for n in shape]) if shape else Py("()")
         taken = ", ".join(parameters)
-        cuts = ", ".join(f"[{', '.join(f'({cut.kind!r}, lambda {taken}: {inner.aligned(cut.at, axes).text})' for cut in own)}]" for own in cuts_of(x))
+        places = [[f"({cut.kind!r}, lambda {taken}: {inner.aligned(cut.at, axes).text})" for cut in own] for own in cuts_of(x)]
+        cuts = ", ".join(f"[{', '.join(own)}]" for own in places)
         self.integrals += 1
-        return Py(f"integral(lambda {taken}: {body.text}, [{cuts}], [{means}], [{', '.join(rows)}], rule, {size.text}, {self.integrals})")
+        law = f"[{means}], [{', '.join(rows)}]"
+        return Py(f"integral(lambda {taken}: {body.text}, [{cuts}], {law}, rule, {size.text}, {self.integrals})")
 
 
 def _plain_kind(f: Factor) -> str:
@@ -257,8 +261,8 @@ def _header(program: Program, plan: Plan) -> str:
     if plan.exact:
         how = "It follows from covariances, which are all in closed form: the result is exact."
     else:
-        how = f"It follows from covariances. Integrals over Gaussians are sums over {plan.grid} points on each part of a line; the error shown is the\n" \
-              "difference from other such rules, and from other roundings."
+        how = f"It follows from covariances. Integrals over Gaussians are sums over {plan.grid} points on each part of a line; the error shown\n" \
+              "is the difference from other such rules, and from other roundings."
     return f'"""The infinite-width limit of the Tensor Program `{name}`, written by tpc.\n\n{how}\n"""\n'
 
 

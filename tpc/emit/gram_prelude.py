@@ -214,7 +214,8 @@ def exp_exp(q, c, r, a=1, b=1):
 def moment(f, g, q, c, r):
     """E f(u)·g(v), f and g given as (power, kind, scale, weight): u^power·kind(scale·u)·exp(−weight·u²).
 
-    The exponentials of squares are a change of the covariance, inf where they grow too fast; Stein's lemma, E u·F = q E ∂F/∂u + c E ∂F/∂v, takes away the powers.
+    The exponentials of squares are a change of the covariance, inf where they grow too fast; Stein's lemma,
+    E u·F = q E ∂F/∂u + c E ∂F/∂v, takes away the powers.
     """
     (m, kind, a, weight), (n, other, b, second) = f, g
     if not (_is_zero(weight) and _is_zero(second)):
@@ -299,9 +300,10 @@ ROOTS, HALVINGS = 4, 56                                # roots that are looked f
 def integral(f, cuts, mean, covariance, rule, shape, place):
     """E f(u), u ~ N(mean, covariance), an array of `shape`, one coordinate after the other given those before. covariance: its lower triangle.
 
-    cuts: for every coordinate, (kind, g) with functions g of u: where f bends, jumps or is narrow, g is 0 ("line", g affine; "curve"), or is largest
-    or least ("turn"); coordinates that are not drawn yet stand at their means there. rule: points [3, Q], weights [Q] (see `draw`). place: which of
-    the integrals of the module it is, by which it is given its own error of rounding where the rule asks for one. inf where it does not converge.
+    cuts: for every coordinate, (kind, g) with functions g of u: where f bends, jumps or is narrow, g is 0 ("line", g affine;
+    "curve"), or is largest or least ("turn"); coordinates that are not drawn yet stand at their means there. rule: points [3, Q],
+    weights [Q] (see `draw`). place: which of the integrals of the module it is, by which it has its own error of rounding where the
+    rule asks for one. inf where it does not converge.
     """
     line = Line(rule, len(mean), shape)
     root = []
@@ -340,16 +342,17 @@ def integral(f, cuts, mean, covariance, rule, shape, place):
 class Line:
     """The rule over one standard Gaussian: the line is cut at given points, towards which the nodes of each part grow dense by powers.
 
-    On the part from a to b, the nodes are a + log(1 + e^G) − log(1 + e^(G − b + a)), evenly spaced in t where G(t) is t but far from the part's middle:
-    close to the ends, from e^(−depth) on, powers turn into powers of powers (double exponential), so that what is left out is less than rounding.
+    On the part from a to b, the nodes are a + log(1 + e^G) − log(1 + e^(G − b + a)), evenly spaced in t, where G(t) is t but close
+    to the ends: from e^(−depth) on, powers turn into powers of powers (double exponential), so that what is left out is less than
+    rounding.
     """
 
     def __init__(self, rule, dimensions, shape):
         points, weights = rule
-        count = len(weights)//4*(4, 3, 2, 1)[dimensions - 1]
+        count = len(weights)*(8, 7, 4, 2)[dimensions - 1]//8
         self.shape, self.dtype = shape, points.dtype
         self.fractions, self.weights = (a[:count].reshape(-1, 1, *[1]*len(shape))*(len(weights)/count) for a in (points[0], weights))
-        self.depth = points[1, 0] - (0, 0, 10, 12)[dimensions - 1]
+        self.depth = points[1, 0] - (0, 2, 10, 12)[dimensions - 1]
         self.noise = points[2, 0]
 
     def rounding(self, place):
@@ -381,7 +384,7 @@ class Line:
         return jnp.where(jnp.abs(x) <= REACH, x, 0)
 
     def roots(self, g, known):
-        """The first ROOTS roots of a function that changes its sign between nodes for what is known, [ROOTS, *shape]; 0 for those that are not there."""
+        """The first ROOTS roots of a function that changes its sign between nodes for what is known, [ROOTS, *shape]; 0 for others."""
         x = jnp.sort(lax.stop_gradient(self.nodes(known)[0]).reshape(-1, *self.shape), axis=0)
         value = jnp.broadcast_to(g(x), x.shape)
         change = ((value[:-1] > 0) != (value[1:] > 0)) & (jnp.abs(x[:-1]) < REACH) & (jnp.abs(x[1:]) < REACH)
@@ -453,8 +456,8 @@ class Line:
     def gathered(self, x, weight, value, size):
         """The sums of values [Q, R + 1, *shape] at nodes, and of the sizes of what cancels in them, with what may lie beyond the nodes.
 
-        Values that are not finite are left out where the weight is nothing beside rounding. inf where the terms do not vanish towards the ends,
-        at the cuts only if values are as large as the inverse of rounding there: what is narrower than rounding is not infinite.
+        Values that are not finite are left out where the weight is nothing beside rounding. inf where the terms do not vanish towards
+        the ends, at the cuts only if values are as large as the inverse of rounding there: what is narrower is not infinite.
         """
         eps = jnp.finfo(self.dtype).eps
         weight = weight*jnp.exp(-x**2/2)/(2*np.pi)**0.5
@@ -463,11 +466,12 @@ class Line:
         term = jnp.where(counted & ~first, weight*jnp.where(counted, value, 0), 0)
         both = lax.complex(term, lax.stop_gradient(jnp.where(counted, weight*size, 0))).sum(axis=(0, 1))
         total, whole = jnp.real(both), lax.stop_gradient(jnp.imag(both))
-        own, counted, large = lax.stop_gradient(jnp.abs(term[1:])), counted[1:], jnp.abs(value[1::len(x) - 2]) > 0.01/eps
+        own, counted = lax.stop_gradient(jnp.abs(term[1:])), counted[1:]
         outside = jnp.where(counted[:-1] != counted[1:], own[:-1] + own[1:], 0).max(axis=(0, 1))
         ends = own[::len(own) - 1]
-        inside = jnp.maximum(jnp.where(large, ends, 0).max(axis=(0, 1)), outside)
-        infinite = (inside > 0.03*own.sum(axis=(0, 1))) & (inside > jnp.finfo(self.dtype).tiny**0.5)
+        steep = jnp.where(jnp.abs(value[1:]) > 0.01/eps, own, 0)
+        inside = steep[:len(own)//2, :2].sum(axis=(0, 1)) + steep[:, 2:].sum(axis=(0, 1))
+        infinite = (jnp.maximum(inside/3, outside) > 0.03*own.sum(axis=(0, 1))) & (outside + inside > jnp.finfo(self.dtype).tiny**0.5)
         return jnp.where(infinite, jnp.inf, total), 4*(eps*whole + jnp.maximum(ends.max(axis=(0, 1)), outside))
 
 

@@ -167,8 +167,8 @@ def draw(seed, k):
 
 # ---- rules compared
 def summary(done):
-    """{output: (value, error estimate)}: by the first rule, and four times the largest difference from the others, which have the errors of rounding that
-    the first one may have; inf where these are not finite."""
+    """{output: (value, error estimate)}: by the first rule, and four times the largest difference from the others, which have the
+    errors of rounding that the first one may have; inf where these are not finite."""
     first, *others = outputs_of(done)
 
     def apart(name, value):

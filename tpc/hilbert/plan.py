@@ -125,7 +125,7 @@ def gram_plan(program: Program, method: str, dtype: DType, seconds: float | None
 
     seconds: what finding the covariances may take, SECONDS if they are not asked for.
     """
-    if method not in ("auto", "gram") or (method == "auto" and Linear().refuses(program) is None):
+    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_in_rounds(program))):
         return ""
     if method == "auto" and (rounds := rounds_in_order(program)) > MOST_ROUNDS:
         return f"gram was not tried, which would write out the {rounds:,} rounds of its loops"
@@ -169,6 +169,11 @@ def _in_order(loops: Sequence[For]) -> Iterator[tuple[For, Ranges]]:
         if not is_parallel(loop, ranges):
             yield loop, ranges
         ranges = (*ranges, (loop.variable, loop.count))
+
+
+def _few_in_rounds(program: Program) -> bool:
+    """Whether a training is of so few Gaussians that points for all of them at once are cheaper than an integral for every moment of each round."""
+    return rounds_in_order(program) > 1 and 0 < lay_out(program, {}, None).total <= max(GRID)
 
 
 def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confined: Confined, *, method: str = "auto",
