@@ -3,8 +3,8 @@
     python tests/bench/kernels.py [--sizes 2000,2 2000,10 4000,2 4000,10] [--runs 5]
 
 Seconds by the clock, medians and spread over runs, the two taken in turn; peak memory of a process that computes just ours; the error against
-float64, off the diagonal and on it, relative to the largest entry. Before that tanh perceptrons in float64, 1,000 inputs and 20 hidden layers: seconds
-with compiling, and again, at several norms of the inputs.
+float64, off the diagonal and on it, relative to the largest entry. Before that tanh perceptrons in float64, 1,000 inputs and 20 hidden layers:
+seconds with compiling, and again, at several norms of the inputs.
 """
 
 from __future__ import annotations

@@ -190,7 +190,8 @@ def test_layers_by_hand(activation, dtype):
 
 def test_plans_are_exact_and_modules_differentiable():
     program = tpc.parse("width n\ndim N = 13\ninput x[N, 2]\nweight U : n x 2\nweight W : n x n\nweight V : 1 x n\n"
-                        "def phi(s) = s*sigmoid(s)\nnetwork f(x) = V @ tanh(W @ phi(U @ x))\noutput K[i, j] = nngp(f)(x[i], x[j]) for i < N for j < N\n")
+                        "def phi(s) = s*sigmoid(s)\nnetwork f(x) = V @ tanh(W @ phi(U @ x))\n"
+                        "output K[i, j] = nngp(f)(x[i], x[j]) for i < N for j < N\n")
     evaluator = program.compile()
     assert evaluator.plan.exact
     kernel = evaluator.function("K")
