@@ -193,8 +193,9 @@ def not_common(q, c, r):
 # ---- sin_sin
 def sin_sin(q, c, r, a=1, b=1):
     """E sin(au)·sin(bv) = exp(−(a²q + b²r)/2)·sinh(abc), that it neither overflows nor loses digits where it is small."""
-    shift = jnp.abs(2*a*b*c)
-    return jnp.sign(a*b*c)*jnp.exp((shift - a**2*q - b**2*r)/2)*-jnp.expm1(-shift)/2
+    shift = 2*a*b*c
+    sign = jnp.where(shift < 0, -1, 1)
+    return -sign*jnp.exp((sign*shift - a**2*q - b**2*r)/2)*jnp.expm1(-sign*shift)/2
 
 
 # ---- cos_cos

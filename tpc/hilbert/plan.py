@@ -14,7 +14,7 @@ from tpc.core.functions import FUNCTIONS
 from tpc.core.program import For, Moment, Nonlin, Program, instructions
 from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
-from tpc.hilbert.gaussians import Confined, Layout
+from tpc.hilbert.gaussians import Confined, Layout, lay_out
 from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, TooDearError, TooManyGaussiansError, covariance_program
 from tpc.hilbert.gram.cuts import quadrature_entries
 from tpc.hilbert.sectors import Sectors, separate

@@ -164,3 +164,31 @@ def test_the_prelude_is_what_modules_copy():
     text = "".join(Path(prelude.__file__).read_text() for prelude in (gram_prelude, logistic_prelude))
     from tpc.emit.gram import SECTIONS
     assert {line[7:] for line in text.splitlines() if line.startswith("# ---- ")} == {"every module", *SECTIONS}
+
+
+@pytest.mark.parametrize("norm", [1e-30, 1e-8, 1.0, 1e4, 1e8, 1e100])
+@pytest.mark.parametrize("activation", ["erf", "gelu", "sin"])
+def test_forms_keep_their_digits_at_all_norms(activation, norm):
+    """The kernels of one layer at x, 0.6 x + 0.8 y and −x, x and y of this norm and orthogonal, against the same with many digits."""
+    text = f"width n\nweight U : n x 2\nweight V : 1 x n\nnetwork f(x) = V @ {activation}(U @ x)\n"
+    nngp, ntk = tpc.parse(text).kernels()(np.array([[norm, 0.0], [0.6 * norm, 0.8 * norm], [-norm, 0.0], [0.0, norm]]))
+    for j, rho in enumerate([1, mpmath.mpf(6) / 10, -1, 0]):
+        with mpmath.workdps(450):
+            covariance, slopes = in_many_digits(activation, mpmath.mpf(norm) ** 2, mpmath.mpf(rho))
+            theta = covariance + rho * mpmath.mpf(norm) ** 2 * slopes
+        assert nngp[0, j] == pytest.approx(float(covariance), rel=2e-14, abs=1e-15 * nngp[0, 0])
+        assert ntk[0, j] == pytest.approx(float(theta), rel=2e-14, abs=1e-15 * ntk[0, 0])
+
+
+def in_many_digits(activation, q, rho):
+    """E φ(u)φ(v) and E φ'(u)φ'(v), both variances being q."""
+    c = rho * q
+    if activation == "sin":
+        size = mpmath.exp(-q)
+        return size * mpmath.sinh(c), size * mpmath.cosh(c)
+    if activation == "erf":
+        return 2 / mpmath.pi * mpmath.asin(2 * c / (1 + 2 * q)), 4 / mpmath.pi / mpmath.sqrt((1 + 2 * q) ** 2 - 4 * c**2)
+    det = (1 + q) ** 2 - c**2                                      # gelu, with Stein's lemma: both steps, both densities
+    steps, densities = mpmath.mpf(1) / 4 + mpmath.asin(c / (1 + q)) / (2 * mpmath.pi), 1 / (2 * mpmath.pi * mpmath.sqrt(det))
+    covariance = c * steps + densities * (q * (q - c**2 / (1 + q)) + c**2 / (1 + q))
+    return covariance, steps + densities * (2 * c / (1 + q) + c / det)
