@@ -16,7 +16,8 @@ STEEP = quad(lambda t: np.exp(-(t / 1e4)**2 / 2) / np.sqrt(2 * np.pi) / np.cosh(
 MOMENTS = {"tanh(10000*v)*v": STEEP, "10000*tanh'(10000*v)": STEEP, "exp(-1000000*v^2)": 1 / np.sqrt(2000001),
            "exp(-10^16*v^2)": 1 / np.sqrt(2e16 + 1), "sigmoid(1000000*(v - 3))": ndtr(-3), "exp(20*v)/(1 + exp(20*v))": 0.5,
            "exp(2*v)": np.exp(2), "exp(6*v)": np.exp(18), "exp(v^2/4)": np.sqrt(2), "v^20": 654729075.0, "v^24*exp(-v^2)": 316234143225 / 3**12.5,
-           "exp(-1000000*(v - 1.234)^2)": np.exp(-1.234**2 / (2 + 1e-6)) / np.sqrt(2000001), "step(v - 1.234)*v": PHI, "relu(v - 1.234)": PHI - 1.234 * ndtr(-1.234),
+           "exp(-1000000*(v - 1.234)^2)": np.exp(-1.234**2 / (2 + 1e-6)) / np.sqrt(2000001),
+           "step(v - 1.234)*v": PHI, "relu(v - 1.234)": PHI - 1.234 * ndtr(-1.234),
            "sinh(v)/cosh(v)": 0.0}
 
 
@@ -28,8 +29,8 @@ def test_moments_of_one_gaussian(dtype):
     goal = {"float64": 1e-9, "float32": 1e-5}[dtype]
     for k, (x, truth) in enumerate(MOMENTS.items()):
         found = result[f"m{k}"]
-        tabulated = 1e-13 * abs(truth)                                            # rounding of these
-        assert abs(found.value - truth) <= 2 * found.stderr + tabulated, x
+        rounding = 1e-13 * abs(truth)                                             # of the truth
+        assert abs(found.value - truth) <= 4 * found.stderr + rounding, x
         assert found.stderr > 0, x
         assert found.stderr <= goal * max(1, abs(truth)) or (dtype == "float32" and "20*v" in x), x        # which overflows at 4.4
 
