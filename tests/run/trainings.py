@@ -62,16 +62,15 @@ def losses(points, weights, activation, rate, inputs):
 
 
 def reference(gaussians, activation, rate, inputs, size, repeats=8):
-    """The losses and their errors: by trapezia for one Gaussian or two, `size` in each dimension; else by so many Sobol points."""
-    if gaussians > 2:
-        found = []
-        for k in range(repeats):
-            points = ndtri(np.clip(qmc.Sobol(gaussians, rng=k).random(size), 1e-15, 1 - 1e-15)).T
-            found.append(losses(points, None, activation, rate, inputs))
-        return np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / repeats**0.5
+    """The losses and their errors, from repeats on so many points: shifted trapezia for one Gaussian or two, else Sobol points."""
     found = []
-    for count in (size, size * 3 // 4):
-        axis = np.linspace(-8.5, 8.5, count)
-        points = np.stack(np.meshgrid(*[axis] * gaussians)).reshape(gaussians, -1)
-        found.append(losses(points, np.exp(-(points**2).sum(0) / 2), activation, rate, inputs))
-    return found[0], np.abs(found[0] - found[1]) + 1e-14 * np.maximum(1, found[0])
+    for k in range(repeats):
+        if gaussians > 2:
+            points, weights = ndtri(np.clip(qmc.Sobol(gaussians, rng=k).random(size), 1e-15, 1 - 1e-15)).T, None
+        else:
+            count = round(size ** (1 / gaussians))
+            axes = (np.linspace(-8.5, 8.5, count) + np.random.default_rng(k).random((gaussians, 1)) * 17 / (count - 1))
+            points = np.stack(np.meshgrid(*axes)).reshape(gaussians, -1)
+            weights = np.exp(-(points**2).sum(0) / 2)
+        found.append(losses(points, weights, activation, rate, inputs))
+    return np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / repeats**0.5 + 1e-14 * np.maximum(1, found[0])

@@ -179,24 +179,33 @@ LEAST = 1e-40                # the weight of a point that counts: beyond, functi
 
 def draw(seed, k):
     """Points [GAUSSIANS, M] and weights: for k = 0 of the rule, for which the seed plays no part; then Sobol's."""
-    return hermite_rule(GRIDS[0]) if k == 0 else draw_sobol(seed, k - 1)
+    return hermite_rule([GRIDS[0]] * GAUSSIANS) if k == 0 else draw_sobol(seed, k - 1)
 
 
-def hermite_rule(count):
-    """Points and weights of the product of Gauss–Hermite rules with `count` nodes for each Gaussian."""
-    nodes, weights = roots_hermitenorm(count)
-    grid = np.stack(np.meshgrid(*[nodes] * GAUSSIANS, indexing="ij")).reshape(GAUSSIANS, -1)
+def hermite_rule(counts):
+    """Points and weights of the product of Gauss–Hermite rules with so many nodes for each Gaussian."""
+    nodes, weights = zip(*map(roots_hermitenorm, counts), strict=True)
+    grid = np.stack(np.meshgrid(*nodes, indexing="ij")).reshape(GAUSSIANS, -1)
     product = np.ones(())
-    for _ in range(GAUSSIANS):
-        product = np.multiply.outer(product, weights / weights.sum())
-    counts = product.reshape(-1) > LEAST
-    return grid[:, counts], product.reshape(-1)[counts]
+    for own in weights:
+        product = np.multiply.outer(product, own / own.sum())
+    there = product.reshape(-1) > LEAST
+    return grid[:, there], product.reshape(-1)[there]
 
 
 def integrated(given, mesh=None):
-    """The record of the finer rule, whose error is its difference from the other, and rounding."""
-    points, weights = hermite_rule(GRIDS[0])
+    """The record of the finer rule in all dimensions.
+
+    Its error is what the coarser one changes in every dimension, without the signs, or in all at once; and rounding.
+    """
+    fine, rough = GRIDS
+    points, weights = hermite_rule([fine] * GAUSSIANS)
     outputs, lost, slopes = sensitive(given, points, weights, mesh)
-    rough, more = evaluated(given, *hermite_rule(GRIDS[1]), mesh)
+    mixed = [hermite_rule([rough if axis == own else fine for axis in range(GAUSSIANS)]) for own in range(GAUSSIANS)]
+    found = [evaluated(given, *rule, mesh) for rule in (hermite_rule([rough] * GAUSSIANS), *mixed)]
+    (other, _), *others = found
+    errors = {name: sum(jnp.abs(value - each[name]) for each, _ in others) for name, value in outputs.items()}
+    apart = {name: value - errors[name] for name, value in outputs.items()}
     rounding = 4 * EPS * sizes(slopes * weights).sum(axis=1)
-    return record(outputs, jnp.maximum(lost, more), rounding, unseen(slopes, weights), [rough])
+    lost = jnp.maximum(lost, jnp.stack([more for _, more in found]).max())
+    return record(outputs, lost, rounding, unseen(slopes, weights), [other, apart])

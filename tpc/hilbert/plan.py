@@ -23,7 +23,7 @@ from tpc.hilbert.space import Chaos, Linear, Nodes, Space
 Points = Literal["coefficients", "rules", "closed forms", "quadrature", "panels", "gauss-hermite", "sobol", "monte-carlo"]
 DType = Literal["float64", "float32"]
 GRID = {3: 48, 4: 20}                                  # Gauss–Hermite points in each of so many dimensions
-PANELS = {1: (4096, 16_384), 2: (32_768, 262_144)}     # the most points of panels in so many dimensions, in turn: each is compiled for
+PANELS = {1: (4096, 16_384), 2: (65_536, 262_144)}     # the most points of panels in so many dimensions, in turn: each is compiled for
 ORDERS = {1: 7, 2: 5}                                  # of the Gauss rules of panels
 FEW = max(*GRID, *PANELS)                              # from more Gaussians on there is no quadrature over all at once
 SOBOL_DIMENSIONS = 21_201                              # where scipy's direction numbers end
