@@ -37,7 +37,8 @@ def remarks(claims: Mapping[str, Any], plan: Plan) -> Iterator[str]:
         yield f"the error of {_listed(rounded)} is mostly rounding: numbers that cancel"
     unseen = [name for name, c in claims.items() if _more(c.unseen, c)]
     if unseen:
-        yield f"the error of {_listed(unseen)} is a bound: all repeats agree, and what {plan.samples} points have not met may be as much"
+        met = f"by few of {plan.samples} points, by none, or as often in all repeats"
+        yield f"the error of {_listed(unseen)} is a bound: what makes it up has been met {met}"
 
 
 def _more(part: Any, claim: Any) -> bool:

@@ -146,9 +146,12 @@ def test_the_index_of_a_tail():
 
 def test_three_points_may_have_been_missed():
     none, some = np.zeros(1000), np.repeat([0.0, 1.0], [900, 100])
-    assert unmet(none, some, np.array([True]), 8) == pytest.approx(3 / 8)
-    assert unmet(none, none, np.array([True]), 8) == 0
-    assert list(unmet(some, some, np.array([True, False]), 8)) == [1, 0]
+    assert unmet(none, some, True, np.array([True]), 8) == pytest.approx(3 / 8)
+    assert unmet(none, none, True, np.array([True]), 8) == 0
+    assert list(unmet(some, some, True, np.array([True, False]), 8)) == [1, 0]
+    one = np.repeat([0.0, 1.0], [999, 1])
+    assert list(unmet(one, one, True, np.array([False]), 8)) == [3 / 8]
+    assert list(unmet(one, one, False, np.array([False]), 8)) == [0]
 
 
 def test_cases_repeat():

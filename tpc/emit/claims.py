@@ -155,22 +155,25 @@ def influence(given, seed, samples, done, wanted):
             found = np.asarray(pull(given, at, weights, cotangents))
             if np.isfinite(found).all():
                 seen, probed = np.abs(found - found[:count].mean())[:count], np.abs(found - found[:count].mean())[count:]
-                out[f"{name} tail"].ravel()[own] = tail_index(seen)
+                index = tail_index(seen)
+                out[f"{name} tail"].ravel()[own] = index
                 if name in EDGED:
-                    out[f"{name} unseen"].ravel()[own] = unmet(seen, probed, tied(values[name]).ravel()[own], len(done)) / samples * scale[own]
+                    few = unmet(seen, probed, index == 0, tied(values[name]).ravel()[own], len(done))
+                    out[f"{name} unseen"].ravel()[own] = few / samples * scale[own]
     return out
 
 
-def unmet(seen, probed, same, repeats):
+def unmet(seen, probed, sparse, same, repeats):
     """What points that are not there may add to means over M points in all repeats, in units of 1/M, for entries that are the `same` in all or not.
 
-    Where no point, or hardly one, has met what stretched points meet, three in all may have been missed (the rule of three). Sobol points meet an
-    event of chance p between p M - 1 and p M + 1 times, or so, and may do so in all repeats.
+    sparse: whether too few have met anything for a tail to be seen. Where no point, or hardly one, has met what stretched points meet, three in all
+    may have been missed (the rule of three). Sobol points meet an event of chance p between p M - 1 and p M + 1 times, or so, and may do so in all
+    repeats.
     """
     squares = np.square(seen)
     effective = np.sum(squares) ** 2 / max(np.sum(squares**2), np.finfo(np.float64).tiny)
     met = probed > 1e-9 * max(probed.max(), np.finfo(np.float64).tiny)
-    if seen.max() <= 1e-10 * probed.max() or effective < 10:
+    if seen.max() <= 1e-10 * probed.max() or (sparse and effective < 10):
         return np.full(same.shape, 3 / repeats * probed[met].mean() if met.any() else 0)
     return np.where(same, seen.max(), 0)
 
