@@ -21,8 +21,9 @@ def outputs(count: int) -> str:
     return lines("width n", "vector v : n ~ N(0, 1)", *(f"output q{k} = mean(v^2) + {k}" for k in range(count)))
 
 
-def network(body: list[str], uses: list[str], *, weights: tuple[str, ...] = (), shape: str = "") -> str:
-    return lines("width n", "dim T = 2", "weight U : n x 1", *weights, "weight V : 1 x n", f"network f({'ξ'}):", *(f"    {line}" for line in body), *uses)
+def network(body: list[str], uses: list[str], *, weights: tuple[str, ...] = ()) -> str:
+    declared = ("width n", "dim T = 2", "weight U : n x 1", *weights, "weight V : 1 x n")
+    return lines(*declared, "network f(ξ):", *(f"    {line}" for line in body), *uses)
 
 
 TRAINED = ["train f for t < T:", "    batch (1, 1)", "    loss mse", "    update sgd(lr = 1/2)", "output loss"]

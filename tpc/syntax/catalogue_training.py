@@ -360,6 +360,11 @@ def kernel_uncalled(at: Span, kernel: str) -> Diagnostic:
     return Diagnostic("TP722", f"`{kernel}` of a network is a function of two inputs", Label(at), help=f"write `{kernel}(f)(x, z)`")
 
 
+def width_in_option(at: Span, name: str, option: str) -> Diagnostic:
+    return Diagnostic("TP404", f"the width `{name}` tends to infinity and cannot stand in `{option}`", Label(at),
+                      help=f"powers of it belong to the exponents of a weight, `weight W : {name} x {name}, a = 1/2, b = 1/2`")
+
+
 def width_in_network(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP404", f"the width `{name}` tends to infinity and cannot stand in a network", Label(at),
                       help=f"its powers belong to the weights, `weight W : {name} x {name}, a = 1/2`, or around what a network gives")

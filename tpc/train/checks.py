@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 
+from tpc.core.functions import arity
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Label
+from tpc.syntax.kinds import derivative_of
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
@@ -256,6 +258,22 @@ def check_constant(scene: Scene, option: str, value: Tree) -> None:
     """Whether a weight's option is made of what is known before the program runs: inputs, dims and numbers."""
     check_scalar(scene, option, value)
     check_known(scene, value, ())
+    for name in tree.names(value):
+        if name.name in scene.widths:
+            raise RefusedError(catalogue_training.width_in_option(name.span, name.name, option))
+
+
+def check_application(scene: Scene, node: tree.Applied) -> None:
+    """Whether a function of the language, or a derivative, is applied, and to as many arguments as a function takes."""
+    if not isinstance(node.function, tree.Name):
+        if derivative_of(node) is None:
+            raise RefusedError(catalogue_training.network_part(node.function.span))
+        return
+    name, given = node.function.name, len(node.args)
+    own = scene.functions.get(name)
+    least, most = arity(name) if own is None else (len(own.parameters), len(own.parameters))
+    if not least <= given <= most:
+        raise RefusedError(catalogue.arguments(node.span, name, least, most, given))
 
 
 def check_sign(scene: Scene, option: str, value: Tree, least: Fraction | None, wanted: str) -> None:
