@@ -16,7 +16,7 @@ from tpc.core.deep import unwound
 
 DEPTH = int(os.environ.get("TPC_DEPTH", "24"))
 ROOM = 320                                       # frames: a chain takes more where each of its members has a few of its own
-SHALLOW = {"recurrent": 3, "residual": 8, "attentive": 4}                       # of which formulas have many derivatives
+SHALLOW = {"recurrent": 3, "residual": 8, "attentive": 3, "normalised": 4}                       # of which formulas have many derivatives
 GROWING = [(net, uses) for net in programs.NETWORKS for uses in (programs.KERNEL, programs.TRAINED)]
 
 
@@ -60,9 +60,9 @@ def test_lines(text):
 @pytest.mark.parametrize(("net", "uses"), GROWING, ids=lambda x: getattr(x, "__name__", "trained" if x is programs.TRAINED else "kernel"))
 def test_networks(net, uses):
     trained = uses is programs.TRAINED
-    depth = min(SHALLOW.get(net.__name__, DEPTH), DEPTH) // (4 if trained and net is programs.normalised else 1)
+    depth = min(SHALLOW.get(net.__name__, DEPTH), DEPTH)
     with little_room():
-        tpc.parse(net(depth if net is programs.recurrent else 4*depth, uses))
+        tpc.parse(net(depth if net is programs.recurrent else 3*DEPTH, uses))
         everything(net(depth, uses))
         if trained:
             tpc.parse(net(depth, uses)).scale()
