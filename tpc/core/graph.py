@@ -194,15 +194,35 @@ def _distance(definition: Definition, use: Use, loops: tuple[For, ...], place: i
 
 def _add_zdots(graph: nx.DiGraph, products: list[tuple[str, MatMul]]) -> None:
     """Links Wᵀy to every Wx whose operand depends on it, and the other way round."""
-    reach = {node: nx.descendants(graph, node) | {node} for node, _ in products}
-    operands = {node: {u for u, _, data in graph.in_edges(node, data=True) if data["role"] == "operand"} for node, _ in products}
+    across: dict[tuple[str, bool], list[tuple[str, MatMul]]] = {}
+    for node, op in products:
+        across.setdefault((op.matrix.name, not op.transposed), []).append((node, op))
+    place = {node: k for k, (node, op) in enumerate(products) if (op.matrix.name, op.transposed) in across}
+    made_of = _made_of(graph, place)
+    operands = {node: [u for u, _, data in graph.in_edges(node, data=True) if data["role"] == "operand"] for node in place}
     for earlier, one in products:
-        for later, two in products:
-            if _opposite(one, two) and operands[later] & reach[earlier]:
+        for later, two in across.get((one.matrix.name, one.transposed), ()):
+            if _opposite(one, two) and any(made_of[operand] >> place[earlier] & 1 for operand in operands[later]):
                 if graph.has_edge(earlier, later):
                     graph.edges[earlier, later]["zdot"] = True
                 else:
                     graph.add_edge(earlier, later, role="zdot", distance=(), zdot=True)
+
+
+def _made_of(graph: nx.DiGraph, place: dict[str, int]) -> dict[str, int]:
+    """For each node which products it is or depends on, as the bits of an integer. place: the bit of a product."""
+    found: dict[str, int] = {}
+    groups = nx.condensation(graph)
+    whole: dict[int, int] = {}
+    for group in nx.topological_sort(groups) if place else ():
+        nodes = groups.nodes[group]["members"]
+        whole[group] = 0
+        for before in groups.predecessors(group):
+            whole[group] |= whole[before]
+        for node in nodes:
+            whole[group] |= 1 << place[node] if node in place else 0
+        found |= dict.fromkeys(nodes, whole[group])
+    return found
 
 
 def _opposite(one: MatMul, two: MatMul) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tpc.derive.limit import Limit
 T = TypeVar("T")
 MAX_SIMPLIFIED = 60                              # operations; sympy takes its time over more
-MAX_OPEN = 60                                    # expressions that wait for a part of them on the machine's stack
+MAX_OPEN = 30                                    # expressions that wait for a part of them on the machine's stack
 
 
 class TooDeepError(Exception):

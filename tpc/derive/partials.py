@@ -14,7 +14,7 @@ from tpc.derive.depend import Dependence, vectors
 from tpc.derive.formula import Opposing, ZPartial
 from tpc.derive.scales import coefficient_scale
 from tpc.derive.sites import Range, Rounds, Site, all_rounds, before, greatest, least, round_of
-from tpc.derive.terms import Delta, Expectation, Partial, Stein, at, bound_variables, delta, expectation, limits, nodes, ref_variables
+from tpc.derive.terms import Delta, Expectation, Partial, Stein, Together, at, bound_variables, delta, expectation, limits, nodes, ref_variables
 
 MAX_PRODUCT, MAX_SUM = 40, 12                    # nodes of a derivative that is written where it is used instead of being named
 
@@ -54,12 +54,11 @@ class Partials:
         return self.entries[key]
 
     def _made(self, site: Site, g: Site) -> Deep[ZPartial]:
-        avoid = self.names | site.variables
         if isinstance(site.op, Nonlin):
-            avoid |= bound_variables(site.op.phi)
+            inner = bound_variables(site.op.phi)
         else:
-            avoid |= {name for term in (yield self.terms_of(site)) for name in term_variables(term)}
-        rounds = all_rounds(g, {}, 0, avoid)
+            inner = frozenset({name for term in (yield self.terms_of(site)) for name in term_variables(term)})
+        rounds = all_rounds(g, {}, 0, Together((self.names, site.variables, inner)))
         by, inside = rounds.of(g.out), (*site.loops, *rounds.ranges)
         value = yield self._nonlin(site, by, g, inside) if isinstance(site.op, Nonlin) else self._product(site, by, g, rounds, inside)
         return ZPartial(site.out, by, rounds.ranges, value, loops=site.loops, path=site.path, origin=site.op.origin,

@@ -15,7 +15,7 @@ from tpc.derive.formula import HatCovariance, ZDot, ZFormula, ZHat, ZInit, ZInpu
 from tpc.derive.partials import Partials, same_matrix, summation
 from tpc.derive.scales import coefficient_scale, stein_scale
 from tpc.derive.sites import Range, Scope, Site, all_rounds
-from tpc.derive.terms import Z, expectation, fresh, limits
+from tpc.derive.terms import Together, Z, expectation, fresh, limits
 
 AXES = ("i", "j", "k", "l")
 MAX_PAIRED = 400                                 # products with one matrix whose covariances are listed pair by pair
@@ -55,7 +55,7 @@ class Rules:
 def zinput(item: Input, names: frozenset[str], scope: Scope) -> ZInput:
     variables: list[str] = []
     for _, wish in zip(item.shape, AXES * (1 + len(item.shape) // len(AXES)), strict=False):
-        variables.append(fresh(wish, {*variables, *names}))
+        variables.append(fresh(wish, Together((variables, names))))
     loops = tuple(Range(v, Affine(count)) for v, count in zip(variables, item.shape, strict=True))
     return ZInput(Ref(item.name, tuple(Affine.var(v) for v in variables)), loops=loops, origin=item.origin, scope=scope)
 
@@ -106,15 +106,15 @@ def zhat(site: Site, rules: Rules) -> ZHat:
     scale = coefficient_scale(rules.program, op)
     others = rules.facts.sides.may_be(op)
     if len(others) > MAX_PAIRED:
-        names = rules.partials.names | site.variables
+        names = Together((rules.partials.names, site.variables))
         g = fresh("g", names)
-        y = fresh("y", {*names, g})
+        y = fresh("y", Together((names, (g,))))
         words = f", for every {g} = {op.matrix}{'ᵀ' * op.transposed} {y} before"
         found, others = [HatCovariance(Ref(g), mul(scale, second_moment(op.operand, Ref(y))), (), words)], []
     for other in others:
         if other.number > site.number or (other is site and not site.loops):
             continue
-        rounds = all_rounds(other, {}, 0, rules.partials.names | site.variables)
+        rounds = all_rounds(other, {}, 0, Together((rules.partials.names, site.variables)))
         value = mul(same_matrix(other, rounds, site), scale, second_moment(op.operand, rounds.of(other.product.operand)))
         if value != ZERO:
             found.append(HatCovariance(rounds.of(other.out), value, rounds.ranges))

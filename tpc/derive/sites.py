@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tpc.affine import Affine
 from tpc.core.expr import Expr, Gather, Index, Ref, substitute_ref
 from tpc.core.program import Instruction, MatMul, Op, Program
-from tpc.derive.terms import Env, fresh
+from tpc.derive.terms import Env, Together, fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +93,14 @@ def shared(a: Site, b: Site) -> int:
     return depth
 
 
-def before(g: Site, h: Site, avoid: Iterable[str]) -> Iterator[Rounds]:
+def before(g: Site, h: Site, avoid: Container[str]) -> Iterator[Rounds]:
     """The rounds of `g` that come before a round of `h`, disjoint, as sums over variables not in `avoid`.
 
     With k regions shared, these are the rounds whose first u < k variables agree and whose next is less (the last of them, u = k, or equal
     if `g` stands before `h` in the text); variables further in run freely.
     """
     depth = shared(g, h)
-    textually, taken = g.path[depth] < h.path[depth], {*avoid, *h.variables}
+    textually, taken = g.path[depth] < h.path[depth], Together((avoid, h.variables))
     if depth == 0:
         if textually:
             yield all_rounds(g, {}, 0, taken)
@@ -110,16 +110,17 @@ def before(g: Site, h: Site, avoid: Iterable[str]) -> Iterator[Rounds]:
         own = g.loops[u].variable
         variable = fresh("s" if own in taken else own, taken)
         count = Affine.var(own) + (1 if textually and u == depth - 1 else 0)
-        rest = all_rounds(g, {**env, own: Affine.var(variable)}, u + 1, taken | {variable})
+        rest = all_rounds(g, {**env, own: Affine.var(variable)}, u + 1, Together((taken, (variable,))))
         yield Rounds(rest.env, (Range(variable, count), *rest.ranges))
 
 
-def all_rounds(g: Site, env: Env, start: int, avoid: Iterable[str]) -> Rounds:
+def all_rounds(g: Site, env: Env, start: int, avoid: Container[str]) -> Rounds:
     """The rounds of `g` with its first `start` loop variables given by `env`."""
-    known, ranges, taken = dict(env), list[Range](), set(avoid)
+    known, ranges, own = dict(env), list[Range](), list[str]()
+    taken = Together((avoid, own))
     for loop in g.loops[start:]:
         variable = fresh(loop.variable, taken)
-        taken.add(variable)
+        own.append(variable)
         ranges.append(Range(variable, loop.count.substitute(known)))
         known[loop.variable] = Affine.var(variable)
     return Rounds(known, tuple(ranges))

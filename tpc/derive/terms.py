@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -234,9 +234,18 @@ MAX_WRITTEN_OUT = 12
 NAMES = ("s", "r", "q", "p", "l", "m")
 
 
-def fresh(wish: str, avoid: Iterable[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Together:
+    """The names in several collections, none of which is copied: they may be all names of a program."""
+
+    parts: tuple[Container[str], ...]
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in part for part in self.parts)
+
+
+def fresh(wish: str, taken: Container[str]) -> str:
     """`wish` if it is free, else a letter that is, else `wish` with primes."""
-    taken = set(avoid)
     for name in (wish, *NAMES):
         if name not in taken:
             return name

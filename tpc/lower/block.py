@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -27,7 +27,8 @@ Env = Mapping[str, Binding]
 class Block:
     """Collects instructions. `loops`: the regions around; `sums`: the sums whose bodies are being lowered."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Container[str] = ()) -> None:
+        self.taken = taken                        # the names that the program declares
         self.ops: list[Op] = []
         self.loops: list[Loop] = []
         self.newest = ""                          # the part last made for the line being lowered
@@ -59,7 +60,7 @@ class Block:
     def unused(self, variable: str) -> str:
         """A name for a bound variable that means nothing yet."""
         name, k = variable, 0
-        while name in self.variables():
+        while name in self.variables() or (k and name in self.taken):
             k += 1
             name = f"{variable}${k}"
         return name
@@ -69,7 +70,7 @@ class Block:
         while True:
             self.counts[base] = self.counts.get(base, 0) + 1
             name = f"{base}${self.counts[base]}"
-            if name not in self.made:
+            if name not in self.made and name not in self.taken:
                 return name
 
     def part(self, make: Instruction, kind: Family) -> Value:

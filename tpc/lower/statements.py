@@ -39,7 +39,7 @@ class Statements:
     def __init__(self, checked: Checked) -> None:
         self.checked = checked
         self.scope = checked.scope
-        self.block = Block()
+        self.block = Block(checked.scope.symbols)
         self.expressions = Expressions(checked.scope, self.block)
         self.ratios: dict[str, Expr] = {}
         self.outputs: list[Output] = []

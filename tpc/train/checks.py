@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 
+from tpc.core.functions import arity
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.diagnostic import Label
+from tpc.syntax.kinds import derivative_of
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
@@ -250,6 +252,19 @@ def check_scalar(scene: Scene, option: str, value: Tree) -> None:
         known = scene.outer.get(name.name)
         if name.name in scene.weights or name.name in scene.networks or (known is not None and known.width is not None):
             raise RefusedError(catalogue_training.option_of_vector(name.span, option, name.name))
+
+
+def check_application(scene: Scene, node: tree.Applied) -> None:
+    """Whether a function of the language, or a derivative, is applied, and to as many arguments as a function takes."""
+    if not isinstance(node.function, tree.Name):
+        if derivative_of(node) is None:
+            raise RefusedError(catalogue_training.network_part(node.function.span))
+        return
+    name, given = node.function.name, len(node.args)
+    own = scene.functions.get(name)
+    least, most = arity(name) if own is None else (len(own.parameters), len(own.parameters))
+    if not least <= given <= most:
+        raise RefusedError(catalogue.arguments(node.span, name, least, most, given))
 
 
 def check_sign(scene: Scene, option: str, value: Tree, least: Fraction | None, wanted: str,

@@ -13,7 +13,7 @@ from tpc.syntax.print_tree import print_tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
 from tpc.train.arrays import apart, array_function, onehot, pad, picks_members, term_by_term
-from tpc.train.checks import check_index, check_operand
+from tpc.train.checks import check_application, check_index, check_operand
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var
@@ -336,6 +336,7 @@ class Forward:
             return (onehot if array_function(self.scene, node) == "onehot" else pad)(self, node, env)
         if isinstance(function, tree.Name) and not self.scene.is_elementwise(function.name):
             self.refuse(catalogue.unknown_function(function.span, function.name, [*self.scene.functions, *self.scene.networks]))
+        check_application(self.scene, node)
         values = [self.expr(arg, env) for arg in node.args]
         if isinstance(function, tree.Name) and function.name not in ("where", "max", "min"):
             values = [self.named(v, "h", arg) if self.is_compound(v, arg) else v for v, arg in zip(values, node.args, strict=True)]

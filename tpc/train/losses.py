@@ -9,6 +9,7 @@ from fractions import Fraction
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
+from tpc.train.checks import check_application
 from tpc.train.derivative import derivative, jump_in
 from tpc.train.make import Maker, is_number, substituted
 from tpc.train.scene import RefusedError, Scene
@@ -75,6 +76,8 @@ def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
     for node in tree.walk(value):
         base = node.base if isinstance(node, tree.Indexed | tree.Attribute) else node
         name = base.name if isinstance(base, tree.Name) else ""
+        if isinstance(node, tree.Applied) and (not isinstance(node.function, tree.Name) or scene.is_elementwise(node.function.name)):
+            check_application(scene, node)
         if name in parameters and not isinstance(node, tree.Indexed):
             continue
         known = scene.outer.get(name)

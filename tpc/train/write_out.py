@@ -281,6 +281,8 @@ def declared_names(file: tree.File) -> set[str]:
                 found.add(name)
             case tree.Width(name=name) | tree.Dim(name=name) | tree.Function(name=name) | tree.ProgramName(name=name) | tree.Activation(name=name):
                 found.add(name.name)
+            case tree.Matrix(declared=items):
+                found |= {item.name.name for item in items}
             case tree.Output(target=target, value=value) if value is not None:
                 found |= {name.name for name in tree.names(target)}
             case tree.Adapted(target=target):
