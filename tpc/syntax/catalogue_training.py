@@ -371,7 +371,6 @@ def kernel_uncalled(at: Span, kernel: str) -> Diagnostic:
     return Diagnostic("TP722", f"`{kernel}` of a network is a function of two inputs", Label(at), help=f"write `{kernel}(f)(x, z)`")
 
 
-
 def width_in_network(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP404", f"the width `{name}` tends to infinity and cannot stand in a network", Label(at),
                       help=f"its powers belong to the weights, `weight W : {name} x {name}, a = 1/2`, or around what a network gives")
