@@ -284,7 +284,7 @@ def _constants(program: Program, plan: Plan) -> str:
 
 
 def _helpers(writer: _Writer) -> str:
-    sections = copied("gram_prelude.py") | copied("logistic_prelude.py")
+    sections = copied("gram_prelude.py") | copied("integral_prelude.py") | copied("logistic_prelude.py")
     wanted, waiting = set[str](), [name for name in writer.used if name in SECTIONS]
     while waiting:
         name = waiting.pop()

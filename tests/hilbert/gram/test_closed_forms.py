@@ -13,7 +13,7 @@ from scipy.integrate import dblquad
 from scipy.special import erf as plain_erf
 
 import tpc
-from tpc.emit import gram_prelude, logistic_prelude
+from tpc.emit import gram_prelude, integral_prelude, logistic_prelude
 from tpc.hilbert.gram import registered
 
 KINDS = {"one": lambda z: np.ones_like(z), "step": lambda z: np.heaviside(z, 0.5), "erf": plain_erf, "sin": np.sin, "cos": np.cos, "exp": np.exp}
@@ -136,10 +136,10 @@ def test_integrals_of_smooth_functions():
         z = np.array([u, v])
         return np.tanh(u + 0.2) * np.tanh(v) * np.exp(-z @ inverse @ z / 2) / (2 * math.pi * math.sqrt(np.linalg.det(covariance)))
     want, _ = dblquad(density, -9, 9, -13, 13, epsabs=1e-12)
-    found = gram_prelude.integral(lambda u, v: jnp.tanh(u)*jnp.tanh(v), cuts, [0.2, 0], [[1.0], [0.6, 2.0]], rule, (), 1)
+    found = integral_prelude.integral(lambda u, v: jnp.tanh(u)*jnp.tanh(v), cuts, [0.2, 0], [[1.0], [0.6, 2.0]], rule, (), 1)
     np.testing.assert_allclose(found, want, atol=1e-10)
-    whole = gram_prelude.integral(lambda u, v: jnp.tanh(u)*jnp.tanh(v), cuts, [0, 0], [[1.5], [1.5, 1.5]], rule, (), 1)
-    np.testing.assert_allclose(whole, gram_prelude.integral(lambda u: jnp.tanh(u)**2, [[]], [0], [[1.5]], rule, (), 1), rtol=1e-13)
+    whole = integral_prelude.integral(lambda u, v: jnp.tanh(u)*jnp.tanh(v), cuts, [0, 0], [[1.5], [1.5, 1.5]], rule, (), 1)
+    np.testing.assert_allclose(whole, integral_prelude.integral(lambda u: jnp.tanh(u)**2, [[]], [0], [[1.5]], rule, (), 1), rtol=1e-13)
 
 
 def test_a_form_of_ones_own_is_taken():

@@ -1,4 +1,4 @@
-"""Where an integrand bends, jumps or is narrow: what the line of each Gaussian is cut at for a quadrature (`integral` in emit/gram_prelude.py)."""
+"""Where an integrand bends, jumps or is narrow: what its line is cut at for a quadrature (`integral` in emit/integral_prelude.py)."""
 
 from __future__ import annotations
 
