@@ -91,10 +91,7 @@ def _planned(program: Program, method: str, samples: int | None, repeats: int | 
 
 
 def _members(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
-    out = 1
-    for axis in kept:
-        out *= shape[axis]
-    return out
+    return math.prod(shape[axis] for axis in kept)
 
 
 def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout | None, *, segments: bool = False, over: str | None = None) -> str:
