@@ -23,6 +23,7 @@ SECTIONS = ("contract", "over", "diagonal", "moved", "gap", "apart", "near", "ga
             "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "logistic", "mixed", "integral")
 LOCALS = ("inputs", "points", "weights", "dtype", "rule", "warnings", "DTYPE", "GRIDS", "INPUTS", "NamedSharding", "PartitionSpec",
           "as_outputs", "over_square", "inverse_norm", "turned", "root", "ARC", "CAP", "math",
+          "tanh_tanh", "slope_slope", "softplus_softplus", "smooth_gap",
           "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
           "summary")
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
