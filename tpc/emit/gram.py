@@ -27,6 +27,7 @@ SECTIONS = ("contract", "over", "diagonal", "moved", "gap", "apart", "near", "ga
 LOCALS = ("inputs", "points", "weights", "dtype", "rule", "warnings", "DTYPE", "POINTS", "RULES", "INPUTS", "NamedSharding", "PartitionSpec",
           "as_outputs", "over_square", "slope_of", "Line", "REACH", "FAR", "ROOTS", "HALVINGS", "inverse_norm", "turned", "root",
           "ARC", "CAP", "math",
+          "tanh_tanh", "slope_slope", "softplus_softplus", "smooth_gap",
           "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
           "summary")
 PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
