@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -56,7 +57,7 @@ class Blocks:
     def measured(self, x: Any, z: Any = None) -> tuple[list[Pair], list[Worst]]:
         """The values of every kernel and estimates of their errors, and where these are not small.
 
-        Where integrals are by quadrature, an error is what a coarser rule gives otherwise, or what a value is beyond √(K(x, x)·K(z, z)).
+        Where integrals are by quadrature, an error is from what other rules give, or what a value is beyond √(K(x, x)·K(z, z)).
         """
         rows = self._checked(x, "x")
         columns = rows if z is None else self._checked(z, "z")
@@ -202,8 +203,8 @@ class Blocks:
         names, evaluator = self._evaluator(form, n, m, shape)
         program = evaluator.program
         others = bind_inputs(replace(program, inputs=tuple(i for i in program.inputs if i.name not in names)), self.others)
-        rules = [evaluator.points(0, k) for k in range(1 if evaluator.plan.exact else 2)]
-        return Compiled(evaluator.module.compiled, rules, others, tuple(names), tuple(output.name for output in program.outputs))
+        rules = [evaluator.points(0, k) for k in range(evaluator.evaluations)]
+        return Compiled(evaluator.module, rules, others, tuple(names), tuple(output.name for output in program.outputs))
 
     def _evaluator(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], Evaluator]:
         """The names of the arrays that are its inputs, and the evaluator."""
@@ -254,9 +255,10 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A module's evaluation of a block of every kernel. rules: a rule for its integrals, and a coarser one if not all is in closed form."""
+    """A module's evaluation of a block of every kernel. rules: a rule for its integrals, and others to compare it with if not all is in closed
+    form."""
 
-    limit: Callable[..., Any]
+    module: types.ModuleType
     rules: Sequence[tuple[Any, Any]]
     others: Mapping[str, Any]
     inputs: tuple[str, ...]
@@ -268,9 +270,9 @@ class Compiled:
 
     def __call__(self, *arrays: np.ndarray) -> list[Pair]:
         given = {**self.others, **dict(zip(self.inputs, arrays, strict=True))}
-        fine, *rough = (self.limit(given, *rule)[0] for rule in self.rules)
-        values = [np.asarray(fine[name]) for name in self.outputs]
-        return [(value, np.abs(value - np.asarray(rough[0][name])) if rough else None) for value, name in zip(values, self.outputs, strict=True)]
+        found = self.module.summary([self.module.compiled(given, *rule) for rule in self.rules])
+        values = [found[name] for name in self.outputs]
+        return [(np.asarray(value), None if error is None else np.asarray(error)) for value, error in values]
 
 
 def _side_by_side(work: Callable[[T], None], items: Sequence[T], alone: int) -> None:
