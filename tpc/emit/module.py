@@ -182,11 +182,9 @@ class _Head:
     def _law(self, x: Expr, axes: tuple[Axis, ...]) -> tuple[Py, bool]:
         """A number of a law, an array over the axes if it depends on them."""
         x = finite_branches(x)
-        depends = any(v in _mentioned(x) for v, _ in axes)
-        if not depends:
+        if not any(v in _mentioned(x) for v, _ in axes):
             return self.expressions.value(x, self.frame, ()), False
-        inner = self.frame
-        parameters = []
+        inner, parameters = self.frame, list[str]()
         for variable, _ in axes:
             name = self.names.fresh(variable)
             parameters.append(name)
@@ -392,9 +390,9 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
 
 
 def _helpers(parts: Structure, expressions: Expressions) -> str:
-    sections = copied("prelude.py")
-    needed = {"copied from here on": True, "roots": expressions.roots, "histories": parts.histories, "vectors in 16 bits": expressions.packed,
-              "products of batches": parts.blocks}
+    sections = copied("prelude.py") | copied("roots_prelude.py")
+    needed = {"copied from here on": True, "roots": expressions.roots, "histories": parts.histories,
+              "vectors in 16 bits": expressions.packed, "products of batches": parts.blocks}
     return "\n\n" + "\n\n\n".join(sections[title] for title, wanted in needed.items() if wanted)
 
 

@@ -201,14 +201,6 @@ def as_outputs(values, dtype):
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}
 
 
-# ---- roots
-def root(x, k=0.5):
-    """x^k, 0 < k < 1, of a vector. Where x is 0 its derivative counts as 0: at single points it has no weight, and elsewhere x does not move."""
-    there = x > 0
-    inner = jnp.where(there, x, 1)
-    return jnp.where(there, jnp.sqrt(inner) if k == 0.5 else jnp.power(inner, k), jnp.where(x == 0, 0, jnp.nan))
-
-
 # ---- histories
 def history(shape, dtype):
     """Zeros [T, ..., M] in blocks of steps, a tuple: a sum over the steps so far leaves out the blocks that are not begun."""
