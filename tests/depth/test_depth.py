@@ -17,6 +17,7 @@ from tpc.core.deep import unwound
 DEPTH = int(os.environ.get("TPC_DEPTH", "24"))
 ROOM = 320                                       # frames: a chain takes more where each of its members has a few of its own
 SHALLOW = {"recurrent": 3, "residual": 8, "attentive": 3, "normalised": 4}                       # of which formulas have many derivatives
+PAIRED = (programs.recurrent, programs.read_along)
 GROWING = [(net, uses) for net in programs.NETWORKS for uses in (programs.KERNEL, programs.TRAINED)]
 
 
@@ -82,14 +83,15 @@ def calls(function, *args):
     return counts["calls"]
 
 
-@pytest.mark.parametrize("net", [net for net in programs.NETWORKS if net is not programs.recurrent], ids=lambda net: net.__name__)
+@pytest.mark.parametrize("net", [net for net in programs.NETWORKS if net not in PAIRED], ids=lambda net: net.__name__)
 def test_kernels_are_written_in_time_proportional_to_depth(net):
     small, large = (calls(tpc.parse, net(depth, programs.KERNEL)) for depth in (10, 20))
     assert large < 2.5*small
 
 
-def test_kernels_of_a_recurrent_net_take_pairs_of_times():
-    small, large = (calls(tpc.parse, programs.recurrent(depth, programs.KERNEL)) for depth in (6, 12))
+@pytest.mark.parametrize("net", PAIRED, ids=lambda net: net.__name__)
+def test_kernels_of_weights_used_many_times_take_pairs_of_uses(net):
+    small, large = (calls(tpc.parse, net(depth, programs.KERNEL)) for depth in (6, 12))
     assert large < 4.5*small
 
 
