@@ -281,3 +281,26 @@ def test_members_that_inputs_pick_in_sums_of_sums(text, seed):
     assert any(np.abs(found.value).max() > 1e-3 for found in by_coefficients.outputs.values())
     for name, found in by_covariances.outputs.items():
         np.testing.assert_allclose(found.value, by_coefficients[name].value, rtol=1e-12, atol=1e-14)
+
+
+def test_axes_that_inputs_do_not_tell_apart():
+    """Random scalars are summed over a batch whose inputs all come to one Gaussian: axes that agree in nothing that the formula depends on."""
+    program = tpc.parse("""width n
+dim k = 2, T = 3
+input x[T, 2] = 0.5, y[T, k] = 1, eta = 0.1
+weight U : n x 2
+weight V : k x n
+bias c : k
+parametrization ntp
+network f(x) = V @ tanh(U @ x) + c
+train f for t < T:
+    batch (x[t], y[t])
+    loss mse
+    update sgd(lr = eta)
+output e[j] = f(x[0])[j] for j < k
+output Q[i, j] = ntk(f)(x[i], x[j]) for i < T for j < T
+""")
+    result = program.compile(initial="zero")()
+    slope = result["Q"].value[0, 0]
+    np.testing.assert_allclose(result["Q"].value, slope, rtol=1e-13)
+    np.testing.assert_allclose(result["e"].value, 1 - (1 - slope / 10)**3, rtol=1e-12)

@@ -50,6 +50,7 @@ from tpc.hilbert.gram.terms import (
     NotGramError,
     Piece,
     TooDearError,
+    determined,
     formula_variables,
     free_variables,
     placed,
@@ -245,6 +246,7 @@ class Covariances:
 
     def expectation(self, formula: Formula, key: Sequence[Expr]) -> Expr:
         """The formula, in axes of the array that it is a part of, by the name of an array."""
+        formula = determined(formula)
         if formula not in self.formulas:
             axes = sorted(formula_variables(formula), key=order)
             self.formulas[formula] = self.named(formula, axes, key)

@@ -6,6 +6,7 @@ or by quadrature.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -216,6 +217,13 @@ def formula_variables(x: Formula) -> set[str]:
         case _:
             parts = (x,)
     return {v for part in parts for v in free_variables(part)}
+
+
+def determined(x: Formula) -> Formula:
+    """`x` with axes that agree only where it depends on them: no covariance can tell the two Gaussians by others."""
+    if isinstance(x, Expr) or {v for pair in x.same for v in pair} <= formula_variables(x):
+        return x
+    return dataclasses.replace(x, same=())
 
 
 RangeOf = Callable[[Index], tuple[int, int]]
