@@ -14,6 +14,7 @@ from tpc.core.expr import (
     ONE,
     ZERO,
     Add,
+    Call,
     Expr,
     Extent,
     Index,
@@ -61,6 +62,7 @@ from tpc.hilbert.gram.vectors import Vectors, meet, vectors_in
 SECONDS_A_STEP = 4e-4                                  # of a product of vectors that is looked at
 MAX_BOXES = 4096                                       # parts of one array
 DEEPEST = 8                                            # requests inside of each other, each of some thirty calls
+NESTED = 12                                            # functions inside of each other in one integrand
 MAX_POWER = 32                                         # of a vector in a polynomial
 
 
@@ -332,7 +334,22 @@ class Covariances:
                 site = chosen[node]
                 return self.instantiated(phi_of(site), site.at(node.ref.index))
             return None
-        return replace(x, leaf)
+        found = replace(x, leaf)
+        if _is_nested(found):
+            raise NotGramError(f"`{shown(next(iter(opened)))}` and what it is made of are functions of functions, more than {NESTED} of them")
+        return found
+
+
+def _is_nested(x: Expr) -> bool:
+    """Whether functions stand inside of each other more than NESTED times: an integrand that no quadrature resolves, and deeper than the stack."""
+    waiting = [(x, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        depth += isinstance(node, Call)
+        if depth > NESTED:
+            return True
+        waiting += [(part, depth) for part in children(node)]
+    return False
 
 
 def _circular(key: Sequence[Expr]) -> NotGramError:
