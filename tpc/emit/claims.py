@@ -80,7 +80,7 @@ def checked(inputs, seed, samples, done, checks, mesh=None):
             parts = [evaluated(given, *part, mesh)[0] for part in halves(draw(seed, k, samples)[0])]
             checks[f"halves-{k}"] = {name: sum(part[name] for part in parts) / len(parts) - value for name, value in done[k][0].items()}
     if "rounding" not in checks and any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])).any() for name in done[0][0]):
-        checks["rounding"] = rounding(given, *draw(seed, 0, samples))
+        checks["rounding"] = rounding(given, *draw(seed, 0, samples), done[0][0], mesh)
     wanted = suspects(done) if PULLED else {}
     if wanted and f"influence-{len(done)}" not in checks:
         checks[f"influence-{len(done)}"] = influence(given, seed, samples, done, wanted)
@@ -201,53 +201,59 @@ def tail_index(sizes):
 
 ROUNDED = frozenset(("add", "sub", "mul", "div", "dot_general", "reduce_sum", "exp", "exp2", "expm1", "log", "log1p", "tanh", "logistic", "erf",
                      "erfc", "sqrt", "rsqrt", "pow", "integer_pow", "sin", "cos", "sinh", "cosh"))
-NOISE_SIZE, SAFETY = 2.0**-40, 4.0
+COARSER, SAFETY, ENOUGH = 12, 8.0, 4096            # bits fewer than the numbers have; points that are enough to see it
 
 
-def rounding(inputs, points, weights):
-    """{output: about what rounding may change it by}: every operation is given relative errors that are far greater than those of rounding, so that
-    they are not lost in it, and what comes of them is taken in proportion."""
-    count = min(len(weights), max(1024, 2 * GAUSSIANS))
-    at, own = jnp.asarray(points[:, :count], DTYPE), jnp.full(count, 1 / count, DTYPE)
+def rounding(inputs, points, weights, values, mesh=None):
+    """{output: about what rounding may change it by}: all operations are done with numbers of so many bits fewer that their errors are not lost in
+    those of rounding, and what comes of them is taken in proportion. values: the outputs on these points."""
+    if len(weights) > ENOUGH or mesh is not None:
+        count = max(ENOUGH, 2 * GAUSSIANS)
+        points, weights = points[:, :count], np.full(min(count, len(weights)), 1 / min(count, len(weights)))
+        values, _ = evaluated(inputs, points, weights)
     given = {name: jnp.asarray(value) for name, value in inputs.items()}
-    size = max(NOISE_SIZE, 2.0**12 * float(np.finfo(DTYPE).eps))
-    plain, *others = (replayed(given, at, own, noise) for noise in (0.0, size, -size))
-    unit = SAFETY * float(np.finfo(DTYPE).eps) / size
-    return {name: unit * np.max([np.abs(np.asarray(other[name]) - np.asarray(value)) for other in others], axis=0) for name, value in plain.items()}
+    coarse = replayed(given, jnp.asarray(points, DTYPE), jnp.asarray(weights, DTYPE))
+    return {name: SAFETY * 2.0**-COARSER * np.abs(np.asarray(coarse[name]) - np.asarray(value)) for name, value in values.items()}
 
 
 @jax.jit
-def replayed(inputs, points, weights, size):
-    """The outputs of `limit` with a relative error of up to `size` made by every operation."""
+def replayed(inputs, points, weights):
+    """The outputs of `limit`, its operations done with fewer bits."""
     flat, tree = jax.tree.flatten((inputs, points, weights))
     traced, shapes = jax.make_jaxpr(lambda *leaves: limit(*jax.tree.unflatten(tree, leaves)), return_shape=True)(*flat)
-    return jax.tree.unflatten(jax.tree.structure(shapes), replay(traced.jaxpr, traced.consts, size, flat))[0]
+    return jax.tree.unflatten(jax.tree.structure(shapes), replay(traced.jaxpr, traced.consts, flat))[0]
 
 
-def replay(jaxpr, consts, size, arguments):
-    """The results of a jaxpr, each of its operations followed by `disturbed`."""
+def replay(jaxpr, consts, arguments):
+    """The results of a jaxpr, each of its operations followed by `coarsened`."""
     known = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
 
     def value(atom):
         """Of a variable or a literal."""
         return atom.val if hasattr(atom, "val") else known[atom]
     for step in jaxpr.eqns:
-        known.update(zip(step.outvars, operation(step, [value(atom) for atom in step.invars], size), strict=True))
+        known.update(zip(step.outvars, operation(step, [value(atom) for atom in step.invars]), strict=True))
     return [value(atom) for atom in jaxpr.outvars]
 
 
-def operation(step, arguments, size):
+def operation(step, arguments):
     """What one equation of a jaxpr makes, with what is inside it replayed."""
     name, inner = step.primitive.name, step.params
 
     def inside(closed):
         """A closed jaxpr as a function."""
-        return lambda *own: replay(closed.jaxpr, closed.consts, size, own)
+        return lambda *own: replay(closed.jaxpr, closed.consts, own)
     if name == "while":
         first, second = inner["cond_nconsts"], inner["cond_nconsts"] + inner["body_nconsts"]
         test, body = arguments[:first], arguments[first:second]
-        return lax.while_loop(lambda state: inside(inner["cond_jaxpr"])(*test, *state)[0],
-                              lambda state: inside(inner["body_jaxpr"])(*body, *state), arguments[second:])
+        going, turned = (lambda state: inside(inner["cond_jaxpr"])(*test, *state)[0]), inside(inner["body_jaxpr"])
+
+        def next_round(state):
+            """One round, in which those of several loops side by side that have come to their ends rest."""
+            on = going(state)
+            return [jnp.where(on.reshape(on.shape + (1,) * (made.ndim - on.ndim)), made, own) if on.ndim else made
+                    for own, made in zip(state, turned(*body, *state), strict=True)]
+        return lax.while_loop(lambda state: jnp.any(going(state)), next_round, arguments[second:])
     if name == "scan":
         first, second = inner["num_consts"], inner["num_consts"] + inner["num_carry"]
 
@@ -261,17 +267,15 @@ def operation(step, arguments, size):
         return lax.switch(arguments[0], [inside(branch) for branch in inner["branches"]], *arguments[1:])
     called = next((inner[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in inner), None)
     if called is not None:
-        return replay(getattr(called, "jaxpr", called), getattr(called, "consts", ()), size, arguments)
+        return replay(getattr(called, "jaxpr", called), getattr(called, "consts", ()), arguments)
     made = step.primitive.bind(*arguments, **inner)
     made = made if step.primitive.multiple_results else [made]
-    return [disturbed(one, size) if name in ROUNDED else one for one in made]
+    return [coarsened(one) if name in ROUNDED else one for one in made]
 
 
-def disturbed(x, size):
-    """x with relative errors of up to `size`, the same ones for the same number."""
+def coarsened(x):
+    """x rounded to COARSER bits fewer."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
-    bits = lax.bitcast_convert_type(x.astype(jnp.float32), jnp.uint32) ^ lax.bitcast_convert_type((x * 8191).astype(jnp.float32), jnp.uint32) << 7
-    bits = (bits ^ (bits >> 16)) * jnp.uint32(0x7FEB352D)
-    bits = (bits ^ (bits >> 15)) * jnp.uint32(0x846CA68B)
-    return x + x * (size * (((bits ^ (bits >> 16)) >> 8).astype(x.dtype) * 2.0**-23 - 1).astype(x.dtype)).astype(x.dtype)
+    kind = jnp.finfo(x.dtype)
+    return lax.reduce_precision(x, kind.nexp, kind.nmant - COARSER)

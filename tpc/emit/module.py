@@ -36,13 +36,13 @@ HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts"
            "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total", "root",
            "rounds", "before", "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled",
            "Claim", "claims", "checked", "halves", "tied", "suspects", "agreeing", "pull", "influence", "tail_index", "unmet",
-           "rounding", "replayed", "replay", "operation", "disturbed",
+           "rounding", "replayed", "replay", "operation", "coarsened",
            "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES", "HALVED", "PADDED", "PULLED", "PASSES", "HEAVY", "EDGED", "WILD",
-          "NO_ERROR", "ROUNDED", "NOISE_SIZE", "SAFETY")
+          "NO_ERROR", "ROUNDED", "COARSER", "SAFETY", "ENOUGH")
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",

@@ -161,7 +161,7 @@ def test_a_form_of_ones_own_is_taken():
 
 
 def test_the_prelude_is_what_modules_copy():
-    text = "".join(Path(prelude.__file__).read_text() for prelude in (gram_prelude, logistic_prelude))
+    text = "".join(Path(prelude.__file__).read_text() for prelude in (gram_prelude, integral_prelude, logistic_prelude))
     from tpc.emit.gram import SECTIONS
     assert {line[7:] for line in text.splitlines() if line.startswith("# ---- ")} == {"every module", *SECTIONS}
 
