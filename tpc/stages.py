@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.aim import Aim, added, following, missed, seconds, shortfall
-from tpc.claims import remarks
+from tpc.claims import remarks, rounded
 from tpc.hilbert.plan import RULES, Plan
 from tpc.inputs import physical_memory
 from tpc.kept import Kept
@@ -81,7 +81,7 @@ class Run:
         if plan.points in SAMPLED:
             told = self.evaluator.module.claims([kept[k] for k in sorted(kept)], kept.checks)
             claims = {output.name: told[output.name] for output in self.evaluator.program.outputs}
-        notes = [*kept.notes, *remarks(claims, plan)]
+        notes = [*kept.notes, *remarks(claims, plan), *rounded(found, plan)]
         if repeats < plan.repeats:
             notes.append(f"interrupted after {repeats} of {plan.repeats} repeats")
         elif stopped:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from tpc.core.program import Program
+from tpc.core.expr import Add, Expr, Mul, Number, walk
+from tpc.core.program import MatMul, Program, instructions
 from tpc.hilbert.infinite import without_error
-from tpc.hilbert.plan import Plan, total_rounds
+from tpc.hilbert.plan import RULES, Plan, rounds_in_order, total_rounds
 from tpc.hilbert.tails import heavy_and_edged
 
 CHEAP = 0.2                                        # predicted seconds of a run below which time is no matter
@@ -15,6 +16,34 @@ HALVED, HALVED_CHEAPLY = 2, 4                      # repeats whose halves are ev
 PASSES, PASSES_CHEAPLY = 2, 64                     # integrands that are looked at
 LEAST, MOST = 512, 16_384                          # points that integrands are looked at
 HISTORY = 1e9                                      # bytes that all rounds of loops may keep for that
+NAMES = ("rounding", "with_rounding", "EVALUATIONS",
+         "replayed", "replay", "operation", "coarsened", "ROUNDED", "COARSER", "SAFETY", "ENOUGH", "SHOWN")
+
+
+def may_cancel(program: Program, plan: Plan) -> bool:
+    """Whether a plan without repeats looks at what rounding does: where something is subtracted, in runs that are short and not round by round."""
+    if not (plan.exact or plan.method == "gram") or plan.seconds > COMPILED or rounds_in_order(program) > 1:
+        return False
+    return any(_subtracts(op.phi) for op, _ in instructions(program.body) if not isinstance(op, MatMul))
+
+
+def run_sections(plan: Plan, cancels: bool) -> list[str]:
+    """The sections that make numbers of what a plan without repeats evaluates."""
+    own = "exact" if plan.exact else "rules compared"
+    return [own, "rounding", "and rounding"] if cancels else [own, "once" if plan.exact else "all rules"]
+
+
+def evaluations_line(plan: Plan) -> str:
+    return f"EVALUATIONS = {1 if plan.exact else RULES}"
+
+
+def _subtracts(x: Expr) -> bool:
+    return any(isinstance(node, Add) and any(map(_is_negative, node.terms)) for node in walk(x))
+
+
+def _is_negative(term: Expr) -> bool:
+    number = term.factors[0] if isinstance(term, Mul) else term
+    return isinstance(number, Number) and number.value < 0
 
 
 def checks(program: Program, plan: Plan) -> list[str]:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
+from tpc.emit.rounding import rounding
 from tpc.emit.runner import DTYPE, GAUSSIANS, REPEATS, SAMPLES, WHITEN, draw, evaluated, evaluations, limit, outputs_of, prepared, whitened
 
 HALVED, PADDED, PULLED, PASSES, HEAVY, EDGED, WILD = 2, True, 64, 4, (), (), ()
@@ -195,87 +195,3 @@ def tail_index(sizes):
     shares = np.exp(fit - fit.max())
     k = np.mean(np.log1p(-(rates @ shares / shares.sum()) * excess))
     return float((n * k + 5) / (n + 10))
-
-
-# what rounding does, from a look at every operation
-
-ROUNDED = frozenset(("add", "sub", "mul", "div", "dot_general", "reduce_sum", "exp", "exp2", "expm1", "log", "log1p", "tanh", "logistic", "erf",
-                     "erfc", "sqrt", "rsqrt", "pow", "integer_pow", "sin", "cos", "sinh", "cosh"))
-COARSER, SAFETY, ENOUGH = 12, 8.0, 4096            # bits fewer than the numbers have; points that are enough to see it
-
-
-def rounding(inputs, points, weights, values, mesh=None):
-    """{output: about what rounding may change it by}: all operations are done with numbers of so many bits fewer that their errors are not lost in
-    those of rounding, and what comes of them is taken in proportion. values: the outputs on these points."""
-    if len(weights) > ENOUGH or mesh is not None:
-        count = max(ENOUGH, 2 * GAUSSIANS)
-        points, weights = points[:, :count], np.full(min(count, len(weights)), 1 / min(count, len(weights)))
-        values, _ = evaluated(inputs, points, weights)
-    given = {name: jnp.asarray(value) for name, value in inputs.items()}
-    coarse = replayed(given, jnp.asarray(points, DTYPE), jnp.asarray(weights, DTYPE))
-    return {name: SAFETY * 2.0**-COARSER * np.abs(np.asarray(coarse[name]) - np.asarray(value)) for name, value in values.items()}
-
-
-@jax.jit
-def replayed(inputs, points, weights):
-    """The outputs of `limit`, its operations done with fewer bits."""
-    flat, tree = jax.tree.flatten((inputs, points, weights))
-    traced, shapes = jax.make_jaxpr(lambda *leaves: limit(*jax.tree.unflatten(tree, leaves)), return_shape=True)(*flat)
-    return jax.tree.unflatten(jax.tree.structure(shapes), replay(traced.jaxpr, traced.consts, flat))[0]
-
-
-def replay(jaxpr, consts, arguments):
-    """The results of a jaxpr, each of its operations followed by `coarsened`."""
-    known = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
-
-    def value(atom):
-        """Of a variable or a literal."""
-        return atom.val if hasattr(atom, "val") else known[atom]
-    for step in jaxpr.eqns:
-        known.update(zip(step.outvars, operation(step, [value(atom) for atom in step.invars]), strict=True))
-    return [value(atom) for atom in jaxpr.outvars]
-
-
-def operation(step, arguments):
-    """What one equation of a jaxpr makes, with what is inside it replayed."""
-    name, inner = step.primitive.name, step.params
-
-    def inside(closed):
-        """A closed jaxpr as a function."""
-        return lambda *own: replay(closed.jaxpr, closed.consts, own)
-    if name == "while":
-        first, second = inner["cond_nconsts"], inner["cond_nconsts"] + inner["body_nconsts"]
-        test, body = arguments[:first], arguments[first:second]
-        going, turned = (lambda state: inside(inner["cond_jaxpr"])(*test, *state)[0]), inside(inner["body_jaxpr"])
-
-        def next_round(state):
-            """One round, in which those of several loops side by side that have come to their ends rest."""
-            on = going(state)
-            return [jnp.where(on.reshape(on.shape + (1,) * (made.ndim - on.ndim)), made, own) if on.ndim else made
-                    for own, made in zip(state, turned(*body, *state), strict=True)]
-        return lax.while_loop(lambda state: jnp.any(going(state)), next_round, arguments[second:])
-    if name == "scan":
-        first, second = inner["num_consts"], inner["num_consts"] + inner["num_carry"]
-
-        def turn(state, own):
-            """One round."""
-            made = inside(inner["jaxpr"])(*arguments[:first], *state, *own)
-            return made[:inner["num_carry"]], made[inner["num_carry"]:]
-        state, stacked = lax.scan(turn, arguments[first:second], arguments[second:], inner["length"], inner["reverse"])
-        return [*state, *stacked]
-    if name == "cond":
-        return lax.switch(arguments[0], [inside(branch) for branch in inner["branches"]], *arguments[1:])
-    called = next((inner[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in inner), None)
-    if called is not None:
-        return replay(getattr(called, "jaxpr", called), getattr(called, "consts", ()), arguments)
-    made = step.primitive.bind(*arguments, **inner)
-    made = made if step.primitive.multiple_results else [made]
-    return [coarsened(one) if name in ROUNDED else one for one in made]
-
-
-def coarsened(x):
-    """x rounded to COARSER bits fewer."""
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        return x
-    kind = jnp.finfo(x.dtype)
-    return lax.reduce_precision(x, kind.nexp, kind.nmant - COARSER)

@@ -9,6 +9,7 @@ from tpc.core.expr import ZERO, Call, Expr, Number, Value, mul, walk
 from tpc.core.program import Program
 from tpc.emit import python as py
 from tpc.emit.arrays import Array, Arrays
+from tpc.emit.checks import NAMES, evaluations_line, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
 from tpc.emit.gaps import GapWriter
 from tpc.emit.names import Names
@@ -50,8 +51,9 @@ def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
         "points [3, Q], weights [Q]: a rule for integrals (see `draw`)."
     doc = f"The outputs, and 0: there is no direction to be lost. {rule}"
     function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
-    return "\n".join([_header(program, plan), _imports(plan, writer.used), _constants(program, plan), _helpers(writer),
-                      "", "", *py.print_statements([function]), _tail(plan)])
+    cancels = may_cancel(program, plan)
+    return "\n".join([_header(program, plan), _imports(writer.used, cancels), _constants(program, plan, cancels), _helpers(writer),
+                      "", "", *py.print_statements([function]), _tail(plan, cancels)])
 
 
 class _Writer:
@@ -62,7 +64,7 @@ class _Writer:
         self.used: set[str] = set()
         self.forms: dict[str, str] = {}
         self.integrals = 0
-        self.names = Names((*LOCALS, *SECTIONS))
+        self.names = Names((*LOCALS, *NAMES, *SECTIONS))
         self.table: dict[str, Array] = {}
         self.gaps = GapWriter(self)
         self.rolled = RolledWriter(self, rolled)
@@ -267,19 +269,21 @@ def _header(program: Program, plan: Plan) -> str:
     return f'"""The infinite-width limit of the Tensor Program `{name}`, written by tpc.\n\n{how}\n"""\n'
 
 
-def _imports(plan: Plan, used: set[str]) -> str:
+def _imports(used: set[str], cancels: bool) -> str:
     lines = ["import math"] if used & {"logistic", "mixed"} else []
     lines += ["import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
-    lines += ["from jax import lax"] if used & BARRED else []
+    lines += ["from jax import lax"] if cancels or used & BARRED else []
     lines += ["from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
     return "\n".join(lines) + "\n"
 
 
-def _constants(program: Program, plan: Plan) -> str:
+def _constants(program: Program, plan: Plan, cancels: bool) -> str:
     rows = ", ".join(f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})" for i in program.inputs)
     lines = [f"DTYPE = {plan.dtype!r}"]
     if not plan.exact:
         lines.append(f"POINTS = {plan.grid}")
+    if cancels:
+        lines.append(evaluations_line(plan))
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
     return "\n".join(lines) + "\n"
 
@@ -295,7 +299,7 @@ def _helpers(writer: _Writer) -> str:
     return "\n\n" + "\n\n\n".join(parts)
 
 
-def _tail(plan: Plan) -> str:
-    sections = copied("runner.py")
-    wanted = ["every module", plan.points, "exact" if plan.exact else "rules compared", "main"]
+def _tail(plan: Plan, cancels: bool) -> str:
+    sections = copied("runner.py") | copied("rounding.py")
+    wanted = ["every module", plan.points, *run_sections(plan, cancels), "main"]
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

@@ -12,7 +12,8 @@ from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import checked
 from tpc.emit import python as py
 from tpc.emit.body import Body
-from tpc.emit.checks import checks
+from tpc.emit.checks import NAMES as CHECKED
+from tpc.emit.checks import checks, evaluations_line, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
 from tpc.emit.expressions import Expressions
 from tpc.emit.frame import Chain, Frame, Held
@@ -36,13 +37,12 @@ HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts"
            "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total", "root",
            "rounds", "before", "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled",
            "Claim", "claims", "checked", "halves", "tied", "suspects", "agreeing", "pull", "influence", "tail_index", "unmet",
-           "rounding", "replayed", "replay", "operation", "coarsened",
            "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
           "SAMPLES", "REPEATS", "WHITEN", "NODES", "HALVED", "PADDED", "PULLED", "PASSES", "HEAVY", "EDGED", "WILD",
-          "NO_ERROR", "ROUNDED", "COARSER", "SAFETY", "ENOUGH")
+          "NO_ERROR", *CHECKED)
 
 
 def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
@@ -124,7 +124,7 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
     function = Def("limit", ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments), (*head.opening(), *lines), doc)
     head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts, body.expressions)]
-    return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan, segments)])
+    return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan, may_cancel(program, plan), segments)])
 
 
 class _Head:
@@ -381,7 +381,9 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
         lines += checked.constants(plan)
     elif plan.points == "rules":
         lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
-    elif not plan.exact:
+    if may_cancel(program, plan):
+        lines.append(evaluations_line(plan))
+    elif not plan.exact and not any(plan.checks):
         lines += [f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}", *checks(program, plan)]
     block = BATCH_BLOCK if layout.rows > 1 else BLOCK
     lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most")
@@ -396,10 +398,10 @@ def _helpers(parts: Structure, expressions: Expressions) -> str:
     return "\n\n" + "\n\n\n".join(sections[title] for title, wanted in needed.items() if wanted)
 
 
-def _tail(plan: Plan, segments: bool) -> str:
-    sections = copied("runner.py") | copied("claims.py") | checked.sections()
-    kind = "exact" if plan.exact else "checked" if any(plan.checks) else "claims"
-    wanted = ["every module", *checked.SECTIONS * any(plan.checks), plan.points, kind, *["segments"] * segments, "main"]
+def _tail(plan: Plan, cancels: bool, segments: bool) -> str:
+    sections = copied("runner.py") | copied("claims.py") | copied("rounding.py") | checked.sections()
+    kind = run_sections(plan, cancels) if plan.exact else ["checked"] if any(plan.checks) else ["rounding", "claims"]
+    wanted = ["every module", *checked.SECTIONS * any(plan.checks), plan.points, *kind, *["segments"] * segments, "main"]
     if plan.points in ("sobol", "monte-carlo"):
         wanted.insert(1, "whitening")
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

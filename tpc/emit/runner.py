@@ -178,6 +178,7 @@ def summary(done):
     return {name: (value, apart(name, value)) for name, value in first.items()}
 
 
+# ---- all rules
 def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
     """{output: (value, error estimate)}; can be jitted, vmapped over and differentiated in `inputs`. The seed plays no part.
 
@@ -193,6 +194,7 @@ def summary(done):
     return {name: (value, None) for name, value in outputs_of(done)[0].items()}
 
 
+# ---- once
 def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
     """{output: (value, None)}, exact; can be jitted, vmapped over and differentiated in `inputs`. The seed plays no part.
 
