@@ -63,7 +63,7 @@ def test_networks(net, uses):
     trained = uses is programs.TRAINED
     depth = min(SHALLOW.get(net.__name__, DEPTH), DEPTH)
     with little_room():
-        tpc.parse(net(depth if net is programs.recurrent else 3*DEPTH, uses))
+        tpc.parse(net(depth if net in PAIRED else 3*DEPTH, uses))
         everything(net(depth, uses))
         if trained:
             tpc.parse(net(depth, uses)).scale()

@@ -209,9 +209,9 @@ def test_a_program_beyond_the_budget_takes_nodes_and_says_so():
 @pytest.mark.parametrize("name", ["thm_6_1", "thm_6_3", "thm_6_4"])
 def test_long_programs_answer_at_once(name):
     program = paper(name, 1000)
-    start = time.perf_counter()
+    start = time.process_time()
     plan = program.compile(samples=64).plan
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert plan.method == "nodes"
     assert "chaos would need" in plan.why
     with pytest.raises(TpcError, match="TP601"):
@@ -221,9 +221,9 @@ def test_long_programs_answer_at_once(name):
 def test_many_instructions_of_low_degree_answer_at_once():
     program = tpc.parse("width n\ndim T = 3000\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nx[0] = v\n"
                         "for t < T:\n    x[t+1] = W @ x[t]\noutput a = mean(x[3]*v*v)\noutput b[t] = mean(x[t]^3) for t < T\n")
-    start = time.perf_counter()
+    start = time.process_time()
     plan = program.compile(samples=64).plan
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert plan.method == "nodes"
 
 

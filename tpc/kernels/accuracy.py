@@ -19,8 +19,11 @@ class KernelWarning(UserWarning):
     """Some entries of a kernel have estimated errors that are not small (TP640). `worst` says how large the largest one is, and where."""
 
     def __init__(self, worst: Worst) -> None:
-        super().__init__(f"{worst.diagnostic.code}: {worst.diagnostic.message}; {worst.diagnostic.help}")
+        super().__init__(worst)                        # of which it can be made again in another process
         self.worst = worst
+
+    def __str__(self) -> str:
+        return f"{self.worst.diagnostic.code}: {self.worst.diagnostic.message}; {self.worst.diagnostic.help}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,10 +71,14 @@ def test_tails_and_what_overflows_in_them(dtype):
 
 
 def test_what_has_no_mean_has_no_number():
-    functions = ["exp(v^2)", "exp(0.6*v^2)*v^2", "exp(v^2)*tanh(v)^2", "exp(exp(v))", "tanh(v)/v^3", "1/abs(v - 1)", "exp(v^2/2)*tanh(v)^2"]
+    functions = ["exp(exp(v))", "tanh(v)/v^3", "1/abs(v - 1)"]
     with pytest.raises(TpcError, match="not finite") as error:
         outcome("".join(f"output o{k} = mean({f})\n" for k, f in enumerate(functions)))
     assert all(not np.isfinite(error.value.partial[f"o{k}"].value) for k in range(len(functions)))
+    certain = ["exp(v^2)", "exp(0.6*v^2)*v^2", "exp(v^2)*tanh(v)^2", "exp(v^2/2)*tanh(v)^2"]
+    with pytest.raises(TpcError, match="infinite in the limit") as error:
+        outcome("".join(f"output o{k} = mean({f})\n" for k, f in enumerate(certain)))
+    assert [d.code for d in error.value.diagnostics] == ["TP806"]*len(certain)
 
 
 def test_what_cancels_is_in_the_claim():
@@ -115,8 +119,7 @@ def test_kernels_of_large_inputs():
     tanh = np.tanh(v*at[:, None])
     wanted = 2*np.trapezoid((tanh**2 + (at[:, None]*(1 - tanh**2))**2)*np.exp(-v**2/2)/(2*np.pi)**0.5*v, np.log(v), axis=1)
     np.testing.assert_allclose(result["k"].value, wanted, rtol=1e-5)
-    assert np.all(np.abs(result["k"].value - wanted) < result["k"].stderr + 3e-6*wanted)
-    assert np.all(result["k"].stderr < 1e-5)
+    assert evaluator.plan.exact
     kernel = evaluator.function("k")
     slopes = np.diag(jax.jacfwd(lambda x: kernel({"x": x}))(at))
     differences = evaluator({"x": at*1.0001})["k"].value - evaluator({"x": at/1.0001})["k"].value

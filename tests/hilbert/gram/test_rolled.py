@@ -119,7 +119,7 @@ NETS = {
     "relu, residual": layers("h[l] + (W[l] @ relu(h[l]))/3"),
     "sin and cos in turn": layers("(W[l] @ (sin(h[l]) + cos(h[l])))/2"),
 }
-NOT_IN_LOOPS = ("leaky", "relu, residual", "relu, biases")
+NOT_IN_LOOPS = ("abs", "leaky", "relu, residual", "relu, biases")
 
 
 def value(source, inputs, points):

@@ -31,6 +31,7 @@ from tpc.core.expr import (
     rebuild,
     replace,
     summed,
+    walk,
 )
 from tpc.core.program import MatMul, Moment, Nonlin, Program, Scalar
 from tpc.hilbert.gram.atoms import expectation_of_atoms
@@ -59,7 +60,7 @@ from tpc.hilbert.gram.terms import (
 )
 from tpc.hilbert.gram.vectors import Vectors, meet, vectors_in
 
-SECONDS_A_STEP = 4e-4                                  # of a product of vectors that is looked at
+SECONDS_A_STEP, SECONDS_A_PART = 2e-4, 2e-5            # of a product of vectors that is looked at, and of every part of it
 MAX_BOXES = 4096                                       # parts of one array
 DEEPEST = 8                                            # requests inside of each other, each of some thirty calls
 NESTED = 12                                            # functions inside of each other in one integrand
@@ -89,7 +90,7 @@ class Covariances:
 
     def __init__(self, program: Program, seconds: float | None = None) -> None:
         self.program = program
-        self.most = None if seconds is None else int(seconds / SECONDS_A_STEP)
+        self.seconds, self.spent = seconds, 0.0
         self.sites = Sites(program)
         self.vectors = Vectors(self.sites)
         self.axes = Axes({item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole)
@@ -101,7 +102,7 @@ class Covariances:
         self.sums: dict[tuple[Expr, ...], Expr] = {}
         self.formulas: dict[Formula, Expr] = {}
         self.dots = Dots(self)
-        self.steps = self.depth = 0
+        self.depth = 0
 
     def run(self) -> CovarianceProgram:
         outputs = {}
@@ -135,9 +136,7 @@ class Covariances:
 
     def product(self, factors: Sequence[Expr]) -> Expr:
         """`E Π factors`: multiplied out, sums and scalars in front."""
-        self.steps += 1
-        if self.most is not None and self.steps > self.most:
-            raise TooDearError(f"finding the covariances takes more than {self.most * SECONDS_A_STEP:.0f} s, for {self.most:,} products of vectors")
+        self.spend(SECONDS_A_STEP)
         flat = [f for factor in factors for f in _flat(factor)]
         front = [self.scalar(f) for f in flat if not is_vector(f)]
         if ZERO in front:
@@ -154,6 +153,12 @@ class Covariances:
                 body = placed(factor.body, {factor.variable: Affine.var(variable)})
                 return _times(front, total(variable, count, self.product([*vectors[:k], body, *vectors[k + 1:]]), self.axes.range_of))
         return _times(front, self.request(vectors) if vectors else ONE)
+
+    def spend(self, seconds: float) -> None:
+        """Counts what something is predicted to take. Raises TooDearError if that is too much in all."""
+        self.spent += seconds
+        if self.seconds is not None and self.spent > self.seconds:
+            raise TooDearError(f"finding the covariances takes more than {self.seconds:.0f} s")
 
     def scalar(self, x: Expr, *, summed_over: bool = False) -> Expr:
         """An expression of scalars with the program's own replaced by their formulas. summed_over: inside of a sum, which is not cut in parts."""
@@ -195,6 +200,7 @@ class Covariances:
 
     def request(self, factors: Sequence[Expr]) -> Expr:
         """`E Π factors` (or a scalar) from the array of all of its kind."""
+        self.spend(SECONDS_A_PART * sum(1 for factor in factors for _ in walk(factor)))
         key, back = self.axes.canonical(factors)
         return placed(self._known(key, list(back)), back)
 
