@@ -47,7 +47,8 @@ def evaluated(own: list[Case], route: str, dtype: str) -> dict[str, np.ndarray]:
         if route == "formulas":
             return made.derive().evaluate(inputs, samples=8)
         try:
-            result = made.compile(method="linear" if route == "laws" else route, dtype=dtype)(inputs)
+            points = {"samples": 256, "repeats": 2} if route == "nodes" else {}          # the same ones for every output
+            result = made.compile(method="linear" if route == "laws" else route, dtype=dtype, **points)(inputs)
         except tpc.TpcError as error:
             result = error.partial
     return {name: outcome.value for name, outcome in result.outputs.items()}

@@ -18,12 +18,12 @@ COARSER, SAFETY, ENOUGH = 12, 8.0, 4096            # bits fewer than the numbers
 def rounding(inputs, points, weights, values, mesh=None, enough=ENOUGH):
     """{output: about what rounding may change it by}: all operations are done with numbers of so many bits fewer that their errors are not lost in
     those of rounding, and what comes of them is taken in proportion. values: the outputs on these points, of which `enough` will do."""
-    if len(weights) > enough or mesh is not None:
+    if mesh is not None or (enough < np.inf and len(weights) > enough):
         count = max(enough, 2 * GAUSSIANS)
         points, weights = points[:, :count], np.full(min(count, len(weights)), 1 / min(count, len(weights)))
         values, _ = evaluated(inputs, points, weights)
     given = {name: jnp.asarray(value) for name, value in inputs.items()}
-    coarse = replayed(given, jnp.asarray(points, DTYPE), jnp.asarray(weights, DTYPE))
+    coarse = replayed(given, *jax.tree.map(lambda a: jnp.asarray(a, DTYPE), (points, weights)))            # of every sector
     return {name: SAFETY * 2.0**-COARSER * np.abs(np.asarray(coarse[name]) - np.asarray(value)) for name, value in values.items()}
 
 
