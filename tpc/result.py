@@ -135,11 +135,11 @@ def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
 
 
 def with_error(value: float, error: float, figures: int, most: int) -> str:
-    """A value down to the second figure of its error; with `figures` and no error, if that is 0, or so far below them that it is one of rounding.
+    """A value down to the second figure of its error; with `figures` and no error, if that is 0, or below half of the last one shown.
 
     most: the figures that a value has.
     """
-    if error <= abs(value) * 10.0**-(figures + 2):
+    if error <= abs(value) * 10.0**-figures / 2:
         return f"{value:.{figures}g}"
     if not math.isfinite(error):
         return f"{value:.6g}, no finite error"

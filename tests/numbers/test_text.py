@@ -17,7 +17,7 @@ def test_text_is_the_number_to_a_tenth_of_its_error(figures, most):
         for value, log in zip(rng.normal(size=20) * scale, rng.uniform(-25, 3, 20), strict=True):
             error = abs(value) * 10**log
             text = with_error(value, error, figures, most)
-            assert ("±" in text) == (error > abs(value) * 10.0**-(figures + 2))
+            assert ("±" in text) == (error > abs(value) * 10.0**-figures / 2)
             shown, claimed = (float(part) for part in (text if "±" in text else f"{text} ± {error}").split(" ± "))
             assert abs(shown - value) <= max(0.06 * error, 10.0**(1 - (most if "±" in text else figures)) * abs(value))
             assert abs(claimed - error) <= 0.06 * error
