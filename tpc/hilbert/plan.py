@@ -33,7 +33,7 @@ UNBIASED, LARGE = 16, 65_536                           # this many for each keep
 RULE = 96                                              # points of a quadrature on each part that a Gaussian's line is cut in
 RULES = 3                                              # of different kind, whose differences are the error
 PER_ENTRY, SECONDS = 1e-8, 20                          # seconds for an entry of an array, or a value of an integrand; more than so many are too many
-FINDING = 8                                            # seconds that finding covariances may take unasked
+FINDING, QUICK = 8, 1                                  # seconds that finding covariances may take unasked, and where points do as well
 PER_POINT, TURNS = 2.5e-9, 6                           # seconds for a value of a vector; evaluations on the last size that all turns are worth
 MOST_ROUNDS = 200                                      # of loops that covariances are tried on unasked: they are written out
 AT_LEAST = 4                                           # samples for each Gaussian in any case
@@ -126,17 +126,20 @@ def gram_plan(program: Program, method: str, dtype: DType, seconds: float | None
 
     seconds: what finding the covariances may take, FINDING if they are not asked for.
     """
-    if method not in ("auto", "gram") or (method == "auto" and (Linear().refuses(program) is None or _few_in_rounds(program))):
+    if method not in ("auto", "gram") or (method == "auto" and Linear().refuses(program) is None):
         return ""
+    few = method == "auto" and _few_in_rounds(program)
     if method == "auto" and (rounds := rounds_in_order(program)) > MOST_ROUNDS:
         return f"gram was not tried, which would write out the {rounds:,} rounds of its loops"
     try:
-        covariances = covariance_program(program, FINDING if method == "auto" else seconds)
+        covariances = covariance_program(program, QUICK if few else FINDING if method == "auto" else seconds)
     except NotGramError as error:
         if method == "gram":
             raise UnrepresentableError(str(error)) from None
         return f"gram would need too many dimensions of quadrature: {error}" if isinstance(error, TooManyGaussiansError) else \
             f"gram was given up: {error}" if isinstance(error, TooDearError) else ""
+    if few and covariances.integrals:
+        return ""
     integrals, entries, size = covariances.integrals, covariances.entries, 8 if dtype == "float64" else 4
     made = sum(isinstance(p.formula, Closed) for d in covariances.definitions for p in d.pieces)
     why = f"all outputs follow from covariances, in {len(covariances.definitions)} arrays"
