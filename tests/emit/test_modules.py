@@ -16,7 +16,7 @@ import tpc
 ROOT = Path(__file__).parents[2]
 PROGRAMS = sorted((ROOT / "programs").glob("*/*.tp"))
 GOLDEN = Path(__file__).parent / "golden"
-ALLOWED = {"warnings", "typing", "jax", "numpy", "scipy"}
+ALLOWED = {"warnings", "typing", "jax", "math", "numpy", "scipy"}
 
 
 @pytest.fixture(autouse=True)
