@@ -15,6 +15,7 @@ COMPILED = 2.0                                     # and below which evaluating 
 HALVED, HALVED_CHEAPLY = 2, 4                      # repeats whose halves are evaluated
 PASSES, PASSES_CHEAPLY = 2, 64                     # integrands that are looked at
 LEAST, MOST = 512, 16_384                          # points that integrands are looked at
+LARGE = 400                                        # instructions: what is made of so many takes minutes and gigabytes to compile once more
 HISTORY = 1e9                                      # bytes that all rounds of loops may keep for that
 NAMES = ("rounding", "with_rounding", "EVALUATIONS",
          "replayed", "replay", "operation", "coarsened", "ROUNDED", "COARSER", "SAFETY", "ENOUGH", "SHOWN")
@@ -24,7 +25,8 @@ def may_cancel(program: Program, plan: Plan) -> bool:
     """Whether a plan without repeats looks at what rounding does: where something is subtracted, in runs that are short and not round by round."""
     if not (plan.exact or plan.method == "gram") or plan.seconds > COMPILED or rounds_in_order(program) > 1:
         return False
-    return any(_subtracts(op.phi) for op, _ in instructions(program.body) if not isinstance(op, MatMul))
+    found = [op for op, _ in instructions(program.body)]
+    return len(found) <= LARGE and any(_subtracts(op.phi) for op in found if not isinstance(op, MatMul))
 
 
 def run_sections(plan: Plan, cancels: bool) -> list[str]:
@@ -54,8 +56,10 @@ def checks(program: Program, plan: Plan) -> list[str]:
     a_point = plan.memory / plan.samples * (2 + total_rounds(program))
     room = min(MOST if seconds < CHEAP else plan.samples / 4, HISTORY / max(a_point, 1))
     most = 1 << int(math.log2(max(1, room)))
-    pulled = most if most >= max(LEAST, 2 * plan.gaussians) else 0
+    small = len(list(instructions(program.body))) <= LARGE
+    pulled = most if small and most >= max(LEAST, 2 * plan.gaussians) else 0
     passes = PASSES_CHEAPLY if seconds < CHEAP else PASSES
-    return [f"HALVED, PADDED, PULLED, PASSES = {halved}, {seconds < COMPILED}, {pulled}, {passes}    # of `checked`",
+    padded = seconds < COMPILED or not small
+    return [f"HALVED, PADDED, PULLED, PASSES, REPLAYED = {halved}, {padded}, {pulled}, {passes}, {small}    # of `checked`",
             f"HEAVY, EDGED = {heavy!r}, {edged!r}    # outputs whose integrands may have long tails; kinks or jumps",
             f"WILD = {without_error(program)!r}    # outputs of which E f² is infinite"]

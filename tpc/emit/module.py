@@ -41,7 +41,7 @@ HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts"
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
-          "SAMPLES", "REPEATS", "WHITEN", "NODES", "HALVED", "PADDED", "PULLED", "PASSES", "HEAVY", "EDGED", "WILD",
+          "SAMPLES", "REPEATS", "WHITEN", "NODES", "HALVED", "PADDED", "PULLED", "PASSES", "REPLAYED", "HEAVY", "EDGED", "WILD",
           "NO_ERROR", *CHECKED)
 
 
