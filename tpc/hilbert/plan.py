@@ -16,7 +16,7 @@ from tpc.hilbert.chaos import Kept, Rule, find_rule
 from tpc.hilbert.degrees import TooMuchError
 from tpc.hilbert.gaussians import Confined, Layout, lay_out
 from tpc.hilbert.gram import Closed, CovarianceProgram, NotGramError, TooDearError, TooManyGaussiansError, covariance_program
-from tpc.hilbert.gram.cuts import quadrature_entries
+from tpc.hilbert.gram.cuts import quadrature_entries, seconds_of_compiling
 from tpc.hilbert.sectors import Sectors, separate
 from tpc.hilbert.space import Chaos, Linear, Nodes, Space
 
@@ -150,8 +150,9 @@ def gram_plan(program: Program, method: str, dtype: DType, seconds: float | None
                     covariances=covariances)
     why += f"{' and' if made else ' with'} {integrals} by quadrature"
     work = RULES * quadrature_entries(covariances, RULE)
-    if method == "auto" and work * PER_ENTRY > SECONDS:
-        return f"gram would take {_shown(work * PER_ENTRY)}, {integrals} expectations by quadrature"
+    taken = work * PER_ENTRY + seconds_of_compiling(covariances)
+    if method == "auto" and taken > SECONDS:
+        return f"gram would take {_shown(taken)}, {integrals} expectations by quadrature"
     return Plan("gram", "quadrature", False, why, 0, 1, 1, RULE, False, 0.0, dtype, work * PER_ENTRY, 3.0 * entries * size, covariances=covariances)
 
 

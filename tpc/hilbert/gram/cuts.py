@@ -14,6 +14,7 @@ from tpc.hilbert.gram.terms import CovarianceProgram, Integral
 Kind = Literal["line", "curve", "turn"]
 Affine = dict[str, Expr]                               # coefficients by variable, what is left under ""
 ROOTS = 4                                              # that are looked for of what is no line
+AN_INTEGRAL, A_LINE, A_CURVE = 0.15, 0.15, 0.7         # seconds that XLA takes to compile one, and a cut of it, in each dimension
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,4 +191,15 @@ def quadrature_entries(covariances: CovarianceProgram, points: int) -> float:
                 for count in piece.extent:
                     entries *= count
                 total += entries * nodes_of(piece.formula, points)
+    return total
+
+
+def seconds_of_compiling(covariances: CovarianceProgram) -> float:
+    """What XLA is predicted to take for all integrals."""
+    integrals = [piece.formula for d in covariances.definitions for piece in d.pieces if isinstance(piece.formula, Integral)]
+    total = 0.0
+    for integral in integrals:
+        kinds = [cut.kind for cuts in cuts_of(integral) for cut in cuts]
+        lines = kinds.count("line")
+        total += len(integral.variables) * (AN_INTEGRAL + A_LINE * lines + A_CURVE * (len(kinds) - lines))
     return total
