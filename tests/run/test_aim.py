@@ -55,12 +55,12 @@ def test_a_run_that_has_it_is_left_as_it_is(evaluator):
 
 def test_by_default_it_is_one_percent_within_eight_times_the_time():
     program = tpc.parse("width n\nvector x[i < 6] : n ~ N(0, 1)\ny = sum(i < 6: x[i])\noutput m = mean(100*relu(y - 6))\noutput k = mean(abs(y))\n")
-    first = program.compile().plan
-    result = program.compile()()
+    first = program.compile(method="nodes").plan
+    result = program.compile(method="nodes")()
     assert result.plan.samples * result.plan.repeats > first.samples * first.repeats
     for outcome in result.outputs.values():
         assert outcome.stderr <= 0.01 * max(0.1, abs(outcome.value)) or any("--error" in note for note in result.notes)
-    asked = program.compile(samples=first.samples)()
+    asked = program.compile(method="nodes", samples=first.samples)()
     assert asked.plan == first
 
 
@@ -84,7 +84,7 @@ def test_what_is_no_error(error, capsys, tmp_path):
 
 def test_what_cannot_be_reached_is_said(monkeypatch):
     monkeypatch.setattr("tpc.aim.POINTS", 1024)
-    result = tpc.parse(KINKED).compile(samples=64, repeats=4)(error=1e-9)
+    result = tpc.parse(KINKED).compile(method="nodes", samples=64, repeats=4)(error=1e-9)
     assert result.plan.samples == 1024
     assert any("the error aimed at, 1e-09, is not reached with 1024 points and 4 repeats by `m`, `k`" in note for note in result.notes)
 
@@ -105,7 +105,7 @@ def test_it_resumes_bit_for_bit(evaluator, tmp_path):
 
 
 def test_interrupted_it_gives_the_best_there_is():
-    evaluator = tpc.parse(KINKED).compile(samples=256, repeats=4)
+    evaluator = tpc.parse(KINKED).compile(method="nodes", samples=256, repeats=4)
     first = evaluator()
     part = evaluator(error=1e-6, progress=stop_at(5))                      # at the first repeat with twice the points
     assert part.interrupted
