@@ -103,10 +103,10 @@ class Run:
 
     def _found(self, plan: Plan, kept: Kept) -> tuple[Mapping[str, tuple[Any, Any]], bool]:
         """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are done; and whether it was."""
-        module = self.evaluator.module
         sampled = {"samples": plan.samples, "repeats": plan.repeats, "checks": kept.checks} if plan.points in SAMPLED else {}
         try:
             with kept.running:
+                module = self.evaluator.module                     # an interruption of what JAX imports for it may be lost
                 if self.mesh is None:
                     compute(module, plan, self.given, self.seed, kept, self.progress)
                 shown = None if len(kept) == evaluations(plan) else self.progress
@@ -116,7 +116,7 @@ class Run:
                 raise
             if len(kept) < ENOUGH:
                 raise too_early(plan, len(kept)) from None
-            return module.summary([kept[k] for k in sorted(kept)], kept.checks), True
+            return self.evaluator.module.summary([kept[k] for k in sorted(kept)], kept.checks), True
         return found, False
 
 
