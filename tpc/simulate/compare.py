@@ -19,6 +19,7 @@ ONE_WIDTH_BIAS = 10.0               # with one width nothing separates the bias 
 SLOPE_LIMIT, SLOPE_ERRORS = -0.25, 3.0
 MANY = 1e5                          # degrees of freedom for which Student's distribution is the Gaussian
 FLOORS = {"float64": 1e-9, "float32": 1e-4}       # rounding, relative to what is compared
+ZERO = 5.0                             # standard errors within which a limit is 0
 RESTS = {"float64": 4e-15, "float32": 2e-6}       # what rounding leaves of a zero, relative to the other entries of an output, or to 1 if all are 0
 
 
@@ -72,9 +73,10 @@ def sizes(values: Sequence[np.ndarray], limit: np.ndarray) -> np.ndarray:
     return np.where(size > 0, size, 1.0)
 
 
-def rest(limit: np.ndarray, relative: float) -> np.ndarray:
-    """What rounding may leave of the entries of a limit that are 0. Where all are, the size of what cancels is not known, and taken to be 1."""
-    largest = float(np.max(np.abs(limit), initial=0))
+def rest(limit: np.ndarray, stderr: np.ndarray, relative: float) -> np.ndarray:
+    """What rounding may leave of the entries of a limit that are 0, within their errors. Where all are, the size of what cancels is
+    not known, and taken to be 1."""
+    largest = float(np.max(np.where(np.abs(limit) > ZERO * stderr, np.abs(limit), 0), initial=0))
     return np.full(limit.shape, relative * (largest or 1.0))
 
 
@@ -87,7 +89,7 @@ def gap(widths: Sequence[int], values: Sequence[np.ndarray], limit: np.ndarray, 
     variances = np.stack([(v / size).var(axis=0, ddof=1) / len(v) for v in values])
     estimate = np.tensordot(a, means, 1) - limit / size
     parts = np.square(a).reshape(-1, *[1] * limit.ndim) * variances
-    rounding = FLOORS[dtype] + rest(limit, RESTS[dtype]) / size
+    rounding = FLOORS[dtype] + rest(limit, limit_stderr, RESTS[dtype]) / size
     variance = parts.sum(axis=0) + np.square(limit_stderr / size) + np.square(rounding)
     stderr = np.sqrt(variance)
     allowed = np.zeros_like(limit)

@@ -114,7 +114,7 @@ def _compare(name: str, value: Any, stderr: Any | None, samples: Sequence[Sample
         raise ValueError(f"the limit of {name} has shape {limit.shape}, and at finite width {values[0].shape[1:]}")
     widths = [s.width for s in samples]
     dtype = max((s.dtype for s in samples), key=FLOORS.__getitem__)
-    rounding = max(FLOORS[dtype] * float(np.max(np.abs(limit), initial=0)), float(np.max(rest(limit, RESTS[dtype]), initial=0)))
+    rounding = max(FLOORS[dtype] * float(np.max(np.abs(limit), initial=0)), float(np.max(rest(limit, error, RESTS[dtype]), initial=0)))
     rms, rms_errs = rms_errors(values, limit, error)
     rows = tuple(_at_width(n, v, limit, error, float(r), float(e)) for n, v, r, e in zip(widths, values, rms, rms_errs, strict=True))
     slope = fitted_slope(widths, rms, rms_errs, rounding)
