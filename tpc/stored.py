@@ -66,8 +66,7 @@ def require_writable(path: Path) -> None:
     if path.exists() and not path.is_file():
         return
     probe = Path(os.path.realpath(path)).with_name(f"{path.name}.{os.getpid()}.part")
-    with probe.open("wb"):
-        pass
+    probe.touch()
     probe.unlink()
 
 
