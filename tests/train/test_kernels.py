@@ -250,9 +250,11 @@ def test_at_finite_width_they_are_the_empirical_kernels_of_random_networks(seed)
 def test_dense_networks_have_the_limit(name):
     """`tests/bench/kernels_monte_carlo.py` is the full size, of all architectures; at this one the bias of order 1/n is below the error, too."""
     mean, error = monte_carlo(name, 128, seeds=24, at_once=24)
-    for (value, stderr), m, e in zip(limit(name, samples=1024), mean, error, strict=True):
-        assert (np.abs(m - value) / np.hypot(e, stderr)).max() < 4
-        assert np.hypot(e, stderr).max() < 0.15 * np.abs(value).max()
+    for kernel, (value, stderr), m, e in zip(("nngp", "ntk"), limit(name, samples=1024), mean, error, strict=True):
+        told = np.isfinite(stderr)
+        assert (np.abs(m - value) / np.hypot(e, np.where(told, stderr, 0))).max() < 4
+        assert np.hypot(e, stderr)[told].max() < 0.15 * np.abs(value).max()
+        assert told.all() or (name, kernel) == ("batchnorm", "ntk")     # 1/σ² of 4 examples: E 1/σ⁴ would be ∞ but for ε, and so few points do not see ε
 
 
 PERCEPTRON = """width n
