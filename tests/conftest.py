@@ -6,6 +6,7 @@ import tempfile
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 COMPILED = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
+PLAINLY = "JAX_DISABLE_MOST_OPTIMIZATIONS"         # tests run small programs once: XLA's optimiser takes longer than what it makes faster
 
 
 def pytest_addoption(parser):
@@ -14,6 +15,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     """What one test has compiled the others need not, in this process, its workers or those that tests start: most tests' time is XLA's."""
+    os.environ.setdefault(PLAINLY, "1")
     if not hasattr(config, "workerinput") and CACHE not in os.environ:
         os.environ |= {CACHE: tempfile.mkdtemp(prefix="tpc-tests-"), **COMPILED}
         config.add_cleanup(forget_compiled)

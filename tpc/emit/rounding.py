@@ -27,12 +27,15 @@ def rounding(inputs, points, weights, values, mesh=None, enough=ENOUGH):
     return {name: SAFETY * 2.0**-COARSER * np.abs(np.asarray(coarse[name]) - np.asarray(value)) for name, value in values.items()}
 
 
-@jax.jit
-def replayed(inputs, points, weights):
+def replays(inputs, points, weights):
     """The outputs of `limit`, its operations done with fewer bits."""
     flat, tree = jax.tree.flatten((inputs, points, weights))
     traced, shapes = jax.make_jaxpr(lambda *leaves: limit(*jax.tree.unflatten(tree, leaves)), return_shape=True)(*flat)
     return jax.tree.unflatten(jax.tree.structure(shapes), replay(traced.jaxpr, traced.consts, flat))[0]
+
+
+# It runs once, on few points: what makes programs fast takes longer than it.
+replayed = jax.jit(replays, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True})
 
 
 def replay(jaxpr, consts, arguments):
