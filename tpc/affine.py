@@ -87,8 +87,11 @@ def bounds(index: Affine, ranges: Sequence[tuple[str, Affine]]) -> tuple[int, in
 
 
 def _extreme(index: Affine, ranges: Sequence[tuple[str, Affine]], sign: int) -> int:
+    const, terms = index.const, dict(index.terms)
     for variable, count in reversed(ranges):
-        k = index.coefficient(variable)
-        if k:
-            index = index.substitute({variable: count - 1 if k * sign > 0 else Affine(0)})
-    return index.const
+        k = terms.pop(variable, 0)
+        if k * sign > 0:                                                            # at its greatest value, count − 1, else at 0
+            const += k * (count.const - 1)
+            for v, c in count.terms:
+                terms[v] = terms.get(v, 0) + k * c
+    return const

@@ -210,6 +210,9 @@ def _grids(loops: Sequence[Loop]) -> Iterator[Grid]:
 
 def _pieces(loops: Sequence[Loop]) -> Iterator[tuple[int, Grid]]:
     """The same, each piece with what it costs to look at."""
+    if not loops:
+        yield 1, {}
+        return
     extents = [greatest(loop.count, loops[:i]) for i, loop in enumerate(loops)]
     total = prod(extents)
     for start in range(0, total, CHUNK):
@@ -235,7 +238,7 @@ def _rounds(grid: Grid, at: int, loops: Sequence[Loop]) -> str:
 
 
 def _columns(index: Sequence[Affine], grid: Grid) -> list[np.ndarray]:
-    return [np.broadcast_to(i.over(grid), (_size(grid),)) for i in index]
+    return [np.broadcast_to(i.over(grid), (_size(grid),)) if grid else np.array([i.const]) for i in index]
 
 
 def _member(name: str, columns: Sequence[np.ndarray], at: int) -> str:

@@ -325,7 +325,9 @@ class File(Node):
     statements: tuple[Statement, ...]
 
 
+PLAIN = ("Span", "str", "int", "bool", "Fraction")     # annotations of fields that hold no nodes
 INNER: dict[type, tuple[str, ...]] = {}
+HOLDING: dict[type, tuple[str, ...]] = {}
 
 
 def inner_fields(node: Node) -> tuple[str, ...]:
@@ -339,7 +341,10 @@ def inner_fields(node: Node) -> tuple[str, ...]:
 def parts(node: Node) -> list[Node]:
     """The nodes directly inside `node`."""
     found: list[Node] = []
-    for name in inner_fields(node):
+    names = HOLDING.get(type(node))
+    if names is None:
+        names = HOLDING[type(node)] = tuple(f.name for f in fields(node) if f.type not in PLAIN)
+    for name in names:
         value = getattr(node, name)
         if isinstance(value, Node):
             found.append(value)
