@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tpc.hilbert.plan import Plan
+from tpc.hilbert.plan import Plan, total_seconds
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 
@@ -19,7 +19,6 @@ LONGEST = 3600.0                                   # predicted seconds that a ru
 MOST_REPEATS = 4                                   # times the repeats of the plan, before points are added
 POINTS = 1 << 22                                   # and no more points than that
 SPARE = 1.3                                        # of repeats, as their spread is only known to a quarter
-DRAWN = 3e-8                                       # seconds that an entry of the points, or of a vector made from them, takes
 NEAR = 0.1                                         # entries are as good as the greatest one of their output times that
 
 
@@ -106,7 +105,7 @@ def following(plan: Plan, first: Plan, short: Shortfall, aim: Aim, spent: float,
 
 def seconds(plan: Plan) -> float:
     """Predicted of a whole run, drawing the points included."""
-    return plan.repeats * (plan.seconds + DRAWN * plan.samples * (plan.gaussians + 10))
+    return total_seconds(plan.repeats, plan.seconds, plan.samples, plan.gaussians)
 
 
 def added(step: Plan, plan: Plan) -> float:

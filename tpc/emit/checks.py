@@ -12,7 +12,7 @@ from tpc.hilbert.tails import heavy_and_edged
 
 CHEAP = 0.2                                        # predicted seconds of a run below which time is no matter
 COMPILED = 2.0                                     # and below which evaluating half the points as all of them beats compiling for half
-HALVED, HALVED_CHEAPLY = 2, 4                      # repeats whose halves are evaluated
+HALVED, HALVED_CHEAPLY = 2, 4                      # repeats whose halves are evaluated; where time is no matter half of all, but so many at least
 PASSES, PASSES_CHEAPLY = 2, 64                     # integrands that are looked at
 LEAST, MOST = 512, 16_384                          # points that integrands are looked at
 LARGE = 400                                        # instructions: what is made of so many takes minutes and gigabytes to compile once more
@@ -52,7 +52,8 @@ def checks(program: Program, plan: Plan) -> list[str]:
     """The lines that define them. The outputs named are those whose integrands are looked at."""
     heavy, edged = heavy_and_edged(program)
     seconds = plan.seconds * plan.repeats
-    halved = min(plan.repeats, HALVED_CHEAPLY if seconds < CHEAP else max(1, min(HALVED, plan.repeats // 4)))
+    few = max(HALVED_CHEAPLY, plan.repeats // 2) if seconds < CHEAP else max(1, min(HALVED, plan.repeats // 4))
+    halved = min(plan.repeats, few)
     a_point = plan.memory / plan.samples * (2 + total_rounds(program))
     room = min(MOST if seconds < CHEAP else plan.samples / 4, HISTORY / max(a_point, 1))
     most = 1 << int(math.log2(max(1, room)))

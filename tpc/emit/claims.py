@@ -20,7 +20,7 @@ class Claim(NamedTuple):
     """What is known of one output: arrays of its shape, NaN where something was not looked at."""
 
     value: jax.Array        # its mean over the repeats
-    spread: jax.Array       # the standard error of that, from the spread of the repeats
+    spread: jax.Array       # the standard error of that, from the spread of the repeats, and wider the fewer these are (`students`)
     bias: jax.Array         # about how far it is off because of the number of points
     tail: jax.Array         # the index k of the Pareto tail of its integrand over the points: E |f|^p is finite for p < 1/k
     unseen: jax.Array       # what an event may add that no point, or the same share of the points in every repeat, has met
@@ -50,8 +50,14 @@ def claims(done, checks=None):
         lost = jnp.asarray(checks["rounding"][name], v.dtype) if "rounding" in checks else none
         tail, unseen = (jnp.asarray(pulled.get(f"{name} {what}", none)) for what in ("tail", "unseen"))
         tail = jnp.full(v.shape[1:], jnp.inf, v.dtype) if name in WILD else tail
-        out[name] = Claim(jnp.mean(v, axis=0), jnp.std(v, axis=0, ddof=1) / len(outputs)**0.5, bias, tail, unseen, lost)
+        out[name] = Claim(jnp.mean(v, axis=0), students(len(outputs)) * jnp.std(v, axis=0, ddof=1) / len(outputs)**0.5, bias, tail, unseen, lost)
     return out
+
+
+def students(repeats):
+    """The factor by which so few make a standard error too small: Student's 95 % are as many as those of a Gaussian then (Cornish-Fisher)."""
+    x, freedom = 1.96, repeats - 1
+    return 1 + (x**2 + 1) / (4 * freedom) + (5 * x**4 + 16 * x**2 + 3) / (96 * freedom**2) + (3 * x**6 + 19 * x**4 + 17 * x**2 - 15) / (384 * freedom**3)
 
 
 def summary(done, checks=None):

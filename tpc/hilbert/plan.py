@@ -28,6 +28,7 @@ ORDERS = {1: 7, 2: 5}                                  # of the Gauss rules of p
 FEW = max(*GRID, *PANELS)                              # from more Gaussians on there is no quadrature over all at once
 SOBOL_DIMENSIONS = 21_201                              # where scipy's direction numbers end
 SAMPLES, REPEATS = 4096, 8
+MANY, BRIEF = 32, 0.2                                  # repeats while all take so many seconds: their mean's errors have nearly no Student's tails
 PER_GAUSSIAN, MOST = 64, 16_384                        # samples for each Gaussian, but no more than MOST by that
 UNBIASED, LARGE = 16, 65_536                           # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
 RULE = 96                                              # points of a quadrature on each part that a Gaussian's line is cut in
@@ -36,6 +37,7 @@ PER_ENTRY, SECONDS = 1e-8, 20                          # seconds for an entry of
 FINDING, QUICK = 8, 1                                  # seconds that finding covariances may take unasked, and where points do as well
 PER_POINT, TURNS = 2.5e-9, 6                           # seconds for a value of a vector; evaluations on the last size that all turns are worth
 MOST_ROUNDS = 200                                      # of loops that covariances are tried on unasked: they are written out
+DRAWN = 3e-8                                           # seconds that an entry of the points, or of a vector made from them, takes
 AT_LEAST = 4                                           # samples for each Gaussian in any case
 NOISE = 0.25                                           # of Sobol points: 0.1 to 1.7 was seen, and less than half of it removed is safe
 MEMORY = 4e9                                           # bytes of a repeat that more than MOST samples may take by default
@@ -207,10 +209,17 @@ def make_plan(program: Program, layout: Layout, kept: Mapping[str, Kept], confin
     m = samples or max(SAMPLES, min(MOST, _power_of_two(PER_GAUSSIAN * k)), min(LARGE, _power_of_two(UNBIASED * k)), _power_of_two(AT_LEAST * k))
     while samples is None and m > MOST and _cost(layout, vectors, m, dtype)[1] > MEMORY:
         m //= 2
-    again = repeats or (REPEATS if samples or m <= MOST else REPEATS // 2)           # larger ones cost the same, and have half the bias
+    seconds, memory = _cost(layout, vectors, m, dtype)
+    few = REPEATS if samples or m <= MOST else REPEATS // 2                          # larger ones cost the same, and have half the bias
+    again = repeats or max(few, min(MANY, int(BRIEF / total_seconds(1, seconds, m, k))))
     points: Points = "sobol" if k <= SOBOL_DIMENSIONS else "monte-carlo"
-    return Plan("nodes", points, False, reason, k, m, again, 0, 2 * k <= m, 1e-8 if dtype == "float64" else 1e-4, dtype,
-                *_cost(layout, vectors, m, dtype), reason=reason)
+    return Plan("nodes", points, False, reason, k, m, again, 0, 2 * k <= m, 1e-8 if dtype == "float64" else 1e-4, dtype, seconds, memory,
+                reason=reason)
+
+
+def total_seconds(repeats: int, seconds: float, samples: int, gaussians: int) -> float:
+    """Predicted of so many repeats of so many seconds each, drawing the points included."""
+    return repeats * (seconds + DRAWN * samples * (gaussians + 10))
 
 
 def _by_quadrature(program: Program, layout: Layout, vectors: int, dtype: DType, smooth: bool, reason: str) -> Plan | None:
