@@ -11,7 +11,7 @@ import pytest
 
 import tpc
 from tests.simulate.plain import run_plainly
-from tests.train.dense import parametrized, train
+from tests.train.dense import outputs, parametrized, train
 from tests.train.random_networks import random_network
 from tpc.inputs import bind_inputs
 from tpc.simulate.run import draws
@@ -41,5 +41,5 @@ def test_training_is_that_of_jax_grad(seed):
     losses, final = train(case.forward, w, a, WIDTH, data, loss=case.loss, rate=0.3, steps=case.steps, multipliers=case.multipliers,
                           frozen=case.frozen, scales=case.scales, **case.options)
     np.testing.assert_allclose(found["loss"], losses, rtol=1e-10, atol=1e-12, err_msg=case.text)
-    trained = np.stack([case.forward(final, xs) for xs in case.inputs["xs"]])
+    trained = outputs(case.forward, final, case.inputs["xs"])
     np.testing.assert_allclose(found["g"], trained, rtol=1e-10, atol=1e-12, err_msg=case.text)
