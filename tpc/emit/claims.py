@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tpc.emit.rounding import rounding
-from tpc.emit.runner import DTYPE, GAUSSIANS, REPEATS, SAMPLES, WHITEN, arithmetic, draw, evaluated, evaluations, limit, outputs_of, prepared, whitened
+from tpc.emit.runner import DTYPE, GAUSSIANS, REPEATS, SAMPLES, WHITEN, draw, evaluated, evaluations, limit, numeric, outputs_of, prepared, whitened
 
 HALVED, PADDED, PULLED, PASSES, REPLAYED, HEAVY, EDGED, WILD = 2, True, 64, 4, True, (), (), ()
 
@@ -29,7 +29,7 @@ class Claim(NamedTuple):
     @property
     def stderr(self):
         """The error that is claimed: inf where the integrand's tail leaves none. Samples of a heavy tail spread less than their mean is off."""
-        by = arithmetic(tuple(self))
+        by = numeric(tuple(self))
         _, total, bias, tail, unseen, lost = map(by.asarray, self)
         tail = by.where(by.isnan(tail), 0, tail)
         with np.errstate(all="ignore"):
@@ -46,7 +46,7 @@ def claims(done, checks=None):
     pulled = checks.get(f"influence-{len(done)}", {})
     out = {}
     for name in outputs[0]:
-        by = arithmetic([each[name] for each in outputs])
+        by = numeric([each[name] for each in outputs])
         v = by.stack([each[name] for each in outputs])
         none = np.full(v.shape[1:], np.nan, v.dtype)
         bias = np.abs(sum(np.asarray(found[name]) for found in halves) / len(halves)) if halves else none

@@ -83,12 +83,12 @@ def evaluations(inputs, drawn, count, progress=None, kept=None, mesh=None):
 def outputs_of(done):
     """The outputs of some evaluations. Warns if a matrix met more directions than there was room for."""
     lost = [lost for _, lost in done]
-    if arithmetic(lost) is np and (most := np.max([float(each) for each in lost])) > 0:
+    if numeric(lost) is np and (most := np.max([float(each) for each in lost])) > 0:
         warnings.warn(f"directions of relative norm up to {most:.1e} were dropped: the rank is too small", stacklevel=4)
     return [outputs for outputs, _ in done]
 
 
-def arithmetic(arrays):
+def numeric(arrays):
     """NumPy for arrays of numbers, for which JAX would compile every operation; JAX for what is traced."""
     return jnp if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(arrays)) else np
 
@@ -179,7 +179,7 @@ def summary(done):
     def apart(name):
         """The error estimate of an output."""
         values = [each[name] for each in (first, *others)]
-        by = arithmetic(values)
+        by = numeric(values)
         value, *rest = map(by.asarray, values)
         with np.errstate(all="ignore"):
             found = 4*by.max(by.stack([by.abs(other - value) for other in rest]), axis=0)
