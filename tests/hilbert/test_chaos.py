@@ -1,5 +1,7 @@
 """The chaos representation on whole programs: plans, exactness, structures, derivatives, the emitted module."""
 
+import math
+import os
 import re
 import time
 import types
@@ -33,11 +35,26 @@ def module(evaluator):
     return made
 
 
-def values(evaluator, inputs, more=0):
-    """The outputs, with `more` nodes than planned for every Gaussian that has several."""
-    made = module(evaluator)
+def values(evaluator, inputs, more=0, made=None):
+    """The outputs, with `more` nodes than planned for every Gaussian that has several; of a module `made` of the evaluator."""
+    made = module(evaluator) if made is None else made
     made.NODES = tuple(tuple(k + more * (k > 1) for k in sector) for sector in made.NODES)
     return {name: np.asarray(value) for name, (value, _) in made.run(inputs).items()}
+
+
+def padded(made):
+    """The module with points of weight 0 added, up to as many as one node more for every Gaussian that has several makes: it is compiled once for
+    all numbers of nodes."""
+    room, drawn = [math.prod(k + (k > 1) for k in sector) for sector in made.NODES], made.draw
+
+    def draw(seed, k):
+        points, weights = drawn(seed, k) if len(room) > 1 else ([one] for one in drawn(seed, k))
+        lacking = [size - len(own) for size, own in zip(room, weights, strict=True)]
+        points = tuple(np.pad(p, ((0, 0), (0, n)), mode="edge") for p, n in zip(points, lacking, strict=True))
+        weights = tuple(np.pad(w, (0, n)) for w, n in zip(weights, lacking, strict=True))
+        return (points, weights) if len(room) > 1 else (points[0], weights[0])
+    made.draw = draw
+    return made
 
 
 def agree(one, two):
@@ -130,9 +147,10 @@ def test_rolled_unrolled_more_nodes_and_finite_width_agree(name):
     inputs = {"j": np.array([0, 1])} if "index" in STRUCTURES[name] else {}
     evaluator = program.compile()
     assert evaluator.plan.method == "chaos"
-    rolled = values(evaluator, inputs)
+    made = padded(module(evaluator))
+    rolled = values(evaluator, inputs, made=made)
     agree(rolled, values(program.unroll().compile(method="chaos"), inputs))
-    agree(rolled, values(evaluator, inputs, more=1))
+    agree(rolled, values(evaluator, inputs, more=1, made=made))
     finite = program.simulate(inputs, width=1024, seeds=8)
     for key, value in rolled.items():
         assert np.all(np.abs(value - finite.mean[key]) <= 8 * finite.std[key] / 8**0.5 + 20 * (1 + np.abs(value)) / 1024), key
@@ -140,7 +158,7 @@ def test_rolled_unrolled_more_nodes_and_finite_width_agree(name):
 
 def test_fewer_nodes_are_too_few():
     """So the rule is no larger than need be: with one node less for any Gaussian the last output changes."""
-    made = module(paper("thm_6_4", 3).compile())
+    made = padded(module(paper("thm_6_4", 3).compile()))
     inputs = {"xi": [0.8, -0.7, 0.9], "y": [2, 1, -1], "eta": 0.1}
     exact, nodes = made.run(inputs)["f"][0], made.NODES
     for sector, counts in enumerate(nodes):
@@ -157,10 +175,10 @@ def polynomial_program(seed):
     return tpc.parse(text.replace("dim T = 3", "dim T = 3\ndef mild(s) = s/2"))
 
 
-SEEDS = [2, 4, 12, 14, 19, 22, 24, 31, 40]
+SEEDS = [2, 4, 12, 14, 19, 22, 24, 31, 40]         # of which as many as TPC_CHAOS says are compared with points
 
 
-@pytest.mark.parametrize("seed", SEEDS[:5])
+@pytest.mark.parametrize("seed", SEEDS[:int(os.environ.get("TPC_CHAOS", "3"))])
 def test_random_programs_agree_with_nodes(seed):
     program = polynomial_program(seed)
     evaluator = program.compile(method="chaos")

@@ -28,8 +28,8 @@ def exponents(weights, widths):
 
 def front(scales, name, value):
     """The scale of a weight, over its value's axes."""
-    scale = jnp.asarray((scales or {}).get(name, 1.0))
-    return jnp.reshape(scale, (*scale.shape, *(1,) * (jnp.ndim(value) - scale.ndim)))
+    scale = np.asarray((scales or {}).get(name, 1.0))
+    return np.reshape(scale, (*scale.shape, *(1,) * (np.ndim(value) - scale.ndim)))
 
 
 def dense_weights(w, a, n, scales=None):
@@ -55,7 +55,7 @@ def in_any(drawn, weights, widths, n, b, scales=None):
             dense = drawn[f"{name}0"]
         else:
             dense = drawn_or_zero(drawn, name, [side for side in (rows, columns) if isinstance(side, int) and side > 1])
-        out[name] = jnp.asarray(dense) * n ** -b[name] / front(scales, name, dense)
+        out[name] = np.asarray(dense) * n ** -b[name] / front(scales, name, dense)
     return out
 
 
@@ -75,7 +75,7 @@ def parametrized(drawn, weights, widths, n, families=None, scales=None):
         else:
             shape = [*(families or {}).get(name, ()), *(side for side in (rows, columns) if isinstance(side, int) and side > 1)]
             dense = drawn_or_zero(drawn, name, shape) / n**0.5
-        out[name] = jnp.asarray(dense) * n ** a[name] / front(scales, name, dense)
+        out[name] = np.asarray(dense) * n ** a[name] / front(scales, name, dense)
     return out, a
 
 
@@ -84,19 +84,28 @@ def train(forward, w, a, n, data, *, loss, rate, steps, multipliers, frozen, mom
     """Losses [steps] and the trained w's. forward: of the dense weights W and one example's inputs. data(t): examples (inputs, label)."""
     trained = [name for name in w if name not in frozen]
 
-    def objective(part, t):
-        dense = dense_weights({**w, **part}, a, n, scales)
-        return jnp.mean(jnp.stack([LOSSES[loss](forward(dense, *x), y) for x, y in data(t)]))
-    part = {name: w[name] for name in trained}
-    buffers = {name: jnp.zeros_like(w[name]) for name in trained}
+    @jax.jit                                           # one program for all steps; what follows is done in NumPy, which compiles nothing
+    def descent(part, examples):
+        def objective(part):
+            dense = jax.tree.map(jnp.asarray, dense_weights({**w, **part}, a, n, scales))
+            return jnp.mean(jax.vmap(lambda x, y: LOSSES[loss](forward(dense, *x), y))(*examples))
+        return jax.value_and_grad(objective)(part)
+    part = {name: np.asarray(w[name]) for name in trained}
+    buffers = {name: np.zeros_like(w[name]) for name in trained}
     losses = []
     for t in range(steps):
-        value, gradient = jax.value_and_grad(objective)(part, t)
+        value, gradient = descent(part, jax.tree.map(lambda *each: np.stack(each), *data(t)))
+        gradient = {name: np.asarray(g) for name, g in gradient.items()}
         losses.append(float(value))
         if clip is not None:
-            norm = float(np.sqrt(sum(float(jnp.sum(g**2)) for g in gradient.values())))
+            norm = float(np.sqrt(sum(np.sum(g**2) for g in gradient.values())))
             gradient = {name: g * min(1.0, clip / norm) for name, g in gradient.items()}
         for name in trained:
             buffers[name] = momentum * buffers[name] + gradient[name] + decay * part[name]
             part[name] = part[name] - rate * front(multipliers, name, part[name]) * buffers[name]
     return np.array(losses), dense_weights({**w, **part}, a, n, scales)
+
+
+def outputs(forward, weights, *xs):
+    """What the network gives on some inputs, each [inputs, …], with dense weights."""
+    return np.asarray(jax.jit(jax.vmap(forward, in_axes=(None, *[0] * len(xs))))(weights, *xs))

@@ -10,7 +10,7 @@ import pytest
 
 import tpc
 from tests.simulate.plain import run_plainly
-from tests.train.dense import LOSSES, dense_weights, parametrized, train
+from tests.train.dense import LOSSES, dense_weights, outputs, parametrized, train
 from tpc.inputs import bind_inputs
 from tpc.simulate.run import draws
 
@@ -220,7 +220,7 @@ def test_training_is_that_of_jax_grad(name):
     losses, final = train(lambda W, x: scalar(net, net.forward(W, x)), w, a, WIDTH, examples.__getitem__, loss=net.loss, rate=0.3,
                           steps=SIZES["T"], multipliers=rates, frozen=set(), **net.options)
     np.testing.assert_allclose(found["loss"], losses, rtol=1e-10)
-    np.testing.assert_allclose(found["g"], [scalar(net, net.forward(final, x)) for x in data["xs"]], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found["g"], outputs(lambda W, x: scalar(net, net.forward(W, x)), final, data["xs"]), rtol=1e-9, atol=1e-12)
 
 
 DEEP = Net({"U": ("n", "d"), "b": ("n", None), "W": ("m", "n"), "V": ("k", "m"), "c": ("k", None)},
@@ -252,11 +252,11 @@ def test_a_second_training_has_its_own_options():
     one, _, w = run(w, lambda t: range(2), "mse", 2, 0.3, momentum=0.5, decay=0.1)
     np.testing.assert_allclose(found["one"], one, rtol=1e-10)
     first, middle, _ = run(w, lambda t: range(t + 1), "huber", 1, Schedule([0.25, 0.75]), momentum=0.25, decay=0.2, clip=0.4)
-    np.testing.assert_allclose(found["h"], [DEEP.forward(middle, x) for x in data["xs"]], rtol=1e-9)
+    np.testing.assert_allclose(found["h"], outputs(DEEP.forward, middle, data["xs"]), rtol=1e-9)
     two, final, _ = run(w, lambda t: range(t + 1), "huber", 2, Schedule([0.25, 0.75]), momentum=0.25, decay=0.2, clip=0.4)
     np.testing.assert_allclose(found["two"], two, rtol=1e-10)
     assert first[0] == two[0]
-    np.testing.assert_allclose(found["g"], [DEEP.forward(final, x) for x in data["xs"]], rtol=1e-9)
+    np.testing.assert_allclose(found["g"], outputs(DEEP.forward, final, data["xs"]), rtol=1e-9)
 
 
 class Schedule(float):
@@ -300,7 +300,8 @@ def test_adaptation_of_three_steps(frozen, queries, tasks, clip, scales):
 
     def total(part, rest, loss, xs, ys, reduce):
         dense = dense_weights({**rest, **part}, a, WIDTH, scales)
-        return reduce(jnp.stack([LOSSES[loss](net.forward(dense, x), y) for x, y in zip(xs, ys, strict=True)]))
+        return reduce(jax.vmap(lambda x, y: LOSSES[loss](net.forward(dense, x), y))(xs, ys))
+    descent = jax.jit(jax.value_and_grad(total), static_argnames=("loss", "reduce"))
     reduce = {"mean": jnp.mean, "sum": jnp.sum}
     buffers, losses = dict.fromkeys(w, 0.0), []
     for t in range(SIZES["T"]):
@@ -309,22 +310,22 @@ def test_adaptation_of_three_steps(frozen, queries, tasks, clip, scales):
         for j in range(2):
             own = dict(part)
             for _ in range(3):
-                inner = jax.grad(total)(own, w, "huber", data["xi"][t, :, 0], data["y"][t], jnp.mean)
-                own = {name: own[name] - 0.4 * (1 + j) * inner[name] for name in own}
-            value, gradient = jax.value_and_grad(total)(own, w, "mse", data["xi"][t, :, j + 1], data["y"][t], reduce[queries])
+                _, inner = descent(own, w, loss="huber", xs=data["xi"][t, :, 0], ys=data["y"][t], reduce=jnp.mean)
+                own = {name: own[name] - 0.4 * (1 + j) * np.asarray(inner[name]) for name in own}
+            value, gradient = descent(own, w, loss="mse", xs=data["xi"][t, :, j + 1], ys=data["y"][t], reduce=reduce[queries])
             values.append(value)
-            gradients.append(gradient)
+            gradients.append({name: np.asarray(g) for name, g in gradient.items()})
         share = 1 / 2 if tasks == "mean" else 1
         losses.append(share * sum(values))
         outer = {name: share * sum(g[name] for g in gradients) for name in part}
-        norm = np.sqrt(sum(float(jnp.sum(g**2)) for g in outer.values()))
+        norm = np.sqrt(sum(float(np.sum(g**2)) for g in outer.values()))
         bound = 1 if clip is None else min(1, clip / norm)
         for name in part:
             buffers[name] = 0.5 * buffers[name] + bound * outer[name] + 0.1 * w[name]
             w[name] = w[name] - 0.3 * buffers[name]
     np.testing.assert_allclose(found["loss"], losses, rtol=1e-10)
     final = dense_weights(w, a, WIDTH, scales)
-    np.testing.assert_allclose(found["end"], [net.forward(final, x[0]) for x in data["xs"]], rtol=1e-9)
+    np.testing.assert_allclose(found["end"], outputs(net.forward, final, data["xs"][:, 0]), rtol=1e-9)
 
 
 HAND_HEAD = """width n

@@ -13,7 +13,7 @@ import pytest
 
 import tpc
 from tests.simulate.plain import run_plainly
-from tests.train.dense import parametrized, train
+from tests.train.dense import outputs, parametrized, train
 from tests.train.random_networks import random_network
 from tpc.inputs import bind_inputs
 from tpc.scaling import expand
@@ -234,7 +234,7 @@ def test_training_of_a_family_is_that_of_jax_grad():
     losses, final = train(forward, w, a, WIDTH, lambda t: [((given["xi"][t, i],), given["y"][t, i]) for i in range(2)], loss="mse", rate=0.3, steps=4,
                           multipliers={"W": 1 / np.array([1.0, 2, 3])}, frozen=set(), momentum=0.5, decay=0.25, clip=1 / 3, scales=scales)
     np.testing.assert_allclose(found["loss"], losses, rtol=1e-10)
-    np.testing.assert_allclose(found["end"], [forward(final, x) for x in given["xi"][0]], rtol=1e-10)
+    np.testing.assert_allclose(found["end"], outputs(forward, final, given["xi"][0]), rtol=1e-10)
 
 
 def test_the_limit_of_a_family_is_that_of_weights_of_their_own():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tpc.emit.rounding import rounding
-from tpc.emit.runner import DTYPE, GAUSSIANS, REPEATS, SAMPLES, WHITEN, draw, evaluated, evaluations, limit, outputs_of, prepared, whitened
+from tpc.emit.runner import DTYPE, GAUSSIANS, REPEATS, SAMPLES, WHITEN, draw, evaluated, evaluations, limit, numeric, outputs_of, prepared, whitened
 
 HALVED, PADDED, PULLED, PASSES, REPLAYED, HEAVY, EDGED, WILD = 2, True, 64, 4, True, (), (), ()
 
@@ -29,28 +29,33 @@ class Claim(NamedTuple):
     @property
     def stderr(self):
         """The error that is claimed: inf where the integrand's tail leaves none. Samples of a heavy tail spread less than their mean is off."""
-        tail = jnp.where(jnp.isnan(self.tail), 0, self.tail)
-        wide = jnp.maximum(1, 0.85 / (1 - 1.15 * jnp.minimum(tail, NO_ERROR)))
-        total = wide * self.spread
-        for part in (self.bias, self.unseen, self.rounding):
-            total = jnp.hypot(total, jnp.nan_to_num(part))
-        return jnp.where(tail < NO_ERROR, total, jnp.inf)
+        by = numeric(tuple(self))
+        _, total, bias, tail, unseen, lost = map(by.asarray, self)
+        tail = by.where(by.isnan(tail), 0, tail)
+        with np.errstate(all="ignore"):
+            total = by.maximum(1, 0.85 / (1 - 1.15 * by.minimum(tail, NO_ERROR))) * total
+            for part in (bias, unseen, lost):
+                total = by.hypot(total, by.nan_to_num(part))
+        return jnp.asarray(by.where(tail < NO_ERROR, total, by.inf))
 
 
 def claims(done, checks=None):
     """{output: Claim} of independent repeats. checks: what `checked` found, as far as it is there."""
     outputs, checks = outputs_of(done), {} if checks is None else checks
-    values = {name: jnp.stack([each[name] for each in outputs]) for name in outputs[0]}
     halves = [found for key, found in checks.items() if key.startswith("halves")]
     pulled = checks.get(f"influence-{len(done)}", {})
     out = {}
-    for name, v in values.items():
-        none = jnp.full(v.shape[1:], jnp.nan, v.dtype)
-        bias = jnp.abs(sum(found[name] for found in halves) / len(halves)) if halves else none
-        lost = jnp.asarray(checks["rounding"][name], v.dtype) if "rounding" in checks else none
-        tail, unseen = (jnp.asarray(pulled.get(f"{name} {what}", none)) for what in ("tail", "unseen"))
-        tail = jnp.full(v.shape[1:], jnp.inf, v.dtype) if name in WILD else tail
-        out[name] = Claim(jnp.mean(v, axis=0), students(len(outputs)) * jnp.std(v, axis=0, ddof=1) / len(outputs)**0.5, bias, tail, unseen, lost)
+    for name in outputs[0]:
+        by = numeric([each[name] for each in outputs])
+        v = by.stack([each[name] for each in outputs])
+        none = np.full(v.shape[1:], np.nan, v.dtype)
+        bias = np.abs(sum(np.asarray(found[name]) for found in halves) / len(halves)) if halves else none
+        lost = np.asarray(checks["rounding"][name], v.dtype) if "rounding" in checks else none
+        tail, unseen = (pulled.get(f"{name} {what}", none) for what in ("tail", "unseen"))
+        tail = np.full(v.shape[1:], np.inf, v.dtype) if name in WILD else tail
+        with np.errstate(all="ignore"):
+            mean, spread = by.mean(v, axis=0), students(len(outputs)) * by.std(v, axis=0, ddof=1) / len(outputs)**0.5
+        out[name] = Claim(*map(jnp.asarray, (mean, spread, bias, tail, unseen, lost)))
     return out
 
 
@@ -84,7 +89,9 @@ def checked(inputs, seed, samples, done, checks, mesh=None):
     for k in range(min(HALVED, len(done))):
         if f"halves-{k}" not in checks:
             parts = [evaluated(given, *part, mesh)[0] for part in halves(draw(seed, k, samples)[0])]
-            checks[f"halves-{k}"] = {name: sum(part[name] for part in parts) / len(parts) - value for name, value in done[k][0].items()}
+            with np.errstate(all="ignore"):
+                checks[f"halves-{k}"] = {name: np.mean([part[name] for part in parts], axis=0) - np.asarray(value)
+                                         for name, value in done[k][0].items()}
     if REPLAYED and "rounding" not in checks and any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])).any() for name in done[0][0]):
         checks["rounding"] = rounding(given, *draw(seed, 0, samples), done[0][0], mesh)
     wanted = suspects(done) if PULLED else {}
@@ -130,10 +137,13 @@ def suspects(done):
     return out
 
 
-@jax.jit
-def pull(inputs, points, weights, cotangents):
+def pulls(inputs, points, weights, cotangents):
     """The derivative of a combination of outputs in the weight of every point: to first order its integrand, through all means that it depends on."""
     return jax.vjp(lambda own: limit(inputs, points, own)[0], weights)[1](cotangents)[0]
+
+
+# It runs a few times, on few points: what makes programs fast takes longer than it.
+pull = jax.jit(pulls, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True})
 
 
 def influence(given, seed, samples, done, wanted):
@@ -156,8 +166,8 @@ def influence(given, seed, samples, done, wanted):
         for own in np.array_split(entries, min(len(entries), max(1, PASSES // len(wanted)))):
             direction = np.zeros(scale.size)
             direction[own] = signs.choice([-1, 1], len(own)) / scale[own]
-            cotangents = {other: jnp.zeros(v.shape[1:], DTYPE) for other, v in values.items()}
-            cotangents[name] = jnp.asarray(direction.reshape(where.shape), DTYPE)
+            cotangents = {other: np.zeros(v.shape[1:], DTYPE) for other, v in values.items()}
+            cotangents[name] = np.asarray(direction.reshape(where.shape), DTYPE)
             found = np.asarray(pull(given, at, weights, cotangents))
             if np.isfinite(found).all():
                 seen, probed = np.abs(found - found[:count].mean())[:count], np.abs(found - found[:count].mean())[count:]

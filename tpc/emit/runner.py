@@ -82,10 +82,15 @@ def evaluations(inputs, drawn, count, progress=None, kept=None, mesh=None):
 
 def outputs_of(done):
     """The outputs of some evaluations. Warns if a matrix met more directions than there was room for."""
-    lost = jnp.max(jnp.stack([lost for _, lost in done]))
-    if not isinstance(lost, jax.core.Tracer) and lost > 0:
-        warnings.warn(f"directions of relative norm up to {float(lost):.1e} were dropped: the rank is too small", stacklevel=4)
+    lost = [lost for _, lost in done]
+    if numeric(lost) is np and (most := np.max([float(each) for each in lost])) > 0:
+        warnings.warn(f"directions of relative norm up to {most:.1e} were dropped: the rank is too small", stacklevel=4)
     return [outputs for outputs, _ in done]
+
+
+def numeric(arrays):
+    """NumPy for arrays of numbers, for which JAX would compile every operation; JAX for what is traced."""
+    return jnp if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(arrays)) else np
 
 
 # ---- whitening
@@ -171,11 +176,15 @@ def summary(done):
     errors of rounding that the first one may have; inf where these are not finite."""
     first, *others = outputs_of(done)
 
-    def apart(name, value):
+    def apart(name):
         """The error estimate of an output."""
-        found = 4*jnp.max(jnp.stack([jnp.abs(other[name] - value) for other in others]), axis=0)
-        return jnp.where(jnp.isnan(found), jnp.inf, found)
-    return {name: (value, apart(name, value)) for name, value in first.items()}
+        values = [each[name] for each in (first, *others)]
+        by = numeric(values)
+        value, *rest = map(by.asarray, values)
+        with np.errstate(all="ignore"):
+            found = 4*by.max(by.stack([by.abs(other - value) for other in rest]), axis=0)
+        return jnp.asarray(by.where(by.isnan(found), by.inf, found))
+    return {name: (value, apart(name)) for name, value in first.items()}
 
 
 # ---- all rules

@@ -136,10 +136,13 @@ def test_integrals_of_smooth_functions():
         z = np.array([u, v])
         return np.tanh(u + 0.2) * np.tanh(v) * np.exp(-z @ inverse @ z / 2) / (2 * math.pi * math.sqrt(np.linalg.det(covariance)))
     want, _ = dblquad(density, -9, 9, -13, 13, epsabs=1e-12)
-    found = integral_prelude.integral(lambda u, v: jnp.tanh(u)*jnp.tanh(v), cuts, [0.2, 0], [[1.0], [0.6, 2.0]], rule, (), 1)
-    np.testing.assert_allclose(found, want, atol=1e-10)
-    whole = integral_prelude.integral(lambda u, v: jnp.tanh(u)*jnp.tanh(v), cuts, [0, 0], [[1.5], [1.5, 1.5]], rule, (), 1)
-    np.testing.assert_allclose(whole, integral_prelude.integral(lambda u: jnp.tanh(u)**2, [[]], [0], [[1.5]], rule, (), 1), rtol=1e-13)
+
+    @jax.jit
+    def both(means, covariance):
+        return integral_prelude.integral(lambda u, v: jnp.tanh(u)*jnp.tanh(v), cuts, means, covariance, rule, (), 1)
+    np.testing.assert_allclose(both([0.2, 0.0], [[1.0], [0.6, 2.0]]), want, atol=1e-10)
+    one = jax.jit(lambda q: integral_prelude.integral(lambda u: jnp.tanh(u)**2, [[]], [0], [[q]], rule, (), 1))
+    np.testing.assert_allclose(both([0.0, 0.0], [[1.5], [1.5, 1.5]]), one(1.5), rtol=1e-13)
 
 
 def test_a_form_of_ones_own_is_taken():

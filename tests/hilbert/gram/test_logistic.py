@@ -90,7 +90,8 @@ def test_pairs_of_all_norms_and_angles(kind, mixture):
     exact = [exactly(kind, *case, mixture) for case in cases]
     q, g, r = jnp.array(cases).T
     found = FORMS[kind](q, g, r)
-    series, lacking = logistic_prelude._by_series(kind, q, g, r)
+    series, lacking = map(np.asarray, jax.jit(logistic_prelude._by_series, static_argnums=0)(kind, q, g, r))
+    found, q = np.asarray(found), np.asarray(q)
     for k, value in enumerate(exact):
         assert float(abs(mp.mpf(float(found[k])) - value)) <= 4e-15 * float(abs(value)), cases[k]
         if not lacking[k]:
@@ -108,12 +109,12 @@ def test_both_ways_of_a_matrix_give_the_same(kind, dtype, tolerance):
     x[7], x[8], x[9] = x[6], -x[6], 0
     c = x @ x.T
     q = jnp.asarray(np.diag(c), dtype)
-    g = gram_prelude.apart(gram_prelude.gap(q[:, None], jnp.asarray(c, dtype), q))
+    q, g = map(np.asarray, (q, gram_prelude.apart(gram_prelude.gap(q[:, None], jnp.asarray(c, dtype), q))))
     found = FORMS[kind](q[:, None], g, q)
     assert found.dtype == dtype
-    one_by_one = [FORMS[kind](q[:, None][k:k + 1], g[k:k + 1], q)[0] for k in range(60)]
-    np.testing.assert_allclose(found, jnp.stack(one_by_one), rtol=tolerance, atol=tolerance * 1e-3)
-    mapped = jax.vmap(FORMS[kind])(jnp.stack([q, q / 2])[:, :, None], jnp.stack([g, g]), jnp.stack([q, q / 2])[:, None])
+    one_by_one = [np.asarray(FORMS[kind](q[:, None][k:k + 1], g[k:k + 1], q))[0] for k in range(60)]
+    np.testing.assert_allclose(found, np.stack(one_by_one), rtol=tolerance, atol=tolerance * 1e-3)
+    mapped = jax.vmap(FORMS[kind])(np.stack([q, q / 2])[:, :, None], np.stack([g, g]), np.stack([q, q / 2])[:, None])
     np.testing.assert_allclose(mapped[0], found, rtol=tolerance, atol=tolerance * 1e-3)
 
 
@@ -125,8 +126,9 @@ PHI = {"one": lambda z: np.ones_like(z), "step": lambda z: np.heaviside(z, 0.5),
 def test_with_powers_steps_and_error_functions(kind, other):
     q, c, r = 0.7, -0.35, 1.6
     at, h = np.arange(-100, 101) / 10, 0.1                         # the trapezium rule
-    for m, n, weights in ((0, 0, (0, 0)), (1, 2, (0.4, 0.3))):
-        f, g = (m, kind, 0.8, weights[0]), (n, other, 1.3, weights[1])
+    both = [((m, kind, 0.8, a), (n, other, 1.3, b)) for m, n, a, b in ((0, 0, 0, 0), (1, 2, 0.4, 0.3))]
+    values = jax.jit(lambda *covariance: [logistic_prelude.mixed(f, g, *covariance) for f, g in both])(q, c, r)
+    for (f, g), found in zip(both, values, strict=True):
         first, second = (lambda z, x=x: z ** x[0] * PHI[x[1]](x[2] * z) * np.exp(-x[3] * z**2) for x in (f, g))
 
         def inner(z, first=first, second=second):
@@ -134,7 +136,6 @@ def test_with_powers_steps_and_error_functions(kind, other):
             density = np.exp(-at**2 / 2 - z**2 / (2 * q)) / (2 * math.pi * math.sqrt(q))
             return first(z) * h * np.sum(second(mean + std * at) * density)
         expected = quad(inner, -9, 0, epsabs=1e-12)[0] + quad(inner, 0, 9, epsabs=1e-12)[0]
-        found = logistic_prelude.mixed(f, g, *(jnp.asarray(a) for a in (q, c, r)))
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
 
 
@@ -197,11 +198,12 @@ def test_plans_are_exact_and_modules_differentiable():
     kernel = evaluator.function("K")
     x = np.random.default_rng(3).standard_normal((13, 2))
     x[1] = x[0]
-    jacobian, step = jax.jacrev(lambda x: kernel({"x": x}))(x), np.zeros_like(x)
+    weights, step = np.random.default_rng(4).standard_normal((13, 13)), np.zeros_like(x)
+    slope = jax.jit(jax.grad(lambda x: (weights * kernel({"x": x})).sum()))(x)
     step[2, 1] = 1e-5
-    expected = (kernel({"x": x + step}) - kernel({"x": x - step})) / 2e-5
-    np.testing.assert_allclose(jacobian[:, :, 2, 1], expected, rtol=1e-6, atol=1e-9)
-    assert np.all(np.isfinite(jacobian))
+    expected = (weights * (kernel({"x": x + step}) - kernel({"x": x - step}))).sum() / 2e-5
+    np.testing.assert_allclose(slope[2, 1], expected, rtol=1e-6, atol=1e-9)
+    assert np.all(np.isfinite(slope))
 
 
 def test_second_derivatives_where_two_inputs_are_the_same():
