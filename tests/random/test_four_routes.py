@@ -1,6 +1,6 @@
 """Random programs by four routes: the evaluator (Stein form), rolled and unrolled; the formulas (derivative form); finite width.
 
-A dozen programs in the suite. `TPC_RANDOM=300 pytest tests/random` runs 300; `TPC_RANDOM_WIDTH` sets the finite width (1024).
+A dozen programs in the suite. `TPC_RANDOM=300 pytest tests/random` runs 300; `TPC_RANDOM_WIDTH` sets the finite width (2048).
 """
 
 import os
@@ -11,7 +11,7 @@ import pytest
 import tpc
 from tests.derive.random_programs import JUMPS, SMOOTH, random_program
 
-COUNT, WIDTH = int(os.environ.get("TPC_RANDOM", "12")), int(os.environ.get("TPC_RANDOM_WIDTH", "1024"))
+COUNT, WIDTH = int(os.environ.get("TPC_RANDOM", "12")), int(os.environ.get("TPC_RANDOM_WIDTH", "2048"))
 INPUTS = {"c": np.array([0.7, -0.4, 0.9])}
 REPEATS, SAMPLES, SEEDS, SIGMAS = 16, 2048, 8, 8                     # few repeats have Student's tails: 8 of their σ are as rare as 5 Gaussian ones
 

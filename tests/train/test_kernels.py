@@ -254,7 +254,7 @@ def test_dense_networks_have_the_limit(name):
         told = np.isfinite(stderr)
         assert (np.abs(m - value) / np.hypot(e, np.where(told, stderr, 0))).max() < 4
         assert np.hypot(e, stderr)[told].max() < 0.15 * np.abs(value).max()
-        assert told.all() or (name, kernel) == ("batchnorm", "ntk")     # 1/σ² of 4 examples: E 1/σ⁴ would be ∞ but for ε, and so few points do not see ε
+        assert told.all() or (name, kernel) == ("batchnorm", "ntk")     # E 1/σ⁴ of 4 examples is finite by ε only, which so few points do not see
 
 
 PERCEPTRON = """width n
