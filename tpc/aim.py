@@ -17,6 +17,7 @@ DEFAULT, SMALL = 0.01, 0.1                         # the error of runs without o
 TIMES = 8                                          # as long as the first plan such a run may take
 LONGEST = 3600.0                                   # predicted seconds that a run with an error of its own may take
 MOST_REPEATS = 4                                   # times the repeats of the plan, before points are added
+LEAPS = (4, 2)                                     # times the points: each number of them is a compilation
 POINTS = 1 << 22                                   # and no more points than that
 SPARE = 1.3                                        # of repeats, as their spread is only known to a quarter
 NEAR = 0.1                                         # entries are as good as the greatest one of their output times that
@@ -89,18 +90,26 @@ def shortfall(claims: Mapping[str, Any], aim: Aim) -> Shortfall:
 
 
 def following(plan: Plan, first: Plan, short: Shortfall, aim: Aim, spent: float, memory: float) -> Plan | None:
-    """The plan that comes next where `plan` falls short, with more repeats or twice the points; None if that would be too much.
+    """The plan that comes next where `plan` falls short, with more repeats or two or four times the points; None if that would be too much.
 
-    spent: the predicted seconds of what has been done. memory: the bytes that there are.
+    spent: the predicted seconds of what has been done. memory: the bytes that there are. Errors go down as 1/points at best, so that four times the
+    points are not too many where they are four times too large.
     """
     needed = math.ceil(plan.repeats * short.ratio**2 * SPARE)
     if not short.biased and plan.repeats < needed <= MOST_REPEATS * first.repeats:
-        step = replace(plan, repeats=needed)
+        steps = [replace(plan, repeats=needed)]
     else:
-        step = replace(plan, samples=2 * plan.samples, repeats=first.repeats, seconds=2 * plan.seconds, memory=2 * plan.memory)
+        leaps = [times for times in LEAPS if times <= max(short.ratio, min(LEAPS))]
+        steps = [replace(plan, samples=times * plan.samples, repeats=first.repeats, seconds=times * plan.seconds, memory=times * plan.memory)
+                 for times in leaps]
+    return next((step for step in steps if _affordable(step, plan, first, aim, spent, memory)), None)
+
+
+def _affordable(step: Plan, plan: Plan, first: Plan, aim: Aim, spent: float, memory: float) -> bool:
+    """Whether there are the time and the memory for a step after `plan`."""
     most = LONGEST if math.isinf(aim.times) else min(aim.times * seconds(first), LONGEST)
     room = step.memory + 8.0 * step.samples * (3 * step.gaussians + 20)
-    return step if spent + added(step, plan) <= most and step.samples <= POINTS and room <= memory / 2 else None
+    return spent + added(step, plan) <= most and step.samples <= POINTS and room <= memory / 2
 
 
 def seconds(plan: Plan) -> float:

@@ -1,4 +1,5 @@
-"""A run in stages: the plan's repeats, and if their errors are not what is aimed at, more of them, or as many with twice the points, and so on."""
+"""A run in stages: the plan's repeats, and if their errors are not what is aimed at, more of them, or as many with two or four times the points,
+and so on."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Products of whole batches: one product of matrices gives what its rows give one after the other, values, bases, losses and derivatives."""
 
+import functools
 import types
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import tpc
+from tests.values import values_only
 from tpc.emit import prelude
 
 STRUCTURES = Path(__file__).parent / "structures"
@@ -31,15 +33,21 @@ def sequential(near, far, xs, hat, dot, weights, tolerance, noise=0.0):
     return jnp.stack(out), near
 
 
+@functools.cache
+def compiled(multiply, block, noise):
+    """`multiply_all`, or `sequential`, with this BLOCK and noise, compiled once for all kinds of rows."""
+    return jax.jit(lambda near, far, xs: multiply(near, far, xs, 0.7, 1.3, jnp.full(POINTS, 1 / POINTS), 1e-8, noise))
+
+
 def rows(kind, random):
-    """Vectors [B, POINTS] of which some are not new."""
-    a, b, c, d = random.standard_normal((4, POINTS))
-    return jnp.asarray({"independent": [a, b, c, d],
+    """Six vectors [6, POINTS] of which some are not new: so many of every kind, that one compilation serves all."""
+    a, b, c, d, e, f = random.standard_normal((6, POINTS))
+    return jnp.asarray({"independent": [a, b, c, d, e, f],
                         "repeated": [a, b, a, 2 * b, c, c],
-                        "zero": [0 * a, a, 0 * a, b],
+                        "zero": [0 * a, a, 0 * a, b, c, 0 * a],
                         "dependent": [a, b, a - 3 * b, c, a + b + c, d],
-                        "nearly": [a, a + 1e-3 * b, a - 1e-6 * c, d, 5 * d + 1e-4 * c],
-                        "scales": [1e-9 * a, 1e6 * b, 1e-9 * a + 1e-6 * c, 1e-12 * d]}[kind])
+                        "nearly": [a, a + 1e-3 * b, a - 1e-6 * c, d, 5 * d + 1e-4 * c, e],
+                        "scales": [1e-9 * a, 1e6 * b, 1e-9 * a + 1e-6 * c, 1e-12 * d, 1e-3 * e, f]}[kind])
 
 
 def met(capacity, random):
@@ -67,7 +75,7 @@ def test_a_block_is_its_rows_one_after_the_other(kind, capacity, block, noise, m
     xs = rows(kind, random)
     size = jnp.sqrt(xs**2 @ weights)[:, None]
     size = jnp.where(size > 0, size, 1)
-    (out, grown), (each, one_by_one) = (f(near, far, xs, 0.7, 1.3, weights, 1e-8, noise) for f in (prelude.multiply_all, sequential))
+    (out, grown), (each, one_by_one) = (compiled(f, block, noise)(near, far, xs) for f in (prelude.multiply_all, sequential))
     close(out / size, each / size)
     assert grown[0].count == one_by_one[0].count
     close(grown[0].lost, one_by_one[0].lost)
@@ -80,7 +88,7 @@ def test_a_block_is_its_rows_one_after_the_other(kind, capacity, block, noise, m
 def test_directions_are_orthonormal_to_rounding(kind):
     random = np.random.default_rng(2)
     near, far, weights = met(16, random)
-    _, grown = prelude.multiply_all(near, far, rows(kind, random), 1.0, 1.0, weights, 1e-8)
+    _, grown = compiled(prelude.multiply_all, prelude.BLOCK, 0.0)(near, far, rows(kind, random))
     p = jnp.concatenate(grown[0].p)[:grown[0].count]
     np.testing.assert_allclose((p * weights) @ p.T, np.eye(len(p)), atol=2e-14)
 
@@ -100,19 +108,23 @@ def test_a_chain_of_dependences_is_resolved():
 @pytest.mark.parametrize("kind", ["independent", "repeated", "zero", "dependent"])
 def test_derivatives_of_a_block_are_those_of_its_rows(kind, mode):
     random = np.random.default_rng(4)
-    near, far, weights = met(9, random)
+    near, far, _ = met(9, random)
     xs, change = rows(kind, random), jnp.asarray(random.standard_normal((2, POINTS)))
-
-    def twice(multiply):
-        def f(theta):
-            moved = jnp.tanh(xs * theta[0] + theta[1] * change[0]) * (xs != 0)
-            ys, grown = multiply(near, far, moved, 0.7, 1.3, weights, 1e-8)
-            zs, _ = multiply(far, grown, jnp.tanh(ys + theta[2] * change[1]), 0.7, 1.3, weights, 1e-8)
-            return jnp.concatenate([(ys**2) @ weights, (zs * ys) @ weights])
-        return mode(f)(jnp.array([0.9, 0.3, 0.5]))
-    found = twice(prelude.multiply_all)
+    found, expected = (slopes(f, mode)(jnp.array([0.9, 0.3, 0.5]), near, far, xs, change) for f in (prelude.multiply_all, sequential))
     assert np.all(np.isfinite(found))
-    close(found, twice(sequential), 1e-8)
+    close(found, expected, 1e-8)
+
+
+@functools.cache
+def slopes(multiply, mode):
+    """The derivatives of what two products give, one after the other, compiled once for all kinds of rows."""
+    def f(theta, near, far, xs, change):
+        weights = jnp.full(POINTS, 1 / POINTS)
+        moved = jnp.tanh(xs * theta[0] + theta[1] * change[0]) * (xs != 0)
+        ys, grown = multiply(near, far, moved, 0.7, 1.3, weights, 1e-8)
+        zs, _ = multiply(far, grown, jnp.tanh(ys + theta[2] * change[1]), 0.7, 1.3, weights, 1e-8)
+        return jnp.concatenate([(ys**2) @ weights, (zs * ys) @ weights])
+    return jax.jit(mode(f))
 
 
 def data(program, random, repeated=False):
@@ -128,7 +140,7 @@ def test_batches_are_their_examples_one_after_the_other(dims, repeated, rank):
     program = tpc.load(TRAINING, dims=dims)
     inputs = data(program, np.random.default_rng(0), repeated)
     options = {"samples": 256, "repeats": 2, "max_rank": rank}
-    rolled, flat = program.compile(**options)(inputs), program.unroll().compile(**options)(inputs)
+    rolled, flat = (values_only(each.compile(**options))(inputs) for each in (program, program.unroll()))
     for name in rolled.outputs:
         np.testing.assert_allclose(rolled[name].value, flat[name].value, rtol=1e-10, atol=1e-12)
     assert rolled.notes == flat.notes
@@ -147,7 +159,7 @@ def test_cost_follows_the_rank_that_is_met():
     """Five examples that are one: as many directions as steps."""
     program = tpc.load(TRAINING, dims={"B": 5})
     inputs = data(program, np.random.default_rng(0), repeated=True)
-    assert not program.compile(samples=256, repeats=2, max_rank=3)(inputs).notes
+    assert not values_only(program.compile(samples=256, repeats=2, max_rank=3))(inputs).notes
 
 
 @pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])

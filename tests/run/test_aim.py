@@ -107,11 +107,11 @@ def test_it_resumes_bit_for_bit(evaluator, tmp_path):
 def test_interrupted_it_gives_the_best_there_is():
     evaluator = tpc.parse(KINKED).compile(method="nodes", samples=256, repeats=4)
     first = evaluator()
-    part = evaluator(error=1e-6, progress=stop_at(5))                      # at the first repeat with twice the points
+    part = evaluator(error=1e-6, progress=stop_at(5))                      # at the first repeat with more points
     assert part.interrupted
     assert part.plan == first.plan
     assert all(np.array_equal(part[name].value, first[name].value) for name in first.outputs)
-    assert any("interrupted with 512 points" in note for note in part.notes)
+    assert any("interrupted with 1024 points" in note for note in part.notes)
 
 
 def test_more_repeats_and_then_more_points(evaluator):
@@ -124,8 +124,11 @@ def test_more_repeats_and_then_more_points(evaluator):
     assert shortfall(claims(0.009), aim).names == ()
     few = following(plan, plan, shortfall(claims(0.015), aim), aim, 0, 1e12)
     assert (few.samples, few.repeats) == (128, 12)
-    many = following(plan, plan, shortfall(claims(0.1), aim), aim, 0, 1e12)
-    assert (many.samples, many.repeats) == (256, 4)
+    for error, samples in ((0.1, 512), (0.041, 512), (0.039, 256)):                              # no more than an error that goes as 1/points needs
+        many = following(plan, plan, shortfall(claims(error), aim), aim, 0, 1e12)
+        assert (many.samples, many.repeats) == (samples, 4)
+    scarce = following(plan, plan, shortfall(claims(0.1), aim), aim, 0, 3 * 2 * plan.memory + 2 * 8 * 256 * (3 * plan.gaussians + 20))
+    assert scarce.samples == 256
     biased = following(plan, plan, shortfall(claims(0.015, 0.014), aim), aim, 0, 1e12)
     assert (biased.samples, biased.repeats) == (256, 4)
     assert following(plan, plan, shortfall(claims(0.1), aim), aim, 0, 1e3) is None

@@ -7,6 +7,7 @@ import pytest
 
 import tpc
 from tests.run.programs import PROGRAMS, two_layers
+from tests.values import values_only
 
 # Two hidden layers trained for a few steps; every kind of input that a number may depend on.
 NODES = """
@@ -38,7 +39,7 @@ KINDS = {"nodes": (NODES, {"samples": 512, "repeats": 3}), "linear": (LINEAR, {}
 @pytest.fixture(scope="module", params=KINDS)
 def evaluator(request):
     text, options = KINDS[request.param]
-    made = tpc.parse(text).compile(**options)
+    made = values_only(tpc.parse(text).compile(**options))
     assert made.plan.method == request.param
     return made
 
