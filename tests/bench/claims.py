@@ -4,8 +4,8 @@
 
 Moments of functions of a sum of Gaussians, whose truth is an integral over one Gaussian; trainings and message passing, whose truth is a run with 32
 times the points, its own claim added. A program whose claim is that there is none (inf) passes: it has said so. With 8 repeats z has Student's
-distribution with 7 degrees of freedom, whose tails are long: the widening of claims (1.2) makes its RMS 1, and one entry in 5,000 is beyond 6 yet. As many
-repeats as the plan takes by default for short programs, 32, have none.
+distribution with 7 degrees of freedom, whose tails are long: the widening of claims (1.2) makes its RMS 1, and one entry in 5,000 is beyond 6
+yet. As many repeats as the plan takes by default for short programs, 32, have none.
 """
 
 from __future__ import annotations

@@ -62,7 +62,8 @@ def claims(done, checks=None):
 def students(repeats):
     """The factor by which so few make a standard error too small: Student's 95 % are as many as those of a Gaussian then (Cornish-Fisher)."""
     x, freedom = 1.96, max(1, repeats - 1)
-    return 1 + (x**2 + 1) / (4 * freedom) + (5 * x**4 + 16 * x**2 + 3) / (96 * freedom**2) + (3 * x**6 + 19 * x**4 + 17 * x**2 - 15) / (384 * freedom**3)
+    terms = (x**2 + 1) / 4, (5 * x**4 + 16 * x**2 + 3) / 96, (3 * x**6 + 19 * x**4 + 17 * x**2 - 15) / 384
+    return 1 + sum(term / freedom**power for power, term in enumerate(terms, 1))
 
 
 def summary(done, checks=None):
