@@ -212,7 +212,7 @@ def _lower_partly(arguments: argparse.Namespace) -> int:
     from tpc.inputs import parse_setting
     from tpc.pipeline import dims_in, read_text, written_out
     name, text = str(arguments.file), read_text(arguments.file)
-    dims = {key: int(value) for key, value in map(parse_setting, arguments.settings) if key in dims_in(text, name)}
+    dims = {key: value for key, value in map(parse_setting, arguments.settings) if key in dims_in(text, name)}
     shown = written_out(text, name, dims, arguments.after)
     print(json.dumps({"file": name, "after": arguments.after, "text": shown}) if arguments.json else shown, end="\n" if arguments.json else "")
     return OK

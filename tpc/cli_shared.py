@@ -31,12 +31,7 @@ def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]
     name = str(arguments.file)
     text = read_text(arguments.file)
     settings = dict(parse_setting(setting) for setting in arguments.settings)
-    dims = {}
-    for dim in (dims_in(text, name) & set(settings)) if settings else ():
-        value = settings.pop(dim)
-        if value.ndim or value != int(value):
-            raise TpcError([catalogue.bad_setting(f"{dim}={value}", f"`{dim}` is a dim, a whole number")], "--set")
-        dims[dim] = int(value)
+    dims = {dim: settings.pop(dim) for dim in (dims_in(text, name) & set(settings) if settings else ())}
     program = parse(text, name=name, dims=dims)
     data = load_data(arguments.data) if arguments.data is not None else {}
     unknown = [s for s in settings if s not in {item.name for item in program.inputs}]

@@ -366,6 +366,15 @@ def unknown_setting(name: str, known: Sequence[str]) -> Diagnostic:
                       help=similar(name, known) or (f"it has {', '.join(known)}" if known else "it has none"))
 
 
+def unknown_dim(name: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP504", f"the program has no dim named `{name}`",
+                      help=similar(name, known) or (f"it has {', '.join(known)}" if known else "it has none"))
+
+
+def bad_dim(name: str, value: str) -> Diagnostic:
+    return Diagnostic("TP507", f"the dim `{name}` is a whole number, and the value given is {value}")
+
+
 def bad_data(path: str, why: str) -> Diagnostic:
     return Diagnostic("TP505", f"the data file {path} cannot be used: {why}",
                       help="a data file is an .npz of arrays of numbers (no pickles) or a .json object, by names of inputs")
@@ -381,6 +390,15 @@ def bad_setting(text: str, why: str) -> Diagnostic:
 
 def not_numbers(name: str) -> Diagnostic:
     return Diagnostic("TP508", f"the input `{name}` must be real numbers")
+
+
+def masked(name: str) -> Diagnostic:
+    return Diagnostic("TP508", f"entries of the input `{name}` are masked", help="put numbers in their places, `array.filled(0)`")
+
+
+def given_twice(name: str, spellings: Sequence[str]) -> Diagnostic:
+    shown = " and ".join(quoted(spelling) for spelling in spellings)
+    return Diagnostic("TP504", f"the input `{name}` is given twice, as {shown}", help="they are one name: leave one of them out")
 
 
 # TP6: running
