@@ -372,7 +372,8 @@ def unknown_dim(name: str, known: Sequence[str]) -> Diagnostic:
 
 
 def bad_dim(name: str, value: str) -> Diagnostic:
-    return Diagnostic("TP507", f"the dim `{name}` is a whole number, and the value given is {value}")
+    return Diagnostic("TP507", f"the dim `{name}` is a whole number, and the value given is {value}",
+                      help=f"for example {name} = 4")
 
 
 def bad_data(path: str, why: str) -> Diagnostic:

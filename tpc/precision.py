@@ -1,0 +1,54 @@
+"""JAX's 64 bits, on where a limit needs them and for as long: what else a process computes keeps the precision that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+P, R = ParamSpec("P"), TypeVar("R")
+
+
+class OfPrecision(Protocol):
+    """What computes in a precision of its own."""
+
+    @property
+    def dtype(self) -> str: ...
+
+
+S = TypeVar("S", bound=OfPrecision)
+
+
+def precision(dtype: str) -> AbstractContextManager[Any]:
+    """64 bits where they are asked for, in this thread and for the time of the context. Threads begun inside need one of their own."""
+    if dtype != "float64":
+        return nullcontext()
+    import jax
+    if hasattr(jax, "enable_x64"):
+        context: AbstractContextManager[Any] = jax.enable_x64(True)
+        return context
+    from jax.experimental import enable_x64  # type: ignore[attr-defined,unused-ignore]
+    return enable_x64()  # type: ignore[no-any-return,unused-ignore]
+
+
+def in_own_precision(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """A method that computes with JAX in its object's `dtype`."""
+    @wraps(method)
+    def inside(self: S, /, *args: P.args, **options: P.kwargs) -> R:
+        with precision(self.dtype):
+            return method(self, *args, **options)
+    return inside
+
+
+def traced(inputs: Any) -> bool:
+    """Whether JAX only traces what is done here to the arrays of a tree, to transform it (jit, grad, vmap, …)."""
+    import jax
+    import jax.numpy as jnp
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in [*jax.tree.leaves(inputs), jnp.zeros(())])
+
+
+def has_64_bits() -> bool:
+    """Whether JAX has them on here."""
+    import jax.numpy as jnp
+    return bool(jnp.zeros(()).dtype == "float64")
