@@ -121,7 +121,7 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
         return not constant or not any(isinstance(node, Value) for x in laws for node in walk(x))
     for width in program.widths:
         if wanted(width.ratio) and not (value := float(law_number(width.ratio, inputs, ()))) > 0:
-            errors.append(catalogue.impossible_law(None, f"the ratio of the width `{width.name}` to the first", value, "positive"))
+            errors.append(catalogue.impossible_law(span_of(width.origin), f"the ratio of the width `{width.name}` to the first", value, "positive"))
     for matrix in program.matrices:
         if wanted(matrix.variance):
             values = law_number(matrix.variance, inputs, matrix.axes)

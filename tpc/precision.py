@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from tpc.syntax import catalogue
+from tpc.syntax.diagnostic import TpcError
 
 P, R = ParamSpec("P"), TypeVar("R")
 
@@ -36,9 +40,21 @@ def in_own_precision(method: Callable[Concatenate[S, P], R]) -> Callable[Concate
     """A method that computes with JAX in its object's `dtype`."""
     @wraps(method)
     def inside(self: S, /, *args: P.args, **options: P.kwargs) -> R:
+        require_platform()
         with precision(self.dtype):
             return method(self, *args, **options)
     return inside
+
+
+@cache
+def require_platform() -> None:
+    """Raises TpcError (TP614) if JAX has nothing to compute on, as where JAX_PLATFORMS asks for what is not there."""
+    import jax
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:            # JAX asserts that a platform which it knows has started
+        why = str(error).splitlines()[0].partition(" (")[0] if str(error) else "it is not there"
+        raise TpcError([catalogue.no_platform(os.environ.get("JAX_PLATFORMS", ""), why)], "JAX") from None
 
 
 def traced(inputs: Any) -> bool:

@@ -51,6 +51,7 @@ class Width:
 
     name: str
     ratio: Expr
+    origin: Origin = _origin()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from tpc.core.program import Program
 from tpc.given import whole_number
-from tpc.precision import precision
+from tpc.precision import precision, require_platform
 from tpc.simulate.checkpoint import Checkpoint
 from tpc.simulate.draw import Laws, draw, laws, widths
 from tpc.simulate.frame import Frame
@@ -40,6 +40,7 @@ def simulate(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: 
     Interrupted (Ctrl-C), returns the seeds that are done. Raises ValueError: a width that is no whole number or below 1, seeds that repeat or do not lie in 0 … 2³² − 1,
     a checkpoint of another run.
     """
+    require_platform()
     wanted, width = _checked(seeds), _width(width)
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r:.60}")

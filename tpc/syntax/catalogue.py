@@ -236,6 +236,15 @@ def overflow(at: Span) -> Diagnostic:
     return Diagnostic("TP216", "this number is too large", Label(at))
 
 
+def underflow(at: Span) -> Diagnostic:
+    return Diagnostic("TP216", "this number is too near to 0: the least that can be told from it here is 1e-300", Label(at),
+                      help="take other units, or an input for a part of it")
+
+
+def too_many_digits(at: Span) -> Diagnostic:
+    return Diagnostic("TP216", "this number has too many digits: exact fractions are at most 300 long", Label(at), help="round its factors")
+
+
 def output_unnamed(at: Span) -> Diagnostic:
     return Diagnostic("TP217", "an output that is an expression needs a name", Label(at), help="write `output name = …`")
 
@@ -441,6 +450,14 @@ def cannot_write(path: str, why: str) -> Diagnostic:
 def few_devices(wanted: int, there: int, backend: str) -> Diagnostic:
     virtual = f"; for {wanted} virtual ones, set XLA_FLAGS=--xla_force_host_platform_device_count={wanted}" if backend == "cpu" else ""
     return Diagnostic("TP611", f"{wanted} devices are asked for, and JAX sees {there} ({backend})", help=f"ask for at most {there}{virtual}")
+
+
+def no_platform(platforms: str, why: str) -> Diagnostic:
+    """platforms: what JAX_PLATFORMS says; empty if it says nothing."""
+    if not platforms:
+        return Diagnostic("TP614", f"JAX finds nothing to compute on: {why}", help="look at `python -c 'import jax; jax.devices()'`")
+    return Diagnostic("TP614", f"JAX cannot compute on what JAX_PLATFORMS asks for, `{platforms}`: {why}",
+                      help="unset JAX_PLATFORMS to have JAX choose, or set it to `cpu`; other platforms need their own plugins, `pip install 'jax[cuda12]'`")
 
 
 def not_joined(coordinator: str, why: str) -> Diagnostic:
