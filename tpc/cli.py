@@ -195,7 +195,8 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"program": program.name, "errors": [], "notes": list(program.notes)}, allow_nan=False))
     else:
-        print(f"{arguments.file}: {program.name} is a NETSOR⊤⁺ program")
+        from tpc.syntax.diagnostic import legible
+        print(f"{legible(str(arguments.file))}: {program.name} is a NETSOR⊤⁺ program")
     return OK
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,8 +72,11 @@ def writing(path: Path, write: Callable[[Path], object]) -> None:
     from tpc.syntax import catalogue
     from tpc.syntax.diagnostic import TpcError
     try:
-        with whole(path) as part:
+        with whole(path) as part, warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
             write(part)
+        for warning in caught:
+            say(f"note: {warning.message}")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TpcError([catalogue.cannot_write(str(path), why)], str(path)) from None

@@ -40,16 +40,11 @@ def bind_inputs(program: Program, data: Mapping[str, Any], *, file: str = "", te
     values that are not finite (TP503), not numbers (TP508) or no indices (TP506), and laws that these inputs make impossible (TP406, TP409).
     """
     errors: list[Diagnostic] = []
-    bound = _given(program, data, errors)
-    missing = []
-    for item in program.inputs:
-        if item.name in bound:
-            continue
-        if item.default is not None:
-            bound[item.name] = np.full(item.shape, float(item.default))
-        else:
-            missing.append(item.name)
-    bound = {item.name: value for item in program.inputs if (value := bound.get(item.name)) is not None}
+    given = _given(program, data, errors)
+    values = {item.name: given[item.name] if item.name in given else None if item.default is None else np.full(item.shape, float(item.default))
+              for item in program.inputs}
+    bound = {name: value for name, value in values.items() if value is not None}
+    missing = [item.name for item in program.inputs if item.name not in given and item.default is None]
     if missing:
         errors.append(catalogue.missing_input(missing))
     if not errors:

@@ -6,22 +6,12 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, TypeVar, cast
 
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 
-P, R = ParamSpec("P"), TypeVar("R")
-
-
-class OfPrecision(Protocol):
-    """What computes in a precision of its own."""
-
-    @property
-    def dtype(self) -> str: ...
-
-
-S = TypeVar("S", bound=OfPrecision)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def precision(dtype: str) -> AbstractContextManager[Any]:
@@ -36,14 +26,14 @@ def precision(dtype: str) -> AbstractContextManager[Any]:
     return enable_x64()  # type: ignore[no-any-return,unused-ignore]
 
 
-def in_own_precision(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+def in_own_precision(method: F) -> F:
     """A method that computes with JAX in its object's `dtype`."""
     @wraps(method)
-    def inside(self: S, /, *args: P.args, **options: P.kwargs) -> R:
+    def inside(self: Any, /, *args: Any, **options: Any) -> Any:
         require_platform()
         with precision(self.dtype):
             return method(self, *args, **options)
-    return inside
+    return cast(F, inside)
 
 
 @cache

@@ -174,8 +174,8 @@ class Evaluator:
     def function(self, output: str, *, seed: int = 0, at: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], Any]:
         """`output` as a JAX function of the inputs by name (those with a default may be left out), to be jitted, vmapped and differentiated.
 
-        Of a float64 plan it is so where JAX has 64 bits (`jax.config.update("jax_enable_x64", True)`); while these are off, calls are in float64, but what
-        JAX traces, to transform it, is in float32, with a warning.
+        Of a float64 plan it is so where JAX has 64 bits (`jax.config.update("jax_enable_x64", True)`); while these are off, calls are in float64,
+        but what JAX traces, to transform it, is in float32, with a warning.
         Its value is what calling the evaluator gives, to rounding, the points being drawn once, here. Each repeat is differentiated on its own, so
         that memory does not grow with their number. The derivatives are those of the mean over the points, exactly. For few inputs take
         `jax.jacfwd`, which needs a few times the memory of the value; backwards (`jax.grad`), a loop of T rounds keeps the history of each.
@@ -287,7 +287,8 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     computed = "float64" if dtype == "float64" else "float32"
     if method not in ("auto", "linear", "gram", "chaos", "nodes"):
         raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, gram, chaos or nodes, not {method}")], program.name, of_program=True)
-    in_single = partial(compile_program, program, method=method, samples=samples, repeats=repeats, dtype="float32", max_rank=max_rank, initial=initial)
+    in_single = partial(compile_program, program, method=method, samples=samples, repeats=repeats, dtype="float32", max_rank=max_rank,
+                        initial=initial)
     expansion = expand(program)
     program = expansion.limit
     infinite, _ = infinite_means(program)

@@ -35,7 +35,8 @@ def variables_apart(program: Program) -> Program:
 
 
 def _variables(program: Program) -> set[str]:
-    found = {variable for part in (*program.matrices, *program.gaussians, *program.outputs) for variable, _ in part.axes}
+    axes = [*(m.axes for m in program.matrices), *(g.axes for g in program.gaussians), *(o.axes for o in program.outputs)]
+    found = {variable for own in axes for variable, _ in own}
     laws = [m.variance for m in program.matrices] + [x for g in program.gaussians for x in (*g.mean, *(c for row in g.covariance for c in row))]
     for op, loops in instructions(program.body):
         found |= {loop.variable for loop in loops}

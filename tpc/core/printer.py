@@ -32,6 +32,7 @@ from tpc.core.expr import (
 )
 from tpc.core.program import Axis, For, Gaussians, Input, MatMul, Matrix, Moment, Nonlin, Op, Program, Scalar, all_families
 
+
 def as_written(ref: Ref) -> str:
     """A member as messages show it: what has got a number, as expressions without a name have, by what it is a part of."""
     return str(Ref(ref.name.partition("$")[0] or ref.name, ref.index))

@@ -37,7 +37,8 @@ def simulate(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: 
     inputs: arrays by name, all of them, in the declared shapes. width: n >= 1, the others follow by their ratios. progress: called with the numbers
     of seeds done and asked for. checkpoint: an .npz file that keeps what is done, and from which the same run (or one with more seeds) resumes.
     Returns each output with shape (len(seeds), *its own). A seed gives the same numbers, bit for bit on one machine, whichever others it is run with.
-    Interrupted (Ctrl-C), returns the seeds that are done. Raises ValueError: a width that is no whole number or below 1, seeds that repeat or do not lie in 0 … 2³² − 1,
+    Interrupted (Ctrl-C), returns the seeds that are done. Raises ValueError: a width that is no whole number or below 1, seeds
+    that repeat or do not lie in 0 … 2³² − 1, a dtype that is neither,
     a checkpoint of another run.
     """
     require_platform()

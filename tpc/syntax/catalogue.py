@@ -38,6 +38,12 @@ def counted(n: int, one: str, many: str) -> str:
     return f"{n:,} {one if n == 1 else many}"
 
 
+def amount(size: float) -> str:
+    """Bytes, in a unit in which they are no 0."""
+    unit, name = next(((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= u), (1.0, "bytes"))
+    return f"{size / unit:,.{0 if unit == 1 else 1}f} {name}"
+
+
 def either(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " or " + items[-1]
 
@@ -457,7 +463,7 @@ def no_platform(platforms: str, why: str) -> Diagnostic:
     if not platforms:
         return Diagnostic("TP614", f"JAX finds nothing to compute on: {why}", help="look at `python -c 'import jax; jax.devices()'`")
     return Diagnostic("TP614", f"JAX cannot compute on what JAX_PLATFORMS asks for, `{platforms}`: {why}",
-                      help="unset JAX_PLATFORMS to have JAX choose, or set it to `cpu`; other platforms need their own plugins, `pip install 'jax[cuda12]'`")
+                      help="unset JAX_PLATFORMS to have JAX choose, or set it to `cpu`; others need plugins of their own, `pip install 'jax[cuda12]'`")
 
 
 def not_joined(coordinator: str, why: str) -> Diagnostic:

@@ -334,7 +334,8 @@ def update_term(at: Span) -> Diagnostic:
 
 def onehot_needs(at: Span) -> Diagnostic:
     return Diagnostic("TP720", "`onehot` takes a whole number whose range is known: a member of an input declared as an index, or a loop variable",
-                      Label(at), help="declare `input j[t < T] : index(d)` and write `onehot(j[t])`, or say how many entries there are, `onehot(k, d)`")
+                      Label(at), help="declare `input j[t < T] : index(d)` and write `onehot(j[t])`, "
+                                      "or say how many entries there are, `onehot(k, d)`")
 
 
 def pad_needs(at: Span, axes: int) -> Diagnostic:

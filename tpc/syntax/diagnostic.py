@@ -73,7 +73,7 @@ def _remade(kind: type[TpcError], args: tuple[str, ...], state: dict[str, Any]) 
 
 MAX_SHOWN = 160                                   # columns of a source line that are shown
 MAX_WORD = 200                                    # characters of a name
-ENDLESS = re.compile(r"\S{%d,}" % MAX_WORD)
+ENDLESS = re.compile(rf"\S{{{MAX_WORD},}}")
 RED, BLUE, BOLD, PLAIN = "\033[1;31m", "\033[1;34m", "\033[1m", "\033[0m"
 
 

@@ -55,8 +55,10 @@ def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> Value:
 
 
 def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
-    """`onehot(j[t])`, of an input declared `: index(d)`: the array of d entries that is 1 at j[t]. `onehot(k)` of a loop variable has an entry for each
-    round, `onehot(k + 1, d)` of any index has d entries."""
+    """`onehot(j[t])`, of an input declared `: index(d)`: the array of d entries that is 1 at j[t].
+
+    `onehot(k)` of a loop variable has an entry for each round, `onehot(k + 1, d)` of any index has d entries.
+    """
     value = forward.expr(node.args[0], env)
     entry = value.at(()) if not value.shape else node.args[0]
     base = entry.base if isinstance(entry, tree.Indexed) else entry
