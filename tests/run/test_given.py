@@ -26,8 +26,9 @@ def refused(code, call):
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("code", "dims"), [("TP504", {"zz": 3}), ("TP504", {3: 3}), ("TP507", {"k": "3"}), ("TP507", {"k": True}), ("TP507", {"k": None}),
-                                            ("TP507", {"k": 2.5}), ("TP507", {"k": float("nan")}), ("TP507", {"k": float("inf")}), ("TP307", {"k": -1})])
+@pytest.mark.parametrize(("code", "dims"), [("TP504", {"zz": 3}), ("TP504", {3: 3}), ("TP507", {"k": "3"}), ("TP507", {"k": True}),
+                                            ("TP507", {"k": None}), ("TP507", {"k": 2.5}), ("TP507", {"k": float("nan")}),
+                                            ("TP507", {"k": float("inf")}), ("TP307", {"k": -1})])
 def test_dims(code, dims):
     refused(code, lambda: tpc.parse(TEXT, dims=dims))
 
@@ -37,8 +38,8 @@ def test_whole_numbers_are_dims(three):
     assert tpc.parse(TEXT, dims={"k": three}) == tpc.parse(TEXT, dims={"k": 3})
 
 
-@pytest.mark.parametrize("options", [{"samples": float("nan")}, {"samples": 3.5}, {"samples": "8"}, {"samples": True}, {"repeats": 2.0}, {"repeats": 1},
-                                     {"max_rank": 0}, {"samples": 10**30}])
+@pytest.mark.parametrize("options", [{"samples": float("nan")}, {"samples": 3.5}, {"samples": "8"}, {"samples": True}, {"repeats": 2.0},
+                                     {"repeats": 1}, {"max_rank": 0}, {"samples": 10**30}])
 def test_options_of_compile(options):
     refused("TP602", lambda: PROGRAM.compile(**options))
 
@@ -48,15 +49,15 @@ def test_options_of_a_run(options):
     refused("TP602", lambda: PROGRAM.compile(method="nodes", samples=8, repeats=2)(**options))
 
 
-@pytest.mark.parametrize("options", [{"width": 1.5}, {"width": "64"}, {"width": True}, {"width": float("nan")}, {"width": 0}, {"seeds": 2.5}, {"seeds": True},
-                                     {"seeds": [0, 0.5]}, {"dtype": "float16"}, {"dtype": None}])
+@pytest.mark.parametrize("options", [{"width": 1.5}, {"width": "64"}, {"width": True}, {"width": float("nan")}, {"width": 0},
+                                     {"seeds": 2.5}, {"seeds": True}, {"seeds": [0, 0.5]}, {"dtype": "float16"}, {"dtype": None}])
 def test_options_of_simulate(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         PROGRAM.simulate(**{"width": 8, "seeds": 2, **options})
 
 
-@pytest.mark.parametrize(("code", "inputs"), [("TP508", {"y": [1j, 1]}), ("TP508", {"y": np.ma.array([1.0, 2.0], mask=[0, 1])}), ("TP508", {"y": None}),
-                                              ("TP508", {"y": [[1], [2, 3]]}), ("TP504", {"zz": 1}), ("TP504", {"y": [1, 1], "ｙ": [2, 2]}),
+@pytest.mark.parametrize(("code", "inputs"), [("TP508", {"y": [1j, 1]}), ("TP508", {"y": np.ma.array([1.0, 2.0], mask=[0, 1])}),
+                                              ("TP508", {"y": None}), ("TP508", {"y": [[1], [2, 3]]}), ("TP504", {"zz": 1}), ("TP504", {"y": [1, 1], "ｙ": [2, 2]}),
                                               ("TP503", {"y": [1, float("inf")]})])
 def test_inputs(code, inputs):
     refused(code, lambda: PROGRAM.simulate(inputs, width=8, seeds=2))
@@ -94,6 +95,12 @@ def test_programs_and_mappings():
         tpc.parse(TEXT, dims=[3])
     with pytest.raises(TypeError, match="by name"):
         PROGRAM.simulate([1.0], width=8, seeds=2)
+
+
+def test_plans_name_outputs_that_are_expressions_by_their_names():
+    product = "*".join(f"tanh(v[{k}]*v[0] + {k})" for k in range(5))
+    plan = str(tpc.parse(f"width n\nvector v[k < 5] : n ~ N(0, 1)\noutput q = mean({product}) + 1\n").compile(samples=8, repeats=2).plan)
+    assert "`q` (line 3) is a mean of more than" in plan
 
 
 def test_points_without_use_are_told_and_results_are_mappings():

@@ -463,7 +463,7 @@ def no_platform(platforms: str, why: str) -> Diagnostic:
     if not platforms:
         return Diagnostic("TP614", f"JAX finds nothing to compute on: {why}", help="look at `python -c 'import jax; jax.devices()'`")
     return Diagnostic("TP614", f"JAX cannot compute on what JAX_PLATFORMS asks for, `{platforms}`: {why}",
-                      help="unset JAX_PLATFORMS to have JAX choose, or set it to `cpu`; others need plugins of their own, `pip install 'jax[cuda12]'`")
+                      help="unset JAX_PLATFORMS to have JAX choose, or set it to `cpu`; others need plugins, such as `pip install 'jax[cuda12]'`")
 
 
 def not_joined(coordinator: str, why: str) -> Diagnostic:
