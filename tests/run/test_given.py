@@ -57,7 +57,8 @@ def test_options_of_simulate(options):
 
 
 @pytest.mark.parametrize(("code", "inputs"), [("TP508", {"y": [1j, 1]}), ("TP508", {"y": np.ma.array([1.0, 2.0], mask=[0, 1])}),
-                                              ("TP508", {"y": None}), ("TP508", {"y": [[1], [2, 3]]}), ("TP504", {"zz": 1}), ("TP504", {"y": [1, 1], "ｙ": [2, 2]}),
+                                              ("TP508", {"y": None}), ("TP508", {"y": [[1], [2, 3]]}), ("TP504", {"zz": 1}),
+                                              ("TP504", {"y": [1, 1], "ｙ": [2, 2]}),
                                               ("TP503", {"y": [1, float("inf")]})])
 def test_inputs(code, inputs):
     refused(code, lambda: PROGRAM.simulate(inputs, width=8, seeds=2))

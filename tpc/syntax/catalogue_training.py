@@ -197,7 +197,9 @@ def unknown_inside(at: Span, name: str, network: str, known: Sequence[str]) -> D
 
 
 def network_part(at: Span) -> Diagnostic:
-    return Diagnostic("TP710", "this cannot be a part of a network", Label(at))
+    return Diagnostic("TP710", "this cannot be a part of a network", Label(at),
+                      help="its parts are numbers, inputs, weights times arrays or vectors, functions, `mean` and `sum`; "
+                           "what a network gives is one if it is named by a line of its own before, `a[t] = f[0](x[t])[t]`")
 
 
 def network_in_sum(at: Span) -> Diagnostic:
