@@ -83,6 +83,7 @@ class Training:
         return {name: self.shares.whole(jnp.asarray(value) if name in bound else jnp.asarray(value, dtype)) for name, value in inputs.items()}
 
     @cached_property
+    @in_own_precision
     def carried(self) -> Carried:
         """The shapes of what the loop carries, and how it lies on devices."""
         return Carried.of(self.shares, self.inputs)
@@ -232,6 +233,7 @@ class Training:
             return None
         return self.of_leaves(arrays)
 
+    @in_own_precision
     def leaves(self, state: State) -> dict[str, np.ndarray]:
         """A state as arrays by name, which do not depend on the number of devices."""
         return {"round": np.array(state.round), **{str(k): array for k, array in enumerate(self.carried.stored(state.carried))}}

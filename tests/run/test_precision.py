@@ -58,7 +58,9 @@ def found(request):
 
 def trained(evaluator):
     training = evaluator.training()
-    return training.outputs(training.advance(training.start(), 2))["m"]
+    state = training.of_leaves(training.leaves(training.advance(training.start(), 2)))
+    assert {leaf.dtype for leaf in jax.tree.leaves(state.carried)} <= {np.dtype("float64"), np.dtype("int64"), np.dtype("int32")}
+    return training.outputs(state)["m"]
 
 
 @pytest.mark.parametrize("compute", [
