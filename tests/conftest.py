@@ -4,9 +4,18 @@ import os
 import shutil
 import tempfile
 
+import pytest
+
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 COMPILED = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
 PLAINLY = "JAX_DISABLE_MOST_OPTIMIZATIONS"         # tests run small programs once: XLA's optimiser takes longer than what it makes faster
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _sixty_four_bits():
+    """Tests transform functions of float64 and execute modules themselves. What is done without 64 bits, tests/run/test_precision.py looks at."""
+    import jax
+    jax.config.update("jax_enable_x64", True)
 
 
 def pytest_addoption(parser):

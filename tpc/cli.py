@@ -195,7 +195,8 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"program": program.name, "errors": [], "notes": list(program.notes)}, allow_nan=False))
     else:
-        print(f"{arguments.file}: {program.name} is a NETSOR⊤⁺ program")
+        from tpc.syntax.diagnostic import legible
+        print(f"{legible(str(arguments.file))}: {program.name} is a NETSOR⊤⁺ program")
     return OK
 
 
@@ -212,7 +213,7 @@ def _lower_partly(arguments: argparse.Namespace) -> int:
     from tpc.inputs import parse_setting
     from tpc.pipeline import dims_in, read_text, written_out
     name, text = str(arguments.file), read_text(arguments.file)
-    dims = {key: int(value) for key, value in map(parse_setting, arguments.settings) if key in dims_in(text, name)}
+    dims = {key: value for key, value in map(parse_setting, arguments.settings) if key in dims_in(text, name)}
     shown = written_out(text, name, dims, arguments.after)
     print(json.dumps({"file": name, "after": arguments.after, "text": shown}) if arguments.json else shown, end="\n" if arguments.json else "")
     return OK

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,12 +32,7 @@ def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]
     name = str(arguments.file)
     text = read_text(arguments.file)
     settings = dict(parse_setting(setting) for setting in arguments.settings)
-    dims = {}
-    for dim in (dims_in(text, name) & set(settings)) if settings else ():
-        value = settings.pop(dim)
-        if value.ndim or value != int(value):
-            raise TpcError([catalogue.bad_setting(f"{dim}={value}", f"`{dim}` is a dim, a whole number")], "--set")
-        dims[dim] = int(value)
+    dims = {dim: settings.pop(dim) for dim in (dims_in(text, name) & set(settings) if settings else ())}
     program = parse(text, name=name, dims=dims)
     data = load_data(arguments.data) if arguments.data is not None else {}
     unknown = [s for s in settings if s not in {item.name for item in program.inputs}]
@@ -76,8 +72,11 @@ def writing(path: Path, write: Callable[[Path], object]) -> None:
     from tpc.syntax import catalogue
     from tpc.syntax.diagnostic import TpcError
     try:
-        with whole(path) as part:
+        with whole(path) as part, warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
             write(part)
+        for warning in caught:
+            say(f"note: {warning.message}")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TpcError([catalogue.cannot_write(str(path), why)], str(path)) from None

@@ -9,6 +9,7 @@ import lzma
 import math
 import os
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from tpc.core.expr import Value, walk
 from tpc.core.laws import covariance, law_number
 from tpc.core.program import Gaussians, Input, Origin, Program
+from tpc.given import MaskedError, numbers
 from tpc.stored import EXPANSION, SUSPECT, open_regular, read_npz
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import Diagnostic, TpcError
@@ -38,20 +40,11 @@ def bind_inputs(program: Program, data: Mapping[str, Any], *, file: str = "", te
     values that are not finite (TP503), not numbers (TP508) or no indices (TP506), and laws that these inputs make impossible (TP406, TP409).
     """
     errors: list[Diagnostic] = []
-    known = {item.name: item for item in program.inputs}
-    data = {normalise(name): value for name, value in data.items()}
-    errors += [catalogue.unknown_setting(name, list(known)) for name in data if name not in known]
-    bound: dict[str, np.ndarray] = {}
-    missing = []
-    for name, item in known.items():
-        if name in data:
-            value = _value(item, data[name], errors)
-            if value is not None:
-                bound[name] = value
-        elif item.default is not None:
-            bound[name] = np.full(item.shape, float(item.default))
-        else:
-            missing.append(name)
+    given = _given(program, data, errors)
+    values = {item.name: given[item.name] if item.name in given else None if item.default is None else np.full(item.shape, float(item.default))
+              for item in program.inputs}
+    bound = {name: value for name, value in values.items() if value is not None}
+    missing = [item.name for item in program.inputs if item.name not in given and item.default is None]
     if missing:
         errors.append(catalogue.missing_input(missing))
     if not errors:
@@ -61,11 +54,33 @@ def bind_inputs(program: Program, data: Mapping[str, Any], *, file: str = "", te
     return bound
 
 
+def check_given(program: Program, data: Mapping[str, Any]) -> None:
+    """Whether some inputs are there and may have these values, whatever the others have. Raises TpcError as `bind_inputs` does."""
+    errors: list[Diagnostic] = []
+    _given(program, data, errors)
+    if errors:
+        raise TpcError(errors, program.name, of_program=True)
+
+
+def _given(program: Program, data: Mapping[str, Any], errors: list[Diagnostic]) -> dict[str, np.ndarray | None]:
+    """The inputs that are given, by name, None for one that cannot be taken; what is wrong is added to `errors`."""
+    if not isinstance(data, Mapping):
+        raise TypeError(f"inputs are given by name, as in {{'y': 1.0}}, not as {type(data).__name__}")
+    known = {item.name: item for item in program.inputs}
+    spelled: dict[str, list[str]] = {}
+    for key in data:
+        spelled.setdefault(normalise(str(key)), []).append(key)
+    errors += [catalogue.unknown_setting(name, list(known)) for name in spelled if name not in known]
+    errors += [catalogue.given_twice(name, keys) for name, keys in spelled.items() if len(keys) > 1]
+    return {name: _value(known[name], data[keys[0]], errors) for name, keys in spelled.items() if name in known}
+
+
 def _value(item: Input, given: Any, errors: list[Diagnostic]) -> np.ndarray | None:
     try:
-        array = np.asarray(given)
-        if array.dtype.kind not in "biuf":
-            raise ValueError
+        array = numbers(given)
+    except MaskedError:
+        errors.append(catalogue.masked(item.name))
+        return None
     except (ValueError, TypeError):
         errors.append(catalogue.not_numbers(item.name))
         return None
@@ -101,7 +116,7 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
         return not constant or not any(isinstance(node, Value) for x in laws for node in walk(x))
     for width in program.widths:
         if wanted(width.ratio) and not (value := float(law_number(width.ratio, inputs, ()))) > 0:
-            errors.append(catalogue.impossible_law(None, f"the ratio of the width `{width.name}` to the first", value, "positive"))
+            errors.append(catalogue.impossible_law(span_of(width.origin), f"the ratio of the width `{width.name}` to the first", value, "positive"))
     for matrix in program.matrices:
         if wanted(matrix.variance):
             values = law_number(matrix.variance, inputs, matrix.axes)
@@ -200,21 +215,25 @@ def _unpacked(file: BinaryIO, suffix: str, most: int) -> bytes:
 
 
 def _json(text: str) -> dict[str, np.ndarray]:
-    found = json.loads(text)
+    found = json.loads(text, object_pairs_hook=_once)
     if not isinstance(found, dict):
         raise ValueError("it is not an object of names and values")
     return {name: array_of(value, f"`{name}`") for name, value in found.items()}
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice = next((name for name, count in Counter(name for name, _ in pairs).items() if count > 1), None)
+    if twice is not None:
+        raise ValueError(f"`{twice}` is given twice")
+    return dict(pairs)
+
+
 def array_of(value: Any, what: str) -> np.ndarray:
     """Numbers or nested lists of one shape as an array. Raises ValueError."""
     try:
-        array = np.asarray(value)
+        return numbers(value)
     except ValueError:
-        array = np.asarray(None)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{what} is not a number or an array of numbers in equal rows")
-    return array
+        raise ValueError(f"{what} is not a number or an array of numbers in equal rows") from None
 
 
 def parse_setting(text: str) -> tuple[str, np.ndarray]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.given import require_whole
 from tpc.kept import Kept
 from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
@@ -17,13 +18,12 @@ if TYPE_CHECKING:
 
 def mesh_of(devices: int, name: str) -> Mesh:
     """A mesh of one axis of so many devices of every process, in the order of processes. Raises TpcError (TP611) if there are fewer."""
+    devices = require_whole("--devices", devices, 1, name)
     import jax
     from jax.sharding import Mesh
     there = jax.local_device_count()
     if devices > there:
         raise TpcError([catalogue.few_devices(devices, there, jax.default_backend())], name, of_program=True)
-    if devices < 1:
-        raise TpcError([catalogue.bad_option("--devices", f"must be at least 1, not {devices}")], name, of_program=True)
     chosen = [device for process in range(jax.process_count())
               for device in [d for d in jax.devices() if d.process_index == process][:devices]]
     return Mesh(np.array(chosen), ("samples",))

@@ -11,6 +11,7 @@ from pathlib import Path
 from tpc.core.network import C, Networks, Source, exponent_input
 from tpc.core.program import Program
 from tpc.core.verify import verified
+from tpc.given import checked_dims, require_text
 from tpc.inputs import constant_law_errors
 from tpc.lower import lower
 from tpc.stored import open_regular
@@ -20,23 +21,26 @@ from tpc.syntax.layout import RESERVED, normalise
 from tpc.syntax.parse import MAX_BYTES, parse_file
 from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
-from tpc.syntax.tree import Dim
+from tpc.syntax.tree import Dim, File
 from tpc.train import open_out, write_out
 
 
-def parse(text: str, *, name: str = "program", dims: Mapping[str, int] | None = None) -> Program:
+def parse(text: str, *, name: str = "program", dims: Mapping[str, object] | None = None) -> Program:
     """The program written in `text`.
 
     name: shown in messages, and the program's if it names none. dims: values of dims in place of the text's.
-    Raises TpcError with everything that is wrong, TP0xx to TP4xx.
+    Raises TpcError with everything that is wrong, TP0xx to TP4xx, and for dims that there are not (TP504) or that are no whole numbers (TP507).
     """
-    tree = write_out(parse_file(text, name), name, text, dims or {})
-    checked = resolve(tree, name, text, dims or {}, default_name(name))
+    name = str(name)
+    file = parse_file(require_text(text), name)
+    dims = checked_dims(dims, _dims_of(file), name)
+    tree = write_out(file, name, text, dims)
+    checked = resolve(tree, name, text, dims, default_name(name))
     program = verified(lower(checked, text, name))
     errors = constant_law_errors(program)
     if errors:
         raise TpcError(errors, name, text)
-    return replace(program, source=Source(text, name, tuple(sorted((dims or {}).items()))))
+    return replace(program, source=Source(text, name, tuple(sorted(dims.items()))))
 
 
 def opened(source: Source) -> tuple[Program, Networks]:
@@ -48,14 +52,19 @@ def opened(source: Source) -> tuple[Program, Networks]:
     return verified(lower(checked, text, name)), networks
 
 
-def written_out(text: str, name: str, dims: Mapping[str, int], after: str) -> str:
+def written_out(text: str, name: str, dims: Mapping[str, object], after: str) -> str:
     """The file as text after a pass of `tpc.train` ("networks", "autodiff" or "updates"). Raises TpcError as `parse` does."""
-    return print_file(write_out(parse_file(text, name), name, text, dims, after))
+    file = parse_file(text, name)
+    return print_file(write_out(file, name, text, checked_dims(dims, _dims_of(file), name), after))
 
 
 def dims_in(text: str, name: str) -> set[str]:
     """The names of the dims that `text` declares, which settings may override. Raises TpcError if it does not parse."""
-    return {s.name.name for s in parse_file(text, name).statements if isinstance(s, Dim)}
+    return _dims_of(parse_file(text, name))
+
+
+def _dims_of(file: File) -> set[str]:
+    return {s.name.name for s in file.statements if isinstance(s, Dim)}
 
 
 def default_name(file: str) -> str:
@@ -64,7 +73,7 @@ def default_name(file: str) -> str:
     return f"the_{stem}" if stem in RESERVED else stem if stem.isidentifier() else f"program_{stem}"
 
 
-def load(path: str | Path, *, dims: Mapping[str, int] | None = None) -> Program:
+def load(path: str | Path, *, dims: Mapping[str, object] | None = None) -> Program:
     """The program in the file at `path`. Raises TpcError as `parse` does, and TP001, TP002 for a file that cannot be read."""
     text = read_text(Path(path))
     return parse(text, name=str(path), dims=dims)

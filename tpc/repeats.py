@@ -12,6 +12,7 @@ from typing import Any
 from tpc.hilbert.plan import Plan
 from tpc.inputs import free_memory
 from tpc.kept import Kept
+from tpc.precision import precision
 
 ROOM = 3e8                                         # bytes, as the plan has them, that the repeats of one time may take, if one does not take more
 
@@ -41,6 +42,10 @@ def compute(module: ModuleType, plan: Plan, given: Mapping[str, Any], seed: int,
     inputs, drawing, over = module.prepared(given), Lock(), Event()
 
     def one(k: int) -> Any:
+        with precision(plan.dtype):
+            return computed(k)
+
+    def computed(k: int) -> Any:
         import jax
         with drawing:                               # it sets the filters of warnings, which threads share
             if over.is_set():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,15 @@ class Result:
 
     def __getitem__(self, name: str) -> Outcome:
         return self.outputs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outputs)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.outputs
+
+    def __len__(self) -> int:
+        return len(self.outputs)
 
     @property
     def interrupted(self) -> bool:

@@ -6,7 +6,7 @@ import types
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,12 @@ from tpc.aim import Aim
 from tpc.claims import reasons
 from tpc.core.program import Program
 from tpc.emit.module import emit, planned
+from tpc.given import require_whole
 from tpc.hilbert.infinite import infinite_means
 from tpc.hilbert.plan import Plan, UnrepresentableError
 from tpc.inputs import bind_inputs, require_memory, span_of
 from tpc.machines import mesh_of
+from tpc.precision import has_64_bits, in_own_precision, precision, traced
 from tpc.result import DivergedError, Outcome, Result
 from tpc.scaling import expand
 from tpc.stages import SAMPLED, Run, evaluations, too_early
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
     from tpc.segments import Training
     from tpc.shares import Points
 
+MOST = 2**62                                       # of samples and repeats: far beyond what any memory holds
 Progress = Callable[[int, int], None]
+NARROW = "JAX's 64 bits are off, so a function that it transforms (jit, grad, vmap, …) is computed in float32: " \
+    "call jax.config.update('jax_enable_x64', True) before, or compile(dtype='float32')"
 GRIDS = ("panels", "gauss-hermite", "quadrature")   # points whose error is not from repeats: there is nothing to be had of a part of the work
 
 
@@ -51,6 +56,8 @@ class Evaluator:
     start: Start | None = field(default=None, repr=False)
     adding: bool = field(default=False, repr=False)
     in_parts: Callable[..., str] = field(repr=False, compare=False, default=str)      # the source of a module that can run a loop (`over=`) in parts
+    in_single: Callable[[], Evaluator] = field(repr=False, compare=False, kw_only=True)                # the same in single precision
+    notes: tuple[str, ...] = ()                                                                        # on options that mean nothing to the plan
 
     @cached_property
     def module(self) -> types.ModuleType:
@@ -58,18 +65,31 @@ class Evaluator:
         return self._executed(self.source)
 
     def _executed(self, source: str) -> types.ModuleType:
-        import jax
-        if self.plan.dtype == "float64":
-            jax.config.update("jax_enable_x64", True)
         made = types.ModuleType(f"tpc_{self.program.name}")
-        exec(compile_source(source, self.program.name), made.__dict__)
+        with precision(self.dtype):
+            exec(compile_source(source, self.program.name), made.__dict__)
         return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is made where it is needed, which cannot be pickled."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("module", "_single")}
+
+    @property
+    def dtype(self) -> str:
+        """Of points and values."""
+        return self.plan.dtype
+
+    @cached_property
+    def _single(self) -> Evaluator:
+        """The same in single precision."""
+        return self.in_single()
 
     @property
     def evaluations(self) -> int:
         """How many parts the work has that are kept."""
         return evaluations(self.plan)
 
+    @in_own_precision
     def __call__(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, progress: Progress | None = None,
                  checkpoint: str | Path | None = None, devices: int | None = None, error: float | str | None = None) -> Result:
         """Evaluates the limit.
@@ -86,7 +106,8 @@ class Evaluator:
         """
         if not self.program.outputs:
             raise TpcError([catalogue.nothing_to_run(self.program.name)], self.program.name, of_program=True)
-        given = bind_inputs(self.program, self._started(inputs or {}, seed))
+        seed = require_whole("--seed", seed, 0, self.program.name)
+        given = bind_inputs(self.program, self._started(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         require_memory(self.plan.memory, self.program.name, of_program=True)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
@@ -104,13 +125,14 @@ class Evaluator:
                 raise
             raise too_early(self.plan, 0) from None
         outputs = self._outcomes(stage.found, given, seed, reasons(stage.claims))
-        notes = (*(str(w.message) for w in caught if issubclass(w.category, UserWarning)), *stage.notes)
+        notes = (*(str(w.message) for w in caught if issubclass(w.category, UserWarning)), *stage.notes, *self.notes)
         started = None if self.start is None else Started(self.start.choice, {name: given[name] for name in self.start.names})
         result = Result(self.program.name, stage.plan, outputs, tuple(dict.fromkeys(notes)), stage.repeats, started, stage.interrupted)
         if result.diverged:
             raise DivergedError(result)
         return result
 
+    @in_own_precision
     def training(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, repeat: int = 0, points: Points | None = None,
                  over: str | None = None, devices: int | None = None) -> Training:
         """The program's longest loop at its top level, or the one over the variable `over`, to be run in parts (see `tpc.segments`).
@@ -122,16 +144,18 @@ class Evaluator:
         from tpc.segments import Training, longest
         if self.plan.method == "gram" or longest(self.program, over) is None:
             raise ValueError(f"{self.program.name} has no loop at its top level that is run round by round")
-        given = bind_inputs(self.program, self._started(inputs or {}, seed))
+        seed, repeat = (require_whole(*option, 0, self.program.name) for option in (("--seed", seed), ("repeat", repeat)))
+        given = bind_inputs(self.program, self._started(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         module = self._executed(self.in_parts(over=over))
         drawn = module.draw(seed, repeat) if points is None and self.plan.points != "coefficients" else points
         return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}", over, mesh)
 
-    def _started(self, inputs: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    def _started(self, inputs: Mapping[str, Any] | None, seed: int) -> Mapping[str, Any]:
         """The inputs, and the scalars of the start that are not among them."""
+        inputs = {} if inputs is None else inputs
         if self.start is None or all(name in inputs for name in self.start.names):
-            return dict(inputs)
+            return inputs
         own = {name: value for name, value in inputs.items() if name not in self.start.names}
         bind_inputs(self.start.evaluator.program, own)                             # so that what is wrong is said of the program's own inputs
         return {**{name: np.asarray(value) for name, value in self.start.values(own, seed).items()}, **inputs}
@@ -150,6 +174,8 @@ class Evaluator:
     def function(self, output: str, *, seed: int = 0, at: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], Any]:
         """`output` as a JAX function of the inputs by name (those with a default may be left out), to be jitted, vmapped and differentiated.
 
+        Of a float64 plan it is so where JAX has 64 bits (`jax.config.update("jax_enable_x64", True)`); while these are off, calls are in float64,
+        but what JAX traces, to transform it, is in float32, with a warning.
         Its value is what calling the evaluator gives, to rounding, the points being drawn once, here. Each repeat is differentiated on its own, so
         that memory does not grow with their number. The derivatives are those of the mean over the points, exactly. For few inputs take
         `jax.jacfwd`, which needs a few times the memory of the value; backwards (`jax.grad`), a loop of T rounds keeps the history of each.
@@ -161,6 +187,7 @@ class Evaluator:
         every = self.functions((output,), seed=seed, at=at)
         return lambda inputs: every(inputs)[output]
 
+    @in_own_precision
     def functions(self, outputs: Sequence[str], *, seed: int = 0,
                   at: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """Several outputs at once, as by `function`."""
@@ -181,7 +208,18 @@ class Evaluator:
             return values[0] if len(values) == 1 else {name: jnp.where(sampled[name], values[1][name], values[0][name]) for name in values[0]}
 
         def function(inputs: Mapping[str, Any]) -> dict[str, Any]:
-            given = dict(inputs)
+            if self.dtype == "float64" and not has_64_bits() and traced(inputs):
+                return in_single()(inputs)
+            with precision(self.dtype):
+                return evaluated(dict(inputs))
+
+        @cache
+        def in_single() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+            warnings.warn(NARROW, stacklevel=4)
+            with jax.ensure_compile_time_eval():
+                return self._single.functions(outputs, seed=seed, at=at)
+
+        def evaluated(given: dict[str, Any]) -> dict[str, Any]:
             if self.start is not None and any(name not in given for name in self.start.names):
                 own = {name: value for name, value in given.items() if name not in self.start.names}
                 given = {**jax.lax.stop_gradient(self.start.values(own, seed)), **given}
@@ -189,6 +227,7 @@ class Evaluator:
             return found
         return function
 
+    @in_own_precision
     def chosen_points(self, outputs: Sequence[str], seed: int,
                       at: Mapping[str, Any] | None) -> tuple[list[Any], list[Any], dict[str, Any]]:
         """The points and weights of a rule, those of repeats, and where the latter are taken if there are both.
@@ -205,7 +244,7 @@ class Evaluator:
         points, kept = draw(seed, 0), {}
         with jax.ensure_compile_time_eval(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            given = bind_inputs(self.program, self._started(at or {}, seed))
+            given = bind_inputs(self.program, self._started(at, seed))
             if self.plan.points == "panels":
                 seen = self.module.adapted(given)
                 points, kept = self.module.points_of(seen), {0: self.module.integrated(given, None, seen)}
@@ -214,6 +253,7 @@ class Evaluator:
         better = any(np.any(sampled[name]) for name in outputs)
         return [points], [draw(seed, k) for k in range(1, self.evaluations)] if better else [], sampled
 
+    @in_own_precision
     def points(self, seed: int, k: int) -> tuple[Any, Any]:
         """The points and weights of a repeat; of quadrature, for k = 0 those of the rule, which suits no inputs in particular."""
         import jax
@@ -240,14 +280,15 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     initial: what to take for scalars that are random in the limit: None (drawn by seed 0), a seed, "zero", "integrate", or arrays by name.
     Raises TpcError: a method that cannot represent the program (TP601), options out of range (TP602), a program that has no limit (TP80x).
     """
-    for option, value, least in (("--samples", samples, 2), ("--repeats", repeats, 2), ("--max-rank", max_rank, 1)):
-        if value is not None and value < least:
-            raise TpcError([catalogue.bad_option(option, f"must be at least {least}, not {value}")], program.name, of_program=True)
+    samples, repeats, max_rank = (None if value is None else require_whole(option, value, least, program.name, MOST) for option, value, least in
+                                  (("--samples", samples, 2), ("--repeats", repeats, 2), ("--max-rank", max_rank, 1)))
     if dtype not in ("float64", "float32", "bfloat16"):
         raise TpcError([catalogue.bad_option("--dtype", f"must be float64, float32 or bfloat16, not {dtype}")], program.name, of_program=True)
     computed = "float64" if dtype == "float64" else "float32"
     if method not in ("auto", "linear", "gram", "chaos", "nodes"):
         raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, gram, chaos or nodes, not {method}")], program.name, of_program=True)
+    in_single = partial(compile_program, program, method=method, samples=samples, repeats=repeats, dtype="float32", max_rank=max_rank,
+                        initial=initial)
     expansion = expand(program)
     program = expansion.limit
     infinite, _ = infinite_means(program)
@@ -272,4 +313,11 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     source = emit(ordered, plan, parts, layout)
     of_one = source if plan.repeats == 1 else emit(ordered, replace(plan, repeats=1), parts, layout)
     adding = samples is None and repeats is None and plan.points in SAMPLED
-    return Evaluator(program, plan, source, digest(of_one, {}), start, adding, partial(emit, ordered, plan, parts, layout, segments=True))
+    return Evaluator(program, plan, source, digest(of_one, {}), start, adding, partial(emit, ordered, plan, parts, layout, segments=True),
+                     in_single=in_single, notes=_unused(samples, repeats, plan))
+
+
+def _unused(samples: int | None, repeats: int | None, plan: Plan) -> tuple[str, ...]:
+    """What is to be said of points that were asked for where there are none."""
+    asked = [f"{option}={value}" for option, value in (("samples", samples), ("repeats", repeats)) if value is not None]
+    return (f"{' and '.join(asked)} had no use: the limit is exact, without points",) if asked and plan.exact else ()

@@ -15,6 +15,7 @@ from tpc.affine import Affine
 from tpc.core.dependence import is_parallel, references
 from tpc.core.program import For, MatMul, Program, instructions
 from tpc.interrupt import Interruptible
+from tpc.precision import in_own_precision
 from tpc.shares import Carried, Points, Shares
 from tpc.stored import digest, read_arrays, write_whole
 from tpc.syntax import catalogue
@@ -66,9 +67,14 @@ class Training:
         return self.shares.at(self.shares.given)
 
     @property
+    def dtype(self) -> str:
+        return str(self.module.DTYPE)
+
+    @property
     def rounds(self) -> int:
         return self.loop.count.const
 
+    @in_own_precision
     def placed(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs on the device, in the precision of the points, so that no part of the run does it again."""
         import jax.numpy as jnp
@@ -77,6 +83,7 @@ class Training:
         return {name: self.shares.whole(jnp.asarray(value) if name in bound else jnp.asarray(value, dtype)) for name, value in inputs.items()}
 
     @cached_property
+    @in_own_precision
     def carried(self) -> Carried:
         """The shapes of what the loop carries, and how it lies on devices."""
         return Carried.of(self.shares, self.inputs)
@@ -99,6 +106,7 @@ class Training:
         return (jax.jit(begin, out_shardings=lie), jax.jit(advance, out_shardings=lie),
                 jax.jit(finish, static_argnames="wanted", out_shardings=whole), jax.jit(advance, donate_argnames="state", out_shardings=lie))
 
+    @in_own_precision
     def lowered(self, wanted: Sequence[str]) -> dict[str, Any]:
         """What begins the loop, runs it (in the memory of the state before) and gives the `wanted` outputs, lowered by JAX: nothing is computed."""
         begin, _, finish, advance = self._functions
@@ -106,6 +114,7 @@ class Training:
         return {"begin": begin.lower(given, self.shares.given), "advance": advance.lower(given, self.shares.given, state, 0, self.rounds),
                 "finish": finish.lower(given, self.shares.given, state, tuple(wanted))}
 
+    @in_own_precision
     def memory(self, wanted: Sequence[str]) -> dict[str, int]:
         """Bytes that each of these takes on a device, by the compiler's account, besides inputs and points; nothing else is allocated."""
         found = {name: part.compile().memory_analysis() for name, part in self.lowered(wanted).items()}
@@ -115,10 +124,12 @@ class Training:
 
     # parts
 
+    @in_own_precision
     def start(self) -> State:
         """The state before the first round."""
         return State(0, self._functions[0](self.inputs, self.shares.given))
 
+    @in_own_precision
     def advance(self, state: State, until: int, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
         """The state before round `until`. inputs: other values of some inputs. keep: or else `state` is used up, its memory taken for the new one."""
         if not state.round <= until <= self.rounds:
@@ -151,6 +162,7 @@ class Training:
                         return False
         return not any(isinstance(op, MatMul) for op in inside)
 
+    @in_own_precision
     def outputs(self, state: State, names: Sequence[str] | None = None, inputs: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
         """Outputs by name (all of them, or those of `names`, with no work for the others) as if the loop ended here: of the network trained so far.
 
@@ -200,6 +212,7 @@ class Training:
         """Where a run keeps its state."""
         return folder / f"{self.program.name}-{self.fingerprint[:16]}.npz"
 
+    @in_own_precision
     def keep(self, state: State, path: Path) -> None:
         """Writes a state, whole or not at all."""
         try:
@@ -220,10 +233,12 @@ class Training:
             return None
         return self.of_leaves(arrays)
 
+    @in_own_precision
     def leaves(self, state: State) -> dict[str, np.ndarray]:
         """A state as arrays by name, which do not depend on the number of devices."""
         return {"round": np.array(state.round), **{str(k): array for k, array in enumerate(self.carried.stored(state.carried))}}
 
+    @in_own_precision
     def of_leaves(self, arrays: Mapping[str, np.ndarray]) -> State:
         """The state that was written as these arrays."""
         return State(int(arrays["round"]), self.carried.placed([arrays[str(k)] for k in range(len(self.carried.like))]))

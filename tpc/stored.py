@@ -8,6 +8,7 @@ import math
 import os
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,6 +87,9 @@ def read_npz(file: BinaryIO, most: float) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             _require_small(members, most)
+            twice = next((name for name, count in Counter(member.filename for member in members).items() if count > 1), None)
+            if twice is not None:
+                raise ValueError(f"it has {twice!r:.60} twice")
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
     except ValueError:
         raise

@@ -21,7 +21,7 @@ NAMES = sorted(path.stem for path in CASES.glob("*.tp"))
 PARTS = (catalogue, catalogue_experiments, catalogue_kernels, catalogue_scaling, catalogue_training)
 CATALOGUE = "".join(Path(part.__file__).read_text(encoding="utf-8") for part in PARTS)
 CODES = sorted(set(re.findall(r'"(TP\d{3})"', CATALOGUE)))
-ELSEWHERE = {"TP001", "TP003", "TP508", "TP611", "TP612", "TP613", "TP726"}       # the tests below, tests/run/test_processes.py, tests/kernels
+ELSEWHERE = {"TP001", "TP003", "TP508", "TP611", "TP612", "TP613", "TP614", "TP726"}       # below, tests/run, tests/kernels
 ELSEWHERE |= {f"TP{n}" for n in range(621, 629)}                         # tests/experiments
 ELSEWHERE |= {f"TP63{k}" for k in range(1, 10)} | {"TP640"}              # tests/kernels
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tpc
@@ -77,6 +78,19 @@ def same(program):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples(name):
     same(tpc.parse(EXAMPLES[name]))
+
+
+def test_variables_that_are_called_like_what_is_made():
+    """An output's name is one of the core program, where a sum or a loop may have it as a variable."""
+    text = "width n\ndim t = 3\nmatrix A : n x n ~ N(0, 1/n)\nvector v[q < t] : n ~ N(q, 1 + q)\nx[0] = v[0]\n" \
+        "for r < 3:\n    x[r+1] = A @ x[r] - sum(s < r: mean(x[s]*x[r])*x[s])/2 + sum(s < 2: s*v[s])\n" \
+        "output s[r] = mean(x[r]^2) for r < 3\noutput q = mean(v[1]^2)\noutput r[q] = sum(s < 2: (s + 1)*mean(v[s]*x[q])) for q < 2\n"
+    program = tpc.parse(text)
+    again = tpc.parse(str(program), name="again.tp")
+    assert str(again) == str(program)
+    found, wanted = (p.compile()() for p in (again, program))
+    for name in wanted:
+        np.testing.assert_array_equal(found[name].value, wanted[name].value)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -103,6 +103,14 @@ def test_dot_has_every_node_and_line_and_quotes_what_it_must():
     assert quoted('a "b" \\ c\nd') == '"a \\"b\\" \\\\ c\\nd"'
 
 
+def test_letters_that_the_font_lacks_are_told_once(tmp_path):
+    program = tpc.parse("width n\nvector 向量 : n ~ N(0, 1)\noutput 出 = mean(向量^2)\n")
+    with pytest.warns(UserWarning, match="the font of figures has no 向 量 出: boxes") as caught:
+        draw(program, tmp_path / "graph.svg")
+    assert len(caught) == 1
+    assert "向量" in (tmp_path / "graph.svg").read_text(encoding="utf-8")
+
+
 def test_layout_keeps_boxes_apart_and_edges_out_of_them():
     sizes = {i: (40.0 + 7 * (i % 5), 20.0 + 3 * (i % 3)) for i in range(30)}
     edges = [Edge(i, j) for i, j in combinations(range(30), 2) if (i * 7 + j * 3) % 11 == 0]

@@ -208,6 +208,55 @@ def test_a_sparse_input_is_the_dense_one():
     assert "U[t, j[t]]" in str(tpc.parse(head + train))
 
 
+TIED = """width n
+dim K = 3, T = 3
+input c[T] : index(K), y[T] : index(K), j[K] : index(K)
+weight E : n x K
+weight W : n x n
+network f(x):
+    z = tanh(W @ (E @ x))
+    o[k] = mean((E @ onehot(j[k]))*z) for k < K
+    return o
+train f for t < T:
+    batch (onehot(c[t]), y[t])
+    loss xent
+    update sgd(lr = 1)
+output loss
+output end[k] = f(onehot(j[k]))[1] for k < K
+"""
+
+
+def test_one_hot_arrays_of_loop_variables_are_those_of_an_input():
+    """Tied embeddings: the loop's variable, the number of entries given or not, and an index as the network's argument."""
+    data = {"c": [0, 2, 1], "y": [1, 0, 2]}
+    wanted = plainly(TIED, {**data, "j": [0, 1, 2]})
+    loops = TIED.replace(", j[K] : index(K)", "").replace("onehot(j[k])))*", "onehot(k)))*").replace("(E @ onehot(j[k]))", "(E @ onehot(k))")
+    own = loops.replace("f(onehot(j[k]))", "f(onehot(k, K))")
+    index = loops.replace("f(x):", "f(i):").replace("E @ x", "E @ onehot(i, K)").replace("(onehot(c[t]), ", "(c[t], ").replace("onehot(j[k])", "k")
+    shifted = own.replace("E @ onehot(k)", "E @ onehot(K-1-k, K)").replace("return o", "p[k] = o[K-1-k] for k < K\n    return p")
+    for text in (own, index, shifted):
+        found = plainly(text, data)
+        for name in ("loss", "end"):
+            np.testing.assert_allclose(found[name], wanted[name], rtol=1e-12)
+    assert np.ptp(wanted["end"]) > 1e-3
+
+
+def test_variables_of_families_and_loops_are_numbers_where_they_may_stand():
+    """In attributes of a family, and as arguments of a network in outputs, at every width."""
+    head = "width n\ndim L = 2, N = 2\ninput x[N]\nweight U : n x 1\nweight E : n x 1\nweight V : 1 x n\n"
+    family = "weight W[l < L] : n x n, std = l + 2, lr = 1/(l + 1)\n"
+    alone = "weight W0 : n x n, std = 2\nweight W1 : n x n, std = 3, lr = 1/2\n"
+    net = "network f(x, i) = V @ tanh(W1 @ relu(W0 @ (U @ x + i*(E @ x))))\n"
+    ask = "output s[i] = nngp(f)(x[i], i, x[i], i) for i < N\noutput t[i] = ntk(f)(x[i], i, x[0], 0) for i < N\noutput o[i] = f(x[i], i) for i < N\n"
+    once = "".join(f"output s{i} = nngp(f)(x[{i}], {i}, x[{i}], {i})\noutput t{i} = ntk(f)(x[{i}], {i}, x[0], 0)\noutput o{i} = f(x[{i}], {i})\n"
+                   for i in range(2))
+    data = {"x": [1.0, -0.5]}
+    found = tpc.parse(head + family + net.replace("W0", "W[0]").replace("W1", "W[1]") + ask).compile()(data)
+    apart = tpc.parse(head + alone + net + once).compile()(data)
+    for name in "sto":
+        np.testing.assert_allclose(found[name].value, [apart[f"{name}{i}"].value for i in range(2)], rtol=1e-12)
+
+
 def test_maml_with_a_linear_net_is_exact():
     """Coefficients represent it; it is the net of width d + k whose initial vectors are orthogonal, of squared length n."""
     text = MAML.replace("bias b : n\n", "").replace("U @ x + b", "U @ x").replace("ACT(h)", "h").replace("steps = 2", "steps = 1")

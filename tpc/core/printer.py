@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from tpc.affine import Affine
+from tpc.core.apart import variables_apart
 from tpc.core.expr import (
     MINUS_ONE,
     ONE,
@@ -30,6 +31,12 @@ from tpc.core.expr import (
     substitute_ref,
 )
 from tpc.core.program import Axis, For, Gaussians, Input, MatMul, Matrix, Moment, Nonlin, Op, Program, Scalar, all_families
+
+
+def as_written(ref: Ref) -> str:
+    """A member as messages show it: what has got a number, as expressions without a name have, by what it is a part of."""
+    return str(Ref(ref.name.partition("$")[0] or ref.name, ref.index))
+
 
 SUM, PRODUCT, UNARY, POWER, ATOM = range(5)                 # binding strengths
 
@@ -163,6 +170,7 @@ def _print_body(body: Sequence[Op], indent: str, widths: Mapping[str, str], made
 
 
 def print_program(program: Program) -> str:
+    program = variables_apart(program)
     lines = [f"program {program.name}"]
     for i, width in enumerate(program.widths):
         ratio = "" if i == 0 else f" = {print_expr(width.ratio, PRODUCT)}*{program.widths[0].name}" if width.ratio != ONE \

@@ -5,10 +5,10 @@ A value belongs to a family, `x[t]`, with finite index axes; a plain value is a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tpc.affine import Affine
 from tpc.core.expr import Expr, Ref
@@ -51,6 +51,7 @@ class Width:
 
     name: str
     ratio: Expr
+    origin: Origin = _origin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +221,16 @@ class Program:
     def simulate(self, inputs: Mapping[str, Any] | None = None, *, width: int, seeds: int | Sequence[int] = 32, **options: Any) -> Samples:
         """The program at finite width (see `tpc.simulate.simulate`), once for each of `seeds`, or of the first so many.
 
-        inputs: arrays by name; those with a default may be left out. Raises TpcError for inputs that do not fit.
+        inputs: arrays by name; those with a default may be left out. Raises TpcError for inputs that do not fit, ValueError for other options.
         """
+        from tpc.given import whole_number
         from tpc.inputs import bind_inputs
         from tpc.simulate import simulate
-        return simulate(self, bind_inputs(self, inputs or {}), width=width, seeds=range(seeds) if isinstance(seeds, int) else seeds, **options)
+        count = whole_number(seeds)
+        if count is None and not isinstance(seeds, Iterable):
+            raise ValueError(f"seeds are a whole number of them, or different integers, not {seeds!r:.60}")
+        chosen = range(count) if count is not None else seeds
+        return simulate(self, bind_inputs(self, {} if inputs is None else inputs), width=width, seeds=cast("Sequence[int]", chosen), **options)
 
 
 def instructions(body: tuple[Op, ...], loops: tuple[For, ...] = ()) -> Iterator[tuple[Instruction, tuple[For, ...]]]:

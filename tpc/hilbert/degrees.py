@@ -11,6 +11,7 @@ from itertools import islice, product
 import numpy as np
 
 from tpc.core.expr import ZERO, Gather
+from tpc.core.printer import as_written
 from tpc.core.program import For, Gaussians, Instruction, MatMul, Moment, Nonlin, Op, Program
 from tpc.hilbert.gaussians import Confined, Layout, Side
 from tpc.hilbert.sectors import Sectors
@@ -191,7 +192,7 @@ class _Follower:
 
     def _checked(self, value: MaybeSupport, instance: Instance) -> MaybeSupport:
         if value is not None and value.degree.max(initial=0) > MAX_DEGREE:
-            raise TooMuchError(f"polynomials of degree over {MAX_DEGREE} (`{instance.op.out}`, line {instance.op.origin.line})")
+            raise TooMuchError(f"polynomials of degree over {MAX_DEGREE} (`{as_written(instance.op.out)}`, line {instance.op.origin.line})")
         return value
 
     def _mean(self, value: MaybeSupport, instance: Instance) -> MaybeSupport:
@@ -204,7 +205,7 @@ class _Follower:
             self.need = need
             for points in points_of(self.by_sector(need)):
                 if points > MAX_POINTS:
-                    raise TooMuchError(f"more than {MAX_POINTS:.0e} points (`{instance.op.out}`, line {instance.op.origin.line})")
+                    raise TooMuchError(f"more than {MAX_POINTS:.0e} points (`{as_written(instance.op.out)}`, line {instance.op.origin.line})")
         return self.one
 
     def _count(self, pairs: int) -> None:

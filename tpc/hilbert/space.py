@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tpc.core.expr import Add, Call, Compare, Expr, Mul, Number, Pow, Sum, Value, children, is_vector
+from tpc.core.printer import as_written
 from tpc.core.program import Moment, Nonlin, Program, instructions
 from tpc.hilbert.sectors import Sectors
 
@@ -43,9 +44,9 @@ class Linear:
     def refuses(self, program: Program) -> str | None:
         for op, _ in instructions(program.body):
             if isinstance(op, Nonlin) and degree(op.phi) > 1:
-                return f"`{op.out}` (line {op.origin.line}) is not linear in its vectors"
+                return f"`{as_written(op.out)}` (line {op.origin.line}) is not linear in its vectors"
             if isinstance(op, Moment) and degree(op.phi) > 2:
-                return f"`{op.out}` (line {op.origin.line}) is a mean of more than products of two vectors"
+                return f"`{as_written(op.out)}` (line {op.origin.line}) is a mean of more than products of two vectors"
         return None
 
 
@@ -73,7 +74,7 @@ class Chaos:
         for op, _ in instructions(program.body):
             if isinstance(op, Nonlin | Moment) and degree(op.phi) == math.inf:
                 what = "no polynomial in" if isinstance(op, Nonlin) else "no mean of a polynomial in"
-                return f"`{op.out}` (line {op.origin.line}) is {what} its vectors"
+                return f"`{as_written(op.out)}` (line {op.origin.line}) is {what} its vectors"
         return None
 
 

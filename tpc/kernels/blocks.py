@@ -13,12 +13,15 @@ import numpy as np
 
 from tpc.core.expr import Expr, Gather, Index, Value, walk
 from tpc.core.program import MatMul, Program, instructions
+from tpc.given import MaskedError, numbers
 from tpc.inputs import bind_inputs
 from tpc.kernels import accuracy
 from tpc.kernels.accuracy import Worst, warn
+from tpc.precision import precision
 from tpc.stored import digest
 from tpc.syntax import catalogue, catalogue_kernels, catalogue_training, tree
 from tpc.syntax.diagnostic import TpcError
+from tpc.syntax.layout import normalise
 
 if TYPE_CHECKING:
     from tpc.run import Evaluator
@@ -184,9 +187,11 @@ class Blocks:
                 block = max(1, block // 4)
 
     def _checked(self, x: Any, name: str) -> np.ndarray:
-        array = np.asarray(x)
-        if array.dtype.kind not in "biuf":
-            raise TpcError([catalogue.not_numbers(name)], self.program.name, of_program=True)
+        try:
+            array = numbers(x)
+        except (ValueError, TypeError) as error:
+            why = catalogue.masked(name) if isinstance(error, MaskedError) else catalogue.not_numbers(name)
+            raise TpcError([why], self.program.name, of_program=True) from None
         if array.ndim == 0:
             raise TpcError([catalogue.input_shape(name, (1,), ())], self.program.name, of_program=True)
         if not np.all(np.isfinite(array)):
@@ -202,7 +207,9 @@ class Blocks:
     def _compile(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Compiled:
         names, evaluator = self._evaluator(form, n, m, shape)
         program = evaluator.program
-        others = bind_inputs(replace(program, inputs=tuple(i for i in program.inputs if i.name not in names)), self.others)
+        asked = tuple(item for item in program.inputs if item.name not in names)
+        mentioned = {item.name for item in asked}
+        others = bind_inputs(replace(program, inputs=asked), {name: value for name, value in self.others.items() if normalise(name) in mentioned})
         rules = [evaluator.points(0, k) for k in range(evaluator.evaluations)]
         return Compiled(evaluator.module, rules, others, tuple(names), tuple(output.name for output in program.outputs))
 
@@ -270,7 +277,8 @@ class Compiled:
 
     def __call__(self, *arrays: np.ndarray) -> list[Pair]:
         given = {**self.others, **dict(zip(self.inputs, arrays, strict=True))}
-        found = self.module.summary([self.module.compiled(given, *rule) for rule in self.rules])
+        with precision(self.module.DTYPE):
+            found = self.module.summary([self.module.compiled(given, *rule) for rule in self.rules])
         values = [found[name] for name in self.outputs]
         return [(np.asarray(value), None if error is None else np.asarray(error)) for value, error in values]
 

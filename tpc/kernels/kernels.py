@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from tpc.core.program import Program
+from tpc.given import require_whole
+from tpc.inputs import check_given
 from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import Blocks, Pair, tree_of
 from tpc.syntax import catalogue, catalogue_training, tree
@@ -89,12 +91,15 @@ def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str
 
     network: its name; may be left out if there is one only. inputs: those that the network mentions besides its argument. dtype: "float64" or
     "float32". positions: the extents of the axes of the network's output, if it has any. Raises TpcError: no such network, or one of several
-    inputs (TP709), a dtype that is neither (TP602).
+    inputs (TP709), a dtype that is neither (TP602), inputs that the program does not have or that do not fit (TP50x).
     """
     if dtype not in ("float64", "float32"):
         raise TpcError([catalogue.bad_option("dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
-    if block is not None and block < 1:
-        raise TpcError([catalogue.bad_option("block", f"must be at least 1, not {block}")], program.name, of_program=True)
+    if block is not None:
+        block = require_whole("block", block, 1, program.name)
+    positions = tuple(require_whole("positions", extent, 0, program.name) for extent in positions)
+    if inputs is not None:
+        check_given(program, inputs)
     statements = () if program.source is None else tree_of(program).statements
     there = {s.name.name: len(s.parameters) for s in statements if isinstance(s, tree.Network)}
     chosen = network if network is not None else next(iter(there)) if len(there) == 1 else ""
@@ -102,5 +107,5 @@ def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str
         raise TpcError([catalogue_training.no_such_network(chosen, [*there])], program.name, of_program=True)
     if there[chosen] != 1:
         raise TpcError([catalogue_training.several_inputs(chosen, there[chosen])], program.name, of_program=True)
-    nngp, ntk, both = (Blocks(program, chosen, kinds, dtype, tuple(positions), dict(inputs or {}), block) for kinds in (("nngp",), ("ntk",), KINDS))
+    nngp, ntk, both = (Blocks(program, chosen, kinds, dtype, positions, dict(inputs or {}), block) for kinds in (("nngp",), ("ntk",), KINDS))
     return Kernels(chosen, Kernel(nngp), Kernel(ntk), both)

@@ -16,6 +16,7 @@ from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import BLOCK
 from tpc.kernels.kernels import Kernel
 from tpc.stored import digest, open_regular, read_header
+from tpc.syntax import catalogue
 from tpc.syntax.diagnostic import TpcError
 
 Progress = Callable[[int, int], None]
@@ -157,4 +158,4 @@ class _Manifest:
 def _require_space(out: Path, needed: int) -> None:
     free = shutil.disk_usage(out.parent).free
     if needed > free:
-        raise ValueError(f"{out} takes {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free there")
+        raise ValueError(f"{out} takes {catalogue.amount(needed)}, and {catalogue.amount(free)} are free there")

@@ -48,6 +48,7 @@ from tpc.syntax.kinds import derivative_of
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
 
+LARGEST = 10**300                                # of a number, and of the parts of a fraction
 MAX_SIZE = 20_000                                # nodes of one instruction's expression
 MAX_FACTORS = 500                                # of one product, whose derivative has the square of it
 UNNAMED = Ref("")
@@ -101,8 +102,10 @@ class Expressions:
             raise RefusedError(catalogue.division_by_zero(node.span))
         if isinstance(x, Pow) and is_constant(x) and isinf(law_number(x, {}, ())):
             raise RefusedError(catalogue.overflow(node.span))
-        if isinstance(x, Number) and max(abs(x.value.numerator), x.value.denominator) > 10**300:
-            raise RefusedError(catalogue.overflow(node.span))
+        if isinstance(x, Number) and max(abs(x.value.numerator), x.value.denominator) > LARGEST:
+            large, small = abs(x.value) > LARGEST, 0 < abs(x.value) * LARGEST < 1
+            why = catalogue.overflow if large else catalogue.underflow if small else catalogue.too_many_digits
+            raise RefusedError(why(node.span))
         if isinstance(x, Mul) and len(x.factors) > MAX_FACTORS:
             raise RefusedError(catalogue.too_many_factors(node.span, MAX_FACTORS))
         if size(x, MAX_SIZE) >= MAX_SIZE:

@@ -64,7 +64,7 @@ class Statements:
         first = self.scope.widths[0]
         ratio = ONE if node.ratio is None else self.expressions.lower(node.ratio, {first: Binding(ONE)})
         self.ratios[node.name.name] = ratio
-        return Width(node.name.name, ratio)
+        return Width(node.name.name, ratio, origin=origin_of(node.name.span if node.ratio is None else node.ratio.span))
 
     def input(self, node: tree.Input) -> Input:
         symbol = self.scope.symbols[node.declared.name.name]

@@ -135,8 +135,11 @@ def opened_training(program: Program) -> Training:
 def classify(program: Program, **exponents: Fraction | int | str) -> Verdict:
     """What becomes of the training in `program` as n → ∞. exponents: a1=…, b1=…, c=… in place of the file's, exact rationals or their text.
 
-    Raises TpcError if the program has no network, a name is none of its exponents (TP735), or a value is no rational number (TP731).
+    Raises TypeError for what is no program, TpcError if it has no network, a name is none of its exponents (TP735), or a value is no rational
+    number (TP731).
     """
+    if not isinstance(program, Program):
+        raise TypeError(f"a program is what `tpc.parse` or `tpc.load` gives, not {type(program).__name__}")
     training = opened_training(program)
     known = training.exponents
     values: dict[str, Fraction] = {}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.show.saved import save
+
 if TYPE_CHECKING:
     from tpc.result import Outcome, Result
     from tpc.simulate.samples import Samples
@@ -41,7 +43,7 @@ def plot_result(result: Result, path: str | Path, samples: list[Samples] | None 
     if samples and labelled is not None:
         figure.legend(*labelled.get_legend_handles_labels(), loc="outside lower center", ncols=1 + len(samples), frameon=False, fontsize=9)
     figure.suptitle(f"{result.program}: n = ∞" + "".join(f", {s.width}" for s in samples or []))
-    figure.savefig(path, dpi=150)
+    save(figure, path, dpi=150)
 
 
 def _panel(figure: Any, axis: Any, name: str, outcome: Outcome, samples: list[Samples]) -> None:

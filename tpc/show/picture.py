@@ -12,6 +12,7 @@ import networkx as nx
 
 from tpc.show.graph import EDGES, FONT, NODES, EdgeStyle, NodeStyle, label_lines, style_of
 from tpc.show.layered import Edge, Layout, Point, layered
+from tpc.show.saved import save
 
 FONT_SIZE, SMALL = 9.0, 7.0
 ADVANCE = 0.603                                        # width of a character, in font sizes
@@ -52,7 +53,7 @@ def render(graph: nx.DiGraph, path: Path) -> None:
     _draw_legend(axes, *legend, left, bottom + LEGEND_HEIGHT / 2)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tpc"}):
         resolution = min(150.0, LARGEST / max(figure.get_size_inches()))
-        figure.savefig(path, dpi=resolution, metadata={"Date": None} if path.suffix == ".svg" else None)
+        save(figure, path, dpi=resolution, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def _extent(layout: Layout, sizes: Sizes, legend: tuple[Sequence[NodeStyle], Sequence[EdgeStyle]]) -> tuple[float, float, float]:

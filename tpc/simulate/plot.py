@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.show.saved import save
+
 if TYPE_CHECKING:
     from tpc.simulate.verify import Comparison, Report
 
@@ -32,7 +34,7 @@ def plot_report(report: Report, path: str | Path) -> None:
     for panel in panels[1 + len(shown):]:
         panel.set_axis_off()
     figure.suptitle(f"{literal(report.program)}: finite width against the limit", fontsize=12)
-    figure.savefig(path, dpi=150)
+    save(figure, path, dpi=150)
 
 
 def literal(text: str) -> str:

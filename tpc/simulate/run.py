@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from tpc.core.program import Program
+from tpc.given import whole_number
+from tpc.precision import precision, require_platform
 from tpc.simulate.checkpoint import Checkpoint
 from tpc.simulate.draw import Laws, draw, laws, widths
 from tpc.simulate.frame import Frame
@@ -21,6 +22,7 @@ from tpc.simulate.rolling import places, rolling
 from tpc.simulate.samples import Samples
 
 DType = Literal["float64", "float32"]
+DTYPES: tuple[DType, ...] = ("float64", "float32")
 Progress = Callable[[int, int], None]
 MEMORY = 1 << 30                                   # bytes that a group of seeds may take, as far as that can be told
 COORDINATES = {"cpu": 256}                          # a group of seeds is filled up to so many coordinates of a vector: measured, more is slower
@@ -35,10 +37,14 @@ def simulate(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: 
     inputs: arrays by name, all of them, in the declared shapes. width: n >= 1, the others follow by their ratios. progress: called with the numbers
     of seeds done and asked for. checkpoint: an .npz file that keeps what is done, and from which the same run (or one with more seeds) resumes.
     Returns each output with shape (len(seeds), *its own). A seed gives the same numbers, bit for bit on one machine, whichever others it is run with.
-    Interrupted (Ctrl-C), returns the seeds that are done. Raises ValueError: a width below 1, seeds that repeat or do not lie in 0 … 2³² − 1,
+    Interrupted (Ctrl-C), returns the seeds that are done. Raises ValueError: a width that is no whole number or below 1, seeds
+    that repeat or do not lie in 0 … 2³² − 1, a dtype that is neither,
     a checkpoint of another run.
     """
-    wanted = _checked(seeds)
+    require_platform()
+    wanted, width = _checked(seeds), _width(width)
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r:.60}")
     given = {name: np.asarray(value) for name, value in inputs.items()}
     done = Checkpoint.open(checkpoint, program, given, width, dtype)
     interrupted = False
@@ -61,16 +67,24 @@ def draws(program: Program, inputs: Mapping[str, Any], *, width: int, seed: int,
     given = {name: np.asarray(value) for name, value in inputs.items()}
     sizes = widths(program, given, width)
     law = _cast(laws(program, given, sizes), dtype)
-    with _precision(dtype):
+    with precision(dtype):
         matrices, vectors = jax.jit(lambda seed, law: draw(program, sizes, law, seed, dtype))(np.uint32(seed), law)
         return {name: np.asarray(value) for name, value in {**matrices, **vectors}.items()}
 
 
 def _checked(seeds: Sequence[int]) -> tuple[int, ...]:
-    out = tuple(int(seed) for seed in seeds)
-    if not out or len(set(out)) < len(out) or not all(0 <= seed < MAX_SEED for seed in out):
+    found = tuple(whole_number(seed) for seed in seeds)
+    out = tuple(seed for seed in found if seed is not None)
+    if not out or len(set(out)) < len(found) or not all(0 <= seed < MAX_SEED for seed in out):
         raise ValueError("seeds are different integers from 0 to 2^32 - 1, at least one")
     return out
+
+
+def _width(width: int) -> int:
+    found = whole_number(width)
+    if found is None or found < 1:
+        raise ValueError(f"the width must be a whole number, at least 1, not {width!r:.60}")
+    return found
 
 
 def _groups(program: Program, inputs: Mapping[str, np.ndarray], width: int, seeds: Sequence[int],
@@ -83,7 +97,7 @@ def _groups(program: Program, inputs: Mapping[str, np.ndarray], width: int, seed
     for start in range(0, len(seeds), size):
         group = seeds[start:start + size]
         filled = np.asarray([*group, *[group[-1]] * (size - len(group))], dtype=np.uint32)
-        with _precision(dtype):
+        with precision(dtype):
             outputs = _compiled(program, tuple(sizes.items()), dtype)(filled, given, law)
             yield group, {name: np.asarray(value)[:len(group)] for name, value in outputs.items()}
 
@@ -111,17 +125,6 @@ def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType
 
 def _cast(law: Laws, dtype: DType) -> Laws:
     return Laws(*({name: value.astype(dtype) for name, value in part.items()} for part in (law.deviations, law.means, law.roots)))
-
-
-def _precision(dtype: DType) -> AbstractContextManager[Any]:
-    """64 bits where they are asked for, for the time of the call."""
-    if dtype == "float32":
-        return nullcontext()
-    if hasattr(jax, "enable_x64"):
-        context: AbstractContextManager[Any] = jax.enable_x64(True)
-        return context
-    from jax.experimental import enable_x64  # type: ignore[attr-defined,unused-ignore]
-    return enable_x64()  # type: ignore[no-any-return,unused-ignore]
 
 
 jax.tree_util.register_dataclass(Laws, data_fields=["deviations", "means", "roots"], meta_fields=[])

@@ -38,6 +38,12 @@ def counted(n: int, one: str, many: str) -> str:
     return f"{n:,} {one if n == 1 else many}"
 
 
+def amount(size: float) -> str:
+    """Bytes, in a unit in which they are no 0."""
+    unit, name = next(((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= u), (1.0, "bytes"))
+    return f"{size / unit:,.{0 if unit == 1 else 1}f} {name}"
+
+
 def either(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " or " + items[-1]
 
@@ -236,6 +242,15 @@ def overflow(at: Span) -> Diagnostic:
     return Diagnostic("TP216", "this number is too large", Label(at))
 
 
+def underflow(at: Span) -> Diagnostic:
+    return Diagnostic("TP216", "this number is too near to 0: the least that can be told from it here is 1e-300", Label(at),
+                      help="take other units, or an input for a part of it")
+
+
+def too_many_digits(at: Span) -> Diagnostic:
+    return Diagnostic("TP216", "this number has too many digits: exact fractions are at most 300 long", Label(at), help="round its factors")
+
+
 def output_unnamed(at: Span) -> Diagnostic:
     return Diagnostic("TP217", "an output that is an expression needs a name", Label(at), help="write `output name = …`")
 
@@ -366,6 +381,16 @@ def unknown_setting(name: str, known: Sequence[str]) -> Diagnostic:
                       help=similar(name, known) or (f"it has {', '.join(known)}" if known else "it has none"))
 
 
+def unknown_dim(name: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic("TP504", f"the program has no dim named `{name}`",
+                      help=similar(name, known) or (f"it has {', '.join(known)}" if known else "it has none"))
+
+
+def bad_dim(name: str, value: str) -> Diagnostic:
+    return Diagnostic("TP507", f"the dim `{name}` is a whole number, and the value given is {value}",
+                      help=f"for example {name} = 4")
+
+
 def bad_data(path: str, why: str) -> Diagnostic:
     return Diagnostic("TP505", f"the data file {path} cannot be used: {why}",
                       help="a data file is an .npz of arrays of numbers (no pickles) or a .json object, by names of inputs")
@@ -381,6 +406,15 @@ def bad_setting(text: str, why: str) -> Diagnostic:
 
 def not_numbers(name: str) -> Diagnostic:
     return Diagnostic("TP508", f"the input `{name}` must be real numbers")
+
+
+def masked(name: str) -> Diagnostic:
+    return Diagnostic("TP508", f"entries of the input `{name}` are masked", help="put numbers in their places, `array.filled(0)`")
+
+
+def given_twice(name: str, spellings: Sequence[str]) -> Diagnostic:
+    shown = " and ".join(quoted(spelling) for spelling in spellings)
+    return Diagnostic("TP504", f"the input `{name}` is given twice, as {shown}", help="they are one name: leave one of them out")
 
 
 # TP6: running
@@ -422,6 +456,14 @@ def cannot_write(path: str, why: str) -> Diagnostic:
 def few_devices(wanted: int, there: int, backend: str) -> Diagnostic:
     virtual = f"; for {wanted} virtual ones, set XLA_FLAGS=--xla_force_host_platform_device_count={wanted}" if backend == "cpu" else ""
     return Diagnostic("TP611", f"{wanted} devices are asked for, and JAX sees {there} ({backend})", help=f"ask for at most {there}{virtual}")
+
+
+def no_platform(platforms: str, why: str) -> Diagnostic:
+    """platforms: what JAX_PLATFORMS says; empty if it says nothing."""
+    if not platforms:
+        return Diagnostic("TP614", f"JAX finds nothing to compute on: {why}", help="look at `python -c 'import jax; jax.devices()'`")
+    return Diagnostic("TP614", f"JAX cannot compute on what JAX_PLATFORMS asks for, `{platforms}`: {why}",
+                      help="unset JAX_PLATFORMS to have JAX choose, or set it to `cpu`; others need plugins, such as `pip install 'jax[cuda12]'`")
 
 
 def not_joined(coordinator: str, why: str) -> Diagnostic:

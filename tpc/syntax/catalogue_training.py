@@ -119,7 +119,8 @@ def weight_side(at: Span, name: str, takes: str, given: str, declared: Span) -> 
 
 def readout_of_input(at: Span, name: str) -> Diagnostic:
     return Diagnostic("TP708", f"this blows up like n: `{name}` is an input weight with entries of order 1, and a sum over n of them is no readout",
-                      Label(at), help="use an output weight of its own, `weight V : 1 x n`")
+                      Label(at), help="use an output weight of its own, `weight V : 1 x n`; tied to the input weight, a mean is of order 1: "
+                      f"`o[k] = mean(({name} @ onehot(k))*x) for k < K`")
 
 
 def input_of_readout(at: Span, name: str) -> Diagnostic:
@@ -196,7 +197,9 @@ def unknown_inside(at: Span, name: str, network: str, known: Sequence[str]) -> D
 
 
 def network_part(at: Span) -> Diagnostic:
-    return Diagnostic("TP710", "this cannot be a part of a network", Label(at))
+    return Diagnostic("TP710", "this cannot be a part of a network", Label(at),
+                      help="its parts are numbers, inputs, weights times arrays or vectors, functions, `mean` and `sum`; "
+                           "what a network gives is one if it is named by a line of its own before, `a[t] = f[0](x[t])[t]`")
 
 
 def network_in_sum(at: Span) -> Diagnostic:
@@ -332,14 +335,20 @@ def update_term(at: Span) -> Diagnostic:
 
 
 def onehot_needs(at: Span) -> Diagnostic:
-    return Diagnostic("TP720", "`onehot` takes one member of an input declared as an index", Label(at),
-                      help="declare `input j[t < T] : index(d)` and write `onehot(j[t])`")
+    return Diagnostic("TP720", "`onehot` takes a whole number whose range is known: a member of an input declared as an index, or a loop variable",
+                      Label(at), help="declare `input j[t < T] : index(d)` and write `onehot(j[t])`, "
+                                      "or say how many entries there are, `onehot(k, d)`")
 
 
 def pad_needs(at: Span, axes: int) -> Diagnostic:
     has = f"this array has {counted(axes, 'axis', 'axes')}: {'write' if axes == 1 else 'for all of them'} `pad(x{', 1' * axes})`"
     return Diagnostic("TP723", "`pad` takes an array, and for each of its first axes how many zeros stand before and after it", Label(at),
                       help=has if axes else "this is no array")
+
+
+def pad_empty(at: Span, axis: int) -> Diagnostic:
+    return Diagnostic("TP723", f"there is nothing to put zeros around: axis {axis + 1} of this array has no entries", Label(at),
+                      help="the dims of what is padded are at least 1")
 
 
 def pad_amount(at: Span) -> Diagnostic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,8 +32,8 @@ class Diagnostic:
         def place(label: Label) -> dict[str, Any]:
             s = label.span
             return {"line": s.line, "column": s.column, "end_line": s.end_line, "end_column": s.end_column, "text": label.text}
-        return {"file": file, "code": self.code, "message": self.message, "at": place(self.at) if self.at else None,
-                "also": [place(label) for label in self.also], "help": self.help}
+        return {"file": file, "code": self.code, "message": legible(self.message), "at": place(self.at) if self.at else None,
+                "also": [place(label) for label in self.also], "help": legible(self.help) if self.help else self.help}
 
 
 class TpcError(Exception):
@@ -71,14 +72,23 @@ def _remade(kind: type[TpcError], args: tuple[str, ...], state: dict[str, Any]) 
 
 
 MAX_SHOWN = 160                                   # columns of a source line that are shown
+MAX_WORD = 200                                    # characters of a name
+ENDLESS = re.compile(rf"\S{{{MAX_WORD},}}")
 RED, BLUE, BOLD, PLAIN = "\033[1;31m", "\033[1;34m", "\033[1m", "\033[0m"
+
+
+def legible(text: str) -> str:
+    """What of a message may be shown: names are of files and data of anybody, so they may be endless, or would move the terminal's cursor."""
+    text = "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+    return ENDLESS.sub(lambda found: f"{found[0][:MAX_WORD // 2]}…{found[0][-MAX_WORD // 4:]}", text)
 
 
 def render(d: Diagnostic, name: str, text: str, *, colour: bool = False) -> str:
     """`FILE:LINE:COLUMN: error[TPxxx]: message`, the lines concerned with carets under the places, and the remedy."""
     red, blue, bold, plain = (RED, BLUE, BOLD, PLAIN) if colour else ("", "", "", "")
+    name, message, remedy = legible(name), legible(d.message), legible(d.help or "")
     place = f"{name}:{d.at.span.line}:{d.at.span.column}" if d.at else name
-    out = [f"{bold}{place}: {red}error[{d.code}]{plain}{bold}: {d.message}{plain}"]
+    out = [f"{bold}{place}: {red}error[{d.code}]{plain}{bold}: {message}{plain}"]
     source = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     labels = [(label, "-") for label in d.also] + ([(d.at, "^")] if d.at else [])
     labels = sorted((pair for pair in labels if 0 < pair[0].span.line <= len(source)), key=lambda pair: (pair[0].span.line, pair[1] == "^"))
@@ -90,8 +100,8 @@ def render(d: Diagnostic, name: str, text: str, *, colour: bool = False) -> str:
             out.append(f"{blue}{line:>{gutter}} |{plain} {_visible(source[line - 1])}".rstrip())
             shown = line
         out.append(f"{blue}{'':>{gutter}} |{plain} {red if mark == '^' else blue}{_underline(label, source[line - 1], mark)}{plain}".rstrip())
-    if d.help:
-        out.append(f"{'':>{gutter}} {blue}={plain} help: {d.help}")
+    if remedy:
+        out.append(f"{'':>{gutter}} {blue}={plain} help: {remedy}")
     return "\n".join(out)
 
 

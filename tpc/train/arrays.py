@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from tpc.syntax import catalogue, catalogue_training, tree
 from tpc.syntax.tree import Tree
-from tpc.train.checks import ARRAYS
+from tpc.train.checks import ARRAYS, check_index
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.names import Names
 from tpc.train.padding import plus
@@ -55,16 +55,46 @@ def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> Value:
 
 
 def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
-    """`onehot(j[t])`, of an input declared `: index(d)`: the array of d entries that is 1 at j[t]."""
-    base = node.args[0].base if isinstance(node.args[0], tree.Indexed) else node.args[0]
+    """`onehot(j[t])`, of an input declared `: index(d)`: the array of d entries that is 1 at j[t].
+
+    `onehot(k)` of a loop variable has an entry for each round, `onehot(k + 1, d)` of any index has d entries.
+    """
+    value = forward.expr(node.args[0], env)
+    entry = value.at(()) if not value.shape else node.args[0]
+    base = entry.base if isinstance(entry, tree.Indexed) else entry
     known = forward.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
-    if len(node.args) != 1 or known is None or known.bound is None:
+    count = known.bound if known is not None else _rounds(forward, entry)
+    if known is not None and count is not None and value.shape:
+        raise RefusedError(catalogue.index_count(node.args[0].span, "this", len(known.axes), len(known.axes) - len(value.shape)))
+    if len(node.args) == 2 and (count is not None or _is_index(forward, entry)):
+        least, count = count, forward.index(node.args[1], env)
+        _check_entries(forward, node, least if known is not None else None, count)
+    if value.width is not None or value.shape or count is None or len(node.args) > 2:
         raise RefusedError(catalogue_training.onehot_needs(node.span))
-    picked = forward.expr(node.args[0], env)
-    if picked.shape:
-        raise RefusedError(catalogue.index_count(node.args[0].span, "this", len(known.axes), len(known.axes) - len(picked.shape)))
+    check_index(forward.scene, node.args[0], "onehot", 0, entry, forward.scene.integer(count), forward.loops)
     m = Maker(node.span)
-    return Value(None, (known.bound,), lambda i: m.equal(i[0], picked.at(())), picked=picked.at(()))
+    return Value(None, (count,), lambda i: m.equal(i[0], entry), picked=entry)
+
+
+def _rounds(forward: Forward, index: Tree) -> Tree | None:
+    """How many rounds the loop has whose variable an index is; None if it is none, or they are not known here."""
+    loops = {r.variable.name: r.count for r in forward.loops}
+    return loops.get(index.name) if isinstance(index, tree.Name) else None
+
+
+def _is_index(forward: Forward, index: Tree) -> bool:
+    """Whether an index is made of numbers, dims and the variables of loops around."""
+    parts = [part for part in tree.walk(index) if not isinstance(part, tree.Name | tree.Number | tree.Chain | tree.Negated)]
+    return not parts and all(name.name in forward.scope() or forward.scene.is_constant(name.name) for name in tree.names(index))
+
+
+def _check_entries(forward: Forward, node: tree.Applied, least: Tree | None, count: Tree) -> None:
+    """Whether a number of entries is one, and enough for the members of an input."""
+    size, needed = forward.scene.integer(count), 1 if least is None else forward.scene.integer(least)
+    if size is None or size < 1:
+        raise RefusedError(catalogue_training.onehot_needs(node.args[1].span))
+    if needed is not None and needed > size:
+        raise RefusedError(catalogue.out_of_range(node.args[0].span, "onehot", 0, needed - 1, size, ""))
 
 
 def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Value:
@@ -78,6 +108,9 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Valu
         if size is None or size < 0:
             raise RefusedError(catalogue_training.pad_amount(amount.span))
         sizes.append(Maker(amount.span).number(size))
+    empty = next((axis for axis, count in enumerate(value.shape) if count is not None and forward.scene.integer(count) == 0), None)
+    if value.width is not None and empty is not None:
+        raise RefusedError(catalogue_training.pad_empty(node.span, empty))
     if forward.has_variables(value) and not forward.is_leaf(value):
         value = forward.named(value, "x", node.args[0])
     with forward.within_sums(node):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from tpc.affine import Affine
 from tpc.core.dependence import is_parallel
 from tpc.core.expr import Expr, Gather, Index, Ref, Sum, substitute, substitute_index, substitute_ref, walk
+from tpc.core.printer import as_written
 from tpc.core.program import For, Gaussians, Instruction, MatMul, Op, Program
 from tpc.hilbert.gram.terms import NotGramError, TooDearError
 
@@ -79,7 +80,7 @@ class Sites:
             index = []
             for i in own.out.index:
                 if isinstance(i, Gather):
-                    raise NotGramError(f"`{op.out}` (line {op.origin.line}) is made at an index read from data")
+                    raise NotGramError(f"`{as_written(op.out)}` (line {op.origin.line}) is made at an index read from data")
                 index.append(i)
             self._add(Site(own, self.count, op.out.name, tuple(next(iter(i.variables), None) for i in index), tuple(i.const for i in index),
                            tuple(counts[next(iter(i.variables))] if i.terms else 1 for i in index)))

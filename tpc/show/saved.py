@@ -1,0 +1,27 @@
+"""Figures written to files."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+MISSING = re.compile(r"Glyph (\d+) .*missing from")
+
+
+def save(figure: Any, path: str | Path, **options: Any) -> None:
+    """Writes a matplotlib figure, and warns once (UserWarning) of all letters that its font does not have. Raises OSError."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(path, **options)
+    letters: dict[str, None] = {}
+    for warning in caught:
+        found = MISSING.match(str(warning.message))
+        if found:
+            letters[chr(int(found[1]))] = None
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if letters:
+        kept = "" if Path(path).suffix == ".svg" else "; an .svg or .dot graph has them as text"
+        warnings.warn(f"the font of figures has no {' '.join(letters)}: boxes stand for them{kept}", stacklevel=2)
