@@ -1,0 +1,8 @@
+"""All attacks by name."""
+
+from __future__ import annotations
+
+from tests.attack import mutants
+from tests.attack.trial import Attack
+
+ATTACKS: dict[str, Attack] = {attack.name: attack for attack in (mutants.ATTACK,)}
