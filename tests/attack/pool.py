@@ -96,6 +96,8 @@ def _highest(*, begin: bool = False) -> float:
 def work(attack: Attack, end: Connection, folder: Path) -> None:
     """What a process does: a trial for every number that it is sent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled"),
+                   "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while (number := end.recv()) is not None:
