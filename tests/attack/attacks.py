@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.attack import commands, damaged, mutants
+from tests.attack import commands, damaged, hostile, kills, mutants, programs, streams
 from tests.attack.trial import Attack
 
-ATTACKS: dict[str, Attack] = {attack.name: attack for attack in (mutants.ATTACK, commands.ATTACK, damaged.ATTACK)}
+ALL = (mutants, commands, damaged, hostile, streams, kills, programs)
+ATTACKS: dict[str, Attack] = {module.ATTACK.name: module.ATTACK for module in ALL}

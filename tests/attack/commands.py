@@ -17,7 +17,8 @@ MOST = 40                                              # instructions of a progr
 PLAIN = ("check", "lower", "scale", "derive", "graph", "compile")
 NUMERIC = ("run", "run", "simulate", "verify", "kernel")
 VALUES = ("0", "1", "2", "-1", "3", "1/2", "1/0", "0.5", "1e300", "1e-300", "1e400", "nan", "inf", "-inf", "Infinity", "NaN", "", "x", "[]", "[1]",
-          "[1, 2]", "[[1], [2, 3]]", "[1, null]", '"1"', "{}", "true", "[true]", "1e5", "10**3", "0x10", "9" * 50, "1" * 5000, "[" * 2000, "π", "½", "１")
+          "[1, 2]", "[[1], [2, 3]]", "[1, null]", '"1"', "{}", "true", "[true]", "1e5", "10**3", "0x10",
+          "9" * 50, "1" * 5000, "[" * 2000, "π", "½", "１")
 SMALL = ("--samples", "16", "--repeats", "2")
 
 
@@ -105,7 +106,8 @@ def _options(rng: Random, command: str) -> list[str]:
             initial = [rng.choice(["seed=0", "zero", "integrate", "d.json", "no.npz", "seed=x"])]
             return [*evaluation, *seed, *some(["--initial", *initial]), *some(["--save", rng.choice(["s.npz", "no/s.npz", "."])]),
                     *some(["--plot", rng.choice(["f.png", "f.xyz"])]), *some(["--checkpoint", "kept"]),
-                    *some(["--widths", rng.choice(["4", "4,8", "0", "x"]), "--seeds", "2"]), *some(["--error", rng.choice(["1", "50%", "0", "-1", "nan", "x%"])])]
+                    *some(["--widths", rng.choice(["4", "4,8", "0", "x"]), "--seeds", "2"]),
+                    *some(["--error", rng.choice(["1", "50%", "0", "-1", "nan", "x%"])])]
         case "simulate":
             return ["--width", rng.choice(["8", "16", "1", "7"]), "--seeds", rng.choice(["2", "1"]), *seed, *some(["--save", "k.npz"]),
                     *some(["--dtype", "float32"])]

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from tests.attack.trial import Attack, Outcome
+from tests.attack.trial import METER, Attack, Outcome
 
 ADDRESSES = 24 << 30                                   # of virtual memory, of which JAX reserves much and uses little
 HARD = 6                                               # times the seconds that a trial may take, after which its process ends
@@ -64,33 +64,18 @@ def in_folder(folder: Path) -> Iterator[None]:
 
 def tried(attack: Attack, number: int, folder: Path) -> tuple[Outcome, float, float]:
     """One trial, with the processor's seconds and the bytes that it took. A trial that fails itself is bad, too."""
-    seconds, memory = _seconds(), _highest(begin=True)
+    METER.begin()
     with in_folder(folder):
         try:
             found = attack.trial(number, folder)
         except Exception as error:
             found = Outcome(f"the trial itself: {type(error).__name__}", True, detail=traceback.format_exc())
-    taken, grown = _seconds() - seconds, max(0.0, _highest() - memory)
+        taken, grown = METER.taken()
     if not found.bad and taken > attack.seconds:
         found = Outcome(f"more than {attack.seconds:.0f} s", True, found.files, f"{found.label}\n{found.detail}")
     if not found.bad and grown > attack.memory:
         found = Outcome(f"more than {attack.memory / 1e9:.1f} GB", True, found.files, f"{found.label}\n{found.detail}")
     return found, taken, grown
-
-
-def _seconds() -> float:
-    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-
-
-def _highest(*, begin: bool = False) -> float:
-    """The most bytes that this process has had since this was called with `begin` (since it exists, where the system does not tell)."""
-    with suppress(OSError):
-        if begin:
-            Path("/proc/self/clear_refs").write_text("5")
-        found = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        return float(found["VmRSS" if begin else "VmHWM"].split()[0]) * 1024
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
 
 
 def work(attack: Attack, end: Connection, folder: Path) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import resource
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,34 @@ from pathlib import Path
 from typing import Any
 
 CODE = re.compile(r"(?:error|warning)\[(TP\d{3})\]")
+
+
+class Meter:
+    """What has been taken since `begin`: the processor's seconds, also of processes that have ended, and bytes beyond those that there were."""
+
+    def begin(self) -> None:
+        with contextlib.suppress(OSError):             # or else the most counts that there has ever been
+            Path("/proc/self/clear_refs").write_text("5")
+        self.before = _seconds(), _bytes("VmRSS")
+
+    def taken(self) -> tuple[float, float]:
+        seconds, memory = self.before
+        return _seconds() - seconds, max(0.0, _bytes("VmHWM") - memory)
+
+
+METER = Meter()
+
+
+def _seconds() -> float:
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def _bytes(which: str) -> float:
+    with contextlib.suppress(OSError, KeyError):
+        found = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return float(found[which].split()[0]) * 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
 
 
 @dataclass(frozen=True)
@@ -29,8 +58,7 @@ class Outcome:
 @dataclass(frozen=True)
 class Attack:
     """trial: of a number, which all is drawn from, in an empty folder of its own, which is the working one. seconds, memory: of the processor, and
-    bytes beyond what the process had before, that a trial may take. renewed: trials after which a process is replaced by a fresh one. one_device:
-    whether several processes that compile may be at it side by side."""
+    bytes beyond what the process had before, that a trial may take. renewed: trials after which a process is replaced by a fresh one."""
 
     name: str
     what: str
