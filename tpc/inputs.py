@@ -11,6 +11,7 @@ import os
 import zlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +28,8 @@ from tpc.syntax.spans import Span
 
 MAX_DATA_BYTES = 1 << 30
 MAX_JSON_BYTES = 1 << 25                            # a number takes up to twenty times its text while it is read
-COMPRESSED: Mapping[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open}
+# not the format before .xz, in which a file of zeros is one of empty texts without end
+COMPRESSED: Mapping[str, Callable[..., Any]] = {".xz": partial(lzma.open, format=lzma.FORMAT_XZ), ".gz": gzip.open}
 PSD_TOLERANCE = 1e-9                               # of the largest variance, for what rounding of a singular covariance leaves below 0
 
 
@@ -190,7 +192,10 @@ def load_data(path: str | Path) -> dict[str, np.ndarray]:
 def _unpacked(file: BinaryIO, suffix: str, most: int) -> bytes:
     """What a file holds, unpacked. Raises OSError, and what says that it is damaged; ValueError for more than there should be."""
     unpacking = COMPRESSED[suffix](file) if suffix in COMPRESSED else file
-    suspect = max(SUSPECT, EXPANSION * os.fstat(file.fileno()).st_size)
+    packed = os.fstat(file.fileno()).st_size
+    if packed > most:
+        raise ValueError(f"it is larger than {most >> 20} MiB")
+    suspect = max(SUSPECT, EXPANSION * packed)
     whole: bytes = unpacking.read(min(most, suspect) + 1)
     if len(whole) > most:
         raise ValueError(f"it is larger than {most >> 20} MiB")
