@@ -1,6 +1,6 @@
 """Does tpc work with the oldest versions that pyproject.toml allows, and with the newest ones? Each in a virtual environment of its own:
 
-    python tests/bounds.py [lowest] [newest] [--tests]
+    python -m tests.bounds [lowest] [newest] [--tests]
 
 runs README's example from Python there, which goes through all of tpc and all that it depends on; with --tests also tests of each of its parts.
 """
@@ -62,7 +62,7 @@ def tried(which: str, tests: bool) -> None:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser()
+    options = argparse.ArgumentParser(prog="python -m tests.bounds")
     options.add_argument("which", nargs="*", help="lowest, newest; both without any")
     options.add_argument("--tests", action="store_true")
     chosen = options.parse_args()

@@ -50,7 +50,7 @@ def written(rng: Random, folder: Path) -> Outcome:
     make()
     kind = rng.choice(("absent", "read-only", "no place for files", "full", "a folder", "a file for a folder", "a link to nowhere",
                        "a name too long", "good"))
-    name = f"x{ending}"
+    name = f"o{ending}"
     match kind:
         case "absent":
             name = f"no/where/{name}"
@@ -71,7 +71,7 @@ def written(rng: Random, folder: Path) -> Outcome:
         case "a link to nowhere":
             Path(name).symlink_to("no/where")
         case "a name too long":
-            name = "x" * 300 + ending
+            name = "o" * 300 + ending
     outcome, ran = judged((*argv, name, "--json"), {})
     label = f"{argv[0]} {argv[-1]} {kind}: {outcome.label.partition(': ')[2]}"
     refused = ran.status == 2

@@ -10,7 +10,8 @@ import pytest
 from tests.attack import commands, damaged, hostile, kills, mutants, pool, programs, streams
 from tests.attack.trial import Attack, Outcome
 
-CHEAP = [reader for reader in damaged.READERS if reader.name not in ("drawings", "kept epochs", "questions", "text c.txt", "text c.txt.xz", "text c.txt.gz")]
+CHEAP = [reader for reader in damaged.READERS if reader.name not in ("drawings", "kept epochs", "questions",
+                                                                     "text c.txt", "text c.txt.xz", "text c.txt.gz")]
 
 
 def attacked(attack, numbers, folder):
