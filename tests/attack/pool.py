@@ -119,7 +119,10 @@ class Journal:
         self.folder, self.path = folder, folder / f"{name}.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
         self.notes: dict[int, Note] = {}
-        for line in self.path.read_text().splitlines() if self.path.exists() else ():
+        before = self.path.read_text() if self.path.exists() else ""
+        if before and not before.endswith("\n"):
+            self.path.write_text(before + "\n")
+        for line in before.splitlines():
             with suppress(ValueError, TypeError):      # a line that was being written when it was stopped
                 note = Note(**json.loads(line))
                 self.notes[note.number] = note

@@ -55,7 +55,7 @@ def test_a_killed_run_goes_on(tmp_path):
 
 
 def test_a_random_training_is_that_of_finite_widths(tmp_path):
-    attacked(programs.ATTACK, [1], tmp_path)
+    attacked(programs.ATTACK, [51], tmp_path)                        # one layer, one step
 
 
 # what the attacks are made with
