@@ -11,7 +11,6 @@ import os
 import zlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,9 +27,20 @@ from tpc.syntax.spans import Span
 
 MAX_DATA_BYTES = 1 << 30
 MAX_JSON_BYTES = 1 << 25                            # a number takes up to twenty times its text while it is read
-# not the format before .xz, in which a file of zeros is one of empty texts without end
-COMPRESSED: Mapping[str, Callable[..., Any]] = {".xz": partial(lzma.open, format=lzma.FORMAT_XZ), ".gz": gzip.open}
 PSD_TOLERANCE = 1e-9                               # of the largest variance, for what rounding of a singular covariance leaves below 0
+XZ = b"\xfd7zXZ\0"                                  # what such a file begins with
+
+
+def _open_xz(file: BinaryIO, mode: str = "rb", **options: Any) -> Any:
+    """As `lzma.open`, but not of the format before .xz, in which a file of zeros is one of empty texts without end. Raises LZMAError."""
+    start = file.read(len(XZ))
+    file.seek(0)
+    if not XZ.startswith(start):
+        raise lzma.LZMAError("it is no .xz file")
+    return lzma.open(file, mode, format=lzma.FORMAT_XZ, **options)
+
+
+COMPRESSED: Mapping[str, Callable[..., Any]] = {".xz": _open_xz, ".gz": gzip.open}
 
 
 def bind_inputs(program: Program, data: Mapping[str, Any], *, file: str = "", text: str = "") -> dict[str, np.ndarray]:
