@@ -129,7 +129,7 @@ class _Manifest:
                 raise ValueError("it is not as it was written")
             own, self.done, self.sum = str(kept["fingerprint"]), int(kept["rows"]), int(kept["sum"])
             self.worst = Worst.of_json(kept["worst"]) if kept.get("worst") else None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{self.path} is damaged ({next(iter(str(error).splitlines()), 'not readable')}); "
                              f"remove it and {self.out}") from None
         return own

@@ -13,7 +13,7 @@ Monomial = frozenset[tuple[Expr, Fraction]]            # atoms with their powers
 Polynomial = Mapping[Monomial, Fraction]
 UNIT: Monomial = frozenset()
 MOST_TERMS, MOST_POWER = 64, 4
-MOST_BITS = 4096                                     # bits of a number that a power of one may come to
+MOST_BITS = 4096                                       # bits of a number that a power of one may come to
 
 
 class Monomials:
