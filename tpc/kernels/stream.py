@@ -125,11 +125,11 @@ class _Manifest:
         try:
             with open_regular(self.path) as file:
                 kept = json.loads(file.read(MANIFEST))
-            if kept.pop("seal") != digest(json.dumps(kept), {}):
+            if not isinstance(kept, dict) or kept.pop("seal", None) != digest(json.dumps(kept), {}):
                 raise ValueError("it is not as it was written")
             own, self.done, self.sum = str(kept["fingerprint"]), int(kept["rows"]), int(kept["sum"])
             self.worst = Worst.of_json(kept["worst"]) if kept.get("worst") else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{self.path} is damaged ({next(iter(str(error).splitlines()), 'not readable')}); "
                              f"remove it and {self.out}") from None
         return own
