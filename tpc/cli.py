@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     graph_ = _command(commands, "graph", graph, "draw the dependency graph")
     graph_.add_argument("-o", "--output", type=Path, required=True, metavar="F.svg|.png|.dot")
     compile_ = _command(commands, "compile", compile_file, "write a stand-alone JAX module that evaluates the limit")
-    compile_.add_argument("-o", "--output", type=Path, required=True, metavar="F.py", help="`-` for standard output")
+    compile_.add_argument("-o", "--output", type=Path, required=True, metavar="F.py", help="`-` for standard output, with --json as `source`")
     _evaluation(compile_)
     run_ = _command(commands, "run", run, "evaluate the limit", data=True)
     _evaluation(run_)
@@ -266,18 +266,22 @@ def compile_file(arguments: argparse.Namespace) -> int:
     from tpc.run import compile_program
     evaluator = compile_program(program, method=arguments.method, samples=arguments.samples, repeats=arguments.repeats, dtype=arguments.dtype,
                                 max_rank=arguments.max_rank)
+    start, made = evaluator.start, {"program": program.name, "plan": evaluator.plan.to_json(), "output": str(arguments.output)}
     if str(arguments.output) == "-":
-        print(evaluator.source, end="")
+        if arguments.json:
+            started = {} if start is None else {"start": {"source": start.evaluator.source, "scalars": list(start.names)}}
+            print(json.dumps({**made, "source": evaluator.source, **started}, allow_nan=False))
+        else:
+            print(evaluator.source, end="")
         return OK
     writing(arguments.output, lambda part: part.write_text(evaluator.source, encoding="utf-8"))
-    made = {"program": program.name, "plan": evaluator.plan.to_json(), "output": str(arguments.output)}
     lines = [f"{arguments.output}: {evaluator.plan}"]
-    if evaluator.start is not None:
+    if start is not None:
         path = arguments.output.with_stem(f"{arguments.output.stem}_start")
-        of_start = evaluator.start.evaluator
+        of_start = start.evaluator
         writing(path, lambda part: part.write_text(of_start.source, encoding="utf-8"))
-        made["start"] = {"plan": of_start.plan.to_json(), "output": str(path), "scalars": list(evaluator.start.names)}
-        lines.append(f"{path}: the covariances of {', '.join(evaluator.start.names)}, inputs of {arguments.output}; {of_start.plan}")
+        made["start"] = {"plan": of_start.plan.to_json(), "output": str(path), "scalars": list(start.names)}
+        lines.append(f"{path}: the covariances of {', '.join(start.names)}, inputs of {arguments.output}; {of_start.plan}")
     print(json.dumps(made, allow_nan=False) if arguments.json else "\n".join(lines))
     return OK
 

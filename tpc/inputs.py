@@ -29,8 +29,20 @@ from tpc.syntax.spans import Span
 
 MAX_DATA_BYTES = 1 << 30
 MAX_JSON_BYTES = 1 << 25                            # a number takes up to twenty times its text while it is read
-COMPRESSED: Mapping[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open}
 PSD_TOLERANCE = 1e-9                               # of the largest variance, for what rounding of a singular covariance leaves below 0
+XZ = b"\xfd7zXZ\0"                                  # what such a file begins with
+
+
+def _open_xz(file: BinaryIO, mode: str = "rb", **options: Any) -> Any:
+    """As `lzma.open`, but not of the format before .xz, in which a file of zeros is one of empty texts without end. Raises LZMAError."""
+    start = file.read(len(XZ))
+    file.seek(0)
+    if not XZ.startswith(start):
+        raise lzma.LZMAError("it is no .xz file")
+    return lzma.open(file, mode, format=lzma.FORMAT_XZ, **options)
+
+
+COMPRESSED: Mapping[str, Callable[..., Any]] = {".xz": _open_xz, ".gz": gzip.open}
 
 
 def bind_inputs(program: Program, data: Mapping[str, Any], *, file: str = "", text: str = "") -> dict[str, np.ndarray]:
@@ -205,7 +217,10 @@ def load_data(path: str | Path) -> dict[str, np.ndarray]:
 def _unpacked(file: BinaryIO, suffix: str, most: int) -> bytes:
     """What a file holds, unpacked. Raises OSError, and what says that it is damaged; ValueError for more than there should be."""
     unpacking = COMPRESSED[suffix](file) if suffix in COMPRESSED else file
-    suspect = max(SUSPECT, EXPANSION * os.fstat(file.fileno()).st_size)
+    packed = os.fstat(file.fileno()).st_size
+    if packed > most:
+        raise ValueError(f"it is larger than {most >> 20} MiB")
+    suspect = max(SUSPECT, EXPANSION * packed)
     whole: bytes = unpacking.read(min(most, suspect) + 1)
     if len(whole) > most:
         raise ValueError(f"it is larger than {most >> 20} MiB")

@@ -52,12 +52,20 @@ class Kept(MutableMapping[int, Evaluation]):
 
     def _arrays(self, path: Path) -> dict[str, np.ndarray]:
         arrays = read_arrays(path)
-        if str(arrays.pop("fingerprint", "")) != self.fingerprint:
-            raise ValueError("it is not of this run")
+        if str(arrays.pop("fingerprint", "")) != self._told(path):
+            raise ValueError("it is not of this run, or another part of it")
         return arrays
+
+    def _told(self, path: Path) -> str:
+        """What a file says of which run it is, and which part of it."""
+        return f"{self.fingerprint} {path.stem}"
 
     def _read(self, path: Path) -> Evaluation:
         return _unpacked(self._arrays(path))
+
+    def write(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
+        """Raises OSError."""
+        write_whole(path, {**arrays, "fingerprint": np.array(self._told(path))})
 
     def path(self, k: int) -> Path:
         assert self.folder is not None
@@ -68,7 +76,7 @@ class Kept(MutableMapping[int, Evaluation]):
         outputs, status = value
         self.done[k] = {name: np.asarray(array) for name, array in outputs.items()}, np.asarray(status)
         if self.folder is not None:
-            write_whole(self.path(k), {**_packed(self.done[k]), "fingerprint": np.array(self.fingerprint)})
+            self.write(self.path(k), _packed(self.done[k]))
         self.running.check()
 
     def __getitem__(self, k: int) -> Evaluation:
@@ -118,8 +126,7 @@ class Checks(MutableMapping[str, dict[str, np.ndarray]]):
         self.kept.running.wait(value)
         self.done[key] = {name: np.asarray(array) for name, array in value.items()}
         if self.kept.folder is not None:
-            arrays = {f"found {name}": array for name, array in self.done[key].items()}
-            write_whole(self.kept.folder / f"check-{key}.npz", {**arrays, "fingerprint": np.array(self.kept.fingerprint)})
+            self.kept.write(self.kept.folder / f"check-{key}.npz", {f"found {name}": array for name, array in self.done[key].items()})
         self.kept.running.check()
 
     def __getitem__(self, key: str) -> dict[str, np.ndarray]:

@@ -30,12 +30,20 @@ def open_regular(path: Path) -> BinaryIO:
     return file
 
 
-def write_npz(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
-    """An .npz archive. The names may be any (`np.savez` has some for itself)."""
+def write_npz(file: BinaryIO, arrays: Mapping[str, np.ndarray], *, sealed: bool = False) -> None:
+    """An .npz archive. The names may be any (`np.savez` has some for itself). sealed: its comment tells whether it is still what was written."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+        if sealed:
+            archive.comment = _seal(archive.infolist())
+
+
+def _seal(members: list[zipfile.ZipInfo]) -> bytes:
+    """Of the names and check sums of all members: these are of one member each, and say nothing of what was exchanged, renamed or left out."""
+    told = "".join(f"{member.filename}\0{member.CRC}\0{member.file_size}\0" for member in members)
+    return b"tpc " + hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest().encode()
 
 
 @contextmanager
@@ -55,9 +63,9 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes an .npz file whole or not at all. Raises OSError."""
+    """Writes an .npz file for `read_arrays`, whole or not at all. Raises OSError."""
     with whole(path) as part, part.open("wb") as file:
-        write_npz(file, arrays)
+        write_npz(file, arrays, sealed=True)
 
 
 def require_writable(path: Path) -> None:
@@ -72,17 +80,18 @@ def require_writable(path: Path) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file. Raises ValueError, with the reason, if it is none or is damaged."""
+    """The arrays of an .npz file that `write_whole` wrote. Raises ValueError, with the reason, if it is none, or is not just what was written."""
     try:
         with open_regular(path) as file:
-            return read_npz(file, max(SUSPECT, os.fstat(file.fileno()).st_size))
+            return read_npz(file, max(SUSPECT, os.fstat(file.fileno()).st_size), sealed=True)
     except OSError as error:
         raise ValueError(error.strerror or "it cannot be read") from None
 
 
-def read_npz(file: BinaryIO, most: float) -> dict[str, np.ndarray]:
+def read_npz(file: BinaryIO, most: float, *, sealed: bool = False) -> dict[str, np.ndarray]:
     """The arrays of an .npz archive of numbers and text, which may be anybody's: sizes are known from what it says of itself before anything is
-    unpacked. most: bytes of all arrays. Raises ValueError, with the reason, for everything that is wrong with it."""
+    unpacked. most: bytes of all arrays. sealed: it has to be just as `write_npz` sealed it. Raises ValueError, with the reason, for everything that
+    is wrong with it."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -90,6 +99,8 @@ def read_npz(file: BinaryIO, most: float) -> dict[str, np.ndarray]:
             twice = next((name for name, count in Counter(member.filename for member in members).items() if count > 1), None)
             if twice is not None:
                 raise ValueError(f"it has {twice!r:.60} twice")
+            if sealed and archive.comment != _seal(members):
+                raise ValueError("it is not as it was written")
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
     except ValueError:
         raise

@@ -112,6 +112,8 @@ def test_compile_writes_what_run_runs(capsys, tmp_path):
     run(capsys, "compile", LINEAR, "-o", path)
     done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=True)
     assert "42." in done.stdout
+    source = path.read_text(encoding="utf-8")
+    assert source == run(capsys, "compile", LINEAR, "-o", "-").out == as_json(capsys, "compile", LINEAR, "-o", "-")["source"]
 
 
 def test_wrong_use_has_status_2(capsys):

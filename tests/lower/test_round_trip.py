@@ -103,3 +103,14 @@ def test_unrolled(name):
     """Families, which may be listed in another order or have members that nothing refers to, aside."""
     program = verified(tpc.parse(EXAMPLES[name]).unroll())
     assert tpc.parse(str(program)).body == program.body
+
+
+@pytest.mark.parametrize("name", ["k", "t", "s", "i"])
+def test_outputs_named_as_variables_and_numbers_of_many_digits(name):
+    """An output's name may be that of a variable, of this line, a loop or a sum; numbers may have more digits than a file's."""
+    text = "width n\nvector v[i < 2] : n ~ N(0, 1e300)\nx[0] = v[0]\nfor t < 3:\n    x[t+1] = sum(s < t + 1: x[s]/3^200)\n" \
+           f"output {name}[k] = 3^150*mean(x[k]*v[1]) for k < 3\n"
+    program = tpc.parse(text)
+    again = tpc.parse(str(program))
+    assert str(again) == str(program)
+    assert [output.name for output in again.outputs] == [name]

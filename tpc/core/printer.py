@@ -39,10 +39,23 @@ def as_written(ref: Ref) -> str:
 
 
 SUM, PRODUCT, UNARY, POWER, ATOM = range(5)                 # binding strengths
+DIGITS = 60                                                 # that a number of a file may have
 
 
 def print_fraction(value: Fraction) -> str:
-    return str(value.numerator) if value.denominator == 1 else f"{value.numerator}/{value.denominator}"
+    return _whole(value.numerator) if value.denominator == 1 else f"{_whole(value.numerator)}/{_whole(value.denominator)}"
+
+
+def _whole(value: int) -> str:
+    """A whole number as a file may have it: of more digits than a number of a file has, as a sum of such."""
+    digits = str(abs(value))
+    if len(digits) <= DIGITS:
+        return str(value)
+    mantissa = digits.rstrip("0")
+    if len(mantissa) <= DIGITS:
+        return f"{'-' * (value < 0)}{mantissa}e{len(digits) - len(mantissa)}"
+    parts = [f"{digits[max(0, end - DIGITS):end]}e{len(digits) - end}" for end in range(len(digits), 0, -DIGITS)]
+    return f"{'-' * (value < 0)}({' + '.join(reversed(parts))})"
 
 
 def print_expr(x: Expr, strength: int = SUM) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tpc.stored import open_regular
 from tpc.syntax import catalogue_experiments as catalogue
 from tpc.syntax.diagnostic import TpcError
 
@@ -17,6 +18,7 @@ PLURALS = """argument attribute block call character class clause code command c
 expression field file function global instance integer item iterator keyword library line list literal loop mapping method module name number object
 operand operator option package parameter pattern position result rule sequence statement string target token type value variable word"""
 BLOCK = 256                                            # questions answered at once
+MOST = 1 << 26                                         # bytes of a file of them
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,11 @@ def read_questions(path: Path | None, number: Mapping[str, int]) -> Questions:
 def _rows(path: Path) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     try:
-        for n, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        with open_regular(path) as file:
+            read = file.read(MOST + 1)
+        if len(read) > MOST:
+            raise TpcError([catalogue.bad_questions(path.name, 0, f"take more than {MOST >> 20} MiB")], str(path))
+        for n, line in enumerate(read.decode("utf-8-sig").splitlines(), 1):
             words = tuple(line.lower().split())
             if words and not words[0].startswith(":"):
                 if len(words) != 4:

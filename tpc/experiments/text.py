@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
+import math
+import os
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
+from tpc.inputs import COMPRESSED
+from tpc.stored import EXPANSION, SUSPECT, open_regular
 from tpc.syntax import catalogue_experiments as catalogue
 from tpc.syntax.diagnostic import TpcError
 
@@ -49,21 +56,26 @@ def embedded() -> Iterator[list[str]]:
             yield re.findall("[a-z]+", paragraph.lower())
 
 
-def _opened(path: Path) -> IO[str]:
-    match path.suffix:
-        case ".xz":
-            return lzma.open(path, "rt", encoding="utf-8")
-        case ".gz":
-            return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[IO[str], float]]:
+    """The text, unpacked, and how many characters it may have. Raises OSError."""
+    with open_regular(path) as file:
+        if path.suffix in COMPRESSED:
+            with COMPRESSED[path.suffix](file, "rt", encoding="utf-8") as text:
+                yield text, max(SUSPECT, EXPANSION * os.fstat(file.fileno()).st_size)
+        else:
+            yield io.TextIOWrapper(file, encoding="utf-8"), math.inf
 
 
 def lines_of(path: Path) -> Iterator[list[str]]:
     """The words of each line of a file. Raises TpcError (TP625)."""
     try:
-        with _opened(path) as file:
-            held, first = "", True
+        with _opened(path) as (file, most):
+            held, first, read = "", True, 0
             while part := file.read(PART):
+                read += len(part)
+                if read > most:
+                    raise ValueError(f"it unpacks to more than {EXPANSION} times its size")
                 *whole, held = (held + (part[1:] if first and part[0] == "\ufeff" else part)).split("\n")
                 first = False
                 yield from (line.split() for line in whole)
@@ -73,7 +85,7 @@ def lines_of(path: Path) -> Iterator[list[str]]:
         why = f"it is not UTF-8 (byte {error.object[error.start]:#04x})"
     except EOFError:
         why = "it is cut short"
-    except (lzma.LZMAError, gzip.BadGzipFile) as error:
+    except (lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
         why = f"it is damaged ({error})"
     except OSError as error:
         why = error.strerror or "it is damaged"

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tpc.syntax.diagnostic import TpcError
 
 Progress = Callable[[int, int], None]
 MANIFEST = 1 << 16                                     # bytes of a manifest at most
+PIECE = 1 << 24                                        # bytes of it that are looked at at once
 STRIP = 1 << 27                                        # bytes of a strip, or what BLOCK rows take
 
 
@@ -43,6 +45,8 @@ def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: P
     if not manifest.done:
         _require_space(out, len(x) * row)
         manifest.begin()
+    elif z is None:
+        _mirror(out, manifest.done, rows, len(kernel.positions))
     with Interruptible() as running:
         for start in range(manifest.done, len(x), rows):
             stop = min(start + rows, len(x))
@@ -68,22 +72,34 @@ def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start
         found[:, :stop - start], _ = kernel.measured(x[start:stop])              # exact on the diagonal
     whole = np.lib.format.open_memmap(out, mode="r+")
     if z is None:
-        positions = len(kernel.positions)
-        turned = np.transpose(found, (1, 0, *range(2 + positions, 2 + 2 * positions), *range(2, 2 + positions)))
         whole[start:stop, start:] = found
-        whole[stop:, start:stop] = turned[stop - start:]
+        whole[stop:, start:stop] = _turned(found[:, stop - start:], len(kernel.positions))
     else:
         whole[start:stop] = found
     whole.flush()
     return worst
 
 
+def _mirror(out: Path, done: int, rows: int, positions: int) -> None:
+    """What the rows that are done say of the others, once more: check sums are of the rows that are done."""
+    for start in range(0, done, rows):
+        stop = min(start + rows, done)
+        whole = np.lib.format.open_memmap(out, mode="r+")
+        whole[done:, start:stop] = _turned(whole[start:stop, done:], positions)
+        whole.flush()
+
+
+def _turned(found: np.ndarray, positions: int) -> np.ndarray:
+    """The transpose of a part of the matrix, whose positions are exchanged, too."""
+    return np.transpose(found, (1, 0, *range(2 + positions, 2 + 2 * positions), *range(2, 2 + positions)))
+
+
 class _Manifest:
-    """What is done of a file of this shape and type: the rows up to `done`, and the worst entry of these."""
+    """What is done of a file of this shape and type: the rows up to `done`, with the check sum and the worst entry of these."""
 
     def __init__(self, out: Path, shape: tuple[int, ...], dtype: str, fingerprint: str) -> None:
         self.out, self.shape, self.dtype, self.fingerprint = out, shape, np.dtype(dtype), fingerprint
-        self.done = 0
+        self.done, self.sum = 0, 0
         self.worst: Worst | None = None
         self.path = out.with_name(f"{out.name}.json")
 
@@ -95,7 +111,7 @@ class _Manifest:
             if out.exists():
                 raise ValueError(f"{out} is there already; remove it, or name another file")
             return found
-        own, found.done, found.worst = found._read()
+        own = found._read()
         if own != fingerprint:
             raise ValueError(f"{out} is begun by another run (another kernel, other inputs or strips); remove it and {found.path.name}, "
                              "or name another file")
@@ -105,29 +121,34 @@ class _Manifest:
             raise ValueError(f"{out} is not as this run left it; remove it and {found.path.name}")
         return found
 
-    def _read(self) -> tuple[str, int, Worst | None]:
-        """The fingerprint, the rows done and their worst entry. Raises ValueError."""
+    def _read(self) -> str:
+        """Takes over what is done. Returns the fingerprint. Raises ValueError."""
         try:
             with open_regular(self.path) as file:
                 kept = json.loads(file.read(MANIFEST))
-            own, done = kept["fingerprint"], kept["rows"]
-            worst = Worst.of_json(kept["worst"]) if kept.get("worst") else None
-            if type(done) is not int or not 0 <= done <= self.shape[0]:
-                raise ValueError("a number of rows that cannot be")
+            if not isinstance(kept, dict) or kept.pop("seal", None) != digest(json.dumps(kept), {}):
+                raise ValueError("it is not as it was written")
+            own, self.done, self.sum = str(kept["fingerprint"]), int(kept["rows"]), int(kept["sum"])
+            self.worst = Worst.of_json(kept["worst"]) if kept.get("worst") else None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{self.path} is damaged ({next(iter(str(error).splitlines()), 'not readable')}); "
                              f"remove it and {self.out}") from None
-        return own, done, worst
+        return own
 
     def _whole(self) -> bool:
-        """Whether the file has the length and the header that it was begun with."""
+        """Whether the file has the length and the header that it was begun with, and the rows that were written."""
         try:
             with open_regular(self.out) as file:
                 shape, fortran, dtype = read_header(file)
                 held = os.fstat(file.fileno()).st_size - file.tell()
+                if (shape, fortran, dtype, held) != (self.shape, False, self.dtype, math.prod(self.shape) * self.dtype.itemsize):
+                    return False
+                found, left = 0, self.done * (held // max(1, self.shape[0]))
+                while left and (part := file.read(min(left, PIECE))):
+                    found, left = zlib.crc32(part, found), left - len(part)
         except (OSError, ValueError):
             return False
-        return (shape, fortran, dtype, held) == (self.shape, False, self.dtype, math.prod(self.shape) * self.dtype.itemsize)
+        return left == 0 and found == self.sum
 
     def begin(self) -> None:
         """Takes all the room on the disk that the file needs. Raises OSError if there is less."""
@@ -140,7 +161,10 @@ class _Manifest:
     def reached(self, rows: int, worst: Worst | None = None) -> None:
         """worst: the worst entry of the last strip."""
         self.worst = self.worst if worst is None else worst.joined(self.worst)
-        kept = {"fingerprint": self.fingerprint, "rows": rows, **({} if self.worst is None else {"worst": self.worst.to_json()})}
+        if rows > self.done:
+            self.sum = zlib.crc32(np.ascontiguousarray(np.lib.format.open_memmap(self.out, mode="r")[self.done:rows]).data, self.sum)
+        kept = {"fingerprint": self.fingerprint, "rows": rows, "sum": self.sum, **({} if self.worst is None else {"worst": self.worst.to_json()})}
+        kept["seal"] = digest(json.dumps(kept), {})
         part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         part.write_text(json.dumps(kept), encoding="utf-8")
         os.replace(part, self.path)

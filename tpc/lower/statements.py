@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from functools import cached_property
+from typing import Any
 
 from tpc.affine import Affine
 from tpc.core.expr import ONE, Expr, Ref, Value, divide, new_position
@@ -43,6 +45,10 @@ class Statements:
         self.expressions = Expressions(checked.scope, self.block)
         self.ratios: dict[str, Expr] = {}
         self.outputs: list[Output] = []
+
+    @cached_property
+    def variables(self) -> set[str]:
+        return _variables(self.checked.file)
 
     def program(self) -> Program:
         statements = self.checked.file.statements
@@ -177,8 +183,8 @@ class Statements:
         return Ref(name, tuple(Affine.var(v) for v in variables)), tuple(zip(variables, shape, strict=True))
 
     def output_value(self, name: str, value: tree.Tree, node: tree.Output, loops: list[Loop]) -> Ref:
-        """Makes a family for an output that is an expression, of the output's name if that is free to be defined."""
-        taken = name in self.block.made or name in self.scope.symbols
+        """Makes a family for an output that is an expression, of the output's name if that is free to be defined, and no variable anywhere."""
+        taken = name in self.block.made or name in self.scope.symbols or name in self.variables
         if taken or name in CONSTANTS or is_function(name):
             name = self.block.fresh(name)
         shape = tuple(max(0, loop.count.const) for loop in loops)
@@ -195,6 +201,22 @@ class Statements:
         nested(loops)
         self.block.made[name] = replace(self.block.made[name], shape=shape if 0 not in shape else (0,)*len(shape))      # of what has no members
         return Ref(name, index)
+
+
+def _variables(file: tree.File) -> set[str]:
+    """The names of all variables of loops, axes and sums."""
+    found, left = set[str](), list[Any](file.statements)
+    while left:
+        node = left.pop()
+        if isinstance(node, tuple):
+            left += node
+        elif is_dataclass(node) and not isinstance(node, Span):
+            for part in fields(node):
+                inner = getattr(node, part.name)
+                left.append(inner)
+                if part.name == "variable" and isinstance(inner, tree.Name):
+                    found.add(inner.name)
+    return found
 
 
 def _names() -> Sequence[str]:

@@ -13,6 +13,7 @@ Monomial = frozenset[tuple[Expr, Fraction]]            # atoms with their powers
 Polynomial = Mapping[Monomial, Fraction]
 UNIT: Monomial = frozenset()
 MOST_TERMS, MOST_POWER = 64, 4
+MOST_BITS = 4096                                       # bits of a number that a power of one may come to
 
 
 class Monomials:
@@ -85,16 +86,22 @@ def _joined(m: Monomial, n: Monomial, coefficient: Fraction) -> Polynomial:
     for atom, k in list(powers.items()):
         if k == 0:
             del powers[atom]
-        elif isinstance(atom, Number) and k.denominator == 1:
+        elif isinstance(atom, Number) and _whole_power(atom.value, k):
             coefficient *= atom.value ** int(k)
             del powers[atom]
     return {frozenset(powers.items()): coefficient}
 
 
 def _root(coefficient: Fraction, k: Fraction) -> Polynomial:
-    if k.denominator == 1:
+    if _whole_power(coefficient, k):
         return {UNIT: coefficient ** int(k)}
     return {UNIT: Fraction(1)} if coefficient == 1 else {frozenset({(Number(coefficient), k)}): Fraction(1)}
+
+
+def _whole_power(value: Fraction, k: Fraction) -> bool:
+    """Whether a power is a number, and one that can be written down."""
+    bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+    return k.denominator == 1 and (value != 0 or k >= 0) and abs(k) * bits <= MOST_BITS
 
 
 def _atom(x: Expr) -> Polynomial:

@@ -1,0 +1,95 @@
+"""A few trials of every attack. `python -m tests.attack mutants --count 100000` and the like make any number; what they find is kept there."""
+
+import os
+import signal
+import time
+from random import Random
+
+import pytest
+
+from tests.attack import commands, damaged, hostile, kills, mutants, pool, programs, streams
+from tests.attack.trial import Attack, Outcome
+
+CHEAP = [reader for reader in damaged.READERS if reader.name not in ("drawings", "kept epochs", "questions",
+                                                                     "text c.txt", "text c.txt.xz", "text c.txt.gz")]
+
+
+def attacked(attack, numbers, folder):
+    for number in numbers:
+        outcome, seconds, _ = pool.tried(attack, number, folder / str(number))
+        assert not outcome.bad, f"{attack.name} {number}, {seconds:.1f} s: {outcome.label}\n{outcome.detail}"
+
+
+@pytest.mark.parametrize("first", [0, 40])
+def test_mutants_are_programs_or_refused(first, tmp_path):
+    attacked(mutants.ATTACK, range(first, first + 40), tmp_path)
+
+
+@pytest.mark.parametrize("first", [0, 10])
+def test_commands_end_as_they_say(first, tmp_path):
+    attacked(commands.ATTACK, range(first, first + 10), tmp_path)
+
+
+@pytest.mark.parametrize("reader", CHEAP, ids=lambda reader: reader.name)
+def test_damaged_files_are_not_taken_for_good(reader, tmp_path):
+    for number in range(3):
+        folder = tmp_path / str(number)
+        with pool.in_folder(folder):
+            outcome = damaged.damaged(reader, Random(f"{reader.name} {number}"), folder)
+        assert not outcome.bad, f"{number}: {outcome.label}\n{outcome.detail}"
+
+
+def test_hostile_files_are_refused(tmp_path):
+    attacked(hostile.ATTACK, range(30), tmp_path)
+
+
+@pytest.mark.parametrize("numbers", [range(1, 17, 2), range(0, 4, 2)], ids=["files", "streams"])
+def test_what_cannot_be_written_is_told(numbers, tmp_path):
+    attacked(streams.ATTACK, numbers, tmp_path)
+
+
+def test_a_killed_run_goes_on(tmp_path):
+    with pool.in_folder(tmp_path / "run"):
+        outcome = kills.killed(kills.MODELS[1], Random(0), 1)
+    assert not outcome.bad, f"{outcome.label}\n{outcome.detail}"
+
+
+def test_a_random_training_is_that_of_finite_widths(tmp_path):
+    attacked(programs.ATTACK, [51], tmp_path)                        # one layer, one step
+
+
+# what the attacks are made with
+
+def misbehaved(number, folder):
+    match number:
+        case 1:
+            raise ValueError("no")
+        case 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case 3:
+            until = time.process_time() + 0.4
+            while time.process_time() < until:
+                pass
+        case 4:
+            held = bytearray(60_000_000)
+            return Outcome(f"{len(held)} bytes")
+        case 5:
+            (folder / "x").mkdir(0)
+            return Outcome("found", True, {"p.tp": "width n\n", "d.bin": b"\0"}, "how")
+    return Outcome("fine")
+
+
+def test_trials_are_noted_kept_and_not_done_again(tmp_path):
+    attack = Attack("some", "", misbehaved, seconds=0.3, memory=4e7)
+    first = pool.run(attack, range(3), tmp_path, 1)
+    assert [first.notes[n].label for n in range(3)] == ["fine", "the trial itself: ValueError", "died: SIGKILL"]
+    with (tmp_path / "some.jsonl").open("a") as file:
+        file.write('{"number": 7, "lab')                               # as a killed command leaves it
+    again = pool.run(attack, range(7), tmp_path, 2)
+    assert again.notes[0] == first.notes[0]
+    assert [again.notes[n].label for n in range(3, 7)] == ["more than 0 s", "more than 0.0 GB", "found", "fine"]
+    assert [n.bad for _, n in sorted(again.notes.items())] == [False, True, True, True, True, True, False]
+    assert (tmp_path / "some-5" / "d.bin").read_bytes() == b"\0"
+    assert (tmp_path / "some-1" / "what.txt").read_text().rstrip().endswith("ValueError: no")
+    assert str(again).endswith(": 5 bad")
+    assert len(pool.Journal(tmp_path, "some").notes) == 7
