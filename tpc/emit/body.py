@@ -32,6 +32,7 @@ class Body:
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
         self.doubtful = doubtful_families(program.body)
+        self.vector_bytes = 0                                  # of a vector's values, where the rounds of a loop may be too many to be run at once
         self.sampled = False                                   # whether inner products have the errors of samples
         self.in_parts: Region | None = None                    # the loop that a parameter of the function runs
 

@@ -108,6 +108,7 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     names = Names((*HELPERS, *LOCALS, *checked.names(plan), *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
+    body.vector_bytes = plan.samples * (8 if plan.dtype == "float64" else 4) if plan.method == "nodes" else 0
     if plan.packed:
         body.expressions.packed = tuple(name for name, s in parts.storage.items() if s.carry is not None and s.family.kind == "vector")
     body.in_parts = segmented(parts, over) if segments else None
