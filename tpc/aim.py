@@ -89,19 +89,18 @@ def shortfall(claims: Mapping[str, Any], aim: Aim) -> Shortfall:
     return Shortfall(ratio, biased, tuple(names), missed)
 
 
-def following(plan: Plan, first: Plan, short: Shortfall, aim: Aim, spent: float, memory: float) -> Plan | None:
+def following(plan: Plan, first: Plan, short: Shortfall, aim: Aim, spent: float, most: float) -> Plan | None:
     """The plan that comes next where `plan` falls short, with more repeats or twice the points; None if that would be too much.
 
-    spent: the predicted seconds of what has been done. memory: the bytes that there are.
+    spent: the predicted seconds of what has been done. most: the points that there is memory for.
     """
     needed = math.ceil(plan.repeats * short.ratio**2 * SPARE)
     if not short.biased and plan.repeats < needed <= MOST_REPEATS * first.repeats:
         step = replace(plan, repeats=needed)
     else:
         step = replace(plan, samples=2 * plan.samples, repeats=first.repeats, seconds=2 * plan.seconds, memory=2 * plan.memory)
-    most = LONGEST if math.isinf(aim.times) else min(aim.times * seconds(first), LONGEST)
-    room = step.memory + 8.0 * step.samples * (3 * step.gaussians + 20)
-    return step if spent + added(step, plan) <= most and step.samples <= POINTS and room <= memory / 2 else None
+    longest = LONGEST if math.isinf(aim.times) else min(aim.times * seconds(first), LONGEST)
+    return step if spent + added(step, plan) <= longest and step.samples <= min(POINTS, most) else None
 
 
 def seconds(plan: Plan) -> float:

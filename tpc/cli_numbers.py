@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import time
@@ -154,12 +153,10 @@ def _at_widths(program: Program, inputs: dict[str, np.ndarray], arguments: argpa
 
 
 def _samples(program: Program, given: dict[str, np.ndarray], width: int, arguments: argparse.Namespace, checkpoint: Path | None = None) -> Samples:
-    from tpc.inputs import require_memory
     from tpc.simulate import simulate as simulated
     from tpc.syntax import catalogue
     from tpc.syntax.diagnostic import TpcError
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    require_memory(sum(float(width)**2 * math.prod(n for _, n in m.axes) * 4 for m in program.matrices), str(arguments.file))
     progress = progress_line(f"width {width}, seed") if sys.stderr.isatty() else None
     try:
         return simulated(program, given, width=width, seeds=seeds, dtype="float64" if arguments.dtype == "float64" else "float32",

@@ -18,8 +18,9 @@ from tpc.core.program import Program
 from tpc.emit.module import emit, planned
 from tpc.hilbert.infinite import infinite_means
 from tpc.hilbert.plan import Plan, UnrepresentableError
-from tpc.inputs import bind_inputs, require_memory, span_of
+from tpc.inputs import bind_inputs, span_of
 from tpc.machines import mesh_of
+from tpc.memory import refusing
 from tpc.result import DivergedError, Outcome, Result
 from tpc.scaling import expand
 from tpc.stages import SAMPLED, Run, evaluations, too_early
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 GRIDS = ("panels", "gauss-hermite", "quadrature")   # points whose error is not from repeats: there is nothing to be had of a part of the work
+FEWER = "use fewer --samples, fewer steps or smaller batches"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Evaluator:
 
     identity: a digest of the source but for the number of repeats: what one repeat depends on besides inputs and seed. start: how the scalars that
     are random in the limit are had, which are inputs of the module; None if there are none. adding: whether repeats and points are added by default.
+    fixed: whether the number of points was asked for; else it may be brought down to what there is memory for.
     """
 
     program: Program
@@ -51,6 +54,7 @@ class Evaluator:
     start: Start | None = field(default=None, repr=False)
     adding: bool = field(default=False, repr=False)
     in_parts: Callable[..., str] = field(repr=False, compare=False, default=str)      # the source of a module that can run a loop (`over=`) in parts
+    fixed: bool = field(default=True, repr=False)
 
     @cached_property
     def module(self) -> types.ModuleType:
@@ -88,13 +92,13 @@ class Evaluator:
             raise TpcError([catalogue.nothing_to_run(self.program.name)], self.program.name, of_program=True)
         given = bind_inputs(self.program, self._started(inputs or {}, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
-        require_memory(self.plan.memory, self.program.name, of_program=True)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
         run = Run(self, given, seed, progress, None if checkpoint is None else Path(checkpoint), mesh)
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", UserWarning)
-                stage = run.last(aim)
+                with refusing(self.program.name, remedy=FEWER if self.plan.points in SAMPLED else None, of_program=True):
+                    stage = run.last(aim)
         except OSError as error:
             if checkpoint is None:
                 raise
@@ -272,4 +276,4 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     source = emit(ordered, plan, parts, layout)
     of_one = source if plan.repeats == 1 else emit(ordered, replace(plan, repeats=1), parts, layout)
     adding = samples is None and repeats is None and plan.points in SAMPLED
-    return Evaluator(program, plan, source, digest(of_one, {}), start, adding, partial(emit, ordered, plan, parts, layout, segments=True))
+    return Evaluator(program, plan, source, digest(of_one, {}), start, adding, partial(emit, ordered, plan, parts, layout, segments=True), samples is not None)
