@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import lzma
-import math
 import os
 import zlib
 from collections.abc import Callable, Mapping

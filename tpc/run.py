@@ -276,4 +276,5 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     source = emit(ordered, plan, parts, layout)
     of_one = source if plan.repeats == 1 else emit(ordered, replace(plan, repeats=1), parts, layout)
     adding = samples is None and repeats is None and plan.points in SAMPLED
-    return Evaluator(program, plan, source, digest(of_one, {}), start, adding, partial(emit, ordered, plan, parts, layout, segments=True), samples is not None)
+    in_parts = partial(emit, ordered, plan, parts, layout, segments=True)
+    return Evaluator(program, plan, source, digest(of_one, {}), start, adding, in_parts, samples is not None)

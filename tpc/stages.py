@@ -11,8 +11,8 @@ import numpy as np
 
 from tpc.aim import Aim, added, following, missed, seconds, shortfall
 from tpc.claims import remarks, rounded
-from tpc.hilbert.plan import RULES, Plan
 from tpc.fit import Fitted, fitted
+from tpc.hilbert.plan import RULES, Plan
 from tpc.kept import Kept
 from tpc.machines import agreed, several
 from tpc.memory import SURE, free_of_devices, require_memory

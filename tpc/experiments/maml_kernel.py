@@ -138,7 +138,8 @@ class KernelMachine:
             kernel = self._kernels(images, first, np.concatenate([first, second], axis=1))
             answers = self._adapted(values[first], values[second], kernel, steps)
             ahead = answers >= np.take_along_axis(answers, own[None, :, None], axis=2)
-            found.append((ahead.sum(axis=2) == 1).mean(axis=1))                              # right if no class but its own is ahead
+            right = (ahead.sum(axis=2) == 1).mean(axis=1)                                    # no class but its own is ahead
+            found.append(np.where(np.isfinite(answers).all(axis=(1, 2)), right, np.nan))
         return np.concatenate(found)
 
     def _kernels(self, images: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

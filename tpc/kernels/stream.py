@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -15,12 +17,16 @@ from tpc.interrupt import Interruptible
 from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import BLOCK
 from tpc.kernels.kernels import Kernel
+from tpc.memory import physical_memory
 from tpc.stored import digest, open_regular, read_header
 from tpc.syntax.diagnostic import TpcError
 
 Progress = Callable[[int, int], None]
 MANIFEST = 1 << 16                                     # bytes of a manifest at most
 STRIP = 1 << 27                                        # bytes of a strip, or what BLOCK rows take
+SHARE = 1/16                                           # of the machine's memory, which a strip is not to exceed
+UNKNOWN = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)           # what a file system says that cannot take room beforehand
+PIECE = 1 << 20
 
 
 def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: Path, strip: int | None = None,
@@ -35,13 +41,17 @@ def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: P
     """
     columns = x if z is None else z
     row = len(columns) * int(np.prod(kernel.positions, dtype=int))**2 * np.dtype(kernel.dtype).itemsize
-    rows = strip or max(BLOCK, STRIP // max(1, row) // BLOCK * BLOCK)
+    rows = strip or max(1, min(max(BLOCK, STRIP // max(1, row) // BLOCK * BLOCK), int(SHARE * physical_memory() // max(1, row))))
     shape = (len(x), len(columns), *kernel.positions, *kernel.positions)
     given = {"x": np.asarray(x), **({} if z is None else {"z": np.asarray(z)})}
     manifest = _Manifest.open(out, shape, kernel.dtype, digest(f"{kernel.identity}\n{rows}\n", given))
     if not manifest.done:
         _require_space(out, len(x) * row)
-        manifest.begin()
+        try:
+            manifest.begin()
+        except OSError:
+            manifest.abandon()
+            raise
     with Interruptible() as running:
         for start in range(manifest.done, len(x), rows):
             stop = min(start + rows, len(x))
@@ -132,9 +142,8 @@ class _Manifest:
         """Takes all the room on the disk that the file needs. Raises OSError if there is less."""
         self.reached(0)
         np.lib.format.open_memmap(self.out, mode="w+", dtype=self.dtype, shape=self.shape).flush()
-        if hasattr(os, "posix_fallocate"):         # a file with holes would end the process when they are filled and the disk is full
-            with self.out.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, max(1, os.fstat(file.fileno()).st_size))
+        with self.out.open("r+b") as file:         # a file with holes would end the process when they are filled and the disk is full
+            _take_room(file)
 
     def reached(self, rows: int, worst: Worst | None = None) -> None:
         """worst: the worst entry of the last strip."""
@@ -152,6 +161,24 @@ class _Manifest:
 
     def end(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def _take_room(file: BinaryIO) -> None:
+    """Has the disk set aside all that a file is long, by writing it where the file system knows no other way. Raises OSError if there is less."""
+    length = os.fstat(file.fileno()).st_size
+    try:
+        os.posix_fallocate(file.fileno(), 0, length)
+        return
+    except AttributeError:                         # not on every system
+        pass
+    except OSError as error:
+        if error.errno not in UNKNOWN:
+            raise
+    for at in range(0, length, PIECE):
+        file.seek(at)
+        part = file.read(PIECE)                    # zeros, where nothing has been written
+        file.seek(at)
+        file.write(part)
 
 
 def _require_space(out: Path, needed: int) -> None:

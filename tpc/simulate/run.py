@@ -100,8 +100,9 @@ def _groups(program: Program, inputs: Mapping[str, np.ndarray], width: int, seed
 def _fitting(program: Program, sizes: Mapping[str, int], given: Mapping[str, np.ndarray], law: Laws, dtype: DType) -> int:
     """How many seeds are run at once: fewer than `group_size` if the compiler says that these take more than is free. Raises TpcError (TP604)."""
     free = SURE * free_of_devices()
-    size, least = group_size(program, sizes, dtype), np.dtype(dtype).itemsize * entries(program, sizes)
-    require_memory(least, program.name, free=free, remedy=_smaller(program, sizes, least, free), of_program=True)       # not to be compiled, to learn that
+    size = group_size(program, sizes, dtype)
+    least = float(np.dtype(dtype).itemsize * entries(program, sizes))                     # what is more is not to be compiled, to learn that
+    require_memory(least, program.name, free=free, remedy=_smaller(program, sizes, least, free), of_program=True)
     needed = memory_of(program, sizes, given, law, dtype, size)
     while needed > free and size > 1:
         size = max(1, min(size // 2, int(size * free / needed)))
@@ -140,7 +141,7 @@ def entries(program: Program, sizes: Mapping[str, int]) -> int:
 
 
 @lru_cache(maxsize=16)
-def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType) -> Callable[..., dict[str, Any]]:
+def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType) -> Any:
     """The program as a jitted function of seeds [group], inputs and laws; its outputs are [group, *their shape]."""
     def one(seed: Any, inputs: Mapping[str, Any], law: Laws) -> dict[str, Any]:
         matrices, vectors = draw(program, dict(sizes), law, seed, jnp.dtype(dtype))
