@@ -16,11 +16,13 @@ from tpc.aim import Aim
 from tpc.claims import reasons
 from tpc.core.program import Program
 from tpc.emit.module import emit, planned
+from tpc.fit import fitted
 from tpc.hilbert.infinite import infinite_means
 from tpc.hilbert.plan import Plan, UnrepresentableError
 from tpc.inputs import bind_inputs, span_of
 from tpc.machines import mesh_of
 from tpc.memory import refusing
+from tpc.repeats import workers
 from tpc.result import DivergedError, Outcome, Result
 from tpc.scaling import expand
 from tpc.stages import SAMPLED, Run, evaluations, too_early
@@ -114,6 +116,13 @@ class Evaluator:
         if result.diverged:
             raise DivergedError(result)
         return result
+
+    def memory(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0) -> float:
+        """Bytes that a call with these inputs is predicted to take besides what the process has: by the compiler's account, of as many repeats as are
+        computed at a time. Nothing is computed. Raises TpcError as a call does."""
+        given = bind_inputs(self.program, self._started(inputs or {}, seed))
+        fit = fitted(self.module, self.plan, given, self.program.name, fixed=self.fixed)
+        return fit.each * workers(fit.plan, fit.plan.repeats - 1, fit.each)
 
     def training(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, repeat: int = 0, points: Points | None = None,
                  over: str | None = None, devices: int | None = None) -> Training:

@@ -24,7 +24,6 @@ from tpc.emit.sums import SPARE
 if TYPE_CHECKING:
     from tpc.emit.body import Body
 
-AT_ONCE = 2e9                                          # bytes that all rounds of a loop may take at once, if they multiply by matrices
 ARRAYS = 20                                            # of the size of what a round adds to bases: its vectors, and both branches of conditions
 
 class Parallel:
@@ -107,9 +106,9 @@ class Parallel:
         """How many rounds may be there at once: as many as divide them and have room, where each has bases of its own; else all of them."""
         layout, n = self.body.layout, region.greatest
         each = ARRAYS * self.body.vector_bytes * sum(layout.extra.get(side, 0) * layout.members[side[0]] for side in inner.chains)
-        if n * each <= AT_ONCE:
+        if n * each <= self.body.at_once:
             return n
-        return max(k for k in range(1, n + 1) if n % k == 0 and (k == 1 or k * each <= AT_ONCE))
+        return max(k for k in range(1, n + 1) if n % k == 0 and (k == 1 or k * each <= self.body.at_once))
 
     def _put_together(self, leaf: Leaf, region: Region, frame: Frame, held: Held, lie: Stacking, made: str) -> None:
         """Writes the members that all rounds have made into the array."""

@@ -127,8 +127,8 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """With null for what is not finite."""
-        accuracies = {"test_accuracy": plain(self.test_accuracy), "test_stderr": plain(self.test_stderr), "validation": [plain(a) for a in self.validation]}
-        return {**asdict(self), **accuracies}
+        return {**asdict(self), "test_accuracy": plain(self.test_accuracy), "test_stderr": plain(self.test_stderr),
+                "validation": [plain(a) for a in self.validation]}
 
 
 class Model(Protocol):

@@ -41,8 +41,8 @@ def simulate(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: 
     Interrupted (Ctrl-C), returns the seeds that are done. Raises ValueError: a width below 1, seeds that repeat or do not lie in 0 … 2³² − 1,
     a checkpoint of another run; TpcError (TP604): a width for which there is too little memory.
     """
-    kept = len(seeds) * (A_SEED + 8.0 * sum(math.prod(output.shape) for output in program.outputs))
-    require_memory(kept, program.name, remedy="use fewer seeds", of_program=True)
+    if width >= 1:
+        require_room(program, inputs, width=width, seeds=len(seeds), dtype=dtype)
     wanted = _checked(seeds)
     given = {name: np.asarray(value) for name, value in inputs.items()}
     done = Checkpoint.open(checkpoint, program, given, width, dtype)
@@ -60,6 +60,15 @@ def simulate(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: 
         raise KeyboardInterrupt
     outputs = {output.name: done.stacked(output.name, finished) for output in program.outputs}
     return Samples(program.name, width, dtype, finished, outputs, interrupted)
+
+
+def memory(program: Program, inputs: Mapping[str, Any], *, width: int, dtype: DType = "float64") -> float:
+    """Bytes that `simulate` is predicted to take besides what the process has, by the compiler's account. Raises TpcError (TP604) as it does."""
+    given = {name: np.asarray(value) for name, value in inputs.items()}
+    sizes = widths(program, given, width)
+    law, own = _cast(laws(program, given, sizes), dtype), _own(program, given, dtype)
+    with _precision(dtype):
+        return memory_of(program, sizes, own, law, dtype, _fitting(program, sizes, own, law, dtype))
 
 
 def draws(program: Program, inputs: Mapping[str, Any], *, width: int, seed: int, dtype: DType = "float64") -> dict[str, np.ndarray]:
@@ -84,7 +93,7 @@ def _groups(program: Program, inputs: Mapping[str, np.ndarray], width: int, seed
     """The outputs of the seeds, a group at a time. All groups have one size, the last filled up, so that one computation serves all."""
     sizes = widths(program, inputs, width)
     law = _cast(laws(program, inputs, sizes), dtype)
-    given = {item.name: inputs[item.name].astype(np.int32 if item.bound is not None else dtype) for item in program.inputs}
+    given = _own(program, inputs, dtype)
     if not seeds:
         return
     with _precision(dtype):
@@ -97,12 +106,23 @@ def _groups(program: Program, inputs: Mapping[str, np.ndarray], width: int, seed
             yield group, {name: np.asarray(value)[:len(group)] for name, value in outputs.items()}
 
 
+def require_room(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: int, dtype: DType = "float64") -> None:
+    """Refuses what surely does not fit, whatever the compiler makes of it. Raises TpcError (TP604), ValueError for a width below 1."""
+    kept = seeds * (A_SEED + 8.0 * sum(math.prod(output.shape) for output in program.outputs))
+    require_memory(kept, program.name, remedy="use fewer seeds", of_program=True)
+    _require_room(program, widths(program, {name: np.asarray(value) for name, value in inputs.items()}, width), dtype)
+
+
+def _require_room(program: Program, sizes: Mapping[str, int], dtype: DType) -> None:
+    """The same of one seed: the numbers that it has."""
+    free, needed = SURE * free_of_devices(), float(np.dtype(dtype).itemsize * entries(program, sizes))
+    require_memory(needed, program.name, free=free, remedy=_smaller(program, sizes, needed, free), of_program=True)
+
+
 def _fitting(program: Program, sizes: Mapping[str, int], given: Mapping[str, np.ndarray], law: Laws, dtype: DType) -> int:
     """How many seeds are run at once: fewer than `group_size` if the compiler says that these take more than is free. Raises TpcError (TP604)."""
-    free = SURE * free_of_devices()
-    size = group_size(program, sizes, dtype)
-    least = float(np.dtype(dtype).itemsize * entries(program, sizes))                     # what is more is not to be compiled, to learn that
-    require_memory(least, program.name, free=free, remedy=_smaller(program, sizes, least, free), of_program=True)
+    _require_room(program, sizes, dtype)
+    free, size = SURE * free_of_devices(), group_size(program, sizes, dtype)
     needed = memory_of(program, sizes, given, law, dtype, size)
     while needed > free and size > 1:
         size = max(1, min(size // 2, int(size * free / needed)))
@@ -149,6 +169,11 @@ def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType
         env = machine.run(program.body, {**inputs, **vectors}, Frame())
         return {output.name: machine.output(output, env).astype(dtype) for output in program.outputs}
     return jax.jit(jax.vmap(one, in_axes=(0, None, None)))
+
+
+def _own(program: Program, inputs: Mapping[str, np.ndarray], dtype: DType) -> dict[str, np.ndarray]:
+    """The inputs in the precision of the run."""
+    return {item.name: inputs[item.name].astype(np.int32 if item.bound is not None else dtype) for item in program.inputs}
 
 
 def _cast(law: Laws, dtype: DType) -> Laws:
