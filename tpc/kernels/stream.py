@@ -18,7 +18,8 @@ from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import BLOCK
 from tpc.kernels.kernels import Kernel
 from tpc.memory import physical_memory
-from tpc.stored import digest, open_regular, read_header
+from tpc.stored import digest, open_regular, read_header, whole
+from tpc.syntax.catalogue import memory
 from tpc.syntax.diagnostic import TpcError
 
 Progress = Callable[[int, int], None]
@@ -75,15 +76,15 @@ def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start
     worst = None if worst is None else worst.moved(start, start if z is None else 0)
     if z is None:
         found[:, :stop - start], _ = kernel.measured(x[start:stop])              # exact on the diagonal
-    whole = np.lib.format.open_memmap(out, mode="r+")
+    file = np.lib.format.open_memmap(out, mode="r+")
     if z is None:
         positions = len(kernel.positions)
         turned = np.transpose(found, (1, 0, *range(2 + positions, 2 + 2 * positions), *range(2, 2 + positions)))
-        whole[start:stop, start:] = found
-        whole[stop:, start:stop] = turned[stop - start:]
+        file[start:stop, start:] = found
+        file[stop:, start:stop] = turned[stop - start:]
     else:
-        whole[start:stop] = found
-    whole.flush()
+        file[start:stop] = found
+    file.flush()
     return worst
 
 
@@ -149,9 +150,8 @@ class _Manifest:
         """worst: the worst entry of the last strip."""
         self.worst = self.worst if worst is None else worst.joined(self.worst)
         kept = {"fingerprint": self.fingerprint, "rows": rows, **({} if self.worst is None else {"worst": self.worst.to_json()})}
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        part.write_text(json.dumps(kept), encoding="utf-8")
-        os.replace(part, self.path)
+        with whole(self.path) as part:
+            part.write_text(json.dumps(kept), encoding="utf-8")
         self.done = rows
 
     def abandon(self) -> None:
@@ -184,4 +184,4 @@ def _take_room(file: BinaryIO) -> None:
 def _require_space(out: Path, needed: int) -> None:
     free = shutil.disk_usage(out.parent).free
     if needed > free:
-        raise ValueError(f"{out} takes {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free there")
+        raise ValueError(f"it takes {memory(needed)}, and {memory(free)} are free on that disk")
