@@ -53,5 +53,5 @@ def test_as_many_as_there_are_processors_and_room_for(evaluator, monkeypatch):
 
 def test_more_than_is_free_is_refused(evaluator, monkeypatch):
     monkeypatch.setattr("tpc.fit.free_of_devices", lambda: 1e3)
-    with pytest.raises(TpcError, match="the 0 MB that are free"):
+    with pytest.raises(TpcError, match="the 1 kB that are free"):
         evaluator(INPUTS)

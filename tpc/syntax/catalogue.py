@@ -420,7 +420,9 @@ def out_of_memory(free: float, remedy: str | None = None) -> Diagnostic:
 
 def memory(size: float) -> str:
     """Bytes, as they are shown."""
-    return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB" if size < 1e10 else f"{size / 1e9:,.0f} GB"
+    if size < 1e9:
+        return f"{size / 1e3:,.0f} kB" if size < 1e6 else f"{size / 1e6:,.0f} MB"
+    return f"{size / 1e9:,.1f} GB" if size < 1e10 else f"{size / 1e9:,.0f} GB"
 
 
 def nothing_to_run(name: str) -> Diagnostic:
