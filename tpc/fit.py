@@ -14,6 +14,7 @@ from tpc.syntax.catalogue import memory
 
 DRAWN = 5                                          # arrays of all points that are there while they are drawn
 HOPELESS = 4                                       # times the free memory: predicted of a plan, so much is too much whatever the compiler says
+BESIDES = 1e8                                      # bytes that checks of errors take: many small computations, each compiled
 A_REPEAT = 2000.0                                  # bytes that a repeat takes when it is done, or waits for its turn
 FEWEST = 512                                       # points that a plan is brought down to
 

@@ -16,7 +16,7 @@ from tpc.aim import Aim
 from tpc.claims import reasons
 from tpc.core.program import Program
 from tpc.emit.module import emit, planned
-from tpc.fit import fitted
+from tpc.fit import BESIDES, fitted
 from tpc.hilbert.infinite import infinite_means
 from tpc.hilbert.plan import Plan, UnrepresentableError
 from tpc.inputs import bind_inputs, span_of
@@ -122,7 +122,8 @@ class Evaluator:
         computed at a time. Nothing is computed. Raises TpcError as a call does."""
         given = bind_inputs(self.program, self._started(inputs or {}, seed))
         fit = fitted(self.module, self.plan, given, self.program.name, fixed=self.fixed)
-        return fit.each * workers(fit.plan, fit.plan.repeats - 1, fit.each)
+        besides = BESIDES if self.plan.points in SAMPLED else 0.0
+        return fit.each * workers(fit.plan, fit.plan.repeats - 1, fit.each) + besides
 
     def training(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, repeat: int = 0, points: Points | None = None,
                  over: str | None = None, devices: int | None = None) -> Training:

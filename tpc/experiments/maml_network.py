@@ -79,11 +79,14 @@ class Network:
 
     @property
     def memory(self) -> float:
-        """Bytes that each device needs, by the compiler's account, and for the best network so far; what is compiled for that is what is run."""
+        """Bytes that each device needs, by the compiler's account, and for the best network so far; what is compiled for that is what is run.
+
+        What validation has taken is given back some time after the test has begun.
+        """
         import jax
         given = sum(a.nbytes for a in jax.tree.leaves((self.training.inputs, self.training.shares.given)))
         given += sum(math.prod(a.shape) * a.dtype.itemsize for a in self.training.carried.like)
-        return float(max(max(self.training.memory([name], keep=True).values()) for name in ("validated", "tested")) + given)
+        return float(sum(max(self.training.memory([name], keep=True).values()) for name in ("validated", "tested")) + given)
 
     def prepare(self, progress: Any) -> None:
         from tpc.experiments.maml import SMALLER
