@@ -89,11 +89,11 @@ def shortfall(claims: Mapping[str, Any], aim: Aim) -> Shortfall:
     return Shortfall(ratio, biased, tuple(names), missed)
 
 
-def following(plan: Plan, first: Plan, short: Shortfall, aim: Aim, spent: float, memory: float) -> Plan | None:
+def following(plan: Plan, first: Plan, short: Shortfall, aim: Aim, spent: float, most: float) -> Plan | None:
     """The plan that comes next where `plan` falls short, with more repeats or two or four times the points; None if that would be too much.
 
-    spent: the predicted seconds of what has been done. memory: the bytes that there are. Errors go down as 1/points at best, so that four times the
-    points are not too many where they are four times too large.
+    spent: the predicted seconds of what has been done. most: the points that there is memory for. Errors go down as 1/points at best, so that four
+    times the points are not too many where they are four times too large.
     """
     needed = math.ceil(plan.repeats * short.ratio**2 * SPARE)
     if not short.biased and plan.repeats < needed <= MOST_REPEATS * first.repeats:
@@ -102,14 +102,13 @@ def following(plan: Plan, first: Plan, short: Shortfall, aim: Aim, spent: float,
         leaps = [times for times in LEAPS if times <= max(short.ratio, min(LEAPS))]
         steps = [replace(plan, samples=times * plan.samples, repeats=first.repeats, seconds=times * plan.seconds, memory=times * plan.memory)
                  for times in leaps]
-    return next((step for step in steps if _affordable(step, plan, first, aim, spent, memory)), None)
+    return next((step for step in steps if _affordable(step, plan, first, aim, spent, most)), None)
 
 
-def _affordable(step: Plan, plan: Plan, first: Plan, aim: Aim, spent: float, memory: float) -> bool:
+def _affordable(step: Plan, plan: Plan, first: Plan, aim: Aim, spent: float, most: float) -> bool:
     """Whether there are the time and the memory for a step after `plan`."""
-    most = LONGEST if math.isinf(aim.times) else min(aim.times * seconds(first), LONGEST)
-    room = step.memory + 8.0 * step.samples * (3 * step.gaussians + 20)
-    return spent + added(step, plan) <= most and step.samples <= POINTS and room <= memory / 2
+    longest = LONGEST if math.isinf(aim.times) else min(aim.times * seconds(first), LONGEST)
+    return spent + added(step, plan) <= longest and step.samples <= min(POINTS, most)
 
 
 def seconds(plan: Plan) -> float:

@@ -43,10 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _guarded(argv: Sequence[str] | None) -> int:
     """Runs the command; what goes wrong becomes a message and a status, but for an OSError of standard output, which has no file's name."""
+    from tpc.memory import refusing
     from tpc.syntax.diagnostic import TpcError
     arguments = parser().parse_args(argv)
     try:
-        return int(arguments.command(arguments))
+        with refusing(str(arguments.file)):
+            return int(arguments.command(arguments))
     except TpcError as error:
         partial = getattr(error, "partial", None)                  # what came before values stopped being finite
         show(arguments, partial, {} if partial is None else partial.to_json(), error)
@@ -55,9 +57,6 @@ def _guarded(argv: Sequence[str] | None) -> int:
         if not getattr(arguments, "silent", False):
             say(f"tpc: {stop}" if str(stop) else "tpc: interrupted")
         return INTERRUPTED
-    except MemoryError:
-        say("tpc: not enough memory; use fewer --samples, a smaller width or fewer steps")
-        return REFUSED
     except Exception as error:
         if os.environ.get("TPC_TRACEBACK") or (isinstance(error, OSError) and error.filename is None):
             raise

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tpc.cli_shared import OK, show
+from tpc.cli_shared import OK, REFUSED, show
 
 
 def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int]) -> None:
@@ -76,8 +76,7 @@ def maml(arguments: argparse.Namespace) -> int:
                             seed=arguments.seed, samples=arguments.samples, devices=arguments.devices)
     seen = (_epoch, _preparing) if sys.stderr.isatty() else (None, None)
     outcome = Experiment(settings, arguments.out).run(resume=arguments.resume, progress=seen[0], preparing=seen[1])
-    show(arguments, outcome, outcome.to_json())
-    return OK
+    return _shown(arguments, outcome, outcome.diverged, "the network")
 
 
 def word2vec(arguments: argparse.Namespace) -> int:
@@ -92,8 +91,16 @@ def word2vec(arguments: argparse.Namespace) -> int:
                             model=_model(arguments, "ntk"), seed=arguments.seed, activation=arguments.activation, samples=arguments.samples,
                             dtype=arguments.dtype, devices=arguments.devices, **chosen)
     outcome = Experiment(settings, arguments.out).run(resume=arguments.resume, progress=_words if sys.stderr.isatty() else None)
-    show(arguments, outcome, outcome.to_json())
-    return OK
+    return _shown(arguments, outcome, outcome.diverged, "a vector")
+
+
+def _shown(arguments: argparse.Namespace, outcome: Any, diverged: int | None, what: str) -> int:
+    """Prints what has been found, and that it is not all there would be, if training diverged."""
+    from tpc.syntax import catalogue_experiments
+    from tpc.syntax.diagnostic import TpcError
+    error = None if diverged is None else TpcError([catalogue_experiments.diverged(what, diverged)], str(arguments.file))
+    show(arguments, outcome, outcome.to_json(), error)
+    return OK if error is None else REFUSED
 
 
 def _model(arguments: argparse.Namespace, *others: str) -> str | int:

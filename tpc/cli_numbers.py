@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.silent:
         require_writable(arguments.save)
         require_writable(arguments.plot, FIGURES)
+    _require_room(program, inputs, arguments)
     try:
         with _alone_on_stdout() if together else nullcontext():
             result = _evaluated(program, inputs, arguments, together=together)
@@ -44,10 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
             jax.distributed.shutdown()                             # process 0 goes on alone, the others end
     if arguments.silent:
         return INTERRUPTED if result.interrupted else OK
-    samples = [] if result.interrupted else _at_widths(program, inputs, arguments)
+    samples, unfit = ([], []) if result.interrupted else _at_widths(program, inputs, arguments)
     data = {**result.to_json(), **({"widths": [_sample_data(s) for s in samples]} if samples else {})}
     unwritten = _unwritten(result, samples, arguments)
-    error = _error([*unwritten, *_diverged(samples)], arguments)
+    error = _error([*unfit, *unwritten, *_diverged(samples)], arguments)
     show(arguments, "\n".join(map(str, [result, *samples])), data, error)
     if result.interrupted or any(s.interrupted for s in samples):
         return INTERRUPTED
@@ -72,6 +72,7 @@ def verify(arguments: argparse.Namespace) -> int:
     if arguments.seeds < 2:
         raise TpcError([catalogue.bad_option("--seeds", "must be at least 2, to tell how much they differ")], str(arguments.file))
     require_writable(arguments.plot, FIGURES)
+    _require_room(program, inputs, arguments)
     result = _evaluated(program, inputs, arguments, integrate=True)
     if result.interrupted:
         raise KeyboardInterrupt
@@ -143,23 +144,34 @@ def _evaluated(program: Program, given: dict[str, np.ndarray], arguments: argpar
                      checkpoint=getattr(arguments, "checkpoint", None), error=getattr(arguments, "error", None))
 
 
-def _at_widths(program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> list[Samples]:
-    """Finite widths, until one is interrupted."""
+def _at_widths(program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> tuple[list[Samples], Sequence[Diagnostic]]:
+    """Finite widths, until one is interrupted, or there is no memory for it, and what is said then: the limit is to be printed all the same."""
+    from tpc.syntax.diagnostic import TpcError
     out: list[Samples] = []
     for width in arguments.widths:
         if out and out[-1].interrupted:
             break
-        out.append(_samples(program, inputs, width, arguments))
-    return out
+        try:
+            out.append(_samples(program, inputs, width, arguments))
+        except TpcError as error:
+            return out, error.diagnostics
+    return out, ()
+
+
+def _require_room(program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> None:
+    """Refuses widths that cannot fit before anything is computed. Raises TpcError (TP604)."""
+    if arguments.widths:
+        from tpc.simulate.run import require_room
+        for width in arguments.widths:
+            with suppress(ValueError):             # what else is wrong with a width is said when it is run
+                require_room(program, inputs, width=width, seeds=arguments.seeds, dtype="float64" if arguments.dtype == "float64" else "float32")
 
 
 def _samples(program: Program, given: dict[str, np.ndarray], width: int, arguments: argparse.Namespace, checkpoint: Path | None = None) -> Samples:
-    from tpc.inputs import require_memory
     from tpc.simulate import simulate as simulated
     from tpc.syntax import catalogue
     from tpc.syntax.diagnostic import TpcError
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    require_memory(sum(float(width)**2 * math.prod(n for _, n in m.axes) * 4 for m in program.matrices), str(arguments.file))
     progress = progress_line(f"width {width}, seed") if sys.stderr.isatty() else None
     try:
         return simulated(program, given, width=width, seeds=seeds, dtype="float64" if arguments.dtype == "float64" else "float32",

@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import lzma
-import math
 import os
 import zlib
 from collections import Counter
@@ -157,32 +156,6 @@ def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> li
     if least < -PSD_TOLERANCE * np.abs(table).max(initial=0):
         return [catalogue.not_psd(at, names, f"its least eigenvalue is {least:.4g}")]
     return []
-
-
-def physical_memory() -> float:
-    """Bytes of memory of this machine; infinite if it does not tell."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError, AttributeError):
-        return math.inf
-
-
-def free_memory() -> float:
-    """Bytes of this machine's memory that programs may still take, its caches included; all that it has if it does not tell."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            told = dict(line.split(":", 1) for line in file)
-        return min(physical_memory(), float(told["MemAvailable"].split()[0]) * 1024)
-    except (OSError, KeyError, ValueError, IndexError):
-        return physical_memory()
-
-
-def require_memory(needed: float, file: str, *, of_program: bool = False) -> None:
-    """Refuses what does not fit into the memory that this machine has, or has left. Raises TpcError (TP604)."""
-    if needed > physical_memory():
-        raise TpcError([catalogue.too_much_memory(needed)], file, of_program=of_program)
-    if needed > (free := free_memory()):
-        raise TpcError([catalogue.too_much_memory(needed, free)], file, of_program=of_program)
 
 
 def span_of(origin: Origin) -> Span | None:

@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from tpc.hilbert.plan import Plan
-from tpc.inputs import free_memory
 from tpc.kept import Kept
+from tpc.memory import SURE, free_memory
 from tpc.precision import precision
 
 ROOM = 3e8                                         # bytes, as the plan has them, that the repeats of one time may take, if one does not take more
@@ -22,21 +22,25 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def workers(plan: Plan, missing: int) -> int:
-    """How many repeats are computed at a time: as many as there are processors, and room for, on a CPU; 1 where points are not random."""
+def workers(plan: Plan, missing: int, each: float) -> int:
+    """How many repeats are computed at a time: as many as there are processors, and room for, on a CPU; 1 where points are not random.
+
+    each: bytes that one takes.
+    """
     import jax
     if plan.points not in ("sobol", "monte-carlo") or jax.default_backend() != "cpu":
         return 1
-    return max(1, min(processors(), missing, int(min(ROOM, free_memory()) // max(plan.memory, 1))))
+    return max(1, min(processors(), missing, int(ROOM // max(plan.memory, 1)), int(SURE * free_memory() // max(each, 1))))
 
 
-def compute(module: ModuleType, plan: Plan, given: Mapping[str, Any], seed: int, kept: Kept, progress: Callable[[int, int], None] | None) -> None:
+def compute(module: ModuleType, plan: Plan, given: Mapping[str, Any], seed: int, kept: Kept, progress: Callable[[int, int], None] | None,
+            each: float) -> None:
     """Adds the repeats that `kept` lacks, in their order, those after the first one (which compiles) side by side; none where that is no use.
 
-    `kept.running` must have been entered. Raises KeyboardInterrupt on Ctrl-C; what is being computed then ends by itself.
+    each: bytes that one takes. `kept.running` must have been entered. Raises KeyboardInterrupt on Ctrl-C; what is being computed then ends by itself.
     """
     missing = [k for k in range(plan.repeats) if k not in kept]
-    count = workers(plan, len(missing) - 1)
+    count = workers(plan, len(missing) - 1, each)
     if count == 1:
         return
     inputs, drawing, over = module.prepared(given), Lock(), Event()

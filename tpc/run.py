@@ -16,12 +16,15 @@ from tpc.aim import Aim
 from tpc.claims import reasons
 from tpc.core.program import Program
 from tpc.emit.module import emit, planned
+from tpc.fit import BESIDES, fitted
 from tpc.given import require_whole
 from tpc.hilbert.infinite import infinite_means
 from tpc.hilbert.plan import Plan, UnrepresentableError
-from tpc.inputs import bind_inputs, require_memory, span_of
+from tpc.inputs import bind_inputs, span_of
 from tpc.machines import mesh_of
+from tpc.memory import refusing
 from tpc.precision import has_64_bits, in_own_precision, precision, traced
+from tpc.repeats import workers
 from tpc.result import DivergedError, Outcome, Result
 from tpc.scaling import expand
 from tpc.stages import SAMPLED, Run, evaluations, too_early
@@ -39,6 +42,7 @@ Progress = Callable[[int, int], None]
 NARROW = "JAX's 64 bits are off, so a function that it transforms (jit, grad, vmap, …) is computed in float32: " \
     "call jax.config.update('jax_enable_x64', True) before, or compile(dtype='float32')"
 GRIDS = ("panels", "gauss-hermite", "quadrature")   # points whose error is not from repeats: there is nothing to be had of a part of the work
+FEWER = "use fewer --samples, fewer steps or smaller batches"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Evaluator:
 
     identity: a digest of the source but for the number of repeats: what one repeat depends on besides inputs and seed. start: how the scalars that
     are random in the limit are had, which are inputs of the module; None if there are none. adding: whether repeats and points are added by default.
+    fixed: whether the number of points was asked for; else it may be brought down to what there is memory for.
     """
 
     program: Program
@@ -56,6 +61,7 @@ class Evaluator:
     start: Start | None = field(default=None, repr=False)
     adding: bool = field(default=False, repr=False)
     in_parts: Callable[..., str] = field(repr=False, compare=False, default=str)      # the source of a module that can run a loop (`over=`) in parts
+    fixed: bool = field(default=True, repr=False)
     in_single: Callable[[], Evaluator] = field(repr=False, compare=False, kw_only=True)                # the same in single precision
     notes: tuple[str, ...] = ()                                                                        # on options that mean nothing to the plan
 
@@ -109,13 +115,13 @@ class Evaluator:
         seed = require_whole("--seed", seed, 0, self.program.name)
         given = bind_inputs(self.program, self._started(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
-        require_memory(self.plan.memory, self.program.name, of_program=True)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
         run = Run(self, given, seed, progress, None if checkpoint is None else Path(checkpoint), mesh)
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", UserWarning)
-                stage = run.last(aim)
+                with refusing(self.program.name, remedy=FEWER if self.plan.points in SAMPLED else None, of_program=True):
+                    stage = run.last(aim)
         except OSError as error:
             if checkpoint is None:
                 raise
@@ -131,6 +137,15 @@ class Evaluator:
         if result.diverged:
             raise DivergedError(result)
         return result
+
+    @in_own_precision
+    def memory(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0) -> float:
+        """Bytes that a call with these inputs is predicted to take besides what the process has: by the compiler's account, of as many repeats as are
+        computed at a time. Nothing is computed. Raises TpcError as a call does."""
+        given = bind_inputs(self.program, self._started(inputs, seed))
+        fit = fitted(self.module, self.plan, given, self.program.name, fixed=self.fixed)
+        besides = BESIDES if self.plan.points in SAMPLED else 0.0
+        return fit.each * workers(fit.plan, fit.plan.repeats - 1, fit.each) + besides
 
     @in_own_precision
     def training(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, repeat: int = 0, points: Points | None = None,
@@ -313,8 +328,9 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     source = emit(ordered, plan, parts, layout)
     of_one = source if plan.repeats == 1 else emit(ordered, replace(plan, repeats=1), parts, layout)
     adding = samples is None and repeats is None and plan.points in SAMPLED
-    return Evaluator(program, plan, source, digest(of_one, {}), start, adding, partial(emit, ordered, plan, parts, layout, segments=True),
-                     in_single=in_single, notes=_unused(samples, repeats, plan))
+    in_parts = partial(emit, ordered, plan, parts, layout, segments=True)
+    return Evaluator(program, plan, source, digest(of_one, {}), start, adding, in_parts, samples is not None, in_single=in_single,
+                     notes=_unused(samples, repeats, plan))
 
 
 def _unused(samples: int | None, repeats: int | None, plan: Plan) -> tuple[str, ...]:

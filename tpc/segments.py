@@ -15,6 +15,7 @@ from tpc.affine import Affine
 from tpc.core.dependence import is_parallel, references
 from tpc.core.program import For, MatMul, Program, instructions
 from tpc.interrupt import Interruptible
+from tpc.memory import refusing
 from tpc.precision import in_own_precision
 from tpc.shares import Carried, Points, Shares
 from tpc.stored import digest, read_arrays, write_whole
@@ -107,17 +108,19 @@ class Training:
                 jax.jit(finish, static_argnames="wanted", out_shardings=whole), jax.jit(advance, donate_argnames="state", out_shardings=lie))
 
     @in_own_precision
-    def lowered(self, wanted: Sequence[str]) -> dict[str, Any]:
-        """What begins the loop, runs it (in the memory of the state before) and gives the `wanted` outputs, lowered by JAX: nothing is computed."""
-        begin, _, finish, advance = self._functions
+    def lowered(self, wanted: Sequence[str], *, keep: bool = False) -> dict[str, Any]:
+        """What begins the loop, runs it (in the memory of the state before, unless that is to be kept) and gives the `wanted` outputs, lowered by
+        JAX: nothing is computed."""
+        begin, keeping, finish, using = self._functions
+        advance = keeping if keep else using
         given, state = self.module.prepared(self.inputs), self.carried.abstract
         return {"begin": begin.lower(given, self.shares.given), "advance": advance.lower(given, self.shares.given, state, 0, self.rounds),
                 "finish": finish.lower(given, self.shares.given, state, tuple(wanted))}
 
     @in_own_precision
-    def memory(self, wanted: Sequence[str]) -> dict[str, int]:
+    def memory(self, wanted: Sequence[str], *, keep: bool = False) -> dict[str, int]:
         """Bytes that each of these takes on a device, by the compiler's account, besides inputs and points; nothing else is allocated."""
-        found = {name: part.compile().memory_analysis() for name, part in self.lowered(wanted).items()}
+        found = {name: part.compile().memory_analysis() for name, part in self.lowered(wanted, keep=keep).items()}
         besides = {name: part.temp_size_in_bytes + part.output_size_in_bytes - part.alias_size_in_bytes for name, part in found.items()}
         state = besides["begin"] - found["begin"].temp_size_in_bytes               # all of which is there while outputs are computed from some
         return {"begin": besides["begin"], "advance": besides["advance"] + state, "finish": besides["finish"] + state}
@@ -127,7 +130,8 @@ class Training:
     @in_own_precision
     def start(self) -> State:
         """The state before the first round."""
-        return State(0, self._functions[0](self.inputs, self.shares.given))
+        with refusing(self.program.name, of_program=True):
+            return State(0, self._functions[0](self.inputs, self.shares.given))
 
     @in_own_precision
     def advance(self, state: State, until: int, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
@@ -135,7 +139,8 @@ class Training:
         if not state.round <= until <= self.rounds:
             raise ValueError(f"the state is before round {state.round} of {self.rounds}: it cannot be brought to {until}")
         given = self.inputs if inputs is None else self.module.prepared({**self.inputs, **self.placed(inputs)})
-        return State(until, self._functions[1 if keep else 3](given, self.shares.given, state.carried, state.round, until))
+        with refusing(self.program.name, of_program=True):
+            return State(until, self._functions[1 if keep else 3](given, self.shares.given, state.carried, state.round, until))
 
     def again(self, state: State, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
         """All rounds once more, from a state after the last one: with other values of some inputs, an epoch after another. keep: as in `advance`.
@@ -170,8 +175,9 @@ class Training:
         """
         wanted = tuple(names if names is not None else (o.name for o in self.program.outputs))
         given = {**self.inputs, **self.placed(inputs or {})}
-        found, _ = self._functions[2](self.module.prepared(given), self.shares.given, state.carried, wanted)
-        return {name: self._so_far(name, np.array(found[name]), state.round) for name in wanted}
+        with refusing(self.program.name, of_program=True):
+            found, _ = self._functions[2](self.module.prepared(given), self.shares.given, state.carried, wanted)
+            return {name: self._so_far(name, np.array(found[name]), state.round) for name in wanted}
 
     def _so_far(self, name: str, value: np.ndarray, rounds: int) -> np.ndarray:
         output = next(o for o in self.program.outputs if o.name == name)

@@ -12,10 +12,11 @@ import numpy as np
 
 from tpc.aim import Aim, added, following, missed, seconds, shortfall
 from tpc.claims import remarks, rounded
+from tpc.fit import Fitted, fitted
 from tpc.hilbert.plan import RULES, Plan
-from tpc.inputs import physical_memory
 from tpc.kept import Kept
 from tpc.machines import agreed, several
+from tpc.memory import SURE, free_of_devices, require_memory
 from tpc.repeats import compute
 from tpc.stored import digest
 
@@ -55,27 +56,42 @@ class Run:
 
     def last(self, aim: Aim | None) -> Stage:
         """The stage that reaches what is aimed at, or the last one that may be tried, or that an interruption leaves."""
-        plan = first = self.evaluator.plan
-        stage, spent = self.stage(plan, None), seconds(plan)
+        fit = self.fitted()
+        plan = first = fit.plan
+        stage, spent = self.stage(plan, None, fit.each), seconds(plan)
+        if fit.note is not None:
+            stage = _with(stage, fit.note, interrupted=stage.interrupted)
         while aim is not None and plan.points in SAMPLED and not stage.interrupted and all(map(_finite, stage.claims.values())):
             short = shortfall(stage.claims, aim)
             if not short.names:
                 break
-            step = following(plan, first, short, aim, spent, physical_memory())
+            each = fit.each / first.samples
+            step = following(plan, first, short, aim, spent, SURE * free_of_devices() / each)
             if step is None:
                 return _with(stage, missed(short, aim, plan))
             try:
-                later = self.stage(step, stage.kept if step.samples == plan.samples else None)
+                later = self.stage(step, stage.kept if step.samples == plan.samples else None, each * step.samples)
             except KeyboardInterrupt:
                 return _with(stage, f"interrupted with {step.samples} points, before there was anything better to report", interrupted=True)
             spent += added(step, plan)
             stage, plan = later, step
         return stage
 
-    def stage(self, plan: Plan, kept: Kept | None) -> Stage:
-        """The repeats of a plan. kept: those that an earlier stage with the same points has. Raises KeyboardInterrupt before two are done."""
+    def fitted(self) -> Fitted:
+        """The evaluator's plan with as many points as there is memory for. Of several devices, which have to agree, the plan as it is."""
+        evaluator = self.evaluator
+        if self.mesh is not None:
+            require_memory(evaluator.plan.memory, evaluator.program.name, of_program=True)
+            return Fitted(evaluator.plan, evaluator.plan.memory)
+        return fitted(evaluator.module, evaluator.plan, self.given, evaluator.program.name, fixed=evaluator.fixed)
+
+    def stage(self, plan: Plan, kept: Kept | None, each: float) -> Stage:
+        """The repeats of a plan. kept: those that an earlier stage with the same points has. each: bytes that a repeat takes.
+
+        Raises KeyboardInterrupt before two are done.
+        """
         kept = self._kept(plan, kept)
-        found, stopped = self._found(plan, kept)
+        found, stopped = self._found(plan, kept, each)
         count = evaluations(plan)
         repeats = plan.repeats if len(kept) >= count else len(kept)
         claims: Mapping[str, Any] = {}
@@ -102,14 +118,14 @@ class Run:
         kept = Kept.open(self.checkpoint, name, fingerprint, evaluations(plan)) if self.checkpoint is not None and first else Kept()
         return agreed(kept, fingerprint, name)
 
-    def _found(self, plan: Plan, kept: Kept) -> tuple[Mapping[str, tuple[Any, Any]], bool]:
+    def _found(self, plan: Plan, kept: Kept, each: float) -> tuple[Mapping[str, tuple[Any, Any]], bool]:
         """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are done; and whether it was."""
         sampled = {"samples": plan.samples, "repeats": plan.repeats, "checks": kept.checks} if plan.points in SAMPLED else {}
         try:
             with kept.running:
                 module = self.evaluator.module                     # an interruption of what JAX imports for it may be lost
                 if self.mesh is None:
-                    compute(module, plan, self.given, self.seed, kept, self.progress)
+                    compute(module, plan, self.given, self.seed, kept, self.progress, each)
                 shown = None if len(kept) == evaluations(plan) else self.progress
                 found: dict[str, Any] = module.run(self.given, seed=self.seed, progress=shown, kept=kept, mesh=self.mesh, **sampled)
         except KeyboardInterrupt:

@@ -1,6 +1,8 @@
 """Kernel matrices on disk: strips, resuming, refusing; `tpc kernel`; scikit-learn."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -67,7 +69,7 @@ def test_what_is_there_is_not_overwritten_and_what_does_not_fit_not_begun(ntk, t
     with pytest.raises(ValueError, match="damaged"):
         stream(ntk, X, out=tmp_path / "b.npy")
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
-    with pytest.raises(ValueError, match="GB are free"):
+    with pytest.raises(ValueError, match="1 kB are free on that disk"):
         stream(ntk, X, out=tmp_path / "c.npy")
     assert not (tmp_path / "c.npy").exists()
 
@@ -80,6 +82,27 @@ def test_a_run_that_could_not_begin_leaves_nothing_in_the_way(ntk, tmp_path):
     assert list(tmp_path.iterdir()) == []
     stream(ntk, X[:3], out=out)
     assert np.load(out).shape == (3, 3)
+
+
+def test_room_is_taken_before_work_begins(ntk, tmp_path, monkeypatch):
+    """A file with holes on a disk that fills up would end the process; where the system cannot take room, zeros are written."""
+    whole = tmp_path / "whole.npy"
+    stream(ntk, X, out=whole)
+    for number in (errno.EOPNOTSUPP, errno.EINVAL):
+        monkeypatch.setattr(os, "posix_fallocate", lambda *_, number=number: failed(number), raising=False)
+        out = tmp_path / f"{number}.npy"
+        stream(ntk, X, out=out)
+        assert out.read_bytes() == whole.read_bytes()
+        assert out.stat().st_blocks * 512 >= out.stat().st_size
+    monkeypatch.setattr(os, "posix_fallocate", lambda *_: failed(errno.ENOSPC), raising=False)
+    monkeypatch.setattr("tpc.kernels.stream._write", lambda *_: pytest.fail("work was begun"))
+    with pytest.raises(OSError, match="No space left on device"):
+        stream(ntk, X, out=tmp_path / "full.npy")
+    assert not list(tmp_path.glob("full*"))
+
+
+def failed(number):
+    raise OSError(number, os.strerror(number))
 
 
 def test_killed_and_resumed_from_the_command_line(tmp_path, capsys):

@@ -56,7 +56,7 @@ def test_interrupted_after_the_last_repeat(evaluator, tmp_path, monkeypatch):
     whole, honest = evaluator(INPUTS), evaluator.module.halves
 
     def halves(points):
-        if len(list(tmp_path.rglob("check-*.npz"))) == 2:
+        if len(list(tmp_path.rglob("check-halves-*.npz"))) == 2:
             raise KeyboardInterrupt
         return honest(points)
     with monkeypatch.context() as patch:

@@ -34,7 +34,7 @@ def test_only_what_is_missing_is_computed(evaluator, monkeypatch):
     kept, given = Kept(), evaluator.module.prepared(INPUTS)
     kept[1] = there = evaluator.module.evaluated(given, *evaluator.module.draw(8, 0))
     with kept.running:
-        compute(evaluator.module, evaluator.plan, given, 7, kept, None)
+        compute(evaluator.module, evaluator.plan, given, 7, kept, None, evaluator.plan.memory)
     assert sorted(kept) == [0, 1, 2, 3]
     assert all(np.array_equal(kept[1][0][name], value) for name, value in there[0].items())
 
@@ -42,16 +42,16 @@ def test_only_what_is_missing_is_computed(evaluator, monkeypatch):
 def test_as_many_as_there_are_processors_and_room_for(evaluator, monkeypatch):
     monkeypatch.setattr("tpc.repeats.processors", lambda: 6)
     plan = replace(evaluator.plan, memory=ROOM / 4.5)
-    assert workers(plan, 9) == 4
-    assert workers(plan, 2) == 2
-    assert workers(replace(plan, memory=1.0), 9) == 6
-    assert workers(replace(plan, memory=3 * ROOM), 9) == 1
-    assert workers(replace(plan, points="gauss-hermite"), 9) == 1
-    monkeypatch.setattr("tpc.repeats.free_memory", lambda: 2.5 * plan.memory)
-    assert workers(plan, 9) == 2
+    assert workers(plan, 9, plan.memory) == 4
+    assert workers(plan, 2, plan.memory) == 2
+    assert workers(replace(plan, memory=1.0), 9, 1.0) == 6
+    assert workers(replace(plan, memory=3 * ROOM), 9, 3 * ROOM) == 1
+    assert workers(replace(plan, points="gauss-hermite"), 9, plan.memory) == 1
+    monkeypatch.setattr("tpc.repeats.free_memory", lambda: 5.0 * plan.memory)
+    assert workers(plan, 9, 2 * plan.memory) == 2
 
 
 def test_more_than_is_free_is_refused(evaluator, monkeypatch):
-    monkeypatch.setattr("tpc.inputs.free_memory", lambda: 1e3)
-    with pytest.raises(TpcError, match=r"the 0\.0 GB that are free"):
+    monkeypatch.setattr("tpc.fit.free_of_devices", lambda: 1e3)
+    with pytest.raises(TpcError, match="the 1 kB that are free"):
         evaluator(INPUTS)

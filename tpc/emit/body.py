@@ -32,6 +32,8 @@ class Body:
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
         self.doubtful = doubtful_families(program.body)
+        self.vector_bytes = 0                                  # of a vector's values, where the rounds of a loop may be too many to be run at once
+        self.at_once = 0.0                                     # bytes that all rounds of a loop may take at once, if they add to bases of matrices
         self.sampled = False                                   # whether inner products have the errors of samples
         self.in_parts: Region | None = None                    # the loop that a parameter of the function runs
 

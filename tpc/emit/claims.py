@@ -89,9 +89,13 @@ def checked(inputs, seed, samples, done, checks, mesh=None):
     given = prepared(inputs)
     for k in range(min(HALVED, len(done))):
         if f"halves-{k}" not in checks:
-            parts = [evaluated(given, *part, mesh)[0] for part in halves(draw(seed, k, samples)[0])]
+            keys = [f"half-{k}-0", f"half-{k}-1"]
+            for key, part in zip(keys, halves(draw(seed, k, samples)[0]), strict=True):
+                if key not in checks:
+                    checks[key] = evaluated(given, *part, mesh)[0]
+                jax.block_until_ready(checks[key])                     # both at once would take the memory of both
             with np.errstate(all="ignore"):
-                checks[f"halves-{k}"] = {name: np.mean([part[name] for part in parts], axis=0) - np.asarray(value)
+                checks[f"halves-{k}"] = {name: np.mean([checks[key][name] for key in keys], axis=0) - np.asarray(value)
                                          for name, value in done[k][0].items()}
     if REPLAYED and "rounding" not in checks and any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])).any() for name in done[0][0]):
         checks["rounding"] = rounding(given, *draw(seed, 0, samples), done[0][0], mesh)

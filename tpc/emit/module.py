@@ -38,6 +38,7 @@ HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts"
            "rounds", "before", "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled",
            "Claim", "claims", "checked", "halves", "tied", "suspects", "agreeing", "pull", "influence", "tail_index", "unmet",
            "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
+AT_ONCE = 2.5e8                                        # bytes that all rounds of a loop may take at once, or half of what the others do
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
@@ -108,6 +109,8 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     names = Names((*HELPERS, *LOCALS, *checked.names(plan), *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
+    body.vector_bytes = plan.samples * (8 if plan.dtype == "float64" else 4) if plan.method == "nodes" else 0
+    body.at_once = max(AT_ONCE, plan.memory / 2)
     if plan.packed:
         body.expressions.packed = tuple(name for name, s in parts.storage.items() if s.carry is not None and s.family.kind == "vector")
     body.in_parts = segmented(parts, over) if segments else None

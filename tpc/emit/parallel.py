@@ -24,6 +24,7 @@ from tpc.emit.sums import SPARE
 if TYPE_CHECKING:
     from tpc.emit.body import Body
 
+ARRAYS = 20                                            # of the size of what a round adds to bases: its vectors, and both branches of conditions
 
 class Parallel:
     """Emits such loops of one program's body."""
@@ -55,7 +56,7 @@ class Parallel:
         whole = [self._is_whole(region, frame, held, lie) for held, lie, _ in made]
         targets = [held.name if w else self._together(region, held, lie, local) for (held, lie, local), w in zip(made, whole, strict=True)]
         self._vmap(region, frame, inner, arguments, outs, targets, [stacked_axis(region, held, lie) for held, lie, _ in made],
-                   packed=any(local.packed for local, *_ in mapped))
+                   packed=any(local.packed for local, *_ in mapped), most=self._at_once(region, inner))
         makers = [leaf for leaf in leaves(region.body) if frame.target(leaf.op.out) is not None]
         for leaf, (held, lie, _), w, target in zip(makers, made, whole, targets, strict=True):
             if w:
@@ -75,8 +76,8 @@ class Parallel:
         return complete and held.pending and held.writers == 1 and held.frame is frame
 
     def _vmap(self, region: Region, frame: Frame, inner: Frame, arguments: Sequence[tuple[str, Py, int]], outs: Sequence[str],
-              targets: Sequence[str], axes: Sequence[int], *, packed: bool) -> None:
-        """packed: whether members are restored in every round, so that not all of them should be at once."""
+              targets: Sequence[str], axes: Sequence[int], *, packed: bool, most: int) -> None:
+        """packed: whether members are restored in every round, so that not all of them should be at once. most: rounds that there is room for."""
         parameters = tuple(name for name, _, _ in arguments)
         comment = ""
         only = inner.statements[0] if len(inner.statements) == 1 and not inner.prologue and len(outs) == 1 else None
@@ -92,11 +93,22 @@ class Parallel:
             each = py.call("in_turns", function, *[source for _, source, _ in arguments])
             frame.statements.append(Assign(tuple(targets), each, comment))
             return
+        if most < region.greatest and not any(axes):
+            frame.statements.append(Assign(tuple(targets), _in_turns(function, arguments, most), comment))
+            return
         ins = [axis for _, _, axis in arguments]
         options = [f"in_axes={tuple(ins) if len(ins) > 1 else ins[0]}"] if any(ins) else []
         options += [f"out_axes={tuple(axes) if len(axes) > 1 else axes[0]}"] if any(axes) else []
         call = py.call("jax.vmap", function, *map(Py, options))
         frame.statements.append(Assign(tuple(targets), Py(f"{call.text}({', '.join(source.text for _, source, _ in arguments)})"), comment))
+
+    def _at_once(self, region: Region, inner: Frame) -> int:
+        """How many rounds may be there at once: as many as divide them and have room, where each has bases of its own; else all of them."""
+        layout, n = self.body.layout, region.greatest
+        each = ARRAYS * self.body.vector_bytes * sum(layout.extra.get(side, 0) * layout.members[side[0]] for side in inner.chains)
+        if n * each <= self.body.at_once:
+            return n
+        return max(k for k in range(1, n + 1) if n % k == 0 and (k == 1 or k * each <= self.body.at_once))
 
     def _put_together(self, leaf: Leaf, region: Region, frame: Frame, held: Held, lie: Stacking, made: str) -> None:
         """Writes the members that all rounds have made into the array."""
@@ -274,6 +286,16 @@ class Parallel:
             value = py.tuple_of([own]) if base is None else Py(f"(*{base.name}, {own.text})")
             inner.chains[side] = Chain(name, inner)
             inner.statements.append(Assign((name,), value))
+
+
+def _in_turns(function: Py, arguments: Sequence[tuple[str, Py, int]], most: int) -> Py:
+    """The function of all rounds, so many of them at once."""
+    sources = [source if not axis else py.call("jnp.moveaxis", source, py.integer(axis), py.integer(0)) for _, source, axis in arguments]
+    batch = [Py(f"batch_size={most}")] if most > 1 else []
+    if len(sources) == 1:
+        return py.call("lax.map", function, *sources, *batch)
+    each = py.lambda_of("own", Py(f"{function.at(py.ATOM)}(*own)"))
+    return py.call("lax.map", each, py.tuple_of(sources), *batch)
 
 
 def _nest(region: Region) -> list[Region]:

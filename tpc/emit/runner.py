@@ -74,8 +74,8 @@ def evaluations(inputs, drawn, count, progress=None, kept=None, mesh=None):
     for k in range(count):
         if k not in kept:
             kept[k] = evaluated(given, *drawn(k), mesh)
+        jax.block_until_ready(kept[k])                                 # several at once would take the memory of all
         if progress is not None:
-            jax.block_until_ready(kept[k])
             progress(k + 1, count)
     return [kept[k] for k in range(count)]
 

@@ -86,6 +86,12 @@ def tasks(rng: np.random.Generator, part: Part, count: int, ways: int, shots: in
     return index[:, :, :shots].reshape(count, -1), index[:, :, shots:].reshape(count, -1)
 
 
+def memory_of_tasks(part: Part, count: int, ways: int, shots: int, queries: int) -> float:
+    """Bytes that drawing so many tasks takes: of every choice a number for each thing to choose from, or for each that is chosen, and its place."""
+    choices = [(1, part.classes, ways), (ways, part.drawings, shots + queries)]
+    return 8.0 * count * sum(times * 2 * (among if among <= 4 * wanted else wanted) for times, among, wanted in choices)
+
+
 def _distinct(rng: np.random.Generator, shape: tuple[int, ...], among: int, wanted: int) -> np.ndarray:
     """[*shape, wanted] of whole numbers below `among`, different from each other along the last axis."""
     if among <= 4 * wanted:

@@ -12,14 +12,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tpc.experiments.drawings import read_parts, tasks
+from tpc.experiments.drawings import memory_of_tasks, read_parts, tasks
 from tpc.experiments.kept import KEPT, kept_arrays, writing
 from tpc.interrupt import Interruptible
+from tpc.memory import SURE, free_memory, refusing, require_memory
+from tpc.show.entries import plain
 from tpc.stored import digest, write_whole
 from tpc.syntax import catalogue, catalogue_experiments
 from tpc.syntax.diagnostic import TpcError
 
 KERNELS = {"ntk": "ntk", "gp": "nngp"}                 # models in the kernel regime, by the kernel
+SMALLER = "use fewer --samples, or fewer tasks, ways or batches by --set"
 TRAINED, VALIDATION, TEST = 0, 1, 2                    # whose tasks a stream of random numbers is for
 
 Progress = Callable[[int, int, float, float, float], None]       # epochs done and all, validation accuracy, meta-batches a second, seconds to go
@@ -104,22 +107,28 @@ def _number(text: str, kind: type, least: int) -> float:
 
 @dataclass(frozen=True)
 class Outcome:
-    """validation: mean accuracy after each epoch. best_epoch: the first epoch of the best one, whose network is tested."""
+    """validation: mean accuracy after each epoch. best_epoch: the first epoch of the best one, whose network is tested; None, and what is found of it
+    NaN, if there is none that is finite. diverged: the epoch after which the network is not finite, by which training ends; None if it is."""
 
     test_accuracy: float
     test_stderr: float
     validation: tuple[float, ...]
-    best_epoch: int
+    best_epoch: int | None
     meta_batches_per_second: float | None
     settings: Settings = field(repr=False)
+    diverged: int | None = None
 
     def __str__(self) -> str:
+        if self.best_epoch is None:
+            return "there is no network to be tested"
         speed = "" if self.meta_batches_per_second is None else f"; {self.meta_batches_per_second:.1f} meta-batches/s"
         return (f"test accuracy {100 * self.test_accuracy:.2f} ± {100 * self.test_stderr:.2f} % of the network after epoch {self.best_epoch}, "
-                f"whose validation accuracy is the best, {100 * max(self.validation):.2f} %{speed}")
+                f"whose validation accuracy is the best, {100 * self.validation[self.best_epoch - 1]:.2f} %{speed}")
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """With null for what is not finite."""
+        return {**asdict(self), "test_accuracy": plain(self.test_accuracy), "test_stderr": plain(self.test_stderr),
+                "validation": [plain(a) for a in self.validation]}
 
 
 class Model(Protocol):
@@ -157,6 +166,7 @@ class Experiment:
         left = next(iter(parts.values())).drawings - settings.shots
         self.settings = replace(settings, queries=min(settings.queries, left), asked=min(settings.asked, left))
         self.parts, self.folder = parts, folder
+        self._require_room()
         self.model = self._model()
         self.fingerprint = digest(f"{self.model.fingerprint} {replace(self.settings, data=None, epochs=0, test_tasks=0, devices=None)}",
                                   {name: part.images for name, part in parts.items()})
@@ -168,6 +178,14 @@ class Experiment:
         from tpc.experiments.maml_kernel import KernelMachine
         from tpc.experiments.maml_network import Network
         return KernelMachine(self.settings, self.parts) if self.settings.model in KERNELS else Network(self.settings, self.parts)
+
+    def _require_room(self) -> None:
+        """Refuses more tasks than there is memory to draw at once. Raises TpcError (TP604)."""
+        s = self.settings
+        for part, count, queries, names in (("train", s.batches * s.tasks, s.queries, "batches or tasks"), ("val", s.validation_tasks, s.asked,
+                                            "validation_tasks"), ("test", s.test_tasks, s.asked, "test_tasks")):
+            require_memory(memory_of_tasks(self.parts[part], count, s.ways, s.shots, queries), "maml", free=SURE * free_memory(),
+                           remedy=f"use fewer {names}, by --set")
 
     def _drawn(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """The tasks of an epoch."""
@@ -183,6 +201,7 @@ class Experiment:
         """The share of right answers in each of `count` tasks of a part."""
         return self.model.right(state, part, *self._tasks(part, key, count, self.settings.asked), steps)
 
+    @refusing("maml", remedy=SMALLER)
     def run(self, *, resume: bool = False, progress: Progress | None = None, preparing: Callable[[int, int], None] | None = None) -> Outcome:
         """Trains, validates after each epoch and tests the best network. With a folder, an interrupted run can be resumed, and gets to the same end.
 
@@ -197,6 +216,8 @@ class Experiment:
         self.model.prepare(preparing)                                          # before time is taken
         opened = time.perf_counter()
         for epoch in range(begun, s.epochs):
+            if self.diverged is not None:
+                break
             drawn = self._drawn(epoch)
             with running:
                 started = time.perf_counter()
@@ -208,22 +229,37 @@ class Experiment:
             if progress is not None:
                 done, each = epoch + 1 - begun, (time.perf_counter() - opened) / (epoch + 1 - begun)
                 progress(epoch + 1, s.epochs, self.validation[-1], done * s.batches / seconds, each * (s.epochs - epoch - 1))
-        assert self.best is not None
-        right = self.accuracies(self.best, "test", (TEST,), s.test_tasks, s.adapting_steps)
-        best = 1 + self.validation.index(max(self.validation))
-        outcome = Outcome(float(right.mean()), float(right.std(ddof=1) / len(right)**0.5), tuple(self.validation), best,
-                          (s.epochs - begun) * s.batches / seconds if seconds else None, s)
+        accuracy, stderr = self._tested()
+        speed = (len(self.validation) - begun) * s.batches / seconds if seconds else None
+        outcome = Outcome(accuracy, stderr, tuple(self.validation), self.best_epoch, speed, s, self.diverged)
         if self.folder is not None:
-            writing(self.folder / "result.json", lambda path: path.write_text(json.dumps(outcome.to_json()), encoding="utf-8"))
+            writing(self.folder / "result.json", lambda path: path.write_text(json.dumps(outcome.to_json(), allow_nan=False), encoding="utf-8"))
         return outcome
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The first epoch of the best validation, counted from 1; None if no network has been finite."""
+        finite = [a for a in self.validation if math.isfinite(a)]
+        return 1 + self.validation.index(max(finite)) if finite else None
+
+    @property
+    def diverged(self) -> int | None:
+        """The epoch after which the network is not finite."""
+        return next((1 + k for k, a in enumerate(self.validation) if not math.isfinite(a)), None)
+
+    def _tested(self) -> tuple[float, float]:
+        """The accuracy of the best network, and its standard error."""
+        if self.best_epoch is None:
+            return math.nan, math.nan
+        right = self.accuracies(self.best, "test", (TEST,), self.settings.test_tasks, self.settings.adapting_steps)
+        return float(right.mean()), float(right.std(ddof=1) / len(right)**0.5)
 
     def _validate(self, state: Any) -> None:
         """Notes how good a network is, whether it is the best, and keeps everything."""
-        accuracy = float(self.accuracies(state, "val", (VALIDATION,), self.settings.validation_tasks, 1).mean())
-        if self.best is None or accuracy > max(self.validation):
-            self.best = state
         self.state = state
-        self.validation.append(accuracy)
+        self.validation.append(float(self.accuracies(state, "val", (VALIDATION,), self.settings.validation_tasks, 1).mean()))
+        if self.best is None or self.best_epoch == len(self.validation):
+            self.best = state
         if self.folder is not None:
             arrays = {f"{which} {name}": array for which, kept in (("state", state), ("best", self.best))
                       for name, array in self.model.leaves(kept).items()}

@@ -17,8 +17,8 @@ from scipy.special import softmax
 
 from tpc.experiments.drawings import Part
 from tpc.experiments.maml_network import program, sizes
-from tpc.inputs import physical_memory
 from tpc.interrupt import Interruptible
+from tpc.memory import SURE, free_memory, physical_memory
 
 if TYPE_CHECKING:
     from tpc.experiments.maml import Settings
@@ -82,7 +82,7 @@ class KernelMachine:
         given = sizes(settings) | ({"tau": 1.0} if settings.model == "gp" else {})          # the gradient does not see how V is drawn
         found = program(settings, {"d": parts["train"].images.shape[1]}).kernels(inputs=given, dtype=settings.dtype)
         self.kernel: Kernel = getattr(found, KERNELS[str(settings.model)])
-        left, rows = SHARE * physical_memory(), {}
+        left, rows = min(SHARE * physical_memory(), SURE * free_memory()), {}
         for name in ("train", "val"):
             needed = len(parts[name].unturned) * len(parts["train"].images) * np.dtype(settings.dtype).itemsize
             rows[name] = Rows(self.kernel, parts[name], parts["train"], kept=needed <= left)
@@ -138,7 +138,8 @@ class KernelMachine:
             kernel = self._kernels(images, first, np.concatenate([first, second], axis=1))
             answers = self._adapted(values[first], values[second], kernel, steps)
             ahead = answers >= np.take_along_axis(answers, own[None, :, None], axis=2)
-            found.append((ahead.sum(axis=2) == 1).mean(axis=1))                              # right if no class but its own is ahead
+            right = (ahead.sum(axis=2) == 1).mean(axis=1)                                    # no class but its own is ahead
+            found.append(np.where(np.isfinite(answers).all(axis=(1, 2)), right, np.nan))
         return np.concatenate(found)
 
     def _kernels(self, images: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

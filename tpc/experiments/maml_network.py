@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.experiments.drawings import Part
-from tpc.inputs import require_memory
 from tpc.interrupt import Interruptible
+from tpc.memory import SURE, free_of_devices, require_memory
 from tpc.pipeline import parse
 from tpc.segments import State, Training
 
@@ -54,7 +54,7 @@ class Network:
         evaluator = program(s, {"T": s.batches, "K": s.tasks, "ways": s.ways, "shots": s.shots, "queries": s.queries, "N": len(train.images),
                                 "d": train.images.shape[1], "E": EVALUATED, "L": unseen, "A": s.ways * s.asked,
                                 "adapting": s.adapting_steps}).compile(**self._options())
-        require_memory(evaluator.plan.memory, "maml")
+        require_memory(evaluator.plan.memory/2, "maml")                                    # not to be compiled, to learn that
         points = None
         if s.model != "mup":                           # no matrices: a network of width n is n points of weight 1/n
             drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(3,))).standard_normal((evaluator.plan.gaussians, int(s.model)))
@@ -77,7 +77,20 @@ class Network:
 
     # the model
 
+    @property
+    def memory(self) -> float:
+        """Bytes that each device needs, by the compiler's account, and for the best network so far; what is compiled for that is what is run.
+
+        What validation has taken is given back some time after the test has begun.
+        """
+        import jax
+        given = sum(a.nbytes for a in jax.tree.leaves((self.training.inputs, self.training.shares.given)))
+        given += sum(math.prod(a.shape) * a.dtype.itemsize for a in self.training.carried.like)
+        return float(sum(max(self.training.memory([name], keep=True).values()) for name in ("validated", "tested")) + given)
+
     def prepare(self, progress: Any) -> None:
+        from tpc.experiments.maml import SMALLER
+        require_memory(self.memory, "maml", free=SURE * free_of_devices(self.settings.devices or 1), remedy=SMALLER)
         self.training.advance(self.training.start(), 0)
 
     def train(self, state: State | None, support: np.ndarray, query: np.ndarray) -> State:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
+from tpc.memory import free_of_devices as free_memory
 from tpc.syntax import catalogue_experiments as catalogue
 from tpc.syntax.diagnostic import TpcError
 
@@ -15,29 +14,6 @@ ARRAYS, DRAWN = 2, 3                                   # of the vocabulary's len
 DRAWING = 32                                           # bytes for a coordinate of a point while points are drawn: four arrays in double precision
 ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2}
 BESIDES = 400 << 20                                    # bytes: JAX, the text, a batch
-
-
-def free_memory(devices: int = 1) -> float:
-    """Bytes that are free on each of the first devices, where JAX puts its arrays; infinite if that is not known."""
-    import jax
-    found = []
-    for device in jax.local_devices()[:devices]:
-        stats = device.memory_stats() if device.platform != "cpu" else None
-        if stats and "bytes_limit" in stats:
-            found.append(float(stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
-    return min(found) if found else _free_here() / devices             # devices that are processors share one memory
-
-
-def _free_here() -> float:
-    """Bytes that this machine has free."""
-    found = [math.inf]
-    with suppress(OSError, KeyError, ValueError):
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        found.append(float(lines["MemAvailable"].split()[0]) * 1024)
-    with suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        found.append(float((group / "memory.max").read_text()) - float((group / "memory.current").read_text()))
-    return min(found)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from tpc.experiments.text import read_text
 from tpc.experiments.windows import Sampler, Shape, segments
 from tpc.interrupt import Interruptible
 from tpc.machines import mesh_of
+from tpc.memory import refusing
 from tpc.pipeline import parse
 from tpc.segments import State, Training
 from tpc.stored import digest, write_whole
@@ -80,7 +81,8 @@ def points_for(vocabulary: int) -> int:
 
 @dataclass(frozen=True)
 class Outcome:
-    """analogy_accuracy: among the questions whose words are all in the vocabulary; None if there are none. words_trained: by the whole run."""
+    """analogy_accuracy: among the questions whose words are all in the vocabulary; None if there are none. words_trained: by the whole run.
+    diverged: the epoch after which a vector is not finite, by which training ends and nothing is answered; None if all are finite."""
 
     analogy_accuracy: float | None
     questions: int
@@ -89,8 +91,11 @@ class Outcome:
     words_trained: int
     words_per_second: float | None
     settings: Settings = field(repr=False)
+    diverged: int | None = None
 
     def __str__(self) -> str:
+        if self.diverged is not None:
+            return "there are no vectors to answer questions by"
         speed = "" if self.words_per_second is None else f"; {self.words_per_second:,.0f} words/s"
         found = "no question has all its words in the vocabulary" if self.analogy_accuracy is None else \
             f"{100 * self.analogy_accuracy:.2f} % of the {self.in_vocabulary:,} questions in the vocabulary answered"
@@ -172,6 +177,7 @@ class Experiment:
 
     # the run
 
+    @refusing("word2vec", remedy="use a smaller --vocab, or fewer --samples")
     def run(self, *, resume: bool = False, progress: Progress | None = None) -> Outcome:
         """Trains and tests. With a folder, an interrupted run can be resumed, and gets to the same end.
 
@@ -190,16 +196,18 @@ class Experiment:
         else:
             speed = None
         self.state = state
-        outcome = Outcome(self.accuracy(state), self.questions.asked, len(self.questions.numbers), self.size, self.words, speed, s)
+        diverged = None if self._finite(state) else self.epoch
+        accuracy = self.accuracy(state) if diverged is None else None
+        outcome = Outcome(accuracy, self.questions.asked, len(self.questions.numbers), self.size, self.words, speed, s, diverged)
         if self.folder is not None:
-            writing(self.folder / "result.json", lambda path: path.write_text(json.dumps(outcome.to_json()), encoding="utf-8"))
+            writing(self.folder / "result.json", lambda path: path.write_text(json.dumps(outcome.to_json(), allow_nan=False), encoding="utf-8"))
         return outcome
 
     def _train(self, state: State, progress: Progress | None) -> tuple[State, float, int]:
         """The state after the last epoch, seconds and the words trained on in them."""
         s, running = self.settings, Interruptible()
         seconds, trained, kept = 0.0, 0, time.monotonic()
-        while self.epoch < s.epochs:
+        while self.epoch < s.epochs and self._finite(state):
             started = time.perf_counter()
             whole = self.sampler.epoch(self.epoch)
             for count, inputs in segments(whole, self.segment):
@@ -222,6 +230,10 @@ class Experiment:
             self._keep(state)
             kept = time.monotonic()
         return state, seconds, trained
+
+    def _finite(self, state: State) -> bool:
+        """Whether all vectors of words are."""
+        return bool(np.isfinite(self.training.outputs(state, ["square"])["square"]).all())
 
     def _rates(self, done: np.ndarray, count: int) -> np.ndarray:
         """Rates of a segment's steps: decreasing with the epochs done, to 0 at the end; 0 for steps past the end of the text."""

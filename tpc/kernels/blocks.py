@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import math
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from tpc.given import MaskedError, numbers
 from tpc.inputs import bind_inputs
 from tpc.kernels import accuracy
 from tpc.kernels.accuracy import Worst, warn
+from tpc.kernels.parts import Part, parts_of, side_by_side, threads, unlike
+from tpc.memory import SURE, account, free_memory, refusing, require_memory
 from tpc.precision import precision
 from tpc.stored import digest
 from tpc.syntax import catalogue, catalogue_kernels, catalogue_training, tree
@@ -26,11 +27,11 @@ from tpc.syntax.layout import normalise
 if TYPE_CHECKING:
     from tpc.run import Evaluator
 
-T = TypeVar("T")
+IN_STRIPS = "`tpc kernel` writes it to a file in strips; there use fewer rows for each by --strip"
+COMPARED = 3                                           # arrays of the size of a kernel while its errors are judged
 BLOCK, MEMORY = 200, 2e8                               # inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
 KEPT = (tree.ProgramName, tree.Width, tree.Dim, tree.Input, tree.Weight, tree.Activation, tree.Function, tree.Parametrization, tree.Network)
 Pair = tuple[np.ndarray, np.ndarray | None]            # values, and estimates of their errors; None where they are exact
-Part = tuple[int, int, np.ndarray]                     # some rows, with where they begin and end
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,22 @@ class Blocks:
             z = None
         if columns.shape[1:] != rows.shape[1:]:
             raise TpcError([catalogue.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)], self.program.name, of_program=True)
-        block = self.block or self._fitting(rows.shape[1:])
-        firsts, seconds = list(_parts(rows, block)), list(_parts(columns, block))
-        work = [(first, second) for first in firsts for second in seconds if z is not None or first[0] <= second[0]]
-        exact = not work or self._of_blocks(*work[0], z is None).exact
         shape = len(rows), len(columns), *self.positions, *self.positions
+        with refusing(self.program.name, of_program=True):
+            self._require_room(shape, exact=True)                  # not to be compiled, to learn that
+            return self._evaluated(rows, columns, shape, same=z is None)
+
+    def _evaluated(self, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...], *, same: bool) -> tuple[list[Pair], list[Worst]]:
+        """shape: of the arrays. same: rows and columns are the same inputs."""
+        work, each = self._work(rows, columns, same=same)
+        exact = not work or self._of_blocks(*work[0], same).exact
+        self._require_room(shape, exact=exact)
         outs = [(np.empty(shape, self.dtype), None if exact else np.empty(shape, self.dtype)) for _ in self.kinds]
 
         def fill(pair: tuple[Part, Part]) -> None:
             (a, b, first), (c, d, second) = pair
-            own = z is None and a == c
-            compiled = self._of_blocks(*pair, z is None)
+            own = same and a == c
+            compiled = self._of_blocks(*pair, same)
             found = compiled(first) if own else compiled(first, second)
             for out, whole in zip(outs, found, strict=True):
                 self._require_finite(whole[0][:b - a, :d - c], rows[a:b], columns[c:d], (a, c))
@@ -89,10 +95,43 @@ class Blocks:
                     if own:
                         part = (part + self._turned(part))/2                         # equal but for rounding
                     into[a:b, c:d] = part
-                    if z is None and not own:                      # the other half is the same
+                    if same and not own:                           # the other half is the same
                         into[c:d, a:b] = self._turned(part)
-        _side_by_side(fill, work, alone=2)                         # the first two compile
-        return (outs, []) if exact else self._judged(outs, self._scales(outs, rows, None if z is None else columns))
+        side_by_side(fill, work, alone=2, each=each)              # the first two compile
+        return (outs, []) if exact else self._judged(outs, self._scales(outs, rows, None if same else columns))
+
+    def _work(self, rows: np.ndarray, columns: np.ndarray, *, same: bool) -> tuple[list[tuple[Part, Part]], float]:
+        """The pairs of blocks to be evaluated, and the bytes that one takes: of fewer inputs if the compiler says that it takes more than is free.
+
+        Raises TpcError (TP604).
+        """
+        block = self.block or self._fitting(rows.shape[1:])
+        while True:
+            firsts, seconds = list(parts_of(rows, block)), list(parts_of(columns, block))
+            work = [(first, second) for first in firsts for second in seconds if not same or first[0] <= second[0]]
+            each = max((self._of_blocks(*pair, same).memory(*(part[2] for part in pair)) for pair in unlike(work)), default=0.0)
+            free = SURE * free_memory()
+            if each <= free or self.block is not None or block == 1:
+                require_memory(each, self.program.name, free=free, remedy="take smaller inputs, or a smaller block", of_program=True)
+                return work, each
+            block = max(1, int(block * min(0.5, (free / each) ** 0.5)))
+
+    def _arrays(self, shape: tuple[int, ...], *, exact: bool) -> float:
+        """Bytes of values, and of errors with what these are compared to."""
+        arrays = len(self.kinds) if exact else 2*len(self.kinds) + COMPARED
+        return float(arrays) * math.prod(shape) * np.dtype(self.dtype).itemsize
+
+    def _require_room(self, shape: tuple[int, ...], *, exact: bool) -> None:
+        """Refuses arrays that there is no memory for: values, and errors with what these are compared to. Raises TpcError (TP604)."""
+        require_memory(self._arrays(shape, exact=exact), self.program.name, free=SURE * free_memory(), remedy=IN_STRIPS, of_program=True)
+
+    def memory(self, x: Any, z: Any = None) -> float:
+        """Bytes that `values` is predicted to take besides what the process has: the arrays, and as many blocks as are evaluated at a time."""
+        rows = self._checked(x, "x")
+        columns = rows if z is None else self._checked(z, "z")
+        work, each = self._work(rows, columns, same=z is None)
+        exact = not work or self._of_blocks(*work[0], z is None).exact
+        return self._arrays((len(rows), len(columns), *self.positions, *self.positions), exact=exact) + each * threads(each, len(work))
 
     def diagonals(self, x: Any, *, stacklevel: int = 2) -> list[np.ndarray]:
         """Every kernel of every input with itself, [len(X), *positions, *positions]."""
@@ -122,7 +161,7 @@ class Blocks:
 
     def _diagonals(self, rows: np.ndarray) -> list[Pair]:
         """The values of every input with itself, and estimates of their errors."""
-        parts = list(_parts(rows, self.block or BLOCK))
+        parts = list(parts_of(rows, self.block or BLOCK))
         shape = len(rows), *self.positions, *self.positions
         exact = not parts or self._compiled("own", len(parts[0][2]), len(parts[0][2]), rows.shape[1:]).exact
         outs = [(np.empty(shape, self.dtype), None if exact else np.empty(shape, self.dtype)) for _ in self.kinds]
@@ -275,30 +314,20 @@ class Compiled:
     def exact(self) -> bool:
         return len(self.rules) == 1
 
+    def memory(self, first: np.ndarray, second: np.ndarray) -> float:
+        """Bytes that an evaluation takes, by the compiler's account. It is not compiled again for that."""
+        given = self._given(first, second)
+        return account(self.module.compiled.lower(given, *self.rules[0]).compile())
+
+    def _given(self, *arrays: np.ndarray) -> dict[str, Any]:
+        return {**self.others, **dict(zip(self.inputs, arrays, strict=False))}
+
     def __call__(self, *arrays: np.ndarray) -> list[Pair]:
-        given = {**self.others, **dict(zip(self.inputs, arrays, strict=True))}
+        given = self._given(*arrays)
         with precision(self.module.DTYPE):
             found = self.module.summary([self.module.compiled(given, *rule) for rule in self.rules])
         values = [found[name] for name in self.outputs]
         return [(np.asarray(value), None if error is None else np.asarray(error)) for value, error in values]
-
-
-def _side_by_side(work: Callable[[T], None], items: Sequence[T], alone: int) -> None:
-    """Does `work` for all items, on all processors, but for the first ones, which come by themselves. A block's arithmetic keeps one of them busy."""
-    for item in items[:alone]:
-        work(item)
-    with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
-        for done in [pool.submit(work, item) for item in items[alone:]]:
-            done.result()
-
-
-def _parts(rows: np.ndarray, block: int) -> Iterator[Part]:
-    """The rows in blocks of one size, with where each begins and ends: the last one has its last row several times, if there are others."""
-    for start in range(0, len(rows), block):
-        stop = min(start + block, len(rows))
-        part = rows[start:stop]
-        lacking = block - len(part) if start else 0
-        yield start, stop, np.concatenate([part, np.repeat(part[-1:], lacking, axis=0)]) if lacking else part
 
 
 def _fresh(text: str, wishes: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -9,6 +10,7 @@ import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -16,14 +18,17 @@ from tpc.interrupt import Interruptible
 from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import BLOCK
 from tpc.kernels.kernels import Kernel
-from tpc.stored import digest, open_regular, read_header
-from tpc.syntax import catalogue
+from tpc.memory import physical_memory
+from tpc.stored import digest, open_regular, read_header, whole
+from tpc.syntax.catalogue import memory
 from tpc.syntax.diagnostic import TpcError
 
 Progress = Callable[[int, int], None]
 MANIFEST = 1 << 16                                     # bytes of a manifest at most
 PIECE = 1 << 24                                        # bytes of it that are looked at at once
 STRIP = 1 << 27                                        # bytes of a strip, or what BLOCK rows take
+SHARE = 1/16                                           # of the machine's memory, which a strip is not to exceed
+UNKNOWN = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)           # what a file system says that cannot take room beforehand
 
 
 def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: Path, strip: int | None = None,
@@ -38,13 +43,17 @@ def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: P
     """
     columns = x if z is None else z
     row = len(columns) * int(np.prod(kernel.positions, dtype=int))**2 * np.dtype(kernel.dtype).itemsize
-    rows = strip or max(BLOCK, STRIP // max(1, row) // BLOCK * BLOCK)
+    rows = strip or max(1, min(max(BLOCK, STRIP // max(1, row) // BLOCK * BLOCK), int(SHARE * physical_memory() // max(1, row))))
     shape = (len(x), len(columns), *kernel.positions, *kernel.positions)
     given = {"x": np.asarray(x), **({} if z is None else {"z": np.asarray(z)})}
     manifest = _Manifest.open(out, shape, kernel.dtype, digest(f"{kernel.identity}\n{rows}\n", given))
     if not manifest.done:
         _require_space(out, len(x) * row)
-        manifest.begin()
+        try:
+            manifest.begin()
+        except OSError:
+            manifest.abandon()
+            raise
     elif z is None:
         _mirror(out, manifest.done, rows, len(kernel.positions))
     with Interruptible() as running:
@@ -70,13 +79,13 @@ def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start
     worst = None if worst is None else worst.moved(start, start if z is None else 0)
     if z is None:
         found[:, :stop - start], _ = kernel.measured(x[start:stop])              # exact on the diagonal
-    whole = np.lib.format.open_memmap(out, mode="r+")
+    file = np.lib.format.open_memmap(out, mode="r+")
     if z is None:
-        whole[start:stop, start:] = found
-        whole[stop:, start:stop] = _turned(found[:, stop - start:], len(kernel.positions))
+        file[start:stop, start:] = found
+        file[stop:, start:stop] = _turned(found[:, stop - start:], len(kernel.positions))
     else:
-        whole[start:stop] = found
-    whole.flush()
+        file[start:stop] = found
+    file.flush()
     return worst
 
 
@@ -154,9 +163,8 @@ class _Manifest:
         """Takes all the room on the disk that the file needs. Raises OSError if there is less."""
         self.reached(0)
         np.lib.format.open_memmap(self.out, mode="w+", dtype=self.dtype, shape=self.shape).flush()
-        if hasattr(os, "posix_fallocate"):         # a file with holes would end the process when they are filled and the disk is full
-            with self.out.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, max(1, os.fstat(file.fileno()).st_size))
+        with self.out.open("r+b") as file:         # a file with holes would end the process when they are filled and the disk is full
+            _take_room(file)
 
     def reached(self, rows: int, worst: Worst | None = None) -> None:
         """worst: the worst entry of the last strip."""
@@ -165,9 +173,8 @@ class _Manifest:
             self.sum = zlib.crc32(np.ascontiguousarray(np.lib.format.open_memmap(self.out, mode="r")[self.done:rows]).data, self.sum)
         kept = {"fingerprint": self.fingerprint, "rows": rows, "sum": self.sum, **({} if self.worst is None else {"worst": self.worst.to_json()})}
         kept["seal"] = digest(json.dumps(kept), {})
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        part.write_text(json.dumps(kept), encoding="utf-8")
-        os.replace(part, self.path)
+        with whole(self.path) as part:
+            part.write_text(json.dumps(kept), encoding="utf-8")
         self.done = rows
 
     def abandon(self) -> None:
@@ -179,7 +186,25 @@ class _Manifest:
         self.path.unlink(missing_ok=True)
 
 
+def _take_room(file: BinaryIO) -> None:
+    """Has the disk set aside all that a file is long, by writing it where the file system knows no other way. Raises OSError if there is less."""
+    length = os.fstat(file.fileno()).st_size
+    try:
+        os.posix_fallocate(file.fileno(), 0, length)
+        return
+    except AttributeError:                         # not on every system
+        pass
+    except OSError as error:
+        if error.errno not in UNKNOWN:
+            raise
+    for at in range(0, length, PIECE):
+        file.seek(at)
+        part = file.read(PIECE)                    # zeros, where nothing has been written
+        file.seek(at)
+        file.write(part)
+
+
 def _require_space(out: Path, needed: int) -> None:
     free = shutil.disk_usage(out.parent).free
     if needed > free:
-        raise ValueError(f"{out} takes {catalogue.amount(needed)}, and {catalogue.amount(free)} are free there")
+        raise ValueError(f"it takes {memory(needed)}, and {memory(free)} are free on that disk")

@@ -438,11 +438,25 @@ def diverged(outputs: Sequence[tuple[str, str, bool]], width: int | None = None)
                       help="look for a division by zero, a logarithm or root of something negative, or a learning rate too large")
 
 
-def too_much_memory(needed: float, free: float | None = None) -> Diagnostic:
-    """free: what is left of the machine's memory, if that is too little."""
-    than = "this machine has" if free is None else f"the {free / 1e9:,.1f} GB that are free"
-    return Diagnostic("TP604", f"this needs about {needed / 1e9:,.0f} GB of memory, more than {than}",
-                      help="use fewer --samples, a smaller width or fewer steps")
+LESS_MEMORY = "use fewer --samples, a smaller width or fewer steps"
+
+
+def too_much_memory(needed: float, free: float | None = None, remedy: str | None = None) -> Diagnostic:
+    """free: what is left of the machine's memory, if that is too little. remedy: what to change."""
+    than = "this machine has" if free is None else f"the {memory(free)} that are free"
+    return Diagnostic("TP604", f"this needs about {memory(needed)} of memory, more than {than}", help=remedy or LESS_MEMORY)
+
+
+def out_of_memory(free: float, remedy: str | None = None) -> Diagnostic:
+    """Of what was let begin."""
+    return Diagnostic("TP604", f"there is not enough memory for this: {memory(free)} are left", help=remedy or LESS_MEMORY)
+
+
+def memory(size: float) -> str:
+    """Bytes, as they are shown."""
+    if size < 1e9:
+        return f"{size / 1e3:,.0f} kB" if size < 1e6 else f"{size / 1e6:,.0f} MB"
+    return f"{size / 1e9:,.1f} GB" if size < 1e10 else f"{size / 1e9:,.0f} GB"
 
 
 def nothing_to_run(name: str) -> Diagnostic:

@@ -24,6 +24,10 @@ def other_run(folder: str, why: str) -> Diagnostic:
     return Diagnostic("TP624", f"the run in {folder} cannot be resumed: {why}", help="name another folder, or begin anew without --resume")
 
 
+def diverged(what: str, epoch: int) -> Diagnostic:
+    return Diagnostic("TP603", f"{what} is not finite after epoch {epoch}", help="use a smaller lr")
+
+
 def bad_text(path: str, why: str) -> Diagnostic:
     return Diagnostic("TP625", f"the text {path} cannot be read: {why}",
                       help="words in UTF-8 with spaces or line ends between them, as they are or compressed (.xz, .gz)")
