@@ -14,6 +14,7 @@ from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
 from tpc.train.arrays import apart, array_function, onehot, pad, picks_members, term_by_term
 from tpc.train.checks import check_application, check_index, check_operand
+from tpc.train.collect import Members
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var
@@ -21,6 +22,7 @@ from tpc.train.weights import Weight
 
 MAX_UNROLLED = 2000                                    # members of a family in a network that is made one from another
 Env = Mapping[str, Value]
+Around = tuple[tuple[Axis, ...], tuple[str, ...], tuple[tree.Range, ...]]
 
 
 class Forward:
@@ -135,8 +137,7 @@ class Forward:
             inner = {**env, name: Value(None, (None,) * len(index), self.no_entry(name, line), members=members)}
             wish = "_".join([name, *map(str, place)])
             members[place] = self.expr_named(substituted(line.value, r), wish, inner)
-        first = next(iter(members.values()))
-        env[name] = Value(first.width, (*(None,) * len(index), *first.shape), self.no_entry(name, line), members=members)
+        env[name] = Members(self, name, members, line.span).value() if members else Value(None, (None,) * len(index), self.no_entry(name, line), members=members)
 
     def no_entry(self, name: str, at: tree.Node) -> Callable[[Index], Tree]:
         def entry(index: Index) -> Tree:
@@ -182,9 +183,13 @@ class Forward:
 
     def named(self, value: Value, wish: str, at: Tree) -> Value:
         """`value` as a variable."""
+        if value.array is not None and value.leaf is None:
+            return replace(value, leaf=value.array().leaf)
         return value if value.leaf is not None else self.made_of(value, wish, at)
 
     def made_of(self, value: Value, wish: str, at: Tree, *, mean: bool = False) -> Value:
+        if None in value.shape:
+            value.at(tuple(Maker(at.span).name("_") for _ in value.shape))            # says why, where it knows
         with self.within_sums(at):
             own = self.own_axes(value.shape, at)
             out = self.var(self.numbered(wish), None if mean else value.width, [a.count for a in own])
@@ -202,6 +207,18 @@ class Forward:
         outer, self.axes = self.axes, (*self.axes, *axes)
         yield
         self.axes = outer
+
+    def around(self) -> Around:
+        """What is around the line being evaluated, to come `back_to`."""
+        return self.axes, self.sums, self.loops
+
+    @contextmanager
+    def back_to(self, around: Around) -> Iterator[None]:
+        """What is made inside is made as if it stood there."""
+        here, (self.axes, self.sums, self.loops) = self.around(), around
+        with self.within_sums(Maker(self.span).number(0)):
+            yield
+        self.axes, self.sums, self.loops = here
 
     def numbered(self, wish: str) -> str:
         """h1, h2, … and x1, x2, … for pre-activations and activations that the user gave no name."""
@@ -305,16 +322,25 @@ class Forward:
         if value.members is not None:
             if not value.members:
                 self.refuse(catalogue.never_made(node.span, print_tree(node), ""))
-            place = tuple(self.constant(i, shown, written) for i, written in zip(positions, index, strict=True))[:len(next(iter(value.members)))]
-            if place not in value.members:
-                self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
-            value, positions = value.members[place], positions[len(place):]
-            if not positions:
-                return value
+            place = self.place(value, shown, positions, index)
+            if place is not None:
+                if place not in value.members:
+                    self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
+                value, positions = value.members[place], positions[len(place):]
+                if not positions:
+                    return value
         if len(positions) > len(value.shape):
             self.refuse(catalogue.index_count(node.span, shown, len(value.shape), len(positions)))
         self.check_inside(node, shown, positions, value.shape)
         return Value(value.width, value.shape[len(positions):], lambda i: value.at((*positions, *i)))
+
+    def place(self, value: Value, name: str, positions: Index, index: Sequence[Tree]) -> tuple[int, ...] | None:
+        """Which member of a family made member by member is meant; None if that depends on variables, or is a part of it, and it can be an array."""
+        axes = len(next(iter(value.members or {})))
+        if value.array is None:
+            return tuple(self.constant(i, name, written) for i, written in zip(positions, index, strict=True))[:axes]
+        place = tuple(number for i in positions[:axes] if (number := self.scene.integer(i)) is not None)
+        return place if len(place) == axes else None
 
     def check_inside(self, node: Tree, name: str, positions: Sequence[Tree], shape: Sequence[Tree | None]) -> None:
         """Whether indices are inside an array, as far as they are known."""

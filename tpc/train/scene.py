@@ -41,7 +41,7 @@ class Scene:
     """outer: inputs, initial vectors and families by name. constants: dims, as far as they are known.
 
     matrices: rows and columns of the matrices of the program. made: the widths of the vectors that have been written out. loops: the variables of the
-    loops that networks are called in.
+    loops that networks are called in. arrays: the lengths of the axes of the arrays that trainings make, and of those that lines make of such.
     passes: the forward passes so far. open: exponents, and what tells updates from the rest, stay names, for the scaling analysis.
     """
 
@@ -55,6 +55,7 @@ class Scene:
     matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     loops: set[str] = field(default_factory=set)
+    arrays: dict[str, tuple[Tree | None, ...]] = field(default_factory=dict)
     passes: list[Pass] = field(default_factory=list)
     open: bool = False
 

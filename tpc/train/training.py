@@ -226,6 +226,7 @@ class Trainings:
             self.named[node.name.name] = {"loss": name}
         elif name != wish:
             self.refuse(catalogue_training.second_training(node.span))
+        self.scene.arrays[name] = (node.range.count,)
         return m.define(m.member(name, (m.name(node.range.variable.name),)), gradient.total, (), "the loss of the batch")
 
     def check_items(self, node: tree.Train) -> None:
