@@ -78,9 +78,8 @@ class Backward:
         self.made = {name: var for name, var in self.made.items() if name in live}
         self.resting |= {name for name, function in self.scene.functions.items() if has_kinks(function, self.resting)}
         for step in steps:
-            if isinstance(step, Elementwise) and not step.mean and has_kinks(step.value, self.resting):
-                self.resting.add(step.out.name)
-            elif isinstance(step, Collected) and any(_base(leaf) in self.resting for leaf in self.leaves(read_by(step))):
+            kinked = isinstance(step, Elementwise) and not step.mean and has_kinks(step.value, self.resting)
+            if kinked or (isinstance(step, Collected) and any(_base(leaf) in self.resting for leaf in self.leaves(read_by(step)))):
                 self.resting.add(step.out.name)
         for step in self.reached:
             if isinstance(step, Product):

@@ -107,7 +107,7 @@ class Calls:
         variables = tuple(map(m.name, self.scene.names.variables(len(counts), taken)))
         if isinstance(s, tree.Define) and isinstance(base, tree.Name):
             known = self.scene.outer.get(base.name, Outer(None, ()))
-            self.scene.outer[base.name] = replace(known, axes=(*(None,) * len(index), *counts))
+            self.scene.outer[base.name] = replace(known, axes=(*known.axes[:len(index)], *counts))
             self.scene.arrays[base.name] = self.scene.outer[base.name].axes
         ranges = [m.range(v.name, count) for v, count in zip(variables, counts, strict=True)]
         target = tree.Indexed(s.target.span, base, (*index, *variables))
@@ -144,12 +144,12 @@ class _Place:
             return self.named(named, named, (), loops)
         self.check(node)
         if isinstance(node, tree.Indexed):
-            value = self.call(node.base, loops)
-            if value is not None or isinstance(node.base, tree.Name):
-                if isinstance(node.base, tree.Name):
-                    self.check_loss(node.base)
+            base = self.training_value(node.base) or node.base
+            value = self.call(base, loops)
+            if value is not None or isinstance(base, tree.Name):
+                self.check_loss(base)
                 index = tuple(self.rewritten(i, loops) for i in node.index)
-                return self.named(node, node.base, index, loops) if value is None else self.picked(node, value, index, loops)
+                return self.named(replace(node, base=base), base, index, loops) if value is None else self.picked(node, value, index, loops)
         value = self.call(node, loops)
         if value is not None:
             return Entries(value.shape, lambda i: replace(value.at(i), span=node.span) if i or not value.shape else node, bool(value.shape), True)
@@ -200,7 +200,7 @@ class _Place:
         def at(i: Index) -> Tree:
             def entry(x: Any) -> Any:
                 return x.at(i if x.shape else ()) if isinstance(x, Entries) else x
-            found = {name: tuple(map(entry, part)) if isinstance(part, tuple) else entry(part) for name, part in own.items()}
+            found: dict[str, Any] = {name: tuple(map(entry, x)) if isinstance(x, tuple) else entry(x) for name, x in own.items()}
             whole = replace(node, **found) if found else node
             return self.matmul(whole) if isinstance(whole, tree.MatMul) else whole
         return Entries(shape, at, made, any(v.called for v in values))

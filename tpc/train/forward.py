@@ -17,7 +17,7 @@ from tpc.train.checks import check_application, check_index, check_operand
 from tpc.train.collect import Members
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var
+from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var, without_one
 from tpc.train.weights import Weight
 
 MAX_UNROLLED = 2000                                    # members of a family in a network that is made one from another
@@ -137,7 +137,8 @@ class Forward:
             inner = {**env, name: Value(None, (None,) * len(index), self.no_entry(name, line), members=members)}
             wish = "_".join([name, *map(str, place)])
             members[place] = self.expr_named(substituted(line.value, r), wish, inner)
-        env[name] = Members(self, name, members, line.span).value() if members else Value(None, (None,) * len(index), self.no_entry(name, line), members=members)
+        none = Value(None, (None,) * len(index), self.no_entry(name, line), members=members)
+        env[name] = Members(self, name, members, line.span).value() if members else none
 
     def no_entry(self, name: str, at: tree.Node) -> Callable[[Index], Tree]:
         def entry(index: Index) -> Tree:
@@ -416,6 +417,8 @@ class Forward:
             self.refuse(catalogue_training.bias_multiplied(node.matrix.span, weight.name))
         near, far = weight.sides(transposed)
         operand = self.expr(node.operand, env)
+        if near.width is None and near.count is None:
+            operand = without_one(operand)
         check_operand(self.scene, node, weight, near, operand)
         if near.width and not far.width and weight.scaling.kind == "input":
             self.refuse(catalogue_training.readout_of_input(node.span, weight.name))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
-from tpc.train.make import Maker
+from tpc.train.make import Maker, is_number
 
 if TYPE_CHECKING:
     from tpc.train.descent import Descent
@@ -49,6 +49,14 @@ class Value:
     members: dict[tuple[int, ...], Value] | None = field(default=None, compare=False)
     picked: Tree | None = None
     array: Callable[[], Value] | None = field(default=None, compare=False)
+
+
+def without_one(value: Value) -> Value:
+    """An array of scalars read as its entry along its last axis if that is written `1`, as a side of a weight is that has no index."""
+    last = value.shape[-1] if value.shape else None
+    if value.width is not None or value.array is not None or last is None or not is_number(last, 1):
+        return value
+    return Value(None, value.shape[:-1], lambda i: value.at((*i, Maker(last.span).number(0))))
 
 
 @dataclass(frozen=True, slots=True)
