@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tpc.syntax import catalogue_training, tree
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
-from tpc.train.make import Maker
+from tpc.train.make import Maker, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Collected, Index, Member, Value
 
@@ -86,3 +86,34 @@ def counts_of(members: Mapping[Place, Value], scene: Scene) -> Place | None:
 
 def same_shape(one: Sequence[Tree | None], other: Sequence[Tree | None], scene: Scene) -> bool:
     return len(one) == len(other) and all(a is not None and b is not None and scene.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def member_by_member(forward: Forward, line: tree.Define, name: str, index: Sequence[Tree], env: dict[str, Value]) -> None:
+    """A line of a network's body that makes a family one member from another."""
+    members = dict(env[name].members or {}) if name in env else {}
+    rounds: list[dict[str, Tree]] = [{}]
+    for clause in line.clauses:
+        count = forward.count(substituted(clause.count, rounds[0] if rounds else {}), len(rounds))
+        rounds = [{**r, clause.variable.name: Maker(clause.span).number(k)} for r in rounds for k in range(count)]
+    unfinished = Value(None, (None,) * len(index), no_entry(name, line), members=members)
+    for r in rounds:
+        place = tuple(forward.constant(substituted(i, r), name) for i in index)
+        wish = "_".join([name, *map(str, place)])
+        members[place] = forward.expr_named(substituted(line.value, r), wish, {**env, name: unfinished})
+    env[name] = Members(forward, name, members, line.span).value() if members else unfinished
+
+
+def no_entry(name: str, at: tree.Node) -> Callable[[Index], Tree]:
+    def entry(index: Index) -> Tree:
+        raise RefusedError(catalogue_training.network_index(at.span, name))
+    return entry
+
+
+def place_of(forward: Forward, value: Value, name: str, positions: Index, index: Sequence[Tree]) -> Place | None:
+    """Which member of a family made member by member is meant; None if that depends on variables, or is a part of it,
+    and it can be an array. index: as written."""
+    axes = len(next(iter(value.members or {})))
+    if value.array is None:
+        return tuple(forward.constant(i, name, written) for i, written in zip(positions, index, strict=True))[:axes]
+    place = tuple(number for i in positions[:axes] if (number := forward.scene.integer(i)) is not None)
+    return place if len(place) == axes else None

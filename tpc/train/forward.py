@@ -14,7 +14,7 @@ from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
 from tpc.train.arrays import apart, array_function, onehot, pad, picks_members, term_by_term
 from tpc.train.checks import check_application, check_index, check_operand
-from tpc.train.collect import Members
+from tpc.train.collect import member_by_member, place_of
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var, without_one
@@ -112,7 +112,7 @@ class Forward:
             with self.within_sums(line):
                 env[base.name] = self.family(line, base.name, env)
         else:
-            self.member_by_member(line, base.name, index, env)
+            member_by_member(self, line, base.name, index, env)
 
     def family(self, line: tree.Define, name: str, env: Env) -> Value:
         """What a line with clauses makes: a variable over further axes, seen from outside them."""
@@ -125,25 +125,6 @@ class Forward:
         assert var is not None
         own = tuple(a.variable for a in self.axes)
         return Value(var.width, var.shape[len(own):], lambda i: self.leaf(var, (*self.here(own), *i)), var)
-
-    def member_by_member(self, line: tree.Define, name: str, index: Sequence[Tree], env: dict[str, Value]) -> None:
-        members = dict(env[name].members or {}) if name in env else {}
-        rounds: list[dict[str, Tree]] = [{}]
-        for clause in line.clauses:
-            count = self.count(substituted(clause.count, rounds[0] if rounds else {}), len(rounds))
-            rounds = [{**r, clause.variable.name: Maker(clause.span).number(k)} for r in rounds for k in range(count)]
-        for r in rounds:
-            place = tuple(self.constant(substituted(i, r), name) for i in index)
-            inner = {**env, name: Value(None, (None,) * len(index), self.no_entry(name, line), members=members)}
-            wish = "_".join([name, *map(str, place)])
-            members[place] = self.expr_named(substituted(line.value, r), wish, inner)
-        none = Value(None, (None,) * len(index), self.no_entry(name, line), members=members)
-        env[name] = Members(self, name, members, line.span).value() if members else none
-
-    def no_entry(self, name: str, at: tree.Node) -> Callable[[Index], Tree]:
-        def entry(index: Index) -> Tree:
-            self.refuse(catalogue_training.network_index(at.span, name))
-        return entry
 
     def constant(self, node: Tree, name: str, at: Tree | None = None) -> int:
         value = self.scene.integer(node)
@@ -323,7 +304,7 @@ class Forward:
         if value.members is not None:
             if not value.members:
                 self.refuse(catalogue.never_made(node.span, print_tree(node), ""))
-            place = self.place(value, shown, positions, index)
+            place = place_of(self, value, shown, positions, index)
             if place is not None:
                 if place not in value.members:
                     self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
@@ -334,14 +315,6 @@ class Forward:
             self.refuse(catalogue.index_count(node.span, shown, len(value.shape), len(positions)))
         self.check_inside(node, shown, positions, value.shape)
         return Value(value.width, value.shape[len(positions):], lambda i: value.at((*positions, *i)))
-
-    def place(self, value: Value, name: str, positions: Index, index: Sequence[Tree]) -> tuple[int, ...] | None:
-        """Which member of a family made member by member is meant; None if that depends on variables, or is a part of it, and it can be an array."""
-        axes = len(next(iter(value.members or {})))
-        if value.array is None:
-            return tuple(self.constant(i, name, written) for i, written in zip(positions, index, strict=True))[:axes]
-        place = tuple(number for i in positions[:axes] if (number := self.scene.integer(i)) is not None)
-        return place if len(place) == axes else None
 
     def check_inside(self, node: Tree, name: str, positions: Sequence[Tree], shape: Sequence[Tree | None]) -> None:
         """Whether indices are inside an array, as far as they are known."""
