@@ -135,6 +135,10 @@ def test_blocks_go_down_to_what_fits():
             "    h[p, q] = sum(k < 3: U[k] @ x0[p+k, q]) for p < H for q < H\n    x1 = pad(relu(h), 1, 0)\n"
             "    g[p, q] = sum(k < 3: W[k] @ x1[p+k, q]) for p < H for q < H\n    return V @ (sum(p < H, q < H: relu(g[p, q]))/(H*H))\n")
     program = tpc.parse(text)
-    assert program.kernels().ntk.blocks._planned((12, 12))[0] < BLOCK
+    assert program.kernels().ntk.blocks._planned("cross", (12, 12))[0] < BLOCK
     x = np.random.default_rng(0).random((2, 12, 12))
-    np.testing.assert_allclose(program.kernels().ntk(x), program.kernels(block=1).ntk(x), rtol=1e-12)
+    found = program.kernels().ntk(x)
+    np.testing.assert_allclose(found, program.kernels(block=1).ntk(x), rtol=1e-12)
+    wide = tpc.parse(text, dims={"H": 36}).kernels().ntk.blocks
+    assert wide._planned("own", (36, 36))[0] < BLOCK                       # a diagonal of so many is refused, too
+    np.testing.assert_allclose(program.kernels().ntk.diagonal(x), np.diag(found), rtol=1e-12)

@@ -50,7 +50,7 @@ class Blocks:
     others: Mapping[str, Any] = field(default_factory=dict)
     block: int | None = None
     compiled: dict[tuple[Any, ...], Compiled] = field(default_factory=dict, repr=False, compare=False)
-    blocks: dict[tuple[int, ...], int] = field(default_factory=dict, repr=False, compare=False)
+    blocks: dict[tuple[Any, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
     def values(self, x: Any, z: Any = None, *, stacklevel: int = 2) -> list[np.ndarray]:
         """Of every kernel. Without z it is x. Raises TpcError as `Kernel` does; warns (`KernelWarning`) of errors that are not small."""
@@ -105,7 +105,7 @@ class Blocks:
 
         Raises TpcError (TP604).
         """
-        block = self.block or self._fitting(rows.shape[1:])
+        block = self.block or self._fitting("cross", rows.shape[1:])
         while True:
             firsts, seconds = list(parts_of(rows, block)), list(parts_of(columns, block))
             work = [(first, second) for first in firsts for second in seconds if not same or first[0] <= second[0]]
@@ -161,7 +161,7 @@ class Blocks:
 
     def _diagonals(self, rows: np.ndarray) -> list[Pair]:
         """The values of every input with itself, and estimates of their errors."""
-        parts = list(parts_of(rows, self.block or BLOCK))
+        parts = list(parts_of(rows, self.block or self._fitting("own", rows.shape[1:])))
         shape = len(rows), *self.positions, *self.positions
         exact = not parts or self._compiled("own", len(parts[0][2]), len(parts[0][2]), rows.shape[1:]).exact
         outs = [(np.empty(shape, self.dtype), None if exact else np.empty(shape, self.dtype)) for _ in self.kinds]
@@ -207,19 +207,21 @@ class Blocks:
         p = len(self.positions)
         return np.transpose(k, (1, 0, *range(2 + p, 2 + 2 * p), *range(2, 2 + p)))
 
-    def _fitting(self, shape: tuple[int, ...]) -> int:
-        """How many inputs to take at once."""
-        if shape not in self.blocks:
-            block, needed = self._planned(shape)
-            self.blocks[shape] = max(1, int(block * min(1.0, (MEMORY / needed) ** 0.5))) if needed else block
-        return self.blocks[shape]
+    def _fitting(self, form: str, shape: tuple[int, ...]) -> int:
+        """How many inputs to take at once, each with every other ("cross") or with itself ("own")."""
+        key = form, *shape
+        if key not in self.blocks:
+            block, needed = self._planned(form, shape)
+            share = min(1.0, MEMORY / needed) if needed else 1.0
+            self.blocks[key] = max(1, int(block * (share if form == "own" else share**0.5)))
+        return self.blocks[key]
 
-    def _planned(self, shape: tuple[int, ...]) -> tuple[int, float]:
-        """BLOCK, or fewer inputs if those are refused as too many for a program (TP308), and the memory of a pair of such blocks."""
+    def _planned(self, form: str, shape: tuple[int, ...]) -> tuple[int, float]:
+        """BLOCK, or fewer inputs if those are refused as too many for a program (TP308), and the memory that these take."""
         block = BLOCK
         while True:
             try:
-                return block, self._evaluator("cross", block, block, shape)[1].plan.memory
+                return block, self._evaluator(form, block, block, shape)[1].plan.memory
             except TpcError as error:
                 if block == 1 or any(d.code != "TP308" for d in error.diagnostics):
                     raise

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import combinations, islice
 
 from tpc.core.expr import ZERO, Expr, Extent, Ref, Value, add, walk
 from tpc.core.network import Source
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Origin, Program, Scalar, instructions
 from tpc.core.verify import verified
 from tpc.scaling.arrange import split_loops, without_duplicates
-from tpc.scaling.chance import RANDOM, Chance, joined
+from tpc.scaling.chance import NO_GROUPS, RANDOM, joined
 from tpc.scaling.initial import Initial, initial_program, without_initial
 from tpc.scaling.orders import Orders, Term, UnstableError, key, orders
 from tpc.scaling.rename import Meaning, meanings_of, renamed
@@ -25,6 +26,8 @@ from tpc.scaling.simplify import without_constant_axes, without_copies, without_
 from tpc.syntax import catalogue_scaling as catalogue
 from tpc.syntax.diagnostic import Diagnostic, TpcError
 from tpc.syntax.spans import Span
+
+MOST_WAYS = 200                                    # of choosing what the random scalars are linear in
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def _of_text(program: Program, source: Source | None) -> Expansion:
     try:
         return _expanded(program, orders(program))
     except UnstableError as error:
-        found = catalogue.unstable(_span(error.op.origin), shown(error.ref), error.power, error.function, error.rounds)
+        found = catalogue.unstable(_span(error.op.origin), shown(error.ref), error.power, error.function, error.rounds, error.again)
     except SmallError as error:
         found = _tends_to_zero(error)
     except _RefusedError as error:
@@ -112,7 +115,7 @@ class _Terms:
     program: Program
     known: Orders
     families: dict[str, Family] = field(default_factory=dict)
-    initial: dict[str, list[tuple[Instruction, Chance]]] = field(default_factory=dict)
+    initial: dict[str, list[tuple[Instruction, Expr]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.made = {family.name: family for family in self.program.families}
@@ -164,7 +167,7 @@ class _Terms:
                 continue
             part = self._out(f"{name}~" if term.kind == "initial" else f"{name}+", op)
             if term.kind == "initial":
-                self.initial.setdefault(part.name, []).append((op, self.known.chance_of(term.value)))
+                self.initial.setdefault(part.name, []).append((op, term.value))
             yield Moment(part, term.value, origin=op.origin)
             parts.append(Value(part, False))
         yield Scalar(out, add(*parts), origin=op.origin)
@@ -178,13 +181,21 @@ class _Terms:
         raise _RefusedError(catalogue.rough_series(_span(self.op.origin), shown(self.op.out), function))
 
     def check_initial(self, left: Sequence[str] | dict[str, None]) -> None:
-        """Refuses scalars that need not be jointly Gaussian given the rest: what one is linear in must occur nowhere else in any."""
-        there = [(op, chance) for name in left for op, chance in self.initial.get(name, ())]
+        """Refuses scalars that need not be jointly Gaussian given the rest: what one is linear in must occur nowhere else in any.
+
+        A product of several vectors may be told to be linear in one or another of them: there must be a way in which that is so.
+        """
+        there = [(op, value) for name in left for op, value in self.initial.get(name, ())]
         if not there:
             return
-        whole = joined(chance for _, chance in there)
-        for op, chance in there:
-            if whole.linear is None or RANDOM in chance.others:
+        distinct = list(dict.fromkeys(value for _, value in there))
+        chances = {value: self.known.chance_of(value) for value in distinct}
+        groups = sorted(frozenset[str]().union(*(chance.linear or NO_GROUPS for chance in chances.values())))
+        ways = islice((frozenset(avoid) for k in range(len(groups)) for avoid in combinations(groups, k)), MOST_WAYS)
+        if not any(joined(self.known.chance_of(value, avoid) for value in distinct).linear for avoid in ways):
+            raise _RefusedError(catalogue.not_gaussian(_span(there[0][0].origin), shown(there[0][0].out)))
+        for op, value in there:
+            if RANDOM in chances[value].others:
                 raise _RefusedError(catalogue.not_gaussian(_span(op.origin), shown(op.out)))
 
 

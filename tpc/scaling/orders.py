@@ -10,7 +10,7 @@ from typing import Literal
 from tpc.affine import Affine, Ranges, bounds
 from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, values
 from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, Scalar, instructions
-from tpc.scaling.chance import NO_GROUPS, RANDOM, Chance, Chances, joined
+from tpc.scaling.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, joined
 from tpc.scaling.series import F0, Expander, GrowsError, Series, SmallError
 
 HALF = Fraction(1, 2)
@@ -35,6 +35,7 @@ class UnstableError(Exception):
     def __init__(self, op: Instruction, ref: Ref, at: Fraction, function: str, rounds: bool = False) -> None:
         super().__init__(str(ref))
         self.op, self.ref, self.power, self.function, self.rounds = op, ref, at, function, rounds
+        self.again: list[str] = []                             # matrices that a mean in it would be 0 for, were they not used again
 
 
 def key(name: str, p: Fraction) -> str:
@@ -79,6 +80,10 @@ class Orders:
         for op, loops in instructions(self.program.body):
             self.made.setdefault(op.out.name, []).append((op, tuple((loop.variable, loop.count) for loop in loops)))
         self.makers: dict[Ref, list[int]] = {}
+        self.products: dict[str, list[MatMul]] = {}
+        for op in self.ops:
+            if isinstance(op, MatMul):
+                self.products.setdefault(op.matrix.name, []).append(op)
         self.expander = self._expander(lambda function: POISON)
 
     def _expander(self, rough: Callable[[str], Expr]) -> Expander:
@@ -106,8 +111,8 @@ class Orders:
         own = self.chances.get(v.ref.name, Chance() if v.vector and v.ref.name not in self.given else Chance(None))
         return own if v.vector else Chance(None, own.others)
 
-    def chance_of(self, x: Expr) -> Chance:
-        return Chances(self.chance).expr(x)
+    def chance_of(self, x: Expr, avoid: Groups = NO_GROUPS) -> Chance:
+        return Chances(self.chance, avoid).expr(x)
 
     def terms(self, op: Instruction, cut: Fraction, expander: Expander | None = None) -> list[Term]:
         """What `op` gives, from `cut` on. Raises GrowsError and SmallError."""
@@ -139,7 +144,9 @@ class Orders:
             found = self._sweep()
             if found:
                 found += self._sweep()
-                raise min(found, key=lambda error: next(k for k, op in enumerate(self.ops) if op is error.op))
+                first = min(found, key=lambda error: next(k for k, op in enumerate(self.ops) if op is error.op))
+                first.again = self.used_again(first.ref.name)
+                raise first
             if before == (self.powers, self.cuts, self.chances):
                 return
         op = max(self.ops, key=lambda op: max(self.powers.get(id(op), {F0})))
@@ -183,7 +190,36 @@ class Orders:
             return Chance(None, frozenset({RANDOM}))
         if isinstance(op, Nonlin):
             return own
-        return Chance(None, own.groups if isinstance(op, MatMul) else own.groups & {RANDOM})
+        if isinstance(op, MatMul):
+            group = frozenset({entries(op.matrix.name)})
+            return Chance(group, own.groups) if self.fresh(op.matrix.name) else Chance(None, own.groups | group)
+        return Chance(None, own.groups & {RANDOM})
+
+    def fresh(self, matrix: str) -> bool:
+        """Whether all products with a matrix (or the members of a family) are with vectors made without it, from one side.
+
+        Then given all that is made without it they are jointly Gaussian of mean 0 and covariance E x x', coordinate by coordinate, as initial vectors
+        are: its rows (columns, if it is always transposed) are independent.
+        """
+        products = self.products[matrix]
+        if len({op.transposed for op in products}) > 1:
+            return False
+        operands = {op.operand.name for op in products}
+        own = [chance for name, chance in self.chances.items() if name.rpartition("@")[0] in operands]
+        return not any(entries(matrix) in chance.groups for chance in own)
+
+    def used_again(self, name: str) -> list[str]:
+        """The matrices because of which the mean that the scalar `name` is made of is not known to be 0."""
+        seen, left, found = {name}, [name], list[str]()
+        while left:
+            for op, _ in self.made.get(left.pop(), ()):
+                for v in operands(op):
+                    makers = [other for other, _ in self.made.get(v.ref.name, ())]
+                    found += [m.matrix.name for m in makers if v.vector and isinstance(m, MatMul) and not self.fresh(m.matrix.name)]
+                    if not v.vector and v.ref.name not in seen:
+                        seen.add(v.ref.name)
+                        left.append(v.ref.name)
+        return list(dict.fromkeys(found))
 
     def demand(self) -> None:
         """Finds how far down each family is wanted for the outputs at n = ∞, all powers being known."""
@@ -205,6 +241,11 @@ class Orders:
         """The powers of a family that matter, greatest first."""
         found = frozenset[Fraction]().union(*(self.powers.get(id(op), ()) for op, _ in self.made[name]))
         return sorted((p for p in found if name in self.cuts and p >= self.cuts[name]), reverse=True)
+
+
+def entries(matrix: str) -> str:
+    """What products with a matrix are made of, in place of a group of initial vectors."""
+    return f"{PRODUCT}{matrix}"
 
 
 def apart(ref: Ref, out: Ref, ranges: Ranges) -> bool:

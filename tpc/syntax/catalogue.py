@@ -369,7 +369,10 @@ def missing_input(names: Sequence[str]) -> Diagnostic:
 
 
 def input_shape(name: str, wanted: tuple[int, ...], given: tuple[int, ...]) -> Diagnostic:
-    return Diagnostic("TP502", f"the input `{name}` has shape {wanted}, and the value given has shape {given}")
+    alike = [k for k in wanted if k != 1] == [k for k in given if k != 1]
+    return Diagnostic("TP502", f"the input `{name}` has shape {wanted}, and the value given has shape {given}",
+                      help=f"an axis of length 1 is an axis, too: `numpy.reshape(value, {wanted})` has the same numbers in the shape of the input"
+                      if alike else None)
 
 
 def not_finite(name: str, where: str) -> Diagnostic:

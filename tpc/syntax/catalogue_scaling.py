@@ -9,9 +9,15 @@ from tpc.syntax.diagnostic import Diagnostic, Label
 from tpc.syntax.spans import Span
 
 
-def unstable(at: Span | None, what: str, power: Fraction, function: str, rounds: bool) -> Diagnostic:
+def unstable(at: Span | None, what: str, power: Fraction, function: str, rounds: bool, again: Sequence[str] = ()) -> Diagnostic:
     where = "at least, and more from round to round" if rounds else "and an output with it" if function == "output" else \
         f"and {function} of it has no limit" if function else "and is an output"
+    if again and power == Fraction(1, 2) and not rounds:
+        names, are = ", ".join(f"`{name}`" for name in again), "is" if len(again) == 1 else "are"
+        unless = "unless a mean in it is 0 in the limit, which tpc does not see"
+        return Diagnostic("TP801", f"`{what}` grows like {_power_of_n(power)} as n → ∞ {unless}, {where}", Label(at) if at else None,
+                          help="a mean of (Q @ x)*y is seen to be 0 where x, y and all else that Q is multiplied to are made without Q, "
+                          f"and Q.T is not used: here {names} {are} used otherwise, too")
     return Diagnostic("TP801", f"`{what}` grows like {_power_of_n(power)} as n → ∞, {where}", Label(at) if at else None,
                       help="the program is not stable: scale it down, or train at a lower rate")
 
@@ -28,7 +34,8 @@ def rough_series(at: Span | None, what: str, function: str) -> Diagnostic:
 def not_gaussian(at: Span | None, what: str) -> Diagnostic:
     return Diagnostic("TP803", f"`{what}` is random in the limit, and need not be Gaussian given the rest, which tpc cannot condition on",
                       Label(at) if at else None,
-                      help="where such a scalar is a mean v·x, v must be an initial vector of mean 0 that no x and no other v is made of")
+                      help="where such a scalar is a mean v·x, v must be an initial vector of mean 0, or a product with a matrix "
+                      "that is used in no other way, and no x and no other v may be made of it")
 
 
 def missing_start(names: Sequence[str]) -> Diagnostic:

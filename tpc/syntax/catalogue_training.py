@@ -230,6 +230,11 @@ def network_extent(at: Span) -> Diagnostic:
                       help="declare it as an input with its lengths, `input x[T, d]`")
 
 
+def network_ragged(at: Span, name: str) -> Diagnostic:
+    return Diagnostic("TP712", f"the members of `{name}` are no array: some are missing, or they differ in shape or width", Label(at),
+                      help="name its members by numbers, or make one at every place, all alike")
+
+
 def shapes_differ(at: Span, shape: str, other: str) -> Diagnostic:
     return Diagnostic("TP712", f"arrays of {other} and of {shape} entries meet in one elementwise expression", Label(at, f"{shape} entries"))
 

@@ -17,7 +17,7 @@ from tpc.train.gather import Solution, shifted, solved
 from tpc.train.make import Maker, substituted
 from tpc.train.padding import Margin, padded, plus
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Axis, Elementwise, Index, Padded, Product, Record, Step, Var, read_by
+from tpc.train.values import Axis, Collected, Elementwise, Index, Padded, Product, Record, Step, Var, read_by
 from tpc.train.weights import Reader, Weight
 
 Entry = Callable[[Weight, Index, Sequence[str]], Tree]
@@ -78,7 +78,8 @@ class Backward:
         self.made = {name: var for name, var in self.made.items() if name in live}
         self.resting |= {name for name, function in self.scene.functions.items() if has_kinks(function, self.resting)}
         for step in steps:
-            if isinstance(step, Elementwise) and not step.mean and has_kinks(step.value, self.resting):
+            kinked = isinstance(step, Elementwise) and not step.mean and has_kinks(step.value, self.resting)
+            if kinked or (isinstance(step, Collected) and any(_base(leaf) in self.resting for leaf in self.leaves(read_by(step)))):
                 self.resting.add(step.out.name)
         for step in self.reached:
             if isinstance(step, Product):
@@ -273,6 +274,15 @@ class Backward:
         dout = self.cotangent(step.out, tuple(places), m)
         for leaf in self.leaves(step.entry):
             self.contribute(leaf, step.axes, m.mul(dout, derivative(step.entry, leaf)))
+
+    @rule.register
+    def collecting(self, step: Collected) -> None:
+        """A member gets the cotangent of its place."""
+        m = Maker(step.span)
+        for part in step.parts:
+            dout = self.cotangent(step.out, step.index(part.place), m)
+            for leaf in self.leaves(part.entry):
+                self.contribute(leaf, step.axes, dout if part.zero is None else m.mean(dout))
 
     def entries(self, step: Product, m: Maker) -> tuple[Callable[[Index], Tree], Callable[[Index], Tree]]:
         """The cotangent of a product's outcome, and what was multiplied, by index of a finite side."""

@@ -14,13 +14,15 @@ from tpc.syntax.spans import Span
 from tpc.syntax.tree import Tree
 from tpc.train.arrays import apart, array_function, onehot, pad, picks_members, term_by_term
 from tpc.train.checks import check_application, check_index, check_operand
+from tpc.train.collect import member_by_member, place_of
 from tpc.train.make import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var
+from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var, without_one
 from tpc.train.weights import Weight
 
 MAX_UNROLLED = 2000                                    # members of a family in a network that is made one from another
 Env = Mapping[str, Value]
+Around = tuple[tuple[Axis, ...], tuple[str, ...], tuple[tree.Range, ...]]
 
 
 class Forward:
@@ -110,7 +112,7 @@ class Forward:
             with self.within_sums(line):
                 env[base.name] = self.family(line, base.name, env)
         else:
-            self.member_by_member(line, base.name, index, env)
+            member_by_member(self, line, base.name, index, env)
 
     def family(self, line: tree.Define, name: str, env: Env) -> Value:
         """What a line with clauses makes: a variable over further axes, seen from outside them."""
@@ -123,25 +125,6 @@ class Forward:
         assert var is not None
         own = tuple(a.variable for a in self.axes)
         return Value(var.width, var.shape[len(own):], lambda i: self.leaf(var, (*self.here(own), *i)), var)
-
-    def member_by_member(self, line: tree.Define, name: str, index: Sequence[Tree], env: dict[str, Value]) -> None:
-        members = dict(env[name].members or {}) if name in env else {}
-        rounds: list[dict[str, Tree]] = [{}]
-        for clause in line.clauses:
-            count = self.count(substituted(clause.count, rounds[0] if rounds else {}), len(rounds))
-            rounds = [{**r, clause.variable.name: Maker(clause.span).number(k)} for r in rounds for k in range(count)]
-        for r in rounds:
-            place = tuple(self.constant(substituted(i, r), name) for i in index)
-            inner = {**env, name: Value(None, (None,) * len(index), self.no_entry(name, line), members=members)}
-            wish = "_".join([name, *map(str, place)])
-            members[place] = self.expr_named(substituted(line.value, r), wish, inner)
-        first = next(iter(members.values()))
-        env[name] = Value(first.width, (*(None,) * len(index), *first.shape), self.no_entry(name, line), members=members)
-
-    def no_entry(self, name: str, at: tree.Node) -> Callable[[Index], Tree]:
-        def entry(index: Index) -> Tree:
-            self.refuse(catalogue_training.network_index(at.span, name))
-        return entry
 
     def constant(self, node: Tree, name: str, at: Tree | None = None) -> int:
         value = self.scene.integer(node)
@@ -182,9 +165,13 @@ class Forward:
 
     def named(self, value: Value, wish: str, at: Tree) -> Value:
         """`value` as a variable."""
+        if value.array is not None and value.leaf is None:
+            return replace(value, leaf=value.array().leaf)
         return value if value.leaf is not None else self.made_of(value, wish, at)
 
     def made_of(self, value: Value, wish: str, at: Tree, *, mean: bool = False) -> Value:
+        if None in value.shape:
+            value.at(tuple(Maker(at.span).name("_") for _ in value.shape))            # says why, where it knows
         with self.within_sums(at):
             own = self.own_axes(value.shape, at)
             out = self.var(self.numbered(wish), None if mean else value.width, [a.count for a in own])
@@ -202,6 +189,18 @@ class Forward:
         outer, self.axes = self.axes, (*self.axes, *axes)
         yield
         self.axes = outer
+
+    def around(self) -> Around:
+        """What is around the line being evaluated, to come `back_to`."""
+        return self.axes, self.sums, self.loops
+
+    @contextmanager
+    def back_to(self, around: Around) -> Iterator[None]:
+        """What is made inside is made as if it stood there."""
+        here, (self.axes, self.sums, self.loops) = self.around(), around
+        with self.within_sums(Maker(self.span).number(0)):
+            yield
+        self.axes, self.sums, self.loops = here
 
     def numbered(self, wish: str) -> str:
         """h1, h2, … and x1, x2, … for pre-activations and activations that the user gave no name."""
@@ -305,12 +304,13 @@ class Forward:
         if value.members is not None:
             if not value.members:
                 self.refuse(catalogue.never_made(node.span, print_tree(node), ""))
-            place = tuple(self.constant(i, shown, written) for i, written in zip(positions, index, strict=True))[:len(next(iter(value.members)))]
-            if place not in value.members:
-                self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
-            value, positions = value.members[place], positions[len(place):]
-            if not positions:
-                return value
+            place = place_of(self, value, shown, positions, index)
+            if place is not None:
+                if place not in value.members:
+                    self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
+                value, positions = value.members[place], positions[len(place):]
+                if not positions:
+                    return value
         if len(positions) > len(value.shape):
             self.refuse(catalogue.index_count(node.span, shown, len(value.shape), len(positions)))
         self.check_inside(node, shown, positions, value.shape)
@@ -390,6 +390,8 @@ class Forward:
             self.refuse(catalogue_training.bias_multiplied(node.matrix.span, weight.name))
         near, far = weight.sides(transposed)
         operand = self.expr(node.operand, env)
+        if near.width is None and near.count is None:
+            operand = without_one(operand)
         check_operand(self.scene, node, weight, near, operand)
         if near.width and not far.width and weight.scaling.kind == "input":
             self.refuse(catalogue_training.readout_of_input(node.span, weight.name))

@@ -11,7 +11,7 @@ from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
 from tpc.train.make import Maker, is_number, substituted
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Elementwise, Index, Product, Step, Value, Var, read_by
+from tpc.train.values import Collected, Elementwise, Index, Product, Step, Value, Var, read_by
 from tpc.train.weights import Weight
 
 MAX_PARTS = 20_000                              # that an output is taken apart into
@@ -65,7 +65,7 @@ class Reading:
     def readout(self, value: Value) -> Readout:
         """The terms of the output `value`: of one unit, if it has several, which are alike."""
         shape = [count for count in value.shape if count is not None]
-        if value.width is not None or len(shape) != len(value.shape) or value.members is not None:
+        if value.width is not None or len(shape) != len(value.shape):
             self.refuse()
         m = Maker(self.span)
         variables = self.fresh(len(shape))
@@ -169,6 +169,8 @@ class Reading:
                 self.refuse()
             return Term(weight, index, None, coefficient, ranges, x.span)
         own = index[self.own:]
+        if isinstance(step, Collected):
+            return self.member_of(step, own, coefficient, ranges)
         env = {a.variable: i for a, i in zip(step.axes, own, strict=True)}
         if isinstance(step, Elementwise):
             if step.mean:
@@ -186,6 +188,17 @@ class Reading:
         entry = step.entry(tuple(m.name(a.variable) for a in step.rest), ())
         member = tuple(substituted(i, env) for i in step.member)
         return Term(weight, (*member, *far), substituted(entry, env), coefficient, ranges, step.span)
+
+    def member_of(self, step: Collected, own: Index, coefficient: Tree, ranges: tuple[Range, ...]) -> list[Part]:
+        """An entry of a family that was made member by member: of the member at that place, or of each where that is so."""
+        m, found, places = Maker(step.span), list[Part](), len(step.parts[0].place)
+        place, rest = own[step.given:step.given + places], (*own[:step.given], *own[step.given + places:])
+        env = {a.variable: i for a, i in zip(step.axes, rest, strict=True)}
+        for part in step.parts:
+            tests = [m.equal(i, k) for i, k in zip(place, part.place, strict=True) if i != k]
+            if not any(isinstance(i, tree.Number) and i != k for i, k in zip(place, part.place, strict=True)):
+                found.append(Part(substituted(part.entry, env), m.mul(*tests, coefficient), ranges))
+        return found
 
 
 def with_factor(m: Maker, x: Tree, op: str, y: Tree) -> Tree:

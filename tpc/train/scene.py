@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import cast
 
@@ -41,7 +41,7 @@ class Scene:
     """outer: inputs, initial vectors and families by name. constants: dims, as far as they are known.
 
     matrices: rows and columns of the matrices of the program. made: the widths of the vectors that have been written out. loops: the variables of the
-    loops that networks are called in.
+    loops that networks are called in. arrays: the lengths of the axes of the arrays that trainings make, and of those that lines make of such.
     passes: the forward passes so far. open: exponents, and what tells updates from the rest, stay names, for the scaling analysis.
     """
 
@@ -55,6 +55,7 @@ class Scene:
     matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     loops: set[str] = field(default_factory=set)
+    arrays: dict[str, tuple[Tree | None, ...]] = field(default_factory=dict)
     passes: list[Pass] = field(default_factory=list)
     open: bool = False
 
@@ -107,8 +108,8 @@ class Scene:
         return name in CONSTANTS or name in self.constants
 
 
-def outer_of(statements: tuple[tree.Statement, ...]) -> dict[str, Outer]:
-    """Inputs, initial vectors, and families, which are told by their definitions."""
+def outer_of(statements: tuple[tree.Statement, ...], loops: tuple[tree.Range, ...] = ()) -> dict[str, Outer]:
+    """Inputs, initial vectors, and families, which are told by their definitions. loops: those around the statements."""
     found: dict[str, Outer] = {}
     for statement in statements:
         match statement:
@@ -117,14 +118,25 @@ def outer_of(statements: tuple[tree.Statement, ...]) -> dict[str, Outer]:
             case tree.Vector(declared=items, width=tree.Name(name=width)):
                 for item in items:
                     found[item.name.name] = Outer(width, tuple(axis.count for axis in item.axes))
-            case tree.Define(target=tree.Name(name=name)):
-                found.setdefault(name, Outer(None, ()))
-            case tree.Define(target=tree.Indexed(base=tree.Name(name=name), index=index)):
-                found.setdefault(name, Outer(None, (None,) * len(index)))
-            case tree.ForBlock(body=body):
-                for name, outer in outer_of(body).items():
-                    found.setdefault(name, outer)
+            case tree.Define(target=target, clauses=clauses):
+                base, index = (target.base, target.index) if isinstance(target, tree.Indexed) else (target, ())
+                if isinstance(base, tree.Name):
+                    once = base.name not in found
+                    found[base.name] = Outer(None, lengths(index, (*loops, *clauses)) if once else (None,) * len(found[base.name].axes))
+            case tree.ForBlock(range=head, body=body):
+                for name, outer in outer_of(body, (*loops, head)).items():
+                    found[name] = outer if name not in found else replace(found[name], axes=(None,) * len(found[name].axes))
     return found
+
+
+def lengths(index: Sequence[Tree], loops: Sequence[tree.Range]) -> tuple[Tree | None, ...]:
+    """The lengths of the axes of a family that one line makes: where an index is just the variable of a loop, the count of that loop."""
+    variables = {r.variable.name: r.count for r in loops}
+
+    def length(i: Tree) -> Tree | None:
+        count = variables.get(i.name) if isinstance(i, tree.Name) else None
+        return None if count is None or any(name.name in variables for name in tree.names(count)) else count
+    return tuple(map(length, index))
 
 
 def is_one(side: tree.Name | tree.Number | None) -> bool:

@@ -10,7 +10,7 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Range
 from tpc.train.make import Maker
 from tpc.train.padding import Margin, padded
-from tpc.train.values import Elementwise, Padded, Step
+from tpc.train.values import Collected, Elementwise, Padded, Step
 from tpc.train.weights import Reader
 
 
@@ -22,6 +22,9 @@ def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Ran
         own = tuple(m.name(a.variable) for a in step.axes)
         if isinstance(step, Padded):
             lines += zeros_around(step, prefix, examples, m)
+            continue
+        if isinstance(step, Collected):
+            lines += members(step, prefix, examples, m)
             continue
         clauses = [*examples, *(m.range(a.variable, a.count) for a in step.axes)]
         target = m.member(step.out.name, (*map(m.name, prefix), *own))
@@ -44,3 +47,11 @@ def zeros_around(step: Padded, prefix: Sequence[str], examples: Sequence[Range],
     around = (*map(m.name, prefix), *(m.name(a.variable) for a in given))
     margins = [Margin(a.variable, a.count, *margin) for a, margin in zip(own, step.margins, strict=True)]
     return padded(m, lambda i: m.member(step.out.name, (*around, *i)), margins, step.entry, step.out.width is not None, clauses)
+
+
+def members(step: Collected, prefix: Sequence[str], examples: Sequence[Range], m: Maker) -> list[tree.Define]:
+    """The lines of an array of members."""
+    clauses = [*examples, *(m.range(a.variable, a.count) for a in step.axes)]
+    around = tuple(map(m.name, prefix))
+    return [m.define(m.member(step.out.name, (*around, *step.index(part.place))), part.entry if part.zero is None else m.add(part.entry, part.zero),
+                     clauses) for part in step.parts]

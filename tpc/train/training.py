@@ -20,7 +20,7 @@ from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
 from tpc.train.make import Maker
 from tpc.train.scene import RefusedError, Scene, options_of
 from tpc.train.steps import written
-from tpc.train.values import Product, Record, State, Upto, Value, Var
+from tpc.train.values import Product, Record, State, Upto, Value, Var, without_one
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")
@@ -226,6 +226,7 @@ class Trainings:
             self.named[node.name.name] = {"loss": name}
         elif name != wish:
             self.refuse(catalogue_training.second_training(node.span))
+        self.scene.arrays[name] = (node.range.count,)
         return m.define(m.member(name, (m.name(node.range.variable.name),)), gradient.total, (), "the loss of the batch")
 
     def check_items(self, node: tree.Train) -> None:
@@ -304,6 +305,8 @@ class Trainings:
     def prediction(self, forward: Forward, value: Value, out: Var, examples: tree.Examples) -> Prediction:
         """The network's output beside the example's label."""
         m, label = Maker(examples.label.span), forward.argument(examples.label)
+        if len(label.shape) == len(out.shape) + 1:
+            label = without_one(label)
         base = examples.label.base if isinstance(examples.label, tree.Indexed) else examples.label
         known = self.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
         classes = known is not None and known.bound is not None

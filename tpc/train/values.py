@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tpc.syntax.spans import Span
 from tpc.syntax.tree import Range, Tree
-from tpc.train.make import Maker
+from tpc.train.make import Maker, is_number
 
 if TYPE_CHECKING:
     from tpc.train.descent import Descent
@@ -39,15 +39,24 @@ class Value:
     """An elementwise expression over variables and inputs, an array over finite axes: `at` gives the entry at an index.
 
     shape: lengths of the axes, None where not known. leaf: the variable that it is, if it is just one. picked: the one entry that is not 0, if it
-    is a one-hot array: then a product with it is a member.
+    is a one-hot array: then a product with it is a member. members: of a family that is defined member by member; array: all of them as one variable.
     """
 
     width: str | None
     shape: tuple[Tree | None, ...]
     at: Callable[[Index], Tree]
     leaf: Var | None = None
-    members: dict[tuple[int, ...], Value] | None = field(default=None, compare=False)     # of a family that is defined member by member
+    members: dict[tuple[int, ...], Value] | None = field(default=None, compare=False)
     picked: Tree | None = None
+    array: Callable[[], Value] | None = field(default=None, compare=False)
+
+
+def without_one(value: Value) -> Value:
+    """An array of scalars read as its entry along its last axis if that is written `1`, as a side of a weight is that has no index."""
+    last = value.shape[-1] if value.shape else None
+    if value.width is not None or value.array is not None or last is None or not is_number(last, 1):
+        return value
+    return Value(None, value.shape[:-1], lambda i: value.at((*i, Maker(last.span).number(0))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +119,41 @@ class Padded:
         return self.operand.at(tuple(m.name(a.variable) for a in self.axes[self.given:]))
 
 
-Step = Elementwise | Product | Padded
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An entry at a place, of the variables of the axes that all members have. zero: what makes a vector of a scalar, to be added."""
+
+    place: Index
+    entry: Tree
+    zero: Tree | None
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """`out[…, place, …] = entry` for every place of a family whose members have been made one from another.
+
+    axes: those of the line's clauses, `given` of them, and those that all members have.
+    """
+
+    out: Var
+    axes: tuple[Axis, ...]
+    parts: tuple[Member, ...]
+    span: Span
+    given: int = 0
+
+    def index(self, place: Index) -> Index:
+        """That of the variable where the axes' variables are as they are."""
+        own = tuple(Maker(self.span).name(a.variable) for a in self.axes)
+        return (*own[:self.given], *place, *own[self.given:])
+
+
+Step = Elementwise | Product | Padded | Collected
 
 
 def read_by(step: Step) -> Tree:
     """An expression of all that a step reads, its indices apart."""
+    if isinstance(step, Collected):
+        return Maker(step.span).add(*(part.entry for part in step.parts))
     return step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape)) if isinstance(step, Product) else \
         step.entry if isinstance(step, Padded) else step.value
 
