@@ -18,6 +18,15 @@ def _sixty_four_bits():
     jax.config.update("jax_enable_x64", True)
 
 
+@pytest.fixture
+def optimised():
+    """XLA's optimiser for tests that compute more than they compile."""
+    import jax
+    jax.config.update(PLAINLY.lower(), False)
+    yield
+    jax.config.update(PLAINLY.lower(), os.environ[PLAINLY] == "1")
+
+
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="record messages and emitted modules anew")
 

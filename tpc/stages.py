@@ -3,6 +3,7 @@ and so on."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,8 @@ class Run:
             if not short.names:
                 break
             each = fit.each / first.samples
-            step = following(plan, first, short, aim, spent, SURE * free_of_devices() / each)
+            most = SURE * free_of_devices() / each if self.mesh is None else math.inf            # processes that work together have to agree
+            step = following(plan, first, short, aim, spent, most)
             if step is None:
                 return _with(stage, missed(short, aim, plan))
             try:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import tpc
 from tests.bench.long_training import PROGRAM, inputs
@@ -41,6 +42,7 @@ def test_a_direction_below_the_noise_is_not_new():
             assert near[0].lost == 0
 
 
+@pytest.mark.usefixtures("optimised")
 def test_errors_do_not_breed_in_long_trainings():
     """300 steps: the limit's losses from few points are those from eight times as many, within the errors; when every error was a direction they
     were not: each of 300 directions sent its own back."""

@@ -18,7 +18,7 @@ X = np.array([[0.1, 0.2], [20.0, 1.0], [50.0, 0.0], [0.3, -0.1]])
 
 @pytest.fixture(scope="module")
 def kernels():
-    return tpc.parse(TEXT).kernels(block=3)
+    return tpc.parse(TEXT).kernels(block=2)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_warnings_say_how_large_the_worst_error_is(kernels, rough):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         kernels(X[[0, 3]] / 10)
-        kernels.ntk(X[:1] / 10, X[3:] / 10)
+        kernels.ntk(X[:2] / 1000, X[2:] / 1000)
         kernels.ntk.with_error(X)
     (_, of_nngp), (theta, of_ntk) = kernels.with_errors(X)
     with pytest.warns(KernelWarning, match="TP640: in the ntk .* entries have an estimated error") as caught:
@@ -102,15 +102,15 @@ def test_positions_have_their_own_scales(rough):
 
 def test_strips_keep_the_worst_error_when_they_are_resumed(kernels, rough, tmp_path):
     x = np.concatenate([X, X / 50])
-    whole = stream(kernels.ntk, x, out=tmp_path / "whole.npy", strip=3)
+    whole = stream(kernels.ntk, x, out=tmp_path / "whole.npy", strip=4)
 
     def stop(rows, total):
         raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt):
-        stream(kernels.ntk, x, out=tmp_path / "k.npy", strip=3, progress=stop)
-    assert stream(kernels.ntk, x, out=tmp_path / "k.npy", strip=3) == whole
+        stream(kernels.ntk, x, out=tmp_path / "k.npy", strip=4, progress=stop)
+    assert stream(kernels.ntk, x, out=tmp_path / "k.npy", strip=4) == whole
     assert whole.relative > 1e-4
-    assert stream(kernels.ntk, X[:1] / 10, out=tmp_path / "small.npy") is None
+    assert stream(kernels.ntk, X[:2] / 1000, out=tmp_path / "small.npy") is None
 
 
 def test_the_command_notes_it(rough, tmp_path, capsys):

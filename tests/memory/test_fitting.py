@@ -41,7 +41,7 @@ def test_fewer_seeds_where_less_is_free(monkeypatch):
     given, sizes = {}, {"n": 16}
     law = simulation._cast(simulation.laws(program, given, sizes), "float64")
     alone = program.simulate(width=16, seeds=12)
-    with simulation._precision("float64"):
+    with simulation.precision("float64"):
         three = simulation.memory_of(program, sizes, given, law, "float64", 3)
     monkeypatch.setattr(simulation, "free_of_devices", lambda: 1.2 * three)
     groups, real = [], simulation.Checkpoint.add

@@ -8,6 +8,7 @@ import pytest
 
 import tpc
 
+pytestmark = pytest.mark.usefixtures("optimised")
 HERE = Path(__file__).parents[2] / "programs" / "experiments"
 STEPS, BATCH, HELD_OUT = 12, 6, 40
 DIMS = {"T": STEPS, "B": BATCH, "N": HELD_OUT}

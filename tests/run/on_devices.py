@@ -16,6 +16,8 @@ from tests.run.programs import PROGRAMS, two_layers
 from tpc.experiments.memory import ITEMSIZE, Size
 from tpc.experiments.word2vec import COMPARED, PROGRAM, Experiment, Settings
 
+jax.config.update("jax_enable_x64", True)              # modules are run here as they are
+
 SAMPLES = 8 * 577                                      # a number that no other dimension of the program has
 SHARE = SAMPLES // 8
 

@@ -57,10 +57,10 @@ def test_they_resume_from_the_folder_of_the_first(alone, tmp_path):
     own = [["--checkpoint", str(tmp_path / str(k))] for k in range(2)]
     first, _ = together(*own)
     kept = sorted((tmp_path / "0").rglob("*.npz"))
-    assert [path.name.partition("-")[0] for path in kept] == ["check"] * 4 + ["repeat"] * 4                    # and what is known of their errors
+    assert [path.name.partition("-")[0] for path in kept] == ["check"] * 12 + ["repeat"] * 4          # halves, and what they tell
     before = [path.read_bytes() for path in kept]
-    kept[1].unlink()
-    kept[6].unlink()
+    kept[9].unlink()
+    kept[14].unlink()
     again, second = together(*own, by_environment=True)
     assert second[:2] == (0, ""), second[2]
     assert first[1] == again[1] == alone

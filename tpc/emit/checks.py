@@ -18,7 +18,7 @@ LEAST, MOST = 512, 16_384                          # points that integrands are 
 LARGE = 400                                        # instructions: what is made of so many takes minutes and gigabytes to compile once more
 HISTORY = 1e9                                      # bytes that all rounds of loops may keep for that
 NAMES = ("rounding", "with_rounding", "EVALUATIONS",
-         "replayed", "replay", "operation", "coarsened", "ROUNDED", "COARSER", "SAFETY", "ENOUGH", "SHOWN")
+         "replayed", "replays", "replay", "operation", "coarsened", "size_of", "ROUNDED", "COARSER", "SAFETY", "ENOUGH", "MOST_STEPS", "SHOWN")
 
 
 def may_cancel(program: Program, plan: Plan) -> bool:

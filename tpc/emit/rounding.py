@@ -13,18 +13,32 @@ EVALUATIONS = 1
 ROUNDED = frozenset(("add", "sub", "mul", "div", "dot_general", "reduce_sum", "exp", "exp2", "expm1", "log", "log1p", "tanh", "logistic", "erf",
                      "erfc", "sqrt", "rsqrt", "pow", "integer_pow", "sin", "cos", "sinh", "cosh"))
 COARSER, SAFETY, ENOUGH = 12, 8.0, 4096            # bits fewer than the numbers have; points that are enough to see it
+MOST_STEPS = 4000                                  # operations that are compiled for that, which takes up to 10 s
 
 
 def rounding(inputs, points, weights, values, mesh=None, enough=ENOUGH):
     """{output: about what rounding may change it by}: all operations are done with numbers of so many bits fewer that their errors are not lost in
-    those of rounding, and what comes of them is taken in proportion. values: the outputs on these points, of which `enough` will do."""
+    those of rounding, and what comes of them is taken in proportion. values: the outputs on these points, of which `enough` will do.
+
+    NaN where there are so many operations that compiling them once more takes minutes.
+    """
     if mesh is not None or (enough < np.inf and len(weights) > enough):
         count = max(enough, 2 * GAUSSIANS)
         points, weights = points[:, :count], np.full(min(count, len(weights)), 1 / min(count, len(weights)))
         values, _ = evaluated(inputs, points, weights)
     given = {name: jnp.asarray(value) for name, value in inputs.items()}
-    coarse = replayed(given, *jax.tree.map(lambda a: jnp.asarray(a, DTYPE), (points, weights)))            # of every sector
+    drawn = jax.tree.map(lambda a: jnp.asarray(a, DTYPE), (points, weights))            # of every sector
+    if size_of(jax.make_jaxpr(limit)(given, *drawn).jaxpr) > MOST_STEPS:
+        return {name: np.full(np.shape(value), np.nan) for name, value in values.items()}
+    coarse = replayed(given, *drawn)
     return {name: SAFETY * 2.0**-COARSER * np.abs(np.asarray(coarse[name]) - np.asarray(value)) for name, value in values.items()}
+
+
+def size_of(jaxpr):
+    """How many operations a jaxpr has, those of what it calls each time that it does."""
+    inner = [getattr(part, "jaxpr", part) for equation in jaxpr.eqns for value in equation.params.values()
+             for part in (value if isinstance(value, tuple | list) else (value,)) if hasattr(getattr(part, "jaxpr", part), "eqns")]
+    return len(jaxpr.eqns) + sum(map(size_of, inner))
 
 
 def replays(inputs, points, weights):
@@ -117,6 +131,7 @@ def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
 
 def with_rounding(value, error, lost):
     """The error of a value with that of rounding, if it matters."""
+    lost = np.nan_to_num(lost)
     if not np.any(lost > max(SHOWN, 64 * np.finfo(DTYPE).eps) * np.abs(value)):
         return error
     return lost if error is None else np.hypot(np.asarray(error), lost)

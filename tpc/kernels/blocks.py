@@ -262,6 +262,10 @@ class Blocks:
             program = _without_unused_inputs(_parsed(text, self.program))
         except TpcError as error:
             raise self._of_the_file(error, shape) from None
+        own = len(self.positions) * 2 + (1 if form == "own" else 2)
+        if any(len(output.shape) != own for output in program.outputs):
+            assert self.program.source is not None
+            raise TpcError([catalogue_training.kernel_positions(self.network, self.positions)], self.program.source.name, self.program.source.text)
         try:
             return names, compile_program(program, method="gram", dtype=self.dtype)
         except TpcError as error:

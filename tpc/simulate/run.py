@@ -45,10 +45,11 @@ def simulate(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: 
     little memory.
     """
     require_platform()
-    wanted, width = _checked(seeds), _width(width)
+    width = _width(width)
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r:.60}")
-    require_room(program, inputs, width=width, seeds=len(wanted), dtype=dtype)
+    require_room(program, inputs, width=width, seeds=len(seeds), dtype=dtype)
+    wanted = _checked(seeds)
     given = {name: np.asarray(value) for name, value in inputs.items()}
     done = Checkpoint.open(checkpoint, program, given, width, dtype)
     interrupted = False
