@@ -124,3 +124,18 @@ def test_a_platform_that_is_not_there(platform, tmp_path):
     assert done.returncode == 2
     assert f"error[TP614]: JAX cannot compute on what JAX_PLATFORMS asks for, `{platform}`" in done.stderr
     assert "help: unset JAX_PLATFORMS" in done.stderr
+
+
+def test_nothing_is_truncated_on_the_way(evaluator):
+    """JAX warns where float64 is asked for without 64 bits: what predicts memory, compiles or checks must have them, too."""
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    with jax.enable_x64(False), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluator()
+        evaluator.memory()
+        tpc.parse(NODES).compile(samples=64)()
+        tpc.parse(NODES).simulate(width=8, seeds=2)
+        kernels = tpc.parse(KERNEL).kernels(block=2)
+        kernels(x)
+        kernels.ntk.with_error(x, x[:2])
+        kernels.nngp.diagonal(x)

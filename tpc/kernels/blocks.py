@@ -323,7 +323,8 @@ class Compiled:
     def memory(self, first: np.ndarray, second: np.ndarray) -> float:
         """Bytes that an evaluation takes, by the compiler's account. It is not compiled again for that."""
         given = self._given(first, second)
-        return account(self.module.compiled.lower(given, *self.rules[0]).compile())
+        with precision(self.module.DTYPE):
+            return account(self.module.compiled.lower(given, *self.rules[0]).compile())
 
     def _given(self, *arrays: np.ndarray) -> dict[str, Any]:
         return {**self.others, **dict(zip(self.inputs, arrays, strict=False))}
