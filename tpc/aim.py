@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tpc.hilbert.plan import Plan, total_seconds
-from tpc.syntax import catalogue
+from tpc.syntax import catalogue_run
 from tpc.syntax.diagnostic import TpcError
 
 DEFAULT, SMALL = 0.01, 0.1                         # the error of runs without options, relative to the value, or to SMALL where it is less
@@ -46,7 +46,7 @@ class Aim:
         except ValueError:
             number = math.nan
         if not 0 < number < math.inf:
-            raise TpcError([catalogue.bad_option("--error", f"must be a positive number, or a percentage such as 0.5%, not {text}")], program,
+            raise TpcError([catalogue_run.bad_option("--error", f"must be a positive number, or a percentage such as 0.5%, not {text}")], program,
                            of_program=True)
         return Aim(None, number / 100, None, math.inf) if text.endswith("%") else Aim(number, times=math.inf)
 

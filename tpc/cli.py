@@ -232,12 +232,12 @@ def derive(arguments: argparse.Namespace) -> int:
 
 def _unrolled(program: Program, arguments: argparse.Namespace) -> Program:
     from tpc.core.verify import instances
-    from tpc.syntax import catalogue
+    from tpc.syntax import catalogue_run
     from tpc.syntax.diagnostic import TpcError
     count = instances(program.body)
     if count > MOST_UNROLLED:
         why = f"the loops written out make {count:,} instructions, more than {MOST_UNROLLED:,}; make dims smaller by --set"
-        raise TpcError([catalogue.bad_option("--unroll", why)], str(arguments.file))
+        raise TpcError([catalogue_run.bad_option("--unroll", why)], str(arguments.file))
     return program.unroll()
 
 

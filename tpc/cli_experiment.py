@@ -62,16 +62,17 @@ def _rate(text: str) -> float:
 
 def maml(arguments: argparse.Namespace) -> int:
     from tpc.experiments.maml import Experiment, settings_for
-    from tpc.syntax import catalogue
+    from tpc.syntax import catalogue_run
     from tpc.syntax.diagnostic import TpcError
     if arguments.resume and arguments.out is None:
-        raise TpcError([catalogue.bad_option("--resume", "needs --out, the folder of the run")], "maml")
+        raise TpcError([catalogue_run.bad_option("--resume", "needs --out, the folder of the run")], "maml")
     epochs = arguments.epochs or (10 if arguments.data is None else 100)
     changes = dict(setting.partition("=")[::2] for setting in arguments.settings)
     data = None if arguments.data is None else str(arguments.data)
     model = _model(arguments, "ntk", "gp")
     if arguments.devices is not None and model in ("ntk", "gp"):
-        raise TpcError([catalogue.bad_option("--devices", f"shares the points or coefficients of a network, which --model {model} has not")], "maml")
+        why = f"shares the points or coefficients of a network, which --model {model} has not"
+        raise TpcError([catalogue_run.bad_option("--devices", why)], "maml")
     settings = settings_for(model, changes, data=data, activation=arguments.activation, epochs=epochs,
                             seed=arguments.seed, samples=arguments.samples, devices=arguments.devices)
     seen = (_epoch, _preparing) if sys.stderr.isatty() else (None, None)
@@ -81,10 +82,10 @@ def maml(arguments: argparse.Namespace) -> int:
 
 def word2vec(arguments: argparse.Namespace) -> int:
     from tpc.experiments.word2vec import Experiment, settings_for
-    from tpc.syntax import catalogue
+    from tpc.syntax import catalogue_run
     from tpc.syntax.diagnostic import TpcError
     if arguments.resume and arguments.out is None:
-        raise TpcError([catalogue.bad_option("--resume", "needs --out, the folder of the run")], "word2vec")
+        raise TpcError([catalogue_run.bad_option("--resume", "needs --out, the folder of the run")], "word2vec")
     given = {"epochs": arguments.epochs, "lr": arguments.lr, "questions": None if arguments.questions is None else str(arguments.questions)}
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = settings_for(None if arguments.corpus is None else str(arguments.corpus), vocabulary=arguments.vocab, min_count=arguments.min_count,
@@ -105,7 +106,7 @@ def _shown(arguments: argparse.Namespace, outcome: Any, diverged: int | None, wh
 
 def _model(arguments: argparse.Namespace, *others: str) -> str | int:
     """The model that is asked for. others: that there are besides mup and widths. Raises TpcError (TP602)."""
-    from tpc.syntax import catalogue
+    from tpc.syntax import catalogue_run
     from tpc.syntax.diagnostic import TpcError
     name, _, width = arguments.model.partition("=")
     if arguments.model in ("mup", *others):
@@ -114,7 +115,7 @@ def _model(arguments: argparse.Namespace, *others: str) -> str | int:
         if name == "width" and (n := int(arguments.model_of(width))) >= 2:
             return n
     known = ", ".join(("mup", *others))
-    raise TpcError([catalogue.bad_option("--model", f"must be {known} or width=N with N at least 2, not {arguments.model}")], str(arguments.file))
+    raise TpcError([catalogue_run.bad_option("--model", f"must be {known} or width=N with N at least 2, not {arguments.model}")], str(arguments.file))
 
 
 def _epoch(done: int, total: int, accuracy: float, speed: float, left: float) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def kernel(arguments: argparse.Namespace) -> int:
     """Writes the matrix as an `.npy` file, in strips, and goes on with one that is begun."""
     from tpc.kernels.stream import stream
-    from tpc.syntax import catalogue
+    from tpc.syntax import catalogue_run
     from tpc.syntax.diagnostic import TpcError
     program, given = load(arguments)
     x = _array(arguments.x)
@@ -32,7 +32,7 @@ def kernel(arguments: argparse.Namespace) -> int:
         worst = stream(chosen, x, z, out=arguments.output, strip=arguments.strip, progress=progress)
     except (ValueError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise TpcError([catalogue.cannot_write(str(arguments.output), why)], str(arguments.output)) from None
+        raise TpcError([catalogue_run.cannot_write(str(arguments.output), why)], str(arguments.output)) from None
     if worst is not None:
         print(f"warning[{worst.diagnostic.code}]: {worst.diagnostic.message}\n  help: {worst.diagnostic.help}", file=sys.stderr)
     shape = [len(x), len(x if z is None else z)]

@@ -67,10 +67,10 @@ def verify(arguments: argparse.Namespace) -> int:
     program, given = load(arguments)
     inputs = bound(program, given, arguments)
     from tpc.simulate import verify as compared
-    from tpc.syntax import catalogue
+    from tpc.syntax import catalogue_run
     from tpc.syntax.diagnostic import TpcError
     if arguments.seeds < 2:
-        raise TpcError([catalogue.bad_option("--seeds", "must be at least 2, to tell how much they differ")], str(arguments.file))
+        raise TpcError([catalogue_run.bad_option("--seeds", "must be at least 2, to tell how much they differ")], str(arguments.file))
     require_writable(arguments.plot, FIGURES)
     _require_room(program, inputs, arguments)
     result = _evaluated(program, inputs, arguments, integrate=True)
@@ -169,7 +169,7 @@ def _require_room(program: Program, inputs: dict[str, np.ndarray], arguments: ar
 
 def _samples(program: Program, given: dict[str, np.ndarray], width: int, arguments: argparse.Namespace, checkpoint: Path | None = None) -> Samples:
     from tpc.simulate import simulate as simulated
-    from tpc.syntax import catalogue
+    from tpc.syntax import catalogue_run
     from tpc.syntax.diagnostic import TpcError
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     progress = progress_line(f"width {width}, seed") if sys.stderr.isatty() else None
@@ -177,9 +177,9 @@ def _samples(program: Program, given: dict[str, np.ndarray], width: int, argumen
         return simulated(program, given, width=width, seeds=seeds, dtype="float64" if arguments.dtype == "float64" else "float32",
                          progress=progress, checkpoint=checkpoint)
     except OSError as error:
-        raise TpcError([catalogue.cannot_write(str(checkpoint), error.strerror or str(error))], str(arguments.file)) from None
+        raise TpcError([catalogue_run.cannot_write(str(checkpoint), error.strerror or str(error))], str(arguments.file)) from None
     except ValueError as error:
-        raise TpcError([catalogue.bad_option("--width" if "width" in str(error) else "--save", str(error))], str(arguments.file)) from None
+        raise TpcError([catalogue_run.bad_option("--width" if "width" in str(error) else "--save", str(error))], str(arguments.file)) from None
 
 
 def _sample_data(samples: Samples) -> dict[str, Any]:
@@ -190,8 +190,8 @@ def _sample_data(samples: Samples) -> dict[str, Any]:
 
 def _diverged(samples: Sequence[Samples]) -> list[Diagnostic]:
     """What finite widths have that is not finite (TP603)."""
-    from tpc.syntax import catalogue
-    return [catalogue.diverged([(name, end.entry, end.lasting) for name, end in s.diverged.items()], s.width) for s in samples if s.diverged]
+    from tpc.syntax import catalogue_run
+    return [catalogue_run.diverged([(name, end.entry, end.lasting) for name, end in s.diverged.items()], s.width) for s in samples if s.diverged]
 
 
 def _error(found: Sequence[Diagnostic], arguments: argparse.Namespace) -> TpcError | None:

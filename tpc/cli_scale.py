@@ -6,7 +6,7 @@ import argparse
 import re
 
 from tpc.cli_shared import OK, load, show
-from tpc.syntax import catalogue
+from tpc.syntax import catalogue_run
 from tpc.syntax.diagnostic import TpcError
 
 EXPONENT = re.compile(r"\s*([ab][0-9]+|c)\s*=(.*)")
@@ -21,7 +21,7 @@ def scale(arguments: argparse.Namespace) -> int:
     if arguments.symbolic:
         if exponents:
             why = f"leaves all exponents open, and {', '.join(f'`{name}`' for name in exponents)} cannot be set with it"
-            raise TpcError([catalogue.bad_option("--symbolic", why)], str(arguments.file))
+            raise TpcError([catalogue_run.bad_option("--symbolic", why)], str(arguments.file))
         from tpc.scaling import conditions
         made = conditions(program)
         show(arguments, made, made.to_json())

@@ -51,7 +51,7 @@ def bound(program: Program, given: dict[str, np.ndarray], arguments: argparse.Na
 def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
     """Refuses a file that could not be written, before any work is done for it. Raises TpcError (TP606)."""
     from tpc import stored
-    from tpc.syntax import catalogue
+    from tpc.syntax import catalogue_run
     from tpc.syntax.diagnostic import TpcError
     if path is None:
         return
@@ -63,13 +63,13 @@ def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
             return
         except OSError as error:
             why = error.strerror or str(error)
-    raise TpcError([catalogue.cannot_write(str(path), why)], str(path))
+    raise TpcError([catalogue_run.cannot_write(str(path), why)], str(path))
 
 
 def writing(path: Path, write: Callable[[Path], object]) -> None:
     """Writes a file, whole or not at all; `write` is given the name to write to. Raises TpcError (TP606) if that is impossible."""
     from tpc.stored import whole
-    from tpc.syntax import catalogue
+    from tpc.syntax import catalogue_run
     from tpc.syntax.diagnostic import TpcError
     try:
         with whole(path) as part, warnings.catch_warnings(record=True) as caught:
@@ -79,7 +79,7 @@ def writing(path: Path, write: Callable[[Path], object]) -> None:
             say(f"note: {warning.message}")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise TpcError([catalogue.cannot_write(str(path), why)], str(path)) from None
+        raise TpcError([catalogue_run.cannot_write(str(path), why)], str(path)) from None
 
 
 def text_of(path: Path) -> str:

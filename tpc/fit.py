@@ -10,7 +10,7 @@ from typing import Any
 from tpc.hilbert.plan import Plan
 from tpc.interrupt import Interruptible
 from tpc.memory import SURE, account, free_of_devices, require_memory
-from tpc.syntax.catalogue import memory
+from tpc.syntax.catalogue_run import memory
 
 DRAWN = 5                                          # arrays of all points that are there while they are drawn
 HOPELESS = 4                                       # times the free memory: predicted of a plan, so much is too much whatever the compiler says

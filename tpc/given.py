@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tpc.syntax import catalogue
+from tpc.syntax import catalogue, catalogue_run
 from tpc.syntax.diagnostic import TpcError
 from tpc.syntax.layout import normalise
 
@@ -27,11 +27,11 @@ def require_whole(option: str, value: Any, least: int, program: str, most: int |
     """An option that is a whole number. Raises TpcError (TP602) for what is none, or out of range."""
     found = whole_number(value)
     if found is None:
-        raise TpcError([catalogue.bad_option(option, f"must be a whole number, not {value!r:.60}")], program, of_program=True)
+        raise TpcError([catalogue_run.bad_option(option, f"must be a whole number, not {value!r:.60}")], program, of_program=True)
     if found < least:
-        raise TpcError([catalogue.bad_option(option, f"must be at least {least}, not {found}")], program, of_program=True)
+        raise TpcError([catalogue_run.bad_option(option, f"must be at least {least}, not {found}")], program, of_program=True)
     if most is not None and found > most:
-        raise TpcError([catalogue.bad_option(option, f"must be at most {most}, not {found}")], program, of_program=True)
+        raise TpcError([catalogue_run.bad_option(option, f"must be at most {most}, not {found}")], program, of_program=True)
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tpc.given import require_whole
 from tpc.kept import Kept
-from tpc.syntax import catalogue
+from tpc.syntax import catalogue_run
 from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def mesh_of(devices: int, name: str) -> Mesh:
     from jax.sharding import Mesh
     there = jax.local_device_count()
     if devices > there:
-        raise TpcError([catalogue.few_devices(devices, there, jax.default_backend())], name, of_program=True)
+        raise TpcError([catalogue_run.few_devices(devices, there, jax.default_backend())], name, of_program=True)
     chosen = [device for process in range(jax.process_count())
               for device in [d for d in jax.devices() if d.process_index == process][:devices]]
     return Mesh(np.array(chosen), ("samples",))
@@ -38,27 +38,28 @@ def join(coordinator: str | None, processes: int | None, process: int | None, fi
     coordinator = coordinator or os.environ.get("JAX_COORDINATOR_ADDRESS")
     if coordinator is None:
         if processes is not None or process is not None:
-            raise TpcError([catalogue.bad_option("--processes", "needs `--coordinator HOST:PORT`, the address of process 0")], file)
+            raise TpcError([catalogue_run.bad_option("--processes", "needs `--coordinator HOST:PORT`, the address of process 0")], file)
         return False
     processes = _number("JAX_NUM_PROCESSES", file) if processes is None else processes
     process = _number("JAX_PROCESS_ID", file) if process is None else process
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdigit():
-        raise TpcError([catalogue.bad_option("--coordinator", f"`{coordinator}` is not of the form HOST:PORT")], file)
+        raise TpcError([catalogue_run.bad_option("--coordinator", f"`{coordinator}` is not of the form HOST:PORT")], file)
     if processes is not None and process is not None and not 0 <= process < processes:
-        raise TpcError([catalogue.bad_option("--process", f"must be 0 … {processes - 1}, as there are {processes} processes, not {process}")], file)
+        why = f"must be 0 … {processes - 1}, as there are {processes} processes, not {process}"
+        raise TpcError([catalogue_run.bad_option("--process", why)], file)
     import jax
     try:
         jax.distributed.initialize(coordinator, processes, process)
     except (RuntimeError, ValueError) as error:
-        raise TpcError([catalogue.not_joined(coordinator, str(error).splitlines()[0][:200])], file) from None
+        raise TpcError([catalogue_run.not_joined(coordinator, str(error).splitlines()[0][:200])], file) from None
     return True
 
 
 def _number(variable: str, file: str) -> int | None:
     text = os.environ.get(variable)
     if text is not None and not text.isdigit():
-        raise TpcError([catalogue.bad_option(variable, f"`{text}` is not a whole number")], file)
+        raise TpcError([catalogue_run.bad_option(variable, f"`{text}` is not a whole number")], file)
     return None if text is None else int(text)
 
 
@@ -72,7 +73,7 @@ def agreed(kept: Kept, fingerprint: str, name: str) -> Kept:
     from jax.experimental import multihost_utils
     own = np.frombuffer(fingerprint.encode(), dtype=np.uint8)
     if not np.all(np.asarray(multihost_utils.process_allgather(own)) == own):
-        raise TpcError([catalogue.different_runs()], name, of_program=True)
+        raise TpcError([catalogue_run.different_runs()], name, of_program=True)
     import jax
     data = kept.to_bytes() if jax.process_index() == 0 else b""
     length = int(_from_first(np.array(len(data))))

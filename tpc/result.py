@@ -13,7 +13,7 @@ import numpy as np
 
 from tpc.show.entries import End, end_of, plain, print_finite
 from tpc.stored import write_npz
-from tpc.syntax import catalogue
+from tpc.syntax import catalogue_run
 from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class DivergedError(TpcError):
     """Outputs are not finite (TP603). `partial` is the whole result; what comes before the ends in `partial.diverged` is good."""
 
     def __init__(self, partial: Result) -> None:
-        super().__init__([catalogue.diverged([(name, end.entry, end.lasting) for name, end in partial.diverged.items()])], partial.program,
+        super().__init__([catalogue_run.diverged([(name, end.entry, end.lasting) for name, end in partial.diverged.items()])], partial.program,
                          of_program=True)
         self.partial = partial
 

@@ -30,7 +30,7 @@ from tpc.scaling import expand
 from tpc.stages import SAMPLED, Run, evaluations, too_early
 from tpc.start import Start, Started, chosen
 from tpc.stored import digest
-from tpc.syntax import catalogue, catalogue_scaling
+from tpc.syntax import catalogue_run, catalogue_scaling
 from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Evaluator:
         what came before, for values that are not finite; KeyboardInterrupt if there is nothing to return.
         """
         if not self.program.outputs:
-            raise TpcError([catalogue.nothing_to_run(self.program.name)], self.program.name, of_program=True)
+            raise TpcError([catalogue_run.nothing_to_run(self.program.name)], self.program.name, of_program=True)
         seed = require_whole("--seed", seed, 0, self.program.name)
         given = bind_inputs(self.program, self._started(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
@@ -125,7 +125,7 @@ class Evaluator:
         except OSError as error:
             if checkpoint is None:
                 raise
-            raise TpcError([catalogue.cannot_write(str(checkpoint), error.strerror or str(error))], self.program.name, of_program=True) from None
+            raise TpcError([catalogue_run.cannot_write(str(checkpoint), error.strerror or str(error))], self.program.name, of_program=True) from None
         except KeyboardInterrupt as error:                                     # before repeats begin, or from below
             if error.args or self.plan.exact or self.plan.points in GRIDS:
                 raise
@@ -298,10 +298,11 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     samples, repeats, max_rank = (None if value is None else require_whole(option, value, least, program.name, MOST) for option, value, least in
                                   (("--samples", samples, 2), ("--repeats", repeats, 2), ("--max-rank", max_rank, 1)))
     if dtype not in ("float64", "float32", "bfloat16"):
-        raise TpcError([catalogue.bad_option("--dtype", f"must be float64, float32 or bfloat16, not {dtype}")], program.name, of_program=True)
+        raise TpcError([catalogue_run.bad_option("--dtype", f"must be float64, float32 or bfloat16, not {dtype}")], program.name, of_program=True)
     computed = "float64" if dtype == "float64" else "float32"
     if method not in ("auto", "linear", "gram", "chaos", "nodes"):
-        raise TpcError([catalogue.bad_option("--method", f"must be auto, linear, gram, chaos or nodes, not {method}")], program.name, of_program=True)
+        why = f"must be auto, linear, gram, chaos or nodes, not {method}"
+        raise TpcError([catalogue_run.bad_option("--method", why)], program.name, of_program=True)
     in_single = partial(compile_program, program, method=method, samples=samples, repeats=repeats, dtype="float32", max_rank=max_rank,
                         initial=initial)
     expansion = expand(program)
@@ -311,7 +312,7 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
         errors = [catalogue_scaling.infinite_mean(span_of(op.origin), str(op.out).partition("$")[0]) for op in infinite]
         raise TpcError(errors, program.name, of_program=True)
     if expansion.initial is None and initial is not None:
-        raise TpcError([catalogue.bad_option("--initial", "no scalar is random in the limit of this program")], program.name, of_program=True)
+        raise TpcError([catalogue_run.bad_option("--initial", "no scalar is random in the limit of this program")], program.name, of_program=True)
     start = None
     if expansion.initial is not None:
         of_start = compile_program(expansion.initial.covariances, samples=samples, repeats=repeats, dtype=computed, max_rank=max_rank)
@@ -319,10 +320,10 @@ def compile_program(program: Program, *, method: str = "auto", samples: int | No
     try:
         ordered, plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=computed, max_rank=max_rank)
     except UnrepresentableError as error:
-        raise TpcError([catalogue.not_representable(method, str(error))], program.name, of_program=True) from None
+        raise TpcError([catalogue_run.not_representable(method, str(error))], program.name, of_program=True) from None
     if dtype == "bfloat16":
         if plan.method != "linear":
-            raise TpcError([catalogue.bad_option("--dtype", f"bfloat16 is for the coefficients of method linear, and the plan is {plan.method}")],
+            raise TpcError([catalogue_run.bad_option("--dtype", f"bfloat16 is for the coefficients of method linear, and the plan is {plan.method}")],
                            program.name, of_program=True)
         plan = replace(plan, packed=True)
     source = emit(ordered, plan, parts, layout)

@@ -19,7 +19,7 @@ from tpc.memory import refusing
 from tpc.precision import in_own_precision
 from tpc.shares import Carried, Points, Shares
 from tpc.stored import digest, read_arrays, write_whole
-from tpc.syntax import catalogue
+from tpc.syntax import catalogue_run
 from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Training:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, {**self.leaves(state), "fingerprint": np.array(self.fingerprint)})
         except OSError as error:
-            raise TpcError([catalogue.cannot_write(str(path), error.strerror or str(error))], self.program.name, of_program=True) from None
+            raise TpcError([catalogue_run.cannot_write(str(path), error.strerror or str(error))], self.program.name, of_program=True) from None
 
     def kept(self, path: Path | None) -> State | None:
         """The state in a file; None if there is none of this run that can be read."""

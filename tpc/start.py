@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tpc.scaling.initial import Initial
-from tpc.syntax import catalogue, catalogue_scaling
+from tpc.syntax import catalogue_run, catalogue_scaling
 from tpc.syntax.diagnostic import TpcError
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def chosen(initial: Any, program: str) -> Choice:
         return Choice(seed=initial)
     if initial in ("zero", "integrate"):
         return Choice("zero" if initial == "zero" else "integrated")
-    raise TpcError([catalogue.bad_option("--initial", f"must be seed=N, zero, integrate or a data file, not {initial}")], program, of_program=True)
+    why = f"must be seed=N, zero, integrate or a data file, not {initial}"
+    raise TpcError([catalogue_run.bad_option("--initial", why)], program, of_program=True)
 
 
 @dataclass(frozen=True)

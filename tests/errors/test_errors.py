@@ -14,11 +14,11 @@ import pytest
 import tpc
 from tpc.cli import main
 from tpc.inputs import bind_inputs
-from tpc.syntax import catalogue, catalogue_experiments, catalogue_kernels, catalogue_scaling, catalogue_training
+from tpc.syntax import catalogue, catalogue_experiments, catalogue_kernels, catalogue_run, catalogue_scaling, catalogue_training
 
 CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.stem for path in CASES.glob("*.tp"))
-PARTS = (catalogue, catalogue_experiments, catalogue_kernels, catalogue_scaling, catalogue_training)
+PARTS = (catalogue, catalogue_experiments, catalogue_kernels, catalogue_run, catalogue_scaling, catalogue_training)
 CATALOGUE = "".join(Path(part.__file__).read_text(encoding="utf-8") for part in PARTS)
 CODES = sorted(set(re.findall(r'"(TP\d{3})"', CATALOGUE)))
 ELSEWHERE = {"TP001", "TP003", "TP508", "TP611", "TP612", "TP613", "TP614", "TP726"}       # below, tests/run, tests/kernels

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tpc.stored import read_arrays
-from tpc.syntax import catalogue, catalogue_experiments
+from tpc.syntax import catalogue_experiments, catalogue_run
 from tpc.syntax.diagnostic import TpcError
 
 KEPT = "training.npz"
@@ -20,7 +20,7 @@ def writing(path: Path, write: Callable[[Path], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path)
     except OSError as error:
-        raise TpcError([catalogue.cannot_write(str(path), error.strerror or str(error))], str(path)) from None
+        raise TpcError([catalogue_run.cannot_write(str(path), error.strerror or str(error))], str(path)) from None
 
 
 def kept_arrays(folder: Path, fingerprint: str) -> dict[str, np.ndarray] | None:

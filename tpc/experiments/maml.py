@@ -18,7 +18,7 @@ from tpc.interrupt import Interruptible
 from tpc.memory import SURE, free_memory, refusing, require_memory
 from tpc.show.entries import plain
 from tpc.stored import digest, write_whole
-from tpc.syntax import catalogue, catalogue_experiments
+from tpc.syntax import catalogue_experiments, catalogue_run
 from tpc.syntax.diagnostic import TpcError
 
 KERNELS = {"ntk": "ntk", "gp": "nngp"}                 # models in the kernel regime, by the kernel
@@ -84,9 +84,9 @@ def settings_for(model: str | int, changes: Mapping[str, str], **given: Any) -> 
         try:
             found[name] = _number(text, kinds[name], least=2 if name in ("ways", "batches") else 1)
         except KeyError:
-            errors.append(catalogue.bad_option("--set", f"there is no `{name}`; there are {', '.join(kinds)}"))
+            errors.append(catalogue_run.bad_option("--set", f"there is no `{name}`; there are {', '.join(kinds)}"))
         except ValueError as error:
-            errors.append(catalogue.bad_option("--set", f"{name} {error}, not {text}"))
+            errors.append(catalogue_run.bad_option("--set", f"{name} {error}, not {text}"))
     if errors:
         raise TpcError(errors, "maml")
     return Settings(model=model, **found)

@@ -13,7 +13,7 @@ from tpc.given import require_whole
 from tpc.inputs import check_given
 from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import Blocks, Pair, tree_of
-from tpc.syntax import catalogue, catalogue_training, tree
+from tpc.syntax import catalogue_run, catalogue_training, tree
 from tpc.syntax.diagnostic import TpcError
 
 KINDS = ("nngp", "ntk")
@@ -94,7 +94,7 @@ def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str
     inputs (TP709), a dtype that is neither (TP602), inputs that the program does not have or that do not fit (TP50x).
     """
     if dtype not in ("float64", "float32"):
-        raise TpcError([catalogue.bad_option("dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
+        raise TpcError([catalogue_run.bad_option("dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
     if block is not None:
         block = require_whole("block", block, 1, program.name)
     positions = tuple(require_whole("positions", extent, 0, program.name) for extent in positions)

@@ -20,7 +20,7 @@ from tpc.kernels.blocks import BLOCK
 from tpc.kernels.kernels import Kernel
 from tpc.memory import physical_memory
 from tpc.stored import digest, open_regular, read_header, whole
-from tpc.syntax.catalogue import memory
+from tpc.syntax.catalogue_run import memory
 from tpc.syntax.diagnostic import TpcError
 
 Progress = Callable[[int, int], None]
@@ -189,14 +189,13 @@ class _Manifest:
 def _take_room(file: BinaryIO) -> None:
     """Has the disk set aside all that a file is long, by writing it where the file system knows no other way. Raises OSError if there is less."""
     length = os.fstat(file.fileno()).st_size
-    try:
-        os.posix_fallocate(file.fileno(), 0, length)
-        return
-    except AttributeError:                         # not on every system
-        pass
-    except OSError as error:
-        if error.errno not in UNKNOWN:
-            raise
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, length)
+            return
+        except OSError as error:
+            if error.errno not in UNKNOWN:
+                raise
     for at in range(0, length, PIECE):
         file.seek(at)
         part = file.read(PIECE)                    # zeros, where nothing has been written

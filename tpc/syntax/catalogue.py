@@ -1,7 +1,7 @@
 """The catalogue: everything that can be wrong with what a user gives, one function each. No message is made anywhere else.
 
 TP0 files and syntax, TP1 names, TP2 kinds (scalars, vectors, widths, matrices), TP3 indices and loops, TP4 laws of what is random,
-TP5 inputs and data, TP6 running; TP7, networks and training, is in `catalogue_training.py`.
+TP5 inputs and data; TP6, running, is in `catalogue_run.py`, TP7, networks and training, in `catalogue_training.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from tpc.core.functions import FUNCTIONS, SUGARED
 from tpc.syntax.diagnostic import Diagnostic, Label
 from tpc.syntax.spans import Span
 
@@ -36,12 +37,6 @@ def quoted(name: str) -> str:
 
 def counted(n: int, one: str, many: str) -> str:
     return f"{n:,} {one if n == 1 else many}"
-
-
-def amount(size: float) -> str:
-    """Bytes, in a unit in which they are no 0."""
-    unit, name = next(((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= u), (1.0, "bytes"))
-    return f"{size / unit:,.{0 if unit == 1 else 1}f} {name}"
 
 
 def either(items: Sequence[str]) -> str:
@@ -140,8 +135,9 @@ def shadows(at: Span, name: str) -> Diagnostic:
 
 
 def unknown_function(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
-    return Diagnostic("TP105", f"{quoted(name)} is not a function", Label(at),
-                      help=similar(name, known) or "functions are the elementwise ones of the language and those made by `def`")
+    """known: the functions that there are beside the language's own."""
+    remedy = similar(name, [*FUNCTIONS, *SUGARED, *known]) or "functions are the elementwise ones of the language and those made by `def`"
+    return Diagnostic("TP105", f"{quoted(name)} is not a function", Label(at), help=remedy)
 
 
 def arguments(at: Span, name: str, least: int, most: int, given: int) -> Diagnostic:
@@ -418,75 +414,3 @@ def masked(name: str) -> Diagnostic:
 def given_twice(name: str, spellings: Sequence[str]) -> Diagnostic:
     shown = " and ".join(quoted(spelling) for spelling in spellings)
     return Diagnostic("TP504", f"the input `{name}` is given twice, as {shown}", help="they are one name: leave one of them out")
-
-
-# TP6: running
-
-def not_representable(method: str, why: str) -> Diagnostic:
-    return Diagnostic("TP601", f"the method {method} cannot represent this program: {why}", help="leave the choice to the plan with `--method auto`")
-
-
-def bad_option(option: str, why: str) -> Diagnostic:
-    return Diagnostic("TP602", f"{option}: {why}")
-
-
-def diverged(outputs: Sequence[tuple[str, str, bool]], width: int | None = None) -> Diagnostic:
-    """outputs: names, the entry at which each leaves the finite range (empty for a single number), and whether it never comes back.
-
-    width: None at n = ∞.
-    """
-    where = [f"`{name}` is not finite" + (f" from `{name}{entry}` on" if lasting else f" at `{name}{entry}`") * bool(entry)
-             for name, entry, lasting in outputs]
-    return Diagnostic("TP603", ("" if width is None else f"at width {width}, ") + ", ".join(where),
-                      help="look for a division by zero, a logarithm or root of something negative, or a learning rate too large")
-
-
-LESS_MEMORY = "use fewer --samples, a smaller width or fewer steps"
-
-
-def too_much_memory(needed: float, free: float | None = None, remedy: str | None = None) -> Diagnostic:
-    """free: what is left of the machine's memory, if that is too little. remedy: what to change."""
-    than = "this machine has" if free is None else f"the {memory(free)} that are free"
-    return Diagnostic("TP604", f"this needs about {memory(needed)} of memory, more than {than}", help=remedy or LESS_MEMORY)
-
-
-def out_of_memory(free: float, remedy: str | None = None) -> Diagnostic:
-    """Of what was let begin."""
-    return Diagnostic("TP604", f"there is not enough memory for this: {memory(free)} are left", help=remedy or LESS_MEMORY)
-
-
-def memory(size: float) -> str:
-    """Bytes, as they are shown."""
-    if size < 1e9:
-        return f"{size / 1e3:,.0f} kB" if size < 1e6 else f"{size / 1e6:,.0f} MB"
-    return f"{size / 1e9:,.1f} GB" if size < 1e10 else f"{size / 1e9:,.0f} GB"
-
-
-def nothing_to_run(name: str) -> Diagnostic:
-    return Diagnostic("TP605", f"the program `{name}` has no output", help="add `output name = …`")
-
-
-def cannot_write(path: str, why: str) -> Diagnostic:
-    return Diagnostic("TP606", f"{path} cannot be written: {why}")
-
-
-def few_devices(wanted: int, there: int, backend: str) -> Diagnostic:
-    virtual = f"; for {wanted} virtual ones, set XLA_FLAGS=--xla_force_host_platform_device_count={wanted}" if backend == "cpu" else ""
-    return Diagnostic("TP611", f"{wanted} devices are asked for, and JAX sees {there} ({backend})", help=f"ask for at most {there}{virtual}")
-
-
-def no_platform(platforms: str, why: str) -> Diagnostic:
-    """platforms: what JAX_PLATFORMS says; empty if it says nothing."""
-    if not platforms:
-        return Diagnostic("TP614", f"JAX finds nothing to compute on: {why}", help="look at `python -c 'import jax; jax.devices()'`")
-    return Diagnostic("TP614", f"JAX cannot compute on what JAX_PLATFORMS asks for, `{platforms}`: {why}",
-                      help="unset JAX_PLATFORMS to have JAX choose, or set it to `cpu`; others need plugins, such as `pip install 'jax[cuda12]'`")
-
-
-def not_joined(coordinator: str, why: str) -> Diagnostic:
-    return Diagnostic("TP612", f"this process cannot join the others at {coordinator}: {why}",
-                      help="start all of them with the same --coordinator and --processes, each with a --process of its own, 0 at that address")
-
-
-def different_runs() -> Diagnostic:
-    return Diagnostic("TP613", "the processes do not run the same program with the same inputs, seed and samples", help="start all of them alike")

@@ -289,7 +289,7 @@ class Kinds:
         if symbol is not None and isinstance(symbol.node, tree.Function):
             return self.expand(node, symbol.node, args, kinds, env)
         if not is_function(function.name):
-            known = [*FUNCTIONS, *SUGARED, *(name for name, s in self.scope.symbols.items() if s.what == "function")]
+            known = [name for name, s in self.scope.symbols.items() if s.what == "function"]
             return self.fail(catalogue.unknown_function(function.span, function.name, known))
         least, most = arity(function.name)
         if not least <= len(args) <= most:
