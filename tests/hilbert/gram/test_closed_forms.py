@@ -140,7 +140,7 @@ def test_integrals_of_smooth_functions():
     @jax.jit
     def both(means, covariance):
         return integral_prelude.integral(lambda u, v: jnp.tanh(u)*jnp.tanh(v), cuts, means, covariance, rule, (), 1)
-    np.testing.assert_allclose(both([0.2, 0.0], [[1.0], [0.6, 2.0]]), want, atol=1e-10)
+    np.testing.assert_allclose(both([0.2, 0.0], [[1.0], [0.6, 2.0]]), want, rtol=0, atol=1e-10)
     one = jax.jit(lambda q: integral_prelude.integral(lambda u: jnp.tanh(u)**2, [[]], [0], [[q]], rule, (), 1))
     np.testing.assert_allclose(both([0.0, 0.0], [[1.5], [1.5, 1.5]]), one(1.5), rtol=1e-13)
 

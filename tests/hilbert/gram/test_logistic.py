@@ -202,7 +202,7 @@ def test_plans_are_exact_and_modules_differentiable():
     slope = jax.jit(jax.grad(lambda x: (weights * kernel({"x": x})).sum()))(x)
     step[2, 1] = 1e-5
     expected = (weights * (kernel({"x": x + step}) - kernel({"x": x - step}))).sum() / 2e-5
-    np.testing.assert_allclose(slope[2, 1], expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(slope[2, 1], expected, rtol=1e-8, atol=1e-9)
     assert np.all(np.isfinite(slope))
 
 
