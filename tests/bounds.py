@@ -22,8 +22,8 @@ EXAMPLE = re.compile(r"^```python\n(import tpc\n.*?)^```$", re.MULTILINE | re.DO
 BOUND = re.compile(r"([A-Za-z0-9_.-]+)>=([0-9.]+)")
 BESIDES = ("jaxlib",)                                  # goes with jax, which takes newer ones, too
 SHOWN = 'assert result["loss"].stderr.max() < 1e-3 and samples.outputs and limit.latex() and program.graph\n'
-TESTS = ("tests/documents", "tests/core", "tests/derive/test_show.py", "tests/run/test_function.py",
-         "tests/run/test_quadrature.py", "tests/kernels/test_kernels.py",
+TESTS = ("tests/documents", "tests/core", "tests/derive/test_show.py", "tests/evaluate/test_function.py",
+         "tests/evaluate/test_quadrature.py", "tests/kernels/test_kernels.py",
          "tests/cli/test_cli.py", "tests/oracles/test_nngp_ntk.py")
 
 

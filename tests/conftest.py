@@ -13,7 +13,7 @@ PLAINLY = "JAX_DISABLE_MOST_OPTIMIZATIONS"         # tests run small programs on
 
 @pytest.fixture(autouse=True, scope="session")
 def _sixty_four_bits():
-    """Tests transform functions of float64 and execute modules themselves. What is done without 64 bits, tests/run/test_precision.py looks at."""
+    """Tests transform functions of float64 and execute modules themselves. What is done without 64 bits, tests/evaluate/test_precision.py looks at."""
     import jax
     jax.config.update("jax_enable_x64", True)
 

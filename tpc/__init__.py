@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from tpc.pipeline import load, parse
     from tpc.scaling import classify
     from tpc.simulate import verify
-    from tpc.syntax.diagnostic import Diagnostic, TpcError
+    from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 
 __all__ = ["Diagnostic", "Program", "TpcError", "classify", "load", "parse", "verify"]
-_HOMES = {"classify": "tpc.scaling.training", "Program": "tpc.core.program", "load": "tpc.pipeline", "parse": "tpc.pipeline",
-          "verify": "tpc.simulate", "Diagnostic": "tpc.syntax.diagnostic", "TpcError": "tpc.syntax.diagnostic"}
+_HOMES = {"classify": "tpc.scaling.classify", "Program": "tpc.core.program", "load": "tpc.pipeline", "parse": "tpc.pipeline",
+          "verify": "tpc.simulate", "Diagnostic": "tpc.diagnostics.diagnostic", "TpcError": "tpc.diagnostics.diagnostic"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tpc.core.network import C, Networks, Source, exponent_input
 from tpc.core.program import Program
-from tpc.core.verify import verified
-from tpc.given import checked_dims, require_text
-from tpc.inputs import constant_law_errors
+from tpc.core.wellformed import verified
+from tpc.core.given import checked_dims, require_text
+from tpc.core.inputs import constant_law_errors
 from tpc.lower import lower
-from tpc.stored import open_regular
-from tpc.syntax import catalogue
-from tpc.syntax.diagnostic import TpcError
+from tpc.machine.files import open_regular
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import TpcError
 from tpc.syntax.layout import RESERVED, normalise
 from tpc.syntax.parse import MAX_BYTES, parse_file
 from tpc.syntax.print_tree import print_file

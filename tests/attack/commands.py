@@ -51,7 +51,7 @@ def _quick(text: str) -> bool:
     if program is None:
         return True
     from tpc.core.program import instructions
-    from tpc.core.verify import instances
+    from tpc.core.wellformed import instances
     return len(list(instructions(program.body))) <= MOST and instances(program.body) <= 50 * MOST
 
 

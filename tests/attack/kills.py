@@ -21,7 +21,7 @@ from tests.attack.trial import Attack, Outcome
 ROOT = Path(__file__).parents[2]
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 AHEAD = "import signal, sys, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); sys.argv = sys.argv[1:]; " \
-        "runpy.run_module('tpc.cli', run_name='__main__')"           # SIGINT may be ignored where this process was started
+        "runpy.run_module('tpc.cli.main', run_name='__main__')"           # SIGINT may be ignored where this process was started
 TIMES = ("notes", "meta_batches_per_second", "words_per_second")
 
 

@@ -12,7 +12,7 @@ from tests.attack.mutators import mutant
 from tests.attack.trial import Attack, Outcome, blamed
 from tpc.core.program import Program
 from tpc.pipeline import written_out
-from tpc.syntax.diagnostic import Diagnostic, Label
+from tpc.diagnostics.diagnostic import Diagnostic, Label
 
 LIMITS = ("TP109", "TP308")                          # of sizes: what is written out is longer
 AFTER = ("networks", "autodiff", "updates")

@@ -93,7 +93,7 @@ def printed(rng: Random, folder: Path) -> Outcome:
     else:
         where = rng.choice(list(REDIRECTED))
         redirected = REDIRECTED[where]
-    command = f'"{sys.executable}" -m tpc.cli {" ".join(argv)} {redirected}'
+    command = f'"{sys.executable}" -m tpc.cli.main {" ".join(argv)} {redirected}'
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, env=env, check=False, timeout=300)
     said = f"{command}\n{where}\n{done.returncode}\n{done.stderr.decode(errors='replace')}\n{done.stdout.decode(errors='replace')[:2000]}"
     good = {0, 1, 2} if argv[0] == "verify" else {0, 2}

@@ -95,7 +95,7 @@ def blamed(error: BaseException) -> str:
 
 def through_main(argv: Sequence[str]) -> tuple[Ran, str]:
     """`tpc ARGV` in this process, and what it would have died of: empty, or the exception and its traceback."""
-    from tpc.cli import main
+    from tpc.cli.main import main
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), tracebacks():
         try:

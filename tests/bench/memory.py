@@ -2,7 +2,7 @@
 
     python tests/bench/memory.py [CASE …]
 
-Predicted, in MB, is what `Evaluator.memory`, `tpc.simulate.run.memory`, `Blocks.memory` and the experiments say
+Predicted, in MB, is what `Evaluator.memory`, `tpc.simulate.seeds.memory`, `Blocks.memory` and the experiments say
 before anything is computed. Measured is by how much the resident memory of the process then grows, at most (Linux
 resets its mark). Peak: of the whole process, the interpreter and the compiler among it; `ratio in all` compares it
 with what the process has when it predicts, and the prediction.
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import tpc
-from tpc.memory import resident
+from tpc.machine.memory import resident
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "programs"
@@ -63,14 +63,14 @@ def inputs_of(program: tpc.Program) -> dict[str, np.ndarray]:
 
 
 def of_run(program: tpc.Program, **options: Any) -> tuple[float, Callable[[], object]]:
-    from tpc.run import compile_program
+    from tpc.evaluate.evaluator import compile_program
     evaluator, inputs = compile_program(program, **options), inputs_of(program)
     return evaluator.memory(inputs), lambda: evaluator(inputs)
 
 
 def of_simulation(program: tpc.Program, width: int, seeds: int = 2, dtype: Any = "float64") -> tuple[float, Callable[[], object]]:
-    from tpc.inputs import bind_inputs
-    from tpc.simulate.run import memory, simulate
+    from tpc.core.inputs import bind_inputs
+    from tpc.simulate.seeds import memory, simulate
     inputs = bind_inputs(program, inputs_of(program))
     return memory(program, inputs, width=width, dtype=dtype), lambda: simulate(program, inputs, width=width, seeds=range(seeds), dtype=dtype)
 

@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 import tpc
-from tests.run.trainings import ACTIVATIONS, reference, training
+from tests.evaluate.trainings import ACTIVATIONS, reference, training
 
 
 def compared(case, dtype):

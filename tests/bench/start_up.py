@@ -3,7 +3,7 @@
     python tests/bench/start_up.py [--runs 5] [--tpc COMMAND]
 
 `tpc --help` and `tpc check`; the first numbers of the two-hidden-layer program (TP4 Thm 6.4), and of a network of three hidden layers, with
-256 samples at T = 10 and T = 1,000 steps, and the lines of its modules; training on digits. COMMAND: what to measure (`python -m tpc.cli` of the
+256 samples at T = 10 and T = 1,000 steps, and the lines of its modules; training on digits. COMMAND: what to measure (`python -m tpc.cli.main` of the
 checkout that this file is in).
 """
 
@@ -82,7 +82,7 @@ def lines(tpc: list[str], steps: int) -> int:
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--runs", type=int, default=5)
-    options.add_argument("--tpc", type=shlex.split, default=[sys.executable, "-m", "tpc.cli"])
+    options.add_argument("--tpc", type=shlex.split, default=[sys.executable, "-m", "tpc.cli.main"])
     chosen = options.parse_args()
     tpc, runs = chosen.tpc, chosen.runs
     measured("tpc --help", [*tpc, "--help"], runs)

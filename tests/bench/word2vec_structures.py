@@ -19,7 +19,7 @@ from tests.bench.word2vec import text
 from tpc.experiments.windows import Sampler, Shape
 from tpc.experiments.word2vec import COMPARED, PROGRAM
 from tpc.pipeline import parse
-from tpc.segments import State
+from tpc.evaluate.in_parts import State
 
 WINDOW = 5
 TO_V = " + sum(i < B: same(l, words[t, i+w])*η[t]*dv[t, i]) + sum(k < K: same(l, others[t, k])*η[t]*dz[t, k])"

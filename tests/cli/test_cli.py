@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tpc.cli import main
+from tpc.cli.main import main
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 ONE, TWO, LINEAR = (str(PROGRAMS / name) for name in ("paper/thm_6_1.tp", "paper/thm_6_4.tp", "matrices/wishart.tp"))
@@ -63,8 +63,8 @@ def test_verify_agrees(capsys, tmp_path):
 
 
 def test_verify_has_status_1_if_they_disagree(capsys, tmp_path, monkeypatch):
-    import tpc.run
-    honest = tpc.run.Evaluator.__call__
+    import tpc.evaluate.evaluator
+    honest = tpc.evaluate.evaluator.Evaluator.__call__
 
     def wrong(self, *arguments, **options):
         result = honest(self, *arguments, **options)
@@ -72,8 +72,8 @@ def test_verify_has_status_1_if_they_disagree(capsys, tmp_path, monkeypatch):
             outcome.value.setflags(write=True)
             outcome.value[...] += 0.5
         return result
-    monkeypatch.setattr(tpc.run, "np", _Writable)
-    monkeypatch.setattr(tpc.run.Evaluator, "__call__", wrong)
+    monkeypatch.setattr(tpc.evaluate.evaluator, "np", _Writable)
+    monkeypatch.setattr(tpc.evaluate.evaluator.Evaluator, "__call__", wrong)
     assert "DISAGREES" in run(capsys, "verify", ONE, "--widths", "64,128,256", "--seeds", 8, status=1).out
 
 
@@ -139,7 +139,7 @@ def test_settings_take_greek_names(capsys):
 
 def imported(*arguments):
     """The modules that a command imports, in a process of its own."""
-    code = "import sys; from tpc.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n" \
+    code = "import sys; from tpc.cli.main import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n" \
            "print('\\n'.join(sys.modules), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     return {name.split(".")[0] for name in done.stderr.split()}
@@ -151,7 +151,7 @@ def test_what_is_imported():
 
 
 def test_progress_tells_what_is_left(capsys, monkeypatch):
-    from tpc import cli_numbers
+    from tpc.cli import numbers as cli_numbers
     clock = iter([0.0, 3.0, 7.0, 11.0])
     monkeypatch.setattr(cli_numbers.time, "monotonic", lambda: next(clock))
     progress = cli_numbers.progress_line("repeat")

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.cli import main
-from tpc.inputs import load_data
-from tpc.stored import read_arrays, write_whole
+from tpc.cli.main import main
+from tpc.core.inputs import load_data
+from tpc.machine.files import read_arrays, write_whole
 
 PROGRAM = "width n\ninput y[3] = 1\nvector v : n ~ N(0, 1)\noutput psi[i] = y[i]*mean(v^2) for i < 3\n"
 
@@ -110,7 +110,7 @@ OUTPUTS = (("run", "--save"), ("run", "--plot"), ("simulate", "--width", "8", "-
 @pytest.mark.parametrize("options", OUTPUTS, ids=lambda o: f"{o[0]} {o[-1]}")
 @pytest.mark.parametrize("name", ["absent/x", "folder"])
 def test_files_that_cannot_be_written_are_told_before_any_work(options, name, program, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("tpc.run.compile_program", None)               # none is done: this would fail
+    monkeypatch.setattr("tpc.evaluate.evaluator.compile_program", None)               # none is done: this would fail
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "folder.npz").mkdir()
     ending = ".png" if options[-1] == "--plot" else ".npz"
@@ -130,7 +130,7 @@ def test_numbers_are_printed_though_a_file_cannot_be_written(program, capsys):
 def test_a_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "x.npz"
     write_whole(path, {"a": np.ones(2)})
-    monkeypatch.setattr("tpc.stored.write_npz", lambda file, arrays, **_: file.write(b"PK") / 0)
+    monkeypatch.setattr("tpc.machine.files.write_npz", lambda file, arrays, **_: file.write(b"PK") / 0)
     with pytest.raises(ZeroDivisionError):
         write_whole(path, {"a": np.zeros(2)})
     assert [p.name for p in tmp_path.iterdir()] == ["x.npz"]
@@ -144,7 +144,7 @@ SHELL = {"closed output": (">&-", 0, ""), "closed errors": ("2>&-", 0, "at n = �
 @pytest.mark.parametrize("case", SHELL)
 def test_streams_that_are_closed_or_full(case, program):
     redirected, status, printed = SHELL[case]
-    command = f'"{sys.executable}" -m tpc.cli run "{program}" {redirected}'
+    command = f'"{sys.executable}" -m tpc.cli.main run "{program}" {redirected}'
     done = subprocess.run(command, shell=True, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == status
     assert printed in done.stdout
@@ -154,13 +154,13 @@ def test_streams_that_are_closed_or_full(case, program):
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin1"])
 def test_narrow_encodings_spell_letters_out(encoding, program):
-    done = subprocess.run([sys.executable, "-m", "tpc.cli", "derive", str(program)], capture_output=True, check=True,
+    done = subprocess.run([sys.executable, "-m", "tpc.cli.main", "derive", str(program)], capture_output=True, check=True,
                           env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})
     assert b"\\" not in done.stdout
     assert b"Z^v ~ N(0, 1)" in done.stdout
     wrong = program.with_name("ξ.tp")
     wrong.write_text("width n\noutput ξ = ζ\n", encoding="utf-8")
-    done = subprocess.run([sys.executable, "-m", "tpc.cli", "check", str(wrong)], capture_output=True, check=False,
+    done = subprocess.run([sys.executable, "-m", "tpc.cli.main", "check", str(wrong)], capture_output=True, check=False,
                           env={**os.environ, "PYTHONIOENCODING": encoding})
     assert done.returncode == 2
     assert b"unknown name `zeta`" in done.stderr

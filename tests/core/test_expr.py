@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tpc
-from tpc.affine import Affine, bounds
+from tpc.core.affine import Affine, bounds
 from tpc.core.calculus import NotDifferentiableError, differentiate
-from tpc.core.evaluate import Namespace, evaluate
+from tpc.core.numeric import Namespace, evaluate
 from tpc.core.expr import (
     ONE,
     ZERO,

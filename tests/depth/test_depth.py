@@ -11,7 +11,7 @@ import pytest
 
 import tpc
 from tests.depth import programs
-from tpc.cli import main
+from tpc.cli.main import main
 from tpc.core.deep import unwound
 
 DEPTH = int(os.environ.get("TPC_DEPTH", "24"))

@@ -8,7 +8,7 @@ import sympy
 from scipy import special
 
 import tpc
-from tpc.core.evaluate import Namespace, evaluate
+from tpc.core.numeric import Namespace, evaluate
 from tpc.core.expr import Value
 from tpc.core.program import Moment, Program
 from tpc.derive import derive

@@ -9,7 +9,7 @@ import pytest
 import tpc
 from tpc.core.expr import MINUS_ONE, ONE, Ref, Value, add, mul, number, power
 from tpc.derive import Limit, ZDot, ZHat, ZMatMul, ZMoment, ZNonlin, derive
-from tpc.derive.terms import Affine, Expectation, Ring, Z
+from tpc.derive.nodes import Affine, Expectation, Ring, Z
 
 from .programs import two_layers, wishart
 

@@ -7,7 +7,7 @@ import sympy
 
 import tpc
 from tpc.derive import Limit, derive
-from tpc.show.latex import latex_name
+from tpc.derive.latex import latex_name
 
 from .programs import two_layers, wishart
 

@@ -8,8 +8,8 @@ import pytest
 
 import tpc
 from tests.simulate.plain import run_plainly
-from tpc.inputs import bind_inputs
-from tpc.simulate.run import draws
+from tpc.core.inputs import bind_inputs
+from tpc.simulate.seeds import draws
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "programs/README.md")

@@ -11,7 +11,7 @@ import pytest
 
 import tpc
 from tests.values import values_only
-from tpc.emit import prelude
+from tpc.emit.helpers import products as prelude
 
 STRUCTURES = Path(__file__).parent / "structures"
 TRAINING = STRUCTURES / "training.tp"

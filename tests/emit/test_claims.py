@@ -10,9 +10,9 @@ import pytest
 
 import tpc
 from tests.bench.claims import Case, cases, moment, score
-from tests.run.programs import two_layers
-from tpc.cli import main
-from tpc.emit.claims import tail_index, unmet
+from tests.evaluate.programs import two_layers
+from tpc.cli.main import main
+from tpc.emit.helpers.spread import tail_index, unmet
 
 SEEDS = 12
 

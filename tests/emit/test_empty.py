@@ -8,7 +8,7 @@ import pytest
 
 import tpc
 from tests.values import values_only
-from tpc.cli import main
+from tpc.cli.main import main
 
 PAPER = Path(__file__).parents[2] / "programs" / "paper"
 HEAD = "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nvector w : n ~ N(0, 1)\n"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.emit import prelude
+from tpc.emit.helpers import products as prelude
 from tpc.emit.module import emit, planned
 
 TRAINING = Path(__file__).parent / "structures" / "training.tp"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tpc
-from tests.run.test_segments import DEEP, LINEAR, TEXT, given
-from tpc.emit import prelude
+from tests.evaluate.test_segments import DEEP, LINEAR, TEXT, given
+from tpc.emit.helpers import products as prelude
 
 TURNS = 4000
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import tpc
-from tpc.cli import main
-from tpc.inputs import bind_inputs
-from tpc.syntax import catalogue, catalogue_experiments, catalogue_kernels, catalogue_run, catalogue_scaling, catalogue_training
+from tpc.cli.main import main
+from tpc.core.inputs import bind_inputs
+from tpc.diagnostics import catalogue, catalogue_experiments, catalogue_kernels, catalogue_run, catalogue_scaling, catalogue_training
 
 CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.stem for path in CASES.glob("*.tp"))

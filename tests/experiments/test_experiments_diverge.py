@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tpc.cli import main
+from tpc.cli.main import main
 from tpc.experiments.maml import VALIDATION, Experiment, Settings
 
 FEW = ["--set", "batches=2", "--set", "tasks=2", "--set", "validation_tasks=64", "--set", "test_tasks=64"]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.cli import main
+from tpc.cli.main import main
 from tpc.experiments.drawings import read_parts, tasks
 from tpc.experiments.maml import Experiment, Settings
 

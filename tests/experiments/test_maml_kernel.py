@@ -8,7 +8,7 @@ import pytest
 
 from tests.experiments.test_maml import settings
 from tests.oracles.algorithm_4 import Algorithm4, LinearClassifier, relu_kernels
-from tpc.cli import main
+from tpc.cli.main import main
 from tpc.experiments.maml import Experiment
 
 SIZES = {"input_scale": 0.8, "output_scale": 1.1, "bias": 0.9, "input_std": 1.0, "output_std": 1.0, "bias_std": 1.0}

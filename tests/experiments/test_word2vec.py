@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.cli import main
-from tpc.experiments import memory
+from tpc.cli.main import main
+from tpc.experiments import room as memory
 from tpc.experiments.analogies import read_questions, right_answers
-from tpc.experiments.text import read_text
+from tpc.experiments.corpus import read_text
 from tpc.experiments.windows import Sampler, Shape, segments
 from tpc.experiments.word2vec import Experiment, Settings, settings_for
 
@@ -65,7 +65,7 @@ def test_a_text_is_numbers_of_its_words_however_it_is_compressed(tmp_path):
 
 
 def test_a_line_longer_than_what_is_read_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("tpc.experiments.text.PART", 7)
+    monkeypatch.setattr("tpc.experiments.corpus.PART", 7)
     path = tmp_path / "t.txt"
     path.write_text("one two three two three three\nthree two", encoding="utf-8")
     found = read_text(path, 10, 1)

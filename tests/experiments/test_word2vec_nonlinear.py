@@ -8,8 +8,8 @@ import pytest
 
 import tpc
 from tests.experiments.test_word2vec import settings, written
-from tpc.cli import main
-from tpc.experiments import memory
+from tpc.cli.main import main
+from tpc.experiments import room as memory
 from tpc.experiments.word2vec import Experiment, program, settings_for
 
 SIZE, STEPS, BATCH, WINDOW, SHARED = 6, 12, 5, 2, 4

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.cli import main
+from tpc.cli.main import main
 from tpc.kernels.accuracy import KernelWarning, Worst, no_less, scale, worst
 from tpc.kernels.blocks import BLOCK, Compiled
 from tpc.kernels.stream import stream

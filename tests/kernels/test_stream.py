@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.cli import main
+from tpc.cli.main import main
 from tpc.kernels.stream import stream
 
 TEXT = """width n
@@ -109,7 +109,7 @@ def test_killed_and_resumed_from_the_command_line(tmp_path, capsys):
     (tmp_path / "net.tp").write_text(TEXT.replace("5", "40"))
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((1200, 40)))
     command = ["kernel", str(tmp_path / "net.tp"), "-x", str(tmp_path / "x.npy"), "--strip", "16", "--json", "-o"]
-    child = subprocess.Popen([sys.executable, "-m", "tpc.cli", *command, str(tmp_path / "k.npy")], stdout=subprocess.DEVNULL)
+    child = subprocess.Popen([sys.executable, "-m", "tpc.cli.main", *command, str(tmp_path / "k.npy")], stdout=subprocess.DEVNULL)
     manifest = tmp_path / "k.npy.json"
     limit = time.monotonic() + 120
     while child.poll() is None and time.monotonic() < limit and not (manifest.exists() and json.loads(manifest.read_text())["rows"] >= 64):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.core.verify import verified
+from tpc.core.wellformed import verified
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "programs").rglob("*.tp"))

@@ -9,9 +9,9 @@ import pytest
 
 import tpc
 from tests.bench.memory import CASES, DEEP, inputs_of, measured, of_run, of_simulation
-from tpc.cli import main
-from tpc.fit import of_repeat
-from tpc.simulate import run as simulation
+from tpc.cli.main import main
+from tpc.evaluate.fit import of_repeat
+from tpc.simulate import seeds as simulation
 
 KINKED = "width n\nvector v[i < 6] : n ~ N(0, 1)\noutput a = mean(relu(sum(i < 6: v[i])))\n"
 MATRIX = "width n\nmatrix A : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\noutput a = mean(tanh(A @ v)^2)\n"
@@ -23,7 +23,7 @@ def test_fewer_points_where_less_is_free(monkeypatch):
     first = evaluator.plan
     whole, half = (of_repeat(evaluator.module, plan, {}) for plan in (first, replace(first, samples=first.samples // 2)))
     assert 1.8 < whole / half < 2.2
-    monkeypatch.setattr("tpc.fit.free_of_devices", lambda: 1.2 * half)
+    monkeypatch.setattr("tpc.evaluate.fit.free_of_devices", lambda: 1.2 * half)
     fitted = evaluator()
     assert fitted.plan.samples == first.samples // 2
     assert f"{first.samples // 2} points instead of {first.samples}" in " ".join(fitted.notes)
@@ -31,7 +31,7 @@ def test_fewer_points_where_less_is_free(monkeypatch):
     assert np.array_equal(fitted["a"].value, again["a"].value)
     with pytest.raises(tpc.TpcError, match=f"--samples {first.samples // 2} would fit"):
         tpc.parse(KINKED).compile(method="nodes", samples=first.samples)()
-    monkeypatch.setattr("tpc.fit.free_of_devices", lambda: 1000.0)
+    monkeypatch.setattr("tpc.evaluate.fit.free_of_devices", lambda: 1000.0)
     with pytest.raises(tpc.TpcError, match="TP604"):
         evaluator()
 

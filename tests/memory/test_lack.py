@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.cli import main
-from tpc.memory import is_lack, require_memory
+from tpc.cli.main import main
+from tpc.machine.memory import is_lack, require_memory
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """width n
@@ -24,9 +24,9 @@ output a = mean(relu(A @ x)*relu(x + A.T @ x))
 NETWORK = "width n\nweight U : n x 2\nweight V : 1 x n\nnetwork f(x) = V @ relu(U @ x)\noutput a = 1\n"
 LACKS = {"python": MemoryError(), "array": MemoryError("Unable to allocate 8 GiB"),
          "xla": jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8000000000 bytes."), "c++": RuntimeError("std::bad_alloc")}
-WHERE = {"check": "tpc.pipeline.parse", "lower": "tpc.pipeline.parse", "derive": "tpc.core.program.Program.derive", "graph": "tpc.show.graph.draw",
-         "compile": "tpc.run.compile_program", "run": "tpc.stages.compute", "simulate": "tpc.simulate.run._compiled",
-         "verify": "tpc.simulate.run._compiled", "kernel": "tpc.kernels.blocks.side_by_side", "maml": "tpc.experiments.maml.Experiment._drawn",
+WHERE = {"check": "tpc.pipeline.parse", "lower": "tpc.pipeline.parse", "derive": "tpc.core.program.Program.derive", "graph": "tpc.show.draw.draw",
+         "compile": "tpc.evaluate.evaluator.compile_program", "run": "tpc.evaluate.stages.compute", "simulate": "tpc.simulate.seeds._compiled",
+         "verify": "tpc.simulate.seeds._compiled", "kernel": "tpc.kernels.blocks.side_by_side", "maml": "tpc.experiments.maml.Experiment._drawn",
          "word2vec": "tpc.experiments.word2vec.Experiment._train"}
 
 
@@ -93,10 +93,10 @@ def test_a_real_one(tmp_path):
         "import jax\njax.devices()\n" \
         "taken = int(open('/proc/self/statm').read().split()[0])*resource.getpagesize()\n" \
         "resource.setrlimit(resource.RLIMIT_AS, (taken + (3 << 30),)*2)\n" \
-        "import tpc.simulate.run, tpc.cli\n" \
-        "if sys.argv[1] == 'blind':\n    tpc.simulate.run.free_of_devices = lambda: float('inf')\n" \
-        "    import tpc.memory\n    tpc.memory.physical_memory = lambda: float('inf')\n" \
-        f"sys.exit(tpc.cli.main(['simulate', {str(program)!r}, '--width', '1000000000', '--seeds', '1']))\n"
+        "import tpc.simulate.seeds, tpc.cli.main\n" \
+        "if sys.argv[1] == 'blind':\n    tpc.simulate.seeds.free_of_devices = lambda: float('inf')\n" \
+        "    import tpc.machine.memory\n    tpc.machine.memory.physical_memory = lambda: float('inf')\n" \
+        f"sys.exit(tpc.cli.main.main(['simulate', {str(program)!r}, '--width', '1000000000', '--seeds', '1']))\n"
     for way, says in (("seeing", "that are free"), ("blind", "there is not enough memory for this")):
         done = subprocess.run([sys.executable, "-c", code, way], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 2, done.stderr

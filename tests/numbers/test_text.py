@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.result import FIGURES, FIGURES_SINGLE, Outcome, with_error
+from tpc.evaluate.result import FIGURES, FIGURES_SINGLE, Outcome, with_error
 from tpc.simulate.compare import gap
 
 SCALES = np.array([10.0**k for k in range(-275, 276, 25)])

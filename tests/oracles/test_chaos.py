@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tpc
-from tests.hilbert.isserlis import Law, Poly
+from tests.plan.isserlis import Law, Poly
 
 PAPER = Path(__file__).parents[2] / "programs" / "paper"
 SLOPES = {"s^2": lambda x: (x * x, x * 2), "s^3": lambda x: (x * x * x, x * x * 3), "s^2/2 - s/3": lambda x: (

@@ -7,7 +7,7 @@ import pytest
 import tpc
 from tpc.core.expr import MINUS_ONE, ONE, Ref, Value, add, call, mul, number, power
 from tpc.derive import ZDot
-from tpc.derive.terms import Affine, Expectation, Ring, Z
+from tpc.derive.nodes import Affine, Expectation, Ring, Z
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.oracles.cbow import cbow
-from tpc.experiments.text import Text
+from tpc.experiments.corpus import Text
 from tpc.experiments.windows import Sampler, Shape
 from tpc.experiments.word2vec import PROGRAM, program
 from tpc.pipeline import parse

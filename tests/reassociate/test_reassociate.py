@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import tpc
 from tests.simulate.plain import run_plainly
 from tpc.core.program import For, Moment, Nonlin, instructions
-from tpc.core.verify import verified
+from tpc.core.wellformed import verified
 from tpc.reassociate import reassociate
 from tpc.reassociate.search import Search, written_cost
 

@@ -3,7 +3,7 @@
 from functools import cache
 
 import tpc
-from tpc.scaling.training import training_of
+from tpc.scaling.classify import training_of
 
 TRAIN = "train f for t < T:\n    batch (xi[t], y[t])\n    loss mse\n    update sgd(lr = eta)\noutput loss\n"
 HEAD = "width n\ndim T = 3, d = 2\ninput eta = 0.5, xi[t < T, d] = 1, y[t < T] = -1\n"

@@ -6,7 +6,7 @@ import pytest
 import tpc
 from tests.scaling.kernels import descent, kernels, program
 from tpc.core.program import instructions
-from tpc.scaling import expand
+from tpc.expand import expand
 
 
 def data(steps, d, held_out=2, seed=0):

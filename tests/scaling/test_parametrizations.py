@@ -8,7 +8,7 @@ import pytest
 import tpc
 from tests.scaling.kernels import TEXT, program
 from tests.scaling.test_kernel_regime import data, oracle
-from tpc.scaling import expand
+from tpc.expand import expand
 
 
 def limit(name, layers=2, phi="tanh", **dims):

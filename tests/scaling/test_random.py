@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import Ref, Value
 from tpc.core.program import Family, For, Moment, Output
-from tpc.core.verify import verified
-from tpc.scaling import expand
+from tpc.core.wellformed import verified
+from tpc.expand import expand
 
 COUNT = int(os.environ.get("TPC_RANDOM", "4"))
 HEAD = """width n

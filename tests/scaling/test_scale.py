@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tpc
-from tpc.cli import main
+from tpc.cli.main import main
 from tpc.scaling import conditions
 
 ROOT = Path(__file__).parents[2]

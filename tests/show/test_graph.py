@@ -10,7 +10,7 @@ import pytest
 
 import tpc
 from tests.simulate.programs import ONE_HIDDEN_LAYER, PROGRAMS, TWO_HIDDEN_LAYERS
-from tpc.show.graph import draw, quoted, style_of, to_dot
+from tpc.show.draw import draw, quoted, style_of, to_dot
 from tpc.show.layered import Edge, layered
 
 WISHART = """

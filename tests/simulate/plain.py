@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tpc.core.evaluate import evaluate
+from tpc.core.numeric import evaluate
 from tpc.core.expr import Extent, Gather, Position, Sum, Value
 from tpc.core.laws import NUMPY, law_number
 from tpc.core.program import For, MatMul, Moment

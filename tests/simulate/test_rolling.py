@@ -5,9 +5,9 @@ import pytest
 
 import tpc
 from tests.simulate.plain import run_plainly
-from tpc.inputs import bind_inputs
+from tpc.core.inputs import bind_inputs
 from tpc.simulate.rolling import Rolling, rolling
-from tpc.simulate.run import draws
+from tpc.simulate.seeds import draws
 
 TEXT = """width n
 dim T = 7, d = 3

@@ -8,7 +8,7 @@ import pytest
 import tpc
 from tests.simulate.plain import run_plainly
 from tests.simulate.programs import ONE_HIDDEN_LAYER, PROGRAMS
-from tpc.simulate import draws, machine, run, simulate
+from tpc.simulate import draws, machine, seeds as run, simulate
 
 WIDTH = 20
 WISHART = """

@@ -14,9 +14,9 @@ import pytest
 
 import tpc
 from tests.syntax.mutations import SOURCES, mutated
-from tpc.cli import main
+from tpc.cli.main import main
 from tpc.core.program import instructions
-from tpc.core.verify import instances
+from tpc.core.wellformed import instances
 
 COUNT = int(os.environ.get("TPC_MUTATIONS", "300"))
 PIECE = 100                                                        # mutations of one test

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tpc
-from tpc.affine import Affine
-from tpc.syntax import order, symbolic
+from tpc.core.affine import Affine
+from tpc.syntax import order, certain as symbolic
 from tpc.syntax.order import Making, Order, Use
 from tpc.syntax.scope import Loop
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 
 HERE = Span(1, 1, 1, 2)
 LONG = """

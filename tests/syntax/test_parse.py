@@ -9,7 +9,7 @@ import tpc
 from tpc.syntax import tree
 from tpc.syntax.layout import Layout, normalise
 from tpc.syntax.parse import parse_file
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 
 HEAD = "width n\nvector v : n ~ N(0, 1)\n"
 _ = Span(1, 1, 1, 1)                              # spans do not count in comparisons

@@ -5,7 +5,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.syntax.region import Region
 
 SIZE = 5                                          # variables range over 0 … SIZE

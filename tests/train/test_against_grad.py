@@ -14,8 +14,8 @@ import tpc
 from tests.simulate.plain import run_plainly
 from tests.train.dense import outputs, parametrized, train
 from tests.train.random_networks import random_network
-from tpc.inputs import bind_inputs
-from tpc.simulate.run import draws
+from tpc.core.inputs import bind_inputs
+from tpc.simulate.seeds import draws
 
 SEEDS = range(int(os.environ["TPC_NETWORKS"])) if "TPC_NETWORKS" in os.environ else (*range(12), 19)
 WIDTH = 12

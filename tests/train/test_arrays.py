@@ -15,9 +15,9 @@ import pytest
 import tpc
 from tests.simulate.plain import run_plainly
 from tests.train.dense import dense_weights, parametrized, train
-from tpc.inputs import bind_inputs
+from tpc.core.inputs import bind_inputs
 from tpc.pipeline import written_out
-from tpc.simulate.run import draws
+from tpc.simulate.seeds import draws
 
 COUNT, WIDTH, STEPS = int(os.environ.get("TPC_ARRAYS", "12")), 9, 2
 PHI = {"tanh": jnp.tanh, "erf": jax.scipy.special.erf, "relu": lambda x: jnp.maximum(x, 0)}

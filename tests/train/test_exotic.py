@@ -11,8 +11,8 @@ import pytest
 import tpc
 from tests.simulate.plain import run_plainly
 from tests.train.dense import LOSSES, dense_weights, outputs, parametrized, train
-from tpc.inputs import bind_inputs
-from tpc.simulate.run import draws
+from tpc.core.inputs import bind_inputs
+from tpc.simulate.seeds import draws
 
 WIDTH = 10
 SIZES = {"T": 3, "B": 2, "P": 3, "d": 2, "k": 3}

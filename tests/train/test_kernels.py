@@ -16,7 +16,7 @@ import tpc
 from tests.bench.kernels_monte_carlo import PROGRAMS, limit, monte_carlo
 from tests.simulate.plain import run_plainly
 from tests.train.random_networks import random_network
-from tpc.inputs import bind_inputs
+from tpc.core.inputs import bind_inputs
 
 COUNT, WIDTH = int(os.environ.get("TPC_NETWORKS", "10")), 8
 SIZES = {"n": WIDTH, "m": 2 * WIDTH, "r": WIDTH // 2, "N": 2, "P": 3, "d": 2, "k": 3}

@@ -10,9 +10,9 @@ import pytest
 import tpc
 from tests.simulate.plain import run_plainly
 from tests.train.random_networks import random_network
-from tpc.inputs import bind_inputs
+from tpc.core.inputs import bind_inputs
 from tpc.pipeline import written_out
-from tpc.simulate.run import draws
+from tpc.simulate.seeds import draws
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 HEAD = """width n

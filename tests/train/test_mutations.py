@@ -11,7 +11,7 @@ import pytest
 
 import tpc
 from tests.documents.test_examples import EXAMPLES
-from tpc.syntax.diagnostic import TpcError
+from tpc.diagnostics.diagnostic import TpcError
 
 COUNT = int(os.environ.get("TPC_MUTATIONS", "600"))
 TOKEN = re.compile(r"\s+|[^\W\d]\w*|[\d.]+|.", re.DOTALL)

@@ -12,9 +12,9 @@ from tests.simulate.plain import run_plainly
 from tests.train.dense import in_any, train
 from tests.train.dense import outputs as dense_outputs
 from tests.train.random_networks import random_network
-from tpc.inputs import bind_inputs
+from tpc.core.inputs import bind_inputs
 from tpc.pipeline import written_out
-from tpc.simulate.run import draws
+from tpc.simulate.seeds import draws
 
 COUNT, WIDTH = int(os.environ.get("TPC_NETWORKS", "7")), 12
 F = Fraction

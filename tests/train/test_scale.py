@@ -15,10 +15,10 @@ import tpc
 from tests.simulate.plain import run_plainly
 from tests.train.dense import outputs, parametrized, train
 from tests.train.random_networks import random_network
-from tpc.inputs import bind_inputs
-from tpc.scaling import expand
-from tpc.scaling.training import classify
-from tpc.simulate.run import draws
+from tpc.core.inputs import bind_inputs
+from tpc.expand import expand
+from tpc.scaling.classify import classify
+from tpc.simulate.seeds import draws
 
 COUNT, WIDTH = int(os.environ.get("TPC_NETWORKS", "3")), 10
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core import expr
 from tpc.core.expr import Expr, Position, Sum, Value, new_position, substitute_ref, summed, walk
 from tpc.core.program import Axis, For, MatMul, Op, Program, all_families, instructions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tpc.affine import Ranges, bounds
+from tpc.core.affine import Ranges, bounds
 from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children
 from tpc.core.program import For, Instruction, MatMul, instructions
 

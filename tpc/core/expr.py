@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 
 
 @dataclass(frozen=True, slots=True)

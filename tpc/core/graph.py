@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from tpc.affine import Affine, Ranges, bounds
+from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.expr import Expr, Gather, Index, Ref, Sum, Value, children
 from tpc.core.printer import print_axes, print_expr, print_op
 from tpc.core.program import Axis, For, Gaussians, Instruction, MatMul, Matrix, Nonlin, Program, instructions

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tpc.affine import Affine
-from tpc.core.evaluate import Namespace, evaluate
+from tpc.core.affine import Affine
+from tpc.core.numeric import Namespace, evaluate
 from tpc.core.expr import Expr, Gather, Index, Position, Sum, Value, substitute
 from tpc.core.program import Axis, Gaussians
 

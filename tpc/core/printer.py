@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.apart import variables_apart
 from tpc.core.expr import (
     MINUS_ONE,

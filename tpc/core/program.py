@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Ref
 from tpc.core.network import Source
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tpc.derive import Limit
     from tpc.kernels.kernels import Kernels
-    from tpc.run import Evaluator
+    from tpc.evaluate.evaluator import Evaluator
     from tpc.scaling import Verdict
     from tpc.simulate import Samples
 
@@ -198,19 +198,19 @@ class Program:
     def derive(self) -> Limit:
         """The Z-recursion of the program (TP4 Def 7.3), powers of n taken to their limits. Raises TpcError (TP80x) if there is none."""
         from tpc.derive import derive
-        from tpc.scaling import expand
-        from tpc.scaling.rename import notes_on
+        from tpc.expand import expand
+        from tpc.expand.rename import notes_on
         expansion = expand(self)
         return derive(expansion.limit, of=self, notes=notes_on(expansion.meanings))
 
     def scale(self, **exponents: Fraction | int | str) -> Verdict:
-        """What becomes of its network's training as n → ∞, in its parametrization or with exponents a1=…, b1=…, c=… (see `tpc.scaling.training`)."""
+        """What becomes of its network's training as n → ∞, in its parametrization or with exponents a1=…, b1=…, c=… (see `tpc.scaling.classify`)."""
         from tpc.scaling import classify
         return classify(self, **exponents)
 
     def compile(self, **options: Any) -> Evaluator:
-        """The evaluator of the program's limit; options and errors as in `tpc.run.compile_program`."""
-        from tpc.run import compile_program
+        """The evaluator of the program's limit; options and errors as in `tpc.evaluate.evaluator.compile_program`."""
+        from tpc.evaluate.evaluator import compile_program
         return compile_program(self, **options)
 
     def kernels(self, network: str | None = None, **options: Any) -> Kernels:
@@ -223,8 +223,8 @@ class Program:
 
         inputs: arrays by name; those with a default may be left out. Raises TpcError for inputs that do not fit, ValueError for other options.
         """
-        from tpc.given import whole_number
-        from tpc.inputs import bind_inputs
+        from tpc.core.given import whole_number
+        from tpc.core.inputs import bind_inputs
         from tpc.simulate import simulate
         count = whole_number(seeds)
         if count is None and not isinstance(seeds, Iterable):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tpc.affine import Affine, Ranges, bounds
+from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.dependence import references
 from tpc.core.expr import ZERO, Expr, Ref, Sum, summed, walk
 from tpc.core.expr import replace as rebuilt

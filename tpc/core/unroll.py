@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import expand_sums, is_vector, substitute, substitute_ref
 from tpc.core.program import For, Instruction, MatMul, Moment, Op, Program, Scalar
 

@@ -16,7 +16,7 @@ from tpc.derive.formula import Equation, ZFormula, ZInit, ZMatMul, ZMoment, ZNon
 from tpc.derive.gaussian import Moments, NotClosed, engine, tidy
 from tpc.derive.polynomial import MAX_DEGREE, Gaussian, Monomial, Polynomial, components, constant, generator, times, wave
 from tpc.derive.scales import coefficient_scale
-from tpc.derive.terms import Covariance, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z, is_random, nodes, parts, rebuilt
+from tpc.derive.nodes import Covariance, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z, is_random, nodes, parts, rebuilt
 
 if TYPE_CHECKING:
     from tpc.derive.limit import Limit

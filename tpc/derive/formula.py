@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from tpc.core.expr import ZERO, Expr, Ref, Value, add, substitute_ref
 from tpc.core.program import MatMul, Origin
 from tpc.derive.sites import Range, Scope
-from tpc.derive.terms import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
+from tpc.derive.nodes import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class ZFormula(ABC):
         return str(self)
 
     def __str__(self) -> str:
-        from tpc.show.text import print_formula
+        from tpc.derive.text import print_formula
         return print_formula(self)
 
     def latex(self) -> str:
-        from tpc.show.latex import latex_formula
+        from tpc.derive.latex import latex_formula
         return latex_formula(self)
 
     def _repr_latex_(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import Ref
 from tpc.core.program import Program
 from tpc.derive.formula import ZDot, ZFormula, ZMatMul, ZPartial
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tpc.derive.closed import ClosedForms
-    from tpc.run import Evaluator
+    from tpc.evaluate.evaluator import Evaluator
 MAX_REPORTED = 12
 
 
@@ -57,7 +57,7 @@ class Formulas:
     __repr__ = __str__
 
     def latex(self) -> str:
-        from tpc.show.latex import latex_formulas
+        from tpc.derive.latex import latex_formulas
         return latex_formulas(self.items)
 
     def _repr_latex_(self) -> str:
@@ -150,18 +150,18 @@ class Limit:
         return evaluate_limit(self, inputs or {}, samples=samples, seed=seed, method=method)
 
     def compile(self, **options: Any) -> Evaluator:
-        """What evaluates the limit as emitted JAX code; options and errors as in `tpc.run.compile_program`."""
+        """What evaluates the limit as emitted JAX code; options and errors as in `tpc.evaluate.evaluator.compile_program`."""
         return (self.of or self.program).compile(**options)
 
     def text(self) -> str:
-        from tpc.show.text import print_limit
+        from tpc.derive.text import print_limit
         return print_limit(self)
 
     def __str__(self) -> str:
         return self.text()
 
     def latex(self) -> str:
-        from tpc.show.latex import latex_limit
+        from tpc.derive.latex import latex_limit
         return latex_limit(self)
 
     def _repr_latex_(self) -> str:
@@ -169,7 +169,7 @@ class Limit:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: every formula with its rule, its equations as text and LaTeX, and its closed form where there is one."""
-        from tpc.show.data import limit_data
+        from tpc.derive.data import limit_data
         return limit_data(self)
 
 
@@ -178,7 +178,7 @@ def parse_reference(name: str) -> tuple[str, list[str]]:
     match = re.fullmatch(r"\s*([^\[\]\s]+)\s*(?:\[([^\[\]]*)\])?\s*", name)
     if match is None:
         raise KeyError(f"{name!r} is not a name, or a name with indices like h[1]")
-    from tpc.show.greek import spelled
+    from tpc.syntax.greek import spelled
     return spelled(unicodedata.normalize("NFKC", match[1])), [i.replace(" ", "") for i in match[2].split(",")] if match[2] else []
 
 

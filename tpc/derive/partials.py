@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.calculus import differentiate
 from tpc.core.deep import Deep, unwound
 from tpc.core.expr import ZERO, Add, Expr, Mul, Ref, Sum, Value, add, mul, summed
@@ -14,7 +14,7 @@ from tpc.derive.depend import Dependence, vectors
 from tpc.derive.formula import Opposing, ZPartial
 from tpc.derive.scales import coefficient_scale
 from tpc.derive.sites import Range, Rounds, Site, all_rounds, before, greatest, least, round_of
-from tpc.derive.terms import Delta, Expectation, Partial, Stein, Together, at, bound_variables, delta, expectation, limits, nodes, ref_variables
+from tpc.derive.nodes import Delta, Expectation, Partial, Stein, Together, at, bound_variables, delta, expectation, limits, nodes, ref_variables
 
 MAX_PRODUCT, MAX_SUM = 40, 12                    # nodes of a derivative that is written where it is used instead of being named
 

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from functools import singledispatch
 from typing import TypedDict
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Expr, Ref, add, mul, number, power
 from tpc.core.program import Gaussians, Input, MatMul, Moment, Nonlin, Origin, Program, Scalar
-from tpc.core.verify import InternalError
+from tpc.core.wellformed import InternalError
 from tpc.derive.depend import Dependence
 from tpc.derive.formula import HatCovariance, ZDot, ZFormula, ZHat, ZInit, ZInput, ZMatMul, ZMoment, ZNonlin, ZScalar
 from tpc.derive.partials import Partials, same_matrix, summation
 from tpc.derive.scales import coefficient_scale, stein_scale
 from tpc.derive.sites import Range, Scope, Site, all_rounds
-from tpc.derive.terms import Together, Z, expectation, fresh, limits
+from tpc.derive.nodes import Together, Z, expectation, fresh, limits
 
 AXES = ("i", "j", "k", "l")
 MAX_PAIRED = 400                                 # products with one matrix whose covariances are listed pair by pair

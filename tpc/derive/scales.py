@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Gather, Index, Position, Ref, Value, divide, mul, new_position, replace
 from tpc.core.program import MatMul, Matrix, Program
 

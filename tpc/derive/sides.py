@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import Ref
 from tpc.core.program import MatMul
 from tpc.derive.sites import Site

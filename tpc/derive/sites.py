@@ -6,10 +6,10 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Gather, Index, Ref, substitute_ref
 from tpc.core.program import Instruction, MatMul, Op, Program
-from tpc.derive.terms import Env, Together, fresh
+from tpc.derive.nodes import Env, Together, fresh
 
 
 @dataclass(frozen=True, slots=True)

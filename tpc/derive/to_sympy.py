@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import Add, Call, Compare, Constant, Expr, Gather, Index, Mul, Number, Position, Pow, Ref, Sum, Value
 from tpc.derive.formula import Equation
 from tpc.derive.gaussian import engine
-from tpc.derive.terms import Covariance, Delta, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z
+from tpc.derive.nodes import Covariance, Delta, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z
 
 T = TypeVar("T")
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import Index, Ref
 from tpc.core.printer import print_op
 from tpc.core.program import MatMul, Moment, Nonlin, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
-from tpc.emit.blocks import Blocks, put
+from tpc.emit.stacked import Blocks, put
 from tpc.emit.excluded import doubtful_families, finite_branches
-from tpc.emit.expressions import Expressions
-from tpc.emit.frame import Frame, Held
-from tpc.emit.names import Names, local_name
+from tpc.emit.formulas import Expressions
+from tpc.emit.scopes import Frame, Held
+from tpc.emit.identifiers import Names, local_name
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.structure import Structure
-from tpc.hilbert.gaussians import Layout
-from tpc.hilbert.space import Space
+from tpc.plan.structure import Structure
+from tpc.plan.gaussians import Layout
+from tpc.plan.space import Space
 
 
 class Body:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tpc.emit.sections import copied, defined
-from tpc.hilbert.plan import ORDERS, Plan, coarse
+from tpc.plan.plan import ORDERS, Plan, coarse
 
 SECTIONS = ("whitening", "sobol", "sensitivity")               # that such a module has besides its rule's and "checked"
 

@@ -5,29 +5,29 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.dependence import expr_references
 from tpc.core.expr import ONE, ZERO, Expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import checked
 from tpc.emit import python as py
 from tpc.emit.body import Body
-from tpc.emit.checks import NAMES as CHECKED
-from tpc.emit.checks import checks, evaluations_line, may_cancel, run_sections
+from tpc.emit.error_checks import NAMES as CHECKED
+from tpc.emit.error_checks import checks, evaluations_line, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
-from tpc.emit.expressions import Expressions
-from tpc.emit.frame import Chain, Frame, Held
-from tpc.emit.gram import emit_gram
-from tpc.emit.names import Names, chain_name
+from tpc.emit.formulas import Expressions
+from tpc.emit.scopes import Chain, Frame, Held
+from tpc.gram.write import emit_gram
+from tpc.emit.identifiers import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.sections import copied
 from tpc.emit.segments import segmented
-from tpc.emit.structure import Structure, structure
+from tpc.plan.structure import Structure, structure
 from tpc.emit.sums import positions
-from tpc.hilbert.chaos import Kept
-from tpc.hilbert.gaussians import Layout, Side, lay_out
-from tpc.hilbert.members import taken_apart
-from tpc.hilbert.plan import NAMES, SECONDS, Plan, UnrepresentableError, gram_plan, make_plan
+from tpc.plan.chaos import Kept
+from tpc.plan.gaussians import Layout, Side, lay_out
+from tpc.plan.matrix_members import taken_apart
+from tpc.plan.plan import NAMES, SECONDS, Plan, UnrepresentableError, gram_plan, make_plan
 from tpc.reassociate import reassociate
 
 LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
@@ -395,14 +395,14 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
 
 
 def _helpers(parts: Structure, expressions: Expressions) -> str:
-    sections = copied("prelude.py") | copied("roots_prelude.py")
+    sections = copied("products.py") | copied("roots.py")
     needed = {"copied from here on": True, "roots": expressions.roots, "histories": parts.histories,
               "vectors in 16 bits": expressions.packed, "products of batches": parts.blocks}
     return "\n\n" + "\n\n\n".join(sections[title] for title, wanted in needed.items() if wanted)
 
 
 def _tail(plan: Plan, cancels: bool, segments: bool) -> str:
-    sections = copied("runner.py") | copied("claims.py") | copied("rounding.py") | checked.sections()
+    sections = copied("runner.py") | copied("spread.py") | copied("rounding.py") | checked.sections()
     kind = run_sections(plan, cancels) if plan.exact else ["checked"] if any(plan.checks) else ["rounding", "claims"]
     wanted = ["every module", *checked.SECTIONS * any(plan.checks), plan.points, *kind, *["segments"] * segments, "main"]
     if plan.points in ("sobol", "monte-carlo"):

@@ -6,19 +6,19 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.dependence import references
 from tpc.core.expr import Gather, Index, Mul, Ref, Value
 from tpc.core.printer import print_op
 from tpc.core.program import MatMul, Moment, Nonlin
 from tpc.core.storage import Leaf, Region, leaves
 from tpc.emit import python as py
-from tpc.emit.blocks import along, at_hand, put, sliced
-from tpc.emit.frame import Chain, Frame, Held
-from tpc.emit.names import chain_name, local_name
+from tpc.emit.stacked import along, at_hand, put, sliced
+from tpc.emit.scopes import Chain, Frame, Held
+from tpc.emit.identifiers import chain_name, local_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.scatter import added, separated
-from tpc.emit.structure import Stacking, index_variables, stacking
+from tpc.plan.structure import Stacking, index_variables, stacking
 from tpc.emit.sums import SPARE
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import ONE, ZERO, Add, Call, Compare, Expr, Gather, Index, Mul, Position, Ref, Sum, Value, add, is_vector, mul
 from tpc.core.expr import replace as rebuilt
 from tpc.core.printer import print_expr
@@ -18,12 +18,12 @@ from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region, ranges
 from tpc.emit import python as py
 from tpc.emit.excluded import finite_branches
-from tpc.emit.frame import Frame, Held
+from tpc.emit.scopes import Frame, Held
 from tpc.emit.python import Assign, Py
 from tpc.emit.sums import Loops, depends
 
 if TYPE_CHECKING:
-    from tpc.emit.expressions import Expressions
+    from tpc.emit.formulas import Expressions
 
 
 @dataclass(frozen=True, slots=True)

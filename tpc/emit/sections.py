@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+HELPERS = Path(__file__).parent / "helpers"
+
 
 def copied(file: str) -> dict[str, str]:
     """The sections of a file of helpers, by title."""
-    source = Path(__file__).with_name(file).read_text(encoding="utf-8")
+    source = (HELPERS / file).read_text(encoding="utf-8")
     titled = [part.split("\n", 1) for part in source.split("# ---- ")[1:]]
     return {title.strip(): text.strip() for title, text in titled}
 
@@ -17,7 +19,7 @@ def defined(*files: str) -> tuple[str, ...]:
     """The names that files of helpers have at their top level."""
     out = []
     for file in files:
-        for node in ast.parse(Path(__file__).with_name(file).read_text(encoding="utf-8")).body:
+        for node in ast.parse((HELPERS / file).read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 out.append(node.name)
             elif isinstance(node, ast.Assign):

@@ -1,10 +1,10 @@
-"""Which loop of a program can be run in parts: the one that `tpc.segments.longest` finds, in its place."""
+"""Which loop of a program can be run in parts: the one that `tpc.evaluate.in_parts.longest` finds, in its place."""
 
 from __future__ import annotations
 
 from tpc.core.dependence import is_parallel
 from tpc.core.storage import Region
-from tpc.emit.structure import Structure
+from tpc.plan.structure import Structure
 
 
 def segmented(parts: Structure, variable: str | None = None) -> Region | None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tpc.affine import Affine, Ranges, bounds
+from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.dependence import expr_references
 from tpc.core.expr import Add, Expr, Gather, Index, Mul, Position, Ref, Sum, Value, is_vector, mul, number, walk
 from tpc.core.functions import is_defined
 from tpc.emit import python as py
-from tpc.emit.frame import Frame, Held
+from tpc.emit.scopes import Frame, Held
 from tpc.emit.python import Py
 from tpc.emit.whole import as_real
 
 if TYPE_CHECKING:
-    from tpc.emit.expressions import Expressions
+    from tpc.emit.formulas import Expressions
 
 SPARE = 2                                    # so many rows too many are read rather than the others copied
 Loops = tuple[tuple[str, Affine], ...]       # the variables of nested sums with their counts, outermost first; all but the first constant

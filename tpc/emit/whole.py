@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from tpc.affine import Affine, Ranges, bounds
-from tpc.core.evaluate import evaluate, real_power
+from tpc.core.affine import Affine, Ranges, bounds
+from tpc.core.numeric import evaluate, real_power
 from tpc.core.expr import Add, Expr, Mul, Number, Position, Pow, Ref, Value, children, walk
 from tpc.core.laws import NUMPY
 from tpc.emit import python as py

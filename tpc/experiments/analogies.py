@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tpc.stored import open_regular
-from tpc.syntax import catalogue_experiments as catalogue
-from tpc.syntax.diagnostic import TpcError
+from tpc.machine.files import open_regular
+from tpc.diagnostics import catalogue_experiments as catalogue
+from tpc.diagnostics.diagnostic import TpcError
 
 BESIDE = "questions-words.txt"                         # looked for beside a text
 PLURALS = """argument attribute block call character class clause code command condition decorator default definition element error event exception

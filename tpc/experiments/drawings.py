@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tpc.inputs import load_data
-from tpc.syntax import catalogue_experiments as catalogue
-from tpc.syntax.diagnostic import TpcError
+from tpc.core.inputs import load_data
+from tpc.diagnostics import catalogue_experiments as catalogue
+from tpc.diagnostics.diagnostic import TpcError
 
 EMBEDDED = Path(__file__).with_name("digits.npz")
 PARTS = ("train", "val", "test")

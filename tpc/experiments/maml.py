@@ -13,13 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from tpc.experiments.drawings import memory_of_tasks, read_parts, tasks
-from tpc.experiments.kept import KEPT, kept_arrays, writing
-from tpc.interrupt import Interruptible
-from tpc.memory import SURE, free_memory, refusing, require_memory
+from tpc.experiments.state import KEPT, kept_arrays, writing
+from tpc.machine.interrupt import Interruptible
+from tpc.machine.memory import SURE, free_memory, refusing, require_memory
 from tpc.show.entries import plain
-from tpc.stored import digest, write_whole
-from tpc.syntax import catalogue_experiments, catalogue_run
-from tpc.syntax.diagnostic import TpcError
+from tpc.machine.files import digest, write_whole
+from tpc.diagnostics import catalogue_experiments, catalogue_run
+from tpc.diagnostics.diagnostic import TpcError
 
 KERNELS = {"ntk": "ntk", "gp": "nngp"}                 # models in the kernel regime, by the kernel
 SMALLER = "use fewer --samples, or fewer tasks, ways or batches by --set"

@@ -17,8 +17,8 @@ from scipy.special import softmax
 
 from tpc.experiments.drawings import Part
 from tpc.experiments.maml_network import program, sizes
-from tpc.interrupt import Interruptible
-from tpc.memory import SURE, free_memory, physical_memory
+from tpc.machine.interrupt import Interruptible
+from tpc.machine.memory import SURE, free_memory, physical_memory
 
 if TYPE_CHECKING:
     from tpc.experiments.maml import Settings

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.experiments.drawings import Part
-from tpc.interrupt import Interruptible
-from tpc.memory import SURE, free_of_devices, require_memory
+from tpc.machine.interrupt import Interruptible
+from tpc.machine.memory import SURE, free_of_devices, require_memory
 from tpc.pipeline import parse
-from tpc.segments import State, Training
+from tpc.evaluate.in_parts import State, Training
 
 if TYPE_CHECKING:
     from tpc.core.program import Program

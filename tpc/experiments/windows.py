@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tpc.experiments.text import Text
+from tpc.experiments.corpus import Text
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ import numpy as np
 
 from tpc.core.program import Program
 from tpc.experiments.analogies import BESIDE, read_questions, right_answers
-from tpc.experiments.kept import KEPT, kept_arrays, writing
-from tpc.experiments.memory import ITEMSIZE, Size, require
-from tpc.experiments.text import read_text
+from tpc.experiments.state import KEPT, kept_arrays, writing
+from tpc.experiments.room import ITEMSIZE, Size, require
+from tpc.experiments.corpus import read_text
 from tpc.experiments.windows import Sampler, Shape, segments
-from tpc.interrupt import Interruptible
-from tpc.machines import mesh_of
-from tpc.memory import refusing
+from tpc.machine.interrupt import Interruptible
+from tpc.evaluate.devices import mesh_of
+from tpc.machine.memory import refusing
 from tpc.pipeline import parse
-from tpc.segments import State, Training
-from tpc.stored import digest, write_whole
+from tpc.evaluate.in_parts import State, Training
+from tpc.machine.files import digest, write_whole
 
 PROGRAM = Path(__file__).with_name("word2vec.tp")
 COMPARED = 64                                          # words whose products with all are computed at once

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tpc.syntax import catalogue_kernels
-from tpc.syntax.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue_kernels
+from tpc.diagnostics.diagnostic import Diagnostic
 
 SMALL = 1e-6                                           # of √(K(x, x)·K(z, z)): entries are taken to be as good as that, unless something is said
 

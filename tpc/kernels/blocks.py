@@ -12,20 +12,21 @@ import numpy as np
 
 from tpc.core.expr import Expr, Gather, Index, Value, walk
 from tpc.core.program import MatMul, Program, instructions
-from tpc.given import MaskedError, numbers
-from tpc.inputs import bind_inputs
+from tpc.core.given import MaskedError, numbers
+from tpc.core.inputs import bind_inputs
 from tpc.kernels import accuracy
 from tpc.kernels.accuracy import Worst, warn
-from tpc.kernels.parts import Part, parts_of, side_by_side, threads, unlike
-from tpc.memory import SURE, account, free_memory, refusing, require_memory
-from tpc.precision import precision
-from tpc.stored import digest
-from tpc.syntax import catalogue, catalogue_kernels, catalogue_training, tree
-from tpc.syntax.diagnostic import TpcError
+from tpc.kernels.strips import Part, parts_of, side_by_side, threads, unlike
+from tpc.machine.memory import SURE, account, free_memory, refusing, require_memory
+from tpc.machine.precision import precision
+from tpc.machine.files import digest
+from tpc.diagnostics import catalogue, catalogue_kernels, catalogue_training
+from tpc.syntax import tree
+from tpc.diagnostics.diagnostic import TpcError
 from tpc.syntax.layout import normalise
 
 if TYPE_CHECKING:
-    from tpc.run import Evaluator
+    from tpc.evaluate.evaluator import Evaluator
 
 IN_STRIPS = "`tpc kernel` writes it to a file in strips; there use fewer rows for each by --strip"
 COMPARED = 3                                           # arrays of the size of a kernel while its errors are judged
@@ -256,7 +257,7 @@ class Blocks:
 
     def _evaluator(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], Evaluator]:
         """The names of the arrays that are its inputs, and the evaluator."""
-        from tpc.run import compile_program
+        from tpc.evaluate.evaluator import compile_program
         names, text = self._written(form, n, m, shape)
         try:
             program = _without_unused_inputs(_parsed(text, self.program))

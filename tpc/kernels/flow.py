@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from tpc.kernels.regression import Kernel, Prediction, at_least_0, matrices, refused, rows, targets
-from tpc.syntax import catalogue_kernels as catalogue
+from tpc.diagnostics import catalogue_kernels as catalogue
 
 RANK = 1e-12                                           # relative size below which an eigenvalue is 0: its direction is not learned
 

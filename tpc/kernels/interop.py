@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.kernels.regression import refused
-from tpc.syntax import catalogue_kernels as catalogue
+from tpc.diagnostics import catalogue_kernels as catalogue
 
 if TYPE_CHECKING:
     Base = object

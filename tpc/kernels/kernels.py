@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from tpc.core.program import Program
-from tpc.given import require_whole
-from tpc.inputs import check_given
+from tpc.core.given import require_whole
+from tpc.core.inputs import check_given
 from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import Blocks, Pair, tree_of
-from tpc.syntax import catalogue_run, catalogue_training, tree
-from tpc.syntax.diagnostic import TpcError
+from tpc.diagnostics import catalogue_run, catalogue_training
+from tpc.syntax import tree
+from tpc.diagnostics.diagnostic import TpcError
 
 KINDS = ("nngp", "ntk")
 

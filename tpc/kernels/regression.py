@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky
 
-from tpc.syntax import catalogue_kernels as catalogue
-from tpc.syntax.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics import catalogue_kernels as catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 
 Kernel = Callable[..., Any]                            # kernel(x, z) is [N, M], kernel(x) is kernel(x, x)
 

@@ -14,14 +14,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tpc.interrupt import Interruptible
+from tpc.machine.interrupt import Interruptible
 from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import BLOCK
 from tpc.kernels.kernels import Kernel
-from tpc.memory import physical_memory
-from tpc.stored import digest, open_regular, read_header, whole
-from tpc.syntax.catalogue_run import memory
-from tpc.syntax.diagnostic import TpcError
+from tpc.machine.memory import physical_memory
+from tpc.machine.files import digest, open_regular, read_header, whole
+from tpc.diagnostics.catalogue_run import memory
+from tpc.diagnostics.diagnostic import TpcError
 
 Progress = Callable[[int, int], None]
 MANIFEST = 1 << 16                                     # bytes of a manifest at most

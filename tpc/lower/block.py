@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Gather, Ref, Sum, Value, values, walk
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Origin, Scalar
 from tpc.syntax.order import greatest

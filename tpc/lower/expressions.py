@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isinf
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core import functions
 from tpc.core.calculus import NotDifferentiableError, differentiate
 from tpc.core.expr import (
@@ -42,8 +42,9 @@ from tpc.core.expr import (
 from tpc.core.laws import law_number
 from tpc.core.program import Family, MatMul, Moment, Nonlin, Scalar
 from tpc.lower.block import Binding, Block, Env, size
-from tpc.syntax import catalogue, tree
-from tpc.syntax.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.syntax import tree
+from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.syntax.kinds import derivative_of
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope

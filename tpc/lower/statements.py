@@ -8,18 +8,18 @@ from dataclasses import fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import ONE, Expr, Ref, Value, divide, new_position
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.core.program import Axis, Family, Gaussians, Input, Matrix, Origin, Output, Program, Width
 from tpc.lower.block import Binding, Block, Env
 from tpc.lower.expressions import Expressions, RefusedError
 from tpc.syntax import tree
-from tpc.syntax.diagnostic import TpcError
-from tpc.syntax.laws import default_value
+from tpc.diagnostics.diagnostic import TpcError
+from tpc.syntax.declarations import default_value
 from tpc.syntax.resolve import Checked
 from tpc.syntax.scope import Loop
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 
 
 def lower(checked: Checked, text: str = "", file: str = "") -> Program:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tpc.affine import Affine, bounds
+from tpc.core.affine import Affine, bounds
 from tpc.core.expr import ONE, Expr, Gather, Number, Ref, Value, add, children, mul, substitute, summed
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
 from tpc.reassociate.contraction import Leaf, Node, Pair
 from tpc.reassociate.levels import Level, Site, free, unused
-from tpc.reassociate.terms import Term
+from tpc.reassociate.products import Term
 
 Counts = Mapping[str, Affine]
 Taken = tuple[Term, tuple[Expr, ...], "Node | None"]          # a term, its factors without axes, and the order for the others

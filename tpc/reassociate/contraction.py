@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.expr import ONE, Expr, Value, substitute
 from tpc.core.printer import print_expr
 from tpc.reassociate.levels import free
-from tpc.reassociate.terms import NotMultilinearError, Term
+from tpc.reassociate.products import NotMultilinearError, Term
 
 WRITE = 16                                            # multiplications that writing a number to memory takes as long as
 MOST = 9                                              # factors of a term

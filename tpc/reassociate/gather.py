@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tpc.affine import Affine, bounds
+from tpc.core.affine import Affine, bounds
 from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild, substitute_ref
 from tpc.core.program import Family, For, MatMul, Program, Scalar
 from tpc.reassociate.levels import Level, Site, body_of, put_before, ref_variables, sites, unused

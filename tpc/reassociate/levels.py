@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tpc.affine import Affine, Ranges
+from tpc.core.affine import Affine, Ranges
 from tpc.core.dependence import is_parallel, references
 from tpc.core.expr import Expr, Gather, Index, Position, Ref, Sum, Value, children, rebuild, substitute, substitute_ref, summed
 from tpc.core.program import For, Instruction, MatMul, Op, Program

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from tpc.affine import Affine, bounds
+from tpc.core.affine import Affine, bounds
 from tpc.core.expr import Add, Expr, Gather, Mul, Pow, Ref, Sum, Value, children, is_vector, mul, number, power, rebuild, substitute, walk
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Program, instructions

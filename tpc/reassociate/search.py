@@ -12,16 +12,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tpc.affine import Affine, Ranges, bounds
+from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.expr import Add, Call, Expr, Mul, Pow, Ref, Sum, children, is_vector
 from tpc.core.program import For, Instruction, MatMul, Moment, Nonlin, Op, Program, instructions
-from tpc.core.verify import verified
+from tpc.core.wellformed import verified
 from tpc.reassociate.build import Builder, Placing, Taken, canonical
 from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
 from tpc.reassociate.gather import gathered
 from tpc.reassociate.levels import Level, Site, mentioned, opaque, put_before, ref_variables, sites
 from tpc.reassociate.prepare import prepare
-from tpc.reassociate.terms import Expansion, NotMultilinearError, Term, indices_of_onehots, meaning_at
+from tpc.reassociate.products import Expansion, NotMultilinearError, Term, indices_of_onehots, meaning_at
 
 WORTHWHILE = 0.5                                      # a program is left as it is unless it comes to so much of its operations
 SMALL = 2e6                                           # operations that are not worth the trouble

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple, Protocol
 
-from tpc.exponent import Exponent
+from tpc.core.exponent import Exponent
 
 HALF = Fraction(1, 2)
 LINEAR = frozenset({"relu", "abs", "gelu", "sinh"})                 # 0 at 0, as large as what they are of

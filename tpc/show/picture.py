@@ -10,7 +10,7 @@ from typing import Any
 
 import networkx as nx
 
-from tpc.show.graph import EDGES, FONT, NODES, EdgeStyle, NodeStyle, label_lines, style_of
+from tpc.show.draw import EDGES, FONT, NODES, EdgeStyle, NodeStyle, label_lines, style_of
 from tpc.show.layered import Edge, Layout, Point, layered
 from tpc.show.saved import save
 

@@ -1,6 +1,6 @@
 """Programs at finite width, and the comparison of their limits with them."""
 
-from tpc.simulate.run import draws, simulate
+from tpc.simulate.seeds import draws, simulate
 from tpc.simulate.samples import Samples
 from tpc.simulate.verify import Report, verify
 

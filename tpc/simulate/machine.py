@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import jax.scipy.special
 from jax import lax
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel
-from tpc.core.evaluate import Namespace, evaluate
+from tpc.core.numeric import Namespace, evaluate
 from tpc.core.expr import Expr, Extent, Gather, Mul, Position, Ref, Sum, Value, is_vector
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Output, instructions
 from tpc.simulate.contract import contract
-from tpc.simulate.frame import Frame
+from tpc.simulate.standing import Frame
 from tpc.simulate.rolling import Rolling, places
 from tpc.simulate.store import read, write
 

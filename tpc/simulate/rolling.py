@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel, references
 from tpc.core.expr import Index
 from tpc.core.program import Family, Program, instructions

@@ -8,8 +8,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from tpc.affine import Affine, bounds
-from tpc.simulate.frame import Frame
+from tpc.core.affine import Affine, bounds
+from tpc.simulate.standing import Frame
 
 
 def read(family: Any, index: Sequence[Any], frame: Frame) -> Any:

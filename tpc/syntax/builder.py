@@ -10,9 +10,10 @@ from typing import Any
 
 from lark import Token, Transformer
 
-from tpc.syntax import catalogue, tree
+from tpc.diagnostics import catalogue
+from tpc.syntax import tree
 from tpc.syntax.layout import RefusedError, normalise, span_of
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 
 
 def _span(items: Sequence[Any]) -> Span:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED, arity, is_function
-from tpc.syntax import catalogue, catalogue_training, tree
-from tpc.syntax.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue, catalogue_training
+from tpc.syntax import tree
+from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.syntax.order import Use
 from tpc.syntax.scope import CONDITION, SCALAR, UNKNOWN, Kind, Local, Loop, Scope, Symbol
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 
 Env = Mapping[str, Local]
 MAX_PARTS = 200_000                              # parts of a program once its functions are expanded

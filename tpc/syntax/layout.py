@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from lark import Token
 
-from tpc.syntax import catalogue
-from tpc.syntax.diagnostic import Diagnostic
-from tpc.syntax.spans import Span
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics.spans import Span
 
 RESERVED = ("program", "width", "dim", "input", "matrix", "vector", "output", "def", "return", "for", "sum", "mean")
 STARTING = ("weight", "bias", "activation", "parametrization", "network", "train")       # words only where a statement begins, before a name

@@ -13,11 +13,12 @@ from math import prod
 
 import numpy as np
 
-from tpc.affine import Affine, bounds
-from tpc.syntax import catalogue, symbolic
-from tpc.syntax.diagnostic import Diagnostic
+from tpc.core.affine import Affine, bounds
+from tpc.diagnostics import catalogue
+from tpc.syntax import certain as symbolic
+from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.syntax.scope import Loop
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 
 MAX_MEMBERS = 20_000_000                         # of a family that is declared, or gone through
 MAX_FAMILY = 200_000_000                         # of any family, and rounds of any definition

@@ -9,11 +9,12 @@ from importlib.resources import files
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.exceptions import VisitError
 
-from tpc.syntax import catalogue, tree
+from tpc.diagnostics import catalogue
+from tpc.syntax import tree
 from tpc.syntax.builder import Builder
-from tpc.syntax.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 from tpc.syntax.layout import MAX_DEPTH, Layout, RefusedError, span_of
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 
 MAX_BYTES = 1 << 18
 MAX_SYNTAX_ERRORS = 10

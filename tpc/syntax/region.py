@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 
 MAX_ROWS = 300                                   # inequalities at one time; past that, nothing is certain
 Row = list[int]                                  # coefficients of the variables, then the constant: … ≥ 0 or … = 0

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.functions import CONSTANTS, is_function
-from tpc.syntax import catalogue, tree
-from tpc.syntax.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics import catalogue
+from tpc.syntax import tree
+from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 from tpc.syntax.kinds import Kinds
-from tpc.syntax.laws import check_laws
+from tpc.syntax.declarations import check_laws
 from tpc.syntax.layout import RESERVED
 from tpc.syntax.order import MAX_FAMILY, MAX_MEMBERS, Making, Order, TooManyRoundsError, Use, greatest, instances
 from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Local, Loop, Scope, Symbol
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 
 MAX_ERRORS = 50
 

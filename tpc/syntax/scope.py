@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from tpc.affine import Affine
+from tpc.core.affine import Affine
 from tpc.core.functions import CONSTANTS, is_function
-from tpc.syntax import catalogue, tree
-from tpc.syntax.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.syntax import tree
+from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.syntax.layout import RESERVED
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 
 MAX_DIM = 10_000_000
 MAX_INTEGER = 10**18

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 
 
 @dataclass(frozen=True, slots=True)

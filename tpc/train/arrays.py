@@ -6,14 +6,15 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from tpc.syntax import catalogue, catalogue_training, tree
+from tpc.diagnostics import catalogue, catalogue_training
+from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.checks import ARRAYS, check_index
-from tpc.train.make import Maker, replaced, substituted
-from tpc.train.names import Names
+from tpc.train.build import Maker, replaced, substituted
+from tpc.train.naming import Names
 from tpc.train.padding import plus
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Padded, Value
+from tpc.train.records import Padded, Value
 
 if TYPE_CHECKING:
     from tpc.train.forward import Env, Forward

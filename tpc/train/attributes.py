@@ -8,7 +8,8 @@ from fractions import Fraction
 from itertools import product
 from math import prod
 
-from tpc.syntax import catalogue, catalogue_training, tree
+from tpc.diagnostics import catalogue, catalogue_training
+from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.checks import (
@@ -22,8 +23,8 @@ from tpc.train.checks import (
     whole,
 )
 from tpc.train.descent import option_value
-from tpc.train.make import replaced
-from tpc.train.names import Names
+from tpc.train.build import replaced
+from tpc.train.naming import Names
 from tpc.train.scene import RefusedError, Scene
 
 ATTRIBUTES = ("std", "scale", "lr", "frozen", "decoupled", "a", "b")

@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 
-from tpc.syntax import catalogue_training, tree
+from tpc.diagnostics import catalogue_training
+from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.derivative import derivative, has_kinks, jump_in
-from tpc.train.gather import Solution, shifted, solved
-from tpc.train.make import Maker, substituted
+from tpc.train.shifted_reads import Solution, shifted, solved
+from tpc.train.build import Maker, substituted
 from tpc.train.padding import Margin, padded, plus
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Axis, Collected, Elementwise, Index, Padded, Product, Record, Step, Var, read_by
+from tpc.train.records import Axis, Collected, Elementwise, Index, Padded, Product, Record, Step, Var, read_by
 from tpc.train.weights import Reader, Weight
 
 Entry = Callable[[Weight, Index, Sequence[str]], Tree]

@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from tpc.syntax import catalogue, catalogue_training, tree
-from tpc.syntax.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue, catalogue_training
+from tpc.syntax import tree
+from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.syntax.tree import Range, Tree
-from tpc.train.calls import Calls
+from tpc.train.network_calls import Calls
 from tpc.train.checks import described, taken
 from tpc.train.descent import Descent, Sgd
 from tpc.train.forward import Forward
-from tpc.train.make import Maker
+from tpc.train.build import Maker
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.training import Trainings
-from tpc.train.values import Index, Record, Upto, Value
+from tpc.train.trainings import Trainings
+from tpc.train.records import Index, Record, Upto, Value
 from tpc.train.weights import Side, Weight
 
 

@@ -8,14 +8,15 @@ from dataclasses import replace
 from fractions import Fraction
 
 from tpc.core.functions import arity
-from tpc.syntax import catalogue, catalogue_training, tree
-from tpc.syntax.diagnostic import Label
+from tpc.diagnostics import catalogue, catalogue_training
+from tpc.syntax import tree
+from tpc.diagnostics.diagnostic import Label
 from tpc.syntax.kinds import derivative_of
 from tpc.syntax.scope import NotANumberError, fraction
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 from tpc.syntax.tree import Range, Tree
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Value
+from tpc.train.records import Value
 from tpc.train.weights import Side, Weight
 
 MAX_ROUNDS = 10_000                               # of a loop that another's count depends on, looked at one by one

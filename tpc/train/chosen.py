@@ -8,8 +8,9 @@ from fractions import Fraction
 
 from tpc.core.network import C as C_OPEN
 from tpc.core.network import exponent_input
-from tpc.exponent import Exponent
-from tpc.syntax import catalogue_training, tree
+from tpc.core.exponent import Exponent
+from tpc.diagnostics import catalogue_training
+from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
-from tpc.syntax import catalogue_training, tree
-from tpc.syntax.spans import Span
+from tpc.diagnostics import catalogue_training
+from tpc.syntax import tree
+from tpc.diagnostics.spans import Span
 from tpc.syntax.tree import Tree
-from tpc.train.make import Maker, substituted
+from tpc.train.build import Maker, substituted
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Collected, Index, Member, Value
+from tpc.train.records import Collected, Index, Member, Value
 
 if TYPE_CHECKING:
     from tpc.train.forward import Forward

@@ -6,9 +6,10 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from tpc.syntax import catalogue_training, tree
+from tpc.diagnostics import catalogue_training
+from tpc.syntax import tree
 from tpc.syntax.tree import Tree
-from tpc.train.make import Maker, is_number
+from tpc.train.build import Maker, is_number
 from tpc.train.scene import RefusedError
 
 JUMPS = ("step", "sign")

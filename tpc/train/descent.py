@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tpc.syntax import catalogue, catalogue_training, tree
+from tpc.diagnostics import catalogue, catalogue_training
+from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.checks import check_scalar, check_sign
-from tpc.train.make import Maker, is_number, substituted
-from tpc.train.members import ByMember
-from tpc.train.names import Names
+from tpc.train.build import Maker, is_number, substituted
+from tpc.train.weight_members import ByMember
+from tpc.train.naming import Names
 from tpc.train.scene import RefusedError, Scene, options_of
-from tpc.train.values import Index, Record, Upto
+from tpc.train.records import Index, Record, Upto
 from tpc.train.weights import Weight, of_member, split, squared
 
 

@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NoReturn
 
-from tpc.syntax import catalogue, catalogue_training, tree
-from tpc.syntax.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue, catalogue_training
+from tpc.syntax import tree
+from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.syntax.print_tree import print_tree
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 from tpc.syntax.tree import Tree
 from tpc.train.arrays import apart, array_function, onehot, pad, picks_members, term_by_term
 from tpc.train.checks import check_application, check_index, check_operand
 from tpc.train.collect import member_by_member, place_of
-from tpc.train.make import Maker, replaced, substituted
+from tpc.train.build import Maker, replaced, substituted
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Axis, Elementwise, Index, Product, Step, Value, Var, without_one
+from tpc.train.records import Axis, Elementwise, Index, Product, Step, Value, Var, without_one
 from tpc.train.weights import Weight
 
 MAX_UNROLLED = 2000                                    # members of a family in a network that is made one from another

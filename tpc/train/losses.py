@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tpc.syntax import catalogue, catalogue_training, tree
-from tpc.syntax.spans import Span
+from tpc.diagnostics import catalogue, catalogue_training
+from tpc.syntax import tree
+from tpc.diagnostics.spans import Span
 from tpc.syntax.tree import Tree
 from tpc.train.checks import check_application
 from tpc.train.derivative import derivative, jump_in
-from tpc.train.make import Maker, is_number, substituted
+from tpc.train.build import Maker, is_number, substituted
 from tpc.train.scene import RefusedError, Scene
 
 NAMES = ("mse", "xent", "logistic", "hinge", "huber")

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.make import Maker, is_number
-from tpc.train.values import Index
+from tpc.train.build import Maker, is_number
+from tpc.train.records import Index
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
-from tpc.exponent import Exponent
+from tpc.core.exponent import Exponent
 from tpc.syntax.tree import Tree
-from tpc.train.make import Maker
+from tpc.train.build import Maker
 
 Kind = Literal["matrix", "input", "output", "finite"]
 HALF = Fraction(1, 2)
@@ -141,5 +141,5 @@ class Scaling:
 
 def ratios(widths: Mapping[str, Tree | None], first: str, m: Maker) -> dict[str, Tree | None]:
     """Ratios of widths to the first, from how they are declared (`width m = 2*n`)."""
-    from tpc.train.make import substituted
+    from tpc.train.build import substituted
     return {name: None if name == first or ratio is None else substituted(ratio, {first: m.number(1)}) for name, ratio in widths.items()}

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from tpc.syntax import catalogue_training, tree
-from tpc.syntax.spans import Span
+from tpc.diagnostics import catalogue_training
+from tpc.syntax import tree
+from tpc.diagnostics.spans import Span
 from tpc.syntax.tree import Range, Tree
-from tpc.train.make import Maker, is_number, substituted
+from tpc.train.build import Maker, is_number, substituted
 from tpc.train.scene import RefusedError, Scene
-from tpc.train.values import Collected, Elementwise, Index, Product, Step, Value, Var, read_by
+from tpc.train.records import Collected, Elementwise, Index, Product, Step, Value, Var, read_by
 from tpc.train.weights import Weight
 
 MAX_PARTS = 20_000                              # that an output is taken apart into

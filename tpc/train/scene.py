@@ -10,11 +10,11 @@ from typing import cast
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.core.network import LEARNING, Pass
 from tpc.syntax import tree
-from tpc.syntax.diagnostic import Diagnostic
+from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
-from tpc.train.make import Maker
-from tpc.train.names import Names
+from tpc.train.build import Maker
+from tpc.train.naming import Names
 from tpc.train.weights import Weight
 
 

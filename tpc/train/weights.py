@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from tpc.exponent import Exponent
+from tpc.core.exponent import Exponent
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.make import Maker, is_number, substituted
-from tpc.train.names import PAST, VARIABLES, Names
+from tpc.train.build import Maker, is_number, substituted
+from tpc.train.naming import PAST, VARIABLES, Names
 from tpc.train.parametrization import HALF, Scaling
-from tpc.train.values import Index, Record, State, Upto, variables_of
+from tpc.train.records import Index, Record, State, Upto, variables_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,23 +11,24 @@ from fractions import Fraction
 
 from tpc.core.network import LEARNING, Networks, WeightInfo, exponent_input
 from tpc.core.network import C as OPEN_C
-from tpc.syntax import catalogue, catalogue_training, tree
-from tpc.syntax.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics import catalogue, catalogue_training
+from tpc.syntax import tree
+from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
-from tpc.syntax.spans import Span
+from tpc.diagnostics.spans import Span
 from tpc.syntax.tree import Range, Tree
 from tpc.train.attributes import ATTRIBUTES, apart, check_attributes
 from tpc.train.by_hand import ByHand
-from tpc.train.calls import Calls
+from tpc.train.network_calls import Calls
 from tpc.train.checks import check_cycles, check_network
 from tpc.train.chosen import Chosen, chosen
 from tpc.train.descent import check_options, option_value
-from tpc.train.make import Maker
-from tpc.train.names import Names
+from tpc.train.build import Maker
+from tpc.train.naming import Names
 from tpc.train.parametrization import Scaling, kind_of, ratios
 from tpc.train.scene import RefusedError, Scene, is_one, options_of, outer_of
-from tpc.train.training import Trainings
+from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight, declarations
 
 PASSES = ("networks", "autodiff", "updates")

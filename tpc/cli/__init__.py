@@ -1,0 +1,1 @@
+"""The `tpc` command: a file a command."""

@@ -1,0 +1,112 @@
+"""What the commands share: the program and its inputs as given, files, printing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tpc.cli.streams import say
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.core.program import Program
+    from tpc.diagnostics.diagnostic import TpcError
+
+FIGURES = (".png", ".svg", ".pdf")
+OK, FAILED, REFUSED, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
+
+
+def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]:
+    """The program, its dims as set, and the values given for its inputs."""
+    from tpc.core.inputs import load_data, parse_setting
+    from tpc.pipeline import dims_in, parse, read_text
+    from tpc.diagnostics import catalogue
+    from tpc.diagnostics.diagnostic import TpcError
+    name = str(arguments.file)
+    text = read_text(arguments.file)
+    settings = dict(parse_setting(setting) for setting in arguments.settings)
+    dims = {dim: settings.pop(dim) for dim in (dims_in(text, name) & set(settings) if settings else ())}
+    program = parse(text, name=name, dims=dims)
+    data = load_data(arguments.data) if arguments.data is not None else {}
+    unknown = [s for s in settings if s not in {item.name for item in program.inputs}]
+    if unknown:
+        raise TpcError([catalogue.unknown_setting(s, sorted({i.name for i in program.inputs} | dims_in(text, name))) for s in unknown], name)
+    for note in program.notes:
+        say(f"note: {note}")
+    return program, {**data, **settings}
+
+
+def bound(program: Program, given: dict[str, np.ndarray], arguments: argparse.Namespace) -> dict[str, np.ndarray]:
+    from tpc.core.inputs import bind_inputs
+    return bind_inputs(program, given, file=str(arguments.file), text=text_of(arguments.file))
+
+
+def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
+    """Refuses a file that could not be written, before any work is done for it. Raises TpcError (TP606)."""
+    from tpc.machine import files as stored
+    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics.diagnostic import TpcError
+    if path is None:
+        return
+    if endings and path.suffix not in endings:
+        why = f"its name ends in none of {', '.join(endings)}"
+    else:
+        try:
+            stored.require_writable(path)
+            return
+        except OSError as error:
+            why = error.strerror or str(error)
+    raise TpcError([catalogue_run.cannot_write(str(path), why)], str(path))
+
+
+def writing(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file, whole or not at all; `write` is given the name to write to. Raises TpcError (TP606) if that is impossible."""
+    from tpc.machine.files import whole
+    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics.diagnostic import TpcError
+    try:
+        with whole(path) as part, warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            write(part)
+        for warning in caught:
+            say(f"note: {warning.message}")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TpcError([catalogue_run.cannot_write(str(path), why)], str(path)) from None
+
+
+def text_of(path: Path) -> str:
+    """The file's text for messages to show; empty if it cannot be read."""
+    from tpc.pipeline import read_text
+    from tpc.diagnostics.diagnostic import TpcError
+    try:
+        return read_text(path)
+    except TpcError:
+        return ""
+
+
+def show(arguments: argparse.Namespace, shown: object, data: Mapping[str, Any], error: TpcError | None = None) -> None:
+    """Prints an outcome, as text or as one JSON object, and what is wrong with it on standard error. Of several processes only the first one does."""
+    if getattr(arguments, "silent", False):
+        return
+    if error is not None:
+        error = _of_file(error, arguments)
+        say(error.render(colour=sys.stderr.isatty() and "NO_COLOR" not in os.environ))
+        data = {**data, **error.to_json()}
+    if arguments.json:
+        print(json.dumps(data, allow_nan=False))
+    elif shown is not None:
+        print(shown)
+
+
+def _of_file(error: TpcError, arguments: argparse.Namespace) -> TpcError:
+    """The error with the file's name and text, if it was raised where only the program's name was known."""
+    from tpc.diagnostics.diagnostic import TpcError
+    return TpcError(error.diagnostics, str(arguments.file), text_of(arguments.file)) if error.of_program else error

@@ -1,0 +1,152 @@
+"""Well-formedness of programs, run between passes. What it finds is a defect of ours, never the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from math import prod
+
+from tpc.core.affine import Ranges, bounds
+from tpc.core.dependence import references
+from tpc.core.expr import Expr, Gather, Position, Ref, Sum, Value, children, values
+from tpc.core.program import Family, For, Instruction, MatMul, Matrix, Moment, Nonlin, Op, Program, Scalar, all_families, instructions
+
+MAX_CHECKED = 20_000                             # instructions and references whose order is checked one by one
+
+
+class InternalError(Exception):
+    """A defect of tpc: please report it with the program."""
+
+
+def verified(program: Program) -> Program:
+    """`program`, found well formed: kinds, widths and sides fit, indices are in scope, everything is made once and before it is used.
+
+    Raises InternalError. (Order is checked in small programs, reference by reference; resolve has checked it in all.)
+    """
+    families, matrices = all_families(program), {matrix.name: matrix for matrix in program.matrices}
+    for op, loops in instructions(program.body):
+        _check(matrices, op, families, {loop.variable for loop in loops})
+    if instances(program.body) + sum(prod(item.shape) for item in program.inputs) <= MAX_CHECKED:
+        _check_order(program)
+    return program
+
+
+def _require(condition: bool, op: Instruction, why: str) -> None:
+    if not condition:
+        from tpc.core.printer import print_op
+        raise InternalError(f"{why}, in `{print_op(op)[0]}`")
+
+
+def _check(matrices: Mapping[str, Matrix], op: Instruction, families: Mapping[str, Family], variables: set[str]) -> None:
+    out = families.get(op.out.name)
+    _require(out is not None, op, f"{op.out.name} is no family")
+    assert out is not None
+    _check_index(op.out, out.shape, variables, op)
+    if isinstance(op, MatMul):
+        matrix = matrices.get(op.matrix.name)
+        _require(matrix is not None, op, f"{op.matrix.name} is no matrix")
+        assert matrix is not None
+        rows, columns = (matrix.columns, matrix.rows) if op.transposed else (matrix.rows, matrix.columns)
+        _check_index(op.matrix, tuple(count for _, count in matrix.axes), variables, op)
+        _require(op.operand.name in families, op, f"{op.operand.name} is no family")
+        _check_index(op.operand, families[op.operand.name].shape, variables, op)
+        _require(out.width == rows and families[op.operand.name].width == columns, op, "the sides do not fit")
+        return
+    _check_expr(op.phi, families, variables, op)
+    _require(isinstance(op, Nonlin | Moment | Scalar), op, "an unknown instruction")
+    widths = {families[v.ref.name].width for v in values(op.phi) if v.vector}
+    fits = len(widths) == 1 if isinstance(op, Moment) else widths <= {out.width} - {None}
+    _require(fits, op, "widths are mixed, or a kind is wrong")
+    _require((out.kind == "vector") == isinstance(op, Nonlin), op, "the family is of another kind")
+
+
+def _check_expr(x: Expr, families: Mapping[str, Family], variables: set[str], op: Instruction) -> None:
+    match x:
+        case Value(ref, vector):
+            _require(ref.name in families and (families[ref.name].kind == "vector") == vector, op, f"{ref} has the wrong kind")
+            _check_index(ref, families[ref.name].shape, variables, op)
+        case Position(index):
+            _require(index.variables <= variables, op, f"{index} is out of scope")
+        case Sum(variable, count, body):
+            _require(count.variables <= variables and variable not in variables, op, f"the bound variable {variable} is not free")
+            _check_expr(body, families, variables | {variable}, op)
+        case _:
+            for part in children(x):
+                _check_expr(part, families, variables, op)
+
+
+def _check_index(ref: Ref, shape: tuple[int, ...], variables: set[str], op: Instruction) -> None:
+    _require(len(ref.index) == len(shape), op, f"{ref} has {len(ref.index)} indices, and the family {len(shape)}")
+    for i in ref.index:
+        for affine in i.index if isinstance(i, Gather) else (i,):
+            _require(affine.variables <= variables, op, f"{ref} is out of scope")
+
+
+def instances(body: tuple[Op, ...], ranges: Ranges = ()) -> int:
+    """How many instructions and references the body comes to with loops and sums written out, as if each had its largest count."""
+    total = 0
+    for op in body:
+        if isinstance(op, For):
+            total += instances(op.body, (*ranges, (op.variable, op.count)))
+        else:
+            total += sum(_rounds_of(inner) for _, inner in references(op, ranges)) + _rounds_of(ranges)
+    return total
+
+
+def _rounds_of(ranges: Ranges) -> int:
+    return prod(max(0, bounds(count, ranges[:i])[1]) for i, (_, count) in enumerate(ranges))
+
+
+Member = tuple[str, tuple[int, ...]]
+
+
+def _check_order(program: Program) -> None:
+    made: set[Member] = set()
+    for item in program.inputs:
+        made |= {(item.name, index) for index in product(*map(range, item.shape))}
+    for group in program.gaussians:
+        made |= {(name, index) for name in group.names for index in product(*(range(c) for _, c in group.axes))}
+    for op, at in _rounds(program.body, {}):
+        for member in _members(op, at):
+            _require(member in made, op, f"{member} is used before it is made")
+        out = _at(op.out, at)
+        _require(out is not None and out not in made, op, f"{out} is made twice")
+        assert out is not None
+        made.add(out)
+
+
+def _rounds(body: tuple[Op, ...], at: dict[str, int]) -> Iterator[tuple[Instruction, dict[str, int]]]:
+    for op in body:
+        if isinstance(op, For):
+            for t in range(op.count.at(at)):
+                yield from _rounds(op.body, {**at, op.variable: t})
+        else:
+            yield op, at
+
+
+def _at(ref: Ref, at: Mapping[str, int]) -> Member | None:
+    if any(isinstance(i, Gather) for i in ref.index):
+        return None
+    return ref.name, tuple(i.at(at) for i in ref.index if not isinstance(i, Gather))
+
+
+def _members(op: Instruction, at: Mapping[str, int]) -> Iterator[Member]:
+    if isinstance(op, MatMul):
+        member = _at(op.operand, at)
+        if member is not None:
+            yield member
+    else:
+        yield from _expr_members(op.phi, at)
+
+
+def _expr_members(x: Expr, at: Mapping[str, int]) -> Iterator[Member]:
+    if isinstance(x, Value):
+        member = _at(x.ref, at)
+        if member is not None:
+            yield member
+    elif isinstance(x, Sum):
+        for s in range(x.count.at(at)):
+            yield from _expr_members(x.body, {**at, x.variable: s})
+    else:
+        for part in children(x):
+            yield from _expr_members(part, at)

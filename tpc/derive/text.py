@@ -1,0 +1,161 @@
+"""Limits as plain text that reads like a paper."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tpc.core.expr import Expr
+from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul
+from tpc.derive.limit import Limit
+from tpc.derive.sites import Range
+from tpc.derive.nodes import Dot, Hat, Z
+from tpc.syntax.greek import LETTERS
+from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
+
+RULE_COLUMN = 88
+
+
+class Text(Notation):
+    """`Ẑ^{h[t]}`, `E[…]`, `Σ_{s<t}`."""
+
+    def name(self, name: str) -> str:
+        return LETTERS.get(name, name)
+
+    def member(self, name: str, index: Sequence[str]) -> str:
+        return self.name(name) + (f"[{', '.join(index)}]" if index else "")
+
+    def limit(self, kind: type[Expr], label: str) -> str:
+        letter = "Ẑ" if kind is Hat else "Ż" if kind is Dot else "Z"
+        return f"{letter}^{label}" if len(label) == 1 else f"{letter}^{{{label}}}"
+
+    def ring(self, name: str, index: Sequence[str]) -> str:
+        return self.member(self.name(name) + "\u030a", index)
+
+    def partial(self, of: str, by: str) -> str:
+        return f"∂{self.limit(Z, of)}/∂{self.limit(Hat, by)}"
+
+    def stein(self, of: str, by: str) -> str:
+        return f"a^{{{of}}}_{{{by}}}"
+
+    def matmul(self, matrix: str, transposed: bool, operand: str) -> str:
+        return f"{matrix}{'ᵀ' * transposed} {operand}"
+
+    def expectation(self, body: str) -> str:
+        return f"E[{body}]"
+
+    def covariance(self, left: str, right: str) -> str:
+        return f"Cov({left}, {right})"
+
+    def normal(self, mean: str, variance: str) -> str:
+        return f"N({mean}, {variance})"
+
+    def delta(self, left: str, right: str) -> str:
+        return f"[{left} = {right}]"
+
+    def sum(self, variable: str, relation: str, bound: str, body: str) -> str:
+        return f"Σ_{{{variable}{relation}{bound}}} {body}"
+
+    def exact(self, value: Any) -> Written:
+        from tpc.derive.to_sympy import strength, to_text
+        return to_text(value, self.name_with_index), strength(value, SUM, PRODUCT, POWER, ATOM)
+
+    def name_with_index(self, text: str) -> str:
+        base, bracket, index = text.partition("[")
+        return self.name(base) + bracket + index
+
+    def times(self, factors: Sequence[str]) -> str:
+        return "·".join(factors)
+
+    def fraction(self, above: Written, below: Written) -> Written:
+        top = above[0] if above[1] >= PRODUCT else f"({above[0]})"
+        bottom = below[0] if below[1] >= POWER else f"({below[0]})"
+        return f"{top}/{bottom}", PRODUCT
+
+    def power(self, base: str, exponent: str) -> str:
+        return f"{base}^{exponent}" if exponent.isalnum() else f"{base}^({exponent})"
+
+    def function(self, name: str, args: Sequence[str]) -> str:
+        return f"{name}({', '.join(args)})"
+
+    def parenthesised(self, text: str) -> str:
+        return f"({text})"
+
+    def constant(self, name: str) -> str:
+        return "π" if name == "pi" else name
+
+    def compare(self, op: str) -> str:
+        return {"<=": "≤", ">=": "≥"}.get(op, op)
+
+
+def print_ranges(notation: Text, ranges: Iterable[Range]) -> str:
+    text = ", ".join(" ".join(notation.below(r.variable, r.count)) for r in ranges)
+    return f" for {text}" if text else ""
+
+
+def print_equation(notation: Text, equation: Equation, known: Sequence[Range], closed: Expr | None = None) -> str:
+    """One equation, with the ranges that are not known from around it, and its closed form."""
+    text = f"{notation.expr(equation.left)} {equation.relation} {notation.expr(equation.right)}"
+    if closed is not None:
+        text += f" = {notation.expr(closed)}"
+    clause = print_ranges(notation, equation.ranges[len(known):])
+    return f"{text},{clause}" if clause else text
+
+
+def print_formula(formula: ZFormula) -> str:
+    """All equations of a formula, each with its rule."""
+    notation = Text(formula.scope)
+    if isinstance(formula, ZInput):
+        return f"{notation.label(formula.of)} given{print_ranges(notation, formula.loops)}"
+    return "\n".join(with_rule(print_equation(notation, e, (), formula.closed(e)), e.rule) for e in formula.equations)
+
+
+def with_rule(text: str, rule: str) -> str:
+    marks = sum(unicodedata.combining(c) > 0 for c in text)             # they take no room
+    return f"{text:<{RULE_COLUMN + marks}}  ({rule})"
+
+
+def is_hidden(formula: ZFormula) -> bool:
+    """Parts of a line that are shown inside the formulas that use them."""
+    return formula.of.name in formula.scope.parts and not isinstance(formula, ZMatMul)
+
+
+def print_limit(limit: Limit) -> str:
+    notation = Text(limit.scope)
+    lines = [f"The limit of {limit.program.name}", ""]
+    given = [f for f in limit.formulas if isinstance(f, ZInput)]
+    if given:
+        lines += ["Given: " + ", ".join(notation.label(f.of) + print_ranges(notation, f.loops) for f in given) + ".", ""]
+    lines += grouped(notation, [f for f in limit if not isinstance(f, ZInput) and not is_hidden(f)])
+    if limit.partials:
+        lines += ["", "The derivatives in it, by symbol; each is 0 where its numerator is made first:", ""]
+        lines += [with_rule(print_equation(notation, e, ()), e.rule) for p in limit.partials for e in p.equations]
+    notes = [*limit.notes, *footnotes(limit)]
+    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+
+
+def grouped(notation: Text, formulas: Sequence[ZFormula]) -> list[str]:
+    """The equations, those of a loop indented under its `for`."""
+    lines, around, path = list[str](), tuple[Range, ...](), tuple[int, ...]()
+    for formula in formulas:
+        loops = formula.loops if formula.path else ()
+        same = 0
+        while same < min(len(around), len(loops)) and path[same] == formula.path[same]:
+            same += 1
+        for depth in range(same, len(loops)):
+            lines.append("    " * depth + print_ranges(notation, loops[depth:depth + 1]).strip() + ":")
+        around, path = loops, formula.path
+        indent = "    " * len(loops)
+        for i, e in enumerate(formula.equations):
+            closed = formula.closed(e)
+            inner = "    " if i and isinstance(formula, ZMatMul) else ""
+            lines.append(with_rule(indent + inner + print_equation(notation, e, loops, closed), e.rule))
+    return lines
+
+
+def footnotes(limit: Limit) -> list[str]:
+    if not any(isinstance(f, ZMatMul) and f.dot.form == "stein" and f.dot.terms for f in limit.formulas):
+        return []
+    return ["Where no derivative exists, Stein's lemma gives the coefficients a of Ż^h, h = W x, over the opposing products g_i = Wᵀ y_i:",
+            "a = C⁺b (times ρ for a product with the transpose, 1/ρ for one with W), C_ij = E[Z^{y_i}·Z^{y_j}], b_i = E[Ẑ^{g_i}·Z^x]."]

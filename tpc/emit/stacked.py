@@ -1,0 +1,148 @@
+"""Loops around one product whose rounds do not depend on each other, emitted as one product of matrices: the rounds are its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tpc.core.affine import Affine
+from tpc.core.expr import Gather, Ref
+from tpc.core.printer import print_op
+from tpc.core.program import MatMul
+from tpc.core.storage import Leaf, Region
+from tpc.emit import python as py
+from tpc.emit.scopes import Frame, Held
+from tpc.emit.identifiers import local_name
+from tpc.emit.python import Assign, Py
+from tpc.plan.structure import index_variables
+
+if TYPE_CHECKING:
+    from tpc.emit.body import Body
+
+
+class Blocks:
+    """Emits such loops of one program's body."""
+
+    def __init__(self, body: Body) -> None:
+        self.body, self.names, self.expressions = body, body.names, body.expressions
+
+    def multiply(self, nest: Sequence[Region], frame: Frame) -> None:
+        """The product of one matrix with a vector of every round of the nest."""
+        leaf = nest[-1].body[0]
+        assert isinstance(leaf, Leaf)
+        assert isinstance(leaf.op, MatMul)
+        op = leaf.op
+        rows = self._rows(op.operand, nest, frame)
+        if nest[0].loop.count.constant is None:
+            rows = py.call("before", self.expressions.affine(nest[0].loop.count, frame), rows)
+        held = frame.target(op.out)
+        whole = held is not None and held.frame is frame and held.pending and held.writers == 1 and self._covers(held, op.out, nest)
+        inside = {r.variable for r in nest}
+        name = held.name if held is not None and whole else self.names.fresh(
+            local_name(op.out.name, [i for i in op.out.index if not isinstance(i, Affine) or not i.variables & inside]))
+        comment = print_op(op)[0] + "".join(f" for {r.variable} < {r.loop.count}" for r in nest)
+        self.body.product("multiply_all", op, rows, name, comment, frame)
+        if len(nest) > 1:
+            shape = ", ".join(str(r.greatest) for r in nest)
+            frame.statements.append(Assign((name,), Py(f"{name}.reshape({shape}, -1)")))
+        if held is None:
+            return
+        if whole:
+            held.pending = False
+        else:
+            self._write(held, op.out, name, nest, frame)
+
+    def _rows(self, ref: Ref, nest: Sequence[Region], frame: Frame) -> Py:
+        """The vectors of all rounds, [rounds, M]."""
+        held = frame.find(ref)
+        if along(held, ref, nest):
+            rows = held.part(sliced(self.body, held, ref, nest, frame))
+        else:
+            rows = self.expressions.member(ref, self._grid(nest, frame))
+        return rows if len(nest) == 1 else Py(f"{rows.text}.reshape(-1, size{self.body.suffix(ref.name)})")
+
+    def _grid(self, nest: Sequence[Region], frame: Frame) -> Frame:
+        """A frame in which the variables of the nest are arrays, an axis each."""
+        places = {}
+        for k, r in enumerate(nest):
+            axes = "" if k == len(nest) - 1 else f"[:{', None' * (len(nest) - 1 - k)}]"
+            places[r.variable] = f"jnp.arange({r.greatest}){axes}"
+        return Frame(parent=frame, variables=places)
+
+    def _covers(self, held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
+        """Whether the rounds make all of the array, in its order."""
+        full = all(index == Affine.var(r.variable) and held.shape[axis] == r.greatest
+                   for axis, index, r in zip(held.kept, held.rest(ref), nest, strict=False))
+        return full and len(held.kept) == len(nest)
+
+    def _write(self, held: Held, ref: Ref, name: str, nest: Sequence[Region], frame: Frame) -> None:
+        inside = {r.variable for r in nest}
+        if not any(index_variables(Ref("", (i,))) & inside for i in held.rest(ref)):
+            return                                                               # what the rounds make is not used after them
+        held.ready()
+        if all(r.loop.count.constant is not None for r in nest) and along(held, ref, nest):
+            index, drop = sliced(self.body, held, ref, nest, frame), ""
+            at_hand(held, ref, nest, name, frame)
+        else:
+            inner, drop, index = self._grid(nest, frame), ', mode="drop"', []
+            for axis, i in zip(held.kept, held.rest(ref), strict=True):
+                place = self.expressions.index(i, inner)
+                if isinstance(i, Affine) and nest[0].variable in i.variables and nest[0].loop.count.constant is None:
+                    exists = py.compare("<", Py(inner.variables[nest[0].variable]), self.expressions.affine(nest[0].loop.count, frame))
+                    place = py.call("jnp.where", exists, place, py.integer(held.shape[axis]))
+                index.append(place)
+        frame.statements.append(Assign((held.name,), put(held, index, name, drop)))
+        frame.changes(held)
+
+
+def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:
+    """The array with a part of it replaced, full slices at the end of the index left out."""
+    parts = [i.text for i in index]
+    while parts and parts[-1] == ":":
+        parts.pop()
+    if not parts:
+        return py.name(value)
+    if held.blocks:
+        assert len(parts) == 1, "a history is written a step at a time"
+        return py.call("recorded", py.name(held.name), index[0], py.name(value))
+    if held.vector and not drop and len(held.kept) > 1 and len(parts) == 1 and ":" not in parts[0]:
+        return py.call("stored", py.name(held.name), index[0], py.name(value))
+    return Py(f"{held.name}.at[{', '.join(parts)}].set({value}{drop})")
+
+
+def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
+    """Whether the members for all rounds are a part of the array: every variable of the nest along an axis of its own, in the nest's order."""
+    order = [r.variable for r in nest]
+    found: list[str] = []
+    for i in held.rest(ref):
+        moving = index_variables(Ref("", (i,))) & set(order)
+        if moving:
+            if isinstance(i, Gather) or len(moving) > 1 or (i - Affine.var(next(iter(moving)))).variables:
+                return False
+            found += moving
+    return found == order
+
+
+def sliced(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> list[Py]:
+    """The index of that part."""
+    extents = {r.variable: r.greatest for r in nest}
+    parts = []
+    for axis, i in zip(held.kept, held.rest(ref), strict=True):
+        own = extents.keys() & (i.variables if isinstance(i, Affine) else set())
+        parts.append(py.part(i.const, extents[next(iter(own))], held.shape[axis]) if isinstance(i, Affine) and own else
+                     body.expressions.index(i, frame))
+    return parts
+
+
+def at_hand(held: Held, ref: Ref, nest: Sequence[Region], name: str, frame: Frame) -> None:
+    """Notes that the members which the rounds of a nest have made are also there under a name of their own, if they are all along their axes."""
+    extents = {r.variable: r.greatest for r in nest}
+    kept, fixed = [], dict(held.fixed)
+    for axis, i in zip(held.kept, held.rest(ref), strict=True):
+        if isinstance(i, Affine) and i.variables & extents.keys():
+            kept.append(axis)
+            if i.const or held.shape[axis] != extents[next(iter(i.variables & extents.keys()))]:
+                return
+        else:
+            fixed[axis] = i
+    frame.held.append(Held(name, held.family, held.vector, fixed, tuple(kept), held.shape, frame, store=False))

@@ -1,0 +1,131 @@
+"""The error that a run is to reach: repeats, and then points, are added until all outputs have it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tpc.plan.plan import Plan, total_seconds
+from tpc.diagnostics import catalogue_run
+from tpc.diagnostics.diagnostic import TpcError
+
+DEFAULT, SMALL = 0.01, 0.1                         # the error of runs without options, relative to the value, or to SMALL where it is less
+TIMES = 8                                          # as long as the first plan such a run may take
+LONGEST = 3600.0                                   # predicted seconds that a run with an error of its own may take
+MOST_REPEATS = 4                                   # times the repeats of the plan, before points are added
+LEAPS = (4, 2)                                     # times the points: each number of them is a compilation
+POINTS = 1 << 22                                   # and no more points than that
+SPARE = 1.3                                        # of repeats, as their spread is only known to a quarter
+NEAR = 0.1                                         # entries are as good as the greatest one of their output times that
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """absolute: the error of every entry, or None; relative: to its value, at least to `least`, or (None) to NEAR of its output's greatest entry.
+
+    times: how many times the predicted seconds of the first plan may be spent, inf for up to LONGEST seconds.
+    """
+
+    absolute: float | None = None
+    relative: float = DEFAULT
+    least: float | None = SMALL
+    times: float = TIMES
+
+    @staticmethod
+    def of(error: float | str | None, program: str) -> Aim:
+        """What `--error` says: a number, "0.5%", or None for the default. Raises TpcError (TP602)."""
+        if error is None:
+            return Aim()
+        text = str(error).strip()
+        try:
+            number = float(text.removesuffix("%"))
+        except ValueError:
+            number = math.nan
+        if not 0 < number < math.inf:
+            raise TpcError([catalogue_run.bad_option("--error", f"must be a positive number, or a percentage such as 0.5%, not {text}")], program,
+                           of_program=True)
+        return Aim(None, number / 100, None, math.inf) if text.endswith("%") else Aim(number, times=math.inf)
+
+    def targets(self, value: np.ndarray) -> np.ndarray:
+        """For every entry."""
+        if self.absolute is not None:
+            return np.full(value.shape, self.absolute)
+        sizes = np.abs(value)
+        least = NEAR * float(np.max(sizes, initial=0)) if self.least is None else self.least
+        out: np.ndarray = self.relative * np.maximum(sizes, least)
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Of all outputs together. ratio: the greatest of an entry's error, if it is finite, and what it should be. biased: whether it is mostly bias.
+
+    names: the outputs that fall short. target: the least error that is missed.
+    """
+
+    ratio: float
+    biased: bool
+    names: tuple[str, ...]
+    target: float
+
+
+def shortfall(claims: Mapping[str, Any], aim: Aim) -> Shortfall:
+    ratio, biased, names, missed = 0.0, False, [], math.inf
+    for name, claim in claims.items():
+        value, error, bias = (np.asarray(part, np.float64) for part in (claim.value, claim.stderr, np.nan_to_num(np.asarray(claim.bias))))
+        targets = aim.targets(value)
+        known = np.isfinite(error) & np.isfinite(value)
+        ratios = np.where(known, error / np.where(targets > 0, targets, 1), 0) * (error > 0)
+        if ratios.size and ratios.max() > 1:
+            names.append(name)
+            missed = min(missed, float(targets[ratios > 1].min()))
+            if ratios.max() > ratio:
+                ratio, at = float(ratios.max()), np.unravel_index(np.argmax(ratios), ratios.shape)
+                biased = bool(bias[at] > 0.7 * error[at])
+    return Shortfall(ratio, biased, tuple(names), missed)
+
+
+def following(plan: Plan, first: Plan, short: Shortfall, aim: Aim, spent: float, most: float) -> Plan | None:
+    """The plan that comes next where `plan` falls short, with more repeats or two or four times the points; None if that would be too much.
+
+    spent: the predicted seconds of what has been done. most: the points that there is memory for. Errors go down as 1/points at best, so that four
+    times the points are not too many where they are four times too large.
+    """
+    needed = math.ceil(plan.repeats * short.ratio**2 * SPARE)
+    if not short.biased and plan.repeats < needed <= MOST_REPEATS * first.repeats:
+        steps = [replace(plan, repeats=needed)]
+    else:
+        leaps = [times for times in LEAPS if times <= max(short.ratio, min(LEAPS))]
+        steps = [replace(plan, samples=times * plan.samples, repeats=first.repeats, seconds=times * plan.seconds, memory=times * plan.memory)
+                 for times in leaps]
+    return next((step for step in steps if _affordable(step, plan, first, aim, spent, most)), None)
+
+
+def _affordable(step: Plan, plan: Plan, first: Plan, aim: Aim, spent: float, most: float) -> bool:
+    """Whether there are the time and the memory for a step after `plan`."""
+    longest = LONGEST if math.isinf(aim.times) else min(aim.times * seconds(first), LONGEST)
+    return spent + added(step, plan) <= longest and step.samples <= min(POINTS, most)
+
+
+def seconds(plan: Plan) -> float:
+    """Predicted of a whole run, drawing the points included."""
+    return total_seconds(plan.repeats, plan.seconds, plan.samples, plan.gaussians)
+
+
+def added(step: Plan, plan: Plan) -> float:
+    """Predicted seconds of a step after `plan`, whose repeats it can use if it has the same points."""
+    return seconds(step) - (seconds(plan) if step.samples == plan.samples else 0)
+
+
+def missed(short: Shortfall, aim: Aim, plan: Plan) -> str:
+    """What is said of an error that is not reached."""
+    shown = ", ".join(f"`{name}`" for name in short.names[:4]) + (f" and {len(short.names) - 4} more" if len(short.names) > 4 else "")
+    size = f"{plan.samples} points and {plan.repeats} repeats"
+    often = f"by {shown}, {short.ratio:.2g} times as much at most"
+    if math.isinf(aim.times):
+        return f"the error aimed at, {short.target:.2g}, is not reached with {size} {often}: more would take too long, or too much memory"
+    return f"an error of 1 % (of 0.1 at least) is not reached with {size} {often}: --error {short.target:.2g} goes on until it is"

@@ -1,0 +1,132 @@
+"""Scalars that are random in the limit, such as the initial function in the kernel regime: drawn, given, set to 0, or integrated over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tpc.expand.random_start import Initial
+from tpc.diagnostics import catalogue_run, catalogue_scaling
+from tpc.diagnostics.diagnostic import TpcError
+
+if TYPE_CHECKING:
+    from tpc.evaluate.evaluator import Evaluator
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to take. seed: for "drawn". values: for "given", arrays by name."""
+
+    how: Literal["drawn", "given", "zero", "integrated"] = "drawn"
+    seed: int = 0
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"drawn by seed {self.seed}" if self.how == "drawn" else {"given": "as given", "zero": "0", "integrated": "integrated over"}[self.how]
+
+
+def chosen(initial: Any, program: str) -> Choice:
+    """The choice that `initial` stands for: None (seed 0), a seed, "zero", "integrate", or arrays by name. Raises TpcError (TP602)."""
+    if initial is None:
+        return Choice()
+    if isinstance(initial, Mapping):
+        return Choice("given", values=initial)
+    if isinstance(initial, int) and not isinstance(initial, bool) and 0 <= initial < 2**32:
+        return Choice(seed=initial)
+    if initial in ("zero", "integrate"):
+        return Choice("zero" if initial == "zero" else "integrated")
+    why = f"must be seed=N, zero, integrate or a data file, not {initial}"
+    raise TpcError([catalogue_run.bad_option("--initial", why)], program, of_program=True)
+
+
+@dataclass(frozen=True)
+class Start:
+    """The scalars of a limit's start. evaluator: of their covariances."""
+
+    initial: Initial
+    choice: Choice
+    evaluator: Evaluator = field(repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(s.name for s in self.initial.scalars)
+
+    def covariance(self, inputs: Mapping[str, Any], seed: int = 0) -> Any:
+        """Of all scalars, one family after the other, [N, N]: a JAX function of the inputs, which are the program's."""
+        import jax
+        import jax.numpy as jnp
+        known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(dict(inputs)))
+        blocks = self.evaluator.functions(tuple(self.initial.blocks.values()), seed=seed, at=inputs if known else None)(inputs)
+        rows = []
+        for a in self.initial.scalars:
+            row = []
+            for b in self.initial.scalars:
+                if (a.name, b.name) in self.initial.blocks:
+                    block = blocks[self.initial.blocks[a.name, b.name]].reshape(a.size, b.size)
+                elif (b.name, a.name) in self.initial.blocks:
+                    block = blocks[self.initial.blocks[b.name, a.name]].reshape(b.size, a.size).T
+                else:
+                    block = jnp.zeros((a.size, b.size), self.evaluator.plan.dtype)
+                row.append(block)
+            rows.append(jnp.concatenate(row, axis=1))
+        return jnp.concatenate(rows)
+
+    def root(self, inputs: Mapping[str, Any], seed: int = 0) -> Any:
+        """The symmetric square root of the covariance."""
+        import jax.numpy as jnp
+        table = self.covariance(inputs, seed)
+        values, vectors = jnp.linalg.eigh((table + table.T) / 2)
+        rounding = 2e-15 if table.dtype == "float64" else 1e-6                 # what is no more is 0, whose root would not be small
+        least = rounding * len(table) * jnp.max(values, initial=0)
+        return (vectors * jnp.sqrt(jnp.where(values > least, values, 0))) @ vectors.T
+
+    def split(self, flat: Any) -> dict[str, Any]:
+        """The families by name, of an array [N]."""
+        out, start = {}, 0
+        for s in self.initial.scalars:
+            out[s.name] = flat[start:start + s.size].reshape(s.shape)
+            start += s.size
+        return out
+
+    def values(self, inputs: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
+        """The scalars by name; where they are integrated over, 0, their mean. Raises TpcError (TP501) for one that is not given."""
+        if self.choice.how == "given":
+            return self._given()
+        size = sum(s.size for s in self.initial.scalars)
+        if self.choice.how in ("zero", "integrated"):
+            return self.split(np.zeros(size))
+        return self.split(self.root(inputs, seed) @ np.random.default_rng(self.choice.seed).standard_normal(size))
+
+    def _given(self) -> dict[str, Any]:
+        """Scalars are called by their own names, or by what they are the start of."""
+        out, given = {}, dict(self.choice.values)
+        for s in self.initial.scalars:
+            own = next((name for name in (s.name, s.of, s.of.partition("$")[0]) if name in given), None)
+            if own is not None:
+                out[s.name] = given[own]
+        known = {name for s in self.initial.scalars for name in (s.name, s.of, s.of.partition("$")[0])}
+        missing = [s.name for s in self.initial.scalars if s.name not in out]
+        errors = [catalogue_scaling.missing_start(missing)] if missing else []
+        errors += [catalogue_scaling.unknown_start(name, sorted(self.names)) for name in given if name not in known]
+        if errors:
+            raise TpcError(errors, self.evaluator.program.name, of_program=True)
+        return out
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a result is conditioned on."""
+
+    choice: Choice
+    scalars: Mapping[str, np.ndarray]
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.scalars)}, random in the limit: {self.choice}"
+
+    def to_json(self) -> dict[str, Any]:
+        from tpc.show.entries import plain
+        seed = {"seed": self.choice.seed} if self.choice.how == "drawn" else {}
+        return {"how": self.choice.how, **seed, "scalars": {name: plain(value) for name, value in self.scalars.items()}}

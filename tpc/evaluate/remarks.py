@@ -1,0 +1,60 @@
+"""What is said of the errors of a run beside their size: which cannot be told, and which are more than the spread of the repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tpc.plan.plan import Plan
+
+MOSTLY = 2                                         # an error that is so many times the spread of the repeats is mostly something else
+
+
+def reasons(claims: Mapping[str, Any]) -> dict[str, str]:
+    """Why outputs have no finite error, by name: those that have entries of which none can be told."""
+    out = {}
+    for name, claim in claims.items():
+        lost = np.isinf(np.asarray(claim.stderr)) & np.isfinite(np.asarray(claim.spread)) & ~np.isnan(np.asarray(claim.tail))
+        if lost.any():
+            index = float(np.max(np.asarray(claim.tail)[lost]))
+            out[name] = "E f² is infinite, f being its integrand" if np.isinf(index) else \
+                        f"E f² is not seen to converge: the values of its integrand f at the points have a tail like that of Pareto's law of index " \
+                        f"{index:.2g}, {'whose mean is infinite' if index >= 1 else 'too heavy for a mean over points'}"
+    return out
+
+
+def remarks(claims: Mapping[str, Any], plan: Plan) -> Iterator[str]:
+    """Notes on errors that are not what the repeats spread."""
+    for name, reason in reasons(claims).items():
+        yield f"`{name}` has no finite error: {reason}"
+    biased = [name for name, c in claims.items() if _more(c.bias, c) and not _more(c.rounding, c)]
+    if biased:
+        yield f"the error of {_listed(biased)} is mostly bias, which half the points show to be there: it falls with the points (--samples)"
+    rounded = [name for name, c in claims.items() if _more(c.rounding, c)]
+    if rounded:
+        yield f"the error of {_listed(rounded)} is mostly rounding: numbers that cancel"
+    unseen = [name for name, c in claims.items() if _more(c.unseen, c)]
+    if unseen:
+        met = f"by few of {plan.samples} points, by none, or as often in all repeats"
+        yield f"the error of {_listed(unseen)} is a bound: what makes it up has been met {met}"
+
+
+def rounded(found: Mapping[str, tuple[Any, Any]], plan: Plan) -> Iterator[str]:
+    """A note on exact outputs that have an error all the same."""
+    names = [name for name, (_, error) in found.items() if error is not None] if plan.exact else []
+    if names:
+        yield f"the error of {_listed(names)} is rounding: numbers that cancel"
+
+
+def _more(part: Any, claim: Any) -> bool:
+    """Whether some entry's error is mostly this part of it."""
+    part, spread = np.nan_to_num(np.asarray(part)), np.asarray(claim.spread)
+    rounding = 1e-12 * np.maximum(1, np.abs(np.asarray(claim.value)))
+    return bool(np.any((part > MOSTLY * spread) & (part > rounding) & np.isfinite(np.asarray(claim.stderr))))
+
+
+def _listed(names: list[str]) -> str:
+    shown = [f"`{name}`" for name in names[:4]]
+    return ", ".join(shown) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

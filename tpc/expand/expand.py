@@ -1,0 +1,209 @@
+"""The program of the limit: a pass from a program with powers of n to one without (TP4 App H.3–H.5).
+
+Every family is a series `x = Σ_p n^p x_p`, to the order that the outputs want; its terms are families of their own, made by instructions like any
+others: `δh` is the paper's, and products with a matrix are taken term by term. A mean v·x/n with v Gaussian of mean 0 and x made without v is of
+order n^{-1/2}: times n^{1/2} it is a scalar that is random in the limit, Gaussian, on which the rest is conditioned: an input of the limit's program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import combinations, islice
+
+from tpc.core.expr import ZERO, Expr, Extent, Ref, Value, add, walk
+from tpc.core.network import Source
+from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Origin, Program, Scalar, instructions
+from tpc.core.wellformed import verified
+from tpc.expand.arrange import split_loops, without_duplicates
+from tpc.expand.chance import NO_GROUPS, RANDOM, joined
+from tpc.expand.random_start import Initial, initial_program, without_initial
+from tpc.expand.orders import Orders, Term, UnstableError, key, orders
+from tpc.expand.rename import Meaning, meanings_of, renamed
+from tpc.expand.series import F0, GrowsError, SmallError
+from tpc.expand.simplify import without_constant_axes, without_copies, without_unused, without_zeros
+from tpc.diagnostics import catalogue_scaling as catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics.spans import Span
+
+MOST_WAYS = 200                                    # of choosing what the random scalars are linear in
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """A program, and that of its limit.
+
+    limit: no power of n occurs in it; the program itself if none did. meanings: what names in it stand for that are not what the program calls so.
+    initial: the scalars that are random in the limit, which are inputs of `limit`; None if there are none.
+    """
+
+    program: Program
+    limit: Program
+    meanings: tuple[Meaning, ...] = ()
+    initial: Initial | None = None
+
+
+def expand(program: Program) -> Expansion:
+    """The limit's program. Raises TpcError: what grows with n and so has no limit (TP801), and what tpc cannot take the limit of (TP802, TP803)."""
+    return _of_text(program, program.source) if has_powers(program) else Expansion(program, program)
+
+
+@lru_cache(maxsize=64)
+def _of_text(program: Program, source: Source | None) -> Expansion:
+    """source: that of the program, which is equal to others that stand on other lines."""
+    try:
+        return _expanded(program, orders(program))
+    except UnstableError as error:
+        found = catalogue.unstable(_span(error.op.origin), shown(error.ref), error.power, error.function, error.rounds, error.again)
+    except SmallError as error:
+        found = _tends_to_zero(error)
+    except _RefusedError as error:
+        found = error.diagnostic
+    raise TpcError([found], program.name, of_program=True) from None
+
+
+def random_in_the_limit(program: Program) -> bool:
+    """Whether scalars of the program are random in its limit, which is then conditioned on them. Raises TpcError as `expand` does."""
+    return expand(program).initial is not None
+
+
+def has_powers(program: Program) -> bool:
+    return any(isinstance(node, Extent) for op, _ in instructions(program.body) if not isinstance(op, MatMul) for node in walk(op.phi))
+
+
+def _expanded(program: Program, known: Orders) -> Expansion:
+    outputs = {key(output.ref.name, F0) for output in program.outputs}
+    terms = _Terms(program, known)
+    body = without_zeros(terms.body(program.body), outputs)
+    written = list(dict.fromkeys(op.out.name for op, _ in instructions(body)))          # before second names go, so that names do not depend on that
+    body, gone = without_constant_axes(body, outputs)
+    body = without_duplicates(without_copies(body, outputs), outputs)
+    body = split_loops(without_unused(without_copies(body, outputs), outputs))
+    left = dict.fromkeys(op.out.name for op, _ in instructions(body))
+    families = tuple(_without_axes(terms.families[name], gone.get(name, ())) for name in left)
+    terms.check_initial(left)
+    meanings = meanings_of(program, written, terms.families, terms.initial)
+    of_outputs = tuple(replace(output, ref=Ref(key(output.ref.name, F0), output.ref.index)) for output in program.outputs)
+    whole = renamed(replace(program, families=families, body=body, outputs=of_outputs), {name: m.name for name, m in meanings.items()})
+    starts = [meanings[name] for name in left if name in terms.initial]
+    initial = initial_program(whole, starts) if starts else None
+    limit = without_initial(whole, [m.name for m in starts])
+    told = tuple(meanings[name] for name in left if meanings[name].told)
+    return Expansion(program, verified(limit), told, initial)
+
+
+def _without_axes(family: Family, gone: Sequence[int] | set[int]) -> Family:
+    return replace(family, shape=tuple(n for axis, n in enumerate(family.shape) if axis not in gone))
+
+
+def _tends_to_zero(error: SmallError) -> Diagnostic:
+    assert error.op is not None
+    return catalogue.tends_to_zero(_span(error.op.origin), shown(error.op.out), error.function)
+
+
+class _RefusedError(Exception):
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+@dataclass
+class _Terms:
+    """Writes the instructions of all terms. families: those that they make, by key. initial: by key, the means that are random in the limit."""
+
+    program: Program
+    known: Orders
+    families: dict[str, Family] = field(default_factory=dict)
+    initial: dict[str, list[tuple[Instruction, Expr]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.made = {family.name: family for family in self.program.families}
+        self.outputs = {output.ref.name for output in self.program.outputs}
+        self.op: Instruction | None = None
+        self.expander = replace(self.known.expander, rough=self._rough)
+
+    def body(self, body: Sequence[Op]) -> tuple[Op, ...]:
+        out: list[Op] = []
+        for op in body:
+            if isinstance(op, For):
+                inner = self.body(op.body)
+                out += [replace(op, body=inner)] if inner else []
+            elif op.out.name in self.known.cuts:
+                out += self._written(op)
+        return tuple(out)
+
+    def _written(self, op: Instruction) -> Iterator[Instruction]:
+        """An instruction for each power that is wanted of what `op` makes, 0 where it has no such term."""
+        self.op = op
+        name = op.out.name
+        wanted = self.known.wanted(name)
+        try:
+            terms = self.known.terms(op, self.known.cuts[name], self.expander)
+        except GrowsError as error:
+            raise UnstableError(op, error.value or op.out, error.power, error.function) from None
+        for p in [*wanted, *([F0] if name in self.outputs and F0 not in wanted else [])]:
+            yield from self._term(op, key(name, p), [term for term in terms if term.power == p])
+
+    def _term(self, op: Instruction, name: str, terms: list[Term]) -> Iterator[Instruction]:
+        out = self._out(name, op)
+        if isinstance(op, MatMul):
+            for term in terms:
+                assert isinstance(term.value, Value)
+                yield replace(op, out=out, operand=term.value.ref)
+            if not terms:
+                yield Nonlin(out, ZERO, origin=op.origin)
+            return
+        if not isinstance(op, Moment):
+            yield replace(op, out=out, phi=terms[0].value if terms else ZERO)
+            return
+        if [term.kind for term in terms] == ["mean"]:
+            yield Moment(out, terms[0].value, origin=op.origin)
+            return
+        parts: list[Expr] = []
+        for term in terms:
+            if term.kind == "value":
+                parts.append(term.value)
+                continue
+            part = self._out(f"{name}~" if term.kind == "initial" else f"{name}+", op)
+            if term.kind == "initial":
+                self.initial.setdefault(part.name, []).append((op, term.value))
+            yield Moment(part, term.value, origin=op.origin)
+            parts.append(Value(part, False))
+        yield Scalar(out, add(*parts), origin=op.origin)
+
+    def _out(self, name: str, op: Instruction) -> Ref:
+        self.families.setdefault(name, replace(self.made[op.out.name], name=name))
+        return Ref(name, op.out.index)
+
+    def _rough(self, function: str) -> Expr:
+        assert self.op is not None
+        raise _RefusedError(catalogue.rough_series(_span(self.op.origin), shown(self.op.out), function))
+
+    def check_initial(self, left: Sequence[str] | dict[str, None]) -> None:
+        """Refuses scalars that need not be jointly Gaussian given the rest: what one is linear in must occur nowhere else in any.
+
+        A product of several vectors may be told to be linear in one or another of them: there must be a way in which that is so.
+        """
+        there = [(op, value) for name in left for op, value in self.initial.get(name, ())]
+        if not there:
+            return
+        distinct = list(dict.fromkeys(value for _, value in there))
+        chances = {value: self.known.chance_of(value) for value in distinct}
+        groups = sorted(frozenset[str]().union(*(chance.linear or NO_GROUPS for chance in chances.values())))
+        ways = islice((frozenset(avoid) for k in range(len(groups)) for avoid in combinations(groups, k)), MOST_WAYS)
+        if not any(joined(self.known.chance_of(value, avoid) for value in distinct).linear for avoid in ways):
+            raise _RefusedError(catalogue.not_gaussian(_span(there[0][0].origin), shown(there[0][0].out)))
+        for op, value in there:
+            if RANDOM in chances[value].others:
+                raise _RefusedError(catalogue.not_gaussian(_span(op.origin), shown(op.out)))
+
+
+def shown(ref: Ref) -> str:
+    """A member as the user knows it: a part of a line by what the line makes."""
+    return str(Ref(ref.name.partition("$")[0], ref.index))
+
+
+def _span(origin: Origin) -> Span | None:
+    return Span(origin.line, origin.column, origin.line, origin.column + 1) if origin.line else None
+

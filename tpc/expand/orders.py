@@ -1,0 +1,276 @@
+"""The powers of n that every family has terms of, and how far down they are wanted: two fixed points over the rolled program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+from tpc.core.affine import Affine, Ranges, bounds
+from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, values
+from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, Scalar, instructions
+from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, joined
+from tpc.expand.series import F0, Expander, GrowsError, Series, SmallError
+
+HALF = Fraction(1, 2)
+MOST_SWEEPS = 60                                   # beyond so many, some power grows from round to round
+POISON = Value(Ref("·rough"), False)               # in place of what needs a derivative that does not exist
+Kind = Literal["product", "value", "mean", "initial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What an instruction gives for one power of what it makes. value: for "product" the operand, for "initial" what the mean is taken of that is
+    random in the limit."""
+
+    power: Fraction
+    kind: Kind
+    value: Expr
+
+
+class UnstableError(Exception):
+    """`name` grows like n^power, at `op`; function: what it meets there, "" if it is an output."""
+
+    def __init__(self, op: Instruction, ref: Ref, at: Fraction, function: str, rounds: bool = False) -> None:
+        super().__init__(str(ref))
+        self.op, self.ref, self.power, self.function, self.rounds = op, ref, at, function, rounds
+        self.again: list[str] = []                             # matrices that a mean in it would be 0 for, were they not used again
+
+
+def key(name: str, p: Fraction) -> str:
+    """The name of a term while names are not settled."""
+    return f"{name}@{p}"
+
+
+def living(program: Program) -> list[Instruction]:
+    """The instructions that outputs depend on, in order."""
+    ops = [op for op, _ in instructions(program.body)]
+    wanted = {output.ref.name for output in program.outputs}
+    while True:
+        new = {v.ref.name for op in ops if op.out.name in wanted for v in operands(op)} - wanted
+        if not new:
+            return [op for op in ops if op.out.name in wanted]
+        wanted |= new
+
+
+def operands(op: Instruction) -> Iterator[Value]:
+    if isinstance(op, MatMul):
+        yield Value(op.operand, True)
+    else:
+        yield from values(op.phi)
+
+
+@dataclass
+class Orders:
+    """What is known so far. powers: by instruction. cuts: by family. chances: by term. settled: whether what has no powers is 0, not unknown."""
+
+    program: Program
+    powers: dict[int, set[Fraction]] = field(default_factory=dict)
+    cuts: dict[str, Fraction] = field(default_factory=dict)
+    chances: dict[str, Chance] = field(default_factory=dict)
+    settled: bool = False
+
+    def __post_init__(self) -> None:
+        self.given = {item.name for item in self.program.inputs} | {name for group in self.program.gaussians for name in group.names}
+        self.laws = {name: initial_chance(group) for group in self.program.gaussians for name in group.names}
+        self.ratios: Mapping[str, Expr] = {width.name: width.ratio for width in self.program.widths}
+        self.ops = living(self.program)
+        self.made: dict[str, list[tuple[Instruction, Ranges]]] = {}
+        for op, loops in instructions(self.program.body):
+            self.made.setdefault(op.out.name, []).append((op, tuple((loop.variable, loop.count) for loop in loops)))
+        self.makers: dict[Ref, list[int]] = {}
+        self.products: dict[str, list[MatMul]] = {}
+        for op in self.ops:
+            if isinstance(op, MatMul):
+                self.products.setdefault(op.matrix.name, []).append(op)
+        self.expander = self._expander(lambda function: POISON)
+
+    def _expander(self, rough: Callable[[str], Expr]) -> Expander:
+        return Expander(self.members, self.powers_of, self.ratios, rough, self.settled)
+
+    def members(self, v: Value, cut: Fraction) -> Series:
+        """The terms of a member, by the names of terms; that they are wanted is noted."""
+        name = v.ref.name
+        if name in self.given:
+            return {F0: v} if cut <= 0 else {}
+        self.cuts[name] = min(cut, self.cuts.get(name, cut))
+        return {p: Value(Ref(key(name, p), v.ref.index), v.vector) for p in sorted(self.powers_of(v.ref), reverse=True) if p >= cut}
+
+    def powers_of(self, ref: Ref) -> Collection[Fraction]:
+        """The powers that a member may have: those of all instructions that may make it, as far as constant indices tell."""
+        if ref.name in self.given:
+            return {F0}
+        if ref not in self.makers:
+            self.makers[ref] = [id(op) for op, ranges in self.made.get(ref.name, ()) if not apart(ref, op.out, ranges)]
+        return frozenset[Fraction]().union(*(self.powers.get(maker, ()) for maker in self.makers[ref]))
+
+    def chance(self, v: Value) -> Chance:
+        if v.vector and v.ref.name in self.laws:
+            return self.laws[v.ref.name]
+        own = self.chances.get(v.ref.name, Chance() if v.vector and v.ref.name not in self.given else Chance(None))
+        return own if v.vector else Chance(None, own.others)
+
+    def chance_of(self, x: Expr, avoid: Groups = NO_GROUPS) -> Chance:
+        return Chances(self.chance, avoid).expr(x)
+
+    def terms(self, op: Instruction, cut: Fraction, expander: Expander | None = None) -> list[Term]:
+        """What `op` gives, from `cut` on. Raises GrowsError and SmallError."""
+        expander = expander or self.expander
+        if isinstance(op, MatMul):
+            return [Term(p, "product", x) for p, x in self.members(Value(op.operand, True), cut).items()]
+        found = expander.series(op.phi, cut)
+        if not isinstance(op, Moment):
+            return [Term(p, "value", x) for p, x in found.items()]
+        out = []
+        for p, x in found.items():
+            initial, rest = Chances(self.chance).split(x)
+            if is_vector(initial) and p - HALF >= cut:
+                out.append(Term(p - HALF, "initial", initial))
+            if rest != ZERO:
+                out.append(Term(p, "mean" if is_vector(rest) else "value", rest))
+        return out
+
+    # fixed points
+
+    def discover(self) -> None:
+        """Finds the powers of all families, each wanted down to order 1 at least. Raises UnstableError.
+
+        Where something grows, one more account is taken, so that what is told is the first such quantity of the program, not of the account.
+        """
+        self.cuts = {op.out.name: F0 for op in self.ops}
+        for _ in range(MOST_SWEEPS):
+            before = ({place: set(powers) for place, powers in self.powers.items()}, dict(self.cuts), dict(self.chances))
+            found = self._sweep()
+            if found:
+                found += self._sweep()
+                first = min(found, key=lambda error: next(k for k, op in enumerate(self.ops) if op is error.op))
+                first.again = self.used_again(first.ref.name)
+                raise first
+            if before == (self.powers, self.cuts, self.chances):
+                return
+        op = max(self.ops, key=lambda op: max(self.powers.get(id(op), {F0})))
+        raise UnstableError(op, op.out, max(self.powers[id(op)]), "", rounds=True)
+
+    def _sweep(self) -> list[UnstableError]:
+        """Looks at every instruction once; gives what grows where it has no limit."""
+        outputs = {output.ref.name for output in self.program.outputs}
+        found = []
+        for op in self.ops:
+            try:
+                terms = self.terms(op, self.cuts[op.out.name])
+            except GrowsError as error:
+                found.append(UnstableError(op, error.value or op.out, error.power, error.function))
+                continue
+            for term in terms:
+                self.powers.setdefault(id(op), set()).add(term.power)
+                name = key(op.out.name, term.power)
+                self.chances[name] = joined([self.chances.get(name, Chance()), self._chance(op, term)])
+            if op.out.name in outputs and (top := max(self.powers.get(id(op), {F0}))) > 0:
+                cause = self._cause(op)
+                found.append(UnstableError(cause, cause.out, max(self.powers.get(id(cause), {top})), "" if cause is op else "output"))
+        return found
+
+    def _cause(self, op: Instruction) -> Instruction:
+        """Where it comes from that a scalar grows: the mean that does, if it is made of one."""
+        made = {other.out.name: other for other in reversed(self.ops)}
+        seen = {op.out.name}
+        while isinstance(op, Scalar):
+            tops = {v.ref.name: max(self.powers_of(v.ref), default=F0) for v in operands(op) if v.ref.name in made and v.ref.name not in seen}
+            worst = max(tops, key=lambda name: tops[name], default=None)
+            if worst is None or tops[worst] <= 0:
+                break
+            op = made[worst]
+            seen.add(worst)
+        return op
+
+    def _chance(self, op: Instruction, term: Term) -> Chance:
+        own = self.chance_of(term.value)
+        if term.kind == "initial":
+            return Chance(None, frozenset({RANDOM}))
+        if isinstance(op, Nonlin):
+            return own
+        if isinstance(op, MatMul):
+            group = frozenset({entries(op.matrix.name)})
+            return Chance(group, own.groups) if self.fresh(op.matrix.name) else Chance(None, own.groups | group)
+        return Chance(None, own.groups & {RANDOM})
+
+    def fresh(self, matrix: str) -> bool:
+        """Whether all products with a matrix (or the members of a family) are with vectors made without it, from one side.
+
+        Then given all that is made without it they are jointly Gaussian of mean 0 and covariance E x x', coordinate by coordinate, as initial vectors
+        are: its rows (columns, if it is always transposed) are independent.
+        """
+        products = self.products[matrix]
+        if len({op.transposed for op in products}) > 1:
+            return False
+        operands = {op.operand.name for op in products}
+        own = [chance for name, chance in self.chances.items() if name.rpartition("@")[0] in operands]
+        return not any(entries(matrix) in chance.groups for chance in own)
+
+    def used_again(self, name: str) -> list[str]:
+        """The matrices because of which the mean that the scalar `name` is made of is not known to be 0."""
+        seen, left, found = {name}, [name], list[str]()
+        while left:
+            for op, _ in self.made.get(left.pop(), ()):
+                for v in operands(op):
+                    makers = [other for other, _ in self.made.get(v.ref.name, ())]
+                    found += [m.matrix.name for m in makers if v.vector and isinstance(m, MatMul) and not self.fresh(m.matrix.name)]
+                    if not v.vector and v.ref.name not in seen:
+                        seen.add(v.ref.name)
+                        left.append(v.ref.name)
+        return list(dict.fromkeys(found))
+
+    def demand(self) -> None:
+        """Finds how far down each family is wanted for the outputs at n = ∞, all powers being known."""
+        self.settled = True
+        self.expander = self._expander(lambda function: POISON)
+        self.cuts = {output.ref.name: F0 for output in self.program.outputs}
+        while True:
+            before = dict(self.cuts)
+            for op in reversed(self.ops):
+                if op.out.name in self.cuts:
+                    try:
+                        self.terms(op, self.cuts[op.out.name])
+                    except SmallError as error:
+                        raise SmallError(error.function, op) from None
+            if before == self.cuts:
+                return
+
+    def wanted(self, name: str) -> list[Fraction]:
+        """The powers of a family that matter, greatest first."""
+        found = frozenset[Fraction]().union(*(self.powers.get(id(op), ()) for op, _ in self.made[name]))
+        return sorted((p for p in found if name in self.cuts and p >= self.cuts[name]), reverse=True)
+
+
+def entries(matrix: str) -> str:
+    """What products with a matrix are made of, in place of a group of initial vectors."""
+    return f"{PRODUCT}{matrix}"
+
+
+def apart(ref: Ref, out: Ref, ranges: Ranges) -> bool:
+    """Whether a reference by constant indices is certainly not to what an instruction makes."""
+    for i, j in zip(ref.index, out.index, strict=True):
+        if isinstance(i, Affine) and isinstance(j, Affine) and i.constant is not None:
+            low, high = bounds(j, ranges)
+            if not low <= i.constant <= high:
+                return True
+    return False
+
+
+def initial_chance(group: Gaussians) -> Chance:
+    own = frozenset({group.names[0]})
+    return Chance(own, NO_GROUPS) if all(mean == ZERO for mean in group.mean) else Chance(None, own)
+
+
+def orders(program: Program) -> Orders:
+    """The powers that matter. Raises UnstableError, SmallError.
+
+    Powers are found twice: what was taken for larger before all was known of what depends on what is not in the second account.
+    """
+    first = Orders(program)
+    first.discover()
+    found = Orders(program, chances=dict(first.chances))
+    found.discover()
+    found.demand()
+    return found

@@ -1,0 +1,266 @@
+"""What a covariance program is made of: arrays of numbers, each a formula in those before it.
+
+A formula is an expression over scalars (inputs and arrays), with one more kind of leaf (`Delta`), or a Gaussian expectation, in closed form
+or by quadrature.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tpc.core.affine import Affine
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Expr,
+    Gather,
+    Index,
+    Mul,
+    Position,
+    Ref,
+    Sum,
+    Value,
+    add,
+    mul,
+    new_position,
+    number,
+    replace,
+    substitute_index,
+    substitute_ref,
+    summed,
+    walk,
+)
+from tpc.core.program import Program
+
+
+class NotGramError(ValueError):
+    """The covariances of the program do not follow from each other. The text says where and why."""
+
+
+class TooManyGaussiansError(NotGramError):
+    """They do, by an integral of too many dimensions."""
+
+
+class TooDearError(NotGramError):
+    """Whether they do was not found out, as it takes too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta(Expr):
+    """1 where the two indices are the same, else 0."""
+
+    left: Index
+    right: Index
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """`z^power·f(scale·z)·exp(−weight·z²)`, a function of one Gaussian; f is 1 or of this name."""
+
+    power: int = 0
+    kind: Literal["one", "step", "erf", "sin", "cos", "exp", "tanh", "tanh'", "tanh''", "softplus"] = "one"
+    scale: Expr = ONE
+    weight: Expr = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """`E f(u)·g(v)` in closed form, (u, v) ~ N(0, [[q, c], [c, r]]).
+
+    same: pairs of axes; where the two of every pair agree, u and v are the same, and c is q exactly. registered: the name of a user's form.
+    """
+
+    left: Factor
+    right: Factor
+    q: Expr
+    c: Expr
+    r: Expr
+    same: tuple[tuple[str, str], ...] = ()
+    registered: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Integral:
+    """`E Π φ_i(u)` by quadrature, u ~ N(mean, covariance), in `variables`, the names of u's coordinates in the φ_i.
+
+    A factor depends on one or more of the variables, and on scalars. covariance: its lower triangle, row by row. same: as for `Closed`, of the
+    first two variables.
+    """
+
+    variables: tuple[str, ...]
+    factors: tuple[Expr, ...]
+    mean: tuple[Expr, ...]
+    covariance: tuple[tuple[Expr, ...], ...]
+    same: tuple[tuple[str, str], ...] = ()
+
+
+Formula = Expr | Closed | Integral
+Axis = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`formula` on a part of an array: on every axis from `low` to `low + extent`. Its variables, named in `variables`, start at 0."""
+
+    low: tuple[int, ...]
+    extent: tuple[int, ...]
+    variables: tuple[str, ...]
+    formula: Formula
+
+
+@dataclass(slots=True)
+class Definition:
+    """An array over `shape`, 0 where no piece is. shown: what it is, as a comment. also: names for it. guarded: 0/0 in it is 0 (`over`)."""
+
+    name: str
+    shape: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    shown: str
+    also: list[str] = field(default_factory=list)
+    guarded: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CovarianceProgram:
+    """Definitions in order, and for every output its axes and the formula of an entry. extents: of every variable."""
+
+    program: Program
+    definitions: tuple[Definition, ...]
+    outputs: Mapping[str, tuple[tuple[Axis, ...], Expr]]
+    extents: Mapping[str, int]
+
+    @property
+    def integrals(self) -> int:
+        """How many are done by quadrature."""
+        return sum(isinstance(piece.formula, Integral) for d in self.definitions for piece in d.pieces)
+
+    @property
+    def entries(self) -> int:
+        """Numbers in all arrays."""
+        return sum(math.prod(d.shape) for d in self.definitions)
+
+
+def same(left: Index, right: Index) -> Expr:
+    """Delta, with what is certain decided."""
+    if left == right:
+        return ONE
+    if isinstance(left, Affine) and isinstance(right, Affine):
+        difference = left - right
+        if difference.constant is not None:
+            return ZERO
+        positive = {v: k for v, k in difference.terms if k > 0}
+        negative = {v: -k for v, k in difference.terms if k < 0}
+        return Delta(Affine.of(max(difference.const, 0), positive), Affine.of(max(-difference.const, 0), negative))
+    return Delta(left, right)
+
+
+def placed(x: Expr, at: Mapping[str, Index]) -> Expr:
+    """`x` with free variables replaced; variables of sums are unique, so that none is captured. A Gather stands for a whole index only."""
+    affine = {v: i for v, i in at.items() if isinstance(i, Affine)}
+    gathers = {v: i for v, i in at.items() if isinstance(i, Gather)}
+
+    def index_at(index: Index) -> Index:
+        if isinstance(index, Affine) and index.variables & gathers.keys():
+            (variable, _), = index.terms
+            assert index == Affine.var(variable)
+            return gathers[variable]
+        return substitute_index(index, affine)
+
+    def leaf(node: Expr) -> Expr | None:
+        match node:
+            case Value(ref, vector):
+                return Value(type(ref)(ref.name, tuple(map(index_at, ref.index))), vector) if gathers else Value(substitute_ref(ref, affine), vector)
+            case Position(index):
+                picked = [mul(number(k), Value(Ref(gathers[v].input, gathers[v].index), False)) for v, k in index.terms if v in gathers]
+                rest = Affine.of(index.const, {v: k for v, k in index.terms if v not in gathers})
+                return add(new_position(rest.substitute(affine)), *picked)
+            case Delta(left, right):
+                return same(index_at(left), index_at(right))
+        return None
+    return replace(x, leaf) if at else x
+
+
+def indices(x: Expr) -> list[Index]:
+    """Every index in `x`, of values, deltas and positions, in order."""
+    found: list[Index] = []
+    for node in walk(x):
+        match node:
+            case Value(ref, _):
+                found += ref.index
+            case Position(index):
+                found.append(index)
+            case Delta(left, right):
+                found += [left, right]
+    return found
+
+
+def index_variables(index: Index) -> frozenset[str]:
+    return frozenset().union(*(i.variables for i in index.index)) if isinstance(index, Gather) else index.variables
+
+
+def free_variables(x: Expr) -> set[str]:
+    bound = {node.variable for node in walk(x) if isinstance(node, Sum)}
+    return {v for index in indices(x) for v in index_variables(index)} - bound
+
+
+def formula_variables(x: Formula) -> set[str]:
+    match x:
+        case Closed():
+            parts: tuple[Expr, ...] = (x.q, x.c, x.r, x.left.scale, x.left.weight, x.right.scale, x.right.weight)
+        case Integral():
+            parts = (*x.factors, *x.mean, *(c for row in x.covariance for c in row))
+        case _:
+            parts = (x,)
+    return {v for part in parts for v in free_variables(part)}
+
+
+def determined(x: Formula) -> Formula:
+    """`x` with axes that agree only where it depends on them: no covariance can tell the two Gaussians by others."""
+    if isinstance(x, Expr) or {v for pair in x.same for v in pair} <= formula_variables(x):
+        return x
+    return dataclasses.replace(x, same=())
+
+
+RangeOf = Callable[[Index], tuple[int, int]]
+
+
+def total(variable: str, count: int, x: Expr, range_of: RangeOf) -> Expr:
+    """`Σ_{variable < count} x`, term by term, factors that do not depend on it in front, deltas used up.
+
+    range_of: the least and greatest value of an index.
+    """
+    if x == ZERO or count == 0:
+        return ZERO
+    if variable not in free_variables(x):
+        return mul(number(count), x)
+    if isinstance(x, Add):
+        return add(*(total(variable, count, term, range_of) for term in x.terms))
+    factors = list(x.factors) if isinstance(x, Mul) else [x]
+    for k, factor in enumerate(factors):
+        at = _solved(factor, variable, count, range_of) if isinstance(factor, Delta) else None
+        if at is not None:
+            return placed(mul(*factors[:k], *factors[k + 1:]), {variable: at})
+    inside = [f for f in factors if variable in free_variables(f)]
+    outside = [f for f in factors if variable not in free_variables(f)]
+    return mul(*outside, summed(variable, Affine(count), mul(*inside)))
+
+
+def _solved(delta: Delta, variable: str, count: int, range_of: RangeOf) -> Index | None:
+    """What `variable` must be for `delta` to be 1, if that is certainly within its range."""
+    left, right = delta.left, delta.right
+    if isinstance(left, Affine) and isinstance(right, Affine):
+        difference = left - right
+        k = difference.coefficient(variable)
+        solved: Index | None = (difference - Affine.of(0, {variable: k})).scaled(-k) if abs(k) == 1 else None
+    else:
+        there = right if left == Affine.var(variable) else left if right == Affine.var(variable) else None
+        solved = there if there is not None and variable not in index_variables(there) else None
+    if solved is None:
+        return None
+    low, high = range_of(solved)
+    return solved if low >= 0 and high < count else None

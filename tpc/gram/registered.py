@@ -1,0 +1,72 @@
+"""Closed forms that a user adds: `register` in a file that is imported before programs are compiled."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from tpc.core.expr import Expr, Mul, Ref, Value, mul, replace
+from tpc.core.printer import print_expr
+from tpc.gram.slopes import with_slopes
+
+S = Value(Ref("s"), True)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`source` defines the function `name` of q, c, r; swapped: whether u and v are to change places."""
+
+    name: str
+    source: str
+    swapped: bool = False
+
+
+FORMS: dict[tuple[Expr, Expr], Form] = {}
+
+
+def register(f: str, g: str, source: str) -> None:
+    """Adds a closed form of `E f(u)·g(v)`, (u, v) ~ N(0, [[q, c], [c, r]]).
+
+    f, g: expressions of the language in the variable `s`, as they are written in programs after functions have been expanded: `"s*sigmoid(s)"`.
+    source: a Python function of three arrays q, c, r, which is copied into emitted modules; it may use `jnp`, `jax` and `erf`:
+
+        register("cosh(s)", "cosh(s)", '''
+        def cosh_cosh(q, c, r):
+            return jnp.exp((q + r)/2)*jnp.cosh(c)
+        ''')
+
+    Where u = v, c is q. It must be finite for q = 0 and r = 0. Raises TpcError if f or g cannot be read, ValueError if the source is no function.
+    """
+    from textwrap import dedent
+    text = dedent(source).strip()
+    body = ast.parse(text).body
+    if len(body) != 1 or not isinstance(body[0], ast.FunctionDef):
+        raise ValueError("the source of a closed form is one function")
+    FORMS[_read(f), _read(g)] = Form(body[0].name, text)
+
+
+def registered(f: Expr, g: Expr) -> Form | None:
+    """The form for these two functions, each of one Gaussian."""
+    left, right = _anonymous(f), _anonymous(g)
+    if (left, right) in FORMS:
+        return FORMS[left, right]
+    found = FORMS.get((right, left))
+    return Form(found.name, found.source, True) if found is not None else None
+
+
+def form_named(name: str) -> Form:
+    return next(form for form in FORMS.values() if form.name == name)
+
+
+def _anonymous(x: Expr) -> Expr:
+    """`x` in the variable `s`, factors in one order."""
+    found = replace(x, lambda node: S if isinstance(node, Value) and node.vector else None)
+    return mul(*sorted(found.factors, key=print_expr)) if isinstance(found, Mul) else found
+
+
+def _read(text: str) -> Expr:
+    from tpc.core.program import Moment
+    from tpc.pipeline import parse
+    program = parse(f"width n\nvector s : n ~ N(0, 1)\noutput c = mean({text})\n", name="closed form")
+    moment = next(op for op in program.body if isinstance(op, Moment))
+    return _anonymous(with_slopes(moment.phi))

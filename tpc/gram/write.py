@@ -1,0 +1,305 @@
+"""The module of a plan by covariances: one array a line, in the order in which they follow from each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tpc.core.affine import Affine
+from tpc.core.expr import ZERO, Call, Expr, Number, Value, mul, walk
+from tpc.core.program import Program
+from tpc.emit import python as py
+from tpc.gram.write_arrays import Array, Arrays
+from tpc.emit.error_checks import NAMES, evaluations_line, may_cancel, run_sections
+from tpc.emit.excluded import finite_branches
+from tpc.gram.write_gaps import GapWriter
+from tpc.emit.identifiers import Names
+from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.gram.write_rolled import RolledWriter
+from tpc.emit.sections import copied
+from tpc.gram.cuts import cuts_of
+from tpc.gram.factors import LOGISTIC, polynomial
+from tpc.gram.labels import best_name
+from tpc.gram.registered import form_named
+from tpc.gram.ir import Closed, CovarianceProgram, Definition, Delta, Factor, Formula, Integral, Piece, free_variables
+from tpc.plan.plan import Plan
+
+SECTIONS = ("contract", "over", "diagonal", "moved", "gap", "apart", "near", "gap_of_sum", "series", "step_step", "relu_gap",
+            "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "logistic", "mixed", "integral")
+LOCALS = ("inputs", "points", "weights", "dtype", "rule", "warnings", "DTYPE", "POINTS", "RULES", "INPUTS", "NamedSharding", "PartitionSpec",
+          "as_outputs", "over_square", "slope_of", "Line", "REACH", "FAR", "ROOTS", "HALVINGS", "inverse_norm", "turned", "root",
+          "ARC", "CAP", "math",
+          "tanh_tanh", "slope_slope", "softplus_softplus", "smooth_gap",
+          "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
+          "summary")
+PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
+         ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
+BY_GAPS = {("tanh", "tanh"): "tanh_tanh", ("tanh'", "tanh'"): "slope_slope", ("softplus", "softplus"): "softplus_softplus"}
+SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
+NEEDS = {"near": {"gap"}, "gap_of_sum": {"gap"}, "step_step": {"series"}, "relu_gap": {"series"}, "relu_relu": {"gap"}, "relu_step": {"over"},
+         "erf_erf": {"gap"}, "moment": {"over", "step_step", "gap", "erf_erf", "sin_sin", "cos_cos"},
+         "logistic": {"gap", "series"}, "mixed": {"logistic", "moment"}}
+BARRED = {"scan", "integral", "moved", "gap", "near", "gap_of_sum", "relu_gap", "relu_relu", "erf_erf", "moment", "logistic",
+          "mixed"}                                        # these need `lax`
+
+
+def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
+    """The source of a module that evaluates `program` by its covariances. rolled: layers that are alike in loops."""
+    assert plan.covariances is not None
+    writer = _Writer(plan.covariances, rolled)
+    lines = writer.statements()
+    rule = "points [1, Q], weights [Q]: a rule for integrals over a standard Gaussian." if plan.exact else \
+        "points [3, Q], weights [Q]: a rule for integrals (see `draw`)."
+    doc = f"The outputs, and 0: there is no direction to be lost. {rule}"
+    function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
+    cancels = may_cancel(program, plan)
+    return "\n".join([_header(program, plan), _imports(writer.used, cancels), _constants(program, plan, cancels), _helpers(writer),
+                      "", "", *py.print_statements([function]), _tail(plan, cancels)])
+
+
+class _Writer:
+    """used: the helpers that the module needs. forms: those that the user registered. rolled: whether layers that are alike become loops."""
+
+    def __init__(self, covariances: CovarianceProgram, rolled: bool = True) -> None:
+        self.covariances = covariances
+        self.used: set[str] = set()
+        self.forms: dict[str, str] = {}
+        self.integrals = 0
+        self.names = Names((*LOCALS, *NAMES, *SECTIONS))
+        self.table: dict[str, Array] = {}
+        self.gaps = GapWriter(self)
+        self.rolled = RolledWriter(self, rolled)
+
+    def statements(self) -> list[Statement]:
+        lines: list[Statement] = [Assign(("dtype",), Py("points.dtype"))]
+        if self.covariances.integrals:
+            lines.append(Assign(("rule",), Py("(points, weights)")))
+        needed = self._needed()
+        for item in self.covariances.program.inputs:
+            if item.name in needed:
+                kind = Py(f'jnp.asarray(inputs[{item.name!r}]' + (", dtype)" if item.bound is None else ")"))
+                self.table[item.name] = Array(self.names[item.name], item.shape, item.bound)
+                lines.append(Assign((self.names[item.name],), kind))
+        definitions = [d for d in self.covariances.definitions if d.name in needed]
+        begun = 0
+        for run in self.rolled.runs(definitions):
+            lines += self.made(definitions[begun:run.start + run.period])
+            lines += self.rolled.written(run, definitions)
+            begun = run.stop
+        lines += self.made(definitions[begun:])
+        outputs = []
+        for name, (axes, formula) in self.covariances.outputs.items():
+            value = self._arrays(guarded=False).aligned(finite_branches(formula), [v for v, _ in axes])
+            shape = tuple(n for _, n in axes)
+            if not (isinstance(formula, Value) and self._whole(formula, axes)):
+                value = py.call("jnp.broadcast_to", py.call("jnp.asarray", value, py.name("dtype")), py.tuple_of([py.integer(n) for n in shape])
+                                if shape else Py("()"))
+            outputs.append(f"{name!r}: {value.text}")
+        return [*lines, Return(Py(f"as_outputs({{{', '.join(outputs)}}}, dtype), jnp.zeros((), dtype)"))]
+
+    def made(self, definitions: Sequence[Definition]) -> list[Statement]:
+        lines: list[Statement] = []
+        for definition in definitions:
+            made = self.definition(definition)
+            lines += [*self.gaps.statements(), made]
+        return lines
+
+    def _whole(self, value: Value, axes: Sequence[tuple[str, int]]) -> bool:
+        """Whether a member over the axes is an array of their shape."""
+        used = [v for i in value.ref.index for v in getattr(i, "variables", ())]
+        return set(used) == {v for v, _ in axes}
+
+    def _needed(self) -> set[str]:
+        """The inputs and arrays that outputs depend on."""
+        found: set[str] = set()
+        waiting = [formula for _, formula in self.covariances.outputs.values()]
+        by_name = {d.name: d for d in self.covariances.definitions}
+        while waiting:
+            for name in mentioned(waiting.pop()):
+                if name not in found:
+                    found.add(name)
+                    if name in by_name:
+                        waiting += [x for piece in by_name[name].pieces for x in expressions_in(piece.formula)]
+        return found
+
+    def _arrays(self, *, guarded: bool = True) -> Arrays:
+        return Arrays(self.covariances.extents, self.table, self.names, self.used, guarded=guarded)
+
+    def definition(self, definition: Definition) -> Statement:
+        name = self.names.fresh(best_name(definition.also))
+        whole = len(definition.pieces) == 1 and definition.pieces[0].extent == definition.shape
+        guarded = definition.guarded
+        if whole:
+            value = self._formula(definition.pieces[0], guarded, definition)
+        else:
+            zeros = py.call("jnp.zeros", py.tuple_of([py.integer(n) for n in definition.shape]), py.name("dtype"))
+            text = zeros.text
+            for piece in definition.pieces:
+                parts = zip(piece.low, piece.extent, definition.shape, strict=True)
+                index = ", ".join(py.part(low, count, extent).text for low, count, extent in parts)
+                text += f".at[{index}].set({self._formula(piece, guarded).text})"
+            value = Py(text)
+        self.table[definition.name] = Array(name, definition.shape)
+        return Assign((name,), value, definition.shown)
+
+    def _formula(self, piece: Piece, guarded: bool, whole: Definition | None = None) -> Py:
+        """whole: the array that it is all of."""
+        arrays, axes = self._arrays(guarded=guarded), piece.variables
+        match piece.formula:
+            case Closed():
+                return self._closed(piece.formula, arrays, axes, whole)
+            case Integral():
+                return self._integral(piece.formula, arrays, axes, piece.extent)
+        assert isinstance(piece.formula, Expr)
+        return arrays.aligned(finite_branches(piece.formula), axes)
+
+    # expectations
+
+    def masked(self, value: Py, same: Sequence[tuple[str, str]], arrays: Arrays, axes: Sequence[str], instead: Py) -> Py:
+        """`value`, `instead` where both Gaussians are one."""
+        if not same:
+            return value
+        masks = [arrays.aligned(Delta(Affine.var(a), Affine.var(b)), axes) for a, b in same]
+        mask = masks[0] if len(masks) == 1 else Py(" & ".join(f"({m.text})" for m in masks))
+        return py.call("jnp.where", mask, instead, value)
+
+    def _masked(self, c: Expr, q: Expr, same: Sequence[tuple[str, str]], arrays: Arrays, axes: Sequence[str]) -> Py:
+        """The covariance, the variance itself where both Gaussians are one."""
+        value = arrays.aligned(c, axes)
+        if c == ZERO:
+            return value
+        if tuple(same) == (tuple(axes),) and free_variables(q) == {axes[0]}:
+            self.used.add("diagonal")
+            return py.call("diagonal", value, arrays.aligned(q, axes[:1]))
+        return self.masked(value, same, arrays, axes, arrays.aligned(q, axes))
+
+    def _closed(self, x: Closed, arrays: Arrays, axes: Sequence[str], whole: Definition | None = None) -> Py:
+        q, r = arrays.aligned(x.q, axes), arrays.aligned(x.r, axes)
+        if x.registered:
+            self.forms[x.registered] = form_named(x.registered).source
+            return py.call(x.registered, q, self._masked(x.c, x.q, x.same, arrays, axes), r)
+        kinds = _plain_kind(x.left), _plain_kind(x.right)
+        if kinds[::-1] in PAIRS and kinds not in PAIRS:
+            return self._closed(Closed(x.right, x.left, x.r, x.c, x.q, tuple((b, a) for a, b in x.same)), arrays, axes)
+        if kinds in (("relu", "relu"), ("step", "step")):
+            name = PAIRS[kinds]
+            self.used.add(name)
+            return py.call(name, q, self.gaps.of_relu(x, arrays, axes, whole) if name == "relu_relu" else self.gaps.of(x, arrays, axes), r)
+        if kinds in BY_GAPS and all(isinstance(f.scale, Number) and f.scale.value > 0 for f in (x.left, x.right)):
+            self.used.add("logistic")
+            return py.call(BY_GAPS[kinds], q, self.gaps.of(x, arrays, axes, "smooth_gap"), r, *self._scales(x, arrays, axes))
+        c = self._masked(x.c, x.q, x.same, arrays, axes)
+        if kinds in PAIRS:
+            name = PAIRS[kinds]
+            self.used.add(name)
+            return py.call(name, q, c, r, *(self._scales(x, arrays, axes) if name in SCALED else []))
+        name = "mixed" if {x.left.kind, x.right.kind} & LOGISTIC else "moment"
+        self.used.add(name)
+        return py.call(name, self._factor(x.left, arrays, axes), self._factor(x.right, arrays, axes), q, c, r)
+
+    def _scales(self, x: Closed, arrays: Arrays, axes: Sequence[str]) -> list[Py]:
+        """Those of both sides, none if they are 1."""
+        scales = [arrays.aligned(f.scale, axes) for f in (x.left, x.right)]
+        return [] if all(s.text == "1" for s in scales) else scales
+
+    def _factor(self, x: Factor, arrays: Arrays, axes: Sequence[str]) -> Py:
+        return py.tuple_of([py.integer(x.power), Py(f'"{x.kind}"'), arrays.aligned(x.scale, axes), arrays.aligned(x.weight, axes)])
+
+    def _integral(self, x: Integral, arrays: Arrays, axes: Sequence[str], shape: Sequence[int]) -> Py:
+        self.used.add("integral")
+        table = dict(self.table)
+        parameters = []
+        for variable in x.variables:
+            parameters.append(variable)
+            table[variable] = Array(variable, ())
+        inner = Arrays(self.covariances.extents, table, self.names, self.used)
+        body = inner.aligned(finite_branches(mul(*x.factors)), axes)
+        rows = []
+        for k, row in enumerate(x.covariance):
+            own = [arrays.aligned(c, axes) for c in row]
+            if k == 1 and x.same:
+                own[0] = self._masked(row[0], x.covariance[0][0], x.same, arrays, axes)
+            rows.append(f"[{', '.join(c.text for c in own)}]")
+        means = ", ".join(arrays.aligned(m, axes).text for m in x.mean)
+        size = py.tuple_of([py.integer(n) for n in shape]) if shape else Py("()")
+        taken = ", ".join(parameters)
+        places = [[f"({cut.kind!r}, lambda {taken}: {inner.aligned(cut.at, axes).text})" for cut in own] for own in cuts_of(x)]
+        cuts = ", ".join(f"[{', '.join(own)}]" for own in places)
+        self.integrals += 1
+        law = f"[{means}], [{', '.join(rows)}]"
+        return Py(f"integral(lambda {taken}: {body.text}, [{cuts}], {law}, rule, {size.text}, {self.integrals})")
+
+
+def _plain_kind(f: Factor) -> str:
+    """What a factor is called that has a function of its own: relu is z·step."""
+    if f.weight != ZERO:
+        return ""
+    if f.kind == "step" and f.power == 1:
+        return "relu"
+    return f.kind if f.power == 0 and not polynomial(f) else ""
+
+
+def expressions_in(x: Formula) -> Sequence[Expr]:
+    match x:
+        case Closed():
+            return x.q, x.c, x.r, x.left.scale, x.left.weight, x.right.scale, x.right.weight
+        case Integral():
+            return *x.factors, *x.mean, *(c for row in x.covariance for c in row)
+    assert isinstance(x, Expr)
+    return (x,)
+
+
+def mentioned(x: Expr) -> set[str]:
+    from tpc.core.expr import Gather
+    from tpc.gram.ir import indices
+    return {v.ref.name for v in walk(x) if isinstance(v, Value) and not v.vector} | {i.input for i in indices(x) if isinstance(i, Gather)}
+
+
+def _functions(covariances: CovarianceProgram) -> set[str]:
+    return {node.function for d in covariances.definitions for piece in d.pieces for x in expressions_in(piece.formula)
+            for node in walk(x) if isinstance(node, Call)}
+
+
+def _header(program: Program, plan: Plan) -> str:
+    name = "".join(c if c.isalnum() or c in "_-. " else "_" for c in program.name)
+    if plan.exact:
+        how = "It follows from covariances, which are all in closed form: the result is exact."
+    else:
+        how = f"It follows from covariances. Integrals over Gaussians are sums over {plan.grid} points on each part of a line; the error shown\n" \
+              "is the difference from other such rules, and from other roundings."
+    return f'"""The infinite-width limit of the Tensor Program `{name}`, written by tpc.\n\n{how}\n"""\n'
+
+
+def _imports(used: set[str], cancels: bool) -> str:
+    lines = ["import math"] if used & {"logistic", "mixed"} else []
+    lines += ["import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
+    lines += ["from jax import lax"] if cancels or used & BARRED else []
+    lines += ["from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
+    return "\n".join(lines) + "\n"
+
+
+def _constants(program: Program, plan: Plan, cancels: bool) -> str:
+    rows = ", ".join(f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})" for i in program.inputs)
+    lines = [f"DTYPE = {plan.dtype!r}"]
+    if not plan.exact:
+        lines.append(f"POINTS = {plan.grid}")
+    if cancels:
+        lines.append(evaluations_line(plan))
+    lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
+    return "\n".join(lines) + "\n"
+
+
+def _helpers(writer: _Writer) -> str:
+    sections = copied("covariances.py") | copied("integrals.py") | copied("logistic.py")
+    wanted, waiting = set[str](), [name for name in writer.used if name in SECTIONS]
+    while waiting:
+        name = waiting.pop()
+        wanted.add(name)
+        waiting += [n for n in NEEDS.get(name, ()) if n not in wanted]
+    parts = [sections["every module"], *(sections[name] for name in SECTIONS if name in wanted), *writer.forms.values()]
+    return "\n\n" + "\n\n\n".join(parts)
+
+
+def _tail(plan: Plan, cancels: bool) -> str:
+    sections = copied("runner.py") | copied("rounding.py")
+    wanted = ["every module", plan.points, *run_sections(plan, cancels), "main"]
+    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

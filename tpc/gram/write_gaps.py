@@ -1,0 +1,164 @@
+"""The arrays of gaps in modules of covariances: see `tpc.gram.gaps`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tpc.core.affine import Affine
+from tpc.core.expr import Expr, Ref, Sum, Value, replace
+from tpc.emit import python as py
+from tpc.gram.write_arrays import Array, Arrays
+from tpc.emit.python import Assign, Py, Statement
+from tpc.gram.gaps import RELU, Common, Gaps, OfRelu, OfSum, Product, Term, alike
+from tpc.gram.monomials import anonymous, opened, whole
+from tpc.gram.labels import best_name
+from tpc.gram.ir import Closed, Definition, Factor, free_variables, placed
+
+if TYPE_CHECKING:
+    from tpc.gram.write import _Writer
+
+Same = Sequence[tuple[str, str]]
+STEP = Factor(0, "step")
+
+
+def gap_of(name: str) -> str:
+    """What the gap of an array is called in the table of arrays."""
+    return f"gap of {name}"
+
+
+def goes_by_gap(x: Closed) -> bool:
+    """Whether the gap of its covariance is what an expectation is made of."""
+    return not x.registered and x.left == x.right and x.left in (RELU, STEP)
+
+
+class GapWriter:
+    """Hands out arrays of gaps, each made once. waiting: the lines that make those which are new."""
+
+    def __init__(self, writer: _Writer) -> None:
+        self.writer = writer
+        covariances = writer.covariances
+        self.definitions = {d.name: d for d in covariances.definitions}
+        self.gaps = Gaps(self.definitions, frozenset(i.name for i in covariances.program.inputs))
+        self.made: dict[tuple[object, ...], str] = {}
+        self.waiting: list[Statement] = []
+
+    def statements(self) -> list[Statement]:
+        found, self.waiting = self.waiting, []
+        return found
+
+    def of(self, x: Closed, arrays: Arrays, axes: Sequence[str], gap: str = "gap") -> Py:
+        """Of two Gaussians, over the axes. gap: what makes one from their covariance, where that is all there is."""
+        key = x.q, x.c, x.r, x.same, tuple(axes), gap
+        if key not in self.made:
+            terms = self.gaps.terms(x)
+            if len(terms) == 1:
+                return self._of_term(terms[0], x.same, arrays, axes)
+            if terms:
+                value = self._of_sum(terms, x.same, arrays, axes)
+            else:
+                value = self._plain(x.q, x.c, x.r, x.same, arrays, axes, gap)
+            self.made[key] = self._named(self._name(x.c), value)
+        return py.name(self.made[key])
+
+    def of_relu(self, x: Closed, arrays: Arrays, axes: Sequence[str], array: Definition | None) -> Py:
+        """Of relu of two Gaussians. array: that of their covariance."""
+        self.writer.used.add("relu_gap")
+        found = self.of(x, arrays, axes)
+        if array is None:
+            return py.call("relu_gap", found)
+        name = self._named(best_name(array.also), py.call("relu_gap", found))
+        self.writer.table[gap_of(array.name)] = Array(name, array.shape)
+        return py.name(name)
+
+    def _of_term(self, term: Term, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
+        key: tuple[object, ...]
+        match term.gap:
+            case Common():
+                return Py("jnp.zeros((), dtype)")
+            case OfRelu(ref):
+                return arrays.aligned(Value(Ref(gap_of(ref.name), ref.index), False), axes)
+            case Product(c):
+                sides = _sides(term.gap, axes)
+                key = term.gap, same if sides is None else (), tuple(axes)
+                if key not in self.made:
+                    self.made[key] = self._named(self._name(c), self._of_product(term.gap, sides, same, arrays, axes))
+                return py.name(self.made[key])
+            case OfSum(ref, terms):
+                key = ref, same, tuple(axes)
+                if key not in self.made:
+                    self.made[key] = self._named(self._name(Value(ref, False)), self._of_sum(terms, same, arrays, axes))
+                return py.name(self.made[key])
+
+    # ways to make them
+
+    def _of_sum(self, terms: Sequence[Term], same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
+        self.writer.used.add("gap_of_sum")
+        inner = same if all(t.sign == 1 for t in terms) else ()    # the gaps of all parts are 0 where that of the sum is
+        parts = []
+        for t in terms:
+            q, r = (self._aligned(side, arrays, axes) for side in (t.q, t.r))
+            parts.append(py.tuple_of([py.integer(t.sign), q, self._of_term(t, inner, arrays, axes), r]))
+        return self._apart(py.call("gap_of_sum", Py(str(alike(terms))), *parts), same, arrays, axes)
+
+    def _plain(self, q: Expr, c: Expr, r: Expr, same: Same, arrays: Arrays, axes: Sequence[str], gap: str = "gap") -> Py:
+        """From the correlation."""
+        self.writer.used |= {"gap"} if gap == "gap" else set()
+        return self._apart(py.call(gap, *(self._aligned(x, arrays, axes) for x in (q, c, r))), same, arrays, axes)
+
+    def _of_product(self, x: Product, sides: tuple[Expr, Expr] | None, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
+        """From inputs."""
+        if sides is None:
+            return self._plain(x.q, x.c, x.r, same, arrays, axes)
+        self.writer.used |= {"gap", "near"}
+        shown = [arrays.aligned(side, (axis, *x.variables)) for side, axis in zip(sides, axes, strict=True)]
+        found = py.call("gap", *(self._aligned(side, arrays, axes) for side in (x.q, x.c, x.r)))
+        one = placed(sides[0], {axes[0]: Affine.var(axes[1])}) == sides[1]
+        return py.call("near", found, *shown, *([Py("same=True")] if one else []))
+
+    def _aligned(self, x: Expr, arrays: Arrays, axes: Sequence[str]) -> Py:
+        """With sums by the names of the arrays that they are."""
+        return arrays.aligned(replace(x, self._by_name), axes)
+
+    def _by_name(self, x: Expr) -> Expr | None:
+        if not isinstance(x, Sum):
+            return None
+        free = sorted(free_variables(x))
+        for name, definition in self.definitions.items():
+            if name in self.writer.table and len(definition.shape) == len(free) <= 1 and whole(definition):
+                value = Value(Ref(name, tuple(map(Affine.var, free))), False)
+                inner = opened(value, self.definitions)
+                if isinstance(inner, Sum) and anonymous(inner) == anonymous(x):
+                    return value
+        return None
+
+    def _apart(self, value: Py, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
+        """With those of a Gaussian with itself 0."""
+        if tuple(same) == (tuple(axes),):
+            self.writer.used.add("apart")
+            return py.call("apart", value)
+        return self.writer.masked(value, same, arrays, axes, Py("0"))
+
+    # names
+
+    def _named(self, wish: str, value: Py) -> str:
+        """The array of a new line."""
+        name = self.writer.names.fresh(f"{wish}_gap")
+        self.waiting.append(Assign((name,), value))
+        return name
+
+    def _name(self, c: Expr) -> str:
+        """After the first array in a covariance."""
+        from tpc.core.expr import values
+        for value in values(c):
+            if value.ref.name in self.definitions:
+                return best_name(self.definitions[value.ref.name].also)
+            return value.ref.name
+        return "some"
+
+
+def _sides(x: Product, axes: Sequence[str]) -> tuple[Expr, Expr] | None:
+    """The inputs of the first axis and of the second one; None if there are other axes, or both have both."""
+    found = {frozenset(free_variables(side)) - set(x.variables): side for side in (x.left, x.right)}
+    each = [found[key] for axis in axes if (key := frozenset({axis})) in found]
+    return (each[0], each[1]) if len(axes) == len(each) == 2 else None

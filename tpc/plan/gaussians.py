@@ -1,0 +1,82 @@
+"""The standard Gaussians of a program: which initial vectors and which directions of which matrices have which."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tpc.core.program import For, Gaussians, MatMul, Program, instructions
+from tpc.plan.matrix_members import multiplied
+
+Side = tuple[str, bool]                                # a matrix, and whether it is its transpose that multiplies
+Confined = Mapping[int, tuple[tuple[For, ...], int]]   # see `lay_out`
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A run of standard Gaussians, `start` … `start + count − 1`."""
+
+    start: int
+    count: int
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """initial: the rows of every group of initial vectors, by its first name. capacity: the directions of one matrix of a family, by side,
+    as many as the one that is multiplied most often may meet.
+    extra: the directions that products of vectors confined to one round may add, shared by all rounds. total: the number of all rows.
+    rows: how many vectors a matrix is multiplied to at once, where it is several."""
+
+    initial: Mapping[str, Rows]
+    capacity: Mapping[Side, int]
+    extra: Mapping[Side, int]
+    members: Mapping[str, int]
+    rows: int = 1
+
+    @property
+    def first_direction(self) -> int:
+        return max((rows.stop for rows in self.initial.values()), default=0)
+
+    @property
+    def directions(self) -> int:
+        """Those that last, of all matrices."""
+        return sum(k * self.members[matrix] for (matrix, _), k in self.capacity.items())
+
+    @property
+    def total(self) -> int:
+        directions = sum(k * self.members[matrix] for side in (self.capacity, self.extra) for (matrix, _), k in side.items())
+        return self.first_direction + directions
+
+
+def group_size(group: Gaussians) -> int:
+    return len(group.names) * math.prod(count for _, count in group.axes)
+
+
+def lay_out(program: Program, confined: Confined, limit: int | None) -> Layout:
+    """confined: for products whose vectors stay in one round of a parallel loop (by `id` of the instruction), the loops around, and how many of them
+    lead up to that one."""
+    initial: dict[str, Rows] = {}
+    start = 0
+    for group in program.gaussians:
+        initial[group.names[0]] = Rows(start, group_size(group))
+        start += group_size(group)
+    shapes = {m.name: tuple(count for _, count in m.axes) for m in program.matrices}
+    met: dict[Side, np.ndarray] = {}
+    met_extra: dict[Side, np.ndarray] = {}
+    for op, loops in instructions(program.body):
+        if isinstance(op, MatMul):
+            table, (around, first) = (met_extra, confined[id(op)]) if id(op) in confined else (met, (loops, 0))
+            side, times = (op.matrix.name, op.transposed), multiplied(op, shapes[op.matrix.name], around, first)
+            table[side] = table[side] + times if side in table else times
+    capacity, extra = ({side: int(times.max(initial=0)) for side, times in table.items()} for table in (met, met_extra))
+    members = {name: math.prod(shape) for name, shape in shapes.items()}
+    if limit is not None:
+        capacity = {side: min(k, limit) for side, k in capacity.items()}
+    return Layout(initial, capacity, extra, members)

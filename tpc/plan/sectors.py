@@ -1,0 +1,91 @@
+"""Sectors: vectors that never meet in one nonlinearity, one mean or one side of a matrix, and so are functions of different Gaussians.
+
+A product with a matrix leads from one sector to another by inner products only. In the two hidden layers of TP4 Thm 6.4, U, x and dx are functions of
+Z^{U_0} and of the Gaussians of Wᵀ, V, h and dh of Z^{V_0} and of those of W: points of T + 1 dimensions twice, in place of 2T + 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tpc.core.expr import Value, walk
+from tpc.core.program import MatMul, Moment, Nonlin, Program, instructions
+from tpc.plan.gaussians import Layout, Rows, Side
+
+Key = tuple[str, str]                                  # "vector", "rows" or "columns", and of what
+
+
+@dataclass(frozen=True, slots=True)
+class Sectors:
+    """vectors: the sector of every family of vectors. outputs, operands: of what comes out of a side of a matrix and of what it multiplies."""
+
+    count: int = 1
+    vectors: Mapping[str, int] = field(default_factory=dict)
+    outputs: Mapping[Side, int] = field(default_factory=dict)
+    operands: Mapping[Side, int] = field(default_factory=dict)
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What is appended, in emitted code, to the names of the points, weights, … of every sector."""
+        return ("",) if self.count == 1 else tuple(f"_{k + 1}" for k in range(self.count))
+
+    def suffix(self, families: Iterable[str]) -> str:
+        """That of the sector in which the first of `families` lives."""
+        return self.suffixes[self.vectors.get(next(iter(families), ""), 0)]
+
+    def layout(self, whole: Layout, sector: int) -> Layout:
+        """The Gaussians of one sector, in the order of the whole."""
+        def own(table: Mapping[Side, int]) -> dict[Side, int]:
+            return {side: k for side, k in table.items() if self.outputs.get(side, 0) == sector}
+        if self.count == 1:
+            return whole
+        initial: dict[str, Rows] = {}
+        for name, rows in whole.initial.items():
+            if self.vectors[name] == sector:
+                initial[name] = Rows(max((r.stop for r in initial.values()), default=0), rows.count)
+        return Layout(initial, own(whole.capacity), own(whole.extra), whole.members)
+
+
+def separate(program: Program) -> Sectors:
+    """The sectors of a program, numbered in the order in which it meets them."""
+    groups = _Groups()
+    for group in program.gaussians:
+        groups.join([("vector", name) for name in group.names])
+    sides: dict[Side, tuple[Key, Key]] = {}
+    for op, _ in instructions(program.body):
+        if isinstance(op, MatMul):
+            name = op.matrix.name
+            out, operand = (("columns", name), ("rows", name)) if op.transposed else (("rows", name), ("columns", name))
+            groups.join([("vector", op.out.name), out])
+            groups.join([("vector", op.operand.name), operand])
+            sides[name, op.transposed] = out, operand
+        elif isinstance(op, Nonlin | Moment):
+            met = [("vector", node.ref.name) for node in walk(op.phi) if isinstance(node, Value) and node.vector]
+            groups.join([*([("vector", op.out.name)] if isinstance(op, Nonlin) else []), *met])
+    numbers = groups.numbers()
+    return Sectors(max(1, len(set(numbers.values()))), {name: k for (kind, name), k in numbers.items() if kind == "vector"},
+                   {side: numbers[out] for side, (out, _) in sides.items()}, {side: numbers[operand] for side, (_, operand) in sides.items()})
+
+
+class _Groups:
+    """Things that belong together (union by a parent)."""
+
+    def __init__(self) -> None:
+        self.parents: dict[Key, Key] = {}
+
+    def root(self, key: Key) -> Key:
+        self.parents.setdefault(key, key)
+        while self.parents[key] != key:
+            self.parents[key] = self.parents[self.parents[key]]
+            key = self.parents[key]
+        return key
+
+    def join(self, keys: list[Key]) -> None:
+        for key in keys:
+            self.parents[self.root(key)] = self.root(keys[0])
+
+    def numbers(self) -> dict[Key, int]:
+        """Every key's group, groups numbered as they first occur."""
+        order = {root: k for k, root in enumerate(dict.fromkeys(self.root(key) for key in self.parents))}
+        return {key: order[self.root(key)] for key in self.parents}

@@ -1,0 +1,96 @@
+"""Representations of L² (theory: an element of the limit's Hilbert space is whatever can be added, multiplied by numbers and has inner products).
+
+A space says which programs it can represent, and which forms of Nonlin and Moment it emits. Elements are arrays [M] in every one of them, the inner
+product is `a @ (weights * b)`, so that ZMatMul is written once. A further one (gram) is a further class here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tpc.core.expr import Add, Call, Compare, Expr, Mul, Number, Pow, Sum, Value, children, is_vector
+from tpc.core.printer import as_written
+from tpc.core.program import Moment, Nonlin, Program, instructions
+from tpc.plan.sectors import Sectors
+
+
+class Space(Protocol):
+    """One representation. pointwise: whether an element is its values at points, so that functions apply to it coordinate by coordinate.
+    sectors: which vectors have points of their own."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def pointwise(self) -> bool: ...
+
+    @property
+    def sectors(self) -> Sectors: ...
+
+    def refuses(self, program: Program) -> str | None:
+        """Why the program cannot be represented, None if it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Coefficients on 1 and the standard Gaussians: exact for programs that are linear in their vectors, with moments of second order."""
+
+    name: str = "linear"
+    pointwise: bool = False
+    sectors: Sectors = field(default_factory=Sectors)
+
+    def refuses(self, program: Program) -> str | None:
+        for op, _ in instructions(program.body):
+            if isinstance(op, Nonlin) and degree(op.phi) > 1:
+                return f"`{as_written(op.out)}` (line {op.origin.line}) is not linear in its vectors"
+            if isinstance(op, Moment) and degree(op.phi) > 2:
+                return f"`{as_written(op.out)}` (line {op.origin.line}) is a mean of more than products of two vectors"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Values at weighted points of the space of the standard Gaussians: for any program, as exact as the points."""
+
+    name: str = "nodes"
+    pointwise: bool = True
+    sectors: Sectors = field(default_factory=Sectors)
+
+    def refuses(self, program: Program) -> str | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Chaos:
+    """Values at the nodes of rules that integrate exactly what occurs (see `chaos.py`): for polynomials, with moments of any order."""
+
+    sectors: Sectors
+    name: str = "chaos"
+    pointwise: bool = True
+
+    def refuses(self, program: Program) -> str | None:
+        for op, _ in instructions(program.body):
+            if isinstance(op, Nonlin | Moment) and degree(op.phi) == math.inf:
+                what = "no polynomial in" if isinstance(op, Nonlin) else "no mean of a polynomial in"
+                return f"`{as_written(op.out)}` (line {op.origin.line}) is {what} its vectors"
+        return None
+
+
+def degree(x: Expr) -> float:
+    """The degree of a polynomial in the vectors, ∞ if it is none."""
+    match x:
+        case Value(_, vector):
+            return 1 if vector else 0
+        case Add(terms):
+            return max(map(degree, terms))
+        case Mul(factors):
+            return sum(map(degree, factors))
+        case Pow(base, Number(k)) if k.denominator == 1 and k > 0:
+            return degree(base) * int(k)
+        case Pow() | Call() | Compare():
+            return math.inf if is_vector(x) else 0
+        case Sum(_, _, body):
+            return degree(body)
+    return max((degree(part) for part in children(x)), default=0)

@@ -1,0 +1,144 @@
+"""What is known of a program before a line of it is emitted: its places, how its families are kept, which loops are run at once and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tpc.core.affine import Affine
+from tpc.core.dependence import is_parallel
+from tpc.core.expr import Gather, Index, Ref
+from tpc.core.program import For, MatMul, Op, Program
+from tpc.core.storage import Leaf, Node, Region, Storage, analyse, build, inner_regions, leaves, ranges
+from tpc.plan.distribute import distribute
+from tpc.plan.histories import histories
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """A program's body in its places, how its families are kept, and which loops are run at once.
+
+    body: the program's, in the order in which it is run: loops around products taken apart.
+    parallel: loops whose rounds are mapped over. blocks: loops around one product whose rounds are the rows of a product of matrices, the loops of
+    such a nest by the outermost one. confined: products whose vectors stay in one round of a mapped loop, by `id` of the instruction, with the loops
+    around them and how many of these lead up to the mapped one. histories: families that are kept in blocks of steps.
+    """
+
+    body: tuple[Op, ...]
+    nodes: tuple[Node, ...]
+    storage: Mapping[str, Storage]
+    parallel: frozenset[int]
+    blocks: Mapping[int, tuple[Region, ...]]
+    confined: Mapping[int, tuple[tuple[For, ...], int]]
+    histories: frozenset[str]
+
+
+def structure(program: Program) -> Structure:
+    body = program.body
+    nodes, storage, parallel = _analysed(program, body)
+    split = {id(r.loop) for r in inner_regions(nodes) if id(r) not in parallel and _multiplies(r) and is_parallel(r.loop, ranges(r.around))}
+    if split:
+        body = distribute(body, split)
+        nodes, storage, parallel = _analysed(program, body)
+    blocks: dict[int, tuple[Region, ...]] = {}
+    for region in inner_regions(nodes):
+        nest = _block(region)
+        if nest and id(region) not in parallel and not any(region in other for other in blocks.values()):
+            blocks[id(region)] = nest
+    confined: dict[int, tuple[tuple[For, ...], int]] = {}
+    for leaf in leaves(nodes):
+        if isinstance(leaf.op, MatMul):
+            outer = next((k for k, r in enumerate(leaf.around) if id(r) in parallel), None)
+            if outer is not None:
+                confined[id(leaf.op)] = tuple(r.loop for r in leaf.around), outer + 1
+    at_once = parallel | {id(r) for nest in blocks.values() for r in nest}
+    return Structure(body, nodes, storage, parallel, blocks, confined, histories(nodes, storage, program.outputs, at_once))
+
+
+def _analysed(program: Program, body: tuple[Op, ...]) -> tuple[tuple[Node, ...], dict[str, Storage], frozenset[int]]:
+    nodes = build(body)
+    storage = analyse(program, nodes)
+    parallel: set[int] = set()
+    for region in inner_regions(nodes):                    # outer ones first: products in one that is mapped over grow bases of its own, in order
+        nested = _multiplies(region) and any(id(outer) in parallel for outer in region.around)
+        if not nested and _at_once(region, storage):
+            parallel.add(id(region))
+    return nodes, storage, frozenset(parallel)
+
+
+def _multiplies(region: Region) -> bool:
+    return any(isinstance(leaf.op, MatMul) for leaf in leaves(region.body))
+
+
+def _at_once(region: Region, storage: Mapping[str, Storage]) -> bool:
+    """Whether the rounds of `region` can be computed side by side, and what they make put together afterwards."""
+    if not is_parallel(region.loop, ranges(region.around)):
+        return False
+    made = list(leaves(region.body))
+    products = _multiplies(region)
+    for leaf in made:
+        kept = storage[leaf.op.out.name]
+        inside = kept.scope is not None and region in kept.scope.loops
+        if inside:
+            continue
+        if kept.carry is not None and kept.carry.region in (region, *region.around) and region in kept.carry.region.around:
+            continue
+        if products and kept.family.kind == "vector":
+            return False
+        writers = [other for other in made if other.op.out.name == leaf.op.out.name]
+        if len(writers) > 1 or stacking(leaf, region, kept) is None:
+            return False
+    return True
+
+
+def _block(region: Region) -> tuple[Region, ...]:
+    """The loops around one product, all products with one matrix and independent of each other; none if it is not so."""
+    nest = [region]
+    while len(nest[-1].body) == 1 and isinstance(inner := nest[-1].body[0], Region):
+        nest.append(inner)
+    leaf = nest[-1].body[0]
+    variables = {r.variable for r in nest}
+    if len(nest[-1].body) != 1 or not isinstance(leaf, Leaf) or not isinstance(leaf.op, MatMul) or index_variables(leaf.op.matrix) & variables:
+        return ()
+    independent = all(is_parallel(r.loop, ranges(r.around)) and not r.loop.count.variables & variables for r in nest)
+    dynamic = len(nest) > 1 and any(r.loop.count.constant is None for r in nest)
+    own = {i.terms[0][0] for i in leaf.op.out.index if isinstance(i, Affine) and len(i.terms) == 1}
+    return tuple(nest) if independent and not dynamic and variables <= own and variables <= index_variables(leaf.op.operand) else ()
+
+
+def index_variables(ref: Ref) -> frozenset[str]:
+    """The loop variables in a reference's indices, those of indices that are read from inputs included."""
+    return frozenset(v for i in ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in j.variables)
+
+
+@dataclass(frozen=True)
+class Stacking:
+    """How what the rounds of a region make lies in an array: along `axis`, at `index`; at `fixed` on other axes; `rest` are those within a round."""
+
+    axis: int
+    index: Affine
+    fixed: Mapping[int, Index]
+    rest: tuple[int, ...]
+
+
+def stacking(leaf: Leaf, region: Region, storage: Storage) -> Stacking | None:
+    """None if the rounds' members do not lie along an axis, or would have to be merged with others in the same rows."""
+    out, around = leaf.op.out, leaf.around
+    inside = {r.variable for r in around[len(region.around):]}
+    free = {axis: index for axis in storage.kept if isinstance(index := out.index[axis], Affine) and not index.variables & inside}
+    found = None
+    for axis in storage.kept:
+        index = out.index[axis]
+        if isinstance(index, Affine) and index.coefficient(region.variable) and index.variables & inside == {region.variable}:
+            found = axis, index
+            break
+    if found is None:
+        return None
+    rest = tuple(a for a in storage.kept if a != found[0] and a not in free)
+    if rest:
+        scope = () if storage.scope is None else storage.scope.loops
+        between = [r for r in region.around if r not in scope and not (storage.carry is not None and r is storage.carry.region)]
+        own = [index for axis, index in free.items()]
+        if storage.writers > 1 or any(Affine.var(r.variable) not in own for r in between):
+            return None
+    return Stacking(found[0], found[1], free, rest)

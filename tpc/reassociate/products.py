@@ -1,0 +1,190 @@
+"""Expressions that are linear in their vectors, or bilinear under a mean, as sums of terms: each a sum over indices of a product."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tpc.core.affine import Affine, Ranges
+from tpc.core.expr import (
+    Add,
+    Expr,
+    Gather,
+    Index,
+    Mul,
+    Number,
+    Position,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+    children,
+    is_vector,
+    number,
+    rebuild,
+    replace,
+    substitute,
+    walk,
+)
+from tpc.core.functions import is_defined
+from tpc.reassociate.levels import free
+
+MAX_TERMS = 32                                        # an expression that comes to more is left as it is
+
+
+class NotMultilinearError(Exception):
+    """The expression is no sum of such terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """`number · Π scalars · Π vectors`, summed over `sums`, whose counts do not depend on each other."""
+
+    number: Fraction = Fraction(1)
+    sums: Ranges = ()
+    scalars: tuple[Expr, ...] = ()
+    vectors: tuple[Ref, ...] = ()
+
+    def __mul__(self, other: Term) -> Term:
+        return Term(self.number * other.number, self.sums + other.sums, self.scalars + other.scalars, self.vectors + other.vectors)
+
+
+Definition = Callable[[Ref], "Expr | None"]            # what a vector stands for, None if it is one that is made
+
+
+class Expansion:
+    """Expands expressions. define: of vectors that are not made. Bound variables get names of their own."""
+
+    def __init__(self, define: Definition) -> None:
+        self.define = define
+        self.count = itertools.count(1)
+
+    def terms(self, x: Expr) -> list[Term]:
+        """Raises NotMultilinearError."""
+        if not is_vector(x):
+            return [self._scalar(x)]
+        match x:
+            case Value(ref, _):
+                meaning = self.define(ref)
+                return [Term(vectors=(ref,))] if meaning is None else self.terms(meaning)
+            case Add(parts):
+                return self._few([term for part in parts for term in self.terms(part)])
+            case Mul(parts):
+                return self._product([self.terms(part) for part in parts])
+            case Pow(base, exponent) if exponent == number(2):
+                return self._product([self.terms(base), self.terms(base)])
+            case Sum(variable, count, body):
+                fresh = f"{variable.split('$')[0]}${next(self.count)}"
+                inside = self.terms(substitute(body, {variable: Affine.var(fresh)}))
+                return [self._summed(fresh, count, term) for term in inside]
+        raise NotMultilinearError
+
+    def _scalar(self, x: Expr) -> Term:
+        """A scalar as one term: sums and products are taken apart as far as they are that."""
+        match x:
+            case Number(value):
+                return Term(value)
+            case Mul(parts):
+                out = Term()
+                for part in parts:
+                    out = out * self._scalar(part)
+                return out
+            case Sum(variable, count, body) if not isinstance(body, Add):
+                fresh = f"{variable.split('$')[0]}${next(self.count)}"
+                return self._summed(fresh, count, self._scalar(substitute(body, {variable: Affine.var(fresh)})))
+        return Term(scalars=(x,))
+
+    def _summed(self, variable: str, count: Affine, term: Term) -> Term:
+        if any(variable in inner.variables for _, inner in term.sums):
+            raise NotMultilinearError                                      # a triangle is no array
+        if count.constant is None and not all(is_defined(x) or variable in free(x) for x in term.scalars):
+            raise NotMultilinearError                                      # where there are no terms this factor may be no number
+        if any(variable in free(x) for x in term.scalars) or any(variable in free(Value(ref, True)) for ref in term.vectors):
+            return Term(term.number, ((variable, count), *term.sums), term.scalars, term.vectors)
+        return term * (Term(Fraction(count.const)) if count.constant is not None else Term(scalars=(Position(count),)))
+
+    def _product(self, factors: Sequence[list[Term]]) -> list[Term]:
+        out = [Term()]
+        for terms in factors:
+            out = self._few([a * b for a in out for b in terms])
+        return out
+
+    def _few(self, terms: list[Term]) -> list[Term]:
+        if len(terms) > MAX_TERMS:
+            raise NotMultilinearError
+        return terms
+
+
+def indices_of_onehots(term: Term, moving: frozenset[str]) -> bool:
+    """Whether a factor takes one of `moving` as a number, as a one-hot input does: a product with it is no product of arrays."""
+    return any(isinstance(node, Position) and node.index.variables & moving for x in term.scalars for node in walk(x))
+
+
+def meaning_at(out: Ref, phi: Expr, used: Ref) -> Expr | None:
+    """What `used` stands for if `out = phi` is its definition; None if that cannot be said by replacing variables."""
+    at: dict[str, Affine] = {}
+    gathered: dict[str, Gather] = {}
+    for own, index in zip(out.index, used.index, strict=True):
+        assert isinstance(own, Affine)
+        if not own.variables:
+            if own != index:
+                return None
+        elif isinstance(index, Gather):
+            gathered[next(iter(own.variables))] = index
+        else:
+            at[next(iter(own.variables))] = index
+    if gathered:
+        return _gathered(substitute_apart(phi, at), gathered)
+    return substitute_apart(phi, at)
+
+
+def substitute_apart(x: Expr, at: Mapping[str, Affine]) -> Expr:
+    """`x` with variables replaced, bound ones renamed where an index put in has one of their names."""
+    taken = {v for index in at.values() for v in index.variables}
+    return substitute(_renamed(x, taken), at)
+
+
+def _renamed(x: Expr, taken: set[str]) -> Expr:
+    if isinstance(x, Sum):
+        body, variable = _renamed(x.body, taken), x.variable
+        if variable in taken:
+            inside = taken | free(body) | set(_bound(body))
+            fresh = next(name for k in itertools.count(1) if (name := f"{variable.split('$')[0]}$b{k}") not in inside)
+            body, variable = substitute(body, {variable: Affine.var(fresh)}), fresh
+        return Sum(variable, x.count, body)
+    parts = children(x)
+    return rebuild(x, [_renamed(part, taken) for part in parts]) if parts else x
+
+
+def _bound(x: Expr) -> Iterator[str]:
+    return (node.variable for node in walk(x) if isinstance(node, Sum))
+
+
+def _gathered(x: Expr, at: Mapping[str, Gather]) -> Expr | None:
+    """`x` with variables replaced by indices that are read from inputs; None where one is no whole index of a member."""
+    failed = False
+
+    def index(i: Index) -> Index:
+        nonlocal failed
+        parts = i.index if isinstance(i, Gather) else (i,)
+        moving = [v for part in parts for v in part.variables if v in at]
+        if not moving:
+            return i
+        if isinstance(i, Gather) or i != Affine.var(moving[0]):
+            failed = True
+            return i
+        return at[moving[0]]
+
+    def leaf(node: Expr) -> Expr | None:
+        nonlocal failed
+        if isinstance(node, Value):
+            return Value(Ref(node.ref.name, tuple(index(i) for i in node.ref.index)), node.vector)
+        if isinstance(node, Position) and node.index.variables & at.keys():
+            failed = True
+        if isinstance(node, Sum) and node.count.variables & at.keys():
+            failed = True
+        return None
+    out = replace(x, leaf)
+    return None if failed else out

@@ -1,0 +1,160 @@
+"""Classification of a training from the sizes of its quantities (TP4 Thm 3.3 to 3.8, Prop 5.3 and 5.5, for any program)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import Any
+
+from tpc.core.network import LEARNING, Networks, Pass, Source, WeightInfo
+from tpc.core.program import Program
+from tpc.scaling.equations import Circuit, circuit
+from tpc.scaling.training_sizes import Found, Rounds, by_features, by_update, trained
+from tpc.scaling.sizes import Numbers
+from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Regime, Verdict
+from tpc.diagnostics import catalogue_training
+from tpc.diagnostics.diagnostic import TpcError
+
+Values = Mapping[str, Fraction]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A program opened for the scaling analysis, ready to be classified in any parametrization of its weights."""
+
+    name: str
+    networks: Networks
+    circuit: Circuit
+
+    @cached_property
+    def passes(self) -> tuple[Pass, ...]:
+        """The forward passes that count: those that are trained, or all if there is no `train`."""
+        own = tuple(p for p in self.networks.passes if p.training)
+        return own or self.networks.passes
+
+    @cached_property
+    def forward(self) -> frozenset[str]:
+        return frozenset(name for p in self.networks.passes for name in (*p.vectors, *p.scalars))
+
+    @property
+    def exponents(self) -> Values:
+        """The file's own."""
+        return self.networks.exponents()
+
+    def classify(self, values: Values | None = None) -> Verdict:
+        """The verdict with `values` in place of the file's exponents, by name: a1, b1, …, c."""
+        own = self.exponents
+        exponents = {**own, **(values or {})}
+        numbers = Numbers(exponents)
+        rounds = trained(self.circuit, numbers, self.forward, lambda found: bool(self._violations(found)))
+        found = rounds.sizes
+        blows = self._blown(rounds)
+        layers = tuple(self._layer(k, weight, numbers, found, exponents, stable=not blows) for k, weight in enumerate(self.networks.weights, 1))
+        features = tuple(dict.fromkeys(name for p in self.passes for name in (p.features or p.vectors)))
+        changes = [x for name in features if (x := found[name].change) is not None]
+        r = -max(changes) if changes and not blows else None
+        output = next((p.output for p in self.passes), "")
+        trivial = not blows and not any(found[p.output].change == 0 for p in self.passes if p.output)
+        regime: Regime | None = None if blows or trivial else "feature" if r == 0 else "kernel"
+        last = self._last(numbers, found) if not blows else LastLayer(False, False)
+        name = self.networks.parametrization if exponents == own else "abc"
+        return Verdict(self.name, name, exponents, not blows, trivial, regime, r, layers, last, blows, features, output)
+
+    # stability
+
+    def _violations(self, found: Found) -> list[tuple[str, Fraction, bool]]:
+        """What is not as stability asks for: name, power, and whether it is so at first."""
+        out: list[tuple[str, Fraction, bool]] = []
+        for p in self.passes:
+            for name in (*p.vectors, *p.scalars):
+                base, change, _ = found[name]
+                vanishes = name in p.vectors and base is not None and base < 0
+                if base is not None and (base > 0 or vanishes):
+                    out.append((name, base, True))
+                elif change is not None and change > 0:
+                    out.append((name, change, False))
+        return list(dict.fromkeys(out))
+
+    def _blown(self, rounds: Rounds) -> tuple[BlowUp, ...]:
+        found = self._violations(rounds.sizes)
+        if any(first for *_, first in found):
+            found = [item for item in found if item[2]]
+        when = "in the first step" if rounds.rounds <= 1 else f"by step {rounds.rounds}"
+        blown = [BlowUp(name, power, "at initialisation" if first else when) for name, power, first in found]
+        if not blown and not rounds.settled:                        # still growing: past any bound in the end
+            names = [p.output for p in self.passes if p.output]
+            blown = [BlowUp(name, Fraction(0), "and goes on growing, step by step") for name in names[:1]]
+        return tuple(blown)
+
+    # weights
+
+    def _layer(self, k: int, weight: WeightInfo, numbers: Numbers, found: Found, exponents: Values, *, stable: bool) -> Layer:
+        size: Any = None
+        if stable and weight.bias:
+            size = _largest([found[name].change for name in weight.own])
+        elif stable:
+            size = _largest([by_update(self.circuit, numbers, found, out, (*weight.own, LEARNING), self.forward)
+                             for out in self._products(weight)]) if weight.trained else None
+        return Layer(weight.name, exponents[f"a{k}"], exponents[f"b{k}"], None if size is None else -size)
+
+    def _last(self, numbers: Numbers, found: Found) -> LastLayer:
+        """Of all output weights: whether their updates, and whether the changes of what they are multiplied to, change the outcome by a constant."""
+        updated, initialised = [], []
+        for weight in self.networks.weights:
+            for out in self._products(weight) if weight.kind == "output" else ():
+                updated.append(by_update(self.circuit, numbers, found, out, (*weight.own, LEARNING), self.forward) if weight.trained else None)
+                initialised.append(by_features(self.circuit, numbers, found, out, weight.own, self.forward))
+        return LastLayer(_largest(updated) == 0, _largest(initialised) == 0)
+
+    def _products(self, weight: WeightInfo) -> list[str]:
+        return list(dict.fromkeys(out for p in self.passes for out, name in p.products if name == weight.name))
+
+
+def _largest(sizes: list[Fraction | None]) -> Fraction | None:
+    return max((x for x in sizes if x is not None), default=None)
+
+
+@lru_cache(maxsize=64)
+def training_of(source: Source) -> Training:
+    """The training in a file, opened. Raises TpcError as parsing does."""
+    from tpc.pipeline import opened
+    program, networks = opened(source)
+    return Training(program.name, networks, circuit(program))
+
+
+def opened_training(program: Program) -> Training:
+    """The training in `program`, of which there must be something to scale. Raises TpcError (TP735)."""
+    training = training_of(program.source) if program.source is not None else None
+    if training is None or not training.networks.passes:
+        raise TpcError([catalogue_training.nothing_to_scale()], program.name, of_program=True)
+    return training
+
+
+def classify(program: Program, **exponents: Fraction | int | str) -> Verdict:
+    """What becomes of the training in `program` as n → ∞. exponents: a1=…, b1=…, c=… in place of the file's, exact rationals or their text.
+
+    Raises TypeError for what is no program, TpcError if it has no network, a name is none of its exponents (TP735), or a value is no rational
+    number (TP731).
+    """
+    if not isinstance(program, Program):
+        raise TypeError(f"a program is what `tpc.parse` or `tpc.load` gives, not {type(program).__name__}")
+    training = opened_training(program)
+    known = training.exponents
+    values: dict[str, Fraction] = {}
+    for key, value in exponents.items():
+        if key not in known:
+            raise TpcError([catalogue_training.unknown_exponent(key, list(known), [w.name for w in training.networks.weights])], program.name)
+        try:
+            values[key] = exact(value)
+        except (ValueError, ZeroDivisionError, TypeError):
+            raise TpcError([catalogue_training.exponent_value(key, str(value))], program.name) from None
+    return training.classify(values)
+
+
+def exact(value: Fraction | int | str) -> Fraction:
+    """A rational number. Raises ValueError for a float, which seldom is what it was meant to be."""
+    if isinstance(value, float):
+        raise ValueError
+    return Fraction(value)

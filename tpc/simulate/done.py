@@ -1,0 +1,56 @@
+"""The seeds that a simulation has done, in memory and, if asked for, in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tpc.core.program import Program
+from tpc.machine.files import digest, read_arrays, write_whole
+
+
+class Checkpoint:
+    """Outputs by seed. Each addition is written to the file before it returns, whole or not at all."""
+
+    def __init__(self, path: Path | None, fingerprint: str) -> None:
+        self.path = path
+        self.fingerprint = fingerprint
+        self.by_seed: dict[int, dict[str, np.ndarray]] = {}
+
+    @classmethod
+    def open(cls, path: Path | None, program: Program, inputs: Mapping[str, np.ndarray], width: int, dtype: str) -> Checkpoint:
+        """What the file holds, nothing if there is none. Raises ValueError if it is another run's, or no checkpoint."""
+        out = cls(path, digest(f"{program}\n{width}\n{dtype}\n", inputs))
+        if path is not None and path.exists():
+            out._load(path)
+        return out
+
+    def _load(self, path: Path) -> None:
+        try:
+            arrays = read_arrays(path)
+        except ValueError as error:
+            raise ValueError(f"{path} is no checkpoint: {error}") from None
+        if str(arrays.pop("fingerprint", "")) != self.fingerprint:
+            raise ValueError(f"{path} is the checkpoint of another run (another program, input, width or precision); remove it, or name another file")
+        seeds = arrays.pop("seeds")
+        self.add([int(seed) for seed in seeds], {name.removeprefix("output "): values for name, values in arrays.items()}, save=False)
+
+    def __contains__(self, seed: int) -> bool:
+        return seed in self.by_seed
+
+    def add(self, seeds: Sequence[int], outputs: Mapping[str, np.ndarray], *, save: bool = True) -> None:
+        """outputs: [seeds, *shape] by name."""
+        for i, seed in enumerate(seeds):
+            self.by_seed[seed] = {name: values[i] for name, values in outputs.items()}
+        if save and self.path is not None:
+            self._save(self.path)
+
+    def _save(self, path: Path) -> None:
+        seeds = tuple(self.by_seed)
+        arrays = {f"output {name}": self.stacked(name, seeds) for name in self.by_seed[seeds[0]]}
+        write_whole(path, {**arrays, "fingerprint": np.array(self.fingerprint), "seeds": np.array(seeds, dtype=np.uint32)})
+
+    def stacked(self, name: str, seeds: Sequence[int]) -> np.ndarray:
+        return np.stack([self.by_seed[seed][name] for seed in seeds])
