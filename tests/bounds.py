@@ -1,8 +1,10 @@
-"""Does tpc work with the oldest versions that pyproject.toml allows, and with the newest ones? Each in a virtual environment of its own:
+"""Does tpc work with the oldest versions that pyproject.toml allows, and with the newest ones? Each in a
+virtual environment of its own:
 
     python -m tests.bounds [lowest] [newest] [--tests]
 
-runs README's example from Python there, which goes through all of tpc and all that it depends on; with --tests also tests of each of its parts.
+runs README's example from Python there, which goes through all of tpc and all that it depends on; with
+--tests also tests of each of its parts.
 """
 
 from __future__ import annotations
@@ -20,11 +22,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 EXAMPLE = re.compile(r"^```python\n(import tpc\n.*?)^```$", re.MULTILINE | re.DOTALL)
 BOUND = re.compile(r"([A-Za-z0-9_.-]+)>=([0-9.]+)")
-BESIDES = ("jaxlib",)                                  # goes with jax, which takes newer ones, too
+BESIDES = ("jaxlib",)  # goes with jax, which takes newer ones, too
 SHOWN = 'assert result["loss"].stderr.max() < 1e-3 and samples.outputs and limit.latex() and program.graph\n'
-TESTS = ("tests/documents", "tests/core", "tests/derive/test_show.py", "tests/evaluate/test_function.py",
-         "tests/evaluate/test_quadrature.py", "tests/kernels/test_kernels.py",
-         "tests/cli/test_cli.py", "tests/oracles/test_nngp_ntk.py")
+TESTS = (
+    "tests/documents",
+    "tests/core",
+    "tests/derive/test_show.py",
+    "tests/evaluate/test_function.py",
+    "tests/evaluate/test_quadrature.py",
+    "tests/kernels/test_kernels.py",
+    "tests/cli/test_cli.py",
+    "tests/oracles/test_nngp_ntk.py",
+)
 
 
 def declared() -> dict[str, str]:
@@ -40,7 +49,9 @@ def wanted(which: str) -> list[str]:
     bounds = declared()
     if which == "newest":
         return list(bounds)
-    return [f"{name}=={version}" for name, version in {**bounds, **dict.fromkeys(BESIDES, bounds["jax"])}.items()]
+    return [
+        f"{name}=={version}" for name, version in {**bounds, **dict.fromkeys(BESIDES, bounds["jax"])}.items()
+    ]
 
 
 def tried(which: str, tests: bool) -> None:
@@ -57,8 +68,12 @@ def tried(which: str, tests: bool) -> None:
         subprocess.run([python, "-c", example[0] + SHOWN], check=True, cwd=ROOT, env=env)
         if tests:
             subprocess.run([python, "-m", "pytest", "-q", *TESTS], check=True, cwd=ROOT, env=env)
-        print(f"{which}: {', '.join(wanted(which))}", f"installed in {installed - started:.0f} s, run in {time.monotonic() - installed:.0f} s",
-              sep="\n", flush=True)
+        print(
+            f"{which}: {', '.join(wanted(which))}",
+            f"installed in {installed - started:.0f} s, run in {time.monotonic() - installed:.0f} s",
+            sep="\n",
+            flush=True,
+        )
 
 
 def main() -> int:
@@ -70,7 +85,11 @@ def main() -> int:
         for which in chosen.which or ("lowest", "newest"):
             tried(which, chosen.tests)
     except subprocess.CalledProcessError as error:
-        print(f"{which} versions do not do: {' '.join(map(str, error.cmd))[:200]} ended with {error.returncode}", file=sys.stderr)
+        print(
+            f"{which} versions do not do: {' '.join(map(str, error.cmd))[:200]} ended with "
+            f"{error.returncode}",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

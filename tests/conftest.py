@@ -7,14 +7,20 @@ import tempfile
 import pytest
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
-COMPILED = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
-PLAINLY = "JAX_DISABLE_MOST_OPTIMIZATIONS"         # tests run small programs once: XLA's optimiser takes longer than what it makes faster
+COMPILED = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+# tests run small programs once: XLA's optimiser takes longer than what it makes faster
+PLAINLY = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _sixty_four_bits():
-    """Tests transform functions of float64 and execute modules themselves. What is done without 64 bits, tests/evaluate/test_precision.py looks at."""
+    """Tests transform functions of float64 and execute modules themselves. What is done without 64 bits,
+    tests/evaluate/test_precision.py looks at."""
     import jax
+
     jax.config.update("jax_enable_x64", True)
 
 
@@ -22,6 +28,7 @@ def _sixty_four_bits():
 def optimised():
     """XLA's optimiser for tests that compute more than they compile."""
     import jax
+
     jax.config.update(PLAINLY.lower(), False)
     yield
     jax.config.update(PLAINLY.lower(), os.environ[PLAINLY] == "1")
@@ -32,7 +39,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """What one test has compiled the others need not, in this process, its workers or those that tests start: most tests' time is XLA's."""
+    """What one test has compiled the others need not, in this process, its workers or those that tests start:
+    most tests' time is XLA's."""
     os.environ.setdefault(PLAINLY, "1")
     if not hasattr(config, "workerinput") and CACHE not in os.environ:
         os.environ |= {CACHE: tempfile.mkdtemp(prefix="tpc-tests-"), **COMPILED}

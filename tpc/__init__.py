@@ -1,7 +1,8 @@
 """tpc, a symbolic compiler for Tensor Programs: from a NETSOR⊤⁺ program to its infinite-width limit.
 
-`load(path)` and `parse(text)` give a `Program`; `program.derive()` its `Limit`; `limit.compile()` an evaluator, which called with inputs
-gives a `Result`; `program.simulate()` runs the program at finite width, and `verify(result.limits, [samples, …])` compares.
+`load(path)` and `parse(text)` give a `Program`; `program.derive()` its `Limit`; `limit.compile()` an
+evaluator, which called with inputs gives a `Result`; `program.simulate()` runs the program at finite width,
+and `verify(result.limits, [samples, …])` compares.
 """
 
 from importlib import import_module
@@ -9,14 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tpc.core.program import Program
+    from tpc.diagnostics.diagnostic import Diagnostic, TpcError
     from tpc.pipeline import load, parse
     from tpc.scaling import classify
     from tpc.simulate import verify
-    from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 
 __all__ = ["Diagnostic", "Program", "TpcError", "classify", "load", "parse", "verify"]
-_HOMES = {"classify": "tpc.scaling.classify", "Program": "tpc.core.program", "load": "tpc.pipeline", "parse": "tpc.pipeline",
-          "verify": "tpc.simulate", "Diagnostic": "tpc.diagnostics.diagnostic", "TpcError": "tpc.diagnostics.diagnostic"}
+_HOMES = {
+    "classify": "tpc.scaling.classify",
+    "Program": "tpc.core.program",
+    "load": "tpc.pipeline",
+    "parse": "tpc.pipeline",
+    "verify": "tpc.simulate",
+    "Diagnostic": "tpc.diagnostics.diagnostic",
+    "TpcError": "tpc.diagnostics.diagnostic",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,5 @@
-"""Programs and their mutants through all commands of the command line, with options that anybody could think of, and others."""
+"""Programs and their mutants through all commands of the command line, with options that anybody could think
+of, and others."""
 
 from __future__ import annotations
 
@@ -13,12 +14,47 @@ import tpc
 from tests.attack.mutators import SOURCES, mutant
 from tests.attack.trial import Attack, Outcome, judged
 
-MOST = 40                                              # instructions of a program that is run: what is attacked is tpc, not the clock
+MOST = 40  # instructions of a program that is run: what is attacked is tpc, not the clock
 PLAIN = ("check", "lower", "scale", "derive", "graph", "compile")
 NUMERIC = ("run", "run", "simulate", "verify", "kernel")
-VALUES = ("0", "1", "2", "-1", "3", "1/2", "1/0", "0.5", "1e300", "1e-300", "1e400", "nan", "inf", "-inf", "Infinity", "NaN", "", "x", "[]", "[1]",
-          "[1, 2]", "[[1], [2, 3]]", "[1, null]", '"1"', "{}", "true", "[true]", "1e5", "10**3", "0x10",
-          "9" * 50, "1" * 5000, "[" * 2000, "π", "½", "１")
+VALUES = (
+    "0",
+    "1",
+    "2",
+    "-1",
+    "3",
+    "1/2",
+    "1/0",
+    "0.5",
+    "1e300",
+    "1e-300",
+    "1e400",
+    "nan",
+    "inf",
+    "-inf",
+    "Infinity",
+    "NaN",
+    "",
+    "x",
+    "[]",
+    "[1]",
+    "[1, 2]",
+    "[[1], [2, 3]]",
+    "[1, null]",
+    '"1"',
+    "{}",
+    "true",
+    "[true]",
+    "1e5",
+    "10**3",
+    "0x10",
+    "9" * 50,
+    "1" * 5000,
+    "[" * 2000,
+    "π",
+    "½",
+    "１",
+)
 SMALL = ("--samples", "16", "--repeats", "2")
 
 
@@ -42,7 +78,7 @@ def _escaped(text: str) -> bool:
 def _parsed(text: str) -> tpc.Program | None:
     try:
         return tpc.parse(text)
-    except Exception:                                  # what the command makes of it is what is looked at
+    except Exception:  # what the command makes of it is what is looked at
         return None
 
 
@@ -52,6 +88,7 @@ def _quick(text: str) -> bool:
         return True
     from tpc.core.program import instructions
     from tpc.core.wellformed import instances
+
     return len(list(instructions(program.body))) <= MOST and instances(program.body) <= 50 * MOST
 
 
@@ -60,11 +97,17 @@ def _settings(rng: Random, text: str) -> list[str]:
     program = _parsed(text)
     out: list[str] = []
     if program is not None and rng.random() < 0.85:
-        data = {item.name: _fitting(rng, item) for item in program.inputs if item.default is None or rng.random() < 0.2}
+        data = {
+            item.name: _fitting(rng, item)
+            for item in program.inputs
+            if item.default is None or rng.random() < 0.2
+        }
         if data and rng.random() < 0.7:
             name = rng.choice(["d.json", "d.json", "d.npz"])
             if name == "d.npz":
-                np.savez(name, **{key: np.asarray(value) for key, value in data.items() if key.isidentifier()})
+                np.savez(
+                    name, **{key: np.asarray(value) for key, value in data.items() if key.isidentifier()}
+                )
             else:
                 Path(name).write_text(json.dumps(data))
             out += ["--data", name]
@@ -87,14 +130,22 @@ def _fitting(rng: Random, item: Any) -> Any:
 def _options(rng: Random, command: str) -> list[str]:
     def some(*choices: list[str]) -> list[str]:
         return rng.choice([[], *choices])
-    evaluation = [*SMALL, *some(["--method", rng.choice(["auto", "linear", "gram", "chaos", "nodes"])]),
-                  *some(["--dtype", rng.choice(["float64", "float32", "bfloat16"])]), *some(["--max-rank", rng.choice(["1", "3", "0"])])]
+
+    evaluation = [
+        *SMALL,
+        *some(["--method", rng.choice(["auto", "linear", "gram", "chaos", "nodes"])]),
+        *some(["--dtype", rng.choice(["float64", "float32", "bfloat16"])]),
+        *some(["--max-rank", rng.choice(["1", "3", "0"])]),
+    ]
     seed = some(["--seed", rng.choice(["0", "7", "999999999", "-1", "1e3", "٣"])])
     match command:
         case "lower":
             return some(["--after", rng.choice(["networks", "autodiff", "updates"])])
         case "scale":
-            exponent, value = rng.choice(["a1", "b2", "c", "a99"]), rng.choice(["0", "1/4", "-3/2", "x", "1/0", "1e400", ""])
+            exponent, value = (
+                rng.choice(["a1", "b2", "c", "a99"]),
+                rng.choice(["0", "1/4", "-3/2", "x", "1/0", "1e400", ""]),
+            )
             return some(["--symbolic"], ["--set", f"{exponent}={value}"])
         case "derive":
             return [*some(["--format", rng.choice(["text", "latex", "json"])]), *some(["--unroll"])]
@@ -104,21 +155,50 @@ def _options(rng: Random, command: str) -> list[str]:
             return ["-o", rng.choice(["m.py", "-", "no/m.py", "."]), *evaluation]
         case "run":
             initial = [rng.choice(["seed=0", "zero", "integrate", "d.json", "no.npz", "seed=x"])]
-            return [*evaluation, *seed, *some(["--initial", *initial]), *some(["--save", rng.choice(["s.npz", "no/s.npz", "."])]),
-                    *some(["--plot", rng.choice(["f.png", "f.xyz"])]), *some(["--checkpoint", "kept"]),
-                    *some(["--widths", rng.choice(["4", "4,8", "0", "x"]), "--seeds", "2"]),
-                    *some(["--error", rng.choice(["1", "50%", "0", "-1", "nan", "x%"])])]
+            return [
+                *evaluation,
+                *seed,
+                *some(["--initial", *initial]),
+                *some(["--save", rng.choice(["s.npz", "no/s.npz", "."])]),
+                *some(["--plot", rng.choice(["f.png", "f.xyz"])]),
+                *some(["--checkpoint", "kept"]),
+                *some(["--widths", rng.choice(["4", "4,8", "0", "x"]), "--seeds", "2"]),
+                *some(["--error", rng.choice(["1", "50%", "0", "-1", "nan", "x%"])]),
+            ]
         case "simulate":
-            return ["--width", rng.choice(["8", "16", "1", "7"]), "--seeds", rng.choice(["2", "1"]), *seed, *some(["--save", "k.npz"]),
-                    *some(["--dtype", "float32"])]
+            return [
+                "--width",
+                rng.choice(["8", "16", "1", "7"]),
+                "--seeds",
+                rng.choice(["2", "1"]),
+                *seed,
+                *some(["--save", "k.npz"]),
+                *some(["--dtype", "float32"]),
+            ]
         case "verify":
-            return ["--widths", rng.choice(["8,16", "4", "8,8"]), "--seeds", rng.choice(["2", "1", "4"]), *SMALL, *seed, *some(["--plot", "v.png"])]
+            return [
+                "--widths",
+                rng.choice(["8,16", "4", "8,8"]),
+                "--seeds",
+                rng.choice(["2", "1", "4"]),
+                *SMALL,
+                *seed,
+                *some(["--plot", "v.png"]),
+            ]
         case "kernel":
             shape = rng.choice([(3, 1), (2, 2), (3, 10), (0, 3), (3,), (2, 4, 3)])
             inputs = np.random.default_rng(rng.randrange(1 << 30)).standard_normal(shape)
             np.save("x.npy", inputs.astype(rng.choice(["f8", "f4", "i4", "?"])))
-            return ["-x", "x.npy", "-o", "K.npy", *some(["-z", "x.npy"]), *some(["--kind", "nngp"]), *some(["--strip", "1"]),
-                    *some(["--dtype", "float32"])]
+            return [
+                "-x",
+                "x.npy",
+                "-o",
+                "K.npy",
+                *some(["-z", "x.npy"]),
+                *some(["--kind", "nngp"]),
+                *some(["--strip", "1"]),
+                *some(["--dtype", "float32"]),
+            ]
     return []
 
 

@@ -1,4 +1,5 @@
-"""What can happen to a file: bits, cuts, other bytes; of archives also members that are exchanged, renamed, or of another kind."""
+"""What can happen to a file: bits, cuts, other bytes; of archives also members that are exchanged, renamed,
+or of another kind."""
 
 from __future__ import annotations
 
@@ -30,14 +31,29 @@ def bytewise(rng: Random, whole: bytes) -> bytes:
             raw[i:j] = bytes(j - i)
         case _:
             k = rng.randrange(size)
-            raw[i:j] = raw[k:k + j - i]
+            raw[i:j] = raw[k : k + j - i]
     return bytes(raw)
 
 
 def garbage(rng: Random) -> bytes:
-    return rng.choice([b"", b"\0" * 1000, rng.randbytes(rng.choice([1, 100, 5000])), b"PK\x03\x04" + rng.randbytes(60), b"PK\x05\x06" + bytes(18),
-                       b"\x93NUMPY\x01\x00", b"\x80\x04cos\nsystem\n", b"{}", b"[]", b"null", b"{" * 5000, b"\x1f\x8b\x08" + rng.randbytes(30),
-                       b"\xfd7zXZ\0" + rng.randbytes(30), "ξ".encode("utf-16")])
+    return rng.choice(
+        [
+            b"",
+            b"\0" * 1000,
+            rng.randbytes(rng.choice([1, 100, 5000])),
+            b"PK\x03\x04" + rng.randbytes(60),
+            b"PK\x05\x06" + bytes(18),
+            b"\x93NUMPY\x01\x00",
+            b"\x80\x04cos\nsystem\n",
+            b"{}",
+            b"[]",
+            b"null",
+            b"{" * 5000,
+            b"\x1f\x8b\x08" + rng.randbytes(30),
+            b"\xfd7zXZ\0" + rng.randbytes(30),
+            "ξ".encode("utf-16"),
+        ]
+    )
 
 
 def rewritten(rng: Random, whole: bytes) -> bytes:
@@ -54,14 +70,21 @@ def rewritten(rng: Random, whole: bytes) -> bytes:
         case 2:
             arrays[a + rng.choice(["x", " ", "\n", "/"])] = arrays.pop(a)
         case 3:
-            arrays[a] = np.asarray(arrays[a]).astype(rng.choice(["f4", "i8", "c16", "U8", "S3", "?", "u1"]), casting="unsafe") \
-                if arrays[a].dtype.kind in "biuf" else np.array("x")
+            arrays[a] = (
+                np.asarray(arrays[a]).astype(
+                    rng.choice(["f4", "i8", "c16", "U8", "S3", "?", "u1"]), casting="unsafe"
+                )
+                if arrays[a].dtype.kind in "biuf"
+                else np.array("x")
+            )
         case 4:
             arrays[a] = arrays[a][None] if rng.random() < 0.5 else np.ravel(arrays[a])[:-1]
         case 5:
             arrays[a] = np.zeros(rng.choice([(), (0,), (3,), (1, 1, 1)]))
         case 6:
-            arrays[a] = np.full_like(arrays[a], np.nan) if arrays[a].dtype.kind == "f" else np.zeros_like(arrays[a])
+            arrays[a] = (
+                np.full_like(arrays[a], np.nan) if arrays[a].dtype.kind == "f" else np.zeros_like(arrays[a])
+            )
         case _:
             arrays = dict(reversed(list(arrays.items()))) | {"more": np.arange(3)}
     stream = io.BytesIO()

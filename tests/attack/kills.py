@@ -1,4 +1,5 @@
-"""Runs that are killed, interrupted or ended at any moment, once or several times, and then go on: to the bits of one that nobody disturbed."""
+"""Runs that are killed, interrupted or ended at any moment, once or several times, and then go on: to the
+bits of one that nobody disturbed."""
 
 from __future__ import annotations
 
@@ -20,8 +21,12 @@ from tests.attack.trial import Attack, Outcome
 
 ROOT = Path(__file__).parents[2]
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
-AHEAD = "import signal, sys, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); sys.argv = sys.argv[1:]; " \
-        "runpy.run_module('tpc.cli.main', run_name='__main__')"           # SIGINT may be ignored where this process was started
+# SIGINT may be ignored where this process was started
+AHEAD = (
+    "import signal, sys, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); sys.argv = "
+    "sys.argv[1:]; "
+    "runpy.run_module('tpc.cli.main', run_name='__main__')"
+)
 TIMES = ("notes", "meta_batches_per_second", "words_per_second")
 
 
@@ -42,6 +47,7 @@ def nodes() -> None:
 
 def many() -> None:
     import numpy as np
+
     points()
     np.save("x.npy", np.random.default_rng(1).standard_normal((120, 3)))
 
@@ -50,13 +56,40 @@ MODELS = (
     Long("run", nodes, ("run", "p.tp", "--samples", "8192", "--repeats", "12", "--checkpoint", "kept")),
     Long("simulate", nodes, ("simulate", "p.tp", "--width", "600", "--seeds", "40", "--save", "k.npz")),
     Long("kernel", many, ("kernel", "p.tp", "-x", "x.npy", "-o", "K.npy", "--strip", "2"), result="K.npy"),
-    Long("maml", drawings, ("experiment", "maml", "--data", "d.npz", "--epochs", "12", *MAML, "--out", "kept"), ("--resume",)),
-    Long("word2vec", corpus, ("experiment", "word2vec", "--corpus", "c.txt", "--epochs", "40", "--min-count", "1", "--out", "kept"), ("--resume",)))
+    Long(
+        "maml",
+        drawings,
+        ("experiment", "maml", "--data", "d.npz", "--epochs", "12", *MAML, "--out", "kept"),
+        ("--resume",),
+    ),
+    Long(
+        "word2vec",
+        corpus,
+        (
+            "experiment",
+            "word2vec",
+            "--corpus",
+            "c.txt",
+            "--epochs",
+            "40",
+            "--min-count",
+            "1",
+            "--out",
+            "kept",
+        ),
+        ("--resume",),
+    ),
+)
 
 
 def started(argv: tuple[str, ...]) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", AHEAD, "tpc", *argv, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return subprocess.Popen(
+        [sys.executable, "-c", AHEAD, "tpc", *argv, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
 
 
 def shown(out: str, long: Long) -> str:
@@ -102,7 +135,9 @@ def killed(long: Long, rng: Random, times: int) -> Outcome:
             process.send_signal(number)
         out, err = process.communicate()
         told.append(f"{number.name}: {process.returncode}")
-        if process.returncode not in (0, -number, 130) or ("Traceback" in err and not err.rstrip().endswith("KeyboardInterrupt")):
+        if process.returncode not in (0, -number, 130) or (
+            "Traceback" in err and not err.rstrip().endswith("KeyboardInterrupt")
+        ):
             return Outcome(f"{long.name}, {told[-1]}", True, {"said.txt": f"{err}\n{out[:2000]}"}, err)
         if process.returncode == 0:
             break
@@ -110,14 +145,32 @@ def killed(long: Long, rng: Random, times: int) -> Outcome:
     else:
         process = started(argv)
         out, err = process.communicate()
-    if process.returncode == 2 and long.result and Path(long.result).read_bytes().hex() in expected and "is there already" in err:
+    if (
+        process.returncode == 2
+        and long.result
+        and Path(long.result).read_bytes().hex() in expected
+        and "is there already" in err
+    ):
         return Outcome(f"{long.name}, {told[-1]}: whole, and not written again")
     if process.returncode != 0:
-        return Outcome(f"{long.name}, {told[-1]}: does not go on", True, {"said.txt": f"{told}\n{err}\n{out[:2000]}"}, err)
+        return Outcome(
+            f"{long.name}, {told[-1]}: does not go on",
+            True,
+            {"said.txt": f"{told}\n{err}\n{out[:2000]}"},
+            err,
+        )
     if shown(out, long) != expected:
-        return Outcome(f"{long.name}, {told[-1]}: other bits", True, {"said.txt": f"{told}\n{out}\n{expected}"}, str(told))
+        return Outcome(
+            f"{long.name}, {told[-1]}: other bits",
+            True,
+            {"said.txt": f"{told}\n{out}\n{expected}"},
+            str(told),
+        )
     left = [str(p) for p in Path.cwd().rglob("*.part*")]
-    return Outcome(f"{long.name}, {told[-1]}: the same bits{', and a part of a file is left' if left and 'KILL' not in str(told) else ''}")
+    return Outcome(
+        f"{long.name}, {told[-1]}: the same "
+        f"bits{', and a part of a file is left' if left and 'KILL' not in str(told) else ''}"
+    )
 
 
 ATTACK = Attack("kills", "runs that are killed at any moment, and go on", trial, seconds=300, memory=4e9)

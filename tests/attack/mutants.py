@@ -11,10 +11,10 @@ import tpc
 from tests.attack.mutators import mutant
 from tests.attack.trial import Attack, Outcome, blamed
 from tpc.core.program import Program
-from tpc.pipeline import written_out
 from tpc.diagnostics.diagnostic import Diagnostic, Label
+from tpc.pipeline import written_out
 
-LIMITS = ("TP109", "TP308")                          # of sizes: what is written out is longer
+LIMITS = ("TP109", "TP308")  # of sizes: what is written out is longer
 AFTER = ("networks", "autodiff", "updates")
 
 
@@ -30,7 +30,10 @@ def through_stages(text: str) -> Outcome:
 
     def refused(error: tpc.TpcError) -> Outcome:
         wrong = told_badly(error, text) if at == "check" else None
-        return Outcome(f"{at}: {wrong or error.diagnostics[0].code}", wrong is not None, {"mutant.tp": text}, str(error))
+        return Outcome(
+            f"{at}: {wrong or error.diagnostics[0].code}", wrong is not None, {"mutant.tp": text}, str(error)
+        )
+
     try:
         program = tpc.parse(text, name="mutant.tp")
         for at, stage in stages(program, text):
@@ -39,7 +42,9 @@ def through_stages(text: str) -> Outcome:
             except tpc.TpcError as error:
                 found = f"{at}: {error.diagnostics[0].code}" if found == "through" else found
                 if at in ("core", "written") and error.diagnostics[0].code not in LIMITS:
-                    return Outcome(f"{at}: {error.diagnostics[0].code}", True, {"mutant.tp": text}, str(error))
+                    return Outcome(
+                        f"{at}: {error.diagnostics[0].code}", True, {"mutant.tp": text}, str(error)
+                    )
     except tpc.TpcError as error:
         return refused(error)
     except Exception as error:
@@ -86,7 +91,8 @@ def _compiled(program: Program) -> Iterator[None]:
 
 
 def told_badly(error: tpc.TpcError, text: str) -> str | None:
-    """What is wrong with a message: it has words, no more than a screen or two, and its places lie in the text."""
+    """What is wrong with a message: it has words, no more than a screen or two, and its places lie in the
+    text."""
     if len(error.render()) > 60_000:
         return "a message without end"
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -104,7 +110,10 @@ def _labels(diagnostic: Diagnostic) -> list[Label]:
 
 def _inside(label: Label, lines: list[str]) -> bool:
     span = label.span
-    return 1 <= span.line <= span.end_line <= len(lines) + 1 and 1 <= span.column <= (len(lines[span.line - 1]) if span.line <= len(lines) else 0) + 2
+    return (
+        1 <= span.line <= span.end_line <= len(lines) + 1
+        and 1 <= span.column <= (len(lines[span.line - 1]) if span.line <= len(lines) else 0) + 2
+    )
 
 
 ATTACK = Attack("mutants", "mutants of programs through the compiler", trial)

@@ -1,4 +1,5 @@
-"""Changes of `.tp` sources that often leave a program: of tokens, names, numbers, functions. Rougher ones are those of tests.syntax.mutations."""
+"""Changes of `.tp` sources that often leave a program: of tokens, names, numbers, functions. Rougher ones are
+those of tests.syntax.mutations."""
 
 from __future__ import annotations
 
@@ -13,19 +14,135 @@ ROOT = Path(__file__).parents[2]
 TOKEN = re.compile(r"\s+|#[^\n]*|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[^\W\d]\w*'?|\*\*|[<>]=|\+=|-=|.", re.DOTALL)
 NAME = re.compile(r"[^\W\d]\w*'?")
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
-NUMBERS = ("0", "1", "2", "3", "-1", "1/2", "1/3", "0.5", "1e-3", "1e300", "1e-300", "1e400", "10^20", "2^(-t)", "1e-320", "7", "100", "100000",
-           "999999999999", "0.1e1", "00", "1.", ".5", "n", "T", "n^(1/2)", "n^(-1/2)", "pi", "e")
+NUMBERS = (
+    "0",
+    "1",
+    "2",
+    "3",
+    "-1",
+    "1/2",
+    "1/3",
+    "0.5",
+    "1e-3",
+    "1e300",
+    "1e-300",
+    "1e400",
+    "10^20",
+    "2^(-t)",
+    "1e-320",
+    "7",
+    "100",
+    "100000",
+    "999999999999",
+    "0.1e1",
+    "00",
+    "1.",
+    ".5",
+    "n",
+    "T",
+    "n^(1/2)",
+    "n^(-1/2)",
+    "pi",
+    "e",
+)
 OPERATORS = ("+", "-", "*", "/", "^", "**", "@", "<", "<=", ">", ">=", "=", "+=", "~", ",", ":")
-FUNCTIONS = ("relu", "step", "sign", "abs", "tanh", "sigmoid", "erf", "gelu", "softplus", "exp", "log", "sin", "cos", "sinh", "cosh", "sqrt",
-             "square", "max", "min", "where", "mean", "sum", "tanh'", "relu'", "abs'", "exp'", "onehot", "pad", "outer", "nngp", "ntk", "adapt")
-WORDS = ("width", "dim", "input", "vector", "matrix", "weight", "bias", "network", "activation", "train", "for", "output", "program", "return",
-         "batch", "loss", "update", "gradient", "sgd", "mse", "xent", "hinge", "logistic", "huber", "std", "scale", "lr", "frozen", "decoupled",
-         "momentum", "decay", "clip", "index", "as", "N", "xi", "phi")
-LINES = ("output {0}", "output q{2} = mean({0}*{1})", "output q{2}[i] = {0}[i] for i < 2", "output q{2} = {0}({1})", "q{2} = tanh({0}) + {1}",
-         "q{2} = {0} @ {1}", "q{2} = {0}.T @ {1}", "q{2} = n^(1/2)*mean({0}*{1})", "for t < T:\n    q{2}[t] = {0}[t] + {1}[t]", "{0} = {1}",
-         "{0} += outer({1}, {1})", "vector q{2} : n ~ N(0, {0})", "matrix q{2} : n x n ~ N(0, 1/n)", "weight q{2} : n x n, std = {0}",
-         "output q{2} = ntk({0})(1, 1)", "output q{2} = where({0} > {1}, {0}, {1})", "input q{2}[{0}]", "dim q{2} = 0", "width q{2} = n/{0}",
-         "output q{2} = sum(i < 3: {0}[i]*mean({1}))", "output q{2} = mean({0}^({1}))", "output q{2} = mean(log({0})/{1})")
+FUNCTIONS = (
+    "relu",
+    "step",
+    "sign",
+    "abs",
+    "tanh",
+    "sigmoid",
+    "erf",
+    "gelu",
+    "softplus",
+    "exp",
+    "log",
+    "sin",
+    "cos",
+    "sinh",
+    "cosh",
+    "sqrt",
+    "square",
+    "max",
+    "min",
+    "where",
+    "mean",
+    "sum",
+    "tanh'",
+    "relu'",
+    "abs'",
+    "exp'",
+    "onehot",
+    "pad",
+    "outer",
+    "nngp",
+    "ntk",
+    "adapt",
+)
+WORDS = (
+    "width",
+    "dim",
+    "input",
+    "vector",
+    "matrix",
+    "weight",
+    "bias",
+    "network",
+    "activation",
+    "train",
+    "for",
+    "output",
+    "program",
+    "return",
+    "batch",
+    "loss",
+    "update",
+    "gradient",
+    "sgd",
+    "mse",
+    "xent",
+    "hinge",
+    "logistic",
+    "huber",
+    "std",
+    "scale",
+    "lr",
+    "frozen",
+    "decoupled",
+    "momentum",
+    "decay",
+    "clip",
+    "index",
+    "as",
+    "N",
+    "xi",
+    "phi",
+)
+LINES = (
+    "output {0}",
+    "output q{2} = mean({0}*{1})",
+    "output q{2}[i] = {0}[i] for i < 2",
+    "output q{2} = {0}({1})",
+    "q{2} = tanh({0}) + {1}",
+    "q{2} = {0} @ {1}",
+    "q{2} = {0}.T @ {1}",
+    "q{2} = n^(1/2)*mean({0}*{1})",
+    "for t < T:\n    q{2}[t] = {0}[t] + {1}[t]",
+    "{0} = {1}",
+    "{0} += outer({1}, {1})",
+    "vector q{2} : n ~ N(0, {0})",
+    "matrix q{2} : n x n ~ N(0, 1/n)",
+    "weight q{2} : n x n, std = {0}",
+    "output q{2} = ntk({0})(1, 1)",
+    "output q{2} = where({0} > {1}, {0}, {1})",
+    "input q{2}[{0}]",
+    "dim q{2} = 0",
+    "width q{2} = n/{0}",
+    "output q{2} = sum(i < 3: {0}[i]*mean({1}))",
+    "output q{2} = mean({0}^({1}))",
+    "output q{2} = mean(log({0})/{1})",
+)
 
 
 def tokens(text: str) -> list[str]:
@@ -34,12 +151,17 @@ def tokens(text: str) -> list[str]:
 
 def sources() -> tuple[list[str], list[str]]:
     """The programs, and the recorded wrong ones."""
+
     def read(paths: Sequence[Path]) -> list[str]:
         return [path.read_bytes().decode("utf-8", "surrogateescape") for path in sorted(paths)]
-    return read([*(ROOT / "programs").rglob("*.tp")]), read([*(ROOT / "tests" / "errors" / "cases").glob("*.tp")])
+
+    return read([*(ROOT / "programs").rglob("*.tp")]), read(
+        [*(ROOT / "tests" / "errors" / "cases").glob("*.tp")]
+    )
 
 
 # of tokens
+
 
 def _place(rng: Random, found: list[str], wanted: Callable[[str], bool]) -> int | None:
     places = [k for k, token in enumerate(found) if wanted(token)]
@@ -71,7 +193,9 @@ def token(rng: Random, text: str, other: str) -> str:
         case 5:
             found[i] = f"({found[i]})"
         case _:
-            found[i] += rng.choice(["[0]", "[t]", "[t+1]", "[-1]", ".T", "'", "(x)", "[0, 0]", "*", f"^{rng.choice(NUMBERS)}"])
+            found[i] += rng.choice(
+                ["[0]", "[t]", "[t+1]", "[-1]", ".T", "'", "(x)", "[0, 0]", "*", f"^{rng.choice(NUMBERS)}"]
+            )
     return "".join(found)
 
 
@@ -99,7 +223,9 @@ def function(rng: Random, text: str, other: str) -> str:
     if i is not None and rng.random() < 0.6:
         found[i] = rng.choice(FUNCTIONS)
     elif (i := _place(rng, found, lambda t: NAME.fullmatch(t) is not None and t not in WORDS)) is not None:
-        found[i] = f"{rng.choice(FUNCTIONS)}({found[i]}{rng.choice(['', '', ', ' + found[i], ', 0', ', 1/2, 3'])})"
+        found[i] = (
+            f"{rng.choice(FUNCTIONS)}({found[i]}{rng.choice(['', '', ', ' + found[i], ', 0', ', 1/2, 3'])})"
+        )
     return "".join(found)
 
 

@@ -1,4 +1,5 @@
-"""Trials by number in processes with limits. What is done is noted in a file, from which the same command goes on."""
+"""Trials by number in processes with limits. What is done is noted in a file, from which the same command
+goes on."""
 
 from __future__ import annotations
 
@@ -21,9 +22,9 @@ from pathlib import Path
 
 from tests.attack.trial import METER, Attack, Outcome
 
-ADDRESSES = 24 << 30                                   # of virtual memory, of which JAX reserves much and uses little
-HARD = 6                                               # times the seconds that a trial may take, after which its process ends
-WAITING = 30                                           # times those that it may take by the clock: others use the machine, too
+ADDRESSES = 24 << 30  # of virtual memory, of which JAX reserves much and uses little
+HARD = 6  # times the seconds that a trial may take, after which its process ends
+WAITING = 30  # times those that it may take by the clock: others use the machine, too
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Worker:
 
 @contextmanager
 def in_folder(folder: Path) -> Iterator[None]:
-    """`folder` is made, is the working one, and is removed with all that it holds, whatever that has become."""
+    """`folder` is made, is the working one, and is removed with all that it holds, whatever that has
+    become."""
     folder.mkdir(parents=True, exist_ok=True)
     before = Path.cwd()
     os.chdir(folder)
@@ -63,7 +65,8 @@ def in_folder(folder: Path) -> Iterator[None]:
 
 
 def tried(attack: Attack, number: int, folder: Path) -> tuple[Outcome, float, float]:
-    """One trial, with the processor's seconds and the bytes that it took. A trial that fails itself is bad, too."""
+    """One trial, with the processor's seconds and the bytes that it took. A trial that fails itself is bad,
+    too."""
     METER.begin()
     with in_folder(folder):
         try:
@@ -72,17 +75,25 @@ def tried(attack: Attack, number: int, folder: Path) -> tuple[Outcome, float, fl
             found = Outcome(f"the trial itself: {type(error).__name__}", True, detail=traceback.format_exc())
         taken, grown = METER.taken()
     if not found.bad and taken > attack.seconds:
-        found = Outcome(f"more than {attack.seconds:.0f} s", True, found.files, f"{found.label}\n{found.detail}")
+        found = Outcome(
+            f"more than {attack.seconds:.0f} s", True, found.files, f"{found.label}\n{found.detail}"
+        )
     if not found.bad and grown > attack.memory:
-        found = Outcome(f"more than {attack.memory / 1e9:.1f} GB", True, found.files, f"{found.label}\n{found.detail}")
+        found = Outcome(
+            f"more than {attack.memory / 1e9:.1f} GB", True, found.files, f"{found.label}\n{found.detail}"
+        )
     return found, taken, grown
 
 
 def work(attack: Attack, end: Connection, folder: Path) -> None:
     """What a process does: a trial for every number that it is sent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled"),
-                   "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
+    os.environ |= {
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while (number := end.recv()) is not None:
@@ -123,7 +134,7 @@ class Journal:
         if before and not before.endswith("\n"):
             self.path.write_text(before + "\n")
         for line in before.splitlines():
-            with suppress(ValueError, TypeError):      # a line that was being written when it was stopped
+            with suppress(ValueError, TypeError):  # a line that was being written when it was stopped
                 note = Note(**json.loads(line))
                 self.notes[note.number] = note
 
@@ -131,22 +142,36 @@ class Journal:
         if outcome.bad:
             own = self.folder / f"{self.path.stem}-{number}"
             own.mkdir(exist_ok=True)
-            (own / "what.txt").write_text(f"{outcome.label}\n{outcome.detail}\n", encoding="utf-8", errors="backslashreplace")
+            (own / "what.txt").write_text(
+                f"{outcome.label}\n{outcome.detail}\n", encoding="utf-8", errors="backslashreplace"
+            )
             for name, content in outcome.files.items():
-                (own / name).write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
+                (own / name).write_bytes(
+                    content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+                )
         self.notes[number] = Note(number, outcome.label, outcome.bad, round(seconds, 3), round(memory))
         with self.path.open("a") as file:
             file.write(json.dumps(asdict(self.notes[number])) + "\n")
 
     def __str__(self) -> str:
         notes = list(self.notes.values())
-        lines = [f"{count:>8}  {label}{'' if not bad else f'   <<< {self.path.stem}-{number}'}"
-                 for (label, bad, number), count in sorted(self._counts(notes).items(), key=lambda item: (item[0][1], -item[1]))]
+        lines = [
+            f"{count:>8}  {label}{'' if not bad else f'   <<< {self.path.stem}-{number}'}"
+            for (label, bad, number), count in sorted(
+                self._counts(notes).items(), key=lambda item: (item[0][1], -item[1])
+            )
+        ]
         if notes:
             slow, large = max(notes, key=lambda n: n.seconds), max(notes, key=lambda n: n.memory)
-            lines.append(f"slowest {slow.seconds:.1f} s ({slow.number}), largest {large.memory / 1e6:.0f} MB ({large.number})")
+            lines.append(
+                f"slowest {slow.seconds:.1f} s ({slow.number}), largest {large.memory / 1e6:.0f} MB "
+                f"({large.number})"
+            )
         bad = sum(note.bad for note in notes)
-        lines.append(f"{len(notes):,} trials of {self.path.stem}, {sum(n.seconds for n in notes):,.0f} s of the processor: {bad} bad")
+        lines.append(
+            f"{len(notes):,} trials of {self.path.stem}, {sum(n.seconds for n in notes):,.0f} s of the "
+            f"processor: {bad} bad"
+        )
         return "\n".join(lines)
 
     @staticmethod
@@ -174,7 +199,11 @@ def run(attack: Attack, numbers: range, folder: Path, processes: int) -> Journal
                     continue
                 journal.add(worker.number, *outcome)
                 worker.done += 1
-                if not worker.process.is_alive() or worker.done >= attack.renewed or outcome[0].label.startswith("died"):
+                if (
+                    not worker.process.is_alive()
+                    or worker.done >= attack.renewed
+                    or outcome[0].label.startswith("died")
+                ):
                     ended(worker)
                     workers[k] = worker = started(attack, places / str(k))
                 if not _next(worker, left):
@@ -198,7 +227,8 @@ def _next(worker: Worker, left: Iterator[int]) -> bool:
 
 
 def _received(worker: Worker, attack: Attack, ready: bool) -> tuple[Outcome, float, float] | None:
-    """What a process has sent; None while it is at it. One that died, or had to be ended, has done its trial, too."""
+    """What a process has sent; None while it is at it. One that died, or had to be ended, has done its trial,
+    too."""
     if ready:
         try:
             found: tuple[Outcome, float, float] = worker.end.recv()

@@ -1,4 +1,5 @@
-"""A few trials of every attack. `python -m tests.attack mutants --count 100000` and the like make any number; what they find is kept there."""
+"""A few trials of every attack. `python -m tests.attack mutants --count 100000` and the like make any number;
+what they find is kept there."""
 
 import os
 import signal
@@ -10,8 +11,12 @@ import pytest
 from tests.attack import commands, damaged, hostile, kills, mutants, pool, programs, streams
 from tests.attack.trial import Attack, Outcome
 
-CHEAP = [reader for reader in damaged.READERS if reader.name not in ("drawings", "kept epochs", "questions",
-                                                                     "text c.txt", "text c.txt.xz", "text c.txt.gz")]
+CHEAP = [
+    reader
+    for reader in damaged.READERS
+    if reader.name
+    not in ("drawings", "kept epochs", "questions", "text c.txt", "text c.txt.xz", "text c.txt.gz")
+]
 
 
 def attacked(attack, numbers, folder):
@@ -55,10 +60,11 @@ def test_a_killed_run_goes_on(tmp_path):
 
 
 def test_a_random_training_is_that_of_finite_widths(tmp_path):
-    attacked(programs.ATTACK, [51], tmp_path)                        # one layer, one step
+    attacked(programs.ATTACK, [51], tmp_path)  # one layer, one step
 
 
 # what the attacks are made with
+
 
 def misbehaved(number, folder):
     match number:
@@ -82,12 +88,21 @@ def misbehaved(number, folder):
 def test_trials_are_noted_kept_and_not_done_again(tmp_path):
     attack = Attack("some", "", misbehaved, seconds=0.3, memory=4e7)
     first = pool.run(attack, range(3), tmp_path, 1)
-    assert [first.notes[n].label for n in range(3)] == ["fine", "the trial itself: ValueError", "died: SIGKILL"]
+    assert [first.notes[n].label for n in range(3)] == [
+        "fine",
+        "the trial itself: ValueError",
+        "died: SIGKILL",
+    ]
     with (tmp_path / "some.jsonl").open("a") as file:
-        file.write('{"number": 7, "lab')                               # as a killed command leaves it
+        file.write('{"number": 7, "lab')  # as a killed command leaves it
     again = pool.run(attack, range(7), tmp_path, 2)
     assert again.notes[0] == first.notes[0]
-    assert [again.notes[n].label for n in range(3, 7)] == ["more than 0 s", "more than 0.0 GB", "found", "fine"]
+    assert [again.notes[n].label for n in range(3, 7)] == [
+        "more than 0 s",
+        "more than 0.0 GB",
+        "found",
+        "fine",
+    ]
     assert [n.bad for _, n in sorted(again.notes.items())] == [False, True, True, True, True, True, False]
     assert (tmp_path / "some-5" / "d.bin").read_bytes() == b"\0"
     assert (tmp_path / "some-1" / "what.txt").read_text().rstrip().endswith("ValueError: no")

@@ -18,10 +18,11 @@ CODE = re.compile(r"(?:error|warning)\[(TP\d{3})\]")
 
 
 class Meter:
-    """What has been taken since `begin`: the processor's seconds, also of processes that have ended, and bytes beyond those that there were."""
+    """What has been taken since `begin`: the processor's seconds, also of processes that have ended, and
+    bytes beyond those that there were."""
 
     def begin(self) -> None:
-        with contextlib.suppress(OSError):             # or else the most counts that there has ever been
+        with contextlib.suppress(OSError):  # or else the most counts that there has ever been
             Path("/proc/self/clear_refs").write_text("5")
         self.before = _seconds(), _bytes("VmRSS")
 
@@ -47,7 +48,8 @@ def _bytes(which: str) -> float:
 
 @dataclass(frozen=True)
 class Outcome:
-    """label: what came of it, in words that many trials share. bad: whether tpc is to blame. files: what it was done to, detail: what was said."""
+    """label: what came of it, in words that many trials share. bad: whether tpc is to blame. files: what it
+    was done to, detail: what was said."""
 
     label: str
     bad: bool = False
@@ -57,8 +59,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Attack:
-    """trial: of a number, which all is drawn from, in an empty folder of its own, which is the working one. seconds, memory: of the processor, and
-    bytes beyond what the process had before, that a trial may take. renewed: trials after which a process is replaced by a fresh one."""
+    """trial: of a number, which all is drawn from, in an empty folder of its own, which is the working one.
+    seconds, memory: of the processor, and bytes beyond what the process had before, that a trial may take.
+    renewed: trials after which a process is replaced by a fresh one."""
 
     name: str
     what: str
@@ -88,14 +91,20 @@ def _constant(name: str) -> Any:
 
 def blamed(error: BaseException) -> str:
     """The kind of an exception and the place of tpc that it came from."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f"{os.sep}tpc{os.sep}" in f.filename and "tests" not in f.filename]
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if f"{os.sep}tpc{os.sep}" in f.filename and "tests" not in f.filename
+    ]
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{place}"
 
 
 def through_main(argv: Sequence[str]) -> tuple[Ran, str]:
-    """`tpc ARGV` in this process, and what it would have died of: empty, or the exception and its traceback."""
+    """`tpc ARGV` in this process, and what it would have died of: empty, or the exception and its
+    traceback."""
     from tpc.cli.main import main
+
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), tracebacks():
         try:
@@ -122,13 +131,15 @@ def tracebacks() -> Iterator[None]:
 
 
 def judged(argv: Sequence[str], files: Mapping[str, str | bytes]) -> tuple[Outcome, Ran]:
-    """What a command made of hostile input: it may end with 0, with 1 where a check failed, with 2 and a code; `--json` prints JSON."""
+    """What a command made of hostile input: it may end with 0, with 1 where a check failed, with 2 and a
+    code; `--json` prints JSON."""
     ran, fault = through_main(argv)
     said = f"tpc {' '.join(map(repr, argv))}\n{fault}\n{ran.err}\n{ran.out[:2000]}"
     kept = {**files, "arguments.txt": said}
 
     def bad(label: str) -> tuple[Outcome, Ran]:
         return Outcome(f"{argv[0]}: {label}", True, kept, said), ran
+
     if fault:
         return bad(fault.split("\n", 1)[0])
     code = CODE.search(ran.err)

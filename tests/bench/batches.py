@@ -1,12 +1,15 @@
-"""The share of the machine's GEMM speed that training on batches runs at: two-hidden-layer tanh net in μP, batch B, T steps, rank T·B.
+"""The share of the machine's GEMM speed that training on batches runs at: two-hidden-layer tanh net in μP,
+batch B, T steps, rank T·B.
 
     python tests/bench/batches.py [--batch 32] [--steps 32] [--samples 16384] [--dtype float64]
 
-Counted are the multiplications and additions of the algorithm, at the ranks that are really met: for every product the coordinates on the directions
-met so far and their removal, both twice (reorthogonalisation), Ẑ and Ż; for every step the two history sums. Not counted: orthonormalising inside a
-batch, elementwise functions, and what is computed in vain in blocks of directions that are not full. The speed is that of the whole compiled
-evaluation, points not included. The peak is measured before and after, on square matrices of side 2048 and on the shapes that occur. Where other
-programs share the machine, compare the lines of processor time.
+Counted are the multiplications and additions of the algorithm, at the ranks that are really met: for every
+product the coordinates on the directions met so far and their removal, both twice (reorthogonalisation), Ẑ
+and Ż; for every step the two history sums. Not counted: orthonormalising inside a batch, elementwise
+functions, and what is computed in vain in blocks of directions that are not full. The speed is that of the
+whole compiled evaluation, points not included. The peak is measured before and after, on square matrices of
+side 2048 and on the shapes that occur. Where other programs share the machine, compare the lines of processor
+time.
 """
 
 import argparse
@@ -23,7 +26,8 @@ PROGRAM = Path(__file__).parents[1] / "emit" / "structures" / "training.tp"
 
 
 def best(run, repeats=5):
-    """The least of the times of a few runs, in seconds on the clock and in seconds of processor time, an array."""
+    """The least of the times of a few runs, in seconds on the clock and in seconds of processor time, an
+    array."""
     jax.block_until_ready(run())
     times = []
     for _ in range(repeats):
@@ -34,13 +38,21 @@ def best(run, repeats=5):
 
 
 def peaks(batch, rank, samples, dtype):
-    """GFLOP/s, by the clock and by processor time, of a square product, of [R, M] with [M, B], and of [B, R] with [R, M]."""
-    square, rows, few = jnp.ones((2048, 2048), dtype), jnp.ones((rank, samples), dtype), jnp.ones((batch, samples), dtype)
+    """GFLOP/s, by the clock and by processor time, of a square product, of [R, M] with [M, B], and of [B, R]
+    with [R, M]."""
+    square, rows, few = (
+        jnp.ones((2048, 2048), dtype),
+        jnp.ones((rank, samples), dtype),
+        jnp.ones((batch, samples), dtype),
+    )
     coefficients = jnp.ones((rank, batch), dtype)
     product, combined = jax.jit(lambda a, b: a @ b), jax.jit(lambda c, b: c.T @ b)
     flops = 2 * batch * rank * samples
-    return (2 * 2048**3 / best(lambda: product(square, square)) / 1e9,
-            flops / best(lambda: product(rows, few.T)) / 1e9, flops / best(lambda: combined(coefficients, rows)) / 1e9)
+    return (
+        2 * 2048**3 / best(lambda: product(square, square)) / 1e9,
+        flops / best(lambda: product(rows, few.T)) / 1e9,
+        flops / best(lambda: combined(coefficients, rows)) / 1e9,
+    )
 
 
 def flops(steps, batch, samples):
@@ -48,7 +60,7 @@ def flops(steps, batch, samples):
     total = 0
     for t in range(steps):
         before, after = t * batch, (t + 1) * batch
-        forward = 10 * before + 4 * before                         # on the directions of W, and Ż through those of its transpose
+        forward = 10 * before + 4 * before  # on the directions of W, and Ż through those of its transpose
         backward = 10 * before + 4 * after
         total += batch * samples * (forward + backward + 2 * 4 * before)
     return total
@@ -66,7 +78,11 @@ def main():
     evaluator = program.compile(samples=given.samples, repeats=2, dtype=given.dtype)
     random = np.random.default_rng(0)
     shape = given.steps, given.batch
-    inputs = {"xi": random.standard_normal((*shape, 64)) / 8, "y": random.choice([-1.0, 1.0], shape), "eta": 0.5}
+    inputs = {
+        "xi": random.standard_normal((*shape, 64)) / 8,
+        "y": random.choice([-1.0, 1.0], shape),
+        "eta": 0.5,
+    }
     module = evaluator.module
     points = jnp.asarray(random.standard_normal((module.GAUSSIANS, given.samples)), given.dtype)
     weights = jnp.full(given.samples, 1 / given.samples, given.dtype)
@@ -78,11 +94,18 @@ def main():
     seconds = best(lambda: module.evaluated(inputs, points, weights), 3)
     peak = np.maximum(first, peaks(given.batch, rank, given.samples, given.dtype))
     speed = flops(*shape, given.samples) / seconds / 1e9
-    print(f"batch {given.batch}, {given.steps} steps (rank {rank}), {given.samples} samples, {given.dtype}; the first time {compiled:.1f} s")
+    print(
+        f"batch {given.batch}, {given.steps} steps (rank {rank}), {given.samples} samples, "
+        f"{given.dtype}; the "
+        f"first time {compiled:.1f} s"
+    )
     for k, unit in enumerate(("s on the clock", "s of processor time")):
         square, onto, along = peak[:, k]
-        print(f"  {seconds[k]:.2f} {unit}: {speed[k]:.1f} GFLOP/s; peak {square:.1f} (2048 x 2048), {onto:.1f} and {along:.1f} (the shapes that "
-              f"occur): {100 * speed[k] / square:.0f} % of the peak")
+        print(
+            f"  {seconds[k]:.2f} {unit}: {speed[k]:.1f} GFLOP/s; peak {square:.1f} (2048 x 2048), {onto:.1f} "
+            f"and {along:.1f} (the shapes that "
+            f"occur): {100 * speed[k] / square:.0f} % of the peak"
+        )
 
 
 if __name__ == "__main__":

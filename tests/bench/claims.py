@@ -1,11 +1,14 @@
-"""Do claimed errors cover the truth? z = (value - truth)/claim over many programs and seeds: its RMS is about 1, and never more than 6.
+"""Do claimed errors cover the truth? z = (value - truth)/claim over many programs and seeds: its RMS is about
+1, and never more than 6.
 
-    python tests/bench/claims.py [--programs 200] [--seeds 60] [--kinds moments,edges,heavy,rare,nets,amp] [--repeats R]
+    python tests/bench/claims.py [--programs 200] [--seeds 60] [--kinds moments,edges,heavy,rare,nets,amp]
+    [--repeats R]
 
-Moments of functions of a sum of Gaussians, whose truth is an integral over one Gaussian; trainings and message passing, whose truth is a run with 32
-times the points, its own claim added. A program whose claim is that there is none (inf) passes: it has said so. With 8 repeats z has Student's
-distribution with 7 degrees of freedom, whose tails are long: the widening of claims (1.2) makes its RMS 1, and one entry in 5,000 is beyond 6
-yet. As many repeats as the plan takes by default for short programs, 32, have none.
+Moments of functions of a sum of Gaussians, whose truth is an integral over one Gaussian; trainings and
+message passing, whose truth is a run with 32 times the points, its own claim added. A program whose claim is
+that there is none (inf) passes: it has said so. With 8 repeats z has Student's distribution with 7 degrees of
+freedom, whose tails are long: the widening of claims (1.2) makes its RMS 1, and one entry in 5,000 is beyond
+6 yet. As many repeats as the plan takes by default for short programs, 32, have none.
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Score:
-    """z of all entries and seeds, [seeds, entries], 0 where no claim was made; `silent` is the share of these."""
+    """z of all entries and seeds, [seeds, entries], 0 where no claim was made; `silent` is the share of
+    these."""
 
     name: str
     z: np.ndarray
@@ -65,18 +69,30 @@ class Score:
 
     def __str__(self) -> str:
         told = f", no claim in {self.silent:.0%}" if self.silent else ""
-        return f"{self.name:<46} rms z {self.rms:6.2f}, max {self.most:6.2f}{told}{'' if self.right else '   <<<'}"
+        return (
+            f"{self.name:<46} rms z {self.rms:6.2f}, max "
+            f"{self.most:6.2f}{told}{'' if self.right else '   <<<'}"
+        )
 
 
-def moment(name: str, function: str, f: Callable[[float], float], corners: tuple[float, ...], random: np.random.Generator) -> Case:
+def moment(
+    name: str,
+    function: str,
+    f: Callable[[float], float],
+    corners: tuple[float, ...],
+    random: np.random.Generator,
+) -> Case:
     """E f(x), x a sum of 1 to 6 Gaussians of variance 1 in all."""
     count = int(random.integers(1, 7))
     a = random.standard_normal(count)
     a /= np.linalg.norm(a)
     total = " + ".join(f"({c:.12f})*g[{i}]" for i, c in enumerate(a))
     edges = sorted({-38.0, *corners, 38.0})
-    parts = (quad(lambda s: f(s) * norm.pdf(s), low, high, epsabs=0, epsrel=1e-11, limit=400)[0]
-             for lower, upper in pairwise(edges) for low, high in pieces(lower, upper))
+    parts = (
+        quad(lambda s: f(s) * norm.pdf(s), low, high, epsabs=0, epsrel=1e-11, limit=400)[0]
+        for lower, upper in pairwise(edges)
+        for low, high in pieces(lower, upper)
+    )
     text = f"width n\nvector g[i < {count}] : n ~ N(0, 1)\nx = {total}\noutput m = mean({function})\n"
     return Case(f"{name} of {count}", text, truth={"m": sum(parts)}, samples=4096)
 
@@ -92,7 +108,9 @@ def moments(random: np.random.Generator) -> Iterator[Case]:
         c = random.uniform(0.3, 2)
         yield moment(f"tanh({c:.2f} x)^2", f"tanh({c!r}*x)^2", lambda s, c=c: np.tanh(c * s) ** 2, (), random)
         yield moment(f"sin({c:.2f} x + 1)", f"sin({c!r}*x + 1)", lambda s, c=c: np.sin(c * s + 1), (), random)
-        yield moment(f"x sigmoid({c:.2f} x)", f"x*sigmoid({c!r}*x)", lambda s, c=c: s * expit(c * s), (), random)
+        yield moment(
+            f"x sigmoid({c:.2f} x)", f"x*sigmoid({c!r}*x)", lambda s, c=c: s * expit(c * s), (), random
+        )
         yield moment(f"erf({c:.2f} x) x", f"erf({c!r}*x)*x", lambda s, c=c: erf(c * s) * s, (), random)
         yield moment(f"exp(-{c:.2f} x^2)", f"exp(-{c!r}*x^2)", lambda s, c=c: np.exp(-c * s * s), (), random)
         yield moment(f"exp({c / 2:.2f} x)", f"exp({c / 2!r}*x)", lambda s, c=c: np.exp(c * s / 2), (), random)
@@ -101,12 +119,21 @@ def moments(random: np.random.Generator) -> Iterator[Case]:
 def edges(random: np.random.Generator) -> Iterator[Case]:
     while True:
         c = random.uniform(-1.5, 1.5)
-        yield moment(f"relu(x - {c:.2f})^2", f"relu(x - ({c!r}))^2", lambda s, c=c: max(s - c, 0) ** 2, (c,), random)
+        yield moment(
+            f"relu(x - {c:.2f})^2", f"relu(x - ({c!r}))^2", lambda s, c=c: max(s - c, 0) ** 2, (c,), random
+        )
         yield moment(f"|x - {c:.2f}|", f"abs(x - ({c!r}))", lambda s, c=c: abs(s - c), (c,), random)
         yield moment(f"step(x - {c:.2f})", f"step(x - ({c!r}))", lambda s, c=c: float(s > c), (c,), random)
-        yield moment(f"sign(x - {c:.2f}) x", f"sign(x - ({c!r}))*x", lambda s, c=c: np.sign(s - c) * s, (c,), random)
-        yield moment(f"where(x > {c:.2f}, tanh(x), x/10)", f"where(x > ({c!r}), tanh(x), x/10)", lambda s, c=c: np.tanh(s) if s > c else s / 10, (c,),
-                     random)
+        yield moment(
+            f"sign(x - {c:.2f}) x", f"sign(x - ({c!r}))*x", lambda s, c=c: np.sign(s - c) * s, (c,), random
+        )
+        yield moment(
+            f"where(x > {c:.2f}, tanh(x), x/10)",
+            f"where(x > ({c!r}), tanh(x), x/10)",
+            lambda s, c=c: np.tanh(s) if s > c else s / 10,
+            (c,),
+            random,
+        )
 
 
 def heavy(random: np.random.Generator) -> Iterator[Case]:
@@ -115,31 +142,75 @@ def heavy(random: np.random.Generator) -> Iterator[Case]:
         yield moment(f"exp({c:.2f} x)", f"exp({c!r}*x)", lambda s, c=c: np.exp(c * s), (), random)
         yield moment(f"x^{p}", f"x^{p}", lambda s, p=p: s**p, (), random)
         yield moment(f"exp({a:.3f} x^2)", f"exp({a!r}*x^2)", lambda s, a=a: np.exp(a * s * s), (), random)
-        yield moment(f"cosh({c / 2:.2f} x)", f"cosh({c / 2!r}*x)", lambda s, c=c: np.cosh(c * s / 2), (), random)
+        yield moment(
+            f"cosh({c / 2:.2f} x)", f"cosh({c / 2!r}*x)", lambda s, c=c: np.cosh(c * s / 2), (), random
+        )
 
 
 def rare(random: np.random.Generator) -> Iterator[Case]:
     while True:
         c, scale = random.uniform(2.5, 6), 10 ** random.uniform(-6, 6)
-        yield moment(f"{scale:.0e} step(x - {c:.2f})", f"{scale!r}*step(x - {c!r})", lambda s, c=c, scale=scale: scale * (s > c), (c,), random)
+        yield moment(
+            f"{scale:.0e} step(x - {c:.2f})",
+            f"{scale!r}*step(x - {c!r})",
+            lambda s, c=c, scale=scale: scale * (s > c),
+            (c,),
+            random,
+        )
         yield moment(f"relu(x - {c:.2f})", f"relu(x - {c!r})", lambda s, c=c: max(s - c, 0), (c,), random)
-        yield moment(f"step(x - {c:.2f}) + tanh(x)^2", f"step(x - {c!r}) + tanh(x)^2", lambda s, c=c: float(s > c) + np.tanh(s) ** 2, (c,), random)
+        yield moment(
+            f"step(x - {c:.2f}) + tanh(x)^2",
+            f"step(x - {c!r}) + tanh(x)^2",
+            lambda s, c=c: float(s > c) + np.tanh(s) ** 2,
+            (c,),
+            random,
+        )
 
 
 def nets(random: np.random.Generator) -> Iterator[Case]:
     while True:
-        steps, rate, activation = int(random.integers(2, 9)), random.uniform(0.1, 2), random.choice(["tanh", "relu", "softplus"])
-        text = f"width n\ndim T = {steps}\ninput xi[T], y[T]\nweight U : n x 1\nweight W : n x n\nweight V : 1 x n\n" \
-               f"network f(x) = V @ {activation}(W @ {activation}(U @ x))\ntrain f for t < T:\n    batch (xi[t], y[t])\n    loss mse\n" \
-               f"    update sgd(lr = {rate:.3f})\noutput loss\n"
+        steps, rate, activation = (
+            int(random.integers(2, 9)),
+            random.uniform(0.1, 2),
+            random.choice(["tanh", "relu", "softplus"]),
+        )
+        text = (
+            "width n\n"
+            f"dim T = {steps}\n"
+            "input xi[T], y[T]\n"
+            "weight U : n x 1\n"
+            "weight W : n x n\n"
+            "weight V : 1 x n\n"
+            f"network f(x) = V @ {activation}(W @ {activation}(U @ x))\n"
+            "train f for t < T:\n"
+            "    batch (xi[t], y[t])\n"
+            "    loss mse\n"
+            f"    update sgd(lr = {rate:.3f})\n"
+            "output loss\n"
+        )
         inputs = {"xi": random.uniform(-1.5, 1.5, steps), "y": random.choice([-1.0, 1.0], steps)}
-        yield Case(f"{activation} net, {steps} steps, lr {rate:.2f}", text, inputs=inputs, samples=int(2 ** random.integers(9, 13)))
+        yield Case(
+            f"{activation} net, {steps} steps, lr {rate:.2f}",
+            text,
+            inputs=inputs,
+            samples=int(2 ** random.integers(9, 13)),
+        )
 
 
 def amp(random: np.random.Generator) -> Iterator[Case]:
     text = (ROOT / "programs" / "matrices" / "amp.tp").read_text()
-    near = "width n\ndim T = 20\nmatrix A : n x n ~ N(0, 1/n)\nvector g : n ~ N(0, 1)\nx[0] = g\nm[0] = mean(x[0]^2)\nfor t < T:\n" \
-           "    x[t+1] = tanh(1.1*(A @ x[t]) + {0}*g)\n    m[t+1] = mean(x[t+1]^2)\noutput m[t] = m[t] for t < T + 1\n"
+    near = (
+        "width n\n"
+        "dim T = 20\n"
+        "matrix A : n x n ~ N(0, 1/n)\n"
+        "vector g : n ~ N(0, 1)\n"
+        "x[0] = g\n"
+        "m[0] = mean(x[0]^2)\n"
+        "for t < T:\n"
+        "    x[t+1] = tanh(1.1*(A @ x[t]) + {0}*g)\n"
+        "    m[t+1] = mean(x[t+1]^2)\n"
+        "output m[t] = m[t] for t < T + 1\n"
+    )
     while True:
         steps = int(random.integers(4, 24))
         yield Case(f"amp, {steps} steps", text, {"T": steps}, samples=2048)
@@ -155,17 +226,23 @@ def score(case: Case, seeds: int, repeats: int | None = None) -> Score:
     program = tpc.parse(case.text, name=case.name, dims=dict(case.dims))
     evaluator = program.compile(method="nodes", samples=case.samples, repeats=repeats)
     if case.truth is None:
-        fine = program.compile(method="nodes", samples=FINER * evaluator.plan.samples, repeats=8)(case.inputs, seed=10**6)
+        fine = program.compile(method="nodes", samples=FINER * evaluator.plan.samples, repeats=8)(
+            case.inputs, seed=10**6
+        )
         truth = {name: (o.value, o.stderr) for name, o in fine.outputs.items()}
     else:
-        truth = {name: (np.asarray(value), np.asarray(1e-10 * abs(value))) for name, value in case.truth.items()}
+        truth = {
+            name: (np.asarray(value), np.asarray(1e-10 * abs(value))) for name, value in case.truth.items()
+        }
     z, silent = [], []
     for seed in range(seeds):
         result = evaluator(case.inputs, seed=seed)
-        claim = np.concatenate([np.ravel(np.hypot(o.stderr, truth[name][1])) for name, o in result.outputs.items()])
+        claim = np.concatenate(
+            [np.ravel(np.hypot(o.stderr, truth[name][1])) for name, o in result.outputs.items()]
+        )
         off = np.concatenate([np.ravel(o.value - truth[name][0]) for name, o in result.outputs.items()])
         size = np.concatenate([np.ravel(np.abs(truth[name][0])) for name in result.outputs])
-        off = np.where(np.abs(off) <= 1e-12 * np.maximum(size, 1e-300), 0, off)                   # rounding
+        off = np.where(np.abs(off) <= 1e-12 * np.maximum(size, 1e-300), 0, off)  # rounding
         silent.append(np.isinf(claim))
         z.append(np.where(off == 0, 0, off / np.maximum(claim, 1e-300)))
     return Score(case.name, np.array(z), float(np.mean(silent)))
@@ -190,8 +267,11 @@ def main() -> None:
         print(scores[-1], flush=True)
     every = np.concatenate([s.z.ravel() for s in scores])
     weak = [s for s in scores if not s.right]
-    print(f"{len(scores)} programs x {chosen.seeds} seeds, {time.perf_counter() - start:.0f} s: rms z {np.sqrt(np.mean(every**2)):.2f}, "
-          f"max {np.abs(every).max():.2f}; {len(weak)} programs beyond {RMS} or {MOST:.0f}")
+    print(
+        f"{len(scores)} programs x {chosen.seeds} seeds, {time.perf_counter() - start:.0f} s: rms z "
+        f"{np.sqrt(np.mean(every**2)):.2f}, "
+        f"max {np.abs(every).max():.2f}; {len(weak)} programs beyond {RMS} or {MOST:.0f}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""The kernel regime against finite width: training in NTP, each draw of the network against the limit conditioned on its own initial function.
+"""The kernel regime against finite width: training in NTP, each draw of the network against the limit
+conditioned on its own initial function.
 
-`python -m tests.bench.kernel_regime [--steps 100] [--widths 256,1024,4096] [--seeds 8,8,4] [--layers 2] [--activations tanh,relu] [--samples 8192]
-[--repeats 2]` prints the RMS difference of the losses and of f after training by width, its slope (−1/2 by theory) and √n times it (constant by
-theory), and, where the limit is not exact, its own error: the RMS difference over √2 of what two seeds of its points give.
+`python -m tests.bench.kernel_regime [--steps 100] [--widths 256,1024,4096]
+[--seeds 8,8,4] [--layers 2] [--activations tanh,relu] [--samples 8192] [--repeats
+2]` prints the RMS difference of the losses and of f after training by width,
+its slope (−1/2 by theory) and √n times it (constant by theory), and, where the limit is not exact, its own
+error: the RMS difference over √2 of what two seeds of its points give.
 """
 
 from __future__ import annotations
@@ -33,12 +36,18 @@ def measure(layers: int, phi: str, steps: int, widths: list[int], seeds: list[in
     for width, count in zip(widths, seeds, strict=True):
         start = time.perf_counter()
         made = net.simulate(given, width=width, seeds=count, dtype="float32").outputs
-        starts = [{**given, "f0": a, "f_start0": b} for a, b in zip(made["first"], made["start"], strict=True)]
+        starts = [
+            {**given, "f0": a, "f_start0": b} for a, b in zip(made["first"], made["start"], strict=True)
+        ]
         found = [limit(one) for one in starts]
         parts = [rms(np.stack([one[name] for one in found]) - made[name]) for name in NAMES]
         errors.append(parts)
-        print(f"  width {width:5}: loss {parts[0]:.2e}, f after training {parts[1]:.2e}; "
-              f"times √n {parts[0] * width**0.5:.2f}, {parts[1] * width**0.5:.2f}   ({time.perf_counter() - start:.0f} s)", flush=True)
+        print(
+            f"  width {width:5}: loss {parts[0]:.2e}, f after training {parts[1]:.2e}; "
+            f"times √n {parts[0] * width**0.5:.2f}, {parts[1] * width**0.5:.2f}   "
+            f"({time.perf_counter() - start:.0f} s)",
+            flush=True,
+        )
         if width == widths[0] and not evaluator.plan.exact:
             other = again(starts[0])
             own = [rms(np.asarray(found[0][name]) - np.asarray(other[name])) / 2**0.5 for name in NAMES]
@@ -60,7 +69,15 @@ def main() -> None:
     options = parser.parse_args()
     widths, seeds = ([int(n) for n in text.split(",")] for text in (options.widths, options.seeds))
     for phi in options.activations.split(","):
-        measure(options.layers, phi, options.steps, widths, seeds, samples=options.samples, repeats=options.repeats)
+        measure(
+            options.layers,
+            phi,
+            options.steps,
+            widths,
+            seeds,
+            samples=options.samples,
+            repeats=options.repeats,
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""How fast few-shot learning trains at infinite width, beside a transcription of Algorithm 3 that is written by hand.
+"""How fast few-shot learning trains at infinite width, beside a transcription of Algorithm 3 that is written
+by hand.
 
-    python tests/bench/maml.py                # meta-batches of 32 tasks a second, of both, in turns; and that they train the same network
+    python tests/bench/maml.py                # meta-batches of 32 tasks a second, of both, in turns; and that
+    they train the same network
 
 Drawings are noise: time does not depend on them.
 """
@@ -28,11 +30,19 @@ def problem(steps, drawings, sizes, seed=0):
     """Inputs of the program by their Greek names."""
     rng = np.random.default_rng(seed)
     ways, shots, queries, tasks = sizes["ways"], sizes["shots"], sizes["queries"], sizes["K"]
-    return {"images": rng.random((drawings, sizes["d"])) * (rng.random((drawings, sizes["d"])) < 0.15), "η": np.full(steps, 0.1), "ε": 0.4,
-            "support": rng.integers(0, drawings, (steps, tasks, ways * shots)), "query": rng.integers(0, drawings, (steps, tasks, ways * queries)),
-            "y": np.repeat(np.arange(ways), shots), "z": np.repeat(np.arange(ways), queries),
-            "unseen": np.zeros((20, sizes["d"])), "shown": np.zeros((5, ways * shots), int), "asked": np.zeros((5, ways * 3), int),
-            "w": np.repeat(np.arange(ways), 3)}
+    return {
+        "images": rng.random((drawings, sizes["d"])) * (rng.random((drawings, sizes["d"])) < 0.15),
+        "η": np.full(steps, 0.1),
+        "ε": 0.4,
+        "support": rng.integers(0, drawings, (steps, tasks, ways * shots)),
+        "query": rng.integers(0, drawings, (steps, tasks, ways * queries)),
+        "y": np.repeat(np.arange(ways), shots),
+        "z": np.repeat(np.arange(ways), queries),
+        "unseen": np.zeros((20, sizes["d"])),
+        "shown": np.zeros((5, ways * shots), int),
+        "asked": np.zeros((5, ways * 3), int),
+        "w": np.repeat(np.arange(ways), 3),
+    }
 
 
 def main():
@@ -40,7 +50,12 @@ def main():
     options.add_argument("--steps", type=int, default=100)
     options.add_argument("--drawings", type=int, default=4000)
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--queries", type=int, default=SIZES["queries"], help="drawings of a class that the gradient is taken at")
+    options.add_argument(
+        "--queries",
+        type=int,
+        default=SIZES["queries"],
+        help="drawings of a class that the gradient is taken at",
+    )
     options.add_argument("--dtype", default="float32")
     args = options.parse_args()
     started = time.perf_counter()
@@ -60,12 +75,24 @@ def main():
         return module.compiled(inputs, *points)[0]["loss"]
 
     def peer():
-        return algorithm_3(given["images"], given["support"], given["query"], given["y"], given["z"], given["η"].astype(args.dtype),
-                           jnp.asarray(0.4, args.dtype), steps=args.steps, ways=5)[0]
+        return algorithm_3(
+            given["images"],
+            given["support"],
+            given["query"],
+            given["y"],
+            given["z"],
+            given["η"].astype(args.dtype),
+            jnp.asarray(0.4, args.dtype),
+            steps=args.steps,
+            ways=5,
+        )[0]
+
     started = time.perf_counter()
     one = np.asarray(ours())
     print(f"compiled by XLA in {time.perf_counter() - started:.1f} s")
-    print("losses differ by", float(np.max(np.abs(one - np.asarray(peer())))), "first and last", one[0], one[-1])
+    print(
+        "losses differ by", float(np.max(np.abs(one - np.asarray(peer())))), "first and last", one[0], one[-1]
+    )
     rates = {"tpc": [], "Algorithm 3 by hand": []}
     worked = {name: [] for name in rates}
     for _ in range(args.rounds):
@@ -76,10 +103,17 @@ def main():
             worked[name].append((time.process_time() - before) / args.steps)
     for name, found in rates.items():
         print(f"{name}: {statistics.median(found):.1f} meta-batches/s (best {max(found):.1f})")
-    print(f"CPU time a meta-batch: {', '.join(f'{name} {1000 * statistics.median(found):.2f} ms' for name, found in worked.items())}, "
-          f"ratio of speeds by it {statistics.median(worked['Algorithm 3 by hand']) / statistics.median(worked['tpc']):.2f}")
-    print(f"ratio of medians {statistics.median(rates['tpc']) / statistics.median(rates['Algorithm 3 by hand']):.2f}, "
-          f"of pairs {statistics.median(a / b for a, b in zip(*rates.values(), strict=True)):.2f}")
+    print(
+        "CPU time a meta-batch: "
+        f"{', '.join(f'{name} {1000 * statistics.median(found):.2f} ms' for name, found in worked.items())}, "
+        "ratio of speeds by it "
+        f"{statistics.median(worked['Algorithm 3 by hand']) / statistics.median(worked['tpc']):.2f}"
+    )
+    print(
+        "ratio of medians "
+        f"{statistics.median(rates['tpc']) / statistics.median(rates['Algorithm 3 by hand']):.2f}, "
+        f"of pairs {statistics.median(a / b for a, b in zip(*rates.values(), strict=True)):.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Predicted over measured peak memory of runs, simulations, kernels and experiments, each in a process of its own.
+"""Predicted over measured peak memory of runs, simulations, kernels and experiments, each in a process of its
+own.
 
     python tests/bench/memory.py [CASE …]
 
-Predicted, in MB, is what `Evaluator.memory`, `tpc.simulate.seeds.memory`, `Blocks.memory` and the experiments say
-before anything is computed. Measured is by how much the resident memory of the process then grows, at most (Linux
-resets its mark). Peak: of the whole process, the interpreter and the compiler among it; `ratio in all` compares it
-with what the process has when it predicts, and the prediction.
+Predicted, in MB, is what `Evaluator.memory`, `tpc.simulate.seeds.memory`, `Blocks.memory` and the experiments
+say before anything is computed. Measured is by how much the resident memory of the process then grows, at
+most (Linux resets its mark). Peak: of the whole process, the interpreter and the compiler among it;
+`ratio in all` compares it with what the process has when it predicts, and the prediction.
 """
 
 from __future__ import annotations
@@ -40,11 +41,33 @@ train f for t < T:
 output loss
 output err[t] = sum(s < S: (f[t](xs[s]) - ys[s])^2)/S for t < T+1
 """
-LINEAR = "width n\ndim T = 3\nmatrix A : n x n ~ N(0, 1/n)\nvector v[j < 1200] : n ~ N(0, 1)\n" \
-    "x[0, j] = v[j] for j < 1200\nfor t < T:\n    x[t+1, j] = A @ x[t, j] for j < 1200\noutput m[j] = mean(x[T, j]*x[T, j]) for j < 1200\n"
-PRODUCTS = "width n\nmatrix A : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nx = A @ v\ny = A.T @ tanh(x)\noutput a = mean(y*v)\n"
+LINEAR = (
+    "width n\n"
+    "dim T = 3\n"
+    "matrix A : n x n ~ N(0, 1/n)\n"
+    "vector v[j < 1200] : n ~ N(0, 1)\n"
+    "x[0, j] = v[j] for j < 1200\n"
+    "for t < T:\n"
+    "    x[t+1, j] = A @ x[t, j] for j < 1200\n"
+    "output m[j] = mean(x[T, j]*x[T, j]) for j < 1200\n"
+)
+PRODUCTS = (
+    "width n\n"
+    "matrix A : n x n ~ N(0, 1/n)\n"
+    "vector v : n ~ N(0, 1)\n"
+    "x = A @ v\n"
+    "y = A.T @ tanh(x)\n"
+    "output a = mean(y*v)\n"
+)
 VECTORS = "width n\nvector v : n ~ N(0, 1)\nvector u : n ~ N(0, 1)\nx = tanh(v)*u\noutput a = mean(x*x)\n"
-SOFT = "width n\nweight U : n x 8\nweight W : n x n\nweight V : 1 x n\nnetwork f(x) = V @ tanh(W @ tanh(U @ x))\noutput a = 1\n"
+SOFT = (
+    "width n\n"
+    "weight U : n x 8\n"
+    "weight W : n x n\n"
+    "weight V : 1 x n\n"
+    "network f(x) = V @ tanh(W @ tanh(U @ x))\n"
+    "output a = 1\n"
+)
 
 
 @dataclass(frozen=True)
@@ -58,24 +81,35 @@ class Case:
 def inputs_of(program: tpc.Program) -> dict[str, np.ndarray]:
     """Something for every input that has no default."""
     rng = np.random.default_rng(0)
-    return {i.name: rng.integers(0, i.bound, i.shape) if i.bound is not None else rng.standard_normal(i.shape)
-            for i in program.inputs if i.default is None}
+    return {
+        i.name: rng.integers(0, i.bound, i.shape) if i.bound is not None else rng.standard_normal(i.shape)
+        for i in program.inputs
+        if i.default is None
+    }
 
 
 def of_run(program: tpc.Program, **options: Any) -> tuple[float, Callable[[], object]]:
     from tpc.evaluate.evaluator import compile_program
+
     evaluator, inputs = compile_program(program, **options), inputs_of(program)
     return evaluator.memory(inputs), lambda: evaluator(inputs)
 
 
-def of_simulation(program: tpc.Program, width: int, seeds: int = 2, dtype: Any = "float64") -> tuple[float, Callable[[], object]]:
+def of_simulation(
+    program: tpc.Program, width: int, seeds: int = 2, dtype: Any = "float64"
+) -> tuple[float, Callable[[], object]]:
     from tpc.core.inputs import bind_inputs
     from tpc.simulate.seeds import memory, simulate
+
     inputs = bind_inputs(program, inputs_of(program))
-    return memory(program, inputs, width=width, dtype=dtype), lambda: simulate(program, inputs, width=width, seeds=range(seeds), dtype=dtype)
+    return memory(program, inputs, width=width, dtype=dtype), lambda: simulate(
+        program, inputs, width=width, seeds=range(seeds), dtype=dtype
+    )
 
 
-def of_kernel(program: tpc.Program, count: int, *shape: int, dtype: str = "float64", both: bool = False) -> tuple[float, Callable[[], object]]:
+def of_kernel(
+    program: tpc.Program, count: int, *shape: int, dtype: str = "float64", both: bool = False
+) -> tuple[float, Callable[[], object]]:
     found, x = program.kernels(dtype=dtype), np.random.default_rng(0).standard_normal((count, *shape))
     blocks = found.both if both else found.ntk.blocks
     return blocks.memory(x), lambda: blocks.measured(x)
@@ -83,14 +117,19 @@ def of_kernel(program: tpc.Program, count: int, *shape: int, dtype: str = "float
 
 def of_maml(**options: Any) -> tuple[float, Callable[[], object]]:
     from tpc.experiments.maml import Experiment, settings_for
-    experiment = Experiment(settings_for(options.pop("model", "mup"), options.pop("changes", {}), epochs=1, **options))
-    return experiment.model.memory, experiment.run                      # type: ignore[attr-defined]
+
+    experiment = Experiment(
+        settings_for(options.pop("model", "mup"), options.pop("changes", {}), epochs=1, **options)
+    )
+    return experiment.model.memory, experiment.run  # type: ignore[attr-defined]
 
 
 def of_words(vocabulary: int, **options: Any) -> tuple[float, Callable[[], object]]:
     from tpc.experiments.word2vec import Experiment, settings_for
+
     experiment = Experiment(settings_for(None, vocabulary=vocabulary, min_count=1, epochs=1, **options))
-    return experiment.memory.needed(experiment.size) - resident(), experiment.run             # it counts the whole process
+    # it counts the whole process
+    return experiment.memory.needed(experiment.size) - resident(), experiment.run
 
 
 def shipped(path: str, **dims: int) -> tpc.Program:
@@ -98,31 +137,80 @@ def shipped(path: str, **dims: int) -> tpc.Program:
 
 
 CASES = [
-    Case("run: test errors of 3 relu layers, 8 steps", lambda: of_run(tpc.parse(DEEP, dims={"T": 8}), samples=16384, repeats=2)),
+    Case(
+        "run: test errors of 3 relu layers, 8 steps",
+        lambda: of_run(tpc.parse(DEEP, dims={"T": 8}), samples=16384, repeats=2),
+    ),
     Case("run: the same, 20 steps", lambda: of_run(tpc.parse(DEEP, dims={"T": 20}), samples=8192, repeats=2)),
     Case("run: digits", lambda: of_run(shipped("experiments/digits.tp"), samples=8192, repeats=2)),
-    Case("run: digits, float32", lambda: of_run(shipped("experiments/digits.tp"), samples=8192, repeats=2, dtype="float32")),
+    Case(
+        "run: digits, float32",
+        lambda: of_run(shipped("experiments/digits.tp"), samples=8192, repeats=2, dtype="float32"),
+    ),
     Case("run: dichotomy", lambda: of_run(shipped("experiments/dichotomy.tp"), samples=16384, repeats=2)),
-    Case("run: two tanh layers, 30 steps", lambda: of_run(shipped("architectures/mlp2.tp", T=30), samples=131072, repeats=2, method="nodes")),
-    Case("run: Thm 6.4, 60 steps", lambda: of_run(shipped("paper/thm_6_4.tp", T=60), samples=131072, repeats=2)),
-    Case("run: Thm 6.1, 400 steps", lambda: of_run(shipped("paper/thm_6_1.tp", T=400), samples=65536, repeats=2, method="nodes")),
-    Case("run: convolutions", lambda: of_run(shipped("architectures/conv_gap.tp"), samples=16384, repeats=2, method="nodes")),
-    Case("run: a recurrent net", lambda: of_run(shipped("architectures/recurrent.tp"), samples=131072, repeats=2, method="nodes")),
+    Case(
+        "run: two tanh layers, 30 steps",
+        lambda: of_run(shipped("architectures/mlp2.tp", T=30), samples=131072, repeats=2, method="nodes"),
+    ),
+    Case(
+        "run: Thm 6.4, 60 steps", lambda: of_run(shipped("paper/thm_6_4.tp", T=60), samples=131072, repeats=2)
+    ),
+    Case(
+        "run: Thm 6.1, 400 steps",
+        lambda: of_run(shipped("paper/thm_6_1.tp", T=400), samples=65536, repeats=2, method="nodes"),
+    ),
+    Case(
+        "run: convolutions",
+        lambda: of_run(shipped("architectures/conv_gap.tp"), samples=16384, repeats=2, method="nodes"),
+    ),
+    Case(
+        "run: a recurrent net",
+        lambda: of_run(shipped("architectures/recurrent.tp"), samples=131072, repeats=2, method="nodes"),
+    ),
     Case("run: a linear program, 4,800 Gaussians", lambda: of_run(tpc.parse(LINEAR), method="linear")),
     Case("simulate: a matrix, width 5,000", lambda: of_simulation(tpc.parse(PRODUCTS), 5000)),
-    Case("simulate: a matrix, width 8,000, float32", lambda: of_simulation(tpc.parse(PRODUCTS), 8000, dtype="float32")),
+    Case(
+        "simulate: a matrix, width 8,000, float32",
+        lambda: of_simulation(tpc.parse(PRODUCTS), 8000, dtype="float32"),
+    ),
     Case("simulate: vectors, width 5,000,000", lambda: of_simulation(tpc.parse(VECTORS), 5_000_000)),
     Case("simulate: vectors, width 20,000,000", lambda: of_simulation(tpc.parse(VECTORS), 20_000_000)),
-    Case("simulate: two tanh layers, width 4,096", lambda: of_simulation(shipped("architectures/mlp2.tp"), 4096)),
-    Case("simulate: digits, width 2,048", lambda: of_simulation(shipped("experiments/digits.tp"), 2048, dtype="float32")),
-    Case("kernel: relu, 6,000 inputs", lambda: of_kernel(shipped("architectures/mlp_kernel.tp", d=8), 6000, 8)),
-    Case("kernel: relu, both kernels, 5,000 inputs", lambda: of_kernel(shipped("architectures/mlp_kernel.tp", d=8), 5000, 8, both=True)),
-    Case("kernel: relu, 8,000 inputs, float32", lambda: of_kernel(shipped("architectures/mlp_kernel.tp", d=8), 8000, 8, dtype="float32")),
+    Case(
+        "simulate: two tanh layers, width 4,096",
+        lambda: of_simulation(shipped("architectures/mlp2.tp"), 4096),
+    ),
+    Case(
+        "simulate: digits, width 2,048",
+        lambda: of_simulation(shipped("experiments/digits.tp"), 2048, dtype="float32"),
+    ),
+    Case(
+        "kernel: relu, 6,000 inputs", lambda: of_kernel(shipped("architectures/mlp_kernel.tp", d=8), 6000, 8)
+    ),
+    Case(
+        "kernel: relu, both kernels, 5,000 inputs",
+        lambda: of_kernel(shipped("architectures/mlp_kernel.tp", d=8), 5000, 8, both=True),
+    ),
+    Case(
+        "kernel: relu, 8,000 inputs, float32",
+        lambda: of_kernel(shipped("architectures/mlp_kernel.tp", d=8), 8000, 8, dtype="float32"),
+    ),
     Case("kernel: tanh, 6,000 inputs", lambda: of_kernel(tpc.parse(SOFT), 6000, 8)),
-    Case("maml: the limit, relu", lambda: of_maml(activation="relu", samples=4096, changes={"batches": "4", "tasks": "8", "validation_tasks": "64",
-                                                                                         "test_tasks": "64"})),
-    Case("maml: width 4,096", lambda: of_maml(model=4096, activation="tanh", changes={"batches": "4", "tasks": "8", "validation_tasks": "64",
-                                                                                   "test_tasks": "64"})),
+    Case(
+        "maml: the limit, relu",
+        lambda: of_maml(
+            activation="relu",
+            samples=4096,
+            changes={"batches": "4", "tasks": "8", "validation_tasks": "64", "test_tasks": "64"},
+        ),
+    ),
+    Case(
+        "maml: width 4,096",
+        lambda: of_maml(
+            model=4096,
+            activation="tanh",
+            changes={"batches": "4", "tasks": "8", "validation_tasks": "64", "test_tasks": "64"},
+        ),
+    ),
     Case("word2vec: the limit, 6,000 words", lambda: of_words(6000)),
     Case("word2vec: the limit, 8,000 words, bfloat16", lambda: of_words(8000, dtype="bfloat16")),
     Case("word2vec: relu, 3,000 words", lambda: of_words(3000, activation="relu")),
@@ -141,12 +229,22 @@ def measure(case: Case) -> dict[str, float]:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     act()
     taken = status("VmHWM")
-    return {"predicted": predicted, "measured": taken - had, "peak": max(highest, taken), "in all": max(highest, had + predicted)}
+    return {
+        "predicted": predicted,
+        "measured": taken - had,
+        "peak": max(highest, taken),
+        "in all": max(highest, had + predicted),
+    }
 
 
 def measured(case: Case) -> Mapping[str, float]:
     """In a process of its own."""
-    done = subprocess.run([sys.executable, str(Path(__file__)), "--child", case.name], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__)), "--child", case.name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -166,8 +264,11 @@ def main() -> None:
             print(f"{case.name:48} {error}", flush=True)
             continue
         predicted, taken, peak = (f[name] / 1e6 for name in ("predicted", "measured", "peak"))
-        print(f"{case.name:48} {predicted:9,.0f} {taken:9,.0f} {predicted / max(1.0, taken):6.2f} {peak:9,.0f}"
-              f" {f['in all'] / f['peak']:9.2f}", flush=True)
+        print(
+            f"{case.name:48} {predicted:9,.0f} {taken:9,.0f} {predicted / max(1.0, taken):6.2f} {peak:9,.0f}"
+            f" {f['in all'] / f['peak']:9.2f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python tests/bench/quadrature.py [--every 10] [--dtype float32]
 
-z: the greatest distance from the reference, in units of both errors; gain: by which factors errors are less than those
-of as many Sobol points as check.
+z: the greatest distance from the reference, in units of both errors; gain: by which factors errors are less
+than those of as many Sobol points as check.
 """
 
 import argparse
@@ -25,7 +25,12 @@ def compared(case, dtype):
     taken = time.perf_counter() - begun
     truth, error = reference(*case[:3], inputs, 2**18)
     sampled = program.compile(samples=4096, repeats=8, dtype=dtype)(inputs)["loss"]
-    return np.abs(found.value - truth) / np.hypot(found.stderr, error), sampled.stderr / found.stderr, evaluator.plan.points, taken
+    return (
+        np.abs(found.value - truth) / np.hypot(found.stderr, error),
+        sampled.stderr / found.stderr,
+        evaluator.plan.points,
+        taken,
+    )
 
 
 def main():
@@ -42,7 +47,12 @@ def main():
             print(case, str(error).splitlines()[0], flush=True)
             continue
         worst, beyond = max(worst, z.max()), beyond + int(np.sum(z > 4))
-        print(case, points, f"z {z.max():.1f}, gain {gain.min():.1e} … {gain.max():.1e}, {seconds:.1f} s", flush=True)
+        print(
+            case,
+            points,
+            f"z {z.max():.1f}, gain {gain.min():.1e} … {gain.max():.1e}, {seconds:.1f} s",
+            flush=True,
+        )
     print(f"greatest z {worst:.1f}; {beyond} entries beyond 4")
 
 

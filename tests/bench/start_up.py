@@ -1,10 +1,11 @@
-"""Time from the shell, each command a process of its own: seconds, processor seconds and peak memory, medians and spread over runs.
+"""Time from the shell, each command a process of its own: seconds, processor seconds and peak memory, medians
+and spread over runs.
 
     python tests/bench/start_up.py [--runs 5] [--tpc COMMAND]
 
-`tpc --help` and `tpc check`; the first numbers of the two-hidden-layer program (TP4 Thm 6.4), and of a network of three hidden layers, with
-256 samples at T = 10 and T = 1,000 steps, and the lines of its modules; training on digits. COMMAND: what to measure (`python -m tpc.cli.main` of the
-checkout that this file is in).
+`tpc --help` and `tpc check`; the first numbers of the two-hidden-layer program (TP4 Thm 6.4), and of a
+network of three hidden layers, with 256 samples at T = 10 and T = 1,000 steps, and the lines of its modules;
+training on digits. COMMAND: what to measure (`python -m tpc.cli.main` of the checkout that this file is in).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ train f for t < T:
     update sgd(lr = eta)
 output loss
 """
-MAXRSS = 1 if sys.platform == "darwin" else 1024                # bytes in the unit of ru_maxrss
+MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes in the unit of ru_maxrss
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,19 @@ def cost(command: list[str]) -> Cost:
 
 
 def measured(title: str, command: list[str], runs: int) -> float:
-    """Prints the medians of some runs after a first one that warms the disk's cache. Returns the median of seconds."""
+    """Prints the medians of some runs after a first one that warms the disk's cache. Returns the median of
+    seconds."""
     costs = [cost(command) for _ in range(runs + 1)][1:]
     wall = [c.wall for c in costs]
-    processor, memory = statistics.median(c.processor for c in costs), statistics.median(c.memory for c in costs)
-    print(f"{title:<54} {statistics.median(wall):6.2f} s ({min(wall):.2f} … {max(wall):.2f}), {processor:6.2f} s of the processor, {memory:5.0f} MB",
-          flush=True)
+    processor, memory = (
+        statistics.median(c.processor for c in costs),
+        statistics.median(c.memory for c in costs),
+    )
+    print(
+        f"{title:<54} {statistics.median(wall):6.2f} s ({min(wall):.2f} … {max(wall):.2f}), {processor:6.2f} "
+        f"s of the processor, {memory:5.0f} MB",
+        flush=True,
+    )
     return statistics.median(wall)
 
 
@@ -92,9 +100,14 @@ def main() -> None:
         deep = Path(folder) / "three_layers.tp"
         deep.write_text(DEEP)
         for file, repeats in ((THEOREM, 2), (THEOREM, 8), (str(deep), 2), (str(deep), 8)):
-            short, long = (measured(f"tpc run {Path(file).stem}, T = {steps}, 256 samples, {repeats} repeats",
-                                    [*tpc, "run", file, "--set", f"T={steps}", "--samples", "256", "--repeats", str(repeats)], runs)
-                           for steps in (SHORT, LONG))
+            short, long = (
+                measured(
+                    f"tpc run {Path(file).stem}, T = {steps}, 256 samples, {repeats} repeats",
+                    [*tpc, "run", file, "--set", f"T={steps}", "--samples", "256", "--repeats", str(repeats)],
+                    runs,
+                )
+                for steps in (SHORT, LONG)
+            )
             print(f"    ratio {long / short:.2f}")
     short, long = lines(tpc, SHORT), lines(tpc, LONG)
     print(f"lines emitted: {short} at T = {SHORT}, {long} at T = {LONG}, ratio {long / short:.2f}")

@@ -1,12 +1,16 @@
-"""How fast word vectors train at infinite width: words a second of the compiled program, what they cost, and what the machine can do.
+"""How fast word vectors train at infinite width: words a second of the compiled program, what they cost, and
+what the machine can do.
 
     python tests/bench/word2vec.py --vocabulary 8000
 
-What a device needs for all words of text8, by the compiler and by the check of the experiment; nothing is allocated:
+What a device needs for all words of text8, by the compiler and by the check of the experiment; nothing is
+allocated:
 
-    XLA_FLAGS=--xla_force_host_platform_device_count=8 python tests/bench/word2vec.py --vocabulary 71291 --memory
+    XLA_FLAGS=--xla_force_host_platform_device_count=8 python tests/bench/word2vec.py --vocabulary 71291
+    --memory
 
-Words are drawn as they are in a text; time does not depend on them otherwise. The authors' C code trains 2,110 words a second at 8,000 words.
+Words are drawn as they are in a text; time does not depend on them otherwise. The authors' C code trains
+2,110 words a second at 8,000 words.
 """
 
 import argparse
@@ -20,18 +24,23 @@ import jax.numpy as jnp
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tpc.experiments.room import ITEMSIZE, Size
+from tpc.evaluate.in_parts import State
 from tpc.experiments.corpus import Text
+from tpc.experiments.room import ITEMSIZE, Size
 from tpc.experiments.windows import Sampler, Shape
 from tpc.experiments.word2vec import COMPARED, PROGRAM
 from tpc.pipeline import parse
-from tpc.evaluate.in_parts import State
 
 
 def text(size, count, seed=0):
     frequency = 1 / np.arange(1, size + 1)
     tokens = np.random.default_rng(seed).choice(size, count, p=frequency / frequency.sum()).astype(np.int32)
-    return Text(tuple(map(str, range(size))), np.bincount(tokens, minlength=size) + 1, tokens, np.arange(count, dtype=np.int32) // 500)
+    return Text(
+        tuple(map(str, range(size))),
+        np.bincount(tokens, minlength=size) + 1,
+        tokens,
+        np.arange(count, dtype=np.int32) // 500,
+    )
 
 
 def seconds(function, rounds):
@@ -51,7 +60,10 @@ def print_memory(program, inputs, vocabulary):
             parts = evaluator.training(inputs, devices=devices).memory(["gram", "square"])
             asked = Size(itemsize=ITEMSIZE[dtype], devices=devices).needed(vocabulary)
             each = ", ".join(f"{name} {needed / 1e9:.2f}" for name, needed in parts.items())
-            print(f"{dtype}, {devices} devices: {max(parts.values()) / 1e9:.2f} GB each ({each}); {asked / 1e9:.2f} GB are asked for")
+            print(
+                f"{dtype}, {devices} devices: {max(parts.values()) / 1e9:.2f} GB each ({each}); "
+                f"{asked / 1e9:.2f} GB are asked for"
+            )
 
 
 def main():
@@ -63,7 +75,9 @@ def main():
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     options.add_argument("--devices", type=int)
-    options.add_argument("--memory", action="store_true", help="on one device and on all there are, for both types")
+    options.add_argument(
+        "--memory", action="store_true", help="on one device and on all there are, for both types"
+    )
     args = options.parse_args()
     d, shape = args.vocabulary, Shape(args.steps, args.batch, 5, args.shared)
     dims = {"T": args.steps, "B": args.batch, "w": 5, "K": args.shared, "d": d, "A": COMPARED}
@@ -83,10 +97,16 @@ def main():
     segment()
     clock, processor = seconds(segment, args.rounds)
     words = args.steps * args.batch
-    operations = 4.0 * d * (shape.length + 1.5 * args.shared)                 # a word: means and their transpose, three products with negatives
-    moved = 3 * 4.0 * d * (shape.length + args.batch + args.shared) / args.batch        # rows that are read, read again and written
-    print(f"{words / clock:,.0f} words/s ({words / processor:,.0f} a second of processor), {operations / 1e6:.1f} million operations a word: "
-          f"{operations * words / clock / 1e9:.0f} GF/s; {moved / 1e6:.2f} MB of rows a word: {moved * words / clock / 1e9:.1f} GB/s")
+    # a word: means and their transpose, three products with negatives
+    operations = 4.0 * d * (shape.length + 1.5 * args.shared)
+    # rows that are read, read again and written
+    moved = 3 * 4.0 * d * (shape.length + args.batch + args.shared) / args.batch
+    print(
+        f"{words / clock:,.0f} words/s ({words / processor:,.0f} a second of processor), "
+        f"{operations / 1e6:.1f} million operations a word: "
+        f"{operations * words / clock / 1e9:.0f} GF/s; {moved / 1e6:.2f} MB of rows a word: "
+        f"{moved * words / clock / 1e9:.1f} GB/s"
+    )
     a, b = jnp.ones((args.batch, d)), jnp.ones((d, args.shared))
     product = jax.jit(lambda a, b: a @ b)
     product(a, b).block_until_ready()
@@ -97,10 +117,13 @@ def main():
 
     def scale():
         array[0] = scaled(array[0]).block_until_ready()
+
     clock, _ = seconds(scale, 9)
     bandwidth = 2 * array[0].nbytes / clock
-    print(f"one product of this size: {rate / 1e9:.0f} GF/s; reading and writing: {bandwidth / 1e9:.0f} GB/s; "
-          f"so at most {1 / (operations / rate + moved / bandwidth):,.0f} words/s")
+    print(
+        f"one product of this size: {rate / 1e9:.0f} GF/s; reading and writing: {bandwidth / 1e9:.0f} GB/s; "
+        f"so at most {1 / (operations / rate + moved / bandwidth):,.0f} words/s"
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ import pytest
 from tpc.cli.main import main
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
-ONE, TWO, LINEAR = (str(PROGRAMS / name) for name in ("paper/thm_6_1.tp", "paper/thm_6_4.tp", "matrices/wishart.tp"))
+ONE, TWO, LINEAR = (
+    str(PROGRAMS / name) for name in ("paper/thm_6_1.tp", "paper/thm_6_4.tp", "matrices/wishart.tp")
+)
 
 
 def run(capsys, *arguments, status=0):
@@ -24,7 +26,19 @@ def as_json(capsys, *arguments, status=0):
 
 
 def test_run_prints_one_object(capsys):
-    data = as_json(capsys, "run", TWO, "--samples", 256, "--repeats", 4, "--set", "T=2", "--set", "y=[1, -1/2]".replace("-1/2", "-0.5"))
+    data = as_json(
+        capsys,
+        "run",
+        TWO,
+        "--samples",
+        256,
+        "--repeats",
+        4,
+        "--set",
+        "T=2",
+        "--set",
+        "y=[1, -1/2]".replace("-1/2", "-0.5"),
+    )
     assert set(data) >= {"program", "plan", "outputs"}
     assert data["plan"]["method"] == "nodes"
     assert data["plan"]["exact"] is False
@@ -37,7 +51,21 @@ def test_run_prints_one_object(capsys):
 
 def test_run_saves_and_draws(capsys, tmp_path):
     saved, figure = tmp_path / "out.npz", tmp_path / "out.png"
-    printed = run(capsys, "run", TWO, "--samples", 256, "--save", saved, "--plot", figure, "--widths", "32,64", "--seeds", 2)
+    printed = run(
+        capsys,
+        "run",
+        TWO,
+        "--samples",
+        256,
+        "--save",
+        saved,
+        "--plot",
+        figure,
+        "--widths",
+        "32,64",
+        "--seeds",
+        2,
+    )
     assert "at n = ∞" in printed.out
     assert "at width 64" in printed.out
     assert set(np.load(saved)) == {"f", "f_stderr", "loss", "loss_stderr"}
@@ -64,6 +92,7 @@ def test_verify_agrees(capsys, tmp_path):
 
 def test_verify_has_status_1_if_they_disagree(capsys, tmp_path, monkeypatch):
     import tpc.evaluate.evaluator
+
     honest = tpc.evaluate.evaluator.Evaluator.__call__
 
     def wrong(self, *arguments, **options):
@@ -72,6 +101,7 @@ def test_verify_has_status_1_if_they_disagree(capsys, tmp_path, monkeypatch):
             outcome.value.setflags(write=True)
             outcome.value[...] += 0.5
         return result
+
     monkeypatch.setattr(tpc.evaluate.evaluator, "np", _Writable)
     monkeypatch.setattr(tpc.evaluate.evaluator.Evaluator, "__call__", wrong)
     assert "DISAGREES" in run(capsys, "verify", ONE, "--widths", "64,128,256", "--seeds", 8, status=1).out
@@ -79,6 +109,7 @@ def test_verify_has_status_1_if_they_disagree(capsys, tmp_path, monkeypatch):
 
 class _Writable:
     """NumPy, with arrays that can be changed."""
+
     asarray = staticmethod(np.array)
     all, isfinite = np.all, np.isfinite
 
@@ -113,7 +144,11 @@ def test_compile_writes_what_run_runs(capsys, tmp_path):
     done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=True)
     assert "42." in done.stdout
     source = path.read_text(encoding="utf-8")
-    assert source == run(capsys, "compile", LINEAR, "-o", "-").out == as_json(capsys, "compile", LINEAR, "-o", "-")["source"]
+    assert (
+        source
+        == run(capsys, "compile", LINEAR, "-o", "-").out
+        == as_json(capsys, "compile", LINEAR, "-o", "-")["source"]
+    )
 
 
 def test_wrong_use_has_status_2(capsys):
@@ -133,15 +168,26 @@ def test_a_defect_has_status_70_and_no_traceback(capsys, monkeypatch):
 
 
 def test_settings_take_greek_names(capsys):
-    plain, greek = (as_json(capsys, "run", ONE, "--set", f"{name}=[1, 0.5, 1]")["outputs"] for name in ("xi", "ξ"))
+    plain, greek = (
+        as_json(capsys, "run", ONE, "--set", f"{name}=[1, 0.5, 1]")["outputs"] for name in ("xi", "ξ")
+    )
     assert plain == greek
 
 
 def imported(*arguments):
     """The modules that a command imports, in a process of its own."""
-    code = "import sys; from tpc.cli.main import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n" \
-           "print('\\n'.join(sys.modules), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    code = (
+        "import sys; from tpc.cli.main import main\n"
+        "try:\n"
+        "    main(sys.argv[1:])\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print('\\n"
+        "'.join(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
     return {name.split(".")[0] for name in done.stderr.split()}
 
 
@@ -152,10 +198,17 @@ def test_what_is_imported():
 
 def test_progress_tells_what_is_left(capsys, monkeypatch):
     from tpc.cli import numbers as cli_numbers
+
     clock = iter([0.0, 3.0, 7.0, 11.0])
     monkeypatch.setattr(cli_numbers.time, "monotonic", lambda: next(clock))
     progress = cli_numbers.progress_line("repeat")
     for done in range(1, 4):
         progress(done, 3)
     shown = [text.replace("\033[K", "") for text in capsys.readouterr().err.split("\r")]
-    assert shown == ["", "repeat: 1 of 3, about 6 s left", "repeat: 2 of 3, about 4 s left", "repeat: 3 of 3", ""]
+    assert shown == [
+        "",
+        "repeat: 1 of 3, about 6 s left",
+        "repeat: 2 of 3, about 4 s left",
+        "repeat: 3 of 3",
+        "",
+    ]

@@ -40,9 +40,16 @@ def archive(path: Path, member: bytes, **options: int) -> Path:
     return path
 
 
-HEADERS = ("{'descr': '<f8', 'fortran_order': False, 'shape': (True,), }", "{'descr': '<f8', 'fortran_order': False, 'shape': (-3,), }",
-           "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "9" * 400 + ",), }", "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }",
-           "{'descr': '<f8', 'fortran_order': False, 'shape': " + "(" * 300, "{'descr': [], 'fortran_order': 3}", "1 + 1", "")
+HEADERS = (
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (True,), }",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (-3,), }",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "9" * 400 + ",), }",
+    "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': " + "(" * 300,
+    "{'descr': [], 'fortran_order': 3}",
+    "1 + 1",
+    "",
+)
 
 
 @pytest.mark.parametrize("header", HEADERS, ids=range(len(HEADERS)))
@@ -59,18 +66,23 @@ def test_headers_that_are_none(header, tmp_path, capsys):
 
 def test_flipped_bits_and_cuts_of_an_archive_are_told(tmp_path):
     rng, path = random.Random(0), tmp_path / "kept.npz"
-    arrays = {"output f": np.arange(6.0).reshape(2, 3), "status": np.array(0.5), "fingerprint": np.array("abc"), "none": np.zeros((0, 2))}
+    arrays = {
+        "output f": np.arange(6.0).reshape(2, 3),
+        "status": np.array(0.5),
+        "fingerprint": np.array("abc"),
+        "none": np.zeros((0, 2)),
+    }
     write_whole(path, arrays)
     whole = path.read_bytes()
     for _ in range(int(os.environ.get("TPC_DAMAGED", "400"))):
         damaged = bytearray(whole)
         damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
-        path.write_bytes(damaged[:rng.choice([len(whole), rng.randrange(len(whole))])])
+        path.write_bytes(damaged[: rng.choice([len(whole), rng.randrange(len(whole))])])
         try:
             found = read_arrays(path)
         except ValueError as error:
-            assert str(error).isprintable()                            # noqa: PT017
-        else:                                                          # a bit that means nothing, or one of a name
+            assert str(error).isprintable()  # noqa: PT017
+        else:  # a bit that means nothing, or one of a name
             for name in set(found) & set(arrays):
                 np.testing.assert_array_equal(found[name], arrays[name])
     write_whole(path, {"turned": np.asfortranarray(arrays["output f"])})
@@ -104,13 +116,20 @@ def test_what_never_ends_is_refused(tmp_path):
         tpc.load(tmp_path / "long.tp")
 
 
-OUTPUTS = (("run", "--save"), ("run", "--plot"), ("simulate", "--width", "8", "--save"), ("verify", "--widths", "8", "--plot"))
+OUTPUTS = (
+    ("run", "--save"),
+    ("run", "--plot"),
+    ("simulate", "--width", "8", "--save"),
+    ("verify", "--widths", "8", "--plot"),
+)
 
 
 @pytest.mark.parametrize("options", OUTPUTS, ids=lambda o: f"{o[0]} {o[-1]}")
 @pytest.mark.parametrize("name", ["absent/x", "folder"])
-def test_files_that_cannot_be_written_are_told_before_any_work(options, name, program, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("tpc.evaluate.evaluator.compile_program", None)               # none is done: this would fail
+def test_files_that_cannot_be_written_are_told_before_any_work(
+    options, name, program, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("tpc.evaluate.evaluator.compile_program", None)  # none is done: this would fail
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "folder.npz").mkdir()
     ending = ".png" if options[-1] == "--plot" else ".npz"
@@ -137,7 +156,11 @@ def test_a_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
     np.testing.assert_array_equal(read_arrays(path)["a"], 1)
 
 
-SHELL = {"closed output": (">&-", 0, ""), "closed errors": ("2>&-", 0, "at n = ∞"), "full": ("> /dev/full", 2, "")}
+SHELL = {
+    "closed output": (">&-", 0, ""),
+    "closed errors": ("2>&-", 0, "at n = ∞"),
+    "full": ("> /dev/full", 2, ""),
+}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a POSIX shell and a full device")
@@ -154,14 +177,22 @@ def test_streams_that_are_closed_or_full(case, program):
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin1"])
 def test_narrow_encodings_spell_letters_out(encoding, program):
-    done = subprocess.run([sys.executable, "-m", "tpc.cli.main", "derive", str(program)], capture_output=True, check=True,
-                          env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})
+    done = subprocess.run(
+        [sys.executable, "-m", "tpc.cli.main", "derive", str(program)],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+    )
     assert b"\\" not in done.stdout
     assert b"Z^v ~ N(0, 1)" in done.stdout
     wrong = program.with_name("ξ.tp")
     wrong.write_text("width n\noutput ξ = ζ\n", encoding="utf-8")
-    done = subprocess.run([sys.executable, "-m", "tpc.cli.main", "check", str(wrong)], capture_output=True, check=False,
-                          env={**os.environ, "PYTHONIOENCODING": encoding})
+    done = subprocess.run(
+        [sys.executable, "-m", "tpc.cli.main", "check", str(wrong)],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
     assert done.returncode == 2
     assert b"unknown name `zeta`" in done.stderr
 
@@ -170,4 +201,8 @@ def test_errors_pickle_with_all_they_say():
     with pytest.raises(tpc.TpcError) as caught:
         tpc.parse("width n\noutput x = y\n")
     again = pickle.loads(pickle.dumps(caught.value))
-    assert (str(again), again.args, again.diagnostics) == (str(caught.value), caught.value.args, caught.value.diagnostics)
+    assert (str(again), again.args, again.diagnostics) == (
+        str(caught.value),
+        caught.value.args,
+        caught.value.diagnostics,
+    )

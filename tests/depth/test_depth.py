@@ -1,4 +1,5 @@
-"""Programs of any length: nothing that goes through them stands on the machine's stack as deep as they are long, nor takes exponential time."""
+"""Programs of any length: nothing that goes through them stands on the machine's stack as deep as they are
+long, nor takes exponential time."""
 
 import inspect
 import json
@@ -15,8 +16,9 @@ from tpc.cli.main import main
 from tpc.core.deep import unwound
 
 DEPTH = int(os.environ.get("TPC_DEPTH", "24"))
-ROOM = 320                                       # frames: a chain takes more where each of its members has a few of its own
-SHALLOW = {"recurrent": 3, "residual": 8, "attentive": 3, "normalised": 3}                       # of which formulas have many derivatives
+ROOM = 320  # frames: a chain takes more where each of its members has a few of its own
+# of which formulas have many derivatives
+SHALLOW = {"recurrent": 3, "residual": 8, "attentive": 3, "normalised": 3}
 PAIRED = (programs.recurrent, programs.read_along)
 GROWING = [(net, uses) for net in programs.NETWORKS for uses in (programs.KERNEL, programs.TRAINED)]
 
@@ -50,20 +52,32 @@ def _loaded():
     tpc.parse(programs.plain(2, programs.TRAINED)).scale()
 
 
-@pytest.mark.parametrize("text", [programs.chain(4 * DEPTH), programs.chain(4 * DEPTH, step="tanh({x})"), programs.there_and_back(DEPTH),
-                                  programs.chain(2 * DEPTH, step="relu(W @ {x})"), programs.outputs(4 * DEPTH)],
-                         ids=["chain", "no matrix", "there and back", "closed", "outputs"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        programs.chain(4 * DEPTH),
+        programs.chain(4 * DEPTH, step="tanh({x})"),
+        programs.there_and_back(DEPTH),
+        programs.chain(2 * DEPTH, step="relu(W @ {x})"),
+        programs.outputs(4 * DEPTH),
+    ],
+    ids=["chain", "no matrix", "there and back", "closed", "outputs"],
+)
 def test_lines(text):
     with little_room():
         everything(text)
 
 
-@pytest.mark.parametrize(("net", "uses"), GROWING, ids=lambda x: getattr(x, "__name__", "trained" if x is programs.TRAINED else "kernel"))
+@pytest.mark.parametrize(
+    ("net", "uses"),
+    GROWING,
+    ids=lambda x: getattr(x, "__name__", "trained" if x is programs.TRAINED else "kernel"),
+)
 def test_networks(net, uses):
     trained = uses is programs.TRAINED
     depth = min(SHALLOW.get(net.__name__, DEPTH), DEPTH)
     with little_room():
-        tpc.parse(net(depth if net in PAIRED else 3*DEPTH, uses))
+        tpc.parse(net(depth if net in PAIRED else 3 * DEPTH, uses))
         everything(net(depth, uses))
         if trained:
             tpc.parse(net(depth, uses)).scale()
@@ -75,6 +89,7 @@ def calls(function, *args):
 
     def hook(frame, event, arg):
         counts["calls"] += event == "call" and f"{os.sep}tpc{os.sep}" in frame.f_code.co_filename
+
     sys.setprofile(hook)
     try:
         function(*args)
@@ -83,41 +98,47 @@ def calls(function, *args):
     return counts["calls"]
 
 
-@pytest.mark.parametrize("net", [net for net in programs.NETWORKS if net not in PAIRED], ids=lambda net: net.__name__)
+@pytest.mark.parametrize(
+    "net", [net for net in programs.NETWORKS if net not in PAIRED], ids=lambda net: net.__name__
+)
 def test_kernels_are_written_in_time_proportional_to_depth(net):
     small, large = (calls(tpc.parse, net(depth, programs.KERNEL)) for depth in (10, 20))
-    assert large < 2.5*small
+    assert large < 2.5 * small
 
 
 @pytest.mark.parametrize("net", PAIRED, ids=lambda net: net.__name__)
 def test_kernels_of_weights_used_many_times_take_pairs_of_uses(net):
     small, large = (calls(tpc.parse, net(depth, programs.KERNEL)) for depth in (6, 12))
-    assert large < 4.5*small
+    assert large < 4.5 * small
 
 
-@pytest.mark.parametrize("net", [programs.plain, programs.separate, programs.residual, programs.normalised], ids=lambda net: net.__name__)
+@pytest.mark.parametrize(
+    "net",
+    [programs.plain, programs.separate, programs.residual, programs.normalised],
+    ids=lambda net: net.__name__,
+)
 def test_trainings_are_written_in_time_proportional_to_depth(net):
     small, large = (calls(tpc.parse, net(depth, programs.TRAINED)) for depth in (10, 20))
-    assert large < 2.5*small
+    assert large < 2.5 * small
 
 
 @pytest.mark.parametrize("net", [programs.plain, programs.separate], ids=lambda net: net.__name__)
 def test_formulas_of_trainings_take_time_proportional_to_depth(net):
     small, large = (calls(tpc.parse(net(depth, programs.TRAINED)).derive) for depth in (10, 20))
-    assert large < 2.6*small
+    assert large < 2.6 * small
 
 
 @pytest.mark.parametrize("make", [programs.outputs, programs.chain])
 def test_formulas_of_lines_take_time_proportional_to_their_number(make):
     small, large = (calls(tpc.parse(make(length)).derive) for length in (410, 820))
-    assert large < 2.5*small
+    assert large < 2.5 * small
 
 
 def test_many_products_with_one_matrix_have_one_law():
     limit = tpc.parse(programs.chain(410)).derive()
     assert limit.text().count("for every g = W y before") == 410
     few = tpc.parse(programs.chain(30)).derive().text()
-    assert few.count("Cov(") == 30*29/2
+    assert few.count("Cov(") == 30 * 29 / 2
     assert "for every" not in few
 
 
@@ -130,7 +151,8 @@ def test_readouts_without_end_are_refused(tmp_path, capsys):
 
 
 def test_fresh_names_that_would_fill_pages_stay_names():
-    """A network called twice on one line: the names of the second pass are numbered, as those of parts of lines are."""
+    """A network called twice on one line: the names of the second pass are numbered, as those of parts of
+    lines are."""
     text = programs.residual(8, ["output d = f(1) - f(2)", "output e = f(1)*f(2)"])
     with little_room():
         assert len(tpc.parse(text).derive().text()) < 200_000
@@ -139,4 +161,5 @@ def test_fresh_names_that_would_fill_pages_stay_names():
 def test_calls_of_any_depth():
     def down(k):
         return 0 if k == 0 else 1 + (yield down(k - 1))
+
     assert unwound(down(50_000)) == 50_000

@@ -1,4 +1,5 @@
-"""Random programs: products with two matrices and their transposes, nonlinearities, moments, sums, in nested loops, over two widths."""
+"""Random programs: products with two matrices and their transposes, nonlinearities, moments, sums, in nested
+loops, over two widths."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ JUMPS = ("sign({})", "step({})", "where({} > 0.2, 1, 0)", "relu({})/2")
 
 
 class Writer:
-    """Writes lines; `state`: the families carried by the loop, with their widths, and what was made in this round."""
+    """Writes lines; `state`: the families carried by the loop, with their widths, and what was made in this
+    round."""
 
     def __init__(self, seed: int, functions: tuple[str, ...] = SMOOTH) -> None:
         self.random = Random(seed)
@@ -44,7 +46,9 @@ class Writer:
         kind, name = self.random.choice("ppnnnscc"), self.fresh()
         target = f"{name}{index}"
         if kind == "p":
-            product, to, of = self.random.choice([("A", "n", "m"), ("A.T", "m", "n"), ("B", "n", "n"), ("B.T", "n", "n")])
+            product, to, of = self.random.choice(
+                [("A", "n", "m"), ("A.T", "m", "n"), ("B", "n", "n"), ("B.T", "n", "n")]
+            )
             self.lines.append(f"{indent}{target} = {product} @ {self.vector(of)}")
             self.known[to].append(target)
         elif kind == "c":
@@ -53,7 +57,9 @@ class Writer:
             width = self.random.choice("nnm")
             inner = f"{self.vector(width)} + {self.vector(width)}/2"
             phi = self.random.choice(self.functions).format(f"({inner})")
-            scale = f"{self.random.choice(self.scalars)}*" if self.scalars and self.random.random() < 0.4 else ""
+            scale = (
+                f"{self.random.choice(self.scalars)}*" if self.scalars and self.random.random() < 0.4 else ""
+            )
             self.lines.append(f"{indent}{target} = {scale}{phi}")
             self.known[width].append(target)
         else:
@@ -63,9 +69,14 @@ class Writer:
 
     def chain(self, indent: str, index: str, name: str) -> None:
         """A product, a function of it, a product with the transpose: what ZDot is about."""
-        matrix, back, to, of = self.random.choice([("A", "A.T", "n", "m"), ("A.T", "A", "m", "n"), ("B", "B.T", "n", "n"), ("B.T", "B", "n", "n")])
+        matrix, back, to, of = self.random.choice(
+            [("A", "A.T", "n", "m"), ("A.T", "A", "m", "n"), ("B", "B.T", "n", "n"), ("B.T", "B", "n", "n")]
+        )
         phi = self.random.choice(self.functions).format(f"({name}{index} + {self.vector(to)}/2)")
-        self.lines += [f"{indent}{name}{index} = {matrix} @ {self.vector(of)}", f"{indent}{name}b{index} = {back} @ {phi}"]
+        self.lines += [
+            f"{indent}{name}{index} = {matrix} @ {self.vector(of)}",
+            f"{indent}{name}b{index} = {back} @ {phi}",
+        ]
         self.known[to].append(f"{name}{index}")
         self.known[of].append(f"{name}b{index}")
 
@@ -84,8 +95,13 @@ class Writer:
             self.step("    ", "[t]")
         if self.random.random() < 0.5:
             self.inner_loop()
-        history = f" + sum(s < {self.random.choice(['t', 't+1'])}: c[s]*{self.random.choice(['x[s]', 'x[0]', 'x[s]*w'])})/3"
-        self.lines.append(f"    x[t+1] = tanh(x[t]/2 + {self.vector('n')}{history if self.random.random() < 0.6 else ''})")
+        history = (
+            f" + sum(s < {self.random.choice(['t', 't+1'])}: "
+            f"c[s]*{self.random.choice(['x[s]', 'x[0]', 'x[s]*w'])})/3"
+        )
+        self.lines.append(
+            f"    x[t+1] = tanh(x[t]/2 + {self.vector('n')}{history if self.random.random() < 0.6 else ''})"
+        )
         self.lines.append(f"    z[t+1] = tanh(z[t]/2 + {self.vector('m')})")
         self.lines.append(f"    f[t] = mean(x[t+1]*{self.vector('n')}) + mean(z[t+1]*u)")
         self.known = {"n": [*outside["n"], "x[T]", "x[1]"], "m": [*outside["m"], "z[T]", "z[2]"]}
@@ -97,10 +113,18 @@ class Writer:
 
     def inner_loop(self) -> None:
         """A triangular loop inside, with products of its own."""
-        matrix, to, of = self.random.choice([("B", "n", "n"), ("B.T", "n", "n"), ("A", "n", "m"), ("A.T", "m", "n")])
-        back, carried = ("A.T" if matrix == "A" else "A" if matrix == "A.T" else "B.T" if matrix == "B" else "B"), {"n": "x", "m": "z"}
-        self.lines += ["    for k < t+1:", f"        a[t, k] = {matrix} @ {carried[of]}[k]",
-                       f"        b[t, k] = {back} @ tanh(a[t, k] + {carried[to]}[t])"]
+        matrix, to, of = self.random.choice(
+            [("B", "n", "n"), ("B.T", "n", "n"), ("A", "n", "m"), ("A.T", "m", "n")]
+        )
+        back, carried = (
+            ("A.T" if matrix == "A" else "A" if matrix == "A.T" else "B.T" if matrix == "B" else "B"),
+            {"n": "x", "m": "z"},
+        )
+        self.lines += [
+            "    for k < t+1:",
+            f"        a[t, k] = {matrix} @ {carried[of]}[k]",
+            f"        b[t, k] = {back} @ tanh(a[t, k] + {carried[to]}[t])",
+        ]
         name = self.fresh()
         self.lines.append(f"    {name}[t] = sum(k < t+1: b[t, k])/2")
         self.known[of].append(f"{name}[t]")

@@ -8,8 +8,8 @@ import sympy
 from scipy import special
 
 import tpc
-from tpc.core.numeric import Namespace, evaluate
 from tpc.core.expr import Value
+from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Moment, Program
 from tpc.derive import derive
 
@@ -27,20 +27,35 @@ KINKED = ("relu(a)", "step(b)", "sign(a)", "abs(b)", "relu(a - 2*b)", "max(a, b)
 ODD = ("tanh(a)*b^2", "tanh(a + b)", "sin(a)*b^2*abs(a)", "sigmoid(a) - 1/2")
 
 
-PRODUCTS = [*itertools.combinations(("erf(a)", "gelu(a)", "relu(a)", "step(b)", "sign(a)", "abs(b)"), 2),
-            *itertools.combinations(("sin(b)", "cos(a)", "exp(b/2)"), 2), ("exp(b/2)", "step(a)"), ("exp(a)", "relu(b)"), ("exp(b)*a", "erf(b)")]
+PRODUCTS = [
+    *itertools.combinations(("erf(a)", "gelu(a)", "relu(a)", "step(b)", "sign(a)", "abs(b)"), 2),
+    *itertools.combinations(("sin(b)", "cos(a)", "exp(b/2)"), 2),
+    ("exp(b/2)", "step(a)"),
+    ("exp(a)", "relu(b)"),
+    ("exp(b)*a", "erf(b)"),
+]
 
 
 def numeric(program: Program, nodes: int = 40, angles: int = 100_000) -> float:
-    """The mean in `program` by polar quadrature: kinks lie on rays from the origin, where trapezoids in a fine angle are good."""
+    """The mean in `program` by polar quadrature: kinks lie on rays from the origin, where trapezoids in a
+    fine angle are good."""
     x, weights = np.polynomial.legendre.leggauss(nodes)
     r, angle = 6 * (x + 1), (np.arange(angles) + 0.5) * 2 * np.pi / angles
-    points = np.linalg.cholesky(LAW) @ np.stack([np.outer(r, np.cos(angle)).ravel(), np.outer(r, np.sin(angle)).ravel()])
-    w = np.outer(6 * weights * r * np.exp(-r**2 / 2), np.full(angles, 1 / angles)).ravel()
+    points = np.linalg.cholesky(LAW) @ np.stack(
+        [np.outer(r, np.cos(angle)).ravel(), np.outer(r, np.sin(angle)).ravel()]
+    )
+    w = np.outer(6 * weights * r * np.exp(-(r**2) / 2), np.full(angles, 1 / angles)).ravel()
     values = dict(zip("ab", points, strict=True))
     moment = program.body[-1]
     assert isinstance(moment, Moment)
-    return float(w @ evaluate(moment.phi, lambda node: values[node.ref.name] if isinstance(node, Value) else None, Namespace(np, special)))
+    return float(
+        w
+        @ evaluate(
+            moment.phi,
+            lambda node: values[node.ref.name] if isinstance(node, Value) else None,
+            Namespace(np, special),
+        )
+    )
 
 
 @pytest.mark.parametrize("body", [*SMOOTH, *KINKED, *ODD, *(f"({x})*({y})" for x, y in PRODUCTS)])
@@ -52,7 +67,10 @@ def test_closed_forms_agree_with_quadrature(body: str) -> None:
     assert found == pytest.approx(numeric(program), abs=2e-5)
 
 
-@pytest.mark.parametrize("body", ["a*tanh(a)", "softplus(a)", "sign(a)*sin(b)", "relu(relu(a) - b)", "where(a < b, a, 1)", "log(1 + a^2)"])
+@pytest.mark.parametrize(
+    "body",
+    ["a*tanh(a)", "softplus(a)", "sign(a)*sin(b)", "relu(relu(a) - b)", "where(a < b, a, 1)", "log(1 + a^2)"],
+)
 def test_what_has_no_closed_form_stays(body: str) -> None:
     found = derive(tpc.parse(PAIR.format(body=body)))
     assert found.closed["m"] is None
@@ -72,16 +90,28 @@ def test_tp3_moments_with_a_ratio_are_narayana() -> None:
         last = f"z{i}"
     head = "width m\ninput r = 2\nwidth n = r*m\nmatrix A : n x m ~ N(0, 1/m)\nvector v : m ~ N(0, 1)\n"
     closed = derive(tpc.parse(head + "\n".join(lines))).closed
-    assert [str(closed[f"m{k}"]) for k in (1, 2, 3, 4)] == ["r", "r**2 + r", "r**3 + 3*r**2 + r", "r**4 + 6*r**3 + 6*r**2 + r"]
+    assert [str(closed[f"m{k}"]) for k in (1, 2, 3, 4)] == [
+        "r",
+        "r**2 + r",
+        "r**3 + 3*r**2 + r",
+        "r**4 + 6*r**3 + 6*r**2 + r",
+    ]
 
 
 def test_tp3_semicircle_moments_are_catalan_or_zero() -> None:
     """(A + Aᵀ)/√2."""
     lines, last = [], "v"
     for i in range(6):
-        lines += [f"p{i} = A @ {last}", f"q{i} = A.T @ {last}", f"x{i} = (p{i} + q{i})/sqrt(2)", f"output m{i + 1} = mean(v*x{i})"]
+        lines += [
+            f"p{i} = A @ {last}",
+            f"q{i} = A.T @ {last}",
+            f"x{i} = (p{i} + q{i})/sqrt(2)",
+            f"output m{i + 1} = mean(v*x{i})",
+        ]
         last = f"x{i}"
-    closed = derive(tpc.parse("width n\nmatrix A : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\n" + "\n".join(lines))).closed
+    closed = derive(
+        tpc.parse("width n\nmatrix A : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\n" + "\n".join(lines))
+    ).closed
     assert [closed[f"m{k}"] for k in range(1, 7)] == [0, 1, 0, 2, 0, 5]
 
 
@@ -98,11 +128,20 @@ def test_arc_cosine_kernel_of_two_layers() -> None:
 
     def kernel(c: float) -> float:
         return (np.sqrt(1 - c**2) + c * (np.pi - np.arccos(c))) / np.pi
+
     assert float(derive(tpc.parse(text)).closed["k"]) == pytest.approx(kernel(kernel(0.5)), abs=1e-12)
 
 
 def test_scalars_of_scalars_and_means() -> None:
-    text = "width n\ninput c = 2\nvector v : n ~ N(c, 3)\ns = mean(v^2)\nt = s/(1 + s)\nw = v - mean(v)\nq = mean(w^4)"
+    text = (
+        "width n\n"
+        "input c = 2\n"
+        "vector v : n ~ N(c, 3)\n"
+        "s = mean(v^2)\n"
+        "t = s/(1 + s)\n"
+        "w = v - mean(v)\n"
+        "q = mean(w^4)"
+    )
     found = derive(tpc.parse(text))
     assert str(found.closed["s"]) == "c**2 + 3"
     assert found.closed["q"] == 27

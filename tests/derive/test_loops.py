@@ -103,7 +103,11 @@ output m
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "two layers": (two_layers(3), {"xi": [1.0, -1.0, 0.7], "y": [1.0, -0.5, 0.3]}),
     "two layers, sine": (two_layers(3, "sin(x) + x/2"), {"xi": [1.0, -1.0, 0.7], "y": [1.0, -0.5, 0.3]}),
-    "amp": (AMP, {}), "batches": (BATCHES, {}), "triangle": (TRIANGLE, {}), "matrices": (MATRICES, {}), "outside": (OUTSIDE, {}),
+    "amp": (AMP, {}),
+    "batches": (BATCHES, {}),
+    "triangle": (TRIANGLE, {}),
+    "matrices": (MATRICES, {}),
+    "outside": (OUTSIDE, {}),
     "gather": (GATHER, {"j": [0, 1, 1]}),
 }
 
@@ -112,7 +116,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 def test_rolled_equals_unrolled(name: str) -> None:
     text, inputs = CASES[name]
     rolled = derive(tpc.parse(text))
-    one, two = rolled.evaluate(inputs, samples=512, seed=3), rolled.unroll().evaluate(inputs, samples=512, seed=3)
+    one, two = (
+        rolled.evaluate(inputs, samples=512, seed=3),
+        rolled.unroll().evaluate(inputs, samples=512, seed=3),
+    )
     assert one.keys() == two.keys()
     for output in one:
         np.testing.assert_allclose(one[output], two[output], rtol=1e-12, atol=1e-12)
@@ -123,7 +130,12 @@ def test_formulas_agree_with_finite_width(name: str) -> None:
     """Thm 7.4, with room for the O(1/n) bias."""
     text, inputs = CASES[name]
     program = tpc.parse(text)
-    inputs = {item.name: np.asarray(inputs[item.name]) if item.name in inputs else np.asarray(float(item.default or 0)) for item in program.inputs}
+    inputs = {
+        item.name: np.asarray(inputs[item.name])
+        if item.name in inputs
+        else np.asarray(float(item.default or 0))
+        for item in program.inputs
+    }
     found = simulate(program, inputs, width=1024, seeds=range(12))
     limit = derive(program).evaluate(inputs, samples=1 << 12)
     for output, value in limit.items():

@@ -23,7 +23,10 @@ def test_rolled_equals_unrolled_and_can_be_shown(seed: int) -> None:
         assert "Affine(" not in text
 
 
-@pytest.mark.parametrize(("seed", "jumps"), [*((seed, False) for seed in (101, 104, 107, 111)), *((seed, True) for seed in (55, 60, 65))])
+@pytest.mark.parametrize(
+    ("seed", "jumps"),
+    [*((seed, False) for seed in (101, 104, 107, 111)), *((seed, True) for seed in (55, 60, 65))],
+)
 def test_formulas_agree_with_finite_width(seed: int, jumps: bool) -> None:
     """Thm 7.4, with room for the O(1/n) bias; with functions that jump, ZDot is Stein's (Remark F.2)."""
     program = tpc.parse(random_program(seed, JUMPS) if jumps else random_program(seed))

@@ -24,6 +24,7 @@ def z(name: str, *index: int) -> Z:
 
 def tanh_prime(x: Z) -> object:
     from tpc.core.expr import call
+
     return add(ONE, mul(MINUS_ONE, power(call("tanh", x), number(2))))
 
 
@@ -31,12 +32,23 @@ def test_tp4_theorem_6_4_zdot_of_the_first_step_is_the_hand_derived_one() -> Non
     """Ż^{W x_1} = −χ_0 ξ_0 ξ_1 Z^{dh_0} E φ'(Z^{h_1}) φ'(Z^{h_0})."""
     unrolled = limit(two_layers(2)).unroll()
     dot = unrolled.dot("h$1[1]")
+
     def xi(t: int) -> Value:
         return Value(Ref("xi", (Affine(t),)), False)
-    expected = {MINUS_ONE, xi(0), xi(1), Ring(Ref("chi", (Affine(0),))), z("dh", 0),
-                Expectation(mul(tanh_prime(z("h0", 1)), tanh_prime(z("h0", 0))))}  # type: ignore[arg-type]
+
+    expected = {
+        MINUS_ONE,
+        xi(0),
+        xi(1),
+        Ring(Ref("chi", (Affine(0),))),
+        z("dh", 0),
+        Expectation(mul(tanh_prime(z("h0", 1)), tanh_prime(z("h0", 0)))),
+    }  # type: ignore[arg-type]
     assert set(dot.value.factors) == expected  # type: ignore[attr-defined]
-    assert str(dot).split("  (")[0].rstrip() == "Ż^{W x[1]} = -ξ[1]·χ̊[0]·ξ[0]·E[tanh'(Z^{h0[1]})·tanh'(Z^{h0[0]})]·Z^{dh[0]}"
+    assert (
+        str(dot).split("  (")[0].rstrip()
+        == "Ż^{W x[1]} = -ξ[1]·χ̊[0]·ξ[0]·E[tanh'(Z^{h0[1]})·tanh'(Z^{h0[0]})]·Z^{dh[0]}"
+    )
     assert unrolled.dot("h$1[0]").terms == ()
 
 
@@ -128,9 +140,14 @@ output q = mean(b*u)
 
 @pytest.mark.parametrize("second", ["v", "(v + v^2)"])
 def test_stein_agrees_with_the_derivative_form(second: str) -> None:
-    """Remark F.2: a = C⁺b, with factor ρ for Wᵀ and 1/ρ for W, also where C is singular. A `where` that changes nothing makes it Stein's."""
+    """Remark F.2: a = C⁺b, with factor ρ for Wᵀ and 1/ρ for W, also where C is singular. A `where` that
+    changes nothing makes it Stein's."""
     smooth = limit(STEIN.format(phi="tanh(y + y2)", where="", second=second))
-    stein = limit(STEIN.format(phi="tanh(y + y2) + 0*step(y) + 0*step(y2)", where=" + where(a < 0, 0, 0)", second=second))
+    stein = limit(
+        STEIN.format(
+            phi="tanh(y + y2) + 0*step(y) + 0*step(y2)", where=" + where(a < 0, 0, 0)", second=second
+        )
+    )
     assert (smooth.dot("z").form, smooth.dot("b").form) == ("derivative", "derivative")
     one, two = (found.evaluate(samples=1 << 14) for found in (smooth, stein))
     assert stein.dot("z").form == "stein" or stein.dot("b").form == "stein"
@@ -139,7 +156,15 @@ def test_stein_agrees_with_the_derivative_form(second: str) -> None:
 
 
 def test_relu_has_the_derivative_form_and_its_derivative_steins() -> None:
-    text = "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\ny = W @ v\nx = {}\nz = W.T @ x\noutput m = mean(z*v)"
+    text = (
+        "width n\n"
+        "matrix W : n x n ~ N(0, 1/n)\n"
+        "vector v : n ~ N(0, 1)\n"
+        "y = W @ v\n"
+        "x = {}\n"
+        "z = W.T @ x\n"
+        "output m = mean(z*v)"
+    )
     assert limit(text.format("relu(y)")).dot("z").form == "derivative"
     found = limit(text.format("step(y)"))
     assert found.dot("z").form == "stein"
@@ -168,12 +193,23 @@ def test_names_as_the_user_writes_them() -> None:
 
 def test_deriving_does_not_load_sympy() -> None:
     program = "width n\nvector v : n ~ N(0, 1)\noutput m = mean(v^2)"
-    code = f"import sys, tpc, tpc.derive; tpc.derive.derive(tpc.parse({program!r})); assert 'sympy' not in sys.modules"
+    code = (
+        f"import sys, tpc, tpc.derive; tpc.derive.derive(tpc.parse({program!r})); assert 'sympy' not in "
+        "sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_gauss_hermite_points_are_exact_for_polynomials() -> None:
-    text = "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\ny = W @ v\nz = W.T @ (y^3)\noutput m = mean(z*v)\noutput q = mean(z^2)"
+    text = (
+        "width n\n"
+        "matrix W : n x n ~ N(0, 1/n)\n"
+        "vector v : n ~ N(0, 1)\n"
+        "y = W @ v\n"
+        "z = W.T @ (y^3)\n"
+        "output m = mean(z*v)\n"
+        "output q = mean(z^2)"
+    )
     assert limit(text).evaluate(samples=12, method="hermite") == pytest.approx({"m": 3, "q": 24}, abs=1e-9)
     with pytest.raises(ValueError, match="at most 3 Gaussians"):
         limit(wishart(2)).evaluate(samples=12, method="hermite")

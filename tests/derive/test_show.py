@@ -38,12 +38,26 @@ def test_parts_of_a_line_are_shown_as_what_they_are() -> None:
     assert "$" not in found.latex()
     assert "$" not in str(found.unroll())
     assert r"\hat Z^{W x_{t}} + \dot Z^{W x_{t}}" in found.latex()
-    update = r"\sum_{s < t} \mathring{\chi}_{s} \, \mathbb{E}\left[Z^{x_{s}} \, Z^{x_{t}}\right] \, Z^{dh_{s}}"
+    update = (
+        r"\sum_{s < t} \mathring{\chi}_{s} \, \mathbb{E}\left[Z^{x_{s}} \, Z^{x_{t}}\right] \, Z^{dh_{s}}"
+    )
     assert rf"Z^{{h_{{t}}}} &= Z^{{W x_{{t}}}} - {update}" in found.latex()
 
 
-@pytest.mark.parametrize(("name", "expected"), [("xi", r"\xi"), ("h", "h"), ("dh", "dh"), ("dphi", r"d\phi"), ("loss", r"\mathit{loss}"),
-                                                ("x_bar", r"\mathit{x\_bar}"), ("Alpha", r"\mathrm{A}"), ("omicron", "o"), ("Omega", r"\Omega")])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("xi", r"\xi"),
+        ("h", "h"),
+        ("dh", "dh"),
+        ("dphi", r"d\phi"),
+        ("loss", r"\mathit{loss}"),
+        ("x_bar", r"\mathit{x\_bar}"),
+        ("Alpha", r"\mathrm{A}"),
+        ("omicron", "o"),
+        ("Omega", r"\Omega"),
+    ],
+)
 def test_names_in_latex(name: str, expected: str) -> None:
     assert latex_name(name) == expected
 
@@ -59,7 +73,10 @@ def test_latex_is_balanced(text: str) -> None:
 def test_notebooks_display_limits_and_formulas() -> None:
     found = limit(wishart(2))
     assert found._repr_latex_().startswith("$$\n\\begin{aligned}")
-    assert found["m"]._repr_latex_() == r"$\displaystyle \mathring{m} = \mathbb{E}\left[Z^{v} \, Z^{\mathit{z1}}\right] = 2$"
+    assert (
+        found["m"]._repr_latex_()
+        == r"$\displaystyle \mathring{m} = \mathbb{E}\left[Z^{v} \, Z^{\mathit{z1}}\right] = 2$"
+    )
 
 
 def test_json_is_plain_data() -> None:
@@ -68,7 +85,9 @@ def test_json_is_plain_data() -> None:
     assert by_name["h[t]"]["rule"] == "ZNonlin"
     assert by_name["h[t]"]["loops"] == [{"variable": "t", "count": "2"}]
     assert [e["rule"] for e in by_name["h$1[t]"]["equations"]] == ["ZMatMul", "ZHat", "ZHat", "ZDot"]
-    assert {"of": "U[t+1]", "by": "dx$1[s]"}.items() <= next(d for d in data["derivatives"] if d["of"] == "U[t+1]").items()
+    assert {"of": "U[t+1]", "by": "dx$1[s]"}.items() <= next(
+        d for d in data["derivatives"] if d["of"] == "U[t+1]"
+    ).items()
     assert limit(wishart(2)).to_json()["formulas"][-1]["equations"][0]["closed"] == "2"
 
 
@@ -76,4 +95,6 @@ def test_formulas_are_sympy_equations_when_wanted() -> None:
     equation = limit(two_layers(2)).dot("h$1").sympy
     assert isinstance(equation, sympy.Eq)
     assert isinstance(equation.rhs, sympy.Sum)
-    assert limit(wishart(1))["m"].sympy.rhs == sympy.Function("E")(sympy.Symbol("Z^v", real=True) * sympy.Symbol("Z^z0", real=True))
+    assert limit(wishart(1))["m"].sympy.rhs == sympy.Function("E")(
+        sympy.Symbol("Z^v", real=True) * sympy.Symbol("Z^z0", real=True)
+    )

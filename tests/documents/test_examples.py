@@ -1,4 +1,5 @@
-"""Every program in the documents is one: it parses, its limit can be evaluated, and at finite width it runs, with finite numbers."""
+"""Every program in the documents is one: it parses, its limit can be evaluated, and at finite width it runs,
+with finite numbers."""
 
 import re
 from pathlib import Path
@@ -14,14 +15,21 @@ from tpc.simulate.seeds import draws
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "programs/README.md")
 BLOCK = re.compile(r"^```tp\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EXAMPLES = [pytest.param(text, id=f"{name}:{number}") for name in DOCUMENTS
-            for number, text in enumerate(BLOCK.findall((ROOT / name).read_text(encoding="utf-8")))]
+EXAMPLES = [
+    pytest.param(text, id=f"{name}:{number}")
+    for name in DOCUMENTS
+    for number, text in enumerate(BLOCK.findall((ROOT / name).read_text(encoding="utf-8")))
+]
 
 
 def some_inputs(program):
     """Values for the inputs that have no default."""
     r = np.random.default_rng(0)
-    return {i.name: r.standard_normal(i.shape) if i.bound is None else r.integers(0, i.bound, i.shape) for i in program.inputs if i.default is None}
+    return {
+        i.name: r.standard_normal(i.shape) if i.bound is None else r.integers(0, i.bound, i.shape)
+        for i in program.inputs
+        if i.default is None
+    }
 
 
 def test_there_are_examples():

@@ -1,4 +1,5 @@
-"""Products of whole batches: one product of matrices gives what its rows give one after the other, values, bases, losses and derivatives."""
+"""Products of whole batches: one product of matrices gives what its rows give one after the other, values,
+bases, losses and derivatives."""
 
 import functools
 import types
@@ -36,18 +37,25 @@ def sequential(near, far, xs, hat, dot, weights, tolerance, noise=0.0):
 @functools.cache
 def compiled(multiply, block, noise):
     """`multiply_all`, or `sequential`, with this BLOCK and noise, compiled once for all kinds of rows."""
-    return jax.jit(lambda near, far, xs: multiply(near, far, xs, 0.7, 1.3, jnp.full(POINTS, 1 / POINTS), 1e-8, noise))
+    return jax.jit(
+        lambda near, far, xs: multiply(near, far, xs, 0.7, 1.3, jnp.full(POINTS, 1 / POINTS), 1e-8, noise)
+    )
 
 
 def rows(kind, random):
-    """Six vectors [6, POINTS] of which some are not new: so many of every kind, that one compilation serves all."""
+    """Six vectors [6, POINTS] of which some are not new: so many of every kind, that one compilation serves
+    all."""
     a, b, c, d, e, f = random.standard_normal((6, POINTS))
-    return jnp.asarray({"independent": [a, b, c, d, e, f],
-                        "repeated": [a, b, a, 2 * b, c, c],
-                        "zero": [0 * a, a, 0 * a, b, c, 0 * a],
-                        "dependent": [a, b, a - 3 * b, c, a + b + c, d],
-                        "nearly": [a, a + 1e-3 * b, a - 1e-6 * c, d, 5 * d + 1e-4 * c, e],
-                        "scales": [1e-9 * a, 1e6 * b, 1e-9 * a + 1e-6 * c, 1e-12 * d, 1e-3 * e, f]}[kind])
+    return jnp.asarray(
+        {
+            "independent": [a, b, c, d, e, f],
+            "repeated": [a, b, a, 2 * b, c, c],
+            "zero": [0 * a, a, 0 * a, b, c, 0 * a],
+            "dependent": [a, b, a - 3 * b, c, a + b + c, d],
+            "nearly": [a, a + 1e-3 * b, a - 1e-6 * c, d, 5 * d + 1e-4 * c, e],
+            "scales": [1e-9 * a, 1e6 * b, 1e-9 * a + 1e-6 * c, 1e-12 * d, 1e-3 * e, f],
+        }[kind]
+    )
 
 
 def met(capacity, random):
@@ -64,9 +72,12 @@ def close(found, expected, tolerance=1e-10):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize(("kind", "capacity", "block", "noise"), [(kind, capacity, 128, 0.0) for kind in KINDS for capacity in (16, 5)]
-                         + [("repeated", 3, 128, 0.0), ("independent", 16, 4, 0.0), ("dependent", 5, 4, 0.0)]
-                         + [(kind, 16, 128, 0.25) for kind in KINDS])
+@pytest.mark.parametrize(
+    ("kind", "capacity", "block", "noise"),
+    [(kind, capacity, 128, 0.0) for kind in KINDS for capacity in (16, 5)]
+    + [("repeated", 3, 128, 0.0), ("independent", 16, 4, 0.0), ("dependent", 5, 4, 0.0)]
+    + [(kind, 16, 128, 0.25) for kind in KINDS],
+)
 def test_a_block_is_its_rows_one_after_the_other(kind, capacity, block, noise, monkeypatch):
     monkeypatch.setattr(prelude, "BLOCK", block)
     monkeypatch.setattr(prelude, "BLOCKS", 1000)
@@ -75,12 +86,14 @@ def test_a_block_is_its_rows_one_after_the_other(kind, capacity, block, noise, m
     xs = rows(kind, random)
     size = jnp.sqrt(xs**2 @ weights)[:, None]
     size = jnp.where(size > 0, size, 1)
-    (out, grown), (each, one_by_one) = (compiled(f, block, noise)(near, far, xs) for f in (prelude.multiply_all, sequential))
+    (out, grown), (each, one_by_one) = (
+        compiled(f, block, noise)(near, far, xs) for f in (prelude.multiply_all, sequential)
+    )
     close(out / size, each / size)
     assert grown[0].count == one_by_one[0].count
     close(grown[0].lost, one_by_one[0].lost)
     close(grown[0].reach, one_by_one[0].reach)
-    if kind != "nearly":                                       # what is 1e-6 of a vector is known to 1e-10 of itself
+    if kind != "nearly":  # what is 1e-6 of a vector is known to 1e-10 of itself
         close(grown[0].p, one_by_one[0].p)
 
 
@@ -89,7 +102,7 @@ def test_directions_are_orthonormal_to_rounding(kind):
     random = np.random.default_rng(2)
     near, far, weights = met(16, random)
     _, grown = compiled(prelude.multiply_all, prelude.BLOCK, 0.0)(near, far, rows(kind, random))
-    p = jnp.concatenate(grown[0].p)[:grown[0].count]
+    p = jnp.concatenate(grown[0].p)[: grown[0].count]
     np.testing.assert_allclose((p * weights) @ p.T, np.eye(len(p)), atol=2e-14)
 
 
@@ -100,7 +113,7 @@ def test_a_chain_of_dependences_is_resolved():
     xs = jnp.stack([a, a + 1e-5 * b, b + 1e-5 * c, c + 1e-5 * d])
     near, far, weights = met(16, random)
     _, grown = prelude.multiply_all(near, far, xs, 1.0, 1.0, weights, 1e-8)
-    p = jnp.concatenate(grown[0].p)[:grown[0].count]
+    p = jnp.concatenate(grown[0].p)[: grown[0].count]
     np.testing.assert_allclose((p * weights) @ p.T, np.eye(7), atol=2e-14)
 
 
@@ -110,7 +123,10 @@ def test_derivatives_of_a_block_are_those_of_its_rows(kind, mode):
     random = np.random.default_rng(4)
     near, far, _ = met(9, random)
     xs, change = rows(kind, random), jnp.asarray(random.standard_normal((2, POINTS)))
-    found, expected = (slopes(f, mode)(jnp.array([0.9, 0.3, 0.5]), near, far, xs, change) for f in (prelude.multiply_all, sequential))
+    found, expected = (
+        slopes(f, mode)(jnp.array([0.9, 0.3, 0.5]), near, far, xs, change)
+        for f in (prelude.multiply_all, sequential)
+    )
     assert np.all(np.isfinite(found))
     close(found, expected, 1e-8)
 
@@ -118,24 +134,39 @@ def test_derivatives_of_a_block_are_those_of_its_rows(kind, mode):
 @functools.cache
 def slopes(multiply, mode):
     """The derivatives of what two products give, one after the other, compiled once for all kinds of rows."""
+
     def f(theta, near, far, xs, change):
         weights = jnp.full(POINTS, 1 / POINTS)
         moved = jnp.tanh(xs * theta[0] + theta[1] * change[0]) * (xs != 0)
         ys, grown = multiply(near, far, moved, 0.7, 1.3, weights, 1e-8)
         zs, _ = multiply(far, grown, jnp.tanh(ys + theta[2] * change[1]), 0.7, 1.3, weights, 1e-8)
         return jnp.concatenate([(ys**2) @ weights, (zs * ys) @ weights])
+
     return jax.jit(mode(f))
 
 
 def data(program, random, repeated=False):
-    inputs = {i.name: random.integers(0, i.bound, i.shape) if i.bound else random.standard_normal(i.shape) for i in program.inputs}
+    inputs = {
+        i.name: random.integers(0, i.bound, i.shape) if i.bound else random.standard_normal(i.shape)
+        for i in program.inputs
+    }
     if repeated:
-        inputs["xi"] = np.broadcast_to(inputs["xi"][:, :1] / (1 + np.arange(inputs["xi"].shape[1])[:, None] / 2), inputs["xi"].shape)
+        inputs["xi"] = np.broadcast_to(
+            inputs["xi"][:, :1] / (1 + np.arange(inputs["xi"].shape[1])[:, None] / 2), inputs["xi"].shape
+        )
     return inputs
 
 
-@pytest.mark.parametrize(("dims", "repeated", "rank"), [({}, False, None), ({}, True, None), ({"T": 2, "B": 5, "d": 3}, False, None),
-                                                        ({"B": 1}, False, None), ({}, False, 4)])
+@pytest.mark.parametrize(
+    ("dims", "repeated", "rank"),
+    [
+        ({}, False, None),
+        ({}, True, None),
+        ({"T": 2, "B": 5, "d": 3}, False, None),
+        ({"B": 1}, False, None),
+        ({}, False, 4),
+    ],
+)
 def test_batches_are_their_examples_one_after_the_other(dims, repeated, rank):
     program = tpc.load(TRAINING, dims=dims)
     inputs = data(program, np.random.default_rng(0), repeated)
@@ -172,6 +203,7 @@ def test_derivatives_of_training_on_batches(mode, repeated):
 
     def last(eta):
         return limit.run({**inputs, "eta": eta}, seed=3)["loss"][0]
+
     step = 1e-5
     difference = (last(0.5 + step) - last(0.5 - step)) / (2 * step)
     np.testing.assert_allclose(mode(last)(0.5), difference, rtol=1e-6, atol=1e-8)

@@ -1,4 +1,5 @@
-"""Claimed errors cover the truth, or say that they do not: a small version of `tests/bench/claims.py`, and each part by itself."""
+"""Claimed errors cover the truth, or say that they do not: a small version of `tests/bench/claims.py`, and
+each part by itself."""
 
 import json
 import types
@@ -28,7 +29,9 @@ def claims(evaluator, inputs=None, seed=0):
     return module.claims(done, module.checked(inputs, seed, evaluator.plan.samples, done, checks))
 
 
-@pytest.mark.parametrize("case", [*cases(3, ["moments"]), *cases(2, ["edges"]), *cases(1, ["nets"])], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [*cases(3, ["moments"]), *cases(2, ["edges"]), *cases(1, ["nets"])], ids=lambda case: case.name
+)
 def test_errors_are_those_claimed(case):
     """12 seeds tell the RMS to 1/√24 = 20 %."""
     found = score(case, SEEDS)
@@ -37,28 +40,49 @@ def test_errors_are_those_claimed(case):
     assert found.silent == 0
 
 
-@pytest.mark.parametrize(("function", "silent"), [
-    ("exp(6*x)", 0.9), ("exp(4*x)", 0.9), ("x^20", 0.9), ("exp(0.45*x^2)", 1), ("exp(0.49*x^2)", 1), ("exp(0.5*x)", 0), ("x^4", 0)])
+@pytest.mark.parametrize(
+    ("function", "silent"),
+    [
+        ("exp(6*x)", 0.9),
+        ("exp(4*x)", 0.9),
+        ("x^20", 0.9),
+        ("exp(0.45*x^2)", 1),
+        ("exp(0.49*x^2)", 1),
+        ("exp(0.5*x)", 0),
+        ("x^4", 0),
+    ],
+)
 def test_heavy_tails_are_told(function, silent):
     def f(s):
         return eval(function.replace("^", "**").replace("exp", "np.exp"), {"np": np, "x": s})
+
     found = score(moment(function, function, f, (), np.random.default_rng(3)), 8)
     assert found.silent >= silent if silent else found.silent == 0, str(found)
     assert found.most < 8, str(found)
 
 
-@pytest.mark.parametrize(("function", "corner"), [("step(x - 4.5)", 4.5), ("1e6*step(x - 4)", 4), ("relu(x - 4.3)", 4.3), ("step(x - 3.5)", 3.5)])
+@pytest.mark.parametrize(
+    ("function", "corner"),
+    [("step(x - 4.5)", 4.5), ("1e6*step(x - 4)", 4), ("relu(x - 4.3)", 4.3), ("step(x - 3.5)", 3.5)],
+)
 def test_events_that_no_point_has_met(function, corner):
     def f(s):
         size = 1e6 if "1e6" in function else 1
         return max(s - corner, 0) if "relu" in function else size * float(s > corner)
-    for dimensions in (1, 4):                          # Sobol points of one dimension meet it as often in every repeat
+
+    for dimensions in (1, 4):  # Sobol points of one dimension meet it as often in every repeat
         found = score(moment(function, function, f, (corner,), np.random.default_rng(dimensions)), 8)
         assert found.most < 4, (dimensions, str(found))
 
 
 def test_a_constant_has_no_error():
-    result = compiled("width n\nvector v : n ~ N(0, 1)\noutput a = mean(1 + 0*v)\noutput b = mean(step(v^2 + 1))\noutput c = mean(v^2)\n")()
+    result = compiled(
+        "width n\n"
+        "vector v : n ~ N(0, 1)\n"
+        "output a = mean(1 + 0*v)\n"
+        "output b = mean(step(v^2 + 1))\n"
+        "output c = mean(v^2)\n"
+    )()
     assert all(result[name].value == pytest.approx(1, abs=1e-12) for name in "abc")
     assert all(result[name].stderr < 1e-13 for name in "abc")
 
@@ -83,19 +107,25 @@ def test_cancellation_is_in_the_error(r):
     truth = {"a": 1, "b": 1, "c": 0.4644, "d": 1, "e": 0.4644, "f": 1}
     result = compiled(CANCELLING)({"r": r})
     for name, value in truth.items():
-        assert abs(float(result[name].value) - value) <= 3 * float(result[name].stderr) + 1e-3 * (name in "ce"), name
+        assert abs(float(result[name].value) - value) <= 3 * float(result[name].stderr) + 1e-3 * (
+            name in "ce"
+        ), name
     assert result["e"].stderr < 2e-3
     assert result["f"].stderr < 1e-8
     assert any("mostly rounding" in note for note in result.notes)
 
 
 def test_the_bias_of_few_points_is_in_the_error():
-    """(E tanh)² over M points is off by Var/M, far above the spread where E tanh = 0; and it is seen by halves of a repeat alone."""
-    evaluator = compiled("width n\nvector a : n ~ N(0, 1)\nvector b[k < 40] : n ~ N(0, 1)\n"
-                         "q[k] = mean(tanh(a*b[k])) for k < 40\noutput p = sum(k < 40: q[k]^2)\noutput t = mean(tanh(a)^2)\n", samples=256)
+    """(E tanh)² over M points is off by Var/M, far above the spread where E tanh = 0; and it is seen by
+    halves of a repeat alone."""
+    evaluator = compiled(
+        "width n\nvector a : n ~ N(0, 1)\nvector b[k < 40] : n ~ N(0, 1)\n"
+        "q[k] = mean(tanh(a*b[k])) for k < 40\noutput p = sum(k < 40: q[k]^2)\noutput t = mean(tanh(a)^2)\n",
+        samples=256,
+    )
     for seed in range(3):
         found = claims(evaluator, seed=seed)
-        assert found["p"].value > 3 * found["p"].spread                    # 0 in truth
+        assert found["p"].value > 3 * found["p"].spread  # 0 in truth
         assert found["p"].value < 2.5 * found["p"].stderr
         assert found["t"].bias < 0.5 * found["t"].spread
     assert any("mostly bias" in note and "`p`" in note for note in evaluator().notes)
@@ -114,7 +144,9 @@ def test_errors_under_a_transformation_are_the_spread():
 
 
 def test_the_module_alone_claims_the_same():
-    evaluator = compiled("width n\nvector x : n ~ N(0, 1)\noutput m = mean(exp(6*x))\noutput k = mean(relu(x))\n")
+    evaluator = compiled(
+        "width n\nvector x : n ~ N(0, 1)\noutput m = mean(exp(6*x))\noutput k = mean(relu(x))\n"
+    )
     module = types.ModuleType("alone")
     exec(evaluator.source, module.__dict__)
     alone, result = module.run(), evaluator()

@@ -1,4 +1,5 @@
-"""Histories in blocks of steps: what they give is what one array of all steps gives, values and derivatives, and whole programs give the same."""
+"""Histories in blocks of steps: what they give is what one array of all steps gives, values and derivatives,
+and whole programs give the same."""
 
 import types
 from dataclasses import replace
@@ -58,8 +59,15 @@ def test_programs_are_the_same():
     """Values, and derivatives backwards."""
     random = np.random.default_rng(1)
     blocks, arrays = modules()
-    inputs = {"xi": random.standard_normal(blocks.INPUTS["xi"][0]), "y": random.standard_normal(blocks.INPUTS["y"][0])}
+    inputs = {
+        "xi": random.standard_normal(blocks.INPUTS["xi"][0]),
+        "y": random.standard_normal(blocks.INPUTS["y"][0]),
+    }
     drawn = blocks.draw(0, 0, 128)
-    found, expected = (jax.value_and_grad(lambda eta, module=module: jnp.sum(module.evaluated(inputs | {"eta": eta}, *drawn)[0]["loss"]))(0.5)
-                       for module in (blocks, arrays))
+    found, expected = (
+        jax.value_and_grad(
+            lambda eta, module=module: jnp.sum(module.evaluated(inputs | {"eta": eta}, *drawn)[0]["loss"])
+        )(0.5)
+        for module in (blocks, arrays)
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-9)

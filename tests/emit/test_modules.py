@@ -1,4 +1,5 @@
-"""Emitted modules: their recorded text, and that they stand alone, can be jitted, vmapped and differentiated."""
+"""Emitted modules: their recorded text, and that they stand alone, can be jitted, vmapped and
+differentiated."""
 
 import ast
 import subprocess
@@ -41,21 +42,35 @@ def test_text_is_as_recorded(path, request):
     assert source == recorded.read_text(encoding="utf-8")
     assert max(map(len, source.split("def limit")[1].split("compiled =")[0].splitlines())) <= 200
     tree = ast.parse(source)
-    imported = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names} | \
-        {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported = {
+        alias.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    } | {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported <= ALLOWED
-    assert all(ast.get_docstring(node) or node.name.startswith(("inner", "mean", "round_", "each_"))
-               for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    assert all(
+        ast.get_docstring(node) or node.name.startswith(("inner", "mean", "round_", "each_"))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    )
 
 
 def test_a_module_runs_where_tpc_cannot_be_imported(tmp_path):
     path = tmp_path / "limit.py"
     path.write_text(tpc.load(ROOT / "programs/matrices/wishart.tp").compile().source)
-    code = "import sys; sys.modules['tpc'] = None; sys.path.insert(0, sys.argv[1]); import jax; jax.config.update('jax_enable_x64', True); " \
-           "import limit; print(limit.run()['c'][0])"
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=True)
+    code = (
+        "import sys; sys.modules['tpc'] = None; sys.path.insert(0, sys.argv[1]); import jax; "
+        "jax.config.update('jax_enable_x64', True); "
+        "import limit; print(limit.run()['c'][0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
     assert "42." in done.stdout
-    main = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, check=True)
+    main = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
     assert main.stdout.startswith("c = ")
 
 
@@ -63,7 +78,9 @@ def test_precision_other_than_planned_is_refused(tmp_path):
     path = tmp_path / "limit.py"
     path.write_text(tpc.load(ROOT / "programs/matrices/wishart.tp").compile().source)
     code = "import sys; sys.path.insert(0, sys.argv[1]); import limit; limit.run()"
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
     assert "jax_enable_x64" in done.stderr
 
 
@@ -93,6 +110,7 @@ def test_jit_and_vmap_over_inputs_give_the_same_numbers(limit):
 def test_derivatives_are_those_of_the_numbers(mode, limit):
     def last(xi):
         return limit.run({**INPUTS, "xi": xi}, seed=3)["f"][0][2]
+
     slope = mode(last)(jnp.asarray(INPUTS["xi"]))
     step = 1e-5
     for k in range(3):
@@ -102,8 +120,13 @@ def test_derivatives_are_those_of_the_numbers(mode, limit):
 
 
 def test_a_singular_covariance_has_finite_derivatives():
-    program = tpc.parse("width n\ninput rho = 1\nvector (a, b) : n ~ N([0, 0], [[1, rho], [rho, 1]])\nmatrix W : n x n ~ N(0, 1/n)\n"
-                        "output c = mean((W @ a)*tanh(W @ b))\n")
+    program = tpc.parse(
+        "width n\n"
+        "input rho = 1\n"
+        "vector (a, b) : n ~ N([0, 0], [[1, rho], [rho, 1]])\n"
+        "matrix W : n x n ~ N(0, 1/n)\n"
+        "output c = mean((W @ a)*tanh(W @ b))\n"
+    )
     limit = module(program, samples=256, repeats=2)
     assert np.isfinite(jax.grad(lambda rho: limit.run({"rho": rho})["c"][0])(1.0))
 
@@ -125,7 +148,9 @@ def test_single_precision():
     result = TWO_LAYERS.compile(dtype="float32")(INPUTS)
     double = TWO_LAYERS.compile()(INPUTS)
     assert result["f"].value.dtype == np.float32
-    assert np.all(np.abs(result["f"].value - double["f"].value) < 5 * np.hypot(result["f"].stderr, double["f"].stderr))
+    assert np.all(
+        np.abs(result["f"].value - double["f"].value) < 5 * np.hypot(result["f"].stderr, double["f"].stderr)
+    )
 
 
 def test_a_rank_that_is_too_small_is_reported():

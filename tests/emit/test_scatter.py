@@ -1,4 +1,5 @@
-"""One-hot inputs: an update touches the members of the batch, in place, and is the same as that of dense inputs."""
+"""One-hot inputs: an update touches the members of the batch, in place, and is the same as that of dense
+inputs."""
 
 import re
 
@@ -29,7 +30,10 @@ SPARSE, DENSE = ("input j[t < T, B] : index(d)", "onehot(j[t, i])"), ("input x[t
 @pytest.mark.parametrize("options", ["", ", decay = 0.1", ", momentum = 0.9", ", clip = 0.1, decay = 0.1"])
 def test_equals_dense_inputs(options: str, features: str) -> None:
     """Members that a batch has twice get both updates."""
-    sparse, dense = (tpc.parse(TEXT.format(inputs=inputs, x=x, options=options, features=features)) for inputs, x in (SPARSE, DENSE))
+    sparse, dense = (
+        tpc.parse(TEXT.format(inputs=inputs, x=x, options=options, features=features))
+        for inputs, x in (SPARSE, DENSE)
+    )
     rng = np.random.default_rng(0)
     j, q = rng.integers(0, 5, (6, 4)), rng.integers(0, 3, (6, 4))
     j[2] = [1, 1, 1, 3]
@@ -42,7 +46,7 @@ def test_equals_dense_inputs(options: str, features: str) -> None:
 def test_no_array_over_members_is_made_to_update_a_few() -> None:
     text = TEXT.format(inputs=SPARSE[0], x=SPARSE[1], options="", features="(U @ x)")
     module = tpc.parse(text).compile().source
-    round_t = module[module.index("def round_t"):module.index("lax.fori_loop", module.index("def round_t"))]
+    round_t = module[module.index("def round_t") : module.index("lax.fori_loop", module.index("def round_t"))]
     assert "U_t1 = U_t1.at[j[t]].add(" in round_t
     assert "arange(5)" not in round_t
 

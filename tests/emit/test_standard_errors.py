@@ -1,6 +1,8 @@
-"""The standard error that one run claims is the spread over seeds, and there is no bias beside it: at rank 4 and at rank 80.
+"""The standard error that one run claims is the spread over seeds, and there is no bias beside it: at rank 4
+and at rank 80.
 
-A small version of `tests/bench/standard_errors.py`. 200 seeds tell the spread to 5 %, so 20 % are four standard errors. Rank 80, which is known to be
+A small version of `tests/bench/standard_errors.py`. 200 seeds tell the spread to 5 %, so 20 % are four
+standard errors. Rank 80, which is known to be
 biased, takes minutes: `TPC_FULL=1`.
 """
 
@@ -12,15 +14,30 @@ import pytest
 from tests.bench.standard_errors import calibration
 
 FULL = bool(os.environ.get("TPC_FULL"))
-BIASED = "a bias of order rank/M is only partly corrected: 0.6 claims at 1,024 samples, 0.35 at 16,384 (1.3 and 0.8 without the shrinking)"
+BIASED = (
+    "a bias of order rank/M is only partly corrected: 0.6 claims at 1,024 samples, 0.35 at 16,384 (1.3 "
+    "and 0.8 without the shrinking)"
+)
 
 
-@pytest.mark.parametrize(("steps", "samples"), [
-    pytest.param(2, 256, id="rank 4"),
-    pytest.param(40, 1024, id="rank 80", marks=[pytest.mark.xfail(reason=BIASED, strict=True), pytest.mark.skipif(not FULL, reason="minutes")])])
+@pytest.mark.parametrize(
+    ("steps", "samples"),
+    [
+        pytest.param(2, 256, id="rank 4"),
+        pytest.param(
+            40,
+            1024,
+            id="rank 80",
+            marks=[
+                pytest.mark.xfail(reason=BIASED, strict=True),
+                pytest.mark.skipif(not FULL, reason="minutes"),
+            ],
+        ),
+    ],
+)
 @pytest.mark.usefixtures("optimised")
 def test_claims_are_right(steps, samples):
     found = calibration(steps, samples, seeds=200)
     assert np.all(np.abs(found.ratio - 1) < 0.2), str(found)
     assert np.all(np.abs(found.bias) < 0.3), str(found)
-    assert found.noise.max() < 0.15, str(found)                    # else the finer run tells nothing
+    assert found.noise.max() < 0.15, str(found)  # else the finer run tells nothing

@@ -14,7 +14,11 @@ CASES = sorted((Path(__file__).parent / "structures").glob("*.tp"))
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_rolled_unrolled_and_finite_width_agree(path):
     program = tpc.load(path)
-    inputs = {i.name: np.arange(np.prod(i.shape)).reshape(i.shape) % i.bound for i in program.inputs if i.bound is not None}
+    inputs = {
+        i.name: np.arange(np.prod(i.shape)).reshape(i.shape) % i.bound
+        for i in program.inputs
+        if i.bound is not None
+    }
     rolled, flat = program.compile()(inputs), values_only(program.unroll().compile())(inputs)
     finite = program.simulate(inputs, width=1024, seeds=16)
     for name, outcome in rolled.outputs.items():

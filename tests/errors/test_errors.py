@@ -1,7 +1,7 @@
 """A wrong program for every code, and the exact message that it gets.
 
-`cases/NAME.tp` is the program, `NAME.args` the command and options (`check` if there is none), `NAME.txt` what is printed on standard error,
-`NAME.out` what on standard output (nothing if there is none).
+`cases/NAME.tp` is the program, `NAME.args` the command and options (`check` if there is none), `NAME.txt`
+what is printed on standard error, `NAME.out` what on standard output (nothing if there is none).
 `pytest tests/errors --update-golden` records messages anew; read the difference before committing it.
 """
 
@@ -14,16 +14,31 @@ import pytest
 import tpc
 from tpc.cli.main import main
 from tpc.core.inputs import bind_inputs
-from tpc.diagnostics import catalogue, catalogue_experiments, catalogue_kernels, catalogue_run, catalogue_scaling, catalogue_training
+from tpc.diagnostics import (
+    catalogue,
+    catalogue_experiments,
+    catalogue_kernels,
+    catalogue_run,
+    catalogue_scaling,
+    catalogue_training,
+)
 
 CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.stem for path in CASES.glob("*.tp"))
-PARTS = (catalogue, catalogue_experiments, catalogue_kernels, catalogue_run, catalogue_scaling, catalogue_training)
+PARTS = (
+    catalogue,
+    catalogue_experiments,
+    catalogue_kernels,
+    catalogue_run,
+    catalogue_scaling,
+    catalogue_training,
+)
 CATALOGUE = "".join(Path(part.__file__).read_text(encoding="utf-8") for part in PARTS)
 CODES = sorted(set(re.findall(r'"(TP\d{3})"', CATALOGUE)))
-ELSEWHERE = {"TP001", "TP003", "TP508", "TP611", "TP612", "TP613", "TP614", "TP726"}       # below, tests/run, tests/kernels
-ELSEWHERE |= {f"TP{n}" for n in range(621, 629)}                         # tests/experiments
-ELSEWHERE |= {f"TP63{k}" for k in range(1, 10)} | {"TP640"}              # tests/kernels
+# below, tests/run, tests/kernels
+ELSEWHERE = {"TP001", "TP003", "TP508", "TP611", "TP612", "TP613", "TP614", "TP726"}
+ELSEWHERE |= {f"TP{n}" for n in range(621, 629)}  # tests/experiments
+ELSEWHERE |= {f"TP63{k}" for k in range(1, 10)} | {"TP640"}  # tests/kernels
 
 
 def run(name, monkeypatch, capsys, *options):
@@ -62,7 +77,7 @@ def test_several_errors_are_reported_together(monkeypatch, capsys):
 
 def test_json_has_code_place_and_remedy(monkeypatch, capsys):
     _, printed = run("TP101_unknown", monkeypatch, capsys, "--json")
-    error, = json.loads(printed.out)["errors"]
+    (error,) = json.loads(printed.out)["errors"]
     assert (error["code"], error["at"]["line"], error["at"]["column"]) == ("TP101", 6, 5)
     assert "hidden" in error["help"]
 
@@ -95,6 +110,7 @@ def test_more_devices_than_there_are(monkeypatch, capsys):
 
 def test_processes_join_before_anything_is_computed(monkeypatch, capsys):
     import jax
+
     jax.devices()
     status, printed = run("TP602_coordinator", monkeypatch, capsys, "--coordinator", "localhost:1234")
     assert status == 2

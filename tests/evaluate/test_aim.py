@@ -1,15 +1,23 @@
-"""`--error`: repeats, and then points, are added until all outputs have it, and a run that has it from the start is left as it is."""
+"""`--error`: repeats, and then points, are added until all outputs have it, and a run that has it from the
+start is left as it is."""
 
 import numpy as np
 import pytest
 
 import tpc
 from tests.evaluate.programs import same_bits, two_layers
-from tpc.evaluate.aim import Aim, following, shortfall
 from tpc.cli.main import main
+from tpc.evaluate.aim import Aim, following, shortfall
 
 PROGRAM, INPUTS = two_layers(4)
-KINKED = "width n\ninput a = 1\nvector x : n ~ N(0, 1)\nvector y : n ~ N(0, 1)\noutput m = mean(a*abs(x + abs(y)))\noutput k = mean(relu(x - y))\n"
+KINKED = (
+    "width n\n"
+    "input a = 1\n"
+    "vector x : n ~ N(0, 1)\n"
+    "vector y : n ~ N(0, 1)\n"
+    "output m = mean(a*abs(x + abs(y)))\n"
+    "output k = mean(relu(x - y))\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +33,7 @@ def stop_at(call):
         calls.append(done)
         if len(calls) == call:
             raise KeyboardInterrupt
+
     return progress
 
 
@@ -50,16 +59,26 @@ def test_a_run_that_has_it_is_left_as_it_is(evaluator):
     default, plan = PROGRAM.compile(), PROGRAM.compile().plan
     same = PROGRAM.compile(samples=plan.samples, repeats=plan.repeats)
     assert default(INPUTS).plan == plan
-    assert all(np.array_equal(default(INPUTS)[name].value, o.value) for name, o in same(INPUTS).outputs.items())
+    assert all(
+        np.array_equal(default(INPUTS)[name].value, o.value) for name, o in same(INPUTS).outputs.items()
+    )
 
 
 def test_by_default_it_is_one_percent_within_eight_times_the_time():
-    program = tpc.parse("width n\nvector x[i < 6] : n ~ N(0, 1)\ny = sum(i < 6: x[i])\noutput m = mean(100*relu(y - 6))\noutput k = mean(abs(y))\n")
+    program = tpc.parse(
+        "width n\n"
+        "vector x[i < 6] : n ~ N(0, 1)\n"
+        "y = sum(i < 6: x[i])\n"
+        "output m = mean(100*relu(y - 6))\n"
+        "output k = mean(abs(y))\n"
+    )
     first = program.compile(method="nodes").plan
     result = program.compile(method="nodes")()
     assert result.plan.samples * result.plan.repeats > first.samples * first.repeats
     for outcome in result.outputs.values():
-        assert outcome.stderr <= 0.01 * max(0.1, abs(outcome.value)) or any("--error" in note for note in result.notes)
+        assert outcome.stderr <= 0.01 * max(0.1, abs(outcome.value)) or any(
+            "--error" in note for note in result.notes
+        )
     asked = program.compile(method="nodes", samples=first.samples)()
     assert asked.plan == first
 
@@ -86,7 +105,10 @@ def test_what_cannot_be_reached_is_said(monkeypatch):
     monkeypatch.setattr("tpc.evaluate.aim.POINTS", 1024)
     result = tpc.parse(KINKED).compile(method="nodes", samples=64, repeats=4)(error=1e-9)
     assert result.plan.samples == 1024
-    assert any("the error aimed at, 1e-09, is not reached with 1024 points and 4 repeats by `m`, `k`" in note for note in result.notes)
+    assert any(
+        "the error aimed at, 1e-09, is not reached with 1024 points and 4 repeats by `m`, `k`" in note
+        for note in result.notes
+    )
 
 
 def test_an_infinite_error_is_not_chased():
@@ -101,13 +123,14 @@ def test_it_resumes_bit_for_bit(evaluator, tmp_path):
     part = evaluator(INPUTS, error=1e-3, checkpoint=tmp_path, progress=stop_at(7))
     assert part.interrupted
     assert same_bits(evaluator(INPUTS, error=1e-3, checkpoint=tmp_path), whole)
-    assert same_bits(evaluator(INPUTS, error=1e-3, checkpoint=tmp_path, progress=stop_at(1)), whole)            # nothing was left to do
+    # nothing was left to do
+    assert same_bits(evaluator(INPUTS, error=1e-3, checkpoint=tmp_path, progress=stop_at(1)), whole)
 
 
 def test_interrupted_it_gives_the_best_there_is():
     evaluator = tpc.parse(KINKED).compile(method="nodes", samples=256, repeats=4)
     first = evaluator()
-    part = evaluator(error=1e-6, progress=stop_at(5))                      # at the first repeat with more points
+    part = evaluator(error=1e-6, progress=stop_at(5))  # at the first repeat with more points
     assert part.interrupted
     assert part.plan == first.plan
     assert all(np.array_equal(part[name].value, first[name].value) for name in first.outputs)
@@ -118,13 +141,17 @@ def test_more_repeats_and_then_more_points(evaluator):
     plan = evaluator.plan
 
     def claims(error, bias=0.0):
-        claim = type("Claim", (), {"value": np.array([1.0]), "stderr": np.array([error]), "bias": np.array([bias])})
+        claim = type(
+            "Claim", (), {"value": np.array([1.0]), "stderr": np.array([error]), "bias": np.array([bias])}
+        )
         return {"q": claim}
+
     aim = Aim(absolute=0.01, times=np.inf)
     assert shortfall(claims(0.009), aim).names == ()
     few = following(plan, plan, shortfall(claims(0.015), aim), aim, 0, 1e9)
     assert (few.samples, few.repeats) == (128, 12)
-    for error, samples in ((0.1, 512), (0.041, 512), (0.039, 256)):                              # no more than an error that goes as 1/points needs
+    # no more than an error that goes as 1/points needs
+    for error, samples in ((0.1, 512), (0.041, 512), (0.039, 256)):
         many = following(plan, plan, shortfall(claims(error), aim), aim, 0, 1e9)
         assert (many.samples, many.repeats) == (samples, 4)
     scarce = following(plan, plan, shortfall(claims(0.1), aim), aim, 0, 300)

@@ -26,16 +26,19 @@ def stop_after(count):
     def progress(done, total):
         if done == count:
             raise KeyboardInterrupt
+
     return progress
 
 
 def counted(evaluator, monkeypatch):
-    """Two lists that grow by one for every repeat, and every half of one, that is computed. Halves have points of weight 0."""
+    """Two lists that grow by one for every repeat, and every half of one, that is computed. Halves have
+    points of weight 0."""
     repeats, halves, honest = [], [], evaluator.module.evaluated
 
     def evaluated(given, points, weights, *mesh):
         (repeats if np.all(weights) else halves).append(1)
         return honest(given, points, weights, *mesh)
+
     monkeypatch.setitem(evaluator.module.__dict__, "evaluated", evaluated)
     return repeats, halves
 
@@ -45,7 +48,8 @@ def test_an_interrupted_run_gives_the_repeats_that_are_done(evaluator):
     assert (whole.interrupted, part.interrupted) == (False, True)
     assert part.notes == ("interrupted after 3 of 5 repeats",)
     module = PROGRAM.compile(samples=128, repeats=3).module
-    three = module.summary(module.evaluations(INPUTS, lambda k: module.draw(0, k), 3))            # errors by their spread: no more was found out
+    # errors by their spread: no more was found out
+    three = module.summary(module.evaluations(INPUTS, lambda k: module.draw(0, k), 3))
     for name in whole.outputs:
         assert np.array_equal(part[name].value, three[name][0])
         assert np.array_equal(part[name].stderr, three[name][1])
@@ -59,6 +63,7 @@ def test_interrupted_after_the_last_repeat(evaluator, tmp_path, monkeypatch):
         if len(list(tmp_path.rglob("check-halves-*.npz"))) == 2:
             raise KeyboardInterrupt
         return honest(points)
+
     with monkeypatch.context() as patch:
         patch.setitem(evaluator.module.__dict__, "halves", halves)
         part = evaluator(INPUTS, checkpoint=tmp_path)
@@ -77,16 +82,22 @@ def test_interrupted_before_there_is_a_standard_error(evaluator, done, monkeypat
         if k == done:
             raise KeyboardInterrupt
         return honest(seed, k)
+
     monkeypatch.setitem(evaluator.module.__dict__, "draw", lambda seed, k, samples: draw(seed, k))
-    with pytest.raises(KeyboardInterrupt, match=f"interrupted after {done} of 5 repeats, before there is anything to report"):
+    with pytest.raises(
+        KeyboardInterrupt, match=f"interrupted after {done} of 5 repeats, before there is anything to report"
+    ):
         evaluator(INPUTS)
 
 
 def test_interrupted_before_repeats_begin(evaluator, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
+
     monkeypatch.setattr("tpc.evaluate.stages.Kept.open", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="interrupted after 0 of 5 repeats, before there is anything to report"):
+    with pytest.raises(
+        KeyboardInterrupt, match="interrupted after 0 of 5 repeats, before there is anything to report"
+    ):
         evaluator(INPUTS, checkpoint=tmp_path)
 
 
@@ -112,8 +123,13 @@ def test_more_repeats_go_on_from_fewer(evaluator, tmp_path, monkeypatch):
 
 def test_other_runs_are_kept_apart(evaluator, tmp_path):
     evaluator(INPUTS, checkpoint=tmp_path)
-    others = [(evaluator, {**INPUTS, "eta": 0.25}, 0), (evaluator, INPUTS, 1), (PROGRAM.compile(samples=256, repeats=5), INPUTS, 0),
-              (PROGRAM.compile(samples=128, repeats=5, dtype="float32"), INPUTS, 0), (two_layers(4)[0].compile(samples=128, max_rank=2), INPUTS, 0)]
+    others = [
+        (evaluator, {**INPUTS, "eta": 0.25}, 0),
+        (evaluator, INPUTS, 1),
+        (PROGRAM.compile(samples=256, repeats=5), INPUTS, 0),
+        (PROGRAM.compile(samples=128, repeats=5, dtype="float32"), INPUTS, 0),
+        (two_layers(4)[0].compile(samples=128, max_rank=2), INPUTS, 0),
+    ]
     for count, (other, inputs, seed) in enumerate(others, 2):
         assert same_bits(other(inputs, seed=seed, checkpoint=tmp_path), other(inputs, seed=seed))
         assert len(list(tmp_path.iterdir())) == count
@@ -128,8 +144,8 @@ def test_a_damaged_file_is_computed_again_with_a_note(evaluator, tmp_path, damag
         evaluator(INPUTS, seed=9, checkpoint=tmp_path / "other")
         bad = next((tmp_path / "other").rglob("repeat-0001.npz")).read_bytes()
     else:
-        middle = good.index(b"output f.npy") + 160                        # in the numbers, after the headers
-        flipped = good[:middle] + bytes([good[middle] ^ 255]) + good[middle + 1:]
+        middle = good.index(b"output f.npy") + 160  # in the numbers, after the headers
+        flipped = good[:middle] + bytes([good[middle] ^ 255]) + good[middle + 1 :]
         bad = {"cut": good[:200], "empty": b"", "words": b"no archive", "flipped": flipped}[damage]
     path.write_bytes(bad)
     again = evaluator(INPUTS, checkpoint=tmp_path)
@@ -158,7 +174,9 @@ def test_exact_runs_and_grids_can_be_kept(tmp_path):
 
 
 def test_outputs_may_have_any_names(tmp_path):
-    program = tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput file = mean(v^2)\noutput allow_pickle = mean(v)\n")
+    program = tpc.parse(
+        "width n\nvector v : n ~ N(0, 1)\noutput file = mean(v^2)\noutput allow_pickle = mean(v)\n"
+    )
     evaluator = program.compile()
     evaluator(checkpoint=tmp_path)
     result = evaluator(checkpoint=tmp_path)
@@ -179,14 +197,41 @@ def test_a_folder_that_cannot_be_made(evaluator, tmp_path, capsys):
 
 
 def started(tmp_path, *arguments):
-    """`tpc run` of a few seconds a repeat in a process of its own, and the folder that it keeps its repeats in."""
+    """`tpc run` of a few seconds a repeat in a process of its own, and the folder that it keeps its repeats
+    in."""
     folder = tmp_path / "kept"
-    command = [sys.executable, "-m", "tpc.cli.main", "run", str(TWO_LAYERS), "--set", "T=300", "--set", "eta=0.1", "--samples", "4096", "--repeats", "50",
-               "--checkpoint", str(folder), "--json", *arguments]
-    ahead = "import signal, sys, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); " \
-            "sys.argv = sys.argv[1:]; runpy.run_module('tpc.cli.main', run_name='__main__')"
-    env = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}                     # so that it compiles
-    process = subprocess.Popen([command[0], "-c", ahead, *command[2:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    command = [
+        sys.executable,
+        "-m",
+        "tpc.cli.main",
+        "run",
+        str(TWO_LAYERS),
+        "--set",
+        "T=300",
+        "--set",
+        "eta=0.1",
+        "--samples",
+        "4096",
+        "--repeats",
+        "50",
+        "--checkpoint",
+        str(folder),
+        "--json",
+        *arguments,
+    ]
+    ahead = (
+        "import signal, sys, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "sys.argv = sys.argv[1:]; runpy.run_module('tpc.cli.main', run_name='__main__')"
+    )
+    # so that it compiles
+    env = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    process = subprocess.Popen(
+        [command[0], "-c", ahead, *command[2:]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
     return process, folder
 
 

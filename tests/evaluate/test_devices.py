@@ -1,4 +1,5 @@
-"""Samples and coefficients are shared out over devices: the numbers stay, and no device holds more than its share."""
+"""Samples and coefficients are shared out over devices: the numbers stay, and no device holds more than its
+share."""
 
 import json
 import os
@@ -15,20 +16,33 @@ from tests.evaluate.programs import TWO_LAYERS, two_layers
 from tpc.cli.main import main
 
 ROOT = Path(__file__).parents[2]
-VIRTUAL = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+VIRTUAL = {
+    **os.environ,
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+    "JAX_PLATFORMS": "cpu",
+    "PYTHONPATH": str(ROOT),
+}
 
 
 @pytest.fixture(scope="module")
 def found():
-    done = subprocess.run([sys.executable, "-m", "tests.evaluate.on_devices"], capture_output=True, text=True, env=VIRTUAL, cwd=ROOT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.evaluate.on_devices"],
+        capture_output=True,
+        text=True,
+        env=VIRTUAL,
+        cwd=ROOT,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("kind", ["sobol", "uneven", "low rank", "linear", "grids"])
 def test_numbers_are_the_same_on_any_number_of_devices(found, kind):
-    """A sum over M samples in another order differs by about √M·2^-53 < 1e-14 of its terms' size; 20 steps of training amplify that by less than
-    1e4 (with random ±1 data, the derivatives of the losses by the first values are below that), which leaves 1e-10."""
+    """A sum over M samples in another order differs by about √M·2^-53 < 1e-14 of its terms' size; 20 steps of
+    training amplify that by less than 1e4 (with random ±1 data, the derivatives of the losses by the first
+    values are below that), which leaves 1e-10."""
     alone, *shared = (numbers[kind] for numbers in found["numbers"])
     for numbers in shared:
         for name, (value, stderr) in alone.items():
@@ -55,20 +69,23 @@ def test_bases_are_shared_out(found):
 
 
 def test_a_training_by_coefficients_is_the_same_on_any_number_of_devices(found):
-    """Inner products of 291 coefficients in another order: √291·2^-53 = 2e-15 of their terms, which six steps hardly amplify."""
+    """Inner products of 291 coefficients in another order: √291·2^-53 = 2e-15 of their terms, which six steps
+    hardly amplify."""
     alone, *shared = found["trained"]["numbers"]
     assert np.abs(np.array(alone["gram"])[0, 1:20]).max() > 0.01
     for numbers in shared:
         for name, value in alone.items():
             np.testing.assert_allclose(numbers[name], value, rtol=1e-12, atol=1e-13)
     assert found["trained"]["same bits"]
-    assert found["trained"]["shares"][1:] == [[[WORDS, COEFFICIENTS // 8]] * 8] * 2            # U and V; before them is `a`, which all have
+    # U and V; before them is `a`, which all have
+    assert found["trained"]["shares"][1:] == [[[WORDS, COEFFICIENTS // 8]] * 8] * 2
     assert all(stored[-2:] == [[WORDS, WORDS + 1]] * 2 for stored in found["trained"]["stored"])
 
 
 @pytest.mark.parametrize("part", ["begin", "advance", "finish", "limit"])
 def test_no_device_holds_all_coefficients(found, part):
-    """Not even where U is the identity at first. Inner products are all that is exchanged; nothing, before there are any."""
+    """Not even where U is the identity at first. Inner products are all that is exchanged; nothing, before
+    there are any."""
     counts = found["coefficients"][part]
     assert counts["whole"] == counts["gathers"] == 0
     assert counts["shares"] > 5
@@ -76,10 +93,11 @@ def test_no_device_holds_all_coefficients(found, part):
 
 
 def test_all_words_of_text8_fit_an_accelerator_of_141_gb(found):
-    """Without an array being allocated: what the compiled parts need is what the experiment asks for, but for its allowance for other things."""
+    """Without an array being allocated: what the compiled parts need is what the experiment asks for, but for
+    its allowance for other things."""
     (alone, asked), (share, asked_each) = found["large"]
-    assert 40.6e9 < alone < asked < 42e9                               # twice 71,291 x 71,292 numbers of 4 bytes
-    assert 2.54e9 < share < asked_each < 3e9                           # an eighth of 2 bytes each, never all of them restored at once
+    assert 40.6e9 < alone < asked < 42e9  # twice 71,291 x 71,292 numbers of 4 bytes
+    assert 2.54e9 < share < asked_each < 3e9  # an eighth of 2 bytes each, never all of them restored at once
 
 
 def test_an_experiment_on_devices_is_resumed_to_the_same_bits(found):
@@ -88,11 +106,25 @@ def test_an_experiment_on_devices_is_resumed_to_the_same_bits(found):
 
 
 def test_the_command_shares_as_well():
-    command = [sys.executable, "-m", "tpc.cli.main", "run", str(TWO_LAYERS), "--samples", "512", "--repeats", "2"]
-    alone, shared = (subprocess.run([*command, *more], capture_output=True, text=True, env=VIRTUAL, check=True).stdout
-                     for more in ([], ["--devices", "8"]))
+    command = [
+        sys.executable,
+        "-m",
+        "tpc.cli.main",
+        "run",
+        str(TWO_LAYERS),
+        "--samples",
+        "512",
+        "--repeats",
+        "2",
+    ]
+    alone, shared = (
+        subprocess.run([*command, *more], capture_output=True, text=True, env=VIRTUAL, check=True).stdout
+        for more in ([], ["--devices", "8"])
+    )
     assert alone == shared
-    refused = subprocess.run([*command, "--devices", "9"], capture_output=True, text=True, env=VIRTUAL, check=False)
+    refused = subprocess.run(
+        [*command, "--devices", "9"], capture_output=True, text=True, env=VIRTUAL, check=False
+    )
     assert refused.returncode == 2
     assert "error[TP611]: 9 devices are asked for, and JAX sees 8 (cpu)" in refused.stderr
     assert "XLA_FLAGS=--xla_force_host_platform_device_count=9" in refused.stderr

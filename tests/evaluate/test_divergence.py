@@ -53,10 +53,16 @@ def test_the_error_carries_what_came_before():
     partial, expected = caught.value.partial, by_hand(3)
     at = int(np.argmin(np.isfinite(expected)))
     assert 2 < at < 8
-    assert {name: (end.at, end.entry) for name, end in partial.diverged.items()} == {"f": (at, f"[{at}]"), "both": (at, f"[{at}, :]")}
+    assert {name: (end.at, end.entry) for name, end in partial.diverged.items()} == {
+        "f": (at, f"[{at}]"),
+        "both": (at, f"[{at}, :]"),
+    }
     np.testing.assert_allclose(partial["f"].value[:at], expected[:at], rtol=1e-12)
     assert partial["first"].value == 1
-    assert f"`f` is not finite from `f[{at}]` on, `both` is not finite from `both[{at}, :]` on" in caught.value.diagnostics[0].message
+    assert (
+        f"`f` is not finite from `f[{at}]` on, `both` is not finite from `both[{at}, :]` on"
+        in caught.value.diagnostics[0].message
+    )
 
 
 def test_what_stays_finite_is_no_error():
@@ -66,7 +72,9 @@ def test_what_stays_finite_is_no_error():
 
 
 def test_a_single_entry_that_is_not_finite():
-    program = tpc.parse("width n\ninput a[4]\nvector v : n ~ N(0, 1)\nm = mean(v^2)\noutput c[t] = log(a[t])*m for t < 4\n")
+    program = tpc.parse(
+        "width n\ninput a[4]\nvector v : n ~ N(0, 1)\nm = mean(v^2)\noutput c[t] = log(a[t])*m for t < 4\n"
+    )
     with pytest.raises(tpc.TpcError, match=r"`c` is not finite at `c\[1\]`\n"):
         program.compile()({"a": [1, -1, 2, 3]})
     with pytest.raises(tpc.TpcError, match=r"`c` is not finite from `c\[2\]` on\n"):
@@ -86,8 +94,15 @@ def test_the_command_prints_saves_and_draws_what_came_before(file, tmp_path, cap
     assert figure.stat().st_size > 5000
 
 
-@pytest.mark.parametrize("command", [["run"], ["run", "--method", "nodes", "--samples", "64"], ["verify", "--widths", "16,32"],
-                                     ["simulate", "--width", "32", "--seeds", "3"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run"],
+        ["run", "--method", "nodes", "--samples", "64"],
+        ["verify", "--widths", "16,32"],
+        ["simulate", "--width", "32", "--seeds", "3"],
+    ],
+)
 def test_json_has_null_for_what_is_not_finite_and_the_errors(file, command, capsys):
     assert main([command[0], str(file), "--json", *command[1:]]) == 2
     data = strict(capsys.readouterr().out)
@@ -102,8 +117,11 @@ def test_finite_width_alone_may_diverge(tmp_path, capsys):
     """log(m + 0.02) , m of mean 0, is finite in the limit, and at width 8 for about half of the seeds."""
     file = tmp_path / "log.tp"
     file.write_text("width n\nvector v : n ~ N(0, 1)\noutput c[t] = log(mean(v) + 1/50 + t) for t < 3\n")
-    for command in (["verify", str(file), "--widths", "8,16", "--seeds", "12"], ["run", str(file), "--widths", "8", "--seeds", "12"],
-                    ["simulate", str(file), "--width", "8", "--seeds", "12"]):
+    for command in (
+        ["verify", str(file), "--widths", "8,16", "--seeds", "12"],
+        ["run", str(file), "--widths", "8", "--seeds", "12"],
+        ["simulate", str(file), "--width", "8", "--seeds", "12"],
+    ):
         assert main([*command, "--json"]) == 2
         printed = capsys.readouterr()
         data = strict(printed.out)

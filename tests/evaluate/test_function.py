@@ -1,4 +1,5 @@
-"""Outputs as JAX functions of the inputs: learning rates, standard deviations, covariances, data; forwards, backwards, over grids."""
+"""Outputs as JAX functions of the inputs: learning rates, standard deviations, covariances, data; forwards,
+backwards, over grids."""
 
 import jax
 import jax.numpy as jnp
@@ -31,8 +32,19 @@ for t < T:
     U[t+1] = U[t] - eta*χ[t]*xi[t]*dx[t]*tanh'(xi[t]*U[t])
 output loss
 """
-LINEAR = NODES.replace("tanh'", "one").replace("tanh", "same").replace("U[0] =", "def same(a) = a\ndef one(a) = 1\nU[0] =")
-INPUTS = {"eta": 0.4, "s": 1.1, "rho": 0.3, "mu": 0.2, "xi": np.array([1.0, -0.5, 1.0, 0.8]), "y": np.array([-1.0, 1.0, 0.5, 1.0])}
+LINEAR = (
+    NODES.replace("tanh'", "one")
+    .replace("tanh", "same")
+    .replace("U[0] =", "def same(a) = a\ndef one(a) = 1\nU[0] =")
+)
+INPUTS = {
+    "eta": 0.4,
+    "s": 1.1,
+    "rho": 0.3,
+    "mu": 0.2,
+    "xi": np.array([1.0, -0.5, 1.0, 0.8]),
+    "y": np.array([-1.0, 1.0, 0.5, 1.0]),
+}
 KINDS = {"nodes": (NODES, {"samples": 512, "repeats": 3}), "linear": (LINEAR, {})}
 
 
@@ -45,15 +57,18 @@ def evaluator(request):
 
 
 def given():
-    return {name: jnp.asarray(value, float) for name, value in INPUTS.items()}                      # of one type, so that there is one compilation
+    # of one type, so that there is one compilation
+    return {name: jnp.asarray(value, float) for name, value in INPUTS.items()}
 
 
 def difference(f, inputs, name, index):
     """The derivative of f by one entry of an input: central differences, extrapolated in the step."""
+
     def shifted(step):
         value = np.array(inputs[name], dtype=float)
         value[index] += step
         return np.asarray(f({**inputs, name: value}))
+
     slopes = [(shifted(step) - shifted(-step)) / (2 * step) for step in (2e-4, 1e-4)]
     return (4 * slopes[1] - slopes[0]) / 3
 
@@ -71,9 +86,15 @@ def test_derivatives_by_every_input(evaluator, mode):
     for name, slope in slopes.items():
         for index in np.ndindex(np.shape(inputs[name])):
             found = np.asarray(slope)[(slice(None), *index)]
-            np.testing.assert_allclose(found, difference(loss, inputs, name, index), rtol=1e-5, atol=1e-8, err_msg=f"{name}{list(index)}")
+            np.testing.assert_allclose(
+                found,
+                difference(loss, inputs, name, index),
+                rtol=1e-5,
+                atol=1e-8,
+                err_msg=f"{name}{list(index)}",
+            )
     for name in ("eta", "s", "rho"):
-        assert np.abs(np.asarray(slopes[name])).max() > 1e-2, name             # so that there was something to compare
+        assert np.abs(np.asarray(slopes[name])).max() > 1e-2, name  # so that there was something to compare
 
 
 def test_second_derivatives(evaluator):
@@ -82,6 +103,7 @@ def test_second_derivatives(evaluator):
 
     def last(eta):
         return loss({**given(), "eta": eta})[-1]
+
     slope, step = jax.jit(jax.grad(last)), 1e-4
     by_hand = (slope(0.4 + step) - slope(0.4 - step)) / (2 * step)
     np.testing.assert_allclose(jax.jit(jax.jacfwd(jax.grad(last)))(0.4), by_hand, rtol=1e-5)
@@ -102,6 +124,7 @@ def test_gradient_descent_on_the_learning_rate_finds_the_best_one():
     @jax.jit
     def both(eta):
         return jax.value_and_grad(lambda e: loss({**inputs, "eta": e})[-1])(eta)
+
     eta = 0.2
     for _ in range(60):
         eta = eta - 0.2 * both(eta)[1]
@@ -128,8 +151,11 @@ def test_wrong_names_are_refused(evaluator):
 def test_memory_does_not_grow_with_repeats():
     def memory(repeats):
         loss = two_layers(30)[0].compile(samples=512, repeats=repeats).function("loss")
-        compiled = jax.jit(jax.grad(lambda eta: loss({"eta": eta})[-1])).lower(0.4).compile().memory_analysis()
+        compiled = (
+            jax.jit(jax.grad(lambda eta: loss({"eta": eta})[-1])).lower(0.4).compile().memory_analysis()
+        )
         return compiled.temp_size_in_bytes, compiled.argument_size_in_bytes
+
     few, many = memory(2), memory(16)
-    points = 14 * 62 * 512 * 8                                              # the points of 14 more repeats: constants or arguments, one copy
+    points = 14 * 62 * 512 * 8  # the points of 14 more repeats: constants or arguments, one copy
     assert many[0] - few[0] < 1.5 * points

@@ -1,4 +1,5 @@
-"""What Python gives is taken for what it is or refused: dims, options, inputs, texts; results are as mappings."""
+"""What Python gives is taken for what it is or refused: dims, options, inputs, texts; results are as
+mappings."""
 
 import numpy as np
 import pytest
@@ -26,9 +27,20 @@ def refused(code, call):
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("code", "dims"), [("TP504", {"zz": 3}), ("TP504", {3: 3}), ("TP507", {"k": "3"}), ("TP507", {"k": True}),
-                                            ("TP507", {"k": None}), ("TP507", {"k": 2.5}), ("TP507", {"k": float("nan")}),
-                                            ("TP507", {"k": float("inf")}), ("TP307", {"k": -1})])
+@pytest.mark.parametrize(
+    ("code", "dims"),
+    [
+        ("TP504", {"zz": 3}),
+        ("TP504", {3: 3}),
+        ("TP507", {"k": "3"}),
+        ("TP507", {"k": True}),
+        ("TP507", {"k": None}),
+        ("TP507", {"k": 2.5}),
+        ("TP507", {"k": float("nan")}),
+        ("TP507", {"k": float("inf")}),
+        ("TP307", {"k": -1}),
+    ],
+)
 def test_dims(code, dims):
     refused(code, lambda: tpc.parse(TEXT, dims=dims))
 
@@ -38,40 +50,86 @@ def test_whole_numbers_are_dims(three):
     assert tpc.parse(TEXT, dims={"k": three}) == tpc.parse(TEXT, dims={"k": 3})
 
 
-@pytest.mark.parametrize("options", [{"samples": float("nan")}, {"samples": 3.5}, {"samples": "8"}, {"samples": True}, {"repeats": 2.0},
-                                     {"repeats": 1}, {"max_rank": 0}, {"samples": 10**30}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"samples": float("nan")},
+        {"samples": 3.5},
+        {"samples": "8"},
+        {"samples": True},
+        {"repeats": 2.0},
+        {"repeats": 1},
+        {"max_rank": 0},
+        {"samples": 10**30},
+    ],
+)
 def test_options_of_compile(options):
     refused("TP602", lambda: PROGRAM.compile(**options))
 
 
-@pytest.mark.parametrize("options", [{"seed": -1}, {"seed": 1.5}, {"seed": None}, {"devices": "2"}, {"devices": 0}, {"devices": 1.5}])
+@pytest.mark.parametrize(
+    "options",
+    [{"seed": -1}, {"seed": 1.5}, {"seed": None}, {"devices": "2"}, {"devices": 0}, {"devices": 1.5}],
+)
 def test_options_of_a_run(options):
     refused("TP602", lambda: PROGRAM.compile(method="nodes", samples=8, repeats=2)(**options))
 
 
-@pytest.mark.parametrize("options", [{"width": 1.5}, {"width": "64"}, {"width": True}, {"width": float("nan")}, {"width": 0},
-                                     {"seeds": 2.5}, {"seeds": True}, {"seeds": [0, 0.5]}, {"dtype": "float16"}, {"dtype": None}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"width": 1.5},
+        {"width": "64"},
+        {"width": True},
+        {"width": float("nan")},
+        {"width": 0},
+        {"seeds": 2.5},
+        {"seeds": True},
+        {"seeds": [0, 0.5]},
+        {"dtype": "float16"},
+        {"dtype": None},
+    ],
+)
 def test_options_of_simulate(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         PROGRAM.simulate(**{"width": 8, "seeds": 2, **options})
 
 
-@pytest.mark.parametrize(("code", "inputs"), [("TP508", {"y": [1j, 1]}), ("TP508", {"y": np.ma.array([1.0, 2.0], mask=[0, 1])}),
-                                              ("TP508", {"y": None}), ("TP508", {"y": [[1], [2, 3]]}), ("TP504", {"zz": 1}),
-                                              ("TP504", {"y": [1, 1], "ｙ": [2, 2]}),
-                                              ("TP503", {"y": [1, float("inf")]})])
+@pytest.mark.parametrize(
+    ("code", "inputs"),
+    [
+        ("TP508", {"y": [1j, 1]}),
+        ("TP508", {"y": np.ma.array([1.0, 2.0], mask=[0, 1])}),
+        ("TP508", {"y": None}),
+        ("TP508", {"y": [[1], [2, 3]]}),
+        ("TP504", {"zz": 1}),
+        ("TP504", {"y": [1, 1], "ｙ": [2, 2]}),
+        ("TP503", {"y": [1, float("inf")]}),
+    ],
+)
 def test_inputs(code, inputs):
     refused(code, lambda: PROGRAM.simulate(inputs, width=8, seeds=2))
 
 
 def test_inputs_that_are_numbers_all_the_same():
-    same = [PROGRAM.simulate({"y": y}, width=8, seeds=2).outputs["l"] for y in ([2, 10**30], [2.0, 1e30], np.ma.array([2.0, 1e30]))]
+    same = [
+        PROGRAM.simulate({"y": y}, width=8, seeds=2).outputs["l"]
+        for y in ([2, 10**30], [2.0, 1e30], np.ma.array([2.0, 1e30]))
+    ]
     np.testing.assert_array_equal(same[0], same[1])
     np.testing.assert_array_equal(same[0], same[2])
 
 
-@pytest.mark.parametrize(("code", "options"), [("TP504", {"inputs": {"zz": 1}}), ("TP508", {"inputs": {"s": "a"}}), ("TP502", {"inputs": {"y": 1}}),
-                                               ("TP602", {"block": 1.5}), ("TP602", {"positions": (0.5,)})])
+@pytest.mark.parametrize(
+    ("code", "options"),
+    [
+        ("TP504", {"inputs": {"zz": 1}}),
+        ("TP508", {"inputs": {"s": "a"}}),
+        ("TP502", {"inputs": {"y": 1}}),
+        ("TP602", {"block": 1.5}),
+        ("TP602", {"positions": (0.5,)}),
+    ],
+)
 def test_options_of_kernels(code, options):
     refused(code, lambda: PROGRAM.kernels(**options))
 
@@ -100,7 +158,11 @@ def test_programs_and_mappings():
 
 def test_plans_name_outputs_that_are_expressions_by_their_names():
     product = "*".join(f"tanh(v[{k}]*v[0] + {k})" for k in range(5))
-    plan = str(tpc.parse(f"width n\nvector v[k < 5] : n ~ N(0, 1)\noutput q = mean({product}) + 1\n").compile(samples=8, repeats=2).plan)
+    plan = str(
+        tpc.parse(f"width n\nvector v[k < 5] : n ~ N(0, 1)\noutput q = mean({product}) + 1\n")
+        .compile(samples=8, repeats=2)
+        .plan
+    )
     assert "`q` (line 3) is a mean of more than" in plan
 
 

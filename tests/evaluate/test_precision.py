@@ -1,4 +1,5 @@
-"""JAX's 64 bits are left as they were found, by all that computes, and functions of float64 are transformed where there are none."""
+"""JAX's 64 bits are left as they were found, by all that computes, and functions of float64 are transformed
+where there are none."""
 
 import copy
 import os
@@ -59,16 +60,25 @@ def found(request):
 def trained(evaluator):
     training = evaluator.training()
     state = training.of_leaves(training.leaves(training.advance(training.start(), 2)))
-    assert {leaf.dtype for leaf in jax.tree.leaves(state.carried)} <= {np.dtype("float64"), np.dtype("int64"), np.dtype("int32")}
+    assert {leaf.dtype for leaf in jax.tree.leaves(state.carried)} <= {
+        np.dtype("float64"),
+        np.dtype("int64"),
+        np.dtype("int32"),
+    }
     return training.outputs(state)["m"]
 
 
-@pytest.mark.parametrize("compute", [
-    lambda evaluator: evaluator()["m"].value, lambda evaluator: evaluator.function("m")({"eta": 0.3}), trained,
-    lambda evaluator: evaluator.program.simulate(width=32, seeds=2).outputs["m"],
-    lambda evaluator: tpc.parse(KERNEL).kernels().ntk(np.ones((2, 3))),
-    lambda evaluator: tpc.parse(START).compile(initial="integrate")()["loss"].value,
-])
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda evaluator: evaluator()["m"].value,
+        lambda evaluator: evaluator.function("m")({"eta": 0.3}),
+        trained,
+        lambda evaluator: evaluator.program.simulate(width=32, seeds=2).outputs["m"],
+        lambda evaluator: tpc.parse(KERNEL).kernels().ntk(np.ones((2, 3))),
+        lambda evaluator: tpc.parse(START).compile(initial="integrate")()["loss"].value,
+    ],
+)
 def test_bits_are_as_they_were(compute, evaluator, found):
     assert np.asarray(compute(evaluator)).dtype == np.float64
     assert bits() == found
@@ -81,6 +91,7 @@ def test_threads_have_their_own(evaluator):
         def work():
             with jax.enable_x64(False):
                 seen.append((evaluator({"eta": 0.3})["m"].value, bits()))
+
         threads = [threading.Thread(target=work) for _ in range(3)]
         for thread in threads:
             thread.start()
@@ -93,6 +104,7 @@ def test_threads_have_their_own(evaluator):
 def test_transformed_without_64_bits_it_is_single_precision(evaluator):
     def last(eta):
         return evaluator.function("m")({"eta": eta})[-1]
+
     with jax.enable_x64(True):
         exact = [float(f(last)(0.3)) for f in (jax.jit, jax.grad, jax.hessian)]
     with jax.enable_x64(False), pytest.warns(UserWarning, match="64 bits are off"):
@@ -119,15 +131,20 @@ def test_evaluators_that_have_run_are_copied(copied, evaluator):
 def test_a_platform_that_is_not_there(platform, tmp_path):
     path = tmp_path / "nodes.tp"
     path.write_text(NODES)
-    done = subprocess.run([sys.executable, "-m", "tpc.cli.main", "simulate", str(path), "--width", "8", "--seeds", "2"], capture_output=True, text=True,
-                          env={**os.environ, "JAX_PLATFORMS": platform})
+    done = subprocess.run(
+        [sys.executable, "-m", "tpc.cli.main", "simulate", str(path), "--width", "8", "--seeds", "2"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAX_PLATFORMS": platform},
+    )
     assert done.returncode == 2
     assert f"error[TP614]: JAX cannot compute on what JAX_PLATFORMS asks for, `{platform}`" in done.stderr
     assert "help: unset JAX_PLATFORMS" in done.stderr
 
 
 def test_nothing_is_truncated_on_the_way(evaluator):
-    """JAX warns where float64 is asked for without 64 bits: what predicts memory, compiles or checks must have them, too."""
+    """JAX warns where float64 is asked for without 64 bits: what predicts memory, compiles or checks must
+    have them, too."""
     x = np.random.default_rng(0).standard_normal((5, 3))
     with jax.enable_x64(False), warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -12,7 +12,19 @@ import pytest
 from tests.evaluate.programs import TWO_LAYERS
 
 ROOT = Path(__file__).parents[2]
-RUN = [sys.executable, "-m", "tpc.cli.main", "run", str(TWO_LAYERS), "--set", "T=10", "--samples", "512", "--repeats", "4"]
+RUN = [
+    sys.executable,
+    "-m",
+    "tpc.cli.main",
+    "run",
+    str(TWO_LAYERS),
+    "--set",
+    "T=10",
+    "--samples",
+    "512",
+    "--repeats",
+    "4",
+]
 
 
 def address():
@@ -22,15 +34,25 @@ def address():
 
 
 def together(*arguments, by_environment=False, devices=1):
-    """The same command in two processes, each with options of its own: exit status, standard output and error of each."""
+    """The same command in two processes, each with options of its own: exit status, standard output and error
+    of each."""
     at, processes = address(), []
     for k, own in enumerate(arguments):
-        env = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        env = {
+            **os.environ,
+            "JAX_PLATFORMS": "cpu",
+            "PYTHONPATH": str(ROOT),
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        }
         options = ["--coordinator", at, "--processes", "2", "--process", str(k)]
         if by_environment:
             env |= {"JAX_COORDINATOR_ADDRESS": at, "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": str(k)}
             options = []
-        processes.append(subprocess.Popen([*RUN, *own, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env))
+        processes.append(
+            subprocess.Popen(
+                [*RUN, *own, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+            )
+        )
     try:
         printed = [process.communicate(timeout=240) for process in processes]
     finally:
@@ -41,7 +63,9 @@ def together(*arguments, by_environment=False, devices=1):
 
 @pytest.fixture(scope="module")
 def alone():
-    return subprocess.run(RUN, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}).stdout
+    return subprocess.run(
+        RUN, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    ).stdout
 
 
 def test_two_processes_print_what_one_does_and_once(alone):
@@ -52,12 +76,13 @@ def test_two_processes_print_what_one_does_and_once(alone):
 
 
 def test_they_resume_from_the_folder_of_the_first(alone, tmp_path):
-    """The folder of the second process stays empty: what there is to resume from comes from the first. Processes are told of each other by options or
-    by the environment."""
+    """The folder of the second process stays empty: what there is to resume from comes from the first.
+    Processes are told of each other by options or by the environment."""
     own = [["--checkpoint", str(tmp_path / str(k))] for k in range(2)]
     first, _ = together(*own)
     kept = sorted((tmp_path / "0").rglob("*.npz"))
-    assert [path.name.partition("-")[0] for path in kept] == ["check"] * 12 + ["repeat"] * 4          # halves, and what they tell
+    # halves, and what they tell
+    assert [path.name.partition("-")[0] for path in kept] == ["check"] * 12 + ["repeat"] * 4
     before = [path.read_bytes() for path in kept]
     kept[9].unlink()
     kept[14].unlink()

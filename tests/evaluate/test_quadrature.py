@@ -1,4 +1,5 @@
-"""Quadrature over few Gaussians: its errors are told from the points themselves, and Sobol points check it."""
+"""Quadrature over few Gaussians: its errors are told from the points themselves, and Sobol points check
+it."""
 
 import jax
 import jax.numpy as jnp
@@ -11,36 +12,66 @@ import tpc
 from tests.evaluate.programs import same_bits
 from tests.evaluate.trainings import reference, training
 
-PHI = np.exp(-1.234**2 / 2) / np.sqrt(2 * np.pi)
-STEEP = quad(lambda t: np.exp(-(t / 1e4)**2 / 2) / np.sqrt(2 * np.pi) / np.cosh(t)**2, -50, 50, epsabs=1e-13, limit=200)[0]
-MOMENTS = {"tanh(10000*v)*v": STEEP, "10000*tanh'(10000*v)": STEEP, "exp(-1000000*v^2)": 1 / np.sqrt(2000001),
-           "exp(-10^16*v^2)": 1 / np.sqrt(2e16 + 1), "sigmoid(1000000*(v - 3))": ndtr(-3), "exp(20*v)/(1 + exp(20*v))": 0.5,
-           "exp(2*v)": np.exp(2), "exp(6*v)": np.exp(18), "exp(v^2/4)": np.sqrt(2), "v^20": 654729075.0, "v^24*exp(-v^2)": 316234143225 / 3**12.5,
-           "exp(-1000000*(v - 1.234)^2)": np.exp(-1.234**2 / (2 + 1e-6)) / np.sqrt(2000001),
-           "step(v - 1.234)*v": PHI, "relu(v - 1.234)": PHI - 1.234 * ndtr(-1.234),
-           "sinh(v)/cosh(v)": 0.0}
+PHI = np.exp(-(1.234**2) / 2) / np.sqrt(2 * np.pi)
+STEEP = quad(
+    lambda t: np.exp(-((t / 1e4) ** 2) / 2) / np.sqrt(2 * np.pi) / np.cosh(t) ** 2,
+    -50,
+    50,
+    epsabs=1e-13,
+    limit=200,
+)[0]
+MOMENTS = {
+    "tanh(10000*v)*v": STEEP,
+    "10000*tanh'(10000*v)": STEEP,
+    "exp(-1000000*v^2)": 1 / np.sqrt(2000001),
+    "exp(-10^16*v^2)": 1 / np.sqrt(2e16 + 1),
+    "sigmoid(1000000*(v - 3))": ndtr(-3),
+    "exp(20*v)/(1 + exp(20*v))": 0.5,
+    "exp(2*v)": np.exp(2),
+    "exp(6*v)": np.exp(18),
+    "exp(v^2/4)": np.sqrt(2),
+    "v^20": 654729075.0,
+    "v^24*exp(-v^2)": 316234143225 / 3**12.5,
+    "exp(-1000000*(v - 1.234)^2)": np.exp(-(1.234**2) / (2 + 1e-6)) / np.sqrt(2000001),
+    "step(v - 1.234)*v": PHI,
+    "relu(v - 1.234)": PHI - 1.234 * ndtr(-1.234),
+    "sinh(v)/cosh(v)": 0.0,
+}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_moments_of_one_gaussian(dtype):
-    """Narrow, growing, kinked and broken functions, and those that are not finite where it does not matter."""
+    """Narrow, growing, kinked and broken functions, and those that are not finite where it does not
+    matter."""
     lines = [f"output m{k} = mean({x})" for k, x in enumerate(MOMENTS)]
-    result = tpc.parse("\n".join(["width n", "vector v : n ~ N(0, 1)", *lines])).compile(method="nodes", dtype=dtype)()
+    result = tpc.parse("\n".join(["width n", "vector v : n ~ N(0, 1)", *lines])).compile(
+        method="nodes", dtype=dtype
+    )()
     goal = {"float64": 1e-9, "float32": 1e-5}[dtype]
     for k, (x, truth) in enumerate(MOMENTS.items()):
         found = result[f"m{k}"]
-        rounding = 1e-13 * abs(truth)                                             # of the truth
+        rounding = 1e-13 * abs(truth)  # of the truth
         assert abs(found.value - truth) <= 4 * found.stderr + rounding, x
         assert found.stderr > 0, x
-        assert found.stderr <= goal * max(1, abs(truth)) or (dtype == "float32" and "20*v" in x), x        # which overflows at 4.4
+        # which overflows at 4.4
+        assert found.stderr <= goal * max(1, abs(truth)) or (dtype == "float32" and "20*v" in x), x
 
 
 def test_a_tail_that_is_out_of_reach_is_in_the_error():
-    result = tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput m = mean(exp(v^2/2.0001))").compile(method="nodes")()
+    result = tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput m = mean(exp(v^2/2.0001))").compile(
+        method="nodes"
+    )()
     assert abs(result["m"].value - np.sqrt(20001)) < result["m"].stderr < 1e4
 
 
-TRAININGS = [(1, "tanh", 30, 3), (1, "relu", 3, 3), (2, "tanh", 3, 3), (2, "relu", 1, 1), (3, "tanh", 10, 1), (4, "erf", 3, 3)]
+TRAININGS = [
+    (1, "tanh", 30, 3),
+    (1, "relu", 3, 3),
+    (2, "tanh", 3, 3),
+    (2, "relu", 1, 1),
+    (3, "tanh", 10, 1),
+    (4, "erf", 3, 3),
+]
 
 
 @pytest.mark.parametrize("case", TRAININGS, ids=lambda case: "-".join(map(str, case)))
@@ -75,10 +106,21 @@ def test_a_rule_that_agrees_with_another_wrongly_is_found_out():
 
 
 def test_verdicts():
-    verdict = tpc.parse("width n\nvector u : n ~ N(0, 1)\noutput m = mean(tanh(u)*relu(u))").compile(method="nodes").module.verdict
-    repeats = jnp.array([1.0, 1.2, 0.8, 1.1, 0.9])                                # 1 ± 0.07
-    cases = [(1.1, 0.01, 0, False, 0.01), (1.1, 0.2, 0, True, 0.0707), (1.8, 0.01, 0, True, 0.8 / 3), (90.0, 0.01, 0, True, 0.0707),
-             (90.0, 0.01, 50, False, 0.01), (np.nan, 0.01, 0, True, 0.0707), (1.1, np.inf, 0, True, 0.0707)]
+    verdict = (
+        tpc.parse("width n\nvector u : n ~ N(0, 1)\noutput m = mean(tanh(u)*relu(u))")
+        .compile(method="nodes")
+        .module.verdict
+    )
+    repeats = jnp.array([1.0, 1.2, 0.8, 1.1, 0.9])  # 1 ± 0.07
+    cases = [
+        (1.1, 0.01, 0, False, 0.01),
+        (1.1, 0.2, 0, True, 0.0707),
+        (1.8, 0.01, 0, True, 0.8 / 3),
+        (90.0, 0.01, 0, True, 0.0707),
+        (90.0, 0.01, 50, False, 0.01),
+        (np.nan, 0.01, 0, True, 0.0707),
+        (1.1, np.inf, 0, True, 0.0707),
+    ]
     for value, claim, hidden, sampled, error in cases:
         found = verdict(jnp.array(value), jnp.array(claim), jnp.array(hidden), repeats)
         assert (bool(found[2]), float(found[0])) == (sampled, pytest.approx(1 if sampled else value))
@@ -92,6 +134,7 @@ def test_runs_that_are_traced():
 
     def run(eta):
         return module.run({**inputs, "eta": eta})["loss"]
+
     value, error = jax.jit(run)(1.0)
     assert np.all(np.abs(value - result.value) <= error + result.stderr)
     np.testing.assert_allclose(jax.vmap(run)(jnp.array([1.0, 0.5]))[0][0], value, rtol=1e-10)
@@ -112,11 +155,11 @@ def test_functions_take_the_points_that_a_call_takes(case):
 
 def test_many_outputs_share_their_derivatives():
     """Of more than 16, sums with random signs."""
-    outputs = "\n".join(f"output m{k} = mean(relu(v - {k / 10})*{10**(k % 4)})" for k in range(20))
+    outputs = "\n".join(f"output m{k} = mean(relu(v - {k / 10})*{10 ** (k % 4)})" for k in range(20))
     result = tpc.parse(f"width n\nvector v : n ~ N(0, 1)\n{outputs}").compile(method="nodes")()
     for k in range(20):
         a, found = k / 10, result[f"m{k}"]
-        truth = (np.exp(-a * a / 2) / np.sqrt(2 * np.pi) - a * ndtr(-a)) * 10**(k % 4)
+        truth = (np.exp(-a * a / 2) / np.sqrt(2 * np.pi) - a * ndtr(-a)) * 10 ** (k % 4)
         assert abs(found.value - truth) <= found.stderr < 1e-6
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.evaluate.programs import two_layers
+from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.side_by_side import ROOM, compute, workers
-from tpc.diagnostics.diagnostic import TpcError
 
 PROGRAM, INPUTS = two_layers(3)
 

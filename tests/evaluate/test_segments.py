@@ -1,4 +1,5 @@
-"""A training loop in parts: the same bits as in one, networks as they are on the way, and runs that are killed and go on."""
+"""A training loop in parts: the same bits as in one, networks as they are on the way, and runs that are
+killed and go on."""
 
 import os
 import signal
@@ -34,7 +35,11 @@ OPTIONS = {LINEAR: {}, DEEP: {"samples": 64, "repeats": 2}}
 
 def given(seed=0):
     rng = np.random.default_rng(seed)
-    return {"xi": rng.standard_normal((30, 2, 3)), "y": rng.standard_normal((30, 2)), "xs": rng.standard_normal((4, 3))}
+    return {
+        "xi": rng.standard_normal((30, 2, 3)),
+        "y": rng.standard_normal((30, 2)),
+        "xs": rng.standard_normal((4, 3)),
+    }
 
 
 def program(kind):
@@ -58,7 +63,9 @@ def test_parts_give_the_bits_of_the_whole(kind, tmp_path):
 
 def test_the_network_on_the_way_is_that_of_a_shorter_training():
     state = (training := program(LINEAR).compile().training(given())).advance(training.start(), 12)
-    short = tpc.parse(TEXT.format(more="", f=LINEAR[1]), dims={"T": 12}).compile()({**given(), "xi": given()["xi"][:12], "y": given()["y"][:12]})
+    short = tpc.parse(TEXT.format(more="", f=LINEAR[1]), dims={"T": 12}).compile()(
+        {**given(), "xi": given()["xi"][:12], "y": given()["y"][:12]}
+    )
     found = training.outputs(state)
     np.testing.assert_allclose(found["g"], short.outputs["g"].value, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(found["loss"][:12], short.outputs["loss"].value, rtol=1e-12)
@@ -75,13 +82,17 @@ def test_the_network_on_the_way_is_that_of_a_shorter_training():
 def test_a_width_is_points_of_weight_1_over_n():
     source = program(LINEAR)
     points = np.random.default_rng(2).standard_normal((4, 16))
-    training = source.compile(method="nodes", samples=16, repeats=2).training(given(), points=(points, np.full(16, 1 / 16)))
+    training = source.compile(method="nodes", samples=16, repeats=2).training(
+        given(), points=(points, np.full(16, 1 / 16))
+    )
     state = training.advance(training.start(), 30)
     u, v = points[:3].copy(), points[3].copy()
     for xs, ys in zip(given()["xi"], given()["y"], strict=True):
         chi = (xs @ u @ v / 16 - ys) / 2
         u, v = u - 0.2 * np.einsum("i,id->d", chi, xs)[:, None] * v, v - 0.2 * chi @ (xs @ u)
-    np.testing.assert_allclose(training.outputs(state, ["g"])["g"], given()["xs"] @ u @ v / 16, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(
+        training.outputs(state, ["g"])["g"], given()["xs"] @ u @ v / 16, rtol=1e-11, atol=1e-12
+    )
 
 
 KILLED = """
@@ -96,7 +107,12 @@ for state in program(DEEP).compile(**OPTIONS[DEEP]).training(given()).run(5, sys
 
 def test_a_killed_run_goes_on_to_the_same_end(tmp_path):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(ROOT), str(tmp_path), "30"], stdout=subprocess.PIPE, text=True, env=env) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(ROOT), str(tmp_path), "30"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=env,
+    ) as child:
         assert child.stdout.readline() == "5\n"
         child.send_signal(signal.SIGKILL)
     damaged = next(tmp_path.glob("*.npz"))
@@ -107,7 +123,7 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path):
     for one, other in zip(jax.tree.leaves(states[-1].carried), jax.tree.leaves(whole.carried), strict=True):
         assert np.array_equal(one, other)
     damaged.write_bytes(damaged.read_bytes()[:200])
-    assert next(iter(training.run(5, tmp_path))).round == 5                               # begun anew
+    assert next(iter(training.run(5, tmp_path))).round == 5  # begun anew
 
 
 def test_a_program_without_a_loop_and_a_folder_that_cannot_be_written(tmp_path):

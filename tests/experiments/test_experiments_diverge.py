@@ -1,4 +1,5 @@
-"""An experiment whose training diverges ends, tests the best network before, and says so: in text, in JSON, and by its status."""
+"""An experiment whose training diverges ends, tests the best network before, and says so: in text, in JSON,
+and by its status."""
 
 import json
 
@@ -13,13 +14,20 @@ FEW = ["--set", "batches=2", "--set", "tasks=2", "--set", "validation_tasks=64",
 
 def strict(text):
     """JSON as it is defined, without NaN."""
+
     def refuse(name):
         raise AssertionError(f"{name} is no JSON")
+
     return json.loads(text, parse_constant=refuse)
 
 
-@pytest.mark.parametrize("options", [["maml", "--epochs", "3", "--set", "lr=1e30", *FEW],
-                                     ["word2vec", "--epochs", "2", "--vocab", "30", "--lr", "1e30"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["maml", "--epochs", "3", "--set", "lr=1e30", *FEW],
+        ["word2vec", "--epochs", "2", "--vocab", "30", "--lr", "1e30"],
+    ],
+)
 def test_status_and_json(options, tmp_path, capsys):
     for again in ([], ["--resume"]):
         assert main(["experiment", *options, "--out", str(tmp_path / "run"), "--json", *again]) == 2
@@ -33,13 +41,16 @@ def test_status_and_json(options, tmp_path, capsys):
 
 
 def test_the_best_network_before_is_tested(monkeypatch, tmp_path):
-    experiment = Experiment(Settings(epochs=9, batches=2, tasks=2, validation_tasks=8, test_tasks=8, model=4), tmp_path)
+    experiment = Experiment(
+        Settings(epochs=9, batches=2, tasks=2, validation_tasks=8, test_tasks=8, model=4), tmp_path
+    )
     coming = iter([0.5, 0.7, 0.6, np.nan, 0.9])
     seen = []
 
     def accuracies(state, part, key, count, steps):
         seen.append((key[0], state))
         return np.full(count, next(coming) if key[0] == VALIDATION else 0.65)
+
     monkeypatch.setattr(experiment, "accuracies", accuracies)
     monkeypatch.setattr(experiment.model, "prepare", lambda progress: None)
     monkeypatch.setattr(experiment.model, "train", lambda state, *drawn: (state or 0) + 1)

@@ -20,14 +20,21 @@ from tpc.experiments.drawings import read_parts, tasks
 from tpc.experiments.maml import Experiment, Settings
 
 ROOT = Path(__file__).parents[2]
-SMALL = Settings(epochs=3, batches=4, tasks=3, queries=2, asked=3, validation_tasks=64, test_tasks=64, adapting_steps=3)
+SMALL = Settings(
+    epochs=3, batches=4, tasks=3, queries=2, asked=3, validation_tasks=64, test_tasks=64, adapting_steps=3
+)
 
 
 def drawings(classes=18, count=6, side=4, seed=0):
     """Classes that differ from each other more than their drawings do."""
     rng = np.random.default_rng(seed)
-    images = rng.integers(0, 2, (classes, 1, side, side)) * 160 + rng.integers(0, 90, (classes, count, side, side))
-    return {"images": images.astype(np.uint8), "split": np.array(["train", "val", "test"]).repeat(classes // 3)}
+    images = rng.integers(0, 2, (classes, 1, side, side)) * 160 + rng.integers(
+        0, 90, (classes, count, side, side)
+    )
+    return {
+        "images": images.astype(np.uint8),
+        "split": np.array(["train", "val", "test"]).repeat(classes // 3),
+    }
 
 
 def written(tmp_path, **arrays):
@@ -80,8 +87,12 @@ Experiment(settings(Path(sys.argv[2])), Path(sys.argv[2]) / "out").run(progress=
 
 
 def test_a_killed_run_resumes_to_the_same_end(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(ROOT), str(tmp_path)], stdout=subprocess.PIPE, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)}) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(ROOT), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as child:
         assert child.stdout.readline() == "1\n"
         child.send_signal(signal.SIGKILL)
     epochs = []
@@ -91,10 +102,16 @@ def test_a_killed_run_resumes_to_the_same_end(tmp_path):
     whole = Experiment(settings(tmp_path))
     assert whole.fingerprint == resumed.fingerprint
     expected = whole.run()
-    assert dataclasses.replace(outcome, meta_batches_per_second=None) == dataclasses.replace(expected, meta_batches_per_second=None)
-    for one, other in zip(resumed.model.leaves(resumed.state).values(), whole.model.leaves(whole.state).values(), strict=True):
+    assert dataclasses.replace(outcome, meta_batches_per_second=None) == dataclasses.replace(
+        expected, meta_batches_per_second=None
+    )
+    for one, other in zip(
+        resumed.model.leaves(resumed.state).values(), whole.model.leaves(whole.state).values(), strict=True
+    ):
         assert np.array_equal(one, other, equal_nan=True)
-    assert json.loads((tmp_path / "out" / "result.json").read_text())["validation"] == list(expected.validation)
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["validation"] == list(
+        expected.validation
+    )
     again = resumed.run(resume=True)
     assert again.test_accuracy == expected.test_accuracy
     assert again.meta_batches_per_second is None
@@ -109,18 +126,25 @@ def test_a_killed_run_resumes_to_the_same_end(tmp_path):
         resumed.run(resume=True)
 
 
-@pytest.mark.parametrize(("broken", "code", "says"), [
-    (lambda a: {"images": a["images"]}, "TP621", "no array `split`"),
-    (lambda a: {**a, "images": a["images"][0]}, "TP621", "shape (6, 4, 4)"),
-    (lambda a: {**a, "images": a["images"][..., :3]}, "TP621", "not square"),
-    (lambda a: {**a, "images": a["images"] / 255}, "TP621", "not uint8"),
-    (lambda a: {**a, "images": a["images"][:, :0]}, "TP621", "is empty"),
-    (lambda a: {**a, "split": a["split"][:-1]}, "TP621", "there are 18 classes"),
-    (lambda a: {**a, "split": np.array(["training"] * 18)}, "TP621", "label `training`"),
-    (lambda a: {**a, "split": np.array(["train"] * 14 + ["val"] * 2 + ["test"] * 2)}, "TP622", "`test` has 2 classes"),
-    (lambda a: {**a, "images": a["images"][:, :1]}, "TP623", "leave none"),
-    (lambda a: {**a, "split": np.array([{}] * 18)}, "TP505", "pickled"),
-])
+@pytest.mark.parametrize(
+    ("broken", "code", "says"),
+    [
+        (lambda a: {"images": a["images"]}, "TP621", "no array `split`"),
+        (lambda a: {**a, "images": a["images"][0]}, "TP621", "shape (6, 4, 4)"),
+        (lambda a: {**a, "images": a["images"][..., :3]}, "TP621", "not square"),
+        (lambda a: {**a, "images": a["images"] / 255}, "TP621", "not uint8"),
+        (lambda a: {**a, "images": a["images"][:, :0]}, "TP621", "is empty"),
+        (lambda a: {**a, "split": a["split"][:-1]}, "TP621", "there are 18 classes"),
+        (lambda a: {**a, "split": np.array(["training"] * 18)}, "TP621", "label `training`"),
+        (
+            lambda a: {**a, "split": np.array(["train"] * 14 + ["val"] * 2 + ["test"] * 2)},
+            "TP622",
+            "`test` has 2 classes",
+        ),
+        (lambda a: {**a, "images": a["images"][:, :1]}, "TP623", "leave none"),
+        (lambda a: {**a, "split": np.array([{}] * 18)}, "TP505", "pickled"),
+    ],
+)
 def test_bad_drawings_are_refused(broken, code, says, tmp_path, capsys):
     path = written(tmp_path, **broken(drawings()))
     assert main(["experiment", "maml", "--data", str(path), "--epochs", "1"]) == 2
@@ -134,7 +158,10 @@ def test_drawings_may_be_compressed(tmp_path):
     (tmp_path / "drawings.npz.xz").write_bytes(lzma.compress(plain.read_bytes()))
     (tmp_path / "drawings.npz.gz").write_bytes(gzip.compress(plain.read_bytes()))
     for ending in ("xz", "gz"):
-        assert np.array_equal(read_parts(tmp_path / f"drawings.npz.{ending}", 5, 1)["val"].images, read_parts(plain, 5, 1)["val"].images)
+        assert np.array_equal(
+            read_parts(tmp_path / f"drawings.npz.{ending}", 5, 1)["val"].images,
+            read_parts(plain, 5, 1)["val"].images,
+        )
 
 
 def test_files_and_options_that_cannot_be_used(tmp_path, capsys):
@@ -150,21 +177,50 @@ def test_files_and_options_that_cannot_be_used(tmp_path, capsys):
     (tmp_path / "cut.npz.xz").write_bytes(lzma.compress(path.read_bytes())[:4000])
     (tmp_path / "no.npz.gz").write_bytes(path.read_bytes())
     files = ("cut.npz", "damaged.npz", "single.npz", "pickle.npz", "cut.npz.xz", "no.npz.gz", "file", "")
-    for options, code in ((["--data", "nowhere.npz"], "TP505"), *((["--data", str(tmp_path / name)], "TP505") for name in files),
-                          (["--model", "width=1"], "TP602"), (["--model", "wide"], "TP602"),
-                          (["--set", "lr=fast"], "TP602"), (["--set", "ways=1"], "TP602"), (["--set", "rate=1"], "TP602"),
-                          (["--set", "ways=7"], "TP622"),
-                          (["--activation", "relu", "--samples", "2000000000"], "TP604"),
-                          (["--resume"], "TP602"), (["--devices", "1000"], "TP611"),
-                          (["--devices", "1", "--model", "gp"], "TP602"), (["--out", str(tmp_path / "file")], "TP606")):
+    for options, code in (
+        (["--data", "nowhere.npz"], "TP505"),
+        *((["--data", str(tmp_path / name)], "TP505") for name in files),
+        (["--model", "width=1"], "TP602"),
+        (["--model", "wide"], "TP602"),
+        (["--set", "lr=fast"], "TP602"),
+        (["--set", "ways=1"], "TP602"),
+        (["--set", "rate=1"], "TP602"),
+        (["--set", "ways=7"], "TP622"),
+        (["--activation", "relu", "--samples", "2000000000"], "TP604"),
+        (["--resume"], "TP602"),
+        (["--devices", "1000"], "TP611"),
+        (["--devices", "1", "--model", "gp"], "TP602"),
+        (["--out", str(tmp_path / "file")], "TP606"),
+    ):
         assert main(["experiment", "maml", "--epochs", "1", *options]) == 2, options
         assert f"error[{code}]" in capsys.readouterr().err, options
 
 
 def test_the_command_runs_on_embedded_drawings(tmp_path, capsys, monkeypatch):
-    assert main(["experiment", "maml", "--epochs", "2", "--json", "--out", str(tmp_path), "--activation", "relu", "--samples", "256",
-                 "--devices", "1",
-                 *(f"--set={n}={getattr(SMALL, n)}" for n in ("batches", "tasks", "queries", "asked", "validation_tasks", "test_tasks"))]) == 0
+    assert (
+        main(
+            [
+                "experiment",
+                "maml",
+                "--epochs",
+                "2",
+                "--json",
+                "--out",
+                str(tmp_path),
+                "--activation",
+                "relu",
+                "--samples",
+                "256",
+                "--devices",
+                "1",
+                *(
+                    f"--set={n}={getattr(SMALL, n)}"
+                    for n in ("batches", "tasks", "queries", "asked", "validation_tasks", "test_tasks")
+                ),
+            ]
+        )
+        == 0
+    )
     found = json.loads(capsys.readouterr().out)
     assert set(found) >= {"test_accuracy", "test_stderr", "validation", "meta_batches_per_second", "settings"}
     assert len(found["validation"]) == 2

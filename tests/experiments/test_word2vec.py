@@ -1,4 +1,5 @@
-"""Word vectors: texts and questions as they are found, runs that learn, are killed and resumed, and what is refused."""
+"""Word vectors: texts and questions as they are found, runs that learn, are killed and resumed, and what is
+refused."""
 
 import dataclasses
 import gzip
@@ -27,7 +28,8 @@ PLACES = ["north", "south", "east", "west", "upper", "lower"]
 
 
 def written(tmp_path, lines=600, seed=0):
-    """A text in which a town is to its land as each other town is to its own, by the words around them; and its questions beside it."""
+    """A text in which a town is to its land as each other town is to its own, by the words around them; and
+    its questions beside it."""
     rng = np.random.default_rng(seed)
     kinds = {"town": ["streets", "market", "mayor", "square"], "land": ["border", "army", "king", "coast"]}
     own = {place: [f"{place}{k}" for k in range(4)] for place in PLACES}
@@ -40,8 +42,12 @@ def written(tmp_path, lines=600, seed=0):
     path = tmp_path / "text.txt"
     path.write_text("\n".join(text), encoding="utf-8")
     pairs = [(f"{place}town", f"{place}land") for place in PLACES]
-    (tmp_path / "questions-words.txt").write_text(": towns\n" + "\n".join(" ".join((*a, *b)) for a in pairs for b in pairs if a != b)
-                                                  + "\nNorthTown northLand Atlantis nowhere\n", encoding="utf-8")
+    (tmp_path / "questions-words.txt").write_text(
+        ": towns\n"
+        + "\n".join(" ".join((*a, *b)) for a in pairs for b in pairs if a != b)
+        + "\nNorthTown northLand Atlantis nowhere\n",
+        encoding="utf-8",
+    )
     return path
 
 
@@ -74,7 +80,8 @@ def test_a_line_longer_than_what_is_read_at_once(tmp_path, monkeypatch):
 
 
 def test_windows_are_those_of_each_word(tmp_path):
-    """The means, one word at a time; every word is guessed once, none is its own negative or in its own window, no window leaves its line."""
+    """The means, one word at a time; every word is guessed once, none is its own negative or in its own
+    window, no window leaves its line."""
     text = read_text(written(tmp_path, 40), 1000, 1)
     sampler = Sampler(text, Shape(4, 8, 3, 9), negatives=5, threshold=0.005, seed=2)
     epoch = sampler.epoch(1)
@@ -84,14 +91,19 @@ def test_windows_are_those_of_each_word(tmp_path):
         for place in range(count):
             step, i = divmod(place, 8)
             at = part * 32 + place
-            around = [q for q in range(at - epoch.radii[at], at + epoch.radii[at] + 1)
-                      if q != at and 0 <= q < len(epoch.tokens) and epoch.lines[q] == epoch.lines[at]]
+            around = [
+                q
+                for q in range(at - epoch.radii[at], at + epoch.radii[at] + 1)
+                if q != at and 0 <= q < len(epoch.tokens) and epoch.lines[q] == epoch.lines[at]
+            ]
             expected = np.zeros(14, np.float32)
             expected[[q - at + i + 3 for q in around]] = 1 / max(1, len(around))
             assert np.array_equal(given["near"][step, i], expected)
             own = given["words"][step, i + 3]
             guessed.append(own)
-            assert np.array_equal(given["weight"][step, i], np.float32(5 / 9) * ((given["others"][step] != own) & bool(around)))
+            assert np.array_equal(
+                given["weight"][step, i], np.float32(5 / 9) * ((given["others"][step] != own) & bool(around))
+            )
         assert not given["near"].reshape(32, -1)[count:].any()
         assert not given["weight"].reshape(32, -1)[count:].any()
     assert guessed == epoch.tokens.tolist()
@@ -101,7 +113,10 @@ def test_windows_are_those_of_each_word(tmp_path):
 def test_subsampling_and_negatives_have_their_frequencies(tmp_path):
     text = read_text(written(tmp_path), 1000, 1)
     sampler = Sampler(text, Shape(1, 1, 1, 1), negatives=1, threshold=0.01, seed=0)
-    kept = np.mean([np.bincount(text.kept(sampler._rng(9, k), 0.01)[0], minlength=len(text.words)) for k in range(60)], axis=0)
+    kept = np.mean(
+        [np.bincount(text.kept(sampler._rng(9, k), 0.01)[0], minlength=len(text.words)) for k in range(60)],
+        axis=0,
+    )
     frequency = text.counts / text.counts.sum()
     expected = text.counts * np.minimum(1, np.sqrt(0.01 / frequency) + 0.01 / frequency)
     assert np.abs(kept - expected).max() < 5 * np.sqrt(expected.max() / 60)
@@ -110,7 +125,9 @@ def test_subsampling_and_negatives_have_their_frequencies(tmp_path):
 
 def test_questions_are_answered_by_cosines():
     vectors = np.random.default_rng(0).standard_normal((30, 5))
-    numbers = np.array([[a, b, c, d] for a in range(4) for b in range(4, 8) for c in range(8, 11) for d in (11, 12, 20)])
+    numbers = np.array(
+        [[a, b, c, d] for a in range(4) for b in range(4, 8) for c in range(8, 11) for d in (11, 12, 20)]
+    )
     found = right_answers(numbers, (vectors**2).sum(axis=1), lambda words: vectors[words] @ vectors.T)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     for (a, b, c, d), right in zip(numbers, found, strict=True):
@@ -136,8 +153,13 @@ def test_the_limit_learns_and_widths_approach_it(tmp_path):
     assert np.abs(products["mup"][:, 20:]).mean() > 0.1
     rounded = Experiment(settings(tmp_path, dtype="bfloat16"))
     assert rounded.run().analogy_accuracy > 0.8
-    # a row is rounded hundreds of times, each time by up to 1/256 and at random, which adds up to a few hundredths
-    assert 1e-6 < np.abs(rounded.products(rounded.state, np.arange(20)) - products["mup"]).mean() < 0.03*np.abs(products["mup"]).mean()
+    # a row is rounded hundreds of times, each time by up to 1/256 and at random, which adds up to a few
+    # hundredths
+    assert (
+        1e-6
+        < np.abs(rounded.products(rounded.state, np.arange(20)) - products["mup"]).mean()
+        < 0.03 * np.abs(products["mup"]).mean()
+    )
     kernel = Experiment(settings(tmp_path, model="ntk")).run()
     assert kernel.analogy_accuracy == 0
     assert kernel.words_per_second is None
@@ -157,8 +179,12 @@ Experiment(settings(Path(sys.argv[2]), epochs=3), Path(sys.argv[2]) / "out", kee
 
 
 def test_a_killed_run_resumes_to_the_same_parameters(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(ROOT), str(tmp_path)], stdout=subprocess.PIPE, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)}) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(ROOT), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as child:
         assert 1.3 < float(child.stdout.readline()) < 2
         child.send_signal(signal.SIGKILL)
     done = []
@@ -167,10 +193,18 @@ def test_a_killed_run_resumes_to_the_same_parameters(tmp_path):
     assert 1.3 < done[0] < 2
     whole = Experiment(settings(tmp_path, epochs=3))
     expected = whole.run()
-    assert dataclasses.replace(outcome, words_per_second=None) == dataclasses.replace(expected, words_per_second=None)
-    for one, other in zip(resumed.training.leaves(resumed.state).values(), whole.training.leaves(whole.state).values(), strict=True):
+    assert dataclasses.replace(outcome, words_per_second=None) == dataclasses.replace(
+        expected, words_per_second=None
+    )
+    for one, other in zip(
+        resumed.training.leaves(resumed.state).values(),
+        whole.training.leaves(whole.state).values(),
+        strict=True,
+    ):
         assert np.array_equal(one, other, equal_nan=True)
-    assert json.loads((tmp_path / "out" / "result.json").read_text())["words_trained"] == expected.words_trained
+    assert (
+        json.loads((tmp_path / "out" / "result.json").read_text())["words_trained"] == expected.words_trained
+    )
     with pytest.raises(tpc.TpcError, match=r"TP624.*other settings"):
         Experiment(settings(tmp_path, epochs=4), tmp_path / "out").run(resume=True)
     (tmp_path / "out" / "training.npz").write_bytes(b"no archive")
@@ -183,27 +217,38 @@ def damaged(path, content):
     return ["--corpus", str(path)]
 
 
-@pytest.mark.parametrize(("options", "code", "says"), [
-    (lambda at: ["--corpus", str(at / "nowhere.txt")], "TP625", "No such file"),
-    (lambda at: ["--corpus", str(at)], "TP625", "directory"),
-    (lambda at: damaged(at / "cut.xz", lzma.compress(b"some words " * 999)[:60]), "TP625", "cut short"),
-    (lambda at: damaged(at / "cut.gz", gzip.compress(b"some words " * 999)[:30]), "TP625", "cut short"),
-    (lambda at: damaged(at / "no.xz", b"some words"), "TP625", "damaged"),
-    (lambda at: damaged(at / "no.gz", b"some words"), "TP625", "damaged"),
-    (lambda at: damaged(at / "bytes.txt", b"caf\xe9 au lait"), "TP625", "not UTF-8 (byte 0xe9)"),
-    (lambda at: damaged(at / "empty.txt", b""), "TP626", "has no words"),
-    (lambda at: damaged(at / "rare.txt", b"a b c d a b"), "TP626", "4 different words"),
-    (lambda at: ["--questions", str(at / "nowhere.txt")], "TP627", "cannot be read"),
-    (lambda at: ["--questions", damaged(at / "three.txt", b": a\na b c d\na b c\n")[1]], "TP627", "line 3 of the questions in three.txt has 3 words"),
-    (lambda at: ["--questions", damaged(at / "none.txt", b": a\n")[1]], "TP627", "are none"),
-    (lambda at: ["--questions", damaged(at / "latin.txt", b"a b c d\xe9\n")[1]], "TP627", "not UTF-8"),
-    (lambda at: ["--model", "width=1"], "TP602", "mup, ntk or width=N"),
-    (lambda at: ["--model", "gp"], "TP602", "not gp"),
-    (lambda at: ["--model", "width=8", "--dtype", "bfloat16"], "TP602", "bfloat16 is for the coefficients"),
-    (lambda at: ["--devices", "1000"], "TP611", "1000 devices are asked for"),
-    (lambda at: ["--resume"], "TP602", "--out"),
-    (lambda at: ["--out", damaged(at / "file", b"")[1]], "TP606", "cannot be written"),
-])
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (lambda at: ["--corpus", str(at / "nowhere.txt")], "TP625", "No such file"),
+        (lambda at: ["--corpus", str(at)], "TP625", "directory"),
+        (lambda at: damaged(at / "cut.xz", lzma.compress(b"some words " * 999)[:60]), "TP625", "cut short"),
+        (lambda at: damaged(at / "cut.gz", gzip.compress(b"some words " * 999)[:30]), "TP625", "cut short"),
+        (lambda at: damaged(at / "no.xz", b"some words"), "TP625", "damaged"),
+        (lambda at: damaged(at / "no.gz", b"some words"), "TP625", "damaged"),
+        (lambda at: damaged(at / "bytes.txt", b"caf\xe9 au lait"), "TP625", "not UTF-8 (byte 0xe9)"),
+        (lambda at: damaged(at / "empty.txt", b""), "TP626", "has no words"),
+        (lambda at: damaged(at / "rare.txt", b"a b c d a b"), "TP626", "4 different words"),
+        (lambda at: ["--questions", str(at / "nowhere.txt")], "TP627", "cannot be read"),
+        (
+            lambda at: ["--questions", damaged(at / "three.txt", b": a\na b c d\na b c\n")[1]],
+            "TP627",
+            "line 3 of the questions in three.txt has 3 words",
+        ),
+        (lambda at: ["--questions", damaged(at / "none.txt", b": a\n")[1]], "TP627", "are none"),
+        (lambda at: ["--questions", damaged(at / "latin.txt", b"a b c d\xe9\n")[1]], "TP627", "not UTF-8"),
+        (lambda at: ["--model", "width=1"], "TP602", "mup, ntk or width=N"),
+        (lambda at: ["--model", "gp"], "TP602", "not gp"),
+        (
+            lambda at: ["--model", "width=8", "--dtype", "bfloat16"],
+            "TP602",
+            "bfloat16 is for the coefficients",
+        ),
+        (lambda at: ["--devices", "1000"], "TP611", "1000 devices are asked for"),
+        (lambda at: ["--resume"], "TP602", "--out"),
+        (lambda at: ["--out", damaged(at / "file", b"")[1]], "TP606", "cannot be written"),
+    ],
+)
 def test_what_is_refused(options, code, says, tmp_path, capsys):
     assert main(["experiment", "word2vec", "--epochs", "1", "--vocab", "50", *options(tmp_path)]) == 2
     message = capsys.readouterr().err
@@ -242,7 +287,10 @@ def test_questions_out_of_the_vocabulary_are_counted(tmp_path):
 
 def test_the_command_runs_on_the_embedded_text(tmp_path, capsys):
     assert settings_for(None, epochs=3).epochs == 3
-    assert main(["experiment", "word2vec", "--epochs", "1", "--vocab", "300", "--json", "--out", str(tmp_path)]) == 0
+    assert (
+        main(["experiment", "word2vec", "--epochs", "1", "--vocab", "300", "--json", "--out", str(tmp_path)])
+        == 0
+    )
     found = json.loads(capsys.readouterr().out)
     assert set(found) >= {"analogy_accuracy", "questions", "in_vocabulary", "words_per_second", "settings"}
     assert found == json.loads((tmp_path / "result.json").read_text())

@@ -13,11 +13,23 @@ from scipy.integrate import dblquad
 from scipy.special import erf as plain_erf
 
 import tpc
-from tpc.emit.helpers import covariances as gram_prelude, integrals as integral_prelude, logistic as logistic_prelude
+from tpc.emit.helpers import covariances as gram_prelude
+from tpc.emit.helpers import integrals as integral_prelude
+from tpc.emit.helpers import logistic as logistic_prelude
 from tpc.gram import registered
 
-KINDS = {"one": lambda z: np.ones_like(z), "step": lambda z: np.heaviside(z, 0.5), "erf": plain_erf, "sin": np.sin, "cos": np.cos, "exp": np.exp}
-TOGETHER = [*itertools.product(("one", "step", "erf"), repeat=2), *itertools.product(("one", "sin", "cos", "exp"), repeat=2)]
+KINDS = {
+    "one": lambda z: np.ones_like(z),
+    "step": lambda z: np.heaviside(z, 0.5),
+    "erf": plain_erf,
+    "sin": np.sin,
+    "cos": np.cos,
+    "exp": np.exp,
+}
+TOGETHER = [
+    *itertools.product(("one", "step", "erf"), repeat=2),
+    *itertools.product(("one", "sin", "cos", "exp"), repeat=2),
+]
 Q, C, R = 0.7, -0.35, 1.6
 
 
@@ -34,7 +46,7 @@ def halves():
     """A rule for functions that are smooth on each side of 0, as seen from a standard Gaussian cut at 12."""
     nodes, weights = np.polynomial.legendre.leggauss(80)
     x = np.concatenate([6 * (nodes - 1), 6 * (nodes + 1)])
-    return x, np.concatenate([6 * weights] * 2) * np.exp(-x**2 / 2) / math.sqrt(2 * math.pi)
+    return x, np.concatenate([6 * weights] * 2) * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 
 
 def integral(f, g, q, c, r):
@@ -46,7 +58,16 @@ def integral(f, g, q, c, r):
     total = 0.0
     for low, high in ((-12, kink), (kink, 12)):
         y = (high - low) / 2 * nodes + (high + low) / 2
-        total += np.sum(w * f(math.sqrt(q) * z) * (high - low) / 2 * weights * np.exp(-y**2 / 2) / math.sqrt(2 * math.pi) * g(b * z + s * y))
+        total += np.sum(
+            w
+            * f(math.sqrt(q) * z)
+            * (high - low)
+            / 2
+            * weights
+            * np.exp(-(y**2) / 2)
+            / math.sqrt(2 * math.pi)
+            * g(b * z + s * y)
+        )
     return total
 
 
@@ -58,10 +79,15 @@ def test_moments_are_the_integrals(kind, other):
         np.testing.assert_allclose(found, integral(factor(*f), factor(*g), Q, C, R), rtol=1e-11, atol=1e-12)
 
 
-NAMED = {"relu_relu": ((1, "step", 1, 0), (1, "step", 1, 0)), "step_step": ((0, "step", 1, 0), (0, "step", 1, 0)),
-         "relu_step": ((1, "step", 1, 0), (0, "step", 1, 0)), "erf_erf": ((0, "erf", 1, 0), (0, "erf", 1, 0)),
-         "sin_sin": ((0, "sin", 1, 0), (0, "sin", 1, 0)), "cos_cos": ((0, "cos", 1, 0), (0, "cos", 1, 0)),
-         "exp_exp": ((0, "exp", 1, 0), (0, "exp", 1, 0))}
+NAMED = {
+    "relu_relu": ((1, "step", 1, 0), (1, "step", 1, 0)),
+    "step_step": ((0, "step", 1, 0), (0, "step", 1, 0)),
+    "relu_step": ((1, "step", 1, 0), (0, "step", 1, 0)),
+    "erf_erf": ((0, "erf", 1, 0), (0, "erf", 1, 0)),
+    "sin_sin": ((0, "sin", 1, 0), (0, "sin", 1, 0)),
+    "cos_cos": ((0, "cos", 1, 0), (0, "cos", 1, 0)),
+    "exp_exp": ((0, "exp", 1, 0), (0, "exp", 1, 0)),
+}
 
 
 def form(name, q, c, r):
@@ -80,11 +106,16 @@ def test_forms_of_their_own_are_the_moments(name):
     random = np.random.default_rng(0)
     q, r = random.uniform(0.1, 3, (2, 50))
     c = np.sqrt(q * r) * random.uniform(-1, 1, 50)
-    np.testing.assert_allclose(form(name, q, c, r), gram_prelude.moment(f, g, q, c, r), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        form(name, q, c, r), gram_prelude.moment(f, g, q, c, r), rtol=1e-12, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("name", NAMED)
-@pytest.mark.parametrize(("q", "c", "r"), [(0.0, 0.0, 0.0), (0.0, 0.0, 2.0), (2.0, 0.0, 0.0), (2.0, 2.0, 2.0), (2.0, -2.0, 2.0), (0.3, 0.9, 2.7)])
+@pytest.mark.parametrize(
+    ("q", "c", "r"),
+    [(0.0, 0.0, 0.0), (0.0, 0.0, 2.0), (2.0, 0.0, 0.0), (2.0, 2.0, 2.0), (2.0, -2.0, 2.0), (0.3, 0.9, 2.7)],
+)
 def test_degenerate_gaussians_have_their_limits(name, q, c, r):
     """u and v are multiples of one Gaussian, or 0: the mean over that one; step(0) = 1/2."""
     x, w = halves()
@@ -102,18 +133,22 @@ def exact_gaps(gaps):
         for g in map(mpmath.mpf, map(float, gaps)):
             rho = 1 - g if g >= 0 else -1 - g
             angle = mpmath.acos(rho)
-            relu.append(1 - (mpmath.sqrt(1 - rho**2) + rho*(mpmath.pi - angle))/mpmath.pi)
-            step.append((mpmath.pi - angle)/(2*mpmath.pi))
+            relu.append(1 - (mpmath.sqrt(1 - rho**2) + rho * (mpmath.pi - angle)) / mpmath.pi)
+            step.append((mpmath.pi - angle) / (2 * mpmath.pi))
         return np.array(relu, float), np.array(step, float)
 
 
-@pytest.mark.parametrize(("dtype", "relative", "absolute"), [(np.float32, 3e-7, 1.2e-7), (np.float64, 8e-16, 2.5e-16)])
+@pytest.mark.parametrize(
+    ("dtype", "relative", "absolute"), [(np.float32, 3e-7, 1.2e-7), (np.float64, 8e-16, 2.5e-16)]
+)
 def test_gaps_keep_their_digits(dtype, relative, absolute):
     above = np.concatenate([np.linspace(0, 1, 301), np.logspace(-12, -2, 100)])
     for gaps in (above.astype(dtype), -above[1:].astype(dtype)):
         relu, step = exact_gaps(gaps)
         np.testing.assert_allclose(gram_prelude.relu_gap(jnp.asarray(gaps)), relu, rtol=relative)
-        np.testing.assert_allclose(gram_prelude.step_step(1, jnp.asarray(gaps), 1), step, rtol=0, atol=absolute)
+        np.testing.assert_allclose(
+            gram_prelude.step_step(1, jnp.asarray(gaps), 1), step, rtol=0, atol=absolute
+        )
 
 
 def test_rounding_does_not_part_equal_inputs():
@@ -126,7 +161,10 @@ def test_rounding_does_not_part_equal_inputs():
 
 def test_integrals_of_smooth_functions():
     """Two dimensions, correlated up to 1, against SciPy; the rule is that of modules."""
-    points, weights = np.stack([(np.arange(96) + 0.5) / 96, np.full(96, 12.0), np.zeros(96)]), np.full(96, 1 / 96)
+    points, weights = (
+        np.stack([(np.arange(96) + 0.5) / 96, np.full(96, 12.0), np.zeros(96)]),
+        np.full(96, 1 / 96),
+    )
     rule = jnp.asarray(points), jnp.asarray(weights)
     covariance = np.array([[1.0, 0.6], [0.6, 2.0]])
     inverse = np.linalg.inv(covariance)
@@ -134,25 +172,42 @@ def test_integrals_of_smooth_functions():
 
     def density(v, u):
         z = np.array([u, v])
-        return np.tanh(u + 0.2) * np.tanh(v) * np.exp(-z @ inverse @ z / 2) / (2 * math.pi * math.sqrt(np.linalg.det(covariance)))
+        return (
+            np.tanh(u + 0.2)
+            * np.tanh(v)
+            * np.exp(-z @ inverse @ z / 2)
+            / (2 * math.pi * math.sqrt(np.linalg.det(covariance)))
+        )
+
     want, _ = dblquad(density, -9, 9, -13, 13, epsabs=1e-12)
 
     @jax.jit
     def both(means, covariance):
-        return integral_prelude.integral(lambda u, v: jnp.tanh(u)*jnp.tanh(v), cuts, means, covariance, rule, (), 1)
+        return integral_prelude.integral(
+            lambda u, v: jnp.tanh(u) * jnp.tanh(v), cuts, means, covariance, rule, (), 1
+        )
+
     np.testing.assert_allclose(both([0.2, 0.0], [[1.0], [0.6, 2.0]]), want, rtol=0, atol=1e-10)
-    one = jax.jit(lambda q: integral_prelude.integral(lambda u: jnp.tanh(u)**2, [[]], [0], [[q]], rule, (), 1))
+    one = jax.jit(
+        lambda q: integral_prelude.integral(lambda u: jnp.tanh(u) ** 2, [[]], [0], [[q]], rule, (), 1)
+    )
     np.testing.assert_allclose(both([0.0, 0.0], [[1.5], [1.5, 1.5]]), one(1.5), rtol=1e-13)
 
 
 def test_a_form_of_ones_own_is_taken():
-    registered.register("s*sigmoid(s)", "s*sigmoid(s)", """
+    registered.register(
+        "s*sigmoid(s)",
+        "s*sigmoid(s)",
+        """
         def swish_swish(q, c, r):
             return 7*c + 0*q*r
-        """)
+        """,
+    )
     try:
-        program = tpc.parse("width n\nvector (a, b) : n ~ N([0, 0], [[1, 1/2], [1/2, 1]])\ndef swish(s) = s*sigmoid(s)\n"
-                            "output c = mean(swish(a)*swish(b))\noutput d = mean(swish(a)^2)\n")
+        program = tpc.parse(
+            "width n\nvector (a, b) : n ~ N([0, 0], [[1, 1/2], [1/2, 1]])\ndef swish(s) = s*sigmoid(s)\n"
+            "output c = mean(swish(a)*swish(b))\noutput d = mean(swish(a)^2)\n"
+        )
         result = program.compile(method="gram")({})
         assert result.plan.exact
         assert float(result["c"].value) == pytest.approx(3.5)
@@ -164,17 +219,26 @@ def test_a_form_of_ones_own_is_taken():
 
 
 def test_the_prelude_is_what_modules_copy():
-    text = "".join(Path(prelude.__file__).read_text() for prelude in (gram_prelude, integral_prelude, logistic_prelude))
+    text = "".join(
+        Path(prelude.__file__).read_text() for prelude in (gram_prelude, integral_prelude, logistic_prelude)
+    )
     from tpc.gram.write import SECTIONS
-    assert {line[7:] for line in text.splitlines() if line.startswith("# ---- ")} == {"every module", *SECTIONS}
+
+    assert {line[7:] for line in text.splitlines() if line.startswith("# ---- ")} == {
+        "every module",
+        *SECTIONS,
+    }
 
 
 @pytest.mark.parametrize("norm", [1e-30, 1e-8, 1.0, 1e4, 1e8, 1e100])
 @pytest.mark.parametrize("activation", ["erf", "gelu", "sin"])
 def test_forms_keep_their_digits_at_all_norms(activation, norm):
-    """The kernels of one layer at x, 0.6 x + 0.8 y and −x, x and y of this norm and orthogonal, against the same with many digits."""
+    """The kernels of one layer at x, 0.6 x + 0.8 y and −x, x and y of this norm and orthogonal, against the
+    same with many digits."""
     text = f"width n\nweight U : n x 2\nweight V : 1 x n\nnetwork f(x) = V @ {activation}(U @ x)\n"
-    nngp, ntk = tpc.parse(text).kernels()(np.array([[norm, 0.0], [0.6 * norm, 0.8 * norm], [-norm, 0.0], [0.0, norm]]))
+    nngp, ntk = tpc.parse(text).kernels()(
+        np.array([[norm, 0.0], [0.6 * norm, 0.8 * norm], [-norm, 0.0], [0.0, norm]])
+    )
     for j, rho in enumerate([1, mpmath.mpf(6) / 10, -1, 0]):
         with mpmath.workdps(450):
             covariance, slopes = in_many_digits(activation, mpmath.mpf(norm) ** 2, mpmath.mpf(rho))
@@ -190,8 +254,13 @@ def in_many_digits(activation, q, rho):
         size = mpmath.exp(-q)
         return size * mpmath.sinh(c), size * mpmath.cosh(c)
     if activation == "erf":
-        return 2 / mpmath.pi * mpmath.asin(2 * c / (1 + 2 * q)), 4 / mpmath.pi / mpmath.sqrt((1 + 2 * q) ** 2 - 4 * c**2)
-    det = (1 + q) ** 2 - c**2                                      # gelu, with Stein's lemma: both steps, both densities
-    steps, densities = mpmath.mpf(1) / 4 + mpmath.asin(c / (1 + q)) / (2 * mpmath.pi), 1 / (2 * mpmath.pi * mpmath.sqrt(det))
+        return 2 / mpmath.pi * mpmath.asin(2 * c / (1 + 2 * q)), 4 / mpmath.pi / mpmath.sqrt(
+            (1 + 2 * q) ** 2 - 4 * c**2
+        )
+    det = (1 + q) ** 2 - c**2  # gelu, with Stein's lemma: both steps, both densities
+    steps, densities = (
+        mpmath.mpf(1) / 4 + mpmath.asin(c / (1 + q)) / (2 * mpmath.pi),
+        1 / (2 * mpmath.pi * mpmath.sqrt(det)),
+    )
     covariance = c * steps + densities * (q * (q - c**2 / (1 + q)) + c**2 / (1 + q))
     return covariance, steps + densities * (2 * c / (1 + q) + c / det)

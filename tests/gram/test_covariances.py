@@ -132,7 +132,11 @@ def agree(program, inputs=None, samples=2048):
         other = points[name]
         error = 0.0 if outcome.stderr is None else outcome.stderr
         size = np.abs(other.value).max(initial=1)
-        assert np.all(np.abs(outcome.value - other.value) <= 5 * other.stderr + error + 2e-4 * size), (name, outcome.value, other)
+        assert np.all(np.abs(outcome.value - other.value) <= 5 * other.stderr + error + 2e-4 * size), (
+            name,
+            outcome.value,
+            other,
+        )
     return exact
 
 
@@ -140,17 +144,30 @@ def agree(program, inputs=None, samples=2048):
 def test_agrees_with_points(name):
     program = tpc.parse(PROGRAMS[name])
     random = np.random.default_rng(0)
-    inputs = {i.name: random.standard_normal(i.shape) for i in program.inputs if i.default is not None and i.name != "w"}
+    inputs = {
+        i.name: random.standard_normal(i.shape)
+        for i in program.inputs
+        if i.default is not None and i.name != "w"
+    }
     if name == "indices read from data":
         inputs["j"] = [3, 0, 3, 1]
     agree(program, inputs)
 
 
 def test_inputs_of_norm_zero():
-    """A vector of norm 0 divided by its norm is 0, the limit of adding less and less to the variance; relu and its kernels are what they are at 0."""
-    text = "width n\ndim N = 2\ninput xs[N]\nvector u : n ~ N(0, 1)\nh[i] = xs[i]*u for i < N\nz[i] = h[i]/sqrt(mean(h[i]^2)) for i < N\n" \
-           "output a[i, j] = mean(relu(h[i])*relu(h[j])) for i < N for j < N\noutput b[i, j] = mean(step(h[i])*step(h[j])) for i < N for j < N\n" \
-           "output c[i, j] = mean(relu(z[i])*relu(z[j])) for i < N for j < N\n"
+    """A vector of norm 0 divided by its norm is 0, the limit of adding less and less to the variance; relu
+    and its kernels are what they are at 0."""
+    text = (
+        "width n\n"
+        "dim N = 2\n"
+        "input xs[N]\n"
+        "vector u : n ~ N(0, 1)\n"
+        "h[i] = xs[i]*u for i < N\n"
+        "z[i] = h[i]/sqrt(mean(h[i]^2)) for i < N\n"
+        "output a[i, j] = mean(relu(h[i])*relu(h[j])) for i < N for j < N\n"
+        "output b[i, j] = mean(step(h[i])*step(h[j])) for i < N for j < N\n"
+        "output c[i, j] = mean(relu(z[i])*relu(z[j])) for i < N for j < N\n"
+    )
     result = tpc.parse(text).compile(method="gram")({"xs": [0.0, 2.0]})
     np.testing.assert_allclose(result["a"].value, [[0, 0], [0, 2]], rtol=1e-15)
     np.testing.assert_allclose(result["b"].value, [[0.25, 0.25], [0.25, 0.5]], rtol=1e-15)
@@ -158,12 +175,25 @@ def test_inputs_of_norm_zero():
 
 
 REFUSED = {
-    "the product `A.T @ h` (line 5) has a Ż: what is multiplied is correlated with `A @ v` (line 4)":
-        "width n\nmatrix A : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nh = A @ v\ng = A.T @ h\noutput c = mean(g*v)\n",
-    "the product `W.T @ d` (line 6) has a Ż: what is multiplied is correlated with `W @ tanh(v)` (line 4)":
-        "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nh = W @ tanh(v)\nd = tanh'(h)*h\ng = W.T @ d\noutput c = mean(g^2)\n",
-    "a mean of a function of 5 dependent Gaussians":
-        "width n\ndim k = 5\nvector u[i < k] : n ~ N(0, 1)\nx = sigmoid(u[0]*u[1]*u[2]*u[3]*u[4])\noutput c = mean(x)\n",
+    "the product `A.T @ h` (line 5) has a Ż: what is multiplied is correlated with `A @ v` (line 4)": "width n\n"  # noqa: E501
+    "matrix A : n x n ~ N(0, 1/n)\n"
+    "vector v : n ~ N(0, 1)\n"
+    "h = A @ v\n"
+    "g = A.T @ h\n"
+    "output c = mean(g*v)\n",
+    "the product `W.T @ d` (line 6) has a Ż: what is multiplied is correlated with `W @ tanh(v)` (line "
+    "4)": "width n\n"
+    "matrix W : n x n ~ N(0, 1/n)\n"
+    "vector v : n ~ N(0, 1)\n"
+    "h = W @ tanh(v)\n"
+    "d = tanh'(h)*h\n"
+    "g = W.T @ d\n"
+    "output c = mean(g^2)\n",
+    "a mean of a function of 5 dependent Gaussians": "width n\n"
+    "dim k = 5\n"
+    "vector u[i < k] : n ~ N(0, 1)\n"
+    "x = sigmoid(u[0]*u[1]*u[2]*u[3]*u[4])\n"
+    "output c = mean(x)\n",
 }
 
 
@@ -176,8 +206,16 @@ def test_refusals_say_why(why):
 
 def test_gradient_independence_is_derived():
     """The same backward pass has no Ż from a readout of mean 0, and has one where it is of mean 1."""
-    text = "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector u : n ~ N(0, 1)\nvector v : n ~ N({}, 1)\nh = W @ tanh(u)\n" \
-           "d = v*tanh'(h)*sin(h)\ng = W.T @ d\noutput c = mean(g^2)\n"
+    text = (
+        "width n\n"
+        "matrix W : n x n ~ N(0, 1/n)\n"
+        "vector u : n ~ N(0, 1)\n"
+        "vector v : n ~ N({}, 1)\n"
+        "h = W @ tanh(u)\n"
+        "d = v*tanh'(h)*sin(h)\n"
+        "g = W.T @ d\n"
+        "output c = mean(g^2)\n"
+    )
     agree(tpc.parse(text.format(0)))
     with pytest.raises(NotGramError, match="has a Ż"):
         covariance_program(tpc.parse(text.format(1)))
@@ -185,11 +223,34 @@ def test_gradient_independence_is_derived():
 
 def test_an_even_function_has_no_dot():
     """Stein's lemma: E ĥ·φ(ĥ) = 0 for an even φ, though φ depends on ĥ."""
-    agree(tpc.parse("width n\nmatrix W : n x n ~ N(0, 1/n)\nvector u : n ~ N(0, 1)\nh = W @ u\ng = W.T @ cos(h)\noutput c = mean(relu(g)*u^2)\n"))
+    agree(
+        tpc.parse(
+            "width n\n"
+            "matrix W : n x n ~ N(0, 1/n)\n"
+            "vector u : n ~ N(0, 1)\n"
+            "h = W @ u\n"
+            "g = W.T @ cos(h)\n"
+            "output c = mean(relu(g)*u^2)\n"
+        )
+    )
 
 
-FUNCTIONS = ["relu(s)", "tanh(s)", "erf(s/2)", "sin(2*s)", "gelu(s)", "abs(s)", "s", "sigmoid(s) - 1/2", "cos(s)", "max(s, s/5)", "exp(-s^2)",
-             "s^2/4", "where(s > 0, s, s/10)", "softplus(s)"]
+FUNCTIONS = [
+    "relu(s)",
+    "tanh(s)",
+    "erf(s/2)",
+    "sin(2*s)",
+    "gelu(s)",
+    "abs(s)",
+    "s",
+    "sigmoid(s) - 1/2",
+    "cos(s)",
+    "max(s, s/5)",
+    "exp(-s^2)",
+    "s^2/4",
+    "where(s > 0, s, s/10)",
+    "softplus(s)",
+]
 
 
 @st.composite
@@ -200,21 +261,31 @@ def networks(draw):
     x = "x"
     for k in range(depth):
         phi = draw(st.sampled_from(FUNCTIONS))
-        lines += [f"weight W{k} : n x {'d' if k == 0 else 'n'}, {'std' if k % 2 else 'scale'} = {draw(st.sampled_from(['1', '1/2', '3/2']))}",
-                  f"def p{k}(s) = {phi}"]
+        lines += [
+            f"weight W{k} : n x {'d' if k == 0 else 'n'}, {'std' if k % 2 else 'scale'} = "
+            f"{draw(st.sampled_from(['1', '1/2', '3/2']))}",
+            f"def p{k}(s) = {phi}",
+        ]
         term = f"W{k} @ {x}"
         if draw(st.booleans()):
             lines.append(f"bias b{k} : n, std = 1/2")
             term += f" + b{k}"
         if k and draw(st.booleans()):
-            term += f" + h{k-1}/2"
+            term += f" + h{k - 1}/2"
         body += [f"    h{k} = {term}", f"    x{k} = p{k}(h{k})"]
         x = f"x{k}"
         if draw(st.booleans()):
             body.append(f"    y{k} = {x}/sqrt(1/4 + mean({x}^2))")
             x = f"y{k}"
-    lines += ["weight V : 1 x n", "parametrization ntp", "network f(x):", *body, f"    return V @ {x}",
-              "output S[i, j] = nngp(f)(xs[i], xs[j]) for i < N for j < N", "output T[i, j] = ntk(f)(xs[i], xs[j]) for i < N for j < N"]
+    lines += [
+        "weight V : 1 x n",
+        "parametrization ntp",
+        "network f(x):",
+        *body,
+        f"    return V @ {x}",
+        "output S[i, j] = nngp(f)(xs[i], xs[j]) for i < N for j < N",
+        "output T[i, j] = ntk(f)(xs[i], xs[j]) for i < N for j < N",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -226,10 +297,19 @@ def test_random_networks_agree_with_points(text):
 
 def test_modules_can_be_differentiated_and_mapped():
     """By the inputs, where two are equal, and where one is 0, too."""
-    text = "width n\ndim N = 4\ninput xs[N, 2], a = 1\nmatrix W : n x n ~ N(0, a/n)\nvector u[k < 2] : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\n" \
-           "h[i] = sum(k < 2: xs[i, k]*u[k]) for i < N\ng[i] = W @ relu(h[i]) for i < N\nd[i] = (W.T @ (v*relu'(g[i])))*relu'(h[i]) for i < N\n" \
-           "output K[i, j] = mean(relu(g[i])*relu(g[j])) for i < N for j < N\n" \
-           "output T[i, j] = mean(d[i]*d[j])*sum(k < 2: xs[i, k]*xs[j, k]) for i < N for j < N\n"
+    text = (
+        "width n\n"
+        "dim N = 4\n"
+        "input xs[N, 2], a = 1\n"
+        "matrix W : n x n ~ N(0, a/n)\n"
+        "vector u[k < 2] : n ~ N(0, 1)\n"
+        "vector v : n ~ N(0, 1)\n"
+        "h[i] = sum(k < 2: xs[i, k]*u[k]) for i < N\n"
+        "g[i] = W @ relu(h[i]) for i < N\n"
+        "d[i] = (W.T @ (v*relu'(g[i])))*relu'(h[i]) for i < N\n"
+        "output K[i, j] = mean(relu(g[i])*relu(g[j])) for i < N for j < N\n"
+        "output T[i, j] = mean(d[i]*d[j])*sum(k < 2: xs[i, k]*xs[j, k]) for i < N for j < N\n"
+    )
     evaluator = tpc.parse(text).compile(method="gram")
     xs = np.array([[1.0, 0.5], [-0.3, 0.8], [1.0, 0.5], [0.0, 0.0]])
     kernel, other = evaluator.function("K"), evaluator.function("T")
@@ -239,7 +319,9 @@ def test_modules_can_be_differentiated_and_mapped():
     step = np.zeros((4, 2))
     step[1, 0] = step[0, 1] = 1e-6
     ends = [kernel({"xs": xs + sign * step}) for sign in (1, -1)]
-    np.testing.assert_allclose(np.tensordot(slope, step / 1e-6, 2)[:2, :2], ((ends[0] - ends[1]) / 2e-6)[:2, :2], atol=1e-8)
+    np.testing.assert_allclose(
+        np.tensordot(slope, step / 1e-6, 2)[:2, :2], ((ends[0] - ends[1]) / 2e-6)[:2, :2], atol=1e-8
+    )
     mapped = jax.vmap(lambda a: kernel({"xs": xs, "a": a}))(np.array([1.0, 4.0]))
     np.testing.assert_allclose(mapped[1], 4 * mapped[0], rtol=1e-13)
 
@@ -257,7 +339,7 @@ for t < T:
     V[t+1, k] = V[t, k] - eta*sum(r < R: where(k <= out[t, r], where(k >= out[t, r], 1, 0), 0)*sum(b < B: (f[t, b, r] - 1)*h[t, b])) for k < d
     U[t+1, k] = U[t, k] - eta*sum(p < P: where(k <= word[t, p], where(k >= word[t, p], 1, 0), 0)*sum(b < B: share[t, b, p]*V[t, out[t, 0]])) for k < d
 output f
-"""
+"""  # noqa: E501
 
 
 PICKED = """width n
@@ -275,16 +357,22 @@ output g[r] = mean(V0[out[1, r]]*h) for r < R
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_members_that_inputs_pick_in_sums_of_sums(text, seed):
     program, random = tpc.parse(text), np.random.default_rng(seed)
-    inputs = {i.name: random.random(i.shape) if i.bound is None else random.integers(0, i.bound, i.shape)
-              for i in program.inputs if i.default is None}
-    by_covariances, by_coefficients = (program.compile(method=method)(inputs) for method in ("gram", "linear"))
+    inputs = {
+        i.name: random.random(i.shape) if i.bound is None else random.integers(0, i.bound, i.shape)
+        for i in program.inputs
+        if i.default is None
+    }
+    by_covariances, by_coefficients = (
+        program.compile(method=method)(inputs) for method in ("gram", "linear")
+    )
     assert any(np.abs(found.value).max() > 1e-3 for found in by_coefficients.outputs.values())
     for name, found in by_covariances.outputs.items():
         np.testing.assert_allclose(found.value, by_coefficients[name].value, rtol=1e-12, atol=1e-14)
 
 
 def test_axes_that_inputs_do_not_tell_apart():
-    """Random scalars are summed over a batch whose inputs all come to one Gaussian: axes that agree in nothing that the formula depends on."""
+    """Random scalars are summed over a batch whose inputs all come to one Gaussian: axes that agree in
+    nothing that the formula depends on."""
     program = tpc.parse("""width n
 dim k = 2, T = 3
 input x[T, 2] = 0.5, y[T, k] = 1, eta = 0.1
@@ -303,4 +391,4 @@ output Q[i, j] = ntk(f)(x[i], x[j]) for i < T for j < T
     result = program.compile(initial="zero")()
     slope = result["Q"].value[0, 0]
     np.testing.assert_allclose(result["Q"].value, slope, rtol=1e-13)
-    np.testing.assert_allclose(result["e"].value, 1 - (1 - slope / 10)**3, rtol=1e-12)
+    np.testing.assert_allclose(result["e"].value, 1 - (1 - slope / 10) ** 3, rtol=1e-12)

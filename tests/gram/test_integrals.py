@@ -1,7 +1,9 @@
-"""Integrals over one and two Gaussians that are no closed forms: their claimed errors cover the truth, at all scales.
+"""Integrals over one and two Gaussians that are no closed forms: their claimed errors cover the truth, at all
+scales.
 
-`integrals.json` has random functions with their means: of one Gaussian from mpmath with 30 digits, of two from Gauss–Legendre panels in NumPy, cut
-and graded at every kink (to 1e-14 of `size`, the mean of their sizes). `TPC_INTEGRALS=300` takes more of them.
+`integrals.json` has random functions with their means: of one Gaussian from mpmath with 30 digits, of two
+from Gauss–Legendre panels in NumPy, cut and graded at every kink (to 1e-14 of `size`, the mean of their
+sizes). `TPC_INTEGRALS=300` takes more of them.
 """
 
 import json
@@ -33,13 +35,18 @@ def numbered(f, k):
 
 
 def claims(source, wanted, sizes):
-    """Claimed errors and errors, of outputs `o0`, `o1`, …; the wanted values are good to 1e-14 of their sizes."""
+    """Claimed errors and errors, of outputs `o0`, `o1`, …; the wanted values are good to 1e-14 of their
+    sizes."""
     result = outcome(source)
     assert result.plan.method == "gram"
-    claimed = np.array([0.0 if (e := result[f"o{k}"].stderr) is None else float(e) for k in range(len(wanted))])
+    claimed = np.array(
+        [0.0 if (e := result[f"o{k}"].stderr) is None else float(e) for k in range(len(wanted))]
+    )
     errors = np.array([float(result[f"o{k}"].value) for k in range(len(wanted))]) - wanted
-    allowed = claimed + 1e-14*np.maximum(np.abs(wanted), sizes)
-    assert not np.any(np.abs(errors) > allowed), [source.splitlines()[k] for k in np.flatnonzero(np.abs(errors) > allowed)]
+    allowed = claimed + 1e-14 * np.maximum(np.abs(wanted), sizes)
+    assert not np.any(np.abs(errors) > allowed), [
+        source.splitlines()[k] for k in np.flatnonzero(np.abs(errors) > allowed)
+    ]
     return claimed / np.maximum(1, np.abs(wanted))
 
 
@@ -51,7 +58,7 @@ def test_functions_of_one_gaussian():
 
 
 def test_functions_of_two_gaussians():
-    taken = TWO[:max(6, COUNT // 4)]
+    taken = TWO[: max(6, COUNT // 4)]
     source = ""
     for k, c in enumerate(taken):
         q, c_uv, r = (str(Fraction(x)) for x in c["covariance"])
@@ -63,11 +70,26 @@ def test_functions_of_two_gaussians():
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_tails_and_what_overflows_in_them(dtype):
-    source = "output a = mean(exp(2*v)*tanh(0*v + 1))\noutput b = mean(v^24*exp(-v^2))\noutput c = mean(exp(v^2/4))\n" \
-             "output d = mean(exp(v)/(1 + exp(v)))\noutput e = mean(exp(v^2/2.0001))\noutput f = mean(step(v)*exp(2*v)*tanh(0*v + 1))\n"
+    source = (
+        "output a = mean(exp(2*v)*tanh(0*v + 1))\n"
+        "output b = mean(v^24*exp(-v^2))\n"
+        "output c = mean(exp(v^2/4))\n"
+        "output d = mean(exp(v)/(1 + exp(v)))\n"
+        "output e = mean(exp(v^2/2.0001))\n"
+        "output f = mean(step(v)*exp(2*v)*tanh(0*v + 1))\n"
+    )
     result = outcome(source, dtype=dtype)
-    wanted = [np.exp(2)*np.tanh(1), 343552.469074999, 2**0.5, 0.5, 141.424891727, np.exp(2)*ndtr(2)*np.tanh(1)]
-    np.testing.assert_allclose([float(result[x].value) for x in "abcdef"], wanted, rtol=3e-9 if dtype == "float64" else 1e-4)
+    wanted = [
+        np.exp(2) * np.tanh(1),
+        343552.469074999,
+        2**0.5,
+        0.5,
+        141.424891727,
+        np.exp(2) * ndtr(2) * np.tanh(1),
+    ]
+    np.testing.assert_allclose(
+        [float(result[x].value) for x in "abcdef"], wanted, rtol=3e-9 if dtype == "float64" else 1e-4
+    )
 
 
 def test_what_has_no_mean_has_no_number():
@@ -78,13 +100,16 @@ def test_what_has_no_mean_has_no_number():
     certain = ["exp(v^2)", "exp(0.6*v^2)*v^2", "exp(v^2)*tanh(v)^2", "exp(v^2/2)*tanh(v)^2"]
     with pytest.raises(TpcError, match="infinite in the limit") as error:
         outcome("".join(f"output o{k} = mean({f})\n" for k, f in enumerate(certain)))
-    assert [d.code for d in error.value.diagnostics] == ["TP806"]*len(certain)
+    assert [d.code for d in error.value.diagnostics] == ["TP806"] * len(certain)
 
 
 def test_what_cancels_is_in_the_claim():
-    """E (tanh z − tanh y)²/r² for z = v, y = v + r·w: E tanh'² in the limit of small r; and what is narrower than numbers are dense."""
+    """E (tanh z − tanh y)²/r² for z = v, y = v + r·w: E tanh'² in the limit of small r; and what is narrower
+    than numbers are dense."""
     source = "vector w : n ~ N(0, 1)\n" + "".join(
-        f"output t{k} = mean((tanh(v + {r}*w) - tanh(v))^2)/({r})^2\n" for k, r in enumerate(("1e-3", "1e-6", "1e-9", "1e-11")))
+        f"output t{k} = mean((tanh(v + {r}*w) - tanh(v))^2)/({r})^2\n"
+        for k, r in enumerate(("1e-3", "1e-6", "1e-9", "1e-11"))
+    )
     source += "output s = mean(1e20*exp(-(1e20*(v - 1))^2))\n"
     result = outcome(source)
     for k in range(4):
@@ -93,13 +118,22 @@ def test_what_cancels_is_in_the_claim():
 
 
 def test_gelu_of_width_zero_is_relu():
-    source = "input s = 0\noutput a = mean(gelu(v, 0))\noutput b = mean(gelu(0*v, 0))\noutput c = mean(gelu(v - v, s))\n" \
-             "output d = mean(gelu(v, s))\noutput e = mean(gelu(v - 1, s)^2)\noutput f = mean(gelu(v, s)^2)\n"
+    source = (
+        "input s = 0\n"
+        "output a = mean(gelu(v, 0))\n"
+        "output b = mean(gelu(0*v, 0))\n"
+        "output c = mean(gelu(v - v, s))\n"
+        "output d = mean(gelu(v, s))\n"
+        "output e = mean(gelu(v - 1, s)^2)\n"
+        "output f = mean(gelu(v, s)^2)\n"
+    )
     relu = outcome("output d = mean(relu(v))\noutput e = mean(relu(v - 1)^2)\n")
     for dtype in ("float64", "float32"):
         result = outcome(source, dtype=dtype)
         wanted = [float(relu["d"].value), 0, 0, float(relu["d"].value), float(relu["e"].value), 0.5]
-        np.testing.assert_allclose([float(result[x].value) for x in "abcdef"], wanted, rtol=1e-11 if dtype == "float64" else 1e-5)
+        np.testing.assert_allclose(
+            [float(result[x].value) for x in "abcdef"], wanted, rtol=1e-11 if dtype == "float64" else 1e-5
+        )
 
 
 def test_numbers_inside_count_once():
@@ -109,35 +143,46 @@ def test_numbers_inside_count_once():
 
 
 def test_kernels_of_large_inputs():
-    """The NTK of a tanh net of one hidden layer at norms 1 to 1000, where tanh' is narrow, and how it depends on them."""
-    program = tpc.parse("width n\ninput x[4]\nweight U : n x 1\nweight V : 1 x n\nnetwork f(x) = V @ tanh(U @ x)\n"
-                        "output k[i] = ntk(f)(x[i], x[i]) for i < 4\n")
+    """The NTK of a tanh net of one hidden layer at norms 1 to 1000, where tanh' is narrow, and how it depends
+    on them."""
+    program = tpc.parse(
+        "width n\ninput x[4]\nweight U : n x 1\nweight V : 1 x n\nnetwork f(x) = V @ tanh(U @ x)\n"
+        "output k[i] = ntk(f)(x[i], x[i]) for i < 4\n"
+    )
     evaluator = program.compile()
     at = np.array([1.0, 20, 50, 1000])
     result = evaluator({"x": at})
-    v = np.logspace(-9, np.log10(40), 20001)                       # a trapezium rule in log v
-    tanh = np.tanh(v*at[:, None])
-    wanted = 2*np.trapezoid((tanh**2 + (at[:, None]*(1 - tanh**2))**2)*np.exp(-v**2/2)/(2*np.pi)**0.5*v, np.log(v), axis=1)
+    v = np.logspace(-9, np.log10(40), 20001)  # a trapezium rule in log v
+    tanh = np.tanh(v * at[:, None])
+    wanted = 2 * np.trapezoid(
+        (tanh**2 + (at[:, None] * (1 - tanh**2)) ** 2) * np.exp(-(v**2) / 2) / (2 * np.pi) ** 0.5 * v,
+        np.log(v),
+        axis=1,
+    )
     np.testing.assert_allclose(result["k"].value, wanted, rtol=1e-5)
     assert evaluator.plan.exact
     kernel = evaluator.function("k")
     slopes = np.diag(jax.jacfwd(lambda x: kernel({"x": x}))(at))
-    differences = evaluator({"x": at*1.0001})["k"].value - evaluator({"x": at/1.0001})["k"].value
-    np.testing.assert_allclose(slopes, differences/(at*(1.0001 - 1/1.0001)), rtol=1e-6)
+    differences = evaluator({"x": at * 1.0001})["k"].value - evaluator({"x": at / 1.0001})["k"].value
+    np.testing.assert_allclose(slopes, differences / (at * (1.0001 - 1 / 1.0001)), rtol=1e-6)
 
 
 def test_kinks_move_with_what_is_differentiated():
     """d/dt E step(v − t) is the density, which no node sees but through the cut."""
-    evaluator = tpc.parse("width n\ninput t = 0.7\nvector v : n ~ N(0, 1)\noutput a = mean(step(v - t))\n").compile()
+    evaluator = tpc.parse(
+        "width n\ninput t = 0.7\nvector v : n ~ N(0, 1)\noutput a = mean(step(v - t))\n"
+    ).compile()
     at = evaluator.function("a")
-    np.testing.assert_allclose(jax.grad(lambda t: at({"t": t}))(0.7), -np.exp(-0.245)/(2*np.pi)**0.5, rtol=1e-10)
-    np.testing.assert_allclose(jax.vmap(lambda t: at({"t": t}))(np.array([0.0, 0.7])), [0.5, 0.2419636522], rtol=1e-9)
+    np.testing.assert_allclose(
+        jax.grad(lambda t: at({"t": t}))(0.7), -np.exp(-0.245) / (2 * np.pi) ** 0.5, rtol=1e-10
+    )
+    np.testing.assert_allclose(
+        jax.vmap(lambda t: at({"t": t}))(np.array([0.0, 0.7])), [0.5, 0.2419636522], rtol=1e-9
+    )
 
 
 def test_roots_of_what_is_no_line_are_found():
     """tanh(1e4·(tanh v − 0.3)) changes its sign at atanh(0.3)."""
     result = outcome("output a = mean(step(tanh(v) - 0.3))\noutput b = mean(tanh(10000*(tanh(v) - 0.3)))\n")
     assert abs(float(result["a"].value) - ndtr(-np.arctanh(0.3))) < 1e-12
-    assert abs(float(result["b"].value) - (1 - 2*ndtr(np.arctanh(0.3)))) < 1e-7
-
-
+    assert abs(float(result["b"].value) - (1 - 2 * ndtr(np.arctanh(0.3)))) < 1e-7

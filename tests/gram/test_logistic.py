@@ -1,4 +1,5 @@
-"""tanh, sigmoid and softplus: their mixtures, and expectations of all norms, against sums of many digits and against integrals by other means."""
+"""tanh, sigmoid and softplus: their mixtures, and expectations of all norms, against sums of many digits and
+against integrals by other means."""
 
 import math
 
@@ -13,10 +14,15 @@ from scipy.special import expit
 from scipy.stats import kstwobign
 
 import tpc
-from tpc.emit.helpers import covariances as gram_prelude, logistic as logistic_prelude
+from tpc.emit.helpers import covariances as gram_prelude
+from tpc.emit.helpers import logistic as logistic_prelude
 from tpc.gram.slopes import with_slopes, without_slopes
 
-FORMS = {"tanh": logistic_prelude.tanh_tanh, "slope": logistic_prelude.slope_slope, "softplus": logistic_prelude.softplus_softplus}
+FORMS = {
+    "tanh": logistic_prelude.tanh_tanh,
+    "slope": logistic_prelude.slope_slope,
+    "softplus": logistic_prelude.softplus_softplus,
+}
 NORMS = [(1e-60, 1e-60), (1e-6, 1e-6), (0.3, 1.0), (4.0, 4.0), (30.0, 5.0), (1e8, 1e8), (1e16, 1e-6)]
 GAPS = [0.0, 1e-12, 1e-4, 0.3, 1.0, -0.9, -1e-9, -1e-200]
 
@@ -28,7 +34,8 @@ def _double():
 
 @pytest.fixture(scope="module")
 def mixture():
-    """Scales c and shares of tanh(x) = Σ share·erf(c·x), by the trapezium rule in log s, s/2 having Kolmogorov's law: good to 24 digits."""
+    """Scales c and shares of tanh(x) = Σ share·erf(c·x), by the trapezium rule in log s, s/2 having
+    Kolmogorov's law: good to 24 digits."""
     h, scales, shares = 1 / 12, [], []
     with mp.workdps(40):
         for k in range(-20, 32):
@@ -63,11 +70,17 @@ def exactly(kind, q, g, r, mixture):
                 if kind == "softplus":
                     left, right = q + 2 / c**2, r + 2 / d**2
                     x = rho * mp.sqrt(q * r / left / right)
-                    found = mp.sqrt(left * right) / (2 * mp.pi) * (mp.sqrt(1 - x**2) + (mp.pi - mp.acos(x)) * x)
+                    found = (
+                        mp.sqrt(left * right) / (2 * mp.pi) * (mp.sqrt(1 - x**2) + (mp.pi - mp.acos(x)) * x)
+                    )
                 else:
                     left, right = 1 + 2 * c**2 * q, 1 + 2 * d**2 * r
                     x = 2 * c * d * rho * mp.sqrt(q * r / left / right)
-                    found = 2 / mp.pi * mp.asin(x) if kind == "tanh" else 4 * c * d / mp.pi / mp.sqrt(left * right * (1 - x**2))
+                    found = (
+                        2 / mp.pi * mp.asin(x)
+                        if kind == "tanh"
+                        else 4 * c * d / mp.pi / mp.sqrt(left * right * (1 - x**2))
+                    )
                 total += a * b * found
         return total
 
@@ -78,13 +91,18 @@ def test_the_mixture_is_tanh_and_its_derivative():
         scales, shares = (np.asarray(a, np.float64) for a in logistic_prelude._rule(jnp.zeros(1, dtype)))
         erf = np.vectorize(math.erf)
         np.testing.assert_allclose(erf(x[:, None] * scales) @ shares, np.tanh(x), rtol=of_tanh)
-        np.testing.assert_allclose(np.exp(-(x[:, None] * scales) ** 2) @ (shares * scales) * 2 / math.pi**0.5, 1 / np.cosh(np.minimum(x, 300)) ** 2,
-                                   rtol=0, atol=of_slope)
+        np.testing.assert_allclose(
+            np.exp(-((x[:, None] * scales) ** 2)) @ (shares * scales) * 2 / math.pi**0.5,
+            1 / np.cosh(np.minimum(x, 300)) ** 2,
+            rtol=0,
+            atol=of_slope,
+        )
 
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_pairs_of_all_norms_and_angles(kind, mixture):
-    """By the mixture, and by the series where that is not too long, which it must not be for moderate norms."""
+    """By the mixture, and by the series where that is not too long, which it must not be for moderate
+    norms."""
     random = np.random.default_rng(0)
     cases = [(q, g, r) for q, r in NORMS for g in random.choice(GAPS, 2, replace=False)]
     exact = [exactly(kind, *case, mixture) for case in cases]
@@ -103,7 +121,8 @@ def test_pairs_of_all_norms_and_angles(kind, mixture):
 @pytest.mark.parametrize("kind", FORMS)
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-14), ("float32", 1e-5)])
 def test_both_ways_of_a_matrix_give_the_same(kind, dtype, tolerance):
-    """Where there are enough pairs the series takes those that it can, and the mixture what is left, also more than are taken at once."""
+    """Where there are enough pairs the series takes those that it can, and the mixture what is left, also
+    more than are taken at once."""
     random = np.random.default_rng(1)
     x = random.standard_normal((60, 3)) * random.choice([0.01, 1, 30], (60, 1))
     x[7], x[8], x[9] = x[6], -x[6], 0
@@ -112,29 +131,43 @@ def test_both_ways_of_a_matrix_give_the_same(kind, dtype, tolerance):
     q, g = map(np.asarray, (q, gram_prelude.apart(gram_prelude.gap(q[:, None], jnp.asarray(c, dtype), q))))
     found = FORMS[kind](q[:, None], g, q)
     assert found.dtype == dtype
-    one_by_one = [np.asarray(FORMS[kind](q[:, None][k:k + 1], g[k:k + 1], q))[0] for k in range(60)]
+    one_by_one = [np.asarray(FORMS[kind](q[:, None][k : k + 1], g[k : k + 1], q))[0] for k in range(60)]
     np.testing.assert_allclose(found, np.stack(one_by_one), rtol=tolerance, atol=tolerance * 1e-3)
-    mapped = jax.vmap(FORMS[kind])(np.stack([q, q / 2])[:, :, None], np.stack([g, g]), np.stack([q, q / 2])[:, None])
+    mapped = jax.vmap(FORMS[kind])(
+        np.stack([q, q / 2])[:, :, None], np.stack([g, g]), np.stack([q, q / 2])[:, None]
+    )
     np.testing.assert_allclose(mapped[0], found, rtol=tolerance, atol=tolerance * 1e-3)
 
 
-PHI = {"one": lambda z: np.ones_like(z), "step": lambda z: np.heaviside(z, 0.5), "erf": np.vectorize(math.erf), "tanh": np.tanh,
-       "tanh'": lambda z: 1 / np.cosh(z) ** 2, "tanh''": lambda z: -2 * np.tanh(z) / np.cosh(z) ** 2, "softplus": lambda z: np.logaddexp(z, 0)}
+PHI = {
+    "one": lambda z: np.ones_like(z),
+    "step": lambda z: np.heaviside(z, 0.5),
+    "erf": np.vectorize(math.erf),
+    "tanh": np.tanh,
+    "tanh'": lambda z: 1 / np.cosh(z) ** 2,
+    "tanh''": lambda z: -2 * np.tanh(z) / np.cosh(z) ** 2,
+    "softplus": lambda z: np.logaddexp(z, 0),
+}
 
 
-@pytest.mark.parametrize(("kind", "other"), [(f, g) for k, f in enumerate(PHI) for g in [*PHI][max(3, k):]])
+@pytest.mark.parametrize(("kind", "other"), [(f, g) for k, f in enumerate(PHI) for g in [*PHI][max(3, k) :]])
 def test_with_powers_steps_and_error_functions(kind, other):
     q, c, r = 0.7, -0.35, 1.6
-    at, h = np.arange(-100, 101) / 10, 0.1                         # the trapezium rule
+    at, h = np.arange(-100, 101) / 10, 0.1  # the trapezium rule
     both = [((m, kind, 0.8, a), (n, other, 1.3, b)) for m, n, a, b in ((0, 0, 0, 0), (1, 2, 0.4, 0.3))]
-    values = jax.jit(lambda *covariance: [logistic_prelude.mixed(f, g, *covariance) for f, g in both])(q, c, r)
+    values = jax.jit(lambda *covariance: [logistic_prelude.mixed(f, g, *covariance) for f, g in both])(
+        q, c, r
+    )
     for (f, g), found in zip(both, values, strict=True):
-        first, second = (lambda z, x=x: z ** x[0] * PHI[x[1]](x[2] * z) * np.exp(-x[3] * z**2) for x in (f, g))
+        first, second = (
+            lambda z, x=x: z ** x[0] * PHI[x[1]](x[2] * z) * np.exp(-x[3] * z**2) for x in (f, g)
+        )
 
         def inner(z, first=first, second=second):
             mean, std = c / q * z, math.sqrt(r - c**2 / q)
-            density = np.exp(-at**2 / 2 - z**2 / (2 * q)) / (2 * math.pi * math.sqrt(q))
+            density = np.exp(-(at**2) / 2 - z**2 / (2 * q)) / (2 * math.pi * math.sqrt(q))
             return first(z) * h * np.sum(second(mean + std * at) * density)
+
         expected = quad(inner, -9, 0, epsabs=1e-12)[0] + quad(inner, 0, 9, epsabs=1e-12)[0]
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
 
@@ -149,10 +182,13 @@ def network(activation, layers=2, d=2):
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softplus"])
 def test_kernels_of_one_input_at_all_norms(activation):
-    """Θ(x, x) = E φ² + |x|²·E φ'² of one layer, by integrals on both sides of 0 of a variable in which the functions are smooth."""
-    phi, slope = {"tanh": (mpmath.tanh, lambda t: mpmath.sech(t) ** 2),
-                  "sigmoid": (lambda t: 1 / (1 + mpmath.exp(-t)), lambda t: mpmath.sech(t / 2) ** 2 / 4),
-                  "softplus": (lambda t: mpmath.log(1 + mpmath.exp(t)), lambda t: 1 / (1 + mpmath.exp(-t)))}[activation]
+    """Θ(x, x) = E φ² + |x|²·E φ'² of one layer, by integrals on both sides of 0 of a variable in which the
+    functions are smooth."""
+    phi, slope = {
+        "tanh": (mpmath.tanh, lambda t: mpmath.sech(t) ** 2),
+        "sigmoid": (lambda t: 1 / (1 + mpmath.exp(-t)), lambda t: mpmath.sech(t / 2) ** 2 / 4),
+        "softplus": (lambda t: mpmath.log(1 + mpmath.exp(t)), lambda t: 1 / (1 + mpmath.exp(-t))),
+    }[activation]
     norms = [1e-30, 1e-3, 1, 20, 1e4]
     nngp, ntk = network(activation, 1, 2).kernels()(np.outer(norms, [0.6, -0.8]))
     for k, norm in enumerate(norms):
@@ -160,7 +196,10 @@ def test_kernels_of_one_input_at_all_norms(activation):
             cuts = sorted({0.0, *(s * min(a / norm, 12) for s in (-1, 1) for a in (1, 4, 30, 100, math.inf))})
 
             def mean(f, cuts=cuts, norm=norm):
-                return mpmath.quad(lambda z: f(norm * z) * mpmath.exp(-z**2 / 2), cuts) / mpmath.sqrt(2 * mpmath.pi)
+                return mpmath.quad(lambda z: f(norm * z) * mpmath.exp(-(z**2) / 2), cuts) / mpmath.sqrt(
+                    2 * mpmath.pi
+                )
+
             square, squared_slope = mean(lambda t: phi(t) ** 2), mean(lambda t: slope(t) ** 2)
         assert nngp[k, k] == pytest.approx(float(square), rel=1e-12)
         assert ntk[k, k] == pytest.approx(float(square + norm**2 * squared_slope), rel=1e-12)
@@ -174,25 +213,33 @@ def test_layers_by_hand(activation, dtype):
     found = network(activation, 5, 5).kernels(dtype=dtype)(x)
     phi = np.tanh if activation == "tanh" else expit
     nodes = np.arange(-60, 61) * 0.15
-    weights = np.exp(-nodes**2 / 2) * 0.15 / math.sqrt(2 * math.pi)
+    weights = np.exp(-(nodes**2) / 2) * 0.15 / math.sqrt(2 * math.pi)
     k = x @ x.T
     theta = k.copy()
     for _ in range(5):
         q = np.diag(k)
         rho = np.clip(k / np.sqrt(np.outer(q, q)), -1, 1)
         u = np.sqrt(q)[:, None, None, None] * nodes[:, None]
-        v = np.sqrt(q)[None, :, None, None] * (rho[..., None, None] * nodes[:, None] + np.sqrt(1 - rho**2)[..., None, None] * nodes)
-        slope = (lambda z: 1 - np.tanh(z) ** 2) if activation == "tanh" else (lambda z: expit(z) * (1 - expit(z)))
+        v = np.sqrt(q)[None, :, None, None] * (
+            rho[..., None, None] * nodes[:, None] + np.sqrt(1 - rho**2)[..., None, None] * nodes
+        )
+        slope = (
+            (lambda z: 1 - np.tanh(z) ** 2) if activation == "tanh" else (lambda z: expit(z) * (1 - expit(z)))
+        )
         k = np.einsum("a,b,ijab->ij", weights, weights, phi(u) * phi(v))
         theta = k + theta * np.einsum("a,b,ijab->ij", weights, weights, slope(u) * slope(v))
     for mine, truth in zip(found, (k, theta), strict=True):
-        np.testing.assert_allclose(mine, truth, rtol=0, atol=(1e-12 if dtype == "float64" else 3e-6) * np.max(truth))
+        np.testing.assert_allclose(
+            mine, truth, rtol=0, atol=(1e-12 if dtype == "float64" else 3e-6) * np.max(truth)
+        )
 
 
 def test_plans_are_exact_and_modules_differentiable():
-    program = tpc.parse("width n\ndim N = 13\ninput x[N, 2]\nweight U : n x 2\nweight W : n x n\nweight V : 1 x n\n"
-                        "def phi(s) = s*sigmoid(s)\nnetwork f(x) = V @ tanh(W @ phi(U @ x))\n"
-                        "output K[i, j] = nngp(f)(x[i], x[j]) for i < N for j < N\n")
+    program = tpc.parse(
+        "width n\ndim N = 13\ninput x[N, 2]\nweight U : n x 2\nweight W : n x n\nweight V : 1 x n\n"
+        "def phi(s) = s*sigmoid(s)\nnetwork f(x) = V @ tanh(W @ phi(U @ x))\n"
+        "output K[i, j] = nngp(f)(x[i], x[j]) for i < N for j < N\n"
+    )
     evaluator = program.compile()
     assert evaluator.plan.exact
     kernel = evaluator.function("K")
@@ -208,8 +255,10 @@ def test_plans_are_exact_and_modules_differentiable():
 
 def test_second_derivatives_where_two_inputs_are_the_same():
     """∂²K(x, z)/∂x∂z at z = x of two layers: that of the difference quotient."""
-    program = tpc.parse("width n\ninput x[2], z[2]\nweight U : n x 2\nweight W : n x n\nweight V : 1 x n\n"
-                        "network f(x) = V @ tanh(W @ tanh(U @ x))\noutput K = nngp(f)(x, z)\n")
+    program = tpc.parse(
+        "width n\ninput x[2], z[2]\nweight U : n x 2\nweight W : n x n\nweight V : 1 x n\n"
+        "network f(x) = V @ tanh(W @ tanh(U @ x))\noutput K = nngp(f)(x, z)\n"
+    )
     kernel = program.compile(method="gram").function("K")
     mixed = jax.jit(jax.jacfwd(jax.grad(lambda x, z: kernel({"x": x, "z": z})), 1))
     x, apart = np.array([0.5, -1.0]), np.array([1e-4, 2e-4])
@@ -217,10 +266,16 @@ def test_second_derivatives_where_two_inputs_are_the_same():
 
 
 def test_slopes_are_found_and_written_back():
-    program = tpc.parse("width n\nvector u : n ~ N(0, 1)\noutput a = mean((3 - 2*tanh(u)^2)*sigmoid(u)*(1 - sigmoid(u)))\n")
+    program = tpc.parse(
+        "width n\nvector u : n ~ N(0, 1)\noutput a = mean((3 - 2*tanh(u)^2)*sigmoid(u)*(1 - sigmoid(u)))\n"
+    )
     phi = program.body[0].phi
     found = with_slopes(phi)
     assert str(found).count("tanh'") == 2
-    value = tpc.parse(f"width n\nvector u : n ~ N(0, 1)\noutput a = mean({tpc.core.printer.print_expr(without_slopes(found))})\n")
+    value = tpc.parse(
+        "width n\n"
+        "vector u : n ~ N(0, 1)\n"
+        f"output a = mean({tpc.core.printer.print_expr(without_slopes(found))})\n"
+    )
     expected, result = (p.compile(method="nodes", samples=4096)() for p in (program, value))
     np.testing.assert_allclose(result["a"].value, expected["a"].value, rtol=1e-12)

@@ -1,4 +1,5 @@
-"""Layers that are alike as rounds of loops: which are found, and that modules with and without loops give the same numbers."""
+"""Layers that are alike as rounds of loops: which are found, and that modules with and without loops give the
+same numbers."""
 
 import inspect
 import sys
@@ -11,10 +12,10 @@ import pytest
 import tpc
 from tpc.core.affine import Affine
 from tpc.core.expr import Call, Ref, Sum, Value, add, mul, number, replace, values
-from tpc.gram.write import emit_gram
 from tpc.gram import NotGramError, TooDearError, covariance_program
 from tpc.gram.alike import runs
 from tpc.gram.ir import Definition, Piece
+from tpc.gram.write import emit_gram
 from tpc.plan.plan import gram_plan
 
 
@@ -27,25 +28,37 @@ def member(name):
 
 
 def formula(kind, names, variable):
-    """An expression of one of a few kinds, with the names in their places, the variable of its sum anything."""
+    """An expression of one of a few kinds, with the names in their places, the variable of its sum
+    anything."""
     parts = [mul(number(k + 2), member(name)) for k, name in enumerate(names)]
-    return add(Call(kind, (add(*parts),)), Sum(variable, Affine(3), Value(Ref("x", (Affine.var(variable),)), False)))
+    return add(
+        Call(kind, (add(*parts),)), Sum(variable, Affine(3), Value(Ref("x", (Affine.var(variable),)), False))
+    )
 
 
 def some_definitions(random):
-    """Layers whose places are made of those of the same layer, of the one before, of a fixed array, and of what earlier layers left, in order or
-    backwards; with other definitions between them."""
+    """Layers whose places are made of those of the same layer, of the one before, of a fixed array, and of
+    what earlier layers left, in order or backwards; with other definitions between them."""
     out = [definition(f"E${k}", number(k)) for k in range(3)]
-    left = []                                                      # of earlier layers, place by place
+    left = []  # of earlier layers, place by place
 
     def new(text):
         out.append(definition(f"E${len(out)}", text))
         return out[-1].name
+
     for _ in range(random.randint(1, 3)):
         period, rounds = random.randint(1, 4), random.randint(3, 9)
-        plan = [(random.choice(["tanh", "sin", "erf"]), [random.choice(["own", "before", "fixed", "series", "back"]) for _ in range(2)])
-                for _ in range(period)]
-        picks = [[(random.randrange(max(1, place)), random.choice(left) if left else None) for _ in ways] for place, (_, ways) in enumerate(plan)]
+        plan = [
+            (
+                random.choice(["tanh", "sin", "erf"]),
+                [random.choice(["own", "before", "fixed", "series", "back"]) for _ in range(2)],
+            )
+            for _ in range(period)
+        ]
+        picks = [
+            [(random.randrange(max(1, place)), random.choice(left) if left else None) for _ in ways]
+            for place, (_, ways) in enumerate(plan)
+        ]
         before, made = [random.choice(out).name for _ in range(period)], []
         for k in range(rounds):
             row = []
@@ -53,9 +66,17 @@ def some_definitions(random):
                 names = []
                 for way, (place, series) in zip(ways, own, strict=True):
                     if way in ("series", "back") and series is not None:
-                        names.append(series[k if way == "series" else -1 - k] if k < len(series) else out[0].name)
+                        names.append(
+                            series[k if way == "series" else -1 - k] if k < len(series) else out[0].name
+                        )
                     else:
-                        names.append(row[place] if way == "own" and place < len(row) else before[place] if way == "before" else out[1].name)
+                        names.append(
+                            row[place]
+                            if way == "own" and place < len(row)
+                            else before[place]
+                            if way == "before"
+                            else out[1].name
+                        )
                 row.append(new(formula(kind, names, f"k%{random.randrange(100)}")))
             before, made = row, [*made, row]
         left += [list(column) for column in zip(*made, strict=True)]
@@ -73,40 +94,74 @@ def test_every_round_is_the_first_one_in_other_names():
         for run in runs(definitions, least=3):
             assert run.start >= stop
             stop, found = run.stop, found + 1
-            made = {d.name for d in definitions[:run.start + run.period]}
-            assert [name for row in run.names for name in row] == [d.name for d in definitions[run.start:run.stop]]
+            made = {d.name for d in definitions[: run.start + run.period]}
+            assert [name for row in run.names for name in row] == [
+                d.name for d in definitions[run.start : run.stop]
+            ]
             for k in range(1, len(run.names)):
                 meaning = run.meaning(k)
                 for template, name in zip(run.names[1], run.names[k], strict=True):
-                    moved = replace(by_name[template].pieces[0].formula, lambda x, meaning=meaning: Value(Ref(meaning.get(x.ref.name, x.ref.name),
-                                    x.ref.index), x.vector) if isinstance(x, Value) else None)
+                    moved = replace(
+                        by_name[template].pieces[0].formula,
+                        lambda x, meaning=meaning: (
+                            Value(Ref(meaning.get(x.ref.name, x.ref.name), x.ref.index), x.vector)
+                            if isinstance(x, Value)
+                            else None
+                        ),
+                    )
                     own = by_name[name].pieces[0].formula
                     assert moved.terms[0] == own.terms[0]
                     assert moved.terms[1].count == own.terms[1].count
-            used = {v.ref.name for name in run.names[1] for v in values(by_name[name].pieces[0].formula)} - {"x"}
+            used = {v.ref.name for name in run.names[1] for v in values(by_name[name].pieces[0].formula)} - {
+                "x"
+            }
             assert used <= made | set(run.names[1])
-            assert all(set(of) <= {d.name for d in definitions[:run.start]} for of in run.series.values())
+            assert all(set(of) <= {d.name for d in definitions[: run.start]} for of in run.series.values())
     assert found > 60
 
 
 def test_long_runs_are_found_whole():
     definitions = [definition("E$0", number(1))]
     for k in range(20):
-        definitions.append(definition(f"E${2*k + 1}", formula("tanh", [f"E${2*k}"], "s")))
-        definitions.append(definition(f"E${2*k + 2}", formula("sin", [f"E${2*k + 1}"], f"s{k}")))
-    backwards = [definition(f"B${k}", formula("exp", [f"B${k-1}" if k else "E$0", f"E${40 - k}"], "s")) for k in range(30)]
+        definitions.append(definition(f"E${2 * k + 1}", formula("tanh", [f"E${2 * k}"], "s")))
+        definitions.append(definition(f"E${2 * k + 2}", formula("sin", [f"E${2 * k + 1}"], f"s{k}")))
+    backwards = [
+        definition(f"B${k}", formula("exp", [f"B${k - 1}" if k else "E$0", f"E${40 - k}"], "s"))
+        for k in range(30)
+    ]
     forward, back = runs([*definitions, *backwards])
     assert (forward.period, len(forward.names), forward.before) == (2, 20, (1,))
-    assert (back.period, len(back.names), back.series) == (1, 30, {"E$39": tuple(f"E${40 - k}" for k in range(1, 30))})
+    assert (back.period, len(back.names), back.series) == (
+        1,
+        30,
+        {"E$39": tuple(f"E${40 - k}" for k in range(1, 30))},
+    )
 
 
-HEAD = "width n\ndim N = 2, L = 9\ninput x[N, 2], s = 1\nweight U : n x 2\nweight W[l < L] : n x n, std = 2^(1/2)\nweight V : 1 x n\n" \
-       "bias b[l < L] : n, std = 1/2\n"
-TAIL = "\noutput S[i, j] = nngp(f)(x[i], x[j]) for i < N for j < N\noutput T[i, j] = ntk(f)(x[i], x[j]) for i < N for j < N"
+HEAD = (
+    "width n\n"
+    "dim N = 2, L = 9\n"
+    "input x[N, 2], s = 1\n"
+    "weight U : n x 2\n"
+    "weight W[l < L] : n x n, std = 2^(1/2)\n"
+    "weight V : 1 x n\n"
+    "bias b[l < L] : n, std = 1/2\n"
+)
+TAIL = (
+    "\n"
+    "output S[i, j] = nngp(f)(x[i], x[j]) for i < N for j < N\n"
+    "output T[i, j] = ntk(f)(x[i], x[j]) for i < N for j < N"
+)
 
 
 def layers(step, first="U @ x"):
-    return f"{HEAD}network f(x):\n    h[0] = {first}\n    for l < L:\n        h[l+1] = {step}\n    return V @ h[L]{TAIL}"
+    return (
+        f"{HEAD}network f(x):\n"
+        f"    h[0] = {first}\n"
+        "    for l < L:\n"
+        f"        h[l+1] = {step}\n"
+        f"    return V @ h[L]{TAIL}"
+    )
 
 
 NETS = {
@@ -127,9 +182,9 @@ def value(source, inputs, points):
     made = {"__name__": "module"}
     exec(compile(source, "module", "exec"), made)
     nodes = np.linspace(-4, 4, points)
-    weights = np.exp(-nodes**2/2)
+    weights = np.exp(-(nodes**2) / 2)
     with jax.disable_jit():
-        return made["limit"](inputs, nodes[None], weights/weights.sum())[0]
+        return made["limit"](inputs, nodes[None], weights / weights.sum())[0]
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -151,10 +206,12 @@ def test_a_loop_can_be_differentiated_and_mapped_over():
     program = tpc.parse(NETS["erf, residual"])
     plan = gram_plan(program, "gram", "float64")
     x = np.array([[0.3, 1.1], [-0.8, 0.5]])
+
     def last(rolled):
         made = {"__name__": "module"}
         exec(compile(emit_gram(program, plan, rolled=rolled), "module", "exec"), made)
         return jax.value_and_grad(lambda s: made["run"]({"x": x, "s": s})["T"][0][0, 1])
+
     one, slope = jax.jit(jax.vmap(last(True)))(np.array([0.5, 1.0]))
     with jax.disable_jit():
         other = last(False)(1.0)
@@ -192,9 +249,9 @@ def test_depth_is_not_depth_of_calls(residual):
     q, k, qs = 1.0, 1.0, []
     for _ in range(100):
         qs.append(q)
-        q = (q/4 if residual else 0) + 2/np.pi*np.arcsin(2*q/(1 + 2*q))
+        q = (q / 4 if residual else 0) + 2 / np.pi * np.arcsin(2 * q / (1 + 2 * q))
     for own in reversed(qs):
-        k *= 4/np.pi/np.sqrt(1 + 4*own)
+        k *= 4 / np.pi / np.sqrt(1 + 4 * own)
     result = program.compile()({})
     assert result.plan.method == "gram"
     assert result["q"].value == pytest.approx(q, rel=1e-12)
@@ -205,6 +262,8 @@ def test_what_takes_too_long_is_given_up_and_said():
     program = tpc.parse(DEEP.format(L=100, f="erf", residual=""))
     with pytest.raises(TooDearError, match=r"takes more than 0 s"):
         covariance_program(program, seconds=0.01)
-    circular = tpc.parse(DEEP.format(L=4, f="erf", residual="").replace("W[L-1-l].T @ g[l]", "W[L-1-l].T @ h[L]"))
+    circular = tpc.parse(
+        DEEP.format(L=4, f="erf", residual="").replace("W[L-1-l].T @ g[l]", "W[L-1-l].T @ h[L]")
+    )
     with pytest.raises(NotGramError, match="Ż"):
         covariance_program(circular)

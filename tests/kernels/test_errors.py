@@ -1,4 +1,5 @@
-"""Kernels by quadrature say how far off they are: errors of entries, warnings, and the same on the command line; blocks of what fits."""
+"""Kernels by quadrature say how far off they are: errors of entries, warnings, and the same on the command
+line; blocks of what fits."""
 
 import json
 import warnings
@@ -23,7 +24,8 @@ def kernels():
 
 @pytest.fixture
 def rough(monkeypatch):
-    """Every value of a pair of norms a and b has the error |value|·(a + b)/10^5, whatever the quadrature is worth."""
+    """Every value of a pair of norms a and b has the error |value|·(a + b)/10^5, whatever the quadrature is
+    worth."""
     evaluate = Compiled.__call__
 
     def roughly(self, *arrays):
@@ -32,8 +34,12 @@ def rough(monkeypatch):
         if self.exact:
             return pairs
         values = pairs[0][0]
-        each = 2 * norms[0] if values.ndim % 2 else norms[0][:, None] + norms[-1]        # a diagonal, or a matrix
-        return [(value, np.abs(value) * each.reshape(*each.shape, *[1] * (value.ndim - each.ndim)) / 1e5) for value, _ in pairs]
+        each = 2 * norms[0] if values.ndim % 2 else norms[0][:, None] + norms[-1]  # a diagonal, or a matrix
+        return [
+            (value, np.abs(value) * each.reshape(*each.shape, *[1] * (value.ndim - each.ndim)) / 1e5)
+            for value, _ in pairs
+        ]
+
     monkeypatch.setattr(Compiled, "__call__", roughly)
 
 
@@ -42,7 +48,7 @@ def test_an_error_covers_what_a_value_is_off(kernels):
     x = X / [[1], [10], [25], [1]]
     values, errors = kernels.nngp.with_error(x)
     z = np.arange(-9, 9, 0.003)
-    weights = np.exp(-z**2 / 2) * 0.003 / np.sqrt(2 * np.pi)
+    weights = np.exp(-(z**2) / 2) * 0.003 / np.sqrt(2 * np.pi)
     for i in range(len(X)):
         truth = weights @ np.tanh(np.tanh(np.linalg.norm(x[i]) * z)) ** 2
         assert abs(values[i, i] - truth) <= errors[i, i] + 1e-12
@@ -90,7 +96,14 @@ def test_no_error_is_less_than_what_is_beyond_the_bound():
 
 
 def test_positions_have_their_own_scales(rough):
-    text = "width n\nweight U : n x 1\nweight V : 1 x n\nnetwork f(x):\n    z[p] = tanh(tanh(U @ x[p])) for p < 2\n    return V @ z\n"
+    text = (
+        "width n\n"
+        "weight U : n x 1\n"
+        "weight V : 1 x n\n"
+        "network f(x):\n"
+        "    z[p] = tanh(tanh(U @ x[p])) for p < 2\n"
+        "    return V @ z\n"
+    )
     kernel = tpc.parse(text).kernels(positions=(2,)).nngp
     x = np.array([[0.1, 60.0], [0.2, -0.1]])
     with pytest.warns(KernelWarning, match=r"at \[0, 0\]|at \[0, 1\]|at \[1, 0\]"):
@@ -106,6 +119,7 @@ def test_strips_keep_the_worst_error_when_they_are_resumed(kernels, rough, tmp_p
 
     def stop(rows, total):
         raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
         stream(kernels.ntk, x, out=tmp_path / "k.npy", strip=4, progress=stop)
     assert stream(kernels.ntk, x, out=tmp_path / "k.npy", strip=4) == whole
@@ -131,14 +145,24 @@ def test_the_command_notes_it(rough, tmp_path, capsys):
 
 def test_blocks_go_down_to_what_fits():
     """Images of which a pair of blocks is refused as too many for a program."""
-    text = ("width n\ndim H = 12\nweight U[k < 3] : n x 1\nweight W[k < 3] : n x n\nweight V : 1 x n\nnetwork f(x):\n    x0 = pad(x, 1, 0)\n"
-            "    h[p, q] = sum(k < 3: U[k] @ x0[p+k, q]) for p < H for q < H\n    x1 = pad(relu(h), 1, 0)\n"
-            "    g[p, q] = sum(k < 3: W[k] @ x1[p+k, q]) for p < H for q < H\n    return V @ (sum(p < H, q < H: relu(g[p, q]))/(H*H))\n")
+    text = (
+        "width n\n"
+        "dim H = 12\n"
+        "weight U[k < 3] : n x 1\n"
+        "weight W[k < 3] : n x n\n"
+        "weight V : 1 x n\n"
+        "network f(x):\n"
+        "    x0 = pad(x, 1, 0)\n"
+        "    h[p, q] = sum(k < 3: U[k] @ x0[p+k, q]) for p < H for q < H\n"
+        "    x1 = pad(relu(h), 1, 0)\n"
+        "    g[p, q] = sum(k < 3: W[k] @ x1[p+k, q]) for p < H for q < H\n"
+        "    return V @ (sum(p < H, q < H: relu(g[p, q]))/(H*H))\n"
+    )
     program = tpc.parse(text)
     assert program.kernels().ntk.blocks._planned("cross", (12, 12))[0] < BLOCK
     x = np.random.default_rng(0).random((2, 12, 12))
     found = program.kernels().ntk(x)
     np.testing.assert_allclose(found, program.kernels(block=1).ntk(x), rtol=1e-12)
     wide = tpc.parse(text, dims={"H": 36}).kernels().ntk.blocks
-    assert wide._planned("own", (36, 36))[0] < BLOCK                       # a diagonal of so many is refused, too
+    assert wide._planned("own", (36, 36))[0] < BLOCK  # a diagonal of so many is refused, too
     np.testing.assert_allclose(program.kernels().ntk.diagonal(x), np.diag(found), rtol=1e-12)

@@ -36,7 +36,9 @@ def data(*shape):
 def both(text, x, z, **options):
     """The kernels by outputs of a program."""
     lines = f"input p[{', '.join(map(str, x.shape))}], q[{', '.join(map(str, z.shape))}]\n"
-    lines += "".join(f"output {k}[i, j] = {k}(f)(p[i], q[j]) for i < {len(x)} for j < {len(z)}\n" for k in ("nngp", "ntk"))
+    lines += "".join(
+        f"output {k}[i, j] = {k}(f)(p[i], q[j]) for i < {len(x)} for j < {len(z)}\n" for k in ("nngp", "ntk")
+    )
     head = text.split("train f")[0].replace("input xi[T, d], y[T], s = 2", "input s = 2")
     return tpc.parse(head + lines).compile()({"p": x, "q": z, **options})
 
@@ -69,7 +71,8 @@ def test_single_precision():
 
 
 def test_inputs_with_axes_and_functions_of_inputs():
-    """A convolution of images; a slope that is an input, for which relu(s u) has no closed form, as its sign is not known."""
+    """A convolution of images; a slope that is an input, for which relu(s u) has no closed form, as its sign
+    is not known."""
     images = ARRAYS["images"]["X"][:2, :4, :4]
     text = NETS["conv2_gap"].text.replace("P = 8", "P = 4")
     kernel = tpc.parse(text).kernels().nngp
@@ -78,15 +81,31 @@ def test_inputs_with_axes_and_functions_of_inputs():
     np.testing.assert_allclose(kernel(images, images[::-1]), found[:, ::-1], rtol=1e-8)
     x = data(3, 4)
     smooth = TEXT.replace("relu(s*u)", "tanh(s*u)")
-    np.testing.assert_allclose(tpc.parse(smooth).kernels(inputs={"s": 0.5}).ntk(x, x + 1), both(smooth, x, x + 1, s=0.5)["ntk"].value, rtol=1e-9)
+    np.testing.assert_allclose(
+        tpc.parse(smooth).kernels(inputs={"s": 0.5}).ntk(x, x + 1),
+        both(smooth, x, x + 1, s=0.5)["ntk"].value,
+        rtol=1e-9,
+    )
 
 
 def test_axes_of_the_output():
-    text = "width n\ndim P = 2, d = 3\nweight U : n x d\nweight V : 1 x n\nnetwork f(x):\n    h[p] = relu(U @ x[p]) for p < P\n" \
-           "    o[p] = V @ h[p] for p < P\n    return o\n"
+    text = (
+        "width n\n"
+        "dim P = 2, d = 3\n"
+        "weight U : n x d\n"
+        "weight V : 1 x n\n"
+        "network f(x):\n"
+        "    h[p] = relu(U @ x[p]) for p < P\n"
+        "    o[p] = V @ h[p] for p < P\n"
+        "    return o\n"
+    )
     x = data(3, 2, 3)
     found = tpc.parse(text).kernels(positions=(2,), block=2).nngp(x)
-    flat = tpc.parse("width n\ndim d = 3\nweight U : n x d\nweight V : 1 x n\nnetwork f(x) = V @ relu(U @ x)\n").kernels().nngp(x.reshape(6, 3))
+    flat = (
+        tpc.parse("width n\ndim d = 3\nweight U : n x d\nweight V : 1 x n\nnetwork f(x) = V @ relu(U @ x)\n")
+        .kernels()
+        .nngp(x.reshape(6, 3))
+    )
     assert found.shape == (3, 3, 2, 2)
     np.testing.assert_allclose(found, np.moveaxis(flat.reshape(3, 2, 3, 2), 1, 2), rtol=1e-12)
 
@@ -97,7 +116,10 @@ def code(error):
 
 def test_what_is_refused():
     program = tpc.parse(TEXT)
-    for wrong, name in ((program, "g"), (tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput c = mean(v)\n"), None)):
+    for wrong, name in (
+        (program, "g"),
+        (tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput c = mean(v)\n"), None),
+    ):
         with pytest.raises(tpc.TpcError) as error:
             wrong.kernels(name)
         assert code(error) == "TP709"
@@ -106,15 +128,28 @@ def test_what_is_refused():
             program.kernels(**options)
         assert code(error) == "TP602"
     ntk = program.kernels().ntk
-    for arrays, wanted in (((data(2, 5),), "TP707"), ((data(2, 4), data(2, 3)), "TP502"), ((np.full((2, 4), np.nan),), "TP503"), ((["a"],), "TP508"),
-                           ((1.0,), "TP502")):
+    for arrays, wanted in (
+        ((data(2, 5),), "TP707"),
+        ((data(2, 4), data(2, 3)), "TP502"),
+        ((np.full((2, 4), np.nan),), "TP503"),
+        ((["a"],), "TP508"),
+        ((1.0,), "TP502"),
+    ):
         with pytest.raises(tpc.TpcError) as error:
             ntk(*arrays)
         assert code(error) == wanted, arrays
 
 
 def test_a_kernel_that_does_not_follow_from_covariances_says_why():
-    text = "width n\nweight U : n x 2\nweight W : n x n\nweight V : 1 x n\nnetwork f(x):\n    h = W @ tanh(U @ x)\n    return V @ (W.T @ tanh(h))\n"
+    text = (
+        "width n\n"
+        "weight U : n x 2\n"
+        "weight W : n x n\n"
+        "weight V : 1 x n\n"
+        "network f(x):\n"
+        "    h = W @ tanh(U @ x)\n"
+        "    return V @ (W.T @ tanh(h))\n"
+    )
     kernels = tpc.parse(text).kernels()
     with pytest.raises(tpc.TpcError, match=r"`W\.T @ ") as error:
         kernels.nngp(data(2, 2))
@@ -125,7 +160,13 @@ def test_a_kernel_that_does_not_follow_from_covariances_says_why():
 
 
 def test_both_at_once_are_each():
-    kernels = tpc.parse("width n\nweight U : n x 3\nweight W : n x n\nweight V : 1 x n\nnetwork f(x) = V @ erf(W @ relu(U @ x))\n").kernels(block=4)
+    kernels = tpc.parse(
+        "width n\n"
+        "weight U : n x 3\n"
+        "weight W : n x n\n"
+        "weight V : 1 x n\n"
+        "network f(x) = V @ erf(W @ relu(U @ x))\n"
+    ).kernels(block=4)
     x, z = np.random.default_rng(0).standard_normal((9, 3)), np.random.default_rng(1).standard_normal((5, 3))
     for given in ((x,), (x, z)):
         nngp, ntk = kernels(*given)

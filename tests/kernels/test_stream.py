@@ -32,7 +32,9 @@ def ntk():
 @pytest.mark.parametrize("strip", [7, 16, 100])
 def test_the_file_is_the_matrix(ntk, strip, tmp_path):
     done = []
-    stream(ntk, X, out=tmp_path / "k.npy", strip=strip, progress=lambda rows, total: done.append((rows, total)))
+    stream(
+        ntk, X, out=tmp_path / "k.npy", strip=strip, progress=lambda rows, total: done.append((rows, total))
+    )
     found = np.load(tmp_path / "k.npy")
     np.testing.assert_allclose(found, ntk(X), rtol=1e-12)
     assert np.array_equal(found, found.T)
@@ -49,6 +51,7 @@ def test_it_goes_on_where_it_stopped_and_gives_the_same_file(ntk, tmp_path):
     def stop(rows, total):
         if rows == 24:
             raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
         stream(ntk, X, out=tmp_path / "k.npy", strip=8, progress=stop)
     assert json.loads((tmp_path / "k.npy.json").read_text())["rows"] == 24
@@ -85,7 +88,8 @@ def test_a_run_that_could_not_begin_leaves_nothing_in_the_way(ntk, tmp_path):
 
 
 def test_room_is_taken_before_work_begins(ntk, tmp_path, monkeypatch):
-    """A file with holes on a disk that fills up would end the process; where the system cannot take room, zeros are written."""
+    """A file with holes on a disk that fills up would end the process; where the system cannot take room,
+    zeros are written."""
     whole = tmp_path / "whole.npy"
     stream(ntk, X, out=whole)
     for number in (errno.EOPNOTSUPP, errno.EINVAL):
@@ -108,11 +112,26 @@ def failed(number):
 def test_killed_and_resumed_from_the_command_line(tmp_path, capsys):
     (tmp_path / "net.tp").write_text(TEXT.replace("5", "40"))
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((1200, 40)))
-    command = ["kernel", str(tmp_path / "net.tp"), "-x", str(tmp_path / "x.npy"), "--strip", "16", "--json", "-o"]
-    child = subprocess.Popen([sys.executable, "-m", "tpc.cli.main", *command, str(tmp_path / "k.npy")], stdout=subprocess.DEVNULL)
+    command = [
+        "kernel",
+        str(tmp_path / "net.tp"),
+        "-x",
+        str(tmp_path / "x.npy"),
+        "--strip",
+        "16",
+        "--json",
+        "-o",
+    ]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tpc.cli.main", *command, str(tmp_path / "k.npy")], stdout=subprocess.DEVNULL
+    )
     manifest = tmp_path / "k.npy.json"
     limit = time.monotonic() + 120
-    while child.poll() is None and time.monotonic() < limit and not (manifest.exists() and json.loads(manifest.read_text())["rows"] >= 64):
+    while (
+        child.poll() is None
+        and time.monotonic() < limit
+        and not (manifest.exists() and json.loads(manifest.read_text())["rows"] >= 64)
+    ):
         time.sleep(0.01)
     child.send_signal(signal.SIGKILL)
     child.wait()
@@ -125,12 +144,20 @@ def test_killed_and_resumed_from_the_command_line(tmp_path, capsys):
     assert "TP606" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "No such file"), (b"no array", "pickled|no .npy file"), (b"\x93NUMPY\x01\x00", "TP505")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file"), (b"no array", "pickled|no .npy file"), (b"\x93NUMPY\x01\x00", "TP505")],
+)
 def test_damaged_inputs_are_said(content, message, tmp_path, capsys):
     (tmp_path / "net.tp").write_text(TEXT)
     if content is not None:
         (tmp_path / "x.npy").write_bytes(content)
-    assert main(["kernel", str(tmp_path / "net.tp"), "-x", str(tmp_path / "x.npy"), "-o", str(tmp_path / "k.npy")]) == 2
+    assert (
+        main(
+            ["kernel", str(tmp_path / "net.tp"), "-x", str(tmp_path / "x.npy"), "-o", str(tmp_path / "k.npy")]
+        )
+        == 2
+    )
     error = capsys.readouterr().err
     assert "TP505" in error
     assert any(part in error for part in message.split("|"))
@@ -143,18 +170,23 @@ def test_kernels_drop_into_scikit_learn(ntk):
 
     from tpc.kernels.interop import GaussianProcessKernel
     from tpc.kernels.regression import posterior
+
     labels = (X[:, 0] * X[:, 1] > 0).astype(int)
     machine = svm.SVC(kernel=ntk, C=100.0).fit(X, labels)
     assert machine.score(X, labels) > 0.9
     precomputed = svm.SVC(kernel="precomputed", C=100.0).fit(ntk(X), labels)
     assert np.array_equal(machine.predict(Z), precomputed.predict(ntk(Z, X)))
     nngp = tpc.parse(TEXT).kernels(block=8).nngp
-    regressor = gaussian_process.GaussianProcessRegressor(kernel=clone(GaussianProcessKernel(nngp)), alpha=1e-3).fit(X, X[:, 0])
+    regressor = gaussian_process.GaussianProcessRegressor(
+        kernel=clone(GaussianProcessKernel(nngp)), alpha=1e-3
+    ).fit(X, X[:, 0])
     mean, std = regressor.predict(Z, return_std=True)
     found = posterior(nngp, X, X[:, 0], Z, noise=1e-3)
     np.testing.assert_allclose(found.mean, mean, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(found.std, std, rtol=1e-5, atol=1e-7)
-    flat = GaussianProcessKernel(lambda x, z=None: np.einsum("iab,jab->ij", x, x if z is None else z), shape=(2, 2))
+    flat = GaussianProcessKernel(
+        lambda x, z=None: np.einsum("iab,jab->ij", x, x if z is None else z), shape=(2, 2)
+    )
     rows = np.random.default_rng(2).standard_normal((3, 4))
     np.testing.assert_allclose(flat(rows), rows @ rows.T)
     np.testing.assert_allclose(flat.diag(rows), (rows**2).sum(axis=1))
@@ -166,6 +198,7 @@ def test_what_a_run_left_is_looked_at_before_it_is_trusted(damage, ntk, tmp_path
 
     def stop(rows, total):
         raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
         stream(ntk, X, out=out, strip=8, progress=stop)
     left = out.read_bytes()
@@ -174,7 +207,9 @@ def test_what_a_run_left_is_looked_at_before_it_is_trusted(damage, ntk, tmp_path
     elif damage == "other type":
         np.save(out, np.zeros((41, 41), np.float32))
     else:
-        said = manifest.read_text().replace('"rows": 8', f'"rows": {"1e400" if damage == "infinite rows" else 1_000_000}')
+        said = manifest.read_text().replace(
+            '"rows": 8', f'"rows": {"1e400" if damage == "infinite rows" else 1_000_000}'
+        )
         manifest.write_text("[" * 100_000 if damage == "deep" else said)
     with pytest.raises(ValueError, match=r"not as this run left it|is damaged"):
         stream(ntk, X, out=out, strip=8)

@@ -23,7 +23,15 @@ def test_powers_print_as_they_parse() -> None:
 
 @pytest.mark.parametrize("n", [64, 256])
 def test_powers_are_of_the_width_that_is_simulated(n: int) -> None:
-    text = "width n\nwidth m = 2*n\nvector u : n ~ N(0, 1)\none = n^(1/2)*mean(0*u + n^(-1/2))\ntwo = m/n\noutput one\noutput two\n"
+    text = (
+        "width n\n"
+        "width m = 2*n\n"
+        "vector u : n ~ N(0, 1)\n"
+        "one = n^(1/2)*mean(0*u + n^(-1/2))\n"
+        "two = m/n\n"
+        "output one\n"
+        "output two\n"
+    )
     samples = tpc.parse(text).simulate(width=n, seeds=2)
     assert np.allclose(samples.outputs["one"], 1, rtol=1e-12)
     assert np.allclose(samples.outputs["two"], 2, rtol=1e-12)

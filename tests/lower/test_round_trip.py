@@ -1,4 +1,5 @@
-"""Printing a core program and parsing it again gives the same program: examples of the language, shipped programs, random ones, unrolled ones."""
+"""Printing a core program and parsing it again gives the same program: examples of the language, shipped
+programs, random ones, unrolled ones."""
 
 from pathlib import Path
 
@@ -82,9 +83,18 @@ def test_examples(name):
 
 def test_variables_that_are_called_like_what_is_made():
     """An output's name is one of the core program, where a sum or a loop may have it as a variable."""
-    text = "width n\ndim t = 3\nmatrix A : n x n ~ N(0, 1/n)\nvector v[q < t] : n ~ N(q, 1 + q)\nx[0] = v[0]\n" \
-        "for r < 3:\n    x[r+1] = A @ x[r] - sum(s < r: mean(x[s]*x[r])*x[s])/2 + sum(s < 2: s*v[s])\n" \
-        "output s[r] = mean(x[r]^2) for r < 3\noutput q = mean(v[1]^2)\noutput r[q] = sum(s < 2: (s + 1)*mean(v[s]*x[q])) for q < 2\n"
+    text = (
+        "width n\n"
+        "dim t = 3\n"
+        "matrix A : n x n ~ N(0, 1/n)\n"
+        "vector v[q < t] : n ~ N(q, 1 + q)\n"
+        "x[0] = v[0]\n"
+        "for r < 3:\n"
+        "    x[r+1] = A @ x[r] - sum(s < r: mean(x[s]*x[r])*x[s])/2 + sum(s < 2: s*v[s])\n"
+        "output s[r] = mean(x[r]^2) for r < 3\n"
+        "output q = mean(v[1]^2)\n"
+        "output r[q] = sum(s < 2: (s + 1)*mean(v[s]*x[q])) for q < 2\n"
+    )
     program = tpc.parse(text)
     again = tpc.parse(str(program), name="again.tp")
     assert str(again) == str(program)
@@ -107,9 +117,16 @@ def test_unrolled(name):
 
 @pytest.mark.parametrize("name", ["k", "t", "s", "i"])
 def test_outputs_named_as_variables_and_numbers_of_many_digits(name):
-    """An output's name may be that of a variable, of this line, a loop or a sum; numbers may have more digits than a file's."""
-    text = "width n\nvector v[i < 2] : n ~ N(0, 1e300)\nx[0] = v[0]\nfor t < 3:\n    x[t+1] = sum(s < t + 1: x[s]/3^200)\n" \
-           f"output {name}[k] = 3^150*mean(x[k]*v[1]) for k < 3\n"
+    """An output's name may be that of a variable, of this line, a loop or a sum; numbers may have more digits
+    than a file's."""
+    text = (
+        "width n\n"
+        "vector v[i < 2] : n ~ N(0, 1e300)\n"
+        "x[0] = v[0]\n"
+        "for t < 3:\n"
+        "    x[t+1] = sum(s < t + 1: x[s]/3^200)\n"
+        f"output {name}[k] = 3^150*mean(x[k]*v[1]) for k < 3\n"
+    )
     program = tpc.parse(text)
     again = tpc.parse(str(program))
     assert str(again) == str(program)

@@ -1,4 +1,5 @@
-"""What takes more memory than is free is made smaller, and says so, or is refused beforehand with what would fit."""
+"""What takes more memory than is free is made smaller, and says so, or is refused beforehand with what would
+fit."""
 
 import sys
 from dataclasses import replace
@@ -21,7 +22,9 @@ NAMES = {case.name: case for case in CASES}
 def test_fewer_points_where_less_is_free(monkeypatch):
     evaluator = tpc.parse(KINKED).compile(method="nodes")
     first = evaluator.plan
-    whole, half = (of_repeat(evaluator.module, plan, {}) for plan in (first, replace(first, samples=first.samples // 2)))
+    whole, half = (
+        of_repeat(evaluator.module, plan, {}) for plan in (first, replace(first, samples=first.samples // 2))
+    )
     assert 1.8 < whole / half < 2.2
     monkeypatch.setattr("tpc.evaluate.fit.free_of_devices", lambda: 1.2 * half)
     fitted = evaluator()
@@ -49,6 +52,7 @@ def test_fewer_seeds_where_less_is_free(monkeypatch):
     def add(self, seeds, outputs):
         groups.append(len(seeds))
         real(self, seeds, outputs)
+
     monkeypatch.setattr(simulation.Checkpoint, "add", add)
     assert np.array_equal(program.simulate(width=16, seeds=12).outputs["a"], alone.outputs["a"])
     assert 1 <= max(groups) <= 3
@@ -61,15 +65,17 @@ def test_widths_seeds_repeats_samples_and_tasks_that_cannot_be(tmp_path, capsys)
     path = tmp_path / "p.tp"
     path.write_text(KINKED)
     huge = str(10**9)
-    for arguments, says in ((["simulate", str(path), "--width", str(10**11)], "a width of"),
-                            (["simulate", str(path), "--width", "8", "--seeds", str(4 * 10**9)], "use fewer seeds"),
-                            (["run", str(path), "--method", "nodes", "--repeats", str(10**10)], "use fewer --repeats"),
-                            (["run", str(path), "--method", "nodes", "--samples", str(5 * 10**11)], "--samples"),
-                            (["verify", str(path), "--widths", f"8,{10**11}", "--seeds", "2"], "a width of"),
-                            (["run", str(path), "--widths", f"8,{10**11}", "--seeds", "2"], "a width of"),
-                            (["experiment", "maml", "--set", f"test_tasks={huge}"], "use fewer test_tasks"),
-                            (["experiment", "maml", "--set", f"validation_tasks={huge}"], "use fewer validation_tasks"),
-                            (["experiment", "maml", "--set", f"batches={huge}"], "use fewer batches or tasks")):
+    for arguments, says in (
+        (["simulate", str(path), "--width", str(10**11)], "a width of"),
+        (["simulate", str(path), "--width", "8", "--seeds", str(4 * 10**9)], "use fewer seeds"),
+        (["run", str(path), "--method", "nodes", "--repeats", str(10**10)], "use fewer --repeats"),
+        (["run", str(path), "--method", "nodes", "--samples", str(5 * 10**11)], "--samples"),
+        (["verify", str(path), "--widths", f"8,{10**11}", "--seeds", "2"], "a width of"),
+        (["run", str(path), "--widths", f"8,{10**11}", "--seeds", "2"], "a width of"),
+        (["experiment", "maml", "--set", f"test_tasks={huge}"], "use fewer test_tasks"),
+        (["experiment", "maml", "--set", f"validation_tasks={huge}"], "use fewer validation_tasks"),
+        (["experiment", "maml", "--set", f"batches={huge}"], "use fewer batches or tasks"),
+    ):
         assert main(arguments) == 2, arguments
         printed = capsys.readouterr()
         assert "error[TP604]" in printed.err, arguments
@@ -79,7 +85,9 @@ def test_widths_seeds_repeats_samples_and_tasks_that_cannot_be(tmp_path, capsys)
 
 
 def test_a_kernel_that_does_not_fit(monkeypatch):
-    kernels = tpc.parse("width n\nweight U : n x 2\nweight V : 1 x n\nnetwork f(x) = V @ relu(U @ x)\noutput a = 1\n").kernels()
+    kernels = tpc.parse(
+        "width n\nweight U : n x 2\nweight V : 1 x n\nnetwork f(x) = V @ relu(U @ x)\noutput a = 1\n"
+    ).kernels()
     x = np.random.default_rng(0).standard_normal((300, 2))
     whole = kernels.ntk(x)
     with pytest.raises(tpc.TpcError, match="`tpc kernel` writes it to a file"):
@@ -96,15 +104,25 @@ def test_a_kernel_that_does_not_fit(monkeypatch):
 def test_rounds_with_bases_of_their_own_come_in_turns(monkeypatch):
     """All at once, one by one and two at a time they give the same."""
     shallow = DEEP.replace("T = 40, N = 64, B = 16, d = 10, S = 64", "T = 3, N = 4, B = 2, d = 2, S = 2")
-    program = tpc.parse(shallow.replace("weight W2 : n x n\n", "").replace("W2 @ relu(W1 @ relu(U @ ξ))", "W1 @ relu(U @ ξ)"))
+    program = tpc.parse(
+        shallow.replace("weight W2 : n x n\n", "").replace("W2 @ relu(W1 @ relu(U @ ξ))", "W1 @ relu(U @ ξ)")
+    )
     inputs = inputs_of(program)
     found = {}
-    for most, line in ((4, "jax.vmap(each_t)("), (1, "lax.map(lambda own: each_t(*own), (jnp.arange(4), U, V))"),
-                       (2, "lax.map(lambda own: each_t(*own), (jnp.arange(4), U, V), batch_size=2)")):
-        monkeypatch.setattr("tpc.emit.parallel.Parallel._at_once", lambda self, region, inner, most=most: most if inner.chains else region.greatest)
+    for most, line in (
+        (4, "jax.vmap(each_t)("),
+        (1, "lax.map(lambda own: each_t(*own), (jnp.arange(4), U, V))"),
+        (2, "lax.map(lambda own: each_t(*own), (jnp.arange(4), U, V), batch_size=2)"),
+    ):
+        monkeypatch.setattr(
+            "tpc.emit.parallel.Parallel._at_once",
+            lambda self, region, inner, most=most: most if inner.chains else region.greatest,
+        )
         evaluator = program.compile(samples=256, repeats=2, method="nodes")
         assert line in evaluator.source
-        outputs, _ = evaluator.module.evaluated(evaluator.module.prepared(inputs), *evaluator.module.draw(0, 0))
+        outputs, _ = evaluator.module.evaluated(
+            evaluator.module.prepared(inputs), *evaluator.module.draw(0, 0)
+        )
         found[most] = np.asarray(outputs["err"])
     np.testing.assert_allclose(found[1], found[4], rtol=1e-9)
     np.testing.assert_allclose(found[2], found[4], rtol=1e-9)

@@ -18,18 +18,26 @@ def test_text_is_the_number_to_a_tenth_of_its_error(figures, most):
             error = abs(value) * 10**log
             text = with_error(value, error, figures, most)
             assert ("±" in text) == (error > abs(value) * 10.0**-figures / 2)
-            shown, claimed = (float(part) for part in (text if "±" in text else f"{text} ± {error}").split(" ± "))
-            assert abs(shown - value) <= max(0.06 * error, 10.0**(1 - (most if "±" in text else figures)) * abs(value))
+            shown, claimed = (
+                float(part) for part in (text if "±" in text else f"{text} ± {error}").split(" ± ")
+            )
+            assert abs(shown - value) <= max(
+                0.06 * error, 10.0 ** (1 - (most if "±" in text else figures)) * abs(value)
+            )
             assert abs(claimed - error) <= 0.06 * error
             assert shown or error > abs(value)
             exact = with_error(value, 0.0, figures, most)
             assert "±" not in exact
-            assert abs(float(exact) - value) <= 10.0**(1 - figures) * abs(value)
+            assert abs(float(exact) - value) <= 10.0 ** (1 - figures) * abs(value)
 
 
 def test_figures_are_those_of_the_precision():
-    result = {dtype: tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput a = mean(v^2)/3\noutput b = mean(v^2)*1e-16\n").compile(dtype=dtype)()
-              for dtype in ("float64", "float32")}
+    result = {
+        dtype: tpc.parse(
+            "width n\nvector v : n ~ N(0, 1)\noutput a = mean(v^2)/3\noutput b = mean(v^2)*1e-16\n"
+        ).compile(dtype=dtype)()
+        for dtype in ("float64", "float32")
+    }
     assert "a = 0.333333333333\n  b = 1e-16" in str(result["float64"])
     assert "a = 0.3333333\n  b = 1e-16" in str(result["float32"])
     assert Outcome(np.float64(0.1), np.float64(0)).to_json() == {"value": 0.1, "stderr": 0.0}
@@ -38,7 +46,11 @@ def test_figures_are_those_of_the_precision():
 def drawn(limit, off, scale, seeds=16, widths=(64, 256, 1024)):
     """Values at some widths that tend to `limit + off`, all times `scale`."""
     rng = np.random.default_rng(1)
-    return widths, [(limit + off + rng.normal(size=(seeds, 50)) / n**0.5) * scale for n in widths], np.full(50, limit * scale)
+    return (
+        widths,
+        [(limit + off + rng.normal(size=(seeds, 50)) / n**0.5) * scale for n in widths],
+        np.full(50, limit * scale),
+    )
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -63,5 +75,6 @@ def test_a_tiny_output_that_is_wrong_disagrees():
     program = tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput a = mean(v*v)*1e-20\n")
     samples = [program.simulate(width=n, seeds=8) for n in (64, 256)]
     from tpc.simulate.verify import verify
+
     assert verify({"a": (np.float64(1e-20), None)}, samples).agrees
     assert not verify({"a": (np.float64(3e-20), None)}, samples).agrees

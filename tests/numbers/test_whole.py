@@ -1,4 +1,5 @@
-"""Arithmetic of loop variables and index inputs against exact fractions: in every representation and precision, formulas, laws, finite width.
+"""Arithmetic of loop variables and index inputs against exact fractions: in every representation and
+precision, formulas, laws, finite width.
 
 Some 200 expressions in the suite. `TPC_INDICES=10000 pytest tests/numbers/test_whole.py` tests as many.
 """
@@ -11,12 +12,15 @@ import pytest
 import tpc
 from tests.numbers.whole import C, Case, T, cases
 
-TOGETHER = 40                                                        # expressions in a program at most
+TOGETHER = 40  # expressions in a program at most
 HEAD = f"width n\ndim T = {T}\ninput c[T] : index(T)\nmatrix A : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\n"
 VECTORS = {"linear": "A @ v", "gram": "relu(A @ v)", "chaos": "(A @ v)^2", "nodes": "tanh(v)"}
 EPS = {"float64": np.finfo(np.float64).eps, "float32": np.finfo(np.float32).eps}
-ROUTES = [*((route, dtype) for route in (*VECTORS, "laws", "finite width") for dtype in EPS), ("formulas", "float64"),
-          ("laws at finite width", "float64")]
+ROUTES = [
+    *((route, dtype) for route in (*VECTORS, "laws", "finite width") for dtype in EPS),
+    ("formulas", "float64"),
+    ("laws at finite width", "float64"),
+]
 COUNT = int(os.environ.get("TPC_INDICES", "200")) // len(ROUTES)
 
 
@@ -33,7 +37,10 @@ def program(own: list[Case], vector: str) -> tpc.Program:
 
 def of_laws(own: list[Case]) -> tpc.Program:
     """Each expression as the mean of a vector."""
-    lines = [f"vector u{k}[t < T] : n ~ N({case.text}, 0)\noutput a{k}[t] = mean(u{k}[t]) for t < T" for k, case in enumerate(own)]
+    lines = [
+        f"vector u{k}[t < T] : n ~ N({case.text}, 0)\noutput a{k}[t] = mean(u{k}[t]) for t < T"
+        for k, case in enumerate(own)
+    ]
     return tpc.parse(HEAD + "\n".join(lines))
 
 
@@ -47,8 +54,11 @@ def evaluated(own: list[Case], route: str, dtype: str) -> dict[str, np.ndarray]:
         if route == "formulas":
             return made.derive().evaluate(inputs, samples=8)
         try:
-            points = {"samples": 256, "repeats": 2} if route == "nodes" else {}          # the same ones for every output
-            result = made.compile(method="linear" if route == "laws" else route, dtype=dtype, **points)(inputs)
+            # the same ones for every output
+            points = {"samples": 256, "repeats": 2} if route == "nodes" else {}
+            result = made.compile(method="linear" if route == "laws" else route, dtype=dtype, **points)(
+                inputs
+            )
         except tpc.TpcError as error:
             result = error.partial
     return {name: outcome.value for name, outcome in result.outputs.items()}
@@ -64,7 +74,11 @@ def test_indices_are_exact_numbers(route, dtype):
         for k, case in enumerate(own):
             for t, exact in enumerate(case.values):
                 if exact is not None:
-                    got, wanted, room = float(found[f"a{k}"][t]) / m, float(exact.value), EPS[dtype] * float(exact.error + 2 * abs(exact.value))
+                    got, wanted, room = (
+                        float(found[f"a{k}"][t]) / m,
+                        float(exact.value),
+                        EPS[dtype] * float(exact.error + 2 * abs(exact.value)),
+                    )
                     if not abs(got - wanted) <= 4 * room:
                         wrong.append((case.text, t, wanted, got))
     assert not wrong

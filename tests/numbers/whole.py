@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 T = 4
-C = (3, 0, 1, 2)                                       # the index input
-LARGEST, EXACT = 10**9, 2**24                          # of what is computed on; of whole numbers that single precision has
+C = (3, 0, 1, 2)  # the index input
+LARGEST, EXACT = 10**9, 2**24  # of what is computed on; of whole numbers that single precision has
 
 
 class NotTestedError(Exception):
@@ -17,13 +17,16 @@ class NotTestedError(Exception):
 
 @dataclass(frozen=True)
 class Rounded:
-    """A number, and how far rounding may take it, in units of the precision to first order; 0 if all numbers on the way are exact."""
+    """A number, and how far rounding may take it, in units of the precision to first order; 0 if all numbers
+    on the way are exact."""
 
     value: Fraction
     error: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
-        if (self.value and not Fraction(1, LARGEST) <= abs(self.value) <= LARGEST) or self.error > 1000 * abs(self.value):
+        if (self.value and not Fraction(1, LARGEST) <= abs(self.value) <= LARGEST) or self.error > 1000 * abs(
+            self.value
+        ):
             raise NotTestedError
 
     @property
@@ -32,7 +35,8 @@ class Rounded:
 
 
 def computed(value: Fraction, error: Fraction, *operands: Rounded, whole: bool = True) -> Rounded:
-    """The result of an operation: with one more rounding, unless it is one of exact whole numbers that are not too large."""
+    """The result of an operation: with one more rounding, unless it is one of exact whole numbers that are
+    not too large."""
     if whole and value.denominator == 1 and abs(value) < EXACT and all(x.index for x in operands):
         return Rounded(value)
     return Rounded(value, error + abs(value))
@@ -50,7 +54,11 @@ class Node:
         own = [part.text() for part in self.parts]
         match self.op:
             case "number":
-                return str(self.number) if self.number.denominator == 1 and self.number >= 0 else f"({self.number})"
+                return (
+                    str(self.number)
+                    if self.number.denominator == 1 and self.number >= 0
+                    else f"({self.number})"
+                )
             case "c":
                 return "c[t]"
             case "t" | "s":
@@ -99,7 +107,11 @@ class Node:
             case "abs" | "relu" | "sign":
                 if self.op == "sign" and not a.index and abs(a.value) < a.error / 1000:
                     raise NotTestedError
-                value = {"abs": abs(a.value), "relu": max(a.value, Fraction(0)), "sign": Fraction((a.value > 0) - (a.value < 0))}[self.op]
+                value = {
+                    "abs": abs(a.value),
+                    "relu": max(a.value, Fraction(0)),
+                    "sign": Fraction((a.value > 0) - (a.value < 0)),
+                }[self.op]
                 return Rounded(value, a.error if value else Fraction(0))
             case "max" | "min":
                 b = others[0]
@@ -116,7 +128,9 @@ def added(terms: list[Rounded]) -> Rounded:
 
 
 def below(a: Rounded, b: Rounded) -> bool:
-    if not (a.index and b.index) and abs(a.value - b.value) < (a.error + b.error) / 10**4 + Fraction(1, 10**6):
+    if not (a.index and b.index) and abs(a.value - b.value) < (a.error + b.error) / 10**4 + Fraction(
+        1, 10**6
+    ):
         raise NotTestedError
     return a.value < b.value
 
@@ -126,7 +140,9 @@ def powered(a: Rounded, b: Rounded) -> Rounded:
         raise NotTestedError
     k = int(b.value)
     value = a.value**k
-    error = (abs(k) * abs(value / a.value) * a.error if a.value else Fraction(0)) + (2 * abs(k) + 2) * abs(value)
+    error = (abs(k) * abs(value / a.value) * a.error if a.value else Fraction(0)) + (2 * abs(k) + 2) * abs(
+        value
+    )
     return computed(value, error, a, whole=k >= 0)
 
 
@@ -148,21 +164,33 @@ def drawn(rng: random.Random, depth: int, variables: tuple[str, ...]) -> Node:
         if rng.random() < 0.7:
             return Node(rng.choice(variables))
         return Node("number", number=Fraction(rng.randint(-9, 9), rng.choice((1, 1, 1, 2, 3, 7))))
-    op = rng.choice(("+", "-", "*", "*", "/", "^", "^", "^", "max", "min", "where", "abs", "relu", "sign", "sum"))
+    op = rng.choice(
+        ("+", "-", "*", "*", "/", "^", "^", "^", "max", "min", "where", "abs", "relu", "sign", "sum")
+    )
     if op == "sum" and "s" in variables:
         op = "*"
     inner = (*variables, "s") if op == "sum" else variables
     if op == "^":
-        exponent = Node("number", number=Fraction(rng.randint(-8, 8))) if rng.random() < 0.4 else _exponent(rng, variables)
+        exponent = (
+            Node("number", number=Fraction(rng.randint(-8, 8)))
+            if rng.random() < 0.4
+            else _exponent(rng, variables)
+        )
         return Node("^", (drawn(rng, depth - 1, variables), exponent))
     count = {"where": 4, "abs": 1, "relu": 1, "sign": 1, "sum": 1}.get(op, 2)
     return Node(op, tuple(drawn(rng, depth - 1, inner) for _ in range(count)))
 
 
 def _exponent(rng: random.Random, variables: tuple[str, ...]) -> Node:
-    """A whole number made of indices: `±v + k`, or a product of two of them, or something with a conditional."""
+    """A whole number made of indices: `±v + k`, or a product of two of them, or something with a
+    conditional."""
+
     def linear() -> Node:
-        return Node(rng.choice("+-"), (Node("number", number=Fraction(rng.randint(-3, 3))), Node(rng.choice(variables))))
+        return Node(
+            rng.choice("+-"),
+            (Node("number", number=Fraction(rng.randint(-3, 3))), Node(rng.choice(variables))),
+        )
+
     kind = rng.random()
     if kind < 0.6:
         return linear()

@@ -1,18 +1,18 @@
-"""First-order MAML in the kernel regime, transcribed by hand: Algorithm 4 of TP4, with a kernel and a growing list of drawings and coefficients, and
-for a linear kernel the same in its weights."""
+"""First-order MAML in the kernel regime, transcribed by hand: Algorithm 4 of TP4, with a kernel and a growing
+list of drawings and coefficients, and for a linear kernel the same in its weights."""
 
 import numpy as np
 
 
 def relu_kernels(x, z, scales, stds=(1, 1, 1)):
-    """What training follows of `f = V relu(U x + b)` in the NTK parametrization: of the readout alone, and of all weights. scales: in front of U, V
-    and b; stds: of what these are drawn with."""
+    """What training follows of `f = V relu(U x + b)` in the NTK parametrization: of the readout alone, and of
+    all weights. scales: in front of U, V and b; stds: of what these are drawn with."""
     (s, out, bias), (u, v, b) = scales, stds
-    size, own_bias = (s * u)**2, (bias * b)**2
+    size, own_bias = (s * u) ** 2, (bias * b) ** 2
     norms = np.sqrt(np.outer(size * (x * x).sum(1) + own_bias, size * (z * z).sum(1) + own_bias))
     angle = np.arccos(np.clip((size * x @ z.T + own_bias) / norms, -1, 1))
     last = out**2 * norms * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi)
-    return last, last + (out * v)**2 * (s**2 * x @ z.T + bias**2) * (np.pi - angle) / (2 * np.pi)
+    return last, last + (out * v) ** 2 * (s**2 * x @ z.T + bias**2) * (np.pi - angle) / (2 * np.pi)
 
 
 def softmax(f):
@@ -21,7 +21,8 @@ def softmax(f):
 
 
 class Algorithm4:
-    """kernel: of two arrays of drawings. y, z: the classes of those of a task to adapt to, and of its others."""
+    """kernel: of two arrays of drawings. y, z: the classes of those of a task to adapt to, and of its
+    others."""
 
     def __init__(self, kernel, y, z, lr, eps, ways):
         self.kernel, self.lr, self.eps = kernel, lr, eps
@@ -37,20 +38,25 @@ class Algorithm4:
         """The values at x of the net that has adapted to the drawings `shown`."""
         moved = np.zeros_like(self.y)
         for _ in range(steps):
-            moved -= self.eps * (softmax(self.f(shown) + self.kernel(shown, shown) @ moved) - self.y) / len(shown)
+            moved -= (
+                self.eps * (softmax(self.f(shown) + self.kernel(shown, shown) @ moved) - self.y) / len(shown)
+            )
         return self.f(x) + self.kernel(x, shown) @ moved
 
     def step(self, tasks):
         """tasks: pairs of drawings to adapt to and of others."""
         x = np.concatenate([query for _, query in tasks])
-        chi = np.concatenate([(softmax(self.adapted(shown, query, 1)) - self.z) / len(query) for shown, query in tasks])
+        chi = np.concatenate(
+            [(softmax(self.adapted(shown, query, 1)) - self.z) / len(query) for shown, query in tasks]
+        )
         norm = np.sqrt(np.sum(chi * (self.kernel(x, x) @ chi)))
         self.drawings.append(x)
         self.coefficients.append(-self.lr * min(1, 0.5 / norm) * chi)
 
 
 class LinearClassifier:
-    """f = W √c (ξ, b), the weights W trained: in weights what Algorithm 4 is with the kernel c (ξ·ξ' + b²). A task's weights are made as they are."""
+    """f = W √c (ξ, b), the weights W trained: in weights what Algorithm 4 is with the kernel c (ξ·ξ' + b²). A
+    task's weights are made as they are."""
 
     def __init__(self, c, b, y, z, lr, eps, ways, pixels):
         self.c, self.b, self.lr, self.eps = c, b, lr, eps

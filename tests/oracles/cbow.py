@@ -1,5 +1,6 @@
-"""CBOW with negative sampling (TP4 Sec 9.1), transcribed by hand in NumPy: of a net of finite width, or, φ being the identity, of its limit
-(Algorithm 3 for two input layers, of which V starts at 0), where rows are coefficients on U's initial ones.
+"""CBOW with negative sampling (TP4 Sec 9.1), transcribed by hand in NumPy: of a net of finite width, or, φ
+being the identity, of its limit (Algorithm 3 for two input layers, of which V starts at 0), where rows are
+coefficients on U's initial ones.
 
 Every window and every negative is gone through by itself.
 """
@@ -14,7 +15,8 @@ def sigmoid(x):
 def cbow(words, others, near, weight, rates, decay, U, width=1, phi=lambda h: h, slope=np.ones_like):
     """U and V after all steps, of which each takes its gradients at once, from the first U [words, …].
 
-    words: [steps, batch + 2·window]. near: what each of these has in each mean. width: what inner products are divided by. slope: φ'.
+    words: [steps, batch + 2·window]. near: what each of these has in each mean. width: what inner products
+    are divided by. slope: φ'.
     """
     V = np.zeros_like(U)
     for stretch, negatives, means, weights, rate in zip(words, others, near, weight, rates, strict=True):
@@ -25,7 +27,10 @@ def cbow(words, others, near, weight, rates, decay, U, width=1, phi=lambda h: h,
             h = sum((mean[p] * U[stretch[p]] for p in around), np.zeros(U.shape[1]))
             back = np.zeros(U.shape[1])
             own = stretch[window + i]
-            for word, label, times in ((own, 1, 1.0), *((k, 0, float(m)) for k, m in zip(negatives, weights[i], strict=True))):
+            for word, label, times in (
+                (own, 1, 1.0),
+                *((k, 0, float(m)) for k, m in zip(negatives, weights[i], strict=True)),
+            ):
                 chi = times * (label - sigmoid(V[word] @ phi(h) / width))
                 back += chi * V[word] * slope(h)
                 dV[word] += chi * phi(h) - decay * times * V[word]

@@ -1,4 +1,5 @@
-"""Thm 6.1, 6.3 and 6.4 with polynomial activations, against the recurrences in rational arithmetic (Isserlis' theorem, ZDot by derivatives)."""
+"""Thm 6.1, 6.3 and 6.4 with polynomial activations, against the recurrences in rational arithmetic (Isserlis'
+theorem, ZDot by derivatives)."""
 
 import re
 from fractions import Fraction
@@ -11,12 +12,17 @@ import tpc
 from tests.plan.isserlis import Law, Poly
 
 PAPER = Path(__file__).parents[2] / "programs" / "paper"
-SLOPES = {"s^2": lambda x: (x * x, x * 2), "s^3": lambda x: (x * x * x, x * x * 3), "s^2/2 - s/3": lambda x: (
-    x * x * Fraction(1, 2) - x * Fraction(1, 3), x - Poly({(): Fraction(1, 3)}))}
+SLOPES = {
+    "s^2": lambda x: (x * x, x * 2),
+    "s^3": lambda x: (x * x * x, x * x * 3),
+    "s^2/2 - s/3": lambda x: (x * x * Fraction(1, 2) - x * Fraction(1, 3), x - Poly({(): Fraction(1, 3)})),
+}
 
 
 def program(name, phi, rounds):
-    text, count = re.subn(r"def φ\(s\) = [^#\n]+", f"def φ(s) = {phi} ", (PAPER / f"{name}.tp").read_text(encoding="utf-8"))
+    text, count = re.subn(
+        r"def φ\(s\) = [^#\n]+", f"def φ(s) = {phi} ", (PAPER / f"{name}.tp").read_text(encoding="utf-8")
+    )
     assert count == 1
     return tpc.parse(text, dims={"T": rounds})
 
@@ -34,8 +40,9 @@ def one_layer(xi, y, xi_test, phi):
 
 
 def two_layers(xi, y, eta, back, phi):
-    """f_t. back: 1 for the true backward pass (Thm 6.4), 0 for an independent copy of Wᵀ (Thm 6.3), which has no Ż."""
-    below, above = {}, {}                                 # the covariances of Ẑ^{Wᵀ dh_s} and of Ẑ^{W x_s}
+    """f_t. back: 1 for the true backward pass (Thm 6.4), 0 for an independent copy of Wᵀ (Thm 6.3), which has
+    no Ż."""
+    below, above = {}, {}  # the covariances of Ẑ^{Wᵀ dh_s} and of Ẑ^{W x_s}
     u, v = Poly.variable("u"), Poly.variable("v")
     xs, dhs, f, chi = [], [], [], []
     for t in range(len(xi)):
@@ -107,12 +114,14 @@ def test_tp4_two_hidden_layers_are_exact(name, back, phi, rounds):
     assert relative(found["f"].value, expected) < 1e-10
     assert relative(found["loss"].value, [(a - b) ** 2 / 2 for a, b in zip(expected, y, strict=True)]) < 1e-10
     other = two_layers(xi, y, eta, 1 - back, SLOPES[phi])
-    assert relative(found["f"].value, other) > 1e-6               # so the test tells the theorems apart
+    assert relative(found["f"].value, other) > 1e-6  # so the test tells the theorems apart
 
 
 @pytest.mark.parametrize(("name", "back"), [("thm_6_3", 0), ("thm_6_4", 1)])
 def test_tp4_two_hidden_layers_with_the_inputs_of_fig_4(name, back):
     xi, y = [1, -1, 1], [1, 1, -1]
     found = program(name, "s^2", 3).compile()({"xi": xi, "y": y, "eta": 1})
-    expected = two_layers([Fraction(x) for x in xi], [Fraction(x) for x in y], Fraction(1), back, SLOPES["s^2"])
+    expected = two_layers(
+        [Fraction(x) for x in xi], [Fraction(x) for x in y], Fraction(1), back, SLOPES["s^2"]
+    )
     assert relative(found["f"].value, expected) < 1e-10

@@ -1,4 +1,5 @@
-"""The main job: digits.tp on the handwritten digits shipped with it, at n = ∞ and at finite width. Here with fewer steps and images."""
+"""The main job: digits.tp on the handwritten digits shipped with it, at n = ∞ and at finite width. Here with
+fewer steps and images."""
 
 from functools import cache
 from pathlib import Path
@@ -22,8 +23,13 @@ def data():
 
 def small(steps=STEPS, batch=BATCH, held_out=HELD_OUT):
     whole = data()
-    return {"images": whole["images"], "j": whole["j"][:steps, :batch], "y": whole["y"][:steps, :batch],
-            "held_out": whole["held_out"][:held_out], "label": whole["label"][:held_out]}
+    return {
+        "images": whole["images"],
+        "j": whole["j"][:steps, :batch],
+        "y": whole["y"][:steps, :batch],
+        "held_out": whole["held_out"][:held_out],
+        "label": whole["label"][:held_out],
+    }
 
 
 @cache
@@ -54,7 +60,10 @@ def test_data_is_what_the_script_makes(tmp_path, monkeypatch):
     source = (HERE / "make_digits.py").read_text()
     monkeypatch.setattr("numpy.savez_compressed", lambda path, **arrays: made.update(arrays))
     made: dict[str, np.ndarray] = {}
-    exec(compile(source, "make_digits.py", "exec"), {"__name__": "__main__", "__file__": str(tmp_path / "make_digits.py")})
+    exec(
+        compile(source, "make_digits.py", "exec"),
+        {"__name__": "__main__", "__file__": str(tmp_path / "make_digits.py")},
+    )
     assert set(made) == set(data())
     for name, array in made.items():
         np.testing.assert_array_equal(array, data()[name])
@@ -63,7 +72,7 @@ def test_data_is_what_the_script_makes(tmp_path, monkeypatch):
 def test_the_limit_learns():
     outcome = result()
     losses = outcome["loss"].value
-    assert losses[0] == pytest.approx(np.log(10), abs=5e-3)                      # f_0 = 0 in μP
+    assert losses[0] == pytest.approx(np.log(10), abs=5e-3)  # f_0 = 0 in μP
     assert losses[-3:].mean() < 0.75 * losses[0]
     assert outcome["accuracy"].value > 0.4
 
@@ -74,27 +83,36 @@ def test_standard_errors_are_small_by_default():
 
 
 def test_wide_networks_agree_with_the_limit():
-    """The means of 6 networks of width 1024 are within 5 of their standard errors, and a bias of 10/n, of the limit."""
+    """The means of 6 networks of width 1024 are within 5 of their standard errors, and a bias of 10/n, of the
+    limit."""
     samples = tpc.load(HERE / "digits.tp", dims=DIMS).simulate(small(), width=1024, seeds=6)
     for name in ("loss", "test_loss"):
         spread = samples.std[name] / np.sqrt(6)
         gap = np.abs(samples.mean[name] - result()[name].value)
-        typical = np.sqrt(np.mean(spread**2))                                    # of six seeds, one entry's own spread is too uncertain
-        assert np.all(gap <= 5 * np.hypot(np.maximum(spread, typical), result()[name].stderr) + 10 / 1024), name
+        typical = np.sqrt(np.mean(spread**2))  # of six seeds, one entry's own spread is too uncertain
+        assert np.all(gap <= 5 * np.hypot(np.maximum(spread, typical), result()[name].stderr) + 10 / 1024), (
+            name
+        )
 
 
 def test_a_short_training_is_verified_in_width():
     program, given = tpc.load(HERE / "digits.tp", dims={"T": 3, "B": 2, "N": 4}), small(3, 2, 4)
-    report = tpc.verify(program.compile()(given).limits, [program.simulate(given, width=width, seeds=24) for width in (128, 256, 512)])
+    report = tpc.verify(
+        program.compile()(given).limits,
+        [program.simulate(given, width=width, seeds=24) for width in (128, 256, 512)],
+    )
     assert report.agrees, str(report)
 
 
 def test_pixels_enter_by_inner_products_only():
-    """A rotation of the images leaves everything as it is: the 64 vectors U are a way to write a Gaussian of covariance ξ·ξ'."""
+    """A rotation of the images leaves everything as it is: the 64 vectors U are a way to write a Gaussian of
+    covariance ξ·ξ'."""
     rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((64, 64)))[0]
     given = small(4, 3, 4)
     turned = {**given, "images": given["images"] @ rotation, "held_out": given["held_out"] @ rotation}
     evaluator = tpc.load(HERE / "digits.tp", dims={"T": 4, "B": 3, "N": 4}).compile()
     one, other = evaluator(given), evaluator(turned, seed=1)
     for name in ("loss", "test_loss"):
-        assert np.all(np.abs(one[name].value - other[name].value) <= 5 * np.hypot(one[name].stderr, other[name].stderr)), name
+        assert np.all(
+            np.abs(one[name].value - other[name].value) <= 5 * np.hypot(one[name].stderr, other[name].stderr)
+        ), name

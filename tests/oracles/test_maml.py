@@ -16,11 +16,22 @@ STEPS, WAYS, QUERIES, TASKS, DRAWINGS, PIXELS = 200, 3, 4, 6, 60, 24
 
 def inputs():
     rng = np.random.default_rng(3)
-    images = rng.standard_normal((DRAWINGS // 4, PIXELS)).repeat(4, axis=0) + 0.3 * rng.standard_normal((DRAWINGS, PIXELS))
-    return {"images": images, "eta": np.linspace(0.4, 0.1, STEPS), "epsilon": 0.4,
-            "support": rng.integers(0, DRAWINGS, (STEPS, TASKS, WAYS)), "query": rng.integers(0, DRAWINGS, (STEPS, TASKS, WAYS * QUERIES)),
-            "y": np.arange(WAYS), "z": np.repeat(np.arange(WAYS), QUERIES), "unseen": images[:20],
-            "shown": rng.integers(0, 20, (5, WAYS)), "asked": rng.integers(0, 20, (5, WAYS * 3)), "w": np.arange(WAYS).repeat(3)}
+    images = rng.standard_normal((DRAWINGS // 4, PIXELS)).repeat(4, axis=0) + 0.3 * rng.standard_normal(
+        (DRAWINGS, PIXELS)
+    )
+    return {
+        "images": images,
+        "eta": np.linspace(0.4, 0.1, STEPS),
+        "epsilon": 0.4,
+        "support": rng.integers(0, DRAWINGS, (STEPS, TASKS, WAYS)),
+        "query": rng.integers(0, DRAWINGS, (STEPS, TASKS, WAYS * QUERIES)),
+        "y": np.arange(WAYS),
+        "z": np.repeat(np.arange(WAYS), QUERIES),
+        "unseen": images[:20],
+        "shown": rng.integers(0, 20, (5, WAYS)),
+        "asked": rng.integers(0, 20, (5, WAYS * 3)),
+        "w": np.arange(WAYS).repeat(3),
+    }
 
 
 @pytest.mark.parametrize("reordered", [True, False])

@@ -31,7 +31,9 @@ def test_wishart_moments_are_catalan_numbers():
 
 
 def test_marchenko_pastur_moments_are_narayana_polynomials():
-    np.testing.assert_allclose(run("marchenko_pastur.tp")["c"].value, [narayana(k, 0.5) for k in range(6)], rtol=1e-12)
+    np.testing.assert_allclose(
+        run("marchenko_pastur.tp")["c"].value, [narayana(k, 0.5) for k in range(6)], rtol=1e-12
+    )
 
 
 def test_semicircle_moments():
@@ -46,11 +48,14 @@ def expect(f):
 def test_amp_follows_its_state_evolution():
     signal, start = 1.5, 0.5
     result = run("amp.tp", {"lambda": signal, "epsilon": start})
-    overlap, second = expect(lambda z: np.tanh(start + z)), expect(lambda z: np.tanh(start + z)**2)
+    overlap, second = expect(lambda z: np.tanh(start + z)), expect(lambda z: np.tanh(start + z) ** 2)
     for t in range(6):
         mu, variance = signal * overlap, second
         assert abs(result["mu"].value[t] - mu) < 4 * result["mu"].stderr[t]
         assert abs(result["tau2"].value[t] - variance) < 4 * result["tau2"].stderr[t]
         tau = np.sqrt(variance)
-        overlap, second = expect(lambda z, m=mu, s=tau: np.tanh(m + s * z)), expect(lambda z, m=mu, s=tau: np.tanh(m + s * z)**2)
+        overlap, second = (
+            expect(lambda z, m=mu, s=tau: np.tanh(m + s * z)),
+            expect(lambda z, m=mu, s=tau: np.tanh(m + s * z) ** 2),
+        )
     assert abs(result["overlap"].value - overlap) < 4 * result["overlap"].stderr

@@ -40,7 +40,9 @@ def test_cor_6_2_is_the_recursion_of_four_numbers():
 
 def plane(f):
     """E f(u, v) over two standard Gaussians, by adaptive integration."""
-    return dblquad(lambda v, u: f(u, v) * norm.pdf(u) * norm.pdf(v), -9, 9, -9, 9, epsabs=1e-12, epsrel=1e-12)[0]
+    return dblquad(
+        lambda v, u: f(u, v) * norm.pdf(u) * norm.pdf(v), -9, 9, -9, 9, epsabs=1e-12, epsrel=1e-12
+    )[0]
 
 
 def test_thm_6_1_is_an_integral_over_the_plane():
@@ -52,6 +54,7 @@ def test_thm_6_1_is_an_integral_over_the_plane():
 
     def phi_prime(s):
         return np.exp(-s * s / 4) / np.sqrt(np.pi)
+
     chi: list[float] = []
 
     def weights(u, v, t):
@@ -61,6 +64,7 @@ def test_thm_6_1_is_an_integral_over_the_plane():
 
     def output(x, t):
         return plane(lambda u0, v0: (lambda u, v: v * phi(x * u))(*weights(u0, v0, t)))
+
     for t in range(3):
         f = output(xi[t], t)
         assert abs(result["f"].value[t] - f) < 1e-10
@@ -74,14 +78,17 @@ def expect(f, variance):
 
 @pytest.mark.parametrize("name", ["paper/thm_6_3.tp", "paper/thm_6_4.tp"])
 def test_two_layers_first_step_by_hand(name):
-    """f_1(ξ) of Thm 6.3 and 6.4 after one step on ξ_0 = 1: Ż^{W x_1(ξ)} = -χ_0 ξ_0 ξ Z^{dh_0} E φ'(Z^{h_1(ξ)}) φ'(Z^{h_0})."""
-    q = expect(lambda s: np.tanh(s)**2, 1.0)                                     # E Z^{x_0}², the variance of Z^{h_0}
-    chi = 1.0                                                                    # f_0 = 0, y = -1
+    """f_1(ξ) of Thm 6.3 and 6.4 after one step on ξ_0 = 1: Ż^{W x_1(ξ)} = -χ_0 ξ_0 ξ Z^{dh_0} E
+    φ'(Z^{h_1(ξ)}) φ'(Z^{h_0})."""
+    q = expect(lambda s: np.tanh(s) ** 2, 1.0)  # E Z^{x_0}², the variance of Z^{h_0}
+    chi = 1.0  # f_0 = 0, y = -1
 
     def hidden(s):
-        return 1 / np.cosh(s)**2
-    # Z^{dx_0} ~ N(0, E dh_0²), independent of Z^{U_0}; the true backward pass adds nothing to it, as E ∂Z^{dh_0}/∂Ẑ^{Wx_0} = E V₀ φ'' = 0
-    spread = expect(lambda s: hidden(s)**2, q)
+        return 1 / np.cosh(s) ** 2
+
+    # Z^{dx_0} ~ N(0, E dh_0²), independent of Z^{U_0}; the true backward pass adds nothing to it, as E
+    # ∂Z^{dh_0}/∂Ẑ^{Wx_0} = E V₀ φ'' = 0
+    spread = expect(lambda s: hidden(s) ** 2, q)
     nodes, weights = np.polynomial.hermite_e.hermegauss(120)
     weights = weights / weights.sum()
     u, d = np.meshgrid(nodes, np.sqrt(spread) * nodes, indexing="ij")
@@ -89,7 +96,8 @@ def test_two_layers_first_step_by_hand(name):
     x0, x1 = np.tanh(u), np.tanh(u - chi * d * hidden(u))
     cross, own = (both * x0 * x1).sum(), (both * x1 * x1).sum()
     onsager = -chi * (both * hidden(u - chi * d * hidden(u)) * hidden(u)).sum() if "6_4" in name else 0.0
-    # Z^{h_1} = G_1 + (onsager - χ cross) V₀ φ'(G_0), with (G_0, G_1) ~ N(0, [[q, cross], [cross, own]]); Z^{V_1} = V₀ - χ φ(G_0)
+    # Z^{h_1} = G_1 + (onsager - χ cross) V₀ φ'(G_0), with (G_0, G_1) ~ N(0, [[q, cross], [cross, own]]);
+    # Z^{V_1} = V₀ - χ φ(G_0)
     a, b, v = np.meshgrid(nodes[20:-20], nodes[20:-20], nodes[20:-20], indexing="ij")
     triple = np.einsum("i,j,k->ijk", *[weights[20:-20]] * 3)
     g0 = np.sqrt(q) * a
@@ -102,7 +110,7 @@ def test_two_layers_first_step_by_hand(name):
 
 def test_remark_f_1_both_writings_agree():
     result = run("paper/remark_f_1.tp")
-    expected = expect(lambda s: 1 / np.cosh(s)**2, 2.0)
+    expected = expect(lambda s: 1 / np.cosh(s) ** 2, 2.0)
     within(result["c1"], expected)
     within(result["c2"], expected)
     assert result["gap"].value < 1e-20
@@ -111,8 +119,11 @@ def test_remark_f_1_both_writings_agree():
 def test_every_program_has_small_standard_errors_by_default():
     for path in sorted(PROGRAMS.glob("*/*.tp")):
         program = tpc.load(path)
-        if any(i.default is None for i in program.inputs) or {o.name for o in program.outputs} == {"S", "Theta"}:
-            continue                                                             # it needs data, or is a kernel: these have their own tests
+        if any(i.default is None for i in program.inputs) or {o.name for o in program.outputs} == {
+            "S",
+            "Theta",
+        }:
+            continue  # it needs data, or is a kernel: these have their own tests
         result = run(path)
         for outcome in result.outputs.values():
             if outcome.stderr is not None:

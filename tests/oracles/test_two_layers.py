@@ -1,4 +1,5 @@
-"""TP4 Thm 6.3 and 6.4 at t = 0, 1, 2, by product quadrature over the few Gaussians there are and the derivative form of ZDot.
+"""TP4 Thm 6.3 and 6.4 at t = 0, 1, 2, by product quadrature over the few Gaussians there are and the
+derivative form of ZDot.
 
 Independent of tpc: the recursion is written out below, the derivatives by symbol are taken by JAX.
 """
@@ -32,7 +33,11 @@ def first_layer(known, u0, hats, t):
     for s in range(t + 1):
         xs.append(jnp.tanh(xi[s] * u))
         if s < t:
-            dx = hats[s] + sum(dots[s][r] * xs[r] for r in range(s + 1)) - sum(chi[r] * moments[r][s] * xs[r] for r in range(s))
+            dx = (
+                hats[s]
+                + sum(dots[s][r] * xs[r] for r in range(s + 1))
+                - sum(chi[r] * moments[r][s] * xs[r] for r in range(s))
+            )
             u = u - chi[s] * xi[s] * dx * (1 - xs[s] ** 2)
     return xs
 
@@ -53,24 +58,30 @@ def second_layer(known, v0, hats, t):
 
 def hats_of(gram, t, points):
     """Jointly Gaussian with covariance `gram`, from independent ones."""
-    factor = np.linalg.cholesky(np.array([[gram[min(r, s)][max(r, s)] for r in range(t)] for s in range(t)])) if t else np.zeros((0, 0))
+    factor = (
+        np.linalg.cholesky(np.array([[gram[min(r, s)][max(r, s)] for r in range(t)] for s in range(t)]))
+        if t
+        else np.zeros((0, 0))
+    )
     return jnp.asarray(factor @ points[:t])
 
 
 def slopes(of, hats, t, weights):
-    """E ∂of_t/∂hat_s for every s; each hat acts on its own coordinate, so one gradient of the sum has them all."""
+    """E ∂of_t/∂hat_s for every s; each hat acts on its own coordinate, so one gradient of the sum has them
+    all."""
     gradient = jax.grad(lambda g: jnp.sum(of(g)))(hats) if len(hats) else hats
     return [float(np.asarray(row) @ weights) for row in gradient][:t]
 
 
 def outputs(xi, y, back, count):
-    """f_0, f_1, f_2, by `count` nodes in each dimension. back: 1 for the true backward pass (Thm 6.4), 0 for an independent copy of Wᵀ (Thm 6.3)."""
-    below, below_weights = grid(STEPS, count)                    # Z^{U_0}, and the directions of Ẑ^{Wᵀ dh_s}, s < 2
-    above, above_weights = grid(STEPS + 1, count)                # Z^{V_0}, and those of Ẑ^{W x_s}, s < 3
+    """f_0, f_1, f_2, by `count` nodes in each dimension. back: 1 for the true backward pass (Thm 6.4), 0 for
+    an independent copy of Wᵀ (Thm 6.3)."""
+    below, below_weights = grid(STEPS, count)  # Z^{U_0}, and the directions of Ẑ^{Wᵀ dh_s}, s < 2
+    above, above_weights = grid(STEPS + 1, count)  # Z^{V_0}, and those of Ẑ^{W x_s}, s < 3
     chi: list[float] = []
     f: list[float] = []
-    x_dots: list[list[float]] = []                        # Ż^{Wᵀ dh_t} = Σ_s x_dots[t][s] Z^{x_s}
-    h_dots: list[list[float]] = []                        # Ż^{W x_t} = Σ_s h_dots[t][s] Z^{dh_s}
+    x_dots: list[list[float]] = []  # Ż^{Wᵀ dh_t} = Σ_s x_dots[t][s] Z^{x_s}
+    h_dots: list[list[float]] = []  # Ż^{W x_t} = Σ_s h_dots[t][s] Z^{dh_s}
     xx = [[0.0] * STEPS for _ in range(STEPS)]
     dd = [[0.0] * STEPS for _ in range(STEPS)]
     for t in range(STEPS):
@@ -79,14 +90,31 @@ def outputs(xi, y, back, count):
         xs = first_layer(known, u0, e, t)
         for s in range(t + 1):
             xx[s][t] = float(np.asarray(xs[s] * xs[t]) @ below_weights)
-        h_dots.append([back * slope for slope in slopes(lambda g, k=known, u=u0, t=t: first_layer(k, u, g, t)[t], e, t, below_weights)])
+        h_dots.append(
+            [
+                back * slope
+                for slope in slopes(
+                    lambda g, k=known, u=u0, t=t: first_layer(k, u, g, t)[t], e, t, below_weights
+                )
+            ]
+        )
         v0, g = above[0], hats_of(xx, t + 1, above[1:])
         known_above = (chi, h_dots, xx)
         outs, dhs = second_layer(known_above, v0, g, t)
         f.append(float(np.asarray(outs[t]) @ above_weights))
         for s in range(t + 1):
             dd[s][t] = float(np.asarray(dhs[s] * dhs[t]) @ above_weights)
-        x_dots.append([back * s for s in slopes(lambda g, k=known_above, v=v0, t=t: second_layer(k, v, g, t)[1][t], g, t + 1, above_weights)])
+        x_dots.append(
+            [
+                back * s
+                for s in slopes(
+                    lambda g, k=known_above, v=v0, t=t: second_layer(k, v, g, t)[1][t],
+                    g,
+                    t + 1,
+                    above_weights,
+                )
+            ]
+        )
         chi.append(f[t] - y[t])
     return np.array(f)
 
@@ -97,9 +125,14 @@ def test_tp4_two_hidden_layers_three_steps(name, back, seed):
     random = np.random.default_rng(seed)
     xi, y = random.uniform(0.5, 1.2, STEPS) * random.choice([-1, 1], STEPS), random.uniform(-1, 1, STEPS)
     with jax.enable_x64(True):
-        rough, expected, other = outputs(xi, y, back, 28), outputs(xi, y, back, 36), outputs(xi, y, 1 - back, 36)
-    own = np.abs(expected - rough)                                               # a bound of the quadrature's error, as it halves at least
+        rough, expected, other = (
+            outputs(xi, y, back, 28),
+            outputs(xi, y, back, 36),
+            outputs(xi, y, 1 - back, 36),
+        )
+    own = np.abs(expected - rough)  # a bound of the quadrature's error, as it halves at least
     assert own.max() < 1e-3
     found = tpc.load(PROGRAMS / name).compile(samples=1 << 14)({"xi": xi, "y": y}, seed=seed)["f"]
     np.testing.assert_array_less(np.abs(found.value - expected), 4 * found.stderr + own)
-    assert abs(other[2] - found.value[2]) > 20 * (found.stderr[2] + own[2])      # so the test tells the two theorems apart
+    # so the test tells the two theorems apart
+    assert abs(other[2] - found.value[2]) > 20 * (found.stderr[2] + own[2])

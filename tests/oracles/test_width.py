@@ -8,15 +8,18 @@ import tpc
 from tpc.scaling import random_in_the_limit
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
-SHIPPED = [path for folder in ("paper", "matrices") for path in sorted((PROGRAMS / folder).glob("*.tp"))]      # digits.tp: test_digits.py
+# digits.tp: test_digits.py
+SHIPPED = [path for folder in ("paper", "matrices") for path in sorted((PROGRAMS / folder).glob("*.tp"))]
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_finite_width_tends_to_the_limit(path):
     program = tpc.load(path)
-    random = random_in_the_limit(program)                                      # then means over it are compared
+    random = random_in_the_limit(program)  # then means over it are compared
     result = program.compile(initial="integrate" if random else None)({})
-    report = tpc.verify(result.limits, [program.simulate(width=width, seeds=32) for width in (128, 256, 512)], random=random)
+    report = tpc.verify(
+        result.limits, [program.simulate(width=width, seeds=32) for width in (128, 256, 512)], random=random
+    )
     assert report.agrees, str(report)
 
 

@@ -58,7 +58,8 @@ def lowered(monomial, name):
 
 
 class Law:
-    """The joint law of variables of mean 0: `covariance` of pairs (in either order), the others independent with variance 1."""
+    """The joint law of variables of mean 0: `covariance` of pairs (in either order), the others independent
+    with variance 1."""
 
     def __init__(self, covariance=()):
         self.covariance = dict(covariance)
@@ -73,7 +74,9 @@ class Law:
             first = monomial[0][0]
             rest = lowered(monomial, first)
             pairs = [(self.of(first, name) * power, name) for name, power in rest]
-            self.memo[monomial] = sum((c * self.moment(lowered(rest, name)) for c, name in pairs if c), Fraction(0))
+            self.memo[monomial] = sum(
+                (c * self.moment(lowered(rest, name)) for c, name in pairs if c), Fraction(0)
+            )
         return self.memo[monomial]
 
     def mean(self, poly):

@@ -1,4 +1,5 @@
-"""The chaos representation on whole programs: plans, exactness, structures, derivatives, the emitted module."""
+"""The chaos representation on whole programs: plans, exactness, structures, derivatives, the emitted
+module."""
 
 import math
 import os
@@ -24,7 +25,11 @@ INPUTS = {"c": np.array([0.7, -0.4, 0.9])}
 
 
 def paper(name, rounds, phi="s^2"):
-    text = re.sub(r"def φ\(s\) = [^#\n]+", f"def φ(s) = {phi} ", (ROOT / f"programs/paper/{name}.tp").read_text(encoding="utf-8"))
+    text = re.sub(
+        r"def φ\(s\) = [^#\n]+",
+        f"def φ(s) = {phi} ",
+        (ROOT / f"programs/paper/{name}.tp").read_text(encoding="utf-8"),
+    )
     return tpc.parse(text, dims={"T": rounds})
 
 
@@ -36,15 +41,16 @@ def module(evaluator):
 
 
 def values(evaluator, inputs, more=0, made=None):
-    """The outputs, with `more` nodes than planned for every Gaussian that has several; of a module `made` of the evaluator."""
+    """The outputs, with `more` nodes than planned for every Gaussian that has several; of a module `made` of
+    the evaluator."""
     made = module(evaluator) if made is None else made
     made.NODES = tuple(tuple(k + more * (k > 1) for k in sector) for sector in made.NODES)
     return {name: np.asarray(value) for name, (value, _) in made.run(inputs).items()}
 
 
 def padded(made):
-    """The module with points of weight 0 added, up to as many as one node more for every Gaussian that has several makes: it is compiled once for
-    all numbers of nodes."""
+    """The module with points of weight 0 added, up to as many as one node more for every Gaussian that has
+    several makes: it is compiled once for all numbers of nodes."""
     room, drawn = [math.prod(k + (k > 1) for k in sector) for sector in made.NODES], made.draw
 
     def draw(seed, k):
@@ -53,12 +59,14 @@ def padded(made):
         points = tuple(np.pad(p, ((0, 0), (0, n)), mode="edge") for p, n in zip(points, lacking, strict=True))
         weights = tuple(np.pad(w, (0, n)) for w, n in zip(weights, lacking, strict=True))
         return (points, weights) if len(room) > 1 else (points[0], weights[0])
+
     made.draw = draw
     return made
 
 
 def agree(one, two):
-    """To 1e-10 of the size of an output's values; what is 0 by symmetry is rounding of other numbers, of size 1."""
+    """To 1e-10 of the size of an output's values; what is 0 by symmetry is rounding of other numbers, of size
+    1."""
     for name, value in one.items():
         assert np.all(np.abs(value - two[name]) <= 1e-10 * max(1, np.abs(value).max(initial=0))), name
 
@@ -153,7 +161,9 @@ def test_rolled_unrolled_more_nodes_and_finite_width_agree(name):
     agree(rolled, values(evaluator, inputs, more=1, made=made))
     finite = program.simulate(inputs, width=1024, seeds=8)
     for key, value in rolled.items():
-        assert np.all(np.abs(value - finite.mean[key]) <= 8 * finite.std[key] / 8**0.5 + 20 * (1 + np.abs(value)) / 1024), key
+        assert np.all(
+            np.abs(value - finite.mean[key]) <= 8 * finite.std[key] / 8**0.5 + 20 * (1 + np.abs(value)) / 1024
+        ), key
 
 
 def test_fewer_nodes_are_too_few():
@@ -164,21 +174,25 @@ def test_fewer_nodes_are_too_few():
     for sector, counts in enumerate(nodes):
         for k, count in enumerate(counts):
             if count > 1:
-                made.NODES = tuple(tuple(n - ((s, j) == (sector, k)) for j, n in enumerate(row)) for s, row in enumerate(nodes))
+                made.NODES = tuple(
+                    tuple(n - ((s, j) == (sector, k)) for j, n in enumerate(row))
+                    for s, row in enumerate(nodes)
+                )
                 assert abs(made.run(inputs)["f"][0][2] / exact[2] - 1) > 1e-8, (sector, k)
 
 
 # random programs
+
 
 def polynomial_program(seed):
     text = random_program(seed, ("({})^2/4", "{}/2", "{}/3")).replace("tanh(", "mild(")
     return tpc.parse(text.replace("dim T = 3", "dim T = 3\ndef mild(s) = s/2"))
 
 
-SEEDS = [2, 4, 12, 14, 19, 22, 24, 31, 40]         # of which as many as TPC_CHAOS says are compared with points
+SEEDS = [2, 4, 12, 14, 19, 22, 24, 31, 40]  # of which as many as TPC_CHAOS says are compared with points
 
 
-@pytest.mark.parametrize("seed", SEEDS[:int(os.environ.get("TPC_CHAOS", "3"))])
+@pytest.mark.parametrize("seed", SEEDS[: int(os.environ.get("TPC_CHAOS", "3"))])
 def test_random_programs_agree_with_nodes(seed):
     program = polynomial_program(seed)
     evaluator = program.compile(method="chaos")
@@ -187,8 +201,14 @@ def test_random_programs_agree_with_nodes(seed):
     nodes = program.compile(method="nodes", samples=4096, repeats=16)(INPUTS)
     for name, outcome in found.outputs.items():
         assert outcome.stderr is None
-        assert np.all(np.abs(outcome.value - nodes[name].value) <= 8 * nodes[name].stderr + 1e-9 * (1 + np.abs(outcome.value))), name
-    agree({name: o.value for name, o in found.outputs.items()}, values(program.unroll().compile(method="chaos"), INPUTS))
+        assert np.all(
+            np.abs(outcome.value - nodes[name].value)
+            <= 8 * nodes[name].stderr + 1e-9 * (1 + np.abs(outcome.value))
+        ), name
+    agree(
+        {name: o.value for name, o in found.outputs.items()},
+        values(program.unroll().compile(method="chaos"), INPUTS),
+    )
 
 
 def test_random_programs_agree_with_closed_forms():
@@ -200,16 +220,28 @@ def test_random_programs_agree_with_closed_forms():
         closed = ClosedForms(program.unroll().derive())
         for output in program.outputs:
             for index in np.ndindex(output.shape):
-                exact = closed[str(Ref(output.ref.name, ())) if not index else f"{output.ref.name}[{', '.join(map(str, index))}]"]
+                exact = closed[
+                    str(Ref(output.ref.name, ()))
+                    if not index
+                    else f"{output.ref.name}[{', '.join(map(str, index))}]"
+                ]
                 if exact is not None:
-                    given = {symbol: INPUTS["c"][int(re.findall(r"\d+", str(symbol))[0])] for symbol in exact.free_symbols}
+                    given = {
+                        symbol: INPUTS["c"][int(re.findall(r"\d+", str(symbol))[0])]
+                        for symbol in exact.free_symbols
+                    }
                     value = float(found[output.name].value[index])
-                    assert abs(value - float(exact.subs(given))) < 1e-10 * max(1, abs(value)), (seed, output.name, index)
+                    assert abs(value - float(exact.subs(given))) < 1e-10 * max(1, abs(value)), (
+                        seed,
+                        output.name,
+                        index,
+                    )
                     compared += 1
     assert compared >= 12
 
 
 # plans
+
 
 def test_linear_programs_stay_linear():
     assert tpc.load(ROOT / "programs/paper/cor_6_2.tp").compile().plan.method == "linear"
@@ -237,15 +269,20 @@ def test_long_programs_answer_at_once(name):
 
 
 def test_many_instructions_of_low_degree_answer_at_once():
-    program = tpc.parse("width n\ndim T = 3000\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nx[0] = v\n"
-                        "for t < T:\n    x[t+1] = W @ x[t]\noutput a = mean(x[3]*v*v)\noutput b[t] = mean(x[t]^3) for t < T\n")
+    program = tpc.parse(
+        "width n\ndim T = 3000\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nx[0] = v\n"
+        "for t < T:\n    x[t+1] = W @ x[t]\noutput a = mean(x[3]*v*v)\noutput b[t] = mean(x[t]^3) for t < T\n"
+    )
     start = time.process_time()
     plan = program.compile(samples=64).plan
     assert time.process_time() - start < 5
     assert plan.method == "nodes"
 
 
-@pytest.mark.parametrize(("phi", "why"), [("tanh(s)", "no polynomial"), ("where(s > 0, s, 0)", "no polynomial"), ("1/(1 + s^2)", "no polynomial")])
+@pytest.mark.parametrize(
+    ("phi", "why"),
+    [("tanh(s)", "no polynomial"), ("where(s > 0, s, 0)", "no polynomial"), ("1/(1 + s^2)", "no polynomial")],
+)
 def test_what_is_no_polynomial_is_refused(phi, why):
     with pytest.raises(TpcError) as error:
         paper("thm_6_4", 2, phi).compile(method="chaos")
@@ -256,18 +293,24 @@ def test_what_is_no_polynomial_is_refused(phi, why):
 
 def test_a_plan_says_what_it_will_do():
     plan = paper("thm_6_4", 3).compile().plan
-    assert str(plan).startswith("chaos, exact: the vectors are polynomials of Gaussians, and 147 + 120 points integrate all that occurs")
+    assert str(plan).startswith(
+        "chaos, exact: the vectors are polynomials of Gaussians, and 147 + 120 points integrate all that "
+        "occurs"
+    )
     assert plan.to_json()["method"] == "chaos"
 
 
 def test_single_precision():
     inputs = {"xi": [0.5, -0.5, 0.5], "y": [1, -1, 1], "eta": 0.3}
-    single, double = (paper("thm_6_4", 3).compile(dtype=dtype)(inputs)["f"].value for dtype in ("float32", "float64"))
+    single, double = (
+        paper("thm_6_4", 3).compile(dtype=dtype)(inputs)["f"].value for dtype in ("float32", "float64")
+    )
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, double, rtol=1e-4, atol=1e-5)
 
 
 # the module
+
 
 def test_text_is_as_recorded(request):
     source = paper("thm_6_4", 3).compile().source
@@ -284,6 +327,7 @@ def test_derivatives_are_those_of_the_numbers(mode):
 
     def last(xi):
         return limit.run({**inputs, "xi": xi})["f"][0][2]
+
     slope, step = mode(last)(inputs["xi"]), 1e-5
     for k in range(3):
         shift = step * np.eye(3)[k]

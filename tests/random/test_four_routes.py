@@ -1,6 +1,8 @@
-"""Random programs by four routes: the evaluator (Stein form), rolled and unrolled; the formulas (derivative form); finite width.
+"""Random programs by four routes: the evaluator (Stein form), rolled and unrolled; the formulas (derivative
+form); finite width.
 
-A dozen programs in the suite. `TPC_RANDOM=300 pytest tests/random` runs 300; `TPC_RANDOM_WIDTH` sets the finite width (2048).
+A dozen programs in the suite. `TPC_RANDOM=300 pytest tests/random` runs 300; `TPC_RANDOM_WIDTH` sets the
+finite width (2048).
 """
 
 import os
@@ -13,7 +15,8 @@ from tests.derive.random_programs import JUMPS, SMOOTH, random_program
 
 COUNT, WIDTH = int(os.environ.get("TPC_RANDOM", "12")), int(os.environ.get("TPC_RANDOM_WIDTH", "2048"))
 INPUTS = {"c": np.array([0.7, -0.4, 0.9])}
-REPEATS, SAMPLES, SEEDS, SIGMAS = 16, 2048, 8, 8                     # few repeats have Student's tails: 8 of their σ are as rare as 5 Gaussian ones
+# few repeats have Student's tails: 8 of their σ are as rare as 5 Gaussian ones
+REPEATS, SAMPLES, SEEDS, SIGMAS = 16, 2048, 8, 8
 
 
 def close(one, error, other, other_error, bias):
@@ -21,13 +24,21 @@ def close(one, error, other, other_error, bias):
 
 
 def evaluated(program):
-    return {name: (o.value, np.zeros_like(o.value) if o.stderr is None else o.stderr)
-            for name, o in program.compile(samples=SAMPLES, repeats=REPEATS)(INPUTS).outputs.items()}
+    return {
+        name: (o.value, np.zeros_like(o.value) if o.stderr is None else o.stderr)
+        for name, o in program.compile(samples=SAMPLES, repeats=REPEATS)(INPUTS).outputs.items()
+    }
 
 
 def repeated(runs):
     """Means and standard errors over several runs."""
-    return {name: (np.mean([r[name] for r in runs], axis=0), np.std([r[name] for r in runs], axis=0, ddof=1) / len(runs)**0.5) for name in runs[0]}
+    return {
+        name: (
+            np.mean([r[name] for r in runs], axis=0),
+            np.std([r[name] for r in runs], axis=0, ddof=1) / len(runs) ** 0.5,
+        )
+        for name in runs[0]
+    }
 
 
 @pytest.mark.parametrize("seed", range(1000, 1000 + COUNT))
@@ -41,5 +52,9 @@ def test_four_routes_agree(seed):
     finite = {name: (samples.mean[name], samples.std[name] / SEEDS**0.5) for name in samples.outputs}
     for name, (value, error) in rolled.items():
         assert close(value, error, *flat[name], 1e-9), f"unrolled, {name}\n{text}"
-        assert close(value, error, *formulas[name], 4 / SAMPLES), f"formulas, {name}: {value} {formulas[name]}\n{text}"
-        assert close(value, error, *finite[name], 10 / WIDTH), f"finite width, {name}: {value} {finite[name]}\n{text}"
+        assert close(value, error, *formulas[name], 4 / SAMPLES), (
+            f"formulas, {name}: {value} {formulas[name]}\n{text}"
+        )
+        assert close(value, error, *finite[name], 10 / WIDTH), (
+            f"finite width, {name}: {value} {finite[name]}\n{text}"
+        )

@@ -1,4 +1,5 @@
-"""Reordering sums: the same numbers whichever vectors are written out, and the gain where there is one to be had."""
+"""Reordering sums: the same numbers whichever vectors are written out, and the gain where there is one to be
+had."""
 
 import functools
 
@@ -23,7 +24,7 @@ weight V : c x n, std = 1/2
 weight R : 1 x n
 bias b : n
 network f(x) = V @ (U @ x + b)
-"""
+"""  # noqa: E501
 MAML = """train f for t < T:
     g[k] = adapt(f, (xs[j[t, k, i]], y[i]) for i < B, loss = xent, lr = 0.4, steps = {steps}) for k < K
     gradient (g[k], xs[q[t, k, i]], z[i]) for i < Q for k < K
@@ -35,7 +36,8 @@ output end[i, l] = f(xs[i])[l] for i < N for l < c
 PROGRAMS = {
     "one inner step": HEAD + MAML.format(steps=1),
     "three inner steps": HEAD + MAML.format(steps=3),
-    "momentum and decay": HEAD + """train f for t < T:
+    "momentum and decay": HEAD
+    + """train f for t < T:
     batch (xs[j[t, 0, i]], y[i]) for i < B
     loss xent
     update sgd(lr = eta, momentum = 1/2, decay = 1/10)
@@ -43,7 +45,8 @@ output loss
 output start[i, l] = f[0](xs[i])[l] for i < N for l < c
 output half[t, l] = f[t](xs[0])[l] for t < T for l < c
 """,
-    "a matrix in the middle": HEAD + """weight W : n x n
+    "a matrix in the middle": HEAD
+    + """weight W : n x n
 network g(x):
     h = U @ x + b
     z = W @ h
@@ -55,7 +58,8 @@ train g for t < T:
 output loss
 output K[i] = mean(g.h(xs[i])*g.h(xs[0])) for i < N
 """,
-    "a function of some vectors": HEAD + """network g(x):
+    "a function of some vectors": HEAD
+    + """network g(x):
     h = U @ x
     return R @ tanh(h) + R @ h
 train g for t < T:
@@ -82,7 +86,8 @@ for t < T:
 output s2
 output m
 output last = mean(w[T]*h[1])
-"""}
+""",
+}
 
 
 @functools.cache
@@ -96,7 +101,9 @@ def given_to(name):
     rng = np.random.default_rng(0)
     made = {}
     for item in parsed(name).inputs:
-        made[item.name] = rng.integers(0, item.bound, item.shape) if item.bound else rng.standard_normal(item.shape) / 2
+        made[item.name] = (
+            rng.integers(0, item.bound, item.shape) if item.bound else rng.standard_normal(item.shape) / 2
+        )
     return made
 
 
@@ -142,16 +149,23 @@ def test_the_limit_is_the_same(name):
 
 
 def cost(program, size):
-    return sum(written_cost(op, tuple((r.variable, r.count) for r in around), size) for op, around in instructions(program.body))
+    return sum(
+        written_cost(op, tuple((r.variable, r.count) for r in around), size)
+        for op, around in instructions(program.body)
+    )
 
 
 def test_a_batch_of_more_examples_than_pixels_makes_no_hidden_vectors():
-    program = tpc.parse(HEAD + """train f for t < T:
+    program = tpc.parse(
+        HEAD
+        + """train f for t < T:
     batch (xs[j[t, 0, i]], y[i]) for i < B
     loss xent
     update sgd(lr = eta)
 output loss
-""", dims={"B": 300, "N": 400, "d": 8, "T": 50})
+""",
+        dims={"B": 300, "N": 400, "d": 8, "T": 50},
+    )
     reordered = reassociate(program, 1000)
     assert cost(reordered, 1000) < cost(program, 1000) / 5
     for op, around in instructions(reordered.body):
@@ -159,7 +173,7 @@ output loss
             assert not any(loop.count.constant == 300 for loop in around), op
         if isinstance(op, Moment):
             assert {loop.count.constant for loop in around} <= {50, 3, 8}
-    assert sum(isinstance(op, For) and op.variable == "t" for op in reordered.body) == 1          # loops stay loops
+    assert sum(isinstance(op, For) and op.variable == "t" for op in reordered.body) == 1  # loops stay loops
 
 
 def test_vectors_that_a_function_takes_are_made():
@@ -168,7 +182,9 @@ def test_vectors_that_a_function_takes_are_made():
 
 @pytest.mark.parametrize("method", ["auto", "nodes"])
 def test_the_plan_of_a_reordered_program_says_why_it_is_one(method, monkeypatch):
-    program = tpc.parse(HEAD.replace("width n\n", "width n\nvector u : n ~ N(0, 1)\nmatrix A : n x n ~ N(0, 1/n)\n") + """train f for t < T:
+    program = tpc.parse(
+        HEAD.replace("width n\n", "width n\nvector u : n ~ N(0, 1)\nmatrix A : n x n ~ N(0, 1/n)\n")
+        + """train f for t < T:
     batch (xs[j[t, 0, i]], y[i]) for i < B
     loss xent
     update sgd(lr = eta)
@@ -176,7 +192,9 @@ output loss
 there = A @ tanh(u)
 back = A.T @ tanh(there)
 output m = mean(u*back)
-""", dims={"B": 300, "N": 400, "T": 250})                 # of more rounds than covariances are tried on
+""",
+        dims={"B": 300, "N": 400, "T": 250},
+    )  # of more rounds than covariances are tried on
     assert reassociate(program, 4096) != program
     reordered = program.compile(method=method)
     monkeypatch.setattr("tpc.emit.module.reassociate", lambda program, size: program)

@@ -1,6 +1,8 @@
-"""The kernel regime written out in NumPy: NNGP and NTK of MLPs by quadrature, and SGD on single examples in function space (TP4 App H.4).
+"""The kernel regime written out in NumPy: NNGP and NTK of MLPs by quadrature, and SGD on single examples in
+function space (TP4 App H.4).
 
-f(x) = V φ(W_L … φ(U x)), every weight of standard deviation 1 in NTP. Θ(x, z) = E φ(h)φ(h') + E φ'(h)φ'(h')·Θ_{below}, from Θ_0 = Σ_0 = x·z.
+f(x) = V φ(W_L … φ(U x)), every weight of standard deviation 1 in NTP. Θ(x, z) = E φ(h)φ(h') + E
+φ'(h)φ'(h')·Θ_{below}, from Θ_0 = Σ_0 = x·z.
 """
 
 import numpy as np
@@ -30,17 +32,24 @@ output end[i] = f(xs[i]) for i < N
 
 
 def program(layers, phi, name="ntp", **dims):
-    """An MLP and its training, in a parametrization; with the initial function at the data and after training."""
+    """An MLP and its training, in a parametrization; with the initial function at the data and after
+    training."""
     body, weights = "U @ x", []
     for k in range(1, layers):
         body = f"W{k} @ phi({body})"
         weights.append(f"weight W{k} : n x n")
-    text = TEXT.replace("PHI", phi).replace("WEIGHTS\n", "".join(f"{w}\n" for w in weights)).replace("BODY", body).replace("NAME", name)
+    text = (
+        TEXT.replace("PHI", phi)
+        .replace("WEIGHTS\n", "".join(f"{w}\n" for w in weights))
+        .replace("BODY", body)
+        .replace("NAME", name)
+    )
     return tpc.parse(text, dims=dims)
 
 
 def expectations(phi, dphi, table, nodes):
-    """E φ(u)φ(v) and E φ'(u)φ'(v) for the Gaussians of covariance `table`, [N, N] each, by Gauss–Hermite in two dimensions."""
+    """E φ(u)φ(v) and E φ'(u)φ'(v) for the Gaussians of covariance `table`, [N, N] each, by Gauss–Hermite in
+    two dimensions."""
     x, w = np.polynomial.hermite_e.hermegauss(nodes)
     w = w / w.sum()
     a, b = np.meshgrid(x, x, indexing="ij")
@@ -60,7 +69,9 @@ def arccosine(table):
     s = np.sqrt(np.diag(table))
     norms = np.outer(s, s)
     angle = np.arccos(np.clip(table / norms, -1, 1))
-    return norms * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi), (np.pi - angle) / (2 * np.pi)
+    return norms * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi), (np.pi - angle) / (
+        2 * np.pi
+    )
 
 
 def kernels(x, layers, activation, nodes=200):
@@ -73,7 +84,8 @@ def kernels(x, layers, activation, nodes=200):
 
 
 def descent(theta, f0, train, y, eta):
-    """SGD on squared loss, one example a step: f before every step and at the end, [T + 1, N]. train: which of the N inputs a step takes."""
+    """SGD on squared loss, one example a step: f before every step and at the end, [T + 1, N]. train: which
+    of the N inputs a step takes."""
     f = [np.array(f0, dtype=float)]
     for t, i in enumerate(train):
         f.append(f[-1] - eta * (f[-1][i] - y[t]) * theta[:, i])

@@ -11,11 +11,20 @@ HEAD = "width n\ndim T = 3, d = 2\ninput eta = 0.5, xi[t < T, d] = 1, y[t < T] =
 
 def mlp(depth, activation="tanh"):
     """An MLP with `depth` hidden layers."""
-    weights = ["weight W1 : n x d", *(f"weight W{k} : n x n" for k in range(2, depth + 1)), f"weight W{depth + 1} : 1 x n"]
+    weights = [
+        "weight W1 : n x d",
+        *(f"weight W{k} : n x n" for k in range(2, depth + 1)),
+        f"weight W{depth + 1} : 1 x n",
+    ]
     body = ["    x0 = xi"]
     for k in range(1, depth + 1):
         body += [f"    h{k} = W{k} @ x{k - 1}", f"    x{k} = {activation}(h{k})"]
-    return HEAD + "\n".join([*weights, "network f(xi):", *body, f"    return W{depth + 1} @ x{depth}"]) + "\n" + TRAIN
+    return (
+        HEAD
+        + "\n".join([*weights, "network f(xi):", *body, f"    return W{depth + 1} @ x{depth}"])
+        + "\n"
+        + TRAIN
+    )
 
 
 @cache

@@ -1,4 +1,5 @@
-"""NTP: the limit is kernel gradient descent with the NTK, given the initial function, a Gaussian process of covariance NNGP (TP4 App H.4)."""
+"""NTP: the limit is kernel gradient descent with the NTK, given the initial function, a Gaussian process of
+covariance NNGP (TP4 App H.4)."""
 
 import numpy as np
 import pytest
@@ -11,7 +12,11 @@ from tpc.expand import expand
 
 def data(steps, d, held_out=2, seed=0):
     r = np.random.default_rng(seed)
-    return {"xi": r.standard_normal((steps, d)) / d**0.5, "y": r.choice([-1.0, 1.0], steps), "xs": r.standard_normal((held_out, d)) / d**0.5}
+    return {
+        "xi": r.standard_normal((steps, d)) / d**0.5,
+        "y": r.choice([-1.0, 1.0], steps),
+        "xs": r.standard_normal((held_out, d)) / d**0.5,
+    }
 
 
 def oracle(given, layers, activation, first, start, eta=0.4):
@@ -19,15 +24,22 @@ def oracle(given, layers, activation, first, start, eta=0.4):
     _, theta = kernels(x, layers, activation)
     steps = len(given["y"])
     f = descent(theta, np.concatenate([first, start]), range(steps), given["y"], eta)
-    return (np.diagonal(f[:steps, :steps]) - given["y"])**2 / 2, f[-1, steps:]
+    return (np.diagonal(f[:steps, :steps]) - given["y"]) ** 2 / 2, f[-1, steps:]
 
 
-EXACT = [("linear", 1, "id", 3, (lambda s: s, np.ones_like)), ("linear", 2, "id", 3, (lambda s: s, np.ones_like)),
-         ("square", 1, "square", 2, (np.square, lambda s: 2 * s)), ("square", 2, "square", 1, (np.square, lambda s: 2 * s)),
-         ("relu", 1, "relu", 2, "relu"), ("tanh", 1, "tanh", 1, (np.tanh, lambda s: 1 - np.tanh(s)**2))]
+EXACT = [
+    ("linear", 1, "id", 3, (lambda s: s, np.ones_like)),
+    ("linear", 2, "id", 3, (lambda s: s, np.ones_like)),
+    ("square", 1, "square", 2, (np.square, lambda s: 2 * s)),
+    ("square", 2, "square", 1, (np.square, lambda s: 2 * s)),
+    ("relu", 1, "relu", 2, "relu"),
+    ("tanh", 1, "tanh", 1, (np.tanh, lambda s: 1 - np.tanh(s) ** 2)),
+]
 
 
-@pytest.mark.parametrize(("layers", "phi", "d", "activation"), [case[1:] for case in EXACT], ids=[f"{c[0]}-{c[1]}" for c in EXACT])
+@pytest.mark.parametrize(
+    ("layers", "phi", "d", "activation"), [case[1:] for case in EXACT], ids=[f"{c[0]}-{c[1]}" for c in EXACT]
+)
 def test_tp4_h4_the_limit_is_kernel_gradient_descent_from_the_initial_function(layers, phi, d, activation):
     given = data(3, d)
     limit = program(layers, phi, d=d).compile()
@@ -38,18 +50,28 @@ def test_tp4_h4_the_limit_is_kernel_gradient_descent_from_the_initial_function(l
     np.testing.assert_allclose(result["end"].value, end, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize(("layers", "phi", "activation"), [(2, "relu", "relu"), (2, "tanh", (np.tanh, lambda s: 1 - np.tanh(s)**2))])
+@pytest.mark.parametrize(
+    ("layers", "phi", "activation"),
+    [(2, "relu", "relu"), (2, "tanh", (np.tanh, lambda s: 1 - np.tanh(s) ** 2))],
+)
 def test_on_points_it_is_so_within_the_standard_errors(layers, phi, activation):
     given = data(4, 2)
-    result = program(layers, phi, T=4).compile(method="nodes", samples=4096, initial={"f0": [0.3, -0.2, 0.5, 0.1], "f_start0": [0.2, -0.7]})(given)
+    result = program(layers, phi, T=4).compile(
+        method="nodes", samples=4096, initial={"f0": [0.3, -0.2, 0.5, 0.1], "f_start0": [0.2, -0.7]}
+    )(given)
     losses, end = oracle(given, layers, activation, [0.3, -0.2, 0.5, 0.1], [0.2, -0.7])
     for name, exact in (("loss", losses), ("end", end)):
-        assert np.all(np.abs(result[name].value - exact) <= 5 * result[name].stderr + 1e-8), (result[name], exact)
+        assert np.all(np.abs(result[name].value - exact) <= 5 * result[name].stderr + 1e-8), (
+            result[name],
+            exact,
+        )
         assert np.max(result[name].stderr) < 0.01
 
 
-@pytest.mark.parametrize(("layers", "phi", "activation"), [(1, "tanh", (np.tanh, lambda s: 1 - np.tanh(s)**2)),
-                                                             (2, "id", (lambda s: s, np.ones_like))])
+@pytest.mark.parametrize(
+    ("layers", "phi", "activation"),
+    [(1, "tanh", (np.tanh, lambda s: 1 - np.tanh(s) ** 2)), (2, "id", (lambda s: s, np.ones_like))],
+)
 def test_the_covariance_of_the_start_is_the_nngp_kernel(layers, phi, activation):
     given = data(3, 1 if layers == 1 else 2)
     start = program(layers, phi, d=given["xi"].shape[1]).compile().start
@@ -69,12 +91,13 @@ def test_the_start_is_drawn_by_seed_and_equal_where_the_inputs_are():
 
 
 def test_tp4_h4_integrated_over_the_start_the_mean_and_covariance_are_those_of_linear_dynamics():
-    """f_T = A f_0 + b by linear dynamics, so the mean is b and the covariance A Σ Aᵀ; the loss is quadratic."""
+    """f_T = A f_0 + b by linear dynamics, so the mean is b and the covariance A Σ Aᵀ; the loss is
+    quadratic."""
     given, eta = data(3, 2), 0.4
     result = program(1, "id").compile(initial="integrate")(given)
     sigma, theta = kernels(np.concatenate([given["xi"], given["xs"]]), 1, (lambda s: s, np.ones_like))
     runs = [descent(theta, e, range(3), given["y"], eta) for e in [np.zeros(5), *np.eye(5)]]
-    slope = np.stack([run - runs[0] for run in runs[1:]], axis=-1)                  # [T + 1, N, N]
+    slope = np.stack([run - runs[0] for run in runs[1:]], axis=-1)  # [T + 1, N, N]
     mean, cov = runs[0][-1, 3:], slope[-1, 3:] @ sigma @ slope[-1, 3:].T
     np.testing.assert_allclose(result["end"].value, mean, rtol=1e-9)
     np.testing.assert_allclose(result["end"].covariance, cov, rtol=1e-9)
@@ -82,7 +105,8 @@ def test_tp4_h4_integrated_over_the_start_the_mean_and_covariance_are_those_of_l
     for t in range(3):
         residual, spread = runs[0][t, t] - given["y"][t], slope[t, t] @ sigma @ slope[t, t]
         assert result["loss"].value[t] == pytest.approx((residual**2 + spread) / 2, rel=1e-9)
-        assert result["loss"].std[t]**2 == pytest.approx(residual**2 * spread + spread**2 / 2, rel=0.15)      # of draws, some hundreds
+        # of draws, some hundreds
+        assert result["loss"].std[t] ** 2 == pytest.approx(residual**2 * spread + spread**2 / 2, rel=0.15)
 
 
 def test_finite_width_conditioned_on_its_own_start_tends_to_the_limit():
@@ -93,17 +117,21 @@ def test_finite_width_conditioned_on_its_own_start_tends_to_the_limit():
     limit, widths, errors = net.compile().functions(("loss", "end")), (256, 1024, 4096), []
     for width in widths:
         made = net.simulate(given, width=width, seeds=64).outputs
-        found = [limit({**given, "f0": first, "f_start0": start}) for first, start in zip(made["first"], made["start"], strict=True)]
+        found = [
+            limit({**given, "f0": first, "f_start0": start})
+            for first, start in zip(made["first"], made["start"], strict=True)
+        ]
         differences = [np.stack([one[name] for one in found]) - made[name] for name in ("loss", "end")]
-        np.testing.assert_allclose(differences[0][:, 0], 0, atol=1e-12)               # before the first step there is only the start
+        # before the first step there is only the start
+        np.testing.assert_allclose(differences[0][:, 0], 0, atol=1e-12)
         errors.append(np.sqrt(np.mean(np.square(np.concatenate(differences, axis=1)))))
     slope = np.polyfit(np.log(widths), np.log(errors), 1)[0]
     assert slope == pytest.approx(-0.5, abs=0.12), errors
-    assert errors[-1] < 3 / widths[-1]**0.5
+    assert errors[-1] < 3 / widths[-1] ** 0.5
 
 
 def test_a_limit_stands_on_its_lines_whatever_equal_program_was_there_before():
     text = "width n\nvector u : n ~ N(0, 1)\nx = tanh(u) + n^(-1/2)*u\noutput q = mean(x*x)\n"
     for lines in (0, 3):
-        op, _ = next(instructions(expand(tpc.parse("\n"*lines + text)).limit.body))
+        op, _ = next(instructions(expand(tpc.parse("\n" * lines + text)).limit.body))
         assert op.origin.line == 3 + lines

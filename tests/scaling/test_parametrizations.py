@@ -1,4 +1,5 @@
-"""Limits in any parametrization: what stays the same, what vanishes, what grows, and the scaled differences by hand (TP4 Sec 3, App H.3–H.5)."""
+"""Limits in any parametrization: what stays the same, what vanishes, what grows, and the scaled differences
+by hand (TP4 Sec 3, App H.3–H.5)."""
 
 import re
 
@@ -17,8 +18,14 @@ def limit(name, layers=2, phi="tanh", **dims):
 
 def same(one, other):
     def text(program):
-        return re.sub(r"\b[qr]\b", "s", str(program))                         # `r` is no free variable in a file that says `uniform(r = …)`
-    return text(one.limit) == text(other.limit) and one.initial is not None and text(one.initial.covariances) == text(other.initial.covariances)
+        # `r` is no free variable in a file that says `uniform(r = …)`
+        return re.sub(r"\b[qr]\b", "s", str(program))
+
+    return (
+        text(one.limit) == text(other.limit)
+        and one.initial is not None
+        and text(one.initial.covariances) == text(other.initial.covariances)
+    )
 
 
 def test_mup_passes_through_unchanged():
@@ -35,7 +42,9 @@ def test_uniform_ends_at_ntp():
 @pytest.mark.parametrize("theta", ["1/4", "-1/3", "2"])
 def test_tp4_sec3_a_plus_b_minus_c_minus_2_theta_changes_nothing(theta):
     a, b = "a = [{0}, 1/2 + {0}, 1/2 + {0}]", "b = [-({0}), -({0}), -({0})], c = -2*({0})"
-    assert same(limit(f"abc({a.format(0)}, {b.format(0)})"), limit(f"abc({a.format(theta)}, {b.format(theta)})"))
+    assert same(
+        limit(f"abc({a.format(0)}, {b.format(0)})"), limit(f"abc({a.format(theta)}, {b.format(theta)})")
+    )
 
 
 def test_tp4_thm_3_6_between_mup_and_ntp_it_is_the_kernel_regime_from_zero():
@@ -51,20 +60,33 @@ def test_tp4_thm_3_6_between_mup_and_ntp_it_is_the_kernel_regime_from_zero():
 
 
 def test_layers_may_stay_fixed_while_others_learn_features():
-    """μP with the rate of the middle weight lower, by its own a and b: the limit is that of the net whose middle weight is frozen."""
+    """μP with the rate of the middle weight lower, by its own a and b: the limit is that of the net whose
+    middle weight is frozen."""
     given = data(3, 2)
-    fixed, learned = (program(2, "id", name).compile()(given) for name in ("abc(a = [-1/2, 1/4, 1/2], b = [1/2, 1/4, 1/2], c = 0)", "mup"))
-    frozen = tpc.parse(TEXT.replace("PHI", "id").replace("WEIGHTS", "weight W1 : n x n, frozen").replace("BODY", "W1 @ phi(U @ x)")
-                       .replace("NAME", "mup")).compile()(given)
+    fixed, learned = (
+        program(2, "id", name).compile()(given)
+        for name in ("abc(a = [-1/2, 1/4, 1/2], b = [1/2, 1/4, 1/2], c = 0)", "mup")
+    )
+    frozen = tpc.parse(
+        TEXT.replace("PHI", "id")
+        .replace("WEIGHTS", "weight W1 : n x n, frozen")
+        .replace("BODY", "W1 @ phi(U @ x)")
+        .replace("NAME", "mup")
+    ).compile()(given)
     for name in ("loss", "end"):
         np.testing.assert_allclose(fixed[name].value, frozen[name].value, rtol=1e-12)
     assert np.max(np.abs(fixed["loss"].value - learned["loss"].value)) > 1e-3
 
 
-@pytest.mark.parametrize(("name", "layers", "what", "power"), [
-    ("sp(c = 0)", 1, "f", "n"), ("abc(a = [0, 1/2, 1/2], b = [0, 0, -1/4], c = 0)", 2, "f", "n^(1/4)"),
-    ("abc(a = [-1/4, 0, 1/2], b = [0, 1/2, 1/2], c = 0)", 2, "h1", "n^(1/4)"),
-    ("abc(a = [-1/2, -1/4, 1/2], b = [1/2, 3/4, 1/2], c = 0)", 2, "h1", "n^(1/2)")])
+@pytest.mark.parametrize(
+    ("name", "layers", "what", "power"),
+    [
+        ("sp(c = 0)", 1, "f", "n"),
+        ("abc(a = [0, 1/2, 1/2], b = [0, 0, -1/4], c = 0)", 2, "f", "n^(1/4)"),
+        ("abc(a = [-1/4, 0, 1/2], b = [0, 1/2, 1/2], c = 0)", 2, "h1", "n^(1/4)"),
+        ("abc(a = [-1/2, -1/4, 1/2], b = [1/2, 3/4, 1/2], c = 0)", 2, "h1", "n^(1/2)"),
+    ],
+)
 def test_unstable_ones_are_refused_with_what_grows(name, layers, what, power):
     with pytest.raises(tpc.TpcError) as caught:
         program(layers, "tanh", name).compile()
@@ -81,16 +103,25 @@ def test_trivial_ones_stay_at_the_start():
 
 
 def test_the_scaled_differences_of_two_steps_by_hand():
-    """NTP, φ(s) = s², d = 1: Z^{δU_1} = -η χ_0 ξ_0 V 2 ξ_0 U, Z^{δV_1} = -η χ_0 (ξ_0 U)², so that f_1(ξ) = f_0(ξ) - η χ_0 7 ξ² ξ_0².
+    """NTP, φ(s) = s², d = 1: Z^{δU_1} = -η χ_0 ξ_0 V 2 ξ_0 U, Z^{δV_1} = -η χ_0 (ξ_0 U)², so that f_1(ξ) =
+    f_0(ξ) - η χ_0 7 ξ² ξ_0².
 
-    With two layers, Σ = 3 ξ² ξ_0², then 27 ξ⁴ ξ_0⁴, with slopes 4 ξ ξ_0, 12 ξ² ξ_0²: Θ = 27 + 7·12 = 111 times ξ⁴ ξ_0⁴.
+    With two layers, Σ = 3 ξ² ξ_0², then 27 ξ⁴ ξ_0⁴, with slopes 4 ξ ξ_0, 12 ξ² ξ_0²: Θ = 27 + 7·12 = 111
+    times ξ⁴ ξ_0⁴.
     """
-    xi, y, eta, start = np.array([0.7, -1.2]), np.array([1.0, -0.5]), 0.05, {"f0": [0.3, -0.1], "f_start0": [0.2]}
+    xi, y, eta, start = (
+        np.array([0.7, -1.2]),
+        np.array([1.0, -0.5]),
+        0.05,
+        {"f0": [0.3, -0.1], "f_start0": [0.2]},
+    )
     for layers, constant, power in ((1, 7, 2), (2, 111, 4)):
-        result = program(layers, "square", "ntp", d=1, T=2, N=1).compile(initial=start)({"xi": xi[:, None], "y": y, "xs": [[0.4]], "eta": eta})
+        result = program(layers, "square", "ntp", d=1, T=2, N=1).compile(initial=start)(
+            {"xi": xi[:, None], "y": y, "xs": [[0.4]], "eta": eta}
+        )
         chi = [0.3 - y[0]]
-        chi.append(-0.1 - eta * chi[0] * constant * (xi[0] * xi[1])**power - y[1])
-        end = 0.2 - eta * constant * sum(c * (x * 0.4)**power for c, x in zip(chi, xi, strict=True))
+        chi.append(-0.1 - eta * chi[0] * constant * (xi[0] * xi[1]) ** power - y[1])
+        end = 0.2 - eta * constant * sum(c * (x * 0.4) ** power for c, x in zip(chi, xi, strict=True))
         np.testing.assert_allclose(result["loss"].value, np.square(chi) / 2, rtol=1e-10)
         np.testing.assert_allclose(result["end"].value, [end], rtol=1e-10)
 

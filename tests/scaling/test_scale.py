@@ -1,4 +1,5 @@
-"""`tpc scale`: its JSON and table, the named parametrizations, and networks beyond MLPs (TP4 Table 1, App C.1)."""
+"""`tpc scale`: its JSON and table, the named parametrizations, and networks beyond MLPs (TP4 Table 1, App
+C.1)."""
 
 import json
 from fractions import Fraction
@@ -14,8 +15,14 @@ ROOT = Path(__file__).parents[2]
 BODIES = {
     "two layers": ("weight W : n x n", "return V @ phi(W @ phi(U @ x))"),
     "biases": ("weight W : n x n\nbias b : n\nbias c : 1", "return V @ phi(W @ phi(U @ x + b)) + c"),
-    "residual": ("weight W : n x n\nweight X : n x n", "h = U @ x\ng = h + phi(W @ phi(h))\nreturn V @ (g + phi(X @ g))"),
-    "recurrent": ("weight W : n x n", "h[0] = phi(U @ x)\nh[s+1] = phi(W @ h[s] + U @ x) for s < 2\nreturn V @ h[2]"),
+    "residual": (
+        "weight W : n x n\nweight X : n x n",
+        "h = U @ x\ng = h + phi(W @ phi(h))\nreturn V @ (g + phi(X @ g))",
+    ),
+    "recurrent": (
+        "weight W : n x n",
+        "h[0] = phi(U @ x)\nh[s+1] = phi(W @ h[s] + U @ x) for s < 2\nreturn V @ h[2]",
+    ),
     "tied": ("weight W : n x n", "return V @ phi(W.T @ phi(W @ phi(U @ x)))"),
 }
 TEXT = """width n
@@ -77,7 +84,26 @@ def test_the_command_prints_one_object_and_takes_exponents(capsys, tmp_path):
     found = json.loads(capsys.readouterr().out)
     assert set(found) == {"stable", "trivial", "regime", "r", "layers", "last_layer", "blows_up"}
     assert [layer["weight"] for layer in found["layers"]] == ["U", "W", "V"]
-    assert main(["scale", str(path), "--json", "--set", "a1=-1/4", "--set", "b1=1/4", "--set", "a2=1/4", "--set", "b2=1/4", "--set", "b3=1/4"]) == 0
+    assert (
+        main(
+            [
+                "scale",
+                str(path),
+                "--json",
+                "--set",
+                "a1=-1/4",
+                "--set",
+                "b1=1/4",
+                "--set",
+                "a2=1/4",
+                "--set",
+                "b2=1/4",
+                "--set",
+                "b3=1/4",
+            ]
+        )
+        == 0
+    )
     moved = json.loads(capsys.readouterr().out)
     assert (moved["regime"], moved["r"]) == ("kernel", "1/4")
     assert main(["scale", str(path)]) == 0
@@ -85,7 +111,8 @@ def test_the_command_prints_one_object_and_takes_exponents(capsys, tmp_path):
 
 
 def test_conditions_say_what_the_verdict_says():
-    """On a grid of c and the exponents of the readout, the stable ones are those that the symbolic conditions allow."""
+    """On a grid of c and the exponents of the readout, the stable ones are those that the symbolic conditions
+    allow."""
     program = net("two layers", "mup")
     symbolic = conditions(program)
     assert "a1 + b1 = 0" in str(symbolic)
@@ -95,9 +122,14 @@ def test_conditions_say_what_the_verdict_says():
         for a3 in (Fraction(0), Fraction(1, 2), Fraction(1)):
             for b3 in (Fraction(0), Fraction(1, 2)):
                 r = min(a3 + b3, 2 * a3 + c) + c - 1 + min(2 * Fraction(-1, 2) + 1, 0)
-                stable = a3 + b3 >= Fraction(1, 2) and r >= 0 and 2 * a3 + c >= 1 and a3 + b3 + r >= 1        # Thm 3.2
+                # Thm 3.2
+                stable = a3 + b3 >= Fraction(1, 2) and r >= 0 and 2 * a3 + c >= 1 and a3 + b3 + r >= 1
                 verdict = tpc.classify(program, c=c, a3=a3, b3=b3)
-                assert verdict.stable == stable == symbolic.stable({**own, "a3": a3, "b3": b3, "c": c}), (c, a3, b3)
+                assert verdict.stable == stable == symbolic.stable({**own, "a3": a3, "b3": b3, "c": c}), (
+                    c,
+                    a3,
+                    b3,
+                )
 
 
 @pytest.mark.parametrize("name", ["mlp2", "recurrent", "residual"])

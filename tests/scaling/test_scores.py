@@ -1,4 +1,5 @@
-"""Scores over √n: √n times means of products with matrices, whose law given all else is Gaussian as long as nothing else is made of a matrix.
+"""Scores over √n: √n times means of products with matrices, whose law given all else is Gaussian as long as
+nothing else is made of a matrix.
 
 Four random programs in the suite; `TPC_RANDOM=50 pytest tests/scaling/test_scores.py` takes 50.
 """
@@ -24,13 +25,20 @@ y[i] = x[i] + w[i]*c for i < s
 
 
 def random_scores(seed):
-    """Scores between tokens that are correlated, maybe of nonlinear keys, beside others with the same queries; and what they are, in NumPy."""
+    """Scores between tokens that are correlated, maybe of nonlinear keys, beside others with the same
+    queries; and what they are, in NumPy."""
     r = np.random.default_rng(seed)
     key, side = str(r.choice(list(PHI))), str(r.choice(["", ".T"]))
     w, first = r.standard_normal(3), bool(r.random() < 0.5)
     product = f"(Q{side} @ y[i])*(K @ {key}(y[j]))" if first else f"(K @ {key}(y[j]))*(Q{side} @ y[i])"
-    text = HEAD + (f"p[i, j] = n^(1/2)*mean({product}) for i < s for j < s\nq[i] = n^(1/2)*mean((Q{side} @ y[i])*x[0]) for i < s\n"
-                   "output p\noutput q\noutput pq = p[0, 1]*q[1]\noutput pp = p[0, 1]*p[2, 1]\n")
+    text = HEAD + (
+        f"p[i, j] = n^(1/2)*mean({product}) for i < s for j < s\n"
+        f"q[i] = n^(1/2)*mean((Q{side} @ y[i])*x[0]) for i < s\n"
+        "output p\n"
+        "output q\n"
+        "output pq = p[0, 1]*q[1]\n"
+        "output pp = p[0, 1]*p[2, 1]\n"
+    )
 
     def at_width(generator):
         n = WIDTH
@@ -40,6 +48,7 @@ def random_scores(seed):
         queries, keys = (Q.T if side else Q) @ y, K @ PHI[key](y)
         p, q = queries.T @ keys / n**0.5, queries.T @ x[:, 0] / n**0.5
         return {"p": p, "q": q, "pq": p[0, 1] * q[1], "pp": p[0, 1] * p[2, 1]}
+
     return text, w, at_width
 
 
@@ -54,32 +63,56 @@ def test_scores_are_gaussian_with_the_covariance_of_what_is_multiplied(seed):
         error = values.std(axis=0) / SEEDS**0.5
         assert np.all(np.abs(values.mean(axis=0) - found[name].value) < 5 * error + 3 / WIDTH), (text, name)
     p, spread = np.stack([d["p"] for d in drawn]), np.asarray(found["p"].std)
-    assert np.all(np.abs(p.std(axis=0) / spread - 1) < 5 / (2 * SEEDS)**0.5 + 3 / WIDTH), text
+    assert np.all(np.abs(p.std(axis=0) / spread - 1) < 5 / (2 * SEEDS) ** 0.5 + 3 / WIDTH), text
 
 
 def test_attention_with_scores_over_the_root_of_n():
     """The mean over the start is that of a computation by hand: scores that are independent N(0, 1)."""
-    text = ("width n\ndim s = 4\nvector x[i < s] : n ~ N(0, 1)\nmatrix Q : n x n ~ N(0, 1/n)\nmatrix K : n x n ~ N(0, 1/n)\n"
-            "matrix V : n x n ~ N(0, 1/n)\np[j] = n^(1/2)*mean((Q @ x[0])*(K @ x[j])) for j < s\nZ = sum(j < s: exp(p[j]))\n"
-            "y = V @ (sum(j < s: exp(p[j])*x[j])/Z)\noutput second = mean(y^2)\n")
+    text = (
+        "width n\n"
+        "dim s = 4\n"
+        "vector x[i < s] : n ~ N(0, 1)\n"
+        "matrix Q : n x n ~ N(0, 1/n)\n"
+        "matrix K : n x n ~ N(0, 1/n)\n"
+        "matrix V : n x n ~ N(0, 1/n)\n"
+        "p[j] = n^(1/2)*mean((Q @ x[0])*(K @ x[j])) for j < s\n"
+        "Z = sum(j < s: exp(p[j]))\n"
+        "y = V @ (sum(j < s: exp(p[j])*x[j])/Z)\n"
+        "output second = mean(y^2)\n"
+    )
     found = tpc.parse(text).derive().compile(initial="integrate")({})
     scores = np.exp(np.random.default_rng(0).standard_normal((400_000, 4)))
-    wanted = np.mean(np.sum(scores**2, axis=1) / np.sum(scores, axis=1)**2)
+    wanted = np.mean(np.sum(scores**2, axis=1) / np.sum(scores, axis=1) ** 2)
     assert abs(found["second"].value - wanted) < 5 * found["second"].stderr
     given = tpc.parse(text).derive().compile(initial={"p0": np.array([0.0, 1.0, -1.0, 0.5])})({})
     own = np.exp([0.0, 1.0, -1.0, 0.5])
     assert found["second"].stderr < 0.01
-    assert given["second"].value == pytest.approx(np.sum(own**2) / np.sum(own)**2, rel=1e-12)
+    assert given["second"].value == pytest.approx(np.sum(own**2) / np.sum(own) ** 2, rel=1e-12)
 
 
-@pytest.mark.parametrize(("line", "code", "said"), [
-    ("p = n^(1/2)*mean((Q @ y[0])*(Q @ y[1]))", "TP801", "grows like"),                          # its mean is E y y'
-    ("p = n^(1/2)*mean((Q @ y[0])*(Q.T @ y[1]))", "TP801", "`Q` is used otherwise"),
-    ("p = n^(1/2)*mean((Q @ tanh(Q @ y[0]))*x[0])", "TP801", "`Q` is used otherwise"),
-    ("p = n^(1/2)*mean((Q @ (K @ y[0]))*(K.T @ y[1])) + n^(1/2)*mean((K @ x[0])*tanh(c))", "TP801", "`K` is used otherwise"),
-    ("q = n^(1/2)*mean((Q @ y[0])*x[0])\np = n^(1/2)*mean((Q @ (q*x[1]))*x[0])", "TP803", "need not be Gaussian"),
-    ("p = n^(1/2)*mean((Q @ y[0])*(K @ y[1]) + (K @ y[0])*tanh(c) + (Q @ y[0])*tanh(c))", "TP803",
-     "a matrix that is used in no other way")])
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("p = n^(1/2)*mean((Q @ y[0])*(Q @ y[1]))", "TP801", "grows like"),  # its mean is E y y'
+        ("p = n^(1/2)*mean((Q @ y[0])*(Q.T @ y[1]))", "TP801", "`Q` is used otherwise"),
+        ("p = n^(1/2)*mean((Q @ tanh(Q @ y[0]))*x[0])", "TP801", "`Q` is used otherwise"),
+        (
+            "p = n^(1/2)*mean((Q @ (K @ y[0]))*(K.T @ y[1])) + n^(1/2)*mean((K @ x[0])*tanh(c))",
+            "TP801",
+            "`K` is used otherwise",
+        ),
+        (
+            "q = n^(1/2)*mean((Q @ y[0])*x[0])\np = n^(1/2)*mean((Q @ (q*x[1]))*x[0])",
+            "TP803",
+            "need not be Gaussian",
+        ),
+        (
+            "p = n^(1/2)*mean((Q @ y[0])*(K @ y[1]) + (K @ y[0])*tanh(c) + (Q @ y[0])*tanh(c))",
+            "TP803",
+            "a matrix that is used in no other way",
+        ),
+    ],
+)
 def test_a_matrix_that_is_used_again_is_refused(line, code, said):
     with pytest.raises(tpc.TpcError) as error:
         tpc.parse(f"{HEAD}{line}\noutput p\n").derive()

@@ -1,6 +1,7 @@
 """Classifications against the paper's theorems on a grid of rationals, L = 1..4, tanh, relu and gelu.
 
-Some hundreds in the suite; `TPC_GRID=40000 pytest tests/scaling` takes so many for every depth and activation.
+Some hundreds in the suite; `TPC_GRID=40000 pytest tests/scaling` takes so many for every depth and
+activation.
 """
 
 import os
@@ -17,24 +18,30 @@ HALF = Fraction(1, 2)
 
 
 def grid(rng, depth):
-    """A point of the grid of quarters (thirds, sometimes). Most are stable at initialisation, and near the faces of the stable set."""
+    """A point of the grid of quarters (thirds, sometimes). Most are stable at initialisation, and near the
+    faces of the stable set."""
     step = rng.choice([2, 4, 4, 3])
 
     def some(low, high):
         return Fraction(rng.randint(low * step, high * step), step)
+
     a = [some(-1, 1) for _ in range(depth + 1)]
     b = [-a[0], *(HALF - x for x in a[1:-1]), some(0, 1) - a[-1] + HALF * rng.randint(0, 1)]
     c = some(-1, 2)
-    if rng.random() < 0.6:                              # updates of the last layer that are of order 1, or about that
+    if rng.random() < 0.6:  # updates of the last layer that are of order 1, or about that
         c = 1 - 2 * a[-1] + rng.choice([0, 0, 0, 1, -1]) * Fraction(1, step)
-    if rng.random() < 0.6:                              # and those of some other layer
+    if rng.random() < 0.6:  # and those of some other layer
         layer = rng.randrange(depth)
         low = min(a[-1] + b[-1], 2 * a[-1] + c)
         moved = (1 - c - low - (layer == 0) + rng.choice([0, 0, 1, -1]) * Fraction(1, step)) / 2
         a[layer] = moved
         b[layer] = (0 if layer == 0 else HALF) - moved
-        for other in range(depth):                      # the others no faster
-            if other != layer and 2 * a[other] + (other == 0) < 2 * moved + (layer == 0) and rng.random() < 0.8:
+        for other in range(depth):  # the others no faster
+            if (
+                other != layer
+                and 2 * a[other] + (other == 0) < 2 * moved + (layer == 0)
+                and rng.random() < 0.8
+            ):
                 a[other] = moved + HALF * ((layer == 0) - (other == 0)) + some(0, 1)
                 b[other] = (0 if other == 0 else HALF) - a[other]
     if rng.random() < 0.1:
@@ -68,4 +75,6 @@ def test_verdicts_are_those_of_the_theorems(depth, activation):
             assert verdict.last_layer.updated_maximally == point.last_updated_maximally(), shown
             assert verdict.last_layer.initialised_maximally == point.last_initialised_maximally(), shown
             assert verdict.layers[-1].updated_maximally == point.last_updated_maximally(), shown
-    assert min(seen.count(kind) for kind in ("unstable", "feature", "kernel", "None")) >= COUNT / 30, {k: seen.count(k) for k in seen}
+    assert min(seen.count(kind) for kind in ("unstable", "feature", "kernel", "None")) >= COUNT / 30, {
+        k: seen.count(k) for k in seen
+    }

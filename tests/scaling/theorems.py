@@ -1,4 +1,5 @@
-"""The paper's formulas for MLPs, transcribed (TP4v3 Thm 3.3, 3.4, 3.6, 3.8, Prop 5.3, 5.5): nothing here knows of sizes and programs."""
+"""The paper's formulas for MLPs, transcribed (TP4v3 Thm 3.3, 3.4, 3.6, 3.8, Prop 5.3, 5.5): nothing here
+knows of sizes and programs."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,12 +26,22 @@ class Theorems:
 
     @property
     def r(self):
-        return min(self.last) + self.c - 1 + min(2 * a + (layer == 1) for layer, a in enumerate(self.a[:-1], 1))
+        return (
+            min(self.last) + self.c - 1 + min(2 * a + (layer == 1) for layer, a in enumerate(self.a[:-1], 1))
+        )
 
     def stable(self):
         """Thm 3.3."""
-        at_first = self.a[0] + self.b[0] == 0 and all(a + b == HALF for a, b in zip(self.a[1:-1], self.b[1:-1], strict=True))
-        return at_first and self.last[0] >= HALF and self.r >= 0 and self.last[1] >= 1 and self.last[0] + self.r >= 1
+        at_first = self.a[0] + self.b[0] == 0 and all(
+            a + b == HALF for a, b in zip(self.a[1:-1], self.b[1:-1], strict=True)
+        )
+        return (
+            at_first
+            and self.last[0] >= HALF
+            and self.r >= 0
+            and self.last[1] >= 1
+            and self.last[0] + self.r >= 1
+        )
 
     def nontrivial(self):
         """Thm 3.4, of a stable one."""

@@ -56,7 +56,11 @@ def test_edges_carry_their_distance():
 def test_within_a_round_nothing_depends_on_itself():
     for text, _ in PROGRAMS.values():
         graph = tpc.parse(text).graph
-        now = [(tail, head) for tail, head, data in graph.edges(data=True) if data["role"] != "zdot" and not any(d != 0 for d in data["distance"])]
+        now = [
+            (tail, head)
+            for tail, head, data in graph.edges(data=True)
+            if data["role"] != "zdot" and not any(d != 0 for d in data["distance"])
+        ]
         assert nx.is_directed_acyclic_graph(nx.DiGraph(now))
 
 
@@ -64,7 +68,11 @@ def test_backlinks_go_from_a_product_to_later_ones_with_the_transpose():
     graph = tpc.parse(WISHART).graph
     assert backlinks(graph) == {("u", "y"), ("y", "t")}
     assert graph.edges["u", "y"]["role"] == "operand"
-    assert backlinks(tpc.parse(TWO_HIDDEN_LAYERS).graph) == {("k$1[t]", "dx$1[t]"), ("dx$1[t]", "k$1[t]"), ("dx$1[t]", "q$2[i]")}
+    assert backlinks(tpc.parse(TWO_HIDDEN_LAYERS).graph) == {
+        ("k$1[t]", "dx$1[t]"),
+        ("dx$1[t]", "k$1[t]"),
+        ("dx$1[t]", "q$2[i]"),
+    }
 
 
 def test_backlinks_keep_to_one_member_of_a_family_of_matrices():
@@ -98,7 +106,9 @@ def test_other_formats_are_refused(tmp_path):
 def test_dot_has_every_node_and_line_and_quotes_what_it_must():
     graph = tpc.parse(TWO_HIDDEN_LAYERS).graph
     text = to_dot(graph)
-    assert len(re.findall(r"^  \S.* -> ", text, re.M)) == sum(len(style_of(graph, *edge)) for edge in graph.edges)
+    assert len(re.findall(r"^  \S.* -> ", text, re.M)) == sum(
+        len(style_of(graph, *edge)) for edge in graph.edges
+    )
     assert all(quoted(node) + " [" in text for node in graph)
     assert quoted('a "b" \\ c\nd') == '"a \\"b\\" \\\\ c\\nd"'
 
@@ -115,11 +125,16 @@ def test_layout_keeps_boxes_apart_and_edges_out_of_them():
     sizes = {i: (40.0 + 7 * (i % 5), 20.0 + 3 * (i % 3)) for i in range(30)}
     edges = [Edge(i, j) for i, j in combinations(range(30), 2) if (i * 7 + j * 3) % 11 == 0]
     layout = layered(sizes, edges, node_gap=10)
-    boxes = {i: (x - sizes[i][0] / 2, y - sizes[i][1] / 2, x + sizes[i][0] / 2, y + sizes[i][1] / 2) for i, (x, y) in layout.centres.items()}
+    boxes = {
+        i: (x - sizes[i][0] / 2, y - sizes[i][1] / 2, x + sizes[i][0] / 2, y + sizes[i][1] / 2)
+        for i, (x, y) in layout.centres.items()
+    }
     for a, b in combinations(boxes.values(), 2):
         assert a[2] <= b[0] + 1e-6 or b[2] <= a[0] + 1e-6 or a[3] <= b[1] + 1e-6 or b[3] <= a[1] + 1e-6
     assert all(end < start for (_, end), (start, _) in pairwise(layout.layers))
     for edge, route in zip(edges, layout.routes, strict=True):
         assert layout.layer_of[edge.tail] + len(route) + 1 == layout.layer_of[edge.head]
         for x, y in route:
-            assert not any(left < x < right and top <= y <= bottom for left, top, right, bottom in boxes.values())
+            assert not any(
+                left < x < right and top <= y <= bottom for left, top, right, bottom in boxes.values()
+            )

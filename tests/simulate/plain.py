@@ -1,12 +1,13 @@
-"""The plainest execution of a program: NumPy, one instruction and one index at a time, on given initial matrices and vectors."""
+"""The plainest execution of a program: NumPy, one instruction and one index at a time, on given initial
+matrices and vectors."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from tpc.core.numeric import evaluate
 from tpc.core.expr import Extent, Gather, Position, Sum, Value
 from tpc.core.laws import NUMPY, law_number
+from tpc.core.numeric import evaluate
 from tpc.core.program import For, MatMul, Moment
 
 
@@ -20,7 +21,10 @@ def run_plainly(program, inputs, drawn):
             made[name, index] = np.asarray(value)[index]
 
     def member(ref, at):
-        return made[ref.name, tuple(int(member(i_ref(i), at)) if isinstance(i, Gather) else i.at(at) for i in ref.index)]
+        return made[
+            ref.name,
+            tuple(int(member(i_ref(i), at)) if isinstance(i, Gather) else i.at(at) for i in ref.index),
+        ]
 
     def value(x, at):
         def leaf(node):
@@ -34,6 +38,7 @@ def run_plainly(program, inputs, drawn):
                 case Sum(variable, count, body):
                     return sum((value(body, {**at, variable: i}) for i in range(count.at(at))), start=0.0)
             return None
+
         return evaluate(x, leaf, NUMPY)
 
     def run(body, at):
@@ -54,8 +59,15 @@ def run_plainly(program, inputs, drawn):
             made[op.out.name, tuple(i.at(at) for i in op.out.index)] = out
 
     run(program.body, {})
-    return {output.name: np.array([member(output.ref, dict(zip((v for v, _ in output.axes), index, strict=True)))
-                                   for index in np.ndindex(output.shape)]).reshape(output.shape) for output in program.outputs}
+    return {
+        output.name: np.array(
+            [
+                member(output.ref, dict(zip((v for v, _ in output.axes), index, strict=True)))
+                for index in np.ndindex(output.shape)
+            ]
+        ).reshape(output.shape)
+        for output in program.outputs
+    }
 
 
 def sizes(program, inputs, drawn):
@@ -67,9 +79,16 @@ def sizes(program, inputs, drawn):
 
 def i_ref(gather):
     from tpc.core.expr import Ref
+
     return Ref(gather.input, gather.index)
 
 
 def member_shape(program, name, array):
-    trailing = 2 if any(m.name == name for m in program.matrices) else 1 if any(name in g.names for g in program.gaussians) else 0
-    return array.shape[:array.ndim - trailing]
+    trailing = (
+        2
+        if any(m.name == name for m in program.matrices)
+        else 1
+        if any(name in g.names for g in program.gaussians)
+        else 0
+    )
+    return array.shape[: array.ndim - trailing]

@@ -107,8 +107,21 @@ output tri = sum(i < 3: sum(s < i + 1: sum(l < s + 1: pp[i, s, l]*xi[s])))
 output tri2[i] = sum(s < i + 1: r[i, s]) for i < 3
 """
 PROGRAMS = {
-    "one_hidden_layer": (ONE_HIDDEN_LAYER, {"xi": RANDOM.standard_normal(6), "y": RANDOM.standard_normal(6), "eta": np.array(0.5)}),
-    "two_hidden_layers": (TWO_HIDDEN_LAYERS, {"xi": RANDOM.standard_normal((4, 3)), "y": RANDOM.standard_normal(4),
-                           "xs": RANDOM.standard_normal((5, 3)), "eta": np.array(0.5)}),
-    "everything": (EVERYTHING, {"rho": np.array(0.5), "xi": RANDOM.standard_normal(3), "jj": np.array([3, 1, 1])}),
+    "one_hidden_layer": (
+        ONE_HIDDEN_LAYER,
+        {"xi": RANDOM.standard_normal(6), "y": RANDOM.standard_normal(6), "eta": np.array(0.5)},
+    ),
+    "two_hidden_layers": (
+        TWO_HIDDEN_LAYERS,
+        {
+            "xi": RANDOM.standard_normal((4, 3)),
+            "y": RANDOM.standard_normal(4),
+            "xs": RANDOM.standard_normal((5, 3)),
+            "eta": np.array(0.5),
+        },
+    ),
+    "everything": (
+        EVERYTHING,
+        {"rho": np.array(0.5), "xi": RANDOM.standard_normal(3), "jj": np.array([3, 1, 1])},
+    ),
 }

@@ -45,7 +45,9 @@ def test_the_numbers_are_those_of_whole_histories(steps: int) -> None:
     plain = run_plainly(program, inputs, draws(program, inputs, width=9, seed=3))
     samples = program.simulate(width=9, seeds=[3])
     for name, value in plain.items():
-        np.testing.assert_allclose(samples.outputs[name][0], value, rtol=1e-12, atol=1e-14 * np.abs(value).max())
+        np.testing.assert_allclose(
+            samples.outputs[name][0], value, rtol=1e-12, atol=1e-14 * np.abs(value).max()
+        )
 
 
 def test_what_a_loop_begins_with_is_still_there_after_it() -> None:

@@ -8,7 +8,8 @@ import pytest
 import tpc
 from tests.simulate.plain import run_plainly
 from tests.simulate.programs import ONE_HIDDEN_LAYER, PROGRAMS
-from tpc.simulate import draws, machine, seeds as run, simulate
+from tpc.simulate import draws, machine, simulate
+from tpc.simulate import seeds as run
 
 WIDTH = 20
 WISHART = """
@@ -40,7 +41,9 @@ def test_equals_plain_numpy_on_the_same_draws(case, how, monkeypatch):
     program, inputs = case
     if how != "as it is":
         monkeypatch.setattr(run, "_compiled", run._compiled.__wrapped__)
-        monkeypatch.setattr(machine, *(("MAX_TERMS", 1) if how == "long sums" else ("is_parallel", lambda loop, outer: False)))
+        monkeypatch.setattr(
+            machine, *(("MAX_TERMS", 1) if how == "long sums" else ("is_parallel", lambda loop, outer: False))
+        )
     samples = simulate(program, inputs, width=WIDTH, seeds=[1])
     plain = run_plainly(program, inputs, draws(program, inputs, width=WIDTH, seed=1))
     for name, value in plain.items():
@@ -70,7 +73,9 @@ output m = mean(a[0]*b[1])
     assert drawn["A"].shape == (2, 1000, 2000)
     assert np.var(drawn["A"], axis=(1, 2)) * 2000 == pytest.approx([1, 4], rel=0.01)
     for i in range(2):
-        assert np.cov(drawn["a"][i], drawn["b"][i]) == pytest.approx(np.array([[1, 0.25], [0.25, 1 + i]]), abs=0.2)
+        assert np.cov(drawn["a"][i], drawn["b"][i]) == pytest.approx(
+            np.array([[1, 0.25], [0.25, 1 + i]]), abs=0.2
+        )
         assert np.mean(drawn["a"][i]) == pytest.approx(i, abs=0.15)
     assert drawn["c"] == pytest.approx(drawn["d"])
     assert abs(np.corrcoef(drawn["A"][0].ravel(), drawn["A"][1].ravel())[0, 1]) < 0.01
@@ -80,7 +85,9 @@ def test_single_precision_is_close_to_double():
     program, inputs = tpc.parse(ONE_HIDDEN_LAYER), PROGRAMS["one_hidden_layer"][1]
     single = simulate(program, inputs, width=4000, seeds=[0, 1, 2], dtype="float32")
     assert single.outputs["f"].dtype == np.float32
-    assert single.mean["f"] == pytest.approx(simulate(program, inputs, width=4000, seeds=[0, 1, 2]).mean["f"], abs=0.2)
+    assert single.mean["f"] == pytest.approx(
+        simulate(program, inputs, width=4000, seeds=[0, 1, 2]).mean["f"], abs=0.2
+    )
 
 
 def test_an_interrupted_run_resumes_bit_for_bit(tmp_path):
@@ -89,12 +96,20 @@ def test_an_interrupted_run_resumes_bit_for_bit(tmp_path):
     def interrupt(done, total):
         if done >= 2:
             raise KeyboardInterrupt
+
     whole = simulate(program, {}, width=300, seeds=range(5))
     part = simulate(program, {}, width=300, seeds=range(5), checkpoint=path, progress=interrupt)
     assert part.interrupted
     assert part.seeds == (0, 1)
     seen = []
-    rest = simulate(program, {}, width=300, seeds=range(5), checkpoint=path, progress=lambda done, total: seen.append((done, total)))
+    rest = simulate(
+        program,
+        {},
+        width=300,
+        seeds=range(5),
+        checkpoint=path,
+        progress=lambda done, total: seen.append((done, total)),
+    )
     assert seen == [(3, 5), (4, 5), (5, 5)]
     for name, value in whole.outputs.items():
         assert np.array_equal(value, rest.outputs[name])
@@ -124,5 +139,7 @@ def test_a_width_that_rounds_to_nothing_is_refused():
 
 def test_samples_print_mean_and_spread():
     text = str(simulate(wishart(), {}, width=10, seeds=[0, 1]))
-    assert text.startswith("the_program at width 10, 2 seeds (± the standard deviation over seeds)\n  moment[0] = ")
+    assert text.startswith(
+        "the_program at width 10, 2 seeds (± the standard deviation over seeds)\n  moment[0] = "
+    )
     assert len(text.splitlines()) == 8

@@ -12,7 +12,7 @@ from tests.simulate.test_simulate import WISHART
 from tpc.simulate import Samples, simulate, verify
 from tpc.simulate.compare import extrapolation, gap
 
-NARAYANA = np.array([1, 1/3, 1/3 + 1/9, 1/3 + 3/9 + 1/27])          # TP3, ratio n/m = 1/3
+NARAYANA = np.array([1, 1 / 3, 1 / 3 + 1 / 9, 1 / 3 + 3 / 9 + 1 / 27])  # TP3, ratio n/m = 1/3
 WIDTHS = (32, 64, 128, 256)
 
 
@@ -77,7 +77,10 @@ def test_what_is_not_finite_disagrees():
 
 def test_an_error_that_does_not_go_down_disagrees():
     rng = np.random.default_rng(0)
-    samples = [Samples("stuck", n, "float64", tuple(range(100)), {"a": rng.standard_normal(100)}) for n in (64, 512, 4096)]
+    samples = [
+        Samples("stuck", n, "float64", tuple(range(100)), {"a": rng.standard_normal(100)})
+        for n in (64, 512, 4096)
+    ]
     report = verify({"a": (0.0, None)}, samples)
     assert report.outputs[0].gap.agrees
     assert not report.agrees

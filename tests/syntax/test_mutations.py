@@ -19,10 +19,10 @@ from tpc.core.program import instructions
 from tpc.core.wellformed import instances
 
 COUNT = int(os.environ.get("TPC_MUTATIONS", "300"))
-PIECE = 100                                                        # mutations of one test
+PIECE = 100  # mutations of one test
 SECONDS = 10
-SMALL, FEW = 60, 300                                               # instructions of a program that is derived; instances of one that is run, too
-RUN_EVERY = 25                                                     # of those, one in so many is run
+SMALL, FEW = 60, 300  # instructions of a program that is derived; instances of one that is run, too
+RUN_EVERY = 25  # of those, one in so many is run
 
 
 class TooLongError(BaseException):
@@ -32,8 +32,10 @@ class TooLongError(BaseException):
 @contextmanager
 def at_most(seconds):
     """A limit of the processor's time, which does not depend on what else the machine does."""
+
     def stop(*_):
         raise TooLongError(f"more than {seconds} s")
+
     before = signal.signal(signal.SIGPROF, stop)
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
@@ -55,7 +57,7 @@ def outcome(text, run):
             compile(evaluator.source, "limit", "exec")
         if not run or instances(program.body) > FEW or not program.outputs:
             return "compiled"
-        with at_most(3 * SECONDS), np.errstate(all="ignore"):      # JAX compiles
+        with at_most(3 * SECONDS), np.errstate(all="ignore"):  # JAX compiles
             evaluator({})
         return "run"
     except tpc.TpcError as error:
@@ -74,9 +76,9 @@ def test_mutated_programs_are_programs_or_refused(first):
             seen[outcome(text, seed % RUN_EVERY == 0)] += 1
         except (Exception, TooLongError) as error:
             raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}\n{text}") from error
-    print(dict(seen))                                              # shown by -s
-    assert seen["compiled"] + seen["run"] + seen["parsed"] > 0     # the mutations are neither all fatal
-    assert len(seen) > 5                                           # nor all harmless
+    print(dict(seen))  # shown by -s
+    assert seen["compiled"] + seen["run"] + seen["parsed"] > 0  # the mutations are neither all fatal
+    assert len(seen) > 5  # nor all harmless
 
 
 def rubbish(kind):
@@ -97,7 +99,7 @@ def rubbish(kind):
     return text.encode()
 
 
-@pytest.mark.parametrize("size", [None, 200_000])                  # the whole, and as much of it as a file may have
+@pytest.mark.parametrize("size", [None, 200_000])  # the whole, and as much of it as a file may have
 @pytest.mark.parametrize("kind", ["bytes", "text", "mutated", "repeated"])
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_rubbish_ends_in_a_diagnostic(kind, size, command, tmp_path, capsys):
@@ -113,39 +115,85 @@ def test_rubbish_ends_in_a_diagnostic(kind, size, command, tmp_path, capsys):
     assert len(printed.err) < 20_000
 
 
-LOOP = "width n\nvector v : n ~ N(0, 1)\nx[0] = v\nfor t < {0}:\n    x[t+1] = tanh(x[t])/2 + v\noutput m = mean(x[{0}]*v)\n"
+LOOP = (
+    "width n\n"
+    "vector v : n ~ N(0, 1)\n"
+    "x[0] = v\n"
+    "for t < {0}:\n"
+    "    x[t+1] = tanh(x[t])/2 + v\n"
+    "output m = mean(x[{0}]*v)\n"
+)
 
 
 def test_a_loop_of_ten_thousand_rounds_is_checked_derived_and_compiled_at_once():
     with at_most(SECONDS):
         program = tpc.parse(LOOP.format(10_000))
         assert "x[10000]" in program.derive().text()
-        assert len(program.compile().source.splitlines()) == len(tpc.parse(LOOP.format(3)).compile().source.splitlines())
+        assert len(program.compile().source.splitlines()) == len(
+            tpc.parse(LOOP.format(3)).compile().source.splitlines()
+        )
 
 
 def test_a_loop_of_ten_thousand_rounds_runs():
     long, short = (tpc.parse(LOOP.format(rounds)).compile()({})["m"] for rounds in (10_000, 100))
-    assert abs(long.value - short.value) < 1e-10                   # x tends to a fixed point
+    assert abs(long.value - short.value) < 1e-10  # x tends to a fixed point
 
 
-@pytest.mark.parametrize(("text", "codes"), [
-    ("width n\nvector v : n ~ N(0, 1)\nx = " + "("*10_000 + "v" + ")"*10_000 + "\noutput m = mean(x)\n", {"TP006"}),
-    ("width n\nvector v : n ~ N(0, 1)\nx = " + " + ".join(["v"]*10_000) + "\noutput m = mean(x*v)\n", set()),
-    ("width n\nvector v : n ~ N(0, 1)\nx = " + "*".join(["v", "tanh(v)"]*5_000) + "\noutput m = mean(x*v)\n", {"TP109"}),
-    ("width n\nvector v : n ~ N(0, 1)\nx = 1/" + "/".join([f"exp({k}*v)" for k in range(5_000)]) + "\noutput m = mean(x*v)\n", {"TP109"}),
-    ("width n\nvector v : n ~ N(0, 1)\nx = " + "^".join(["v"]*10_000) + "\n", {"TP006"}),
-    ("width n\nvector v : n ~ N(0, 1)\noutput m = mean(v^(10^9))\noutput k = mean((1 + v)^1000)\n", set()),
-    ("width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\n"
-     "x = W @ v\ny = W.T @ (" + "*".join(["x", "tanh(x)"]*250) + ")\noutput m = mean(y*v)\n", set()),
-    ("width n\nvector v : n ~ N(0, 2^-2^70)\nx = v*2^-2^70\noutput m = mean(x^2)\n", set()),
-    ("width n\nvector v : n ~ N(0, 1)\nx = 1e300*" + "*".join(["(1e300*v)"]*10_000) + "\noutput m = mean(x)\n", {"TP216"}),
-    ("width n\ndim T = 10^9\nvector v[t < T] : n ~ N(0, 1)\noutput m = mean(v[0])\n", {"TP307", "TP308"}),
-    ("width n\ndim T = 1000000000\n" + LOOP.format("T").partition("\n")[2], {"TP307", "TP308"}),
-    ("width n\ndim T = 10^10^10^10\n", {"TP307", "TP308"}),
-    ("width n\nvector v : n ~ N(0, 1)\nx[10^10^10^10] = v\n", {"TP301", "TP308", "TP310", "TP306", "TP216", "TP307"}),
-    ("width n\nvector v : n ~ N(0, 10^10^10^10)\noutput m = mean(v)\n", {"TP216"}),
-    ("width n\nwidth m = 10^10^10^10*n\nvector v : m ~ N(0, 1)\noutput m = mean(v)\n", {"TP216"}),
-])
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        (
+            "width n\nvector v : n ~ N(0, 1)\nx = "
+            + "(" * 10_000
+            + "v"
+            + ")" * 10_000
+            + "\noutput m = mean(x)\n",
+            {"TP006"},
+        ),
+        (
+            "width n\nvector v : n ~ N(0, 1)\nx = " + " + ".join(["v"] * 10_000) + "\noutput m = mean(x*v)\n",
+            set(),
+        ),
+        (
+            "width n\nvector v : n ~ N(0, 1)\nx = "
+            + "*".join(["v", "tanh(v)"] * 5_000)
+            + "\noutput m = mean(x*v)\n",
+            {"TP109"},
+        ),
+        (
+            "width n\nvector v : n ~ N(0, 1)\nx = 1/"
+            + "/".join([f"exp({k}*v)" for k in range(5_000)])
+            + "\noutput m = mean(x*v)\n",
+            {"TP109"},
+        ),
+        ("width n\nvector v : n ~ N(0, 1)\nx = " + "^".join(["v"] * 10_000) + "\n", {"TP006"}),
+        (
+            "width n\nvector v : n ~ N(0, 1)\noutput m = mean(v^(10^9))\noutput k = mean((1 + v)^1000)\n",
+            set(),
+        ),
+        (
+            "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\n"
+            "x = W @ v\ny = W.T @ (" + "*".join(["x", "tanh(x)"] * 250) + ")\noutput m = mean(y*v)\n",
+            set(),
+        ),
+        ("width n\nvector v : n ~ N(0, 2^-2^70)\nx = v*2^-2^70\noutput m = mean(x^2)\n", set()),
+        (
+            "width n\nvector v : n ~ N(0, 1)\nx = 1e300*"
+            + "*".join(["(1e300*v)"] * 10_000)
+            + "\noutput m = mean(x)\n",
+            {"TP216"},
+        ),
+        ("width n\ndim T = 10^9\nvector v[t < T] : n ~ N(0, 1)\noutput m = mean(v[0])\n", {"TP307", "TP308"}),
+        ("width n\ndim T = 1000000000\n" + LOOP.format("T").partition("\n")[2], {"TP307", "TP308"}),
+        ("width n\ndim T = 10^10^10^10\n", {"TP307", "TP308"}),
+        (
+            "width n\nvector v : n ~ N(0, 1)\nx[10^10^10^10] = v\n",
+            {"TP301", "TP308", "TP310", "TP306", "TP216", "TP307"},
+        ),
+        ("width n\nvector v : n ~ N(0, 10^10^10^10)\noutput m = mean(v)\n", {"TP216"}),
+        ("width n\nwidth m = 10^10^10^10*n\nvector v : m ~ N(0, 1)\noutput m = mean(v)\n", {"TP216"}),
+    ],
+)
 def test_what_is_deep_or_huge_is_handled_or_refused(text, codes):
     with at_most(SECONDS):
         result = outcome(text, False)

@@ -1,4 +1,5 @@
-"""Each index made once, nothing used before it is made: by reasoning and by going through the rounds, and fast where loops are long."""
+"""Each index made once, nothing used before it is made: by reasoning and by going through the rounds, and
+fast where loops are long."""
 
 import time
 
@@ -8,10 +9,11 @@ from hypothesis import strategies as st
 
 import tpc
 from tpc.core.affine import Affine
-from tpc.syntax import order, certain as symbolic
+from tpc.diagnostics.spans import Span
+from tpc.syntax import certain as symbolic
+from tpc.syntax import order
 from tpc.syntax.order import Making, Order, Use
 from tpc.syntax.scope import Loop
-from tpc.diagnostics.spans import Span
 
 HERE = Span(1, 1, 1, 2)
 LONG = """
@@ -91,13 +93,16 @@ def test_long_loops_are_settled_at_once(rounds):
 
 
 @pytest.mark.parametrize("rounds", [3, 10_000])
-@pytest.mark.parametrize(("use", "inner", "message"), [
-    ("x[t+1]", "t", "`x[1]` is used before it is made, at t = 0"),
-    ("sum(s < t+2: x[s])", "t", "`x[1]` is used before it is made, at t = 0, s = 1"),
-    ("h[t+1]", "1", "index {T} is outside 0 … {last} of axis 1 of `h`, at t = {last}"),
-    ("x[t-1]", "1", "index -1 is outside 0 … {T} of axis 1 of `x`, at t = 0"),
-    ("x[0]", "t+2", "index -1 is outside 0 … {T} of axis 1 of `x`, at t = 0, k = 1"),
-])
+@pytest.mark.parametrize(
+    ("use", "inner", "message"),
+    [
+        ("x[t+1]", "t", "`x[1]` is used before it is made, at t = 0"),
+        ("sum(s < t+2: x[s])", "t", "`x[1]` is used before it is made, at t = 0, s = 1"),
+        ("h[t+1]", "1", "index {T} is outside 0 … {last} of axis 1 of `h`, at t = {last}"),
+        ("x[t-1]", "1", "index -1 is outside 0 … {T} of axis 1 of `x`, at t = 0"),
+        ("x[0]", "t+2", "index -1 is outside 0 … {T} of axis 1 of `x`, at t = 0, k = 1"),
+    ],
+)
 def test_what_is_wrong_in_long_loops_is_named(rounds, use, inner, message):
     with pytest.raises(tpc.TpcError) as error:
         tpc.parse(LONG.format(T=rounds, use=use, inner=inner))

@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 from tpc.core.affine import Affine
 from tpc.syntax.region import Region
 
-SIZE = 5                                          # variables range over 0 … SIZE
+SIZE = 5  # variables range over 0 … SIZE
 BOX = Region(tuple(bound for v in "xyz" for bound in (Affine.var(v), Affine(SIZE) - Affine.var(v))))
-affine = st.builds(lambda c, ks: Affine.of(c, dict(zip("xyz", ks, strict=True))), st.integers(-6, 6), st.tuples(*[st.integers(-3, 3)] * 3))
+affine = st.builds(
+    lambda c, ks: Affine.of(c, dict(zip("xyz", ks, strict=True))),
+    st.integers(-6, 6),
+    st.tuples(*[st.integers(-3, 3)] * 3),
+)
 
 
 def points(region):
@@ -34,9 +38,9 @@ def test_agrees_with_going_through_the_points(at_least, zero, index):
 
 def test_is_certain_of_what_loops_need():
     t, s = Affine.var("t"), Affine.var("s")
-    triangle = Region((t, Affine(9) - t, s, t - s - 1))                   # s < t < 10
+    triangle = Region((t, Affine(9) - t, s, t - s - 1))  # s < t < 10
     assert not triangle.is_empty
     assert triangle.span(s) == (0, 8)
     assert triangle.span(t - s) == (1, 9)
     assert triangle.where([s - t]).is_empty
-    assert triangle.where((), [t.scaled(2) - s.scaled(2) - 1]).is_empty          # no whole numbers
+    assert triangle.where((), [t.scaled(2) - s.scaled(2) - 1]).is_empty  # no whole numbers

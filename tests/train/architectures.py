@@ -1,4 +1,5 @@
-"""The networks of `programs/architectures` as plain JAX on dense weights in the NTK parametrization, and their empirical kernels."""
+"""The networks of `programs/architectures` as plain JAX on dense weights in the NTK parametrization, and
+their empirical kernels."""
 
 from __future__ import annotations
 
@@ -20,9 +21,11 @@ def relu(x):
 
 @dataclass(frozen=True)
 class Architecture:
-    """weights(n): by name, the shape, and the factor in front of its N(0, 1) entries. outputs: of all inputs [N, …], [N].
+    """weights(n): by name, the shape, and the factor in front of its N(0, 1) entries. outputs: of all inputs
+    [N, …], [N].
 
-    shape: of the inputs. dims: of the program, where they are not its own. readout: the weights that the NNGP is the covariance of.
+    shape: of the inputs. dims: of the program, where they are not its own. readout: the weights that the NNGP
+    is the covariance of.
     """
 
     shape: tuple[int, ...]
@@ -73,11 +76,11 @@ def gru(W, x):
 
 
 def convolved(kernel, x):
-    """[H, B, C] → [H, B, n], stride 1, zeros around. kernel: [n, 3, 3, C]. One matrix product: a width of thousands is far from what convolutions
-    are made for."""
+    """[H, B, C] → [H, B, n], stride 1, zeros around. kernel: [n, 3, 3, C]. One matrix product: a width of
+    thousands is far from what convolutions are made for."""
     side, other, _ = x.shape
     padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
-    patches = jnp.stack([padded[k:k + side, m:m + other] for k in range(3) for m in range(3)], axis=2)
+    patches = jnp.stack([padded[k : k + side, m : m + other] for k in range(3) for m in range(3)], axis=2)
     return patches.reshape(side, other, -1) @ kernel.reshape(len(kernel), -1).T
 
 
@@ -116,42 +119,109 @@ def dense(n, scale=1.0):
 
 
 ARCHITECTURES = {
-    "mlp_kernel": Architecture((3, 3), lambda n: {"U": ((n, 3), 1.0), "W1": dense(n), "W2": dense(n), "V": ((n,), n**-0.5)}, each(mlp),
-                               {"N": 3, "d": 3, "L": 3}),
-    "mlp_bias_kernel": Architecture((3, 3), lambda n: {"U": ((n, 3), 1.0), "W1": dense(n, 2**0.5), "W2": dense(n, 2**0.5), "V": ((n,), n**-0.5),
-                                                       "b": ((3, n), 0.5), "c": ((), 0.5)}, each(mlp_bias), {"N": 3, "d": 3}, ("V", "c")),
-    "residual_kernel": Architecture((3, 3), lambda n: {"U": ((n, 3), 1.0), "A": ((2, n, n), 0.5 / n**0.5), "B": ((2, n, n), n**-0.5),
-                                                       "V": ((n,), n**-0.5)}, each(residual), {"N": 3, "d": 3, "L": 2}),
-    "rnn": Architecture((2, 3, 3), lambda n: {"U": ((n, 3), 0.5), "W": dense(n), "b": ((n,), 0.25), "V": ((n,), n**-0.5)}, each(rnn),
-                        {"N": 2, "T": 3, "d": 3}),
-    "gru": Architecture((2, 3, 3), lambda n: {**{f"U{g}": ((n, 3), 1.0) for g in "zrh"}, **{f"W{g}": dense(n) for g in "zrh"},
-                                              **{f"b{g}": ((n,), 1.0) for g in "zrh"}, "V": ((n,), n**-0.5)}, each(gru), {"N": 2, "T": 3, "d": 3}),
-    "conv_gap": Architecture((2, 3, 3, 2), lambda n: {"U": ((n, 3, 3, 2), 18**-0.5), "W": ((n, 3, 3, n), (9 * n)**-0.5), "V": ((n,), n**-0.5)},
-                             each(conv_gap), {"N": 2, "H": 3, "B": 3, "C": 2}),
-    "conv_flat": Architecture((2, 3, 3, 2), lambda n: {"U": ((n, 3, 3, 2), 18**-0.5), "W": ((n, 3, 3, n), (9 * n)**-0.5),
-                                                       "V": ((3, 3, n), (9 * n)**-0.5)}, each(conv_flat), {"N": 2, "H": 3, "B": 3, "C": 2}),
-    "layernorm": Architecture((3, 3), lambda n: {"U": ((n, 3), 1.0), "W": dense(n), "V": ((n,), n**-0.5)}, each(layernorm), {"N": 3, "d": 3}),
-    "batchnorm": Architecture((4, 3), lambda n: {"U": ((n, 3), 1.0), "W": dense(n), "V": ((n,), n**-0.5)}, batchnorm, {"N": 4, "d": 3}),
-    "attention": Architecture((2, 3, 3), lambda n: {"U": ((n, 3), 1.0), "Q": dense(n), "A": dense(n), "O": dense(n), "V": ((n,), n**-0.5)},
-                              each(attention), {"N": 2, "T": 3, "d": 3}),
+    "mlp_kernel": Architecture(
+        (3, 3),
+        lambda n: {"U": ((n, 3), 1.0), "W1": dense(n), "W2": dense(n), "V": ((n,), n**-0.5)},
+        each(mlp),
+        {"N": 3, "d": 3, "L": 3},
+    ),
+    "mlp_bias_kernel": Architecture(
+        (3, 3),
+        lambda n: {
+            "U": ((n, 3), 1.0),
+            "W1": dense(n, 2**0.5),
+            "W2": dense(n, 2**0.5),
+            "V": ((n,), n**-0.5),
+            "b": ((3, n), 0.5),
+            "c": ((), 0.5),
+        },
+        each(mlp_bias),
+        {"N": 3, "d": 3},
+        ("V", "c"),
+    ),
+    "residual_kernel": Architecture(
+        (3, 3),
+        lambda n: {
+            "U": ((n, 3), 1.0),
+            "A": ((2, n, n), 0.5 / n**0.5),
+            "B": ((2, n, n), n**-0.5),
+            "V": ((n,), n**-0.5),
+        },
+        each(residual),
+        {"N": 3, "d": 3, "L": 2},
+    ),
+    "rnn": Architecture(
+        (2, 3, 3),
+        lambda n: {"U": ((n, 3), 0.5), "W": dense(n), "b": ((n,), 0.25), "V": ((n,), n**-0.5)},
+        each(rnn),
+        {"N": 2, "T": 3, "d": 3},
+    ),
+    "gru": Architecture(
+        (2, 3, 3),
+        lambda n: {
+            **{f"U{g}": ((n, 3), 1.0) for g in "zrh"},
+            **{f"W{g}": dense(n) for g in "zrh"},
+            **{f"b{g}": ((n,), 1.0) for g in "zrh"},
+            "V": ((n,), n**-0.5),
+        },
+        each(gru),
+        {"N": 2, "T": 3, "d": 3},
+    ),
+    "conv_gap": Architecture(
+        (2, 3, 3, 2),
+        lambda n: {"U": ((n, 3, 3, 2), 18**-0.5), "W": ((n, 3, 3, n), (9 * n) ** -0.5), "V": ((n,), n**-0.5)},
+        each(conv_gap),
+        {"N": 2, "H": 3, "B": 3, "C": 2},
+    ),
+    "conv_flat": Architecture(
+        (2, 3, 3, 2),
+        lambda n: {
+            "U": ((n, 3, 3, 2), 18**-0.5),
+            "W": ((n, 3, 3, n), (9 * n) ** -0.5),
+            "V": ((3, 3, n), (9 * n) ** -0.5),
+        },
+        each(conv_flat),
+        {"N": 2, "H": 3, "B": 3, "C": 2},
+    ),
+    "layernorm": Architecture(
+        (3, 3),
+        lambda n: {"U": ((n, 3), 1.0), "W": dense(n), "V": ((n,), n**-0.5)},
+        each(layernorm),
+        {"N": 3, "d": 3},
+    ),
+    "batchnorm": Architecture(
+        (4, 3),
+        lambda n: {"U": ((n, 3), 1.0), "W": dense(n), "V": ((n,), n**-0.5)},
+        batchnorm,
+        {"N": 4, "d": 3},
+    ),
+    "attention": Architecture(
+        (2, 3, 3),
+        lambda n: {"U": ((n, 3), 1.0), "Q": dense(n), "A": dense(n), "O": dense(n), "V": ((n,), n**-0.5)},
+        each(attention),
+        {"N": 2, "T": 3, "d": 3},
+    ),
 }
 
 
 def inputs_of(name):
     """The inputs [N, …] of an architecture, of squared norm about 1 a token or pixel."""
     shape = ARCHITECTURES[name].shape
-    return np.random.default_rng(7).standard_normal(shape) / shape[-1]**0.5
+    return np.random.default_rng(7).standard_normal(shape) / shape[-1] ** 0.5
 
 
 def drawn(name, width, key):
     """The parametrized weights w, iid N(0, 1), and the factors in front of them."""
     weights = ARCHITECTURES[name].weights(width)
     keys = dict(zip(weights, jax.random.split(key, len(weights)), strict=True))
-    return {w: jax.random.normal(keys[w], shape) for w, (shape, _) in weights.items()}, {w: factor for w, (_, factor) in weights.items()}
+    return {w: jax.random.normal(keys[w], shape) for w, (shape, _) in weights.items()}, {
+        w: factor for w, (_, factor) in weights.items()
+    }
 
 
 def empirical_kernels(name, width, key):
-    """(NNGP given all but the readout, NTK), [N, N] each, of one network: inner products of gradients in the parametrized weights."""
+    """(NNGP given all but the readout, NTK), [N, N] each, of one network: inner products of gradients in the
+    parametrized weights."""
     net, xs = ARCHITECTURES[name], jnp.asarray(inputs_of(name))
     w, factors = drawn(name, width, key)
     gradient = jax.grad(lambda w, i: net.outputs({k: factors[k] * v for k, v in w.items()}, xs)[i])
@@ -160,5 +230,9 @@ def empirical_kernels(name, width, key):
     def inner(a, b):
         products = {k: jnp.vdot(a[k], b[k]) for k in a}
         return jnp.stack([sum(products[k] for k in net.readout), sum(products.values())])
+
     full = {(i, j): inner(gradients[i], gradients[j]) for i in range(len(xs)) for j in range(i, len(xs))}
-    return jnp.stack([jnp.stack([full[min(i, j), max(i, j)] for j in range(len(xs))], axis=-1) for i in range(len(xs))], axis=-2)
+    return jnp.stack(
+        [jnp.stack([full[min(i, j), max(i, j)] for j in range(len(xs))], axis=-1) for i in range(len(xs))],
+        axis=-2,
+    )

@@ -1,4 +1,5 @@
-"""Training by `jax.grad` on dense weights, independent of how tpc writes it: parametrized weights w, `W = scale n^{−a} w`, and SGD on the w's.
+"""Training by `jax.grad` on dense weights, independent of how tpc writes it: parametrized weights w,
+`W = scale n^{−a} w`, and SGD on the w's.
 
 scales: by weight, 1 where there is none; of a family a number, or an array over its axes.
 """
@@ -8,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 LOSSES = {
-    "mse": lambda f, y: jnp.sum((f - y)**2) / 2,
-    "huber": lambda f, y: jnp.sum(jnp.where(jnp.abs(f - y) <= 1, (f - y)**2 / 2, jnp.abs(f - y) - 0.5)),
+    "mse": lambda f, y: jnp.sum((f - y) ** 2) / 2,
+    "huber": lambda f, y: jnp.sum(jnp.where(jnp.abs(f - y) <= 1, (f - y) ** 2 / 2, jnp.abs(f - y) - 0.5)),
     "logistic": lambda f, y: jnp.log(1 + jnp.exp(-y * f)),
     "xent": lambda f, y: jax.scipy.special.logsumexp(f) - f[y],
     "hinge": lambda f, y: jnp.sum(jnp.maximum(0, 1 + f - f[y])) - 1,
@@ -18,7 +19,8 @@ LOSSES = {
 
 
 def exponents(weights, widths):
-    """`a` of μP by weight: 1/2 for output weights, 0 for output biases and weights between finite sides, else −1 + p/2 (theory, section 5)."""
+    """`a` of μP by weight: 1/2 for output weights, 0 for output biases and weights between finite sides, else
+    −1 + p/2 (theory, section 5)."""
     out = {}
     for name, (rows, columns) in weights.items():
         growing = (rows in widths) + (columns in widths)
@@ -37,14 +39,15 @@ def dense_weights(w, a, n, scales=None):
 
 
 def drawn_or_zero(drawn, name, shape):
-    """A weight with no side that grows: N(0, scale² std²), √n times the means of what is drawn for it, if it has a std."""
+    """A weight with no side that grows: N(0, scale² std²), √n times the means of what is drawn for it, if it
+    has a std."""
     own = drawn.get(f"{name}_drawn")
-    return np.zeros(shape) if own is None else np.mean(own, axis=-1) * np.shape(own)[-1]**0.5
+    return np.zeros(shape) if own is None else np.mean(own, axis=-1) * np.shape(own)[-1] ** 0.5
 
 
 def in_any(drawn, weights, widths, n, b, scales=None):
-    """The initial w's, of N(0, n^{−2b} std²) coordinates, from tpc's draws: matrices of N(0, scale² std²/columns) entries, vectors of
-    N(0, scale² std²) ones."""
+    """The initial w's, of N(0, n^{−2b} std²) coordinates, from tpc's draws: matrices of N(0, scale²
+    std²/columns) entries, vectors of N(0, scale² std²) ones."""
     out = {}
     for name, (rows, columns) in weights.items():
         if rows in widths and columns in widths:
@@ -54,13 +57,16 @@ def in_any(drawn, weights, widths, n, b, scales=None):
         elif columns in widths:
             dense = drawn[f"{name}0"]
         else:
-            dense = drawn_or_zero(drawn, name, [side for side in (rows, columns) if isinstance(side, int) and side > 1])
+            dense = drawn_or_zero(
+                drawn, name, [side for side in (rows, columns) if isinstance(side, int) and side > 1]
+            )
         out[name] = np.asarray(dense) * n ** -b[name] / front(scales, name, dense)
     return out
 
 
 def parametrized(drawn, weights, widths, n, families=None, scales=None):
-    """The initial w's from tpc's draws: `matrix W`, `vector U0[j]` (columns of U), `vector V0[k]` (rows of nV); 0 where nothing grows.
+    """The initial w's from tpc's draws: `matrix W`, `vector U0[j]` (columns of U), `vector V0[k]` (rows of
+    nV); 0 where nothing grows.
 
     families: the lengths of the axes that tell weights of one name apart, which come first.
     """
@@ -73,23 +79,44 @@ def parametrized(drawn, weights, widths, n, families=None, scales=None):
         elif columns in widths:
             dense = drawn[f"{name}0"] / n
         else:
-            shape = [*(families or {}).get(name, ()), *(side for side in (rows, columns) if isinstance(side, int) and side > 1)]
+            shape = [
+                *(families or {}).get(name, ()),
+                *(side for side in (rows, columns) if isinstance(side, int) and side > 1),
+            ]
             dense = drawn_or_zero(drawn, name, shape) / n**0.5
         out[name] = np.asarray(dense) * n ** a[name] / front(scales, name, dense)
     return out, a
 
 
-def train(forward, w, a, n, data, *, loss, rate, steps, multipliers, frozen, momentum=0.0, decay=0.0, clip=None,
-          scales=None):
-    """Losses [steps] and the trained w's. forward: of the dense weights W and one example's inputs. data(t): examples (inputs, label)."""
+def train(
+    forward,
+    w,
+    a,
+    n,
+    data,
+    *,
+    loss,
+    rate,
+    steps,
+    multipliers,
+    frozen,
+    momentum=0.0,
+    decay=0.0,
+    clip=None,
+    scales=None,
+):
+    """Losses [steps] and the trained w's. forward: of the dense weights W and one example's inputs. data(t):
+    examples (inputs, label)."""
     trained = [name for name in w if name not in frozen]
 
-    @jax.jit                                           # one program for all steps; what follows is done in NumPy, which compiles nothing
+    @jax.jit  # one program for all steps; what follows is done in NumPy, which compiles nothing
     def descent(part, examples):
         def objective(part):
             dense = jax.tree.map(jnp.asarray, dense_weights({**w, **part}, a, n, scales))
             return jnp.mean(jax.vmap(lambda x, y: LOSSES[loss](forward(dense, *x), y))(*examples))
+
         return jax.value_and_grad(objective)(part)
+
     part = {name: np.asarray(w[name]) for name in trained}
     buffers = {name: np.zeros_like(w[name]) for name in trained}
     losses = []

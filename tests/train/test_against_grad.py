@@ -35,13 +35,29 @@ def test_training_is_that_of_jax_grad(seed):
     found = run_plainly(program, inputs, drawn)
     sizes = {"n": WIDTH, "m": 2 * WIDTH}
     sides = {"d": case.inputs["xi"].shape[-1], "k": case.outputs, "q": 2}
-    weights = {name: tuple(sides.get(s, s) if s not in sizes else s for s in pair) for name, pair in case.weights.items()}
+    weights = {
+        name: tuple(sides.get(s, s) if s not in sizes else s for s in pair)
+        for name, pair in case.weights.items()
+    }
     w, a = parametrized(drawn, weights, sizes, WIDTH, scales=case.scales)
 
     def data(t):
         return [((case.inputs["xi"][t, i],), case.inputs["y"][t, i]) for i in range(case.batch)]
-    losses, final = train(case.forward, w, a, WIDTH, data, loss=case.loss, rate=0.3, steps=case.steps, multipliers=case.multipliers,
-                          frozen=case.frozen, scales=case.scales, **case.options)
+
+    losses, final = train(
+        case.forward,
+        w,
+        a,
+        WIDTH,
+        data,
+        loss=case.loss,
+        rate=0.3,
+        steps=case.steps,
+        multipliers=case.multipliers,
+        frozen=case.frozen,
+        scales=case.scales,
+        **case.options,
+    )
     np.testing.assert_allclose(found["loss"], losses, rtol=1e-10, atol=1e-12, err_msg=case.text)
     trained = outputs(case.forward, final, case.inputs["xs"])
     np.testing.assert_allclose(found["g"], trained, rtol=1e-10, atol=1e-12, err_msg=case.text)

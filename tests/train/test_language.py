@@ -1,4 +1,5 @@
-"""What the training language means, on small cases whose meaning is plain; programs written out are programs."""
+"""What the training language means, on small cases whose meaning is plain; programs written out are
+programs."""
 
 from pathlib import Path
 
@@ -34,7 +35,10 @@ TRAIN = """train f for t < T:
     update sgd(lr = eta)
 output loss
 """
-DATA = {"xi": np.array([[1.0, 0.5], [-0.3, 0.8], [0.2, -1.0], [0.7, 0.7]]), "y": np.array([1.0, -1.0, 1.0, -1.0])}
+DATA = {
+    "xi": np.array([[1.0, 0.5], [-0.3, 0.8], [0.2, -1.0], [0.7, 0.7]]),
+    "y": np.array([1.0, -1.0, 1.0, -1.0]),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -55,16 +59,22 @@ def test_a_program_written_out_is_that_program(seed):
 
 
 def test_the_network_at_a_time_is_the_one_before_that_step():
-    found = plainly(HEAD + TRAIN + "output g[t] = f[t](xi[t]) for t < T\noutput end = f(xi[0])\noutput last = f[T](xi[0])\n"
-                    "output first[t] = f[0](xi[t]) for t < T\n")
-    np.testing.assert_allclose((found["g"] - DATA["y"])**2 / 2, found["loss"], rtol=1e-12)
+    found = plainly(
+        HEAD
+        + TRAIN
+        + "output g[t] = f[t](xi[t]) for t < T\noutput end = f(xi[0])\noutput last = f[T](xi[0])\n"
+        "output first[t] = f[0](xi[t]) for t < T\n"
+    )
+    np.testing.assert_allclose((found["g"] - DATA["y"]) ** 2 / 2, found["loss"], rtol=1e-12)
     assert found["end"] == found["last"]
     assert found["first"][0] == pytest.approx(found["g"][0], rel=1e-12)
 
 
 def test_looking_inside_gives_what_the_outside_is_made_of():
-    found = plainly(HEAD + TRAIN + "output k[i, j] = mean(f.x1(xi[i])*f.x1(xi[j])) for i < T for j < T\n"
-                    "c[i] = mean(tanh(f.h1(xi[i]))*f.x1(xi[i])) for i < T\noutput c\n")
+    found = plainly(
+        HEAD + TRAIN + "output k[i, j] = mean(f.x1(xi[i])*f.x1(xi[j])) for i < T for j < T\n"
+        "c[i] = mean(tanh(f.h1(xi[i]))*f.x1(xi[i])) for i < T\noutput c\n"
+    )
     np.testing.assert_allclose(np.diag(found["k"]), found["c"], rtol=1e-12)
     np.testing.assert_allclose(found["k"], found["k"].T, rtol=1e-12)
 
@@ -75,9 +85,19 @@ def test_a_kernel_takes_one_pass_for_each_example():
 
 
 def test_a_second_training_goes_on_where_the_first_ended():
-    two = TRAIN.replace("train f", "train f as one").replace("output loss\n", "").replace("t < T", "t < 2").replace("[t]", "[t]")
+    two = (
+        TRAIN.replace("train f", "train f as one")
+        .replace("output loss\n", "")
+        .replace("t < T", "t < 2")
+        .replace("[t]", "[t]")
+    )
     rest = "train f as two for t < 2:\n    batch (xi[t+2], y[t+2])\n    loss mse\n    update sgd(lr = eta)\n"
-    split = plainly(HEAD + two + rest + "output a[t] = one.loss[t] for t < 2\noutput b[t] = two.loss[t] for t < 2\noutput end = f(xi[0])\n")
+    split = plainly(
+        HEAD
+        + two
+        + rest
+        + "output a[t] = one.loss[t] for t < 2\noutput b[t] = two.loss[t] for t < 2\noutput end = f(xi[0])\n"
+    )
     whole = plainly(HEAD + TRAIN + "output end = f(xi[0])\n")
     np.testing.assert_allclose([*split["a"], *split["b"]], whole["loss"], rtol=1e-12)
     np.testing.assert_allclose(split["end"], whole["end"], rtol=1e-12)
@@ -93,15 +113,24 @@ output chi
 output end = f(xi[0])
 output keep
 """
-    head = HEAD.replace("x2 = tanh(W @ x1)", "h2 = W @ x1\n    x2 = tanh(h2)").replace("n x n", "n x n, frozen").replace("n x d", "n x d, frozen")
-    hand, sgd = plainly(head + by_hand), plainly(head + TRAIN + "output end = f(xi[0])\noutput g[t] = f[t](xi[0]) for t < T\n")
-    np.testing.assert_allclose(hand["chi"]**2 / 2, sgd["loss"], rtol=1e-12)
+    head = (
+        HEAD.replace("x2 = tanh(W @ x1)", "h2 = W @ x1\n    x2 = tanh(h2)")
+        .replace("n x n", "n x n, frozen")
+        .replace("n x d", "n x d, frozen")
+    )
+    hand, sgd = (
+        plainly(head + by_hand),
+        plainly(head + TRAIN + "output end = f(xi[0])\noutput g[t] = f[t](xi[0]) for t < T\n"),
+    )
+    np.testing.assert_allclose(hand["chi"] ** 2 / 2, sgd["loss"], rtol=1e-12)
     np.testing.assert_allclose(hand["end"], sgd["end"], rtol=1e-12)
     np.testing.assert_allclose(hand["keep"], [*sgd["g"][1:], sgd["end"]], rtol=1e-12)
 
 
 def test_outer_products_by_hand_are_those_of_sgd():
-    head = HEAD.replace("x2 = tanh(W @ x1)", "h2 = W @ x1\n    x2 = tanh(h2)").replace("weight V : 1 x n", "weight V : 1 x n, frozen")
+    head = HEAD.replace("x2 = tanh(W @ x1)", "h2 = W @ x1\n    x2 = tanh(h2)").replace(
+        "weight V : 1 x n", "weight V : 1 x n, frozen"
+    )
     by_hand = """for t < T:
     chi[t] = f(xi[t]) - y[t]
     dh2[t] = V0*tanh'(f.h2(xi[t]))
@@ -109,9 +138,11 @@ def test_outer_products_by_hand_are_those_of_sgd():
     W += -eta*chi[t]*outer(dh2[t], f.x1(xi[t]))
 output chi
 """
-    hand = plainly(head.replace("n x d", "n x d, frozen") + by_hand.replace("    dh1[t] = g.up(xi[t], t)\n", ""))
+    hand = plainly(
+        head.replace("n x d", "n x d, frozen") + by_hand.replace("    dh1[t] = g.up(xi[t], t)\n", "")
+    )
     sgd = plainly(head.replace("n x d", "n x d, frozen") + TRAIN)
-    np.testing.assert_allclose(hand["chi"]**2 / 2, sgd["loss"], rtol=1e-12)
+    np.testing.assert_allclose(hand["chi"] ** 2 / 2, sgd["loss"], rtol=1e-12)
 
 
 MAML = """width n
@@ -139,8 +170,12 @@ output end = f(xs[0, 0, 0])[1]
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_first_order_maml_is_that_of_jax(activation):
     r = np.random.default_rng(0)
-    data = {"xs": r.standard_normal((3, 2, 2, 3)), "xq": r.standard_normal((3, 2, 3, 3)), "ys": r.integers(0, 4, (3, 2, 2)),
-            "yq": r.integers(0, 4, (3, 2, 3))}
+    data = {
+        "xs": r.standard_normal((3, 2, 2, 3)),
+        "xq": r.standard_normal((3, 2, 3, 3)),
+        "ys": r.integers(0, 4, (3, 2, 2)),
+        "yq": r.integers(0, 4, (3, 2, 3)),
+    }
     text, n = MAML.replace("ACT", activation), 9
     program = tpc.parse(text)
     inputs = bind_inputs(program, data)
@@ -155,6 +190,7 @@ def test_first_order_maml_is_that_of_jax(activation):
 
     def mean_loss(w, xs, ys):
         return jnp.mean(jnp.stack([loss(w, x, y) for x, y in zip(xs, ys, strict=True)]))
+
     losses = []
     for t in range(3):
         total, gradient = 0.0, dict.fromkeys(w, 0.0)
@@ -192,8 +228,15 @@ def test_a_schedule_is_a_learning_rate_for_each_step():
 
 
 def test_words_of_training_are_names_elsewhere():
-    program = tpc.parse("width n\nvector loss : n ~ N(0, 1)\nbatch[0] = loss\nfor train < 2:\n    batch[train+1] = tanh(batch[train])\n"
-                        "update = mean(batch[2]*loss)\noutput weight = update\n")
+    program = tpc.parse(
+        "width n\n"
+        "vector loss : n ~ N(0, 1)\n"
+        "batch[0] = loss\n"
+        "for train < 2:\n"
+        "    batch[train+1] = tanh(batch[train])\n"
+        "update = mean(batch[2]*loss)\n"
+        "output weight = update\n"
+    )
     assert [o.name for o in program.outputs] == ["weight"]
 
 
@@ -202,7 +245,9 @@ def test_a_sparse_input_is_the_dense_one():
     train = TRAIN.replace("xi[t]", "onehot(j[t])") + "output end[t] = f(onehot(j[t])) for t < T\n"
     j = np.array([0, 1, 1, 0])
     sparse = plainly(head + train, {"j": j, "y": DATA["y"]})
-    dense = plainly(HEAD + TRAIN + "output end[t] = f(xi[t]) for t < T\n", {"xi": np.eye(2)[j], "y": DATA["y"]})
+    dense = plainly(
+        HEAD + TRAIN + "output end[t] = f(xi[t]) for t < T\n", {"xi": np.eye(2)[j], "y": DATA["y"]}
+    )
     for name in ("loss", "end"):
         np.testing.assert_allclose(sparse[name], dense[name], rtol=1e-12)
     assert "U[t, j[t]]" in str(tpc.parse(head + train))
@@ -227,13 +272,25 @@ output end[k] = f(onehot(j[k]))[1] for k < K
 
 
 def test_one_hot_arrays_of_loop_variables_are_those_of_an_input():
-    """Tied embeddings: the loop's variable, the number of entries given or not, and an index as the network's argument."""
+    """Tied embeddings: the loop's variable, the number of entries given or not, and an index as the network's
+    argument."""
     data = {"c": [0, 2, 1], "y": [1, 0, 2]}
     wanted = plainly(TIED, {**data, "j": [0, 1, 2]})
-    loops = TIED.replace(", j[K] : index(K)", "").replace("onehot(j[k])))*", "onehot(k)))*").replace("(E @ onehot(j[k]))", "(E @ onehot(k))")
+    loops = (
+        TIED.replace(", j[K] : index(K)", "")
+        .replace("onehot(j[k])))*", "onehot(k)))*")
+        .replace("(E @ onehot(j[k]))", "(E @ onehot(k))")
+    )
     own = loops.replace("f(onehot(j[k]))", "f(onehot(k, K))")
-    index = loops.replace("f(x):", "f(i):").replace("E @ x", "E @ onehot(i, K)").replace("(onehot(c[t]), ", "(c[t], ").replace("onehot(j[k])", "k")
-    shifted = own.replace("E @ onehot(k)", "E @ onehot(K-1-k, K)").replace("return o", "p[k] = o[K-1-k] for k < K\n    return p")
+    index = (
+        loops.replace("f(x):", "f(i):")
+        .replace("E @ x", "E @ onehot(i, K)")
+        .replace("(onehot(c[t]), ", "(c[t], ")
+        .replace("onehot(j[k])", "k")
+    )
+    shifted = own.replace("E @ onehot(k)", "E @ onehot(K-1-k, K)").replace(
+        "return o", "p[k] = o[K-1-k] for k < K\n    return p"
+    )
     for text in (own, index, shifted):
         found = plainly(text, data)
         for name in ("loss", "end"):
@@ -247,22 +304,42 @@ def test_variables_of_families_and_loops_are_numbers_where_they_may_stand():
     family = "weight W[l < L] : n x n, std = l + 2, lr = 1/(l + 1)\n"
     alone = "weight W0 : n x n, std = 2\nweight W1 : n x n, std = 3, lr = 1/2\n"
     net = "network f(x, i) = V @ tanh(W1 @ relu(W0 @ (U @ x + i*(E @ x))))\n"
-    ask = "output s[i] = nngp(f)(x[i], i, x[i], i) for i < N\noutput t[i] = ntk(f)(x[i], i, x[0], 0) for i < N\noutput o[i] = f(x[i], i) for i < N\n"
-    once = "".join(f"output s{i} = nngp(f)(x[{i}], {i}, x[{i}], {i})\noutput t{i} = ntk(f)(x[{i}], {i}, x[0], 0)\noutput o{i} = f(x[{i}], {i})\n"
-                   for i in range(2))
+    ask = (
+        "output s[i] = nngp(f)(x[i], i, x[i], i) for i < N\n"
+        "output t[i] = ntk(f)(x[i], i, x[0], 0) for i < N\n"
+        "output o[i] = f(x[i], i) for i < N\n"
+    )
+    once = "".join(
+        f"output s{i} = nngp(f)(x[{i}], {i}, x[{i}], {i})\n"
+        f"output t{i} = ntk(f)(x[{i}], {i}, x[0], 0)\n"
+        f"output o{i} = f(x[{i}], {i})\n"
+        for i in range(2)
+    )
     data = {"x": [1.0, -0.5]}
     found = tpc.parse(head + family + net.replace("W0", "W[0]").replace("W1", "W[1]") + ask).compile()(data)
     apart = tpc.parse(head + alone + net + once).compile()(data)
     for name in "sto":
-        np.testing.assert_allclose(found[name].value, [apart[f"{name}{i}"].value for i in range(2)], rtol=1e-12)
+        np.testing.assert_allclose(
+            found[name].value, [apart[f"{name}{i}"].value for i in range(2)], rtol=1e-12
+        )
 
 
 def test_maml_with_a_linear_net_is_exact():
-    """Coefficients represent it; it is the net of width d + k whose initial vectors are orthogonal, of squared length n."""
-    text = MAML.replace("bias b : n\n", "").replace("U @ x + b", "U @ x").replace("ACT(h)", "h").replace("steps = 2", "steps = 1")
+    """Coefficients represent it; it is the net of width d + k whose initial vectors are orthogonal, of
+    squared length n."""
+    text = (
+        MAML.replace("bias b : n\n", "")
+        .replace("U @ x + b", "U @ x")
+        .replace("ACT(h)", "h")
+        .replace("steps = 2", "steps = 1")
+    )
     r = np.random.default_rng(0)
-    data = {"xs": r.standard_normal((3, 2, 2, 3)), "xq": r.standard_normal((3, 2, 3, 3)), "ys": r.integers(0, 4, (3, 2, 2)),
-            "yq": r.integers(0, 4, (3, 2, 3))}
+    data = {
+        "xs": r.standard_normal((3, 2, 2, 3)),
+        "xq": r.standard_normal((3, 2, 3, 3)),
+        "ys": r.integers(0, 4, (3, 2, 2)),
+        "yq": r.integers(0, 4, (3, 2, 3)),
+    }
     program = tpc.parse(text)
     result = program.compile()(data)
     assert result.plan.method == "linear"

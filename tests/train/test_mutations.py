@@ -1,4 +1,5 @@
-"""Training programs with mistakes, made at random: each ends in a program or in diagnostics, and these name nothing that the user has not written.
+"""Training programs with mistakes, made at random: each ends in a program or in diagnostics, and these name
+nothing that the user has not written.
 
 `TPC_MUTATIONS=20000 pytest tests/train/test_mutations.py` takes more.
 """

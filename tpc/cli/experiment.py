@@ -14,20 +14,50 @@ from tpc.cli.shared import OK, REFUSED, show
 
 def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int]) -> None:
     """Adds the command to a parser's. positive, seed: types of arguments."""
-    made = commands.add_parser("experiment", help="run an experiment of the papers", description="Run an experiment of the papers.")
+    made = commands.add_parser(
+        "experiment", help="run an experiment of the papers", description="Run an experiment of the papers."
+    )
     experiments = made.add_subparsers(title="experiments", required=True, metavar="EXPERIMENT")
     text = "few-shot learning by first-order MAML (TP4 Sec 9)"
     few = experiments.add_parser("maml", help=text, description=f"{text[0].upper()}{text[1:]}.")
     few.set_defaults(command=maml, file=Path("maml"), model_of=positive)
-    few.add_argument("--data", type=Path, metavar="F.npz", help="drawings by classes, also as F.npz.xz or .gz; without it small embedded ones")
-    few.add_argument("--model", default="mup", metavar="mup|ntk|gp|width=N", help="the limit that learns features (mup), one of the kernel regime "
-                     "(ntk; gp if only the readout is trained), or a finite width")
+    few.add_argument(
+        "--data",
+        type=Path,
+        metavar="F.npz",
+        help="drawings by classes, also as F.npz.xz or .gz; without it small embedded ones",
+    )
+    few.add_argument(
+        "--model",
+        default="mup",
+        metavar="mup|ntk|gp|width=N",
+        help="the limit that learns features (mup), one of the kernel regime "
+        "(ntk; gp if only the readout is trained), or a finite width",
+    )
     few.add_argument("--activation", choices=("linear", "relu", "tanh"), default="linear")
-    few.add_argument("--epochs", type=positive, metavar="E", help="of 100 meta-batches (100; 10 for the embedded drawings)")
-    few.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
-                     help="another setting, such as lr=0.05 or batches=20")
-    few.add_argument("--samples", type=positive, metavar="M", help="points that stand for the limit, if the activation is not linear")
-    few.add_argument("--devices", type=positive, metavar="N", help="share the points or coefficients of the network among so many devices")
+    few.add_argument(
+        "--epochs", type=positive, metavar="E", help="of 100 meta-batches (100; 10 for the embedded drawings)"
+    )
+    few.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="another setting, such as lr=0.05 or batches=20",
+    )
+    few.add_argument(
+        "--samples",
+        type=positive,
+        metavar="M",
+        help="points that stand for the limit, if the activation is not linear",
+    )
+    few.add_argument(
+        "--devices",
+        type=positive,
+        metavar="N",
+        help="share the points or coefficients of the network among so many devices",
+    )
     few.add_argument("--seed", type=seed, default=0, metavar="N", help="of tasks and of finite networks")
     few.add_argument("--out", type=Path, metavar="DIR", help="a folder for the result, and to resume from")
     few.add_argument("--resume", action="store_true", help="go on with the run in the folder")
@@ -35,19 +65,59 @@ def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int
     text = "word vectors by CBOW with negative sampling (TP4 Sec 9)"
     words = experiments.add_parser("word2vec", help=text, description=f"{text[0].upper()}{text[1:]}.")
     words.set_defaults(command=word2vec, file=Path("word2vec"), model_of=positive)
-    words.add_argument("--corpus", type=Path, metavar="F", help="a text, plain, .xz or .gz; without it a small one that comes with Python")
-    words.add_argument("--questions", type=Path, metavar="F", help="analogies; without it questions-words.txt beside the text, if it is there")
+    words.add_argument(
+        "--corpus",
+        type=Path,
+        metavar="F",
+        help="a text, plain, .xz or .gz; without it a small one that comes with Python",
+    )
+    words.add_argument(
+        "--questions",
+        type=Path,
+        metavar="F",
+        help="analogies; without it questions-words.txt beside the text, if it is there",
+    )
     words.add_argument("--vocab", type=positive, default=8000, metavar="V", help="the most words (8000)")
     words.add_argument("--min-count", type=positive, default=5, metavar="N", help="of a word in the text (5)")
-    words.add_argument("--model", default="mup", metavar="mup|width=N|ntk", help="the limit (mup), a finite width, or the kernel limit")
-    words.add_argument("--activation", choices=("linear", "relu", "tanh"), default="linear", help="of the mean around a word (linear)")
-    words.add_argument("--samples", type=positive, metavar="M", help="points that stand for the limit, if the activation is not linear "
-                       "(the first power of 2 from twice V on, 1024 at least)")
-    words.add_argument("--epochs", type=positive, metavar="E", help="over the text (5; 20 for the embedded one)")
+    words.add_argument(
+        "--model",
+        default="mup",
+        metavar="mup|width=N|ntk",
+        help="the limit (mup), a finite width, or the kernel limit",
+    )
+    words.add_argument(
+        "--activation",
+        choices=("linear", "relu", "tanh"),
+        default="linear",
+        help="of the mean around a word (linear)",
+    )
+    words.add_argument(
+        "--samples",
+        type=positive,
+        metavar="M",
+        help="points that stand for the limit, if the activation is not linear "
+        "(the first power of 2 from twice V on, 1024 at least)",
+    )
+    words.add_argument(
+        "--epochs", type=positive, metavar="E", help="over the text (5; 20 for the embedded one)"
+    )
     words.add_argument("--lr", type=_rate, metavar="R", help="the first rate of learning")
-    words.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the vectors of words in the limit, between steps")
-    words.add_argument("--devices", type=positive, metavar="N", help="share the vectors of words among so many devices")
-    words.add_argument("--seed", type=seed, default=0, metavar="N", help="of subsampling, windows, negatives and finite networks")
+    words.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of the vectors of words in the limit, between steps",
+    )
+    words.add_argument(
+        "--devices", type=positive, metavar="N", help="share the vectors of words among so many devices"
+    )
+    words.add_argument(
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="N",
+        help="of subsampling, windows, negatives and finite networks",
+    )
     words.add_argument("--out", type=Path, metavar="DIR", help="a folder for the result, and to resume from")
     words.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     words.add_argument("--json", action="store_true", help="print one JSON object")
@@ -61,9 +131,10 @@ def _rate(text: str) -> float:
 
 
 def maml(arguments: argparse.Namespace) -> int:
-    from tpc.experiments.maml import Experiment, settings_for
     from tpc.diagnostics import catalogue_run
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.experiments.maml import Experiment, settings_for
+
     if arguments.resume and arguments.out is None:
         raise TpcError([catalogue_run.bad_option("--resume", "needs --out, the folder of the run")], "maml")
     epochs = arguments.epochs or (10 if arguments.data is None else 100)
@@ -73,25 +144,53 @@ def maml(arguments: argparse.Namespace) -> int:
     if arguments.devices is not None and model in ("ntk", "gp"):
         why = f"shares the points or coefficients of a network, which --model {model} has not"
         raise TpcError([catalogue_run.bad_option("--devices", why)], "maml")
-    settings = settings_for(model, changes, data=data, activation=arguments.activation, epochs=epochs,
-                            seed=arguments.seed, samples=arguments.samples, devices=arguments.devices)
+    settings = settings_for(
+        model,
+        changes,
+        data=data,
+        activation=arguments.activation,
+        epochs=epochs,
+        seed=arguments.seed,
+        samples=arguments.samples,
+        devices=arguments.devices,
+    )
     seen = (_epoch, _preparing) if sys.stderr.isatty() else (None, None)
-    outcome = Experiment(settings, arguments.out).run(resume=arguments.resume, progress=seen[0], preparing=seen[1])
+    outcome = Experiment(settings, arguments.out).run(
+        resume=arguments.resume, progress=seen[0], preparing=seen[1]
+    )
     return _shown(arguments, outcome, outcome.diverged, "the network")
 
 
 def word2vec(arguments: argparse.Namespace) -> int:
-    from tpc.experiments.word2vec import Experiment, settings_for
     from tpc.diagnostics import catalogue_run
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.experiments.word2vec import Experiment, settings_for
+
     if arguments.resume and arguments.out is None:
-        raise TpcError([catalogue_run.bad_option("--resume", "needs --out, the folder of the run")], "word2vec")
-    given = {"epochs": arguments.epochs, "lr": arguments.lr, "questions": None if arguments.questions is None else str(arguments.questions)}
+        raise TpcError(
+            [catalogue_run.bad_option("--resume", "needs --out, the folder of the run")], "word2vec"
+        )
+    given = {
+        "epochs": arguments.epochs,
+        "lr": arguments.lr,
+        "questions": None if arguments.questions is None else str(arguments.questions),
+    }
     chosen = {name: value for name, value in given.items() if value is not None}
-    settings = settings_for(None if arguments.corpus is None else str(arguments.corpus), vocabulary=arguments.vocab, min_count=arguments.min_count,
-                            model=_model(arguments, "ntk"), seed=arguments.seed, activation=arguments.activation, samples=arguments.samples,
-                            dtype=arguments.dtype, devices=arguments.devices, **chosen)
-    outcome = Experiment(settings, arguments.out).run(resume=arguments.resume, progress=_words if sys.stderr.isatty() else None)
+    settings = settings_for(
+        None if arguments.corpus is None else str(arguments.corpus),
+        vocabulary=arguments.vocab,
+        min_count=arguments.min_count,
+        model=_model(arguments, "ntk"),
+        seed=arguments.seed,
+        activation=arguments.activation,
+        samples=arguments.samples,
+        dtype=arguments.dtype,
+        devices=arguments.devices,
+        **chosen,
+    )
+    outcome = Experiment(settings, arguments.out).run(
+        resume=arguments.resume, progress=_words if sys.stderr.isatty() else None
+    )
     return _shown(arguments, outcome, outcome.diverged, "a vector")
 
 
@@ -99,7 +198,12 @@ def _shown(arguments: argparse.Namespace, outcome: Any, diverged: int | None, wh
     """Prints what has been found, and that it is not all there would be, if training diverged."""
     from tpc.diagnostics import catalogue_experiments
     from tpc.diagnostics.diagnostic import TpcError
-    error = None if diverged is None else TpcError([catalogue_experiments.diverged(what, diverged)], str(arguments.file))
+
+    error = (
+        None
+        if diverged is None
+        else TpcError([catalogue_experiments.diverged(what, diverged)], str(arguments.file))
+    )
     show(arguments, outcome, outcome.to_json(), error)
     return OK if error is None else REFUSED
 
@@ -108,6 +212,7 @@ def _model(arguments: argparse.Namespace, *others: str) -> str | int:
     """The model that is asked for. others: that there are besides mup and widths. Raises TpcError (TP602)."""
     from tpc.diagnostics import catalogue_run
     from tpc.diagnostics.diagnostic import TpcError
+
     name, _, width = arguments.model.partition("=")
     if arguments.model in ("mup", *others):
         return str(arguments.model)
@@ -115,18 +220,40 @@ def _model(arguments: argparse.Namespace, *others: str) -> str | int:
         if name == "width" and (n := int(arguments.model_of(width))) >= 2:
             return n
     known = ", ".join(("mup", *others))
-    raise TpcError([catalogue_run.bad_option("--model", f"must be {known} or width=N with N at least 2, not {arguments.model}")], str(arguments.file))
+    raise TpcError(
+        [
+            catalogue_run.bad_option(
+                "--model", f"must be {known} or width=N with N at least 2, not {arguments.model}"
+            )
+        ],
+        str(arguments.file),
+    )
 
 
 def _epoch(done: int, total: int, accuracy: float, speed: float, left: float) -> None:
-    there = "" if done == total else f", about {left / 60:.0f} min to go" if left > 90 else f", about {left:.0f} s to go"
-    print(f"\repoch {done} of {total}: validation {100 * accuracy:.2f} %, {speed:.1f} meta-batches/s{there}\033[K", end="\n" if done == total else "",
-          file=sys.stderr, flush=True)
+    there = (
+        ""
+        if done == total
+        else f", about {left / 60:.0f} min to go"
+        if left > 90
+        else f", about {left:.0f} s to go"
+    )
+    print(
+        f"\repoch {done} of {total}: validation {100 * accuracy:.2f} %, {speed:.1f} "
+        f"meta-batches/s{there}\033[K",
+        end="\n" if done == total else "",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _words(done: float, total: int, words: int, speed: float) -> None:
-    print(f"\r{done:.2f} of {total} epochs: {words:,} words, {speed:,.0f} words/s\033[K", end="\n" if done == total else "",
-          file=sys.stderr, flush=True)
+    print(
+        f"\r{done:.2f} of {total} epochs: {words:,} words, {speed:,.0f} words/s\033[K",
+        end="\n" if done == total else "",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _preparing(done: int, total: int) -> None:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 def kernel(arguments: argparse.Namespace) -> int:
     """Writes the matrix as an `.npy` file, in strips, and goes on with one that is begun."""
-    from tpc.kernels.stream import stream
     from tpc.diagnostics import catalogue_run
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.kernels.stream import stream
+
     program, given = load(arguments)
     x = _array(arguments.x)
     z = None if arguments.z is None else _array(arguments.z)
@@ -32,13 +33,28 @@ def kernel(arguments: argparse.Namespace) -> int:
         worst = stream(chosen, x, z, out=arguments.output, strip=arguments.strip, progress=progress)
     except (ValueError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise TpcError([catalogue_run.cannot_write(str(arguments.output), why)], str(arguments.output)) from None
+        raise TpcError(
+            [catalogue_run.cannot_write(str(arguments.output), why)], str(arguments.output)
+        ) from None
     if worst is not None:
-        print(f"warning[{worst.diagnostic.code}]: {worst.diagnostic.message}\n  help: {worst.diagnostic.help}", file=sys.stderr)
+        print(
+            f"warning[{worst.diagnostic.code}]: {worst.diagnostic.message}\n  help: {worst.diagnostic.help}",
+            file=sys.stderr,
+        )
     shape = [len(x), len(x if z is None else z)]
-    show(arguments, f"{arguments.output}: {arguments.kind} of {found.network}, {shape[0]} x {shape[1]}, {arguments.dtype}",
-         {"program": program.name, "network": found.network, "kind": arguments.kind, "shape": shape, "output": str(arguments.output),
-          "error": None if worst is None else worst.to_json()})
+    show(
+        arguments,
+        f"{arguments.output}: {arguments.kind} of {found.network}, {shape[0]} x {shape[1]}, "
+        f"{arguments.dtype}",
+        {
+            "program": program.name,
+            "network": found.network,
+            "kind": arguments.kind,
+            "shape": shape,
+            "output": str(arguments.output),
+            "error": None if worst is None else worst.to_json(),
+        },
+    )
     return OK
 
 
@@ -46,9 +62,10 @@ def _array(path: Path) -> np.ndarray:
     """Inputs from an `.npy` file, left on the disk as far as that is possible. Raises TpcError (TP505)."""
     import numpy as np
 
-    from tpc.machine.files import open_regular, read_header
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.machine.files import open_regular, read_header
+
     try:
         with open_regular(path) as file:
             if file.read(2) == b"PK":

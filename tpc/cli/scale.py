@@ -13,20 +13,28 @@ EXPONENT = re.compile(r"\s*([ab][0-9]+|c)\s*=(.*)")
 
 
 def scale(arguments: argparse.Namespace) -> int:
-    """`--set a1=1/4` and the like are exponents, exact; the other settings are dims and inputs, as in every command."""
+    """`--set a1=1/4` and the like are exponents, exact; the other settings are dims and inputs, as in every
+    command."""
     found = [EXPONENT.fullmatch(setting) for setting in arguments.settings]
-    arguments.settings = [setting for setting, exponent in zip(arguments.settings, found, strict=True) if exponent is None]
+    arguments.settings = [
+        setting for setting, exponent in zip(arguments.settings, found, strict=True) if exponent is None
+    ]
     program, _ = load(arguments)
     exponents = {match[1]: match[2].strip() for match in found if match is not None}
     if arguments.symbolic:
         if exponents:
-            why = f"leaves all exponents open, and {', '.join(f'`{name}`' for name in exponents)} cannot be set with it"
+            why = (
+                f"leaves all exponents open, and {', '.join(f'`{name}`' for name in exponents)} cannot be "
+                "set with it"
+            )
             raise TpcError([catalogue_run.bad_option("--symbolic", why)], str(arguments.file))
         from tpc.scaling import conditions
+
         made = conditions(program)
         show(arguments, made, made.to_json())
         return OK
     from tpc.scaling import classify
+
     verdict = classify(program, **exponents)
     show(arguments, verdict, verdict.to_json())
     return OK

@@ -26,9 +26,10 @@ OK, FAILED, REFUSED, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
 def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]:
     """The program, its dims as set, and the values given for its inputs."""
     from tpc.core.inputs import load_data, parse_setting
-    from tpc.pipeline import dims_in, parse, read_text
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.pipeline import dims_in, parse, read_text
+
     name = str(arguments.file)
     text = read_text(arguments.file)
     settings = dict(parse_setting(setting) for setting in arguments.settings)
@@ -37,22 +38,32 @@ def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]
     data = load_data(arguments.data) if arguments.data is not None else {}
     unknown = [s for s in settings if s not in {item.name for item in program.inputs}]
     if unknown:
-        raise TpcError([catalogue.unknown_setting(s, sorted({i.name for i in program.inputs} | dims_in(text, name))) for s in unknown], name)
+        raise TpcError(
+            [
+                catalogue.unknown_setting(s, sorted({i.name for i in program.inputs} | dims_in(text, name)))
+                for s in unknown
+            ],
+            name,
+        )
     for note in program.notes:
         say(f"note: {note}")
     return program, {**data, **settings}
 
 
-def bound(program: Program, given: dict[str, np.ndarray], arguments: argparse.Namespace) -> dict[str, np.ndarray]:
+def bound(
+    program: Program, given: dict[str, np.ndarray], arguments: argparse.Namespace
+) -> dict[str, np.ndarray]:
     from tpc.core.inputs import bind_inputs
+
     return bind_inputs(program, given, file=str(arguments.file), text=text_of(arguments.file))
 
 
 def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
     """Refuses a file that could not be written, before any work is done for it. Raises TpcError (TP606)."""
-    from tpc.machine import files as stored
     from tpc.diagnostics import catalogue_run
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.machine import files as stored
+
     if path is None:
         return
     if endings and path.suffix not in endings:
@@ -67,10 +78,12 @@ def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
 
 
 def writing(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file, whole or not at all; `write` is given the name to write to. Raises TpcError (TP606) if that is impossible."""
-    from tpc.machine.files import whole
+    """Writes a file, whole or not at all; `write` is given the name to write to. Raises TpcError (TP606) if
+    that is impossible."""
     from tpc.diagnostics import catalogue_run
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.machine.files import whole
+
     try:
         with whole(path) as part, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
@@ -84,16 +97,20 @@ def writing(path: Path, write: Callable[[Path], object]) -> None:
 
 def text_of(path: Path) -> str:
     """The file's text for messages to show; empty if it cannot be read."""
-    from tpc.pipeline import read_text
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.pipeline import read_text
+
     try:
         return read_text(path)
     except TpcError:
         return ""
 
 
-def show(arguments: argparse.Namespace, shown: object, data: Mapping[str, Any], error: TpcError | None = None) -> None:
-    """Prints an outcome, as text or as one JSON object, and what is wrong with it on standard error. Of several processes only the first one does."""
+def show(
+    arguments: argparse.Namespace, shown: object, data: Mapping[str, Any], error: TpcError | None = None
+) -> None:
+    """Prints an outcome, as text or as one JSON object, and what is wrong with it on standard error. Of
+    several processes only the first one does."""
     if getattr(arguments, "silent", False):
         return
     if error is not None:
@@ -109,4 +126,9 @@ def show(arguments: argparse.Namespace, shown: object, data: Mapping[str, Any], 
 def _of_file(error: TpcError, arguments: argparse.Namespace) -> TpcError:
     """The error with the file's name and text, if it was raised where only the program's name was known."""
     from tpc.diagnostics.diagnostic import TpcError
-    return TpcError(error.diagnostics, str(arguments.file), text_of(arguments.file)) if error.of_program else error
+
+    return (
+        TpcError(error.diagnostics, str(arguments.file), text_of(arguments.file))
+        if error.of_program
+        else error
+    )

@@ -1,4 +1,5 @@
-"""Standard streams that are closed, full or of a narrow encoding, so that what a long run found is not lost for their sake."""
+"""Standard streams that are closed, full or of a narrow encoding, so that what a long run found is not lost
+for their sake."""
 
 from __future__ import annotations
 
@@ -7,9 +8,40 @@ import os
 import sys
 from typing import TextIO
 
-SPELLED = {"∞": "inf", "±": "+-", "·": "*", "×": "x", "√": "sqrt", "→": "->", "←": "<-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "−": "-",
-           "–": "-", "…": "...", "“": '"', "”": '"', "’": "'", "Σ": "sum ", "∂": "d", "∈": "in", "ᵀ": ".T", "⊤": "T", "⁺": "+", "²": "^2",
-           "³": "^3", "½": "1/2", "Ẑ": "Zhat", "Ż": "Zdot", "\u030a": "_lim", "ℝ": "R", "│": "|", "—": "-"}
+SPELLED = {
+    "∞": "inf",
+    "±": "+-",
+    "·": "*",
+    "×": "x",
+    "√": "sqrt",
+    "→": "->",
+    "←": "<-",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+    "≈": "~",
+    "−": "-",
+    "–": "-",
+    "…": "...",
+    "“": '"',
+    "”": '"',
+    "’": "'",
+    "Σ": "sum ",
+    "∂": "d",
+    "∈": "in",
+    "ᵀ": ".T",
+    "⊤": "T",
+    "⁺": "+",
+    "²": "^2",
+    "³": "^3",
+    "½": "1/2",
+    "Ẑ": "Zhat",
+    "Ż": "Zdot",
+    "\u030a": "_lim",
+    "ℝ": "R",
+    "│": "|",
+    "—": "-",
+}
 
 
 def spelled_out(error: UnicodeError) -> tuple[str, int]:
@@ -19,20 +51,22 @@ def spelled_out(error: UnicodeError) -> tuple[str, int]:
     import unicodedata
 
     from tpc.syntax.greek import spelled
+
     out = []
-    for letter in error.object[error.start:error.end]:
+    for letter in error.object[error.start : error.end]:
         plain = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
         out.append(SPELLED.get(letter) or (spelled(letter) if spelled(letter) != letter else plain or "?"))
     return "".join(out), error.end
 
 
 def prepare() -> None:
-    """Makes standard output and error take any text. A closed one is replaced by nowhere: nothing that is written there can be missed."""
+    """Makes standard output and error take any text. A closed one is replaced by nowhere: nothing that is
+    written there can be missed."""
     codecs.register_error("spelled out", spelled_out)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))                              # noqa: SIM115
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="spelled out")
 
@@ -46,8 +80,9 @@ def say(text: str) -> None:
 
 
 def abandon(stream: TextIO) -> None:
-    """Lets a stream that cannot be written lead nowhere, so that Python does not stumble over it once more at its end."""
+    """Lets a stream that cannot be written lead nowhere, so that Python does not stumble over it once more at
+    its end."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    except (OSError, ValueError):                  # it is none of the system's, or closed
+    except (OSError, ValueError):  # it is none of the system's, or closed
         return

@@ -1,4 +1,5 @@
-"""Affine indices `c + k·t + …` over loop variables, the only arithmetic that an index of a family may have, and the values that they take."""
+"""Affine indices `c + k·t + …` over loop variables, the only arithmetic that an index of a family may have,
+and the values that they take."""
 
 from __future__ import annotations
 
@@ -78,19 +79,25 @@ class Affine:
         return "".join(parts)
 
 
-Ranges = tuple[tuple[str, Affine], ...]               # variables and counts, outermost first; a count may depend on the variables before it
+# variables and counts, outermost first; a count may depend on the variables before it
+Ranges = tuple[tuple[str, Affine], ...]
 
 
 def bounds(index: Affine, ranges: Sequence[tuple[str, Affine]]) -> tuple[int, int]:
-    """The least and greatest value of `index`, whose variables `ranges` bind; where a range may be empty, bounds that may not be attained."""
-    return (index.const, index.const) if not index.terms else (_extreme(index, ranges, -1), _extreme(index, ranges, 1))
+    """The least and greatest value of `index`, whose variables `ranges` bind; where a range may be empty,
+    bounds that may not be attained."""
+    return (
+        (index.const, index.const)
+        if not index.terms
+        else (_extreme(index, ranges, -1), _extreme(index, ranges, 1))
+    )
 
 
 def _extreme(index: Affine, ranges: Sequence[tuple[str, Affine]], sign: int) -> int:
     const, terms = index.const, dict(index.terms)
     for variable, count in reversed(ranges):
         k = terms.pop(variable, 0)
-        if k * sign > 0:                                                            # at its greatest value, count − 1, else at 0
+        if k * sign > 0:  # at its greatest value, count − 1, else at 0
             const += k * (count.const - 1)
             for v, c in count.terms:
                 terms[v] = terms.get(v, 0) + k * c

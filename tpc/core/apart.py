@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tpc.core.affine import Affine
 from tpc.core import expr
+from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Position, Sum, Value, new_position, substitute_ref, summed, walk
 from tpc.core.program import Axis, For, MatMul, Op, Program, all_families, instructions
 
@@ -14,8 +14,14 @@ Renaming = Mapping[str, Affine]
 
 
 def variables_apart(program: Program) -> Program:
-    """The program with other variables in the place of those that are called like a vector, a scalar, a matrix or an output of it."""
-    taken = {*all_families(program), *(w.name for w in program.widths), *(m.name for m in program.matrices), *(o.name for o in program.outputs)}
+    """The program with other variables in the place of those that are called like a vector, a scalar, a
+    matrix or an output of it."""
+    taken = {
+        *all_families(program),
+        *(w.name for w in program.widths),
+        *(m.name for m in program.matrices),
+        *(o.name for o in program.outputs),
+    }
     variables = _variables(program)
     at: dict[str, Affine] = {}
     for variable in sorted(variables & taken):
@@ -27,17 +33,36 @@ def variables_apart(program: Program) -> Program:
     if not at:
         return program
     return replace(
-        program, body=tuple(_op(op, at) for op in program.body),
-        matrices=tuple(replace(m, axes=_axes(m.axes, at), variance=_expr(m.variance, at)) for m in program.matrices),
-        gaussians=tuple(replace(g, axes=_axes(g.axes, at), mean=tuple(_expr(x, at) for x in g.mean),
-                                covariance=tuple(tuple(_expr(x, at) for x in row) for row in g.covariance)) for g in program.gaussians),
-        outputs=tuple(replace(o, axes=_axes(o.axes, at), ref=substitute_ref(o.ref, at)) for o in program.outputs))
+        program,
+        body=tuple(_op(op, at) for op in program.body),
+        matrices=tuple(
+            replace(m, axes=_axes(m.axes, at), variance=_expr(m.variance, at)) for m in program.matrices
+        ),
+        gaussians=tuple(
+            replace(
+                g,
+                axes=_axes(g.axes, at),
+                mean=tuple(_expr(x, at) for x in g.mean),
+                covariance=tuple(tuple(_expr(x, at) for x in row) for row in g.covariance),
+            )
+            for g in program.gaussians
+        ),
+        outputs=tuple(
+            replace(o, axes=_axes(o.axes, at), ref=substitute_ref(o.ref, at)) for o in program.outputs
+        ),
+    )
 
 
 def _variables(program: Program) -> set[str]:
-    axes = [*(m.axes for m in program.matrices), *(g.axes for g in program.gaussians), *(o.axes for o in program.outputs)]
+    axes = [
+        *(m.axes for m in program.matrices),
+        *(g.axes for g in program.gaussians),
+        *(o.axes for o in program.outputs),
+    ]
     found = {variable for own in axes for variable, _ in own}
-    laws = [m.variance for m in program.matrices] + [x for g in program.gaussians for x in (*g.mean, *(c for row in g.covariance for c in row))]
+    laws = [m.variance for m in program.matrices] + [
+        x for g in program.gaussians for x in (*g.mean, *(c for row in g.covariance for c in row))
+    ]
     for op, loops in instructions(program.body):
         found |= {loop.variable for loop in loops}
         laws += [] if isinstance(op, MatMul) else [op.phi]
@@ -55,15 +80,26 @@ def _axes(axes: Sequence[Axis], at: Renaming) -> tuple[Axis, ...]:
 def _op(op: Op, at: Renaming) -> Op:
     match op:
         case For(variable, count, body):
-            return replace(op, variable=_name(variable, at), count=count.substitute(at), body=tuple(_op(inner, at) for inner in body))
+            return replace(
+                op,
+                variable=_name(variable, at),
+                count=count.substitute(at),
+                body=tuple(_op(inner, at) for inner in body),
+            )
         case MatMul(out, matrix, operand):
-            return replace(op, out=substitute_ref(out, at), matrix=substitute_ref(matrix, at), operand=substitute_ref(operand, at))
+            return replace(
+                op,
+                out=substitute_ref(out, at),
+                matrix=substitute_ref(matrix, at),
+                operand=substitute_ref(operand, at),
+            )
         case _:
             return replace(op, out=substitute_ref(op.out, at), phi=_expr(op.phi, at))
 
 
 def _expr(x: Expr, at: Renaming) -> Expr:
     """An expression with its variables renamed, those of its sums, too."""
+
     def leaf(node: Expr) -> Expr | None:
         match node:
             case Value(ref, vector):
@@ -73,4 +109,5 @@ def _expr(x: Expr, at: Renaming) -> Expr:
             case Sum(variable, count, body):
                 return summed(_name(variable, at), count.substitute(at), _expr(body, at))
         return None
+
     return expr.replace(x, leaf)

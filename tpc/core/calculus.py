@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tpc.core.expr import MINUS_ONE, ONE, ZERO, Add, Call, Compare, Expr, Mul, Number, Pow, Sum, add, call, children, mul, power, summed
+from tpc.core.expr import (
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Mul,
+    Number,
+    Pow,
+    Sum,
+    add,
+    call,
+    children,
+    mul,
+    power,
+    summed,
+)
 from tpc.core.functions import elementwise, has_kinks
 
 
@@ -17,7 +35,8 @@ class NotDifferentiableError(Exception):
 
 
 def differentiate(x: Expr, seed: Callable[[Expr], Expr | None], *, across_where: bool = True) -> Expr:
-    """The derivative of `x` along `seed`, which gives the derivative of each leaf (None: look inside the node).
+    """The derivative of `x` along `seed`, which gives the derivative of each leaf (None: look inside the
+    node).
 
     A `where` is differentiated branch by branch if `across_where`, which is right if it is continuous.
     Raises NotDifferentiableError where a step or sign (or else a `where`) would have to be differentiated.
@@ -36,16 +55,28 @@ def differentiate(x: Expr, seed: Callable[[Expr], Expr | None], *, across_where:
             case Add(terms):
                 return add(*(d(term) for term in terms))
             case Mul(factors):
-                return add(*(mul(*factors[:i], d(f), *factors[i + 1:]) for i, f in enumerate(factors) if d(f) != ZERO))
+                return add(
+                    *(
+                        mul(*factors[:i], d(f), *factors[i + 1 :])
+                        for i, f in enumerate(factors)
+                        if d(f) != ZERO
+                    )
+                )
             case Pow(base, exponent):
                 return add(_power_base(base, exponent, d(base)), _power_exponent(node, base, d(exponent)))
             case Call(function, args):
-                return _call(function, args, [ZERO if isinstance(a, Compare) else d(a) for a in args],
-                             any(d(part) != ZERO for a in args if isinstance(a, Compare) for part in children(a)), across_where)
+                return _call(
+                    function,
+                    args,
+                    [ZERO if isinstance(a, Compare) else d(a) for a in args],
+                    any(d(part) != ZERO for a in args if isinstance(a, Compare) for part in children(a)),
+                    across_where,
+                )
             case Sum(variable, count, body):
                 return summed(variable, count, d(body))
             case _:
                 return ZERO
+
     return d(x)
 
 
@@ -58,17 +89,22 @@ def _power_base(base: Expr, exponent: Expr, dbase: Expr) -> Expr:
 
 
 def at_rest(base: Expr, slope: Expr) -> Expr:
-    """The derivative of a root of `base`: 0, not infinity times 0, where `base` is 0 and, its function having a kink, may stay there."""
+    """The derivative of a root of `base`: 0, not infinity times 0, where `base` is 0 and, its function having
+    a kink, may stay there."""
     if not has_kinks(base):
         return slope
-    return call("where", Compare("<=", base, ZERO), call("where", Compare(">=", base, ZERO), ZERO, slope), slope)
+    return call(
+        "where", Compare("<=", base, ZERO), call("where", Compare(">=", base, ZERO), ZERO, slope), slope
+    )
 
 
 def _power_exponent(node: Expr, base: Expr, dexponent: Expr) -> Expr:
     return ZERO if dexponent == ZERO else mul(node, call("log", base), dexponent)
 
 
-def _call(function: str, args: tuple[Expr, ...], dargs: list[Expr], condition_moves: bool, across_where: bool) -> Expr:
+def _call(
+    function: str, args: tuple[Expr, ...], dargs: list[Expr], condition_moves: bool, across_where: bool
+) -> Expr:
     if function == "where" and not across_where and (condition_moves or any(da != ZERO for da in dargs)):
         raise NotDifferentiableError(function)
     terms = []
@@ -79,6 +115,6 @@ def _call(function: str, args: tuple[Expr, ...], dargs: list[Expr], condition_mo
             raise NotDifferentiableError(function)
         slope = da if function == "where" and da == ONE else mul(build(*args), da)
         terms.append(at_rest(args[0], slope) if function == "sqrt" else slope)
-    if function == "where":                        # one `where` instead of a sum of two
+    if function == "where":  # one `where` instead of a sum of two
         return call("where", args[0], dargs[1], dargs[2]) if terms else ZERO
     return add(*terms)

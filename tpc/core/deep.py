@@ -1,6 +1,8 @@
-"""Functions that call each other to any depth, as generators: the calls that are open stand in a list, not on the machine's stack.
+"""Functions that call each other to any depth, as generators: the calls that are open stand in a list, not on
+the machine's stack.
 
-`x = yield f(…)` takes the place of `x = f(…)` where f is such a generator, too, and `unwound(f(…))` that of a call from outside.
+`x = yield f(…)` takes the place of `x = f(…)` where f is such a generator, too, and `unwound(f(…))` that of a
+call from outside.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from collections.abc import Generator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-Deep = Generator["Deep[Any]", Any, T]                  # gives a T in the end; what it yields are calls, whose values it is sent
+# gives a T in the end; what it yields are calls, whose values it is sent
+Deep = Generator["Deep[Any]", Any, T]
 
 
 def unwound(call: Deep[T]) -> T:

@@ -1,4 +1,5 @@
-"""What instructions use of what others make: references with the loops and sums around them, and loops whose rounds do not depend on each other."""
+"""What instructions use of what others make: references with the loops and sums around them, and loops whose
+rounds do not depend on each other."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from tpc.core.program import For, Instruction, MatMul, instructions
 
 
 def references(op: Instruction, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
-    """Every use of a vector or scalar in `op`, with `ranges` and the ranges of the sums around it, outermost first."""
+    """Every use of a vector or scalar in `op`, with `ranges` and the ranges of the sums around it, outermost
+    first."""
     if isinstance(op, MatMul):
         yield op.operand, ranges
     else:
@@ -28,14 +30,20 @@ def expr_references(x: Expr, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
 
 def is_parallel(loop: For, outer: Ranges) -> bool:
     """Whether no round of `loop` uses what another round makes, so that all may be run at once."""
-    inner = [(op, (*outer, (loop.variable, loop.count), *((r.variable, r.count) for r in around))) for op, around in instructions(loop.body)]
+    inner = [
+        (op, (*outer, (loop.variable, loop.count), *((r.variable, r.count) for r in around)))
+        for op, around in instructions(loop.body)
+    ]
     made: dict[str, list[tuple[Ref, Ranges]]] = {}
     for op, ranges in inner:
         made.setdefault(op.out.name, []).append((op.out, ranges))
     free = {loop.variable, *(variable for variable, _ in outer)}
     for op, around in inner:
         for used, ranges in references(op, around):
-            if any(not _apart(used, ranges, out, wide, loop.variable, free) for out, wide in made.get(used.name, ())):
+            if any(
+                not _apart(used, ranges, out, wide, loop.variable, free)
+                for out, wide in made.get(used.name, ())
+            ):
                 return False
     return True
 
@@ -43,7 +51,8 @@ def is_parallel(loop: For, outer: Ranges) -> bool:
 def _apart(used: Ref, ranges: Ranges, out: Ref, wide: Ranges, variable: str, free: set[str]) -> bool:
     """Whether `used` in one round is certainly not `out` of another one.
 
-    It is not, if in some position both have one index that tells the rounds apart, or the values of the two indices have nothing in common.
+    It is not, if in some position both have one index that tells the rounds apart, or the values of the two
+    indices have nothing in common.
     """
     for i, j in zip(used.index, out.index, strict=True):
         if isinstance(i, Gather) or isinstance(j, Gather):

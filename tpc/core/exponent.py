@@ -51,5 +51,7 @@ class Exponent:
             body = name if abs(k) == 1 else f"{abs(k)}*{name}"
             parts.append(("-" if k < 0 else "") + body if not parts else f" {'-' if k < 0 else '+'} {body}")
         if self.const or not parts:
-            parts.append(str(self.const) if not parts else f" {'-' if self.const < 0 else '+'} {abs(self.const)}")
+            parts.append(
+                str(self.const) if not parts else f" {'-' if self.const < 0 else '+'} {abs(self.const)}"
+            )
         return "".join(parts)

@@ -1,7 +1,8 @@
 """Elementwise expressions: the φ of Nonlin and Moment, and the arithmetic of scalars.
 
-Expressions are built by `add`, `mul`, `power`, `call`, which keep them in one canonical form (flat sums and products,
-numbers folded and first), so that printing a program and parsing it again gives the same expressions.
+Expressions are built by `add`, `mul`, `power`, `call`, which keep them in one canonical form (flat sums and
+products, numbers folded and first), so that printing a program and parsing it again gives the same
+expressions.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class Constant(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Extent(Expr):
-    """A width as a number, n. It stands in powers, `n^(-1/4)`, whose limits `tpc.scaling` finds; derive meets none."""
+    """A width as a number, n. It stands in powers, `n^(-1/4)`, whose limits `tpc.scaling` finds; derive meets
+    none."""
 
     width: str
 
@@ -125,7 +127,7 @@ class Sum(Expr):
 
 
 ZERO, ONE, MINUS_ONE = Number(Fraction(0)), Number(Fraction(1)), Number(Fraction(-1))
-MAX_BITS = 1000                                   # folding of exact powers stops here; double precision ends at 2^1024
+MAX_BITS = 1000  # folding of exact powers stops here; double precision ends at 2^1024
 
 
 def number(value: int | Fraction) -> Number:
@@ -186,8 +188,12 @@ def power(base: Expr, exponent: Expr) -> Expr:
             size = max(base.value.numerator.bit_length(), base.value.denominator.bit_length())
             if size * abs(k) <= MAX_BITS:
                 return Number(base.value ** int(k))
-        if isinstance(base, Pow) and isinstance(base.exponent, Number) and k.denominator == 1 == base.exponent.value.denominator \
-                and base.exponent.value * k < MAX_BITS:
+        if (
+            isinstance(base, Pow)
+            and isinstance(base.exponent, Number)
+            and k.denominator == 1 == base.exponent.value.denominator
+            and base.exponent.value * k < MAX_BITS
+        ):
             return power(base.base, Number(base.exponent.value * k))
     return Pow(base, exponent)
 
@@ -286,6 +292,7 @@ def substitute_ref(ref: Ref, at: Mapping[str, Affine]) -> Ref:
 
 def substitute(x: Expr, at: Mapping[str, Affine]) -> Expr:
     """`x` with loop variables replaced by affine indices. Bound variables of sums are left alone."""
+
     def leaf(node: Expr) -> Expr | None:
         match node:
             case Value(ref, vector):
@@ -297,6 +304,7 @@ def substitute(x: Expr, at: Mapping[str, Affine]) -> Expr:
                 inner = {v: a for v, a in at.items() if v != variable}
                 return summed(variable, count.substitute(at), substitute(body, inner))
         return None
+
     return replace(x, leaf) if at else x
 
 
@@ -306,8 +314,15 @@ def new_position(index: Affine) -> Expr:
 
 def expand_sums(x: Expr) -> Expr:
     """`x` with every sum of constant length written out."""
+
     def leaf(node: Expr) -> Expr | None:
         if isinstance(node, Sum) and node.count.constant is not None:
-            return add(*(expand_sums(substitute(node.body, {node.variable: Affine(s)})) for s in range(node.count.constant)))
+            return add(
+                *(
+                    expand_sums(substitute(node.body, {node.variable: Affine(s)}))
+                    for s in range(node.count.constant)
+                )
+            )
         return None
+
     return replace(x, leaf)

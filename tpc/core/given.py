@@ -27,11 +27,23 @@ def require_whole(option: str, value: Any, least: int, program: str, most: int |
     """An option that is a whole number. Raises TpcError (TP602) for what is none, or out of range."""
     found = whole_number(value)
     if found is None:
-        raise TpcError([catalogue_run.bad_option(option, f"must be a whole number, not {value!r:.60}")], program, of_program=True)
+        raise TpcError(
+            [catalogue_run.bad_option(option, f"must be a whole number, not {value!r:.60}")],
+            program,
+            of_program=True,
+        )
     if found < least:
-        raise TpcError([catalogue_run.bad_option(option, f"must be at least {least}, not {found}")], program, of_program=True)
+        raise TpcError(
+            [catalogue_run.bad_option(option, f"must be at least {least}, not {found}")],
+            program,
+            of_program=True,
+        )
     if most is not None and found > most:
-        raise TpcError([catalogue_run.bad_option(option, f"must be at most {most}, not {found}")], program, of_program=True)
+        raise TpcError(
+            [catalogue_run.bad_option(option, f"must be at most {most}, not {found}")],
+            program,
+            of_program=True,
+        )
     return found
 
 
@@ -39,12 +51,17 @@ def require_text(text: Any) -> str:
     """The text of a program. Raises TypeError for what is none."""
     if isinstance(text, str):
         return text
-    remedy = "decode them" if isinstance(text, bytes | bytearray) else "`tpc.load(path)` reads one from a file"
+    remedy = (
+        "decode them" if isinstance(text, bytes | bytearray) else "`tpc.load(path)` reads one from a file"
+    )
     raise TypeError(f"the text of a program is a str, not {type(text).__name__}: {remedy}")
 
 
-def checked_dims(dims: Mapping[str, Any] | None, declared: set[str], name: str, text: str = "") -> dict[str, int]:
-    """Values of dims by name. Raises TpcError: a name that is none of the `declared` ones (TP504), a value that is no whole number (TP507)."""
+def checked_dims(
+    dims: Mapping[str, Any] | None, declared: set[str], name: str, text: str = ""
+) -> dict[str, int]:
+    """Values of dims by name. Raises TpcError: a name that is none of the `declared` ones (TP504), a value
+    that is no whole number (TP507)."""
     if not isinstance(dims, Mapping):
         if dims is None:
             return {}
@@ -56,7 +73,11 @@ def checked_dims(dims: Mapping[str, Any] | None, declared: set[str], name: str, 
         if dim not in declared:
             errors.append(catalogue.unknown_dim(dim, sorted(declared)))
         elif size is None:
-            errors.append(catalogue.bad_dim(dim, f"{value!r:.60}" if not isinstance(value, np.ndarray) else str(value)[:60]))
+            errors.append(
+                catalogue.bad_dim(
+                    dim, f"{value!r:.60}" if not isinstance(value, np.ndarray) else str(value)[:60]
+                )
+            )
         else:
             found[dim] = size
     if errors:
@@ -72,7 +93,8 @@ def _size(value: Any) -> int | None:
 
 
 def numbers(value: Any) -> np.ndarray:
-    """An array of real numbers, of whole ones of any size, too. Raises ValueError for what is none, or is masked."""
+    """An array of real numbers, of whole ones of any size, too. Raises ValueError for what is none, or is
+    masked."""
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise MaskedError("some are masked")

@@ -1,14 +1,18 @@
 """The dependency graph of a program: what is made from what, within a round of a loop and across rounds.
 
-A node is an input, a matrix, an initial vector, an instruction's output or an output of the program; loops are not unrolled. Node attributes:
+A node is an input, a matrix, an initial vector, an instruction's output or an output of the program; loops
+are not unrolled. Node attributes:
   kind   "vector", "scalar", "matrix", "input" or "output"
   op     the name of what makes it: Input, Matrix, Gaussians, MatMul, Nonlin, Moment, Scalar, Output
   label  its line of the program
   loop   the loops around it, ((variable, count), …) as text
 Edge attributes:
-  role      "operand", "matrix", "index" (an index read from an input), "law" (of a matrix or vector), "output" or "zdot"
-  distance  for each loop around both ends how many rounds lie between them, None where that varies; the least, if there are several
-  zdot      True from a product Wᵀy to each later product Wx of the same matrix whose operand depends on it, to which it so gives a Ż (TP4 Def 7.3);
+  role      "operand", "matrix", "index" (an index read from an input), "law" (of a matrix or vector),
+  "output" or "zdot"
+  distance  for each loop around both ends how many rounds lie between them, None where that varies; the
+  least, if there are several
+  zdot      True from a product Wᵀy to each later product Wx of the same matrix whose operand depends on it,
+  to which it so gives a Ż (TP4 Def 7.3);
             such an edge that is no dependency itself has role "zdot"
 """
 
@@ -29,7 +33,8 @@ Distance = tuple[int | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A node that makes members of a family: `index` in terms of `loops`. `place`: its place in program order, -1 if it is given."""
+    """A node that makes members of a family: `index` in terms of `loops`. `place`: its place in program
+    order, -1 if it is given."""
 
     node: str
     index: tuple[Index, ...]
@@ -48,21 +53,40 @@ class Use:
 
 
 def dependency_graph(program: Program) -> nx.DiGraph:
-    """The graph of `program`; see above for its attributes. Nodes are in program order, named by what they make, `x[t+1]`."""
+    """The graph of `program`; see above for its attributes. Nodes are in program order, named by what they
+    make, `x[t+1]`."""
     graph = nx.DiGraph(name=program.name)
     made: dict[str, list[Definition]] = {}
     for item in program.inputs:
         bound = "" if item.bound is None else f" : index({item.bound})"
         shape = f"[{', '.join(map(str, item.shape))}]" if item.shape else ""
-        _given(graph, made, item.name, _axes(item.shape), "input", "Input", f"input {item.name}{shape}{bound}")
+        _given(
+            graph, made, item.name, _axes(item.shape), "input", "Input", f"input {item.name}{shape}{bound}"
+        )
     for matrix in program.matrices:
         law = f"N(0, {print_expr(matrix.variance, 2)}/{matrix.columns})"
         sides = f"{matrix.rows} x {matrix.columns}"
-        _given(graph, made, matrix.name, matrix.axes, "matrix", "Matrix", f"{matrix.name}{print_axes(matrix.axes)} : {sides} ~ {law}")
+        _given(
+            graph,
+            made,
+            matrix.name,
+            matrix.axes,
+            "matrix",
+            "Matrix",
+            f"{matrix.name}{print_axes(matrix.axes)} : {sides} ~ {law}",
+        )
     for group in program.gaussians:
         for i, name in enumerate(group.names):
             law = f"N({print_expr(group.mean[i])}, {print_expr(group.covariance[i][i])})"
-            _given(graph, made, name, group.axes, "vector", "Gaussians", f"{name}{print_axes(group.axes)} : {group.width} ~ {law}")
+            _given(
+                graph,
+                made,
+                name,
+                group.axes,
+                "vector",
+                "Gaussians",
+                f"{name}{print_axes(group.axes)} : {group.width} ~ {law}",
+            )
     _laws(graph, made, program)
     ops = [(_node(graph, op.out), op, loops) for op, loops in instructions(program.body)]
     for place, (node, op, loops) in enumerate(ops):
@@ -72,7 +96,9 @@ def dependency_graph(program: Program) -> nx.DiGraph:
             _connect(graph, made, node, use, loops, place)
     for output in program.outputs:
         node = _node(graph, Ref(f"output {output.name}"))
-        graph.add_node(node, kind="output", op="Output", label=f"output {output.name}{print_axes(output.axes)}", loop=())
+        graph.add_node(
+            node, kind="output", op="Output", label=f"output {output.name}{print_axes(output.axes)}", loop=()
+        )
         ranges = tuple((variable, Affine(count)) for variable, count in output.axes)
         for use in _ref_uses(output.ref, "output", ranges):
             _connect(graph, made, node, use, (), len(ops))
@@ -82,8 +108,10 @@ def dependency_graph(program: Program) -> nx.DiGraph:
 
 # nodes
 
+
 def _node(graph: nx.DiGraph, ref: Ref) -> str:
-    """A name for a new node: the reference as text, numbered if two are alike. The node is put into the graph, to keep the order."""
+    """A name for a new node: the reference as text, numbered if two are alike. The node is put into the
+    graph, to keep the order."""
     name, k = str(ref), 1
     while name in graph:
         k += 1
@@ -96,13 +124,28 @@ def _axes(shape: tuple[int, ...]) -> tuple[Axis, ...]:
     return tuple((f"i{k}", count) for k, count in enumerate(shape))
 
 
-def _given(graph: nx.DiGraph, made: dict[str, list[Definition]], name: str, axes: tuple[Axis, ...], kind: str, op: str, label: str) -> None:
+def _given(
+    graph: nx.DiGraph,
+    made: dict[str, list[Definition]],
+    name: str,
+    axes: tuple[Axis, ...],
+    kind: str,
+    op: str,
+    label: str,
+) -> None:
     graph.add_node(name, kind=kind, op=op, label=label, loop=())
     ranges = tuple((variable, Affine(count)) for variable, count in axes)
     made[name] = [Definition(name, tuple(Affine.var(variable) for variable, _ in axes), ranges=ranges)]
 
 
-def _define(graph: nx.DiGraph, made: dict[str, list[Definition]], node: str, op: Instruction, loops: tuple[For, ...], place: int) -> None:
+def _define(
+    graph: nx.DiGraph,
+    made: dict[str, list[Definition]],
+    node: str,
+    op: Instruction,
+    loops: tuple[For, ...],
+    place: int,
+) -> None:
     kind = "vector" if isinstance(op, MatMul | Nonlin) else "scalar"
     around = tuple((loop.variable, str(loop.count)) for loop in loops)
     graph.add_node(node, kind=kind, op=type(op).__name__, label=print_op(op)[0], loop=around)
@@ -116,6 +159,7 @@ def _laws(graph: nx.DiGraph, made: dict[str, list[Definition]], program: Program
             for use in _expr_uses(part, "law", ranges):
                 for name in names:
                     _connect(graph, made, name, use, (), 0)
+
     for matrix in program.matrices:
         link((matrix.name,), matrix, (matrix.variance,))
     for group in program.gaussians:
@@ -123,6 +167,7 @@ def _laws(graph: nx.DiGraph, made: dict[str, list[Definition]], program: Program
 
 
 # uses
+
 
 def _ranges(loops: tuple[For, ...]) -> Ranges:
     return tuple((loop.variable, loop.count) for loop in loops)
@@ -153,7 +198,15 @@ def _ref_uses(ref: Ref, role: str, ranges: Ranges) -> Iterator[Use]:
 
 # edges
 
-def _connect(graph: nx.DiGraph, made: dict[str, list[Definition]], node: str, use: Use, loops: tuple[For, ...], place: int) -> None:
+
+def _connect(
+    graph: nx.DiGraph,
+    made: dict[str, list[Definition]],
+    node: str,
+    use: Use,
+    loops: tuple[For, ...],
+    place: int,
+) -> None:
     """Edges from all that may make what `use` refers to."""
     for definition in made.get(use.ref.name, []):
         distance = _distance(definition, use, loops, place)
@@ -172,7 +225,8 @@ def _length(distance: Distance) -> tuple[int, ...]:
 
 
 def _distance(definition: Definition, use: Use, loops: tuple[For, ...], place: int) -> Distance | None:
-    """How many rounds of each common loop lie between definition and use; None if the one never makes what the other means."""
+    """How many rounds of each common loop lie between definition and use; None if the one never makes what
+    the other means."""
     common = [a for a, b in zip(definition.loops, loops, strict=False) if a is b]
     found: dict[str, int] = {}
     for i, j in zip(definition.index, use.ref.index, strict=True):
@@ -183,7 +237,9 @@ def _distance(definition: Definition, use: Use, loops: tuple[For, ...], place: i
             return None
         if i.terms == j.terms and len(i.terms) == 1 and i.terms[0][0] in {loop.variable for loop in common}:
             variable, k = i.terms[0]
-            if (i.const - j.const) % k or found.setdefault(variable, (i.const - j.const) // k) != (i.const - j.const) // k:
+            if (i.const - j.const) % k or found.setdefault(variable, (i.const - j.const) // k) != (
+                i.const - j.const
+            ) // k:
                 return None
     distance = tuple(found.get(loop.variable) for loop in common)
     moving = [d for d in distance if d != 0]
@@ -199,10 +255,15 @@ def _add_zdots(graph: nx.DiGraph, products: list[tuple[str, MatMul]]) -> None:
         across.setdefault((op.matrix.name, not op.transposed), []).append((node, op))
     place = {node: k for k, (node, op) in enumerate(products) if (op.matrix.name, op.transposed) in across}
     made_of = _made_of(graph, place)
-    operands = {node: [u for u, _, data in graph.in_edges(node, data=True) if data["role"] == "operand"] for node in place}
+    operands = {
+        node: [u for u, _, data in graph.in_edges(node, data=True) if data["role"] == "operand"]
+        for node in place
+    }
     for earlier, one in products:
         for later, two in across.get((one.matrix.name, one.transposed), ()):
-            if _opposite(one, two) and any(made_of[operand] >> place[earlier] & 1 for operand in operands[later]):
+            if _opposite(one, two) and any(
+                made_of[operand] >> place[earlier] & 1 for operand in operands[later]
+            ):
                 if graph.has_edge(earlier, later):
                     graph.edges[earlier, later]["zdot"] = True
                 else:
@@ -210,7 +271,8 @@ def _add_zdots(graph: nx.DiGraph, products: list[tuple[str, MatMul]]) -> None:
 
 
 def _made_of(graph: nx.DiGraph, place: dict[str, int]) -> dict[str, int]:
-    """For each node which products it is or depends on, as the bits of an integer. place: the bit of a product."""
+    """For each node which products it is or depends on, as the bits of an integer. place: the bit of a
+    product."""
     found: dict[str, int] = {}
     groups = nx.condensation(graph)
     whole: dict[int, int] = {}
@@ -229,5 +291,7 @@ def _opposite(one: MatMul, two: MatMul) -> bool:
     """Whether two products may be with one matrix, from opposite sides."""
     if one.matrix.name != two.matrix.name or one.transposed == two.transposed:
         return False
-    return not any(isinstance(i, Affine) and isinstance(j, Affine) and not i.terms and not j.terms and i != j
-                   for i, j in zip(one.matrix.index, two.matrix.index, strict=True))
+    return not any(
+        isinstance(i, Affine) and isinstance(j, Affine) and not i.terms and not j.terms and i != j
+        for i, j in zip(one.matrix.index, two.matrix.index, strict=True)
+    )

@@ -17,23 +17,24 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tpc.core.expr import Value, walk
+from tpc.core.given import MaskedError, numbers
 from tpc.core.laws import covariance, law_number
 from tpc.core.program import Gaussians, Input, Origin, Program
-from tpc.core.given import MaskedError, numbers
-from tpc.machine.files import EXPANSION, SUSPECT, open_regular, read_npz
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
-from tpc.syntax.layout import normalise
 from tpc.diagnostics.spans import Span
+from tpc.machine.files import EXPANSION, SUSPECT, open_regular, read_npz
+from tpc.syntax.layout import normalise
 
 MAX_DATA_BYTES = 1 << 30
-MAX_JSON_BYTES = 1 << 25                            # a number takes up to twenty times its text while it is read
-PSD_TOLERANCE = 1e-9                               # of the largest variance, for what rounding of a singular covariance leaves below 0
-XZ = b"\xfd7zXZ\0"                                  # what such a file begins with
+MAX_JSON_BYTES = 1 << 25  # a number takes up to twenty times its text while it is read
+PSD_TOLERANCE = 1e-9  # of the largest variance, for what rounding of a singular covariance leaves below 0
+XZ = b"\xfd7zXZ\0"  # what such a file begins with
 
 
 def _open_xz(file: BinaryIO, mode: str = "rb", **options: Any) -> Any:
-    """As `lzma.open`, but not of the format before .xz, in which a file of zeros is one of empty texts without end. Raises LZMAError."""
+    """As `lzma.open`, but not of the format before .xz, in which a file of zeros is one of empty texts
+    without end. Raises LZMAError."""
     start = file.read(len(XZ))
     file.seek(0)
     if not XZ.startswith(start):
@@ -44,16 +45,26 @@ def _open_xz(file: BinaryIO, mode: str = "rb", **options: Any) -> Any:
 COMPRESSED: Mapping[str, Callable[..., Any]] = {".xz": _open_xz, ".gz": gzip.open}
 
 
-def bind_inputs(program: Program, data: Mapping[str, Any], *, file: str = "", text: str = "") -> dict[str, np.ndarray]:
-    """Every input by name: from `data`, else its default. Arrays of floats in the declared shapes, of integers for inputs used as indices.
+def bind_inputs(
+    program: Program, data: Mapping[str, Any], *, file: str = "", text: str = ""
+) -> dict[str, np.ndarray]:
+    """Every input by name: from `data`, else its default. Arrays of floats in the declared shapes, of
+    integers for inputs used as indices.
 
-    file, text: what messages show. Raises TpcError with everything that is wrong: unknown or missing names (TP504, TP501), shapes (TP502),
-    values that are not finite (TP503), not numbers (TP508) or no indices (TP506), and laws that these inputs make impossible (TP406, TP409).
+    file, text: what messages show. Raises TpcError with everything that is wrong: unknown or missing names
+    (TP504, TP501), shapes (TP502), values that are not finite (TP503), not numbers (TP508) or no indices
+    (TP506), and laws that these inputs make impossible (TP406, TP409).
     """
     errors: list[Diagnostic] = []
     given = _given(program, data, errors)
-    values = {item.name: given[item.name] if item.name in given else None if item.default is None else np.full(item.shape, float(item.default))
-              for item in program.inputs}
+    values = {
+        item.name: given[item.name]
+        if item.name in given
+        else None
+        if item.default is None
+        else np.full(item.shape, float(item.default))
+        for item in program.inputs
+    }
     bound = {name: value for name, value in values.items() if value is not None}
     missing = [item.name for item in program.inputs if item.name not in given and item.default is None]
     if missing:
@@ -66,15 +77,19 @@ def bind_inputs(program: Program, data: Mapping[str, Any], *, file: str = "", te
 
 
 def check_given(program: Program, data: Mapping[str, Any]) -> None:
-    """Whether some inputs are there and may have these values, whatever the others have. Raises TpcError as `bind_inputs` does."""
+    """Whether some inputs are there and may have these values, whatever the others have. Raises TpcError as
+    `bind_inputs` does."""
     errors: list[Diagnostic] = []
     _given(program, data, errors)
     if errors:
         raise TpcError(errors, program.name, of_program=True)
 
 
-def _given(program: Program, data: Mapping[str, Any], errors: list[Diagnostic]) -> dict[str, np.ndarray | None]:
-    """The inputs that are given, by name, None for one that cannot be taken; what is wrong is added to `errors`."""
+def _given(
+    program: Program, data: Mapping[str, Any], errors: list[Diagnostic]
+) -> dict[str, np.ndarray | None]:
+    """The inputs that are given, by name, None for one that cannot be taken; what is wrong is added to
+    `errors`."""
     if not isinstance(data, Mapping):
         raise TypeError(f"inputs are given by name, as in {{'y': 1.0}}, not as {type(data).__name__}")
     known = {item.name: item for item in program.inputs}
@@ -83,7 +98,9 @@ def _given(program: Program, data: Mapping[str, Any], errors: list[Diagnostic]) 
         spelled.setdefault(normalise(str(key)), []).append(key)
     errors += [catalogue.unknown_setting(name, list(known)) for name in spelled if name not in known]
     errors += [catalogue.given_twice(name, keys) for name, keys in spelled.items() if len(keys) > 1]
-    return {name: _value(known[name], data[keys[0]], errors) for name, keys in spelled.items() if name in known}
+    return {
+        name: _value(known[name], data[keys[0]], errors) for name, keys in spelled.items() if name in known
+    }
 
 
 def _value(item: Input, given: Any, errors: list[Diagnostic]) -> np.ndarray | None:
@@ -116,7 +133,8 @@ def constant_law_errors(program: Program) -> list[Diagnostic]:
 
 
 def law_errors(program: Program, inputs: Mapping[str, np.ndarray]) -> list[Diagnostic]:
-    """Covariances that are not positive semidefinite, negative variances, ratios of widths that are not positive."""
+    """Covariances that are not positive semidefinite, negative variances, ratios of widths that are not
+    positive."""
     return _law_errors(program, inputs, constant=False)
 
 
@@ -125,16 +143,28 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
 
     def wanted(*laws: Any) -> bool:
         return not constant or not any(isinstance(node, Value) for x in laws for node in walk(x))
+
     for width in program.widths:
         if wanted(width.ratio) and not (value := float(law_number(width.ratio, inputs, ()))) > 0:
-            errors.append(catalogue.impossible_law(span_of(width.origin), f"the ratio of the width `{width.name}` to the first", value, "positive"))
+            errors.append(
+                catalogue.impossible_law(
+                    span_of(width.origin),
+                    f"the ratio of the width `{width.name}` to the first",
+                    value,
+                    "positive",
+                )
+            )
     for matrix in program.matrices:
         if wanted(matrix.variance):
             values = law_number(matrix.variance, inputs, matrix.axes)
             bad = ~(np.isfinite(values) & (values >= 0))
             if bad.any():
                 worst = float(values[bad].flat[0])
-                errors.append(catalogue.impossible_law(span_of(matrix.origin), f"the variance of `{matrix.name}`", worst, "0 or more"))
+                errors.append(
+                    catalogue.impossible_law(
+                        span_of(matrix.origin), f"the variance of `{matrix.name}`", worst, "0 or more"
+                    )
+                )
     for group in program.gaussians:
         if wanted(*(x for row in group.covariance for x in row)):
             errors += _covariance_errors(group, inputs)
@@ -149,7 +179,11 @@ def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> li
         return [catalogue.not_psd(at, names, "it has entries that are not finite")]
     if len(group.names) == 1:
         worst = float(table.min()) if table.size else 0.0
-        return [catalogue.impossible_law(at, f"the variance of {names}", worst, "0 or more")] if worst < 0 else []
+        return (
+            [catalogue.impossible_law(at, f"the variance of {names}", worst, "0 or more")]
+            if worst < 0
+            else []
+        )
     if np.any(np.abs(table - np.swapaxes(table, -1, -2)) > PSD_TOLERANCE * np.abs(table).max(initial=0)):
         return [catalogue.not_psd(at, names, "it is not symmetric")]
     least = float(np.linalg.eigvalsh(table).min()) if table.size else 0.0
@@ -163,7 +197,8 @@ def span_of(origin: Origin) -> Span | None:
 
 
 def load_data(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file (no pickles) or of a .json object, by name, also compressed (.xz, .gz). Raises TpcError (TP505)."""
+    """The arrays of an .npz file (no pickles) or of a .json object, by name, also compressed (.xz, .gz).
+    Raises TpcError (TP505)."""
     path = Path(path)
     kind = path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
     try:
@@ -172,11 +207,19 @@ def load_data(path: str | Path) -> dict[str, np.ndarray]:
         with open_regular(path) as file:
             if kind == ".json":
                 return _json(_unpacked(file, path.suffix, MAX_JSON_BYTES).decode("utf-8"))
-            whole = io.BytesIO(_unpacked(file, path.suffix, MAX_DATA_BYTES)) if path.suffix in COMPRESSED else file
+            whole = (
+                io.BytesIO(_unpacked(file, path.suffix, MAX_DATA_BYTES))
+                if path.suffix in COMPRESSED
+                else file
+            )
             start = whole.read(2)
             whole.seek(0)
             if start != b"PK":
-                raise ValueError("it is a pickle" if start[:1] == b"\x80" else "it is not an .npz archive, or only a part of one")
+                raise ValueError(
+                    "it is a pickle"
+                    if start[:1] == b"\x80"
+                    else "it is not an .npz archive, or only a part of one"
+                )
             return read_npz(whole, MAX_DATA_BYTES)
     except UnicodeDecodeError:
         why = "it is not UTF-8 text"
@@ -188,7 +231,8 @@ def load_data(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _unpacked(file: BinaryIO, suffix: str, most: int) -> bytes:
-    """What a file holds, unpacked. Raises OSError, and what says that it is damaged; ValueError for more than there should be."""
+    """What a file holds, unpacked. Raises OSError, and what says that it is damaged; ValueError for more than
+    there should be."""
     unpacking = COMPRESSED[suffix](file) if suffix in COMPRESSED else file
     packed = os.fstat(file.fileno()).st_size
     if packed > most:
@@ -235,5 +279,7 @@ def parse_setting(text: str) -> tuple[str, np.ndarray]:
         try:
             found = array_of(json.loads(value), "the value")
         except (ValueError, RecursionError):
-            raise TpcError([catalogue.bad_setting(text, "the value is not a number or a list of numbers")], "--set") from None
+            raise TpcError(
+                [catalogue.bad_setting(text, "the value is not a number or a list of numbers")], "--set"
+            ) from None
     return normalise(name.strip()), found

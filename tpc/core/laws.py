@@ -1,4 +1,5 @@
-"""The numbers that laws, ratios and variances come to, given the inputs: arrays over the axes of what is declared."""
+"""The numbers that laws, ratios and variances come to, given the inputs: arrays over the axes of what is
+declared."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tpc.core.affine import Affine
-from tpc.core.numeric import Namespace, evaluate
 from tpc.core.expr import Expr, Gather, Index, Position, Sum, Value, substitute
+from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Axis, Gaussians
 
 Inputs = Mapping[str, np.ndarray]
@@ -20,6 +21,7 @@ class _Special:
 
     def __getattr__(self, name: str) -> Any:
         import scipy.special
+
         return getattr(scipy.special, name)
 
 
@@ -28,7 +30,9 @@ NUMPY = Namespace(np, _Special())
 
 def law_number(x: Expr, inputs: Inputs, axes: tuple[Axis, ...]) -> np.ndarray:
     """An expression over inputs and axis variables, an array over the axes."""
-    grids = dict(zip((variable for variable, _ in axes), np.indices(tuple(count for _, count in axes)), strict=True))
+    grids = dict(
+        zip((variable for variable, _ in axes), np.indices(tuple(count for _, count in axes)), strict=True)
+    )
 
     def at(index: Index) -> np.ndarray:
         if isinstance(index, Gather):
@@ -44,10 +48,16 @@ def law_number(x: Expr, inputs: Inputs, axes: tuple[Axis, ...]) -> np.ndarray:
             case Sum(variable, count, body):
                 limit = at(count)
                 rounds = (substitute(body, {variable: Affine(i)}) for i in range(int(np.max(limit))))
-                return sum((np.where(i < limit, evaluate(term, leaf, NUMPY), 0.0) for i, term in enumerate(rounds)), start=np.zeros(()))
+                return sum(
+                    (np.where(i < limit, evaluate(term, leaf, NUMPY), 0.0) for i, term in enumerate(rounds)),
+                    start=np.zeros(()),
+                )
         return None
+
     with np.errstate(all="ignore"):
-        out: np.ndarray = np.broadcast_to(np.asarray(evaluate(x, leaf, NUMPY), dtype=float), tuple(count for _, count in axes))
+        out: np.ndarray = np.broadcast_to(
+            np.asarray(evaluate(x, leaf, NUMPY), dtype=float), tuple(count for _, count in axes)
+        )
     return out
 
 

@@ -1,4 +1,5 @@
-"""What a program's networks and weights are, as far as the scaling analysis needs it: the core program itself knows vectors and scalars only."""
+"""What a program's networks and weights are, as far as the scaling analysis needs it: the core program itself
+knows vectors and scalars only."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-LEARNING = "learning$"                                 # the input that every update is multiplied with, where a program is opened
+LEARNING = "learning$"  # the input that every update is multiplied with, where a program is opened
 C = "c$"
 
 
@@ -22,9 +23,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A forward pass. vectors, scalars: the families it makes, in order, the output's included; features: what output weights are multiplied to.
+    """A forward pass. vectors, scalars: the families it makes, in order, the output's included; features:
+    what output weights are multiplied to.
 
-    products: what is made by multiplying with a weight, (family, weight). training: whether a gradient is taken of it.
+    products: what is made by multiplying with a weight, (family, weight). training: whether a gradient is
+    taken of it.
     """
 
     network: str
@@ -38,7 +41,8 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class WeightInfo:
-    """A weight: its exponents as the file has them, and the families that are what it has become, its updates' coefficients included."""
+    """A weight: its exponents as the file has them, and the families that are what it has become, its
+    updates' coefficients included."""
 
     name: str
     kind: Literal["matrix", "input", "output", "finite"]
@@ -60,10 +64,15 @@ class Networks:
 
     def exponents(self) -> Mapping[str, Fraction]:
         """The values that the file gives to a1, b1, …, c."""
-        found = {f"{letter}{k}": value for k, w in enumerate(self.weights, 1) for letter, value in (("a", w.a), ("b", w.b))}
+        found = {
+            f"{letter}{k}": value
+            for k, w in enumerate(self.weights, 1)
+            for letter, value in (("a", w.a), ("b", w.b))
+        }
         return {**found, "c": self.c}
 
 
 def exponent_input(letter: str, place: int) -> str:
-    """The input that an exponent of the weight at `place` (from 0) is, where a program is opened; its name without the mark is the exponent's."""
+    """The input that an exponent of the weight at `place` (from 0) is, where a program is opened; its name
+    without the mark is the exponent's."""
     return f"{letter}{place + 1}$"

@@ -13,19 +13,26 @@ from typing import Any
 from tpc.core.expr import Add, Call, Compare, Constant, Expr, Mul, Number, Pow, children
 from tpc.core.functions import FUNCTIONS
 
-COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """The array modules to compute with: `np` (numpy or jax.numpy) and `special` (scipy.special or jax.scipy.special)."""
+    """The array modules to compute with: `np` (numpy or jax.numpy) and `special` (scipy.special or
+    jax.scipy.special)."""
 
     np: Any
     special: Any
 
 
 def evaluate(x: Expr, leaf: Callable[[Expr], Any | None], ns: Namespace) -> Any:
-    """The value of `x`. `leaf` gives the value of every Value, Position, Extent and Sum in it, and None to have a node computed from its parts."""
+    """The value of `x`. `leaf` gives the value of every Value, Position, Extent and Sum in it, and None to
+    have a node computed from its parts."""
     own = leaf(x)
     if own is not None:
         return own
@@ -54,7 +61,8 @@ def evaluate(x: Expr, leaf: Callable[[Expr], Any | None], ns: Namespace) -> Any:
 
 
 def real_power(value: Fraction, exponent: int) -> float:
-    """`value^exponent`, to the nearest number but for the last bit if it is a power; what is too large is infinite."""
+    """`value^exponent`, to the nearest number but for the last bit if it is a power; what is too large is
+    infinite."""
     if exponent == 1:
         try:
             return value.numerator / value.denominator
@@ -70,7 +78,7 @@ def real_power(value: Fraction, exponent: int) -> float:
 def _power(base: Any, exponent: int) -> Any:
     """`base^exponent`. Python's own numbers raise where arrays give infinity."""
     try:
-        return base ** exponent if exponent >= 0 else 1.0 / base ** -exponent
+        return base**exponent if exponent >= 0 else 1.0 / base**-exponent
     except ZeroDivisionError:
         return math.inf
     except OverflowError:

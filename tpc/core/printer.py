@@ -30,20 +30,38 @@ from tpc.core.expr import (
     power,
     substitute_ref,
 )
-from tpc.core.program import Axis, For, Gaussians, Input, MatMul, Matrix, Moment, Nonlin, Op, Program, Scalar, all_families
+from tpc.core.program import (
+    Axis,
+    For,
+    Gaussians,
+    Input,
+    MatMul,
+    Matrix,
+    Moment,
+    Nonlin,
+    Op,
+    Program,
+    Scalar,
+    all_families,
+)
 
 
 def as_written(ref: Ref) -> str:
-    """A member as messages show it: what has got a number, as expressions without a name have, by what it is a part of."""
+    """A member as messages show it: what has got a number, as expressions without a name have, by what it is
+    a part of."""
     return str(Ref(ref.name.partition("$")[0] or ref.name, ref.index))
 
 
-SUM, PRODUCT, UNARY, POWER, ATOM = range(5)                 # binding strengths
-DIGITS = 60                                                 # that a number of a file may have
+SUM, PRODUCT, UNARY, POWER, ATOM = range(5)  # binding strengths
+DIGITS = 60  # that a number of a file may have
 
 
 def print_fraction(value: Fraction) -> str:
-    return _whole(value.numerator) if value.denominator == 1 else f"{_whole(value.numerator)}/{_whole(value.denominator)}"
+    return (
+        _whole(value.numerator)
+        if value.denominator == 1
+        else f"{_whole(value.numerator)}/{_whole(value.denominator)}"
+    )
 
 
 def _whole(value: int) -> str:
@@ -54,7 +72,9 @@ def _whole(value: int) -> str:
     mantissa = digits.rstrip("0")
     if len(mantissa) <= DIGITS:
         return f"{'-' * (value < 0)}{mantissa}e{len(digits) - len(mantissa)}"
-    parts = [f"{digits[max(0, end - DIGITS):end]}e{len(digits) - end}" for end in range(len(digits), 0, -DIGITS)]
+    parts = [
+        f"{digits[max(0, end - DIGITS) : end]}e{len(digits) - end}" for end in range(len(digits), 0, -DIGITS)
+    ]
     return f"{'-' * (value < 0)}({' + '.join(reversed(parts))})"
 
 
@@ -67,7 +87,9 @@ def print_expr(x: Expr, strength: int = SUM) -> str:
 def _print(x: Expr) -> tuple[str, int]:
     match x:
         case Number(value):
-            return print_fraction(value), ATOM if value >= 0 and value.denominator == 1 else SUM if value < 0 else PRODUCT
+            return print_fraction(
+                value
+            ), ATOM if value >= 0 and value.denominator == 1 else SUM if value < 0 else PRODUCT
         case Constant(name):
             return name, ATOM
         case Extent(width):
@@ -96,8 +118,9 @@ def _print(x: Expr) -> tuple[str, int]:
 def _print_sum(terms: Sequence[Expr]) -> str:
     out = ""
     for term in terms:
-        negative = (isinstance(term, Number) and term.value < 0) or \
-            (isinstance(term, Mul) and isinstance(term.factors[0], Number) and term.factors[0].value < 0)
+        negative = (isinstance(term, Number) and term.value < 0) or (
+            isinstance(term, Mul) and isinstance(term.factors[0], Number) and term.factors[0].value < 0
+        )
         body = print_expr(mul(MINUS_ONE, term) if negative else term, PRODUCT)
         out += (" - " if negative else " + ") + body if out else ("-" if negative else "") + body
     return out
@@ -111,8 +134,12 @@ def _print_product(factors: Sequence[Expr]) -> tuple[str, int]:
         factors = rest if abs(head.value) == 1 else (Number(abs(head.value)), *rest)
     text = ""
     for factor in factors:
-        inverse = isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value.denominator == 1 \
+        inverse = (
+            isinstance(factor, Pow)
+            and isinstance(factor.exponent, Number)
+            and factor.exponent.value.denominator == 1
             and factor.exponent.value < 0
+        )
         if isinstance(factor, Pow) and inverse:
             assert isinstance(factor.exponent, Number)
             body = print_expr(power(factor.base, Number(-factor.exponent.value)), POWER)
@@ -134,7 +161,10 @@ def _print_input(item: Input) -> str:
 
 
 def _print_matrix(m: Matrix) -> str:
-    return f"matrix {m.name}{print_axes(m.axes)} : {m.rows} x {m.columns} ~ N(0, {print_expr(m.variance, PRODUCT)}/{m.columns})"
+    return (
+        f"matrix {m.name}{print_axes(m.axes)} : {m.rows} x {m.columns} ~ N(0, "
+        f"{print_expr(m.variance, PRODUCT)}/{m.columns})"
+    )
 
 
 def _print_gaussians(g: Gaussians) -> str:
@@ -155,26 +185,42 @@ def print_op(op: Op, indent: str = "") -> list[str]:
         case Moment(out, phi):
             return [f"{indent}{out} = mean({print_expr(phi)})"]
         case For(variable, count, body):
-            return [f"{indent}for {variable} < {count}:", *(line for inner in body for line in print_op(inner, indent + "    "))]
+            return [
+                f"{indent}for {variable} < {count}:",
+                *(line for inner in body for line in print_op(inner, indent + "    ")),
+            ]
     raise TypeError(f"no text for {type(op).__name__}")
 
 
-def _print_body(body: Sequence[Op], indent: str, widths: Mapping[str, str], made: dict[str, Ref]) -> list[str]:
-    """A body as text that parses: where no vector is left in the φ of a Nonlin, 0 times one of its width is added, which tells its kind.
+def _print_body(
+    body: Sequence[Op], indent: str, widths: Mapping[str, str], made: dict[str, Ref]
+) -> list[str]:
+    """A body as text that parses: where no vector is left in the φ of a Nonlin, 0 times one of its width is
+    added, which tells its kind.
 
-    widths: of the families of vectors. made: for a width, a vector that is made by now; what the body makes is added.
+    widths: of the families of vectors. made: for a width, a vector that is made by now; what the body makes
+    is added.
     """
     lines = []
     for op in body:
         if isinstance(op, For):
             inner = dict(made)
-            lines += [f"{indent}for {op.variable} < {op.count}:", *_print_body(op.body, indent + "    ", widths, inner)]
+            lines += [
+                f"{indent}for {op.variable} < {op.count}:",
+                *_print_body(op.body, indent + "    ", widths, inner),
+            ]
             if op.count.constant:
-                made |= {width: substitute_ref(ref, {op.variable: Affine(0)}) for width, ref in inner.items() if width not in made}
+                made |= {
+                    width: substitute_ref(ref, {op.variable: Affine(0)})
+                    for width, ref in inner.items()
+                    if width not in made
+                }
             continue
         width = widths.get(op.out.name, "")
         if isinstance(op, Nonlin) and not is_vector(op.phi) and width in made:
-            lines.append(f"{indent}{op.out} = {'' if op.phi == ZERO else print_expr(op.phi) + ' + '}0*{made[width]}")
+            lines.append(
+                f"{indent}{op.out} = {'' if op.phi == ZERO else print_expr(op.phi) + ' + '}0*{made[width]}"
+            )
         else:
             lines += print_op(op, indent)
         if width:
@@ -186,14 +232,23 @@ def print_program(program: Program) -> str:
     program = variables_apart(program)
     lines = [f"program {program.name}"]
     for i, width in enumerate(program.widths):
-        ratio = "" if i == 0 else f" = {print_expr(width.ratio, PRODUCT)}*{program.widths[0].name}" if width.ratio != ONE \
+        ratio = (
+            ""
+            if i == 0
+            else f" = {print_expr(width.ratio, PRODUCT)}*{program.widths[0].name}"
+            if width.ratio != ONE
             else f" = {program.widths[0].name}"
+        )
         lines.append(f"width {width.name}{ratio}")
     lines += [_print_input(item) for item in program.inputs]
     lines += [_print_matrix(m) for m in program.matrices]
     lines += [_print_gaussians(g) for g in program.gaussians]
     widths = {family.name: family.width for family in all_families(program).values() if family.width}
-    given = {g.width: Ref(g.names[0], tuple(Affine(0) for _ in g.axes)) for g in reversed(program.gaussians) if all(count for _, count in g.axes)}
+    given = {
+        g.width: Ref(g.names[0], tuple(Affine(0) for _ in g.axes))
+        for g in reversed(program.gaussians)
+        if all(count for _, count in g.axes)
+    }
     lines += _print_body(program.body, "", widths, given)
     for output in program.outputs:
         clauses = "".join(f" for {variable} < {count}" for variable, count in output.axes)

@@ -1,6 +1,8 @@
-"""A NETSOR⊤⁺ program (TP4 Def 7.1): initial scalars, vectors and matrices, and the instructions that make more of them.
+"""A NETSOR⊤⁺ program (TP4 Def 7.1): initial scalars, vectors and matrices, and the instructions that make
+more of them.
 
-A value belongs to a family, `x[t]`, with finite index axes; a plain value is a family with none. Loops stay loops: `For` is a region.
+A value belongs to a family, `x[t]`, with finite index axes; a plain value is a family with none. Loops stay
+loops: `For` is a region.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     import networkx
 
     from tpc.derive import Limit
-    from tpc.kernels.kernels import Kernels
     from tpc.evaluate.evaluator import Evaluator
+    from tpc.kernels.kernels import Kernels
     from tpc.scaling import Verdict
     from tpc.simulate import Samples
 
@@ -67,7 +69,8 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A family of initial matrices with iid N(0, variance/columns) entries (Setup 7.2; with unequal widths, TP3)."""
+    """A family of initial matrices with iid N(0, variance/columns) entries (Setup 7.2; with unequal widths,
+    TP3)."""
 
     name: str
     axes: tuple[Axis, ...]
@@ -79,7 +82,8 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Gaussians:
-    """Initial vectors whose coordinates are iid copies of one Gaussian vector, a group per index (Setup 7.2)."""
+    """Initial vectors whose coordinates are iid copies of one Gaussian vector, a group per index (Setup
+    7.2)."""
 
     names: tuple[str, ...]
     axes: tuple[Axis, ...]
@@ -102,7 +106,8 @@ class MatMul:
 
 @dataclass(frozen=True, slots=True)
 class Nonlin:
-    """`out = φ(x¹..xᵏ; θ¹..θˡ)`, a vector, coordinate by coordinate. With k = 0 all coordinates are the same."""
+    """`out = φ(x¹..xᵏ; θ¹..θˡ)`, a vector, coordinate by coordinate. With k = 0 all coordinates are the
+    same."""
 
     out: Ref
     phi: Expr
@@ -129,7 +134,8 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """`body` for each value 0 … count−1 of `variable`; `count` may depend on the variables of the regions around it."""
+    """`body` for each value 0 … count−1 of `variable`; `count` may depend on the variables of the regions
+    around it."""
 
     variable: str
     count: Affine
@@ -167,7 +173,8 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A whole program. Families that are made by instructions are in `families`; inputs, matrices and Gaussians declare their own."""
+    """A whole program. Families that are made by instructions are in `families`; inputs, matrices and
+    Gaussians declare their own."""
 
     name: str
     widths: tuple[Width, ...]
@@ -177,63 +184,93 @@ class Program:
     families: tuple[Family, ...]
     body: tuple[Op, ...]
     outputs: tuple[Output, ...]
-    notes: tuple[str, ...] = field(default=(), compare=False)     # remarks for the user, e.g. a mean of nothing random
+    # remarks for the user, e.g. a mean of nothing random
+    notes: tuple[str, ...] = field(default=(), compare=False)
     source: Source | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         from tpc.core.printer import print_program
+
         return print_program(self)
 
     @property
     def graph(self) -> networkx.DiGraph:
         """The dependency graph, an instruction's output a node (see `tpc.core.graph`)."""
         from tpc.core.graph import dependency_graph
+
         return dependency_graph(self)
 
     def unroll(self) -> Program:
         """The same program with every loop and sum written out."""
         from tpc.core.unroll import unroll
+
         return unroll(self)
 
     def derive(self) -> Limit:
-        """The Z-recursion of the program (TP4 Def 7.3), powers of n taken to their limits. Raises TpcError (TP80x) if there is none."""
+        """The Z-recursion of the program (TP4 Def 7.3), powers of n taken to their limits. Raises TpcError
+        (TP80x) if there is none."""
         from tpc.derive import derive
         from tpc.expand import expand
         from tpc.expand.rename import notes_on
+
         expansion = expand(self)
         return derive(expansion.limit, of=self, notes=notes_on(expansion.meanings))
 
     def scale(self, **exponents: Fraction | int | str) -> Verdict:
-        """What becomes of its network's training as n → ∞, in its parametrization or with exponents a1=…, b1=…, c=… (see `tpc.scaling.classify`)."""
+        """What becomes of its network's training as n → ∞, in its parametrization or with exponents a1=…,
+        b1=…, c=… (see `tpc.scaling.classify`)."""
         from tpc.scaling import classify
+
         return classify(self, **exponents)
 
     def compile(self, **options: Any) -> Evaluator:
-        """The evaluator of the program's limit; options and errors as in `tpc.evaluate.evaluator.compile_program`."""
+        """The evaluator of the program's limit; options and errors as in
+        `tpc.evaluate.evaluator.compile_program`."""
         from tpc.evaluate.evaluator import compile_program
+
         return compile_program(self, **options)
 
     def kernels(self, network: str | None = None, **options: Any) -> Kernels:
-        """The NNGP and NTK of a network of the program; options and errors as in `tpc.kernels.kernels.kernels`."""
+        """The NNGP and NTK of a network of the program; options and errors as in
+        `tpc.kernels.kernels.kernels`."""
         from tpc.kernels.kernels import kernels
+
         return kernels(self, network, **options)
 
-    def simulate(self, inputs: Mapping[str, Any] | None = None, *, width: int, seeds: int | Sequence[int] = 32, **options: Any) -> Samples:
-        """The program at finite width (see `tpc.simulate.simulate`), once for each of `seeds`, or of the first so many.
+    def simulate(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        width: int,
+        seeds: int | Sequence[int] = 32,
+        **options: Any,
+    ) -> Samples:
+        """The program at finite width (see `tpc.simulate.simulate`), once for each of `seeds`, or of the
+        first so many.
 
-        inputs: arrays by name; those with a default may be left out. Raises TpcError for inputs that do not fit, ValueError for other options.
+        inputs: arrays by name; those with a default may be left out. Raises TpcError for inputs that do not
+        fit, ValueError for other options.
         """
         from tpc.core.given import whole_number
         from tpc.core.inputs import bind_inputs
         from tpc.simulate import simulate
+
         count = whole_number(seeds)
         if count is None and not isinstance(seeds, Iterable):
             raise ValueError(f"seeds are a whole number of them, or different integers, not {seeds!r:.60}")
         chosen = range(count) if count is not None else seeds
-        return simulate(self, bind_inputs(self, {} if inputs is None else inputs), width=width, seeds=cast("Sequence[int]", chosen), **options)
+        return simulate(
+            self,
+            bind_inputs(self, {} if inputs is None else inputs),
+            width=width,
+            seeds=cast("Sequence[int]", chosen),
+            **options,
+        )
 
 
-def instructions(body: tuple[Op, ...], loops: tuple[For, ...] = ()) -> Iterator[tuple[Instruction, tuple[For, ...]]]:
+def instructions(
+    body: tuple[Op, ...], loops: tuple[For, ...] = ()
+) -> Iterator[tuple[Instruction, tuple[For, ...]]]:
     """Every instruction with the regions around it, in program order."""
     for op in body:
         if isinstance(op, For):

@@ -1,7 +1,8 @@
-"""Where the members of a family are kept while a program runs: as a variable, as a value carried from round to round, or as an array.
+"""Where the members of a family are kept while a program runs: as a variable, as a value carried from round
+to round, or as an array.
 
-An axis is *dropped* if every use of the family is in the same round of the loop that makes it; it is *carried* if only the value of the round
-before is ever needed; else it is *kept*, an axis of an array.
+An axis is *dropped* if every use of the family is in the same round of the loop that makes it; it is
+*carried* if only the value of the round before is ever needed; else it is *kept*, an axis of an array.
 """
 
 from __future__ import annotations
@@ -51,28 +52,42 @@ def ranges(regions: Sequence[Region]) -> Ranges:
 
 
 def build(body: Sequence[Op], around: tuple[Region, ...] = ()) -> tuple[Node, ...]:
-    """The program's body with every loop in its place; loops of no rounds are left out, and sums of no terms."""
+    """The program's body with every loop in its place; loops of no rounds are left out, and sums of no
+    terms."""
     nodes: list[Node] = []
     for op in body:
         if not isinstance(op, For):
-            nodes.append(Leaf(op if isinstance(op, MatMul) else replace(op, phi=_without_empty_sums(op.phi, ranges(around))), around))
+            nodes.append(
+                Leaf(
+                    op
+                    if isinstance(op, MatMul)
+                    else replace(op, phi=_without_empty_sums(op.phi, ranges(around))),
+                    around,
+                )
+            )
             continue
         region = Region(op, around)
         if region.greatest:
-            object.__setattr__(region, "body", build(op.body, region.loops))       # a region and its body refer to each other
+            # a region and its body refer to each other
+            object.__setattr__(region, "body", build(op.body, region.loops))
             if region.body:
                 nodes.append(region)
     return tuple(nodes)
 
 
 def _without_empty_sums(x: Expr, around: Ranges) -> Expr:
-    """`x` with 0 for sums that have no terms in any round: nothing may have been made that they could read."""
+    """`x` with 0 for sums that have no terms in any round: nothing may have been made that they could
+    read."""
+
     def leaf(node: Expr) -> Expr | None:
         if not isinstance(node, Sum):
             return None
         if bounds(node.count, around)[1] <= 0:
             return ZERO
-        return summed(node.variable, node.count, _without_empty_sums(node.body, (*around, (node.variable, node.count))))
+        return summed(
+            node.variable, node.count, _without_empty_sums(node.body, (*around, (node.variable, node.count)))
+        )
+
     return rebuilt(x, leaf) if any(isinstance(node, Sum) for node in walk(x)) else x
 
 
@@ -86,7 +101,8 @@ def leaves(nodes: Sequence[Node]) -> Iterator[Leaf]:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Carry:
-    """`axis` runs over the rounds of `region`: the member at `first` is made before it, the one at variable + first + 1 in each round."""
+    """`axis` runs over the rounds of `region`: the member at `first` is made before it, the one at variable +
+    first + 1 in each round."""
 
     axis: int
     region: Region
@@ -95,7 +111,8 @@ class Carry:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Storage:
-    """How a family is kept. scope: the region in whose rounds it lives, None for the whole run. direct: references used where they are made."""
+    """How a family is kept. scope: the region in whose rounds it lives, None for the whole run. direct:
+    references used where they are made."""
 
     family: Family
     dropped: Mapping[int, Region]
@@ -114,7 +131,7 @@ class Storage:
 @dataclass(slots=True)
 class _Sites:
     made: list[tuple[Ref, Leaf]] = field(default_factory=list)
-    used: list[tuple[Ref, Leaf | None]] = field(default_factory=list)              # None: by an output
+    used: list[tuple[Ref, Leaf | None]] = field(default_factory=list)  # None: by an output
 
 
 def analyse(program: Program, nodes: Sequence[Node]) -> dict[str, Storage]:
@@ -128,7 +145,11 @@ def analyse(program: Program, nodes: Sequence[Node]) -> dict[str, Storage]:
     for output in program.outputs:
         if output.ref.name in sites:
             sites[output.ref.name].used.append((output.ref, None))
-    return {family.name: _storage(family, sites[family.name]) for family in program.families if sites[family.name].made}
+    return {
+        family.name: _storage(family, sites[family.name])
+        for family in program.families
+        if sites[family.name].made
+    }
 
 
 def _storage(family: Family, sites: _Sites) -> Storage:
@@ -138,10 +159,16 @@ def _storage(family: Family, sites: _Sites) -> Storage:
         if region is not None:
             dropped[axis] = region
     others = [axis for axis in range(len(family.shape)) if axis not in dropped]
-    carry = next((c for axis in others if (c := _carrying(axis, sites, [a for a in others if a != axis]))), None)
+    carry = next(
+        (c for axis in others if (c := _carrying(axis, sites, [a for a in others if a != axis]))), None
+    )
     kept = tuple(axis for axis in others if carry is None or axis != carry.axis)
-    direct = frozenset(ref for ref, user in sites.used for out, maker in sites.made
-                       if ref == out and user is not None and user.around[:len(maker.around)] == maker.around)
+    direct = frozenset(
+        ref
+        for ref, user in sites.used
+        for out, maker in sites.made
+        if ref == out and user is not None and user.around[: len(maker.around)] == maker.around
+    )
     draft = Storage(family, dropped, carry, kept, False, direct, len(sites.made))
     scope = () if draft.scope is None else draft.scope.loops
     plain = not kept and carry is None and len(sites.made) == 1 and sites.made[0][1].around == scope
@@ -155,7 +182,10 @@ def _dropping(axis: int, sites: _Sites) -> Region | None:
     if region is None:
         return None
     own = Affine.var(region.variable)
-    here = all(site is not None and region in site.around and ref.index[axis] == own for ref, site in (*sites.made, *sites.used))
+    here = all(
+        site is not None and region in site.around and ref.index[axis] == own
+        for ref, site in (*sites.made, *sites.used)
+    )
     return region if here else None
 
 
@@ -168,7 +198,7 @@ def _carrying(axis: int, sites: _Sites, others: Sequence[int]) -> Carry | None:
     (start, before), (made, maker) = starts[0], rounds[0]
     first = start.const
     region = next((r for r in maker.around if made == Affine.var(r.variable) + (first + 1)), None)
-    if region is None or region in before.around or before.around[:len(region.around)] != region.around:
+    if region is None or region in before.around or before.around[: len(region.around)] != region.around:
         return None
     if not others and (maker.around != region.loops or before.around != region.around):
         return None
@@ -177,7 +207,11 @@ def _carrying(axis: int, sites: _Sites, others: Sequence[int]) -> Carry | None:
     for ref, site in sites.used:
         around = () if site is None else site.around
         allowed = inside | {start} if region in around else outside
-        if ref.index[axis] not in allowed or (site is None and region.around) or around[:len(region.around)] != region.around:
+        if (
+            ref.index[axis] not in allowed
+            or (site is None and region.around)
+            or around[: len(region.around)] != region.around
+        ):
             return None
     return Carry(axis, region, first)
 
@@ -187,4 +221,3 @@ def inner_regions(nodes: Sequence[Node]) -> Iterator[Region]:
         if isinstance(node, Region):
             yield node
             yield from inner_regions(node.body)
-

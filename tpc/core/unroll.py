@@ -11,7 +11,8 @@ from tpc.core.program import For, Instruction, MatMul, Moment, Op, Program, Scal
 
 
 def unroll(program: Program) -> Program:
-    """`program` with every region and sum written out, all indices constant (those read from inputs keep their place in the input).
+    """`program` with every region and sum written out, all indices constant (those read from inputs keep
+    their place in the input).
 
     The result has an instruction per round, so this is for small programs: display, checks, closed forms.
     """
@@ -30,8 +31,10 @@ def _rounds(body: tuple[Op, ...], at: Mapping[str, Affine]) -> Iterator[Instruct
 def _instance(op: Instruction, at: Mapping[str, Affine]) -> Instruction:
     out = substitute_ref(op.out, at)
     if isinstance(op, MatMul):
-        return replace(op, out=out, matrix=substitute_ref(op.matrix, at), operand=substitute_ref(op.operand, at))
+        return replace(
+            op, out=out, matrix=substitute_ref(op.matrix, at), operand=substitute_ref(op.operand, at)
+        )
     phi = expand_sums(substitute(op.phi, at))
-    if isinstance(op, Moment) and not is_vector(phi):             # its vectors were in a sum that is empty here
+    if isinstance(op, Moment) and not is_vector(phi):  # its vectors were in a sum that is empty here
         return Scalar(out, phi, origin=op.origin)
     return replace(op, out=out, phi=phi)

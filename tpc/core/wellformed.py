@@ -9,9 +9,22 @@ from math import prod
 from tpc.core.affine import Ranges, bounds
 from tpc.core.dependence import references
 from tpc.core.expr import Expr, Gather, Position, Ref, Sum, Value, children, values
-from tpc.core.program import Family, For, Instruction, MatMul, Matrix, Moment, Nonlin, Op, Program, Scalar, all_families, instructions
+from tpc.core.program import (
+    Family,
+    For,
+    Instruction,
+    MatMul,
+    Matrix,
+    Moment,
+    Nonlin,
+    Op,
+    Program,
+    Scalar,
+    all_families,
+    instructions,
+)
 
-MAX_CHECKED = 20_000                             # instructions and references whose order is checked one by one
+MAX_CHECKED = 20_000  # instructions and references whose order is checked one by one
 
 
 class InternalError(Exception):
@@ -19,9 +32,11 @@ class InternalError(Exception):
 
 
 def verified(program: Program) -> Program:
-    """`program`, found well formed: kinds, widths and sides fit, indices are in scope, everything is made once and before it is used.
+    """`program`, found well formed: kinds, widths and sides fit, indices are in scope, everything is made
+    once and before it is used.
 
-    Raises InternalError. (Order is checked in small programs, reference by reference; resolve has checked it in all.)
+    Raises InternalError. (Order is checked in small programs, reference by reference; resolve has checked it
+    in all.)
     """
     families, matrices = all_families(program), {matrix.name: matrix for matrix in program.matrices}
     for op, loops in instructions(program.body):
@@ -34,10 +49,13 @@ def verified(program: Program) -> Program:
 def _require(condition: bool, op: Instruction, why: str) -> None:
     if not condition:
         from tpc.core.printer import print_op
+
         raise InternalError(f"{why}, in `{print_op(op)[0]}`")
 
 
-def _check(matrices: Mapping[str, Matrix], op: Instruction, families: Mapping[str, Family], variables: set[str]) -> None:
+def _check(
+    matrices: Mapping[str, Matrix], op: Instruction, families: Mapping[str, Family], variables: set[str]
+) -> None:
     out = families.get(op.out.name)
     _require(out is not None, op, f"{op.out.name} is no family")
     assert out is not None
@@ -63,12 +81,20 @@ def _check(matrices: Mapping[str, Matrix], op: Instruction, families: Mapping[st
 def _check_expr(x: Expr, families: Mapping[str, Family], variables: set[str], op: Instruction) -> None:
     match x:
         case Value(ref, vector):
-            _require(ref.name in families and (families[ref.name].kind == "vector") == vector, op, f"{ref} has the wrong kind")
+            _require(
+                ref.name in families and (families[ref.name].kind == "vector") == vector,
+                op,
+                f"{ref} has the wrong kind",
+            )
             _check_index(ref, families[ref.name].shape, variables, op)
         case Position(index):
             _require(index.variables <= variables, op, f"{index} is out of scope")
         case Sum(variable, count, body):
-            _require(count.variables <= variables and variable not in variables, op, f"the bound variable {variable} is not free")
+            _require(
+                count.variables <= variables and variable not in variables,
+                op,
+                f"the bound variable {variable} is not free",
+            )
             _check_expr(body, families, variables | {variable}, op)
         case _:
             for part in children(x):
@@ -76,14 +102,17 @@ def _check_expr(x: Expr, families: Mapping[str, Family], variables: set[str], op
 
 
 def _check_index(ref: Ref, shape: tuple[int, ...], variables: set[str], op: Instruction) -> None:
-    _require(len(ref.index) == len(shape), op, f"{ref} has {len(ref.index)} indices, and the family {len(shape)}")
+    _require(
+        len(ref.index) == len(shape), op, f"{ref} has {len(ref.index)} indices, and the family {len(shape)}"
+    )
     for i in ref.index:
         for affine in i.index if isinstance(i, Gather) else (i,):
             _require(affine.variables <= variables, op, f"{ref} is out of scope")
 
 
 def instances(body: tuple[Op, ...], ranges: Ranges = ()) -> int:
-    """How many instructions and references the body comes to with loops and sums written out, as if each had its largest count."""
+    """How many instructions and references the body comes to with loops and sums written out, as if each had
+    its largest count."""
     total = 0
     for op in body:
         if isinstance(op, For):
@@ -105,7 +134,9 @@ def _check_order(program: Program) -> None:
     for item in program.inputs:
         made |= {(item.name, index) for index in product(*map(range, item.shape))}
     for group in program.gaussians:
-        made |= {(name, index) for name in group.names for index in product(*(range(c) for _, c in group.axes))}
+        made |= {
+            (name, index) for name in group.names for index in product(*(range(c) for _, c in group.axes))
+        }
     for op, at in _rounds(program.body, {}):
         for member in _members(op, at):
             _require(member in made, op, f"{member} is used before it is made")

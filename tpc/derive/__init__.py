@@ -1,7 +1,33 @@
 """Program to Limit: the Z-recursion of TP4 Def 7.3."""
 
-from tpc.derive.formula import Equation, ZDot, ZFormula, ZHat, ZInit, ZInput, ZMatMul, ZMoment, ZNonlin, ZPartial, ZScalar
+from tpc.derive.formula import (
+    Equation,
+    ZDot,
+    ZFormula,
+    ZHat,
+    ZInit,
+    ZInput,
+    ZMatMul,
+    ZMoment,
+    ZNonlin,
+    ZPartial,
+    ZScalar,
+)
 from tpc.derive.limit import Formulas, Limit, derive
 
-__all__ = ["Equation", "Formulas", "Limit", "ZDot", "ZFormula", "ZHat", "ZInit", "ZInput", "ZMatMul", "ZMoment", "ZNonlin", "ZPartial", "ZScalar",
-           "derive"]
+__all__ = [
+    "Equation",
+    "Formulas",
+    "Limit",
+    "ZDot",
+    "ZFormula",
+    "ZHat",
+    "ZInit",
+    "ZInput",
+    "ZMatMul",
+    "ZMoment",
+    "ZNonlin",
+    "ZPartial",
+    "ZScalar",
+    "derive",
+]

@@ -1,7 +1,8 @@
 """Exact values of the expectations of a limit, where they have a closed form that is short enough to read.
 
-A Z is a polynomial in the program's Gaussians and in functions of linear forms of them (relu(w) = w/2 + w·sign(w)/2, and so on); the expectation
-of one is a sum over its monomials, each a product over independent groups of Gaussians (`gaussian.py`). What does not fit stays `E[…]`.
+A Z is a polynomial in the program's Gaussians and in functions of linear forms of them (relu(w) = w/2 +
+w·sign(w)/2, and so on); the expectation of one is a sum over its monomials, each a product over independent
+groups of Gaussians (`gaussian.py`). What does not fit stays `E[…]`.
 """
 
 from __future__ import annotations
@@ -14,19 +15,45 @@ from tpc.core.expr import Add, Call, Constant, Expr, Gather, Mul, Number, Pow, R
 from tpc.core.program import MatMul
 from tpc.derive.formula import Equation, ZFormula, ZInit, ZMatMul, ZMoment, ZNonlin, ZScalar
 from tpc.derive.gaussian import Moments, NotClosed, engine, tidy
-from tpc.derive.polynomial import MAX_DEGREE, Gaussian, Monomial, Polynomial, components, constant, generator, times, wave
+from tpc.derive.nodes import (
+    Covariance,
+    Dot,
+    Exact,
+    Expectation,
+    Hat,
+    Normal,
+    Partial,
+    Ring,
+    Stein,
+    Z,
+    is_random,
+    nodes,
+    parts,
+    rebuilt,
+)
+from tpc.derive.polynomial import (
+    MAX_DEGREE,
+    Gaussian,
+    Monomial,
+    Polynomial,
+    components,
+    constant,
+    generator,
+    times,
+    wave,
+)
 from tpc.derive.scales import coefficient_scale
-from tpc.derive.nodes import Covariance, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z, is_random, nodes, parts, rebuilt
 
 if TYPE_CHECKING:
     from tpc.derive.limit import Limit
 T = TypeVar("T")
-MAX_SIMPLIFIED = 60                              # operations; sympy takes its time over more
-MAX_OPEN = 30                                    # expressions that wait for a part of them on the machine's stack
+MAX_SIMPLIFIED = 60  # operations; sympy takes its time over more
+MAX_OPEN = 30  # expressions that wait for a part of them on the machine's stack
 
 
 class TooDeepError(Exception):
-    """Too many values wait for each other: that of `key` is to be made first, by `call`, and then what has been begun once more."""
+    """Too many values wait for each other: that of `key` is to be made first, by `call`, and then what has
+    been begun once more."""
 
     def __init__(self, key: tuple[str, object], call: Callable[[], Any]) -> None:
         super().__init__(key)
@@ -68,7 +95,8 @@ class ClosedForms:
         return found
 
     def equation(self, equation: Equation) -> Expr | None:
-        """What to write after the right side of `equation`: the same with expectations replaced by their values, None if that is nothing new."""
+        """What to write after the right side of `equation`: the same with expectations replaced by their
+        values, None if that is nothing new."""
         right = equation.right
         if isinstance(right, Normal):
             variance = self.exact(right.variance)
@@ -85,12 +113,21 @@ class ClosedForms:
         if not is_random(x):
             value = self.value(x)
             return x if value is None else exact(shortest(value))
-        if isinstance(x, Mul) and 1 < len(fixed := [f for f in x.factors if not is_random(f)]) < len(x.factors):
+        if isinstance(x, Mul) and 1 < len(fixed := [f for f in x.factors if not is_random(f)]) < len(
+            x.factors
+        ):
             constant_part = mul(*fixed)
             value = self.value(constant_part)
-            return mul(constant_part if value is None else exact(shortest(value)), *(self.exact(f) for f in x.factors if is_random(f)))
+            return mul(
+                constant_part if value is None else exact(shortest(value)),
+                *(self.exact(f) for f in x.factors if is_random(f)),
+            )
         inner = parts(x)
-        return rebuilt(x, tuple(self.exact(part) for part in inner)) if inner and not isinstance(x, Expectation) else x
+        return (
+            rebuilt(x, tuple(self.exact(part) for part in inner))
+            if inner and not isinstance(x, Expectation)
+            else x
+        )
 
     # polynomials
 
@@ -99,10 +136,10 @@ class ClosedForms:
         full = (kind, key)
         if full not in self.memo:
             if self.open >= MAX_OPEN and any(other.key == full for other in self.waiting):
-                raise NotClosed                    # a circle
+                raise NotClosed  # a circle
             if self.open >= MAX_OPEN:
                 raise TooDeepError(full, lambda: self.once(kind, key, make))
-            self.memo[full] = NotClosed()          # also what a circle finds
+            self.memo[full] = NotClosed()  # also what a circle finds
             try:
                 self.memo[full] = make()
             except NotClosed as failure:
@@ -161,7 +198,7 @@ class ClosedForms:
 
     def power(self, base: Polynomial, exponent: Polynomial) -> Polynomial:
         k = constant(exponent)
-        if k.is_number and abs(k) > MAX_DEGREE:                      # exact numbers of millions of digits are no closed form
+        if k.is_number and abs(k) > MAX_DEGREE:  # exact numbers of millions of digits are no closed form
             raise NotClosed
         if base.is_constant:
             return Polynomial.of(tidy(constant(base) ** k))
@@ -171,6 +208,7 @@ class ClosedForms:
 
     def call(self, function: str, args: list[Polynomial]) -> Polynomial:
         from tpc.derive.to_sympy import apply
+
         if function == "where":
             raise NotClosed
         if all(a.is_constant for a in args):
@@ -279,7 +317,6 @@ def same_side(f: MatMul, g: MatMul) -> bool:
 
 def exact(value: Any) -> Expr:
     return Number(Fraction(int(value.p), int(value.q))) if value.is_Rational else Exact(value)
-
 
 
 def shortest(value: Any) -> Any:

@@ -1,4 +1,5 @@
-"""Which Z depends on which Ẑ, and across what no derivative exists: the sparsity of the partial derivatives, found before any is taken."""
+"""Which Z depends on which Ẑ, and across what no derivative exists: the sparsity of the partial derivatives,
+found before any is taken."""
 
 from __future__ import annotations
 
@@ -16,9 +17,10 @@ from tpc.derive.sites import Range, Scope, Site, before, may_define, may_meet, s
 class Dependence:
     """Facts about the sites of a program, a set of product sites being the bits of an integer.
 
-    made: by name. scope: those that lowering has made out of parts of a line, which formulas show as what they are.
-    reach[X]: the products whose Ẑ occurs in the Z made at site X, unwound. rough[X]: those of them across which that has no derivative.
-    Loops are treated as wholes, so a site may be said to depend on more than one of its rounds does.
+    made: by name. scope: those that lowering has made out of parts of a line, which formulas show as what
+    they are. reach[X]: the products whose Ẑ occurs in the Z made at site X, unwound. rough[X]: those of them
+    across which that has no derivative. Loops are treated as wholes, so a site may be said to depend on more
+    than one of its rounds does.
     """
 
     def __init__(self, program: Program) -> None:
@@ -48,11 +50,19 @@ class Dependence:
         return self.across[site.number]
 
     def _across(self, site: Site) -> list[Site]:
-        return [g for g in self.sides.may_be(site.product, transposed=True) if any(True for _ in before(g, site, ()))
-                and all(may_meet(i, site.loops, j, g.loops) for i, j in zip(site.product.matrix.index, g.product.matrix.index, strict=True))]
+        return [
+            g
+            for g in self.sides.may_be(site.product, transposed=True)
+            if any(True for _ in before(g, site, ()))
+            and all(
+                may_meet(i, site.loops, j, g.loops)
+                for i, j in zip(site.product.matrix.index, g.product.matrix.index, strict=True)
+            )
+        ]
 
     def _operands(self, site: Site) -> Iterator[tuple[list[Site], bool]]:
-        """For each vector that the site's φ (or product) is made of, its definitions, and whether φ has no derivative in it."""
+        """For each vector that the site's φ (or product) is made of, its definitions, and whether φ has no
+        derivative in it."""
         if isinstance(site.op, MatMul):
             yield self.definitions(site.op.operand, site.loops), False
         elif isinstance(site.op, Nonlin):
@@ -65,7 +75,11 @@ class Dependence:
         while changed:
             changed = False
             for site in self.sites:
-                reach, rough = self._product(site, self.across[site.number]) if isinstance(site.op, MatMul) else self._nonlin(site)
+                reach, rough = (
+                    self._product(site, self.across[site.number])
+                    if isinstance(site.op, MatMul)
+                    else self._nonlin(site)
+                )
                 changed |= (reach, rough) != (self.reach[site.number], self.rough[site.number])
                 self.reach[site.number], self.rough[site.number] = reach, rough
 
@@ -79,10 +93,10 @@ class Dependence:
 
     def _product(self, site: Site, opposing: list[Site]) -> tuple[int, int]:
         reach, rough = 1 << site.number, 0
-        (operand, _), = self.operands[site.number]
+        ((operand, _),) = self.operands[site.number]
         for g in opposing:
             if any(self.reach[made.number] >> g.number & 1 for made in operand):
-                (met, _), = self.operands[g.number]
+                ((met, _),) = self.operands[g.number]
                 for made in met:
                     reach |= self.reach[made.number]
                     rough |= self.rough[made.number]
@@ -111,18 +125,27 @@ def vectors(x: Expr, ranges: Sequence[Range]) -> Iterator[tuple[Value, tuple[Ran
             inside = (*inside, Range(node.variable, node.count))
         for part in children(node):
             yield from visit(part, inside)
+
     yield from visit(x, tuple(ranges))
 
 
 def has_jumps(phi: Expr) -> bool:
     """Is there a function in φ that has no derivative?"""
-    return any(isinstance(node, Call) and (node.function == "where" or None in FUNCTIONS[node.function].derivatives) for node in walk(phi))
+    return any(
+        isinstance(node, Call) and (node.function == "where" or None in FUNCTIONS[node.function].derivatives)
+        for node in walk(phi)
+    )
 
 
 def differentiable(phi: Expr, value: Value) -> bool:
-    """Does φ have a derivative in `value`? (A `where` counts as a jump: the conditions of Remark F.2 cannot be seen.)"""
+    """Does φ have a derivative in `value`? (A `where` counts as a jump: the conditions of Remark F.2 cannot
+    be seen.)"""
     try:
-        differentiate(phi, lambda node: (ONE if node == value else ZERO) if isinstance(node, Value) else None, across_where=False)
+        differentiate(
+            phi,
+            lambda node: (ONE if node == value else ZERO) if isinstance(node, Value) else None,
+            across_where=False,
+        )
     except NotDifferentiableError:
         return False
     return True

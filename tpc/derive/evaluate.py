@@ -1,4 +1,5 @@
-"""Numbers from the formulas as they stand: ZDot in derivative form, its partial derivatives by their recurrences. A check, not the product.
+"""Numbers from the formulas as they stand: ZDot in derivative form, its partial derivatives by their
+recurrences. A check, not the product.
 
 Every Z is an array of values at points of the standard Gaussians, every expectation a mean over the points.
 """
@@ -13,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tpc.core.numeric import Namespace, evaluate
 from tpc.core.expr import Expr, Gather, Index, Position, Ref, Sum, Value
+from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import For, Input, MatMul, Op
 from tpc.derive.formula import ZDot, ZFormula, ZHat, ZInit, ZMatMul, ZMoment, ZNonlin, ZPartial, ZScalar
 from tpc.derive.limit import Limit
@@ -23,7 +24,7 @@ from tpc.derive.nodes import Delta, Expectation, Partial, Ring, Stein, Z
 Array = NDArray[np.float64]
 Member = tuple[str, tuple[int, ...]]
 Rounds = Mapping[str, int]
-TOLERANCE = 1e-10                                # relative norm under which a new direction counts as none
+TOLERANCE = 1e-10  # relative norm under which a new direction counts as none
 MAX_HERMITE = 3
 
 
@@ -43,40 +44,54 @@ class Points:
 def sobol_points(dimensions: int, samples: int, seed: int) -> Points:
     from scipy.special import ndtri
     from scipy.stats import qmc
+
     uniform = qmc.Sobol(max(1, dimensions), scramble=True, rng=np.random.default_rng(seed)).random(samples)
     return Points(ndtri(np.clip(uniform, 1e-16, 1 - 1e-16)), np.full(samples, 1 / samples))
 
 
 def hermite_points(dimensions: int, nodes: int) -> Points:
     if dimensions > MAX_HERMITE:
-        raise ValueError(f"Gauss–Hermite points are for at most {MAX_HERMITE} Gaussians, and this limit has {dimensions}")
+        raise ValueError(
+            f"Gauss–Hermite points are for at most {MAX_HERMITE} Gaussians, and this limit has {dimensions}"
+        )
     x, w = np.polynomial.hermite_e.hermegauss(nodes)
-    columns = np.array(list(product(x, repeat=dimensions))).reshape(nodes ** dimensions, dimensions)
+    columns = np.array(list(product(x, repeat=dimensions))).reshape(nodes**dimensions, dimensions)
     weights = np.array([np.prod(c) for c in product(w / w.sum(), repeat=dimensions)])
     return Points(columns, weights)
 
 
 @dataclass
 class Family:
-    """The products met on one side of a matrix: a basis of their operands, orthonormal in L², and a Gaussian for each of its vectors."""
+    """The products met on one side of a matrix: a basis of their operands, orthonormal in L², and a Gaussian
+    for each of its vectors."""
 
     basis: list[Array] = field(default_factory=list)
     gaussians: list[Array] = field(default_factory=list)
 
 
-def evaluate_limit(limit: Limit, inputs: Mapping[str, Any], *, samples: int, seed: int, method: str) -> dict[str, Array]:
+def evaluate_limit(
+    limit: Limit, inputs: Mapping[str, Any], *, samples: int, seed: int, method: str
+) -> dict[str, Array]:
     dimensions = count_gaussians(limit)
-    points = hermite_points(dimensions, samples) if method == "hermite" else sobol_points(dimensions, samples, seed)
+    points = (
+        hermite_points(dimensions, samples)
+        if method == "hermite"
+        else sobol_points(dimensions, samples, seed)
+    )
     return Interpreter(limit, inputs, points).run()
 
 
 def count_gaussians(limit: Limit) -> int:
-    initial = sum(len(group.names) * int(np.prod([count for _, count in group.axes])) for group in limit.program.gaussians)
+    initial = sum(
+        len(group.names) * int(np.prod([count for _, count in group.axes]))
+        for group in limit.program.gaussians
+    )
     return initial + sum(1 for op, _ in rounds_of(limit.program.body, {}, ()) if isinstance(op, MatMul))
 
 
 def rounds_of(body: Sequence[Op], env: Rounds, path: tuple[int, ...]) -> Any:
-    """Every round of every instruction in order: (its place, the values of the loop variables) with the instruction."""
+    """Every round of every instruction in order: (its place, the values of the loop variables) with the
+    instruction."""
     for i, op in enumerate(body):
         if isinstance(op, For):
             for t in range(op.count.at(env)):
@@ -86,15 +101,19 @@ def rounds_of(body: Sequence[Op], env: Rounds, path: tuple[int, ...]) -> Any:
 
 
 class Interpreter:
-    """Runs through the formulas round by round. made: where and in which round each member was made; order: when."""
+    """Runs through the formulas round by round. made: where and in which round each member was made; order:
+    when."""
 
     def __init__(self, limit: Limit, inputs: Mapping[str, Any], points: Points) -> None:
         import scipy.special
+
         self.limit, self.points = limit, points
         self.ns = Namespace(np, scipy.special)
         self.inputs = {item.name: input_value(item, inputs) for item in limit.program.inputs}
         self.formula: dict[tuple[int, ...], ZFormula] = {f.path: f for f in limit.formulas if f.path}
-        self.recurrences: dict[tuple[tuple[int, ...], tuple[int, ...]], ZPartial] = {(p.path, p.by_path): p for p in limit.partials}
+        self.recurrences: dict[tuple[tuple[int, ...], tuple[int, ...]], ZPartial] = {
+            (p.path, p.by_path): p for p in limit.partials
+        }
         self.values: dict[Member, Array] = {}
         self.hats: dict[Member, Array] = {}
         self.made: dict[Member, tuple[tuple[int, ...], Rounds]] = {}
@@ -134,12 +153,17 @@ class Interpreter:
         return ref.name, tuple(self.index(i, env) for i in ref.index)
 
     def index(self, i: Index, env: Rounds) -> int:
-        return int(self.inputs[i.input][tuple(j.at(env) for j in i.index)]) if isinstance(i, Gather) else i.at(env)
+        return (
+            int(self.inputs[i.input][tuple(j.at(env) for j in i.index)])
+            if isinstance(i, Gather)
+            else i.at(env)
+        )
 
     # rules
 
     def initial(self, group: Sequence[ZInit], axes: Sequence[tuple[str, int]]) -> None:
-        """ZInit: jointly Gaussian vectors from independent Gaussians, by Cholesky that lets variances be 0."""
+        """ZInit: jointly Gaussian vectors from independent Gaussians, by Cholesky that lets variances be
+        0."""
         for index in product(*(range(count) for _, count in axes)):
             env = dict(zip((variable for variable, _ in axes), index, strict=True))
             covariance = np.zeros((len(group), len(group)))
@@ -151,7 +175,9 @@ class Interpreter:
             factor = cholesky(covariance)
             normals = [self.points.next() for _ in group]
             for row, f in zip(factor, group, strict=True):
-                self.values[f.of.name, index] = self.value(f.mean, env) + sum(c * g for c, g in zip(row, normals, strict=True))
+                self.values[f.of.name, index] = self.value(f.mean, env) + sum(
+                    c * g for c, g in zip(row, normals, strict=True)
+                )
 
     def instruction(self, f: ZFormula, path: tuple[int, ...], env: Rounds) -> None:
         member = self.member(f.of, env)
@@ -166,7 +192,10 @@ class Interpreter:
     def hat(self, f: ZHat, op: MatMul, env: Rounds) -> Array:
         """ZHat by Gram–Schmidt: `Ẑ^{Wx} = √scale (Σ_r ⟨p_r, x⟩ g_r + ‖x_⊥‖ g_new)`."""
         family = self.families.setdefault((self.member(op.matrix, env), op.transposed), Family())
-        x, new = self.values[self.member(op.operand, env)] + np.zeros_like(self.points.weights), self.points.next()
+        x, new = (
+            self.values[self.member(op.operand, env)] + np.zeros_like(self.points.weights),
+            self.points.next(),
+        )
         total, norm = self.mean(x * x), np.zeros_like(x)
         scale = np.sqrt(self.value(f.variance, env) / total) if total > 0 else 0.0
         for p, g in zip(family.basis, family.gaussians, strict=True):
@@ -242,15 +271,22 @@ class Interpreter:
         if (of, by) not in self.derivatives:
             (path, env), (by_path, by_env) = self.made[of], self.made[by]
             entry = self.recurrences.get((path, by_path))
-            self.derivatives[of, by] = 0.0 if entry is None else \
-                self.value(entry.value, {**env, **dict(zip((r.variable for r in entry.ranges), by_env.values(), strict=True))})
+            self.derivatives[of, by] = (
+                0.0
+                if entry is None
+                else self.value(
+                    entry.value,
+                    {**env, **dict(zip((r.variable for r in entry.ranges), by_env.values(), strict=True))},
+                )
+            )
         return self.derivatives[of, by]
 
 
 def input_value(item: Input, given: Mapping[str, Any]) -> Array:
     if item.name not in given and item.default is None:
         raise ValueError(f"the input {item.name} is missing")
-    value = np.asarray(given.get(item.name, item.default or 0), dtype=float)      # integers have no negative powers
+    # integers have no negative powers
+    value = np.asarray(given.get(item.name, item.default or 0), dtype=float)
     if value.shape != item.shape:
         raise ValueError(f"the input {item.name} has shape {item.shape}, not {value.shape}")
     return value
@@ -265,13 +301,13 @@ def range_rounds(ranges: Sequence[Any], env: Rounds) -> Any:
 
 
 def cholesky(covariance: Array) -> Array:
-    """A lower triangular factor of a positive semidefinite matrix, zero columns where there is no new direction."""
+    """A lower triangular factor of a positive semidefinite matrix, zero columns where there is no new
+    direction."""
     n = len(covariance)
     factor = np.zeros((n, n))
     for i in range(n):
         rest = covariance[i, i] - factor[i] @ factor[i]
         if rest > TOLERANCE * max(1.0, covariance[i, i]):
             factor[i, i] = np.sqrt(rest)
-            factor[i + 1:, i] = (covariance[i + 1:, i] - factor[i + 1:, :i] @ factor[i, :i]) / factor[i, i]
+            factor[i + 1 :, i] = (covariance[i + 1 :, i] - factor[i + 1 :, :i] @ factor[i, :i]) / factor[i, i]
     return factor
-

@@ -1,4 +1,5 @@
-"""Formulas of a limit: one class for each rule of TP4 Def 7.3. They are data; the rules that make them are in `rules.py`."""
+"""Formulas of a limit: one class for each rule of TP4 Def 7.3. They are data; the rules that make them are in
+`rules.py`."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from tpc.core.expr import ZERO, Expr, Ref, Value, add, substitute_ref
 from tpc.core.program import MatMul, Origin
-from tpc.derive.sites import Range, Scope
 from tpc.derive.nodes import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
+from tpc.derive.sites import Range, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,9 @@ class Equation:
     ranges: tuple[Range, ...] = ()
 
     def at(self, env: Env) -> Equation:
-        ranges = tuple(Range(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env)
+        ranges = tuple(
+            Range(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env
+        )
         return replace(self, left=at(self.left, env), right=at(self.right, env), ranges=ranges)
 
 
@@ -31,7 +34,8 @@ class Equation:
 class ZFormula(ABC):
     """What is known of the limit of one vector or scalar: `equations`, the first of them its definition.
 
-    of: the vector or scalar. loops: the regions around its instruction, whose variables are free in the equations. path: its place in the program.
+    of: the vector or scalar. loops: the regions around its instruction, whose variables are free in the
+    equations. path: its place in the program.
     scope: what fresh names in it stand for.
     """
 
@@ -59,17 +63,24 @@ class ZFormula(ABC):
         """The formula with loop variables replaced by indices."""
 
     def _where(self, env: Env) -> dict[str, Any]:
-        loops = tuple(Range(loop.variable, loop.count.substitute(env)) for loop in self.loops if loop.variable not in env)
+        loops = tuple(
+            Range(loop.variable, loop.count.substitute(env))
+            for loop in self.loops
+            if loop.variable not in env
+        )
         return {"of": substitute_ref(self.of, env), "loops": loops}
 
     def closed(self, equation: Equation) -> Expr | None:
-        """The right side of one of the equations with closed forms in it; None if it has none that is new, or the formula is not from a limit."""
+        """The right side of one of the equations with closed forms in it; None if it has none that is new, or
+        the formula is not from a limit."""
         return None if self.loops or self.scope.closed is None else self.scope.closed(equation)
 
     @property
     def sympy(self) -> Any:
-        """The definition as a sympy equation (the law, as a function `N` of mean and variance, for what is only known by that)."""
+        """The definition as a sympy equation (the law, as a function `N` of mean and variance, for what is
+        only known by that)."""
         from tpc.derive.to_sympy import to_equation
+
         return to_equation(self.equations[0])
 
     def __repr__(self) -> str:
@@ -77,10 +88,12 @@ class ZFormula(ABC):
 
     def __str__(self) -> str:
         from tpc.derive.text import print_formula
+
         return print_formula(self)
 
     def latex(self) -> str:
         from tpc.derive.latex import latex_formula
+
         return latex_formula(self)
 
     def _repr_latex_(self) -> str:
@@ -111,7 +124,8 @@ class ZInput(ZFormula):
 
 @dataclass(frozen=True, repr=False)
 class ZInit(ZFormula):
-    """An initial vector: its law, and its covariances with those of its group that stand before it (the others are independent of it)."""
+    """An initial vector: its law, and its covariances with those of its group that stand before it (the
+    others are independent of it)."""
 
     mean: Expr
     variance: Expr
@@ -122,11 +136,23 @@ class ZInit(ZFormula):
     def equations(self) -> tuple[Equation, ...]:
         z = Z(self.of)
         law = Equation(z, "~", Normal(self.mean, self.variance), self.rule, self.loops)
-        return (law, *(Equation(Covariance(Z(other), z), "=", value, self.rule, self.loops) for other, value in self.covariances))
+        return (
+            law,
+            *(
+                Equation(Covariance(Z(other), z), "=", value, self.rule, self.loops)
+                for other, value in self.covariances
+            ),
+        )
 
     def at(self, env: Env) -> Self:
         covariances = tuple((substitute_ref(other, env), at(value, env)) for other, value in self.covariances)
-        return replace(self, mean=at(self.mean, env), variance=at(self.variance, env), covariances=covariances, **self._where(env))
+        return replace(
+            self,
+            mean=at(self.mean, env),
+            variance=at(self.variance, env),
+            covariances=covariances,
+            **self._where(env),
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -176,7 +202,8 @@ class ZMoment(ZFormula):
 
 @dataclass(frozen=True, slots=True)
 class HatCovariance:
-    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`, `other` a product with the same matrix at or before `of`.
+    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`, `other` a product with the same matrix at or
+    before `of`.
 
     of_all: in words, which products `other` stands for, if it stands for all before `of`.
     """
@@ -189,7 +216,8 @@ class HatCovariance:
 
 @dataclass(frozen=True, repr=False)
 class ZHat(ZFormula):
-    """`Ẑ^h`: Gaussian, mean 0, with its covariances; independent of the families of other matrices and of the initial vectors."""
+    """`Ẑ^h`: Gaussian, mean 0, with its covariances; independent of the families of other matrices and of the
+    initial vectors."""
 
     variance: Expr
     covariances: tuple[HatCovariance, ...] = ()
@@ -199,20 +227,40 @@ class ZHat(ZFormula):
     def equations(self) -> tuple[Equation, ...]:
         hat = Hat(self.of)
         law = Equation(hat, "~", Normal(ZERO, self.variance), self.rule, self.loops)
-        return (law, *(Equation(Covariance(Hat(c.other), hat), "=", c.value, self.rule + c.of_all, (*self.loops, *c.ranges))
-                       for c in self.covariances))
+        return (
+            law,
+            *(
+                Equation(
+                    Covariance(Hat(c.other), hat),
+                    "=",
+                    c.value,
+                    self.rule + c.of_all,
+                    (*self.loops, *c.ranges),
+                )
+                for c in self.covariances
+            ),
+        )
 
     def at(self, env: Env) -> Self:
-        covariances = tuple(HatCovariance(substitute_ref(c.other, env), at(c.value, env),
-                                          tuple(Range(r.variable, r.count.substitute(env)) for r in c.ranges), c.of_all) for c in self.covariances)
+        covariances = tuple(
+            HatCovariance(
+                substitute_ref(c.other, env),
+                at(c.value, env),
+                tuple(Range(r.variable, r.count.substitute(env)) for r in c.ranges),
+                c.of_all,
+            )
+            for c in self.covariances
+        )
         return replace(self, variance=at(self.variance, env), covariances=covariances, **self._where(env))
 
 
 @dataclass(frozen=True, slots=True)
 class Opposing:
-    """The products `g` with the transpose in some rounds (`ranges`) before h: a term `Σ coefficient·Z^y` of `Ż^h`, y the operand of g.
+    """The products `g` with the transpose in some rounds (`ranges`) before h: a term `Σ coefficient·Z^y` of
+    `Ż^h`, y the operand of g.
 
-    same: [the two matrices of a family are one], 1 for plain ones, a factor of the coefficient. number: of the site of g.
+    same: [the two matrices of a family are one], 1 for plain ones, a factor of the coefficient. number: of
+    the site of g.
     """
 
     g: Ref
@@ -224,13 +272,20 @@ class Opposing:
 
     def at(self, env: Env) -> Opposing:
         ranges = tuple(Range(r.variable, r.count.substitute(env)) for r in self.ranges)
-        return replace(self, g=substitute_ref(self.g, env), y=substitute_ref(self.y, env), ranges=ranges, same=at(self.same, env),
-                       coefficient=at(self.coefficient, env))
+        return replace(
+            self,
+            g=substitute_ref(self.g, env),
+            y=substitute_ref(self.y, env),
+            ranges=ranges,
+            same=at(self.same, env),
+            coefficient=at(self.coefficient, env),
+        )
 
 
 @dataclass(frozen=True, repr=False)
 class ZDot(ZFormula):
-    """`Ż^h = value`, a sum over `terms`. form: how the coefficients are defined, by derivatives (Def 7.3) or by Stein's lemma (Remark F.2).
+    """`Ż^h = value`, a sum over `terms`. form: how the coefficients are defined, by derivatives (Def 7.3) or
+    by Stein's lemma (Remark F.2).
 
     scale: σ² of the matrix for Wx, ρσ² for Wᵀy. stein: the factor of C⁺b, 1/ρ for Wx and ρ for Wᵀy.
     """
@@ -249,8 +304,15 @@ class ZDot(ZFormula):
 
     def at(self, env: Env) -> Self:
         terms = tuple(term.at(env) for term in self.terms)
-        return replace(self, value=at(self.value, env), terms=terms, operand=substitute_ref(self.operand, env), scale=at(self.scale, env),
-                       stein=at(self.stein, env), **self._where(env))
+        return replace(
+            self,
+            value=at(self.value, env),
+            terms=terms,
+            operand=substitute_ref(self.operand, env),
+            scale=at(self.scale, env),
+            stein=at(self.stein, env),
+            **self._where(env),
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -269,14 +331,19 @@ class ZMatMul(ZFormula):
         return (own, *self.hat.equations, *(self.dot.equations if self.dot.terms else ()))
 
     def at(self, env: Env) -> Self:
-        product = replace(self.product, out=substitute_ref(self.product.out, env), matrix=substitute_ref(self.product.matrix, env),
-                          operand=substitute_ref(self.product.operand, env))
+        product = replace(
+            self.product,
+            out=substitute_ref(self.product.out, env),
+            matrix=substitute_ref(self.product.matrix, env),
+            operand=substitute_ref(self.product.operand, env),
+        )
         return replace(self, product=product, hat=self.hat.at(env), dot=self.dot.at(env), **self._where(env))
 
 
 @dataclass(frozen=True, repr=False)
 class ZPartial(ZFormula):
-    """`∂Z^of/∂Ẑ^by`, for a round of `of` (loops) and a round of `by` (ranges); zero where `of` comes first. by_path: the place of g."""
+    """`∂Z^of/∂Ẑ^by`, for a round of `of` (loops) and a round of `by` (ranges); zero where `of` comes first.
+    by_path: the place of g."""
 
     by: Ref
     ranges: tuple[Range, ...]
@@ -289,5 +356,13 @@ class ZPartial(ZFormula):
         return (Equation(Partial(self.of, self.by), "=", self.value, self.rule, (*self.loops, *self.ranges)),)
 
     def at(self, env: Env) -> Self:
-        ranges = tuple(Range(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env)
-        return replace(self, by=substitute_ref(self.by, env), ranges=ranges, value=at(self.value, env), **self._where(env))
+        ranges = tuple(
+            Range(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env
+        )
+        return replace(
+            self,
+            by=substitute_ref(self.by, env),
+            ranges=ranges,
+            value=at(self.value, env),
+            **self._where(env),
+        )

@@ -1,17 +1,18 @@
-"""Exact expectations of polynomials and of some functions of jointly Gaussian variables, by Stein's lemma (which contains Isserlis').
+"""Exact expectations of polynomials and of some functions of jointly Gaussian variables, by Stein's lemma
+(which contains Isserlis').
 
-`E[g F] = Σ_j Cov(g, g_j) E ∂_j F` lowers the degree; a derivative of `sign` conditions on its argument being 0, one of `erf` tilts the
-Gaussian law by e^{−w²}: both leave a centred Gaussian law. What remains are expectations of two signs (the arcsine law), of exponentials
-and of waves.
+`E[g F] = Σ_j Cov(g, g_j) E ∂_j F` lowers the degree; a derivative of `sign` conditions on its argument being
+0, one of `erf` tilts the Gaussian law by e^{−w²}: both leave a centred Gaussian law. What remains are
+expectations of two signs (the arcsine law), of exponentials and of waves.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-Number = Any                                     # an exact sympy number or expression
+Number = Any  # an exact sympy number or expression
 Matrix = tuple[tuple[Number, ...], ...]
-Wave = tuple[str, tuple[Number, ...]]            # a function and the linear form of the Gaussians that it is applied to
+Wave = tuple[str, tuple[Number, ...]]  # a function and the linear form of the Gaussians that it is applied to
 ODD = {"sign", "erf", "sin", "tanh"}
 EVEN = {"cos"}
 STEPS = ("sign", "erf")
@@ -26,6 +27,7 @@ class NotClosed(Exception):  # noqa: N818
 def engine() -> Any:
     """sympy, loaded when first needed: deriving a limit does without."""
     import sympy
+
     return sympy
 
 
@@ -58,7 +60,11 @@ class Moments:
 
     def _moment(self, law: Matrix, powers: tuple[int, ...], functions: tuple[Wave, ...]) -> Number:
         names = {name for name, _ in functions}
-        if "exp" not in names and names <= ODD | EVEN and (sum(powers) + sum(name in ODD for name, _ in functions)) % 2:
+        if (
+            "exp" not in names
+            and names <= ODD | EVEN
+            and (sum(powers) + sum(name in ODD for name, _ in functions)) % 2
+        ):
             return engine().Integer(0)
         if "tanh" in names:
             raise NotClosed
@@ -76,35 +82,56 @@ class Moments:
                 total += slope * self._derivative(law, rest, functions, k, name, w)
         return total
 
-    def _derivative(self, law: Matrix, powers: tuple[int, ...], functions: tuple[Wave, ...], k: int, name: str, w: tuple[Number, ...]) -> Number:
+    def _derivative(
+        self,
+        law: Matrix,
+        powers: tuple[int, ...],
+        functions: tuple[Wave, ...],
+        k: int,
+        name: str,
+        w: tuple[Number, ...],
+    ) -> Number:
         """The expectation with the k-th function replaced by its derivative."""
         sy = engine()
-        others = functions[:k] + functions[k + 1:]
+        others = functions[:k] + functions[k + 1 :]
         match name:
             case "exp":
                 return self.moment(law, powers, functions)
             case "sin":
-                return self.moment(law, powers, (*functions[:k], ("cos", w), *functions[k + 1:]))
+                return self.moment(law, powers, (*functions[:k], ("cos", w), *functions[k + 1 :]))
             case "cos":
-                return -self.moment(law, powers, (*functions[:k], ("sin", w), *functions[k + 1:]))
+                return -self.moment(law, powers, (*functions[:k], ("sin", w), *functions[k + 1 :]))
         a = covariance(law, w, w)
         if name == "sign":
-            return sy.Integer(0) if a == 0 else sy.sqrt(2 / sy.pi) / sy.sqrt(a) * self.moment(moved(law, w, 1 / a), powers, others)
-        return 2 / sy.sqrt(sy.pi) / sy.sqrt(1 + 2 * a) * self.moment(moved(law, w, 2 / (1 + 2 * a)), powers, others)
+            return (
+                sy.Integer(0)
+                if a == 0
+                else sy.sqrt(2 / sy.pi) / sy.sqrt(a) * self.moment(moved(law, w, 1 / a), powers, others)
+            )
+        return (
+            2
+            / sy.sqrt(sy.pi)
+            / sy.sqrt(1 + 2 * a)
+            * self.moment(moved(law, w, 2 / (1 + 2 * a)), powers, others)
+        )
 
 
 def lowered(powers: tuple[int, ...], i: int) -> tuple[int, ...]:
-    return (*powers[:i], powers[i] - 1, *powers[i + 1:])
+    return (*powers[:i], powers[i] - 1, *powers[i + 1 :])
 
 
 def covariance(law: Matrix, v: tuple[Number, ...], w: tuple[Number, ...]) -> Number:
-    return tidy(sum((a * law[i][j] * b for i, a in enumerate(v) for j, b in enumerate(w)), start=engine().Integer(0)))
+    return tidy(
+        sum((a * law[i][j] * b for i, a in enumerate(v) for j, b in enumerate(w)), start=engine().Integer(0))
+    )
 
 
 def moved(law: Matrix, w: tuple[Number, ...], factor: Number) -> Matrix:
     """`Σ − factor·(Σw)(Σw)ᵀ`."""
     c = [tidy(sum((x * b for x, b in zip(row, w, strict=True)), start=engine().Integer(0))) for row in law]
-    return tuple(tuple(tidy(x - factor * c[i] * c[j]) for j, x in enumerate(row)) for i, row in enumerate(law))
+    return tuple(
+        tuple(tidy(x - factor * c[i] * c[j]) for j, x in enumerate(row)) for i, row in enumerate(law)
+    )
 
 
 def without_powers(law: Matrix, functions: tuple[Wave, ...]) -> Number:
@@ -124,12 +151,18 @@ def without_powers(law: Matrix, functions: tuple[Wave, ...]) -> Number:
     if waves:
         raise NotClosed
     if growth and len(steps) == 1:
-        (name, w), = steps
-        return sy.exp(covariance(law, growth, growth) / 2) * sy.erf(covariance(law, growth, w) / sy.sqrt(2 * smoothed(law, name, w)))
+        ((name, w),) = steps
+        return sy.exp(covariance(law, growth, growth) / 2) * sy.erf(
+            covariance(law, growth, w) / sy.sqrt(2 * smoothed(law, name, w))
+        )
     if growth or len(steps) != 2:
         raise NotClosed
     (f, v), (g, w) = steps
-    return 2 / sy.pi * sy.asin(sy.radsimp(covariance(law, v, w) / sy.sqrt(smoothed(law, f, v) * smoothed(law, g, w))))
+    return (
+        2
+        / sy.pi
+        * sy.asin(sy.radsimp(covariance(law, v, w) / sy.sqrt(smoothed(law, f, v) * smoothed(law, g, w))))
+    )
 
 
 def smoothed(law: Matrix, name: str, w: tuple[Number, ...]) -> Number:
@@ -148,13 +181,20 @@ def exponential(law: Matrix, growth: tuple[Number, ...], waves: list[Wave]) -> N
     lift = covariance(law, growth, growth) if growth else sy.Integer(0)
     for c, f, v in terms:
         turn = covariance(law, growth, v) if growth else sy.Integer(0)
-        total += c * sy.exp((lift - covariance(law, v, v)) / 2) * (sy.cos(turn) if f == "cos" else sy.sin(turn))
+        total += (
+            c * sy.exp((lift - covariance(law, v, v)) / 2) * (sy.cos(turn) if f == "cos" else sy.sin(turn))
+        )
     return total
 
 
-def sum_of_angles(c: Number, f: str, v: tuple[Number, ...], g: str, w: tuple[Number, ...]) -> list[tuple[Number, str, tuple[Number, ...]]]:
+def sum_of_angles(
+    c: Number, f: str, v: tuple[Number, ...], g: str, w: tuple[Number, ...]
+) -> list[tuple[Number, str, tuple[Number, ...]]]:
     """`c f(v) g(w)` as waves of v−w and v+w."""
-    minus, plus = tuple(a - b for a, b in zip(v, w, strict=True)), tuple(a + b for a, b in zip(v, w, strict=True))
+    minus, plus = (
+        tuple(a - b for a, b in zip(v, w, strict=True)),
+        tuple(a + b for a, b in zip(v, w, strict=True)),
+    )
     half = c / 2
     if f == g:
         return [(half, "cos", minus), (half if f == "cos" else -half, "cos", plus)]

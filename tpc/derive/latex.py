@@ -10,14 +10,27 @@ from tpc.core.expr import Expr
 from tpc.core.functions import FUNCTIONS
 from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.limit import Limit
-from tpc.derive.sites import Range
 from tpc.derive.nodes import Dot, Hat, Z
-from tpc.syntax.greek import LETTERS
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
+from tpc.derive.sites import Range
 from tpc.derive.text import is_hidden
+from tpc.syntax.greek import LETTERS
 
-UPRIGHT = {"Alpha": "A", "Beta": "B", "Epsilon": "E", "Zeta": "Z", "Eta": "H", "Iota": "I", "Kappa": "K", "Mu": "M", "Nu": "N", "Omicron": "O",
-           "Rho": "P", "Tau": "T", "Chi": "X"}            # capitals that LaTeX has no command for
+UPRIGHT = {
+    "Alpha": "A",
+    "Beta": "B",
+    "Epsilon": "E",
+    "Zeta": "Z",
+    "Eta": "H",
+    "Iota": "I",
+    "Kappa": "K",
+    "Mu": "M",
+    "Nu": "N",
+    "Omicron": "O",
+    "Rho": "P",
+    "Tau": "T",
+    "Chi": "X",
+}  # capitals that LaTeX has no command for
 RELATIONS = {"<=": r"\le", ">=": r"\ge", "~": r"\sim"}
 
 
@@ -81,6 +94,7 @@ class Latex(Notation):
         import sympy
 
         from tpc.derive.to_sympy import strength
+
         names = {symbol: self.exact_symbol(str(symbol)) for symbol in value.free_symbols}
         return sympy.latex(value, symbol_names=names), strength(value, SUM, PRODUCT, POWER, ATOM)
 
@@ -89,7 +103,11 @@ class Latex(Notation):
         return self.member(base, [index.rstrip("]")] if index else [])
 
     def times(self, factors: Sequence[str]) -> str:
-        return r" \, ".join(factors) if not any(f[:1].isdigit() for f in factors[1:]) else r" \cdot ".join(factors)
+        return (
+            r" \, ".join(factors)
+            if not any(f[:1].isdigit() for f in factors[1:])
+            else r" \cdot ".join(factors)
+        )
 
     def fraction(self, above: Written, below: Written) -> Written:
         return rf"\frac{{{above[0]}}}{{{below[0]}}}", POWER
@@ -116,7 +134,9 @@ def latex_ranges(notation: Latex, ranges: Iterable[Range]) -> str:
     return r",\ ".join(" ".join(notation.below(r.variable, r.count)) for r in ranges)
 
 
-def latex_equation(notation: Latex, equation: Equation, known: int, closed: Expr | None = None, align: str = "") -> str:
+def latex_equation(
+    notation: Latex, equation: Equation, known: int, closed: Expr | None = None, align: str = ""
+) -> str:
     """One equation, with the ranges of its variables past the first `known`."""
     relation = RELATIONS.get(equation.relation, equation.relation)
     text = f"{notation.expr(equation.left)} {align}{relation} {notation.expr(equation.right)}"
@@ -135,7 +155,9 @@ def latex_formula(formula: ZFormula) -> str:
 
 
 def latex_formulas(formulas: Iterable[ZFormula]) -> str:
-    return aligned([latex_equation(Latex(f.scope), e, 0, f.closed(e), "&") for f in formulas for e in f.equations])
+    return aligned(
+        [latex_equation(Latex(f.scope), e, 0, f.closed(e), "&") for f in formulas for e in f.equations]
+    )
 
 
 def aligned(rows: Sequence[str]) -> str:
@@ -156,8 +178,15 @@ def latex_limit(limit: Limit) -> str:
         around = place
         indent = r"\quad " * len(formula.loops if formula.path else ())
         for e in formula.equations:
-            rows.append(f"{indent}{latex_equation(notation, e, len(formula.loops), formula.closed(e), '&')} && {latex_rule(e.rule)}")
-    rows += [f"{latex_equation(notation, e, 0, None, '&')} && {latex_rule(e.rule)}" for p in limit.partials for e in p.equations]
+            rows.append(
+                f"{indent}{latex_equation(notation, e, len(formula.loops), formula.closed(e), '&')} && "
+                f"{latex_rule(e.rule)}"
+            )
+    rows += [
+        f"{latex_equation(notation, e, 0, None, '&')} && {latex_rule(e.rule)}"
+        for p in limit.partials
+        for e in p.equations
+    ]
     return aligned(rows)
 
 

@@ -25,14 +25,18 @@ MAX_REPORTED = 12
 
 
 def derive(program: Program, *, of: Program | None = None, notes: tuple[str, ...] = ()) -> Limit:
-    """The Z-recursion of `program` (TP4 Def 7.3): a formula for every vector and scalar, in program order, loops as loops.
+    """The Z-recursion of `program` (TP4 Def 7.3): a formula for every vector and scalar, in program order,
+    loops as loops.
 
-    of, notes: the program with powers of n that it is the limit's of (`tpc.scaling`), and what names in it stand for.
+    of, notes: the program with powers of n that it is the limit's of (`tpc.scaling`), and what names in it
+    stand for.
     """
     rules = Rules(program)
     formulas = (*rules.initial(), *rules.made())
     dots = [formula.dot for formula in formulas if isinstance(formula, ZMatMul)]
-    partials = rules.partials.reached([term.coefficient for dot in dots for term in dot.terms] + [dot.value for dot in dots])
+    partials = rules.partials.reached(
+        [term.coefficient for dot in dots for term in dot.terms] + [dot.value for dot in dots]
+    )
     return Limit(program, formulas, partials, rules.facts.scope, of or program, notes)
 
 
@@ -58,6 +62,7 @@ class Formulas:
 
     def latex(self) -> str:
         from tpc.derive.latex import latex_formulas
+
         return latex_formulas(self.items)
 
     def _repr_latex_(self) -> str:
@@ -68,9 +73,11 @@ class Formulas:
 class Limit:
     """The infinite-width limit of `program`.
 
-    formulas: one for each input, initial vector and instruction, in program order; a loop's stand once, its variable free in them.
+    formulas: one for each input, initial vector and instruction, in program order; a loop's stand once, its
+    variable free in them.
     partials: the recurrences of the derivatives `∂Z^x/∂Ẑ^g` that the formulas name.
-    scope: what fresh names in them stand for. of: the program that this is the limit of, if it has powers of n and so is not `program`.
+    scope: what fresh names in them stand for. of: the program that this is the limit of, if it has powers of
+    n and so is not `program`.
     notes: what names of `program` stand for in `of`.
     """
 
@@ -82,7 +89,8 @@ class Limit:
     notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> ZFormula | Formulas:
-        """What `name` is in the limit: `limit["h"]`, `limit["h[1]"]`, `limit["V[t+1]"]`; Greek letters and their names are the same.
+        """What `name` is in the limit: `limit["h"]`, `limit["h[1]"]`, `limit["V[t+1]"]`; Greek letters and
+        their names are the same.
 
         `h[1]` of a loop is its formula at t = 1, written out. Raises KeyError with the nearest names.
         """
@@ -109,11 +117,16 @@ class Limit:
 
     def _showing(self, formula: ZFormula) -> ZFormula:
         """`formula`, to be shown with closed forms, which are looked for only then."""
-        return replace(formula, scope=replace(self.scope, closed=lambda equation: self.closed.equation(equation)))
+        return replace(
+            formula, scope=replace(self.scope, closed=lambda equation: self.closed.equation(equation))
+        )
 
     def _unknown(self, name: str, family: list[str]) -> str:
         known = family or sorted({f.of.name for f in self.formulas})
-        return f"no {name} in this limit, but {', '.join(known[:MAX_REPORTED])}{', …' if len(known) > MAX_REPORTED else ''}"
+        return (
+            f"no {name} in this limit, but "
+            f"{', '.join(known[:MAX_REPORTED])}{', …' if len(known) > MAX_REPORTED else ''}"
+        )
 
     def dot(self, name: str) -> ZDot:
         """The `Ż` of a product."""
@@ -127,7 +140,10 @@ class Limit:
         (x, _), (g, _) = parse_reference(of), parse_reference(by)
         found = [p for p in self.partials if p.of.name == x and p.by.name == g]
         if not found:
-            raise KeyError(f"∂Z^{of}/∂Ẑ^{by} has no name in this limit: it is 0, not needed, or short enough to be written out")
+            raise KeyError(
+                f"∂Z^{of}/∂Ẑ^{by} has no name in this limit: it is 0, not needed, or short enough to be "
+                "written out"
+            )
         return found[0] if len(found) == 1 else Formulas(tuple(found))
 
     def unroll(self) -> Limit:
@@ -138,23 +154,35 @@ class Limit:
     def closed(self) -> ClosedForms:
         """Exact values of the expectations that have one."""
         from tpc.derive.closed import ClosedForms
+
         return ClosedForms(self)
 
-    def evaluate(self, inputs: Mapping[str, Any] | None = None, *, samples: int = 4096, seed: int = 0,
-                 method: str = "sobol") -> dict[str, np.ndarray]:
-        """The outputs by name, from the formulas as they stand, on points of the Gaussians: a check for small programs.
+    def evaluate(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        samples: int = 4096,
+        seed: int = 0,
+        method: str = "sobol",
+    ) -> dict[str, np.ndarray]:
+        """The outputs by name, from the formulas as they stand, on points of the Gaussians: a check for small
+        programs.
 
-        samples: how many points ("sobol", a power of 2), or nodes in each dimension ("hermite", for at most 3 Gaussians).
+        samples: how many points ("sobol", a power of 2), or nodes in each dimension ("hermite", for at most 3
+        Gaussians).
         """
         from tpc.derive.evaluate import evaluate_limit
+
         return evaluate_limit(self, inputs or {}, samples=samples, seed=seed, method=method)
 
     def compile(self, **options: Any) -> Evaluator:
-        """What evaluates the limit as emitted JAX code; options and errors as in `tpc.evaluate.evaluator.compile_program`."""
+        """What evaluates the limit as emitted JAX code; options and errors as in
+        `tpc.evaluate.evaluator.compile_program`."""
         return (self.of or self.program).compile(**options)
 
     def text(self) -> str:
         from tpc.derive.text import print_limit
+
         return print_limit(self)
 
     def __str__(self) -> str:
@@ -162,14 +190,17 @@ class Limit:
 
     def latex(self) -> str:
         from tpc.derive.latex import latex_limit
+
         return latex_limit(self)
 
     def _repr_latex_(self) -> str:
         return f"$$\n{self.latex()}\n$$"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: every formula with its rule, its equations as text and LaTeX, and its closed form where there is one."""
+        """Plain data: every formula with its rule, its equations as text and LaTeX, and its closed form where
+        there is one."""
         from tpc.derive.data import limit_data
+
         return limit_data(self)
 
 
@@ -179,7 +210,10 @@ def parse_reference(name: str) -> tuple[str, list[str]]:
     if match is None:
         raise KeyError(f"{name!r} is not a name, or a name with indices like h[1]")
     from tpc.syntax.greek import spelled
-    return spelled(unicodedata.normalize("NFKC", match[1])), [i.replace(" ", "") for i in match[2].split(",")] if match[2] else []
+
+    return spelled(unicodedata.normalize("NFKC", match[1])), [
+        i.replace(" ", "") for i in match[2].split(",")
+    ] if match[2] else []
 
 
 def instance(formula: ZFormula, wanted: Ref) -> ZFormula | None:
@@ -194,7 +228,7 @@ def instance(formula: ZFormula, wanted: Ref) -> ZFormula | None:
             if made != index:
                 return None
             continue
-        (variable, k), = made.terms
+        ((variable, k),) = made.terms
         value, rest = divmod(index.const - made.const, k)
         if rest or env.setdefault(variable, Affine(value)) != Affine(value):
             return None

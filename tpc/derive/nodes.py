@@ -1,4 +1,5 @@
-"""What the formulas of a limit are made of, besides the nodes of `tpc.core.expr`: the Z of a vector, its parts, and expectations."""
+"""What the formulas of a limit are made of, besides the nodes of `tpc.core.expr`: the Z of a vector, its
+parts, and expectations."""
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ class Partial(Expr):
 
     of: Ref
     by: Ref
-    product: int = field(default=-1, compare=False, repr=False)    # the number of the site that makes `by`
+    product: int = field(default=-1, compare=False, repr=False)  # the number of the site that makes `by`
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class Delta(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Stein(Expr):
-    """The coefficient of `Z^y` in `Ż^of` by Stein's lemma, where `by` is the product with the transpose and y its operand (Remark F.2)."""
+    """The coefficient of `Z^y` in `Ż^of` by Stein's lemma, where `by` is the product with the transpose and y
+    its operand (Remark F.2)."""
 
     of: Ref
     by: Ref
@@ -171,7 +173,8 @@ def is_random(x: Expr) -> bool:
 
 
 def expectation(body: Expr) -> Expr:
-    """`E body`, with factors that are constants in front, and the brackets of indices that no Z depends on."""
+    """`E body`, with factors that are constants in front, and the brackets of indices that no Z depends
+    on."""
     if not is_random(body):
         return body
     if not isinstance(body, Mul):
@@ -203,7 +206,11 @@ def _rank(x: Expr) -> int:
 
 
 def index_variables(index: Index) -> frozenset[str]:
-    return frozenset().union(*(i.variables for i in index.index)) if isinstance(index, Gather) else index.variables
+    return (
+        frozenset().union(*(i.variables for i in index.index))
+        if isinstance(index, Gather)
+        else index.variables
+    )
 
 
 def ref_variables(ref: Ref) -> frozenset[str]:
@@ -287,6 +294,7 @@ def at(x: Expr, env: Env) -> Expr:
             case _:
                 inner = parts(node)
                 return rebuilt(node, tuple(go(part) for part in inner)) if inner else node
+
     return go(x)
 
 
@@ -303,7 +311,8 @@ def _sum_at(x: Sum, env: Env) -> Expr:
 
 
 def limits(x: Expr, inputs: frozenset[str]) -> Expr:
-    """`x` with every vector replaced by its Z and every scalar that the program makes by its limit (ZNonlin⁺, ZMoment)."""
+    """`x` with every vector replaced by its Z and every scalar that the program makes by its limit (ZNonlin⁺,
+    ZMoment)."""
     match x:
         case Value(ref, True):
             return Z(ref)

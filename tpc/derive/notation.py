@@ -1,4 +1,5 @@
-"""How formulas are written: the order of factors, signs, fractions and parentheses, the same for plain text and LaTeX."""
+"""How formulas are written: the order of factors, signs, fractions and parentheses, the same for plain text
+and LaTeX."""
 
 from __future__ import annotations
 
@@ -32,15 +33,32 @@ from tpc.core.expr import (
 )
 from tpc.core.functions import FUNCTIONS
 from tpc.core.program import MatMul, Moment, Nonlin
+from tpc.derive.nodes import (
+    Covariance,
+    Delta,
+    Dot,
+    Exact,
+    Expectation,
+    Hat,
+    Normal,
+    Partial,
+    Ring,
+    Stein,
+    Z,
+    at,
+    expectation,
+    is_random,
+    limits,
+)
 from tpc.derive.sites import Scope
-from tpc.derive.nodes import Covariance, Delta, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z, at, expectation, is_random, limits
 
-SUM, PRODUCT, POWER, ATOM = range(4)             # binding strengths
+SUM, PRODUCT, POWER, ATOM = range(4)  # binding strengths
 Written = tuple[str, int]
 
 
 class Notation(ABC):
-    """A way to write formulas. Parts of a line (`scope.parts`) are shown as what they are, in place of their fresh names."""
+    """A way to write formulas. Parts of a line (`scope.parts`) are shown as what they are, in place of their
+    fresh names."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -54,6 +72,7 @@ class Notation(ABC):
     @abstractmethod
     def limit(self, kind: type[Expr], label: str) -> str:
         """`Z^label`, or with a hat or a dot."""
+
     @abstractmethod
     def ring(self, name: str, index: Sequence[str]) -> str: ...
     @abstractmethod
@@ -75,6 +94,7 @@ class Notation(ABC):
     @abstractmethod
     def exact(self, value: Any) -> Written:
         """A closed form, a sympy expression."""
+
     @abstractmethod
     def times(self, factors: Sequence[str]) -> str: ...
     @abstractmethod
@@ -104,7 +124,9 @@ class Notation(ABC):
             case Constant(name):
                 return self.constant(name), ATOM
             case Position(index):
-                return self.affine(index), ATOM if len(index.terms) == 1 and not index.const and index.terms[0][1] == 1 else SUM
+                return self.affine(index), ATOM if len(index.terms) == 1 and not index.const and index.terms[
+                    0
+                ][1] == 1 else SUM
             case Value(ref, _):
                 return self.label(ref), ATOM
             case Z(ref) | Hat(ref) | Dot(ref):
@@ -129,7 +151,11 @@ class Notation(ABC):
                 return self.delta(self.index(left), self.index(right)), ATOM
             case Add(terms):
                 argument = tanh_derivative(x)
-                return (self.function("tanh'", [self.expr(argument)]), ATOM) if argument else (self.total(terms), SUM)
+                return (
+                    (self.function("tanh'", [self.expr(argument)]), ATOM)
+                    if argument
+                    else (self.total(terms), SUM)
+                )
             case Mul(factors):
                 return self.product(factors)
             case Pow():
@@ -173,7 +199,9 @@ class Notation(ABC):
             if isinstance(factor, Number) and factor.value.denominator != 1:
                 above += [number(factor.value.numerator)] if factor.value.numerator != 1 else []
                 below.append(number(factor.value.denominator))
-            elif isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0:
+            elif (
+                isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0
+            ):
                 below.append(power(factor.base, number(-factor.exponent.value)))
             else:
                 above.append(factor)
@@ -182,8 +210,12 @@ class Notation(ABC):
         random = [f for f in above if rank(f) >= 3]
         if (random and len(random) < len(above)) or (random and all(isinstance(b, Number) for b in below)):
             constant = self.fraction(self.factors([f for f in above if rank(f) < 3]), self.factors(below))
-            return self.times([constant[0] if constant[1] >= PRODUCT else self.parenthesised(constant[0]), self.factors(random)[0]
-                               if len(random) > 1 else self.expr(random[0], PRODUCT)]), PRODUCT
+            return self.times(
+                [
+                    constant[0] if constant[1] >= PRODUCT else self.parenthesised(constant[0]),
+                    self.factors(random)[0] if len(random) > 1 else self.expr(random[0], PRODUCT),
+                ]
+            ), PRODUCT
         return self.fraction(self.factors(above), self.factors(below))
 
     def factors(self, factors: Sequence[Expr]) -> Written:
@@ -192,7 +224,12 @@ class Notation(ABC):
         if len(factors) == 1:
             return self.written(factors[0])
         last = len(factors) - 1
-        return self.times([self.expr(f, PRODUCT if i == last and isinstance(f, Sum) else POWER) for i, f in enumerate(factors)]), PRODUCT
+        return self.times(
+            [
+                self.expr(f, PRODUCT if i == last and isinstance(f, Sum) else POWER)
+                for i, f in enumerate(factors)
+            ]
+        ), PRODUCT
 
     def powered(self, x: Pow) -> Written:
         if isinstance(x.exponent, Number) and x.exponent.value < 0:
@@ -208,7 +245,9 @@ class Notation(ABC):
             site, env = part
             if isinstance(site.op, MatMul):
                 matrix, operand = substitute_ref(site.op.matrix, env), substitute_ref(site.op.operand, env)
-                return self.matmul(self.member(matrix.name, self.indices(matrix)), site.op.transposed, self.label(operand))
+                return self.matmul(
+                    self.member(matrix.name, self.indices(matrix)), site.op.transposed, self.label(operand)
+                )
             if isinstance(site.op, Nonlin):
                 return self.parenthesised(self.expr(at(site.op.phi, env)))
         return self.member(ref.name, self.indices(ref))
@@ -225,7 +264,11 @@ class Notation(ABC):
         return [self.index(i) for i in ref.index]
 
     def index(self, i: Index) -> str:
-        return self.member(i.input, [self.affine(j) for j in i.index]) if isinstance(i, Gather) else self.affine(i)
+        return (
+            self.member(i.input, [self.affine(j) for j in i.index])
+            if isinstance(i, Gather)
+            else self.affine(i)
+        )
 
     def affine(self, i: Affine) -> str:
         text = str(i.const) if i.const > 0 and i.terms and all(k < 0 for _, k in i.terms) else ""
@@ -240,7 +283,11 @@ class Notation(ABC):
     def below(self, variable: str, count: Affine) -> tuple[str, str, str]:
         """`s < t`, or `s ≤ t` for a count t+1."""
         weak = count.terms and count.const >= 1
-        return self.name(variable), self.compare("<=" if weak else "<"), self.affine(count - 1 if weak else count)
+        return (
+            self.name(variable),
+            self.compare("<=" if weak else "<"),
+            self.affine(count - 1 if weak else count),
+        )
 
 
 def is_negative(x: Expr) -> bool:
@@ -272,13 +319,18 @@ def tanh_derivative(x: Add) -> Expr | None:
     """The argument if `x` is 1 - tanh(…)^2, which reads better as tanh'(…)."""
     last = x.terms[-1]
     base = last.factors[-1].base if isinstance(last, Mul) and isinstance(last.factors[-1], Pow) else None
-    if isinstance(base, Call) and base.function == "tanh" and FUNCTIONS["tanh"].derivatives[0](base.args[0]) == x:  # type: ignore[misc]
+    if (
+        isinstance(base, Call)
+        and base.function == "tanh"
+        and FUNCTIONS["tanh"].derivatives[0](base.args[0]) == x  # type: ignore[misc]
+    ):
         return base.args[0]
     return None
 
 
 def rank(x: Expr) -> int:
-    """The place of a factor in a product: numbers, scalars, expectations, derivatives, functions of Z, Z, sums."""
+    """The place of a factor in a product: numbers, scalars, expectations, derivatives, functions of Z, Z,
+    sums."""
     match x:
         case Number():
             return -1

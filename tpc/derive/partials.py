@@ -1,4 +1,5 @@
-"""The coefficients of ZDot and the partial derivatives they are made of: named quantities with recurrences, found by symbol (TP4 Remark F.1)."""
+"""The coefficients of ZDot and the partial derivatives they are made of: named quantities with recurrences,
+found by symbol (TP4 Remark F.1)."""
 
 from __future__ import annotations
 
@@ -12,11 +13,24 @@ from tpc.core.expr import ZERO, Add, Expr, Mul, Ref, Sum, Value, add, mul, summe
 from tpc.core.program import Nonlin, Program
 from tpc.derive.depend import Dependence, vectors
 from tpc.derive.formula import Opposing, ZPartial
+from tpc.derive.nodes import (
+    Delta,
+    Expectation,
+    Partial,
+    Stein,
+    Together,
+    at,
+    bound_variables,
+    delta,
+    expectation,
+    limits,
+    nodes,
+    ref_variables,
+)
 from tpc.derive.scales import coefficient_scale
 from tpc.derive.sites import Range, Rounds, Site, all_rounds, before, greatest, least, round_of
-from tpc.derive.nodes import Delta, Expectation, Partial, Stein, Together, at, bound_variables, delta, expectation, limits, nodes, ref_variables
 
-MAX_PRODUCT, MAX_SUM = 40, 12                    # nodes of a derivative that is written where it is used instead of being named
+MAX_PRODUCT, MAX_SUM = 40, 12  # nodes of a derivative that is written where it is used instead of being named
 
 
 class Partials:
@@ -25,7 +39,7 @@ class Partials:
     def __init__(self, facts: Dependence) -> None:
         self.facts = facts
         self.names = names_of(facts.program)
-        self.entries: dict[tuple[int, int], ZPartial | None] = {}          # None: being made
+        self.entries: dict[tuple[int, int], ZPartial | None] = {}  # None: being made
         self.terms: dict[int, tuple[Opposing, ...] | None] = {}
 
     # ∂Z^x/∂Ẑ^g
@@ -46,7 +60,8 @@ class Partials:
         return Partial(of, by, g.number)
 
     def entry(self, site: Site, g: Site) -> Deep[ZPartial | None]:
-        """The recurrence for the rounds of a pair of sites, or None while it is being made (a loop leads back to it)."""
+        """The recurrence for the rounds of a pair of sites, or None while it is being made (a loop leads back
+        to it)."""
         key = (site.number, g.number)
         if key not in self.entries:
             self.entries[key] = None
@@ -60,9 +75,22 @@ class Partials:
             inner = frozenset({name for term in (yield self.terms_of(site)) for name in term_variables(term)})
         rounds = all_rounds(g, {}, 0, Together((self.names, site.variables, inner)))
         by, inside = rounds.of(g.out), (*site.loops, *rounds.ranges)
-        value = yield self._nonlin(site, by, g, inside) if isinstance(site.op, Nonlin) else self._product(site, by, g, rounds, inside)
-        return ZPartial(site.out, by, rounds.ranges, value, loops=site.loops, path=site.path, origin=site.op.origin,
-                        by_path=g.path, scope=self.facts.scope)
+        value = (
+            yield self._nonlin(site, by, g, inside)
+            if isinstance(site.op, Nonlin)
+            else self._product(site, by, g, rounds, inside)
+        )
+        return ZPartial(
+            site.out,
+            by,
+            rounds.ranges,
+            value,
+            loops=site.loops,
+            path=site.path,
+            origin=site.op.origin,
+            by_path=g.path,
+            scope=self.facts.scope,
+        )
 
     def _nonlin(self, site: Site, by: Ref, g: Site, inside: tuple[Range, ...]) -> Deep[Expr]:
         """`Σ_v ∂φ/∂v ∂Z^v/∂Ẑ^g`, scalars being constants (ZNonlin⁺)."""
@@ -73,7 +101,10 @@ class Partials:
 
         def seed(node: Expr) -> Expr | None:
             return slopes.get(node, ZERO) if isinstance(node, Value) else None
-        return simplified(limits(differentiate(site.op.phi, seed, across_where=False), self.facts.scope.inputs), inside)
+
+        return simplified(
+            limits(differentiate(site.op.phi, seed, across_where=False), self.facts.scope.inputs), inside
+        )
 
     def _product(self, site: Site, by: Ref, g: Site, rounds: Rounds, inside: tuple[Range, ...]) -> Deep[Expr]:
         """`[h is g] + Σ_j coefficient_j ∂Z^{y_j}/∂Ẑ^g`, the coefficients those of `Ż^h`."""
@@ -92,7 +123,7 @@ class Partials:
 
     def terms_of(self, h: Site) -> Deep[tuple[Opposing, ...]]:
         known = self.terms.get(h.number, ())
-        if known is None:                         # led back to itself by a loop: the same terms, their derivatives by name
+        if known is None:  # led back to itself by a loop: the same terms, their derivatives by name
             again: tuple[Opposing, ...] = yield self._opposing(h, by_name=True)
             return again
         if h.number not in self.terms:
@@ -110,7 +141,11 @@ class Partials:
         return [g for g in self.facts.opposing(h) if self.facts.depends(h.product.operand, h.loops, g)]
 
     def _opposing(self, h: Site, *, by_name: bool) -> Deep[tuple[Opposing, ...]]:
-        stein, scale, found = self.by_stein(h), coefficient_scale(self.facts.program, h.product), list[Opposing]()
+        stein, scale, found = (
+            self.by_stein(h),
+            coefficient_scale(self.facts.program, h.product),
+            list[Opposing](),
+        )
         for g in self._met(h):
             for rounds in before(g, h, self.names):
                 by, inside = rounds.of(g.out), (*h.loops, *rounds.ranges)
@@ -120,15 +155,20 @@ class Partials:
                 elif by_name:
                     coefficient = mul(scale, Expectation(Partial(h.product.operand, by, g.number)))
                 else:
-                    coefficient = mul(scale, expectation((yield self.partial(h.product.operand, inside, by, g))))
+                    coefficient = mul(
+                        scale, expectation((yield self.partial(h.product.operand, inside, by, g)))
+                    )
                 if same != ZERO and coefficient != ZERO:
-                    found.append(Opposing(by, rounds.of(g.product.operand), rounds.ranges, same, coefficient, g.number))
+                    found.append(
+                        Opposing(by, rounds.of(g.product.operand), rounds.ranges, same, coefficient, g.number)
+                    )
         return tuple(found)
 
     # what is shown
 
     def reached(self, values: Sequence[Expr]) -> tuple[ZPartial, ...]:
-        """The recurrences of all derivatives that `values` name, and of those that these name, in program order."""
+        """The recurrences of all derivatives that `values` name, and of those that these name, in program
+        order."""
         found: dict[tuple[int, int], ZPartial] = {}
         todo = list(values)
         while todo:
@@ -144,35 +184,49 @@ class Partials:
     def _pairs(self, node: Partial) -> list[tuple[int, int]]:
         of = node.of
         sites = [self.facts.constant[of]] if of in self.facts.constant else self.facts.made.get(of.name, [])
-        return [(site.number, node.product) for site in sites if self.facts.reach[site.number] >> node.product & 1]
+        return [
+            (site.number, node.product) for site in sites if self.facts.reach[site.number] >> node.product & 1
+        ]
 
 
 def names_of(program: Program) -> frozenset[str]:
-    return frozenset(name for items in (program.families, program.inputs, program.matrices) for name in (item.name for item in items)) \
-        | frozenset(name for group in program.gaussians for name in group.names)
+    return frozenset(
+        name
+        for items in (program.families, program.inputs, program.matrices)
+        for name in (item.name for item in items)
+    ) | frozenset(name for group in program.gaussians for name in group.names)
 
 
 def term_variables(term: Opposing) -> frozenset[str]:
-    return frozenset(r.variable for r in term.ranges) | bound_variables(term.coefficient) | ref_variables(term.y)
+    return (
+        frozenset(r.variable for r in term.ranges) | bound_variables(term.coefficient) | ref_variables(term.y)
+    )
 
 
 def same_matrix(g: Site, rounds: Rounds, h: Site) -> Expr:
     """`[the matrix of g is that of h]`, for members of a family of matrices."""
-    return mul(*(delta(i, j) for i, j in zip(rounds.of(g.product.matrix).index, h.product.matrix.index, strict=True)))
+    return mul(
+        *(delta(i, j) for i, j in zip(rounds.of(g.product.matrix).index, h.product.matrix.index, strict=True))
+    )
 
 
 def is_short(x: Expr) -> bool:
-    """Is `x` a product with at most one other derivative in it, small enough to stand for its name? Then formulas do not grow by sharing."""
+    """Is `x` a product with at most one other derivative in it, small enough to stand for its name? Then
+    formulas do not grow by sharing."""
     found = list(islice(nodes(x), MAX_PRODUCT + 1))
-    return len(found) <= (MAX_SUM if isinstance(x, Add) else MAX_PRODUCT) and not any(isinstance(node, Sum) for node in found) \
+    return (
+        len(found) <= (MAX_SUM if isinstance(x, Add) else MAX_PRODUCT)
+        and not any(isinstance(node, Sum) for node in found)
         and sum(isinstance(node, Partial) for node in found) <= 1
+    )
 
 
 # sums with brackets in them
 
 
 def summation(ranges: Sequence[Range], body: Expr, inside: Sequence[Range]) -> Expr:
-    """`Σ body` over `ranges`, without the sums that a bracket `[s = t]` reduces to one term. inside: the ranges of the free variables."""
+    """`Σ body` over `ranges`, without the sums that a bracket `[s = t]` reduces to one term. inside: the
+    ranges of the free variables."""
     for i in reversed(range(len(ranges))):
         body = _summation(ranges[i], body, (*inside, *ranges[:i]))
     return body
@@ -231,4 +285,3 @@ def simplified(x: Expr, inside: Sequence[Range]) -> Expr:
             return _summation(over, inner, inside)
         case _:
             return x
-

@@ -10,7 +10,7 @@ from tpc.core.expr import Ref
 from tpc.derive.gaussian import Matrix, NotClosed, Wave, engine, tidy
 
 MAX_TERMS = 400
-MAX_DEGREE = 200                                 # of a monomial, and of a power
+MAX_DEGREE = 200  # of a monomial, and of a power
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def scaled(x: Polynomial, factor: Any) -> Polynomial:
 def times(*factors: Polynomial) -> Polynomial:
     out = Polynomial.of(engine().Integer(1))
     for factor in factors:
-        if len(out.terms) * len(factor.terms) > MAX_TERMS ** 2 // 4:
+        if len(out.terms) * len(factor.terms) > MAX_TERMS**2 // 4:
             raise NotClosed
         out = Polynomial((merged(m, k), a * b) for m, a in out.terms for k, b in factor.terms)
     return out
@@ -127,7 +127,9 @@ def wave(function: str, *args: Polynomial) -> Polynomial:
         case "gelu":
             return scaled(Polynomial.sum([x, times(x, centred("erf", scaled(x, 1 / sy.sqrt(2))))]), half)
         case "sigmoid":
-            return scaled(Polynomial.sum([Polynomial.of(sy.Integer(1)), centred("tanh", scaled(x, half))]), half)
+            return scaled(
+                Polynomial.sum([Polynomial.of(sy.Integer(1)), centred("tanh", scaled(x, half))]), half
+            )
         case "erf" | "tanh":
             return centred(function, x)
         case "exp" | "sin" | "cos":
@@ -170,19 +172,26 @@ def shifted(function: str, x: Polynomial) -> Polynomial:
     return Polynomial.sum([scaled(cos, sy.cos(c)), scaled(sin, -sy.sin(c))])
 
 
-def components(monomial: Monomial, covariance: Callable[[Gaussian, Gaussian], Any]) -> Iterator[tuple[Matrix, tuple[int, ...], tuple[Wave, ...]]]:
-    """The independent factors of a monomial: for each the law of its Gaussians, their powers, and the functions with their forms."""
+def components(
+    monomial: Monomial, covariance: Callable[[Gaussian, Gaussian], Any]
+) -> Iterator[tuple[Matrix, tuple[int, ...], tuple[Wave, ...]]]:
+    """The independent factors of a monomial: for each the law of its Gaussians, their powers, and the
+    functions with their forms."""
     groups: list[list[Gaussian]] = []
     for g, _ in monomial:
         new = [g] if isinstance(g, Gaussian) else [v for v, _ in g.form]
-        joined = [group for group in groups if any(v in group or covariance(u, v) != 0 for u in group for v in new)]
+        joined = [
+            group for group in groups if any(v in group or covariance(u, v) != 0 for u in group for v in new)
+        ]
         groups = [group for group in groups if group not in joined]
         groups.append(list(dict.fromkeys([*(v for group in joined for v in group), *new])))
     for group in groups:
         members = [(g, k) for g, k in monomial if (g if isinstance(g, Gaussian) else g.form[0][0]) in group]
         law = tuple(tuple(covariance(u, v) for v in group) for u in group)
         powers = tuple(next((k for g, k in members if g == v), 0) for v in group)
-        functions = tuple((g.name, direction(g, group)) for g, k in members if isinstance(g, Function) for _ in range(k))
+        functions = tuple(
+            (g.name, direction(g, group)) for g, k in members if isinstance(g, Function) for _ in range(k)
+        )
         yield law, powers, functions
 
 

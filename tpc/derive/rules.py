@@ -11,14 +11,25 @@ from tpc.core.expr import ZERO, Expr, Ref, add, mul, number, power
 from tpc.core.program import Gaussians, Input, MatMul, Moment, Nonlin, Origin, Program, Scalar
 from tpc.core.wellformed import InternalError
 from tpc.derive.depend import Dependence
-from tpc.derive.formula import HatCovariance, ZDot, ZFormula, ZHat, ZInit, ZInput, ZMatMul, ZMoment, ZNonlin, ZScalar
+from tpc.derive.formula import (
+    HatCovariance,
+    ZDot,
+    ZFormula,
+    ZHat,
+    ZInit,
+    ZInput,
+    ZMatMul,
+    ZMoment,
+    ZNonlin,
+    ZScalar,
+)
+from tpc.derive.nodes import Together, Z, expectation, fresh, limits
 from tpc.derive.partials import Partials, same_matrix, summation
 from tpc.derive.scales import coefficient_scale, stein_scale
 from tpc.derive.sites import Range, Scope, Site, all_rounds
-from tpc.derive.nodes import Together, Z, expectation, fresh, limits
 
 AXES = ("i", "j", "k", "l")
-MAX_PAIRED = 400                                 # products with one matrix whose covariances are listed pair by pair
+MAX_PAIRED = 400  # products with one matrix whose covariances are listed pair by pair
 
 
 class Place(TypedDict):
@@ -57,7 +68,9 @@ def zinput(item: Input, names: frozenset[str], scope: Scope) -> ZInput:
     for _, wish in zip(item.shape, AXES * (1 + len(item.shape) // len(AXES)), strict=False):
         variables.append(fresh(wish, Together((variables, names))))
     loops = tuple(Range(v, Affine(count)) for v, count in zip(variables, item.shape, strict=True))
-    return ZInput(Ref(item.name, tuple(Affine.var(v) for v in variables)), loops=loops, origin=item.origin, scope=scope)
+    return ZInput(
+        Ref(item.name, tuple(Affine.var(v) for v in variables)), loops=loops, origin=item.origin, scope=scope
+    )
 
 
 def zinit(group: Gaussians, scope: Scope) -> Iterator[ZInit]:
@@ -66,8 +79,18 @@ def zinit(group: Gaussians, scope: Scope) -> Iterator[ZInit]:
     refs = [Ref(name, tuple(Affine.var(variable) for variable, _ in group.axes)) for name in group.names]
     for i, ref in enumerate(refs):
         row = [limits(x, scope.inputs) for x in group.covariance[i]]
-        covariances = tuple((other, value) for other, value in zip(refs[:i], row[:i], strict=True) if value != ZERO)
-        yield ZInit(ref, limits(group.mean[i], scope.inputs), row[i], covariances, loops=loops, origin=group.origin, scope=scope)
+        covariances = tuple(
+            (other, value) for other, value in zip(refs[:i], row[:i], strict=True) if value != ZERO
+        )
+        yield ZInit(
+            ref,
+            limits(group.mean[i], scope.inputs),
+            row[i],
+            covariances,
+            loops=loops,
+            origin=group.origin,
+            scope=scope,
+        )
 
 
 @singledispatch
@@ -115,7 +138,11 @@ def zhat(site: Site, rules: Rules) -> ZHat:
         if other.number > site.number or (other is site and not site.loops):
             continue
         rounds = all_rounds(other, {}, 0, Together((rules.partials.names, site.variables)))
-        value = mul(same_matrix(other, rounds, site), scale, second_moment(op.operand, rounds.of(other.product.operand)))
+        value = mul(
+            same_matrix(other, rounds, site),
+            scale,
+            second_moment(op.operand, rounds.of(other.product.operand)),
+        )
         if value != ZERO:
             found.append(HatCovariance(rounds.of(other.out), value, rounds.ranges))
     return ZHat(op.out, mul(scale, second_moment(op.operand, op.operand)), tuple(found), **rules.place(site))
@@ -126,13 +153,22 @@ def second_moment(x: Ref, y: Ref) -> Expr:
 
 
 def zdot(site: Site, rules: Rules) -> ZDot:
-    """ZDot: `Ż^{Wx} = σ² Σ_i Z^{y_i} E ∂Z^x/∂Ẑ^{Wᵀy_i}`, and `ρσ²` for `Wᵀx`, over the opposing products before it.
+    """ZDot: `Ż^{Wx} = σ² Σ_i Z^{y_i} E ∂Z^x/∂Ẑ^{Wᵀy_i}`, and `ρσ²` for `Wᵀx`, over the opposing products
+    before it.
 
-    Where such a derivative does not exist, Stein's lemma gives the coefficients (Remark F.2): `a = C⁺b` with `C_ij = E Z^{y_i} Z^{y_j}`,
-    `b_i = E Ẑ^{g_i} Z^x`, divided by ρ for `Wx` and times ρ for `Wᵀx`.
+    Where such a derivative does not exist, Stein's lemma gives the coefficients (Remark F.2): `a = C⁺b` with
+    `C_ij = E Z^{y_i} Z^{y_j}`, `b_i = E Ẑ^{g_i} Z^x`, divided by ρ for `Wx` and times ρ for `Wᵀx`.
     """
     op, program, partials = site.product, rules.program, rules.partials
     terms = partials.opposing(site)
     value = add(*(summation(t.ranges, mul(t.coefficient, t.same, Z(t.y)), site.loops) for t in terms))
-    return ZDot(op.out, value, terms, "stein" if partials.by_stein(site) else "derivative", op.operand, coefficient_scale(program, op),
-                stein_scale(program, op), **rules.place(site))
+    return ZDot(
+        op.out,
+        value,
+        terms,
+        "stein" if partials.by_stein(site) else "derivative",
+        op.operand,
+        coefficient_scale(program, op),
+        stein_scale(program, op),
+        **rules.place(site),
+    )

@@ -16,7 +16,9 @@ def matrix_of(program: Program, op: MatMul) -> Matrix:
 def variance(program: Program, op: MatMul) -> Expr:
     """σ² of the member of the family of matrices that `op` multiplies with."""
     matrix = matrix_of(program, op)
-    return _at(matrix.variance, {variable: i for (variable, _), i in zip(matrix.axes, op.matrix.index, strict=True)})
+    return _at(
+        matrix.variance, {variable: i for (variable, _), i in zip(matrix.axes, op.matrix.index, strict=True)}
+    )
 
 
 def ratio(program: Program, op: MatMul) -> Expr:
@@ -55,6 +57,9 @@ def _at(x: Expr, env: Mapping[str, Index]) -> Expr:
                 return Value(Ref(ref.name, tuple(index(i) for i in ref.index)), vector)
             case Position(i):
                 new = index(i)
-                return Value(Ref(new.input, new.index), False) if isinstance(new, Gather) else new_position(new)
+                return (
+                    Value(Ref(new.input, new.index), False) if isinstance(new, Gather) else new_position(new)
+                )
         return None
+
     return replace(x, leaf)

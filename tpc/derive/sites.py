@@ -1,4 +1,5 @@
-"""Where things are made: instructions with the loops around them, and which of their rounds come before which."""
+"""Where things are made: instructions with the loops around them, and which of their rounds come before
+which."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class Range:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Site:
-    """An instruction in its loops. `path`: its place in the program, a position for every region around it and one in the innermost."""
+    """An instruction in its loops. `path`: its place in the program, a position for every region around it
+    and one in the innermost."""
 
     number: int
     op: Instruction
@@ -45,7 +47,8 @@ class Site:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scope:
-    """What is needed to read a formula by itself: the instructions that lowering made out of parts of a line, by fresh name; the inputs;
+    """What is needed to read a formula by itself: the instructions that lowering made out of parts of a line,
+    by fresh name; the inputs;
     closed: what finds the closed form of an equation (`tpc.derive.closed`)."""
 
     parts: Mapping[str, Sequence[Site]] = field(default_factory=dict)
@@ -62,7 +65,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """Some rounds of a site: its loop variables as indices, and the new variables among these with their ranges, outermost first."""
+    """Some rounds of a site: its loop variables as indices, and the new variables among these with their
+    ranges, outermost first."""
 
     env: Env
     ranges: tuple[Range, ...]
@@ -96,8 +100,8 @@ def shared(a: Site, b: Site) -> int:
 def before(g: Site, h: Site, avoid: Container[str]) -> Iterator[Rounds]:
     """The rounds of `g` that come before a round of `h`, disjoint, as sums over variables not in `avoid`.
 
-    With k regions shared, these are the rounds whose first u < k variables agree and whose next is less (the last of them, u = k, or equal
-    if `g` stands before `h` in the text); variables further in run freely.
+    With k regions shared, these are the rounds whose first u < k variables agree and whose next is less (the
+    last of them, u = k, or equal if `g` stands before `h` in the text); variables further in run freely.
     """
     depth = shared(g, h)
     textually, taken = g.path[depth] < h.path[depth], Together((avoid, h.variables))
@@ -156,7 +160,9 @@ def may_meet(a: Index, a_ranges: Sequence[Range], b: Index, b_ranges: Sequence[R
 
 
 def may_define(site: Site, ref: Ref, ranges: Sequence[Range]) -> bool:
-    return site.out.name == ref.name and all(may_meet(i, ranges, j, site.loops) for i, j in zip(ref.index, site.out.index, strict=True))
+    return site.out.name == ref.name and all(
+        may_meet(i, ranges, j, site.loops) for i, j in zip(ref.index, site.out.index, strict=True)
+    )
 
 
 def round_of(site: Site, ref: Ref) -> dict[str, Affine] | None:

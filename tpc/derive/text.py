@@ -9,10 +9,10 @@ from typing import Any
 from tpc.core.expr import Expr
 from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul
 from tpc.derive.limit import Limit
-from tpc.derive.sites import Range
 from tpc.derive.nodes import Dot, Hat, Z
-from tpc.syntax.greek import LETTERS
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
+from tpc.derive.sites import Range
+from tpc.syntax.greek import LETTERS
 
 RULE_COLUMN = 88
 
@@ -59,6 +59,7 @@ class Text(Notation):
 
     def exact(self, value: Any) -> Written:
         from tpc.derive.to_sympy import strength, to_text
+
         return to_text(value, self.name_with_index), strength(value, SUM, PRODUCT, POWER, ATOM)
 
     def name_with_index(self, text: str) -> str:
@@ -94,12 +95,14 @@ def print_ranges(notation: Text, ranges: Iterable[Range]) -> str:
     return f" for {text}" if text else ""
 
 
-def print_equation(notation: Text, equation: Equation, known: Sequence[Range], closed: Expr | None = None) -> str:
+def print_equation(
+    notation: Text, equation: Equation, known: Sequence[Range], closed: Expr | None = None
+) -> str:
     """One equation, with the ranges that are not known from around it, and its closed form."""
     text = f"{notation.expr(equation.left)} {equation.relation} {notation.expr(equation.right)}"
     if closed is not None:
         text += f" = {notation.expr(closed)}"
-    clause = print_ranges(notation, equation.ranges[len(known):])
+    clause = print_ranges(notation, equation.ranges[len(known) :])
     return f"{text},{clause}" if clause else text
 
 
@@ -108,11 +111,13 @@ def print_formula(formula: ZFormula) -> str:
     notation = Text(formula.scope)
     if isinstance(formula, ZInput):
         return f"{notation.label(formula.of)} given{print_ranges(notation, formula.loops)}"
-    return "\n".join(with_rule(print_equation(notation, e, (), formula.closed(e)), e.rule) for e in formula.equations)
+    return "\n".join(
+        with_rule(print_equation(notation, e, (), formula.closed(e)), e.rule) for e in formula.equations
+    )
 
 
 def with_rule(text: str, rule: str) -> str:
-    marks = sum(unicodedata.combining(c) > 0 for c in text)             # they take no room
+    marks = sum(unicodedata.combining(c) > 0 for c in text)  # they take no room
     return f"{text:<{RULE_COLUMN + marks}}  ({rule})"
 
 
@@ -126,11 +131,18 @@ def print_limit(limit: Limit) -> str:
     lines = [f"The limit of {limit.program.name}", ""]
     given = [f for f in limit.formulas if isinstance(f, ZInput)]
     if given:
-        lines += ["Given: " + ", ".join(notation.label(f.of) + print_ranges(notation, f.loops) for f in given) + ".", ""]
+        lines += [
+            "Given: "
+            + ", ".join(notation.label(f.of) + print_ranges(notation, f.loops) for f in given)
+            + ".",
+            "",
+        ]
     lines += grouped(notation, [f for f in limit if not isinstance(f, ZInput) and not is_hidden(f)])
     if limit.partials:
         lines += ["", "The derivatives in it, by symbol; each is 0 where its numerator is made first:", ""]
-        lines += [with_rule(print_equation(notation, e, ()), e.rule) for p in limit.partials for e in p.equations]
+        lines += [
+            with_rule(print_equation(notation, e, ()), e.rule) for p in limit.partials for e in p.equations
+        ]
     notes = [*limit.notes, *footnotes(limit)]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
@@ -144,7 +156,7 @@ def grouped(notation: Text, formulas: Sequence[ZFormula]) -> list[str]:
         while same < min(len(around), len(loops)) and path[same] == formula.path[same]:
             same += 1
         for depth in range(same, len(loops)):
-            lines.append("    " * depth + print_ranges(notation, loops[depth:depth + 1]).strip() + ":")
+            lines.append("    " * depth + print_ranges(notation, loops[depth : depth + 1]).strip() + ":")
         around, path = loops, formula.path
         indent = "    " * len(loops)
         for i, e in enumerate(formula.equations):
@@ -157,5 +169,9 @@ def grouped(notation: Text, formulas: Sequence[ZFormula]) -> list[str]:
 def footnotes(limit: Limit) -> list[str]:
     if not any(isinstance(f, ZMatMul) and f.dot.form == "stein" and f.dot.terms for f in limit.formulas):
         return []
-    return ["Where no derivative exists, Stein's lemma gives the coefficients a of Ż^h, h = W x, over the opposing products g_i = Wᵀ y_i:",
-            "a = C⁺b (times ρ for a product with the transpose, 1/ρ for one with W), C_ij = E[Z^{y_i}·Z^{y_j}], b_i = E[Ẑ^{g_i}·Z^x]."]
+    return [
+        "Where no derivative exists, Stein's lemma gives the coefficients a of Ż^h, h = W x, over the "
+        "opposing products g_i = Wᵀ y_i:",
+        "a = C⁺b (times ρ for a product with the transpose, 1/ρ for one with W), C_ij = E[Z^{y_i}·Z^{y_j}], "
+        "b_i = E[Ẑ^{g_i}·Z^x].",
+    ]

@@ -1,4 +1,5 @@
-"""Formulas as sympy expressions, built node by node. Only this module and `closed.py` load sympy, and only when asked for."""
+"""Formulas as sympy expressions, built node by node. Only this module and `closed.py` load sympy, and only
+when asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +7,22 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Add, Call, Compare, Constant, Expr, Gather, Index, Mul, Number, Position, Pow, Ref, Sum, Value
+from tpc.core.expr import (
+    Add,
+    Call,
+    Compare,
+    Constant,
+    Expr,
+    Gather,
+    Index,
+    Mul,
+    Number,
+    Position,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+)
 from tpc.derive.formula import Equation
 from tpc.derive.gaussian import engine
 from tpc.derive.nodes import Covariance, Delta, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z
@@ -21,7 +37,8 @@ def to_equation(equation: Equation) -> Any:
 
 
 def to_sympy(x: Expr) -> Any:
-    """`x` in sympy: Z's are symbols (indexed ones in a family), E, Cov and N undefined functions, sums `Sum`."""
+    """`x` in sympy: Z's are symbols (indexed ones in a family), E, Cov and N undefined functions, sums
+    `Sum`."""
     sympy = engine()
     match x:
         case Number(value):
@@ -92,8 +109,16 @@ def apply(function: str, *args: Any) -> Any:
             return sympy.Min(*args)
         case "where":
             return sympy.Piecewise((args[1], x), (args[2], True))
-    plain = {"sign": sympy.sign, "tanh": sympy.tanh, "erf": sympy.erf, "exp": sympy.exp, "log": sympy.log, "sin": sympy.sin, "cos": sympy.cos,
-             "sqrt": sympy.sqrt}
+    plain = {
+        "sign": sympy.sign,
+        "tanh": sympy.tanh,
+        "erf": sympy.erf,
+        "exp": sympy.exp,
+        "log": sympy.log,
+        "sin": sympy.sin,
+        "cos": sympy.cos,
+        "sqrt": sympy.sqrt,
+    }
     return plain[function](x)
 
 
@@ -145,7 +170,8 @@ def to_text(value: Any, name: Callable[[str], str]) -> str:
 
         def _print_Pow(self, x: Any, rational: bool = False) -> str:  # noqa: N802
             if x.exp.is_Integer and x.exp < -1:
-                return f"1/{self._print(x.base ** -x.exp)}"
+                return f"1/{self._print(x.base**-x.exp)}"
             return str(super()._print_Pow(x, rational))  # type: ignore[no-untyped-call]
+
     printer: Any = Printer
     return str(printer().doprint(value)).replace("**", "^").replace("*", "·")

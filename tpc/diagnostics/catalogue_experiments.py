@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from tpc.diagnostics.diagnostic import Diagnostic
 
-DRAWINGS = "`images`, whole numbers 0 … 255 in the shape (classes, drawings, height, width), and `split`, `train`, `val` or `test` for each class"
+DRAWINGS = (
+    "`images`, whole numbers 0 … 255 in the shape (classes, drawings, height, width), and `split`, "
+    "`train`, `val` or `test` for each class"
+)
 
 
 def bad_drawings(path: str, why: str) -> Diagnostic:
-    return Diagnostic("TP621", f"the drawings in {path} cannot be used: {why}", help=f"an .npz file with {DRAWINGS}")
+    return Diagnostic(
+        "TP621", f"the drawings in {path} cannot be used: {why}", help=f"an .npz file with {DRAWINGS}"
+    )
 
 
 def few_classes(part: str, there: int, wanted: int) -> Diagnostic:
-    return Diagnostic("TP622", f"the part `{part}` has {there} classes, and a task takes {wanted}",
-                      help="rotated drawings are classes of their own in `train` and `val`, not in `test`")
+    return Diagnostic(
+        "TP622",
+        f"the part `{part}` has {there} classes, and a task takes {wanted}",
+        help="rotated drawings are classes of their own in `train` and `val`, not in `test`",
+    )
 
 
 def few_drawings(there: int, shots: int) -> Diagnostic:
@@ -21,7 +29,11 @@ def few_drawings(there: int, shots: int) -> Diagnostic:
 
 
 def other_run(folder: str, why: str) -> Diagnostic:
-    return Diagnostic("TP624", f"the run in {folder} cannot be resumed: {why}", help="name another folder, or begin anew without --resume")
+    return Diagnostic(
+        "TP624",
+        f"the run in {folder} cannot be resumed: {why}",
+        help="name another folder, or begin anew without --resume",
+    )
 
 
 def diverged(what: str, epoch: int) -> Diagnostic:
@@ -29,21 +41,33 @@ def diverged(what: str, epoch: int) -> Diagnostic:
 
 
 def bad_text(path: str, why: str) -> Diagnostic:
-    return Diagnostic("TP625", f"the text {path} cannot be read: {why}",
-                      help="words in UTF-8 with spaces or line ends between them, as they are or compressed (.xz, .gz)")
+    return Diagnostic(
+        "TP625",
+        f"the text {path} cannot be read: {why}",
+        help="words in UTF-8 with spaces or line ends between them, as they are or compressed (.xz, .gz)",
+    )
 
 
 def few_words(path: str, found: int, count: int) -> Diagnostic:
-    there = "has no words" if not found else f"has {found} different words, and fewer than two of them {count} times or more"
+    there = (
+        "has no words"
+        if not found
+        else f"has {found} different words, and fewer than two of them {count} times or more"
+    )
     return Diagnostic("TP626", f"the text {path} {there}", help="a longer text, or a smaller --min-count")
 
 
 def bad_questions(path: str, line: int, why: str) -> Diagnostic:
-    return Diagnostic("TP627", f"line {line} of the questions in {path} {why}" if line else f"the questions in {path} {why}",
-                      help="lines `: section` and `a b c d`, a is to b as c is to d")
+    return Diagnostic(
+        "TP627",
+        f"line {line} of the questions in {path} {why}" if line else f"the questions in {path} {why}",
+        help="lines `: section` and `a b c d`, a is to b as c is to d",
+    )
 
 
 def too_many_words(vocabulary: int, needed: float, fits: int, free: float, devices: int) -> Diagnostic:
     each = f" on each of {devices} devices" if devices > 1 else ""
     need = f"a vocabulary of {vocabulary:,} words needs {needed / 2**30:.1f} GiB of memory{each}"
-    return Diagnostic("TP628", f"{need}, and {free / 2**30:.1f} GiB are there", help=f"--vocab {fits} would fit")
+    return Diagnostic(
+        "TP628", f"{need}, and {free / 2**30:.1f} GiB are there", help=f"--vocab {fits} would fit"
+    )

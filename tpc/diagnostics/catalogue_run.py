@@ -8,7 +8,11 @@ from tpc.diagnostics.diagnostic import Diagnostic
 
 
 def not_representable(method: str, why: str) -> Diagnostic:
-    return Diagnostic("TP601", f"the method {method} cannot represent this program: {why}", help="leave the choice to the plan with `--method auto`")
+    return Diagnostic(
+        "TP601",
+        f"the method {method} cannot represent this program: {why}",
+        help="leave the choice to the plan with `--method auto`",
+    )
 
 
 def bad_option(option: str, why: str) -> Diagnostic:
@@ -16,14 +20,22 @@ def bad_option(option: str, why: str) -> Diagnostic:
 
 
 def diverged(outputs: Sequence[tuple[str, str, bool]], width: int | None = None) -> Diagnostic:
-    """outputs: names, the entry at which each leaves the finite range (empty for a single number), and whether it never comes back.
+    """outputs: names, the entry at which each leaves the finite range (empty for a single number), and
+    whether it never comes back.
 
     width: None at n = ∞.
     """
-    where = [f"`{name}` is not finite" + (f" from `{name}{entry}` on" if lasting else f" at `{name}{entry}`") * bool(entry)
-             for name, entry, lasting in outputs]
-    return Diagnostic("TP603", ("" if width is None else f"at width {width}, ") + ", ".join(where),
-                      help="look for a division by zero, a logarithm or root of something negative, or a learning rate too large")
+    where = [
+        f"`{name}` is not finite"
+        + (f" from `{name}{entry}` on" if lasting else f" at `{name}{entry}`") * bool(entry)
+        for name, entry, lasting in outputs
+    ]
+    return Diagnostic(
+        "TP603",
+        ("" if width is None else f"at width {width}, ") + ", ".join(where),
+        help="look for a division by zero, a logarithm or root of something negative, or a learning rate too "
+        "large",
+    )
 
 
 LESS_MEMORY = "use fewer --samples, a smaller width or fewer steps"
@@ -32,12 +44,16 @@ LESS_MEMORY = "use fewer --samples, a smaller width or fewer steps"
 def too_much_memory(needed: float, free: float | None = None, remedy: str | None = None) -> Diagnostic:
     """free: what is left of the machine's memory, if that is too little. remedy: what to change."""
     than = "this machine has" if free is None else f"the {memory(free)} that are free"
-    return Diagnostic("TP604", f"this needs about {memory(needed)} of memory, more than {than}", help=remedy or LESS_MEMORY)
+    return Diagnostic(
+        "TP604", f"this needs about {memory(needed)} of memory, more than {than}", help=remedy or LESS_MEMORY
+    )
 
 
 def out_of_memory(free: float, remedy: str | None = None) -> Diagnostic:
     """Of what was let begin."""
-    return Diagnostic("TP604", f"there is not enough memory for this: {memory(free)} are left", help=remedy or LESS_MEMORY)
+    return Diagnostic(
+        "TP604", f"there is not enough memory for this: {memory(free)} are left", help=remedy or LESS_MEMORY
+    )
 
 
 def memory(size: float) -> str:
@@ -56,22 +72,46 @@ def cannot_write(path: str, why: str) -> Diagnostic:
 
 
 def few_devices(wanted: int, there: int, backend: str) -> Diagnostic:
-    virtual = f"; for {wanted} virtual ones, set XLA_FLAGS=--xla_force_host_platform_device_count={wanted}" if backend == "cpu" else ""
-    return Diagnostic("TP611", f"{wanted} devices are asked for, and JAX sees {there} ({backend})", help=f"ask for at most {there}{virtual}")
+    virtual = (
+        f"; for {wanted} virtual ones, set XLA_FLAGS=--xla_force_host_platform_device_count={wanted}"
+        if backend == "cpu"
+        else ""
+    )
+    return Diagnostic(
+        "TP611",
+        f"{wanted} devices are asked for, and JAX sees {there} ({backend})",
+        help=f"ask for at most {there}{virtual}",
+    )
 
 
 def no_platform(platforms: str, why: str) -> Diagnostic:
     """platforms: what JAX_PLATFORMS says; empty if it says nothing."""
     if not platforms:
-        return Diagnostic("TP614", f"JAX finds nothing to compute on: {why}", help="look at `python -c 'import jax; jax.devices()'`")
-    return Diagnostic("TP614", f"JAX cannot compute on what JAX_PLATFORMS asks for, `{platforms}`: {why}",
-                      help="unset JAX_PLATFORMS to have JAX choose, or set it to `cpu`; others need plugins, such as `pip install 'jax[cuda12]'`")
+        return Diagnostic(
+            "TP614",
+            f"JAX finds nothing to compute on: {why}",
+            help="look at `python -c 'import jax; jax.devices()'`",
+        )
+    return Diagnostic(
+        "TP614",
+        f"JAX cannot compute on what JAX_PLATFORMS asks for, `{platforms}`: {why}",
+        help="unset JAX_PLATFORMS to have JAX choose, or set it to `cpu`; others need plugins, such as `pip "
+        "install 'jax[cuda12]'`",
+    )
 
 
 def not_joined(coordinator: str, why: str) -> Diagnostic:
-    return Diagnostic("TP612", f"this process cannot join the others at {coordinator}: {why}",
-                      help="start all of them with the same --coordinator and --processes, each with a --process of its own, 0 at that address")
+    return Diagnostic(
+        "TP612",
+        f"this process cannot join the others at {coordinator}: {why}",
+        help="start all of them with the same --coordinator and --processes, each with a --process of its "
+        "own, 0 at that address",
+    )
 
 
 def different_runs() -> Diagnostic:
-    return Diagnostic("TP613", "the processes do not run the same program with the same inputs, seed and samples", help="start all of them alike")
+    return Diagnostic(
+        "TP613",
+        "the processes do not run the same program with the same inputs, seed and samples",
+        help="start all of them alike",
+    )

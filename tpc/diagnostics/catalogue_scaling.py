@@ -9,47 +9,89 @@ from tpc.diagnostics.diagnostic import Diagnostic, Label
 from tpc.diagnostics.spans import Span
 
 
-def unstable(at: Span | None, what: str, power: Fraction, function: str, rounds: bool, again: Sequence[str] = ()) -> Diagnostic:
-    where = "at least, and more from round to round" if rounds else "and an output with it" if function == "output" else \
-        f"and {function} of it has no limit" if function else "and is an output"
+def unstable(
+    at: Span | None, what: str, power: Fraction, function: str, rounds: bool, again: Sequence[str] = ()
+) -> Diagnostic:
+    where = (
+        "at least, and more from round to round"
+        if rounds
+        else "and an output with it"
+        if function == "output"
+        else f"and {function} of it has no limit"
+        if function
+        else "and is an output"
+    )
     if again and power == Fraction(1, 2) and not rounds:
         names, are = ", ".join(f"`{name}`" for name in again), "is" if len(again) == 1 else "are"
         unless = "unless a mean in it is 0 in the limit, which tpc does not see"
-        return Diagnostic("TP801", f"`{what}` grows like {_power_of_n(power)} as n → ∞ {unless}, {where}", Label(at) if at else None,
-                          help="a mean of (Q @ x)*y is seen to be 0 where x, y and all else that Q is multiplied to are made without Q, "
-                          f"and Q.T is not used: here {names} {are} used otherwise, too")
-    return Diagnostic("TP801", f"`{what}` grows like {_power_of_n(power)} as n → ∞, {where}", Label(at) if at else None,
-                      help="the program is not stable: scale it down, or train at a lower rate")
+        return Diagnostic(
+            "TP801",
+            f"`{what}` grows like {_power_of_n(power)} as n → ∞ {unless}, {where}",
+            Label(at) if at else None,
+            help="a mean of (Q @ x)*y is seen to be 0 where x, y and all else that Q is multiplied to are "
+            "made without Q, "
+            f"and Q.T is not used: here {names} {are} used otherwise, too",
+        )
+    return Diagnostic(
+        "TP801",
+        f"`{what}` grows like {_power_of_n(power)} as n → ∞, {where}",
+        Label(at) if at else None,
+        help="the program is not stable: scale it down, or train at a lower rate",
+    )
 
 
 def tends_to_zero(at: Span | None, what: str, function: str) -> Diagnostic:
-    return Diagnostic("TP802", f"in `{what}`, {function} of something that tends to 0 as n → ∞ has no limit", Label(at) if at else None)
+    return Diagnostic(
+        "TP802",
+        f"in `{what}`, {function} of something that tends to 0 as n → ∞ has no limit",
+        Label(at) if at else None,
+    )
 
 
 def rough_series(at: Span | None, what: str, function: str) -> Diagnostic:
-    return Diagnostic("TP802", f"the limit depends on how `{what}` changes at an order below its first one, and {function} has no derivative there",
-                      Label(at) if at else None)
+    return Diagnostic(
+        "TP802",
+        f"the limit depends on how `{what}` changes at an order below its first one, and {function} has no "
+        "derivative there",
+        Label(at) if at else None,
+    )
 
 
 def not_gaussian(at: Span | None, what: str) -> Diagnostic:
-    return Diagnostic("TP803", f"`{what}` is random in the limit, and need not be Gaussian given the rest, which tpc cannot condition on",
-                      Label(at) if at else None,
-                      help="where such a scalar is a mean v·x, v must be an initial vector of mean 0, or a product with a matrix "
-                      "that is used in no other way, and no x and no other v may be made of it")
+    return Diagnostic(
+        "TP803",
+        f"`{what}` is random in the limit, and need not be Gaussian given the rest, which tpc cannot "
+        "condition on",
+        Label(at) if at else None,
+        help="where such a scalar is a mean v·x, v must be an initial vector of mean 0, or a product with a "
+        "matrix "
+        "that is used in no other way, and no x and no other v may be made of it",
+    )
 
 
 def missing_start(names: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP804", f"no value is given for {', '.join(f'`{n}`' for n in names)}, random in the limit",
-                      help="give arrays by these names in a file by `--initial F.npz` (or F.json), or draw them by `--initial seed=0`")
+    return Diagnostic(
+        "TP804",
+        f"no value is given for {', '.join(f'`{n}`' for n in names)}, random in the limit",
+        help="give arrays by these names in a file by `--initial F.npz` (or F.json), or draw them by "
+        "`--initial seed=0`",
+    )
 
 
 def unknown_start(name: str, known: Sequence[str]) -> Diagnostic:
-    return Diagnostic("TP805", f"nothing that is random in the limit is named `{name}`", help=f"there is {', '.join(known)}")
+    return Diagnostic(
+        "TP805", f"nothing that is random in the limit is named `{name}`", help=f"there is {', '.join(known)}"
+    )
 
 
 def infinite_mean(at: Span | None, what: str) -> Diagnostic:
-    return Diagnostic("TP806", f"`{what}` is infinite in the limit: its integrand grows faster than the density of the Gaussians in it falls",
-                      Label(at) if at else None, help="E exp(c s²) is finite for c < 1/2, E exp(c s t) of two independent vectors for c < 1")
+    return Diagnostic(
+        "TP806",
+        f"`{what}` is infinite in the limit: its integrand grows faster than the density of the Gaussians in "
+        "it falls",
+        Label(at) if at else None,
+        help="E exp(c s²) is finite for c < 1/2, E exp(c s t) of two independent vectors for c < 1",
+    )
 
 
 def _power_of_n(power: Fraction) -> str:

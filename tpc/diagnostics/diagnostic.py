@@ -20,7 +20,8 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing refused: `at` the primary place (None: the file or the command line as a whole), `also` secondary ones."""
+    """One thing refused: `at` the primary place (None: the file or the command line as a whole), `also`
+    secondary ones."""
 
     code: str
     message: str
@@ -31,18 +32,34 @@ class Diagnostic:
     def to_json(self, file: str) -> dict[str, Any]:
         def place(label: Label) -> dict[str, Any]:
             s = label.span
-            return {"line": s.line, "column": s.column, "end_line": s.end_line, "end_column": s.end_column, "text": label.text}
-        return {"file": file, "code": self.code, "message": legible(self.message), "at": place(self.at) if self.at else None,
-                "also": [place(label) for label in self.also], "help": legible(self.help) if self.help else self.help}
+            return {
+                "line": s.line,
+                "column": s.column,
+                "end_line": s.end_line,
+                "end_column": s.end_column,
+                "text": label.text,
+            }
+
+        return {
+            "file": file,
+            "code": self.code,
+            "message": legible(self.message),
+            "at": place(self.at) if self.at else None,
+            "also": [place(label) for label in self.also],
+            "help": legible(self.help) if self.help else self.help,
+        }
 
 
 class TpcError(Exception):
-    """Bad input of a user: one or several diagnostics about one file. `name` is the file's, `text` its source.
+    """Bad input of a user: one or several diagnostics about one file. `name` is the file's, `text` its
+    source.
 
     of_program: `name` is the program's, as the file is not known where this was raised.
     """
 
-    def __init__(self, diagnostics: Sequence[Diagnostic], name: str, text: str = "", *, of_program: bool = False) -> None:
+    def __init__(
+        self, diagnostics: Sequence[Diagnostic], name: str, text: str = "", *, of_program: bool = False
+    ) -> None:
         super().__init__(diagnostics[0].message)
         self.of_program = of_program
         self.diagnostics = tuple(diagnostics)
@@ -50,7 +67,8 @@ class TpcError(Exception):
         self.text = text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For errors of workers: what an exception is made of again is all its arguments, not the message alone."""
+        """For errors of workers: what an exception is made of again is all its arguments, not the message
+        alone."""
         return _remade, (type(self), (str(self.args[0]),), {**self.__dict__})
 
     def render(self, *, colour: bool = False) -> str:
@@ -71,27 +89,32 @@ def _remade(kind: type[TpcError], args: tuple[str, ...], state: dict[str, Any]) 
     return made
 
 
-MAX_SHOWN = 160                                   # columns of a source line that are shown
-MAX_WORD = 200                                    # characters of a name
+MAX_SHOWN = 160  # columns of a source line that are shown
+MAX_WORD = 200  # characters of a name
 ENDLESS = re.compile(rf"\S{{{MAX_WORD},}}")
 RED, BLUE, BOLD, PLAIN = "\033[1;31m", "\033[1;34m", "\033[1m", "\033[0m"
 
 
 def legible(text: str) -> str:
-    """What of a message may be shown: names are of files and data of anybody, so they may be endless, or would move the terminal's cursor."""
+    """What of a message may be shown: names are of files and data of anybody, so they may be endless, or
+    would move the terminal's cursor."""
     text = "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
-    return ENDLESS.sub(lambda found: f"{found[0][:MAX_WORD // 2]}…{found[0][-MAX_WORD // 4:]}", text)
+    return ENDLESS.sub(lambda found: f"{found[0][: MAX_WORD // 2]}…{found[0][-MAX_WORD // 4 :]}", text)
 
 
 def render(d: Diagnostic, name: str, text: str, *, colour: bool = False) -> str:
-    """`FILE:LINE:COLUMN: error[TPxxx]: message`, the lines concerned with carets under the places, and the remedy."""
+    """`FILE:LINE:COLUMN: error[TPxxx]: message`, the lines concerned with carets under the places, and the
+    remedy."""
     red, blue, bold, plain = (RED, BLUE, BOLD, PLAIN) if colour else ("", "", "", "")
     name, message, remedy = legible(name), legible(d.message), legible(d.help or "")
     place = f"{name}:{d.at.span.line}:{d.at.span.column}" if d.at else name
     out = [f"{bold}{place}: {red}error[{d.code}]{plain}{bold}: {message}{plain}"]
     source = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     labels = [(label, "-") for label in d.also] + ([(d.at, "^")] if d.at else [])
-    labels = sorted((pair for pair in labels if 0 < pair[0].span.line <= len(source)), key=lambda pair: (pair[0].span.line, pair[1] == "^"))
+    labels = sorted(
+        (pair for pair in labels if 0 < pair[0].span.line <= len(source)),
+        key=lambda pair: (pair[0].span.line, pair[1] == "^"),
+    )
     gutter = max((len(str(label.span.line)) for label, _ in labels), default=0)
     shown = 0
     for label, mark in labels:
@@ -99,7 +122,10 @@ def render(d: Diagnostic, name: str, text: str, *, colour: bool = False) -> str:
         if line != shown:
             out.append(f"{blue}{line:>{gutter}} |{plain} {_visible(source[line - 1])}".rstrip())
             shown = line
-        out.append(f"{blue}{'':>{gutter}} |{plain} {red if mark == '^' else blue}{_underline(label, source[line - 1], mark)}{plain}".rstrip())
+        out.append(
+            f"{blue}{'':>{gutter}} |{plain} "
+            f"{red if mark == '^' else blue}{_underline(label, source[line - 1], mark)}{plain}".rstrip()
+        )
     if remedy:
         out.append(f"{'':>{gutter}} {blue}={plain} help: {remedy}")
     return "\n".join(out)

@@ -1,4 +1,5 @@
-"""The body of the emitted function: instructions as lines, loops as `fori_loop`s (for independent rounds see `parallel` and `blocks`)."""
+"""The body of the emitted function: instructions as lines, loops as `fori_loop`s (for independent rounds see
+`parallel` and `blocks`)."""
 
 from __future__ import annotations
 
@@ -10,32 +11,36 @@ from tpc.core.printer import print_op
 from tpc.core.program import MatMul, Moment, Nonlin, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
-from tpc.emit.stacked import Blocks, put
 from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
-from tpc.emit.scopes import Frame, Held
 from tpc.emit.identifiers import Names, local_name
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.plan.structure import Structure
+from tpc.emit.scopes import Frame, Held
+from tpc.emit.stacked import Blocks, put
 from tpc.plan.gaussians import Layout
 from tpc.plan.space import Space
+from tpc.plan.structure import Structure
 
 
 class Body:
     """Emits one program's instructions."""
 
-    def __init__(self, program: Program, parts: Structure, layout: Layout, space: Space, names: Names) -> None:
+    def __init__(
+        self, program: Program, parts: Structure, layout: Layout, space: Space, names: Names
+    ) -> None:
         self.program, self.parts, self.layout, self.space, self.names = program, parts, layout, space, names
         self.matrices = {m.name: m for m in program.matrices}
         self.expressions = Expressions(space, names, program.inputs)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
         self.doubtful = doubtful_families(program.body)
-        self.vector_bytes = 0                                  # of a vector's values, where the rounds of a loop may be too many to be run at once
-        self.at_once = 0.0                                     # bytes that all rounds of a loop may take at once, if they add to bases of matrices
-        self.sampled = False                                   # whether inner products have the errors of samples
-        self.in_parts: Region | None = None                    # the loop that a parameter of the function runs
+        # of a vector's values, where the rounds of a loop may be too many to be run at once
+        self.vector_bytes = 0
+        # bytes that all rounds of a loop may take at once, if they add to bases of matrices
+        self.at_once = 0.0
+        self.sampled = False  # whether inner products have the errors of samples
+        self.in_parts: Region | None = None  # the loop that a parameter of the function runs
 
     def run(self) -> None:
         """Emits everything into `top`, which already holds inputs, initial vectors and chains."""
@@ -45,7 +50,8 @@ class Body:
     # storage
 
     def allocate(self, scope: Region | None, frame: Frame) -> None:
-        """Sets aside what is kept in this scope: arrays, the members that a carried family begins with, and the next ones of a round."""
+        """Sets aside what is kept in this scope: arrays, the members that a carried family begins with, and
+        the next ones of a round."""
         for s in self.parts.storage.values():
             fixed: dict[int, Index] = {axis: Affine.var(r.variable) for axis, r in s.dropped.items()}
             if s.carry is not None:
@@ -59,9 +65,24 @@ class Body:
 
     def _set_aside(self, s: Storage, fixed: Mapping[int, Index], frame: Frame) -> Held:
         shape = s.family.shape
-        name = self.names[s.family.name] if not fixed else self.names.fresh(local_name(s.family.name, [fixed[a] for a in sorted(fixed)]))
-        held = Held(name, s.family.name, s.family.kind == "vector", fixed, s.kept, shape, frame, s.writers if s.carry is None else 1, pending=True,
-                    size=f"size{self.suffix(s.family.name)}", blocks=s.family.name in self.parts.histories)
+        name = (
+            self.names[s.family.name]
+            if not fixed
+            else self.names.fresh(local_name(s.family.name, [fixed[a] for a in sorted(fixed)]))
+        )
+        held = Held(
+            name,
+            s.family.name,
+            s.family.kind == "vector",
+            fixed,
+            s.kept,
+            shape,
+            frame,
+            s.writers if s.carry is None else 1,
+            pending=True,
+            size=f"size{self.suffix(s.family.name)}",
+            blocks=s.family.name in self.parts.histories,
+        )
         frame.held.append(held)
         return held
 
@@ -93,7 +114,16 @@ class Body:
     def _variable(self, name: str, ref: Ref, frame: Frame) -> Held:
         """One member under a name of its own."""
         family = self.parts.storage[ref.name].family
-        return Held(name, ref.name, family.kind == "vector", dict(enumerate(ref.index)), (), family.shape, frame, store=False)
+        return Held(
+            name,
+            ref.name,
+            family.kind == "vector",
+            dict(enumerate(ref.index)),
+            (),
+            family.shape,
+            frame,
+            store=False,
+        )
 
     # instructions
 
@@ -113,11 +143,21 @@ class Body:
         if isinstance(op, MatMul):
             self._matmul(leaf, op, frame)
         elif isinstance(op, Nonlin):
-            self._store(leaf, self.expressions.vector(finite_branches(op.phi, self.doubtful), frame, around, self.suffix(op.out.name)), frame)
+            self._store(
+                leaf,
+                self.expressions.vector(
+                    finite_branches(op.phi, self.doubtful), frame, around, self.suffix(op.out.name)
+                ),
+                frame,
+            )
         elif isinstance(op, Moment):
-            self._store(leaf, self.expressions.moment(finite_branches(op.phi, self.doubtful), frame, around), frame)
+            self._store(
+                leaf, self.expressions.moment(finite_branches(op.phi, self.doubtful), frame, around), frame
+            )
         else:
-            self._store(leaf, self.expressions.value(finite_branches(op.phi, self.doubtful), frame, around), frame)
+            self._store(
+                leaf, self.expressions.value(finite_branches(op.phi, self.doubtful), frame, around), frame
+            )
 
     def _matmul(self, leaf: Leaf, op: MatMul, frame: Frame) -> None:
         out = self.names.fresh(local_name(op.out.name, op.out.index))
@@ -132,21 +172,44 @@ class Body:
         return self.space.sectors.suffix([family])
 
     def product(self, helper: str, op: MatMul, operand: Py, out: str, comment: str, frame: Frame) -> None:
-        """A call of `helper` for the product of a matrix with `operand`, its result named `out`, with all that it does to the matrix's bases."""
+        """A call of `helper` for the product of a matrix with `operand`, its result named `out`, with all
+        that it does to the matrix's bases."""
         matrix = self.matrices[op.matrix.name]
         near, far = frame.chain((matrix.name, op.transposed)), frame.chain((matrix.name, not op.transposed))
         assert near is not None
         index = [self.expressions.index(i, frame) for i in op.matrix.index]
-        factor = py.subscript(py.name(self.factors(matrix.name)), index) if index else py.name(self.factors(matrix.name))
+        factor = (
+            py.subscript(py.name(self.factors(matrix.name)), index)
+            if index
+            else py.name(self.factors(matrix.name))
+        )
         hat, dot = (Py(f"{factor.text}[{k}]") for k in ((2, 3) if op.transposed else (0, 1)))
         own = py.name(near.name) if not index else py.call("member", py.name(near.name), *index)
-        other = Py("()") if far is None else py.name(far.name) if not index else py.call("member", py.name(far.name), *index)
+        other = (
+            Py("()")
+            if far is None
+            else py.name(far.name)
+            if not index
+            else py.call("member", py.name(far.name), *index)
+        )
         grown = near.name if not index else self.names.fresh(f"{near.name}_met")
         weights = py.name(f"weights{self.suffix(op.operand.name)}")
-        value = py.call(helper, own, other, operand, hat, dot, weights, py.name("TOLERANCE"), *[py.name("NOISE")] * self.sampled)
+        value = py.call(
+            helper,
+            own,
+            other,
+            operand,
+            hat,
+            dot,
+            weights,
+            py.name("TOLERANCE"),
+            *[py.name("NOISE")] * self.sampled,
+        )
         frame.statements.append(Assign((out, grown), value, comment))
         if index:
-            frame.statements.append(Assign((near.name,), py.call("replaced", py.name(near.name), py.name(grown), *index)))
+            frame.statements.append(
+                Assign((near.name,), py.call("replaced", py.name(near.name), py.name(grown), *index))
+            )
         frame.changes(near)
 
     def factors(self, matrix: str) -> str:
@@ -167,8 +230,14 @@ class Body:
                 local = self.names.fresh(local_name(name, [now[a] for a in sorted(now)]))
                 vector = s.family.kind == "vector"
                 packed = name in self.expressions.packed
-                inner.held.append(Held(local, name, vector, now, s.kept, s.family.shape, inner, store=False, packed=packed))
-                first = py.call("packed", py.name(start.name)) if packed and not start.packed else py.name(start.name)
+                inner.held.append(
+                    Held(local, name, vector, now, s.kept, s.family.shape, inner, store=False, packed=packed)
+                )
+                first = (
+                    py.call("packed", py.name(start.name))
+                    if packed and not start.packed
+                    else py.name(start.name)
+                )
                 carried.append((first if vector else self._typed(start.name), local, start))
                 if packed and inner.turn is None:
                     inner.turn = self.names.fresh("turn")
@@ -187,24 +256,52 @@ class Body:
         turn = [] if inner.turn is None else [inner.turn]
         around = frame.turns()
         unpack = (*turn, *(item.name for item in state), *(local for _, local, _ in carried))
-        returned = py.tuple_of([*(Py(f"{name} + 1") for name in turn), *(py.name(item.name) for item in state), *ends])
+        returned = py.tuple_of(
+            [*(Py(f"{name} + 1") for name in turn), *(py.name(item.name) for item in state), *ends]
+        )
         first_turn = Py("jnp.uint32(0)") if around is None else py.call("mixed", around)
-        state_in = py.tuple_of([*([first_turn] if turn else []), *(py.name(item.name) for item in state), *(first for first, _, _ in carried)])
+        state_in = py.tuple_of(
+            [
+                *([first_turn] if turn else []),
+                *(py.name(item.name) for item in state),
+                *(first for first, _, _ in carried),
+            ]
+        )
         targets = [*(self.names.fresh(f"{name}_end") for name in turn), *(item.name for item in state)]
         for _, _, start in carried:
             s = self.parts.storage[start.family]
             assert s.carry is not None
             final = {**start.fixed, s.carry.axis: region.loop.count + s.carry.first}
             name = self.names.fresh(f"{self.names[start.family]}_end")
-            frame.held.append(Held(name, start.family, start.vector, final, s.kept, s.family.shape, frame, store=False,
-                                   packed=start.family in self.expressions.packed))
+            frame.held.append(
+                Held(
+                    name,
+                    start.family,
+                    start.vector,
+                    final,
+                    s.kept,
+                    s.family.shape,
+                    frame,
+                    store=False,
+                    packed=start.family in self.expressions.packed,
+                )
+            )
             targets.append(name)
-        body: list[Statement] = [Assign(unpack, py.name("state")) if len(unpack) != 1 else Assign((f"{unpack[0]},",), py.name("state"))]
-        frame.statements.append(Def(function, (variable, "state"), (*body, *inner.prologue, *inner.statements, Return(returned))))
+        body: list[Statement] = [
+            Assign(unpack, py.name("state"))
+            if len(unpack) != 1
+            else Assign((f"{unpack[0]},",), py.name("state"))
+        ]
+        frame.statements.append(
+            Def(function, (variable, "state"), (*body, *inner.prologue, *inner.statements, Return(returned)))
+        )
         count = self.expressions.affine(region.loop.count, frame)
         by = "loop" if region is self.in_parts else "lax.fori_loop"
-        loop = py.call(by, py.integer(0), count, py.name(function), state_in) if region.loop.count.constant is not None else \
-            py.call("rounds", count, py.integer(region.greatest), py.name(function), state_in)
+        loop = (
+            py.call(by, py.integer(0), count, py.name(function), state_in)
+            if region.loop.count.constant is not None
+            else py.call("rounds", count, py.integer(region.greatest), py.name(function), state_in)
+        )
         frame.statements.append(Assign((f"{targets[0]},",) if len(targets) == 1 else tuple(targets), loop))
         for item in state:
             if isinstance(item, Held):
@@ -216,13 +313,20 @@ class Body:
         turn = inner.turns()
         if turn is None or after.packed or after.family not in self.expressions.packed:
             return py.name(after.name)
-        return py.call("packed", py.name(after.name), turn, py.integer(self.expressions.packed.index(after.family)))
+        return py.call(
+            "packed", py.name(after.name), turn, py.integer(self.expressions.packed.index(after.family))
+        )
 
     def _start(self, name: str, fixed: Mapping[int, Index], s: Storage, frame: Frame) -> Held:
         """Where the first member of a carried family is."""
         assert s.carry is not None
         wanted = {**fixed, s.carry.axis: Affine(s.carry.first)}
-        found = [h for f in frame.outward() for h in f.held if h.family == name and h.kept == s.kept and dict(h.fixed) == wanted]
+        found = [
+            h
+            for f in frame.outward()
+            for h in f.held
+            if h.family == name and h.kept == s.kept and dict(h.fixed) == wanted
+        ]
         found[0].ready() if found[0].kept else None
         return found[0]
 

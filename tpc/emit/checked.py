@@ -5,31 +5,47 @@ from __future__ import annotations
 from tpc.emit.sections import copied, defined
 from tpc.plan.plan import ORDERS, Plan, coarse
 
-SECTIONS = ("whitening", "sobol", "sensitivity")               # that such a module has besides its rule's and "checked"
+SECTIONS = ("whitening", "sobol", "sensitivity")  # that such a module has besides its rule's and "checked"
 
 
 def described(plan: Plan) -> str:
     """How the module works, for its docstring."""
     if plan.points == "panels":
-        how = f"Quadrature on adaptive panels, up to {plan.samples} points of {plan.gaussians} standard Gaussians; the errors\n" \
-              "shown are from coarser rules on the same panels."
+        how = (
+            f"Quadrature on adaptive panels, up to {plan.samples} points of {plan.gaussians} standard "
+            "Gaussians; the errors\n"
+            "shown are from coarser rules on the same panels."
+        )
     else:
-        how = f"Gauss–Hermite quadrature with {plan.grid} points in each of {plan.gaussians} dimensions; the errors shown are\n" \
-              f"differences from {coarse(plan.grid)} points."
+        how = (
+            f"Gauss–Hermite quadrature with {plan.grid} points in each of {plan.gaussians} dimensions; the "
+            "errors shown are\n"
+            f"differences from {coarse(plan.grid)} points."
+        )
     samples, repeats = plan.checks
-    return f"{how} {repeats} x {samples} scrambled Sobol points check them, and are taken\nwhere they are better."
+    return (
+        f"{how} {repeats} x {samples} scrambled Sobol points check them, and are taken\nwhere they are "
+        "better."
+    )
 
 
 def imports(plan: Plan) -> list[str]:
     own = ["from numpy.polynomial import legendre"] if plan.points == "panels" else []
     special = "ndtri" if plan.points == "panels" else "ndtri, roots_hermitenorm"
-    return [*own, "from scipy.linalg import solve_triangular", f"from scipy.special import {special}", "from scipy.stats import qmc"]
+    return [
+        *own,
+        "from scipy.linalg import solve_triangular",
+        f"from scipy.special import {special}",
+        "from scipy.stats import qmc",
+    ]
 
 
 def constants(plan: Plan) -> list[str]:
     """The lines that set them."""
     if plan.points == "panels":
-        own = f"ORDER, CAPACITIES, SENSITIVE = {ORDERS[plan.gaussians]}, {plan.capacities!r}, {plan.sensitive}"
+        own = (
+            f"ORDER, CAPACITIES, SENSITIVE = {ORDERS[plan.gaussians]}, {plan.capacities!r}, {plan.sensitive}"
+        )
     else:
         own = f"GRIDS, SENSITIVE = ({plan.grid}, {coarse(plan.grid)}), {plan.sensitive}"
     samples, repeats = plan.checks

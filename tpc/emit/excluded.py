@@ -1,32 +1,55 @@
-"""Branches of `where` that are excluded: emitted code computes both, and what it computes in the wrong one must be finite, with all its derivatives.
+"""Branches of `where` that are excluded: emitted code computes both, and what it computes in the wrong one
+must be finite, with all its derivatives.
 
-JAX's derivative of `where(x > 0, sqrt(x), 0)` at x < 0 is 0 times that of the root, which is no number. So inside a branch the operands of functions
-that are not defined, or not bounded, everywhere are replaced, where the branch is excluded, by a number at which they are.
+JAX's derivative of `where(x > 0, sqrt(x), 0)` at x < 0 is 0 times that of the root, which is no number. So
+inside a branch the operands of functions that are not defined, or not bounded, everywhere are replaced, where
+the branch is excluded, by a number at which they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-from tpc.core.expr import ONE, ZERO, Call, Compare, Expr, Number, Pow, Value, children, is_vector, power, rebuild, values, walk
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Call,
+    Compare,
+    Expr,
+    Number,
+    Pow,
+    Value,
+    children,
+    is_vector,
+    power,
+    rebuild,
+    values,
+    walk,
+)
 from tpc.core.functions import is_defined
 from tpc.core.program import Nonlin, Op, Scalar, instructions
 
-Condition = tuple[Compare, bool]                 # and whether it holds
+Condition = tuple[Compare, bool]  # and whether it holds
 HARMLESS: Mapping[str, Expr] = {"sqrt": ONE, "log": ONE, "exp": ZERO, "sinh": ZERO, "cosh": ZERO}
-BOUNDED = 2                                      # the square of a number, and its derivative, are numbers for all but the largest
+BOUNDED = 2  # the square of a number, and its derivative, are numbers for all but the largest
 
 
 def finite_branches(x: Expr, doubtful: Container[str] = ()) -> Expr:
-    """`x` with such operands replaced. doubtful: families that may themselves be no numbers at some points."""
+    """`x` with such operands replaced. doubtful: families that may themselves be no numbers at some
+    points."""
     return _guarded(x, (), doubtful) if any(isinstance(node, Compare) for node in walk(x)) else x
 
 
 def _guarded(x: Expr, conditions: tuple[Condition, ...], doubtful: Container[str]) -> Expr:
     match x:
         case Call("where", (Compare(op, left, right), one, other)):
-            condition = Compare(op, _guarded(left, conditions, doubtful), _guarded(right, conditions, doubtful))
-            branches = (_guarded(branch, (*conditions, (condition, holds)), doubtful) for branch, holds in ((one, True), (other, False)))
+            condition = Compare(
+                op, _guarded(left, conditions, doubtful), _guarded(right, conditions, doubtful)
+            )
+            branches = (
+                _guarded(branch, (*conditions, (condition, holds)), doubtful)
+                for branch, holds in ((one, True), (other, False))
+            )
             return Call("where", (condition, *branches))
         case Call(function, (operand,)) if function in HARMLESS:
             inner = operand if isinstance(operand, Value) else _guarded(operand, conditions, doubtful)
@@ -43,10 +66,13 @@ def _guarded(x: Expr, conditions: tuple[Condition, ...], doubtful: Container[str
 
 
 def doubtful_families(body: tuple[Op, ...]) -> frozenset[str]:
-    """The families made elementwise by functions that are not defined everywhere, or of members of such families."""
+    """The families made elementwise by functions that are not defined everywhere, or of members of such
+    families."""
     lines = [(op.out.name, op.phi) for op, _ in instructions(body) if isinstance(op, Nonlin | Scalar)]
     found = {name for name, phi in lines if not is_defined(phi)}
-    while more := {name for name, phi in lines if name not in found and any(v.ref.name in found for v in values(phi))}:
+    while more := {
+        name for name, phi in lines if name not in found and any(v.ref.name in found for v in values(phi))
+    }:
         found |= more
     return frozenset(found)
 

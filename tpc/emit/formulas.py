@@ -31,23 +31,34 @@ from tpc.core.expr import (
 from tpc.core.functions import FUNCTIONS, has_kinks
 from tpc.core.program import Input
 from tpc.emit import python as py
-from tpc.emit.scopes import Frame
 from tpc.emit.identifiers import Names
 from tpc.emit.python import Py
+from tpc.emit.scopes import Frame
 from tpc.emit.sums import Sums, greatest
-from tpc.emit.whole import as_real, constant_py, counts, index_py, is_constant, number_py, real_py, whole_bounds, whole_py
+from tpc.emit.whole import (
+    as_real,
+    constant_py,
+    counts,
+    index_py,
+    is_constant,
+    number_py,
+    real_py,
+    whole_bounds,
+    whole_py,
+)
 from tpc.plan.space import Space, degree
 
 
 class Expressions:
-    """Emits expressions in a frame. ranges: the loops and sums around, for bounds of counts. inputs: those that are indices are integers."""
+    """Emits expressions in a frame. ranges: the loops and sums around, for bounds of counts. inputs: those
+    that are indices are integers."""
 
     def __init__(self, space: Space, names: Names, inputs: Sequence[Input] = ()) -> None:
         self.space = space
         self.names = names
         self.bound_of = {item.name: item.bound for item in inputs}.get
-        self.packed: tuple[str, ...] = ()                      # families that loops carry in 16 bits a number
-        self.roots = False                                     # whether there are any of vectors
+        self.packed: tuple[str, ...] = ()  # families that loops carry in 16 bits a number
+        self.roots = False  # whether there are any of vectors
 
     # indices and members
 
@@ -79,15 +90,31 @@ class Expressions:
         """`x` as an element of the space. suffix: of the names of its sector."""
         if self.space.pointwise:
             value = self.value(x, frame, ranges)
-            return value if is_vector(x) else py.call("jnp.full", py.name(f"size{suffix}"), value, py.name("dtype"))
+            return (
+                value
+                if is_vector(x)
+                else py.call("jnp.full", py.name(f"size{suffix}"), value, py.name("dtype"))
+            )
         if degree(x) == 0:
-            return py.product([self.value(x, frame, ranges), py.name("one")]) if x != number(1) else py.name("one")
+            return (
+                py.product([self.value(x, frame, ranges), py.name("one")])
+                if x != number(1)
+                else py.name("one")
+            )
         match x:
             case Add(terms):
                 return py.total([self._signed(term, frame, ranges, element=True) for term in terms])
             case Mul(factors):
-                return self.value(mul(*(f for f in factors if degree(f) == 0)), frame, ranges) if degree(x) == 0 else py.product(
-                    [*self._scalars(factors, frame, ranges), self.vector(next(f for f in factors if degree(f)), frame, ranges)])
+                return (
+                    self.value(mul(*(f for f in factors if degree(f) == 0)), frame, ranges)
+                    if degree(x) == 0
+                    else py.product(
+                        [
+                            *self._scalars(factors, frame, ranges),
+                            self.vector(next(f for f in factors if degree(f)), frame, ranges),
+                        ]
+                    )
+                )
         return self.value(x, frame, ranges)
 
     def _scalars(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> list[Py]:
@@ -127,8 +154,14 @@ class Expressions:
                 return py.formatted(FUNCTIONS[function].jax, [self._argument(a, frame, ranges) for a in args])
             case Compare(op, left, right):
                 whole = self._whole(left, frame, ranges), self._whole(right, frame, ranges)
-                sides = (own or self.value(side, frame, ranges) for own, side in zip(whole, (left, right), strict=True)) if all(whole) else \
-                    (self.value(side, frame, ranges) for side in (left, right))
+                sides = (
+                    (
+                        own or self.value(side, frame, ranges)
+                        for own, side in zip(whole, (left, right), strict=True)
+                    )
+                    if all(whole)
+                    else (self.value(side, frame, ranges) for side in (left, right))
+                )
                 return py.compare(op, *sides)
             case Sum():
                 return self.sum(x, frame, ranges)
@@ -138,7 +171,12 @@ class Expressions:
         over: list[Py] = []
         under: list[Py] = []
         for factor in factors:
-            if isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0 and not is_constant(factor):
+            if (
+                isinstance(factor, Pow)
+                and isinstance(factor.exponent, Number)
+                and factor.exponent.value < 0
+                and not is_constant(factor)
+            ):
                 under.append(self.value(power(factor.base, Number(-factor.exponent.value)), frame, ranges))
             else:
                 over.append(self.value(factor, frame, ranges))
@@ -147,14 +185,20 @@ class Expressions:
         return py.product(over, under)
 
     def _root(self, base: Expr, exponent: Fraction, frame: Frame, ranges: Ranges) -> Py:
-        """A power between 0 and 1, whose derivative at 0 is infinite: of what may rest there it is taken apart."""
+        """A power between 0 and 1, whose derivative at 0 is infinite: of what may rest there it is taken
+        apart."""
         inner = self._argument(base, frame, ranges)
         half = exponent == Fraction(1, 2)
         if (self.space.pointwise and is_vector(base)) or (values(base) and has_kinks(base)):
             self.roots = True
             return py.call("root", inner, *[real_py(exponent)] * (not half))
-        return py.call("jnp.sqrt", inner) if half else py.call("jnp.power", inner, real_py(exponent)) if counts(base) else \
-            py.power(inner, real_py(exponent))
+        return (
+            py.call("jnp.sqrt", inner)
+            if half
+            else py.call("jnp.power", inner, real_py(exponent))
+            if counts(base)
+            else py.power(inner, real_py(exponent))
+        )
 
     def _argument(self, x: Expr, frame: Frame, ranges: Ranges) -> Py:
         """`x` as an argument of a function, or in a power, of numbers that may stand alone."""
@@ -175,7 +219,11 @@ class Expressions:
             if not counts(base):
                 return py.power(self.value(base, frame, ranges), number_py(exponent.value))
             return py.call("jnp.power", self._argument(base, frame, ranges), real_py(exponent.value))
-        return py.call("jnp.power", self._argument(base, frame, ranges), self._whole(exponent, frame, ranges) or self.value(exponent, frame, ranges))
+        return py.call(
+            "jnp.power",
+            self._argument(base, frame, ranges),
+            self._whole(exponent, frame, ranges) or self.value(exponent, frame, ranges),
+        )
 
     # sums
 
@@ -187,7 +235,9 @@ class Expressions:
 
     def moment(self, x: Expr, frame: Frame, ranges: Ranges) -> Py:
         """E x."""
-        if isinstance(x, Add) and (not self.space.pointwise or any(isinstance(t, Sum) or not is_vector(t) for t in x.terms)):
+        if isinstance(x, Add) and (
+            not self.space.pointwise or any(isinstance(t, Sum) or not is_vector(t) for t in x.terms)
+        ):
             return py.total([(False, self.moment(term, frame, ranges)) for term in x.terms])
         if not is_vector(x):
             return self.value(x, frame, ranges)
@@ -200,15 +250,26 @@ class Expressions:
     def _mean(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> Py:
         if len(factors) == 1 and isinstance(factors[0], Pow) and factors[0].exponent == number(2):
             factors = [factors[0].base, factors[0].base]
-        if len(factors) == 1 and isinstance(factors[0], Sum) and (not self.space.pointwise and degree(factors[0]) > 1):
+        if (
+            len(factors) == 1
+            and isinstance(factors[0], Sum)
+            and (not self.space.pointwise and degree(factors[0]) > 1)
+        ):
             node = factors[0]
             parameter = self.names.fresh(node.variable)
             inner = Frame(parent=frame, variables={node.variable: parameter})
             body = self.moment(node.body, inner, (*ranges, (node.variable, node.count)))
-            return py.call("total", py.lambda_of(parameter, body), self.affine(node.count, frame), py.integer(greatest(node.count, ranges)))
+            return py.call(
+                "total",
+                py.lambda_of(parameter, body),
+                self.affine(node.count, frame),
+                py.integer(greatest(node.count, ranges)),
+            )
         if len(factors) == 2 and all(not self.space.pointwise or isinstance(f, Value) for f in factors):
             if all(degree(f) <= 1 for f in factors):
-                return py.call(f"inner{self.suffix(*factors)}", *(self.vector(f, frame, ranges) for f in factors))
+                return py.call(
+                    f"inner{self.suffix(*factors)}", *(self.vector(f, frame, ranges) for f in factors)
+                )
         if not self.space.pointwise:
             if len(factors) == 1 and degree(factors[0]) <= 1:
                 return py.call("inner", py.name("one"), self.vector(factors[0], frame, ranges))
@@ -216,11 +277,12 @@ class Expressions:
         return py.call(f"mean{self.suffix(*factors)}", self.value(mul(*factors), frame, ranges))
 
     def _expanded(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> Py:
-        """A polynomial of second order that is not a product of two linear ones as written: multiplied out."""
+        """A polynomial of second order that is not a product of two linear ones as written: multiplied
+        out."""
         for k, factor in enumerate(factors):
             rest = [f for j, f in enumerate(factors) if j != k]
             if isinstance(factor, Pow):
-                assert factor.exponent == number(2)                  # what else the linear space takes has been dealt with
+                assert factor.exponent == number(2)  # what else the linear space takes has been dealt with
                 return self.moment(Mul((factor.base, factor.base, *rest)), frame, ranges)
             if isinstance(factor, Add):
                 return self.moment(Add(tuple(mul(term, *rest) for term in factor.terms)), frame, ranges)

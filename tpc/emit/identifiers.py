@@ -1,4 +1,5 @@
-"""Names of the program to Python identifiers, by a table: nothing a user writes reaches the source in another way."""
+"""Names of the program to Python identifiers, by a table: nothing a user writes reaches the source in another
+way."""
 
 from __future__ import annotations
 
@@ -8,7 +9,12 @@ from collections.abc import Iterable, Sequence
 
 from tpc.core.expr import Gather, Index
 
-TAKEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | {"jax", "jnp", "np", "lax", "qmc", "erf"}
+TAKEN = (
+    frozenset(keyword.kwlist)
+    | frozenset(keyword.softkwlist)
+    | frozenset(dir(builtins))
+    | {"jax", "jnp", "np", "lax", "qmc", "erf"}
+)
 
 
 class Names:
@@ -25,7 +31,11 @@ class Names:
 
     def fresh(self, wish: str) -> str:
         """An identifier like `wish` that nothing else has."""
-        plain = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" if c in "$ .-[," else f"u{ord(c):x}" for c in wish if c != "]")
+        plain = "".join(
+            c if c.isascii() and (c.isalnum() or c == "_") else "_" if c in "$ .-[," else f"u{ord(c):x}"
+            for c in wish
+            if c != "]"
+        )
         plain = plain if plain[:1].isalpha() else f"x{plain}"
         found, k = plain, 0
         while found in self.used:
@@ -37,7 +47,15 @@ class Names:
 
 def local_name(family: str, index: Sequence[Index]) -> str:
     """A readable name for one member: `x[t+1]` is `x_t1`."""
-    return "_".join([family, *("at" if isinstance(i, Gather) else str(i).replace("+", "").replace("-", "m").replace("*", "") for i in index)])
+    return "_".join(
+        [
+            family,
+            *(
+                "at" if isinstance(i, Gather) else str(i).replace("+", "").replace("-", "m").replace("*", "")
+                for i in index
+            ),
+        ]
+    )
 
 
 def chain_name(side: tuple[str, bool]) -> str:

@@ -16,39 +16,143 @@ from tpc.emit.error_checks import NAMES as CHECKED
 from tpc.emit.error_checks import checks, evaluations_line, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
 from tpc.emit.formulas import Expressions
-from tpc.emit.scopes import Chain, Frame, Held
-from tpc.gram.write import emit_gram
 from tpc.emit.identifiers import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.emit.scopes import Chain, Frame, Held
 from tpc.emit.sections import copied
 from tpc.emit.segments import segmented
-from tpc.plan.structure import Structure, structure
 from tpc.emit.sums import positions
+from tpc.gram.write import emit_gram
 from tpc.plan.chaos import Kept
 from tpc.plan.gaussians import Layout, Side, lay_out
 from tpc.plan.matrix_members import taken_apart
 from tpc.plan.plan import NAMES, SECONDS, Plan, UnrepresentableError, gram_plan, make_plan
+from tpc.plan.structure import Structure, structure
 from tpc.reassociate import reassociate
 
-LONG = 0.05                                            # seconds of a linear plan beyond which covariances are tried as well
-HELPERS = ("as_outputs", "stored", "BLOCK", "BLOCKS", "Basis", "basis", "starts", "coordinates", "combination", "projected", "meet", "written",
-           "least", "reached", "shrunk", "onsager", "multiply", "eliminate", "orthonormal", "directions", "directions_jvp", "meet_all",
-           "multiply_all", "coefficients", "Packed", "restored", "packed", "mixed", "increased", "inners", "in_turns",
-           "history", "begins", "recorded", "whole", "products", "combined", "member", "replaced", "sqrt_psd", "interleaved", "total", "root",
-           "rounds", "before", "whitened", "product_rule", "prepared", "spread", "evaluated", "evaluations", "outputs_of", "summary", "compiled",
-           "Claim", "claims", "checked", "halves", "tied", "suspects", "agreeing", "pull", "influence", "tail_index", "unmet",
-           "limit", "draw", "run", "warnings", "NamedSharding", "PartitionSpec", "solve_triangular", "ndtri", "roots_hermitenorm", "NamedTuple")
-AT_ONCE = 2.5e8                                        # bytes that all rounds of a loop may take at once, or half of what the others do
-BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8      # small blocks waste less, and take longer to compile, 0.03 s for each use of one
+LONG = 0.05  # seconds of a linear plan beyond which covariances are tried as well
+HELPERS = (
+    "as_outputs",
+    "stored",
+    "BLOCK",
+    "BLOCKS",
+    "Basis",
+    "basis",
+    "starts",
+    "coordinates",
+    "combination",
+    "projected",
+    "meet",
+    "written",
+    "least",
+    "reached",
+    "shrunk",
+    "onsager",
+    "multiply",
+    "eliminate",
+    "orthonormal",
+    "directions",
+    "directions_jvp",
+    "meet_all",
+    "multiply_all",
+    "coefficients",
+    "Packed",
+    "restored",
+    "packed",
+    "mixed",
+    "increased",
+    "inners",
+    "in_turns",
+    "history",
+    "begins",
+    "recorded",
+    "whole",
+    "products",
+    "combined",
+    "member",
+    "replaced",
+    "sqrt_psd",
+    "interleaved",
+    "total",
+    "root",
+    "rounds",
+    "before",
+    "whitened",
+    "product_rule",
+    "prepared",
+    "spread",
+    "evaluated",
+    "evaluations",
+    "outputs_of",
+    "summary",
+    "compiled",
+    "Claim",
+    "claims",
+    "checked",
+    "halves",
+    "tied",
+    "suspects",
+    "agreeing",
+    "pull",
+    "influence",
+    "tail_index",
+    "unmet",
+    "limit",
+    "draw",
+    "run",
+    "warnings",
+    "NamedSharding",
+    "PartitionSpec",
+    "solve_triangular",
+    "ndtri",
+    "roots_hermitenorm",
+    "NamedTuple",
+)
+AT_ONCE = 2.5e8  # bytes that all rounds of a loop may take at once, or half of what the others do
+# small blocks waste less, and take longer to compile, 0.03 s for each use of one
+BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
-LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE", "INPUTS", "DTYPE", "GAUSSIANS", "GRIDS",
-          "SAMPLES", "REPEATS", "WHITEN", "NODES", "HALVED", "PADDED", "PULLED", "PASSES", "REPLAYED", "HEAVY", "EDGED", "WILD",
-          "NO_ERROR", *CHECKED)
+LOCALS = (
+    "inputs",
+    *BY_SECTOR,
+    "loop",
+    "dtype",
+    "one",
+    "state",
+    "TOLERANCE",
+    "NOISE",
+    "INPUTS",
+    "DTYPE",
+    "GAUSSIANS",
+    "GRIDS",
+    "SAMPLES",
+    "REPEATS",
+    "WHITEN",
+    "NODES",
+    "HALVED",
+    "PADDED",
+    "PULLED",
+    "PASSES",
+    "REPLAYED",
+    "HEAVY",
+    "EDGED",
+    "WILD",
+    "NO_ERROR",
+    *CHECKED,
+)
 
 
-def planned(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
-            max_rank: int | None = None) -> tuple[Program, Plan, Structure | None, Layout | None]:
-    """The program with its sums in order, its plan and what that rests on (nothing, for covariances). Raises UnrepresentableError."""
+def planned(
+    program: Program,
+    *,
+    method: str = "auto",
+    samples: int | None = None,
+    repeats: int | None = None,
+    dtype: str = "float64",
+    max_rank: int | None = None,
+) -> tuple[Program, Plan, Structure | None, Layout | None]:
+    """The program with its sums in order, its plan and what that rests on (nothing, for covariances). Raises
+    UnrepresentableError."""
     by_covariances = gram_plan(program, method, "float32" if dtype == "float32" else "float64")
     if isinstance(by_covariances, Plan):
         return program, by_covariances, None, None
@@ -76,22 +180,54 @@ def _explained(plan: Plan, by_covariances: str) -> Plan:
     return replace(plan, why=f"{plan.why}; {by_covariances}") if by_covariances and not plan.exact else plan
 
 
-def _planned(program: Program, method: str, samples: int | None, repeats: int | None, dtype: str, max_rank: int | None,
-             reason: str = "asked for") -> tuple[Plan, Structure, Layout]:
+def _planned(
+    program: Program,
+    method: str,
+    samples: int | None,
+    repeats: int | None,
+    dtype: str,
+    max_rank: int | None,
+    reason: str = "asked for",
+) -> tuple[Plan, Structure, Layout]:
     """reason: as of `make_plan`."""
     parts = structure(program)
     program = replace(program, body=parts.body)
     rows = max((math.prod(r.greatest for r in nest) for nest in parts.blocks.values()), default=1)
     layout = replace(lay_out(program, parts.confined, max_rank), rows=rows)
-    kept = {s.family.name: Kept(_members(s.family.shape, s.kept), math.prod(r.greatest for r in s.dropped.values() if id(r) in parts.parallel))
-            for s in parts.storage.values() if s.family.kind == "vector"}
-    plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples, repeats=repeats,
-                     dtype="float32" if dtype == "float32" else "float64", reason=reason)
-    crowded = max(layout.capacity.values(), default=0) > plan.samples                         # more directions than dimensions of the sample
+    kept = {
+        s.family.name: Kept(
+            _members(s.family.shape, s.kept),
+            math.prod(r.greatest for r in s.dropped.values() if id(r) in parts.parallel),
+        )
+        for s in parts.storage.values()
+        if s.family.kind == "vector"
+    }
+    plan = make_plan(
+        program,
+        layout,
+        kept,
+        parts.confined,
+        method=method,
+        samples=samples,
+        repeats=repeats,
+        dtype="float32" if dtype == "float32" else "float64",
+        reason=reason,
+    )
+    # more directions than dimensions of the sample
+    crowded = max(layout.capacity.values(), default=0) > plan.samples
     if max_rank is None and crowded and not plan.exact:
         layout = replace(lay_out(program, parts.confined, plan.samples), rows=rows)
-        plan = make_plan(program, layout, kept, parts.confined, method=method, samples=samples or plan.samples, repeats=repeats, dtype=plan.dtype,
-                         reason=reason)
+        plan = make_plan(
+            program,
+            layout,
+            kept,
+            parts.confined,
+            method=method,
+            samples=samples or plan.samples,
+            repeats=repeats,
+            dtype=plan.dtype,
+            reason=reason,
+        )
     return plan, parts, layout
 
 
@@ -99,20 +235,37 @@ def _members(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
     return math.prod(shape[axis] for axis in kept)
 
 
-def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout | None, *, segments: bool = False, over: str | None = None) -> str:
+def emit(
+    program: Program,
+    plan: Plan,
+    parts: Structure | None,
+    layout: Layout | None,
+    *,
+    segments: bool = False,
+    over: str | None = None,
+) -> str:
     """The source of a module that evaluates `program` as planned.
 
     segments: with functions that run its longest loop in parts, or the one over the variable `over`.
     """
     if parts is None or layout is None:
         return emit_gram(program, plan)
-    names = Names((*HELPERS, *LOCALS, *checked.names(plan), *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR)))
+    names = Names(
+        (
+            *HELPERS,
+            *LOCALS,
+            *checked.names(plan),
+            *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR),
+        )
+    )
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
     body.vector_bytes = plan.samples * (8 if plan.dtype == "float64" else 4) if plan.method == "nodes" else 0
     body.at_once = max(AT_ONCE, plan.memory / 2)
     if plan.packed:
-        body.expressions.packed = tuple(name for name, s in parts.storage.items() if s.carry is not None and s.family.kind == "vector")
+        body.expressions.packed = tuple(
+            name for name, s in parts.storage.items() if s.carry is not None and s.family.kind == "vector"
+        )
     body.in_parts = segmented(parts, over) if segments else None
     head = _Head(program, layout, names, body)
     head.run()
@@ -121,13 +274,41 @@ def emit(program: Program, plan: Plan, parts: Structure | None, layout: Layout |
     status = names.fresh("lost")
     lost = [f"jnp.max({body.top.chains[side].name}[0].lost)" for side in layout.capacity]
     ending: list[Statement] = [
-        Assign((status,), Py(f"jnp.max(jnp.stack([{', '.join(lost)}]))") if lost else Py("jnp.zeros((), dtype)")),
-        Return(Py(f"as_outputs({{{', '.join(f'{key!r}: {value.text}' for key, value in outputs)}}}, dtype), {status}"))]
+        Assign(
+            (status,), Py(f"jnp.max(jnp.stack([{', '.join(lost)}]))") if lost else Py("jnp.zeros((), dtype)")
+        ),
+        Return(
+            Py(
+                f"as_outputs({{{', '.join(f'{key!r}: {value.text}' for key, value in outputs)}}}, dtype), "
+                f"{status}"
+            )
+        ),
+    ]
     lines = [*body.top.prologue, *body.top.statements, *ending]
-    doc = f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
-    function = Def("limit", ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments), (*head.opening(), *lines), doc)
-    head_text = [_header(program, plan), _imports(plan), _constants(program, plan, layout), _helpers(parts, body.expressions)]
-    return "\n".join([*head_text, "", "", *py.print_statements([function]), _tail(plan, may_cancel(program, plan), segments)])
+    doc = (
+        f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
+    )
+    function = Def(
+        "limit",
+        ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments),
+        (*head.opening(), *lines),
+        doc,
+    )
+    head_text = [
+        _header(program, plan),
+        _imports(plan),
+        _constants(program, plan, layout),
+        _helpers(parts, body.expressions),
+    ]
+    return "\n".join(
+        [
+            *head_text,
+            "",
+            "",
+            *py.print_statements([function]),
+            _tail(plan, may_cancel(program, plan), segments),
+        ]
+    )
 
 
 class _Head:
@@ -145,7 +326,9 @@ class _Head:
     def shapes(self) -> str:
         """Those of points and weights, in words."""
         suffixes = self.sectors.suffixes
-        points = ", ".join(f"[{part.total}, M{suffix}]" for part, suffix in zip(self.layouts, suffixes, strict=True))
+        points = ", ".join(
+            f"[{part.total}, M{suffix}]" for part, suffix in zip(self.layouts, suffixes, strict=True)
+        )
         return f"points {points} with weights {', '.join(f'[M{suffix}]' for suffix in suffixes)}"
 
     def opening(self) -> list[Statement]:
@@ -159,20 +342,48 @@ class _Head:
 
     def _opening_of_sectors(self) -> list[Statement]:
         suffixes = self.sectors.suffixes
-        lines: list[Statement] = [Assign(tuple(f"{name}{suffix}" for suffix in suffixes), py.name(name)) for name in ("points", "weights")]
+        lines: list[Statement] = [
+            Assign(tuple(f"{name}{suffix}" for suffix in suffixes), py.name(name))
+            for name in ("points", "weights")
+        ]
         sizes = ", ".join(f"points{suffix}.shape[1]" for suffix in suffixes)
-        lines.append(Assign(("dtype", *(f"size{suffix}" for suffix in suffixes)), Py(f"points{suffixes[0]}.dtype, {sizes}")))
+        lines.append(
+            Assign(
+                ("dtype", *(f"size{suffix}" for suffix in suffixes)),
+                Py(f"points{suffixes[0]}.dtype, {sizes}"),
+            )
+        )
         for k, suffix in enumerate(suffixes):
-            members = ", ".join(name for name, sector in self.sectors.vectors.items() if sector == k and "$" not in name)
-            lines += [Def(f"inner{suffix}", ("a", "b"), (Return(Py(f"a @ (weights{suffix} * b)")),), f"E ab, in the sector of {members}."),
-                      Def(f"mean{suffix}", ("a",), (Return(Py(f"a @ weights{suffix}")),))]
+            members = ", ".join(
+                name for name, sector in self.sectors.vectors.items() if sector == k and "$" not in name
+            )
+            lines += [
+                Def(
+                    f"inner{suffix}",
+                    ("a", "b"),
+                    (Return(Py(f"a @ (weights{suffix} * b)")),),
+                    f"E ab, in the sector of {members}.",
+                ),
+                Def(f"mean{suffix}", ("a",), (Return(Py(f"a @ weights{suffix}")),)),
+            ]
         return lines
 
     def run(self) -> None:
         for item in self.program.inputs:
             name = self.names[item.name]
-            self.frame.held.append(Held(name, item.name, False, {}, tuple(range(len(item.shape))), item.shape, self.frame, store=False))
-            kind = Py(f'jnp.asarray(inputs[{item.name!r}]' + (", dtype)" if item.bound is None else ")"))
+            self.frame.held.append(
+                Held(
+                    name,
+                    item.name,
+                    False,
+                    {},
+                    tuple(range(len(item.shape))),
+                    item.shape,
+                    self.frame,
+                    store=False,
+                )
+            )
+            kind = Py(f"jnp.asarray(inputs[{item.name!r}]" + (", dtype)" if item.bound is None else ")"))
             self.frame.statements.append(Assign((name,), kind))
         for group in self.program.gaussians:
             self._gaussians(group)
@@ -202,10 +413,19 @@ class _Head:
         rows, source = self.layouts[sector].initial[group.names[0]], f"points{self.sectors.suffixes[sector]}"
         shape = tuple(n for _, n in group.axes)
         k = len(group.names)
-        points = Py(f"{source}[{rows.start}]") if not shape and k == 1 else Py(f"{source}[{rows.start}:{rows.stop}]")
+        points = (
+            Py(f"{source}[{rows.start}]")
+            if not shape and k == 1
+            else Py(f"{source}[{rows.start}:{rows.stop}]")
+        )
         if k == 1:
             value = self._single(group, points, shape)
-            self._given(group, group.names[0], value, f"{_plain(group)} ~ N({_text(group.mean[0])}, {_text(group.covariance[0][0])})")
+            self._given(
+                group,
+                group.names[0],
+                value,
+                f"{_plain(group)} ~ N({_text(group.mean[0])}, {_text(group.covariance[0][0])})",
+            )
             return
         joint = self.names.fresh(f"{group.names[0]}_joint")
         points = Py(f"{points.text}.reshape({', '.join(map(str, (*shape, k, -1)))})") if shape else points
@@ -230,7 +450,9 @@ class _Head:
             return value
         shift, varies = self._law(mean, group.axes)
         shift = Py(f"{shift.at(py.ATOM)}[..., None]") if varies else shift
-        return py.total([(False, shift if self.pointwise else py.product([shift, py.name("one")])), (False, value)])
+        return py.total(
+            [(False, shift if self.pointwise else py.product([shift, py.name("one")])), (False, value)]
+        )
 
     def _square_root(self, group: Gaussians, shape: tuple[int, ...]) -> Py:
         entries = [[self._law(x, group.axes) for x in row] for row in group.covariance]
@@ -239,7 +461,10 @@ class _Head:
             rows = ", ".join(f"[{', '.join(x.text for x, _ in row)}]" for row in entries)
             return Py(f"sqrt_psd(jnp.array([{rows}], dtype))")
         full = f"({', '.join(map(str, shape))},)"
-        stacked = ", ".join(f"jnp.stack([{', '.join(f'jnp.broadcast_to({x.text}, {full})' for x, _ in row)}], -1)" for row in entries)
+        stacked = ", ".join(
+            f"jnp.stack([{', '.join(f'jnp.broadcast_to({x.text}, {full})' for x, _ in row)}], -1)"
+            for row in entries
+        )
         nested = "sqrt_psd"
         for _ in shape:
             nested = f"jax.vmap({nested})"
@@ -249,7 +474,9 @@ class _Head:
         name = self.names[family]
         shape = tuple(n for _, n in group.axes)
         self.frame.statements.append(Assign((name,), value, comment))
-        self.frame.held.append(Held(name, family, True, {}, tuple(range(len(shape))), shape, self.frame, store=False))
+        self.frame.held.append(
+            Held(name, family, True, {}, tuple(range(len(shape))), shape, self.frame, store=False)
+        )
 
     # matrices
 
@@ -260,21 +487,45 @@ class _Head:
         table = self.names[f"{matrix.name} factors"]
         deviation = py.call("jnp.sqrt", variance)
         if rows == columns:
-            value = Py(f"jnp.broadcast_to({deviation.text}[..., None], (*{deviation.text}.shape, 4))") if varies else Py(f"[{deviation.text}]*4")
+            value = (
+                Py(f"jnp.broadcast_to({deviation.text}[..., None], (*{deviation.text}.shape, 4))")
+                if varies
+                else Py(f"[{deviation.text}]*4")
+            )
             if matrix.axes and not varies:
                 value = Py(f"jnp.full(({', '.join(str(n) for _, n in matrix.axes)}, 4), {deviation.text})")
-            self.frame.statements.append(Assign((table,), value, f"{matrix.name}: σ, of hat and dot of {matrix.name}x and of {matrix.name}ᵀy"))
+            self.frame.statements.append(
+                Assign(
+                    (table,),
+                    value,
+                    f"{matrix.name}: σ, of hat and dot of {matrix.name}x and of {matrix.name}ᵀy",
+                )
+            )
             return
-        rho = py.product([self.expressions.value(rows, self.frame, ())], [self.expressions.value(columns, self.frame, ())] if columns != ONE else [])
+        rho = py.product(
+            [self.expressions.value(rows, self.frame, ())],
+            [self.expressions.value(columns, self.frame, ())] if columns != ONE else [],
+        )
         root = f"jnp.sqrt({rho.text})"
         factors = Py(f"jnp.stack([jnp.ones(()), 1/{root}, {root}, jnp.asarray({rho.text}, dtype)])")
-        value = Py(f"{deviation.text}[..., None]*{factors.text}") if varies else Py(f"{deviation.text}*{factors.text}")
+        value = (
+            Py(f"{deviation.text}[..., None]*{factors.text}")
+            if varies
+            else Py(f"{deviation.text}*{factors.text}")
+        )
         if matrix.axes and not varies:
             value = Py(f"jnp.broadcast_to({value.text}, ({', '.join(str(n) for _, n in matrix.axes)}, 4))")
-        self.frame.statements.append(Assign((table,), value, f"{matrix.name}: σ, σ/√ρ, σ√ρ, σρ, of hat and dot of {matrix.name}x, {matrix.name}ᵀy"))
+        self.frame.statements.append(
+            Assign(
+                (table,),
+                value,
+                f"{matrix.name}: σ, σ/√ρ, σ√ρ, σρ, of hat and dot of {matrix.name}x, {matrix.name}ᵀy",
+            )
+        )
 
     def _chains(self) -> None:
-        """The bases of all matrices, empty, and their Gaussians: rows taken in turns, as the program will meet them."""
+        """The bases of all matrices, empty, and their Gaussians: rows taken in turns, as the program will
+        meet them."""
         for part, suffix in zip(self.layouts, self.sectors.suffixes, strict=True):
             start = part.first_direction
             for extra, table in ((False, part.capacity), (True, part.extra)):
@@ -283,7 +534,9 @@ class _Head:
                     continue
                 places = [self.names.fresh(f"rows_{chain_name(side)}") for side in table]
                 value = Py(f"interleaved({', '.join(map(str, counts))})")
-                self.frame.statements.append(Assign((f"{places[0]},",) if len(places) == 1 else tuple(places), value))
+                self.frame.statements.append(
+                    Assign((f"{places[0]},",) if len(places) == 1 else tuple(places), value)
+                )
                 for side, place in zip(table, places, strict=True):
                     self._chain(side, Py(f"points{suffix}[{f'{start} + ' if start else ''}{place}]"), extra)
                 start += sum(counts)
@@ -292,38 +545,59 @@ class _Head:
         matrix = next(m for m in self.program.matrices if m.name == side[0])
         axes = "".join(f", {n}" for _, n in matrix.axes)
         operands = self.sectors.operands.get(side, 0)
-        size = f", size=size{self.sectors.suffixes[operands]}" if operands != self.sectors.outputs.get(side, 0) else ""
+        size = (
+            f", size=size{self.sectors.suffixes[operands]}"
+            if operands != self.sectors.outputs.get(side, 0)
+            else ""
+        )
         own = Py(f"basis({gaussians.text}{axes}{size})")
         shown = f"{side[0]}ᵀ" if side[1] else side[0]
         if extra:
             name = self.names[f"{chain_name(side)} extra"]
-            self.frame.statements.append(Assign((name,), own, f"what one round adds to the directions {shown} has met"))
+            self.frame.statements.append(
+                Assign((name,), own, f"what one round adds to the directions {shown} has met")
+            )
         else:
             name = self.names[f"{chain_name(side)} met"]
-            self.frame.statements.append(Assign((name,), py.tuple_of([own]), f"the directions {shown} has met"))
+            self.frame.statements.append(
+                Assign((name,), py.tuple_of([own]), f"the directions {shown} has met")
+            )
             self.frame.chains[side] = Chain(name, self.frame)
 
     # outputs
 
     def output(self, output: Output) -> tuple[str, Py]:
-        if 0 in output.shape:                                        # nothing was made that could be read
+        if 0 in output.shape:  # nothing was made that could be read
             return output.name, py.call("jnp.zeros", py.tuple_of([py.integer(n) for n in output.shape]))
         held = self.frame.find(output.ref)
         variables = [v for v, _ in output.axes]
         index = held.rest(output.ref)
-        simple = all(isinstance(i, Affine) and (not i.variables or (len(i.variables) == 1 and i.terms[0][1] == 1)) for i in index)
+        simple = all(
+            isinstance(i, Affine) and (not i.variables or (len(i.variables) == 1 and i.terms[0][1] == 1))
+            for i in index
+        )
         order = [v for i in index if isinstance(i, Affine) for v in i.variables]
         if simple and order == variables:
             extents = dict(output.axes)
             parts = []
             for axis, i in zip(held.kept, index, strict=True):
                 assert isinstance(i, Affine)
-                parts.append(py.part(i.const, extents[next(iter(i.variables))], held.shape[axis]) if i.variables else py.integer(i.const))
+                parts.append(
+                    py.part(i.const, extents[next(iter(i.variables))], held.shape[axis])
+                    if i.variables
+                    else py.integer(i.const)
+                )
             value = py.subscript(py.name(held.name), parts)
         else:
             ranks = {v: k for k, v in enumerate(variables)}
-            along = {v: ", ".join(":" if k == ranks[v] else "None" for k in range(len(variables))) for v in variables}
-            grid = {v: f"jnp.arange({n})" + (f"[{along[v]}]" if len(variables) > 1 else "") for v, n in output.axes}
+            along = {
+                v: ", ".join(":" if k == ranks[v] else "None" for k in range(len(variables)))
+                for v in variables
+            }
+            grid = {
+                v: f"jnp.arange({n})" + (f"[{along[v]}]" if len(variables) > 1 else "")
+                for v, n in output.axes
+            }
             inner = Frame(parent=self.frame, variables=grid)
             shape = py.tuple_of([py.integer(n) for _, n in output.axes])
             value = self.expressions.member(output.ref, inner)
@@ -332,11 +606,14 @@ class _Head:
 
 
 def _mentioned(x: Expr) -> set[str]:
-    return positions(x) | {v for ref, _ in expr_references(x, ()) for i in ref.index for v in getattr(i, "variables", ())}
+    return positions(x) | {
+        v for ref, _ in expr_references(x, ()) for i in ref.index for v in getattr(i, "variables", ())
+    }
 
 
 def _text(x: Expr) -> str:
     from tpc.core.printer import print_expr
+
     return print_expr(x)
 
 
@@ -348,15 +625,25 @@ def _header(program: Program, plan: Plan) -> str:
     if any(plan.checks):
         how = checked.described(plan)
     elif plan.points == "rules":
-        how = "Vectors are polynomials of standard Gaussians, given by their values at the nodes of products of Gauss–Hermite\n" \
-              "rules that integrate all that occurs: the result is exact."
+        how = (
+            "Vectors are polynomials of standard Gaussians, given by their values at the nodes of "
+            "products of "
+            "Gauss–Hermite\n"
+            "rules that integrate all that occurs: the result is exact."
+        )
     elif plan.exact:
         how = "Vectors are coefficients on standard Gaussians; the result is exact."
     else:
         kind = f"{NAMES[plan.points]}{', whitened' if plan.whiten else ''}"
-        how = f"Vectors are values at {plan.samples} points ({kind}) of {plan.gaussians} standard\n" \
-              f"Gaussians; the errors shown are standard errors of the mean over {plan.repeats} independent randomisations."
-    return f'"""The infinite-width limit of the Tensor Program `{_ascii(program.name)}`, written by tpc.\n\n{how}\n"""\n'
+        how = (
+            f"Vectors are values at {plan.samples} points ({kind}) of {plan.gaussians} standard\n"
+            f"Gaussians; the errors shown are standard errors of the mean over {plan.repeats} independent "
+            "randomisations."
+        )
+    return (
+        f'"""The infinite-width limit of the Tensor Program `{_ascii(program.name)}`, written by '
+        f'tpc.\n\n{how}\n"""\n'
+    )
 
 
 def _ascii(text: str) -> str:
@@ -364,8 +651,17 @@ def _ascii(text: str) -> str:
 
 
 def _imports(plan: Plan) -> str:
-    lines = ["import warnings", "from typing import NamedTuple", "", "import jax", "import jax.numpy as jnp", "import numpy as np",
-             "from jax import lax", "from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
+    lines = [
+        "import warnings",
+        "from typing import NamedTuple",
+        "",
+        "import jax",
+        "import jax.numpy as jnp",
+        "import numpy as np",
+        "from jax import lax",
+        "from jax.scipy.special import erf",
+        "from jax.sharding import NamedSharding, PartitionSpec",
+    ]
     if any(plan.checks):
         lines += checked.imports(plan)
     elif plan.points in ("sobol", "monte-carlo"):
@@ -378,7 +674,10 @@ def _imports(plan: Plan) -> str:
 
 
 def _constants(program: Program, plan: Plan, layout: Layout) -> str:
-    rows = ", ".join(f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})" for i in program.inputs)
+    rows = ", ".join(
+        f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})"
+        for i in program.inputs
+    )
     lines = [f"DTYPE, TOLERANCE, GAUSSIANS = {plan.dtype!r}, {plan.tolerance!r}, {layout.total}"]
     if any(plan.checks):
         lines += checked.constants(plan)
@@ -387,24 +686,47 @@ def _constants(program: Program, plan: Plan, layout: Layout) -> str:
     if may_cancel(program, plan):
         lines.append(evaluations_line(plan))
     elif not plan.exact and not any(plan.checks):
-        lines += [f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}", *checks(program, plan)]
+        lines += [
+            f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}",
+            *checks(program, plan),
+        ]
     block = BATCH_BLOCK if layout.rows > 1 else BLOCK
-    lines.append(f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most")
+    lines.append(
+        f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most"
+    )
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
     return "\n".join(lines) + "\n"
 
 
 def _helpers(parts: Structure, expressions: Expressions) -> str:
     sections = copied("products.py") | copied("roots.py")
-    needed = {"copied from here on": True, "roots": expressions.roots, "histories": parts.histories,
-              "vectors in 16 bits": expressions.packed, "products of batches": parts.blocks}
+    needed = {
+        "copied from here on": True,
+        "roots": expressions.roots,
+        "histories": parts.histories,
+        "vectors in 16 bits": expressions.packed,
+        "products of batches": parts.blocks,
+    }
     return "\n\n" + "\n\n\n".join(sections[title] for title, wanted in needed.items() if wanted)
 
 
 def _tail(plan: Plan, cancels: bool, segments: bool) -> str:
     sections = copied("runner.py") | copied("spread.py") | copied("rounding.py") | checked.sections()
-    kind = run_sections(plan, cancels) if plan.exact else ["checked"] if any(plan.checks) else ["rounding", "claims"]
-    wanted = ["every module", *checked.SECTIONS * any(plan.checks), plan.points, *kind, *["segments"] * segments, "main"]
+    kind = (
+        run_sections(plan, cancels)
+        if plan.exact
+        else ["checked"]
+        if any(plan.checks)
+        else ["rounding", "claims"]
+    )
+    wanted = [
+        "every module",
+        *checked.SECTIONS * any(plan.checks),
+        plan.points,
+        *kind,
+        *["segments"] * segments,
+        "main",
+    ]
     if plan.points in ("sobol", "monte-carlo"):
         wanted.insert(1, "whitening")
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
-LONGEST = 200                                    # operands in a row: Python's own compiler fails at some thousands
-LAMBDA, CONDITIONAL, COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM = range(8)     # how strongly an expression binds
+LONGEST = 200  # operands in a row: Python's own compiler fails at some thousands
+# how strongly an expression binds
+LAMBDA, CONDITIONAL, COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM = range(8)
 
 
 @dataclass(frozen=True, slots=True)
 class Py:
-    """An expression: its text and how strongly it binds. Made by the functions below, which alone put in parentheses."""
+    """An expression: its text and how strongly it binds. Made by the functions below, which alone put in
+    parentheses."""
 
     text: str
     strength: int = ATOM
@@ -52,7 +54,7 @@ def ratio(numerator: int, denominator: int) -> Py:
 
 def _parts(items: Sequence[T]) -> list[Sequence[T]]:
     """`items` in runs of LONGEST, which the chain then joins."""
-    return [items[i:i + LONGEST] for i in range(0, len(items), LONGEST)]
+    return [items[i : i + LONGEST] for i in range(0, len(items), LONGEST)]
 
 
 def total(terms: Sequence[tuple[bool, Py]]) -> Py:
@@ -70,7 +72,10 @@ def product(factors: Sequence[Py], divisors: Sequence[Py] = ()) -> Py:
     if len(factors) == 1 and not divisors:
         return factors[0]
     if max(len(factors), len(divisors)) > LONGEST:
-        over, under = ([product(part) for part in _parts(side)] if len(side) > LONGEST else side for side in (factors, divisors))
+        over, under = (
+            [product(part) for part in _parts(side)] if len(side) > LONGEST else side
+            for side in (factors, divisors)
+        )
         return product(over, under)
     head = "*".join(f.at(PRODUCT if i == 0 else UNARY) for i, f in enumerate(factors)) or "1"
     return Py(head + "".join(f"/{d.at(UNARY)}" for d in divisors), PRODUCT)
@@ -164,7 +169,9 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
                     lines += _broken(f"{indent}{left} = {_closed(value)}", indent)
             case Return(value):
                 code = f"{indent}return {_bare(value)}"
-                lines += [code] if len(code) <= WIDEST else _broken(f"{indent}return {_closed(value)}", indent)
+                lines += (
+                    [code] if len(code) <= WIDEST else _broken(f"{indent}return {_closed(value)}", indent)
+                )
             case Comment(text):
                 lines += _above(text, indent)
             case Def(function, parameters, body, doc):
@@ -179,8 +186,16 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
 def _bare(value: Py) -> str:
     """A tuple on the right side of `=` or after `return` needs no parentheses."""
     text = value.text
-    return text[1:-1] if value.strength == ATOM and text.startswith("(") and text.endswith(")") and "," in text and _closes_last(text) \
-        and not text.endswith(",)") else text
+    return (
+        text[1:-1]
+        if value.strength == ATOM
+        and text.startswith("(")
+        and text.endswith(")")
+        and "," in text
+        and _closes_last(text)
+        and not text.endswith(",)")
+        else text
+    )
 
 
 def _closed(value: Py) -> str:
@@ -235,5 +250,11 @@ def _commented(code: str, comment: str, indent: str) -> list[str]:
 
 def _above(comment: str, indent: str) -> list[str]:
     """A comment as lines of its own."""
-    return textwrap.wrap(_one_line(comment), WIDEST, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#     ", break_long_words=False,
-                         break_on_hyphens=False)
+    return textwrap.wrap(
+        _one_line(comment),
+        WIDEST,
+        initial_indent=f"{indent}# ",
+        subsequent_indent=f"{indent}#     ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

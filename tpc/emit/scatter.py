@@ -1,6 +1,7 @@
 """Updates of a few members of an array, where inputs are one-hot: added in place rather than to all members.
 
-    U[t+1, k] = U[t, k] - c[t]*where(k <= j[t], where(k >= j[t], 1, 0), 0)*x[t] for k < d      →      U.at[j[t]].add(-c[t]*x[t])
+U[t+1, k] = U[t, k] - c[t]*where(k <= j[t], where(k >= j[t], 1, 0), 0)*x[t] for k < d      →
+U.at[j[t]].add(-c[t]*x[t])
 """
 
 from __future__ import annotations
@@ -11,15 +12,32 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ONE, ZERO, Add, Call, Compare, Expr, Gather, Index, Mul, Position, Ref, Sum, Value, add, is_vector, mul
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Gather,
+    Index,
+    Mul,
+    Position,
+    Ref,
+    Sum,
+    Value,
+    add,
+    is_vector,
+    mul,
+)
 from tpc.core.expr import replace as rebuilt
 from tpc.core.printer import print_expr
 from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region, ranges
 from tpc.emit import python as py
 from tpc.emit.excluded import finite_branches
-from tpc.emit.scopes import Frame, Held
 from tpc.emit.python import Assign, Py
+from tpc.emit.scopes import Frame, Held
 from tpc.emit.sums import Loops, depends
 
 if TYPE_CHECKING:
@@ -36,11 +54,19 @@ class Addition:
 
 
 def separated(region: Region, indices: AbstractSet[str]) -> tuple[Region, tuple[Addition, ...]]:
-    """A loop without the terms of its only instruction that are 0 but at one member, and these terms. indices: the inputs that are indices."""
+    """A loop without the terms of its only instruction that are 0 but at one member, and these terms.
+    indices: the inputs that are indices."""
     leaf = region.body[0]
-    if len(region.body) != 1 or not isinstance(leaf, Leaf) or isinstance(leaf.op, MatMul) or not isinstance(leaf.op.phi, Add):
+    if (
+        len(region.body) != 1
+        or not isinstance(leaf, Leaf)
+        or isinstance(leaf.op, MatMul)
+        or not isinstance(leaf.op.phi, Add)
+    ):
         return region, ()
-    if [i for i in leaf.op.out.index if isinstance(i, Affine) and region.variable in i.variables] != [Affine.var(region.variable)]:
+    if [i for i in leaf.op.out.index if isinstance(i, Affine) and region.variable in i.variables] != [
+        Affine.var(region.variable)
+    ]:
         return region, ()
     rest, found = _split(leaf.op.phi, (), region.variable, indices)
     if not found or (is_vector(leaf.op.phi) and not is_vector(rest)):
@@ -50,14 +76,17 @@ def separated(region: Region, indices: AbstractSet[str]) -> tuple[Region, tuple[
     return others, found
 
 
-def _split(x: Expr, loops: Loops, variable: str, indices: AbstractSet[str]) -> tuple[Expr, tuple[Addition, ...]]:
-    """What is left of `x`, inside sums over `loops`, without the terms that are 0 but at one member; and these."""
+def _split(
+    x: Expr, loops: Loops, variable: str, indices: AbstractSet[str]
+) -> tuple[Expr, tuple[Addition, ...]]:
+    """What is left of `x`, inside sums over `loops`, without the terms that are 0 but at one member; and
+    these."""
     if isinstance(x, Add):
         parts = [_split(term, loops, variable, indices) for term in x.terms]
         return add(*(rest for rest, _ in parts)), tuple(a for _, found in parts for a in found)
     factors = x.factors if isinstance(x, Mul) else (x,)
     for k, factor in enumerate(factors):
-        others = mul(*factors[:k], *factors[k + 1:])
+        others = mul(*factors[:k], *factors[k + 1 :])
         row = _row(factor, variable)
         if row is not None and row.input in indices:
             value = at_row(others, variable, row)
@@ -67,8 +96,14 @@ def _split(x: Expr, loops: Loops, variable: str, indices: AbstractSet[str]) -> t
             found = tuple(replace(a, value=mul(at_row(others, variable, a.row), a.value)) for a in found)
             if found and not any(depends(a.value, variable) for a in found):
                 return mul(others, rest), found
-        if isinstance(factor, Sum) and factor.count.constant is not None and factor.variable not in (v for v, _ in loops):
-            rest, found = _split(mul(others, factor.body), (*loops, (factor.variable, factor.count)), variable, indices)
+        if (
+            isinstance(factor, Sum)
+            and factor.count.constant is not None
+            and factor.variable not in (v for v, _ in loops)
+        ):
+            rest, found = _split(
+                mul(others, factor.body), (*loops, (factor.variable, factor.count)), variable, indices
+            )
             if found and rest == ZERO:
                 return ZERO, found
     return x, ()
@@ -78,7 +113,14 @@ def _row(x: Expr, variable: str) -> Gather | None:
     """j, if `x` is `where(k <= j, where(k >= j, 1, 0), 0)`."""
     own = Position(Affine.var(variable))
     match x:
-        case Call("where", (Compare("<=", below, Value(Ref(name, index), False) as row), Call("where", (above, *inner)), *outer)):
+        case Call(
+            "where",
+            (
+                Compare("<=", below, Value(Ref(name, index), False) as row),
+                Call("where", (above, *inner)),
+                *outer,
+            ),
+        ):
             if below == own and above == Compare(">=", own, row) and (inner, outer) == ([ONE, ZERO], [ZERO]):
                 return Gather(name, tuple(i for i in index if isinstance(i, Affine)))
     return None
@@ -86,20 +128,28 @@ def _row(x: Expr, variable: str) -> Gather | None:
 
 def at_row(x: Expr, variable: str, row: Gather) -> Expr:
     """`x` with members at the loop's variable replaced by those at `row`."""
+
     def leaf(node: Expr) -> Expr | None:
         if isinstance(node, Value):
             index: tuple[Index, ...] = tuple(row if i == Affine.var(variable) else i for i in node.ref.index)
             return Value(Ref(node.ref.name, index), node.vector)
         return None
+
     return rebuilt(x, leaf)
 
 
-def added(emit: Expressions, held: Held, region: Region, additions: Sequence[Addition], frame: Frame, suffix: str) -> None:
-    """Emits the additions to the array, which has one axis, that of the loop: at once if each is a sum over one variable.
+def added(
+    emit: Expressions, held: Held, region: Region, additions: Sequence[Addition], frame: Frame, suffix: str
+) -> None:
+    """Emits the additions to the array, which has one axis, that of the loop: at once if each is a sum over
+    one variable.
 
     One after the other they make XLA copy an array that is carried and was read before.
     """
-    comments = [f"at {a.row}: + {print_expr(a.value)}" + "".join(f" for {v} < {n}" for v, n in a.loops) for a in additions]
+    comments = [
+        f"at {a.row}: + {print_expr(a.value)}" + "".join(f" for {v} < {n}" for v, n in a.loops)
+        for a in additions
+    ]
     rows = [_rows(emit, a, frame, region) for a in additions]
     values = [_all(emit, a, a.value, frame, region, suffix) for a in additions]
     if len(additions) > 1 and all(len(a.loops) == 1 for a in additions):
@@ -107,8 +157,13 @@ def added(emit: Expressions, held: Held, region: Region, additions: Sequence[Add
         rows, values = ([py.call("jnp.concatenate", py.tuple_of(own))] for own in (rows, values))
     for comment, row, value in zip(comments, rows, values, strict=True):
         turn = frame.turns() if held.packed else None
-        more = Py(f"{held.name}.at[{row.text}].add({value.text})") if turn is None else \
-            py.call("increased", py.name(held.name), row, value, turn, py.integer(emit.packed.index(held.family)))
+        more = (
+            Py(f"{held.name}.at[{row.text}].add({value.text})")
+            if turn is None
+            else py.call(
+                "increased", py.name(held.name), row, value, turn, py.integer(emit.packed.index(held.family))
+            )
+        )
         frame.statements.append(Assign((held.name,), more, comment))
     frame.changes(held)
 
@@ -119,17 +174,32 @@ def _rows(emit: Expressions, a: Addition, frame: Frame, region: Region) -> Py:
         return emit.index(a.row, frame)
     source = frame.find(Ref(a.row.input, a.row.index))
     variables = [v for v, _ in a.loops]
-    along = [i.terms[0][0] for i in a.row.index if i.variables & set(variables) and i == Affine.var(i.terms[0][0])]
-    full = all(n.const == source.shape[axis] for axis, i in enumerate(a.row.index) for v, n in a.loops if v in i.variables)
+    along = [
+        i.terms[0][0] for i in a.row.index if i.variables & set(variables) and i == Affine.var(i.terms[0][0])
+    ]
+    full = all(
+        n.const == source.shape[axis]
+        for axis, i in enumerate(a.row.index)
+        for v, n in a.loops
+        if v in i.variables
+    )
     if along != variables or not full or source.kept != tuple(range(len(a.row.index))):
         return _over(emit, a, frame, lambda inner: emit.index(a.row, inner))
-    return py.subscript(py.name(source.name), [Py(":") if i.variables & set(variables) else emit.affine(i, frame) for i in a.row.index])
+    return py.subscript(
+        py.name(source.name),
+        [Py(":") if i.variables & set(variables) else emit.affine(i, frame) for i in a.row.index],
+    )
 
 
 def _all(emit: Expressions, a: Addition, x: Expr, frame: Frame, region: Region, suffix: str) -> Py:
     """`x` for all values of the sums' variables, an axis each."""
     x, around = finite_branches(x), (*ranges(region.around), *a.loops)
-    return _over(emit, a, frame, lambda inner: emit.vector(x, inner, around, suffix) if is_vector(x) else emit.value(x, inner, around))
+    return _over(
+        emit,
+        a,
+        frame,
+        lambda inner: emit.vector(x, inner, around, suffix) if is_vector(x) else emit.value(x, inner, around),
+    )
 
 
 def _over(emit: Expressions, a: Addition, frame: Frame, body: Callable[[Frame], Py]) -> Py:

@@ -1,4 +1,5 @@
-"""The scopes of the emitted function: which values are at hand under which names, and which of them an inner function changes."""
+"""The scopes of the emitted function: which values are at hand under which names, and which of them an inner
+function changes."""
 
 from __future__ import annotations
 
@@ -12,10 +13,13 @@ from tpc.emit.python import Assign, Py, Statement
 
 @dataclass(eq=False, slots=True)
 class Held:
-    """Members of a family under one name: those whose index on the axes `fixed` is the given one. `kept`: the other axes, those of the array.
+    """Members of a family under one name: those whose index on the axes `fixed` is the given one. `kept`: the
+    other axes, those of the array.
 
-    pending: not assigned yet; an array that is filled in parts begins as a constant. slot: a single member, assigned as a whole.
-    size: the name of the length of a vector. blocks: kept in blocks of steps, as a history. packed: in 16 bits a number, to be restored when read.
+    pending: not assigned yet; an array that is filled in parts begins as a constant. slot: a single member,
+    assigned as a whole.
+    size: the name of the length of a vector. blocks: kept in blocks of steps, as a history. packed: in 16
+    bits a number, to be restored when read.
     """
 
     name: str
@@ -36,9 +40,12 @@ class Held:
         return ref.name == self.family and all(ref.index[axis] == index for axis, index in self.fixed.items())
 
     def ready(self) -> None:
-        """An array that is filled in parts starts as zeros (scalars as ones, of which logarithms and inverses exist)."""
+        """An array that is filled in parts starts as zeros (scalars as ones, of which logarithms and inverses
+        exist)."""
         if self.pending:
-            extents = [py.integer(self.shape[axis]) for axis in self.kept] + ([py.name(self.size)] if self.vector else [])
+            extents = [py.integer(self.shape[axis]) for axis in self.kept] + (
+                [py.name(self.size)] if self.vector else []
+            )
             make = "history" if self.blocks else "jnp.zeros" if self.vector else "jnp.ones"
             value = py.call(make, py.tuple_of(extents) if extents else Py("()"), py.name("dtype"))
             self.frame.prologue.append(Assign((self.name,), value))
@@ -81,8 +88,7 @@ class Frame:
     statements: list[Statement] = field(default_factory=list)
     changed: dict[int, Held | Chain] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
-    turn: str | None = None                                                # what numbers the rounds, where vectors are packed
-
+    turn: str | None = None  # what numbers the rounds, where vectors are packed
 
     def outward(self) -> Iterator[Frame]:
         frame: Frame | None = self
@@ -122,9 +128,9 @@ class Frame:
         return next((frame.chains[side] for frame in self.outward() if side in frame.chains), None)
 
     def changes(self, item: Held | Chain) -> None:
-        """Notes that `item` is assigned here: every function between here and where it lives passes it through."""
+        """Notes that `item` is assigned here: every function between here and where it lives passes it
+        through."""
         for frame in self.outward():
             if frame is item.frame:
                 return
             frame.changed[id(item)] = item
-

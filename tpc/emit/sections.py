@@ -23,7 +23,12 @@ def defined(*files: str) -> tuple[str, ...]:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 out.append(node.name)
             elif isinstance(node, ast.Assign):
-                out += [part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+                out += [
+                    part.id
+                    for target in node.targets
+                    for part in ast.walk(target)
+                    if isinstance(part, ast.Name)
+                ]
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 out += [alias.asname or alias.name for alias in node.names]
     return tuple(out)

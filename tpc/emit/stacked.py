@@ -1,4 +1,5 @@
-"""Loops around one product whose rounds do not depend on each other, emitted as one product of matrices: the rounds are its rows."""
+"""Loops around one product whose rounds do not depend on each other, emitted as one product of matrices: the
+rounds are its rows."""
 
 from __future__ import annotations
 
@@ -11,9 +12,9 @@ from tpc.core.printer import print_op
 from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region
 from tpc.emit import python as py
-from tpc.emit.scopes import Frame, Held
 from tpc.emit.identifiers import local_name
 from tpc.emit.python import Assign, Py
+from tpc.emit.scopes import Frame, Held
 from tpc.plan.structure import index_variables
 
 if TYPE_CHECKING:
@@ -36,10 +37,24 @@ class Blocks:
         if nest[0].loop.count.constant is None:
             rows = py.call("before", self.expressions.affine(nest[0].loop.count, frame), rows)
         held = frame.target(op.out)
-        whole = held is not None and held.frame is frame and held.pending and held.writers == 1 and self._covers(held, op.out, nest)
+        whole = (
+            held is not None
+            and held.frame is frame
+            and held.pending
+            and held.writers == 1
+            and self._covers(held, op.out, nest)
+        )
         inside = {r.variable for r in nest}
-        name = held.name if held is not None and whole else self.names.fresh(
-            local_name(op.out.name, [i for i in op.out.index if not isinstance(i, Affine) or not i.variables & inside]))
+        name = (
+            held.name
+            if held is not None and whole
+            else self.names.fresh(
+                local_name(
+                    op.out.name,
+                    [i for i in op.out.index if not isinstance(i, Affine) or not i.variables & inside],
+                )
+            )
+        )
         comment = print_op(op)[0] + "".join(f" for {r.variable} < {r.loop.count}" for r in nest)
         self.body.product("multiply_all", op, rows, name, comment, frame)
         if len(nest) > 1:
@@ -71,14 +86,16 @@ class Blocks:
 
     def _covers(self, held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
         """Whether the rounds make all of the array, in its order."""
-        full = all(index == Affine.var(r.variable) and held.shape[axis] == r.greatest
-                   for axis, index, r in zip(held.kept, held.rest(ref), nest, strict=False))
+        full = all(
+            index == Affine.var(r.variable) and held.shape[axis] == r.greatest
+            for axis, index, r in zip(held.kept, held.rest(ref), nest, strict=False)
+        )
         return full and len(held.kept) == len(nest)
 
     def _write(self, held: Held, ref: Ref, name: str, nest: Sequence[Region], frame: Frame) -> None:
         inside = {r.variable for r in nest}
         if not any(index_variables(Ref("", (i,))) & inside for i in held.rest(ref)):
-            return                                                               # what the rounds make is not used after them
+            return  # what the rounds make is not used after them
         held.ready()
         if all(r.loop.count.constant is not None for r in nest) and along(held, ref, nest):
             index, drop = sliced(self.body, held, ref, nest, frame), ""
@@ -87,8 +104,16 @@ class Blocks:
             inner, drop, index = self._grid(nest, frame), ', mode="drop"', []
             for axis, i in zip(held.kept, held.rest(ref), strict=True):
                 place = self.expressions.index(i, inner)
-                if isinstance(i, Affine) and nest[0].variable in i.variables and nest[0].loop.count.constant is None:
-                    exists = py.compare("<", Py(inner.variables[nest[0].variable]), self.expressions.affine(nest[0].loop.count, frame))
+                if (
+                    isinstance(i, Affine)
+                    and nest[0].variable in i.variables
+                    and nest[0].loop.count.constant is None
+                ):
+                    exists = py.compare(
+                        "<",
+                        Py(inner.variables[nest[0].variable]),
+                        self.expressions.affine(nest[0].loop.count, frame),
+                    )
                     place = py.call("jnp.where", exists, place, py.integer(held.shape[axis]))
                 index.append(place)
         frame.statements.append(Assign((held.name,), put(held, index, name, drop)))
@@ -111,7 +136,8 @@ def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:
 
 
 def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
-    """Whether the members for all rounds are a part of the array: every variable of the nest along an axis of its own, in the nest's order."""
+    """Whether the members for all rounds are a part of the array: every variable of the nest along an axis of
+    its own, in the nest's order."""
     order = [r.variable for r in nest]
     found: list[str] = []
     for i in held.rest(ref):
@@ -129,13 +155,17 @@ def sliced(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Fram
     parts = []
     for axis, i in zip(held.kept, held.rest(ref), strict=True):
         own = extents.keys() & (i.variables if isinstance(i, Affine) else set())
-        parts.append(py.part(i.const, extents[next(iter(own))], held.shape[axis]) if isinstance(i, Affine) and own else
-                     body.expressions.index(i, frame))
+        parts.append(
+            py.part(i.const, extents[next(iter(own))], held.shape[axis])
+            if isinstance(i, Affine) and own
+            else body.expressions.index(i, frame)
+        )
     return parts
 
 
 def at_hand(held: Held, ref: Ref, nest: Sequence[Region], name: str, frame: Frame) -> None:
-    """Notes that the members which the rounds of a nest have made are also there under a name of their own, if they are all along their axes."""
+    """Notes that the members which the rounds of a nest have made are also there under a name of their own,
+    if they are all along their axes."""
     extents = {r.variable: r.greatest for r in nest}
     kept, fixed = [], dict(held.fixed)
     for axis, i in zip(held.kept, held.rest(ref), strict=True):
@@ -145,4 +175,6 @@ def at_hand(held: Held, ref: Ref, nest: Sequence[Region], name: str, frame: Fram
                 return
         else:
             fixed[axis] = i
-    frame.held.append(Held(name, held.family, held.vector, fixed, tuple(kept), held.shape, frame, store=False))
+    frame.held.append(
+        Held(name, held.family, held.vector, fixed, tuple(kept), held.shape, frame, store=False)
+    )

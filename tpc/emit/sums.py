@@ -7,18 +7,33 @@ from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.dependence import expr_references
-from tpc.core.expr import Add, Expr, Gather, Index, Mul, Position, Ref, Sum, Value, is_vector, mul, number, walk
+from tpc.core.expr import (
+    Add,
+    Expr,
+    Gather,
+    Index,
+    Mul,
+    Position,
+    Ref,
+    Sum,
+    Value,
+    is_vector,
+    mul,
+    number,
+    walk,
+)
 from tpc.core.functions import is_defined
 from tpc.emit import python as py
-from tpc.emit.scopes import Frame, Held
 from tpc.emit.python import Py
+from tpc.emit.scopes import Frame, Held
 from tpc.emit.whole import as_real
 
 if TYPE_CHECKING:
     from tpc.emit.formulas import Expressions
 
-SPARE = 2                                    # so many rows too many are read rather than the others copied
-Loops = tuple[tuple[str, Affine], ...]       # the variables of nested sums with their counts, outermost first; all but the first constant
+SPARE = 2  # so many rows too many are read rather than the others copied
+# the variables of nested sums with their counts, outermost first; all but the first constant
+Loops = tuple[tuple[str, Affine], ...]
 
 
 class Sums:
@@ -29,19 +44,24 @@ class Sums:
 
     def sum(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
         terms = node.body.terms if isinstance(node.body, Add) else (node.body,)
-        return py.total([(False, self._term(Sum(node.variable, node.count, term), frame, ranges)) for term in terms])
+        return py.total(
+            [(False, self._term(Sum(node.variable, node.count, term), frame, ranges)) for term in terms]
+        )
 
     def _term(self, node: Sum, frame: Frame, ranges: Ranges) -> Py:
         if not depends(node.body, node.variable):
             count = number(node.count.const) if node.count.constant is not None else Position(node.count)
-            return self._unless_empty(node.count, node.body, self.emit.value(mul(count, node.body), frame, ranges), frame)
+            return self._unless_empty(
+                node.count, node.body, self.emit.value(mul(count, node.body), frame, ranges), frame
+            )
         loops, body = _flat(node)
         found = self._product(loops, body, frame, ranges) if len(loops) > 1 else None
         found = found or self._product(loops[:1], node.body, frame, ranges)
         return found or self._total(node, frame, ranges)
 
     def _product(self, loops: Loops, body: Expr, frame: Frame, ranges: Ranges) -> Py | None:
-        """The sum as coefficients times an array of vectors, or as a sum of coefficients; None if it is neither."""
+        """The sum as coefficients times an array of vectors, or as a sum of coefficients; None if it is
+        neither."""
         factors = body.factors if isinstance(body, Mul) else (body,)
         moving = [f for f in factors if any(depends(f, v) for v, _ in loops)]
         still = [f for f in factors if f not in moving]
@@ -66,7 +86,9 @@ class Sums:
         if dot is not None:
             return self._times(still, dot, count, frame, ranges)
         if array is not None and not scalars and count.constant is not None:
-            found = py.call("jnp.sum", array, Py("axis=0" if len(loops) == 1 else f"axis={tuple(range(len(loops)))}"))
+            found = py.call(
+                "jnp.sum", array, Py("axis=0" if len(loops) == 1 else f"axis={tuple(range(len(loops)))}")
+            )
             return self._times(still, found, count, frame, ranges)
         coefficients = self._coefficients(scalars, loops, frame, ranges)
         if count.constant is None:
@@ -75,23 +97,36 @@ class Sums:
         if array is None:
             found = py.call("jnp.sum", coefficients)
         else:
-            found = py.matmul(coefficients, array) if len(loops) == 1 else py.call("jnp.tensordot", coefficients, array, py.integer(len(loops)))
+            found = (
+                py.matmul(coefficients, array)
+                if len(loops) == 1
+                else py.call("jnp.tensordot", coefficients, array, py.integer(len(loops)))
+            )
         return self._times(still, found, count, frame, ranges)
 
     def _times(self, still: Sequence[Expr], found: Py, count: Affine, frame: Frame, ranges: Ranges) -> Py:
         if not still:
             return found
         factor = mul(*still)
-        return self._unless_empty(count, factor, py.product([self.emit.value(factor, frame, ranges), found]), frame)
+        return self._unless_empty(
+            count, factor, py.product([self.emit.value(factor, frame, ranges), found]), frame
+        )
 
     def _unless_empty(self, count: Affine, factor: Expr, product: Py, frame: Frame) -> Py:
-        """A sum whose terms have a factor in common: 0 if there are no terms, although the factor may be no number then."""
+        """A sum whose terms have a factor in common: 0 if there are no terms, although the factor may be no
+        number then."""
         if count.constant is not None or is_defined(factor):
             return product
-        return py.call("jnp.where", py.compare(">", self.emit.affine(count, frame), py.integer(0)), product, py.floating(0.0))
+        return py.call(
+            "jnp.where",
+            py.compare(">", self.emit.affine(count, frame), py.integer(0)),
+            product,
+            py.floating(0.0),
+        )
 
     def _dot(self, scalars: Sequence[Expr], loops: Loops, frame: Frame) -> Py | None:
-        """A sum of products of two arrays: their product, which becomes one of matrices where the sum is mapped over. None if it is no such sum."""
+        """A sum of products of two arrays: their product, which becomes one of matrices where the sum is
+        mapped over. None if it is no such sum."""
         if len(scalars) != 2 or not all(isinstance(f, Value) for f in scalars):
             return None
         arrays, letters = [], []
@@ -109,7 +144,8 @@ class Sums:
         return py.call("jnp.einsum", Py(f"'{spec}->'"), *arrays)
 
     def _array(self, ref: Ref, loops: Loops, frame: Frame) -> tuple[Py, list[str]] | None:
-        """The members for all values of the sums' variables, and these in the order of the axes; None if they do not lie along axes."""
+        """The members for all values of the sums' variables, and these in the order of the axes; None if they
+        do not lie along axes."""
         held = frame.find(ref)
         counts, order, parts = dict(loops), list[str](), list[Py]()
         for axis, i in zip(held.kept, held.rest(ref), strict=True):
@@ -118,7 +154,13 @@ class Sums:
                 parts.append(self.emit.index(i, frame))
                 continue
             v = next(iter(own))
-            if isinstance(i, Gather) or len(own) > 1 or (i - Affine.var(v)).variables or v in order or axis >= len(held.shape):
+            if (
+                isinstance(i, Gather)
+                or len(own) > 1
+                or (i - Affine.var(v)).variables
+                or v in order
+                or axis >= len(held.shape)
+            ):
                 return None
             order.append(v)
             parts.append(py.part(i.const, counts[v].const, held.shape[axis]))
@@ -130,23 +172,31 @@ class Sums:
     # vectors
 
     def _history(self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges) -> Held | None:
-        """The history over whose first steps the sum runs, over all that is kept of each of them; None if it is something else."""
+        """The history over whose first steps the sum runs, over all that is kept of each of them; None if it
+        is something else."""
         if len(vectors) != 1 or not isinstance(vectors[0], Value):
             return None
         held = frame.find(vectors[0].ref)
-        whole = [index == Affine.var(v) and (k == 0 or n.constant == held.shape[axis]) for k, (index, axis, (v, n)) in
-                 enumerate(zip(held.rest(vectors[0].ref), held.kept, loops, strict=False))]
+        whole = [
+            index == Affine.var(v) and (k == 0 or n.constant == held.shape[axis])
+            for k, (index, axis, (v, n)) in enumerate(
+                zip(held.rest(vectors[0].ref), held.kept, loops, strict=False)
+            )
+        ]
         fits = greatest(loops[0][1], ranges) <= held.shape[held.kept[0]] if held.kept else False
         return held if held.blocks and fits and all(whole) and len(loops) == len(held.kept) else None
 
-    def _vectors(self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges) -> tuple[Py | None, int | None]:
-        """The vectors that the sum runs over, as one array, and its length: a little more where that saves a copy and coefficients are 0."""
+    def _vectors(
+        self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges
+    ) -> tuple[Py | None, int | None]:
+        """The vectors that the sum runs over, as one array, and its length: a little more where that saves a
+        copy and coefficients are 0."""
         if len(vectors) == 1 and isinstance(vectors[0], Value):
             held = frame.find(vectors[0].ref)
             if _in_order(held, vectors[0].ref, loops, all_of_them=True):
                 return self._slice(held, vectors[0].ref, loops, frame, ranges)
         (variable, count), *deeper = loops
-        if deeper or count.constant is None:                       # functions of members that do not exist yet need not be finite
+        if deeper or count.constant is None:  # functions of members that do not exist yet need not be finite
             return None, None
         return self._over((variable, count), mul(*vectors), frame, ranges), None
 
@@ -158,7 +208,12 @@ class Sums:
             own = extents.keys() & _variables(i)
             if isinstance(i, Affine) and own:
                 n = extents[next(iter(own))]
-                if own == {loops[0][0]} and i.const == 0 and loops[0][1].constant is None and n < held.shape[axis] <= n + SPARE:
+                if (
+                    own == {loops[0][0]}
+                    and i.const == 0
+                    and loops[0][1].constant is None
+                    and n < held.shape[axis] <= n + SPARE
+                ):
                     n = length = held.shape[axis]
                 parts.append(py.part(i.const, n, held.shape[axis]))
             else:
@@ -177,7 +232,9 @@ class Sums:
         plain = not any(isinstance(part, Sum) for f in scalars for part in walk(f))
         if plain and all(_in_order(frame.find(ref), ref, loops) for ref in refs):
             value = self.emit.value(mul(*scalars), _Axes(frame, loops, extents, self.emit), (*ranges, *loops))
-            full = len(loops) == 1 or any(all(v in {w for i in ref.index for w in _variables(i)} for v, _ in loops) for ref in refs)
+            full = len(loops) == 1 or any(
+                all(v in {w for i in ref.index for w in _variables(i)} for v, _ in loops) for ref in refs
+            )
             return value if full else py.call("jnp.broadcast_to", value, shape)
         return self._mapped(loops, mul(*scalars), frame, ranges)
 
@@ -186,7 +243,9 @@ class Sums:
         only = all(part.vector for part in walk(x) if isinstance(part, Value) and depends(part, loop[0]))
         plain = only and not any(isinstance(part, Sum | Position) for part in walk(x))
         if plain and all(_in_order(frame.find(ref), ref, (loop,)) for ref, _ in expr_references(x, ())):
-            return self.emit.value(x, _Axes(frame, (loop,), (greatest(loop[1], ranges),), self.emit), (*ranges, loop))
+            return self.emit.value(
+                x, _Axes(frame, (loop,), (greatest(loop[1], ranges),), self.emit), (*ranges, loop)
+            )
         return self._mapped((loop,), x, frame, ranges)
 
     def _mapped(self, loops: Loops, x: Expr, frame: Frame, ranges: Ranges) -> Py:
@@ -204,20 +263,32 @@ class Sums:
         parameter = self.emit.names.fresh(node.variable)
         inner = Frame(parent=frame, variables={node.variable: parameter})
         body = self.emit.value(node.body, inner, (*ranges, (node.variable, node.count)))
-        return py.call("total", py.lambda_of(parameter, body), self.emit.affine(node.count, frame), py.integer(greatest(node.count, ranges)))
+        return py.call(
+            "total",
+            py.lambda_of(parameter, body),
+            self.emit.affine(node.count, frame),
+            py.integer(greatest(node.count, ranges)),
+        )
 
 
 class _Axes(Frame):
-    """A frame in which the variables of sums are axes: arrays of their values, and slices in place of members."""
+    """A frame in which the variables of sums are axes: arrays of their values, and slices in place of
+    members."""
 
     __slots__ = ("emit", "extents", "order")
 
     def __init__(self, parent: Frame, loops: Loops, extents: Sequence[int], emit: Expressions) -> None:
         last = len(loops) - 1
-        values = {v: f"jnp.arange({n})" + ("" if k == last else f"[:{', None' * (last - k)}]") for k, ((v, _), n) in
-                  enumerate(zip(loops, extents, strict=True))}
+        values = {
+            v: f"jnp.arange({n})" + ("" if k == last else f"[:{', None' * (last - k)}]")
+            for k, ((v, _), n) in enumerate(zip(loops, extents, strict=True))
+        }
         super().__init__(parent=parent, variables=values)
-        self.order, self.extents, self.emit = [v for v, _ in loops], dict(zip(values, extents, strict=True)), emit
+        self.order, self.extents, self.emit = (
+            [v for v, _ in loops],
+            dict(zip(values, extents, strict=True)),
+            emit,
+        )
 
     def find(self, ref: Ref) -> Held:
         assert self.parent is not None
@@ -230,13 +301,22 @@ class _Axes(Frame):
             own = [v for v in found if v in _variables(i)]
             if own and isinstance(i, Affine):
                 parts.append(py.part(i.const, self.extents[own[0]], held.shape[axis]))
-                later = self.order[self.order.index(own[0]) + 1:]
+                later = self.order[self.order.index(own[0]) + 1 :]
                 following = next((k for k, v in enumerate(later) if v in found), len(later))
                 parts += [Py("None")] * following
             else:
                 parts.append(self.emit.index(i, self.parent))
         text = held.part(parts).text
-        return Held(text, held.family, held.vector, dict(enumerate(ref.index)), (), held.shape, held.frame, store=False)
+        return Held(
+            text,
+            held.family,
+            held.vector,
+            dict(enumerate(ref.index)),
+            (),
+            held.shape,
+            held.frame,
+            store=False,
+        )
 
 
 def _flat(node: Sum) -> tuple[Loops, Expr]:
@@ -255,7 +335,8 @@ def _flat(node: Sum) -> tuple[Loops, Expr]:
 
 
 def _in_order(held: Held, ref: Ref, loops: Loops, *, all_of_them: bool = False) -> bool:
-    """Whether the sums' variables, those that occur, run along axes of the array in their order, each shifted by a number at most."""
+    """Whether the sums' variables, those that occur, run along axes of the array in their order, each shifted
+    by a number at most."""
     order = [v for v, _ in loops]
     found: list[str] = []
     for i in held.rest(ref):
@@ -289,4 +370,6 @@ def positions(x: Expr) -> set[str]:
 
 
 def depends(x: Expr, s: str) -> bool:
-    return s in positions(x) or any(s in _variables(i) for ref, _ in expr_references(x, ()) for i in ref.index)
+    return s in positions(x) or any(
+        s in _variables(i) for ref, _ in expr_references(x, ()) for i in ref.index
+    )

@@ -1,7 +1,8 @@
 """Whole numbers in emitted code: indices and counts are integers, what is computed with them is floating.
 
-An index is an integer where it picks a member, bounds a loop, is compared or is an exponent; there its arithmetic is exact, and small enough for 32
-bits. Wherever else it is a number it is converted first: integers wrap, and have no negative powers.
+An index is an integer where it picks a member, bounds a loop, is compared or is an exponent; there its
+arithmetic is exact, and small enough for 32 bits. Wherever else it is a number it is converted first:
+integers wrap, and have no negative powers.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from tpc.core.affine import Affine, Ranges, bounds
-from tpc.core.numeric import evaluate, real_power
 from tpc.core.expr import Add, Expr, Mul, Number, Position, Pow, Ref, Value, children, walk
 from tpc.core.laws import NUMPY
+from tpc.core.numeric import evaluate, real_power
 from tpc.emit import python as py
 from tpc.emit.python import Py
 
-GREATEST = 2**31 - 1                        # of JAX's integers in single precision
+GREATEST = 2**31 - 1  # of JAX's integers in single precision
 Bounds = tuple[int, int]
 
 
@@ -24,7 +25,11 @@ def number_py(value: Fraction) -> Py:
     """A number beside floating ones: a small whole one as an integer."""
     if max(abs(value.numerator), value.denominator) > GREATEST:
         return real_py(value)
-    return py.integer(value.numerator) if value.denominator == 1 else py.ratio(value.numerator, value.denominator)
+    return (
+        py.integer(value.numerator)
+        if value.denominator == 1
+        else py.ratio(value.numerator, value.denominator)
+    )
 
 
 def real_py(value: Fraction) -> Py:
@@ -35,7 +40,8 @@ def real_py(value: Fraction) -> Py:
 
 
 def is_constant(x: Expr) -> bool:
-    """Whether `x` is arithmetic of numbers alone, which Python would do in integers and stop at divisions by zero."""
+    """Whether `x` is arithmetic of numbers alone, which Python would do in integers and stop at divisions by
+    zero."""
     match x:
         case Number():
             return True
@@ -57,7 +63,8 @@ def counts(x: Expr) -> bool:
 
 
 def index_bounds(index: Affine, ranges: Ranges) -> Bounds | None:
-    """The least and greatest value of an index, if all its variables are bound and 32 bits hold it, and every part of it."""
+    """The least and greatest value of an index, if all its variables are bound and 32 bits hold it, and every
+    part of it."""
     variables = dict(ranges)
     if not index.variables <= variables.keys():
         return None
@@ -68,7 +75,8 @@ def index_bounds(index: Affine, ranges: Ranges) -> Bounds | None:
 
 
 def whole_bounds(x: Expr, ranges: Ranges, bound_of: Callable[[str], int | None]) -> Bounds | None:
-    """The same of an expression of whole numbers, indices and index inputs (`bound_of` has their bounds); None if it is something else."""
+    """The same of an expression of whole numbers, indices and index inputs (`bound_of` has their bounds);
+    None if it is something else."""
     match x:
         case Number(value) if value.denominator == 1 and abs(value) <= GREATEST:
             return int(value), int(value)
@@ -79,8 +87,15 @@ def whole_bounds(x: Expr, ranges: Ranges, bound_of: Callable[[str], int | None])
             return None if bound is None else (0, bound - 1)
         case Add(terms):
             found = _all([whole_bounds(term, ranges, bound_of) for term in terms])
-            return None if found is None else _fitting(sum(low for low, _ in found), sum(high for _, high in found),
-                                                       sum(max(abs(low), abs(high)) for low, high in found))
+            return (
+                None
+                if found is None
+                else _fitting(
+                    sum(low for low, _ in found),
+                    sum(high for _, high in found),
+                    sum(max(abs(low), abs(high)) for low, high in found),
+                )
+            )
         case Mul(factors):
             found = _all([whole_bounds(factor, ranges, bound_of) for factor in factors])
             product: Bounds | None = (1, 1)
@@ -127,6 +142,15 @@ def index_py(index: Affine, ranges: Ranges, affine: Callable[[Affine], Py]) -> P
     """An index used as a number."""
     if index_bounds(index, ranges) is not None:
         return as_real(affine(index))
-    terms = [(k < 0, py.product([number_py(Fraction(abs(k))), as_real(affine(Affine.var(v)))]) if abs(k) != 1 else as_real(affine(Affine.var(v))))
-             for v, k in index.terms]
-    return py.total([*terms, *([(index.const < 0, number_py(Fraction(abs(index.const))))] if index.const else [])])
+    terms = [
+        (
+            k < 0,
+            py.product([number_py(Fraction(abs(k))), as_real(affine(Affine.var(v)))])
+            if abs(k) != 1
+            else as_real(affine(Affine.var(v))),
+        )
+        for v, k in index.terms
+    ]
+    return py.total(
+        [*terms, *([(index.const < 0, number_py(Fraction(abs(index.const))))] if index.const else [])]
+    )

@@ -9,23 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from tpc.plan.plan import Plan, total_seconds
 from tpc.diagnostics import catalogue_run
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.plan.plan import Plan, total_seconds
 
-DEFAULT, SMALL = 0.01, 0.1                         # the error of runs without options, relative to the value, or to SMALL where it is less
-TIMES = 8                                          # as long as the first plan such a run may take
-LONGEST = 3600.0                                   # predicted seconds that a run with an error of its own may take
-MOST_REPEATS = 4                                   # times the repeats of the plan, before points are added
-LEAPS = (4, 2)                                     # times the points: each number of them is a compilation
-POINTS = 1 << 22                                   # and no more points than that
-SPARE = 1.3                                        # of repeats, as their spread is only known to a quarter
-NEAR = 0.1                                         # entries are as good as the greatest one of their output times that
+# the error of runs without options, relative to the value, or to SMALL where it is less
+DEFAULT, SMALL = 0.01, 0.1
+TIMES = 8  # as long as the first plan such a run may take
+LONGEST = 3600.0  # predicted seconds that a run with an error of its own may take
+MOST_REPEATS = 4  # times the repeats of the plan, before points are added
+LEAPS = (4, 2)  # times the points: each number of them is a compilation
+POINTS = 1 << 22  # and no more points than that
+SPARE = 1.3  # of repeats, as their spread is only known to a quarter
+NEAR = 0.1  # entries are as good as the greatest one of their output times that
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """absolute: the error of every entry, or None; relative: to its value, at least to `least`, or (None) to NEAR of its output's greatest entry.
+    """absolute: the error of every entry, or None; relative: to its value, at least to `least`, or (None) to
+    NEAR of its output's greatest entry.
 
     times: how many times the predicted seconds of the first plan may be spent, inf for up to LONGEST seconds.
     """
@@ -46,8 +48,15 @@ class Aim:
         except ValueError:
             number = math.nan
         if not 0 < number < math.inf:
-            raise TpcError([catalogue_run.bad_option("--error", f"must be a positive number, or a percentage such as 0.5%, not {text}")], program,
-                           of_program=True)
+            raise TpcError(
+                [
+                    catalogue_run.bad_option(
+                        "--error", f"must be a positive number, or a percentage such as 0.5%, not {text}"
+                    )
+                ],
+                program,
+                of_program=True,
+            )
         return Aim(None, number / 100, None, math.inf) if text.endswith("%") else Aim(number, times=math.inf)
 
     def targets(self, value: np.ndarray) -> np.ndarray:
@@ -62,7 +71,8 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Of all outputs together. ratio: the greatest of an entry's error, if it is finite, and what it should be. biased: whether it is mostly bias.
+    """Of all outputs together. ratio: the greatest of an entry's error, if it is finite, and what it should
+    be. biased: whether it is mostly bias.
 
     names: the outputs that fall short. target: the least error that is missed.
     """
@@ -76,7 +86,10 @@ class Shortfall:
 def shortfall(claims: Mapping[str, Any], aim: Aim) -> Shortfall:
     ratio, biased, names, missed = 0.0, False, [], math.inf
     for name, claim in claims.items():
-        value, error, bias = (np.asarray(part, np.float64) for part in (claim.value, claim.stderr, np.nan_to_num(np.asarray(claim.bias))))
+        value, error, bias = (
+            np.asarray(part, np.float64)
+            for part in (claim.value, claim.stderr, np.nan_to_num(np.asarray(claim.bias)))
+        )
         targets = aim.targets(value)
         known = np.isfinite(error) & np.isfinite(value)
         ratios = np.where(known, error / np.where(targets > 0, targets, 1), 0) * (error > 0)
@@ -90,18 +103,28 @@ def shortfall(claims: Mapping[str, Any], aim: Aim) -> Shortfall:
 
 
 def following(plan: Plan, first: Plan, short: Shortfall, aim: Aim, spent: float, most: float) -> Plan | None:
-    """The plan that comes next where `plan` falls short, with more repeats or two or four times the points; None if that would be too much.
+    """The plan that comes next where `plan` falls short, with more repeats or two or four times the points;
+    None if that would be too much.
 
-    spent: the predicted seconds of what has been done. most: the points that there is memory for. Errors go down as 1/points at best, so that four
-    times the points are not too many where they are four times too large.
+    spent: the predicted seconds of what has been done. most: the points that there is memory for. Errors go
+    down as 1/points at best, so that four times the points are not too many where they are four times too
+    large.
     """
     needed = math.ceil(plan.repeats * short.ratio**2 * SPARE)
     if not short.biased and plan.repeats < needed <= MOST_REPEATS * first.repeats:
         steps = [replace(plan, repeats=needed)]
     else:
         leaps = [times for times in LEAPS if times <= max(short.ratio, min(LEAPS))]
-        steps = [replace(plan, samples=times * plan.samples, repeats=first.repeats, seconds=times * plan.seconds, memory=times * plan.memory)
-                 for times in leaps]
+        steps = [
+            replace(
+                plan,
+                samples=times * plan.samples,
+                repeats=first.repeats,
+                seconds=times * plan.seconds,
+                memory=times * plan.memory,
+            )
+            for times in leaps
+        ]
     return next((step for step in steps if _affordable(step, plan, first, aim, spent, most)), None)
 
 
@@ -123,9 +146,18 @@ def added(step: Plan, plan: Plan) -> float:
 
 def missed(short: Shortfall, aim: Aim, plan: Plan) -> str:
     """What is said of an error that is not reached."""
-    shown = ", ".join(f"`{name}`" for name in short.names[:4]) + (f" and {len(short.names) - 4} more" if len(short.names) > 4 else "")
+    shown = ", ".join(f"`{name}`" for name in short.names[:4]) + (
+        f" and {len(short.names) - 4} more" if len(short.names) > 4 else ""
+    )
     size = f"{plan.samples} points and {plan.repeats} repeats"
     often = f"by {shown}, {short.ratio:.2g} times as much at most"
     if math.isinf(aim.times):
-        return f"the error aimed at, {short.target:.2g}, is not reached with {size} {often}: more would take too long, or too much memory"
-    return f"an error of 1 % (of 0.1 at least) is not reached with {size} {often}: --error {short.target:.2g} goes on until it is"
+        return (
+            f"the error aimed at, {short.target:.2g}, is not reached with {size} {often}: more would take "
+            "too long, or too much memory"
+        )
+    return (
+        f"an error of 1 % (of 0.1 at least) is not reached with {size} {often}: --error "
+        f"{short.target:.2g} "
+        "goes on until it is"
+    )

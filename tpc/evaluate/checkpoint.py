@@ -9,17 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from tpc.machine.interrupt import Interruptible
 from tpc.machine.files import read_arrays, write_npz, write_whole
+from tpc.machine.interrupt import Interruptible
 
-Evaluation = tuple[dict[str, np.ndarray], np.ndarray]              # outputs by name, and the status
+Evaluation = tuple[dict[str, np.ndarray], np.ndarray]  # outputs by name, and the status
 
 
 class Kept(MutableMapping[int, Evaluation]):
-    """What the emitted `limit` gave, by repeat, as NumPy arrays, and in `checks` what was found about the errors of their mean.
+    """What the emitted `limit` gave, by repeat, as NumPy arrays, and in `checks` what was found about the
+    errors of their mean.
 
-    folder: where every addition is written to before it returns, None for nowhere. Each run has a folder of its own, named by its fingerprint, so
-    that several runs may be kept side by side. notes: what was found there and cannot be used. running: to be entered while repeats are computed.
+    folder: where every addition is written to before it returns, None for nowhere. Each run has a folder of
+    its own, named by its fingerprint, so that several runs may be kept side by side. notes: what was found
+    there and cannot be used. running: to be entered while repeats are computed.
     """
 
     def __init__(self, folder: Path | None = None, fingerprint: str = "") -> None:
@@ -31,7 +33,8 @@ class Kept(MutableMapping[int, Evaluation]):
 
     @classmethod
     def open(cls, folder: Path, program: str, fingerprint: str, count: int) -> Kept:
-        """What is kept in `folder` of the run with this fingerprint, the first `count` repeats. Raises OSError."""
+        """What is kept in `folder` of the run with this fingerprint, the first `count` repeats. Raises
+        OSError."""
         own = folder / f"{program}-{fingerprint[:16]}"
         own.mkdir(parents=True, exist_ok=True)
         out = cls(own, fingerprint)
@@ -45,7 +48,9 @@ class Kept(MutableMapping[int, Evaluation]):
         for path in sorted(own.glob("check-*.npz")):
             try:
                 found = out._arrays(path)
-                out.checks.done[path.stem.removeprefix("check-")] = {name.removeprefix("found "): array for name, array in found.items()}
+                out.checks.done[path.stem.removeprefix("check-")] = {
+                    name.removeprefix("found "): array for name, array in found.items()
+                }
             except ValueError as error:
                 out.notes.append(_damaged(path, error))
         return out
@@ -94,8 +99,12 @@ class Kept(MutableMapping[int, Evaluation]):
     def to_bytes(self) -> bytes:
         """All that is done, to send to another process."""
         file = io.BytesIO()
-        arrays = {f"{k} {name}": array for k, each in self.done.items() for name, array in _packed(each).items()}
-        arrays |= {f"check {key}/{name}": array for key, each in self.checks.items() for name, array in each.items()}
+        arrays = {
+            f"{k} {name}": array for k, each in self.done.items() for name, array in _packed(each).items()
+        }
+        arrays |= {
+            f"check {key}/{name}": array for key, each in self.checks.items() for name, array in each.items()
+        }
         write_npz(file, arrays)
         return file.getvalue()
 
@@ -126,7 +135,10 @@ class Checks(MutableMapping[str, dict[str, np.ndarray]]):
         self.kept.running.wait(value)
         self.done[key] = {name: np.asarray(array) for name, array in value.items()}
         if self.kept.folder is not None:
-            self.kept.write(self.kept.folder / f"check-{key}.npz", {f"found {name}": array for name, array in self.done[key].items()})
+            self.kept.write(
+                self.kept.folder / f"check-{key}.npz",
+                {f"found {name}": array for name, array in self.done[key].items()},
+            )
         self.kept.running.check()
 
     def __getitem__(self, key: str) -> dict[str, np.ndarray]:
@@ -152,4 +164,6 @@ def _packed(each: Evaluation) -> dict[str, np.ndarray]:
 
 
 def _unpacked(arrays: dict[str, np.ndarray]) -> Evaluation:
-    return {name.removeprefix("output "): array for name, array in arrays.items() if name.startswith("output ")}, arrays["status"]
+    return {
+        name.removeprefix("output "): array for name, array in arrays.items() if name.startswith("output ")
+    }, arrays["status"]

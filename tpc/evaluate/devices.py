@@ -8,51 +8,71 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.core.given import require_whole
-from tpc.evaluate.checkpoint import Kept
 from tpc.diagnostics import catalogue_run
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.evaluate.checkpoint import Kept
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
 
 def mesh_of(devices: int, name: str) -> Mesh:
-    """A mesh of one axis of so many devices of every process, in the order of processes. Raises TpcError (TP611) if there are fewer."""
+    """A mesh of one axis of so many devices of every process, in the order of processes. Raises TpcError
+    (TP611) if there are fewer."""
     devices = require_whole("--devices", devices, 1, name)
     import jax
     from jax.sharding import Mesh
+
     there = jax.local_device_count()
     if devices > there:
-        raise TpcError([catalogue_run.few_devices(devices, there, jax.default_backend())], name, of_program=True)
-    chosen = [device for process in range(jax.process_count())
-              for device in [d for d in jax.devices() if d.process_index == process][:devices]]
+        raise TpcError(
+            [catalogue_run.few_devices(devices, there, jax.default_backend())], name, of_program=True
+        )
+    chosen = [
+        device
+        for process in range(jax.process_count())
+        for device in [d for d in jax.devices() if d.process_index == process][:devices]
+    ]
     return Mesh(np.array(chosen), ("samples",))
 
 
 def join(coordinator: str | None, processes: int | None, process: int | None, file: str) -> bool:
-    """Makes this process one of several, from options or else from JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+    """Makes this process one of several, from options or else from JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES
+    and JAX_PROCESS_ID.
 
-    What neither gives is asked of the cluster (Slurm, MPI, …) by JAX. Returns whether there are several; to be called before anything is computed.
-    Raises TpcError (TP602, TP612).
+    What neither gives is asked of the cluster (Slurm, MPI, …) by JAX. Returns whether there are several; to
+    be called before anything is computed. Raises TpcError (TP602, TP612).
     """
     coordinator = coordinator or os.environ.get("JAX_COORDINATOR_ADDRESS")
     if coordinator is None:
         if processes is not None or process is not None:
-            raise TpcError([catalogue_run.bad_option("--processes", "needs `--coordinator HOST:PORT`, the address of process 0")], file)
+            raise TpcError(
+                [
+                    catalogue_run.bad_option(
+                        "--processes", "needs `--coordinator HOST:PORT`, the address of process 0"
+                    )
+                ],
+                file,
+            )
         return False
     processes = _number("JAX_NUM_PROCESSES", file) if processes is None else processes
     process = _number("JAX_PROCESS_ID", file) if process is None else process
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdigit():
-        raise TpcError([catalogue_run.bad_option("--coordinator", f"`{coordinator}` is not of the form HOST:PORT")], file)
+        raise TpcError(
+            [catalogue_run.bad_option("--coordinator", f"`{coordinator}` is not of the form HOST:PORT")], file
+        )
     if processes is not None and process is not None and not 0 <= process < processes:
         why = f"must be 0 … {processes - 1}, as there are {processes} processes, not {process}"
         raise TpcError([catalogue_run.bad_option("--process", why)], file)
     import jax
+
     try:
         jax.distributed.initialize(coordinator, processes, process)
     except (RuntimeError, ValueError) as error:
-        raise TpcError([catalogue_run.not_joined(coordinator, str(error).splitlines()[0][:200])], file) from None
+        raise TpcError(
+            [catalogue_run.not_joined(coordinator, str(error).splitlines()[0][:200])], file
+        ) from None
     return True
 
 
@@ -65,16 +85,20 @@ def _number(variable: str, file: str) -> int | None:
 
 def several() -> bool:
     import jax
+
     return bool(jax.process_count() > 1)
 
 
 def agreed(kept: Kept, fingerprint: str, name: str) -> Kept:
-    """What process 0 has kept, for all processes, so that all compute the same repeats. Raises TpcError (TP613) if they run different things."""
+    """What process 0 has kept, for all processes, so that all compute the same repeats. Raises TpcError
+    (TP613) if they run different things."""
     from jax.experimental import multihost_utils
+
     own = np.frombuffer(fingerprint.encode(), dtype=np.uint8)
     if not np.all(np.asarray(multihost_utils.process_allgather(own)) == own):
         raise TpcError([catalogue_run.different_runs()], name, of_program=True)
     import jax
+
     data = kept.to_bytes() if jax.process_index() == 0 else b""
     length = int(_from_first(np.array(len(data))))
     received = _from_first(np.frombuffer(data.ljust(length, b"\0"), dtype=np.uint8))
@@ -83,5 +107,6 @@ def agreed(kept: Kept, fingerprint: str, name: str) -> Kept:
 
 def _from_first(array: np.ndarray) -> np.ndarray:
     from jax.experimental import multihost_utils
+
     found: Any = multihost_utils.broadcast_one_to_all(array)
     return np.asarray(found)

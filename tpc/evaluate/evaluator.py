@@ -12,46 +12,52 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.evaluate.aim import Aim
-from tpc.evaluate.remarks import reasons
-from tpc.core.program import Program
-from tpc.emit.module import emit, planned
-from tpc.evaluate.fit import BESIDES, fitted
 from tpc.core.given import require_whole
-from tpc.plan.infinite import infinite_means
-from tpc.plan.plan import Plan, UnrepresentableError
 from tpc.core.inputs import bind_inputs, span_of
-from tpc.evaluate.devices import mesh_of
-from tpc.machine.memory import refusing
-from tpc.machine.precision import has_64_bits, in_own_precision, precision, traced
-from tpc.evaluate.side_by_side import workers
-from tpc.evaluate.result import DivergedError, Outcome, Result
-from tpc.expand import expand
-from tpc.evaluate.stages import SAMPLED, Run, evaluations, too_early
-from tpc.evaluate.initial import Start, Started, chosen
-from tpc.machine.files import digest
+from tpc.core.program import Program
 from tpc.diagnostics import catalogue_run, catalogue_scaling
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.emit.module import emit, planned
+from tpc.evaluate.aim import Aim
+from tpc.evaluate.devices import mesh_of
+from tpc.evaluate.fit import BESIDES, fitted
+from tpc.evaluate.initial import Start, Started, chosen
+from tpc.evaluate.remarks import reasons
+from tpc.evaluate.result import DivergedError, Outcome, Result
+from tpc.evaluate.side_by_side import workers
+from tpc.evaluate.stages import SAMPLED, Run, evaluations, too_early
+from tpc.expand import expand
+from tpc.machine.files import digest
+from tpc.machine.memory import refusing
+from tpc.machine.precision import has_64_bits, in_own_precision, precision, traced
+from tpc.plan.infinite import infinite_means
+from tpc.plan.plan import Plan, UnrepresentableError
 
 if TYPE_CHECKING:
     from tpc.evaluate.in_parts import Training
     from tpc.evaluate.sharding import Points
 
-MOST = 2**62                                       # of samples and repeats: far beyond what any memory holds
+MOST = 2**62  # of samples and repeats: far beyond what any memory holds
 Progress = Callable[[int, int], None]
-NARROW = "JAX's 64 bits are off, so a function that it transforms (jit, grad, vmap, …) is computed in float32: " \
+NARROW = (
+    "JAX's 64 bits are off, so a function that it transforms (jit, grad, vmap, …) is computed in float32: "
     "call jax.config.update('jax_enable_x64', True) before, or compile(dtype='float32')"
-GRIDS = ("panels", "gauss-hermite", "quadrature")   # points whose error is not from repeats: there is nothing to be had of a part of the work
+)
+# points whose error is not from repeats: there is nothing to be had of a part of the work
+GRIDS = ("panels", "gauss-hermite", "quadrature")
 FEWER = "use fewer --samples, fewer steps or smaller batches"
 
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A program's limit as code. `source` is a module that stands alone; calling the evaluator runs just that.
+    """A program's limit as code. `source` is a module that stands alone; calling the evaluator runs just
+    that.
 
-    identity: a digest of the source but for the number of repeats: what one repeat depends on besides inputs and seed. start: how the scalars that
-    are random in the limit are had, which are inputs of the module; None if there are none. adding: whether repeats and points are added by default.
-    fixed: whether the number of points was asked for; else it may be brought down to what there is memory for.
+    identity: a digest of the source but for the number of repeats: what one repeat depends on besides inputs
+    and seed. start: how the scalars that are random in the limit are had, which are inputs of the module;
+    None if there are none. adding: whether repeats and points are added by default.
+    fixed: whether the number of points was asked for; else it may be brought down to what there is memory
+    for.
     """
 
     program: Program
@@ -60,10 +66,12 @@ class Evaluator:
     identity: str = field(repr=False)
     start: Start | None = field(default=None, repr=False)
     adding: bool = field(default=False, repr=False)
-    in_parts: Callable[..., str] = field(repr=False, compare=False, default=str)      # the source of a module that can run a loop (`over=`) in parts
+    # the source of a module that can run a loop (`over=`) in parts
+    in_parts: Callable[..., str] = field(repr=False, compare=False, default=str)
     fixed: bool = field(default=True, repr=False)
-    in_single: Callable[[], Evaluator] = field(repr=False, compare=False, kw_only=True)                # the same in single precision
-    notes: tuple[str, ...] = ()                                                                        # on options that mean nothing to the plan
+    # the same in single precision
+    in_single: Callable[[], Evaluator] = field(repr=False, compare=False, kw_only=True)
+    notes: tuple[str, ...] = ()  # on options that mean nothing to the plan
 
     @cached_property
     def module(self) -> types.ModuleType:
@@ -96,22 +104,35 @@ class Evaluator:
         return evaluations(self.plan)
 
     @in_own_precision
-    def __call__(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, progress: Progress | None = None,
-                 checkpoint: str | Path | None = None, devices: int | None = None, error: float | str | None = None) -> Result:
+    def __call__(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+        checkpoint: str | Path | None = None,
+        devices: int | None = None,
+        error: float | str | None = None,
+    ) -> Result:
         """Evaluates the limit.
 
-        inputs: arrays by name; those with a default may be left out. progress: called with the repeats done and all. checkpoint: a folder that keeps
-        every repeat that is done, and from which the same run (or one with more repeats) resumes, bit for bit. devices: how many devices (of each
-        process, if there are several) share the samples; the numbers are the same, to rounding. error: what repeats and points are added for, a
-        number, or "0.5%" of the values; unless samples or repeats were asked for it is 1 % of the values, of 0.1 at least, as far as it takes no
-        more than 8 times as long.
-        Returns every output with its standard error (None where exact). Interrupted (Ctrl-C), returns what the repeats that are done give, if these
-        are two at least; `interrupted` and a note say so. Raises TpcError for inputs that do not fit (TP50x, TP406), for devices that are
-        not there (TP611) and processes that differ (TP613), for a folder that cannot be written (TP606); DivergedError, a TpcError (TP603) with
-        what came before, for values that are not finite; KeyboardInterrupt if there is nothing to return.
+        inputs: arrays by name; those with a default may be left out. progress: called with the repeats done
+        and all. checkpoint: a folder that keeps every repeat that is done, and from which the same run (or
+        one with more repeats) resumes, bit for bit. devices: how many devices (of each process, if there are
+        several) share the samples; the numbers are the same, to rounding. error: what repeats and points are
+        added for, a number, or "0.5%" of the values; unless samples or repeats were asked for it is 1 % of
+        the values, of 0.1 at least, as far as it takes no more than 8 times as long.
+        Returns every output with its standard error (None where exact). Interrupted (Ctrl-C), returns what
+        the repeats that are done give, if these are two at least; `interrupted` and a note say so. Raises
+        TpcError for inputs that do not fit (TP50x, TP406), for devices that are not there (TP611) and
+        processes that differ (TP613), for a folder that cannot be written (TP606); DivergedError, a TpcError
+        (TP603) with what came before, for values that are not finite; KeyboardInterrupt if there is nothing
+        to return.
         """
         if not self.program.outputs:
-            raise TpcError([catalogue_run.nothing_to_run(self.program.name)], self.program.name, of_program=True)
+            raise TpcError(
+                [catalogue_run.nothing_to_run(self.program.name)], self.program.name, of_program=True
+            )
         seed = require_whole("--seed", seed, 0, self.program.name)
         given = bind_inputs(self.program, self._started(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
@@ -120,46 +141,82 @@ class Evaluator:
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", UserWarning)
-                with refusing(self.program.name, remedy=FEWER if self.plan.points in SAMPLED else None, of_program=True):
+                with refusing(
+                    self.program.name, remedy=FEWER if self.plan.points in SAMPLED else None, of_program=True
+                ):
                     stage = run.last(aim)
         except OSError as error:
             if checkpoint is None:
                 raise
-            raise TpcError([catalogue_run.cannot_write(str(checkpoint), error.strerror or str(error))], self.program.name, of_program=True) from None
-        except KeyboardInterrupt as error:                                     # before repeats begin, or from below
+            raise TpcError(
+                [catalogue_run.cannot_write(str(checkpoint), error.strerror or str(error))],
+                self.program.name,
+                of_program=True,
+            ) from None
+        except KeyboardInterrupt as error:  # before repeats begin, or from below
             if error.args or self.plan.exact or self.plan.points in GRIDS:
                 raise
             raise too_early(self.plan, 0) from None
         outputs = self._outcomes(stage.found, given, seed, reasons(stage.claims))
-        notes = (*(str(w.message) for w in caught if issubclass(w.category, UserWarning)), *stage.notes, *self.notes)
-        started = None if self.start is None else Started(self.start.choice, {name: given[name] for name in self.start.names})
-        result = Result(self.program.name, stage.plan, outputs, tuple(dict.fromkeys(notes)), stage.repeats, started, stage.interrupted)
+        notes = (
+            *(str(w.message) for w in caught if issubclass(w.category, UserWarning)),
+            *stage.notes,
+            *self.notes,
+        )
+        started = (
+            None
+            if self.start is None
+            else Started(self.start.choice, {name: given[name] for name in self.start.names})
+        )
+        result = Result(
+            self.program.name,
+            stage.plan,
+            outputs,
+            tuple(dict.fromkeys(notes)),
+            stage.repeats,
+            started,
+            stage.interrupted,
+        )
         if result.diverged:
             raise DivergedError(result)
         return result
 
     @in_own_precision
     def memory(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0) -> float:
-        """Bytes that a call with these inputs is predicted to take besides what the process has: by the compiler's account, of as many repeats as are
-        computed at a time. Nothing is computed. Raises TpcError as a call does."""
+        """Bytes that a call with these inputs is predicted to take besides what the process has: by the
+        compiler's account, of as many repeats as are computed at a time. Nothing is computed. Raises TpcError
+        as a call does."""
         given = bind_inputs(self.program, self._started(inputs, seed))
         fit = fitted(self.module, self.plan, given, self.program.name, fixed=self.fixed)
         besides = BESIDES if self.plan.points in SAMPLED else 0.0
         return fit.each * workers(fit.plan, fit.plan.repeats - 1, fit.each) + besides
 
     @in_own_precision
-    def training(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0, repeat: int = 0, points: Points | None = None,
-                 over: str | None = None, devices: int | None = None) -> Training:
-        """The program's longest loop at its top level, or the one over the variable `over`, to be run in parts (see `tpc.evaluate.in_parts`).
+    def training(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        repeat: int = 0,
+        points: Points | None = None,
+        over: str | None = None,
+        devices: int | None = None,
+    ) -> Training:
+        """The program's longest loop at its top level, or the one over the variable `over`, to be run in
+        parts (see `tpc.evaluate.in_parts`).
 
-        points: in place of those of `repeat`, [Gaussians, M] with their weights [M]. Independent standard Gaussians with weights 1/M make it the
-        network of width M, if the program has no matrices. devices: how many share the points or coefficients. Raises TpcError for inputs that do
-        not fit and for devices that are not there (TP611), ValueError if there is no such loop.
+        points: in place of those of `repeat`, [Gaussians, M] with their weights [M]. Independent standard
+        Gaussians with weights 1/M make it the network of width M, if the program has no matrices. devices:
+        how many share the points or coefficients. Raises TpcError for inputs that do not fit and for devices
+        that are not there (TP611), ValueError if there is no such loop.
         """
         from tpc.evaluate.in_parts import Training, longest
+
         if self.plan.method == "gram" or longest(self.program, over) is None:
             raise ValueError(f"{self.program.name} has no loop at its top level that is run round by round")
-        seed, repeat = (require_whole(*option, 0, self.program.name) for option in (("--seed", seed), ("repeat", repeat)))
+        seed, repeat = (
+            require_whole(*option, 0, self.program.name) for option in (("--seed", seed), ("repeat", repeat))
+        )
         given = bind_inputs(self.program, self._started(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         module = self._executed(self.in_parts(over=over))
@@ -172,55 +229,92 @@ class Evaluator:
         if self.start is None or all(name in inputs for name in self.start.names):
             return inputs
         own = {name: value for name, value in inputs.items() if name not in self.start.names}
-        bind_inputs(self.start.evaluator.program, own)                             # so that what is wrong is said of the program's own inputs
+        # so that what is wrong is said of the program's own inputs
+        bind_inputs(self.start.evaluator.program, own)
         return {**{name: np.asarray(value) for name, value in self.start.values(own, seed).items()}, **inputs}
 
-    def _outcomes(self, found: Mapping[str, tuple[Any, Any]], given: Mapping[str, np.ndarray], seed: int,
-                  why: Mapping[str, str]) -> dict[str, Outcome]:
+    def _outcomes(
+        self,
+        found: Mapping[str, tuple[Any, Any]],
+        given: Mapping[str, np.ndarray],
+        seed: int,
+        why: Mapping[str, str],
+    ) -> dict[str, Outcome]:
         """In the program's order; jit sorts by name. why: those without a finite error have none."""
         ordered = {output.name: found[output.name] for output in self.program.outputs}
         if self.start is None or self.start.choice.how != "integrated":
-            return {name: Outcome(np.asarray(value), None if stderr is None else np.asarray(stderr), reason=why.get(name))
-                    for name, (value, stderr) in ordered.items()}
+            return {
+                name: Outcome(
+                    np.asarray(value), None if stderr is None else np.asarray(stderr), reason=why.get(name)
+                )
+                for name, (value, stderr) in ordered.items()
+            }
         from tpc.evaluate.over_initial import over_the_start
+
         own = {name: value for name, value in given.items() if name not in self.start.names}
-        return {name: Outcome(*parts, reason=why.get(name)) for name, parts in over_the_start(self, own, seed, ordered).items()}
+        return {
+            name: Outcome(*parts, reason=why.get(name))
+            for name, parts in over_the_start(self, own, seed, ordered).items()
+        }
 
-    def function(self, output: str, *, seed: int = 0, at: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], Any]:
-        """`output` as a JAX function of the inputs by name (those with a default may be left out), to be jitted, vmapped and differentiated.
+    def function(
+        self, output: str, *, seed: int = 0, at: Mapping[str, Any] | None = None
+    ) -> Callable[[Mapping[str, Any]], Any]:
+        """`output` as a JAX function of the inputs by name (those with a default may be left out), to be
+        jitted, vmapped and differentiated.
 
-        Of a float64 plan it is so where JAX has 64 bits (`jax.config.update("jax_enable_x64", True)`); while these are off, calls are in float64,
-        but what JAX traces, to transform it, is in float32, with a warning.
-        Its value is what calling the evaluator gives, to rounding, the points being drawn once, here. Each repeat is differentiated on its own, so
-        that memory does not grow with their number. The derivatives are those of the mean over the points, exactly. For few inputs take
-        `jax.jacfwd`, which needs a few times the memory of the value; backwards (`jax.grad`), a loop of T rounds keeps the history of each.
-        Panels (of quadrature over one or two Gaussians) are those that suit the inputs `at`, or the defaults if all inputs have one, or else none in
-        particular; for other inputs the value may differ from that of a call by as much as such panels are worse.
-        Scalars that are random in the limit may be among the inputs; else they are as chosen, and held fixed by derivatives.
-        Raises ValueError: no such output; and when called: a missing, unknown or ill-shaped input. TpcError: inputs `at` that do not fit.
+        Of a float64 plan it is so where JAX has 64 bits (`jax.config.update("jax_enable_x64", True)`); while
+        these are off, calls are in float64, but what JAX traces, to transform it, is in float32, with a
+        warning. Its value is what calling the evaluator gives, to rounding, the points being drawn once,
+        here. Each repeat is differentiated on its own, so that memory does not grow with their number. The
+        derivatives are those of the mean over the points, exactly. For few inputs take `jax.jacfwd`, which
+        needs a few times the memory of the value; backwards (`jax.grad`), a loop of T rounds keeps the
+        history of each. Panels (of quadrature over one or two Gaussians) are those that suit the inputs `at`,
+        or the defaults if all inputs have one, or else none in particular; for other inputs the value may
+        differ from that of a call by as much as such panels are worse. Scalars that are random in the limit
+        may be among the inputs; else they are as chosen, and held fixed by derivatives.
+        Raises ValueError: no such output; and when called: a missing, unknown or ill-shaped input. TpcError:
+        inputs `at` that do not fit.
         """
         every = self.functions((output,), seed=seed, at=at)
         return lambda inputs: every(inputs)[output]
 
     @in_own_precision
-    def functions(self, outputs: Sequence[str], *, seed: int = 0,
-                  at: Mapping[str, Any] | None = None) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    def functions(
+        self, outputs: Sequence[str], *, seed: int = 0, at: Mapping[str, Any] | None = None
+    ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """Several outputs at once, as by `function`."""
         import jax
         import jax.numpy as jnp
+
         for output in outputs:
             if output not in {o.name for o in self.program.outputs}:
-                raise ValueError(f"there is no output {output}; there are {', '.join(o.name for o in self.program.outputs)}")
+                raise ValueError(
+                    f"there is no output {output}; there are "
+                    f"{', '.join(o.name for o in self.program.outputs)}"
+                )
         rule, repeats, sampled = self.chosen_points(outputs, seed, at)
-        on_rule, on_repeats = (jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts), self.plan.dtype), *drawn) if drawn else None
-                               for drawn in (rule, repeats))                                                     # of every sector
+        on_rule, on_repeats = (
+            jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts), self.plan.dtype), *drawn)
+            if drawn
+            else None
+            for drawn in (rule, repeats)
+        )  # of every sector
         on_points = self.at_points(outputs)
 
         @jax.jit
         def means(given: Mapping[str, Any], *groups: Any) -> Any:
-            found = [jax.lax.map(jax.checkpoint(lambda own: on_points(given, *own)), group) for group in groups if group is not None]
+            found = [
+                jax.lax.map(jax.checkpoint(lambda own: on_points(given, *own)), group)
+                for group in groups
+                if group is not None
+            ]
             values = [{name: jnp.mean(value, axis=0) for name, value in each.items()} for each in found]
-            return values[0] if len(values) == 1 else {name: jnp.where(sampled[name], values[1][name], values[0][name]) for name in values[0]}
+            return (
+                values[0]
+                if len(values) == 1
+                else {name: jnp.where(sampled[name], values[1][name], values[0][name]) for name in values[0]}
+            )
 
         def function(inputs: Mapping[str, Any]) -> dict[str, Any]:
             if self.dtype == "float64" and not has_64_bits() and traced(inputs):
@@ -240,22 +334,32 @@ class Evaluator:
                 given = {**jax.lax.stop_gradient(self.start.values(own, seed)), **given}
             found: dict[str, Any] = means(self.module.prepared(given), on_rule, on_repeats)
             return found
+
         return function
 
     @in_own_precision
-    def chosen_points(self, outputs: Sequence[str], seed: int,
-                      at: Mapping[str, Any] | None) -> tuple[list[Any], list[Any], dict[str, Any]]:
-        """The points and weights of a rule, those of repeats, and where the latter are taken if there are both.
+    def chosen_points(
+        self, outputs: Sequence[str], seed: int, at: Mapping[str, Any] | None
+    ) -> tuple[list[Any], list[Any], dict[str, Any]]:
+        """The points and weights of a rule, those of repeats, and where the latter are taken if there are
+        both.
 
-        They are as for a call with the inputs `at`; None: the defaults, or if some have none, what suits no inputs in particular.
+        They are as for a call with the inputs `at`; None: the defaults, or if some have none, what suits no
+        inputs in particular.
         """
         draw = self.module.draw
         if not any(self.plan.checks):
-            count = 1 if self.plan.points in GRIDS else self.evaluations          # of two grids the first is the finer one
+            # of two grids the first is the finer one
+            count = 1 if self.plan.points in GRIDS else self.evaluations
             return [], [draw(seed, k) for k in range(count)], {}
-        if at is None and any(item.default is None for item in self.program.inputs if self.start is None or item.name not in self.start.names):
+        if at is None and any(
+            item.default is None
+            for item in self.program.inputs
+            if self.start is None or item.name not in self.start.names
+        ):
             return [draw(seed, 0)], [], {}
         import jax
+
         points, kept = draw(seed, 0), {}
         with jax.ensure_compile_time_eval(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
@@ -264,77 +368,153 @@ class Evaluator:
                 seen = self.module.adapted(given)
                 points, kept = self.module.points_of(seen), {0: self.module.integrated(given, None, seen)}
             self.module.run(given, seed=seed, kept=kept)
-            sampled = {name: np.asarray(found[2]) for name, found in self.module.verdicts([kept[k] for k in range(self.evaluations)]).items()}
+            sampled = {
+                name: np.asarray(found[2])
+                for name, found in self.module.verdicts([kept[k] for k in range(self.evaluations)]).items()
+            }
         better = any(np.any(sampled[name]) for name in outputs)
         return [points], [draw(seed, k) for k in range(1, self.evaluations)] if better else [], sampled
 
     @in_own_precision
     def points(self, seed: int, k: int) -> tuple[Any, Any]:
-        """The points and weights of a repeat; of quadrature, for k = 0 those of the rule, which suits no inputs in particular."""
+        """The points and weights of a repeat; of quadrature, for k = 0 those of the rule, which suits no
+        inputs in particular."""
         import jax
         import jax.numpy as jnp
+
         points, weights = jax.tree.map(lambda a: jnp.asarray(a, self.plan.dtype), self.module.draw(seed, k))
         return points, weights
 
     def at_points(self, outputs: Sequence[str]) -> Callable[..., dict[str, Any]]:
         """Some outputs as a JAX function of all inputs, points and weights."""
-        return lambda given, points, weights: {name: self.module.limit(given, points, weights)[0][name] for name in outputs}
+        return lambda given, points, weights: {
+            name: self.module.limit(given, points, weights)[0][name] for name in outputs
+        }
 
 
 def compile_source(source: str, name: str) -> types.CodeType:
     return compile(source, f"<limit of {name}>", "exec")
 
 
-def compile_program(program: Program, *, method: str = "auto", samples: int | None = None, repeats: int | None = None, dtype: str = "float64",
-                    max_rank: int | None = None, initial: Any = None) -> Evaluator:
+def compile_program(
+    program: Program,
+    *,
+    method: str = "auto",
+    samples: int | None = None,
+    repeats: int | None = None,
+    dtype: str = "float64",
+    max_rank: int | None = None,
+    initial: Any = None,
+) -> Evaluator:
     """The evaluator of a program's limit.
 
-    method: "auto" (the cheapest exact one, else nodes), "linear", "gram", "chaos" or "nodes". samples: points of a repeat (nodes), at least 2.
-    repeats: independent randomisations, at least 2. dtype: "float64", "float32", or "bfloat16" for coefficients: float32, but for what
-    loops carry, which is rounded at random. max_rank: the most directions kept for one side of a matrix.
-    initial: what to take for scalars that are random in the limit: None (drawn by seed 0), a seed, "zero", "integrate", or arrays by name.
-    Raises TpcError: a method that cannot represent the program (TP601), options out of range (TP602), a program that has no limit (TP80x).
+    method: "auto" (the cheapest exact one, else nodes), "linear", "gram", "chaos" or "nodes". samples: points
+    of a repeat (nodes), at least 2.
+    repeats: independent randomisations, at least 2. dtype: "float64", "float32", or "bfloat16" for
+    coefficients: float32, but for what loops carry, which is rounded at random. max_rank: the most directions
+    kept for one side of a matrix.
+    initial: what to take for scalars that are random in the limit: None (drawn by seed 0), a seed, "zero",
+    "integrate", or arrays by name.
+    Raises TpcError: a method that cannot represent the program (TP601), options out of range (TP602), a
+    program that has no limit (TP80x).
     """
-    samples, repeats, max_rank = (None if value is None else require_whole(option, value, least, program.name, MOST) for option, value, least in
-                                  (("--samples", samples, 2), ("--repeats", repeats, 2), ("--max-rank", max_rank, 1)))
+    samples, repeats, max_rank = (
+        None if value is None else require_whole(option, value, least, program.name, MOST)
+        for option, value, least in (
+            ("--samples", samples, 2),
+            ("--repeats", repeats, 2),
+            ("--max-rank", max_rank, 1),
+        )
+    )
     if dtype not in ("float64", "float32", "bfloat16"):
-        raise TpcError([catalogue_run.bad_option("--dtype", f"must be float64, float32 or bfloat16, not {dtype}")], program.name, of_program=True)
+        raise TpcError(
+            [catalogue_run.bad_option("--dtype", f"must be float64, float32 or bfloat16, not {dtype}")],
+            program.name,
+            of_program=True,
+        )
     computed = "float64" if dtype == "float64" else "float32"
     if method not in ("auto", "linear", "gram", "chaos", "nodes"):
         why = f"must be auto, linear, gram, chaos or nodes, not {method}"
         raise TpcError([catalogue_run.bad_option("--method", why)], program.name, of_program=True)
-    in_single = partial(compile_program, program, method=method, samples=samples, repeats=repeats, dtype="float32", max_rank=max_rank,
-                        initial=initial)
+    in_single = partial(
+        compile_program,
+        program,
+        method=method,
+        samples=samples,
+        repeats=repeats,
+        dtype="float32",
+        max_rank=max_rank,
+        initial=initial,
+    )
     expansion = expand(program)
     program = expansion.limit
     infinite, _ = infinite_means(program)
     if infinite:
-        errors = [catalogue_scaling.infinite_mean(span_of(op.origin), str(op.out).partition("$")[0]) for op in infinite]
+        errors = [
+            catalogue_scaling.infinite_mean(span_of(op.origin), str(op.out).partition("$")[0])
+            for op in infinite
+        ]
         raise TpcError(errors, program.name, of_program=True)
     if expansion.initial is None and initial is not None:
-        raise TpcError([catalogue_run.bad_option("--initial", "no scalar is random in the limit of this program")], program.name, of_program=True)
+        raise TpcError(
+            [catalogue_run.bad_option("--initial", "no scalar is random in the limit of this program")],
+            program.name,
+            of_program=True,
+        )
     start = None
     if expansion.initial is not None:
-        of_start = compile_program(expansion.initial.covariances, samples=samples, repeats=repeats, dtype=computed, max_rank=max_rank)
+        of_start = compile_program(
+            expansion.initial.covariances, samples=samples, repeats=repeats, dtype=computed, max_rank=max_rank
+        )
         start = Start(expansion.initial, chosen(initial, program.name), of_start)
     try:
-        ordered, plan, parts, layout = planned(program, method=method, samples=samples, repeats=repeats, dtype=computed, max_rank=max_rank)
+        ordered, plan, parts, layout = planned(
+            program, method=method, samples=samples, repeats=repeats, dtype=computed, max_rank=max_rank
+        )
     except UnrepresentableError as error:
-        raise TpcError([catalogue_run.not_representable(method, str(error))], program.name, of_program=True) from None
+        raise TpcError(
+            [catalogue_run.not_representable(method, str(error))], program.name, of_program=True
+        ) from None
     if dtype == "bfloat16":
         if plan.method != "linear":
-            raise TpcError([catalogue_run.bad_option("--dtype", f"bfloat16 is for the coefficients of method linear, and the plan is {plan.method}")],
-                           program.name, of_program=True)
+            raise TpcError(
+                [
+                    catalogue_run.bad_option(
+                        "--dtype",
+                        f"bfloat16 is for the coefficients of method linear, and the plan is {plan.method}",
+                    )
+                ],
+                program.name,
+                of_program=True,
+            )
         plan = replace(plan, packed=True)
     source = emit(ordered, plan, parts, layout)
     of_one = source if plan.repeats == 1 else emit(ordered, replace(plan, repeats=1), parts, layout)
     adding = samples is None and repeats is None and plan.points in SAMPLED
     in_parts = partial(emit, ordered, plan, parts, layout, segments=True)
-    return Evaluator(program, plan, source, digest(of_one, {}), start, adding, in_parts, samples is not None, in_single=in_single,
-                     notes=_unused(samples, repeats, plan))
+    return Evaluator(
+        program,
+        plan,
+        source,
+        digest(of_one, {}),
+        start,
+        adding,
+        in_parts,
+        samples is not None,
+        in_single=in_single,
+        notes=_unused(samples, repeats, plan),
+    )
 
 
 def _unused(samples: int | None, repeats: int | None, plan: Plan) -> tuple[str, ...]:
     """What is to be said of points that were asked for where there are none."""
-    asked = [f"{option}={value}" for option, value in (("samples", samples), ("repeats", repeats)) if value is not None]
-    return (f"{' and '.join(asked)} had no use: the limit is exact, without points",) if asked and plan.exact else ()
+    asked = [
+        f"{option}={value}"
+        for option, value in (("samples", samples), ("repeats", repeats))
+        if value is not None
+    ]
+    return (
+        (f"{' and '.join(asked)} had no use: the limit is exact, without points",)
+        if asked and plan.exact
+        else ()
+    )

@@ -7,21 +7,22 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from tpc.plan.plan import Plan
+from tpc.diagnostics.catalogue_run import memory
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, account, free_of_devices, require_memory
-from tpc.diagnostics.catalogue_run import memory
+from tpc.plan.plan import Plan
 
-DRAWN = 5                                          # arrays of all points that are there while they are drawn
-HOPELESS = 4                                       # times the free memory: predicted of a plan, so much is too much whatever the compiler says
-BESIDES = 1e8                                      # bytes that checks of errors take: many small computations, each compiled
-A_REPEAT = 2000.0                                  # bytes that a repeat takes when it is done, or waits for its turn
-FEWEST = 512                                       # points that a plan is brought down to
+DRAWN = 5  # arrays of all points that are there while they are drawn
+HOPELESS = 4  # times the free memory: predicted of a plan, so much is too much whatever the compiler says
+BESIDES = 1e8  # bytes that checks of errors take: many small computations, each compiled
+A_REPEAT = 2000.0  # bytes that a repeat takes when it is done, or waits for its turn
+FEWEST = 512  # points that a plan is brought down to
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """plan: with as many points as there is memory for. each: bytes that one repeat takes. note: what was done to the plan, if anything."""
+    """plan: with as many points as there is memory for. each: bytes that one repeat takes. note: what was
+    done to the plan, if anything."""
 
     plan: Plan
     each: float
@@ -29,39 +30,52 @@ class Fitted:
 
 
 def of_repeat(module: ModuleType, plan: Plan, given: Mapping[str, Any]) -> float:
-    """Bytes that one evaluation takes: what the compiled `limit` says of itself, and the points as NumPy draws them, in double precision.
+    """Bytes that one evaluation takes: what the compiled `limit` says of itself, and the points as NumPy
+    draws them, in double precision.
 
-    It is compiled for that, and need not be again. Where what is evaluated is no single function of that kind (panels), the plan's prediction.
+    It is compiled for that, and need not be again. Where what is evaluated is no single function of that kind
+    (panels), the plan's prediction.
     """
     shapes = _shapes(module, plan)
     if shapes is None:
         return plan.memory
     drawn = 8.0 * plan.gaussians * plan.samples if plan.points in ("sobol", "monte-carlo") else 0.0
-    return max(DRAWN * drawn, drawn + account(module.compiled.lower(module.prepared(given), *shapes).compile()))
+    return max(
+        DRAWN * drawn, drawn + account(module.compiled.lower(module.prepared(given), *shapes).compile())
+    )
 
 
 def _shapes(module: ModuleType, plan: Plan) -> tuple[Any, Any] | None:
     """Of the points and weights that `limit` is given."""
     import jax
-    sizes = {"sobol": (plan.gaussians, plan.samples), "monte-carlo": (plan.gaussians, plan.samples), "closed forms": (1, 1),
-             "coefficients": (plan.gaussians, plan.gaussians + 1), "quadrature": (3, plan.grid)}.get(plan.points)
+
+    sizes = {
+        "sobol": (plan.gaussians, plan.samples),
+        "monte-carlo": (plan.gaussians, plan.samples),
+        "closed forms": (1, 1),
+        "coefficients": (plan.gaussians, plan.gaussians + 1),
+        "quadrature": (3, plan.grid),
+    }.get(plan.points)
     if sizes is None:
         return None
     return jax.ShapeDtypeStruct(sizes, module.DTYPE), jax.ShapeDtypeStruct(sizes[-1:], module.DTYPE)
 
 
 def fitted(module: ModuleType, plan: Plan, given: Mapping[str, Any], program: str, *, fixed: bool) -> Fitted:
-    """The plan with half the points, and half again, until a repeat fits into what is free. fixed: how many there are was asked for.
+    """The plan with half the points, and half again, until a repeat fits into what is free. fixed: how many
+    there are was asked for.
 
     Raises TpcError (TP604) if that is not to be, with the number that would fit, and KeyboardInterrupt.
     """
     require_memory(plan.repeats * A_REPEAT, program, remedy="use fewer --repeats", of_program=True)
     running = Interruptible()
     first, free = plan, SURE * free_of_devices()
-    if plan.memory > HOPELESS * free:              # not to be compiled, to learn that
+    if plan.memory > HOPELESS * free:  # not to be compiled, to learn that
         fewer = plan.samples if fixed else _fewer(plan, plan.memory / HOPELESS, free)
         if fewer == plan.samples:
-            require_memory(plan.memory, program, free=free, remedy=_remedy(plan, plan.memory, free), of_program=True)
+            require_memory(
+                plan.memory, program, free=free, remedy=_remedy(plan, plan.memory, free), of_program=True
+            )
         plan = _of(plan, fewer)
     with running:
         each = of_repeat(module, plan, given)
@@ -73,7 +87,12 @@ def fitted(module: ModuleType, plan: Plan, given: Mapping[str, Any], program: st
     require_memory(each, program, free=free, remedy=_remedy(plan, each, free), of_program=True)
     if plan is first:
         return Fitted(plan, each)
-    return Fitted(plan, each, f"{plan.samples} points instead of {first.samples}, for which {memory(free)} of free memory are too little")
+    return Fitted(
+        plan,
+        each,
+        f"{plan.samples} points instead of {first.samples}, for which {memory(free)} of free memory are too "
+        "little",
+    )
 
 
 def _of(plan: Plan, samples: int) -> Plan:
@@ -83,7 +102,8 @@ def _of(plan: Plan, samples: int) -> Plan:
 
 
 def _fewer(plan: Plan, each: float, free: float) -> int:
-    """How many points to try next where `each` is too much: a power of 2 below, and no fewer than what bases have room for."""
+    """How many points to try next where `each` is too much: a power of 2 below, and no fewer than what bases
+    have room for."""
     if plan.points not in ("sobol", "monte-carlo"):
         return plan.samples
     wanted = plan.samples
@@ -98,4 +118,8 @@ def _remedy(plan: Plan, each: float, free: float) -> str | None:
         if fits >= max(2, plan.gaussians):
             return f"--samples {1 << (fits.bit_length() - 1)} would fit"
         return "use fewer steps, or smaller batches"
-    return "use fewer steps, smaller batches, or --method nodes, whose points may be few" if plan.method in ("linear", "chaos") else None
+    return (
+        "use fewer steps, smaller batches, or --method nodes, whose points may be few"
+        if plan.method in ("linear", "chaos")
+        else None
+    )

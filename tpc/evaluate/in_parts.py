@@ -1,4 +1,5 @@
-"""A training loop run in parts: its state can be looked at between them, and kept, so that a long run goes on where it was interrupted."""
+"""A training loop run in parts: its state can be looked at between them, and kept, so that a long run goes on
+where it was interrupted."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ import numpy as np
 from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel, references
 from tpc.core.program import For, MatMul, Program, instructions
+from tpc.diagnostics import catalogue_run
+from tpc.diagnostics.diagnostic import TpcError
+from tpc.evaluate.sharding import Carried, Points, Shares
+from tpc.machine.files import digest, read_arrays, write_whole
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import refusing
 from tpc.machine.precision import in_own_precision
-from tpc.evaluate.sharding import Carried, Points, Shares
-from tpc.machine.files import digest, read_arrays, write_whole
-from tpc.diagnostics import catalogue_run
-from tpc.diagnostics.diagnostic import TpcError
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -38,7 +39,8 @@ class State:
 
 @dataclass(frozen=True)
 class Training:
-    """One loop of a program with its inputs and points. Where it is cut into parts does not change a bit of what it computes.
+    """One loop of a program with its inputs and points. Where it is cut into parts does not change a bit of
+    what it computes.
 
     rounds: of the loop. fingerprint: of all that its states depend on.
     """
@@ -51,14 +53,31 @@ class Training:
     fingerprint: str
 
     @classmethod
-    def of(cls, evaluator: Evaluator, module: types.ModuleType, inputs: Mapping[str, np.ndarray], points: Points | None, identity: str,
-           over: str | None = None, mesh: Mesh | None = None) -> Training:
-        """Of a program that has a loop. points: None for coefficients. over: its variable, if it is not the longest one. mesh: of devices."""
+    def of(
+        cls,
+        evaluator: Evaluator,
+        module: types.ModuleType,
+        inputs: Mapping[str, np.ndarray],
+        points: Points | None,
+        identity: str,
+        over: str | None = None,
+        mesh: Mesh | None = None,
+    ) -> Training:
+        """Of a program that has a loop. points: None for coefficients. over: its variable, if it is not the
+        longest one. mesh: of devices."""
         import jax
+
         loop = longest(evaluator.program, over)
         assert loop is not None
         leaves = {str(k): np.asarray(a) for k, a in enumerate(jax.tree.leaves(points))}
-        out = cls(evaluator.program, module, {}, Shares.of(module, mesh, points), loop, digest(digest(identity, inputs), leaves))
+        out = cls(
+            evaluator.program,
+            module,
+            {},
+            Shares.of(module, mesh, points),
+            loop,
+            digest(digest(identity, inputs), leaves),
+        )
         object.__setattr__(out, "inputs", out.placed(inputs))
         return out
 
@@ -79,9 +98,13 @@ class Training:
     def placed(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs on the device, in the precision of the points, so that no part of the run does it again."""
         import jax.numpy as jnp
+
         bound = {item.name for item in self.program.inputs if item.bound is not None}
         dtype = self.module.DTYPE
-        return {name: self.shares.whole(jnp.asarray(value) if name in bound else jnp.asarray(value, dtype)) for name, value in inputs.items()}
+        return {
+            name: self.shares.whole(jnp.asarray(value) if name in bound else jnp.asarray(value, dtype))
+            for name, value in inputs.items()
+        }
 
     @cached_property
     @in_own_precision
@@ -92,6 +115,7 @@ class Training:
     @cached_property
     def _functions(self) -> tuple[Any, Any, Any, Any]:
         import jax
+
         module, at = self.module, self.shares.at
 
         def begin(inputs: Any, points: Any) -> Any:
@@ -102,28 +126,48 @@ class Training:
 
         def finish(inputs: Any, points: Any, state: Any, wanted: tuple[str, ...]) -> Any:
             return module.finish(inputs, *at(points), state, wanted)
+
         shared = self.shares.mesh is not None
         lie, whole = (self.carried.shardings, self.shares.along(None)) if shared else (None, None)
-        return (jax.jit(begin, out_shardings=lie), jax.jit(advance, out_shardings=lie),
-                jax.jit(finish, static_argnames="wanted", out_shardings=whole), jax.jit(advance, donate_argnames="state", out_shardings=lie))
+        return (
+            jax.jit(begin, out_shardings=lie),
+            jax.jit(advance, out_shardings=lie),
+            jax.jit(finish, static_argnames="wanted", out_shardings=whole),
+            jax.jit(advance, donate_argnames="state", out_shardings=lie),
+        )
 
     @in_own_precision
     def lowered(self, wanted: Sequence[str], *, keep: bool = False) -> dict[str, Any]:
-        """What begins the loop, runs it (in the memory of the state before, unless that is to be kept) and gives the `wanted` outputs, lowered by
+        """What begins the loop, runs it (in the memory of the state before, unless that is to be kept) and
+        gives the `wanted` outputs, lowered by
         JAX: nothing is computed."""
         begin, keeping, finish, using = self._functions
         advance = keeping if keep else using
         given, state = self.module.prepared(self.inputs), self.carried.abstract
-        return {"begin": begin.lower(given, self.shares.given), "advance": advance.lower(given, self.shares.given, state, 0, self.rounds),
-                "finish": finish.lower(given, self.shares.given, state, tuple(wanted))}
+        return {
+            "begin": begin.lower(given, self.shares.given),
+            "advance": advance.lower(given, self.shares.given, state, 0, self.rounds),
+            "finish": finish.lower(given, self.shares.given, state, tuple(wanted)),
+        }
 
     @in_own_precision
     def memory(self, wanted: Sequence[str], *, keep: bool = False) -> dict[str, int]:
-        """Bytes that each of these takes on a device, by the compiler's account, besides inputs and points; nothing else is allocated."""
-        found = {name: part.compile().memory_analysis() for name, part in self.lowered(wanted, keep=keep).items()}
-        besides = {name: part.temp_size_in_bytes + part.output_size_in_bytes - part.alias_size_in_bytes for name, part in found.items()}
-        state = besides["begin"] - found["begin"].temp_size_in_bytes               # all of which is there while outputs are computed from some
-        return {"begin": besides["begin"], "advance": besides["advance"] + state, "finish": besides["finish"] + state}
+        """Bytes that each of these takes on a device, by the compiler's account, besides inputs and points;
+        nothing else is allocated."""
+        found = {
+            name: part.compile().memory_analysis() for name, part in self.lowered(wanted, keep=keep).items()
+        }
+        besides = {
+            name: part.temp_size_in_bytes + part.output_size_in_bytes - part.alias_size_in_bytes
+            for name, part in found.items()
+        }
+        # all of which is there while outputs are computed from some
+        state = besides["begin"] - found["begin"].temp_size_in_bytes
+        return {
+            "begin": besides["begin"],
+            "advance": besides["advance"] + state,
+            "finish": besides["finish"] + state,
+        }
 
     # parts
 
@@ -134,23 +178,40 @@ class Training:
             return State(0, self._functions[0](self.inputs, self.shares.given))
 
     @in_own_precision
-    def advance(self, state: State, until: int, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
-        """The state before round `until`. inputs: other values of some inputs. keep: or else `state` is used up, its memory taken for the new one."""
+    def advance(
+        self, state: State, until: int, inputs: Mapping[str, Any] | None = None, *, keep: bool = True
+    ) -> State:
+        """The state before round `until`. inputs: other values of some inputs. keep: or else `state` is used
+        up, its memory taken for the new one."""
         if not state.round <= until <= self.rounds:
-            raise ValueError(f"the state is before round {state.round} of {self.rounds}: it cannot be brought to {until}")
-        given = self.inputs if inputs is None else self.module.prepared({**self.inputs, **self.placed(inputs)})
+            raise ValueError(
+                f"the state is before round {state.round} of {self.rounds}: it cannot be brought to {until}"
+            )
+        given = (
+            self.inputs if inputs is None else self.module.prepared({**self.inputs, **self.placed(inputs)})
+        )
         with refusing(self.program.name, of_program=True):
-            return State(until, self._functions[1 if keep else 3](given, self.shares.given, state.carried, state.round, until))
+            return State(
+                until,
+                self._functions[1 if keep else 3](
+                    given, self.shares.given, state.carried, state.round, until
+                ),
+            )
 
     def again(self, state: State, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
-        """All rounds once more, from a state after the last one: with other values of some inputs, an epoch after another. keep: as in `advance`.
+        """All rounds once more, from a state after the last one: with other values of some inputs, an epoch
+        after another. keep: as in `advance`.
 
         Raises ValueError if a round needs more of those before it than what the last one has left.
         """
         if state.round != self.rounds:
-            raise ValueError(f"the state is before round {state.round} of {self.rounds}, not after the last one")
+            raise ValueError(
+                f"the state is before round {state.round} of {self.rounds}, not after the last one"
+            )
         if not self.repeatable:
-            raise ValueError(f"the loop over {self.loop.variable} needs more of its past than the round before")
+            raise ValueError(
+                f"the loop over {self.loop.variable} needs more of its past than the round before"
+            )
         return self.advance(State(0, state.carried), self.rounds, inputs, keep=keep)
 
     @cached_property
@@ -162,21 +223,31 @@ class Training:
         for op in inside:
             for ref, _ in references(op, ()):
                 if ref.name in made:
-                    axes = [axis for axis, index in enumerate(made[ref.name].index) if isinstance(index, Affine) and own.variables <= index.variables]
+                    axes = [
+                        axis
+                        for axis, index in enumerate(made[ref.name].index)
+                        if isinstance(index, Affine) and own.variables <= index.variables
+                    ]
                     if any(ref.index[axis] not in (own, own + 1) for axis in axes):
                         return False
         return not any(isinstance(op, MatMul) for op in inside)
 
     @in_own_precision
-    def outputs(self, state: State, names: Sequence[str] | None = None, inputs: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
-        """Outputs by name (all of them, or those of `names`, with no work for the others) as if the loop ended here: of the network trained so far.
+    def outputs(
+        self, state: State, names: Sequence[str] | None = None, inputs: Mapping[str, Any] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Outputs by name (all of them, or those of `names`, with no work for the others) as if the loop
+        ended here: of the network trained so far.
 
-        What an output has of rounds to come is NaN. inputs: other values of some inputs, for what comes after the loop.
+        What an output has of rounds to come is NaN. inputs: other values of some inputs, for what comes after
+        the loop.
         """
         wanted = tuple(names if names is not None else (o.name for o in self.program.outputs))
         given = {**self.inputs, **self.placed(inputs or {})}
         with refusing(self.program.name, of_program=True):
-            found, _ = self._functions[2](self.module.prepared(given), self.shares.given, state.carried, wanted)
+            found, _ = self._functions[2](
+                self.module.prepared(given), self.shares.given, state.carried, wanted
+            )
             return {name: self._so_far(name, np.array(found[name]), state.round) for name in wanted}
 
     def _so_far(self, name: str, value: np.ndarray, rounds: int) -> np.ndarray:
@@ -186,7 +257,12 @@ class Training:
         for op, _ in instructions(self.loop.body):
             if op.out.name == output.ref.name:
                 for made, index in zip(op.out.index, output.ref.index, strict=True):
-                    if made == own and isinstance(index, Affine) and len(index.terms) == 1 and index.terms[0][1] == 1:
+                    if (
+                        made == own
+                        and isinstance(index, Affine)
+                        and len(index.terms) == 1
+                        and index.terms[0][1] == 1
+                    ):
                         axis = axes.index(index.terms[0][0])
                         value[(slice(None),) * axis + (slice(max(0, rounds - index.const), None),)] = np.nan
         return value
@@ -194,9 +270,11 @@ class Training:
     # a whole run
 
     def run(self, every: int, folder: str | Path | None = None) -> Iterator[State]:
-        """The state after every so many rounds, and at the end; kept in `folder`, where an interrupted run goes on.
+        """The state after every so many rounds, and at the end; kept in `folder`, where an interrupted run
+        goes on.
 
-        Interrupted by Ctrl-C or killed, it loses the part that it was at. Raises TpcError: a folder that cannot be written (TP606).
+        Interrupted by Ctrl-C or killed, it loses the part that it was at. Raises TpcError: a folder that
+        cannot be written (TP606).
         """
         path = None if folder is None else self.path(Path(folder))
         state = self.kept(path)
@@ -225,7 +303,11 @@ class Training:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, {**self.leaves(state), "fingerprint": np.array(self.fingerprint)})
         except OSError as error:
-            raise TpcError([catalogue_run.cannot_write(str(path), error.strerror or str(error))], self.program.name, of_program=True) from None
+            raise TpcError(
+                [catalogue_run.cannot_write(str(path), error.strerror or str(error))],
+                self.program.name,
+                of_program=True,
+            ) from None
 
     def kept(self, path: Path | None) -> State | None:
         """The state in a file; None if there is none of this run that can be read."""
@@ -242,15 +324,28 @@ class Training:
     @in_own_precision
     def leaves(self, state: State) -> dict[str, np.ndarray]:
         """A state as arrays by name, which do not depend on the number of devices."""
-        return {"round": np.array(state.round), **{str(k): array for k, array in enumerate(self.carried.stored(state.carried))}}
+        return {
+            "round": np.array(state.round),
+            **{str(k): array for k, array in enumerate(self.carried.stored(state.carried))},
+        }
 
     @in_own_precision
     def of_leaves(self, arrays: Mapping[str, np.ndarray]) -> State:
         """The state that was written as these arrays."""
-        return State(int(arrays["round"]), self.carried.placed([arrays[str(k)] for k in range(len(self.carried.like))]))
+        return State(
+            int(arrays["round"]), self.carried.placed([arrays[str(k)] for k in range(len(self.carried.like))])
+        )
 
 
 def longest(program: Program, variable: str | None = None) -> For | None:
-    """The longest loop of the top level that is run round by round, the last one of several as long. variable: of those over it only."""
-    loops = [op for op in program.body if isinstance(op, For) and op.count.const > 1 and not is_parallel(op, ()) and variable in (None, op.variable)]
+    """The longest loop of the top level that is run round by round, the last one of several as long.
+    variable: of those over it only."""
+    loops = [
+        op
+        for op in program.body
+        if isinstance(op, For)
+        and op.count.const > 1
+        and not is_parallel(op, ())
+        and variable in (None, op.variable)
+    ]
     return max(reversed(loops), key=lambda loop: loop.count.const, default=None)

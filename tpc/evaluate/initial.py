@@ -1,4 +1,5 @@
-"""Scalars that are random in the limit, such as the initial function in the kernel regime: drawn, given, set to 0, or integrated over."""
+"""Scalars that are random in the limit, such as the initial function in the kernel regime: drawn, given, set
+to 0, or integrated over."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tpc.expand.random_start import Initial
 from tpc.diagnostics import catalogue_run, catalogue_scaling
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.expand.random_start import Initial
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
@@ -25,11 +26,16 @@ class Choice:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"drawn by seed {self.seed}" if self.how == "drawn" else {"given": "as given", "zero": "0", "integrated": "integrated over"}[self.how]
+        return (
+            f"drawn by seed {self.seed}"
+            if self.how == "drawn"
+            else {"given": "as given", "zero": "0", "integrated": "integrated over"}[self.how]
+        )
 
 
 def chosen(initial: Any, program: str) -> Choice:
-    """The choice that `initial` stands for: None (seed 0), a seed, "zero", "integrate", or arrays by name. Raises TpcError (TP602)."""
+    """The choice that `initial` stands for: None (seed 0), a seed, "zero", "integrate", or arrays by name.
+    Raises TpcError (TP602)."""
     if initial is None:
         return Choice()
     if isinstance(initial, Mapping):
@@ -55,11 +61,15 @@ class Start:
         return tuple(s.name for s in self.initial.scalars)
 
     def covariance(self, inputs: Mapping[str, Any], seed: int = 0) -> Any:
-        """Of all scalars, one family after the other, [N, N]: a JAX function of the inputs, which are the program's."""
+        """Of all scalars, one family after the other, [N, N]: a JAX function of the inputs, which are the
+        program's."""
         import jax
         import jax.numpy as jnp
+
         known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(dict(inputs)))
-        blocks = self.evaluator.functions(tuple(self.initial.blocks.values()), seed=seed, at=inputs if known else None)(inputs)
+        blocks = self.evaluator.functions(
+            tuple(self.initial.blocks.values()), seed=seed, at=inputs if known else None
+        )(inputs)
         rows = []
         for a in self.initial.scalars:
             row = []
@@ -77,9 +87,11 @@ class Start:
     def root(self, inputs: Mapping[str, Any], seed: int = 0) -> Any:
         """The symmetric square root of the covariance."""
         import jax.numpy as jnp
+
         table = self.covariance(inputs, seed)
         values, vectors = jnp.linalg.eigh((table + table.T) / 2)
-        rounding = 2e-15 if table.dtype == "float64" else 1e-6                 # what is no more is 0, whose root would not be small
+        # what is no more is 0, whose root would not be small
+        rounding = 2e-15 if table.dtype == "float64" else 1e-6
         least = rounding * len(table) * jnp.max(values, initial=0)
         return (vectors * jnp.sqrt(jnp.where(values > least, values, 0))) @ vectors.T
 
@@ -87,18 +99,21 @@ class Start:
         """The families by name, of an array [N]."""
         out, start = {}, 0
         for s in self.initial.scalars:
-            out[s.name] = flat[start:start + s.size].reshape(s.shape)
+            out[s.name] = flat[start : start + s.size].reshape(s.shape)
             start += s.size
         return out
 
     def values(self, inputs: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
-        """The scalars by name; where they are integrated over, 0, their mean. Raises TpcError (TP501) for one that is not given."""
+        """The scalars by name; where they are integrated over, 0, their mean. Raises TpcError (TP501) for one
+        that is not given."""
         if self.choice.how == "given":
             return self._given()
         size = sum(s.size for s in self.initial.scalars)
         if self.choice.how in ("zero", "integrated"):
             return self.split(np.zeros(size))
-        return self.split(self.root(inputs, seed) @ np.random.default_rng(self.choice.seed).standard_normal(size))
+        return self.split(
+            self.root(inputs, seed) @ np.random.default_rng(self.choice.seed).standard_normal(size)
+        )
 
     def _given(self) -> dict[str, Any]:
         """Scalars are called by their own names, or by what they are the start of."""
@@ -110,7 +125,9 @@ class Start:
         known = {name for s in self.initial.scalars for name in (s.name, s.of, s.of.partition("$")[0])}
         missing = [s.name for s in self.initial.scalars if s.name not in out]
         errors = [catalogue_scaling.missing_start(missing)] if missing else []
-        errors += [catalogue_scaling.unknown_start(name, sorted(self.names)) for name in given if name not in known]
+        errors += [
+            catalogue_scaling.unknown_start(name, sorted(self.names)) for name in given if name not in known
+        ]
         if errors:
             raise TpcError(errors, self.evaluator.program.name, of_program=True)
         return out
@@ -128,5 +145,10 @@ class Started:
 
     def to_json(self) -> dict[str, Any]:
         from tpc.show.entries import plain
+
         seed = {"seed": self.choice.seed} if self.choice.how == "drawn" else {}
-        return {"how": self.choice.how, **seed, "scalars": {name: plain(value) for name, value in self.scalars.items()}}
+        return {
+            "how": self.choice.how,
+            **seed,
+            "scalars": {name: plain(value) for name, value in self.scalars.items()},
+        }

@@ -1,4 +1,5 @@
-"""Outputs integrated over the scalars that are random in the limit: their means and covariances over the start."""
+"""Outputs integrated over the scalars that are random in the limit: their means and covariances over the
+start."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ from tpc.core.program import MatMul, Program, instructions
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
-DRAWS = 64                                         # at least so many draws of the start in a batch, and twice as many as scalars
-BATCHES = 8                                        # where all is exact but the integral; else one for each repeat
-OTHER = 2                                          # a degree: not affine
+DRAWS = 64  # at least so many draws of the start in a batch, and twice as many as scalars
+BATCHES = 8  # where all is exact but the integral; else one for each repeat
+OTHER = 2  # a degree: not affine
 
 
 def affine_outputs(program: Program, names: Collection[str]) -> set[str]:
@@ -50,12 +51,15 @@ def _degree(x: Expr, degrees: Mapping[str, int]) -> int:
             return OTHER if any(parts) else 0
 
 
-def over_the_start(evaluator: Evaluator, inputs: Mapping[str, Any], seed: int,
-                   exact: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
-    """For each output its mean over the start, the error of that (None if exact), and its covariance [size, size].
+def over_the_start(
+    evaluator: Evaluator, inputs: Mapping[str, Any], seed: int, exact: Mapping[str, tuple[Any, Any]]
+) -> dict[str, tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
+    """For each output its mean over the start, the error of that (None if exact), and its covariance [size,
+    size].
 
-    exact: the outputs and their errors at the mean of the start, which is the mean of those that are affine in it; their covariance is J K Jᵀ. The
-    others are averaged over batches of draws that have mean 0 and covariance 1 in the sample, so that of quadratic ones the means are exact, too.
+    exact: the outputs and their errors at the mean of the start, which is the mean of those that are affine
+    in it; their covariance is J K Jᵀ. The others are averaged over batches of draws that have mean 0 and
+    covariance 1 in the sample, so that of quadratic ones the means are exact, too.
     """
     start = evaluator.start
     assert start is not None
@@ -78,40 +82,61 @@ def _slope(evaluator: Evaluator, name: str, inputs: Mapping[str, Any], seed: int
     """The derivative of an output in all scalars, [*shape, N]."""
     import jax
     import jax.numpy as jnp
+
     start = evaluator.start
     assert start is not None
     split: Callable[[Any], dict[str, Any]] = start.split
     function = evaluator.function(name, seed=seed, at={**inputs, **split(np.zeros(size))})
-    return np.asarray(jax.jacfwd(lambda flat: function({**inputs, **split(flat)}))(jnp.zeros(size, evaluator.plan.dtype)))
+    return np.asarray(
+        jax.jacfwd(lambda flat: function({**inputs, **split(flat)}))(jnp.zeros(size, evaluator.plan.dtype))
+    )
 
 
-def _averaged(evaluator: Evaluator, names: tuple[str, ...], inputs: Mapping[str, Any], seed: int, root: np.ndarray,
-              errors: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
+def _averaged(
+    evaluator: Evaluator,
+    names: tuple[str, ...],
+    inputs: Mapping[str, Any],
+    seed: int,
+    root: np.ndarray,
+    errors: Mapping[str, Any],
+) -> dict[str, tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
     """errors: at the mean of the start, of which those of a grid are an estimate."""
     import jax
+
     start = evaluator.start
     assert start is not None
     size = root.shape[0]
     rule, repeats, _ = evaluator.chosen_points(names, seed, {**inputs, **start.split(np.zeros(size))})
-    alike = not repeats or evaluator.plan.exact                        # for all batches
+    alike = not repeats or evaluator.plan.exact  # for all batches
     batches = BATCHES if alike else len(repeats)
     draws = max(DRAWS, 2 * size)
     found = []
     for k in range(batches):
-        points = jax.tree.map(lambda a: jax.numpy.asarray(a, evaluator.plan.dtype), (repeats or rule)[0 if alike else k])
+        points = jax.tree.map(
+            lambda a: jax.numpy.asarray(a, evaluator.plan.dtype), (repeats or rule)[0 if alike else k]
+        )
         z = _whitened(np.random.default_rng([seed, k]).standard_normal((draws, size)))
         at = evaluator.at_points(names)
-        found.append(jax.lax.map(lambda flat, at=at, points=points: at({**inputs, **start.split(flat)}, *points), z @ root.T))
+        found.append(
+            jax.lax.map(
+                lambda flat, at=at, points=points: at({**inputs, **start.split(flat)}, *points), z @ root.T
+            )
+        )
     out = {}
     for name in names:
-        values = np.stack([np.asarray(batch[name]).reshape(draws, -1) for batch in found])             # [batches, draws, size]
+        # [batches, draws, size]
+        values = np.stack([np.asarray(batch[name]).reshape(draws, -1) for batch in found])
         means = values.mean(axis=1)
         shape = np.asarray(found[0][name]).shape[1:]
         centred = (values - means[:, None]).reshape(batches * draws, -1)
         error = means.std(axis=0, ddof=1) / batches**0.5
         if rule:
             error = np.hypot(error, np.asarray(errors[name]).reshape(-1))
-        out[name] = means.mean(axis=0).reshape(shape), error.reshape(shape), centred.T @ centred / (batches * (draws - 1))
+        out[name] = (
+            means.mean(axis=0).reshape(shape),
+            error.reshape(shape),
+            centred.T @ centred / (batches * (draws - 1)),
+        )
     return out
 
 

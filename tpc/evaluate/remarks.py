@@ -1,4 +1,5 @@
-"""What is said of the errors of a run beside their size: which cannot be told, and which are more than the spread of the repeats."""
+"""What is said of the errors of a run beside their size: which cannot be told, and which are more than the
+spread of the repeats."""
 
 from __future__ import annotations
 
@@ -9,19 +10,28 @@ import numpy as np
 
 from tpc.plan.plan import Plan
 
-MOSTLY = 2                                         # an error that is so many times the spread of the repeats is mostly something else
+MOSTLY = 2  # an error that is so many times the spread of the repeats is mostly something else
 
 
 def reasons(claims: Mapping[str, Any]) -> dict[str, str]:
     """Why outputs have no finite error, by name: those that have entries of which none can be told."""
     out = {}
     for name, claim in claims.items():
-        lost = np.isinf(np.asarray(claim.stderr)) & np.isfinite(np.asarray(claim.spread)) & ~np.isnan(np.asarray(claim.tail))
+        lost = (
+            np.isinf(np.asarray(claim.stderr))
+            & np.isfinite(np.asarray(claim.spread))
+            & ~np.isnan(np.asarray(claim.tail))
+        )
         if lost.any():
             index = float(np.max(np.asarray(claim.tail)[lost]))
-            out[name] = "E f² is infinite, f being its integrand" if np.isinf(index) else \
-                        f"E f² is not seen to converge: the values of its integrand f at the points have a tail like that of Pareto's law of index " \
-                        f"{index:.2g}, {'whose mean is infinite' if index >= 1 else 'too heavy for a mean over points'}"
+            out[name] = (
+                "E f² is infinite, f being its integrand"
+                if np.isinf(index)
+                else "E f² is not seen to converge: the values of its integrand f at the points have a tail "
+                "like that of Pareto's law of index "
+                f"{index:.2g}, "
+                f"{'whose mean is infinite' if index >= 1 else 'too heavy for a mean over points'}"
+            )
     return out
 
 
@@ -31,7 +41,10 @@ def remarks(claims: Mapping[str, Any], plan: Plan) -> Iterator[str]:
         yield f"`{name}` has no finite error: {reason}"
     biased = [name for name, c in claims.items() if _more(c.bias, c) and not _more(c.rounding, c)]
     if biased:
-        yield f"the error of {_listed(biased)} is mostly bias, which half the points show to be there: it falls with the points (--samples)"
+        yield (
+            f"the error of {_listed(biased)} is mostly bias, which half the points show to be there: it "
+            "falls with the points (--samples)"
+        )
     rounded = [name for name, c in claims.items() if _more(c.rounding, c)]
     if rounded:
         yield f"the error of {_listed(rounded)} is mostly rounding: numbers that cancel"

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.show.entries import End, end_of, plain, print_finite
-from tpc.machine.files import write_npz
 from tpc.diagnostics import catalogue_run
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.machine.files import write_npz
+from tpc.show.entries import End, end_of, plain, print_finite
 
 if TYPE_CHECKING:
-    from tpc.plan.plan import Plan
     from tpc.evaluate.initial import Started
+    from tpc.plan.plan import Plan
 
 
-FIGURES, FIGURES_SINGLE = (12, 15), (7, 8)        # shown of an exact value, and at most beside an error; of one in single precision
+# shown of an exact value, and at most beside an error; of one in single precision
+FIGURES, FIGURES_SINGLE = (12, 15), (7, 8)
 LARGEST_PLAIN = 1e6
 
 
@@ -29,8 +30,8 @@ LARGEST_PLAIN = 1e6
 class Outcome:
     """The value of one output and its standard error, of the same shape; None where the value is exact.
 
-    covariance: over the start, if the result is integrated over it, [size, size]; `value` is the mean. reason: where `stderr` is inf, why no error
-    can be told.
+    covariance: over the start, if the result is integrated over it, [size, size]; `value` is the mean.
+    reason: where `stderr` is inf, why no error can be told.
     """
 
     value: np.ndarray
@@ -41,25 +42,38 @@ class Outcome:
     @property
     def std(self) -> np.ndarray | None:
         """The standard deviation over the start, in the shape of the value."""
-        return None if self.covariance is None else np.sqrt(np.maximum(np.diag(self.covariance), 0)).reshape(self.value.shape)
+        return (
+            None
+            if self.covariance is None
+            else np.sqrt(np.maximum(np.diag(self.covariance), 0)).reshape(self.value.shape)
+        )
 
     @property
     def end(self) -> End | None:
-        """Where the values, or their errors, leave the finite range; None if they do not. An error that cannot be told is none."""
+        """Where the values, or their errors, leave the finite range; None if they do not. An error that
+        cannot be told is none."""
         return end_of(self.value, *(() if self.stderr is None or self.reason is not None else (self.stderr,)))
 
     def to_json(self) -> dict[str, Any]:
         """Numbers or nested lists, null for what is not finite."""
-        spread = {} if self.covariance is None else {"std": plain(self.std), "covariance": plain(self.covariance)}
+        spread = (
+            {} if self.covariance is None else {"std": plain(self.std), "covariance": plain(self.covariance)}
+        )
         reason = {} if self.reason is None else {"reason": self.reason}
-        return {"value": plain(self.value), "stderr": None if self.stderr is None else plain(self.stderr), **spread, **reason}
+        return {
+            "value": plain(self.value),
+            "stderr": None if self.stderr is None else plain(self.stderr),
+            **spread,
+            **reason,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """All outputs by name, the plan that they were computed by, and remarks on the run.
 
-    repeats: independent randomisations done; if the run was interrupted, fewer than planned. start: what the numbers are conditioned on.
+    repeats: independent randomisations done; if the run was interrupted, fewer than planned. start: what the
+    numbers are conditioned on.
     stopped: whether it was interrupted, be it after the last repeat.
     """
 
@@ -100,17 +114,27 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         plan = self.plan.to_json()
         start = {} if self.start is None else {"initial": self.start.to_json()}
-        return {"program": self.program, "plan": plan, "outputs": {name: outcome.to_json() for name, outcome in self.outputs.items()},
-                "notes": list(self.notes), **start}
+        return {
+            "program": self.program,
+            "plan": plan,
+            "outputs": {name: outcome.to_json() for name, outcome in self.outputs.items()},
+            "notes": list(self.notes),
+            **start,
+        }
 
     def __str__(self) -> str:
-        lines = [f"{self.program} at n = ∞", f"  {self.plan}", *([] if self.start is None else [f"  {self.start}"])]
+        lines = [
+            f"{self.program} at n = ∞",
+            f"  {self.plan}",
+            *([] if self.start is None else [f"  {self.start}"]),
+        ]
         for name, outcome in self.outputs.items():
             lines += print_finite(name, outcome.value.shape, outcome.end, partial(_number, outcome))
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def save(self, path: str | Path) -> None:
-        """Writes an .npz file with `name` and, where it is not exact, `name_stderr` for every output. Raises OSError."""
+        """Writes an .npz file with `name` and, where it is not exact, `name_stderr` for every output. Raises
+        OSError."""
         arrays = {}
         for name, outcome in self.outputs.items():
             arrays[name] = outcome.value
@@ -122,17 +146,27 @@ class Result:
             write_npz(file, arrays)
 
     def plot(self, path: str | Path) -> None:
-        """Draws the outputs into a .png, .svg or .pdf file. Raises OSError, and ValueError for another ending."""
+        """Draws the outputs into a .png, .svg or .pdf file. Raises OSError, and ValueError for another
+        ending."""
         from tpc.show.results import plot_result
+
         plot_result(self, path)
 
 
 class DivergedError(TpcError):
-    """Outputs are not finite (TP603). `partial` is the whole result; what comes before the ends in `partial.diverged` is good."""
+    """Outputs are not finite (TP603). `partial` is the whole result; what comes before the ends in
+    `partial.diverged` is good."""
 
     def __init__(self, partial: Result) -> None:
-        super().__init__([catalogue_run.diverged([(name, end.entry, end.lasting) for name, end in partial.diverged.items()])], partial.program,
-                         of_program=True)
+        super().__init__(
+            [
+                catalogue_run.diverged(
+                    [(name, end.entry, end.lasting) for name, end in partial.diverged.items()]
+                )
+            ],
+            partial.program,
+            of_program=True,
+        )
         self.partial = partial
 
 
@@ -144,7 +178,8 @@ def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
 
 
 def with_error(value: float, error: float, figures: int, most: int) -> str:
-    """A value down to the second figure of its error; with `figures` and no error, if that is 0, or below half of the last one shown.
+    """A value down to the second figure of its error; with `figures` and no error, if that is 0, or below
+    half of the last one shown.
 
     most: the figures that a value has.
     """

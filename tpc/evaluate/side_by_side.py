@@ -1,4 +1,5 @@
-"""Repeats side by side: products of a matrix with one vector leave all processors but one idle, which other repeats can have."""
+"""Repeats side by side: products of a matrix with one vector leave all processors but one idle, which other
+repeats can have."""
 
 from __future__ import annotations
 
@@ -9,12 +10,12 @@ from threading import Event, Lock
 from types import ModuleType
 from typing import Any
 
-from tpc.plan.plan import Plan
 from tpc.evaluate.checkpoint import Kept
 from tpc.machine.memory import SURE, free_memory
 from tpc.machine.precision import precision
+from tpc.plan.plan import Plan
 
-ROOM = 3e8                                         # bytes, as the plan has them, that the repeats of one time may take, if one does not take more
+ROOM = 3e8  # bytes, as the plan has them, that the repeats of one time may take, if one does not take more
 
 
 def processors() -> int:
@@ -23,21 +24,37 @@ def processors() -> int:
 
 
 def workers(plan: Plan, missing: int, each: float) -> int:
-    """How many repeats are computed at a time: as many as there are processors, and room for, on a CPU; 1 where points are not random.
+    """How many repeats are computed at a time: as many as there are processors, and room for, on a CPU; 1
+    where points are not random.
 
     each: bytes that one takes.
     """
     import jax
+
     if plan.points not in ("sobol", "monte-carlo") or jax.default_backend() != "cpu":
         return 1
-    return max(1, min(processors(), missing, int(ROOM // max(plan.memory, 1)), int(SURE * free_memory() // max(each, 1))))
+    return max(
+        1,
+        min(
+            processors(), missing, int(ROOM // max(plan.memory, 1)), int(SURE * free_memory() // max(each, 1))
+        ),
+    )
 
 
-def compute(module: ModuleType, plan: Plan, given: Mapping[str, Any], seed: int, kept: Kept, progress: Callable[[int, int], None] | None,
-            each: float) -> None:
-    """Adds the repeats that `kept` lacks, in their order, those after the first one (which compiles) side by side; none where that is no use.
+def compute(
+    module: ModuleType,
+    plan: Plan,
+    given: Mapping[str, Any],
+    seed: int,
+    kept: Kept,
+    progress: Callable[[int, int], None] | None,
+    each: float,
+) -> None:
+    """Adds the repeats that `kept` lacks, in their order, those after the first one (which compiles) side by
+    side; none where that is no use.
 
-    each: bytes that one takes. `kept.running` must have been entered. Raises KeyboardInterrupt on Ctrl-C; what is being computed then ends by itself.
+    each: bytes that one takes. `kept.running` must have been entered. Raises KeyboardInterrupt on Ctrl-C;
+    what is being computed then ends by itself.
     """
     missing = [k for k in range(plan.repeats) if k not in kept]
     count = workers(plan, len(missing) - 1, each)
@@ -51,7 +68,8 @@ def compute(module: ModuleType, plan: Plan, given: Mapping[str, Any], seed: int,
 
     def computed(k: int) -> Any:
         import jax
-        with drawing:                               # it sets the filters of warnings, which threads share
+
+        with drawing:  # it sets the filters of warnings, which threads share
             if over.is_set():
                 return None
             points = module.draw(seed, k, plan.samples)

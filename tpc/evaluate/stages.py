@@ -1,5 +1,5 @@
-"""A run in stages: the plan's repeats, and if their errors are not what is aimed at, more of them, or as many with two or four times the points,
-and so on."""
+"""A run in stages: the plan's repeats, and if their errors are not what is aimed at, more of them, or as many
+with two or four times the points, and so on."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.evaluate.aim import Aim, added, following, missed, seconds, shortfall
-from tpc.evaluate.remarks import remarks, rounded
-from tpc.evaluate.fit import Fitted, fitted
-from tpc.plan.plan import RULES, Plan
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.devices import agreed, several
-from tpc.machine.memory import SURE, free_of_devices, require_memory
+from tpc.evaluate.fit import Fitted, fitted
+from tpc.evaluate.remarks import remarks, rounded
 from tpc.evaluate.side_by_side import compute
 from tpc.machine.files import digest
+from tpc.machine.memory import SURE, free_of_devices, require_memory
+from tpc.plan.plan import RULES, Plan
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
-ENOUGH = 2                                         # repeats that an interrupted run must have done for a standard error
-SAMPLED = ("sobol", "monte-carlo")                 # points whose errors come from repeats
+ENOUGH = 2  # repeats that an interrupted run must have done for a standard error
+SAMPLED = ("sobol", "monte-carlo")  # points whose errors come from repeats
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One of them. found: what the module's `run` gives. claims: what it says of its errors, by output; nothing where they do not come from repeats.
+    """One of them. found: what the module's `run` gives. claims: what it says of its errors, by output;
+    nothing where they do not come from repeats.
 
     interrupted: whether there would have been more. notes: on what was done.
     """
@@ -46,7 +47,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Run:
-    """What all stages have in common. checkpoint: the folder of kept repeats, or None. mesh: the devices that share the samples, or None."""
+    """What all stages have in common. checkpoint: the folder of kept repeats, or None. mesh: the devices that
+    share the samples, or None."""
 
     evaluator: Evaluator
     given: Mapping[str, np.ndarray] = field(repr=False)
@@ -56,39 +58,56 @@ class Run:
     mesh: Any
 
     def last(self, aim: Aim | None) -> Stage:
-        """The stage that reaches what is aimed at, or the last one that may be tried, or that an interruption leaves."""
+        """The stage that reaches what is aimed at, or the last one that may be tried, or that an interruption
+        leaves."""
         fit = self.fitted()
         plan = first = fit.plan
         stage, spent = self.stage(plan, None, fit.each), seconds(plan)
         if fit.note is not None:
             stage = _with(stage, fit.note, interrupted=stage.interrupted)
-        while aim is not None and plan.points in SAMPLED and not stage.interrupted and all(map(_finite, stage.claims.values())):
+        while (
+            aim is not None
+            and plan.points in SAMPLED
+            and not stage.interrupted
+            and all(map(_finite, stage.claims.values()))
+        ):
             short = shortfall(stage.claims, aim)
             if not short.names:
                 break
             each = fit.each / first.samples
-            most = SURE * free_of_devices() / each if self.mesh is None else math.inf            # processes that work together have to agree
+            # processes that work together have to agree
+            most = SURE * free_of_devices() / each if self.mesh is None else math.inf
             step = following(plan, first, short, aim, spent, most)
             if step is None:
                 return _with(stage, missed(short, aim, plan))
             try:
-                later = self.stage(step, stage.kept if step.samples == plan.samples else None, each * step.samples)
+                later = self.stage(
+                    step, stage.kept if step.samples == plan.samples else None, each * step.samples
+                )
             except KeyboardInterrupt:
-                return _with(stage, f"interrupted with {step.samples} points, before there was anything better to report", interrupted=True)
+                return _with(
+                    stage,
+                    f"interrupted with {step.samples} points, before there was anything better to report",
+                    interrupted=True,
+                )
             spent += added(step, plan)
             stage, plan = later, step
         return stage
 
     def fitted(self) -> Fitted:
-        """The evaluator's plan with as many points as there is memory for. Of several devices, which have to agree, the plan as it is."""
+        """The evaluator's plan with as many points as there is memory for. Of several devices, which have to
+        agree, the plan as it is."""
         evaluator = self.evaluator
         if self.mesh is not None:
             require_memory(evaluator.plan.memory, evaluator.program.name, of_program=True)
             return Fitted(evaluator.plan, evaluator.plan.memory)
-        return fitted(evaluator.module, evaluator.plan, self.given, evaluator.program.name, fixed=evaluator.fixed)
+        return fitted(
+            evaluator.module, evaluator.plan, self.given, evaluator.program.name, fixed=evaluator.fixed
+        )
 
     def stage(self, plan: Plan, kept: Kept | None, each: float) -> Stage:
-        """The repeats of a plan. kept: those that an earlier stage with the same points has. each: bytes that a repeat takes.
+        """The repeats of a plan. kept: those that an earlier stage with the same points has. each: bytes that
+        a repeat takes.
 
         Raises KeyboardInterrupt before two are done.
         """
@@ -112,24 +131,43 @@ class Run:
         if kept is not None and self.checkpoint is None:
             return kept
         points = "" if plan.samples == self.evaluator.plan.samples else f" {plan.samples}"
-        fingerprint, name = digest(f"{self.evaluator.identity} {self.seed}{points}", self.given), self.evaluator.program.name
+        fingerprint, name = (
+            digest(f"{self.evaluator.identity} {self.seed}{points}", self.given),
+            self.evaluator.program.name,
+        )
         if self.mesh is None or not several():
-            return Kept() if self.checkpoint is None else Kept.open(self.checkpoint, name, fingerprint, evaluations(plan))
+            return (
+                Kept()
+                if self.checkpoint is None
+                else Kept.open(self.checkpoint, name, fingerprint, evaluations(plan))
+            )
         import jax
+
         first = jax.process_index() == 0
-        kept = Kept.open(self.checkpoint, name, fingerprint, evaluations(plan)) if self.checkpoint is not None and first else Kept()
+        kept = (
+            Kept.open(self.checkpoint, name, fingerprint, evaluations(plan))
+            if self.checkpoint is not None and first
+            else Kept()
+        )
         return agreed(kept, fingerprint, name)
 
     def _found(self, plan: Plan, kept: Kept, each: float) -> tuple[Mapping[str, tuple[Any, Any]], bool]:
-        """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are done; and whether it was."""
-        sampled = {"samples": plan.samples, "repeats": plan.repeats, "checks": kept.checks} if plan.points in SAMPLED else {}
+        """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are
+        done; and whether it was."""
+        sampled = (
+            {"samples": plan.samples, "repeats": plan.repeats, "checks": kept.checks}
+            if plan.points in SAMPLED
+            else {}
+        )
         try:
             with kept.running:
-                module = self.evaluator.module                     # an interruption of what JAX imports for it may be lost
+                module = self.evaluator.module  # an interruption of what JAX imports for it may be lost
                 if self.mesh is None:
                     compute(module, plan, self.given, self.seed, kept, self.progress, each)
                 shown = None if len(kept) == evaluations(plan) else self.progress
-                found: dict[str, Any] = module.run(self.given, seed=self.seed, progress=shown, kept=kept, mesh=self.mesh, **sampled)
+                found: dict[str, Any] = module.run(
+                    self.given, seed=self.seed, progress=shown, kept=kept, mesh=self.mesh, **sampled
+                )
         except KeyboardInterrupt:
             if not sampled:
                 raise
@@ -140,14 +178,17 @@ class Run:
 
 
 def evaluations(plan: Plan) -> int:
-    """How many parts the work has that are kept: repeats, or rules, or quadrature and the repeats that check it."""
+    """How many parts the work has that are kept: repeats, or rules, or quadrature and the repeats that check
+    it."""
     if any(plan.checks):
         return 1 + plan.checks[1]
     return RULES if plan.points == "quadrature" else plan.repeats
 
 
 def too_early(plan: Plan, done: int) -> KeyboardInterrupt:
-    return KeyboardInterrupt(f"interrupted after {done} of {plan.repeats} repeats, before there is anything to report")
+    return KeyboardInterrupt(
+        f"interrupted after {done} of {plan.repeats} repeats, before there is anything to report"
+    )
 
 
 def _finite(claim: Any) -> bool:
@@ -155,4 +196,6 @@ def _finite(claim: Any) -> bool:
 
 
 def _with(stage: Stage, note: str, *, interrupted: bool = False) -> Stage:
-    return Stage(stage.plan, stage.kept, stage.found, stage.claims, stage.repeats, interrupted, (*stage.notes, note))
+    return Stage(
+        stage.plan, stage.kept, stage.found, stage.claims, stage.repeats, interrupted, (*stage.notes, note)
+    )

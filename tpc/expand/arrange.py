@@ -1,4 +1,5 @@
-"""Passes that make the program of a limit cheaper: what is made twice is made once, and what a loop makes without its past has a loop of its own."""
+"""Passes that make the program of a limit cheaper: what is made twice is made once, and what a loop makes
+without its past has a loop of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from tpc.expand.simplify import Body, Place, rewritten, used_by
 
 
 def without_duplicates(body: Body, keep: Collection[str]) -> Body:
-    """`body` with one family in place of several that are made by the same instruction in the same loops; those in `keep` stay."""
+    """`body` with one family in place of several that are made by the same instruction in the same loops;
+    those in `keep` stay."""
     made: dict[str, list[Place]] = {}
     for op, loops in instructions(body):
         made.setdefault(op.out.name, []).append(Place(op, loops))
@@ -32,8 +34,12 @@ def without_duplicates(body: Body, keep: Collection[str]) -> Body:
 
 
 def _form(place: Place, same: dict[str, str]) -> object:
-    """What is made, the same for two families whose members are the same; None where the loops are not those of the members."""
-    variables = [i.terms[0][0] if isinstance(i, Affine) and i.terms and i == Affine.var(i.terms[0][0]) else "" for i in place.op.out.index]
+    """What is made, the same for two families whose members are the same; None where the loops are not those
+    of the members."""
+    variables = [
+        i.terms[0][0] if isinstance(i, Affine) and i.terms and i == Affine.var(i.terms[0][0]) else ""
+        for i in place.op.out.index
+    ]
     counts = {loop.variable: loop.count for loop in place.loops}
     if len(set(variables)) < len(variables) or set(variables) != set(counts):
         return None
@@ -48,18 +54,26 @@ def _form(place: Place, same: dict[str, str]) -> object:
 def _with(op: Instruction, same: dict[str, str]) -> Instruction:
     def ref(old: Ref) -> Ref:
         return Ref(same.get(old.name, old.name), old.index)
+
     if isinstance(op, MatMul):
         return replace(op, operand=ref(op.operand))
-    return replace(op, phi=replaced(op.phi, lambda node: Value(ref(node.ref), node.vector) if isinstance(node, Value) else None))
+    return replace(
+        op,
+        phi=replaced(
+            op.phi, lambda node: Value(ref(node.ref), node.vector) if isinstance(node, Value) else None
+        ),
+    )
 
 
 def split_loops(body: Body) -> Body:
-    """`body` with loops of the top level in two: first what does not depend on the rest of the loop, if there is a product in it; its rounds are then
-    independent, and evaluated at once."""
+    """`body` with loops of the top level in two: first what does not depend on the rest of the loop, if there
+    is a product in it; its rounds are then independent, and evaluated at once."""
     out: list[Op] = []
     for op in body:
         first = _without_past(op) if isinstance(op, For) else frozenset()
-        if isinstance(op, For) and any(isinstance(inner, MatMul) and id(inner) in first for inner, _ in instructions(op.body)):
+        if isinstance(op, For) and any(
+            isinstance(inner, MatMul) and id(inner) in first for inner, _ in instructions(op.body)
+        ):
             out += [*_chosen(op, first, True), *_chosen(op, first, False)]
         else:
             out.append(op)
@@ -72,14 +86,19 @@ def _chosen(loop: For, first: Collection[int], own: bool) -> Body:
 
 
 def _without_past(loop: For) -> frozenset[int]:
-    """The instructions of `loop` that use of what it makes only what such instructions make, none of them by way of itself."""
+    """The instructions of `loop` that use of what it makes only what such instructions make, none of them by
+    way of itself."""
     made: dict[str, list[Instruction]] = {}
     for op, _ in instructions(loop.body):
         made.setdefault(op.out.name, []).append(op)
     families: set[str] = set()
     while True:
-        new = {name for name, ops in made.items() if name not in families
-               and all(ref.name in families for op in ops for ref in used_by(op) if ref.name in made)}
+        new = {
+            name
+            for name, ops in made.items()
+            if name not in families
+            and all(ref.name in families for op in ops for ref in used_by(op) if ref.name in made)
+        }
         if not new:
             return frozenset(id(op) for name in families for op in made[name])
         families |= new

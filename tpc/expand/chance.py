@@ -1,8 +1,10 @@
-"""Which vectors are linear, coordinate by coordinate, in initial vectors of mean 0 that the rest of them is independent of, or in products Q x with a
-matrix that the rest, and x, are made without: given these, they are initial vectors of covariance E x x'.
+"""Which vectors are linear, coordinate by coordinate, in initial vectors of mean 0 that the rest of them is
+independent of, or in products Q x with a matrix that the rest, and x, are made without: given these, they are
+initial vectors of covariance E x x'.
 
-The mean of such a vector, v·x with v Gaussian of mean 0 and x made without v, is Gaussian given x, of mean 0 and variance E v² · E x²/n:
-the law of large numbers gives 0, the central limit theorem a scalar of order n^{-1/2}.
+The mean of such a vector, v·x with v Gaussian of mean 0 and x made without v, is Gaussian given x, of mean 0
+and variance E v² · E x²/n: the law of large numbers gives 0, the central limit theorem a scalar of order
+n^{-1/2}.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ from dataclasses import dataclass, field
 
 from tpc.core.expr import ZERO, Add, Expr, Mul, Sum, Value, add, children, mul, summed, values
 
-PRODUCT = "@"                                      # what the names of products with a matrix begin with, among groups
-RANDOM = "·"                                       # in place of a group: scalars that are random in the limit
-MOST_TERMS = 256                                   # a product of sums is not written out beyond this
+PRODUCT = "@"  # what the names of products with a matrix begin with, among groups
+RANDOM = "·"  # in place of a group: scalars that are random in the limit
+MOST_TERMS = 256  # a product of sums is not written out beyond this
 
 Groups = frozenset[str]
 NO_GROUPS: Groups = frozenset()
@@ -22,8 +24,8 @@ NO_GROUPS: Groups = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """What a value is made of: groups of initial vectors, each by its first name, and products with matrices, by the
-    matrix. linear: those in which it is linear, None if it is not; others: the rest."""
+    """What a value is made of: groups of initial vectors, each by its first name, and products with matrices,
+    by the matrix. linear: those in which it is linear, None if it is not; others: the rest."""
 
     linear: Groups | None = NO_GROUPS
     others: Groups = NO_GROUPS
@@ -53,7 +55,8 @@ def joined(parts: Iterable[Chance]) -> Chance:
 
 @dataclass(frozen=True)
 class Chances:
-    """of: what a vector or scalar is made of. avoid: groups that a product is not told to be linear in, where there are others."""
+    """of: what a vector or scalar is made of. avoid: groups that a product is not told to be linear in, where
+    there are others."""
 
     of: Callable[[Value], Chance] = field(repr=False)
     avoid: Groups = NO_GROUPS
@@ -74,9 +77,13 @@ class Chances:
                 return Chance(None, frozenset[str]().union(*(self.expr(part).groups for part in children(x))))
 
     def _product(self, parts: list[Chance]) -> Chance:
-        for k in sorted(range(len(parts)), key=lambda k: any(group.startswith(PRODUCT) for group in parts[k].groups)):
-            part = parts[k]                                        # an initial vector, if there is one, before products with matrices
-            rest = frozenset[str]().union(part.others, *(other.groups for other in parts[:k] + parts[k + 1:]))
+        for k in sorted(
+            range(len(parts)), key=lambda k: any(group.startswith(PRODUCT) for group in parts[k].groups)
+        ):
+            part = parts[k]  # an initial vector, if there is one, before products with matrices
+            rest = frozenset[str]().union(
+                part.others, *(other.groups for other in parts[:k] + parts[k + 1 :])
+            )
             if part.linear is not None and not part.linear & (rest | self.avoid):
                 return Chance(part.linear, rest)
         return Chance(None, frozenset[str]().union(*(part.groups for part in parts)))
@@ -91,7 +98,9 @@ class Chances:
         found = [self.expr(term).vanishes for term in terms]
         if not any(found):
             return ZERO, x
-        return add(*(t for t, own in zip(terms, found, strict=True) if own)), add(*(t for t, own in zip(terms, found, strict=True) if not own))
+        return add(*(t for t, own in zip(terms, found, strict=True) if own)), add(
+            *(t for t, own in zip(terms, found, strict=True) if not own)
+        )
 
 
 def additive(x: Expr) -> list[Expr]:

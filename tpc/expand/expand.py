@@ -1,8 +1,10 @@
 """The program of the limit: a pass from a program with powers of n to one without (TP4 App H.3–H.5).
 
-Every family is a series `x = Σ_p n^p x_p`, to the order that the outputs want; its terms are families of their own, made by instructions like any
-others: `δh` is the paper's, and products with a matrix are taken term by term. A mean v·x/n with v Gaussian of mean 0 and x made without v is of
-order n^{-1/2}: times n^{1/2} it is a scalar that is random in the limit, Gaussian, on which the rest is conditioned: an input of the limit's program.
+Every family is a series `x = Σ_p n^p x_p`, to the order that the outputs want; its terms are families of
+their own, made by instructions like any
+others: `δh` is the paper's, and products with a matrix are taken term by term. A mean v·x/n with v Gaussian
+of mean 0 and x made without v is of order n^{-1/2}: times n^{1/2} it is a scalar that is random in the limit,
+Gaussian, on which the rest is conditioned: an input of the limit's program.
 """
 
 from __future__ import annotations
@@ -14,27 +16,40 @@ from itertools import combinations, islice
 
 from tpc.core.expr import ZERO, Expr, Extent, Ref, Value, add, walk
 from tpc.core.network import Source
-from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Origin, Program, Scalar, instructions
+from tpc.core.program import (
+    Family,
+    For,
+    Instruction,
+    MatMul,
+    Moment,
+    Nonlin,
+    Op,
+    Origin,
+    Program,
+    Scalar,
+    instructions,
+)
 from tpc.core.wellformed import verified
-from tpc.expand.arrange import split_loops, without_duplicates
-from tpc.expand.chance import NO_GROUPS, RANDOM, joined
-from tpc.expand.random_start import Initial, initial_program, without_initial
-from tpc.expand.orders import Orders, Term, UnstableError, key, orders
-from tpc.expand.rename import Meaning, meanings_of, renamed
-from tpc.expand.series import F0, GrowsError, SmallError
-from tpc.expand.simplify import without_constant_axes, without_copies, without_unused, without_zeros
 from tpc.diagnostics import catalogue_scaling as catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 from tpc.diagnostics.spans import Span
+from tpc.expand.arrange import split_loops, without_duplicates
+from tpc.expand.chance import NO_GROUPS, RANDOM, joined
+from tpc.expand.orders import Orders, Term, UnstableError, key, orders
+from tpc.expand.random_start import Initial, initial_program, without_initial
+from tpc.expand.rename import Meaning, meanings_of, renamed
+from tpc.expand.series import F0, GrowsError, SmallError
+from tpc.expand.simplify import without_constant_axes, without_copies, without_unused, without_zeros
 
-MOST_WAYS = 200                                    # of choosing what the random scalars are linear in
+MOST_WAYS = 200  # of choosing what the random scalars are linear in
 
 
 @dataclass(frozen=True)
 class Expansion:
     """A program, and that of its limit.
 
-    limit: no power of n occurs in it; the program itself if none did. meanings: what names in it stand for that are not what the program calls so.
+    limit: no power of n occurs in it; the program itself if none did. meanings: what names in it stand for
+    that are not what the program calls so.
     initial: the scalars that are random in the limit, which are inputs of `limit`; None if there are none.
     """
 
@@ -45,7 +60,8 @@ class Expansion:
 
 
 def expand(program: Program) -> Expansion:
-    """The limit's program. Raises TpcError: what grows with n and so has no limit (TP801), and what tpc cannot take the limit of (TP802, TP803)."""
+    """The limit's program. Raises TpcError: what grows with n and so has no limit (TP801), and what tpc
+    cannot take the limit of (TP802, TP803)."""
     return _of_text(program, program.source) if has_powers(program) else Expansion(program, program)
 
 
@@ -55,7 +71,9 @@ def _of_text(program: Program, source: Source | None) -> Expansion:
     try:
         return _expanded(program, orders(program))
     except UnstableError as error:
-        found = catalogue.unstable(_span(error.op.origin), shown(error.ref), error.power, error.function, error.rounds, error.again)
+        found = catalogue.unstable(
+            _span(error.op.origin), shown(error.ref), error.power, error.function, error.rounds, error.again
+        )
     except SmallError as error:
         found = _tends_to_zero(error)
     except _RefusedError as error:
@@ -64,19 +82,26 @@ def _of_text(program: Program, source: Source | None) -> Expansion:
 
 
 def random_in_the_limit(program: Program) -> bool:
-    """Whether scalars of the program are random in its limit, which is then conditioned on them. Raises TpcError as `expand` does."""
+    """Whether scalars of the program are random in its limit, which is then conditioned on them. Raises
+    TpcError as `expand` does."""
     return expand(program).initial is not None
 
 
 def has_powers(program: Program) -> bool:
-    return any(isinstance(node, Extent) for op, _ in instructions(program.body) if not isinstance(op, MatMul) for node in walk(op.phi))
+    return any(
+        isinstance(node, Extent)
+        for op, _ in instructions(program.body)
+        if not isinstance(op, MatMul)
+        for node in walk(op.phi)
+    )
 
 
 def _expanded(program: Program, known: Orders) -> Expansion:
     outputs = {key(output.ref.name, F0) for output in program.outputs}
     terms = _Terms(program, known)
     body = without_zeros(terms.body(program.body), outputs)
-    written = list(dict.fromkeys(op.out.name for op, _ in instructions(body)))          # before second names go, so that names do not depend on that
+    # before second names go, so that names do not depend on that
+    written = list(dict.fromkeys(op.out.name for op, _ in instructions(body)))
     body, gone = without_constant_axes(body, outputs)
     body = without_duplicates(without_copies(body, outputs), outputs)
     body = split_loops(without_unused(without_copies(body, outputs), outputs))
@@ -84,8 +109,13 @@ def _expanded(program: Program, known: Orders) -> Expansion:
     families = tuple(_without_axes(terms.families[name], gone.get(name, ())) for name in left)
     terms.check_initial(left)
     meanings = meanings_of(program, written, terms.families, terms.initial)
-    of_outputs = tuple(replace(output, ref=Ref(key(output.ref.name, F0), output.ref.index)) for output in program.outputs)
-    whole = renamed(replace(program, families=families, body=body, outputs=of_outputs), {name: m.name for name, m in meanings.items()})
+    of_outputs = tuple(
+        replace(output, ref=Ref(key(output.ref.name, F0), output.ref.index)) for output in program.outputs
+    )
+    whole = renamed(
+        replace(program, families=families, body=body, outputs=of_outputs),
+        {name: m.name for name, m in meanings.items()},
+    )
     starts = [meanings[name] for name in left if name in terms.initial]
     initial = initial_program(whole, starts) if starts else None
     limit = without_initial(whole, [m.name for m in starts])
@@ -110,7 +140,8 @@ class _RefusedError(Exception):
 
 @dataclass
 class _Terms:
-    """Writes the instructions of all terms. families: those that they make, by key. initial: by key, the means that are random in the limit."""
+    """Writes the instructions of all terms. families: those that they make, by key. initial: by key, the
+    means that are random in the limit."""
 
     program: Program
     known: Orders
@@ -181,9 +212,11 @@ class _Terms:
         raise _RefusedError(catalogue.rough_series(_span(self.op.origin), shown(self.op.out), function))
 
     def check_initial(self, left: Sequence[str] | dict[str, None]) -> None:
-        """Refuses scalars that need not be jointly Gaussian given the rest: what one is linear in must occur nowhere else in any.
+        """Refuses scalars that need not be jointly Gaussian given the rest: what one is linear in must occur
+        nowhere else in any.
 
-        A product of several vectors may be told to be linear in one or another of them: there must be a way in which that is so.
+        A product of several vectors may be told to be linear in one or another of them: there must be a way
+        in which that is so.
         """
         there = [(op, value) for name in left for op, value in self.initial.get(name, ())]
         if not there:
@@ -191,7 +224,9 @@ class _Terms:
         distinct = list(dict.fromkeys(value for _, value in there))
         chances = {value: self.known.chance_of(value) for value in distinct}
         groups = sorted(frozenset[str]().union(*(chance.linear or NO_GROUPS for chance in chances.values())))
-        ways = islice((frozenset(avoid) for k in range(len(groups)) for avoid in combinations(groups, k)), MOST_WAYS)
+        ways = islice(
+            (frozenset(avoid) for k in range(len(groups)) for avoid in combinations(groups, k)), MOST_WAYS
+        )
         if not any(joined(self.known.chance_of(value, avoid) for value in distinct).linear for avoid in ways):
             raise _RefusedError(catalogue.not_gaussian(_span(there[0][0].origin), shown(there[0][0].out)))
         for op, value in there:
@@ -206,4 +241,3 @@ def shown(ref: Ref) -> str:
 
 def _span(origin: Origin) -> Span | None:
     return Span(origin.line, origin.column, origin.line, origin.column + 1) if origin.line else None
-

@@ -1,4 +1,5 @@
-"""The powers of n that every family has terms of, and how far down they are wanted: two fixed points over the rolled program."""
+"""The powers of n that every family has terms of, and how far down they are wanted: two fixed points over the
+rolled program."""
 
 from __future__ import annotations
 
@@ -14,15 +15,15 @@ from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Group
 from tpc.expand.series import F0, Expander, GrowsError, Series, SmallError
 
 HALF = Fraction(1, 2)
-MOST_SWEEPS = 60                                   # beyond so many, some power grows from round to round
-POISON = Value(Ref("·rough"), False)               # in place of what needs a derivative that does not exist
+MOST_SWEEPS = 60  # beyond so many, some power grows from round to round
+POISON = Value(Ref("·rough"), False)  # in place of what needs a derivative that does not exist
 Kind = Literal["product", "value", "mean", "initial"]
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What an instruction gives for one power of what it makes. value: for "product" the operand, for "initial" what the mean is taken of that is
-    random in the limit."""
+    """What an instruction gives for one power of what it makes. value: for "product" the operand, for
+    "initial" what the mean is taken of that is random in the limit."""
 
     power: Fraction
     kind: Kind
@@ -35,7 +36,7 @@ class UnstableError(Exception):
     def __init__(self, op: Instruction, ref: Ref, at: Fraction, function: str, rounds: bool = False) -> None:
         super().__init__(str(ref))
         self.op, self.ref, self.power, self.function, self.rounds = op, ref, at, function, rounds
-        self.again: list[str] = []                             # matrices that a mean in it would be 0 for, were they not used again
+        self.again: list[str] = []  # matrices that a mean in it would be 0 for, were they not used again
 
 
 def key(name: str, p: Fraction) -> str:
@@ -63,7 +64,8 @@ def operands(op: Instruction) -> Iterator[Value]:
 
 @dataclass
 class Orders:
-    """What is known so far. powers: by instruction. cuts: by family. chances: by term. settled: whether what has no powers is 0, not unknown."""
+    """What is known so far. powers: by instruction. cuts: by family. chances: by term. settled: whether what
+    has no powers is 0, not unknown."""
 
     program: Program
     powers: dict[int, set[Fraction]] = field(default_factory=dict)
@@ -72,13 +74,17 @@ class Orders:
     settled: bool = False
 
     def __post_init__(self) -> None:
-        self.given = {item.name for item in self.program.inputs} | {name for group in self.program.gaussians for name in group.names}
+        self.given = {item.name for item in self.program.inputs} | {
+            name for group in self.program.gaussians for name in group.names
+        }
         self.laws = {name: initial_chance(group) for group in self.program.gaussians for name in group.names}
         self.ratios: Mapping[str, Expr] = {width.name: width.ratio for width in self.program.widths}
         self.ops = living(self.program)
         self.made: dict[str, list[tuple[Instruction, Ranges]]] = {}
         for op, loops in instructions(self.program.body):
-            self.made.setdefault(op.out.name, []).append((op, tuple((loop.variable, loop.count) for loop in loops)))
+            self.made.setdefault(op.out.name, []).append(
+                (op, tuple((loop.variable, loop.count) for loop in loops))
+            )
         self.makers: dict[Ref, list[int]] = {}
         self.products: dict[str, list[MatMul]] = {}
         for op in self.ops:
@@ -95,20 +101,29 @@ class Orders:
         if name in self.given:
             return {F0: v} if cut <= 0 else {}
         self.cuts[name] = min(cut, self.cuts.get(name, cut))
-        return {p: Value(Ref(key(name, p), v.ref.index), v.vector) for p in sorted(self.powers_of(v.ref), reverse=True) if p >= cut}
+        return {
+            p: Value(Ref(key(name, p), v.ref.index), v.vector)
+            for p in sorted(self.powers_of(v.ref), reverse=True)
+            if p >= cut
+        }
 
     def powers_of(self, ref: Ref) -> Collection[Fraction]:
-        """The powers that a member may have: those of all instructions that may make it, as far as constant indices tell."""
+        """The powers that a member may have: those of all instructions that may make it, as far as constant
+        indices tell."""
         if ref.name in self.given:
             return {F0}
         if ref not in self.makers:
-            self.makers[ref] = [id(op) for op, ranges in self.made.get(ref.name, ()) if not apart(ref, op.out, ranges)]
+            self.makers[ref] = [
+                id(op) for op, ranges in self.made.get(ref.name, ()) if not apart(ref, op.out, ranges)
+            ]
         return frozenset[Fraction]().union(*(self.powers.get(maker, ()) for maker in self.makers[ref]))
 
     def chance(self, v: Value) -> Chance:
         if v.vector and v.ref.name in self.laws:
             return self.laws[v.ref.name]
-        own = self.chances.get(v.ref.name, Chance() if v.vector and v.ref.name not in self.given else Chance(None))
+        own = self.chances.get(
+            v.ref.name, Chance() if v.vector and v.ref.name not in self.given else Chance(None)
+        )
         return own if v.vector else Chance(None, own.others)
 
     def chance_of(self, x: Expr, avoid: Groups = NO_GROUPS) -> Chance:
@@ -136,15 +151,22 @@ class Orders:
     def discover(self) -> None:
         """Finds the powers of all families, each wanted down to order 1 at least. Raises UnstableError.
 
-        Where something grows, one more account is taken, so that what is told is the first such quantity of the program, not of the account.
+        Where something grows, one more account is taken, so that what is told is the first such quantity of
+        the program, not of the account.
         """
         self.cuts = {op.out.name: F0 for op in self.ops}
         for _ in range(MOST_SWEEPS):
-            before = ({place: set(powers) for place, powers in self.powers.items()}, dict(self.cuts), dict(self.chances))
+            before = (
+                {place: set(powers) for place, powers in self.powers.items()},
+                dict(self.cuts),
+                dict(self.chances),
+            )
             found = self._sweep()
             if found:
                 found += self._sweep()
-                first = min(found, key=lambda error: next(k for k, op in enumerate(self.ops) if op is error.op))
+                first = min(
+                    found, key=lambda error: next(k for k, op in enumerate(self.ops) if op is error.op)
+                )
                 first.again = self.used_again(first.ref.name)
                 raise first
             if before == (self.powers, self.cuts, self.chances):
@@ -168,7 +190,14 @@ class Orders:
                 self.chances[name] = joined([self.chances.get(name, Chance()), self._chance(op, term)])
             if op.out.name in outputs and (top := max(self.powers.get(id(op), {F0}))) > 0:
                 cause = self._cause(op)
-                found.append(UnstableError(cause, cause.out, max(self.powers.get(id(cause), {top})), "" if cause is op else "output"))
+                found.append(
+                    UnstableError(
+                        cause,
+                        cause.out,
+                        max(self.powers.get(id(cause), {top})),
+                        "" if cause is op else "output",
+                    )
+                )
         return found
 
     def _cause(self, op: Instruction) -> Instruction:
@@ -176,7 +205,11 @@ class Orders:
         made = {other.out.name: other for other in reversed(self.ops)}
         seen = {op.out.name}
         while isinstance(op, Scalar):
-            tops = {v.ref.name: max(self.powers_of(v.ref), default=F0) for v in operands(op) if v.ref.name in made and v.ref.name not in seen}
+            tops = {
+                v.ref.name: max(self.powers_of(v.ref), default=F0)
+                for v in operands(op)
+                if v.ref.name in made and v.ref.name not in seen
+            }
             worst = max(tops, key=lambda name: tops[name], default=None)
             if worst is None or tops[worst] <= 0:
                 break
@@ -192,13 +225,17 @@ class Orders:
             return own
         if isinstance(op, MatMul):
             group = frozenset({entries(op.matrix.name)})
-            return Chance(group, own.groups) if self.fresh(op.matrix.name) else Chance(None, own.groups | group)
+            return (
+                Chance(group, own.groups) if self.fresh(op.matrix.name) else Chance(None, own.groups | group)
+            )
         return Chance(None, own.groups & {RANDOM})
 
     def fresh(self, matrix: str) -> bool:
-        """Whether all products with a matrix (or the members of a family) are with vectors made without it, from one side.
+        """Whether all products with a matrix (or the members of a family) are with vectors made without it,
+        from one side.
 
-        Then given all that is made without it they are jointly Gaussian of mean 0 and covariance E x x', coordinate by coordinate, as initial vectors
+        Then given all that is made without it they are jointly Gaussian of mean 0 and covariance E x x',
+        coordinate by coordinate, as initial vectors
         are: its rows (columns, if it is always transposed) are independent.
         """
         products = self.products[matrix]
@@ -215,7 +252,11 @@ class Orders:
             for op, _ in self.made.get(left.pop(), ()):
                 for v in operands(op):
                     makers = [other for other, _ in self.made.get(v.ref.name, ())]
-                    found += [m.matrix.name for m in makers if v.vector and isinstance(m, MatMul) and not self.fresh(m.matrix.name)]
+                    found += [
+                        m.matrix.name
+                        for m in makers
+                        if v.vector and isinstance(m, MatMul) and not self.fresh(m.matrix.name)
+                    ]
                     if not v.vector and v.ref.name not in seen:
                         seen.add(v.ref.name)
                         left.append(v.ref.name)
@@ -266,7 +307,8 @@ def initial_chance(group: Gaussians) -> Chance:
 def orders(program: Program) -> Orders:
     """The powers that matter. Raises UnstableError, SmallError.
 
-    Powers are found twice: what was taken for larger before all was known of what depends on what is not in the second account.
+    Powers are found twice: what was taken for larger before all was known of what depends on what is not in
+    the second account.
     """
     first = Orders(program)
     first.discover()

@@ -1,4 +1,5 @@
-"""The scalars that are random in the limit: their covariances as a program, and the program of the rest, which has them as inputs."""
+"""The scalars that are random in the limit: their covariances as a program, and the program of the rest,
+which has them as inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +10,19 @@ from math import prod
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ONE, ZERO, Gather, Ref, Value, divide, mul, number, power
-from tpc.core.program import Family, For, Input, Instruction, Moment, Nonlin, Op, Output, Program, all_families, instructions
+from tpc.core.program import (
+    Family,
+    For,
+    Input,
+    Instruction,
+    Moment,
+    Nonlin,
+    Op,
+    Output,
+    Program,
+    all_families,
+    instructions,
+)
 from tpc.core.wellformed import verified
 from tpc.expand.rename import Meaning
 from tpc.expand.simplify import rewritten, without_unused
@@ -17,7 +30,8 @@ from tpc.expand.simplify import rewritten, without_unused
 
 @dataclass(frozen=True)
 class Scalars:
-    """A family of jointly Gaussian scalars of mean 0. of: the family of the program that they are the start of."""
+    """A family of jointly Gaussian scalars of mean 0. of: the family of the program that they are the start
+    of."""
 
     name: str
     of: str
@@ -30,8 +44,8 @@ class Scalars:
 
 @dataclass(frozen=True)
 class Initial:
-    """All scalars that are random in the limit. covariances: a program whose output `blocks[a, b]` is the covariance of two of the families,
-    over the axes of both; families not in it together are independent."""
+    """All scalars that are random in the limit. covariances: a program whose output `blocks[a, b]` is the
+    covariance of two of the families, over the axes of both; families not in it together are independent."""
 
     scalars: tuple[Scalars, ...]
     covariances: Program
@@ -47,7 +61,9 @@ def without_initial(program: Program, names: Collection[str]) -> Program:
     body = without_unused(body, {output.ref.name for output in program.outputs})
     made = {op.out.name for op, _ in instructions(body)}
     inputs = (*program.inputs, *(Input(name, shapes[name]) for name in names))
-    return replace(program, inputs=inputs, body=body, families=tuple(f for f in program.families if f.name in made))
+    return replace(
+        program, inputs=inputs, body=body, families=tuple(f for f in program.families if f.name in made)
+    )
 
 
 def initial_program(program: Program, starts: Sequence[Meaning]) -> Initial:
@@ -63,7 +79,11 @@ def initial_program(program: Program, starts: Sequence[Meaning]) -> Initial:
             return op
         assert isinstance(op, Moment)
         return Nonlin(Ref(vectors[op.out.name], op.out.index), op.phi, origin=op.origin)
-    body = [*rewritten(program.body, summand), *(op for s in scalars for op in _holes(program, s, vectors[s.name]))]
+
+    body = [
+        *rewritten(program.body, summand),
+        *(op for s in scalars for op in _holes(program, s, vectors[s.name])),
+    ]
     ratios = {w.name: w.ratio for w in program.widths}
     made, blocks, outputs = [], dict[tuple[str, str], str](), []
     for i, a in enumerate(scalars):
@@ -73,7 +93,10 @@ def initial_program(program: Program, starts: Sequence[Meaning]) -> Initial:
             name = fresh(f"cov_{a.name}_{b.name}", taken)
             axes = tuple((fresh(f"i{k}", taken), n) for k, n in enumerate((*a.shape, *b.shape)))
             index = tuple(Affine.var(variable) for variable, _ in axes)
-            left, right = (Value(Ref(vectors[s.name], own), True) for s, own in ((a, index[:len(a.shape)]), (b, index[len(a.shape):])))
+            left, right = (
+                Value(Ref(vectors[s.name], own), True)
+                for s, own in ((a, index[: len(a.shape)]), (b, index[len(a.shape) :]))
+            )
             both = power(left, number(2)) if left == right else mul(left, right)
             ratio = ratios[widths[a.name]]
             op: Op = Moment(Ref(name, index), both if ratio == ONE else divide(both, ratio))
@@ -87,7 +110,9 @@ def initial_program(program: Program, starts: Sequence[Meaning]) -> Initial:
     own = {op.out.name for op, _ in instructions(body_of)}
     vector_families = [Family(vectors[s.name], "vector", widths[s.name], s.shape) for s in scalars]
     kept = (*(f for f in (*program.families, *vector_families) if f.name in own), *made)
-    found = replace(program, name=f"{program.name}_start", families=kept, body=body_of, outputs=tuple(outputs), notes=())
+    found = replace(
+        program, name=f"{program.name}_start", families=kept, body=body_of, outputs=tuple(outputs), notes=()
+    )
     return Initial(scalars, verified(found), blocks)
 
 
@@ -95,9 +120,12 @@ def _width(program: Program, name: str) -> str:
     """The width that the mean of a family of scalars is taken over."""
     families = all_families(program)
     from tpc.core.expr import values
+
     for op, _ in instructions(program.body):
         if op.out.name == name and isinstance(op, Moment):
-            return next(w for v in values(op.phi) if v.vector and (w := families[v.ref.name].width) is not None)
+            return next(
+                w for v in values(op.phi) if v.vector and (w := families[v.ref.name].width) is not None
+            )
     raise AssertionError(name)
 
 
@@ -108,7 +136,11 @@ def _holes(program: Program, scalars: Scalars, vector: str) -> list[Op]:
         if op.out.name == scalars.name:
             for at in _rounds(loops):
                 there.add(tuple(i.at(at) for i in op.out.index if not isinstance(i, Gather)))
-    return [Nonlin(Ref(vector, tuple(map(Affine, index))), ZERO) for index in product(*map(range, scalars.shape)) if index not in there]
+    return [
+        Nonlin(Ref(vector, tuple(map(Affine, index))), ZERO)
+        for index in product(*map(range, scalars.shape))
+        if index not in there
+    ]
 
 
 def _rounds(loops: Sequence[For]) -> list[dict[str, int]]:

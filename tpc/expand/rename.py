@@ -1,4 +1,5 @@
-"""Names for the terms of series: `h` for the first one, `δh`, `δ2h` for those below, `f0` for what is random at the start. What they stand for."""
+"""Names for the terms of series: `h` for the first one, `δh`, `δ2h` for those below, `f0` for what is random
+at the start. What they stand for."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from tpc.core.program import Family, For, MatMul, Op, Program, instructions
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What `name` stands for: the term of order n^power of `family`, the first of its series if `order` is 0. initial: what the start gives to it."""
+    """What `name` stands for: the term of order n^power of `family`, the first of its series if `order` is 0.
+    initial: what the start gives to it."""
 
     name: str
     family: str
@@ -25,7 +27,8 @@ class Meaning:
 
     @property
     def told(self) -> bool:
-        """Whether the name does not simply stand for the limit of what the program calls so, and is one that is shown."""
+        """Whether the name does not simply stand for the limit of what the program calls so, and is one that
+        is shown."""
         return "$" not in self.family and (self.power != 0 or self.order > 0 or self.initial)
 
 
@@ -39,16 +42,23 @@ def notes_on(meanings: Sequence[Meaning]) -> tuple[str, ...]:
         names, of = ", ".join(m.name for m in found), ", ".join(m.family for m in found)
         scale = f"n^({print_fraction(-p)})·" if p else ""
         if initial:
-            out.append(f"{names}: what the start gives to {of}: Gaussian, and what the limit is conditioned on.")
+            out.append(
+                f"{names}: what the start gives to {of}: Gaussian, and what the limit is conditioned on."
+            )
         elif order == 0:
             out.append(f"{names}: the limit of {scale}{of if len(found) == 1 else f'({of})'}.")
         else:
             before = "first term" if order == 1 else f"first {order} terms"
-            out.append(f"{names}: the limit of {scale}({of} - {'its' if len(found) == 1 else 'their'} {before}{'s' * (order == 1 < len(found))}).")
+            out.append(
+                f"{names}: the limit of {scale}({of} - {'its' if len(found) == 1 else 'their'} "
+                f"{before}{'s' * (order == 1 < len(found))})."
+            )
     return tuple(out)
 
 
-def meanings_of(program: Program, written: Sequence[str], families: Mapping[str, Family], initial: Collection[str]) -> dict[str, Meaning]:
+def meanings_of(
+    program: Program, written: Sequence[str], families: Mapping[str, Family], initial: Collection[str]
+) -> dict[str, Meaning]:
     """For each key of a term its name. written: the keys in the order of the program."""
     taken = _taken(program)
     own = {name: _parsed(name) for name in written}
@@ -59,7 +69,7 @@ def meanings_of(program: Program, written: Sequence[str], families: Mapping[str,
     made = {family.name for family in program.families}
     used = taken - made
     out: dict[str, Meaning] = {}
-    for mark in ("", "~", "+"):                                               # the user's names first
+    for mark in ("", "~", "+"):  # the user's names first
         for name in written:
             family, p, own_mark = own[name]
             if own_mark != mark:
@@ -95,13 +105,23 @@ def _fresh(wish: str, taken: Collection[str], link: str) -> str:
 
 
 def _taken(program: Program) -> set[str]:
-    found = {*CONSTANTS, *(w.name for w in program.widths), *(i.name for i in program.inputs), *(m.name for m in program.matrices)}
-    found |= {name for group in program.gaussians for name in group.names} | {f.name for f in program.families} | {o.name for o in program.outputs}
+    found = {
+        *CONSTANTS,
+        *(w.name for w in program.widths),
+        *(i.name for i in program.inputs),
+        *(m.name for m in program.matrices),
+    }
+    found |= (
+        {name for group in program.gaussians for name in group.names}
+        | {f.name for f in program.families}
+        | {o.name for o in program.outputs}
+    )
     return found | {loop.variable for _, loops in instructions(program.body) for loop in loops}
 
 
 def renamed(program: Program, names: Mapping[str, str]) -> Program:
     """`program` with its families called by other names."""
+
     def ref(old: Ref) -> Ref:
         return Ref(names.get(old.name, old.name), tuple(map(index, old.index)))
 
@@ -117,5 +137,10 @@ def renamed(program: Program, names: Mapping[str, str]) -> Program:
         if isinstance(old, MatMul):
             return replace(old, out=ref(old.out), operand=ref(old.operand))
         return replace(old, out=ref(old.out), phi=replaced(old.phi, leaf))
-    return replace(program, body=tuple(map(op, program.body)), outputs=tuple(replace(o, ref=ref(o.ref)) for o in program.outputs),
-                   families=tuple(replace(f, name=names.get(f.name, f.name)) for f in program.families))
+
+    return replace(
+        program,
+        body=tuple(map(op, program.body)),
+        outputs=tuple(replace(o, ref=ref(o.ref)) for o in program.outputs),
+        families=tuple(replace(f, name=names.get(f.name, f.name)) for f in program.families),
+    )

@@ -1,6 +1,8 @@
-"""Series in powers of n: `x = Σ_p n^p x_p`, as far down as is asked for, of expressions over families that are such series themselves.
+"""Series in powers of n: `x = Σ_p n^p x_p`, as far down as is asked for, of expressions over families that
+are such series themselves.
 
-A *cut* is the least power that is wanted. What has no power at or above it is left out, so that a series without terms means "nothing that matters".
+A *cut* is the least power that is wanted. What has no power at or above it is left out, so that a series
+without terms means "nothing that matters".
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from math import factorial
 import numpy as np
 
 from tpc.core.calculus import NotDifferentiableError, differentiate
-from tpc.core.numeric import evaluate
 from tpc.core.expr import (
     ONE,
     ZERO,
@@ -44,20 +45,27 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.laws import NUMPY
+from tpc.core.numeric import evaluate
 from tpc.core.program import Instruction
 
 Series = Mapping[Fraction, Expr]
 NONE: Series = {}
 F0 = Fraction(0)
 F1, HALF = Fraction(1), Fraction(1, 2)
-HOMOGENEOUS = {"relu": F1, "abs": F1, "max": F1, "min": F1, "sqrt": HALF, "sign": F0, "step": F0}        # f(cx) = c^d f(x) for c > 0
-AT_ZERO = {**dict.fromkeys(("relu", "abs", "sign", "tanh", "erf", "gelu", "sinh", "sin", "sqrt"), ZERO), **dict.fromkeys(("exp", "cosh", "cos"), ONE),
-           "sigmoid": Number(HALF)}
-PROBES, EDGE = 200, 1e-6                            # random lines along which the edge of a `where` is looked for, and what is a jump there
+# f(cx) = c^d f(x) for c > 0
+HOMOGENEOUS = {"relu": F1, "abs": F1, "max": F1, "min": F1, "sqrt": HALF, "sign": F0, "step": F0}
+AT_ZERO = {
+    **dict.fromkeys(("relu", "abs", "sign", "tanh", "erf", "gelu", "sinh", "sin", "sqrt"), ZERO),
+    **dict.fromkeys(("exp", "cosh", "cos"), ONE),
+    "sigmoid": Number(HALF),
+}
+# random lines along which the edge of a `where` is looked for, and what is a jump there
+PROBES, EDGE = 200, 1e-6
 
 
 class GrowsError(Exception):
-    """A quantity that grows with n meets a function, of which there is no limit then. value: the quantity, if it has a name."""
+    """A quantity that grows with n meets a function, of which there is no limit then. value: the quantity, if
+    it has a name."""
 
     def __init__(self, function: str, value: Ref | None, at: Fraction) -> None:
         super().__init__(function)
@@ -74,8 +82,10 @@ class SmallError(Exception):
 
 @dataclass(frozen=True)
 class Expander:
-    """Makes series. members: the terms of a family's member from a cut on. powers: those that it may have. ratios: of widths, to the first one.
-    rough: what to put for a term that needs a derivative that does not exist (it may raise). settled: whether what has no powers is 0, not unknown.
+    """Makes series. members: the terms of a family's member from a cut on. powers: those that it may have.
+    ratios: of widths, to the first one.
+    rough: what to put for a term that needs a derivative that does not exist (it may raise). settled: whether
+    what has no powers is 0, not unknown.
     """
 
     members: Callable[[Value, Fraction], Series]
@@ -94,7 +104,11 @@ class Expander:
             return {F0: x} if cut <= 0 and x != ZERO else NONE
         if self._plain(x):
             own = {v: self.members(v, cut) for v in values(x)}
-            return {F0: replace(x, lambda node: own[node][F0] if isinstance(node, Value) else None)} if cut <= 0 else NONE
+            return (
+                {F0: replace(x, lambda node: own[node][F0] if isinstance(node, Value) else None)}
+                if cut <= 0
+                else NONE
+            )
         match x:
             case Add(terms):
                 return collected((p, e) for term in terms for p, e in self.series(term, cut).items())
@@ -102,7 +116,11 @@ class Expander:
                 return self._product(factors, cut)
             case Pow(Extent(width), Number(exponent)):
                 ratio = self.ratios[width]
-                return {exponent: ONE if ratio == ONE else power(ratio, Number(exponent))} if exponent >= cut else NONE
+                return (
+                    {exponent: ONE if ratio == ONE else power(ratio, Number(exponent))}
+                    if exponent >= cut
+                    else NONE
+                )
             case Pow(base, Number(exponent)):
                 return self._power(base, exponent, cut)
             case Pow(base, exponent):
@@ -118,8 +136,11 @@ class Expander:
         raise TypeError(f"no series for {type(x).__name__}")
 
     def _plain(self, x: Expr) -> bool:
-        """Whether everything in `x` is of order 1 at most, and nothing has terms below that: then it is its own series."""
-        return all(set(self.powers(v.ref)) == {F0} for v in values(x)) and not any(isinstance(node, Extent) for node in walk(x))
+        """Whether everything in `x` is of order 1 at most, and nothing has terms below that: then it is its
+        own series."""
+        return all(set(self.powers(v.ref)) == {F0} for v in values(x)) and not any(
+            isinstance(node, Extent) for node in walk(x)
+        )
 
     def top(self, ref: Ref) -> Fraction | None:
         """The greatest power of a member."""
@@ -143,7 +164,9 @@ class Expander:
             case Sum(_, _, body):
                 return self.power_of(body)
             case Call("where", (_, left, right)):
-                return max((p for part in (left, right) if (p := self.power_of(part)) is not None), default=None)
+                return max(
+                    (p for part in (left, right) if (p := self.power_of(part)) is not None), default=None
+                )
             case Call(function, args) if function in HOMOGENEOUS:
                 own = max((p for a in args if (p := self.power_of(a)) is not None), default=None)
                 return None if own is None else own * HOMOGENEOUS[function]
@@ -153,7 +176,8 @@ class Expander:
     # rules
 
     def _product(self, factors: Sequence[Expr], cut: Fraction) -> Series:
-        """Each factor is wanted as far down as the others are large. One without terms so far counts as of order 1, so that they are looked for."""
+        """Each factor is wanted as far down as the others are large. One without terms so far counts as of
+        order 1, so that they are looked for."""
         powers = [self.power_of(factor) for factor in factors]
         if self.settled and None in powers:
             return NONE
@@ -186,8 +210,16 @@ class Expander:
         terms = [self.series(a, min(cut - top * (degree - 1), top)) for a in args]
         return self._scaled(lambda *a: folded(call(function, *a)), function, terms, degree, cut)
 
-    def _scaled(self, build: Callable[..., Expr], function: str, args: Sequence[Series], degree: Fraction, cut: Fraction) -> Series:
-        """A homogeneous function of series: their greatest power taken out, to the degree, the rest expanded at what is left."""
+    def _scaled(
+        self,
+        build: Callable[..., Expr],
+        function: str,
+        args: Sequence[Series],
+        degree: Fraction,
+        cut: Fraction,
+    ) -> Series:
+        """A homogeneous function of series: their greatest power taken out, to the degree, the rest expanded
+        at what is left."""
         top = max((p for terms in args for p in terms), default=None)
         if top is None:
             return NONE
@@ -195,7 +227,9 @@ class Expander:
         found = self._taylor(build, function, shifted, cut - top * degree)
         return {p + top * degree: e for p, e in found.items()}
 
-    def _smooth(self, build: Callable[..., Expr], function: str, args: Sequence[Expr], cut: Fraction) -> Series:
+    def _smooth(
+        self, build: Callable[..., Expr], function: str, args: Sequence[Expr], cut: Fraction
+    ) -> Series:
         """A function of what is of order 1, expanded at the terms of order 1."""
         if max((p for a in args if (p := self.power_of(a)) is not None), default=F0) > 0:
             raise GrowsError(function, *self._largest(args))
@@ -207,7 +241,8 @@ class Expander:
         return self._taylor(lambda *a: folded(build(*a)), function, terms, cut)
 
     def _where(self, condition: Expr, left: Expr, right: Expr, cut: Fraction) -> Series:
-        """Term by term, where the condition holds in the limit. Below the first that is right only if both are equal where the condition changes."""
+        """Term by term, where the condition holds in the limit. Below the first that is right only if both
+        are equal where the condition changes."""
         assert isinstance(condition, Compare)
         sides = add(condition.left, neg(condition.right))
         top = self.power_of(sides)
@@ -218,14 +253,20 @@ class Expander:
             both = [self.series(side, F0).get(F0, ZERO) for side in (condition.left, condition.right)]
             decided = Compare(condition.op, both[0], both[1])
         one, other = self.series(left, cut), self.series(right, cut)
-        out = {p: call("where", decided, one.get(p, ZERO), other.get(p, ZERO)) for p in sorted({*one, *other}, reverse=True)}
+        out = {
+            p: call("where", decided, one.get(p, ZERO), other.get(p, ZERO))
+            for p in sorted({*one, *other}, reverse=True)
+        }
         moves = not self._plain(sides)
         if moves and out and min(out) < max(out) and jumps(condition, left, right):
             out = {p: e if p == max(out) else self.rough("where") for p, e in out.items()}
         return out
 
-    def _taylor(self, build: Callable[..., Expr], function: str, args: Sequence[Series], cut: Fraction) -> Series:
-        """`φ(a + δ)` at the terms of order 1: Σ over multisets of lower terms of a derivative of φ times their product."""
+    def _taylor(
+        self, build: Callable[..., Expr], function: str, args: Sequence[Series], cut: Fraction
+    ) -> Series:
+        """`φ(a + δ)` at the terms of order 1: Σ over multisets of lower terms of a derivative of φ times
+        their product."""
         if cut > 0:
             return NONE
         base = [terms.get(F0, ZERO) for terms in args]
@@ -236,13 +277,26 @@ class Expander:
             if by not in known:
                 before = derivative(by[:-1])
                 try:
-                    known[by] = differentiate(before, lambda node: (ONE if node == slots[by[-1]] else ZERO) if isinstance(node, Value) else None)
+                    known[by] = differentiate(
+                        before,
+                        lambda node: (
+                            (ONE if node == slots[by[-1]] else ZERO) if isinstance(node, Value) else None
+                        ),
+                    )
                 except NotDifferentiableError as error:
                     known[by] = self.rough(error.function)
             return known[by]
 
         def there(x: Expr) -> Expr:
-            return folded(replace(x, lambda node: dict(zip(slots, base, strict=True)).get(node) if isinstance(node, Value) else None))
+            return folded(
+                replace(
+                    x,
+                    lambda node: (
+                        dict(zip(slots, base, strict=True)).get(node) if isinstance(node, Value) else None
+                    ),
+                )
+            )
+
         lower = [(k, p, e) for k, terms in enumerate(args) for p, e in terms.items() if p < 0]
         found = []
         for chosen in multisets(lower, cut):
@@ -251,7 +305,12 @@ class Expander:
             for count in counts:
                 weight /= factorial(count)
             by = tuple(sorted(k for k, _, _ in chosen))
-            found.append((sum((p for _, p, _ in chosen), F0), mul(number(weight), there(derivative(by)), *(e for _, _, e in chosen))))
+            found.append(
+                (
+                    sum((p for _, p, _ in chosen), F0),
+                    mul(number(weight), there(derivative(by)), *(e for _, _, e in chosen)),
+                )
+            )
         return collected(found)
 
     def _largest(self, args: Sequence[Expr]) -> tuple[Ref | None, Fraction]:
@@ -283,7 +342,13 @@ def cancelled(terms: Sequence[Expr]) -> Expr:
 
 def monomial(x: Expr) -> Expr:
     """A product without the number in front."""
-    return mul(*(f for f in x.factors if not isinstance(f, Number))) if isinstance(x, Mul) else ONE if isinstance(x, Number) else x
+    return (
+        mul(*(f for f in x.factors if not isinstance(f, Number)))
+        if isinstance(x, Mul)
+        else ONE
+        if isinstance(x, Number)
+        else x
+    )
 
 
 Lower = tuple[int, Fraction, Expr]
@@ -303,14 +368,23 @@ def folded(x: Expr) -> Expr:
     parts = [folded(part) for part in children(x)]
     if isinstance(x, Call) and len(parts) == 1 and parts[0] == ZERO and x.function in AT_ZERO:
         return AT_ZERO[x.function]
-    return x if not parts or all(a is b for a, b in zip(parts, children(x), strict=True)) else rebuild(x, parts)
+    return (
+        x if not parts or all(a is b for a, b in zip(parts, children(x), strict=True)) else rebuild(x, parts)
+    )
 
 
 def jumps(condition: Compare, left: Expr, right: Expr) -> bool:
-    """Whether `left` and `right` differ where the condition changes: looked at where random lines meet its edge, found by bisection."""
+    """Whether `left` and `right` differ where the condition changes: looked at where random lines meet its
+    edge, found by bisection."""
     r = np.random.default_rng(0)
-    leaves = list(dict.fromkeys(node for x in (condition, left, right) for node in walk(x)
-                                if isinstance(node, Sum) or not (children(node) or isinstance(node, Number))))
+    leaves = list(
+        dict.fromkeys(
+            node
+            for x in (condition, left, right)
+            for node in walk(x)
+            if isinstance(node, Sum) or not (children(node) or isinstance(node, Number))
+        )
+    )
     start, end = r.standard_normal((2, len(leaves), PROBES)) * 3
     low, high = np.zeros(PROBES), np.ones(PROBES)
 
@@ -318,6 +392,7 @@ def jumps(condition: Compare, left: Expr, right: Expr) -> bool:
         known = dict(zip(leaves, start + place * (end - start), strict=True))
         with np.errstate(all="ignore"):
             return np.broadcast_to(np.asarray(evaluate(x, known.get, NUMPY), dtype=float), (PROBES,))
+
     side = add(condition.left, neg(condition.right))
     crosses = at(side, low) * at(side, high) < 0
     for _ in range(80):

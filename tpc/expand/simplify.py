@@ -1,4 +1,5 @@
-"""What a series leaves behind, cleared away: what is 0, axes along which a family does not change, second names, what is not used."""
+"""What a series leaves behind, cleared away: what is 0, axes along which a family does not change, second
+names, what is not used."""
 
 from __future__ import annotations
 
@@ -32,6 +33,7 @@ Body = tuple[Op, ...]
 
 # what is 0
 
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """An instruction and the loops around it, outermost first."""
@@ -45,7 +47,8 @@ class Place:
 
 
 class Zeros:
-    """Which instructions make nothing but zeros: all, but for those that something speaks against. A member is 0 if all that may make it do."""
+    """Which instructions make nothing but zeros: all, but for those that something speaks against. A member
+    is 0 if all that may make it do."""
 
     def __init__(self, body: Body) -> None:
         self.places = [Place(op, loops) for op, loops in instructions(body)]
@@ -53,7 +56,9 @@ class Zeros:
         for place in self.places:
             self.made.setdefault(place.op.out.name, []).append(place)
         self.zero = {id(place.op) for place in self.places}
-        while other := {id(place.op) for place in self.places if id(place.op) in self.zero and not self._vanishes(place)}:
+        while other := {
+            id(place.op) for place in self.places if id(place.op) in self.zero and not self._vanishes(place)
+        }:
             self.zero -= other
 
     def family(self, name: str) -> bool:
@@ -65,17 +70,25 @@ class Zeros:
 
     def cleared(self, x: Expr, ranges: Ranges) -> Expr:
         """`x` with 0 for what is 0."""
+
         def leaf(node: Expr) -> Expr | None:
             if isinstance(node, Value):
                 return ZERO if self.member(node.ref, ranges) else None
             if isinstance(node, Sum):
-                return summed(node.variable, node.count, self.cleared(node.body, (*ranges, (node.variable, node.count))))
+                return summed(
+                    node.variable, node.count, self.cleared(node.body, (*ranges, (node.variable, node.count)))
+                )
             return None
+
         return folded(replaced(x, leaf))
 
     def _vanishes(self, place: Place) -> bool:
         op = place.op
-        return self.member(op.operand, place.ranges) if isinstance(op, MatMul) else self.cleared(op.phi, place.ranges) == ZERO
+        return (
+            self.member(op.operand, place.ranges)
+            if isinstance(op, MatMul)
+            else self.cleared(op.phi, place.ranges) == ZERO
+        )
 
     def without(self, place: Place, keep: Collection[str]) -> Instruction | None:
         op = place.op
@@ -84,7 +97,11 @@ class Zeros:
         if isinstance(op, MatMul):
             return Nonlin(op.out, ZERO, origin=op.origin) if id(op) in self.zero else op
         phi = self.cleared(op.phi, place.ranges)
-        return Scalar(op.out, phi, origin=op.origin) if isinstance(op, Moment) and not is_vector(phi) else replace(op, phi=phi)
+        return (
+            Scalar(op.out, phi, origin=op.origin)
+            if isinstance(op, Moment) and not is_vector(phi)
+            else replace(op, phi=phi)
+        )
 
 
 def _apart(ref: Ref, ranges: Ranges, place: Place) -> bool:
@@ -119,15 +136,20 @@ def rewritten(body: Body, rule: Callable[[Instruction], Instruction | None]) -> 
 
 # axes along which nothing changes
 
+
 class Constant:
-    """For each family the axes along which all members are equal: all, but for those that something speaks against."""
+    """For each family the axes along which all members are equal: all, but for those that something speaks
+    against."""
 
     def __init__(self, body: Body, fixed: Collection[str]) -> None:
         self.places = [Place(op, loops) for op, loops in instructions(body)]
         self.made: dict[str, list[Place]] = {}
         for place in self.places:
             self.made.setdefault(place.op.out.name, []).append(place)
-        self.axes = {name: set() if name in fixed else set(range(len(places[0].op.out.index))) for name, places in self.made.items()}
+        self.axes = {
+            name: set() if name in fixed else set(range(len(places[0].op.out.index)))
+            for name, places in self.made.items()
+        }
         changed = True
         while changed:
             changed = False
@@ -142,7 +164,9 @@ class Constant:
     def op(self, op: Instruction) -> Instruction:
         if isinstance(op, MatMul):
             return replace(op, out=self.ref(op.out), operand=self.ref(op.operand))
-        phi = replaced(op.phi, lambda node: Value(self.ref(node.ref), node.vector) if isinstance(node, Value) else None)
+        phi = replaced(
+            op.phi, lambda node: Value(self.ref(node.ref), node.vector) if isinstance(node, Value) else None
+        )
         return replace(op, out=self.ref(op.out), phi=phi)
 
     def copies(self, op: Instruction) -> bool:
@@ -150,9 +174,15 @@ class Constant:
         return isinstance(op, Nonlin | Scalar) and op.phi == Value(op.out, isinstance(op, Nonlin))
 
     def leaves(self, place: Place) -> frozenset[str]:
-        """The variables of loops that the instruction can be taken out of: it neither mentions them nor tells members apart by them."""
+        """The variables of loops that the instruction can be taken out of: it neither mentions them nor tells
+        members apart by them."""
         mentioned = _mentioned(self.op(place.op))
-        return frozenset(v for axis in self.axes[place.op.out.name] for v in _variables(place.op.out.index[axis])) - mentioned
+        return (
+            frozenset(
+                v for axis in self.axes[place.op.out.name] for v in _variables(place.op.out.index[axis])
+            )
+            - mentioned
+        )
 
     def _refuted(self, name: str) -> bool:
         """Takes away axes of a family that matter after all."""
@@ -163,7 +193,9 @@ class Constant:
             op = self.op(place.op)
             if self.copies(op):
                 continue
-            mentioned = _mentioned(op) | frozenset(v for loop in place.loops if loop.variable in _mentioned(op) for v in loop.count.variables)
+            mentioned = _mentioned(op) | frozenset(
+                v for loop in place.loops if loop.variable in _mentioned(op) for v in loop.count.variables
+            )
             against |= {axis for axis in axes if _variables(place.op.out.index[axis]) & mentioned}
             if not self._available(place, op):
                 against |= axes
@@ -182,32 +214,52 @@ class Constant:
         leaving = self.leaves(place)
         for loop in place.loops:
             if loop.variable in leaving:
-                if (loop.count.constant or 0) < 1:                            # it may have no rounds, and then nothing to make
+                if (loop.count.constant or 0) < 1:  # it may have no rounds, and then nothing to make
                     return False
-                inside = [made for used in used_by(op) for made in self.made.get(used.name, ()) if any(loop is around for around in made.loops)]
-                if any(loop.variable not in self.leaves(made) and not self.copies(self.op(made.op)) for made in inside):
+                inside = [
+                    made
+                    for used in used_by(op)
+                    for made in self.made.get(used.name, ())
+                    if any(loop is around for around in made.loops)
+                ]
+                if any(
+                    loop.variable not in self.leaves(made) and not self.copies(self.op(made.op))
+                    for made in inside
+                ):
                     return False
         return True
 
 
 def canonical(op: Instruction) -> Instruction:
     """`op` with the variables in its out index named by their places, to compare."""
-    names = {i.terms[0][0]: Affine.var(f"·{k}") for k, i in enumerate(op.out.index) if isinstance(i, Affine) and len(i.terms) == 1}
+    names = {
+        i.terms[0][0]: Affine.var(f"·{k}")
+        for k, i in enumerate(op.out.index)
+        if isinstance(i, Affine) and len(i.terms) == 1
+    }
     out = substitute_ref(op.out, names)
     if isinstance(op, MatMul):
-        return replace(op, out=out, matrix=substitute_ref(op.matrix, names), operand=substitute_ref(op.operand, names))
+        return replace(
+            op, out=out, matrix=substitute_ref(op.matrix, names), operand=substitute_ref(op.operand, names)
+        )
     return replace(op, out=out, phi=substitute(op.phi, names))
 
 
 def _variables(index: Index) -> frozenset[str]:
-    return frozenset(v for i in index.index for v in i.variables) if isinstance(index, Gather) else index.variables
+    return (
+        frozenset(v for i in index.index for v in i.variables)
+        if isinstance(index, Gather)
+        else index.variables
+    )
 
 
 def _mentioned(op: Instruction) -> frozenset[str]:
     """The loop variables that an instruction mentions, in its out index included."""
     found = {v for i in op.out.index for v in _variables(i)}
     if isinstance(op, MatMul):
-        return frozenset(found | {v for ref in (op.matrix, op.operand) for i in ref.index for v in _variables(i)})
+        return frozenset(
+            found | {v for ref in (op.matrix, op.operand) for i in ref.index for v in _variables(i)}
+        )
     bound = set()
     for node in walk(op.phi):
         if isinstance(node, Value):
@@ -229,7 +281,8 @@ def used_by(op: Instruction) -> Iterator[Ref]:
 
 
 def without_constant_axes(body: Body, fixed: Collection[str]) -> tuple[Body, Mapping[str, set[int]]]:
-    """`body` with families that do not change along an axis made once, without it; and these axes. Those in `fixed` keep theirs."""
+    """`body` with families that do not change along an axis made once, without it; and these axes. Those in
+    `fixed` keep theirs."""
     facts = Constant(body, fixed)
     if not any(facts.axes.values()):
         return body, facts.axes
@@ -265,10 +318,12 @@ def without_constant_axes(body: Body, fixed: Collection[str]) -> tuple[Body, Map
             if stays:
                 out.append((replace(op, body=tuple(stays)), frozenset()))
         return out
+
     return tuple(op for op, _ in visit(body, ())), facts.axes
 
 
 # second names
+
 
 def without_copies(body: Body, keep: Collection[str]) -> Body:
     """`body` without families that only repeat another one; those in `keep` stay."""
@@ -277,9 +332,18 @@ def without_copies(body: Body, keep: Collection[str]) -> Body:
         made.setdefault(op.out.name, []).append(op)
     copies: dict[str, tuple[tuple[str, ...], Ref]] = {}
     for name, (op, *others) in made.items():
-        if not others and name not in keep and isinstance(op, Nonlin | Scalar) and op.phi == Value(next(used_by(op), op.out), isinstance(op, Nonlin)):
+        if (
+            not others
+            and name not in keep
+            and isinstance(op, Nonlin | Scalar)
+            and op.phi == Value(next(used_by(op), op.out), isinstance(op, Nonlin))
+        ):
             assert isinstance(op.phi, Value)
-            variables = tuple(i.terms[0][0] for i in op.out.index if isinstance(i, Affine) and i.terms and i == Affine.var(i.terms[0][0]))
+            variables = tuple(
+                i.terms[0][0]
+                for i in op.out.index
+                if isinstance(i, Affine) and i.terms and i == Affine.var(i.terms[0][0])
+            )
             if len(set(variables)) == len(op.out.index):
                 copies[name] = variables, op.phi.ref
     if not copies:
@@ -296,19 +360,34 @@ def without_copies(body: Body, keep: Collection[str]) -> Body:
             return None
         if isinstance(op, MatMul):
             return replace(op, operand=original(op.operand))
-        return replace(op, phi=replaced(op.phi, lambda node: Value(original(node.ref), node.vector) if isinstance(node, Value) else None))
+        return replace(
+            op,
+            phi=replaced(
+                op.phi,
+                lambda node: Value(original(node.ref), node.vector) if isinstance(node, Value) else None,
+            ),
+        )
+
     return rewritten(body, rule)
 
 
 def at_index(of: Ref, variables: Sequence[str], index: Sequence[Index]) -> Ref:
-    """`of` with its variables at the indices given; one that is read from an input can stand for a whole index only."""
+    """`of` with its variables at the indices given; one that is read from an input can stand for a whole
+    index only."""
     gathers = {v: i for v, i in zip(variables, index, strict=True) if isinstance(i, Gather)}
     affine = {v: i for v, i in zip(variables, index, strict=True) if isinstance(i, Affine)}
     whole = {Affine.var(v): g for v, g in gathers.items()}
-    return Ref(of.name, tuple(whole[i] if isinstance(i, Affine) and i in whole else substitute_index(i, affine) for i in of.index))
+    return Ref(
+        of.name,
+        tuple(
+            whole[i] if isinstance(i, Affine) and i in whole else substitute_index(i, affine)
+            for i in of.index
+        ),
+    )
 
 
 # what is not used
+
 
 def without_unused(body: Body, wanted: Collection[str]) -> Body:
     needed = set(wanted)
@@ -319,4 +398,3 @@ def without_unused(body: Body, wanted: Collection[str]) -> Body:
             break
         needed |= new
     return rewritten(body, lambda op: op if op.out.name in needed else None)
-

@@ -1,4 +1,5 @@
-"""A text as numbers of words: read line by line, plain or compressed; its vocabulary, and what subsampling leaves of it."""
+"""A text as numbers of words: read line by line, plain or compressed; its vocabulary, and what subsampling
+leaves of it."""
 
 from __future__ import annotations
 
@@ -19,17 +20,17 @@ from typing import IO
 import numpy as np
 
 from tpc.core.inputs import COMPRESSED
-from tpc.machine.files import EXPANSION, SUSPECT, open_regular
 from tpc.diagnostics import catalogue_experiments as catalogue
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.machine.files import EXPANSION, SUSPECT, open_regular
 
-PART = 1 << 20                                         # characters of a line read at once: a text may be one line
+PART = 1 << 20  # characters of a line read at once: a text may be one line
 
 
 @dataclass(frozen=True)
 class Text:
-    """words: the vocabulary, the most frequent first. counts: of each, in all of the text. tokens: the text without other words, as numbers of
-    words. lines: the number of each token's line."""
+    """words: the vocabulary, the most frequent first. counts: of each, in all of the text. tokens: the text
+    without other words, as numbers of words. lines: the number of each token's line."""
 
     words: tuple[str, ...]
     counts: np.ndarray
@@ -41,9 +42,12 @@ class Text:
         return {word: k for k, word in enumerate(self.words)}
 
     def kept(self, rng: np.random.Generator, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens and lines without some of the frequent words: one of frequency f stays with probability √(threshold/f) + threshold/f."""
+        """Tokens and lines without some of the frequent words: one of frequency f stays with probability
+        √(threshold/f) + threshold/f."""
         frequency = self.counts / len(self.tokens)
-        chance = np.sqrt(threshold / frequency) + threshold / frequency if threshold else np.ones(len(frequency))
+        chance = (
+            np.sqrt(threshold / frequency) + threshold / frequency if threshold else np.ones(len(frequency))
+        )
         stays = rng.random(len(self.tokens)) < chance[self.tokens]
         return self.tokens[stays], self.lines[stays]
 
@@ -51,6 +55,7 @@ class Text:
 def embedded() -> Iterator[list[str]]:
     """The reference of the Python language, which comes with Python, by paragraphs."""
     from pydoc_data.topics import topics
+
     for name in sorted(topics):
         for paragraph in re.split(r"\n\s*\n", topics[name]):
             yield re.findall("[a-z]+", paragraph.lower())
@@ -95,14 +100,17 @@ def lines_of(path: Path) -> Iterator[list[str]]:
 
 
 def read_text(path: Path | None, most: int, least: int) -> Text:
-    """The text of a file, or the embedded one, in at most `most` words that occur `least` times or more. It is read twice, and kept as numbers.
+    """The text of a file, or the embedded one, in at most `most` words that occur `least` times or more. It
+    is read twice, and kept as numbers.
 
     Raises TpcError: a file that cannot be read (TP625), too few words (TP626).
     """
     found = Counter[str]()
     for line in _lines(path):
         found.update(line)
-    ordered = sorted(((word, n) for word, n in found.items() if n >= least), key=lambda item: (-item[1], item[0]))[:most]
+    ordered = sorted(
+        ((word, n) for word, n in found.items() if n >= least), key=lambda item: (-item[1], item[0])
+    )[:most]
     if len(ordered) < 2:
         name = "that is embedded" if path is None else path.name
         raise TpcError([catalogue.few_words(name, len(found), least)], str(path or name))
@@ -113,7 +121,12 @@ def read_text(path: Path | None, most: int, least: int) -> Text:
         own = [number[word] for word in line if word in number]
         lengths.append(len(own))
         tokens.append(np.array(own, np.int32))
-    return Text(words, np.array([n for _, n in ordered]), np.concatenate(tokens), np.repeat(np.arange(len(lengths), dtype=np.int32), lengths))
+    return Text(
+        words,
+        np.array([n for _, n in ordered]),
+        np.concatenate(tokens),
+        np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),
+    )
 
 
 def _lines(path: Path | None) -> Iterable[list[str]]:

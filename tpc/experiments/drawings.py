@@ -18,7 +18,8 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Part:
-    """The classes of one part. images: [classes*drawings, pixels], ink 1, class after class: as they are, then turned by 90° and so on."""
+    """The classes of one part. images: [classes*drawings, pixels], ink 1, class after class: as they are,
+    then turned by 90° and so on."""
 
     images: np.ndarray
     drawings: int
@@ -31,13 +32,15 @@ class Part:
     @property
     def unturned(self) -> np.ndarray:
         """The images that are not turned."""
-        return self.images[:len(self.images) // self.turns]
+        return self.images[: len(self.images) // self.turns]
 
 
 def read_parts(path: Path | None, ways: int, shots: int) -> Mapping[str, Part]:
-    """The parts of a file of drawings, of the embedded one if there is no path; for training and validation turned by 90, 180 and 270° as well.
+    """The parts of a file of drawings, of the embedded one if there is no path; for training and validation
+    turned by 90, 180 and 270° as well.
 
-    Raises TpcError: a file that cannot be read (TP505), is no such file (TP621) or is too small for the tasks (TP622, TP623).
+    Raises TpcError: a file that cannot be read (TP505), is no such file (TP621) or is too small for the tasks
+    (TP622, TP623).
     """
     name = "the embedded data" if path is None else path.name
     found = load_data(EMBEDDED if path is None else path)
@@ -46,7 +49,9 @@ def read_parts(path: Path | None, ways: int, shots: int) -> Mapping[str, Part]:
         raise TpcError([catalogue.bad_drawings(name, why)], str(path or name))
     images, split = found["images"], found["split"]
     parts = {part: _part(images[split == part], turned=part != "test") for part in PARTS}
-    errors = [catalogue.few_classes(part, own.classes, ways) for part, own in parts.items() if own.classes < ways]
+    errors = [
+        catalogue.few_classes(part, own.classes, ways) for part, own in parts.items() if own.classes < ways
+    ]
     errors += [catalogue.few_drawings(images.shape[1], shots)] if images.shape[1] <= shots else []
     if errors:
         raise TpcError(errors, str(path or name))
@@ -78,8 +83,11 @@ def _part(images: np.ndarray, *, turned: bool) -> Part:
     return Part(flat.astype(np.float32) / np.float32(255), images.shape[1], len(turns))
 
 
-def tasks(rng: np.random.Generator, part: Part, count: int, ways: int, shots: int, queries: int) -> tuple[np.ndarray, np.ndarray]:
-    """`count` tasks, as indices into the images of a part: drawings to adapt to [count, ways*shots] and others [count, ways*queries], by class."""
+def tasks(
+    rng: np.random.Generator, part: Part, count: int, ways: int, shots: int, queries: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`count` tasks, as indices into the images of a part: drawings to adapt to [count, ways*shots] and
+    others [count, ways*queries], by class."""
     classes = _distinct(rng, (count,), part.classes, ways)
     drawings = _distinct(rng, (count, ways), part.drawings, shots + queries)
     index = (classes[:, :, None] * part.drawings + drawings).astype(np.int32)
@@ -87,9 +95,14 @@ def tasks(rng: np.random.Generator, part: Part, count: int, ways: int, shots: in
 
 
 def memory_of_tasks(part: Part, count: int, ways: int, shots: int, queries: int) -> float:
-    """Bytes that drawing so many tasks takes: of every choice a number for each thing to choose from, or for each that is chosen, and its place."""
+    """Bytes that drawing so many tasks takes: of every choice a number for each thing to choose from, or for
+    each that is chosen, and its place."""
     choices = [(1, part.classes, ways), (ways, part.drawings, shots + queries)]
-    return 8.0 * count * sum(times * 2 * (among if among <= 4 * wanted else wanted) for times, among, wanted in choices)
+    return (
+        8.0
+        * count
+        * sum(times * 2 * (among if among <= 4 * wanted else wanted) for times, among, wanted in choices)
+    )
 
 
 def _distinct(rng: np.random.Generator, shape: tuple[int, ...], among: int, wanted: int) -> np.ndarray:

@@ -6,20 +6,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tpc.machine.memory import free_of_devices as free_memory
 from tpc.diagnostics import catalogue_experiments as catalogue
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.machine.memory import free_of_devices as free_memory
 
-ARRAYS, DRAWN = 2, 3                                   # of the vocabulary's length and the width: U and V; of a finite net also what was drawn
-DRAWING = 32                                           # bytes for a coordinate of a point while points are drawn: four arrays in double precision
+ARRAYS, DRAWN = 2, 3  # of the vocabulary's length and the width: U and V; of a finite net also what was drawn
+DRAWING = 32  # bytes for a coordinate of a point while points are drawn: four arrays in double precision
 ITEMSIZE = {"float64": 8, "float32": 4, "bfloat16": 2}
-BESIDES = 400 << 20                                    # bytes: JAX, the text, a batch
+BESIDES = 400 << 20  # bytes: JAX, the text, a batch
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of a net: its width, None for the limit; bytes of a coefficient; the devices that share it; of a limit that stands at points, how many there
-    are, by the number of words."""
+    """Of a net: its width, None for the limit; bytes of a coefficient; the devices that share it; of a limit
+    that stands at points, how many there are, by the number of words."""
 
     width: int | None = None
     itemsize: int = 4
@@ -52,4 +52,11 @@ def require(vocabulary: int, size: Size, file: str) -> None:
     """Raises TpcError (TP628) with the number of words that would fit, if these do not."""
     free = free_memory(size.devices)
     if size.needed(vocabulary) > free:
-        raise TpcError([catalogue.too_many_words(vocabulary, size.needed(vocabulary), size.fits(free), free, size.devices)], file)
+        raise TpcError(
+            [
+                catalogue.too_many_words(
+                    vocabulary, size.needed(vocabulary), size.fits(free), free, size.devices
+                )
+            ],
+            file,
+        )

@@ -1,4 +1,5 @@
-"""Batches of windows: stretches of a text with the mean around each word as a matrix, and negatives that the windows of a batch share."""
+"""Batches of windows: stretches of a text with the mean around each word as a matrix, and negatives that the
+windows of a batch share."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from tpc.experiments.corpus import Text
 
 @dataclass(frozen=True)
 class Shape:
-    """Of what a segment of training takes: steps, words a step, the greatest distance in a window, negatives that a step's words share."""
+    """Of what a segment of training takes: steps, words a step, the greatest distance in a window, negatives
+    that a step's words share."""
 
     steps: int
     batch: int
@@ -26,17 +28,26 @@ class Shape:
 
 
 class Sampler:
-    """Draws what the epochs of a text train on. The same seed and epoch give the same, whatever was drawn before."""
+    """Draws what the epochs of a text train on. The same seed and epoch give the same, whatever was drawn
+    before."""
 
     def __init__(self, text: Text, shape: Shape, *, negatives: int, threshold: float, seed: int) -> None:
-        self.text, self.shape, self.negatives, self.threshold, self.seed = text, shape, negatives, threshold, seed
+        self.text, self.shape, self.negatives, self.threshold, self.seed = (
+            text,
+            shape,
+            negatives,
+            threshold,
+            seed,
+        )
         noise = text.counts**0.75
         self.noise = np.cumsum(noise / noise.sum())
 
     def epoch(self, epoch: int) -> Segments:
         rng = self._rng(0, epoch)
         tokens, lines = self.text.kept(rng, self.threshold)
-        return Segments(self, epoch, tokens, lines, rng.integers(1, self.shape.window + 1, len(tokens), dtype=np.int32))
+        return Segments(
+            self, epoch, tokens, lines, rng.integers(1, self.shape.window + 1, len(tokens), dtype=np.int32)
+        )
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
@@ -44,7 +55,8 @@ class Sampler:
 
 @dataclass(frozen=True)
 class Segments:
-    """The words that an epoch trains on, with their lines and the radii of their windows, by segments of a fixed number of steps."""
+    """The words that an epoch trains on, with their lines and the radii of their windows, by segments of a
+    fixed number of steps."""
 
     sampler: Sampler
     number: int
@@ -60,21 +72,24 @@ class Segments:
         return -(-self.steps // self.sampler.shape.steps)
 
     def segment(self, k: int) -> tuple[int, Mapping[str, np.ndarray]]:
-        """How many words segment k trains on, and the inputs of the program; steps past the end of the text change nothing but by decay."""
+        """How many words segment k trains on, and the inputs of the program; steps past the end of the text
+        change nothing but by decay."""
         s = self.sampler.shape
         first = k * s.steps * s.batch
         here = slice(first, min(len(self.tokens), first + s.steps * s.batch))
         count = here.stop - first
         starts = first + s.batch * np.arange(s.steps)
-        places = starts[:, None] + np.arange(-s.window, s.batch + s.window)                          # [steps, length]
+        places = starts[:, None] + np.arange(-s.window, s.batch + s.window)  # [steps, length]
         inside = (places >= 0) & (places < len(self.tokens))
         places = np.clip(places, 0, len(self.tokens) - 1)
         words, lines = self.tokens[places], np.where(inside, self.lines[places], -1)
         near = _near(lines, np.where(inside, self.radii[places], 0), s)
         rng = self.sampler._rng(1, self.number, k)
-        others = np.searchsorted(self.sampler.noise, rng.random((s.steps, s.shared)) * self.sampler.noise[-1]).astype(np.int32)
-        own = words[:, s.window:s.window + s.batch]
-        counts = np.any(near, axis=2)          # words with others around them
+        others = np.searchsorted(
+            self.sampler.noise, rng.random((s.steps, s.shared)) * self.sampler.noise[-1]
+        ).astype(np.int32)
+        own = words[:, s.window : s.window + s.batch]
+        counts = np.any(near, axis=2)  # words with others around them
         counted = np.logical_and(own[:, :, None] != others[:, None, :], counts[..., None])
         weight = np.float32(self.sampler.negatives / s.shared) * counted
         return count, {"words": words, "others": others, "near": near, "weight": weight}
@@ -87,8 +102,10 @@ def _near(lines: np.ndarray, radii: np.ndarray, s: Shape) -> np.ndarray:
     row = np.arange(s.batch)
     for offset in range(-s.window, s.window + 1):
         if offset:
-            beside = lines[:, s.window + offset:s.window + offset + s.batch]
-            found[:, row, row + s.window + offset] = (beside == lines[:, own]) & (abs(offset) <= radii[:, own])
+            beside = lines[:, s.window + offset : s.window + offset + s.batch]
+            found[:, row, row + s.window + offset] = (beside == lines[:, own]) & (
+                abs(offset) <= radii[:, own]
+            )
     found /= np.maximum(found.sum(axis=2, keepdims=True), 1)
     return found
 

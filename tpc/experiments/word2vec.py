@@ -1,4 +1,5 @@
-"""Word vectors at infinite width and at finite ones (TP4 Sec 9.1): `word2vec.tp` fed from a text, and the word-analogy test."""
+"""Word vectors at infinite width and at finite ones (TP4 Sec 9.1): `word2vec.tp` fed from a text, and the
+word-analogy test."""
 
 from __future__ import annotations
 
@@ -12,37 +13,40 @@ from typing import Any
 import numpy as np
 
 from tpc.core.program import Program
-from tpc.experiments.analogies import BESIDE, read_questions, right_answers
-from tpc.experiments.state import KEPT, kept_arrays, writing
-from tpc.experiments.room import ITEMSIZE, Size, require
-from tpc.experiments.corpus import read_text
-from tpc.experiments.windows import Sampler, Shape, segments
-from tpc.machine.interrupt import Interruptible
 from tpc.evaluate.devices import mesh_of
+from tpc.evaluate.in_parts import State, Training
+from tpc.experiments.analogies import BESIDE, read_questions, right_answers
+from tpc.experiments.corpus import read_text
+from tpc.experiments.room import ITEMSIZE, Size, require
+from tpc.experiments.state import KEPT, kept_arrays, writing
+from tpc.experiments.windows import Sampler, Shape, segments
+from tpc.machine.files import digest, write_whole
+from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import refusing
 from tpc.pipeline import parse
-from tpc.evaluate.in_parts import State, Training
-from tpc.machine.files import digest, write_whole
 
 PROGRAM = Path(__file__).with_name("word2vec.tp")
-COMPARED = 64                                          # words whose products with all are computed at once
+COMPARED = 64  # words whose products with all are computed at once
 EMBEDDED = {"epochs": 20, "sample": 1e-2}
-RATES = {"linear": 0.2, "relu": 0.3, "tanh": 0.5}      # the best rates of learning at width 256; of the embedded text half of them
-POINTS, FEWEST = 2, 1024                               # of a limit that stands at points, at least, for each word and in all
-KEEP_EVERY = 120.0                                     # seconds between two checkpoints, or
-KEEP_SHARE = 10                                        # so many times what the last one took, if that is more
+# the best rates of learning at width 256; of the embedded text half of them
+RATES = {"linear": 0.2, "relu": 0.3, "tanh": 0.5}
+POINTS, FEWEST = 2, 1024  # of a limit that stands at points, at least, for each word and in all
+KEEP_EVERY = 120.0  # seconds between two checkpoints, or
+KEEP_SHARE = 10  # so many times what the last one took, if that is more
 
-Progress = Callable[[float, int, int, float], None]    # epochs done and all, words trained, words a second
+Progress = Callable[[float, int, int, float], None]  # epochs done and all, words trained, words a second
 
 
 @dataclass(frozen=True)
 class Settings:
-    """model: "mup" (the limit), "ntk" or a width. vocabulary: at most so many words, of min_count occurrences or more. activation: φ, of the mean of
-    the vectors around a word. samples: the points that stand for the limit, if φ is not linear; None: as `points_for` says.
+    """model: "mup" (the limit), "ntk" or a width. vocabulary: at most so many words, of min_count occurrences
+    or more. activation: φ, of the mean of the vectors around a word. samples: the points that stand for the
+    limit, if φ is not linear; None: as `points_for` says.
 
-    lr: at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words). negatives: that a word counts, spread over the `shared`
-    ones of its batch. sample: the threshold of subsampling. steps: of a segment. devices: how many share the vectors of words, each with a part of
-    every vector; None: one. dtype: float32, or bfloat16 for what is carried of the limit's vectors.
+    lr: at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words). negatives: that
+    a word counts, spread over the `shared` ones of its batch. sample: the threshold of subsampling. steps: of
+    a segment. devices: how many share the vectors of words, each with a part of every vector; None: one.
+    dtype: float32, or bfloat16 for what is carried of the limit's vectors.
     """
 
     corpus: str | None = None
@@ -74,15 +78,17 @@ def settings_for(corpus: str | None, **given: Any) -> Settings:
 
 
 def points_for(vocabulary: int) -> int:
-    """How many points stand for the limit of a nonlinear net of so many words, if nothing else is asked for: so that the vectors at the start can
-    have the second moments that they should."""
+    """How many points stand for the limit of a nonlinear net of so many words, if nothing else is asked for:
+    so that the vectors at the start can have the second moments that they should."""
     return 1 << (max(FEWEST, POINTS * vocabulary) - 1).bit_length()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """analogy_accuracy: among the questions whose words are all in the vocabulary; None if there are none. words_trained: by the whole run.
-    diverged: the epoch after which a vector is not finite, by which training ends and nothing is answered; None if all are finite."""
+    """analogy_accuracy: among the questions whose words are all in the vocabulary; None if there are none.
+    words_trained: by the whole run.
+    diverged: the epoch after which a vector is not finite, by which training ends and nothing is answered;
+    None if all are finite."""
 
     analogy_accuracy: float | None
     questions: int
@@ -97,8 +103,12 @@ class Outcome:
         if self.diverged is not None:
             return "there are no vectors to answer questions by"
         speed = "" if self.words_per_second is None else f"; {self.words_per_second:,.0f} words/s"
-        found = "no question has all its words in the vocabulary" if self.analogy_accuracy is None else \
-            f"{100 * self.analogy_accuracy:.2f} % of the {self.in_vocabulary:,} questions in the vocabulary answered"
+        found = (
+            "no question has all its words in the vocabulary"
+            if self.analogy_accuracy is None
+            else f"{100 * self.analogy_accuracy:.2f} % of the {self.in_vocabulary:,} questions in the "
+            "vocabulary answered"
+        )
         return f"{found} ({self.questions:,} questions, {self.vocabulary:,} words){speed}"
 
     def to_json(self) -> dict[str, Any]:
@@ -106,13 +116,17 @@ class Outcome:
 
 
 class Experiment:
-    """One run: the program with its text, and how far it has come. keep_every: seconds between two checkpoints, 0: one after every segment."""
+    """One run: the program with its text, and how far it has come. keep_every: seconds between two
+    checkpoints, 0: one after every segment."""
 
-    def __init__(self, settings: Settings, folder: Path | None = None, *, keep_every: float = KEEP_EVERY) -> None:
-        """Raises TpcError for a text or questions that cannot be used, for devices that are not there, and for a vocabulary that does not fit."""
+    def __init__(
+        self, settings: Settings, folder: Path | None = None, *, keep_every: float = KEEP_EVERY
+    ) -> None:
+        """Raises TpcError for a text or questions that cannot be used, for devices that are not there, and
+        for a vocabulary that does not fit."""
         s = settings
         if s.devices is not None:
-            mesh_of(s.devices, "word2vec")                                     # before the text is read
+            mesh_of(s.devices, "word2vec")  # before the text is read
         file = None if s.corpus is None else Path(s.corpus)
         self.text = read_text(file, s.vocabulary, s.min_count)
         self.points = _points(s)
@@ -120,10 +134,19 @@ class Experiment:
         self.folder, self.keep_every = folder, keep_every
         self.questions = read_questions(_questions(s), self.text.numbers)
         require(self.size, self.memory, str(file or "word2vec"))
-        self.sampler = Sampler(self.text, Shape(s.steps, s.batch, s.window, s.shared), negatives=s.negatives, threshold=s.sample, seed=s.seed)
+        self.sampler = Sampler(
+            self.text,
+            Shape(s.steps, s.batch, s.window, s.shared),
+            negatives=s.negatives,
+            threshold=s.sample,
+            seed=s.seed,
+        )
         self.training = self._training()
-        self.fingerprint = digest(f"{self.training.fingerprint} {replace(s, corpus=None, questions=None, devices=None)} {self.text.words}",
-                                  {"tokens": self.text.tokens, "lines": self.text.lines, "counts": self.text.counts})
+        self.fingerprint = digest(
+            f"{self.training.fingerprint} {replace(s, corpus=None, questions=None, devices=None)} "
+            f"{self.text.words}",
+            {"tokens": self.text.tokens, "lines": self.text.lines, "counts": self.text.counts},
+        )
         self.epoch, self.segment, self.words = 0, 0, 0
         self.state: State | None = None
 
@@ -134,7 +157,9 @@ class Experiment:
     @property
     def memory(self) -> Size:
         s = self.settings
-        return Size(s.model if isinstance(s.model, int) else None, ITEMSIZE[s.dtype], s.devices or 1, self.points)
+        return Size(
+            s.model if isinstance(s.model, int) else None, ITEMSIZE[s.dtype], s.devices or 1, self.points
+        )
 
     # the program
 
@@ -142,22 +167,38 @@ class Experiment:
         s, d = self.settings, self.size
         dims = {"T": s.steps, "B": s.batch, "w": s.window, "K": s.shared, "d": d, "A": COMPARED}
         length = s.batch + 2 * s.window
-        shapes = {"words": (s.steps, length), "others": (s.steps, s.shared), "near": (s.steps, s.batch, length),
-                  "weight": (s.steps, s.batch, s.shared), "compared": (COMPARED,)}
+        shapes = {
+            "words": (s.steps, length),
+            "others": (s.steps, s.shared),
+            "near": (s.steps, s.batch, length),
+            "weight": (s.steps, s.batch, s.shared),
+            "compared": (COMPARED,),
+        }
         integers = ("words", "others", "compared")
-        inputs: dict[str, Any] = {name: np.zeros(shape, np.int32 if name in integers else np.float32) for name, shape in shapes.items()}
+        inputs: dict[str, Any] = {
+            name: np.zeros(shape, np.int32 if name in integers else np.float32)
+            for name, shape in shapes.items()
+        }
         inputs |= {"eta": np.zeros(s.steps), "lambda": np.array(s.decay)}
         if not isinstance(s.model, int):
             if s.samples is not None:
-                evaluator = program(s.activation, dims).compile(method="nodes", samples=s.samples, repeats=2, dtype=s.dtype)
-            else:                                      # in the kernel limit as well, where vectors stay as they are drawn, whatever φ is
+                evaluator = program(s.activation, dims).compile(
+                    method="nodes", samples=s.samples, repeats=2, dtype=s.dtype
+                )
+            else:  # in the kernel limit as well, where vectors stay as they are drawn, whatever φ is
                 evaluator = program("linear", dims).compile(method="linear", dtype=s.dtype)
             return evaluator.training(inputs, seed=s.seed, devices=s.devices)
         # there are no matrices: a network of width n is n points of weight 1/n
-        evaluator = program(s.activation, dims).compile(method="nodes", samples=s.model, repeats=2, dtype=s.dtype)
+        evaluator = program(s.activation, dims).compile(
+            method="nodes", samples=s.model, repeats=2, dtype=s.dtype
+        )
         dtype = np.dtype(s.dtype)
-        drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(2,))).standard_normal((evaluator.plan.gaussians, s.model), dtype)
-        return evaluator.training(inputs, seed=s.seed, points=(drawn, np.full(s.model, 1 / s.model, dtype)), devices=s.devices)
+        drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(2,))).standard_normal(
+            (evaluator.plan.gaussians, s.model), dtype
+        )
+        return evaluator.training(
+            inputs, seed=s.seed, points=(drawn, np.full(s.model, 1 / s.model, dtype)), devices=s.devices
+        )
 
     # evaluation
 
@@ -165,15 +206,20 @@ class Experiment:
         """Inner products of the vectors of some words with those of all, [words, d]."""
         wanted = -(-len(words) // COMPARED) * COMPARED
         padded = np.pad(words, (0, wanted - len(words)))
-        found = [self.training.outputs(state, ["gram"], {"compared": padded[k:k + COMPARED]})["gram"] for k in range(0, wanted, COMPARED)]
-        return np.concatenate(found)[:len(words)]
+        found = [
+            self.training.outputs(state, ["gram"], {"compared": padded[k : k + COMPARED]})["gram"]
+            for k in range(0, wanted, COMPARED)
+        ]
+        return np.concatenate(found)[: len(words)]
 
     def accuracy(self, state: State) -> float | None:
         """The share of right answers to the questions in the vocabulary."""
         if not len(self.questions.numbers):
             return None
         square = self.training.outputs(state, ["square"])["square"]
-        return float(right_answers(self.questions.numbers, square, lambda words: self.products(state, words)).mean())
+        return float(
+            right_answers(self.questions.numbers, square, lambda words: self.products(state, words)).mean()
+        )
 
     # the run
 
@@ -185,12 +231,15 @@ class Experiment:
         """
         s = self.settings
         if self.folder is not None:
-            writing(self.folder / KEPT, lambda _: None)                        # the folder, before any work
+            writing(self.folder / KEPT, lambda _: None)  # the folder, before any work
             if resume:
                 self._resume(self.folder)
         state = self.training.start() if self.state is None else self.state
-        if s.model != "ntk" and self.epoch < s.epochs:                         # in the kernel limit the vectors of words do not move
-            state = self.training.advance(state if state.round == 0 else State(0, state.carried), 0, keep=False)      # compiled before time is taken
+        if s.model != "ntk" and self.epoch < s.epochs:  # in the kernel limit the vectors of words do not move
+            # compiled before time is taken
+            state = self.training.advance(
+                state if state.round == 0 else State(0, state.carried), 0, keep=False
+            )
             state, seconds, trained = self._train(state, progress)
             speed = trained / seconds if seconds else None
         else:
@@ -198,9 +247,23 @@ class Experiment:
         self.state = state
         diverged = None if self._finite(state) else self.epoch
         accuracy = self.accuracy(state) if diverged is None else None
-        outcome = Outcome(accuracy, self.questions.asked, len(self.questions.numbers), self.size, self.words, speed, s, diverged)
+        outcome = Outcome(
+            accuracy,
+            self.questions.asked,
+            len(self.questions.numbers),
+            self.size,
+            self.words,
+            speed,
+            s,
+            diverged,
+        )
         if self.folder is not None:
-            writing(self.folder / "result.json", lambda path: path.write_text(json.dumps(outcome.to_json(), allow_nan=False), encoding="utf-8"))
+            writing(
+                self.folder / "result.json",
+                lambda path: path.write_text(
+                    json.dumps(outcome.to_json(), allow_nan=False), encoding="utf-8"
+                ),
+            )
         return outcome
 
     def _train(self, state: State, progress: Progress | None) -> tuple[State, float, int]:
@@ -213,7 +276,12 @@ class Experiment:
             for count, inputs in segments(whole, self.segment):
                 done = self.epoch + (self.segment * s.steps + np.arange(s.steps)) / max(1, whole.steps)
                 with running:
-                    state = self.training.advance(State(0, state.carried), s.steps, {**inputs, "eta": self._rates(done, count)}, keep=False)
+                    state = self.training.advance(
+                        State(0, state.carried),
+                        s.steps,
+                        {**inputs, "eta": self._rates(done, count)},
+                        keep=False,
+                    )
                     running.wait(state.carried)
                     now = time.perf_counter()
                     seconds, started = seconds + now - started, now
@@ -222,7 +290,9 @@ class Experiment:
                         begun = time.monotonic()
                         self._keep(state)
                         kept, started = time.monotonic(), time.perf_counter()
-                        self.keep_every = max(self.keep_every, KEEP_SHARE * (kept - begun)) if self.keep_every else 0
+                        self.keep_every = (
+                            max(self.keep_every, KEEP_SHARE * (kept - begun)) if self.keep_every else 0
+                        )
                 running.check()
                 if progress is not None:
                     progress(self.epoch + self.segment / len(whole), s.epochs, self.words, trained / seconds)
@@ -236,7 +306,8 @@ class Experiment:
         return bool(np.isfinite(self.training.outputs(state, ["square"])["square"]).all())
 
     def _rates(self, done: np.ndarray, count: int) -> np.ndarray:
-        """Rates of a segment's steps: decreasing with the epochs done, to 0 at the end; 0 for steps past the end of the text."""
+        """Rates of a segment's steps: decreasing with the epochs done, to 0 at the end; 0 for steps past the
+        end of the text."""
         s = self.settings
         rates = s.lr * np.maximum(1 - done / s.epochs, 1e-4)
         return np.where(np.arange(s.steps) * s.batch < count, rates, 0)
@@ -258,12 +329,15 @@ class Experiment:
 
 def program(activation: str, dims: Mapping[str, int]) -> Program:
     """`word2vec.tp` with this φ."""
-    text = PROGRAM.read_text(encoding="utf-8").replace("activation φ = linear", f"activation φ = {activation}")
+    text = PROGRAM.read_text(encoding="utf-8").replace(
+        "activation φ = linear", f"activation φ = {activation}"
+    )
     return parse(text, name="word2vec", dims=dims)
 
 
 def _points(s: Settings) -> Callable[[int], int] | None:
-    """How many points stand for the limit, by the number of words; None for a net that does not stand at points."""
+    """How many points stand for the limit, by the number of words; None for a net that does not stand at
+    points."""
     if s.model != "mup" or s.activation == "linear":
         return None
     samples = s.samples

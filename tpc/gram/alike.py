@@ -1,4 +1,5 @@
-"""Definitions that come again and again, layer after layer: runs of rounds that are alike but for the arrays that they are made of."""
+"""Definitions that come again and again, layer after layer: runs of rounds that are alike but for the arrays
+that they are made of."""
 
 from __future__ import annotations
 
@@ -9,16 +10,17 @@ from tpc.core.affine import Affine
 from tpc.core.expr import Ref, Sum
 from tpc.gram.ir import Definition
 
-LEAST = 8                                              # rounds that are worth a loop
-PERIODS = 4                                            # of these many distances to the next definition of its kind one may be a period
+LEAST = 8  # rounds that are worth a loop
+PERIODS = 4  # of these many distances to the next definition of its kind one may be a period
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Definitions start … start + period·rounds − 1. Round 0 is by itself; the others are those of round 1 with other names.
+    """Definitions start … start + period·rounds − 1. Round 0 is by itself; the others are those of round 1
+    with other names.
 
-    names: of the definitions, by round. before: places in a round that are needed by the next one. series: names of arrays made before the run that
-    occur in round 1, with what stands there in rounds 1, 2, …
+    names: of the definitions, by round. before: places in a round that are needed by the next one. series:
+    names of arrays made before the run that occur in round 1, with what stands there in rounds 1, 2, …
     """
 
     start: int
@@ -44,12 +46,15 @@ class Run:
 Facts = Callable[[Definition], object]
 
 
-def runs(definitions: Sequence[Definition], facts: Facts = lambda definition: (), least: int = LEAST) -> list[Run]:
-    """The runs of definitions, in order, as long as they go. facts: what else has to be alike, made of dataclasses and tuples; None: it can't be."""
+def runs(
+    definitions: Sequence[Definition], facts: Facts = lambda definition: (), least: int = LEAST
+) -> list[Run]:
+    """The runs of definitions, in order, as long as they go. facts: what else has to be alike, made of
+    dataclasses and tuples; None: it can't be."""
     places = {d.name: k for k, d in enumerate(definitions)}
     spelled = [_spelled(d, facts(d), places) or (k, ()) for k, d in enumerate(definitions)]
     nearest: dict[Hashable, int] = {}
-    following: list[int | None] = [None] * len(spelled)            # the next definition of the same kind
+    following: list[int | None] = [None] * len(spelled)  # the next definition of the same kind
     for k in reversed(range(len(spelled))):
         following[k] = nearest.get(spelled[k][0])
         nearest[spelled[k][0]] = k
@@ -62,11 +67,18 @@ def runs(definitions: Sequence[Definition], facts: Facts = lambda definition: ()
     return found
 
 
-Spelled = tuple[Hashable, tuple[str, ...]]             # what a definition is like, and the names of arrays in it in the order in which they occur
+# what a definition is like, and the names of arrays in it in the order in which they occur
+Spelled = tuple[Hashable, tuple[str, ...]]
 
 
-def _at(start: int, following: Sequence[int | None], spelled: Sequence[Spelled], definitions: Sequence[Definition], places: Mapping[str, int],
-        least: int) -> Run | None:
+def _at(
+    start: int,
+    following: Sequence[int | None],
+    spelled: Sequence[Spelled],
+    definitions: Sequence[Definition],
+    places: Mapping[str, int],
+    least: int,
+) -> Run | None:
     """The longest run that begins there."""
     best: Run | None = None
     after = following[start]
@@ -74,8 +86,10 @@ def _at(start: int, following: Sequence[int | None], spelled: Sequence[Spelled],
         if after is None:
             break
         period, count = after - start, 1
-        while all(k + period < len(spelled) and spelled[k][0] == spelled[k + period][0]
-                  for k in range(start + (count - 1) * period, start + count * period)):
+        while all(
+            k + period < len(spelled) and spelled[k][0] == spelled[k + period][0]
+            for k in range(start + (count - 1) * period, start + count * period)
+        ):
             count += 1
         if count >= least:
             run = _matched(start, period, count, spelled, definitions, places)
@@ -85,16 +99,30 @@ def _at(start: int, following: Sequence[int | None], spelled: Sequence[Spelled],
     return best
 
 
-def _matched(start: int, period: int, count: int, spelled: Sequence[Spelled], definitions: Sequence[Definition], places: Mapping[str, int]) -> Run:
+def _matched(
+    start: int,
+    period: int,
+    count: int,
+    spelled: Sequence[Spelled],
+    definitions: Sequence[Definition],
+    places: Mapping[str, int],
+) -> Run:
     """As many of the rounds as refer to others in the same way."""
-    names = tuple(tuple(definitions[start + k * period + i].name for i in range(period)) for k in range(count))
-    slots = [[name for i in range(period) for name in spelled[start + k * period + i][1]] for k in range(count)]
+    names = tuple(
+        tuple(definitions[start + k * period + i].name for i in range(period)) for k in range(count)
+    )
+    slots = [
+        [name for i in range(period) for name in spelled[start + k * period + i][1]] for k in range(count)
+    ]
     inside = {name: (k, i) for k, row in enumerate(names[:2]) for i, name in enumerate(row)}
     whole, before, series = count, set[int](), dict[str, list[str]]()
     seen: dict[str, list[str]] = {}
     for slot, name in enumerate(slots[1]):
         of = [row[slot] for row in slots[1:whole]]
-        ways = [("fixed", [name] * len(of)), ("series", [other if places[other] < start else "" for other in of])]
+        ways = [
+            ("fixed", [name] * len(of)),
+            ("series", [other if places[other] < start else "" for other in of]),
+        ]
         if name in inside:
             round_of, place = inside[name]
             ways.insert(1, ("own" if round_of else "before", [row[place] for row in names[round_of:]]))
@@ -104,7 +132,12 @@ def _matched(start: int, period: int, count: int, spelled: Sequence[Spelled], de
             before.add(place)
         elif way == "series":
             series[name] = of
-    return Run(start, names[:whole], tuple(sorted(before)), {name: tuple(of[:whole - 1]) for name, of in series.items()})
+    return Run(
+        start,
+        names[:whole],
+        tuple(sorted(before)),
+        {name: tuple(of[: whole - 1]) for name, of in series.items()},
+    )
 
 
 def _agree(a: Sequence[str], b: Sequence[str]) -> int:
@@ -121,7 +154,8 @@ def _spelled(definition: Definition, facts: object, arrays: Mapping[str, int]) -
 
 
 class _Speller:
-    """Writes formulas, whatever they are made of, with numbers for the names of arrays and for the variables of sums, which may differ."""
+    """Writes formulas, whatever they are made of, with numbers for the names of arrays and for the variables
+    of sums, which may differ."""
 
     def __init__(self, arrays: Mapping[str, int]) -> None:
         self.arrays = arrays

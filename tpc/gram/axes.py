@@ -1,4 +1,5 @@
-"""Index variables of the pass: each has one range 0 … extent − 1, and arrays have axes of their own, so that equal requests find each other."""
+"""Index variables of the pass: each has one range 0 … extent − 1, and arrays have axes of their own, so that
+equal requests find each other."""
 
 from __future__ import annotations
 
@@ -6,7 +7,23 @@ import re
 from collections.abc import Callable, Container, Mapping, Sequence
 
 from tpc.core.affine import Affine, bounds
-from tpc.core.expr import Expr, Gather, Index, Position, Ref, Sum, Value, children, new_position, number, rebuild, replace, summed, values, walk
+from tpc.core.expr import (
+    Expr,
+    Gather,
+    Index,
+    Position,
+    Ref,
+    Sum,
+    Value,
+    children,
+    new_position,
+    number,
+    rebuild,
+    replace,
+    summed,
+    values,
+    walk,
+)
 from tpc.core.printer import print_expr
 from tpc.gram.boxes import Site
 from tpc.gram.ir import Delta, NotGramError, index_variables, same
@@ -26,8 +43,8 @@ def order(variable: str) -> int:
 
 
 class Axes:
-    """Hands out variables. extents: of all of them. bounds_of: of inputs that are used as indices. whole: the extent of an axis of a
-    family, if all members along it are made together, else None."""
+    """Hands out variables. extents: of all of them. bounds_of: of inputs that are used as indices. whole: the
+    extent of an axis of a family, if all members along it are made together, else None."""
 
     def __init__(self, bounds_of: Mapping[str, int], whole: Callable[[str, int], int | None]) -> None:
         self.extents: dict[str, int] = {}
@@ -70,7 +87,12 @@ class Axes:
     def references(self, key: Sequence[Expr]) -> list[Value]:
         """The members that are vectors (or the one scalar asked for) at indices that no sum runs over."""
         bound = {node.variable for x in key for node in walk(x) if isinstance(node, Sum)}
-        found = {v: None for x in key for v in values(x) if v.vector or (len(key) == 1 == len(values(x)) and isinstance(x, Value))}
+        found = {
+            v: None
+            for x in key
+            for v in values(x)
+            if v.vector or (len(key) == 1 == len(values(x)) and isinstance(x, Value))
+        }
         return [v for v in found if not any(index_variables(i) & bound for i in v.ref.index)]
 
     def cuts(self, axes: Sequence[str], members: Sequence[tuple[Ref, list[Site]]]) -> list[list[int]]:
@@ -80,10 +102,11 @@ class Axes:
             for position, index in enumerate(ref.index):
                 if isinstance(index, Gather) or len(index.terms) != 1:
                     continue
-                (axis, k), = index.terms
+                ((axis, k),) = index.terms
                 for site in sites:
                     start, stop = site.starts[position], site.starts[position] + site.counts[position]
-                    for value in (start, stop) if k > 0 else (start - 1, stop - 1):            # the first u with k·u + c at or beyond it
+                    # the first u with k·u + c at or beyond it
+                    for value in (start, stop) if k > 0 else (start - 1, stop - 1):
                         cut = -((index.const - value) // k) if k > 0 else -((value - index.const) // -k)
                         if 0 < cut < self.extents[axis]:
                             found[axis].add(cut)
@@ -102,20 +125,24 @@ class Axes:
                 return site
             met |= not apart
         if met:
-            raise NotGramError(f"`{re.sub('%[0-9%]*', '', str(ref))}` is made by several instructions whose indices do not come apart")
+            raise NotGramError(
+                f"`{re.sub('%[0-9%]*', '', str(ref))}` is made by several instructions whose indices do not "
+                "come apart"
+            )
         return None
 
 
 class _Renaming:
     """Variables to axes, in the order in which they are met.
 
-    An axis is what one variable, or what several in one index, come to. Where all that is asked for has the same offset, and exists over the whole
-    of its axis, the array has it all, so that `x[p]` and `x[p+1]` are read from one.
+    An axis is what one variable, or what several in one index, come to. Where all that is asked for has the
+    same offset, and exists over the whole of its axis, the array has it all, so that `x[p]` and `x[p+1]` are
+    read from one.
     """
 
     def __init__(self, axes: Axes, factors: Sequence[Expr]) -> None:
         self.axes = axes
-        self.table: dict[object, str] = {}                        # a variable, a part of an index, or a Gather: its axis
+        self.table: dict[object, str] = {}  # a variable, a part of an index, or a Gather: its axis
         self.back: dict[str, Index] = {}
         self.sums = 0
         self.offsets: dict[object, set[tuple[int, int | None]]] = {}
@@ -123,7 +150,8 @@ class _Renaming:
             self._note(x, frozenset())
 
     def _note(self, x: Expr, bound: frozenset[str]) -> None:
-        """Collects the offsets at which each part of an index stands, and the extent of the axis there, None if not all of it exists."""
+        """Collects the offsets at which each part of an index stands, and the extent of the axis there, None
+        if not all of it exists."""
         match x:
             case Value(ref, _):
                 for k, index in enumerate(ref.index):
@@ -178,11 +206,16 @@ class _Renaming:
             return rest
         places = self.offsets.get(key, set())
         if len(places) == 1:
-            (offset, extent), = places
-            if extent is not None and (offset, extent) != (0, self.axes.extents.get(key if isinstance(key, str) else "", 0)):
+            ((offset, extent),) = places
+            if extent is not None and (offset, extent) != (
+                0,
+                self.axes.extents.get(key if isinstance(key, str) else "", 0),
+            ):
                 return Affine.var(self._axis(key, Affine.of(offset, free), extent))
         if isinstance(key, str):
-            return rest + Affine.var(self._axis(key, Affine.var(key), self.axes.extents[key])).scaled(free[key])
+            return rest + Affine.var(self._axis(key, Affine.var(key), self.axes.extents[key])).scaled(
+                free[key]
+            )
         low, high = self.axes.range_of(key)
         return rest + Affine.var(self._axis(key, key - low, high - low + 1)) + low
 
@@ -194,13 +227,15 @@ class _Renaming:
 
 
 def _key(index: Affine, bound: Container[str]) -> str | Affine | None:
-    """The part of an index that an axis is for: its free variable, or the combination of several; None if there is none."""
+    """The part of an index that an axis is for: its free variable, or the combination of several; None if
+    there is none."""
     free = {v: k for v, k in index.terms if v not in bound}
     return None if not free else next(iter(free)) if len(free) == 1 else Affine.of(0, free)
 
 
 def skeleton(x: Expr) -> str:
     """`x` without its indices, to sort by."""
+
     def leaf(node: Expr) -> Expr | None:
         match node:
             case Value(ref, vector):
@@ -210,4 +245,5 @@ def skeleton(x: Expr) -> str:
             case Sum(_, count, body):
                 return Sum("_", count, replace(body, leaf))
         return None
+
     return print_expr(replace(x, leaf))

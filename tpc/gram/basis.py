@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tpc.core.expr import ONE, ZERO, Add, Expr, Mul, Sum, Value, add, is_vector, mul
 
-Parts = dict[Expr, Expr]                               # the coefficient of each vector, and under ONE what has none
+Parts = dict[Expr, Expr]  # the coefficient of each vector, and under ONE what has none
 
 
 def parts_of(x: Expr) -> Parts | None:
@@ -29,12 +29,17 @@ def parts_of(x: Expr) -> Parts | None:
             vectors = [f for f in factors if is_vector(f)]
             inner = parts_of(vectors[0]) if len(vectors) == 1 else None
             front = [f for f in factors if not is_vector(f)]
-            return None if inner is None else {atom: mul(*front, coefficient) for atom, coefficient in inner.items()}
+            return (
+                None
+                if inner is None
+                else {atom: mul(*front, coefficient) for atom, coefficient in inner.items()}
+            )
     return None
 
 
 def fewer(meanings: Mapping[str, Expr], names: Sequence[str]) -> dict[str, Parts] | None:
-    """The Gaussians `names` in vectors, if these are fewer, or as many and what is added to them is told apart; None if nothing is won."""
+    """The Gaussians `names` in vectors, if these are fewer, or as many and what is added to them is told
+    apart; None if nothing is won."""
     found = {name: parts_of(meanings[name]) for name in names}
     known = {name: parts for name, parts in found.items() if parts is not None}
     atoms = {atom for parts in known.values() for atom in parts if atom != ONE}

@@ -1,4 +1,5 @@
-"""Where members of families are made: the program with its sequential loops written out, every instruction over a box of indices."""
+"""Where members of families are made: the program with its sequential loops written out, every instruction
+over a box of indices."""
 
 from __future__ import annotations
 
@@ -13,15 +14,16 @@ from tpc.core.printer import as_written
 from tpc.core.program import For, Gaussians, Instruction, MatMul, Op, Program
 from tpc.gram.ir import NotGramError, TooDearError
 
-MAX_SITES = 4000                                       # instructions, after sequential loops are written out
+MAX_SITES = 4000  # instructions, after sequential loops are written out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
-    """An instruction, or a group of initial vectors (`position` its place in it), over a box of indices of what it makes.
+    """An instruction, or a group of initial vectors (`position` its place in it), over a box of indices of
+    what it makes.
 
-    number: its place in the program. On every axis, `starts` is the first index and `counts` how many; `variables` the loop variable, None where
-    there is one index only.
+    number: its place in the program. On every axis, `starts` is the first index and `counts` how many;
+    `variables` the loop variable, None where there is one index only.
     """
 
     op: Instruction | Gaussians
@@ -52,7 +54,17 @@ class Sites:
         for group in program.gaussians:
             counts = tuple(n for _, n in group.axes)
             for k, name in enumerate(group.names):
-                self._add(Site(group, self.count, name, tuple(v for v, _ in group.axes), (0,) * len(counts), counts, k))
+                self._add(
+                    Site(
+                        group,
+                        self.count,
+                        name,
+                        tuple(v for v, _ in group.axes),
+                        (0,) * len(counts),
+                        counts,
+                        k,
+                    )
+                )
         for op, loops in _written_out(program.body, {}, ()):
             self._instruction(op, loops)
 
@@ -66,24 +78,47 @@ class Sites:
         self.count += 1
 
     def _instruction(self, op: Instruction, loops: tuple[For, ...]) -> None:
-        """A site, or several: loops over variables that are not an index of what is made by themselves are written out."""
-        plain = {i.terms[0][0] for i in op.out.index if isinstance(i, Affine) and len(i.terms) == 1 and i.terms[0][1] == 1}
+        """A site, or several: loops over variables that are not an index of what is made by themselves are
+        written out."""
+        plain = {
+            i.terms[0][0]
+            for i in op.out.index
+            if isinstance(i, Affine) and len(i.terms) == 1 and i.terms[0][1] == 1
+        }
         mentions = [v for i in op.out.index for v in (i.variables if isinstance(i, Affine) else ())]
-        sums = [] if isinstance(op, MatMul) else [node.count for node in walk(op.phi) if isinstance(node, Sum)]
+        sums = (
+            [] if isinstance(op, MatMul) else [node.count for node in walk(op.phi) if isinstance(node, Sum)]
+        )
         counted = {v for count in (*sums, *(loop.count for loop in loops)) for v in count.variables}
-        kept = [loop.variable for loop in loops if loop.variable in plain - counted and mentions.count(loop.variable) == 1]
+        kept = [
+            loop.variable
+            for loop in loops
+            if loop.variable in plain - counted and mentions.count(loop.variable) == 1
+        ]
         for at in _rounds([loop for loop in loops if loop.variable not in kept], {}):
-            counts = {loop.variable: loop.count.substitute(at).const for loop in loops if loop.variable in kept}
+            counts = {
+                loop.variable: loop.count.substitute(at).const for loop in loops if loop.variable in kept
+            }
             if 0 in counts.values() or min(counts.values(), default=1) < 0:
                 continue
             own = instance(op, at)
             index = []
             for i in own.out.index:
                 if isinstance(i, Gather):
-                    raise NotGramError(f"`{as_written(op.out)}` (line {op.origin.line}) is made at an index read from data")
+                    raise NotGramError(
+                        f"`{as_written(op.out)}` (line {op.origin.line}) is made at an index read from data"
+                    )
                 index.append(i)
-            self._add(Site(own, self.count, op.out.name, tuple(next(iter(i.variables), None) for i in index), tuple(i.const for i in index),
-                           tuple(counts[next(iter(i.variables))] if i.terms else 1 for i in index)))
+            self._add(
+                Site(
+                    own,
+                    self.count,
+                    op.out.name,
+                    tuple(next(iter(i.variables), None) for i in index),
+                    tuple(i.const for i in index),
+                    tuple(counts[next(iter(i.variables))] if i.terms else 1 for i in index),
+                )
+            )
 
     def whole(self, family: str, axis: int) -> int | None:
         """How many indices the axis has, if every site makes members at all of them."""
@@ -92,13 +127,20 @@ class Sites:
         return count if start == 0 else None
 
     def of(self, ref: Ref, before: int | None = None) -> list[Site]:
-        """The sites that may make the member, told apart by constant indices. before: only those before this one in the program."""
-        return [site for site in self.by_family.get(ref.name, ()) if (before is None or site.number < before) and may_hold(site, ref.index)]
+        """The sites that may make the member, told apart by constant indices. before: only those before this
+        one in the program."""
+        return [
+            site
+            for site in self.by_family.get(ref.name, ())
+            if (before is None or site.number < before) and may_hold(site, ref.index)
+        ]
 
 
 def may_hold(site: Site, index: tuple[Index, ...]) -> bool:
-    return all(not isinstance(i, Affine) or i.constant is None or start <= i.const < start + count
-               for i, start, count in zip(index, site.starts, site.counts, strict=True))
+    return all(
+        not isinstance(i, Affine) or i.constant is None or start <= i.const < start + count
+        for i, start, count in zip(index, site.starts, site.counts, strict=True)
+    )
 
 
 def _rounds(loops: list[For], at: Mapping[str, Affine]) -> Iterator[dict[str, Affine]]:
@@ -109,7 +151,9 @@ def _rounds(loops: list[For], at: Mapping[str, Affine]) -> Iterator[dict[str, Af
         yield from _rounds(loops[1:], {**at, loops[0].variable: Affine(k)})
 
 
-def _written_out(body: tuple[Op, ...], at: Mapping[str, Affine], loops: tuple[For, ...]) -> Iterator[tuple[Instruction, tuple[For, ...]]]:
+def _written_out(
+    body: tuple[Op, ...], at: Mapping[str, Affine], loops: tuple[For, ...]
+) -> Iterator[tuple[Instruction, tuple[For, ...]]]:
     """Every instruction with the parallel loops around it; the others are written out."""
     for op in body:
         if not isinstance(op, For):
@@ -119,9 +163,14 @@ def _written_out(body: tuple[Op, ...], at: Mapping[str, Affine], loops: tuple[Fo
         if is_parallel(own, tuple((loop.variable, loop.count) for loop in loops)):
             yield from _written_out(own.body, {}, (*loops, own))
         elif own.count.constant is None:
-            raise NotGramError(f"the rounds of the loop in line {op.origin.line} depend on each other, and their number on an outer loop")
+            raise NotGramError(
+                f"the rounds of the loop in line {op.origin.line} depend on each other, and their number on "
+                "an outer loop"
+            )
         elif own.count.const > MAX_SITES:
-            raise TooDearError(f"the {own.count} rounds of the loop in line {op.origin.line} depend on each other")
+            raise TooDearError(
+                f"the {own.count} rounds of the loop in line {op.origin.line} depend on each other"
+            )
         else:
             for k in range(own.count.const):
                 yield from _written_out(own.body, {own.variable: Affine(k)}, loops)
@@ -138,7 +187,9 @@ def instance(op: Instruction, at: Mapping[str, Affine]) -> Instruction:
         return op
     out = substitute_ref(op.out, at)
     if isinstance(op, MatMul):
-        return replace(op, out=out, matrix=substitute_ref(op.matrix, at), operand=substitute_ref(op.operand, at))
+        return replace(
+            op, out=out, matrix=substitute_ref(op.matrix, at), operand=substitute_ref(op.operand, at)
+        )
     return replace(op, out=out, phi=substitute(op.phi, at))
 
 

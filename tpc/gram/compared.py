@@ -10,8 +10,13 @@ from tpc.gram.ir import same
 def compared(x: Expr) -> Expr:
     """A test of whole numbers for equality, `where(i <= j, where(i >= j, 1, 0), 0)`, as a Delta."""
     match x:
-        case Call("where", (Compare("<=", i, j), Call("where", (Compare(">=", k, l), one, zero)), no)) \
-                if (i, j, one, zero, no) == (k, l, ONE, ZERO, ZERO):
+        case Call("where", (Compare("<=", i, j), Call("where", (Compare(">=", k, l), one, zero)), no)) if (
+            i,
+            j,
+            one,
+            zero,
+            no,
+        ) == (k, l, ONE, ZERO, ZERO):
             left, right = _whole_number(i), _whole_number(j)
             return x if left is None or right is None else same(left, right)
     return x

@@ -1,7 +1,8 @@
-"""The pass from a program to its covariance program: expectations of products of vectors, from the outputs back to the inputs.
+"""The pass from a program to its covariance program: expectations of products of vectors, from the outputs
+back to the inputs.
 
-`E x·z` is asked for; x and z are replaced by what makes them until products with matrices and initial vectors are all that is left, whose
-covariances are σ² E of what was multiplied, and so on.
+`E x·z` is asked for; x and z are replaced by what makes them until products with matrices and initial vectors
+are all that is left, whose covariances are σ² E of what was multiplied, and so on.
 """
 
 from __future__ import annotations
@@ -34,16 +35,11 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.program import MatMul, Moment, Nonlin, Program, Scalar
-from tpc.gram.zhat import expectation_of_atoms
 from tpc.gram.axes import Axes, order
+from tpc.gram.boxes import Site, Sites, boxes, phi_of
 from tpc.gram.compared import compared
 from tpc.gram.deltas import agreeing, without_deltas
-from tpc.gram.no_zdot import Dots
 from tpc.gram.groups import expectation_of_groups
-from tpc.gram.isserlis import paired
-from tpc.gram.labels import best_name, comment_of, name_of, shown
-from tpc.gram.boxes import Site, Sites, boxes, phi_of
-from tpc.gram.slopes import slopes_in
 from tpc.gram.ir import (
     CovarianceProgram,
     Definition,
@@ -58,18 +54,24 @@ from tpc.gram.ir import (
     placed,
     total,
 )
+from tpc.gram.isserlis import paired
+from tpc.gram.labels import best_name, comment_of, name_of, shown
+from tpc.gram.no_zdot import Dots
+from tpc.gram.slopes import slopes_in
 from tpc.gram.sources import Vectors, meet, vectors_in
+from tpc.gram.zhat import expectation_of_atoms
 
-SECONDS_A_STEP, SECONDS_A_PART = 2e-4, 2e-5            # of a product of vectors that is looked at, and of every part of it
-MAX_BOXES = 4096                                       # parts of one array
-DEEPEST = 8                                            # requests inside of each other, each of some thirty calls
-NESTED = 12                                            # functions inside of each other in one integrand
-MAX_POWER = 32                                         # of a vector in a polynomial
+# of a product of vectors that is looked at, and of every part of it
+SECONDS_A_STEP, SECONDS_A_PART = 2e-4, 2e-5
+MAX_BOXES = 4096  # parts of one array
+DEEPEST = 8  # requests inside of each other, each of some thirty calls
+NESTED = 12  # functions inside of each other in one integrand
+MAX_POWER = 32  # of a vector in a polynomial
 
 
 def covariance_program(program: Program, seconds: float | None = None) -> CovarianceProgram:
-    """seconds: what finding the covariances may take, as it is predicted. Raises NotGramError where a covariance does not follow from others,
-    TooDearError where that is not known because it takes longer."""
+    """seconds: what finding the covariances may take, as it is predicted. Raises NotGramError where a
+    covariance does not follow from others, TooDearError where that is not known because it takes longer."""
     return dataclasses.replace(Covariances(slopes_in(program), seconds).run(), program=program)
 
 
@@ -84,8 +86,9 @@ class UnsettledError(Exception):
 class Covariances:
     """The state of the pass. Formulas are in variables that are unique, each with a fixed range (see `Axes`).
 
-    Requests lead to others, as deep as the program is long. One that is too deep is put off (`UnsettledError`): `settled` finds it first, and begins
-    what asked for it again, which then meets what is known already.
+    Requests lead to others, as deep as the program is long. One that is too deep is put off
+    (`UnsettledError`): `settled` finds it first, and begins what asked for it again, which then meets what is
+    known already.
     """
 
     def __init__(self, program: Program, seconds: float | None = None) -> None:
@@ -93,12 +96,14 @@ class Covariances:
         self.seconds, self.spent = seconds, 0.0
         self.sites = Sites(program)
         self.vectors = Vectors(self.sites)
-        self.axes = Axes({item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole)
+        self.axes = Axes(
+            {item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole
+        )
         self.definitions: dict[str, Definition] = {}
         self.matrices = {m.name: m for m in program.matrices}
         self.ratios = {w.name: w.ratio for w in program.widths}
         self.inputs = {item.name for item in program.inputs}
-        self.known: dict[tuple[Expr, ...], Expr | None] = {}      # None while it is being found
+        self.known: dict[tuple[Expr, ...], Expr | None] = {}  # None while it is being found
         self.sums: dict[tuple[Expr, ...], Expr] = {}
         self.formulas: dict[Formula, Expr] = {}
         self.dots = Dots(self)
@@ -109,8 +114,11 @@ class Covariances:
         for output in self.program.outputs:
             renamed = {v: Affine.var(self.axes.fresh(v, n)) for v, n in output.axes}
             asked = placed(Value(output.ref, False), renamed)
-            formula = self.settled(lambda asked=asked: self.scalar(asked))               # type: ignore[misc]
-            outputs[output.name] = tuple((next(iter(renamed[v].variables)), n) for v, n in output.axes), formula
+            formula = self.settled(lambda asked=asked: self.scalar(asked))  # type: ignore[misc]
+            outputs[output.name] = (
+                tuple((next(iter(renamed[v].variables)), n) for v, n in output.axes),
+                formula,
+            )
         return CovarianceProgram(self.program, tuple(self.definitions.values()), outputs, self.axes.extents)
 
     def settled(self, task: Callable[[], Expr]) -> Expr:
@@ -144,14 +152,25 @@ class Covariances:
         vectors = [f for f in flat if is_vector(f)]
         for k, factor in enumerate(vectors):
             if isinstance(factor, Add):
-                rest = vectors[k + 1:]
-                terms = [self.product([*vectors[:k], term, *(agreeing(term, other) for other in rest)]) for term in factor.terms]
+                rest = vectors[k + 1 :]
+                terms = [
+                    self.product([*vectors[:k], term, *(agreeing(term, other) for other in rest)])
+                    for term in factor.terms
+                ]
                 return _times(front, add(*terms))
             if isinstance(factor, Sum):
                 count = factor.count.const
                 variable = self.axes.fresh(factor.variable, count)
                 body = placed(factor.body, {factor.variable: Affine.var(variable)})
-                return _times(front, total(variable, count, self.product([*vectors[:k], body, *vectors[k + 1:]]), self.axes.range_of))
+                return _times(
+                    front,
+                    total(
+                        variable,
+                        count,
+                        self.product([*vectors[:k], body, *vectors[k + 1 :]]),
+                        self.axes.range_of,
+                    ),
+                )
         return _times(front, self.request(vectors) if vectors else ONE)
 
     def spend(self, seconds: float) -> None:
@@ -161,14 +180,26 @@ class Covariances:
             raise TooDearError(f"finding the covariances takes more than {self.seconds:.0f} s")
 
     def scalar(self, x: Expr, *, summed_over: bool = False) -> Expr:
-        """An expression of scalars with the program's own replaced by their formulas. summed_over: inside of a sum, which is not cut in parts."""
+        """An expression of scalars with the program's own replaced by their formulas. summed_over: inside of
+        a sum, which is not cut in parts."""
+
         def leaf(node: Expr) -> Expr | None:
             if isinstance(node, Value):
-                return node if node.vector or node.ref.name in self.inputs or node.ref.name in self.definitions else self.request([node])
+                return (
+                    node
+                    if node.vector or node.ref.name in self.inputs or node.ref.name in self.definitions
+                    else self.request([node])
+                )
             if isinstance(node, Sum):
-                found = total(node.variable, node.count.const, self.scalar(node.body, summed_over=True), self.axes.range_of)
+                found = total(
+                    node.variable,
+                    node.count.const,
+                    self.scalar(node.body, summed_over=True),
+                    self.axes.range_of,
+                )
                 return self.shared(found) if isinstance(found, Sum) and not summed_over else found
             return None
+
         return replace(x, leaf)
 
     def shared(self, x: Expr, key: Sequence[Expr] = ()) -> Expr:
@@ -190,11 +221,15 @@ class Covariances:
             if count is None:
                 raise NotGramError("the length of a sum depends on an index")
             variable = self.axes.fresh(x.variable, max(count, 0))
-            return summed(variable, Affine(count), self.instantiated(x.body, {**at, x.variable: Affine.var(variable)}))
+            return summed(
+                variable, Affine(count), self.instantiated(x.body, {**at, x.variable: Affine.var(variable)})
+            )
         if isinstance(x, Extent):
             raise NotGramError("a power of its widths is left whose limit has not been taken")
         parts = children(x)
-        return compared(rebuild(x, [self.instantiated(part, at) for part in parts])) if parts else placed(x, at)
+        return (
+            compared(rebuild(x, [self.instantiated(part, at) for part in parts])) if parts else placed(x, at)
+        )
 
     # members, by the parts of arrays
 
@@ -230,7 +265,10 @@ class Covariances:
         for count, box in enumerate(boxes(cuts)):
             if count >= MAX_BOXES:
                 raise TooDearError(f"`{comment_of(key)}` comes in more than {MAX_BOXES:,} parts")
-            at = {axis: Affine.var(self.axes.axis(k, high - low)) + low for k, (axis, (low, high)) in enumerate(zip(axes, box, strict=True))}
+            at = {
+                axis: Affine.var(self.axes.axis(k, high - low)) + low
+                for k, (axis, (low, high)) in enumerate(zip(axes, box, strict=True))
+            }
             own = [placed(factor, at) for factor in key]
             chosen = {}
             for value in refs:
@@ -244,7 +282,14 @@ class Covariances:
                 formula = self._part(own, chosen)
                 if formula != ZERO:
                     names = tuple(self.axes.axis(k, high - low) for k, (low, high) in enumerate(box))
-                    pieces.append(Piece(tuple(low for low, _ in box), tuple(high - low for low, high in box), names, formula))
+                    pieces.append(
+                        Piece(
+                            tuple(low for low, _ in box),
+                            tuple(high - low for low, high in box),
+                            names,
+                            formula,
+                        )
+                    )
         if not pieces:
             return ZERO
         if len(pieces) == 1 and list(pieces[0].extent) == extents:
@@ -278,7 +323,9 @@ class Covariances:
         name = f"E${len(self.definitions)}"
         shape = tuple(self.axes.extents[axis] for axis in axes)
         known = [replace(x, self._by_name) for x in key]
-        self.definitions[name] = Definition(name, shape, pieces, comment_of(known), [name_of(known)], self._guarded(key))
+        self.definitions[name] = Definition(
+            name, shape, pieces, comment_of(known), [name_of(known)], self._guarded(key)
+        )
         return Value(Ref(name, tuple(Affine.var(axis) for axis in axes)), False)
 
     def _by_name(self, x: Expr) -> Expr | None:
@@ -290,7 +337,11 @@ class Covariances:
     def _guarded(self, key: Sequence[Expr]) -> bool:
         """Whether what is asked for are moments, not scalars that the program makes of scalars."""
         first = key[0]
-        return not isinstance(first, Value) or first.vector or not any(isinstance(site.op, Scalar) for site in self.sites.of(first.ref))
+        return (
+            not isinstance(first, Value)
+            or first.vector
+            or not any(isinstance(site.op, Scalar) for site in self.sites.of(first.ref))
+        )
 
     def _part(self, factors: list[Expr], chosen: Mapping[Value, Site]) -> Formula:
         """One part: every member in it is made by one site."""
@@ -302,7 +353,11 @@ class Covariances:
         plain = all(isinstance(f, Value) for f in factors)
         if plain and len(factors) == 2 and self._apart([chosen[f] for f in factors if isinstance(f, Value)]):
             return ZERO
-        opened = {v for v, site in chosen.items() if v.vector and not (self.vectors.linear(site) and self._random(site))}
+        opened = {
+            v
+            for v, site in chosen.items()
+            if v.vector and not (self.vectors.linear(site) and self._random(site))
+        }
         if not opened and plain and len(factors) <= 2:
             opened = {v for v, site in chosen.items() if isinstance(site.op, Nonlin)}
         if opened:
@@ -311,17 +366,25 @@ class Covariances:
             self.dots.require(site)
         if plain:
             members = [f for f in factors if isinstance(f, Value)]
-            return paired(self, members) if len(members) > 2 else expectation_of_atoms(self, [(m.ref, chosen[m]) for m in members])
+            return (
+                paired(self, members)
+                if len(members) > 2
+                else expectation_of_atoms(self, [(m.ref, chosen[m]) for m in members])
+            )
         for factor in factors:
             for value in vectors_in(factor):
                 for site in () if value in chosen else self.sites.of(value.ref):
                     if not self.vectors.linear(site):
-                        raise NotGramError(f"`{shown(value)}` (line {_line(site)}) is not Gaussian, and in a sum inside of a function")
+                        raise NotGramError(
+                            f"`{shown(value)}` (line {_line(site)}) is not Gaussian, and in a sum inside "
+                            "of a "
+                            "function"
+                        )
         return expectation_of_groups(self, factors)
 
     def _apart(self, sites: Sequence[Site]) -> bool:
-        """Whether one of the two is a product with a matrix that the other has nothing of, which its mean is 0 for. Without this, a sum of all
-        layers would be looked into by each of them."""
+        """Whether one of the two is a product with a matrix that the other has nothing of, which its mean is
+        0 for. Without this, a sum of all layers would be looked into by each of them."""
         products = [isinstance(site.op, MatMul) for site in sites]
         if not any(products) or meet(*(self.vectors.sources(site) for site in sites)):
             return False
@@ -335,19 +398,25 @@ class Covariances:
 
     def _opened(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Site]) -> Expr:
         """`x` with the members in `opened` replaced by what makes them."""
+
         def leaf(node: Expr) -> Expr | None:
             if isinstance(node, Value) and node in opened:
                 site = chosen[node]
                 return self.instantiated(phi_of(site), site.at(node.ref.index))
             return None
+
         found = replace(x, leaf)
         if _is_nested(found):
-            raise NotGramError(f"`{shown(next(iter(opened)))}` and what it is made of are functions of functions, more than {NESTED} of them")
+            raise NotGramError(
+                f"`{shown(next(iter(opened)))}` and what it is made of are functions of functions, more than "
+                f"{NESTED} of them"
+            )
         return found
 
 
 def _is_nested(x: Expr) -> bool:
-    """Whether functions stand inside of each other more than NESTED times: an integrand that no quadrature resolves, and deeper than the stack."""
+    """Whether functions stand inside of each other more than NESTED times: an integrand that no quadrature
+    resolves, and deeper than the stack."""
     waiting = [(x, 0)]
     while waiting:
         node, depth = waiting.pop()
@@ -359,14 +428,22 @@ def _is_nested(x: Expr) -> bool:
 
 
 def _circular(key: Sequence[Expr]) -> NotGramError:
-    return NotGramError(f"`{comment_of(key)}` is made of other members of itself in a way that does not come apart")
+    return NotGramError(
+        f"`{comment_of(key)}` is made of other members of itself in a way that does not come apart"
+    )
 
 
 def _flat(x: Expr) -> list[Expr]:
     """The factors of a product, whole powers as factors."""
     if isinstance(x, Mul):
         return [f for factor in x.factors for f in _flat(factor)]
-    if isinstance(x, Pow) and isinstance(x.exponent, Number) and x.exponent.value.denominator == 1 and x.exponent.value > 0 and is_vector(x.base):
+    if (
+        isinstance(x, Pow)
+        and isinstance(x.exponent, Number)
+        and x.exponent.value.denominator == 1
+        and x.exponent.value > 0
+        and is_vector(x.base)
+    ):
         if x.exponent.value > MAX_POWER:
             raise NotGramError(f"a power of order {x.exponent.value}")
         return _flat(x.base) * int(x.exponent.value)
@@ -380,15 +457,19 @@ def _times(front: list[Expr], x: Expr) -> Expr:
 
 def _values(x: Expr) -> list[Value]:
     from tpc.core.expr import values
+
     return values(x)
 
 
 def _simple(x: Expr) -> bool:
-    """Whether an expression is as good as a name: a number, a member, or a multiple of it; or has a Delta, which a sum over it uses up."""
+    """Whether an expression is as good as a name: a number, a member, or a multiple of it; or has a Delta,
+    which a sum over it uses up."""
     factors = x.factors if isinstance(x, Mul) else (x,)
     if any(isinstance(f, Delta) for f in factors):
         return True
-    return sum(not isinstance(f, Number) for f in factors) <= 1 and all(isinstance(f, Number | Value) for f in factors)
+    return sum(not isinstance(f, Number) for f in factors) <= 1 and all(
+        isinstance(f, Number | Value) for f in factors
+    )
 
 
 def _whole(formula: Formula, axes: Sequence[str], table: Axes) -> tuple[Piece, ...]:

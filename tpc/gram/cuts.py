@@ -1,4 +1,5 @@
-"""Where an integrand bends, jumps or is narrow: what its line is cut at for a quadrature (`integral` in emit/helpers/integrals.py)."""
+"""Where an integrand bends, jumps or is narrow: what its line is cut at for a quadrature (`integral` in
+emit/helpers/integrals.py)."""
 
 from __future__ import annotations
 
@@ -7,26 +8,47 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from tpc.core.expr import ONE, ZERO, Add, Call, Compare, Expr, Mul, Number, Pow, Value, add, children, divide, is_vector, mul, neg, values
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Mul,
+    Number,
+    Pow,
+    Value,
+    add,
+    children,
+    divide,
+    is_vector,
+    mul,
+    neg,
+    values,
+)
 from tpc.core.functions import FUNCTIONS
 from tpc.gram.ir import CovarianceProgram, Integral
 
 Kind = Literal["line", "curve", "turn"]
-Affine = dict[str, Expr]                               # coefficients by variable, what is left under ""
-ROOTS = 4                                              # that are looked for of what is no line
-AN_INTEGRAL, A_LINE, A_CURVE = 0.15, 0.15, 0.7         # seconds that XLA takes to compile one, and a cut of it, in each dimension
+Affine = dict[str, Expr]  # coefficients by variable, what is left under ""
+ROOTS = 4  # that are looked for of what is no line
+# seconds that XLA takes to compile one, and a cut of it, in each dimension
+AN_INTEGRAL, A_LINE, A_CURVE = 0.15, 0.15, 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Cuts of one coordinate: at the zero of `at`, which is affine in it, at its zeros, or where it turns round."""
+    """Cuts of one coordinate: at the zero of `at`, which is affine in it, at its zeros, or where it turns
+    round."""
 
     kind: Kind
     at: Expr
 
 
 def cuts_of(x: Integral) -> list[list[Cut]]:
-    """The cuts of every coordinate. Coordinates that are not drawn yet stand at their means, given those that are."""
+    """The cuts of every coordinate. Coordinates that are not drawn yet stand at their means, given those that
+    are."""
     found = list(dict.fromkeys(place for factor in x.factors for place in _places(factor, inside=False)))
     centred = all(mean == ZERO for mean in x.mean)
     out = []
@@ -40,7 +62,11 @@ def cuts_of(x: Integral) -> list[list[Cut]]:
             if line is None or kind == "line":
                 cuts[Cut("curve" if kind == "line" and line is None else kind, at)] = None
         if k == len(x.variables) - 2:
-            lines = [line for kind, at in found if kind == "line" and (line := affine(at, set(x.variables[k:]))) is not None]
+            lines = [
+                line
+                for kind, at in found
+                if kind == "line" and (line := affine(at, set(x.variables[k:]))) is not None
+            ]
             cuts.update({Cut("line", at): None for at in crossings(lines, *x.variables[k:])})
         if k == 0 and centred:
             cuts = _without_the_mean(cuts, x.variables)
@@ -49,8 +75,13 @@ def cuts_of(x: Integral) -> list[list[Cut]]:
 
 
 def _without_the_mean(cuts: dict[Cut, None], names: Sequence[str]) -> dict[Cut, None]:
-    """One cut only at the mean, where all multiples of Gaussians are 0; none if it is the only one, where lines are cut anyway."""
-    at_mean = [cut for cut in cuts if cut.kind == "line" and (line := affine(cut.at, set(names))) is not None and "" not in line]
+    """One cut only at the mean, where all multiples of Gaussians are 0; none if it is the only one, where
+    lines are cut anyway."""
+    at_mean = [
+        cut
+        for cut in cuts
+        if cut.kind == "line" and (line := affine(cut.at, set(names))) is not None and "" not in line
+    ]
     return {} if len(at_mean) == len(cuts) else {cut: None for cut in cuts if cut not in at_mean[1:]}
 
 
@@ -58,18 +89,23 @@ def crossings(lines: Sequence[Affine], u: str, v: str) -> Iterator[Expr]:
     """What is 0 at the u where two cuts of v are one: the line of u is cut there, too."""
     for one, other in combinations([line for line in lines if v in line], 2):
         if u in one or u in other or "" in one or "" in other:
-            combined = {key: add(mul(other[v], one.get(key, ZERO)), neg(mul(one[v], other.get(key, ZERO)))) for key in (u, "")}
+            combined = {
+                key: add(mul(other[v], one.get(key, ZERO)), neg(mul(one[v], other.get(key, ZERO))))
+                for key in (u, "")
+            }
             if combined[u] != ZERO:
                 yield add(mul(combined[u], _coordinate(u)), combined[""])
 
 
 def _coordinate(name: str) -> Expr:
     from tpc.core.expr import Ref
+
     return Value(Ref(name), True)
 
 
 def _places(x: Expr, *, inside: bool) -> Iterator[tuple[Kind, Expr]]:
-    """The cuts that the functions in `x` ask for, those of arguments first. inside: of a function, of which what a polynomial does shows more."""
+    """The cuts that the functions in `x` ask for, those of arguments first. inside: of a function, of which
+    what a polynomial does shows more."""
     if not is_vector(x):
         return
     deeper = inside or isinstance(x, Call | Compare)
@@ -81,7 +117,10 @@ def _places(x: Expr, *, inside: bool) -> Iterator[tuple[Kind, Expr]]:
         case Call("max" | "min", (left, right)):
             yield from _zeros(add(left, neg(right)))
         case Call(function, (argument,)) if FUNCTIONS[function].bends:
-            if FUNCTIONS[function].growth != "exponential" or affine(argument, _variables(argument)) is not None:
+            if (
+                FUNCTIONS[function].growth != "exponential"
+                or affine(argument, _variables(argument)) is not None
+            ):
                 yield from _zeros(argument)
             if FUNCTIONS[function].growth != "polynomial":
                 yield from _turns(argument)
@@ -102,15 +141,16 @@ def _zeros(x: Expr) -> Iterator[tuple[Kind, Expr]]:
     if isinstance(x, Mul):
         x = mul(*(f for f in x.factors if is_vector(f)))
     line = affine(x, _variables(x))
-    if line and len(line) == 1 + ("" in line):                     # of one coordinate
-        (name, slope), = ((name, slope) for name, slope in line.items() if name)
+    if line and len(line) == 1 + ("" in line):  # of one coordinate
+        ((name, slope),) = ((name, slope) for name, slope in line.items() if name)
         x = add(_coordinate(name), divide(line.get("", ZERO), slope)) if isinstance(slope, Number) else x
     if is_vector(x) and not _is_positive(x):
         yield "line", x
 
 
 def _turns(x: Expr) -> Iterator[tuple[Kind, Expr]]:
-    """Where `x` is largest or least, if that is not where one function of a line is, whose cuts there are already."""
+    """Where `x` is largest or least, if that is not where one function of a line is, whose cuts there are
+    already."""
     while True:
         match x:
             case Mul(parts) | Add(parts) if sum(map(is_vector, parts)) == 1:
@@ -131,11 +171,15 @@ def _is_positive(x: Expr, *, strictly: bool = True) -> bool:
         case Number(value):
             return value > 0 if strictly else value >= 0
         case Add(terms):
-            return all(_is_positive(t, strictly=False) for t in terms) and (not strictly or any(_is_positive(t) for t in terms))
+            return all(_is_positive(t, strictly=False) for t in terms) and (
+                not strictly or any(_is_positive(t) for t in terms)
+            )
         case Mul(factors):
             return all(_is_positive(f, strictly=strictly) for f in factors)
         case Pow(base, Number(k)):
-            return _is_positive(base, strictly=strictly) or (not strictly and k.denominator == 1 and k % 2 == 0)
+            return _is_positive(base, strictly=strictly) or (
+                not strictly and k.denominator == 1 and k % 2 == 0
+            )
         case Call("exp" | "cosh"):
             return True
         case Call("abs" | "relu" | "step" | "sigmoid" | "softplus" | "sqrt"):
@@ -144,7 +188,8 @@ def _is_positive(x: Expr, *, strictly: bool = True) -> bool:
 
 
 def affine(x: Expr, names: set[str]) -> Affine | None:
-    """`x` as a combination of these coordinates with coefficients that have none of them; None if it is none."""
+    """`x` as a combination of these coordinates with coefficients that have none of them; None if it is
+    none."""
     if not _variables(x) & names:
         return {} if x == ZERO else {"": x}
     match x:
@@ -163,7 +208,9 @@ def affine(x: Expr, names: set[str]) -> Affine | None:
             moving = [f for f in factors if _variables(f) & names]
             line = affine(moving[0], names) if len(moving) == 1 else None
             still = [f for f in factors if not _variables(f) & names]
-            return None if line is None else {key: mul(*still, coefficient) for key, coefficient in line.items()}
+            return (
+                None if line is None else {key: mul(*still, coefficient) for key, coefficient in line.items()}
+            )
     return None
 
 
@@ -172,7 +219,8 @@ def _variables(x: Expr) -> set[str]:
 
 
 def nodes_of(x: Integral, points: int) -> float:
-    """How many nodes the rule of an integral has, of so many on each part of a line; roots that are looked for count by what they take."""
+    """How many nodes the rule of an integral has, of so many on each part of a line; roots that are looked
+    for count by what they take."""
     share = points * (8, 7, 4, 2)[len(x.variables) - 1] // 8
     out = 1.0
     for cuts in cuts_of(x):
@@ -196,7 +244,12 @@ def quadrature_entries(covariances: CovarianceProgram, points: int) -> float:
 
 def seconds_of_compiling(covariances: CovarianceProgram) -> float:
     """What XLA is predicted to take for all integrals."""
-    integrals = [piece.formula for d in covariances.definitions for piece in d.pieces if isinstance(piece.formula, Integral)]
+    integrals = [
+        piece.formula
+        for d in covariances.definitions
+        for piece in d.pieces
+        if isinstance(piece.formula, Integral)
+    ]
     total = 0.0
     for integral in integrals:
         kinds = [cut.kind for cuts in cuts_of(integral) for cut in cuts]

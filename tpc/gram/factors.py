@@ -54,8 +54,12 @@ def combination(x: Expr) -> Combination | None:
         case Call("exp", (argument,)):
             return _exponential(argument)
         case Call("where", (Compare(op, left, right), yes, no)):
-            step = combination(call("step", add(left, neg(right)) if op in (">", ">=") else add(right, neg(left))))
-            return _sum([_product([step, combination(yes)]), combination(no), _product([step, combination(neg(no))])])
+            step = combination(
+                call("step", add(left, neg(right)) if op in (">", ">=") else add(right, neg(left)))
+            )
+            return _sum(
+                [_product([step, combination(yes)]), combination(no), _product([step, combination(neg(no))])]
+            )
         case Call("max", (a, b)):
             return _sum([combination(b), combination(call("relu", add(a, neg(b))))])
         case Call("min", (a, b)):
@@ -80,9 +84,12 @@ def _function(function: str, k: Expr) -> Combination | None:
         case "gelu":
             return {Factor(1): mul(HALF, k), Factor(1, "erf", divide(k, ROOT_TWO)): mul(HALF, k)}
         case "sinh" | "cosh":
-            return {Factor(0, "exp", k): HALF, Factor(0, "exp", neg(k)): HALF if function == "cosh" else neg(HALF)}
+            return {
+                Factor(0, "exp", k): HALF,
+                Factor(0, "exp", neg(k)): HALF if function == "cosh" else neg(HALF),
+            }
     if not isinstance(k, Number):
-        return None                                                   # for kinks the sign must be known
+        return None  # for kinks the sign must be known
     size, forward = number(abs(k.value)), k.value > 0
     match function:
         case "step":
@@ -115,7 +122,11 @@ def _exponential(argument: Expr) -> Combination | None:
     if found is None or not set(found) <= {Factor(), Factor(1), Factor(2)}:
         return None
     a, b, c = (found.get(Factor(k), ZERO) for k in range(3))
-    return {Factor(0, "one" if b == ZERO else "exp", ONE if b == ZERO else b, neg(c)): ONE if a == ZERO else call("exp", a)}
+    return {
+        Factor(0, "one" if b == ZERO else "exp", ONE if b == ZERO else b, neg(c)): ONE
+        if a == ZERO
+        else call("exp", a)
+    }
 
 
 def _sum(parts: Sequence[Combination | None]) -> Combination | None:
@@ -159,7 +170,11 @@ def _times(f: Factor, g: Factor, coefficient: Expr) -> Combination | None:
         return {Factor(rest[0], "step", ONE, rest[1]): coefficient}
     if both == {"exp"}:
         scale = add(f.scale, g.scale)
-        return {Factor(rest[0], "one" if scale == ZERO else "exp", ONE if scale == ZERO else scale, rest[1]): coefficient}
+        return {
+            Factor(
+                rest[0], "one" if scale == ZERO else "exp", ONE if scale == ZERO else scale, rest[1]
+            ): coefficient
+        }
     if both <= {"sin", "cos"}:
         return _waves(f, g, coefficient, rest)
     if both == {"tanh", "tanh'"} and f.scale == g.scale:
@@ -174,14 +189,19 @@ def _waves(f: Factor, g: Factor, coefficient: Expr, rest: tuple[int, Expr]) -> C
         f, g = g, f
     plus, minus = add(f.scale, g.scale), ZERO if f.scale == g.scale else add(f.scale, neg(g.scale))
     if f.kind == g.kind:
-        return _merged([(_wave("cos", minus, rest), half), (_wave("cos", plus, rest), half if f.kind == "cos" else neg(half))])
+        return _merged(
+            [
+                (_wave("cos", minus, rest), half),
+                (_wave("cos", plus, rest), half if f.kind == "cos" else neg(half)),
+            ]
+        )
     return _merged([(_wave("sin", plus, rest), half), (_wave("sin", minus, rest), half)])
 
 
 def _wave(kind: str, scale: Expr, rest: tuple[int, Expr]) -> Factor | None:
     if scale == ZERO:
         return Factor(rest[0], "one", ONE, rest[1]) if kind == "cos" else None
-    return Factor(rest[0], kind, scale, rest[1])                      # type: ignore[arg-type]
+    return Factor(rest[0], kind, scale, rest[1])  # type: ignore[arg-type]
 
 
 def _merged(terms: Sequence[tuple[Factor | None, Expr]]) -> Combination:
@@ -193,7 +213,8 @@ def _merged(terms: Sequence[tuple[Factor | None, Expr]]) -> Combination:
 
 
 def closed_together(f: Factor, g: Factor) -> bool:
-    """Whether `E f(u)·g(v)` is known: polynomials times steps, error functions and their mixtures, or times waves and exponentials."""
+    """Whether `E f(u)·g(v)` is known: polynomials times steps, error functions and their mixtures, or times
+    waves and exponentials."""
     kinds = {f.kind, g.kind} - {"one"}
     return kinds <= {"step", "erf"} | LOGISTIC or kinds <= {"sin", "cos", "exp"}
 
@@ -214,8 +235,21 @@ def moment(a: int, b: int, q: Expr, c: Expr, r: Expr) -> Expr:
         return ZERO
     terms = []
     for pairs in range(a % 2, min(a, b) + 1, 2):
-        ways = _choose(a, pairs) * _choose(b, pairs) * _factorial(pairs) * _double(a - pairs) * _double(b - pairs)
-        terms.append(mul(number(ways), power(q, Number(Fraction(a - pairs, 2))), power(c, number(pairs)), power(r, Number(Fraction(b - pairs, 2)))))
+        ways = (
+            _choose(a, pairs)
+            * _choose(b, pairs)
+            * _factorial(pairs)
+            * _double(a - pairs)
+            * _double(b - pairs)
+        )
+        terms.append(
+            mul(
+                number(ways),
+                power(q, Number(Fraction(a - pairs, 2))),
+                power(c, number(pairs)),
+                power(r, Number(Fraction(b - pairs, 2))),
+            )
+        )
     return add(*terms)
 
 

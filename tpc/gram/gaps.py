@@ -1,4 +1,5 @@
-"""How the correlation of two Gaussians falls short of 1: from the covariances that theirs is made of, so that small angles keep their digits."""
+"""How the correlation of two Gaussians falls short of 1: from the covariances that theirs is made of, so that
+small angles keep their digits."""
 
 from __future__ import annotations
 
@@ -9,17 +10,18 @@ from fractions import Fraction
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ONE, Add, Call, Expr, Mul, Number, Pow, Ref, Sum, Value, add, mul, number, power
-from tpc.gram.monomials import UNIT, Monomials, Polynomial, opened, plus, times, whole
 from tpc.gram.ir import Closed, Definition, Factor, free_variables, placed
+from tpc.gram.monomials import UNIT, Monomials, Polynomial, opened, plus, times, whole
 
 RELU = Factor(1, "step")
-MOST_SUMMANDS, DEEPEST = 64, 100                       # that a sum is multiplied out to, and arrays opened inside of each other
-MOST_TERMS = 4                                         # of a sum: their number of pairs is what is computed
+MOST_SUMMANDS, DEEPEST = 64, 100  # that a sum is multiplied out to, and arrays opened inside of each other
+MOST_TERMS = 4  # of a sum: their number of pairs is what is computed
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """The gap of `c`, Σ left·right over some variables, left and right being inputs of the program. q, r: the sums of their squares."""
+    """The gap of `c`, Σ left·right over some variables, left and right being inputs of the program. q, r: the
+    sums of their squares."""
 
     c: Expr
     variables: tuple[str, ...]
@@ -51,7 +53,8 @@ class Common:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A covariance that is a term of one: `sign·√(q·r)·(1 − gap)`. left, right: q and r multiplied out, without the sign."""
+    """A covariance that is a term of one: `sign·√(q·r)·(1 − gap)`. left, right: q and r multiplied out,
+    without the sign."""
 
     gap: Product | OfRelu | OfSum | Common
     sign: int
@@ -73,14 +76,18 @@ class Gaps:
         self.cores: dict[tuple[Expr, Sides], tuple[Product | OfRelu | OfSum, Expr, Expr] | None] = {}
 
     def terms(self, x: Closed) -> tuple[Term, ...]:
-        """Covariances that `c` is the sum of, `q` and `r` being the sums of their variances; () if there are none such."""
+        """Covariances that `c` is the sum of, `q` and `r` being the sums of their variances; () if there are
+        none such."""
         found = self._sum(x.c, (frozenset(free_variables(x.q)), frozenset(free_variables(x.r))))
-        sums = [plus([times({UNIT: Fraction(t.sign)}, side) for t, side in zip(found, of, strict=True)])
-                for of in ([t.left for t in found], [t.right for t in found])]
+        sums = [
+            plus([times({UNIT: Fraction(t.sign)}, side) for t, side in zip(found, of, strict=True)])
+            for of in ([t.left for t in found], [t.right for t in found])
+        ]
         return found if sums == [self.monomials.of(x.q), self.monomials.of(x.r)] else ()
 
     def _sum(self, c: Expr, sides: Sides) -> tuple[Term, ...]:
-        """The terms of a sum of covariances, () if one of them is none: those that all others are written out to, if they are few."""
+        """The terms of a sum of covariances, () if one of them is none: those that all others are written out
+        to, if they are few."""
         return self._terms(self._summands(c, (Add,)), sides) or self._terms(self._summands(c, ()), sides)
 
     def _terms(self, parts: Iterator[tuple[Expr, int] | None], sides: Sides) -> tuple[Term, ...]:
@@ -91,11 +98,17 @@ class Gaps:
                 return ()
             found = _joined(found, term)
         whole = next(parts, None) is None
-        return tuple(found) if whole and len(found) <= MOST_TERMS and (all(t.sign == 1 for t in found) or alike(found)) else ()
+        return (
+            tuple(found)
+            if whole and len(found) <= MOST_TERMS and (all(t.sign == 1 for t in found) or alike(found))
+            else ()
+        )
 
-    def _summands(self, x: Expr, opening: tuple[type[Expr], ...], depth: int = 0) -> Iterator[tuple[Expr, int] | None]:
-        """Terms with their signs. Arrays that are multiples of others are written out, and those that are expressions of the kinds `opening`; None
-        where that leads too far."""
+    def _summands(
+        self, x: Expr, opening: tuple[type[Expr], ...], depth: int = 0
+    ) -> Iterator[tuple[Expr, int] | None]:
+        """Terms with their signs. Arrays that are multiples of others are written out, and those that are
+        expressions of the kinds `opening`; None where that leads too far."""
         if depth > DEEPEST:
             yield None
             return
@@ -110,15 +123,22 @@ class Gaps:
                 yield None if part is None else (part[0], -part[1])
             return
         for k, factor in enumerate(factors):
-            inner = opened(factor, self.definitions) if isinstance(factor, Value) else factor if isinstance(factor, Add) else None
+            inner = (
+                opened(factor, self.definitions)
+                if isinstance(factor, Value)
+                else factor
+                if isinstance(factor, Add)
+                else None
+            )
             if inner is not None and (isinstance(factor, Add) or isinstance(inner, (Value, Mul, *opening))):
                 for term in inner.terms if isinstance(inner, Add) else (inner,):
-                    yield from self._summands(mul(*factors[:k], term, *factors[k + 1:]), opening, depth + 1)
+                    yield from self._summands(mul(*factors[:k], term, *factors[k + 1 :]), opening, depth + 1)
                 return
         yield x, 1
 
     def _term(self, x: Expr, sign: int, sides: Sides) -> Term | None:
-        """A product of one covariance with factors that are positive, each of which depends on one side, or on both in the same way."""
+        """A product of one covariance with factors that are positive, each of which depends on one side, or
+        on both in the same way."""
         factors = list(x.factors) if isinstance(x, Mul) else [x]
         left, right = sides
         core: Expr | None = None
@@ -156,7 +176,10 @@ class Gaps:
             return self._product(inner, x, sides)
         if inner is not None:
             terms = self._sum(inner, sides)
-            q, r = add(*(mul(number(t.sign), t.q) for t in terms)), add(*(mul(number(t.sign), t.r) for t in terms))
+            q, r = (
+                add(*(mul(number(t.sign), t.q) for t in terms)),
+                add(*(mul(number(t.sign), t.r) for t in terms)),
+            )
             positive = all(k > 0 for side in (q, r) for k in self.monomials.of(side).values())
             return (OfSum(x.ref, terms), q, r) if terms and positive else None
         definition = self.definitions[x.ref.name]
@@ -179,7 +202,9 @@ class Gaps:
             variables, counts, body = [*variables, body.variable], [*counts, body.count], body.body
         factors = body.factors if isinstance(body, Mul) else (body,)
         bound = frozenset(variables)
-        if len(factors) != 2 or not all(isinstance(f, Value) and f.ref.name in self.inputs and plain(f.ref) for f in factors):
+        if len(factors) != 2 or not all(
+            isinstance(f, Value) and f.ref.name in self.inputs and plain(f.ref) for f in factors
+        ):
             return None
         own = [frozenset(free_variables(f)) for f in factors]
         if not all(bound <= o for o in own):
@@ -205,14 +230,20 @@ def is_relu(x: Closed) -> bool:
 def _joined(terms: list[Term], new: Term) -> list[Term]:
     """With one more term; two of the same gap, if one is a multiple of the other, are one."""
     for k, term in enumerate(terms):
-        if term.gap == new.gap and alike([term, new]) and (ratio := _ratio(new.left, term.left)) == _ratio(new.right, term.right):
+        if (
+            term.gap == new.gap
+            and alike([term, new])
+            and (ratio := _ratio(new.left, term.left)) == _ratio(new.right, term.right)
+        ):
             weight = term.sign + new.sign * ratio
             if not weight:
-                return terms[:k] + terms[k + 1:]
+                return terms[:k] + terms[k + 1 :]
             size = number(abs(weight))
             left, right = (times({UNIT: size.value}, side) for side in (term.left, term.right))
-            joined = Term(term.gap, 1 if weight > 0 else -1, mul(size, term.q), mul(size, term.r), left, right)
-            return [*terms[:k], joined, *terms[k + 1:]]
+            joined = Term(
+                term.gap, 1 if weight > 0 else -1, mul(size, term.q), mul(size, term.r), left, right
+            )
+            return [*terms[:k], joined, *terms[k + 1 :]]
     return [*terms, new]
 
 
@@ -231,7 +262,9 @@ def _turned(ref: Ref, definition: Definition, formula: Closed) -> Ref:
 
 def alike(terms: Sequence[Term]) -> bool:
     """Whether the variances of the terms are multiples of each other."""
-    return all(len({_scaled(side) for side in of}) == 1 for of in ([t.left for t in terms], [t.right for t in terms]))
+    return all(
+        len({_scaled(side) for side in of}) == 1 for of in ([t.left for t in terms], [t.right for t in terms])
+    )
 
 
 def _scaled(x: Polynomial) -> frozenset[object]:
@@ -242,8 +275,9 @@ def _scaled(x: Polynomial) -> frozenset[object]:
 def plain(ref: Ref) -> bool:
     """Whether it is at one variable of its own, or at a number, on each axis."""
     found = [i.terms[0][0] if isinstance(i, Affine) and i.terms else None for i in ref.index]
-    return len(set(found) - {None}) == len([v for v in found if v]) \
-        and all(isinstance(i, Affine) and (not i.terms or i == Affine.var(i.terms[0][0])) for i in ref.index)
+    return len(set(found) - {None}) == len([v for v in found if v]) and all(
+        isinstance(i, Affine) and (not i.terms or i == Affine.var(i.terms[0][0])) for i in ref.index
+    )
 
 
 def _positive(x: Expr) -> bool:
@@ -258,5 +292,3 @@ def _positive(x: Expr) -> bool:
         case Mul(factors):
             return all(map(_positive, factors))
     return False
-
-

@@ -1,4 +1,5 @@
-"""Expectations of products of functions of Gaussians: apart where they are independent, in closed form where there is one, else by quadrature."""
+"""Expectations of products of functions of Gaussians: apart where they are independent, in closed form where
+there is one, else by quadrature."""
 
 from __future__ import annotations
 
@@ -42,18 +43,18 @@ from tpc.gram.factors import (
     polynomial,
     symmetry,
 )
+from tpc.gram.ir import Closed, Factor, Integral, TooManyGaussiansError, index_variables, indices, placed
 from tpc.gram.isserlis import covariance_of, paired
 from tpc.gram.labels import shown
 from tpc.gram.registered import registered
 from tpc.gram.slopes import without_slopes
-from tpc.gram.ir import Closed, Factor, Integral, TooManyGaussiansError, index_variables, indices, placed
 from tpc.gram.sources import Sources, meet
 from tpc.plan.space import degree
 
 if TYPE_CHECKING:
     from tpc.gram.covariance import Covariances
 
-MOST_DIMENSIONS = 4                                    # of a quadrature
+MOST_DIMENSIONS = 4  # of a quadrature
 ODD, EVEN = frozenset({"erf", "tanh", "sin", "sinh", "sign"}), frozenset({"cos", "cosh", "abs", "tanh'"})
 
 
@@ -63,7 +64,8 @@ def expectation_of_groups(engine: Covariances, factors: Sequence[Expr]) -> Expr:
 
 
 class Groups:
-    """Gaussians are named `z0`, `z1`, … here: linear combinations of vectors, that functions are applied to or that are multiplied."""
+    """Gaussians are named `z0`, `z1`, … here: linear combinations of vectors, that functions are applied to
+    or that are multiplied."""
 
     def __init__(self, engine: Covariances) -> None:
         self.engine = engine
@@ -87,7 +89,9 @@ class Groups:
         if isinstance(x, Sum):
             if x.count.const > MOST_DIMENSIONS:
                 raise TooManyGaussiansError(f"`{shown(x)}`, inside of a function, is of {x.count} Gaussians")
-            return self.in_gaussians(add(*(placed(x.body, {x.variable: Affine(k)}) for k in range(x.count.const))))
+            return self.in_gaussians(
+                add(*(placed(x.body, {x.variable: Affine(k)}) for k in range(x.count.const)))
+            )
         return rebuild(x, [self.in_gaussians(part) for part in children(x)])
 
     def name(self, base: Expr) -> str:
@@ -112,12 +116,20 @@ class Groups:
             flat += factor.factors if isinstance(factor, Mul) else (factor,)
         for k, factor in enumerate(flat):
             if isinstance(factor, Add) and is_vector(factor):
-                return add(*(self.expanded([*flat[:k], term, *flat[k + 1:]]) for term in factor.terms))
-            if isinstance(factor, Pow) and isinstance(factor.exponent, Number) and is_vector(factor) and factor.exponent.value.denominator == 1 \
-                    and factor.exponent.value > 0:
-                return self.expanded([*flat[:k], *[factor.base] * int(factor.exponent.value), *flat[k + 1:]])
+                return add(*(self.expanded([*flat[:k], term, *flat[k + 1 :]]) for term in factor.terms))
+            if (
+                isinstance(factor, Pow)
+                and isinstance(factor.exponent, Number)
+                and is_vector(factor)
+                and factor.exponent.value.denominator == 1
+                and factor.exponent.value > 0
+            ):
+                return self.expanded([*flat[:k], *[factor.base] * int(factor.exponent.value), *flat[k + 1 :]])
         front = [self.engine.scalar(f) for f in flat if not is_vector(f)]
-        groups = sorted(self.dependent([f for f in flat if is_vector(f)]), key=lambda group: not all(isinstance(f, Value) for f in group))
+        groups = sorted(
+            self.dependent([f for f in flat if is_vector(f)]),
+            key=lambda group: not all(isinstance(f, Value) for f in group),
+        )
         out = front
         for group in groups:
             if ZERO in out:
@@ -126,7 +138,8 @@ class Groups:
         return mul(*out)
 
     def dependent(self, factors: Sequence[Expr]) -> list[list[Expr]]:
-        """Factors in groups that are independent of each other: they share no matrix and no initial vector."""
+        """Factors in groups that are independent of each other: they share no matrix and no initial
+        vector."""
         groups: list[tuple[Sources, list[Expr]]] = []
         for factor in factors:
             own = frozenset().union(*(self.sources[z] for z in gaussians(factor)))
@@ -160,7 +173,8 @@ class Groups:
         if any(len(gaussians(f)) > 1 for f in factors):
             return None
         parts = [mul(*(f for f in factors if gaussians(f) == [z])) for z in names]
-        if len(names) == 1 and all(factors.count(f) % 2 == 0 for f in factors):      # a square, of a function with itself
+        # a square, of a function with itself
+        if len(names) == 1 and all(factors.count(f) % 2 == 0 for f in factors):
             parts = [mul(*(f for f in dict.fromkeys(factors) for _ in range(factors.count(f) // 2)))] * 2
         found = self.registered(parts, [*names, *names][:2])
         if found is not None:
@@ -182,7 +196,11 @@ class Groups:
             return self.combined(whole, {Factor(): ONE}, [name])
         for k in range(1, len(factors)):
             left, right = combination(mul(*factors[:k])), combination(mul(*factors[k:]))
-            if left is not None and right is not None and all(closed_together(f, g) for f in left for g in right):
+            if (
+                left is not None
+                and right is not None
+                and all(closed_together(f, g) for f in left for g in right)
+            ):
                 return self.combined(left, right, [name, name])
         return None
 
@@ -191,13 +209,20 @@ class Groups:
         if form is None:
             return None
         order = names[::-1] if form.swapped else names
-        q, c, r = (self.covariance(a, b) for a, b in ((order[0], order[0]), (order[0], order[1]), (order[1], order[1])))
+        q, c, r = (
+            self.covariance(a, b)
+            for a, b in ((order[0], order[0]), (order[0], order[1]), (order[1], order[1]))
+        )
         formula = Closed(Factor(), Factor(), q, c, r, self.same(*order), form.name)
         return self.engine.expectation(formula, [self.meant(p) for p in parts])
 
     def combined(self, left: Combination, right: Combination, names: list[str]) -> Expr:
         q = self.covariance(names[0], names[0])
-        c, r = (self.covariance(names[0], names[1]), self.covariance(names[1], names[1])) if len(names) > 1 else (ZERO, ONE)
+        c, r = (
+            (self.covariance(names[0], names[1]), self.covariance(names[1], names[1]))
+            if len(names) > 1
+            else (ZERO, ONE)
+        )
         same = self.same(*names) if len(names) > 1 else ()
         terms = []
         for f, a in left.items():
@@ -209,17 +234,33 @@ class Groups:
                 elif (known := _with_a_step(f, g, q, c) or _with_a_step(g, f, r, c)) is not None:
                     value = known
                 else:
-                    resolved = [Factor(x.power, x.kind, self.engine.scalar(x.scale), self.engine.scalar(x.weight)) for x in (f, g)]
-                    value = self.engine.expectation(Closed(resolved[0], resolved[1], q, c, r, same), self.of_factors(f, g, names))
+                    resolved = [
+                        Factor(x.power, x.kind, self.engine.scalar(x.scale), self.engine.scalar(x.weight))
+                        for x in (f, g)
+                    ]
+                    value = self.engine.expectation(
+                        Closed(resolved[0], resolved[1], q, c, r, same), self.of_factors(f, g, names)
+                    )
                 terms.append(mul(self.engine.scalar(a), self.engine.scalar(b), value))
         return add(*terms)
 
     def of_factors(self, f: Factor, g: Factor, names: list[str]) -> list[Expr]:
         """Two factors as expressions, for the name of their expectation."""
-        return [x for factor, z in zip((f, g), names, strict=False) if (x := written(factor, self.meaning[z])) != ONE]
+        return [
+            x
+            for factor, z in zip((f, g), names, strict=False)
+            if (x := written(factor, self.meaning[z])) != ONE
+        ]
 
     def meant(self, x: Expr) -> Expr:
-        return replace(x, lambda node: self.meaning[node.ref.name] if isinstance(node, Value) and node.ref.name in self.meaning else None)
+        return replace(
+            x,
+            lambda node: (
+                self.meaning[node.ref.name]
+                if isinstance(node, Value) and node.ref.name in self.meaning
+                else None
+            ),
+        )
 
     def same(self, a: str, b: str) -> tuple[tuple[str, str], ...]:
         """The pairs of axes whose agreement makes the two Gaussians one: () if that is not known."""
@@ -230,7 +271,11 @@ class Groups:
         for i, j in zip(indices(x), indices(y), strict=True):
             if i != j:
                 mine, theirs = (sorted(index_variables(index)) for index in (i, j))
-                if len(mine) != 1 or len(theirs) != 1 or str(i).replace(mine[0], "") != str(j).replace(theirs[0], ""):
+                if (
+                    len(mine) != 1
+                    or len(theirs) != 1
+                    or str(i).replace(mine[0], "") != str(j).replace(theirs[0], "")
+                ):
                     return ()
                 if self.engine.axes.extents[mine[0]] != self.engine.axes.extents[theirs[0]]:
                     return ()
@@ -240,47 +285,70 @@ class Groups:
     # other ways
 
     def by_stein(self, factors: list[Expr], names: list[str]) -> Expr | None:
-        """`E z·F = E z·E F + Σ_b Cov(z, b) E ∂F/∂b` for a factor z that F does not depend on, if F can be differentiated."""
+        """`E z·F = E z·E F + Σ_b Cov(z, b) E ∂F/∂b` for a factor z that F does not depend on, if F can be
+        differentiated."""
         for k, factor in enumerate(factors):
-            others = [*factors[:k], *factors[k + 1:]]
+            others = [*factors[:k], *factors[k + 1 :]]
             if not isinstance(factor, Value) or any(factor.ref.name in gaussians(f) for f in others):
                 continue
             try:
                 slopes = {b: [derivative(f, b) for f in others] for b in names if b != factor.ref.name}
             except NotDifferentiableError:
                 continue
-            terms = [mul(self.means[factor.ref.name], self.expanded(others))] if self.means[factor.ref.name] != ZERO else []
+            terms = (
+                [mul(self.means[factor.ref.name], self.expanded(others))]
+                if self.means[factor.ref.name] != ZERO
+                else []
+            )
             for b, derivatives in slopes.items():
                 c = self.covariance(factor.ref.name, b)
                 if c != ZERO:
-                    terms += [mul(c, self.expanded([*others[:j], slope, *others[j + 1:]])) for j, slope in enumerate(derivatives) if slope != ZERO]
+                    terms += [
+                        mul(c, self.expanded([*others[:j], slope, *others[j + 1 :]]))
+                        for j, slope in enumerate(derivatives)
+                        if slope != ZERO
+                    ]
             return add(*terms)
         return None
 
     def in_fewer(self, factors: list[Expr], names: list[str]) -> tuple[list[Expr], list[str]]:
-        """The factors in the vectors that the Gaussians are made of, if these are fewer, and what is added to them is no part of a Gaussian."""
+        """The factors in the vectors that the Gaussians are made of, if these are fewer, and what is added to
+        them is no part of a Gaussian."""
         found = fewer(self.meaning, names)
         if found is None:
             return factors, names
-        meant = {z: add(*(mul(k, ONE if atom == ONE else Value(Ref(self.name(atom)), True)) for atom, k in parts.items()))
-                 for z, parts in found.items()}
-        factors = [replace(f, lambda node: meant.get(node.ref.name) if isinstance(node, Value) else None) for f in factors]
+        meant = {
+            z: add(
+                *(
+                    mul(k, ONE if atom == ONE else Value(Ref(self.name(atom)), True))
+                    for atom, k in parts.items()
+                )
+            )
+            for z, parts in found.items()
+        }
+        factors = [
+            replace(f, lambda node: meant.get(node.ref.name) if isinstance(node, Value) else None)
+            for f in factors
+        ]
         return factors, list(dict.fromkeys(z for f in factors for z in gaussians(f)))
 
     def integral(self, factors: list[Expr], names: list[str]) -> Expr:
         if len(names) > MOST_DIMENSIONS:
             some = ", ".join(f"`{shown(self.meaning[z])}`" for z in names[:3])
-            raise TooManyGaussiansError(f"a mean of a function of {len(names)} dependent Gaussians ({some}, …)")
+            raise TooManyGaussiansError(
+                f"a mean of a function of {len(names)} dependent Gaussians ({some}, …)"
+            )
         factors = [without_slopes(f) for f in factors]
         own = [self.engine.scalar(f) for f in factors]
-        table = tuple(tuple(self.covariance(a, b) for b in names[:k + 1]) for k, a in enumerate(names))
+        table = tuple(tuple(self.covariance(a, b) for b in names[: k + 1]) for k, a in enumerate(names))
         same = self.same(names[0], names[1]) if len(names) == 2 else ()
         formula = Integral(tuple(names), tuple(own), tuple(self.means[z] for z in names), table, same)
         return self.engine.expectation(formula, [self.meant(f) for f in factors])
 
 
 def _with_a_step(f: Factor, g: Factor, q: Expr, c: Expr) -> Expr | None:
-    """`E u^a·step(u)`, or times v, which is `a·c·E u^(a−1)·step(u)` by Stein's lemma; None for other functions."""
+    """`E u^a·step(u)`, or times v, which is `a·c·E u^(a−1)·step(u)` by Stein's lemma; None for other
+    functions."""
     if f.kind != "step" or f.weight != ZERO or not polynomial(g) or g.power > min(1, f.power):
         return None
     return mul(number(f.power), c, half_moment(f.power - 1, q)) if g.power else half_moment(f.power, q)
@@ -291,22 +359,36 @@ def gaussians(x: Expr) -> list[str]:
 
 
 def derivative(x: Expr, name: str) -> Expr:
-    return differentiate(x, lambda node: (ONE if node.ref.name == name else ZERO) if isinstance(node, Value) else None, across_where=False)
+    return differentiate(
+        x,
+        lambda node: (ONE if node.ref.name == name else ZERO) if isinstance(node, Value) else None,
+        across_where=False,
+    )
 
 
 def normalised(x: Expr) -> tuple[Expr, Expr]:
-    """A linear expression, like terms as one, as a number times one whose first term has no number in front."""
+    """A linear expression, like terms as one, as a number times one whose first term has no number in
+    front."""
     collected: dict[Expr, Fraction] = {}
     for term in x.terms if isinstance(x, Add) else (x,):
-        rest = ONE if isinstance(term, Number) else mul(*term.factors[1:]) if isinstance(term, Mul) and isinstance(term.factors[0], Number) else term
+        rest = (
+            ONE
+            if isinstance(term, Number)
+            else mul(*term.factors[1:])
+            if isinstance(term, Mul) and isinstance(term.factors[0], Number)
+            else term
+        )
         collected[rest] = collected.get(rest, Fraction(0)) + coefficient(term).value
-    terms = sorted((rest for rest, k in collected.items() if k), key=skeleton) or [next(t for t in collected if is_vector(t))]
+    terms = sorted((rest for rest, k in collected.items() if k), key=skeleton) or [
+        next(t for t in collected if is_vector(t))
+    ]
     head = collected[next(t for t in terms if is_vector(t))]
     return Number(head), add(*(mul(Number(collected[t] / head if head else Fraction(1)), t) for t in terms))
 
 
 def parity(x: Expr) -> int:
-    """1 if `x` stays as it is where all Gaussians change their signs, −1 if it changes its own, 0 if neither is known."""
+    """1 if `x` stays as it is where all Gaussians change their signs, −1 if it changes its own, 0 if neither
+    is known."""
     if not is_vector(x):
         return 1
     match x:
@@ -333,6 +415,7 @@ def parity(x: Expr) -> int:
 def written(factor: Factor, z: Expr) -> Expr:
     """A factor as an expression."""
     from tpc.core.expr import call, neg, power
+
     parts = [power(z, number(factor.power))]
     if factor.kind == "step" and factor.power == 1:
         parts = [call("relu", z)]
@@ -341,4 +424,3 @@ def written(factor: Factor, z: Expr) -> Expr:
     if factor.weight != ZERO:
         parts.append(call("exp", neg(mul(factor.weight, power(z, number(2))))))
     return mul(*parts)
-

@@ -1,7 +1,7 @@
 """What a covariance program is made of: arrays of numbers, each a formula in those before it.
 
-A formula is an expression over scalars (inputs and arrays), with one more kind of leaf (`Delta`), or a Gaussian expectation, in closed form
-or by quadrature.
+A formula is an expression over scalars (inputs and arrays), with one more kind of leaf (`Delta`), or a
+Gaussian expectation, in closed form or by quadrature.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Factor:
 class Closed:
     """`E f(u)·g(v)` in closed form, (u, v) ~ N(0, [[q, c], [c, r]]).
 
-    same: pairs of axes; where the two of every pair agree, u and v are the same, and c is q exactly. registered: the name of a user's form.
+    same: pairs of axes; where the two of every pair agree, u and v are the same, and c is q exactly.
+    registered: the name of a user's form.
     """
 
     left: Factor
@@ -86,10 +87,11 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Integral:
-    """`E Π φ_i(u)` by quadrature, u ~ N(mean, covariance), in `variables`, the names of u's coordinates in the φ_i.
+    """`E Π φ_i(u)` by quadrature, u ~ N(mean, covariance), in `variables`, the names of u's coordinates in
+    the φ_i.
 
-    A factor depends on one or more of the variables, and on scalars. covariance: its lower triangle, row by row. same: as for `Closed`, of the
-    first two variables.
+    A factor depends on one or more of the variables, and on scalars. covariance: its lower triangle, row by
+    row. same: as for `Closed`, of the first two variables.
     """
 
     variables: tuple[str, ...]
@@ -105,7 +107,8 @@ Axis = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`formula` on a part of an array: on every axis from `low` to `low + extent`. Its variables, named in `variables`, start at 0."""
+    """`formula` on a part of an array: on every axis from `low` to `low + extent`. Its variables, named in
+    `variables`, start at 0."""
 
     low: tuple[int, ...]
     extent: tuple[int, ...]
@@ -115,7 +118,8 @@ class Piece:
 
 @dataclass(slots=True)
 class Definition:
-    """An array over `shape`, 0 where no piece is. shown: what it is, as a comment. also: names for it. guarded: 0/0 in it is 0 (`over`)."""
+    """An array over `shape`, 0 where no piece is. shown: what it is, as a comment. also: names for it.
+    guarded: 0/0 in it is 0 (`over`)."""
 
     name: str
     shape: tuple[int, ...]
@@ -127,7 +131,8 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class CovarianceProgram:
-    """Definitions in order, and for every output its axes and the formula of an entry. extents: of every variable."""
+    """Definitions in order, and for every output its axes and the formula of an entry. extents: of every
+    variable."""
 
     program: Program
     definitions: tuple[Definition, ...]
@@ -155,18 +160,21 @@ def same(left: Index, right: Index) -> Expr:
             return ZERO
         positive = {v: k for v, k in difference.terms if k > 0}
         negative = {v: -k for v, k in difference.terms if k < 0}
-        return Delta(Affine.of(max(difference.const, 0), positive), Affine.of(max(-difference.const, 0), negative))
+        return Delta(
+            Affine.of(max(difference.const, 0), positive), Affine.of(max(-difference.const, 0), negative)
+        )
     return Delta(left, right)
 
 
 def placed(x: Expr, at: Mapping[str, Index]) -> Expr:
-    """`x` with free variables replaced; variables of sums are unique, so that none is captured. A Gather stands for a whole index only."""
+    """`x` with free variables replaced; variables of sums are unique, so that none is captured. A Gather
+    stands for a whole index only."""
     affine = {v: i for v, i in at.items() if isinstance(i, Affine)}
     gathers = {v: i for v, i in at.items() if isinstance(i, Gather)}
 
     def index_at(index: Index) -> Index:
         if isinstance(index, Affine) and index.variables & gathers.keys():
-            (variable, _), = index.terms
+            ((variable, _),) = index.terms
             assert index == Affine.var(variable)
             return gathers[variable]
         return substitute_index(index, affine)
@@ -174,14 +182,23 @@ def placed(x: Expr, at: Mapping[str, Index]) -> Expr:
     def leaf(node: Expr) -> Expr | None:
         match node:
             case Value(ref, vector):
-                return Value(type(ref)(ref.name, tuple(map(index_at, ref.index))), vector) if gathers else Value(substitute_ref(ref, affine), vector)
+                return (
+                    Value(type(ref)(ref.name, tuple(map(index_at, ref.index))), vector)
+                    if gathers
+                    else Value(substitute_ref(ref, affine), vector)
+                )
             case Position(index):
-                picked = [mul(number(k), Value(Ref(gathers[v].input, gathers[v].index), False)) for v, k in index.terms if v in gathers]
+                picked = [
+                    mul(number(k), Value(Ref(gathers[v].input, gathers[v].index), False))
+                    for v, k in index.terms
+                    if v in gathers
+                ]
                 rest = Affine.of(index.const, {v: k for v, k in index.terms if v not in gathers})
                 return add(new_position(rest.substitute(affine)), *picked)
             case Delta(left, right):
                 return same(index_at(left), index_at(right))
         return None
+
     return replace(x, leaf) if at else x
 
 
@@ -200,7 +217,11 @@ def indices(x: Expr) -> list[Index]:
 
 
 def index_variables(index: Index) -> frozenset[str]:
-    return frozenset().union(*(i.variables for i in index.index)) if isinstance(index, Gather) else index.variables
+    return (
+        frozenset().union(*(i.variables for i in index.index))
+        if isinstance(index, Gather)
+        else index.variables
+    )
 
 
 def free_variables(x: Expr) -> set[str]:
@@ -211,7 +232,15 @@ def free_variables(x: Expr) -> set[str]:
 def formula_variables(x: Formula) -> set[str]:
     match x:
         case Closed():
-            parts: tuple[Expr, ...] = (x.q, x.c, x.r, x.left.scale, x.left.weight, x.right.scale, x.right.weight)
+            parts: tuple[Expr, ...] = (
+                x.q,
+                x.c,
+                x.r,
+                x.left.scale,
+                x.left.weight,
+                x.right.scale,
+                x.right.weight,
+            )
         case Integral():
             parts = (*x.factors, *x.mean, *(c for row in x.covariance for c in row))
         case _:
@@ -220,7 +249,8 @@ def formula_variables(x: Formula) -> set[str]:
 
 
 def determined(x: Formula) -> Formula:
-    """`x` with axes that agree only where it depends on them: no covariance can tell the two Gaussians by others."""
+    """`x` with axes that agree only where it depends on them: no covariance can tell the two Gaussians by
+    others."""
     if isinstance(x, Expr) or {v for pair in x.same for v in pair} <= formula_variables(x):
         return x
     return dataclasses.replace(x, same=())
@@ -244,7 +274,7 @@ def total(variable: str, count: int, x: Expr, range_of: RangeOf) -> Expr:
     for k, factor in enumerate(factors):
         at = _solved(factor, variable, count, range_of) if isinstance(factor, Delta) else None
         if at is not None:
-            return placed(mul(*factors[:k], *factors[k + 1:]), {variable: at})
+            return placed(mul(*factors[:k], *factors[k + 1 :]), {variable: at})
     inside = [f for f in factors if variable in free_variables(f)]
     outside = [f for f in factors if variable not in free_variables(f)]
     return mul(*outside, summed(variable, Affine(count), mul(*inside)))

@@ -11,7 +11,7 @@ from tpc.gram.ir import NotGramError
 if TYPE_CHECKING:
     from tpc.gram.covariance import Covariances
 
-MOST = 10                                              # factors: 945 pairings
+MOST = 10  # factors: 945 pairings
 
 
 def paired(engine: Covariances, members: Sequence[Expr]) -> Expr:
@@ -39,5 +39,7 @@ def _sum(engine: Covariances, members: list[Expr], means: list[Expr]) -> Expr:
     for k, other in enumerate(others):
         pair = covariance_of(engine, first, other, means[0], means[k + 1])
         if pair != ZERO:
-            terms.append(mul(pair, _sum(engine, others[:k] + others[k + 1:], means[1:k + 1] + means[k + 2:])))
+            terms.append(
+                mul(pair, _sum(engine, others[:k] + others[k + 1 :], means[1 : k + 1] + means[k + 2 :]))
+            )
     return add(*terms)

@@ -23,7 +23,11 @@ def name_of(key: Sequence[Expr]) -> str:
 def _part(x: Expr) -> str:
     if isinstance(x, Value):
         return _member(x.ref)
-    found = [node.function if isinstance(node, Call) else _member(node.ref) for node in walk(x) if isinstance(node, Call | Value)]
+    found = [
+        node.function if isinstance(node, Call) else _member(node.ref)
+        for node in walk(x)
+        if isinstance(node, Call | Value)
+    ]
     return "_".join(found).replace("'", "_slope")
 
 
@@ -34,7 +38,13 @@ def _member(ref: Ref) -> str:
 
 def best_name(wishes: Sequence[str]) -> str:
     """Names that are made of functions are worse than names that the program has."""
-    return min(wishes, key=lambda wish: (len(re.findall("relu|step|erf|sin|cos|exp|tanh|sigmoid", wish)) + 3 * ("$" in wish), len(wish)))
+    return min(
+        wishes,
+        key=lambda wish: (
+            len(re.findall("relu|step|erf|sin|cos|exp|tanh|sigmoid", wish)) + 3 * ("$" in wish),
+            len(wish),
+        ),
+    )
 
 
 def shown(x: Expr) -> str:

@@ -9,15 +9,16 @@ from tpc.core.affine import Affine
 from tpc.core.expr import Add, Call, Expr, Mul, Number, Pow, Sum, Value, replace
 from tpc.gram.ir import Definition, placed
 
-Monomial = frozenset[tuple[Expr, Fraction]]            # atoms with their powers
+Monomial = frozenset[tuple[Expr, Fraction]]  # atoms with their powers
 Polynomial = Mapping[Monomial, Fraction]
 UNIT: Monomial = frozenset()
 MOST_TERMS, MOST_POWER = 64, 4
-MOST_BITS = 4096                                       # bits of a number that a power of one may come to
+MOST_BITS = 4096  # bits of a number that a power of one may come to
 
 
 class Monomials:
-    """Everything in it is taken to be positive. definitions: arrays that are formulas of others are written out."""
+    """Everything in it is taken to be positive. definitions: arrays that are formulas of others are written
+    out."""
 
     def __init__(self, definitions: Mapping[str, Definition]) -> None:
         self.definitions = definitions
@@ -55,9 +56,11 @@ class Monomials:
     def _power(self, base: Expr, k: Fraction) -> Polynomial | None:
         inner = self.of(base)
         if len(inner) == 1:
-            (monomial, coefficient), = inner.items()
+            ((monomial, coefficient),) = inner.items()
             if coefficient > 0:
-                return times({frozenset((atom, p * k) for atom, p in monomial): Fraction(1)}, _root(coefficient, k))
+                return times(
+                    {frozenset((atom, p * k) for atom, p in monomial): Fraction(1)}, _root(coefficient, k)
+                )
         if k.denominator == 1 and 0 < k <= MOST_POWER and len(inner) ** int(k) <= MOST_TERMS:
             out: Polynomial = {UNIT: Fraction(1)}
             for _ in range(int(k)):
@@ -114,7 +117,11 @@ def opened(x: Value, definitions: Mapping[str, Definition]) -> Expr | None:
     if definition is None or not whole(definition):
         return None
     piece = definition.pieces[0]
-    return placed(piece.formula, dict(zip(piece.variables, x.ref.index, strict=True))) if isinstance(piece.formula, Expr) else None
+    return (
+        placed(piece.formula, dict(zip(piece.variables, x.ref.index, strict=True)))
+        if isinstance(piece.formula, Expr)
+        else None
+    )
 
 
 def whole(definition: Definition) -> bool:
@@ -124,9 +131,13 @@ def whole(definition: Definition) -> bool:
 
 def anonymous(x: Sum) -> Expr:
     """The sum with its variable named after how deep it is."""
+
     def named(node: Expr, depth: int) -> Expr:
         if not isinstance(node, Sum):
             return replace(node, lambda part: named(part, depth) if isinstance(part, Sum) else None)
         variable = f"sum {depth}"
-        return Sum(variable, node.count, named(placed(node.body, {node.variable: Affine.var(variable)}), depth + 1))
+        return Sum(
+            variable, node.count, named(placed(node.body, {node.variable: Affine.var(variable)}), depth + 1)
+        )
+
     return named(x, 0)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Expr, Ref, Value
 from tpc.core.program import MatMul, Nonlin
-from tpc.gram.labels import shown
 from tpc.gram.boxes import Site, phi_of
 from tpc.gram.ir import NotGramError, placed
+from tpc.gram.labels import shown
 from tpc.gram.sources import constants, meet, vectors_in
 
 if TYPE_CHECKING:
@@ -24,9 +24,11 @@ class Dots:
         self.done: set[int] = set()
 
     def require(self, site: Site) -> None:
-        """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, what is multiplied has to be uncorrelated with all products of the
-        other side. What elementwise instructions are made of is looked at in their place."""
+        """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, what is multiplied has to be
+        uncorrelated with all products of the other side. What elementwise instructions are made of is looked
+        at in their place."""
         from tpc.gram.covariance import UnsettledError
+
         waiting, opened = [site], list[int]()
         while waiting:
             one = waiting.pop()
@@ -35,11 +37,17 @@ class Dots:
             self.done.add(one.number)
             if isinstance(one.op, Nonlin):
                 opened.append(one.number)
-                waiting += reversed([used for value in vectors_in(phi_of(one)) for used in self.engine.sites.of(value.ref, one.number)])
+                waiting += reversed(
+                    [
+                        used
+                        for value in vectors_in(phi_of(one))
+                        for used in self.engine.sites.of(value.ref, one.number)
+                    ]
+                )
             elif isinstance(one.op, MatMul):
                 try:
                     self._uncorrelated(one, one.op)
-                except UnsettledError:                                              # to be begun again
+                except UnsettledError:  # to be begun again
                     self.done -= {one.number, *opened}
                     raise
 
@@ -47,23 +55,37 @@ class Dots:
         own = self.engine.vectors.sources_of_ref(op.operand)
         for other in self.engine.sites.products.get((op.matrix.name, not op.transposed), ()):
             assert isinstance(other.op, MatMul)
-            apart = any(i != j and None not in (i, j) for i, j in zip(constants(op.matrix.index), constants(other.op.matrix.index), strict=True))
+            apart = any(
+                i != j and None not in (i, j)
+                for i, j in zip(constants(op.matrix.index), constants(other.op.matrix.index), strict=True)
+            )
             if other.number > site.number or apart or not meet(own, self.engine.vectors.sources(other)):
                 continue
             hat, operand = self._anywhere(other, other.op.out), self._anywhere(site, op.operand)
             if self.engine.product([hat, operand]) != ZERO:
-                raise NotGramError(f"the product `{self._product_shown(op)}` (line {op.origin.line}) has a Ż: what is multiplied is correlated with "
-                                   f"`{self._product_shown(other.op)}` (line {other.op.origin.line})")
+                raise NotGramError(
+                    f"the product `{self._product_shown(op)}` (line {op.origin.line}) has a Ż: what is "
+                    "multiplied is correlated with "
+                    f"`{self._product_shown(other.op)}` (line {other.op.origin.line})"
+                )
 
     def _product_shown(self, op: MatMul) -> str:
         """A product as it was written: what has no name there by what it is."""
         operand, sites = str(op.operand), self.engine.sites.of(op.operand)
         if "$" in operand and sites and isinstance(sites[0].op, Nonlin):
             operand = shown(sites[0].op.phi)
-            operand = operand if operand.endswith(")") and operand.split("(")[0].isidentifier() and operand.count("(") == 1 else f"({operand})"
+            operand = (
+                operand
+                if operand.endswith(")") and operand.split("(")[0].isidentifier() and operand.count("(") == 1
+                else f"({operand})"
+            )
         return f"{op.matrix}{'.T' * op.transposed} @ {operand}"
 
     def _anywhere(self, site: Site, ref: Ref) -> Expr:
         """A member that `site` makes or uses, at any index."""
-        at = {v: Affine.var(self.engine.axes.fresh(v, n)) for v, n in zip(site.variables, site.counts, strict=True) if v is not None}
+        at = {
+            v: Affine.var(self.engine.axes.fresh(v, n))
+            for v, n in zip(site.variables, site.counts, strict=True)
+            if v is not None
+        }
         return placed(Value(ref, True), at)

@@ -27,17 +27,21 @@ FORMS: dict[tuple[Expr, Expr], Form] = {}
 def register(f: str, g: str, source: str) -> None:
     """Adds a closed form of `E f(u)·g(v)`, (u, v) ~ N(0, [[q, c], [c, r]]).
 
-    f, g: expressions of the language in the variable `s`, as they are written in programs after functions have been expanded: `"s*sigmoid(s)"`.
-    source: a Python function of three arrays q, c, r, which is copied into emitted modules; it may use `jnp`, `jax` and `erf`:
+    f, g: expressions of the language in the variable `s`, as they are written in programs after functions
+    have been expanded: `"s*sigmoid(s)"`.
+    source: a Python function of three arrays q, c, r, which is copied into emitted modules; it may use `jnp`,
+    `jax` and `erf`:
 
         register("cosh(s)", "cosh(s)", '''
         def cosh_cosh(q, c, r):
             return jnp.exp((q + r)/2)*jnp.cosh(c)
         ''')
 
-    Where u = v, c is q. It must be finite for q = 0 and r = 0. Raises TpcError if f or g cannot be read, ValueError if the source is no function.
+    Where u = v, c is q. It must be finite for q = 0 and r = 0. Raises TpcError if f or g cannot be read,
+    ValueError if the source is no function.
     """
     from textwrap import dedent
+
     text = dedent(source).strip()
     body = ast.parse(text).body
     if len(body) != 1 or not isinstance(body[0], ast.FunctionDef):
@@ -67,6 +71,7 @@ def _anonymous(x: Expr) -> Expr:
 def _read(text: str) -> Expr:
     from tpc.core.program import Moment
     from tpc.pipeline import parse
+
     program = parse(f"width n\nvector s : n ~ N(0, 1)\noutput c = mean({text})\n", name="closed form")
     moment = next(op for op in program.body if isinstance(op, Moment))
     return _anonymous(with_slopes(moment.phi))

@@ -1,4 +1,5 @@
-"""The derivative of tanh as a function of its own: 1 − tanh² loses the digits of what is near 1, and products of it would be multiplied out."""
+"""The derivative of tanh as a function of its own: 1 − tanh² loses the digits of what is near 1, and products
+of it would be multiplied out."""
 
 from __future__ import annotations
 
@@ -35,10 +36,12 @@ SLOPE = "tanh'"
 
 def slopes_in(program: Program) -> Program:
     """The program with these functions in what it does to vectors."""
+
     def of(op: Op) -> Op:
         if isinstance(op, For):
             return dataclasses.replace(op, body=tuple(map(of, op.body)))
         return dataclasses.replace(op, phi=with_slopes(op.phi)) if isinstance(op, Nonlin | Moment) else op
+
     return dataclasses.replace(program, body=tuple(map(of, program.body)))
 
 
@@ -58,8 +61,14 @@ def with_slopes(x: Expr) -> Expr:
 
 def without_slopes(x: Expr) -> Expr:
     """With 1 − tanh(s)² for tanh'(s)."""
-    return replace(x, lambda node: add(ONE, neg(power(call("tanh", *map(without_slopes, node.args)), number(2))))
-                   if isinstance(node, Call) and node.function == SLOPE else None)
+    return replace(
+        x,
+        lambda node: (
+            add(ONE, neg(power(call("tanh", *map(without_slopes, node.args)), number(2))))
+            if isinstance(node, Call) and node.function == SLOPE
+            else None
+        ),
+    )
 
 
 def _of_sum(x: Add) -> Expr:
@@ -97,4 +106,6 @@ def _of_product(x: Mul) -> Expr:
 def _split(term: Expr) -> tuple[Fraction, Expr]:
     """A number in front, and the rest."""
     k = coefficient(term).value
-    return k, mul(*term.factors[1:]) if isinstance(term, Mul) and isinstance(term.factors[0], Number) else term
+    return k, mul(*term.factors[1:]) if isinstance(term, Mul) and isinstance(
+        term.factors[0], Number
+    ) else term

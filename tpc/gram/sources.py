@@ -1,4 +1,5 @@
-"""What a vector of the program is in the limit: whether it is Gaussian, and which matrices and initial vectors it comes from."""
+"""What a vector of the program is in the limit: whether it is Gaussian, and which matrices and initial
+vectors it comes from."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from tpc.plan.space import degree
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Something random: a matrix on one of its sides, or a group of initial vectors; `index` where it is constant, else None."""
+    """Something random: a matrix on one of its sides, or a group of initial vectors; `index` where it is
+    constant, else None."""
 
     name: str
     transposed: bool
@@ -22,8 +24,11 @@ class Source:
 
     def meets(self, other: Source) -> bool:
         """Whether the two may be the same."""
-        return self.name == other.name and self.transposed == other.transposed and \
-            all(a is None or b is None or a == b for a, b in zip(self.index, other.index, strict=True))
+        return (
+            self.name == other.name
+            and self.transposed == other.transposed
+            and all(a is None or b is None or a == b for a, b in zip(self.index, other.index, strict=True))
+        )
 
 
 Sources = frozenset[Source]
@@ -43,14 +48,16 @@ class Vectors:
 
     def __init__(self, sites: Sites) -> None:
         self.sites = sites
-        self._sources: list[Sources] = []              # by the numbers of sites
+        self._sources: list[Sources] = []  # by the numbers of sites
         self._linear: list[bool] = []
 
     def sources(self, site: Site) -> Sources:
         """What the vectors that `site` makes are functions of, through elementwise instructions."""
-        for one in self.sites.every[len(self._sources):site.number + 1]:               # each is made of those before it
+        for one in self.sites.every[len(self._sources) : site.number + 1]:  # each is made of those before it
             if isinstance(one.op, MatMul):
-                own: Sources = frozenset({Source(one.op.matrix.name, one.op.transposed, constants(one.op.matrix.index))})
+                own: Sources = frozenset(
+                    {Source(one.op.matrix.name, one.op.transposed, constants(one.op.matrix.index))}
+                )
             elif isinstance(one.op, Gaussians):
                 own = frozenset({Source(one.op.names[0], False, (None,) * len(one.op.axes))})
             else:
@@ -71,13 +78,18 @@ class Vectors:
         return frozenset(found)
 
     def linear(self, site: Site) -> bool:
-        """Whether what `site` makes is a linear combination of products and initial vectors, hence Gaussian if no Ż occurs."""
-        for one in self.sites.every[len(self._linear):site.number + 1]:
-            self._linear.append(isinstance(one.op, MatMul | Gaussians) or self._linear_in(phi_of(one), one.number))
+        """Whether what `site` makes is a linear combination of products and initial vectors, hence Gaussian
+        if no Ż occurs."""
+        for one in self.sites.every[len(self._linear) : site.number + 1]:
+            self._linear.append(
+                isinstance(one.op, MatMul | Gaussians) or self._linear_in(phi_of(one), one.number)
+            )
         return self._linear[site.number]
 
     def _linear_in(self, x: Expr, before: int) -> bool:
-        return degree(x) <= 1 and all(self.linear(site) for v in values(x) if v.vector for site in self.sites.of(v.ref, before))
+        return degree(x) <= 1 and all(
+            self.linear(site) for v in values(x) if v.vector for site in self.sites.of(v.ref, before)
+        )
 
 
 def vectors_in(x: Expr) -> list[Value]:

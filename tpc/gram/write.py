@@ -1,4 +1,5 @@
-"""The module of a plan by covariances: one array a line, in the order in which they follow from each other."""
+"""The module of a plan by covariances: one array a line, in the order in which they follow from each
+other."""
 
 from __future__ import annotations
 
@@ -8,56 +9,170 @@ from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Call, Expr, Number, Value, mul, walk
 from tpc.core.program import Program
 from tpc.emit import python as py
-from tpc.gram.write_arrays import Array, Arrays
 from tpc.emit.error_checks import NAMES, evaluations_line, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
-from tpc.gram.write_gaps import GapWriter
 from tpc.emit.identifiers import Names
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.gram.write_rolled import RolledWriter
 from tpc.emit.sections import copied
 from tpc.gram.cuts import cuts_of
 from tpc.gram.factors import LOGISTIC, polynomial
+from tpc.gram.ir import (
+    Closed,
+    CovarianceProgram,
+    Definition,
+    Delta,
+    Factor,
+    Formula,
+    Integral,
+    Piece,
+    free_variables,
+)
 from tpc.gram.labels import best_name
 from tpc.gram.registered import form_named
-from tpc.gram.ir import Closed, CovarianceProgram, Definition, Delta, Factor, Formula, Integral, Piece, free_variables
+from tpc.gram.write_arrays import Array, Arrays
+from tpc.gram.write_gaps import GapWriter
+from tpc.gram.write_rolled import RolledWriter
 from tpc.plan.plan import Plan
 
-SECTIONS = ("contract", "over", "diagonal", "moved", "gap", "apart", "near", "gap_of_sum", "series", "step_step", "relu_gap",
-            "relu_relu", "relu_step", "erf_erf", "sin_sin", "cos_cos", "exp_exp", "moment", "logistic", "mixed", "integral")
-LOCALS = ("inputs", "points", "weights", "dtype", "rule", "warnings", "DTYPE", "POINTS", "RULES", "INPUTS", "NamedSharding", "PartitionSpec",
-          "as_outputs", "over_square", "slope_of", "Line", "REACH", "FAR", "ROOTS", "HALVINGS", "inverse_norm", "turned", "root",
-          "ARC", "CAP", "math",
-          "tanh_tanh", "slope_slope", "softplus_softplus", "smooth_gap",
-          "limit", "draw", "run", "compiled", "prepared", "spread", "evaluated", "evaluations", "outputs_of",
-          "summary")
-PAIRS = {("relu", "relu"): "relu_relu", ("step", "step"): "step_step", ("relu", "step"): "relu_step", ("erf", "erf"): "erf_erf",
-         ("sin", "sin"): "sin_sin", ("cos", "cos"): "cos_cos", ("exp", "exp"): "exp_exp"}
-BY_GAPS = {("tanh", "tanh"): "tanh_tanh", ("tanh'", "tanh'"): "slope_slope", ("softplus", "softplus"): "softplus_softplus"}
+SECTIONS = (
+    "contract",
+    "over",
+    "diagonal",
+    "moved",
+    "gap",
+    "apart",
+    "near",
+    "gap_of_sum",
+    "series",
+    "step_step",
+    "relu_gap",
+    "relu_relu",
+    "relu_step",
+    "erf_erf",
+    "sin_sin",
+    "cos_cos",
+    "exp_exp",
+    "moment",
+    "logistic",
+    "mixed",
+    "integral",
+)
+LOCALS = (
+    "inputs",
+    "points",
+    "weights",
+    "dtype",
+    "rule",
+    "warnings",
+    "DTYPE",
+    "POINTS",
+    "RULES",
+    "INPUTS",
+    "NamedSharding",
+    "PartitionSpec",
+    "as_outputs",
+    "over_square",
+    "slope_of",
+    "Line",
+    "REACH",
+    "FAR",
+    "ROOTS",
+    "HALVINGS",
+    "inverse_norm",
+    "turned",
+    "root",
+    "ARC",
+    "CAP",
+    "math",
+    "tanh_tanh",
+    "slope_slope",
+    "softplus_softplus",
+    "smooth_gap",
+    "limit",
+    "draw",
+    "run",
+    "compiled",
+    "prepared",
+    "spread",
+    "evaluated",
+    "evaluations",
+    "outputs_of",
+    "summary",
+)
+PAIRS = {
+    ("relu", "relu"): "relu_relu",
+    ("step", "step"): "step_step",
+    ("relu", "step"): "relu_step",
+    ("erf", "erf"): "erf_erf",
+    ("sin", "sin"): "sin_sin",
+    ("cos", "cos"): "cos_cos",
+    ("exp", "exp"): "exp_exp",
+}
+BY_GAPS = {
+    ("tanh", "tanh"): "tanh_tanh",
+    ("tanh'", "tanh'"): "slope_slope",
+    ("softplus", "softplus"): "softplus_softplus",
+}
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
-NEEDS = {"near": {"gap"}, "gap_of_sum": {"gap"}, "step_step": {"series"}, "relu_gap": {"series"}, "relu_relu": {"gap"}, "relu_step": {"over"},
-         "erf_erf": {"gap"}, "moment": {"over", "step_step", "gap", "erf_erf", "sin_sin", "cos_cos"},
-         "logistic": {"gap", "series"}, "mixed": {"logistic", "moment"}}
-BARRED = {"scan", "integral", "moved", "gap", "near", "gap_of_sum", "relu_gap", "relu_relu", "erf_erf", "moment", "logistic",
-          "mixed"}                                        # these need `lax`
+NEEDS = {
+    "near": {"gap"},
+    "gap_of_sum": {"gap"},
+    "step_step": {"series"},
+    "relu_gap": {"series"},
+    "relu_relu": {"gap"},
+    "relu_step": {"over"},
+    "erf_erf": {"gap"},
+    "moment": {"over", "step_step", "gap", "erf_erf", "sin_sin", "cos_cos"},
+    "logistic": {"gap", "series"},
+    "mixed": {"logistic", "moment"},
+}
+BARRED = {
+    "scan",
+    "integral",
+    "moved",
+    "gap",
+    "near",
+    "gap_of_sum",
+    "relu_gap",
+    "relu_relu",
+    "erf_erf",
+    "moment",
+    "logistic",
+    "mixed",
+}  # these need `lax`
 
 
 def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
-    """The source of a module that evaluates `program` by its covariances. rolled: layers that are alike in loops."""
+    """The source of a module that evaluates `program` by its covariances. rolled: layers that are alike in
+    loops."""
     assert plan.covariances is not None
     writer = _Writer(plan.covariances, rolled)
     lines = writer.statements()
-    rule = "points [1, Q], weights [Q]: a rule for integrals over a standard Gaussian." if plan.exact else \
-        "points [3, Q], weights [Q]: a rule for integrals (see `draw`)."
+    rule = (
+        "points [1, Q], weights [Q]: a rule for integrals over a standard Gaussian."
+        if plan.exact
+        else "points [3, Q], weights [Q]: a rule for integrals (see `draw`)."
+    )
     doc = f"The outputs, and 0: there is no direction to be lost. {rule}"
     function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
     cancels = may_cancel(program, plan)
-    return "\n".join([_header(program, plan), _imports(writer.used, cancels), _constants(program, plan, cancels), _helpers(writer),
-                      "", "", *py.print_statements([function]), _tail(plan, cancels)])
+    return "\n".join(
+        [
+            _header(program, plan),
+            _imports(writer.used, cancels),
+            _constants(program, plan, cancels),
+            _helpers(writer),
+            "",
+            "",
+            *py.print_statements([function]),
+            _tail(plan, cancels),
+        ]
+    )
 
 
 class _Writer:
-    """used: the helpers that the module needs. forms: those that the user registered. rolled: whether layers that are alike become loops."""
+    """used: the helpers that the module needs. forms: those that the user registered. rolled: whether layers
+    that are alike become loops."""
 
     def __init__(self, covariances: CovarianceProgram, rolled: bool = True) -> None:
         self.covariances = covariances
@@ -76,13 +191,13 @@ class _Writer:
         needed = self._needed()
         for item in self.covariances.program.inputs:
             if item.name in needed:
-                kind = Py(f'jnp.asarray(inputs[{item.name!r}]' + (", dtype)" if item.bound is None else ")"))
+                kind = Py(f"jnp.asarray(inputs[{item.name!r}]" + (", dtype)" if item.bound is None else ")"))
                 self.table[item.name] = Array(self.names[item.name], item.shape, item.bound)
                 lines.append(Assign((self.names[item.name],), kind))
         definitions = [d for d in self.covariances.definitions if d.name in needed]
         begun = 0
         for run in self.rolled.runs(definitions):
-            lines += self.made(definitions[begun:run.start + run.period])
+            lines += self.made(definitions[begun : run.start + run.period])
             lines += self.rolled.written(run, definitions)
             begun = run.stop
         lines += self.made(definitions[begun:])
@@ -91,8 +206,11 @@ class _Writer:
             value = self._arrays(guarded=False).aligned(finite_branches(formula), [v for v, _ in axes])
             shape = tuple(n for _, n in axes)
             if not (isinstance(formula, Value) and self._whole(formula, axes)):
-                value = py.call("jnp.broadcast_to", py.call("jnp.asarray", value, py.name("dtype")), py.tuple_of([py.integer(n) for n in shape])
-                                if shape else Py("()"))
+                value = py.call(
+                    "jnp.broadcast_to",
+                    py.call("jnp.asarray", value, py.name("dtype")),
+                    py.tuple_of([py.integer(n) for n in shape]) if shape else Py("()"),
+                )
             outputs.append(f"{name!r}: {value.text}")
         return [*lines, Return(Py(f"as_outputs({{{', '.join(outputs)}}}, dtype), jnp.zeros((), dtype)"))]
 
@@ -118,7 +236,9 @@ class _Writer:
                 if name not in found:
                     found.add(name)
                     if name in by_name:
-                        waiting += [x for piece in by_name[name].pieces for x in expressions_in(piece.formula)]
+                        waiting += [
+                            x for piece in by_name[name].pieces for x in expressions_in(piece.formula)
+                        ]
         return found
 
     def _arrays(self, *, guarded: bool = True) -> Arrays:
@@ -131,7 +251,9 @@ class _Writer:
         if whole:
             value = self._formula(definition.pieces[0], guarded, definition)
         else:
-            zeros = py.call("jnp.zeros", py.tuple_of([py.integer(n) for n in definition.shape]), py.name("dtype"))
+            zeros = py.call(
+                "jnp.zeros", py.tuple_of([py.integer(n) for n in definition.shape]), py.name("dtype")
+            )
             text = zeros.text
             for piece in definition.pieces:
                 parts = zip(piece.low, piece.extent, definition.shape, strict=True)
@@ -154,7 +276,9 @@ class _Writer:
 
     # expectations
 
-    def masked(self, value: Py, same: Sequence[tuple[str, str]], arrays: Arrays, axes: Sequence[str], instead: Py) -> Py:
+    def masked(
+        self, value: Py, same: Sequence[tuple[str, str]], arrays: Arrays, axes: Sequence[str], instead: Py
+    ) -> Py:
         """`value`, `instead` where both Gaussians are one."""
         if not same:
             return value
@@ -162,7 +286,9 @@ class _Writer:
         mask = masks[0] if len(masks) == 1 else Py(" & ".join(f"({m.text})" for m in masks))
         return py.call("jnp.where", mask, instead, value)
 
-    def _masked(self, c: Expr, q: Expr, same: Sequence[tuple[str, str]], arrays: Arrays, axes: Sequence[str]) -> Py:
+    def _masked(
+        self, c: Expr, q: Expr, same: Sequence[tuple[str, str]], arrays: Arrays, axes: Sequence[str]
+    ) -> Py:
         """The covariance, the variance itself where both Gaussians are one."""
         value = arrays.aligned(c, axes)
         if c == ZERO:
@@ -179,14 +305,31 @@ class _Writer:
             return py.call(x.registered, q, self._masked(x.c, x.q, x.same, arrays, axes), r)
         kinds = _plain_kind(x.left), _plain_kind(x.right)
         if kinds[::-1] in PAIRS and kinds not in PAIRS:
-            return self._closed(Closed(x.right, x.left, x.r, x.c, x.q, tuple((b, a) for a, b in x.same)), arrays, axes)
+            return self._closed(
+                Closed(x.right, x.left, x.r, x.c, x.q, tuple((b, a) for a, b in x.same)), arrays, axes
+            )
         if kinds in (("relu", "relu"), ("step", "step")):
             name = PAIRS[kinds]
             self.used.add(name)
-            return py.call(name, q, self.gaps.of_relu(x, arrays, axes, whole) if name == "relu_relu" else self.gaps.of(x, arrays, axes), r)
-        if kinds in BY_GAPS and all(isinstance(f.scale, Number) and f.scale.value > 0 for f in (x.left, x.right)):
+            return py.call(
+                name,
+                q,
+                self.gaps.of_relu(x, arrays, axes, whole)
+                if name == "relu_relu"
+                else self.gaps.of(x, arrays, axes),
+                r,
+            )
+        if kinds in BY_GAPS and all(
+            isinstance(f.scale, Number) and f.scale.value > 0 for f in (x.left, x.right)
+        ):
             self.used.add("logistic")
-            return py.call(BY_GAPS[kinds], q, self.gaps.of(x, arrays, axes, "smooth_gap"), r, *self._scales(x, arrays, axes))
+            return py.call(
+                BY_GAPS[kinds],
+                q,
+                self.gaps.of(x, arrays, axes, "smooth_gap"),
+                r,
+                *self._scales(x, arrays, axes),
+            )
         c = self._masked(x.c, x.q, x.same, arrays, axes)
         if kinds in PAIRS:
             name = PAIRS[kinds]
@@ -202,7 +345,14 @@ class _Writer:
         return [] if all(s.text == "1" for s in scales) else scales
 
     def _factor(self, x: Factor, arrays: Arrays, axes: Sequence[str]) -> Py:
-        return py.tuple_of([py.integer(x.power), Py(f'"{x.kind}"'), arrays.aligned(x.scale, axes), arrays.aligned(x.weight, axes)])
+        return py.tuple_of(
+            [
+                py.integer(x.power),
+                Py(f'"{x.kind}"'),
+                arrays.aligned(x.scale, axes),
+                arrays.aligned(x.weight, axes),
+            ]
+        )
 
     def _integral(self, x: Integral, arrays: Arrays, axes: Sequence[str], shape: Sequence[int]) -> Py:
         self.used.add("integral")
@@ -222,11 +372,16 @@ class _Writer:
         means = ", ".join(arrays.aligned(m, axes).text for m in x.mean)
         size = py.tuple_of([py.integer(n) for n in shape]) if shape else Py("()")
         taken = ", ".join(parameters)
-        places = [[f"({cut.kind!r}, lambda {taken}: {inner.aligned(cut.at, axes).text})" for cut in own] for own in cuts_of(x)]
+        places = [
+            [f"({cut.kind!r}, lambda {taken}: {inner.aligned(cut.at, axes).text})" for cut in own]
+            for own in cuts_of(x)
+        ]
         cuts = ", ".join(f"[{', '.join(own)}]" for own in places)
         self.integrals += 1
         law = f"[{means}], [{', '.join(rows)}]"
-        return Py(f"integral(lambda {taken}: {body.text}, [{cuts}], {law}, rule, {size.text}, {self.integrals})")
+        return Py(
+            f"integral(lambda {taken}: {body.text}, [{cuts}], {law}, rule, {size.text}, {self.integrals})"
+        )
 
 
 def _plain_kind(f: Factor) -> str:
@@ -251,12 +406,21 @@ def expressions_in(x: Formula) -> Sequence[Expr]:
 def mentioned(x: Expr) -> set[str]:
     from tpc.core.expr import Gather
     from tpc.gram.ir import indices
-    return {v.ref.name for v in walk(x) if isinstance(v, Value) and not v.vector} | {i.input for i in indices(x) if isinstance(i, Gather)}
+
+    return {v.ref.name for v in walk(x) if isinstance(v, Value) and not v.vector} | {
+        i.input for i in indices(x) if isinstance(i, Gather)
+    }
 
 
 def _functions(covariances: CovarianceProgram) -> set[str]:
-    return {node.function for d in covariances.definitions for piece in d.pieces for x in expressions_in(piece.formula)
-            for node in walk(x) if isinstance(node, Call)}
+    return {
+        node.function
+        for d in covariances.definitions
+        for piece in d.pieces
+        for x in expressions_in(piece.formula)
+        for node in walk(x)
+        if isinstance(node, Call)
+    }
 
 
 def _header(program: Program, plan: Plan) -> str:
@@ -264,8 +428,11 @@ def _header(program: Program, plan: Plan) -> str:
     if plan.exact:
         how = "It follows from covariances, which are all in closed form: the result is exact."
     else:
-        how = f"It follows from covariances. Integrals over Gaussians are sums over {plan.grid} points on each part of a line; the error shown\n" \
-              "is the difference from other such rules, and from other roundings."
+        how = (
+            f"It follows from covariances. Integrals over Gaussians are sums over {plan.grid} points on each "
+            "part of a line; the error shown\n"
+            "is the difference from other such rules, and from other roundings."
+        )
     return f'"""The infinite-width limit of the Tensor Program `{name}`, written by tpc.\n\n{how}\n"""\n'
 
 
@@ -278,7 +445,10 @@ def _imports(used: set[str], cancels: bool) -> str:
 
 
 def _constants(program: Program, plan: Plan, cancels: bool) -> str:
-    rows = ", ".join(f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})" for i in program.inputs)
+    rows = ", ".join(
+        f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})"
+        for i in program.inputs
+    )
     lines = [f"DTYPE = {plan.dtype!r}"]
     if not plan.exact:
         lines.append(f"POINTS = {plan.grid}")
@@ -295,7 +465,11 @@ def _helpers(writer: _Writer) -> str:
         name = waiting.pop()
         wanted.add(name)
         waiting += [n for n in NEEDS.get(name, ()) if n not in wanted]
-    parts = [sections["every module"], *(sections[name] for name in SECTIONS if name in wanted), *writer.forms.values()]
+    parts = [
+        sections["every module"],
+        *(sections[name] for name in SECTIONS if name in wanted),
+        *writer.forms.values(),
+    ]
     return "\n\n" + "\n\n\n".join(parts)
 
 

@@ -1,4 +1,5 @@
-"""Formulas over indices as expressions of whole arrays: `K[i, j]*v[i]` is `K*v[:, None]`, a sum of products a contraction."""
+"""Formulas over indices as expressions of whole arrays: `K[i, j]*v[i]` is `K*v[:, None]`, a sum of products a
+contraction."""
 
 from __future__ import annotations
 
@@ -9,20 +10,49 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tpc.core.affine import Affine, Ranges
-from tpc.core.expr import Add, Call, Compare, Constant, Expr, Gather, Index, Mul, Number, Position, Pow, Ref, Sum, Value, mul, number, power
+from tpc.core.expr import (
+    Add,
+    Call,
+    Compare,
+    Constant,
+    Expr,
+    Gather,
+    Index,
+    Mul,
+    Number,
+    Position,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+    mul,
+    number,
+    power,
+)
 from tpc.core.functions import FUNCTIONS
 from tpc.emit import python as py
 from tpc.emit.identifiers import Names
 from tpc.emit.python import Py
-from tpc.emit.whole import as_real, constant_py, counts, index_py, is_constant, number_py, real_py, whole_bounds, whole_py
+from tpc.emit.whole import (
+    as_real,
+    constant_py,
+    counts,
+    index_py,
+    is_constant,
+    number_py,
+    real_py,
+    whole_bounds,
+    whole_py,
+)
 from tpc.gram.ir import Delta, free_variables, index_variables
 
-MOST_TERMS = 512                                       # of a sum that is written as one over slices
+MOST_TERMS = 512  # of a sum that is written as one over slices
 
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """An array of the module: its name and shape. bound: that of an index input, whose numbers are integers below it."""
+    """An array of the module: its name and shape. bound: that of an index input, whose numbers are integers
+    below it."""
 
     name: str
     shape: tuple[int, ...]
@@ -30,11 +60,20 @@ class Array:
 
 
 class Arrays:
-    """Emits formulas. extents: of variables. table: the arrays that members are read from. used: the helpers that were needed."""
+    """Emits formulas. extents: of variables. table: the arrays that members are read from. used: the helpers
+    that were needed."""
 
-    def __init__(self, extents: Mapping[str, int], table: Mapping[str, Array], names: Names, used: set[str], *, guarded: bool = True) -> None:
+    def __init__(
+        self,
+        extents: Mapping[str, int],
+        table: Mapping[str, Array],
+        names: Names,
+        used: set[str],
+        *,
+        guarded: bool = True,
+    ) -> None:
         self.extents, self.table, self.names, self.used, self.guarded = extents, table, names, used, guarded
-        self.integers: dict[str, str] = {}                         # variables of comprehensions, which are whole numbers
+        self.integers: dict[str, str] = {}  # variables of comprehensions, which are whole numbers
 
     def aligned(self, x: Expr, axes: Sequence[str]) -> Py:
         """`x` as an array that broadcasts over `axes`, those in front that it does not depend on left out."""
@@ -63,8 +102,11 @@ class Arrays:
                 return py.formatted(FUNCTIONS[function].jax, [self._argument(a, axes) for a in args])
             case Compare(op, left, right):
                 whole = self._whole(left, axes), self._whole(right, axes)
-                sides = (own or self.aligned(side, axes) for own, side in zip(whole, (left, right), strict=True)) if all(whole) else \
-                    (self.aligned(side, axes) for side in (left, right))
+                sides = (
+                    (own or self.aligned(side, axes) for own, side in zip(whole, (left, right), strict=True))
+                    if all(whole)
+                    else (self.aligned(side, axes) for side in (left, right))
+                )
                 return py.compare(op, *sides)
             case Sum():
                 return self._sum(x, axes)
@@ -85,7 +127,12 @@ class Arrays:
         first = factors[0]
         negative = isinstance(first, Number) and first.value == -1
         for factor in factors[1:] if negative else factors:
-            if isinstance(factor, Pow) and isinstance(factor.exponent, Number) and factor.exponent.value < 0 and not is_constant(factor):
+            if (
+                isinstance(factor, Pow)
+                and isinstance(factor.exponent, Number)
+                and factor.exponent.value < 0
+                and not is_constant(factor)
+            ):
                 lower.append(self.aligned(power(factor.base, Number(-factor.exponent.value)), axes))
                 safe &= not self._may_vanish(factor.base)
             elif isinstance(factor, Delta):
@@ -103,6 +150,7 @@ class Arrays:
     def _may_vanish(self, x: Expr) -> bool:
         """Whether a divisor is a moment, which is 0 where an input has norm 0."""
         from tpc.core.expr import values
+
         return self.guarded and any("$" in v.ref.name and v.ref.name.startswith("E$") for v in values(x))
 
     def _argument(self, x: Expr, axes: Sequence[str]) -> Py:
@@ -129,7 +177,11 @@ class Arrays:
             if not counts(base):
                 return py.power(self.aligned(base, axes), number_py(exponent.value))
             return py.call("jnp.power", self._argument(base, axes), real_py(exponent.value))
-        return py.call("jnp.power", self._argument(base, axes), self._whole(exponent, axes) or self.aligned(exponent, axes))
+        return py.call(
+            "jnp.power",
+            self._argument(base, axes),
+            self._whole(exponent, axes) or self.aligned(exponent, axes),
+        )
 
     # members
 
@@ -139,7 +191,11 @@ class Arrays:
             return self.member(Ref(index.input, index.index), axes)
         terms: list[tuple[bool, Py]] = []
         for v, k in index.terms:
-            one = py.name(self.integers[v]) if v in self.integers else Py(f"jnp.arange({self.extents[v]}){_missing(axes, v)}")
+            one = (
+                py.name(self.integers[v])
+                if v in self.integers
+                else Py(f"jnp.arange({self.extents[v]}){_missing(axes, v)}")
+            )
             terms.append((k < 0, one if abs(k) == 1 else py.product([py.integer(abs(k)), one])))
         if index.const or not terms:
             terms.append((index.const < 0, py.integer(abs(index.const))))
@@ -153,18 +209,24 @@ class Arrays:
         base, variables = plain
         order = sorted(variables, key=axes.index)
         if order != variables:
-            base = Py(f"{base.at(py.ATOM)}.T") if len(order) == 2 else py.call("jnp.transpose", base, py.tuple_of(
-                [py.integer(variables.index(v)) for v in order]))
+            base = (
+                Py(f"{base.at(py.ATOM)}.T")
+                if len(order) == 2
+                else py.call(
+                    "jnp.transpose", base, py.tuple_of([py.integer(variables.index(v)) for v in order])
+                )
+            )
         if not order:
             return base
-        present = axes[axes.index(order[0]):]
+        present = axes[axes.index(order[0]) :]
         if len(present) == len(order):
             return base
         index = ", ".join(":" if v in order else "None" for v in present)
         return Py(f"{base.at(py.ATOM)}[{index}]")
 
     def _plain(self, ref: Ref, array: Array) -> tuple[Py, list[str]] | None:
-        """Members at indices of one variable each, as slices, and their variables in order; None if they are not that."""
+        """Members at indices of one variable each, as slices, and their variables in order; None if they are
+        not that."""
         parts: list[Py] = []
         letters: list[str] = []
         for index, extent in zip(ref.index, array.shape, strict=True):
@@ -176,7 +238,7 @@ class Arrays:
             if not loose:
                 parts.append(self.grid(index, ()))
                 continue
-            (v, _), = loose
+            ((v, _),) = loose
             letters.append(v)
             if len(index.terms) == 1:
                 parts.append(py.part(index.const, self.extents[v], extent))
@@ -199,23 +261,27 @@ class Arrays:
         while isinstance(body, Sum):
             variables, body = [*variables, body.variable], body.body
         if isinstance(body, Add):
-            return py.total([self._signed(_summed(variables, self.extents, term), axes) for term in body.terms])
+            return py.total(
+                [self._signed(_summed(variables, self.extents, term), axes) for term in body.terms]
+            )
         factors = list(body.factors) if isinstance(body, Mul) else [body]
         while any(isinstance(f, Sum) for f in factors):
             k, inner = next((k, f) for k, f in enumerate(factors) if isinstance(f, Sum))
             if isinstance(inner.body, Add):
                 break
             variables.append(inner.variable)
-            factors[k:k + 1] = inner.body.factors if isinstance(inner.body, Mul) else [inner.body]
+            factors[k : k + 1] = inner.body.factors if isinstance(inner.body, Mul) else [inner.body]
         taps = self._taps(variables, factors)
         if taps:
-            return self._over_slices(taps, _summed([v for v in variables if v not in taps], self.extents, mul(*factors)), axes)
+            return self._over_slices(
+                taps, _summed([v for v in variables if v not in taps], self.extents, mul(*factors)), axes
+            )
         return self._moved(variables, factors, axes) or self._contraction(factors, axes)
 
     def _moved(self, variables: Sequence[str], factors: Sequence[Expr], axes: Sequence[str]) -> Py | None:
         """A sum over k with a Delta that says `j = k + c`: what is summed, along j, moved by c."""
         for n, delta in enumerate(factors):
-            others = [*factors[:n], *factors[n + 1:]]
+            others = [*factors[:n], *factors[n + 1 :]]
             found = _offset(delta, variables) if isinstance(delta, Delta) and others else None
             if found is None:
                 continue
@@ -224,20 +290,21 @@ class Arrays:
             if j not in axes or j in free or k not in free:
                 continue
             place = list(axes).index(j)
-            along = [*axes[:place], k, *axes[place + 1:]]
+            along = [*axes[:place], k, *axes[place + 1 :]]
             value = self.aligned(_summed([v for v in variables if v != k], self.extents, mul(*others)), along)
             self.used.add("moved")
             return Py(f"moved({value.text}, {place - len(axes)}, {c}, {self.extents[j]})")
         return None
 
     def _taps(self, variables: Sequence[str], factors: Sequence[Expr]) -> list[str]:
-        """The variables that a sum over slices runs over: those which stand in an index beside another variable."""
+        """The variables that a sum over slices runs over: those which stand in an index beside another
+        variable."""
         beside = set()
         for index in (i for f in factors for i in _affine_indices(f)):
             loose = [v for v in index.variables if v not in self.integers]
             if len(loose) > 1:
                 small = sorted((v for v in loose if v in variables), key=lambda v: self.extents[v])
-                beside |= set(small[:len(loose) - 1])
+                beside |= set(small[: len(loose) - 1])
         out = [v for v in variables if v in beside]
         return out if math.prod(self.extents[v] for v in out) <= MOST_TERMS else []
 
@@ -276,7 +343,7 @@ class Arrays:
         out = [v for v in axes if v in met]
         value = self._einsum(operands, out)
         if out:
-            present = list(axes)[list(axes).index(out[0]):]
+            present = list(axes)[list(axes).index(out[0]) :]
             if len(present) > len(out):
                 value = Py(f"{value.at(py.ATOM)}[{', '.join(':' if v in out else 'None' for v in present)}]")
         return py.product([*(number_py(n.value) for n in numbers), value]) if numbers else value
@@ -295,7 +362,9 @@ class Arrays:
         table = _letters(every)
         left = ",".join("".join(table[v] for v in variables) for _, variables in operands)
         self.used.add("contract")
-        return Py(f'contract("{left}->{"".join(table[v] for v in out)}", {", ".join(o.text for o, _ in operands)})')
+        return Py(
+            f'contract("{left}->{"".join(table[v] for v in out)}", {", ".join(o.text for o, _ in operands)})'
+        )
 
 
 def _offset(delta: Delta, variables: Sequence[str]) -> tuple[str, str, int] | None:
@@ -308,21 +377,24 @@ def _offset(delta: Delta, variables: Sequence[str]) -> tuple[str, str, int] | No
     summed = [v for v, _ in difference.terms if v in variables]
     if len(summed) != 1:
         return None
-    k, = summed
-    j, = (v for v, _ in difference.terms if v != k)
+    (k,) = summed
+    (j,) = (v for v, _ in difference.terms if v != k)
     return j, k, -difference.const * difference.coefficient(j)
 
 
 def _square_of_root(x: Expr) -> Fraction | None:
     """The number whose root `x` is: the square of a root would be off by rounding."""
     match x:
-        case Call("sqrt", (Number(value),)) | Pow(Number(value), Number(Fraction(numerator=1, denominator=2))) if value >= 0:
+        case Call("sqrt", (Number(value),)) | Pow(
+            Number(value), Number(Fraction(numerator=1, denominator=2))
+        ) if value >= 0:
             return value
     return None
 
 
 def _affine_indices(x: Expr) -> list[Affine]:
     from tpc.gram.ir import indices
+
     return [i for i in indices(x) if isinstance(i, Affine)]
 
 
@@ -345,4 +417,3 @@ def _letters(variables: Sequence[str]) -> dict[str, str]:
         wish = [v[0], *"ijklpqrsabcdefghmnotuvwxyz"]
         out[v] = next(c for c in wish if c.isascii() and c.isalpha() and c not in out.values())
     return out
-

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Ref, Sum, Value, replace
 from tpc.emit import python as py
-from tpc.gram.write_arrays import Array, Arrays
 from tpc.emit.python import Assign, Py, Statement
 from tpc.gram.gaps import RELU, Common, Gaps, OfRelu, OfSum, Product, Term, alike
-from tpc.gram.monomials import anonymous, opened, whole
-from tpc.gram.labels import best_name
 from tpc.gram.ir import Closed, Definition, Factor, free_variables, placed
+from tpc.gram.labels import best_name
+from tpc.gram.monomials import anonymous, opened, whole
+from tpc.gram.write_arrays import Array, Arrays
 
 if TYPE_CHECKING:
     from tpc.gram.write import _Writer
@@ -48,7 +48,8 @@ class GapWriter:
         return found
 
     def of(self, x: Closed, arrays: Arrays, axes: Sequence[str], gap: str = "gap") -> Py:
-        """Of two Gaussians, over the axes. gap: what makes one from their covariance, where that is all there is."""
+        """Of two Gaussians, over the axes. gap: what makes one from their covariance, where that is all there
+        is."""
         key = x.q, x.c, x.r, x.same, tuple(axes), gap
         if key not in self.made:
             terms = self.gaps.terms(x)
@@ -82,31 +83,42 @@ class GapWriter:
                 sides = _sides(term.gap, axes)
                 key = term.gap, same if sides is None else (), tuple(axes)
                 if key not in self.made:
-                    self.made[key] = self._named(self._name(c), self._of_product(term.gap, sides, same, arrays, axes))
+                    self.made[key] = self._named(
+                        self._name(c), self._of_product(term.gap, sides, same, arrays, axes)
+                    )
                 return py.name(self.made[key])
             case OfSum(ref, terms):
                 key = ref, same, tuple(axes)
                 if key not in self.made:
-                    self.made[key] = self._named(self._name(Value(ref, False)), self._of_sum(terms, same, arrays, axes))
+                    self.made[key] = self._named(
+                        self._name(Value(ref, False)), self._of_sum(terms, same, arrays, axes)
+                    )
                 return py.name(self.made[key])
 
     # ways to make them
 
     def _of_sum(self, terms: Sequence[Term], same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
         self.writer.used.add("gap_of_sum")
-        inner = same if all(t.sign == 1 for t in terms) else ()    # the gaps of all parts are 0 where that of the sum is
+        # the gaps of all parts are 0 where that of the sum is
+        inner = same if all(t.sign == 1 for t in terms) else ()
         parts = []
         for t in terms:
             q, r = (self._aligned(side, arrays, axes) for side in (t.q, t.r))
             parts.append(py.tuple_of([py.integer(t.sign), q, self._of_term(t, inner, arrays, axes), r]))
         return self._apart(py.call("gap_of_sum", Py(str(alike(terms))), *parts), same, arrays, axes)
 
-    def _plain(self, q: Expr, c: Expr, r: Expr, same: Same, arrays: Arrays, axes: Sequence[str], gap: str = "gap") -> Py:
+    def _plain(
+        self, q: Expr, c: Expr, r: Expr, same: Same, arrays: Arrays, axes: Sequence[str], gap: str = "gap"
+    ) -> Py:
         """From the correlation."""
         self.writer.used |= {"gap"} if gap == "gap" else set()
-        return self._apart(py.call(gap, *(self._aligned(x, arrays, axes) for x in (q, c, r))), same, arrays, axes)
+        return self._apart(
+            py.call(gap, *(self._aligned(x, arrays, axes) for x in (q, c, r))), same, arrays, axes
+        )
 
-    def _of_product(self, x: Product, sides: tuple[Expr, Expr] | None, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
+    def _of_product(
+        self, x: Product, sides: tuple[Expr, Expr] | None, same: Same, arrays: Arrays, axes: Sequence[str]
+    ) -> Py:
         """From inputs."""
         if sides is None:
             return self._plain(x.q, x.c, x.r, same, arrays, axes)
@@ -150,6 +162,7 @@ class GapWriter:
     def _name(self, c: Expr) -> str:
         """After the first array in a covariance."""
         from tpc.core.expr import values
+
         for value in values(c):
             if value.ref.name in self.definitions:
                 return best_name(self.definitions[value.ref.name].also)

@@ -1,25 +1,25 @@
-"""Loops in modules of covariances: layers that are alike, the first of them written out, are rounds of one `lax.scan`."""
+"""Loops in modules of covariances: layers that are alike, the first of them written out, are rounds of one
+`lax.scan`."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tpc.emit import python as py
+from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.gram.alike import Run, runs
+from tpc.gram.gaps import OfSum, Product, alike
+from tpc.gram.ir import Closed, Definition
+from tpc.gram.labels import best_name
 from tpc.gram.write_arrays import Array
 from tpc.gram.write_gaps import gap_of, goes_by_gap
-from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.gram.gaps import OfSum, Product, alike
-from tpc.gram.labels import best_name
-from tpc.gram.alike import Run, runs
-from tpc.gram.ir import Closed, Definition
 
 if TYPE_CHECKING:
     from tpc.gram.write import _Writer
 
-Place = tuple[str, int]                                # the array of all rounds that another one is a part of, and where
+Place = tuple[str, int]  # the array of all rounds that another one is a part of, and where
 
 
 class _Noted(dict[str, Array]):
@@ -33,7 +33,7 @@ class _Noted(dict[str, Array]):
         self.read.add(name)
         return super().__getitem__(name)
 
-    def __iter__(self) -> Iterator[str]:               # without its own, `dict` copies past `__getitem__`
+    def __iter__(self) -> Iterator[str]:  # without its own, `dict` copies past `__getitem__`
         return super().__iter__()
 
 
@@ -59,39 +59,61 @@ class RolledWriter:
         return tuple(found)
 
     def written(self, run: Run, definitions: Sequence[Definition]) -> list[Statement]:
-        """The loop over all rounds but the first, whose arrays there are already; afterwards, those of the others can be read."""
+        """The loop over all rounds but the first, whose arrays there are already; afterwards, those of the
+        others can be read."""
         writer, outside, made_outside = self.writer, self.writer.table, self.writer.gaps.made
         inside = _Noted(outside)
         before = self._before(run, inside)
         series = self._here(run, definitions, inside)
         writer.table, writer.gaps.made = inside, {}
-        body = writer.made(definitions[run.start + run.period:run.start + 2 * run.period])
+        body = writer.made(definitions[run.start + run.period : run.start + 2 * run.period])
         writer.table, writer.gaps.made = outside, made_outside
-        before, series = ({name: local for name, local in table.items() if name in inside.read} for table in (before, series))
+        before, series = (
+            {name: local for name, local in table.items() if name in inside.read}
+            for table in (before, series)
+        )
         after = dict(zip(run.names[0], run.names[1], strict=True))
         ends = [py.name(inside[_moved(name, after)].name) for name in before]
         start = [py.name(outside[name].name) for name in before]
-        given = [self._series([_moved(name, run.meaning(k)) for k in range(1, len(run.names))]) for name in series]
-        kept = [*self._kept(run, definitions), *(gap for name in run.names[1] if (gap := gap_of(name)) in inside)]
+        given = [
+            self._series([_moved(name, run.meaning(k)) for k in range(1, len(run.names))]) for name in series
+        ]
+        kept = [
+            *self._kept(run, definitions),
+            *(gap for name in run.names[1] if (gap := gap_of(name)) in inside),
+        ]
         results = [py.name(inside[name].name) for name in kept]
-        function, doc = writer.names.fresh("layer"), f"One of {len(run.names) - 1} that are alike, in the names of the first of them."
+        function, doc = (
+            writer.names.fresh("layer"),
+            f"One of {len(run.names) - 1} that are alike, in the names of the first of them.",
+        )
         ending = Return(py.tuple_of([_tuple(ends), _tuple(results)]))
         opening = [*_unpacked(list(before.values()), "before"), *_unpacked(list(series.values()), "here")]
         stacks = [writer.names.fresh(f"{inside[name].name}_all") for name in kept]
-        scan = py.call("lax.scan", py.name(function), _tuple(start), _tuple(given), py.integer(len(run.names) - 1))
+        scan = py.call(
+            "lax.scan", py.name(function), _tuple(start), _tuple(given), py.integer(len(run.names) - 1)
+        )
         for name, stack in zip(kept, stacks, strict=True):
             for k in range(1, len(run.names)):
                 part = _moved(name, run.meaning(k))
                 self.stacked[part] = stack, k - 1
-                outside[part] = Array(py.subscript(py.name(stack), [py.integer(k - 1)]).text, inside[name].shape)
+                outside[part] = Array(
+                    py.subscript(py.name(stack), [py.integer(k - 1)]).text, inside[name].shape
+                )
         writer.used.add("scan")
-        return [Def(function, ("before", "here"), (*opening, *body, ending), doc), Assign((f"_, {_tuple(list(map(py.name, stacks))).text}",), scan)]
+        return [
+            Def(function, ("before", "here"), (*opening, *body, ending), doc),
+            Assign((f"_, {_tuple(list(map(py.name, stacks))).text}",), scan),
+        ]
 
     def _before(self, run: Run, inside: dict[str, Array]) -> dict[str, str]:
-        """The arrays of the round before and, where there are any, their gaps, under the names that they have in a round."""
+        """The arrays of the round before and, where there are any, their gaps, under the names that they have
+        in a round."""
         names = [run.names[0][place] for place in run.before]
         names += [gap for name in names if (gap := gap_of(name)) in inside]
-        return {name: self._local(name, f"{dict.__getitem__(inside, name).name}_before", inside) for name in names}
+        return {
+            name: self._local(name, f"{dict.__getitem__(inside, name).name}_before", inside) for name in names
+        }
 
     def _here(self, run: Run, definitions: Sequence[Definition], inside: dict[str, Array]) -> dict[str, str]:
         """The arrays that are given to a round."""
@@ -110,10 +132,17 @@ class RolledWriter:
     def _kept(self, run: Run, definitions: Sequence[Definition]) -> list[str]:
         """Those of round 1 whose like are used outside of the run."""
         from tpc.gram.write import expressions_in, mentioned
+
         formulas = [formula for _, formula in self.writer.covariances.outputs.values()]
-        formulas += [x for d in definitions[run.stop:] for piece in d.pieces for x in expressions_in(piece.formula)]
+        formulas += [
+            x for d in definitions[run.stop :] for piece in d.pieces for x in expressions_in(piece.formula)
+        ]
         used = set().union(*map(mentioned, formulas))
-        return [name for place, name in enumerate(run.names[1]) if any(row[place] in used for row in run.names[1:])]
+        return [
+            name
+            for place, name in enumerate(run.names[1])
+            if any(row[place] in used for row in run.names[1:])
+        ]
 
     def _series(self, of: Sequence[str]) -> Py:
         """Arrays along a new first axis, those that are parts of one as they lie there."""
@@ -127,18 +156,24 @@ class RolledWriter:
             count, text = stretch
             parts.append(Py(text))
             left = left[count:]
-        return parts[0] if len(parts) == 1 else py.call("jnp.concatenate", Py(f"[{', '.join(p.text for p in parts)}]"))
+        return (
+            parts[0]
+            if len(parts) == 1
+            else py.call("jnp.concatenate", Py(f"[{', '.join(p.text for p in parts)}]"))
+        )
 
     def _stretch(self, of: Sequence[str]) -> tuple[int, str] | None:
-        """How many of the arrays, from the first one on, lie side by side in one, forwards or backwards, and that part of it."""
+        """How many of the arrays, from the first one on, lie side by side in one, forwards or backwards, and
+        that part of it."""
         first = self.stacked.get(of[0])
         if first is None:
             return None
         stack, begin = first
         best = 1, f"{stack}[{begin}:{begin + 1}]"
         for step in (1, -1):
-            count = sum(1 for _ in itertools.takewhile(lambda item, step=step: self.stacked.get(item[1]) == (stack, begin + step * item[0]),   # type: ignore[misc]
-                                                       enumerate(of)))
+            count = 0
+            while count < len(of) and self.stacked.get(of[count]) == (stack, begin + step * count):
+                count += 1
             if count > best[0]:
                 low, high = (begin, begin + count) if step == 1 else (begin - count + 1, begin + 1)
                 best = count, f"{stack}[{low}:{high}]" + "[::-1]" * (step < 0)

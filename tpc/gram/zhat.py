@@ -28,7 +28,11 @@ def expectation_of_atoms(engine: Covariances, members: list[tuple[Ref, Site]]) -
 
 
 def _mean_of(engine: Covariances, ref: Ref, site: Site) -> Expr:
-    return engine.scalar(engine.instantiated(site.op.mean[site.position], site.at(ref.index))) if isinstance(site.op, Gaussians) else ZERO
+    return (
+        engine.scalar(engine.instantiated(site.op.mean[site.position], site.at(ref.index)))
+        if isinstance(site.op, Gaussians)
+        else ZERO
+    )
 
 
 def _hats(engine: Covariances, x: Ref, a: Site, first: MatMul, z: Ref, b: Site, second: MatMul) -> Expr:
@@ -45,9 +49,16 @@ def _hats(engine: Covariances, x: Ref, a: Site, first: MatMul, z: Ref, b: Site, 
     operands = [placed(Value(op.operand, True), where) for op, where in ((first, at), (second, by))]
     solved = _solution(deltas)
     matrix = engine.matrices[first.matrix.name]
-    variance = engine.scalar(engine.instantiated(matrix.variance, {v: i for (v, _), i in zip(matrix.axes, one.ref.index, strict=True)}))
-    ratio = mul(engine.ratios[matrix.rows], Pow(engine.ratios[matrix.columns], Number(Fraction(-1)))) \
-        if first.transposed and engine.ratios[matrix.rows] != engine.ratios[matrix.columns] else ONE
+    variance = engine.scalar(
+        engine.instantiated(
+            matrix.variance, {v: i for (v, _), i in zip(matrix.axes, one.ref.index, strict=True)}
+        )
+    )
+    ratio = (
+        mul(engine.ratios[matrix.rows], Pow(engine.ratios[matrix.columns], Number(Fraction(-1))))
+        if first.transposed and engine.ratios[matrix.rows] != engine.ratios[matrix.columns]
+        else ONE
+    )
     return mul(*deltas, variance, engine.scalar(ratio), engine.product([placed(x, solved) for x in operands]))
 
 
@@ -64,8 +75,20 @@ def _solution(deltas: Sequence[Expr]) -> dict[str, Index]:
     for delta in deltas:
         if isinstance(delta, Delta):
             left, right = delta.left, delta.right
-            if isinstance(right, Affine) and len(right.terms) == 1 and right.terms[0][1] == 1 and right.const == 0 and right.terms[0][0] not in found:
+            if (
+                isinstance(right, Affine)
+                and len(right.terms) == 1
+                and right.terms[0][1] == 1
+                and right.const == 0
+                and right.terms[0][0] not in found
+            ):
                 found[right.terms[0][0]] = left
-            elif isinstance(left, Affine) and len(left.terms) == 1 and left.terms[0][1] == 1 and left.const == 0 and left.terms[0][0] not in found:
+            elif (
+                isinstance(left, Affine)
+                and len(left.terms) == 1
+                and left.terms[0][1] == 1
+                and left.const == 0
+                and left.terms[0][0] not in found
+            ):
                 found[left.terms[0][0]] = right
     return found

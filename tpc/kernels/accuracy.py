@@ -12,14 +12,15 @@ import numpy as np
 from tpc.diagnostics import catalogue_kernels
 from tpc.diagnostics.diagnostic import Diagnostic
 
-SMALL = 1e-6                                           # of √(K(x, x)·K(z, z)): entries are taken to be as good as that, unless something is said
+SMALL = 1e-6  # of √(K(x, x)·K(z, z)): entries are taken to be as good as that, unless something is said
 
 
 class KernelWarning(UserWarning):
-    """Some entries of a kernel have estimated errors that are not small (TP640). `worst` says how large the largest one is, and where."""
+    """Some entries of a kernel have estimated errors that are not small (TP640). `worst` says how large the
+    largest one is, and where."""
 
     def __init__(self, worst: Worst) -> None:
-        super().__init__(worst)                        # of which it can be made again in another process
+        super().__init__(worst)  # of which it can be made again in another process
         self.worst = worst
 
     def __str__(self) -> str:
@@ -28,7 +29,8 @@ class KernelWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """The entry of the largest estimated error in units of √(K(x, x)·K(z, z)), `relative`; `count`: entries where that is more than SMALL."""
+    """The entry of the largest estimated error in units of √(K(x, x)·K(z, z)), `relative`; `count`: entries
+    where that is more than SMALL."""
 
     kind: str
     relative: float
@@ -38,14 +40,28 @@ class Worst:
 
     @property
     def diagnostic(self) -> Diagnostic:
-        return catalogue_kernels.entries_inaccurate(self.kind, self.count, self.relative, self.row, self.column)
+        return catalogue_kernels.entries_inaccurate(
+            self.kind, self.count, self.relative, self.row, self.column
+        )
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "relative": self.relative, "row": self.row, "column": self.column, "entries": self.count}
+        return {
+            "kind": self.kind,
+            "relative": self.relative,
+            "row": self.row,
+            "column": self.column,
+            "entries": self.count,
+        }
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> Worst:
-        return cls(str(found["kind"]), float(found["relative"]), int(found["row"]), int(found["column"]), int(found["entries"]))
+        return cls(
+            str(found["kind"]),
+            float(found["relative"]),
+            int(found["row"]),
+            int(found["column"]),
+            int(found["entries"]),
+        )
 
     def joined(self, other: Worst | None) -> Worst:
         """Of two parts of a matrix together."""
@@ -60,7 +76,8 @@ class Worst:
 
 
 def scale(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """√(K(x, x)·K(z, z)) as an array like the kernel's, from its values of inputs with themselves, [N, *positions, *positions]."""
+    """√(K(x, x)·K(z, z)) as an array like the kernel's, from its values of inputs with themselves, [N,
+    *positions, *positions]."""
     left, right = (np.sqrt(np.maximum(own(diagonal), 0)) for diagonal in (rows, columns))
     positions = left.ndim - 1
     left = left.reshape(len(left), 1, *left.shape[1:], *(1,) * positions)
@@ -71,14 +88,16 @@ def scale_of_own(diagonal: np.ndarray) -> np.ndarray:
     """The same for the values of inputs with themselves."""
     root = np.sqrt(np.maximum(own(diagonal), 0))
     positions, there = root.shape[1:], (1,) * (root.ndim - 1)
-    return np.asarray(root.reshape(len(root), *positions, *there) * root.reshape(len(root), *there, *positions))
+    return np.asarray(
+        root.reshape(len(root), *positions, *there) * root.reshape(len(root), *there, *positions)
+    )
 
 
 def own(diagonal: np.ndarray) -> np.ndarray:
     """[N, *positions]: every position with itself."""
     positions = (diagonal.ndim - 1) // 2
-    flat = diagonal.reshape(len(diagonal), int(np.prod(diagonal.shape[1:1 + positions], dtype=int)), -1)
-    return np.diagonal(flat, axis1=1, axis2=2).reshape(diagonal.shape[:1 + positions])
+    flat = diagonal.reshape(len(diagonal), int(np.prod(diagonal.shape[1 : 1 + positions], dtype=int)), -1)
+    return np.diagonal(flat, axis1=1, axis2=2).reshape(diagonal.shape[: 1 + positions])
 
 
 def no_less(errors: np.ndarray, values: np.ndarray, of: np.ndarray) -> np.ndarray:
@@ -87,7 +106,8 @@ def no_less(errors: np.ndarray, values: np.ndarray, of: np.ndarray) -> np.ndarra
 
 
 def worst(kind: str, errors: np.ndarray, of: np.ndarray) -> Worst | None:
-    """None if no error is more than SMALL. of: √(K(x, x)·K(z, z)). The errors are of a matrix, or (an odd number of axes) of a diagonal."""
+    """None if no error is more than SMALL. of: √(K(x, x)·K(z, z)). The errors are of a matrix, or (an odd
+    number of axes) of a diagonal."""
     if not errors.size:
         return None
     relative = np.divide(errors, of, out=np.where(errors > 0, 1.0, 0.0), where=of > 0)

@@ -11,36 +11,50 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.core.expr import Expr, Gather, Index, Value, walk
-from tpc.core.program import MatMul, Program, instructions
 from tpc.core.given import MaskedError, numbers
 from tpc.core.inputs import bind_inputs
+from tpc.core.program import MatMul, Program, instructions
+from tpc.diagnostics import catalogue, catalogue_kernels, catalogue_training
+from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels import accuracy
 from tpc.kernels.accuracy import Worst, warn
 from tpc.kernels.strips import Part, parts_of, side_by_side, threads, unlike
+from tpc.machine.files import digest
 from tpc.machine.memory import SURE, account, free_memory, refusing, require_memory
 from tpc.machine.precision import precision
-from tpc.machine.files import digest
-from tpc.diagnostics import catalogue, catalogue_kernels, catalogue_training
 from tpc.syntax import tree
-from tpc.diagnostics.diagnostic import TpcError
 from tpc.syntax.layout import normalise
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
 IN_STRIPS = "`tpc kernel` writes it to a file in strips; there use fewer rows for each by --strip"
-COMPARED = 3                                           # arrays of the size of a kernel while its errors are judged
-BLOCK, MEMORY = 200, 2e8                               # inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
-KEPT = (tree.ProgramName, tree.Width, tree.Dim, tree.Input, tree.Weight, tree.Activation, tree.Function, tree.Parametrization, tree.Network)
-Pair = tuple[np.ndarray, np.ndarray | None]            # values, and estimates of their errors; None where they are exact
+COMPARED = 3  # arrays of the size of a kernel while its errors are judged
+# inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
+BLOCK, MEMORY = 200, 2e8
+KEPT = (
+    tree.ProgramName,
+    tree.Width,
+    tree.Dim,
+    tree.Input,
+    tree.Weight,
+    tree.Activation,
+    tree.Function,
+    tree.Parametrization,
+    tree.Network,
+)
+# values, and estimates of their errors; None where they are exact
+Pair = tuple[np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Arrays [len(X), len(Z), *positions, *positions] of every kernel of every input in X with every one in Z, from one program for all kernels.
+    """Arrays [len(X), len(Z), *positions, *positions] of every kernel of every input in X with every one in
+    Z, from one program for all kernels.
 
-    kinds: "nngp", "ntk" or both. positions: the extents of the axes of the network's output. others: the inputs that the network mentions. block:
-    how many inputs are taken at once; None for as many as is fast. Each block of sizes is compiled once.
+    kinds: "nngp", "ntk" or both. positions: the extents of the axes of the network's output. others: the
+    inputs that the network mentions. block: how many inputs are taken at once; None for as many as is fast.
+    Each block of sizes is compiled once.
     """
 
     program: Program
@@ -54,7 +68,8 @@ class Blocks:
     blocks: dict[tuple[Any, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
     def values(self, x: Any, z: Any = None, *, stacklevel: int = 2) -> list[np.ndarray]:
-        """Of every kernel. Without z it is x. Raises TpcError as `Kernel` does; warns (`KernelWarning`) of errors that are not small."""
+        """Of every kernel. Without z it is x. Raises TpcError as `Kernel` does; warns (`KernelWarning`) of
+        errors that are not small."""
         found, worst = self.measured(x, z)
         warn(worst, stacklevel + 1)
         return [values for values, _ in found]
@@ -62,25 +77,34 @@ class Blocks:
     def measured(self, x: Any, z: Any = None) -> tuple[list[Pair], list[Worst]]:
         """The values of every kernel and estimates of their errors, and where these are not small.
 
-        Where integrals are by quadrature, an error is from what other rules give, or what a value is beyond √(K(x, x)·K(z, z)).
+        Where integrals are by quadrature, an error is from what other rules give, or what a value is beyond
+        √(K(x, x)·K(z, z)).
         """
         rows = self._checked(x, "x")
         columns = rows if z is None else self._checked(z, "z")
         if z is not None and np.array_equal(rows, columns):
             z = None
         if columns.shape[1:] != rows.shape[1:]:
-            raise TpcError([catalogue.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)], self.program.name, of_program=True)
+            raise TpcError(
+                [catalogue.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)],
+                self.program.name,
+                of_program=True,
+            )
         shape = len(rows), len(columns), *self.positions, *self.positions
         with refusing(self.program.name, of_program=True):
-            self._require_room(shape, exact=True)                  # not to be compiled, to learn that
+            self._require_room(shape, exact=True)  # not to be compiled, to learn that
             return self._evaluated(rows, columns, shape, same=z is None)
 
-    def _evaluated(self, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...], *, same: bool) -> tuple[list[Pair], list[Worst]]:
+    def _evaluated(
+        self, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...], *, same: bool
+    ) -> tuple[list[Pair], list[Worst]]:
         """shape: of the arrays. same: rows and columns are the same inputs."""
         work, each = self._work(rows, columns, same=same)
         exact = not work or self._of_blocks(*work[0], same).exact
         self._require_room(shape, exact=exact)
-        outs = [(np.empty(shape, self.dtype), None if exact else np.empty(shape, self.dtype)) for _ in self.kinds]
+        outs = [
+            (np.empty(shape, self.dtype), None if exact else np.empty(shape, self.dtype)) for _ in self.kinds
+        ]
 
         def fill(pair: tuple[Part, Part]) -> None:
             (a, b, first), (c, d, second) = pair
@@ -88,51 +112,78 @@ class Blocks:
             compiled = self._of_blocks(*pair, same)
             found = compiled(first) if own else compiled(first, second)
             for out, whole in zip(outs, found, strict=True):
-                self._require_finite(whole[0][:b - a, :d - c], rows[a:b], columns[c:d], (a, c))
+                self._require_finite(whole[0][: b - a, : d - c], rows[a:b], columns[c:d], (a, c))
                 for into, array in zip(out, whole, strict=True):
                     if into is None or array is None:
                         continue
-                    part = array[:b - a, :d - c]
+                    part = array[: b - a, : d - c]
                     if own:
-                        part = (part + self._turned(part))/2                         # equal but for rounding
+                        part = (part + self._turned(part)) / 2  # equal but for rounding
                     into[a:b, c:d] = part
-                    if same and not own:                           # the other half is the same
+                    if same and not own:  # the other half is the same
                         into[c:d, a:b] = self._turned(part)
-        side_by_side(fill, work, alone=2, each=each)              # the first two compile
-        return (outs, []) if exact else self._judged(outs, self._scales(outs, rows, None if same else columns))
 
-    def _work(self, rows: np.ndarray, columns: np.ndarray, *, same: bool) -> tuple[list[tuple[Part, Part]], float]:
-        """The pairs of blocks to be evaluated, and the bytes that one takes: of fewer inputs if the compiler says that it takes more than is free.
+        side_by_side(fill, work, alone=2, each=each)  # the first two compile
+        return (
+            (outs, []) if exact else self._judged(outs, self._scales(outs, rows, None if same else columns))
+        )
+
+    def _work(
+        self, rows: np.ndarray, columns: np.ndarray, *, same: bool
+    ) -> tuple[list[tuple[Part, Part]], float]:
+        """The pairs of blocks to be evaluated, and the bytes that one takes: of fewer inputs if the compiler
+        says that it takes more than is free.
 
         Raises TpcError (TP604).
         """
         block = self.block or self._fitting("cross", rows.shape[1:])
         while True:
             firsts, seconds = list(parts_of(rows, block)), list(parts_of(columns, block))
-            work = [(first, second) for first in firsts for second in seconds if not same or first[0] <= second[0]]
-            each = max((self._of_blocks(*pair, same).memory(*(part[2] for part in pair)) for pair in unlike(work)), default=0.0)
+            work = [
+                (first, second) for first in firsts for second in seconds if not same or first[0] <= second[0]
+            ]
+            each = max(
+                (self._of_blocks(*pair, same).memory(*(part[2] for part in pair)) for pair in unlike(work)),
+                default=0.0,
+            )
             free = SURE * free_memory()
             if each <= free or self.block is not None or block == 1:
-                require_memory(each, self.program.name, free=free, remedy="take smaller inputs, or a smaller block", of_program=True)
+                require_memory(
+                    each,
+                    self.program.name,
+                    free=free,
+                    remedy="take smaller inputs, or a smaller block",
+                    of_program=True,
+                )
                 return work, each
             block = max(1, int(block * min(0.5, (free / each) ** 0.5)))
 
     def _arrays(self, shape: tuple[int, ...], *, exact: bool) -> float:
         """Bytes of values, and of errors with what these are compared to."""
-        arrays = len(self.kinds) if exact else 2*len(self.kinds) + COMPARED
+        arrays = len(self.kinds) if exact else 2 * len(self.kinds) + COMPARED
         return float(arrays) * math.prod(shape) * np.dtype(self.dtype).itemsize
 
     def _require_room(self, shape: tuple[int, ...], *, exact: bool) -> None:
-        """Refuses arrays that there is no memory for: values, and errors with what these are compared to. Raises TpcError (TP604)."""
-        require_memory(self._arrays(shape, exact=exact), self.program.name, free=SURE * free_memory(), remedy=IN_STRIPS, of_program=True)
+        """Refuses arrays that there is no memory for: values, and errors with what these are compared to.
+        Raises TpcError (TP604)."""
+        require_memory(
+            self._arrays(shape, exact=exact),
+            self.program.name,
+            free=SURE * free_memory(),
+            remedy=IN_STRIPS,
+            of_program=True,
+        )
 
     def memory(self, x: Any, z: Any = None) -> float:
-        """Bytes that `values` is predicted to take besides what the process has: the arrays, and as many blocks as are evaluated at a time."""
+        """Bytes that `values` is predicted to take besides what the process has: the arrays, and as many
+        blocks as are evaluated at a time."""
         rows = self._checked(x, "x")
         columns = rows if z is None else self._checked(z, "z")
         work, each = self._work(rows, columns, same=z is None)
         exact = not work or self._of_blocks(*work[0], z is None).exact
-        return self._arrays((len(rows), len(columns), *self.positions, *self.positions), exact=exact) + each * threads(each, len(work))
+        return self._arrays(
+            (len(rows), len(columns), *self.positions, *self.positions), exact=exact
+        ) + each * threads(each, len(work))
 
     def diagonals(self, x: Any, *, stacklevel: int = 2) -> list[np.ndarray]:
         """Every kernel of every input with itself, [len(X), *positions, *positions]."""
@@ -142,7 +193,8 @@ class Blocks:
         return [values for values, _ in outs]
 
     def _judged(self, found: Sequence[Pair], scales: Sequence[np.ndarray]) -> tuple[list[Pair], list[Worst]]:
-        """Values with errors that are no less than what these are beyond their bound, and the worst of every kernel."""
+        """Values with errors that are no less than what these are beyond their bound, and the worst of every
+        kernel."""
         pairs, worst = list[Pair](), list[Worst]()
         for kind, (values, errors), of in zip(self.kinds, found, scales, strict=True):
             if errors is not None:
@@ -152,7 +204,9 @@ class Blocks:
             pairs.append((values, errors))
         return pairs, worst
 
-    def _scales(self, found: Sequence[Pair], rows: np.ndarray, columns: np.ndarray | None) -> list[np.ndarray]:
+    def _scales(
+        self, found: Sequence[Pair], rows: np.ndarray, columns: np.ndarray | None
+    ) -> list[np.ndarray]:
         """√(K(x, x)·K(z, z)) of every entry."""
         if columns is None:
             diagonals = [np.moveaxis(np.diagonal(values), -1, 0) for values, _ in found]
@@ -165,12 +219,16 @@ class Blocks:
         parts = list(parts_of(rows, self.block or self._fitting("own", rows.shape[1:])))
         shape = len(rows), *self.positions, *self.positions
         exact = not parts or self._compiled("own", len(parts[0][2]), len(parts[0][2]), rows.shape[1:]).exact
-        outs = [(np.empty(shape, self.dtype), None if exact else np.empty(shape, self.dtype)) for _ in self.kinds]
+        outs = [
+            (np.empty(shape, self.dtype), None if exact else np.empty(shape, self.dtype)) for _ in self.kinds
+        ]
         for a, b, part in parts:
-            for out, found in zip(outs, self._compiled("own", len(part), len(part), rows.shape[1:])(part), strict=True):
+            for out, found in zip(
+                outs, self._compiled("own", len(part), len(part), rows.shape[1:])(part), strict=True
+            ):
                 for into, array in zip(out, found, strict=True):
                     if into is not None and array is not None:
-                        into[a:b] = array[:b - a]
+                        into[a:b] = array[: b - a]
                 self._require_finite(out[0][a:b, None], rows[a:b], rows[a:b], (a, a))
         return outs
 
@@ -188,15 +246,22 @@ class Blocks:
 
     # blocks
 
-    def _require_finite(self, found: np.ndarray, rows: np.ndarray, columns: np.ndarray, first: tuple[int, int]) -> None:
-        """Raises TpcError (TP639) for values of a block that are not finite. first: its first row and column."""
-        if np.isfinite(found.sum()) or np.isfinite(found).all():                           # the sum is much cheaper
+    def _require_finite(
+        self, found: np.ndarray, rows: np.ndarray, columns: np.ndarray, first: tuple[int, int]
+    ) -> None:
+        """Raises TpcError (TP639) for values of a block that are not finite. first: its first row and
+        column."""
+        if np.isfinite(found.sum()) or np.isfinite(found).all():  # the sum is much cheaper
             return
         i, j = np.argwhere(~np.isfinite(found))[0][:2]
-        j = i if found.shape[1] == 1 < len(columns) else j                                 # a diagonal
+        j = i if found.shape[1] == 1 < len(columns) else j  # a diagonal
         kind = self.kinds[0] if len(self.kinds) == 1 else "kernel"
         norms = float(np.linalg.norm(rows[i])), float(np.linalg.norm(columns[j]))
-        raise TpcError([catalogue_kernels.entry_finite(kind, first[0] + i, first[1] + j, norms)], self.program.name, of_program=True)
+        raise TpcError(
+            [catalogue_kernels.entry_finite(kind, first[0] + i, first[1] + j, norms)],
+            self.program.name,
+            of_program=True,
+        )
 
     def _of_blocks(self, first: Part, second: Part, same: bool) -> Compiled:
         """What evaluates a pair of blocks. same: rows and columns are the same inputs."""
@@ -218,7 +283,8 @@ class Blocks:
         return self.blocks[key]
 
     def _planned(self, form: str, shape: tuple[int, ...]) -> tuple[int, float]:
-        """BLOCK, or fewer inputs if those are refused as too many for a program (TP308), and the memory that these take."""
+        """BLOCK, or fewer inputs if those are refused as too many for a program (TP308), and the memory that
+        these take."""
         block = BLOCK
         while True:
             try:
@@ -251,13 +317,19 @@ class Blocks:
         program = evaluator.program
         asked = tuple(item for item in program.inputs if item.name not in names)
         mentioned = {item.name for item in asked}
-        others = bind_inputs(replace(program, inputs=asked), {name: value for name, value in self.others.items() if normalise(name) in mentioned})
+        others = bind_inputs(
+            replace(program, inputs=asked),
+            {name: value for name, value in self.others.items() if normalise(name) in mentioned},
+        )
         rules = [evaluator.points(0, k) for k in range(evaluator.evaluations)]
-        return Compiled(evaluator.module, rules, others, tuple(names), tuple(output.name for output in program.outputs))
+        return Compiled(
+            evaluator.module, rules, others, tuple(names), tuple(output.name for output in program.outputs)
+        )
 
     def _evaluator(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], Evaluator]:
         """The names of the arrays that are its inputs, and the evaluator."""
         from tpc.evaluate.evaluator import compile_program
+
         names, text = self._written(form, n, m, shape)
         try:
             program = _without_unused_inputs(_parsed(text, self.program))
@@ -266,16 +338,24 @@ class Blocks:
         own = len(self.positions) * 2 + (1 if form == "own" else 2)
         if any(len(output.shape) != own for output in program.outputs):
             assert self.program.source is not None
-            raise TpcError([catalogue_training.kernel_positions(self.network, self.positions)], self.program.source.name, self.program.source.text)
+            raise TpcError(
+                [catalogue_training.kernel_positions(self.network, self.positions)],
+                self.program.source.name,
+                self.program.source.text,
+            )
         try:
             return names, compile_program(program, method="gram", dtype=self.dtype)
         except TpcError as error:
             if error.diagnostics[0].code != "TP601":
                 raise
             for kind in self.kinds if len(self.kinds) > 1 else ():
-                replace(self, kinds=(kind,))._evaluator(form, n, m, shape)            # that of the one which does not follow, if it is one
-            raise TpcError([catalogue_training.no_gram(self.kinds[-1], self.network, error.diagnostics[0].message)], self.program.name,
-                           of_program=True) from None
+                # that of the one which does not follow, if it is one
+                replace(self, kinds=(kind,))._evaluator(form, n, m, shape)
+            raise TpcError(
+                [catalogue_training.no_gram(self.kinds[-1], self.network, error.diagnostics[0].message)],
+                self.program.name,
+                of_program=True,
+            ) from None
 
     def _of_the_file(self, error: TpcError, shape: tuple[int, ...]) -> TpcError:
         """What is refused in a program that was written for inputs of a shape, without what was written."""
@@ -284,32 +364,42 @@ class Blocks:
         own = len(_lines(self.program))
         found = []
         for d in error.diagnostics:
-            if d.at is not None and d.at.span.line > own:                      # the kernels' entries that are asked for
+            if d.at is not None and d.at.span.line > own:  # the kernels' entries that are asked for
                 found.append(catalogue_training.kernel_positions(self.network, self.positions))
             else:
                 also = tuple(label for label in d.also if label.span.line <= own)
-                found.append(replace(d, also=also, help=d.help or catalogue_training.each_input(self.network, shape)))
+                found.append(
+                    replace(d, also=also, help=d.help or catalogue_training.each_input(self.network, shape))
+                )
         return TpcError(list(dict.fromkeys(found)), source.name, source.text)
 
     def _written(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], str]:
         """The names of the inputs, and the network's program with the kernels as its outputs."""
         taken = _declarations(self.program)
-        x, z, i, j, *places = _fresh(taken, ["x", "z", "i", "j", *(f"p{k}" for k in range(2 * len(self.positions)))])
+        x, z, i, j, *places = _fresh(
+            taken, ["x", "z", "i", "j", *(f"p{k}" for k in range(2 * len(self.positions)))]
+        )
         names = [x, z] if form == "cross" else [x]
-        lines = [f"input {name}[{', '.join(map(str, (count, *shape)))}]" for name, count in zip(names, (n, m), strict=False)]
+        lines = [
+            f"input {name}[{', '.join(map(str, (count, *shape)))}]"
+            for name, count in zip(names, (n, m), strict=False)
+        ]
         ranges = [(i, n), *([] if form == "own" else [(j, m)]), *zip(places, self.positions * 2, strict=True)]
         at = f"[{', '.join(places)}]" if places else ""
         pair = f"{x}[{i}], {names[-1]}[{i if form == 'own' else j}]"
         loops = " ".join(f"for {v} < {count}" for v, count in ranges)
         for output, kind in zip(_fresh(taken, ["K", "K2"]), self.kinds, strict=False):
-            lines.append(f"output {output}[{', '.join(v for v, _ in ranges)}] = {kind}({self.network})({pair}){at} {loops}")
+            lines.append(
+                f"output {output}[{', '.join(v for v, _ in ranges)}] = {kind}({self.network})({pair}){at} "
+                f"{loops}"
+            )
         return names, taken + "\n".join(lines) + "\n"
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A module's evaluation of a block of every kernel. rules: a rule for its integrals, and others to compare it with if not all is in closed
-    form."""
+    """A module's evaluation of a block of every kernel. rules: a rule for its integrals, and others to
+    compare it with if not all is in closed form."""
 
     module: types.ModuleType
     rules: Sequence[tuple[Any, Any]]
@@ -350,7 +440,8 @@ def _fresh(text: str, wishes: Sequence[str]) -> list[str]:
 
 
 def _declarations(program: Program) -> str:
-    """The lines of a program that declare and define; empty ones in place of what is trained and put out, so that all stand where they stood.
+    """The lines of a program that declare and define; empty ones in place of what is trained and put out, so
+    that all stand where they stood.
 
     Each statement goes on to where the next one begins.
     """
@@ -371,12 +462,14 @@ def _lines(program: Program) -> list[str]:
 
 def tree_of(program: Program) -> tree.File:
     from tpc.syntax.parse import parse_file
+
     assert program.source is not None
     return parse_file(program.source.text, program.source.name)
 
 
 def _parsed(text: str, program: Program) -> Program:
     from tpc.pipeline import parse
+
     assert program.source is not None
     return parse(text, name=program.source.name, dims=dict(program.source.dims))
 

@@ -1,4 +1,5 @@
-"""Kernels in scikit-learn. `SVC(kernel=k)` and the like take a kernel as it is; Gaussian processes want an object of their own kind."""
+"""Kernels in scikit-learn. `SVC(kernel=k)` and the like take a kernel as it is; Gaussian processes want an
+object of their own kind."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.kernels.regression import refused
 from tpc.diagnostics import catalogue_kernels as catalogue
+from tpc.kernels.regression import refused
 
 if TYPE_CHECKING:
     Base = object
@@ -21,9 +22,11 @@ else:
 
 
 class GaussianProcessKernel(Base):
-    """A kernel of tpc as one of scikit-learn's: `GaussianProcessRegressor(kernel=GaussianProcessKernel(kernels.nngp))`.
+    """A kernel of tpc as one of scikit-learn's:
+    `GaussianProcessRegressor(kernel=GaussianProcessKernel(kernels.nngp))`.
 
-    Inputs are rows; those of images and sequences are flattened, `shape` being what each is shaped to again. It has no hyperparameters.
+    Inputs are rows; those of images and sequences are flattened, `shape` being what each is shaped to again.
+    It has no hyperparameters.
     """
 
     def __init__(self, kernel: Callable[..., Any], shape: tuple[int, ...] | None = None) -> None:
@@ -31,13 +34,18 @@ class GaussianProcessKernel(Base):
         self.shape = shape
 
     def __call__(self, X: Any, Y: Any = None, eval_gradient: bool = False) -> Any:
-        found = np.asarray(self.kernel(self._shaped(X)) if Y is None else self.kernel(self._shaped(X), self._shaped(Y)), np.float64)
+        found = np.asarray(
+            self.kernel(self._shaped(X)) if Y is None else self.kernel(self._shaped(X), self._shaped(Y)),
+            np.float64,
+        )
         return (found, np.empty((*found.shape, 0))) if eval_gradient else found
 
     def diag(self, X: Any) -> np.ndarray:
         own = getattr(self.kernel, "diagonal", None)
         rows = self._shaped(X)
-        return np.asarray(own(rows) if own is not None else [self.kernel(row[None])[0, 0] for row in rows], np.float64)
+        return np.asarray(
+            own(rows) if own is not None else [self.kernel(row[None])[0, 0] for row in rows], np.float64
+        )
 
     def is_stationary(self) -> bool:
         return False

@@ -1,4 +1,5 @@
-"""The kernels of a network at initialisation as functions of arrays of inputs: `program.kernels().ntk(X, Z)`."""
+"""The kernels of a network at initialisation as functions of arrays of inputs:
+`program.kernels().ntk(X, Z)`."""
 
 from __future__ import annotations
 
@@ -8,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tpc.core.program import Program
 from tpc.core.given import require_whole
 from tpc.core.inputs import check_given
+from tpc.core.program import Program
+from tpc.diagnostics import catalogue_run, catalogue_training
+from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import Blocks, Pair, tree_of
-from tpc.diagnostics import catalogue_run, catalogue_training
 from tpc.syntax import tree
-from tpc.diagnostics.diagnostic import TpcError
 
 KINDS = ("nngp", "ntk")
 
@@ -42,18 +43,20 @@ class Kernels:
 
 @dataclass(frozen=True)
 class Kernel:
-    """`kernel(X, Z)` is the array [len(X), len(Z), *positions, *positions] of the kernel of every input in X with every one in Z.
+    """`kernel(X, Z)` is the array [len(X), len(Z), *positions, *positions] of the kernel of every input in X
+    with every one in Z.
 
-    X and Z are of one shape but for the first axis; without Z it is X, and the entries of an input with itself are exact. Where integrals are by
-    quadrature, a `KernelWarning` (TP640) says so if an entry's estimated error is more than 1e-6 of √(K(x, x)·K(z, z)).
+    X and Z are of one shape but for the first axis; without Z it is X, and the entries of an input with
+    itself are exact. Where integrals are by quadrature, a `KernelWarning` (TP640) says so if an entry's
+    estimated error is more than 1e-6 of √(K(x, x)·K(z, z)).
     """
 
     blocks: Blocks
 
     def __call__(self, x: Any, z: Any = None) -> np.ndarray:
-        """Raises TpcError: inputs of another shape than the network takes (as for `f(x)` in the language), or that are not finite (TP503), and a
-        kernel that does not follow from covariances (TP726)."""
-        found, = self.blocks.values(x, z)
+        """Raises TpcError: inputs of another shape than the network takes (as for `f(x)` in the language), or
+        that are not finite (TP503), and a kernel that does not follow from covariances (TP726)."""
+        (found,) = self.blocks.values(x, z)
         return found
 
     def with_error(self, x: Any, z: Any = None) -> Pair:
@@ -68,7 +71,7 @@ class Kernel:
 
     def diagonal(self, x: Any) -> np.ndarray:
         """The kernel of every input with itself, [len(X), *positions, *positions]."""
-        found, = self.blocks.diagonals(x)
+        (found,) = self.blocks.diagonals(x)
         return found
 
     @property
@@ -86,16 +89,29 @@ class Kernel:
         return self.blocks.identity
 
 
-def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str, Any] | None = None, dtype: str = "float64",
-            positions: Sequence[int] = (), block: int | None = None) -> Kernels:
-    """The kernels of a network of `program` at initialisation, in the NTK parametrization, its weights' `std`, `scale` and `lr` as declared.
+def kernels(
+    program: Program,
+    network: str | None = None,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    dtype: str = "float64",
+    positions: Sequence[int] = (),
+    block: int | None = None,
+) -> Kernels:
+    """The kernels of a network of `program` at initialisation, in the NTK parametrization, its weights'
+    `std`, `scale` and `lr` as declared.
 
-    network: its name; may be left out if there is one only. inputs: those that the network mentions besides its argument. dtype: "float64" or
-    "float32". positions: the extents of the axes of the network's output, if it has any. Raises TpcError: no such network, or one of several
-    inputs (TP709), a dtype that is neither (TP602), inputs that the program does not have or that do not fit (TP50x).
+    network: its name; may be left out if there is one only. inputs: those that the network mentions besides
+    its argument. dtype: "float64" or "float32". positions: the extents of the axes of the network's output,
+    if it has any. Raises TpcError: no such network, or one of several inputs (TP709), a dtype that is neither
+    (TP602), inputs that the program does not have or that do not fit (TP50x).
     """
     if dtype not in ("float64", "float32"):
-        raise TpcError([catalogue_run.bad_option("dtype", f"must be float64 or float32, not {dtype}")], program.name, of_program=True)
+        raise TpcError(
+            [catalogue_run.bad_option("dtype", f"must be float64 or float32, not {dtype}")],
+            program.name,
+            of_program=True,
+        )
     if block is not None:
         block = require_whole("block", block, 1, program.name)
     positions = tuple(require_whole("positions", extent, 0, program.name) for extent in positions)
@@ -107,6 +123,11 @@ def kernels(program: Program, network: str | None = None, *, inputs: Mapping[str
     if chosen not in there:
         raise TpcError([catalogue_training.no_such_network(chosen, [*there])], program.name, of_program=True)
     if there[chosen] != 1:
-        raise TpcError([catalogue_training.several_inputs(chosen, there[chosen])], program.name, of_program=True)
-    nngp, ntk, both = (Blocks(program, chosen, kinds, dtype, positions, dict(inputs or {}), block) for kinds in (("nngp",), ("ntk",), KINDS))
+        raise TpcError(
+            [catalogue_training.several_inputs(chosen, there[chosen])], program.name, of_program=True
+        )
+    nngp, ntk, both = (
+        Blocks(program, chosen, kinds, dtype, positions, dict(inputs or {}), block)
+        for kinds in (("nngp",), ("ntk",), KINDS)
+    )
     return Kernels(chosen, Kernel(nngp), Kernel(ntk), both)

@@ -1,4 +1,5 @@
-"""Regression with a kernel: the ridge estimate, and the posterior of a Gaussian process, of which it is the mean (TP1; Lee et al. 2018)."""
+"""Regression with a kernel: the ridge estimate, and the posterior of a Gaussian process, of which it is the
+mean (TP1; Lee et al. 2018)."""
 
 from __future__ import annotations
 
@@ -13,12 +14,13 @@ from scipy.linalg import LinAlgError, cho_solve, cholesky
 from tpc.diagnostics import catalogue_kernels as catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 
-Kernel = Callable[..., Any]                            # kernel(x, z) is [N, M], kernel(x) is kernel(x, x)
+Kernel = Callable[..., Any]  # kernel(x, z) is [N, M], kernel(x) is kernel(x, x)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """mean: [M], or [M, k] for k outputs. covariance: [M, M], of each output; None if the prediction is not a Gaussian process's."""
+    """mean: [M], or [M, k] for k outputs. covariance: [M, M], of each output; None if the prediction is not a
+    Gaussian process's."""
 
     mean: np.ndarray
     covariance: np.ndarray | None = None
@@ -32,10 +34,12 @@ class Prediction:
 
 
 def posterior(kernel: Kernel, x: Any, y: Any, points: Any, *, noise: float = 0.0) -> Prediction:
-    """The Gaussian process of covariance `kernel` given its values `y` at `x`, observed with noise, at `points`.
+    """The Gaussian process of covariance `kernel` given its values `y` at `x`, observed with noise, at
+    `points`.
 
-    y: [N] or [N, k], outputs being independent. noise: the variance of what is added to each value, ≥ 0. Raises TpcError: arrays that do not fit
-    (TP631, TP633), that are not finite (TP632, TP633), and a kernel matrix that is not positive definite (TP634).
+    y: [N] or [N, k], outputs being independent. noise: the variance of what is added to each value, ≥ 0.
+    Raises TpcError: arrays that do not fit (TP631, TP633), that are not finite (TP632, TP633), and a kernel
+    matrix that is not positive definite (TP634).
     """
     y = targets(y, rows(x, "x"))
     noise = at_least_0(noise, "the noise, a variance,")
@@ -50,7 +54,8 @@ def posterior(kernel: Kernel, x: Any, y: Any, points: Any, *, noise: float = 0.0
 
 
 def matrices(kernel: Kernel, x: Any, points: Any, *, own: bool = False) -> list[np.ndarray]:
-    """The kernel of the inputs with each other [N, N], with the points [N, M], and, if `own`, of these with each other [M, M], in float64."""
+    """The kernel of the inputs with each other [N, N], with the points [N, M], and, if `own`, of these with
+    each other [M, M], in float64."""
     n, m = rows(x, "x"), rows(points, "points")
     found = []
     for given, shape in (((x,), (n, n)), ((x, points), (n, m)), *([((points,), (m, m))] if own else [])):

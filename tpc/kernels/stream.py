@@ -1,4 +1,5 @@
-"""Kernel matrices larger than memory: computed in strips of rows that go to a file, and resumed where they stopped."""
+"""Kernel matrices larger than memory: computed in strips of rows that go to a file, and resumed where they
+stopped."""
 
 from __future__ import annotations
 
@@ -14,36 +15,48 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tpc.machine.interrupt import Interruptible
+from tpc.diagnostics.catalogue_run import memory
+from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import BLOCK
 from tpc.kernels.kernels import Kernel
-from tpc.machine.memory import physical_memory
 from tpc.machine.files import digest, open_regular, read_header, whole
-from tpc.diagnostics.catalogue_run import memory
-from tpc.diagnostics.diagnostic import TpcError
+from tpc.machine.interrupt import Interruptible
+from tpc.machine.memory import physical_memory
 
 Progress = Callable[[int, int], None]
-MANIFEST = 1 << 16                                     # bytes of a manifest at most
-PIECE = 1 << 24                                        # bytes of it that are looked at at once
-STRIP = 1 << 27                                        # bytes of a strip, or what BLOCK rows take
-SHARE = 1/16                                           # of the machine's memory, which a strip is not to exceed
-UNKNOWN = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)           # what a file system says that cannot take room beforehand
+MANIFEST = 1 << 16  # bytes of a manifest at most
+PIECE = 1 << 24  # bytes of it that are looked at at once
+STRIP = 1 << 27  # bytes of a strip, or what BLOCK rows take
+SHARE = 1 / 16  # of the machine's memory, which a strip is not to exceed
+# what a file system says that cannot take room beforehand
+UNKNOWN = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
-def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: Path, strip: int | None = None,
-           progress: Progress | None = None) -> Worst | None:
-    """Writes `kernel(x, z)` to an `.npy` file, a strip of rows at a time; without z only one half is computed, the other is the same.
+def stream(
+    kernel: Kernel,
+    x: np.ndarray,
+    z: np.ndarray | None = None,
+    *,
+    out: Path,
+    strip: int | None = None,
+    progress: Progress | None = None,
+) -> Worst | None:
+    """Writes `kernel(x, z)` to an `.npy` file, a strip of rows at a time; without z only one half is
+    computed, the other is the same.
 
-    strip: rows of a strip. progress: called with the rows that are done and all. Beside the file a manifest, `OUT.json`, says what is done as long as
-    something is not; a run of the same kernel on the same inputs goes on from there, and gives the same file bit for bit. Returns the worst entry,
-    if its error is not small. Raises ValueError: a file
-    there that is another one's, too little space on the disk; OSError; KeyboardInterrupt at the end of a strip, which loses nothing; TpcError as the
-    kernel does.
+    strip: rows of a strip. progress: called with the rows that are done and all. Beside the file a manifest,
+    `OUT.json`, says what is done as long as something is not; a run of the same kernel on the same inputs
+    goes on from there, and gives the same file bit for bit. Returns the worst entry, if its error is not
+    small. Raises ValueError: a file there that is another one's, too little space on the disk; OSError;
+    KeyboardInterrupt at the end of a strip, which loses nothing; TpcError as the kernel does.
     """
     columns = x if z is None else z
-    row = len(columns) * int(np.prod(kernel.positions, dtype=int))**2 * np.dtype(kernel.dtype).itemsize
-    rows = strip or max(1, min(max(BLOCK, STRIP // max(1, row) // BLOCK * BLOCK), int(SHARE * physical_memory() // max(1, row))))
+    row = len(columns) * int(np.prod(kernel.positions, dtype=int)) ** 2 * np.dtype(kernel.dtype).itemsize
+    rows = strip or max(
+        1,
+        min(max(BLOCK, STRIP // max(1, row) // BLOCK * BLOCK), int(SHARE * physical_memory() // max(1, row))),
+    )
     shape = (len(x), len(columns), *kernel.positions, *kernel.positions)
     given = {"x": np.asarray(x), **({} if z is None else {"z": np.asarray(z)})}
     manifest = _Manifest.open(out, shape, kernel.dtype, digest(f"{kernel.identity}\n{rows}\n", given))
@@ -73,16 +86,19 @@ def stream(kernel: Kernel, x: np.ndarray, z: np.ndarray | None = None, *, out: P
     return manifest.worst
 
 
-def _write(out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start: int, stop: int) -> Worst | None:
-    """A strip, and what mirrors it; its worst entry. The file is mapped anew each time, so that memory does not grow with what has been written."""
+def _write(
+    out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start: int, stop: int
+) -> Worst | None:
+    """A strip, and what mirrors it; its worst entry. The file is mapped anew each time, so that memory does
+    not grow with what has been written."""
     found, worst = kernel.measured(x[start:stop], x[start:] if z is None else z)
     worst = None if worst is None else worst.moved(start, start if z is None else 0)
     if z is None:
-        found[:, :stop - start], _ = kernel.measured(x[start:stop])              # exact on the diagonal
+        found[:, : stop - start], _ = kernel.measured(x[start:stop])  # exact on the diagonal
     file = np.lib.format.open_memmap(out, mode="r+")
     if z is None:
         file[start:stop, start:] = found
-        file[stop:, start:stop] = _turned(found[:, stop - start:], len(kernel.positions))
+        file[stop:, start:stop] = _turned(found[:, stop - start :], len(kernel.positions))
     else:
         file[start:stop] = found
     file.flush()
@@ -104,7 +120,8 @@ def _turned(found: np.ndarray, positions: int) -> np.ndarray:
 
 
 class _Manifest:
-    """What is done of a file of this shape and type: the rows up to `done`, with the check sum and the worst entry of these."""
+    """What is done of a file of this shape and type: the rows up to `done`, with the check sum and the worst
+    entry of these."""
 
     def __init__(self, out: Path, shape: tuple[int, ...], dtype: str, fingerprint: str) -> None:
         self.out, self.shape, self.dtype, self.fingerprint = out, shape, np.dtype(dtype), fingerprint
@@ -122,8 +139,11 @@ class _Manifest:
             return found
         own = found._read()
         if own != fingerprint:
-            raise ValueError(f"{out} is begun by another run (another kernel, other inputs or strips); remove it and {found.path.name}, "
-                             "or name another file")
+            raise ValueError(
+                f"{out} is begun by another run (another kernel, other inputs or strips); remove it and "
+                f"{found.path.name}, "
+                "or name another file"
+            )
         if found.done and not out.exists():
             raise ValueError(f"{out}, of which {found.path} says that it is begun, is gone; remove that, too")
         if found.done and not found._whole():
@@ -140,17 +160,25 @@ class _Manifest:
             own, self.done, self.sum = str(kept["fingerprint"]), int(kept["rows"]), int(kept["sum"])
             self.worst = Worst.of_json(kept["worst"]) if kept.get("worst") else None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(f"{self.path} is damaged ({next(iter(str(error).splitlines()), 'not readable')}); "
-                             f"remove it and {self.out}") from None
+            raise ValueError(
+                f"{self.path} is damaged ({next(iter(str(error).splitlines()), 'not readable')}); "
+                f"remove it and {self.out}"
+            ) from None
         return own
 
     def _whole(self) -> bool:
-        """Whether the file has the length and the header that it was begun with, and the rows that were written."""
+        """Whether the file has the length and the header that it was begun with, and the rows that were
+        written."""
         try:
             with open_regular(self.out) as file:
                 shape, fortran, dtype = read_header(file)
                 held = os.fstat(file.fileno()).st_size - file.tell()
-                if (shape, fortran, dtype, held) != (self.shape, False, self.dtype, math.prod(self.shape) * self.dtype.itemsize):
+                if (shape, fortran, dtype, held) != (
+                    self.shape,
+                    False,
+                    self.dtype,
+                    math.prod(self.shape) * self.dtype.itemsize,
+                ):
                     return False
                 found, left = 0, self.done * (held // max(1, self.shape[0]))
                 while left and (part := file.read(min(left, PIECE))):
@@ -163,22 +191,32 @@ class _Manifest:
         """Takes all the room on the disk that the file needs. Raises OSError if there is less."""
         self.reached(0)
         np.lib.format.open_memmap(self.out, mode="w+", dtype=self.dtype, shape=self.shape).flush()
-        with self.out.open("r+b") as file:         # a file with holes would end the process when they are filled and the disk is full
+        # a file with holes would end the process when they are filled and the disk is full
+        with self.out.open("r+b") as file:
             _take_room(file)
 
     def reached(self, rows: int, worst: Worst | None = None) -> None:
         """worst: the worst entry of the last strip."""
         self.worst = self.worst if worst is None else worst.joined(self.worst)
         if rows > self.done:
-            self.sum = zlib.crc32(np.ascontiguousarray(np.lib.format.open_memmap(self.out, mode="r")[self.done:rows]).data, self.sum)
-        kept = {"fingerprint": self.fingerprint, "rows": rows, "sum": self.sum, **({} if self.worst is None else {"worst": self.worst.to_json()})}
+            self.sum = zlib.crc32(
+                np.ascontiguousarray(np.lib.format.open_memmap(self.out, mode="r")[self.done : rows]).data,
+                self.sum,
+            )
+        kept = {
+            "fingerprint": self.fingerprint,
+            "rows": rows,
+            "sum": self.sum,
+            **({} if self.worst is None else {"worst": self.worst.to_json()}),
+        }
         kept["seal"] = digest(json.dumps(kept), {})
         with whole(self.path) as part:
             part.write_text(json.dumps(kept), encoding="utf-8")
         self.done = rows
 
     def abandon(self) -> None:
-        """Leaves nothing, of a run that has written nothing: what was wrong can be mended, and the file is not in the way."""
+        """Leaves nothing, of a run that has written nothing: what was wrong can be mended, and the file is
+        not in the way."""
         self.end()
         self.out.unlink(missing_ok=True)
 
@@ -187,7 +225,8 @@ class _Manifest:
 
 
 def _take_room(file: BinaryIO) -> None:
-    """Has the disk set aside all that a file is long, by writing it where the file system knows no other way. Raises OSError if there is less."""
+    """Has the disk set aside all that a file is long, by writing it where the file system knows no other way.
+    Raises OSError if there is less."""
     length = os.fstat(file.fileno()).st_size
     if hasattr(os, "posix_fallocate"):
         try:
@@ -198,7 +237,7 @@ def _take_room(file: BinaryIO) -> None:
                 raise
     for at in range(0, length, PIECE):
         file.seek(at)
-        part = file.read(PIECE)                    # zeros, where nothing has been written
+        part = file.read(PIECE)  # zeros, where nothing has been written
         file.seek(at)
         file.write(part)
 

@@ -1,4 +1,5 @@
-"""The program being made: the block that instructions go to, the loops around it, fresh names for parts of a line."""
+"""The program being made: the block that instructions go to, the loops around it, fresh names for parts of a
+line."""
 
 from __future__ import annotations
 
@@ -28,16 +29,16 @@ class Block:
     """Collects instructions. `loops`: the regions around; `sums`: the sums whose bodies are being lowered."""
 
     def __init__(self, taken: Container[str] = ()) -> None:
-        self.taken = taken                        # the names that the program declares
+        self.taken = taken  # the names that the program declares
         self.ops: list[Op] = []
         self.loops: list[Loop] = []
-        self.newest = ""                          # the part last made for the line being lowered
+        self.newest = ""  # the part last made for the line being lowered
         self.sums: list[Loop] = []
         self.made: dict[str, Family] = {}
         self.base = ""
         self.origin = Origin()
         self.counts: dict[str, int] = {}
-        self.grown: For | None = None             # the region last made for parts of a sum, which may still grow
+        self.grown: For | None = None  # the region last made for parts of a sum, which may still grow
 
     @contextmanager
     def region(self, loop: Loop, origin: Origin) -> Iterator[None]:
@@ -52,7 +53,7 @@ class Block:
     def summing(self, loops: list[Loop]) -> Iterator[None]:
         self.sums += loops
         yield
-        del self.sums[len(self.sums) - len(loops):]
+        del self.sums[len(self.sums) - len(loops) :]
 
     def variables(self) -> set[str]:
         return {loop.variable for loop in (*self.loops, *self.sums)}
@@ -66,7 +67,8 @@ class Block:
         return name
 
     def fresh(self, base: str) -> str:
-        """A name that is not taken, of the form reserved for what lowering makes (a program once lowered has such names itself)."""
+        """A name that is not taken, of the form reserved for what lowering makes (a program once lowered has
+        such names itself)."""
         while True:
             self.counts[base] = self.counts.get(base, 0) + 1
             name = f"{base}${self.counts[base]}"
@@ -74,7 +76,8 @@ class Block:
                 return name
 
     def part(self, make: Instruction, kind: Family) -> Value:
-        """Adds an instruction for a part of the line being lowered, under a fresh name, once per index of the sums it depends on.
+        """Adds an instruction for a part of the line being lowered, under a fresh name, once per index of the
+        sums it depends on.
 
         `make` and `kind` come without a name: the fresh one is put in.
         """
@@ -89,7 +92,8 @@ class Block:
         return Value(out, kind.kind == "vector")
 
     def needed(self, free: set[str]) -> list[Loop]:
-        """The sums that something with these free variables depends on, and those that their counts depend on."""
+        """The sums that something with these free variables depends on, and those that their counts depend
+        on."""
         found: list[Loop] = []
         for loop in reversed(self.sums):
             if loop.variable in free:
@@ -102,9 +106,13 @@ class Block:
             self.ops.append(op)
             return
         last = self.ops[-1] if self.ops else None
-        if last is not None and last is self.grown and len(needed) == 1 \
-                and (last.variable, last.count) == (needed[0].variable, needed[0].count):
-            region = replace(last, body=(*last.body, op))          # one region for all parts of one sum
+        if (
+            last is not None
+            and last is self.grown
+            and len(needed) == 1
+            and (last.variable, last.count) == (needed[0].variable, needed[0].count)
+        ):
+            region = replace(last, body=(*last.body, op))  # one region for all parts of one sum
             self.ops[-1] = region
         else:
             region = For(needed[-1].variable, needed[-1].count, (op,), origin=self.origin)
@@ -114,22 +122,31 @@ class Block:
         self.grown = region
 
     def finish(self, target: Ref, value: Expr) -> None:
-        """Defines `target` as `value`: the instruction that has just made a part gets the target's name, if that is all there is."""
+        """Defines `target` as `value`: the instruction that has just made a part gets the target's name, if
+        that is all there is."""
         last = self.ops[-1] if self.ops else None
         newest, self.newest = self.newest, ""
-        if isinstance(value, Value) and isinstance(last, MatMul | Moment) and last.out == value.ref and value.ref.name == newest \
-                and newest not in values_of(self.ops[:-1]):
+        if (
+            isinstance(value, Value)
+            and isinstance(last, MatMul | Moment)
+            and last.out == value.ref
+            and value.ref.name == newest
+            and newest not in values_of(self.ops[:-1])
+        ):
             family = self.made.pop(value.ref.name)
             self.counts[self.base] -= 1
             self.ops[-1] = replace(last, out=target)
             self.made.setdefault(target.name, replace(family, name=target.name))
             return
         vector = self.made[target.name].kind == "vector"
-        self.ops.append(Nonlin(target, value, origin=self.origin) if vector else Scalar(target, value, origin=self.origin))
+        self.ops.append(
+            Nonlin(target, value, origin=self.origin) if vector else Scalar(target, value, origin=self.origin)
+        )
 
 
 def values_of(ops: list[Op]) -> set[str]:
-    """The names of fresh parts that instructions refer to. Parts are only used on the line that made them, so this looks at few."""
+    """The names of fresh parts that instructions refer to. Parts are only used on the line that made them, so
+    this looks at few."""
     names: set[str] = set()
     for op in ops[-8:]:
         if isinstance(op, Nonlin | Moment | Scalar):
@@ -154,6 +171,7 @@ def index_variables(ref: Ref) -> set[str]:
 def expr_variables(x: Expr) -> set[str]:
     """The free loop variables of an expression."""
     from tpc.core.expr import Position, children
+
     if isinstance(x, Value):
         return index_variables(x.ref)
     if isinstance(x, Position):

@@ -1,4 +1,5 @@
-"""Expressions of the tree to elementwise expressions; products and means inside them become instructions of their own."""
+"""Expressions of the tree to elementwise expressions; products and means inside them become instructions of
+their own."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isinf
 
-from tpc.core.affine import Affine
 from tpc.core import functions
+from tpc.core.affine import Affine
 from tpc.core.calculus import NotDifferentiableError, differentiate
 from tpc.core.expr import (
     ONE,
@@ -41,17 +42,17 @@ from tpc.core.expr import (
 )
 from tpc.core.laws import law_number
 from tpc.core.program import Family, MatMul, Moment, Nonlin, Scalar
-from tpc.lower.block import Binding, Block, Env, size
 from tpc.diagnostics import catalogue
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.lower.block import Binding, Block, Env, size
+from tpc.syntax import tree
 from tpc.syntax.kinds import derivative_of
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
 
-LARGEST = 10**300                                # of a number, and of the parts of a fraction
-MAX_SIZE = 20_000                                # nodes of one instruction's expression
-MAX_FACTORS = 500                                # of one product, whose derivative has the square of it
+LARGEST = 10**300  # of a number, and of the parts of a fraction
+MAX_SIZE = 20_000  # nodes of one instruction's expression
+MAX_FACTORS = 500  # of one product, whose derivative has the square of it
 UNNAMED = Ref("")
 
 
@@ -65,7 +66,8 @@ class RefusedError(Exception):
 
 @dataclass
 class Expressions:
-    """Lowers expressions in `scope`, parts going to `block`. `elementwise`: inside a function that is differentiated, nothing is hoisted."""
+    """Lowers expressions in `scope`, parts going to `block`. `elementwise`: inside a function that is
+    differentiated, nothing is hoisted."""
 
     scope: Scope
     block: Block
@@ -98,7 +100,8 @@ class Expressions:
         raise AssertionError(f"resolve let {type(node).__name__} through")
 
     def checked(self, x: Expr, node: tree.Tree) -> Expr:
-        """`x`, unless it is a number that no float can hold, or too large to be an expression of one instruction."""
+        """`x`, unless it is a number that no float can hold, or too large to be an expression of one
+        instruction."""
         if isinstance(x, Pow) and x.base == ZERO and isinstance(x.exponent, Number) and x.exponent.value < 0:
             raise RefusedError(catalogue.division_by_zero(node.span))
         if isinstance(x, Pow) and is_constant(x) and isinf(law_number(x, {}, ())):
@@ -113,10 +116,14 @@ class Expressions:
             raise RefusedError(catalogue.expands_too_far(node.span, MAX_SIZE))
         return x
 
-    def chain(self, node: tree.Tree, operands: Sequence[tree.Tree], operators: Sequence[str], env: Env) -> Expr:
+    def chain(
+        self, node: tree.Tree, operands: Sequence[tree.Tree], operators: Sequence[str], env: Env
+    ) -> Expr:
         parts = [self.lower(operand, env) for operand in operands]
         if operators[0] in "+-":
-            return add(parts[0], *(x if op == "+" else neg(x) for op, x in zip(operators, parts[1:], strict=True)))
+            return add(
+                parts[0], *(x if op == "+" else neg(x) for op, x in zip(operators, parts[1:], strict=True))
+            )
         factors: list[Expr] = [parts[0]]
         constant: Expr = coefficient(parts[0])
         for op, x, operand in zip(operators, parts[1:], operands[1:], strict=True):
@@ -141,7 +148,9 @@ class Expressions:
 
     def member(self, name: str, index: Sequence[tree.Tree], env: Env) -> Value:
         symbol = self.scope.symbols[name]
-        vector = symbol.what == "vector" or (name in self.block.made and self.block.made[name].kind == "vector")
+        vector = symbol.what == "vector" or (
+            name in self.block.made and self.block.made[name].kind == "vector"
+        )
         return Value(self.ref(name, index, env), vector)
 
     def ref(self, name: str, index: Sequence[tree.Tree], env: Env) -> Ref:
@@ -150,7 +159,11 @@ class Expressions:
     def index(self, node: tree.Tree, env: Env) -> Index:
         if isinstance(node, tree.Name) and node.name in env and (own := env[node.name].index) is not None:
             return own
-        known = {} if isinstance(node, tree.Number) else {name: Local(SCALAR, binding.index) for name, binding in env.items()}
+        known = (
+            {}
+            if isinstance(node, tree.Number)
+            else {name: Local(SCALAR, binding.index) for name, binding in env.items()}
+        )
         affine = self.scope.affine(node, known)
         if affine is not None:
             return affine
@@ -181,15 +194,20 @@ class Expressions:
         return self.block.part(op, Family("", "vector", side.name, ()))
 
     def vector(self, x: Expr, width: str) -> Ref:
-        """`x` as a vector of the program, made by an instruction of its own if it is not one yet (or has no vector left in it)."""
+        """`x` as a vector of the program, made by an instruction of its own if it is not one yet (or has no
+        vector left in it)."""
         if isinstance(x, Value) and x.vector:
             return x.ref
-        return self.block.part(Nonlin(UNNAMED, x, origin=self.block.origin), Family("", "vector", width, ())).ref
+        return self.block.part(
+            Nonlin(UNNAMED, x, origin=self.block.origin), Family("", "vector", width, ())
+        ).ref
 
     def named(self, x: Expr) -> Expr:
         vectors = [v for v in values(x) if v.vector]
         if not vectors:
-            return self.block.part(Scalar(UNNAMED, x, origin=self.block.origin), Family("", "scalar", None, ()))
+            return self.block.part(
+                Scalar(UNNAMED, x, origin=self.block.origin), Family("", "scalar", None, ())
+            )
         width = self.block.made[vectors[0].ref.name].width
         return self.block.part(Nonlin(UNNAMED, x, origin=self.block.origin), Family("", "vector", width, ()))
 
@@ -207,7 +225,7 @@ class Expressions:
             with self.block.summing(loops):
                 variable = self.block.unused(item.variable.name)
             if not greatest(count, [*self.block.loops, *self.block.sums, *loops]):
-                return ZERO                      # never a term: what it would refer to is never made
+                return ZERO  # never a term: what it would refer to is never made
             loops.append(Loop(variable, count))
             inner[item.variable.name] = Binding(new_position(Affine.var(variable)), Affine.var(variable))
         with self.block.summing(loops):
@@ -221,7 +239,10 @@ class Expressions:
     def applied(self, node: tree.Applied, env: Env) -> Expr:
         args = [self.lower(arg, env) for arg in node.args]
         if isinstance(node.function, tree.Name):
-            indices = [self.scope.affine(arg, {n: Local(SCALAR, b.index) for n, b in env.items()}) for arg in node.args]
+            indices = [
+                self.scope.affine(arg, {n: Local(SCALAR, b.index) for n, b in env.items()})
+                for arg in node.args
+            ]
             return self.checked(self.call(node.function.name, args, indices), node)
         derivative = derivative_of(node)
         assert derivative is not None
@@ -238,7 +259,9 @@ class Expressions:
         function = symbol.node
         inner: dict[str, Binding] = {}
         for parameter, arg, index in zip(function.parameters, args, indices, strict=True):
-            inner[parameter.name] = Binding(self.shared(arg, self.occurrences(function, parameter.name)), index)
+            inner[parameter.name] = Binding(
+                self.shared(arg, self.occurrences(function, parameter.name)), index
+            )
         for line in function.body:
             assert isinstance(line.target, tree.Name)
             uses = self.occurrences(function, line.target.name) - 1
@@ -247,7 +270,9 @@ class Expressions:
         return self.lower(function.result, inner)
 
     def occurrences(self, function: tree.Function, name: str) -> int:
-        return sum(node.name == name for part in (*function.body, function.result) for node in tree.names(part))
+        return sum(
+            node.name == name for part in (*function.body, function.result) for node in tree.names(part)
+        )
 
     def shared(self, x: Expr, uses: int) -> Expr:
         """`x` under a name if it is used more than once and is more than a few nodes."""
@@ -255,6 +280,7 @@ class Expressions:
 
     def free_sums(self, x: Expr) -> bool:
         from tpc.lower.block import expr_variables
+
         return bool(expr_variables(x) & {loop.variable for loop in self.block.sums})
 
     def derivative(self, node: tree.Applied, name: str, which: int, order: int, args: Sequence[Expr]) -> Expr:
@@ -265,7 +291,9 @@ class Expressions:
         self.elementwise = outer
         for _ in range(order):
             try:
-                body = differentiate(body, lambda x: ONE if x == slots[which] else ZERO if isinstance(x, Value) else None)
+                body = differentiate(
+                    body, lambda x: ONE if x == slots[which] else ZERO if isinstance(x, Value) else None
+                )
             except NotDifferentiableError as error:
                 raise RefusedError(catalogue.no_derivative(node.span, error.function)) from None
             self.checked(body, node)

@@ -12,18 +12,19 @@ from tpc.core.affine import Affine
 from tpc.core.expr import ONE, Expr, Ref, Value, divide, new_position
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.core.program import Axis, Family, Gaussians, Input, Matrix, Origin, Output, Program, Width
+from tpc.diagnostics.diagnostic import TpcError
+from tpc.diagnostics.spans import Span
 from tpc.lower.block import Binding, Block, Env
 from tpc.lower.expressions import Expressions, RefusedError
 from tpc.syntax import tree
-from tpc.diagnostics.diagnostic import TpcError
 from tpc.syntax.declarations import default_value
 from tpc.syntax.resolve import Checked
 from tpc.syntax.scope import Loop
-from tpc.diagnostics.spans import Span
 
 
 def lower(checked: Checked, text: str = "", file: str = "") -> Program:
-    """The core program of a checked tree. Raises TpcError for what shows only here: a derivative that does not exist, an expression too large."""
+    """The core program of a checked tree. Raises TpcError for what shows only here: a derivative that does
+    not exist, an expression too large."""
     lowering = Statements(checked)
     try:
         return lowering.program()
@@ -57,12 +58,23 @@ class Statements:
         matrices = tuple(m for s in statements if isinstance(s, tree.Matrix) for m in self.matrix(s))
         gaussians = tuple(g for s in statements if isinstance(s, tree.Vector) for g in self.gaussians(s))
         for name, kind in self.checked.families.items():
-            self.block.made[name] = Family(name, "vector" if kind.name == "vector" else "scalar", kind.width, self.checked.shapes[name])
+            self.block.made[name] = Family(
+                name, "vector" if kind.name == "vector" else "scalar", kind.width, self.checked.shapes[name]
+            )
         self.statements(statements)
         given = {name for g in gaussians for name in g.names} | {item.name for item in inputs}
         families = tuple(family for name, family in sorted(self.block.made.items()) if name not in given)
-        return Program(self.checked.name, widths, inputs, matrices, gaussians, families, tuple(self.block.ops), tuple(self.outputs),
-                       self.checked.notes)
+        return Program(
+            self.checked.name,
+            widths,
+            inputs,
+            matrices,
+            gaussians,
+            families,
+            tuple(self.block.ops),
+            tuple(self.outputs),
+            self.checked.notes,
+        )
 
     # declarations
 
@@ -70,12 +82,16 @@ class Statements:
         first = self.scope.widths[0]
         ratio = ONE if node.ratio is None else self.expressions.lower(node.ratio, {first: Binding(ONE)})
         self.ratios[node.name.name] = ratio
-        return Width(node.name.name, ratio, origin=origin_of(node.name.span if node.ratio is None else node.ratio.span))
+        return Width(
+            node.name.name, ratio, origin=origin_of(node.name.span if node.ratio is None else node.ratio.span)
+        )
 
     def input(self, node: tree.Input) -> Input:
         symbol = self.scope.symbols[node.declared.name.name]
         default = None if node.default is None else default_value(node.default, self.scope)
-        return Input(node.declared.name.name, symbol.shape or (), default, symbol.bound, origin=origin_of(node.span))
+        return Input(
+            node.declared.name.name, symbol.shape or (), default, symbol.bound, origin=origin_of(node.span)
+        )
 
     def axes(self, declared: tree.Declared) -> tuple[tuple[Axis, ...], Env]:
         shape = self.scope.symbols[declared.name.name].shape or ()
@@ -94,13 +110,25 @@ class Statements:
         assert isinstance(node.columns, tree.Name)
         assert not isinstance(node.law.covariance, tree.ListOf)
         columns = node.columns.name
-        relative = {name: Binding(ONE if name == columns else divide(ratio, self.ratios[columns])) for name, ratio in self.ratios.items()}
+        relative = {
+            name: Binding(ONE if name == columns else divide(ratio, self.ratios[columns]))
+            for name, ratio in self.ratios.items()
+        }
         made = []
         for declared in node.declared:
             axes, env = self.axes(declared)
             with self.along(axes):
                 variance = self.expressions.lower(node.law.covariance, {**relative, **env})
-            made.append(Matrix(declared.name.name, axes, node.rows.name, columns, variance, origin=origin_of(node.law.span)))
+            made.append(
+                Matrix(
+                    declared.name.name,
+                    axes,
+                    node.rows.name,
+                    columns,
+                    variance,
+                    origin=origin_of(node.law.span),
+                )
+            )
         return made
 
     def gaussians(self, node: tree.Vector) -> list[Gaussians]:
@@ -112,15 +140,29 @@ class Statements:
             for other in group[1:]:
                 for axis, (name, _) in zip(other.axes, axes, strict=True):
                     if axis.variable:
-                        env = {**env, axis.variable.name: Binding(new_position(Affine.var(name)), Affine.var(name))}
+                        env = {
+                            **env,
+                            axis.variable.name: Binding(new_position(Affine.var(name)), Affine.var(name)),
+                        }
             with self.along(axes):
-                mean = tuple(self.law_entry(x, env) for x in (law.mean.items if isinstance(law.mean, tree.ListOf) else (law.mean,)))
+                mean = tuple(
+                    self.law_entry(x, env)
+                    for x in (law.mean.items if isinstance(law.mean, tree.ListOf) else (law.mean,))
+                )
                 rows = law.covariance.items if isinstance(law.covariance, tree.ListOf) else (law.covariance,)
-                covariance = tuple(tuple(self.law_entry(x, env) for x in (row.items if isinstance(row, tree.ListOf) else (row,))) for row in rows)
+                covariance = tuple(
+                    tuple(
+                        self.law_entry(x, env)
+                        for x in (row.items if isinstance(row, tree.ListOf) else (row,))
+                    )
+                    for row in rows
+                )
             names = tuple(item.name.name for item in group)
             made.append(Gaussians(names, axes, node.width.name, mean, covariance, origin=origin_of(law.span)))
             for name in names:
-                self.block.made[name] = Family(name, "vector", node.width.name, tuple(count for _, count in axes))
+                self.block.made[name] = Family(
+                    name, "vector", node.width.name, tuple(count for _, count in axes)
+                )
         return made
 
     def along(self, axes: Sequence[Axis]) -> AbstractContextManager[None]:
@@ -145,7 +187,10 @@ class Statements:
                     self.output(statement)
 
     def env(self) -> Env:
-        return {loop.variable: Binding(new_position(Affine.var(loop.variable)), Affine.var(loop.variable)) for loop in self.block.loops}
+        return {
+            loop.variable: Binding(new_position(Affine.var(loop.variable)), Affine.var(loop.variable))
+            for loop in self.block.loops
+        }
 
     def loop(self, node: tree.Range) -> Loop:
         count = self.expressions.index(node.count, self.env())
@@ -160,18 +205,34 @@ class Statements:
         base, index = (target.base, target.index) if isinstance(target, tree.Indexed) else (target, ())
         assert isinstance(base, tree.Name)
         self.block.base, self.block.origin = base.name, origin_of(span)
-        self.block.finish(self.expressions.ref(base.name, index, self.env()), self.expressions.lower(value, self.env()))
+        self.block.finish(
+            self.expressions.ref(base.name, index, self.env()), self.expressions.lower(value, self.env())
+        )
 
     def output(self, node: tree.Output) -> None:
         base = node.target.base if isinstance(node.target, tree.Indexed) else node.target
         assert isinstance(base, tree.Name)
-        loops = [Loop(c.variable.name, count) for c in node.clauses if isinstance(count := self.expressions.index(c.count, self.env()), Affine)]
-        env = {loop.variable: Binding(new_position(Affine.var(loop.variable)), Affine.var(loop.variable)) for loop in loops}
+        loops = [
+            Loop(c.variable.name, count)
+            for c in node.clauses
+            if isinstance(count := self.expressions.index(c.count, self.env()), Affine)
+        ]
+        env = {
+            loop.variable: Binding(new_position(Affine.var(loop.variable)), Affine.var(loop.variable))
+            for loop in loops
+        }
         axes = tuple((loop.variable, max(0, loop.count.const)) for loop in loops)
         value = node.target if node.value is None else node.value
-        if isinstance(value, tree.Name) and not loops and self.scope.symbols.get(value.name) and self.scope.symbols[value.name].axes:
+        if (
+            isinstance(value, tree.Name)
+            and not loops
+            and self.scope.symbols.get(value.name)
+            and self.scope.symbols[value.name].axes
+        ):
             ref, axes = self.whole(value.name)
-        elif isinstance(value, tree.Name | tree.Indexed) and isinstance(x := self.expressions.lower(value, env), Value):
+        elif isinstance(value, tree.Name | tree.Indexed) and isinstance(
+            x := self.expressions.lower(value, env), Value
+        ):
             ref = x.ref
         else:
             ref = self.output_value(base.name, value, node, loops)
@@ -179,11 +240,14 @@ class Statements:
 
     def whole(self, name: str) -> tuple[Ref, tuple[Axis, ...]]:
         shape = self.scope.symbols[name].shape or self.block.made[name].shape
-        variables = [v for v, _ in zip((v for v in _names() if v not in self.scope.symbols), shape, strict=False)]
+        variables = [
+            v for v, _ in zip((v for v in _names() if v not in self.scope.symbols), shape, strict=False)
+        ]
         return Ref(name, tuple(Affine.var(v) for v in variables)), tuple(zip(variables, shape, strict=True))
 
     def output_value(self, name: str, value: tree.Tree, node: tree.Output, loops: list[Loop]) -> Ref:
-        """Makes a family for an output that is an expression, of the output's name if that is free to be defined, and no variable anywhere."""
+        """Makes a family for an output that is an expression, of the output's name if that is free to be
+        defined, and no variable anywhere."""
         taken = name in self.block.made or name in self.scope.symbols or name in self.variables
         if taken or name in CONSTANTS or is_function(name):
             name = self.block.fresh(name)
@@ -198,8 +262,12 @@ class Statements:
             else:
                 self.block.base, self.block.origin = name, origin_of(node.span)
                 self.block.finish(Ref(name, index), self.expressions.lower(value, self.env()))
+
         nested(loops)
-        self.block.made[name] = replace(self.block.made[name], shape=shape if 0 not in shape else (0,)*len(shape))      # of what has no members
+        # of what has no members
+        self.block.made[name] = replace(
+            self.block.made[name], shape=shape if 0 not in shape else (0,) * len(shape)
+        )
         return Ref(name, index)
 
 

@@ -1,4 +1,5 @@
-"""Ctrl-C heeded where it is safe. A KeyboardInterrupt inside JAX's tracing or compilation may get lost there, or end the process."""
+"""Ctrl-C heeded where it is safe. A KeyboardInterrupt inside JAX's tracing or compilation may get lost there,
+or end the process."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from typing import Any
 
 
 class Interruptible:
-    """While it is entered, the first Ctrl-C waits for the next `wait`, which raises KeyboardInterrupt; a second one raises it at once.
+    """While it is entered, the first Ctrl-C waits for the next `wait`, which raises KeyboardInterrupt; a
+    second one raises it at once.
 
     Outside the main thread, and where a program handles the signal itself, nothing is changed.
     """
@@ -20,11 +22,16 @@ class Interruptible:
         self.before: Any = None
 
     def __enter__(self) -> Interruptible:
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
             self.before = signal.signal(signal.SIGINT, self._note)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.before is not None:
             signal.signal(signal.SIGINT, self.before)
 
@@ -36,6 +43,7 @@ class Interruptible:
     def wait(self, arrays: Any) -> None:
         """Until these JAX arrays are computed, or Ctrl-C, which JAX heeds while it only waits."""
         import jax
+
         self.check()
         self.waiting = True
         try:

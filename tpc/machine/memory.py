@@ -13,7 +13,7 @@ from typing import Any
 from tpc.diagnostics import catalogue_run
 from tpc.diagnostics.diagnostic import TpcError
 
-SURE = 0.9                                         # of what is free, that may be planned on: other programs live, too
+SURE = 0.9  # of what is free, that may be planned on: other programs live, too
 
 
 def physical_memory() -> float:
@@ -25,13 +25,16 @@ def physical_memory() -> float:
 
 
 def free_memory() -> float:
-    """Bytes that this process may still take: of the machine, its caches included, and of the limits that are set to the process and its group."""
+    """Bytes that this process may still take: of the machine, its caches included, and of the limits that are
+    set to the process and its group."""
     return min(physical_memory(), _available(), _left_to_group(), _left_to_process())
 
 
 def free_of_devices(devices: int = 1) -> float:
-    """Bytes that are free on each of the first devices, where JAX puts its arrays; devices that are processors share one memory."""
+    """Bytes that are free on each of the first devices, where JAX puts its arrays; devices that are
+    processors share one memory."""
     import jax
+
     found = []
     for device in jax.local_devices()[:devices]:
         stats = device.memory_stats() if device.platform != "cpu" else None
@@ -43,24 +46,33 @@ def free_of_devices(devices: int = 1) -> float:
 def resident() -> float:
     """Bytes of memory that this process has now; 0 if the system does not tell."""
     with suppress(OSError, ValueError, IndexError):
-        return float(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return float(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf(
+            "SC_PAGE_SIZE"
+        )
     return 0.0
 
 
 def _available() -> float:
     with suppress(OSError, KeyError, ValueError, IndexError):
-        told = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        told = dict(
+            line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        )
         return float(told["MemAvailable"].split()[0]) * 1024
     return math.inf
 
 
 def _left_to_group() -> float:
-    """What a container leaves; the files that it has read do not count, which are given up for anything else."""
+    """What a container leaves; the files that it has read do not count, which are given up for anything
+    else."""
     with suppress(OSError, ValueError):
         group = Path("/sys/fs/cgroup")
-        most = float((group / "memory.max").read_text(encoding="ascii"))                   # "max" is no number
+        most = float((group / "memory.max").read_text(encoding="ascii"))  # "max" is no number
         told = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
-        return most - float((group / "memory.current").read_text(encoding="ascii")) + float(told.get("inactive_file", 0))
+        return (
+            most
+            - float((group / "memory.current").read_text(encoding="ascii"))
+            + float(told.get("inactive_file", 0))
+        )
     return math.inf
 
 
@@ -69,16 +81,27 @@ def _left_to_process() -> float:
     if sys.platform == "win32":
         return math.inf
     import resource
+
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     with suppress(OSError, ValueError, IndexError):
         if most != resource.RLIM_INFINITY:
-            taken = float(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+            taken = float(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf(
+                "SC_PAGE_SIZE"
+            )
             return max(0.0, most - taken)
     return math.inf
 
 
-def require_memory(needed: float, file: str, *, free: float | None = None, remedy: str | None = None, of_program: bool = False) -> None:
-    """Refuses what does not fit into the memory that this machine has, or has left. remedy: what to change. Raises TpcError (TP604)."""
+def require_memory(
+    needed: float,
+    file: str,
+    *,
+    free: float | None = None,
+    remedy: str | None = None,
+    of_program: bool = False,
+) -> None:
+    """Refuses what does not fit into the memory that this machine has, or has left. remedy: what to change.
+    Raises TpcError (TP604)."""
     if needed > physical_memory():
         raise TpcError([catalogue_run.too_much_memory(needed, None, remedy)], file, of_program=of_program)
     free = free_memory() if free is None else free
@@ -87,27 +110,38 @@ def require_memory(needed: float, file: str, *, free: float | None = None, remed
 
 
 def account(compiled: Any) -> float:
-    """Bytes that a computation that JAX has compiled takes while it runs, its arguments and results among them, by the compiler's own account;
-    0 if it gives none."""
+    """Bytes that a computation that JAX has compiled takes while it runs, its arguments and results among
+    them, by the compiler's own account; 0 if it gives none."""
     told = compiled.memory_analysis()
     if told is None:
         return 0.0
-    return float(told.argument_size_in_bytes + told.output_size_in_bytes + told.temp_size_in_bytes - told.alias_size_in_bytes)
+    return float(
+        told.argument_size_in_bytes
+        + told.output_size_in_bytes
+        + told.temp_size_in_bytes
+        - told.alias_size_in_bytes
+    )
 
 
 def is_lack(error: BaseException) -> bool:
-    """Whether an exception says that memory could not be had. JAX has one class for all that XLA reports: its text begins with the kind."""
+    """Whether an exception says that memory could not be had. JAX has one class for all that XLA reports: its
+    text begins with the kind."""
     if isinstance(error, MemoryError):
         return True
-    return isinstance(error, RuntimeError) and (str(error).startswith("RESOURCE_EXHAUSTED") or "bad_alloc" in str(error))
+    return isinstance(error, RuntimeError) and (
+        str(error).startswith("RESOURCE_EXHAUSTED") or "bad_alloc" in str(error)
+    )
 
 
 @contextmanager
 def refusing(file: str, *, remedy: str | None = None, of_program: bool = False) -> Iterator[None]:
-    """What needs more memory than there is, although it was let begin, raises TpcError (TP604), whatever library said so."""
+    """What needs more memory than there is, although it was let begin, raises TpcError (TP604), whatever
+    library said so."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_lack(error):
             raise
-        raise TpcError([catalogue_run.out_of_memory(free_memory(), remedy)], file, of_program=of_program) from None
+        raise TpcError(
+            [catalogue_run.out_of_memory(free_memory(), remedy)], file, of_program=of_program
+        ) from None

@@ -1,4 +1,5 @@
-"""The degrees of all polynomials in a run of a program: loops are followed round by round, with supports in place of vectors."""
+"""The degrees of all polynomials in a run of a program: loops are followed round by round, with supports in
+place of vectors."""
 
 from __future__ import annotations
 
@@ -15,17 +16,31 @@ from tpc.core.printer import as_written
 from tpc.core.program import For, Gaussians, Instruction, MatMul, Moment, Nonlin, Op, Program
 from tpc.plan.gaussians import Confined, Layout, Side
 from tpc.plan.sectors import Sectors
-from tpc.plan.support import Key, MaybeSupport, Support, constant, correlated, gaussian, key, keys_read, of_expression, plus, times
+from tpc.plan.support import (
+    Key,
+    MaybeSupport,
+    Support,
+    constant,
+    correlated,
+    gaussian,
+    key,
+    keys_read,
+    of_expression,
+    plus,
+    times,
+)
 
-MAX_FOLLOWED, MAX_PAIRS = 20_000, 200_000              # instructions, and pairs of a vector and a direction, all rounds counted
-MAX_DEGREE = 1000                                      # in one Gaussian; E g^302 is about the greatest float64
-MAX_POINTS = 2**30                                     # of one sector
-Round = tuple[int, ...]                                # a round of a loop that is run at once: the loop, and the variables around it
-Member = tuple[int, ...]                               # of a family of matrices
+# instructions, and pairs of a vector and a direction, all rounds counted
+MAX_FOLLOWED, MAX_PAIRS = 20_000, 200_000
+MAX_DEGREE = 1000  # in one Gaussian; E g^302 is about the greatest float64
+MAX_POINTS = 2**30  # of one sector
+Round = tuple[int, ...]  # a round of a loop that is run at once: the loop, and the variables around it
+Member = tuple[int, ...]  # of a family of matrices
 
 
 class TooMuchError(Exception):
-    """The degrees, or the instructions, are more than can be followed. The message completes "chaos would need …"."""
+    """The degrees, or the instructions, are more than can be followed. The message completes "chaos would
+    need …"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +56,17 @@ class Instance:
         return key(self.op.out, self.at)
 
     def reads(self) -> Iterable[Key]:
-        return [key(self.op.operand, self.at)] if isinstance(self.op, MatMul) else keys_read(self.op.phi, self.at)
+        return (
+            [key(self.op.operand, self.at)]
+            if isinstance(self.op, MatMul)
+            else keys_read(self.op.phi, self.at)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Degrees:
-    """need: the greatest power of every Gaussian, sector by sector, in any polynomial that is integrated. followed: how many instructions were."""
+    """need: the greatest power of every Gaussian, sector by sector, in any polynomial that is integrated.
+    followed: how many instructions were."""
 
     need: list[list[int]]
     followed: int
@@ -57,34 +77,38 @@ def degrees(program: Program, layout: Layout, sectors: Sectors, confined: Confin
     found = list(islice(_instances(program.body, {}, (), confined), MAX_FOLLOWED + 1))
     follower = _Follower(program, layout, sectors)
     if len(found) > MAX_FOLLOWED:
-        follower.follow(found)                         # to say which degree is too high, if one is
+        follower.follow(found)  # to say which degree is too high, if one is
         raise TooMuchError(f"more than {MAX_FOLLOWED:,} instructions to be followed round by round")
     needed = _needed(program, found)
     follower.follow(found, needed)
     return Degrees(follower.by_sector(follower.rules()), len(needed))
 
 
-def _instances(body: Sequence[Op], at: Mapping[str, int], loops: tuple[For, ...], confined: Confined) -> Iterator[Instance]:
+def _instances(
+    body: Sequence[Op], at: Mapping[str, int], loops: tuple[For, ...], confined: Confined
+) -> Iterator[Instance]:
     for op in body:
         if isinstance(op, For):
             for t in range(op.count.at(at)):
                 yield from _instances(op.body, {**at, op.variable: t}, (*loops, op), confined)
         elif id(op) in confined:
-            around = loops[:confined[id(op)][1]]
+            around = loops[: confined[id(op)][1]]
             yield Instance(op, at, (id(around[-1]), *(at[loop.variable] for loop in around)))
         else:
             yield Instance(op, at, None)
 
 
 def _needed(program: Program, found: Sequence[Instance]) -> set[int]:
-    """The instances on which an output depends, by position. What the last round makes for a next one that does not come is none of them."""
+    """The instances on which an output depends, by position. What the last round makes for a next one that
+    does not come is none of them."""
     wanted: set[Key] = set()
-    choices: dict[str, set[Key]] = defaultdict(set)    # members that an input chooses, of every family
+    choices: dict[str, set[Key]] = defaultdict(set)  # members that an input chooses, of every family
 
     def want(member: Key) -> None:
         wanted.add(member)
         if None in member[1]:
             choices[member[0]].add(member)
+
     for output in program.outputs:
         for index in product(*(range(n) for _, n in output.axes)):
             want(key(output.ref, dict(zip([v for v, _ in output.axes], index, strict=True))))
@@ -104,7 +128,8 @@ def _matches(pattern: Key, member: Key) -> bool:
 
 @dataclass(slots=True)
 class _Basis:
-    """The products of one side of one matrix: the Gaussian of each, and the support of what was multiplied (None if 0 or of no consequence)."""
+    """The products of one side of one matrix: the Gaussian of each, and the support of what was multiplied
+    (None if 0 or of no consequence)."""
 
     rows: list[int] = field(default_factory=list)
     met: list[MaybeSupport] = field(default_factory=list)
@@ -127,21 +152,34 @@ class _Follower:
         self.scalars = {item.name for item in program.inputs}
         self.own: dict[tuple[Side, Member], _Basis] = defaultdict(_Basis)
         self.extra: dict[tuple[Side, Member, Round], _Basis] = defaultdict(_Basis)
-        self.places = {(extra, side): rows for k in range(sectors.count) for extra in (False, True) for side, rows in self._rows(k, extra).items()}
+        self.places = {
+            (extra, side): rows
+            for k in range(sectors.count)
+            for extra in (False, True)
+            for side, rows in self._rows(k, extra).items()
+        }
         for group in program.gaussians:
             self._initial(group)
 
     # Gaussians
 
     def _rows(self, sector: int, extra: bool) -> dict[Side, list[int]]:
-        """The Gaussians of every side, in the order in which its members' bases take them: those of all sides lie in turns."""
+        """The Gaussians of every side, in the order in which its members' bases take them: those of all sides
+        lie in turns."""
         part = self.layouts[sector]
         table = part.extra if extra else part.capacity
         start = self.offsets[sector] + part.first_direction
         if extra:
             start += sum(k * part.members[side[0]] for side, k in part.capacity.items())
-        turns = sorted((row, group) for group, (side, k) in enumerate(table.items()) for row in range(k * part.members[side[0]]))
-        return {side: [start + place for place, (_, of) in enumerate(turns) if of == group] for group, side in enumerate(table)}
+        turns = sorted(
+            (row, group)
+            for group, (side, k) in enumerate(table.items())
+            for row in range(k * part.members[side[0]])
+        )
+        return {
+            side: [start + place for place, (_, of) in enumerate(turns) if of == group]
+            for group, side in enumerate(table)
+        }
 
     def _initial(self, group: Gaussians) -> None:
         sector = self.sectors.vectors.get(group.names[0], 0)
@@ -153,12 +191,13 @@ class _Follower:
                 self._set((name, index), plus([*parts, self.one] if group.mean[i] != ZERO else parts))
 
     def rules(self) -> np.ndarray:
-        """The degrees to be integrated. A basis takes its Gaussians in order, one for a new direction: each may stand for any that comes later."""
+        """The degrees to be integrated. A basis takes its Gaussians in order, one for a new direction: each
+        may stand for any that comes later."""
         need = self.need.copy()
         for table, places in self.places.items():
             k = self._capacity(*table)
             for first in range(0, len(places), k or 1):
-                rows = places[first:first + k]
+                rows = places[first : first + k]
                 need[rows] = np.maximum.accumulate(need[rows][::-1])[::-1]
         return need
 
@@ -177,7 +216,9 @@ class _Follower:
                 value = of_expression(instance.op.phi, instance.at, self._get, self.one)
                 if isinstance(instance.op, Moment):
                     value = self._mean(value, instance)
-                self._set(instance.out, self._checked(value, instance) if isinstance(instance.op, Nonlin) else value)
+                self._set(
+                    instance.out, self._checked(value, instance) if isinstance(instance.op, Nonlin) else value
+                )
 
     def _get(self, member: Key) -> MaybeSupport:
         if member[0] in self.scalars:
@@ -192,11 +233,15 @@ class _Follower:
 
     def _checked(self, value: MaybeSupport, instance: Instance) -> MaybeSupport:
         if value is not None and value.degree.max(initial=0) > MAX_DEGREE:
-            raise TooMuchError(f"polynomials of degree over {MAX_DEGREE} (`{as_written(instance.op.out)}`, line {instance.op.origin.line})")
+            raise TooMuchError(
+                f"polynomials of degree over {MAX_DEGREE} (`{as_written(instance.op.out)}`, line "
+                f"{instance.op.origin.line})"
+            )
         return value
 
     def _mean(self, value: MaybeSupport, instance: Instance) -> MaybeSupport:
-        """The support of a number, E value, for which a rule has to be good enough, unless it is 0 by symmetry."""
+        """The support of a number, E value, for which a rule has to be good enough, unless it is 0 by
+        symmetry."""
         self._checked(value, instance)
         if value is None or not value.has_mean:
             return None
@@ -205,7 +250,10 @@ class _Follower:
             self.need = need
             for points in points_of(self.by_sector(need)):
                 if points > MAX_POINTS:
-                    raise TooMuchError(f"more than {MAX_POINTS:.0e} points (`{as_written(instance.op.out)}`, line {instance.op.origin.line})")
+                    raise TooMuchError(
+                        f"more than {MAX_POINTS:.0e} points (`{as_written(instance.op.out)}`, line "
+                        f"{instance.op.origin.line})"
+                    )
         return self.one
 
     def _count(self, pairs: int) -> None:
@@ -215,7 +263,10 @@ class _Follower:
 
     def by_sector(self, rows: np.ndarray) -> list[list[int]]:
         """Numbers of all Gaussians, those of one sector together."""
-        return [rows[start:start + part.total].tolist() for start, part in zip(self.offsets, self.layouts, strict=True)]
+        return [
+            rows[start : start + part.total].tolist()
+            for start, part in zip(self.offsets, self.layouts, strict=True)
+        ]
 
     def _product(self, instance: Instance, op: MatMul, alive: bool) -> None:
         """ZMatMul. A product of no consequence takes its Gaussian all the same."""
@@ -231,13 +282,18 @@ class _Follower:
             bases[-1].met.append(x)
             if alive and x is not None:
                 parts += self._hat(x, bases, instance)
-                parts += self._dot(x, self._bases((side[0], not side[1]), member, instance.confined_to), instance)
+                parts += self._dot(
+                    x, self._bases((side[0], not side[1]), member, instance.confined_to), instance
+                )
         if alive:
             self._set(instance.out, self._checked(plus(parts), instance))
 
     def _matrices(self, op: MatMul, at: Mapping[str, int]) -> Iterable[Member]:
         """The member that is multiplied, or all that an input may choose."""
-        choices = [range(n) if isinstance(i, Gather) else [i.at(at)] for i, n in zip(op.matrix.index, self.axes[op.matrix.name], strict=True)]
+        choices = [
+            range(n) if isinstance(i, Gather) else [i.at(at)]
+            for i, n in zip(op.matrix.index, self.axes[op.matrix.name], strict=True)
+        ]
         return product(*choices)
 
     def _flat(self, op: MatMul, member: Member) -> int:
@@ -246,7 +302,11 @@ class _Follower:
 
     def _bases(self, side: Side, member: Member, confined_to: Round | None) -> list[_Basis]:
         own = [self.own[side, member]] if (False, side) in self.places else []
-        return own + ([self.extra[side, member, confined_to]] if confined_to is not None and (True, side) in self.places else [])
+        return own + (
+            [self.extra[side, member, confined_to]]
+            if confined_to is not None and (True, side) in self.places
+            else []
+        )
 
     def _hat(self, x: Support, bases: Sequence[_Basis], instance: Instance) -> Iterator[MaybeSupport]:
         """Ẑ: the Gaussians of the directions that x has a part along."""
@@ -260,7 +320,8 @@ class _Follower:
                     yield gaussian(self.total, row)
 
     def _dot(self, x: Support, bases: Sequence[_Basis], instance: Instance) -> Iterator[MaybeSupport]:
-        """Ż: the directions whose Gaussians x is correlated with, and those before them in their bases, from which they were made."""
+        """Ż: the directions whose Gaussians x is correlated with, and those before them in their bases, from
+        which they were made."""
         for basis in bases:
             self._count(len(basis.rows))
             last = -1
@@ -268,7 +329,7 @@ class _Follower:
                 if correlated(x, gaussian(self.total, row)):
                     self._mean(times(x, gaussian(self.total, row)), instance)
                     last = place
-            yield from basis.met[:last + 1]
+            yield from basis.met[: last + 1]
 
 
 def points_of(need: Sequence[Sequence[int]]) -> list[int]:
@@ -277,7 +338,8 @@ def points_of(need: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _root(group: Gaussians) -> list[list[int]]:
-    """Which of its independent Gaussians each vector of a joint group is made of: the nonzero entries of a triangular root of the covariance."""
+    """Which of its independent Gaussians each vector of a joint group is made of: the nonzero entries of a
+    triangular root of the covariance."""
     rows: list[list[int]] = []
     for i, covariances in enumerate(group.covariance):
         own: list[int] = []

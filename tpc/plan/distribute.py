@@ -1,4 +1,5 @@
-"""Loops with products made loops of products: what the rounds multiply with one matrix is then there at once, for one product of matrices.
+"""Loops with products made loops of products: what the rounds multiply with one matrix is then there at once,
+for one product of matrices.
 
     for i < B:                          for i < B:
         x[i] = tanh(u[i])                   x[i] = tanh(u[i])
@@ -7,7 +8,8 @@
                                         for i < B:
                                             z[i] = tanh(h[i])
 
-The rounds of such a loop do not depend on each other, so that all may do their first instruction before any does its second.
+The rounds of such a loop do not depend on each other, so that all may do their first instruction before any
+does its second.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from tpc.core.program import For, MatMul, Op, instructions
 
 
 def distribute(body: Sequence[Op], split: AbstractSet[int]) -> tuple[Op, ...]:
-    """`body` with the loops of `split` (by `id`; their rounds independent) distributed over their instructions."""
+    """`body` with the loops of `split` (by `id`; their rounds independent) distributed over their
+    instructions."""
     out: list[Op] = []
     for op in body:
         if not isinstance(op, For):
@@ -35,7 +38,8 @@ def distribute(body: Sequence[Op], split: AbstractSet[int]) -> tuple[Op, ...]:
 
 
 def _spread(loop: For, body: Sequence[Op]) -> list[For]:
-    """`body` for every value of the loop's variable: a loop for every product, one for what lies between two of them."""
+    """`body` for every value of the loop's variable: a loop for every product, one for what lies between two
+    of them."""
     out: list[For] = []
     between: list[Op] = []
     for op in body:
@@ -46,7 +50,8 @@ def _spread(loop: For, body: Sequence[Op]) -> list[For]:
             out.append(replace(loop, body=tuple(between)))
             between = []
         if isinstance(op, For) and not _nest(op) and loop.variable not in op.count.variables:
-            out.append(replace(op, body=tuple(_spread(loop, op.body))))             # the inner loop's rounds stay in their order
+            # the inner loop's rounds stay in their order
+            out.append(replace(op, body=tuple(_spread(loop, op.body))))
         else:
             out.append(replace(loop, body=(op,)))
     return [*out, replace(loop, body=tuple(between))] if between else out

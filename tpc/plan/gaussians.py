@@ -1,4 +1,5 @@
-"""The standard Gaussians of a program: which initial vectors and which directions of which matrices have which."""
+"""The standard Gaussians of a program: which initial vectors and which directions of which matrices have
+which."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ import numpy as np
 from tpc.core.program import For, Gaussians, MatMul, Program, instructions
 from tpc.plan.matrix_members import multiplied
 
-Side = tuple[str, bool]                                # a matrix, and whether it is its transpose that multiplies
-Confined = Mapping[int, tuple[tuple[For, ...], int]]   # see `lay_out`
+Side = tuple[str, bool]  # a matrix, and whether it is its transpose that multiplies
+Confined = Mapping[int, tuple[tuple[For, ...], int]]  # see `lay_out`
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """initial: the rows of every group of initial vectors, by its first name. capacity: the directions of one matrix of a family, by side,
-    as many as the one that is multiplied most often may meet.
-    extra: the directions that products of vectors confined to one round may add, shared by all rounds. total: the number of all rows.
+    """initial: the rows of every group of initial vectors, by its first name. capacity: the directions of one
+    matrix of a family, by side, as many as the one that is multiplied most often may meet.
+    extra: the directions that products of vectors confined to one round may add, shared by all rounds. total:
+    the number of all rows.
     rows: how many vectors a matrix is multiplied to at once, where it is several."""
 
     initial: Mapping[str, Rows]
@@ -51,7 +53,11 @@ class Layout:
 
     @property
     def total(self) -> int:
-        directions = sum(k * self.members[matrix] for side in (self.capacity, self.extra) for (matrix, _), k in side.items())
+        directions = sum(
+            k * self.members[matrix]
+            for side in (self.capacity, self.extra)
+            for (matrix, _), k in side.items()
+        )
         return self.first_direction + directions
 
 
@@ -60,8 +66,8 @@ def group_size(group: Gaussians) -> int:
 
 
 def lay_out(program: Program, confined: Confined, limit: int | None) -> Layout:
-    """confined: for products whose vectors stay in one round of a parallel loop (by `id` of the instruction), the loops around, and how many of them
-    lead up to that one."""
+    """confined: for products whose vectors stay in one round of a parallel loop (by `id` of the instruction),
+    the loops around, and how many of them lead up to that one."""
     initial: dict[str, Rows] = {}
     start = 0
     for group in program.gaussians:
@@ -72,10 +78,17 @@ def lay_out(program: Program, confined: Confined, limit: int | None) -> Layout:
     met_extra: dict[Side, np.ndarray] = {}
     for op, loops in instructions(program.body):
         if isinstance(op, MatMul):
-            table, (around, first) = (met_extra, confined[id(op)]) if id(op) in confined else (met, (loops, 0))
-            side, times = (op.matrix.name, op.transposed), multiplied(op, shapes[op.matrix.name], around, first)
+            table, (around, first) = (
+                (met_extra, confined[id(op)]) if id(op) in confined else (met, (loops, 0))
+            )
+            side, times = (
+                (op.matrix.name, op.transposed),
+                multiplied(op, shapes[op.matrix.name], around, first),
+            )
             table[side] = table[side] + times if side in table else times
-    capacity, extra = ({side: int(times.max(initial=0)) for side, times in table.items()} for table in (met, met_extra))
+    capacity, extra = (
+        {side: int(times.max(initial=0)) for side, times in table.items()} for table in (met, met_extra)
+    )
     members = {name: math.prod(shape) for name, shape in shapes.items()}
     if limit is not None:
         capacity = {side: min(k, limit) for side, k in capacity.items()}

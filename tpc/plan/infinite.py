@@ -1,7 +1,9 @@
-"""Means that are infinite, or whose errors are, seen from the expression: exp of a polynomial in the initial Gaussians that outgrows their density.
+"""Means that are infinite, or whose errors are, seen from the expression: exp of a polynomial in the initial
+Gaussians that outgrows their density.
 
-For g with covariance 1, E exp(gᵀQg) is infinite if an eigenvalue of Q is 1/2 or more, and so is E exp(2 gᵀQg), of which the error of a mean over
-points is made, from 1/4 on; a polynomial of a higher degree outgrows g² wherever its leading part is positive.
+For g with covariance 1, E exp(gᵀQg) is infinite if an eigenvalue of Q is 1/2 or more, and so is E exp(2
+gᵀQg), of which the error of a mean over points is made, from 1/4 on; a polynomial of a higher degree outgrows
+g² wherever its leading part is positive.
 """
 
 from __future__ import annotations
@@ -14,15 +16,15 @@ import numpy as np
 from scipy import special
 
 from tpc.core.dependence import references
-from tpc.core.numeric import Namespace, evaluate
 from tpc.core.expr import Add, Call, Constant, Expr, Mul, Number, Pow, Ref, Value, walk
+from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Moment, Nonlin, Program, instructions
 
-Monomial = tuple[Ref, ...]                         # sorted by name, with repetitions
+Monomial = tuple[Ref, ...]  # sorted by name, with repetitions
 Polynomial = dict[Monomial, float]
-DIRECTIONS = 400                                   # in which the leading part of a polynomial is tried
+DIRECTIONS = 400  # in which the leading part of a polynomial is tried
 MOST_TERMS = 500
-EDGE = 1e-9                                        # what rounding may make of 1/2
+EDGE = 1e-9  # what rounding may make of 1/2
 
 
 class NotPolynomialError(ValueError):
@@ -40,11 +42,16 @@ class Exponents:
     def of(program: Program) -> Exponents:
         ops = list(instructions(program.body))
         made = Counter(op.out.name for op, _ in ops)
-        plain = {op.out: op.phi for op, loops in ops if isinstance(op, Nonlin) and not loops and not op.out.index and made[op.out.name] == 1}
+        plain = {
+            op.out: op.phi
+            for op, loops in ops
+            if isinstance(op, Nonlin) and not loops and not op.out.index and made[op.out.name] == 1
+        }
         return Exponents(program, plain)
 
     def growth(self, x: Expr) -> list[float]:
-        """For every term of an integrand the greatest eigenvalue of its exponent's Q, inf if that has a degree above 2; 0 for other terms."""
+        """For every term of an integrand the greatest eigenvalue of its exponent's Q, inf if that has a
+        degree above 2; 0 for other terms."""
         terms = x.terms if isinstance(x, Add) else (x,)
         found = []
         for term in terms:
@@ -59,7 +66,8 @@ class Exponents:
         return found
 
     def _exponent(self, factor: Expr) -> Polynomial:
-        """Of a factor of a product. Raises NotPolynomialError for one that may be 0, or fall fast, where the others grow."""
+        """Of a factor of a product. Raises NotPolynomialError for one that may be 0, or fall fast, where the
+        others grow."""
         match factor:
             case Call("exp", (exponent,)):
                 return self.polynomial(exponent)
@@ -125,11 +133,16 @@ class Exponents:
             return float(np.linalg.eigvalsh(root.T @ form @ root).max())
         points = root @ np.random.default_rng(0).standard_normal((len(refs), DIRECTIONS))
         points /= np.linalg.norm(points, axis=0)
-        leading = sum(c * np.prod([points[refs.index(ref)] for ref in m], axis=0) for m, c in exponent.items() if len(m) == degree)
+        leading = sum(
+            c * np.prod([points[refs.index(ref)] for ref in m], axis=0)
+            for m, c in exponent.items()
+            if len(m) == degree
+        )
         return np.inf if np.max(leading) > EDGE else 0.0
 
     def _root(self, refs: list[Ref]) -> np.ndarray:
-        """A root of the covariance of some initial Gaussians. Raises NotPolynomialError if that depends on inputs."""
+        """A root of the covariance of some initial Gaussians. Raises NotPolynomialError if that depends on
+        inputs."""
         covariance = np.zeros((len(refs), len(refs)))
         for i, a in enumerate(refs):
             for j, b in enumerate(refs):
@@ -145,12 +158,13 @@ class Exponents:
 
 
 def infinite_means(program: Program) -> tuple[list[Moment], list[Moment]]:
-    """The means that are infinite for certain, and those that are not but whose errors are: E f² is infinite."""
+    """The means that are infinite for certain, and those that are not but whose errors are: E f² is
+    infinite."""
     exponents, infinite, wild = Exponents.of(program), [], []
     for op, _ in instructions(program.body):
         if isinstance(op, Moment):
             growth = exponents.growth(op.phi)
-            if sum(g >= 0.5 - EDGE for g in growth) == 1:          # two may cancel
+            if sum(g >= 0.5 - EDGE for g in growth) == 1:  # two may cancel
                 infinite.append(op)
             elif max(growth, default=0.0) >= 0.25 - EDGE:
                 wild.append(op)

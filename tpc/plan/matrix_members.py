@@ -1,4 +1,5 @@
-"""Members of families of matrices: those that can be matrices of their own, and how often each of the others is multiplied."""
+"""Members of families of matrices: those that can be matrices of their own, and how often each of the others
+is multiplied."""
 
 from __future__ import annotations
 
@@ -12,19 +13,23 @@ from tpc.core.affine import Affine, bounds
 from tpc.core.expr import Ref, substitute
 from tpc.core.program import For, MatMul, Matrix, Op, Program, instructions
 
-MOST_ROUNDS = 10**7                                    # of the loops in an index, to be counted one by one
+MOST_ROUNDS = 10**7  # of the loops in an index, to be counted one by one
 
 
 def taken_apart(program: Program) -> Program:
-    """The same program with a matrix for each member that is always named by numbers: `W[3] @ x` multiplies a matrix called `W[3]`.
+    """The same program with a matrix for each member that is always named by numbers: `W[3] @ x` multiplies a
+    matrix called `W[3]`.
 
-    Axes along which an index has a variable somewhere, or is read from an input, stay axes. Members that are never multiplied are left out.
+    Axes along which an index has a variable somewhere, or is read from an input, stay axes. Members that are
+    never multiplied are left out.
     """
     axes: dict[str, set[int]] = {m.name: set(range(len(m.axes))) for m in program.matrices}
     used: dict[str, list[Ref]] = {m.name: [] for m in program.matrices}
     for op, _ in instructions(program.body):
         if isinstance(op, MatMul):
-            axes[op.matrix.name] -= {axis for axis, i in enumerate(op.matrix.index) if not isinstance(i, Affine) or i.terms}
+            axes[op.matrix.name] -= {
+                axis for axis, i in enumerate(op.matrix.index) if not isinstance(i, Affine) or i.terms
+            }
             used[op.matrix.name].append(op.matrix)
     if not any(axes[name] for name, refs in used.items() if refs):
         return program
@@ -32,18 +37,28 @@ def taken_apart(program: Program) -> Program:
     for matrix in program.matrices:
         own = axes[matrix.name]
         members = {_named(ref, own).name: ref for ref in used[matrix.name]}
-        matrices += [_member(matrix, name, ref, own) for name, ref in members.items()] if own and members else [matrix]
+        matrices += (
+            [_member(matrix, name, ref, own) for name, ref in members.items()]
+            if own and members
+            else [matrix]
+        )
     return replace(program, matrices=tuple(matrices), body=_renamed(program.body, axes))
 
 
 def _renamed(body: Sequence[Op], axes: Mapping[str, set[int]]) -> tuple[Op, ...]:
-    return tuple(replace(op, body=_renamed(op.body, axes)) if isinstance(op, For)
-                 else replace(op, matrix=_named(op.matrix, axes[op.matrix.name])) if isinstance(op, MatMul) and axes[op.matrix.name]
-                 else op for op in body)
+    return tuple(
+        replace(op, body=_renamed(op.body, axes))
+        if isinstance(op, For)
+        else replace(op, matrix=_named(op.matrix, axes[op.matrix.name]))
+        if isinstance(op, MatMul) and axes[op.matrix.name]
+        else op
+        for op in body
+    )
 
 
 def _named(ref: Ref, own: set[int]) -> Ref:
-    """The member with its numbers on the axes `own` in its name, `W[3,*]`: no name that a program gives has brackets."""
+    """The member with its numbers on the axes `own` in its name, `W[3,*]`: no name that a program gives has
+    brackets."""
     parts = ",".join(str(i) if axis in own else "*" for axis, i in enumerate(ref.index))
     return Ref(f"{ref.name}[{parts}]", tuple(i for axis, i in enumerate(ref.index) if axis not in own))
 
@@ -56,9 +71,11 @@ def _member(matrix: Matrix, name: str, ref: Ref, own: set[int]) -> Matrix:
 
 
 def multiplied(op: MatMul, shape: tuple[int, ...], loops: tuple[For, ...], first: int = 0) -> np.ndarray:
-    """How many times each member of a family [*shape] is multiplied by this instruction in the loops from the first one on, at most.
+    """How many times each member of a family [*shape] is multiplied by this instruction in the loops from the
+    first one on, at most.
 
-    An index that is read from an input may be any. Loops before the first one are in one round, the worst for each member.
+    An index that is read from an input may be any. Loops before the first one are in one round, the worst for
+    each member.
     """
     ranges = tuple((loop.variable, loop.count) for loop in loops)
     counts = [max(0, bounds(loop.count, ranges[:i])[1]) for i, loop in enumerate(loops)]
@@ -74,8 +91,11 @@ def multiplied(op: MatMul, shape: tuple[int, ...], loops: tuple[For, ...], first
     return np.broadcast_to(others * met.reshape(along), shape)
 
 
-def _met(index: Sequence[Affine], shape: Sequence[int], own: Sequence[tuple[str, int]], fixed: int) -> np.ndarray:
-    """How many rounds of the loops `own`, variables and counts, meet each member [*shape], the first `fixed` of them being in one round."""
+def _met(
+    index: Sequence[Affine], shape: Sequence[int], own: Sequence[tuple[str, int]], fixed: int
+) -> np.ndarray:
+    """How many rounds of the loops `own`, variables and counts, meet each member [*shape], the first `fixed`
+    of them being in one round."""
     members = math.prod(shape)
     if not own:
         met = np.zeros(shape, dtype=np.int64)
@@ -85,7 +105,8 @@ def _met(index: Sequence[Affine], shape: Sequence[int], own: Sequence[tuple[str,
     places = [np.broadcast_to(i.over(grids), [n for _, n in own]).ravel() for i in index]
     rounds = math.prod(n for _, n in own[fixed:])
     outer = np.arange(len(places[0])) // max(rounds, 1)
-    there = np.all([(p >= 0) & (p < n) for p, n in zip(places, shape, strict=True)], axis=0)     # bounds of counts may be too wide
+    # bounds of counts may be too wide
+    there = np.all([(p >= 0) & (p < n) for p, n in zip(places, shape, strict=True)], axis=0)
     flat = outer * members + np.ravel_multi_index([np.where(there, p, 0) for p in places], shape)
     kinds, times = np.unique(flat[there], return_counts=True)
     met = np.zeros(members, dtype=np.int64)

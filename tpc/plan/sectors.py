@@ -1,7 +1,9 @@
-"""Sectors: vectors that never meet in one nonlinearity, one mean or one side of a matrix, and so are functions of different Gaussians.
+"""Sectors: vectors that never meet in one nonlinearity, one mean or one side of a matrix, and so are
+functions of different Gaussians.
 
-A product with a matrix leads from one sector to another by inner products only. In the two hidden layers of TP4 Thm 6.4, U, x and dx are functions of
-Z^{U_0} and of the Gaussians of Wᵀ, V, h and dh of Z^{V_0} and of those of W: points of T + 1 dimensions twice, in place of 2T + 2.
+A product with a matrix leads from one sector to another by inner products only. In the two hidden layers of
+TP4 Thm 6.4, U, x and dx are functions of Z^{U_0} and of the Gaussians of Wᵀ, V, h and dh of Z^{V_0} and of
+those of W: points of T + 1 dimensions twice, in place of 2T + 2.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ from tpc.core.expr import Value, walk
 from tpc.core.program import MatMul, Moment, Nonlin, Program, instructions
 from tpc.plan.gaussians import Layout, Rows, Side
 
-Key = tuple[str, str]                                  # "vector", "rows" or "columns", and of what
+Key = tuple[str, str]  # "vector", "rows" or "columns", and of what
 
 
 @dataclass(frozen=True, slots=True)
 class Sectors:
-    """vectors: the sector of every family of vectors. outputs, operands: of what comes out of a side of a matrix and of what it multiplies."""
+    """vectors: the sector of every family of vectors. outputs, operands: of what comes out of a side of a
+    matrix and of what it multiplies."""
 
     count: int = 1
     vectors: Mapping[str, int] = field(default_factory=dict)
@@ -36,8 +39,10 @@ class Sectors:
 
     def layout(self, whole: Layout, sector: int) -> Layout:
         """The Gaussians of one sector, in the order of the whole."""
+
         def own(table: Mapping[Side, int]) -> dict[Side, int]:
             return {side: k for side, k in table.items() if self.outputs.get(side, 0) == sector}
+
         if self.count == 1:
             return whole
         initial: dict[str, Rows] = {}
@@ -56,16 +61,24 @@ def separate(program: Program) -> Sectors:
     for op, _ in instructions(program.body):
         if isinstance(op, MatMul):
             name = op.matrix.name
-            out, operand = (("columns", name), ("rows", name)) if op.transposed else (("rows", name), ("columns", name))
+            out, operand = (
+                (("columns", name), ("rows", name)) if op.transposed else (("rows", name), ("columns", name))
+            )
             groups.join([("vector", op.out.name), out])
             groups.join([("vector", op.operand.name), operand])
             sides[name, op.transposed] = out, operand
         elif isinstance(op, Nonlin | Moment):
-            met = [("vector", node.ref.name) for node in walk(op.phi) if isinstance(node, Value) and node.vector]
+            met = [
+                ("vector", node.ref.name) for node in walk(op.phi) if isinstance(node, Value) and node.vector
+            ]
             groups.join([*([("vector", op.out.name)] if isinstance(op, Nonlin) else []), *met])
     numbers = groups.numbers()
-    return Sectors(max(1, len(set(numbers.values()))), {name: k for (kind, name), k in numbers.items() if kind == "vector"},
-                   {side: numbers[out] for side, (out, _) in sides.items()}, {side: numbers[operand] for side, (_, operand) in sides.items()})
+    return Sectors(
+        max(1, len(set(numbers.values()))),
+        {name: k for (kind, name), k in numbers.items() if kind == "vector"},
+        {side: numbers[out] for side, (out, _) in sides.items()},
+        {side: numbers[operand] for side, (_, operand) in sides.items()},
+    )
 
 
 class _Groups:

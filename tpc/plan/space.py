@@ -1,7 +1,9 @@
-"""Representations of L² (theory: an element of the limit's Hilbert space is whatever can be added, multiplied by numbers and has inner products).
+"""Representations of L² (theory: an element of the limit's Hilbert space is whatever can be added, multiplied
+by numbers and has inner products).
 
-A space says which programs it can represent, and which forms of Nonlin and Moment it emits. Elements are arrays [M] in every one of them, the inner
-product is `a @ (weights * b)`, so that ZMatMul is written once. A further one (gram) is a further class here.
+A space says which programs it can represent, and which forms of Nonlin and Moment it emits. Elements are
+arrays [M] in every one of them, the inner product is `a @ (weights * b)`, so that ZMatMul is written once. A
+further one (gram) is a further class here.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from tpc.plan.sectors import Sectors
 
 
 class Space(Protocol):
-    """One representation. pointwise: whether an element is its values at points, so that functions apply to it coordinate by coordinate.
+    """One representation. pointwise: whether an element is its values at points, so that functions apply to
+    it coordinate by coordinate.
     sectors: which vectors have points of their own."""
 
     @property
@@ -35,7 +38,8 @@ class Space(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Coefficients on 1 and the standard Gaussians: exact for programs that are linear in their vectors, with moments of second order."""
+    """Coefficients on 1 and the standard Gaussians: exact for programs that are linear in their vectors, with
+    moments of second order."""
 
     name: str = "linear"
     pointwise: bool = False
@@ -46,13 +50,17 @@ class Linear:
             if isinstance(op, Nonlin) and degree(op.phi) > 1:
                 return f"`{as_written(op.out)}` (line {op.origin.line}) is not linear in its vectors"
             if isinstance(op, Moment) and degree(op.phi) > 2:
-                return f"`{as_written(op.out)}` (line {op.origin.line}) is a mean of more than products of two vectors"
+                return (
+                    f"`{as_written(op.out)}` (line {op.origin.line}) is a mean of more than products of "
+                    "two vectors"
+                )
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Values at weighted points of the space of the standard Gaussians: for any program, as exact as the points."""
+    """Values at weighted points of the space of the standard Gaussians: for any program, as exact as the
+    points."""
 
     name: str = "nodes"
     pointwise: bool = True
@@ -64,7 +72,8 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Chaos:
-    """Values at the nodes of rules that integrate exactly what occurs (see `chaos.py`): for polynomials, with moments of any order."""
+    """Values at the nodes of rules that integrate exactly what occurs (see `chaos.py`): for polynomials, with
+    moments of any order."""
 
     sectors: Sectors
     name: str = "chaos"

@@ -1,4 +1,5 @@
-"""What is known of a program before a line of it is emitted: its places, how its families are kept, which loops are run at once and how."""
+"""What is known of a program before a line of it is emitted: its places, how its families are kept, which
+loops are run at once and how."""
 
 from __future__ import annotations
 
@@ -19,9 +20,10 @@ class Structure:
     """A program's body in its places, how its families are kept, and which loops are run at once.
 
     body: the program's, in the order in which it is run: loops around products taken apart.
-    parallel: loops whose rounds are mapped over. blocks: loops around one product whose rounds are the rows of a product of matrices, the loops of
-    such a nest by the outermost one. confined: products whose vectors stay in one round of a mapped loop, by `id` of the instruction, with the loops
-    around them and how many of these lead up to the mapped one. histories: families that are kept in blocks of steps.
+    parallel: loops whose rounds are mapped over. blocks: loops around one product whose rounds are the rows
+    of a product of matrices, the loops of such a nest by the outermost one. confined: products whose vectors
+    stay in one round of a mapped loop, by `id` of the instruction, with the loops around them and how many of
+    these lead up to the mapped one. histories: families that are kept in blocks of steps.
     """
 
     body: tuple[Op, ...]
@@ -36,7 +38,11 @@ class Structure:
 def structure(program: Program) -> Structure:
     body = program.body
     nodes, storage, parallel = _analysed(program, body)
-    split = {id(r.loop) for r in inner_regions(nodes) if id(r) not in parallel and _multiplies(r) and is_parallel(r.loop, ranges(r.around))}
+    split = {
+        id(r.loop)
+        for r in inner_regions(nodes)
+        if id(r) not in parallel and _multiplies(r) and is_parallel(r.loop, ranges(r.around))
+    }
     if split:
         body = distribute(body, split)
         nodes, storage, parallel = _analysed(program, body)
@@ -52,14 +58,19 @@ def structure(program: Program) -> Structure:
             if outer is not None:
                 confined[id(leaf.op)] = tuple(r.loop for r in leaf.around), outer + 1
     at_once = parallel | {id(r) for nest in blocks.values() for r in nest}
-    return Structure(body, nodes, storage, parallel, blocks, confined, histories(nodes, storage, program.outputs, at_once))
+    return Structure(
+        body, nodes, storage, parallel, blocks, confined, histories(nodes, storage, program.outputs, at_once)
+    )
 
 
-def _analysed(program: Program, body: tuple[Op, ...]) -> tuple[tuple[Node, ...], dict[str, Storage], frozenset[int]]:
+def _analysed(
+    program: Program, body: tuple[Op, ...]
+) -> tuple[tuple[Node, ...], dict[str, Storage], frozenset[int]]:
     nodes = build(body)
     storage = analyse(program, nodes)
     parallel: set[int] = set()
-    for region in inner_regions(nodes):                    # outer ones first: products in one that is mapped over grow bases of its own, in order
+    # outer ones first: products in one that is mapped over grow bases of its own, in order
+    for region in inner_regions(nodes):
         nested = _multiplies(region) and any(id(outer) in parallel for outer in region.around)
         if not nested and _at_once(region, storage):
             parallel.add(id(region))
@@ -71,7 +82,8 @@ def _multiplies(region: Region) -> bool:
 
 
 def _at_once(region: Region, storage: Mapping[str, Storage]) -> bool:
-    """Whether the rounds of `region` can be computed side by side, and what they make put together afterwards."""
+    """Whether the rounds of `region` can be computed side by side, and what they make put together
+    afterwards."""
     if not is_parallel(region.loop, ranges(region.around)):
         return False
     made = list(leaves(region.body))
@@ -81,7 +93,11 @@ def _at_once(region: Region, storage: Mapping[str, Storage]) -> bool:
         inside = kept.scope is not None and region in kept.scope.loops
         if inside:
             continue
-        if kept.carry is not None and kept.carry.region in (region, *region.around) and region in kept.carry.region.around:
+        if (
+            kept.carry is not None
+            and kept.carry.region in (region, *region.around)
+            and region in kept.carry.region.around
+        ):
             continue
         if products and kept.family.kind == "vector":
             return False
@@ -92,28 +108,43 @@ def _at_once(region: Region, storage: Mapping[str, Storage]) -> bool:
 
 
 def _block(region: Region) -> tuple[Region, ...]:
-    """The loops around one product, all products with one matrix and independent of each other; none if it is not so."""
+    """The loops around one product, all products with one matrix and independent of each other; none if it is
+    not so."""
     nest = [region]
     while len(nest[-1].body) == 1 and isinstance(inner := nest[-1].body[0], Region):
         nest.append(inner)
     leaf = nest[-1].body[0]
     variables = {r.variable for r in nest}
-    if len(nest[-1].body) != 1 or not isinstance(leaf, Leaf) or not isinstance(leaf.op, MatMul) or index_variables(leaf.op.matrix) & variables:
+    if (
+        len(nest[-1].body) != 1
+        or not isinstance(leaf, Leaf)
+        or not isinstance(leaf.op, MatMul)
+        or index_variables(leaf.op.matrix) & variables
+    ):
         return ()
-    independent = all(is_parallel(r.loop, ranges(r.around)) and not r.loop.count.variables & variables for r in nest)
+    independent = all(
+        is_parallel(r.loop, ranges(r.around)) and not r.loop.count.variables & variables for r in nest
+    )
     dynamic = len(nest) > 1 and any(r.loop.count.constant is None for r in nest)
     own = {i.terms[0][0] for i in leaf.op.out.index if isinstance(i, Affine) and len(i.terms) == 1}
-    return tuple(nest) if independent and not dynamic and variables <= own and variables <= index_variables(leaf.op.operand) else ()
+    return (
+        tuple(nest)
+        if independent and not dynamic and variables <= own and variables <= index_variables(leaf.op.operand)
+        else ()
+    )
 
 
 def index_variables(ref: Ref) -> frozenset[str]:
     """The loop variables in a reference's indices, those of indices that are read from inputs included."""
-    return frozenset(v for i in ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in j.variables)
+    return frozenset(
+        v for i in ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in j.variables
+    )
 
 
 @dataclass(frozen=True)
 class Stacking:
-    """How what the rounds of a region make lies in an array: along `axis`, at `index`; at `fixed` on other axes; `rest` are those within a round."""
+    """How what the rounds of a region make lies in an array: along `axis`, at `index`; at `fixed` on other
+    axes; `rest` are those within a round."""
 
     axis: int
     index: Affine
@@ -122,14 +153,23 @@ class Stacking:
 
 
 def stacking(leaf: Leaf, region: Region, storage: Storage) -> Stacking | None:
-    """None if the rounds' members do not lie along an axis, or would have to be merged with others in the same rows."""
+    """None if the rounds' members do not lie along an axis, or would have to be merged with others in the
+    same rows."""
     out, around = leaf.op.out, leaf.around
-    inside = {r.variable for r in around[len(region.around):]}
-    free = {axis: index for axis in storage.kept if isinstance(index := out.index[axis], Affine) and not index.variables & inside}
+    inside = {r.variable for r in around[len(region.around) :]}
+    free = {
+        axis: index
+        for axis in storage.kept
+        if isinstance(index := out.index[axis], Affine) and not index.variables & inside
+    }
     found = None
     for axis in storage.kept:
         index = out.index[axis]
-        if isinstance(index, Affine) and index.coefficient(region.variable) and index.variables & inside == {region.variable}:
+        if (
+            isinstance(index, Affine)
+            and index.coefficient(region.variable)
+            and index.variables & inside == {region.variable}
+        ):
             found = axis, index
             break
     if found is None:
@@ -137,7 +177,11 @@ def stacking(leaf: Leaf, region: Region, storage: Storage) -> Stacking | None:
     rest = tuple(a for a in storage.kept if a != found[0] and a not in free)
     if rest:
         scope = () if storage.scope is None else storage.scope.loops
-        between = [r for r in region.around if r not in scope and not (storage.carry is not None and r is storage.carry.region)]
+        between = [
+            r
+            for r in region.around
+            if r not in scope and not (storage.carry is not None and r is storage.carry.region)
+        ]
         own = [index for axis, index in free.items()]
         if storage.writers > 1 or any(Affine.var(r.variable) not in own for r in between):
             return None

@@ -1,7 +1,9 @@
-"""Which monomials of the standard Gaussians can occur in a vector: for each Gaussian the greatest power, and whether even and odd powers do.
+"""Which monomials of the standard Gaussians can occur in a vector: for each Gaussian the greatest power, and
+whether even and odd powers do.
 
-Supports are closed under what a program does, and they are all that exactness needs: a product of Gauss–Hermite rules integrates a polynomial if it
-does so in each Gaussian. Parity is what makes them sharp: the mean of anything odd in one Gaussian is 0, and with it many a coefficient of Ż.
+Supports are closed under what a program does, and they are all that exactness needs: a product of
+Gauss–Hermite rules integrates a polynomial if it does so in each Gaussian. Parity is what makes them sharp:
+the mean of anything odd in one Gaussian is 0, and with it many a coefficient of Ż.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ import numpy as np
 from tpc.core.expr import Add, Expr, Gather, Mul, Number, Position, Pow, Ref, Sum, Value, children
 
 EVEN, ODD = 1, 2
-Key = tuple[str, tuple[int | None, ...]]               # a family and an index, None where an input decides
+Key = tuple[str, tuple[int | None, ...]]  # a family and an index, None where an input decides
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Support:
-    """degree: the greatest power of every Gaussian. powers: EVEN and ODD, which kinds of power of it occur. What is known to be 0 is None instead."""
+    """degree: the greatest power of every Gaussian. powers: EVEN and ODD, which kinds of power of it occur.
+    What is known to be 0 is None instead."""
 
     degree: np.ndarray
     powers: np.ndarray
@@ -47,7 +50,9 @@ def plus(terms: Iterable[MaybeSupport]) -> MaybeSupport:
     found = [term for term in terms if term is not None]
     if len(found) < 2:
         return found[0] if found else None
-    return Support(np.maximum.reduce([x.degree for x in found]), np.bitwise_or.reduce([x.powers for x in found]))
+    return Support(
+        np.maximum.reduce([x.degree for x in found]), np.bitwise_or.reduce([x.powers for x in found])
+    )
 
 
 def times(a: MaybeSupport, b: MaybeSupport) -> MaybeSupport:
@@ -64,8 +69,11 @@ def correlated(a: MaybeSupport, b: MaybeSupport) -> bool:
     return product is not None and product.has_mean
 
 
-def of_expression(x: Expr, at: Mapping[str, int], lookup: Callable[[Key], MaybeSupport], one: Support) -> MaybeSupport:
-    """The support of a polynomial, loop variables being `at`. `one` is that of a number; scalars that are known to be 0 have None."""
+def of_expression(
+    x: Expr, at: Mapping[str, int], lookup: Callable[[Key], MaybeSupport], one: Support
+) -> MaybeSupport:
+    """The support of a polynomial, loop variables being `at`. `one` is that of a number; scalars that are
+    known to be 0 have None."""
     match x:
         case Number(value):
             return one if value else None
@@ -86,13 +94,15 @@ def of_expression(x: Expr, at: Mapping[str, int], lookup: Callable[[Key], MaybeS
             return power(of_expression(base, at, lookup, one), int(k))
         case Sum(variable, count, body):
             return plus(of_expression(body, {**at, variable: s}, lookup, one) for s in range(count.at(at)))
-    return one                                         # any other function of scalars
+    return one  # any other function of scalars
 
 
 def power(x: MaybeSupport, k: int) -> MaybeSupport:
     if x is None:
         return None
-    return Support(x.degree * k, x.powers if k % 2 else np.where(x.powers == ODD, EVEN, x.powers).astype(np.uint8))
+    return Support(
+        x.degree * k, x.powers if k % 2 else np.where(x.powers == ODD, EVEN, x.powers).astype(np.uint8)
+    )
 
 
 def key(ref: Ref, at: Mapping[str, int]) -> Key:

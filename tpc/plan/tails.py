@@ -1,6 +1,8 @@
-"""Which outputs need a look at their integrands, seen from the instructions: those that may have heavy tails, and those with kinks and jumps.
+"""Which outputs need a look at their integrands, seen from the instructions: those that may have heavy tails,
+and those with kinks and jumps.
 
-What a vector is at infinity is followed through the program as the degree of a polynomial in Gaussians that bounds it, INFINITE if none does.
+What a vector is at infinity is followed through the program as the degree of a polynomial in Gaussians that
+bounds it, INFINITE if none does.
 """
 
 from __future__ import annotations
@@ -9,20 +11,35 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tpc.core.expr import Add, Call, Compare, Expr, Mul, Number, Pow, Sum, Value, children, is_vector, neg, walk
+from tpc.core.expr import (
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Mul,
+    Number,
+    Pow,
+    Sum,
+    Value,
+    children,
+    is_vector,
+    neg,
+    walk,
+)
 from tpc.core.functions import FUNCTIONS
 from tpc.core.program import Instruction, MatMul, Moment, Program, instructions
 
-TAME = 4                                           # the degree of integrands whose means have right errors at 2,048 points (tests/bench/claims.py)
+TAME = 4  # the degree of integrands whose means have right errors at 2,048 points (tests/bench/claims.py)
 BOUNDED = frozenset({"tanh", "sigmoid", "erf", "sin", "cos", "step", "sign"})
 INFINITE = math.inf
-MOST = 64                                          # a degree that loops make larger than this is not bounded
+MOST = 64  # a degree that loops make larger than this is not bounded
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Of a value. degree: of the bound, 0 of a scalar. heavy: whether a mean that it depends on has an integrand of a degree above TAME. edged:
-    whether it depends on a function of vectors with a kink or a jump."""
+    """Of a value. degree: of the bound, 0 of a scalar. heavy: whether a mean that it depends on has an
+    integrand of a degree above TAME. edged: whether it depends on a function of vectors with a kink or a
+    jump."""
 
     degree: float = 0
     heavy: bool = False
@@ -30,7 +47,8 @@ class Growth:
 
 
 def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of outputs that may have a heavy tail, and of those that depend on a function with a kink or a jump."""
+    """The names of outputs that may have a heavy tail, and of those that depend on a function with a kink or
+    a jump."""
     known = {name: Growth(1) for group in program.gaussians for name in group.names}
     ops = [op for op, _ in instructions(program.body)]
     changed = True
@@ -42,11 +60,13 @@ def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]
             if both != old:
                 known[op.out.name], changed = both, True
     outputs = {output.name: known.get(output.ref.name, Growth()) for output in program.outputs}
-    return tuple(name for name, g in outputs.items() if g.heavy), tuple(name for name, g in outputs.items() if g.edged)
+    return tuple(name for name, g in outputs.items() if g.heavy), tuple(
+        name for name, g in outputs.items() if g.edged
+    )
 
 
 def _made(op: Instruction, known: dict[str, Growth]) -> Growth:
-    if isinstance(op, MatMul):                                     # a Gaussian, and a combination of what the transpose has met
+    if isinstance(op, MatMul):  # a Gaussian, and a combination of what the transpose has met
         own = known.get(op.operand.name, Growth())
         return Growth(max(1, own.degree), own.heavy or 2 * own.degree > TAME, own.edged)
     parts = _joined(known.get(v.ref.name, Growth()) for v in walk(op.phi) if isinstance(v, Value))
@@ -64,7 +84,9 @@ def _edge(x: Expr) -> bool:
 def _joined(parts: Iterable[Growth]) -> Growth:
     found = list(parts)
     degree = max((g.degree for g in found), default=0)
-    return Growth(degree if degree <= MOST else INFINITE, any(g.heavy for g in found), any(g.edged for g in found))
+    return Growth(
+        degree if degree <= MOST else INFINITE, any(g.heavy for g in found), any(g.edged for g in found)
+    )
 
 
 def _degree(x: Expr, known: dict[str, Growth]) -> float:

@@ -1,4 +1,5 @@
-"""The order in which sums and products of a program are taken: the pass from a program to one that computes the same with fewer operations."""
+"""The order in which sums and products of a program are taken: the pass from a program to one that computes
+the same with fewer operations."""
 
 from tpc.reassociate.search import reassociate
 

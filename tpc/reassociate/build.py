@@ -1,4 +1,5 @@
-"""Instructions for the products that terms are taken apart into: each a family of its own, made once for all that use it."""
+"""Instructions for the products that terms are taken apart into: each a family of its own, made once for all
+that use it."""
 
 from __future__ import annotations
 
@@ -14,26 +15,36 @@ from tpc.reassociate.levels import Level, Site, free, unused
 from tpc.reassociate.products import Term
 
 Counts = Mapping[str, Affine]
-Taken = tuple[Term, tuple[Expr, ...], "Node | None"]          # a term, its factors without axes, and the order for the others
+# a term, its factors without axes, and the order for the others
+Taken = tuple[Term, tuple[Expr, ...], "Node | None"]
 
 
 def canonical(node: Node, counts: Counts) -> tuple[str, tuple[str, ...]]:
-    """What tells a product apart, whatever its axes are called; and the names of the axes in the order in which they occur."""
+    """What tells a product apart, whatever its axes are called; and the names of the axes in the order in
+    which they occur."""
     order: list[str] = []
 
     def text(node: Node) -> str:
         if isinstance(node, Pair):
             first, second = sorted((node.left, node.right), key=lambda part: part.skeleton)
-            return f"({text(first)}|{text(second)})[{','.join(sorted(str(order.index(v)) for v in node.moving))}]"
+            of_first, of_second = text(first), text(second)  # in this order: they number the variables
+            moving = sorted(str(order.index(v)) for v in node.moving)
+            return f"({of_first}|{of_second})[{','.join(moving)}]"
         order.extend(v for v in _in_order(node) if v not in order)
         return print_expr(substitute(node.x, {v: Affine.var(f"_{order.index(v)}") for v in node.moving}))
+
     shown = text(node)
     return f"{shown} {';'.join(str(counts[v]) for v in order)}", tuple(order)
 
 
 def _in_order(leaf: Leaf) -> list[str]:
     if isinstance(leaf.x, Value):
-        found = [v for i in leaf.x.ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in sorted(j.variables)]
+        found = [
+            v
+            for i in leaf.x.ref.index
+            for j in (i.index if isinstance(i, Gather) else (i,))
+            for v in sorted(j.variables)
+        ]
         return [v for v in dict.fromkeys(found) if v in leaf.moving]
     return sorted(leaf.moving)
 
@@ -46,7 +57,7 @@ class Placing:
     """Where in a program's levels a product can be made."""
 
     def __init__(self, written: Mapping[str, frozenset[int]]) -> None:
-        self.written = written                                 # the levels in which a family is made, by `id`
+        self.written = written  # the levels in which a family is made, by `id`
 
     def level(self, node: Node, counts: Counts, site: Site) -> Level:
         """The outermost one around `site` at which all that it is made of is there."""
@@ -55,8 +66,15 @@ class Placing:
             variables |= free(leaf.x) | {v for axis in leaf.moving for v in counts[axis].variables}
             families |= _families(leaf.x)
         around = site.level.levels
-        needed = [k for k, level in enumerate(around) if level.loop is not None and (
-            level.loop.variable in variables or any(id(level) in self.written.get(name, ()) for name in families))]
+        needed = [
+            k
+            for k, level in enumerate(around)
+            if level.loop is not None
+            and (
+                level.loop.variable in variables
+                or any(id(level) in self.written.get(name, ()) for name in families)
+            )
+        ]
         return around[max(needed, default=0)]
 
 
@@ -70,11 +88,17 @@ class Builder:
 
     def __init__(self, program: Program, placing: Placing) -> None:
         self.placing = placing
-        self.taken = {f.name for f in program.families} | {i.name for i in program.inputs} | {n for g in program.gaussians for n in g.names}
-        self.widths = {f.name: f.width for f in program.families} | {n: g.width for g in program.gaussians for n in g.names}
+        self.taken = (
+            {f.name for f in program.families}
+            | {i.name for i in program.inputs}
+            | {n for g in program.gaussians for n in g.names}
+        )
+        self.widths = {f.name: f.width for f in program.families} | {
+            n: g.width for g in program.gaussians for n in g.names
+        }
         self.families: list[Family] = []
         self.made: dict[tuple[int, str], tuple[str, tuple[int, ...]]] = {}
-        self.before: dict[int, list[Site]] = {}               # what is made before an item, by its `id`
+        self.before: dict[int, list[Site]] = {}  # what is made before an item, by its `id`
 
     def site(self, site: Site, terms: Sequence[Taken]) -> Instruction:
         """The instruction of a site as a sum of terms."""
@@ -83,16 +107,37 @@ class Builder:
         counts = {loop.variable: loop.count for loop in site.nest}
         out = tuple(counts)
         term, still, pair = terms[0]
-        if isinstance(op, Moment) and len(terms) == 1 and isinstance(pair, Pair) and pair.inner and not pair.summed:
-            vectors = [self.operand(part, out, {**counts, **dict(term.sums)}, site) for part in (pair.left, pair.right)]
+        if (
+            isinstance(op, Moment)
+            and len(terms) == 1
+            and isinstance(pair, Pair)
+            and pair.inner
+            and not pair.summed
+        ):
+            vectors = [
+                self.operand(part, out, {**counts, **dict(term.sums)}, site)
+                for part in (pair.left, pair.right)
+            ]
             return replace(op, phi=mul(Number(term.number), *still, *vectors))
-        total = add(*(mul(Number(term.number), *still, self._last(node, out, {**counts, **dict(term.sums)}, site) if node else ONE)
-                      for term, still, node in terms))
+        total = add(
+            *(
+                mul(
+                    Number(term.number),
+                    *still,
+                    self._last(node, out, {**counts, **dict(term.sums)}, site) if node else ONE,
+                )
+                for term, still, node in terms
+            )
+        )
         return replace(op, phi=total) if isinstance(op, Nonlin) else Scalar(op.out, total, origin=op.origin)
 
     def _last(self, node: Node, out: Sequence[str], counts: Counts, site: Site) -> Expr:
         """The product that a term comes to: made once, before the loops that it does not depend on."""
-        once = isinstance(node, Pair) and not node.inner and self.placing.level(node, counts, site) is not site.level
+        once = (
+            isinstance(node, Pair)
+            and not node.inner
+            and self.placing.level(node, counts, site) is not site.level
+        )
         return self.named(node, out, counts, site) if once else self.expression(node, out, counts, site)
 
     def expression(self, node: Node, out: Sequence[str], counts: Counts, site: Site) -> Expr:
@@ -101,7 +146,9 @@ class Builder:
             return self._summed(node.x, [v for v in _in_order(node) if v not in out], counts)
         if node.inner:
             whole = Pair(node.left, node.right, node.left.moving | node.right.moving)
-            return self._summed(self.named(whole, out, counts, site), [v for v in _axes(whole, out) if v not in out], counts)
+            return self._summed(
+                self.named(whole, out, counts, site), [v for v in _axes(whole, out) if v not in out], counts
+            )
         sums = _summing_order(node)
         axes = [*out, *sums]
         left, right = (self.operand(part, axes, counts, site) for part in (node.left, node.right))
@@ -111,7 +158,8 @@ class Builder:
         return node.x if isinstance(node, Leaf) else self.named(node, axes, counts, site)
 
     def named(self, node: Node, axes: Sequence[str], counts: Counts, site: Site) -> Expr:
-        """A member of the family that a product is made as, its axes in the order of `axes` if it is not there yet."""
+        """A member of the family that a product is made as, its axes in the order of `axes` if it is not
+        there yet."""
         level = self.placing.level(node, counts, site)
         text, order = canonical(node, counts)
         around = tuple(Affine.var(outer.loop.variable) for outer in level.levels if outer.loop is not None)
@@ -120,7 +168,16 @@ class Builder:
         name, places = self.made[id(level), text]
         return Value(Ref(name, (*around, *(Affine.var(order[k]) for k in places))), node.vector)
 
-    def _make(self, node: Node, axes: Sequence[str], counts: Counts, site: Site, level: Level, text: str, order: Sequence[str]) -> None:
+    def _make(
+        self,
+        node: Node,
+        axes: Sequence[str],
+        counts: Counts,
+        site: Site,
+        level: Level,
+        text: str,
+        order: Sequence[str],
+    ) -> None:
         assert isinstance(node, Pair)
         own = _axes(node, axes)
         phi: Expr
@@ -132,13 +189,23 @@ class Builder:
         name = unused(_name(node), self.taken)
         nest = tuple(For(v, counts[v], (), origin=site.op.origin) for v in own)
         ranges = (*level.ranges, *((v, counts[v]) for v in own))
-        width = next(self.widths[leaf.x.ref.name] for leaf in leaves(node) if isinstance(leaf.x, Value) and leaf.vector) if node.vector else None
+        width = (
+            next(
+                self.widths[leaf.x.ref.name]
+                for leaf in leaves(node)
+                if isinstance(leaf.x, Value) and leaf.vector
+            )
+            if node.vector
+            else None
+        )
         shape = tuple(bounds(n, ranges[:k])[1] for k, (_, n) in enumerate(ranges))
         self.families.append(Family(name, "vector" if node.vector else "scalar", width, shape))
         self.widths[name] = width
         out = Ref(name, tuple(Affine.var(v) for v, _ in ranges))
         kind = Nonlin if node.vector else Moment if node.inner and not node.summed else Scalar
-        self.before.setdefault(id(_anchor(site, level)), []).append(Site(kind(out, phi, origin=site.op.origin), nest, level))
+        self.before.setdefault(id(_anchor(site, level)), []).append(
+            Site(kind(out, phi, origin=site.op.origin), nest, level)
+        )
         self.made[id(level), text] = name, tuple(order.index(v) for v in own)
 
     def _summed(self, x: Expr, variables: Sequence[str], counts: Counts) -> Expr:
@@ -153,8 +220,11 @@ def _axes(node: Node, order: Sequence[str]) -> list[str]:
 
 
 def _summing_order(node: Pair) -> list[str]:
-    """The axes that a product is summed over: as they lie in a factor that is there already, the vector if there is one."""
-    known = sorted((part for part in (node.left, node.right) if isinstance(part, Leaf)), key=lambda part: not part.vector)
+    """The axes that a product is summed over: as they lie in a factor that is there already, the vector if
+    there is one."""
+    known = sorted(
+        (part for part in (node.left, node.right) if isinstance(part, Leaf)), key=lambda part: not part.vector
+    )
     order = [v for part in known for v in _in_order(part) if v in node.summed]
     return list(dict.fromkeys([*order, *sorted(node.summed)]))
 

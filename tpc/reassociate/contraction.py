@@ -1,4 +1,5 @@
-"""The cheapest order in which to multiply the factors of a term and to sum them: one product of two arrays after the other."""
+"""The cheapest order in which to multiply the factors of a term and to sum them: one product of two arrays
+after the other."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from tpc.core.printer import print_expr
 from tpc.reassociate.levels import free
 from tpc.reassociate.products import NotMultilinearError, Term
 
-WRITE = 16                                            # multiplications that writing a number to memory takes as long as
-MOST = 9                                              # factors of a term
+WRITE = 16  # multiplications that writing a number to memory takes as long as
+MOST = 9  # factors of a term
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Pair:
-    """The product of two, summed over the axes of theirs that are not among `moving`; of two vectors, their inner product."""
+    """The product of two, summed over the axes of theirs that are not among `moving`; of two vectors, their
+    inner product."""
 
     left: Node
     right: Node
@@ -72,12 +74,15 @@ def pair_cost(node: Pair, extents: Mapping[str, int], size: int) -> float:
     long = size if node.left.vector or node.right.vector else 1
     both = math.prod(extents[v] for v in node.left.moving | node.right.moving)
     made = math.prod(extents[v] for v in node.moving) * (size if node.vector else 1)
-    between = both if node.inner and node.summed else 0                       # the inner products, before they are summed
+    between = both if node.inner and node.summed else 0  # the inner products, before they are summed
     return float(both * long + WRITE * (made + between))
 
 
-def cheapest(term: Term, out: frozenset[str], extents: Mapping[str, int], size: int) -> tuple[tuple[Expr, ...], Node | None]:
-    """The factors that have no axes, and the best order for the others (None if there are no others). out: the axes of the result.
+def cheapest(
+    term: Term, out: frozenset[str], extents: Mapping[str, int], size: int
+) -> tuple[tuple[Expr, ...], Node | None]:
+    """The factors that have no axes, and the best order for the others (None if there are no others). out:
+    the axes of the result.
 
     extents: of all axes. size: numbers in a vector. Raises NotMultilinearError for too many factors.
     """
@@ -104,15 +109,20 @@ def _alone(leaf: Leaf, needed: frozenset[str], extents: Mapping[str, int], size:
 
 def _best(leaves: list[Leaf], out: frozenset[str], extents: Mapping[str, int], size: int) -> Node:
     full = (1 << len(leaves)) - 1
-    needed = [out | frozenset[str]().union(*(leaf.moving for k, leaf in enumerate(leaves) if not mask >> k & 1)) for mask in range(full + 1)]
-    best: dict[int, tuple[float, Node]] = {1 << k: _alone(leaf, needed[1 << k], extents, size) for k, leaf in enumerate(leaves)}
+    needed = [
+        out | frozenset[str]().union(*(leaf.moving for k, leaf in enumerate(leaves) if not mask >> k & 1))
+        for mask in range(full + 1)
+    ]
+    best: dict[int, tuple[float, Node]] = {
+        1 << k: _alone(leaf, needed[1 << k], extents, size) for k, leaf in enumerate(leaves)
+    }
     for mask in range(1, full + 1):
         if mask in best:
             continue
         part = (mask - 1) & mask
         while part:
             rest = mask ^ part
-            if part > rest:                                                     # each way of taking it apart once
+            if part > rest:  # each way of taking it apart once
                 (a, left), (b, right) = best[part], best[rest]
                 node = Pair(left, right, (left.moving | right.moving) & needed[mask])
                 cost = a + b + pair_cost(node, extents, size)

@@ -12,12 +12,15 @@ from tpc.reassociate.levels import Level, Site, body_of, put_before, ref_variabl
 
 
 def gathered(program: Program, top: Level) -> Program:
-    """The program with the body `top` and an array of its own for the picked members of an input that several sums take in."""
+    """The program with the body `top` and an array of its own for the picked members of an input that several
+    sums take in."""
     rows = _Rows(program)
     for site in list(sites(top)):
         if not isinstance(site.op, MatMul):
             rows.site = site
-            site.op = replace(site.op, phi=rows.read(site.op.phi, {loop.variable: loop.count for loop in site.nest}))
+            site.op = replace(
+                site.op, phi=rows.read(site.op.phi, {loop.variable: loop.count for loop in site.nest})
+            )
     put_before(top, rows.before)
     return replace(program, families=(*program.families, *rows.families), body=body_of(top))
 
@@ -25,7 +28,9 @@ def gathered(program: Program, top: Level) -> Program:
 class _Rows:
     def __init__(self, program: Program) -> None:
         self.inputs = {item.name for item in program.inputs}
-        self.taken = {f.name for f in program.families} | self.inputs | {n for g in program.gaussians for n in g.names}
+        self.taken = (
+            {f.name for f in program.families} | self.inputs | {n for g in program.gaussians for n in g.names}
+        )
         self.made: dict[tuple[int, str], str] = {}
         self.families: list[Family] = []
         self.before: dict[int, list[Site]] = {}
@@ -41,7 +46,13 @@ class _Rows:
         return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
 
     def _ref(self, ref: Ref, counts: Mapping[str, Affine]) -> Ref:
-        axes = [v for i in ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in sorted(j.variables) if v in counts]
+        axes = [
+            v
+            for i in ref.index
+            for j in (i.index if isinstance(i, Gather) else (i,))
+            for v in sorted(j.variables)
+            if v in counts
+        ]
         axes = list(dict.fromkeys(axes))
         along = [i for i in ref.index if isinstance(i, Affine) and i.variables & counts.keys()]
         picked = ref.name in self.inputs and any(isinstance(i, Gather) for i in ref.index)
@@ -49,17 +60,28 @@ class _Rows:
             return ref
         around = self.site.level.levels
         outer = ref_variables(ref) - set(axes)
-        level = around[max((k for k, one in enumerate(around) if one.loop is not None and one.loop.variable in outer), default=0)]
+        level = around[
+            max(
+                (k for k, one in enumerate(around) if one.loop is not None and one.loop.variable in outer),
+                default=0,
+            )
+        ]
         fixed = [one.loop.variable for one in level.levels if one.loop is not None]
         text = f"{_at(ref, {v: f'_{k}' for k, v in enumerate(axes)})} {[counts[v].const for v in axes]}"
         if (id(level), text) not in self.made:
             name = unused(ref.name, self.taken)
             nest = tuple(For(v, counts[v], (), origin=self.site.op.origin) for v in axes)
             ranges = (*level.ranges, *((v, counts[v]) for v in axes))
-            self.families.append(Family(name, "scalar", None, tuple(bounds(n, ranges[:k])[1] for k, (_, n) in enumerate(ranges))))
+            self.families.append(
+                Family(
+                    name, "scalar", None, tuple(bounds(n, ranges[:k])[1] for k, (_, n) in enumerate(ranges))
+                )
+            )
             out = Ref(name, tuple(Affine.var(v) for v in (*fixed, *axes)))
             anchor = self.site if self.site.level is level else around[around.index(level) + 1]
-            self.before.setdefault(id(anchor), []).append(Site(Scalar(out, Value(ref, False), origin=self.site.op.origin), nest, level))
+            self.before.setdefault(id(anchor), []).append(
+                Site(Scalar(out, Value(ref, False), origin=self.site.op.origin), nest, level)
+            )
             self.made[id(level), text] = name
         return Ref(self.made[id(level), text], tuple(Affine.var(v) for v in (*fixed, *axes)))
 

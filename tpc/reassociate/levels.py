@@ -1,4 +1,5 @@
-"""A program's body with an instruction in each loop nest: what is run round by round, and what in any order."""
+"""A program's body with an instruction in each loop nest: what is run round by round, and what in any
+order."""
 
 from __future__ import annotations
 
@@ -7,13 +8,27 @@ from dataclasses import dataclass, field, replace
 
 from tpc.core.affine import Affine, Ranges
 from tpc.core.dependence import is_parallel, references
-from tpc.core.expr import Expr, Gather, Index, Position, Ref, Sum, Value, children, rebuild, substitute, substitute_ref, summed
+from tpc.core.expr import (
+    Expr,
+    Gather,
+    Index,
+    Position,
+    Ref,
+    Sum,
+    Value,
+    children,
+    rebuild,
+    substitute,
+    substitute_ref,
+    summed,
+)
 from tpc.core.program import For, Instruction, MatMul, Op, Program
 
 
 @dataclass(eq=False, slots=True)
 class Level:
-    """The body of a loop that is run round by round, or of the program. around: the levels it is in, outermost first."""
+    """The body of a loop that is run round by round, or of the program. around: the levels it is in,
+    outermost first."""
 
     loop: For | None
     around: tuple[Level, ...]
@@ -26,7 +41,9 @@ class Level:
 
     @property
     def ranges(self) -> Ranges:
-        return tuple((level.loop.variable, level.loop.count) for level in self.levels if level.loop is not None)
+        return tuple(
+            (level.loop.variable, level.loop.count) for level in self.levels if level.loop is not None
+        )
 
 
 @dataclass(eq=False, slots=True)
@@ -117,9 +134,17 @@ def _distributed(body: Sequence[Op], around: Ranges) -> list[Op]:
 
 
 def _wrapped(loop: For, part: Op, around: Ranges) -> For:
-    """The loop around one part of its body; inside, if the part is a loop that is run round by round and allows it."""
-    if isinstance(part, For) and loop.variable not in part.count.variables and not is_parallel(part, (*around, (loop.variable, loop.count))):
-        return replace(part, body=tuple(_wrapped(loop, inner, (*around, (part.variable, part.count))) for inner in part.body))
+    """The loop around one part of its body; inside, if the part is a loop that is run round by round and
+    allows it."""
+    if (
+        isinstance(part, For)
+        and loop.variable not in part.count.variables
+        and not is_parallel(part, (*around, (loop.variable, loop.count)))
+    ):
+        return replace(
+            part,
+            body=tuple(_wrapped(loop, inner, (*around, (part.variable, part.count))) for inner in part.body),
+        )
     return replace(loop, body=(part,))
 
 
@@ -127,7 +152,11 @@ def _fill(level: Level, body: Sequence[Op]) -> None:
     for op in body:
         nest: list[For] = []
         inner: Op = op
-        while isinstance(inner, For) and len(inner.body) == 1 and is_parallel(inner, (*level.ranges, *((r.variable, r.count) for r in nest))):
+        while (
+            isinstance(inner, For)
+            and len(inner.body) == 1
+            and is_parallel(inner, (*level.ranges, *((r.variable, r.count) for r in nest)))
+        ):
             nest.append(inner)
             inner = inner.body[0]
         if not isinstance(inner, For):
@@ -157,7 +186,9 @@ def free(x: Expr) -> frozenset[str]:
 
 
 def ref_variables(ref: Ref) -> frozenset[str]:
-    return frozenset(v for i in ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in j.variables)
+    return frozenset(
+        v for i in ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in j.variables
+    )
 
 
 def mentioned(op: Instruction) -> list[Ref]:
@@ -185,7 +216,8 @@ def _rewritten(x: Expr, ref: Callable[[Ref], Ref]) -> Expr:
 
 
 def without_single_rounds(program: Program) -> Program:
-    """Loops and sums of one round written out, and each member of an axis along which all indices are numbers a family of its own."""
+    """Loops and sums of one round written out, and each member of an axis along which all indices are numbers
+    a family of its own."""
     body = tuple(inner for op in program.body for inner in _written_out(op))
     return _split(replace(program, body=body))
 
@@ -205,7 +237,12 @@ def _at(op: Op, at: dict[str, Affine]) -> Op:
     if isinstance(op, For):
         return replace(op, count=op.count.substitute(at), body=tuple(_at(inner, at) for inner in op.body))
     if isinstance(op, MatMul):
-        return replace(op, out=substitute_ref(op.out, at), matrix=substitute_ref(op.matrix, at), operand=substitute_ref(op.operand, at))
+        return replace(
+            op,
+            out=substitute_ref(op.out, at),
+            matrix=substitute_ref(op.matrix, at),
+            operand=substitute_ref(op.operand, at),
+        )
     return replace(op, out=substitute_ref(op.out, at), phi=single_terms(substitute(op.phi, at)))
 
 
@@ -213,7 +250,11 @@ def single_terms(x: Expr) -> Expr:
     """Sums of one term written out."""
     if isinstance(x, Sum):
         body = single_terms(x.body)
-        return substitute(body, {x.variable: Affine(0)}) if x.count.constant == 1 else summed(x.variable, x.count, body)
+        return (
+            substitute(body, {x.variable: Affine(0)})
+            if x.count.constant == 1
+            else summed(x.variable, x.count, body)
+        )
     parts = children(x)
     changed = [single_terms(part) for part in parts]
     return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
@@ -229,12 +270,23 @@ def _split(program: Program) -> Program:
     for output in program.outputs:
         if output.ref.name in used:
             used[output.ref.name].append(output.ref)
-    constant = {name: [axis for axis in range(len(refs[0].index)) if all(_number(ref.index[axis]) is not None for ref in refs)]
-                for name, refs in used.items() if refs}
+    constant = {
+        name: [
+            axis
+            for axis in range(len(refs[0].index))
+            if all(_number(ref.index[axis]) is not None for ref in refs)
+        ]
+        for name, refs in used.items()
+        if refs
+    }
     constant = {name: axes for name, axes in constant.items() if axes}
     if not constant:
         return program
-    taken = {family.name for family in program.families} | {i.name for i in program.inputs} | {n for g in program.gaussians for n in g.names}
+    taken = (
+        {family.name for family in program.families}
+        | {i.name for i in program.inputs}
+        | {n for g in program.gaussians for n in g.names}
+    )
     names: dict[tuple[str, tuple[int | None, ...]], str] = {}
 
     def ref_of(ref: Ref) -> Ref:
@@ -244,12 +296,24 @@ def _split(program: Program) -> Program:
         if key not in names:
             names[key] = unused(ref.name, taken)
         return Ref(names[key], tuple(i for axis, i in enumerate(ref.index) if axis not in constant[ref.name]))
+
     body = tuple(rewritten(op, ref_of) for op in program.body)
     outputs = tuple(replace(o, ref=ref_of(o.ref)) for o in program.outputs)
     families = {family.name: family for family in program.families}
-    split = [replace(families[old], name=new, shape=tuple(n for axis, n in enumerate(families[old].shape) if axis not in constant[old]))
-             for (old, _), new in names.items()]
-    return replace(program, body=body, outputs=outputs, families=(*(f for f in program.families if f.name not in constant), *split))
+    split = [
+        replace(
+            families[old],
+            name=new,
+            shape=tuple(n for axis, n in enumerate(families[old].shape) if axis not in constant[old]),
+        )
+        for (old, _), new in names.items()
+    ]
+    return replace(
+        program,
+        body=body,
+        outputs=outputs,
+        families=(*(f for f in program.families if f.name not in constant), *split),
+    )
 
 
 def unused(name: str, taken: set[str]) -> str:

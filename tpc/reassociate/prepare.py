@@ -1,4 +1,5 @@
-"""What is done to a program before its sums are reordered: indices that nothing depends on are dropped, combinations of vectors get a name each."""
+"""What is done to a program before its sums are reordered: indices that nothing depends on are dropped,
+combinations of vectors get a name each."""
 
 from __future__ import annotations
 
@@ -7,10 +8,38 @@ from dataclasses import replace
 from functools import partial
 
 from tpc.core.affine import Affine, bounds
-from tpc.core.expr import Add, Expr, Gather, Mul, Pow, Ref, Sum, Value, children, is_vector, mul, number, power, rebuild, substitute, walk
+from tpc.core.expr import (
+    Add,
+    Expr,
+    Gather,
+    Mul,
+    Pow,
+    Ref,
+    Sum,
+    Value,
+    children,
+    is_vector,
+    mul,
+    number,
+    power,
+    rebuild,
+    substitute,
+    walk,
+)
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Program, instructions
-from tpc.reassociate.levels import Level, Site, body_of, free, levels, opaque, rewritten, sites, unused, without_single_rounds
+from tpc.reassociate.levels import (
+    Level,
+    Site,
+    body_of,
+    free,
+    levels,
+    opaque,
+    rewritten,
+    sites,
+    unused,
+    without_single_rounds,
+)
 
 
 def prepare(program: Program) -> tuple[Program, Level]:
@@ -34,9 +63,16 @@ def _without_idle_axes(program: Program, top: Level) -> Program:
         if isinstance(op, MatMul) or writers.count(op.out.name) > 1:
             continue
         used = free(op.phi)
-        idle = [loop for loop in site.nest if loop.variable not in used and not any(loop.variable in other.count.variables for other in site.nest)
-                and loop.count.constant is not None]
-        axes = {axis for axis, i in enumerate(op.out.index) for loop in idle if i == Affine.var(loop.variable)}
+        idle = [
+            loop
+            for loop in site.nest
+            if loop.variable not in used
+            and not any(loop.variable in other.count.variables for other in site.nest)
+            and loop.count.constant is not None
+        ]
+        axes = {
+            axis for axis, i in enumerate(op.out.index) for loop in idle if i == Affine.var(loop.variable)
+        }
         if idle and len(axes) == len(idle):
             dropped[op.out.name] = axes
             found[k].nest = tuple(loop for loop in site.nest if loop not in idle)
@@ -45,10 +81,21 @@ def _without_idle_axes(program: Program, top: Level) -> Program:
 
     def ref_of(ref: Ref) -> Ref:
         axes = dropped.get(ref.name, set())
-        return Ref(ref.name, tuple(i for axis, i in enumerate(ref.index) if axis not in axes)) if axes else ref
+        return (
+            Ref(ref.name, tuple(i for axis, i in enumerate(ref.index) if axis not in axes)) if axes else ref
+        )
+
     body = tuple(rewritten(op, ref_of) for op in body_of(top))
-    families = tuple(replace(f, shape=tuple(n for axis, n in enumerate(f.shape) if axis not in dropped.get(f.name, set()))) for f in program.families)
-    return replace(program, body=body, families=families, outputs=tuple(replace(o, ref=ref_of(o.ref)) for o in program.outputs))
+    families = tuple(
+        replace(f, shape=tuple(n for axis, n in enumerate(f.shape) if axis not in dropped.get(f.name, set())))
+        for f in program.families
+    )
+    return replace(
+        program,
+        body=body,
+        families=families,
+        outputs=tuple(replace(o, ref=ref_of(o.ref)) for o in program.outputs),
+    )
 
 
 def _inside(top: Level) -> Iterator[Instruction]:
@@ -61,7 +108,8 @@ def _inside(top: Level) -> Iterator[Instruction]:
 
 
 def _named(program: Program, top: Level) -> Program:
-    """Sums of vectors under a mean as vectors of their own, and the same sums elsewhere in the same rounds."""
+    """Sums of vectors under a mean as vectors of their own, and the same sums elsewhere in the same
+    rounds."""
     names = _Names(program)
     for site in list(sites(top)):
         if isinstance(site.op, Moment):
@@ -86,14 +134,22 @@ class _Names:
     """Names of sums of vectors, by what they are and the level that they are at."""
 
     def __init__(self, program: Program) -> None:
-        self.taken = {f.name for f in program.families} | {i.name for i in program.inputs} | {n for g in program.gaussians for n in g.names}
-        self.widths = {f.name: f.width for f in program.families} | {n: g.width for g in program.gaussians for n in g.names}
+        self.taken = (
+            {f.name for f in program.families}
+            | {i.name for i in program.inputs}
+            | {n for g in program.gaussians for n in g.names}
+        )
+        self.widths = {f.name: f.width for f in program.families} | {
+            n: g.width for g in program.gaussians for n in g.names
+        }
         self.known_as: dict[tuple[int, str], tuple[str, Level]] = {}
         self.families: list[Family] = []
         self.makers: set[Site] = set()
 
     def of(self, x: Expr, site: Site) -> Expr:
-        if any(isinstance(node, Value) and node.vector and node.ref.name not in self.widths for node in walk(x)):
+        if any(
+            isinstance(node, Value) and node.vector and node.ref.name not in self.widths for node in walk(x)
+        ):
             return x
         key, order = _key(x, site)
         loops = {loop.variable: loop for loop in site.nest}
@@ -102,7 +158,9 @@ class _Names:
         around = [level.loop for level in site.level.levels if level.loop is not None]
         if key not in self.known_as:
             name = unused("sum", self.taken)
-            width = next(self.widths[node.ref.name] for node in walk(x) if isinstance(node, Value) and node.vector)
+            width = next(
+                self.widths[node.ref.name] for node in walk(x) if isinstance(node, Value) and node.vector
+            )
             nest = tuple(For(v, loops[v].count, (), origin=site.op.origin) for v in order)
             ranges = (*site.level.ranges, *((loop.variable, loop.count) for loop in nest))
             shape = tuple(bounds(count, ranges[:k])[1] for k, (_, count) in enumerate(ranges))
@@ -114,7 +172,10 @@ class _Names:
             site.level.items.insert(site.level.items.index(site), made)
             self.known_as[key] = name, site.level
         name, _ = self.known_as[key]
-        return Value(Ref(name, (*(Affine.var(loop.variable) for loop in around), *(Affine.var(v) for v in order))), True)
+        return Value(
+            Ref(name, (*(Affine.var(loop.variable) for loop in around), *(Affine.var(v) for v in order))),
+            True,
+        )
 
     def known(self, x: Expr, site: Site) -> Expr:
         """`x` with the sums in it that have names."""
@@ -130,12 +191,23 @@ class _Names:
 
 
 def _key(x: Expr, site: Site) -> tuple[tuple[int, str], list[str]]:
-    """What tells a sum apart, whatever the loops around it are called; and their variables in order of occurrence."""
+    """What tells a sum apart, whatever the loops around it are called; and their variables in order of
+    occurrence."""
     counts = {loop.variable: loop.count for loop in site.nest}
     order: list[str] = []
     for node in walk(x):
-        own = [v for i in node.ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in sorted(j.variables)] \
-            if isinstance(node, Value) else [] if children(node) else sorted(free(node))
+        own = (
+            [
+                v
+                for i in node.ref.index
+                for j in (i.index if isinstance(i, Gather) else (i,))
+                for v in sorted(j.variables)
+            ]
+            if isinstance(node, Value)
+            else []
+            if children(node)
+            else sorted(free(node))
+        )
         order += [v for v in own if v in counts and v not in order]
     text = print_expr(substitute(x, {v: Affine.var(f"_{k}") for k, v in enumerate(order)}))
     return (id(site.level), f"{text} for {', '.join(str(counts[v]) for v in order)}"), order

@@ -1,4 +1,5 @@
-"""Expressions that are linear in their vectors, or bilinear under a mean, as sums of terms: each a sum over indices of a product."""
+"""Expressions that are linear in their vectors, or bilinear under a mean, as sums of terms: each a sum over
+indices of a product."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ from tpc.core.expr import (
 from tpc.core.functions import is_defined
 from tpc.reassociate.levels import free
 
-MAX_TERMS = 32                                        # an expression that comes to more is left as it is
+MAX_TERMS = 32  # an expression that comes to more is left as it is
 
 
 class NotMultilinearError(Exception):
@@ -48,10 +49,15 @@ class Term:
     vectors: tuple[Ref, ...] = ()
 
     def __mul__(self, other: Term) -> Term:
-        return Term(self.number * other.number, self.sums + other.sums, self.scalars + other.scalars, self.vectors + other.vectors)
+        return Term(
+            self.number * other.number,
+            self.sums + other.sums,
+            self.scalars + other.scalars,
+            self.vectors + other.vectors,
+        )
 
 
-Definition = Callable[[Ref], "Expr | None"]            # what a vector stands for, None if it is one that is made
+Definition = Callable[[Ref], "Expr | None"]  # what a vector stands for, None if it is one that is made
 
 
 class Expansion:
@@ -93,17 +99,23 @@ class Expansion:
                 return out
             case Sum(variable, count, body) if not isinstance(body, Add):
                 fresh = f"{variable.split('$')[0]}${next(self.count)}"
-                return self._summed(fresh, count, self._scalar(substitute(body, {variable: Affine.var(fresh)})))
+                return self._summed(
+                    fresh, count, self._scalar(substitute(body, {variable: Affine.var(fresh)}))
+                )
         return Term(scalars=(x,))
 
     def _summed(self, variable: str, count: Affine, term: Term) -> Term:
         if any(variable in inner.variables for _, inner in term.sums):
-            raise NotMultilinearError                                      # a triangle is no array
+            raise NotMultilinearError  # a triangle is no array
         if count.constant is None and not all(is_defined(x) or variable in free(x) for x in term.scalars):
-            raise NotMultilinearError                                      # where there are no terms this factor may be no number
-        if any(variable in free(x) for x in term.scalars) or any(variable in free(Value(ref, True)) for ref in term.vectors):
+            raise NotMultilinearError  # where there are no terms this factor may be no number
+        if any(variable in free(x) for x in term.scalars) or any(
+            variable in free(Value(ref, True)) for ref in term.vectors
+        ):
             return Term(term.number, ((variable, count), *term.sums), term.scalars, term.vectors)
-        return term * (Term(Fraction(count.const)) if count.constant is not None else Term(scalars=(Position(count),)))
+        return term * (
+            Term(Fraction(count.const)) if count.constant is not None else Term(scalars=(Position(count),))
+        )
 
     def _product(self, factors: Sequence[list[Term]]) -> list[Term]:
         out = [Term()]
@@ -118,12 +130,16 @@ class Expansion:
 
 
 def indices_of_onehots(term: Term, moving: frozenset[str]) -> bool:
-    """Whether a factor takes one of `moving` as a number, as a one-hot input does: a product with it is no product of arrays."""
-    return any(isinstance(node, Position) and node.index.variables & moving for x in term.scalars for node in walk(x))
+    """Whether a factor takes one of `moving` as a number, as a one-hot input does: a product with it is no
+    product of arrays."""
+    return any(
+        isinstance(node, Position) and node.index.variables & moving for x in term.scalars for node in walk(x)
+    )
 
 
 def meaning_at(out: Ref, phi: Expr, used: Ref) -> Expr | None:
-    """What `used` stands for if `out = phi` is its definition; None if that cannot be said by replacing variables."""
+    """What `used` stands for if `out = phi` is its definition; None if that cannot be said by replacing
+    variables."""
     at: dict[str, Affine] = {}
     gathered: dict[str, Gather] = {}
     for own, index in zip(out.index, used.index, strict=True):
@@ -151,7 +167,9 @@ def _renamed(x: Expr, taken: set[str]) -> Expr:
         body, variable = _renamed(x.body, taken), x.variable
         if variable in taken:
             inside = taken | free(body) | set(_bound(body))
-            fresh = next(name for k in itertools.count(1) if (name := f"{variable.split('$')[0]}$b{k}") not in inside)
+            fresh = next(
+                name for k in itertools.count(1) if (name := f"{variable.split('$')[0]}$b{k}") not in inside
+            )
             body, variable = substitute(body, {variable: Affine.var(fresh)}), fresh
         return Sum(variable, x.count, body)
     parts = children(x)
@@ -163,7 +181,8 @@ def _bound(x: Expr) -> Iterator[str]:
 
 
 def _gathered(x: Expr, at: Mapping[str, Gather]) -> Expr | None:
-    """`x` with variables replaced by indices that are read from inputs; None where one is no whole index of a member."""
+    """`x` with variables replaced by indices that are read from inputs; None where one is no whole index of a
+    member."""
     failed = False
 
     def index(i: Index) -> Index:
@@ -186,5 +205,6 @@ def _gathered(x: Expr, at: Mapping[str, Gather]) -> Expr | None:
         if isinstance(node, Sum) and node.count.variables & at.keys():
             failed = True
         return None
+
     out = replace(x, leaf)
     return None if failed else out

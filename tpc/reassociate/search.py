@@ -1,9 +1,12 @@
-"""The pass: which vectors are made, and which are written out where they are used so that sums can be taken in another order.
+"""The pass: which vectors are made, and which are written out where they are used so that sums can be taken
+in another order.
 
     h[i] = sum(k < d: xi[i, k]*U[k]) for i < B           VU[l, k] = mean(V[l]*U[k]) for l < m for k < d
-    f[i, l] = mean(V[l]*h[i]) for i < B for l < m   →    f[i, l] = sum(k < d: xi[i, k]*VU[l, k]) for i < B for l < m
+    f[i, l] = mean(V[l]*h[i]) for i < B for l < m   →    f[i, l] = sum(k < d: xi[i, k]*VU[l, k]) for i < B for
+    l < m
 
-It is exact algebra, at any width. A vector costs as many operations as it has numbers, a scalar one: hence the gain.
+It is exact algebra, at any width. A vector costs as many operations as it has numbers, a scalar one: hence
+the gain.
 """
 
 from __future__ import annotations
@@ -23,19 +26,26 @@ from tpc.reassociate.levels import Level, Site, mentioned, opaque, put_before, r
 from tpc.reassociate.prepare import prepare
 from tpc.reassociate.products import Expansion, NotMultilinearError, Term, indices_of_onehots, meaning_at
 
-WORTHWHILE = 0.5                                      # a program is left as it is unless it comes to so much of its operations
-SMALL = 2e6                                           # operations that are not worth the trouble
+WORTHWHILE = 0.5  # a program is left as it is unless it comes to so much of its operations
+SMALL = 2e6  # operations that are not worth the trouble
 MOST_INSTRUCTIONS = 400
 
 
-def reassociate(program: Program, size: int, *, small: float = SMALL, worthwhile: float = WORTHWHILE) -> Program:
+def reassociate(
+    program: Program, size: int, *, small: float = SMALL, worthwhile: float = WORTHWHILE
+) -> Program:
     """`program`, or one that computes the same numbers with fewer operations if one is found.
 
-    size: numbers in a vector: a width, points or coefficients. small, worthwhile: it must take more operations than that, and save so much.
+    size: numbers in a vector: a width, points or coefficients. small, worthwhile: it must take more
+    operations than that, and save so much.
     """
     found = list(instructions(program.body))
     before = sum(written_cost(op, tuple((r.variable, r.count) for r in around), size) for op, around in found)
-    if before <= small or len(found) > MOST_INSTRUCTIONS or not any(isinstance(op, Nonlin) and _combines(op.phi) for op, _ in found):
+    if (
+        before <= small
+        or len(found) > MOST_INSTRUCTIONS
+        or not any(isinstance(op, Nonlin) and _combines(op.phi) for op, _ in found)
+    ):
         return program
     search = Search(program, size)
     if not search.candidates or search.best() > worthwhile * before:
@@ -53,7 +63,8 @@ def extents(ranges: Ranges) -> dict[str, int]:
 
 
 def written_cost(op: Instruction, ranges: Ranges, size: int) -> float:
-    """Operations of an instruction as it is written, in all rounds. Products with matrices, which stay, count nothing."""
+    """Operations of an instruction as it is written, in all rounds. Products with matrices, which stay, count
+    nothing."""
     if isinstance(op, MatMul):
         return 0.0
     rounds = math.prod(extents(ranges).values())
@@ -70,6 +81,7 @@ def written_cost(op: Instruction, ranges: Ranges, size: int) -> float:
             case Pow() | Call():
                 return long + sum(cost(part, times, around) for part in children(x))
         return sum(cost(part, times, around) for part in children(x))
+
     return cost(op.phi, rounds, ranges) + WRITE * rounds * (size if isinstance(op, Nonlin) else 1)
 
 
@@ -82,19 +94,28 @@ class Search:
         self.sites = list(sites(self.top))
         self.placing = Placing(_written(self.top, self.sites))
         self.candidates = self._candidates()
-        self.written: frozenset[str] = frozenset()            # the families that are written out where they are used
-        self.memo: dict[tuple[int, frozenset[str]], tuple[float, list[Taken], dict[object, float]] | None] = {}
+        self.written: frozenset[str] = frozenset()  # the families that are written out where they are used
+        self.memo: dict[
+            tuple[int, frozenset[str]], tuple[float, list[Taken], dict[object, float]] | None
+        ] = {}
         self.reach = {id(site): self._reached(site) for site in self.sites}
 
     # what may be written out
 
     def _candidates(self) -> dict[str, Site]:
-        """Vectors made by one instruction as combinations of others, all of whose uses can take what they stand for in their place."""
+        """Vectors made by one instruction as combinations of others, all of whose uses can take what they
+        stand for in their place."""
         made: dict[str, list[Site]] = {}
         for site in self.sites:
             made.setdefault(site.op.out.name, []).append(site)
-        fixed = {ref.name for loop in opaque(self.top) for ref in _all_refs(loop.op)} | {o.ref.name for o in self.prepared.outputs}
-        found = {name: own[0] for name, own in made.items() if len(own) == 1 and name not in fixed and self._defines(own[0])}
+        fixed = {ref.name for loop in opaque(self.top) for ref in _all_refs(loop.op)} | {
+            o.ref.name for o in self.prepared.outputs
+        }
+        found = {
+            name: own[0]
+            for name, own in made.items()
+            if len(own) == 1 and name not in fixed and self._defines(own[0])
+        }
         for site in self.sites:
             op = site.op
             if isinstance(op, MatMul) or not self._multilinear(site):
@@ -111,7 +132,10 @@ class Search:
         if not isinstance(op, Nonlin) or not self._multilinear(site):
             return False
         own = [next(iter(i.variables)) for i in op.out.index if isinstance(i, Affine) and i.variables]
-        single = all(isinstance(i, Affine) and (not i.variables or i == Affine.var(next(iter(i.variables)))) for i in op.out.index)
+        single = all(
+            isinstance(i, Affine) and (not i.variables or i == Affine.var(next(iter(i.variables))))
+            for i in op.out.index
+        )
         return single and len(set(own)) == len(own) and {loop.variable for loop in site.nest} <= set(own)
 
     def _multilinear(self, site: Site) -> bool:
@@ -119,7 +143,7 @@ class Search:
         op = site.op
         assert not isinstance(op, MatMul)
         if not isinstance(op, Nonlin | Moment):
-            return True                                                           # there are no vectors in it
+            return True  # there are no vectors in it
         nest = {loop.variable for loop in site.nest}
         if any(loop.count.variables & nest for loop in site.nest):
             return False
@@ -131,23 +155,40 @@ class Search:
 
     def _fits(self, term: Term, op: Instruction, nest: set[str]) -> bool:
         moving = frozenset(nest | {v for v, _ in term.sums})
-        return len(term.vectors) == (1 if isinstance(op, Nonlin) else 2) and not indices_of_onehots(term, moving) \
+        return (
+            len(term.vectors) == (1 if isinstance(op, Nonlin) else 2)
+            and not indices_of_onehots(term, moving)
             and not any(count.variables & nest for _, count in term.sums)
+        )
 
     def _replaceable(self, definition: Site, ref: Ref, site: Site) -> bool:
-        """Whether what `ref` stands for is at hand where it is used: vectors of earlier rounds may be gone."""
+        """Whether what `ref` stands for is at hand where it is used: vectors of earlier rounds may be
+        gone."""
         op = definition.op
         assert isinstance(op, Nonlin)
         if meaning_at(op.out, op.phi, ref) is None:
             return False
-        at_hand = {level.loop.variable for level in definition.level.levels if level.loop is not None and level in site.level.levels}
-        past = {next(iter(own.variables)) for own, index in zip(op.out.index, ref.index, strict=True)
-                if isinstance(own, Affine) and own.variables and (own != index or next(iter(own.variables)) not in at_hand)}
+        at_hand = {
+            level.loop.variable
+            for level in definition.level.levels
+            if level.loop is not None and level in site.level.levels
+        }
+        past = {
+            next(iter(own.variables))
+            for own, index in zip(op.out.index, ref.index, strict=True)
+            if isinstance(own, Affine)
+            and own.variables
+            and (own != index or next(iter(own.variables)) not in at_hand)
+        }
         rounds = {level.loop.variable for level in definition.level.levels if level.loop is not None} & past
-        return not rounds or not any(r.name in self._vectors() and ref_variables(r) & rounds for r in mentioned(op))
+        return not rounds or not any(
+            r.name in self._vectors() and ref_variables(r) & rounds for r in mentioned(op)
+        )
 
     def _vectors(self) -> frozenset[str]:
-        return frozenset(f.name for f in self.prepared.families if f.kind == "vector") | {n for g in self.prepared.gaussians for n in g.names}
+        return frozenset(f.name for f in self.prepared.families if f.kind == "vector") | {
+            n for g in self.prepared.gaussians for n in g.names
+        }
 
     def _reached(self, site: Site) -> frozenset[str]:
         """The candidates that an instruction is made of, those in the meaning of others included."""
@@ -163,7 +204,8 @@ class Search:
     # costs
 
     def best(self) -> float:
-        """Writes out whatever makes the program cheaper, one family after the other, last ones first; returns what it then costs."""
+        """Writes out whatever makes the program cheaper, one family after the other, last ones first; returns
+        what it then costs."""
         cost, changed = self.cost(self.written), True
         while changed:
             changed = False
@@ -186,20 +228,27 @@ class Search:
             products.update(taken[2])
         return total + sum(products.values())
 
-    def _taken(self, site: Site, written: frozenset[str]) -> tuple[float, list[Taken], dict[object, float]] | None:
-        """What an instruction costs but for the products that others may use as well, its terms, and what these products cost."""
+    def _taken(
+        self, site: Site, written: frozenset[str]
+    ) -> tuple[float, list[Taken], dict[object, float]] | None:
+        """What an instruction costs but for the products that others may use as well, its terms, and what
+        these products cost."""
         key = id(site), written & self.reach[id(site)]
         if key not in self.memo:
             self.memo[key] = self._take(site, key[1])
         return self.memo[key]
 
-    def _take(self, site: Site, written: frozenset[str]) -> tuple[float, list[Taken], dict[object, float]] | None:
+    def _take(
+        self, site: Site, written: frozenset[str]
+    ) -> tuple[float, list[Taken], dict[object, float]] | None:
         op = site.op
         if not self._changes(site, written):
             return written_cost(op, site.ranges, self.size), [], {}
         assert isinstance(op, Nonlin | Moment)
         lengths, counts = extents(site.ranges), {loop.variable: loop.count for loop in site.nest}
-        rounds = math.prod(lengths[level.loop.variable] for level in site.level.levels if level.loop is not None)
+        rounds = math.prod(
+            lengths[level.loop.variable] for level in site.level.levels if level.loop is not None
+        )
         out = frozenset(counts)
         taken: list[Taken] = []
         products: dict[object, float] = {}
@@ -215,14 +264,25 @@ class Search:
                 taken.append((term, still, node))
                 cost += rounds * made
                 if node is not None:
-                    cost += self._shared(node, {**counts, **dict(term.sums)}, inner, site, products, root=True)
+                    cost += self._shared(
+                        node, {**counts, **dict(term.sums)}, inner, site, products, root=True
+                    )
         except NotMultilinearError:
             return None
         return cost, taken, products
 
-    def _shared(self, node: Node, counts: Mapping[str, Affine], lengths: Mapping[str, int], site: Site, products: dict[object, float], *,
-                root: bool = False) -> float:
-        """Adds what the products in a term cost to `products`; returns what the last one does, which is the instruction's own."""
+    def _shared(
+        self,
+        node: Node,
+        counts: Mapping[str, Affine],
+        lengths: Mapping[str, int],
+        site: Site,
+        products: dict[object, float],
+        *,
+        root: bool = False,
+    ) -> float:
+        """Adds what the products in a term cost to `products`; returns what the last one does, which is the
+        instruction's own."""
         if not isinstance(node, Pair):
             return 0.0
         for part in (node.left, node.right):
@@ -231,7 +291,12 @@ class Search:
         rounds = math.prod(lengths[outer.loop.variable] for outer in level.levels if outer.loop is not None)
         cost = rounds * pair_cost(node, lengths, self.size)
         if root and not node.inner and level is site.level:
-            own = rounds * WRITE * math.prod(lengths[v] for v in node.moving) * (self.size if node.vector else 1)
+            own = (
+                rounds
+                * WRITE
+                * math.prod(lengths[v] for v in node.moving)
+                * (self.size if node.vector else 1)
+            )
             return cost - own
         products[id(level), canonical(node, counts)[0]] = cost
         return 0.0
@@ -256,7 +321,9 @@ class Search:
                 assert taken is not None
                 site.op = builder.site(site, taken[1])
         put_before(self.top, builder.before)
-        program = gathered(replace(self.prepared, families=(*self.prepared.families, *builder.families)), self.top)
+        program = gathered(
+            replace(self.prepared, families=(*self.prepared.families, *builder.families)), self.top
+        )
         return without_unused(program)
 
 
@@ -264,7 +331,9 @@ def _written(top: Level, found: list[Site]) -> dict[str, frozenset[int]]:
     """The levels in which each family is made, by `id`."""
     out: dict[str, frozenset[int]] = {}
     for site in found:
-        out[site.op.out.name] = out.get(site.op.out.name, frozenset()) | {id(level) for level in site.level.levels}
+        out[site.op.out.name] = out.get(site.op.out.name, frozenset()) | {
+            id(level) for level in site.level.levels
+        }
     for loop in opaque(top):
         for op, _ in instructions((loop.op,)):
             out[op.out.name] = out.get(op.out.name, frozenset()) | {id(level) for level in loop.level.levels}
@@ -295,4 +364,7 @@ def without_unused(program: Program) -> Program:
             elif op.out.name in needed:
                 out.append(op)
         return tuple(out)
-    return replace(program, body=kept(program.body), families=tuple(f for f in program.families if f.name in needed))
+
+    return replace(
+        program, body=kept(program.body), families=tuple(f for f in program.families if f.name in needed)
+    )

@@ -1,4 +1,5 @@
-"""Classification of a training from the sizes of its quantities (TP4 Thm 3.3 to 3.8, Prop 5.3 and 5.5, for any program)."""
+"""Classification of a training from the sizes of its quantities (TP4 Thm 3.3 to 3.8, Prop 5.3 and 5.5, for
+any program)."""
 
 from __future__ import annotations
 
@@ -10,19 +11,20 @@ from typing import Any
 
 from tpc.core.network import LEARNING, Networks, Pass, Source, WeightInfo
 from tpc.core.program import Program
-from tpc.scaling.equations import Circuit, circuit
-from tpc.scaling.training_sizes import Found, Rounds, by_features, by_update, trained
-from tpc.scaling.sizes import Numbers
-from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Regime, Verdict
 from tpc.diagnostics import catalogue_training
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.scaling.equations import Circuit, circuit
+from tpc.scaling.sizes import Numbers
+from tpc.scaling.training_sizes import Found, Rounds, by_features, by_update, trained
+from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Regime, Verdict
 
 Values = Mapping[str, Fraction]
 
 
 @dataclass(frozen=True)
 class Training:
-    """A program opened for the scaling analysis, ready to be classified in any parametrization of its weights."""
+    """A program opened for the scaling analysis, ready to be classified in any parametrization of its
+    weights."""
 
     name: str
     networks: Networks
@@ -51,7 +53,10 @@ class Training:
         rounds = trained(self.circuit, numbers, self.forward, lambda found: bool(self._violations(found)))
         found = rounds.sizes
         blows = self._blown(rounds)
-        layers = tuple(self._layer(k, weight, numbers, found, exponents, stable=not blows) for k, weight in enumerate(self.networks.weights, 1))
+        layers = tuple(
+            self._layer(k, weight, numbers, found, exponents, stable=not blows)
+            for k, weight in enumerate(self.networks.weights, 1)
+        )
         features = tuple(dict.fromkeys(name for p in self.passes for name in (p.features or p.vectors)))
         changes = [x for name in features if (x := found[name].change) is not None]
         r = -max(changes) if changes and not blows else None
@@ -60,7 +65,9 @@ class Training:
         regime: Regime | None = None if blows or trivial else "feature" if r == 0 else "kernel"
         last = self._last(numbers, found) if not blows else LastLayer(False, False)
         name = self.networks.parametrization if exponents == own else "abc"
-        return Verdict(self.name, name, exponents, not blows, trivial, regime, r, layers, last, blows, features, output)
+        return Verdict(
+            self.name, name, exponents, not blows, trivial, regime, r, layers, last, blows, features, output
+        )
 
     # stability
 
@@ -83,33 +90,50 @@ class Training:
             found = [item for item in found if item[2]]
         when = "in the first step" if rounds.rounds <= 1 else f"by step {rounds.rounds}"
         blown = [BlowUp(name, power, "at initialisation" if first else when) for name, power, first in found]
-        if not blown and not rounds.settled:                        # still growing: past any bound in the end
+        if not blown and not rounds.settled:  # still growing: past any bound in the end
             names = [p.output for p in self.passes if p.output]
             blown = [BlowUp(name, Fraction(0), "and goes on growing, step by step") for name in names[:1]]
         return tuple(blown)
 
     # weights
 
-    def _layer(self, k: int, weight: WeightInfo, numbers: Numbers, found: Found, exponents: Values, *, stable: bool) -> Layer:
+    def _layer(
+        self, k: int, weight: WeightInfo, numbers: Numbers, found: Found, exponents: Values, *, stable: bool
+    ) -> Layer:
         size: Any = None
         if stable and weight.bias:
             size = _largest([found[name].change for name in weight.own])
         elif stable:
-            size = _largest([by_update(self.circuit, numbers, found, out, (*weight.own, LEARNING), self.forward)
-                             for out in self._products(weight)]) if weight.trained else None
+            size = (
+                _largest(
+                    [
+                        by_update(self.circuit, numbers, found, out, (*weight.own, LEARNING), self.forward)
+                        for out in self._products(weight)
+                    ]
+                )
+                if weight.trained
+                else None
+            )
         return Layer(weight.name, exponents[f"a{k}"], exponents[f"b{k}"], None if size is None else -size)
 
     def _last(self, numbers: Numbers, found: Found) -> LastLayer:
-        """Of all output weights: whether their updates, and whether the changes of what they are multiplied to, change the outcome by a constant."""
+        """Of all output weights: whether their updates, and whether the changes of what they are multiplied
+        to, change the outcome by a constant."""
         updated, initialised = [], []
         for weight in self.networks.weights:
             for out in self._products(weight) if weight.kind == "output" else ():
-                updated.append(by_update(self.circuit, numbers, found, out, (*weight.own, LEARNING), self.forward) if weight.trained else None)
+                updated.append(
+                    by_update(self.circuit, numbers, found, out, (*weight.own, LEARNING), self.forward)
+                    if weight.trained
+                    else None
+                )
                 initialised.append(by_features(self.circuit, numbers, found, out, weight.own, self.forward))
         return LastLayer(_largest(updated) == 0, _largest(initialised) == 0)
 
     def _products(self, weight: WeightInfo) -> list[str]:
-        return list(dict.fromkeys(out for p in self.passes for out, name in p.products if name == weight.name))
+        return list(
+            dict.fromkeys(out for p in self.passes for out, name in p.products if name == weight.name)
+        )
 
 
 def _largest(sizes: list[Fraction | None]) -> Fraction | None:
@@ -120,6 +144,7 @@ def _largest(sizes: list[Fraction | None]) -> Fraction | None:
 def training_of(source: Source) -> Training:
     """The training in a file, opened. Raises TpcError as parsing does."""
     from tpc.pipeline import opened
+
     program, networks = opened(source)
     return Training(program.name, networks, circuit(program))
 
@@ -133,10 +158,11 @@ def opened_training(program: Program) -> Training:
 
 
 def classify(program: Program, **exponents: Fraction | int | str) -> Verdict:
-    """What becomes of the training in `program` as n → ∞. exponents: a1=…, b1=…, c=… in place of the file's, exact rationals or their text.
+    """What becomes of the training in `program` as n → ∞. exponents: a1=…, b1=…, c=… in place of the file's,
+    exact rationals or their text.
 
-    Raises TypeError for what is no program, TpcError if it has no network, a name is none of its exponents (TP735), or a value is no rational
-    number (TP731).
+    Raises TypeError for what is no program, TpcError if it has no network, a name is none of its exponents
+    (TP735), or a value is no rational number (TP731).
     """
     if not isinstance(program, Program):
         raise TypeError(f"a program is what `tpc.parse` or `tpc.load` gives, not {type(program).__name__}")
@@ -145,7 +171,14 @@ def classify(program: Program, **exponents: Fraction | int | str) -> Verdict:
     values: dict[str, Fraction] = {}
     for key, value in exponents.items():
         if key not in known:
-            raise TpcError([catalogue_training.unknown_exponent(key, list(known), [w.name for w in training.networks.weights])], program.name)
+            raise TpcError(
+                [
+                    catalogue_training.unknown_exponent(
+                        key, list(known), [w.name for w in training.networks.weights]
+                    )
+                ],
+                program.name,
+            )
         try:
             values[key] = exact(value)
         except (ValueError, ZeroDivisionError, TypeError):

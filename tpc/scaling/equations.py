@@ -1,4 +1,5 @@
-"""A program as equations between sizes: an instruction becomes a `Node`, whatever its indices are; all members of a family share one size."""
+"""A program as equations between sizes: an instruction becomes a `Node`, whatever its indices are; all
+members of a family share one size."""
 
 from __future__ import annotations
 
@@ -6,10 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tpc.core.expr import ONE, Add, Call, Compare, Expr, Extent, Mul, Number, Pow, Sum, Value, coefficient, divide, is_vector, mul, values
+from tpc.core.exponent import Exponent
+from tpc.core.expr import (
+    ONE,
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Extent,
+    Mul,
+    Number,
+    Pow,
+    Sum,
+    Value,
+    coefficient,
+    divide,
+    is_vector,
+    mul,
+    values,
+)
 from tpc.core.network import LEARNING
 from tpc.core.program import Instruction, MatMul, Moment, Program, instructions
-from tpc.core.exponent import Exponent
 from tpc.scaling import sizes
 from tpc.scaling.parity import Parity, parities, parity
 from tpc.scaling.sizes import ZERO, Node, Sizes
@@ -26,7 +44,8 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """definitions: in program order. given: families that are not made by instructions, True where they are 0."""
+    """definitions: in program order. given: families that are not made by instructions, True where they are
+    0."""
 
     definitions: tuple[Definition, ...]
     given: Mapping[str, bool]
@@ -46,7 +65,7 @@ def circuit(program: Program) -> Circuit:
 
 def _node(op: Instruction, found: Mapping[str, Parity | None]) -> Node:
     if isinstance(op, MatMul):
-        return sizes.Ref(op.operand.name)                          # W has variance 1/columns: Wx is of the size of x, its Ż included
+        return sizes.Ref(op.operand.name)  # W has variance 1/columns: Wx is of the size of x, its Ż included
     return mean(op.phi, found) if isinstance(op, Moment) else node(op.phi)
 
 
@@ -61,7 +80,11 @@ def mean(x: Expr, found: Mapping[str, Parity | None]) -> Node:
     front = [f for f in factors if not is_vector(f)]
     rest = mul(ONE, *(f for f in factors if is_vector(f)))
     own = parity(rest, found)
-    return sizes.Mean(node(mul(ONE, *front)), node(rest), own is not None and bool(own.odd)) if is_vector(rest) else node(x)
+    return (
+        sizes.Mean(node(mul(ONE, *front)), node(rest), own is not None and bool(own.odd))
+        if is_vector(rest)
+        else node(x)
+    )
 
 
 def node(x: Expr) -> Node:
@@ -78,7 +101,11 @@ def node(x: Expr) -> Node:
             return sizes.Join(tuple(map(node, terms)))
         case Mul(factors):
             rest = tuple(node(f) for f in factors if not (isinstance(f, Value) and f.ref.name == LEARNING))
-            return sizes.Learned(rest or (sizes.Const(ZERO),)) if len(rest) < len(factors) else sizes.Product(rest)
+            return (
+                sizes.Learned(rest or (sizes.Const(ZERO),))
+                if len(rest) < len(factors)
+                else sizes.Product(rest)
+            )
         case Pow(base, Number(k)):
             return sizes.Power(node(base), k)
         case Pow(base, _):
@@ -87,7 +114,7 @@ def node(x: Expr) -> Node:
             return node(body)
         case Call(function, args):
             return _call(function, args)
-    return sizes.Const(ZERO)                                       # constants, loop variables
+    return sizes.Const(ZERO)  # constants, loop variables
 
 
 def _call(function: str, args: tuple[Expr, ...]) -> Node:
@@ -102,14 +129,23 @@ def _call(function: str, args: tuple[Expr, ...]) -> Node:
         return sizes.Join(tuple(map(node, args)))
     if function == "sqrt":
         return sizes.Power(node(args[0]), sizes.HALF)
-    falls = function == "exp" and isinstance(args[0], Mul | Number) and coefficient(args[0]).value < 0 and _is_square(args[0])
-    return sizes.Function("cos" if falls else function, node(args[0]))        # exp(−x²) is bounded, as the cosine
+    falls = (
+        function == "exp"
+        and isinstance(args[0], Mul | Number)
+        and coefficient(args[0]).value < 0
+        and _is_square(args[0])
+    )
+    return sizes.Function("cos" if falls else function, node(args[0]))  # exp(−x²) is bounded, as the cosine
 
 
 def _is_square(x: Expr) -> bool:
     """Whether all that varies in a product is squared."""
     factors = x.factors if isinstance(x, Mul) else (x,)
-    return all(isinstance(f, Number) or (isinstance(f, Pow) and isinstance(f.exponent, Number) and f.exponent.value % 2 == 0) for f in factors)
+    return all(
+        isinstance(f, Number)
+        or (isinstance(f, Pow) and isinstance(f.exponent, Number) and f.exponent.value % 2 == 0)
+        for f in factors
+    )
 
 
 def exponent_of(x: Expr) -> Exponent:

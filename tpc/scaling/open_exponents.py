@@ -1,4 +1,5 @@
-"""Sizes with open exponents: n to the largest of several affine forms, under facts that make most of them superfluous."""
+"""Sizes with open exponents: n to the largest of several affine forms, under facts that make most of them
+superfluous."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 
 from tpc.core.exponent import Exponent
 
-Forms = frozenset[Exponent]                            # the size is the largest
+Forms = frozenset[Exponent]  # the size is the largest
 
 
 class NotWrittenError(Exception):
@@ -16,7 +17,8 @@ class NotWrittenError(Exception):
 
 
 class Open:
-    """The algebra of such sizes. solved: what exponents must be for stability. facts: forms that are at most 0 in what is stable.
+    """The algebra of such sizes. solved: what exponents must be for stability. facts: forms that are at most
+    0 in what is stable.
 
     Changes are taken to be no larger than what they change, as in what is stable.
     """
@@ -36,7 +38,8 @@ class Open:
         return y if x is None else x if y is None or x == y else self.reduced(x | y)
 
     def least(self, x: Forms | None, y: Forms | None) -> Forms | None:
-        """Where it is asked for, the first is the smaller one in what is stable: a change beside 1, or beside what changes."""
+        """Where it is asked for, the first is the smaller one in what is stable: a change beside 1, or beside
+        what changes."""
         return None if y is None else x
 
     def scaled(self, x: Forms | None, factor: Fraction) -> Forms | None:
@@ -69,27 +72,35 @@ def _largest_consts(forms: Forms) -> set[Exponent]:
 
 
 def implied(form: Exponent, others: Sequence[Exponent], facts: Iterable[Exponent]) -> bool:
-    """Whether `form` is at most the largest of `others` where the facts are at most 0 (by Farkas' lemma: a mean of the others, facts, slack)."""
+    """Whether `form` is at most the largest of `others` where the facts are at most 0 (by Farkas' lemma: a
+    mean of the others, facts, slack)."""
     import numpy as np
     from scipy.optimize import linprog  # type: ignore[attr-defined,unused-ignore]
+
     columns = [*others, *facts]
     names = sorted({name for x in (form, *columns) for name, _ in x.terms})
 
     def vector(x: Exponent) -> list[float]:
         own = dict(x.terms)
         return [float(own.get(name, 0)) for name in names] + [float(x.const)]
+
     # form = Σ μ g + Σ λ fact − slack, with Σ μ = 1
     matrix = np.array([vector(x) for x in columns]).T.reshape(len(names) + 1, len(columns))
     slack = np.zeros((len(names) + 1, 1))
     slack[-1] = -1
     weights = np.array([[1.0] * len(others) + [0.0] * (len(columns) - len(others) + 1)])
-    found: Any = linprog(np.zeros(len(columns) + 1), A_eq=np.vstack([np.hstack([matrix, slack]), weights]), b_eq=[*vector(form), 1.0],  # type: ignore[no-untyped-call,unused-ignore]
-                          method="highs")
+    found: Any = linprog(
+        np.zeros(len(columns) + 1),
+        A_eq=np.vstack([np.hstack([matrix, slack]), weights]),
+        b_eq=[*vector(form), 1.0],  # type: ignore[no-untyped-call,unused-ignore]
+        method="highs",
+    )
     return bool(found.status == 0)
 
 
 def solve(equations: Iterable[Exponent]) -> dict[str, Exponent]:
-    """What some of the exponents are, if all `equations` are 0: b's, as far as they occur, in terms of the rest."""
+    """What some of the exponents are, if all `equations` are 0: b's, as far as they occur, in terms of the
+    rest."""
     solved: dict[str, Exponent] = {}
     for equation in equations:
         left = equation.substitute(solved)

@@ -1,6 +1,8 @@
-"""Which means vanish: a quantity at initialisation may change sign with an initial vector or matrix, whose law does not, and then its mean is 0.
+"""Which means vanish: a quantity at initialisation may change sign with an initial vector or matrix, whose
+law does not, and then its mean is 0.
 
-So `mean(V*x)` of an initial readout V and an x that does not depend on it is a central limit, of size n^(-1/2), and not a law of large numbers.
+So `mean(V*x)` of an initial readout V and an x that does not depend on it is a central limit, of size
+n^(-1/2), and not a law of large numbers.
 """
 
 from __future__ import annotations
@@ -18,15 +20,15 @@ EVEN = frozenset({"abs", "cos", "cosh"})
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What becomes of a quantity if all of an initial vector's, or matrix's, entries change sign: its own sign changes (odd), it stays what it is
-    (neither), or something else (mixed)."""
+    """What becomes of a quantity if all of an initial vector's, or matrix's, entries change sign: its own
+    sign changes (odd), it stays what it is (neither), or something else (mixed)."""
 
     odd: frozenset[str] = frozenset()
     mixed: frozenset[str] = frozenset()
 
 
 SAME = Parity()
-Parities = Mapping[str, Parity | None]                  # None: 0, of any parity
+Parities = Mapping[str, Parity | None]  # None: 0, of any parity
 
 
 def parities(program: Program) -> dict[str, Parity | None]:
@@ -87,7 +89,13 @@ def parity(x: Expr, found: Parities) -> Parity | None:
         case Pow(base, exponent):
             return mixed([parity(base, found), parity(exponent, found)])
         case Call(_, args):
-            return mixed([parity(part, found) for arg in args for part in ((arg.left, arg.right) if isinstance(arg, Compare) else (arg,))])
+            return mixed(
+                [
+                    parity(part, found)
+                    for arg in args
+                    for part in ((arg.left, arg.right) if isinstance(arg, Compare) else (arg,))
+                ]
+            )
     return SAME
 
 

@@ -1,8 +1,10 @@
-"""How large quantities are, as powers of n, and the rules by which sizes pass through the expressions of a program.
+"""How large quantities are, as powers of n, and the rules by which sizes pass through the expressions of a
+program.
 
-A size e means Θ(n^e); None is the size of 0. Sizes of sums are the larger, of products the sum (max-plus algebra): nothing is assumed to cancel
-but what must, the means that `parity` shows to vanish. A quantity has three: untouched by training (where learning rates are 0), its change by
-training, and itself. A product with the learning rate is all change, and is made of what the round before has left.
+A size e means Θ(n^e); None is the size of 0. Sizes of sums are the larger, of products the sum (max-plus
+algebra): nothing is assumed to cancel but what must, the means that `parity` shows to vanish. A quantity has
+three: untouched by training (where learning rates are 0), its change by training, and itself. A product with
+the learning rate is all change, and is made of what the round before has left.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from typing import Any, NamedTuple, Protocol
 from tpc.core.exponent import Exponent
 
 HALF = Fraction(1, 2)
-LINEAR = frozenset({"relu", "abs", "gelu", "sinh"})                 # 0 at 0, as large as what they are of
-BOUNDED = frozenset({"tanh", "erf", "sin"})                         # 0 at 0
-LEVEL = frozenset({"sigmoid", "cos"})                               # of order 1 everywhere, as exp(−x²)
+LINEAR = frozenset({"relu", "abs", "gelu", "sinh"})  # 0 at 0, as large as what they are of
+BOUNDED = frozenset({"tanh", "erf", "sin"})  # 0 at 0
+LEVEL = frozenset({"sigmoid", "cos"})  # of order 1 everywhere, as exp(−x²)
 JUMPS = frozenset({"step", "sign"})
 
 
@@ -71,7 +73,8 @@ NIL = Sizes(None, None, None)
 
 @dataclass
 class Env:
-    """What expressions are sized in. now, past: sizes of families, in this round and after the last one. learning: whether anything is learned."""
+    """What expressions are sized in. now, past: sizes of families, in this round and after the last one.
+    learning: whether anything is learned."""
 
     algebra: Algebra
     now: dict[str, Sizes]
@@ -167,12 +170,15 @@ class Power(Node):
         else:
             moved = algebra.plus(change, algebra.scaled(full, self.k - 1))
         untouched = algebra.scaled(base, self.k)
-        return Sizes(untouched, moved, algebra.join(untouched, moved) if self.k < 0 else algebra.scaled(full, self.k))
+        return Sizes(
+            untouched, moved, algebra.join(untouched, moved) if self.k < 0 else algebra.scaled(full, self.k)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Function(Node):
-    """φ(x) of a function of the table: of what size it is for small and large x, and for a small change (Taylor)."""
+    """φ(x) of a function of the table: of what size it is for small and large x, and for a small change
+    (Taylor)."""
 
     name: str
     part: Node
@@ -185,12 +191,13 @@ class Function(Node):
             return Sizes(*(algebra.least(x, zero) for x in (base, change, full)))
         if self.name in LEVEL:
             return Sizes(zero, algebra.least(change, zero), zero)
-        if self.name in JUMPS:                                       # how many of its entries jump
+        if self.name in JUMPS:  # how many of its entries jump
             moved = algebra.plus(change, algebra.scaled(base, Fraction(-1))) if base is not None else change
             return Sizes(zero, algebra.least(moved, zero), zero)
         if self.name == "log":
             return Sizes(zero, algebra.plus(change, algebra.scaled(full, Fraction(-1))), zero)
-        return Sizes(algebra.join(base, zero), change, algebra.join(full, zero))       # exp, softplus, …: of order 1 at 0
+        # exp, softplus, …: of order 1 at 0
+        return Sizes(algebra.join(base, zero), change, algebra.join(full, zero))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +212,11 @@ class Cases(Node):
         sides, whole = (joined(algebra, [x.sizes(env) for x in group]) for group in (self.sides, self.parts))
         if sides.change is None:
             return whole
-        flips = algebra.plus(sides.change, algebra.scaled(sides.base, Fraction(-1))) if sides.base is not None else sides.change
+        flips = (
+            algebra.plus(sides.change, algebra.scaled(sides.base, Fraction(-1)))
+            if sides.base is not None
+            else sides.change
+        )
         moved = algebra.join(whole.change, algebra.plus(algebra.least(flips, env.zero), whole.full))
         return Sizes(whole.base, moved, whole.full)
 
@@ -221,14 +232,24 @@ class Capped(Node):
         algebra, p, q = env.algebra, self.p.sizes(env), self.q.sizes(env)
 
         def cap(over: Any, under: Any) -> Any:
-            return env.zero if under is None else algebra.least(env.zero, algebra.plus(over, algebra.scaled(under, Fraction(-1))))
+            return (
+                env.zero
+                if under is None
+                else algebra.least(env.zero, algebra.plus(over, algebra.scaled(under, Fraction(-1))))
+            )
+
         base, full = cap(q.base, p.base), cap(q.full, p.full)
-        return Sizes(base, None if p.change is None and q.change is None else algebra.join(base, full), algebra.join(base, full))
+        return Sizes(
+            base,
+            None if p.change is None and q.change is None else algebra.join(base, full),
+            algebra.join(base, full),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Mean(Node):
-    """`scalar · (1/n) Σ vector`: of the vector's size, or n^(-1/2) of that where its mean is 0 by symmetry (odd), as it is at initialisation only."""
+    """`scalar · (1/n) Σ vector`: of the vector's size, or n^(-1/2) of that where its mean is 0 by symmetry
+    (odd), as it is at initialisation only."""
 
     scalar: Node
     vector: Node

@@ -12,12 +12,13 @@ from tpc.scaling.sizes import NIL, ZERO, Algebra, Env, Node, Sizes, joined
 MAX_ROUNDS = 64
 
 Found = dict[str, Sizes]
-Kept = Callable[[str, Sizes], Sizes]                   # what is kept of the sizes that a definition gives a family
+Kept = Callable[[str, Sizes], Sizes]  # what is kept of the sizes that a definition gives a family
 
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """The last sizes, and how many rounds of training they have taken; settled: whether another one would change nothing."""
+    """The last sizes, and how many rounds of training they have taken; settled: whether another one would
+    change nothing."""
 
     sizes: Found
     rounds: int
@@ -37,16 +38,24 @@ def at_first(circuit: Circuit, algebra: Algebra, kept: Kept = keep) -> Found:
     return now
 
 
-def trained(circuit: Circuit, algebra: Algebra, forward: Collection[str], at_end: Callable[[Found], bool], kept: Kept = keep,
-            rounds: int = MAX_ROUNDS) -> Rounds:
-    """Sizes after so many rounds of training, or until nothing changes, or `at_end`. forward: what forward passes make."""
+def trained(
+    circuit: Circuit,
+    algebra: Algebra,
+    forward: Collection[str],
+    at_end: Callable[[Found], bool],
+    kept: Kept = keep,
+    rounds: int = MAX_ROUNDS,
+) -> Rounds:
+    """Sizes after so many rounds of training, or until nothing changes, or `at_end`. forward: what forward
+    passes make."""
     now = at_first(circuit, algebra, kept)
     for done in range(rounds + 1):
         if at_end(now):
             return Rounds(now, done, settled=False)
         past = dict(now)
         env = Env(algebra, now, past)
-        changed = _sweep(circuit, env, forward, kept, updates=True)          # first the weights, from what the last round has left
+        # first the weights, from what the last round has left
+        changed = _sweep(circuit, env, forward, kept, updates=True)
         changed |= _sweep(circuit, env, (), kept)
         if not changed:
             return Rounds(now, done, settled=True)
@@ -54,7 +63,8 @@ def trained(circuit: Circuit, algebra: Algebra, forward: Collection[str], at_end
 
 
 def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, updates: bool = False) -> bool:
-    """Sizes all definitions, or those of updates alone but for those of `but`. Returns whether anything has grown."""
+    """Sizes all definitions, or those of updates alone but for those of `but`. Returns whether anything has
+    grown."""
     changed = False
     for d in circuit.definitions:
         if updates and (not d.updates or d.family in but):
@@ -66,20 +76,30 @@ def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, upda
     return changed
 
 
-def by_update(circuit: Circuit, algebra: Algebra, found: Found, out: str, own: Collection[str], forward: Collection[str]) -> Any:
-    """The size of `ΔW x` in `out = W x`: its change if nothing changes but the weight. own: what the weight has become."""
-    still = {name: sizes if name in own else Sizes(sizes.full, None, sizes.full) for name, sizes in found.items()}
+def by_update(
+    circuit: Circuit, algebra: Algebra, found: Found, out: str, own: Collection[str], forward: Collection[str]
+) -> Any:
+    """The size of `ΔW x` in `out = W x`: its change if nothing changes but the weight. own: what the weight
+    has become."""
+    still = {
+        name: sizes if name in own else Sizes(sizes.full, None, sizes.full) for name, sizes in found.items()
+    }
     return _resized(circuit, Env(algebra, still, still), out, forward).change
 
 
-def by_features(circuit: Circuit, algebra: Algebra, found: Found, out: str, own: Collection[str], forward: Collection[str]) -> Any:
+def by_features(
+    circuit: Circuit, algebra: Algebra, found: Found, out: str, own: Collection[str], forward: Collection[str]
+) -> Any:
     """The size of `W₀ Δx` in `out = W x`: its change if the weight stays what it is at first."""
-    first = {name: Sizes(sizes.base, None, sizes.base) if name in own else sizes for name, sizes in found.items()}
+    first = {
+        name: Sizes(sizes.base, None, sizes.base) if name in own else sizes for name, sizes in found.items()
+    }
     return _resized(circuit, Env(algebra, first, first, learning=False), out, forward).change
 
 
 def _resized(circuit: Circuit, env: Env, out: str, forward: Collection[str]) -> Sizes:
-    """The sizes of `out` from what stands in `env`, parts of its own line that lowering has named included."""
+    """The sizes of `out` from what stands in `env`, parts of its own line that lowering has named
+    included."""
     parts = [d for d in circuit.definitions if d.family.startswith(f"{out}$") and d.family not in forward]
     for family in dict.fromkeys(d.family for d in parts):
         env.now[family] = _of([d.node for d in parts if d.family == family], env)

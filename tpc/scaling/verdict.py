@@ -1,4 +1,5 @@
-"""What becomes of a network and its training as n → ∞: the result of the scaling analysis, and how it prints."""
+"""What becomes of a network and its training as n → ∞: the result of the scaling analysis, and how it
+prints."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ Regime = Literal["feature", "kernel"]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A weight. r: its updates ΔW change what it makes, Wx, by Θ(n^−r); None if not at all. Updated maximally: r = 0."""
+    """A weight. r: its updates ΔW change what it makes, Wx, by Θ(n^−r); None if not at all. Updated
+    maximally: r = 0."""
 
     weight: str
     a: Fraction
@@ -50,9 +52,11 @@ class BlowUp:
 class Verdict:
     """The classification of a parametrized training (TP4 Sec 3 and 5), for any program.
 
-    stable: what forward passes make is Θ(1) at first, and it and the output stay O(1). trivial: training does not change the output in the limit.
-    regime: of stable, nontrivial ones; feature learning, or a kernel. r: features (what output weights are multiplied to) change by Θ(n^−r);
-    None if not at all, or if it is not stable. features: their names; output: that of the output.
+    stable: what forward passes make is Θ(1) at first, and it and the output stay O(1). trivial: training does
+    not change the output in the limit.
+    regime: of stable, nontrivial ones; feature learning, or a kernel. r: features (what output weights are
+    multiplied to) change by Θ(n^−r); None if not at all, or if it is not stable. features: their names;
+    output: that of the output.
     """
 
     program: str
@@ -69,35 +73,87 @@ class Verdict:
     output: str
 
     def to_json(self) -> dict[str, Any]:
-        last = {"updated_maximally": self.last_layer.updated_maximally, "initialised_maximally": self.last_layer.initialised_maximally}
-        return {"stable": self.stable, "trivial": self.trivial, "regime": self.regime, "r": _text(self.r),
-                "layers": [{"weight": w.weight, "r": _text(w.r), "updated_maximally": w.updated_maximally} for w in self.layers],
-                "last_layer": last, "blows_up": [{"quantity": b.quantity, "power": str(b.power)} for b in self.blows_up]}
+        last = {
+            "updated_maximally": self.last_layer.updated_maximally,
+            "initialised_maximally": self.last_layer.initialised_maximally,
+        }
+        return {
+            "stable": self.stable,
+            "trivial": self.trivial,
+            "regime": self.regime,
+            "r": _text(self.r),
+            "layers": [
+                {"weight": w.weight, "r": _text(w.r), "updated_maximally": w.updated_maximally}
+                for w in self.layers
+            ],
+            "last_layer": last,
+            "blows_up": [{"quantity": b.quantity, "power": str(b.power)} for b in self.blows_up],
+        }
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.program}, {self.parametrization}, c = {self.exponents['c']}", *self._table(), *self._reasons()])
+        return "\n".join(
+            [
+                f"{self.program}, {self.parametrization}, c = {self.exponents['c']}",
+                *self._table(),
+                *self._reasons(),
+            ]
+        )
 
     def _table(self) -> list[str]:
         """A line for each weight."""
         rows = [("weight", "a", "b", "ΔW x", "")]
         for layer in self.layers:
             size = "–" if not self.stable else "0" if layer.r is None else _power(-layer.r)
-            rows.append((layer.weight, str(layer.a), str(layer.b), size, "updated maximally" if self.stable and layer.updated_maximally else ""))
+            rows.append(
+                (
+                    layer.weight,
+                    str(layer.a),
+                    str(layer.b),
+                    size,
+                    "updated maximally" if self.stable and layer.updated_maximally else "",
+                )
+            )
         widths = [max(len(row[k]) for row in rows) for k in range(4)]
-        return ["  " + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[4]]).rstrip() for row in rows]
+        return [
+            "  "
+            + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[4]]).rstrip()
+            for row in rows
+        ]
 
     def _reasons(self) -> list[str]:
         """The verdict, and what it rests on."""
         if not self.stable:
             return [f"not stable: {blow}" for blow in self.blows_up]
         features = ", ".join(self.features)
-        moved = f"{features or 'nothing'} {'change' if len(self.features) > 1 else 'changes'} by {_power(-self.r) if self.r is not None else '0'}"
+        moved = (
+            f"{features or 'nothing'} {'change' if len(self.features) > 1 else 'changes'} by "
+            f"{_power(-self.r) if self.r is not None else '0'}"
+        )
         if self.trivial:
-            return [f"stable, trivial: training changes {self.output or 'the output'} by less than a constant, as n grows; {moved}"]
+            return [
+                f"stable, trivial: training changes {self.output or 'the output'} by less than a "
+                "constant, as "
+                f"n grows; {moved}"
+            ]
         last = self.last_layer
-        why = [text for text, true in ((f"ΔV {features}", last.updated_maximally), (f"V₀ Δ{features}", last.initialised_maximally)) if true]
-        because = f" ({' and '.join(why)} {'is' if len(why) == 1 else 'are'} of order 1)" if why and len(self.features) == 1 else ""
-        word = "feature learning (r = 0)" if self.regime == "feature" else f"kernel regime (r = {self.r if self.r is not None else '∞'})"
+        why = [
+            text
+            for text, true in (
+                (f"ΔV {features}", last.updated_maximally),
+                (f"V₀ Δ{features}", last.initialised_maximally),
+            )
+            if true
+        ]
+        because = (
+            f" ({' and '.join(why)} {'is' if len(why) == 1 else 'are'} of order 1)"
+            if why and len(self.features) == 1
+            else ""
+        )
+        word = (
+            "feature learning (r = 0)"
+            if self.regime == "feature"
+            else f"kernel regime (r = {self.r if self.r is not None else '∞'})"
+        )
         return [f"stable, nontrivial: {self.output} changes by a constant{because}", f"{word}: {moved}"]
 
 

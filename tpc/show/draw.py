@@ -10,7 +10,7 @@ import networkx as nx
 from tpc.core.program import Program
 
 FONT = "DejaVu Sans Mono"
-LONGEST = 44                                           # characters of a label; the rest is left out
+LONGEST = 44  # characters of a label; the rest is left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,14 @@ EDGES = {
 
 
 def draw(program: Program, path: str | Path) -> None:
-    """Draws the dependency graph of `program` into `path`. Raises ValueError unless it ends in .svg, .png or .dot."""
+    """Draws the dependency graph of `program` into `path`. Raises ValueError unless it ends in .svg, .png or
+    .dot."""
     path = Path(path)
     if path.suffix == ".dot":
         path.write_text(to_dot(program.graph), encoding="utf-8")
     elif path.suffix in (".svg", ".png"):
         from tpc.show.picture import render
+
         render(program.graph, path)
     else:
         raise ValueError(f"a graph is drawn as .svg, .png or .dot, not {path.suffix or path.name}")
@@ -73,25 +75,35 @@ def style_of(graph: nx.DiGraph, tail: str, head: str) -> list[str]:
 def label_lines(graph: nx.DiGraph, node: str) -> tuple[str, str]:
     """What stands in a node: its line, cut if it is long, and the loops around it."""
     data = graph.nodes[node]
-    line = data["label"] if len(data["label"]) <= LONGEST else data["label"][:LONGEST - 1] + "…"
+    line = data["label"] if len(data["label"]) <= LONGEST else data["label"][: LONGEST - 1] + "…"
     loops = ", ".join(f"{variable} < {count}" for variable, count in data["loop"])
     return line, f"for {loops}" if loops else ""
 
 
 def to_dot(graph: nx.DiGraph) -> str:
     """The graph in Graphviz's language."""
-    lines = [f"digraph {quoted(graph.name)} {{", f'  node [fontname="{FONT}", fontsize=10, style=filled];', '  edge [arrowsize=0.7];']
+    lines = [
+        f"digraph {quoted(graph.name)} {{",
+        f'  node [fontname="{FONT}", fontsize=10, style=filled];',
+        "  edge [arrowsize=0.7];",
+    ]
     for node, data in graph.nodes(data=True):
         style = NODES[data["kind"]]
         text = "\n".join(part for part in label_lines(graph, node) if part)
         look = "rounded,filled" if style.shape == "rounded" else "filled"
-        lines.append(f'  {quoted(node)} [label={quoted(text)}, tooltip={quoted(data["label"])}, shape={style.dot}, style="{look}", '
-                     f'fillcolor="{style.fill}", color="{style.line}"];')
+        lines.append(
+            f"  {quoted(node)} [label={quoted(text)}, tooltip={quoted(data['label'])}, shape={style.dot}, "
+            f'style="{look}", '
+            f'fillcolor="{style.fill}", color="{style.line}"];'
+        )
     for tail, head in graph.edges:
         for key in style_of(graph, tail, head):
             edge = EDGES[key]
             free = ", constraint=false" if key in ("zdot", "carried") else ""
-            lines.append(f'  {quoted(tail)} -> {quoted(head)} [color="{edge.colour}", style={edge.dot}, penwidth={edge.width}{free}];')
+            lines.append(
+                f'  {quoted(tail)} -> {quoted(head)} [color="{edge.colour}", style={edge.dot}, '
+                f"penwidth={edge.width}{free}];"
+            )
     return "\n".join([*lines, "}"]) + "\n"
 
 

@@ -1,4 +1,5 @@
-"""Entries of arrays: which are printed, how they are written in JSON, and where they leave the finite range."""
+"""Entries of arrays: which are printed, how they are written in JSON, and where they leave the finite
+range."""
 
 from __future__ import annotations
 
@@ -14,20 +15,27 @@ MOST_SHOWN = 12
 def print_entries(name: str, shape: tuple[int, ...], number: Callable[[tuple[int, ...]], str]) -> list[str]:
     """A line `name[i, j] = number` per entry; the middle of long arrays is left out."""
     indices = list(np.ndindex(shape))
-    lines: list[tuple[str, tuple[int, ...] | None]] = [(f"  {name}{list(i) if i else ''}", i) for i in indices]
+    lines: list[tuple[str, tuple[int, ...] | None]] = [
+        (f"  {name}{list(i) if i else ''}", i) for i in indices
+    ]
     left_out = len(lines) - MOST_SHOWN
     if left_out > 1:
-        lines = [*lines[:MOST_SHOWN // 2], (f"  … {left_out} more", None), *lines[-MOST_SHOWN // 2:]]
+        lines = [*lines[: MOST_SHOWN // 2], (f"  … {left_out} more", None), *lines[-MOST_SHOWN // 2 :]]
     width = max((len(text) for text, i in lines if i is not None), default=0)
     return [text if i is None else f"{text:<{width}} = {number(i)}" for text, i in lines]
 
 
-def print_finite(name: str, shape: tuple[int, ...], end: End | None, number: Callable[[tuple[int, ...]], str]) -> list[str]:
+def print_finite(
+    name: str, shape: tuple[int, ...], end: End | None, number: Callable[[tuple[int, ...]], str]
+) -> list[str]:
     """The entries as far as they are finite, and where that ends."""
     if end is None:
         return print_entries(name, shape, number)
     before = print_entries(name, (end.at, *shape[1:]), number) if shape else []
-    return [*before, f"  {name}{end.entry} is not finite" + (f"; {end.after} more not shown" if end.after else "")]
+    return [
+        *before,
+        f"  {name}{end.entry} is not finite" + (f"; {end.after} more not shown" if end.after else ""),
+    ]
 
 
 def plain(x: Any) -> Any:
@@ -39,7 +47,8 @@ def plain(x: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where an array leaves the finite range: at index `at` of its first axis, `entry` as it is written (empty for a single number).
+    """Where an array leaves the finite range: at index `at` of its first axis, `entry` as it is written
+    (empty for a single number).
 
     lasting: whether nothing after it is finite. after: how many entries of the first axis follow.
     """
@@ -59,4 +68,6 @@ def end_of(*arrays: np.ndarray) -> End | None:
         return End(0, "", True, 0)
     rows = bad.reshape(len(bad), -1).any(axis=1)
     at = int(np.argmax(rows))
-    return End(at, f"[{', '.join([str(at), *[':'] * (bad.ndim - 1)])}]", bool(rows[at:].all()), len(rows) - at - 1)
+    return End(
+        at, f"[{', '.join([str(at), *[':'] * (bad.ndim - 1)])}]", bool(rows[at:].all()), len(rows) - at - 1
+    )

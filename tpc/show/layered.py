@@ -1,4 +1,5 @@
-"""A layered drawing of a directed acyclic graph, after Gansner, Koutsofios, North and Vo (1993): layers, order in them, positions, routes.
+"""A layered drawing of a directed acyclic graph, after Gansner, Koutsofios, North and Vo (1993): layers,
+order in them, positions, routes.
 
 Layers and positions are the linear programs of that paper, solved as such.
 """
@@ -16,9 +17,9 @@ from scipy import optimize, sparse
 Node = Hashable
 Point = tuple[float, float]
 
-SWEEPS, PATIENCE = 24, 6                               # of the ordering: at most so many, and so many without gain
-BEND_GAP = 14.0                                        # between edges that pass through a layer
-EMPHASIS = {0: 1.0, 1: 2.0, 2: 8.0}                    # how straight an edge is to be, by how many of its ends are bends
+SWEEPS, PATIENCE = 24, 6  # of the ordering: at most so many, and so many without gain
+BEND_GAP = 14.0  # between edges that pass through a layer
+EMPHASIS = {0: 1.0, 1: 2.0, 2: 8.0}  # how straight an edge is to be, by how many of its ends are bends
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Centres of the nodes, y downwards from 0; for each edge where it passes the layers between its ends; top and bottom of each layer."""
+    """Centres of the nodes, y downwards from 0; for each edge where it passes the layers between its ends;
+    top and bottom of each layer."""
 
     centres: Mapping[Node, Point]
     routes: Sequence[Sequence[Point]]
@@ -40,7 +42,13 @@ class Layout:
     layer_of: Mapping[Node, int]
 
 
-def layered(sizes: Mapping[Node, tuple[float, float]], edges: Sequence[Edge], *, node_gap: float = 22.0, layer_gap: float = 44.0) -> Layout:
+def layered(
+    sizes: Mapping[Node, tuple[float, float]],
+    edges: Sequence[Edge],
+    *,
+    node_gap: float = 22.0,
+    layer_gap: float = 44.0,
+) -> Layout:
     """Places nodes of the given (width, height). The edges must form no cycle, and none may be a loop."""
     rank = _ranks(list(sizes), edges)
     bends = [[("bend", i, r) for r in range(rank[e.tail] + 1, rank[e.head])] for i, e in enumerate(edges)]
@@ -54,8 +62,11 @@ def layered(sizes: Mapping[Node, tuple[float, float]], edges: Sequence[Edge], *,
     pieces = [(a, b) for chain in chains for a, b in pairwise(chain)]
     rows = _ordered(rows, pieces)
     widths = {node: sizes[node][0] + node_gap if node in sizes else BEND_GAP for row in rows for node in row}
-    weights = [e.weight * EMPHASIS[sum(end not in sizes for end in piece)]
-               for e, chain in zip(edges, chains, strict=True) for piece in pairwise(chain)]
+    weights = [
+        e.weight * EMPHASIS[sum(end not in sizes for end in piece)]
+        for e, chain in zip(edges, chains, strict=True)
+        for piece in pairwise(chain)
+    ]
     x = _positions(rows, widths, pieces, weights)
     layers = _bands(rows, sizes, layer_gap)
     middle = [(top + bottom) / 2 for top, bottom in layers]
@@ -64,28 +75,39 @@ def layered(sizes: Mapping[Node, tuple[float, float]], edges: Sequence[Edge], *,
 
 
 def _ranks(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[Node, int]:
-    """Layers from 0 that make the edges go down and as short as they can be together (a linear program with whole solutions)."""
+    """Layers from 0 that make the edges go down and as short as they can be together (a linear program with
+    whole solutions)."""
     place = {node: i for i, node in enumerate(nodes)}
-    cost = np.full(len(nodes), 1e-3)                    # what nothing holds goes up
+    cost = np.full(len(nodes), 1e-3)  # what nothing holds goes up
     for e in edges:
         cost[place[e.head]] += e.weight
         cost[place[e.tail]] -= e.weight
     if not edges:
         return dict.fromkeys(nodes, 0)
-    x = _least(cost, [_differences([(place[e.tail], place[e.head]) for e in edges], len(nodes))], [-np.ones(len(edges))])
+    x = _least(
+        cost,
+        [_differences([(place[e.tail], place[e.head]) for e in edges], len(nodes))],
+        [-np.ones(len(edges))],
+    )
     return {node: round(x[i]) for node, i in place.items()}
 
 
 def _least(cost: np.ndarray, rules: Sequence[Any], limits: Sequence[np.ndarray]) -> list[float]:
     """The x ≥ 0 of least cost with `rule @ x <= limit` for each rule, at a corner."""
     together = sparse.vstack(rules)  # type: ignore[no-untyped-call,unused-ignore]
-    solution = optimize.linprog(cost, A_ub=together, b_ub=np.concatenate(limits), bounds=(0, None),  # type: ignore[attr-defined,no-untyped-call,unused-ignore]
-                                method="highs-ds")
+    solution = optimize.linprog(  # type: ignore[attr-defined,no-untyped-call,unused-ignore]
+        cost,
+        A_ub=together,
+        b_ub=np.concatenate(limits),
+        bounds=(0, None),
+        method="highs-ds",
+    )
     return [float(value) for value in solution.x]
 
 
 def _differences(pairs: Sequence[tuple[int, int]], count: int, own: int | None = None) -> Any:
-    """The matrix that takes x to x_a − x_b for each pair (a, b), and if `own` is given to x_a − x_b − x_{own + k} for the k-th."""
+    """The matrix that takes x to x_a − x_b for each pair (a, b), and if `own` is given to x_a − x_b − x_{own
+    + k} for the k-th."""
     k = np.arange(len(pairs))
     a, b = np.array(pairs).T
     parts = [(a, 1.0), (b, -1.0)] + ([] if own is None else [(own + k, -1.0)])
@@ -95,7 +117,8 @@ def _differences(pairs: Sequence[tuple[int, int]], count: int, own: int | None =
 
 
 def _ordered(rows: list[list[Node]], pieces: Sequence[tuple[Node, Node]]) -> list[list[Node]]:
-    """The rows in the order with the fewest crossings found: medians of the neighbours, down and up in turn, with exchanges of neighbours."""
+    """The rows in the order with the fewest crossings found: medians of the neighbours, down and up in turn,
+    with exchanges of neighbours."""
     above: dict[Node, list[Node]] = {node: [] for row in rows for node in row}
     below: dict[Node, list[Node]] = {node: [] for row in rows for node in row}
     for a, b in pieces:
@@ -118,19 +141,29 @@ def _ordered(rows: list[list[Node]], pieces: Sequence[tuple[Node, Node]]) -> lis
     return best
 
 
-def _by_barycentre(row: list[Node], neighbours: Mapping[Node, list[Node]], place: Mapping[Node, int]) -> list[Node]:
+def _by_barycentre(
+    row: list[Node], neighbours: Mapping[Node, list[Node]], place: Mapping[Node, int]
+) -> list[Node]:
     """Sorted by the mean place of the neighbours; what has none stays where it is."""
-    key = {node: float(np.mean([place[other] for other in neighbours[node]])) for node in row if neighbours[node]}
+    key = {
+        node: float(np.mean([place[other] for other in neighbours[node]])) for node in row if neighbours[node]
+    }
     moving = iter(sorted(key, key=key.__getitem__))
     return [next(moving) if node in key else node for node in row]
 
 
-def _exchange(rows: list[list[Node]], above: Mapping[Node, list[Node]], below: Mapping[Node, list[Node]]) -> None:
+def _exchange(
+    rows: list[list[Node]], above: Mapping[Node, list[Node]], below: Mapping[Node, list[Node]]
+) -> None:
     """Exchanges adjacent nodes as long as that removes crossings (four rounds at most)."""
     for _ in range(4):
         changed = False
         for r, row in enumerate(rows):
-            sides = [(near, {node: i for i, node in enumerate(rows[s])}) for near, s in ((above, r - 1), (below, r + 1)) if 0 <= s < len(rows)]
+            sides = [
+                (near, {node: i for i, node in enumerate(rows[s])})
+                for near, s in ((above, r - 1), (below, r + 1))
+                if 0 <= s < len(rows)
+            ]
             for i in range(len(row) - 1):
                 a, b = row[i], row[i + 1]
                 gain = 0
@@ -153,13 +186,17 @@ def _crossings(rows: Sequence[Sequence[Node]], below: Mapping[Node, list[Node]])
     return total
 
 
-def _positions(rows: Sequence[Sequence[Node]], widths: Mapping[Node, float], pieces: Sequence[tuple[Node, Node]],
-               weights: Sequence[float]) -> dict[Node, float]:
+def _positions(
+    rows: Sequence[Sequence[Node]],
+    widths: Mapping[Node, float],
+    pieces: Sequence[tuple[Node, Node]],
+    weights: Sequence[float],
+) -> dict[Node, float]:
     """x of each node: the weighted horizontal lengths of the pieces are least, and no neighbours overlap."""
     nodes = [node for row in rows for node in row]
     place = {node: i for i, node in enumerate(nodes)}
     count, lengths = len(nodes), len(pieces)
-    total = count + lengths                             # the unknowns: x of the nodes, and the horizontal length of every piece
+    total = count + lengths  # the unknowns: x of the nodes, and the horizontal length of every piece
     beside = [(a, b) for row in rows for a, b in pairwise(row)]
     rules, limits = [], []
     if beside:
@@ -175,7 +212,9 @@ def _positions(rows: Sequence[Sequence[Node]], widths: Mapping[Node, float], pie
     return {node: x[i] for node, i in place.items()}
 
 
-def _bands(rows: Sequence[Sequence[Node]], sizes: Mapping[Node, tuple[float, float]], gap: float) -> list[tuple[float, float]]:
+def _bands(
+    rows: Sequence[Sequence[Node]], sizes: Mapping[Node, tuple[float, float]], gap: float
+) -> list[tuple[float, float]]:
     """Top and bottom of each layer."""
     bands: list[tuple[float, float]] = []
     top = 0.0

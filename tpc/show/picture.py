@@ -15,14 +15,15 @@ from tpc.show.layered import Edge, Layout, Point, layered
 from tpc.show.saved import save
 
 FONT_SIZE, SMALL = 9.0, 7.0
-ADVANCE = 0.603                                        # width of a character, in font sizes
+ADVANCE = 0.603  # width of a character, in font sizes
 INK, FAINT = "#222222", "#666666"
 PADDING = (9.0, 6.0)
-HEAD = 5.0                                             # length of an arrow's head
+HEAD = 5.0  # length of an arrow's head
 MARGIN = 18.0
 LEGEND_HEIGHT, LEGEND_NODE, LEGEND_EDGE = 62.0, 86.0, 168.0
-LARGEST = 20_000                                       # pixels; beyond, the resolution goes down
+LARGEST = 20_000  # pixels; beyond, the resolution goes down
 Sizes = dict[str, tuple[float, float]]
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -37,11 +38,18 @@ class Line:
 def render(graph: nx.DiGraph, path: Path) -> None:
     """Draws `graph` into `path`, an .svg or a .png, from top to bottom, with a legend of what occurs."""
     from matplotlib import rc_context
+
     sizes = {node: _size(graph, node) for node in graph}
     lines = _lines(graph)
     loops = [line for line in lines if line.tail == line.head]
     lines = [line for line in lines if line.tail != line.head]
-    layout = layered(sizes, [Edge(*((line.tail, line.head) if line.forward else (line.head, line.tail)), _weight(line)) for line in lines])
+    layout = layered(
+        sizes,
+        [
+            Edge(*((line.tail, line.head) if line.forward else (line.head, line.tail)), _weight(line))
+            for line in lines
+        ],
+    )
     legend = _legend(graph, [*lines, *loops])
     left, right, bottom = _extent(layout, sizes, legend)
     figure, axes = _canvas(left, right, bottom + LEGEND_HEIGHT)
@@ -56,19 +64,26 @@ def render(graph: nx.DiGraph, path: Path) -> None:
         save(figure, path, dpi=resolution, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def _extent(layout: Layout, sizes: Sizes, legend: tuple[Sequence[NodeStyle], Sequence[EdgeStyle]]) -> tuple[float, float, float]:
+def _extent(
+    layout: Layout, sizes: Sizes, legend: tuple[Sequence[NodeStyle], Sequence[EdgeStyle]]
+) -> tuple[float, float, float]:
     """Left, right and bottom of the drawing, arcs at the right of nodes included."""
     routed = [x for route in layout.routes for x, _ in route]
     left = min([0.0, *routed, *(layout.centres[node][0] - w / 2 for node, (w, _) in sizes.items())])
     right = max([0.0, *routed, *(layout.centres[node][0] + w / 2 + 14 for node, (w, _) in sizes.items())])
     nodes, edges = legend
-    return left, max(right, left + LEGEND_NODE * len(nodes), left + LEGEND_EDGE * len(edges)), max((end for _, end in layout.layers), default=0.0)
+    return (
+        left,
+        max(right, left + LEGEND_NODE * len(nodes), left + LEGEND_EDGE * len(edges)),
+        max((end for _, end in layout.layers), default=0.0),
+    )
 
 
 def _canvas(left: float, right: float, bottom: float) -> tuple[Any, Any]:
     """A figure, and axes whose unit is a point, y downwards."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=((right - left + 2 * MARGIN) / 72, (bottom + 2 * MARGIN) / 72))
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -80,7 +95,11 @@ def _canvas(left: float, right: float, bottom: float) -> tuple[Any, Any]:
 
 def _lines(graph: nx.DiGraph) -> list[Line]:
     place = {node: i for i, node in enumerate(graph)}
-    return [Line(tail, head, EDGES[key], place[tail] < place[head]) for tail, head in graph.edges for key in style_of(graph, tail, head)]
+    return [
+        Line(tail, head, EDGES[key], place[tail] < place[head])
+        for tail, head in graph.edges
+        for key in style_of(graph, tail, head)
+    ]
 
 
 def _weight(line: Line) -> float:
@@ -90,8 +109,12 @@ def _weight(line: Line) -> float:
 def _size(graph: nx.DiGraph, node: str) -> tuple[float, float]:
     first, second = label_lines(graph, node)
     width = ADVANCE * max(FONT_SIZE * len(first), SMALL * len(second))
-    slack = {"slanted": 10.0, "hexagon": 10.0, "stadium": 8.0}.get(NODES[graph.nodes[node]["kind"]].shape, 0.0)
-    return width + 2 * PADDING[0] + slack, (FONT_SIZE * 1.25 + (SMALL * 1.35 if second else 0)) + 2 * PADDING[1]
+    slack = {"slanted": 10.0, "hexagon": 10.0, "stadium": 8.0}.get(
+        NODES[graph.nodes[node]["kind"]].shape, 0.0
+    )
+    return width + 2 * PADDING[0] + slack, (FONT_SIZE * 1.25 + (SMALL * 1.35 if second else 0)) + 2 * PADDING[
+        1
+    ]
 
 
 def _draw_node(axes: Any, graph: nx.DiGraph, node: str, centre: Point, size: tuple[float, float]) -> None:
@@ -100,9 +123,29 @@ def _draw_node(axes: Any, graph: nx.DiGraph, node: str, centre: Point, size: tup
     first, second = label_lines(graph, node)
     x, y = centre
     shift = SMALL * 0.68 if second else 0.0
-    axes.text(x, y - shift, literal(first), ha="center", va="center_baseline", family=FONT, size=FONT_SIZE, color=INK, zorder=4)
+    axes.text(
+        x,
+        y - shift,
+        literal(first),
+        ha="center",
+        va="center_baseline",
+        family=FONT,
+        size=FONT_SIZE,
+        color=INK,
+        zorder=4,
+    )
     if second:
-        axes.text(x, y + FONT_SIZE * 0.72, literal(second), ha="center", va="center_baseline", family=FONT, size=SMALL, color=FAINT, zorder=4)
+        axes.text(
+            x,
+            y + FONT_SIZE * 0.72,
+            literal(second),
+            ha="center",
+            va="center_baseline",
+            family=FONT,
+            size=SMALL,
+            color=FAINT,
+            zorder=4,
+        )
 
 
 def literal(text: str) -> str:
@@ -112,12 +155,28 @@ def literal(text: str) -> str:
 
 def _draw_shape(axes: Any, style: NodeStyle, centre: Point, size: tuple[float, float]) -> None:
     from matplotlib.patches import FancyBboxPatch, Polygon
+
     (x, y), (w, h) = centre, size
-    look: dict[str, Any] = {"facecolor": style.fill, "edgecolor": style.line, "linewidth": 1.8 if style.shape == "square" else 1.1, "zorder": 3}
+    look: dict[str, Any] = {
+        "facecolor": style.fill,
+        "edgecolor": style.line,
+        "linewidth": 1.8 if style.shape == "square" else 1.1,
+        "zorder": 3,
+    }
     if style.shape in ("slanted", "hexagon"):
         inset = min(8.0, h / 2)
-        corners = [(-w / 2 + inset, -h / 2), (w / 2, -h / 2), (w / 2 - inset, h / 2), (-w / 2, h / 2)] if style.shape == "slanted" else \
-            [(-w / 2 + inset, -h / 2), (w / 2 - inset, -h / 2), (w / 2, 0), (w / 2 - inset, h / 2), (-w / 2 + inset, h / 2), (-w / 2, 0)]
+        corners = (
+            [(-w / 2 + inset, -h / 2), (w / 2, -h / 2), (w / 2 - inset, h / 2), (-w / 2, h / 2)]
+            if style.shape == "slanted"
+            else [
+                (-w / 2 + inset, -h / 2),
+                (w / 2 - inset, -h / 2),
+                (w / 2, 0),
+                (w / 2 - inset, h / 2),
+                (-w / 2 + inset, h / 2),
+                (-w / 2, 0),
+            ]
+        )
         axes.add_patch(Polygon([(x + a, y + b) for a, b in corners], closed=True, **look))
         return
     radius = {"square": 0.0, "rounded": 5.0, "stadium": h / 2}[style.shape]
@@ -127,14 +186,29 @@ def _draw_shape(axes: Any, style: NodeStyle, centre: Point, size: tuple[float, f
 
 # edges
 
+
 def _draw_edges(axes: Any, lines: list[Line], layout: Layout, sizes: Sizes) -> None:
     """Every edge leaves and reaches its nodes at a place of its own, in the order of where it comes from."""
     upper = [line.tail if line.forward else line.head for line in lines]
     lower = [line.head if line.forward else line.tail for line in lines]
-    ports_up = _ports(lower, [route[-1][0] if route else layout.centres[node][0] for route, node in zip(layout.routes, upper, strict=True)],
-                      layout, sizes)
-    ports_down = _ports(upper, [route[0][0] if route else layout.centres[node][0] for route, node in zip(layout.routes, lower, strict=True)],
-                        layout, sizes)
+    ports_up = _ports(
+        lower,
+        [
+            route[-1][0] if route else layout.centres[node][0]
+            for route, node in zip(layout.routes, upper, strict=True)
+        ],
+        layout,
+        sizes,
+    )
+    ports_down = _ports(
+        upper,
+        [
+            route[0][0] if route else layout.centres[node][0]
+            for route, node in zip(layout.routes, lower, strict=True)
+        ],
+        layout,
+        sizes,
+    )
     for i, line in enumerate(lines):
         top, bottom = layout.layer_of[upper[i]], layout.layer_of[lower[i]]
         start = (ports_down[i], layout.centres[upper[i]][1] + sizes[upper[i]][1] / 2)
@@ -147,7 +221,8 @@ def _draw_edges(axes: Any, lines: list[Line], layout: Layout, sizes: Sizes) -> N
 
 
 def _ports(nodes: list[str], towards: list[float], layout: Layout, sizes: Sizes) -> list[float]:
-    """x at which each edge meets its node: spread over the middle of the side, sorted by where the edge goes."""
+    """x at which each edge meets its node: spread over the middle of the side, sorted by where the edge
+    goes."""
     meeting: dict[str, list[int]] = {}
     for i, node in enumerate(nodes):
         meeting.setdefault(node, []).append(i)
@@ -163,7 +238,11 @@ def _draw_path(axes: Any, stops: list[Point], style: EdgeStyle) -> None:
     """Straight through layers, S-shaped between them, with an arrow's head at the end."""
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path as Curve
-    (x, y), (_, before) = stops[-1], next(stop for stop in reversed(stops) if abs(stop[1] - stops[-1][1]) > 1e-6)
+
+    (x, y), (_, before) = (
+        stops[-1],
+        next(stop for stop in reversed(stops) if abs(stop[1] - stops[-1][1]) > 1e-6),
+    )
     sign = 1.0 if y > before else -1.0
     neck = (x, y - sign * HEAD)
     kept = [*(stop for stop in stops[:-1] if (neck[1] - stop[1]) * sign > 0), neck]
@@ -173,8 +252,17 @@ def _draw_path(axes: Any, stops: list[Point], style: EdgeStyle) -> None:
         vertices += [(x0, middle), (x1, middle), (x1, y1)]
         codes += [Curve.CURVE4] * 3
     dashes = (0, style.dashes) if style.dashes else "solid"
-    axes.add_patch(PathPatch(Curve(vertices, codes), fill=False, edgecolor=style.colour, linewidth=style.width, linestyle=dashes,
-                             capstyle="round" if style is EDGES["zdot"] else "butt", zorder=2))
+    axes.add_patch(
+        PathPatch(
+            Curve(vertices, codes),
+            fill=False,
+            edgecolor=style.colour,
+            linewidth=style.width,
+            linestyle=dashes,
+            capstyle="round" if style is EDGES["zdot"] else "butt",
+            zorder=2,
+        )
+    )
     head = [(x, y), (x - 2.6, neck[1]), (x + 2.6, neck[1])]
     axes.add_patch(Polygon(head, closed=True, facecolor=style.colour, linewidth=0, zorder=3.5))
 
@@ -183,25 +271,42 @@ def _draw_loop(axes: Any, style: EdgeStyle, centre: Point, size: tuple[float, fl
     """A node that depends on its own earlier round: an arc at its right side."""
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path as Curve
+
     (x, y), w = centre, size[0]
     right, reach, up = x + w / 2, 13.0, size[1] / 4
-    curve = Curve([(right, y + up), (right + reach, y + up + 4), (right + reach, y - up - 4), (right + HEAD, y - up)],
-                  [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4])
-    axes.add_patch(PathPatch(curve, fill=False, edgecolor=style.colour, linewidth=style.width, linestyle=(0, style.dashes), zorder=2))
+    curve = Curve(
+        [(right, y + up), (right + reach, y + up + 4), (right + reach, y - up - 4), (right + HEAD, y - up)],
+        [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4],
+    )
+    axes.add_patch(
+        PathPatch(
+            curve,
+            fill=False,
+            edgecolor=style.colour,
+            linewidth=style.width,
+            linestyle=(0, style.dashes),
+            zorder=2,
+        )
+    )
     head = [(right, y - up), (right + HEAD, y - up - 2.6), (right + HEAD, y - up + 2.6)]
     axes.add_patch(Polygon(head, closed=True, facecolor=style.colour, linewidth=0, zorder=3.5))
 
 
 # the legend
 
+
 def _legend(graph: nx.DiGraph, lines: Sequence[Line]) -> tuple[list[NodeStyle], list[EdgeStyle]]:
     """The kinds of nodes and of edges that occur."""
     kinds = {data["kind"] for _, data in graph.nodes(data=True)}
     drawn = {line.style for line in lines}
-    return [style for kind, style in NODES.items() if kind in kinds], [style for style in EDGES.values() if style in drawn]
+    return [style for kind, style in NODES.items() if kind in kinds], [
+        style for style in EDGES.values() if style in drawn
+    ]
 
 
-def _draw_legend(axes: Any, nodes: Sequence[NodeStyle], edges: Sequence[EdgeStyle], left: float, y: float) -> None:
+def _draw_legend(
+    axes: Any, nodes: Sequence[NodeStyle], edges: Sequence[EdgeStyle], left: float, y: float
+) -> None:
     """Two rows under the drawing: the kinds of nodes, the kinds of edges."""
     for i, node in enumerate(nodes):
         x = left + i * LEGEND_NODE
@@ -211,5 +316,13 @@ def _draw_legend(axes: Any, nodes: Sequence[NodeStyle], edges: Sequence[EdgeStyl
         x = left + i * LEGEND_EDGE
         dashes = (0, edge.dashes) if edge.dashes else "solid"
         cap = "round" if edge is EDGES["zdot"] else "butt"
-        axes.plot([x, x + 26], [y + 22, y + 22], color=edge.colour, lw=edge.width, ls=dashes, solid_capstyle="butt", dash_capstyle=cap)
+        axes.plot(
+            [x, x + 26],
+            [y + 22, y + 22],
+            color=edge.colour,
+            lw=edge.width,
+            ls=dashes,
+            solid_capstyle="butt",
+            dash_capstyle=cap,
+        )
         axes.text(x + 32, y + 22, edge.title, va="center_baseline", family=FONT, size=SMALL + 1, color=INK)

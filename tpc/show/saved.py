@@ -11,7 +11,8 @@ MISSING = re.compile(r"Glyph (\d+) .*missing from")
 
 
 def save(figure: Any, path: str | Path, **options: Any) -> None:
-    """Writes a matplotlib figure, and warns once (UserWarning) of all letters that its font does not have. Raises OSError."""
+    """Writes a matplotlib figure, and warns once (UserWarning) of all letters that its font does not have.
+    Raises OSError."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figure.savefig(path, **options)
@@ -24,4 +25,6 @@ def save(figure: Any, path: str | Path, **options: Any) -> None:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     if letters:
         kept = "" if Path(path).suffix == ".svg" else "; an .svg or .dot graph has them as text"
-        warnings.warn(f"the font of figures has no {' '.join(letters)}: boxes stand for them{kept}", stacklevel=2)
+        warnings.warn(
+            f"the font of figures has no {' '.join(letters)}: boxes stand for them{kept}", stacklevel=2
+        )

@@ -1,9 +1,11 @@
 """The statistics of `verify`: means at several widths against a limit, for all entries of an output at once.
 
-Model: the mean over seeds at width n is `m_n = L + c/n + c'/n² + noise` (TP4 Thm 7.4; the bias is O(1/n)), each width with noise of its own,
-measured by its seeds. So `gap = Σ a_n m_n − limit`, the extrapolation to n = ∞ by least squares, estimates what no O(1/n) bias explains. The
-coefficients a_n depend on the widths and numbers of seeds alone, as the variance of the noise is proportional to 1/n: choosing them by the measured
-variances would favour the widths at which few seeds happen to agree. The error of the gap does use the measured variances, and the limit's own error.
+Model: the mean over seeds at width n is `m_n = L + c/n + c'/n² + noise` (TP4 Thm 7.4; the bias is O(1/n)),
+each width with noise of its own, measured by its seeds. So `gap = Σ a_n m_n − limit`, the extrapolation to n
+= ∞ by least squares, estimates what no O(1/n) bias explains. The coefficients a_n depend on the widths and
+numbers of seeds alone, as the variance of the noise is proportional to 1/n: choosing them by the measured
+variances would favour the widths at which few seeds happen to agree. The error of the gap does use the
+measured variances, and the limit's own error.
 """
 
 from __future__ import annotations
@@ -14,21 +16,25 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-THRESHOLD = 5.0                     # in Gaussian standard deviations
-ONE_WIDTH_BIAS = 10.0               # with one width nothing separates the bias from a gap: a bias up to 10·scale/n is allowed
+THRESHOLD = 5.0  # in Gaussian standard deviations
+# with one width nothing separates the bias from a gap: a bias up to 10·scale/n is allowed
+ONE_WIDTH_BIAS = 10.0
 SLOPE_LIMIT, SLOPE_ERRORS = -0.25, 3.0
-MANY = 1e5                          # degrees of freedom for which Student's distribution is the Gaussian
-FLOORS = {"float64": 1e-9, "float32": 1e-4}       # rounding, relative to what is compared
-ZERO = 5.0                             # standard errors within which a limit is 0
-RESTS = {"float64": 4e-15, "float32": 2e-6}       # what rounding leaves of a zero, relative to the other entries of an output, or to 1 if all are 0
+MANY = 1e5  # degrees of freedom for which Student's distribution is the Gaussian
+FLOORS = {"float64": 1e-9, "float32": 1e-4}  # rounding, relative to what is compared
+ZERO = 5.0  # standard errors within which a limit is 0
+# what rounding leaves of a zero, relative to the other entries of an output, or to 1 if all are 0
+RESTS = {"float64": 4e-15, "float32": 2e-6}
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The limit that the means at finite width point to, less the one given. Arrays over the output's entries.
+    """The limit that the means at finite width point to, less the one given. Arrays over the output's
+    entries.
 
-    stderr: its standard error, with the limit's. sigma: `|estimate|/stderr`, as the Gaussian deviation that is as improbable (few seeds make a
-    standard error uncertain). allowed: what is put down to a bias O(1/n), 0 if that was fitted.
+    stderr: its standard error, with the limit's. sigma: `|estimate|/stderr`, as the Gaussian deviation that
+    is as improbable (few seeds make a standard error uncertain). allowed: what is put down to a bias O(1/n),
+    0 if that was fitted.
     """
 
     estimate: np.ndarray
@@ -43,7 +49,8 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """The slope of log RMS error against log n, -1/2 by theory, with its standard error; None where it cannot be told (one width, no error)."""
+    """The slope of log RMS error against log n, -1/2 by theory, with its standard error; None where it cannot
+    be told (one width, no error)."""
 
     estimate: float | None
     stderr: float | None
@@ -58,7 +65,8 @@ class Slope:
 
 
 def extrapolation(widths: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
-    """The coefficients a_n of the extrapolation to n = ∞ by 1, 1/n and, from three widths on, 1/n², weighted by 1/variance ∝ n·seeds."""
+    """The coefficients a_n of the extrapolation to n = ∞ by 1, 1/n and, from three widths on, 1/n², weighted
+    by 1/variance ∝ n·seeds."""
     x = min(widths) / np.asarray(widths, dtype=float)
     powers = np.vander(x, min(len(widths), 3), increasing=True)
     root = np.sqrt(np.asarray(seeds) / x)
@@ -67,24 +75,31 @@ def extrapolation(widths: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
 
 
 def sizes(values: Sequence[np.ndarray], limit: np.ndarray) -> np.ndarray:
-    """How large what is compared is, entry by entry: the limit, or if that is more its values at finite width; 1 where all are 0."""
+    """How large what is compared is, entry by entry: the limit, or if that is more its values at finite
+    width; 1 where all are 0."""
     largest = np.max([np.abs(v).max(axis=0) for v in values], axis=0)
     size = np.maximum(np.abs(limit), largest)
     return np.where(size > 0, size, 1.0)
 
 
 def rest(limit: np.ndarray, stderr: np.ndarray, relative: float) -> np.ndarray:
-    """What rounding may leave of the entries of a limit that are 0, within their errors. Where all are, the size of what cancels is
-    not known, and taken to be 1."""
+    """What rounding may leave of the entries of a limit that are 0, within their errors. Where all are, the
+    size of what cancels is not known, and taken to be 1."""
     largest = float(np.max(np.where(np.abs(limit) > ZERO * stderr, np.abs(limit), 0), initial=0))
     return np.full(limit.shape, relative * (largest or 1.0))
 
 
-def gap(widths: Sequence[int], values: Sequence[np.ndarray], limit: np.ndarray, limit_stderr: np.ndarray, dtype: str) -> Gap:
+def gap(
+    widths: Sequence[int],
+    values: Sequence[np.ndarray],
+    limit: np.ndarray,
+    limit_stderr: np.ndarray,
+    dtype: str,
+) -> Gap:
     """values: by width, [seeds, *shape]. dtype: the coarser precision, for rounding errors."""
     seeds = [len(v) for v in values]
     a = extrapolation(widths, seeds)
-    size = sizes(values, limit)                                        # what follows is in units of it: squares of what is tiny are not 0
+    size = sizes(values, limit)  # what follows is in units of it: squares of what is tiny are not 0
     means = np.stack([v.mean(axis=0) / size for v in values])
     variances = np.stack([(v / size).var(axis=0, ddof=1) / len(v) for v in values])
     estimate = np.tensordot(a, means, 1) - limit / size
@@ -97,19 +112,25 @@ def gap(widths: Sequence[int], values: Sequence[np.ndarray], limit: np.ndarray, 
         scale = np.maximum(np.abs(limit) / size, np.sqrt(widths[0] * seeds[0] * variances[0]))
         allowed = ONE_WIDTH_BIAS * scale / widths[0]
     beyond = np.maximum(np.abs(estimate) - allowed, 0)
-    freedom = np.square(variance) / np.maximum(sum(np.square(part) / (s - 1) for part, s in zip(parts, seeds, strict=True)), 1e-300)
+    freedom = np.square(variance) / np.maximum(
+        sum(np.square(part) / (s - 1) for part, s in zip(parts, seeds, strict=True)), 1e-300
+    )
     return Gap(estimate * size, stderr * size, gaussian_equivalent(beyond / stderr, freedom), allowed * size)
 
 
 def gaussian_equivalent(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """The Gaussian deviation as improbable as `t` of Student's distribution with these degrees of freedom (Welch–Satterthwaite)."""
+    """The Gaussian deviation as improbable as `t` of Student's distribution with these degrees of freedom
+    (Welch–Satterthwaite)."""
     log_tail = stats.t.logsf(t, np.minimum(freedom, MANY))  # type: ignore[attr-defined,unused-ignore]
     out: np.ndarray = np.maximum(np.where(freedom >= MANY, t, -special.ndtri_exp(log_tail)), 0)
     return out
 
 
-def rms_errors(values: Sequence[np.ndarray], limit: np.ndarray, limit_stderr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """By width, the RMS over seeds and entries of the difference to the limit (less the limit's own error), and its standard error."""
+def rms_errors(
+    values: Sequence[np.ndarray], limit: np.ndarray, limit_stderr: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """By width, the RMS over seeds and entries of the difference to the limit (less the limit's own error),
+    and its standard error."""
     rms, errors = [], []
     for v in values:
         squares = np.square(v - limit).reshape(len(v), -1).mean(axis=1)
@@ -120,7 +141,8 @@ def rms_errors(values: Sequence[np.ndarray], limit: np.ndarray, limit_stderr: np
 
 
 def fitted_slope(widths: Sequence[int], rms: np.ndarray, errors: np.ndarray, floor: float) -> Slope:
-    """Least squares of log RMS error against log n, its error from those of the points. None if an error is no more than rounding."""
+    """Least squares of log RMS error against log n, its error from those of the points. None if an error is
+    no more than rounding."""
     if len(widths) < 2 or not np.all(rms > floor):
         return Slope(None, None, len(widths))
     x = np.log(widths) - np.mean(np.log(widths))

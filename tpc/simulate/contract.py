@@ -1,4 +1,5 @@
-"""Sums of products of arrays that depend on different axes, as matrix products where that is what they are."""
+"""Sums of products of arrays that depend on different axes, as matrix products where that is what they
+are."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ import jax.numpy as jnp
 def contract(factors: Sequence[Any], axes: Sequence[int]) -> Any:
     """The sum over `axes` of the product of `factors`, keeping those axes with length 1.
 
-    factors: arrays of one rank, whose lengths agree or are 1. At least one factor is not of length 1 along each of `axes`.
+    factors: arrays of one rank, whose lengths agree or are 1. At least one factor is not of length 1 along
+    each of `axes`.
     """
     groups = _grouped(factors)
     if len(groups) == 1:
@@ -22,7 +24,9 @@ def contract(factors: Sequence[Any], axes: Sequence[int]) -> Any:
     kept = sorted({axis for support in groups for axis in support} - set(axes))
     operands = [array.reshape([array.shape[axis] for axis in support]) for support, array in groups.items()]
     terms = ["".join(ascii_letters[axis] for axis in support) for support in groups]
-    out = jnp.einsum(f"{','.join(terms)}->{''.join(ascii_letters[axis] for axis in kept)}", *operands, precision="highest")
+    out = jnp.einsum(
+        f"{','.join(terms)}->{''.join(ascii_letters[axis] for axis in kept)}", *operands, precision="highest"
+    )
     lengths = dict(zip(kept, out.shape, strict=True))
     return out.reshape([lengths.get(axis, 1) for axis in range(rank)])
 

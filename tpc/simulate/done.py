@@ -20,8 +20,11 @@ class Checkpoint:
         self.by_seed: dict[int, dict[str, np.ndarray]] = {}
 
     @classmethod
-    def open(cls, path: Path | None, program: Program, inputs: Mapping[str, np.ndarray], width: int, dtype: str) -> Checkpoint:
-        """What the file holds, nothing if there is none. Raises ValueError if it is another run's, or no checkpoint."""
+    def open(
+        cls, path: Path | None, program: Program, inputs: Mapping[str, np.ndarray], width: int, dtype: str
+    ) -> Checkpoint:
+        """What the file holds, nothing if there is none. Raises ValueError if it is another run's, or no
+        checkpoint."""
         out = cls(path, digest(f"{program}\n{width}\n{dtype}\n", inputs))
         if path is not None and path.exists():
             out._load(path)
@@ -33,9 +36,16 @@ class Checkpoint:
         except ValueError as error:
             raise ValueError(f"{path} is no checkpoint: {error}") from None
         if str(arrays.pop("fingerprint", "")) != self.fingerprint:
-            raise ValueError(f"{path} is the checkpoint of another run (another program, input, width or precision); remove it, or name another file")
+            raise ValueError(
+                f"{path} is the checkpoint of another run (another program, input, width or precision); "
+                "remove it, or name another file"
+            )
         seeds = arrays.pop("seeds")
-        self.add([int(seed) for seed in seeds], {name.removeprefix("output "): values for name, values in arrays.items()}, save=False)
+        self.add(
+            [int(seed) for seed in seeds],
+            {name.removeprefix("output "): values for name, values in arrays.items()},
+            save=False,
+        )
 
     def __contains__(self, seed: int) -> bool:
         return seed in self.by_seed
@@ -50,7 +60,10 @@ class Checkpoint:
     def _save(self, path: Path) -> None:
         seeds = tuple(self.by_seed)
         arrays = {f"output {name}": self.stacked(name, seeds) for name in self.by_seed[seeds[0]]}
-        write_whole(path, {**arrays, "fingerprint": np.array(self.fingerprint), "seeds": np.array(seeds, dtype=np.uint32)})
+        write_whole(
+            path,
+            {**arrays, "fingerprint": np.array(self.fingerprint), "seeds": np.array(seeds, dtype=np.uint32)},
+        )
 
     def stacked(self, name: str, seeds: Sequence[int]) -> np.ndarray:
         return np.stack([self.by_seed[seed][name] for seed in seeds])

@@ -1,4 +1,5 @@
-"""The initial matrices and vectors at finite width (Setup 7.2): their laws, worked out once, and their draws, seed by seed."""
+"""The initial matrices and vectors at finite width (Setup 7.2): their laws, worked out once, and their draws,
+seed by seed."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from tpc.core.program import Gaussians, Matrix, Program
 class Laws:
     """The numbers that the laws of a program come to.
 
-    deviations: by matrix, the standard deviation of an entry, [*axes]. means, roots: by group of k vectors, [*axes, k], and a square root of the
-    covariance, [*axes, k, k]; a group is called by its first name.
+    deviations: by matrix, the standard deviation of an entry, [*axes]. means, roots: by group of k vectors,
+    [*axes, k], and a square root of the covariance, [*axes, k, k]; a group is called by its first name.
     """
 
     deviations: Mapping[str, np.ndarray]
@@ -28,24 +29,34 @@ class Laws:
 
 
 def widths(program: Program, inputs: Inputs, width: int) -> dict[str, int]:
-    """Every width, by its ratio to the first, which is `width`. Raises ValueError if one comes out below 1."""
+    """Every width, by its ratio to the first, which is `width`. Raises ValueError if one comes out below
+    1."""
     if width < 1:
         raise ValueError(f"the width must be at least 1, not {width}")
     out = {w.name: round(float(law_number(w.ratio, inputs, ()) * width)) for w in program.widths}
     for name, n in out.items():
         if n < 1:
-            raise ValueError(f"the width {name} comes out as {n} where {program.widths[0].name} = {width}; take a larger one")
+            raise ValueError(
+                f"the width {name} comes out as {n} where {program.widths[0].name} = {width}; take a larger "
+                "one"
+            )
     return out
 
 
 def laws(program: Program, inputs: Inputs, sizes: Mapping[str, int]) -> Laws:
-    deviations = {m.name: np.sqrt(law_number(m.variance, inputs, m.axes) / sizes[m.columns]) for m in program.matrices}
-    means = {g.names[0]: np.stack([law_number(x, inputs, g.axes) for x in g.mean], axis=-1) for g in program.gaussians}
+    deviations = {
+        m.name: np.sqrt(law_number(m.variance, inputs, m.axes) / sizes[m.columns]) for m in program.matrices
+    }
+    means = {
+        g.names[0]: np.stack([law_number(x, inputs, g.axes) for x in g.mean], axis=-1)
+        for g in program.gaussians
+    }
     return Laws(deviations, means, {g.names[0]: _root(g, inputs) for g in program.gaussians})
 
 
 def _root(group: Gaussians, inputs: Inputs) -> np.ndarray:
-    """A square root of the covariance, singular ones included: by eigenvalues, rounding below 0 taken for 0."""
+    """A square root of the covariance, singular ones included: by eigenvalues, rounding below 0 taken for
+    0."""
     values, vectors = np.linalg.eigh(covariance(group, inputs))
     root: np.ndarray = vectors * np.sqrt(np.maximum(values, 0))[..., None, :]
     return root
@@ -57,19 +68,29 @@ def draw_matrix(key: Any, matrix: Matrix, deviation: Any, sizes: Mapping[str, in
     return jax.random.normal(key, shape, dtype) * deviation[..., None, None]
 
 
-def draw_group(key: Any, group: Gaussians, mean: Any, root: Any, sizes: Mapping[str, int], dtype: Any) -> dict[str, Any]:
+def draw_group(
+    key: Any, group: Gaussians, mean: Any, root: Any, sizes: Mapping[str, int], dtype: Any
+) -> dict[str, Any]:
     """The vectors of a group by name, each [*axes, n]."""
     z = jax.random.normal(key, (*mean.shape, sizes[group.width]), dtype)
     joint = jnp.matmul(root, z, precision="highest") + mean[..., None]
     return {name: joint[..., i, :] for i, name in enumerate(group.names)}
 
 
-def draw(program: Program, sizes: Mapping[str, int], laws: Laws, seed: Any, dtype: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """All initial matrices and vectors of one seed, by name. Each has a key of its own, by its place in the program."""
+def draw(
+    program: Program, sizes: Mapping[str, int], laws: Laws, seed: Any, dtype: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All initial matrices and vectors of one seed, by name. Each has a key of its own, by its place in the
+    program."""
     key = jax.random.key(seed)
-    matrices = {m.name: draw_matrix(jax.random.fold_in(key, i), m, laws.deviations[m.name], sizes, dtype) for i, m in enumerate(program.matrices)}
+    matrices = {
+        m.name: draw_matrix(jax.random.fold_in(key, i), m, laws.deviations[m.name], sizes, dtype)
+        for i, m in enumerate(program.matrices)
+    }
     vectors: dict[str, Any] = {}
     for i, group in enumerate(program.gaussians, len(matrices)):
         first = group.names[0]
-        vectors |= draw_group(jax.random.fold_in(key, i), group, laws.means[first], laws.roots[first], sizes, dtype)
+        vectors |= draw_group(
+            jax.random.fold_in(key, i), group, laws.means[first], laws.roots[first], sizes, dtype
+        )
     return matrices, vectors

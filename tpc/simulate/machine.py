@@ -1,4 +1,5 @@
-"""The program's instructions on JAX arrays: families are history arrays, loops are `fori_loop`s or array axes."""
+"""The program's instructions on JAX arrays: families are history arrays, loops are `fori_loop`s or array
+axes."""
 
 from __future__ import annotations
 
@@ -14,25 +15,26 @@ from jax import lax
 
 from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel
-from tpc.core.numeric import Namespace, evaluate
 from tpc.core.expr import Expr, Extent, Gather, Mul, Position, Ref, Sum, Value, is_vector
+from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Output, instructions
 from tpc.simulate.contract import contract
-from tpc.simulate.standing import Frame
 from tpc.simulate.rolling import Rolling, places
+from tpc.simulate.standing import Frame
 from tpc.simulate.store import read, write
 
 JAX = Namespace(jnp, jax.scipy.special)
-MAX_TERMS = 1 << 23                # a sum with more summands than this (times coordinates) is added up one by one
+MAX_TERMS = 1 << 23  # a sum with more summands than this (times coordinates) is added up one by one
 Env = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Executes instructions. What has been computed is an `Env`: families by name, [*shape, n] for vectors and [*shape] for scalars.
+    """Executes instructions. What has been computed is an `Env`: families by name, [*shape, n] for vectors
+    and [*shape] for scalars.
 
-    widths: n by name of width. matrices: by name, [*axes, rows, columns]. families: what the instructions make. rolling: their axes that are not kept
-    whole.
+    widths: n by name of width. matrices: by name, [*axes, rows, columns]. families: what the instructions
+    make. rolling: their axes that are not kept whole.
     """
 
     widths: Mapping[str, int]
@@ -53,7 +55,9 @@ class Machine:
         frame = Frame()
         for variable, count in output.axes:
             frame = frame.along(variable, Affine(count))
-        return jnp.broadcast_to(read(env[output.ref.name], self._indices(output.ref, env, frame), frame), output.shape)
+        return jnp.broadcast_to(
+            read(env[output.ref.name], self._indices(output.ref, env, frame), frame), output.shape
+        )
 
     # loops
 
@@ -73,6 +77,7 @@ class Machine:
         def body(i: Any, carry: dict[str, Any]) -> dict[str, Any]:
             made = self.run(loop.body, {**env, **carry}, frame.in_round(loop.variable, loop.count, i))
             return {name: made[name] for name in carried}
+
         return {**env, **lax.fori_loop(0, rounds, body, start)}
 
     def _unset(self, name: str) -> Any:
@@ -91,37 +96,50 @@ class Machine:
             case _:
                 value = self.value(op.phi, env, frame, vector=isinstance(op, Nonlin))
         family = env[op.out.name] if op.out.name in env else self._unset(op.out.name)
-        return {**env, op.out.name: write(family, self._indices(op.out, env, frame), frame, value.astype(self.dtype))}
+        return {
+            **env,
+            op.out.name: write(family, self._indices(op.out, env, frame), frame, value.astype(self.dtype)),
+        }
 
     def _product(self, op: MatMul, env: Env, frame: Frame) -> Any:
         """`W x` for all x along the axes in one product: [*axes, columns] to [*axes, rows]."""
         x = read(env[op.operand.name], self._indices(op.operand, env, frame), frame)
         stored = self.matrices[op.matrix.name]
         if not op.matrix.index:
-            return lax.dot_general(x, stored, (((x.ndim - 1,), (0 if op.transposed else 1,)), ((), ())), precision="highest")
+            return lax.dot_general(
+                x, stored, (((x.ndim - 1,), (0 if op.transposed else 1,)), ((), ())), precision="highest"
+            )
         w = read(stored, self._indices(op.matrix, env, frame), frame)
         if math.prod(w.shape[:-2]) == 1:
             w = w.reshape(w.shape[-2:])
-            return lax.dot_general(x, w, (((x.ndim - 1,), (0 if op.transposed else 1,)), ((), ())), precision="highest")
+            return lax.dot_general(
+                x, w, (((x.ndim - 1,), (0 if op.transposed else 1,)), ((), ())), precision="highest"
+            )
         w = jnp.swapaxes(w, -1, -2) if op.transposed else w
         return jnp.matmul(w, x[..., None], precision="highest")[..., 0]
 
     def _mean(self, phi: Expr, env: Env, frame: Frame) -> Any:
         """`(1/n) Σ_α φ`, a matrix product if φ is a product of vectors over different axes."""
-        factors = [self.value(factor, env, frame, vector=True) for factor in (phi.factors if isinstance(phi, Mul) else (phi,))]
+        factors = [
+            self.value(factor, env, frame, vector=True)
+            for factor in (phi.factors if isinstance(phi, Mul) else (phi,))
+        ]
         n = max(factor.shape[-1] for factor in factors)
         return contract(factors, [len(frame.axes)])[..., 0] / n
 
     # expressions
 
     def value(self, x: Expr, env: Env, frame: Frame, *, vector: bool) -> Any:
-        """The value of an expression: of rank `len(frame.axes)`, and for vectors a last axis of coordinates (of length 1 if all are equal)."""
+        """The value of an expression: of rank `len(frame.axes)`, and for vectors a last axis of coordinates
+        (of length 1 if all are equal)."""
         rank = len(frame.axes) + vector
 
         def leaf(node: Expr) -> Any | None:
             match node:
                 case Value(ref, own):
-                    return self._raised(read(env[ref.name], self._indices(ref, env, frame), frame), vector and not own)
+                    return self._raised(
+                        read(env[ref.name], self._indices(ref, env, frame), frame), vector and not own
+                    )
                 case Position(index):
                     return self._positioned(frame.value(index), rank, vector)
                 case Extent(width):
@@ -129,6 +147,7 @@ class Machine:
                 case Sum():
                     return self._raised(self._sum(node, env, frame), vector and not is_vector(node))
             return None
+
         out = jnp.asarray(evaluate(x, leaf, JAX), self.dtype)
         return out.reshape((1,) * rank) if out.ndim == 0 else out
 
@@ -141,7 +160,8 @@ class Machine:
         return value.reshape((1,) * rank) if value.ndim == 0 else self._raised(value, vector)
 
     def _sum(self, node: Sum, env: Env, frame: Frame) -> Any:
-        """`Σ_{i<count} body`, sums directly inside it included; all summands at once if that is not too much, else one by one."""
+        """`Σ_{i<count} body`, sums directly inside it included; all summands at once if that is not too much,
+        else one by one."""
         vector = is_vector(node)
         inner, body, first = replace(frame, mask=None), node, len(frame.axes)
         while True:
@@ -153,18 +173,27 @@ class Machine:
         if terms == 0:
             return jnp.zeros((1,) * (first + vector), self.dtype)
         parts = body.body.factors if isinstance(body.body, Mul) else (body.body,)
-        if len(parts) == 1 and terms * math.prod(frame.extents) * (max(self.widths.values()) if vector else 1) > MAX_TERMS:
+        if (
+            len(parts) == 1
+            and terms * math.prod(frame.extents) * (max(self.widths.values()) if vector else 1) > MAX_TERMS
+        ):
             return self._sum_in_rounds(node, env, frame)
-        factors = [self._masked(part, self.value(part, env, inner, vector=vector), inner.mask, vector) for part in parts]
+        factors = [
+            self._masked(part, self.value(part, env, inner, vector=vector), inner.mask, vector)
+            for part in parts
+        ]
         if inner.mask is not None:
             factors.append(inner.mask.astype(self.dtype)[(..., None) if vector else ...])
         summed = range(first, len(inner.axes))
-        repeats = math.prod(inner.extents[axis] for axis in summed if all(factor.shape[axis] == 1 for factor in factors))
+        repeats = math.prod(
+            inner.extents[axis] for axis in summed if all(factor.shape[axis] == 1 for factor in factors)
+        )
         total = contract(factors, summed) * repeats
-        return total.reshape(total.shape[:first] + total.shape[len(inner.axes):])
+        return total.reshape(total.shape[:first] + total.shape[len(inner.axes) :])
 
     def _masked(self, part: Expr, value: Any, mask: Any, vector: bool) -> Any:
-        """`value` with 0 where nothing real is: what is computed there from unset members may be no number, and is not to be multiplied by 0."""
+        """`value` with 0 where nothing real is: what is computed there from unset members may be no number,
+        and is not to be multiplied by 0."""
         if mask is None or isinstance(part, Value):
             return value
         return jnp.where(mask[..., None] if vector else mask, value, 0)
@@ -175,18 +204,33 @@ class Machine:
         def body(i: Any, total: Any) -> Any:
             inner = replace(frame, mask=None).in_round(node.variable, node.count, i)
             term = self.value(node.body, env, inner, vector=vector)
-            return total + (term if inner.mask is None else jnp.where(inner.mask[..., None] if vector else inner.mask, term, 0))
-        shape = jax.eval_shape(lambda: body(0, jnp.zeros((1,) * (len(frame.axes) + vector), self.dtype))).shape
+            return total + (
+                term
+                if inner.mask is None
+                else jnp.where(inner.mask[..., None] if vector else inner.mask, term, 0)
+            )
+
+        shape = jax.eval_shape(
+            lambda: body(0, jnp.zeros((1,) * (len(frame.axes) + vector), self.dtype))
+        ).shape
         rounds = frame.greatest(node.count) if frame.varies(node.count) else frame.value(node.count)
         return lax.fori_loop(0, rounds, body, jnp.zeros(shape, self.dtype))
 
     # members
 
     def _indices(self, ref: Ref, env: Env, frame: Frame) -> list[Any]:
-        """The indices of a reference into its family's array: affine ones as they are, gathered ones as numbers or arrays."""
-        found = [read(env[i.input], self._indices(Ref(i.input, i.index), env, frame), frame) if isinstance(i, Gather) else i for i in ref.index]
+        """The indices of a reference into its family's array: affine ones as they are, gathered ones as
+        numbers or arrays."""
+        found = [
+            read(env[i.input], self._indices(Ref(i.input, i.index), env, frame), frame)
+            if isinstance(i, Gather)
+            else i
+            for i in ref.index
+        ]
         for axis in self.rolling.get(ref.name, ()):
             place = axis.place(ref.index[axis.axis])
             at = found[axis.axis]
-            found[axis.axis] = (frame.value(at) if isinstance(at, Affine) else at) % axis.period if place is None else place
+            found[axis.axis] = (
+                (frame.value(at) if isinstance(at, Affine) else at) % axis.period if place is None else place
+            )
         return found

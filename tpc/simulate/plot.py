@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 LIMIT, INK = "#222222", "#555555"
 COLOURS = ("#3b6fb6", "#d1603d", "#4f9d69", "#8a5ea8", "#c2a02d", "#3aa6b0", "#a8475f", "#7a7a7a")
-MAX_PANELS = 8                                      # outputs that get a panel; the errors are drawn for all
+MAX_PANELS = 8  # outputs that get a panel; the errors are drawn for all
 
 
 def plot_report(report: Report, path: str | Path) -> None:
-    """Draws into `path`, by its suffix. First the RMS errors of all outputs, then a panel an output, the first eight."""
+    """Draws into `path`, by its suffix. First the RMS errors of all outputs, then a panel an output, the
+    first eight."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
     shown = report.outputs[:MAX_PANELS]
     columns = 2 if len(shown) in (1, 3) else 3
     rows = -(-(1 + len(shown)) // columns)
@@ -31,7 +33,7 @@ def plot_report(report: Report, path: str | Path) -> None:
     _errors(panels[0], report)
     for panel, output in zip(panels[1:], shown, strict=False):
         _means(panel, output)
-    for panel in panels[1 + len(shown):]:
+    for panel in panels[1 + len(shown) :]:
         panel.set_axis_off()
     figure.suptitle(f"{literal(report.program)}: finite width against the limit", fontsize=12)
     save(figure, path, dpi=150)
@@ -45,19 +47,30 @@ def literal(text: str) -> str:
 def _errors(panel: Any, report: Report) -> None:
     """RMS error by width for every output, and the line of slope -1/2 through their geometric mean."""
     from matplotlib.ticker import LogLocator, NullFormatter
+
     drawn = [(output, np.array([row.rms for row in output.rows])) for output in report.outputs]
     drawn = [(output, rms) for output, rms in drawn if np.all(rms > 0)]
     widths = np.array(report.widths, dtype=float)
     for i, (output, rms) in enumerate(drawn):
         bars = np.minimum([row.rms_stderr for row in output.rows], 0.9 * rms)
         slope = "" if output.slope.estimate is None else f": slope {output.slope.estimate:.2f}"
-        panel.errorbar(widths, rms, yerr=bars, fmt="o-", ms=4, lw=1.2, capsize=2, color=COLOURS[i % len(COLOURS)],
-                       label=f"{literal(output.name)}{slope}" if i < MAX_PANELS else None)
+        panel.errorbar(
+            widths,
+            rms,
+            yerr=bars,
+            fmt="o-",
+            ms=4,
+            lw=1.2,
+            capsize=2,
+            color=COLOURS[i % len(COLOURS)],
+            label=f"{literal(output.name)}{slope}" if i < MAX_PANELS else None,
+        )
     if drawn:
         centre = np.exp(np.mean([np.log(rms * np.sqrt(widths)) for _, rms in drawn]))
         panel.plot(widths, centre / np.sqrt(widths), "--", color=LIMIT, lw=1, label=r"$n^{-1/2}$")
         panel.set_yscale("log")
-        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))      # errors span less than a decade as often as not
+        # errors span less than a decade as often as not
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter(lambda error, _: f"{error:g}")
         panel.yaxis.set_minor_formatter(NullFormatter())
         _width_axis(panel, report.widths)
@@ -72,12 +85,22 @@ def _means(panel: Any, output: Comparison) -> None:
 def _scalar(panel: Any, output: Comparison) -> None:
     """Mean and standard error by width, and the limit, with its standard error, as a line."""
     widths = [row.width for row in output.rows]
-    panel.errorbar(widths, [float(row.mean) for row in output.rows], yerr=[float(row.stderr) for row in output.rows], fmt="o", ms=4, capsize=3,
-                   color=COLOURS[0], label="mean ± s.e.")
+    panel.errorbar(
+        widths,
+        [float(row.mean) for row in output.rows],
+        yerr=[float(row.stderr) for row in output.rows],
+        fmt="o",
+        ms=4,
+        capsize=3,
+        color=COLOURS[0],
+        label="mean ± s.e.",
+    )
     limit = float(output.limit)
     panel.axhline(limit, color=LIMIT, lw=1.2, label=f"limit {limit:.5g}")
     if output.stderr is not None:
-        panel.axhspan(limit - float(output.stderr), limit + float(output.stderr), color=LIMIT, alpha=0.12, lw=0)
+        panel.axhspan(
+            limit - float(output.stderr), limit + float(output.stderr), color=LIMIT, alpha=0.12, lw=0
+        )
     _width_axis(panel, widths)
     _legend(panel)
     _finish(panel, output.name, "width n", "")
@@ -87,8 +110,12 @@ def _curve(panel: Any, output: Comparison) -> None:
     """The limit over the index, and for every width the mean with a band of one spread."""
     index = np.arange(len(output.limit))
     for row, colour in zip(output.rows, _shades(len(output.rows)), strict=True):
-        panel.errorbar(index, row.mean, yerr=row.stderr, fmt="o", ms=3, lw=1, color=colour, label=f"n = {row.width}")
-        panel.fill_between(index, row.mean - row.spread, row.mean + row.spread, color=colour, alpha=0.12, lw=0)
+        panel.errorbar(
+            index, row.mean, yerr=row.stderr, fmt="o", ms=3, lw=1, color=colour, label=f"n = {row.width}"
+        )
+        panel.fill_between(
+            index, row.mean - row.spread, row.mean + row.spread, color=colour, alpha=0.12, lw=0
+        )
     panel.plot(index, output.limit, "-", color=LIMIT, lw=1.4, label="limit", zorder=5)
     _legend(panel)
     panel.xaxis.get_major_locator().set_params(integer=True)
@@ -99,7 +126,16 @@ def _diagonal(panel: Any, output: Comparison) -> None:
     """Every entry's mean against its limit."""
     flat = output.limit.ravel()
     for row, colour in zip(output.rows, _shades(len(output.rows)), strict=True):
-        panel.errorbar(flat, row.mean.ravel(), yerr=row.stderr.ravel(), fmt="o", ms=3, lw=1, color=colour, label=f"n = {row.width}")
+        panel.errorbar(
+            flat,
+            row.mean.ravel(),
+            yerr=row.stderr.ravel(),
+            fmt="o",
+            ms=3,
+            lw=1,
+            color=colour,
+            label=f"n = {row.width}",
+        )
     low, high = float(np.min(flat)), float(np.max(flat))
     panel.plot([low, high], [low, high], "-", color=LIMIT, lw=1.2, label="mean = limit")
     _legend(panel)
@@ -109,6 +145,7 @@ def _diagonal(panel: Any, output: Comparison) -> None:
 def _shades(count: int) -> list[Any]:
     """A colour a width, the darker the wider."""
     from matplotlib import colormaps
+
     return [colormaps["viridis_r"](0.15 + 0.75 * i / max(1, count - 1)) for i in range(count)]
 
 

@@ -1,4 +1,5 @@
-"""Families of which only the last round or two are ever needed: their history arrays are as long as that, and are used in turn."""
+"""Families of which only the last round or two are ever needed: their history arrays are as long as that, and
+are used in turn."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from tpc.core.storage import Carry, Region, analyse, build, ranges
 
 @dataclass(frozen=True, slots=True)
 class Rolling:
-    """An axis along which `period` places serve all members, the one at i being at i modulo period. variable: that of the loop."""
+    """An axis along which `period` places serve all members, the one at i being at i modulo period. variable:
+    that of the loop."""
 
     axis: int
     period: int
@@ -42,8 +44,14 @@ def rolling(program: Program) -> Mapping[str, tuple[Rolling, ...]]:
     """The axes of every family that need not be kept whole."""
     found = {}
     for name, kept in analyse(program, build(program.body)).items():
-        axes = [Rolling(axis, 1, region.variable) for axis, region in kept.dropped.items() if _in_rounds(region)]
-        if kept.carry is not None and _in_rounds(kept.carry.region) and not _start_is_used(program, name, kept.carry):
+        axes = [
+            Rolling(axis, 1, region.variable) for axis, region in kept.dropped.items() if _in_rounds(region)
+        ]
+        if (
+            kept.carry is not None
+            and _in_rounds(kept.carry.region)
+            and not _start_is_used(program, name, kept.carry)
+        ):
             axes.append(Rolling(kept.carry.axis, 2, kept.carry.region.variable))
         if axes:
             found[name] = tuple(axes)
@@ -51,9 +59,12 @@ def rolling(program: Program) -> Mapping[str, tuple[Rolling, ...]]:
 
 
 def _start_is_used(program: Program, name: str, carry: Carry) -> bool:
-    """Whether the member that the loop begins with is used by its index, in the loop or after it, when its place may have been taken."""
+    """Whether the member that the loop begins with is used by its index, in the loop or after it, when its
+    place may have been taken."""
     start = Affine(carry.first)
-    used = [ref for op, _ in instructions(program.body) for ref, _ in references(op, ())] + [output.ref for output in program.outputs]
+    used = [ref for op, _ in instructions(program.body) for ref, _ in references(op, ())] + [
+        output.ref for output in program.outputs
+    ]
     return any(ref.name == name and ref.index[carry.axis] == start for ref in used)
 
 

@@ -15,7 +15,8 @@ from tpc.show.entries import End, end_of, print_finite
 class Samples:
     """Outputs of a program at finite width.
 
-    outputs: by name, [seeds, *the output's shape], a row for each of `seeds`. interrupted: whether there are fewer than were asked for.
+    outputs: by name, [seeds, *the output's shape], a row for each of `seeds`. interrupted: whether there are
+    fewer than were asked for.
     """
 
     program: str
@@ -33,7 +34,8 @@ class Samples:
 
     @property
     def std(self) -> dict[str, np.ndarray]:
-        """The standard deviation over seeds (the unbiased estimate of the variance; NaN for a single seed), by output."""
+        """The standard deviation over seeds (the unbiased estimate of the variance; NaN for a single seed),
+        by output."""
         if len(self.seeds) < 2:
             return {name: np.full(values.shape[1:], np.nan) for name, values in self.outputs.items()}
         with np.errstate(all="ignore"):
@@ -47,8 +49,11 @@ class Samples:
 
     def __str__(self) -> str:
         count = len(self.seeds)
-        lines = [f"{self.program} at width {self.width}, {count} seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"
-                 f"{' (± the standard deviation over seeds)' * (count > 1)}"]
+        lines = [
+            f"{self.program} at width {self.width}, {count} "
+            f"seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"
+            f"{' (± the standard deviation over seeds)' * (count > 1)}"
+        ]
         ends = self.diverged
         for name in self.outputs:
             mean, std = self.mean[name], self.std[name]

@@ -1,4 +1,5 @@
-"""Programs run at finite width with random matrices, seed by seed (TP4 Thm 7.4 says what happens as the width grows)."""
+"""Programs run at finite width with random matrices, seed by seed (TP4 Thm 7.4 says what happens as the width
+grows)."""
 
 from __future__ import annotations
 
@@ -12,37 +13,47 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tpc.core.program import Program
 from tpc.core.given import whole_number
+from tpc.core.program import Program
 from tpc.machine.memory import SURE, account, free_of_devices, refusing, require_memory
 from tpc.machine.precision import precision, require_platform
 from tpc.simulate.done import Checkpoint
 from tpc.simulate.draw import Laws, draw, laws, widths
-from tpc.simulate.standing import Frame
 from tpc.simulate.machine import Machine
 from tpc.simulate.rolling import places, rolling
 from tpc.simulate.samples import Samples
+from tpc.simulate.standing import Frame
 
 DType = Literal["float64", "float32"]
 DTYPES: tuple[DType, ...] = ("float64", "float32")
 Progress = Callable[[int, int], None]
-MEMORY = 1 << 30                                   # bytes that a group of seeds may take, as far as that can be told
-COORDINATES = {"cpu": 256}                          # a group of seeds is filled up to so many coordinates of a vector: measured, more is slower
-ELSEWHERE = 1 << 20                                 # on accelerators more is faster, until they are busy
+MEMORY = 1 << 30  # bytes that a group of seeds may take, as far as that can be told
+# a group of seeds is filled up to so many coordinates of a vector: measured, more is slower
+COORDINATES = {"cpu": 256}
+ELSEWHERE = 1 << 20  # on accelerators more is faster, until they are busy
 MAX_SEED = 2**32
-A_SEED = 500                                        # bytes that a seed takes besides its outputs
+A_SEED = 500  # bytes that a seed takes besides its outputs
 
 
-def simulate(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: Sequence[int], dtype: DType = "float64",
-             progress: Progress | None = None, checkpoint: Path | None = None) -> Samples:
+def simulate(
+    program: Program,
+    inputs: Mapping[str, Any],
+    *,
+    width: int,
+    seeds: Sequence[int],
+    dtype: DType = "float64",
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> Samples:
     """Runs `program` at finite width, once per seed.
 
-    inputs: arrays by name, all of them, in the declared shapes. width: n >= 1, the others follow by their ratios. progress: called with the numbers
-    of seeds done and asked for. checkpoint: an .npz file that keeps what is done, and from which the same run (or one with more seeds) resumes.
-    Returns each output with shape (len(seeds), *its own). A seed gives the same numbers, bit for bit on one machine, whichever others it is run with.
-    Interrupted (Ctrl-C), returns the seeds that are done. Raises ValueError: a width that is no whole number or below 1, seeds
-    that repeat or do not lie in 0 … 2³² − 1, a dtype that is neither, a checkpoint of another run; TpcError (TP604): a width for which there is too
-    little memory.
+    inputs: arrays by name, all of them, in the declared shapes. width: n >= 1, the others follow by their
+    ratios. progress: called with the numbers of seeds done and asked for. checkpoint: an .npz file that keeps
+    what is done, and from which the same run (or one with more seeds) resumes. Returns each output with shape
+    (len(seeds), *its own). A seed gives the same numbers, bit for bit on one machine, whichever others it is
+    run with. Interrupted (Ctrl-C), returns the seeds that are done. Raises ValueError: a width that is no
+    whole number or below 1, seeds that repeat or do not lie in 0 … 2³² − 1, a dtype that is neither, a
+    checkpoint of another run; TpcError (TP604): a width for which there is too little memory.
     """
     require_platform()
     width = _width(width)
@@ -55,7 +66,9 @@ def simulate(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: 
     interrupted = False
     try:
         with refusing(program.name, remedy="use a smaller width", of_program=True):
-            for group, outputs in _groups(program, given, width, [seed for seed in wanted if seed not in done], dtype):
+            for group, outputs in _groups(
+                program, given, width, [seed for seed in wanted if seed not in done], dtype
+            ):
                 done.add(group, outputs)
                 if progress is not None:
                     progress(sum(seed in done for seed in wanted), len(wanted))
@@ -69,7 +82,8 @@ def simulate(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: 
 
 
 def memory(program: Program, inputs: Mapping[str, Any], *, width: int, dtype: DType = "float64") -> float:
-    """Bytes that `simulate` is predicted to take besides what the process has, by the compiler's account. Raises TpcError (TP604) as it does."""
+    """Bytes that `simulate` is predicted to take besides what the process has, by the compiler's account.
+    Raises TpcError (TP604) as it does."""
     given = {name: np.asarray(value) for name, value in inputs.items()}
     sizes = widths(program, given, width)
     law, own = _cast(laws(program, given, sizes), dtype), _own(program, given, dtype)
@@ -77,13 +91,18 @@ def memory(program: Program, inputs: Mapping[str, Any], *, width: int, dtype: DT
         return memory_of(program, sizes, own, law, dtype, _fitting(program, sizes, own, law, dtype))
 
 
-def draws(program: Program, inputs: Mapping[str, Any], *, width: int, seed: int, dtype: DType = "float64") -> dict[str, np.ndarray]:
-    """The initial matrices [*axes, rows, columns] and vectors [*axes, n] by name, as `simulate` draws them."""
+def draws(
+    program: Program, inputs: Mapping[str, Any], *, width: int, seed: int, dtype: DType = "float64"
+) -> dict[str, np.ndarray]:
+    """The initial matrices [*axes, rows, columns] and vectors [*axes, n] by name, as `simulate` draws
+    them."""
     given = {name: np.asarray(value) for name, value in inputs.items()}
     sizes = widths(program, given, width)
     law = _cast(laws(program, given, sizes), dtype)
     with precision(dtype):
-        matrices, vectors = jax.jit(lambda seed, law: draw(program, sizes, law, seed, dtype))(np.uint32(seed), law)
+        matrices, vectors = jax.jit(lambda seed, law: draw(program, sizes, law, seed, dtype))(
+            np.uint32(seed), law
+        )
         return {name: np.asarray(value) for name, value in {**matrices, **vectors}.items()}
 
 
@@ -102,9 +121,11 @@ def _width(width: int) -> int:
     return found
 
 
-def _groups(program: Program, inputs: Mapping[str, np.ndarray], width: int, seeds: Sequence[int],
-            dtype: DType) -> Iterator[tuple[Sequence[int], dict[str, np.ndarray]]]:
-    """The outputs of the seeds, a group at a time. All groups have one size, the last filled up, so that one computation serves all."""
+def _groups(
+    program: Program, inputs: Mapping[str, np.ndarray], width: int, seeds: Sequence[int], dtype: DType
+) -> Iterator[tuple[Sequence[int], dict[str, np.ndarray]]]:
+    """The outputs of the seeds, a group at a time. All groups have one size, the last filled up, so that one
+    computation serves all."""
     sizes = widths(program, inputs, width)
     law = _cast(laws(program, inputs, sizes), dtype)
     given = _own(program, inputs, dtype)
@@ -113,28 +134,38 @@ def _groups(program: Program, inputs: Mapping[str, np.ndarray], width: int, seed
     with precision(dtype):
         size = _fitting(program, sizes, given, law, dtype)
     for start in range(0, len(seeds), size):
-        group = seeds[start:start + size]
+        group = seeds[start : start + size]
         filled = np.asarray([*group, *[group[-1]] * (size - len(group))], dtype=np.uint32)
         with precision(dtype):
             outputs = _compiled(program, tuple(sizes.items()), dtype)(filled, given, law)
-            yield group, {name: np.asarray(value)[:len(group)] for name, value in outputs.items()}
+            yield group, {name: np.asarray(value)[: len(group)] for name, value in outputs.items()}
 
 
-def require_room(program: Program, inputs: Mapping[str, Any], *, width: int, seeds: int, dtype: DType = "float64") -> None:
-    """Refuses what surely does not fit, whatever the compiler makes of it. Raises TpcError (TP604), ValueError for a width below 1."""
+def require_room(
+    program: Program, inputs: Mapping[str, Any], *, width: int, seeds: int, dtype: DType = "float64"
+) -> None:
+    """Refuses what surely does not fit, whatever the compiler makes of it. Raises TpcError (TP604),
+    ValueError for a width below 1."""
     kept = seeds * (A_SEED + 8.0 * sum(math.prod(output.shape) for output in program.outputs))
     require_memory(kept, program.name, remedy="use fewer seeds", of_program=True)
-    _require_room(program, widths(program, {name: np.asarray(value) for name, value in inputs.items()}, width), dtype)
+    _require_room(
+        program, widths(program, {name: np.asarray(value) for name, value in inputs.items()}, width), dtype
+    )
 
 
 def _require_room(program: Program, sizes: Mapping[str, int], dtype: DType) -> None:
     """The same of one seed: the numbers that it has."""
     free, needed = SURE * free_of_devices(), float(np.dtype(dtype).itemsize * entries(program, sizes))
-    require_memory(needed, program.name, free=free, remedy=_smaller(program, sizes, needed, free), of_program=True)
+    require_memory(
+        needed, program.name, free=free, remedy=_smaller(program, sizes, needed, free), of_program=True
+    )
 
 
-def _fitting(program: Program, sizes: Mapping[str, int], given: Mapping[str, np.ndarray], law: Laws, dtype: DType) -> int:
-    """How many seeds are run at once: fewer than `group_size` if the compiler says that these take more than is free. Raises TpcError (TP604)."""
+def _fitting(
+    program: Program, sizes: Mapping[str, int], given: Mapping[str, np.ndarray], law: Laws, dtype: DType
+) -> int:
+    """How many seeds are run at once: fewer than `group_size` if the compiler says that these take more than
+    is free. Raises TpcError (TP604)."""
     _require_room(program, sizes, dtype)
     free, size = SURE * free_of_devices(), group_size(program, sizes, dtype)
     needed = memory_of(program, sizes, given, law, dtype, size)
@@ -142,12 +173,22 @@ def _fitting(program: Program, sizes: Mapping[str, int], given: Mapping[str, np.
         size = max(1, min(size // 2, int(size * free / needed)))
         needed = memory_of(program, sizes, given, law, dtype, size)
         free = SURE * free_of_devices()
-    require_memory(needed, program.name, free=free, remedy=_smaller(program, sizes, needed, free), of_program=True)
+    require_memory(
+        needed, program.name, free=free, remedy=_smaller(program, sizes, needed, free), of_program=True
+    )
     return size
 
 
-def memory_of(program: Program, sizes: Mapping[str, int], given: Mapping[str, np.ndarray], law: Laws, dtype: DType, size: int) -> float:
-    """Bytes that a group of so many seeds takes, by the compiler's account. The same group is not compiled again when it is run."""
+def memory_of(
+    program: Program,
+    sizes: Mapping[str, int],
+    given: Mapping[str, np.ndarray],
+    law: Laws,
+    dtype: DType,
+    size: int,
+) -> float:
+    """Bytes that a group of so many seeds takes, by the compiler's account. The same group is not compiled
+    again when it is run."""
     seeds = jax.ShapeDtypeStruct((size,), np.uint32)
     return account(_compiled(program, tuple(sizes.items()), dtype).lower(seeds, given, law).compile())
 
@@ -167,31 +208,56 @@ def group_size(program: Program, sizes: Mapping[str, int], dtype: DType) -> int:
 
 
 def entries(program: Program, sizes: Mapping[str, int]) -> int:
-    """The numbers that one seed has: of matrices, of vectors at the start, of all that is made of them and kept."""
-    found = sum(math.prod(count for _, count in m.axes) * sizes[m.rows] * sizes[m.columns] for m in program.matrices)
-    found += sum(len(g.names) * math.prod(count for _, count in g.axes) * sizes[g.width] for g in program.gaussians)
+    """The numbers that one seed has: of matrices, of vectors at the start, of all that is made of them and
+    kept."""
+    found = sum(
+        math.prod(count for _, count in m.axes) * sizes[m.rows] * sizes[m.columns] for m in program.matrices
+    )
+    found += sum(
+        len(g.names) * math.prod(count for _, count in g.axes) * sizes[g.width] for g in program.gaussians
+    )
     kept = rolling(program)
-    return found + sum(math.prod(places(f, kept.get(f.name, ()))) * (sizes[f.width] if f.width else 1) for f in program.families)
+    return found + sum(
+        math.prod(places(f, kept.get(f.name, ()))) * (sizes[f.width] if f.width else 1)
+        for f in program.families
+    )
 
 
 @lru_cache(maxsize=16)
 def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType) -> Any:
-    """The program as a jitted function of seeds [group], inputs and laws; its outputs are [group, *their shape]."""
+    """The program as a jitted function of seeds [group], inputs and laws; its outputs are [group, *their
+    shape]."""
+
     def one(seed: Any, inputs: Mapping[str, Any], law: Laws) -> dict[str, Any]:
         matrices, vectors = draw(program, dict(sizes), law, seed, jnp.dtype(dtype))
-        machine = Machine(dict(sizes), matrices, {family.name: family for family in program.families}, jnp.dtype(dtype), rolling(program))
+        machine = Machine(
+            dict(sizes),
+            matrices,
+            {family.name: family for family in program.families},
+            jnp.dtype(dtype),
+            rolling(program),
+        )
         env = machine.run(program.body, {**inputs, **vectors}, Frame())
         return {output.name: machine.output(output, env).astype(dtype) for output in program.outputs}
+
     return jax.jit(jax.vmap(one, in_axes=(0, None, None)))
 
 
 def _own(program: Program, inputs: Mapping[str, np.ndarray], dtype: DType) -> dict[str, np.ndarray]:
     """The inputs in the precision of the run."""
-    return {item.name: inputs[item.name].astype(np.int32 if item.bound is not None else dtype) for item in program.inputs}
+    return {
+        item.name: inputs[item.name].astype(np.int32 if item.bound is not None else dtype)
+        for item in program.inputs
+    }
 
 
 def _cast(law: Laws, dtype: DType) -> Laws:
-    return Laws(*({name: value.astype(dtype) for name, value in part.items()} for part in (law.deviations, law.means, law.roots)))
+    return Laws(
+        *(
+            {name: value.astype(dtype) for name, value in part.items()}
+            for part in (law.deviations, law.means, law.roots)
+        )
+    )
 
 
 jax.tree_util.register_dataclass(Laws, data_fields=["deviations", "means", "roots"], meta_fields=[])

@@ -1,7 +1,8 @@
 """Where an instruction stands at finite width: the loop variables around it, of which some are array axes.
 
-A loop is run either in rounds, its variable being one number at a time, or at once, its variable being an axis of every array. Values are held
-with one leading dimension per axis, of length 1 where they do not depend on it, so that what is shared by many rounds is computed once.
+A loop is run either in rounds, its variable being one number at a time, or at once, its variable being an
+axis of every array. Values are held with one leading dimension per axis, of length 1 where they do not depend
+on it, so that what is shared by many rounds is computed once.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from tpc.simulate.rolling import turn
 class Frame:
     """Loop variables and what they are.
 
-    ranges: as executed, outermost first. at: the value of each variable, a number for one run in rounds, an array of rank `len(axes)` for an axis.
-    axes, extents: the variables that are axes, and their lengths. mask: True where a round is real, None if all are; its rank is `len(axes)`.
+    ranges: as executed, outermost first. at: the value of each variable, a number for one run in rounds, an
+    array of rank `len(axes)` for an axis.
+    axes, extents: the variables that are axes, and their lengths. mask: True where a round is real, None if
+    all are; its rank is `len(axes)`.
     """
 
     ranges: Ranges = ()
@@ -45,17 +48,27 @@ class Frame:
         """Inside one round, `value`, of a loop. Masked if the number of rounds differs along an axis."""
         masked = self.varies(count)
         turns = {turn(variable, offset): (value + offset) % 2 for offset in (0, 1)}
-        ranges = (*self.ranges, (variable, Affine(self.greatest(count)) if masked else count), *((name, Affine(2)) for name in turns))
+        ranges = (
+            *self.ranges,
+            (variable, Affine(self.greatest(count)) if masked else count),
+            *((name, Affine(2)) for name in turns),
+        )
         mask = self._masked(value < self.value(count)) if masked else self.mask
         return replace(self, ranges=ranges, at={**self.at, variable: value, **turns}, mask=mask)
 
     def along(self, variable: str, count: Affine) -> Frame:
-        """Inside all rounds of a loop at once: `variable` is the last axis. Masked if the number of rounds is not a constant."""
+        """Inside all rounds of a loop at once: `variable` is the last axis. Masked if the number of rounds is
+        not a constant."""
         extent = self.greatest(count)
         limit = _deeper(self.value(count))
         grid = jnp.arange(extent).reshape((1,) * len(self.axes) + (extent,))
-        deeper = Frame((*self.ranges, (variable, Affine(extent))), {**{v: _deeper(x) for v, x in self.at.items()}, variable: grid},
-                       (*self.axes, variable), (*self.extents, extent), _deeper(self.mask))
+        deeper = Frame(
+            (*self.ranges, (variable, Affine(extent))),
+            {**{v: _deeper(x) for v, x in self.at.items()}, variable: grid},
+            (*self.axes, variable),
+            (*self.extents, extent),
+            _deeper(self.mask),
+        )
         return deeper if count.constant is not None else replace(deeper, mask=deeper._masked(grid < limit))
 
     def _masked(self, condition: Any) -> Any:

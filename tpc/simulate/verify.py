@@ -1,4 +1,5 @@
-"""A limit against finite width: does the program, as it gets wider, tend to the numbers that its limit gives?"""
+"""A limit against finite width: does the program, as it gets wider, tend to the numbers that its limit
+gives?"""
 
 from __future__ import annotations
 
@@ -10,7 +11,18 @@ from typing import Any
 import numpy as np
 
 from tpc.show.entries import plain
-from tpc.simulate.compare import FLOORS, ONE_WIDTH_BIAS, RESTS, THRESHOLD, Gap, Slope, fitted_slope, gap, rest, rms_errors
+from tpc.simulate.compare import (
+    FLOORS,
+    ONE_WIDTH_BIAS,
+    RESTS,
+    THRESHOLD,
+    Gap,
+    Slope,
+    fitted_slope,
+    gap,
+    rest,
+    rms_errors,
+)
 from tpc.simulate.samples import Samples
 
 Limits = Mapping[str, tuple[Any, Any | None]]
@@ -18,9 +30,11 @@ Limits = Mapping[str, tuple[Any, Any | None]]
 
 @dataclass(frozen=True, slots=True)
 class AtWidth:
-    """One output at one width. Arrays over its entries: mean, spread (standard deviation over seeds), standard error of the mean.
+    """One output at one width. Arrays over its entries: mean, spread (standard deviation over seeds),
+    standard error of the mean.
 
-    deviation: of the mean from the limit, in combined standard errors (0 where both are 0). rms, rms_stderr: of the error, over seeds and entries.
+    deviation: of the mean from the limit, in combined standard errors (0 where both are 0). rms, rms_stderr:
+    of the error, over seeds and entries.
     """
 
     width: int
@@ -76,24 +90,33 @@ class Report:
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        return {"program": self.program, "agrees": self.agrees, "widths": list(self.widths), "seeds": list(self.seeds),
-                "outputs": {output.name: comparison_to_json(output) for output in self.outputs}}
+        return {
+            "program": self.program,
+            "agrees": self.agrees,
+            "widths": list(self.widths),
+            "seeds": list(self.seeds),
+            "outputs": {output.name: comparison_to_json(output) for output in self.outputs},
+        }
 
     def plot(self, path: str | Path) -> None:
         """A figure in the file `path`: the errors against n, and the means beside the limits."""
         from tpc.simulate.plot import plot_report
+
         plot_report(self, path)
 
 
 def verify(limits: Limits, samples: Sequence[Samples], *, random: bool = False) -> Report:
-    """Compares limits (value and standard error, None if exact, by output) with samples of the same program, one for each width.
+    """Compares limits (value and standard error, None if exact, by output) with samples of the same program,
+    one for each width.
 
-    Each entry's mean is extrapolated to n = ∞, which takes a bias O(1/n) away (`compare.py` has the statistics); it disagrees if the extrapolation is
-    more than 5 σ from the limit, its own error and the limit's combined, with Student's correction for few seeds. With one width, which tells no bias
-    from a gap, `10·max(|limit|, √n·spread)/n` is allowed for the bias. With three widths, an output disagrees as well if its error clearly does
+    Each entry's mean is extrapolated to n = ∞, which takes a bias O(1/n) away (`compare.py` has the
+    statistics); it disagrees if the extrapolation is more than 5 σ from the limit, its own error and the
+    limit's combined, with Student's correction for few seeds. With one width, which tells no bias from a gap,
+    `10·max(|limit|, √n·spread)/n` is allowed for the bias. With three widths, an output disagrees as well if
+    its error clearly does
     not go down: if the slope of log RMS error against log n is more than 3 of its standard errors above -1/4.
-    random: that the limits are means of what is random in the limit (integrated over the start), so that only means are compared, and no slopes.
-    An output without entries is left out.
+    random: that the limits are means of what is random in the limit (integrated over the start), so that only
+    means are compared, and no slopes. An output without entries is left out.
     Raises ValueError: no samples, a width twice, fewer than two seeds, outputs that are not the limits'.
     """
     ordered = sorted(samples, key=lambda s: s.width)
@@ -102,27 +125,49 @@ def verify(limits: Limits, samples: Sequence[Samples], *, random: bool = False) 
         raise ValueError("to compare, take different widths, at least one, and at least two seeds at each")
     if any(set(s.outputs) != set(limits) for s in ordered):
         raise ValueError("the samples have other outputs than the limit")
-    outputs = tuple(_compare(name, *limits[name], ordered, random) for name in ordered[0].outputs if np.size(limits[name][0]))
+    outputs = tuple(
+        _compare(name, *limits[name], ordered, random)
+        for name in ordered[0].outputs
+        if np.size(limits[name][0])
+    )
     return Report(ordered[0].program, widths, tuple(len(s.seeds) for s in ordered), outputs)
 
 
-def _compare(name: str, value: Any, stderr: Any | None, samples: Sequence[Samples], random: bool) -> Comparison:
+def _compare(
+    name: str, value: Any, stderr: Any | None, samples: Sequence[Samples], random: bool
+) -> Comparison:
     limit = np.asarray(value, dtype=float)
-    error = np.zeros_like(limit) if stderr is None else np.broadcast_to(np.asarray(stderr, dtype=float), limit.shape)
+    error = (
+        np.zeros_like(limit)
+        if stderr is None
+        else np.broadcast_to(np.asarray(stderr, dtype=float), limit.shape)
+    )
     values = [np.asarray(s.outputs[name], dtype=float) for s in samples]
     if any(v.shape[1:] != limit.shape for v in values):
-        raise ValueError(f"the limit of {name} has shape {limit.shape}, and at finite width {values[0].shape[1:]}")
+        raise ValueError(
+            f"the limit of {name} has shape {limit.shape}, and at finite width {values[0].shape[1:]}"
+        )
     widths = [s.width for s in samples]
     dtype = max((s.dtype for s in samples), key=FLOORS.__getitem__)
-    rounding = max(FLOORS[dtype] * float(np.max(np.abs(limit), initial=0)), float(np.max(rest(limit, error, RESTS[dtype]), initial=0)))
+    rounding = max(
+        FLOORS[dtype] * float(np.max(np.abs(limit), initial=0)),
+        float(np.max(rest(limit, error, RESTS[dtype]), initial=0)),
+    )
     rms, rms_errs = rms_errors(values, limit, error)
-    rows = tuple(_at_width(n, v, limit, error, float(r), float(e)) for n, v, r, e in zip(widths, values, rms, rms_errs, strict=True))
+    rows = tuple(
+        _at_width(n, v, limit, error, float(r), float(e))
+        for n, v, r, e in zip(widths, values, rms, rms_errs, strict=True)
+    )
     slope = fitted_slope(widths, rms, rms_errs, rounding)
     slope = Slope(None, None, len(widths)) if random else slope
-    return Comparison(name, limit, None if stderr is None else error, rows, gap(widths, values, limit, error, dtype), slope)
+    return Comparison(
+        name, limit, None if stderr is None else error, rows, gap(widths, values, limit, error, dtype), slope
+    )
 
 
-def _at_width(width: int, values: np.ndarray, limit: np.ndarray, error: np.ndarray, rms: float, rms_stderr: float) -> AtWidth:
+def _at_width(
+    width: int, values: np.ndarray, limit: np.ndarray, error: np.ndarray, rms: float, rms_stderr: float
+) -> AtWidth:
     mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
     stderr = spread / np.sqrt(len(values))
     combined = np.hypot(stderr, error)
@@ -134,34 +179,82 @@ HEADINGS = ("n", "mean", "std. error", "spread", "off by (σ)", "RMS error")
 
 
 def print_comparison(output: Comparison) -> list[str]:
-    """A few lines: the verdict, then a table by width, of the entry that agrees least if there are several."""
+    """A few lines: the verdict, then a table by width, of the entry that agrees least if there are
+    several."""
     at = output.worst
     entry = f"[{', '.join(map(str, at))}]" if at else ""
-    limit = f"{output.limit[at]:.6g}" + (f" ± {output.stderr[at]:.2g}" if output.stderr is not None and output.stderr[at] > 0 else "")
-    title = f"{output.name}{entry} → {limit}" + (f"   (of {output.limit.size} entries the one that agrees least)" if at else "")
-    cells = [HEADINGS, *((str(r.width), f"{r.mean[at]:.6g}", f"{r.stderr[at]:.2g}", f"{r.spread[at]:.2g}", f"{r.deviation[at]:+.1f}",
-                          f"{r.rms:.2g}") for r in output.rows)]
+    limit = f"{output.limit[at]:.6g}" + (
+        f" ± {output.stderr[at]:.2g}" if output.stderr is not None and output.stderr[at] > 0 else ""
+    )
+    title = f"{output.name}{entry} → {limit}" + (
+        f"   (of {output.limit.size} entries the one that agrees least)" if at else ""
+    )
+    cells = [
+        HEADINGS,
+        *(
+            (
+                str(r.width),
+                f"{r.mean[at]:.6g}",
+                f"{r.stderr[at]:.2g}",
+                f"{r.spread[at]:.2g}",
+                f"{r.deviation[at]:+.1f}",
+                f"{r.rms:.2g}",
+            )
+            for r in output.rows
+        ),
+    ]
     sizes = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
-    table = ["  " + "  ".join(cell.rjust(size) for cell, size in zip(row, sizes, strict=True)) for row in cells]
+    table = [
+        "  " + "  ".join(cell.rjust(size) for cell, size in zip(row, sizes, strict=True)) for row in cells
+    ]
     return [title, *table, *(f"  {line}" for line in verdict(output))]
 
 
 def verdict(output: Comparison) -> list[str]:
     at, g = output.worst, output.gap
-    bias = f"beyond a bias of {g.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/n, as one width cannot tell)" if len(output.rows) == 1 else "as n → ∞"
+    bias = (
+        f"beyond a bias of {g.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/n, as one width cannot tell)"
+        if len(output.rows) == 1
+        else "as n → ∞"
+    )
     words = "agrees" if g.agrees else "disagrees" if np.isfinite(g.sigma[at]) else "disagrees (not finite)"
-    lines = [f"{words}: off by {g.estimate[at]:+.2g} ± {g.stderr[at]:.2g} {bias}, {g.sigma[at]:.1f} σ (limit {THRESHOLD:g})"]
+    lines = [
+        f"{words}: off by {g.estimate[at]:+.2g} ± {g.stderr[at]:.2g} {bias}, {g.sigma[at]:.1f} σ (limit "
+        f"{THRESHOLD:g})"
+    ]
     if output.slope.estimate is not None:
-        lines.append(f"error ∝ n^({output.slope.estimate:.2f} ± {output.slope.stderr:.2f}), by theory n^(-0.50)"
-                     + ("" if output.slope.agrees else ": it does not go down"))
+        lines.append(
+            f"error ∝ n^({output.slope.estimate:.2f} ± {output.slope.stderr:.2f}), by theory n^(-0.50)"
+            + ("" if output.slope.agrees else ": it does not go down")
+        )
     return lines
 
 
 def comparison_to_json(output: Comparison) -> dict[str, Any]:
     """Numbers or nested lists, null for what is not finite."""
-    rows = [{"width": r.width, "mean": plain(r.mean), "std": plain(r.spread), "stderr": plain(r.stderr), "deviation": plain(r.deviation),
-             "rms_error": plain(r.rms), "rms_error_stderr": plain(r.rms_stderr)} for r in output.rows]
+    rows = [
+        {
+            "width": r.width,
+            "mean": plain(r.mean),
+            "std": plain(r.spread),
+            "stderr": plain(r.stderr),
+            "deviation": plain(r.deviation),
+            "rms_error": plain(r.rms),
+            "rms_error_stderr": plain(r.rms_stderr),
+        }
+        for r in output.rows
+    ]
     g, slope = output.gap, output.slope
-    return {"agrees": output.agrees, "limit": plain(output.limit), "limit_stderr": None if output.stderr is None else plain(output.stderr),
-            "widths": rows, "gap": {"value": plain(g.estimate), "stderr": plain(g.stderr), "sigma": plain(g.sigma), "allowed": plain(g.allowed)},
-            "slope": {"value": plain(slope.estimate), "stderr": plain(slope.stderr)}}
+    return {
+        "agrees": output.agrees,
+        "limit": plain(output.limit),
+        "limit_stderr": None if output.stderr is None else plain(output.stderr),
+        "widths": rows,
+        "gap": {
+            "value": plain(g.estimate),
+            "stderr": plain(g.stderr),
+            "sigma": plain(g.sigma),
+            "allowed": plain(g.allowed),
+        },
+        "slope": {"value": plain(slope.estimate), "stderr": plain(slope.stderr)},
+    }

@@ -11,9 +11,9 @@ from typing import Any
 from lark import Token, Transformer
 
 from tpc.diagnostics import catalogue
+from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.layout import RefusedError, normalise, span_of
-from tpc.diagnostics.spans import Span
 
 
 def _span(items: Sequence[Any]) -> Span:
@@ -35,7 +35,10 @@ class Builder(Transformer[Token, Any]):
     """Grammar rules to tree nodes, bottom up as the parser reduces. One method per rule."""
 
     def start(self, items: list[Any]) -> tree.File:
-        return tree.File(Span(1, 1, 1, 1), tuple(flat for item in items for flat in (item if isinstance(item, tuple) else (item,))))
+        return tree.File(
+            Span(1, 1, 1, 1),
+            tuple(flat for item in items for flat in (item if isinstance(item, tuple) else (item,))),
+        )
 
     # declarations
 
@@ -57,15 +60,23 @@ class Builder(Transformer[Token, Any]):
     def input_item(self, items: list[Any]) -> tree.Input:
         name, axes, _, keyword, _, bound, _, _, default = items
         if keyword is not None and keyword.value != "index":
-            raise RefusedError(catalogue.expected_word(span_of(keyword), keyword.value, "index",
-                                                      "`input j[t < T] : index(d)` declares indices below d"))
+            raise RefusedError(
+                catalogue.expected_word(
+                    span_of(keyword),
+                    keyword.value,
+                    "index",
+                    "`input j[t < T] : index(d)` declares indices below d",
+                )
+            )
         declared = tree.Declared(span_of(name), _name(name), axes or ())
         return tree.Input(_span(items), declared, bound, default)
 
     def matrix(self, items: list[Any]) -> tree.Matrix:
         *declared, _, rows, x, columns, _, law = items[1:]
         if x.value != "x":
-            raise RefusedError(catalogue.expected_word(span_of(x), x.value, "x", "the sides of a matrix are written `n x m`"))
+            raise RefusedError(
+                catalogue.expected_word(span_of(x), x.value, "x", "the sides of a matrix are written `n x m`")
+            )
         return tree.Matrix(_span(items), tuple(declared), rows, columns, law)
 
     def vector(self, items: list[Any]) -> tree.Vector:
@@ -85,14 +96,22 @@ class Builder(Transformer[Token, Any]):
         return tuple(items[1:-1])
 
     def axis(self, items: list[Any]) -> tree.Axis:
-        return tree.Axis(_span(items), _name(items[0]), items[2]) if len(items) == 3 else tree.Axis(_span(items), None, items[0])
+        return (
+            tree.Axis(_span(items), _name(items[0]), items[2])
+            if len(items) == 3
+            else tree.Axis(_span(items), None, items[0])
+        )
 
     def side(self, items: list[Any]) -> tree.Name | tree.Number:
         return _name(items[0]) if items[0].type == "NAME" else _number(items[0])
 
     def gaussian(self, items: list[Any]) -> tree.Gaussian:
         if items[0].value != "N":
-            raise RefusedError(catalogue.expected_word(span_of(items[0]), items[0].value, "N", "a law is written `N(mean, variance)`"))
+            raise RefusedError(
+                catalogue.expected_word(
+                    span_of(items[0]), items[0].value, "N", "a law is written `N(mean, variance)`"
+                )
+            )
         return tree.Gaussian(_span(items), items[2], items[3])
 
     def entries(self, items: list[Any]) -> tree.ListOf:
@@ -128,7 +147,9 @@ class Builder(Transformer[Token, Any]):
     def weight(self, items: list[Any]) -> tree.Weight:
         _, declared, _, rows, x, columns, *options = items
         if x.value != "x":
-            raise RefusedError(catalogue.expected_word(span_of(x), x.value, "x", "the sides of a weight are written `n x d`"))
+            raise RefusedError(
+                catalogue.expected_word(span_of(x), x.value, "x", "the sides of a weight are written `n x d`")
+            )
         return tree.Weight(_span(items), declared.name, rows, columns, tuple(options), declared.axes)
 
     def bias(self, items: list[Any]) -> tree.Weight:
@@ -159,9 +180,19 @@ class Builder(Transformer[Token, Any]):
     def train_block(self, items: list[Any]) -> tree.Train:
         _, network, word, alias, _, variable, _, count, _, *lines = items
         if word is not None and word.value != "as":
-            raise RefusedError(catalogue.expected_word(span_of(word), word.value, "as", "a training is named by `train f as pre for t < T:`"))
+            raise RefusedError(
+                catalogue.expected_word(
+                    span_of(word), word.value, "as", "a training is named by `train f as pre for t < T:`"
+                )
+            )
         head = tree.Range(span_of(variable), _name(variable), count)
-        return tree.Train(span_of(items[0]).to(span_of(network)), _name(network), None if alias is None else _name(alias), head, tuple(lines))
+        return tree.Train(
+            span_of(items[0]).to(span_of(network)),
+            _name(network),
+            None if alias is None else _name(alias),
+            head,
+            tuple(lines),
+        )
 
     def batch(self, items: list[Any]) -> tree.Examples:
         examples: tree.Examples = items[1]
@@ -188,7 +219,9 @@ class Builder(Transformer[Token, Any]):
         _, _, network, fed, label, _, *rest = items
         clauses = tuple(item for item in rest if isinstance(item, tree.Range))
         examples = tree.Examples(_span(items), fed if isinstance(fed, tuple) else (fed,), label, clauses)
-        return tree.Gradient(_span(items), network, examples, tuple(item for item in rest if isinstance(item, tree.Option)))
+        return tree.Gradient(
+            _span(items), network, examples, tuple(item for item in rest if isinstance(item, tree.Option))
+        )
 
     def adapted(self, items: list[Any]) -> tree.Adapted:
         target, _, _, _, network, examples, *rest = items
@@ -210,7 +243,11 @@ class Builder(Transformer[Token, Any]):
         return tree.Comparison(_span(items), op, items[0], items[2])
 
     def chain(self, items: list[Any]) -> tree.Chain:
-        return tree.Chain(_span(items), tuple(items[::2]), tuple({"·": "*", "−": "-"}.get(op.value, op.value) for op in items[1::2]))
+        return tree.Chain(
+            _span(items),
+            tuple(items[::2]),
+            tuple({"·": "*", "−": "-"}.get(op.value, op.value) for op in items[1::2]),
+        )
 
     def signed(self, items: list[Any]) -> tree.Tree:
         operand: tree.Tree = items[1]

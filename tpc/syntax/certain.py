@@ -1,4 +1,5 @@
-"""What can be said of uses and makings without going through their rounds. None of it is ever wrong; "not certain" leaves the question to `order`."""
+"""What can be said of uses and makings without going through their rounds. None of it is ever wrong; "not
+certain" leaves the question to `order`."""
 
 from __future__ import annotations
 
@@ -9,9 +10,9 @@ from tpc.core.affine import Affine
 from tpc.syntax.region import Region
 from tpc.syntax.scope import Loop
 
-MAX_PIECES = 32                                  # parts of a use's rounds that are looked at one by one
-MAX_MAKINGS = 24                                 # definitions of one family
-BY, AGAIN = "by:", "again:"                      # put before the variables of makings, which are others than those of a use
+MAX_PIECES = 32  # parts of a use's rounds that are looked at one by one
+MAX_MAKINGS = 24  # definitions of one family
+BY, AGAIN = "by:", "again:"  # put before the variables of makings, which are others than those of a use
 
 
 class Event(Protocol):
@@ -38,7 +39,9 @@ def extents(makings: Sequence[Event]) -> tuple[int, ...] | None:
                 return None
             top[axis] = max(top[axis], span[1] + 1)
     for number, (making, region) in enumerate(regions):
-        if not _once(making, region) or not all(_apart(making, region, other) for other, _ in regions[:number]):
+        if not _once(making, region) or not all(
+            _apart(making, region, other) for other, _ in regions[:number]
+        ):
             return None
     return tuple(top)
 
@@ -66,7 +69,10 @@ def _once(making: Event, region: Region) -> bool:
 def within(use: Event, shape: Sequence[int]) -> bool:
     """Whether every index is certainly inside `shape`."""
     rounds = _region(use)
-    return all(rounds.where([i.scaled(-1) - 1]).is_empty and rounds.where([i - extent]).is_empty for i, extent in zip(use.index, shape, strict=True))
+    return all(
+        rounds.where([i.scaled(-1) - 1]).is_empty and rounds.where([i - extent]).is_empty
+        for i, extent in zip(use.index, shape, strict=True)
+    )
 
 
 def made_before(use: Event, makings: Sequence[Event]) -> bool:
@@ -92,7 +98,9 @@ def made_before(use: Event, makings: Sequence[Event]) -> bool:
     return not pieces
 
 
-def _minus(piece: Region, making: Event, round_: dict[str, Affine], index: Sequence[Affine]) -> Iterator[Region]:
+def _minus(
+    piece: Region, making: Event, round_: dict[str, Affine], index: Sequence[Affine]
+) -> Iterator[Region]:
     """The parts of `piece` whose members `making` does not make, in the round that would have to be."""
     for i, j in zip(making.index, index, strict=True):
         gap = i.substitute(round_) - j
@@ -110,7 +118,8 @@ def _present(regions: Iterable[Region]) -> Iterator[Region]:
 
 
 def _solved(making: Event, index: Sequence[Affine]) -> dict[str, Affine] | None:
-    """The only round of `making` that may make the member at `index`: its loop variables, affine in those of `index`. None if that is not clear."""
+    """The only round of `making` that may make the member at `index`: its loop variables, affine in those of
+    `index`. None if that is not clear."""
     found: dict[str, Affine] = {}
     wanted = {loop.variable for loop in making.loops}
     progress = True

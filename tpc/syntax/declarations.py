@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from tpc.core.affine import Affine
 from tpc.diagnostics import catalogue
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.syntax import tree
 from tpc.syntax.kinds import Kinds
 from tpc.syntax.scope import SCALAR, Local, NotANumberError, Scope, fraction
 
@@ -61,11 +61,19 @@ def _side(side: tree.Name | tree.Number, scope: Scope, errors: list[Diagnostic])
     if not isinstance(side, tree.Name) or side.name not in scope.widths:
         text = side.name if isinstance(side, tree.Name) else str(side.value)
         known = isinstance(side, tree.Number) or side.name in scope.symbols
-        errors.append(catalogue.not_a_width(side.span, text) if known else catalogue.unknown_name(side.span, text, scope.symbols))
+        errors.append(
+            catalogue.not_a_width(side.span, text)
+            if known
+            else catalogue.unknown_name(side.span, text, scope.symbols)
+        )
 
 
 def axis_variables(declared: tree.Declared) -> dict[str, Local]:
-    return {axis.variable.name: Local(SCALAR, Affine.var(axis.variable.name)) for axis in declared.axes if axis.variable}
+    return {
+        axis.variable.name: Local(SCALAR, Affine.var(axis.variable.name))
+        for axis in declared.axes
+        if axis.variable
+    }
 
 
 def _matrix(statement: tree.Matrix, item: tree.Declared, scope: Scope, errors: list[Diagnostic]) -> None:
@@ -79,8 +87,15 @@ def _matrix(statement: tree.Matrix, item: tree.Declared, scope: Scope, errors: l
     _given(law.covariance, axis_variables(item), scope, errors, widths=True)
     power = degree(law.covariance, set(scope.widths))
     if len(errors) == before and power != -1 and isinstance(columns, tree.Name):
-        shown = "no single power" if power is None else "1" if power == 0 else f"{columns.name}^{power}" if power.denominator == 1 \
+        shown = (
+            "no single power"
+            if power is None
+            else "1"
+            if power == 0
+            else f"{columns.name}^{power}"
+            if power.denominator == 1
             else f"{columns.name}^({power})"
+        )
         errors.append(catalogue.variance_power(law.covariance.span, shown, columns.name))
 
 
@@ -98,8 +113,12 @@ def _vector(statement: tree.Vector, scope: Scope, errors: list[Diagnostic]) -> N
             errors.append(catalogue.law_shape(law.mean.span, f"the mean must be a list of {size}"))
             return
         rows = law.covariance.items if isinstance(law.covariance, tree.ListOf) else ()
-        if len(rows) != size or not all(isinstance(row, tree.ListOf) and len(row.items) == size for row in rows):
-            errors.append(catalogue.law_shape(law.covariance.span, f"the covariance must be {size} lists of {size}"))
+        if len(rows) != size or not all(
+            isinstance(row, tree.ListOf) and len(row.items) == size for row in rows
+        ):
+            errors.append(
+                catalogue.law_shape(law.covariance.span, f"the covariance must be {size} lists of {size}")
+            )
             return
     elif isinstance(law.mean, tree.ListOf) or isinstance(law.covariance, tree.ListOf):
         errors.append(catalogue.law_shape(law.span, "a single vector has one mean and one variance"))
@@ -118,13 +137,20 @@ def entries(law: tree.Gaussian) -> list[tree.Tree | tree.ListOf]:
     for part, depth in ((law.mean, 1), (law.covariance, 2)):
         level: list[tree.Tree | tree.ListOf] = [part]
         for _ in range(depth):
-            level = [inner for item in level for inner in (item.items if isinstance(item, tree.ListOf) else (item,))]
+            level = [
+                inner
+                for item in level
+                for inner in (item.items if isinstance(item, tree.ListOf) else (item,))
+            ]
         out += level
     return out
 
 
-def _given(node: tree.Tree, axes: Mapping[str, Local], scope: Scope, errors: list[Diagnostic], *, widths: bool) -> None:
-    """`node` must be a scalar made of numbers, inputs, dims and the variables of axes (and of widths, where `widths`)."""
+def _given(
+    node: tree.Tree, axes: Mapping[str, Local], scope: Scope, errors: list[Diagnostic], *, widths: bool
+) -> None:
+    """`node` must be a scalar made of numbers, inputs, dims and the variables of axes (and of widths, where
+    `widths`)."""
     env = {**axes, **({w: Local(SCALAR) for w in scope.widths} if widths else {})}
     for name in tree.names(node):
         symbol = scope.symbols.get(name.name)

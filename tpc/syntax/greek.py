@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import unicodedata
 
-_SMALL = {chr(c): unicodedata.name(chr(c)).rsplit(" ", 1)[1].lower().replace("lamda", "lambda") for c in range(0x3b1, 0x3ca) if c != 0x3c2}
-LETTERS = {name: letter for letter, name in _SMALL.items()} | {name.capitalize(): letter.upper() for letter, name in _SMALL.items()}
-_NAMES = {letter: name for name, letter in LETTERS.items()} | {"ς": "sigma", "ϕ": "phi", "ϵ": "epsilon", "ϑ": "theta", "ϱ": "rho"}
+_SMALL = {
+    chr(c): unicodedata.name(chr(c)).rsplit(" ", 1)[1].lower().replace("lamda", "lambda")
+    for c in range(0x3B1, 0x3CA)
+    if c != 0x3C2
+}
+LETTERS = {name: letter for letter, name in _SMALL.items()} | {
+    name.capitalize(): letter.upper() for letter, name in _SMALL.items()
+}
+_NAMES = {letter: name for name, letter in LETTERS.items()} | {
+    "ς": "sigma",
+    "ϕ": "phi",
+    "ϵ": "epsilon",
+    "ϑ": "theta",
+    "ϱ": "rho",
+}
 
 
 def spelled(identifier: str) -> str:

@@ -1,4 +1,5 @@
-"""The kind of every expression: scalar, or vector of a width. On the way every reference is collected, for `order` to check."""
+"""The kind of every expression: scalar, or vector of a width. On the way every reference is collected, for
+`order` to check."""
 
 from __future__ import annotations
 
@@ -8,20 +9,22 @@ from dataclasses import replace
 from tpc.core.affine import Affine
 from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED, arity, is_function
 from tpc.diagnostics import catalogue, catalogue_training
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics.spans import Span
+from tpc.syntax import tree
 from tpc.syntax.order import Use
 from tpc.syntax.scope import CONDITION, SCALAR, UNKNOWN, Kind, Local, Loop, Scope, Symbol
-from tpc.diagnostics.spans import Span
 
 Env = Mapping[str, Local]
-MAX_PARTS = 200_000                              # parts of a program once its functions are expanded
+MAX_PARTS = 200_000  # parts of a program once its functions are expanded
 
 
 class Kinds:
     """Infers kinds in `scope`, given what is known of the families so far. Errors and uses are appended."""
 
-    def __init__(self, scope: Scope, families: Mapping[str, Kind], errors: list[Diagnostic], uses: list[Use]) -> None:
+    def __init__(
+        self, scope: Scope, families: Mapping[str, Kind], errors: list[Diagnostic], uses: list[Use]
+    ) -> None:
         self.scope = scope
         self.families = families
         self.errors = errors
@@ -59,10 +62,17 @@ class Kinds:
             case tree.Indexed(base=base, index=index):
                 return self.indexed(node, base, index, env)
             case tree.Transposed():
-                return self.fail(catalogue.matrix_misplaced(node.span, base.name) if isinstance(base := node.base, tree.Name)
-                                 else catalogue.not_a_matrix(node.span))
+                return self.fail(
+                    catalogue.matrix_misplaced(node.span, base.name)
+                    if isinstance(base := node.base, tree.Name)
+                    else catalogue.not_a_matrix(node.span)
+                )
             case tree.Primed(base=base):
-                return self.fail(catalogue.function_as_value(node.span, base.name if isinstance(base, tree.Name) else "this"))
+                return self.fail(
+                    catalogue.function_as_value(
+                        node.span, base.name if isinstance(base, tree.Name) else "this"
+                    )
+                )
             case tree.Applied():
                 return self.applied(node, env)
             case tree.Chain(operands=operands, operators=operators):
@@ -80,11 +90,15 @@ class Kinds:
                 return kind if kind.name == "unknown" else replace(CONDITION, width=kind.width, at=kind.at)
             case tree.Mean(body=body):
                 self.join([(body, self.infer(body, env))])
-                return SCALAR                     # whatever is wrong inside, or not known yet
+                return SCALAR  # whatever is wrong inside, or not known yet
             case tree.Sum():
                 return self.sum(node, env)
             case tree.Attribute():
-                return self.fail(catalogue_training.not_a_network(node.base.span, node.base.name if isinstance(node.base, tree.Name) else "", ()))
+                return self.fail(
+                    catalogue_training.not_a_network(
+                        node.base.span, node.base.name if isinstance(node.base, tree.Name) else "", ()
+                    )
+                )
 
     # names
 
@@ -160,7 +174,9 @@ class Kinds:
             if op == "/" and isinstance(operand, tree.Number) and not operand.value:
                 self.errors.append(catalogue.division_by_zero(operand.span))
         products = operators[0] in "*/"
-        return self.join([(x, SCALAR if products and self.is_width(x, env) else self.infer(x, env)) for x in operands])
+        return self.join(
+            [(x, SCALAR if products and self.is_width(x, env) else self.infer(x, env)) for x in operands]
+        )
 
     def is_width(self, node: tree.Tree, env: Env) -> bool:
         return isinstance(node, tree.Name) and node.name not in env and node.name in self.scope.widths
@@ -174,7 +190,11 @@ class Kinds:
             unknown |= kind.name == "unknown"
             if kind.name == "vector":
                 if out.name == "vector" and out.width != kind.width:
-                    return self.fail(catalogue.mixed_widths(kind.at or node.span, str(kind.width), out.at or node.span, str(out.width)))
+                    return self.fail(
+                        catalogue.mixed_widths(
+                            kind.at or node.span, str(kind.width), out.at or node.span, str(out.width)
+                        )
+                    )
                 out = out if out.name == "vector" else kind
         return UNKNOWN if unknown and out.name != "vector" else out
 
@@ -193,19 +213,31 @@ class Kinds:
         if operand.name == "vector" and operand.width != _text(columns):
             shown, other = (f"{name}.T", name) if transposed else (name, f"{name}.T")
             remedy = f"`{other} @ …` has the right side" if operand.width == _text(rows) else None
-            return self.fail(catalogue.wrong_side(node.operand.span, shown, _text(columns), str(operand.width), at, remedy))
+            return self.fail(
+                catalogue.wrong_side(node.operand.span, shown, _text(columns), str(operand.width), at, remedy)
+            )
         return result
 
     def matrix(self, node: tree.Tree, env: Env) -> tuple[str, tree.Matrix, bool, Span] | None:
-        """The matrix on the left of `@`: its name, declaration, whether it is transposed, and where it was declared."""
+        """The matrix on the left of `@`: its name, declaration, whether it is transposed, and where it was
+        declared."""
         transposed = False
         inner = node
         while isinstance(inner, tree.Transposed):
             transposed, inner = not transposed, inner.base
         base, index = (inner.base, inner.index) if isinstance(inner, tree.Indexed) else (inner, ())
-        symbol = self.scope.symbols.get(base.name) if isinstance(base, tree.Name) and base.name not in env else None
+        symbol = (
+            self.scope.symbols.get(base.name)
+            if isinstance(base, tree.Name) and base.name not in env
+            else None
+        )
         if symbol is None or symbol.what != "matrix":
-            if isinstance(base, tree.Name) and symbol is None and base.name not in env and not is_function(base.name):
+            if (
+                isinstance(base, tree.Name)
+                and symbol is None
+                and base.name not in env
+                and not is_function(base.name)
+            ):
                 self.errors.append(catalogue.unknown_name(base.span, base.name, self.scope.symbols))
             else:
                 self.errors.append(catalogue.not_a_matrix(node.span))
@@ -253,7 +285,9 @@ class Kinds:
             if position is None:
                 return UNKNOWN
             if count is not None and not 0 <= position < count:
-                return self.fail(catalogue.no_such_argument(node.function.args[1].span, function.name, count, position))
+                return self.fail(
+                    catalogue.no_such_argument(node.function.args[1].span, function.name, count, position)
+                )
         if not self.elementwise(function):
             return self.fail(catalogue.derivative_of_program(node.function.span, function.name))
         return self.call(node, function, node.args, env)
@@ -299,15 +333,32 @@ class Kinds:
             return self.join(list(zip(args, kinds, strict=True)))
         if kinds[0].name not in ("condition", "unknown"):
             return self.fail(catalogue.condition_due(args[0].span))
-        tested = kinds[0] if kinds[0].name == "unknown" else Kind("vector", kinds[0].width, kinds[0].at) if kinds[0].width else SCALAR
+        tested = (
+            kinds[0]
+            if kinds[0].name == "unknown"
+            else Kind("vector", kinds[0].width, kinds[0].at)
+            if kinds[0].width
+            else SCALAR
+        )
         return self.join([(args[0], tested), *zip(args[1:], kinds[1:], strict=True)])
 
-    def expand(self, node: tree.Applied, function: tree.Function, args: Sequence[tree.Tree], kinds: Sequence[Kind], env: Env) -> Kind:
+    def expand(
+        self,
+        node: tree.Applied,
+        function: tree.Function,
+        args: Sequence[tree.Tree],
+        kinds: Sequence[Kind],
+        env: Env,
+    ) -> Kind:
         name = function.name.name
         if name in self.calls:
             return self.fail(catalogue.recursive(node.span, name))
         if len(args) != len(function.parameters):
-            return self.fail(catalogue.arguments(node.span, name, len(function.parameters), len(function.parameters), len(args)))
+            return self.fail(
+                catalogue.arguments(
+                    node.span, name, len(function.parameters), len(function.parameters), len(args)
+                )
+            )
         inner: dict[str, Local] = {}
         for parameter, arg, kind in zip(function.parameters, args, kinds, strict=True):
             if kind.name == "condition":
@@ -320,7 +371,9 @@ class Kinds:
                 continue
             if line.target.name in inner:
                 self.errors.append(catalogue.shadows(line.target.span, line.target.name))
-            inner[line.target.name] = Local(self.infer(line.value, inner), self.scope.affine(line.value, inner))
+            inner[line.target.name] = Local(
+                self.infer(line.value, inner), self.scope.affine(line.value, inner)
+            )
         kind = self.infer(function.result, inner)
         self.calls.pop()
         return replace(kind, at=node.span)
@@ -337,7 +390,8 @@ def derivative_of(node: tree.Applied) -> tuple[tree.Name, tree.Tree | None] | No
 
 
 def _is_rational(node: tree.Tree, open_: frozenset[str]) -> bool:
-    """Whether `node` is a number written as a fraction or an integer, the power that a width may have. open_: names that may stand in it."""
+    """Whether `node` is a number written as a fraction or an integer, the power that a width may have. open_:
+    names that may stand in it."""
     match node:
         case tree.Number():
             return True
@@ -346,7 +400,9 @@ def _is_rational(node: tree.Tree, open_: frozenset[str]) -> bool:
         case tree.Negated(operand=operand):
             return _is_rational(operand, open_)
         case tree.Chain(operands=operands, operators=operators):
-            return (operators[0] in "*/" or bool(open_)) and all(_is_rational(part, open_) for part in operands)
+            return (operators[0] in "*/" or bool(open_)) and all(
+                _is_rational(part, open_) for part in operands
+            )
     return False
 
 

@@ -1,4 +1,5 @@
-"""The lexer's layout rules: indentation, brackets, identifiers, and words told from names by where they stand."""
+"""The lexer's layout rules: indentation, brackets, identifiers, and words told from names by where they
+stand."""
 
 from __future__ import annotations
 
@@ -11,14 +12,36 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
 
-RESERVED = ("program", "width", "dim", "input", "matrix", "vector", "output", "def", "return", "for", "sum", "mean")
-STARTING = ("weight", "bias", "activation", "parametrization", "network", "train")       # words only where a statement begins, before a name
-IN_TRAINING = ("batch", "loss", "update", "gradient")                                   # words only where a line of a `train` block begins
-MAX_DEPTH = 60                                  # of brackets, blocks, and of the tree
+RESERVED = (
+    "program",
+    "width",
+    "dim",
+    "input",
+    "matrix",
+    "vector",
+    "output",
+    "def",
+    "return",
+    "for",
+    "sum",
+    "mean",
+)
+# words only where a statement begins, before a name
+STARTING = ("weight", "bias", "activation", "parametrization", "network", "train")
+IN_TRAINING = ("batch", "loss", "update", "gradient")  # words only where a line of a `train` block begins
+MAX_DEPTH = 60  # of brackets, blocks, and of the tree
 OPENING, CLOSING = {"LPAR", "LSQB"}, {"RPAR", "RSQB"}
-GREEK = {chr(c): unicodedata.name(chr(c)).rsplit(" ", 1)[1].lower().replace("lamda", "lambda")
-         for c in (*range(0x391, 0x3a2), *range(0x3a3, 0x3aa), *range(0x3b1, 0x3ca))}
-GREEK |= {c: name.capitalize() for c, name in GREEK.items() if c.isupper()} | {"ς": "sigma", "ϕ": "phi", "ϵ": "epsilon", "ϑ": "theta", "ϱ": "rho"}
+GREEK = {
+    chr(c): unicodedata.name(chr(c)).rsplit(" ", 1)[1].lower().replace("lamda", "lambda")
+    for c in (*range(0x391, 0x3A2), *range(0x3A3, 0x3AA), *range(0x3B1, 0x3CA))
+}
+GREEK |= {c: name.capitalize() for c, name in GREEK.items() if c.isupper()} | {
+    "ς": "sigma",
+    "ϕ": "phi",
+    "ϵ": "epsilon",
+    "ϑ": "theta",
+    "ϱ": "rho",
+}
 
 
 class RefusedError(Exception):
@@ -36,11 +59,16 @@ def span_of(token: Token) -> Span:
 
 def normalise(identifier: str) -> str:
     """The one spelling of an identifier: NFKC, and a Greek letter is its name."""
-    return GREEK.get(identifier) or GREEK.get(unicodedata.normalize("NFKC", identifier)) or unicodedata.normalize("NFKC", identifier)
+    return (
+        GREEK.get(identifier)
+        or GREEK.get(unicodedata.normalize("NFKC", identifier))
+        or unicodedata.normalize("NFKC", identifier)
+    )
 
 
 class Layout:
-    """Indentation to tokens, newlines inside brackets dropped, reserved words told from names, nesting bounded."""
+    """Indentation to tokens, newlines inside brackets dropped, reserved words told from names, nesting
+    bounded."""
 
     always_accept = ("_NEWLINE",)
 
@@ -69,7 +97,14 @@ class Layout:
             last = token
             yield token
         if last is not None:
-            end = newline or Token("_NEWLINE", "\n", line=last.end_line, column=last.end_column, end_line=last.end_line, end_column=last.end_column)
+            end = newline or Token(
+                "_NEWLINE",
+                "\n",
+                line=last.end_line,
+                column=last.end_column,
+                end_line=last.end_line,
+                end_column=last.end_column,
+            )
             yield end
             for _ in indents[1:]:
                 yield Token.new_borrow_pos("_DEDENT", "", end)
@@ -100,11 +135,12 @@ class Layout:
 
 
 def training_words(stream: Iterator[Token]) -> Iterator[Token]:
-    """Words of the training language told from names by where they stand: elsewhere they are names like any other."""
-    before: list[str] = ["_NEWLINE"]                      # the types of the last token, and of the one before it
-    held: Token | None = None                             # a token that what follows decides upon
-    starts = False                                        # whether it begins a line
-    depth, training = 0, 0                                # levels of indentation; the level inside a `train` block, else 0
+    """Words of the training language told from names by where they stand: elsewhere they are names like any
+    other."""
+    before: list[str] = ["_NEWLINE"]  # the types of the last token, and of the one before it
+    held: Token | None = None  # a token that what follows decides upon
+    starts = False  # whether it begins a line
+    depth, training = 0, 0  # levels of indentation; the level inside a `train` block, else 0
     for token in stream:
         if held is not None:
             yield (held := retyped(held, token, starts, bool(training)))
@@ -126,6 +162,9 @@ def training_words(stream: Iterator[Token]) -> Iterator[Token]:
 
 def retyped(token: Token, following: Token, starts: bool, training: bool) -> Token:
     word = token.value
-    is_word = (starts and word in STARTING and following.type == "NAME") or (starts and training and word in IN_TRAINING) \
+    is_word = (
+        (starts and word in STARTING and following.type == "NAME")
+        or (starts and training and word in IN_TRAINING)
         or (not starts and word == "adapt" and following.type == "LPAR")
+    )
     return Token.new_borrow_pos(word.upper(), word, token) if is_word else token

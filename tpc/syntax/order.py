@@ -1,7 +1,9 @@
-"""Families made index by index: each index once, and nothing used before it is made. Exact, over all rounds of all loops.
+"""Families made index by index: each index once, and nothing used before it is made. Exact, over all rounds
+of all loops.
 
-Few rounds are gone through. Many are first reasoned about (`symbolic`), which settles indices like `x[t+1]`; what that leaves open is gone through
-as well, up to a limit. Errors are always found by going through the rounds, so that they name one.
+Few rounds are gone through. Many are first reasoned about (`symbolic`), which settles indices like `x[t+1]`;
+what that leaves open is gone through as well, up to a limit. Errors are always found by going through the
+rounds, so that they name one.
 """
 
 from __future__ import annotations
@@ -15,15 +17,15 @@ import numpy as np
 
 from tpc.core.affine import Affine, bounds
 from tpc.diagnostics import catalogue
-from tpc.syntax import certain as symbolic
 from tpc.diagnostics.diagnostic import Diagnostic
-from tpc.syntax.scope import Loop
 from tpc.diagnostics.spans import Span
+from tpc.syntax import certain as symbolic
+from tpc.syntax.scope import Loop
 
-MAX_MEMBERS = 20_000_000                         # of a family that is declared, or gone through
-MAX_FAMILY = 200_000_000                         # of any family, and rounds of any definition
-MAX_ROUNDS = 100_000_000                         # gone through in one file
-FEW = 4096                                       # rounds that are not worth reasoning about
+MAX_MEMBERS = 20_000_000  # of a family that is declared, or gone through
+MAX_FAMILY = 200_000_000  # of any family, and rounds of any definition
+MAX_ROUNDS = 100_000_000  # gone through in one file
+FEW = 4096  # rounds that are not worth reasoning about
 CHUNK = 1 << 20
 NEVER = np.iinfo(np.int64).max
 Grid = dict[str, np.ndarray]
@@ -42,7 +44,8 @@ class Making:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A reference to members of a family, from an instruction at `stamp`; `loops` include the ranges of sums around it."""
+    """A reference to members of a family, from an instruction at `stamp`; `loops` include the ranges of sums
+    around it."""
 
     name: str
     index: tuple[Affine, ...]
@@ -65,7 +68,11 @@ class Made:
         for number, making in enumerate(self.makings):
             for grid in _grids(making.loops):
                 columns = _columns(making.index, grid)
-                flat = np.ravel_multi_index(tuple(columns), self.shape) if columns else np.zeros(_size(grid), dtype=np.int64)
+                flat = (
+                    np.ravel_multi_index(tuple(columns), self.shape)
+                    if columns
+                    else np.zeros(_size(grid), dtype=np.int64)
+                )
                 when[flat] = making.stamp.over(grid)
                 by[flat] = number
         return when.reshape(self.shape), by.reshape(self.shape)
@@ -73,7 +80,10 @@ class Made:
 
 def greatest(count: Affine, loops: Sequence[Loop]) -> int:
     """The largest value of `count` over the loops around it (at least 0)."""
-    return max(0, count.const if not count.terms else bounds(count, [(loop.variable, loop.count) for loop in loops])[1])
+    return max(
+        0,
+        count.const if not count.terms else bounds(count, [(loop.variable, loop.count) for loop in loops])[1],
+    )
 
 
 def instances(loops: Sequence[Loop]) -> int:
@@ -86,7 +96,8 @@ class TooManyRoundsError(Exception):
 
 
 class Order:
-    """Checks the families of one file. Problems are appended to `errors`; `made` has the families without any.
+    """Checks the families of one file. Problems are appended to `errors`; `made` has the families without
+    any.
 
     Methods raise TooManyRoundsError, with an error appended, where they cannot tell.
     """
@@ -119,7 +130,11 @@ class Order:
                 for axis, column in enumerate(_columns(making.index, grid)):
                     if column.min() < 0:
                         at = int(np.argmin(column))
-                        self.errors.append(catalogue.negative_target(making.span, name, int(column[at]), _rounds(grid, at, making.loops)))
+                        self.errors.append(
+                            catalogue.negative_target(
+                                making.span, name, int(column[at]), _rounds(grid, at, making.loops)
+                            )
+                        )
                         return None
                     top[axis] = max(top[axis], int(column.max()) + 1)
         return tuple(top)
@@ -129,23 +144,34 @@ class Order:
         for number, making in enumerate(made.makings):
             for grid in _grids(making.loops):
                 columns = _columns(making.index, grid)
-                flat = np.ravel_multi_index(tuple(columns), made.shape) if columns else np.zeros(_size(grid), dtype=np.int64)
+                flat = (
+                    np.ravel_multi_index(tuple(columns), made.shape)
+                    if columns
+                    else np.zeros(_size(grid), dtype=np.int64)
+                )
                 order = np.argsort(flat, kind="stable")
                 taken = by[flat] >= 0
                 taken[order[1:][flat[order[1:]] == flat[order[:-1]]]] = True
                 if taken.any():
                     at = int(np.argmax(taken))
                     earlier = made.makings[by[flat[at]]].span if by[flat[at]] >= 0 else making.span
-                    self.errors.append(catalogue.made_twice(making.span, _member(name, columns, at), earlier, _rounds(grid, at, making.loops)))
+                    self.errors.append(
+                        catalogue.made_twice(
+                            making.span, _member(name, columns, at), earlier, _rounds(grid, at, making.loops)
+                        )
+                    )
                     return False
                 by[flat] = number
         return True
 
     def use(self, use: Use) -> None:
-        """Every instance of `use` is inside its family, and its member made before. Nothing is said of a family that has errors itself."""
+        """Every instance of `use` is inside its family, and its member made before. Nothing is said of a
+        family that has errors itself."""
         made = self.made.get(use.name)
         rounds = instances(use.loops)
-        if made is None or ((rounds > FEW or prod(made.shape) > FEW) and symbolic.made_before(use, made.makings)):
+        if made is None or (
+            (rounds > FEW or prod(made.shape) > FEW) and symbolic.made_before(use, made.makings)
+        ):
             return
         if prod(made.shape) > MAX_MEMBERS:
             self.errors.append(catalogue.dim_size(use.span, prod(made.shape), MAX_MEMBERS))
@@ -168,7 +194,8 @@ class Order:
                 return
 
     def given(self, use: Use, shape: tuple[int, ...]) -> None:
-        """The same for an input, a matrix or an initial vector, whose members are all there from the start."""
+        """The same for an input, a matrix or an initial vector, whose members are all there from the
+        start."""
         rounds = instances(use.loops)
         if rounds > FEW and symbolic.within(use, shape):
             return
@@ -199,7 +226,11 @@ class Order:
             outside = (column < 0) | (column >= extent)
             if outside.any():
                 at = int(np.argmax(outside))
-                self.errors.append(catalogue.out_of_range(use.span, use.name, axis, int(column[at]), extent, _rounds(grid, at, use.loops)))
+                self.errors.append(
+                    catalogue.out_of_range(
+                        use.span, use.name, axis, int(column[at]), extent, _rounds(grid, at, use.loops)
+                    )
+                )
                 return False
         return True
 
@@ -234,7 +265,11 @@ def _size(grid: Grid) -> int:
 
 
 def _rounds(grid: Grid, at: int, loops: Sequence[Loop]) -> str:
-    shown = [f"{loop.variable.split('#')[0]} = {grid[loop.variable][at]}" for loop in loops if not loop.variable.startswith("#")]
+    shown = [
+        f"{loop.variable.split('#')[0]} = {grid[loop.variable][at]}"
+        for loop in loops
+        if not loop.variable.startswith("#")
+    ]
     return f", at {', '.join(shown)}" if shown else ""
 
 

@@ -10,26 +10,33 @@ from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.exceptions import VisitError
 
 from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.builder import Builder
-from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 from tpc.syntax.layout import MAX_DEPTH, Layout, RefusedError, span_of
-from tpc.diagnostics.spans import Span
 
 MAX_BYTES = 1 << 18
 MAX_SYNTAX_ERRORS = 10
-ENDING = {"_NEWLINE", "$END", "EQUALS", "TILDE"}            # what ends a bracket that was left open on an earlier line
+ENDING = {"_NEWLINE", "$END", "EQUALS", "TILDE"}  # what ends a bracket that was left open on an earlier line
 
 
 @cache
 def parser() -> Lark:
     grammar = files("tpc.syntax").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="basic", postlex=Layout(), maybe_placeholders=True,
-                transformer=Builder())
+    return Lark(
+        grammar,
+        parser="lalr",
+        lexer="basic",
+        postlex=Layout(),
+        maybe_placeholders=True,
+        transformer=Builder(),
+    )
 
 
 def parse_file(text: str, name: str) -> tree.File:
-    """The tree of `text`. Raises TpcError with every line that does not parse (a line refused is replaced, to look at the others)."""
+    """The tree of `text`. Raises TpcError with every line that does not parse (a line refused is replaced, to
+    look at the others)."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise TpcError([catalogue.too_large(MAX_BYTES)], name, text)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -43,14 +50,20 @@ def parse_file(text: str, name: str) -> tree.File:
         at = result.at.span.line - 1 if result.at else len(lines)
         again = at in errors
         errors.setdefault(at, result)
-        if result.code in catalogue.ENDS_PARSING or at >= len(lines) or not lines[at].strip() or len(errors) == MAX_SYNTAX_ERRORS:
+        if (
+            result.code in catalogue.ENDS_PARSING
+            or at >= len(lines)
+            or not lines[at].strip()
+            or len(errors) == MAX_SYNTAX_ERRORS
+        ):
             break
         if not again and result.at is not None and _lacks_colon(lines, result.at.span):
             lines[at] = _code(lines[at]) + ":"
         elif _code(lines[at]).endswith(":"):
             break
         else:
-            after = max([at + 1, *(label.span.line - 1 for label in result.also)])         # a bracket left open takes lines with it
+            # a bracket left open takes lines with it
+            after = max([at + 1, *(label.span.line - 1 for label in result.also)])
             lines[at:after] = ["" if again else _instead(lines[at]), *[""] * (after - at - 1)]
     raise TpcError([errors[at] for at in sorted(errors)], name, text)
 
@@ -65,14 +78,22 @@ def _indent(line: str) -> int:
 
 def _instead(line: str) -> str:
     """A statement to put in place of one that was refused: a block must not become empty by it."""
-    return line[:_indent(line)] + ("return 0" if line.split()[0] == "return" else "x = 0") if _indent(line) else ""
+    return (
+        line[: _indent(line)] + ("return 0" if line.split()[0] == "return" else "x = 0")
+        if _indent(line)
+        else ""
+    )
 
 
 def _lacks_colon(lines: Sequence[str], at: Span) -> bool:
     """Whether the error is at the end of a line that should open the block after it."""
     code = _code(lines[at.line - 1])
-    following = next((line for line in lines[at.line:] if _code(line)), "")
-    return code.lstrip().startswith(("for ", "def ")) and at.column > len(code) and _indent(following) > _indent(code)
+    following = next((line for line in lines[at.line :] if _code(line)), "")
+    return (
+        code.lstrip().startswith(("for ", "def "))
+        and at.column > len(code)
+        and _indent(following) > _indent(code)
+    )
 
 
 def _attempt(text: str) -> tree.File | Diagnostic:
@@ -99,10 +120,12 @@ def _syntax_error(error: UnexpectedInput, text: str) -> Diagnostic:
     token = error.token
     at = span_of(token)
     bracket = _open_bracket(text, at)
-    if bracket is not None and (token.type in ENDING or not text.split("\n")[at.line - 1][:at.column - 1].strip()):
+    if bracket is not None and (
+        token.type in ENDING or not text.split("\n")[at.line - 1][: at.column - 1].strip()
+    ):
         return catalogue.unclosed(*bracket, at)
     if token.type in ("_NEWLINE", "$END"):
-        column = len(_code(text.split("\n")[at.line - 1])) + 1             # before a comment
+        column = len(_code(text.split("\n")[at.line - 1])) + 1  # before a comment
         at = Span(at.line, column, at.line, column + 1)
     return catalogue.unexpected_token(at, token.type, str(token), frozenset(error.accepts or error.expected))
 
@@ -111,8 +134,8 @@ def _open_bracket(text: str, at: Span) -> tuple[Span, str] | None:
     """The innermost bracket that is open at `at`, if it was opened on an earlier line."""
     opened: list[tuple[Span, str]] = []
     lines = text.split("\n")
-    for number, line in enumerate(lines[:at.line], 1):
-        code = (line if number < at.line else line[:at.column - 1]).split("#")[0]
+    for number, line in enumerate(lines[: at.line], 1):
+        code = (line if number < at.line else line[: at.column - 1]).split("#")[0]
         for column, character in enumerate(code, 1):
             if character in "([":
                 opened.append((Span(number, column, number, column + 1), character))

@@ -8,7 +8,7 @@ from tpc.core.printer import print_fraction
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 
-SUM, PRODUCT, UNARY, POWER, ATOM = range(5)                 # binding strengths
+SUM, PRODUCT, UNARY, POWER, ATOM = range(5)  # binding strengths
 
 
 def print_file(file: tree.File) -> str:
@@ -25,17 +25,25 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
         case tree.Dim(name=name, value=value):
             return [f"{indent}dim {name.name} = {print_tree(value)}"]
         case tree.Input(declared=declared, bound=bound, default=default):
-            tail = ("" if bound is None else f" : index({print_tree(bound)})") + ("" if default is None else f" = {print_tree(default)}")
+            tail = ("" if bound is None else f" : index({print_tree(bound)})") + (
+                "" if default is None else f" = {print_tree(default)}"
+            )
             return [f"{indent}input {_declared(declared)}{tail}"]
         case tree.Matrix(declared=items, rows=rows, columns=columns, law=law):
-            return [f"{indent}matrix {', '.join(map(_declared, items))} : {_side(rows)} x {_side(columns)} ~ {_law(law)}"]
+            return [
+                f"{indent}matrix {', '.join(map(_declared, items))} : {_side(rows)} x {_side(columns)} ~ "
+                f"{_law(law)}"
+            ]
         case tree.Vector(declared=items, joint=joint, width=width, law=law):
             names = ", ".join(map(_declared, items))
             return [f"{indent}vector {f'({names})' if joint else names} : {_side(width)} ~ {_law(law)}"]
         case tree.Define(target=target, value=value, clauses=clauses):
             return [f"{indent}{print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
         case tree.Output(target=target, value=value, clauses=clauses):
-            return [f"{indent}output {print_tree(target)}{'' if value is None else f' = {print_tree(value)}'}{_clauses(clauses)}"]
+            return [
+                f"{indent}output "
+                f"{print_tree(target)}{'' if value is None else f' = {print_tree(value)}'}{_clauses(clauses)}"
+            ]
         case tree.Function(name=name, parameters=parameters, body=body, result=result):
             head = f"{indent}def {name.name}({', '.join(p.name for p in parameters)})"
             if not body:
@@ -49,7 +57,10 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
 
 
 def _declared(d: tree.Declared) -> str:
-    axes = ", ".join(print_tree(a.count) if a.variable is None else f"{a.variable.name} < {print_tree(a.count)}" for a in d.axes)
+    axes = ", ".join(
+        print_tree(a.count) if a.variable is None else f"{a.variable.name} < {print_tree(a.count)}"
+        for a in d.axes
+    )
     return d.name.name + (f"[{axes}]" if axes else "")
 
 
@@ -104,7 +115,11 @@ def _print(x: Tree) -> tuple[str, int]:
         case tree.Mean(body=body):
             return f"mean({print_tree(body)})", ATOM
         case tree.Sum(ranges=ranges, body=body):
-            return f"sum({', '.join(f'{r.variable.name} < {print_tree(r.count)}' for r in ranges)}: {print_tree(body)})", ATOM
+            return (
+                f"sum({', '.join(f'{r.variable.name} < {print_tree(r.count)}' for r in ranges)}: "
+                f"{print_tree(body)})",
+                ATOM,
+            )
     raise TypeError(f"no text for {type(x).__name__}")
 
 

@@ -1,7 +1,9 @@
-"""Sets of whole numbers given by affine inequalities: whether one is empty, and the values that an index takes over it.
+"""Sets of whole numbers given by affine inequalities: whether one is empty, and the values that an index
+takes over it.
 
-Variables are eliminated one after another (Fourier and Motzkin's way). That decides emptiness of the rational points; for whole numbers it may say
-"not certain", but never a wrong "empty". A projection is exact where every elimination had a coefficient ±1 on one side (Pugh's Omega test).
+Variables are eliminated one after another (Fourier and Motzkin's way). That decides emptiness of the rational
+points; for whole numbers it may say "not certain", but never a wrong "empty". A projection is exact where
+every elimination had a coefficient ±1 on one side (Pugh's Omega test).
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from math import gcd
 
 from tpc.core.affine import Affine
 
-MAX_ROWS = 300                                   # inequalities at one time; past that, nothing is certain
-Row = list[int]                                  # coefficients of the variables, then the constant: … ≥ 0 or … = 0
+MAX_ROWS = 300  # inequalities at one time; past that, nothing is certain
+Row = list[int]  # coefficients of the variables, then the constant: … ≥ 0 or … = 0
 
 
 class EmptyError(Exception):
@@ -46,7 +48,8 @@ class Region:
         return False
 
     def span(self, index: Affine) -> tuple[int, int] | None:
-        """The least and the greatest value of `index` here, attained. None if that is not certain. The region must not be empty."""
+        """The least and the greatest value of `index` here, attained. None if that is not certain. The region
+        must not be empty."""
         try:
             rows, exact = self._project(index)
         except (EmptyError, TooManyRowsError):
@@ -56,16 +59,27 @@ class Region:
         return (max(least), min(greatest)) if exact and least and greatest else None
 
     def _project(self, index: Affine | None) -> tuple[list[Row], bool]:
-        """The rows that are left for the value of `index` when all variables are eliminated, and whether that is exact for whole numbers."""
-        names = sorted({v for row in (*self.at_least, *self.zero, *(() if index is None else (index,))) for v in row.variables})
-        place = {name: i + 1 for i, name in enumerate(names)}             # column 0 is the value of `index`
+        """The rows that are left for the value of `index` when all variables are eliminated, and whether that
+        is exact for whole numbers."""
+        names = sorted(
+            {
+                v
+                for row in (*self.at_least, *self.zero, *(() if index is None else (index,)))
+                for v in row.variables
+            }
+        )
+        place = {name: i + 1 for i, name in enumerate(names)}  # column 0 is the value of `index`
 
         def row(x: Affine, value: int = 0) -> Row:
             out = [value] + [0] * len(names) + [x.const]
             for name, k in x.terms:
                 out[place[name]] = k
             return out
-        return _eliminate([row(x) for x in self.at_least], [*map(row, self.zero), *(() if index is None else [row(index, -1)])])
+
+        return _eliminate(
+            [row(x) for x in self.at_least],
+            [*map(row, self.zero), *(() if index is None else [row(index, -1)])],
+        )
 
 
 def _eliminate(inequalities: list[Row], equations: list[Row]) -> tuple[list[Row], bool]:
@@ -83,14 +97,19 @@ def _eliminate(inequalities: list[Row], equations: list[Row]) -> tuple[list[Row]
         column = best[1]
         positive, negative = [r for r in rows if r[column] > 0], [r for r in rows if r[column] < 0]
         exact &= all(p[column] == 1 or n[column] == -1 for p in positive for n in negative)
-        combined = [[-n[column] * a + p[column] * b for a, b in zip(p, n, strict=True)] for p in positive for n in negative]
+        combined = [
+            [-n[column] * a + p[column] * b for a, b in zip(p, n, strict=True)]
+            for p in positive
+            for n in negative
+        ]
         rows = _tight([*(r for r in rows if not r[column]), *combined])
         if len(rows) > MAX_ROWS:
             raise TooManyRowsError
 
 
 def _substituted(inequalities: list[Row], equations: list[Row]) -> list[Row]:
-    """Uses up the equations, in place: each is solved for a variable with coefficient ±1. Gives, as inequalities, those that cannot be."""
+    """Uses up the equations, in place: each is solved for a variable with coefficient ±1. Gives, as
+    inequalities, those that cannot be."""
     left = []
     while equations:
         row = equations.pop()
@@ -115,7 +134,8 @@ def _without(column: int, row: Row, equation: Row) -> Row:
 
 
 def _tight(rows: Sequence[Row]) -> list[Row]:
-    """Each row divided by its common divisor, the constant rounded down, as whole numbers allow; of rows that differ in it, the strongest."""
+    """Each row divided by its common divisor, the constant rounded down, as whole numbers allow; of rows that
+    differ in it, the strongest."""
     strongest: dict[tuple[int, ...], int] = {}
     for row in rows:
         divisor = gcd(*row[:-1])

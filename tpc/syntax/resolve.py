@@ -11,14 +11,23 @@ from math import prod
 from tpc.core.affine import Affine
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.diagnostics import catalogue
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
-from tpc.syntax.kinds import Kinds
-from tpc.syntax.declarations import check_laws
-from tpc.syntax.layout import RESERVED
-from tpc.syntax.order import MAX_FAMILY, MAX_MEMBERS, Making, Order, TooManyRoundsError, Use, greatest, instances
-from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Local, Loop, Scope, Symbol
 from tpc.diagnostics.spans import Span
+from tpc.syntax import tree
+from tpc.syntax.declarations import check_laws
+from tpc.syntax.kinds import Kinds
+from tpc.syntax.layout import RESERVED
+from tpc.syntax.order import (
+    MAX_FAMILY,
+    MAX_MEMBERS,
+    Making,
+    Order,
+    TooManyRoundsError,
+    Use,
+    greatest,
+    instances,
+)
+from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Local, Loop, Scope, Symbol
 
 MAX_ERRORS = 50
 
@@ -47,7 +56,8 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A tree in which nothing is wrong: what its names stand for, its dims, and the kind and extents of every family."""
+    """A tree in which nothing is wrong: what its names stand for, its dims, and the kind and extents of every
+    family."""
 
     file: tree.File
     name: str
@@ -57,9 +67,16 @@ class Checked:
     notes: tuple[str, ...]
 
 
-def resolve(file: tree.File, name: str, text: str, overrides: Mapping[str, int], program: str = "program",
-            exponents: frozenset[str] = frozenset()) -> Checked:
-    """Checks `file`. overrides: values of dims in place of the file's. program: its name if it gives none. Raises TpcError with all that is wrong."""
+def resolve(
+    file: tree.File,
+    name: str,
+    text: str,
+    overrides: Mapping[str, int],
+    program: str = "program",
+    exponents: frozenset[str] = frozenset(),
+) -> Checked:
+    """Checks `file`. overrides: values of dims in place of the file's. program: its name if it gives none.
+    Raises TpcError with all that is wrong."""
     errors: list[Diagnostic] = []
     resolver = Resolver(file, errors, overrides, exponents)
     checked = resolver.check(program)
@@ -73,7 +90,13 @@ def resolve(file: tree.File, name: str, text: str, overrides: Mapping[str, int],
 class Resolver:
     """One file's resolution. The steps are the lines of `check`."""
 
-    def __init__(self, file: tree.File, errors: list[Diagnostic], overrides: Mapping[str, int], exponents: frozenset[str]) -> None:
+    def __init__(
+        self,
+        file: tree.File,
+        errors: list[Diagnostic],
+        overrides: Mapping[str, int],
+        exponents: frozenset[str],
+    ) -> None:
         self.file = file
         self.errors = errors
         self.scope = Scope(errors, overrides, exponents)
@@ -107,20 +130,30 @@ class Resolver:
                 override = scope.overrides.get(name.name)
                 count = override if override is not None else scope.extent(value)
                 if scope.declare(name, Symbol("dim", name.span)):
-                    scope.dims[name.name] = 1 if count is None else count          # 1: what is wrong with it is said once
+                    # 1: what is wrong with it is said once
+                    scope.dims[name.name] = 1 if count is None else count
             case tree.Input(declared=declared, bound=bound):
                 shape = self.extents(declared, MAX_FAMILY)
                 limit = scope.extent(bound) if bound else None
-                scope.declare(declared.name, Symbol("input", declared.name.span, len(shape), shape, SCALAR, statement, limit))
+                scope.declare(
+                    declared.name,
+                    Symbol("input", declared.name.span, len(shape), shape, SCALAR, statement, limit),
+                )
             case tree.Matrix(declared=items):
                 for declared in items:
                     shape = self.extents(declared)
-                    scope.declare(declared.name, Symbol("matrix", declared.name.span, len(shape), shape, UNKNOWN, statement))
+                    scope.declare(
+                        declared.name,
+                        Symbol("matrix", declared.name.span, len(shape), shape, UNKNOWN, statement),
+                    )
             case tree.Vector(declared=items, width=width):
                 kind = Kind("vector", width.name if isinstance(width, tree.Name) else str(width.value))
                 for declared in items:
                     shape = self.extents(declared)
-                    scope.declare(declared.name, Symbol("vector", declared.name.span, len(shape), shape, kind, statement))
+                    scope.declare(
+                        declared.name,
+                        Symbol("vector", declared.name.span, len(shape), shape, kind, statement),
+                    )
             case tree.Function(name=name, parameters=parameters):
                 scope.declare(name, Symbol("function", name.span, node=statement))
                 self.check_parameters(parameters)
@@ -131,7 +164,9 @@ class Resolver:
             if parameter.name in CONSTANTS or is_function(parameter.name) or parameter.name in RESERVED:
                 self.errors.append(catalogue.built_in(parameter.span, parameter.name))
             elif parameter.name in seen:
-                self.errors.append(catalogue.defined_twice(parameter.span, parameter.name, seen[parameter.name]))
+                self.errors.append(
+                    catalogue.defined_twice(parameter.span, parameter.name, seen[parameter.name])
+                )
             seen.setdefault(parameter.name, parameter.span)
 
     def extents(self, declared: tree.Declared, limit: int = MAX_MEMBERS) -> tuple[int, ...]:
@@ -152,17 +187,22 @@ class Resolver:
 
     # what it makes, and when
 
-    def collect(self, statements: Sequence[tree.Statement], loops: tuple[Loop, ...], start: Affine, first: int) -> int:
-        """Places the definitions of a block in time, from `first` on; gives how many moments one round of it takes."""
+    def collect(
+        self, statements: Sequence[tree.Statement], loops: tuple[Loop, ...], start: Affine, first: int
+    ) -> int:
+        """Places the definitions of a block in time, from `first` on; gives how many moments one round of it
+        takes."""
         moment = first
         for statement in statements:
             match statement:
                 case tree.Define(clauses=clauses):
                     inner = self.enter(clauses, loops)
-                    rounds = [max(1, greatest(loop.count, inner[:i])) for i, loop in enumerate(inner)][len(loops):]
+                    rounds = [max(1, greatest(loop.count, inner[:i])) for i, loop in enumerate(inner)][
+                        len(loops) :
+                    ]
                     stamp = start + moment
-                    for i, loop in enumerate(inner[len(loops):]):
-                        stamp = stamp + Affine.var(loop.variable).scaled(prod(rounds[i + 1:]))
+                    for i, loop in enumerate(inner[len(loops) :]):
+                        stamp = stamp + Affine.var(loop.variable).scaled(prod(rounds[i + 1 :]))
                     self.site(statement, inner, stamp)
                     moment += prod(rounds)
                 case tree.ForBlock(range=head, body=body):
@@ -213,7 +253,11 @@ class Resolver:
                 self.errors.append(catalogue.built_in(name.span, name.name))
             count = self.scope.affine(item.count, _variables(loops))
             if count is None:
-                self.errors.append(catalogue.dim_value(item.count.span, "a count is made of dims, numbers and outer loop variables"))
+                self.errors.append(
+                    catalogue.dim_value(
+                        item.count.span, "a count is made of dims, numbers and outer loop variables"
+                    )
+                )
                 count = Affine()
             loops = (*loops, Loop(name.name, count))
         if instances(loops) > MAX_FAMILY:
@@ -222,7 +266,11 @@ class Resolver:
         return loops
 
     def site(self, node: tree.Define, loops: tuple[Loop, ...], stamp: Affine) -> None:
-        base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
+        base, index = (
+            (node.target.base, node.target.index)
+            if isinstance(node.target, tree.Indexed)
+            else (node.target, ())
+        )
         if not isinstance(base, tree.Name):
             self.errors.append(catalogue.bad_target(node.target.span))
             return
@@ -230,14 +278,22 @@ class Resolver:
         for i in index:
             value = self.scope.affine(i, _variables(loops))
             if value is None:
-                gathers = isinstance(i, tree.Indexed) or (isinstance(i, tree.Name) and i.name in self.scope.symbols)
-                self.errors.append(catalogue.target_gather(i.span) if gathers else catalogue.not_affine(i.span))
+                gathers = isinstance(i, tree.Indexed) or (
+                    isinstance(i, tree.Name) and i.name in self.scope.symbols
+                )
+                self.errors.append(
+                    catalogue.target_gather(i.span) if gathers else catalogue.not_affine(i.span)
+                )
                 return
             affine.append(value)
         self.sites.append(Site(node, base, tuple(affine), loops, stamp))
 
     def output(self, node: tree.Output, stamp: Affine) -> None:
-        base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
+        base, index = (
+            (node.target.base, node.target.index)
+            if isinstance(node.target, tree.Indexed)
+            else (node.target, ())
+        )
         if not isinstance(base, tree.Name):
             self.errors.append(catalogue.output_unnamed(node.target.span))
             return
@@ -251,22 +307,31 @@ class Resolver:
         if first is not base:
             self.errors.append(catalogue.defined_twice(base.span, base.name, first.span))
             return
-        self.reported.append(Reported(node, base, loops, stamp, node.target if node.value is None else node.value))
+        self.reported.append(
+            Reported(node, base, loops, stamp, node.target if node.value is None else node.value)
+        )
 
     def declare_families(self) -> None:
         for site in self.sites:
             known = self.scope.symbols.get(site.name.name)
             if known is None:
-                self.scope.declare(site.name, Symbol("family", site.name.span, len(site.index), None, UNKNOWN))
+                self.scope.declare(
+                    site.name, Symbol("family", site.name.span, len(site.index), None, UNKNOWN)
+                )
             elif known.what != "family":
-                self.errors.append(catalogue.target_is_given(site.name.span, site.name.name, known.span, WORDS[known.what]))
+                self.errors.append(
+                    catalogue.target_is_given(site.name.span, site.name.name, known.span, WORDS[known.what])
+                )
             elif known.axes != len(site.index):
-                self.errors.append(catalogue.index_count(site.node.target.span, site.name.name, known.axes, len(site.index)))
+                self.errors.append(
+                    catalogue.index_count(site.node.target.span, site.name.name, known.axes, len(site.index))
+                )
 
     # kinds
 
     def infer_families(self) -> None:
-        """Kinds of families to a fixpoint: a definition may refer to families that are made later in a loop."""
+        """Kinds of families to a fixpoint: a definition may refer to families that are made later in a
+        loop."""
         pending = [site for site in self.sites if site.name.name in self.scope.symbols]
         progress = True
         while pending and progress:
@@ -274,24 +339,36 @@ class Resolver:
             for site in pending:
                 if site.name.name in self.families:
                     continue
-                kind = Kinds(self.scope, self.families, [], []).define(site.node.value, site.loops, site.stamp)
+                kind = Kinds(self.scope, self.families, [], []).define(
+                    site.node.value, site.loops, site.stamp
+                )
                 if kind.name != "unknown":
                     self.families[site.name.name] = kind
                     progress = True
             pending = [site for site in pending if site.name.name not in self.families]
-            if not progress:                       # scalars made one from another: were a vector among them, that would have been found out
+            # scalars made one from another: were a vector among them, that would have been found out
+            if not progress:
                 grounded = [site.name.name for site in pending if self.has_known_part(site)]
                 self.families.update(dict.fromkeys(grounded, SCALAR))
                 progress = bool(grounded)
 
     def has_known_part(self, site: Site) -> bool:
         """Whether something whose kind is known is in a definition."""
-        return any(node.name in self.families or (known is not None and known.what in ("input", "vector"))
-                   for node in tree.names(site.node.value) for known in [self.scope.symbols.get(node.name)])
+        return any(
+            node.name in self.families or (known is not None and known.what in ("input", "vector"))
+            for node in tree.names(site.node.value)
+            for known in [self.scope.symbols.get(node.name)]
+        )
 
     def check_functions(self) -> None:
-        """Functions are checked where they are used; one that is not used is checked with scalar arguments, and for its names only."""
-        used = {node.name for s in self.file.statements for node in tree.names(s) if not (isinstance(s, tree.Function) and node is s.name)}
+        """Functions are checked where they are used; one that is not used is checked with scalar arguments,
+        and for its names only."""
+        used = {
+            node.name
+            for s in self.file.statements
+            for node in tree.names(s)
+            if not (isinstance(s, tree.Function) and node is s.name)
+        }
         for statement in self.file.statements:
             if isinstance(statement, tree.Function) and statement.name.name not in used:
                 zero = tree.Number(statement.name.span, Fraction(0))
@@ -309,7 +386,11 @@ class Resolver:
                 continue
             before = first.setdefault(site.name.name, (kind, site.node.target.span))
             if before[0] != kind:
-                self.errors.append(catalogue.kind_differs(site.node.target.span, site.name.name, str(kind), before[1], str(before[0])))
+                self.errors.append(
+                    catalogue.kind_differs(
+                        site.node.target.span, site.name.name, str(kind), before[1], str(before[0])
+                    )
+                )
         for reported in self.reported:
             self.check_output(reported, kinds)
         if not self.errors:
@@ -321,12 +402,20 @@ class Resolver:
     def check_output(self, reported: Reported, kinds: Kinds) -> None:
         value = reported.value
         symbol = self.scope.symbols.get(value.name) if isinstance(value, tree.Name) else None
-        if symbol is not None and symbol.axes and not reported.loops and reported.node.value is None and symbol.what in ("family", "input"):
-            kind = self.families.get(reported.name.name, SCALAR)      # a whole family: its members are all there
+        if (
+            symbol is not None
+            and symbol.axes
+            and not reported.loops
+            and reported.node.value is None
+            and symbol.what in ("family", "input")
+        ):
+            kind = self.families.get(reported.name.name, SCALAR)  # a whole family: its members are all there
         else:
             kind = kinds.define(value, reported.loops, reported.stamp)
         if kind.name == "vector":
-            self.errors.append(catalogue.output_of_vector(value.span, reported.name.name, reported.node.value is None))
+            self.errors.append(
+                catalogue.output_of_vector(value.span, reported.name.name, reported.node.value is None)
+            )
 
     # order
 
@@ -334,7 +423,9 @@ class Resolver:
         """Each index once, nothing before it is made; gives the extents of the families."""
         makings: dict[str, list[Making]] = {}
         for site in self.sites:
-            makings.setdefault(site.name.name, []).append(Making(site.name.name, site.index, site.loops, site.stamp, site.node.target.span))
+            makings.setdefault(site.name.name, []).append(
+                Making(site.name.name, site.index, site.loops, site.stamp, site.node.target.span)
+            )
         order = Order(self.errors)
         with suppress(TooManyRoundsError):
             for name, items in makings.items():
@@ -357,11 +448,16 @@ class Resolver:
         found = []
         kinds = Kinds(self.scope, self.families, [], [])
         for site in self.sites:
-            if isinstance(site.node.value, tree.Mean) and kinds.define(site.node.value.body, site.loops, site.stamp) == SCALAR:
-                found.append(f"line {site.node.span.line}: the mean of something that is not random is the thing itself")
+            if (
+                isinstance(site.node.value, tree.Mean)
+                and kinds.define(site.node.value.body, site.loops, site.stamp) == SCALAR
+            ):
+                found.append(
+                    f"line {site.node.span.line}: the mean of something that is not random is the thing "
+                    "itself"
+                )
         return tuple(found)
 
 
 def _variables(loops: Sequence[Loop]) -> dict[str, Local]:
     return {loop.variable: Local(SCALAR, Affine.var(loop.variable)) for loop in loops}
-

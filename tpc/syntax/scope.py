@@ -10,10 +10,10 @@ from typing import Literal
 from tpc.core.affine import Affine
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.diagnostics import catalogue
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic
-from tpc.syntax.layout import RESERVED
 from tpc.diagnostics.spans import Span
+from tpc.syntax import tree
+from tpc.syntax.layout import RESERVED
 
 MAX_DIM = 10_000_000
 MAX_INTEGER = 10**18
@@ -44,7 +44,8 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What a variable or a parameter is inside an expression: its kind, and its value as an index if it has one."""
+    """What a variable or a parameter is inside an expression: its kind, and its value as an index if it has
+    one."""
 
     kind: Kind
     index: Affine | None = None
@@ -63,17 +64,27 @@ class Symbol:
     bound: int | None = None
 
 
-WORDS = {"width": "a width", "dim": "a dim", "input": "an input", "matrix": "an initial matrix", "vector": "an initial vector",
-         "family": "a value", "function": "a function"}
+WORDS = {
+    "width": "a width",
+    "dim": "a dim",
+    "input": "an input",
+    "matrix": "an initial matrix",
+    "vector": "an initial vector",
+    "family": "a value",
+    "function": "a function",
+}
 
 
 class Scope:
     """The names of one file. Problems are appended to `errors` and the name left out."""
 
-    def __init__(self, errors: list[Diagnostic], overrides: Mapping[str, int], exponents: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, errors: list[Diagnostic], overrides: Mapping[str, int], exponents: frozenset[str] = frozenset()
+    ) -> None:
         self.errors = errors
         self.overrides = overrides
-        self.exponents = exponents                     # inputs that may stand in powers of a width, in programs opened for the scaling analysis
+        # inputs that may stand in powers of a width, in programs opened for the scaling analysis
+        self.exponents = exponents
         self.symbols: dict[str, Symbol] = {}
         self.widths: list[str] = []
         self.dims: dict[str, int] = {}
@@ -142,7 +153,8 @@ def bounded(value: Fraction) -> Fraction:
 
 
 def fraction(node: tree.Tree, dims: Mapping[str, int]) -> Fraction:
-    """The exact value of arithmetic on numbers and dims. Raises NotANumberError, or OverflowError past 10^18."""
+    """The exact value of arithmetic on numbers and dims. Raises NotANumberError, or OverflowError past
+    10^18."""
     match node:
         case tree.Number(value=value):
             return bounded(value)
@@ -158,7 +170,9 @@ def fraction(node: tree.Tree, dims: Mapping[str, int]) -> Fraction:
                 x = fraction(operand, dims)
                 if op == "/" and not x:
                     raise NotANumberError(operand.span, "division by zero")
-                out = bounded(out + x if op == "+" else out - x if op == "-" else out * x if op == "*" else out / x)
+                out = bounded(
+                    out + x if op == "+" else out - x if op == "-" else out * x if op == "*" else out / x
+                )
             return out
         case tree.Power(base=base, exponent=exponent):
             b, k = fraction(base, dims), fraction(exponent, dims)

@@ -1,4 +1,5 @@
-"""The tree of a `.tp` file, as written: every node knows its span. Nodes hold no meaning; `resolve` finds it."""
+"""The tree of a `.tp` file, as written: every node knows its span. Nodes hold no meaning; `resolve` finds
+it."""
 
 from __future__ import annotations
 
@@ -110,7 +111,22 @@ class Attribute(Node):
     name: Name
 
 
-Tree = Number | Name | Indexed | Transposed | Primed | Applied | Chain | Negated | Power | MatMul | Comparison | Mean | Sum | Attribute
+Tree = (
+    Number
+    | Name
+    | Indexed
+    | Transposed
+    | Primed
+    | Applied
+    | Chain
+    | Negated
+    | Power
+    | MatMul
+    | Comparison
+    | Mean
+    | Sum
+    | Attribute
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +231,7 @@ class Output(Node):
 
 # networks and training: written out in the statements above before anything else looks at them (`tpc.train`)
 
+
 @dataclass(frozen=True, slots=True)
 class Option(Node):
     """`name = value`, or just `name`."""
@@ -225,7 +242,8 @@ class Option(Node):
 
 @dataclass(frozen=True, slots=True)
 class Weight(Node):
-    """`weight W : rows x columns`, or `bias b : rows` (columns None). axes: of a family of weights, `weight W[k < K] : …`."""
+    """`weight W : rows x columns`, or `bias b : rows` (columns None). axes: of a family of weights,
+    `weight W[k < K] : …`."""
 
     name: Name
     rows: Name | Number
@@ -325,7 +343,7 @@ class File(Node):
     statements: tuple[Statement, ...]
 
 
-PLAIN = ("Span", "str", "int", "bool", "Fraction")     # annotations of fields that hold no nodes
+PLAIN = ("Span", "str", "int", "bool", "Fraction")  # annotations of fields that hold no nodes
 INNER: dict[type, tuple[str, ...]] = {}
 HOLDING: dict[type, tuple[str, ...]] = {}
 
@@ -354,7 +372,8 @@ def parts(node: Node) -> list[Node]:
 
 
 def deepest(root: Node) -> tuple[int, Node]:
-    """How deep the tree is nested, and a node at that depth. Needs no recursion, so it can be asked of any tree."""
+    """How deep the tree is nested, and a node at that depth. Needs no recursion, so it can be asked of any
+    tree."""
     best, where, stack = 0, root, [(1, root)]
     while stack:
         depth, node = stack.pop()

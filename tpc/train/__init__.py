@@ -1,4 +1,5 @@
-"""Networks and training written out in the core language, tree to tree: forward pass, reverse-mode differentiation, weights and their updates."""
+"""Networks and training written out in the core language, tree to tree: forward pass, reverse-mode
+differentiation, weights and their updates."""
 
 from tpc.train.write_out import PASSES, open_out, write_out
 

@@ -1,4 +1,5 @@
-"""What networks may do to arrays besides elementwise work: one-hot arrays, zeros around an array, sums over members."""
+"""What networks may do to arrays besides elementwise work: one-hot arrays, zeros around an array, sums over
+members."""
 
 from __future__ import annotations
 
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, cast
 from tpc.diagnostics import catalogue, catalogue_training
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
-from tpc.train.checks import ARRAYS, check_index
 from tpc.train.build import Maker, replaced, substituted
+from tpc.train.checks import ARRAYS, check_index
 from tpc.train.naming import Names
 from tpc.train.padding import plus
-from tpc.train.scene import RefusedError, Scene
 from tpc.train.records import Padded, Value
+from tpc.train.scene import RefusedError, Scene
 
 if TYPE_CHECKING:
     from tpc.train.forward import Env, Forward
@@ -27,7 +28,8 @@ def array_function(scene: Scene, node: tree.Applied) -> str:
 
 
 def apart(network: tree.Network, used: Collection[str], names: Names) -> tree.Network:
-    """The network with other variables of clauses, loops and sums in the place of those that mean something where it is called."""
+    """The network with other variables of clauses, loops and sums in the place of those that mean something
+    where it is called."""
     bound = {part.variable.name for part in tree.walk(network) if isinstance(part, tree.Range)}
     fresh: dict[str, str] = {}
     for variable in sorted(bound.intersection(used)):
@@ -35,14 +37,21 @@ def apart(network: tree.Network, used: Collection[str], names: Names) -> tree.Ne
 
     def leaf(x: Tree) -> Tree | None:
         return replace(x, name=fresh[x.name]) if isinstance(x, tree.Name) and x.name in fresh else None
+
     return cast(tree.Network, replaced(cast(Tree, network), leaf)) if fresh else network
 
 
 def picks_members(node: tree.Sum, env: Env) -> bool:
     """Whether the variables of a sum pick members of a family that is made member by member."""
     variables = {r.variable.name for r in node.ranges}
-    indexed = [part for part in tree.walk(node.body) if isinstance(part, tree.Indexed) and isinstance(part.base, tree.Name)
-               and part.base.name in env and env[part.base.name].members is not None]
+    indexed = [
+        part
+        for part in tree.walk(node.body)
+        if isinstance(part, tree.Indexed)
+        and isinstance(part.base, tree.Name)
+        and part.base.name in env
+        and env[part.base.name].members is not None
+    ]
     return any(name.name in variables for part in indexed for i in part.index for name in tree.names(i))
 
 
@@ -51,8 +60,12 @@ def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> Value:
     first, *rest = node.ranges
     m = Maker(node.span)
     body: Tree = tree.Sum(node.span, tuple(rest), node.body) if rest else node.body
-    terms = [substituted(body, {first.variable.name: m.number(k)}) for k in range(forward.count(first.count, 1))]
-    return forward.joined(node, terms, [forward.expr(term, env) for term in terms], lambda parts: m.add(*parts))
+    terms = [
+        substituted(body, {first.variable.name: m.number(k)}) for k in range(forward.count(first.count, 1))
+    ]
+    return forward.joined(
+        node, terms, [forward.expr(term, env) for term in terms], lambda parts: m.add(*parts)
+    )
 
 
 def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
@@ -66,7 +79,11 @@ def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
     known = forward.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
     count = known.bound if known is not None else _rounds(forward, entry)
     if known is not None and count is not None and value.shape:
-        raise RefusedError(catalogue.index_count(node.args[0].span, "this", len(known.axes), len(known.axes) - len(value.shape)))
+        raise RefusedError(
+            catalogue.index_count(
+                node.args[0].span, "this", len(known.axes), len(known.axes) - len(value.shape)
+            )
+        )
     if len(node.args) == 2 and (count is not None or _is_index(forward, entry)):
         least, count = count, forward.index(node.args[1], env)
         _check_entries(forward, node, least if known is not None else None, count)
@@ -78,15 +95,22 @@ def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
 
 
 def _rounds(forward: Forward, index: Tree) -> Tree | None:
-    """How many rounds the loop has whose variable an index is; None if it is none, or they are not known here."""
+    """How many rounds the loop has whose variable an index is; None if it is none, or they are not known
+    here."""
     loops = {r.variable.name: r.count for r in forward.loops}
     return loops.get(index.name) if isinstance(index, tree.Name) else None
 
 
 def _is_index(forward: Forward, index: Tree) -> bool:
     """Whether an index is made of numbers, dims and the variables of loops around."""
-    parts = [part for part in tree.walk(index) if not isinstance(part, tree.Name | tree.Number | tree.Chain | tree.Negated)]
-    return not parts and all(name.name in forward.scope() or forward.scene.is_constant(name.name) for name in tree.names(index))
+    parts = [
+        part
+        for part in tree.walk(index)
+        if not isinstance(part, tree.Name | tree.Number | tree.Chain | tree.Negated)
+    ]
+    return not parts and all(
+        name.name in forward.scope() or forward.scene.is_constant(name.name) for name in tree.names(index)
+    )
 
 
 def _check_entries(forward: Forward, node: tree.Applied, least: Tree | None, count: Tree) -> None:
@@ -99,7 +123,8 @@ def _check_entries(forward: Forward, node: tree.Applied, least: Tree | None, cou
 
 
 def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Value:
-    """`pad(x, a, …)`: the array x with `a` zeros before and after it along its first axis, and so on for the next."""
+    """`pad(x, a, …)`: the array x with `a` zeros before and after it along its first axis, and so on for the
+    next."""
     value, amounts = forward.expr(node.args[0], env), node.args[1:]
     if not amounts or len(amounts) > len(value.shape):
         raise RefusedError(catalogue_training.pad_needs(node.span, len(value.shape)))
@@ -109,7 +134,14 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Valu
         if size is None or size < 0:
             raise RefusedError(catalogue_training.pad_amount(amount.span))
         sizes.append(Maker(amount.span).number(size))
-    empty = next((axis for axis, count in enumerate(value.shape) if count is not None and forward.scene.integer(count) == 0), None)
+    empty = next(
+        (
+            axis
+            for axis, count in enumerate(value.shape)
+            if count is not None and forward.scene.integer(count) == 0
+        ),
+        None,
+    )
     if value.width is not None and empty is not None:
         raise RefusedError(catalogue_training.pad_empty(node.span, empty))
     if forward.has_variables(value) and not forward.is_leaf(value):
@@ -117,7 +149,11 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Valu
     with forward.within_sums(node):
         m, given = Maker(node.span), len(forward.axes)
         own = forward.own_axes(value.shape, node)
-        margins = tuple((size, size) for size in (*sizes, *(m.number(0) for _ in own[len(sizes):])))
-        out = forward.var(forward.numbered(wish), value.width, [plus(m, a.count, *margin) for a, margin in zip(own, margins, strict=True)])
+        margins = tuple((size, size) for size in (*sizes, *(m.number(0) for _ in own[len(sizes) :])))
+        out = forward.var(
+            forward.numbered(wish),
+            value.width,
+            [plus(m, a.count, *margin) for a, margin in zip(own, margins, strict=True)],
+        )
         forward.steps.append(Padded(out, (*forward.axes, *own), value, margins, node.span, given))
         return forward.of_var(out)

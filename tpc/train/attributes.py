@@ -12,6 +12,7 @@ from tpc.diagnostics import catalogue, catalogue_training
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Range, Tree
+from tpc.train.build import replaced
 from tpc.train.checks import (
     MAX_ROUNDS,
     check_indices,
@@ -23,16 +24,16 @@ from tpc.train.checks import (
     whole,
 )
 from tpc.train.descent import option_value
-from tpc.train.build import replaced
 from tpc.train.naming import Names
 from tpc.train.scene import RefusedError, Scene
 
 ATTRIBUTES = ("std", "scale", "lr", "frozen", "decoupled", "a", "b")
-SIZES = ("std", "scale")                               # known before anything is drawn
+SIZES = ("std", "scale")  # known before anything is drawn
 
 
-def check_attributes(scene: Scene, weight: tree.Weight, options: Mapping[str, tree.Option], *,
-                     matrix: bool) -> None:
+def check_attributes(
+    scene: Scene, weight: tree.Weight, options: Mapping[str, tree.Option], *, matrix: bool
+) -> None:
     """What the attributes of a weight may be. matrix: it is between two widths."""
     for flag in ("frozen", "decoupled"):
         if flag in options and options[flag].value is not None:
@@ -45,7 +46,10 @@ def check_attributes(scene: Scene, weight: tree.Weight, options: Mapping[str, tr
         if name in SIZES:
             check_given(scene, name, value)
         check_scalar(scene, name, value)
-        inner = [*ranges, *(r for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges)]
+        inner = [
+            *ranges,
+            *(r for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges),
+        ]
         check_known(scene, value, inner)
         check_indices(scene, (value,), ranges)
         for at in members(scene, ranges):
@@ -57,15 +61,23 @@ def check_attributes(scene: Scene, weight: tree.Weight, options: Mapping[str, tr
 
 
 def apart(value: Tree, names: Names) -> Tree:
-    """An attribute with variables of its sums that nothing else in the file is called, so that any index may be put in."""
-    variables = {r.variable.name for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges}
+    """An attribute with variables of its sums that nothing else in the file is called, so that any index may
+    be put in."""
+    variables = {
+        r.variable.name for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges
+    }
     fresh = {v: names.another(v, [v]) for v in sorted(variables)}
-    return replaced(value, lambda x: replace(x, name=fresh[x.name]) if isinstance(x, tree.Name) and x.name in fresh else None)
+    return replaced(
+        value,
+        lambda x: replace(x, name=fresh[x.name]) if isinstance(x, tree.Name) and x.name in fresh else None,
+    )
 
 
 def own_ranges(scene: Scene, weight: tree.Weight, values: Sequence[Tree]) -> list[Range]:
     """The ranges of a family's variables, if its attributes use them: then they are to mean nothing else."""
-    ranges = [Range(axis.span, axis.variable, axis.count) for axis in weight.axes if axis.variable is not None]
+    ranges = [
+        Range(axis.span, axis.variable, axis.count) for axis in weight.axes if axis.variable is not None
+    ]
     used = {name.name for value in values for name in tree.names(value)}
     for k, item in enumerate(ranges):
         if item.variable.name in used:

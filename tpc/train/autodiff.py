@@ -1,7 +1,7 @@
 """The backward pass: reverse-mode differentiation of the steps of a forward pass, one rule a step.
 
-A cotangent of a vector x of width m is `m ∂f/∂x_α`, of a scalar `∂f/∂θ`: both are of order 1 (TP4 writes dh for it). So a mean over coordinates takes
-one from a vector to a scalar, and nothing carries a power of n.
+A cotangent of a vector x of width m is `m ∂f/∂x_α`, of a scalar `∂f/∂θ`: both are of order 1 (TP4 writes dh
+for it). So a mean over coordinates takes one from a vector to a scalar, and nothing carries a power of n.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from functools import singledispatchmethod
 from tpc.diagnostics import catalogue_training
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.derivative import derivative, has_kinks, jump_in
-from tpc.train.shifted_reads import Solution, shifted, solved
 from tpc.train.build import Maker, substituted
+from tpc.train.derivative import derivative, has_kinks, jump_in
 from tpc.train.padding import Margin, padded, plus
-from tpc.train.scene import RefusedError, Scene
 from tpc.train.records import Axis, Collected, Elementwise, Index, Padded, Product, Record, Step, Var, read_by
+from tpc.train.scene import RefusedError, Scene
+from tpc.train.shifted_reads import Solution, shifted, solved
 from tpc.train.weights import Reader, Weight
 
 Entry = Callable[[Weight, Index, Sequence[str]], Tree]
@@ -26,7 +26,8 @@ Entry = Callable[[Weight, Index, Sequence[str]], Tree]
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """A term of the cotangent of an entry. index: which entry; axes: the variables that are bound in it, to be summed over but for the index."""
+    """A term of the cotangent of an entry. index: which entry; axes: the variables that are bound in it, to
+    be summed over but for the index."""
 
     index: Index
     axes: tuple[Axis, ...]
@@ -35,8 +36,10 @@ class Contribution:
 
 @dataclass
 class Backward:
-    """One backward pass. reader: products with weights in the state of the pass. examples: the ranges of the loops of the pass that are not time.
-    own: how many of the first indices of the forward pass's variables are those of loops, if its loops are fewer (None: as many as `prefix`).
+    """One backward pass. reader: products with weights in the state of the pass. examples: the ranges of the
+    loops of the pass that are not time.
+    own: how many of the first indices of the forward pass's variables are those of loops, if its loops are
+    fewer (None: as many as `prefix`).
 
     defined: the lines that make cotangents, in order. records: terms of the gradient of every weight.
     """
@@ -57,14 +60,16 @@ class Backward:
     reached: list[Step] = field(default_factory=list)
     spreads: dict[tuple[str, Index], str] = field(default_factory=dict)
     inlined: dict[str, Contribution] = field(default_factory=dict)
-    resting: set[str] = field(default_factory=set)                 # functions with kinks, and variables made by them
+    resting: set[str] = field(default_factory=set)  # functions with kinks, and variables made by them
     coefficient: Tree | None = None
 
     def prepare(self, steps: Sequence[Step], outs: Sequence[Var], seed: str, coefficient: Tree) -> None:
-        """Finds what the gradient goes through, names its cotangents, and lists the terms of every weight's gradient.
+        """Finds what the gradient goes through, names its cotangents, and lists the terms of every weight's
+        gradient.
 
-        The gradient is that of what has cotangent 1 with respect to `outs`, or, if these are arrays, the family `seed`; times `coefficient`, a scalar
-        for every example. Products in the pass itself may need the terms, so they are listed before any line is made.
+        The gradient is that of what has cotangent 1 with respect to `outs`, or, if these are arrays, the
+        family `seed`; times `coefficient`, a scalar for every example. Products in the pass itself may need
+        the terms, so they are listed before any line is made.
         """
         self.coefficient, self.seeded = coefficient, {out.name for out in outs}
         needed, live = set(self.seeded), self.live(steps)
@@ -77,17 +82,27 @@ class Backward:
             self.cotangents.setdefault(step.out.name, self.scene.names.fresh(f"d{step.out.name}"))
             needed |= {_base(leaf) for leaf in self.leaves(read_by(step))}
         self.made = {name: var for name, var in self.made.items() if name in live}
-        self.resting |= {name for name, function in self.scene.functions.items() if has_kinks(function, self.resting)}
+        self.resting |= {
+            name for name, function in self.scene.functions.items() if has_kinks(function, self.resting)
+        }
         for step in steps:
             kinked = isinstance(step, Elementwise) and not step.mean and has_kinks(step.value, self.resting)
-            if kinked or (isinstance(step, Collected) and any(_base(leaf) in self.resting for leaf in self.leaves(read_by(step)))):
+            if kinked or (
+                isinstance(step, Collected)
+                and any(_base(leaf) in self.resting for leaf in self.leaves(read_by(step)))
+            ):
                 self.resting.add(step.out.name)
         for step in self.reached:
             if isinstance(step, Product):
                 self.record(step)
             elif isinstance(step, Elementwise):
                 for weight in self.scene.weights.values():
-                    if not weight.matrix and not weight.frozen and weight.name not in self.members and self.member_leaves(step.value, weight):
+                    if (
+                        not weight.matrix
+                        and not weight.frozen
+                        and weight.name not in self.members
+                        and self.member_leaves(step.value, weight)
+                    ):
                         self.members[weight.name] = weight, []
                         self.member_record(weight)
 
@@ -95,14 +110,18 @@ class Backward:
         """The variables that weights have gone into."""
         found: set[str] = set()
         for step in steps:
-            weights = isinstance(step, Product) or any(self.member_leaves(step.value, w) for w in self.scene.weights.values()
-                                                       if isinstance(step, Elementwise) and not w.matrix)
+            weights = isinstance(step, Product) or any(
+                self.member_leaves(step.value, w)
+                for w in self.scene.weights.values()
+                if isinstance(step, Elementwise) and not w.matrix
+            )
             if weights or any(_base(leaf) in found for leaf in self.leaves(read_by(step))):
                 found.add(step.out.name)
         return found
 
     def run(self) -> None:
-        """Makes the lines. The first time through only finds out which cotangents need none, being something that has a name."""
+        """Makes the lines. The first time through only finds out which cotangents need none, being something
+        that has a name."""
         seed = dict(self.found)
         self.lines()
         self.found, self.defined = seed, []
@@ -143,18 +162,26 @@ class Backward:
         value = m.add(*(self.gathered(c, index, replace(var, name=name), m) for c in found))
         clauses = [*self.examples, *(m.range(a.variable, a.count) for a in axes)]
         what = f"gradient of line {step.span.line} in {var.name.partition('$')[0]}"
-        self.defined.append(m.define(m.member(name, (*map(m.name, self.prefix), *index)), value, clauses, what))
+        self.defined.append(
+            m.define(m.member(name, (*map(m.name, self.prefix), *index)), value, clauses, what)
+        )
 
     def is_alias(self, c: Contribution, var: Var) -> bool:
         """Whether the contribution is something that has a name, entry by entry."""
         own = [i.name if isinstance(i, tree.Name) else "" for i in c.index]
         lengths = {a.variable: a.count for a in c.axes}
-        return isinstance(c.value, tree.Name | tree.Indexed) and sorted(own) == sorted(lengths) and len(own) == len(var.shape) \
+        return (
+            isinstance(c.value, tree.Name | tree.Indexed)
+            and sorted(own) == sorted(lengths)
+            and len(own) == len(var.shape)
             and all(self.scene.equal(lengths[v], count) for v, count in zip(own, var.shape, strict=True))
+        )
 
     def gathered(self, c: Contribution, index: Index, of: Var, m: Maker) -> Tree:
-        """A contribution as a term for the entry `index` of the cotangent `of`: variables that the entry fixes put in, the others summed over."""
-        marks = {a.variable: Axis(f"#{k}", a.count) for k, a in enumerate(c.axes)}          # nothing else is called that
+        """A contribution as a term for the entry `index` of the cotangent `of`: variables that the entry
+        fixes put in, the others summed over."""
+        # nothing else is called that
+        marks = {a.variable: Axis(f"#{k}", a.count) for k, a in enumerate(c.axes)}
         marked: dict[str, Tree] = {v: m.name(a.variable) for v, a in marks.items()}
         left = {a.variable: a for a in marks.values()}
         env: dict[str, Tree] = {}
@@ -162,41 +189,75 @@ class Backward:
         places: dict[str, Solution] = {}
         for wanted, given, count in zip(index, c.index or index, of.shape, strict=True):
             own = substituted(substituted(given, marked), env) if c.index else given
-            if isinstance(own, tree.Name) and own.name in left and self.scene.equal(left[own.name].count, count):
+            if (
+                isinstance(own, tree.Name)
+                and own.name in left
+                and self.scene.equal(left[own.name].count, count)
+            ):
                 del left[own.name]
                 env[own.name] = wanted
-            elif own != wanted and (place := solved(self.scene, own, wanted, count, left.values())) is not None:
-                del left[place.variable]                             # as `x[p+1]`: p is what is wanted less 1
+            elif (
+                own != wanted and (place := solved(self.scene, own, wanted, count, left.values())) is not None
+            ):
+                del left[place.variable]  # as `x[p+1]`: p is what is wanted less 1
                 env[place.variable], places[place.variable] = place.value, place
             elif own != wanted:
-                tests.append((wanted, own))                          # as `x[0]`: of the terms, those with 0 = wanted
+                tests.append((wanted, own))  # as `x[0]`: of the terms, those with 0 = wanted
         rest = [a for a in c.axes if marks[a.variable].variable in left]
-        taken = [*self.prefix, *(n.name for i in index for n in tree.names(i)), *(a.variable for a in rest), *summed([c])]
+        taken = [
+            *self.prefix,
+            *(n.name for i in index for n in tree.names(i)),
+            *(a.variable for a in rest),
+            *summed([c]),
+        ]
         fresh = self.scene.names.variables(len(rest), taken)
-        new: dict[str, Tree] = {marks[a.variable].variable: m.name(v) for a, v in zip(rest, fresh, strict=True)}
+        new: dict[str, Tree] = {
+            marks[a.variable].variable: m.name(v) for a, v in zip(rest, fresh, strict=True)
+        }
         final = {mark: substituted(x, new) for mark, x in env.items()} | new
         if any(place.before or place.after for place in places.values()):
-            value: Tree = m.member(self.spread(c, marks, places, of, m), (*map(m.name, self.prefix), *shifted(m, marks.values(), places, final)))
+            value: Tree = m.member(
+                self.spread(c, marks, places, of, m),
+                (*map(m.name, self.prefix), *shifted(m, marks.values(), places, final)),
+            )
         else:
             value = substituted(c.value, {v: final[a.variable] for v, a in marks.items()})
         ranges = [m.range(v, a.count) for v, a in zip(fresh, rest, strict=True)]
         return m.sum(ranges, m.mul(value, *(m.equal(a, substituted(b, final)) for a, b in tests)))
 
-    def spread(self, c: Contribution, marks: Mapping[str, Axis], places: Mapping[str, Solution], of: Var, m: Maker) -> str:
-        """A contribution as an array with zeros around it, so that the places where an entry is not read contribute nothing; its name."""
+    def spread(
+        self, c: Contribution, marks: Mapping[str, Axis], places: Mapping[str, Solution], of: Var, m: Maker
+    ) -> str:
+        """A contribution as an array with zeros around it, so that the places where an entry is not read
+        contribute nothing; its name."""
         key = (of.name, c.index)
         if key not in self.spreads:
             self.spreads[key] = self.scene.names.fresh(f"{of.name}_part")
-        around = {v: (places[a.variable].before, places[a.variable].after) for v, a in marks.items() if a.variable in places}
-        margins = [Margin(a.variable, a.count, *map(m.number, around.get(a.variable, (0, 0)))) for a in c.axes]
+        around = {
+            v: (places[a.variable].before, places[a.variable].after)
+            for v, a in marks.items()
+            if a.variable in places
+        }
+        margins = [
+            Margin(a.variable, a.count, *map(m.number, around.get(a.variable, (0, 0)))) for a in c.axes
+        ]
         prefix = tuple(map(m.name, self.prefix))
-        self.defined += padded(m, lambda i: m.member(self.spreads[key], (*prefix, *i)), margins, c.value, of.width is not None, self.examples,
-                               "part of a gradient")
+        self.defined += padded(
+            m,
+            lambda i: m.member(self.spreads[key], (*prefix, *i)),
+            margins,
+            c.value,
+            of.width is not None,
+            self.examples,
+            "part of a gradient",
+        )
         return self.spreads[key]
 
     def contribute(self, leaf: tree.Name | tree.Indexed, axes: tuple[Axis, ...], value: Tree) -> None:
         index = leaf.index if isinstance(leaf, tree.Indexed) else ()
-        self.found.setdefault(_base(leaf), []).append(Contribution(index[len(self.prefix) if self.own is None else self.own:], axes, value))
+        self.found.setdefault(_base(leaf), []).append(
+            Contribution(index[len(self.prefix) if self.own is None else self.own :], axes, value)
+        )
 
     def leaves(self, x: Tree) -> list[tree.Name | tree.Indexed]:
         """The entries of variables in an expression, each once."""
@@ -205,7 +266,11 @@ class Backward:
         while stack:
             node = stack.pop()
             base = node.base if isinstance(node, tree.Indexed) else node
-            if isinstance(base, tree.Name) and base.name in self.made and isinstance(node, tree.Name | tree.Indexed):
+            if (
+                isinstance(base, tree.Name)
+                and base.name in self.made
+                and isinstance(node, tree.Name | tree.Indexed)
+            ):
                 found[node] = None
             else:
                 stack.extend(tree.parts(node))
@@ -219,7 +284,8 @@ class Backward:
 
     @rule.register
     def elementwise(self, step: Elementwise) -> None:
-        """`out = φ(x..)` gives `dx += dout ∂φ/∂x`; a scalar in it, the mean of that. `out = E φ(x..)` gives the same with a scalar dout."""
+        """`out = φ(x..)` gives `dx += dout ∂φ/∂x`; a scalar in it, the mean of that. `out = E φ(x..)` gives
+        the same with a scalar dout."""
         m = Maker(step.span)
         own = tuple(m.name(a.variable) for a in step.axes)
         dout = self.cotangent(step.out, own, m)
@@ -230,7 +296,9 @@ class Backward:
         for weight in self.scene.weights.values():
             for leaf in [] if weight.matrix or weight.frozen else self.member_leaves(step.value, weight):
                 term = self.term(m, dout, step, leaf, weight.width is None and width is not None)
-                place = leaf.index[len(leaf.index) - len(weight.axes):] if isinstance(leaf, tree.Indexed) else ()
+                place = (
+                    leaf.index[len(leaf.index) - len(weight.axes) :] if isinstance(leaf, tree.Indexed) else ()
+                )
                 bound = (*step.axes, *bound_in(step.value, leaf))
                 self.members[weight.name][1].append(Contribution(place, bound, term))
 
@@ -249,7 +317,8 @@ class Backward:
 
     @rule.register
     def product(self, step: Product) -> None:
-        """`h = W x` gives `dx += Wᵀ dh`, and the term `dh xᵀ` of the gradient of W (`x dhᵀ` for `h = Wᵀ x`)."""
+        """`h = W x` gives `dx += Wᵀ dh`, and the term `dh xᵀ` of the gradient of W (`x dhᵀ` for
+        `h = Wᵀ x`)."""
         m = Maker(step.span)
         weight = self.scene.weights[step.weight]
         near, _ = weight.sides(step.transposed)
@@ -261,9 +330,18 @@ class Backward:
             own = self.scene.names.variables(1, scope) if near.count is not None else []
             entry = operand(tuple(map(m.name, own)))
             assert isinstance(entry, tree.Name | tree.Indexed)
-            value = self.reader.product(weight, not step.transposed, dout, tuple(map(m.name, own)), (*scope, *own), member=step.member,
-                                        backward=True)
-            self.contribute(entry, (*rest, *(Axis(v, near.count) for v in own if near.count is not None)), value)
+            value = self.reader.product(
+                weight,
+                not step.transposed,
+                dout,
+                tuple(map(m.name, own)),
+                (*scope, *own),
+                member=step.member,
+                backward=True,
+            )
+            self.contribute(
+                entry, (*rest, *(Axis(v, near.count) for v in own if near.count is not None)), value
+            )
 
     @rule.register
     def padding(self, step: Padded) -> None:
@@ -294,6 +372,7 @@ class Backward:
 
         def operand(j: Index) -> Tree:
             return step.entry(outer, j)
+
         return dout, operand
 
     def record(self, step: Product) -> None:
@@ -307,14 +386,33 @@ class Backward:
         ranges = (*self.examples, *(m.range(a.variable, a.count) for a in rest))
         a, b = (operand, dout) if step.transposed else (dout, operand)
         self.records.setdefault(weight.name, []).append(
-            Record(ranges, a, b, m.mul(weight.scaling.record(m, step.transposed), self.coefficient), step.span, step.member))
+            Record(
+                ranges,
+                a,
+                b,
+                m.mul(weight.scaling.record(m, step.transposed), self.coefficient),
+                step.span,
+                step.member,
+            )
+        )
 
     # weights that are read as they are (biases)
 
     def member_leaves(self, x: Tree, weight: Weight) -> list[tree.Name | tree.Indexed]:
-        names = {weight.initial, *(upto.descent.carried[weight.name] for upto in self.reader.state if weight.name in upto.descent.carried)}
+        names = {
+            weight.initial,
+            *(
+                upto.descent.carried[weight.name]
+                for upto in self.reader.state
+                if weight.name in upto.descent.carried
+            ),
+        }
         bases = {node.base for node in tree.walk(x) if isinstance(node, tree.Indexed)}
-        found = (node for node in tree.walk(x) if isinstance(node, tree.Name | tree.Indexed) and _base(node) in names)
+        found = (
+            node
+            for node in tree.walk(x)
+            if isinstance(node, tree.Name | tree.Indexed) and _base(node) in names
+        )
         return list(dict.fromkeys(node for node in found if node not in bases))
 
     def member_record(self, weight: Weight) -> None:
@@ -323,10 +421,20 @@ class Backward:
         self.member_names[weight.name] = name
         variables = self.scene.names.variables(len(weight.family), self.prefix)
         member = tuple(map(m.name, variables))
-        prefix, ranges = tuple(map(m.name, self.prefix)), [m.range(v, count) for v, count in zip(variables, weight.family, strict=True)]
+        prefix, ranges = (
+            tuple(map(m.name, self.prefix)),
+            [m.range(v, count) for v, count in zip(variables, weight.family, strict=True)],
+        )
         self.records.setdefault(weight.name, []).append(
-            Record((*self.examples, *ranges), lambda j: m.member(name, (*prefix, *member, *j)), lambda _: m.number(1), self.coefficient,
-                   weight.node.span, member))
+            Record(
+                (*self.examples, *ranges),
+                lambda j: m.member(name, (*prefix, *member, *j)),
+                lambda _: m.number(1),
+                self.coefficient,
+                weight.node.span,
+                member,
+            )
+        )
 
     def member_gradient(self, weight: Weight, contributions: Sequence[Contribution]) -> None:
         """The cotangent of a weight that is read as it is: what its uses contribute."""
@@ -342,7 +450,13 @@ class Backward:
 
 def summed(contributions: Sequence[Contribution]) -> set[str]:
     """The variables of the sums in contributions."""
-    return {r.variable.name for c in contributions for node in tree.walk(c.value) if isinstance(node, tree.Sum) for r in node.ranges}
+    return {
+        r.variable.name
+        for c in contributions
+        for node in tree.walk(c.value)
+        if isinstance(node, tree.Sum)
+        for r in node.ranges
+    }
 
 
 def _base(leaf: tree.Name | tree.Indexed) -> str:
@@ -353,5 +467,11 @@ def _base(leaf: tree.Name | tree.Indexed) -> str:
 def bound_in(x: Tree, leaf: Tree) -> tuple[Axis, ...]:
     """The ranges of the sums in `x` whose variables are in the index of `leaf`."""
     wanted = {name.name for name in tree.names(leaf)}
-    ranges = {r.variable.name: r for node in tree.walk(x) if isinstance(node, tree.Sum) for r in node.ranges if r.variable.name in wanted}
+    ranges = {
+        r.variable.name: r
+        for node in tree.walk(x)
+        if isinstance(node, tree.Sum)
+        for r in node.ranges
+        if r.variable.name in wanted
+    }
     return tuple(Axis(name, r.count) for name, r in ranges.items())

@@ -1,4 +1,5 @@
-"""Nodes of the tree, made at one place of the source, with the simplifications that keep what is written out readable."""
+"""Nodes of the tree, made at one place of the source, with the simplifications that keep what is written out
+readable."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from fractions import Fraction
 from typing import Any, cast
 
 from tpc.core.exponent import Exponent
-from tpc.syntax import tree
 from tpc.diagnostics.spans import Span
+from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 
 
@@ -58,12 +59,22 @@ class Maker:
                 return self.number(0)
             if not is_number(factor, 1):
                 kept.append(factor)
-        out = self.number(1) if not kept else kept[0] if len(kept) == 1 else tree.Chain(self.span, tuple(kept), ("*",) * (len(kept) - 1))
+        out = (
+            self.number(1)
+            if not kept
+            else kept[0]
+            if len(kept) == 1
+            else tree.Chain(self.span, tuple(kept), ("*",) * (len(kept) - 1))
+        )
         return self.neg(out) if negative else out
 
     def product(self, x: Tree, y: Tree) -> Tree:
         """The product; that of two numbers as a number."""
-        return self.number(x.value * y.value) if isinstance(x, tree.Number) and isinstance(y, tree.Number) else self.mul(x, y)
+        return (
+            self.number(x.value * y.value)
+            if isinstance(x, tree.Number) and isinstance(y, tree.Number)
+            else self.mul(x, y)
+        )
 
     def div(self, x: Tree, y: Tree) -> Tree:
         if is_number(x, 0) or is_number(y, 1):
@@ -97,7 +108,9 @@ class Maker:
         return tree.Sum(self.span, tuple(ranges), body)
 
     def range(self, variable: str, count: Tree | int) -> tree.Range:
-        return tree.Range(self.span, self.name(variable), self.number(count) if isinstance(count, int) else count)
+        return tree.Range(
+            self.span, self.name(variable), self.number(count) if isinstance(count, int) else count
+        )
 
     def matmul(self, matrix: str, transposed: bool, x: Tree, member: Sequence[Tree] = ()) -> Tree:
         left: Tree = self.member(matrix, member)
@@ -109,7 +122,9 @@ class Maker:
         zero, one = self.number(0), self.number(1)
         return self.call("where", at_most, self.call("where", at_least, one, zero), zero)
 
-    def define(self, target: Tree, value: Tree, clauses: Sequence[tree.Range] = (), what: str = "") -> tree.Define:
+    def define(
+        self, target: Tree, value: Tree, clauses: Sequence[tree.Range] = (), what: str = ""
+    ) -> tree.Define:
         return tree.Define(self.span, target, value, tuple(clauses), what)
 
 
@@ -118,7 +133,8 @@ def is_number(x: Tree, value: int) -> bool:
 
 
 def replaced(node: Tree, leaf: Callable[[Tree], Tree | None]) -> Tree:
-    """`node` with every part for which `leaf` gives a tree replaced by it. Bound variables are the caller's care."""
+    """`node` with every part for which `leaf` gives a tree replaced by it. Bound variables are the caller's
+    care."""
     return cast(Tree, _replaced(node, leaf))
 
 
@@ -141,11 +157,17 @@ def _replaced(node: tree.Node, leaf: Callable[[Tree], Tree | None]) -> tree.Node
 
 def substituted(node: Tree, values: dict[str, Tree]) -> Tree:
     """`node` with names replaced by trees; the variables of sums in it are names of their own."""
+
     def leaf(x: Tree) -> Tree | None:
         if isinstance(x, tree.Name):
             return values.get(x.name)
         if isinstance(x, tree.Sum) and (own := {r.variable.name for r in x.ranges} & values.keys()):
             left = {name: value for name, value in values.items() if name not in own}
-            return replace(x, ranges=tuple(replace(r, count=substituted(r.count, values)) for r in x.ranges), body=substituted(x.body, left))
+            return replace(
+                x,
+                ranges=tuple(replace(r, count=substituted(r.count, values)) for r in x.ranges),
+                body=substituted(x.body, left),
+            )
         return None
+
     return replaced(node, leaf) if values else node

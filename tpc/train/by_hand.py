@@ -1,7 +1,8 @@
 """Updates by hand: `W += c*outer(a, b)` in a user's loop, for rules that `train` does not know.
 
-`outer(a, b)` is the matrix that takes x to `a E b x` (`a bᵀ/n`), with a finite side to `a (b·x)`. Such updates are kept as histories, so any
-number of them may change one weight, and every use sees what has been added before it.
+`outer(a, b)` is the matrix that takes x to `a E b x` (`a bᵀ/n`), with a finite side to `a (b·x)`. Such
+updates are kept as histories, so any number of them may change one weight, and every use sees what has been
+added before it.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from tpc.diagnostics import catalogue, catalogue_training
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.network_calls import Calls
+from tpc.train.build import Maker
 from tpc.train.checks import described, taken
 from tpc.train.descent import Descent, Sgd
 from tpc.train.forward import Forward
-from tpc.train.build import Maker
+from tpc.train.network_calls import Calls
+from tpc.train.records import Index, Record, Upto, Value
 from tpc.train.scene import RefusedError, Scene
 from tpc.train.trainings import Trainings
-from tpc.train.records import Index, Record, Upto, Value
 from tpc.train.weights import Side, Weight
 
 
@@ -49,7 +50,7 @@ class ByHand:
                 self.open.append((statement, descent))
         now = m.name(block.range.variable.name)
         self.trainings.state = (*self.trainings.state, *(Upto(descent, (), now) for _, descent in self.open))
-        for statement, descent in self.open:                 # uses before the line need its terms of earlier rounds
+        for statement, descent in self.open:  # uses before the line need its terms of earlier rounds
             descent.records[self.weight(statement).name] += tuple(self.terms(statement))
 
     def leave(self, block: tree.ForBlock, blocks: tuple[Range, ...]) -> None:
@@ -59,7 +60,9 @@ class ByHand:
         self.open = []
 
     def advance(self, descents: set[Descent], time: Tree) -> None:
-        self.trainings.state = tuple(replace(u, time=time) if u.descent in descents else u for u in self.trainings.state)
+        self.trainings.state = tuple(
+            replace(u, time=time) if u.descent in descents else u for u in self.trainings.state
+        )
 
     def add_to(self, node: tree.AddTo, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         found = next((descent for statement, descent in self.open if statement is node), None)
@@ -83,15 +86,25 @@ class ByHand:
         return weight
 
     def terms(self, node: tree.AddTo) -> list[Record]:
-        """The rank-one terms of an update. Parts that are expressions get names, made by lines at the update's place."""
+        """The rank-one terms of an update. Parts that are expressions get names, made by lines at the
+        update's place."""
         weight = self.weight(node)
-        prefix = [next(d for s, d in self.open if s is node).time.variable.name, *(c.variable.name for c in node.clauses)]
+        prefix = [
+            next(d for s, d in self.open if s is node).time.variable.name,
+            *(c.variable.name for c in node.clauses),
+        ]
         return [self.term(node, weight, part, prefix) for part in summands(node.value)]
 
     def term(self, node: tree.AddTo, weight: Weight, part: Tree, prefix: Sequence[str]) -> Record:
         m = Maker(part.span)
         factors = factors_of(part)
-        outers = [f for f in factors if isinstance(f, tree.Applied) and isinstance(f.function, tree.Name) and f.function.name == "outer"]
+        outers = [
+            f
+            for f in factors
+            if isinstance(f, tree.Applied)
+            and isinstance(f.function, tree.Name)
+            and f.function.name == "outer"
+        ]
         two_sides = all(side.width or side.count is not None for side in (weight.rows, weight.columns))
         if len(outers) > 1 or (not outers and two_sides):
             self.refuse(catalogue_training.update_term(part.span))
@@ -102,7 +115,10 @@ class ByHand:
                 self.refuse(catalogue.arguments(outers[0].span, "outer", 2, 2, len(outers[0].args)))
             for x, side in zip(outers[0].args, (weight.rows, weight.columns), strict=True):
                 self.check_side(weight, side, x)
-            a, b = (self.named(node, forward, x, f"{weight.name}_{side}", prefix) for x, side in zip(outers[0].args, "ab", strict=True))
+            a, b = (
+                self.named(node, forward, x, f"{weight.name}_{side}", prefix)
+                for x, side in zip(outers[0].args, "ab", strict=True)
+            )
             rest = [f for f in factors if f is not outers[0]]
             coefficient = m.mul(*rest)
         else:
@@ -110,7 +126,10 @@ class ByHand:
             whole = self.named(node, forward, part, f"{weight.name}_a", prefix)
             a, b = (whole, one) if weight.rows.width or not weight.columns.width else (one, whole)
             coefficient = m.number(1)
-        if not all(isinstance(part, tree.Number | tree.Name | tree.Chain | tree.Negated | tree.Power) for part in tree.walk(coefficient)):
+        if not all(
+            isinstance(part, tree.Number | tree.Name | tree.Chain | tree.Negated | tree.Power)
+            for part in tree.walk(coefficient)
+        ):
             coefficient = self.named(node, forward, coefficient, f"{weight.name}_c", prefix).at(())
         coefficient = m.div(coefficient, weight.scaling.update(m))
         return Record(node.clauses, a.at, b.at, coefficient, part.span)
@@ -118,16 +137,33 @@ class ByHand:
     def check_side(self, weight: Weight, side: Side, x: Tree) -> None:
         """Whether a factor of `outer` is what a side of the weight takes, as far as it is known."""
         known = self.scene.outer.get(_base(x)) if isinstance(x, tree.Name | tree.Indexed) else None
-        shape = () if known is None else known.axes[len(x.index) if isinstance(x, tree.Indexed) else 0:]
-        if side.count is not None and (known is None or known.width is not None or len(shape) != 1 or not self.scene.same(shape[0], side.count)):
-            self.refuse(catalogue_training.update_side(x.span, weight.name, f"{self.scene.integer(side.count)} entries"))
+        shape = () if known is None else known.axes[len(x.index) if isinstance(x, tree.Indexed) else 0 :]
+        if side.count is not None and (
+            known is None
+            or known.width is not None
+            or len(shape) != 1
+            or not self.scene.same(shape[0], side.count)
+        ):
+            self.refuse(
+                catalogue_training.update_side(
+                    x.span, weight.name, f"{self.scene.integer(side.count)} entries"
+                )
+            )
         if side.width and known is not None and (known.given or known.width) and known.width != side.width:
             given = described(known.width, self.scene.shown(shape))
-            self.refuse(catalogue_training.weight_side(x.span, weight.name, taken(self.scene, side), given, weight.node.span))
+            self.refuse(
+                catalogue_training.weight_side(
+                    x.span, weight.name, taken(self.scene, side), given, weight.node.span
+                )
+            )
 
     def named(self, node: tree.AddTo, forward: Forward, x: Tree, wish: str, prefix: Sequence[str]) -> Value:
         """`x` by a name, if it is more than a member; arrays stay as they are."""
-        value = forward.expr(x, {}) if isinstance(x, tree.Name | tree.Indexed) and _base(x) in self.scene.outer else None
+        value = (
+            forward.expr(x, {})
+            if isinstance(x, tree.Name | tree.Indexed) and _base(x) in self.scene.outer
+            else None
+        )
         if value is not None:
             return value
         m, name = Maker(x.span), self.scene.names.fresh(wish)
@@ -136,6 +172,7 @@ class ByHand:
 
         def entry(index: Index) -> Tree:
             return m.member(name, (*map(m.name, prefix), *index))
+
         return Value(None, (), entry)
 
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:
@@ -146,7 +183,10 @@ def summands(x: Tree) -> list[Tree]:
     m = Maker(x.span)
     match x:
         case tree.Chain(operands=operands, operators=operators) if operators[0] in "+-":
-            signed = [operands[0], *(o if op == "+" else m.neg(o) for op, o in zip(operators, operands[1:], strict=True))]
+            signed = [
+                operands[0],
+                *(o if op == "+" else m.neg(o) for op, o in zip(operators, operands[1:], strict=True)),
+            ]
             return [part for term in signed for part in summands(term)]
         case tree.Negated(operand=operand):
             return [m.neg(part) for part in summands(operand)]
@@ -157,9 +197,15 @@ def factors_of(x: Tree) -> list[Tree]:
     m = Maker(x.span)
     match x:
         case tree.Chain(operands=operands, operators=operators) if operators[0] in "*/":
-            divisors = [m.div(m.number(1), o) for op, o in zip(operators, operands[1:], strict=True) if op == "/"]
+            divisors = [
+                m.div(m.number(1), o) for op, o in zip(operators, operands[1:], strict=True) if op == "/"
+            ]
             factors = [operands[0], *(o for op, o in zip(operators, operands[1:], strict=True) if op == "*")]
-            return [*(f for part in factors for f in factors_of(part)), *divisors] if operands[0] != m.number(1) or factors[1:] else [x]
+            return (
+                [*(f for part in factors for f in factors_of(part)), *divisors]
+                if operands[0] != m.number(1) or factors[1:]
+                else [x]
+            )
         case tree.Negated(operand=operand):
             return [m.number(-1), *factors_of(operand)]
     return [x]

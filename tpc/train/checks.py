@@ -1,4 +1,5 @@
-"""What is looked at before anything is written out, so that messages are about what the user wrote and never about lines made from it."""
+"""What is looked at before anything is written out, so that messages are about what the user wrote and never
+about lines made from it."""
 
 from __future__ import annotations
 
@@ -9,22 +10,23 @@ from fractions import Fraction
 
 from tpc.core.functions import arity
 from tpc.diagnostics import catalogue, catalogue_training
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Label
+from tpc.diagnostics.spans import Span
+from tpc.syntax import tree
 from tpc.syntax.kinds import derivative_of
 from tpc.syntax.scope import NotANumberError, fraction
-from tpc.diagnostics.spans import Span
 from tpc.syntax.tree import Range, Tree
-from tpc.train.scene import RefusedError, Scene
 from tpc.train.records import Value
+from tpc.train.scene import RefusedError, Scene
 from tpc.train.weights import Side, Weight
 
-MAX_ROUNDS = 10_000                               # of a loop that another's count depends on, looked at one by one
+MAX_ROUNDS = 10_000  # of a loop that another's count depends on, looked at one by one
 OF_SHAPES = frozenset({"TP201", "TP707", "TP712"})
-ARRAYS = ("onehot", "pad")                       # functions of arrays, in networks
+ARRAYS = ("onehot", "pad")  # functions of arrays, in networks
 
 
 # counts and indices
+
 
 def whole(scene: Scene, node: Tree, at: Mapping[str, int]) -> int | None:
     """The value of a whole number made of numbers, dims and variables, else None."""
@@ -90,24 +92,49 @@ def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range])
         for at in corners(scene, around(outer, [clause.count]), {}):
             count = whole(scene, clause.count, at)
             if count is None:
-                raise RefusedError(catalogue.dim_value(clause.count.span, "a count is made of dims, numbers and outer loop variables"))
+                raise RefusedError(
+                    catalogue.dim_value(
+                        clause.count.span, "a count is made of dims, numbers and outer loop variables"
+                    )
+                )
             if count < 1:
                 place = clause.count.span
-                raise RefusedError(catalogue_training.no_examples_at(place, rounds(at)) if at else catalogue_training.no_examples(place))
+                raise RefusedError(
+                    catalogue_training.no_examples_at(place, rounds(at))
+                    if at
+                    else catalogue_training.no_examples(place)
+                )
 
 
 def check_indices(scene: Scene, nodes: Sequence[Tree], ranges: Sequence[Range]) -> None:
-    """Whether the indices of inputs and vectors are inside their axes, whatever the variables of `ranges` and of sums are."""
+    """Whether the indices of inputs and vectors are inside their axes, whatever the variables of `ranges` and
+    of sums are."""
     for root in nodes:
         inner = [*ranges, *(r for node in tree.walk(root) if isinstance(node, tree.Sum) for r in node.ranges)]
         for node in tree.walk(root):
-            if isinstance(node, tree.Indexed) and isinstance(node.base, tree.Name) and node.base.name in scene.outer:
-                for axis, (index, extent) in enumerate(zip(node.index, scene.outer[node.base.name].axes, strict=False)):
+            if (
+                isinstance(node, tree.Indexed)
+                and isinstance(node.base, tree.Name)
+                and node.base.name in scene.outer
+            ):
+                for axis, (index, extent) in enumerate(
+                    zip(node.index, scene.outer[node.base.name].axes, strict=False)
+                ):
                     check_known(scene, index, inner)
-                    check_index(scene, node, node.base.name, axis, index, None if extent is None else scene.integer(extent), inner)
+                    check_index(
+                        scene,
+                        node,
+                        node.base.name,
+                        axis,
+                        index,
+                        None if extent is None else scene.integer(extent),
+                        inner,
+                    )
 
 
-def check_index(scene: Scene, node: Tree, name: str, axis: int, index: Tree, extent: int | None, ranges: Sequence[Range]) -> None:
+def check_index(
+    scene: Scene, node: Tree, name: str, axis: int, index: Tree, extent: int | None, ranges: Sequence[Range]
+) -> None:
     for at in corners(scene, around(ranges, [index]), {}) if extent is not None else ():
         value = whole(scene, index, at)
         if value is not None and extent is not None and not 0 <= value < extent:
@@ -119,7 +146,9 @@ def check_known(scene: Scene, index: Tree, ranges: Sequence[Range]) -> None:
     variables = [r.variable.name for r in ranges]
     for name in tree.names(index):
         if name.name not in variables and name.name not in scene.outer and not meaning(scene, name.name):
-            raise RefusedError(catalogue.unknown_name(name.span, name.name, [*variables, *scene.constants, *scene.outer]))
+            raise RefusedError(
+                catalogue.unknown_name(name.span, name.name, [*variables, *scene.constants, *scene.outer])
+            )
 
 
 def check_time(scene: Scene, node: Tree, name: str, time: Tree, steps: int, ranges: Sequence[Range]) -> None:
@@ -135,10 +164,17 @@ def check_time(scene: Scene, node: Tree, name: str, time: Tree, steps: int, rang
 
 # names
 
+
 def meaning(scene: Scene, name: str) -> str:
     """What a name of the whole program stands for, in words; inputs, vectors and families apart."""
-    kinds = (("a weight", scene.weights), ("a network", scene.networks), ("a width", scene.widths), ("a dim", scene.constants),
-             ("a function", scene.functions), ("a matrix", scene.matrices))
+    kinds = (
+        ("a weight", scene.weights),
+        ("a network", scene.networks),
+        ("a width", scene.widths),
+        ("a dim", scene.constants),
+        ("a function", scene.functions),
+        ("a matrix", scene.matrices),
+    )
     found = next((what for what, names in kinds if name in names), "")
     return found or ("part of the language" if scene.is_elementwise(name) or scene.is_constant(name) else "")
 
@@ -153,9 +189,14 @@ def check_free(scene: Scene, name: tree.Name) -> None:
 
 
 def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> str:
-    """The name of an adapted network, if it is a new one, indexed by the variables of its clauses. adapted: those that there are."""
-    base, index = (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
-    if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [c.variable.name for c in node.clauses]:
+    """The name of an adapted network, if it is a new one, indexed by the variables of its clauses. adapted:
+    those that there are."""
+    base, index = (
+        (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
+    )
+    if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [
+        c.variable.name for c in node.clauses
+    ]:
         raise RefusedError(catalogue_training.adapt_target(node.target.span))
     if base.name in adapted:
         raise RefusedError(catalogue_training.name_taken(base.span, base.name))
@@ -164,7 +205,8 @@ def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> s
 
 
 def check_network(scene: Scene, node: tree.Network, later: Mapping[str, str]) -> None:
-    """Whether every name in a network means something, and hides nothing. later: what the file declares, in words, this line or later."""
+    """Whether every name in a network means something, and hides nothing. later: what the file declares, in
+    words, this line or later."""
     seen: dict[str, Span] = {}
     for parameter in node.parameters:
         check_hides(scene, parameter, later)
@@ -197,31 +239,48 @@ def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[st
     functions = {id(node.function) for node in tree.walk(root) if isinstance(node, tree.Applied)}
     inside = {id(node.name) for node in tree.walk(root) if isinstance(node, tree.Attribute)}
     for name in sorted(tree.names(root), key=lambda n: (n.span.line, n.span.column)):
-        known = name.name in made or name.name in scene.outer or name.name in later or meaning(scene, name.name)
+        known = (
+            name.name in made or name.name in scene.outer or name.name in later or meaning(scene, name.name)
+        )
         if known or id(name) in inside or name.name in (*ARRAYS, "D"):
             continue
         if id(name) in functions:
-            raise RefusedError(catalogue.unknown_function(name.span, name.name, [*scene.functions, *scene.networks]))
-        raise RefusedError(catalogue.unknown_name(name.span, name.name, [*made, *scene.outer, *later, *scene.weights, *scene.constants]))
+            raise RefusedError(
+                catalogue.unknown_function(name.span, name.name, [*scene.functions, *scene.networks])
+            )
+        raise RefusedError(
+            catalogue.unknown_name(
+                name.span, name.name, [*made, *scene.outer, *later, *scene.weights, *scene.constants]
+            )
+        )
 
 
 def check_cycles(networks: Mapping[str, tree.Network]) -> None:
     """Whether no network uses itself, directly or through others."""
+
     def visit(name: str, path: tuple[str, ...]) -> None:
-        for node in (node for line in (*networks[name].body, networks[name].result) for node in tree.walk(line)):
-            if not isinstance(node, tree.Applied) or not isinstance(node.function, tree.Name) or node.function.name not in networks:
+        for node in (
+            node for line in (*networks[name].body, networks[name].result) for node in tree.walk(line)
+        ):
+            if (
+                not isinstance(node, tree.Applied)
+                or not isinstance(node.function, tree.Name)
+                or node.function.name not in networks
+            ):
                 continue
             if node.function.name in (*path, name):
                 raise RefusedError(catalogue.recursive(node.span, node.function.name))
             if node.function.name not in clean:
                 visit(node.function.name, (*path, name))
         clean.add(name)
+
     clean: set[str] = set()
     for name in networks:
         visit(name, ())
 
 
 # values
+
 
 def taken(scene: Scene, side: Side) -> str:
     """What a side of a weight is multiplied to, in words."""
@@ -244,19 +303,28 @@ def check_operand(scene: Scene, node: tree.MatMul, weight: Weight, near: Side, o
     fits = near.count is None or (operand.shape and scene.same(near.count, operand.shape[-1]))
     if near.width != operand.width or not fits:
         given = described(operand.width, scene.shown(operand.shape))
-        raise RefusedError(catalogue_training.weight_side(node.operand.span, shown, taken(scene, near), given, weight.node.span))
+        raise RefusedError(
+            catalogue_training.weight_side(
+                node.operand.span, shown, taken(scene, near), given, weight.node.span
+            )
+        )
 
 
 def check_scalar(scene: Scene, option: str, value: Tree) -> None:
     """Whether an option's value has nothing but scalars in it."""
     for name in tree.names(value):
         known = scene.outer.get(name.name)
-        if name.name in scene.weights or name.name in scene.networks or (known is not None and known.width is not None):
+        if (
+            name.name in scene.weights
+            or name.name in scene.networks
+            or (known is not None and known.width is not None)
+        ):
             raise RefusedError(catalogue_training.option_of_vector(name.span, option, name.name))
 
 
 def check_application(scene: Scene, node: tree.Applied) -> None:
-    """Whether a function of the language, or a derivative, is applied, and to as many arguments as a function takes."""
+    """Whether a function of the language, or a derivative, is applied, and to as many arguments as a function
+    takes."""
     if not isinstance(node.function, tree.Name):
         if derivative_of(node) is None:
             raise RefusedError(catalogue_training.network_part(node.function.span))
@@ -268,9 +336,16 @@ def check_application(scene: Scene, node: tree.Applied) -> None:
         raise RefusedError(catalogue.arguments(node.span, name, least, most, given))
 
 
-def check_sign(scene: Scene, option: str, value: Tree, least: Fraction | None, wanted: str,
-               at: Mapping[str, int] | None = None) -> None:
-    """Whether a number is large enough: at least `least`, or above 0 if that is None. An input's value is not known yet.
+def check_sign(
+    scene: Scene,
+    option: str,
+    value: Tree,
+    least: Fraction | None,
+    wanted: str,
+    at: Mapping[str, int] | None = None,
+) -> None:
+    """Whether a number is large enough: at least `least`, or above 0 if that is None. An input's value is not
+    known yet.
     at: values of variables."""
     try:
         number = fraction(value, {**scene.constants, **(at or {})})

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from tpc.core.exponent import Exponent
 from tpc.core.network import C as C_OPEN
 from tpc.core.network import exponent_input
-from tpc.core.exponent import Exponent
 from tpc.diagnostics import catalogue_training
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
@@ -25,7 +25,8 @@ NEEDED: Mapping[str, str] = {"uniform": "r", "abc": "c"}
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A parametrization by name. lists: a and b by weight, in the order of declaration, as far as they are given so."""
+    """A parametrization by name. lists: a and b by weight, in the order of declaration, as far as they are
+    given so."""
 
     name: str
     constants: Mapping[str, int]
@@ -40,29 +41,44 @@ class Chosen:
         return AbcOf(a, b, Exponent.var(C_OPEN))
 
     def of(self, place: int, weight: tree.Weight, kind: Kind) -> AbcOf:
-        """a, b and c of a weight, the so-many-th of the file; its own attributes come before what the parametrization gives by name."""
+        """a, b and c of a weight, the so-many-th of the file; its own attributes come before what the
+        parametrization gives by name."""
         a, b = (Exponent(self._one(name, place, weight, kind)) for name in ("a", "b"))
         return AbcOf(a, b, Exponent(self.c))
 
     def _one(self, name: str, place: int, weight: tree.Weight, kind: Kind) -> Fraction:
         options = options_of(weight.options)
-        own = rational(option_value(options[name], "a rational number"), f"`{name}`", self.constants) if name in options else None
+        own = (
+            rational(option_value(options[name], "a rational number"), f"`{name}`", self.constants)
+            if name in options
+            else None
+        )
         listed = self.lists[name][place] if self.lists and name in self.lists else None
         if own is not None and listed is not None and own != listed and self.line is not None:
             span = options_of(self.line.options)[name].span
-            raise RefusedError(catalogue_training.exponents_differ(options[name].span, name, weight.name.name, str(own), str(listed), span))
+            raise RefusedError(
+                catalogue_training.exponents_differ(
+                    options[name].span, name, weight.name.name, str(own), str(listed), span
+                )
+            )
         known = own if own is not None else listed
         if known is not None:
             return known
         if self.name == "abc" and self.line is not None:
-            raise RefusedError(catalogue_training.exponent_missing(weight.name.span, name, weight.name.name, self.line.span))
+            raise RefusedError(
+                catalogue_training.exponent_missing(weight.name.span, name, weight.name.name, self.line.span)
+            )
         if self.name == "mfp" and kind == "matrix" and self.line is not None:
-            raise RefusedError(catalogue_training.mean_field_depth(self.line.name.span, weight.name.name, weight.span))
+            raise RefusedError(
+                catalogue_training.mean_field_depth(self.line.name.span, weight.name.name, weight.span)
+            )
         table = uniform(self.r) if self.name == "uniform" else TABLES[self.name]
         return table(kind)["ab".index(name)]
 
 
-def chosen(line: tree.Parametrization, weights: Sequence[tree.Weight], constants: Mapping[str, int]) -> Chosen:
+def chosen(
+    line: tree.Parametrization, weights: Sequence[tree.Weight], constants: Mapping[str, int]
+) -> Chosen:
     """What a `parametrization` line chooses. Raises RefusedError."""
     name = line.name.name
     if name not in NAMES:
@@ -74,12 +90,27 @@ def chosen(line: tree.Parametrization, weights: Sequence[tree.Weight], constants
     needed = NEEDED.get(name)
     if needed is not None and needed not in options:
         raise RefusedError(catalogue_training.option_missing(line.span, name, needed))
-    numbers = {key: rational(option_value(options[key], "a rational number"), f"`{key}`", constants) for key in ("c", "r") if key in options}
-    lists: dict[str, tuple[Fraction, ...]] = {key: listed(options[key], weights, constants) for key in ("a", "b") if key in options}
-    return Chosen(name, constants, numbers.get("c", C.get(name, Fraction(0))), numbers.get("r", Fraction(0)), lists, line)
+    numbers = {
+        key: rational(option_value(options[key], "a rational number"), f"`{key}`", constants)
+        for key in ("c", "r")
+        if key in options
+    }
+    lists: dict[str, tuple[Fraction, ...]] = {
+        key: listed(options[key], weights, constants) for key in ("a", "b") if key in options
+    }
+    return Chosen(
+        name,
+        constants,
+        numbers.get("c", C.get(name, Fraction(0))),
+        numbers.get("r", Fraction(0)),
+        lists,
+        line,
+    )
 
 
-def listed(option: tree.Option, weights: Sequence[tree.Weight], constants: Mapping[str, int]) -> tuple[Fraction, ...]:
+def listed(
+    option: tree.Option, weights: Sequence[tree.Weight], constants: Mapping[str, int]
+) -> tuple[Fraction, ...]:
     """A list of exponents, one for each weight."""
     name, value = option.name.name, option.value
     if not isinstance(value, tree.ListOf):
@@ -90,7 +121,9 @@ def listed(option: tree.Option, weights: Sequence[tree.Weight], constants: Mappi
             raise RefusedError(catalogue_training.exponents_form(item.span, name))
         found.append(rational(item, f"every entry of `{name}`", constants))
     if len(found) != len(weights):
-        raise RefusedError(catalogue_training.exponents_count(value.span, name, len(found), [w.name.name for w in weights]))
+        raise RefusedError(
+            catalogue_training.exponents_count(value.span, name, len(found), [w.name.name for w in weights])
+        )
     return tuple(found)
 
 

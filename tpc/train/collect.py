@@ -1,4 +1,5 @@
-"""Families whose members are made one from another, as arrays: what is asked for at a variable's place is made of all members."""
+"""Families whose members are made one from another, as arrays: what is asked for at a variable's place is
+made of all members."""
 
 from __future__ import annotations
 
@@ -8,12 +9,12 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from tpc.diagnostics import catalogue_training
-from tpc.syntax import tree
 from tpc.diagnostics.spans import Span
+from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, substituted
-from tpc.train.scene import RefusedError, Scene
 from tpc.train.records import Collected, Index, Member, Value
+from tpc.train.scene import RefusedError, Scene
 
 if TYPE_CHECKING:
     from tpc.train.forward import Forward
@@ -23,7 +24,8 @@ Place = tuple[int, ...]
 
 @dataclass
 class Members:
-    """The members of the family `name`, and what is around the line that has made them. counts: the lengths of the axes that tell them apart, None
+    """The members of the family `name`, and what is around the line that has made them. counts: the lengths
+    of the axes that tell them apart, None
     if they are no array: a place is missing, or they differ in shape or width."""
 
     forward: Forward
@@ -41,14 +43,16 @@ class Members:
         """The family. An entry at numbers is that of a member."""
         first, m = next(iter(self.members.values())), Maker(self.span)
         axes = len(next(iter(self.members)))
-        own: tuple[Tree | None, ...] = (None,) * axes if self.counts is None else tuple(map(m.number, self.counts))
+        own: tuple[Tree | None, ...] = (
+            (None,) * axes if self.counts is None else tuple(map(m.number, self.counts))
+        )
         width = next((v.width for v in self.members.values() if v.width is not None), first.width)
         return Value(width, (*own, *first.shape), self.entry, members=dict(self.members), array=self.array)
 
     def entry(self, index: Index) -> Tree:
-        place = tuple(map(self.forward.scene.integer, index[:len(next(iter(self.members)))]))
-        member = self.members.get(place)                               # type: ignore[arg-type]
-        return self.array().at(index) if member is None else member.at(index[len(place):])
+        place = tuple(map(self.forward.scene.integer, index[: len(next(iter(self.members)))]))
+        member = self.members.get(place)  # type: ignore[arg-type]
+        return self.array().at(index) if member is None else member.at(index[len(place) :])
 
     def array(self) -> Value:
         """All members as one variable, made when it is first asked for."""
@@ -66,9 +70,15 @@ class Members:
         given, own = len(forward.axes), forward.own_axes(values[0].shape, m.number(0))
         at = tuple(m.name(a.variable) for a in own)
         zero = None if vector is None else tree.Chain(self.span, (m.number(0), vector.at(at)), ("*",))
-        parts = tuple(Member(tuple(map(m.number, place)), v.at(at), None if v.width is not None else zero)
-                      for place, v in zip(product(*map(range, counts)), values, strict=True))
-        out = forward.var(self.name, None if vector is None else vector.width, [*map(m.number, counts), *(a.count for a in own)])
+        parts = tuple(
+            Member(tuple(map(m.number, place)), v.at(at), None if v.width is not None else zero)
+            for place, v in zip(product(*map(range, counts)), values, strict=True)
+        )
+        out = forward.var(
+            self.name,
+            None if vector is None else vector.width,
+            [*map(m.number, counts), *(a.count for a in own)],
+        )
         forward.steps.append(Collected(out, (*forward.axes, *own), parts, self.span, given))
         return forward.of_var(out)
 
@@ -86,16 +96,22 @@ def counts_of(members: Mapping[Place, Value], scene: Scene) -> Place | None:
 
 
 def same_shape(one: Sequence[Tree | None], other: Sequence[Tree | None], scene: Scene) -> bool:
-    return len(one) == len(other) and all(a is not None and b is not None and scene.equal(a, b) for a, b in zip(one, other, strict=True))
+    return len(one) == len(other) and all(
+        a is not None and b is not None and scene.equal(a, b) for a, b in zip(one, other, strict=True)
+    )
 
 
-def member_by_member(forward: Forward, line: tree.Define, name: str, index: Sequence[Tree], env: dict[str, Value]) -> None:
+def member_by_member(
+    forward: Forward, line: tree.Define, name: str, index: Sequence[Tree], env: dict[str, Value]
+) -> None:
     """A line of a network's body that makes a family one member from another."""
     members = dict(env[name].members or {}) if name in env else {}
     rounds: list[dict[str, Tree]] = [{}]
     for clause in line.clauses:
         count = forward.count(substituted(clause.count, rounds[0] if rounds else {}), len(rounds))
-        rounds = [{**r, clause.variable.name: Maker(clause.span).number(k)} for r in rounds for k in range(count)]
+        rounds = [
+            {**r, clause.variable.name: Maker(clause.span).number(k)} for r in rounds for k in range(count)
+        ]
     unfinished = Value(None, (None,) * len(index), no_entry(name, line), members=members)
     for r in rounds:
         place = tuple(forward.constant(substituted(i, r), name) for i in index)
@@ -107,14 +123,19 @@ def member_by_member(forward: Forward, line: tree.Define, name: str, index: Sequ
 def no_entry(name: str, at: tree.Node) -> Callable[[Index], Tree]:
     def entry(index: Index) -> Tree:
         raise RefusedError(catalogue_training.network_index(at.span, name))
+
     return entry
 
 
-def place_of(forward: Forward, value: Value, name: str, positions: Index, index: Sequence[Tree]) -> Place | None:
-    """Which member of a family made member by member is meant; None if that depends on variables, or is a part of it,
-    and it can be an array. index: as written."""
+def place_of(
+    forward: Forward, value: Value, name: str, positions: Index, index: Sequence[Tree]
+) -> Place | None:
+    """Which member of a family made member by member is meant; None if that depends on variables, or is a
+    part of it, and it can be an array. index: as written."""
     axes = len(next(iter(value.members or {})))
     if value.array is None:
-        return tuple(forward.constant(i, name, written) for i, written in zip(positions, index, strict=True))[:axes]
+        return tuple(forward.constant(i, name, written) for i, written in zip(positions, index, strict=True))[
+            :axes
+        ]
     place = tuple(number for i in positions[:axes] if (number := forward.scene.integer(i)) is not None)
     return place if len(place) == axes else None

@@ -18,9 +18,11 @@ RESTING = (*JUMPS, *KINKS, "max", "min", "where")
 
 
 def derivative(x: Tree, leaf: Tree, resting: Container[str] = ()) -> Tree:
-    """`∂x/∂leaf`, the number 0 where `leaf` does not occur. Derivatives of functions are written `φ'(…)` and `D(φ, i)(…)`, as a user would.
+    """`∂x/∂leaf`, the number 0 where `leaf` does not occur. Derivatives of functions are written `φ'(…)` and
+    `D(φ, i)(…)`, as a user would.
 
-    A leaf whose index is the variable of a sum is an entry: the derivative is in that entry, the variable free in it.
+    A leaf whose index is the variable of a sum is an entry: the derivative is in that entry, the variable
+    free in it.
     resting: variables that may stay at 0, having been made by a function with a kink.
     """
     m = Maker(x.span)
@@ -33,21 +35,28 @@ def derivative(x: Tree, leaf: Tree, resting: Container[str] = ()) -> Tree:
             return m.neg(derivative(operand, leaf, resting))
         case tree.Power(base=base, exponent=exponent):
             slope = _power_base(m, base, exponent, derivative(base, leaf, resting))
-            return m.add(_at_rest(m, base, slope, resting) if _is_root(exponent) else slope,
-                         _power_exponent(m, x, base, derivative(exponent, leaf, resting)))
+            return m.add(
+                _at_rest(m, base, slope, resting) if _is_root(exponent) else slope,
+                _power_exponent(m, x, base, derivative(exponent, leaf, resting)),
+            )
         case tree.Applied():
             return _applied(m, x, leaf, resting)
         case tree.Sum(ranges=ranges, body=body):
-            fixed = {name.name for name in tree.names(leaf)}           # the one term that the leaf is in
+            fixed = {name.name for name in tree.names(leaf)}  # the one term that the leaf is in
             return m.sum([r for r in ranges if r.variable.name not in fixed], derivative(body, leaf, resting))
     return m.number(0)
 
 
 def jump_in(slope: Tree, functions: Mapping[str, tree.Function]) -> str:
-    """The function whose derivative is asked for in `slope` and is 0 wherever it does not jump; "" if there is none."""
+    """The function whose derivative is asked for in `slope` and is 0 wherever it does not jump; "" if there
+    is none."""
     for node in tree.walk(slope):
         base, order = (node.base, node.order) if isinstance(node, tree.Primed) else (None, 1)
-        if isinstance(node, tree.Applied) and isinstance(node.function, tree.Name) and node.function.name == "D":
+        if (
+            isinstance(node, tree.Applied)
+            and isinstance(node.function, tree.Name)
+            and node.function.name == "D"
+        ):
             base = node.args[0]
         if isinstance(base, tree.Name) and _jumps(base.name, order, functions):
             return base.name
@@ -59,18 +68,30 @@ def _jumps(name: str, order: int, functions: Mapping[str, tree.Function]) -> boo
     if name not in functions:
         return name in JUMPS or (name in KINKS and order > 1)
     for node in tree.walk(functions[name]):
-        if isinstance(node, tree.Applied) and isinstance(node.function, tree.Name) and node.function.name != name \
-                and _jumps(node.function.name, order, functions):
+        if (
+            isinstance(node, tree.Applied)
+            and isinstance(node.function, tree.Name)
+            and node.function.name != name
+            and _jumps(node.function.name, order, functions)
+        ):
             return True
-        if isinstance(node, tree.Primed) and isinstance(node.base, tree.Name) and _jumps(node.base.name, order + node.order, functions):
+        if (
+            isinstance(node, tree.Primed)
+            and isinstance(node.base, tree.Name)
+            and _jumps(node.base.name, order + node.order, functions)
+        ):
             return True
     return False
 
 
-def _chain(m: Maker, operands: Sequence[Tree], operators: Sequence[str], leaf: Tree, resting: Container[str]) -> Tree:
+def _chain(
+    m: Maker, operands: Sequence[Tree], operators: Sequence[str], leaf: Tree, resting: Container[str]
+) -> Tree:
     slopes = [derivative(operand, leaf, resting) for operand in operands]
     if operators[0] in "+-":
-        return m.add(slopes[0], *(d if op == "+" else m.neg(d) for op, d in zip(operators, slopes[1:], strict=True)))
+        return m.add(
+            slopes[0], *(d if op == "+" else m.neg(d) for op, d in zip(operators, slopes[1:], strict=True))
+        )
     value, slope = operands[0], slopes[0]
     for op, operand, d in zip(operators, operands[1:], slopes[1:], strict=True):
         if op == "*":
@@ -86,13 +107,18 @@ def _power_base(m: Maker, base: Tree, exponent: Tree, slope: Tree) -> Tree:
         return slope
     if isinstance(exponent, tree.Number) and exponent.value == 2:
         return m.mul(exponent, base, slope)
-    lower = m.number(exponent.value - 1) if isinstance(exponent, tree.Number) else m.sub(exponent, m.number(1))
+    lower = (
+        m.number(exponent.value - 1) if isinstance(exponent, tree.Number) else m.sub(exponent, m.number(1))
+    )
     return m.mul(exponent, tree.Power(m.span, base, lower), slope)
 
 
 def has_kinks(x: tree.Node, resting: Container[str] = ()) -> bool:
     """Whether there is a function with a kink or a jump in `x`, or a variable made by one."""
-    return any(isinstance(node, tree.Name) and (node.name in resting or node.name in RESTING) for node in tree.walk(x))
+    return any(
+        isinstance(node, tree.Name) and (node.name in resting or node.name in RESTING)
+        for node in tree.walk(x)
+    )
 
 
 def _is_root(exponent: Tree) -> bool:
@@ -106,7 +132,8 @@ def _is_root(exponent: Tree) -> bool:
 
 
 def _at_rest(m: Maker, base: Tree, slope: Tree, resting: Container[str]) -> Tree:
-    """The derivative of a root of `base`: 0, not infinity times 0, where `base` is 0 and, its function having a kink, may stay there."""
+    """The derivative of a root of `base`: 0, not infinity times 0, where `base` is 0 and, its function having
+    a kink, may stay there."""
     if is_number(slope, 0) or not has_kinks(base, resting):
         return slope
     zero = m.number(0)
@@ -131,7 +158,11 @@ def _applied(m: Maker, x: tree.Applied, leaf: Tree, resting: Container[str]) -> 
         slope = derivative(arg, leaf, resting)
         if not is_number(slope, 0):
             out = m.mul(slope, tree.Applied(x.span, _slope_of(m, function, i, len(args)), args))
-            terms.append(_at_rest(m, arg, out, resting) if isinstance(function, tree.Name) and function.name == "sqrt" else out)
+            terms.append(
+                _at_rest(m, arg, out, resting)
+                if isinstance(function, tree.Name) and function.name == "sqrt"
+                else out
+            )
     return m.add(*terms)
 
 

@@ -1,4 +1,5 @@
-"""Gradient descent: a `train` block, or the inner steps of `adapt`, as what happens to the weights in one loop over time."""
+"""Gradient descent: a `train` block, or the inner steps of `adapt`, as what happens to the weights in one
+loop over time."""
 
 from __future__ import annotations
 
@@ -9,18 +10,19 @@ from fractions import Fraction
 from tpc.diagnostics import catalogue, catalogue_training
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.checks import check_scalar, check_sign
 from tpc.train.build import Maker, is_number, substituted
-from tpc.train.weight_members import ByMember
+from tpc.train.checks import check_scalar, check_sign
 from tpc.train.naming import Names
-from tpc.train.scene import RefusedError, Scene, options_of
 from tpc.train.records import Index, Record, Upto
+from tpc.train.scene import RefusedError, Scene, options_of
+from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, of_member, split, squared
 
 
 @dataclass(frozen=True, slots=True)
 class Sgd:
-    """`g = grad + decay·w; buf = momentum·buf + g; w −= lr·buf`, gradients clipped before: all for the parametrized weights w. Numbers or scalars."""
+    """`g = grad + decay·w; buf = momentum·buf + g; w −= lr·buf`, gradients clipped before: all for the
+    parametrized weights w. Numbers or scalars."""
 
     rate: Tree
     momentum: Tree
@@ -35,11 +37,14 @@ class Sgd:
 
 @dataclass(eq=False)
 class Descent:
-    """A loop over `time` in which weights are updated. outer: the loops around it; tasks: those inside it that have weights of their own.
+    """A loop over `time` in which weights are updated. outer: the loops around it; tasks: those inside it
+    that have weights of their own.
 
-    records: terms of the gradients, for weights kept as a history; carried: the families of those kept as vectors, [*outer, time, *tasks, *axes].
-    shrinks, rates: for histories under decay or momentum, the families of the coefficients of what the weight was before, and of past gradients;
-    the last indices are those of a member, where members have rates of their own.
+    records: terms of the gradients, for weights kept as a history; carried: the families of those kept as
+    vectors, [*outer, time, *tasks, *axes].
+    shrinks, rates: for histories under decay or momentum, the families of the coefficients of what the weight
+    was before, and of past gradients; the last indices are those of a member, where members have rates of
+    their own.
     """
 
     time: Range
@@ -87,15 +92,20 @@ class Descent:
 
     def rate_of(self, weight: Weight, member: Index, upto: Upto, past: Tree, m: Maker) -> Tree:
         """The coefficient of the gradient at time `past` in the weight at `upto.time`, its sign apart."""
-        env = dict(zip(self.outer_variables, upto.outer, strict=True)) | dict(zip(self.task_variables, upto.tasks, strict=True))
+        env = dict(zip(self.outer_variables, upto.outer, strict=True)) | dict(
+            zip(self.task_variables, upto.tasks, strict=True)
+        )
         if weight.name in self.rates:
-            return m.member(self.rates[weight.name], (*upto.outer, upto.time, past, *self.own(weight, member)))
+            return m.member(
+                self.rates[weight.name], (*upto.outer, upto.time, past, *self.own(weight, member))
+            )
         scheduled = substituted(self.sgd.rate, {**env, self.time.variable.name: past})
         rate = m.mul(scheduled, weight.of(self.multipliers[weight.name], member))
         return m.mul(rate, m.member(self.clipping, (*upto.outer, past))) if self.clipping else rate
 
     def update_of(self, weight: Weight, member: Index, m: Maker, transposed: bool = False) -> Tree:
-        """In front of a term of the weight's update, beside its rate. Updates by hand are on what the program keeps, whatever its parametrization."""
+        """In front of a term of the weight's update, beside its rate. Updates by hand are on what the program
+        keeps, whatever its parametrization."""
         update = weight.scaling.update(m, transposed)
         if self.sgd.by_hand:
             return update
@@ -103,7 +113,8 @@ class Descent:
         return m.mul(scale, weight.scaling.power(m, rated=self.sgd.plain), update)
 
     def rate_on(self, weight: Weight, member: Index, m: Maker) -> Tree:
-        """The learning rate on the parametrized weight, but for the power of n that stands in `update_of` already."""
+        """The learning rate on the parametrized weight, but for the power of n that stands in `update_of`
+        already."""
         power = m.number(1) if self.sgd.plain else weight.scaling.rate(m)
         return m.mul(self.sgd.rate, power, weight.of(self.multipliers[weight.name], member))
 
@@ -118,7 +129,9 @@ def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
     """The optimizer of an `update` line."""
     m = Maker(update.span)
     if update.name.name != "sgd":
-        raise RefusedError(catalogue_training.unknown_word(update.name.span, update.name.name, "an optimizer", ("sgd",)))
+        raise RefusedError(
+            catalogue_training.unknown_word(update.name.span, update.name.name, "an optimizer", ("sgd",))
+        )
     options = options_of(update.options)
     check_options(update.options, ("lr", "momentum", "decay", "clip"), "sgd")
     if "lr" not in options:
@@ -126,6 +139,7 @@ def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
 
     def value(name: str, otherwise: Tree) -> Tree:
         return scheduled(scene, options[name], time) if name in options else otherwise
+
     for name in ("momentum", "decay"):
         check_sign(scene, name, value(name, m.number(0)), Fraction(0), "at least 0")
     clip = options.get("clip")
@@ -143,7 +157,9 @@ def scheduled(scene: Scene, option: tree.Option, time: Range) -> Tree:
     known = scene.outer.get(value.name) if isinstance(value, tree.Name) else None
     if isinstance(value, tree.Name) and known is not None and len(known.axes) == 1:
         m = Maker(option.span)
-        has, steps = (None if count is None else scene.integer(count) for count in (known.axes[0], time.count))
+        has, steps = (
+            None if count is None else scene.integer(count) for count in (known.axes[0], time.count)
+        )
         if has is not None and steps is not None and has < steps:
             raise RefusedError(catalogue_training.schedule_length(value.span, value.name, has, steps))
         return m.member(value.name, (m.name(time.variable.name),))
@@ -161,7 +177,9 @@ def check_options(options: Sequence[tree.Option], known: Sequence[str], what: st
     for option in options:
         name = option.name.name
         if name not in known:
-            raise RefusedError(catalogue_training.unknown_word(option.name.span, name, f"an option of {what}", known))
+            raise RefusedError(
+                catalogue_training.unknown_word(option.name.span, name, f"an option of {what}", known)
+            )
         if name in seen:
             raise RefusedError(catalogue.defined_twice(option.name.span, name, seen[name].name.span))
         seen[name] = option
@@ -169,7 +187,8 @@ def check_options(options: Sequence[tree.Option], known: Sequence[str], what: st
 
 @dataclass
 class Updates:
-    """Writes the lines that update weights at the end of a round. prefix: outer variables, time and tasks; index: of the round."""
+    """Writes the lines that update weights at the end of a round. prefix: outer variables, time and tasks;
+    index: of the round."""
 
     scene: Scene
     descent: Descent
@@ -196,10 +215,16 @@ class Updates:
         name = self.scene.names.fresh("norm")
         squares = m.add(*(self.norm(weight, records) for weight, records in weights))
         index = self.index(self.now)
-        self.lines.append(m.define(m.member(name, index), m.call("sqrt", squares), self.descent.tasks, "norm of the gradient"))
+        self.lines.append(
+            m.define(
+                m.member(name, index), m.call("sqrt", squares), self.descent.tasks, "norm of the gradient"
+            )
+        )
         norm = m.member(name, index)
         factor = m.call("where", tree.Comparison(m.span, ">", norm, clip), m.div(clip, norm), m.number(1))
-        self.lines.append(m.define(m.member(self.descent.clipping, index), factor, self.descent.tasks, "clipping"))
+        self.lines.append(
+            m.define(m.member(self.descent.clipping, index), factor, self.descent.tasks, "clipping")
+        )
 
     def norm(self, weight: Weight, records: Sequence[Record]) -> Tree:
         """The squared norm of a weight's gradient in the limit: moments of pairs of its terms."""
@@ -215,19 +240,30 @@ class Updates:
         for first in records:
             for second in by_member.of(first.member):
                 fresh = self.scene.names.variables(len(second.ranges), self.descent_scope(records))
-                env: dict[str, Tree] = {r.variable.name: m.name(v) for r, v in zip(second.ranges, fresh, strict=True)}
-                own = [m.range(v, substituted(r.count, env)) for r, v in zip(second.ranges, fresh, strict=True)]
+                env: dict[str, Tree] = {
+                    r.variable.name: m.name(v) for r, v in zip(second.ranges, fresh, strict=True)
+                }
+                own = [
+                    m.range(v, substituted(r.count, env)) for r, v in zip(second.ranges, fresh, strict=True)
+                ]
                 own, env, tests = of_member(weight, second, first.member, own, env, m)
                 ranges = [*first.ranges, *own]
                 a = m.mean(m.mul(first.a(()), substituted(second.a(()), env)))
                 b = m.mean(m.mul(first.b(()), substituted(second.b(()), env)))
-                coefficient = m.mul(weight.of(scale, first.member), first.coefficient, substituted(second.coefficient, env))
+                coefficient = m.mul(
+                    weight.of(scale, first.member), first.coefficient, substituted(second.coefficient, env)
+                )
                 terms.append(m.sum(ranges, m.mul(coefficient, *tests, a, b)))
         return m.mul(weight.scaling.norm(m), m.add(*terms))
 
     def descent_scope(self, records: Sequence[Record]) -> list[str]:
         d = self.descent
-        return [*d.outer_variables, d.time.variable.name, *d.task_variables, *(r.variable.name for record in records for r in record.ranges)]
+        return [
+            *d.outer_variables,
+            d.time.variable.name,
+            *d.task_variables,
+            *(r.variable.name for record in records for r in record.ranges),
+        ]
 
     def gradient(self, weight: Weight, records: Sequence[Record], index: Index) -> Tree:
         """The gradient of a weight with a finite side, in one of its members."""
@@ -235,16 +271,31 @@ class Updates:
         member, rows, columns = split(weight, index)
         for r in ByMember(records, lambda record: record.member).of(member):
             ranges, env, tests = of_member(weight, r, member, r.ranges, {}, m)
-            terms.append(m.sum(ranges, m.mul(*(substituted(x, env) for x in (r.coefficient, *tests, r.b(columns), r.a(rows))))))
+            terms.append(
+                m.sum(
+                    ranges,
+                    m.mul(*(substituted(x, env) for x in (r.coefficient, *tests, r.b(columns), r.a(rows)))),
+                )
+            )
         return m.add(*terms)
 
     def carry(self, weight: Weight, records: Sequence[Record], start: Tree, variables: Sequence[str]) -> None:
         """A weight kept as vectors: what it starts as in this descent, and its update."""
         m, sgd, name = self.m, self.descent.sgd, self.descent.carried[weight.name]
         index = tuple(map(m.name, variables))
-        clauses = [*self.descent.tasks, *(m.range(v, count) for v, count in zip(variables, weight.axes, strict=True))]
+        clauses = [
+            *self.descent.tasks,
+            *(m.range(v, count) for v, count in zip(variables, weight.axes, strict=True)),
+        ]
         member = m.member(name, (*self.index(self.now), *index))
-        self.before.append(m.define(m.member(name, (*self.index(m.number(0)), *index)), start, clauses, f"{weight.name} before training"))
+        self.before.append(
+            m.define(
+                m.member(name, (*self.index(m.number(0)), *index)),
+                start,
+                clauses,
+                f"{weight.name} before training",
+            )
+        )
         step = m.mul(self.descent.update_of(weight, index, m), self.gradient(weight, records, index))
         if self.descent.clipping:
             step = m.mul(m.member(self.descent.clipping, self.index(self.now)), step)
@@ -252,14 +303,30 @@ class Updates:
         if not is_number(sgd.momentum, 0):
             buffer = self.scene.names.fresh(f"{weight.name}_buf")
             zero = self.zero(weight, start)
-            self.before.append(m.define(m.member(buffer, (*self.index(m.number(0)), *index)), zero, clauses, "no momentum yet"))
+            self.before.append(
+                m.define(
+                    m.member(buffer, (*self.index(m.number(0)), *index)), zero, clauses, "no momentum yet"
+                )
+            )
             then = m.member(buffer, (*self.index(self.then), *index))
-            self.lines.append(m.define(then, m.add(m.mul(sgd.momentum, m.member(buffer, (*self.index(self.now), *index))), step), clauses,
-                                       f"momentum of {weight.name}"))
+            self.lines.append(
+                m.define(
+                    then,
+                    m.add(m.mul(sgd.momentum, m.member(buffer, (*self.index(self.now), *index))), step),
+                    clauses,
+                    f"momentum of {weight.name}",
+                )
+            )
             step = then
         rate = self.descent.rate_on(weight, index, m)
-        self.lines.append(m.define(m.member(name, (*self.index(self.then), *index)), m.sub(member, m.mul(rate, step)), clauses,
-                                   f"update of {weight.name}"))
+        self.lines.append(
+            m.define(
+                m.member(name, (*self.index(self.then), *index)),
+                m.sub(member, m.mul(rate, step)),
+                clauses,
+                f"update of {weight.name}",
+            )
+        )
 
     def zero(self, weight: Weight, start: Tree) -> Tree:
         """0 as a member: times a vector, which tells its kind."""
@@ -267,13 +334,14 @@ class Updates:
         return tree.Chain(m.span, (m.number(0), start), ("*",)) if weight.width else m.number(0)
 
     def history(self, weight: Weight) -> None:
-        """Coefficients of a history under decay or momentum: `w_t = α_t w_0 − Σ_{s<t} κ_{t,s} g_s`, and of the buffer `β_t w_0 + Σ_s B_{t,s} g_s`."""
+        """Coefficients of a history under decay or momentum: `w_t = α_t w_0 − Σ_{s<t} κ_{t,s} g_s`, and of
+        the buffer `β_t w_0 + Σ_s B_{t,s} g_s`."""
         m, sgd, d, names = self.m, self.descent.sgd, self.descent, self.scene.names
         if sgd.plain:
             return
         alpha, kappa = d.shrinks[weight.name], d.rates[weight.name]
         beta, buffer = names.fresh(f"{weight.name}_buf0"), names.fresh(f"{weight.name}_buf")
-        past, = names.variables(1, self.descent_scope(()), ("s", "r", "q", "s1", "s2", "s3"))
+        (past,) = names.variables(1, self.descent_scope(()), ("s", "r", "q", "s1", "s2", "s3"))
         variables = names.variables(len(weight.family), [past, *self.descent_scope(())])
         own = d.own(weight, tuple(map(m.name, variables)))
         each = [m.range(v, count) for v, count in zip(variables, weight.family, strict=True)] if own else []
@@ -281,17 +349,36 @@ class Updates:
 
         def of(name: str, *times: Tree) -> Tree:
             return m.member(name, (*o, *times, *own))
+
         s, rate = m.name(past), d.rate_on(weight, own, m)
         clip = m.member(d.clipping, (*o, now)) if d.clipping else m.number(1)
         earlier = [m.range(past, now), *each]
-        self.before += [m.define(of(alpha, m.number(0)), m.number(1), each, f"of {weight.name} before training"),
-                        m.define(of(beta, m.number(0)), m.number(0), each, "no momentum yet")]
+        self.before += [
+            m.define(of(alpha, m.number(0)), m.number(1), each, f"of {weight.name} before training"),
+            m.define(of(beta, m.number(0)), m.number(0), each, "no momentum yet"),
+        ]
         old = of(alpha, now), of(beta, now), of(kappa, now, s), of(buffer, now, s)
         new_beta, new_buffer = of(beta, then), of(buffer, then, s)
         self.lines += [
-            m.define(new_beta, m.add(m.mul(sgd.momentum, old[1]), m.mul(sgd.decay, old[0])), each, f"momentum of {weight.name}"),
-            m.define(new_buffer, m.sub(m.mul(sgd.momentum, old[3]), m.mul(sgd.decay, old[2])), earlier, f"momentum of {weight.name}"),
+            m.define(
+                new_beta,
+                m.add(m.mul(sgd.momentum, old[1]), m.mul(sgd.decay, old[0])),
+                each,
+                f"momentum of {weight.name}",
+            ),
+            m.define(
+                new_buffer,
+                m.sub(m.mul(sgd.momentum, old[3]), m.mul(sgd.decay, old[2])),
+                earlier,
+                f"momentum of {weight.name}",
+            ),
             m.define(of(buffer, then, now), clip, each, f"momentum of {weight.name}"),
             m.define(of(alpha, then), m.sub(old[0], m.mul(rate, new_beta)), each, f"update of {weight.name}"),
-            m.define(of(kappa, then, s), m.add(old[2], m.mul(rate, new_buffer)), earlier, f"update of {weight.name}"),
-            m.define(of(kappa, then, now), m.mul(rate, clip), each, f"update of {weight.name}")]
+            m.define(
+                of(kappa, then, s),
+                m.add(old[2], m.mul(rate, new_buffer)),
+                earlier,
+                f"update of {weight.name}",
+            ),
+            m.define(of(kappa, then, now), m.mul(rate, clip), each, f"update of {weight.name}"),
+        ]

@@ -8,45 +8,54 @@ from dataclasses import replace
 from typing import NoReturn
 
 from tpc.diagnostics import catalogue, catalogue_training
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic
-from tpc.syntax.print_tree import print_tree
 from tpc.diagnostics.spans import Span
+from tpc.syntax import tree
+from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Tree
 from tpc.train.arrays import apart, array_function, onehot, pad, picks_members, term_by_term
+from tpc.train.build import Maker, replaced, substituted
 from tpc.train.checks import check_application, check_index, check_operand
 from tpc.train.collect import member_by_member, place_of
-from tpc.train.build import Maker, replaced, substituted
-from tpc.train.scene import RefusedError, Scene
 from tpc.train.records import Axis, Elementwise, Index, Product, Step, Value, Var, without_one
+from tpc.train.scene import RefusedError, Scene
 from tpc.train.weights import Weight
 
-MAX_UNROLLED = 2000                                    # members of a family in a network that is made one from another
+MAX_UNROLLED = 2000  # members of a family in a network that is made one from another
 Env = Mapping[str, Value]
 Around = tuple[tuple[Axis, ...], tuple[str, ...], tuple[tree.Range, ...]]
 
 
 class Forward:
-    """One pass over a network. prefix: the variables of the loops around, the first indices of every variable made. suffix: put to their names.
+    """One pass over a network. prefix: the variables of the loops around, the first indices of every variable
+    made. suffix: put to their names.
 
-    entry: what a member of a weight is, in the state that the pass sees. steps: what has been made, in order; made: its variables by name.
+    entry: what a member of a weight is, in the state that the pass sees. steps: what has been made, in order;
+    made: its variables by name.
     """
 
-    def __init__(self, scene: Scene, prefix: Sequence[str], entry: Callable[[Weight, Index, Sequence[str]], Tree], suffix: str = "") -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        prefix: Sequence[str],
+        entry: Callable[[Weight, Index, Sequence[str]], Tree],
+        suffix: str = "",
+    ) -> None:
         self.scene = scene
         self.suffix = suffix
         self.prefix = tuple(prefix)
         self.entry = entry
         self.steps: list[Step] = []
         self.made: dict[str, Var] = {}
-        self.members: set[str] = set()                 # families of the biases met
+        self.members: set[str] = set()  # families of the biases met
         self.axes: tuple[Axis, ...] = ()
         self.sums: tuple[str, ...] = ()
-        self.loops: tuple[tree.Range, ...] = ()        # of clauses and sums around, as far as they are not gone through round by round
+        # of clauses and sums around, as far as they are not gone through round by round
+        self.loops: tuple[tree.Range, ...] = ()
         self.inside: list[str] = []
         self.locals: dict[str, Value] = {}
         self.counts = {"h": 0, "x": 0}
-        self.span = Span(1, 1, 1, 1)                   # of the line being evaluated
+        self.span = Span(1, 1, 1, 1)  # of the line being evaluated
 
     # networks
 
@@ -56,7 +65,11 @@ class Forward:
         if name in self.inside:
             self.refuse(catalogue.recursive(at.span, name))
         if len(args) != len(network.parameters):
-            self.refuse(catalogue.arguments(at.span, name, len(network.parameters), len(network.parameters), len(args)))
+            self.refuse(
+                catalogue.arguments(
+                    at.span, name, len(network.parameters), len(network.parameters), len(args)
+                )
+            )
         self.inside.append(name)
         network = apart(network, {*self.scope(), *self.scene.loops}, self.scene.names)
         env: dict[str, Value] = {p.name: a for p, a in zip(network.parameters, args, strict=True)}
@@ -66,7 +79,11 @@ class Forward:
         if len(self.inside) > 1:
             value = self.expr(network.result, env)
         else:
-            self.locals = {local: value for local, value in env.items() if local not in {p.name for p in network.parameters}}
+            self.locals = {
+                local: value
+                for local, value in env.items()
+                if local not in {p.name for p in network.parameters}
+            }
             value = self.expr_named(network.result, name, env)
             self.locals.setdefault(name, value)
         self.inside.pop()
@@ -99,14 +116,22 @@ class Forward:
         return found
 
     def line(self, line: tree.Define, env: dict[str, Value]) -> None:
-        """An assignment in a network's body; with clauses, a family, at once or, if it is made one from another, member by member."""
+        """An assignment in a network's body; with clauses, a family, at once or, if it is made one from
+        another, member by member."""
         self.span = line.span
-        base, index = (line.target.base, line.target.index) if isinstance(line.target, tree.Indexed) else (line.target, ())
+        base, index = (
+            (line.target.base, line.target.index)
+            if isinstance(line.target, tree.Indexed)
+            else (line.target, ())
+        )
         if not isinstance(base, tree.Name):
             self.refuse(catalogue.bad_target(line.target.span))
         variables = [c.variable.name for c in line.clauses]
-        at_once = [i.name if isinstance(i, tree.Name) else "" for i in index] == variables and base.name not in env \
+        at_once = (
+            [i.name if isinstance(i, tree.Name) else "" for i in index] == variables
+            and base.name not in env
             and not any(node.name == base.name for node in tree.names(line.value))
+        )
         if not index and not line.clauses:
             env[base.name] = self.expr_named(line.value, base.name, env)
         elif at_once or not index:
@@ -119,13 +144,17 @@ class Forward:
         """What a line with clauses makes: a variable over further axes, seen from outside them."""
         outer, self.axes = self.axes, (*self.axes, *(Axis(c.variable.name, c.count) for c in line.clauses))
         loops, self.loops, earlier = self.loops, (*self.loops, *line.clauses), {*self.made}
-        value = self.expr_named(line.value, name, {**env, **{c.variable.name: self.position(c.variable.name) for c in line.clauses}})
-        if value.leaf is None or value.leaf.name in earlier:             # the same for all
+        value = self.expr_named(
+            line.value,
+            name,
+            {**env, **{c.variable.name: self.position(c.variable.name) for c in line.clauses}},
+        )
+        if value.leaf is None or value.leaf.name in earlier:  # the same for all
             value = self.made_of(value, name, line.value)
         self.axes, self.loops, var = outer, loops, value.leaf
         assert var is not None
         own = tuple(a.variable for a in self.axes)
-        return Value(var.width, var.shape[len(own):], lambda i: self.leaf(var, (*self.here(own), *i)), var)
+        return Value(var.width, var.shape[len(own) :], lambda i: self.leaf(var, (*self.here(own), *i)), var)
 
     def constant(self, node: Tree, name: str, at: Tree | None = None) -> int:
         value = self.scene.integer(node)
@@ -155,7 +184,7 @@ class Forward:
 
     def of_var(self, var: Var) -> Value:
         own = tuple(a.variable for a in self.axes)
-        return Value(var.width, var.shape[len(own):], lambda i: self.leaf(var, (*self.here(own), *i)), var)
+        return Value(var.width, var.shape[len(own) :], lambda i: self.leaf(var, (*self.here(own), *i)), var)
 
     def own_axes(self, shape: Sequence[Tree | None], at: tree.Node) -> tuple[Axis, ...]:
         avoid = [*self.prefix, *(a.variable for a in self.axes), *self.sums]
@@ -172,7 +201,7 @@ class Forward:
 
     def made_of(self, value: Value, wish: str, at: Tree, *, mean: bool = False) -> Value:
         if None in value.shape:
-            value.at(tuple(Maker(at.span).name("_") for _ in value.shape))            # says why, where it knows
+            value.at(tuple(Maker(at.span).name("_") for _ in value.shape))  # says why, where it knows
         with self.within_sums(at):
             own = self.own_axes(value.shape, at)
             out = self.var(self.numbered(wish), None if mean else value.width, [a.count for a in own])
@@ -185,7 +214,11 @@ class Forward:
         """What is made inside sums is made for every term: the sums' variables are axes of it."""
         new = {*self.sums} - {a.variable for a in self.axes}
         axes = tuple(Axis(r.variable.name, r.count) for r in self.loops if r.variable.name in new)
-        if any(name.name in {a.variable for a in (*self.axes, *axes)} for a in axes for name in tree.names(a.count)):
+        if any(
+            name.name in {a.variable for a in (*self.axes, *axes)}
+            for a in axes
+            for name in tree.names(a.count)
+        ):
             self.refuse(catalogue_training.network_in_sum(at.span))
         outer, self.axes = self.axes, (*self.axes, *axes)
         yield
@@ -228,9 +261,13 @@ class Forward:
             case tree.Negated(operand=operand):
                 return self.combined(node, (operand,), env, lambda parts: replace(node, operand=parts[0]))
             case tree.Power(base=base, exponent=exponent):
-                return self.combined(node, (base, exponent), env, lambda parts: replace(node, base=parts[0], exponent=parts[1]))
+                return self.combined(
+                    node, (base, exponent), env, lambda parts: replace(node, base=parts[0], exponent=parts[1])
+                )
             case tree.Comparison(left=left, right=right):
-                return self.combined(node, (left, right), env, lambda parts: replace(node, left=parts[0], right=parts[1]))
+                return self.combined(
+                    node, (left, right), env, lambda parts: replace(node, left=parts[0], right=parts[1])
+                )
             case tree.Applied():
                 return self.applied(node, env)
             case tree.MatMul():
@@ -242,12 +279,16 @@ class Forward:
                 return self.sum(node, env)
         raise RefusedError(catalogue_training.network_part(node.span))
 
-    def combined(self, node: Tree, parts: Sequence[Tree], env: Env, build: Callable[[list[Tree]], Tree]) -> Value:
+    def combined(
+        self, node: Tree, parts: Sequence[Tree], env: Env, build: Callable[[list[Tree]], Tree]
+    ) -> Value:
         """An elementwise combination: parts have one width, and one shape or none."""
         values = [self.expr(part, env) for part in parts]
         return self.joined(node, parts, values, build)
 
-    def joined(self, node: Tree, parts: Sequence[Tree], values: Sequence[Value], build: Callable[[list[Tree]], Tree]) -> Value:
+    def joined(
+        self, node: Tree, parts: Sequence[Tree], values: Sequence[Value], build: Callable[[list[Tree]], Tree]
+    ) -> Value:
         width, shape = None, tuple[Tree | None, ...]()
         for part, value in zip(parts, values, strict=True):
             if value.width is not None:
@@ -255,9 +296,19 @@ class Forward:
                     self.refuse(catalogue.mixed_widths(part.span, value.width, parts[0].span, width))
                 width = value.width
             if value.shape:
-                if shape and (len(shape) != len(value.shape) or not all(map(self.scene.same, shape, value.shape))):
-                    self.refuse(catalogue_training.shapes_differ(part.span, self.shown(value.shape), self.shown(shape)))
-                shape = tuple(a if a is not None else b for a, b in zip(shape, value.shape, strict=True)) if shape else value.shape
+                if shape and (
+                    len(shape) != len(value.shape) or not all(map(self.scene.same, shape, value.shape))
+                ):
+                    self.refuse(
+                        catalogue_training.shapes_differ(
+                            part.span, self.shown(value.shape), self.shown(shape)
+                        )
+                    )
+                shape = (
+                    tuple(a if a is not None else b for a, b in zip(shape, value.shape, strict=True))
+                    if shape
+                    else value.shape
+                )
         return Value(width, shape, lambda i: build([v.at(i if v.shape else ()) for v in values]))
 
     def shown(self, shape: Sequence[Tree | None]) -> str:
@@ -291,11 +342,17 @@ class Forward:
                 self.refuse(catalogue.function_as_value(node.span, name))
             if name in self.scene.widths:
                 self.refuse(catalogue_training.width_in_network(node.span, name))
-            self.refuse(catalogue.unknown_name(node.span, name, [*self.scene.outer, *self.scene.weights, *self.scene.networks]))
+            self.refuse(
+                catalogue.unknown_name(
+                    node.span, name, [*self.scene.outer, *self.scene.weights, *self.scene.networks]
+                )
+            )
         if len(index) > len(known.axes):
             self.refuse(catalogue.index_count(node.span, name, len(known.axes), len(index)))
         self.check_inside(node, name, index, known.axes)
-        return Value(known.width, known.axes[len(index):], lambda i: Maker(node.span).member(name, (*index, *i)))
+        return Value(
+            known.width, known.axes[len(index) :], lambda i: Maker(node.span).member(name, (*index, *i))
+        )
 
     def indexed(self, node: Tree, base: Tree, index: Sequence[Tree], env: Env) -> Value:
         positions = tuple(self.index(i, env) for i in index)
@@ -309,15 +366,17 @@ class Forward:
             if place is not None:
                 if place not in value.members:
                     self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
-                value, positions = value.members[place], positions[len(place):]
+                value, positions = value.members[place], positions[len(place) :]
                 if not positions:
                     return value
         if len(positions) > len(value.shape):
             self.refuse(catalogue.index_count(node.span, shown, len(value.shape), len(positions)))
         self.check_inside(node, shown, positions, value.shape)
-        return Value(value.width, value.shape[len(positions):], lambda i: value.at((*positions, *i)))
+        return Value(value.width, value.shape[len(positions) :], lambda i: value.at((*positions, *i)))
 
-    def check_inside(self, node: Tree, name: str, positions: Sequence[Tree], shape: Sequence[Tree | None]) -> None:
+    def check_inside(
+        self, node: Tree, name: str, positions: Sequence[Tree], shape: Sequence[Tree | None]
+    ) -> None:
         """Whether indices are inside an array, as far as they are known."""
         for axis, (i, extent) in enumerate(zip(positions, shape, strict=False)):
             size = None if extent is None else self.scene.integer(extent)
@@ -325,28 +384,49 @@ class Forward:
 
     def index(self, node: Tree, env: Env) -> Tree:
         """An index: what stands for a position in it put in."""
-        put = replaced(node, lambda x: env[x.name].at(()) if isinstance(x, tree.Name) and x.name in env and not env[x.name].shape else None)
+        put = replaced(
+            node,
+            lambda x: (
+                env[x.name].at(())
+                if isinstance(x, tree.Name) and x.name in env and not env[x.name].shape
+                else None
+            ),
+        )
         value = None if isinstance(put, tree.Name | tree.Number) else self.scene.integer(put)
         return put if value is None else Maker(node.span).number(value)
 
     def applied(self, node: tree.Applied, env: Env) -> Value:
         function = node.function
         if isinstance(function, tree.Name) and function.name in self.scene.networks:
-            return self.run(self.scene.networks[function.name], [self.expr(arg, env) for arg in node.args], node)
+            return self.run(
+                self.scene.networks[function.name], [self.expr(arg, env) for arg in node.args], node
+            )
         if array_function(self.scene, node):
             return (onehot if array_function(self.scene, node) == "onehot" else pad)(self, node, env)
         if isinstance(function, tree.Name) and not self.scene.is_elementwise(function.name):
-            self.refuse(catalogue.unknown_function(function.span, function.name, [*self.scene.functions, *self.scene.networks]))
+            self.refuse(
+                catalogue.unknown_function(
+                    function.span, function.name, [*self.scene.functions, *self.scene.networks]
+                )
+            )
         check_application(self.scene, node)
         values = [self.expr(arg, env) for arg in node.args]
         if isinstance(function, tree.Name) and function.name not in ("where", "max", "min"):
-            values = [self.named(v, "h", arg) if self.is_compound(v, arg) else v for v, arg in zip(values, node.args, strict=True)]
+            values = [
+                self.named(v, "h", arg) if self.is_compound(v, arg) else v
+                for v, arg in zip(values, node.args, strict=True)
+            ]
         return self.joined(node, node.args, values, lambda parts: replace(node, args=tuple(parts)))
 
     def is_compound(self, value: Value, node: Tree) -> bool:
         """Whether what a function is applied to is worth a name: the backward pass needs it again."""
-        return value.leaf is None and not self.sums and not isinstance(node, tree.Name | tree.Indexed | tree.Number) and None not in value.shape \
+        return (
+            value.leaf is None
+            and not self.sums
+            and not isinstance(node, tree.Name | tree.Indexed | tree.Number)
+            and None not in value.shape
             and self.has_variables(value)
+        )
 
     def is_leaf(self, value: Value) -> bool:
         """Whether its entries are entries of one variable, or vectors of the program."""
@@ -371,7 +451,9 @@ class Forward:
             self.loops = (*self.loops, ranges[-1])
         value = self.expr(node.body, inner)
         self.sums, self.loops = outer, loops
-        return Value(value.width, value.shape, lambda i: replace(node, ranges=tuple(ranges), body=value.at(i)))
+        return Value(
+            value.width, value.shape, lambda i: replace(node, ranges=tuple(ranges), body=value.at(i))
+        )
 
     # products
 
@@ -380,7 +462,11 @@ class Forward:
         while isinstance(base, tree.Transposed):
             base, transposed = base.base, not transposed
         base, index = (base.base, base.index) if isinstance(base, tree.Indexed) else (base, ())
-        weight = self.scene.weights.get(base.name) if isinstance(base, tree.Name) and base.name not in env else None
+        weight = (
+            self.scene.weights.get(base.name)
+            if isinstance(base, tree.Name) and base.name not in env
+            else None
+        )
         if weight is None:
             self.refuse(catalogue_training.weight_due(node.matrix.span, [*self.scene.weights]))
         member = tuple(self.index(i, env) for i in index)
@@ -404,6 +490,17 @@ class Forward:
         with self.within_sums(node):
             own = self.own_axes([*rest, *([] if far.count is None else [far.count])], node)
             out = self.var(self.numbered(wish), far.width, [a.count for a in own])
-            self.steps.append(Product(out, (*self.axes, *own), weight.name, transposed, operand, far.count is not None, node.span, len(self.axes),
-                                      member))
+            self.steps.append(
+                Product(
+                    out,
+                    (*self.axes, *own),
+                    weight.name,
+                    transposed,
+                    operand,
+                    far.count is not None,
+                    node.span,
+                    len(self.axes),
+                    member,
+                )
+            )
             return self.of_var(out)

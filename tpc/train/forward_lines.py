@@ -14,7 +14,9 @@ from tpc.train.records import Collected, Elementwise, Padded, Step
 from tpc.train.weights import Reader
 
 
-def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Range], reader: Reader) -> list[tree.Define]:
+def written(
+    steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Range], reader: Reader
+) -> list[tree.Define]:
     """The steps of a forward pass as lines."""
     lines = []
     for step in steps:
@@ -35,23 +37,40 @@ def written(steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Ran
         rest, far = (own[:-1], own[-1:]) if step.far else (own, ())
         scope = [*prefix, *(a.variable for a in step.axes)]
         operand = partial(step.entry, rest)
-        value = replace(reader, m=m).product(weight, step.transposed, operand, far, scope, member=step.member, picked=step.operand.picked)
+        value = replace(reader, m=m).product(
+            weight, step.transposed, operand, far, scope, member=step.member, picked=step.operand.picked
+        )
         lines.append(m.define(target, value, clauses))
     return lines
 
 
-def zeros_around(step: Padded, prefix: Sequence[str], examples: Sequence[Range], m: Maker) -> list[tree.Define]:
+def zeros_around(
+    step: Padded, prefix: Sequence[str], examples: Sequence[Range], m: Maker
+) -> list[tree.Define]:
     """The lines of an array with zeros around it."""
-    given, own = step.axes[:step.given], step.axes[step.given:]
+    given, own = step.axes[: step.given], step.axes[step.given :]
     clauses = [*examples, *(m.range(a.variable, a.count) for a in given)]
     around = (*map(m.name, prefix), *(m.name(a.variable) for a in given))
     margins = [Margin(a.variable, a.count, *margin) for a, margin in zip(own, step.margins, strict=True)]
-    return padded(m, lambda i: m.member(step.out.name, (*around, *i)), margins, step.entry, step.out.width is not None, clauses)
+    return padded(
+        m,
+        lambda i: m.member(step.out.name, (*around, *i)),
+        margins,
+        step.entry,
+        step.out.width is not None,
+        clauses,
+    )
 
 
 def members(step: Collected, prefix: Sequence[str], examples: Sequence[Range], m: Maker) -> list[tree.Define]:
     """The lines of an array of members."""
     clauses = [*examples, *(m.range(a.variable, a.count) for a in step.axes)]
     around = tuple(map(m.name, prefix))
-    return [m.define(m.member(step.out.name, (*around, *step.index(part.place))), part.entry if part.zero is None else m.add(part.entry, part.zero),
-                     clauses) for part in step.parts]
+    return [
+        m.define(
+            m.member(step.out.name, (*around, *step.index(part.place))),
+            part.entry if part.zero is None else m.add(part.entry, part.zero),
+            clauses,
+        )
+        for part in step.parts
+    ]

@@ -1,4 +1,5 @@
-"""The kernel of two passes over a network: moments of what stands on the two sides of its weights, over all pairs of uses."""
+"""The kernel of two passes over a network: moments of what stands on the two sides of its weights, over all
+pairs of uses."""
 
 from __future__ import annotations
 
@@ -7,18 +8,19 @@ from dataclasses import dataclass, field
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.forward import Forward
 from tpc.train.build import Maker, is_number, substituted
-from tpc.train.weight_members import ByMember
+from tpc.train.forward import Forward
 from tpc.train.readout import Readout
-from tpc.train.scene import Scene
 from tpc.train.records import Index, Record, Step, Value
+from tpc.train.scene import Scene
+from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, same_member, squared
 
 
 @dataclass
 class KernelPass:
-    """A forward pass whose lines have been written, and the backward pass once a kernel needs it. used: its loops. out: the lines it is among."""
+    """A forward pass whose lines have been written, and the backward pass once a kernel needs it. used: its
+    loops. out: the lines it is among."""
 
     network: tree.Network
     out: list[tree.Statement]
@@ -32,7 +34,8 @@ class KernelPass:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient. member: which member of the weight, and a readout's row.
+    """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient. member: which
+    member of the weight, and a readout's row.
 
     a, b: entries on the two sides, by index of a finite side; None where there is nothing to multiply.
     """
@@ -46,8 +49,9 @@ class Use:
 
 @dataclass
 class Pairing:
-    """The kernel of two passes. here: what the variables of their loops stand for. prefix: the variables of the loops around the kernel, of which
-    those of `loops` are its own. name: what names of its parts begin with. lines: those that make the parts."""
+    """The kernel of two passes. here: what the variables of their loops stand for. prefix: the variables of
+    the loops around the kernel, of which those of `loops` are its own. name: what names of its parts begin
+    with. lines: those that make the parts."""
 
     scene: Scene
     passes: Sequence[KernelPass]
@@ -71,27 +75,46 @@ class Pairing:
     def value(self, kind: str, out: list[tree.Statement]) -> Value:
         """The kernel, of the outputs' positions. Lines go to `out`."""
         m, counts = self.m, [r.count for made in self.passes for r in made.readout.positions]
-        self.positions = [m.range(v, count) for v, count in zip(self.scene.names.variables(len(counts), self.prefix), counts, strict=True)]
-        own, split = tuple(m.name(r.variable.name) for r in self.positions), len(self.passes[0].readout.positions)
-        sides = [{**here, **{r.variable.name: i for r, i in zip(made.readout.positions, index, strict=True)}}
-                 for made, here, index in zip(self.passes, self.here, (own[:split], own[split:]), strict=True)]
-        terms = [part for w in self.scene.weights.values() if not is_number(part := self.part(w, kind, sides), 0)]
+        self.positions = [
+            m.range(v, count)
+            for v, count in zip(self.scene.names.variables(len(counts), self.prefix), counts, strict=True)
+        ]
+        own, split = (
+            tuple(m.name(r.variable.name) for r in self.positions),
+            len(self.passes[0].readout.positions),
+        )
+        sides = [
+            {**here, **{r.variable.name: i for r, i in zip(made.readout.positions, index, strict=True)}}
+            for made, here, index in zip(self.passes, self.here, (own[:split], own[split:]), strict=True)
+        ]
+        terms = [
+            part for w in self.scene.weights.values() if not is_number(part := self.part(w, kind, sides), 0)
+        ]
         if len(self.lines) == 1 and not self.positions:
             return Value(None, (), lambda _: self.lines[0].value)
         out += looped(self.lines, self.loops)
         total = m.add(*terms)
-        return Value(None, tuple(counts), lambda i: substituted(total, dict(zip((r.variable.name for r in self.positions), i, strict=True))))
+        return Value(
+            None,
+            tuple(counts),
+            lambda i: substituted(
+                total, dict(zip((r.variable.name for r in self.positions), i, strict=True))
+            ),
+        )
 
     def named(self, wish: str, x: Tree, weight: Weight, ranges: Sequence[Range] = ()) -> Tree:
         """A part by a name of its own, for every index of `ranges`."""
         m = self.m
-        target = m.member(self.scene.names.fresh(f"{self.name}_{wish}"), tuple(map(m.name, (*self.scope, *(r.variable.name for r in ranges)))))
+        target = m.member(
+            self.scene.names.fresh(f"{self.name}_{wish}"),
+            tuple(map(m.name, (*self.scope, *(r.variable.name for r in ranges)))),
+        )
         self.lines.append(m.define(target, x, [*self.positions, *ranges], f"kernel, part of {weight.name}"))
         return target
 
     def part(self, weight: Weight, kind: str, sides: Sequence[dict[str, Tree]]) -> Tree:
-        """What a weight adds, `Σ c E a a' E b b'` over pairs of its uses: to the NNGP with c = scale² std², to the NTK with
-        c = lr scale² if it is trained."""
+        """What a weight adds, `Σ c E a a' E b b'` over pairs of its uses: to the NNGP with c = scale² std²,
+        to the NTK with c = lr scale² if it is trained."""
         m = self.m
         own = squared(weight.std, m) if kind == "nngp" else m.number(0) if weight.frozen else weight.rate
         factor = m.product(own, squared(weight.scale, m))
@@ -100,23 +123,52 @@ class Pairing:
         first, second = (uses_of(made, weight, kind, m) for made in self.passes)
         inner, outer = (factor, m.number(1)) if weight.differs(factor) else (m.number(1), factor)
         paired = ByMember(second, lambda use: use.member)
-        rows = [[term for b in paired.of(a.member)
-                 if not is_number(term := self.pair(weight, inner, (a, sides[0]), (b, sides[1])), 0)] for a in first]
+        rows = [
+            [
+                term
+                for b in paired.of(a.member)
+                if not is_number(term := self.pair(weight, inner, (a, sides[0]), (b, sides[1])), 0)
+            ]
+            for a in first
+        ]
         rows = [row for row in rows if row]
-        several = [m.add(*row) if len(rows) == 1 or len(row) == 1 else self.named(f"{weight.name}_{k}", m.add(*row), weight)
-                   for k, row in enumerate(rows)]
-        return self.named(weight.name, m.mul(outer, shrinking(weight, m), m.add(*several)), weight) if rows else m.number(0)
+        several = [
+            m.add(*row)
+            if len(rows) == 1 or len(row) == 1
+            else self.named(f"{weight.name}_{k}", m.add(*row), weight)
+            for k, row in enumerate(rows)
+        ]
+        return (
+            self.named(weight.name, m.mul(outer, shrinking(weight, m), m.add(*several)), weight)
+            if rows
+            else m.number(0)
+        )
 
-    def pair(self, weight: Weight, factor: Tree, first: tuple[Use, dict[str, Tree]],
-             second: tuple[Use, dict[str, Tree]]) -> Tree:
-        """The term of two uses. With each comes what its variables stand for. factor: of a member, in front."""
+    def pair(
+        self,
+        weight: Weight,
+        factor: Tree,
+        first: tuple[Use, dict[str, Tree]],
+        second: tuple[Use, dict[str, Tree]],
+    ) -> Tree:
+        """The term of two uses. With each comes what its variables stand for. factor: of a member, in
+        front."""
         m = self.m
-        taken = [*self.scope, *(name for _, env in (first, second) for name in (*env, *(n.name for t in env.values() for n in tree.names(t))))]
+        taken = [
+            *self.scope,
+            *(
+                name
+                for _, env in (first, second)
+                for name in (*env, *(n.name for t in env.values() for n in tree.names(t)))
+            ),
+        ]
         ranges: list[Range] = []
         uses = []
         for use, env in (first, second):
             env = dict(env)
-            for r, variable in zip(use.ranges, self.scene.names.variables(len(use.ranges), taken), strict=True):
+            for r, variable in zip(
+                use.ranges, self.scene.names.variables(len(use.ranges), taken), strict=True
+            ):
                 ranges.append(m.range(variable, substituted(r.count, env)))
                 env[r.variable.name] = m.name(variable)
                 taken.append(variable)
@@ -127,12 +179,18 @@ class Pairing:
         ranges, there, same = same_member(v.member, wanted, counts, ranges, there, m)
         own = weight.of(factor, wanted)
         coefficient = m.mul(own, substituted(u.coefficient, here), substituted(v.coefficient, there), *same)
-        a, b = (self.side(width, count, (f, here), (g, there), taken) for width, count, f, g in
-                ((weight.rows.width, weight.rows.count, u.a, v.a), (weight.columns.width, weight.columns.count, u.b, v.b)))
+        a, b = (
+            self.side(width, count, (f, here), (g, there), taken)
+            for width, count, f, g in (
+                (weight.rows.width, weight.rows.count, u.a, v.a),
+                (weight.columns.width, weight.columns.count, u.b, v.b),
+            )
+        )
         return self.summed(weight, ranges, coefficient, a, b)
 
     def summed(self, weight: Weight, ranges: Sequence[Range], coefficient: Tree, a: Tree, b: Tree) -> Tree:
-        """`Σ coefficient a b`, where b may be a sum by itself: as over the taps of a convolution, which only what it is multiplied to depends on."""
+        """`Σ coefficient a b`, where b may be a sum by itself: as over the taps of a convolution, which only
+        what it is multiplied to depends on."""
         m = self.m
         used = {n.name for x in (coefficient, a, *(r.count for r in ranges)) for n in tree.names(x)}
         inner = [r for r in ranges if r.variable.name not in used]
@@ -144,8 +202,14 @@ class Pairing:
             inner = []
         return m.sum(rest, m.mul(coefficient, a, m.sum(inner, b)))
 
-    def side(self, width: str | None, count: Tree | None, first: tuple[Callable[[Index], Tree] | None, dict[str, Tree]],
-             second: tuple[Callable[[Index], Tree] | None, dict[str, Tree]], taken: Sequence[str]) -> Tree:
+    def side(
+        self,
+        width: str | None,
+        count: Tree | None,
+        first: tuple[Callable[[Index], Tree] | None, dict[str, Tree]],
+        second: tuple[Callable[[Index], Tree] | None, dict[str, Tree]],
+        taken: Sequence[str],
+    ) -> Tree:
         """The inner product of what stands on one side of a weight: a mean over a width, a sum over units."""
         m, (f, here), (g, there) = self.m, first, second
         if f is None or g is None:
@@ -153,15 +217,19 @@ class Pairing:
         if width or count is None:
             product = m.mul(substituted(f(()), here), substituted(g(()), there))
             return m.mean(product) if width else product
-        variable, = self.scene.names.variables(1, taken)
+        (variable,) = self.scene.names.variables(1, taken)
         own = (m.name(variable),)
         return m.sum([m.range(variable, count)], m.mul(substituted(f(own), here), substituted(g(own), there)))
 
 
 def uses_of(made: KernelPass, weight: Weight, kind: str, m: Maker) -> list[Use]:
-    """The uses of a weight that a kernel takes pairs of: readouts, and for the NTK the terms of the gradients of the others."""
-    uses = [Use(t.member, None, None if t.operand is None else constant(t.operand), t.coefficient, t.ranges)
-            for t in made.readout.terms if t.weight.name == weight.name]
+    """The uses of a weight that a kernel takes pairs of: readouts, and for the NTK the terms of the gradients
+    of the others."""
+    uses = [
+        Use(t.member, None, None if t.operand is None else constant(t.operand), t.coefficient, t.ranges)
+        for t in made.readout.terms
+        if t.weight.name == weight.name
+    ]
     positions = len(made.readout.positions)
     for record in (made.records or {}).get(weight.name, []) if kind == "ntk" else []:
         uses.append(Use(record.member, record.a, record.b, record.coefficient, record.ranges[positions:]))

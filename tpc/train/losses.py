@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tpc.diagnostics import catalogue, catalogue_training
-from tpc.syntax import tree
 from tpc.diagnostics.spans import Span
+from tpc.syntax import tree
 from tpc.syntax.tree import Tree
+from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_application
 from tpc.train.derivative import derivative, jump_in
-from tpc.train.build import Maker, is_number, substituted
 from tpc.train.scene import RefusedError, Scene
 
 NAMES = ("mse", "xent", "logistic", "hinge", "huber")
@@ -21,9 +21,11 @@ Entry = Callable[[tuple[Tree, ...]], Tree]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A network's output for one example, and its label. units: the number of outputs, None for a scalar network.
+    """A network's output for one example, and its label. units: the number of outputs, None for a scalar
+    network.
 
-    f, y: the prediction and the label, by index of the output. at: the output that a label names. classes: whether the label is declared as an index.
+    f, y: the prediction and the label, by index of the output. at: the output that a label names. classes:
+    whether the label is declared as an index.
     variable: a bound variable for sums over outputs. own: the index of the output whose derivative is taken.
     """
 
@@ -41,7 +43,8 @@ Slope = Callable[[Maker, Prediction, tuple[Tree, ...]], Tree]
 
 @dataclass(frozen=True, slots=True)
 class LossFunction:
-    """value: of one example. slope: its derivative in the output at an index (the empty one for a scalar network)."""
+    """value: of one example. slope: its derivative in the output at an index (the empty one for a scalar
+    network)."""
 
     value: Value
     slope: Slope
@@ -57,19 +60,33 @@ def loss_of(scene: Scene, node: tree.Loss | None, name: tree.Name | None) -> Los
         raise RefusedError(catalogue_training.unknown_loss(word.span, word.name, NAMES))
     if node is not None and node.options:
         raise RefusedError(catalogue_training.no_options(node.options[0].span, word.name))
-    return {"mse": LossFunction(*_coordinatewise(_mse, _mse_slope)), "huber": LossFunction(*_coordinatewise(_huber, _huber_slope)),
-            "logistic": LossFunction(_logistic, _logistic_slope), "hinge": LossFunction(_hinge, _hinge_slope),
-            "xent": LossFunction(_xent, _xent_slope)}[word.name]
+    return {
+        "mse": LossFunction(*_coordinatewise(_mse, _mse_slope)),
+        "huber": LossFunction(*_coordinatewise(_huber, _huber_slope)),
+        "logistic": LossFunction(_logistic, _logistic_slope),
+        "hinge": LossFunction(_hinge, _hinge_slope),
+        "xent": LossFunction(_xent, _xent_slope),
+    }[word.name]
 
 
 def check_prediction(name: str, at: Span, p: Prediction) -> None:
     """Whether a loss by name fits what is predicted. Raises RefusedError."""
     if name == "xent" and (p.units is None or not p.classes):
-        raise RefusedError(catalogue_training.loss_needs(at, name, "a network of several outputs, and labels declared `input y[…] : index(k)`"))
+        raise RefusedError(
+            catalogue_training.loss_needs(
+                at, name, "a network of several outputs, and labels declared `input y[…] : index(k)`"
+            )
+        )
     if name == "hinge" and not p.classes:
-        raise RefusedError(catalogue_training.loss_needs(at, name, "labels declared `input y[…] : index(k)` (of a scalar network, 0 or 1)"))
+        raise RefusedError(
+            catalogue_training.loss_needs(
+                at, name, "labels declared `input y[…] : index(k)` (of a scalar network, 0 or 1)"
+            )
+        )
     if name == "logistic" and p.units is not None:
-        raise RefusedError(catalogue_training.loss_needs(at, name, "a scalar network; `xent` takes several outputs"))
+        raise RefusedError(
+            catalogue_training.loss_needs(at, name, "a scalar network; `xent` takes several outputs")
+        )
 
 
 def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
@@ -77,13 +94,23 @@ def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
     for node in tree.walk(value):
         base = node.base if isinstance(node, tree.Indexed | tree.Attribute) else node
         name = base.name if isinstance(base, tree.Name) else ""
-        if isinstance(node, tree.Applied) and (not isinstance(node.function, tree.Name) or scene.is_elementwise(node.function.name)):
+        if isinstance(node, tree.Applied) and (
+            not isinstance(node.function, tree.Name) or scene.is_elementwise(node.function.name)
+        ):
             check_application(scene, node)
         if name in parameters and not isinstance(node, tree.Indexed):
             continue
         known = scene.outer.get(name)
-        strange = isinstance(node, tree.Mean | tree.MatMul | tree.Transposed | tree.Attribute) or name in scene.weights or name in scene.networks
-        if strange or (known is not None and known.width is not None) or (isinstance(node, tree.Indexed) and name in parameters):
+        strange = (
+            isinstance(node, tree.Mean | tree.MatMul | tree.Transposed | tree.Attribute)
+            or name in scene.weights
+            or name in scene.networks
+        )
+        if (
+            strange
+            or (known is not None and known.width is not None)
+            or (isinstance(node, tree.Indexed) and name in parameters)
+        ):
             raise RefusedError(catalogue_training.loss_part(node.span))
 
 
@@ -99,6 +126,7 @@ def own_loss(scene: Scene, node: tree.Loss, value: Tree) -> LossFunction:
 
     def put(x: Tree, p: Prediction, i: tuple[Tree, ...]) -> Tree:
         return substituted(x, {f.name: p.f(i), y.name: p.y(i)})
+
     return LossFunction(*_coordinatewise(lambda m, p, i: put(value, p, i), lambda m, p, i: put(slope, p, i)))
 
 
@@ -107,6 +135,7 @@ def _coordinatewise(value: Slope, slope: Slope) -> tuple[Value, Slope]:
         if p.units is None:
             return value(m, p, ())
         return m.sum([m.range(p.variable, p.units)], value(m, p, (m.name(p.variable),)))
+
     return total, slope
 
 
@@ -123,7 +152,9 @@ def _huber(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
     error = m.sub(p.f(i), p.y(i))
     size = m.call("abs", error)
     inside = tree.Comparison(m.span, "<=", size, m.number(1))
-    return m.call("where", inside, m.div(m.power(error, 2), m.number(2)), m.sub(size, m.number(Fraction(1, 2))))
+    return m.call(
+        "where", inside, m.div(m.power(error, 2), m.number(2)), m.sub(size, m.number(Fraction(1, 2)))
+    )
 
 
 def _huber_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
@@ -150,7 +181,8 @@ def _hinge(m: Maker, p: Prediction) -> Tree:
     if p.units is None:
         return m.call("relu", m.sub(m.number(1), m.mul(_sign(m, p), p.f(()))))
     k = m.name(p.variable)
-    return m.sub(m.sum([m.range(p.variable, p.units)], m.call("relu", _margin(m, p, k))), m.number(1))       # k = y gives the 1
+    # k = y gives the 1
+    return m.sub(m.sum([m.range(p.variable, p.units)], m.call("relu", _margin(m, p, k))), m.number(1))
 
 
 def _hinge_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
@@ -178,5 +210,5 @@ def _partition(m: Maker, p: Prediction, at: Tree) -> Tree:
 
 
 def _xent_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
-    share = m.div(m.number(1), _partition(m, p, i[0]))           # not e^{f_i - f_y} over the sum: both may overflow
+    share = m.div(m.number(1), _partition(m, p, i[0]))  # not e^{f_i - f_y} over the sum: both may overflow
     return m.sub(share, m.equal(i[0], p.at))

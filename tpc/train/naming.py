@@ -19,7 +19,8 @@ def more_variables() -> Iterator[str]:
 
 
 class Names:
-    """Fresh names for one file. A wish is granted if nothing in the file is called that, else it gets a number, `h$1`."""
+    """Fresh names for one file. A wish is granted if nothing in the file is called that, else it gets a
+    number, `h$1`."""
 
     def __init__(self, file: tree.File) -> None:
         self.written = {node.name for node in tree.walk(file) if isinstance(node, tree.Name)}
@@ -39,15 +40,23 @@ class Names:
         self.taken.add(name)
         return name
 
-    def variables(self, number: int, avoid: Collection[str] = (), wishes: Iterable[str] = VARIABLES) -> list[str]:
+    def variables(
+        self, number: int, avoid: Collection[str] = (), wishes: Iterable[str] = VARIABLES
+    ) -> list[str]:
         """`number` bound variables that mean nothing in the file, nor in `avoid`."""
-        return list(islice((v for v in chain(wishes, more_variables()) if v not in self.written and v not in avoid), number))
+        return list(
+            islice(
+                (v for v in chain(wishes, more_variables()) if v not in self.written and v not in avoid),
+                number,
+            )
+        )
 
     def another(self, variable: str, avoid: Collection[str]) -> str:
-        """A bound variable in the place of one that would mean two things, if possible the same each time. Nothing else is called that later."""
+        """A bound variable in the place of one that would mean two things, if possible the same each time.
+        Nothing else is called that later."""
         found = next((v for v in self.others.get(variable, ()) if v not in avoid), None)
         if found is None:
-            found, = self.variables(1, avoid)
+            (found,) = self.variables(1, avoid)
             self.others.setdefault(variable, []).append(found)
             self.written.add(found)
         return found

@@ -1,4 +1,5 @@
-"""Calls of networks in a user's own lines: `f(x)`, `f[t](x)`, `f.h(x)`. Each becomes a forward pass before the line, once for equal calls."""
+"""Calls of networks in a user's own lines: `f(x)`, `f[t](x)`, `f.h(x)`. Each becomes a forward pass before
+the line, once for equal calls."""
 
 from __future__ import annotations
 
@@ -8,27 +9,28 @@ from functools import partial
 from typing import Any, NoReturn, cast
 
 from tpc.diagnostics import catalogue, catalogue_training
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.train.build import Maker, substituted
 from tpc.train.checks import called, check_index, check_indices
 from tpc.train.forward import Forward
-from tpc.train.network_kernels import KERNELS, Kernels
-from tpc.train.build import Maker, substituted
-from tpc.train.kernel_pairs import looped
-from tpc.train.scene import Outer, RefusedError, Scene
 from tpc.train.forward_lines import written
-from tpc.train.trainings import Trainings, pass_of
+from tpc.train.kernel_pairs import looped
+from tpc.train.network_kernels import KERNELS, Kernels
 from tpc.train.records import Index, State, Value
+from tpc.train.scene import Outer, RefusedError, Scene
+from tpc.train.trainings import Trainings, pass_of
 from tpc.train.weights import Reader
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """An expression of the core language, an array over axes of these lengths (None: not known): `at` gives an entry, or with no index at all what
-    the user wrote.
+    """An expression of the core language, an array over axes of these lengths (None: not known): `at` gives
+    an entry, or with no index at all what the user wrote.
 
-    made: whether networks, kernels or trainings made an array in it, so that it is to be taken entry by entry. called: whether there is a call.
+    made: whether networks, kernels or trainings made an array in it, so that it is to be taken entry by
+    entry. called: whether there is a call.
     """
 
     shape: tuple[Tree | None, ...]
@@ -48,14 +50,15 @@ class Entries:
         """The lengths of its axes. Raises RefusedError where one is not known."""
         known = [count for count in self.shape if count is not None]
         if len(known) < len(self.shape):
-            self.probe(Maker(at.span))                                       # says why, where it knows
+            self.probe(Maker(at.span))  # says why, where it knows
             raise RefusedError(catalogue_training.network_extent(at.span))
         return known
 
 
 @dataclass
 class Pass:
-    """A forward pass whose lines have been written, `steps` of them. used: its own loops, as they were called there."""
+    """A forward pass whose lines have been written, `steps` of them. used: its own loops, as they were called
+    there."""
 
     values: dict[str, Value]
     forward: Forward
@@ -68,8 +71,9 @@ class Pass:
         return tuple(r.variable.name for r in self.used)
 
     def lines(self) -> list[tree.Statement]:
-        """The lines that have not been written yet: of a family made member by member an array is made where one is asked for."""
-        left, self.steps = self.forward.steps[self.steps:], len(self.forward.steps)
+        """The lines that have not been written yet: of a family made member by member an array is made where
+        one is asked for."""
+        left, self.steps = self.forward.steps[self.steps :], len(self.forward.steps)
         return looped(written(left, self.forward.prefix, (), self.reader), self.used)
 
 
@@ -83,32 +87,45 @@ class Calls:
     def __post_init__(self) -> None:
         self.kernels = Kernels(self.scene, self.trainings)
 
-    def rewritten(self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]) -> tree.Statement:
-        """`s` with every call of a network replaced by what the pass makes; the passes go to `out`. The axes of an array that networks, kernels or
-        trainings have made become the last axes of what `s` makes."""
+    def rewritten(
+        self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]
+    ) -> tree.Statement:
+        """`s` with every call of a network replaced by what the pass makes; the passes go to `out`. The axes
+        of an array that networks, kernels or trainings have made become the last axes of what `s` makes."""
         target = s.target.base if isinstance(s.target, tree.Indexed) else s.target
         place = _Place(self, out, blocks, f"_{target.name}" if isinstance(target, tree.Name) else "")
         if s.value is None:
             place.check_loss(s.target)
-            whole = isinstance(s.target, tree.Name) and self.trainings.has_trained(s.target.name)      # what its training makes
-            return replace(s, target=s.target if whole else place.entries(s.target, s.clauses).plain) if isinstance(s, tree.Output) else s
+            # what its training makes
+            whole = isinstance(s.target, tree.Name) and self.trainings.has_trained(s.target.name)
+            return (
+                replace(s, target=s.target if whole else place.entries(s.target, s.clauses).plain)
+                if isinstance(s, tree.Output)
+                else s
+            )
         value = place.entries(s.value, s.clauses)
-        named = isinstance(s, tree.Output) and not s.clauses and isinstance(value.plain, tree.Name)    # a family by its name, whole
+        # a family by its name, whole
+        named = isinstance(s, tree.Output) and not s.clauses and isinstance(value.plain, tree.Name)
         made = self.with_axes(s, value, blocks) if value.made and not named else replace(s, value=value.plain)
         place.flush()
         return made
 
-    def with_axes(self, s: tree.Define | tree.Output, value: Entries, blocks: Sequence[Range]) -> tree.Define | tree.Output:
+    def with_axes(
+        self, s: tree.Define | tree.Output, value: Entries, blocks: Sequence[Range]
+    ) -> tree.Define | tree.Output:
         """`s` with a line for every entry of the array `value`."""
         assert s.value is not None
         m, base = Maker(s.span), s.target.base if isinstance(s.target, tree.Indexed) else s.target
         index = s.target.index if isinstance(s.target, tree.Indexed) else ()
         counts = value.lengths(s.value)
-        taken = [*(r.variable.name for r in (*blocks, *s.clauses)), *(name.name for name in tree.names(value.probe(m)))]
+        taken = [
+            *(r.variable.name for r in (*blocks, *s.clauses)),
+            *(name.name for name in tree.names(value.probe(m))),
+        ]
         variables = tuple(map(m.name, self.scene.names.variables(len(counts), taken)))
         if isinstance(s, tree.Define) and isinstance(base, tree.Name):
             known = self.scene.outer.get(base.name, Outer(None, ()))
-            self.scene.outer[base.name] = replace(known, axes=(*known.axes[:len(index)], *counts))
+            self.scene.outer[base.name] = replace(known, axes=(*known.axes[: len(index)], *counts))
             self.scene.arrays[base.name] = self.scene.outer[base.name].axes
         ranges = [m.range(v.name, count) for v, count in zip(variables, counts, strict=True)]
         target = tree.Indexed(s.target.span, base, (*index, *variables))
@@ -117,7 +134,8 @@ class Calls:
 
 @dataclass
 class _Place:
-    """Where calls stand: the list of lines, the loops around, and what names of passes end with. used: the passes of calls here."""
+    """Where calls stand: the list of lines, the loops around, and what names of passes end with. used: the
+    passes of calls here."""
 
     calls: Calls
     out: list[tree.Statement]
@@ -129,7 +147,9 @@ class _Place:
         """Writes what calls here have asked for since their passes were written."""
         for made in self.used:
             self.out += made.lines()
-            self.calls.scene.made |= {var.name: var.width for var in made.forward.made.values() if var.width is not None}
+            self.calls.scene.made |= {
+                var.name: var.width for var in made.forward.made.values() if var.width is not None
+            }
 
     def rewritten(self, node: Tree, loops: tuple[Range, ...]) -> Tree:
         """`node`, which is no array. loops: clauses of the line, and ranges of the sums around `node`."""
@@ -139,7 +159,8 @@ class _Place:
         return value.plain
 
     def entries(self, node: Tree, loops: tuple[Range, ...]) -> Entries:
-        """`node` with its calls replaced, as an array, if networks, kernels or trainings have made one in it."""
+        """`node` with its calls replaced, as an array, if networks, kernels or trainings have made one in
+        it."""
         named = self.training_value(node)
         if named is not None:
             return self.named(named, named, (), loops)
@@ -150,10 +171,19 @@ class _Place:
             if value is not None or isinstance(base, tree.Name):
                 self.check_loss(base)
                 index = tuple(self.rewritten(i, loops) for i in node.index)
-                return self.named(replace(node, base=base), base, index, loops) if value is None else self.picked(node, value, index, loops)
+                return (
+                    self.named(replace(node, base=base), base, index, loops)
+                    if value is None
+                    else self.picked(node, value, index, loops)
+                )
         value = self.call(node, loops)
         if value is not None:
-            return Entries(value.shape, lambda i: replace(value.at(i), span=node.span) if i or not value.shape else node, bool(value.shape), True)
+            return Entries(
+                value.shape,
+                lambda i: replace(value.at(i), span=node.span) if i or not value.shape else node,
+                bool(value.shape),
+                True,
+            )
         if isinstance(node, tree.Name):
             return self.named(node, node, (), loops)
         inner = (*loops, *node.ranges) if isinstance(node, tree.Sum) else loops
@@ -164,24 +194,45 @@ class _Place:
         name, scene = name_of(base), self.calls.scene
         known = scene.outer.get(name)
         axes = scene.arrays.get(name, () if known is None else known.axes)
-        shape, m = axes[len(index):], Maker(node.span)
+        shape, m = axes[len(index) :], Maker(node.span)
         made = name in scene.arrays and bool(shape)
         if made:
             self.check_inside(node, name, index, axes, loops)
-        return Entries(shape, lambda i: replace(node, index=(*index, *i)) if isinstance(node, tree.Indexed) else m.member(name, i), made)
+        return Entries(
+            shape,
+            lambda i: (
+                replace(node, index=(*index, *i)) if isinstance(node, tree.Indexed) else m.member(name, i)
+            ),
+            made,
+        )
 
     def picked(self, node: tree.Indexed, value: Value, index: Index, loops: tuple[Range, ...]) -> Entries:
         """An entry of what a network or a kernel gives, or a part of it."""
         if len(index) > len(value.shape):
             self.refuse(catalogue_training.network_entries(node.span, len(value.shape), len(index)))
         self.check_inside(node, name_of_call(node.base), index, value.shape, loops)
-        shape = value.shape[len(index):]
-        return Entries(shape, lambda i: replace(value.at((*index, *i)), span=node.span) if i or not shape else node, bool(shape), called=True)
+        shape = value.shape[len(index) :]
+        return Entries(
+            shape,
+            lambda i: replace(value.at((*index, *i)), span=node.span) if i or not shape else node,
+            bool(shape),
+            called=True,
+        )
 
-    def check_inside(self, node: Tree, name: str, index: Index, axes: Sequence[Tree | None], loops: tuple[Range, ...]) -> None:
+    def check_inside(
+        self, node: Tree, name: str, index: Index, axes: Sequence[Tree | None], loops: tuple[Range, ...]
+    ) -> None:
         scene = self.calls.scene
         for axis, (i, count) in enumerate(zip(index, axes, strict=False)):
-            check_index(scene, node, name, axis, i, None if count is None else scene.integer(count), (*self.blocks, *loops))
+            check_index(
+                scene,
+                node,
+                name,
+                axis,
+                i,
+                None if count is None else scene.integer(count),
+                (*self.blocks, *loops),
+            )
 
     def parts(self, node: Tree, loops: tuple[Range, ...]) -> Entries:
         """Something made of parts, entry by entry: those that are arrays have one shape."""
@@ -193,26 +244,45 @@ class _Place:
             if isinstance(value, tree.Node):
                 own[name] = self.entries(cast(Tree, value), loops)
             elif isinstance(value, tuple) and any(isinstance(item, tree.Node) for item in value):
-                own[name] = tuple(item if isinstance(item, Range) else self.entries(item, loops) for item in value)
-        values = [x for part in own.values() for x in (part if isinstance(part, tuple) else (part,)) if isinstance(x, Entries)]
+                own[name] = tuple(
+                    item if isinstance(item, Range) else self.entries(item, loops) for item in value
+                )
+        values = [
+            x
+            for part in own.values()
+            for x in (part if isinstance(part, tuple) else (part,))
+            if isinstance(x, Entries)
+        ]
         made = any(v.made for v in values)
         shape = self.shape(node, values) if made else ()
 
         def at(i: Index) -> Tree:
             def entry(x: Any) -> Any:
                 return x.at(i if x.shape else ()) if isinstance(x, Entries) else x
-            found: dict[str, Any] = {name: tuple(map(entry, x)) if isinstance(x, tuple) else entry(x) for name, x in own.items()}
+
+            found: dict[str, Any] = {
+                name: tuple(map(entry, x)) if isinstance(x, tuple) else entry(x) for name, x in own.items()
+            }
             whole = replace(node, **found) if found else node
             return self.matmul(whole) if isinstance(whole, tree.MatMul) else whole
+
         return Entries(shape, at, made, any(v.called for v in values))
 
     def shape(self, node: Tree, values: Sequence[Entries]) -> tuple[Tree | None, ...]:
         scene, shape = self.calls.scene, tuple[Tree | None, ...]()
         for value in values:
-            if value.shape and shape and (len(shape) != len(value.shape) or not all(map(scene.same, shape, value.shape))):
-                self.refuse(catalogue_training.shapes_differ(node.span, scene.shown(value.shape), scene.shown(shape)))
+            if (
+                value.shape
+                and shape
+                and (len(shape) != len(value.shape) or not all(map(scene.same, shape, value.shape)))
+            ):
+                self.refuse(
+                    catalogue_training.shapes_differ(node.span, scene.shown(value.shape), scene.shown(shape))
+                )
             if value.shape:
-                shape = tuple(a if a is not None else b for a, b in zip(shape or value.shape, value.shape, strict=True))
+                shape = tuple(
+                    a if a is not None else b for a, b in zip(shape or value.shape, value.shape, strict=True)
+                )
         return shape
 
     def argument(self, node: Tree, loops: tuple[Range, ...]) -> Tree:
@@ -223,14 +293,21 @@ class _Place:
         scene, m = self.calls.scene, Maker(node.span)
         counts, probe = value.lengths(node), value.probe(m)
         around = (*self.blocks, *self.needed(loops, [probe]))
-        taken = [*(r.variable.name for r in (*self.blocks, *loops)), *(name.name for name in tree.names(probe))]
+        taken = [
+            *(r.variable.name for r in (*self.blocks, *loops)),
+            *(name.name for name in tree.names(probe)),
+        ]
         own = tuple(map(m.name, scene.names.variables(len(counts), taken)))
         name, index = scene.names.fresh(f"x{self.suffix}"), tuple(m.name(r.variable.name) for r in around)
-        line = m.define(m.member(name, (*index, *own)), value.at(own), [m.range(v.name, count) for v, count in zip(own, counts, strict=True)],
-                        "what a network is applied to")
+        line = m.define(
+            m.member(name, (*index, *own)),
+            value.at(own),
+            [m.range(v.name, count) for v, count in zip(own, counts, strict=True)],
+            "what a network is applied to",
+        )
         self.flush()
         scene.outer[name] = Outer(scene.width_in(probe), (*(r.count for r in around), *counts))
-        self.out += looped([line], around[len(self.blocks):])
+        self.out += looped([line], around[len(self.blocks) :])
         return m.member(name, index)
 
     def check(self, node: Tree) -> None:
@@ -270,12 +347,21 @@ class _Place:
     def check_loss(self, node: Tree) -> None:
         """Whether `loss` is one: that of a training with a name is not."""
         named = self.calls.trainings.named
-        if isinstance(node, tree.Name) and node.name == "loss" and named and "loss" not in self.calls.scene.names.taken:
+        if (
+            isinstance(node, tree.Name)
+            and node.name == "loss"
+            and named
+            and "loss" not in self.calls.scene.names.taken
+        ):
             self.refuse(catalogue_training.loss_unnamed(node.span, [*named]))
 
     def training_value(self, node: Tree) -> Tree | None:
         """`pre.loss`, or None."""
-        if not isinstance(node, tree.Attribute) or not isinstance(node.base, tree.Name) or node.base.name not in self.calls.trainings.named:
+        if (
+            not isinstance(node, tree.Attribute)
+            or not isinstance(node.base, tree.Name)
+            or node.base.name not in self.calls.trainings.named
+        ):
             return None
         made = self.calls.trainings.named[node.base.name]
         if node.name.name not in made:
@@ -294,37 +380,73 @@ class _Place:
         found = self.calls.trainings.network(reference, (*self.blocks, *loops))
         if found is None:
             if inside is not None:
-                self.refuse(catalogue_training.not_a_network(reference.span, name_of(reference), [*self.calls.scene.networks]))
+                self.refuse(
+                    catalogue_training.not_a_network(
+                        reference.span, name_of(reference), [*self.calls.scene.networks]
+                    )
+                )
             return None
         network, state = found
         values = self.passed(node, network, state, loops)
         if inside is None:
             return values[network.name.name]
         if inside.name not in values:
-            self.refuse(catalogue_training.unknown_inside(inside.span, inside.name, network.name.name, [n for n in values if n != network.name.name]))
+            self.refuse(
+                catalogue_training.unknown_inside(
+                    inside.span, inside.name, network.name.name, [n for n in values if n != network.name.name]
+                )
+            )
         return values[inside.name]
 
-    def passed(self, node: tree.Applied, network: tree.Network, state: State, loops: tuple[Range, ...]) -> dict[str, Value]:
+    def passed(
+        self, node: tree.Applied, network: tree.Network, state: State, loops: tuple[Range, ...]
+    ) -> dict[str, Value]:
         """The forward pass of a call, written now or before; what is named in it."""
         check_indices(self.calls.scene, node.args, (*self.blocks, *loops))
         args = tuple(self.argument(arg, loops) for arg in node.args)
-        used = self.needed(loops, [*args, *(part for upto in state for part in (upto.time, *upto.outer, *upto.tasks))])
+        used = self.needed(
+            loops, [*args, *(part for upto in state for part in (upto.time, *upto.outer, *upto.tasks))]
+        )
         variables = tuple(r.variable.name for r in used)
         m = Maker(node.span)
         marks: dict[str, Tree] = {v: m.name(f"#{k}") for k, v in enumerate(variables)}
-        key = (id(self.out), network.name.name, tuple(substituted(a, marks) for a in args), tuple(substituted(r.count, marks) for r in used),
-               tuple((id(u.descent), *(substituted(x, marks) for x in (u.time, *u.outer, *u.tasks))) for u in state))
+        key = (
+            id(self.out),
+            network.name.name,
+            tuple(substituted(a, marks) for a in args),
+            tuple(substituted(r.count, marks) for r in used),
+            tuple(
+                (id(u.descent), *(substituted(x, marks) for x in (u.time, *u.outer, *u.tasks))) for u in state
+            ),
+        )
         if key not in self.calls.done:
             self.calls.done[key] = self.write(node, network, state, args, used)
         made = self.calls.done[key]
         self.used.append(made)
-        here: dict[str, Tree] = {old: m.name(new) for old, new in zip(made.variables, variables, strict=True) if old != new}
-        return {name: replace(value, at=partial(substituted_outside, value, here)) for name, value in made.values.items()}
+        here: dict[str, Tree] = {
+            old: m.name(new) for old, new in zip(made.variables, variables, strict=True) if old != new
+        }
+        return {
+            name: replace(value, at=partial(substituted_outside, value, here))
+            for name, value in made.values.items()
+        }
 
-    def write(self, node: tree.Applied, network: tree.Network, state: State, args: Sequence[Tree], used: tuple[Range, ...]) -> Pass:
+    def write(
+        self,
+        node: tree.Applied,
+        network: tree.Network,
+        state: State,
+        args: Sequence[Tree],
+        used: tuple[Range, ...],
+    ) -> Pass:
         scene = self.calls.scene
         reader = Reader(scene.names, state, Maker(node.span), scene.weights)
-        forward = Forward(scene, [*(b.variable.name for b in self.blocks), *(r.variable.name for r in used)], reader.entry, self.suffix)
+        forward = Forward(
+            scene,
+            [*(b.variable.name for b in self.blocks), *(r.variable.name for r in used)],
+            reader.entry,
+            self.suffix,
+        )
         forward.span = node.span
         with called(node):
             value = forward.run(network, [forward.argument(arg) for arg in args], node)
@@ -352,7 +474,13 @@ class _Place:
 def name_of_call(node: Tree) -> str:
     """What a call gives, by a name."""
     function = node.function if isinstance(node, tree.Applied) else node
-    return name_of(function.args[0] if isinstance(function, tree.Applied) else function.name if isinstance(function, tree.Attribute) else function)
+    return name_of(
+        function.args[0]
+        if isinstance(function, tree.Applied)
+        else function.name
+        if isinstance(function, tree.Attribute)
+        else function
+    )
 
 
 def name_of(node: Tree) -> str:
@@ -361,7 +489,8 @@ def name_of(node: Tree) -> str:
 
 
 def substituted_outside(value: Value, here: dict[str, Tree], index: tuple[Tree, ...]) -> Tree:
-    """An entry of a pass written for other variables, for those that are used here. The index is the caller's own."""
+    """An entry of a pass written for other variables, for those that are used here. The index is the caller's
+    own."""
     marks = tuple(tree.Name(i.span, f"#{k}") for k, i in enumerate(index))
     entry = substituted(value.at(marks), here)
     return substituted(entry, {mark.name: i for mark, i in zip(marks, index, strict=True)})

@@ -1,8 +1,10 @@
-"""Kernels of networks at initialisation, `nngp(f)(x, z)` and `ntk(f)(x, z)`, written out as moments of a forward and a backward pass.
+"""Kernels of networks at initialisation, `nngp(f)(x, z)` and `ntk(f)(x, z)`, written out as moments of a
+forward and a backward pass.
 
-All weights are in the NTK parametrization, `W = (scale/√columns) w` with w ~ N(0, std²) trained: a product `h = W x` adds `scale² E dh dh' E x x'`
-to the NTK, where `f = Σ V₀ x/√n` and dh is `n ∂(f/√n)/∂h`, of order 1. So the NTK is that of the training of the same file in NTP. The NNGP is the
-covariance of f given all but the readout, `scale² std² E x x'`, output biases being drawn as training draws them: not at all without a std.
+All weights are in the NTK parametrization, `W = (scale/√columns) w` with w ~ N(0, std²) trained: a product
+`h = W x` adds `scale² E dh dh' E x x'` to the NTK, where `f = Σ V₀ x/√n` and dh is `n ∂(f/√n)/∂h`, of order
+1. So the NTK is that of the training of the same file in NTP. The NNGP is the covariance of f given all but
+the readout, `scale² std² E x x'`, output biases being drawn as training draws them: not at all without a std.
 With dense matrices of finite width the sum is the empirical NTK itself, not only in the limit.
 """
 
@@ -13,19 +15,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Protocol
 
 from tpc.diagnostics import catalogue, catalogue_training
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.autodiff import Backward
+from tpc.train.build import Maker, substituted
 from tpc.train.checks import called, check_indices
 from tpc.train.forward import Forward
-from tpc.train.build import Maker, substituted
+from tpc.train.forward_lines import written
 from tpc.train.kernel_pairs import KernelPass, Pairing, looped
 from tpc.train.readout import Reading, Readout, seeds
-from tpc.train.scene import RefusedError, Scene
-from tpc.train.forward_lines import written
-from tpc.train.trainings import Trainings
 from tpc.train.records import Step, Value, read_by
+from tpc.train.scene import RefusedError, Scene
+from tpc.train.trainings import Trainings
 from tpc.train.weights import Reader, Weight
 
 KERNELS = ("nngp", "ntk")
@@ -51,15 +53,24 @@ class Kernels:
     done: dict[Any, KernelPass] = field(default_factory=dict)
 
     def value(self, node: tree.Applied, place: Place, loops: tuple[Range, ...]) -> Value | None:
-        """The value of `nngp(f)(x, z)` or `ntk(f)(x, z)`, its indices those of outputs' positions; None if `node` is neither."""
+        """The value of `nngp(f)(x, z)` or `ntk(f)(x, z)`, its indices those of outputs' positions; None if
+        `node` is neither."""
         call = node.function
-        if not isinstance(call, tree.Applied) or not isinstance(call.function, tree.Name) or call.function.name not in KERNELS:
+        if (
+            not isinstance(call, tree.Applied)
+            or not isinstance(call.function, tree.Name)
+            or call.function.name not in KERNELS
+        ):
             return None
         kind = call.function.name
         network = self.network(call, kind)
         arity = len(network.parameters)
         if len(node.args) != 2 * arity:
-            self.refuse(catalogue.arguments(node.span, f"{kind}({network.name.name})", 2 * arity, 2 * arity, len(node.args)))
+            self.refuse(
+                catalogue.arguments(
+                    node.span, f"{kind}({network.name.name})", 2 * arity, 2 * arity, len(node.args)
+                )
+            )
         sides = []
         for args in (node.args[:arity], node.args[arity:]):
             check_indices(self.scene, args, (*place.blocks, *loops))
@@ -70,7 +81,9 @@ class Kernels:
         used = place.needed(loops, [here for _, env in sides for here in env.values()])
         prefix = tuple(r.variable.name for r in (*place.blocks, *used))
         name = place.suffix[1:] or kind
-        return Pairing(self.scene, [s[0] for s in sides], [s[1] for s in sides], node, prefix, used, name).value(kind, place.out)
+        return Pairing(
+            self.scene, [s[0] for s in sides], [s[1] for s in sides], node, prefix, used, name
+        ).value(kind, place.out)
 
     def network(self, call: tree.Applied, kind: str) -> tree.Network:
         if len(call.args) != 1:
@@ -88,20 +101,40 @@ class Kernels:
 
     # passes
 
-    def passed(self, node: tree.Applied, network: tree.Network, inputs: Sequence[Tree], place: Place,
-               loops: tuple[Range, ...]) -> tuple[KernelPass, dict[str, Tree]]:
+    def passed(
+        self,
+        node: tree.Applied,
+        network: tree.Network,
+        inputs: Sequence[Tree],
+        place: Place,
+        loops: tuple[Range, ...],
+    ) -> tuple[KernelPass, dict[str, Tree]]:
         """The forward pass on one side, written now or before, and what its variables stand for here."""
         args = tuple(place.rewritten(arg, loops) for arg in inputs)
         used = place.needed(loops, args)
         m = Maker(node.span)
         marks: dict[str, Tree] = {r.variable.name: m.name(f"#{k}") for k, r in enumerate(used)}
-        key = (id(place.out), network.name.name, tuple(substituted(a, marks) for a in args), tuple(substituted(r.count, marks) for r in used))
+        key = (
+            id(place.out),
+            network.name.name,
+            tuple(substituted(a, marks) for a in args),
+            tuple(substituted(r.count, marks) for r in used),
+        )
         if key not in self.done:
             self.done[key] = self.write(node, network, args, used, place)
         made = self.done[key]
-        return made, {old.variable.name: m.name(new.variable.name) for old, new in zip(made.used, used, strict=True)}
+        return made, {
+            old.variable.name: m.name(new.variable.name) for old, new in zip(made.used, used, strict=True)
+        }
 
-    def write(self, node: tree.Applied, network: tree.Network, args: Sequence[Tree], used: tuple[Range, ...], place: Place) -> KernelPass:
+    def write(
+        self,
+        node: tree.Applied,
+        network: tree.Network,
+        args: Sequence[Tree],
+        used: tuple[Range, ...],
+        place: Place,
+    ) -> KernelPass:
         scene = self.scene
         prefix = (*(b.variable.name for b in place.blocks), *(r.variable.name for r in used))
         plain = replace(scene, weights=as_declared(scene.weights))
@@ -112,7 +145,9 @@ class Kernels:
             value = forward.run(network, [forward.argument(arg) for arg in args], node)
         steps = {step.out.name: step for step in forward.steps}
         taken = {*prefix, *(a.variable for step in forward.steps for a in step.axes)}
-        readout = Reading(plain, network.name.name, steps, len(prefix), taken, network.result.span).readout(value)
+        readout = Reading(plain, network.name.name, steps, len(prefix), taken, network.result.span).readout(
+            value
+        )
         hidden = needed_steps(forward.steps, readout)
         scene.made |= {step.out.name: step.out.width for step in hidden if step.out.width is not None}
         place.out += looped(written(hidden, prefix, (), reader), used)
@@ -125,22 +160,41 @@ class Kernels:
         scene, m = self.scene, Maker(made.network.result.span)
         final = seeds(made.readout, lambda w, i: m.member(w.initial, i), made.network.name.name, m)
         readouts = {t.weight.name for t in made.readout.terms}
-        hidden = replace(scene, weights={name: w for name, w in scene.weights.items() if name not in readouts})
+        hidden = replace(
+            scene, weights={name: w for name, w in scene.weights.items() if name not in readouts}
+        )
         prefix = (*made.prefix, *(r.variable.name for r in made.readout.positions))
         reader = Reader(scene.names, (), m, as_declared(hidden.weights))
-        backward = Backward(hidden, prefix, made.readout.positions, reader, {**made.forward.made, **{s.out.name: s.out for s in final}},
-                            own=len(made.prefix))
+        backward = Backward(
+            hidden,
+            prefix,
+            made.readout.positions,
+            reader,
+            {**made.forward.made, **{s.out.name: s.out for s in final}},
+            own=len(made.prefix),
+        )
         backward.prepare([*made.hidden, *final], [step.out for step in final], "", m.number(1))
         backward.run()
-        scene.made |= {name: var.width for var in made.forward.made.values() if var.width is not None
-                       for name in [backward.cotangents.get(var.name, "")] if name}
+        scene.made |= {
+            name: var.width
+            for var in made.forward.made.values()
+            if var.width is not None
+            for name in [backward.cotangents.get(var.name, "")]
+            if name
+        }
         place.out += looped(backward.defined, made.used)
         made.records = backward.records
 
 
 def needed_steps(steps: Sequence[Step], readout: Readout) -> list[Step]:
     """Those of the steps that a readout needs."""
-    needed = {n.name for t in readout.terms for part in (t.coefficient, t.operand) if part is not None for n in tree.names(part)}
+    needed = {
+        n.name
+        for t in readout.terms
+        for part in (t.coefficient, t.operand)
+        if part is not None
+        for n in tree.names(part)
+    }
     found: list[Step] = []
     for step in reversed(steps):
         if step.out.name in needed:

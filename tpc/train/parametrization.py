@@ -1,12 +1,14 @@
 """Where powers of n and ratios of widths enter: the only place that writes the factors of a parametrization.
 
-A weight is `W = scale n^{−a} w` with `w ~ N(0, n^{−2b} std²)` coordinates, and SGD on w has the rate `η n^{−c}` (TP4 Sec 3),
-n being the first width. In the program a weight with a growing side of inputs only is `U` itself, an output weight is `nV`, a
-matrix is declared with entries N(0, scale² std²/columns), and a cotangent of a vector of width m is `m ∂L/∂h`. So there stand
-powers of n in front of what a weight is at first and of its updates, all 0 in μP; r below is the ratio of a width to the first.
+A weight is `W = scale n^{−a} w` with `w ~ N(0, n^{−2b} std²)` coordinates, and SGD on w has the rate
+`η n^{−c}` (TP4 Sec 3), n being the first width. In the program a weight with a growing side of inputs only is
+`U` itself, an output weight is `nV`, a matrix is declared with entries N(0, scale² std²/columns), and a
+cotangent of a vector of width m is `m ∂L/∂h`. So there stand powers of n in front of what a weight is at
+first and of its updates, all 0 in μP; r below is the ratio of a width to the first.
 
-The tables extend TP4's, of MLPs, to biases: a hidden bias is an input weight (its input is the number 1). An output bias, or any weight without a
-growing side, starts at 0, unless it has a std, and has a = 0; in mean field, where c = −1, it has a = 1/2, and so moves as in μP.
+The tables extend TP4's, of MLPs, to biases: a hidden bias is an input weight (its input is the number 1). An
+output bias, or any weight without a growing side, starts at 0, unless it has a std, and has a = 0; in mean
+field, where c = −1, it has a = 1/2, and so moves as in μP.
 """
 
 from __future__ import annotations
@@ -22,15 +24,17 @@ from tpc.train.build import Maker
 
 Kind = Literal["matrix", "input", "output", "finite"]
 HALF = Fraction(1, 2)
-AB = tuple[Fraction, Fraction]                         # a and b of one weight
+AB = tuple[Fraction, Fraction]  # a and b of one weight
 NAMES = ("mup", "sp", "ntp", "mfp", "uniform", "abc")
 C = {"mup": Fraction(0), "sp": Fraction(1), "ntp": Fraction(0), "mfp": Fraction(-1), "uniform": Fraction(0)}
 _0, _1 = Fraction(0), Fraction(1)
-DECLARED: Mapping[Kind, Fraction] = {"matrix": HALF, "input": _0, "output": _1, "finite": _0}      # a + b of what is declared
+# a + b of what is declared
+DECLARED: Mapping[Kind, Fraction] = {"matrix": HALF, "input": _0, "output": _1, "finite": _0}
 
 
 def _mup(kind: Kind) -> AB:
-    """TP4 App C.1: a = −1 + p/2, p the number of growing sides; 1/2 for output weights and 0 for output biases."""
+    """TP4 App C.1: a = −1 + p/2, p the number of growing sides; 1/2 for output weights and 0 for output
+    biases."""
     return {"matrix": _0, "input": -HALF, "output": HALF, "finite": _0}[kind], HALF
 
 
@@ -51,8 +55,10 @@ def _mfp(kind: Kind) -> AB:
 
 def uniform(r: Fraction) -> Callable[[Kind], AB]:
     """UP_r, from μP (r = 0) to NTP (r = 1/2)."""
+
     def table(kind: Kind) -> AB:
         return {"matrix": r, "input": r - HALF, "output": HALF, "finite": _0}[kind], HALF - r
+
     return table
 
 
@@ -75,7 +81,8 @@ def kind_of(rows: bool, columns: bool) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Factors of one weight. rows, columns: the ratios of its growing sides to the first width (None: 1, or a finite side); width: the first."""
+    """Factors of one weight. rows, columns: the ratios of its growing sides to the first width (None: 1, or a
+    finite side); width: the first."""
 
     kind: Kind
     rows: Tree | None
@@ -84,11 +91,13 @@ class Scaling:
     abc: Abc
 
     def start(self, m: Maker) -> Tree:
-        """In front of what the weight is at first, as it is declared: N(0, σ²/columns) entries, or vectors of N(0, σ²) coordinates, σ = scale·std."""
+        """In front of what the weight is at first, as it is declared: N(0, σ²/columns) entries, or vectors of
+        N(0, σ²) coordinates, σ = scale·std."""
         return m.width_power(self.width, Exponent(DECLARED[self.kind]) - self.abc.a - self.abc.b)
 
     def as_declared(self) -> Scaling:
-        """That of a weight which is at first just what is declared, as kernels have it whatever the parametrization."""
+        """That of a weight which is at first just what is declared, as kernels have it whatever the
+        parametrization."""
         return replace(self, abc=replace(self.abc, a=Exponent(DECLARED[self.kind]), b=Exponent(_0)))
 
     def forward(self, m: Maker) -> Tree:
@@ -96,23 +105,29 @@ class Scaling:
         return self.columns or m.number(1) if self.kind == "output" else m.number(1)
 
     def backward(self, m: Maker, transposed: bool = True) -> Tree:
-        """In front of `Wᵀ dh` (n_C ∂L/∂x = (n_C/n_R) Wᵀ dh), of `W dh` where `Wᵀ` was used (n_R ∂L/∂x = (n_R/n_C) W dh), and of `nV df`."""
+        """In front of `Wᵀ dh` (n_C ∂L/∂x = (n_C/n_R) Wᵀ dh), of `W dh` where `Wᵀ` was used (n_R ∂L/∂x =
+        (n_R/n_C) W dh), and of `nV df`."""
         if self.kind == "matrix":
             return self._quotient(m) if transposed else self.record(m, transposed=True)
         return self.forward(m)
 
     def record(self, m: Maker, transposed: bool) -> Tree:
-        """In front of a term of the gradient that comes from `h = Wᵀ x`: ∂L/∂W = x dhᵀ/n_C, and that from `h = W x` is `dh xᵀ/n_R`."""
+        """In front of a term of the gradient that comes from `h = Wᵀ x`: ∂L/∂W = x dhᵀ/n_C, and that from
+        `h = W x` is `dh xᵀ/n_R`."""
         return self._inverse(m) if self.kind == "matrix" and transposed else m.number(1)
 
     def update(self, m: Maker, transposed: bool = False) -> Tree:
-        """In front of an update's `dh E x_s x` (transposed: of `x E dh_s y`) and of `dh ξ`, but for a power of n."""
+        """In front of an update's `dh E x_s x` (transposed: of `x E dh_s y`) and of `dh ξ`, but for a power
+        of n."""
         if self.kind == "matrix":
             return m.number(1) if transposed else self._quotient(m)
-        return m.div(m.number(1), self.rows) if self.kind == "input" and self.rows is not None else m.number(1)
+        return (
+            m.div(m.number(1), self.rows) if self.kind == "input" and self.rows is not None else m.number(1)
+        )
 
     def power(self, m: Maker, *, rated: bool) -> Tree:
-        """The power of n in front of an update: ΔW = n^{−a} Δw = −η n^{−c−2a} ∂L/∂W, what is kept being W, or nV. rated: with that of the rate."""
+        """The power of n in front of an update: ΔW = n^{−a} Δw = −η n^{−c−2a} ∂L/∂W, what is kept being W, or
+        nV. rated: with that of the rate."""
         return m.width_power(self.width, self._squared - self.abc.c if rated else self._squared)
 
     def rate(self, m: Maker) -> Tree:
@@ -120,13 +135,21 @@ class Scaling:
         return m.width_power(self.width, self.abc.c.scaled(-1))
 
     def norm(self, m: Maker) -> Tree:
-        """In front of the gradient's squared norm, in the parametrized weights w, as a moment of its parts."""
-        ratio = self._quotient(m) if self.kind == "matrix" else self.update(m) if self.kind == "input" else self.forward(m)
+        """In front of the gradient's squared norm, in the parametrized weights w, as a moment of its
+        parts."""
+        ratio = (
+            self._quotient(m)
+            if self.kind == "matrix"
+            else self.update(m)
+            if self.kind == "input"
+            else self.forward(m)
+        )
         return m.mul(m.width_power(self.width, self._squared), ratio)
 
     @property
     def _squared(self) -> Exponent:
-        """Of `n^{−2a}`, and of what the sum over a growing side of an input or output weight has beside a mean."""
+        """Of `n^{−2a}`, and of what the sum over a growing side of an input or output weight has beside a
+        mean."""
         own = {"matrix": _0, "input": -_1, "output": _1, "finite": _0}[self.kind]
         return Exponent(own) - self.abc.a.scaled(2)
 
@@ -142,4 +165,8 @@ class Scaling:
 def ratios(widths: Mapping[str, Tree | None], first: str, m: Maker) -> dict[str, Tree | None]:
     """Ratios of widths to the first, from how they are declared (`width m = 2*n`)."""
     from tpc.train.build import substituted
-    return {name: None if name == first or ratio is None else substituted(ratio, {first: m.number(1)}) for name, ratio in widths.items()}
+
+    return {
+        name: None if name == first or ratio is None else substituted(ratio, {first: m.number(1)})
+        for name, ratio in widths.items()
+    }

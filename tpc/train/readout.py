@@ -1,4 +1,5 @@
-"""What a network's output is as a readout: a sum of terms `c V x` and biases, linear in output weights that nothing else depends on."""
+"""What a network's output is as a readout: a sum of terms `c V x` and biases, linear in output weights that
+nothing else depends on."""
 
 from __future__ import annotations
 
@@ -7,20 +8,21 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from tpc.diagnostics import catalogue_training
-from tpc.syntax import tree
 from tpc.diagnostics.spans import Span
+from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
-from tpc.train.scene import RefusedError, Scene
 from tpc.train.records import Collected, Elementwise, Index, Product, Step, Value, Var, read_by
+from tpc.train.scene import RefusedError, Scene
 from tpc.train.weights import Weight
 
-MAX_PARTS = 20_000                              # that an output is taken apart into
+MAX_PARTS = 20_000  # that an output is taken apart into
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """`Σ_ranges coefficient · (weight[member] @ operand)`, or `· weight[member]` for a bias (operand None). Every range has a variable of its own."""
+    """`Σ_ranges coefficient · (weight[member] @ operand)`, or `· weight[member]` for a bias (operand None).
+    Every range has a variable of its own."""
 
     weight: Weight
     member: Index
@@ -32,7 +34,8 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Readout:
-    """positions: axes of the output along which it is not its weights' units but what they are multiplied to that differs."""
+    """positions: axes of the output along which it is not its weights' units but what they are multiplied to
+    that differs."""
 
     terms: tuple[Term, ...]
     positions: tuple[Range, ...]
@@ -49,7 +52,8 @@ class Part:
 
 @dataclass
 class Reading:
-    """Takes one output apart. steps: the forward pass, by what they make. own: how many indices of a variable are those of the loops around.
+    """Takes one output apart. steps: the forward pass, by what they make. own: how many indices of a variable
+    are those of the loops around.
     random: the names of what depends on output weights and biases."""
 
     scene: Scene
@@ -74,9 +78,13 @@ class Reading:
         if not any(term.operand is not None for term in terms):
             self.refuse()
         units = {v for v in variables if all(is_unit(term, v) for term in terms)}
-        positions = tuple(m.range(v, count) for v, count in zip(variables, shape, strict=True) if v not in units)
+        positions = tuple(
+            m.range(v, count) for v, count in zip(variables, shape, strict=True) if v not in units
+        )
         first: dict[str, Tree] = {v: m.number(0) for v in units}
-        return Readout(tuple(replace(t, member=tuple(substituted(i, first) for i in t.member)) for t in terms), positions)
+        return Readout(
+            tuple(replace(t, member=tuple(substituted(i, first) for i in t.member)) for t in terms), positions
+        )
 
     def refuse(self, at: tree.Node | None = None) -> NoReturn:
         raise RefusedError(catalogue_training.not_a_readout(self.span if at is None else at.span, self.name))
@@ -86,13 +94,18 @@ class Reading:
         self.scope.update(made)
         return made
 
-    # what depends on weights that are random of order 1/√n, or have no side that grows: `V @ x` and output biases
+    # what depends on weights that are random of order 1/√n, or have no side that grows: `V @ x` and output
+    # biases
 
     def random_names(self) -> frozenset[str]:
-        """Those weights, and the variables of the pass that depend on them; a step reads only what stands before it."""
+        """Those weights, and the variables of the pass that depend on them; a step reads only what stands
+        before it."""
         found = {w.initial for w in self.scene.weights.values() if w.initial and w.width is None}
         for name, step in self.steps.items():
-            own = isinstance(step, Product) and self.scene.weights[step.weight].scaling.kind in ("output", "finite")
+            own = isinstance(step, Product) and self.scene.weights[step.weight].scaling.kind in (
+                "output",
+                "finite",
+            )
             if own or any(read.name in found for read in tree.names(read_by(step))):
                 found.add(name)
         return frozenset(found)
@@ -113,7 +126,8 @@ class Reading:
     # terms
 
     def terms(self, x: Tree) -> list[Term]:
-        """The terms of `x`. What is left to take apart is kept in a list, the next part last: a chain of lines may be of any length."""
+        """The terms of `x`. What is left to take apart is kept in a list, the next part last: a chain of
+        lines may be of any length."""
         found, left = list[Term](), [Part(x, Maker(x.span).number(1), ())]
         for _ in range(MAX_PARTS):
             if not left:
@@ -135,14 +149,17 @@ class Reading:
         m = Maker(x.span)
         if not self.depends(x):
             if any(name.name in self.steps for name in tree.names(x)):
-                self.refuse()                                          # a scalar of the hidden layers, which is no readout
+                self.refuse()  # a scalar of the hidden layers, which is no readout
             return []
         match x:
             case tree.Negated(operand=operand):
                 return [Part(operand, m.neg(coefficient), ranges)]
             case tree.Chain(operands=operands, operators=operators) if operators[0] in "+-":
                 signs = ("+", *operators)
-                return [Part(o, coefficient if sign == "+" else m.neg(coefficient), ranges) for sign, o in zip(signs, operands, strict=True)]
+                return [
+                    Part(o, coefficient if sign == "+" else m.neg(coefficient), ranges)
+                    for sign, o in zip(signs, operands, strict=True)
+                ]
             case tree.Chain(operands=operands, operators=operators):
                 inner = [k for k, o in enumerate(operands) if self.depends(o)]
                 if len(inner) != 1 or (inner[0] > 0 and operators[inner[0] - 1] == "/"):
@@ -159,7 +176,9 @@ class Reading:
                 return [Part(substituted(body, env), coefficient, ranges)]
         raise RefusedError(catalogue_training.not_a_readout(self.span, self.name))
 
-    def member(self, x: tree.Name | tree.Indexed, coefficient: Tree, ranges: tuple[Range, ...]) -> Term | list[Part]:
+    def member(
+        self, x: tree.Name | tree.Indexed, coefficient: Tree, ranges: tuple[Range, ...]
+    ) -> Term | list[Part]:
         """An entry of a variable of the pass, or of an output bias, as a term, or as what makes it."""
         base, index = (x.base, x.index) if isinstance(x, tree.Indexed) else (x, ())
         assert isinstance(base, tree.Name)
@@ -169,7 +188,7 @@ class Reading:
             if weight.matrix or weight.width or weight.columns.count is not None:
                 self.refuse()
             return Term(weight, index, None, coefficient, ranges, x.span)
-        own = index[self.own:]
+        own = index[self.own :]
         if isinstance(step, Collected):
             return self.member_of(step, own, coefficient, ranges)
         env = {a.variable: i for a, i in zip(step.axes, own, strict=True)}
@@ -182,7 +201,9 @@ class Reading:
         weight = self.scene.weights[step.weight]
         far = own[-1:] if step.far else ()
         if self.depends(read_by(step)):
-            raise RefusedError(catalogue_training.kernel_of_random(step.span, self.name, self.random_in(read_by(step))))
+            raise RefusedError(
+                catalogue_training.kernel_of_random(step.span, self.name, self.random_in(read_by(step)))
+            )
         if weight.scaling.kind != "output" or step.transposed:
             self.refuse()
         m = Maker(step.span)
@@ -190,10 +211,13 @@ class Reading:
         member = tuple(substituted(i, env) for i in step.member)
         return Term(weight, (*member, *far), substituted(entry, env), coefficient, ranges, step.span)
 
-    def member_of(self, step: Collected, own: Index, coefficient: Tree, ranges: tuple[Range, ...]) -> list[Part]:
-        """An entry of a family that was made member by member: of the member at that place, or of each where that is so."""
+    def member_of(
+        self, step: Collected, own: Index, coefficient: Tree, ranges: tuple[Range, ...]
+    ) -> list[Part]:
+        """An entry of a family that was made member by member: of the member at that place, or of each where
+        that is so."""
         m, found, places = Maker(step.span), list[Part](), len(step.parts[0].place)
-        place, rest = own[step.given:step.given + places], (*own[:step.given], *own[step.given + places:])
+        place, rest = own[step.given : step.given + places], (*own[: step.given], *own[step.given + places :])
         env = {a.variable: i for a, i in zip(step.axes, rest, strict=True)}
         for part in step.parts:
             tests = [m.equal(i, k) for i, k in zip(place, part.place, strict=True) if i != k]
@@ -203,7 +227,8 @@ class Reading:
 
 
 def with_factor(m: Maker, x: Tree, op: str, y: Tree) -> Tree:
-    """`x op y`, op `*` or `/`. A product with more factors stays flat: one that grows from line to line must not be nested as deep."""
+    """`x op y`, op `*` or `/`. A product with more factors stays flat: one that grows from line to line must
+    not be nested as deep."""
     if isinstance(x, tree.Negated):
         return m.neg(with_factor(m, x.operand, op, y))
     if isinstance(x, tree.Chain) and x.operators[0] in "*/" and not isinstance(y, tree.Negated | tree.Number):
@@ -212,23 +237,37 @@ def with_factor(m: Maker, x: Tree, op: str, y: Tree) -> Tree:
 
 
 def is_unit(term: Term, variable: str) -> bool:
-    """Whether an axis of the output is a term's units: its variable is the whole index of a weight's side, and in nothing else."""
+    """Whether an axis of the output is a term's units: its variable is the whole index of a weight's side,
+    and in nothing else."""
     m = Maker(term.span)
-    rest = [term.coefficient, *(r.count for r in term.ranges), *([] if term.operand is None else [term.operand])]
-    return m.name(variable) in term.member and all(name.name != variable for part in rest for name in tree.names(part))
+    rest = [
+        term.coefficient,
+        *(r.count for r in term.ranges),
+        *([] if term.operand is None else [term.operand]),
+    ]
+    return m.name(variable) in term.member and all(
+        name.name != variable for part in rest for name in tree.names(part)
+    )
 
 
-def seeds(readout: Readout, initial: Callable[[Weight, Index], Tree], name: str, m: Maker) -> list[Elementwise]:
-    """The output as steps for a backward pass: `f/√n`, n the first width, is the sum of `E √r c V₀ x`, one for every width rn of a readout."""
+def seeds(
+    readout: Readout, initial: Callable[[Weight, Index], Tree], name: str, m: Maker
+) -> list[Elementwise]:
+    """The output as steps for a backward pass: `f/√n`, n the first width, is the sum of `E √r c V₀ x`, one
+    for every width rn of a readout."""
     groups: dict[str, list[Tree]] = {}
     ratios: dict[str, Tree | None] = {}
     for t in readout.terms:
         if t.operand is not None and t.weight.width is not None:
-            groups.setdefault(t.weight.width, []).append(m.sum(t.ranges, m.mul(t.coefficient, initial(t.weight, t.member), t.operand)))
+            groups.setdefault(t.weight.width, []).append(
+                m.sum(t.ranges, m.mul(t.coefficient, initial(t.weight, t.member), t.operand))
+            )
             ratios[t.weight.width] = t.weight.scaling.columns
     steps = []
     for width, parts in groups.items():
         ratio = ratios[width]
-        value = m.mul(m.number(1) if ratio is None or is_number(ratio, 1) else m.call("sqrt", ratio), m.add(*parts))
+        value = m.mul(
+            m.number(1) if ratio is None or is_number(ratio, 1) else m.call("sqrt", ratio), m.add(*parts)
+        )
         steps.append(Elementwise(Var(f"{name}.{width}", None), (), value, m.span, mean=True))
     return steps

@@ -1,4 +1,5 @@
-"""What the passes over networks pass on: variables, values, the steps of a forward pass, and what a network's weights have become at some time."""
+"""What the passes over networks pass on: variables, values, the steps of a forward pass, and what a network's
+weights have become at some time."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Var:
-    """A family that a forward or backward pass makes, once for each round of the loops around the pass. width: None for scalars.
+    """A family that a forward or backward pass makes, once for each round of the loops around the pass.
+    width: None for scalars.
     shape: the lengths of its finite axes."""
 
     name: str
@@ -36,10 +38,12 @@ class Var:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An elementwise expression over variables and inputs, an array over finite axes: `at` gives the entry at an index.
+    """An elementwise expression over variables and inputs, an array over finite axes: `at` gives the entry at
+    an index.
 
-    shape: lengths of the axes, None where not known. leaf: the variable that it is, if it is just one. picked: the one entry that is not 0, if it
-    is a one-hot array: then a product with it is a member. members: of a family that is defined member by member; array: all of them as one variable.
+    shape: lengths of the axes, None where not known. leaf: the variable that it is, if it is just one.
+    picked: the one entry that is not 0, if it is a one-hot array: then a product with it is a member.
+    members: of a family that is defined member by member; array: all of them as one variable.
     """
 
     width: str | None
@@ -52,7 +56,8 @@ class Value:
 
 
 def without_one(value: Value) -> Value:
-    """An array of scalars read as its entry along its last axis if that is written `1`, as a side of a weight is that has no index."""
+    """An array of scalars read as its entry along its last axis if that is written `1`, as a side of a weight
+    is that has no index."""
     last = value.shape[-1] if value.shape else None
     if value.width is not None or value.array is not None or last is None or not is_number(last, 1):
         return value
@@ -72,10 +77,11 @@ class Elementwise:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """`out[axes] = weight @ operand`. axes: those of `out`; the last is the weight's finite side, if what comes out is on one (`far`).
+    """`out[axes] = weight @ operand`. axes: those of `out`; the last is the weight's finite side, if what
+    comes out is on one (`far`).
 
-    given: how many of the axes, the first, are those of the line's clauses, whose variables stand in the operand already, and in `member`, which
-    tells the weight among its family.
+    given: how many of the axes, the first, are those of the line's clauses, whose variables stand in the
+    operand already, and in `member`, which tells the weight among its family.
     """
 
     out: Var
@@ -95,12 +101,13 @@ class Product:
 
     def entry(self, outer: Index, own: Index) -> Tree:
         """An entry of the operand. outer: an index for each of `rest`."""
-        return self.operand.at((*outer[self.given:], *own))
+        return self.operand.at((*outer[self.given :], *own))
 
 
 @dataclass(frozen=True, slots=True)
 class Padded:
-    """`out[…, p + before, …] = operand[…, p, …]` and 0 elsewhere, for every axis of the operand. margins: (before, after) for each of them.
+    """`out[…, p + before, …] = operand[…, p, …]` and 0 elsewhere, for every axis of the operand. margins:
+    (before, after) for each of them.
 
     axes: those of the line's clauses, `given` of them, and those of the operand.
     """
@@ -116,12 +123,13 @@ class Padded:
     def entry(self) -> Tree:
         """An entry of the operand, of the axes' variables."""
         m = Maker(self.span)
-        return self.operand.at(tuple(m.name(a.variable) for a in self.axes[self.given:]))
+        return self.operand.at(tuple(m.name(a.variable) for a in self.axes[self.given :]))
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An entry at a place, of the variables of the axes that all members have. zero: what makes a vector of a scalar, to be added."""
+    """An entry at a place, of the variables of the axes that all members have. zero: what makes a vector of a
+    scalar, to be added."""
 
     place: Index
     entry: Tree
@@ -144,7 +152,7 @@ class Collected:
     def index(self, place: Index) -> Index:
         """That of the variable where the axes' variables are as they are."""
         own = tuple(Maker(self.span).name(a.variable) for a in self.axes)
-        return (*own[:self.given], *place, *own[self.given:])
+        return (*own[: self.given], *place, *own[self.given :])
 
 
 Step = Elementwise | Product | Padded | Collected
@@ -154,15 +162,22 @@ def read_by(step: Step) -> Tree:
     """An expression of all that a step reads, its indices apart."""
     if isinstance(step, Collected):
         return Maker(step.span).add(*(part.entry for part in step.parts))
-    return step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape)) if isinstance(step, Product) else \
-        step.entry if isinstance(step, Padded) else step.value
+    return (
+        step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape))
+        if isinstance(step, Product)
+        else step.entry
+        if isinstance(step, Padded)
+        else step.value
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A rank-one term `c a bᵀ` of a weight's gradient, for every index of `ranges`. Functions of the variables of these ranges.
+    """A rank-one term `c a bᵀ` of a weight's gradient, for every index of `ranges`. Functions of the
+    variables of these ranges.
 
-    a, b: entries on the weight's two sides, `a(j)` where that side is finite. coefficient: scalars in front. member: of which weight of a family.
+    a, b: entries on the weight's two sides, `a(j)` where that side is finite. coefficient: scalars in front.
+    member: of which weight of a family.
     """
 
     ranges: tuple[Range, ...]
@@ -175,7 +190,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Upto:
-    """A descent up to a time: its steps before `time` have been taken. outer: the round of the loops around it. tasks: which of its tasks."""
+    """A descent up to a time: its steps before `time` have been taken. outer: the round of the loops around
+    it. tasks: which of its tasks."""
 
     descent: Descent
     outer: Index
@@ -183,7 +199,7 @@ class Upto:
     tasks: Index = ()
 
 
-State = tuple[Upto, ...]                               # what has happened to the weights, in order
+State = tuple[Upto, ...]  # what has happened to the weights, in order
 
 
 def variables_of(ranges: Sequence[Range]) -> list[str]:

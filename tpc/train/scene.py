@@ -9,8 +9,8 @@ from typing import cast
 
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.core.network import LEARNING, Pass
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.syntax import tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker
@@ -28,7 +28,8 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """Something declared outside networks: its width if it is a vector, and the lengths of its axes (None: not known here). given: an input."""
+    """Something declared outside networks: its width if it is a vector, and the lengths of its axes (None:
+    not known here). given: an input."""
 
     width: str | None
     axes: tuple[Tree | None, ...]
@@ -40,9 +41,11 @@ class Outer:
 class Scene:
     """outer: inputs, initial vectors and families by name. constants: dims, as far as they are known.
 
-    matrices: rows and columns of the matrices of the program. made: the widths of the vectors that have been written out. loops: the variables of the
-    loops that networks are called in. arrays: the lengths of the axes of the arrays that trainings make, and of those that lines make of such.
-    passes: the forward passes so far. open: exponents, and what tells updates from the rest, stay names, for the scaling analysis.
+    matrices: rows and columns of the matrices of the program. made: the widths of the vectors that have been
+    written out. loops: the variables of the loops that networks are called in. arrays: the lengths of the
+    axes of the arrays that trainings make, and of those that lines make of such.
+    passes: the forward passes so far. open: exponents, and what tells updates from the rest, stay names, for
+    the scaling analysis.
     """
 
     names: Names
@@ -64,7 +67,8 @@ class Scene:
         return m.mul(m.name(LEARNING), rate) if self.open else rate
 
     def width_in(self, node: Tree) -> str | None:
-        """The width of an expression of the core language; None for a scalar, or where it is not known yet."""
+        """The width of an expression of the core language; None for a scalar, or where it is not known
+        yet."""
         match node:
             case tree.Mean() | tree.Number():
                 return None
@@ -72,10 +76,24 @@ class Scene:
                 known = self.outer.get(name)
                 return self.made.get(name) if known is None else known.width
             case tree.MatMul(matrix=matrix):
-                transposed, base = isinstance(matrix, tree.Transposed), matrix.base if isinstance(matrix, tree.Transposed) else matrix
-                rows, columns = self.matrices.get(base.name, (None, None)) if isinstance(base, tree.Name) else (None, None)
+                transposed, base = (
+                    isinstance(matrix, tree.Transposed),
+                    matrix.base if isinstance(matrix, tree.Transposed) else matrix,
+                )
+                rows, columns = (
+                    self.matrices.get(base.name, (None, None))
+                    if isinstance(base, tree.Name)
+                    else (None, None)
+                )
                 return columns if transposed else rows
-        return next((w for part in tree.parts(node) if not isinstance(part, tree.Range) and (w := self.width_in(cast(Tree, part)))), None)
+        return next(
+            (
+                w
+                for part in tree.parts(node)
+                if not isinstance(part, tree.Range) and (w := self.width_in(cast(Tree, part)))
+            ),
+            None,
+        )
 
     def integer(self, node: Tree) -> int | None:
         """The value of a whole number made of numbers and dims, else None."""
@@ -109,33 +127,47 @@ class Scene:
 
 
 def outer_of(statements: tuple[tree.Statement, ...], loops: tuple[tree.Range, ...] = ()) -> dict[str, Outer]:
-    """Inputs, initial vectors, and families, which are told by their definitions. loops: those around the statements."""
+    """Inputs, initial vectors, and families, which are told by their definitions. loops: those around the
+    statements."""
     found: dict[str, Outer] = {}
     for statement in statements:
         match statement:
             case tree.Input(declared=declared, bound=bound):
-                found[declared.name.name] = Outer(None, tuple(axis.count for axis in declared.axes), bound, given=True)
+                found[declared.name.name] = Outer(
+                    None, tuple(axis.count for axis in declared.axes), bound, given=True
+                )
             case tree.Vector(declared=items, width=tree.Name(name=width)):
                 for item in items:
                     found[item.name.name] = Outer(width, tuple(axis.count for axis in item.axes))
             case tree.Define(target=target, clauses=clauses):
-                base, index = (target.base, target.index) if isinstance(target, tree.Indexed) else (target, ())
+                base, index = (
+                    (target.base, target.index) if isinstance(target, tree.Indexed) else (target, ())
+                )
                 if isinstance(base, tree.Name):
                     once = base.name not in found
-                    found[base.name] = Outer(None, lengths(index, (*loops, *clauses)) if once else (None,) * len(found[base.name].axes))
+                    found[base.name] = Outer(
+                        None,
+                        lengths(index, (*loops, *clauses)) if once else (None,) * len(found[base.name].axes),
+                    )
             case tree.ForBlock(range=head, body=body):
                 for name, outer in outer_of(body, (*loops, head)).items():
-                    found[name] = outer if name not in found else replace(found[name], axes=(None,) * len(found[name].axes))
+                    found[name] = (
+                        outer
+                        if name not in found
+                        else replace(found[name], axes=(None,) * len(found[name].axes))
+                    )
     return found
 
 
 def lengths(index: Sequence[Tree], loops: Sequence[tree.Range]) -> tuple[Tree | None, ...]:
-    """The lengths of the axes of a family that one line makes: where an index is just the variable of a loop, the count of that loop."""
+    """The lengths of the axes of a family that one line makes: where an index is just the variable of a loop,
+    the count of that loop."""
     variables = {r.variable.name: r.count for r in loops}
 
     def length(i: Tree) -> Tree | None:
         count = variables.get(i.name) if isinstance(i, tree.Name) else None
         return None if count is None or any(name.name in variables for name in tree.names(count)) else count
+
     return tuple(map(length, index))
 
 

@@ -1,4 +1,5 @@
-"""Cotangents of entries that are read at shifted places, `x[p+k]`: which p reads the entry w, and where there is none."""
+"""Cotangents of entries that are read at shifted places, `x[p+k]`: which p reads the entry w, and where there
+is none."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker
 from tpc.train.padding import plus
-from tpc.train.scene import Scene
 from tpc.train.records import Axis
+from tpc.train.scene import Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +26,25 @@ class Solution:
 
 
 def solved(scene: Scene, own: Tree, wanted: Tree, extent: Tree, axes: Iterable[Axis]) -> Solution | None:
-    """Where the index `own`, of the variables of `axes`, is `wanted`, from 0 to below `extent`. None if that is not a place on one axis."""
+    """Where the index `own`, of the variables of `axes`, is `wanted`, from 0 to below `extent`. None if that
+    is not a place on one axis."""
     index, size = affine(scene, own), scene.integer(extent)
     counts = {a.variable: count for a in axes if (count := scene.integer(a.count)) is not None}
-    if index is None or size is None or not index.variables <= counts.keys() or not all(counts[v] > 0 for v in index.variables):
+    if (
+        index is None
+        or size is None
+        or not index.variables <= counts.keys()
+        or not all(counts[v] > 0 for v in index.variables)
+    ):
         return None
     candidates = [v for v, k in index.terms if abs(k) == 1]
     if not candidates:
         return None
     variable = max(candidates, key=lambda v: counts[v])
-    sign, rest = index.coefficient(variable), Affine.of(index.const, {v: k for v, k in index.terms if v != variable})
+    sign, rest = (
+        index.coefficient(variable),
+        Affine.of(index.const, {v: k for v, k in index.terms if v != variable}),
+    )
     least = rest.const + sum(min(0, k * (counts[v] - 1)) for v, k in rest.terms)
     most = rest.const + sum(max(0, k * (counts[v] - 1)) for v, k in rest.terms)
     m = Maker(own.span)
@@ -76,6 +86,11 @@ def of_affine(m: Maker, index: Affine) -> Tree:
     return plus(m, *(m.mul(m.number(k), m.name(v)) for v, k in index.terms), m.number(index.const))
 
 
-def shifted(m: Maker, axes: Iterable[Axis], solutions: Mapping[str, Solution], values: Mapping[str, Tree]) -> tuple[Tree, ...]:
+def shifted(
+    m: Maker, axes: Iterable[Axis], solutions: Mapping[str, Solution], values: Mapping[str, Tree]
+) -> tuple[Tree, ...]:
     """The index of an array with zeros around it where its axes' variables have these values."""
-    return tuple(plus(m, values[a.variable], m.number(solutions[a.variable].before if a.variable in solutions else 0)) for a in axes)
+    return tuple(
+        plus(m, values[a.variable], m.number(solutions[a.variable].before if a.variable in solutions else 0))
+        for a in axes
+    )

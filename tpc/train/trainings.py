@@ -1,4 +1,5 @@
-"""Trainings: a `train` block, and the inner steps of `adapt`, written out as lines of the core language in a loop over time."""
+"""Trainings: a `train` block, and the inner steps of `adapt`, written out as lines of the core language in a
+loop over time."""
 
 from __future__ import annotations
 
@@ -8,20 +9,20 @@ from typing import NoReturn
 
 from tpc.core.network import Pass
 from tpc.diagnostics import catalogue, catalogue_training
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic
-from tpc.syntax.print_tree import print_tree
 from tpc.diagnostics.spans import Span
+from tpc.syntax import tree
+from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train import checks
 from tpc.train.autodiff import Backward
+from tpc.train.build import Maker
 from tpc.train.descent import Descent, Sgd, Updates, check_options, option_value, sgd_of
 from tpc.train.forward import Forward
-from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
-from tpc.train.build import Maker
-from tpc.train.scene import RefusedError, Scene, options_of
 from tpc.train.forward_lines import written
+from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
 from tpc.train.records import Product, Record, State, Upto, Value, Var, without_one
+from tpc.train.scene import RefusedError, Scene, options_of
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")
@@ -40,7 +41,8 @@ class Adaptation:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a gradient is taken: a network in a state, on examples. means: those of the examples' ranges that a loss is averaged over."""
+    """Where a gradient is taken: a network in a state, on examples. means: those of the examples' ranges that
+    a loss is averaged over."""
 
     network: tree.Network
     state: State
@@ -51,7 +53,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """What one pass forward and back gives: lines by pass, the loss of an example, and the terms of the gradients."""
+    """What one pass forward and back gives: lines by pass, the loss of an example, and the terms of the
+    gradients."""
 
     forward: list[tree.Define]
     loss: list[tree.Define]
@@ -62,20 +65,24 @@ class Gradient:
 
 @dataclass
 class Trainings:
-    """All trainings of a file, in order. state: what has happened to the weights so far. shown: how many passes' lines are kept, less one."""
+    """All trainings of a file, in order. state: what has happened to the weights so far. shown: how many
+    passes' lines are kept, less one."""
 
     scene: Scene
     shown: int
     state: State = ()
-    trained: dict[str, list[Descent]] = field(default_factory=dict)            # by network
-    named: dict[str, dict[str, str]] = field(default_factory=dict)             # what a named training makes: family by attribute
+    trained: dict[str, list[Descent]] = field(default_factory=dict)  # by network
+    # what a named training makes: family by attribute
+    named: dict[str, dict[str, str]] = field(default_factory=dict)
     adapted: dict[str, Adaptation] = field(default_factory=dict)
-    closed: dict[str, Span] = field(default_factory=dict)                      # networks adapted in trainings that are over, and where
+    # networks adapted in trainings that are over, and where
+    closed: dict[str, Span] = field(default_factory=dict)
 
     # networks as values
 
     def network(self, node: Tree, ranges: Sequence[Range]) -> tuple[tree.Network, State] | None:
-        """The network that a tree names, and its weights' state: `f`, `f[t]`, `g`, `g[k]`. None if it names none. ranges: the loops around."""
+        """The network that a tree names, and its weights' state: `f`, `f[t]`, `g`, `g[k]`. None if it names
+        none. ranges: the loops around."""
         base, index = (node.base, node.index) if isinstance(node, tree.Indexed) else (node, ())
         if not isinstance(base, tree.Name):
             return None
@@ -84,7 +91,9 @@ class Trainings:
         if base.name in self.adapted:
             found = self.adapted[base.name]
             for axis, (i, task) in enumerate(zip(index, found.descent.tasks, strict=False)):
-                checks.check_index(self.scene, node, base.name, axis, i, self.scene.integer(task.count), ranges)
+                checks.check_index(
+                    self.scene, node, base.name, axis, i, self.scene.integer(task.count), ranges
+                )
             if len(index) != len(found.descent.tasks):
                 self.refuse(catalogue.index_count(node.span, base.name, len(found.descent.tasks), len(index)))
             return found.network, (*found.before, Upto(found.descent, found.outer, found.steps, tuple(index)))
@@ -101,7 +110,8 @@ class Trainings:
         return network, () if k is None else (*self.state[:k], replace(self.state[k], time=index[0]))
 
     def last_training(self, network: tree.Network) -> int | None:
-        """Which of `state` is the last training of a network's weights: its own, or that of a network which shares some."""
+        """Which of `state` is the last training of a network's weights: its own, or that of a network which
+        shares some."""
         names = {w.name for w in self.weights_of(network)}
         trained = [descent for descents in self.trained.values() for descent in descents]
         for k in reversed(range(len(self.state))):
@@ -167,7 +177,9 @@ class Trainings:
                 updates.history(weight)
             else:
                 variables = scene.names.variables(len(weight.axes), [*updates.descent_scope(records)])
-                updates.carry(weight, records, start.entry(weight, tuple(map(m.name, variables)), variables), variables)
+                updates.carry(
+                    weight, records, start.entry(weight, tuple(map(m.name, variables)), variables), variables
+                )
         body += [*gradient.forward, *gradient.loss, self.reported(node, gradient, m)]
         body += gradient.backward if self.shown > 0 else []
         if self.shown > 1:
@@ -178,10 +190,15 @@ class Trainings:
         self.trained.setdefault(node.network.name, []).append(descent)
         for item in node.items:
             if isinstance(item, tree.Adapted):
-                self.closed |= {name.name: item.span for name in [item.target.base if isinstance(item.target, tree.Indexed) else item.target]
-                                if isinstance(name, tree.Name)}
+                self.closed |= {
+                    name.name: item.span
+                    for name in [item.target.base if isinstance(item.target, tree.Indexed) else item.target]
+                    if isinstance(name, tree.Name)
+                }
 
-    def one_round(self, node: tree.Train, network: tree.Network, descent: Descent, body: list[tree.Statement]) -> Gradient:
+    def one_round(
+        self, node: tree.Train, network: tree.Network, descent: Descent, body: list[tree.Statement]
+    ) -> Gradient:
         """The inner steps of a round, whose lines go to `body`, and then its gradient."""
         for item in node.items:
             if isinstance(item, tree.Adapted):
@@ -189,7 +206,8 @@ class Trainings:
         return self.gradient(self.point(node, network), self.loss_of(node), descent, Maker(node.span))
 
     def rehearse(self, node: tree.Train, network: tree.Network, descent: Descent) -> None:
-        """Finds the terms of the gradient before a round with inner steps is written: these steps see the weights that the rounds before have made.
+        """Finds the terms of the gradient before a round with inner steps is written: these steps see the
+        weights that the rounds before have made.
 
         What is named on the way is forgotten, so that the round itself gets the same names.
         """
@@ -228,11 +246,16 @@ class Trainings:
         elif name != wish:
             self.refuse(catalogue_training.second_training(node.span))
         self.scene.arrays[name] = (node.range.count,)
-        return m.define(m.member(name, (m.name(node.range.variable.name),)), gradient.total, (), "the loss of the batch")
+        return m.define(
+            m.member(name, (m.name(node.range.variable.name),)), gradient.total, (), "the loss of the batch"
+        )
 
     def check_items(self, node: tree.Train) -> None:
-        for kinds, what, example in (((tree.Examples, tree.Gradient), "batch", "`batch (x[t], y[t])`"), ((tree.Loss,), "loss", "`loss mse`"),
-                                     ((tree.Update,), "update", "`update sgd(lr = 0.1)`")):
+        for kinds, what, example in (
+            ((tree.Examples, tree.Gradient), "batch", "`batch (x[t], y[t])`"),
+            ((tree.Loss,), "loss", "`loss mse`"),
+            ((tree.Update,), "update", "`update sgd(lr = 0.1)`"),
+        ):
             found = [item for item in node.items if isinstance(item, kinds)]
             if not found:
                 self.refuse(catalogue_training.training_lacks(node.span, what, example))
@@ -249,16 +272,28 @@ class Trainings:
         if found is None:
             base = item.network.base if isinstance(item.network, tree.Indexed) else item.network
             shown = base.name if isinstance(base, tree.Name) else ""
-            self.refuse(catalogue_training.not_a_network(item.network.span, shown, [*self.scene.networks, *self.adapted]))
+            self.refuse(
+                catalogue_training.not_a_network(
+                    item.network.span, shown, [*self.scene.networks, *self.adapted]
+                )
+            )
         check_options(item.options, ("queries", "tasks"), "`gradient`")
         reductions = {"queries": "mean", "tasks": "sum"}
         for option in item.options:
             value = option_value(option, "`mean` or `sum`")
             if not isinstance(value, tree.Name) or value.name not in REDUCTIONS:
-                self.refuse(catalogue_training.unknown_word(value.span, print_tree(value), f"a reduction over {option.name.name}", REDUCTIONS))
+                self.refuse(
+                    catalogue_training.unknown_word(
+                        value.span, print_tree(value), f"a reduction over {option.name.name}", REDUCTIONS
+                    )
+                )
             reductions[option.name.name] = value.name
         named = {n.name for n in tree.names(item.network)}
-        means = tuple(c for c in examples.clauses if reductions["tasks" if c.variable.name in named else "queries"] == "mean")
+        means = tuple(
+            c
+            for c in examples.clauses
+            if reductions["tasks" if c.variable.name in named else "queries"] == "mean"
+        )
         return Point(found[0], found[1], examples, means, prefix)
 
     def loss_of(self, node: tree.Train) -> tuple[LossFunction, str, Span]:
@@ -267,8 +302,11 @@ class Trainings:
 
     # one gradient
 
-    def gradient(self, point: Point, loss: tuple[LossFunction, str, Span], descent: Descent, m: Maker) -> Gradient:
-        """The gradient of the loss at a point. Its terms are put where the descent keeps them: the pass itself needs those of earlier rounds."""
+    def gradient(
+        self, point: Point, loss: tuple[LossFunction, str, Span], descent: Descent, m: Maker
+    ) -> Gradient:
+        """The gradient of the loss at a point. Its terms are put where the descent keeps them: the pass
+        itself needs those of earlier rounds."""
         scene, examples = self.scene, point.examples
         reader = Reader(scene.names, point.state, m, scene.weights)
         around = (*descent.outer, descent.time)
@@ -291,10 +329,18 @@ class Trainings:
         backward = Backward(scene, point.prefix, examples.clauses, reader, forward.made)
         backward.prepare(forward.steps, [out], chi if out.shape else "", coefficient)
         for name in descent.records:
-            descent.records[name] = tuple(replace(r, ranges=r.ranges[len(descent.tasks):]) for r in backward.records.get(name, []))
+            descent.records[name] = tuple(
+                replace(r, ranges=r.ranges[len(descent.tasks) :]) for r in backward.records.get(name, [])
+            )
         backward.run()
         total = m.mul(m.sum(examples.clauses, function.value(m, prediction)), weight)
-        return Gradient(written(forward.steps, point.prefix, examples.clauses, reader), lines, backward.defined, total, backward.records)
+        return Gradient(
+            written(forward.steps, point.prefix, examples.clauses, reader),
+            lines,
+            backward.defined,
+            total,
+            backward.records,
+        )
 
     def output_of(self, value: Value, network: tree.Network) -> Var:
         if value.leaf is None or value.width is not None:
@@ -312,34 +358,65 @@ class Trainings:
         known = self.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
         classes = known is not None and known.bound is not None
         units = out.shape[0] if out.shape else None
-        if classes and known is not None and units is not None and known.bound is not None and not self.scene.same(known.bound, units):
-            self.refuse(catalogue_training.classes_differ(examples.label.span, forward.shown((known.bound,)), forward.shown((units,))))
-        if not classes and (len(label.shape) != len(out.shape) or not all(map(self.scene.same, label.shape, out.shape))):
-            self.refuse(catalogue_training.label_shape(examples.label.span, checks.described(label.width, forward.shown(label.shape)),
-                                              checks.described(None, forward.shown(out.shape))))
+        if (
+            classes
+            and known is not None
+            and units is not None
+            and known.bound is not None
+            and not self.scene.same(known.bound, units)
+        ):
+            self.refuse(
+                catalogue_training.classes_differ(
+                    examples.label.span, forward.shown((known.bound,)), forward.shown((units,))
+                )
+            )
+        if not classes and (
+            len(label.shape) != len(out.shape) or not all(map(self.scene.same, label.shape, out.shape))
+        ):
+            self.refuse(
+                catalogue_training.label_shape(
+                    examples.label.span,
+                    checks.described(label.width, forward.shown(label.shape)),
+                    checks.described(None, forward.shown(out.shape)),
+                )
+            )
         variable = next(iter(self.scene.names.variables(1, forward.prefix)))
 
         def entry(i: tuple[Tree, ...]) -> Tree:
             return m.equal(i[0], label.at(())) if classes and i else label.at(i)
-        return Prediction(units, value.at, entry, label.at(()) if classes or not label.shape else m.number(0), classes, variable)
+
+        return Prediction(
+            units,
+            value.at,
+            entry,
+            label.at(()) if classes or not label.shape else m.number(0),
+            classes,
+            variable,
+        )
 
     def share(self, means: Sequence[Range], m: Maker) -> Tree:
         counts = m.mul(*(c.count for c in means))
         return m.div(m.number(1), counts)
 
-    def slopes(self, loss: LossFunction, prediction: Prediction, out: Var, point: Point, m: Maker) -> tuple[str, list[tree.Define]]:
+    def slopes(
+        self, loss: LossFunction, prediction: Prediction, out: Var, point: Point, m: Maker
+    ) -> tuple[str, list[tree.Define]]:
         """The family χ = L'(f, y), and the line that makes it."""
         name = self.scene.names.fresh("chi")
         variables = self.scene.names.variables(len(out.shape), [*point.prefix, prediction.variable])
         index = tuple(map(m.name, variables))
-        clauses = [*point.examples.clauses, *(m.range(v, count) for v, count in zip(variables, out.shape, strict=True))]
+        clauses = [
+            *point.examples.clauses,
+            *(m.range(v, count) for v, count in zip(variables, out.shape, strict=True)),
+        ]
         target = m.member(name, (*map(m.name, point.prefix), *index))
         return name, [m.define(target, loss.slope(m, prediction, index), clauses, "derivative of the loss")]
 
     # adapt
 
     def adapt(self, node: tree.Adapted, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
-        """`g = adapt(f, …)`: inner steps on weights that are kept as histories, so that nothing of a task's own is formed but its hidden vectors."""
+        """`g = adapt(f, …)`: inner steps on weights that are kept as histories, so that nothing of a task's
+        own is formed but its hidden vectors."""
         m, scene = Maker(node.span), self.scene
         network = self.declared(node.network)
         name = checks.adapt_target(scene, node, self.adapted)
@@ -361,9 +438,16 @@ class Trainings:
         trainable = [w for w in self.weights_of(network) if not w.frozen]
         if not trainable:
             self.refuse(catalogue_training.nothing_to_train(node.network.span, node.network.name))
-        members = [w for w in trainable if w.scaling.kind == "finite" or (w.columns.width is None and w.columns.count is None)]
+        members = [
+            w
+            for w in trainable
+            if w.scaling.kind == "finite" or (w.columns.width is None and w.columns.count is None)
+        ]
         self.prepare(descent, trainable, members)
-        outer, tasks = tuple(m.name(r.variable.name) for r in blocks), tuple(m.name(c.variable.name) for c in node.clauses)
+        outer, tasks = (
+            tuple(m.name(r.variable.name) for r in blocks),
+            tuple(m.name(c.variable.name) for c in node.clauses),
+        )
         before = self.state
         state = (*before, Upto(descent, outer, m.name(time.variable.name), tasks))
         examples = replace(node.examples, clauses=(*node.clauses, *node.examples.clauses))
@@ -373,10 +457,20 @@ class Trainings:
         updates = Updates(scene, descent, m)
         start = Reader(scene.names, before, m, scene.weights)
         for weight in members:
-            records = [replace(r, ranges=r.ranges[len(node.clauses):]) for r in gradient.records.get(weight.name, [])]
+            records = [
+                replace(r, ranges=r.ranges[len(node.clauses) :])
+                for r in gradient.records.get(weight.name, [])
+            ]
             own = scene.names.variables(len(weight.axes), updates.descent_scope(records))
-            updates.carry(weight, records, start.entry(weight, tuple(map(m.name, own)), [*variables, *own]), own)
-        lines = [*gradient.forward, *gradient.loss, *(gradient.backward if self.shown > 0 else []), *(updates.lines if self.shown > 1 else [])]
+            updates.carry(
+                weight, records, start.entry(weight, tuple(map(m.name, own)), [*variables, *own]), own
+            )
+        lines = [
+            *gradient.forward,
+            *gradient.loss,
+            *(gradient.backward if self.shown > 0 else []),
+            *(updates.lines if self.shown > 1 else []),
+        ]
         out += updates.before if self.shown > 1 else []
         out.append(tree.ForBlock(node.span, time, tuple(lines)))
         self.adapted[name] = Adaptation(network, descent, before, outer, steps)
@@ -390,5 +484,16 @@ def pass_of(scene: Scene, network: str, output: str, forward: Forward, *, traini
         if scene.weights[step.weight].scaling.kind == "output":
             probe = step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape))
             features |= dict.fromkeys(name.name for name in tree.names(probe) if name.name in forward.made)
-    vectors, scalars = (tuple(name for name, var in forward.made.items() if (var.width is None) == scalar) for scalar in (False, True))
-    return Pass(network, output, vectors, scalars, tuple(features), tuple((step.out.name, step.weight) for step in products), training)
+    vectors, scalars = (
+        tuple(name for name, var in forward.made.items() if (var.width is None) == scalar)
+        for scalar in (False, True)
+    )
+    return Pass(
+        network,
+        output,
+        vectors,
+        scalars,
+        tuple(features),
+        tuple((step.out.name, step.weight) for step in products),
+        training,
+    )

@@ -1,4 +1,5 @@
-"""Terms by the member of a family of weights that they are of, so that a member's are found without a look at those of all others."""
+"""Terms by the member of a family of weights that they are of, so that a member's are found without a look at
+those of all others."""
 
 from __future__ import annotations
 
@@ -13,9 +14,11 @@ T = TypeVar("T")
 
 
 class ByMember(Generic[T]):
-    """Some items, each with the index of a member; `of(member)` gives those whose index may be `member`, in order.
+    """Some items, each with the index of a member; `of(member)` gives those whose index may be `member`, in
+    order.
 
-    Two indices differ for certain where both are numbers and not the same. groups: by which places of an index are numbers, and by these.
+    Two indices differ for certain where both are numbers and not the same. groups: by which places of an
+    index are numbers, and by these.
     """
 
     def __init__(self, items: Sequence[T], index: Callable[[T], Index]) -> None:
@@ -31,8 +34,14 @@ class ByMember(Generic[T]):
             if given.keys() >= set(places):
                 found += groups.get(tuple(given[place] for place in places), [])
             else:
-                found += [position for values, positions in groups.items() for position in positions
-                          if all(given.get(place, value) == value for place, value in zip(places, values, strict=True))]
+                found += [
+                    position
+                    for values, positions in groups.items()
+                    for position in positions
+                    if all(
+                        given.get(place, value) == value for place, value in zip(places, values, strict=True)
+                    )
+                ]
         return [self.items[position] for position in sorted(found)]
 
 

@@ -1,4 +1,5 @@
-"""Weights: what they start as, and their products at any time. A trained weight is what it started as plus rank-one terms; never a dense matrix."""
+"""Weights: what they start as, and their products at any time. A trained weight is what it started as plus
+rank-one terms; never a dense matrix."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from tpc.train.records import Index, Record, State, Upto, variables_of
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A side of a weight: a width, or a finite number of units; neither if it is written `1` (or the weight is a bias), which has no index."""
+    """A side of a weight: a width, or a finite number of units; neither if it is written `1` (or the weight
+    is a bias), which has no index."""
 
     width: str | None
     count: Tree | None = None
@@ -25,12 +27,14 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A declared weight, or family of weights. matrix: the name of its initial matrix, if both sides grow; back: that of the copy the backward pass
-    uses (Thm 6.3). initial: the family of its initial vectors, or scalars, if not. family: the lengths of the axes that tell its members apart;
-    variables: what these are called where it is declared ("" if nothing), of which std, scale and rate may be functions.
+    """A declared weight, or family of weights. matrix: the name of its initial matrix, if both sides grow;
+    back: that of the copy the backward pass uses (Thm 6.3). initial: the family of its initial vectors, or
+    scalars, if not. family: the lengths of the axes that tell its members apart;
+    variables: what these are called where it is declared ("" if nothing), of which std, scale and rate may be
+    functions.
 
-    It is `W = scale n^{−a} w`: std is of what w is drawn with, and gradients are those in w, so that an update of W has the factor scale².
-    What is kept is W (see `tpc.train.parametrization`).
+    It is `W = scale n^{−a} w`: std is of what w is drawn with, and gradients are those in w, so that an
+    update of W has the factor scale². What is kept is W (see `tpc.train.parametrization`).
     """
 
     name: str
@@ -50,7 +54,8 @@ class Weight:
 
     @property
     def axes(self) -> tuple[Tree, ...]:
-        """The lengths of the finite axes of its vectors or scalars: those of a family, then rows, then columns."""
+        """The lengths of the finite axes of its vectors or scalars: those of a family, then rows, then
+        columns."""
         return (*self.family, *(side.count for side in (self.rows, self.columns) if side.count is not None))
 
     @property
@@ -71,9 +76,11 @@ class Weight:
 
 
 def declarations(weight: Weight, m: Maker, names: Names) -> list[tree.Statement]:
-    """What the weight is at first: `N(0, σ²/columns)` entries, or vectors of `N(0, σ²)` coordinates, σ being scale times std.
+    """What the weight is at first: `N(0, σ²/columns)` entries, or vectors of `N(0, σ²)` coordinates, σ being
+    scale times std.
 
-    Where nothing grows it is 0, or, if it has a std, scalars `N(0, σ²)`, each as √n times the mean of a vector of that law.
+    Where nothing grows it is 0, or, if it has a std, scalars `N(0, σ²)`, each as √n times the mean of a
+    vector of that law.
     """
     variables = names.variables(len(weight.axes))
     index = tuple(map(m.name, variables))
@@ -92,12 +99,16 @@ def declarations(weight: Weight, m: Maker, names: Names) -> list[tree.Statement]
     def at_first(value: Tree) -> tree.Statement:
         clauses = [m.range(v, count) for v, count in zip(variables, weight.axes, strict=True)]
         return m.define(m.member(weight.initial, index), value, clauses, f"{weight.name} at first")
+
     if weight.width:
         return [vectors(weight.initial, weight.width)]
     if is_number(variance, 0):
         return [at_first(m.number(0))]
     drawn, width = names.fresh(f"{weight.name}_drawn"), weight.scaling.width
-    return [vectors(drawn, width), at_first(m.mul(m.width_power(width, Exponent(HALF)), m.mean(m.member(drawn, index))))]
+    return [
+        vectors(drawn, width),
+        at_first(m.mul(m.width_power(width, Exponent(HALF)), m.mean(m.member(drawn, index)))),
+    ]
 
 
 def squared(x: Tree, m: Maker) -> Tree:
@@ -110,7 +121,8 @@ def squared(x: Tree, m: Maker) -> Tree:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Products with weights in a state, made by `m`. scope (of methods): the variables in scope at the place, which new ones avoid."""
+    """Products with weights in a state, made by `m`. scope (of methods): the variables in scope at the place,
+    which new ones avoid."""
 
     names: Names
     state: State
@@ -120,39 +132,70 @@ class Reader:
     def entry(self, weight: Weight, index: Index, scope: Sequence[str]) -> Tree:
         """The member at `index` of a weight with a finite side."""
         base, later = self._base(weight)
-        start = base.descent.carried_member(weight.name, base, index, self.m) if base \
+        start = (
+            base.descent.carried_member(weight.name, base, index, self.m)
+            if base
             else self.m.mul(weight.scaling.start(self.m), self.m.member(weight.initial, index))
+        )
         member, rows, columns = split(weight, index)
         terms = [self.m.mul(self._shrunk(weight, later, member), start)]
         for position, upto in enumerate(later):
             for record in upto.descent.records_of(weight.name, member):
                 env, ranges, past = self._past(upto, record, scope)
                 ranges, env, tests = of_member(weight, record, member, ranges, env, self.m)
-                term = self.m.mul(upto.descent.rate_of(weight, member, upto, past, self.m), self._shrunk(weight, later[position + 1:], member),
-                                  substituted(record.coefficient, env), upto.descent.update_of(weight, member, self.m), *tests,
-                                  substituted(record.b(columns), env), substituted(record.a(rows), env))
+                term = self.m.mul(
+                    upto.descent.rate_of(weight, member, upto, past, self.m),
+                    self._shrunk(weight, later[position + 1 :], member),
+                    substituted(record.coefficient, env),
+                    upto.descent.update_of(weight, member, self.m),
+                    *tests,
+                    substituted(record.b(columns), env),
+                    substituted(record.a(rows), env),
+                )
                 terms.append(self.m.neg(self.m.sum(ranges, term)))
         return self.m.add(*terms)
 
-    def product(self, weight: Weight, transposed: bool, x: Callable[[Index], Tree], far: Index, scope: Sequence[str], *,
-                member: Index = (), backward: bool = False, picked: Tree | None = None) -> Tree:
-        """`W x` (or `Wᵀ x`). x: what it is multiplied to, `x(j)` its entries on a finite side. far: the index of what comes out, on a finite side.
-        member: which weight of a family. backward: of a backward pass, x being a cotangent. picked: the only entry of x that is not 0, and is 1, if
-        that is so."""
+    def product(
+        self,
+        weight: Weight,
+        transposed: bool,
+        x: Callable[[Index], Tree],
+        far: Index,
+        scope: Sequence[str],
+        *,
+        member: Index = (),
+        backward: bool = False,
+        picked: Tree | None = None,
+    ) -> Tree:
+        """`W x` (or `Wᵀ x`). x: what it is multiplied to, `x(j)` its entries on a finite side. far: the index
+        of what comes out, on a finite side.
+        member: which weight of a family. backward: of a backward pass, x being a cotangent. picked: the only
+        entry of x that is not 0, and is 1, if that is so."""
         m = self.m
         factor = weight.scaling.backward(m, transposed) if backward else weight.scaling.forward(m)
         near, _ = weight.sides(transposed)
         if weight.matrix:
             later = self.state
             matrix = weight.back if backward and weight.back else weight.matrix
-            terms = [m.mul(weight.scaling.start(m), self._shrunk(weight, later, member), m.matmul(matrix, transposed, x(()), member))]
+            terms = [
+                m.mul(
+                    weight.scaling.start(m),
+                    self._shrunk(weight, later, member),
+                    m.matmul(matrix, transposed, x(()), member),
+                )
+            ]
         else:
             _, later = self._base(weight)
-            before = replace(self, state=self.state[:len(self.state) - len(later)])
+            before = replace(self, state=self.state[: len(self.state) - len(later)])
 
             def entry(own: Index, inner: Sequence[str]) -> Tree:
-                return before.entry(weight, (*member, *own, *far) if transposed else (*member, *far, *own), inner)
-            terms = [m.mul(self._shrunk(weight, later, member), self._contract(near, entry, x, scope, picked))]
+                return before.entry(
+                    weight, (*member, *own, *far) if transposed else (*member, *far, *own), inner
+                )
+
+            terms = [
+                m.mul(self._shrunk(weight, later, member), self._contract(near, entry, x, scope, picked))
+            ]
         for position, upto in enumerate(later):
             for record in upto.descent.records_of(weight.name, member):
                 env, ranges, past = self._past(upto, record, scope)
@@ -160,16 +203,34 @@ class Reader:
                 inside = (*scope, *variables_of(ranges))
                 near_entry, far_entry = (record.a, record.b) if transposed else (record.b, record.a)
 
-                def other(own: Index, inner: Sequence[str], entry: Callable[[Index], Tree] = near_entry, env: dict[str, Tree] = env) -> Tree:
+                def other(
+                    own: Index,
+                    inner: Sequence[str],
+                    entry: Callable[[Index], Tree] = near_entry,
+                    env: dict[str, Tree] = env,
+                ) -> Tree:
                     return substituted(entry(own), env)
-                term = m.mul(upto.descent.rate_of(weight, member, upto, past, m), self._shrunk(weight, later[position + 1:], member),
-                             substituted(record.coefficient, env), upto.descent.update_of(weight, member, m, transposed), *tests,
-                             self._contract(near, other, x, inside, picked), substituted(far_entry(far), env))
+
+                term = m.mul(
+                    upto.descent.rate_of(weight, member, upto, past, m),
+                    self._shrunk(weight, later[position + 1 :], member),
+                    substituted(record.coefficient, env),
+                    upto.descent.update_of(weight, member, m, transposed),
+                    *tests,
+                    self._contract(near, other, x, inside, picked),
+                    substituted(far_entry(far), env),
+                )
                 terms.append(m.neg(m.sum(ranges, term)))
         return m.mul(factor, m.add(*terms))
 
-    def _contract(self, near: Side, entry: Callable[[Index, Sequence[str]], Tree], x: Callable[[Index], Tree], scope: Sequence[str],
-                  picked: Tree | None) -> Tree:
+    def _contract(
+        self,
+        near: Side,
+        entry: Callable[[Index, Sequence[str]], Tree],
+        x: Callable[[Index], Tree],
+        scope: Sequence[str],
+        picked: Tree | None,
+    ) -> Tree:
         """`Σ_near entry · x`: a mean over a width, a sum over units."""
         m = self.m
         if near.width:
@@ -178,7 +239,7 @@ class Reader:
             return m.mul(x(()), entry((), scope))
         if picked is not None:
             return entry((picked,), scope)
-        variable, = self.names.variables(1, scope, VARIABLES)
+        (variable,) = self.names.variables(1, scope, VARIABLES)
         own = (m.name(variable),)
         return m.sum([m.range(variable, near.count)], m.mul(x(own), entry(own, (*scope, variable))))
 
@@ -186,15 +247,24 @@ class Reader:
         """The last descent that carries the weight, and what has happened to it after."""
         for k in reversed(range(len(self.state))):
             if weight.name in self.state[k].descent.carried:
-                return self.state[k], self.state[k + 1:]
+                return self.state[k], self.state[k + 1 :]
         return None, self.state
 
     def _shrunk(self, weight: Weight, later: State, member: Index) -> Tree:
         """What weight decay has left of what the weight was before."""
-        return self.m.mul(*(upto.descent.shrink_of(weight, member, upto, self.m) for upto in later if weight.name in upto.descent.records))
+        return self.m.mul(
+            *(
+                upto.descent.shrink_of(weight, member, upto, self.m)
+                for upto in later
+                if weight.name in upto.descent.records
+            )
+        )
 
-    def _past(self, upto: Upto, record: Record, scope: Sequence[str]) -> tuple[dict[str, Tree], list[tree.Range], Tree]:
-        """A sum over the past of a descent: what its variables stand for, the ranges, and the variable of time."""
+    def _past(
+        self, upto: Upto, record: Record, scope: Sequence[str]
+    ) -> tuple[dict[str, Tree], list[tree.Range], Tree]:
+        """A sum over the past of a descent: what its variables stand for, the ranges, and the variable of
+        time."""
         descent, m = upto.descent, self.m
         used = [*scope, *(n.name for part in (upto.time, *upto.outer, *upto.tasks) for n in tree.names(part))]
         fresh = self.names.variables(1 + len(record.ranges), used, PAST)
@@ -215,25 +285,38 @@ def split(weight: Weight, index: Index) -> tuple[Index, Index, Index]:
     return index[:family], index[family:rows], index[rows:]
 
 
-def of_member(weight: Weight, record: Record, member: Index, ranges: Sequence[Range], env: Mapping[str, Tree],
-              m: Maker) -> tuple[list[Range], dict[str, Tree], list[Tree]]:
-    """Those terms of a record that are of one member of a family of weights: the ranges that are left, what variables stand for, and factors 0 or 1.
+def of_member(
+    weight: Weight, record: Record, member: Index, ranges: Sequence[Range], env: Mapping[str, Tree], m: Maker
+) -> tuple[list[Range], dict[str, Tree], list[Tree]]:
+    """Those terms of a record that are of one member of a family of weights: the ranges that are left, what
+    variables stand for, and factors 0 or 1.
 
     env: what the record's variables stand for so far; `ranges` are in these terms.
     """
     return same_member(record.member, member, weight.family, ranges, env, m)
 
 
-def same_member(own_index: Index, wanted_index: Index, counts: Sequence[Tree], ranges: Sequence[Range], env: Mapping[str, Tree],
-                m: Maker) -> tuple[list[Range], dict[str, Tree], list[Tree]]:
+def same_member(
+    own_index: Index,
+    wanted_index: Index,
+    counts: Sequence[Tree],
+    ranges: Sequence[Range],
+    env: Mapping[str, Tree],
+    m: Maker,
+) -> tuple[list[Range], dict[str, Tree], list[Tree]]:
     """Where two indices are the same. counts: the lengths of their axes; the rest as for `of_member`."""
     left, here, tests = list(ranges), dict(env), list[Tree]()
     for own, wanted, count in zip(own_index, wanted_index, counts, strict=True):
         found = substituted(own, here)
         whole = next((r for r in left if r.variable == found and r.count == count), None)
-        if whole is not None and not any(n.name == whole.variable.name for r in left for n in tree.names(r.count)):
+        if whole is not None and not any(
+            n.name == whole.variable.name for r in left for n in tree.names(r.count)
+        ):
             left.remove(whole)
-            here = {name: substituted(x, {whole.variable.name: wanted}) for name, x in {whole.variable.name: whole.variable, **here}.items()}
+            here = {
+                name: substituted(x, {whole.variable.name: wanted})
+                for name, x in {whole.variable.name: whole.variable, **here}.items()
+            }
         elif isinstance(found, tree.Number) and isinstance(wanted, tree.Number) and found != wanted:
             tests.append(m.number(0))
         elif found != wanted:

@@ -1,6 +1,8 @@
-"""The driver: goes through a file's statements in order and writes networks, trainings and calls of networks out in the core language.
+"""The driver: goes through a file's statements in order and writes networks, trainings and calls of networks
+out in the core language.
 
-Everything is found out on the user's own tree, and what is made keeps its places; `resolve` then checks the whole as it would any core program.
+Everything is found out on the user's own tree, and what is made keeps its places; `resolve` then checks the
+whole as it would any core program.
 """
 
 from __future__ import annotations
@@ -12,20 +14,20 @@ from fractions import Fraction
 from tpc.core.network import LEARNING, Networks, WeightInfo, exponent_input
 from tpc.core.network import C as OPEN_C
 from tpc.diagnostics import catalogue, catalogue_training
-from tpc.syntax import tree
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics.spans import Span
+from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
-from tpc.diagnostics.spans import Span
 from tpc.syntax.tree import Range, Tree
 from tpc.train.attributes import ATTRIBUTES, apart, check_attributes
+from tpc.train.build import Maker
 from tpc.train.by_hand import ByHand
-from tpc.train.network_calls import Calls
 from tpc.train.checks import check_cycles, check_network
 from tpc.train.chosen import Chosen, chosen
 from tpc.train.descent import check_options, option_value
-from tpc.train.build import Maker
 from tpc.train.naming import Names
+from tpc.train.network_calls import Calls
 from tpc.train.parametrization import Scaling, kind_of, ratios
 from tpc.train.scene import RefusedError, Scene, is_one, options_of, outer_of
 from tpc.train.trainings import Trainings
@@ -33,11 +35,22 @@ from tpc.train.weights import Side, Weight, declarations
 
 PASSES = ("networks", "autodiff", "updates")
 DECLARED = ((tree.Weight, "a weight"), (tree.Activation, "a function"), (tree.Network, "a network"))
-TRAINING = tree.Weight | tree.Activation | tree.Parametrization | tree.Network | tree.Train | tree.Adapted | tree.AddTo
+TRAINING = (
+    tree.Weight
+    | tree.Activation
+    | tree.Parametrization
+    | tree.Network
+    | tree.Train
+    | tree.Adapted
+    | tree.AddTo
+)
 
 
-def write_out(file: tree.File, name: str, text: str, overrides: Mapping[str, int], after: str = "updates") -> tree.File:
-    """`file` with networks and training written out. after: the last pass whose lines are kept, one of PASSES, for looking at.
+def write_out(
+    file: tree.File, name: str, text: str, overrides: Mapping[str, int], after: str = "updates"
+) -> tree.File:
+    """`file` with networks and training written out. after: the last pass whose lines are kept, one of
+    PASSES, for looking at.
 
     overrides: values of dims in place of the file's. Raises TpcError.
     """
@@ -46,14 +59,21 @@ def write_out(file: tree.File, name: str, text: str, overrides: Mapping[str, int
     return tree.File(file.span, tuple(_finished(Writer(file, overrides, after), file, name, text).out))
 
 
-def open_out(file: tree.File, name: str, text: str, overrides: Mapping[str, int]) -> tuple[tree.File, Networks]:
-    """`file` written out with the exponents of its weights left open, as inputs, and every update multiplied with one more; and what its weights are.
+def open_out(
+    file: tree.File, name: str, text: str, overrides: Mapping[str, int]
+) -> tuple[tree.File, Networks]:
+    """`file` written out with the exponents of its weights left open, as inputs, and every update multiplied
+    with one more; and what its weights are.
 
     Raises TpcError.
     """
     writer = _finished(Writer(file, overrides, PASSES[-1], open_=True), file, name, text)
     m = Maker(file.span)
-    names = [LEARNING, OPEN_C, *(exponent_input(letter, k) for k in range(len(writer.weights)) for letter in "ab")]
+    names = [
+        LEARNING,
+        OPEN_C,
+        *(exponent_input(letter, k) for k in range(len(writer.weights)) for letter in "ab"),
+    ]
     inputs = tuple(tree.Input(m.span, tree.Declared(m.span, m.name(x), ()), None, None) for x in names)
     return tree.File(file.span, (*inputs, *writer.out)), writer.networks()
 
@@ -63,17 +83,28 @@ def _finished(writer: Writer, file: tree.File, name: str, text: str) -> Writer:
     errors = written_or_refused(file, writer)
     if errors:
         unique = {(d.code, d.message, d.at): d for d in reversed(errors)}
-        raise TpcError(sorted(unique.values(), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0)), name, text)
+        raise TpcError(
+            sorted(unique.values(), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0)),
+            name,
+            text,
+        )
     return writer
 
 
 def written_or_refused(file: tree.File, writer: Writer) -> list[Diagnostic]:
-    """Goes through the statements; gives what is wrong with them. Those that need something refused say no more about it."""
+    """Goes through the statements; gives what is wrong with them. Those that need something refused say no
+    more about it."""
     errors: list[Diagnostic] = []
     failed: set[str] = set()
     try:
         writer.choose()
-        check_cycles({s.name.name: s for s in file.statements if isinstance(s, tree.Network) and not writer.scene.is_elementwise(s.name.name)})
+        check_cycles(
+            {
+                s.name.name: s
+                for s in file.statements
+                if isinstance(s, tree.Network) and not writer.scene.is_elementwise(s.name.name)
+            }
+        )
     except RefusedError as refused:
         return [refused.diagnostic]
     for statement in file.statements:
@@ -101,20 +132,34 @@ def made_by(statement: tree.Statement) -> set[str]:
 
 
 class Writer:
-    """One file's writing out. `out` has what has been written so far; statements inside loops go to lists of their own."""
+    """One file's writing out. `out` has what has been written so far; statements inside loops go to lists of
+    their own."""
 
-    def __init__(self, file: tree.File, overrides: Mapping[str, int], after: str, *, open_: bool = False) -> None:
+    def __init__(
+        self, file: tree.File, overrides: Mapping[str, int], after: str, *, open_: bool = False
+    ) -> None:
         self.scene = Scene(Names(file), constants(file, overrides), open=open_)
         self.out: list[tree.Statement] = []
         self.spans: dict[str, Span] = {}
         self.scene.outer = outer_of(file.statements)
-        self.scene.loops = {r.variable.name for s in file.statements if isinstance(s, tree.Define | tree.Output | tree.ForBlock)
-                            for r in tree.walk(s) if isinstance(r, Range)}
+        self.scene.loops = {
+            r.variable.name
+            for s in file.statements
+            if isinstance(s, tree.Define | tree.Output | tree.ForBlock)
+            for r in tree.walk(s)
+            if isinstance(r, Range)
+        }
         self.scene.functions = {s.name.name: s for s in file.statements if isinstance(s, tree.Function)}
         self.scene.widths = {s.name.name: s.ratio for s in file.statements if isinstance(s, tree.Width)}
-        self.scene.matrices = {d.name.name: (print_tree(s.rows), print_tree(s.columns))
-                               for s in file.statements if isinstance(s, tree.Matrix) for d in s.declared}
-        self.later = {s.name.name: word for s in file.statements for kind, word in DECLARED if isinstance(s, kind)}
+        self.scene.matrices = {
+            d.name.name: (print_tree(s.rows), print_tree(s.columns))
+            for s in file.statements
+            if isinstance(s, tree.Matrix)
+            for d in s.declared
+        }
+        self.later = {
+            s.name.name: word for s in file.statements for kind, word in DECLARED if isinstance(s, kind)
+        }
         self.scene.names.taken = self.scene.names.reserved(declared_names(file))
         self.weights = [s for s in file.statements if isinstance(s, tree.Weight)]
         self.lines = [s for s in file.statements if isinstance(s, tree.Parametrization)]
@@ -126,7 +171,9 @@ class Writer:
     def choose(self) -> None:
         """Reads the file's parametrization, wherever it stands: weights need it."""
         if len(self.lines) > 1:
-            raise RefusedError(catalogue_training.second_parametrization(self.lines[1].span, self.lines[0].span))
+            raise RefusedError(
+                catalogue_training.second_parametrization(self.lines[1].span, self.lines[0].span)
+            )
         if self.lines:
             self.chosen = chosen(self.lines[0], self.weights, self.scene.constants)
 
@@ -134,7 +181,7 @@ class Writer:
         if blocks and isinstance(s, TRAINING) and not isinstance(s, tree.AddTo):
             raise RefusedError(catalogue.misplaced(s.span, "a declaration of the training language"))
         if isinstance(s, tree.Parametrization):
-            return                                     # `choose` has read it
+            return  # `choose` has read it
         match s:
             case tree.Weight():
                 self.weight(s, out)
@@ -177,7 +224,12 @@ class Writer:
     def declare(self, name: tree.Name) -> None:
         if name.name in self.spans:
             raise RefusedError(catalogue.defined_twice(name.span, name.name, self.spans[name.name]))
-        if name.name in self.scene.outer or name.name in self.scene.widths or name.name in self.scene.constants or name.name in self.scene.functions:
+        if (
+            name.name in self.scene.outer
+            or name.name in self.scene.widths
+            or name.name in self.scene.constants
+            or name.name in self.scene.functions
+        ):
             raise RefusedError(catalogue_training.name_taken(name.span, name.name))
         if self.scene.is_elementwise(name.name) or self.scene.is_constant(name.name):
             raise RefusedError(catalogue.built_in(name.span, name.name))
@@ -185,7 +237,9 @@ class Writer:
 
     def activation(self, s: tree.Activation, function: tree.Name, out: list[tree.Statement]) -> None:
         if not self.scene.is_elementwise(function.name):
-            raise RefusedError(catalogue.unknown_function(function.span, function.name, [*self.scene.functions]))
+            raise RefusedError(
+                catalogue.unknown_function(function.span, function.name, [*self.scene.functions])
+            )
         m = Maker(s.span)
         made = tree.Function(s.span, s.name, (m.name("s"),), (), m.call(function.name, m.name("s")))
         self.scene.functions[s.name.name] = made
@@ -209,13 +263,28 @@ class Writer:
         names, matrix = self.scene.names, kind == "matrix"
         check_attributes(self.scene, s, options, matrix=matrix)
         defaults = {"std": 0 if kind == "finite" else 1, "scale": 1, "lr": 1}
-        std, scale, rate = (apart(option_value(options[o]), names) if o in options else m.number(x)
-                            for o, x in defaults.items())
+        std, scale, rate = (
+            apart(option_value(options[o]), names) if o in options else m.number(x)
+            for o, x in defaults.items()
+        )
         if "decoupled" in options and not matrix:
             raise RefusedError(catalogue_training.decoupled_needs(options["decoupled"].span, name))
-        made = Weight(name, rows, columns, scaling, std, scale, rate, "frozen" in options, s, matrix=names.fresh(name) if matrix else "",
-                      back=names.fresh(f"{name}_back") if "decoupled" in options else "", initial="" if matrix else names.fresh(f"{name}0"),
-                      family=self.family(s), variables=tuple(axis.variable.name if axis.variable else "" for axis in s.axes))
+        made = Weight(
+            name,
+            rows,
+            columns,
+            scaling,
+            std,
+            scale,
+            rate,
+            "frozen" in options,
+            s,
+            matrix=names.fresh(name) if matrix else "",
+            back=names.fresh(f"{name}_back") if "decoupled" in options else "",
+            initial="" if matrix else names.fresh(f"{name}0"),
+            family=self.family(s),
+            variables=tuple(axis.variable.name if axis.variable else "" for axis in s.axes),
+        )
         self.scene.weights[name] = made
         if made.initial and made.width:
             self.scene.made[made.initial] = made.width
@@ -225,14 +294,32 @@ class Writer:
 
     def networks(self) -> Networks:
         """What the weights and the forward passes of the file are."""
-        descents = [*(upto.descent for upto in self.trainings.state), *(a.descent for a in self.trainings.adapted.values())]
+        descents = [
+            *(upto.descent for upto in self.trainings.state),
+            *(a.descent for a in self.trainings.adapted.values()),
+        ]
         infos = []
         for place, s in enumerate(self.weights):
             weight, name = self.scene.weights[s.name.name], s.name.name
-            own = [family for d in descents for kept in (d.carried, d.shrinks, d.rates) if (family := kept.get(name)) is not None]
+            own = [
+                family
+                for d in descents
+                for kept in (d.carried, d.shrinks, d.rates)
+                if (family := kept.get(name)) is not None
+            ]
             trained = any(name in d.carried or name in d.records for d in descents)
             abc = self.chosen.of(place, s, weight.scaling.kind)
-            infos.append(WeightInfo(name, weight.scaling.kind, s.columns is None, trained, abc.a.const, abc.b.const, tuple(own)))
+            infos.append(
+                WeightInfo(
+                    name,
+                    weight.scaling.kind,
+                    s.columns is None,
+                    trained,
+                    abc.a.const,
+                    abc.b.const,
+                    tuple(own),
+                )
+            )
         return Networks(tuple(infos), tuple(self.scene.passes), self.chosen.name, self.chosen.c)
 
     def family(self, s: tree.Weight) -> tuple[Tree, ...]:
@@ -272,7 +359,8 @@ def constants(file: tree.File, overrides: Mapping[str, int]) -> dict[str, int]:
 
 
 def declared_names(file: tree.File) -> set[str]:
-    """What is declared or made outside the training language, and all variables: names that nothing written out may have."""
+    """What is declared or made outside the training language, and all variables: names that nothing written
+    out may have."""
     found = set(outer_of(file.statements))
     for node in tree.walk(file):
         match node:
@@ -280,7 +368,13 @@ def declared_names(file: tree.File) -> set[str]:
                 found.add(variable.name)
             case tree.Axis(variable=tree.Name(name=name)):
                 found.add(name)
-            case tree.Width(name=name) | tree.Dim(name=name) | tree.Function(name=name) | tree.ProgramName(name=name) | tree.Activation(name=name):
+            case (
+                tree.Width(name=name)
+                | tree.Dim(name=name)
+                | tree.Function(name=name)
+                | tree.ProgramName(name=name)
+                | tree.Activation(name=name)
+            ):
                 found.add(name.name)
             case tree.Matrix(declared=items):
                 found |= {item.name.name for item in items}
@@ -289,4 +383,3 @@ def declared_names(file: tree.File) -> set[str]:
             case tree.Adapted(target=target):
                 found |= {name.name for name in tree.names(target)}
     return found
-

@@ -1,1 +1,2 @@
-"""What is copied into emitted modules: files of helpers, in sections, JAX code as a person would write it. Tested as code."""
+"""What is copied into emitted modules: files of helpers, in sections, JAX code as a person would write it.
+Tested as code."""

@@ -1,4 +1,5 @@
-"""The part of emitted modules that integrates over one or two Gaussians, on panels that are bisected where errors are."""
+"""The part of emitted modules that integrates over one or two Gaussians, on panels that are bisected where
+errors are."""
 
 from typing import NamedTuple
 
@@ -7,7 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import legendre
 
-from tpc.emit.helpers.quadrature import DTYPE, EPS, draw_sobol, library, record, sensitive, sizes, traced, unseen
+from tpc.emit.helpers.quadrature import (
+    DTYPE,
+    EPS,
+    draw_sobol,
+    library,
+    record,
+    sensitive,
+    sizes,
+    traced,
+    unseen,
+)
 from tpc.emit.helpers.runner import evaluated
 
 GAUSSIANS, SENSITIVE, ORDER, CAPACITIES = 1, True, 7, (4096,)
@@ -15,10 +26,12 @@ GAUSSIANS, SENSITIVE, ORDER, CAPACITIES = 1, True, 7, (4096,)
 
 # ---- panels
 DOUBLE = DTYPE == "float64"
-REACHES = (8.5, 6.5, 5.0) if DOUBLE else (6.0, 5.0, 4.0)     # how far points lie at first, if outputs are finite there
-FARTHEST, OUTWARD = (36.0, 2.5) if DOUBLE else (12.0, 1.5)   # how far they may, and by which steps panels are added
-CUT = 0.4                                                    # where a second rule cuts every panel
-GOAL, TURNS = (1e-10 if DOUBLE else 1e-6), 80                # errors in units of max(1, |output|) that are small enough
+# how far points lie at first, if outputs are finite there
+REACHES = (8.5, 6.5, 5.0) if DOUBLE else (6.0, 5.0, 4.0)
+# how far they may, and by which steps panels are added
+FARTHEST, OUTWARD = (36.0, 2.5) if DOUBLE else (12.0, 1.5)
+CUT = 0.4  # where a second rule cuts every panel
+GOAL, TURNS = (1e-10 if DOUBLE else 1e-6), 80  # errors in units of max(1, |output|) that are small enough
 
 
 class Panels(NamedTuple):
@@ -33,14 +46,17 @@ class Panels(NamedTuple):
 
 
 def kronrod(order):
-    """The nodes on [-1, 1] of Kronrod's extension of a Gauss rule, its weights, and those of the Gauss rule, 0 at others.
+    """The nodes on [-1, 1] of Kronrod's extension of a Gauss rule, its weights, and those of the Gauss rule,
+    0 at others.
 
-    The nodes that are added are the zeros of Stieltjes' polynomial E of degree order + 1: P·E, with the Legendre
-    polynomial P of degree `order`, is orthogonal to all of degree <= order.
+    The nodes that are added are the zeros of Stieltjes' polynomial E of degree order + 1: P·E, with the
+    Legendre polynomial P of degree `order`, is orthogonal to all of degree <= order.
     """
     x, w = legendre.leggauss(2 * order + 2)
     table = legendre.legvander(x, order + 1)
-    products = np.einsum("x,xj,xk->kj", w * legendre.legval(x, np.eye(order + 1)[order]), table, table[:, :-1])
+    products = np.einsum(
+        "x,xj,xk->kj", w * legendre.legval(x, np.eye(order + 1)[order]), table, table[:, :-1]
+    )
     stieltjes = np.append(np.linalg.lstsq(products[:, :-1], -products[:, -1], rcond=None)[0], 1)
     gauss, own = legendre.leggauss(order)
     nodes = np.sort(np.concatenate([gauss, legendre.legroots(stieltjes).real]))
@@ -55,8 +71,8 @@ NODES, WEIGHTS, ROUGH = kronrod(ORDER)
 
 
 def draw(seed, k):
-    """Points [GAUSSIANS, M] and weights: for k = 0 of the panels to begin with, for which the seed plays no part; then
-    Sobol's."""
+    """Points [GAUSSIANS, M] and weights: for k = 0 of the panels to begin with, for which the seed plays no
+    part; then Sobol's."""
     if k:
         return draw_sobol(seed, k - 1)
     points, (weights, *_) = on_panels(first_panels(REACHES[0]), NODES, WEIGHTS)
@@ -73,14 +89,17 @@ def first_panels(reach):
     above = above[above <= reach]
     edges = np.unique([*-above, 0, *above])
     count = len(edges) - 1
-    cells = np.stack(np.meshgrid(*[np.arange(count)] * GAUSSIANS, indexing="ij"), axis=-1).reshape(-1, GAUSSIANS)
+    cells = np.stack(np.meshgrid(*[np.arange(count)] * GAUSSIANS, indexing="ij"), axis=-1).reshape(
+        -1, GAUSSIANS
+    )
     return Panels(edges[cells], edges[cells + 1], np.stack([cells == 0, cells == count - 1], axis=-1))
 
 
 def on_panels(panels, nodes, *weights):
     """The points [GAUSSIANS, M] of product rules on all panels, and their weights [M] times the density.
 
-    Weights: by the first rule in every dimension, by the last one in each dimension in turn, by the last one in all.
+    Weights: by the first rule in every dimension, by the last one in each dimension in turn, by the last one
+    in all.
     """
     half = (panels.high - panels.low)[..., None] / 2
     x = panels.low[..., None] + half * (1 + nodes)
@@ -107,10 +126,12 @@ def padded(points, weights):
 
 
 class Seen(NamedTuple):
-    """What is found on panels: outputs and status, and in units of max(1, |output|), [N, ...] or for all [1, ...]:
+    """What is found on panels: outputs and status, and in units of max(1, |output|), [N, ...] or for all [1,
+    ...]:
 
-    `errors` [N, P, GAUSSIANS] of every panel in every direction; of rounding, `noise` [N, P]; what lies beyond,
-    `tails` [N, P, GAUSSIANS, 2]; what is `hidden` [N] from Sobol points. names: of which outputs; None: of all.
+    `errors` [N, P, GAUSSIANS] of every panel in every direction; of rounding, `noise` [N, P]; what lies
+    beyond, `tails` [N, P, GAUSSIANS, 2]; what is `hidden` [N] from Sobol points. names: of which outputs;
+    None: of all.
     """
 
     panels: Panels
@@ -125,27 +146,36 @@ class Seen(NamedTuple):
     @property
     def finite(self):
         """The outputs whose numbers are all finite; of what is traced, nothing is known."""
-        return tuple(sorted(name for name, value in self.outputs.items() if traced(value) or np.all(np.isfinite(value))))
+        return tuple(
+            sorted(
+                name for name, value in self.outputs.items() if traced(value) or np.all(np.isfinite(value))
+            )
+        )
 
 
 def look(given, panels, mesh=None, names=None):
     """What there is on panels of the outputs `names`, or of all.
 
-    The error of a panel is taken for the difference of its two rules, or less where they are close, as in QUADPACK.
+    The error of a panel is taken for the difference of its two rules, or less where they are close, as in
+    QUADPACK.
     """
     points, weights = on_panels(panels, NODES, WEIGHTS, ROUGH)
     outputs, lost, slopes = sensitive(given, *padded(points, weights[0]), mesh, names)
     xp, count = library(slopes), len(panels.low)
-    slopes = slopes[:, :points.shape[1]]
+    slopes = slopes[:, : points.shape[1]]
     slopes = xp.where(xp.isfinite(slopes), slopes, 0)
     own, shares = by_panel(weights[0], count), by_panel(slopes * weights[0], count)
     centred = slopes - xp.repeat(shares / own, len(NODES) ** GAUSSIANS, axis=-1)
     around = sizes(by_panel(xp.abs(centred) * weights[0], count))[..., None]
-    apart = xp.stack([sizes(by_panel(slopes * (weights[0] - other), count)) for other in weights[1:-1]], axis=-1)
+    apart = xp.stack(
+        [sizes(by_panel(slopes * (weights[0] - other), count)) for other in weights[1:-1]], axis=-1
+    )
     errors = apart * xp.minimum(1, xp.sqrt(200 * apart / xp.where(around > 0, around, 1)))
     amount = xp.abs(slopes * weights[0])
     noise = EPS * sizes(by_panel(amount, count))
-    return Seen(panels, names, outputs, lost, errors, noise, beyond(amount, panels), unseen(shares / own, own))
+    return Seen(
+        panels, names, outputs, lost, errors, noise, beyond(amount, panels), unseen(shares / own, own)
+    )
 
 
 def by_panel(parts, count):
@@ -154,7 +184,8 @@ def by_panel(parts, count):
 
 
 def beyond(amount, panels):
-    """What lies beyond panels that are open, if it falls as fast as from their inner to their outer halves; or inf.
+    """What lies beyond panels that are open, if it falls as fast as from their inner to their outer halves;
+    or inf.
 
     amount: [Q, M], of every point.
     """
@@ -163,17 +194,20 @@ def beyond(amount, panels):
     out = []
     for axis in range(GAUSSIANS):
         profile = by_axis.sum(axis=tuple(2 + other for other in range(GAUSSIANS) if other != axis))
-        halves = profile[..., :size // 2].sum(axis=-1), profile[..., size // 2 + 1:].sum(axis=-1)
+        halves = profile[..., : size // 2].sum(axis=-1), profile[..., size // 2 + 1 :].sum(axis=-1)
         for side in (0, 1):
             outer, inner = halves[side], halves[1 - side]
             falls = inner > outer
-            tail = xp.where(falls, outer * outer / xp.where(falls, inner - outer, 1), xp.where(outer > 0, xp.inf, 0))
+            tail = xp.where(
+                falls, outer * outer / xp.where(falls, inner - outer, 1), xp.where(outer > 0, xp.inf, 0)
+            )
             out.append(xp.where(panels.open[:, axis, side], sizes(tail), 0))
     return xp.stack(out, axis=-1).reshape(*out[0].shape, GAUSSIANS, 2)
 
 
 def adapted(given, mesh=None):
-    """What is seen on panels that were bisected, and added outwards, until errors are small or there is no room for more.
+    """What is seen on panels that were bisected, and added outwards, until errors are small or there is no
+    room for more.
 
     Of inputs that are traced nothing is known: they have the panels to begin with.
     """
@@ -181,7 +215,7 @@ def adapted(given, mesh=None):
         seen = look(given, first_panels(reach), mesh)
         if seen.finite:
             break
-    if len(seen.outputs) > len(seen.finite) > 0:             # others would spoil the derivatives
+    if len(seen.outputs) > len(seen.finite) > 0:  # others would spoil the derivatives
         seen = look(given, seen.panels, mesh, seen.finite)
     outward, known = True, SENSITIVE and seen.finite and not any(map(traced, seen.outputs.values()))
     for _ in range(TURNS if known else 0):
@@ -199,7 +233,8 @@ def adapted(given, mesh=None):
 
 
 def refined(seen, outward):
-    """The panels with the worst ones bisected, and, if `outward`, others added where something lies beyond; or None."""
+    """The panels with the worst ones bisected, and, if `outward`, others added where something lies beyond;
+    or None."""
     panels, room = seen.panels, CAPACITIES[-1] // len(NODES) ** GAUSSIANS - len(seen.panels.low)
     added = further(seen, room) if outward else None
     if added is not None:
@@ -207,7 +242,7 @@ def refined(seen, outward):
     low, high, free = panels
     worst = np.where(seen.errors > 16 * seen.noise[..., None], seen.errors, 0).max(axis=0)
     narrow = high - low < 16 * EPS * np.maximum(np.abs(low), np.abs(high))
-    worst = np.where(narrow[:len(worst)], 0, worst)
+    worst = np.where(narrow[: len(worst)], 0, worst)
     each = worst.sum(axis=-1)
     order = np.argsort(-each, kind="stable")
     left = each.sum() - np.cumsum(each[order])
@@ -225,7 +260,8 @@ def refined(seen, outward):
 
 
 def further(seen, room):
-    """The panels and those that follow outwards where something lies there; None if there are none, or no room.
+    """The panels and those that follow outwards where something lies there; None if there are none, or no
+    room.
 
     A panel that was added in one dimension has none added to it in those before, so that none is there twice.
     """
@@ -242,11 +278,17 @@ def further(seen, room):
         new.append(own)
     if not new or len(new) > room:
         return None
-    return Panels(*(np.concatenate([old, more]) for old, more in zip((low, high, free), zip(*new, strict=True), strict=True)))
+    return Panels(
+        *(
+            np.concatenate([old, more])
+            for old, more in zip((low, high, free), zip(*new, strict=True), strict=True)
+        )
+    )
 
 
 def other_rule(panels):
-    """Points and weights on the same panels, each cut in another place in every dimension, by other Gauss rules."""
+    """Points and weights on the same panels, each cut in another place in every dimension, by other Gauss
+    rules."""
     nodes, weights = legendre.leggauss(ORDER)
     nodes = np.concatenate([CUT * (nodes + 1) - 1, 1 - (1 - CUT) * (1 - nodes)])
     points, (weights, *_) = on_panels(panels, nodes, np.concatenate([CUT * weights, (1 - CUT) * weights]))
@@ -256,8 +298,9 @@ def other_rule(panels):
 def integrated(given, mesh=None, seen=None):
     """The record of what was `seen` on panels, if not of those that are `adapted`.
 
-    Its error is: the errors of all panels, without their signs; the difference from another rule; what lies beyond;
-    rounding. Where nothing is known of single panels, the difference from the coarser rule stands for their errors.
+    Its error is: the errors of all panels, without their signs; the difference from another rule; what lies
+    beyond; rounding. Where nothing is known of single panels, the difference from the coarser rule stands for
+    their errors.
     """
     seen = adapted(given, mesh) if seen is None else seen
     tails = seen.tails.sum(axis=(1, 2, 3))

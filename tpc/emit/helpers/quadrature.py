@@ -1,4 +1,5 @@
-"""Parts of emitted modules that integrate over few Gaussians: rules that know their errors, and Sobol points that check them."""
+"""Parts of emitted modules that integrate over few Gaussians: rules that know their errors, and Sobol points
+that check them."""
 
 # ruff: noqa: F811
 import warnings
@@ -21,7 +22,7 @@ def integrated(given, mesh=None):
 
 
 # ---- sensitivity
-ROWS = 16                    # from so many outputs on, derivatives are taken of as many sums of all, not of each
+ROWS = 16  # from so many outputs on, derivatives are taken of as many sums of all, not of each
 EPS = float(np.finfo(DTYPE).eps)
 draw_sobol = draw
 
@@ -29,14 +30,16 @@ draw_sobol = draw
 def sensitivity(inputs, points, weights, names=None):
     """What `limit` gives, and how the outputs `names` (None: all) depend on the weights: derivatives [Q, M].
 
-    They are in units of max(1, |output|), those of every output, in the order of their names; of ROWS or more,
-    those of ROWS sums of all with random signs.
+    They are in units of max(1, |output|), those of every output, in the order of their names; of ROWS or
+    more, those of ROWS sums of all with random signs.
     """
+
     def in_a_row(weights):
         """Outputs as one vector."""
         outputs, lost = limit(inputs, points, weights)
         row = jnp.concatenate([jnp.ravel(outputs[name]) for name in sorted(names or outputs)])
         return row, (outputs, lost)
+
     row, back, (outputs, lost) = jax.vjp(in_a_row, weights, has_aux=True)
     count, units = len(row), jnp.maximum(1, jnp.abs(row))
     signs = np.eye(count) if count < ROWS else np.random.default_rng(0).choice([-1.0, 1.0], (ROWS, count))
@@ -55,14 +58,18 @@ def sensitive(inputs, points, weights, mesh=None, names=None):
         return *evaluated(inputs, points, weights, mesh), np.zeros((1, len(weights)))
     if any(map(traced, jax.tree.leaves(inputs))):
         place = (jnp.asarray(points, DTYPE), jnp.asarray(weights, DTYPE))
-        return *evaluated(inputs, points, weights, mesh), sensitivity_compiled(lax.stop_gradient(inputs), *place)[-1]
+        return *evaluated(inputs, points, weights, mesh), sensitivity_compiled(
+            lax.stop_gradient(inputs), *place
+        )[-1]
     if mesh is None:
         function, place = sensitivity_compiled, (jnp.asarray(points, DTYPE), jnp.asarray(weights, DTYPE))
     else:
         place = (spread(np.asarray(points, DTYPE), mesh), spread(np.asarray(weights, DTYPE), mesh))
-        function = jax.jit(sensitivity, static_argnames="names", out_shardings=NamedSharding(mesh, PartitionSpec()))
+        function = jax.jit(
+            sensitivity, static_argnames="names", out_shardings=NamedSharding(mesh, PartitionSpec())
+        )
     outputs, lost, slopes = function(inputs, *place, names=names)
-    return outputs, lost, (slopes if traced(slopes) else np.asarray(slopes, float))[:, :len(weights)]
+    return outputs, lost, (slopes if traced(slopes) else np.asarray(slopes, float))[:, : len(weights)]
 
 
 def traced(array):
@@ -71,7 +78,8 @@ def traced(array):
 
 
 def library(array):
-    """NumPy, or JAX's for what is traced: of arrays whose shapes change, JAX would compile everything anew."""
+    """NumPy, or JAX's for what is traced: of arrays whose shapes change, JAX would compile everything
+    anew."""
     return jnp if traced(array) else np
 
 
@@ -85,7 +93,8 @@ def sizes(parts):
 
 
 def unseen(slopes, weights):
-    """What outputs owe to points [P] so improbable that random ones, as many as check the rule, meet none of them.
+    """What outputs owe to points [P] so improbable that random ones, as many as check the rule, meet none of
+    them.
 
     slopes: [Q, P].
     """
@@ -96,12 +105,13 @@ def unseen(slopes, weights):
 
 
 def in_units(found, outputs, names=None):
-    """Numbers [N] or [1] in units of max(1, |output|) as those of the outputs `names`, or all; of others, inf."""
+    """Numbers [N] or [1] in units of max(1, |output|) as those of the outputs `names`, or all; of others,
+    inf."""
     out = {name: jnp.full(value.shape, jnp.inf, DTYPE) for name, value in outputs.items()}
     start = 0
     for name in sorted(names or outputs):
         size = outputs[name].size
-        own = found[start:start + size] if len(found) > 1 else jnp.broadcast_to(found, size)
+        own = found[start : start + size] if len(found) > 1 else jnp.broadcast_to(found, size)
         out[name] = own.reshape(outputs[name].shape) * jnp.maximum(1, jnp.abs(outputs[name]))
         start += size
     return out
@@ -110,8 +120,8 @@ def in_units(found, outputs, names=None):
 def record(outputs, lost, bound, hidden, others, names=None):
     """What is kept of a rule: outputs, their claimed errors, and what of them Sobol points cannot see.
 
-    bound, hidden: the latter two in units of max(1, |output|), [N] or [1], of the outputs `names`, or all. others:
-    the outputs by other rules, whose differences are errors, too.
+    bound, hidden: the latter two in units of max(1, |output|), [N] or [1], of the outputs `names`, or all.
+    others: the outputs by other rules, whose differences are errors, too.
     """
     bound, hidden = in_units(bound, outputs, names), in_units(hidden, outputs, names)
     made = {}
@@ -127,11 +137,11 @@ def verdict(value, claim, hidden, found):
     """The better one of a rule and of repeats `found` [R, ...] on Sobol points.
 
     Returns the value, its error, whether it is of the repeats, and whether because they disagree. The rule is
-    believed if it claims less than the standard error and its difference from the repeats is within four of these.
-    Where it is more than that, though not beyond doubt (16), the error covers a third of it.
+    believed if it claims less than the standard error and its difference from the repeats is within four of
+    these. Where it is more than that, though not beyond doubt (16), the error covers a third of it.
     """
     mean = jnp.mean(found, axis=0)
-    own = jnp.std(found, axis=0, ddof=1) / len(found)**0.5 + 4 * EPS * jnp.abs(mean)
+    own = jnp.std(found, axis=0, ddof=1) / len(found) ** 0.5 + 4 * EPS * jnp.abs(mean)
     error, apart = jnp.maximum(own, hidden), jnp.abs(value - mean)
     finite = jnp.isfinite(value) & jnp.isfinite(claim)
     alike = (apart <= 4 * (own + hidden) + claim) | ~jnp.isfinite(apart)
@@ -145,8 +155,13 @@ def verdict(value, claim, hidden, found):
 def verdicts(done):
     """{output: what `verdict` says of it}, of the evaluation of the rule and those on Sobol points."""
     own, *others = outputs_of(done)
-    return {name: verdict(value, own[f"{name}: claim"], own[f"{name}: unseen"], jnp.stack([each[name] for each in others]))
-            for name, value in own.items() if ": " not in name}
+    return {
+        name: verdict(
+            value, own[f"{name}: claim"], own[f"{name}: unseen"], jnp.stack([each[name] for each in others])
+        )
+        for name, value in own.items()
+        if ": " not in name
+    }
 
 
 def summary(done):
@@ -163,9 +178,11 @@ def summary(done):
 def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
     """{output: (value, error)}, by quadrature, checked by Sobol points, which are random, from a seed.
 
-    Can be jitted, vmapped over and differentiated in `inputs`. progress: called with the numbers of evaluations done
-    and of all: of the rule, and of every repeat on Sobol points. kept: a mapping of what is done, by evaluation, to
-    begin with and to add to. mesh: a `jax.sharding.Mesh` of one axis, over whose devices the points are shared out.
+    Can be jitted, vmapped over and differentiated in `inputs`. progress: called with the numbers of
+    evaluations done
+    and of all: of the rule, and of every repeat on Sobol points. kept: a mapping of what is done, by
+    evaluation, to begin with and to add to. mesh: a `jax.sharding.Mesh` of one axis, over whose devices the
+    points are shared out.
     """
     kept = {} if kept is None else kept
     if 0 not in kept:
@@ -174,11 +191,12 @@ def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
 
 
 # ---- gauss-hermite
-LEAST = 1e-40                # the weight of a point that counts: beyond, functions that grow might not be finite
+LEAST = 1e-40  # the weight of a point that counts: beyond, functions that grow might not be finite
 
 
 def draw(seed, k):
-    """Points [GAUSSIANS, M] and weights: for k = 0 of the rule, for which the seed plays no part; then Sobol's."""
+    """Points [GAUSSIANS, M] and weights: for k = 0 of the rule, for which the seed plays no part; then
+    Sobol's."""
     return hermite_rule([GRIDS[0]] * GAUSSIANS) if k == 0 else draw_sobol(seed, k - 1)
 
 
@@ -196,12 +214,16 @@ def hermite_rule(counts):
 def integrated(given, mesh=None):
     """The record of the finer rule in all dimensions.
 
-    Its error is what the coarser one changes in every dimension, without the signs, or in all at once; and rounding.
+    Its error is what the coarser one changes in every dimension, without the signs, or in all at once; and
+    rounding.
     """
     fine, rough = GRIDS
     points, weights = hermite_rule([fine] * GAUSSIANS)
     outputs, lost, slopes = sensitive(given, points, weights, mesh)
-    mixed = [hermite_rule([rough if axis == own else fine for axis in range(GAUSSIANS)]) for own in range(GAUSSIANS)]
+    mixed = [
+        hermite_rule([rough if axis == own else fine for axis in range(GAUSSIANS)])
+        for own in range(GAUSSIANS)
+    ]
     found = [evaluated(given, *rule, mesh) for rule in (hermite_rule([rough] * GAUSSIANS), *mixed)]
     (other, _), *others = found
     errors = {name: sum(jnp.abs(value - each[name]) for each, _ in others) for name, value in outputs.items()}

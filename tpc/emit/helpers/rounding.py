@@ -10,15 +10,41 @@ from tpc.emit.helpers.runner import DTYPE, GAUSSIANS, draw, evaluated, evaluatio
 EVALUATIONS = 1
 
 # ---- rounding
-ROUNDED = frozenset(("add", "sub", "mul", "div", "dot_general", "reduce_sum", "exp", "exp2", "expm1", "log", "log1p", "tanh", "logistic", "erf",
-                     "erfc", "sqrt", "rsqrt", "pow", "integer_pow", "sin", "cos", "sinh", "cosh"))
-COARSER, SAFETY, ENOUGH = 12, 8.0, 4096            # bits fewer than the numbers have; points that are enough to see it
-MOST_STEPS = 4000                                  # operations that are compiled for that, which takes up to 10 s
+ROUNDED = frozenset(
+    (
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "dot_general",
+        "reduce_sum",
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log1p",
+        "tanh",
+        "logistic",
+        "erf",
+        "erfc",
+        "sqrt",
+        "rsqrt",
+        "pow",
+        "integer_pow",
+        "sin",
+        "cos",
+        "sinh",
+        "cosh",
+    )
+)
+COARSER, SAFETY, ENOUGH = 12, 8.0, 4096  # bits fewer than the numbers have; points that are enough to see it
+MOST_STEPS = 4000  # operations that are compiled for that, which takes up to 10 s
 
 
 def rounding(inputs, points, weights, values, mesh=None, enough=ENOUGH):
-    """{output: about what rounding may change it by}: all operations are done with numbers of so many bits fewer that their errors are not lost in
-    those of rounding, and what comes of them is taken in proportion. values: the outputs on these points, of which `enough` will do.
+    """{output: about what rounding may change it by}: all operations are done with numbers of so many bits
+    fewer that their errors are not lost in those of rounding, and what comes of them is taken in proportion.
+    values: the outputs on these points, of which `enough` will do.
 
     NaN where there are so many operations that compiling them once more takes minutes.
     """
@@ -27,29 +53,41 @@ def rounding(inputs, points, weights, values, mesh=None, enough=ENOUGH):
         points, weights = points[:, :count], np.full(min(count, len(weights)), 1 / min(count, len(weights)))
         values, _ = evaluated(inputs, points, weights)
     given = {name: jnp.asarray(value) for name, value in inputs.items()}
-    drawn = jax.tree.map(lambda a: jnp.asarray(a, DTYPE), (points, weights))            # of every sector
+    drawn = jax.tree.map(lambda a: jnp.asarray(a, DTYPE), (points, weights))  # of every sector
     if size_of(jax.make_jaxpr(limit)(given, *drawn).jaxpr) > MOST_STEPS:
         return {name: np.full(np.shape(value), np.nan) for name, value in values.items()}
     coarse = replayed(given, *drawn)
-    return {name: SAFETY * 2.0**-COARSER * np.abs(np.asarray(coarse[name]) - np.asarray(value)) for name, value in values.items()}
+    return {
+        name: SAFETY * 2.0**-COARSER * np.abs(np.asarray(coarse[name]) - np.asarray(value))
+        for name, value in values.items()
+    }
 
 
 def size_of(jaxpr):
     """How many operations a jaxpr has, those of what it calls each time that it does."""
-    inner = [getattr(part, "jaxpr", part) for equation in jaxpr.eqns for value in equation.params.values()
-             for part in (value if isinstance(value, tuple | list) else (value,)) if hasattr(getattr(part, "jaxpr", part), "eqns")]
+    inner = [
+        getattr(part, "jaxpr", part)
+        for equation in jaxpr.eqns
+        for value in equation.params.values()
+        for part in (value if isinstance(value, tuple | list) else (value,))
+        if hasattr(getattr(part, "jaxpr", part), "eqns")
+    ]
     return len(jaxpr.eqns) + sum(map(size_of, inner))
 
 
 def replays(inputs, points, weights):
     """The outputs of `limit`, its operations done with fewer bits."""
     flat, tree = jax.tree.flatten((inputs, points, weights))
-    traced, shapes = jax.make_jaxpr(lambda *leaves: limit(*jax.tree.unflatten(tree, leaves)), return_shape=True)(*flat)
+    traced, shapes = jax.make_jaxpr(
+        lambda *leaves: limit(*jax.tree.unflatten(tree, leaves)), return_shape=True
+    )(*flat)
     return jax.tree.unflatten(jax.tree.structure(shapes), replay(traced.jaxpr, traced.consts, flat))[0]
 
 
 # It runs once, on few points: what makes programs fast takes longer than it.
-replayed = jax.jit(replays, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True})
+replayed = jax.jit(
+    replays, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+)
 
 
 def replay(jaxpr, consts, arguments):
@@ -59,8 +97,11 @@ def replay(jaxpr, consts, arguments):
     def value(atom):
         """Of a variable or a literal."""
         return atom.val if hasattr(atom, "val") else known[atom]
+
     for place, step in enumerate(jaxpr.eqns):
-        known.update(zip(step.outvars, operation(step, [value(atom) for atom in step.invars], place), strict=True))
+        known.update(
+            zip(step.outvars, operation(step, [value(atom) for atom in step.invars], place), strict=True)
+        )
     return [value(atom) for atom in jaxpr.outvars]
 
 
@@ -71,16 +112,23 @@ def operation(step, arguments, place):
     def inside(closed):
         """A closed jaxpr as a function."""
         return lambda *own: replay(closed.jaxpr, closed.consts, own)
+
     if name == "while":
         first, second = inner["cond_nconsts"], inner["cond_nconsts"] + inner["body_nconsts"]
         test, body = arguments[:first], arguments[first:second]
-        going, turned = (lambda state: inside(inner["cond_jaxpr"])(*test, *state)[0]), inside(inner["body_jaxpr"])
+        going, turned = (
+            (lambda state: inside(inner["cond_jaxpr"])(*test, *state)[0]),
+            inside(inner["body_jaxpr"]),
+        )
 
         def next_round(state):
             """One round, in which those of several loops side by side that have come to their ends rest."""
             on = going(state)
-            return [jnp.where(on.reshape(on.shape + (1,) * (made.ndim - on.ndim)), made, own) if on.ndim else made
-                    for own, made in zip(state, turned(*body, *state), strict=True)]
+            return [
+                jnp.where(on.reshape(on.shape + (1,) * (made.ndim - on.ndim)), made, own) if on.ndim else made
+                for own, made in zip(state, turned(*body, *state), strict=True)
+            ]
+
         return lax.while_loop(lambda state: jnp.any(going(state)), next_round, arguments[second:])
     if name == "scan":
         first, second = inner["num_consts"], inner["num_consts"] + inner["num_carry"]
@@ -88,8 +136,11 @@ def operation(step, arguments, place):
         def turn(state, own):
             """One round."""
             made = inside(inner["jaxpr"])(*arguments[:first], *state, *own)
-            return made[:inner["num_carry"]], made[inner["num_carry"]:]
-        state, stacked = lax.scan(turn, arguments[first:second], arguments[second:], inner["length"], inner["reverse"])
+            return made[: inner["num_carry"]], made[inner["num_carry"] :]
+
+        state, stacked = lax.scan(
+            turn, arguments[first:second], arguments[second:], inner["length"], inner["reverse"]
+        )
         return [*state, *stacked]
     if name == "cond":
         return lax.switch(arguments[0], [inside(branch) for branch in inner["branches"]], *arguments[1:])
@@ -102,7 +153,8 @@ def operation(step, arguments, place):
 
 
 def coarsened(x, place):
-    """x rounded to COARSER bits fewer, and off by as much again in a way of the operation's own, so that a number that is just 1 is off, too."""
+    """x rounded to COARSER bits fewer, and off by as much again in a way of the operation's own, so that a
+    number that is just 1 is off, too."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
     kind = jnp.finfo(x.dtype)
@@ -111,22 +163,31 @@ def coarsened(x, place):
 
 
 # ---- and rounding
-SHOWN = 1e-11                      # of a value: rounding errors from here on are told
+SHOWN = 1e-11  # of a value: rounding errors from here on are told
 
 
 def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
-    """{output: (value, error)}, with the error of rounding in it where numbers cancel, None where there is none; can be jitted, vmapped over and
-    differentiated in `inputs`, without that. The seed plays no part.
+    """{output: (value, error)}, with the error of rounding in it where numbers cancel, None where there is
+    none; can be jitted, vmapped over and differentiated in `inputs`, without that. The seed plays no part.
 
-    progress: called with the numbers of evaluations done and of all. kept: a mapping of what is done, to begin with and to add to. mesh: a
-    `jax.sharding.Mesh` of one axis, over whose devices the points or coefficients are shared out.
+    progress: called with the numbers of evaluations done and of all. kept: a mapping of what is done, to
+    begin with and to add to. mesh: a `jax.sharding.Mesh` of one axis, over whose devices the points or
+    coefficients are shared out.
     """
     done = evaluations(inputs, lambda k: draw(seed, k), EVALUATIONS, progress, kept, mesh)
     found = summary(done)
     if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(done)):
         return found
-    lost = rounding(prepared(inputs), *draw(seed, 0), {name: np.asarray(value) for name, (value, _) in found.items()}, enough=np.inf)
-    return {name: (value, with_rounding(np.asarray(value), error, lost[name])) for name, (value, error) in found.items()}
+    lost = rounding(
+        prepared(inputs),
+        *draw(seed, 0),
+        {name: np.asarray(value) for name, (value, _) in found.items()},
+        enough=np.inf,
+    )
+    return {
+        name: (value, with_rounding(np.asarray(value), error, lost[name]))
+        for name, (value, error) in found.items()
+    }
 
 
 def with_rounding(value, error, lost):

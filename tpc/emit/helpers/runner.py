@@ -1,4 +1,5 @@
-"""The parts of emitted modules that draw points and run `limit` on them: each module has the sections that its plan needs."""
+"""The parts of emitted modules that draw points and run `limit` on them: each module has the sections that
+its plan needs."""
 
 # ruff: noqa: F811
 import warnings
@@ -32,7 +33,8 @@ compiled = jax.jit(limit)
 
 
 def prepared(inputs):
-    """All inputs, defaults filled in. Raises ValueError for one that is missing, unknown or of another shape."""
+    """All inputs, defaults filled in. Raises ValueError for one that is missing, unknown or of another
+    shape."""
     given = dict(inputs or {})
     for name in given:
         if name not in INPUTS:
@@ -48,7 +50,8 @@ def prepared(inputs):
 
 
 def spread(array, mesh):
-    """Points or weights [..., M] with the samples shared out over the devices of a mesh of one axis; each process sends its devices only theirs.
+    """Points or weights [..., M] with the samples shared out over the devices of a mesh of one axis; each
+    process sends its devices only theirs.
 
     Points of weight 0 make the shares equal.
     """
@@ -60,21 +63,28 @@ def spread(array, mesh):
 
 def evaluated(inputs, points, weights, mesh=None):
     """What `limit` gives on these points."""
-    place = (lambda a: jnp.asarray(a, DTYPE)) if mesh is None else (lambda a: spread(np.asarray(a, DTYPE), mesh))
+    place = (
+        (lambda a: jnp.asarray(a, DTYPE)) if mesh is None else (lambda a: spread(np.asarray(a, DTYPE), mesh))
+    )
     points, weights = jax.tree.map(place, (points, weights))
     if any(str(a.dtype) != DTYPE for a in jax.tree.leaves(points)):
-        raise ValueError(f"this was planned for {DTYPE}: call jax.config.update('jax_enable_x64', True) first")
-    function = compiled if mesh is None else jax.jit(limit, out_shardings=NamedSharding(mesh, PartitionSpec()))
+        raise ValueError(
+            f"this was planned for {DTYPE}: call jax.config.update('jax_enable_x64', True) first"
+        )
+    function = (
+        compiled if mesh is None else jax.jit(limit, out_shardings=NamedSharding(mesh, PartitionSpec()))
+    )
     return function(inputs, points, weights)
 
 
 def evaluations(inputs, drawn, count, progress=None, kept=None, mesh=None):
-    """What `limit` gives on the points and weights `drawn(k)`, for k < count: those not in the mapping `kept` are computed and added to it."""
+    """What `limit` gives on the points and weights `drawn(k)`, for k < count: those not in the mapping `kept`
+    are computed and added to it."""
     given, kept = prepared(inputs), {} if kept is None else kept
     for k in range(count):
         if k not in kept:
             kept[k] = evaluated(given, *drawn(k), mesh)
-        jax.block_until_ready(kept[k])                                 # several at once would take the memory of all
+        jax.block_until_ready(kept[k])  # several at once would take the memory of all
         if progress is not None:
             progress(k + 1, count)
     return [kept[k] for k in range(count)]
@@ -84,7 +94,9 @@ def outputs_of(done):
     """The outputs of some evaluations. Warns if a matrix met more directions than there was room for."""
     lost = [lost for _, lost in done]
     if numeric(lost) is np and (most := np.max([float(each) for each in lost])) > 0:
-        warnings.warn(f"directions of relative norm up to {most:.1e} were dropped: the rank is too small", stacklevel=4)
+        warnings.warn(
+            f"directions of relative norm up to {most:.1e} were dropped: the rank is too small", stacklevel=4
+        )
     return [outputs for outputs, _ in done]
 
 
@@ -103,11 +115,13 @@ def whitened(points):
 
 # ---- sobol
 def draw(seed, k, samples=SAMPLES):
-    """Points [GAUSSIANS, samples] and weights of the k-th repeat: a scrambling of its own of Sobol's sequence, as standard Gaussians."""
+    """Points [GAUSSIANS, samples] and weights of the k-th repeat: a scrambling of its own of Sobol's
+    sequence, as standard Gaussians."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
     sequence = qmc.Sobol(max(1, GAUSSIANS), scramble=True, rng=rng)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)                   # balance is lost if samples is no power of 2, and nothing else
+        # balance is lost if samples is no power of 2, and nothing else
+        warnings.simplefilter("ignore", UserWarning)
         points = ndtri(np.clip(sequence.random(samples).T, 1e-15, 1 - 1e-15))[:GAUSSIANS]
     return whitened(points) if WHITEN and samples >= 2 * GAUSSIANS else points, np.full(samples, 1 / samples)
 
@@ -122,8 +136,8 @@ def draw(seed, k, samples=SAMPLES):
 
 # ---- rules
 def draw(seed, k):
-    """The points [Gaussians, M] and weights [M] of every sector: the product of Gauss–Hermite rules of the sizes in NODES. Neither the seed nor k
-    plays a part."""
+    """The points [Gaussians, M] and weights [M] of every sector: the product of Gauss–Hermite rules of the
+    sizes in NODES. Neither the seed nor k plays a part."""
     points, weights = zip(*map(product_rule, NODES), strict=True)
     return (points, weights) if len(NODES) > 1 else (points[0], weights[0])
 
@@ -145,14 +159,14 @@ def draw(seed, k):
 
 
 # ---- quadrature
-RULES = ((12.0, 0.5, 0.0), (10.7, 0.3, 1.0), (13.5, 0.7, 2.0))        # depth, offset and noise of each
+RULES = ((12.0, 0.5, 0.0), (10.7, 0.3, 1.0), (13.5, 0.7, 2.0))  # depth, offset and noise of each
 
 
 def draw(seed, k):
     """Points [3, POINTS] and weights of the k-th rule for integrals. The seed plays no part.
 
-    Points: fractions of a range; then the same in every column, the depth to which nodes grow dense by powers, and which errors of rounding are
-    added to every integral, none for 0.
+    Points: fractions of a range; then the same in every column, the depth to which nodes grow dense by
+    powers, and which errors of rounding are added to every integral, none for 0.
     """
     depth, offset, noise = RULES[k]
     fractions = (np.arange(POINTS) + offset) / POINTS
@@ -161,8 +175,11 @@ def draw(seed, k):
 
 # ---- coefficients
 def coefficients(size=GAUSSIANS + 1):
-    """Every standard Gaussian as its coefficients on 1 and the standard Gaussians, and their weights; up to `size`, zeros."""
-    return jnp.eye(GAUSSIANS, size, 1, dtype=DTYPE), jnp.where(jnp.arange(size) <= GAUSSIANS, jnp.ones((), DTYPE), 0)
+    """Every standard Gaussian as its coefficients on 1 and the standard Gaussians, and their weights; up to
+    `size`, zeros."""
+    return jnp.eye(GAUSSIANS, size, 1, dtype=DTYPE), jnp.where(
+        jnp.arange(size) <= GAUSSIANS, jnp.ones((), DTYPE), 0
+    )
 
 
 def draw(seed, k):
@@ -172,8 +189,8 @@ def draw(seed, k):
 
 # ---- rules compared
 def summary(done):
-    """{output: (value, error estimate)}: by the first rule, and four times the largest difference from the others, which have the
-    errors of rounding that the first one may have; inf where these are not finite."""
+    """{output: (value, error estimate)}: by the first rule, and four times the largest difference from the
+    others, which have the errors of rounding that the first one may have; inf where these are not finite."""
     first, *others = outputs_of(done)
 
     def apart(name):
@@ -182,16 +199,19 @@ def summary(done):
         by = numeric(values)
         value, *rest = map(by.asarray, values)
         with np.errstate(all="ignore"):
-            found = 4*by.max(by.stack([by.abs(other - value) for other in rest]), axis=0)
+            found = 4 * by.max(by.stack([by.abs(other - value) for other in rest]), axis=0)
         return jnp.asarray(by.where(by.isnan(found), by.inf, found))
+
     return {name: (value, apart(name)) for name, value in first.items()}
 
 
 # ---- all rules
 def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
-    """{output: (value, error estimate)}; can be jitted, vmapped over and differentiated in `inputs`. The seed plays no part.
+    """{output: (value, error estimate)}; can be jitted, vmapped over and differentiated in `inputs`. The seed
+    plays no part.
 
-    progress: called with the numbers of rules done and of all. kept: a mapping of what is done, by rule, to begin with and to add to.
+    progress: called with the numbers of rules done and of all. kept: a mapping of what is done, by rule, to
+    begin with and to add to.
     mesh: a `jax.sharding.Mesh` of one axis, over whose devices the points are shared out.
     """
     return summary(evaluations(inputs, lambda k: draw(seed, k), len(RULES), progress, kept, mesh))
@@ -205,7 +225,8 @@ def summary(done):
 
 # ---- once
 def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
-    """{output: (value, None)}, exact; can be jitted, vmapped over and differentiated in `inputs`. The seed plays no part.
+    """{output: (value, None)}, exact; can be jitted, vmapped over and differentiated in `inputs`. The seed
+    plays no part.
 
     progress: called when done. kept: a mapping to which the outcome is added, or which has it.
     mesh: a `jax.sharding.Mesh` of one axis, over whose devices the coefficients are shared out.
@@ -224,7 +245,12 @@ def begin(inputs, points, weights):
 def advance(inputs, points, weights, state, start, until):
     """What it carries before round `until`, from what it carried before round `start`."""
     carried = []
-    limit(inputs, points, weights, lambda first, count, step, before: carried.append(lax.fori_loop(start, until, step, state)) or before)
+    limit(
+        inputs,
+        points,
+        weights,
+        lambda first, count, step, before: carried.append(lax.fori_loop(start, until, step, state)) or before,
+    )
     return carried[0]
 
 

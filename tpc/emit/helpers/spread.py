@@ -1,4 +1,5 @@
-"""The part of emitted modules that sees whether the spread of the repeats can be trusted: in the modules whose points are drawn at random."""
+"""The part of emitted modules that sees whether the spread of the repeats can be trusted: in the modules
+whose points are drawn at random."""
 
 from typing import NamedTuple
 
@@ -7,28 +8,48 @@ import jax.numpy as jnp
 import numpy as np
 
 from tpc.emit.helpers.rounding import rounding
-from tpc.emit.helpers.runner import DTYPE, GAUSSIANS, REPEATS, SAMPLES, WHITEN, draw, evaluated, evaluations, limit, numeric, outputs_of, prepared, whitened
+from tpc.emit.helpers.runner import (
+    DTYPE,
+    GAUSSIANS,
+    REPEATS,
+    SAMPLES,
+    WHITEN,
+    draw,
+    evaluated,
+    evaluations,
+    limit,
+    numeric,
+    outputs_of,
+    prepared,
+    whitened,
+)
 
 HALVED, PADDED, PULLED, PASSES, REPLAYED, HEAVY, EDGED, WILD = 2, True, 64, 4, True, (), (), ()
 
 
 # ---- claims
-NO_ERROR = 0.7                     # the index of a tail from which on no number of points of a run tells a mean's error (Vehtari et al., 2024)
+# the index of a tail from which on no number of points of a run tells a mean's error (Vehtari et al., 2024)
+NO_ERROR = 0.7
 
 
 class Claim(NamedTuple):
     """What is known of one output: arrays of its shape, NaN where something was not looked at."""
 
-    value: jax.Array        # its mean over the repeats
-    spread: jax.Array       # the standard error of that, from the spread of the repeats, and wider the fewer these are (`students`)
-    bias: jax.Array         # about how far it is off because of the number of points
-    tail: jax.Array         # the index k of the Pareto tail of its integrand over the points: E |f|^p is finite for p < 1/k
-    unseen: jax.Array       # what an event may add that no point, or the same share of the points in every repeat, has met
-    rounding: jax.Array     # what rounding may make of it, looked at if repeats agree; where they do not, it is in their spread
+    value: jax.Array  # its mean over the repeats
+    # the standard error of that, from the spread of the repeats, and wider the fewer these are (`students`)
+    spread: jax.Array
+    bias: jax.Array  # about how far it is off because of the number of points
+    # the index k of the Pareto tail of its integrand over the points: E |f|^p is finite for p < 1/k
+    tail: jax.Array
+    # what an event may add that no point, or the same share of the points in every repeat, has met
+    unseen: jax.Array
+    # what rounding may make of it, looked at if repeats agree; where they do not, it is in their spread
+    rounding: jax.Array
 
     @property
     def stderr(self):
-        """The error that is claimed: inf where the integrand's tail leaves none. Samples of a heavy tail spread less than their mean is off."""
+        """The error that is claimed: inf where the integrand's tail leaves none. Samples of a heavy tail
+        spread less than their mean is off."""
         by = numeric(tuple(self))
         _, total, bias, tail, unseen, lost = map(by.asarray, self)
         tail = by.where(by.isnan(tail), 0, tail)
@@ -54,13 +75,17 @@ def claims(done, checks=None):
         tail, unseen = (pulled.get(f"{name} {what}", none) for what in ("tail", "unseen"))
         tail = np.full(v.shape[1:], np.inf, v.dtype) if name in WILD else tail
         with np.errstate(all="ignore"):
-            mean, spread = by.mean(v, axis=0), students(len(outputs)) * by.std(v, axis=0, ddof=1) / len(outputs)**0.5
+            mean, spread = (
+                by.mean(v, axis=0),
+                students(len(outputs)) * by.std(v, axis=0, ddof=1) / len(outputs) ** 0.5,
+            )
         out[name] = Claim(*map(jnp.asarray, (mean, spread, bias, tail, unseen, lost)))
     return out
 
 
 def students(repeats):
-    """The factor by which so few make a standard error too small: Student's 95 % are as many as those of a Gaussian then (Cornish-Fisher)."""
+    """The factor by which so few make a standard error too small: Student's 95 % are as many as those of a
+    Gaussian then (Cornish-Fisher)."""
     x, freedom = 1.96, max(1, repeats - 1)
     terms = (x**2 + 1) / 4, (5 * x**4 + 16 * x**2 + 3) / 96, (3 * x**6 + 19 * x**4 + 17 * x**2 - 15) / 384
     return 1 + sum(term / freedom**power for power, term in enumerate(terms, 1))
@@ -71,12 +96,16 @@ def summary(done, checks=None):
     return {name: (claim.value, claim.stderr) for name, claim in claims(done, checks).items()}
 
 
-def run(inputs=None, seed=0, samples=SAMPLES, repeats=REPEATS, progress=None, kept=None, mesh=None, checks=None):
-    """{output: (value, standard error)}, from a seed; can be jitted, vmapped over and differentiated in `inputs`, with errors by the spread alone.
+def run(
+    inputs=None, seed=0, samples=SAMPLES, repeats=REPEATS, progress=None, kept=None, mesh=None, checks=None
+):
+    """{output: (value, standard error)}, from a seed; can be jitted, vmapped over and differentiated in
+    `inputs`, with errors by the spread alone.
 
-    The error is inf where none can be told. progress: called with the numbers of repeats done and of all. kept: a mapping of what is done, by
-    repeat, to begin with and to add to. mesh: a `jax.sharding.Mesh` of one axis, over whose devices the samples are shared out. checks: a mapping
-    of what `checked` has found, to begin with and to add to.
+    The error is inf where none can be told. progress: called with the numbers of repeats done and of all.
+    kept: a mapping of what is done, by repeat, to begin with and to add to. mesh: a `jax.sharding.Mesh` of
+    one axis, over whose devices the samples are shared out. checks: a mapping of what `checked` has found, to
+    begin with and to add to.
     """
     done = evaluations(inputs, lambda k: draw(seed, k, samples), repeats, progress, kept, mesh)
     if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(done)):
@@ -85,7 +114,8 @@ def run(inputs=None, seed=0, samples=SAMPLES, repeats=REPEATS, progress=None, ke
 
 
 def checked(inputs, seed, samples, done, checks, mesh=None):
-    """`checks` with what it lacks: how the first repeats differ from their halves, and the tails of integrands where they may be heavy."""
+    """`checks` with what it lacks: how the first repeats differ from their halves, and the tails of
+    integrands where they may be heavy."""
     given = prepared(inputs)
     for k in range(min(HALVED, len(done))):
         if f"halves-{k}" not in checks:
@@ -93,11 +123,17 @@ def checked(inputs, seed, samples, done, checks, mesh=None):
             for key, part in zip(keys, halves(draw(seed, k, samples)[0]), strict=True):
                 if key not in checks:
                     checks[key] = evaluated(given, *part, mesh)[0]
-                jax.block_until_ready(checks[key])                     # both at once would take the memory of both
+                jax.block_until_ready(checks[key])  # both at once would take the memory of both
             with np.errstate(all="ignore"):
-                checks[f"halves-{k}"] = {name: np.mean([checks[key][name] for key in keys], axis=0) - np.asarray(value)
-                                         for name, value in done[k][0].items()}
-    if REPLAYED and "rounding" not in checks and any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])).any() for name in done[0][0]):
+                checks[f"halves-{k}"] = {
+                    name: np.mean([checks[key][name] for key in keys], axis=0) - np.asarray(value)
+                    for name, value in done[k][0].items()
+                }
+    if (
+        REPLAYED
+        and "rounding" not in checks
+        and any(agreeing(np.stack([np.asarray(each[0][name]) for each in done])).any() for name in done[0][0])
+    ):
         checks["rounding"] = rounding(given, *draw(seed, 0, samples), done[0][0], mesh)
     wanted = suspects(done) if PULLED else {}
     if wanted and f"influence-{len(done)}" not in checks:
@@ -106,14 +142,20 @@ def checked(inputs, seed, samples, done, checks, mesh=None):
 
 
 def halves(points):
-    """The two halves of the points of a repeat, as points and weights of their own: points of a Sobol sequence are Sobol points again.
+    """The two halves of the points of a repeat, as points and weights of their own: points of a Sobol
+    sequence are Sobol points again.
 
-    The parts of an output that are linear in the distribution of the points have the halves' mean. What is left is what its bias changes by.
+    The parts of an output that are linear in the distribution of the points have the halves' mean. What is
+    left is what its bias changes by.
     """
     half = points.shape[1] // 2
-    for part in (points[:, :half], points[:, half:2 * half]):
+    for part in (points[:, :half], points[:, half : 2 * half]):
         own = whitened(part) if WHITEN and half >= 2 * GAUSSIANS else part
-        yield (np.concatenate([own, own], axis=1), np.repeat([1 / half, 0], half)) if PADDED else (own, np.full(half, 1 / half))
+        yield (
+            (np.concatenate([own, own], axis=1), np.repeat([1 / half, 0], half))
+            if PADDED
+            else (own, np.full(half, 1 / half))
+        )
 
 
 def tied(values):
@@ -122,14 +164,18 @@ def tied(values):
 
 
 def agreeing(values):
-    """Where [...] two of the repeats [R, ...] have the same number, to rounding: what is not made of few points, or few digits, has no reason to."""
+    """Where [...] two of the repeats [R, ...] have the same number, to rounding: what is not made of few
+    points, or few digits, has no reason to."""
     ordered = np.sort(values, axis=0)
-    return np.min(np.diff(ordered, axis=0), axis=0) <= 4 * np.finfo(values.dtype).eps * np.max(np.abs(values), axis=0)
+    return np.min(np.diff(ordered, axis=0), axis=0) <= 4 * np.finfo(values.dtype).eps * np.max(
+        np.abs(values), axis=0
+    )
 
 
 def suspects(done):
-    """{output: where [...] its error needs to be looked at}: what may have a heavy tail by its functions, or one repeat that spreads more than the
-    others together, or repeats that agree although it has functions with a kink or a jump, which few points may have met."""
+    """{output: where [...] its error needs to be looked at}: what may have a heavy tail by its functions, or
+    one repeat that spreads more than the others together, or repeats that agree although it has functions
+    with a kink or a jump, which few points may have met."""
     out = {}
     for name in done[0][0]:
         values = np.stack([np.asarray(each[0][name]) for each in done])
@@ -143,16 +189,20 @@ def suspects(done):
 
 
 def pulls(inputs, points, weights, cotangents):
-    """The derivative of a combination of outputs in the weight of every point: to first order its integrand, through all means that it depends on."""
+    """The derivative of a combination of outputs in the weight of every point: to first order its integrand,
+    through all means that it depends on."""
     return jax.vjp(lambda own: limit(inputs, points, own)[0], weights)[1](cotangents)[0]
 
 
 # It runs a few times, on few points: what makes programs fast takes longer than it.
-pull = jax.jit(pulls, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True})
+pull = jax.jit(
+    pulls, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+)
 
 
 def influence(given, seed, samples, done, wanted):
-    """{"NAME tail", "NAME unseen": arrays} of the outputs in `wanted`, from PULLED points and as many stretched ones of weight 0.
+    """{"NAME tail", "NAME unseen": arrays} of the outputs in `wanted`, from PULLED points and as many
+    stretched ones of weight 0.
 
     Entries are looked at one by one, or in PASSES combinations with random signs.
     """
@@ -160,9 +210,16 @@ def influence(given, seed, samples, done, wanted):
     points = np.concatenate([draw(seed, k, samples)[0] for k in every], axis=1)[:, :count]
     points = whitened(points) if WHITEN and count >= 2 * GAUSSIANS else points
     stretched = points * np.resize([1.5, 2, 3], count)
-    at, weights = jnp.asarray(np.concatenate([points, stretched], axis=1), DTYPE), jnp.asarray(np.repeat([1 / count, 0], count), DTYPE)
+    at, weights = (
+        jnp.asarray(np.concatenate([points, stretched], axis=1), DTYPE),
+        jnp.asarray(np.repeat([1 / count, 0], count), DTYPE),
+    )
     values = {name: np.stack([np.asarray(each[0][name]) for each in done]) for name in done[0][0]}
-    out = {f"{name} {what}": np.full(values[name].shape[1:], np.nan) for name in wanted for what in ("tail", "unseen")}
+    out = {
+        f"{name} {what}": np.full(values[name].shape[1:], np.nan)
+        for name in wanted
+        for what in ("tail", "unseen")
+    }
     signs = np.random.default_rng(0)
     for name, where in wanted.items():
         entries = np.flatnonzero(where)
@@ -175,7 +232,10 @@ def influence(given, seed, samples, done, wanted):
             cotangents[name] = np.asarray(direction.reshape(where.shape), DTYPE)
             found = np.asarray(pull(given, at, weights, cotangents))
             if np.isfinite(found).all():
-                seen, probed = np.abs(found - found[:count].mean())[:count], np.abs(found - found[:count].mean())[count:]
+                seen, probed = (
+                    np.abs(found - found[:count].mean())[:count],
+                    np.abs(found - found[:count].mean())[count:],
+                )
                 index = tail_index(seen)
                 out[f"{name} tail"].ravel()[own] = index
                 if name in EDGED:
@@ -185,11 +245,12 @@ def influence(given, seed, samples, done, wanted):
 
 
 def unmet(seen, probed, sparse, same, repeats):
-    """What points that are not there may add to means over M points in all repeats, in units of 1/M, for entries that are the `same` in all or not.
+    """What points that are not there may add to means over M points in all repeats, in units of 1/M, for
+    entries that are the `same` in all or not.
 
-    sparse: whether too few have met anything for a tail to be seen. Where no point, or hardly one, has met what stretched points meet, three in all
-    may have been missed (the rule of three). Sobol points meet an event of chance p between p M - 1 and p M + 1 times, or so, and may do so in all
-    repeats.
+    sparse: whether too few have met anything for a tail to be seen. Where no point, or hardly one, has met
+    what stretched points meet, three in all may have been missed (the rule of three). Sobol points meet an
+    event of chance p between p M - 1 and p M + 1 times, or so, and may do so in all repeats.
     """
     squares = np.square(seen)
     effective = np.sum(squares) ** 2 / max(np.sum(squares**2), np.finfo(np.float64).tiny)
@@ -200,8 +261,8 @@ def unmet(seen, probed, sparse, same, repeats):
 
 
 def tail_index(sizes):
-    """The index k of the generalized Pareto distribution that fits the greatest of `sizes` [M]; 0 if they tell nothing. Zhang and Stephens (2009),
-    with the prior of Vehtari et al. (2024)."""
+    """The index k of the generalized Pareto distribution that fits the greatest of `sizes` [M]; 0 if they
+    tell nothing. Zhang and Stephens (2009), with the prior of Vehtari et al. (2024)."""
     ordered = np.sort(np.asarray(sizes, np.float64))
     count = int(min(0.2 * len(ordered), 3 * len(ordered) ** 0.5))
     excess = ordered[-count:] - ordered[-count - 1]
@@ -209,8 +270,10 @@ def tail_index(sizes):
     n = len(excess)
     if n < 20:
         return 0.0
-    turns = 30 + int(n ** 0.5)
-    rates = 1 / excess[-1] + (1 - (turns / (np.arange(1, turns + 1) - 0.5)) ** 0.5) / (3 * excess[int(n / 4 + 0.5) - 1])
+    turns = 30 + int(n**0.5)
+    rates = 1 / excess[-1] + (1 - (turns / (np.arange(1, turns + 1) - 0.5)) ** 0.5) / (
+        3 * excess[int(n / 4 + 0.5) - 1]
+    )
     indices = np.mean(np.log1p(-rates[:, None] * excess), axis=1)
     fit = n * (np.log(-rates / indices) - indices - 1)
     shares = np.exp(fit - fit.max())
