@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tpc.core.given import checked_dims, require_text
 from tpc.core.inputs import constant_law_errors
@@ -23,6 +24,14 @@ from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
 from tpc.syntax.tree import Dim, File
 from tpc.train import open_out, write_out
+
+if TYPE_CHECKING:
+    from tpc.derive import Limit
+    from tpc.evaluate.evaluator import Evaluator
+    from tpc.evaluate.initial import Start
+    from tpc.expand import Expansion
+    from tpc.plan.options import Options
+    from tpc.plan.plan import Plan
 
 
 def parse(text: str, *, name: str = "program", dims: Mapping[str, object] | None = None) -> Program:
@@ -100,3 +109,71 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TpcError([catalogue.not_utf8(error.start)], str(path)) from None
+
+
+# from a program to numbers, and to formulas; what this takes is imported only then
+
+
+def compile_program(program: Program, options: Options) -> Evaluator:
+    """The evaluator of a program's limit. Raises TpcError: a method that cannot represent the program
+    (TP601), options that mean nothing to it (TP602), a program that has no limit (TP80x)."""
+    from tpc.emit.emit import emit
+    from tpc.evaluate.evaluator import Evaluator
+    from tpc.expand import expand
+    from tpc.plan.infinite import with_finite_means
+    from tpc.plan.make_plan import make_plan
+
+    expansion = expand(program)
+    limit = with_finite_means(expansion.limit)
+    start = start_of(expansion, options)
+    plan = make_plan(limit, options)
+    return Evaluator(limit, plan, emit(plan), start, options)
+
+
+def plan_limit(program: Program, options: Options) -> Plan:
+    """The plan of a program's limit, which has the program in its order; nothing is emitted. Raises TpcError
+    as `compile_program` does."""
+    from tpc.expand import expand
+    from tpc.plan.infinite import with_finite_means
+    from tpc.plan.make_plan import make_plan
+
+    return make_plan(with_finite_means(expand(program).limit), options)
+
+
+def stop_after(stage: str, program: Program, options: Options) -> str:
+    """What a stage of `compile_program` makes, as text: "plan", "reorder" (the program in its order) or
+    "emit". Raises TpcError as that does."""
+    plan = plan_limit(program, options)
+    if stage == "reorder":
+        return str(plan.program)
+    if stage == "plan":
+        from tpc.plan.print_plan import print_plan
+
+        return print_plan(plan)
+    from tpc.emit.emit import emit
+
+    return emit(plan)
+
+
+def start_of(expansion: Expansion, options: Options) -> Start | None:
+    """How the scalars that are random in the limit are had, None if there are none. Raises TpcError
+    (TP602)."""
+    from tpc.evaluate.initial import Start, chosen, require_none
+
+    if expansion.initial is None:
+        require_none(options.initial, expansion.limit.name)
+        return None
+    own = replace(options, method="auto", dtype=options.precision, initial=None)
+    evaluator = compile_program(expansion.initial.covariances, own)
+    return Start(expansion.initial, chosen(options.initial, expansion.limit.name), evaluator)
+
+
+def derive_limit(program: Program) -> Limit:
+    """The formulas of a program's limit: a route of their own, on purpose, from the program and not from its
+    plan, so that formulas and numbers check each other. Raises TpcError (TP80x) if there is none."""
+    from tpc.derive import derive
+    from tpc.expand import expand
+    from tpc.expand.rename import notes_on
+
+    expansion = expand(program)
+    return derive(expansion.limit, of=program, notes=notes_on(expansion.meanings))

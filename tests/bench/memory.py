@@ -89,9 +89,7 @@ def inputs_of(program: tpc.Program) -> dict[str, np.ndarray]:
 
 
 def of_run(program: tpc.Program, **options: Any) -> tuple[float, Callable[[], object]]:
-    from tpc.evaluate.evaluator import compile_program
-
-    evaluator, inputs = compile_program(program, **options), inputs_of(program)
+    evaluator, inputs = program.compile(**options), inputs_of(program)
     return evaluator.memory(inputs), lambda: evaluator(inputs)
 
 

@@ -129,7 +129,7 @@ OUTPUTS = (
 def test_files_that_cannot_be_written_are_told_before_any_work(
     options, name, program, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("tpc.evaluate.evaluator.compile_program", None)  # none is done: this would fail
+    monkeypatch.setattr("tpc.pipeline.compile_program", None)  # none is done: this would fail
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "folder.npz").mkdir()
     ending = ".png" if options[-1] == "--plot" else ".npz"

@@ -12,7 +12,7 @@ import pytest
 
 import tpc
 from tpc.emit.helpers import products as prelude
-from tpc.emit.module import emit, planned
+from tpc.emit.emit import emit
 
 TRAINING = Path(__file__).parent / "structures" / "training.tp"
 STEPS, POINTS = 11, 40
@@ -46,11 +46,12 @@ def test_blocks_are_one_array(shape, count):
 def modules():
     """The training program with its histories in blocks, and in arrays."""
     program = tpc.load(TRAINING, dims={"T": 6, "B": 6})
-    program, plan, parts, layout = planned(program, samples=128, repeats=2)
-    assert parts.histories == {"x1", "dh2"}
-    for chosen in (parts, replace(parts, histories=frozenset())):
+    plan = program.compile(samples=128, repeats=2).plan
+    assert plan.structure.histories == {"x1", "dh2"}
+    for histories in (plan.structure.histories, frozenset()):
         module = types.ModuleType("limit")
-        exec(emit(program, plan, chosen, layout), module.__dict__)
+        chosen = replace(plan, structure=replace(plan.structure, histories=histories))
+        exec(emit(chosen), module.__dict__)
         module.BLOCK = 18
         yield module
 

@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import tpc
 from tests.evaluate.programs import two_layers
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.side_by_side import ROOM, compute, workers
 
 PROGRAM, INPUTS = two_layers(3)
+GRID = "width n\nvector v[i < 3] : n ~ N(0, 1)\noutput a = mean(tanh(v[0]*v[1])*v[2]^2)\n"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,9 @@ def test_as_many_as_there_are_processors_and_room_for(evaluator, monkeypatch):
     assert workers(plan, 2, plan.memory) == 2
     assert workers(replace(plan, memory=1.0), 9, 1.0) == 6
     assert workers(replace(plan, memory=3 * ROOM), 9, 3 * ROOM) == 1
-    assert workers(replace(plan, points="gauss-hermite"), 9, plan.memory) == 1
+    quadrature = tpc.parse(GRID).compile().plan
+    assert quadrature.points == "gauss-hermite"
+    assert workers(quadrature, 9, plan.memory) == 1
     monkeypatch.setattr("tpc.evaluate.side_by_side.free_memory", lambda: 5.0 * plan.memory)
     assert workers(plan, 9, 2 * plan.memory) == 2
 

@@ -16,7 +16,7 @@ from tpc.gram import NotGramError, TooDearError, covariance_program
 from tpc.gram.alike import runs
 from tpc.gram.ir import Definition, Piece
 from tpc.gram.write import emit_gram
-from tpc.plan.plan import gram_plan
+from tpc.plan.plan_covariances import plan_covariances
 
 
 def definition(name, formula):
@@ -191,9 +191,9 @@ def value(source, inputs, points):
 def test_modules_with_loops_give_the_same_numbers(net):
     jax.config.update("jax_enable_x64", True)
     program = tpc.parse(NETS[net])
-    plan = gram_plan(program, "gram", "float64")
+    plan = plan_covariances(program, "float64", None)
     inputs = {"x": np.array([[0.3, 1.1], [-0.8, 0.5]]), "s": 0.9}
-    rolled, flat = (emit_gram(program, plan, rolled=rolled) for rolled in (True, False))
+    rolled, flat = (emit_gram(plan, rolled=rolled) for rolled in (True, False))
     assert "lax.scan(layer" in rolled or net in NOT_IN_LOOPS
     assert "lax.scan(layer" not in flat
     one, other = (value(source, inputs, 5) for source in (rolled, flat))
@@ -204,12 +204,12 @@ def test_modules_with_loops_give_the_same_numbers(net):
 def test_a_loop_can_be_differentiated_and_mapped_over():
     jax.config.update("jax_enable_x64", True)
     program = tpc.parse(NETS["erf, residual"])
-    plan = gram_plan(program, "gram", "float64")
+    plan = plan_covariances(program, "float64", None)
     x = np.array([[0.3, 1.1], [-0.8, 0.5]])
 
     def last(rolled):
         made = {"__name__": "module"}
-        exec(compile(emit_gram(program, plan, rolled=rolled), "module", "exec"), made)
+        exec(compile(emit_gram(plan, rolled=rolled), "module", "exec"), made)
         return jax.value_and_grad(lambda s: made["run"]({"x": x, "s": s})["T"][0][0, 1])
 
     one, slope = jax.jit(jax.vmap(last(True)))(np.array([0.5, 1.0]))

@@ -33,7 +33,7 @@ WHERE = {
     "lower": "tpc.pipeline.parse",
     "derive": "tpc.core.program.Program.derive",
     "graph": "tpc.show.draw.draw",
-    "compile": "tpc.evaluate.evaluator.compile_program",
+    "compile": "tpc.pipeline.compile_program",
     "run": "tpc.evaluate.stages.compute",
     "simulate": "tpc.simulate.seeds._compiled",
     "verify": "tpc.simulate.seeds._compiled",

@@ -38,7 +38,7 @@ def inputs():
 def test_200_steps_are_those_of_algorithm_3(reordered, monkeypatch):
     jax.config.update("jax_enable_x64", True)
     if not reordered:
-        monkeypatch.setattr("tpc.emit.module.reassociate", lambda program, size: program)
+        monkeypatch.setattr("tpc.plan.make_plan.reassociate", lambda program, size: program)
     dims = {"T": STEPS, "K": TASKS, "ways": WAYS, "queries": QUERIES, "N": DRAWINGS, "d": PIXELS}
     given = inputs()
     evaluator = tpc.load(PROGRAM, dims=dims).compile()

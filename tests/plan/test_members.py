@@ -10,7 +10,6 @@ import pytest
 import tpc
 from tpc.core.expr import Gather
 from tpc.core.program import For, MatMul
-from tpc.emit.module import planned
 from tpc.plan.gaussians import lay_out
 from tpc.plan.matrix_members import taken_apart
 from tpc.plan.structure import structure
@@ -111,8 +110,8 @@ train f for t < T:
     update sgd(lr = 1)
 output loss
 output g = f(x[0])"""
-    _, plan, _, layout = planned(tpc.parse(text), method="nodes")
-    assert list(layout.members.values()) == [1] * 7
+    plan = tpc.parse(text).compile(method="nodes").plan
+    assert list(plan.layout.members.values()) == [1] * 7
     assert plan.gaussians == 2 + 7 * 7
 
 

@@ -197,7 +197,7 @@ output m = mean(u*back)
     )  # of more rounds than covariances are tried on
     assert reassociate(program, 4096) != program
     reordered = program.compile(method=method)
-    monkeypatch.setattr("tpc.emit.module.reassociate", lambda program, size: program)
+    monkeypatch.setattr("tpc.plan.make_plan.reassociate", lambda program, size: program)
     written = program.compile(method=method)
     assert reordered.source != written.source
     assert reordered.plan.why == written.plan.why

@@ -14,8 +14,20 @@ from tpc.cli import experiment as cli_experiment
 from tpc.cli.kernel import kernel
 from tpc.cli.numbers import run, simulate, verify
 from tpc.cli.scale import scale
-from tpc.cli.shared import DEFECT, INTERRUPTED, OK, REFUSED, bound, load, require_writable, show, writing
+from tpc.cli.shared import (
+    DEFECT,
+    INTERRUPTED,
+    OK,
+    REFUSED,
+    bound,
+    load,
+    options_of,
+    require_writable,
+    show,
+    writing,
+)
 from tpc.cli.streams import abandon, prepare, say
+from tpc.plan.options import DTYPES, METHODS
 
 if TYPE_CHECKING:
     from tpc.core.program import Program
@@ -109,13 +121,18 @@ def parser() -> argparse.ArgumentParser:
     compile_ = _command(
         commands, "compile", compile_file, "write a stand-alone JAX module that evaluates the limit"
     )
-    compile_.add_argument(
+    written = compile_.add_mutually_exclusive_group(required=True)
+    written.add_argument(
         "-o",
         "--output",
         type=Path,
-        required=True,
         metavar="F.py",
         help="`-` for standard output, with --json as `source`",
+    )
+    written.add_argument(
+        "--stop-after",
+        choices=("plan", "reorder", "emit"),
+        help="print what this stage makes: the plan; the program in the order of the plan; the module",
     )
     _evaluation(compile_)
     run_ = _command(commands, "run", run, "evaluate the limit", data=True)
@@ -243,7 +260,7 @@ def _command(
 def _evaluation(command: argparse.ArgumentParser, *, dtype: bool = True) -> None:
     command.add_argument(
         "--method",
-        choices=("auto", "linear", "gram", "chaos", "nodes"),
+        choices=METHODS,
         default="auto",
         help="how elements of L² are represented (auto)",
     )
@@ -260,7 +277,7 @@ def _evaluation(command: argparse.ArgumentParser, *, dtype: bool = True) -> None
     if dtype:
         command.add_argument(
             "--dtype",
-            choices=("float64", "float32", "bfloat16"),
+            choices=DTYPES,
             default="float64",
             help="bfloat16: float32, but for the coefficients that loops carry",
         )
@@ -409,19 +426,14 @@ def _plain(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def compile_file(arguments: argparse.Namespace) -> int:
+    if arguments.stop_after is not None:
+        return _compile_partly(arguments)
     if str(arguments.output) != "-":
         require_writable(arguments.output)
     program, _ = load(arguments)
-    from tpc.evaluate.evaluator import compile_program
+    from tpc.pipeline import compile_program
 
-    evaluator = compile_program(
-        program,
-        method=arguments.method,
-        samples=arguments.samples,
-        repeats=arguments.repeats,
-        dtype=arguments.dtype,
-        max_rank=arguments.max_rank,
-    )
+    evaluator = compile_program(program, options_of(program, arguments))
     start, made = (
         evaluator.start,
         {"program": program.name, "plan": evaluator.plan.to_json(), "output": str(arguments.output)},
@@ -449,6 +461,17 @@ def compile_file(arguments: argparse.Namespace) -> int:
             f"{of_start.plan}"
         )
     print(json.dumps(made, allow_nan=False) if arguments.json else "\n".join(lines))
+    return OK
+
+
+def _compile_partly(arguments: argparse.Namespace) -> int:
+    """Prints what a stage on the way to the module makes."""
+    from tpc.pipeline import stop_after
+
+    program, _ = load(arguments)
+    text = stop_after(arguments.stop_after, program, options_of(program, arguments))
+    made = {"program": program.name, "stage": arguments.stop_after, "text": text}
+    print(json.dumps(made) if arguments.json else text, end="\n" if arguments.json else "")
     return OK
 
 

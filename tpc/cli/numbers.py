@@ -19,6 +19,7 @@ from tpc.cli.shared import (
     REFUSED,
     bound,
     load,
+    options_of,
     require_writable,
     show,
     writing,
@@ -158,21 +159,14 @@ def _evaluated(
 ) -> Result:
     """integrate: over what is random in the limit, if anything is."""
     from tpc.core.inputs import load_data
-    from tpc.evaluate.evaluator import compile_program
     from tpc.expand import random_in_the_limit
+    from tpc.pipeline import compile_program
 
     initial = (
         "integrate" if integrate and random_in_the_limit(program) else getattr(arguments, "initial", None)
     )
-    evaluator = compile_program(
-        program,
-        method=arguments.method,
-        samples=arguments.samples,
-        repeats=arguments.repeats,
-        dtype=arguments.dtype,
-        max_rank=arguments.max_rank,
-        initial=load_data(initial) if isinstance(initial, Path) else initial,
-    )
+    initial = load_data(initial) if isinstance(initial, Path) else initial
+    evaluator = compile_program(program, options_of(program, arguments, initial))
     shown = sys.stderr.isatty() and not getattr(arguments, "silent", False)
     if shown:
         print(f"plan: {evaluator.plan}", file=sys.stderr)

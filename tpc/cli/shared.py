@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tpc.core.program import Program
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.plan.options import Options
 
 FIGURES = (".png", ".svg", ".pdf")
 OK, FAILED, REFUSED, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
@@ -56,6 +57,21 @@ def bound(
     from tpc.core.inputs import bind_inputs
 
     return bind_inputs(program, given, file=str(arguments.file), text=text_of(arguments.file))
+
+
+def options_of(program: Program, arguments: argparse.Namespace, initial: object = None) -> Options:
+    """Raises TpcError (TP602)."""
+    from tpc.plan.options import Options
+
+    return Options(
+        method=arguments.method,
+        samples=arguments.samples,
+        repeats=arguments.repeats,
+        dtype=arguments.dtype,
+        max_rank=arguments.max_rank,
+        initial=initial,
+        program=program.name,
+    )
 
 
 def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:

@@ -209,12 +209,9 @@ class Program:
     def derive(self) -> Limit:
         """The Z-recursion of the program (TP4 Def 7.3), powers of n taken to their limits. Raises TpcError
         (TP80x) if there is none."""
-        from tpc.derive import derive
-        from tpc.expand import expand
-        from tpc.expand.rename import notes_on
+        from tpc.pipeline import derive_limit
 
-        expansion = expand(self)
-        return derive(expansion.limit, of=self, notes=notes_on(expansion.meanings))
+        return derive_limit(self)
 
     def scale(self, **exponents: Fraction | int | str) -> Verdict:
         """What becomes of its network's training as n → ∞, in its parametrization or with exponents a1=…,
@@ -224,11 +221,12 @@ class Program:
         return classify(self, **exponents)
 
     def compile(self, **options: Any) -> Evaluator:
-        """The evaluator of the program's limit; options and errors as in
-        `tpc.evaluate.evaluator.compile_program`."""
-        from tpc.evaluate.evaluator import compile_program
+        """The evaluator of the program's limit; options as of `tpc.plan.options.Options`, errors as of
+        `tpc.pipeline.compile_program`."""
+        from tpc.pipeline import compile_program
+        from tpc.plan.options import Options
 
-        return compile_program(self, **options)
+        return compile_program(self, Options(**options, program=self.name))
 
     def kernels(self, network: str | None = None, **options: Any) -> Kernels:
         """The NNGP and NTK of a network of the program; options and errors as in

@@ -176,8 +176,7 @@ class Limit:
         return evaluate_limit(self, inputs or {}, samples=samples, seed=seed, method=method)
 
     def compile(self, **options: Any) -> Evaluator:
-        """What evaluates the limit as emitted JAX code; options and errors as in
-        `tpc.evaluate.evaluator.compile_program`."""
+        """What evaluates the limit as emitted JAX code; options and errors as of `Program.compile`."""
         return (self.of or self.program).compile(**options)
 
     def text(self) -> str:

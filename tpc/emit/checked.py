@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tpc.emit.sections import copied, defined
-from tpc.plan.plan import ORDERS, Plan, coarse
+from tpc.plan.plan import ORDERS, CheckedPlan, GridPlan, PanelsPlan, Plan
 
 SECTIONS = ("whitening", "sobol", "sensitivity")  # that such a module has besides its rule's and "checked"
 
 
-def described(plan: Plan) -> str:
+def described(plan: PanelsPlan | GridPlan) -> str:
     """How the module works, for its docstring."""
-    if plan.points == "panels":
+    if isinstance(plan, PanelsPlan):
         how = (
             f"Quadrature on adaptive panels, up to {plan.samples} points of {plan.gaussians} standard "
             "Gaussians; the errors\n"
@@ -20,7 +20,7 @@ def described(plan: Plan) -> str:
         how = (
             f"Gauss–Hermite quadrature with {plan.grid} points in each of {plan.gaussians} dimensions; the "
             "errors shown are\n"
-            f"differences from {coarse(plan.grid)} points."
+            f"differences from {plan.coarse} points."
         )
     samples, repeats = plan.checks
     return (
@@ -29,9 +29,9 @@ def described(plan: Plan) -> str:
     )
 
 
-def imports(plan: Plan) -> list[str]:
-    own = ["from numpy.polynomial import legendre"] if plan.points == "panels" else []
-    special = "ndtri" if plan.points == "panels" else "ndtri, roots_hermitenorm"
+def imports(plan: CheckedPlan) -> list[str]:
+    own = ["from numpy.polynomial import legendre"] if isinstance(plan, PanelsPlan) else []
+    special = "ndtri" if isinstance(plan, PanelsPlan) else "ndtri, roots_hermitenorm"
     return [
         *own,
         "from scipy.linalg import solve_triangular",
@@ -40,14 +40,14 @@ def imports(plan: Plan) -> list[str]:
     ]
 
 
-def constants(plan: Plan) -> list[str]:
+def constants(plan: PanelsPlan | GridPlan) -> list[str]:
     """The lines that set them."""
-    if plan.points == "panels":
+    if isinstance(plan, PanelsPlan):
         own = (
             f"ORDER, CAPACITIES, SENSITIVE = {ORDERS[plan.gaussians]}, {plan.capacities!r}, {plan.sensitive}"
         )
     else:
-        own = f"GRIDS, SENSITIVE = ({plan.grid}, {coarse(plan.grid)}), {plan.sensitive}"
+        own = f"GRIDS, SENSITIVE = ({plan.grid}, {plan.coarse}), {plan.sensitive}"
     samples, repeats = plan.checks
     return [own, f"SAMPLES, REPEATS, WHITEN = {samples}, {repeats}, True    # of Sobol points, which check"]
 
@@ -59,4 +59,4 @@ def sections() -> dict[str, str]:
 
 def names(plan: Plan) -> tuple[str, ...]:
     """What the helpers call their own."""
-    return defined("quadrature.py", "panels.py") if any(plan.checks) else ()
+    return defined("quadrature.py", "panels.py") if isinstance(plan, CheckedPlan) else ()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from tpc.core.expr import Add, Expr, Mul, Number, walk
-from tpc.core.program import MatMul, Program, instructions
+from tpc.core.program import MatMul, instructions
 from tpc.plan.infinite import without_error
-from tpc.plan.plan import RULES, Plan, rounds_in_order, total_rounds
+from tpc.plan.plan import CovariancesPlan, Plan, SampledPlan
+from tpc.plan.rounds import rounds_in_order, total_rounds
 from tpc.plan.tails import heavy_and_edged
 
 CHEAP = 0.2  # predicted seconds of a run below which time is no matter
@@ -37,12 +38,14 @@ NAMES = (
 )
 
 
-def may_cancel(program: Program, plan: Plan) -> bool:
+def may_cancel(plan: Plan) -> bool:
     """Whether a plan without repeats looks at what rounding does: where something is subtracted, in runs that
     are short and not round by round."""
-    if not (plan.exact or plan.method == "gram") or plan.seconds > COMPILED or rounds_in_order(program) > 1:
+    if not (plan.exact or isinstance(plan, CovariancesPlan)) or plan.seconds > COMPILED:
         return False
-    found = [op for op, _ in instructions(program.body)]
+    if rounds_in_order(plan.program) > 1:
+        return False
+    found = [op for op, _ in instructions(plan.program.body)]
     return len(found) <= LARGE and any(_subtracts(op.phi) for op in found if not isinstance(op, MatMul))
 
 
@@ -53,7 +56,7 @@ def run_sections(plan: Plan, cancels: bool) -> list[str]:
 
 
 def evaluations_line(plan: Plan) -> str:
-    return f"EVALUATIONS = {1 if plan.exact else RULES}"
+    return f"EVALUATIONS = {plan.evaluations}"
 
 
 def _subtracts(x: Expr) -> bool:
@@ -65,8 +68,9 @@ def _is_negative(term: Expr) -> bool:
     return isinstance(number, Number) and number.value < 0
 
 
-def checks(program: Program, plan: Plan) -> list[str]:
+def checks(plan: SampledPlan) -> list[str]:
     """The lines that define them. The outputs named are those whose integrands are looked at."""
+    program = plan.program
     heavy, edged = heavy_and_edged(program)
     seconds = plan.seconds * plan.repeats
     few = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from tpc.core.affine import Affine
 from tpc.core.dependence import expr_references
 from tpc.core.expr import ONE, ZERO, Expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
+from tpc.core.storage import Region
 from tpc.emit import checked
 from tpc.emit import python as py
 from tpc.emit.body import Body
@@ -20,17 +20,23 @@ from tpc.emit.identifiers import Names, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.scopes import Chain, Frame, Held
 from tpc.emit.sections import copied
-from tpc.emit.segments import segmented
 from tpc.emit.sums import positions
-from tpc.gram.write import emit_gram
-from tpc.plan.chaos import Kept
-from tpc.plan.gaussians import Layout, Side, lay_out
-from tpc.plan.matrix_members import taken_apart
-from tpc.plan.plan import NAMES, SECONDS, Plan, UnrepresentableError, gram_plan, make_plan
-from tpc.plan.structure import Structure, structure
-from tpc.reassociate import reassociate
+from tpc.plan.cost import bytes_of
+from tpc.plan.gaussians import Layout, Side
+from tpc.plan.plan import (
+    NAMES,
+    ChaosPlan,
+    CheckedPlan,
+    CoefficientsPlan,
+    GridPlan,
+    PanelsPlan,
+    Plan,
+    PointsPlan,
+    SampledPlan,
+    VectorsPlan,
+)
+from tpc.plan.structure import Structure
 
-LONG = 0.05  # seconds of a linear plan beyond which covariances are tried as well
 HELPERS = (
     "as_outputs",
     "stored",
@@ -142,114 +148,9 @@ LOCALS = (
 )
 
 
-def planned(
-    program: Program,
-    *,
-    method: str = "auto",
-    samples: int | None = None,
-    repeats: int | None = None,
-    dtype: str = "float64",
-    max_rank: int | None = None,
-) -> tuple[Program, Plan, Structure | None, Layout | None]:
-    """The program with its sums in order, its plan and what that rests on (nothing, for covariances). Raises
-    UnrepresentableError."""
-    by_covariances = gram_plan(program, method, "float32" if dtype == "float32" else "float64")
-    if isinstance(by_covariances, Plan):
-        return program, by_covariances, None, None
-    whole, program = program, taken_apart(program)
-    plan, parts, layout = _planned(program, method, samples, repeats, dtype, max_rank)
-    if plan.method != "chaos":
-        reordered = reassociate(program, plan.samples)
-        if reordered is not program:
-            again, own, its = _planned(reordered, plan.method, samples, repeats, dtype, max_rank, plan.reason)
-            if again.gaussians <= plan.gaussians:
-                return reordered, _explained(again, by_covariances), own, its
-    plan = _explained(plan, by_covariances)
-    if method == "auto" and plan.method == "linear" and plan.seconds > LONG:
-        try:
-            other = gram_plan(whole, "gram", plan.dtype, SECONDS)
-        except UnrepresentableError:
-            other = ""
-        if isinstance(other, Plan) and other.exact and other.seconds < plan.seconds:
-            return whole, other, None, None
-    return program, plan, parts, layout
-
-
-def _explained(plan: Plan, by_covariances: str) -> Plan:
-    """The plan with what `gram_plan` says of it."""
-    return replace(plan, why=f"{plan.why}; {by_covariances}") if by_covariances and not plan.exact else plan
-
-
-def _planned(
-    program: Program,
-    method: str,
-    samples: int | None,
-    repeats: int | None,
-    dtype: str,
-    max_rank: int | None,
-    reason: str = "asked for",
-) -> tuple[Plan, Structure, Layout]:
-    """reason: as of `make_plan`."""
-    parts = structure(program)
-    program = replace(program, body=parts.body)
-    rows = max((math.prod(r.greatest for r in nest) for nest in parts.blocks.values()), default=1)
-    layout = replace(lay_out(program, parts.confined, max_rank), rows=rows)
-    kept = {
-        s.family.name: Kept(
-            _members(s.family.shape, s.kept),
-            math.prod(r.greatest for r in s.dropped.values() if id(r) in parts.parallel),
-        )
-        for s in parts.storage.values()
-        if s.family.kind == "vector"
-    }
-    plan = make_plan(
-        program,
-        layout,
-        kept,
-        parts.confined,
-        method=method,
-        samples=samples,
-        repeats=repeats,
-        dtype="float32" if dtype == "float32" else "float64",
-        reason=reason,
-    )
-    # more directions than dimensions of the sample
-    crowded = max(layout.capacity.values(), default=0) > plan.samples
-    if max_rank is None and crowded and not plan.exact:
-        layout = replace(lay_out(program, parts.confined, plan.samples), rows=rows)
-        plan = make_plan(
-            program,
-            layout,
-            kept,
-            parts.confined,
-            method=method,
-            samples=samples or plan.samples,
-            repeats=repeats,
-            dtype=plan.dtype,
-            reason=reason,
-        )
-    return plan, parts, layout
-
-
-def _members(shape: tuple[int, ...], kept: tuple[int, ...]) -> int:
-    return math.prod(shape[axis] for axis in kept)
-
-
-def emit(
-    program: Program,
-    plan: Plan,
-    parts: Structure | None,
-    layout: Layout | None,
-    *,
-    segments: bool = False,
-    over: str | None = None,
-) -> str:
-    """The source of a module that evaluates `program` as planned.
-
-    segments: with functions that run its longest loop in parts, or the one over the variable `over`.
-    """
-    if parts is None or layout is None:
-        return emit_gram(program, plan)
+def emit_vectors(plan: VectorsPlan, loop: Region | None = None) -> str:
+    """The source of a module that evaluates a plan by vectors. loop: with functions that run it in parts."""
+    program, parts, layout = plan.program, plan.structure, plan.layout
     names = Names(
         (
             *HELPERS,
@@ -260,13 +161,13 @@ def emit(
     )
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
-    body.vector_bytes = plan.samples * (8 if plan.dtype == "float64" else 4) if plan.method == "nodes" else 0
+    body.vector_bytes = plan.samples * bytes_of(plan.dtype) if isinstance(plan, PointsPlan) else 0
     body.at_once = max(AT_ONCE, plan.memory / 2)
-    if plan.packed:
+    if isinstance(plan, CoefficientsPlan) and plan.packed:
         body.expressions.packed = tuple(
             name for name, s in parts.storage.items() if s.carry is not None and s.family.kind == "vector"
         )
-    body.in_parts = segmented(parts, over) if segments else None
+    body.in_parts = loop
     head = _Head(program, layout, names, body)
     head.run()
     body.run()
@@ -290,14 +191,14 @@ def emit(
     )
     function = Def(
         "limit",
-        ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments),
+        ("inputs", "points", "weights", *["loop=lax.fori_loop"] * (loop is not None)),
         (*head.opening(), *lines),
         doc,
     )
     head_text = [
-        _header(program, plan),
+        _header(plan),
         _imports(plan),
-        _constants(program, plan, layout),
+        _constants(plan),
         _helpers(parts, body.expressions),
     ]
     return "\n".join(
@@ -306,9 +207,18 @@ def emit(
             "",
             "",
             *py.print_statements([function]),
-            _tail(plan, may_cancel(program, plan), segments),
+            _tail(plan, may_cancel(plan), loop is not None),
         ]
     )
+
+
+def source_of_a_repeat(plan: Plan, source: str) -> str:
+    """The source of a plan's module but for the number of repeats: what each of them depends on besides inputs
+    and seed."""
+    if not isinstance(plan, SampledPlan):
+        return source
+    one = replace(plan, repeats=1)
+    return source.replace(_header(plan), _header(one)).replace(_constants(plan), _constants(one))
 
 
 class _Head:
@@ -621,27 +531,28 @@ def _plain(group: Gaussians) -> str:
     return group.names[0] + (f"[{', '.join(f'{v} < {n}' for v, n in group.axes)}]" if group.axes else "")
 
 
-def _header(program: Program, plan: Plan) -> str:
-    if any(plan.checks):
-        how = checked.described(plan)
-    elif plan.points == "rules":
-        how = (
-            "Vectors are polynomials of standard Gaussians, given by their values at the nodes of "
-            "products of "
-            "Gauss–Hermite\n"
-            "rules that integrate all that occurs: the result is exact."
-        )
-    elif plan.exact:
-        how = "Vectors are coefficients on standard Gaussians; the result is exact."
-    else:
-        kind = f"{NAMES[plan.points]}{', whitened' if plan.whiten else ''}"
-        how = (
-            f"Vectors are values at {plan.samples} points ({kind}) of {plan.gaussians} standard\n"
-            f"Gaussians; the errors shown are standard errors of the mean over {plan.repeats} independent "
-            "randomisations."
-        )
+def _header(plan: VectorsPlan) -> str:
+    match plan:
+        case PanelsPlan() | GridPlan():
+            how = checked.described(plan)
+        case ChaosPlan():
+            how = (
+                "Vectors are polynomials of standard Gaussians, given by their values at the nodes of "
+                "products of "
+                "Gauss–Hermite\n"
+                "rules that integrate all that occurs: the result is exact."
+            )
+        case SampledPlan():
+            kind = f"{NAMES[plan.points]}{', whitened' if plan.whiten else ''}"
+            how = (
+                f"Vectors are values at {plan.samples} points ({kind}) of {plan.gaussians} standard\n"
+                "Gaussians; the errors shown are standard errors of the mean over "
+                f"{plan.repeats} independent randomisations."
+            )
+        case _:
+            how = "Vectors are coefficients on standard Gaussians; the result is exact."
     return (
-        f'"""The infinite-width limit of the Tensor Program `{_ascii(program.name)}`, written by '
+        f'"""The infinite-width limit of the Tensor Program `{_ascii(plan.program.name)}`, written by '
         f'tpc.\n\n{how}\n"""\n'
     )
 
@@ -650,7 +561,7 @@ def _ascii(text: str) -> str:
     return "".join(c if c.isalnum() or c in "_-. " else "_" for c in text)
 
 
-def _imports(plan: Plan) -> str:
+def _imports(plan: VectorsPlan) -> str:
     lines = [
         "import warnings",
         "from typing import NamedTuple",
@@ -662,34 +573,37 @@ def _imports(plan: Plan) -> str:
         "from jax.scipy.special import erf",
         "from jax.sharding import NamedSharding, PartitionSpec",
     ]
-    if any(plan.checks):
+    if isinstance(plan, CheckedPlan):
         lines += checked.imports(plan)
-    elif plan.points in ("sobol", "monte-carlo"):
+    elif plan.sampled:
         lines += ["from scipy.linalg import solve_triangular"]
     if plan.points == "sobol":
         lines += ["from scipy.special import ndtri", "from scipy.stats import qmc"]
-    elif plan.points == "rules":
+    elif isinstance(plan, ChaosPlan):
         lines += ["from scipy.special import roots_hermitenorm"]
     return "\n".join(lines) + "\n"
 
 
-def _constants(program: Program, plan: Plan, layout: Layout) -> str:
+def _constants(plan: VectorsPlan) -> str:
+    program, layout = plan.program, plan.layout
     rows = ", ".join(
         f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})"
         for i in program.inputs
     )
     lines = [f"DTYPE, TOLERANCE, GAUSSIANS = {plan.dtype!r}, {plan.tolerance!r}, {layout.total}"]
-    if any(plan.checks):
-        lines += checked.constants(plan)
-    elif plan.points == "rules":
-        lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
-    if may_cancel(program, plan):
+    match plan:
+        case PanelsPlan() | GridPlan():
+            lines += checked.constants(plan)
+        case ChaosPlan():
+            lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
+        case SampledPlan():
+            lines += [
+                f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, "
+                f"{plan.noise}",
+                *checks(plan),
+            ]
+    if may_cancel(plan):
         lines.append(evaluations_line(plan))
-    elif not plan.exact and not any(plan.checks):
-        lines += [
-            f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}",
-            *checks(program, plan),
-        ]
     block = BATCH_BLOCK if layout.rows > 1 else BLOCK
     lines.append(
         f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most"
@@ -710,7 +624,7 @@ def _helpers(parts: Structure, expressions: Expressions) -> str:
     return "\n\n" + "\n\n\n".join(sections[title] for title, wanted in needed.items() if wanted)
 
 
-def _tail(plan: Plan, cancels: bool, segments: bool) -> str:
+def _tail(plan: VectorsPlan, cancels: bool, segments: bool) -> str:
     sections = copied("runner.py") | copied("spread.py") | copied("rounding.py") | checked.sections()
     kind = (
         run_sections(plan, cancels)
@@ -727,6 +641,6 @@ def _tail(plan: Plan, cancels: bool, segments: bool) -> str:
         *["segments"] * segments,
         "main",
     ]
-    if plan.points in ("sobol", "monte-carlo"):
+    if plan.sampled:
         wanted.insert(1, "whitening")
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

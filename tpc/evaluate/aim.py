@@ -11,7 +11,8 @@ import numpy as np
 
 from tpc.diagnostics import catalogue_run
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.plan.plan import Plan, total_seconds
+from tpc.plan.cost import total_seconds
+from tpc.plan.plan import Plan, SampledPlan
 
 # the error of runs without options, relative to the value, or to SMALL where it is less
 DEFAULT, SMALL = 0.01, 0.1
@@ -102,7 +103,9 @@ def shortfall(claims: Mapping[str, Any], aim: Aim) -> Shortfall:
     return Shortfall(ratio, biased, tuple(names), missed)
 
 
-def following(plan: Plan, first: Plan, short: Shortfall, aim: Aim, spent: float, most: float) -> Plan | None:
+def following(
+    plan: SampledPlan, first: Plan, short: Shortfall, aim: Aim, spent: float, most: float
+) -> SampledPlan | None:
     """The plan that comes next where `plan` falls short, with more repeats or two or four times the points;
     None if that would be too much.
 

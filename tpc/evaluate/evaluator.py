@@ -6,72 +6,58 @@ import types
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tpc.core.given import require_whole
-from tpc.core.inputs import bind_inputs, span_of
+from tpc.core.inputs import bind_inputs
 from tpc.core.program import Program
-from tpc.diagnostics import catalogue_run, catalogue_scaling
+from tpc.diagnostics import catalogue_run
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.emit.module import emit, planned
+from tpc.emit.emit import emit
+from tpc.emit.module import emit_vectors, source_of_a_repeat
 from tpc.evaluate.aim import Aim
 from tpc.evaluate.devices import mesh_of
 from tpc.evaluate.fit import BESIDES, fitted
-from tpc.evaluate.initial import Start, Started, chosen
+from tpc.evaluate.functions import functions_of
+from tpc.evaluate.initial import Start
 from tpc.evaluate.remarks import reasons
 from tpc.evaluate.result import DivergedError, Outcome, Result
 from tpc.evaluate.side_by_side import workers
-from tpc.evaluate.stages import SAMPLED, Run, evaluations, too_early
-from tpc.expand import expand
+from tpc.evaluate.stages import Run, Stage, too_early
 from tpc.machine.files import digest
 from tpc.machine.memory import refusing
-from tpc.machine.precision import has_64_bits, in_own_precision, precision, traced
-from tpc.plan.infinite import infinite_means
-from tpc.plan.plan import Plan, UnrepresentableError
+from tpc.machine.precision import in_own_precision, precision
+from tpc.plan.make_plan import make_plan
+from tpc.plan.options import Options
+from tpc.plan.plan import CoefficientsPlan, Plan, VectorsPlan
 
 if TYPE_CHECKING:
     from tpc.evaluate.in_parts import Training
     from tpc.evaluate.sharding import Points
 
-MOST = 2**62  # of samples and repeats: far beyond what any memory holds
 Progress = Callable[[int, int], None]
-NARROW = (
-    "JAX's 64 bits are off, so a function that it transforms (jit, grad, vmap, …) is computed in float32: "
-    "call jax.config.update('jax_enable_x64', True) before, or compile(dtype='float32')"
-)
-# points whose error is not from repeats: there is nothing to be had of a part of the work
-GRIDS = ("panels", "gauss-hermite", "quadrature")
 FEWER = "use fewer --samples, fewer steps or smaller batches"
 
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A program's limit as code. `source` is a module that stands alone; calling the evaluator runs just
-    that.
+    """A program's limit as code, which calling it runs."""
 
-    identity: a digest of the source but for the number of repeats: what one repeat depends on besides inputs
-    and seed. start: how the scalars that are random in the limit are had, which are inputs of the module;
-    None if there are none. adding: whether repeats and points are added by default.
-    fixed: whether the number of points was asked for; else it may be brought down to what there is memory
-    for.
-    """
-
+    # without powers of n
     program: Program
+    # what the code is made by
     plan: Plan
+    # of a module that stands alone: all that is run is in it
     source: str = field(repr=False)
-    identity: str = field(repr=False)
-    start: Start | None = field(default=None, repr=False)
-    adding: bool = field(default=False, repr=False)
-    # the source of a module that can run a loop (`over=`) in parts
-    in_parts: Callable[..., str] = field(repr=False, compare=False, default=str)
-    fixed: bool = field(default=True, repr=False)
-    # the same in single precision
-    in_single: Callable[[], Evaluator] = field(repr=False, compare=False, kw_only=True)
-    notes: tuple[str, ...] = ()  # on options that mean nothing to the plan
+    # how the scalars that are random in the limit are had, which are inputs of the module; None if there are
+    # none
+    start: Start | None = field(repr=False)
+    # what was asked for
+    options: Options = field(repr=False)
 
     @cached_property
     def module(self) -> types.ModuleType:
@@ -86,22 +72,41 @@ class Evaluator:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made where it is needed, which cannot be pickled."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("module", "_single")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("module", "single")}
 
     @property
     def dtype(self) -> str:
         """Of points and values."""
         return self.plan.dtype
 
-    @cached_property
-    def _single(self) -> Evaluator:
-        """The same in single precision."""
-        return self.in_single()
-
     @property
     def evaluations(self) -> int:
         """How many parts the work has that are kept."""
-        return evaluations(self.plan)
+        return self.plan.evaluations
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the number of points was asked for; else it may be brought down to what there is memory
+        for."""
+        return self.options.samples is not None
+
+    @property
+    def adding(self) -> bool:
+        """Whether repeats and points are added by default."""
+        return self.plan.sampled and self.options.samples is None and self.options.repeats is None
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of what one repeat depends on besides inputs and seed."""
+        return digest(source_of_a_repeat(self.plan, self.source), {})
+
+    @cached_property
+    def single(self) -> Evaluator:
+        """The same in single precision."""
+        options = replace(self.options, dtype="float32")
+        plan = make_plan(self.program, options)
+        start = None if self.start is None else replace(self.start, evaluator=self.start.evaluator.single)
+        return Evaluator(self.program, plan, emit(plan), start, options)
 
     @in_own_precision
     def __call__(
@@ -134,61 +139,63 @@ class Evaluator:
                 [catalogue_run.nothing_to_run(self.program.name)], self.program.name, of_program=True
             )
         seed = require_whole("--seed", seed, 0, self.program.name)
-        given = bind_inputs(self.program, self._started(inputs, seed))
+        given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
         run = Run(self, given, seed, progress, None if checkpoint is None else Path(checkpoint), mesh)
-        try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", UserWarning)
-                with refusing(
-                    self.program.name, remedy=FEWER if self.plan.points in SAMPLED else None, of_program=True
-                ):
-                    stage = run.last(aim)
-        except OSError as error:
-            if checkpoint is None:
-                raise
-            raise TpcError(
-                [catalogue_run.cannot_write(str(checkpoint), error.strerror or str(error))],
-                self.program.name,
-                of_program=True,
-            ) from None
-        except KeyboardInterrupt as error:  # before repeats begin, or from below
-            if error.args or self.plan.exact or self.plan.points in GRIDS:
-                raise
-            raise too_early(self.plan, 0) from None
-        outputs = self._outcomes(stage.found, given, seed, reasons(stage.claims))
-        notes = (
-            *(str(w.message) for w in caught if issubclass(w.category, UserWarning)),
-            *stage.notes,
-            *self.notes,
-        )
-        started = (
-            None
-            if self.start is None
-            else Started(self.start.choice, {name: given[name] for name in self.start.names})
-        )
+        stage = self._last_stage(run, aim)
         result = Result(
             self.program.name,
             stage.plan,
-            outputs,
-            tuple(dict.fromkeys(notes)),
+            self._outcomes(stage.found, given, seed, reasons(stage.claims)),
+            tuple(dict.fromkeys([*stage.notes, *self._unused()])),
             stage.repeats,
-            started,
+            None if self.start is None else self.start.started(given),
             stage.interrupted,
         )
         if result.diverged:
             raise DivergedError(result)
         return result
 
+    def _last_stage(self, run: Run, aim: Aim | None) -> Stage:
+        """With what was warned of among its notes. Raises as a call does."""
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", UserWarning)
+                remedy = FEWER if self.plan.sampled else None
+                with refusing(self.program.name, remedy=remedy, of_program=True):
+                    stage = run.last(aim)
+        except OSError as error:
+            if run.checkpoint is None:
+                raise
+            wrong = catalogue_run.cannot_write(str(run.checkpoint), error.strerror or str(error))
+            raise TpcError([wrong], self.program.name, of_program=True) from None
+        except KeyboardInterrupt as error:  # before repeats begin, or from below
+            if error.args or not self.plan.sampled:
+                raise
+            raise too_early(self.plan, 0) from None
+        warned = (str(w.message) for w in caught if issubclass(w.category, UserWarning))
+        return replace(stage, notes=(*warned, *stage.notes))
+
+    def _unused(self) -> tuple[str, ...]:
+        """What is to be said of points that were asked for where there are none."""
+        asked = [
+            f"{option}={value}"
+            for option, value in (("samples", self.options.samples), ("repeats", self.options.repeats))
+            if value is not None
+        ]
+        if not asked or not self.plan.exact:
+            return ()
+        return (f"{' and '.join(asked)} had no use: the limit is exact, without points",)
+
     @in_own_precision
     def memory(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0) -> float:
         """Bytes that a call with these inputs is predicted to take besides what the process has: by the
         compiler's account, of as many repeats as are computed at a time. Nothing is computed. Raises TpcError
         as a call does."""
-        given = bind_inputs(self.program, self._started(inputs, seed))
+        given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
         fit = fitted(self.module, self.plan, given, self.program.name, fixed=self.fixed)
-        besides = BESIDES if self.plan.points in SAMPLED else 0.0
+        besides = BESIDES if self.plan.sampled else 0.0
         return fit.each * workers(fit.plan, fit.plan.repeats - 1, fit.each) + besides
 
     @in_own_precision
@@ -210,20 +217,23 @@ class Evaluator:
         how many share the points or coefficients. Raises TpcError for inputs that do not fit and for devices
         that are not there (TP611), ValueError if there is no such loop.
         """
-        from tpc.evaluate.in_parts import Training, longest
+        from tpc.evaluate.in_parts import Training
 
-        if self.plan.method == "gram" or longest(self.program, over) is None:
+        loop = self.plan.structure.longest_loop(over) if isinstance(self.plan, VectorsPlan) else None
+        if not isinstance(self.plan, VectorsPlan) or loop is None:
             raise ValueError(f"{self.program.name} has no loop at its top level that is run round by round")
         seed, repeat = (
             require_whole(*option, 0, self.program.name) for option in (("--seed", seed), ("repeat", repeat))
         )
-        given = bind_inputs(self.program, self._started(inputs, seed))
+        given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
-        module = self._executed(self.in_parts(over=over))
-        drawn = module.draw(seed, repeat) if points is None and self.plan.points != "coefficients" else points
-        return Training.of(self, module, given, drawn, f"{self.identity} {seed} {repeat}", over, mesh)
+        module = self._executed(emit_vectors(self.plan, loop))
+        if points is None and not isinstance(self.plan, CoefficientsPlan):
+            points = module.draw(seed, repeat)
+        identity = f"{self.identity} {seed} {repeat}"
+        return Training.of(self.program, module, given, points, identity, loop.loop, mesh)
 
-    def _started(self, inputs: Mapping[str, Any] | None, seed: int) -> Mapping[str, Any]:
+    def inputs_with_start(self, inputs: Mapping[str, Any] | None, seed: int) -> Mapping[str, Any]:
         """The inputs, and the scalars of the start that are not among them."""
         inputs = {} if inputs is None else inputs
         if self.start is None or all(name in inputs for name in self.start.names):
@@ -284,96 +294,7 @@ class Evaluator:
         self, outputs: Sequence[str], *, seed: int = 0, at: Mapping[str, Any] | None = None
     ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """Several outputs at once, as by `function`."""
-        import jax
-        import jax.numpy as jnp
-
-        for output in outputs:
-            if output not in {o.name for o in self.program.outputs}:
-                raise ValueError(
-                    f"there is no output {output}; there are "
-                    f"{', '.join(o.name for o in self.program.outputs)}"
-                )
-        rule, repeats, sampled = self.chosen_points(outputs, seed, at)
-        on_rule, on_repeats = (
-            jax.tree.map(lambda *parts: jnp.asarray(np.stack(parts), self.plan.dtype), *drawn)
-            if drawn
-            else None
-            for drawn in (rule, repeats)
-        )  # of every sector
-        on_points = self.at_points(outputs)
-
-        @jax.jit
-        def means(given: Mapping[str, Any], *groups: Any) -> Any:
-            found = [
-                jax.lax.map(jax.checkpoint(lambda own: on_points(given, *own)), group)
-                for group in groups
-                if group is not None
-            ]
-            values = [{name: jnp.mean(value, axis=0) for name, value in each.items()} for each in found]
-            return (
-                values[0]
-                if len(values) == 1
-                else {name: jnp.where(sampled[name], values[1][name], values[0][name]) for name in values[0]}
-            )
-
-        def function(inputs: Mapping[str, Any]) -> dict[str, Any]:
-            if self.dtype == "float64" and not has_64_bits() and traced(inputs):
-                return in_single()(inputs)
-            with precision(self.dtype):
-                return evaluated(dict(inputs))
-
-        @cache
-        def in_single() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-            warnings.warn(NARROW, stacklevel=4)
-            with jax.ensure_compile_time_eval():
-                return self._single.functions(outputs, seed=seed, at=at)
-
-        def evaluated(given: dict[str, Any]) -> dict[str, Any]:
-            if self.start is not None and any(name not in given for name in self.start.names):
-                own = {name: value for name, value in given.items() if name not in self.start.names}
-                given = {**jax.lax.stop_gradient(self.start.values(own, seed)), **given}
-            found: dict[str, Any] = means(self.module.prepared(given), on_rule, on_repeats)
-            return found
-
-        return function
-
-    @in_own_precision
-    def chosen_points(
-        self, outputs: Sequence[str], seed: int, at: Mapping[str, Any] | None
-    ) -> tuple[list[Any], list[Any], dict[str, Any]]:
-        """The points and weights of a rule, those of repeats, and where the latter are taken if there are
-        both.
-
-        They are as for a call with the inputs `at`; None: the defaults, or if some have none, what suits no
-        inputs in particular.
-        """
-        draw = self.module.draw
-        if not any(self.plan.checks):
-            # of two grids the first is the finer one
-            count = 1 if self.plan.points in GRIDS else self.evaluations
-            return [], [draw(seed, k) for k in range(count)], {}
-        if at is None and any(
-            item.default is None
-            for item in self.program.inputs
-            if self.start is None or item.name not in self.start.names
-        ):
-            return [draw(seed, 0)], [], {}
-        import jax
-
-        points, kept = draw(seed, 0), {}
-        with jax.ensure_compile_time_eval(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            given = bind_inputs(self.program, self._started(at, seed))
-            if self.plan.points == "panels":
-                seen = self.module.adapted(given)
-                points, kept = self.module.points_of(seen), {0: self.module.integrated(given, None, seen)}
-            self.module.run(given, seed=seed, kept=kept)
-            sampled = {
-                name: np.asarray(found[2])
-                for name, found in self.module.verdicts([kept[k] for k in range(self.evaluations)]).items()
-            }
-        better = any(np.any(sampled[name]) for name in outputs)
-        return [points], [draw(seed, k) for k in range(1, self.evaluations)] if better else [], sampled
+        return functions_of(self, outputs, seed, at)
 
     @in_own_precision
     def points(self, seed: int, k: int) -> tuple[Any, Any]:
@@ -385,136 +306,6 @@ class Evaluator:
         points, weights = jax.tree.map(lambda a: jnp.asarray(a, self.plan.dtype), self.module.draw(seed, k))
         return points, weights
 
-    def at_points(self, outputs: Sequence[str]) -> Callable[..., dict[str, Any]]:
-        """Some outputs as a JAX function of all inputs, points and weights."""
-        return lambda given, points, weights: {
-            name: self.module.limit(given, points, weights)[0][name] for name in outputs
-        }
-
 
 def compile_source(source: str, name: str) -> types.CodeType:
     return compile(source, f"<limit of {name}>", "exec")
-
-
-def compile_program(
-    program: Program,
-    *,
-    method: str = "auto",
-    samples: int | None = None,
-    repeats: int | None = None,
-    dtype: str = "float64",
-    max_rank: int | None = None,
-    initial: Any = None,
-) -> Evaluator:
-    """The evaluator of a program's limit.
-
-    method: "auto" (the cheapest exact one, else nodes), "linear", "gram", "chaos" or "nodes". samples: points
-    of a repeat (nodes), at least 2.
-    repeats: independent randomisations, at least 2. dtype: "float64", "float32", or "bfloat16" for
-    coefficients: float32, but for what loops carry, which is rounded at random. max_rank: the most directions
-    kept for one side of a matrix.
-    initial: what to take for scalars that are random in the limit: None (drawn by seed 0), a seed, "zero",
-    "integrate", or arrays by name.
-    Raises TpcError: a method that cannot represent the program (TP601), options out of range (TP602), a
-    program that has no limit (TP80x).
-    """
-    samples, repeats, max_rank = (
-        None if value is None else require_whole(option, value, least, program.name, MOST)
-        for option, value, least in (
-            ("--samples", samples, 2),
-            ("--repeats", repeats, 2),
-            ("--max-rank", max_rank, 1),
-        )
-    )
-    if dtype not in ("float64", "float32", "bfloat16"):
-        raise TpcError(
-            [catalogue_run.bad_option("--dtype", f"must be float64, float32 or bfloat16, not {dtype}")],
-            program.name,
-            of_program=True,
-        )
-    computed = "float64" if dtype == "float64" else "float32"
-    if method not in ("auto", "linear", "gram", "chaos", "nodes"):
-        why = f"must be auto, linear, gram, chaos or nodes, not {method}"
-        raise TpcError([catalogue_run.bad_option("--method", why)], program.name, of_program=True)
-    in_single = partial(
-        compile_program,
-        program,
-        method=method,
-        samples=samples,
-        repeats=repeats,
-        dtype="float32",
-        max_rank=max_rank,
-        initial=initial,
-    )
-    expansion = expand(program)
-    program = expansion.limit
-    infinite, _ = infinite_means(program)
-    if infinite:
-        errors = [
-            catalogue_scaling.infinite_mean(span_of(op.origin), str(op.out).partition("$")[0])
-            for op in infinite
-        ]
-        raise TpcError(errors, program.name, of_program=True)
-    if expansion.initial is None and initial is not None:
-        raise TpcError(
-            [catalogue_run.bad_option("--initial", "no scalar is random in the limit of this program")],
-            program.name,
-            of_program=True,
-        )
-    start = None
-    if expansion.initial is not None:
-        of_start = compile_program(
-            expansion.initial.covariances, samples=samples, repeats=repeats, dtype=computed, max_rank=max_rank
-        )
-        start = Start(expansion.initial, chosen(initial, program.name), of_start)
-    try:
-        ordered, plan, parts, layout = planned(
-            program, method=method, samples=samples, repeats=repeats, dtype=computed, max_rank=max_rank
-        )
-    except UnrepresentableError as error:
-        raise TpcError(
-            [catalogue_run.not_representable(method, str(error))], program.name, of_program=True
-        ) from None
-    if dtype == "bfloat16":
-        if plan.method != "linear":
-            raise TpcError(
-                [
-                    catalogue_run.bad_option(
-                        "--dtype",
-                        f"bfloat16 is for the coefficients of method linear, and the plan is {plan.method}",
-                    )
-                ],
-                program.name,
-                of_program=True,
-            )
-        plan = replace(plan, packed=True)
-    source = emit(ordered, plan, parts, layout)
-    of_one = source if plan.repeats == 1 else emit(ordered, replace(plan, repeats=1), parts, layout)
-    adding = samples is None and repeats is None and plan.points in SAMPLED
-    in_parts = partial(emit, ordered, plan, parts, layout, segments=True)
-    return Evaluator(
-        program,
-        plan,
-        source,
-        digest(of_one, {}),
-        start,
-        adding,
-        in_parts,
-        samples is not None,
-        in_single=in_single,
-        notes=_unused(samples, repeats, plan),
-    )
-
-
-def _unused(samples: int | None, repeats: int | None, plan: Plan) -> tuple[str, ...]:
-    """What is to be said of points that were asked for where there are none."""
-    asked = [
-        f"{option}={value}"
-        for option, value in (("samples", samples), ("repeats", repeats))
-        if value is not None
-    ]
-    return (
-        (f"{' and '.join(asked)} had no use: the limit is exact, without points",)
-        if asked and plan.exact
-        else ()
-    )

@@ -10,7 +10,7 @@ from typing import Any
 from tpc.diagnostics.catalogue_run import memory
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, account, free_of_devices, require_memory
-from tpc.plan.plan import Plan
+from tpc.plan.plan import ChaosPlan, CoefficientsPlan, Plan, SampledPlan
 
 DRAWN = 5  # arrays of all points that are there while they are drawn
 HOPELESS = 4  # times the free memory: predicted of a plan, so much is too much whatever the compiler says
@@ -36,29 +36,20 @@ def of_repeat(module: ModuleType, plan: Plan, given: Mapping[str, Any]) -> float
     It is compiled for that, and need not be again. Where what is evaluated is no single function of that kind
     (panels), the plan's prediction.
     """
-    shapes = _shapes(module, plan)
-    if shapes is None:
+    if plan.shape is None:
         return plan.memory
-    drawn = 8.0 * plan.gaussians * plan.samples if plan.points in ("sobol", "monte-carlo") else 0.0
+    shapes = _shapes(module, plan.shape)
+    drawn = 8.0 * plan.gaussians * plan.samples if plan.sampled else 0.0
     return max(
         DRAWN * drawn, drawn + account(module.compiled.lower(module.prepared(given), *shapes).compile())
     )
 
 
-def _shapes(module: ModuleType, plan: Plan) -> tuple[Any, Any] | None:
+def _shapes(module: ModuleType, shape: tuple[int, int]) -> tuple[Any, Any]:
     """Of the points and weights that `limit` is given."""
     import jax
 
-    sizes = {
-        "sobol": (plan.gaussians, plan.samples),
-        "monte-carlo": (plan.gaussians, plan.samples),
-        "closed forms": (1, 1),
-        "coefficients": (plan.gaussians, plan.gaussians + 1),
-        "quadrature": (3, plan.grid),
-    }.get(plan.points)
-    if sizes is None:
-        return None
-    return jax.ShapeDtypeStruct(sizes, module.DTYPE), jax.ShapeDtypeStruct(sizes[-1:], module.DTYPE)
+    return jax.ShapeDtypeStruct(shape, module.DTYPE), jax.ShapeDtypeStruct(shape[-1:], module.DTYPE)
 
 
 def fitted(module: ModuleType, plan: Plan, given: Mapping[str, Any], program: str, *, fixed: bool) -> Fitted:
@@ -71,16 +62,17 @@ def fitted(module: ModuleType, plan: Plan, given: Mapping[str, Any], program: st
     running = Interruptible()
     first, free = plan, SURE * free_of_devices()
     if plan.memory > HOPELESS * free:  # not to be compiled, to learn that
-        fewer = plan.samples if fixed else _fewer(plan, plan.memory / HOPELESS, free)
-        if fewer == plan.samples:
+        fewer = None if fixed else _fewer(plan, plan.memory / HOPELESS, free)
+        if fewer is None:
             require_memory(
                 plan.memory, program, free=free, remedy=_remedy(plan, plan.memory, free), of_program=True
             )
-        plan = _of(plan, fewer)
+        else:
+            plan = fewer
     with running:
         each = of_repeat(module, plan, given)
-        while each > free and not fixed and (fewer := _fewer(plan, each, free)) < plan.samples:
-            plan = _of(plan, fewer)
+        while each > free and not fixed and (fewer := _fewer(plan, each, free)) is not None:
+            plan = fewer
             each = of_repeat(module, plan, given)
             free = SURE * free_of_devices()
     running.check()
@@ -95,31 +87,28 @@ def fitted(module: ModuleType, plan: Plan, given: Mapping[str, Any], program: st
     )
 
 
-def _of(plan: Plan, samples: int) -> Plan:
-    """The plan with fewer points."""
-    share = samples / plan.samples
-    return replace(plan, samples=samples, seconds=plan.seconds * share, memory=plan.memory * share)
-
-
-def _fewer(plan: Plan, each: float, free: float) -> int:
-    """How many points to try next where `each` is too much: a power of 2 below, and no fewer than what bases
-    have room for."""
-    if plan.points not in ("sobol", "monte-carlo"):
-        return plan.samples
+def _fewer(plan: Plan, each: float, free: float) -> SampledPlan | None:
+    """The plan to try next where `each` is too much: its points a power of 2 fewer, and no fewer than what
+    bases have room for; None if there is none."""
+    if not isinstance(plan, SampledPlan):
+        return None
     wanted = plan.samples
     while wanted * each > plan.samples * free and wanted // 2 >= max(FEWEST, plan.gaussians):
         wanted //= 2
-    return wanted
+    if wanted == plan.samples:
+        return None
+    share = wanted / plan.samples
+    return replace(plan, samples=wanted, seconds=plan.seconds * share, memory=plan.memory * share)
 
 
 def _remedy(plan: Plan, each: float, free: float) -> str | None:
-    if plan.points in ("sobol", "monte-carlo"):
+    if plan.sampled:
         fits = int(plan.samples * free / each) if each > free else plan.samples
         if fits >= max(2, plan.gaussians):
             return f"--samples {1 << (fits.bit_length() - 1)} would fit"
         return "use fewer steps, or smaller batches"
     return (
         "use fewer steps, smaller batches, or --method nodes, whose points may be few"
-        if plan.method in ("linear", "chaos")
+        if isinstance(plan, CoefficientsPlan | ChaosPlan)
         else None
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.core.affine import Affine
-from tpc.core.dependence import is_parallel, references
+from tpc.core.dependence import references
 from tpc.core.program import For, MatMul, Program, instructions
 from tpc.diagnostics import catalogue_run
 from tpc.diagnostics.diagnostic import TpcError
@@ -25,8 +25,6 @@ from tpc.machine.precision import in_own_precision
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
-
-    from tpc.evaluate.evaluator import Evaluator
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +53,20 @@ class Training:
     @classmethod
     def of(
         cls,
-        evaluator: Evaluator,
+        program: Program,
         module: types.ModuleType,
         inputs: Mapping[str, np.ndarray],
         points: Points | None,
         identity: str,
-        over: str | None = None,
+        loop: For,
         mesh: Mesh | None = None,
     ) -> Training:
-        """Of a program that has a loop. points: None for coefficients. over: its variable, if it is not the
-        longest one. mesh: of devices."""
+        """Of one that its module can run in parts. points: None for coefficients. mesh: of devices."""
         import jax
 
-        loop = longest(evaluator.program, over)
-        assert loop is not None
         leaves = {str(k): np.asarray(a) for k, a in enumerate(jax.tree.leaves(points))}
-        out = cls(
-            evaluator.program,
-            module,
-            {},
-            Shares.of(module, mesh, points),
-            loop,
-            digest(digest(identity, inputs), leaves),
-        )
+        fingerprint = digest(digest(identity, inputs), leaves)
+        out = cls(program, module, {}, Shares.of(module, mesh, points), loop, fingerprint)
         object.__setattr__(out, "inputs", out.placed(inputs))
         return out
 
@@ -335,17 +324,3 @@ class Training:
         return State(
             int(arrays["round"]), self.carried.placed([arrays[str(k)] for k in range(len(self.carried.like))])
         )
-
-
-def longest(program: Program, variable: str | None = None) -> For | None:
-    """The longest loop of the top level that is run round by round, the last one of several as long.
-    variable: of those over it only."""
-    loops = [
-        op
-        for op in program.body
-        if isinstance(op, For)
-        and op.count.const > 1
-        and not is_parallel(op, ())
-        and variable in (None, op.variable)
-    ]
-    return max(reversed(loops), key=lambda loop: loop.count.const, default=None)

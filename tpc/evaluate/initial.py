@@ -48,6 +48,13 @@ def chosen(initial: Any, program: str) -> Choice:
     raise TpcError([catalogue_run.bad_option("--initial", why)], program, of_program=True)
 
 
+def require_none(initial: Any, program: str) -> None:
+    """Refuses a choice where no scalar is random. Raises TpcError (TP602)."""
+    if initial is not None:
+        why = "no scalar is random in the limit of this program"
+        raise TpcError([catalogue_run.bad_option("--initial", why)], program, of_program=True)
+
+
 @dataclass(frozen=True)
 class Start:
     """The scalars of a limit's start. evaluator: of their covariances."""
@@ -59,6 +66,10 @@ class Start:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(s.name for s in self.initial.scalars)
+
+    def started(self, given: Mapping[str, np.ndarray]) -> Started:
+        """What a result for these inputs is conditioned on."""
+        return Started(self.choice, {name: given[name] for name in self.names})
 
     def covariance(self, inputs: Mapping[str, Any], seed: int = 0) -> Any:
         """Of all scalars, one family after the other, [N, N]: a JAX function of the inputs, which are the

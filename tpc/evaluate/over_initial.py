@@ -10,6 +10,7 @@ import numpy as np
 
 from tpc.core.expr import Add, Call, Expr, Mul, Number, Pow, Sum, Value, children
 from tpc.core.program import MatMul, Program, instructions
+from tpc.evaluate.functions import at_points, chosen_points
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
@@ -106,7 +107,7 @@ def _averaged(
     start = evaluator.start
     assert start is not None
     size = root.shape[0]
-    rule, repeats, _ = evaluator.chosen_points(names, seed, {**inputs, **start.split(np.zeros(size))})
+    rule, repeats, _ = chosen_points(evaluator, names, seed, {**inputs, **start.split(np.zeros(size))})
     alike = not repeats or evaluator.plan.exact  # for all batches
     batches = BATCHES if alike else len(repeats)
     draws = max(DRAWS, 2 * size)
@@ -116,7 +117,7 @@ def _averaged(
             lambda a: jax.numpy.asarray(a, evaluator.plan.dtype), (repeats or rule)[0 if alike else k]
         )
         z = _whitened(np.random.default_rng([seed, k]).standard_normal((draws, size)))
-        at = evaluator.at_points(names)
+        at = at_points(evaluator, names)
         found.append(
             jax.lax.map(
                 lambda flat, at=at, points=points: at({**inputs, **start.split(flat)}, *points), z @ root.T

@@ -31,7 +31,7 @@ def workers(plan: Plan, missing: int, each: float) -> int:
     """
     import jax
 
-    if plan.points not in ("sobol", "monte-carlo") or jax.default_backend() != "cpu":
+    if not plan.sampled or jax.default_backend() != "cpu":
         return 1
     return max(
         1,

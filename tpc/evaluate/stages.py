@@ -19,13 +19,12 @@ from tpc.evaluate.remarks import remarks, rounded
 from tpc.evaluate.side_by_side import compute
 from tpc.machine.files import digest
 from tpc.machine.memory import SURE, free_of_devices, require_memory
-from tpc.plan.plan import RULES, Plan
+from tpc.plan.plan import Plan, SampledPlan
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
 ENOUGH = 2  # repeats that an interrupted run must have done for a standard error
-SAMPLED = ("sobol", "monte-carlo")  # points whose errors come from repeats
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Run:
             stage = _with(stage, fit.note, interrupted=stage.interrupted)
         while (
             aim is not None
-            and plan.points in SAMPLED
+            and isinstance(plan, SampledPlan)
             and not stage.interrupted
             and all(map(_finite, stage.claims.values()))
         ):
@@ -113,10 +112,10 @@ class Run:
         """
         kept = self._kept(plan, kept)
         found, stopped = self._found(plan, kept, each)
-        count = evaluations(plan)
+        count = plan.evaluations
         repeats = plan.repeats if len(kept) >= count else len(kept)
         claims: Mapping[str, Any] = {}
-        if plan.points in SAMPLED:
+        if plan.sampled:
             told = self.evaluator.module.claims([kept[k] for k in sorted(kept)], kept.checks)
             claims = {output.name: told[output.name] for output in self.evaluator.program.outputs}
         notes = [*kept.notes, *remarks(claims, plan), *rounded(found, plan)]
@@ -130,41 +129,31 @@ class Run:
         """What is done already. Of several processes that work together, the first one has the folder."""
         if kept is not None and self.checkpoint is None:
             return kept
-        points = "" if plan.samples == self.evaluator.plan.samples else f" {plan.samples}"
-        fingerprint, name = (
-            digest(f"{self.evaluator.identity} {self.seed}{points}", self.given),
-            self.evaluator.program.name,
-        )
-        if self.mesh is None or not several():
-            return (
-                Kept()
-                if self.checkpoint is None
-                else Kept.open(self.checkpoint, name, fingerprint, evaluations(plan))
-            )
-        import jax
-
-        first = jax.process_index() == 0
-        kept = (
-            Kept.open(self.checkpoint, name, fingerprint, evaluations(plan))
-            if self.checkpoint is not None and first
-            else Kept()
-        )
-        return agreed(kept, fingerprint, name)
+        evaluator, folder = self.evaluator, self.checkpoint
+        together = self.mesh is not None and several()
+        if folder is None and not together:
+            return Kept()
+        points = "" if plan.samples == evaluator.plan.samples else f" {plan.samples}"
+        name = evaluator.program.name
+        fingerprint = digest(f"{evaluator.identity} {self.seed}{points}", self.given)
+        if folder is None or (together and not _is_first()):
+            kept = Kept()
+        else:
+            kept = Kept.open(folder, name, fingerprint, plan.evaluations)
+        return agreed(kept, fingerprint, name) if together else kept
 
     def _found(self, plan: Plan, kept: Kept, each: float) -> tuple[Mapping[str, tuple[Any, Any]], bool]:
         """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are
         done; and whether it was."""
         sampled = (
-            {"samples": plan.samples, "repeats": plan.repeats, "checks": kept.checks}
-            if plan.points in SAMPLED
-            else {}
+            {"samples": plan.samples, "repeats": plan.repeats, "checks": kept.checks} if plan.sampled else {}
         )
         try:
             with kept.running:
                 module = self.evaluator.module  # an interruption of what JAX imports for it may be lost
                 if self.mesh is None:
                     compute(module, plan, self.given, self.seed, kept, self.progress, each)
-                shown = None if len(kept) == evaluations(plan) else self.progress
+                shown = None if len(kept) == plan.evaluations else self.progress
                 found: dict[str, Any] = module.run(
                     self.given, seed=self.seed, progress=shown, kept=kept, mesh=self.mesh, **sampled
                 )
@@ -177,12 +166,11 @@ class Run:
         return found, False
 
 
-def evaluations(plan: Plan) -> int:
-    """How many parts the work has that are kept: repeats, or rules, or quadrature and the repeats that check
-    it."""
-    if any(plan.checks):
-        return 1 + plan.checks[1]
-    return RULES if plan.points == "quadrature" else plan.repeats
+def _is_first() -> bool:
+    """Whether this is the first one of several processes."""
+    import jax
+
+    return bool(jax.process_index() == 0)
 
 
 def too_early(plan: Plan, done: int) -> KeyboardInterrupt:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Call, Expr, Number, Value, mul, walk
-from tpc.core.program import Program
 from tpc.emit import python as py
 from tpc.emit.error_checks import NAMES, evaluations_line, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
@@ -32,7 +31,7 @@ from tpc.gram.registered import form_named
 from tpc.gram.write_arrays import Array, Arrays
 from tpc.gram.write_gaps import GapWriter
 from tpc.gram.write_rolled import RolledWriter
-from tpc.plan.plan import Plan
+from tpc.plan.plan import RULE, CovariancesPlan
 
 SECTIONS = (
     "contract",
@@ -142,10 +141,9 @@ BARRED = {
 }  # these need `lax`
 
 
-def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
-    """The source of a module that evaluates `program` by its covariances. rolled: layers that are alike in
+def emit_gram(plan: CovariancesPlan, *, rolled: bool = True) -> str:
+    """The source of a module that evaluates a program by its covariances. rolled: layers that are alike in
     loops."""
-    assert plan.covariances is not None
     writer = _Writer(plan.covariances, rolled)
     lines = writer.statements()
     rule = (
@@ -155,12 +153,12 @@ def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
     )
     doc = f"The outputs, and 0: there is no direction to be lost. {rule}"
     function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
-    cancels = may_cancel(program, plan)
+    cancels = may_cancel(plan)
     return "\n".join(
         [
-            _header(program, plan),
+            _header(plan),
             _imports(writer.used, cancels),
-            _constants(program, plan, cancels),
+            _constants(plan, cancels),
             _helpers(writer),
             "",
             "",
@@ -423,13 +421,13 @@ def _functions(covariances: CovarianceProgram) -> set[str]:
     }
 
 
-def _header(program: Program, plan: Plan) -> str:
-    name = "".join(c if c.isalnum() or c in "_-. " else "_" for c in program.name)
+def _header(plan: CovariancesPlan) -> str:
+    name = "".join(c if c.isalnum() or c in "_-. " else "_" for c in plan.program.name)
     if plan.exact:
         how = "It follows from covariances, which are all in closed form: the result is exact."
     else:
         how = (
-            f"It follows from covariances. Integrals over Gaussians are sums over {plan.grid} points on each "
+            f"It follows from covariances. Integrals over Gaussians are sums over {RULE} points on each "
             "part of a line; the error shown\n"
             "is the difference from other such rules, and from other roundings."
         )
@@ -444,14 +442,14 @@ def _imports(used: set[str], cancels: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _constants(program: Program, plan: Plan, cancels: bool) -> str:
+def _constants(plan: CovariancesPlan, cancels: bool) -> str:
     rows = ", ".join(
         f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})"
-        for i in program.inputs
+        for i in plan.program.inputs
     )
     lines = [f"DTYPE = {plan.dtype!r}"]
     if not plan.exact:
-        lines.append(f"POINTS = {plan.grid}")
+        lines.append(f"POINTS = {RULE}")
     if cancels:
         lines.append(evaluations_line(plan))
     lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
@@ -473,7 +471,7 @@ def _helpers(writer: _Writer) -> str:
     return "\n\n" + "\n\n\n".join(parts)
 
 
-def _tail(plan: Plan, cancels: bool) -> str:
+def _tail(plan: CovariancesPlan, cancels: bool) -> str:
     sections = copied("runner.py") | copied("rounding.py")
     wanted = ["every module", plan.points, *run_sections(plan, cancels), "main"]
     return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"

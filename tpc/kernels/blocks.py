@@ -328,7 +328,8 @@ class Blocks:
 
     def _evaluator(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], Evaluator]:
         """The names of the arrays that are its inputs, and the evaluator."""
-        from tpc.evaluate.evaluator import compile_program
+        from tpc.pipeline import compile_program
+        from tpc.plan.options import Options
 
         names, text = self._written(form, n, m, shape)
         try:
@@ -344,7 +345,9 @@ class Blocks:
                 self.program.source.text,
             )
         try:
-            return names, compile_program(program, method="gram", dtype=self.dtype)
+            return names, compile_program(
+                program, Options(method="gram", dtype=self.dtype, program=program.name)
+            )
         except TpcError as error:
             if error.diagnostics[0].code != "TP601":
                 raise

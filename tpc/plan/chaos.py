@@ -33,40 +33,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tpc.core.program import Program
+from tpc.plan.cost import RULES_MEMORY, SECONDS, VectorCount, cost_of_rules
 from tpc.plan.degrees import degrees, points_of
-from tpc.plan.gaussians import Confined, Layout, Side
+from tpc.plan.gaussians import Confined, Layout
 from tpc.plan.sectors import Sectors
 
-SECONDS, MEMORY = 20.0, 2e9  # the budget of a run; beyond it the plan takes nodes unless told otherwise
 RANGE = {"float64": 300, "float32": 37}  # decimal digits to the greatest number
-BANDWIDTH = 4e9  # bytes a second that a core streams through
-SPARE_VECTORS = 6  # that are made on the way
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The vectors of a family that there are at once: `count` of them, in each of `rounds` that are run side
-    by side."""
-
-    count: int
-    rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """nodes: how many for each Gaussian, by sector. points: of the product of rules, by sector. degree: the
-    greatest that is integrated.
-    size: log₁₀ of the greatest value that a monomial with coefficient 1 has at a node. seconds, memory:
-    predicted for a run, in s and bytes."""
+    """A product of Gauss–Hermite rules for each sector."""
 
+    # how many for each Gaussian, by sector
     nodes: tuple[tuple[int, ...], ...]
+    # the greatest that is integrated
     degree: int
+    # log₁₀ of the greatest value that a monomial with coefficient 1 has at a node
     size: float
+    # predicted for a run, in s
     seconds: float
+    # and in bytes
     memory: float
 
     @property
     def points(self) -> tuple[int, ...]:
+        """Of the product of rules, by sector."""
         return tuple(math.prod(sector) for sector in self.nodes)
 
     @property
@@ -76,7 +68,7 @@ class Rule:
     def over_budget(self, dtype: str) -> str | None:
         """What is more than a run may cost, None if it is within the budget. Completes "chaos would need
         …"."""
-        if self.seconds > SECONDS or self.memory > MEMORY:
+        if self.seconds > SECONDS or self.memory > RULES_MEMORY:
             return f"{self.shown}, about {self.seconds:.0f} s and {self.memory / 1e9:.1f} GB"
         if self.size > RANGE[dtype]:
             return f"numbers up to 10^{self.size:.0f}, more than {dtype} has"
@@ -88,7 +80,7 @@ def find_rule(
     layout: Layout,
     sectors: Sectors,
     confined: Confined,
-    kept: Mapping[str, Kept],
+    kept: Mapping[str, VectorCount],
     dtype: str,
 ) -> Rule:
     """The smallest product of rules that makes every mean exact. kept: by family. Raises TooMuchError."""
@@ -97,9 +89,7 @@ def find_rule(
     size = max(
         (sum(k * math.log10(_outermost(k // 2 + 1)) for k in sector) for sector in found.need), default=0.0
     )
-    seconds, memory = _cost(
-        points_of(found.need), layout, sectors, kept, found.followed, 8 if dtype == "float64" else 4
-    )
+    seconds, memory = cost_of_rules(points_of(found.need), layout, sectors, kept, found.followed, dtype)
     return Rule(nodes, max((k for sector in found.need for k in sector), default=0), size, seconds, memory)
 
 
@@ -107,40 +97,3 @@ def _outermost(n: int) -> float:
     """About the greatest node of a rule of n, 1 at least (Szegő, Orthogonal Polynomials, 6.32)."""
     turning = 4 * n + 2
     return max(1.0, math.sqrt(turning) - 1.856 / math.cbrt(math.sqrt(turning)))
-
-
-def _squares(capacity: Mapping[Side, int], layout: Layout) -> int:
-    """The entries of the products of every matrix's directions with what made them."""
-    return sum(k * k * layout.members[matrix] for (matrix, _), k in capacity.items())
-
-
-def _cost(
-    points: list[int], layout: Layout, sectors: Sectors, kept: Mapping[str, Kept], followed: int, size: int
-) -> tuple[float, float]:
-    """Seconds and bytes: a product streams through the bases of both its sides, any other instruction through
-    a few vectors."""
-    seconds = memory = 0.0
-    rounds = max((number.rounds for number in kept.values()), default=1)
-    for k, m in enumerate(points):
-        part = sectors.layout(layout, k)
-        near = {
-            side: capacity for side, capacity in layout.capacity.items() if sectors.operands.get(side, 0) == k
-        }
-        lasting = sum(capacity * layout.members[matrix] for (matrix, _), capacity in near.items())
-        arrays = 2 * part.total + 2 * lasting + part.directions + SPARE_VECTORS
-        arrays += 2 * sum(
-            number.count * number.rounds
-            for family, number in kept.items()
-            if sectors.vectors.get(family, 0) == k
-        )
-        arrays += (
-            2
-            * rounds
-            * sum(capacity for side, capacity in layout.extra.items() if sectors.operands.get(side, 0) == k)
-        )
-        streamed = (
-            5 * _squares(near, layout) + 2 * _squares(part.capacity, layout) + 3 * followed / len(points)
-        )
-        seconds += streamed * m * size / BANDWIDTH
-        memory += arrays * m * size
-    return seconds, memory

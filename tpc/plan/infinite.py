@@ -17,8 +17,11 @@ from scipy import special
 
 from tpc.core.dependence import references
 from tpc.core.expr import Add, Call, Constant, Expr, Mul, Number, Pow, Ref, Value, walk
+from tpc.core.inputs import span_of
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Moment, Nonlin, Program, instructions
+from tpc.diagnostics import catalogue_scaling
+from tpc.diagnostics.diagnostic import TpcError
 
 Monomial = tuple[Ref, ...]  # sorted by name, with repetitions
 Polynomial = dict[Monomial, float]
@@ -169,6 +172,18 @@ def infinite_means(program: Program) -> tuple[list[Moment], list[Moment]]:
             elif max(growth, default=0.0) >= 0.25 - EDGE:
                 wild.append(op)
     return infinite, wild
+
+
+def with_finite_means(program: Program) -> Program:
+    """The program. Raises TpcError (TP806) if some of its means are infinite for certain."""
+    infinite, _ = infinite_means(program)
+    if infinite:
+        errors = [
+            catalogue_scaling.infinite_mean(span_of(op.origin), str(op.out).partition("$")[0])
+            for op in infinite
+        ]
+        raise TpcError(errors, program.name, of_program=True)
+    return program
 
 
 def without_error(program: Program) -> tuple[str, ...]:

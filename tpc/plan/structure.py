@@ -17,22 +17,35 @@ from tpc.plan.histories import histories
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """A program's body in its places, how its families are kept, and which loops are run at once.
+    """A program's body in its places, how its families are kept, and which loops are run at once."""
 
-    body: the program's, in the order in which it is run: loops around products taken apart.
-    parallel: loops whose rounds are mapped over. blocks: loops around one product whose rounds are the rows
-    of a product of matrices, the loops of such a nest by the outermost one. confined: products whose vectors
-    stay in one round of a mapped loop, by `id` of the instruction, with the loops around them and how many of
-    these lead up to the mapped one. histories: families that are kept in blocks of steps.
-    """
-
+    # the program's, in the order in which it is run: loops around products taken apart
     body: tuple[Op, ...]
     nodes: tuple[Node, ...]
     storage: Mapping[str, Storage]
+    # loops whose rounds are mapped over, by `id`
     parallel: frozenset[int]
+    # loops around one product whose rounds are the rows of a product of matrices: the loops of such a nest by
+    # the `id` of the outermost one
     blocks: Mapping[int, tuple[Region, ...]]
+    # products whose vectors stay in one round of a mapped loop, by `id` of the instruction: the loops around
+    # them, and how many of these lead up to the mapped one
     confined: Mapping[int, tuple[tuple[For, ...], int]]
+    # families that are kept in blocks of steps
     histories: frozenset[str]
+
+    def longest_loop(self, variable: str | None = None) -> Region | None:
+        """The longest loop of the top level that is run round by round, the last one of several as long; None
+        if there is none. variable: of those over it only."""
+        loops = [
+            node
+            for node in self.nodes
+            if isinstance(node, Region)
+            and node.greatest > 1
+            and not is_parallel(node.loop, ())
+            and variable in (None, node.variable)
+        ]
+        return max(reversed(loops), key=lambda region: region.greatest, default=None)
 
 
 def structure(program: Program) -> Structure:

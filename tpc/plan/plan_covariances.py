@@ -1,0 +1,85 @@
+"""Plans by covariances, where outputs follow from them."""
+
+from __future__ import annotations
+
+from tpc.core.program import Program
+from tpc.gram import (
+    Closed,
+    CovarianceProgram,
+    NotGramError,
+    TooDearError,
+    TooManyGaussiansError,
+    covariance_program,
+)
+from tpc.gram.cuts import quadrature_entries, seconds_of_compiling
+from tpc.plan.cost import PER_ENTRY, SECONDS, bytes_of, shown_seconds
+from tpc.plan.gaussians import lay_out
+from tpc.plan.options import DType, Options
+from tpc.plan.plan import RULE, RULES, CovariancesPlan
+from tpc.plan.plan_points import GRID
+from tpc.plan.refusal import Refusal, UnrepresentableError
+from tpc.plan.rounds import rounds_in_order
+from tpc.plan.space import Linear
+
+FINDING, QUICK = 8, 1  # seconds that finding covariances may take unasked, and where points do as well
+MOST_ROUNDS = 200  # of loops that covariances are tried on unasked: they are written out
+
+
+def try_covariances(program: Program, options: Options) -> CovariancesPlan | Refusal:
+    """The plan by covariances, if it is asked for or the best one. Raises UnrepresentableError."""
+    if options.method == "gram":
+        try:
+            return plan_covariances(program, options.precision, None)
+        except NotGramError as error:
+            raise UnrepresentableError(str(error)) from None
+    if options.method != "auto" or Linear().refuses(program) is None:
+        return Refusal()
+    few, rounds = _few_in_rounds(program), rounds_in_order(program)
+    if rounds > MOST_ROUNDS:
+        return Refusal(f"gram was not tried, which would write out the {rounds:,} rounds of its loops")
+    try:
+        plan = plan_covariances(program, options.precision, QUICK if few else FINDING)
+    except TooManyGaussiansError as error:
+        return Refusal(f"gram would need too many dimensions of quadrature: {error}")
+    except TooDearError as error:
+        return Refusal(f"gram was given up: {error}")
+    except NotGramError:
+        return Refusal()
+    if few and not plan.exact:
+        return Refusal()
+    taken = plan.seconds + seconds_of_compiling(plan.covariances)
+    if not plan.exact and taken > SECONDS:
+        integrals = plan.covariances.integrals
+        return Refusal(f"gram would take {shown_seconds(taken)}, {integrals} expectations by quadrature")
+    return plan
+
+
+def plan_covariances(program: Program, dtype: DType, seconds: float | None) -> CovariancesPlan:
+    """seconds: what finding the covariances may take, None for as long as it takes. Raises NotGramError."""
+    covariances = covariance_program(program, seconds)
+    entries = covariances.entries
+    work = RULES * quadrature_entries(covariances, RULE) if covariances.integrals else entries
+    return CovariancesPlan(
+        program=program,
+        covariances=covariances,
+        dtype=dtype,
+        why=_described(covariances),
+        seconds=work * PER_ENTRY,
+        memory=3.0 * entries * bytes_of(dtype),
+    )
+
+
+def _described(covariances: CovarianceProgram) -> str:
+    closed = sum(isinstance(p.formula, Closed) for d in covariances.definitions for p in d.pieces)
+    why = f"all outputs follow from covariances, in {len(covariances.definitions)} arrays"
+    if closed:
+        why += f" with {closed} Gaussian expectation{'s' * (closed > 1)} in closed form"
+    if covariances.integrals:
+        why += f"{' and' if closed else ' with'} {covariances.integrals} by quadrature"
+    return why
+
+
+def _few_in_rounds(program: Program) -> bool:
+    """Whether a training is of so few Gaussians that points for all of them at once are cheaper than an
+    integral for every moment of each round."""
+    return rounds_in_order(program) > 1 and 0 < lay_out(program, {}, None).total <= max(GRID)

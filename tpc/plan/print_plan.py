@@ -1,0 +1,2 @@
+def print_plan(plan: object) -> str:
+    return str(plan)
