@@ -152,7 +152,9 @@ def _options(rng: Random, command: str) -> list[str]:
         case "graph":
             return ["-o", rng.choice(["g.dot", "g.dot", "g.svg", "g.png", "g.xyz", "no/g.svg"])]
         case "compile":
-            return ["-o", rng.choice(["m.py", "-", "no/m.py", "."]), *evaluation]
+            written = ["-o", rng.choice(["m.py", "-", "no/m.py", "."])]
+            stopped = ["--stop-after", rng.choice(["plan", "reorder", "emit"])]
+            return [*rng.choice([written, written, stopped]), *evaluation]
         case "run":
             initial = [rng.choice(["seed=0", "zero", "integrate", "d.json", "no.npz", "seed=x"])]
             return [

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.emit.helpers import products as prelude
 from tpc.emit.emit import emit
+from tpc.emit.helpers import products as prelude
 
 TRAINING = Path(__file__).parent / "structures" / "training.tp"
 STEPS, POINTS = 11, 40

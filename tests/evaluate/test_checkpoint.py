@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ import pytest
 import tpc
 from tests.evaluate.programs import TWO_LAYERS, same_bits, two_layers
 from tpc.cli.main import main
+from tpc.emit.emit import emit
+from tpc.machine.files import digest
 
 PROGRAM, INPUTS = two_layers(4)
 
@@ -110,6 +113,29 @@ def test_it_resumes_bit_for_bit(evaluator, tmp_path, monkeypatch):
     assert same_bits(evaluator(INPUTS, seed=3, checkpoint=tmp_path), whole)
     assert tuple(map(len, computed)) == (3, 8)
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_what_a_repeat_depends_on_is_its_identity(evaluator):
+    """The number of repeats is not; points, precision, bases and all of the program are."""
+    for options in ({"repeats": 2}, {"repeats": 40}):
+        more = PROGRAM.compile(samples=128, **options)
+        assert more.source != evaluator.source
+        assert more.identity == evaluator.identity
+    one = replace(evaluator.plan, repeats=1)
+    assert evaluator.identity == digest(emit(one), {})
+    text = PROGRAM.source.text
+    changed = [text.replace("tanh", "erf"), text.replace("N(0, 1)", "N(0, 2)", 1)]
+    others = [
+        *(
+            PROGRAM.compile(repeats=5, **{"samples": 128, **o})
+            for o in ({"samples": 256}, {"dtype": "float32"})
+        ),
+        PROGRAM.compile(samples=128, repeats=5, max_rank=1),
+        two_layers(3)[0].compile(samples=128, repeats=5),
+        *(tpc.parse(other).compile(samples=128, repeats=5) for other in changed),
+    ]
+    identities = [other.identity for other in (evaluator, *others)]
+    assert len(set(identities)) == len(identities)
 
 
 def test_more_repeats_go_on_from_fewer(evaluator, tmp_path, monkeypatch):

@@ -48,7 +48,7 @@ def test_as_many_as_there_are_processors_and_room_for(evaluator, monkeypatch):
     assert workers(plan, 2, plan.memory) == 2
     assert workers(replace(plan, memory=1.0), 9, 1.0) == 6
     assert workers(replace(plan, memory=3 * ROOM), 9, 3 * ROOM) == 1
-    quadrature = tpc.parse(GRID).compile().plan
+    quadrature = tpc.parse(GRID).compile(method="nodes").plan
     assert quadrature.points == "gauss-hermite"
     assert workers(quadrature, 9, plan.memory) == 1
     monkeypatch.setattr("tpc.evaluate.side_by_side.free_memory", lambda: 5.0 * plan.memory)

@@ -150,7 +150,6 @@ LOCALS = (
 
 def emit_vectors(plan: VectorsPlan, loop: Region | None = None) -> str:
     """The source of a module that evaluates a plan by vectors. loop: with functions that run it in parts."""
-    program, parts, layout = plan.program, plan.structure, plan.layout
     names = Names(
         (
             *HELPERS,
@@ -159,21 +158,13 @@ def emit_vectors(plan: VectorsPlan, loop: Region | None = None) -> str:
             *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR),
         )
     )
-    body = Body(program, parts, layout, plan.space, names)
-    body.sampled = plan.noise > 0
-    body.vector_bytes = plan.samples * bytes_of(plan.dtype) if isinstance(plan, PointsPlan) else 0
-    body.at_once = max(AT_ONCE, plan.memory / 2)
-    if isinstance(plan, CoefficientsPlan) and plan.packed:
-        body.expressions.packed = tuple(
-            name for name, s in parts.storage.items() if s.carry is not None and s.family.kind == "vector"
-        )
-    body.in_parts = loop
-    head = _Head(program, layout, names, body)
+    body = _body(plan, names, loop)
+    head = _Head(plan.program, plan.layout, names, body)
     head.run()
     body.run()
-    outputs = [head.output(o) for o in program.outputs]
+    outputs = [head.output(o) for o in plan.program.outputs]
     status = names.fresh("lost")
-    lost = [f"jnp.max({body.top.chains[side].name}[0].lost)" for side in layout.capacity]
+    lost = [f"jnp.max({body.top.chains[side].name}[0].lost)" for side in plan.layout.capacity]
     ending: list[Statement] = [
         Assign(
             (status,), Py(f"jnp.max(jnp.stack([{', '.join(lost)}]))") if lost else Py("jnp.zeros((), dtype)")
@@ -195,15 +186,12 @@ def emit_vectors(plan: VectorsPlan, loop: Region | None = None) -> str:
         (*head.opening(), *lines),
         doc,
     )
-    head_text = [
-        _header(plan),
-        _imports(plan),
-        _constants(plan),
-        _helpers(parts, body.expressions),
-    ]
     return "\n".join(
         [
-            *head_text,
+            _header(plan),
+            _imports(plan),
+            _constants(plan),
+            _helpers(plan.structure, body.expressions),
             "",
             "",
             *py.print_statements([function]),
@@ -212,9 +200,24 @@ def emit_vectors(plan: VectorsPlan, loop: Region | None = None) -> str:
     )
 
 
+def _body(plan: VectorsPlan, names: Names, loop: Region | None) -> Body:
+    body = Body(plan.program, plan.structure, plan.layout, plan.space, names)
+    body.sampled = plan.noise > 0
+    body.vector_bytes = plan.samples * bytes_of(plan.dtype) if isinstance(plan, PointsPlan) else 0
+    body.at_once = max(AT_ONCE, plan.memory / 2)
+    if isinstance(plan, CoefficientsPlan) and plan.packed:
+        body.expressions.packed = tuple(
+            name
+            for name, s in plan.structure.storage.items()
+            if s.carry is not None and s.family.kind == "vector"
+        )
+    body.in_parts = loop
+    return body
+
+
 def source_of_a_repeat(plan: Plan, source: str) -> str:
-    """The source of a plan's module but for the number of repeats: what each of them depends on besides inputs
-    and seed."""
+    """The source of a plan's module but for the number of repeats: what each of them depends on besides
+    inputs and seed."""
     if not isinstance(plan, SampledPlan):
         return source
     one = replace(plan, repeats=1)

@@ -22,8 +22,8 @@ from tpc.emit.module import emit_vectors, source_of_a_repeat
 from tpc.evaluate.aim import Aim
 from tpc.evaluate.devices import mesh_of
 from tpc.evaluate.fit import BESIDES, fitted
-from tpc.evaluate.functions import functions_of
 from tpc.evaluate.initial import Start
+from tpc.evaluate.output_functions import functions_of
 from tpc.evaluate.remarks import reasons
 from tpc.evaluate.result import DivergedError, Outcome, Result
 from tpc.evaluate.side_by_side import workers

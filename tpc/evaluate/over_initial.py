@@ -10,7 +10,7 @@ import numpy as np
 
 from tpc.core.expr import Add, Call, Expr, Mul, Number, Pow, Sum, Value, children
 from tpc.core.program import MatMul, Program, instructions
-from tpc.evaluate.functions import at_points, chosen_points
+from tpc.evaluate.output_functions import at_points, chosen_points
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
