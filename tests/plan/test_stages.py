@@ -1,15 +1,20 @@
 """What the stages from a program to its module print (`tpc compile --stop-after`), and that each is what is
 compiled."""
 
+import copy
 import json
+import pickle
+from pathlib import Path
 
 import pytest
 
 import tpc
 from tpc.cli.main import main
+from tpc.emit.module import emit_vectors
 from tpc.pipeline import stop_after
 from tpc.plan.options import Options
 
+STRUCTURES = Path(__file__).parents[1] / "emit" / "structures"
 NODES = """width n
 dim T = 2, B = 2
 input xs[B] = 0.5
@@ -190,3 +195,13 @@ def test_options_of_a_stage_are_checked(tmp_path, capsys):
     assert "error[TP602]: --samples: must be at least 2" in capsys.readouterr().err
     assert main(["compile", str(file), "--stop-after", "plan", "--method", "linear"]) == 2
     assert "error[TP601]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("copied", [lambda plan: pickle.loads(pickle.dumps(plan)), copy.deepcopy])
+@pytest.mark.parametrize("name", ["blocks", "confined", "training"])
+def test_a_copy_of_a_plan_is_emitted_alike(name, copied):
+    """Also with functions that run a loop in parts."""
+    plan = tpc.load(STRUCTURES / f"{name}.tp").compile(method="nodes", samples=64).plan
+    other = copied(plan)
+    for whole, again in ((None, None), (plan.structure.longest_loop(), other.structure.longest_loop())):
+        assert emit_vectors(other, again) == emit_vectors(plan, whole)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 from tpc.core.program import Program
@@ -23,7 +23,7 @@ from tpc.plan.gaussians import Layout
 from tpc.plan.options import DType, Method
 from tpc.plan.sectors import Sectors
 from tpc.plan.space import Chaos, Linear, Nodes, Space
-from tpc.plan.structure import Structure
+from tpc.plan.structure import Structure, structure
 
 Points = Literal[
     "coefficients", "rules", "closed forms", "quadrature", "panels", "gauss-hermite", "sobol", "monte-carlo"
@@ -180,6 +180,11 @@ class VectorsPlan(Plan):
     # which vectors have which Gaussians
     layout: Layout = field(repr=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy finds its structure itself, which is of its own program's instructions."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "structure"}
+        return _copied, (type(self), own)
+
     @property
     @abstractmethod
     def space(self) -> Space:
@@ -199,6 +204,10 @@ class VectorsPlan(Plan):
     @property
     def gaussians(self) -> int:
         return self.layout.total
+
+
+def _copied(kind: type[VectorsPlan], own: dict[str, Any]) -> VectorsPlan:
+    return kind(structure=structure(own["program"]), **own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
