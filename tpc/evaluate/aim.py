@@ -27,15 +27,15 @@ NEAR = 0.1  # entries are as good as the greatest one of their output times that
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """absolute: the error of every entry, or None; relative: to its value, at least to `least`, or (None) to
-    NEAR of its output's greatest entry.
+    """The error that every entry is to have."""
 
-    times: how many times the predicted seconds of the first plan may be spent, inf for up to LONGEST seconds.
-    """
-
+    # the error, or None for one that is relative
     absolute: float | None = None
+    # to the entry's value
     relative: float = DEFAULT
+    # what values count for at least; None: NEAR of their output's greatest entry
     least: float | None = SMALL
+    # how many times the predicted seconds of the first plan may be spent, inf for up to LONGEST seconds
     times: float = TIMES
 
     @staticmethod
@@ -72,15 +72,15 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Of all outputs together. ratio: the greatest of an entry's error, if it is finite, and what it should
-    be. biased: whether it is mostly bias.
+    """How far the errors of all outputs are from what is aimed at."""
 
-    names: the outputs that fall short. target: the least error that is missed.
-    """
-
+    # the greatest of an entry's error, if it is finite, and what it should be
     ratio: float
+    # whether that error is mostly bias
     biased: bool
+    # the outputs that fall short
     names: tuple[str, ...]
+    # the least error that is missed
     target: float
 
 

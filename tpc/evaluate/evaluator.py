@@ -67,7 +67,7 @@ class Evaluator:
     def _executed(self, source: str) -> types.ModuleType:
         made = types.ModuleType(f"tpc_{self.program.name}")
         with precision(self.dtype):
-            exec(compile_source(source, self.program.name), made.__dict__)
+            exec(compile(source, f"<limit of {self.program.name}>", "exec"), made.__dict__)
         return made
 
     def __getstate__(self) -> dict[str, Any]:
@@ -305,7 +305,3 @@ class Evaluator:
 
         points, weights = jax.tree.map(lambda a: jnp.asarray(a, self.plan.dtype), self.module.draw(seed, k))
         return points, weights
-
-
-def compile_source(source: str, name: str) -> types.CodeType:
-    return compile(source, f"<limit of {name}>", "exec")

@@ -21,11 +21,13 @@ FEWEST = 512  # points that a plan is brought down to
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """plan: with as many points as there is memory for. each: bytes that one repeat takes. note: what was
-    done to the plan, if anything."""
+    """A plan for the memory that there is."""
 
+    # with as many points as fit
     plan: Plan
+    # bytes that one repeat takes
     each: float
+    # what was done to the plan, if anything
     note: str | None = None
 
 

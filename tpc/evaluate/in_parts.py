@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a loop carries before a round, a tree of arrays."""
+    """What a loop carries before a round."""
 
     round: int
+    # a tree of arrays
     carried: Any
 
 
 @dataclass(frozen=True)
 class Training:
     """One loop of a program with its inputs and points. Where it is cut into parts does not change a bit of
-    what it computes.
-
-    rounds: of the loop. fingerprint: of all that its states depend on.
-    """
+    what it computes."""
 
     program: Program
     module: types.ModuleType = field(repr=False)
     inputs: Mapping[str, Any] = field(repr=False)
     shares: Shares = field(repr=False)
+    # as it is run: the plan's
     loop: For = field(repr=False)
+    # of all that its states depend on
     fingerprint: str
 
     @classmethod

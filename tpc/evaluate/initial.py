@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """What to take. seed: for "drawn". values: for "given", arrays by name."""
+    """What to take."""
 
     how: Literal["drawn", "given", "zero", "integrated"] = "drawn"
+    # of what is drawn
     seed: int = 0
+    # what is given: arrays by name
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -57,10 +59,11 @@ def require_none(initial: Any, program: str) -> None:
 
 @dataclass(frozen=True)
 class Start:
-    """The scalars of a limit's start. evaluator: of their covariances."""
+    """The scalars of a limit's start."""
 
     initial: Initial
     choice: Choice
+    # of the scalars' covariances
     evaluator: Evaluator = field(repr=False)
 
     @property

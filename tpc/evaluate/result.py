@@ -28,15 +28,15 @@ LARGEST_PLAIN = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The value of one output and its standard error, of the same shape; None where the value is exact.
+    """The value of one output, and how well it is known."""
 
-    covariance: over the start, if the result is integrated over it, [size, size]; `value` is the mean.
-    reason: where `stderr` is inf, why no error can be told.
-    """
-
+    # the mean, if the result is integrated over the start
     value: np.ndarray
+    # the standard error, of the same shape; None where the value is exact
     stderr: np.ndarray | None
+    # over the start, if the result is integrated over it, [size, size]
     covariance: np.ndarray | None = None
+    # where `stderr` is inf, why no error can be told
     reason: str | None = None
 
     @property
@@ -70,19 +70,21 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All outputs by name, the plan that they were computed by, and remarks on the run.
+    """What a run gives."""
 
-    repeats: independent randomisations done; if the run was interrupted, fewer than planned. start: what the
-    numbers are conditioned on.
-    stopped: whether it was interrupted, be it after the last repeat.
-    """
-
+    # its name
     program: str
+    # that the outputs were computed by
     plan: Plan
+    # by name
     outputs: Mapping[str, Outcome] = field(repr=False)
+    # remarks on the run
     notes: tuple[str, ...] = ()
+    # independent randomisations done; if the run was interrupted, fewer than planned
     repeats: int = 1
+    # what the numbers are conditioned on
     start: Started | None = None
+    # whether the run was interrupted, be it after the last repeat
     stopped: bool = False
 
     def __getitem__(self, name: str) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,31 +29,33 @@ ENOUGH = 2  # repeats that an interrupted run must have done for a standard erro
 
 @dataclass(frozen=True)
 class Stage:
-    """One of them. found: what the module's `run` gives. claims: what it says of its errors, by output;
-    nothing where they do not come from repeats.
-
-    interrupted: whether there would have been more. notes: on what was done.
-    """
+    """The repeats of one plan."""
 
     plan: Plan
     kept: Kept
+    # what the module's `run` gives
     found: Mapping[str, tuple[Any, Any]]
+    # what the module says of its errors, by output; nothing where they do not come from repeats
     claims: Mapping[str, Any]
+    # how many are done
     repeats: int
+    # whether there would have been more
     interrupted: bool = False
+    # on what was done
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Run:
-    """What all stages have in common. checkpoint: the folder of kept repeats, or None. mesh: the devices that
-    share the samples, or None."""
+    """What all stages have in common."""
 
     evaluator: Evaluator
     given: Mapping[str, np.ndarray] = field(repr=False)
     seed: int
     progress: Callable[[int, int], None] | None
+    # the folder of kept repeats
     checkpoint: Path | None
+    # the devices that share the samples
     mesh: Any
 
     def last(self, aim: Aim | None) -> Stage:
@@ -184,6 +186,4 @@ def _finite(claim: Any) -> bool:
 
 
 def _with(stage: Stage, note: str, *, interrupted: bool = False) -> Stage:
-    return Stage(
-        stage.plan, stage.kept, stage.found, stage.claims, stage.repeats, interrupted, (*stage.notes, note)
-    )
+    return replace(stage, interrupted=interrupted, notes=(*stage.notes, note))

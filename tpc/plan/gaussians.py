@@ -30,16 +30,18 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """initial: the rows of every group of initial vectors, by its first name. capacity: the directions of one
-    matrix of a family, by side, as many as the one that is multiplied most often may meet.
-    extra: the directions that products of vectors confined to one round may add, shared by all rounds. total:
-    the number of all rows.
-    rows: how many vectors a matrix is multiplied to at once, where it is several."""
+    """Which vectors and directions have which standard Gaussians."""
 
+    # the rows of every group of initial vectors, by its first name
     initial: Mapping[str, Rows]
+    # the directions of one matrix of a family, by side: as many as the one that is multiplied most often may
+    # meet
     capacity: Mapping[Side, int]
+    # the directions that products of vectors confined to one round may add, shared by all rounds
     extra: Mapping[Side, int]
+    # the matrices of a family
     members: Mapping[str, int]
+    # how many vectors a matrix is multiplied to at once, where it is several
     rows: int = 1
 
     @property
@@ -53,6 +55,7 @@ class Layout:
 
     @property
     def total(self) -> int:
+        """The number of all rows."""
         directions = sum(
             k * self.members[matrix]
             for side in (self.capacity, self.extra)

@@ -20,12 +20,14 @@ Key = tuple[str, str]  # "vector", "rows" or "columns", and of what
 
 @dataclass(frozen=True, slots=True)
 class Sectors:
-    """vectors: the sector of every family of vectors. outputs, operands: of what comes out of a side of a
-    matrix and of what it multiplies."""
+    """Which vectors are functions of which Gaussians."""
 
     count: int = 1
+    # the sector of every family of vectors
     vectors: Mapping[str, int] = field(default_factory=dict)
+    # the sector of what comes out of a side of a matrix
     outputs: Mapping[Side, int] = field(default_factory=dict)
+    # the sector of what a side of a matrix multiplies
     operands: Mapping[Side, int] = field(default_factory=dict)
 
     @property

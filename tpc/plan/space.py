@@ -2,8 +2,7 @@
 by numbers and has inner products).
 
 A space says which programs it can represent, and which forms of Nonlin and Moment it emits. Elements are
-arrays [M] in every one of them, the inner product is `a @ (weights * b)`, so that ZMatMul is written once. A
-further one (gram) is a further class here.
+arrays [M] in every one of them, the inner product is `a @ (weights * b)`, so that ZMatMul is written once.
 """
 
 from __future__ import annotations
@@ -19,18 +18,19 @@ from tpc.plan.sectors import Sectors
 
 
 class Space(Protocol):
-    """One representation. pointwise: whether an element is its values at points, so that functions apply to
-    it coordinate by coordinate.
-    sectors: which vectors have points of their own."""
+    """One representation."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def pointwise(self) -> bool: ...
+    def pointwise(self) -> bool:
+        """Whether an element is its values at points, so that functions apply to it coordinate by
+        coordinate."""
 
     @property
-    def sectors(self) -> Sectors: ...
+    def sectors(self) -> Sectors:
+        """Which vectors have points of their own."""
 
     def refuses(self, program: Program) -> str | None:
         """Why the program cannot be represented, None if it can."""

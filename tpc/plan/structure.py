@@ -156,12 +156,15 @@ def index_variables(ref: Ref) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Stacking:
-    """How what the rounds of a region make lies in an array: along `axis`, at `index`; at `fixed` on other
-    axes; `rest` are those within a round."""
+    """How what the rounds of a region make lies in an array."""
 
+    # along which one
     axis: int
+    # where on it
     index: Affine
+    # where on other axes
     fixed: Mapping[int, Index]
+    # the axes within a round
     rest: tuple[int, ...]
 
 
