@@ -4,7 +4,7 @@ will cost."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from tpc.core.affine import Ranges, bounds
 from tpc.core.dependence import is_parallel
 from tpc.core.expr import Call, Expr, is_vector, walk
 from tpc.core.functions import FUNCTIONS
-from tpc.core.program import For, Moment, Nonlin, Program, instructions
+from tpc.core.program import For, Moment, Nonlin, Op, Program, instructions
 from tpc.gram import (
     Closed,
     CovarianceProgram,
@@ -259,11 +259,19 @@ def gram_plan(program: Program, method: str, dtype: DType, seconds: float | None
 def rounds_in_order(program: Program) -> int:
     """The rounds of loops that depend on each other, which covariances would write out: the most of any
     instruction."""
-    rounds = (
-        math.prod(max(0, bounds(loop.count, ranges)[1]) for loop, ranges in _in_order(loops))
-        for _, loops in instructions(program.body)
-    )
-    return max(rounds, default=0)
+    return _most_in_order(program.body, (), 1)
+
+
+def _most_in_order(body: Sequence[Op], outer: Ranges, rounds: int) -> int:
+    """The same of what stands in loops of `rounds` such rounds; a loop is looked at once for all in it."""
+    most = 0
+    for op in body:
+        if isinstance(op, For):
+            times = 1 if is_parallel(op, outer) else max(0, bounds(op.count, outer)[1])
+            most = max(most, _most_in_order(op.body, (*outer, (op.variable, op.count)), rounds * times))
+        else:
+            most = max(most, rounds)
+    return most
 
 
 def total_rounds(program: Program) -> int:
@@ -273,14 +281,6 @@ def total_rounds(program: Program) -> int:
         (math.prod(max(0, bounds(count, own[:k])[1]) for k, (_, count) in enumerate(own)) for own in ranges),
         default=0,
     )
-
-
-def _in_order(loops: Sequence[For]) -> Iterator[tuple[For, Ranges]]:
-    ranges: Ranges = ()
-    for loop in loops:
-        if not is_parallel(loop, ranges):
-            yield loop, ranges
-        ranges = (*ranges, (loop.variable, loop.count))
 
 
 def _few_in_rounds(program: Program) -> bool:
