@@ -12,6 +12,7 @@ ALL = [ROOT / "README.md", ROOT / "programs" / "README.md", *PAGES]
 MOST_LINES = 150  # of the README
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)")
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^```.*?^```$|`[^`\n]*`(?!\])", re.MULTILINE | re.DOTALL)
 FILES = re.compile(r"(?:tests|programs|notebooks|tpc)/[\w/.]+\.(?:py|tp|npz|ipynb|md)\b")
 
 
@@ -28,7 +29,8 @@ def test_readme_is_short_and_leads_to_every_page():
 @pytest.mark.parametrize("page", ALL, ids=name_of)
 def test_links_and_files_are_there(page):
     text = page.read_text(encoding="utf-8")
-    links = [page.parent / link for link in LINK.findall(text) if "://" not in link]
+    prose = CODE.sub("", text)
+    links = [page.parent / link for link in LINK.findall(prose) if "://" not in link]
     files = [ROOT / file for file in FILES.findall(re.sub(r"\]\([^)]*\)", "]", text))]
     assert not [str(path) for path in (*links, *files) if not path.exists()]
 
@@ -42,8 +44,14 @@ def test_python_is_python(page):
 def test_what_python_shows_runs(monkeypatch, tmp_path):
     """The blocks of the page on Python and on trainings in parts, one after the other, as a reader would."""
     monkeypatch.chdir(ROOT)
-    points = [[0.1, 0.7], [0.5, -0.2], [-0.3, 0.4]]
-    here = {"X": points, "Z": points[:2], "y": [1.0, -1.0, 0.5], "folder": tmp_path, "inputs": {"y": [1.0] * 20}}
+    points = [[0.1, 0.7, 0.2], [0.5, -0.2, 0.3], [-0.3, 0.4, 1.0]]
+    here = {
+        "X": points,
+        "Z": points[:2],
+        "y": [1.0, -1.0, 0.5],
+        "folder": tmp_path,
+        "inputs": {"y": [1.0] * 20},
+    }
     exec("import jax, jax.numpy as jnp", here)
     for page in ("python.md", "running.md"):
         for block in PYTHON.findall((ROOT / "tpc" / "docs" / page).read_text(encoding="utf-8")):
