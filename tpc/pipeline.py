@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tpc.core.given import checked_dims, require_text
 from tpc.core.inputs import constant_law_errors
-from tpc.core.network import C, Networks, Source, exponent_input
+from tpc.core.network import Source
 from tpc.core.program import Program
 from tpc.core.wellformed import verified
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.lower import lower
 from tpc.machine.files import open_regular
-from tpc.syntax.layout import RESERVED, normalise
+from tpc.syntax.layout import default_name
 from tpc.syntax.parse import MAX_BYTES, parse_file
 from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
 from tpc.syntax.tree import Dim, File
-from tpc.train import open_out, write_out
+from tpc.train import write_out
+
+if TYPE_CHECKING:
+    from tpc.derive import Limit
 
 
 def parse(text: str, *, name: str = "program", dims: Mapping[str, object] | None = None) -> Program:
@@ -44,16 +47,15 @@ def parse(text: str, *, name: str = "program", dims: Mapping[str, object] | None
     return replace(program, source=Source(text, name, tuple(sorted(dims.items()))))
 
 
-def opened(source: Source) -> tuple[Program, Networks]:
-    """The program with the exponents of its weights left open, for the scaling analysis, and what its weights
-    are. Raises TpcError."""
-    text, name, dims = source.text, source.name, dict(source.dims)
-    tree, networks = open_out(parse_file(text, name), name, text, dims)
-    exponents = frozenset(
-        {C, *(exponent_input(letter, k) for k in range(len(networks.weights)) for letter in "ab")}
-    )
-    checked = resolve(tree, name, text, dims, default_name(name), exponents)
-    return verified(lower(checked, text, name)), networks
+def derive_limit(program: Program) -> Limit:
+    """The Z-recursion of `program` (TP4 Def 7.3), powers of n taken to their limits. Raises TpcError (TP80x)
+    if there is none."""
+    from tpc.derive import derive
+    from tpc.expand import expand
+    from tpc.expand.rename import notes_on
+
+    expansion = expand(program)
+    return derive(expansion.limit, of=program, notes=notes_on(expansion.meanings))
 
 
 def written_out(text: str, name: str, dims: Mapping[str, object], after: str) -> str:
@@ -71,12 +73,6 @@ def dims_in(text: str, name: str) -> set[str]:
 
 def _dims_of(file: File) -> set[str]:
     return {s.name.name for s in file.statements if isinstance(s, Dim)}
-
-
-def default_name(file: str) -> str:
-    """The name of a program that names itself nowhere: its file's, as an identifier."""
-    stem = re.sub(r"[^A-Za-z0-9_]", "_", normalise(Path(file).stem))
-    return f"the_{stem}" if stem in RESERVED else stem if stem.isidentifier() else f"program_{stem}"
 
 
 def load(path: str | Path, *, dims: Mapping[str, object] | None = None) -> Program:

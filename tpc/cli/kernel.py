@@ -21,12 +21,13 @@ def kernel(arguments: argparse.Namespace) -> int:
     """Writes the matrix as an `.npy` file, in strips, and goes on with one that is begun."""
     from tpc.diagnostics import catalogue_run
     from tpc.diagnostics.diagnostic import TpcError
+    from tpc.kernels.kernels import kernels
     from tpc.kernels.stream import stream
 
     program, given = load(arguments)
     x = _array(arguments.x)
     z = None if arguments.z is None else _array(arguments.z)
-    found = program.kernels(arguments.network, inputs=given, dtype=arguments.dtype)
+    found = kernels(program, arguments.network, inputs=given, dtype=arguments.dtype)
     chosen = found.ntk if arguments.kind == "ntk" else found.nngp
     progress = progress_line("rows") if sys.stderr.isatty() else None
     try:

@@ -354,7 +354,9 @@ def derive(arguments: argparse.Namespace) -> int:
     program, _ = load(arguments)
     if arguments.unroll:
         program = _unrolled(program, arguments)
-    limit = program.derive()
+    from tpc.pipeline import derive_limit
+
+    limit = derive_limit(program)
     if arguments.json or arguments.format == "json":
         print(json.dumps(limit.to_json(), allow_nan=False))
     else:
@@ -363,6 +365,7 @@ def derive(arguments: argparse.Namespace) -> int:
 
 
 def _unrolled(program: Program, arguments: argparse.Namespace) -> Program:
+    from tpc.core.unroll import unroll
     from tpc.core.wellformed import instances
     from tpc.diagnostics import catalogue_run
     from tpc.diagnostics.diagnostic import TpcError
@@ -374,7 +377,7 @@ def _unrolled(program: Program, arguments: argparse.Namespace) -> Program:
             "smaller by --set"
         )
         raise TpcError([catalogue_run.bad_option("--unroll", why)], str(arguments.file))
-    return program.unroll()
+    return unroll(program)
 
 
 def graph(arguments: argparse.Namespace) -> int:
@@ -384,7 +387,9 @@ def graph(arguments: argparse.Namespace) -> int:
 
     writing(arguments.output, lambda part: draw(program, part))
     if arguments.json:
-        made = program.graph
+        from tpc.core.graph import dependency_graph
+
+        made = dependency_graph(program)
         print(
             json.dumps(
                 {

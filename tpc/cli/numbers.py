@@ -294,7 +294,7 @@ def _unwritten(result: Result, samples: list[Samples], arguments: argparse.Names
     """Writes the files that are asked for; says of which that was impossible (TP606), so that the numbers are
     printed all the same."""
     from tpc.diagnostics.diagnostic import TpcError
-    from tpc.show.results import plot_result
+    from tpc.evaluate.result_plot import plot_result
 
     unwritten: list[Diagnostic] = []
     for path, write in (

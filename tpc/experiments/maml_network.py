@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.api import Program, parse
+from tpc.evaluate.evaluator import compile_program
 from tpc.evaluate.in_parts import State, Training
 from tpc.experiments.drawings import Part
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, free_of_devices, require_memory
-from tpc.pipeline import parse
 
 if TYPE_CHECKING:
-    from tpc.core.program import Program
     from tpc.experiments.maml import Settings
 
 PROGRAM = Path(__file__).with_name("maml.tp")
@@ -57,7 +57,7 @@ class Network:
     def _training(self) -> Training:
         s, train = self.settings, self.parts["train"]
         unseen = max(len(self.parts[name].images) for name in ("val", "test"))
-        evaluator = program(
+        sized = program(
             s,
             {
                 "T": s.batches,
@@ -72,7 +72,8 @@ class Network:
                 "A": s.ways * s.asked,
                 "adapting": s.adapting_steps,
             },
-        ).compile(**self._options())
+        )
+        evaluator = compile_program(sized, **self._options())
         require_memory(evaluator.plan.memory / 2, "maml")  # not to be compiled, to learn that
         points = None
         if s.model != "mup":  # no matrices: a network of width n is n points of weight 1/n
