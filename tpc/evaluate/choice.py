@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_run
-from tpc.diagnostics.diagnostic import TpcError
 from tpc.show.entries import plain
 
 
@@ -27,21 +25,6 @@ class Choice:
             if self.how == "drawn"
             else {"given": "as given", "zero": "0", "integrated": "integrated over"}[self.how]
         )
-
-
-def chosen(initial: Any, program: str) -> Choice:
-    """The choice that `initial` stands for: None (seed 0), a seed, "zero", "integrate", or arrays by name.
-    Raises TpcError (TP602)."""
-    if initial is None:
-        return Choice()
-    if isinstance(initial, Mapping):
-        return Choice("given", values=initial)
-    if isinstance(initial, int) and not isinstance(initial, bool) and 0 <= initial < 2**32:
-        return Choice(seed=initial)
-    if initial in ("zero", "integrate"):
-        return Choice("zero" if initial == "zero" else "integrated")
-    why = f"must be seed=N, zero, integrate or a data file, not {initial}"
-    raise TpcError([catalogue_run.bad_option("--initial", why)], program, of_program=True)
 
 
 @dataclass(frozen=True)

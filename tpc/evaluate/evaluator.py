@@ -19,10 +19,10 @@ from tpc.diagnostics import catalogue_run, catalogue_scaling
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.emit.module import emit, planned
 from tpc.evaluate.aim import Aim
-from tpc.evaluate.choice import Started, chosen
+from tpc.evaluate.choice import Started
 from tpc.evaluate.devices import mesh_of
 from tpc.evaluate.fit import BESIDES, fitted
-from tpc.evaluate.initial import Start
+from tpc.evaluate.initial import Start, chosen
 from tpc.evaluate.remarks import reasons
 from tpc.evaluate.result import DivergedError, Outcome, Result
 from tpc.evaluate.side_by_side import workers

@@ -9,13 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_scaling
+from tpc.diagnostics import catalogue_run, catalogue_scaling
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.choice import Choice
 from tpc.expand.random_start import Initial
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
+
+
+def chosen(initial: Any, program: str) -> Choice:
+    """The choice that `initial` stands for: None (seed 0), a seed, "zero", "integrate", or arrays by name.
+    Raises TpcError (TP602)."""
+    if initial is None:
+        return Choice()
+    if isinstance(initial, Mapping):
+        return Choice("given", values=initial)
+    if isinstance(initial, int) and not isinstance(initial, bool) and 0 <= initial < 2**32:
+        return Choice(seed=initial)
+    if initial in ("zero", "integrate"):
+        return Choice("zero" if initial == "zero" else "integrated")
+    why = f"must be seed=N, zero, integrate or a data file, not {initial}"
+    raise TpcError([catalogue_run.bad_option("--initial", why)], program, of_program=True)
 
 
 @dataclass(frozen=True)
