@@ -19,10 +19,11 @@ from tpc.lower import lower
 from tpc.machine.files import open_regular
 from tpc.syntax.layout import default_name
 from tpc.syntax.parse import MAX_BYTES, parse_file
+from tpc.syntax.print_checked import print_checked
 from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
-from tpc.syntax.tree import Dim, File
-from tpc.train import write_out
+from tpc.syntax.tree import Dim, File, Input
+from tpc.train import PASSES, write_out
 
 if TYPE_CHECKING:
     from tpc.derive import Limit
@@ -58,17 +59,38 @@ def derive_limit(program: Program) -> Limit:
     return derive(expansion.limit, of=program, notes=notes_on(expansion.meanings))
 
 
-def written_out(text: str, name: str, dims: Mapping[str, object], after: str) -> str:
-    """The file as text after a pass of `tpc.train` ("networks", "autodiff" or "updates"). Raises TpcError as
-    `parse` does."""
+def print_after(text: str, name: str, dims: Mapping[str, object], stage: str) -> str:
+    """What a stage of `parse` makes, as text: "parse", a pass of `tpc.train` ("networks", "autodiff",
+    "updates") or "resolve". Later ones are not run. Raises TpcError as `parse` does."""
     file = parse_file(text, name)
-    return print_file(write_out(file, name, text, checked_dims(dims, _dims_of(file), name), after))
+    given = checked_dims(dims, _dims_of(file), name)
+    if stage == "parse":
+        return print_file(file)
+    if stage in PASSES:
+        return print_file(write_out(file, name, text, given, stage))
+    tree = write_out(file, name, text, given)
+    return print_checked(resolve(tree, name, text, given, default_name(name)))
+
+
+def print_expansion(program: Program) -> str:
+    """The program of the limit, which has no powers of n, and as remarks what names in it stand for. Raises
+    TpcError (TP80x)."""
+    from tpc.expand import expand
+    from tpc.expand.rename import notes_on
+
+    expansion = expand(program)
+    return str(expansion.limit) + "".join(f"# {note}\n" for note in notes_on(expansion.meanings))
 
 
 def dims_in(text: str, name: str) -> set[str]:
     """The names of the dims that `text` declares, which settings may override. Raises TpcError if it does not
     parse."""
     return _dims_of(parse_file(text, name))
+
+
+def inputs_in(text: str, name: str) -> set[str]:
+    """The names of the inputs that `text` declares. Raises TpcError if it does not parse."""
+    return {s.declared.name.name for s in parse_file(text, name).statements if isinstance(s, Input)}
 
 
 def _dims_of(file: File) -> set[str]:

@@ -12,7 +12,7 @@ from tests.attack.mutators import mutant
 from tests.attack.trial import Attack, Outcome, blamed
 from tpc.core.program import Program
 from tpc.diagnostics.diagnostic import Diagnostic, Label
-from tpc.pipeline import written_out
+from tpc.pipeline import print_after
 
 LIMITS = ("TP109", "TP308")  # of sizes: what is written out is longer
 AFTER = ("networks", "autodiff", "updates")
@@ -69,7 +69,7 @@ def _core(program: Program) -> Iterator[None]:
 
 def _written(text: str) -> Iterator[None]:
     for after in AFTER:
-        written_out(text, "mutant.tp", {}, after)
+        print_after(text, "mutant.tp", {}, after)
     yield
 
 

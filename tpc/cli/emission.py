@@ -9,24 +9,28 @@ from typing import Any
 
 from tpc.cli.arguments import add_command, add_evaluation
 from tpc.cli.shared import OK, load, require_writable, writing
+from tpc.cli.stop_after import add_stop_after, stop_after
 
 
 def add_compile(commands: Any) -> None:
     made = add_command(
         commands, "compile", compile_file, "write a stand-alone JAX module that evaluates the limit"
     )
-    made.add_argument(
+    written = made.add_mutually_exclusive_group(required=True)
+    written.add_argument(
         "-o",
         "--output",
         type=Path,
-        required=True,
         metavar="F.py",
         help="`-` for standard output, with --json as `source`",
     )
+    add_stop_after(written, "expand")
     add_evaluation(made)
 
 
 def compile_file(arguments: argparse.Namespace) -> int:
+    if arguments.stop_after is not None:
+        return stop_after(arguments)
     if str(arguments.output) != "-":
         require_writable(arguments.output)
     program, _ = load(arguments)

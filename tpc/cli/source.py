@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.cli.arguments import add_command
 from tpc.cli.shared import OK, bound, load, require_writable, writing
+from tpc.cli.stop_after import add_stop_after, stop_after
 
 if TYPE_CHECKING:
     from tpc.core.program import Program
@@ -40,31 +41,18 @@ def add_lower(commands: Any) -> None:
     made.add_argument(
         "--after",
         choices=("networks", "autodiff", "updates"),
+        dest="stop_after",
         help="print the file after this pass: forward passes; backward passes too; updates of weights too",
     )
+    add_stop_after(made, "lower")
 
 
 def lower(arguments: argparse.Namespace) -> int:
+    if arguments.stop_after is not None:
+        return stop_after(arguments)
     program, _ = load(arguments)
-    if arguments.after is not None:
-        return _lower_partly(arguments)
     print(
         json.dumps({"program": program.name, "core": str(program)}) if arguments.json else program,
-        end="\n" if arguments.json else "",
-    )
-    return OK
-
-
-def _lower_partly(arguments: argparse.Namespace) -> int:
-    """Prints the file after one of the passes that write networks and training out."""
-    from tpc.core.inputs import parse_setting
-    from tpc.pipeline import dims_in, read_text, written_out
-
-    name, text = str(arguments.file), read_text(arguments.file)
-    dims = {key: value for key, value in map(parse_setting, arguments.settings) if key in dims_in(text, name)}
-    shown = written_out(text, name, dims, arguments.after)
-    print(
-        json.dumps({"file": name, "after": arguments.after, "text": shown}) if arguments.json else shown,
         end="\n" if arguments.json else "",
     )
     return OK
@@ -74,9 +62,18 @@ def add_derive(commands: Any) -> None:
     made = add_command(commands, "derive", derive, "print the Z-recursion of the limit (Def 7.3)")
     made.add_argument("--format", choices=("text", "latex", "json"), default="text")
     made.add_argument("--unroll", action="store_true", help="write loops out")
+    add_stop_after(made, "expand")
 
 
 def derive(arguments: argparse.Namespace) -> int:
+    if arguments.stop_after is not None:
+        if arguments.unroll or arguments.format != "text":
+            why = "prints no formulas, which --unroll and --format are for"
+            from tpc.diagnostics import catalogue_run
+            from tpc.diagnostics.diagnostic import TpcError
+
+            raise TpcError([catalogue_run.bad_option("--stop-after", why)], str(arguments.file))
+        return stop_after(arguments)
     program, _ = load(arguments)
     if arguments.unroll:
         program = _unrolled(program, arguments)
