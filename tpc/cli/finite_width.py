@@ -10,8 +10,8 @@ from tpc.cli.arguments import add_command, add_evaluation, add_width_sampling, d
 from tpc.cli.numbers import (
     diverged_widths,
     error_of,
-    evaluated,
     require_widths,
+    result_of,
     sample,
     samples_to_json,
 )
@@ -72,7 +72,7 @@ def verify(arguments: argparse.Namespace) -> int:
         )
     require_writable(arguments.plot, FIGURES)
     require_widths(program, inputs, arguments)
-    result = evaluated(program, inputs, arguments, integrate=True)
+    result = result_of(program, inputs, arguments, integrate=True)
     if result.interrupted:
         raise KeyboardInterrupt
     samples = []

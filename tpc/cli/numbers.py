@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tpc.simulate.samples import Samples
 
 
-def evaluated(
+def result_of(
     program: Program,
     given: dict[str, np.ndarray],
     arguments: argparse.Namespace,

@@ -14,8 +14,8 @@ from tpc.cli.arguments import add_command, add_evaluation, different_widths, ini
 from tpc.cli.numbers import (
     diverged_widths,
     error_of,
-    evaluated,
     require_widths,
+    result_of,
     sample,
     samples_to_json,
 )
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     require_widths(program, inputs, arguments)
     try:
         with _alone_on_stdout() if together else nullcontext():
-            result = evaluated(program, inputs, arguments, together=together)
+            result = result_of(program, inputs, arguments, together=together)
     except DivergedError as stop:
         if not arguments.silent:
             stop.diagnostics += tuple(_unwritten(stop.partial, [], arguments))

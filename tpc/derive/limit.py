@@ -27,7 +27,7 @@ def derive(program: Program, *, of: Program | None = None, notes: tuple[str, ...
     """The Z-recursion of `program` (TP4 Def 7.3): a formula for every vector and scalar, in program order,
     loops as loops.
 
-    of, notes: the program with powers of n that it is the limit's of (`tpc.scaling`), and what names in it
+    of, notes: the program with powers of n that it is the limit's of (`tpc.expand`), and what names in it
     stand for.
     """
     rules = Rules(program)
