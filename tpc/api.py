@@ -6,7 +6,7 @@ The only file that looks up from data to what can be done with it; nothing else 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -113,6 +113,8 @@ class Program(core.Program):
 @dataclass(frozen=True, repr=False)
 class Limit(derived.Limit):
     __doc__ = derived.Limit.__doc__
+    program: Program
+    of: Program | None = field(default=None, repr=False)
 
     def unroll(self) -> Limit:
         """The limit of the same program with its loops written out."""
@@ -136,4 +138,4 @@ def _limit(limit: derived.Limit) -> Limit:
 
 
 def _fields(data: Any) -> dict[str, Any]:
-    return {field.name: getattr(data, field.name) for field in fields(data)}
+    return {own.name: getattr(data, own.name) for own in fields(data)}
