@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,19 +10,20 @@ from typing import TYPE_CHECKING
 
 from tpc.core.given import checked_dims, require_text
 from tpc.core.inputs import constant_law_errors
-from tpc.core.network import C, Networks, Source, exponent_input
+from tpc.core.network import Source
 from tpc.core.program import Program
 from tpc.core.wellformed import verified
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.lower import lower
 from tpc.machine.files import open_regular
-from tpc.syntax.layout import RESERVED, normalise
+from tpc.syntax.layout import default_name
 from tpc.syntax.parse import MAX_BYTES, parse_file
+from tpc.syntax.print_checked import print_checked
 from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
-from tpc.syntax.tree import Dim, File
-from tpc.train import open_out, write_out
+from tpc.syntax.tree import Dim, File, Input
+from tpc.train import PASSES, write_out
 
 if TYPE_CHECKING:
     from tpc.derive import Limit
@@ -53,23 +53,27 @@ def parse(text: str, *, name: str = "program", dims: Mapping[str, object] | None
     return replace(program, source=Source(text, name, tuple(sorted(dims.items()))))
 
 
-def opened(source: Source) -> tuple[Program, Networks]:
-    """The program with the exponents of its weights left open, for the scaling analysis, and what its weights
-    are. Raises TpcError."""
-    text, name, dims = source.text, source.name, dict(source.dims)
-    tree, networks = open_out(parse_file(text, name), name, text, dims)
-    exponents = frozenset(
-        {C, *(exponent_input(letter, k) for k in range(len(networks.weights)) for letter in "ab")}
-    )
-    checked = resolve(tree, name, text, dims, default_name(name), exponents)
-    return verified(lower(checked, text, name)), networks
-
-
-def written_out(text: str, name: str, dims: Mapping[str, object], after: str) -> str:
-    """The file as text after a pass of `tpc.train` ("networks", "autodiff" or "updates"). Raises TpcError as
-    `parse` does."""
+def print_after(text: str, name: str, dims: Mapping[str, object], stage: str) -> str:
+    """What a stage of `parse` makes, as text: "parse", a pass of `tpc.train` ("networks", "autodiff",
+    "updates") or "resolve". Later ones are not run. Raises TpcError as `parse` does."""
     file = parse_file(text, name)
-    return print_file(write_out(file, name, text, checked_dims(dims, _dims_of(file), name), after))
+    given = checked_dims(dims, _dims_of(file), name)
+    if stage == "parse":
+        return print_file(file)
+    if stage in PASSES:
+        return print_file(write_out(file, name, text, given, stage))
+    tree = write_out(file, name, text, given)
+    return print_checked(resolve(tree, name, text, given, default_name(name)))
+
+
+def print_expansion(program: Program) -> str:
+    """The program of the limit, which has no powers of n, and as remarks what names in it stand for. Raises
+    TpcError (TP80x)."""
+    from tpc.expand import expand
+    from tpc.expand.rename import notes_on
+
+    expansion = expand(program)
+    return str(expansion.limit) + "".join(f"# {note}\n" for note in notes_on(expansion.meanings))
 
 
 def dims_in(text: str, name: str) -> set[str]:
@@ -78,14 +82,13 @@ def dims_in(text: str, name: str) -> set[str]:
     return _dims_of(parse_file(text, name))
 
 
+def inputs_in(text: str, name: str) -> set[str]:
+    """The names of the inputs that `text` declares. Raises TpcError if it does not parse."""
+    return {s.declared.name.name for s in parse_file(text, name).statements if isinstance(s, Input)}
+
+
 def _dims_of(file: File) -> set[str]:
     return {s.name.name for s in file.statements if isinstance(s, Dim)}
-
-
-def default_name(file: str) -> str:
-    """The name of a program that names itself nowhere: its file's, as an identifier."""
-    stem = re.sub(r"[^A-Za-z0-9_]", "_", normalise(Path(file).stem))
-    return f"the_{stem}" if stem in RESERVED else stem if stem.isidentifier() else f"program_{stem}"
 
 
 def load(path: str | Path, *, dims: Mapping[str, object] | None = None) -> Program:
@@ -140,7 +143,7 @@ def plan_limit(program: Program, options: Options) -> Plan:
     return make_plan(with_finite_means(expand(program).limit), options)
 
 
-def stop_after(stage: str, program: Program, options: Options) -> str:
+def print_stage(stage: str, program: Program, options: Options) -> str:
     """What a stage of `compile_program` makes, as text: "plan", "reorder" (the program in its order) or
     "emit". Raises TpcError as that does."""
     plan = plan_limit(program, options)

@@ -140,7 +140,10 @@ def _options(rng: Random, command: str) -> list[str]:
     seed = some(["--seed", rng.choice(["0", "7", "999999999", "-1", "1e3", "٣"])])
     match command:
         case "lower":
-            return some(["--after", rng.choice(["networks", "autodiff", "updates"])])
+            return some(
+                ["--after", rng.choice(["networks", "autodiff", "updates"])],
+                ["--stop-after", rng.choice(["parse", "networks", "updates", "resolve", "lower"])],
+            )
         case "scale":
             exponent, value = (
                 rng.choice(["a1", "b2", "c", "a99"]),

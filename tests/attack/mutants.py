@@ -12,10 +12,11 @@ from tests.attack.mutators import mutant
 from tests.attack.trial import Attack, Outcome, blamed
 from tpc.core.program import Program
 from tpc.diagnostics.diagnostic import Diagnostic, Label
-from tpc.pipeline import written_out
+from tpc.pipeline import print_after
 
 LIMITS = ("TP109", "TP308")  # of sizes: what is written out is longer
-AFTER = ("networks", "autodiff", "updates")
+PARTLY = ("networks", "autodiff")  # written out
+WHOLE = ("parse", "updates", "resolve")
 
 
 def trial(number: int, folder: Path) -> Outcome:
@@ -68,8 +69,13 @@ def _core(program: Program) -> Iterator[None]:
 
 
 def _written(text: str) -> Iterator[None]:
-    for after in AFTER:
-        written_out(text, "mutant.tp", {}, after)
+    """What a stage prints is the same program once more."""
+    for stage in PARTLY:
+        print_after(text, "mutant.tp", {}, stage)
+    core = str(tpc.parse(text, name="mutant.tp"))
+    for stage in WHOLE:
+        shown = print_after(text, "mutant.tp", {}, stage)
+        assert str(tpc.parse(shown, name="mutant.tp")) == core, stage
     yield
 
 

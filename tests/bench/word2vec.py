@@ -24,12 +24,12 @@ import jax.numpy as jnp
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from tpc import parse
 from tpc.evaluate.in_parts import State
 from tpc.experiments.corpus import Text
 from tpc.experiments.room import ITEMSIZE, Size
 from tpc.experiments.windows import Sampler, Shape
 from tpc.experiments.word2vec import COMPARED, PROGRAM
-from tpc.pipeline import parse
 
 
 def text(size, count, seed=0):

@@ -18,10 +18,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.bench.word2vec import text
+from tpc import parse
 from tpc.evaluate.in_parts import State
 from tpc.experiments.windows import Sampler, Shape
 from tpc.experiments.word2vec import COMPARED, PROGRAM
-from tpc.pipeline import parse
 
 WINDOW = 5
 TO_V = " + sum(i < B: same(l, words[t, i+w])*η[t]*dv[t, i]) + sum(k < K: same(l, others[t, k])*η[t]*dz[t, k])"

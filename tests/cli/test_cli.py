@@ -167,6 +167,24 @@ def test_a_defect_has_status_70_and_no_traceback(capsys, monkeypatch):
     assert "Traceback" not in printed.err
 
 
+def test_a_package_that_is_not_installed_is_named():
+    """It is not a defect; of tpc's own modules it would be one."""
+    code = "import sys; sys.modules[sys.argv.pop(1)] = None; from tpc.cli.main import entry; entry()"
+
+    def without(package, *command):
+        run = [sys.executable, "-c", code, package, *command, ONE, "--json"]
+        return subprocess.run(run, capture_output=True, text=True)
+
+    for package, command in (("lark", "check"), ("jax", "run")):
+        done = without(package, command)
+        assert done.returncode == 2
+        assert f"error[TP615]: the Python package {package}" in done.stderr
+        assert json.loads(done.stdout)["errors"][0]["code"] == "TP615"
+    done = without("tpc.lower", "check")
+    assert done.returncode == 70
+    assert "defect of tpc" in done.stderr
+
+
 def test_settings_take_greek_names(capsys):
     plain, greek = (
         as_json(capsys, "run", ONE, "--set", f"{name}=[1, 0.5, 1]")["outputs"] for name in ("xi", "ξ")

@@ -35,8 +35,8 @@ PARTS = (
 )
 CATALOGUE = "".join(Path(part.__file__).read_text(encoding="utf-8") for part in PARTS)
 CODES = sorted(set(re.findall(r'"(TP\d{3})"', CATALOGUE)))
-# below, tests/run, tests/kernels
-ELSEWHERE = {"TP001", "TP003", "TP508", "TP611", "TP612", "TP613", "TP614", "TP726"}
+# below, tests/cli, tests/evaluate, tests/kernels
+ELSEWHERE = {"TP001", "TP003", "TP508", "TP611", "TP612", "TP613", "TP614", "TP615", "TP726"}
 ELSEWHERE |= {f"TP{n}" for n in range(621, 629)}  # tests/experiments
 ELSEWHERE |= {f"TP63{k}" for k in range(1, 10)} | {"TP640"}  # tests/kernels
 

@@ -31,7 +31,7 @@ LACKS = {
 WHERE = {
     "check": "tpc.pipeline.parse",
     "lower": "tpc.pipeline.parse",
-    "derive": "tpc.core.program.Program.derive",
+    "derive": "tpc.pipeline.derive_limit",
     "graph": "tpc.show.draw.draw",
     "compile": "tpc.pipeline.compile_program",
     "run": "tpc.evaluate.stages.compute",

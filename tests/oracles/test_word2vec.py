@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.oracles.cbow import cbow
+from tpc import parse
 from tpc.experiments.corpus import Text
 from tpc.experiments.windows import Sampler, Shape
 from tpc.experiments.word2vec import PROGRAM, program
-from tpc.pipeline import parse
 
 SIZE, STEPS = 23, 200
 

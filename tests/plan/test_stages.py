@@ -11,7 +11,7 @@ import pytest
 import tpc
 from tpc.cli.main import main
 from tpc.emit.module import emit_vectors
-from tpc.pipeline import stop_after
+from tpc.pipeline import print_stage
 from tpc.plan.options import Options
 
 STRUCTURES = Path(__file__).parents[1] / "emit" / "structures"
@@ -162,16 +162,16 @@ LINEAR = (
 )
 def test_plans_are_printed_whole(name, text, options, printed):
     program = tpc.parse(text, name=name)
-    assert stop_after("plan", program, Options(**options)) == printed
+    assert print_stage("plan", program, Options(**options)) == printed
     evaluator = program.compile(**options)
     assert str(evaluator.plan) in printed
-    assert stop_after("emit", program, Options(**options)) == evaluator.source
+    assert print_stage("emit", program, Options(**options)) == evaluator.source
 
 
 def test_the_program_is_printed_in_its_order():
     """Independent rounds around products are loops around each product; what is printed is the program."""
     program = tpc.parse(NODES, name="nodes")
-    printed = stop_after("reorder", program, Options(method="nodes"))
+    printed = print_stage("reorder", program, Options(method="nodes"))
     assert "for i < 2:\n    y[i] = W.T @ y$1[i]\n" in printed
     assert str(tpc.parse(printed)) == printed
 
@@ -180,12 +180,12 @@ def test_the_program_is_printed_in_its_order():
 def test_the_command_prints_a_stage(stage, tmp_path, capsys):
     file = tmp_path / "nodes.tp"
     file.write_text(NODES)
-    expected = stop_after(stage, tpc.load(file), Options(method="nodes", samples=64))
+    expected = print_stage(stage, tpc.load(file), Options(method="nodes", samples=64))
     command = ["compile", str(file), "--stop-after", stage, "--method", "nodes", "--samples", "64"]
     assert main(command) == 0
     assert capsys.readouterr().out == expected
     assert main([*command, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"program": "nodes", "stage": stage, "text": expected}
+    assert json.loads(capsys.readouterr().out) == {"file": str(file), "after": stage, "text": expected}
 
 
 def test_options_of_a_stage_are_checked(tmp_path, capsys):

@@ -16,7 +16,7 @@ import tpc
 from tests.simulate.plain import run_plainly
 from tests.train.dense import dense_weights, parametrized, train
 from tpc.core.inputs import bind_inputs
-from tpc.pipeline import written_out
+from tpc.pipeline import print_after
 from tpc.simulate.seeds import draws
 
 COUNT, WIDTH, STEPS = int(os.environ.get("TPC_ARRAYS", "12")), 9, 2
@@ -141,7 +141,7 @@ def test_outputs_are_what_dense_weights_give(seed):
     text = text_of(case, OUTPUTS)
     found, w, a = at_width(text, case.data)
     W = dense_weights(w, a, WIDTH)
-    assert str(tpc.parse(written_out(text, "program", {}, "updates"))) == str(tpc.parse(text))
+    assert str(tpc.parse(print_after(text, "program", {}, "updates"))) == str(tpc.parse(text))
     assert str(tpc.parse(str(tpc.parse(text)))) == str(tpc.parse(text))
 
     def f(x):

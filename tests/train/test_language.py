@@ -12,7 +12,7 @@ import tpc
 from tests.simulate.plain import run_plainly
 from tests.train.random_networks import random_network
 from tpc.core.inputs import bind_inputs
-from tpc.pipeline import written_out
+from tpc.pipeline import print_after
 from tpc.simulate.seeds import draws
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
@@ -55,7 +55,7 @@ def plainly(text, data=DATA, seed=0, width=10):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_program_written_out_is_that_program(seed):
     text = random_network(seed).text
-    assert str(tpc.parse(written_out(text, "program", {}, "updates"))) == str(tpc.parse(text))
+    assert str(tpc.parse(print_after(text, "program", {}, "updates"))) == str(tpc.parse(text))
 
 
 def test_the_network_at_a_time_is_the_one_before_that_step():

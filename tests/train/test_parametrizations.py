@@ -14,7 +14,7 @@ from tests.train.dense import in_any, train
 from tests.train.dense import outputs as dense_outputs
 from tests.train.random_networks import random_network
 from tpc.core.inputs import bind_inputs
-from tpc.pipeline import written_out
+from tpc.pipeline import print_after
 from tpc.simulate.seeds import draws
 
 COUNT, WIDTH = int(os.environ.get("TPC_NETWORKS", "7")), 12
@@ -168,7 +168,7 @@ def test_written_out_in_any_parametrization_it_is_that_program():
     text = NET.replace(
         "network f(x)", "parametrization abc(a = [0, 1/3], b = [1/7, 1/2], c = -2/5)\nnetwork f(x)"
     )
-    assert str(tpc.parse(written_out(text, "program", {}, "updates"))) == str(tpc.parse(text))
+    assert str(tpc.parse(print_after(text, "program", {}, "updates"))) == str(tpc.parse(text))
     assert str(tpc.parse(str(tpc.parse(text)))) == str(tpc.parse(text))
 
 

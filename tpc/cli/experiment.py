@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tpc.cli.arguments import Command, positive, rate, seed
 from tpc.cli.shared import OK, REFUSED, show
 
 
-def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int]) -> None:
-    """Adds the command to a parser's. positive, seed: types of arguments."""
+def add_experiment(commands: Any) -> None:
     made = commands.add_parser(
         "experiment", help="run an experiment of the papers", description="Run an experiment of the papers."
     )
     experiments = made.add_subparsers(title="experiments", required=True, metavar="EXPERIMENT")
-    text = "few-shot learning by first-order MAML (TP4 Sec 9)"
-    few = experiments.add_parser("maml", help=text, description=f"{text[0].upper()}{text[1:]}.")
-    few.set_defaults(command=maml, file=Path("maml"), model_of=positive)
+    _add_maml(experiments)
+    _add_word2vec(experiments)
+
+
+def _add(experiments: Any, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    """An experiment. `file` stands for it in messages."""
+    made: argparse.ArgumentParser = experiments.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}."
+    )
+    made.set_defaults(command=command, file=Path(name))
+    return made
+
+
+def _add_kept(made: argparse.ArgumentParser) -> None:
+    """What every experiment ends with."""
+    made.add_argument("--out", type=Path, metavar="DIR", help="a folder for the result, and to resume from")
+    made.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_maml(experiments: Any) -> None:
+    few = _add(experiments, "maml", maml, "few-shot learning by first-order MAML (TP4 Sec 9)")
     few.add_argument(
         "--data",
         type=Path,
@@ -59,12 +77,10 @@ def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int
         help="share the points or coefficients of the network among so many devices",
     )
     few.add_argument("--seed", type=seed, default=0, metavar="N", help="of tasks and of finite networks")
-    few.add_argument("--out", type=Path, metavar="DIR", help="a folder for the result, and to resume from")
-    few.add_argument("--resume", action="store_true", help="go on with the run in the folder")
-    few.add_argument("--json", action="store_true", help="print one JSON object")
-    text = "word vectors by CBOW with negative sampling (TP4 Sec 9)"
-    words = experiments.add_parser("word2vec", help=text, description=f"{text[0].upper()}{text[1:]}.")
-    words.set_defaults(command=word2vec, file=Path("word2vec"), model_of=positive)
+    _add_kept(few)
+
+
+def _add_text(words: argparse.ArgumentParser) -> None:
     words.add_argument(
         "--corpus",
         type=Path,
@@ -79,6 +95,11 @@ def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int
     )
     words.add_argument("--vocab", type=positive, default=8000, metavar="V", help="the most words (8000)")
     words.add_argument("--min-count", type=positive, default=5, metavar="N", help="of a word in the text (5)")
+
+
+def _add_word2vec(experiments: Any) -> None:
+    words = _add(experiments, "word2vec", word2vec, "word vectors by CBOW with negative sampling (TP4 Sec 9)")
+    _add_text(words)
     words.add_argument(
         "--model",
         default="mup",
@@ -101,7 +122,7 @@ def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int
     words.add_argument(
         "--epochs", type=positive, metavar="E", help="over the text (5; 20 for the embedded one)"
     )
-    words.add_argument("--lr", type=_rate, metavar="R", help="the first rate of learning")
+    words.add_argument("--lr", type=rate, metavar="R", help="the first rate of learning")
     words.add_argument(
         "--dtype",
         choices=("float32", "bfloat16"),
@@ -118,16 +139,7 @@ def add(commands: Any, positive: Callable[[str], int], seed: Callable[[str], int
         metavar="N",
         help="of subsampling, windows, negatives and finite networks",
     )
-    words.add_argument("--out", type=Path, metavar="DIR", help="a folder for the result, and to resume from")
-    words.add_argument("--resume", action="store_true", help="go on with the run in the folder")
-    words.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def _rate(text: str) -> float:
-    found = float(text)
-    if not 0 <= found < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number of 0 or more, not {text}")
-    return found
+    _add_kept(words)
 
 
 def maml(arguments: argparse.Namespace) -> int:
@@ -217,7 +229,7 @@ def _model(arguments: argparse.Namespace, *others: str) -> str | int:
     if arguments.model in ("mup", *others):
         return str(arguments.model)
     with suppress(argparse.ArgumentTypeError):
-        if name == "width" and (n := int(arguments.model_of(width))) >= 2:
+        if name == "width" and (n := int(positive(width))) >= 2:
             return n
     known = ", ".join(("mup", *others))
     raise TpcError(

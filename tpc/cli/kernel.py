@@ -6,32 +6,55 @@ import argparse
 import math
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from tpc.cli.arguments import add_command, positive
 from tpc.cli.numbers import progress_line
 from tpc.cli.shared import OK, load, show
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
+
+
+def add_kernel(commands: Any) -> None:
+    made = add_command(
+        commands,
+        "kernel",
+        kernel,
+        "write the matrix of a network's NNGP kernel or NTK to a file, resuming one that is begun",
+    )
+    made.add_argument(
+        "-x", type=Path, required=True, metavar="X.npy", help="inputs, one along the first axis"
+    )
+    made.add_argument(
+        "-z", type=Path, metavar="Z.npy", help="inputs of the columns; those of the rows, if left out"
+    )
+    made.add_argument("-o", "--output", type=Path, required=True, metavar="K.npy")
+    made.add_argument("--kind", choices=("nngp", "ntk"), default="ntk")
+    made.add_argument("--network", metavar="NAME", help="which one, if there are several")
+    made.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    made.add_argument(
+        "--strip", type=positive, metavar="N", help="rows that are computed and written at once"
+    )
 
 
 def kernel(arguments: argparse.Namespace) -> int:
     """Writes the matrix as an `.npy` file, in strips, and goes on with one that is begun."""
     from tpc.diagnostics import catalogue_run
     from tpc.diagnostics.diagnostic import TpcError
-    from tpc.kernels.stream import stream
+    from tpc.kernels.kernels import kernels
+    from tpc.kernels.stream import OccupiedError, stream
 
     program, given = load(arguments)
     x = _array(arguments.x)
     z = None if arguments.z is None else _array(arguments.z)
-    found = program.kernels(arguments.network, inputs=given, dtype=arguments.dtype)
+    found = kernels(program, arguments.network, inputs=given, dtype=arguments.dtype)
     chosen = found.ntk if arguments.kind == "ntk" else found.nngp
     progress = progress_line("rows") if sys.stderr.isatty() else None
     try:
         worst = stream(chosen, x, z, out=arguments.output, strip=arguments.strip, progress=progress)
-    except (ValueError, OSError) as error:
+    except (OccupiedError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TpcError(
             [catalogue_run.cannot_write(str(arguments.output), why)], str(arguments.output)

@@ -1,29 +1,16 @@
-"""The commands that compute numbers: `run`, `simulate`, `verify`."""
+"""What commands that compute numbers share: the limit and finite widths as the arguments ask for them."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpc.cli.shared import (
-    FAILED,
-    FIGURES,
-    INTERRUPTED,
-    OK,
-    REFUSED,
-    bound,
-    load,
-    options_of,
-    require_writable,
-    show,
-    writing,
-)
+from tpc.cli.shared import options_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,122 +21,7 @@ if TYPE_CHECKING:
     from tpc.simulate.samples import Samples
 
 
-def run(arguments: argparse.Namespace) -> int:
-    from tpc.evaluate.result import DivergedError
-
-    together = _joined(arguments)
-    program, given = load(arguments)
-    inputs = bound(program, given, arguments)
-    if not arguments.silent:
-        require_writable(arguments.save)
-        require_writable(arguments.plot, FIGURES)
-    _require_room(program, inputs, arguments)
-    try:
-        with _alone_on_stdout() if together else nullcontext():
-            result = _evaluated(program, inputs, arguments, together=together)
-    except DivergedError as stop:
-        if not arguments.silent:
-            stop.diagnostics += tuple(_unwritten(stop.partial, [], arguments))
-        raise
-    finally:
-        if together and not isinstance(sys.exception(), KeyboardInterrupt):
-            import jax
-
-            jax.distributed.shutdown()  # process 0 goes on alone, the others end
-    if arguments.silent:
-        return INTERRUPTED if result.interrupted else OK
-    samples, unfit = ([], []) if result.interrupted else _at_widths(program, inputs, arguments)
-    data = {**result.to_json(), **({"widths": [_sample_data(s) for s in samples]} if samples else {})}
-    unwritten = _unwritten(result, samples, arguments)
-    error = _error([*unfit, *unwritten, *_diverged(samples)], arguments)
-    show(arguments, "\n".join(map(str, [result, *samples])), data, error)
-    if result.interrupted or any(s.interrupted for s in samples):
-        return INTERRUPTED
-    return OK if error is None else REFUSED
-
-
-def simulate(arguments: argparse.Namespace) -> int:
-    program, given = load(arguments)
-    require_writable(arguments.save)
-    samples = _samples(program, bound(program, given, arguments), arguments.width, arguments, arguments.save)
-    error = _error(_diverged([samples]), arguments)
-    show(arguments, samples, _sample_data(samples), error)
-    return INTERRUPTED if samples.interrupted else OK if error is None else REFUSED
-
-
-def verify(arguments: argparse.Namespace) -> int:
-    program, given = load(arguments)
-    inputs = bound(program, given, arguments)
-    from tpc.diagnostics import catalogue_run
-    from tpc.diagnostics.diagnostic import TpcError
-    from tpc.simulate import verify as compared
-
-    if arguments.seeds < 2:
-        raise TpcError(
-            [catalogue_run.bad_option("--seeds", "must be at least 2, to tell how much they differ")],
-            str(arguments.file),
-        )
-    require_writable(arguments.plot, FIGURES)
-    _require_room(program, inputs, arguments)
-    result = _evaluated(program, inputs, arguments, integrate=True)
-    if result.interrupted:
-        raise KeyboardInterrupt
-    samples = []
-    for width in arguments.widths:
-        samples.append(_samples(program, inputs, width, arguments))
-        if samples[-1].interrupted:
-            raise KeyboardInterrupt
-    error = _error(_diverged(samples), arguments)
-    if error is not None:
-        data = {
-            "program": program.name,
-            "plan": result.plan.to_json(),
-            "widths": [_sample_data(s) for s in samples],
-        }
-        show(arguments, "\n".join(map(str, [result, *samples])), data, error)
-        return REFUSED
-    report = compared(result.limits, samples, random=result.start is not None)
-    if arguments.plot is not None:
-        try:
-            writing(arguments.plot, report.plot)
-        except TpcError as unwritten:
-            show(arguments, report, {**report.to_json(), "plan": result.plan.to_json()}, unwritten)
-            return REFUSED
-    show(arguments, report, {**report.to_json(), "plan": result.plan.to_json()})
-    return OK if report.agrees else FAILED
-
-
-# parts of these
-
-
-def _joined(arguments: argparse.Namespace) -> bool:
-    """Makes this process one of several if it is to be. Sets `silent` for all but the first."""
-    from tpc.evaluate.devices import join
-
-    arguments.silent = bool(arguments.process)  # for what may go wrong before they have joined
-    together = join(arguments.coordinator, arguments.processes, arguments.process, str(arguments.file))
-    if together:
-        import jax
-
-        arguments.silent = jax.process_index() > 0
-    return together
-
-
-@contextmanager
-def _alone_on_stdout() -> Iterator[None]:
-    """Keeps what the libraries that connect processes print out of standard output."""
-    sys.stdout.flush()
-    own, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(own, 1)
-        os.close(own)
-        os.close(nowhere)
-
-
-def _evaluated(
+def result_of(
     program: Program,
     given: dict[str, np.ndarray],
     arguments: argparse.Namespace,
@@ -185,31 +57,14 @@ def _evaluated(
     )
 
 
-def _at_widths(
-    program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace
-) -> tuple[list[Samples], Sequence[Diagnostic]]:
-    """Finite widths, until one is interrupted, or there is no memory for it, and what is said then: the limit
-    is to be printed all the same."""
-    from tpc.diagnostics.diagnostic import TpcError
-
-    out: list[Samples] = []
-    for width in arguments.widths:
-        if out and out[-1].interrupted:
-            break
-        try:
-            out.append(_samples(program, inputs, width, arguments))
-        except TpcError as error:
-            return out, error.diagnostics
-    return out, ()
-
-
-def _require_room(program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> None:
+def require_widths(program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> None:
     """Refuses widths that cannot fit before anything is computed. Raises TpcError (TP604)."""
     if arguments.widths:
+        from tpc.simulate.draw import WidthError
         from tpc.simulate.seeds import require_room
 
         for width in arguments.widths:
-            with suppress(ValueError):  # what else is wrong with a width is said when it is run
+            with suppress(WidthError):  # what else is wrong with a width is said when it is run
                 require_room(
                     program,
                     inputs,
@@ -219,7 +74,7 @@ def _require_room(program: Program, inputs: dict[str, np.ndarray], arguments: ar
                 )
 
 
-def _samples(
+def sample(
     program: Program,
     given: dict[str, np.ndarray],
     width: int,
@@ -228,12 +83,15 @@ def _samples(
 ) -> Samples:
     from tpc.diagnostics import catalogue_run
     from tpc.diagnostics.diagnostic import TpcError
-    from tpc.simulate import simulate as simulated
+    from tpc.simulate import simulate
+    from tpc.simulate.done import CheckpointError
+    from tpc.simulate.draw import WidthError
+    from tpc.simulate.seeds import SeedError
 
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     progress = progress_line(f"width {width}, seed") if sys.stderr.isatty() else None
     try:
-        return simulated(
+        return simulate(
             program,
             given,
             width=width,
@@ -246,14 +104,12 @@ def _samples(
         raise TpcError(
             [catalogue_run.cannot_write(str(checkpoint), error.strerror or str(error))], str(arguments.file)
         ) from None
-    except ValueError as error:
-        raise TpcError(
-            [catalogue_run.bad_option("--width" if "width" in str(error) else "--save", str(error))],
-            str(arguments.file),
-        ) from None
+    except (WidthError, SeedError, CheckpointError) as error:
+        option = {WidthError: "--width", SeedError: "--seeds", CheckpointError: "--save"}[type(error)]
+        raise TpcError([catalogue_run.bad_option(option, str(error))], str(arguments.file)) from None
 
 
-def _sample_data(samples: Samples) -> dict[str, Any]:
+def samples_to_json(samples: Samples) -> dict[str, Any]:
     from tpc.show.entries import plain
 
     outputs = {
@@ -267,7 +123,7 @@ def _sample_data(samples: Samples) -> dict[str, Any]:
     }
 
 
-def _diverged(samples: Sequence[Samples]) -> list[Diagnostic]:
+def diverged_widths(samples: Sequence[Samples]) -> list[Diagnostic]:
     """What finite widths have that is not finite (TP603)."""
     from tpc.diagnostics import catalogue_run
 
@@ -278,29 +134,10 @@ def _diverged(samples: Sequence[Samples]) -> list[Diagnostic]:
     ]
 
 
-def _error(found: Sequence[Diagnostic], arguments: argparse.Namespace) -> TpcError | None:
+def error_of(found: Sequence[Diagnostic], arguments: argparse.Namespace) -> TpcError | None:
     from tpc.diagnostics.diagnostic import TpcError
 
     return TpcError(found, str(arguments.file)) if found else None
-
-
-def _unwritten(result: Result, samples: list[Samples], arguments: argparse.Namespace) -> list[Diagnostic]:
-    """Writes the files that are asked for; says of which that was impossible (TP606), so that the numbers are
-    printed all the same."""
-    from tpc.diagnostics.diagnostic import TpcError
-    from tpc.show.results import plot_result
-
-    unwritten: list[Diagnostic] = []
-    for path, write in (
-        (arguments.save, result.save),
-        (arguments.plot, lambda part: plot_result(result, part, samples)),
-    ):
-        if path is not None:
-            try:
-                writing(path, write)
-            except TpcError as error:
-                unwritten += error.diagnostics
-    return unwritten
 
 
 def progress_line(what: str) -> Callable[[int, int], None]:

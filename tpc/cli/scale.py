@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import argparse
 import re
+from typing import Any
 
+from tpc.cli.arguments import add_command
 from tpc.cli.shared import OK, load, show
-from tpc.diagnostics import catalogue_run
-from tpc.diagnostics.diagnostic import TpcError
 
 EXPONENT = re.compile(r"\s*([ab][0-9]+|c)\s*=(.*)")
+
+
+def add_scale(commands: Any) -> None:
+    made = add_command(
+        commands,
+        "scale",
+        scale,
+        "tell what the parametrization makes of the network as n → ∞: stable, feature learning, a kernel",
+    )
+    made.add_argument(
+        "--symbolic", action="store_true", help="leave the exponents open: conditions on a1, b1, …, c"
+    )
+    made.epilog = (
+        "--set a1=1/4 (b1, …, c) tries another exponent: exact, and numbered by the weights in "
+        "the order in which they are declared."
+    )
 
 
 def scale(arguments: argparse.Namespace) -> int:
@@ -23,6 +39,9 @@ def scale(arguments: argparse.Namespace) -> int:
     exponents = {match[1]: match[2].strip() for match in found if match is not None}
     if arguments.symbolic:
         if exponents:
+            from tpc.diagnostics import catalogue_run
+            from tpc.diagnostics.diagnostic import TpcError
+
             why = (
                 f"leaves all exponents open, and {', '.join(f'`{name}`' for name in exponents)} cannot be "
                 "set with it"

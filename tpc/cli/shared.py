@@ -24,17 +24,28 @@ FIGURES = (".png", ".svg", ".pdf")
 OK, FAILED, REFUSED, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
 
 
-def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]:
-    """The program, its dims as set, and the values given for its inputs."""
-    from tpc.core.inputs import load_data, parse_setting
-    from tpc.diagnostics import catalogue
-    from tpc.diagnostics.diagnostic import TpcError
-    from tpc.pipeline import dims_in, parse, read_text
+def read(
+    arguments: argparse.Namespace,
+) -> tuple[str, str, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The file's name and text, and what is set: dims, and what else."""
+    from tpc.core.inputs import parse_setting
+    from tpc.pipeline import dims_in, read_text
 
     name = str(arguments.file)
     text = read_text(arguments.file)
     settings = dict(parse_setting(setting) for setting in arguments.settings)
     dims = {dim: settings.pop(dim) for dim in (dims_in(text, name) & set(settings) if settings else ())}
+    return name, text, dims, settings
+
+
+def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]:
+    """The program, its dims as set, and the values given for its inputs."""
+    from tpc.core.inputs import load_data
+    from tpc.diagnostics import catalogue
+    from tpc.diagnostics.diagnostic import TpcError
+    from tpc.pipeline import dims_in, parse
+
+    name, text, dims, settings = read(arguments)
     program = parse(text, name=name, dims=dims)
     data = load_data(arguments.data) if arguments.data is not None else {}
     unknown = [s for s in settings if s not in {item.name for item in program.inputs}]

@@ -50,7 +50,7 @@ def spelled_out(error: UnicodeError) -> tuple[str, int]:
         raise error
     import unicodedata
 
-    from tpc.syntax.greek import spelled
+    from tpc.core.greek import spelled
 
     out = []
     for letter in error.object[error.start : error.end]:

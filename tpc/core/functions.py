@@ -261,6 +261,7 @@ TANH_SLOPE = Elementwise(
 INTERNAL: Mapping[str, Elementwise] = {TANH_SLOPE.name: TANH_SLOPE}
 # arities of what `written` rewrites
 SUGARED = {"square": (1, 1), "gelu": (1, 2), "max": (2, 64), "min": (2, 64)}
+FUNCTION_NAMES = (*FUNCTIONS, *SUGARED)  # of all that programs may call without a `def`
 CONSTANTS = ("pi", "e")
 
 
@@ -278,7 +279,7 @@ def arity(name: str) -> tuple[int, int]:
 
 
 def is_function(name: str) -> bool:
-    return name in FUNCTIONS or name in SUGARED
+    return name in FUNCTION_NAMES
 
 
 def written(name: str, *args: Expr) -> Expr:

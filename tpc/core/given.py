@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tpc.core.greek import normalise
 from tpc.diagnostics import catalogue, catalogue_run
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.syntax.layout import normalise
 
 
 def whole_number(value: Any) -> int | None:

@@ -18,13 +18,13 @@ import numpy as np
 
 from tpc.core.expr import Value, walk
 from tpc.core.given import MaskedError, numbers
+from tpc.core.greek import normalise
 from tpc.core.laws import covariance, law_number
 from tpc.core.program import Gaussians, Input, Origin, Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 from tpc.diagnostics.spans import Span
 from tpc.machine.files import EXPANSION, SUSPECT, open_regular, read_npz
-from tpc.syntax.layout import normalise
 
 MAX_DATA_BYTES = 1 << 30
 MAX_JSON_BYTES = 1 << 25  # a number takes up to twenty times its text while it is read

@@ -7,25 +7,14 @@ loops: `For` is a region.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Literal
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Ref
 from tpc.core.network import Source
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import networkx
-
-    from tpc.derive import Limit
-    from tpc.evaluate.evaluator import Evaluator
-    from tpc.kernels.kernels import Kernels
-    from tpc.scaling import Verdict
-    from tpc.simulate import Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +162,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A whole program. Families that are made by instructions are in `families`; inputs, matrices and
-    Gaussians declare their own."""
+    """A whole program, as data: `tpc.Program` is the same with what users do with it.
+
+    Families that are made by instructions are in `families`; inputs, matrices and Gaussians declare their
+    own.
+    """
 
     name: str
     widths: tuple[Width, ...]
@@ -192,78 +184,6 @@ class Program:
         from tpc.core.printer import print_program
 
         return print_program(self)
-
-    @property
-    def graph(self) -> networkx.DiGraph:
-        """The dependency graph, an instruction's output a node (see `tpc.core.graph`)."""
-        from tpc.core.graph import dependency_graph
-
-        return dependency_graph(self)
-
-    def unroll(self) -> Program:
-        """The same program with every loop and sum written out."""
-        from tpc.core.unroll import unroll
-
-        return unroll(self)
-
-    def derive(self) -> Limit:
-        """The Z-recursion of the program (TP4 Def 7.3), powers of n taken to their limits. Raises TpcError
-        (TP80x) if there is none."""
-        from tpc.pipeline import derive_limit
-
-        return derive_limit(self)
-
-    def scale(self, **exponents: Fraction | int | str) -> Verdict:
-        """What becomes of its network's training as n → ∞, in its parametrization or with exponents a1=…,
-        b1=…, c=… (see `tpc.scaling.classify`)."""
-        from tpc.scaling import classify
-
-        return classify(self, **exponents)
-
-    def compile(self, **options: Any) -> Evaluator:
-        """The evaluator of the program's limit; options as of `tpc.plan.options.Options`, errors as of
-        `tpc.pipeline.compile_program`."""
-        from tpc.pipeline import compile_program
-        from tpc.plan.options import Options
-
-        return compile_program(self, Options(**options, program=self.name))
-
-    def kernels(self, network: str | None = None, **options: Any) -> Kernels:
-        """The NNGP and NTK of a network of the program; options and errors as in
-        `tpc.kernels.kernels.kernels`."""
-        from tpc.kernels.kernels import kernels
-
-        return kernels(self, network, **options)
-
-    def simulate(
-        self,
-        inputs: Mapping[str, Any] | None = None,
-        *,
-        width: int,
-        seeds: int | Sequence[int] = 32,
-        **options: Any,
-    ) -> Samples:
-        """The program at finite width (see `tpc.simulate.simulate`), once for each of `seeds`, or of the
-        first so many.
-
-        inputs: arrays by name; those with a default may be left out. Raises TpcError for inputs that do not
-        fit, ValueError for other options.
-        """
-        from tpc.core.given import whole_number
-        from tpc.core.inputs import bind_inputs
-        from tpc.simulate import simulate
-
-        count = whole_number(seeds)
-        if count is None and not isinstance(seeds, Iterable):
-            raise ValueError(f"seeds are a whole number of them, or different integers, not {seeds!r:.60}")
-        chosen = range(count) if count is not None else seeds
-        return simulate(
-            self,
-            bind_inputs(self, {} if inputs is None else inputs),
-            width=width,
-            seeds=cast("Sequence[int]", chosen),
-            **options,
-        )
 
 
 def instructions(

@@ -1,4 +1,4 @@
-"""Limits and their formulas in LaTeX, for notebooks and papers."""
+"""Formulas in LaTeX, for notebooks and papers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 
 from tpc.core.expr import Expr
 from tpc.core.functions import FUNCTIONS
+from tpc.core.greek import LETTERS
 from tpc.derive.formula import Equation, ZFormula, ZInput
-from tpc.derive.limit import Limit
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
 from tpc.derive.sites import Range
-from tpc.derive.text import is_hidden
-from tpc.syntax.greek import LETTERS
 
 UPRIGHT = {
     "Alpha": "A",
@@ -163,31 +161,6 @@ def latex_formulas(formulas: Iterable[ZFormula]) -> str:
 def aligned(rows: Sequence[str]) -> str:
     body = " \\\\\n".join(rows)
     return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
-
-
-def latex_limit(limit: Limit) -> str:
-    """All formulas, a row each with its rule, rows of a loop under its head."""
-    notation, rows = Latex(limit.scope), list[str]()
-    around: tuple[int, ...] = ()
-    for formula in limit:
-        if isinstance(formula, ZInput) or is_hidden(formula):
-            continue
-        place = formula.path[:-1]
-        if place and place != around:
-            rows.append(rf"&\textbf{{for }} {latex_ranges(notation, formula.loops)}\textbf{{:}}")
-        around = place
-        indent = r"\quad " * len(formula.loops if formula.path else ())
-        for e in formula.equations:
-            rows.append(
-                f"{indent}{latex_equation(notation, e, len(formula.loops), formula.closed(e), '&')} && "
-                f"{latex_rule(e.rule)}"
-            )
-    rows += [
-        f"{latex_equation(notation, e, 0, None, '&')} && {latex_rule(e.rule)}"
-        for p in limit.partials
-        for e in p.equations
-    ]
-    return aligned(rows)
 
 
 def latex_rule(rule: str) -> str:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tpc.derive.closed import ClosedForms
-    from tpc.evaluate.evaluator import Evaluator
 MAX_REPORTED = 12
 
 
@@ -28,7 +27,7 @@ def derive(program: Program, *, of: Program | None = None, notes: tuple[str, ...
     """The Z-recursion of `program` (TP4 Def 7.3): a formula for every vector and scalar, in program order,
     loops as loops.
 
-    of, notes: the program with powers of n that it is the limit's of (`tpc.scaling`), and what names in it
+    of, notes: the program with powers of n that it is the limit's of (`tpc.expand`), and what names in it
     stand for.
     """
     rules = Rules(program)
@@ -148,7 +147,9 @@ class Limit:
 
     def unroll(self) -> Limit:
         """The limit of the same program with its loops written out."""
-        return derive(self.program.unroll(), of=self.of, notes=self.notes)
+        from tpc.core.unroll import unroll
+
+        return derive(unroll(self.program), of=self.of, notes=self.notes)
 
     @cached_property
     def closed(self) -> ClosedForms:
@@ -175,12 +176,8 @@ class Limit:
 
         return evaluate_limit(self, inputs or {}, samples=samples, seed=seed, method=method)
 
-    def compile(self, **options: Any) -> Evaluator:
-        """What evaluates the limit as emitted JAX code; options and errors as of `Program.compile`."""
-        return (self.of or self.program).compile(**options)
-
     def text(self) -> str:
-        from tpc.derive.text import print_limit
+        from tpc.derive.print_limit import print_limit
 
         return print_limit(self)
 
@@ -188,7 +185,7 @@ class Limit:
         return self.text()
 
     def latex(self) -> str:
-        from tpc.derive.latex import latex_limit
+        from tpc.derive.print_limit import latex_limit
 
         return latex_limit(self)
 
@@ -208,7 +205,7 @@ def parse_reference(name: str) -> tuple[str, list[str]]:
     match = re.fullmatch(r"\s*([^\[\]\s]+)\s*(?:\[([^\[\]]*)\])?\s*", name)
     if match is None:
         raise KeyError(f"{name!r} is not a name, or a name with indices like h[1]")
-    from tpc.syntax.greek import spelled
+    from tpc.core.greek import spelled
 
     return spelled(unicodedata.normalize("NFKC", match[1])), [
         i.replace(" ", "") for i in match[2].split(",")

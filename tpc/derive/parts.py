@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import networkx
-
 from tpc.core.dependence import references
 from tpc.core.expr import walk
 from tpc.core.program import MatMul
@@ -22,6 +20,8 @@ def parts_of_lines(made: Mapping[str, Sequence[Site]]) -> dict[str, Sequence[Sit
     None that refers to itself by way of others over the rounds of a loop, and none that would be too long, or
     be nested too deep.
     """
+    import networkx  # whose import takes longer than that of tpc: `tpc.load` knows this room
+
     fresh = {name: sites for name, sites in made.items() if "$" in name}
     graph = networkx.DiGraph()
     graph.add_nodes_from(fresh)

@@ -1,4 +1,4 @@
-"""Limits as plain text that reads like a paper."""
+"""Formulas as plain text that reads like a paper."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tpc.core.expr import Expr
+from tpc.core.greek import LETTERS
 from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul
-from tpc.derive.limit import Limit
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
 from tpc.derive.sites import Range
-from tpc.syntax.greek import LETTERS
 
 RULE_COLUMN = 88
 
@@ -126,27 +125,6 @@ def is_hidden(formula: ZFormula) -> bool:
     return formula.of.name in formula.scope.parts and not isinstance(formula, ZMatMul)
 
 
-def print_limit(limit: Limit) -> str:
-    notation = Text(limit.scope)
-    lines = [f"The limit of {limit.program.name}", ""]
-    given = [f for f in limit.formulas if isinstance(f, ZInput)]
-    if given:
-        lines += [
-            "Given: "
-            + ", ".join(notation.label(f.of) + print_ranges(notation, f.loops) for f in given)
-            + ".",
-            "",
-        ]
-    lines += grouped(notation, [f for f in limit if not isinstance(f, ZInput) and not is_hidden(f)])
-    if limit.partials:
-        lines += ["", "The derivatives in it, by symbol; each is 0 where its numerator is made first:", ""]
-        lines += [
-            with_rule(print_equation(notation, e, ()), e.rule) for p in limit.partials for e in p.equations
-        ]
-    notes = [*limit.notes, *footnotes(limit)]
-    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
-
-
 def grouped(notation: Text, formulas: Sequence[ZFormula]) -> list[str]:
     """The equations, those of a loop indented under its `for`."""
     lines, around, path = list[str](), tuple[Range, ...](), tuple[int, ...]()
@@ -164,14 +142,3 @@ def grouped(notation: Text, formulas: Sequence[ZFormula]) -> list[str]:
             inner = "    " if i and isinstance(formula, ZMatMul) else ""
             lines.append(with_rule(indent + inner + print_equation(notation, e, loops, closed), e.rule))
     return lines
-
-
-def footnotes(limit: Limit) -> list[str]:
-    if not any(isinstance(f, ZMatMul) and f.dot.form == "stein" and f.dot.terms for f in limit.formulas):
-        return []
-    return [
-        "Where no derivative exists, Stein's lemma gives the coefficients a of Ż^h, h = W x, over the "
-        "opposing products g_i = Wᵀ y_i:",
-        "a = C⁺b (times ρ for a product with the transpose, 1/ρ for one with W), C_ij = E[Z^{y_i}·Z^{y_j}], "
-        "b_i = E[Ẑ^{g_i}·Z^x].",
-    ]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from tpc.core.functions import FUNCTIONS, SUGARED
 from tpc.diagnostics.diagnostic import Diagnostic, Label
 from tpc.diagnostics.spans import Span
 
@@ -204,10 +203,9 @@ def shadows(at: Span, name: str) -> Diagnostic:
 
 
 def unknown_function(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
-    """known: the functions that there are beside the language's own."""
+    """known: the functions that there are."""
     remedy = (
-        similar(name, [*FUNCTIONS, *SUGARED, *known])
-        or "functions are the elementwise ones of the language and those made by `def`"
+        similar(name, known) or "functions are the elementwise ones of the language and those made by `def`"
     )
     return Diagnostic("TP105", f"{quoted(name)} is not a function", Label(at), help=remedy)
 

@@ -100,6 +100,14 @@ def no_platform(platforms: str, why: str) -> Diagnostic:
     )
 
 
+def not_installed(package: str) -> Diagnostic:
+    return Diagnostic(
+        "TP615",
+        f"the Python package {package}, which tpc needs for this, is not installed",
+        help=f"`pip install {package}`",
+    )
+
+
 def not_joined(coordinator: str, why: str) -> Diagnostic:
     return Diagnostic(
         "TP612",

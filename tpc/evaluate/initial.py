@@ -1,38 +1,21 @@
-"""Scalars that are random in the limit, such as the initial function in the kernel regime: drawn, given, set
-to 0, or integrated over."""
+"""Scalars that are random in the limit, such as the initial function in the kernel regime: their law, and
+their values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tpc.diagnostics import catalogue_run, catalogue_scaling
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.evaluate.choice import Choice, Started
 from tpc.expand.random_start import Initial
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What to take."""
-
-    how: Literal["drawn", "given", "zero", "integrated"] = "drawn"
-    # of what is drawn
-    seed: int = 0
-    # what is given: arrays by name
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return (
-            f"drawn by seed {self.seed}"
-            if self.how == "drawn"
-            else {"given": "as given", "zero": "0", "integrated": "integrated over"}[self.how]
-        )
 
 
 def chosen(initial: Any, program: str) -> Choice:
@@ -145,24 +128,3 @@ class Start:
         if errors:
             raise TpcError(errors, self.evaluator.program.name, of_program=True)
         return out
-
-
-@dataclass(frozen=True)
-class Started:
-    """What a result is conditioned on."""
-
-    choice: Choice
-    scalars: Mapping[str, np.ndarray]
-
-    def __str__(self) -> str:
-        return f"{', '.join(self.scalars)}, random in the limit: {self.choice}"
-
-    def to_json(self) -> dict[str, Any]:
-        from tpc.show.entries import plain
-
-        seed = {"seed": self.choice.seed} if self.choice.how == "drawn" else {}
-        return {
-            "how": self.choice.how,
-            **seed,
-            "scalars": {name: plain(value) for name, value in self.scalars.items()},
-        }

@@ -17,7 +17,7 @@ from tpc.machine.files import write_npz
 from tpc.show.entries import End, end_of, plain, print_finite
 
 if TYPE_CHECKING:
-    from tpc.evaluate.initial import Started
+    from tpc.evaluate.choice import Started
     from tpc.plan.plan import Plan
 
 
@@ -150,7 +150,7 @@ class Result:
     def plot(self, path: str | Path) -> None:
         """Draws the outputs into a .png, .svg or .pdf file. Raises OSError, and ValueError for another
         ending."""
-        from tpc.show.results import plot_result
+        from tpc.evaluate.result_plot import plot_result
 
         plot_result(self, path)
 

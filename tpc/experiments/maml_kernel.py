@@ -19,6 +19,7 @@ from scipy.special import softmax
 
 from tpc.experiments.drawings import Part
 from tpc.experiments.maml_network import program, sizes
+from tpc.kernels.kernels import kernels
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, free_memory, physical_memory
 
@@ -92,8 +93,8 @@ class KernelMachine:
         self.settings, self.parts = settings, parts
         # the gradient does not see how V is drawn
         given = sizes(settings) | ({"tau": 1.0} if settings.model == "gp" else {})
-        found = program(settings, {"d": parts["train"].images.shape[1]}).kernels(
-            inputs=given, dtype=settings.dtype
+        found = kernels(
+            program(settings, {"d": parts["train"].images.shape[1]}), inputs=given, dtype=settings.dtype
         )
         self.kernel: Kernel = getattr(found, KERNELS[str(settings.model)])
         left, rows = min(SHARE * physical_memory(), SURE * free_memory()), {}

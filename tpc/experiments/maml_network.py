@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.api import Program, parse
 from tpc.evaluate.in_parts import State, Training
 from tpc.experiments.drawings import Part
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, free_of_devices, require_memory
-from tpc.pipeline import parse
+from tpc.pipeline import compile_program
+from tpc.plan.options import Options
 
 if TYPE_CHECKING:
-    from tpc.core.program import Program
     from tpc.experiments.maml import Settings
 
 PROGRAM = Path(__file__).with_name("maml.tp")
@@ -57,7 +58,7 @@ class Network:
     def _training(self) -> Training:
         s, train = self.settings, self.parts["train"]
         unseen = max(len(self.parts[name].images) for name in ("val", "test"))
-        evaluator = program(
+        sized = program(
             s,
             {
                 "T": s.batches,
@@ -72,7 +73,8 @@ class Network:
                 "A": s.ways * s.asked,
                 "adapting": s.adapting_steps,
             },
-        ).compile(**self._options())
+        )
+        evaluator = compile_program(sized, self._options())
         require_memory(evaluator.plan.memory / 2, "maml")  # not to be compiled, to learn that
         points = None
         if s.model != "mup":  # no matrices: a network of width n is n points of weight 1/n
@@ -84,11 +86,11 @@ class Network:
             self._inputs(unseen), seed=s.seed, points=points, over="t", devices=s.devices
         )
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self) -> Options:
         s = self.settings
         if s.model == "mup":
-            return {"dtype": s.dtype, "samples": s.samples}
-        return {"dtype": s.dtype, "method": "nodes", "samples": int(s.model), "repeats": 2}
+            return Options(dtype=s.dtype, samples=s.samples)
+        return Options(dtype=s.dtype, method="nodes", samples=int(s.model), repeats=2)
 
     def _inputs(self, unseen: int) -> dict[str, Any]:
         s, train = self.settings, self.parts["train"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tpc.core.program import Program
+from tpc.api import Program, parse
 from tpc.evaluate.devices import mesh_of
 from tpc.evaluate.in_parts import State, Training
 from tpc.experiments.analogies import BESIDE, read_questions, right_answers
@@ -23,7 +23,8 @@ from tpc.experiments.windows import Sampler, Shape, segments
 from tpc.machine.files import digest, write_whole
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import refusing
-from tpc.pipeline import parse
+from tpc.pipeline import compile_program
+from tpc.plan.options import Options
 
 PROGRAM = Path(__file__).with_name("word2vec.tp")
 COMPARED = 64  # words whose products with all are computed at once
@@ -182,15 +183,16 @@ class Experiment:
         inputs |= {"eta": np.zeros(s.steps), "lambda": np.array(s.decay)}
         if not isinstance(s.model, int):
             if s.samples is not None:
-                evaluator = program(s.activation, dims).compile(
-                    method="nodes", samples=s.samples, repeats=2, dtype=s.dtype
+                evaluator = compile_program(
+                    program(s.activation, dims),
+                    Options(method="nodes", samples=s.samples, repeats=2, dtype=s.dtype),
                 )
             else:  # in the kernel limit as well, where vectors stay as they are drawn, whatever φ is
-                evaluator = program("linear", dims).compile(method="linear", dtype=s.dtype)
+                evaluator = compile_program(program("linear", dims), Options(method="linear", dtype=s.dtype))
             return evaluator.training(inputs, seed=s.seed, devices=s.devices)
         # there are no matrices: a network of width n is n points of weight 1/n
-        evaluator = program(s.activation, dims).compile(
-            method="nodes", samples=s.model, repeats=2, dtype=s.dtype
+        evaluator = compile_program(
+            program(s.activation, dims), Options(method="nodes", samples=s.model, repeats=2, dtype=s.dtype)
         )
         dtype = np.dtype(s.dtype)
         drawn = np.random.default_rng(np.random.SeedSequence(s.seed, spawn_key=(2,))).standard_normal(

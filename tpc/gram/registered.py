@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tpc.core.expr import Expr, Mul, Ref, Value, mul, replace
 from tpc.core.printer import print_expr
+from tpc.core.program import Moment
 from tpc.gram.slopes import with_slopes
 
 S = Value(Ref("s"), True)
@@ -69,9 +70,11 @@ def _anonymous(x: Expr) -> Expr:
 
 
 def _read(text: str) -> Expr:
-    from tpc.core.program import Moment
-    from tpc.pipeline import parse
+    from tpc.lower import lower
+    from tpc.syntax.parse import parse_file
+    from tpc.syntax.resolve import resolve
 
-    program = parse(f"width n\nvector s : n ~ N(0, 1)\noutput c = mean({text})\n", name="closed form")
+    name, text = "closed form", f"width n\nvector s : n ~ N(0, 1)\noutput c = mean({text})\n"
+    program = lower(resolve(parse_file(text, name), name, text, {}), text, name)
     moment = next(op for op in program.body if isinstance(op, Moment))
     return _anonymous(with_slopes(moment.phi))

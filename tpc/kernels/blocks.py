@@ -12,6 +12,7 @@ import numpy as np
 
 from tpc.core.expr import Expr, Gather, Index, Value, walk
 from tpc.core.given import MaskedError, numbers
+from tpc.core.greek import normalise
 from tpc.core.inputs import bind_inputs
 from tpc.core.program import MatMul, Program, instructions
 from tpc.diagnostics import catalogue, catalogue_kernels, catalogue_training
@@ -23,7 +24,6 @@ from tpc.machine.files import digest
 from tpc.machine.memory import SURE, account, free_memory, refusing, require_memory
 from tpc.machine.precision import precision
 from tpc.syntax import tree
-from tpc.syntax.layout import normalise
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator

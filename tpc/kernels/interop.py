@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 else:
     try:
         from sklearn.gaussian_process.kernels import Kernel as Base
-    except ImportError as error:
-        raise ImportError("tpc.kernels.interop needs scikit-learn: pip install scikit-learn") from error
+    except ImportError:
+        Base = object
 
 
 class GaussianProcessKernel(Base):
@@ -26,10 +26,12 @@ class GaussianProcessKernel(Base):
     `GaussianProcessRegressor(kernel=GaussianProcessKernel(kernels.nngp))`.
 
     Inputs are rows; those of images and sequences are flattened, `shape` being what each is shaped to again.
-    It has no hyperparameters.
+    It has no hyperparameters. Raises ImportError where there is no scikit-learn.
     """
 
     def __init__(self, kernel: Callable[..., Any], shape: tuple[int, ...] | None = None) -> None:
+        if Base is object:
+            raise ImportError("tpc.GaussianProcessKernel needs scikit-learn: pip install scikit-learn")
         self.kernel = kernel
         self.shape = shape
 

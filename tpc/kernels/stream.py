@@ -48,7 +48,7 @@ def stream(
     strip: rows of a strip. progress: called with the rows that are done and all. Beside the file a manifest,
     `OUT.json`, says what is done as long as something is not; a run of the same kernel on the same inputs
     goes on from there, and gives the same file bit for bit. Returns the worst entry, if its error is not
-    small. Raises ValueError: a file there that is another one's, too little space on the disk; OSError;
+    small. Raises OccupiedError: a file there that is another one's, too little space on the disk; OSError;
     KeyboardInterrupt at the end of a strip, which loses nothing; TpcError as the kernel does.
     """
     columns = x if z is None else z
@@ -119,6 +119,10 @@ def _turned(found: np.ndarray, positions: int) -> np.ndarray:
     return np.transpose(found, (1, 0, *range(2 + positions, 2 + 2 * positions), *range(2, 2 + positions)))
 
 
+class OccupiedError(ValueError):
+    """The file that is to be written is another one's, or there is no room for it."""
+
+
 class _Manifest:
     """What is done of a file of this shape and type: the rows up to `done`, with the check sum and the worst
     entry of these."""
@@ -131,27 +135,29 @@ class _Manifest:
 
     @classmethod
     def open(cls, out: Path, shape: tuple[int, ...], dtype: str, fingerprint: str) -> _Manifest:
-        """Raises ValueError if there is a file that is not this run's unfinished one."""
+        """Raises OccupiedError if there is a file that is not this run's unfinished one."""
         found = cls(out, shape, dtype, fingerprint)
         if not found.path.exists():
             if out.exists():
-                raise ValueError(f"{out} is there already; remove it, or name another file")
+                raise OccupiedError(f"{out} is there already; remove it, or name another file")
             return found
         own = found._read()
         if own != fingerprint:
-            raise ValueError(
+            raise OccupiedError(
                 f"{out} is begun by another run (another kernel, other inputs or strips); remove it and "
                 f"{found.path.name}, "
                 "or name another file"
             )
         if found.done and not out.exists():
-            raise ValueError(f"{out}, of which {found.path} says that it is begun, is gone; remove that, too")
+            raise OccupiedError(
+                f"{out}, of which {found.path} says that it is begun, is gone; remove that, too"
+            )
         if found.done and not found._whole():
-            raise ValueError(f"{out} is not as this run left it; remove it and {found.path.name}")
+            raise OccupiedError(f"{out} is not as this run left it; remove it and {found.path.name}")
         return found
 
     def _read(self) -> str:
-        """Takes over what is done. Returns the fingerprint. Raises ValueError."""
+        """Takes over what is done. Returns the fingerprint. Raises OccupiedError."""
         try:
             with open_regular(self.path) as file:
                 kept = json.loads(file.read(MANIFEST))
@@ -160,7 +166,7 @@ class _Manifest:
             own, self.done, self.sum = str(kept["fingerprint"]), int(kept["rows"]), int(kept["sum"])
             self.worst = Worst.of_json(kept["worst"]) if kept.get("worst") else None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(
+            raise OccupiedError(
                 f"{self.path} is damaged ({next(iter(str(error).splitlines()), 'not readable')}); "
                 f"remove it and {self.out}"
             ) from None
@@ -245,4 +251,4 @@ def _take_room(file: BinaryIO) -> None:
 def _require_space(out: Path, needed: int) -> None:
     free = shutil.disk_usage(out.parent).free
     if needed > free:
-        raise ValueError(f"it takes {memory(needed)}, and {memory(free)} are free on that disk")
+        raise OccupiedError(f"it takes {memory(needed)}, and {memory(free)} are free on that disk")

@@ -30,7 +30,7 @@ def turns(loops: Sequence[For]) -> int:
 def _most(body: Sequence[Op], outer: Ranges, rounds: int, *, in_order: bool) -> int:
     """The most rounds of an instruction in `body`, which is run `rounds` times itself.
 
-    in_order: counting only loops whose rounds depend on each other. A loop is looked at once for all in it."""
+    in_order: counting only loops whose rounds depend on each other. Each loop is looked at once."""
     most = 0
     for op in body:
         if not isinstance(op, For):

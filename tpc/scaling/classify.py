@@ -9,14 +9,20 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
 
-from tpc.core.network import LEARNING, Networks, Pass, Source, WeightInfo
+from tpc.core.network import LEARNING, C, Networks, Pass, Source, WeightInfo, exponent_input
 from tpc.core.program import Program
+from tpc.core.wellformed import verified
 from tpc.diagnostics import catalogue_training
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.lower import lower
 from tpc.scaling.equations import Circuit, circuit
 from tpc.scaling.sizes import Numbers
 from tpc.scaling.training_sizes import Found, Rounds, by_features, by_update, trained
 from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Regime, Verdict
+from tpc.syntax.layout import default_name
+from tpc.syntax.parse import parse_file
+from tpc.syntax.resolve import resolve
+from tpc.train import open_out
 
 Values = Mapping[str, Fraction]
 
@@ -142,10 +148,12 @@ def _largest(sizes: list[Fraction | None]) -> Fraction | None:
 
 @lru_cache(maxsize=64)
 def training_of(source: Source) -> Training:
-    """The training in a file, opened. Raises TpcError as parsing does."""
-    from tpc.pipeline import opened
-
-    program, networks = opened(source)
+    """The training in a file, the exponents of its weights left open. Raises TpcError as parsing does."""
+    text, name, dims = source.text, source.name, dict(source.dims)
+    tree, networks = open_out(parse_file(text, name), name, text, dims)
+    exponents = {C, *(exponent_input(letter, k) for k in range(len(networks.weights)) for letter in "ab")}
+    checked = resolve(tree, name, text, dims, default_name(name), frozenset(exponents))
+    program = verified(lower(checked, text, name))
     return Training(program.name, networks, circuit(program))
 
 

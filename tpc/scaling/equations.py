@@ -52,7 +52,7 @@ class Circuit:
 
 
 def circuit(program: Program) -> Circuit:
-    """The equations of `program`, whose exponents may be open (`tpc.pipeline.opened`)."""
+    """The equations of `program`, whose exponents may be open (`classify.training_of`)."""
     found = parities(program)
     given = {item.name: False for item in program.inputs}
     given |= {name: found[name] is None for group in program.gaussians for name in group.names}

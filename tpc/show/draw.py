@@ -7,6 +7,7 @@ from pathlib import Path
 
 import networkx as nx
 
+from tpc.core.graph import dependency_graph
 from tpc.core.program import Program
 
 FONT = "DejaVu Sans Mono"
@@ -53,11 +54,11 @@ def draw(program: Program, path: str | Path) -> None:
     .dot."""
     path = Path(path)
     if path.suffix == ".dot":
-        path.write_text(to_dot(program.graph), encoding="utf-8")
+        path.write_text(to_dot(dependency_graph(program)), encoding="utf-8")
     elif path.suffix in (".svg", ".png"):
         from tpc.show.picture import render
 
-        render(program.graph, path)
+        render(dependency_graph(program), path)
     else:
         raise ValueError(f"a graph is drawn as .svg, .png or .dot, not {path.suffix or path.name}")
 

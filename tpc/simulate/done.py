@@ -11,6 +11,10 @@ from tpc.core.program import Program
 from tpc.machine.files import digest, read_arrays, write_whole
 
 
+class CheckpointError(ValueError):
+    """A file that is not this run's checkpoint."""
+
+
 class Checkpoint:
     """Outputs by seed. Each addition is written to the file before it returns, whole or not at all."""
 
@@ -23,8 +27,8 @@ class Checkpoint:
     def open(
         cls, path: Path | None, program: Program, inputs: Mapping[str, np.ndarray], width: int, dtype: str
     ) -> Checkpoint:
-        """What the file holds, nothing if there is none. Raises ValueError if it is another run's, or no
-        checkpoint."""
+        """What the file holds, nothing if there is none. Raises CheckpointError if it is another run's, or
+        none."""
         out = cls(path, digest(f"{program}\n{width}\n{dtype}\n", inputs))
         if path is not None and path.exists():
             out._load(path)
@@ -34,9 +38,9 @@ class Checkpoint:
         try:
             arrays = read_arrays(path)
         except ValueError as error:
-            raise ValueError(f"{path} is no checkpoint: {error}") from None
+            raise CheckpointError(f"{path} is no checkpoint: {error}") from None
         if str(arrays.pop("fingerprint", "")) != self.fingerprint:
-            raise ValueError(
+            raise CheckpointError(
                 f"{path} is the checkpoint of another run (another program, input, width or precision); "
                 "remove it, or name another file"
             )

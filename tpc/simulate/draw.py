@@ -28,15 +28,19 @@ class Laws:
     roots: Mapping[str, np.ndarray]
 
 
+class WidthError(ValueError):
+    """A width that no program can be run at, or not this one."""
+
+
 def widths(program: Program, inputs: Inputs, width: int) -> dict[str, int]:
-    """Every width, by its ratio to the first, which is `width`. Raises ValueError if one comes out below
+    """Every width, by its ratio to the first, which is `width`. Raises WidthError if one comes out below
     1."""
     if width < 1:
-        raise ValueError(f"the width must be at least 1, not {width}")
+        raise WidthError(f"the width must be at least 1, not {width}")
     out = {w.name: round(float(law_number(w.ratio, inputs, ()) * width)) for w in program.widths}
     for name, n in out.items():
         if n < 1:
-            raise ValueError(
+            raise WidthError(
                 f"the width {name} comes out as {n} where {program.widths[0].name} = {width}; take a larger "
                 "one"
             )

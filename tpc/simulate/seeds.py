@@ -18,7 +18,7 @@ from tpc.core.program import Program
 from tpc.machine.memory import SURE, account, free_of_devices, refusing, require_memory
 from tpc.machine.precision import precision, require_platform
 from tpc.simulate.done import Checkpoint
-from tpc.simulate.draw import Laws, draw, laws, widths
+from tpc.simulate.draw import Laws, WidthError, draw, laws, widths
 from tpc.simulate.machine import Machine
 from tpc.simulate.rolling import places, rolling
 from tpc.simulate.samples import Samples
@@ -33,6 +33,10 @@ COORDINATES = {"cpu": 256}
 ELSEWHERE = 1 << 20  # on accelerators more is faster, until they are busy
 MAX_SEED = 2**32
 A_SEED = 500  # bytes that a seed takes besides its outputs
+
+
+class SeedError(ValueError):
+    """Seeds that are none, or that repeat."""
 
 
 def simulate(
@@ -51,9 +55,10 @@ def simulate(
     ratios. progress: called with the numbers of seeds done and asked for. checkpoint: an .npz file that keeps
     what is done, and from which the same run (or one with more seeds) resumes. Returns each output with shape
     (len(seeds), *its own). A seed gives the same numbers, bit for bit on one machine, whichever others it is
-    run with. Interrupted (Ctrl-C), returns the seeds that are done. Raises ValueError: a width that is no
-    whole number or below 1, seeds that repeat or do not lie in 0 … 2³² − 1, a dtype that is neither, a
-    checkpoint of another run; TpcError (TP604): a width for which there is too little memory.
+    run with. Interrupted (Ctrl-C), returns the seeds that are done. Raises WidthError: a width that is no
+    whole number or below 1; SeedError: seeds that repeat or do not lie in 0 … 2³² − 1; CheckpointError: a
+    checkpoint of another run; ValueError, of which these are kinds: a dtype that is neither; TpcError
+    (TP604): a width for which there is too little memory.
     """
     require_platform()
     width = _width(width)
@@ -110,14 +115,14 @@ def _checked(seeds: Sequence[int]) -> tuple[int, ...]:
     found = tuple(whole_number(seed) for seed in seeds)
     out = tuple(seed for seed in found if seed is not None)
     if not out or len(set(out)) < len(found) or not all(0 <= seed < MAX_SEED for seed in out):
-        raise ValueError("seeds are different integers from 0 to 2^32 - 1, at least one")
+        raise SeedError("seeds are different integers from 0 to 2^32 - 1, at least one")
     return out
 
 
 def _width(width: int) -> int:
     found = whole_number(width)
     if found is None or found < 1:
-        raise ValueError(f"the width must be a whole number, at least 1, not {width!r:.60}")
+        raise WidthError(f"the width must be a whole number, at least 1, not {width!r:.60}")
     return found
 
 
@@ -145,7 +150,7 @@ def require_room(
     program: Program, inputs: Mapping[str, Any], *, width: int, seeds: int, dtype: DType = "float64"
 ) -> None:
     """Refuses what surely does not fit, whatever the compiler makes of it. Raises TpcError (TP604),
-    ValueError for a width below 1."""
+    WidthError."""
     kept = seeds * (A_SEED + 8.0 * sum(math.prod(output.shape) for output in program.outputs))
     require_memory(kept, program.name, remedy="use fewer seeds", of_program=True)
     _require_room(

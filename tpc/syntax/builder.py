@@ -10,10 +10,11 @@ from typing import Any
 
 from lark import Token, Transformer
 
+from tpc.core.greek import normalise
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
-from tpc.syntax.layout import RefusedError, normalise, span_of
+from tpc.syntax.layout import RefusedError, span_of
 
 
 def _span(items: Sequence[Any]) -> Span:

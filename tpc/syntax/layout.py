@@ -3,11 +3,13 @@ stand."""
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from lark import Token
 
+from tpc.core.greek import normalise
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
@@ -31,17 +33,6 @@ STARTING = ("weight", "bias", "activation", "parametrization", "network", "train
 IN_TRAINING = ("batch", "loss", "update", "gradient")  # words only where a line of a `train` block begins
 MAX_DEPTH = 60  # of brackets, blocks, and of the tree
 OPENING, CLOSING = {"LPAR", "LSQB"}, {"RPAR", "RSQB"}
-GREEK = {
-    chr(c): unicodedata.name(chr(c)).rsplit(" ", 1)[1].lower().replace("lamda", "lambda")
-    for c in (*range(0x391, 0x3A2), *range(0x3A3, 0x3AA), *range(0x3B1, 0x3CA))
-}
-GREEK |= {c: name.capitalize() for c, name in GREEK.items() if c.isupper()} | {
-    "ς": "sigma",
-    "ϕ": "phi",
-    "ϵ": "epsilon",
-    "ϑ": "theta",
-    "ϱ": "rho",
-}
 
 
 class RefusedError(Exception):
@@ -57,13 +48,10 @@ def span_of(token: Token) -> Span:
     return Span(line, column, token.end_line or line, token.end_column or column + len(token))
 
 
-def normalise(identifier: str) -> str:
-    """The one spelling of an identifier: NFKC, and a Greek letter is its name."""
-    return (
-        GREEK.get(identifier)
-        or GREEK.get(unicodedata.normalize("NFKC", identifier))
-        or unicodedata.normalize("NFKC", identifier)
-    )
+def default_name(file: str) -> str:
+    """The name of a program that names itself nowhere: its file's, as an identifier."""
+    stem = re.sub(r"[^A-Za-z0-9_]", "_", normalise(Path(file).stem))
+    return f"the_{stem}" if stem in RESERVED else stem if stem.isidentifier() else f"program_{stem}"
 
 
 class Layout:

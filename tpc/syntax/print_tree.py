@@ -16,7 +16,7 @@ def print_file(file: tree.File) -> str:
 
 
 def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
-    """The lines of a statement of the core language, of which written-out programs are made."""
+    """The lines of a statement: of the core language, of which written-out programs are made, or another."""
     match s:
         case tree.ProgramName(name=name):
             return [f"{indent}program {name.name}"]
@@ -53,15 +53,86 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
         case tree.ForBlock(range=head, body=body):
             inner = [line for part in body for line in print_statement(part, indent + "    ")]
             return [f"{indent}for {head.variable.name} < {print_tree(head.count)}:", *inner]
+    return _print_network(s, indent)
+
+
+def _print_network(s: tree.Statement, indent: str) -> list[str]:
+    """The lines of what `tpc.train` writes out: networks, and their training."""
+    match s:
+        case tree.Weight(name=name, rows=rows, columns=columns, options=options, axes=axes):
+            head = f"{indent}{'bias' if columns is None else 'weight'} {_family(name, axes)} : {_side(rows)}"
+            side = "" if columns is None else f" x {_side(columns)}"
+            return [head + side + "".join(f", {_option(o)}" for o in options)]
+        case tree.Activation(name=name, function=function):
+            return [f"{indent}activation {name.name} = {function.name}"]
+        case tree.Parametrization(name=name, options=options):
+            return [f"{indent}parametrization {name.name}{_in_parentheses(options)}"]
+        case tree.Network(name=name, parameters=parameters, body=body, result=result):
+            head = f"{indent}network {name.name}({', '.join(p.name for p in parameters)})"
+            if not body:
+                return [f"{head} = {print_tree(result)}"]
+            inner = [line for part in body for line in print_statement(part, indent + "    ")]
+            return [f"{head}:", *inner, f"{indent}    return {print_tree(result)}"]
+        case tree.Train(network=network, name=alias, range=head, items=items):
+            named = "" if alias is None else f" as {alias.name}"
+            return [
+                f"{indent}train {network.name}{named}{_clauses((head,))}:",
+                *(f"{indent}    {_training(item)}" for item in items),
+            ]
+        case tree.Adapted():
+            return [indent + _training(s)]
+        case tree.AddTo(target=target, value=value, clauses=clauses):
+            return [f"{indent}{print_tree(target)} += {print_tree(value)}{_clauses(clauses)}"]
     raise TypeError(f"no text for {type(s).__name__}")
 
 
+def _training(item: tree.Examples | tree.Loss | tree.Update | tree.Gradient | tree.Adapted) -> str:
+    """A line of a `train` block."""
+    match item:
+        case tree.Examples():
+            return f"batch ({_fed(item)}){_clauses(item.clauses)}"
+        case tree.Loss(name=None, parameters=parameters, value=value):
+            assert value is not None
+            return f"loss({', '.join(p.name for p in parameters)}) = {print_tree(value)}"
+        case tree.Loss(name=name, options=options):
+            assert name is not None
+            return f"loss {name.name}{_in_parentheses(options)}"
+        case tree.Update(name=name, options=options):
+            return f"update {name.name}{_in_parentheses(options)}"
+        case tree.Gradient(network=network, examples=examples, options=options):
+            rest = _clauses(examples.clauses) + "".join(f", {_option(o)}" for o in options)
+            return f"gradient ({print_tree(network)}, {_fed(examples)}){rest}"
+        case tree.Adapted(
+            target=target, network=network, examples=examples, options=options, clauses=clauses
+        ):
+            data = f"({_fed(examples)}){_clauses(examples.clauses)}"
+            args = ", ".join((network.name, data, *map(_option, options)))
+            return f"{print_tree(target)} = adapt({args}){_clauses(clauses)}"
+
+
+def _fed(examples: tree.Examples) -> str:
+    inputs = ", ".join(map(print_tree, examples.inputs))
+    return f"{inputs if len(examples.inputs) == 1 else f'({inputs})'}, {print_tree(examples.label)}"
+
+
+def _option(option: tree.Option) -> str:
+    return option.name.name + ("" if option.value is None else f" = {_entries(option.value)}")
+
+
+def _in_parentheses(options: Sequence[tree.Option]) -> str:
+    return f"({', '.join(map(_option, options))})" if options else ""
+
+
 def _declared(d: tree.Declared) -> str:
-    axes = ", ".join(
+    return _family(d.name, d.axes)
+
+
+def _family(name: tree.Name, axes: Sequence[tree.Axis]) -> str:
+    shown = ", ".join(
         print_tree(a.count) if a.variable is None else f"{a.variable.name} < {print_tree(a.count)}"
-        for a in d.axes
+        for a in axes
     )
-    return d.name.name + (f"[{axes}]" if axes else "")
+    return name.name + (f"[{shown}]" if shown else "")
 
 
 def _side(side: tree.Name | tree.Number) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NoReturn
 
+from tpc.core.functions import FUNCTION_NAMES
 from tpc.diagnostics import catalogue, catalogue_training
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
@@ -406,7 +407,9 @@ class Forward:
         if isinstance(function, tree.Name) and not self.scene.is_elementwise(function.name):
             self.refuse(
                 catalogue.unknown_function(
-                    function.span, function.name, [*self.scene.functions, *self.scene.networks]
+                    function.span,
+                    function.name,
+                    [*FUNCTION_NAMES, *self.scene.functions, *self.scene.networks],
                 )
             )
         check_application(self.scene, node)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
+from tpc.core.functions import FUNCTION_NAMES
 from tpc.core.network import LEARNING, Networks, WeightInfo, exponent_input
 from tpc.core.network import C as OPEN_C
 from tpc.diagnostics import catalogue, catalogue_training
@@ -238,7 +239,9 @@ class Writer:
     def activation(self, s: tree.Activation, function: tree.Name, out: list[tree.Statement]) -> None:
         if not self.scene.is_elementwise(function.name):
             raise RefusedError(
-                catalogue.unknown_function(function.span, function.name, [*self.scene.functions])
+                catalogue.unknown_function(
+                    function.span, function.name, [*FUNCTION_NAMES, *self.scene.functions]
+                )
             )
         m = Maker(s.span)
         made = tree.Function(s.span, s.name, (m.name("s"),), (), m.call(function.name, m.name("s")))

@@ -24,3 +24,8 @@ _NAMES = {letter: name for name, letter in LETTERS.items()} | {
 def spelled(identifier: str) -> str:
     """A lone Greek letter by its name, as programs keep it."""
     return _NAMES.get(identifier, identifier)
+
+
+def normalise(identifier: str) -> str:
+    """The one spelling of an identifier: NFKC, and a Greek letter is its name."""
+    return _NAMES.get(identifier) or spelled(unicodedata.normalize("NFKC", identifier))

@@ -1,0 +1,119 @@
+"""Arguments that commands share: their types, and groups of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tpc.plan.options import DTYPES, METHODS
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < 2**40:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a positive whole number")
+    return value
+
+
+def seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 0 to 999999999")
+    return int(text)
+
+
+def different_widths(text: str) -> list[int]:
+    found = [positive(part) for part in text.split(",")]
+    if len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"`{text}` has a width twice")
+    return found
+
+
+def initial(text: str) -> str | int | Path:
+    """`seed=N`, `zero`, `integrate`, or a data file."""
+    if text.startswith("seed="):
+        return seed(text.removeprefix("seed="))
+    return text if text in ("zero", "integrate") else Path(text)
+
+
+def rate(text: str) -> float:
+    found = float(text)
+    if not 0 <= found < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of 0 or more, not {text}")
+    return found
+
+
+def add_command(
+    commands: Any, name: str, function: Command, text: str, *, data: bool = False
+) -> argparse.ArgumentParser:
+    """A command on a `.tp` file. data: whether it takes values of inputs and is random, and says so in its
+    help."""
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}."
+    )
+    made.set_defaults(command=function)
+    made.add_argument("file", type=Path, metavar="FILE", help="a .tp file")
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="the value of a dim or an input",
+    )
+    made.add_argument(
+        "--data",
+        type=Path,
+        metavar="F.npz|F.json",
+        help="values of inputs by name" if data else argparse.SUPPRESS,
+    )
+    made.add_argument(
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="N",
+        help="of everything random" if data else argparse.SUPPRESS,
+    )
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    return made
+
+
+def add_evaluation(command: argparse.ArgumentParser, *, dtype: bool = True) -> None:
+    """How a limit is evaluated. dtype: whether the limit may be in another precision than float64."""
+    command.add_argument(
+        "--method",
+        choices=METHODS,
+        default="auto",
+        help="how elements of L² are represented (auto)",
+    )
+    command.add_argument("--samples", type=positive, metavar="M", help="points of one repeat")
+    command.add_argument(
+        "--repeats",
+        type=positive,
+        metavar="R",
+        help="independent randomisations, whose spread is the standard error",
+    )
+    command.add_argument(
+        "--max-rank", type=positive, metavar="K", help="the most directions kept of one side of a matrix"
+    )
+    if dtype:
+        command.add_argument(
+            "--dtype",
+            choices=DTYPES,
+            default="float64",
+            help="bfloat16: float32, but for the coefficients that loops carry",
+        )
+
+
+def add_width_sampling(command: argparse.ArgumentParser) -> None:
+    """How a program is run at finite width."""
+    command.add_argument(
+        "--seeds", type=positive, default=32, metavar="N", help="random initialisations at each width (32)"
+    )
+    command.add_argument("--dtype", choices=("float64", "float32"), default="float64")

@@ -1,0 +1,100 @@
+"""Programs at finite width: `simulate`, and `verify`, which compares them with the limit."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tpc.cli.arguments import add_command, add_evaluation, add_width_sampling, different_widths, positive
+from tpc.cli.numbers import (
+    diverged_widths,
+    error_of,
+    require_widths,
+    result_of,
+    sample,
+    samples_to_json,
+)
+from tpc.cli.shared import (
+    FAILED,
+    FIGURES,
+    INTERRUPTED,
+    OK,
+    REFUSED,
+    bound,
+    load,
+    require_writable,
+    show,
+    writing,
+)
+
+
+def add_simulate(commands: Any) -> None:
+    made = add_command(commands, "simulate", simulate, "run the program at finite width", data=True)
+    made.add_argument("--width", type=positive, required=True, metavar="N")
+    add_width_sampling(made)
+    made.add_argument(
+        "--save",
+        type=Path,
+        metavar="F.npz",
+        help="write every output of every seed to a file, and resume from it",
+    )
+
+
+def add_verify(commands: Any) -> None:
+    made = add_command(commands, "verify", verify, "compare the limit with finite widths", data=True)
+    made.add_argument("--widths", type=different_widths, default=[256, 1024, 4096], metavar="N,N,…")
+    made.add_argument("--plot", type=Path, metavar="F.png")
+    add_evaluation(made, dtype=False)
+    add_width_sampling(made)
+
+
+def simulate(arguments: argparse.Namespace) -> int:
+    program, given = load(arguments)
+    require_writable(arguments.save)
+    samples = sample(program, bound(program, given, arguments), arguments.width, arguments, arguments.save)
+    error = error_of(diverged_widths([samples]), arguments)
+    show(arguments, samples, samples_to_json(samples), error)
+    return INTERRUPTED if samples.interrupted else OK if error is None else REFUSED
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    program, given = load(arguments)
+    inputs = bound(program, given, arguments)
+    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics.diagnostic import TpcError
+    from tpc.simulate import verify as compared
+
+    if arguments.seeds < 2:
+        raise TpcError(
+            [catalogue_run.bad_option("--seeds", "must be at least 2, to tell how much they differ")],
+            str(arguments.file),
+        )
+    require_writable(arguments.plot, FIGURES)
+    require_widths(program, inputs, arguments)
+    result = result_of(program, inputs, arguments, integrate=True)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    samples = []
+    for width in arguments.widths:
+        samples.append(sample(program, inputs, width, arguments))
+        if samples[-1].interrupted:
+            raise KeyboardInterrupt
+    error = error_of(diverged_widths(samples), arguments)
+    if error is not None:
+        data = {
+            "program": program.name,
+            "plan": result.plan.to_json(),
+            "widths": [samples_to_json(s) for s in samples],
+        }
+        show(arguments, "\n".join(map(str, [result, *samples])), data, error)
+        return REFUSED
+    report = compared(result.limits, samples, random=result.start is not None)
+    if arguments.plot is not None:
+        try:
+            writing(arguments.plot, report.plot)
+        except TpcError as unwritten:
+            show(arguments, report, {**report.to_json(), "plan": result.plan.to_json()}, unwritten)
+            return REFUSED
+    show(arguments, report, {**report.to_json(), "plan": result.plan.to_json()})
+    return OK if report.agrees else FAILED

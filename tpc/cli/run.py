@@ -1,0 +1,185 @@
+"""`tpc run`: the limit in numbers, beside finite widths if these are asked for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tpc.cli.arguments import add_command, add_evaluation, different_widths, initial, positive, seed
+from tpc.cli.numbers import (
+    diverged_widths,
+    error_of,
+    require_widths,
+    result_of,
+    sample,
+    samples_to_json,
+)
+from tpc.cli.shared import FIGURES, INTERRUPTED, OK, REFUSED, bound, load, require_writable, show, writing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.core.program import Program
+    from tpc.diagnostics.diagnostic import Diagnostic
+    from tpc.evaluate.result import Result
+    from tpc.simulate.samples import Samples
+
+
+def add_run(commands: Any) -> None:
+    made = add_command(commands, "run", run, "evaluate the limit", data=True)
+    add_evaluation(made)
+    made.add_argument(
+        "--initial",
+        type=initial,
+        metavar="seed=N|zero|integrate|F.npz|F.json",
+        help="scalars that are random in the limit, such as the initial function in the kernel regime: drawn "
+        "(seed=0), set to 0, "
+        "integrated over, or given by name",
+    )
+    made.add_argument(
+        "--error",
+        metavar="E|P%",
+        help="add repeats, and then points, until every output has this error, a number, or a percentage "
+        "of its values; 1%% of them, of 0.1 at least, if neither --samples nor --repeats is given, in no "
+        "more "
+        "than 8 times the time",
+    )
+    made.add_argument("--save", type=Path, metavar="F.npz", help="write the outputs to a file")
+    _add_long_runs(made)
+    made.add_argument("--plot", type=Path, metavar="F.png", help="draw the outputs")
+    made.add_argument(
+        "--widths",
+        type=different_widths,
+        default=[],
+        metavar="N,N,…",
+        help="finite widths to show beside the limit",
+    )
+    made.add_argument(
+        "--seeds", type=positive, default=8, metavar="N", help="random initialisations at each of them (8)"
+    )
+
+
+def _add_long_runs(made: argparse.ArgumentParser) -> None:
+    """What keeps long runs, and shares them among devices and processes."""
+    made.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="DIR",
+        help="a folder that keeps every repeat when it is done, and to resume from",
+    )
+    made.add_argument(
+        "--devices",
+        type=positive,
+        metavar="N",
+        help="share the samples or coefficients among so many devices (of each process)",
+    )
+    made.add_argument(
+        "--coordinator", metavar="HOST:PORT", help="run in several processes: the address of process 0"
+    )
+    made.add_argument("--processes", type=positive, metavar="N", help="how many there are")
+    made.add_argument(
+        "--process", type=seed, metavar="I", help="which one of them this is, 0 to N-1; process 0 prints"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from tpc.evaluate.result import DivergedError
+
+    together = _joined(arguments)
+    program, given = load(arguments)
+    inputs = bound(program, given, arguments)
+    if not arguments.silent:
+        require_writable(arguments.save)
+        require_writable(arguments.plot, FIGURES)
+    require_widths(program, inputs, arguments)
+    try:
+        with _alone_on_stdout() if together else nullcontext():
+            result = result_of(program, inputs, arguments, together=together)
+    except DivergedError as stop:
+        if not arguments.silent:
+            stop.diagnostics += tuple(_unwritten(stop.partial, [], arguments))
+        raise
+    finally:
+        if together and not isinstance(sys.exception(), KeyboardInterrupt):
+            import jax
+
+            jax.distributed.shutdown()  # process 0 goes on alone, the others end
+    if arguments.silent:
+        return INTERRUPTED if result.interrupted else OK
+    samples, unfit = ([], []) if result.interrupted else _at_widths(program, inputs, arguments)
+    data = {**result.to_json(), **({"widths": [samples_to_json(s) for s in samples]} if samples else {})}
+    unwritten = _unwritten(result, samples, arguments)
+    error = error_of([*unfit, *unwritten, *diverged_widths(samples)], arguments)
+    show(arguments, "\n".join(map(str, [result, *samples])), data, error)
+    if result.interrupted or any(s.interrupted for s in samples):
+        return INTERRUPTED
+    return OK if error is None else REFUSED
+
+
+def _joined(arguments: argparse.Namespace) -> bool:
+    """Makes this process one of several if it is to be. Sets `silent` for all but the first."""
+    from tpc.evaluate.devices import join
+
+    arguments.silent = bool(arguments.process)  # for what may go wrong before they have joined
+    together = join(arguments.coordinator, arguments.processes, arguments.process, str(arguments.file))
+    if together:
+        import jax
+
+        arguments.silent = jax.process_index() > 0
+    return together
+
+
+@contextmanager
+def _alone_on_stdout() -> Iterator[None]:
+    """Keeps what the libraries that connect processes print out of standard output."""
+    sys.stdout.flush()
+    own, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(own, 1)
+        os.close(own)
+        os.close(nowhere)
+
+
+def _at_widths(
+    program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace
+) -> tuple[list[Samples], Sequence[Diagnostic]]:
+    """Finite widths, until one is interrupted, or there is no memory for it, and what is said then: the limit
+    is to be printed all the same."""
+    from tpc.diagnostics.diagnostic import TpcError
+
+    out: list[Samples] = []
+    for width in arguments.widths:
+        if out and out[-1].interrupted:
+            break
+        try:
+            out.append(sample(program, inputs, width, arguments))
+        except TpcError as error:
+            return out, error.diagnostics
+    return out, ()
+
+
+def _unwritten(result: Result, samples: list[Samples], arguments: argparse.Namespace) -> list[Diagnostic]:
+    """Writes the files that are asked for; says of which that was impossible (TP606), so that the numbers are
+    printed all the same."""
+    from tpc.diagnostics.diagnostic import TpcError
+    from tpc.evaluate.result_plot import plot_result
+
+    unwritten: list[Diagnostic] = []
+    for path, write in (
+        (arguments.save, result.save),
+        (arguments.plot, lambda part: plot_result(result, part, samples)),
+    ):
+        if path is not None:
+            try:
+                writing(path, write)
+            except TpcError as error:
+                unwritten += error.diagnostics
+    return unwritten

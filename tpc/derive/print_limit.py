@@ -1,0 +1,65 @@
+"""A whole limit as text and in LaTeX."""
+
+from __future__ import annotations
+
+from tpc.derive.formula import ZInput, ZMatMul
+from tpc.derive.latex import Latex, aligned, latex_equation, latex_ranges, latex_rule
+from tpc.derive.limit import Limit
+from tpc.derive.text import Text, grouped, is_hidden, print_equation, print_ranges, with_rule
+
+
+def print_limit(limit: Limit) -> str:
+    notation = Text(limit.scope)
+    lines = [f"The limit of {limit.program.name}", ""]
+    given = [f for f in limit.formulas if isinstance(f, ZInput)]
+    if given:
+        lines += [
+            "Given: "
+            + ", ".join(notation.label(f.of) + print_ranges(notation, f.loops) for f in given)
+            + ".",
+            "",
+        ]
+    lines += grouped(notation, [f for f in limit if not isinstance(f, ZInput) and not is_hidden(f)])
+    if limit.partials:
+        lines += ["", "The derivatives in it, by symbol; each is 0 where its numerator is made first:", ""]
+        lines += [
+            with_rule(print_equation(notation, e, ()), e.rule) for p in limit.partials for e in p.equations
+        ]
+    notes = [*limit.notes, *footnotes(limit)]
+    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+
+
+def footnotes(limit: Limit) -> list[str]:
+    if not any(isinstance(f, ZMatMul) and f.dot.form == "stein" and f.dot.terms for f in limit.formulas):
+        return []
+    return [
+        "Where no derivative exists, Stein's lemma gives the coefficients a of Ż^h, h = W x, over the "
+        "opposing products g_i = Wᵀ y_i:",
+        "a = C⁺b (times ρ for a product with the transpose, 1/ρ for one with W), C_ij = E[Z^{y_i}·Z^{y_j}], "
+        "b_i = E[Ẑ^{g_i}·Z^x].",
+    ]
+
+
+def latex_limit(limit: Limit) -> str:
+    """All formulas, a row each with its rule, rows of a loop under its head."""
+    notation, rows = Latex(limit.scope), list[str]()
+    around: tuple[int, ...] = ()
+    for formula in limit:
+        if isinstance(formula, ZInput) or is_hidden(formula):
+            continue
+        place = formula.path[:-1]
+        if place and place != around:
+            rows.append(rf"&\textbf{{for }} {latex_ranges(notation, formula.loops)}\textbf{{:}}")
+        around = place
+        indent = r"\quad " * len(formula.loops if formula.path else ())
+        for e in formula.equations:
+            rows.append(
+                f"{indent}{latex_equation(notation, e, len(formula.loops), formula.closed(e), '&')} && "
+                f"{latex_rule(e.rule)}"
+            )
+    rows += [
+        f"{latex_equation(notation, e, 0, None, '&')} && {latex_rule(e.rule)}"
+        for p in limit.partials
+        for e in p.equations
+    ]
+    return aligned(rows)

@@ -1,0 +1,46 @@
+"""What to take for scalars that are random in the limit: drawn, given, 0, or integrated over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from tpc.show.entries import plain
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to take. seed: for "drawn". values: for "given", arrays by name."""
+
+    how: Literal["drawn", "given", "zero", "integrated"] = "drawn"
+    seed: int = 0
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return (
+            f"drawn by seed {self.seed}"
+            if self.how == "drawn"
+            else {"given": "as given", "zero": "0", "integrated": "integrated over"}[self.how]
+        )
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a result is conditioned on."""
+
+    choice: Choice
+    scalars: Mapping[str, np.ndarray]
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.scalars)}, random in the limit: {self.choice}"
+
+    def to_json(self) -> dict[str, Any]:
+        seed = {"seed": self.choice.seed} if self.choice.how == "drawn" else {}
+        return {
+            "how": self.choice.how,
+            **seed,
+            "scalars": {name: plain(value) for name, value in self.scalars.items()},
+        }
