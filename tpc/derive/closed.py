@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tpc.core.expr import Add, Call, Constant, Expr, Gather, Mul, Number, Pow, Ref, Value, mul
+from tpc.core.functions import elementwise
 from tpc.core.program import MatMul
 from tpc.derive.formula import Equation, ZFormula, ZInit, ZMatMul, ZMoment, ZNonlin, ZScalar
 from tpc.derive.gaussian import Moments, NotClosed, engine, tidy
@@ -33,6 +34,7 @@ from tpc.derive.nodes import (
 )
 from tpc.derive.polynomial import (
     MAX_DEGREE,
+    Argument,
     Gaussian,
     Monomial,
     Polynomial,
@@ -187,6 +189,8 @@ class ClosedForms:
                 return times(*(self.polynomial(factor) for factor in factors))
             case Pow(base, exponent):
                 return self.power(self.polynomial(base), self.polynomial(exponent))
+            case Argument(value):
+                return value
             case Call(function, args):
                 return self.call(function, [self.polynomial(a) for a in args])
         raise NotClosed
@@ -213,7 +217,8 @@ class ClosedForms:
             raise NotClosed
         if all(a.is_constant for a in args):
             return Polynomial.of(apply(function, *map(constant, args)))
-        return wave(function, *args)
+        simpler = elementwise(function).simpler
+        return wave(function, args[0]) if simpler is None else self.polynomial(simpler(*map(Argument, args)))
 
     # the formulas
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tpc.core.calculus import NotDifferentiableError, differentiate
 from tpc.core.expr import ONE, ZERO, Call, Expr, Ref, Sum, Value, children, walk
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import elementwise
 from tpc.core.program import MatMul, Nonlin, Program
 from tpc.derive.parts import parts_of_lines
 from tpc.derive.sides import Sides
@@ -132,8 +132,7 @@ def vectors(x: Expr, ranges: Sequence[Range]) -> Iterator[tuple[Value, tuple[Ran
 def has_jumps(phi: Expr) -> bool:
     """Is there a function in φ that has no derivative?"""
     return any(
-        isinstance(node, Call) and (node.function == "where" or None in FUNCTIONS[node.function].derivatives)
-        for node in walk(phi)
+        isinstance(node, Call) and None in elementwise(node.function).derivatives for node in walk(phi)
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tpc.core.expr import Expr
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import elementwise
 from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.limit import Limit
 from tpc.derive.nodes import Dot, Hat, Z
@@ -117,7 +117,7 @@ class Latex(Notation):
 
     def function(self, name: str, args: Sequence[str]) -> str:
         plain, primes = name.rstrip("'"), len(name) - len(name.rstrip("'"))
-        text = FUNCTIONS[plain].latex.format(*args)
+        text = elementwise(plain).latex.format(*args)
         return text.replace(rf"\{plain}", rf"\{plain}{primes * chr(39)}", 1) if primes else text
 
     def parenthesised(self, text: str) -> str:

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ONE, Add, Call, Expr, Mul, Number, Pow, Ref, Sum, Value, add, mul, number, power
+from tpc.core.functions import elementwise
 from tpc.gram.ir import Closed, Definition, Factor, free_variables, placed
 from tpc.gram.monomials import UNIT, Monomials, Polynomial, opened, plus, times, whole
 
@@ -287,8 +288,8 @@ def _positive(x: Expr) -> bool:
             return value >= 0
         case Pow(base, Number(k)):
             return k.denominator == 2 or (k.denominator == 1 and k % 2 == 0) or _positive(base)
-        case Call("sqrt" | "exp" | "abs", _):
-            return True
+        case Call(function, _):
+            return elementwise(function).sign != "any"
         case Mul(factors):
             return all(map(_positive, factors))
     return False

@@ -31,6 +31,7 @@ from tpc.core.expr import (
     replace,
     values,
 )
+from tpc.core.functions import elementwise
 from tpc.gram.axes import skeleton
 from tpc.gram.basis import fewer
 from tpc.gram.factors import (
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from tpc.gram.covariance import Covariances
 
 MOST_DIMENSIONS = 4  # of a quadrature
-ODD, EVEN = frozenset({"erf", "tanh", "sin", "sinh", "sign"}), frozenset({"cos", "cosh", "abs", "tanh'"})
 
 
 def expectation_of_groups(engine: Covariances, factors: Sequence[Expr]) -> Expr:
@@ -408,7 +408,7 @@ def parity(x: Expr) -> int:
             kinds = {parity(a) for a in args}
             if kinds == {1}:
                 return 1
-            return (-1 if function in ODD else 1 if function in EVEN else 0) if kinds == {-1} else 0
+            return elementwise(function).parity if kinds == {-1} else 0
     return 0
 
 

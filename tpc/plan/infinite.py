@@ -17,6 +17,7 @@ from scipy import special
 
 from tpc.core.dependence import references
 from tpc.core.expr import Add, Call, Constant, Expr, Mul, Number, Pow, Ref, Value, walk
+from tpc.core.functions import elementwise
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Moment, Nonlin, Program, instructions
 
@@ -84,7 +85,9 @@ class Exponents:
                 return {}
             case Value(ref, True) if self._initial(ref):
                 return {}
-            case Call("cos" | "sin" | "tanh" | "erf" | "abs", (Value(ref, True),)) if self._initial(ref):
+            case Call(function, (Value(ref, True),)) if (
+                self._initial(ref) and not elementwise(function).fades
+            ):
                 return {}
             case _:
                 raise NotPolynomialError

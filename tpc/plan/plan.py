@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tpc.core.affine import Ranges, bounds
 from tpc.core.dependence import is_parallel
 from tpc.core.expr import Call, Expr, is_vector, walk
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import elementwise
 from tpc.core.program import For, Moment, Nonlin, Program, instructions
 from tpc.gram import (
     Closed,
@@ -490,7 +490,7 @@ def _of_rule(rule: Rule, sectors: Sectors, layout: Layout, dtype: DType) -> Plan
 def _smooth(x: Expr) -> bool:
     """Whether every function of a vector in `x` is smooth."""
     return all(
-        FUNCTIONS[node.function].shape == "smooth"
+        elementwise(node.function).shape == "smooth"
         for node in walk(x)
         if isinstance(node, Call) and is_vector(node)
     )
