@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from tpc.core import expr
 from tpc.core.affine import Affine
-from tpc.core.expr import Expr, Position, Sum, Value, new_position, substitute_ref, summed, walk
-from tpc.core.program import Axis, For, MatMul, Op, Program, all_families, instructions
+from tpc.core.expr import Expr, Position, Sum, Value, new_position, summed, walk
+from tpc.core.names import numbered
+from tpc.core.program import Axis, For, MatMul, Op, Program, instructions
+from tpc.core.traverse import substitute_ref
 
 Renaming = Mapping[str, Affine]
 
@@ -16,20 +18,12 @@ Renaming = Mapping[str, Affine]
 def variables_apart(program: Program) -> Program:
     """The program with other variables in the place of those that are called like a vector, a scalar, a
     matrix or an output of it."""
-    taken = {
-        *all_families(program),
-        *(w.name for w in program.widths),
-        *(m.name for m in program.matrices),
-        *(o.name for o in program.outputs),
-    }
-    variables = _variables(program)
-    at: dict[str, Affine] = {}
-    for variable in sorted(variables & taken):
-        k = 1
-        while f"{variable}{k}" in taken | variables:
-            k += 1
-        at[variable] = Affine.var(f"{variable}{k}")
-        taken.add(f"{variable}{k}")
+    variables, at = _variables(program), dict[str, Affine]()
+    taken = {*program.names, *variables}
+    for variable in sorted(variables & program.names):
+        name = numbered(variable, taken)
+        at[variable] = Affine.var(name)
+        taken.add(name)
     if not at:
         return program
     return replace(

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tpc.core.affine import Affine
-from tpc.core.expr import expand_sums, is_vector, substitute, substitute_ref
-from tpc.core.program import For, Instruction, MatMul, Moment, Op, Program, Scalar
+from tpc.core.expr import is_vector
+from tpc.core.program import For, Instruction, Moment, Op, Program, Scalar
+from tpc.core.traverse import at_round, expand_sums, map_phi
 
 
 def unroll(program: Program) -> Program:
@@ -29,12 +30,7 @@ def _rounds(body: tuple[Op, ...], at: Mapping[str, Affine]) -> Iterator[Instruct
 
 
 def _instance(op: Instruction, at: Mapping[str, Affine]) -> Instruction:
-    out = substitute_ref(op.out, at)
-    if isinstance(op, MatMul):
-        return replace(
-            op, out=out, matrix=substitute_ref(op.matrix, at), operand=substitute_ref(op.operand, at)
-        )
-    phi = expand_sums(substitute(op.phi, at))
-    if isinstance(op, Moment) and not is_vector(phi):  # its vectors were in a sum that is empty here
-        return Scalar(out, phi, origin=op.origin)
-    return replace(op, out=out, phi=phi)
+    made = map_phi(at_round(op, at), expand_sums)
+    if isinstance(made, Moment) and not is_vector(made.phi):  # its vectors were in a sum that is empty here
+        return Scalar(made.out, made.phi, origin=op.origin)
+    return made

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tpc.core.expr import Add, Call, Constant, Expr, Gather, Mul, Number, Pow, Ref, Value, mul
+from tpc.core.expr import Add, Call, Constant, Expr, Gather, Mul, Number, Pow, Ref, Value, mul, walk
 from tpc.core.functions import elementwise
 from tpc.core.program import MatMul
 from tpc.derive.formula import Equation, ZFormula, ZInit, ZMatMul, ZMoment, ZNonlin, ZScalar
@@ -28,9 +28,6 @@ from tpc.derive.nodes import (
     Stein,
     Z,
     is_random,
-    nodes,
-    parts,
-    rebuilt,
 )
 from tpc.derive.polynomial import (
     MAX_DEGREE,
@@ -110,7 +107,7 @@ class ClosedForms:
 
     def exact(self, x: Expr) -> Expr:
         """`x` with what is deterministic in it replaced by closed forms, as far as they exist."""
-        if not any(isinstance(node, Expectation | Ring | Stein) for node in nodes(x)):
+        if not any(isinstance(node, Expectation | Ring | Stein) for node in walk(x)):
             return x
         if not is_random(x):
             value = self.value(x)
@@ -124,9 +121,9 @@ class ClosedForms:
                 constant_part if value is None else exact(shortest(value)),
                 *(self.exact(f) for f in x.factors if is_random(f)),
             )
-        inner = parts(x)
+        inner = x.parts
         return (
-            rebuilt(x, tuple(self.exact(part) for part in inner))
+            x.with_parts([self.exact(part) for part in inner])
             if inner and not isinstance(x, Expectation)
             else x
         )

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Expr, Gather, Index, Ref, substitute_ref
+from tpc.core.expr import Expr, Gather, Index, Ref
+from tpc.core.names import Together, fresh
 from tpc.core.program import Instruction, MatMul, Op, Program
-from tpc.derive.nodes import Env, Together, fresh
+from tpc.core.traverse import substitute_ref
+from tpc.derive.nodes import Env
 
 
 @dataclass(frozen=True, slots=True)

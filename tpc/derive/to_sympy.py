@@ -12,6 +12,7 @@ from tpc.core.expr import (
     Call,
     Compare,
     Constant,
+    Delta,
     Expr,
     Gather,
     Index,
@@ -26,7 +27,7 @@ from tpc.core.expr import (
 from tpc.core.functions import elementwise
 from tpc.derive.formula import Equation
 from tpc.derive.gaussian import engine
-from tpc.derive.nodes import Covariance, Delta, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z
+from tpc.derive.nodes import Covariance, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z
 
 T = TypeVar("T")
 

@@ -4,13 +4,13 @@ without its past has a loop of its own."""
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Ref, Value, substitute, substitute_ref
-from tpc.core.expr import replace as replaced
+from tpc.core.expr import Ref
+from tpc.core.passes import Body, rewrite
 from tpc.core.program import For, Instruction, MatMul, Op, instructions
-from tpc.expand.simplify import Body, Place, rewritten, used_by
+from tpc.core.traverse import map_used, substitute, substitute_ref, used_refs
+from tpc.expand.simplify import Place
 
 
 def without_duplicates(body: Body, keep: Collection[str]) -> Body:
@@ -30,7 +30,7 @@ def without_duplicates(body: Body, keep: Collection[str]) -> Body:
             same[name] = first[form]
         elif form is not None:
             first.setdefault(form, name)
-    return rewritten(body, lambda op: None if op.out.name in same else _with(op, same))
+    return rewrite(body, lambda op: None if op.out.name in same else _with(op, same))
 
 
 def _form(place: Place, same: dict[str, str]) -> object:
@@ -55,14 +55,7 @@ def _with(op: Instruction, same: dict[str, str]) -> Instruction:
     def ref(old: Ref) -> Ref:
         return Ref(same.get(old.name, old.name), old.index)
 
-    if isinstance(op, MatMul):
-        return replace(op, operand=ref(op.operand))
-    return replace(
-        op,
-        phi=replaced(
-            op.phi, lambda node: Value(ref(node.ref), node.vector) if isinstance(node, Value) else None
-        ),
-    )
+    return map_used(op, ref)
 
 
 def split_loops(body: Body) -> Body:
@@ -82,7 +75,7 @@ def split_loops(body: Body) -> Body:
 
 def _chosen(loop: For, first: Collection[int], own: bool) -> Body:
     """The loop with only those of its instructions that are in `first`, or that are not."""
-    return rewritten((loop,), lambda op: op if (id(op) in first) == own else None)
+    return rewrite((loop,), lambda op: op if (id(op) in first) == own else None)
 
 
 def _without_past(loop: For) -> frozenset[int]:
@@ -97,7 +90,7 @@ def _without_past(loop: For) -> frozenset[int]:
             name
             for name, ops in made.items()
             if name not in families
-            and all(ref.name in families for op in ops for ref in used_by(op) if ref.name in made)
+            and all(ref.name in families for op in ops for ref in used_refs(op) if ref.name in made)
         }
         if not new:
             return frozenset(id(op) for name in families for op in made[name])

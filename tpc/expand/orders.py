@@ -10,6 +10,7 @@ from typing import Literal
 
 from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, values
+from tpc.core.passes import needed_for
 from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, Scalar, instructions
 from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, joined
 from tpc.expand.series import F0, Expander, GrowsError, Series, SmallError
@@ -46,13 +47,8 @@ def key(name: str, p: Fraction) -> str:
 
 def living(program: Program) -> list[Instruction]:
     """The instructions that outputs depend on, in order."""
-    ops = [op for op, _ in instructions(program.body)]
-    wanted = {output.ref.name for output in program.outputs}
-    while True:
-        new = {v.ref.name for op in ops if op.out.name in wanted for v in operands(op)} - wanted
-        if not new:
-            return [op for op in ops if op.out.name in wanted]
-        wanted |= new
+    needed = needed_for(program.body, {output.ref.name for output in program.outputs})
+    return [op for op, _ in instructions(program.body) if op.out.name in needed]
 
 
 def operands(op: Instruction) -> Iterator[Value]:

@@ -362,9 +362,7 @@ def folded(x: Expr) -> Expr:
         value = elementwise(x.function).at_zero
         if value is not None:
             return value
-    return (
-        x if not parts or all(a is b for a, b in zip(parts, children(x), strict=True)) else rebuild(x, parts)
-    )
+    return rebuild(x, parts)
 
 
 def jumps(condition: Compare, left: Expr, right: Expr) -> bool:

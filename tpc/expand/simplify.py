@@ -3,33 +3,33 @@ names, what is not used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.expr import (
     ZERO,
     Expr,
-    Gather,
-    Index,
-    Position,
     Ref,
     Sum,
     Value,
     is_vector,
-    substitute,
-    substitute_index,
-    substitute_ref,
     summed,
-    values,
-    walk,
 )
 from tpc.core.expr import replace as replaced
+from tpc.core.passes import Body, rewrite
 from tpc.core.program import For, Instruction, MatMul, Moment, Nonlin, Op, Scalar, instructions
+from tpc.core.traverse import (
+    at_round,
+    index_variables,
+    map_refs,
+    map_used,
+    op_variables,
+    ref_variables,
+    substitute_ref,
+    used_refs,
+)
 from tpc.expand.series import folded
-
-Body = tuple[Op, ...]
-
 
 # what is 0
 
@@ -118,20 +118,7 @@ def without_zeros(body: Body, keep: Collection[str]) -> Body:
     """`body` with 0 in place of all that is 0, and without families that are; those in `keep` stay."""
     facts = Zeros(body)
     places = {id(place.op): place for place in facts.places}
-    return rewritten(body, lambda op: facts.without(places[id(op)], keep))
-
-
-def rewritten(body: Body, rule: Callable[[Instruction], Instruction | None]) -> Body:
-    """`body` with another instruction for each, or none; loops that are left empty go."""
-    out: list[Op] = []
-    for op in body:
-        if isinstance(op, For):
-            inner = rewritten(op.body, rule)
-            if inner:
-                out.append(replace(op, body=inner))
-        elif (new := rule(op)) is not None:
-            out.append(new)
-    return tuple(out)
+    return rewrite(body, lambda op: facts.without(places[id(op)], keep))
 
 
 # axes along which nothing changes
@@ -162,12 +149,7 @@ class Constant:
         return Ref(ref.name, tuple(i for k, i in enumerate(ref.index) if k not in gone)) if gone else ref
 
     def op(self, op: Instruction) -> Instruction:
-        if isinstance(op, MatMul):
-            return replace(op, out=self.ref(op.out), operand=self.ref(op.operand))
-        phi = replaced(
-            op.phi, lambda node: Value(self.ref(node.ref), node.vector) if isinstance(node, Value) else None
-        )
-        return replace(op, out=self.ref(op.out), phi=phi)
+        return map_refs(op, self.ref)
 
     def copies(self, op: Instruction) -> bool:
         """Whether the instruction says no more than that a member is equal to itself."""
@@ -179,7 +161,7 @@ class Constant:
         mentioned = _mentioned(self.op(place.op))
         return (
             frozenset(
-                v for axis in self.axes[place.op.out.name] for v in _variables(place.op.out.index[axis])
+                v for axis in self.axes[place.op.out.name] for v in index_variables(place.op.out.index[axis])
             )
             - mentioned
         )
@@ -196,7 +178,7 @@ class Constant:
             mentioned = _mentioned(op) | frozenset(
                 v for loop in place.loops if loop.variable in _mentioned(op) for v in loop.count.variables
             )
-            against |= {axis for axis in axes if _variables(place.op.out.index[axis]) & mentioned}
+            against |= {axis for axis in axes if index_variables(place.op.out.index[axis]) & mentioned}
             if not self._available(place, op):
                 against |= axes
             own = canonical(op)
@@ -218,7 +200,7 @@ class Constant:
                     return False
                 inside = [
                     made
-                    for used in used_by(op)
+                    for used in used_refs(op)
                     for made in self.made.get(used.name, ())
                     if any(loop is around for around in made.loops)
                 ]
@@ -237,47 +219,12 @@ def canonical(op: Instruction) -> Instruction:
         for k, i in enumerate(op.out.index)
         if isinstance(i, Affine) and len(i.terms) == 1
     }
-    out = substitute_ref(op.out, names)
-    if isinstance(op, MatMul):
-        return replace(
-            op, out=out, matrix=substitute_ref(op.matrix, names), operand=substitute_ref(op.operand, names)
-        )
-    return replace(op, out=out, phi=substitute(op.phi, names))
-
-
-def _variables(index: Index) -> frozenset[str]:
-    return (
-        frozenset(v for i in index.index for v in i.variables)
-        if isinstance(index, Gather)
-        else index.variables
-    )
+    return at_round(op, names)
 
 
 def _mentioned(op: Instruction) -> frozenset[str]:
     """The loop variables that an instruction mentions, in its out index included."""
-    found = {v for i in op.out.index for v in _variables(i)}
-    if isinstance(op, MatMul):
-        return frozenset(
-            found | {v for ref in (op.matrix, op.operand) for i in ref.index for v in _variables(i)}
-        )
-    bound = set()
-    for node in walk(op.phi):
-        if isinstance(node, Value):
-            found |= {v for i in node.ref.index for v in _variables(i)}
-        elif isinstance(node, Position):
-            found |= node.index.variables
-        elif isinstance(node, Sum):
-            found |= node.count.variables
-            bound.add(node.variable)
-    return frozenset(found - bound)
-
-
-def used_by(op: Instruction) -> Iterator[Ref]:
-    """The members that an instruction is made from."""
-    if isinstance(op, MatMul):
-        yield op.operand
-    else:
-        yield from (v.ref for v in values(op.phi))
+    return ref_variables(op.out) | op_variables(op)
 
 
 def without_constant_axes(body: Body, fixed: Collection[str]) -> tuple[Body, Mapping[str, set[int]]]:
@@ -336,7 +283,7 @@ def without_copies(body: Body, keep: Collection[str]) -> Body:
             not others
             and name not in keep
             and isinstance(op, Nonlin | Scalar)
-            and op.phi == Value(next(used_by(op), op.out), isinstance(op, Nonlin))
+            and op.phi == Value(next(iter(used_refs(op)), op.out), isinstance(op, Nonlin))
         ):
             assert isinstance(op.phi, Value)
             variables = tuple(
@@ -352,49 +299,12 @@ def without_copies(body: Body, keep: Collection[str]) -> Body:
     def original(ref: Ref) -> Ref:
         while ref.name in copies:
             variables, of = copies[ref.name]
-            ref = at_index(of, variables, ref.index)
+            ref = substitute_ref(of, dict(zip(variables, ref.index, strict=True)))
         return ref
 
     def rule(op: Instruction) -> Instruction | None:
         if op.out.name in copies:
             return None
-        if isinstance(op, MatMul):
-            return replace(op, operand=original(op.operand))
-        return replace(
-            op,
-            phi=replaced(
-                op.phi,
-                lambda node: Value(original(node.ref), node.vector) if isinstance(node, Value) else None,
-            ),
-        )
+        return map_used(op, original)
 
-    return rewritten(body, rule)
-
-
-def at_index(of: Ref, variables: Sequence[str], index: Sequence[Index]) -> Ref:
-    """`of` with its variables at the indices given; one that is read from an input can stand for a whole
-    index only."""
-    gathers = {v: i for v, i in zip(variables, index, strict=True) if isinstance(i, Gather)}
-    affine = {v: i for v, i in zip(variables, index, strict=True) if isinstance(i, Affine)}
-    whole = {Affine.var(v): g for v, g in gathers.items()}
-    return Ref(
-        of.name,
-        tuple(
-            whole[i] if isinstance(i, Affine) and i in whole else substitute_index(i, affine)
-            for i in of.index
-        ),
-    )
-
-
-# what is not used
-
-
-def without_unused(body: Body, wanted: Collection[str]) -> Body:
-    needed = set(wanted)
-    ops = [op for op, _ in instructions(body)]
-    while True:
-        new = {ref.name for op in ops if op.out.name in needed for ref in used_by(op)} - needed
-        if not new:
-            break
-        needed |= new
-    return rewritten(body, lambda op: op if op.out.name in needed else None)
+    return rewrite(body, rule)

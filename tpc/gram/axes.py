@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 
 from tpc.core.affine import Affine, bounds
 from tpc.core.expr import (
+    Delta,
     Expr,
     Gather,
     Index,
@@ -16,6 +17,7 @@ from tpc.core.expr import (
     Sum,
     Value,
     children,
+    delta,
     new_position,
     number,
     rebuild,
@@ -25,8 +27,9 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.printer import print_expr
+from tpc.core.traverse import index_variables
 from tpc.gram.boxes import Site
-from tpc.gram.ir import Delta, NotGramError, index_variables, same
+from tpc.gram.ir import NotGramError
 
 LETTERS = ("i", "j", "p", "q", "r", "s", "k", "l", "m", "a", "b", "c", "d", "e", "f", "g")
 
@@ -184,7 +187,7 @@ class _Renaming:
                 assert isinstance(moved, Affine)
                 return new_position(moved)
             case Delta(left, right):
-                return same(self.index(left, bound), self.index(right, bound))
+                return delta(self.index(left, bound), self.index(right, bound))
             case Sum(variable, count, body):
                 name = self.axes.bound(self.sums, count.const)
                 self.sums += 1

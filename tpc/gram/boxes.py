@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel
-from tpc.core.expr import Expr, Gather, Index, Ref, Sum, substitute, substitute_index, substitute_ref, walk
+from tpc.core.expr import Expr, Gather, Index, Ref, Sum, walk
 from tpc.core.printer import as_written
 from tpc.core.program import For, Gaussians, Instruction, MatMul, Op, Program
+from tpc.core.traverse import at_round
 from tpc.gram.ir import NotGramError, TooDearError
 
 MAX_SITES = 4000  # instructions, after sequential loops are written out
@@ -101,7 +102,7 @@ class Sites:
             }
             if 0 in counts.values() or min(counts.values(), default=1) < 0:
                 continue
-            own = instance(op, at)
+            own = at_round(op, at)
             index = []
             for i in own.out.index:
                 if isinstance(i, Gather):
@@ -157,9 +158,9 @@ def _written_out(
     """Every instruction with the parallel loops around it; the others are written out."""
     for op in body:
         if not isinstance(op, For):
-            yield instance(op, at), loops
+            yield at_round(op, at), loops
             continue
-        own = _instance_of_loop(op, at)
+        own = at_round(op, at)
         if is_parallel(own, tuple((loop.variable, loop.count) for loop in loops)):
             yield from _written_out(own.body, {}, (*loops, own))
         elif own.count.constant is None:
@@ -176,30 +177,9 @@ def _written_out(
                 yield from _written_out(own.body, {own.variable: Affine(k)}, loops)
 
 
-def _instance_of_loop(loop: For, at: Mapping[str, Affine]) -> For:
-    body = tuple(_instance_of_loop(op, at) if isinstance(op, For) else instance(op, at) for op in loop.body)
-    return replace(loop, count=loop.count.substitute(at), body=body)
-
-
-def instance(op: Instruction, at: Mapping[str, Affine]) -> Instruction:
-    """The instruction with loop variables replaced."""
-    if not at:
-        return op
-    out = substitute_ref(op.out, at)
-    if isinstance(op, MatMul):
-        return replace(
-            op, out=out, matrix=substitute_ref(op.matrix, at), operand=substitute_ref(op.operand, at)
-        )
-    return replace(op, out=out, phi=substitute(op.phi, at))
-
-
 def boxes(cuts: list[list[int]]) -> Iterator[tuple[tuple[int, int], ...]]:
     """The boxes that cuts of every axis make: (low, high) on each."""
     yield from itertools.product(*(list(itertools.pairwise(c)) for c in cuts))
-
-
-def used_index(index: Index, at: Mapping[str, Affine]) -> Index:
-    return substitute_index(index, at)
 
 
 def phi_of(site: Site) -> Expr:

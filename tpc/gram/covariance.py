@@ -16,6 +16,7 @@ from tpc.core.expr import (
     ZERO,
     Add,
     Call,
+    Delta,
     Expr,
     Extent,
     Index,
@@ -35,6 +36,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.program import MatMul, Moment, Nonlin, Program, Scalar
+from tpc.core.traverse import free_variables, substitute
 from tpc.gram.axes import Axes, order
 from tpc.gram.boxes import Site, Sites, boxes, phi_of
 from tpc.gram.compared import compared
@@ -43,15 +45,12 @@ from tpc.gram.groups import expectation_of_groups
 from tpc.gram.ir import (
     CovarianceProgram,
     Definition,
-    Delta,
     Formula,
     NotGramError,
     Piece,
     TooDearError,
     determined,
     formula_variables,
-    free_variables,
-    placed,
     total,
 )
 from tpc.gram.isserlis import paired
@@ -113,7 +112,7 @@ class Covariances:
         outputs = {}
         for output in self.program.outputs:
             renamed = {v: Affine.var(self.axes.fresh(v, n)) for v, n in output.axes}
-            asked = placed(Value(output.ref, False), renamed)
+            asked = substitute(Value(output.ref, False), renamed)
             formula = self.settled(lambda asked=asked: self.scalar(asked))  # type: ignore[misc]
             outputs[output.name] = (
                 tuple((next(iter(renamed[v].variables)), n) for v, n in output.axes),
@@ -161,7 +160,7 @@ class Covariances:
             if isinstance(factor, Sum):
                 count = factor.count.const
                 variable = self.axes.fresh(factor.variable, count)
-                body = placed(factor.body, {factor.variable: Affine.var(variable)})
+                body = substitute(factor.body, {factor.variable: Affine.var(variable)})
                 return _times(
                     front,
                     total(
@@ -211,7 +210,7 @@ class Covariances:
             found = self.sums[own]
             assert isinstance(found, Value)
             self.definitions[found.ref.name].also.append(name_of(key))
-        return placed(self.sums[own], back)
+        return substitute(self.sums[own], back)
 
     def instantiated(self, x: Expr, at: Mapping[str, Index]) -> Expr:
         """`x` at these indices, the variables of its sums made unique."""
@@ -228,7 +227,9 @@ class Covariances:
             raise NotGramError("a power of its widths is left whose limit has not been taken")
         parts = children(x)
         return (
-            compared(rebuild(x, [self.instantiated(part, at) for part in parts])) if parts else placed(x, at)
+            compared(rebuild(x, [self.instantiated(part, at) for part in parts]))
+            if parts
+            else substitute(x, at)
         )
 
     # members, by the parts of arrays
@@ -237,7 +238,7 @@ class Covariances:
         """`E Π factors` (or a scalar) from the array of all of its kind."""
         self.spend(SECONDS_A_PART * sum(1 for factor in factors for _ in walk(factor)))
         key, back = self.axes.canonical(factors)
-        return placed(self._known(key, list(back)), back)
+        return substitute(self._known(key, list(back)), back)
 
     def _known(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
         if key not in self.known:
@@ -269,10 +270,10 @@ class Covariances:
                 axis: Affine.var(self.axes.axis(k, high - low)) + low
                 for k, (axis, (low, high)) in enumerate(zip(axes, box, strict=True))
             }
-            own = [placed(factor, at) for factor in key]
+            own = [substitute(factor, at) for factor in key]
             chosen = {}
             for value in refs:
-                moved = placed(value, at)
+                moved = substitute(value, at)
                 assert isinstance(moved, Value)
                 site = self.axes.site(moved.ref, self.sites.of(moved.ref))
                 if site is None:

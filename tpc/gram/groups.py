@@ -32,6 +32,7 @@ from tpc.core.expr import (
     values,
 )
 from tpc.core.functions import elementwise
+from tpc.core.traverse import index_variables, indices, substitute
 from tpc.gram.axes import skeleton
 from tpc.gram.basis import fewer
 from tpc.gram.factors import (
@@ -44,7 +45,7 @@ from tpc.gram.factors import (
     polynomial,
     symmetry,
 )
-from tpc.gram.ir import Closed, Factor, Integral, TooManyGaussiansError, index_variables, indices, placed
+from tpc.gram.ir import Closed, Factor, Integral, TooManyGaussiansError
 from tpc.gram.isserlis import covariance_of, paired
 from tpc.gram.labels import shown
 from tpc.gram.registered import registered
@@ -90,7 +91,7 @@ class Groups:
             if x.count.const > MOST_DIMENSIONS:
                 raise TooManyGaussiansError(f"`{shown(x)}`, inside of a function, is of {x.count} Gaussians")
             return self.in_gaussians(
-                add(*(placed(x.body, {x.variable: Affine(k)}) for k in range(x.count.const)))
+                add(*(substitute(x.body, {x.variable: Affine(k)}) for k in range(x.count.const)))
             )
         return rebuild(x, [self.in_gaussians(part) for part in children(x)])
 

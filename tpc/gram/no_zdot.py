@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Expr, Ref, Value
 from tpc.core.program import MatMul, Nonlin
+from tpc.core.traverse import substitute
 from tpc.gram.boxes import Site, phi_of
-from tpc.gram.ir import NotGramError, placed
+from tpc.gram.ir import NotGramError
 from tpc.gram.labels import shown
 from tpc.gram.sources import constants, meet, vectors_in
 
@@ -88,4 +89,4 @@ class Dots:
             for v, n in zip(site.variables, site.counts, strict=True)
             if v is not None
         }
-        return placed(Value(ref, True), at)
+        return substitute(Value(ref, True), at)

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tpc.core.affine import Affine, bounds
-from tpc.core.expr import ONE, Expr, Gather, Number, Ref, Value, add, children, mul, substitute, summed
+from tpc.core.expr import ONE, Expr, Gather, Number, Ref, Value, add, children, mul, summed
+from tpc.core.names import part
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
+from tpc.core.traverse import free_variables, substitute
 from tpc.reassociate.contraction import Leaf, Node, Pair
-from tpc.reassociate.levels import Level, Site, free, unused
+from tpc.reassociate.levels import Level, Site
 from tpc.reassociate.products import Term
 
 Counts = Mapping[str, Affine]
@@ -63,7 +65,7 @@ class Placing:
         """The outermost one around `site` at which all that it is made of is there."""
         variables, families = set[str](), set[str]()
         for leaf in leaves(node):
-            variables |= free(leaf.x) | {v for axis in leaf.moving for v in counts[axis].variables}
+            variables |= free_variables(leaf.x) | {v for axis in leaf.moving for v in counts[axis].variables}
             families |= _families(leaf.x)
         around = site.level.levels
         needed = [
@@ -88,11 +90,7 @@ class Builder:
 
     def __init__(self, program: Program, placing: Placing) -> None:
         self.placing = placing
-        self.taken = (
-            {f.name for f in program.families}
-            | {i.name for i in program.inputs}
-            | {n for g in program.gaussians for n in g.names}
-        )
+        self.taken = set(program.names)
         self.widths = {f.name: f.width for f in program.families} | {
             n: g.width for g in program.gaussians for n in g.names
         }
@@ -186,7 +184,7 @@ class Builder:
             phi = mul(*(self.operand(part, own, counts, site) for part in (first, second)))
         else:
             phi = self.expression(node, own, counts, site)
-        name = unused(_name(node), self.taken)
+        name = part(_name(node), self.taken)
         nest = tuple(For(v, counts[v], (), origin=site.op.origin) for v in own)
         ranges = (*level.ranges, *((v, counts[v]) for v in own))
         width = (

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tpc.core.affine import Affine, bounds
-from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild, substitute_ref
+from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild
+from tpc.core.names import part
 from tpc.core.program import Family, For, MatMul, Program, Scalar
-from tpc.reassociate.levels import Level, Site, body_of, put_before, ref_variables, sites, unused
+from tpc.core.traverse import ref_variables, substitute_ref
+from tpc.reassociate.levels import Level, Site, body_of, put_before, sites
 
 
 def gathered(program: Program, top: Level) -> Program:
@@ -28,9 +30,7 @@ def gathered(program: Program, top: Level) -> Program:
 class _Rows:
     def __init__(self, program: Program) -> None:
         self.inputs = {item.name for item in program.inputs}
-        self.taken = (
-            {f.name for f in program.families} | self.inputs | {n for g in program.gaussians for n in g.names}
-        )
+        self.taken = set(program.names)
         self.made: dict[tuple[int, str], str] = {}
         self.families: list[Family] = []
         self.before: dict[int, list[Site]] = {}
@@ -69,7 +69,7 @@ class _Rows:
         fixed = [one.loop.variable for one in level.levels if one.loop is not None]
         text = f"{_at(ref, {v: f'_{k}' for k, v in enumerate(axes)})} {[counts[v].const for v in axes]}"
         if (id(level), text) not in self.made:
-            name = unused(ref.name, self.taken)
+            name = part(ref.name, self.taken)
             nest = tuple(For(v, counts[v], (), origin=self.site.op.origin) for v in axes)
             ranges = (*level.ranges, *((v, counts[v]) for v in axes))
             self.families.append(

@@ -23,21 +23,19 @@ from tpc.core.expr import (
     number,
     power,
     rebuild,
-    substitute,
     walk,
 )
+from tpc.core.names import part
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Program, instructions
+from tpc.core.traverse import free_variables, map_refs, substitute
 from tpc.reassociate.levels import (
     Level,
     Site,
     body_of,
-    free,
     levels,
     opaque,
-    rewritten,
     sites,
-    unused,
     without_single_rounds,
 )
 
@@ -62,7 +60,7 @@ def _without_idle_axes(program: Program, top: Level) -> Program:
         op = site.op
         if isinstance(op, MatMul) or writers.count(op.out.name) > 1:
             continue
-        used = free(op.phi)
+        used = free_variables(op.phi)
         idle = [
             loop
             for loop in site.nest
@@ -85,7 +83,7 @@ def _without_idle_axes(program: Program, top: Level) -> Program:
             Ref(ref.name, tuple(i for axis, i in enumerate(ref.index) if axis not in axes)) if axes else ref
         )
 
-    body = tuple(rewritten(op, ref_of) for op in body_of(top))
+    body = tuple(map_refs(op, ref_of) for op in body_of(top))
     families = tuple(
         replace(f, shape=tuple(n for axis, n in enumerate(f.shape) if axis not in dropped.get(f.name, set())))
         for f in program.families
@@ -134,11 +132,7 @@ class _Names:
     """Names of sums of vectors, by what they are and the level that they are at."""
 
     def __init__(self, program: Program) -> None:
-        self.taken = (
-            {f.name for f in program.families}
-            | {i.name for i in program.inputs}
-            | {n for g in program.gaussians for n in g.names}
-        )
+        self.taken = set(program.names)
         self.widths = {f.name: f.width for f in program.families} | {
             n: g.width for g in program.gaussians for n in g.names
         }
@@ -157,7 +151,7 @@ class _Names:
             return x
         around = [level.loop for level in site.level.levels if level.loop is not None]
         if key not in self.known_as:
-            name = unused("sum", self.taken)
+            name = part("sum", self.taken)
             width = next(
                 self.widths[node.ref.name] for node in walk(x) if isinstance(node, Value) and node.vector
             )
@@ -206,7 +200,7 @@ def _key(x: Expr, site: Site) -> tuple[tuple[int, str], list[str]]:
             if isinstance(node, Value)
             else []
             if children(node)
-            else sorted(free(node))
+            else sorted(free_variables(node))
         )
         order += [v for v in own if v in counts and v not in order]
     text = print_expr(substitute(x, {v: Affine.var(f"_{k}") for k, v in enumerate(order)}))

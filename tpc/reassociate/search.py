@@ -17,12 +17,14 @@ from dataclasses import replace
 
 from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.expr import Add, Call, Expr, Mul, Pow, Ref, Sum, children, is_vector
-from tpc.core.program import For, Instruction, MatMul, Moment, Nonlin, Op, Program, instructions
+from tpc.core.passes import without_unused
+from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Op, Program, instructions
+from tpc.core.traverse import ref_variables, used_refs
 from tpc.core.wellformed import verified
 from tpc.reassociate.build import Builder, Placing, Taken, canonical
 from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
 from tpc.reassociate.gather import gathered
-from tpc.reassociate.levels import Level, Site, mentioned, opaque, put_before, ref_variables, sites
+from tpc.reassociate.levels import Level, Site, opaque, put_before, sites
 from tpc.reassociate.prepare import prepare
 from tpc.reassociate.products import Expansion, NotMultilinearError, Term, indices_of_onehots, meaning_at
 
@@ -119,10 +121,10 @@ class Search:
         for site in self.sites:
             op = site.op
             if isinstance(op, MatMul) or not self._multilinear(site):
-                for ref in mentioned(op):
+                for ref in used_refs(op):
                     found.pop(ref.name, None)
         for site in self.sites:
-            for ref in mentioned(site.op):
+            for ref in used_refs(site.op):
                 if ref.name in found and not self._replaceable(found[ref.name], ref, site):
                     del found[ref.name]
         return found
@@ -182,7 +184,7 @@ class Search:
         }
         rounds = {level.loop.variable for level in definition.level.levels if level.loop is not None} & past
         return not rounds or not any(
-            r.name in self._vectors() and ref_variables(r) & rounds for r in mentioned(op)
+            r.name in self._vectors() and ref_variables(r) & rounds for r in used_refs(op)
         )
 
     def _vectors(self) -> frozenset[str]:
@@ -193,12 +195,12 @@ class Search:
     def _reached(self, site: Site) -> frozenset[str]:
         """The candidates that an instruction is made of, those in the meaning of others included."""
         found: set[str] = set()
-        queue = [ref.name for ref in mentioned(site.op)] if isinstance(site.op, Nonlin | Moment) else []
+        queue = [ref.name for ref in used_refs(site.op)] if isinstance(site.op, Nonlin | Moment) else []
         while queue:
             name = queue.pop()
             if name in self.candidates and name not in found:
                 found.add(name)
-                queue += [ref.name for ref in mentioned(self.candidates[name].op)]
+                queue += [ref.name for ref in used_refs(self.candidates[name].op)]
         return frozenset(found)
 
     # costs
@@ -302,7 +304,7 @@ class Search:
         return 0.0
 
     def _changes(self, site: Site, written: frozenset[str]) -> bool:
-        return isinstance(site.op, Nonlin | Moment) and any(ref.name in written for ref in mentioned(site.op))
+        return isinstance(site.op, Nonlin | Moment) and any(ref.name in written for ref in used_refs(site.op))
 
     def _meaning(self, ref: Ref, written: frozenset[str]) -> Expr | None:
         if ref.name not in written:
@@ -341,30 +343,4 @@ def _written(top: Level, found: list[Site]) -> dict[str, frozenset[int]]:
 
 
 def _all_refs(loop: Op) -> list[Ref]:
-    return [ref for op, _ in instructions((loop,)) for ref in (op.out, *mentioned(op))]
-
-
-def without_unused(program: Program) -> Program:
-    """The program without what no output needs."""
-    needed = {o.ref.name for o in program.outputs}
-    found = [op for op, _ in instructions(program.body)]
-    changed = True
-    while changed:
-        more = {ref.name for op in found if op.out.name in needed for ref in mentioned(op)} - needed
-        needed |= more
-        changed = bool(more)
-
-    def kept(body: tuple[Op, ...]) -> tuple[Op, ...]:
-        out: list[Op] = []
-        for op in body:
-            if isinstance(op, For):
-                inner = kept(op.body)
-                if inner:
-                    out.append(replace(op, body=inner))
-            elif op.out.name in needed:
-                out.append(op)
-        return tuple(out)
-
-    return replace(
-        program, body=kept(program.body), families=tuple(f for f in program.families if f.name in needed)
-    )
+    return [ref for op, _ in instructions((loop,)) for ref in (op.out, *used_refs(op))]
