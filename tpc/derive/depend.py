@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from tpc.core.calculus import NotDifferentiableError, differentiate
 from tpc.core.expr import ONE, ZERO, Call, Expr, Ref, Sum, Value, children, walk
 from tpc.core.functions import elementwise
+from tpc.core.places import Range, Site, by_family, may_make, may_meet, sites_of
 from tpc.core.program import MatMul, Nonlin, Program
 from tpc.derive.parts import parts_of_lines
 from tpc.derive.sides import Sides
-from tpc.derive.sites import Range, Scope, Site, before, may_define, may_meet, sites_of
+from tpc.derive.sites import Scope, before
 
 
 class Dependence:
@@ -25,13 +26,11 @@ class Dependence:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.sites = sites_of(program)
+        self.sites = sites_of(program.body)
         self.products = tuple(site for site in self.sites if isinstance(site.op, MatMul))
         self.sides = Sides(self.products)
         self.across = {site.number: self._across(site) for site in self.products}
-        self.made: dict[str, list[Site]] = {}
-        for site in self.sites:
-            self.made.setdefault(site.out.name, []).append(site)
+        self.made = by_family(self.sites)
         self.scope = Scope(parts_of_lines(self.made), frozenset(item.name for item in program.inputs))
         self.constant = {site.out: site for site in self.sites if not site.loops}
         self.reach = [0] * len(self.sites)
@@ -43,7 +42,7 @@ class Dependence:
         """The sites that may have made `ref`, none for an initial vector."""
         if ref in self.constant:
             return [self.constant[ref]]
-        return [site for site in self.made.get(ref.name, ()) if may_define(site, ref, ranges)]
+        return [site for site in self.made.get(ref.name, ()) if may_make(site, ref, ranges)]
 
     def opposing(self, site: Site) -> Sequence[Site]:
         """The products with the transpose of the site's matrix that have a round before one of its rounds."""

@@ -8,11 +8,11 @@ from typing import Any
 
 from tpc.core.expr import Expr
 from tpc.core.functions import elementwise
+from tpc.core.places import Range
 from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.limit import Limit
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
-from tpc.derive.sites import Range
 from tpc.derive.text import is_hidden
 from tpc.syntax.greek import LETTERS
 

@@ -11,13 +11,14 @@ from tpc.core.calculus import differentiate
 from tpc.core.deep import Deep, unwound
 from tpc.core.expr import ZERO, Add, Delta, Expr, Mul, Ref, Sum, Value, add, delta, mul, summed, walk
 from tpc.core.names import Together
+from tpc.core.places import Range, Site, greatest, least
 from tpc.core.program import Nonlin
 from tpc.core.traverse import bound_variables, free_variables, ref_variables
 from tpc.derive.depend import Dependence, vectors
 from tpc.derive.formula import Opposing, ZPartial
 from tpc.derive.nodes import Expectation, Partial, Stein, at, expectation, limits
 from tpc.derive.scales import coefficient_scale
-from tpc.derive.sites import Range, Rounds, Site, all_rounds, before, greatest, least, round_of
+from tpc.derive.sites import Rounds, all_rounds, before, round_of
 
 MAX_PRODUCT, MAX_SUM = 40, 12  # nodes of a derivative that is written where it is used instead of being named
 

@@ -8,8 +8,8 @@ import networkx
 
 from tpc.core.dependence import references
 from tpc.core.expr import walk
+from tpc.core.places import Site
 from tpc.core.program import MatMul
-from tpc.derive.sites import Site
 
 # of parts in parts, and of a part written out; what exceeds them keeps its name
 MAX_NESTED, MAX_NODES = 20, 5000

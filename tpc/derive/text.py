@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tpc.core.expr import Expr
+from tpc.core.places import Range
 from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul
 from tpc.derive.limit import Limit
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
-from tpc.derive.sites import Range
 from tpc.syntax.greek import LETTERS
 
 RULE_COLUMN = 88

@@ -12,6 +12,7 @@ from tpc.core.affine import Affine
 from tpc.core.expr import ONE, ZERO, Gather, Ref, Value, divide, mul, number, power
 from tpc.core.names import distinct
 from tpc.core.passes import rewrite, without_unused
+from tpc.core.places import rounds
 from tpc.core.program import (
     Family,
     For,
@@ -136,17 +137,10 @@ def _holes(program: Program, scalars: Scalars, vector: str) -> list[Op]:
     there = set()
     for op, loops in instructions(program.body):
         if op.out.name == scalars.name:
-            for at in _rounds(loops):
+            for at in rounds(loops, {}):
                 there.add(tuple(i.at(at) for i in op.out.index if not isinstance(i, Gather)))
     return [
         Nonlin(Ref(vector, tuple(map(Affine, index))), ZERO)
         for index in product(*map(range, scalars.shape))
         if index not in there
     ]
-
-
-def _rounds(loops: Sequence[For]) -> list[dict[str, int]]:
-    rounds: list[dict[str, int]] = [{}]
-    for loop in loops:
-        rounds = [{**at, loop.variable: k} for at in rounds for k in range(loop.count.at(at))]
-    return rounds

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel
 from tpc.core.expr import Expr, Gather, Index, Ref, Sum, walk
+from tpc.core.places import rounds
 from tpc.core.printer import as_written
 from tpc.core.program import For, Gaussians, Instruction, MatMul, Op, Program
 from tpc.core.traverse import at_round
@@ -96,7 +97,8 @@ class Sites:
             for loop in loops
             if loop.variable in plain - counted and mentions.count(loop.variable) == 1
         ]
-        for at in _rounds([loop for loop in loops if loop.variable not in kept], {}):
+        for values in rounds([loop for loop in loops if loop.variable not in kept], {}):
+            at = {v: Affine(k) for v, k in values.items()}
             counts = {
                 loop.variable: loop.count.substitute(at).const for loop in loops if loop.variable in kept
             }
@@ -142,14 +144,6 @@ def may_hold(site: Site, index: tuple[Index, ...]) -> bool:
         not isinstance(i, Affine) or i.constant is None or start <= i.const < start + count
         for i, start, count in zip(index, site.starts, site.counts, strict=True)
     )
-
-
-def _rounds(loops: list[For], at: Mapping[str, Affine]) -> Iterator[dict[str, Affine]]:
-    if not loops:
-        yield dict(at)
-        return
-    for k in range(loops[0].count.substitute(at).const):
-        yield from _rounds(loops[1:], {**at, loops[0].variable: Affine(k)})
 
 
 def _written_out(

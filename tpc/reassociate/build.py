@@ -13,7 +13,7 @@ from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
 from tpc.core.traverse import free_variables, substitute
 from tpc.reassociate.contraction import Leaf, Node, Pair
-from tpc.reassociate.levels import Level, Site
+from tpc.reassociate.levels import Item, Level, Site
 from tpc.reassociate.products import Term
 
 Counts = Mapping[str, Affine]
@@ -58,8 +58,8 @@ def leaves(node: Node) -> list[Leaf]:
 class Placing:
     """Where in a program's levels a product can be made."""
 
-    def __init__(self, written: Mapping[str, frozenset[int]]) -> None:
-        self.written = written  # the levels in which a family is made, by `id`
+    def __init__(self, written: Mapping[str, frozenset[Level]]) -> None:
+        self.written = written  # the levels in which a family is made
 
     def level(self, node: Node, counts: Counts, site: Site) -> Level:
         """The outermost one around `site` at which all that it is made of is there."""
@@ -74,7 +74,7 @@ class Placing:
             if level.loop is not None
             and (
                 level.loop.variable in variables
-                or any(id(level) in self.written.get(name, ()) for name in families)
+                or any(level in self.written.get(name, ()) for name in families)
             )
         ]
         return around[max(needed, default=0)]
@@ -95,8 +95,8 @@ class Builder:
             n: g.width for g in program.gaussians for n in g.names
         }
         self.families: list[Family] = []
-        self.made: dict[tuple[int, str], tuple[str, tuple[int, ...]]] = {}
-        self.before: dict[int, list[Site]] = {}  # what is made before an item, by its `id`
+        self.made: dict[tuple[Level, str], tuple[str, tuple[int, ...]]] = {}
+        self.before: dict[Item, list[Site]] = {}  # what is made before an item
 
     def site(self, site: Site, terms: Sequence[Taken]) -> Instruction:
         """The instruction of a site as a sum of terms."""
@@ -161,9 +161,9 @@ class Builder:
         level = self.placing.level(node, counts, site)
         text, order = canonical(node, counts)
         around = tuple(Affine.var(outer.loop.variable) for outer in level.levels if outer.loop is not None)
-        if (id(level), text) not in self.made:
+        if (level, text) not in self.made:
             self._make(node, axes, counts, site, level, text, order)
-        name, places = self.made[id(level), text]
+        name, places = self.made[level, text]
         return Value(Ref(name, (*around, *(Affine.var(order[k]) for k in places))), node.vector)
 
     def _make(
@@ -201,10 +201,10 @@ class Builder:
         self.widths[name] = width
         out = Ref(name, tuple(Affine.var(v) for v, _ in ranges))
         kind = Nonlin if node.vector else Moment if node.inner and not node.summed else Scalar
-        self.before.setdefault(id(_anchor(site, level)), []).append(
+        self.before.setdefault(_anchor(site, level), []).append(
             Site(kind(out, phi, origin=site.op.origin), nest, level)
         )
-        self.made[id(level), text] = name, tuple(order.index(v) for v in own)
+        self.made[level, text] = name, tuple(order.index(v) for v in own)
 
     def _summed(self, x: Expr, variables: Sequence[str], counts: Counts) -> Expr:
         for v in reversed(variables):

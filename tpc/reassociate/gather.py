@@ -10,7 +10,7 @@ from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild
 from tpc.core.names import part
 from tpc.core.program import Family, For, MatMul, Program, Scalar
 from tpc.core.traverse import ref_variables, substitute_ref
-from tpc.reassociate.levels import Level, Site, body_of, put_before, sites
+from tpc.reassociate.levels import Item, Level, Site, body_of, put_before, sites
 
 
 def gathered(program: Program, top: Level) -> Program:
@@ -31,9 +31,9 @@ class _Rows:
     def __init__(self, program: Program) -> None:
         self.inputs = {item.name for item in program.inputs}
         self.taken = set(program.names)
-        self.made: dict[tuple[int, str], str] = {}
+        self.made: dict[tuple[Level, str], str] = {}
         self.families: list[Family] = []
-        self.before: dict[int, list[Site]] = {}
+        self.before: dict[Item, list[Site]] = {}
         self.site: Site
 
     def read(self, x: Expr, counts: Mapping[str, Affine]) -> Expr:
@@ -68,7 +68,7 @@ class _Rows:
         ]
         fixed = [one.loop.variable for one in level.levels if one.loop is not None]
         text = f"{_at(ref, {v: f'_{k}' for k, v in enumerate(axes)})} {[counts[v].const for v in axes]}"
-        if (id(level), text) not in self.made:
+        if (level, text) not in self.made:
             name = part(ref.name, self.taken)
             nest = tuple(For(v, counts[v], (), origin=self.site.op.origin) for v in axes)
             ranges = (*level.ranges, *((v, counts[v]) for v in axes))
@@ -79,11 +79,11 @@ class _Rows:
             )
             out = Ref(name, tuple(Affine.var(v) for v in (*fixed, *axes)))
             anchor = self.site if self.site.level is level else around[around.index(level) + 1]
-            self.before.setdefault(id(anchor), []).append(
+            self.before.setdefault(anchor, []).append(
                 Site(Scalar(out, Value(ref, False), origin=self.site.op.origin), nest, level)
             )
-            self.made[id(level), text] = name
-        return Ref(self.made[id(level), text], tuple(Affine.var(v) for v in (*fixed, *axes)))
+            self.made[level, text] = name
+        return Ref(self.made[level, text], tuple(Affine.var(v) for v in (*fixed, *axes)))
 
 
 def _at(ref: Ref, names: Mapping[str, str]) -> Ref:

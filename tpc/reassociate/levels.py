@@ -56,6 +56,9 @@ class Opaque:
     level: Level
 
 
+Item = Site | Level | Opaque
+
+
 def levels(body: Sequence[Op]) -> Level:
     """`body` with loops distributed over their instructions."""
     top = Level(None, ())
@@ -89,13 +92,13 @@ def sites(level: Level) -> Iterator[Site]:
             yield item
 
 
-def put_before(level: Level, made: Mapping[int, Sequence[Site]]) -> None:
-    """Puts instructions where they belong. made: what comes before each item, by its `id`."""
-    items: list[Site | Level | Opaque] = []
+def put_before(level: Level, made: Mapping[Item, Sequence[Site]]) -> None:
+    """Puts instructions where they belong. made: what comes before each item."""
+    items: list[Item] = []
     for item in level.items:
         if isinstance(item, Level):
             put_before(item, made)
-        items += [*made.get(id(item), []), item]
+        items += [*made.get(item, []), item]
     level.items = items
 
 

@@ -136,7 +136,7 @@ class _Names:
         self.widths = {f.name: f.width for f in program.families} | {
             n: g.width for g in program.gaussians for n in g.names
         }
-        self.known_as: dict[tuple[int, str], tuple[str, Level]] = {}
+        self.known_as: dict[tuple[Level, str], tuple[str, Level]] = {}
         self.families: list[Family] = []
         self.makers: set[Site] = set()
 
@@ -184,7 +184,7 @@ class _Names:
         return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
 
 
-def _key(x: Expr, site: Site) -> tuple[tuple[int, str], list[str]]:
+def _key(x: Expr, site: Site) -> tuple[tuple[Level, str], list[str]]:
     """What tells a sum apart, whatever the loops around it are called; and their variables in order of
     occurrence."""
     counts = {loop.variable: loop.count for loop in site.nest}
@@ -204,4 +204,4 @@ def _key(x: Expr, site: Site) -> tuple[tuple[int, str], list[str]]:
         )
         order += [v for v in own if v in counts and v not in order]
     text = print_expr(substitute(x, {v: Affine.var(f"_{k}") for k, v in enumerate(order)}))
-    return (id(site.level), f"{text} for {', '.join(str(counts[v]) for v in order)}"), order
+    return (site.level, f"{text} for {', '.join(str(counts[v]) for v in order)}"), order

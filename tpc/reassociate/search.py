@@ -98,9 +98,9 @@ class Search:
         self.candidates = self._candidates()
         self.written: frozenset[str] = frozenset()  # the families that are written out where they are used
         self.memo: dict[
-            tuple[int, frozenset[str]], tuple[float, list[Taken], dict[object, float]] | None
+            tuple[Site, frozenset[str]], tuple[float, list[Taken], dict[object, float]] | None
         ] = {}
-        self.reach = {id(site): self._reached(site) for site in self.sites}
+        self.reach = {site: self._reached(site) for site in self.sites}
 
     # what may be written out
 
@@ -235,7 +235,7 @@ class Search:
     ) -> tuple[float, list[Taken], dict[object, float]] | None:
         """What an instruction costs but for the products that others may use as well, its terms, and what
         these products cost."""
-        key = id(site), written & self.reach[id(site)]
+        key = site, written & self.reach[site]
         if key not in self.memo:
             self.memo[key] = self._take(site, key[1])
         return self.memo[key]
@@ -300,7 +300,7 @@ class Search:
                 * (self.size if node.vector else 1)
             )
             return cost - own
-        products[id(level), canonical(node, counts)[0]] = cost
+        products[level, canonical(node, counts)[0]] = cost
         return 0.0
 
     def _changes(self, site: Site, written: frozenset[str]) -> bool:
@@ -329,16 +329,14 @@ class Search:
         return without_unused(program)
 
 
-def _written(top: Level, found: list[Site]) -> dict[str, frozenset[int]]:
-    """The levels in which each family is made, by `id`."""
-    out: dict[str, frozenset[int]] = {}
+def _written(top: Level, found: list[Site]) -> dict[str, frozenset[Level]]:
+    """The levels in which each family is made."""
+    out: dict[str, frozenset[Level]] = {}
     for site in found:
-        out[site.op.out.name] = out.get(site.op.out.name, frozenset()) | {
-            id(level) for level in site.level.levels
-        }
+        out[site.op.out.name] = out.get(site.op.out.name, frozenset()) | set(site.level.levels)
     for loop in opaque(top):
         for op, _ in instructions((loop.op,)):
-            out[op.out.name] = out.get(op.out.name, frozenset()) | {id(level) for level in loop.level.levels}
+            out[op.out.name] = out.get(op.out.name, frozenset()) | set(loop.level.levels)
     return out
 
 
