@@ -20,7 +20,7 @@ MAX_SITES = 4000  # instructions, after sequential loops are written out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Site:
+class Box:
     """An instruction, or a group of initial vectors (`position` its place in it), over a box of indices of
     what it makes.
 
@@ -45,19 +45,19 @@ class Site:
         return found
 
 
-class Sites:
+class Boxes:
     """All sites of a program, by family."""
 
     def __init__(self, program: Program) -> None:
-        self.every: list[Site] = []
-        self.by_family: dict[str, list[Site]] = {}
-        self.products: dict[tuple[str, bool], list[Site]] = {}
+        self.every: list[Box] = []
+        self.by_family: dict[str, list[Box]] = {}
+        self.products: dict[tuple[str, bool], list[Box]] = {}
         self.count = 0
         for group in program.gaussians:
             counts = tuple(n for _, n in group.axes)
             for k, name in enumerate(group.names):
                 self._add(
-                    Site(
+                    Box(
                         group,
                         self.count,
                         name,
@@ -70,7 +70,7 @@ class Sites:
         for op, loops in _written_out(program.body, {}, ()):
             self._instruction(op, loops)
 
-    def _add(self, site: Site) -> None:
+    def _add(self, site: Box) -> None:
         if self.count >= MAX_SITES:
             raise TooDearError(f"its loops come to more than {MAX_SITES:,} instructions")
         self.every.append(site)
@@ -113,7 +113,7 @@ class Sites:
                     )
                 index.append(i)
             self._add(
-                Site(
+                Box(
                     own,
                     self.count,
                     op.out.name,
@@ -129,7 +129,7 @@ class Sites:
         start, count = ranges.pop() if len(ranges) == 1 else (1, 0)
         return count if start == 0 else None
 
-    def of(self, ref: Ref, before: int | None = None) -> list[Site]:
+    def of(self, ref: Ref, before: int | None = None) -> list[Box]:
         """The sites that may make the member, told apart by constant indices. before: only those before this
         one in the program."""
         return [
@@ -139,7 +139,7 @@ class Sites:
         ]
 
 
-def may_hold(site: Site, index: tuple[Index, ...]) -> bool:
+def may_hold(site: Box, index: tuple[Index, ...]) -> bool:
     return all(
         not isinstance(i, Affine) or i.constant is None or start <= i.const < start + count
         for i, start, count in zip(index, site.starts, site.counts, strict=True)
@@ -176,6 +176,6 @@ def boxes(cuts: list[list[int]]) -> Iterator[tuple[tuple[int, int], ...]]:
     yield from itertools.product(*(list(itertools.pairwise(c)) for c in cuts))
 
 
-def phi_of(site: Site) -> Expr:
+def phi_of(site: Box) -> Expr:
     assert not isinstance(site.op, MatMul | Gaussians)
     return site.op.phi

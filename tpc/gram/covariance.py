@@ -38,7 +38,7 @@ from tpc.core.expr import (
 from tpc.core.program import MatMul, Moment, Nonlin, Program, Scalar
 from tpc.core.traverse import free_variables, substitute
 from tpc.gram.axes import Axes, order
-from tpc.gram.boxes import Site, Sites, boxes, phi_of
+from tpc.gram.boxes import Box, Boxes, boxes, phi_of
 from tpc.gram.compared import compared
 from tpc.gram.deltas import agreeing, without_deltas
 from tpc.gram.groups import expectation_of_groups
@@ -93,7 +93,7 @@ class Covariances:
     def __init__(self, program: Program, seconds: float | None = None) -> None:
         self.program = program
         self.seconds, self.spent = seconds, 0.0
-        self.sites = Sites(program)
+        self.sites = Boxes(program)
         self.vectors = Vectors(self.sites)
         self.axes = Axes(
             {item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole
@@ -344,7 +344,7 @@ class Covariances:
             or not any(isinstance(site.op, Scalar) for site in self.sites.of(first.ref))
         )
 
-    def _part(self, factors: list[Expr], chosen: Mapping[Value, Site]) -> Formula:
+    def _part(self, factors: list[Expr], chosen: Mapping[Value, Box]) -> Formula:
         """One part: every member in it is made by one site."""
         first = factors[0]
         if len(factors) == 1 and isinstance(first, Value) and not first.vector:
@@ -383,7 +383,7 @@ class Covariances:
                         )
         return expectation_of_groups(self, factors)
 
-    def _apart(self, sites: Sequence[Site]) -> bool:
+    def _apart(self, sites: Sequence[Box]) -> bool:
         """Whether one of the two is a product with a matrix that the other has nothing of, which its mean is
         0 for. Without this, a sum of all layers would be looked into by each of them."""
         products = [isinstance(site.op, MatMul) for site in sites]
@@ -393,11 +393,11 @@ class Covariances:
             self.dots.require(site)
         return True
 
-    def _random(self, site: Site) -> bool:
+    def _random(self, site: Box) -> bool:
         """Whether what the site makes has vectors in it."""
         return not isinstance(site.op, Nonlin) or is_vector(site.op.phi)
 
-    def _opened(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Site]) -> Expr:
+    def _opened(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Box]) -> Expr:
         """`x` with the members in `opened` replaced by what makes them."""
 
         def leaf(node: Expr) -> Expr | None:
@@ -478,5 +478,5 @@ def _whole(formula: Formula, axes: Sequence[str], table: Axes) -> tuple[Piece, .
     return (Piece((0,) * len(axes), tuple(table.extents[axis] for axis in axes), tuple(axes), formula),)
 
 
-def _line(site: Site) -> int:
+def _line(site: Box) -> int:
     return site.op.origin.line

@@ -10,13 +10,13 @@ from tpc.core.affine import Affine
 from tpc.core.expr import ONE, ZERO, Delta, Expr, Index, Number, Pow, Ref, Value, add, delta, mul
 from tpc.core.program import Gaussians, MatMul
 from tpc.core.traverse import substitute
-from tpc.gram.boxes import Site
+from tpc.gram.boxes import Box
 
 if TYPE_CHECKING:
     from tpc.gram.covariance import Covariances
 
 
-def expectation_of_atoms(engine: Covariances, members: list[tuple[Ref, Site]]) -> Expr:
+def expectation_of_atoms(engine: Covariances, members: list[tuple[Ref, Box]]) -> Expr:
     """`E x` or `E x·z` of products with matrices and initial vectors (ZHat)."""
     if len(members) == 2:
         (x, a), (z, b) = members
@@ -27,7 +27,7 @@ def expectation_of_atoms(engine: Covariances, members: list[tuple[Ref, Site]]) -
     return mul(*(_mean_of(engine, ref, site) for ref, site in members))
 
 
-def _mean_of(engine: Covariances, ref: Ref, site: Site) -> Expr:
+def _mean_of(engine: Covariances, ref: Ref, site: Box) -> Expr:
     return (
         engine.scalar(engine.instantiated(site.op.mean[site.position], site.at(ref.index)))
         if isinstance(site.op, Gaussians)
@@ -35,7 +35,7 @@ def _mean_of(engine: Covariances, ref: Ref, site: Site) -> Expr:
     )
 
 
-def _hats(engine: Covariances, x: Ref, a: Site, first: MatMul, z: Ref, b: Site, second: MatMul) -> Expr:
+def _hats(engine: Covariances, x: Ref, a: Box, first: MatMul, z: Ref, b: Box, second: MatMul) -> Expr:
     """`Cov(Ẑ^{Wx}, Ẑ^{Wz}) = σ² E x·z`, times ρ for the transpose; 0 for different matrices."""
     if first.matrix.name != second.matrix.name or first.transposed != second.transposed:
         return ZERO
@@ -64,7 +64,7 @@ def _hats(engine: Covariances, x: Ref, a: Site, first: MatMul, z: Ref, b: Site, 
     )
 
 
-def _initial(engine: Covariances, x: Ref, a: Site, z: Ref, b: Site, group: Gaussians) -> Expr:
+def _initial(engine: Covariances, x: Ref, a: Box, z: Ref, b: Box, group: Gaussians) -> Expr:
     deltas = [delta(i, j) for i, j in zip(x.index, z.index, strict=True)]
     means = mul(_mean_of(engine, x, a), _mean_of(engine, z, b))
     covariance = engine.scalar(engine.instantiated(group.covariance[a.position][b.position], a.at(x.index)))

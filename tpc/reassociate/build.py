@@ -13,7 +13,7 @@ from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
 from tpc.core.traverse import free_variables, substitute
 from tpc.reassociate.contraction import Leaf, Node, Pair
-from tpc.reassociate.levels import Item, Level, Site
+from tpc.reassociate.levels import Item, Level, Nested
 from tpc.reassociate.products import Term
 
 Counts = Mapping[str, Affine]
@@ -61,7 +61,7 @@ class Placing:
     def __init__(self, written: Mapping[str, frozenset[Level]]) -> None:
         self.written = written  # the levels in which a family is made
 
-    def level(self, node: Node, counts: Counts, site: Site) -> Level:
+    def level(self, node: Node, counts: Counts, site: Nested) -> Level:
         """The outermost one around `site` at which all that it is made of is there."""
         variables, families = set[str](), set[str]()
         for leaf in leaves(node):
@@ -96,9 +96,9 @@ class Builder:
         }
         self.families: list[Family] = []
         self.made: dict[tuple[Level, str], tuple[str, tuple[int, ...]]] = {}
-        self.before: dict[Item, list[Site]] = {}  # what is made before an item
+        self.before: dict[Item, list[Nested]] = {}  # what is made before an item
 
-    def site(self, site: Site, terms: Sequence[Taken]) -> Instruction:
+    def site(self, site: Nested, terms: Sequence[Taken]) -> Instruction:
         """The instruction of a site as a sum of terms."""
         op = site.op
         assert isinstance(op, Nonlin | Moment)
@@ -129,7 +129,7 @@ class Builder:
         )
         return replace(op, phi=total) if isinstance(op, Nonlin) else Scalar(op.out, total, origin=op.origin)
 
-    def _last(self, node: Node, out: Sequence[str], counts: Counts, site: Site) -> Expr:
+    def _last(self, node: Node, out: Sequence[str], counts: Counts, site: Nested) -> Expr:
         """The product that a term comes to: made once, before the loops that it does not depend on."""
         once = (
             isinstance(node, Pair)
@@ -138,7 +138,7 @@ class Builder:
         )
         return self.named(node, out, counts, site) if once else self.expression(node, out, counts, site)
 
-    def expression(self, node: Node, out: Sequence[str], counts: Counts, site: Site) -> Expr:
+    def expression(self, node: Node, out: Sequence[str], counts: Counts, site: Nested) -> Expr:
         """A product as an expression, summed over the axes that are not among `out`."""
         if isinstance(node, Leaf):
             return self._summed(node.x, [v for v in _in_order(node) if v not in out], counts)
@@ -152,10 +152,10 @@ class Builder:
         left, right = (self.operand(part, axes, counts, site) for part in (node.left, node.right))
         return self._summed(mul(right, left) if node.left.vector else mul(left, right), sums, counts)
 
-    def operand(self, node: Node, axes: Sequence[str], counts: Counts, site: Site) -> Expr:
+    def operand(self, node: Node, axes: Sequence[str], counts: Counts, site: Nested) -> Expr:
         return node.x if isinstance(node, Leaf) else self.named(node, axes, counts, site)
 
-    def named(self, node: Node, axes: Sequence[str], counts: Counts, site: Site) -> Expr:
+    def named(self, node: Node, axes: Sequence[str], counts: Counts, site: Nested) -> Expr:
         """A member of the family that a product is made as, its axes in the order of `axes` if it is not
         there yet."""
         level = self.placing.level(node, counts, site)
@@ -171,7 +171,7 @@ class Builder:
         node: Node,
         axes: Sequence[str],
         counts: Counts,
-        site: Site,
+        site: Nested,
         level: Level,
         text: str,
         order: Sequence[str],
@@ -202,7 +202,7 @@ class Builder:
         out = Ref(name, tuple(Affine.var(v) for v, _ in ranges))
         kind = Nonlin if node.vector else Moment if node.inner and not node.summed else Scalar
         self.before.setdefault(_anchor(site, level), []).append(
-            Site(kind(out, phi, origin=site.op.origin), nest, level)
+            Nested(kind(out, phi, origin=site.op.origin), nest, level)
         )
         self.made[level, text] = name, tuple(order.index(v) for v in own)
 
@@ -242,6 +242,6 @@ def _name(node: Pair) -> str:
     return name if len(name) <= 16 else "product"
 
 
-def _anchor(site: Site, level: Level) -> Site | Level:
+def _anchor(site: Nested, level: Level) -> Nested | Level:
     """The item of `level` that has the site in it."""
     return site if site.level is level else site.level.levels[site.level.levels.index(level) + 1]

@@ -10,7 +10,7 @@ from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild
 from tpc.core.names import part
 from tpc.core.program import Family, For, MatMul, Program, Scalar
 from tpc.core.traverse import ref_variables, substitute_ref
-from tpc.reassociate.levels import Item, Level, Site, body_of, put_before, sites
+from tpc.reassociate.levels import Item, Level, Nested, body_of, put_before, sites
 
 
 def gathered(program: Program, top: Level) -> Program:
@@ -33,8 +33,8 @@ class _Rows:
         self.taken = set(program.names)
         self.made: dict[tuple[Level, str], str] = {}
         self.families: list[Family] = []
-        self.before: dict[Item, list[Site]] = {}
-        self.site: Site
+        self.before: dict[Item, list[Nested]] = {}
+        self.site: Nested
 
     def read(self, x: Expr, counts: Mapping[str, Affine]) -> Expr:
         if isinstance(x, Sum):
@@ -80,7 +80,7 @@ class _Rows:
             out = Ref(name, tuple(Affine.var(v) for v in (*fixed, *axes)))
             anchor = self.site if self.site.level is level else around[around.index(level) + 1]
             self.before.setdefault(anchor, []).append(
-                Site(Scalar(out, Value(ref, False), origin=self.site.op.origin), nest, level)
+                Nested(Scalar(out, Value(ref, False), origin=self.site.op.origin), nest, level)
             )
             self.made[level, text] = name
         return Ref(self.made[level, text], tuple(Affine.var(v) for v in (*fixed, *axes)))

@@ -21,7 +21,7 @@ class Level:
 
     loop: For | None
     around: tuple[Level, ...]
-    items: list[Site | Level | Opaque] = field(default_factory=list)
+    items: list[Nested | Level | Opaque] = field(default_factory=list)
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -36,7 +36,7 @@ class Level:
 
 
 @dataclass(eq=False, slots=True)
-class Site:
+class Nested:
     """One instruction in `nest`, loops whose rounds do not depend on each other."""
 
     op: Instruction
@@ -56,7 +56,7 @@ class Opaque:
     level: Level
 
 
-Item = Site | Level | Opaque
+Item = Nested | Level | Opaque
 
 
 def levels(body: Sequence[Op]) -> Level:
@@ -83,16 +83,16 @@ def body_of(level: Level) -> tuple[Op, ...]:
     return tuple(out)
 
 
-def sites(level: Level) -> Iterator[Site]:
+def sites(level: Level) -> Iterator[Nested]:
     """Every instruction but those in loops that are left as they are, in program order."""
     for item in level.items:
         if isinstance(item, Level):
             yield from sites(item)
-        elif isinstance(item, Site):
+        elif isinstance(item, Nested):
             yield item
 
 
-def put_before(level: Level, made: Mapping[Item, Sequence[Site]]) -> None:
+def put_before(level: Level, made: Mapping[Item, Sequence[Nested]]) -> None:
     """Puts instructions where they belong. made: what comes before each item."""
     items: list[Item] = []
     for item in level.items:
@@ -152,7 +152,7 @@ def _fill(level: Level, body: Sequence[Op]) -> None:
             nest.append(inner)
             inner = inner.body[0]
         if not isinstance(inner, For):
-            level.items.append(Site(inner, tuple(nest), level))
+            level.items.append(Nested(inner, tuple(nest), level))
         elif not nest:
             deeper = Level(inner, level.levels)
             level.items.append(deeper)

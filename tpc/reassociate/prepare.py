@@ -31,7 +31,7 @@ from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, P
 from tpc.core.traverse import free_variables, map_refs, substitute
 from tpc.reassociate.levels import (
     Level,
-    Site,
+    Nested,
     body_of,
     levels,
     opaque,
@@ -138,9 +138,9 @@ class _Names:
         }
         self.known_as: dict[tuple[Level, str], tuple[str, Level]] = {}
         self.families: list[Family] = []
-        self.makers: set[Site] = set()
+        self.makers: set[Nested] = set()
 
-    def of(self, x: Expr, site: Site) -> Expr:
+    def of(self, x: Expr, site: Nested) -> Expr:
         if any(
             isinstance(node, Value) and node.vector and node.ref.name not in self.widths for node in walk(x)
         ):
@@ -161,7 +161,7 @@ class _Names:
             self.families.append(Family(name, "vector", width, shape))
             self.widths[name] = width
             own = Ref(name, tuple(Affine.var(v) for v, _ in ranges))
-            made = Site(Nonlin(own, x, origin=site.op.origin), nest, site.level)
+            made = Nested(Nonlin(own, x, origin=site.op.origin), nest, site.level)
             self.makers.add(made)
             site.level.items.insert(site.level.items.index(site), made)
             self.known_as[key] = name, site.level
@@ -171,7 +171,7 @@ class _Names:
             True,
         )
 
-    def known(self, x: Expr, site: Site) -> Expr:
+    def known(self, x: Expr, site: Nested) -> Expr:
         """`x` with the sums in it that have names."""
         if site in self.makers:
             return x
@@ -184,7 +184,7 @@ class _Names:
         return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
 
 
-def _key(x: Expr, site: Site) -> tuple[tuple[Level, str], list[str]]:
+def _key(x: Expr, site: Nested) -> tuple[tuple[Level, str], list[str]]:
     """What tells a sum apart, whatever the loops around it are called; and their variables in order of
     occurrence."""
     counts = {loop.variable: loop.count for loop in site.nest}

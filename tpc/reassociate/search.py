@@ -24,7 +24,7 @@ from tpc.core.wellformed import verified
 from tpc.reassociate.build import Builder, Placing, Taken, canonical
 from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
 from tpc.reassociate.gather import gathered
-from tpc.reassociate.levels import Level, Site, opaque, put_before, sites
+from tpc.reassociate.levels import Level, Nested, opaque, put_before, sites
 from tpc.reassociate.prepare import prepare
 from tpc.reassociate.products import Expansion, NotMultilinearError, Term, indices_of_onehots, meaning_at
 
@@ -98,16 +98,16 @@ class Search:
         self.candidates = self._candidates()
         self.written: frozenset[str] = frozenset()  # the families that are written out where they are used
         self.memo: dict[
-            tuple[Site, frozenset[str]], tuple[float, list[Taken], dict[object, float]] | None
+            tuple[Nested, frozenset[str]], tuple[float, list[Taken], dict[object, float]] | None
         ] = {}
         self.reach = {site: self._reached(site) for site in self.sites}
 
     # what may be written out
 
-    def _candidates(self) -> dict[str, Site]:
+    def _candidates(self) -> dict[str, Nested]:
         """Vectors made by one instruction as combinations of others, all of whose uses can take what they
         stand for in their place."""
-        made: dict[str, list[Site]] = {}
+        made: dict[str, list[Nested]] = {}
         for site in self.sites:
             made.setdefault(site.op.out.name, []).append(site)
         fixed = {ref.name for loop in opaque(self.top) for ref in _all_refs(loop.op)} | {
@@ -129,7 +129,7 @@ class Search:
                     del found[ref.name]
         return found
 
-    def _defines(self, site: Site) -> bool:
+    def _defines(self, site: Nested) -> bool:
         op = site.op
         if not isinstance(op, Nonlin) or not self._multilinear(site):
             return False
@@ -140,7 +140,7 @@ class Search:
         )
         return single and len(set(own)) == len(own) and {loop.variable for loop in site.nest} <= set(own)
 
-    def _multilinear(self, site: Site) -> bool:
+    def _multilinear(self, site: Nested) -> bool:
         """Whether the instruction is a combination of vectors, or a mean of products of two."""
         op = site.op
         assert not isinstance(op, MatMul)
@@ -163,7 +163,7 @@ class Search:
             and not any(count.variables & nest for _, count in term.sums)
         )
 
-    def _replaceable(self, definition: Site, ref: Ref, site: Site) -> bool:
+    def _replaceable(self, definition: Nested, ref: Ref, site: Nested) -> bool:
         """Whether what `ref` stands for is at hand where it is used: vectors of earlier rounds may be
         gone."""
         op = definition.op
@@ -192,7 +192,7 @@ class Search:
             n for g in self.prepared.gaussians for n in g.names
         }
 
-    def _reached(self, site: Site) -> frozenset[str]:
+    def _reached(self, site: Nested) -> frozenset[str]:
         """The candidates that an instruction is made of, those in the meaning of others included."""
         found: set[str] = set()
         queue = [ref.name for ref in used_refs(site.op)] if isinstance(site.op, Nonlin | Moment) else []
@@ -231,7 +231,7 @@ class Search:
         return total + sum(products.values())
 
     def _taken(
-        self, site: Site, written: frozenset[str]
+        self, site: Nested, written: frozenset[str]
     ) -> tuple[float, list[Taken], dict[object, float]] | None:
         """What an instruction costs but for the products that others may use as well, its terms, and what
         these products cost."""
@@ -241,7 +241,7 @@ class Search:
         return self.memo[key]
 
     def _take(
-        self, site: Site, written: frozenset[str]
+        self, site: Nested, written: frozenset[str]
     ) -> tuple[float, list[Taken], dict[object, float]] | None:
         op = site.op
         if not self._changes(site, written):
@@ -278,7 +278,7 @@ class Search:
         node: Node,
         counts: Mapping[str, Affine],
         lengths: Mapping[str, int],
-        site: Site,
+        site: Nested,
         products: dict[object, float],
         *,
         root: bool = False,
@@ -303,7 +303,7 @@ class Search:
         products[level, canonical(node, counts)[0]] = cost
         return 0.0
 
-    def _changes(self, site: Site, written: frozenset[str]) -> bool:
+    def _changes(self, site: Nested, written: frozenset[str]) -> bool:
         return isinstance(site.op, Nonlin | Moment) and any(ref.name in written for ref in used_refs(site.op))
 
     def _meaning(self, ref: Ref, written: frozenset[str]) -> Expr | None:
@@ -329,7 +329,7 @@ class Search:
         return without_unused(program)
 
 
-def _written(top: Level, found: list[Site]) -> dict[str, frozenset[Level]]:
+def _written(top: Level, found: list[Nested]) -> dict[str, frozenset[Level]]:
     """The levels in which each family is made."""
     out: dict[str, frozenset[Level]] = {}
     for site in found:
