@@ -17,7 +17,7 @@ Parity = Literal[-1, 0, 1]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elementwise:
-    """All facts of a function: no other file has any."""
+    """All facts of a function; adding one takes no other file."""
 
     name: str
     arguments: int

@@ -298,7 +298,14 @@ class ClosedForms:
         return tidy(scale * self.expectation(times(x, y)))
 
     def initial_covariance(self, a: Ref, b: Ref) -> Any:
-        if a.name not in self.initial or b.name not in self.initial or a.index != b.index:
+        together = any(
+            a.name in group.names and b.name in group.names for group in self.limit.program.gaussians
+        )
+        if not together:
+            return engine().Integer(0)
+        if a.index != b.index:
+            if any(isinstance(i, Gather) for i in (*a.index, *b.index)):
+                raise NotClosed  # inputs decide
             return engine().Integer(0)
         env = {loop.variable: i for loop, i in zip(self.initial[a.name].loops, a.index, strict=True)}
         first, second = self.initial[a.name].at(env), self.initial[b.name].at(env)  # type: ignore[arg-type]
