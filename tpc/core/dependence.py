@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tpc.core.affine import Affine, Ranges
-from tpc.core.expr import Expr, Ref, Sum, Value, children
+from tpc.core.expr import Expr, Ref, Sum, Value
 from tpc.core.places import may_meet
 from tpc.core.program import For, Instruction, MatMul, instructions
 
@@ -21,12 +21,16 @@ def references(op: Instruction, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
 
 
 def expr_references(x: Expr, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
+    return ((value.ref, inside) for value, inside in values_within(x, ranges))
+
+
+def values_within(x: Expr, ranges: Ranges) -> Iterator[tuple[Value, Ranges]]:
+    """Every vector and scalar in `x`, with `ranges` and those of the sums around it."""
     if isinstance(x, Value):
-        yield x.ref, ranges
-        return
+        yield x, ranges
     inner = (*ranges, (x.variable, x.count)) if isinstance(x, Sum) else ranges
-    for part in children(x):
-        yield from expr_references(part, inner)
+    for part in x.parts:
+        yield from values_within(part, inner)
 
 
 def is_parallel(loop: For, outer: Ranges) -> bool:

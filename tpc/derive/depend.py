@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tpc.core.affine import Affine, Ranges
 from tpc.core.calculus import NotDifferentiableError, differentiate
-from tpc.core.expr import ONE, ZERO, Call, Expr, Ref, Sum, Value, children, walk
+from tpc.core.dependence import values_within
+from tpc.core.expr import ONE, ZERO, Call, Expr, Ref, Value, walk
 from tpc.core.functions import elementwise
 from tpc.core.places import Range, Site, by_family, may_make, may_meet, sites_of
 from tpc.core.program import MatMul, Nonlin, Program
@@ -38,7 +40,7 @@ class Dependence:
         self.operands = {site.number: list(self._operands(site)) for site in self.sites}
         self._solve()
 
-    def definitions(self, ref: Ref, ranges: Sequence[Range]) -> list[Site]:
+    def definitions(self, ref: Ref, ranges: Sequence[tuple[str, Affine]]) -> list[Site]:
         """The sites that may have made `ref`, none for an initial vector."""
         if ref in self.constant:
             return [self.constant[ref]]
@@ -101,31 +103,19 @@ class Dependence:
                     rough |= self.rough[made.number]
         return reach, rough
 
-    def depends(self, ref: Ref, ranges: Sequence[Range], g: Site) -> bool:
+    def depends(self, ref: Ref, ranges: Ranges, g: Site) -> bool:
         """May `Z^ref` depend on the Ẑ of `g`?"""
         return any(self.reach[site.number] >> g.number & 1 for site in self.definitions(ref, ranges))
 
-    def jumps(self, ref: Ref, ranges: Sequence[Range], g: Site) -> bool:
+    def jumps(self, ref: Ref, ranges: Ranges, g: Site) -> bool:
         """May the derivative of `Z^ref` along the Ẑ of `g` not exist?"""
         return any(self.rough[site.number] >> g.number & 1 for site in self.definitions(ref, ranges))
 
 
-def vectors(x: Expr, ranges: Sequence[Range]) -> Iterator[tuple[Value, tuple[Range, ...]]]:
+def vectors(x: Expr, ranges: Ranges) -> list[tuple[Value, tuple[Range, ...]]]:
     """The vectors in `x`, each with the ranges of the variables around it."""
-    seen: set[tuple[Value, tuple[Range, ...]]] = set()
-
-    def visit(node: Expr, inside: tuple[Range, ...]) -> Iterator[tuple[Value, tuple[Range, ...]]]:
-        if isinstance(node, Value):
-            if node.vector and (node, inside) not in seen:
-                seen.add((node, inside))
-                yield node, inside
-            return
-        if isinstance(node, Sum):
-            inside = (*inside, Range(node.variable, node.count))
-        for part in children(node):
-            yield from visit(part, inside)
-
-    yield from visit(x, tuple(ranges))
+    found = dict.fromkeys(pair for pair in values_within(x, ranges) if pair[0].vector)
+    return [(value, tuple(Range(*one) for one in inside)) for value, inside in found]
 
 
 def has_jumps(phi: Expr) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tpc.core.affine import Affine, bounds
-from tpc.core.expr import ONE, Expr, Gather, Number, Ref, Value, add, children, mul, summed
+from tpc.core.expr import ONE, Expr, Gather, Number, Ref, Value, add, mul, summed, values
 from tpc.core.names import part
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
@@ -66,7 +66,7 @@ class Placing:
         variables, families = set[str](), set[str]()
         for leaf in leaves(node):
             variables |= free_variables(leaf.x) | {v for axis in leaf.moving for v in counts[axis].variables}
-            families |= _families(leaf.x)
+            families |= {value.ref.name for value in values(leaf.x)}
         around = site.level.levels
         needed = [
             k
@@ -78,11 +78,6 @@ class Placing:
             )
         ]
         return around[max(needed, default=0)]
-
-
-def _families(x: Expr) -> set[str]:
-    own = {x.ref.name} if isinstance(x, Value) else set[str]()
-    return own.union(*(_families(part) for part in children(x)))
 
 
 class Builder:

@@ -41,9 +41,7 @@ class _Rows:
             return rebuild(x, [self.read(x.body, {**counts, x.variable: x.count})])
         if isinstance(x, Value):
             return x if x.vector else Value(self._ref(x.ref, counts), False)
-        parts = children(x)
-        changed = [self.read(part, counts) for part in parts]
-        return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
+        return rebuild(x, [self.read(part, counts) for part in children(x)])
 
     def _ref(self, ref: Ref, counts: Mapping[str, Affine]) -> Ref:
         axes = [

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from tpc.core.affine import Affine, Ranges
 from tpc.core.dependence import is_parallel
-from tpc.core.expr import Expr, Index, Ref, Sum, children, rebuild, summed
+from tpc.core.expr import Expr, Index, Ref, Sum, summed
+from tpc.core.expr import replace as replaced
 from tpc.core.names import part
 from tpc.core.program import For, Instruction, Op, Program, instructions
 from tpc.core.traverse import at_round, map_phi, map_refs, substitute, used_refs
@@ -185,16 +186,16 @@ def _written_out(op: Op) -> Iterator[Op]:
 
 def single_terms(x: Expr) -> Expr:
     """Sums of one term written out."""
-    if isinstance(x, Sum):
-        body = single_terms(x.body)
-        return (
-            substitute(body, {x.variable: Affine(0)})
-            if x.count.constant == 1
-            else summed(x.variable, x.count, body)
-        )
-    parts = children(x)
-    changed = [single_terms(part) for part in parts]
-    return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
+
+    def leaf(node: Expr) -> Expr | None:
+        if not isinstance(node, Sum):
+            return None
+        body = single_terms(node.body)
+        if node.count.constant == 1:
+            return substitute(body, {node.variable: Affine(0)})
+        return summed(node.variable, node.count, body)
+
+    return replaced(x, leaf)
 
 
 def _split(program: Program) -> Program:

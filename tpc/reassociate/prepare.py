@@ -179,9 +179,7 @@ class _Names:
             return self.of(x, site)
         if not isinstance(x, Add | Mul):
             return x
-        parts = children(x)
-        changed = [self.known(part, site) for part in parts]
-        return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
+        return rebuild(x, [self.known(part, site) for part in children(x)])
 
 
 def _key(x: Expr, site: Nested) -> tuple[tuple[Level, str], list[str]]:
