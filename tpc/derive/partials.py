@@ -86,8 +86,10 @@ class Partials:
         """`Σ_v ∂φ/∂v ∂Z^v/∂Ẑ^g`, scalars being constants (ZNonlin⁺)."""
         assert isinstance(site.op, Nonlin)
         slopes: dict[Expr, Expr] = {}
-        for value, within in dict(vectors(site.op.phi, inside)).items():
-            slopes[value] = yield self.partial(value.ref, within, by, g)
+        for value, within in vectors(site.op.phi, inside):
+            own = yield self.partial(value.ref, within, by, g)
+            # of sums of several lengths the name, which holds for each
+            slopes[value] = own if slopes.get(value, own) == own else Partial(value.ref, by, g.number)
 
         def seed(node: Expr) -> Expr | None:
             return slopes.get(node, ZERO) if isinstance(node, Value) else None
