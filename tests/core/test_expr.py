@@ -29,7 +29,6 @@ from tpc.core.expr import (
     call,
     children,
     divide,
-    expand_sums,
     is_vector,
     mul,
     neg,
@@ -37,7 +36,6 @@ from tpc.core.expr import (
     power,
     rebuild,
     replace,
-    substitute,
     summed,
     values,
 )
@@ -45,6 +43,7 @@ from tpc.core.functions import FUNCTIONS, written
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.printer import print_expr
 from tpc.core.program import instructions
+from tpc.core.traverse import expand_sums, substitute
 
 NUMPY = Namespace(np, scipy.special)
 X, Y = Value(Ref("x"), True), Value(Ref("y"), True)

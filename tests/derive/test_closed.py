@@ -151,3 +151,17 @@ def test_scalars_of_scalars_and_means() -> None:
 def test_large_expressions_are_given_up_in_time() -> None:
     body = "*".join(f"(1 + a + {k}*b + a*b)" for k in range(2, 30))
     assert derive(tpc.parse(PAIR.format(body=body))).closed["m"] is None
+
+
+def test_of_members_that_inputs_choose_only_what_is_certain_is_known() -> None:
+    head = "width n\ninput j[t < 2] : index(3)\nvector u[k < 3] : n ~ N(0, 1 + k)\nvector v : n ~ N(0, 1)\n"
+    for body, expected in {
+        "u[j[0]]*u[j[1]]": None,
+        "u[j[0]]*u[2]": None,
+        "u[j[0]]*v": 0,
+        "u[0]*u[2]": 0,
+        "v*v": 1,
+    }.items():
+        assert derive(tpc.parse(f"{head}output c = mean({body})\n")).closed["c"] == expected
+    one = derive(tpc.parse(f"{head}output c = mean(u[j[0]]^2)\n"))
+    assert "1 + j[0]" in str(one) or "j[0] + 1" in str(one)

@@ -142,3 +142,27 @@ def test_formulas_agree_with_finite_width(name: str) -> None:
         seeds = np.asarray(found.outputs[output])
         error = seeds.std(axis=0, ddof=1) / np.sqrt(len(seeds))
         assert np.all(np.abs(seeds.mean(axis=0) - value) < 6 * error + 0.02 * (1 + np.abs(value))), output
+
+
+@pytest.mark.parametrize(
+    "factors", ["sum(s < 2: x[s])*sum(s < 1: x[s])", "sum(s < 1: x[s])*sum(s < 2: x[s])"]
+)
+def test_members_in_sums_of_two_lengths_are_derivatives_of_both(factors: str) -> None:
+    text = f"""
+width n
+matrix W : n x n ~ N(0, 1/n)
+vector a : n ~ N(0, 1)
+h0 = W @ a
+x[0] = relu(h0)
+h1 = W @ x[0]
+x[1] = relu(h1)
+y = {factors}
+g = W.T @ y
+output c = mean(g*x[0])
+output d = mean(g*a)
+"""
+    limit = derive(tpc.parse(text))
+    assert "E[∂Z^y/∂Ẑ^{h1}]·Z^{x[0]}" in str(limit["g"])
+    rolled, unrolled = limit.evaluate(samples=1 << 12), limit.unroll().evaluate(samples=1 << 12)
+    for name in ("c", "d"):
+        assert rolled[name] == pytest.approx(unrolled[name], rel=1e-9)

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from tpc.core import expr
 from tpc.core.affine import Affine
-from tpc.core.expr import Expr, Position, Sum, Value, new_position, substitute_ref, summed, walk
-from tpc.core.program import Axis, For, MatMul, Op, Program, all_families, instructions
+from tpc.core.expr import Expr, Sum, summed, walk
+from tpc.core.names import numbered
+from tpc.core.program import Axis, For, MatMul, Op, Program, instructions
+from tpc.core.traverse import at_round, substitute_index, substitute_ref
 
 Renaming = Mapping[str, Affine]
 
@@ -16,20 +18,12 @@ Renaming = Mapping[str, Affine]
 def variables_apart(program: Program) -> Program:
     """The program with other variables in the place of those that are called like a vector, a scalar, a
     matrix or an output of it."""
-    taken = {
-        *all_families(program),
-        *(w.name for w in program.widths),
-        *(m.name for m in program.matrices),
-        *(o.name for o in program.outputs),
-    }
-    variables = _variables(program)
-    at: dict[str, Affine] = {}
-    for variable in sorted(variables & taken):
-        k = 1
-        while f"{variable}{k}" in taken | variables:
-            k += 1
-        at[variable] = Affine.var(f"{variable}{k}")
-        taken.add(f"{variable}{k}")
+    variables, at = _variables(program), dict[str, Affine]()
+    taken = {*program.names, *variables}
+    for variable in sorted(variables & program.names):
+        name = numbered(variable, taken)
+        at[variable] = Affine.var(name)
+        taken.add(name)
     if not at:
         return program
     return replace(
@@ -78,36 +72,20 @@ def _axes(axes: Sequence[Axis], at: Renaming) -> tuple[Axis, ...]:
 
 
 def _op(op: Op, at: Renaming) -> Op:
-    match op:
-        case For(variable, count, body):
-            return replace(
-                op,
-                variable=_name(variable, at),
-                count=count.substitute(at),
-                body=tuple(_op(inner, at) for inner in body),
-            )
-        case MatMul(out, matrix, operand):
-            return replace(
-                op,
-                out=substitute_ref(out, at),
-                matrix=substitute_ref(matrix, at),
-                operand=substitute_ref(operand, at),
-            )
-        case _:
-            return replace(op, out=substitute_ref(op.out, at), phi=_expr(op.phi, at))
+    if isinstance(op, For):
+        count, body = op.count.substitute(at), tuple(_op(inner, at) for inner in op.body)
+        return replace(op, variable=_name(op.variable, at), count=count, body=body)
+    if isinstance(op, MatMul):
+        return at_round(op, at)
+    return replace(op, out=substitute_ref(op.out, at), phi=_expr(op.phi, at))
 
 
 def _expr(x: Expr, at: Renaming) -> Expr:
     """An expression with its variables renamed, those of its sums, too."""
 
     def leaf(node: Expr) -> Expr | None:
-        match node:
-            case Value(ref, vector):
-                return Value(substitute_ref(ref, at), vector)
-            case Position(index):
-                return new_position(index.substitute(at))
-            case Sum(variable, count, body):
-                return summed(_name(variable, at), count.substitute(at), _expr(body, at))
-        return None
+        if isinstance(node, Sum):
+            return summed(_name(node.variable, at), node.count.substitute(at), _expr(node.body, at))
+        return node.with_indices([substitute_index(i, at) for i in node.indices]) if node.indices else None
 
     return expr.replace(x, leaf)

@@ -114,7 +114,7 @@ def _call(
         if build is None:
             raise NotDifferentiableError(function)
         slope = da if function == "where" and da == ONE else mul(build(*args), da)
-        terms.append(at_rest(args[0], slope) if function == "sqrt" else slope)
+        terms.append(at_rest(args[0], slope) if elementwise(function).is_root else slope)
     if function == "where":  # one `where` instead of a sum of two
         return call("where", args[0], dargs[1], dargs[2]) if terms else ZERO
     return add(*terms)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tpc.core.affine import Ranges, bounds
-from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children
+from tpc.core.affine import Affine, Ranges
+from tpc.core.expr import Expr, Ref, Sum, Value
+from tpc.core.places import may_meet
 from tpc.core.program import For, Instruction, MatMul, instructions
 
 
@@ -20,12 +21,16 @@ def references(op: Instruction, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
 
 
 def expr_references(x: Expr, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
+    return ((value.ref, inside) for value, inside in values_within(x, ranges))
+
+
+def values_within(x: Expr, ranges: Ranges) -> Iterator[tuple[Value, Ranges]]:
+    """Every vector and scalar in `x`, with `ranges` and those of the sums around it."""
     if isinstance(x, Value):
-        yield x.ref, ranges
-        return
+        yield x, ranges
     inner = (*ranges, (x.variable, x.count)) if isinstance(x, Sum) else ranges
-    for part in children(x):
-        yield from expr_references(part, inner)
+    for part in x.parts:
+        yield from values_within(part, inner)
 
 
 def is_parallel(loop: For, outer: Ranges) -> bool:
@@ -55,11 +60,8 @@ def _apart(used: Ref, ranges: Ranges, out: Ref, wide: Ranges, variable: str, fre
     indices have nothing in common.
     """
     for i, j in zip(used.index, out.index, strict=True):
-        if isinstance(i, Gather) or isinstance(j, Gather):
-            continue
-        if i == j and i.coefficient(variable) and i.variables <= free:
+        if isinstance(i, Affine) and i == j and i.coefficient(variable) and i.variables <= free:
             return True
-        (low, high), (least, greatest) = bounds(i, ranges), bounds(j, wide)
-        if high < least or greatest < low:
+        if not may_meet(i, ranges, j, wide):
             return True
     return False

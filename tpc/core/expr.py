@@ -7,7 +7,7 @@ expressions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -44,9 +44,28 @@ def brackets(index: Sequence[object]) -> str:
 
 
 class Expr:
-    """An elementwise expression over vectors of one width and scalars."""
+    """An elementwise expression over vectors of one width and scalars.
+
+    A node says itself what it consists of, and is made anew of other parts in canonical form.
+    """
 
     __slots__ = ()
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        """The expressions that it is made of."""
+        return ()
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        """The indices that stand in it itself: of references, as numbers, and the count of a sum."""
+        return ()
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return self
+
+    def with_indices(self, indices: Sequence[Index]) -> Expr:
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +94,16 @@ class Position(Expr):
 
     index: Affine
 
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        return (self.index,)
+
+    def with_indices(self, indices: Sequence[Index]) -> Expr:
+        (index,) = indices
+        return (
+            Value(Ref(index.input, index.index), False) if isinstance(index, Gather) else new_position(index)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Value(Expr):
@@ -83,21 +112,49 @@ class Value(Expr):
     ref: Ref
     vector: bool
 
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        return self.ref.index
+
+    def with_indices(self, indices: Sequence[Index]) -> Expr:
+        return Value(Ref(self.ref.name, tuple(indices)), self.vector)
+
 
 @dataclass(frozen=True, slots=True)
 class Add(Expr):
     terms: tuple[Expr, ...]
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return self.terms
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return add(*parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Mul(Expr):
     factors: tuple[Expr, ...]
 
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return self.factors
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return mul(*parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Pow(Expr):
     base: Expr
     exponent: Expr
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.base, self.exponent)
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return power(*parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +163,13 @@ class Call(Expr):
 
     function: str
     args: tuple[Expr, ...]
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return self.args
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return call(self.function, *parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +180,13 @@ class Compare(Expr):
     left: Expr
     right: Expr
 
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.left, self.right)
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return Compare(self.op, *parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Sum(Expr):
@@ -124,6 +195,32 @@ class Sum(Expr):
     variable: str
     count: Affine
     body: Expr
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.body,)
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        return (self.count,)
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return summed(self.variable, self.count, *parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta(Expr):
+    """Iverson's bracket `[left = right]` of two indices."""
+
+    left: Index
+    right: Index
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        return (self.left, self.right)
+
+    def with_indices(self, indices: Sequence[Index]) -> Expr:
+        return delta(*indices)
 
 
 ZERO, ONE, MINUS_ONE = Number(Fraction(0)), Number(Fraction(1)), Number(Fraction(-1))
@@ -213,41 +310,34 @@ def summed(variable: str, count: Affine, body: Expr) -> Expr:
     return ZERO if empty or body == ZERO else Sum(variable, count, body)
 
 
+def delta(left: Index, right: Index) -> Expr:
+    """`[left = right]`, a number if that can be told; of combinations of variables so that none is
+    subtracted."""
+    if left == right:
+        return ONE
+    if not (isinstance(left, Affine) and isinstance(right, Affine)):
+        return Delta(left, right)
+    difference = left - right
+    if difference.constant is not None:
+        return ZERO
+    positive = {v: k for v, k in difference.terms if k > 0}
+    negative = {v: -k for v, k in difference.terms if k < 0}
+    return Delta(
+        Affine.of(max(difference.const, 0), positive), Affine.of(max(-difference.const, 0), negative)
+    )
+
+
+def new_position(index: Affine) -> Expr:
+    return Position(index) if index.terms else number(index.const)
+
+
 def children(x: Expr) -> tuple[Expr, ...]:
-    match x:
-        case Add(terms):
-            return terms
-        case Mul(factors):
-            return factors
-        case Pow(base, exponent):
-            return (base, exponent)
-        case Call(_, args):
-            return args
-        case Compare(_, left, right):
-            return (left, right)
-        case Sum(_, _, body):
-            return (body,)
-        case _:
-            return ()
+    return x.parts
 
 
 def rebuild(x: Expr, parts: Sequence[Expr]) -> Expr:
     """`x` with other children, in canonical form."""
-    match x:
-        case Add():
-            return add(*parts)
-        case Mul():
-            return mul(*parts)
-        case Pow():
-            return power(parts[0], parts[1])
-        case Call(function, _):
-            return call(function, *parts)
-        case Compare(op, _, _):
-            return Compare(op, parts[0], parts[1])
-        case Sum(variable, count, _):
-            return summed(variable, count, parts[0])
-        case _:
-            return x
+    return x.with_parts(parts)
 
 
 def walk(x: Expr) -> Iterator[Expr]:
@@ -278,51 +368,3 @@ def replace(x: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:
         return x
     changed = [replace(part, leaf) for part in parts]
     return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
-
-
-def substitute_index(index: Index, at: Mapping[str, Affine]) -> Index:
-    if isinstance(index, Gather):
-        return Gather(index.input, tuple(i.substitute(at) for i in index.index))
-    return index.substitute(at)
-
-
-def substitute_ref(ref: Ref, at: Mapping[str, Affine]) -> Ref:
-    return Ref(ref.name, tuple(substitute_index(i, at) for i in ref.index)) if ref.index else ref
-
-
-def substitute(x: Expr, at: Mapping[str, Affine]) -> Expr:
-    """`x` with loop variables replaced by affine indices. Bound variables of sums are left alone."""
-
-    def leaf(node: Expr) -> Expr | None:
-        match node:
-            case Value(ref, vector):
-                return Value(substitute_ref(ref, at), vector)
-            case Position(index):
-                new = index.substitute(at)
-                return new_position(new)
-            case Sum(variable, count, body):
-                inner = {v: a for v, a in at.items() if v != variable}
-                return summed(variable, count.substitute(at), substitute(body, inner))
-        return None
-
-    return replace(x, leaf) if at else x
-
-
-def new_position(index: Affine) -> Expr:
-    return Position(index) if index.terms else number(index.const)
-
-
-def expand_sums(x: Expr) -> Expr:
-    """`x` with every sum of constant length written out."""
-
-    def leaf(node: Expr) -> Expr | None:
-        if isinstance(node, Sum) and node.count.constant is not None:
-            return add(
-                *(
-                    expand_sums(substitute(node.body, {node.variable: Affine(s)}))
-                    for s in range(node.count.constant)
-                )
-            )
-        return None
-
-    return replace(x, leaf)

@@ -1,17 +1,13 @@
 """The table of elementwise functions: everything tpc knows of each, in one place.
 
-Each entry has its derivatives as expressions, what it is like for the theorem and for quadrature, and how it
-is written in JAX, in LaTeX and on arrays. Closed Gaussian expectations of these functions are in
-`tpc/derive/closed.py`.
-"""
+A function is added here, and nowhere else."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal
 
+from tpc.core.elementwise import Elementwise, Shape
 from tpc.core.expr import (
     ONE,
     ZERO,
@@ -30,38 +26,10 @@ from tpc.core.expr import (
     walk,
 )
 
-Shape = Literal["smooth", "kink", "jump"]
-Growth = Literal["polynomial", "exponential", "local"]
 HALF = Number(Fraction(1, 2))
 PI = Constant("pi")
 # of the smooth part of `gelu(x, σ)`: at σ = 0 it is relu(x), without a division by 0
 LEAST_WIDTH = Number(Fraction(1, 10**6))
-
-
-@dataclass(frozen=True, slots=True)
-class Elementwise:
-    """An elementwise function.
-
-    shape: smooth (analytic near the reals), kink (continuous, a derivative almost everywhere), jump (no
-    derivative at all, TP4 Remark F.2).
-    growth: polynomial (pseudo-Lipschitz if not a jump), exponential, or local (defined on part of the line
-    only).
-    derivatives: one builder per argument, None where there is no derivative. jax, latex: format strings over
-    the printed arguments.
-    bends: whether it has a kink or jump, or what is narrow for large arguments, where its argument is 0 (of
-    several, where the first two are one, or the condition changes).
-    """
-
-    name: str
-    arguments: int
-    derivatives: tuple[Callable[..., Expr] | None, ...]
-    jax: str
-    latex: str
-    array: Callable[..., Any] = field(compare=False)
-    shape: Shape = "smooth"
-    growth: Growth = "polynomial"
-    positively_homogeneous: bool = False
-    bends: bool = True
 
 
 def _where_derivative(position: int) -> Callable[..., Expr]:
@@ -78,196 +46,292 @@ def _gelu_derivative(x: Expr) -> Expr:
 
 _ENTRIES = (
     Elementwise(
-        "relu",
-        1,
-        (lambda x: call("step", x),),
-        "jnp.maximum({}, 0)",
-        r"\operatorname{{relu}}\left({}\right)",
-        lambda ns, x: ns.np.maximum(x, 0),
-        "kink",
-        positively_homogeneous=True,
+        name="relu",
+        arguments=1,
+        derivatives=(lambda x: call("step", x),),
+        jax="jnp.maximum({}, 0)",
+        latex=r"\operatorname{{relu}}\left({}\right)",
+        array=lambda ns, x: ns.np.maximum(x, 0),
+        sympy=lambda sy, x: sy.Max(x, 0),
+        shape="kink",
+        sign="not negative",
+        degree=Fraction(1),
+        at_zero=ZERO,
+        simpler=lambda x: mul(x, call("step", x)),
     ),
     Elementwise(
-        "step",
-        1,
-        (None,),
-        "jnp.heaviside({}, 0.5)",
-        r"\operatorname{{step}}\left({}\right)",
-        lambda ns, x: ns.np.heaviside(x, 0.5),
-        "jump",
+        name="step",
+        arguments=1,
+        derivatives=(None,),
+        jax="jnp.heaviside({}, 0.5)",
+        latex=r"\operatorname{{step}}\left({}\right)",
+        array=lambda ns, x: ns.np.heaviside(x, 0.5),
+        sympy=lambda sy, x: sy.Heaviside(x, sy.Rational(1, 2)),
+        shape="jump",
+        bounded=True,
+        sign="not negative",
+        degree=Fraction(0),
+        at_zero=HALF,
     ),
     Elementwise(
-        "sign",
-        1,
-        (None,),
-        "jnp.sign({})",
-        r"\operatorname{{sign}}\left({}\right)",
-        lambda ns, x: ns.np.sign(x),
-        "jump",
+        name="sign",
+        arguments=1,
+        derivatives=(None,),
+        jax="jnp.sign({})",
+        latex=r"\operatorname{{sign}}\left({}\right)",
+        array=lambda ns, x: ns.np.sign(x),
+        sympy=lambda sy, x: sy.sign(x),
+        shape="jump",
+        bounded=True,
+        parity=-1,
+        degree=Fraction(0),
+        at_zero=ZERO,
+        fades=False,
     ),
     Elementwise(
-        "abs",
-        1,
-        (lambda x: call("sign", x),),
-        "jnp.abs({})",
-        r"\left|{}\right|",
-        lambda ns, x: ns.np.abs(x),
-        "kink",
-        positively_homogeneous=True,
+        name="abs",
+        arguments=1,
+        derivatives=(lambda x: call("sign", x),),
+        jax="jnp.abs({})",
+        latex=r"\left|{}\right|",
+        array=lambda ns, x: ns.np.abs(x),
+        sympy=lambda sy, x: sy.Abs(x),
+        shape="kink",
+        sign="not negative",
+        parity=1,
+        degree=Fraction(1),
+        at_zero=ZERO,
+        fades=False,
+        simpler=lambda x: mul(x, call("sign", x)),
     ),
     Elementwise(
-        "tanh",
-        1,
-        (lambda x: add(ONE, neg(power(call("tanh", x), number(2)))),),
-        "jnp.tanh({})",
-        r"\tanh\left({}\right)",
-        lambda ns, x: ns.np.tanh(x),
+        name="tanh",
+        arguments=1,
+        derivatives=(lambda x: add(ONE, neg(power(call("tanh", x), number(2)))),),
+        jax="jnp.tanh({})",
+        latex=r"\tanh\left({}\right)",
+        array=lambda ns, x: ns.np.tanh(x),
+        sympy=lambda sy, x: sy.tanh(x),
+        bounded=True,
+        parity=-1,
+        at_zero=ZERO,
+        fades=False,
     ),
     Elementwise(
-        "sigmoid",
-        1,
-        (lambda x: mul(call("sigmoid", x), add(ONE, neg(call("sigmoid", x)))),),
-        "jax.nn.sigmoid({})",
-        r"\operatorname{{sigmoid}}\left({}\right)",
-        lambda ns, x: ns.special.expit(x),
+        name="sigmoid",
+        arguments=1,
+        derivatives=(lambda x: mul(call("sigmoid", x), add(ONE, neg(call("sigmoid", x)))),),
+        jax="jax.nn.sigmoid({})",
+        latex=r"\operatorname{{sigmoid}}\left({}\right)",
+        array=lambda ns, x: ns.special.expit(x),
+        sympy=lambda sy, x: 1 / (1 + sy.exp(-x)),
+        bounded=True,
+        sign="positive",
+        at_zero=HALF,
+        simpler=lambda x: add(HALF, mul(HALF, call("tanh", mul(HALF, x)))),
     ),
     Elementwise(
-        "erf",
-        1,
-        (lambda x: mul(divide(number(2), call("sqrt", PI)), call("exp", neg(power(x, number(2))))),),
-        "erf({})",
-        r"\operatorname{{erf}}\left({}\right)",
-        lambda ns, x: ns.special.erf(x),
+        name="erf",
+        arguments=1,
+        derivatives=(
+            lambda x: mul(divide(number(2), call("sqrt", PI)), call("exp", neg(power(x, number(2))))),
+        ),
+        jax="erf({})",
+        latex=r"\operatorname{{erf}}\left({}\right)",
+        array=lambda ns, x: ns.special.erf(x),
+        sympy=lambda sy, x: sy.erf(x),
+        bounded=True,
+        parity=-1,
+        at_zero=ZERO,
+        fades=False,
     ),
     Elementwise(
-        "gelu",
-        1,
-        (_gelu_derivative,),
-        "jax.nn.gelu({}, approximate=False)",
-        r"\operatorname{{gelu}}\left({}\right)",
-        lambda ns, x: x * ns.special.ndtr(x),
+        name="gelu",
+        arguments=1,
+        derivatives=(_gelu_derivative,),
+        jax="jax.nn.gelu({}, approximate=False)",
+        latex=r"\operatorname{{gelu}}\left({}\right)",
+        array=lambda ns, x: x * ns.special.ndtr(x),
+        sympy=lambda sy, x: x / 2 * (1 + sy.erf(x / sy.sqrt(2))),
+        at_zero=ZERO,
+        simpler=lambda x: add(mul(HALF, x), mul(HALF, x, call("erf", divide(x, call("sqrt", number(2)))))),
     ),
     Elementwise(
-        "softplus",
-        1,
-        (lambda x: call("sigmoid", x),),
-        "jax.nn.softplus({})",
-        r"\operatorname{{softplus}}\left({}\right)",
-        lambda ns, x: ns.np.logaddexp(x, 0),
+        name="softplus",
+        arguments=1,
+        derivatives=(lambda x: call("sigmoid", x),),
+        jax="jax.nn.softplus({})",
+        latex=r"\operatorname{{softplus}}\left({}\right)",
+        array=lambda ns, x: ns.np.logaddexp(x, 0),
+        sympy=lambda sy, x: sy.log(1 + sy.exp(x)),
+        sign="positive",
     ),
     Elementwise(
-        "exp",
-        1,
-        (lambda x: call("exp", x),),
-        "jnp.exp({})",
-        r"\exp\left({}\right)",
-        lambda ns, x: ns.np.exp(x),
+        name="exp",
+        arguments=1,
+        derivatives=(lambda x: call("exp", x),),
+        jax="jnp.exp({})",
+        latex=r"\exp\left({}\right)",
+        array=lambda ns, x: ns.np.exp(x),
+        sympy=lambda sy, x: sy.exp(x),
         growth="exponential",
+        sign="positive",
+        at_zero=ONE,
     ),
     Elementwise(
-        "sinh",
-        1,
-        (lambda x: call("cosh", x),),
-        "jnp.sinh({})",
-        r"\sinh\left({}\right)",
-        lambda ns, x: ns.np.sinh(x),
+        name="sinh",
+        arguments=1,
+        derivatives=(lambda x: call("cosh", x),),
+        jax="jnp.sinh({})",
+        latex=r"\sinh\left({}\right)",
+        array=lambda ns, x: ns.np.sinh(x),
+        sympy=lambda sy, x: sy.sinh(x),
         growth="exponential",
+        parity=-1,
+        at_zero=ZERO,
+        fades=False,
+        simpler=lambda x: add(mul(HALF, call("exp", x)), mul(neg(HALF), call("exp", neg(x)))),
     ),
     Elementwise(
-        "cosh",
-        1,
-        (lambda x: call("sinh", x),),
-        "jnp.cosh({})",
-        r"\cosh\left({}\right)",
-        lambda ns, x: ns.np.cosh(x),
+        name="cosh",
+        arguments=1,
+        derivatives=(lambda x: call("sinh", x),),
+        jax="jnp.cosh({})",
+        latex=r"\cosh\left({}\right)",
+        array=lambda ns, x: ns.np.cosh(x),
+        sympy=lambda sy, x: sy.cosh(x),
         growth="exponential",
+        sign="positive",
+        parity=1,
+        at_zero=ONE,
+        fades=False,
+        simpler=lambda x: add(mul(HALF, call("exp", x)), mul(HALF, call("exp", neg(x)))),
     ),
     Elementwise(
-        "log",
-        1,
-        (lambda x: power(x, number(-1)),),
-        "jnp.log({})",
-        r"\log\left({}\right)",
-        lambda ns, x: ns.np.log(x),
-        "kink",
-        "local",
+        name="log",
+        arguments=1,
+        derivatives=(lambda x: power(x, number(-1)),),
+        jax="jnp.log({})",
+        latex=r"\log\left({}\right)",
+        array=lambda ns, x: ns.np.log(x),
+        sympy=lambda sy, x: sy.log(x),
+        shape="kink",
+        growth="local",
     ),
     Elementwise(
-        "sin",
-        1,
-        (lambda x: call("cos", x),),
-        "jnp.sin({})",
-        r"\sin\left({}\right)",
-        lambda ns, x: ns.np.sin(x),
+        name="sin",
+        arguments=1,
+        derivatives=(lambda x: call("cos", x),),
+        jax="jnp.sin({})",
+        latex=r"\sin\left({}\right)",
+        array=lambda ns, x: ns.np.sin(x),
+        sympy=lambda sy, x: sy.sin(x),
+        bounded=True,
+        parity=-1,
+        at_zero=ZERO,
         bends=False,
+        fades=False,
     ),
     Elementwise(
-        "cos",
-        1,
-        (lambda x: neg(call("sin", x)),),
-        "jnp.cos({})",
-        r"\cos\left({}\right)",
-        lambda ns, x: ns.np.cos(x),
+        name="cos",
+        arguments=1,
+        derivatives=(lambda x: neg(call("sin", x)),),
+        jax="jnp.cos({})",
+        latex=r"\cos\left({}\right)",
+        array=lambda ns, x: ns.np.cos(x),
+        sympy=lambda sy, x: sy.cos(x),
+        bounded=True,
+        parity=1,
+        at_zero=ONE,
         bends=False,
+        fades=False,
     ),
     Elementwise(
-        "sqrt",
-        1,
-        (lambda x: divide(HALF, call("sqrt", x)),),
-        "jnp.sqrt({})",
-        r"\sqrt{{{}}}",
-        lambda ns, x: ns.np.sqrt(x),
-        "kink",
-        "local",
+        name="sqrt",
+        arguments=1,
+        derivatives=(lambda x: divide(HALF, call("sqrt", x)),),
+        jax="jnp.sqrt({})",
+        latex=r"\sqrt{{{}}}",
+        array=lambda ns, x: ns.np.sqrt(x),
+        sympy=lambda sy, x: sy.sqrt(x),
+        shape="kink",
+        growth="local",
+        sign="not negative",
+        degree=Fraction(1, 2),
+        at_zero=ZERO,
     ),
     Elementwise(
-        "max",
-        2,
-        (lambda x, y: call("step", add(x, neg(y))), lambda x, y: call("step", add(y, neg(x)))),
-        "jnp.maximum({}, {})",
-        r"\max\left({}, {}\right)",
-        lambda ns, x, y: ns.np.maximum(x, y),
-        "kink",
+        name="max",
+        arguments=2,
+        derivatives=(
+            lambda x, y: call("step", add(x, neg(y))),
+            lambda x, y: call("step", add(y, neg(x))),
+        ),
+        jax="jnp.maximum({}, {})",
+        latex=r"\max\left({}, {}\right)",
+        array=lambda ns, x, y: ns.np.maximum(x, y),
+        sympy=lambda sy, x, y: sy.Max(x, y),
+        shape="kink",
+        degree=Fraction(1),
+        at_zero=ZERO,
+        simpler=lambda x, y: add(y, call("relu", add(x, neg(y)))),
     ),
     Elementwise(
-        "min",
-        2,
-        (lambda x, y: call("step", add(y, neg(x))), lambda x, y: call("step", add(x, neg(y)))),
-        "jnp.minimum({}, {})",
-        r"\min\left({}, {}\right)",
-        lambda ns, x, y: ns.np.minimum(x, y),
-        "kink",
+        name="min",
+        arguments=2,
+        derivatives=(
+            lambda x, y: call("step", add(y, neg(x))),
+            lambda x, y: call("step", add(x, neg(y))),
+        ),
+        jax="jnp.minimum({}, {})",
+        latex=r"\min\left({}, {}\right)",
+        array=lambda ns, x, y: ns.np.minimum(x, y),
+        sympy=lambda sy, x, y: sy.Min(x, y),
+        shape="kink",
+        degree=Fraction(1),
+        at_zero=ZERO,
+        simpler=lambda x, y: add(x, neg(call("relu", add(x, neg(y))))),
     ),
     Elementwise(
-        "where",
-        3,
-        (None, _where_derivative(1), _where_derivative(2)),
-        "jnp.where({}, {}, {})",
-        r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
-        lambda ns, c, x, y: ns.np.where(c, x, y),
-        "jump",
+        name="where",
+        arguments=3,
+        derivatives=(None, _where_derivative(1), _where_derivative(2)),
+        jax="jnp.where({}, {}, {})",
+        latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
+        array=lambda ns, c, x, y: ns.np.where(c, x, y),
+        sympy=lambda sy, c, x, y: sy.Piecewise((x, c), (y, True)),
+        shape="jump",
     ),
 )
-FUNCTIONS: Mapping[str, Elementwise] = {entry.name: entry for entry in _ENTRIES}
+FUNCTIONS: dict[str, Elementwise] = {entry.name: entry for entry in _ENTRIES}
 TANH_SLOPE = Elementwise(
-    "tanh'",
-    1,
-    (lambda x: mul(number(-2), call("tanh", x), call("tanh'", x)),),
-    "1 - jnp.tanh({})**2",
-    r"\tanh'\left({}\right)",
-    lambda ns, x: 1 - ns.np.tanh(x) ** 2,
+    name="tanh'",
+    arguments=1,
+    derivatives=(lambda x: mul(number(-2), call("tanh", x), call("tanh'", x)),),
+    jax="1 - jnp.tanh({})**2",
+    latex=r"\tanh'\left({}\right)",
+    array=lambda ns, x: 1 - ns.np.tanh(x) ** 2,
+    sympy=lambda sy, x: 1 - sy.tanh(x) ** 2,
+    bounded=True,
+    sign="positive",
+    parity=1,
+    at_zero=ONE,
 )
 # not of the language: made of others while covariances are found
 INTERNAL: Mapping[str, Elementwise] = {TANH_SLOPE.name: TANH_SLOPE}
 # arities of what `written` rewrites
 SUGARED = {"square": (1, 1), "gelu": (1, 2), "max": (2, 64), "min": (2, 64)}
-FUNCTION_NAMES = (*FUNCTIONS, *SUGARED)  # of all that programs may call without a `def`
 CONSTANTS = ("pi", "e")
 
 
 def elementwise(name: str) -> Elementwise:
     """What is known of a function, internal ones included."""
     return FUNCTIONS.get(name) or INTERNAL[name]
+
+
+def function_names() -> tuple[str, ...]:
+    """Of all that programs may call without a `def`."""
+    return (*FUNCTIONS, *SUGARED)
 
 
 def arity(name: str) -> tuple[int, int]:

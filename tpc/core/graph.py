@@ -23,8 +23,9 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from tpc.core.affine import Affine, Ranges, bounds
+from tpc.core.affine import Affine, Ranges
 from tpc.core.expr import Expr, Gather, Index, Ref, Sum, Value, children
+from tpc.core.places import may_meet
 from tpc.core.printer import print_axes, print_expr, print_op
 from tpc.core.program import Axis, For, Gaussians, Instruction, MatMul, Matrix, Nonlin, Program, instructions
 
@@ -232,8 +233,7 @@ def _distance(definition: Definition, use: Use, loops: tuple[For, ...], place: i
     for i, j in zip(definition.index, use.ref.index, strict=True):
         if isinstance(i, Gather) or isinstance(j, Gather):
             continue
-        (low, high), (least, greatest) = bounds(i, definition.ranges), bounds(j, use.ranges)
-        if high < least or greatest < low:
+        if not may_meet(i, definition.ranges, j, use.ranges):
             return None
         if i.terms == j.terms and len(i.terms) == 1 and i.terms[0][0] in {loop.variable for loop in common}:
             variable, k = i.terms[0]

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Expr, Gather, Index, Position, Sum, Value, substitute
+from tpc.core.expr import Expr, Gather, Index, Position, Sum, Value
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Axis, Gaussians
+from tpc.core.traverse import substitute
 
 Inputs = Mapping[str, np.ndarray]
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from tpc.core.expr import Add, Call, Compare, Constant, Expr, Mul, Number, Pow, children
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import elementwise
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
@@ -54,7 +54,7 @@ def evaluate(x: Expr, leaf: Callable[[Expr], Any | None], ns: Namespace) -> Any:
                 return _power(parts[0], int(exponent.value))
             return ns.np.power(parts[0], parts[1])
         case Call(function, _):
-            return FUNCTIONS[function].array(ns, *parts)
+            return elementwise(function).array(ns, *parts)
         case Compare(op, _, _):
             return COMPARISONS[op](parts[0], parts[1])
     raise TypeError(f"no value for {type(x).__name__}")

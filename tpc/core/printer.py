@@ -28,7 +28,6 @@ from tpc.core.expr import (
     is_vector,
     mul,
     power,
-    substitute_ref,
 )
 from tpc.core.program import (
     Axis,
@@ -44,6 +43,7 @@ from tpc.core.program import (
     Scalar,
     all_families,
 )
+from tpc.core.traverse import substitute_ref
 
 
 def as_written(ref: Ref) -> str:

@@ -180,6 +180,13 @@ class Program:
     notes: tuple[str, ...] = field(default=(), compare=False)
     source: Source | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All that is called something, but for loop variables."""
+        groups = (self.widths, self.inputs, self.matrices, self.families, self.outputs)
+        names = {item.name for group in groups for item in group}
+        return frozenset(names.union(*(group.names for group in self.gaussians)))
+
     def __str__(self) -> str:
         from tpc.core.printer import print_program
 

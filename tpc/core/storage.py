@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tpc.core.affine import Affine, Ranges, bounds
-from tpc.core.dependence import references
 from tpc.core.expr import ZERO, Expr, Ref, Sum, summed, walk
 from tpc.core.expr import replace as rebuilt
 from tpc.core.program import Family, For, Instruction, MatMul, Op, Program
+from tpc.core.traverse import used_refs
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -139,7 +139,7 @@ def analyse(program: Program, nodes: Sequence[Node]) -> dict[str, Storage]:
     sites = {family.name: _Sites() for family in program.families}
     for leaf in leaves(nodes):
         sites[leaf.op.out.name].made.append((leaf.op.out, leaf))
-        for ref, _ in references(leaf.op, ()):
+        for ref in used_refs(leaf.op):
             if ref.name in sites:
                 sites[ref.name].used.append((ref, leaf))
     for output in program.outputs:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tpc.core.affine import Affine
-from tpc.core.expr import expand_sums, is_vector, substitute, substitute_ref
-from tpc.core.program import For, Instruction, MatMul, Moment, Op, Program, Scalar
+from tpc.core.expr import is_vector
+from tpc.core.places import in_rounds
+from tpc.core.program import Instruction, Moment, Program, Scalar
+from tpc.core.traverse import at_round, expand_sums, map_phi
 
 
 def unroll(program: Program) -> Program:
@@ -16,25 +18,11 @@ def unroll(program: Program) -> Program:
 
     The result has an instruction per round, so this is for small programs: display, checks, closed forms.
     """
-    return replace(program, body=tuple(_rounds(program.body, {})))
+    return replace(program, body=tuple(_instance(op, at) for op, at in in_rounds(program.body, {})))
 
 
-def _rounds(body: tuple[Op, ...], at: Mapping[str, Affine]) -> Iterator[Instruction]:
-    for op in body:
-        if isinstance(op, For):
-            for t in range(op.count.substitute(at).const):
-                yield from _rounds(op.body, {**at, op.variable: Affine(t)})
-        else:
-            yield _instance(op, at)
-
-
-def _instance(op: Instruction, at: Mapping[str, Affine]) -> Instruction:
-    out = substitute_ref(op.out, at)
-    if isinstance(op, MatMul):
-        return replace(
-            op, out=out, matrix=substitute_ref(op.matrix, at), operand=substitute_ref(op.operand, at)
-        )
-    phi = expand_sums(substitute(op.phi, at))
-    if isinstance(op, Moment) and not is_vector(phi):  # its vectors were in a sum that is empty here
-        return Scalar(out, phi, origin=op.origin)
-    return replace(op, out=out, phi=phi)
+def _instance(op: Instruction, at: Mapping[str, int]) -> Instruction:
+    made = map_phi(at_round(op, {v: Affine(t) for v, t in at.items()}), expand_sums)
+    if isinstance(made, Moment) and not is_vector(made.phi):  # its vectors were in a sum that is empty here
+        return Scalar(made.out, made.phi, origin=op.origin)
+    return made

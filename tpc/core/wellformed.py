@@ -9,6 +9,7 @@ from math import prod
 from tpc.core.affine import Ranges, bounds
 from tpc.core.dependence import references
 from tpc.core.expr import Expr, Gather, Position, Ref, Sum, Value, children, values
+from tpc.core.places import in_rounds
 from tpc.core.program import (
     Family,
     For,
@@ -137,22 +138,13 @@ def _check_order(program: Program) -> None:
         made |= {
             (name, index) for name in group.names for index in product(*(range(c) for _, c in group.axes))
         }
-    for op, at in _rounds(program.body, {}):
+    for op, at in in_rounds(program.body, {}):
         for member in _members(op, at):
             _require(member in made, op, f"{member} is used before it is made")
         out = _at(op.out, at)
         _require(out is not None and out not in made, op, f"{out} is made twice")
         assert out is not None
         made.add(out)
-
-
-def _rounds(body: tuple[Op, ...], at: dict[str, int]) -> Iterator[tuple[Instruction, dict[str, int]]]:
-    for op in body:
-        if isinstance(op, For):
-            for t in range(op.count.at(at)):
-                yield from _rounds(op.body, {**at, op.variable: t})
-        else:
-            yield op, at
 
 
 def _at(ref: Ref, at: Mapping[str, int]) -> Member | None:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tpc.core.expr import Add, Call, Constant, Expr, Gather, Mul, Number, Pow, Ref, Value, mul
+from tpc.core.expr import Add, Call, Constant, Expr, Gather, Mul, Number, Pow, Ref, Value, mul, walk
+from tpc.core.functions import elementwise
 from tpc.core.program import MatMul
 from tpc.derive.formula import Equation, ZFormula, ZInit, ZMatMul, ZMoment, ZNonlin, ZScalar
 from tpc.derive.gaussian import Moments, NotClosed, engine, tidy
@@ -27,12 +28,10 @@ from tpc.derive.nodes import (
     Stein,
     Z,
     is_random,
-    nodes,
-    parts,
-    rebuilt,
 )
 from tpc.derive.polynomial import (
     MAX_DEGREE,
+    Argument,
     Gaussian,
     Monomial,
     Polynomial,
@@ -108,7 +107,7 @@ class ClosedForms:
 
     def exact(self, x: Expr) -> Expr:
         """`x` with what is deterministic in it replaced by closed forms, as far as they exist."""
-        if not any(isinstance(node, Expectation | Ring | Stein) for node in nodes(x)):
+        if not any(isinstance(node, Expectation | Ring | Stein) for node in walk(x)):
             return x
         if not is_random(x):
             value = self.value(x)
@@ -122,9 +121,9 @@ class ClosedForms:
                 constant_part if value is None else exact(shortest(value)),
                 *(self.exact(f) for f in x.factors if is_random(f)),
             )
-        inner = parts(x)
+        inner = x.parts
         return (
-            rebuilt(x, tuple(self.exact(part) for part in inner))
+            x.with_parts([self.exact(part) for part in inner])
             if inner and not isinstance(x, Expectation)
             else x
         )
@@ -187,6 +186,8 @@ class ClosedForms:
                 return times(*(self.polynomial(factor) for factor in factors))
             case Pow(base, exponent):
                 return self.power(self.polynomial(base), self.polynomial(exponent))
+            case Argument(value):
+                return value
             case Call(function, args):
                 return self.call(function, [self.polynomial(a) for a in args])
         raise NotClosed
@@ -213,7 +214,8 @@ class ClosedForms:
             raise NotClosed
         if all(a.is_constant for a in args):
             return Polynomial.of(apply(function, *map(constant, args)))
-        return wave(function, *args)
+        simpler = elementwise(function).simpler
+        return wave(function, args[0]) if simpler is None else self.polynomial(simpler(*map(Argument, args)))
 
     # the formulas
 
@@ -296,7 +298,14 @@ class ClosedForms:
         return tidy(scale * self.expectation(times(x, y)))
 
     def initial_covariance(self, a: Ref, b: Ref) -> Any:
-        if a.name not in self.initial or b.name not in self.initial or a.index != b.index:
+        together = any(
+            a.name in group.names and b.name in group.names for group in self.limit.program.gaussians
+        )
+        if not together:
+            return engine().Integer(0)
+        if a.index != b.index:
+            if any(isinstance(i, Gather) for i in (*a.index, *b.index)):
+                raise NotClosed  # inputs decide
             return engine().Integer(0)
         env = {loop.variable: i for loop, i in zip(self.initial[a.name].loops, a.index, strict=True)}
         first, second = self.initial[a.name].at(env), self.initial[b.name].at(env)  # type: ignore[arg-type]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tpc.core.expr import Expr
+from tpc.core.places import Range
 from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul, ZPartial
 from tpc.derive.latex import Latex, latex_equation
 from tpc.derive.limit import Limit
 from tpc.derive.nodes import Normal
-from tpc.derive.sites import Range
 from tpc.derive.text import Text, print_equation
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tpc.core.affine import Affine, Ranges
 from tpc.core.calculus import NotDifferentiableError, differentiate
-from tpc.core.expr import ONE, ZERO, Call, Expr, Ref, Sum, Value, children, walk
-from tpc.core.functions import FUNCTIONS
+from tpc.core.dependence import values_within
+from tpc.core.expr import ONE, ZERO, Call, Expr, Ref, Value, walk
+from tpc.core.functions import elementwise
+from tpc.core.places import Range, Site, by_family, may_make, may_meet, sites_of
 from tpc.core.program import MatMul, Nonlin, Program
 from tpc.derive.parts import parts_of_lines
 from tpc.derive.sides import Sides
-from tpc.derive.sites import Range, Scope, Site, before, may_define, may_meet, sites_of
+from tpc.derive.sites import Scope, before
 
 
 class Dependence:
@@ -25,13 +28,11 @@ class Dependence:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.sites = sites_of(program)
+        self.sites = sites_of(program.body)
         self.products = tuple(site for site in self.sites if isinstance(site.op, MatMul))
         self.sides = Sides(self.products)
         self.across = {site.number: self._across(site) for site in self.products}
-        self.made: dict[str, list[Site]] = {}
-        for site in self.sites:
-            self.made.setdefault(site.out.name, []).append(site)
+        self.made = by_family(self.sites)
         self.scope = Scope(parts_of_lines(self.made), frozenset(item.name for item in program.inputs))
         self.constant = {site.out: site for site in self.sites if not site.loops}
         self.reach = [0] * len(self.sites)
@@ -39,11 +40,11 @@ class Dependence:
         self.operands = {site.number: list(self._operands(site)) for site in self.sites}
         self._solve()
 
-    def definitions(self, ref: Ref, ranges: Sequence[Range]) -> list[Site]:
+    def definitions(self, ref: Ref, ranges: Sequence[tuple[str, Affine]]) -> list[Site]:
         """The sites that may have made `ref`, none for an initial vector."""
         if ref in self.constant:
             return [self.constant[ref]]
-        return [site for site in self.made.get(ref.name, ()) if may_define(site, ref, ranges)]
+        return [site for site in self.made.get(ref.name, ()) if may_make(site, ref, ranges)]
 
     def opposing(self, site: Site) -> Sequence[Site]:
         """The products with the transpose of the site's matrix that have a round before one of its rounds."""
@@ -102,38 +103,25 @@ class Dependence:
                     rough |= self.rough[made.number]
         return reach, rough
 
-    def depends(self, ref: Ref, ranges: Sequence[Range], g: Site) -> bool:
+    def depends(self, ref: Ref, ranges: Ranges, g: Site) -> bool:
         """May `Z^ref` depend on the Ẑ of `g`?"""
         return any(self.reach[site.number] >> g.number & 1 for site in self.definitions(ref, ranges))
 
-    def jumps(self, ref: Ref, ranges: Sequence[Range], g: Site) -> bool:
+    def jumps(self, ref: Ref, ranges: Ranges, g: Site) -> bool:
         """May the derivative of `Z^ref` along the Ẑ of `g` not exist?"""
         return any(self.rough[site.number] >> g.number & 1 for site in self.definitions(ref, ranges))
 
 
-def vectors(x: Expr, ranges: Sequence[Range]) -> Iterator[tuple[Value, tuple[Range, ...]]]:
+def vectors(x: Expr, ranges: Ranges) -> list[tuple[Value, tuple[Range, ...]]]:
     """The vectors in `x`, each with the ranges of the variables around it."""
-    seen: set[tuple[Value, tuple[Range, ...]]] = set()
-
-    def visit(node: Expr, inside: tuple[Range, ...]) -> Iterator[tuple[Value, tuple[Range, ...]]]:
-        if isinstance(node, Value):
-            if node.vector and (node, inside) not in seen:
-                seen.add((node, inside))
-                yield node, inside
-            return
-        if isinstance(node, Sum):
-            inside = (*inside, Range(node.variable, node.count))
-        for part in children(node):
-            yield from visit(part, inside)
-
-    yield from visit(x, tuple(ranges))
+    found = dict.fromkeys(pair for pair in values_within(x, ranges) if pair[0].vector)
+    return [(value, tuple(Range(*one) for one in inside)) for value, inside in found]
 
 
 def has_jumps(phi: Expr) -> bool:
     """Is there a function in φ that has no derivative?"""
     return any(
-        isinstance(node, Call) and (node.function == "where" or None in FUNCTIONS[node.function].derivatives)
-        for node in walk(phi)
+        isinstance(node, Call) and None in elementwise(node.function).derivatives for node in walk(phi)
     )
 
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tpc.core.expr import Expr, Gather, Index, Position, Ref, Sum, Value
+from tpc.core.expr import Delta, Expr, Gather, Index, Position, Ref, Sum, Value
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import For, Input, MatMul, Op
 from tpc.derive.formula import ZDot, ZFormula, ZHat, ZInit, ZMatMul, ZMoment, ZNonlin, ZPartial, ZScalar
 from tpc.derive.limit import Limit
-from tpc.derive.nodes import Delta, Expectation, Partial, Ring, Stein, Z
+from tpc.derive.nodes import Expectation, Partial, Ring, Stein, Z
 
 Array = NDArray[np.float64]
 Member = tuple[str, tuple[int, ...]]

@@ -7,10 +7,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
-from tpc.core.expr import ZERO, Expr, Ref, Value, add, substitute_ref
+from tpc.core.expr import ZERO, Expr, Ref, Value, add
+from tpc.core.places import Range
 from tpc.core.program import MatMul, Origin
+from tpc.core.traverse import substitute_ref
 from tpc.derive.nodes import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
-from tpc.derive.sites import Range, Scope
+from tpc.derive.sites import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tpc.core.functions import elementwise
+
 Number = Any  # an exact sympy number or expression
 Matrix = tuple[tuple[Number, ...], ...]
 Wave = tuple[str, tuple[Number, ...]]  # a function and the linear form of the Gaussians that it is applied to
-ODD = {"sign", "erf", "sin", "tanh"}
-EVEN = {"cos"}
 STEPS = ("sign", "erf")
 MAX_CALLS = 4000
 MAX_OPERATIONS = 300
@@ -60,11 +60,8 @@ class Moments:
 
     def _moment(self, law: Matrix, powers: tuple[int, ...], functions: tuple[Wave, ...]) -> Number:
         names = {name for name, _ in functions}
-        if (
-            "exp" not in names
-            and names <= ODD | EVEN
-            and (sum(powers) + sum(name in ODD for name, _ in functions)) % 2
-        ):
+        signs = [elementwise(name).parity for name, _ in functions]
+        if all(signs) and (sum(powers) + signs.count(-1)) % 2:
             return engine().Integer(0)
         if "tanh" in names:
             raise NotClosed
@@ -141,7 +138,7 @@ def without_powers(law: Matrix, functions: tuple[Wave, ...]) -> Number:
     for name, w in functions:
         if covariance(law, w, w) != 0:
             kept.append((name, w))
-        elif name in ODD:
+        elif elementwise(name).parity == -1:
             return sy.Integer(0)
     steps = [(name, w) for name, w in kept if name in STEPS]
     waves = [(name, w) for name, w in kept if name in ("sin", "cos")]

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tpc.core.expr import Expr
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import elementwise
 from tpc.core.greek import LETTERS
+from tpc.core.places import Range
 from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
-from tpc.derive.sites import Range
 
 UPRIGHT = {
     "Alpha": "A",
@@ -115,7 +115,7 @@ class Latex(Notation):
 
     def function(self, name: str, args: Sequence[str]) -> str:
         plain, primes = name.rstrip("'"), len(name) - len(name.rstrip("'"))
-        text = FUNCTIONS[plain].latex.format(*args)
+        text = elementwise(plain).latex.format(*args)
         return text.replace(rf"\{plain}", rf"\{plain}{primes * chr(39)}", 1) if primes else text
 
     def parenthesised(self, text: str) -> str:

@@ -3,68 +3,78 @@ parts, and expectations."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tpc.core.affine import Affine
-from tpc.core.expr import (
-    ONE,
-    ZERO,
-    Expr,
-    Gather,
-    Index,
-    Mul,
-    Position,
-    Ref,
-    Sum,
-    Value,
-    add,
-    children,
-    mul,
-    new_position,
-    rebuild,
-    substitute_index,
-    substitute_ref,
-    summed,
-)
+from tpc.core.expr import Delta, Expr, Index, Mul, Ref, Value, mul
+from tpc.core.names import fresh
+from tpc.core.traverse import substitute
 
 
 @dataclass(frozen=True, slots=True)
-class Z(Expr):
+class OfMember(Expr):
+    """What is known of a member of a family."""
+
+    ref: Ref
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        return self.ref.index
+
+    def with_indices(self, indices: Sequence[Index]) -> Expr:
+        return type(self)(Ref(self.ref.name, tuple(indices)))
+
+
+@dataclass(frozen=True, slots=True)
+class Z(OfMember):
     """`Z^x`, the limit of a vector's coordinates."""
 
-    ref: Ref
-
 
 @dataclass(frozen=True, slots=True)
-class Hat(Expr):
+class Hat(OfMember):
     """`Ẑ^h`, the Gaussian part of a product."""
 
-    ref: Ref
-
 
 @dataclass(frozen=True, slots=True)
-class Dot(Expr):
+class Dot(OfMember):
     """`Ż^h`, the rest of a product: what it owes to earlier products with the transpose."""
 
-    ref: Ref
-
 
 @dataclass(frozen=True, slots=True)
-class Ring(Expr):
+class Ring(OfMember):
     """`θ̊`, the limit of a scalar."""
 
-    ref: Ref
-
 
 @dataclass(frozen=True, slots=True)
-class Partial(Expr):
-    """`∂Z^of/∂Ẑ^by`, by symbol (TP4 Remark F.1)."""
+class OfTwo(Expr):
+    """What is known of two members of families."""
 
     of: Ref
     by: Ref
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        return (*self.of.index, *self.by.index)
+
+    def with_indices(self, indices: Sequence[Index]) -> Expr:
+        k = len(self.of.index)
+        of, by = Ref(self.of.name, tuple(indices[:k])), Ref(self.by.name, tuple(indices[k:]))
+        return replace(self, of=of, by=by)
+
+
+@dataclass(frozen=True, slots=True)
+class Partial(OfTwo):
+    """`∂Z^of/∂Ẑ^by`, by symbol (TP4 Remark F.1)."""
+
     product: int = field(default=-1, compare=False, repr=False)  # the number of the site that makes `by`
+
+
+@dataclass(frozen=True, slots=True)
+class Stein(OfTwo):
+    """The coefficient of `Z^y` in `Ż^of` by Stein's lemma, where `by` is the product with the transpose and y
+    its operand (Remark F.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,13 @@ class Expectation(Expr):
     """`E body`."""
 
     body: Expr
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.body,)
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return expectation(*parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +98,13 @@ class Covariance(Expr):
     left: Expr
     right: Expr
 
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.left, self.right)
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return Covariance(*parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Normal(Expr):
@@ -89,22 +113,12 @@ class Normal(Expr):
     mean: Expr
     variance: Expr
 
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.mean, self.variance)
 
-@dataclass(frozen=True, slots=True)
-class Delta(Expr):
-    """Iverson's bracket `[left = right]` of two indices."""
-
-    left: Index
-    right: Index
-
-
-@dataclass(frozen=True, slots=True)
-class Stein(Expr):
-    """The coefficient of `Z^y` in `Ż^of` by Stein's lemma, where `by` is the product with the transpose and y
-    its operand (Remark F.2)."""
-
-    of: Ref
-    by: Ref
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return Normal(*parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,51 +126,6 @@ class Exact(Expr):
     """The closed form of an expectation, a sympy expression."""
 
     value: Any
-
-
-Env = Mapping[str, Affine]
-
-
-def parts(x: Expr) -> tuple[Expr, ...]:
-    """The children of `x`, nodes of this module included."""
-    match x:
-        case Expectation(body):
-            return (body,)
-        case Covariance(left, right) | Normal(left, right):
-            return (left, right)
-        case _:
-            return children(x)
-
-
-def nodes(x: Expr) -> Iterator[Expr]:
-    """Every node, parents first."""
-    stack = [x]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(reversed(parts(node)))
-
-
-def rebuilt(x: Expr, new: tuple[Expr, ...]) -> Expr:
-    """`x` with other children, in canonical form."""
-    match x:
-        case Expectation():
-            return expectation(new[0])
-        case Covariance():
-            return Covariance(*new)
-        case Normal():
-            return Normal(*new)
-        case _:
-            return rebuild(x, new)
-
-
-def delta(left: Index, right: Index) -> Expr:
-    """`[left = right]`, a number if that can be told."""
-    if left == right:
-        return ONE
-    if isinstance(left, Affine) and isinstance(right, Affine) and (left - right).constant is not None:
-        return ZERO
-    return Delta(left, right)
 
 
 def is_random(x: Expr) -> bool:
@@ -169,7 +138,7 @@ def is_random(x: Expr) -> bool:
         case Expectation() | Covariance():
             return False
         case _:
-            return any(is_random(part) for part in children(x))
+            return any(is_random(part) for part in x.parts)
 
 
 def expectation(body: Expr) -> Expr:
@@ -202,63 +171,8 @@ def _rank(x: Expr) -> int:
             return 3 if is_random(x) else 1
 
 
-# indices
-
-
-def index_variables(index: Index) -> frozenset[str]:
-    return (
-        frozenset().union(*(i.variables for i in index.index))
-        if isinstance(index, Gather)
-        else index.variables
-    )
-
-
-def ref_variables(ref: Ref) -> frozenset[str]:
-    return frozenset().union(*(index_variables(i) for i in ref.index)) if ref.index else frozenset()
-
-
-def bound_variables(x: Expr) -> frozenset[str]:
-    return frozenset(node.variable for node in nodes(x) if isinstance(node, Sum))
-
-
-def free_variables(x: Expr) -> frozenset[str]:
-    match x:
-        case Z(ref) | Hat(ref) | Dot(ref) | Ring(ref) | Value(ref, _):
-            return ref_variables(ref)
-        case Partial(of, by) | Stein(of, by):
-            return ref_variables(of) | ref_variables(by)
-        case Delta(left, right):
-            return index_variables(left) | index_variables(right)
-        case Position(index):
-            return index.variables
-        case Sum(variable, count, body):
-            return (free_variables(body) - {variable}) | count.variables
-        case _:
-            return frozenset().union(*(free_variables(part) for part in parts(x)))
-
-
+Env = Mapping[str, Affine]
 MAX_WRITTEN_OUT = 12
-NAMES = ("s", "r", "q", "p", "l", "m")
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """The names in several collections, none of which is copied: they may be all names of a program."""
-
-    parts: tuple[Container[str], ...]
-
-    def __contains__(self, name: object) -> bool:
-        return any(name in part for part in self.parts)
-
-
-def fresh(wish: str, taken: Container[str]) -> str:
-    """`wish` if it is free, else a letter that is, else `wish` with primes."""
-    for name in (wish, *NAMES):
-        if name not in taken:
-            return name
-    while wish in taken:
-        wish += "'"
-    return wish
 
 
 def at(x: Expr, env: Env) -> Expr:
@@ -266,48 +180,7 @@ def at(x: Expr, env: Env) -> Expr:
 
     A sum whose length becomes a small number is written out.
     """
-    if not env:
-        return x
-    memo: dict[int, Expr] = {}
-
-    def go(node: Expr) -> Expr:
-        if id(node) not in memo:
-            memo[id(node)] = rule(node)
-        return memo[id(node)]
-
-    def rule(node: Expr) -> Expr:
-        match node:
-            case Value(ref, vector):
-                return Value(substitute_ref(ref, env), vector)
-            case Z(ref) | Hat(ref) | Dot(ref) | Ring(ref):
-                return type(node)(substitute_ref(ref, env))
-            case Partial(of, by, product):
-                return Partial(substitute_ref(of, env), substitute_ref(by, env), product)
-            case Stein(of, by):
-                return Stein(substitute_ref(of, env), substitute_ref(by, env))
-            case Delta(left, right):
-                return delta(substitute_index(left, env), substitute_index(right, env))
-            case Position(index):
-                return new_position(index.substitute(env))
-            case Sum():
-                return _sum_at(node, env)
-            case _:
-                inner = parts(node)
-                return rebuilt(node, tuple(go(part) for part in inner)) if inner else node
-
-    return go(x)
-
-
-def _sum_at(x: Sum, env: Env) -> Expr:
-    inner = {v: a for v, a in env.items() if v != x.variable}
-    incoming = frozenset().union(*(a.variables for v, a in inner.items() if v in free_variables(x.body)))
-    variable, count = x.variable, x.count.substitute(env)
-    if x.count.terms and count.constant is not None and count.constant <= MAX_WRITTEN_OUT:
-        return add(*(at(x.body, {**inner, variable: Affine(s)}) for s in range(count.constant)))
-    if variable in incoming:
-        variable = fresh(variable, incoming | free_variables(x.body) | bound_variables(x.body))
-        inner[x.variable] = Affine.var(variable)
-    return summed(variable, count, at(x.body, inner))
+    return substitute(x, env, rename=fresh, short=MAX_WRITTEN_OUT)
 
 
 def limits(x: Expr, inputs: frozenset[str]) -> Expr:
@@ -319,5 +192,4 @@ def limits(x: Expr, inputs: frozenset[str]) -> Expr:
         case Value(ref, False):
             return x if ref.name in inputs else Ring(ref)
         case _:
-            inner = children(x)
-            return rebuild(x, [limits(part, inputs) for part in inner]) if inner else x
+            return x.with_parts([limits(part, inputs) for part in x.parts]) if x.parts else x

@@ -14,6 +14,7 @@ from tpc.core.expr import (
     Call,
     Compare,
     Constant,
+    Delta,
     Expr,
     Gather,
     Index,
@@ -29,13 +30,12 @@ from tpc.core.expr import (
     new_position,
     number,
     power,
-    substitute_ref,
 )
 from tpc.core.functions import FUNCTIONS
 from tpc.core.program import MatMul, Moment, Nonlin
+from tpc.core.traverse import substitute_ref
 from tpc.derive.nodes import (
     Covariance,
-    Delta,
     Dot,
     Exact,
     Expectation,

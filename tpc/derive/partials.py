@@ -9,26 +9,16 @@ from itertools import islice
 from tpc.core.affine import Affine
 from tpc.core.calculus import differentiate
 from tpc.core.deep import Deep, unwound
-from tpc.core.expr import ZERO, Add, Expr, Mul, Ref, Sum, Value, add, mul, summed
-from tpc.core.program import Nonlin, Program
+from tpc.core.expr import ZERO, Add, Delta, Expr, Mul, Ref, Sum, Value, add, delta, mul, summed, walk
+from tpc.core.names import Together
+from tpc.core.places import Range, Site, greatest, least
+from tpc.core.program import Nonlin
+from tpc.core.traverse import bound_variables, free_variables, ref_variables
 from tpc.derive.depend import Dependence, vectors
 from tpc.derive.formula import Opposing, ZPartial
-from tpc.derive.nodes import (
-    Delta,
-    Expectation,
-    Partial,
-    Stein,
-    Together,
-    at,
-    bound_variables,
-    delta,
-    expectation,
-    limits,
-    nodes,
-    ref_variables,
-)
+from tpc.derive.nodes import Expectation, Partial, Stein, at, expectation, limits
 from tpc.derive.scales import coefficient_scale
-from tpc.derive.sites import Range, Rounds, Site, all_rounds, before, greatest, least, round_of
+from tpc.derive.sites import Rounds, all_rounds, before, round_of
 
 MAX_PRODUCT, MAX_SUM = 40, 12  # nodes of a derivative that is written where it is used instead of being named
 
@@ -38,7 +28,7 @@ class Partials:
 
     def __init__(self, facts: Dependence) -> None:
         self.facts = facts
-        self.names = names_of(facts.program)
+        self.names = facts.program.names
         self.entries: dict[tuple[int, int], ZPartial | None] = {}  # None: being made
         self.terms: dict[int, tuple[Opposing, ...] | None] = {}
 
@@ -96,8 +86,10 @@ class Partials:
         """`Σ_v ∂φ/∂v ∂Z^v/∂Ẑ^g`, scalars being constants (ZNonlin⁺)."""
         assert isinstance(site.op, Nonlin)
         slopes: dict[Expr, Expr] = {}
-        for value, within in dict(vectors(site.op.phi, inside)).items():
-            slopes[value] = yield self.partial(value.ref, within, by, g)
+        for value, within in vectors(site.op.phi, inside):
+            own = yield self.partial(value.ref, within, by, g)
+            # of sums of several lengths the name, which holds for each
+            slopes[value] = own if slopes.get(value, own) == own else Partial(value.ref, by, g.number)
 
         def seed(node: Expr) -> Expr | None:
             return slopes.get(node, ZERO) if isinstance(node, Value) else None
@@ -172,7 +164,7 @@ class Partials:
         found: dict[tuple[int, int], ZPartial] = {}
         todo = list(values)
         while todo:
-            for node in nodes(todo.pop()):
+            for node in walk(todo.pop()):
                 if isinstance(node, Partial):
                     for key in self._pairs(node):
                         entry = unwound(self.entry(self.facts.sites[key[0]], self.facts.sites[key[1]]))
@@ -187,14 +179,6 @@ class Partials:
         return [
             (site.number, node.product) for site in sites if self.facts.reach[site.number] >> node.product & 1
         ]
-
-
-def names_of(program: Program) -> frozenset[str]:
-    return frozenset(
-        name
-        for items in (program.families, program.inputs, program.matrices)
-        for name in (item.name for item in items)
-    ) | frozenset(name for group in program.gaussians for name in group.names)
 
 
 def term_variables(term: Opposing) -> frozenset[str]:
@@ -213,7 +197,7 @@ def same_matrix(g: Site, rounds: Rounds, h: Site) -> Expr:
 def is_short(x: Expr) -> bool:
     """Is `x` a product with at most one other derivative in it, small enough to stand for its name? Then
     formulas do not grow by sharing."""
-    found = list(islice(nodes(x), MAX_PRODUCT + 1))
+    found = list(islice(walk(x), MAX_PRODUCT + 1))
     return (
         len(found) <= (MAX_SUM if isinstance(x, Add) else MAX_PRODUCT)
         and not any(isinstance(node, Sum) for node in found)
@@ -242,13 +226,9 @@ def _summation(over: Range, body: Expr, inside: Sequence[Range]) -> Expr:
                 return at(rest, {over.variable: index})
             if _negative(low, inside) or _negative(high, inside):
                 return ZERO
-    outer = [f for f in factors if isinstance(f, Delta) and over.variable not in _delta_variables(f)]
+    outer = [f for f in factors if isinstance(f, Delta) and over.variable not in free_variables(f)]
     inner = [f for f in factors if f not in outer]
     return mul(*outer, summed(over.variable, over.count, mul(*inner)))
-
-
-def _delta_variables(x: Delta) -> frozenset[str]:
-    return ref_variables(Ref("", (x.left, x.right)))
 
 
 def _solved(x: Delta, variable: str) -> Affine | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tpc.core.dependence import references
+import networkx
+
 from tpc.core.expr import walk
+from tpc.core.places import Site
 from tpc.core.program import MatMul
-from tpc.derive.sites import Site
+from tpc.core.traverse import used_refs
 
 # of parts in parts, and of a part written out; what exceeds them keeps its name
 MAX_NESTED, MAX_NODES = 20, 5000
@@ -20,7 +22,6 @@ def parts_of_lines(made: Mapping[str, Sequence[Site]]) -> dict[str, Sequence[Sit
     None that refers to itself by way of others over the rounds of a loop, and none that would be too long, or
     be nested too deep.
     """
-    import networkx  # whose import takes longer than that of tpc: `tpc.load` knows this room
 
     fresh = {name: sites for name, sites in made.items() if "$" in name}
     graph = networkx.DiGraph()
@@ -29,7 +30,7 @@ def parts_of_lines(made: Mapping[str, Sequence[Site]]) -> dict[str, Sequence[Sit
         (name, ref.name)
         for name, sites in fresh.items()
         for site in sites
-        for ref, _ in references(site.op, ())
+        for ref in used_refs(site.op)
         if ref.name in fresh
     )
     # how deep parts are nested in a part, and the nodes of it written out
@@ -40,10 +41,7 @@ def parts_of_lines(made: Mapping[str, Sequence[Site]]) -> dict[str, Sequence[Sit
         if others or graph.has_edge(name, name):
             continue
         inner = [
-            extents[ref.name]
-            for site in fresh[name]
-            for ref, _ in references(site.op, ())
-            if ref.name in extents
+            extents[ref.name] for site in fresh[name] for ref in used_refs(site.op) if ref.name in extents
         ]
         extent = (
             1 + max((depth for depth, _ in inner), default=0),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tpc.core.expr import Ref
+from tpc.core.expr import Expr, Ref
 from tpc.derive.gaussian import Matrix, NotClosed, Wave, engine, tidy
 
 MAX_TERMS = 400
@@ -107,29 +107,21 @@ def linear_form(x: Polynomial) -> tuple[tuple[tuple[Gaussian, Any], ...], Any]:
     return tuple(sorted(form, key=lambda item: str(item[0].ref))), shift
 
 
-def wave(function: str, *args: Polynomial) -> Polynomial:
-    """A function of the table, by functions whose expectations are known."""
+@dataclass(frozen=True, slots=True)
+class Argument(Expr):
+    """What stands for an argument in the expression of a function by others."""
+
+    value: Polynomial
+
+
+def wave(function: str, x: Polynomial) -> Polynomial:
+    """A function whose expectations are known. Raises NotClosed for another one."""
     sy = engine()
-    x, half = args[0], sy.Rational(1, 2)
     match function:
-        case "relu":
-            return scaled(Polynomial.sum([x, times(x, sign(x))]), half)
         case "step":
-            return scaled(Polynomial.sum([Polynomial.of(sy.Integer(1)), sign(x)]), half)
+            return scaled(Polynomial.sum([Polynomial.of(sy.Integer(1)), sign(x)]), sy.Rational(1, 2))
         case "sign":
             return sign(x)
-        case "abs":
-            return times(x, sign(x))
-        case "max" | "min":
-            difference = Polynomial.sum([x, scaled(args[1], sy.Integer(-1))])
-            distance = scaled(times(difference, sign(difference)), sy.Integer(1 if function == "max" else -1))
-            return scaled(Polynomial.sum([x, args[1], distance]), half)
-        case "gelu":
-            return scaled(Polynomial.sum([x, times(x, centred("erf", scaled(x, 1 / sy.sqrt(2))))]), half)
-        case "sigmoid":
-            return scaled(
-                Polynomial.sum([Polynomial.of(sy.Integer(1)), centred("tanh", scaled(x, half))]), half
-            )
         case "erf" | "tanh":
             return centred(function, x)
         case "exp" | "sin" | "cos":

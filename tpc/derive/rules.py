@@ -8,6 +8,8 @@ from typing import TypedDict
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Expr, Ref, add, mul, number, power
+from tpc.core.names import Together, fresh
+from tpc.core.places import Range, Site
 from tpc.core.program import Gaussians, Input, MatMul, Moment, Nonlin, Origin, Program, Scalar
 from tpc.core.wellformed import InternalError
 from tpc.derive.depend import Dependence
@@ -23,10 +25,10 @@ from tpc.derive.formula import (
     ZNonlin,
     ZScalar,
 )
-from tpc.derive.nodes import Together, Z, expectation, fresh, limits
+from tpc.derive.nodes import Z, expectation, limits
 from tpc.derive.partials import Partials, same_matrix, summation
 from tpc.derive.scales import coefficient_scale, stein_scale
-from tpc.derive.sites import Range, Scope, Site, all_rounds
+from tpc.derive.sites import Scope, all_rounds
 
 AXES = ("i", "j", "k", "l")
 MAX_PAIRED = 400  # products with one matrix whose covariances are listed pair by pair

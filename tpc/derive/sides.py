@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Ref
+from tpc.core.places import Site
 from tpc.core.program import MatMul
-from tpc.derive.sites import Site
 
 Side = tuple[str, bool]  # a family of matrices, and whether its transposes
 

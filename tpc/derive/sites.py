@@ -8,41 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Expr, Gather, Index, Ref, substitute_ref
-from tpc.core.program import Instruction, MatMul, Op, Program
-from tpc.derive.nodes import Env, Together, fresh
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A variable that runs over 0 … count−1."""
-
-    variable: str
-    count: Affine
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Site:
-    """An instruction in its loops. `path`: its place in the program, a position for every region around it
-    and one in the innermost."""
-
-    number: int
-    op: Instruction
-    path: tuple[int, ...]
-    loops: tuple[Range, ...]
-
-    @property
-    def out(self) -> Ref:
-        return self.op.out
-
-    @property
-    def variables(self) -> frozenset[str]:
-        return frozenset(loop.variable for loop in self.loops)
-
-    @property
-    def product(self) -> MatMul:
-        assert isinstance(self.op, MatMul)
-        return self.op
+from tpc.core.expr import Expr, Gather, Ref
+from tpc.core.names import Together, fresh
+from tpc.core.places import Range, Site, shared
+from tpc.core.traverse import substitute_ref
+from tpc.derive.nodes import Env
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -73,28 +43,6 @@ class Rounds:
 
     def of(self, ref: Ref) -> Ref:
         return substitute_ref(ref, self.env)
-
-
-def sites_of(program: Program) -> tuple[Site, ...]:
-    found: list[Site] = []
-
-    def visit(body: Sequence[Op], path: tuple[int, ...], loops: tuple[Range, ...]) -> None:
-        for i, op in enumerate(body):
-            if isinstance(op, Instruction):
-                found.append(Site(len(found), op, (*path, i), loops))
-            else:
-                visit(op.body, (*path, i), (*loops, Range(op.variable, op.count)))
-
-    visit(program.body, (), ())
-    return tuple(found)
-
-
-def shared(a: Site, b: Site) -> int:
-    """The number of regions that are around both."""
-    depth = 0
-    while depth < min(len(a.loops), len(b.loops)) and a.path[depth] == b.path[depth]:
-        depth += 1
-    return depth
 
 
 def before(g: Site, h: Site, avoid: Container[str]) -> Iterator[Rounds]:
@@ -128,41 +76,6 @@ def all_rounds(g: Site, env: Env, start: int, avoid: Container[str]) -> Rounds:
         ranges.append(Range(variable, loop.count.substitute(known)))
         known[loop.variable] = Affine.var(variable)
     return Rounds(known, tuple(ranges))
-
-
-# ranges of indices
-
-
-def least(index: Affine, ranges: Sequence[Range]) -> int | None:
-    """The least value of `index` over `ranges` (outermost first), None if a variable is not among them."""
-    for loop in reversed(ranges if index.terms else ()):
-        k = index.coefficient(loop.variable)
-        if k:
-            index = index.substitute({loop.variable: Affine() if k >= 0 else loop.count - 1})
-    return index.constant
-
-
-def greatest(index: Affine, ranges: Sequence[Range]) -> int | None:
-    low = least(index.scaled(-1), ranges)
-    return None if low is None else -low
-
-
-def may_meet(a: Index, a_ranges: Sequence[Range], b: Index, b_ranges: Sequence[Range]) -> bool:
-    """Can the two indices be equal? (True where that cannot be told.)"""
-    if isinstance(a, Gather) or isinstance(b, Gather):
-        return True
-    if not a.terms and not b.terms:
-        return a.const == b.const
-    lows, highs = (least(a, a_ranges), least(b, b_ranges)), (greatest(a, a_ranges), greatest(b, b_ranges))
-    if lows[0] is None or lows[1] is None or highs[0] is None or highs[1] is None:
-        return True
-    return lows[0] <= highs[1] and lows[1] <= highs[0]
-
-
-def may_define(site: Site, ref: Ref, ranges: Sequence[Range]) -> bool:
-    return site.out.name == ref.name and all(
-        may_meet(i, ranges, j, site.loops) for i, j in zip(ref.index, site.out.index, strict=True)
-    )
 
 
 def round_of(site: Site, ref: Ref) -> dict[str, Affine] | None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from tpc.core.expr import Expr
 from tpc.core.greek import LETTERS
+from tpc.core.places import Range
 from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
-from tpc.derive.sites import Range
 
 RULE_COLUMN = 88
 

@@ -12,6 +12,7 @@ from tpc.core.expr import (
     Call,
     Compare,
     Constant,
+    Delta,
     Expr,
     Gather,
     Index,
@@ -23,9 +24,10 @@ from tpc.core.expr import (
     Sum,
     Value,
 )
+from tpc.core.functions import elementwise
 from tpc.derive.formula import Equation
 from tpc.derive.gaussian import engine
-from tpc.derive.nodes import Covariance, Delta, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z
+from tpc.derive.nodes import Covariance, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z
 
 T = TypeVar("T")
 
@@ -89,37 +91,8 @@ def to_sympy(x: Expr) -> Any:
 def apply(function: str, *args: Any) -> Any:
     """A function of the table on sympy expressions."""
     sympy = engine()
-    x = args[0]
-    match function:
-        case "relu":
-            return sympy.Max(x, 0)
-        case "step":
-            return sympy.Heaviside(x, sympy.Rational(1, 2))
-        case "abs":
-            return sympy.Abs(x)
-        case "sigmoid":
-            return 1 / (1 + sympy.exp(-x))
-        case "gelu":
-            return x / 2 * (1 + sympy.erf(x / sympy.sqrt(2)))
-        case "softplus":
-            return sympy.log(1 + sympy.exp(x))
-        case "max":
-            return sympy.Max(*args)
-        case "min":
-            return sympy.Min(*args)
-        case "where":
-            return sympy.Piecewise((args[1], x), (args[2], True))
-    plain = {
-        "sign": sympy.sign,
-        "tanh": sympy.tanh,
-        "erf": sympy.erf,
-        "exp": sympy.exp,
-        "log": sympy.log,
-        "sin": sympy.sin,
-        "cos": sympy.cos,
-        "sqrt": sympy.sqrt,
-    }
-    return plain[function](x)
+    entry = elementwise(function)
+    return sympy.Function(function)(*args) if entry.sympy is None else entry.sympy(sympy, *args)
 
 
 def index_symbol(name: str) -> Any:

@@ -8,11 +8,10 @@ the branch is excluded, by a number at which they are.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 
 from tpc.core.expr import (
     ONE,
-    ZERO,
     Call,
     Compare,
     Expr,
@@ -26,11 +25,10 @@ from tpc.core.expr import (
     values,
     walk,
 )
-from tpc.core.functions import is_defined
+from tpc.core.functions import elementwise, is_defined
 from tpc.core.program import Nonlin, Op, Scalar, instructions
 
 Condition = tuple[Compare, bool]  # and whether it holds
-HARMLESS: Mapping[str, Expr] = {"sqrt": ONE, "log": ONE, "exp": ZERO, "sinh": ZERO, "cosh": ZERO}
 BOUNDED = 2  # the square of a number, and its derivative, are numbers for all but the largest
 
 
@@ -51,9 +49,9 @@ def _guarded(x: Expr, conditions: tuple[Condition, ...], doubtful: Container[str
                 for branch, holds in ((one, True), (other, False))
             )
             return Call("where", (condition, *branches))
-        case Call(function, (operand,)) if function in HARMLESS:
+        case Call(function, (operand,)) if (harmless := elementwise(function).harmless) is not None:
             inner = operand if isinstance(operand, Value) else _guarded(operand, conditions, doubtful)
-            return Call(function, (_replaced(inner, HARMLESS[function], conditions),))
+            return Call(function, (_replaced(inner, harmless, conditions),))
         case Pow(base, exponent):
             if _is_bounded(exponent):
                 return power(_guarded(base, conditions, doubtful), exponent)

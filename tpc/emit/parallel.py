@@ -13,6 +13,7 @@ from tpc.core.expr import Gather, Index, Mul, Ref, Value
 from tpc.core.printer import print_op
 from tpc.core.program import MatMul, Moment, Nonlin
 from tpc.core.storage import Leaf, Region, leaves
+from tpc.core.traverse import index_variables, ref_variables
 from tpc.emit import python as py
 from tpc.emit.identifiers import chain_name, local_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
@@ -20,7 +21,7 @@ from tpc.emit.scatter import added, separated
 from tpc.emit.scopes import Chain, Frame, Held
 from tpc.emit.stacked import along, at_hand, put, sliced
 from tpc.emit.sums import SPARE
-from tpc.plan.structure import Stacking, index_variables, stacking
+from tpc.plan.structure import Stacking, stacking
 
 if TYPE_CHECKING:
     from tpc.emit.body import Body
@@ -310,7 +311,7 @@ class Parallel:
         ):
             return False
         factors = [f.ref for f in leaf.op.phi.factors if isinstance(f, Value) and f.vector]
-        moving = [ref for ref in factors if index_variables(ref) & {r.variable for r in nest}]
+        moving = [ref for ref in factors if ref_variables(ref) & {r.variable for r in nest}]
         if len(factors) != 2 or len(leaf.op.phi.factors) != 2 or len(moving) != 1:
             return False
         (ref,), (other,) = moving, (r for r in factors if r is not moving[0])
@@ -318,9 +319,7 @@ class Parallel:
         if held is None or not along(source, ref, nest) or not self._covered(held, leaf.op.out, nest, frame):
             return False
         parts = sliced(self.body, source, ref, nest, frame)
-        first = next(
-            k for k, i in enumerate(source.rest(ref)) if region.variable in index_variables(Ref("", (i,)))
-        )
+        first = next(k for k, i in enumerate(source.rest(ref)) if region.variable in index_variables(i))
         loops = "".join(f" for {r.variable} < {r.loop.count}" for r in reversed(nest))
         if (
             source.blocks
@@ -390,7 +389,7 @@ class Parallel:
             return False
         rows = Ref(index[0].input, index[0].index)
         picks = frame.find(rows)
-        first = [r for r in nest if r.variable in index_variables(rows)]
+        first = [r for r in nest if r.variable in ref_variables(rows)]
         rest = nest[len(first) :]
         whole = all(
             i == Affine.var(r.variable) and source.shape[axis] == r.greatest

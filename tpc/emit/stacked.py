@@ -11,11 +11,11 @@ from tpc.core.expr import Gather, Ref
 from tpc.core.printer import print_op
 from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region
+from tpc.core.traverse import index_variables
 from tpc.emit import python as py
 from tpc.emit.identifiers import local_name
 from tpc.emit.python import Assign, Py
 from tpc.emit.scopes import Frame, Held
-from tpc.plan.structure import index_variables
 
 if TYPE_CHECKING:
     from tpc.emit.body import Body
@@ -94,7 +94,7 @@ class Blocks:
 
     def _write(self, held: Held, ref: Ref, name: str, nest: Sequence[Region], frame: Frame) -> None:
         inside = {r.variable for r in nest}
-        if not any(index_variables(Ref("", (i,))) & inside for i in held.rest(ref)):
+        if not any(index_variables(i) & inside for i in held.rest(ref)):
             return  # what the rounds make is not used after them
         held.ready()
         if all(r.loop.count.constant is not None for r in nest) and along(held, ref, nest):
@@ -141,7 +141,7 @@ def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
     order = [r.variable for r in nest]
     found: list[str] = []
     for i in held.rest(ref):
-        moving = index_variables(Ref("", (i,))) & set(order)
+        moving = index_variables(i) & set(order)
         if moving:
             if isinstance(i, Gather) or len(moving) > 1 or (i - Affine.var(next(iter(moving)))).variables:
                 return False

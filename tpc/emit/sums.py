@@ -11,7 +11,6 @@ from tpc.core.expr import (
     Add,
     Expr,
     Gather,
-    Index,
     Mul,
     Position,
     Ref,
@@ -23,6 +22,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.functions import is_defined
+from tpc.core.traverse import free_variables, index_variables
 from tpc.emit import python as py
 from tpc.emit.python import Py
 from tpc.emit.scopes import Frame, Held
@@ -149,7 +149,7 @@ class Sums:
         held = frame.find(ref)
         counts, order, parts = dict(loops), list[str](), list[Py]()
         for axis, i in zip(held.kept, held.rest(ref), strict=True):
-            own = _variables(i) & counts.keys()
+            own = index_variables(i) & counts.keys()
             if not own:
                 parts.append(self.emit.index(i, frame))
                 continue
@@ -205,7 +205,7 @@ class Sums:
         length = extents[loops[0][0]]
         parts = []
         for axis, i in zip(held.kept, held.rest(ref), strict=True):
-            own = extents.keys() & _variables(i)
+            own = extents.keys() & index_variables(i)
             if isinstance(i, Affine) and own:
                 n = extents[next(iter(own))]
                 if (
@@ -233,7 +233,7 @@ class Sums:
         if plain and all(_in_order(frame.find(ref), ref, loops) for ref in refs):
             value = self.emit.value(mul(*scalars), _Axes(frame, loops, extents, self.emit), (*ranges, *loops))
             full = len(loops) == 1 or any(
-                all(v in {w for i in ref.index for w in _variables(i)} for v, _ in loops) for ref in refs
+                all(v in {w for i in ref.index for w in index_variables(i)} for v, _ in loops) for ref in refs
             )
             return value if full else py.call("jnp.broadcast_to", value, shape)
         return self._mapped(loops, mul(*scalars), frame, ranges)
@@ -293,12 +293,12 @@ class _Axes(Frame):
     def find(self, ref: Ref) -> Held:
         assert self.parent is not None
         held = self.parent.find(ref)
-        found = [v for i in held.rest(ref) for v in self.order if v in _variables(i)]
+        found = [v for i in held.rest(ref) for v in self.order if v in index_variables(i)]
         if not found:
             return held
         parts = []
         for axis, i in zip(held.kept, held.rest(ref), strict=True):
-            own = [v for v in found if v in _variables(i)]
+            own = [v for v in found if v in index_variables(i)]
             if own and isinstance(i, Affine):
                 parts.append(py.part(i.const, self.extents[own[0]], held.shape[axis]))
                 later = self.order[self.order.index(own[0]) + 1 :]
@@ -340,7 +340,7 @@ def _in_order(held: Held, ref: Ref, loops: Loops, *, all_of_them: bool = False) 
     order = [v for v, _ in loops]
     found: list[str] = []
     for i in held.rest(ref):
-        moving = _variables(i) & set(order)
+        moving = index_variables(i) & set(order)
         if moving:
             if isinstance(i, Gather) or len(moving) > 1 or (i - Affine.var(next(iter(moving)))).variables:
                 return False
@@ -350,12 +350,6 @@ def _in_order(held: Held, ref: Ref, loops: Loops, *, all_of_them: bool = False) 
 
 def greatest(count: Affine, ranges: Ranges) -> int:
     return max(0, bounds(count, ranges)[1])
-
-
-def _variables(index: Index) -> set[str]:
-    if isinstance(index, Gather):
-        return {v for i in index.index for v in i.variables}
-    return set(index.variables)
 
 
 def positions(x: Expr) -> set[str]:
@@ -370,6 +364,4 @@ def positions(x: Expr) -> set[str]:
 
 
 def depends(x: Expr, s: str) -> bool:
-    return s in positions(x) or any(
-        s in _variables(i) for ref, _ in expr_references(x, ()) for i in ref.index
-    )
+    return s in free_variables(x)

@@ -4,47 +4,46 @@ without its past has a loop of its own."""
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Ref, Value, substitute, substitute_ref
-from tpc.core.expr import replace as replaced
+from tpc.core.expr import Ref
+from tpc.core.passes import Body, rewrite
+from tpc.core.places import Site, by_family, sites_of
 from tpc.core.program import For, Instruction, MatMul, Op, instructions
-from tpc.expand.simplify import Body, Place, rewritten, used_by
+from tpc.core.traverse import map_used, substitute, substitute_ref, used_refs
 
 
 def without_duplicates(body: Body, keep: Collection[str]) -> Body:
     """`body` with one family in place of several that are made by the same instruction in the same loops;
     those in `keep` stay."""
-    made: dict[str, list[Place]] = {}
-    for op, loops in instructions(body):
-        made.setdefault(op.out.name, []).append(Place(op, loops))
+    sites = sites_of(body)
+    made = by_family(sites)
     first: dict[object, str] = {}
     same: dict[str, str] = {}
-    for op, _ in instructions(body):
-        name = op.out.name
+    for site in sites:
+        name = site.out.name
         if len(made[name]) > 1:
             continue
-        form = _form(made[name][0], same)
+        form = _form(site, same)
         if form in first and name not in keep:
             same[name] = first[form]
         elif form is not None:
             first.setdefault(form, name)
-    return rewritten(body, lambda op: None if op.out.name in same else _with(op, same))
+    return rewrite(body, lambda op: None if op.out.name in same else _with(op, same))
 
 
-def _form(place: Place, same: dict[str, str]) -> object:
+def _form(site: Site, same: dict[str, str]) -> object:
     """What is made, the same for two families whose members are the same; None where the loops are not those
     of the members."""
     variables = [
         i.terms[0][0] if isinstance(i, Affine) and i.terms and i == Affine.var(i.terms[0][0]) else ""
-        for i in place.op.out.index
+        for i in site.out.index
     ]
-    counts = {loop.variable: loop.count for loop in place.loops}
+    counts = {loop.variable: loop.count for loop in site.loops}
     if len(set(variables)) < len(variables) or set(variables) != set(counts):
         return None
     names = {variable: Affine.var(f"·{k}") for k, variable in enumerate(variables)}
-    op = _with(place.op, same)
+    op = _with(site.op, same)
     sizes = tuple(counts[variable].substitute(names) for variable in variables)
     if isinstance(op, MatMul):
         return sizes, substitute_ref(op.matrix, names), op.transposed, substitute_ref(op.operand, names)
@@ -55,14 +54,7 @@ def _with(op: Instruction, same: dict[str, str]) -> Instruction:
     def ref(old: Ref) -> Ref:
         return Ref(same.get(old.name, old.name), old.index)
 
-    if isinstance(op, MatMul):
-        return replace(op, operand=ref(op.operand))
-    return replace(
-        op,
-        phi=replaced(
-            op.phi, lambda node: Value(ref(node.ref), node.vector) if isinstance(node, Value) else None
-        ),
-    )
+    return map_used(op, ref)
 
 
 def split_loops(body: Body) -> Body:
@@ -72,7 +64,7 @@ def split_loops(body: Body) -> Body:
     for op in body:
         first = _without_past(op) if isinstance(op, For) else frozenset()
         if isinstance(op, For) and any(
-            isinstance(inner, MatMul) and id(inner) in first for inner, _ in instructions(op.body)
+            isinstance(inner, MatMul) and inner.out.name in first for inner, _ in instructions(op.body)
         ):
             out += [*_chosen(op, first, True), *_chosen(op, first, False)]
         else:
@@ -80,13 +72,13 @@ def split_loops(body: Body) -> Body:
     return tuple(out)
 
 
-def _chosen(loop: For, first: Collection[int], own: bool) -> Body:
-    """The loop with only those of its instructions that are in `first`, or that are not."""
-    return rewritten((loop,), lambda op: op if (id(op) in first) == own else None)
+def _chosen(loop: For, first: Collection[str], own: bool) -> Body:
+    """The loop with only those of its instructions that make families in `first`, or that do not."""
+    return rewrite((loop,), lambda op: op if (op.out.name in first) == own else None)
 
 
-def _without_past(loop: For) -> frozenset[int]:
-    """The instructions of `loop` that use of what it makes only what such instructions make, none of them by
+def _without_past(loop: For) -> frozenset[str]:
+    """The families that `loop` makes of such families only, as far as it makes what they are made of, none by
     way of itself."""
     made: dict[str, list[Instruction]] = {}
     for op, _ in instructions(loop.body):
@@ -97,8 +89,8 @@ def _without_past(loop: For) -> frozenset[int]:
             name
             for name, ops in made.items()
             if name not in families
-            and all(ref.name in families for op in ops for ref in used_by(op) if ref.name in made)
+            and all(ref.name in families for op in ops for ref in used_refs(op) if ref.name in made)
         }
         if not new:
-            return frozenset(id(op) for name in families for op in made[name])
+            return frozenset(families)
         families |= new

@@ -16,6 +16,7 @@ from itertools import combinations, islice
 
 from tpc.core.expr import ZERO, Expr, Extent, Ref, Value, add, walk
 from tpc.core.network import Source
+from tpc.core.passes import part_for, renamed
 from tpc.core.program import (
     Family,
     For,
@@ -37,9 +38,9 @@ from tpc.expand.arrange import split_loops, without_duplicates
 from tpc.expand.chance import NO_GROUPS, RANDOM, joined
 from tpc.expand.orders import Orders, Term, UnstableError, key, orders
 from tpc.expand.random_start import Initial, initial_program, without_initial
-from tpc.expand.rename import Meaning, meanings_of, renamed
+from tpc.expand.rename import Meaning, meanings_of
 from tpc.expand.series import F0, GrowsError, SmallError
-from tpc.expand.simplify import without_constant_axes, without_copies, without_unused, without_zeros
+from tpc.expand.simplify import without_constant_axes, without_copies, without_zeros
 
 MOST_WAYS = 200  # of choosing what the random scalars are linear in
 
@@ -104,7 +105,7 @@ def _expanded(program: Program, known: Orders) -> Expansion:
     written = list(dict.fromkeys(op.out.name for op, _ in instructions(body)))
     body, gone = without_constant_axes(body, outputs)
     body = without_duplicates(without_copies(body, outputs), outputs)
-    body = split_loops(without_unused(without_copies(body, outputs), outputs))
+    body = split_loops(part_for(without_copies(body, outputs), outputs))
     left = dict.fromkeys(op.out.name for op, _ in instructions(body))
     families = tuple(_without_axes(terms.families[name], gone.get(name, ())) for name in left)
     terms.check_initial(left)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, values
-from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, Scalar, instructions
+from tpc.core.passes import needed_for
+from tpc.core.places import Site, by_family, may_make, sites_of
+from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, Scalar
 from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, joined
 from tpc.expand.series import F0, Expander, GrowsError, Series, SmallError
 
@@ -44,17 +45,6 @@ def key(name: str, p: Fraction) -> str:
     return f"{name}@{p}"
 
 
-def living(program: Program) -> list[Instruction]:
-    """The instructions that outputs depend on, in order."""
-    ops = [op for op, _ in instructions(program.body)]
-    wanted = {output.ref.name for output in program.outputs}
-    while True:
-        new = {v.ref.name for op in ops if op.out.name in wanted for v in operands(op)} - wanted
-        if not new:
-            return [op for op in ops if op.out.name in wanted]
-        wanted |= new
-
-
 def operands(op: Instruction) -> Iterator[Value]:
     if isinstance(op, MatMul):
         yield Value(op.operand, True)
@@ -64,13 +54,16 @@ def operands(op: Instruction) -> Iterator[Value]:
 
 @dataclass
 class Orders:
-    """What is known so far. powers: by instruction. cuts: by family. chances: by term. settled: whether what
-    has no powers is 0, not unknown."""
+    """What is known so far."""
 
     program: Program
+    # by the number of a site
     powers: dict[int, set[Fraction]] = field(default_factory=dict)
+    # by family
     cuts: dict[str, Fraction] = field(default_factory=dict)
+    # by term
     chances: dict[str, Chance] = field(default_factory=dict)
+    # whether what has no powers is 0, not unknown
     settled: bool = False
 
     def __post_init__(self) -> None:
@@ -79,17 +72,15 @@ class Orders:
         }
         self.laws = {name: initial_chance(group) for group in self.program.gaussians for name in group.names}
         self.ratios: Mapping[str, Expr] = {width.name: width.ratio for width in self.program.widths}
-        self.ops = living(self.program)
-        self.made: dict[str, list[tuple[Instruction, Ranges]]] = {}
-        for op, loops in instructions(self.program.body):
-            self.made.setdefault(op.out.name, []).append(
-                (op, tuple((loop.variable, loop.count) for loop in loops))
-            )
+        every = sites_of(self.program.body)
+        needed = needed_for(self.program.body, {output.ref.name for output in self.program.outputs})
+        self.sites = [site for site in every if site.out.name in needed]  # that outputs depend on
+        self.made = by_family(every)
         self.makers: dict[Ref, list[int]] = {}
         self.products: dict[str, list[MatMul]] = {}
-        for op in self.ops:
-            if isinstance(op, MatMul):
-                self.products.setdefault(op.matrix.name, []).append(op)
+        for site in self.sites:
+            if isinstance(site.op, MatMul):
+                self.products.setdefault(site.op.matrix.name, []).append(site.op)
         self.expander = self._expander(lambda function: POISON)
 
     def _expander(self, rough: Callable[[str], Expr]) -> Expander:
@@ -114,7 +105,7 @@ class Orders:
             return {F0}
         if ref not in self.makers:
             self.makers[ref] = [
-                id(op) for op, ranges in self.made.get(ref.name, ()) if not apart(ref, op.out, ranges)
+                site.number for site in self.made.get(ref.name, ()) if may_make(site, ref, ())
             ]
         return frozenset[Fraction]().union(*(self.powers.get(maker, ()) for maker in self.makers[ref]))
 
@@ -154,7 +145,7 @@ class Orders:
         Where something grows, one more account is taken, so that what is told is the first such quantity of
         the program, not of the account.
         """
-        self.cuts = {op.out.name: F0 for op in self.ops}
+        self.cuts = {site.out.name: F0 for site in self.sites}
         for _ in range(MOST_SWEEPS):
             before = (
                 {place: set(powers) for place, powers in self.powers.items()},
@@ -164,58 +155,54 @@ class Orders:
             found = self._sweep()
             if found:
                 found += self._sweep()
-                first = min(
-                    found, key=lambda error: next(k for k, op in enumerate(self.ops) if op is error.op)
-                )
+                first = min(found, key=lambda error: next(s.number for s in self.sites if s.op is error.op))
                 first.again = self.used_again(first.ref.name)
                 raise first
             if before == (self.powers, self.cuts, self.chances):
                 return
-        op = max(self.ops, key=lambda op: max(self.powers.get(id(op), {F0})))
-        raise UnstableError(op, op.out, max(self.powers[id(op)]), "", rounds=True)
+        worst = max(self.sites, key=self._top)
+        raise UnstableError(worst.op, worst.out, self._top(worst), "", rounds=True)
+
+    def _top(self, site: Site) -> Fraction:
+        return max(self.powers.get(site.number, {F0}))
 
     def _sweep(self) -> list[UnstableError]:
         """Looks at every instruction once; gives what grows where it has no limit."""
         outputs = {output.ref.name for output in self.program.outputs}
         found = []
-        for op in self.ops:
+        for site in self.sites:
+            op = site.op
             try:
                 terms = self.terms(op, self.cuts[op.out.name])
             except GrowsError as error:
                 found.append(UnstableError(op, error.value or op.out, error.power, error.function))
                 continue
             for term in terms:
-                self.powers.setdefault(id(op), set()).add(term.power)
+                self.powers.setdefault(site.number, set()).add(term.power)
                 name = key(op.out.name, term.power)
                 self.chances[name] = joined([self.chances.get(name, Chance()), self._chance(op, term)])
-            if op.out.name in outputs and (top := max(self.powers.get(id(op), {F0}))) > 0:
-                cause = self._cause(op)
-                found.append(
-                    UnstableError(
-                        cause,
-                        cause.out,
-                        max(self.powers.get(id(cause), {top})),
-                        "" if cause is op else "output",
-                    )
-                )
+            if op.out.name in outputs and (top := self._top(site)) > 0:
+                cause = self._cause(site)
+                power = max(self.powers.get(cause.number, {top}))
+                found.append(UnstableError(cause.op, cause.out, power, "" if cause is site else "output"))
         return found
 
-    def _cause(self, op: Instruction) -> Instruction:
+    def _cause(self, site: Site) -> Site:
         """Where it comes from that a scalar grows: the mean that does, if it is made of one."""
-        made = {other.out.name: other for other in reversed(self.ops)}
-        seen = {op.out.name}
-        while isinstance(op, Scalar):
+        made = {other.out.name: other for other in reversed(self.sites)}
+        seen = {site.out.name}
+        while isinstance(site.op, Scalar):
             tops = {
                 v.ref.name: max(self.powers_of(v.ref), default=F0)
-                for v in operands(op)
+                for v in operands(site.op)
                 if v.ref.name in made and v.ref.name not in seen
             }
             worst = max(tops, key=lambda name: tops[name], default=None)
             if worst is None or tops[worst] <= 0:
                 break
-            op = made[worst]
+            site = made[worst]
             seen.add(worst)
-        return op
+        return site
 
     def _chance(self, op: Instruction, term: Term) -> Chance:
         own = self.chance_of(term.value)
@@ -249,9 +236,9 @@ class Orders:
         """The matrices because of which the mean that the scalar `name` is made of is not known to be 0."""
         seen, left, found = {name}, [name], list[str]()
         while left:
-            for op, _ in self.made.get(left.pop(), ()):
-                for v in operands(op):
-                    makers = [other for other, _ in self.made.get(v.ref.name, ())]
+            for site in self.made.get(left.pop(), ()):
+                for v in operands(site.op):
+                    makers = [other.op for other in self.made.get(v.ref.name, ())]
                     found += [
                         m.matrix.name
                         for m in makers
@@ -269,7 +256,7 @@ class Orders:
         self.cuts = {output.ref.name: F0 for output in self.program.outputs}
         while True:
             before = dict(self.cuts)
-            for op in reversed(self.ops):
+            for op in (site.op for site in reversed(self.sites)):
                 if op.out.name in self.cuts:
                     try:
                         self.terms(op, self.cuts[op.out.name])
@@ -280,23 +267,13 @@ class Orders:
 
     def wanted(self, name: str) -> list[Fraction]:
         """The powers of a family that matter, greatest first."""
-        found = frozenset[Fraction]().union(*(self.powers.get(id(op), ()) for op, _ in self.made[name]))
+        found = frozenset[Fraction]().union(*(self.powers.get(site.number, ()) for site in self.made[name]))
         return sorted((p for p in found if name in self.cuts and p >= self.cuts[name]), reverse=True)
 
 
 def entries(matrix: str) -> str:
     """What products with a matrix are made of, in place of a group of initial vectors."""
     return f"{PRODUCT}{matrix}"
-
-
-def apart(ref: Ref, out: Ref, ranges: Ranges) -> bool:
-    """Whether a reference by constant indices is certainly not to what an instruction makes."""
-    for i, j in zip(ref.index, out.index, strict=True):
-        if isinstance(i, Affine) and isinstance(j, Affine) and i.constant is not None:
-            low, high = bounds(j, ranges)
-            if not low <= i.constant <= high:
-                return True
-    return False
 
 
 def initial_chance(group: Gaussians) -> Chance:

@@ -10,6 +10,9 @@ from math import prod
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ONE, ZERO, Gather, Ref, Value, divide, mul, number, power
+from tpc.core.names import distinct
+from tpc.core.passes import rewrite, without_unused
+from tpc.core.places import rounds
 from tpc.core.program import (
     Family,
     For,
@@ -25,7 +28,6 @@ from tpc.core.program import (
 )
 from tpc.core.wellformed import verified
 from tpc.expand.rename import Meaning
-from tpc.expand.simplify import rewritten, without_unused
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,18 @@ def without_initial(program: Program, names: Collection[str]) -> Program:
     if not names:
         return program
     shapes = {family.name: family.shape for family in program.families}
-    body = rewritten(program.body, lambda op: None if op.out.name in names else op)
-    body = without_unused(body, {output.ref.name for output in program.outputs})
-    made = {op.out.name for op, _ in instructions(body)}
+    body = rewrite(program.body, lambda op: None if op.out.name in names else op)
     inputs = (*program.inputs, *(Input(name, shapes[name]) for name in names))
-    return replace(
-        program, inputs=inputs, body=body, families=tuple(f for f in program.families if f.name in made)
-    )
+    return without_unused(replace(program, inputs=inputs, body=body))
 
 
 def initial_program(program: Program, starts: Sequence[Meaning]) -> Initial:
     """Their covariances `E φ φ'`, φ being what the mean is taken of (see `tpc.expand.chance`)."""
     families = all_families(program)
     scalars = tuple(Scalars(m.name, m.family, families[m.name].shape) for m in starts)
-    taken = {*families, *(m.name for m in program.matrices), *(w.name for w in program.widths)}
-    vectors = {s.name: fresh(f"{s.name}_summand", taken) for s in scalars}
+    taken = set(program.names)
+    vectors = {s.name: distinct(f"{s.name}_summand", taken) for s in scalars}
+    taken |= set(vectors.values())
     widths = {s.name: _width(program, s.name) for s in scalars}
 
     def summand(op: Instruction) -> Instruction:
@@ -81,7 +80,7 @@ def initial_program(program: Program, starts: Sequence[Meaning]) -> Initial:
         return Nonlin(Ref(vectors[op.out.name], op.out.index), op.phi, origin=op.origin)
 
     body = [
-        *rewritten(program.body, summand),
+        *rewrite(program.body, summand),
         *(op for s in scalars for op in _holes(program, s, vectors[s.name])),
     ]
     ratios = {w.name: w.ratio for w in program.widths}
@@ -90,8 +89,9 @@ def initial_program(program: Program, starts: Sequence[Meaning]) -> Initial:
         for b in scalars[i:]:
             if widths[a.name] != widths[b.name]:
                 continue
-            name = fresh(f"cov_{a.name}_{b.name}", taken)
-            axes = tuple((fresh(f"i{k}", taken), n) for k, n in enumerate((*a.shape, *b.shape)))
+            name = distinct(f"cov_{a.name}_{b.name}", taken)
+            axes = tuple((distinct(f"i{k}", taken), n) for k, n in enumerate((*a.shape, *b.shape)))
+            taken |= {name, *(variable for variable, _ in axes)}
             index = tuple(Affine.var(variable) for variable, _ in axes)
             left, right = (
                 Value(Ref(vectors[s.name], own), True)
@@ -106,13 +106,16 @@ def initial_program(program: Program, starts: Sequence[Meaning]) -> Initial:
             made.append(Family(name, "scalar", None, (*a.shape, *b.shape)))
             outputs.append(Output(name, axes, Ref(name, index)))
             blocks[a.name, b.name] = name
-    body_of = without_unused(tuple(body), {output.name for output in outputs})
-    own = {op.out.name for op, _ in instructions(body_of)}
     vector_families = [Family(vectors[s.name], "vector", widths[s.name], s.shape) for s in scalars]
-    kept = (*(f for f in (*program.families, *vector_families) if f.name in own), *made)
-    found = replace(
-        program, name=f"{program.name}_start", families=kept, body=body_of, outputs=tuple(outputs), notes=()
+    whole = replace(
+        program,
+        name=f"{program.name}_start",
+        families=(*program.families, *vector_families, *made),
+        body=tuple(body),
+        outputs=tuple(outputs),
+        notes=(),
     )
+    found = without_unused(whole)
     return Initial(scalars, verified(found), blocks)
 
 
@@ -134,27 +137,10 @@ def _holes(program: Program, scalars: Scalars, vector: str) -> list[Op]:
     there = set()
     for op, loops in instructions(program.body):
         if op.out.name == scalars.name:
-            for at in _rounds(loops):
+            for at in rounds(loops, {}):
                 there.add(tuple(i.at(at) for i in op.out.index if not isinstance(i, Gather)))
     return [
         Nonlin(Ref(vector, tuple(map(Affine, index))), ZERO)
         for index in product(*map(range, scalars.shape))
         if index not in there
     ]
-
-
-def _rounds(loops: Sequence[For]) -> list[dict[str, int]]:
-    rounds: list[dict[str, int]] = [{}]
-    for loop in loops:
-        rounds = [{**at, loop.variable: k} for at in rounds for k in range(loop.count.at(at))]
-    return rounds
-
-
-def fresh(wish: str, taken: set[str]) -> str:
-    """A name like `wish` that is not taken, and is then."""
-    name, k = wish, 1
-    while name in taken:
-        k += 1
-        name = f"{wish}_{k}"
-    taken.add(name)
-    return name

@@ -4,14 +4,13 @@ at the start. What they stand for."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
-from tpc.core.expr import Expr, Gather, Index, Ref, Value
-from tpc.core.expr import replace as replaced
-from tpc.core.functions import CONSTANTS, is_function
+from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED
+from tpc.core.names import distinct, numbered
 from tpc.core.printer import print_fraction
-from tpc.core.program import Family, For, MatMul, Op, Program, instructions
+from tpc.core.program import Family, Program, instructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,8 @@ def meanings_of(
     program: Program, written: Sequence[str], families: Mapping[str, Family], initial: Collection[str]
 ) -> dict[str, Meaning]:
     """For each key of a term its name. written: the keys in the order of the program."""
-    taken = _taken(program)
+    variables = {loop.variable for _, loops in instructions(program.body) for loop in loops}
+    taken = {*CONSTANTS, *FUNCTIONS, *SUGARED, *program.names, *variables}
     own = {name: _parsed(name) for name in written}
     powers: dict[str, list[Fraction]] = {}
     for family, p, mark in own.values():
@@ -75,8 +75,7 @@ def meanings_of(
             if own_mark != mark:
                 continue
             order = sorted(powers.get(family, [p]), reverse=True).index(p) if not mark else 0
-            wish = family if not mark and not order else _wish(family, order, mark)
-            got = wish if not mark and not order else _fresh(wish, used | made, "$" if mark == "+" else "_")
+            got = family if not mark and not order else _name(family, order, mark, used | made)
             used.add(got)
             out[name] = Meaning(got, family, p, order, mark == "~")
     return out
@@ -88,59 +87,8 @@ def _parsed(name: str) -> tuple[str, Fraction, str]:
     return family, Fraction(p), mark
 
 
-def _wish(family: str, order: int, mark: str) -> str:
+def _name(family: str, order: int, mark: str, taken: set[str]) -> str:
+    base = family.partition("$")[0]
     if mark == "+":
-        return family.partition("$")[0] + "$1"
-    if mark == "~":
-        return family.partition("$")[0] + "0"
-    return f"δ{order if order > 1 else ''}{family}"
-
-
-def _fresh(wish: str, taken: Collection[str], link: str) -> str:
-    base, name, k = wish.partition("$")[0] if link == "$" else wish, wish, 1
-    while name in taken or is_function(name):
-        k += 1
-        name = f"{base}{link}{k}"
-    return name
-
-
-def _taken(program: Program) -> set[str]:
-    found = {
-        *CONSTANTS,
-        *(w.name for w in program.widths),
-        *(i.name for i in program.inputs),
-        *(m.name for m in program.matrices),
-    }
-    found |= (
-        {name for group in program.gaussians for name in group.names}
-        | {f.name for f in program.families}
-        | {o.name for o in program.outputs}
-    )
-    return found | {loop.variable for _, loops in instructions(program.body) for loop in loops}
-
-
-def renamed(program: Program, names: Mapping[str, str]) -> Program:
-    """`program` with its families called by other names."""
-
-    def ref(old: Ref) -> Ref:
-        return Ref(names.get(old.name, old.name), tuple(map(index, old.index)))
-
-    def index(i: Index) -> Index:
-        return Gather(names.get(i.input, i.input), i.index) if isinstance(i, Gather) else i
-
-    def leaf(node: Expr) -> Expr | None:
-        return Value(ref(node.ref), node.vector) if isinstance(node, Value) else None
-
-    def op(old: Op) -> Op:
-        if isinstance(old, For):
-            return replace(old, body=tuple(map(op, old.body)))
-        if isinstance(old, MatMul):
-            return replace(old, out=ref(old.out), operand=ref(old.operand))
-        return replace(old, out=ref(old.out), phi=replaced(old.phi, leaf))
-
-    return replace(
-        program,
-        body=tuple(map(op, program.body)),
-        outputs=tuple(replace(o, ref=ref(o.ref)) for o in program.outputs),
-        families=tuple(replace(f, name=names.get(f.name, f.name)) for f in program.families),
-    )
+        return numbered(f"{base}$", taken)
+    return distinct(f"{base}0" if mark else f"δ{order if order > 1 else ''}{family}", taken)

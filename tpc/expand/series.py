@@ -44,6 +44,7 @@ from tpc.core.expr import (
     values,
     walk,
 )
+from tpc.core.functions import elementwise
 from tpc.core.laws import NUMPY
 from tpc.core.numeric import evaluate
 from tpc.core.program import Instruction
@@ -51,14 +52,6 @@ from tpc.core.program import Instruction
 Series = Mapping[Fraction, Expr]
 NONE: Series = {}
 F0 = Fraction(0)
-F1, HALF = Fraction(1), Fraction(1, 2)
-# f(cx) = c^d f(x) for c > 0
-HOMOGENEOUS = {"relu": F1, "abs": F1, "max": F1, "min": F1, "sqrt": HALF, "sign": F0, "step": F0}
-AT_ZERO = {
-    **dict.fromkeys(("relu", "abs", "sign", "tanh", "erf", "gelu", "sinh", "sin", "sqrt"), ZERO),
-    **dict.fromkeys(("exp", "cosh", "cos"), ONE),
-    "sigmoid": Number(HALF),
-}
 # random lines along which the edge of a `where` is looked for, and what is a jump there
 PROBES, EDGE = 200, 1e-6
 
@@ -129,8 +122,8 @@ class Expander:
                 return {p: summed(variable, count, e) for p, e in self.series(body, cut).items()}
             case Call("where", (condition, left, right)):
                 return self._where(condition, left, right, cut)
-            case Call(function, args) if function in HOMOGENEOUS:
-                return self._homogeneous(function, args, cut)
+            case Call(function, args) if (degree := elementwise(function).degree) is not None:
+                return self._homogeneous(function, args, degree, cut)
             case Call(function, args):
                 return self._smooth(lambda *a: call(function, *a), function, args, cut)
         raise TypeError(f"no series for {type(x).__name__}")
@@ -167,9 +160,9 @@ class Expander:
                 return max(
                     (p for part in (left, right) if (p := self.power_of(part)) is not None), default=None
                 )
-            case Call(function, args) if function in HOMOGENEOUS:
+            case Call(function, args) if (degree := elementwise(function).degree) is not None:
                 own = max((p for a in args if (p := self.power_of(a)) is not None), default=None)
-                return None if own is None else own * HOMOGENEOUS[function]
+                return None if own is None else own * degree
             case _:
                 return None if x == ZERO else F0
 
@@ -201,8 +194,7 @@ class Expander:
         terms = self.series(base, min(cut - top * (exponent - 1), top))
         return self._scaled(lambda b: power(b, Number(exponent)), "^", [terms], exponent, cut)
 
-    def _homogeneous(self, function: str, args: Sequence[Expr], cut: Fraction) -> Series:
-        degree = HOMOGENEOUS[function]
+    def _homogeneous(self, function: str, args: Sequence[Expr], degree: Fraction, cut: Fraction) -> Series:
         tops = [p for a in args if (p := self.power_of(a)) is not None]
         top = max(tops, default=F0)
         if top > 0 and any(map(is_vector, args)):
@@ -234,7 +226,7 @@ class Expander:
         if max((p for a in args if (p := self.power_of(a)) is not None), default=F0) > 0:
             raise GrowsError(function, *self._largest(args))
         terms = [self.series(a, min(cut, F0)) for a in args]
-        if function == "log" and any(F0 not in t for t in terms):
+        if function != "^" and elementwise(function).growth == "local" and any(F0 not in t for t in terms):
             if self.settled:
                 raise SmallError(function)
             return NONE
@@ -366,11 +358,11 @@ def multisets(items: Sequence[Lower], cut: Fraction) -> Iterator[tuple[Lower, ..
 def folded(x: Expr) -> Expr:
     """`x` with functions of 0 worked out."""
     parts = [folded(part) for part in children(x)]
-    if isinstance(x, Call) and len(parts) == 1 and parts[0] == ZERO and x.function in AT_ZERO:
-        return AT_ZERO[x.function]
-    return (
-        x if not parts or all(a is b for a, b in zip(parts, children(x), strict=True)) else rebuild(x, parts)
-    )
+    if isinstance(x, Call) and all(part == ZERO for part in parts):
+        value = elementwise(x.function).at_zero
+        if value is not None:
+            return value
+    return rebuild(x, parts)
 
 
 def jumps(condition: Compare, left: Expr, right: Expr) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 
 from tpc.core.affine import Affine, bounds
 from tpc.core.expr import (
+    Delta,
     Expr,
     Gather,
     Index,
@@ -16,6 +17,7 @@ from tpc.core.expr import (
     Sum,
     Value,
     children,
+    delta,
     new_position,
     number,
     rebuild,
@@ -25,8 +27,9 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.printer import print_expr
-from tpc.gram.boxes import Site
-from tpc.gram.ir import Delta, NotGramError, index_variables, same
+from tpc.core.traverse import index_variables
+from tpc.gram.boxes import Box
+from tpc.gram.ir import NotGramError
 
 LETTERS = ("i", "j", "p", "q", "r", "s", "k", "l", "m", "a", "b", "c", "d", "e", "f", "g")
 
@@ -95,7 +98,7 @@ class Axes:
         }
         return [v for v in found if not any(index_variables(i) & bound for i in v.ref.index)]
 
-    def cuts(self, axes: Sequence[str], members: Sequence[tuple[Ref, list[Site]]]) -> list[list[int]]:
+    def cuts(self, axes: Sequence[str], members: Sequence[tuple[Ref, list[Box]]]) -> list[list[int]]:
         """Where to cut every axis so that each part of each member is made by one site."""
         found = {axis: {0, self.extents[axis]} for axis in axes}
         for ref, sites in members:
@@ -112,7 +115,7 @@ class Axes:
                             found[axis].add(cut)
         return [sorted(found[axis]) if self.extents[axis] else [] for axis in axes]
 
-    def site(self, ref: Ref, sites: Sequence[Site]) -> Site | None:
+    def site(self, ref: Ref, sites: Sequence[Box]) -> Box | None:
         """The one that makes all these members; None if nothing makes them."""
         met = False
         for site in sites:
@@ -184,7 +187,7 @@ class _Renaming:
                 assert isinstance(moved, Affine)
                 return new_position(moved)
             case Delta(left, right):
-                return same(self.index(left, bound), self.index(right, bound))
+                return delta(self.index(left, bound), self.index(right, bound))
             case Sum(variable, count, body):
                 name = self.axes.bound(self.sums, count.const)
                 self.sums += 1

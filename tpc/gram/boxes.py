@@ -5,20 +5,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel
-from tpc.core.expr import Expr, Gather, Index, Ref, Sum, substitute, substitute_index, substitute_ref, walk
+from tpc.core.expr import Expr, Gather, Index, Ref, Sum, walk
+from tpc.core.places import rounds
 from tpc.core.printer import as_written
 from tpc.core.program import For, Gaussians, Instruction, MatMul, Op, Program
+from tpc.core.traverse import at_round
 from tpc.gram.ir import NotGramError, TooDearError
 
 MAX_SITES = 4000  # instructions, after sequential loops are written out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Site:
+class Box:
     """An instruction, or a group of initial vectors (`position` its place in it), over a box of indices of
     what it makes.
 
@@ -43,19 +45,19 @@ class Site:
         return found
 
 
-class Sites:
+class Boxes:
     """All sites of a program, by family."""
 
     def __init__(self, program: Program) -> None:
-        self.every: list[Site] = []
-        self.by_family: dict[str, list[Site]] = {}
-        self.products: dict[tuple[str, bool], list[Site]] = {}
+        self.every: list[Box] = []
+        self.by_family: dict[str, list[Box]] = {}
+        self.products: dict[tuple[str, bool], list[Box]] = {}
         self.count = 0
         for group in program.gaussians:
             counts = tuple(n for _, n in group.axes)
             for k, name in enumerate(group.names):
                 self._add(
-                    Site(
+                    Box(
                         group,
                         self.count,
                         name,
@@ -68,7 +70,7 @@ class Sites:
         for op, loops in _written_out(program.body, {}, ()):
             self._instruction(op, loops)
 
-    def _add(self, site: Site) -> None:
+    def _add(self, site: Box) -> None:
         if self.count >= MAX_SITES:
             raise TooDearError(f"its loops come to more than {MAX_SITES:,} instructions")
         self.every.append(site)
@@ -95,13 +97,14 @@ class Sites:
             for loop in loops
             if loop.variable in plain - counted and mentions.count(loop.variable) == 1
         ]
-        for at in _rounds([loop for loop in loops if loop.variable not in kept], {}):
+        for values in rounds([loop for loop in loops if loop.variable not in kept], {}):
+            at = {v: Affine(k) for v, k in values.items()}
             counts = {
                 loop.variable: loop.count.substitute(at).const for loop in loops if loop.variable in kept
             }
             if 0 in counts.values() or min(counts.values(), default=1) < 0:
                 continue
-            own = instance(op, at)
+            own = at_round(op, at)
             index = []
             for i in own.out.index:
                 if isinstance(i, Gather):
@@ -110,7 +113,7 @@ class Sites:
                     )
                 index.append(i)
             self._add(
-                Site(
+                Box(
                     own,
                     self.count,
                     op.out.name,
@@ -126,7 +129,7 @@ class Sites:
         start, count = ranges.pop() if len(ranges) == 1 else (1, 0)
         return count if start == 0 else None
 
-    def of(self, ref: Ref, before: int | None = None) -> list[Site]:
+    def of(self, ref: Ref, before: int | None = None) -> list[Box]:
         """The sites that may make the member, told apart by constant indices. before: only those before this
         one in the program."""
         return [
@@ -136,19 +139,11 @@ class Sites:
         ]
 
 
-def may_hold(site: Site, index: tuple[Index, ...]) -> bool:
+def may_hold(site: Box, index: tuple[Index, ...]) -> bool:
     return all(
         not isinstance(i, Affine) or i.constant is None or start <= i.const < start + count
         for i, start, count in zip(index, site.starts, site.counts, strict=True)
     )
-
-
-def _rounds(loops: list[For], at: Mapping[str, Affine]) -> Iterator[dict[str, Affine]]:
-    if not loops:
-        yield dict(at)
-        return
-    for k in range(loops[0].count.substitute(at).const):
-        yield from _rounds(loops[1:], {**at, loops[0].variable: Affine(k)})
 
 
 def _written_out(
@@ -157,9 +152,9 @@ def _written_out(
     """Every instruction with the parallel loops around it; the others are written out."""
     for op in body:
         if not isinstance(op, For):
-            yield instance(op, at), loops
+            yield at_round(op, at), loops
             continue
-        own = _instance_of_loop(op, at)
+        own = at_round(op, at)
         if is_parallel(own, tuple((loop.variable, loop.count) for loop in loops)):
             yield from _written_out(own.body, {}, (*loops, own))
         elif own.count.constant is None:
@@ -176,32 +171,11 @@ def _written_out(
                 yield from _written_out(own.body, {own.variable: Affine(k)}, loops)
 
 
-def _instance_of_loop(loop: For, at: Mapping[str, Affine]) -> For:
-    body = tuple(_instance_of_loop(op, at) if isinstance(op, For) else instance(op, at) for op in loop.body)
-    return replace(loop, count=loop.count.substitute(at), body=body)
-
-
-def instance(op: Instruction, at: Mapping[str, Affine]) -> Instruction:
-    """The instruction with loop variables replaced."""
-    if not at:
-        return op
-    out = substitute_ref(op.out, at)
-    if isinstance(op, MatMul):
-        return replace(
-            op, out=out, matrix=substitute_ref(op.matrix, at), operand=substitute_ref(op.operand, at)
-        )
-    return replace(op, out=out, phi=substitute(op.phi, at))
-
-
 def boxes(cuts: list[list[int]]) -> Iterator[tuple[tuple[int, int], ...]]:
     """The boxes that cuts of every axis make: (low, high) on each."""
     yield from itertools.product(*(list(itertools.pairwise(c)) for c in cuts))
 
 
-def used_index(index: Index, at: Mapping[str, Affine]) -> Index:
-    return substitute_index(index, at)
-
-
-def phi_of(site: Site) -> Expr:
+def phi_of(site: Box) -> Expr:
     assert not isinstance(site.op, MatMul | Gaussians)
     return site.op.phi

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ONE, ZERO, Add, Call, Compare, Expr, Mul, Number, Position
-from tpc.gram.ir import same
+from tpc.core.expr import ONE, ZERO, Add, Call, Compare, Expr, Mul, Number, Position, delta
 
 
 def compared(x: Expr) -> Expr:
@@ -18,7 +17,7 @@ def compared(x: Expr) -> Expr:
             no,
         ) == (k, l, ONE, ZERO, ZERO):
             left, right = _whole_number(i), _whole_number(j)
-            return x if left is None or right is None else same(left, right)
+            return x if left is None or right is None else delta(left, right)
     return x
 
 

@@ -16,6 +16,7 @@ from tpc.core.expr import (
     ZERO,
     Add,
     Call,
+    Delta,
     Expr,
     Extent,
     Index,
@@ -35,23 +36,21 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.program import MatMul, Moment, Nonlin, Program, Scalar
+from tpc.core.traverse import free_variables, substitute
 from tpc.gram.axes import Axes, order
-from tpc.gram.boxes import Site, Sites, boxes, phi_of
+from tpc.gram.boxes import Box, Boxes, boxes, phi_of
 from tpc.gram.compared import compared
 from tpc.gram.deltas import agreeing, without_deltas
 from tpc.gram.groups import expectation_of_groups
 from tpc.gram.ir import (
     CovarianceProgram,
     Definition,
-    Delta,
     Formula,
     NotGramError,
     Piece,
     TooDearError,
     determined,
     formula_variables,
-    free_variables,
-    placed,
     total,
 )
 from tpc.gram.isserlis import paired
@@ -94,7 +93,7 @@ class Covariances:
     def __init__(self, program: Program, seconds: float | None = None) -> None:
         self.program = program
         self.seconds, self.spent = seconds, 0.0
-        self.sites = Sites(program)
+        self.sites = Boxes(program)
         self.vectors = Vectors(self.sites)
         self.axes = Axes(
             {item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole
@@ -113,7 +112,7 @@ class Covariances:
         outputs = {}
         for output in self.program.outputs:
             renamed = {v: Affine.var(self.axes.fresh(v, n)) for v, n in output.axes}
-            asked = placed(Value(output.ref, False), renamed)
+            asked = substitute(Value(output.ref, False), renamed)
             formula = self.settled(lambda asked=asked: self.scalar(asked))  # type: ignore[misc]
             outputs[output.name] = (
                 tuple((next(iter(renamed[v].variables)), n) for v, n in output.axes),
@@ -161,7 +160,7 @@ class Covariances:
             if isinstance(factor, Sum):
                 count = factor.count.const
                 variable = self.axes.fresh(factor.variable, count)
-                body = placed(factor.body, {factor.variable: Affine.var(variable)})
+                body = substitute(factor.body, {factor.variable: Affine.var(variable)})
                 return _times(
                     front,
                     total(
@@ -211,7 +210,7 @@ class Covariances:
             found = self.sums[own]
             assert isinstance(found, Value)
             self.definitions[found.ref.name].also.append(name_of(key))
-        return placed(self.sums[own], back)
+        return substitute(self.sums[own], back)
 
     def instantiated(self, x: Expr, at: Mapping[str, Index]) -> Expr:
         """`x` at these indices, the variables of its sums made unique."""
@@ -228,7 +227,9 @@ class Covariances:
             raise NotGramError("a power of its widths is left whose limit has not been taken")
         parts = children(x)
         return (
-            compared(rebuild(x, [self.instantiated(part, at) for part in parts])) if parts else placed(x, at)
+            compared(rebuild(x, [self.instantiated(part, at) for part in parts]))
+            if parts
+            else substitute(x, at)
         )
 
     # members, by the parts of arrays
@@ -237,7 +238,7 @@ class Covariances:
         """`E Π factors` (or a scalar) from the array of all of its kind."""
         self.spend(SECONDS_A_PART * sum(1 for factor in factors for _ in walk(factor)))
         key, back = self.axes.canonical(factors)
-        return placed(self._known(key, list(back)), back)
+        return substitute(self._known(key, list(back)), back)
 
     def _known(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
         if key not in self.known:
@@ -269,10 +270,10 @@ class Covariances:
                 axis: Affine.var(self.axes.axis(k, high - low)) + low
                 for k, (axis, (low, high)) in enumerate(zip(axes, box, strict=True))
             }
-            own = [placed(factor, at) for factor in key]
+            own = [substitute(factor, at) for factor in key]
             chosen = {}
             for value in refs:
-                moved = placed(value, at)
+                moved = substitute(value, at)
                 assert isinstance(moved, Value)
                 site = self.axes.site(moved.ref, self.sites.of(moved.ref))
                 if site is None:
@@ -343,7 +344,7 @@ class Covariances:
             or not any(isinstance(site.op, Scalar) for site in self.sites.of(first.ref))
         )
 
-    def _part(self, factors: list[Expr], chosen: Mapping[Value, Site]) -> Formula:
+    def _part(self, factors: list[Expr], chosen: Mapping[Value, Box]) -> Formula:
         """One part: every member in it is made by one site."""
         first = factors[0]
         if len(factors) == 1 and isinstance(first, Value) and not first.vector:
@@ -382,7 +383,7 @@ class Covariances:
                         )
         return expectation_of_groups(self, factors)
 
-    def _apart(self, sites: Sequence[Site]) -> bool:
+    def _apart(self, sites: Sequence[Box]) -> bool:
         """Whether one of the two is a product with a matrix that the other has nothing of, which its mean is
         0 for. Without this, a sum of all layers would be looked into by each of them."""
         products = [isinstance(site.op, MatMul) for site in sites]
@@ -392,11 +393,11 @@ class Covariances:
             self.dots.require(site)
         return True
 
-    def _random(self, site: Site) -> bool:
+    def _random(self, site: Box) -> bool:
         """Whether what the site makes has vectors in it."""
         return not isinstance(site.op, Nonlin) or is_vector(site.op.phi)
 
-    def _opened(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Site]) -> Expr:
+    def _opened(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Box]) -> Expr:
         """`x` with the members in `opened` replaced by what makes them."""
 
         def leaf(node: Expr) -> Expr | None:
@@ -477,5 +478,5 @@ def _whole(formula: Formula, axes: Sequence[str], table: Axes) -> tuple[Piece, .
     return (Piece((0,) * len(axes), tuple(table.extents[axis] for axis in axes), tuple(axes), formula),)
 
 
-def _line(site: Site) -> int:
+def _line(site: Box) -> int:
     return site.op.origin.line

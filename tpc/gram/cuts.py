@@ -27,7 +27,7 @@ from tpc.core.expr import (
     neg,
     values,
 )
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import elementwise
 from tpc.gram.ir import CovarianceProgram, Integral
 
 Kind = Literal["line", "curve", "turn"]
@@ -114,15 +114,15 @@ def _places(x: Expr, *, inside: bool) -> Iterator[tuple[Kind, Expr]]:
     match x:
         case Compare(_, left, right):
             yield from _zeros(add(left, neg(right)))
-        case Call("max" | "min", (left, right)):
+        case Call(_, (left, right)):
             yield from _zeros(add(left, neg(right)))
-        case Call(function, (argument,)) if FUNCTIONS[function].bends:
+        case Call(function, (argument,)) if elementwise(function).bends:
             if (
-                FUNCTIONS[function].growth != "exponential"
+                elementwise(function).growth != "exponential"
                 or affine(argument, _variables(argument)) is not None
             ):
                 yield from _zeros(argument)
-            if FUNCTIONS[function].growth != "polynomial":
+            if elementwise(function).growth != "polynomial":
                 yield from _turns(argument)
         case Pow(base, exponent) if is_vector(base) and (inside or not _is_whole(exponent)):
             yield from _zeros(base)
@@ -157,7 +157,7 @@ def _turns(x: Expr) -> Iterator[tuple[Kind, Expr]]:
                 x = next(part for part in parts if is_vector(part))
             case Pow(base, exponent) if _is_whole(exponent):
                 x = base
-            case Call(function, (argument,)) if FUNCTIONS[function].bends:
+            case Call(function, (argument,)) if elementwise(function).bends:
                 x = argument
             case _:
                 break
@@ -180,10 +180,9 @@ def _is_positive(x: Expr, *, strictly: bool = True) -> bool:
             return _is_positive(base, strictly=strictly) or (
                 not strictly and k.denominator == 1 and k % 2 == 0
             )
-        case Call("exp" | "cosh"):
-            return True
-        case Call("abs" | "relu" | "step" | "sigmoid" | "softplus" | "sqrt"):
-            return not strictly
+        case Call(function):
+            sign = elementwise(function).sign
+            return sign == "positive" or (sign == "not negative" and not strictly)
     return False
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ZERO, Add, Expr, Mul, add, mul
-from tpc.gram.ir import Delta, Piece, placed
+from tpc.core.expr import ZERO, Add, Delta, Expr, Mul, add, mul
+from tpc.core.traverse import substitute
+from tpc.gram.ir import Piece
 
 
 def without_deltas(
@@ -65,7 +66,7 @@ def _axes(delta: Delta) -> list[str]:
 
 
 def _without(piece: Piece, delta: Delta, kept: str, dropped: str) -> Expr:
-    return placed(mul(*(f for f in _factors(piece) if f != delta)), {dropped: Affine.var(kept)})
+    return substitute(mul(*(f for f in _factors(piece) if f != delta)), {dropped: Affine.var(kept)})
 
 
 def agreeing(x: Expr, other: Expr) -> Expr:

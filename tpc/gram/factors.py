@@ -20,22 +20,18 @@ from tpc.core.expr import (
     Value,
     add,
     call,
-    divide,
     is_vector,
     mul,
     neg,
     number,
     power,
 )
-from tpc.core.functions import HALF, PI
+from tpc.core.functions import HALF, PI, elementwise
 from tpc.gram.ir import Factor
 
 Combination = dict[Factor, Expr]
 MOST_POWER = 12
-ROOT_TWO = call("sqrt", number(2))
 LOGISTIC = frozenset({"tanh", "tanh'", "tanh''", "softplus"})
-ODD = frozenset({"erf", "sin", "tanh", "tanh''"})
-EVEN = frozenset({"one", "cos", "tanh'"})
 
 
 def combination(x: Expr) -> Combination | None:
@@ -60,10 +56,8 @@ def combination(x: Expr) -> Combination | None:
             return _sum(
                 [_product([step, combination(yes)]), combination(no), _product([step, combination(neg(no))])]
             )
-        case Call("max", (a, b)):
-            return _sum([combination(b), combination(call("relu", add(a, neg(b))))])
-        case Call("min", (a, b)):
-            return _sum([combination(a), combination(neg(call("relu", add(a, neg(b)))))])
+        case Call(function, args) if (simpler := elementwise(function).simpler) is not None:
+            return combination(simpler(*args))
         case Call(function, (argument,)):
             slope = _slope(argument)
             return None if slope is None else _function(function, slope)
@@ -77,29 +71,16 @@ def _function(function: str, k: Expr) -> Combination | None:
             return {Factor(0, function, k): ONE}
         case "tanh" | "tanh'":
             return _tanh(function, k)
-        case "sigmoid":
-            return {Factor(): HALF, **{f: mul(HALF, c) for f, c in _tanh("tanh", mul(HALF, k)).items()}}
         case "softplus":
             return {Factor(0, "softplus", k): ONE}
-        case "gelu":
-            return {Factor(1): mul(HALF, k), Factor(1, "erf", divide(k, ROOT_TWO)): mul(HALF, k)}
-        case "sinh" | "cosh":
-            return {
-                Factor(0, "exp", k): HALF,
-                Factor(0, "exp", neg(k)): HALF if function == "cosh" else neg(HALF),
-            }
     if not isinstance(k, Number):
         return None  # for kinks the sign must be known
-    size, forward = number(abs(k.value)), k.value > 0
+    forward = k.value > 0
     match function:
         case "step":
-            return {Factor(0, "step"): ONE} if forward else {Factor(): ONE, Factor(0, "step"): MINUS_ONE}
+            return {Factor(0, "step"): ONE} if forward else {Factor(0, "step"): MINUS_ONE, Factor(): ONE}
         case "sign":
             return {Factor(0, "step"): number(2 if forward else -2), Factor(): number(-1 if forward else 1)}
-        case "relu":
-            return {Factor(1, "step"): size} if forward else {Factor(1, "step"): size, Factor(1): neg(size)}
-        case "abs":
-            return {Factor(1, "step"): mul(number(2), size), Factor(1): neg(size)}
     return None
 
 
@@ -221,7 +202,7 @@ def closed_together(f: Factor, g: Factor) -> bool:
 
 def symmetry(f: Factor) -> int:
     """1 for an even function, −1 for an odd one, 0 for neither."""
-    own = -1 if f.kind in ODD else 1 if f.kind in EVEN else 0
+    own = {"one": 1, "tanh''": -1}.get(f.kind) or elementwise(f.kind).parity
     return -own if f.power % 2 else own
 
 

@@ -10,7 +10,9 @@ from fractions import Fraction
 
 from tpc.core.affine import Affine
 from tpc.core.expr import ONE, Add, Call, Expr, Mul, Number, Pow, Ref, Sum, Value, add, mul, number, power
-from tpc.gram.ir import Closed, Definition, Factor, free_variables, placed
+from tpc.core.functions import elementwise
+from tpc.core.traverse import free_variables, substitute
+from tpc.gram.ir import Closed, Definition, Factor
 from tpc.gram.monomials import UNIT, Monomials, Polynomial, opened, plus, times, whole
 
 RELU = Factor(1, "step")
@@ -188,7 +190,7 @@ class Gaps:
             return None
         for ref in (x.ref, _turned(x.ref, definition, formula)):
             at = dict(zip(definition.pieces[0].variables, ref.index, strict=True))
-            q, r = (mul(number(Fraction(1, 2)), placed(side, at)) for side in (formula.q, formula.r))
+            q, r = (mul(number(Fraction(1, 2)), substitute(side, at)) for side in (formula.q, formula.r))
             if free_variables(q) <= sides[0] and free_variables(r) <= sides[1]:
                 return OfRelu(ref), q, r
         return OfRelu(ref), r, q
@@ -287,8 +289,8 @@ def _positive(x: Expr) -> bool:
             return value >= 0
         case Pow(base, Number(k)):
             return k.denominator == 2 or (k.denominator == 1 and k % 2 == 0) or _positive(base)
-        case Call("sqrt" | "exp" | "abs", _):
-            return True
+        case Call(function, _):
+            return elementwise(function).sign != "any"
         case Mul(factors):
             return all(map(_positive, factors))
     return False

@@ -31,6 +31,8 @@ from tpc.core.expr import (
     replace,
     values,
 )
+from tpc.core.functions import elementwise
+from tpc.core.traverse import index_variables, indices, substitute
 from tpc.gram.axes import skeleton
 from tpc.gram.basis import fewer
 from tpc.gram.factors import (
@@ -43,7 +45,7 @@ from tpc.gram.factors import (
     polynomial,
     symmetry,
 )
-from tpc.gram.ir import Closed, Factor, Integral, TooManyGaussiansError, index_variables, indices, placed
+from tpc.gram.ir import Closed, Factor, Integral, TooManyGaussiansError
 from tpc.gram.isserlis import covariance_of, paired
 from tpc.gram.labels import shown
 from tpc.gram.registered import registered
@@ -55,7 +57,6 @@ if TYPE_CHECKING:
     from tpc.gram.covariance import Covariances
 
 MOST_DIMENSIONS = 4  # of a quadrature
-ODD, EVEN = frozenset({"erf", "tanh", "sin", "sinh", "sign"}), frozenset({"cos", "cosh", "abs", "tanh'"})
 
 
 def expectation_of_groups(engine: Covariances, factors: Sequence[Expr]) -> Expr:
@@ -90,7 +91,7 @@ class Groups:
             if x.count.const > MOST_DIMENSIONS:
                 raise TooManyGaussiansError(f"`{shown(x)}`, inside of a function, is of {x.count} Gaussians")
             return self.in_gaussians(
-                add(*(placed(x.body, {x.variable: Affine(k)}) for k in range(x.count.const)))
+                add(*(substitute(x.body, {x.variable: Affine(k)}) for k in range(x.count.const)))
             )
         return rebuild(x, [self.in_gaussians(part) for part in children(x)])
 
@@ -408,7 +409,7 @@ def parity(x: Expr) -> int:
             kinds = {parity(a) for a in args}
             if kinds == {1}:
                 return 1
-            return (-1 if function in ODD else 1 if function in EVEN else 0) if kinds == {-1} else 0
+            return elementwise(function).parity if kinds == {-1} else 0
     return 0
 
 

@@ -17,25 +17,17 @@ from tpc.core.expr import (
     ONE,
     ZERO,
     Add,
+    Delta,
     Expr,
-    Gather,
     Index,
     Mul,
-    Position,
-    Ref,
-    Sum,
-    Value,
     add,
     mul,
-    new_position,
     number,
-    replace,
-    substitute_index,
-    substitute_ref,
     summed,
-    walk,
 )
 from tpc.core.program import Program
+from tpc.core.traverse import free_variables, index_variables, substitute
 
 
 class NotGramError(ValueError):
@@ -48,14 +40,6 @@ class TooManyGaussiansError(NotGramError):
 
 class TooDearError(NotGramError):
     """Whether they do was not found out, as it takes too long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delta(Expr):
-    """1 where the two indices are the same, else 0."""
-
-    left: Index
-    right: Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,85 +134,6 @@ class CovarianceProgram:
         return sum(math.prod(d.shape) for d in self.definitions)
 
 
-def same(left: Index, right: Index) -> Expr:
-    """Delta, with what is certain decided."""
-    if left == right:
-        return ONE
-    if isinstance(left, Affine) and isinstance(right, Affine):
-        difference = left - right
-        if difference.constant is not None:
-            return ZERO
-        positive = {v: k for v, k in difference.terms if k > 0}
-        negative = {v: -k for v, k in difference.terms if k < 0}
-        return Delta(
-            Affine.of(max(difference.const, 0), positive), Affine.of(max(-difference.const, 0), negative)
-        )
-    return Delta(left, right)
-
-
-def placed(x: Expr, at: Mapping[str, Index]) -> Expr:
-    """`x` with free variables replaced; variables of sums are unique, so that none is captured. A Gather
-    stands for a whole index only."""
-    affine = {v: i for v, i in at.items() if isinstance(i, Affine)}
-    gathers = {v: i for v, i in at.items() if isinstance(i, Gather)}
-
-    def index_at(index: Index) -> Index:
-        if isinstance(index, Affine) and index.variables & gathers.keys():
-            ((variable, _),) = index.terms
-            assert index == Affine.var(variable)
-            return gathers[variable]
-        return substitute_index(index, affine)
-
-    def leaf(node: Expr) -> Expr | None:
-        match node:
-            case Value(ref, vector):
-                return (
-                    Value(type(ref)(ref.name, tuple(map(index_at, ref.index))), vector)
-                    if gathers
-                    else Value(substitute_ref(ref, affine), vector)
-                )
-            case Position(index):
-                picked = [
-                    mul(number(k), Value(Ref(gathers[v].input, gathers[v].index), False))
-                    for v, k in index.terms
-                    if v in gathers
-                ]
-                rest = Affine.of(index.const, {v: k for v, k in index.terms if v not in gathers})
-                return add(new_position(rest.substitute(affine)), *picked)
-            case Delta(left, right):
-                return same(index_at(left), index_at(right))
-        return None
-
-    return replace(x, leaf) if at else x
-
-
-def indices(x: Expr) -> list[Index]:
-    """Every index in `x`, of values, deltas and positions, in order."""
-    found: list[Index] = []
-    for node in walk(x):
-        match node:
-            case Value(ref, _):
-                found += ref.index
-            case Position(index):
-                found.append(index)
-            case Delta(left, right):
-                found += [left, right]
-    return found
-
-
-def index_variables(index: Index) -> frozenset[str]:
-    return (
-        frozenset().union(*(i.variables for i in index.index))
-        if isinstance(index, Gather)
-        else index.variables
-    )
-
-
-def free_variables(x: Expr) -> set[str]:
-    bound = {node.variable for node in walk(x) if isinstance(node, Sum)}
-    return {v for index in indices(x) for v in index_variables(index)} - bound
-
-
 def formula_variables(x: Formula) -> set[str]:
     match x:
         case Closed():
@@ -274,7 +179,7 @@ def total(variable: str, count: int, x: Expr, range_of: RangeOf) -> Expr:
     for k, factor in enumerate(factors):
         at = _solved(factor, variable, count, range_of) if isinstance(factor, Delta) else None
         if at is not None:
-            return placed(mul(*factors[:k], *factors[k + 1 :]), {variable: at})
+            return substitute(mul(*factors[:k], *factors[k + 1 :]), {variable: at})
     inside = [f for f in factors if variable in free_variables(f)]
     outside = [f for f in factors if variable not in free_variables(f)]
     return mul(*outside, summed(variable, Affine(count), mul(*inside)))

@@ -7,7 +7,8 @@ from fractions import Fraction
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Add, Call, Expr, Mul, Number, Pow, Sum, Value, replace
-from tpc.gram.ir import Definition, placed
+from tpc.core.traverse import substitute
+from tpc.gram.ir import Definition
 
 Monomial = frozenset[tuple[Expr, Fraction]]  # atoms with their powers
 Polynomial = Mapping[Monomial, Fraction]
@@ -118,7 +119,7 @@ def opened(x: Value, definitions: Mapping[str, Definition]) -> Expr | None:
         return None
     piece = definition.pieces[0]
     return (
-        placed(piece.formula, dict(zip(piece.variables, x.ref.index, strict=True)))
+        substitute(piece.formula, dict(zip(piece.variables, x.ref.index, strict=True)))
         if isinstance(piece.formula, Expr)
         else None
     )
@@ -137,7 +138,9 @@ def anonymous(x: Sum) -> Expr:
             return replace(node, lambda part: named(part, depth) if isinstance(part, Sum) else None)
         variable = f"sum {depth}"
         return Sum(
-            variable, node.count, named(placed(node.body, {node.variable: Affine.var(variable)}), depth + 1)
+            variable,
+            node.count,
+            named(substitute(node.body, {node.variable: Affine.var(variable)}), depth + 1),
         )
 
     return named(x, 0)

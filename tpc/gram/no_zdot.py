@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Expr, Ref, Value
 from tpc.core.program import MatMul, Nonlin
-from tpc.gram.boxes import Site, phi_of
-from tpc.gram.ir import NotGramError, placed
+from tpc.core.traverse import substitute
+from tpc.gram.boxes import Box, phi_of
+from tpc.gram.ir import NotGramError
 from tpc.gram.labels import shown
 from tpc.gram.sources import constants, meet, vectors_in
 
@@ -23,7 +24,7 @@ class Dots:
         self.engine = engine
         self.done: set[int] = set()
 
-    def require(self, site: Site) -> None:
+    def require(self, site: Box) -> None:
         """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, what is multiplied has to be
         uncorrelated with all products of the other side. What elementwise instructions are made of is looked
         at in their place."""
@@ -51,7 +52,7 @@ class Dots:
                     self.done -= {one.number, *opened}
                     raise
 
-    def _uncorrelated(self, site: Site, op: MatMul) -> None:
+    def _uncorrelated(self, site: Box, op: MatMul) -> None:
         own = self.engine.vectors.sources_of_ref(op.operand)
         for other in self.engine.sites.products.get((op.matrix.name, not op.transposed), ()):
             assert isinstance(other.op, MatMul)
@@ -81,11 +82,11 @@ class Dots:
             )
         return f"{op.matrix}{'.T' * op.transposed} @ {operand}"
 
-    def _anywhere(self, site: Site, ref: Ref) -> Expr:
+    def _anywhere(self, site: Box, ref: Ref) -> Expr:
         """A member that `site` makes or uses, at any index."""
         at = {
             v: Affine.var(self.engine.axes.fresh(v, n))
             for v, n in zip(site.variables, site.counts, strict=True)
             if v is not None
         }
-        return placed(Value(ref, True), at)
+        return substitute(Value(ref, True), at)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tpc.core.expr import ONE, ZERO, Expr, Ref, Value, brackets, replace
+from tpc.core.expr import ONE, ZERO, Delta, Expr, Ref, Value, brackets, replace
 from tpc.core.printer import POWER, SUM, UNARY, print_axes, print_expr
-from tpc.gram.ir import Closed, CovarianceProgram, Definition, Delta, Factor, Formula, Piece
+from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, Piece
 
 
 def print_covariances(covariances: CovarianceProgram) -> str:

@@ -29,7 +29,9 @@ from tpc.core.expr import (
     replace,
 )
 from tpc.core.functions import HALF
-from tpc.core.program import For, Moment, Nonlin, Op, Program
+from tpc.core.passes import rewrite
+from tpc.core.program import Instruction, Moment, Nonlin, Program
+from tpc.core.traverse import map_phi
 
 SLOPE = "tanh'"
 
@@ -37,12 +39,10 @@ SLOPE = "tanh'"
 def slopes_in(program: Program) -> Program:
     """The program with these functions in what it does to vectors."""
 
-    def of(op: Op) -> Op:
-        if isinstance(op, For):
-            return dataclasses.replace(op, body=tuple(map(of, op.body)))
-        return dataclasses.replace(op, phi=with_slopes(op.phi)) if isinstance(op, Nonlin | Moment) else op
+    def rule(op: Instruction) -> Instruction:
+        return map_phi(op, with_slopes) if isinstance(op, Nonlin | Moment) else op
 
-    return dataclasses.replace(program, body=tuple(map(of, program.body)))
+    return dataclasses.replace(program, body=rewrite(program.body, rule))
 
 
 def with_slopes(x: Expr) -> Expr:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Index, Ref, Value, values
 from tpc.core.program import Gaussians, MatMul
-from tpc.gram.boxes import Site, Sites, phi_of
+from tpc.gram.boxes import Box, Boxes, phi_of
 from tpc.plan.space import degree
 
 
@@ -46,12 +46,12 @@ def constants(index: Iterable[Index]) -> tuple[int | None, ...]:
 class Vectors:
     """Facts about the vectors of one program."""
 
-    def __init__(self, sites: Sites) -> None:
+    def __init__(self, sites: Boxes) -> None:
         self.sites = sites
         self._sources: list[Sources] = []  # by the numbers of sites
         self._linear: list[bool] = []
 
-    def sources(self, site: Site) -> Sources:
+    def sources(self, site: Box) -> Sources:
         """What the vectors that `site` makes are functions of, through elementwise instructions."""
         for one in self.sites.every[len(self._sources) : site.number + 1]:  # each is made of those before it
             if isinstance(one.op, MatMul):
@@ -77,7 +77,7 @@ class Vectors:
                 found |= self.sources(site)
         return frozenset(found)
 
-    def linear(self, site: Site) -> bool:
+    def linear(self, site: Box) -> bool:
         """Whether what `site` makes is a linear combination of products and initial vectors, hence Gaussian
         if no Ż occurs."""
         for one in self.sites.every[len(self._linear) : site.number + 1]:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ZERO, Call, Expr, Number, Value, mul, walk
+from tpc.core.expr import ZERO, Call, Delta, Expr, Number, Value, mul, walk
+from tpc.core.traverse import free_variables, indices
 from tpc.emit import python as py
 from tpc.emit.error_checks import NAMES, evaluations_line, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
@@ -15,17 +16,7 @@ from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.sections import copied
 from tpc.gram.cuts import cuts_of
 from tpc.gram.factors import LOGISTIC, polynomial
-from tpc.gram.ir import (
-    Closed,
-    CovarianceProgram,
-    Definition,
-    Delta,
-    Factor,
-    Formula,
-    Integral,
-    Piece,
-    free_variables,
-)
+from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, Integral, Piece
 from tpc.gram.labels import best_name
 from tpc.gram.registered import form_named
 from tpc.gram.write_arrays import Array, Arrays
@@ -403,7 +394,6 @@ def expressions_in(x: Formula) -> Sequence[Expr]:
 
 def mentioned(x: Expr) -> set[str]:
     from tpc.core.expr import Gather
-    from tpc.gram.ir import indices
 
     return {v.ref.name for v in walk(x) if isinstance(v, Value) and not v.vector} | {
         i.input for i in indices(x) if isinstance(i, Gather)

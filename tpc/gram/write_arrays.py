@@ -15,6 +15,7 @@ from tpc.core.expr import (
     Call,
     Compare,
     Constant,
+    Delta,
     Expr,
     Gather,
     Index,
@@ -30,6 +31,7 @@ from tpc.core.expr import (
     power,
 )
 from tpc.core.functions import FUNCTIONS
+from tpc.core.traverse import free_variables, index_variables, indices
 from tpc.emit import python as py
 from tpc.emit.identifiers import Names
 from tpc.emit.python import Py
@@ -44,7 +46,6 @@ from tpc.emit.whole import (
     whole_bounds,
     whole_py,
 )
-from tpc.gram.ir import Delta, free_variables, index_variables
 
 MOST_TERMS = 512  # of a sum that is written as one over slices
 
@@ -300,7 +301,7 @@ class Arrays:
         """The variables that a sum over slices runs over: those which stand in an index beside another
         variable."""
         beside = set()
-        for index in (i for f in factors for i in _affine_indices(f)):
+        for index in (i for f in factors for i in indices(f) if isinstance(i, Affine)):
             loose = [v for v in index.variables if v not in self.integers]
             if len(loose) > 1:
                 small = sorted((v for v in loose if v in variables), key=lambda v: self.extents[v])
@@ -390,12 +391,6 @@ def _square_of_root(x: Expr) -> Fraction | None:
         ) if value >= 0:
             return value
     return None
-
-
-def _affine_indices(x: Expr) -> list[Affine]:
-    from tpc.gram.ir import indices
-
-    return [i for i in indices(x) if isinstance(i, Affine)]
 
 
 def _summed(variables: Sequence[str], extents: Mapping[str, int], x: Expr) -> Expr:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Ref, Sum, Value, replace
+from tpc.core.traverse import free_variables, substitute
 from tpc.emit import python as py
 from tpc.emit.python import Assign, Py, Statement
 from tpc.gram.gaps import RELU, Common, Gaps, OfRelu, OfSum, Product, Term, alike
-from tpc.gram.ir import Closed, Definition, Factor, free_variables, placed
+from tpc.gram.ir import Closed, Definition, Factor
 from tpc.gram.labels import best_name
 from tpc.gram.monomials import anonymous, opened, whole
 from tpc.gram.write_arrays import Array, Arrays
@@ -125,7 +126,7 @@ class GapWriter:
         self.writer.used |= {"gap", "near"}
         shown = [arrays.aligned(side, (axis, *x.variables)) for side, axis in zip(sides, axes, strict=True)]
         found = py.call("gap", *(self._aligned(side, arrays, axes) for side in (x.q, x.c, x.r)))
-        one = placed(sides[0], {axes[0]: Affine.var(axes[1])}) == sides[1]
+        one = substitute(sides[0], {axes[0]: Affine.var(axes[1])}) == sides[1]
         return py.call("near", found, *shown, *([Py("same=True")] if one else []))
 
     def _aligned(self, x: Expr, arrays: Arrays, axes: Sequence[str]) -> Py:

@@ -7,16 +7,16 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ONE, ZERO, Expr, Index, Number, Pow, Ref, Value, add, mul
+from tpc.core.expr import ONE, ZERO, Delta, Expr, Index, Number, Pow, Ref, Value, add, delta, mul
 from tpc.core.program import Gaussians, MatMul
-from tpc.gram.boxes import Site
-from tpc.gram.ir import Delta, placed, same
+from tpc.core.traverse import substitute
+from tpc.gram.boxes import Box
 
 if TYPE_CHECKING:
     from tpc.gram.covariance import Covariances
 
 
-def expectation_of_atoms(engine: Covariances, members: list[tuple[Ref, Site]]) -> Expr:
+def expectation_of_atoms(engine: Covariances, members: list[tuple[Ref, Box]]) -> Expr:
     """`E x` or `E x·z` of products with matrices and initial vectors (ZHat)."""
     if len(members) == 2:
         (x, a), (z, b) = members
@@ -27,7 +27,7 @@ def expectation_of_atoms(engine: Covariances, members: list[tuple[Ref, Site]]) -
     return mul(*(_mean_of(engine, ref, site) for ref, site in members))
 
 
-def _mean_of(engine: Covariances, ref: Ref, site: Site) -> Expr:
+def _mean_of(engine: Covariances, ref: Ref, site: Box) -> Expr:
     return (
         engine.scalar(engine.instantiated(site.op.mean[site.position], site.at(ref.index)))
         if isinstance(site.op, Gaussians)
@@ -35,18 +35,18 @@ def _mean_of(engine: Covariances, ref: Ref, site: Site) -> Expr:
     )
 
 
-def _hats(engine: Covariances, x: Ref, a: Site, first: MatMul, z: Ref, b: Site, second: MatMul) -> Expr:
+def _hats(engine: Covariances, x: Ref, a: Box, first: MatMul, z: Ref, b: Box, second: MatMul) -> Expr:
     """`Cov(Ẑ^{Wx}, Ẑ^{Wz}) = σ² E x·z`, times ρ for the transpose; 0 for different matrices."""
     if first.matrix.name != second.matrix.name or first.transposed != second.transposed:
         return ZERO
     at, by = a.at(x.index), b.at(z.index)
-    one, two = (placed(Value(op.matrix, False), where) for op, where in ((first, at), (second, by)))
+    one, two = (substitute(Value(op.matrix, False), where) for op, where in ((first, at), (second, by)))
     assert isinstance(one, Value)
     assert isinstance(two, Value)
-    deltas = [same(i, j) for i, j in zip(one.ref.index, two.ref.index, strict=True)]
+    deltas = [delta(i, j) for i, j in zip(one.ref.index, two.ref.index, strict=True)]
     if ZERO in deltas:
         return ZERO
-    operands = [placed(Value(op.operand, True), where) for op, where in ((first, at), (second, by))]
+    operands = [substitute(Value(op.operand, True), where) for op, where in ((first, at), (second, by))]
     solved = _solution(deltas)
     matrix = engine.matrices[first.matrix.name]
     variance = engine.scalar(
@@ -59,11 +59,13 @@ def _hats(engine: Covariances, x: Ref, a: Site, first: MatMul, z: Ref, b: Site, 
         if first.transposed and engine.ratios[matrix.rows] != engine.ratios[matrix.columns]
         else ONE
     )
-    return mul(*deltas, variance, engine.scalar(ratio), engine.product([placed(x, solved) for x in operands]))
+    return mul(
+        *deltas, variance, engine.scalar(ratio), engine.product([substitute(x, solved) for x in operands])
+    )
 
 
-def _initial(engine: Covariances, x: Ref, a: Site, z: Ref, b: Site, group: Gaussians) -> Expr:
-    deltas = [same(i, j) for i, j in zip(x.index, z.index, strict=True)]
+def _initial(engine: Covariances, x: Ref, a: Box, z: Ref, b: Box, group: Gaussians) -> Expr:
+    deltas = [delta(i, j) for i, j in zip(x.index, z.index, strict=True)]
     means = mul(_mean_of(engine, x, a), _mean_of(engine, z, b))
     covariance = engine.scalar(engine.instantiated(group.covariance[a.position][b.position], a.at(x.index)))
     return add(mul(*deltas, covariance), means)
@@ -72,9 +74,9 @@ def _initial(engine: Covariances, x: Ref, a: Site, z: Ref, b: Site, group: Gauss
 def _solution(deltas: Sequence[Expr]) -> dict[str, Index]:
     """Variables that the deltas, being 1, tell."""
     found: dict[str, Index] = {}
-    for delta in deltas:
-        if isinstance(delta, Delta):
-            left, right = delta.left, delta.right
+    for bracket in deltas:
+        if isinstance(bracket, Delta):
+            left, right = bracket.left, bracket.right
             if (
                 isinstance(right, Affine)
                 and len(right.terms) == 1

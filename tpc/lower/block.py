@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Expr, Gather, Ref, Sum, Value, values, walk
+from tpc.core.expr import Expr, Ref, Value, values, walk
+from tpc.core.names import Together, numbered
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Origin, Scalar
+from tpc.core.traverse import op_variables
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import Loop
 
@@ -60,11 +62,8 @@ class Block:
 
     def unused(self, variable: str) -> str:
         """A name for a bound variable that means nothing yet."""
-        name, k = variable, 0
-        while name in self.variables() or (k and name in self.taken):
-            k += 1
-            name = f"{variable}${k}"
-        return name
+        used = self.variables()
+        return numbered(f"{variable}$", Together((used, self.taken))) if variable in used else variable
 
     def fresh(self, base: str) -> str:
         """A name that is not taken, of the form reserved for what lowering makes (a program once lowered has
@@ -81,7 +80,7 @@ class Block:
 
         `make` and `kind` come without a name: the fresh one is put in.
         """
-        needed = self.needed(free_variables(make))
+        needed = self.needed(op_variables(make))
         around = [*self.loops, *needed]
         name = self.fresh(self.base)
         out = Ref(name, tuple(Affine.var(loop.variable) for loop in around))
@@ -91,7 +90,7 @@ class Block:
         self.newest = name
         return Value(out, kind.kind == "vector")
 
-    def needed(self, free: set[str]) -> list[Loop]:
+    def needed(self, free: frozenset[str]) -> list[Loop]:
         """The sums that something with these free variables depends on, and those that their counts depend
         on."""
         found: list[Loop] = []
@@ -152,36 +151,6 @@ def values_of(ops: list[Op]) -> set[str]:
         if isinstance(op, Nonlin | Moment | Scalar):
             names |= {v.ref.name for v in values(op.phi)}
     return names
-
-
-def free_variables(op: Instruction) -> set[str]:
-    if isinstance(op, MatMul):
-        return index_variables(op.matrix) | index_variables(op.operand)
-    return expr_variables(op.phi)
-
-
-def index_variables(ref: Ref) -> set[str]:
-    found: set[str] = set()
-    for i in ref.index:
-        for affine in i.index if isinstance(i, Gather) else (i,):
-            found |= affine.variables
-    return found
-
-
-def expr_variables(x: Expr) -> set[str]:
-    """The free loop variables of an expression."""
-    from tpc.core.expr import Position, children
-
-    if isinstance(x, Value):
-        return index_variables(x.ref)
-    if isinstance(x, Position):
-        return set(x.index.variables)
-    if isinstance(x, Sum):
-        return (expr_variables(x.body) - {x.variable}) | x.count.variables
-    found: set[str] = set()
-    for part in children(x):
-        found |= expr_variables(part)
-    return found
 
 
 def size(x: Expr, limit: int) -> int:

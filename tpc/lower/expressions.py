@@ -42,6 +42,7 @@ from tpc.core.expr import (
 )
 from tpc.core.laws import law_number
 from tpc.core.program import Family, MatMul, Moment, Nonlin, Scalar
+from tpc.core.traverse import free_variables
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.lower.block import Binding, Block, Env, size
@@ -279,9 +280,7 @@ class Expressions:
         return x if self.elementwise or uses < 2 or size(x, 5) < 5 or self.free_sums(x) else self.named(x)
 
     def free_sums(self, x: Expr) -> bool:
-        from tpc.lower.block import expr_variables
-
-        return bool(expr_variables(x) & {loop.variable for loop in self.block.sums})
+        return bool(free_variables(x) & {loop.variable for loop in self.block.sums})
 
     def derivative(self, node: tree.Applied, name: str, which: int, order: int, args: Sequence[Expr]) -> Expr:
         """`φ'(…)`: the function on placeholders, differentiated, and the arguments put in."""

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import special
 
-from tpc.core.dependence import references
 from tpc.core.expr import Add, Call, Constant, Expr, Mul, Number, Pow, Ref, Value, walk
+from tpc.core.functions import elementwise
 from tpc.core.inputs import span_of
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Moment, Nonlin, Program, instructions
+from tpc.core.traverse import used_refs
 from tpc.diagnostics import catalogue_scaling
 from tpc.diagnostics.diagnostic import TpcError
 
@@ -87,7 +88,9 @@ class Exponents:
                 return {}
             case Value(ref, True) if self._initial(ref):
                 return {}
-            case Call("cos" | "sin" | "tanh" | "erf" | "abs", (Value(ref, True),)) if self._initial(ref):
+            case Call(function, (Value(ref, True),)) if (
+                self._initial(ref) and not elementwise(function).fades
+            ):
                 return {}
             case _:
                 raise NotPolynomialError
@@ -193,7 +196,7 @@ def without_error(program: Program) -> tuple[str, ...]:
     before = -1
     while tainted and len(tainted) != before:
         before = len(tainted)
-        tainted |= {op.out.name for op in ops if any(ref.name in tainted for ref, _ in references(op, ()))}
+        tainted |= {op.out.name for op in ops if any(ref.name in tainted for ref in used_refs(op))}
     return tuple(output.name for output in program.outputs if output.ref.name in tainted)
 
 

@@ -4,14 +4,16 @@ is multiplied."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from tpc.core.affine import Affine, bounds
-from tpc.core.expr import Ref, substitute
-from tpc.core.program import For, MatMul, Matrix, Op, Program, instructions
+from tpc.core.expr import Ref
+from tpc.core.passes import rewrite
+from tpc.core.program import For, Instruction, MatMul, Matrix, Program, instructions
+from tpc.core.traverse import substitute
 
 MOST_ROUNDS = 10**7  # of the loops in an index, to be counted one by one
 
@@ -42,18 +44,12 @@ def taken_apart(program: Program) -> Program:
             if own and members
             else [matrix]
         )
-    return replace(program, matrices=tuple(matrices), body=_renamed(program.body, axes))
 
+    def member(op: Instruction) -> Instruction:
+        own = axes[op.matrix.name] if isinstance(op, MatMul) else set()
+        return replace(op, matrix=_named(op.matrix, own)) if isinstance(op, MatMul) and own else op
 
-def _renamed(body: Sequence[Op], axes: Mapping[str, set[int]]) -> tuple[Op, ...]:
-    return tuple(
-        replace(op, body=_renamed(op.body, axes))
-        if isinstance(op, For)
-        else replace(op, matrix=_named(op.matrix, axes[op.matrix.name]))
-        if isinstance(op, MatMul) and axes[op.matrix.name]
-        else op
-        for op in body
-    )
+    return replace(program, matrices=tuple(matrices), body=rewrite(program.body, member))
 
 
 def _named(ref: Ref, own: set[int]) -> Ref:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tpc.core.expr import Call, is_vector, walk
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import elementwise
 from tpc.core.program import Moment, Nonlin, Program, instructions
 from tpc.plan.cost import MEMORY, PER_POINT, SECONDS, cost_of_points, total_seconds
 from tpc.plan.draft import Draft
@@ -144,7 +144,7 @@ class _Needs:
 def _smooth(program: Program) -> bool:
     """Whether every function of a vector is smooth."""
     return all(
-        FUNCTIONS[node.function].shape == "smooth"
+        elementwise(node.function).shape == "smooth"
         for op, _ in instructions(program.body)
         if isinstance(op, Nonlin | Moment)
         for node in walk(op.phi)

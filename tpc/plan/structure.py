@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel
-from tpc.core.expr import Gather, Index, Ref
+from tpc.core.expr import Index
 from tpc.core.program import For, MatMul, Op, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, analyse, build, inner_regions, leaves, ranges
+from tpc.core.traverse import ref_variables
 from tpc.plan.distribute import distribute
 from tpc.plan.histories import histories
 
@@ -132,7 +133,7 @@ def _block(region: Region) -> tuple[Region, ...]:
         len(nest[-1].body) != 1
         or not isinstance(leaf, Leaf)
         or not isinstance(leaf.op, MatMul)
-        or index_variables(leaf.op.matrix) & variables
+        or ref_variables(leaf.op.matrix) & variables
     ):
         return ()
     independent = all(
@@ -142,15 +143,8 @@ def _block(region: Region) -> tuple[Region, ...]:
     own = {i.terms[0][0] for i in leaf.op.out.index if isinstance(i, Affine) and len(i.terms) == 1}
     return (
         tuple(nest)
-        if independent and not dynamic and variables <= own and variables <= index_variables(leaf.op.operand)
+        if independent and not dynamic and variables <= own and variables <= ref_variables(leaf.op.operand)
         else ()
-    )
-
-
-def index_variables(ref: Ref) -> frozenset[str]:
-    """The loop variables in a reference's indices, those of indices that are read from inputs included."""
-    return frozenset(
-        v for i in ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in j.variables
     )
 
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tpc.core.elementwise import Elementwise
 from tpc.core.expr import (
     Add,
     Call,
@@ -26,11 +27,10 @@ from tpc.core.expr import (
     neg,
     walk,
 )
-from tpc.core.functions import FUNCTIONS
+from tpc.core.functions import elementwise
 from tpc.core.program import Instruction, MatMul, Moment, Program, instructions
 
 TAME = 4  # the degree of integrands whose means have right errors at 2,048 points (tests/bench/claims.py)
-BOUNDED = frozenset({"tanh", "sigmoid", "erf", "sin", "cos", "step", "sign"})
 INFINITE = math.inf
 MOST = 64  # a degree that loops make larger than this is not bounded
 
@@ -78,7 +78,7 @@ def _made(op: Instruction, known: dict[str, Growth]) -> Growth:
 
 
 def _edge(x: Expr) -> bool:
-    return isinstance(x, Call) and FUNCTIONS[x.function].shape != "smooth" and is_vector(x)
+    return isinstance(x, Call) and elementwise(x.function).shape != "smooth" and is_vector(x)
 
 
 def _joined(parts: Iterable[Growth]) -> Growth:
@@ -107,16 +107,23 @@ def _degree(x: Expr, known: dict[str, Growth]) -> float:
             return 0
         case Call("exp", (exponent,)) if _nonnegative(neg(exponent)):
             return 0
-        case Call("sqrt", _):
-            return parts[0] / 2
-        case Pow() | Call("exp" | "sinh" | "cosh" | "log", _):
+        case Call(function, _):
+            return _degree_of(elementwise(function), max(parts))
+        case Pow():
             return INFINITE
-        case Call(name, _) if name in BOUNDED:
-            return 0
         case Compare():
             return 0
         case _:
             return max(parts)
+
+
+def _degree_of(function: Elementwise, degree: float) -> float:
+    """The degree that bounds a function of what is bounded by one."""
+    if function.bounded:
+        return 0
+    if function.degree is not None:
+        return degree * float(function.degree)
+    return degree if function.growth == "polynomial" else INFINITE
 
 
 def _nonnegative(x: Expr) -> bool:
@@ -124,8 +131,8 @@ def _nonnegative(x: Expr) -> bool:
     match x:
         case Number(value):
             return value >= 0
-        case Call("exp" | "cosh" | "abs" | "relu" | "sigmoid" | "softplus" | "step" | "sqrt", _):
-            return True
+        case Call(function, _):
+            return elementwise(function).sign != "any"
         case Pow(base, Number(exponent)):
             return (exponent.denominator == 1 and exponent.numerator % 2 == 0) or _nonnegative(base)
         case Add(parts) | Mul(parts):

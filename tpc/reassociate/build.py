@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tpc.core.affine import Affine, bounds
-from tpc.core.expr import ONE, Expr, Gather, Number, Ref, Value, add, children, mul, substitute, summed
+from tpc.core.expr import ONE, Expr, Gather, Number, Ref, Value, add, mul, summed, values
+from tpc.core.names import part
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
+from tpc.core.traverse import free_variables, substitute
 from tpc.reassociate.contraction import Leaf, Node, Pair
-from tpc.reassociate.levels import Level, Site, free, unused
+from tpc.reassociate.levels import Item, Level, Nested
 from tpc.reassociate.products import Term
 
 Counts = Mapping[str, Affine]
@@ -56,15 +58,15 @@ def leaves(node: Node) -> list[Leaf]:
 class Placing:
     """Where in a program's levels a product can be made."""
 
-    def __init__(self, written: Mapping[str, frozenset[int]]) -> None:
-        self.written = written  # the levels in which a family is made, by `id`
+    def __init__(self, written: Mapping[str, frozenset[Level]]) -> None:
+        self.written = written  # the levels in which a family is made
 
-    def level(self, node: Node, counts: Counts, site: Site) -> Level:
+    def level(self, node: Node, counts: Counts, site: Nested) -> Level:
         """The outermost one around `site` at which all that it is made of is there."""
         variables, families = set[str](), set[str]()
         for leaf in leaves(node):
-            variables |= free(leaf.x) | {v for axis in leaf.moving for v in counts[axis].variables}
-            families |= _families(leaf.x)
+            variables |= free_variables(leaf.x) | {v for axis in leaf.moving for v in counts[axis].variables}
+            families |= {value.ref.name for value in values(leaf.x)}
         around = site.level.levels
         needed = [
             k
@@ -72,15 +74,10 @@ class Placing:
             if level.loop is not None
             and (
                 level.loop.variable in variables
-                or any(id(level) in self.written.get(name, ()) for name in families)
+                or any(level in self.written.get(name, ()) for name in families)
             )
         ]
         return around[max(needed, default=0)]
-
-
-def _families(x: Expr) -> set[str]:
-    own = {x.ref.name} if isinstance(x, Value) else set[str]()
-    return own.union(*(_families(part) for part in children(x)))
 
 
 class Builder:
@@ -88,19 +85,15 @@ class Builder:
 
     def __init__(self, program: Program, placing: Placing) -> None:
         self.placing = placing
-        self.taken = (
-            {f.name for f in program.families}
-            | {i.name for i in program.inputs}
-            | {n for g in program.gaussians for n in g.names}
-        )
+        self.taken = set(program.names)
         self.widths = {f.name: f.width for f in program.families} | {
             n: g.width for g in program.gaussians for n in g.names
         }
         self.families: list[Family] = []
-        self.made: dict[tuple[int, str], tuple[str, tuple[int, ...]]] = {}
-        self.before: dict[int, list[Site]] = {}  # what is made before an item, by its `id`
+        self.made: dict[tuple[Level, str], tuple[str, tuple[int, ...]]] = {}
+        self.before: dict[Item, list[Nested]] = {}  # what is made before an item
 
-    def site(self, site: Site, terms: Sequence[Taken]) -> Instruction:
+    def site(self, site: Nested, terms: Sequence[Taken]) -> Instruction:
         """The instruction of a site as a sum of terms."""
         op = site.op
         assert isinstance(op, Nonlin | Moment)
@@ -131,7 +124,7 @@ class Builder:
         )
         return replace(op, phi=total) if isinstance(op, Nonlin) else Scalar(op.out, total, origin=op.origin)
 
-    def _last(self, node: Node, out: Sequence[str], counts: Counts, site: Site) -> Expr:
+    def _last(self, node: Node, out: Sequence[str], counts: Counts, site: Nested) -> Expr:
         """The product that a term comes to: made once, before the loops that it does not depend on."""
         once = (
             isinstance(node, Pair)
@@ -140,7 +133,7 @@ class Builder:
         )
         return self.named(node, out, counts, site) if once else self.expression(node, out, counts, site)
 
-    def expression(self, node: Node, out: Sequence[str], counts: Counts, site: Site) -> Expr:
+    def expression(self, node: Node, out: Sequence[str], counts: Counts, site: Nested) -> Expr:
         """A product as an expression, summed over the axes that are not among `out`."""
         if isinstance(node, Leaf):
             return self._summed(node.x, [v for v in _in_order(node) if v not in out], counts)
@@ -154,18 +147,18 @@ class Builder:
         left, right = (self.operand(part, axes, counts, site) for part in (node.left, node.right))
         return self._summed(mul(right, left) if node.left.vector else mul(left, right), sums, counts)
 
-    def operand(self, node: Node, axes: Sequence[str], counts: Counts, site: Site) -> Expr:
+    def operand(self, node: Node, axes: Sequence[str], counts: Counts, site: Nested) -> Expr:
         return node.x if isinstance(node, Leaf) else self.named(node, axes, counts, site)
 
-    def named(self, node: Node, axes: Sequence[str], counts: Counts, site: Site) -> Expr:
+    def named(self, node: Node, axes: Sequence[str], counts: Counts, site: Nested) -> Expr:
         """A member of the family that a product is made as, its axes in the order of `axes` if it is not
         there yet."""
         level = self.placing.level(node, counts, site)
         text, order = canonical(node, counts)
         around = tuple(Affine.var(outer.loop.variable) for outer in level.levels if outer.loop is not None)
-        if (id(level), text) not in self.made:
+        if (level, text) not in self.made:
             self._make(node, axes, counts, site, level, text, order)
-        name, places = self.made[id(level), text]
+        name, places = self.made[level, text]
         return Value(Ref(name, (*around, *(Affine.var(order[k]) for k in places))), node.vector)
 
     def _make(
@@ -173,7 +166,7 @@ class Builder:
         node: Node,
         axes: Sequence[str],
         counts: Counts,
-        site: Site,
+        site: Nested,
         level: Level,
         text: str,
         order: Sequence[str],
@@ -186,7 +179,7 @@ class Builder:
             phi = mul(*(self.operand(part, own, counts, site) for part in (first, second)))
         else:
             phi = self.expression(node, own, counts, site)
-        name = unused(_name(node), self.taken)
+        name = part(_name(node), self.taken)
         nest = tuple(For(v, counts[v], (), origin=site.op.origin) for v in own)
         ranges = (*level.ranges, *((v, counts[v]) for v in own))
         width = (
@@ -203,10 +196,10 @@ class Builder:
         self.widths[name] = width
         out = Ref(name, tuple(Affine.var(v) for v, _ in ranges))
         kind = Nonlin if node.vector else Moment if node.inner and not node.summed else Scalar
-        self.before.setdefault(id(_anchor(site, level)), []).append(
-            Site(kind(out, phi, origin=site.op.origin), nest, level)
+        self.before.setdefault(_anchor(site, level), []).append(
+            Nested(kind(out, phi, origin=site.op.origin), nest, level)
         )
-        self.made[id(level), text] = name, tuple(order.index(v) for v in own)
+        self.made[level, text] = name, tuple(order.index(v) for v in own)
 
     def _summed(self, x: Expr, variables: Sequence[str], counts: Counts) -> Expr:
         for v in reversed(variables):
@@ -244,6 +237,6 @@ def _name(node: Pair) -> str:
     return name if len(name) <= 16 else "product"
 
 
-def _anchor(site: Site, level: Level) -> Site | Level:
+def _anchor(site: Nested, level: Level) -> Nested | Level:
     """The item of `level` that has the site in it."""
     return site if site.level is level else site.level.levels[site.level.levels.index(level) + 1]

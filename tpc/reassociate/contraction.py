@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ONE, Expr, Value, substitute
+from tpc.core.expr import ONE, Expr, Value
 from tpc.core.printer import print_expr
-from tpc.reassociate.levels import free
+from tpc.core.traverse import free_variables, substitute
 from tpc.reassociate.products import NotMultilinearError, Term
 
 WRITE = 16  # multiplications that writing a number to memory takes as long as
@@ -89,7 +89,7 @@ def cheapest(
     moving = out | {v for v, _ in term.sums}
     still, leaves = [], []
     for x in (*term.scalars, *(Value(ref, True) for ref in term.vectors)):
-        own = free(x) & moving
+        own = free_variables(x) & moving
         if own or (isinstance(x, Value) and x.vector):
             leaves.append(Leaf(x, own))
         else:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tpc.core.affine import Affine, bounds
-from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild, substitute_ref
+from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild
+from tpc.core.names import part
 from tpc.core.program import Family, For, MatMul, Program, Scalar
-from tpc.reassociate.levels import Level, Site, body_of, put_before, ref_variables, sites, unused
+from tpc.core.traverse import ref_variables, substitute_ref
+from tpc.reassociate.levels import Item, Level, Nested, body_of, put_before, sites
 
 
 def gathered(program: Program, top: Level) -> Program:
@@ -28,22 +30,18 @@ def gathered(program: Program, top: Level) -> Program:
 class _Rows:
     def __init__(self, program: Program) -> None:
         self.inputs = {item.name for item in program.inputs}
-        self.taken = (
-            {f.name for f in program.families} | self.inputs | {n for g in program.gaussians for n in g.names}
-        )
-        self.made: dict[tuple[int, str], str] = {}
+        self.taken = set(program.names)
+        self.made: dict[tuple[Level, str], str] = {}
         self.families: list[Family] = []
-        self.before: dict[int, list[Site]] = {}
-        self.site: Site
+        self.before: dict[Item, list[Nested]] = {}
+        self.site: Nested
 
     def read(self, x: Expr, counts: Mapping[str, Affine]) -> Expr:
         if isinstance(x, Sum):
             return rebuild(x, [self.read(x.body, {**counts, x.variable: x.count})])
         if isinstance(x, Value):
             return x if x.vector else Value(self._ref(x.ref, counts), False)
-        parts = children(x)
-        changed = [self.read(part, counts) for part in parts]
-        return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
+        return rebuild(x, [self.read(part, counts) for part in children(x)])
 
     def _ref(self, ref: Ref, counts: Mapping[str, Affine]) -> Ref:
         axes = [
@@ -68,8 +66,8 @@ class _Rows:
         ]
         fixed = [one.loop.variable for one in level.levels if one.loop is not None]
         text = f"{_at(ref, {v: f'_{k}' for k, v in enumerate(axes)})} {[counts[v].const for v in axes]}"
-        if (id(level), text) not in self.made:
-            name = unused(ref.name, self.taken)
+        if (level, text) not in self.made:
+            name = part(ref.name, self.taken)
             nest = tuple(For(v, counts[v], (), origin=self.site.op.origin) for v in axes)
             ranges = (*level.ranges, *((v, counts[v]) for v in axes))
             self.families.append(
@@ -79,11 +77,11 @@ class _Rows:
             )
             out = Ref(name, tuple(Affine.var(v) for v in (*fixed, *axes)))
             anchor = self.site if self.site.level is level else around[around.index(level) + 1]
-            self.before.setdefault(id(anchor), []).append(
-                Site(Scalar(out, Value(ref, False), origin=self.site.op.origin), nest, level)
+            self.before.setdefault(anchor, []).append(
+                Nested(Scalar(out, Value(ref, False), origin=self.site.op.origin), nest, level)
             )
-            self.made[id(level), text] = name
-        return Ref(self.made[id(level), text], tuple(Affine.var(v) for v in (*fixed, *axes)))
+            self.made[level, text] = name
+        return Ref(self.made[level, text], tuple(Affine.var(v) for v in (*fixed, *axes)))
 
 
 def _at(ref: Ref, names: Mapping[str, str]) -> Ref:

@@ -3,26 +3,16 @@ order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tpc.core.affine import Affine, Ranges
-from tpc.core.dependence import is_parallel, references
-from tpc.core.expr import (
-    Expr,
-    Gather,
-    Index,
-    Position,
-    Ref,
-    Sum,
-    Value,
-    children,
-    rebuild,
-    substitute,
-    substitute_ref,
-    summed,
-)
-from tpc.core.program import For, Instruction, MatMul, Op, Program
+from tpc.core.dependence import is_parallel
+from tpc.core.expr import Expr, Index, Ref, Sum, summed
+from tpc.core.expr import replace as replaced
+from tpc.core.names import part
+from tpc.core.program import For, Instruction, Op, Program, instructions
+from tpc.core.traverse import at_round, map_phi, map_refs, substitute, used_refs
 
 
 @dataclass(eq=False, slots=True)
@@ -32,7 +22,7 @@ class Level:
 
     loop: For | None
     around: tuple[Level, ...]
-    items: list[Site | Level | Opaque] = field(default_factory=list)
+    items: list[Nested | Level | Opaque] = field(default_factory=list)
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -47,7 +37,7 @@ class Level:
 
 
 @dataclass(eq=False, slots=True)
-class Site:
+class Nested:
     """One instruction in `nest`, loops whose rounds do not depend on each other."""
 
     op: Instruction
@@ -65,6 +55,9 @@ class Opaque:
 
     op: For
     level: Level
+
+
+Item = Nested | Level | Opaque
 
 
 def levels(body: Sequence[Op]) -> Level:
@@ -91,22 +84,22 @@ def body_of(level: Level) -> tuple[Op, ...]:
     return tuple(out)
 
 
-def sites(level: Level) -> Iterator[Site]:
+def sites(level: Level) -> Iterator[Nested]:
     """Every instruction but those in loops that are left as they are, in program order."""
     for item in level.items:
         if isinstance(item, Level):
             yield from sites(item)
-        elif isinstance(item, Site):
+        elif isinstance(item, Nested):
             yield item
 
 
-def put_before(level: Level, made: Mapping[int, Sequence[Site]]) -> None:
-    """Puts instructions where they belong. made: what comes before each item, by its `id`."""
-    items: list[Site | Level | Opaque] = []
+def put_before(level: Level, made: Mapping[Item, Sequence[Nested]]) -> None:
+    """Puts instructions where they belong. made: what comes before each item."""
+    items: list[Item] = []
     for item in level.items:
         if isinstance(item, Level):
             put_before(item, made)
-        items += [*made.get(id(item), []), item]
+        items += [*made.get(item, []), item]
     level.items = items
 
 
@@ -160,7 +153,7 @@ def _fill(level: Level, body: Sequence[Op]) -> None:
             nest.append(inner)
             inner = inner.body[0]
         if not isinstance(inner, For):
-            level.items.append(Site(inner, tuple(nest), level))
+            level.items.append(Nested(inner, tuple(nest), level))
         elif not nest:
             deeper = Level(inner, level.levels)
             level.items.append(deeper)
@@ -168,48 +161,6 @@ def _fill(level: Level, body: Sequence[Op]) -> None:
         else:
             assert isinstance(op, For)
             level.items.append(Opaque(op, level))
-
-
-# what an instruction mentions
-
-
-def free(x: Expr) -> frozenset[str]:
-    """The variables of loops in an expression: in indices, as numbers and in counts of sums."""
-    match x:
-        case Value(ref, _):
-            return ref_variables(ref)
-        case Position(index):
-            return index.variables
-        case Sum(variable, count, body):
-            return count.variables | (free(body) - {variable})
-    return frozenset().union(*(free(part) for part in children(x)))
-
-
-def ref_variables(ref: Ref) -> frozenset[str]:
-    return frozenset(
-        v for i in ref.index for j in (i.index if isinstance(i, Gather) else (i,)) for v in j.variables
-    )
-
-
-def mentioned(op: Instruction) -> list[Ref]:
-    return [ref for ref, _ in references(op, ())]
-
-
-def rewritten(op: Op, ref: Callable[[Ref], Ref]) -> Op:
-    """`op` with every reference to a family replaced."""
-    if isinstance(op, For):
-        return replace(op, body=tuple(rewritten(inner, ref) for inner in op.body))
-    if isinstance(op, MatMul):
-        return replace(op, out=ref(op.out), operand=ref(op.operand))
-    return replace(op, out=ref(op.out), phi=_rewritten(op.phi, ref))
-
-
-def _rewritten(x: Expr, ref: Callable[[Ref], Ref]) -> Expr:
-    if isinstance(x, Value):
-        return Value(ref(x.ref), x.vector)
-    parts = children(x)
-    changed = [_rewritten(part, ref) for part in parts]
-    return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
 
 
 # loops and sums of one round
@@ -224,47 +175,34 @@ def without_single_rounds(program: Program) -> Program:
 
 def _written_out(op: Op) -> Iterator[Op]:
     if not isinstance(op, For):
-        yield op if isinstance(op, MatMul) else replace(op, phi=single_terms(op.phi))
+        yield map_phi(op, single_terms)
         return
     body = tuple(inner for part in op.body for inner in _written_out(part))
     if op.count.constant == 1:
-        yield from (_at(inner, {op.variable: Affine(0)}) for inner in body)
+        yield from (map_phi(at_round(inner, {op.variable: Affine(0)}), single_terms) for inner in body)
     else:
         yield replace(op, body=body)
 
 
-def _at(op: Op, at: dict[str, Affine]) -> Op:
-    if isinstance(op, For):
-        return replace(op, count=op.count.substitute(at), body=tuple(_at(inner, at) for inner in op.body))
-    if isinstance(op, MatMul):
-        return replace(
-            op,
-            out=substitute_ref(op.out, at),
-            matrix=substitute_ref(op.matrix, at),
-            operand=substitute_ref(op.operand, at),
-        )
-    return replace(op, out=substitute_ref(op.out, at), phi=single_terms(substitute(op.phi, at)))
-
-
 def single_terms(x: Expr) -> Expr:
     """Sums of one term written out."""
-    if isinstance(x, Sum):
-        body = single_terms(x.body)
-        return (
-            substitute(body, {x.variable: Affine(0)})
-            if x.count.constant == 1
-            else summed(x.variable, x.count, body)
-        )
-    parts = children(x)
-    changed = [single_terms(part) for part in parts]
-    return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
+
+    def leaf(node: Expr) -> Expr | None:
+        if not isinstance(node, Sum):
+            return None
+        body = single_terms(node.body)
+        if node.count.constant == 1:
+            return substitute(body, {node.variable: Affine(0)})
+        return summed(node.variable, node.count, body)
+
+    return replaced(x, leaf)
 
 
 def _split(program: Program) -> Program:
     """A family for each member of an axis that only numbers index; axes of such families are left out."""
     used: dict[str, list[Ref]] = {family.name: [] for family in program.families}
-    for op in _instructions(program.body):
-        for ref in (op.out, *mentioned(op)):
+    for op, _ in instructions(program.body):
+        for ref in (op.out, *used_refs(op)):
             if ref.name in used:
                 used[ref.name].append(ref)
     for output in program.outputs:
@@ -282,11 +220,7 @@ def _split(program: Program) -> Program:
     constant = {name: axes for name, axes in constant.items() if axes}
     if not constant:
         return program
-    taken = (
-        {family.name for family in program.families}
-        | {i.name for i in program.inputs}
-        | {n for g in program.gaussians for n in g.names}
-    )
+    taken = set(program.names)
     names: dict[tuple[str, tuple[int | None, ...]], str] = {}
 
     def ref_of(ref: Ref) -> Ref:
@@ -294,10 +228,10 @@ def _split(program: Program) -> Program:
             return ref
         key = ref.name, tuple(_number(ref.index[axis]) for axis in constant[ref.name])
         if key not in names:
-            names[key] = unused(ref.name, taken)
+            names[key] = part(ref.name, taken)
         return Ref(names[key], tuple(i for axis, i in enumerate(ref.index) if axis not in constant[ref.name]))
 
-    body = tuple(rewritten(op, ref_of) for op in program.body)
+    body = tuple(map_refs(op, ref_of) for op in program.body)
     outputs = tuple(replace(o, ref=ref_of(o.ref)) for o in program.outputs)
     families = {family.name: family for family in program.families}
     split = [
@@ -316,22 +250,5 @@ def _split(program: Program) -> Program:
     )
 
 
-def unused(name: str, taken: set[str]) -> str:
-    """A name that is not taken, and is now: `name$1`, `name$2`, …"""
-    base, k = name.split("$")[0], 1
-    while f"{base}${k}" in taken:
-        k += 1
-    taken.add(f"{base}${k}")
-    return f"{base}${k}"
-
-
 def _number(index: Index) -> int | None:
     return index.constant if isinstance(index, Affine) else None
-
-
-def _instructions(body: Sequence[Op]) -> Iterator[Instruction]:
-    for op in body:
-        if isinstance(op, For):
-            yield from _instructions(op.body)
-        else:
-            yield op

@@ -23,21 +23,19 @@ from tpc.core.expr import (
     number,
     power,
     rebuild,
-    substitute,
     walk,
 )
+from tpc.core.names import part
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Program, instructions
+from tpc.core.traverse import free_variables, map_refs, substitute
 from tpc.reassociate.levels import (
     Level,
-    Site,
+    Nested,
     body_of,
-    free,
     levels,
     opaque,
-    rewritten,
     sites,
-    unused,
     without_single_rounds,
 )
 
@@ -62,7 +60,7 @@ def _without_idle_axes(program: Program, top: Level) -> Program:
         op = site.op
         if isinstance(op, MatMul) or writers.count(op.out.name) > 1:
             continue
-        used = free(op.phi)
+        used = free_variables(op.phi)
         idle = [
             loop
             for loop in site.nest
@@ -85,7 +83,7 @@ def _without_idle_axes(program: Program, top: Level) -> Program:
             Ref(ref.name, tuple(i for axis, i in enumerate(ref.index) if axis not in axes)) if axes else ref
         )
 
-    body = tuple(rewritten(op, ref_of) for op in body_of(top))
+    body = tuple(map_refs(op, ref_of) for op in body_of(top))
     families = tuple(
         replace(f, shape=tuple(n for axis, n in enumerate(f.shape) if axis not in dropped.get(f.name, set())))
         for f in program.families
@@ -134,19 +132,15 @@ class _Names:
     """Names of sums of vectors, by what they are and the level that they are at."""
 
     def __init__(self, program: Program) -> None:
-        self.taken = (
-            {f.name for f in program.families}
-            | {i.name for i in program.inputs}
-            | {n for g in program.gaussians for n in g.names}
-        )
+        self.taken = set(program.names)
         self.widths = {f.name: f.width for f in program.families} | {
             n: g.width for g in program.gaussians for n in g.names
         }
-        self.known_as: dict[tuple[int, str], tuple[str, Level]] = {}
+        self.known_as: dict[tuple[Level, str], tuple[str, Level]] = {}
         self.families: list[Family] = []
-        self.makers: set[Site] = set()
+        self.makers: set[Nested] = set()
 
-    def of(self, x: Expr, site: Site) -> Expr:
+    def of(self, x: Expr, site: Nested) -> Expr:
         if any(
             isinstance(node, Value) and node.vector and node.ref.name not in self.widths for node in walk(x)
         ):
@@ -157,7 +151,7 @@ class _Names:
             return x
         around = [level.loop for level in site.level.levels if level.loop is not None]
         if key not in self.known_as:
-            name = unused("sum", self.taken)
+            name = part("sum", self.taken)
             width = next(
                 self.widths[node.ref.name] for node in walk(x) if isinstance(node, Value) and node.vector
             )
@@ -167,7 +161,7 @@ class _Names:
             self.families.append(Family(name, "vector", width, shape))
             self.widths[name] = width
             own = Ref(name, tuple(Affine.var(v) for v, _ in ranges))
-            made = Site(Nonlin(own, x, origin=site.op.origin), nest, site.level)
+            made = Nested(Nonlin(own, x, origin=site.op.origin), nest, site.level)
             self.makers.add(made)
             site.level.items.insert(site.level.items.index(site), made)
             self.known_as[key] = name, site.level
@@ -177,7 +171,7 @@ class _Names:
             True,
         )
 
-    def known(self, x: Expr, site: Site) -> Expr:
+    def known(self, x: Expr, site: Nested) -> Expr:
         """`x` with the sums in it that have names."""
         if site in self.makers:
             return x
@@ -185,12 +179,10 @@ class _Names:
             return self.of(x, site)
         if not isinstance(x, Add | Mul):
             return x
-        parts = children(x)
-        changed = [self.known(part, site) for part in parts]
-        return x if all(a is b for a, b in zip(parts, changed, strict=True)) else rebuild(x, changed)
+        return rebuild(x, [self.known(part, site) for part in children(x)])
 
 
-def _key(x: Expr, site: Site) -> tuple[tuple[int, str], list[str]]:
+def _key(x: Expr, site: Nested) -> tuple[tuple[Level, str], list[str]]:
     """What tells a sum apart, whatever the loops around it are called; and their variables in order of
     occurrence."""
     counts = {loop.variable: loop.count for loop in site.nest}
@@ -206,8 +198,8 @@ def _key(x: Expr, site: Site) -> tuple[tuple[int, str], list[str]]:
             if isinstance(node, Value)
             else []
             if children(node)
-            else sorted(free(node))
+            else sorted(free_variables(node))
         )
         order += [v for v in own if v in counts and v not in order]
     text = print_expr(substitute(x, {v: Affine.var(f"_{k}") for k, v in enumerate(order)}))
-    return (id(site.level), f"{text} for {', '.join(str(counts[v]) for v in order)}"), order
+    return (site.level, f"{text} for {', '.join(str(counts[v]) for v in order)}"), order

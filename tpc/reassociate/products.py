@@ -4,7 +4,7 @@ indices of a product."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -13,7 +13,6 @@ from tpc.core.expr import (
     Add,
     Expr,
     Gather,
-    Index,
     Mul,
     Number,
     Position,
@@ -21,16 +20,12 @@ from tpc.core.expr import (
     Ref,
     Sum,
     Value,
-    children,
     is_vector,
     number,
-    rebuild,
-    replace,
-    substitute,
     walk,
 )
 from tpc.core.functions import is_defined
-from tpc.reassociate.levels import free
+from tpc.core.traverse import NotWholeError, free_variables, index_variables, ref_variables, substitute
 
 MAX_TERMS = 32  # an expression that comes to more is left as it is
 
@@ -107,10 +102,12 @@ class Expansion:
     def _summed(self, variable: str, count: Affine, term: Term) -> Term:
         if any(variable in inner.variables for _, inner in term.sums):
             raise NotMultilinearError  # a triangle is no array
-        if count.constant is None and not all(is_defined(x) or variable in free(x) for x in term.scalars):
+        if count.constant is None and not all(
+            is_defined(x) or variable in free_variables(x) for x in term.scalars
+        ):
             raise NotMultilinearError  # where there are no terms this factor may be no number
-        if any(variable in free(x) for x in term.scalars) or any(
-            variable in free(Value(ref, True)) for ref in term.vectors
+        if any(variable in free_variables(x) for x in term.scalars) or any(
+            variable in ref_variables(ref) for ref in term.vectors
         ):
             return Term(term.number, ((variable, count), *term.sums), term.scalars, term.vectors)
         return term * (
@@ -151,60 +148,13 @@ def meaning_at(out: Ref, phi: Expr, used: Ref) -> Expr | None:
             gathered[next(iter(own.variables))] = index
         else:
             at[next(iter(own.variables))] = index
-    if gathered:
-        return _gathered(substitute_apart(phi, at), gathered)
-    return substitute_apart(phi, at)
-
-
-def substitute_apart(x: Expr, at: Mapping[str, Affine]) -> Expr:
-    """`x` with variables replaced, bound ones renamed where an index put in has one of their names."""
-    taken = {v for index in at.values() for v in index.variables}
-    return substitute(_renamed(x, taken), at)
-
-
-def _renamed(x: Expr, taken: set[str]) -> Expr:
-    if isinstance(x, Sum):
-        body, variable = _renamed(x.body, taken), x.variable
-        if variable in taken:
-            inside = taken | free(body) | set(_bound(body))
-            fresh = next(
-                name for k in itertools.count(1) if (name := f"{variable.split('$')[0]}$b{k}") not in inside
-            )
-            body, variable = substitute(body, {variable: Affine.var(fresh)}), fresh
-        return Sum(variable, x.count, body)
-    parts = children(x)
-    return rebuild(x, [_renamed(part, taken) for part in parts]) if parts else x
-
-
-def _bound(x: Expr) -> Iterator[str]:
-    return (node.variable for node in walk(x) if isinstance(node, Sum))
-
-
-def _gathered(x: Expr, at: Mapping[str, Gather]) -> Expr | None:
-    """`x` with variables replaced by indices that are read from inputs; None where one is no whole index of a
-    member."""
-    failed = False
-
-    def index(i: Index) -> Index:
-        nonlocal failed
-        parts = i.index if isinstance(i, Gather) else (i,)
-        moving = [v for part in parts for v in part.variables if v in at]
-        if not moving:
-            return i
-        if isinstance(i, Gather) or i != Affine.var(moving[0]):
-            failed = True
-            return i
-        return at[moving[0]]
-
-    def leaf(node: Expr) -> Expr | None:
-        nonlocal failed
-        if isinstance(node, Value):
-            return Value(Ref(node.ref.name, tuple(index(i) for i in node.ref.index)), node.vector)
-        if isinstance(node, Position) and node.index.variables & at.keys():
-            failed = True
-        if isinstance(node, Sum) and node.count.variables & at.keys():
-            failed = True
+    moving = gathered.keys()
+    if moving and any(
+        isinstance(node, Position | Sum) and any(index_variables(i) & moving for i in node.indices)
+        for node in walk(phi)
+    ):
         return None
-
-    out = replace(x, leaf)
-    return None if failed else out
+    try:
+        return substitute(phi, {**at, **gathered})
+    except NotWholeError:
+        return None

@@ -17,12 +17,14 @@ from dataclasses import replace
 
 from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.expr import Add, Call, Expr, Mul, Pow, Ref, Sum, children, is_vector
-from tpc.core.program import For, Instruction, MatMul, Moment, Nonlin, Op, Program, instructions
+from tpc.core.passes import without_unused
+from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Op, Program, instructions
+from tpc.core.traverse import ref_variables, used_refs
 from tpc.core.wellformed import verified
 from tpc.reassociate.build import Builder, Placing, Taken, canonical
 from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
 from tpc.reassociate.gather import gathered
-from tpc.reassociate.levels import Level, Site, mentioned, opaque, put_before, ref_variables, sites
+from tpc.reassociate.levels import Level, Nested, opaque, put_before, sites
 from tpc.reassociate.prepare import prepare
 from tpc.reassociate.products import Expansion, NotMultilinearError, Term, indices_of_onehots, meaning_at
 
@@ -96,16 +98,16 @@ class Search:
         self.candidates = self._candidates()
         self.written: frozenset[str] = frozenset()  # the families that are written out where they are used
         self.memo: dict[
-            tuple[int, frozenset[str]], tuple[float, list[Taken], dict[object, float]] | None
+            tuple[Nested, frozenset[str]], tuple[float, list[Taken], dict[object, float]] | None
         ] = {}
-        self.reach = {id(site): self._reached(site) for site in self.sites}
+        self.reach = {site: self._reached(site) for site in self.sites}
 
     # what may be written out
 
-    def _candidates(self) -> dict[str, Site]:
+    def _candidates(self) -> dict[str, Nested]:
         """Vectors made by one instruction as combinations of others, all of whose uses can take what they
         stand for in their place."""
-        made: dict[str, list[Site]] = {}
+        made: dict[str, list[Nested]] = {}
         for site in self.sites:
             made.setdefault(site.op.out.name, []).append(site)
         fixed = {ref.name for loop in opaque(self.top) for ref in _all_refs(loop.op)} | {
@@ -119,15 +121,15 @@ class Search:
         for site in self.sites:
             op = site.op
             if isinstance(op, MatMul) or not self._multilinear(site):
-                for ref in mentioned(op):
+                for ref in used_refs(op):
                     found.pop(ref.name, None)
         for site in self.sites:
-            for ref in mentioned(site.op):
+            for ref in used_refs(site.op):
                 if ref.name in found and not self._replaceable(found[ref.name], ref, site):
                     del found[ref.name]
         return found
 
-    def _defines(self, site: Site) -> bool:
+    def _defines(self, site: Nested) -> bool:
         op = site.op
         if not isinstance(op, Nonlin) or not self._multilinear(site):
             return False
@@ -138,7 +140,7 @@ class Search:
         )
         return single and len(set(own)) == len(own) and {loop.variable for loop in site.nest} <= set(own)
 
-    def _multilinear(self, site: Site) -> bool:
+    def _multilinear(self, site: Nested) -> bool:
         """Whether the instruction is a combination of vectors, or a mean of products of two."""
         op = site.op
         assert not isinstance(op, MatMul)
@@ -161,7 +163,7 @@ class Search:
             and not any(count.variables & nest for _, count in term.sums)
         )
 
-    def _replaceable(self, definition: Site, ref: Ref, site: Site) -> bool:
+    def _replaceable(self, definition: Nested, ref: Ref, site: Nested) -> bool:
         """Whether what `ref` stands for is at hand where it is used: vectors of earlier rounds may be
         gone."""
         op = definition.op
@@ -182,7 +184,7 @@ class Search:
         }
         rounds = {level.loop.variable for level in definition.level.levels if level.loop is not None} & past
         return not rounds or not any(
-            r.name in self._vectors() and ref_variables(r) & rounds for r in mentioned(op)
+            r.name in self._vectors() and ref_variables(r) & rounds for r in used_refs(op)
         )
 
     def _vectors(self) -> frozenset[str]:
@@ -190,15 +192,15 @@ class Search:
             n for g in self.prepared.gaussians for n in g.names
         }
 
-    def _reached(self, site: Site) -> frozenset[str]:
+    def _reached(self, site: Nested) -> frozenset[str]:
         """The candidates that an instruction is made of, those in the meaning of others included."""
         found: set[str] = set()
-        queue = [ref.name for ref in mentioned(site.op)] if isinstance(site.op, Nonlin | Moment) else []
+        queue = [ref.name for ref in used_refs(site.op)] if isinstance(site.op, Nonlin | Moment) else []
         while queue:
             name = queue.pop()
             if name in self.candidates and name not in found:
                 found.add(name)
-                queue += [ref.name for ref in mentioned(self.candidates[name].op)]
+                queue += [ref.name for ref in used_refs(self.candidates[name].op)]
         return frozenset(found)
 
     # costs
@@ -229,17 +231,17 @@ class Search:
         return total + sum(products.values())
 
     def _taken(
-        self, site: Site, written: frozenset[str]
+        self, site: Nested, written: frozenset[str]
     ) -> tuple[float, list[Taken], dict[object, float]] | None:
         """What an instruction costs but for the products that others may use as well, its terms, and what
         these products cost."""
-        key = id(site), written & self.reach[id(site)]
+        key = site, written & self.reach[site]
         if key not in self.memo:
             self.memo[key] = self._take(site, key[1])
         return self.memo[key]
 
     def _take(
-        self, site: Site, written: frozenset[str]
+        self, site: Nested, written: frozenset[str]
     ) -> tuple[float, list[Taken], dict[object, float]] | None:
         op = site.op
         if not self._changes(site, written):
@@ -276,7 +278,7 @@ class Search:
         node: Node,
         counts: Mapping[str, Affine],
         lengths: Mapping[str, int],
-        site: Site,
+        site: Nested,
         products: dict[object, float],
         *,
         root: bool = False,
@@ -298,11 +300,11 @@ class Search:
                 * (self.size if node.vector else 1)
             )
             return cost - own
-        products[id(level), canonical(node, counts)[0]] = cost
+        products[level, canonical(node, counts)[0]] = cost
         return 0.0
 
-    def _changes(self, site: Site, written: frozenset[str]) -> bool:
-        return isinstance(site.op, Nonlin | Moment) and any(ref.name in written for ref in mentioned(site.op))
+    def _changes(self, site: Nested, written: frozenset[str]) -> bool:
+        return isinstance(site.op, Nonlin | Moment) and any(ref.name in written for ref in used_refs(site.op))
 
     def _meaning(self, ref: Ref, written: frozenset[str]) -> Expr | None:
         if ref.name not in written:
@@ -327,44 +329,16 @@ class Search:
         return without_unused(program)
 
 
-def _written(top: Level, found: list[Site]) -> dict[str, frozenset[int]]:
-    """The levels in which each family is made, by `id`."""
-    out: dict[str, frozenset[int]] = {}
+def _written(top: Level, found: list[Nested]) -> dict[str, frozenset[Level]]:
+    """The levels in which each family is made."""
+    out: dict[str, frozenset[Level]] = {}
     for site in found:
-        out[site.op.out.name] = out.get(site.op.out.name, frozenset()) | {
-            id(level) for level in site.level.levels
-        }
+        out[site.op.out.name] = out.get(site.op.out.name, frozenset()) | set(site.level.levels)
     for loop in opaque(top):
         for op, _ in instructions((loop.op,)):
-            out[op.out.name] = out.get(op.out.name, frozenset()) | {id(level) for level in loop.level.levels}
+            out[op.out.name] = out.get(op.out.name, frozenset()) | set(loop.level.levels)
     return out
 
 
 def _all_refs(loop: Op) -> list[Ref]:
-    return [ref for op, _ in instructions((loop,)) for ref in (op.out, *mentioned(op))]
-
-
-def without_unused(program: Program) -> Program:
-    """The program without what no output needs."""
-    needed = {o.ref.name for o in program.outputs}
-    found = [op for op, _ in instructions(program.body)]
-    changed = True
-    while changed:
-        more = {ref.name for op in found if op.out.name in needed for ref in mentioned(op)} - needed
-        needed |= more
-        changed = bool(more)
-
-    def kept(body: tuple[Op, ...]) -> tuple[Op, ...]:
-        out: list[Op] = []
-        for op in body:
-            if isinstance(op, For):
-                inner = kept(op.body)
-                if inner:
-                    out.append(replace(op, body=inner))
-            elif op.out.name in needed:
-                out.append(op)
-        return tuple(out)
-
-    return replace(
-        program, body=kept(program.body), families=tuple(f for f in program.families if f.name in needed)
-    )
+    return [ref for op, _ in instructions((loop,)) for ref in (op.out, *used_refs(op))]

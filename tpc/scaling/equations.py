@@ -26,6 +26,7 @@ from tpc.core.expr import (
     mul,
     values,
 )
+from tpc.core.functions import elementwise
 from tpc.core.network import LEARNING
 from tpc.core.program import Instruction, MatMul, Moment, Program, instructions
 from tpc.scaling import sizes
@@ -125,17 +126,17 @@ def _call(function: str, args: tuple[Expr, ...]) -> Node:
         if condition.op == ">" and y == ONE and x == divide(right, left):
             return sizes.Capped(node(left), node(right))
         return sizes.Cases((node(left), node(right)), (node(x), node(y)))
-    if function in ("max", "min"):
-        return sizes.Join(tuple(map(node, args)))
-    if function == "sqrt":
-        return sizes.Power(node(args[0]), sizes.HALF)
+    part = node(args[0]) if len(args) == 1 else sizes.Join(tuple(map(node, args)))
+    degree = elementwise(function).degree
+    if degree not in (None, 0, 1):
+        return sizes.Power(part, degree)
     falls = (
         function == "exp"
         and isinstance(args[0], Mul | Number)
         and coefficient(args[0]).value < 0
         and _is_square(args[0])
     )
-    return sizes.Function("cos" if falls else function, node(args[0]))  # exp(−x²) is bounded, as the cosine
+    return sizes.Function("cos" if falls else function, part)  # exp(−x²) is bounded, as the cosine
 
 
 def _is_square(x: Expr) -> bool:

@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.core.expr import ZERO, Add, Call, Compare, Expr, Extent, Mul, Number, Pow, Sum, Value
+from tpc.core.functions import elementwise
 from tpc.core.network import LEARNING
 from tpc.core.program import Instruction, MatMul, Program, instructions
-
-ODD = frozenset({"tanh", "erf", "sin", "sinh", "sign"})
-EVEN = frozenset({"abs", "cos", "cosh"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +77,9 @@ def parity(x: Expr, found: Parities) -> Parity | None:
         case Pow(base, Number(k)) if k.denominator == 1:
             own = parity(base, found)
             return own if own is None or k % 2 else Parity(mixed=own.mixed)
-        case Call(function, (arg,)) if function in ODD:
+        case Call(function, (arg,)) if elementwise(function).parity == -1:
             return parity(arg, found)
-        case Call(function, (arg,)) if function in EVEN:
+        case Call(function, (arg,)) if elementwise(function).parity == 1:
             own = parity(arg, found)
             return SAME if own is None else Parity(mixed=own.mixed)
         case Sum(_, _, body):

@@ -15,13 +15,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple, Protocol
 
+from tpc.core import expr
 from tpc.core.exponent import Exponent
+from tpc.core.functions import elementwise
 
 HALF = Fraction(1, 2)
-LINEAR = frozenset({"relu", "abs", "gelu", "sinh"})  # 0 at 0, as large as what they are of
-BOUNDED = frozenset({"tanh", "erf", "sin"})  # 0 at 0
-LEVEL = frozenset({"sigmoid", "cos"})  # of order 1 everywhere, as exp(−x²)
-JUMPS = frozenset({"step", "sign"})
 
 
 class Algebra(Protocol):
@@ -185,16 +183,17 @@ class Function(Node):
 
     def sizes(self, env: Env) -> Sizes:
         algebra, zero, (base, change, full) = env.algebra, env.zero, self.part.sizes(env)
-        if self.name in LINEAR:
-            return Sizes(base, change, full)
-        if self.name in BOUNDED:
-            return Sizes(*(algebra.least(x, zero) for x in (base, change, full)))
-        if self.name in LEVEL:
-            return Sizes(zero, algebra.least(change, zero), zero)
-        if self.name in JUMPS:  # how many of its entries jump
+        entry = elementwise(self.name)
+        if entry.shape == "jump":  # how many of its entries jump
             moved = algebra.plus(change, algebra.scaled(base, Fraction(-1))) if base is not None else change
             return Sizes(zero, algebra.least(moved, zero), zero)
-        if self.name == "log":
+        if entry.bounded and entry.at_zero == expr.ZERO:
+            return Sizes(*(algebra.least(x, zero) for x in (base, change, full)))
+        if entry.bounded:  # of order 1 everywhere, as exp(−x²)
+            return Sizes(zero, algebra.least(change, zero), zero)
+        if entry.at_zero == expr.ZERO:
+            return Sizes(base, change, full)
+        if entry.growth == "local":
             return Sizes(zero, algebra.plus(change, algebra.scaled(full, Fraction(-1))), zero)
         # exp, softplus, …: of order 1 at 0
         return Sizes(algebra.join(base, zero), change, algebra.join(full, zero))

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.core.affine import Affine
-from tpc.core.dependence import is_parallel, references
+from tpc.core.dependence import is_parallel
 from tpc.core.expr import Index
 from tpc.core.program import Family, Program, instructions
 from tpc.core.storage import Carry, Region, analyse, build, ranges
+from tpc.core.traverse import used_refs
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def _start_is_used(program: Program, name: str, carry: Carry) -> bool:
     """Whether the member that the loop begins with is used by its index, in the loop or after it, when its
     place may have been taken."""
     start = Affine(carry.first)
-    used = [ref for op, _ in instructions(program.body) for ref, _ in references(op, ())] + [
+    used = [ref for op, _ in instructions(program.body) for ref in used_refs(op)] + [
         output.ref for output in program.outputs
     ]
     return any(ref.name == name and ref.index[carry.axis] == start for ref in used)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tpc.core.affine import Affine
-from tpc.core.functions import CONSTANTS, FUNCTION_NAMES, FUNCTIONS, SUGARED, arity, is_function
+from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED, arity, function_names, is_function
 from tpc.diagnostics import catalogue, catalogue_training
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
@@ -275,7 +275,7 @@ class Kinds:
             return self.call(node, node.function, node.args, env)
         derivative = derivative_of(node)
         if derivative is None:
-            return self.fail(catalogue.unknown_function(node.function.span, "", FUNCTION_NAMES))
+            return self.fail(catalogue.unknown_function(node.function.span, "", function_names()))
         function, argument = derivative
         count = self.argument_count(function, len(node.args))
         if argument is None and count is not None and count != 1:
@@ -325,7 +325,7 @@ class Kinds:
             return self.expand(node, symbol.node, args, kinds, env)
         if not is_function(function.name):
             known = [
-                *FUNCTION_NAMES,
+                *function_names(),
                 *(name for name, s in self.scope.symbols.items() if s.what == "function"),
             ]
             return self.fail(catalogue.unknown_function(function.span, function.name, known))

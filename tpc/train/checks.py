@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 
-from tpc.core.functions import FUNCTION_NAMES, arity
+from tpc.core.functions import arity, function_names
 from tpc.diagnostics import catalogue, catalogue_training
 from tpc.diagnostics.diagnostic import Label
 from tpc.diagnostics.spans import Span
@@ -247,7 +247,7 @@ def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[st
         if id(name) in functions:
             raise RefusedError(
                 catalogue.unknown_function(
-                    name.span, name.name, [*FUNCTION_NAMES, *scene.functions, *scene.networks]
+                    name.span, name.name, [*function_names(), *scene.functions, *scene.networks]
                 )
             )
         raise RefusedError(

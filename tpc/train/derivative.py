@@ -6,15 +6,12 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from tpc.core.functions import FUNCTIONS
 from tpc.diagnostics import catalogue_training
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, is_number
 from tpc.train.scene import RefusedError
-
-JUMPS = ("step", "sign")
-KINKS = ("relu", "abs")
-RESTING = (*JUMPS, *KINKS, "max", "min", "where")
 
 
 def derivative(x: Tree, leaf: Tree, resting: Container[str] = ()) -> Tree:
@@ -66,7 +63,13 @@ def jump_in(slope: Tree, functions: Mapping[str, tree.Function]) -> str:
 def _jumps(name: str, order: int, functions: Mapping[str, tree.Function]) -> bool:
     """Whether the derivative of order `order` - 1 of a function jumps."""
     if name not in functions:
-        return name in JUMPS or (name in KINKS and order > 1)
+        entry = FUNCTIONS.get(name)
+        return (
+            entry is not None
+            and entry.rests
+            and entry.arguments == 1
+            and (order > 1 or entry.shape == "jump")
+        )
     for node in tree.walk(functions[name]):
         if (
             isinstance(node, tree.Applied)
@@ -116,7 +119,8 @@ def _power_base(m: Maker, base: Tree, exponent: Tree, slope: Tree) -> Tree:
 def has_kinks(x: tree.Node, resting: Container[str] = ()) -> bool:
     """Whether there is a function with a kink or a jump in `x`, or a variable made by one."""
     return any(
-        isinstance(node, tree.Name) and (node.name in resting or node.name in RESTING)
+        isinstance(node, tree.Name)
+        and (node.name in resting or (node.name in FUNCTIONS and FUNCTIONS[node.name].rests))
         for node in tree.walk(x)
     )
 
@@ -160,7 +164,9 @@ def _applied(m: Maker, x: tree.Applied, leaf: Tree, resting: Container[str]) -> 
             out = m.mul(slope, tree.Applied(x.span, _slope_of(m, function, i, len(args)), args))
             terms.append(
                 _at_rest(m, arg, out, resting)
-                if isinstance(function, tree.Name) and function.name == "sqrt"
+                if isinstance(function, tree.Name)
+                and function.name in FUNCTIONS
+                and FUNCTIONS[function.name].is_root
                 else out
             )
     return m.add(*terms)

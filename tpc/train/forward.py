@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NoReturn
 
-from tpc.core.functions import FUNCTION_NAMES
+from tpc.core.functions import function_names
 from tpc.diagnostics import catalogue, catalogue_training
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
@@ -409,7 +409,7 @@ class Forward:
                 catalogue.unknown_function(
                     function.span,
                     function.name,
-                    [*FUNCTION_NAMES, *self.scene.functions, *self.scene.networks],
+                    [*function_names(), *self.scene.functions, *self.scene.networks],
                 )
             )
         check_application(self.scene, node)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
-from tpc.core.functions import FUNCTION_NAMES
+from tpc.core.functions import function_names
 from tpc.core.network import LEARNING, Networks, WeightInfo, exponent_input
 from tpc.core.network import C as OPEN_C
 from tpc.diagnostics import catalogue, catalogue_training
@@ -240,7 +240,7 @@ class Writer:
         if not self.scene.is_elementwise(function.name):
             raise RefusedError(
                 catalogue.unknown_function(
-                    function.span, function.name, [*FUNCTION_NAMES, *self.scene.functions]
+                    function.span, function.name, [*function_names(), *self.scene.functions]
                 )
             )
         m = Maker(s.span)
