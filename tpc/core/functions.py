@@ -343,7 +343,7 @@ def arity(name: str) -> tuple[int, int]:
 
 
 def is_function(name: str) -> bool:
-    return name in FUNCTION_NAMES
+    return name in FUNCTIONS or name in SUGARED
 
 
 def written(name: str, *args: Expr) -> Expr:
