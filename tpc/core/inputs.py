@@ -19,10 +19,9 @@ import numpy as np
 from tpc.core.expr import Value, walk
 from tpc.core.given import MaskedError, numbers
 from tpc.core.laws import covariance, law_number
-from tpc.core.program import Gaussians, Input, Origin, Program
+from tpc.core.program import Gaussians, Input, Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
-from tpc.diagnostics.spans import Span
 from tpc.machine.files import EXPANSION, SUSPECT, open_regular, read_npz
 from tpc.syntax.layout import normalise
 
@@ -148,7 +147,7 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
         if wanted(width.ratio) and not (value := float(law_number(width.ratio, inputs, ()))) > 0:
             errors.append(
                 catalogue.impossible_law(
-                    span_of(width.origin),
+                    width.origin.label,
                     f"the ratio of the width `{width.name}` to the first",
                     value,
                     "positive",
@@ -162,7 +161,7 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
                 worst = float(values[bad].flat[0])
                 errors.append(
                     catalogue.impossible_law(
-                        span_of(matrix.origin), f"the variance of `{matrix.name}`", worst, "0 or more"
+                        matrix.origin.label, f"the variance of `{matrix.name}`", worst, "0 or more"
                     )
                 )
     for group in program.gaussians:
@@ -174,7 +173,7 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
 def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> list[Diagnostic]:
     table = covariance(group, inputs)
     names = ", ".join(f"`{name}`" for name in group.names)
-    at = span_of(group.origin)
+    at = group.origin.label
     if not np.all(np.isfinite(table)):
         return [catalogue.not_psd(at, names, "it has entries that are not finite")]
     if len(group.names) == 1:
@@ -190,10 +189,6 @@ def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> li
     if least < -PSD_TOLERANCE * np.abs(table).max(initial=0):
         return [catalogue.not_psd(at, names, f"its least eigenvalue is {least:.4g}")]
     return []
-
-
-def span_of(origin: Origin) -> Span | None:
-    return Span(origin.line, origin.column, origin.line, origin.column + 1) if origin.line else None
 
 
 def load_data(path: str | Path) -> dict[str, np.ndarray]:

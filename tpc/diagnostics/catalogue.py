@@ -557,11 +557,11 @@ def law_shape(at: Span, what: str) -> Diagnostic:
     )
 
 
-def not_psd(at: Span | None, what: str, detail: str) -> Diagnostic:
+def not_psd(at: Label | None, what: str, detail: str) -> Diagnostic:
     return Diagnostic(
         "TP406",
         f"the covariance of {what} is not symmetric and positive semidefinite: {detail}",
-        Label(at) if at else None,
+        at,
     )
 
 
@@ -583,8 +583,8 @@ def matrix_mean(at: Span) -> Diagnostic:
     )
 
 
-def impossible_law(at: Span | None, what: str, value: float, wanted: str) -> Diagnostic:
-    return Diagnostic("TP409", f"{what} is {value:g}, and must be {wanted}", Label(at) if at else None)
+def impossible_law(at: Label | None, what: str, value: float, wanted: str) -> Diagnostic:
+    return Diagnostic("TP409", f"{what} is {value:g}, and must be {wanted}", at)
 
 
 # TP5: inputs and data

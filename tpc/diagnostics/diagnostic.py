@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tpc.diagnostics.spans import Span
@@ -28,6 +28,12 @@ class Diagnostic:
     at: Label | None = None
     also: tuple[Label, ...] = field(default=())
     help: str | None = None
+
+    def in_line(self, what: str) -> Diagnostic:
+        """This, with what made the line that it points at; the user wrote it if `what` is empty."""
+        if not what or self.at is None or self.at.text:
+            return self
+        return replace(self, at=replace(self.at, text=what))
 
     def to_json(self, file: str) -> dict[str, Any]:
         def place(label: Label) -> dict[str, Any]:

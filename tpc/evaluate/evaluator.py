@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.core.given import require_whole
-from tpc.core.inputs import bind_inputs, span_of
+from tpc.core.inputs import bind_inputs
 from tpc.core.program import Program
 from tpc.diagnostics import catalogue_run, catalogue_scaling
 from tpc.diagnostics.diagnostic import TpcError
@@ -451,7 +451,7 @@ def compile_program(
     infinite, _ = infinite_means(program)
     if infinite:
         errors = [
-            catalogue_scaling.infinite_mean(span_of(op.origin), str(op.out).partition("$")[0])
+            catalogue_scaling.infinite_mean(op.origin.label, str(op.out).partition("$")[0])
             for op in infinite
         ]
         raise TpcError(errors, program.name, of_program=True)

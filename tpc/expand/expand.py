@@ -24,7 +24,6 @@ from tpc.core.program import (
     Moment,
     Nonlin,
     Op,
-    Origin,
     Program,
     Scalar,
     instructions,
@@ -32,7 +31,6 @@ from tpc.core.program import (
 from tpc.core.wellformed import verified
 from tpc.diagnostics import catalogue_scaling as catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
-from tpc.diagnostics.spans import Span
 from tpc.expand.arrange import split_loops, without_duplicates
 from tpc.expand.chance import NO_GROUPS, RANDOM, joined
 from tpc.expand.orders import Orders, Term, UnstableError, key, orders
@@ -72,7 +70,7 @@ def _of_text(program: Program, source: Source | None) -> Expansion:
         return _expanded(program, orders(program))
     except UnstableError as error:
         found = catalogue.unstable(
-            _span(error.op.origin), shown(error.ref), error.power, error.function, error.rounds, error.again
+            error.op.origin.label, shown(error.ref), error.power, error.function, error.rounds, error.again
         )
     except SmallError as error:
         found = _tends_to_zero(error)
@@ -129,7 +127,7 @@ def _without_axes(family: Family, gone: Sequence[int] | set[int]) -> Family:
 
 def _tends_to_zero(error: SmallError) -> Diagnostic:
     assert error.op is not None
-    return catalogue.tends_to_zero(_span(error.op.origin), shown(error.op.out), error.function)
+    return catalogue.tends_to_zero(error.op.origin.label, shown(error.op.out), error.function)
 
 
 class _RefusedError(Exception):
@@ -209,7 +207,7 @@ class _Terms:
 
     def _rough(self, function: str) -> Expr:
         assert self.op is not None
-        raise _RefusedError(catalogue.rough_series(_span(self.op.origin), shown(self.op.out), function))
+        raise _RefusedError(catalogue.rough_series(self.op.origin.label, shown(self.op.out), function))
 
     def check_initial(self, left: Sequence[str] | dict[str, None]) -> None:
         """Refuses scalars that need not be jointly Gaussian given the rest: what one is linear in must occur
@@ -228,16 +226,12 @@ class _Terms:
             (frozenset(avoid) for k in range(len(groups)) for avoid in combinations(groups, k)), MOST_WAYS
         )
         if not any(joined(self.known.chance_of(value, avoid) for value in distinct).linear for avoid in ways):
-            raise _RefusedError(catalogue.not_gaussian(_span(there[0][0].origin), shown(there[0][0].out)))
+            raise _RefusedError(catalogue.not_gaussian(there[0][0].origin.label, shown(there[0][0].out)))
         for op, value in there:
             if RANDOM in chances[value].others:
-                raise _RefusedError(catalogue.not_gaussian(_span(op.origin), shown(op.out)))
+                raise _RefusedError(catalogue.not_gaussian(op.origin.label, shown(op.out)))
 
 
 def shown(ref: Ref) -> str:
     """A member as the user knows it: a part of a line by what the line makes."""
     return str(Ref(ref.name.partition("$")[0], ref.index))
-
-
-def _span(origin: Origin) -> Span | None:
-    return Span(origin.line, origin.column, origin.line, origin.column + 1) if origin.line else None

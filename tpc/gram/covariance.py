@@ -376,7 +376,7 @@ class Covariances:
                 for site in () if value in chosen else self.sites.of(value.ref):
                     if not self.vectors.linear(site):
                         raise NotGramError(
-                            f"`{shown(value)}` (line {_line(site)}) is not Gaussian, and in a sum inside "
+                            f"`{shown(value)}` ({site.op.origin}) is not Gaussian, and in a sum inside "
                             "of a "
                             "function"
                         )
@@ -475,7 +475,3 @@ def _simple(x: Expr) -> bool:
 def _whole(formula: Formula, axes: Sequence[str], table: Axes) -> tuple[Piece, ...]:
     """The one piece of an array that is made by one formula."""
     return (Piece((0,) * len(axes), tuple(table.extents[axis] for axis in axes), tuple(axes), formula),)
-
-
-def _line(site: Site) -> int:
-    return site.op.origin.line

@@ -29,7 +29,8 @@ def lower(checked: Checked, text: str = "", file: str = "") -> Program:
     try:
         return lowering.program()
     except RefusedError as refused:
-        raise TpcError([refused.diagnostic], file or checked.name, text) from None
+        made = lowering.block.origin.what
+        raise TpcError([refused.diagnostic.in_line(made)], file or checked.name, text) from None
 
 
 def origin_of(span: Span, what: str = "") -> Origin:
@@ -179,7 +180,8 @@ class Statements:
         for statement in statements:
             match statement:
                 case tree.Define():
-                    self.define(statement.target, statement.value, statement.clauses, statement.span)
+                    origin = origin_of(statement.span, statement.what)
+                    self.define(statement.target, statement.value, statement.clauses, origin)
                 case tree.ForBlock(range=head, body=body):
                     with self.block.region(self.loop(head), origin_of(statement.span)):
                         self.statements(body)
@@ -197,14 +199,16 @@ class Statements:
         assert isinstance(count, Affine)
         return Loop(node.variable.name, count)
 
-    def define(self, target: tree.Tree, value: tree.Tree, clauses: Sequence[tree.Range], span: Span) -> None:
+    def define(
+        self, target: tree.Tree, value: tree.Tree, clauses: Sequence[tree.Range], origin: Origin
+    ) -> None:
         if clauses:
-            with self.block.region(self.loop(clauses[0]), origin_of(span)):
-                self.define(target, value, clauses[1:], span)
+            with self.block.region(self.loop(clauses[0]), origin):
+                self.define(target, value, clauses[1:], origin)
             return
         base, index = (target.base, target.index) if isinstance(target, tree.Indexed) else (target, ())
         assert isinstance(base, tree.Name)
-        self.block.base, self.block.origin = base.name, origin_of(span)
+        self.block.base, self.block.origin = base.name, origin
         self.block.finish(
             self.expressions.ref(base.name, index, self.env()), self.expressions.lower(value, self.env())
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -195,16 +195,9 @@ class Resolver:
         moment = first
         for statement in statements:
             match statement:
-                case tree.Define(clauses=clauses):
-                    inner = self.enter(clauses, loops)
-                    rounds = [max(1, greatest(loop.count, inner[:i])) for i, loop in enumerate(inner)][
-                        len(loops) :
-                    ]
-                    stamp = start + moment
-                    for i, loop in enumerate(inner[len(loops) :]):
-                        stamp = stamp + Affine.var(loop.variable).scaled(prod(rounds[i + 1 :]))
-                    self.site(statement, inner, stamp)
-                    moment += prod(rounds)
+                case tree.Define():
+                    with self.line(statement):
+                        moment += self.definition(statement, loops, start + moment)
                 case tree.ForBlock(range=head, body=body):
                     inner = self.enter((head,), loops)
                     length = self.moments(body, inner)
@@ -220,6 +213,24 @@ class Resolver:
                 case _ if loops:
                     self.errors.append(catalogue.misplaced(statement.span, "a declaration"))
         return moment - first
+
+    def definition(self, node: tree.Define, loops: tuple[Loop, ...], stamp: Affine) -> int:
+        """Places a definition in time, from `stamp` on; gives how many moments it takes."""
+        inner = self.enter(node.clauses, loops)
+        own = range(len(loops), len(inner))
+        rounds = [max(1, greatest(inner[i].count, inner[:i])) for i in own]
+        for place, i in enumerate(own):
+            stamp = stamp + Affine.var(inner[i].variable).scaled(prod(rounds[place + 1 :]))
+        self.site(node, inner, stamp)
+        return prod(rounds)
+
+    @contextmanager
+    def line(self, node: tree.Define) -> Iterator[None]:
+        """What is found wrong inside is told with what made the line, if the user did not write it."""
+        before = len(self.errors)
+        yield
+        if node.what:
+            self.errors[before:] = [error.in_line(node.what) for error in self.errors[before:]]
 
     def moments(self, body: Sequence[tree.Statement], loops: tuple[Loop, ...]) -> int:
         """How many moments one round of `body` takes."""
@@ -381,16 +392,17 @@ class Resolver:
         kinds = Kinds(self.scope, self.families, self.errors, self.uses)
         first: dict[str, tuple[Kind, Span]] = {}
         for site in self.sites:
-            kind = kinds.define(site.node.value, site.loops, site.stamp)
-            if kind.name == "unknown":
-                continue
-            before = first.setdefault(site.name.name, (kind, site.node.target.span))
-            if before[0] != kind:
-                self.errors.append(
-                    catalogue.kind_differs(
-                        site.node.target.span, site.name.name, str(kind), before[1], str(before[0])
+            with self.line(site.node):
+                kind = kinds.define(site.node.value, site.loops, site.stamp)
+                if kind.name == "unknown":
+                    continue
+                before, place = first.setdefault(site.name.name, (kind, site.node.target.span))
+                if before != kind:
+                    self.errors.append(
+                        catalogue.kind_differs(
+                            site.node.target.span, site.name.name, str(kind), place, str(before)
+                        )
                     )
-                )
         for reported in self.reported:
             self.check_output(reported, kinds)
         if not self.errors:
