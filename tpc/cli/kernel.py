@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def kernel(arguments: argparse.Namespace) -> int:
     """Writes the matrix as an `.npy` file, in strips, and goes on with one that is begun."""
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.kernels.stream import stream
 
@@ -34,7 +34,7 @@ def kernel(arguments: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TpcError(
-            [catalogue_run.cannot_write(str(arguments.output), why)], str(arguments.output)
+            [catalogue.running.cannot_write(str(arguments.output), why)], str(arguments.output)
         ) from None
     if worst is not None:
         print(
@@ -86,4 +86,4 @@ def _array(path: Path) -> np.ndarray:
         why = error.strerror or "it cannot be read"
     except ValueError as error:
         why = str(error)
-    raise TpcError([catalogue.bad_data(path.name, why)], str(path))
+    raise TpcError([catalogue.inputs.bad_data(path.name, why)], str(path))

@@ -364,7 +364,7 @@ def derive(arguments: argparse.Namespace) -> int:
 
 def _unrolled(program: Program, arguments: argparse.Namespace) -> Program:
     from tpc.core.wellformed import instances
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
 
     count = instances(program.body)
@@ -373,7 +373,7 @@ def _unrolled(program: Program, arguments: argparse.Namespace) -> Program:
             f"the loops written out make {count:,} instructions, more than {MOST_UNROLLED:,}; make dims "
             "smaller by --set"
         )
-        raise TpcError([catalogue_run.bad_option("--unroll", why)], str(arguments.file))
+        raise TpcError([catalogue.running.bad_option("--unroll", why)], str(arguments.file))
     return program.unroll()
 
 

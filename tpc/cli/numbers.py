@@ -79,13 +79,13 @@ def simulate(arguments: argparse.Namespace) -> int:
 def verify(arguments: argparse.Namespace) -> int:
     program, given = load(arguments)
     inputs = bound(program, given, arguments)
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.simulate import verify as compared
 
     if arguments.seeds < 2:
         raise TpcError(
-            [catalogue_run.bad_option("--seeds", "must be at least 2, to tell how much they differ")],
+            [catalogue.running.bad_option("--seeds", "must be at least 2, to tell how much they differ")],
             str(arguments.file),
         )
     require_writable(arguments.plot, FIGURES)
@@ -232,7 +232,7 @@ def _samples(
     arguments: argparse.Namespace,
     checkpoint: Path | None = None,
 ) -> Samples:
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.simulate import simulate as simulated
 
@@ -250,11 +250,12 @@ def _samples(
         )
     except OSError as error:
         raise TpcError(
-            [catalogue_run.cannot_write(str(checkpoint), error.strerror or str(error))], str(arguments.file)
+            [catalogue.running.cannot_write(str(checkpoint), error.strerror or str(error))],
+            str(arguments.file),
         ) from None
     except ValueError as error:
         raise TpcError(
-            [catalogue_run.bad_option("--width" if "width" in str(error) else "--save", str(error))],
+            [catalogue.running.bad_option("--width" if "width" in str(error) else "--save", str(error))],
             str(arguments.file),
         ) from None
 
@@ -275,10 +276,12 @@ def _sample_data(samples: Samples) -> dict[str, Any]:
 
 def _diverged(samples: Sequence[Samples]) -> list[Diagnostic]:
     """What finite widths have that is not finite (TP603)."""
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
 
     return [
-        catalogue_run.diverged([(name, end.entry, end.lasting) for name, end in s.diverged.items()], s.width)
+        catalogue.running.diverged(
+            [(name, end.entry, end.lasting) for name, end in s.diverged.items()], s.width
+        )
         for s in samples
         if s.diverged
     ]

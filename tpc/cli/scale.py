@@ -6,7 +6,7 @@ import argparse
 import re
 
 from tpc.cli.shared import OK, load, show
-from tpc.diagnostics import catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
 EXPONENT = re.compile(r"\s*([ab][0-9]+|c)\s*=(.*)")
@@ -27,7 +27,7 @@ def scale(arguments: argparse.Namespace) -> int:
                 f"leaves all exponents open, and {', '.join(f'`{name}`' for name in exponents)} cannot be "
                 "set with it"
             )
-            raise TpcError([catalogue_run.bad_option("--symbolic", why)], str(arguments.file))
+            raise TpcError([catalogue.running.bad_option("--symbolic", why)], str(arguments.file))
         from tpc.scaling import conditions
 
         made = conditions(program)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,6 +56,14 @@ class Diagnostic:
         }
 
 
+class RefusedError(Exception):
+    """One thing is refused. Passes raise it; whoever runs a pass makes a TpcError of it."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
 class TpcError(Exception):
     """Bad input of a user: one or several diagnostics about one file. `name` is the file's, `text` its
     source.
@@ -86,6 +94,11 @@ class TpcError(Exception):
 
     def to_json(self) -> dict[str, Any]:
         return {"errors": [d.to_json(self.name) for d in self.diagnostics]}
+
+
+def in_order(errors: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Each error once, in the order of the file."""
+    return sorted(dict.fromkeys(errors), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0))
 
 
 def _remade(kind: type[TpcError], args: tuple[str, ...], state: dict[str, Any]) -> TpcError:

@@ -15,7 +15,7 @@ import numpy as np
 from tpc.core.given import require_whole
 from tpc.core.inputs import bind_inputs
 from tpc.core.program import Program
-from tpc.diagnostics import catalogue_run, catalogue_scaling
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.emit.module import emit, planned
 from tpc.evaluate.aim import Aim
@@ -131,7 +131,7 @@ class Evaluator:
         """
         if not self.program.outputs:
             raise TpcError(
-                [catalogue_run.nothing_to_run(self.program.name)], self.program.name, of_program=True
+                [catalogue.running.nothing_to_run(self.program.name)], self.program.name, of_program=True
             )
         seed = require_whole("--seed", seed, 0, self.program.name)
         given = bind_inputs(self.program, self._started(inputs, seed))
@@ -149,7 +149,7 @@ class Evaluator:
             if checkpoint is None:
                 raise
             raise TpcError(
-                [catalogue_run.cannot_write(str(checkpoint), error.strerror or str(error))],
+                [catalogue.running.cannot_write(str(checkpoint), error.strerror or str(error))],
                 self.program.name,
                 of_program=True,
             ) from None
@@ -428,14 +428,14 @@ def compile_program(
     )
     if dtype not in ("float64", "float32", "bfloat16"):
         raise TpcError(
-            [catalogue_run.bad_option("--dtype", f"must be float64, float32 or bfloat16, not {dtype}")],
+            [catalogue.running.bad_option("--dtype", f"must be float64, float32 or bfloat16, not {dtype}")],
             program.name,
             of_program=True,
         )
     computed = "float64" if dtype == "float64" else "float32"
     if method not in ("auto", "linear", "gram", "chaos", "nodes"):
         why = f"must be auto, linear, gram, chaos or nodes, not {method}"
-        raise TpcError([catalogue_run.bad_option("--method", why)], program.name, of_program=True)
+        raise TpcError([catalogue.running.bad_option("--method", why)], program.name, of_program=True)
     in_single = partial(
         compile_program,
         program,
@@ -451,13 +451,12 @@ def compile_program(
     infinite, _ = infinite_means(program)
     if infinite:
         errors = [
-            catalogue_scaling.infinite_mean(op.origin.label, str(op.out).partition("$")[0])
-            for op in infinite
+            catalogue.scaling.infinite_mean(op.origin.label, str(op.out).partition("$")[0]) for op in infinite
         ]
         raise TpcError(errors, program.name, of_program=True)
     if expansion.initial is None and initial is not None:
         raise TpcError(
-            [catalogue_run.bad_option("--initial", "no scalar is random in the limit of this program")],
+            [catalogue.running.bad_option("--initial", "no scalar is random in the limit of this program")],
             program.name,
             of_program=True,
         )
@@ -473,13 +472,13 @@ def compile_program(
         )
     except UnrepresentableError as error:
         raise TpcError(
-            [catalogue_run.not_representable(method, str(error))], program.name, of_program=True
+            [catalogue.running.not_representable(method, str(error))], program.name, of_program=True
         ) from None
     if dtype == "bfloat16":
         if plan.method != "linear":
             raise TpcError(
                 [
-                    catalogue_run.bad_option(
+                    catalogue.running.bad_option(
                         "--dtype",
                         f"bfloat16 is for the coefficients of method linear, and the plan is {plan.method}",
                     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_run, catalogue_scaling
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.expand.random_start import Initial
 
@@ -45,7 +45,7 @@ def chosen(initial: Any, program: str) -> Choice:
     if initial in ("zero", "integrate"):
         return Choice("zero" if initial == "zero" else "integrated")
     why = f"must be seed=N, zero, integrate or a data file, not {initial}"
-    raise TpcError([catalogue_run.bad_option("--initial", why)], program, of_program=True)
+    raise TpcError([catalogue.running.bad_option("--initial", why)], program, of_program=True)
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,9 @@ class Start:
                 out[s.name] = given[own]
         known = {name for s in self.initial.scalars for name in (s.name, s.of, s.of.partition("$")[0])}
         missing = [s.name for s in self.initial.scalars if s.name not in out]
-        errors = [catalogue_scaling.missing_start(missing)] if missing else []
+        errors = [catalogue.scaling.missing_start(missing)] if missing else []
         errors += [
-            catalogue_scaling.unknown_start(name, sorted(self.names)) for name in given if name not in known
+            catalogue.scaling.unknown_start(name, sorted(self.names)) for name in given if name not in known
         ]
         if errors:
             raise TpcError(errors, self.evaluator.program.name, of_program=True)

@@ -29,8 +29,8 @@ from tpc.core.program import (
     instructions,
 )
 from tpc.core.wellformed import verified
-from tpc.diagnostics import catalogue_scaling as catalogue
-from tpc.diagnostics.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError
 from tpc.expand.arrange import split_loops, without_duplicates
 from tpc.expand.chance import NO_GROUPS, RANDOM, joined
 from tpc.expand.orders import Orders, Term, UnstableError, key, orders
@@ -69,12 +69,12 @@ def _of_text(program: Program, source: Source | None) -> Expansion:
     try:
         return _expanded(program, orders(program))
     except UnstableError as error:
-        found = catalogue.unstable(
+        found = catalogue.scaling.unstable(
             error.op.origin.label, shown(error.ref), error.power, error.function, error.rounds, error.again
         )
     except SmallError as error:
         found = _tends_to_zero(error)
-    except _RefusedError as error:
+    except RefusedError as error:
         found = error.diagnostic
     raise TpcError([found], program.name, of_program=True) from None
 
@@ -127,13 +127,7 @@ def _without_axes(family: Family, gone: Sequence[int] | set[int]) -> Family:
 
 def _tends_to_zero(error: SmallError) -> Diagnostic:
     assert error.op is not None
-    return catalogue.tends_to_zero(error.op.origin.label, shown(error.op.out), error.function)
-
-
-class _RefusedError(Exception):
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
+    return catalogue.scaling.tends_to_zero(error.op.origin.label, shown(error.op.out), error.function)
 
 
 @dataclass
@@ -207,7 +201,7 @@ class _Terms:
 
     def _rough(self, function: str) -> Expr:
         assert self.op is not None
-        raise _RefusedError(catalogue.rough_series(self.op.origin.label, shown(self.op.out), function))
+        raise RefusedError(catalogue.scaling.rough_series(self.op.origin.label, shown(self.op.out), function))
 
     def check_initial(self, left: Sequence[str] | dict[str, None]) -> None:
         """Refuses scalars that need not be jointly Gaussian given the rest: what one is linear in must occur
@@ -226,10 +220,12 @@ class _Terms:
             (frozenset(avoid) for k in range(len(groups)) for avoid in combinations(groups, k)), MOST_WAYS
         )
         if not any(joined(self.known.chance_of(value, avoid) for value in distinct).linear for avoid in ways):
-            raise _RefusedError(catalogue.not_gaussian(there[0][0].origin.label, shown(there[0][0].out)))
+            raise RefusedError(
+                catalogue.scaling.not_gaussian(there[0][0].origin.label, shown(there[0][0].out))
+            )
         for op, value in there:
             if RANDOM in chances[value].others:
-                raise _RefusedError(catalogue.not_gaussian(op.origin.label, shown(op.out)))
+                raise RefusedError(catalogue.scaling.not_gaussian(op.origin.label, shown(op.out)))
 
 
 def shown(ref: Ref) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_experiments as catalogue
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine.files import open_regular
 
@@ -53,24 +53,29 @@ def _rows(path: Path) -> list[tuple[str, ...]]:
             read = file.read(MOST + 1)
         if len(read) > MOST:
             raise TpcError(
-                [catalogue.bad_questions(path.name, 0, f"take more than {MOST >> 20} MiB")], str(path)
+                [catalogue.experiments.bad_questions(path.name, 0, f"take more than {MOST >> 20} MiB")],
+                str(path),
             )
         for n, line in enumerate(read.decode("utf-8-sig").splitlines(), 1):
             words = tuple(line.lower().split())
             if words and not words[0].startswith(":"):
                 if len(words) != 4:
                     raise TpcError(
-                        [catalogue.bad_questions(path.name, n, f"has {len(words)} words, not 4")], str(path)
+                        [catalogue.experiments.bad_questions(path.name, n, f"has {len(words)} words, not 4")],
+                        str(path),
                     )
                 rows.append(words)
     except UnicodeDecodeError:
-        raise TpcError([catalogue.bad_questions(path.name, 0, "are not UTF-8")], str(path)) from None
+        raise TpcError(
+            [catalogue.experiments.bad_questions(path.name, 0, "are not UTF-8")], str(path)
+        ) from None
     except OSError as error:
         raise TpcError(
-            [catalogue.bad_questions(path.name, 0, f"cannot be read: {error.strerror or error}")], str(path)
+            [catalogue.experiments.bad_questions(path.name, 0, f"cannot be read: {error.strerror or error}")],
+            str(path),
         ) from None
     if not rows:
-        raise TpcError([catalogue.bad_questions(path.name, 0, "are none")], str(path))
+        raise TpcError([catalogue.experiments.bad_questions(path.name, 0, "are none")], str(path))
     return rows
 
 

@@ -20,7 +20,7 @@ from typing import IO
 import numpy as np
 
 from tpc.core.inputs import COMPRESSED
-from tpc.diagnostics import catalogue_experiments as catalogue
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine.files import EXPANSION, SUSPECT, open_regular
 
@@ -96,7 +96,7 @@ def lines_of(path: Path) -> Iterator[list[str]]:
         why = error.strerror or "it is damaged"
     except ValueError as error:
         why = str(error)
-    raise TpcError([catalogue.bad_text(path.name, why)], str(path))
+    raise TpcError([catalogue.experiments.bad_text(path.name, why)], str(path))
 
 
 def read_text(path: Path | None, most: int, least: int) -> Text:
@@ -113,7 +113,7 @@ def read_text(path: Path | None, most: int, least: int) -> Text:
     )[:most]
     if len(ordered) < 2:
         name = "that is embedded" if path is None else path.name
-        raise TpcError([catalogue.few_words(name, len(found), least)], str(path or name))
+        raise TpcError([catalogue.experiments.few_words(name, len(found), least)], str(path or name))
     words = tuple(word for word, _ in ordered)
     number = {word: k for k, word in enumerate(words)}
     tokens, lengths = [], []

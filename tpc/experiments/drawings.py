@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tpc.core.inputs import load_data
-from tpc.diagnostics import catalogue_experiments as catalogue
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
 EMBEDDED = Path(__file__).with_name("digits.npz")
@@ -46,13 +46,15 @@ def read_parts(path: Path | None, ways: int, shots: int) -> Mapping[str, Part]:
     found = load_data(EMBEDDED if path is None else path)
     why = _wrong(found)
     if why is not None:
-        raise TpcError([catalogue.bad_drawings(name, why)], str(path or name))
+        raise TpcError([catalogue.experiments.bad_drawings(name, why)], str(path or name))
     images, split = found["images"], found["split"]
     parts = {part: _part(images[split == part], turned=part != "test") for part in PARTS}
     errors = [
-        catalogue.few_classes(part, own.classes, ways) for part, own in parts.items() if own.classes < ways
+        catalogue.experiments.few_classes(part, own.classes, ways)
+        for part, own in parts.items()
+        if own.classes < ways
     ]
-    errors += [catalogue.few_drawings(images.shape[1], shots)] if images.shape[1] <= shots else []
+    errors += [catalogue.experiments.few_drawings(images.shape[1], shots)] if images.shape[1] <= shots else []
     if errors:
         raise TpcError(errors, str(path or name))
     return parts

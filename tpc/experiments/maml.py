@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_experiments, catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.experiments.drawings import memory_of_tasks, read_parts, tasks
 from tpc.experiments.state import KEPT, kept_arrays, writing
@@ -93,10 +93,10 @@ def settings_for(model: str | int, changes: Mapping[str, str], **given: Any) -> 
             found[name] = _number(text, kinds[name], least=2 if name in ("ways", "batches") else 1)
         except KeyError:
             errors.append(
-                catalogue_run.bad_option("--set", f"there is no `{name}`; there are {', '.join(kinds)}")
+                catalogue.running.bad_option("--set", f"there is no `{name}`; there are {', '.join(kinds)}")
             )
         except ValueError as error:
-            errors.append(catalogue_run.bad_option("--set", f"{name} {error}, not {text}"))
+            errors.append(catalogue.running.bad_option("--set", f"{name} {error}, not {text}"))
     if errors:
         raise TpcError(errors, "maml")
     return Settings(model=model, **found)
@@ -352,7 +352,7 @@ class Experiment:
         if len(arrays["validation"]) > self.settings.epochs:
             raise TpcError(
                 [
-                    catalogue_experiments.other_run(
+                    catalogue.experiments.other_run(
                         str(folder), f"it has gone on for {len(arrays['validation'])} epochs"
                     )
                 ],

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tpc.diagnostics import catalogue_experiments as catalogue
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine.memory import free_of_devices as free_memory
 
@@ -54,7 +54,7 @@ def require(vocabulary: int, size: Size, file: str) -> None:
     if size.needed(vocabulary) > free:
         raise TpcError(
             [
-                catalogue.too_many_words(
+                catalogue.experiments.too_many_words(
                     vocabulary, size.needed(vocabulary), size.fits(free), free, size.devices
                 )
             ],

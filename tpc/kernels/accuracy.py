@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_kernels
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 
 SMALL = 1e-6  # of √(K(x, x)·K(z, z)): entries are taken to be as good as that, unless something is said
@@ -40,7 +40,7 @@ class Worst:
 
     @property
     def diagnostic(self) -> Diagnostic:
-        return catalogue_kernels.entries_inaccurate(
+        return catalogue.kernels.entries_inaccurate(
             self.kind, self.count, self.relative, self.row, self.column
         )
 

@@ -14,7 +14,7 @@ from tpc.core.expr import Expr, Gather, Index, Value, walk
 from tpc.core.given import MaskedError, numbers
 from tpc.core.inputs import bind_inputs
 from tpc.core.program import MatMul, Program, instructions
-from tpc.diagnostics import catalogue, catalogue_kernels, catalogue_training
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels import accuracy
 from tpc.kernels.accuracy import Worst, warn
@@ -86,7 +86,7 @@ class Blocks:
             z = None
         if columns.shape[1:] != rows.shape[1:]:
             raise TpcError(
-                [catalogue.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)],
+                [catalogue.inputs.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)],
                 self.program.name,
                 of_program=True,
             )
@@ -258,7 +258,7 @@ class Blocks:
         kind = self.kinds[0] if len(self.kinds) == 1 else "kernel"
         norms = float(np.linalg.norm(rows[i])), float(np.linalg.norm(columns[j]))
         raise TpcError(
-            [catalogue_kernels.entry_finite(kind, first[0] + i, first[1] + j, norms)],
+            [catalogue.kernels.entry_finite(kind, first[0] + i, first[1] + j, norms)],
             self.program.name,
             of_program=True,
         )
@@ -298,12 +298,16 @@ class Blocks:
         try:
             array = numbers(x)
         except (ValueError, TypeError) as error:
-            why = catalogue.masked(name) if isinstance(error, MaskedError) else catalogue.not_numbers(name)
+            why = (
+                catalogue.inputs.masked(name)
+                if isinstance(error, MaskedError)
+                else catalogue.inputs.not_numbers(name)
+            )
             raise TpcError([why], self.program.name, of_program=True) from None
         if array.ndim == 0:
-            raise TpcError([catalogue.input_shape(name, (1,), ())], self.program.name, of_program=True)
+            raise TpcError([catalogue.inputs.input_shape(name, (1,), ())], self.program.name, of_program=True)
         if not np.all(np.isfinite(array)):
-            raise TpcError([catalogue.not_finite(name, "")], self.program.name, of_program=True)
+            raise TpcError([catalogue.inputs.not_finite(name, "")], self.program.name, of_program=True)
         return array
 
     def _compiled(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Compiled:
@@ -339,7 +343,7 @@ class Blocks:
         if any(len(output.shape) != own for output in program.outputs):
             assert self.program.source is not None
             raise TpcError(
-                [catalogue_training.kernel_positions(self.network, self.positions)],
+                [catalogue.networks.kernel_positions(self.network, self.positions)],
                 self.program.source.name,
                 self.program.source.text,
             )
@@ -352,7 +356,7 @@ class Blocks:
                 # that of the one which does not follow, if it is one
                 replace(self, kinds=(kind,))._evaluator(form, n, m, shape)
             raise TpcError(
-                [catalogue_training.no_gram(self.kinds[-1], self.network, error.diagnostics[0].message)],
+                [catalogue.kernels.no_gram(self.kinds[-1], self.network, error.diagnostics[0].message)],
                 self.program.name,
                 of_program=True,
             ) from None
@@ -365,11 +369,11 @@ class Blocks:
         found = []
         for d in error.diagnostics:
             if d.at is not None and d.at.span.line > own:  # the kernels' entries that are asked for
-                found.append(catalogue_training.kernel_positions(self.network, self.positions))
+                found.append(catalogue.networks.kernel_positions(self.network, self.positions))
             else:
                 also = tuple(label for label in d.also if label.span.line <= own)
                 found.append(
-                    replace(d, also=also, help=d.help or catalogue_training.each_input(self.network, shape))
+                    replace(d, also=also, help=d.help or catalogue.networks.each_input(self.network, shape))
                 )
         return TpcError(list(dict.fromkeys(found)), source.name, source.text)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigh
 
-from tpc.diagnostics import catalogue_kernels as catalogue
+from tpc.diagnostics import catalogue
 from tpc.kernels.regression import Kernel, Prediction, at_least_0, matrices, refused, rows, targets
 
 RANK = 1e-12  # relative size below which an eigenvalue is 0: its direction is not learned
@@ -62,14 +62,14 @@ def after_steps(
     """The same after so many steps of full-batch gradient descent. Raises TpcError also for a rate at which
     it diverges (TP636)."""
     if at_least_0(steps, "the number of steps") != int(steps):
-        raise refused(catalogue.out_of_range("the number of steps", steps, "a whole number"))
+        raise refused(catalogue.kernels.out_of_range("the number of steps", steps, "a whole number"))
     rate = at_least_0(rate, "the rate")
     pace = rate / max(1, rows(x, "x"))
 
     def learned(eigenvalues: np.ndarray) -> np.ndarray:
         greatest = float(eigenvalues.max(initial=0.0))
         if pace * greatest > 2:
-            raise refused(catalogue.unstable_rate(rate, 2 * len(x) / greatest))
+            raise refused(catalogue.kernels.unstable_rate(rate, 2 * len(x) / greatest))
         return np.asarray(1 - (1 - pace * eigenvalues) ** steps)
 
     return _predicted(ntk, nngp, x, y, points, learned, pace * steps, initial)
@@ -91,7 +91,7 @@ def _predicted(
     eigenvalues, directions = eigh((own + own.T) / 2)
     least = RANK * max(float(eigenvalues.max(initial=0.0)), 0.0)
     if float(eigenvalues.min(initial=0.0)) < -1e4 * least:
-        raise refused(catalogue.not_semidefinite())
+        raise refused(catalogue.kernels.not_semidefinite())
     real = eigenvalues > least
     share = np.full(len(eigenvalues), 0.0 if math.isinf(slope) else slope)
     share[real] = learned(eigenvalues[real]) / eigenvalues[real]
@@ -102,7 +102,7 @@ def _predicted(
             targets(initial[1], len(points), "f_0 at the points"),
         )
         if at_inputs.shape != y.shape or at_points.shape[1:] != y.shape[1:]:
-            raise refused(catalogue.initial_shape(at_inputs.shape, at_points.shape, y.shape))
+            raise refused(catalogue.kernels.initial_shape(at_inputs.shape, at_points.shape, y.shape))
         return Prediction(at_points + weights @ (y - at_inputs))
     before, mixed, there = matrices(nngp, x, points, own=True)
     half = weights @ mixed

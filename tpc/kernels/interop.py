@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_kernels as catalogue
+from tpc.diagnostics import catalogue
 from tpc.kernels.regression import refused
 
 if TYPE_CHECKING:
@@ -55,5 +55,5 @@ class GaussianProcessKernel(Base):
         if self.shape is None:
             return array
         if math.prod(array.shape[1:]) != math.prod(self.shape):
-            raise refused(catalogue.rows_shape(self.shape, math.prod(array.shape[1:])))
+            raise refused(catalogue.kernels.rows_shape(self.shape, math.prod(array.shape[1:])))
         return array.reshape(len(array), *self.shape)

@@ -12,7 +12,7 @@ import numpy as np
 from tpc.core.given import require_whole
 from tpc.core.inputs import check_given
 from tpc.core.program import Program
-from tpc.diagnostics import catalogue_run, catalogue_training
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import Blocks, Pair, tree_of
@@ -108,7 +108,7 @@ def kernels(
     """
     if dtype not in ("float64", "float32"):
         raise TpcError(
-            [catalogue_run.bad_option("dtype", f"must be float64 or float32, not {dtype}")],
+            [catalogue.running.bad_option("dtype", f"must be float64 or float32, not {dtype}")],
             program.name,
             of_program=True,
         )
@@ -121,10 +121,10 @@ def kernels(
     there = {s.name.name: len(s.parameters) for s in statements if isinstance(s, tree.Network)}
     chosen = network if network is not None else next(iter(there)) if len(there) == 1 else ""
     if chosen not in there:
-        raise TpcError([catalogue_training.no_such_network(chosen, [*there])], program.name, of_program=True)
+        raise TpcError([catalogue.networks.no_such_network(chosen, [*there])], program.name, of_program=True)
     if there[chosen] != 1:
         raise TpcError(
-            [catalogue_training.several_inputs(chosen, there[chosen])], program.name, of_program=True
+            [catalogue.networks.several_inputs(chosen, there[chosen])], program.name, of_program=True
         )
     nngp, ntk, both = (
         Blocks(program, chosen, kinds, dtype, positions, dict(inputs or {}), block)

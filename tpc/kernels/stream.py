@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tpc.diagnostics.catalogue_run import memory
+from tpc.diagnostics.catalogue.running import memory
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import BLOCK

@@ -12,10 +12,10 @@ from tpc.core.affine import Affine
 from tpc.core.expr import ONE, Expr, Ref, Value, divide, new_position
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.core.program import Axis, Family, Gaussians, Input, Matrix, Origin, Output, Program, Width
-from tpc.diagnostics.diagnostic import TpcError
+from tpc.diagnostics.diagnostic import RefusedError, TpcError
 from tpc.diagnostics.spans import Span
 from tpc.lower.block import Binding, Block, Env
-from tpc.lower.expressions import Expressions, RefusedError
+from tpc.lower.expressions import Expressions
 from tpc.syntax import tree
 from tpc.syntax.declarations import default_value
 from tpc.syntax.resolve import Checked

@@ -11,7 +11,7 @@ from typing import Any
 
 from tpc.core.network import LEARNING, Networks, Pass, Source, WeightInfo
 from tpc.core.program import Program
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.scaling.equations import Circuit, circuit
 from tpc.scaling.sizes import Numbers
@@ -153,7 +153,7 @@ def opened_training(program: Program) -> Training:
     """The training in `program`, of which there must be something to scale. Raises TpcError (TP735)."""
     training = training_of(program.source) if program.source is not None else None
     if training is None or not training.networks.passes:
-        raise TpcError([catalogue_training.nothing_to_scale()], program.name, of_program=True)
+        raise TpcError([catalogue.parametrizations.nothing_to_scale()], program.name, of_program=True)
     return training
 
 
@@ -173,7 +173,7 @@ def classify(program: Program, **exponents: Fraction | int | str) -> Verdict:
         if key not in known:
             raise TpcError(
                 [
-                    catalogue_training.unknown_exponent(
+                    catalogue.parametrizations.unknown_exponent(
                         key, list(known), [w.name for w in training.networks.weights]
                     )
                 ],
@@ -182,7 +182,9 @@ def classify(program: Program, **exponents: Fraction | int | str) -> Verdict:
         try:
             values[key] = exact(value)
         except (ValueError, ZeroDivisionError, TypeError):
-            raise TpcError([catalogue_training.exponent_value(key, str(value))], program.name) from None
+            raise TpcError(
+                [catalogue.parametrizations.exponent_value(key, str(value))], program.name
+            ) from None
     return training.classify(values)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tpc.core.exponent import Exponent
 from tpc.core.network import LEARNING
 from tpc.core.program import Program
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.scaling.classify import Training, opened_training
 from tpc.scaling.open_exponents import Forms, NotWrittenError, Open, implied, solve
@@ -101,7 +101,9 @@ def conditions(program: Program) -> Conditions:
     try:
         return _Writer(training).conditions()
     except NotWrittenError:
-        raise TpcError([catalogue_training.conditions_not_written()], program.name, of_program=True) from None
+        raise TpcError(
+            [catalogue.parametrizations.conditions_not_written()], program.name, of_program=True
+        ) from None
 
 
 class _Writer:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from lark import Token
 
 from tpc.diagnostics import catalogue
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 
 RESERVED = (
@@ -42,14 +42,6 @@ GREEK |= {c: name.capitalize() for c, name in GREEK.items() if c.isupper()} | {
     "ϑ": "theta",
     "ϱ": "rho",
 }
-
-
-class RefusedError(Exception):
-    """A syntax error, found on the way."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
 
 
 def span_of(token: Token) -> Span:
@@ -90,7 +82,7 @@ class Layout:
                 yield from self.indentation(newline, token, indents)
                 newline = None
             elif last is None and (token.column or 1) > 1:
-                raise RefusedError(catalogue.indentation(span_of(token), "the first line is indented"))
+                raise RefusedError(catalogue.syntax.indentation(span_of(token), "the first line is indented"))
             brackets = self.depth(token, brackets)
             if token.type == "NAME" and token.value in RESERVED:
                 token = Token.new_borrow_pos(token.value.upper(), token.value, token)
@@ -112,7 +104,7 @@ class Layout:
     def depth(self, token: Token, brackets: int) -> int:
         if token.type in OPENING:
             if brackets >= MAX_DEPTH:
-                raise RefusedError(catalogue.too_deep(span_of(token), MAX_DEPTH))
+                raise RefusedError(catalogue.syntax.too_deep(span_of(token), MAX_DEPTH))
             return brackets + 1
         return max(0, brackets - 1) if token.type in CLOSING else brackets
 
@@ -120,18 +112,18 @@ class Layout:
         blank = newline.value.rsplit("\n", 1)[1]
         here = span_of(token)
         if "\t" in blank and " " in blank:
-            raise RefusedError(catalogue.indentation(here, "tabs and spaces are mixed"))
+            raise RefusedError(catalogue.syntax.indentation(here, "tabs and spaces are mixed"))
         width = len(blank)
         if width > indents[-1]:
             if len(indents) > MAX_DEPTH:
-                raise RefusedError(catalogue.too_deep(here, MAX_DEPTH))
+                raise RefusedError(catalogue.syntax.too_deep(here, MAX_DEPTH))
             indents.append(width)
             yield Token.new_borrow_pos("_INDENT", blank, token)
         while width < indents[-1]:
             indents.pop()
             yield Token.new_borrow_pos("_DEDENT", blank, token)
         if width != indents[-1]:
-            raise RefusedError(catalogue.indentation(here, "this line goes back to no earlier level"))
+            raise RefusedError(catalogue.syntax.indentation(here, "this line goes back to no earlier level"))
 
 
 def training_words(stream: Iterator[Token]) -> Iterator[Token]:

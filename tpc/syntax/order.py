@@ -117,7 +117,7 @@ class Order:
         if shape is None:
             return
         if prod(shape) > limit:
-            self.errors.append(catalogue.dim_size(makings[0].span, prod(shape), limit))
+            self.errors.append(catalogue.indices.dim_size(makings[0].span, prod(shape), limit))
             return
         made = Made(shape, tuple(makings))
         if limit == MAX_FAMILY or self.once(name, made):
@@ -131,7 +131,7 @@ class Order:
                     if column.min() < 0:
                         at = int(np.argmin(column))
                         self.errors.append(
-                            catalogue.negative_target(
+                            catalogue.indices.negative_target(
                                 making.span, name, int(column[at]), _rounds(grid, at, making.loops)
                             )
                         )
@@ -156,7 +156,7 @@ class Order:
                     at = int(np.argmax(taken))
                     earlier = made.makings[by[flat[at]]].span if by[flat[at]] >= 0 else making.span
                     self.errors.append(
-                        catalogue.made_twice(
+                        catalogue.indices.made_twice(
                             making.span, _member(name, columns, at), earlier, _rounds(grid, at, making.loops)
                         )
                     )
@@ -174,7 +174,7 @@ class Order:
         ):
             return
         if prod(made.shape) > MAX_MEMBERS:
-            self.errors.append(catalogue.dim_size(use.span, prod(made.shape), MAX_MEMBERS))
+            self.errors.append(catalogue.indices.dim_size(use.span, prod(made.shape), MAX_MEMBERS))
             return
         when, by = made.history
         for grid in self.grids(use):
@@ -187,10 +187,10 @@ class Order:
                 at = int(np.argmax(late))
                 member, where = _member(use.name, columns, at), _rounds(grid, at, use.loops)
                 if found[at] == NEVER:
-                    self.errors.append(catalogue.never_made(use.span, member, where))
+                    self.errors.append(catalogue.indices.never_made(use.span, member, where))
                 else:
                     maker = made.makings[int(by[tuple(c[at] for c in columns)])]
-                    self.errors.append(catalogue.from_the_future(use.span, member, where, maker.span))
+                    self.errors.append(catalogue.indices.from_the_future(use.span, member, where, maker.span))
                 return
 
     def given(self, use: Use, shape: tuple[int, ...]) -> None:
@@ -216,7 +216,9 @@ class Order:
         for rounds, grid in _pieces(event.loops):
             self.left -= rounds
             if self.left < 0:
-                self.errors.append(catalogue.too_many_rounds(event.span, instances(event.loops), MAX_ROUNDS))
+                self.errors.append(
+                    catalogue.indices.too_many_rounds(event.span, instances(event.loops), MAX_ROUNDS)
+                )
                 raise TooManyRoundsError
             if _size(grid):
                 yield grid
@@ -227,7 +229,7 @@ class Order:
             if outside.any():
                 at = int(np.argmax(outside))
                 self.errors.append(
-                    catalogue.out_of_range(
+                    catalogue.indices.out_of_range(
                         use.span, use.name, axis, int(column[at]), extent, _rounds(grid, at, use.loops)
                     )
                 )

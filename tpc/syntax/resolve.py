@@ -11,7 +11,7 @@ from math import prod
 from tpc.core.affine import Affine
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.diagnostics import catalogue
-from tpc.diagnostics.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics.diagnostic import Diagnostic, TpcError, in_order
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.declarations import check_laws
@@ -81,9 +81,7 @@ def resolve(
     resolver = Resolver(file, errors, overrides, exponents)
     checked = resolver.check(program)
     if errors:
-        unique = list(dict.fromkeys(errors))
-        unique.sort(key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0))
-        raise TpcError(unique[:MAX_ERRORS], name, text)
+        raise TpcError(in_order(errors)[:MAX_ERRORS], name, text)
     return checked
 
 
@@ -162,10 +160,10 @@ class Resolver:
         seen: dict[str, Span] = {}
         for parameter in parameters:
             if parameter.name in CONSTANTS or is_function(parameter.name) or parameter.name in RESERVED:
-                self.errors.append(catalogue.built_in(parameter.span, parameter.name))
+                self.errors.append(catalogue.names.built_in(parameter.span, parameter.name))
             elif parameter.name in seen:
                 self.errors.append(
-                    catalogue.defined_twice(parameter.span, parameter.name, seen[parameter.name])
+                    catalogue.names.defined_twice(parameter.span, parameter.name, seen[parameter.name])
                 )
             seen.setdefault(parameter.name, parameter.span)
 
@@ -176,12 +174,12 @@ class Resolver:
             count = self.scope.extent(axis.count)
             if axis.variable is not None:
                 if axis.variable.name in seen or axis.variable.name in self.scope.symbols:
-                    self.errors.append(catalogue.shadows(axis.variable.span, axis.variable.name))
+                    self.errors.append(catalogue.names.shadows(axis.variable.span, axis.variable.name))
                 seen.add(axis.variable.name)
             shape.append(1 if count is None else count)
             members *= shape[-1]
         if members > limit:
-            self.errors.append(catalogue.dim_size(declared.span, members, limit))
+            self.errors.append(catalogue.indices.dim_size(declared.span, members, limit))
             return (1,) * len(shape)
         return tuple(shape)
 
@@ -206,12 +204,12 @@ class Resolver:
                     moment += length * max(1, greatest(inner[-1].count, loops))
                 case tree.Output():
                     if loops:
-                        self.errors.append(catalogue.misplaced(statement.span, "`output`"))
+                        self.errors.append(catalogue.syntax.misplaced(statement.span, "`output`"))
                     else:
                         self.output(statement, start + moment)
                         moment += 1
                 case _ if loops:
-                    self.errors.append(catalogue.misplaced(statement.span, "a declaration"))
+                    self.errors.append(catalogue.syntax.misplaced(statement.span, "a declaration"))
         return moment - first
 
     def definition(self, node: tree.Define, loops: tuple[Loop, ...], stamp: Affine) -> int:
@@ -259,20 +257,22 @@ class Resolver:
             name = item.variable
             declared = self.scope.symbols.get(name.name)
             if any(loop.variable == name.name for loop in loops) or declared is not None:
-                self.errors.append(catalogue.shadows(name.span, name.name))
+                self.errors.append(catalogue.names.shadows(name.span, name.name))
             if name.name in CONSTANTS or is_function(name.name):
-                self.errors.append(catalogue.built_in(name.span, name.name))
+                self.errors.append(catalogue.names.built_in(name.span, name.name))
             count = self.scope.affine(item.count, _variables(loops))
             if count is None:
                 self.errors.append(
-                    catalogue.dim_value(
+                    catalogue.indices.dim_value(
                         item.count.span, "a count is made of dims, numbers and outer loop variables"
                     )
                 )
                 count = Affine()
             loops = (*loops, Loop(name.name, count))
         if instances(loops) > MAX_FAMILY:
-            self.errors.append(catalogue.dim_size(ranges[-1].count.span, instances(loops), MAX_FAMILY))
+            self.errors.append(
+                catalogue.indices.dim_size(ranges[-1].count.span, instances(loops), MAX_FAMILY)
+            )
             loops = tuple(Loop(loop.variable, Affine()) for loop in loops)
         return loops
 
@@ -283,7 +283,7 @@ class Resolver:
             else (node.target, ())
         )
         if not isinstance(base, tree.Name):
-            self.errors.append(catalogue.bad_target(node.target.span))
+            self.errors.append(catalogue.indices.bad_target(node.target.span))
             return
         affine = []
         for i in index:
@@ -293,7 +293,9 @@ class Resolver:
                     isinstance(i, tree.Name) and i.name in self.scope.symbols
                 )
                 self.errors.append(
-                    catalogue.target_gather(i.span) if gathers else catalogue.not_affine(i.span)
+                    catalogue.indices.target_gather(i.span)
+                    if gathers
+                    else catalogue.indices.not_affine(i.span)
                 )
                 return
             affine.append(value)
@@ -306,17 +308,17 @@ class Resolver:
             else (node.target, ())
         )
         if not isinstance(base, tree.Name):
-            self.errors.append(catalogue.output_unnamed(node.target.span))
+            self.errors.append(catalogue.kinds.output_unnamed(node.target.span))
             return
         loops = self.enter(node.clauses, ())
         if node.value is not None:
             affine = [self.scope.affine(i, _variables(loops)) for i in index]
             if affine != [Affine.var(loop.variable) for loop in loops]:
-                self.errors.append(catalogue.bad_target(node.target.span))
+                self.errors.append(catalogue.indices.bad_target(node.target.span))
                 return
         first = self.names_reported.setdefault(base.name, base)
         if first is not base:
-            self.errors.append(catalogue.defined_twice(base.span, base.name, first.span))
+            self.errors.append(catalogue.names.defined_twice(base.span, base.name, first.span))
             return
         self.reported.append(
             Reported(node, base, loops, stamp, node.target if node.value is None else node.value)
@@ -331,11 +333,15 @@ class Resolver:
                 )
             elif known.what != "family":
                 self.errors.append(
-                    catalogue.target_is_given(site.name.span, site.name.name, known.span, WORDS[known.what])
+                    catalogue.indices.target_is_given(
+                        site.name.span, site.name.name, known.span, WORDS[known.what]
+                    )
                 )
             elif known.axes != len(site.index):
                 self.errors.append(
-                    catalogue.index_count(site.node.target.span, site.name.name, known.axes, len(site.index))
+                    catalogue.indices.index_count(
+                        site.node.target.span, site.name.name, known.axes, len(site.index)
+                    )
                 )
 
     # kinds
@@ -399,7 +405,7 @@ class Resolver:
                 before, place = first.setdefault(site.name.name, (kind, site.node.target.span))
                 if before != kind:
                     self.errors.append(
-                        catalogue.kind_differs(
+                        catalogue.kinds.kind_differs(
                             site.node.target.span, site.name.name, str(kind), place, str(before)
                         )
                     )
@@ -408,7 +414,7 @@ class Resolver:
         if not self.errors:
             for site in self.sites:
                 if site.name.name not in self.families:
-                    self.errors.append(catalogue.kind_unknown(site.name.span, site.name.name))
+                    self.errors.append(catalogue.kinds.kind_unknown(site.name.span, site.name.name))
                     break
 
     def check_output(self, reported: Reported, kinds: Kinds) -> None:
@@ -426,7 +432,7 @@ class Resolver:
             kind = kinds.define(value, reported.loops, reported.stamp)
         if kind.name == "vector":
             self.errors.append(
-                catalogue.output_of_vector(value.span, reported.name.name, reported.node.value is None)
+                catalogue.kinds.output_of_vector(value.span, reported.name.name, reported.node.value is None)
             )
 
     # order

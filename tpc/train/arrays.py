@@ -7,7 +7,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from tpc.diagnostics import catalogue, catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, replaced, substituted
@@ -15,7 +16,7 @@ from tpc.train.checks import ARRAYS, check_index
 from tpc.train.naming import Names
 from tpc.train.padding import plus
 from tpc.train.records import Padded, Value
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.scene import Scene
 
 if TYPE_CHECKING:
     from tpc.train.forward import Env, Forward
@@ -80,7 +81,7 @@ def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
     count = known.bound if known is not None else _rounds(forward, entry)
     if known is not None and count is not None and value.shape:
         raise RefusedError(
-            catalogue.index_count(
+            catalogue.indices.index_count(
                 node.args[0].span, "this", len(known.axes), len(known.axes) - len(value.shape)
             )
         )
@@ -88,7 +89,7 @@ def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
         least, count = count, forward.index(node.args[1], env)
         _check_entries(forward, node, least if known is not None else None, count)
     if value.width is not None or value.shape or count is None or len(node.args) > 2:
-        raise RefusedError(catalogue_training.onehot_needs(node.span))
+        raise RefusedError(catalogue.networks.onehot_needs(node.span))
     check_index(forward.scene, node.args[0], "onehot", 0, entry, forward.scene.integer(count), forward.loops)
     m = Maker(node.span)
     return Value(None, (count,), lambda i: m.equal(i[0], entry), picked=entry)
@@ -117,9 +118,11 @@ def _check_entries(forward: Forward, node: tree.Applied, least: Tree | None, cou
     """Whether a number of entries is one, and enough for the members of an input."""
     size, needed = forward.scene.integer(count), 1 if least is None else forward.scene.integer(least)
     if size is None or size < 1:
-        raise RefusedError(catalogue_training.onehot_needs(node.args[1].span))
+        raise RefusedError(catalogue.networks.onehot_needs(node.args[1].span))
     if needed is not None and needed > size:
-        raise RefusedError(catalogue.out_of_range(node.args[0].span, "onehot", 0, needed - 1, size, ""))
+        raise RefusedError(
+            catalogue.indices.out_of_range(node.args[0].span, "onehot", 0, needed - 1, size, "")
+        )
 
 
 def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Value:
@@ -127,12 +130,12 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Valu
     next."""
     value, amounts = forward.expr(node.args[0], env), node.args[1:]
     if not amounts or len(amounts) > len(value.shape):
-        raise RefusedError(catalogue_training.pad_needs(node.span, len(value.shape)))
+        raise RefusedError(catalogue.networks.pad_needs(node.span, len(value.shape)))
     sizes: list[Tree] = []
     for amount in amounts:
         size = forward.scene.integer(forward.index(amount, env))
         if size is None or size < 0:
-            raise RefusedError(catalogue_training.pad_amount(amount.span))
+            raise RefusedError(catalogue.networks.pad_amount(amount.span))
         sizes.append(Maker(amount.span).number(size))
     empty = next(
         (
@@ -143,7 +146,7 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Valu
         None,
     )
     if value.width is not None and empty is not None:
-        raise RefusedError(catalogue_training.pad_empty(node.span, empty))
+        raise RefusedError(catalogue.networks.pad_empty(node.span, empty))
     if forward.has_variables(value) and not forward.is_leaf(value):
         value = forward.named(value, "x", node.args[0])
     with forward.within_sums(node):

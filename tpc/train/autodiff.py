@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, substituted
 from tpc.train.derivative import derivative, has_kinks, jump_in
 from tpc.train.padding import Margin, padded, plus
 from tpc.train.records import Axis, Collected, Elementwise, Index, Padded, Product, Record, Step, Var, read_by
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.scene import Scene
 from tpc.train.shifted_reads import Solution, shifted, solved
 from tpc.train.weights import Reader, Weight
 
@@ -306,7 +307,7 @@ class Backward:
         slope = derivative(step.value, leaf, self.resting)
         jumps = jump_in(slope, self.scene.functions)
         if jumps:
-            raise RefusedError(catalogue_training.no_gradient(step.span, jumps))
+            raise RefusedError(catalogue.trainings.no_gradient(step.span, jumps))
         if not step.mean:
             value = m.mul(dout, slope)
             return m.mean(value) if scalar else value

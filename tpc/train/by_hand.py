@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker
@@ -21,7 +21,7 @@ from tpc.train.descent import Descent, Sgd
 from tpc.train.forward import Forward
 from tpc.train.network_calls import Calls
 from tpc.train.records import Index, Record, Upto, Value
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.scene import Scene
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight
 
@@ -67,7 +67,7 @@ class ByHand:
     def add_to(self, node: tree.AddTo, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         found = next((descent for statement, descent in self.open if statement is node), None)
         if found is None or len(blocks) != 1:
-            self.refuse(catalogue_training.update_place(node.span))
+            self.refuse(catalogue.trainings.update_place(node.span))
         m = Maker(node.span)
         for line in self.lines.pop(id(node), []):
             out.append(self.calls.rewritten(line, out, blocks))
@@ -79,10 +79,10 @@ class ByHand:
         named = node.target.base if isinstance(node.target, tree.Indexed) else node.target
         family = self.scene.weights.get(named.name) if isinstance(named, tree.Name) else None
         if family is not None and family.family:
-            self.refuse(catalogue_training.update_family(node.target.span, family.name))
+            self.refuse(catalogue.trainings.update_family(node.target.span, family.name))
         weight = family if isinstance(node.target, tree.Name) else None
         if weight is None:
-            self.refuse(catalogue_training.update_target(node.target.span, [*self.scene.weights]))
+            self.refuse(catalogue.trainings.update_target(node.target.span, [*self.scene.weights]))
         return weight
 
     def terms(self, node: tree.AddTo) -> list[Record]:
@@ -107,12 +107,12 @@ class ByHand:
         ]
         two_sides = all(side.width or side.count is not None for side in (weight.rows, weight.columns))
         if len(outers) > 1 or (not outers and two_sides):
-            self.refuse(catalogue_training.update_term(part.span))
+            self.refuse(catalogue.trainings.update_term(part.span))
         forward = Forward(self.scene, prefix, lambda w, i, scope: m.member(w.initial, i))
         forward.span = part.span
         if outers:
             if len(outers[0].args) != 2:
-                self.refuse(catalogue.arguments(outers[0].span, "outer", 2, 2, len(outers[0].args)))
+                self.refuse(catalogue.names.arguments(outers[0].span, "outer", 2, 2, len(outers[0].args)))
             for x, side in zip(outers[0].args, (weight.rows, weight.columns), strict=True):
                 self.check_side(weight, side, x)
             a, b = (
@@ -145,14 +145,14 @@ class ByHand:
             or not self.scene.same(shape[0], side.count)
         ):
             self.refuse(
-                catalogue_training.update_side(
+                catalogue.trainings.update_side(
                     x.span, weight.name, f"{self.scene.integer(side.count)} entries"
                 )
             )
         if side.width and known is not None and (known.given or known.width) and known.width != side.width:
             given = described(known.width, self.scene.shown(shape))
             self.refuse(
-                catalogue_training.weight_side(
+                catalogue.networks.weight_side(
                     x.span, weight.name, taken(self.scene, side), given, weight.node.span
                 )
             )

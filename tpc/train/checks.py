@@ -9,15 +9,15 @@ from dataclasses import replace
 from fractions import Fraction
 
 from tpc.core.functions import arity
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Label
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Label, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.kinds import derivative_of
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Range, Tree
 from tpc.train.records import Value
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.scene import Scene
 from tpc.train.weights import Side, Weight
 
 MAX_ROUNDS = 10_000  # of a loop that another's count depends on, looked at one by one
@@ -69,16 +69,18 @@ def check_variables(scene: Scene, ranges: Sequence[Range]) -> None:
     """Whether the variables of loops mean nothing else."""
     for item in ranges:
         if meaning(scene, item.variable.name) or item.variable.name in scene.outer:
-            raise RefusedError(catalogue.shadows(item.variable.span, item.variable.name))
+            raise RefusedError(catalogue.names.shadows(item.variable.span, item.variable.name))
 
 
 def check_steps(scene: Scene, count: Tree) -> None:
     """Whether a training, or inner steps, have a number of steps that is known and not 0."""
     steps = scene.integer(count)
     if steps is None:
-        raise RefusedError(catalogue.dim_value(count.span, "the number of steps is made of dims and numbers"))
+        raise RefusedError(
+            catalogue.indices.dim_value(count.span, "the number of steps is made of dims and numbers")
+        )
     if steps < 1:
-        raise RefusedError(catalogue_training.no_steps(count.span))
+        raise RefusedError(catalogue.trainings.no_steps(count.span))
 
 
 def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range]) -> None:
@@ -88,21 +90,21 @@ def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range])
     for clause in clauses:
         for name in tree.names(clause.count):
             if name.name in own:
-                raise RefusedError(catalogue_training.ragged_examples(name.span, name.name))
+                raise RefusedError(catalogue.trainings.ragged_examples(name.span, name.name))
         for at in corners(scene, around(outer, [clause.count]), {}):
             count = whole(scene, clause.count, at)
             if count is None:
                 raise RefusedError(
-                    catalogue.dim_value(
+                    catalogue.indices.dim_value(
                         clause.count.span, "a count is made of dims, numbers and outer loop variables"
                     )
                 )
             if count < 1:
                 place = clause.count.span
                 raise RefusedError(
-                    catalogue_training.no_examples_at(place, rounds(at))
+                    catalogue.trainings.no_examples_at(place, rounds(at))
                     if at
-                    else catalogue_training.no_examples(place)
+                    else catalogue.trainings.no_examples(place)
                 )
 
 
@@ -138,7 +140,9 @@ def check_index(
     for at in corners(scene, around(ranges, [index]), {}) if extent is not None else ():
         value = whole(scene, index, at)
         if value is not None and extent is not None and not 0 <= value < extent:
-            raise RefusedError(catalogue.out_of_range(node.span, name, axis, value, extent, rounds(at)))
+            raise RefusedError(
+                catalogue.indices.out_of_range(node.span, name, axis, value, extent, rounds(at))
+            )
 
 
 def check_known(scene: Scene, index: Tree, ranges: Sequence[Range]) -> None:
@@ -147,7 +151,9 @@ def check_known(scene: Scene, index: Tree, ranges: Sequence[Range]) -> None:
     for name in tree.names(index):
         if name.name not in variables and name.name not in scene.outer and not meaning(scene, name.name):
             raise RefusedError(
-                catalogue.unknown_name(name.span, name.name, [*variables, *scene.constants, *scene.outer])
+                catalogue.names.unknown_name(
+                    name.span, name.name, [*variables, *scene.constants, *scene.outer]
+                )
             )
 
 
@@ -157,9 +163,9 @@ def check_time(scene: Scene, node: Tree, name: str, time: Tree, steps: int, rang
     for at in corners(scene, around(ranges, [time]), {}):
         value = whole(scene, time, at)
         if value is None:
-            raise RefusedError(catalogue.not_affine(time.span))
+            raise RefusedError(catalogue.indices.not_affine(time.span))
         if not 0 <= value <= steps:
-            raise RefusedError(catalogue_training.network_time(node.span, name, value, steps, rounds(at)))
+            raise RefusedError(catalogue.networks.network_time(node.span, name, value, steps, rounds(at)))
 
 
 # names
@@ -183,9 +189,9 @@ def check_free(scene: Scene, name: tree.Name) -> None:
     """Whether a name can be given to something new."""
     what = meaning(scene, name.name)
     if what == "part of the language":
-        raise RefusedError(catalogue.built_in(name.span, name.name))
+        raise RefusedError(catalogue.names.built_in(name.span, name.name))
     if what or name.name in scene.outer:
-        raise RefusedError(catalogue_training.name_taken(name.span, name.name))
+        raise RefusedError(catalogue.trainings.name_taken(name.span, name.name))
 
 
 def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> str:
@@ -197,9 +203,9 @@ def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> s
     if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [
         c.variable.name for c in node.clauses
     ]:
-        raise RefusedError(catalogue_training.adapt_target(node.target.span))
+        raise RefusedError(catalogue.trainings.adapt_target(node.target.span))
     if base.name in adapted:
-        raise RefusedError(catalogue_training.name_taken(base.span, base.name))
+        raise RefusedError(catalogue.trainings.name_taken(base.span, base.name))
     check_free(scene, base)
     return base.name
 
@@ -211,7 +217,9 @@ def check_network(scene: Scene, node: tree.Network, later: Mapping[str, str]) ->
     for parameter in node.parameters:
         check_hides(scene, parameter, later)
         if parameter.name in seen:
-            raise RefusedError(catalogue.defined_twice(parameter.span, parameter.name, seen[parameter.name]))
+            raise RefusedError(
+                catalogue.names.defined_twice(parameter.span, parameter.name, seen[parameter.name])
+            )
         seen[parameter.name] = parameter.span
     made = {parameter.name for parameter in node.parameters}
     for part in tree.walk(node):
@@ -230,9 +238,9 @@ def check_network(scene: Scene, node: tree.Network, later: Mapping[str, str]) ->
 def check_hides(scene: Scene, name: tree.Name, later: Mapping[str, str]) -> None:
     what = meaning(scene, name.name) or later.get(name.name, "")
     if what == "part of the language":
-        raise RefusedError(catalogue.built_in(name.span, name.name))
+        raise RefusedError(catalogue.names.built_in(name.span, name.name))
     if what:
-        raise RefusedError(catalogue_training.hidden(name.span, name.name, what))
+        raise RefusedError(catalogue.trainings.hidden(name.span, name.name, what))
 
 
 def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[str, str]) -> None:
@@ -246,10 +254,10 @@ def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[st
             continue
         if id(name) in functions:
             raise RefusedError(
-                catalogue.unknown_function(name.span, name.name, [*scene.functions, *scene.networks])
+                catalogue.names.unknown_function(name.span, name.name, [*scene.functions, *scene.networks])
             )
         raise RefusedError(
-            catalogue.unknown_name(
+            catalogue.names.unknown_name(
                 name.span, name.name, [*made, *scene.outer, *later, *scene.weights, *scene.constants]
             )
         )
@@ -269,7 +277,7 @@ def check_cycles(networks: Mapping[str, tree.Network]) -> None:
             ):
                 continue
             if node.function.name in (*path, name):
-                raise RefusedError(catalogue.recursive(node.span, node.function.name))
+                raise RefusedError(catalogue.names.recursive(node.span, node.function.name))
             if node.function.name not in clean:
                 visit(node.function.name, (*path, name))
         clean.add(name)
@@ -304,7 +312,7 @@ def check_operand(scene: Scene, node: tree.MatMul, weight: Weight, near: Side, o
     if near.width != operand.width or not fits:
         given = described(operand.width, scene.shown(operand.shape))
         raise RefusedError(
-            catalogue_training.weight_side(
+            catalogue.networks.weight_side(
                 node.operand.span, shown, taken(scene, near), given, weight.node.span
             )
         )
@@ -319,7 +327,7 @@ def check_scalar(scene: Scene, option: str, value: Tree) -> None:
             or name.name in scene.networks
             or (known is not None and known.width is not None)
         ):
-            raise RefusedError(catalogue_training.option_of_vector(name.span, option, name.name))
+            raise RefusedError(catalogue.options.option_of_vector(name.span, option, name.name))
 
 
 def check_application(scene: Scene, node: tree.Applied) -> None:
@@ -327,13 +335,13 @@ def check_application(scene: Scene, node: tree.Applied) -> None:
     takes."""
     if not isinstance(node.function, tree.Name):
         if derivative_of(node) is None:
-            raise RefusedError(catalogue_training.network_part(node.function.span))
+            raise RefusedError(catalogue.networks.network_part(node.function.span))
         return
     name, given = node.function.name, len(node.args)
     own = scene.functions.get(name)
     least, most = arity(name) if own is None else (len(own.parameters), len(own.parameters))
     if not least <= given <= most:
-        raise RefusedError(catalogue.arguments(node.span, name, least, most, given))
+        raise RefusedError(catalogue.names.arguments(node.span, name, least, most, given))
 
 
 def check_sign(
@@ -352,7 +360,7 @@ def check_sign(
     except (NotANumberError, OverflowError):
         return
     if number < least if least is not None else number <= 0:
-        raise RefusedError(catalogue_training.option_range(value.span, option, wanted + rounds(at or {})))
+        raise RefusedError(catalogue.options.option_range(value.span, option, wanted + rounds(at or {})))
 
 
 @contextmanager

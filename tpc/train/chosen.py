@@ -9,7 +9,8 @@ from fractions import Fraction
 from tpc.core.exponent import Exponent
 from tpc.core.network import C as C_OPEN
 from tpc.core.network import exponent_input
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
@@ -17,7 +18,7 @@ from tpc.syntax.tree import Tree
 from tpc.train.descent import check_options, option_value
 from tpc.train.parametrization import NAMES, TABLES, C, Kind, uniform
 from tpc.train.parametrization import Abc as AbcOf
-from tpc.train.scene import RefusedError, options_of
+from tpc.train.scene import options_of
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {"sp": ("c",), "uniform": ("r",), "abc": ("a", "b", "c")}
 NEEDED: Mapping[str, str] = {"uniform": "r", "abc": "c"}
@@ -57,7 +58,7 @@ class Chosen:
         if own is not None and listed is not None and own != listed and self.line is not None:
             span = options_of(self.line.options)[name].span
             raise RefusedError(
-                catalogue_training.exponents_differ(
+                catalogue.parametrizations.exponents_differ(
                     options[name].span, name, weight.name.name, str(own), str(listed), span
                 )
             )
@@ -66,11 +67,15 @@ class Chosen:
             return known
         if self.name == "abc" and self.line is not None:
             raise RefusedError(
-                catalogue_training.exponent_missing(weight.name.span, name, weight.name.name, self.line.span)
+                catalogue.parametrizations.exponent_missing(
+                    weight.name.span, name, weight.name.name, self.line.span
+                )
             )
         if self.name == "mfp" and kind == "matrix" and self.line is not None:
             raise RefusedError(
-                catalogue_training.mean_field_depth(self.line.name.span, weight.name.name, weight.span)
+                catalogue.parametrizations.mean_field_depth(
+                    self.line.name.span, weight.name.name, weight.span
+                )
             )
         table = uniform(self.r) if self.name == "uniform" else TABLES[self.name]
         return table(kind)["ab".index(name)]
@@ -82,14 +87,14 @@ def chosen(
     """What a `parametrization` line chooses. Raises RefusedError."""
     name = line.name.name
     if name not in NAMES:
-        raise RefusedError(catalogue_training.unknown_word(line.name.span, name, "a parametrization", NAMES))
+        raise RefusedError(catalogue.options.unknown_word(line.name.span, name, "a parametrization", NAMES))
     if name not in OPTIONS and line.options:
-        raise RefusedError(catalogue_training.no_options(line.options[0].span, name))
+        raise RefusedError(catalogue.options.no_options(line.options[0].span, name))
     check_options(line.options, OPTIONS.get(name, ()), f"the parametrization `{name}`")
     options = options_of(line.options)
     needed = NEEDED.get(name)
     if needed is not None and needed not in options:
-        raise RefusedError(catalogue_training.option_missing(line.span, name, needed))
+        raise RefusedError(catalogue.options.option_missing(line.span, name, needed))
     numbers = {
         key: rational(option_value(options[key], "a rational number"), f"`{key}`", constants)
         for key in ("c", "r")
@@ -114,15 +119,17 @@ def listed(
     """A list of exponents, one for each weight."""
     name, value = option.name.name, option.value
     if not isinstance(value, tree.ListOf):
-        raise RefusedError(catalogue_training.exponents_form(option.span, name))
+        raise RefusedError(catalogue.options.exponents_form(option.span, name))
     found = []
     for item in value.items:
         if isinstance(item, tree.ListOf):
-            raise RefusedError(catalogue_training.exponents_form(item.span, name))
+            raise RefusedError(catalogue.options.exponents_form(item.span, name))
         found.append(rational(item, f"every entry of `{name}`", constants))
     if len(found) != len(weights):
         raise RefusedError(
-            catalogue_training.exponents_count(value.span, name, len(found), [w.name.name for w in weights])
+            catalogue.parametrizations.exponents_count(
+                value.span, name, len(found), [w.name.name for w in weights]
+            )
         )
     return tuple(found)
 
@@ -132,4 +139,6 @@ def rational(node: Tree, what: str, constants: Mapping[str, int]) -> Fraction:
     try:
         return fraction(node, constants)
     except (NotANumberError, OverflowError):
-        raise RefusedError(catalogue_training.irrational(node.span, f"{what}, {print_tree(node)},")) from None
+        raise RefusedError(
+            catalogue.parametrizations.irrational(node.span, f"{what}, {print_tree(node)},")
+        ) from None

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, substituted
 from tpc.train.records import Collected, Index, Member, Value
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.scene import Scene
 
 if TYPE_CHECKING:
     from tpc.train.forward import Forward
@@ -58,7 +59,7 @@ class Members:
         """All members as one variable, made when it is first asked for."""
         if self.whole is None:
             if self.counts is None:
-                raise RefusedError(catalogue_training.network_ragged(self.span, self.name))
+                raise RefusedError(catalogue.networks.network_ragged(self.span, self.name))
             with self.forward.back_to(self.around):
                 self.whole = self.collected(self.counts)
         return self.whole
@@ -122,7 +123,7 @@ def member_by_member(
 
 def no_entry(name: str, at: tree.Node) -> Callable[[Index], Tree]:
     def entry(index: Index) -> Tree:
-        raise RefusedError(catalogue_training.network_index(at.span, name))
+        raise RefusedError(catalogue.networks.network_index(at.span, name))
 
     return entry
 

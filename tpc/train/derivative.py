@@ -6,11 +6,11 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, is_number
-from tpc.train.scene import RefusedError
 
 JUMPS = ("step", "sign")
 KINKS = ("relu", "abs")
@@ -175,4 +175,4 @@ def _slope_of(m: Maker, function: Tree, position: int, count: int) -> Tree:
             return tree.Primed(m.span, base, order + 1)
         case tree.Name():
             return tree.Applied(m.span, m.name("D"), (function, m.number(Fraction(position))))
-    raise RefusedError(catalogue_training.network_part(function.span))
+    raise RefusedError(catalogue.networks.network_part(function.span))

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tpc.diagnostics import catalogue, catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_scalar, check_sign
 from tpc.train.naming import Names
 from tpc.train.records import Index, Record, Upto
-from tpc.train.scene import RefusedError, Scene, options_of
+from tpc.train.scene import Scene, options_of
 from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, of_member, split, squared
 
@@ -130,12 +131,12 @@ def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
     m = Maker(update.span)
     if update.name.name != "sgd":
         raise RefusedError(
-            catalogue_training.unknown_word(update.name.span, update.name.name, "an optimizer", ("sgd",))
+            catalogue.options.unknown_word(update.name.span, update.name.name, "an optimizer", ("sgd",))
         )
     options = options_of(update.options)
     check_options(update.options, ("lr", "momentum", "decay", "clip"), "sgd")
     if "lr" not in options:
-        raise RefusedError(catalogue_training.option_missing(update.span, "sgd", "lr"))
+        raise RefusedError(catalogue.options.option_missing(update.span, "sgd", "lr"))
 
     def value(name: str, otherwise: Tree) -> Tree:
         return scheduled(scene, options[name], time) if name in options else otherwise
@@ -161,14 +162,14 @@ def scheduled(scene: Scene, option: tree.Option, time: Range) -> Tree:
             None if count is None else scene.integer(count) for count in (known.axes[0], time.count)
         )
         if has is not None and steps is not None and has < steps:
-            raise RefusedError(catalogue_training.schedule_length(value.span, value.name, has, steps))
+            raise RefusedError(catalogue.options.schedule_length(value.span, value.name, has, steps))
         return m.member(value.name, (m.name(time.variable.name),))
     return value
 
 
 def option_value(option: tree.Option, kind: str = "a number or a scalar") -> Tree:
     if option.value is None or isinstance(option.value, tree.ListOf):
-        raise RefusedError(catalogue_training.option_value(option.span, option.name.name, kind))
+        raise RefusedError(catalogue.options.option_value(option.span, option.name.name, kind))
     return option.value
 
 
@@ -178,10 +179,10 @@ def check_options(options: Sequence[tree.Option], known: Sequence[str], what: st
         name = option.name.name
         if name not in known:
             raise RefusedError(
-                catalogue_training.unknown_word(option.name.span, name, f"an option of {what}", known)
+                catalogue.options.unknown_word(option.name.span, name, f"an option of {what}", known)
             )
         if name in seen:
-            raise RefusedError(catalogue.defined_twice(option.name.span, name, seen[name].name.span))
+            raise RefusedError(catalogue.names.defined_twice(option.name.span, name, seen[name].name.span))
         seen[name] = option
 
 

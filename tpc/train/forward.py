@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NoReturn
 
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
@@ -18,7 +18,7 @@ from tpc.train.build import Maker, replaced, substituted
 from tpc.train.checks import check_application, check_index, check_operand
 from tpc.train.collect import member_by_member, place_of
 from tpc.train.records import Axis, Elementwise, Index, Product, Step, Value, Var, without_one
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.scene import Scene
 from tpc.train.weights import Weight
 
 MAX_UNROLLED = 2000  # members of a family in a network that is made one from another
@@ -63,10 +63,10 @@ class Forward:
         """The value of `network` on `args`. What is named in its body is in `locals` afterwards."""
         name = network.name.name
         if name in self.inside:
-            self.refuse(catalogue.recursive(at.span, name))
+            self.refuse(catalogue.names.recursive(at.span, name))
         if len(args) != len(network.parameters):
             self.refuse(
-                catalogue.arguments(
+                catalogue.names.arguments(
                     at.span, name, len(network.parameters), len(network.parameters), len(args)
                 )
             )
@@ -112,7 +112,7 @@ class Forward:
     def count(self, node: Tree, others: int) -> int:
         found = self.scene.integer(node)
         if found is None or found * others > MAX_UNROLLED:
-            self.refuse(catalogue_training.network_rounds(node.span, MAX_UNROLLED))
+            self.refuse(catalogue.networks.network_rounds(node.span, MAX_UNROLLED))
         return found
 
     def line(self, line: tree.Define, env: dict[str, Value]) -> None:
@@ -125,7 +125,7 @@ class Forward:
             else (line.target, ())
         )
         if not isinstance(base, tree.Name):
-            self.refuse(catalogue.bad_target(line.target.span))
+            self.refuse(catalogue.indices.bad_target(line.target.span))
         variables = [c.variable.name for c in line.clauses]
         at_once = (
             [i.name if isinstance(i, tree.Name) else "" for i in index] == variables
@@ -159,7 +159,7 @@ class Forward:
     def constant(self, node: Tree, name: str, at: Tree | None = None) -> int:
         value = self.scene.integer(node)
         if value is None:
-            self.refuse(catalogue_training.network_index(node.span if at is None else at.span, name))
+            self.refuse(catalogue.networks.network_index(node.span if at is None else at.span, name))
         return value
 
     def position(self, variable: str) -> Value:
@@ -190,7 +190,7 @@ class Forward:
         avoid = [*self.prefix, *(a.variable for a in self.axes), *self.sums]
         variables = self.scene.names.variables(len(shape), avoid)
         if any(count is None for count in shape):
-            self.refuse(catalogue_training.network_extent(at.span))
+            self.refuse(catalogue.networks.network_extent(at.span))
         return tuple(Axis(v, count) for v, count in zip(variables, shape, strict=True) if count is not None)
 
     def named(self, value: Value, wish: str, at: Tree) -> Value:
@@ -219,7 +219,7 @@ class Forward:
             for a in axes
             for name in tree.names(a.count)
         ):
-            self.refuse(catalogue_training.network_in_sum(at.span))
+            self.refuse(catalogue.networks.network_in_sum(at.span))
         outer, self.axes = self.axes, (*self.axes, *axes)
         yield
         self.axes = outer
@@ -277,7 +277,7 @@ class Forward:
                 return value if value.width is None else self.made_of(value, "m", node, mean=True)
             case tree.Sum():
                 return self.sum(node, env)
-        raise RefusedError(catalogue_training.network_part(node.span))
+        raise RefusedError(catalogue.networks.network_part(node.span))
 
     def combined(
         self, node: Tree, parts: Sequence[Tree], env: Env, build: Callable[[list[Tree]], Tree]
@@ -293,14 +293,14 @@ class Forward:
         for part, value in zip(parts, values, strict=True):
             if value.width is not None:
                 if width is not None and width != value.width:
-                    self.refuse(catalogue.mixed_widths(part.span, value.width, parts[0].span, width))
+                    self.refuse(catalogue.kinds.mixed_widths(part.span, value.width, parts[0].span, width))
                 width = value.width
             if value.shape:
                 if shape and (
                     len(shape) != len(value.shape) or not all(map(self.scene.same, shape, value.shape))
                 ):
                     self.refuse(
-                        catalogue_training.shapes_differ(
+                        catalogue.networks.shapes_differ(
                             part.span, self.shown(value.shape), self.shown(shape)
                         )
                     )
@@ -325,7 +325,7 @@ class Forward:
 
     def bias(self, node: Tree, weight: Weight) -> Value:
         if weight.columns.width or weight.columns.count is not None:
-            self.refuse(catalogue_training.weight_misplaced(node.span, weight.name))
+            self.refuse(catalogue.networks.weight_misplaced(node.span, weight.name))
         probe = self.entry(weight, tuple(Maker(node.span).name("_") for _ in weight.axes), self.scope())
         bases = [probe, *(part.base for part in tree.walk(probe) if isinstance(part, tree.Indexed))]
         self.members |= {base.name for base in bases if isinstance(base, tree.Name)}
@@ -339,16 +339,16 @@ class Forward:
         known = self.scene.outer.get(name)
         if known is None:
             if name in self.scene.networks or self.scene.is_elementwise(name):
-                self.refuse(catalogue.function_as_value(node.span, name))
+                self.refuse(catalogue.names.function_as_value(node.span, name))
             if name in self.scene.widths:
-                self.refuse(catalogue_training.width_in_network(node.span, name))
+                self.refuse(catalogue.laws.width_in_network(node.span, name))
             self.refuse(
-                catalogue.unknown_name(
+                catalogue.names.unknown_name(
                     node.span, name, [*self.scene.outer, *self.scene.weights, *self.scene.networks]
                 )
             )
         if len(index) > len(known.axes):
-            self.refuse(catalogue.index_count(node.span, name, len(known.axes), len(index)))
+            self.refuse(catalogue.indices.index_count(node.span, name, len(known.axes), len(index)))
         self.check_inside(node, name, index, known.axes)
         return Value(
             known.width, known.axes[len(index) :], lambda i: Maker(node.span).member(name, (*index, *i))
@@ -361,16 +361,18 @@ class Forward:
         value, shown = self.expr(base, env), base.name if isinstance(base, tree.Name) else ""
         if value.members is not None:
             if not value.members:
-                self.refuse(catalogue.never_made(node.span, print_tree(node), ""))
+                self.refuse(catalogue.indices.never_made(node.span, print_tree(node), ""))
             place = place_of(self, value, shown, positions, index)
             if place is not None:
                 if place not in value.members:
-                    self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
+                    self.refuse(
+                        catalogue.indices.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", "")
+                    )
                 value, positions = value.members[place], positions[len(place) :]
                 if not positions:
                     return value
         if len(positions) > len(value.shape):
-            self.refuse(catalogue.index_count(node.span, shown, len(value.shape), len(positions)))
+            self.refuse(catalogue.indices.index_count(node.span, shown, len(value.shape), len(positions)))
         self.check_inside(node, shown, positions, value.shape)
         return Value(value.width, value.shape[len(positions) :], lambda i: value.at((*positions, *i)))
 
@@ -405,7 +407,7 @@ class Forward:
             return (onehot if array_function(self.scene, node) == "onehot" else pad)(self, node, env)
         if isinstance(function, tree.Name) and not self.scene.is_elementwise(function.name):
             self.refuse(
-                catalogue.unknown_function(
+                catalogue.names.unknown_function(
                     function.span, function.name, [*self.scene.functions, *self.scene.networks]
                 )
             )
@@ -468,22 +470,24 @@ class Forward:
             else None
         )
         if weight is None:
-            self.refuse(catalogue_training.weight_due(node.matrix.span, [*self.scene.weights]))
+            self.refuse(catalogue.networks.weight_due(node.matrix.span, [*self.scene.weights]))
         member = tuple(self.index(i, env) for i in index)
         if len(member) != len(weight.family):
-            self.refuse(catalogue.index_count(node.matrix.span, weight.name, len(weight.family), len(member)))
+            self.refuse(
+                catalogue.indices.index_count(node.matrix.span, weight.name, len(weight.family), len(member))
+            )
         self.check_inside(node.matrix, weight.name, member, weight.family)
         if weight.node.columns is None:
-            self.refuse(catalogue_training.bias_multiplied(node.matrix.span, weight.name))
+            self.refuse(catalogue.networks.bias_multiplied(node.matrix.span, weight.name))
         near, far = weight.sides(transposed)
         operand = self.expr(node.operand, env)
         if near.width is None and near.count is None:
             operand = without_one(operand)
         check_operand(self.scene, node, weight, near, operand)
         if near.width and not far.width and weight.scaling.kind == "input":
-            self.refuse(catalogue_training.readout_of_input(node.span, weight.name))
+            self.refuse(catalogue.networks.readout_of_input(node.span, weight.name))
         if far.width and not near.width and weight.scaling.kind == "output":
-            self.refuse(catalogue_training.input_of_readout(node.span, weight.name))
+            self.refuse(catalogue.networks.input_of_readout(node.span, weight.name))
         if (operand.width or self.has_variables(operand)) and not self.is_leaf(operand):
             operand = self.named(operand, "x", node.operand)
         rest = operand.shape[:-1] if near.count is not None else operand.shape

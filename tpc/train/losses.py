@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tpc.diagnostics import catalogue, catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_application
 from tpc.train.derivative import derivative, jump_in
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.scene import Scene
 
 NAMES = ("mse", "xent", "logistic", "hinge", "huber")
 Entry = Callable[[tuple[Tree, ...]], Tree]
@@ -57,9 +58,9 @@ def loss_of(scene: Scene, node: tree.Loss | None, name: tree.Name | None) -> Los
     word = name if node is None else node.name
     assert word is not None
     if word.name not in NAMES:
-        raise RefusedError(catalogue_training.unknown_loss(word.span, word.name, NAMES))
+        raise RefusedError(catalogue.trainings.unknown_loss(word.span, word.name, NAMES))
     if node is not None and node.options:
-        raise RefusedError(catalogue_training.no_options(node.options[0].span, word.name))
+        raise RefusedError(catalogue.options.no_options(node.options[0].span, word.name))
     return {
         "mse": LossFunction(*_coordinatewise(_mse, _mse_slope)),
         "huber": LossFunction(*_coordinatewise(_huber, _huber_slope)),
@@ -73,19 +74,19 @@ def check_prediction(name: str, at: Span, p: Prediction) -> None:
     """Whether a loss by name fits what is predicted. Raises RefusedError."""
     if name == "xent" and (p.units is None or not p.classes):
         raise RefusedError(
-            catalogue_training.loss_needs(
+            catalogue.trainings.loss_needs(
                 at, name, "a network of several outputs, and labels declared `input y[…] : index(k)`"
             )
         )
     if name == "hinge" and not p.classes:
         raise RefusedError(
-            catalogue_training.loss_needs(
+            catalogue.trainings.loss_needs(
                 at, name, "labels declared `input y[…] : index(k)` (of a scalar network, 0 or 1)"
             )
         )
     if name == "logistic" and p.units is not None:
         raise RefusedError(
-            catalogue_training.loss_needs(at, name, "a scalar network; `xent` takes several outputs")
+            catalogue.trainings.loss_needs(at, name, "a scalar network; `xent` takes several outputs")
         )
 
 
@@ -111,18 +112,18 @@ def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
             or (known is not None and known.width is not None)
             or (isinstance(node, tree.Indexed) and name in parameters)
         ):
-            raise RefusedError(catalogue_training.loss_part(node.span))
+            raise RefusedError(catalogue.trainings.loss_part(node.span))
 
 
 def own_loss(scene: Scene, node: tree.Loss, value: Tree) -> LossFunction:
     """`loss(f, y) = …`, summed over outputs if there are several."""
     f, y = node.parameters
     if f.name == y.name:
-        raise RefusedError(catalogue.defined_twice(y.span, y.name, f.span))
+        raise RefusedError(catalogue.names.defined_twice(y.span, y.name, f.span))
     check_loss(scene, value, {f.name, y.name})
     slope = derivative(value, f)
     if is_number(slope, 0) or jump_in(slope, scene.functions):
-        raise RefusedError(catalogue_training.loss_derivative(value.span, f.name))
+        raise RefusedError(catalogue.trainings.loss_derivative(value.span, f.name))
 
     def put(x: Tree, p: Prediction, i: tuple[Tree, ...]) -> Tree:
         return substituted(x, {f.name: p.f(i), y.name: p.y(i)})

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn, cast
 
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, substituted
@@ -19,7 +19,7 @@ from tpc.train.forward_lines import written
 from tpc.train.kernel_pairs import looped
 from tpc.train.network_kernels import KERNELS, Kernels
 from tpc.train.records import Index, State, Value
-from tpc.train.scene import Outer, RefusedError, Scene
+from tpc.train.scene import Outer, Scene
 from tpc.train.trainings import Trainings, pass_of
 from tpc.train.weights import Reader
 
@@ -51,7 +51,7 @@ class Entries:
         known = [count for count in self.shape if count is not None]
         if len(known) < len(self.shape):
             self.probe(Maker(at.span))  # says why, where it knows
-            raise RefusedError(catalogue_training.network_extent(at.span))
+            raise RefusedError(catalogue.networks.network_extent(at.span))
         return known
 
 
@@ -155,7 +155,7 @@ class _Place:
         """`node`, which is no array. loops: clauses of the line, and ranges of the sums around `node`."""
         value = self.entries(node, loops)
         if value.made:
-            self.refuse(catalogue_training.network_entries(node.span, len(value.shape), 0))
+            self.refuse(catalogue.networks.network_entries(node.span, len(value.shape), 0))
         return value.plain
 
     def entries(self, node: Tree, loops: tuple[Range, ...]) -> Entries:
@@ -209,7 +209,7 @@ class _Place:
     def picked(self, node: tree.Indexed, value: Value, index: Index, loops: tuple[Range, ...]) -> Entries:
         """An entry of what a network or a kernel gives, or a part of it."""
         if len(index) > len(value.shape):
-            self.refuse(catalogue_training.network_entries(node.span, len(value.shape), len(index)))
+            self.refuse(catalogue.networks.network_entries(node.span, len(value.shape), len(index)))
         self.check_inside(node, name_of_call(node.base), index, value.shape, loops)
         shape = value.shape[len(index) :]
         return Entries(
@@ -277,7 +277,7 @@ class _Place:
                 and (len(shape) != len(value.shape) or not all(map(scene.same, shape, value.shape)))
             ):
                 self.refuse(
-                    catalogue_training.shapes_differ(node.span, scene.shown(value.shape), scene.shown(shape))
+                    catalogue.networks.shapes_differ(node.span, scene.shown(value.shape), scene.shown(shape))
                 )
             if value.shape:
                 shape = tuple(
@@ -317,25 +317,25 @@ class _Place:
             case tree.Name(name=name):
                 self.check_loss(node)
                 if name in scene.networks or name in trainings.adapted:
-                    self.refuse(catalogue.function_as_value(node.span, name))
+                    self.refuse(catalogue.names.function_as_value(node.span, name))
                 if name in scene.weights:
-                    self.refuse(catalogue_training.weight_misplaced(node.span, name))
+                    self.refuse(catalogue.networks.weight_misplaced(node.span, name))
             case tree.Applied(function=tree.Name(name=name) as function) if name in scene.weights:
-                self.refuse(catalogue_training.weight_misplaced(function.span, name))
+                self.refuse(catalogue.networks.weight_misplaced(function.span, name))
             case tree.Applied(function=tree.Name(name=name)) if name in KERNELS:
-                self.refuse(catalogue_training.kernel_uncalled(node.span, name))
+                self.refuse(catalogue.kernels.kernel_uncalled(node.span, name))
             case tree.Attribute(base=base, name=inside):
                 shown = base.base if isinstance(base, tree.Indexed) else base
                 named = shown.name if isinstance(shown, tree.Name) else ""
                 known = named in scene.networks or named in trainings.adapted
                 if known:
-                    self.refuse(catalogue_training.inside_uncalled(node.span, named, inside.name))
-                self.refuse(catalogue_training.no_attribute(base.span, named))
+                    self.refuse(catalogue.networks.inside_uncalled(node.span, named, inside.name))
+                self.refuse(catalogue.networks.no_attribute(base.span, named))
             case tree.MatMul(matrix=matrix):
                 base = matrix.base if isinstance(matrix, tree.Transposed) else matrix
                 weight = scene.weights.get(name_of(base))
                 if weight is not None and (not weight.matrix or trainings.touched(weight.name)):
-                    self.refuse(catalogue_training.weight_outside(base.span, weight.name))
+                    self.refuse(catalogue.networks.weight_outside(base.span, weight.name))
 
     def matmul(self, node: tree.MatMul) -> Tree:
         """A product in the user's own line; a weight is what its parametrization makes it."""
@@ -353,7 +353,7 @@ class _Place:
             and named
             and "loss" not in self.calls.scene.names.taken
         ):
-            self.refuse(catalogue_training.loss_unnamed(node.span, [*named]))
+            self.refuse(catalogue.trainings.loss_unnamed(node.span, [*named]))
 
     def training_value(self, node: Tree) -> Tree | None:
         """`pre.loss`, or None."""
@@ -365,7 +365,7 @@ class _Place:
             return None
         made = self.calls.trainings.named[node.base.name]
         if node.name.name not in made:
-            self.refuse(catalogue.unknown_name(node.name.span, node.name.name, [*made]))
+            self.refuse(catalogue.names.unknown_name(node.name.span, node.name.name, [*made]))
         return Maker(node.span).name(made[node.name.name])
 
     def call(self, node: Tree, loops: tuple[Range, ...]) -> Value | None:
@@ -381,7 +381,7 @@ class _Place:
         if found is None:
             if inside is not None:
                 self.refuse(
-                    catalogue_training.not_a_network(
+                    catalogue.networks.not_a_network(
                         reference.span, name_of(reference), [*self.calls.scene.networks]
                     )
                 )
@@ -392,7 +392,7 @@ class _Place:
             return values[network.name.name]
         if inside.name not in values:
             self.refuse(
-                catalogue_training.unknown_inside(
+                catalogue.networks.unknown_inside(
                     inside.span, inside.name, network.name.name, [n for n in values if n != network.name.name]
                 )
             )

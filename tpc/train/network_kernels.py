@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Protocol
 
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.autodiff import Backward
@@ -26,7 +26,7 @@ from tpc.train.forward_lines import written
 from tpc.train.kernel_pairs import KernelPass, Pairing, looped
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.records import Step, Value, read_by
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.scene import Scene
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Reader, Weight
 
@@ -67,7 +67,7 @@ class Kernels:
         arity = len(network.parameters)
         if len(node.args) != 2 * arity:
             self.refuse(
-                catalogue.arguments(
+                catalogue.names.arguments(
                     node.span, f"{kind}({network.name.name})", 2 * arity, 2 * arity, len(node.args)
                 )
             )
@@ -87,13 +87,13 @@ class Kernels:
 
     def network(self, call: tree.Applied, kind: str) -> tree.Network:
         if len(call.args) != 1:
-            self.refuse(catalogue.arguments(call.span, kind, 1, 1, len(call.args)))
+            self.refuse(catalogue.names.arguments(call.span, kind, 1, 1, len(call.args)))
         base = call.args[0].base if isinstance(call.args[0], tree.Indexed) else call.args[0]
         name = base.name if isinstance(base, tree.Name) else ""
         if name in self.trainings.adapted or (base is not call.args[0] and name in self.scene.networks):
-            self.refuse(catalogue_training.kernel_at_first(call.args[0].span, kind))
+            self.refuse(catalogue.kernels.kernel_at_first(call.args[0].span, kind))
         if name not in self.scene.networks:
-            self.refuse(catalogue_training.not_a_network(call.args[0].span, name, [*self.scene.networks]))
+            self.refuse(catalogue.networks.not_a_network(call.args[0].span, name, [*self.scene.networks]))
         return self.scene.networks[name]
 
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:

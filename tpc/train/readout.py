@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.records import Collected, Elementwise, Index, Product, Step, Value, Var, read_by
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.scene import Scene
 from tpc.train.weights import Weight
 
 MAX_PARTS = 20_000  # that an output is taken apart into
@@ -87,7 +88,7 @@ class Reading:
         )
 
     def refuse(self, at: tree.Node | None = None) -> NoReturn:
-        raise RefusedError(catalogue_training.not_a_readout(self.span if at is None else at.span, self.name))
+        raise RefusedError(catalogue.kernels.not_a_readout(self.span if at is None else at.span, self.name))
 
     def fresh(self, count: int) -> list[str]:
         made = self.scene.names.variables(count, self.scope)
@@ -141,7 +142,7 @@ class Reading:
                 found.append(made)
             else:
                 left += reversed(made)
-        raise RefusedError(catalogue_training.readout_too_long(self.span, self.name, MAX_PARTS))
+        raise RefusedError(catalogue.kernels.readout_too_long(self.span, self.name, MAX_PARTS))
 
     def parts(self, part: Part) -> list[Part]:
         """What an expression is a sum of, and that is nearer to members."""
@@ -174,7 +175,7 @@ class Reading:
                     ranges = (*ranges, m.range(variable, substituted(r.count, env)))
                     env[r.variable.name] = m.name(variable)
                 return [Part(substituted(body, env), coefficient, ranges)]
-        raise RefusedError(catalogue_training.not_a_readout(self.span, self.name))
+        raise RefusedError(catalogue.kernels.not_a_readout(self.span, self.name))
 
     def member(
         self, x: tree.Name | tree.Indexed, coefficient: Tree, ranges: tuple[Range, ...]
@@ -202,7 +203,7 @@ class Reading:
         far = own[-1:] if step.far else ()
         if self.depends(read_by(step)):
             raise RefusedError(
-                catalogue_training.kernel_of_random(step.span, self.name, self.random_in(read_by(step)))
+                catalogue.kernels.kernel_of_random(step.span, self.name, self.random_in(read_by(step)))
             )
         if weight.scaling.kind != "output" or step.transposed:
             self.refuse()

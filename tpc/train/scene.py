@@ -9,21 +9,12 @@ from typing import cast
 
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.core.network import LEARNING, Pass
-from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.syntax import tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker
 from tpc.train.naming import Names
 from tpc.train.weights import Weight
-
-
-class RefusedError(Exception):
-    """What is wrong with a network or a training."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from tpc.core.network import Pass
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
@@ -22,7 +22,7 @@ from tpc.train.forward import Forward
 from tpc.train.forward_lines import written
 from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
 from tpc.train.records import Product, Record, State, Upto, Value, Var, without_one
-from tpc.train.scene import RefusedError, Scene, options_of
+from tpc.train.scene import Scene, options_of
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")
@@ -87,7 +87,7 @@ class Trainings:
         if not isinstance(base, tree.Name):
             return None
         if base.name in self.closed:
-            self.refuse(catalogue_training.adapted_outside(base.span, base.name, self.closed[base.name]))
+            self.refuse(catalogue.networks.adapted_outside(base.span, base.name, self.closed[base.name]))
         if base.name in self.adapted:
             found = self.adapted[base.name]
             for axis, (i, task) in enumerate(zip(index, found.descent.tasks, strict=False)):
@@ -95,7 +95,9 @@ class Trainings:
                     self.scene, node, base.name, axis, i, self.scene.integer(task.count), ranges
                 )
             if len(index) != len(found.descent.tasks):
-                self.refuse(catalogue.index_count(node.span, base.name, len(found.descent.tasks), len(index)))
+                self.refuse(
+                    catalogue.indices.index_count(node.span, base.name, len(found.descent.tasks), len(index))
+                )
             return found.network, (*found.before, Upto(found.descent, found.outer, found.steps, tuple(index)))
         if base.name not in self.scene.networks:
             return None
@@ -103,7 +105,7 @@ class Trainings:
         if not index:
             return network, self.state
         if len(index) != 1:
-            self.refuse(catalogue.index_count(node.span, base.name, 1, len(index)))
+            self.refuse(catalogue.indices.index_count(node.span, base.name, 1, len(index)))
         k = self.last_training(network)
         steps = None if k is None else self.scene.integer(self.state[k].descent.time.count)
         checks.check_time(self.scene, node, base.name, index[0], steps or 0, ranges)
@@ -158,7 +160,7 @@ class Trainings:
         descent = Descent(node.range, (), (), sgd_of(scene, update, node.range))
         trainable = [w for w in self.weights_of(network) if not w.frozen]
         if not trainable:
-            self.refuse(catalogue_training.nothing_to_train(node.network.span, node.network.name))
+            self.refuse(catalogue.trainings.nothing_to_train(node.network.span, node.network.name))
         self.prepare(descent, trainable, carried=[w for w in trainable if not w.matrix])
         descent.name_coefficients([w for w in trainable if w.matrix], scene.names)
         before, now = self.state, m.name(node.range.variable.name)
@@ -220,9 +222,9 @@ class Trainings:
         """The network of a name, which is to be trained or adapted."""
         network = self.scene.networks.get(name.name)
         if network is None and name.name in self.adapted:
-            self.refuse(catalogue_training.adapted_again(name.span, name.name))
+            self.refuse(catalogue.networks.adapted_again(name.span, name.name))
         if network is None:
-            self.refuse(catalogue_training.not_a_network(name.span, name.name, [*self.scene.networks]))
+            self.refuse(catalogue.networks.not_a_network(name.span, name.name, [*self.scene.networks]))
         return network
 
     def prepare(self, descent: Descent, weights: Sequence[Weight], carried: Sequence[Weight]) -> None:
@@ -237,14 +239,14 @@ class Trainings:
         """The line `loss[t] = …`, under the training's name."""
         wish = "loss" if node.name is None else f"{node.name.name}_loss"
         if wish in self.scene.outer:
-            self.refuse(catalogue_training.loss_taken(node.span, wish))
+            self.refuse(catalogue.trainings.loss_taken(node.span, wish))
         name = self.scene.names.fresh(wish)
         if node.name is not None:
             if node.name.name in self.named:
-                self.refuse(catalogue_training.name_taken(node.name.span, node.name.name))
+                self.refuse(catalogue.trainings.name_taken(node.name.span, node.name.name))
             self.named[node.name.name] = {"loss": name}
         elif name != wish:
-            self.refuse(catalogue_training.second_training(node.span))
+            self.refuse(catalogue.trainings.second_training(node.span))
         self.scene.arrays[name] = (node.range.count,)
         return m.define(
             m.member(name, (m.name(node.range.variable.name),)), gradient.total, (), "the loss of the batch"
@@ -258,9 +260,9 @@ class Trainings:
         ):
             found = [item for item in node.items if isinstance(item, kinds)]
             if not found:
-                self.refuse(catalogue_training.training_lacks(node.span, what, example))
+                self.refuse(catalogue.trainings.training_lacks(node.span, what, example))
             if len(found) > 1:
-                self.refuse(catalogue_training.training_twice(found[1].span, what, found[0].span))
+                self.refuse(catalogue.trainings.training_twice(found[1].span, what, found[0].span))
 
     def point(self, node: tree.Train, network: tree.Network) -> Point:
         item = next(i for i in node.items if isinstance(i, tree.Examples | tree.Gradient))
@@ -273,7 +275,7 @@ class Trainings:
             base = item.network.base if isinstance(item.network, tree.Indexed) else item.network
             shown = base.name if isinstance(base, tree.Name) else ""
             self.refuse(
-                catalogue_training.not_a_network(
+                catalogue.networks.not_a_network(
                     item.network.span, shown, [*self.scene.networks, *self.adapted]
                 )
             )
@@ -283,7 +285,7 @@ class Trainings:
             value = option_value(option, "`mean` or `sum`")
             if not isinstance(value, tree.Name) or value.name not in REDUCTIONS:
                 self.refuse(
-                    catalogue_training.unknown_word(
+                    catalogue.options.unknown_word(
                         value.span, print_tree(value), f"a reduction over {option.name.name}", REDUCTIONS
                     )
                 )
@@ -344,9 +346,9 @@ class Trainings:
 
     def output_of(self, value: Value, network: tree.Network) -> Var:
         if value.leaf is None or value.width is not None:
-            self.refuse(catalogue_training.network_output(network.result.span, network.name.name))
+            self.refuse(catalogue.networks.network_output(network.result.span, network.name.name))
         if len(value.shape) > 1:
-            self.refuse(catalogue_training.network_output(network.result.span, network.name.name))
+            self.refuse(catalogue.networks.network_output(network.result.span, network.name.name))
         return value.leaf
 
     def prediction(self, forward: Forward, value: Value, out: Var, examples: tree.Examples) -> Prediction:
@@ -366,7 +368,7 @@ class Trainings:
             and not self.scene.same(known.bound, units)
         ):
             self.refuse(
-                catalogue_training.classes_differ(
+                catalogue.trainings.classes_differ(
                     examples.label.span, forward.shown((known.bound,)), forward.shown((units,))
                 )
             )
@@ -374,7 +376,7 @@ class Trainings:
             len(label.shape) != len(out.shape) or not all(map(self.scene.same, label.shape, out.shape))
         ):
             self.refuse(
-                catalogue_training.label_shape(
+                catalogue.trainings.label_shape(
                     examples.label.span,
                     checks.described(label.width, forward.shown(label.shape)),
                     checks.described(None, forward.shown(out.shape)),
@@ -424,10 +426,10 @@ class Trainings:
         options = options_of(node.options)
         for needed in ("loss", "lr"):
             if needed not in options:
-                self.refuse(catalogue_training.option_missing(node.span, "adapt", needed))
+                self.refuse(catalogue.options.option_missing(node.span, "adapt", needed))
         word = option_value(options["loss"], "the name of a loss")
         if not isinstance(word, tree.Name):
-            self.refuse(catalogue_training.option_value(word.span, "loss", "the name of a loss"))
+            self.refuse(catalogue.options.option_value(word.span, "loss", "the name of a loss"))
         steps = option_value(options["steps"]) if "steps" in options else m.number(1)
         checks.check_steps(scene, steps)
         checks.check_scalar(scene, "lr", option_value(options["lr"]))
@@ -437,7 +439,7 @@ class Trainings:
         descent = Descent(time, blocks, node.clauses, Sgd(rate, m.number(0), m.number(0), None))
         trainable = [w for w in self.weights_of(network) if not w.frozen]
         if not trainable:
-            self.refuse(catalogue_training.nothing_to_train(node.network.span, node.network.name))
+            self.refuse(catalogue.trainings.nothing_to_train(node.network.span, node.network.name))
         members = [
             w
             for w in trainable

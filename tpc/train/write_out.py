@@ -13,8 +13,8 @@ from fractions import Fraction
 
 from tpc.core.network import LEARNING, Networks, WeightInfo, exponent_input
 from tpc.core.network import C as OPEN_C
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError, in_order
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
@@ -29,7 +29,7 @@ from tpc.train.descent import check_options, option_value
 from tpc.train.naming import Names
 from tpc.train.network_calls import Calls
 from tpc.train.parametrization import Scaling, kind_of, ratios
-from tpc.train.scene import RefusedError, Scene, is_one, options_of, outer_of
+from tpc.train.scene import Scene, is_one, options_of, outer_of
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight, declarations
 
@@ -82,12 +82,7 @@ def _finished(writer: Writer, file: tree.File, name: str, text: str) -> Writer:
     """The writer when it has gone through the file. Raises TpcError."""
     errors = written_or_refused(file, writer)
     if errors:
-        unique = {(d.code, d.message, d.at): d for d in reversed(errors)}
-        raise TpcError(
-            sorted(unique.values(), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0)),
-            name,
-            text,
-        )
+        raise TpcError(in_order(errors), name, text)
     return writer
 
 
@@ -172,14 +167,14 @@ class Writer:
         """Reads the file's parametrization, wherever it stands: weights need it."""
         if len(self.lines) > 1:
             raise RefusedError(
-                catalogue_training.second_parametrization(self.lines[1].span, self.lines[0].span)
+                catalogue.parametrizations.second_parametrization(self.lines[1].span, self.lines[0].span)
             )
         if self.lines:
             self.chosen = chosen(self.lines[0], self.weights, self.scene.constants)
 
     def statement(self, s: tree.Statement, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         if blocks and isinstance(s, TRAINING) and not isinstance(s, tree.AddTo):
-            raise RefusedError(catalogue.misplaced(s.span, "a declaration of the training language"))
+            raise RefusedError(catalogue.syntax.misplaced(s.span, "a declaration of the training language"))
         if isinstance(s, tree.Parametrization):
             return  # `choose` has read it
         match s:
@@ -223,22 +218,22 @@ class Writer:
 
     def declare(self, name: tree.Name) -> None:
         if name.name in self.spans:
-            raise RefusedError(catalogue.defined_twice(name.span, name.name, self.spans[name.name]))
+            raise RefusedError(catalogue.names.defined_twice(name.span, name.name, self.spans[name.name]))
         if (
             name.name in self.scene.outer
             or name.name in self.scene.widths
             or name.name in self.scene.constants
             or name.name in self.scene.functions
         ):
-            raise RefusedError(catalogue_training.name_taken(name.span, name.name))
+            raise RefusedError(catalogue.trainings.name_taken(name.span, name.name))
         if self.scene.is_elementwise(name.name) or self.scene.is_constant(name.name):
-            raise RefusedError(catalogue.built_in(name.span, name.name))
+            raise RefusedError(catalogue.names.built_in(name.span, name.name))
         self.spans[name.name] = name.span
 
     def activation(self, s: tree.Activation, function: tree.Name, out: list[tree.Statement]) -> None:
         if not self.scene.is_elementwise(function.name):
             raise RefusedError(
-                catalogue.unknown_function(function.span, function.name, [*self.scene.functions])
+                catalogue.names.unknown_function(function.span, function.name, [*self.scene.functions])
             )
         m = Maker(s.span)
         made = tree.Function(s.span, s.name, (m.name("s"),), (), m.call(function.name, m.name("s")))
@@ -268,7 +263,7 @@ class Writer:
             for o, x in defaults.items()
         )
         if "decoupled" in options and not matrix:
-            raise RefusedError(catalogue_training.decoupled_needs(options["decoupled"].span, name))
+            raise RefusedError(catalogue.networks.decoupled_needs(options["decoupled"].span, name))
         made = Weight(
             name,
             rows,
@@ -327,7 +322,7 @@ class Writer:
         for axis in s.axes:
             size = self.scene.integer(axis.count)
             if size is None or size < 0:
-                raise RefusedError(catalogue_training.weight_family(axis.span))
+                raise RefusedError(catalogue.networks.weight_family(axis.span))
         return tuple(axis.count for axis in s.axes)
 
     def side(self, side: tree.Name | tree.Number | None) -> Side:
@@ -337,11 +332,11 @@ class Writer:
         if isinstance(side, tree.Name) and side.name in self.scene.widths:
             return Side(side.name)
         if isinstance(side, tree.Name) and side.name not in self.scene.constants:
-            raise RefusedError(catalogue_training.weight_sides(side.span, side.name))
+            raise RefusedError(catalogue.networks.weight_sides(side.span, side.name))
         if isinstance(side, tree.Number) and side.value.denominator != 1:
-            raise RefusedError(catalogue_training.weight_sides(side.span, print_tree(side)))
+            raise RefusedError(catalogue.networks.weight_sides(side.span, print_tree(side)))
         if self.scene.integer(side) == 0:
-            raise RefusedError(catalogue_training.weight_empty(side.span))
+            raise RefusedError(catalogue.networks.weight_empty(side.span))
         return Side(None, side)
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with how a program is run: TP6 of the catalogue."""
+"""What is wrong with how a program is run: TP60 and TP61."""
 
 from __future__ import annotations
 
@@ -115,3 +115,7 @@ def different_runs() -> Diagnostic:
         "the processes do not run the same program with the same inputs, seed and samples",
         help="start all of them alike",
     )
+
+
+def epoch_diverged(what: str, epoch: int) -> Diagnostic:
+    return Diagnostic("TP603", f"{what} is not finite after epoch {epoch}", help="use a smaller lr")

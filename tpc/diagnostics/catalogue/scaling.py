@@ -1,4 +1,4 @@
-"""The catalogue, continued: TP8, programs with powers of n and their limits."""
+"""What is wrong with programs that have powers of n, and with their limits: TP8."""
 
 from __future__ import annotations
 
