@@ -6,7 +6,6 @@ import argparse
 import re
 
 from tpc.cli.shared import OK, load, show
-from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
 EXPONENT = re.compile(r"\s*([ab][0-9]+|c)\s*=(.*)")
@@ -23,6 +22,8 @@ def scale(arguments: argparse.Namespace) -> int:
     exponents = {match[1]: match[2].strip() for match in found if match is not None}
     if arguments.symbolic:
         if exponents:
+            from tpc.diagnostics import catalogue
+
             why = (
                 f"leaves all exponents open, and {', '.join(f'`{name}`' for name in exponents)} cannot be "
                 "set with it"

@@ -97,8 +97,11 @@ class TpcError(Exception):
 
 
 def in_order(errors: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Each error once, in the order of the file."""
-    return sorted(dict.fromkeys(errors), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0))
+    """Each error once at a place, in the order of the file."""
+    unique = dict[object, Diagnostic]()
+    for d in errors:
+        unique.setdefault((d.code, d.message, d.at), d)
+    return sorted(unique.values(), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0))
 
 
 def _remade(kind: type[TpcError], args: tuple[str, ...], state: dict[str, Any]) -> TpcError:

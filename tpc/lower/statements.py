@@ -29,8 +29,9 @@ def lower(checked: Checked, text: str = "", file: str = "") -> Program:
     try:
         return lowering.program()
     except RefusedError as refused:
-        made = lowering.block.origin.what
-        raise TpcError([refused.diagnostic.in_line(made)], file or checked.name, text) from None
+        made = lowering.line
+        found = refused.diagnostic if made is None else refused.diagnostic.in_line(made.what)
+        raise TpcError([found], file or checked.name, text) from None
 
 
 def origin_of(span: Span, what: str = "") -> Origin:
@@ -47,6 +48,7 @@ class Statements:
         self.expressions = Expressions(checked.scope, self.block)
         self.ratios: dict[str, Expr] = {}
         self.outputs: list[Output] = []
+        self.line: tree.Define | None = None  # the one being lowered
 
     @cached_property
     def variables(self) -> set[str]:
@@ -180,12 +182,13 @@ class Statements:
         for statement in statements:
             match statement:
                 case tree.Define():
-                    origin = origin_of(statement.span, statement.what)
+                    self.line, origin = statement, origin_of(statement.span, statement.what)
                     self.define(statement.target, statement.value, statement.clauses, origin)
                 case tree.ForBlock(range=head, body=body):
                     with self.block.region(self.loop(head), origin_of(statement.span)):
                         self.statements(body)
                 case tree.Output():
+                    self.line = None
                     self.output(statement)
 
     def env(self) -> Env:

@@ -11,7 +11,7 @@ from math import prod
 from tpc.core.affine import Affine
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.diagnostics import catalogue
-from tpc.diagnostics.diagnostic import Diagnostic, TpcError, in_order
+from tpc.diagnostics.diagnostic import Diagnostic, Label, TpcError, in_order
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.declarations import check_laws
@@ -224,11 +224,14 @@ class Resolver:
 
     @contextmanager
     def line(self, node: tree.Define) -> Iterator[None]:
-        """What is found wrong inside is told with what made the line, if the user did not write it."""
+        """What is found wrong inside with a line that the user did not write is told with what made it."""
         before = len(self.errors)
         yield
         if node.what:
-            self.errors[before:] = [error.in_line(node.what) for error in self.errors[before:]]
+            self.errors[before:] = [
+                error.in_line(node.what) if error.at == Label(node.span) else error
+                for error in self.errors[before:]
+            ]
 
     def moments(self, body: Sequence[tree.Statement], loops: tuple[Loop, ...]) -> int:
         """How many moments one round of `body` takes."""

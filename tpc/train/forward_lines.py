@@ -1,4 +1,4 @@
-"""The steps of a forward pass as lines of the core language."""
+"""The steps of a forward pass as lines of the core language, and what the scaling analysis needs of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from tpc.core.network import Pass
 from tpc.syntax import tree
 from tpc.syntax.tree import Range
 from tpc.train.build import Maker
+from tpc.train.forward import Forward
 from tpc.train.padding import Margin, padded
-from tpc.train.records import Collected, Elementwise, Padded, Step
+from tpc.train.records import Collected, Elementwise, Padded, Product, Step
+from tpc.train.scene import Scene
 from tpc.train.weights import Reader
 
 
@@ -74,3 +77,26 @@ def members(step: Collected, prefix: Sequence[str], examples: Sequence[Range], m
         )
         for part in step.parts
     ]
+
+
+def pass_of(scene: Scene, network: str, output: str, forward: Forward, *, training: bool) -> Pass:
+    """What the scaling analysis needs of a forward pass."""
+    products = [step for step in forward.steps if isinstance(step, Product)]
+    features: dict[str, None] = {}
+    for step in products:
+        if scene.weights[step.weight].scaling.kind == "output":
+            probe = step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape))
+            features |= dict.fromkeys(name.name for name in tree.names(probe) if name.name in forward.made)
+    vectors, scalars = (
+        tuple(name for name, var in forward.made.items() if (var.width is None) == scalar)
+        for scalar in (False, True)
+    )
+    return Pass(
+        network,
+        output,
+        vectors,
+        scalars,
+        tuple(features),
+        tuple((step.out.name, step.weight) for step in products),
+        training,
+    )

@@ -15,12 +15,12 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, substituted
 from tpc.train.checks import called, check_index, check_indices
 from tpc.train.forward import Forward
-from tpc.train.forward_lines import written
+from tpc.train.forward_lines import pass_of, written
 from tpc.train.kernel_pairs import looped
 from tpc.train.network_kernels import KERNELS, Kernels
 from tpc.train.records import Index, State, Value
 from tpc.train.scene import Outer, Scene
-from tpc.train.trainings import Trainings, pass_of
+from tpc.train.trainings import Trainings
 from tpc.train.weights import Reader
 
 

@@ -23,6 +23,7 @@ from tpc.train.build import Maker, substituted
 from tpc.train.checks import called, check_indices
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import written
+from tpc.train.gradient_paths import Paths
 from tpc.train.kernel_pairs import KernelPass, Pairing, looped
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.records import Step, Value, read_by
@@ -165,16 +166,20 @@ class Kernels:
         )
         prefix = (*made.prefix, *(r.variable.name for r in made.readout.positions))
         reader = Reader(scene.names, (), m, as_declared(hidden.weights))
+        steps = [*made.hidden, *final]
+        paths = Paths(hidden, steps, {**made.forward.made, **{s.out.name: s.out for s in final}}, ())
         backward = Backward(
             hidden,
             prefix,
             made.readout.positions,
             reader,
-            {**made.forward.made, **{s.out.name: s.out for s in final}},
+            paths,
+            [step.out for step in final],
+            "",
+            m.number(1),
             own=len(made.prefix),
         )
-        backward.prepare([*made.hidden, *final], [step.out for step in final], "", m.number(1))
-        backward.run()
+        lines = backward.lines()
         scene.made |= {
             name: var.width
             for var in made.forward.made.values()
@@ -182,7 +187,7 @@ class Kernels:
             for name in [backward.cotangents.get(var.name, "")]
             if name
         }
-        place.out += looped(backward.defined, made.used)
+        place.out += looped(lines, made.used)
         made.records = backward.records
 
 

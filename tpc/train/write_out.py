@@ -157,6 +157,7 @@ class Writer:
         }
         self.scene.names.taken = self.scene.names.reserved(declared_names(file))
         self.weights = [s for s in file.statements if isinstance(s, tree.Weight)]
+        self.places = {s.name.name: place for place, s in reversed([*enumerate(self.weights)])}
         self.lines = [s for s in file.statements if isinstance(s, tree.Parametrization)]
         self.chosen = Chosen("mup", constants=self.scene.constants)
         self.trainings = Trainings(self.scene, PASSES.index(after))
@@ -190,7 +191,7 @@ class Writer:
             case tree.Train():
                 self.trainings.train(s, out)
             case tree.Adapted():
-                self.trainings.adapt(s, out, ())
+                out += self.trainings.adapt(s, ()).lines(self.scene, self.trainings.shown)
             case tree.AddTo():
                 self.by_hand.add_to(s, out, blocks)
             case tree.ForBlock(range=head, body=body):
@@ -250,7 +251,7 @@ class Writer:
         options = options_of(s.options)
         ratio = ratios(self.scene.widths, next(iter(self.scene.widths), ""), m)
         kind = kind_of(rows.width is not None, columns.width is not None)
-        place, first = self.weights.index(s), next(iter(self.scene.widths), "")
+        place, first = self.places[name], next(iter(self.scene.widths), "")
         abc = self.chosen.of(place, s, kind)
         if self.scene.open:
             abc = self.chosen.open(place)
