@@ -100,9 +100,14 @@ class Statements:
         shape = self.scope.symbols[declared.name.name].shape or ()
         axes: list[Axis] = []
         env: dict[str, Binding] = {}
-        taken = {axis.variable.name for axis in declared.axes if axis.variable} | set(self.scope.symbols)
+        symbols = self.scope.symbols
+        taken = {axis.variable.name for axis in declared.axes if axis.variable}
         for axis, count in zip(declared.axes, shape, strict=True):
-            name = axis.variable.name if axis.variable else next(v for v in _names() if v not in taken)
+            name = (
+                axis.variable.name
+                if axis.variable
+                else next(v for v in _names() if v not in taken and v not in symbols)
+            )
             taken.add(name)
             axes.append((name, count))
             env[name] = Binding(new_position(Affine.var(name)), Affine.var(name))
