@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tpc.core.functions import FUNCTIONS, SUGARED
 from tpc.diagnostics.catalogue.words import quoted, similar
 from tpc.diagnostics.diagnostic import Diagnostic, Label
 from tpc.diagnostics.spans import Span
@@ -43,6 +42,8 @@ def shadows(at: Span, name: str) -> Diagnostic:
 
 
 def unknown_function(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
+    from tpc.core.functions import FUNCTIONS, SUGARED  # numpy, which `tpc --help` does without
+
     """known: the functions that there are beside the language's own."""
     remedy = (
         similar(name, [*FUNCTIONS, *SUGARED, *known])
