@@ -11,13 +11,14 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
-from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Tree
 from tpc.train.arrays import apart, array_function, onehot, pad, picks_members, term_by_term
 from tpc.train.build import Maker, replaced, substituted
-from tpc.train.checks import check_application, check_index, check_operand
-from tpc.train.collect import member_by_member, place_of
-from tpc.train.records import Axis, Elementwise, Index, Product, Step, Value, Var, without_one
+from tpc.train.checks import check_application, check_index
+from tpc.train.collect import member_by_member
+from tpc.train.network_names import bias, indexed, outside
+from tpc.train.products import product
+from tpc.train.records import Axis, Elementwise, Index, Step, Value, Var
 from tpc.train.scene import Scene
 from tpc.train.weights import Weight
 
@@ -92,7 +93,7 @@ class Forward:
     def expr_named(self, node: Tree, wish: str, env: Env) -> Value:
         """The value of `node` as a variable, called as wished if it is made here."""
         if isinstance(node, tree.MatMul):
-            return self.matmul(node, env, wish)
+            return product(self, node, env, wish)
         if isinstance(node, tree.Applied) and array_function(self.scene, node) == "pad":
             return pad(self, node, env, wish)
         return self.named(self.expr(node, env), wish, node)
@@ -255,7 +256,7 @@ class Forward:
             case tree.Name(name=name):
                 return self.name(node, name, env)
             case tree.Indexed(base=base, index=index):
-                return self.indexed(node, base, index, env)
+                return indexed(self, node, base, index, env)
             case tree.Chain(operands=operands):
                 return self.combined(node, operands, env, lambda parts: replace(node, operands=tuple(parts)))
             case tree.Negated(operand=operand):
@@ -271,7 +272,7 @@ class Forward:
             case tree.Applied():
                 return self.applied(node, env)
             case tree.MatMul():
-                return self.matmul(node, env)
+                return product(self, node, env)
             case tree.Mean(body=body):
                 value = self.expr(body, env)
                 return value if value.width is None else self.made_of(value, "m", node, mean=True)
@@ -295,20 +296,7 @@ class Forward:
                 if width is not None and width != value.width:
                     self.refuse(catalogue.kinds.mixed_widths(part.span, value.width, parts[0].span, width))
                 width = value.width
-            if value.shape:
-                if shape and (
-                    len(shape) != len(value.shape) or not all(map(self.scene.same, shape, value.shape))
-                ):
-                    self.refuse(
-                        catalogue.networks.shapes_differ(
-                            part.span, self.shown(value.shape), self.shown(shape)
-                        )
-                    )
-                shape = (
-                    tuple(a if a is not None else b for a, b in zip(shape, value.shape, strict=True))
-                    if shape
-                    else value.shape
-                )
+            shape = self.scene.merged(shape, value.shape, part)
         return Value(width, shape, lambda i: build([v.at(i if v.shape else ()) for v in values]))
 
     def shown(self, shape: Sequence[Tree | None]) -> str:
@@ -318,63 +306,13 @@ class Forward:
         if name in env:
             return env[name]
         if name in self.scene.weights:
-            return self.bias(node, self.scene.weights[name])
+            return bias(self, node, self.scene.weights[name])
         if self.scene.is_constant(name):
             return Value(None, (), lambda _: node)
-        return self.outside(node, name, ())
-
-    def bias(self, node: Tree, weight: Weight) -> Value:
-        if weight.columns.width or weight.columns.count is not None:
-            self.refuse(catalogue.networks.weight_misplaced(node.span, weight.name))
-        probe = self.entry(weight, tuple(Maker(node.span).name("_") for _ in weight.axes), self.scope())
-        bases = [probe, *(part.base for part in tree.walk(probe) if isinstance(part, tree.Indexed))]
-        self.members |= {base.name for base in bases if isinstance(base, tree.Name)}
-        return Value(weight.rows.width, weight.axes, lambda i: self.entry(weight, i, self.scope()))
+        return outside(self, node, name, ())
 
     def scope(self) -> tuple[str, ...]:
         return (*self.prefix, *(a.variable for a in self.axes), *self.sums)
-
-    def outside(self, node: Tree, name: str, index: Index) -> Value:
-        """An input, a vector or a family of the program, with some of its indices given."""
-        known = self.scene.outer.get(name)
-        if known is None:
-            if name in self.scene.networks or self.scene.is_elementwise(name):
-                self.refuse(catalogue.names.function_as_value(node.span, name))
-            if name in self.scene.widths:
-                self.refuse(catalogue.laws.width_in_network(node.span, name))
-            self.refuse(
-                catalogue.names.unknown_name(
-                    node.span, name, [*self.scene.outer, *self.scene.weights, *self.scene.networks]
-                )
-            )
-        if len(index) > len(known.axes):
-            self.refuse(catalogue.indices.index_count(node.span, name, len(known.axes), len(index)))
-        self.check_inside(node, name, index, known.axes)
-        return Value(
-            known.width, known.axes[len(index) :], lambda i: Maker(node.span).member(name, (*index, *i))
-        )
-
-    def indexed(self, node: Tree, base: Tree, index: Sequence[Tree], env: Env) -> Value:
-        positions = tuple(self.index(i, env) for i in index)
-        if isinstance(base, tree.Name) and base.name not in env and base.name not in self.scene.weights:
-            return self.outside(node, base.name, positions)
-        value, shown = self.expr(base, env), base.name if isinstance(base, tree.Name) else ""
-        if value.members is not None:
-            if not value.members:
-                self.refuse(catalogue.indices.never_made(node.span, print_tree(node), ""))
-            place = place_of(self, value, shown, positions, index)
-            if place is not None:
-                if place not in value.members:
-                    self.refuse(
-                        catalogue.indices.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", "")
-                    )
-                value, positions = value.members[place], positions[len(place) :]
-                if not positions:
-                    return value
-        if len(positions) > len(value.shape):
-            self.refuse(catalogue.indices.index_count(node.span, shown, len(value.shape), len(positions)))
-        self.check_inside(node, shown, positions, value.shape)
-        return Value(value.width, value.shape[len(positions) :], lambda i: value.at((*positions, *i)))
 
     def check_inside(
         self, node: Tree, name: str, positions: Sequence[Tree], shape: Sequence[Tree | None]
@@ -456,55 +394,3 @@ class Forward:
         return Value(
             value.width, value.shape, lambda i: replace(node, ranges=tuple(ranges), body=value.at(i))
         )
-
-    # products
-
-    def matmul(self, node: tree.MatMul, env: Env, wish: str = "h") -> Value:
-        base, transposed = node.matrix, False
-        while isinstance(base, tree.Transposed):
-            base, transposed = base.base, not transposed
-        base, index = (base.base, base.index) if isinstance(base, tree.Indexed) else (base, ())
-        weight = (
-            self.scene.weights.get(base.name)
-            if isinstance(base, tree.Name) and base.name not in env
-            else None
-        )
-        if weight is None:
-            self.refuse(catalogue.networks.weight_due(node.matrix.span, [*self.scene.weights]))
-        member = tuple(self.index(i, env) for i in index)
-        if len(member) != len(weight.family):
-            self.refuse(
-                catalogue.indices.index_count(node.matrix.span, weight.name, len(weight.family), len(member))
-            )
-        self.check_inside(node.matrix, weight.name, member, weight.family)
-        if weight.node.columns is None:
-            self.refuse(catalogue.networks.bias_multiplied(node.matrix.span, weight.name))
-        near, far = weight.sides(transposed)
-        operand = self.expr(node.operand, env)
-        if near.width is None and near.count is None:
-            operand = without_one(operand)
-        check_operand(self.scene, node, weight, near, operand)
-        if near.width and not far.width and weight.scaling.kind == "input":
-            self.refuse(catalogue.networks.readout_of_input(node.span, weight.name))
-        if far.width and not near.width and weight.scaling.kind == "output":
-            self.refuse(catalogue.networks.input_of_readout(node.span, weight.name))
-        if (operand.width or self.has_variables(operand)) and not self.is_leaf(operand):
-            operand = self.named(operand, "x", node.operand)
-        rest = operand.shape[:-1] if near.count is not None else operand.shape
-        with self.within_sums(node):
-            own = self.own_axes([*rest, *([] if far.count is None else [far.count])], node)
-            out = self.var(self.numbered(wish), far.width, [a.count for a in own])
-            self.steps.append(
-                Product(
-                    out,
-                    (*self.axes, *own),
-                    weight.name,
-                    transposed,
-                    operand,
-                    far.count is not None,
-                    node.span,
-                    len(self.axes),
-                    member,
-                )
-            )
-            return self.of_var(out)

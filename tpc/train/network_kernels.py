@@ -19,12 +19,13 @@ from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.autodiff import Backward
-from tpc.train.build import Maker, substituted
+from tpc.train.build import Maker
 from tpc.train.checks import called, check_indices
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import written
 from tpc.train.gradient_paths import Paths
 from tpc.train.kernel_pairs import KernelPass, Pairing, looped
+from tpc.train.network_passes import call_key, needed, variables_here
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.records import Step, Value, read_by
 from tpc.train.scene import Scene
@@ -42,7 +43,6 @@ class Place(Protocol):
     suffix: str
 
     def rewritten(self, node: Tree, loops: tuple[Range, ...]) -> Tree: ...
-    def needed(self, loops: Sequence[Range], parts: Sequence[Tree]) -> tuple[Range, ...]: ...
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Kernels:
         if kind == "ntk":
             for made, _ in sides:
                 self.backward(made, place)
-        used = place.needed(loops, [here for _, env in sides for here in env.values()])
+        used = needed(loops, [here for _, env in sides for here in env.values()])
         prefix = tuple(r.variable.name for r in (*place.blocks, *used))
         name = place.suffix[1:] or kind
         return Pairing(
@@ -112,21 +112,12 @@ class Kernels:
     ) -> tuple[KernelPass, dict[str, Tree]]:
         """The forward pass on one side, written now or before, and what its variables stand for here."""
         args = tuple(place.rewritten(arg, loops) for arg in inputs)
-        used = place.needed(loops, args)
-        m = Maker(node.span)
-        marks: dict[str, Tree] = {r.variable.name: m.name(f"#{k}") for k, r in enumerate(used)}
-        key = (
-            id(place.out),
-            network.name.name,
-            tuple(substituted(a, marks) for a in args),
-            tuple(substituted(r.count, marks) for r in used),
-        )
+        used = needed(loops, args)
+        key = call_key(place.out, network, args, used)
         if key not in self.done:
             self.done[key] = self.write(node, network, args, used, place)
         made = self.done[key]
-        return made, {
-            old.variable.name: m.name(new.variable.name) for old, new in zip(made.used, used, strict=True)
-        }
+        return made, variables_here(made.used, used)
 
     def write(
         self,

@@ -9,6 +9,8 @@ from typing import cast
 
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.core.network import LEARNING, Pass
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
@@ -105,6 +107,21 @@ class Scene:
             return True
         x, y = self.integer(a), self.integer(b)
         return x == y if x is not None and y is not None else True
+
+    def merged(
+        self, shape: tuple[Tree | None, ...], other: tuple[Tree | None, ...], at: tree.Node
+    ) -> tuple[Tree | None, ...]:
+        """What is known of two shapes that must be the same; () fits all. Raises RefusedError if they differ.
+
+        at: what has the shape `other`.
+        """
+        if not shape or not other:
+            return shape or other
+        if len(shape) != len(other) or not all(map(self.same, shape, other)):
+            raise RefusedError(
+                catalogue.networks.shapes_differ(at.span, self.shown(other), self.shown(shape))
+            )
+        return tuple(a if a is not None else b for a, b in zip(shape, other, strict=True))
 
     def equal(self, a: Tree, b: Tree) -> bool:
         """Whether two lengths are the same for certain."""

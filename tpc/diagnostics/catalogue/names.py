@@ -42,9 +42,9 @@ def shadows(at: Span, name: str) -> Diagnostic:
 
 
 def unknown_function(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
-    from tpc.core.functions import FUNCTIONS, SUGARED  # numpy, which `tpc --help` does without
-
     """known: the functions that there are beside the language's own."""
+    from tpc.core.functions import FUNCTIONS, SUGARED  # with numpy, which `tpc --help` does without
+
     remedy = (
         similar(name, [*FUNCTIONS, *SUGARED, *known])
         or "functions are the elementwise ones of the language and those made by `def`"
