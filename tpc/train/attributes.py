@@ -24,8 +24,8 @@ from tpc.train.checks import (
     corners,
     whole,
 )
-from tpc.train.descent import option_value
 from tpc.train.naming import Names
+from tpc.train.options import option_value
 from tpc.train.scene import Scene
 
 ATTRIBUTES = ("std", "scale", "lr", "frozen", "decoupled", "a", "b")

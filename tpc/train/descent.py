@@ -14,8 +14,9 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_scalar, check_sign
 from tpc.train.naming import Names
+from tpc.train.options import check_options, option_value, options_of
 from tpc.train.records import Index, Record, Upto
-from tpc.train.scene import Scene, options_of
+from tpc.train.scene import Scene
 from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, of_member, split, squared
 
@@ -165,25 +166,6 @@ def scheduled(scene: Scene, option: tree.Option, time: Range) -> Tree:
             raise RefusedError(catalogue.options.schedule_length(value.span, value.name, has, steps))
         return m.member(value.name, (m.name(time.variable.name),))
     return value
-
-
-def option_value(option: tree.Option, kind: str = "a number or a scalar") -> Tree:
-    if option.value is None or isinstance(option.value, tree.ListOf):
-        raise RefusedError(catalogue.options.option_value(option.span, option.name.name, kind))
-    return option.value
-
-
-def check_options(options: Sequence[tree.Option], known: Sequence[str], what: str) -> None:
-    seen: dict[str, tree.Option] = {}
-    for option in options:
-        name = option.name.name
-        if name not in known:
-            raise RefusedError(
-                catalogue.options.unknown_word(option.name.span, name, f"an option of {what}", known)
-            )
-        if name in seen:
-            raise RefusedError(catalogue.names.defined_twice(option.name.span, name, seen[name].name.span))
-        seen[name] = option
 
 
 @dataclass

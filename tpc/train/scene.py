@@ -183,9 +183,5 @@ def is_one(side: tree.Name | tree.Number | None) -> bool:
     return side is None or (isinstance(side, tree.Number) and side.value == Fraction(1))
 
 
-def options_of(options: tuple[tree.Option, ...]) -> dict[str, tree.Option]:
-    return {option.name.name: option for option in options}
-
-
 def one(m: Maker) -> Tree:
     return m.number(1)

@@ -16,11 +16,12 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train import checks
 from tpc.train.adaptations import Adaptation
 from tpc.train.build import Maker
-from tpc.train.descent import Descent, Sgd, Updates, check_options, option_value, sgd_of
+from tpc.train.descent import Descent, Sgd, Updates, sgd_of
 from tpc.train.gradients import Gradient, NamedLoss, Point, gradient_at
 from tpc.train.losses import loss_of
+from tpc.train.options import check_options, option_value, options_of
 from tpc.train.records import State, Upto
-from tpc.train.scene import Scene, options_of
+from tpc.train.scene import Scene
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")

@@ -24,12 +24,11 @@ from tpc.train.attributes import ATTRIBUTES, apart, check_attributes
 from tpc.train.build import Maker
 from tpc.train.by_hand import ByHand
 from tpc.train.checks import check_cycles, check_network
-from tpc.train.chosen import Chosen, chosen
-from tpc.train.descent import check_options, option_value
 from tpc.train.naming import Names
 from tpc.train.network_calls import Calls
-from tpc.train.parametrization import Scaling, kind_of, ratios
-from tpc.train.scene import Scene, is_one, options_of, outer_of
+from tpc.train.options import check_options, option_value, options_of
+from tpc.train.parametrization import Parametrization, Scaling, kind_of, parametrization_of, ratios
+from tpc.train.scene import Scene, is_one, outer_of
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight, declarations
 
@@ -159,7 +158,7 @@ class Writer:
         self.weights = [s for s in file.statements if isinstance(s, tree.Weight)]
         self.places = {s.name.name: place for place, s in reversed([*enumerate(self.weights)])}
         self.lines = [s for s in file.statements if isinstance(s, tree.Parametrization)]
-        self.chosen = Chosen("mup", constants=self.scene.constants)
+        self.parametrization = Parametrization("mup", constants=self.scene.constants)
         self.trainings = Trainings(self.scene, PASSES.index(after))
         self.calls = Calls(self.scene, self.trainings)
         self.by_hand = ByHand(self.scene, self.trainings, self.calls)
@@ -171,7 +170,7 @@ class Writer:
                 catalogue.parametrizations.second_parametrization(self.lines[1].span, self.lines[0].span)
             )
         if self.lines:
-            self.chosen = chosen(self.lines[0], self.weights, self.scene.constants)
+            self.parametrization = parametrization_of(self.lines[0], self.weights, self.scene.constants)
 
     def statement(self, s: tree.Statement, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         if blocks and isinstance(s, TRAINING) and not isinstance(s, tree.AddTo):
@@ -252,9 +251,9 @@ class Writer:
         ratio = ratios(self.scene.widths, next(iter(self.scene.widths), ""), m)
         kind = kind_of(rows.width is not None, columns.width is not None)
         place, first = self.places[name], next(iter(self.scene.widths), "")
-        abc = self.chosen.of(place, s, kind)
+        abc = self.parametrization.exponents(place, s, kind)
         if self.scene.open:
-            abc = self.chosen.open(place)
+            abc = self.parametrization.open_exponents(place)
         scaling = Scaling(kind, ratio.get(rows.width or ""), ratio.get(columns.width or ""), first, abc)
         names, matrix = self.scene.names, kind == "matrix"
         check_attributes(self.scene, s, options, matrix=matrix)
@@ -304,7 +303,7 @@ class Writer:
                 if (family := kept.get(name)) is not None
             ]
             trained = any(name in d.carried or name in d.records for d in descents)
-            abc = self.chosen.of(place, s, weight.scaling.kind)
+            abc = self.parametrization.exponents(place, s, weight.scaling.kind)
             infos.append(
                 WeightInfo(
                     name,
@@ -316,7 +315,9 @@ class Writer:
                     tuple(own),
                 )
             )
-        return Networks(tuple(infos), tuple(self.scene.passes), self.chosen.name, self.chosen.c)
+        return Networks(
+            tuple(infos), tuple(self.scene.passes), self.parametrization.name, self.parametrization.c
+        )
 
     def family(self, s: tree.Weight) -> tuple[Tree, ...]:
         """The lengths of the axes of a family of weights."""
