@@ -124,9 +124,8 @@ class Notation(ABC):
             case Constant(name):
                 return self.constant(name), ATOM
             case Position(index):
-                return self.affine(index), ATOM if len(index.terms) == 1 and not index.const and index.terms[
-                    0
-                ][1] == 1 else SUM
+                variable = not index.const and [k for _, k in index.terms] == [1]
+                return self.affine(index), ATOM if variable else SUM
             case Value(ref, _):
                 return self.label(ref), ATOM
             case Z(ref) | Hat(ref) | Dot(ref):
@@ -150,12 +149,9 @@ class Notation(ABC):
             case Delta(left, right):
                 return self.delta(self.index(left), self.index(right)), ATOM
             case Add(terms):
-                argument = tanh_derivative(x)
-                return (
-                    (self.function("tanh'", [self.expr(argument)]), ATOM)
-                    if argument
-                    else (self.total(terms), SUM)
-                )
+                if argument := tanh_derivative(x):
+                    return self.function("tanh'", [self.expr(argument)]), ATOM
+                return self.total(terms), SUM
             case Mul(factors):
                 return self.product(factors)
             case Pow():

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import factorial
 
-import numpy as np
-
 from tpc.core.calculus import NotDifferentiableError, differentiate
 from tpc.core.expr import (
     ONE,
@@ -44,9 +42,8 @@ from tpc.core.expr import (
     values,
     walk,
 )
-from tpc.core.laws import NUMPY
-from tpc.core.numeric import evaluate
 from tpc.core.program import Instruction
+from tpc.expand.edges import jumps
 
 Series = Mapping[Fraction, Expr]
 NONE: Series = {}
@@ -59,8 +56,6 @@ AT_ZERO = {
     **dict.fromkeys(("exp", "cosh", "cos"), ONE),
     "sigmoid": Number(HALF),
 }
-# random lines along which the edge of a `where` is looked for, and what is a jump there
-PROBES, EDGE = 200, 1e-6
 
 
 class GrowsError(Exception):
@@ -269,49 +264,34 @@ class Expander:
         their product."""
         if cut > 0:
             return NONE
-        base = [terms.get(F0, ZERO) for terms in args]
         slots = [Value(Ref(f"·{k}"), True) for k in range(len(args))]
+        base = dict(zip(slots, (terms.get(F0, ZERO) for terms in args), strict=True))
         known: dict[tuple[int, ...], Expr] = {(): build(*slots)}
 
         def derivative(by: tuple[int, ...]) -> Expr:
             if by not in known:
-                before = derivative(by[:-1])
-                try:
-                    known[by] = differentiate(
-                        before,
-                        lambda node: (
-                            (ONE if node == slots[by[-1]] else ZERO) if isinstance(node, Value) else None
-                        ),
-                    )
-                except NotDifferentiableError as error:
-                    known[by] = self.rough(error.function)
+                known[by] = self._slope(derivative(by[:-1]), slots[by[-1]])
             return known[by]
-
-        def there(x: Expr) -> Expr:
-            return folded(
-                replace(
-                    x,
-                    lambda node: (
-                        dict(zip(slots, base, strict=True)).get(node) if isinstance(node, Value) else None
-                    ),
-                )
-            )
 
         lower = [(k, p, e) for k, terms in enumerate(args) for p, e in terms.items() if p < 0]
         found = []
         for chosen in multisets(lower, cut):
-            counts = [chosen.count(item) for item in dict.fromkeys(chosen)]
             weight = Fraction(1)
-            for count in counts:
-                weight /= factorial(count)
-            by = tuple(sorted(k for k, _, _ in chosen))
-            found.append(
-                (
-                    sum((p for _, p, _ in chosen), F0),
-                    mul(number(weight), there(derivative(by)), *(e for _, _, e in chosen)),
-                )
-            )
+            for item in dict.fromkeys(chosen):
+                weight /= factorial(chosen.count(item))
+            slope = derivative(tuple(sorted(k for k, _, _ in chosen)))
+            there = folded(replace(slope, lambda node: base.get(node) if isinstance(node, Value) else None))
+            total = sum((p for _, p, _ in chosen), F0)
+            found.append((total, mul(number(weight), there, *(e for _, _, e in chosen))))
         return collected(found)
+
+    def _slope(self, x: Expr, slot: Value) -> Expr:
+        try:
+            return differentiate(
+                x, lambda node: (ONE if node == slot else ZERO) if isinstance(node, Value) else None
+            )
+        except NotDifferentiableError as error:
+            return self.rough(error.function)
 
     def _largest(self, args: Sequence[Expr]) -> tuple[Ref | None, Fraction]:
         """Of a function's arguments, what grows fastest: its name if it has one, and its power."""
@@ -371,32 +351,3 @@ def folded(x: Expr) -> Expr:
     return (
         x if not parts or all(a is b for a, b in zip(parts, children(x), strict=True)) else rebuild(x, parts)
     )
-
-
-def jumps(condition: Compare, left: Expr, right: Expr) -> bool:
-    """Whether `left` and `right` differ where the condition changes: looked at where random lines meet its
-    edge, found by bisection."""
-    r = np.random.default_rng(0)
-    leaves = list(
-        dict.fromkeys(
-            node
-            for x in (condition, left, right)
-            for node in walk(x)
-            if isinstance(node, Sum) or not (children(node) or isinstance(node, Number))
-        )
-    )
-    start, end = r.standard_normal((2, len(leaves), PROBES)) * 3
-    low, high = np.zeros(PROBES), np.ones(PROBES)
-
-    def at(x: Expr, place: np.ndarray) -> np.ndarray:
-        known = dict(zip(leaves, start + place * (end - start), strict=True))
-        with np.errstate(all="ignore"):
-            return np.broadcast_to(np.asarray(evaluate(x, known.get, NUMPY), dtype=float), (PROBES,))
-
-    side = add(condition.left, neg(condition.right))
-    crosses = at(side, low) * at(side, high) < 0
-    for _ in range(80):
-        middle = (low + high) / 2
-        same = at(side, middle) * at(side, low) > 0
-        low, high = np.where(same, middle, low), np.where(same, high, middle)
-    return bool(np.any(np.abs(at(left, high) - at(right, high))[crosses] > EDGE))

@@ -299,12 +299,8 @@ class Experiment:
         speed = (len(self.validation) - begun) * s.batches / seconds if seconds else None
         outcome = Outcome(accuracy, stderr, tuple(self.validation), self.best_epoch, speed, s, self.diverged)
         if self.folder is not None:
-            writing(
-                self.folder / "result.json",
-                lambda path: path.write_text(
-                    json.dumps(outcome.to_json(), allow_nan=False), encoding="utf-8"
-                ),
-            )
+            text = json.dumps(outcome.to_json(), allow_nan=False)
+            writing(self.folder / "result.json", lambda path: path.write_text(text, encoding="utf-8"))
         return outcome
 
     @property

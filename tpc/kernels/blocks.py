@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
-import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.core.expr import Expr, Gather, Index, Value, walk
 from tpc.core.given import MaskedError, numbers
 from tpc.core.inputs import bind_inputs
-from tpc.core.program import MatMul, Program, instructions
+from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels import accuracy
 from tpc.kernels.accuracy import Worst, warn
+from tpc.kernels.compiled import Compiled, Pair
+from tpc.kernels.kernel_program import declarations, fresh, lines_of, parsed, without_unused_inputs
 from tpc.kernels.strips import Part, parts_of, side_by_side, threads, unlike
 from tpc.machine.files import digest
-from tpc.machine.memory import SURE, account, free_memory, refusing, require_memory
-from tpc.machine.precision import precision
-from tpc.syntax import tree
+from tpc.machine.memory import SURE, free_memory, refusing, require_memory
 from tpc.syntax.layout import normalise
 
 if TYPE_CHECKING:
@@ -32,19 +30,6 @@ IN_STRIPS = "`tpc kernel` writes it to a file in strips; there use fewer rows fo
 COMPARED = 3  # arrays of the size of a kernel while its errors are judged
 # inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
 BLOCK, MEMORY = 200, 2e8
-KEPT = (
-    tree.ProgramName,
-    tree.Width,
-    tree.Dim,
-    tree.Input,
-    tree.Weight,
-    tree.Activation,
-    tree.Function,
-    tree.Parametrization,
-    tree.Network,
-)
-# values, and estimates of their errors; None where they are exact
-Pair = tuple[np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -237,7 +222,7 @@ class Blocks:
         """What its values depend on besides the inputs, as text."""
         others = digest("", {name: np.asarray(value) for name, value in self.others.items()})
         options = f"{self.network} {' '.join(self.kinds)} {self.dtype} {self.positions} {self.block}"
-        declared = "".join(f"{line}\n" for line in _declarations(self.program).split("\n") if line)
+        declared = "".join(f"{line}\n" for line in declarations(self.program).split("\n") if line)
         return f"{declared}\n{self.program}\n{options} {others}"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -336,7 +321,7 @@ class Blocks:
 
         names, text = self._written(form, n, m, shape)
         try:
-            program = _without_unused_inputs(_parsed(text, self.program))
+            program = without_unused_inputs(parsed(text, self.program))
         except TpcError as error:
             raise self._of_the_file(error, shape) from None
         own = len(self.positions) * 2 + (1 if form == "own" else 2)
@@ -365,7 +350,7 @@ class Blocks:
         """What is refused in a program that was written for inputs of a shape, without what was written."""
         source = self.program.source
         assert source is not None
-        own = len(_lines(self.program))
+        own = len(lines_of(self.program))
         found = []
         for d in error.diagnostics:
             if d.at is not None and d.at.span.line > own:  # the kernels' entries that are asked for
@@ -379,8 +364,8 @@ class Blocks:
 
     def _written(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], str]:
         """The names of the inputs, and the network's program with the kernels as its outputs."""
-        taken = _declarations(self.program)
-        x, z, i, j, *places = _fresh(
+        taken = declarations(self.program)
+        x, z, i, j, *places = fresh(
             taken, ["x", "z", "i", "j", *(f"p{k}" for k in range(2 * len(self.positions)))]
         )
         names = [x, z] if form == "cross" else [x]
@@ -392,107 +377,9 @@ class Blocks:
         at = f"[{', '.join(places)}]" if places else ""
         pair = f"{x}[{i}], {names[-1]}[{i if form == 'own' else j}]"
         loops = " ".join(f"for {v} < {count}" for v, count in ranges)
-        for output, kind in zip(_fresh(taken, ["K", "K2"]), self.kinds, strict=False):
+        for output, kind in zip(fresh(taken, ["K", "K2"]), self.kinds, strict=False):
             lines.append(
                 f"output {output}[{', '.join(v for v, _ in ranges)}] = {kind}({self.network})({pair}){at} "
                 f"{loops}"
             )
         return names, taken + "\n".join(lines) + "\n"
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A module's evaluation of a block of every kernel. rules: a rule for its integrals, and others to
-    compare it with if not all is in closed form."""
-
-    module: types.ModuleType
-    rules: Sequence[tuple[Any, Any]]
-    others: Mapping[str, Any]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-    @property
-    def exact(self) -> bool:
-        return len(self.rules) == 1
-
-    def memory(self, first: np.ndarray, second: np.ndarray) -> float:
-        """Bytes that an evaluation takes, by the compiler's account. It is not compiled again for that."""
-        given = self._given(first, second)
-        with precision(self.module.DTYPE):
-            return account(self.module.compiled.lower(given, *self.rules[0]).compile())
-
-    def _given(self, *arrays: np.ndarray) -> dict[str, Any]:
-        return {**self.others, **dict(zip(self.inputs, arrays, strict=False))}
-
-    def __call__(self, *arrays: np.ndarray) -> list[Pair]:
-        given = self._given(*arrays)
-        with precision(self.module.DTYPE):
-            found = self.module.summary([self.module.compiled(given, *rule) for rule in self.rules])
-        values = [found[name] for name in self.outputs]
-        return [(np.asarray(value), None if error is None else np.asarray(error)) for value, error in values]
-
-
-def _fresh(text: str, wishes: Sequence[str]) -> list[str]:
-    """Names that do not occur in a text."""
-    out = []
-    for wish in wishes:
-        name = f"{wish}_of_kernel"
-        while name in text:
-            name += "_"
-        out.append(name)
-    return out
-
-
-def _declarations(program: Program) -> str:
-    """The lines of a program that declare and define; empty ones in place of what is trained and put out, so
-    that all stand where they stood.
-
-    Each statement goes on to where the next one begins.
-    """
-    lines = _lines(program)
-    statements = tree_of(program).statements
-    starts = [s.span.line - 1 for s in statements] + [len(lines)]
-    kept = [""] * len(lines)
-    for s, start, stop in zip(statements, starts, starts[1:], strict=False):
-        if isinstance(s, KEPT):
-            kept[start:stop] = lines[start:stop]
-    return "".join(f"{line}\n" for line in kept)
-
-
-def _lines(program: Program) -> list[str]:
-    assert program.source is not None
-    return program.source.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-
-
-def tree_of(program: Program) -> tree.File:
-    from tpc.syntax.parse import parse_file
-
-    assert program.source is not None
-    return parse_file(program.source.text, program.source.name)
-
-
-def _parsed(text: str, program: Program) -> Program:
-    from tpc.pipeline import parse
-
-    assert program.source is not None
-    return parse(text, name=program.source.name, dims=dict(program.source.dims))
-
-
-def _without_unused_inputs(program: Program) -> Program:
-    """The program without inputs that nothing mentions, such as the data of a training."""
-    found: set[str] = set()
-    waiting: list[Expr] = [w.ratio for w in program.widths] + [m.variance for m in program.matrices]
-    waiting += [x for g in program.gaussians for x in (*g.mean, *(c for row in g.covariance for c in row))]
-    indices: list[Index] = [i for o in program.outputs for i in o.ref.index]
-    for op, _ in instructions(program.body):
-        if isinstance(op, MatMul):
-            indices += [*op.matrix.index, *op.operand.index]
-        else:
-            waiting.append(op.phi)
-    for x in waiting:
-        for node in walk(x):
-            if isinstance(node, Value):
-                found.add(node.ref.name)
-                indices += node.ref.index
-    found |= {i.input for i in indices if isinstance(i, Gather)}
-    return replace(program, inputs=tuple(i for i in program.inputs if i.name in found))

@@ -15,7 +15,9 @@ from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels.accuracy import Worst
-from tpc.kernels.blocks import Blocks, Pair, tree_of
+from tpc.kernels.blocks import Blocks
+from tpc.kernels.compiled import Pair
+from tpc.kernels.kernel_program import tree_of
 from tpc.syntax import tree
 
 KINDS = ("nngp", "ntk")

@@ -53,10 +53,7 @@ def stream(
     """
     columns = x if z is None else z
     row = len(columns) * int(np.prod(kernel.positions, dtype=int)) ** 2 * np.dtype(kernel.dtype).itemsize
-    rows = strip or max(
-        1,
-        min(max(BLOCK, STRIP // max(1, row) // BLOCK * BLOCK), int(SHARE * physical_memory() // max(1, row))),
-    )
+    rows = strip or _rows_of_a_strip(max(1, row))
     shape = (len(x), len(columns), *kernel.positions, *kernel.positions)
     given = {"x": np.asarray(x), **({} if z is None else {"z": np.asarray(z)})}
     manifest = _Manifest.open(out, shape, kernel.dtype, digest(f"{kernel.identity}\n{rows}\n", given))
@@ -84,6 +81,11 @@ def stream(
                 progress(stop, len(x))
     manifest.end()
     return manifest.worst
+
+
+def _rows_of_a_strip(row: int) -> int:
+    """row: bytes of one."""
+    return max(1, min(max(BLOCK, STRIP // row // BLOCK * BLOCK), int(SHARE * physical_memory() // row)))
 
 
 def _write(

@@ -46,7 +46,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.lower.block import Binding, Block, Env, size
 from tpc.syntax import tree
-from tpc.syntax.kinds import derivative_of
+from tpc.syntax.forms import derivative_of
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
 

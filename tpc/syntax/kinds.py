@@ -12,6 +12,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
+from tpc.syntax.forms import derivative_of, is_rational
 from tpc.syntax.order import Use
 from tpc.syntax.scope import CONDITION, SCALAR, UNKNOWN, Kind, Local, Loop, Scope, Symbol
 
@@ -61,18 +62,13 @@ class Kinds:
                 return self.name(node, env)
             case tree.Indexed(base=base, index=index):
                 return self.indexed(node, base, index, env)
+            case tree.Transposed(base=tree.Name(name=name)):
+                return self.fail(catalogue.kinds.matrix_misplaced(node.span, name))
             case tree.Transposed():
-                return self.fail(
-                    catalogue.kinds.matrix_misplaced(node.span, base.name)
-                    if isinstance(base := node.base, tree.Name)
-                    else catalogue.kinds.not_a_matrix(node.span)
-                )
+                return self.fail(catalogue.kinds.not_a_matrix(node.span))
             case tree.Primed(base=base):
-                return self.fail(
-                    catalogue.names.function_as_value(
-                        node.span, base.name if isinstance(base, tree.Name) else "this"
-                    )
-                )
+                shown = base.name if isinstance(base, tree.Name) else "this"
+                return self.fail(catalogue.names.function_as_value(node.span, shown))
             case tree.Applied():
                 return self.applied(node, env)
             case tree.Chain(operands=operands, operators=operators):
@@ -80,7 +76,7 @@ class Kinds:
             case tree.Negated(operand=operand):
                 return self.join([(operand, self.infer(operand, env))])
             case tree.Power(base=base, exponent=exponent):
-                if self.is_width(base, env) and _is_rational(exponent, self.scope.exponents):
+                if self.is_width(base, env) and is_rational(exponent, self.scope.exponents):
                     return SCALAR
                 return self.join([(x, self.infer(x, env)) for x in (base, exponent)])
             case tree.MatMul():
@@ -94,11 +90,8 @@ class Kinds:
             case tree.Sum():
                 return self.sum(node, env)
             case tree.Attribute():
-                return self.fail(
-                    catalogue.networks.not_a_network(
-                        node.base.span, node.base.name if isinstance(node.base, tree.Name) else "", ()
-                    )
-                )
+                shown = node.base.name if isinstance(node.base, tree.Name) else ""
+                return self.fail(catalogue.networks.not_a_network(node.base.span, shown, ()))
 
     # names
 
@@ -381,33 +374,6 @@ class Kinds:
         kind = self.infer(function.result, inner)
         self.calls.pop()
         return replace(kind, at=node.span)
-
-
-def derivative_of(node: tree.Applied) -> tuple[tree.Name, tree.Tree | None] | None:
-    """`phi'(…)` as (phi, None), `D(phi, i)(…)` as (phi, i), else None."""
-    match node.function:
-        case tree.Primed(base=tree.Name() as name):
-            return name, None
-        case tree.Applied(function=tree.Name(name="D"), args=(tree.Name() as name, position)):
-            return name, position
-    return None
-
-
-def _is_rational(node: tree.Tree, open_: frozenset[str]) -> bool:
-    """Whether `node` is a number written as a fraction or an integer, the power that a width may have. open_:
-    names that may stand in it."""
-    match node:
-        case tree.Number():
-            return True
-        case tree.Name(name=name):
-            return name in open_
-        case tree.Negated(operand=operand):
-            return _is_rational(operand, open_)
-        case tree.Chain(operands=operands, operators=operators):
-            return (operators[0] in "*/" or bool(open_)) and all(
-                _is_rational(part, open_) for part in operands
-            )
-    return False
 
 
 def _text(side: tree.Name | tree.Number) -> str:

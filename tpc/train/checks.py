@@ -13,7 +13,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Label, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
-from tpc.syntax.kinds import derivative_of
+from tpc.syntax.forms import derivative_of
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Range, Tree
 from tpc.train.records import Value
