@@ -52,8 +52,10 @@ MAX_OPEN = 30  # expressions that wait for a part of them on the machine's stack
 
 
 class TooDeepError(Exception):
-    """Too many values wait for each other: that of `key` is to be made first, by `call`, and then what has
-    been begun once more."""
+    """Too many values wait for each other.
+
+    That of `key` is to be made first, by `call`, and then what has been begun once more.
+    """
 
     def __init__(self, key: tuple[str, object], call: Callable[[], Any]) -> None:
         super().__init__(key)
@@ -95,8 +97,10 @@ class ClosedForms:
         return found
 
     def equation(self, equation: Equation) -> Expr | None:
-        """What to write after the right side of `equation`: the same with expectations replaced by their
-        values, None if that is nothing new."""
+        """What to write after the right side of `equation`.
+
+        The same with expectations replaced by their values, None if that is nothing new.
+        """
         right = equation.right
         if isinstance(right, Normal):
             variance = self.exact(right.variance)

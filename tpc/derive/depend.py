@@ -1,5 +1,7 @@
-"""Which Z depends on which Ẑ, and across what no derivative exists: the sparsity of the partial derivatives,
-found before any is taken."""
+"""Which Z depends on which Ẑ, and across what no derivative exists.
+
+The sparsity of the partial derivatives, found before any is taken.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Numbers from the formulas as they stand: ZDot in derivative form, its partial derivatives by their
-recurrences. A check, not the product.
+"""Numbers from the formulas as they stand.
+
+ZDot in derivative form, its partial derivatives by their recurrences. A check, not the product.
 
 Every Z is an array of values at points of the standard Gaussians, every expectation a mean over the points.
 """
@@ -62,8 +63,10 @@ def hermite_points(dimensions: int, nodes: int) -> Points:
 
 @dataclass
 class Family:
-    """The products met on one side of a matrix: a basis of their operands, orthonormal in L², and a Gaussian
-    for each of its vectors."""
+    """The products met on one side of a matrix.
+
+    A basis of their operands, orthonormal in L², and a Gaussian for each of its vectors.
+    """
 
     basis: list[Array] = field(default_factory=list)
     gaussians: list[Array] = field(default_factory=list)
@@ -90,8 +93,10 @@ def count_gaussians(limit: Limit) -> int:
 
 
 def rounds_of(body: Sequence[Op], env: Rounds, path: tuple[int, ...]) -> Any:
-    """Every round of every instruction in order: (its place, the values of the loop variables) with the
-    instruction."""
+    """Every round of every instruction in order.
+
+    (its place, the values of the loop variables) with the instruction.
+    """
     for i, op in enumerate(body):
         if isinstance(op, For):
             for t in range(op.count.at(env)):
@@ -101,8 +106,10 @@ def rounds_of(body: Sequence[Op], env: Rounds, path: tuple[int, ...]) -> Any:
 
 
 class Interpreter:
-    """Runs through the formulas round by round. made: where and in which round each member was made; order:
-    when."""
+    """Runs through the formulas round by round.
+
+    made: where and in which round each member was made; order: when.
+    """
 
     def __init__(self, limit: Limit, inputs: Mapping[str, Any], points: Points) -> None:
         import scipy.special

@@ -1,5 +1,7 @@
-"""Formulas of a limit: one class for each rule of TP4 Def 7.3. They are data; the rules that make them are in
-`rules.py`."""
+"""Formulas of a limit: one class for each rule of TP4 Def 7.3.
+
+They are data; the rules that make them are in `rules.py`.
+"""
 
 from __future__ import annotations
 
@@ -71,8 +73,10 @@ class ZFormula(ABC):
         return {"of": substitute_ref(self.of, env), "loops": loops}
 
     def closed(self, equation: Equation) -> Expr | None:
-        """The right side of one of the equations with closed forms in it; None if it has none that is new, or
-        the formula is not from a limit."""
+        """The right side of one of the equations with closed forms in it.
+
+        None if it has none that is new, or the formula is not from a limit.
+        """
         return None if self.loops or self.scope.closed is None else self.scope.closed(equation)
 
     @property
@@ -216,8 +220,10 @@ class HatCovariance:
 
 @dataclass(frozen=True, repr=False)
 class ZHat(ZFormula):
-    """`Ẑ^h`: Gaussian, mean 0, with its covariances; independent of the families of other matrices and of the
-    initial vectors."""
+    """`Ẑ^h`: Gaussian, mean 0, with its covariances.
+
+    Independent of the families of other matrices and of the initial vectors.
+    """
 
     variance: Expr
     covariances: tuple[HatCovariance, ...] = ()
@@ -256,8 +262,9 @@ class ZHat(ZFormula):
 
 @dataclass(frozen=True, slots=True)
 class Opposing:
-    """The products `g` with the transpose in some rounds (`ranges`) before h: a term `Σ coefficient·Z^y` of
-    `Ż^h`, y the operand of g.
+    """The products `g` with the transpose in some rounds (`ranges`) before h.
+
+    A term `Σ coefficient·Z^y` of `Ż^h`, y the operand of g.
 
     same: [the two matrices of a family are one], 1 for plain ones, a factor of the coefficient. number: of
     the site of g.
@@ -284,8 +291,9 @@ class Opposing:
 
 @dataclass(frozen=True, repr=False)
 class ZDot(ZFormula):
-    """`Ż^h = value`, a sum over `terms`. form: how the coefficients are defined, by derivatives (Def 7.3) or
-    by Stein's lemma (Remark F.2).
+    """`Ż^h = value`, a sum over `terms`.
+
+    form: how the coefficients are defined, by derivatives (Def 7.3) or by Stein's lemma (Remark F.2).
 
     scale: σ² of the matrix for Wx, ρσ² for Wᵀy. stein: the factor of C⁺b, 1/ρ for Wx and ρ for Wᵀy.
     """
@@ -343,7 +351,9 @@ class ZMatMul(ZFormula):
 @dataclass(frozen=True, repr=False)
 class ZPartial(ZFormula):
     """`∂Z^of/∂Ẑ^by`, for a round of `of` (loops) and a round of `by` (ranges); zero where `of` comes first.
-    by_path: the place of g."""
+
+    by_path: the place of g.
+    """
 
     by: Ref
     ranges: tuple[Range, ...]

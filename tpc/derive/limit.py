@@ -25,8 +25,9 @@ MAX_REPORTED = 12
 
 
 def derive(program: Program, *, of: Program | None = None, notes: tuple[str, ...] = ()) -> Limit:
-    """The Z-recursion of `program` (TP4 Def 7.3): a formula for every vector and scalar, in program order,
-    loops as loops.
+    """The Z-recursion of `program` (TP4 Def 7.3).
+
+    A formula for every vector and scalar, in program order, loops as loops.
 
     of, notes: the program with powers of n that it is the limit's of (`tpc.scaling`), and what names in it
     stand for.
@@ -89,8 +90,9 @@ class Limit:
     notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> ZFormula | Formulas:
-        """What `name` is in the limit: `limit["h"]`, `limit["h[1]"]`, `limit["V[t+1]"]`; Greek letters and
-        their names are the same.
+        """What `name` is in the limit: `limit["h"]`, `limit["h[1]"]`, `limit["V[t+1]"]`.
+
+        Greek letters and their names are the same.
 
         `h[1]` of a loop is its formula at t = 1, written out. Raises KeyError with the nearest names.
         """
@@ -165,8 +167,9 @@ class Limit:
         seed: int = 0,
         method: str = "sobol",
     ) -> dict[str, np.ndarray]:
-        """The outputs by name, from the formulas as they stand, on points of the Gaussians: a check for small
-        programs.
+        """The outputs by name, from the formulas as they stand, on points of the Gaussians.
+
+        A check for small programs.
 
         samples: how many points ("sobol", a power of 2), or nodes in each dimension ("hermite", for at most 3
         Gaussians).
@@ -176,8 +179,10 @@ class Limit:
         return evaluate_limit(self, inputs or {}, samples=samples, seed=seed, method=method)
 
     def compile(self, **options: Any) -> Evaluator:
-        """What evaluates the limit as emitted JAX code; options and errors as in
-        `tpc.evaluate.evaluator.compile_program`."""
+        """What evaluates the limit as emitted JAX code.
+
+        Options and errors as in `tpc.evaluate.evaluator.compile_program`.
+        """
         return (self.of or self.program).compile(**options)
 
     def text(self) -> str:

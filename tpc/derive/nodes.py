@@ -1,5 +1,7 @@
-"""What the formulas of a limit are made of, besides the nodes of `tpc.core.expr`: the Z of a vector, its
-parts, and expectations."""
+"""What the formulas of a limit are made of, besides the nodes of `tpc.core.expr`.
+
+The Z of a vector, its parts, and expectations.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""How formulas are written: the order of factors, signs, fractions and parentheses, the same for plain text
-and LaTeX."""
+"""How formulas are written.
+
+The order of factors, signs, fractions and parentheses, the same for plain text and LaTeX.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +59,10 @@ Written = tuple[str, int]
 
 
 class Notation(ABC):
-    """A way to write formulas. Parts of a line (`scope.parts`) are shown as what they are, in place of their
-    fresh names."""
+    """A way to write formulas.
+
+    Parts of a line (`scope.parts`) are shown as what they are, in place of their fresh names.
+    """
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -325,8 +329,10 @@ def tanh_derivative(x: Add) -> Expr | None:
 
 
 def rank(x: Expr) -> int:
-    """The place of a factor in a product: numbers, scalars, expectations, derivatives, functions of Z, Z,
-    sums."""
+    """The place of a factor in a product.
+
+    Numbers, scalars, expectations, derivatives, functions of Z, Z, sums.
+    """
     match x:
         case Number():
             return -1

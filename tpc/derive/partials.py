@@ -225,8 +225,10 @@ def is_short(x: Expr) -> bool:
 
 
 def summation(ranges: Sequence[Range], body: Expr, inside: Sequence[Range]) -> Expr:
-    """`Σ body` over `ranges`, without the sums that a bracket `[s = t]` reduces to one term. inside: the
-    ranges of the free variables."""
+    """`Σ body` over `ranges`, without the sums that a bracket `[s = t]` reduces to one term.
+
+    inside: the ranges of the free variables.
+    """
     for i in reversed(range(len(ranges))):
         body = _summation(ranges[i], body, (*inside, *ranges[:i]))
     return body

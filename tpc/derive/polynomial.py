@@ -175,8 +175,10 @@ def shifted(function: str, x: Polynomial) -> Polynomial:
 def components(
     monomial: Monomial, covariance: Callable[[Gaussian, Gaussian], Any]
 ) -> Iterator[tuple[Matrix, tuple[int, ...], tuple[Wave, ...]]]:
-    """The independent factors of a monomial: for each the law of its Gaussians, their powers, and the
-    functions with their forms."""
+    """The independent factors of a monomial.
+
+    For each the law of its Gaussians, their powers, and the functions with their forms.
+    """
     groups: list[list[Gaussian]] = []
     for g, _ in monomial:
         new = [g] if isinstance(g, Gaussian) else [v for v, _ in g.form]

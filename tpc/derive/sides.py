@@ -14,8 +14,10 @@ Side = tuple[str, bool]  # a family of matrices, and whether its transposes
 
 
 class Sides:
-    """All products of a program by sides. fixed: those with a matrix whose indices are constants; varying:
-    the others."""
+    """All products of a program by sides.
+
+    fixed: those with a matrix whose indices are constants; varying: the others.
+    """
 
     def __init__(self, products: Sequence[Site]) -> None:
         self.every: dict[Side, list[Site]] = {}

@@ -1,5 +1,7 @@
-"""Where things are made: instructions with the loops around them, and which of their rounds come before
-which."""
+"""Where things are made.
+
+Instructions with the loops around them, and which of their rounds come before which.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ class Range:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Site:
-    """An instruction in its loops. `path`: its place in the program, a position for every region around it
-    and one in the innermost."""
+    """An instruction in its loops.
+
+    `path`: its place in the program, a position for every region around it and one in the innermost.
+    """
 
     number: int
     op: Instruction
@@ -47,9 +51,11 @@ class Site:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scope:
-    """What is needed to read a formula by itself: the instructions that lowering made out of parts of a line,
-    by fresh name; the inputs;
-    closed: what finds the closed form of an equation (`tpc.derive.closed`)."""
+    """What is needed to read a formula by itself.
+
+    The instructions that lowering made out of parts of a line, by fresh name; the inputs; closed: what finds
+    the closed form of an equation (`tpc.derive.closed`).
+    """
 
     parts: Mapping[str, Sequence[Site]] = field(default_factory=dict)
     inputs: frozenset[str] = frozenset()
@@ -65,8 +71,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """Some rounds of a site: its loop variables as indices, and the new variables among these with their
-    ranges, outermost first."""
+    """Some rounds of a site.
+
+    Its loop variables as indices, and the new variables among these with their ranges, outermost first.
+    """
 
     env: Env
     ranges: tuple[Range, ...]

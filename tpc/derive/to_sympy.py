@@ -1,5 +1,7 @@
-"""Formulas as sympy expressions, built node by node. Only this module and `closed.py` load sympy, and only
-when asked for."""
+"""Formulas as sympy expressions, built node by node.
+
+Only this module and `closed.py` load sympy, and only when asked for.
+"""
 
 from __future__ import annotations
 

@@ -65,8 +65,9 @@ class RefusedError(Exception):
 
 
 class TpcError(Exception):
-    """Bad input of a user: one or several diagnostics about one file. `name` is the file's, `text` its
-    source.
+    """Bad input of a user: one or several diagnostics about one file.
+
+    `name` is the file's, `text` its source.
 
     of_program: `name` is the program's, as the file is not known where this was raised.
     """
@@ -81,8 +82,10 @@ class TpcError(Exception):
         self.text = text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For errors of workers: what an exception is made of again is all its arguments, not the message
-        alone."""
+        """For errors of workers.
+
+        What an exception is made of again is all its arguments, not the message alone.
+        """
         return _remade, (type(self), (str(self.args[0]),), {**self.__dict__})
 
     def render(self, *, colour: bool = False) -> str:
@@ -118,8 +121,10 @@ RED, BLUE, BOLD, PLAIN = "\033[1;31m", "\033[1;34m", "\033[1m", "\033[0m"
 
 
 def legible(text: str) -> str:
-    """What of a message may be shown: names are of files and data of anybody, so they may be endless, or
-    would move the terminal's cursor."""
+    """What of a message may be shown.
+
+    Names are of files and data of anybody, so they may be endless, or would move the terminal's cursor.
+    """
     text = "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
     return ENDLESS.sub(lambda found: f"{found[0][: MAX_WORD // 2]}…{found[0][-MAX_WORD // 4 :]}", text)
 

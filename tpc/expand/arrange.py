@@ -1,5 +1,7 @@
-"""Passes that make the program of a limit cheaper: what is made twice is made once, and what a loop makes
-without its past has a loop of its own."""
+"""Passes that make the program of a limit cheaper.
+
+What is made twice is made once, and what a loop makes without its past has a loop of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from tpc.expand.simplify import Body, Place, rewritten, used_by
 
 
 def without_duplicates(body: Body, keep: Collection[str]) -> Body:
-    """`body` with one family in place of several that are made by the same instruction in the same loops;
-    those in `keep` stay."""
+    """`body` with one family in place of several that are made by the same instruction in the same loops.
+
+    Those in `keep` stay.
+    """
     made: dict[str, list[Place]] = {}
     for op, loops in instructions(body):
         made.setdefault(op.out.name, []).append(Place(op, loops))
@@ -34,8 +38,10 @@ def without_duplicates(body: Body, keep: Collection[str]) -> Body:
 
 
 def _form(place: Place, same: dict[str, str]) -> object:
-    """What is made, the same for two families whose members are the same; None where the loops are not those
-    of the members."""
+    """What is made, the same for two families whose members are the same.
+
+    None where the loops are not those of the members.
+    """
     variables = [
         i.terms[0][0] if isinstance(i, Affine) and i.terms and i == Affine.var(i.terms[0][0]) else ""
         for i in place.op.out.index
@@ -66,8 +72,11 @@ def _with(op: Instruction, same: dict[str, str]) -> Instruction:
 
 
 def split_loops(body: Body) -> Body:
-    """`body` with loops of the top level in two: first what does not depend on the rest of the loop, if there
-    is a product in it; its rounds are then independent, and evaluated at once."""
+    """`body` with loops of the top level in two.
+
+    First what does not depend on the rest of the loop, if there is a product in it; its rounds are then
+    independent, and evaluated at once.
+    """
     out: list[Op] = []
     for op in body:
         first = _without_past(op) if isinstance(op, For) else frozenset()

@@ -13,8 +13,10 @@ PROBES, EDGE = 200, 1e-6
 
 
 def jumps(condition: Compare, left: Expr, right: Expr) -> bool:
-    """Whether `left` and `right` differ where the condition changes: looked at where random lines meet its
-    edge, found by bisection."""
+    """Whether `left` and `right` differ where the condition changes.
+
+    Looked at where random lines meet its edge, found by bisection.
+    """
     r = np.random.default_rng(0)
     leaves = list(
         dict.fromkeys(

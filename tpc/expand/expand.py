@@ -58,8 +58,11 @@ class Expansion:
 
 
 def expand(program: Program) -> Expansion:
-    """The limit's program. Raises TpcError: what grows with n and so has no limit (TP801), and what tpc
-    cannot take the limit of (TP802, TP803)."""
+    """The limit's program.
+
+    Raises TpcError: what grows with n and so has no limit (TP801), and what tpc cannot take the limit of
+    (TP802, TP803).
+    """
     return _of_text(program, program.source) if has_powers(program) else Expansion(program, program)
 
 
@@ -80,8 +83,10 @@ def _of_text(program: Program, source: Source | None) -> Expansion:
 
 
 def random_in_the_limit(program: Program) -> bool:
-    """Whether scalars of the program are random in its limit, which is then conditioned on them. Raises
-    TpcError as `expand` does."""
+    """Whether scalars of the program are random in its limit, which is then conditioned on them.
+
+    Raises TpcError as `expand` does.
+    """
     return expand(program).initial is not None
 
 
@@ -132,8 +137,10 @@ def _tends_to_zero(error: SmallError) -> Diagnostic:
 
 @dataclass
 class _Terms:
-    """Writes the instructions of all terms. families: those that they make, by key. initial: by key, the
-    means that are random in the limit."""
+    """Writes the instructions of all terms.
+
+    families: those that they make, by key. initial: by key, the means that are random in the limit.
+    """
 
     program: Program
     known: Orders
@@ -204,8 +211,9 @@ class _Terms:
         raise RefusedError(catalogue.scaling.rough_series(self.op.origin.label, shown(self.op.out), function))
 
     def check_initial(self, left: Sequence[str] | dict[str, None]) -> None:
-        """Refuses scalars that need not be jointly Gaussian given the rest: what one is linear in must occur
-        nowhere else in any.
+        """Refuses scalars that need not be jointly Gaussian given the rest.
+
+        What one is linear in must occur nowhere else in any.
 
         A product of several vectors may be told to be linear in one or another of them: there must be a way
         in which that is so.

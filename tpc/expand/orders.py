@@ -1,5 +1,7 @@
-"""The powers of n that every family has terms of, and how far down they are wanted: two fixed points over the
-rolled program."""
+"""The powers of n that every family has terms of, and how far down they are wanted.
+
+Two fixed points over the rolled program.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ Kind = Literal["product", "value", "mean", "initial"]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What an instruction gives for one power of what it makes. value: for "product" the operand, for
-    "initial" what the mean is taken of that is random in the limit."""
+    """What an instruction gives for one power of what it makes.
+
+    value: for "product" the operand, for "initial" what the mean is taken of that is random in the limit.
+    """
 
     power: Fraction
     kind: Kind
@@ -64,8 +68,11 @@ def operands(op: Instruction) -> Iterator[Value]:
 
 @dataclass
 class Orders:
-    """What is known so far. powers: by instruction. cuts: by family. chances: by term. settled: whether what
-    has no powers is 0, not unknown."""
+    """What is known so far.
+
+    powers: by instruction. cuts: by family. chances: by term. settled: whether what has no powers is 0, not
+    unknown.
+    """
 
     program: Program
     powers: dict[int, set[Fraction]] = field(default_factory=dict)
@@ -108,8 +115,10 @@ class Orders:
         }
 
     def powers_of(self, ref: Ref) -> Collection[Fraction]:
-        """The powers that a member may have: those of all instructions that may make it, as far as constant
-        indices tell."""
+        """The powers that a member may have.
+
+        Those of all instructions that may make it, as far as constant indices tell.
+        """
         if ref.name in self.given:
             return {F0}
         if ref not in self.makers:

@@ -1,5 +1,7 @@
-"""Names for the terms of series: `h` for the first one, `δh`, `δ2h` for those below, `f0` for what is random
-at the start. What they stand for."""
+"""Names for the terms of series.
+
+`h` for the first one, `δh`, `δ2h` for those below, `f0` for what is random at the start. What they stand for.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from tpc.core.program import Family, For, MatMul, Op, Program, instructions
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What `name` stands for: the term of order n^power of `family`, the first of its series if `order` is 0.
-    initial: what the start gives to it."""
+
+    initial: what the start gives to it.
+    """
 
     name: str
     family: str

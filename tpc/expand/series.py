@@ -1,5 +1,6 @@
-"""Series in powers of n: `x = Σ_p n^p x_p`, as far down as is asked for, of expressions over families that
-are such series themselves.
+"""Series in powers of n.
+
+`x = Σ_p n^p x_p`, as far down as is asked for, of expressions over families that are such series themselves.
 
 A *cut* is the least power that is wanted. What has no power at or above it is left out, so that a series
 without terms means "nothing that matters".
@@ -59,8 +60,10 @@ AT_ZERO = {
 
 
 class GrowsError(Exception):
-    """A quantity that grows with n meets a function, of which there is no limit then. value: the quantity, if
-    it has a name."""
+    """A quantity that grows with n meets a function, of which there is no limit then.
+
+    value: the quantity, if it has a name.
+    """
 
     def __init__(self, function: str, value: Ref | None, at: Fraction) -> None:
         super().__init__(function)
@@ -171,8 +174,10 @@ class Expander:
     # rules
 
     def _product(self, factors: Sequence[Expr], cut: Fraction) -> Series:
-        """Each factor is wanted as far down as the others are large. One without terms so far counts as of
-        order 1, so that they are looked for."""
+        """Each factor is wanted as far down as the others are large.
+
+        One without terms so far counts as of order 1, so that they are looked for.
+        """
         powers = [self.power_of(factor) for factor in factors]
         if self.settled and None in powers:
             return NONE
@@ -213,8 +218,10 @@ class Expander:
         degree: Fraction,
         cut: Fraction,
     ) -> Series:
-        """A homogeneous function of series: their greatest power taken out, to the degree, the rest expanded
-        at what is left."""
+        """A homogeneous function of series.
+
+        Their greatest power taken out, to the degree, the rest expanded at what is left.
+        """
         top = max((p for terms in args for p in terms), default=None)
         if top is None:
             return NONE
@@ -236,8 +243,10 @@ class Expander:
         return self._taylor(lambda *a: folded(build(*a)), function, terms, cut)
 
     def _where(self, condition: Expr, left: Expr, right: Expr, cut: Fraction) -> Series:
-        """Term by term, where the condition holds in the limit. Below the first that is right only if both
-        are equal where the condition changes."""
+        """Term by term, where the condition holds in the limit.
+
+        Below the first that is right only if both are equal where the condition changes.
+        """
         assert isinstance(condition, Compare)
         sides = add(condition.left, neg(condition.right))
         top = self.power_of(sides)
@@ -260,8 +269,10 @@ class Expander:
     def _taylor(
         self, build: Callable[..., Expr], function: str, args: Sequence[Series], cut: Fraction
     ) -> Series:
-        """`φ(a + δ)` at the terms of order 1: Σ over multisets of lower terms of a derivative of φ times
-        their product."""
+        """`φ(a + δ)` at the terms of order 1.
+
+        Σ over multisets of lower terms of a derivative of φ times their product.
+        """
         if cut > 0:
             return NONE
         slots = [Value(Ref(f"·{k}"), True) for k in range(len(args))]

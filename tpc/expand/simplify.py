@@ -1,5 +1,7 @@
-"""What a series leaves behind, cleared away: what is 0, axes along which a family does not change, second
-names, what is not used."""
+"""What a series leaves behind, cleared away.
+
+What is 0, axes along which a family does not change, second names, what is not used.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +49,10 @@ class Place:
 
 
 class Zeros:
-    """Which instructions make nothing but zeros: all, but for those that something speaks against. A member
-    is 0 if all that may make it do."""
+    """Which instructions make nothing but zeros: all, but for those that something speaks against.
+
+    A member is 0 if all that may make it do.
+    """
 
     def __init__(self, body: Body) -> None:
         self.places = [Place(op, loops) for op, loops in instructions(body)]
@@ -138,8 +142,10 @@ def rewritten(body: Body, rule: Callable[[Instruction], Instruction | None]) -> 
 
 
 class Constant:
-    """For each family the axes along which all members are equal: all, but for those that something speaks
-    against."""
+    """For each family the axes along which all members are equal.
+
+    All, but for those that something speaks against.
+    """
 
     def __init__(self, body: Body, fixed: Collection[str]) -> None:
         self.places = [Place(op, loops) for op, loops in instructions(body)]
@@ -281,8 +287,10 @@ def used_by(op: Instruction) -> Iterator[Ref]:
 
 
 def without_constant_axes(body: Body, fixed: Collection[str]) -> tuple[Body, Mapping[str, set[int]]]:
-    """`body` with families that do not change along an axis made once, without it; and these axes. Those in
-    `fixed` keep theirs."""
+    """`body` with families that do not change along an axis made once, without it; and these axes.
+
+    Those in `fixed` keep theirs.
+    """
     facts = Constant(body, fixed)
     if not any(facts.axes.values()):
         return body, facts.axes
@@ -372,8 +380,10 @@ def without_copies(body: Body, keep: Collection[str]) -> Body:
 
 
 def at_index(of: Ref, variables: Sequence[str], index: Sequence[Index]) -> Ref:
-    """`of` with its variables at the indices given; one that is read from an input can stand for a whole
-    index only."""
+    """`of` with its variables at the indices given.
+
+    One that is read from an input can stand for a whole index only.
+    """
     gathers = {v: i for v, i in zip(variables, index, strict=True) if isinstance(i, Gather)}
     affine = {v: i for v, i in zip(variables, index, strict=True) if isinstance(i, Affine)}
     whole = {Affine.var(v): g for v, g in gathers.items()}

@@ -1,5 +1,7 @@
-"""The word-analogy test: a is to b as c is to which word? Answered by inner products of word vectors
-alone."""
+"""The word-analogy test.
+
+a is to b as c is to which word? Answered by inner products of word vectors alone.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,10 @@ MOST = 1 << 26  # bytes of a file of them
 
 @dataclass(frozen=True)
 class Questions:
-    """asked: of the file. numbers: of the words of those whose words are all in the vocabulary [questions,
-    4]."""
+    """asked: of the file.
+
+    numbers: of the words of those whose words are all in the vocabulary [questions, 4].
+    """
 
     asked: int
     numbers: np.ndarray
@@ -82,8 +86,9 @@ def _rows(path: Path) -> list[tuple[str, ...]]:
 def right_answers(
     numbers: np.ndarray, square: np.ndarray, products: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """Which questions get the right answer: the word, other than the three, whose vector of length 1 has the
-    greatest product with b − a + c.
+    """Which questions get the right answer.
+
+    The word, other than the three, whose vector of length 1 has the greatest product with b − a + c.
 
     square: squared norms [d]. products: inner products of some words with all [words, d]. A tie is no answer.
     """

@@ -18,8 +18,10 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Part:
-    """The classes of one part. images: [classes*drawings, pixels], ink 1, class after class: as they are,
-    then turned by 90° and so on."""
+    """The classes of one part.
+
+    images: [classes*drawings, pixels], ink 1, class after class: as they are, then turned by 90° and so on.
+    """
 
     images: np.ndarray
     drawings: int
@@ -36,8 +38,9 @@ class Part:
 
 
 def read_parts(path: Path | None, ways: int, shots: int) -> Mapping[str, Part]:
-    """The parts of a file of drawings, of the embedded one if there is no path; for training and validation
-    turned by 90, 180 and 270° as well.
+    """The parts of a file of drawings, of the embedded one if there is no path.
+
+    For training and validation turned by 90, 180 and 270° as well.
 
     Raises TpcError: a file that cannot be read (TP505), is no such file (TP621) or is too small for the tasks
     (TP622, TP623).
@@ -88,8 +91,10 @@ def _part(images: np.ndarray, *, turned: bool) -> Part:
 def tasks(
     rng: np.random.Generator, part: Part, count: int, ways: int, shots: int, queries: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`count` tasks, as indices into the images of a part: drawings to adapt to [count, ways*shots] and
-    others [count, ways*queries], by class."""
+    """`count` tasks, as indices into the images of a part.
+
+    Drawings to adapt to [count, ways*shots] and others [count, ways*queries], by class.
+    """
     classes = _distinct(rng, (count,), part.classes, ways)
     drawings = _distinct(rng, (count, ways), part.drawings, shots + queries)
     index = (classes[:, :, None] * part.drawings + drawings).astype(np.int32)
@@ -97,8 +102,10 @@ def tasks(
 
 
 def memory_of_tasks(part: Part, count: int, ways: int, shots: int, queries: int) -> float:
-    """Bytes that drawing so many tasks takes: of every choice a number for each thing to choose from, or for
-    each that is chosen, and its place."""
+    """Bytes that drawing so many tasks takes.
+
+    Of every choice a number for each thing to choose from, or for each that is chosen, and its place.
+    """
     choices = [(1, part.classes, ways), (ways, part.drawings, shots + queries)]
     return (
         8.0

@@ -1,5 +1,7 @@
-"""Few-shot learning at infinite width and at finite ones (TP4 Sec 9.2): `maml.tp` with tasks drawn from a
-file, validated by epochs, tested."""
+"""Few-shot learning at infinite width and at finite ones (TP4 Sec 9.2).
+
+`maml.tp` with tasks drawn from a file, validated by epochs, tested.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,13 @@ Progress = Callable[[int, int, float, float, float], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """model: "mup" (the limit), "ntk" or "gp" (limits in the kernel regime), or a width. queries, asked:
-    drawings of a class, besides the shots, that training takes the gradient at and that an evaluation asks
-    for, all if there are fewer. input_std, output_std, bias_std: of the weights at first; input_scale,
-    output_scale, bias: what stands in front of them. devices: how many share the points or coefficients,
-    None: one. What stands here is what the paper has for the μP limit."""
+    """model: "mup" (the limit), "ntk" or "gp" (limits in the kernel regime), or a width.
+
+    queries, asked: drawings of a class, besides the shots, that training takes the gradient at and that an
+    evaluation asks for, all if there are fewer. input_std, output_std, bias_std: of the weights at first;
+    input_scale, output_scale, bias: what stands in front of them. devices: how many share the points or
+    coefficients, None: one. What stands here is what the paper has for the μP limit.
+    """
 
     data: str | None = None
     model: str | int = "mup"
@@ -117,9 +121,12 @@ def _number(text: str, kind: type, least: int) -> float:
 
 @dataclass(frozen=True)
 class Outcome:
-    """validation: mean accuracy after each epoch. best_epoch: the first epoch of the best one, whose network
-    is tested; None, and what is found of it NaN, if there is none that is finite. diverged: the epoch after
-    which the network is not finite, by which training ends; None if it is."""
+    """validation: mean accuracy after each epoch.
+
+    best_epoch: the first epoch of the best one, whose network is tested; None, and what is found of it NaN,
+    if there is none that is finite. diverged: the epoch after which the network is not finite, by which
+    training ends; None if it is.
+    """
 
     test_accuracy: float
     test_stderr: float
@@ -162,8 +169,10 @@ class Model(Protocol):
         """Of all that states depend on but the drawings and settings."""
 
     def prepare(self, progress: Callable[[int, int], None] | None) -> None:
-        """What is done once, compilation and the like. progress: called with how much of it is done, and
-        all."""
+        """What is done once, compilation and the like.
+
+        progress: called with how much of it is done, and all.
+        """
 
     def train(self, state: Any, support: np.ndarray, query: np.ndarray) -> Any:
         """An epoch on the tasks [batches, tasks, …], given as indices of drawings."""
@@ -262,8 +271,9 @@ class Experiment:
         progress: Progress | None = None,
         preparing: Callable[[int, int], None] | None = None,
     ) -> Outcome:
-        """Trains, validates after each epoch and tests the best network. With a folder, an interrupted run
-        can be resumed, and gets to the same end.
+        """Trains, validates after each epoch and tests the best network.
+
+        With a folder, an interrupted run can be resumed, and gets to the same end.
 
         Raises TpcError: a folder that cannot be written (TP606) or that holds another run (TP624).
         """

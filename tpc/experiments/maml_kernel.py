@@ -1,5 +1,6 @@
-"""Few-shot learning in the kernel regime (TP4 Algorithm 4): the limits in which a wide network is linear in
-its weights.
+"""Few-shot learning in the kernel regime (TP4 Algorithm 4).
+
+The limits in which a wide network is linear in its weights.
 
 The net f that adapting starts from is a sum of kernels at the drawings that gradients were taken at, f(x) = Σ
 K(x, z) γ_z, which starts at 0. A task's net is f − ε Σ K(·, s) χ_s/S after a step of adapting to S drawings
@@ -41,7 +42,8 @@ class Function:
 
 
 class Rows:
-    """K(x, z) for x a drawing of one part before it is turned, z any drawing trained on, turned or not:
+    """K(x, z) for x a drawing of one part before it is turned, z any drawing trained on, turned or not.
+
     [turns, drawings].
 
     The kernel of a net whose first layer is dense does not depend on the order of pixels, so K(turned x,
@@ -164,8 +166,10 @@ class KernelMachine:
         return np.concatenate(found)
 
     def _kernels(self, images: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """K of each task's drawings, [tasks, S, …]: those of all tasks with each other are computed at
-        once."""
+        """K of each task's drawings, [tasks, S, …].
+
+        Those of all tasks with each other are computed at once.
+        """
         whole = self.kernel(images[first.ravel()], images[second.ravel()]).reshape(
             *first.shape, *second.shape
         )

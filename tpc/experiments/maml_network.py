@@ -111,8 +111,9 @@ class Network:
 
     @property
     def memory(self) -> float:
-        """Bytes that each device needs, by the compiler's account, and for the best network so far; what is
-        compiled for that is what is run.
+        """Bytes that each device needs, by the compiler's account, and for the best network so far.
+
+        What is compiled for that is what is run.
 
         What validation has taken is given back some time after the test has begun.
         """

@@ -18,8 +18,11 @@ BESIDES = 400 << 20  # bytes: JAX, the text, a batch
 
 @dataclass(frozen=True)
 class Size:
-    """Of a net: its width, None for the limit; bytes of a coefficient; the devices that share it; of a limit
-    that stands at points, how many there are, by the number of words."""
+    """Of a net: its width, None for the limit.
+
+    Bytes of a coefficient; the devices that share it; of a limit that stands at points, how many there are,
+    by the number of words.
+    """
 
     width: int | None = None
     itemsize: int = 4

@@ -26,8 +26,10 @@ def writing(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def kept_arrays(folder: Path, fingerprint: str) -> dict[str, np.ndarray] | None:
-    """The arrays that a run with this fingerprint has kept in the folder; None if nothing is kept. Raises
-    TpcError (TP624)."""
+    """The arrays that a run with this fingerprint has kept in the folder; None if nothing is kept.
+
+    Raises TpcError (TP624).
+    """
     path = folder / KEPT
     if not path.exists():
         return None

@@ -16,8 +16,10 @@ SMALL = 1e-6  # of √(K(x, x)·K(z, z)): entries are taken to be as good as tha
 
 
 class KernelWarning(UserWarning):
-    """Some entries of a kernel have estimated errors that are not small (TP640). `worst` says how large the
-    largest one is, and where."""
+    """Some entries of a kernel have estimated errors that are not small (TP640).
+
+    `worst` says how large the largest one is, and where.
+    """
 
     def __init__(self, worst: Worst) -> None:
         super().__init__(worst)  # of which it can be made again in another process
@@ -29,8 +31,10 @@ class KernelWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """The entry of the largest estimated error in units of √(K(x, x)·K(z, z)), `relative`; `count`: entries
-    where that is more than SMALL."""
+    """The entry of the largest estimated error in units of √(K(x, x)·K(z, z)), `relative`.
+
+    `count`: entries where that is more than SMALL.
+    """
 
     kind: str
     relative: float
@@ -106,8 +110,10 @@ def no_less(errors: np.ndarray, values: np.ndarray, of: np.ndarray) -> np.ndarra
 
 
 def worst(kind: str, errors: np.ndarray, of: np.ndarray) -> Worst | None:
-    """None if no error is more than SMALL. of: √(K(x, x)·K(z, z)). The errors are of a matrix, or (an odd
-    number of axes) of a diagonal."""
+    """None if no error is more than SMALL.
+
+    of: √(K(x, x)·K(z, z)). The errors are of a matrix, or (an odd number of axes) of a diagonal.
+    """
     if not errors.size:
         return None
     relative = np.divide(errors, of, out=np.where(errors > 0, 1.0, 0.0), where=of > 0)

@@ -53,8 +53,11 @@ class Blocks:
     blocks: dict[tuple[Any, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
     def values(self, x: Any, z: Any = None, *, stacklevel: int = 2) -> list[np.ndarray]:
-        """Of every kernel. Without z it is x. Raises TpcError as `Kernel` does; warns (`KernelWarning`) of
-        errors that are not small."""
+        """Of every kernel.
+
+        Without z it is x. Raises TpcError as `Kernel` does; warns (`KernelWarning`) of errors that are not
+        small.
+        """
         found, worst = self.measured(x, z)
         warn(worst, stacklevel + 1)
         return [values for values, _ in found]
@@ -116,8 +119,9 @@ class Blocks:
     def _work(
         self, rows: np.ndarray, columns: np.ndarray, *, same: bool
     ) -> tuple[list[tuple[Part, Part]], float]:
-        """The pairs of blocks to be evaluated, and the bytes that one takes: of fewer inputs if the compiler
-        says that it takes more than is free.
+        """The pairs of blocks to be evaluated, and the bytes that one takes.
+
+        Of fewer inputs if the compiler says that it takes more than is free.
 
         Raises TpcError (TP604).
         """
@@ -150,7 +154,9 @@ class Blocks:
 
     def _require_room(self, shape: tuple[int, ...], *, exact: bool) -> None:
         """Refuses arrays that there is no memory for: values, and errors with what these are compared to.
-        Raises TpcError (TP604)."""
+
+        Raises TpcError (TP604).
+        """
         require_memory(
             self._arrays(shape, exact=exact),
             self.program.name,
@@ -160,8 +166,10 @@ class Blocks:
         )
 
     def memory(self, x: Any, z: Any = None) -> float:
-        """Bytes that `values` is predicted to take besides what the process has: the arrays, and as many
-        blocks as are evaluated at a time."""
+        """Bytes that `values` is predicted to take besides what the process has.
+
+        The arrays, and as many blocks as are evaluated at a time.
+        """
         rows = self._checked(x, "x")
         columns = rows if z is None else self._checked(z, "z")
         work, each = self._work(rows, columns, same=z is None)
@@ -234,8 +242,10 @@ class Blocks:
     def _require_finite(
         self, found: np.ndarray, rows: np.ndarray, columns: np.ndarray, first: tuple[int, int]
     ) -> None:
-        """Raises TpcError (TP639) for values of a block that are not finite. first: its first row and
-        column."""
+        """Raises TpcError (TP639) for values of a block that are not finite.
+
+        first: its first row and column.
+        """
         if np.isfinite(found.sum()) or np.isfinite(found).all():  # the sum is much cheaper
             return
         i, j = np.argwhere(~np.isfinite(found))[0][:2]

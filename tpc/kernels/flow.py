@@ -1,5 +1,6 @@
-"""Training in the kernel regime: what a wide net predicts after some time of gradient flow, or some steps of
-gradient descent, on squared loss.
+"""Training in the kernel regime.
+
+What a wide net predicts after some time of gradient flow, or some steps of gradient descent, on squared loss.
 
 On L = (1/N) Σ (f(x_i) − y_i)²/2 the outputs follow df/dt = −(η/N) Θ(·, X)(f(X) − y), Θ the NTK (TP4 Sec 3;
 Lee et al. 2019), so that f_t(x) = f_0(x) + Θ(x, X) g(Θ) (y − f_0(X)) with g(λ) = (1 − e^{−ηλt/N})/λ, and (1 −
@@ -59,8 +60,10 @@ def after_steps(
     rate: float,
     initial: tuple[Any, Any] | None = None,
 ) -> Prediction:
-    """The same after so many steps of full-batch gradient descent. Raises TpcError also for a rate at which
-    it diverges (TP636)."""
+    """The same after so many steps of full-batch gradient descent.
+
+    Raises TpcError also for a rate at which it diverges (TP636).
+    """
     if at_least_0(steps, "the number of steps") != int(steps):
         raise refused(catalogue.kernels.out_of_range("the number of steps", steps, "a whole number"))
     rate = at_least_0(rate, "the rate")

@@ -1,5 +1,7 @@
-"""Kernels in scikit-learn. `SVC(kernel=k)` and the like take a kernel as it is; Gaussian processes want an
-object of their own kind."""
+"""Kernels in scikit-learn.
+
+`SVC(kernel=k)` and the like take a kernel as it is; Gaussian processes want an object of their own kind.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ else:
 
 
 class GaussianProcessKernel(Base):
-    """A kernel of tpc as one of scikit-learn's:
+    """A kernel of tpc as one of scikit-learn's.
+
     `GaussianProcessRegressor(kernel=GaussianProcessKernel(kernels.nngp))`.
 
     Inputs are rows; those of images and sequences are flattened, `shape` being what each is shaped to again.

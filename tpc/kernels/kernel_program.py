@@ -34,8 +34,9 @@ def fresh(text: str, wishes: Sequence[str]) -> list[str]:
 
 
 def declarations(program: Program) -> str:
-    """The lines of a program that declare and define; empty ones in place of what is trained and put out, so
-    that all stand where they stood.
+    """The lines of a program that declare and define.
+
+    Empty ones in place of what is trained and put out, so that all stand where they stood.
 
     Each statement goes on to where the next one begins.
     """

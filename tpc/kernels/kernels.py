@@ -1,5 +1,7 @@
-"""The kernels of a network at initialisation as functions of arrays of inputs:
-`program.kernels().ntk(X, Z)`."""
+"""The kernels of a network at initialisation as functions of arrays of inputs.
+
+`program.kernels().ntk(X, Z)`.
+"""
 
 from __future__ import annotations
 

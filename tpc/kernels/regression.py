@@ -1,5 +1,7 @@
-"""Regression with a kernel: the ridge estimate, and the posterior of a Gaussian process, of which it is the
-mean (TP1; Lee et al. 2018)."""
+"""Regression with a kernel.
+
+The ridge estimate, and the posterior of a Gaussian process, of which it is the mean (TP1; Lee et al. 2018).
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ Kernel = Callable[..., Any]  # kernel(x, z) is [N, M], kernel(x) is kernel(x, x)
 
 @dataclass(frozen=True)
 class Prediction:
-    """mean: [M], or [M, k] for k outputs. covariance: [M, M], of each output; None if the prediction is not a
-    Gaussian process's."""
+    """mean: [M], or [M, k] for k outputs.
+
+    covariance: [M, M], of each output; None if the prediction is not a Gaussian process's.
+    """
 
     mean: np.ndarray
     covariance: np.ndarray | None = None

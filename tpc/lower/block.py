@@ -1,5 +1,7 @@
-"""The program being made: the block that instructions go to, the loops around it, fresh names for parts of a
-line."""
+"""The program being made.
+
+The block that instructions go to, the loops around it, fresh names for parts of a line.
+"""
 
 from __future__ import annotations
 
@@ -122,8 +124,10 @@ class Block:
         self.grown = region
 
     def finish(self, target: Ref, value: Expr) -> None:
-        """Defines `target` as `value`: the instruction that has just made a part gets the target's name, if
-        that is all there is."""
+        """Defines `target` as `value`.
+
+        The instruction that has just made a part gets the target's name, if that is all there is.
+        """
         last = self.ops[-1] if self.ops else None
         newest, self.newest = self.newest, ""
         if (
@@ -145,8 +149,10 @@ class Block:
 
 
 def values_of(ops: list[Op]) -> set[str]:
-    """The names of fresh parts that instructions refer to. Parts are only used on the line that made them, so
-    this looks at few."""
+    """The names of fresh parts that instructions refer to.
+
+    Parts are only used on the line that made them, so this looks at few.
+    """
     names: set[str] = set()
     for op in ops[-8:]:
         if isinstance(op, Nonlin | Moment | Scalar):

@@ -1,5 +1,7 @@
-"""Expressions of the tree to elementwise expressions; products and means inside them become instructions of
-their own."""
+"""Expressions of the tree to elementwise expressions.
+
+Products and means inside them become instructions of their own.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,10 @@ UNNAMED = Ref("")
 
 @dataclass
 class Expressions:
-    """Lowers expressions in `scope`, parts going to `block`. `elementwise`: inside a function that is
-    differentiated, nothing is hoisted."""
+    """Lowers expressions in `scope`, parts going to `block`.
+
+    `elementwise`: inside a function that is differentiated, nothing is hoisted.
+    """
 
     scope: Scope
     block: Block

@@ -23,8 +23,10 @@ from tpc.syntax.scope import Loop
 
 
 def lower(checked: Checked, text: str = "", file: str = "") -> Program:
-    """The core program of a checked tree. Raises TpcError for what shows only here: a derivative that does
-    not exist, an expression too large."""
+    """The core program of a checked tree.
+
+    Raises TpcError for what shows only here: a derivative that does not exist, an expression too large.
+    """
     lowering = Statements(checked)
     try:
         return lowering.program()

@@ -117,8 +117,11 @@ class Training:
         return Layer(weight.name, exponents[f"a{k}"], exponents[f"b{k}"], None if size is None else -size)
 
     def _last(self, numbers: Numbers, found: Found) -> LastLayer:
-        """Of all output weights: whether their updates, and whether the changes of what they are multiplied
-        to, change the outcome by a constant."""
+        """Of all output weights.
+
+        Whether their updates, and whether the changes of what they are multiplied to, change the outcome by a
+        constant.
+        """
         updated, initialised = [], []
         for weight in self.networks.weights:
             for out in self._products(weight) if weight.kind == "output" else ():
@@ -158,8 +161,9 @@ def opened_training(program: Program) -> Training:
 
 
 def classify(program: Program, **exponents: Fraction | int | str) -> Verdict:
-    """What becomes of the training in `program` as n → ∞. exponents: a1=…, b1=…, c=… in place of the file's,
-    exact rationals or their text.
+    """What becomes of the training in `program` as n → ∞.
+
+    exponents: a1=…, b1=…, c=… in place of the file's, exact rationals or their text.
 
     Raises TypeError for what is no program, TpcError if it has no network, a name is none of its exponents
     (TP735), or a value is no rational number (TP731).

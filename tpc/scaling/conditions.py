@@ -38,9 +38,12 @@ class Least:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """A training is stable if all `equal` are 0 and `least` at least 0; then features change by n^−r, the
-    output by n^−moved, by a weight's updates what it makes by n^−layers[weight]. It is nontrivial if moved =
-    0, and learns features if r = 0. The exponents are numbered by `weights`."""
+    """A training is stable if all `equal` are 0 and `least` at least 0.
+
+    Then features change by n^−r, the output by n^−moved, by a weight's updates what it makes by
+    n^−layers[weight]. It is nontrivial if moved = 0, and learns features if r = 0. The exponents are numbered
+    by `weights`.
+    """
 
     program: str
     weights: tuple[str, ...]
@@ -96,7 +99,9 @@ def _equation(form: Exponent) -> str:
 
 def conditions(program: Program) -> Conditions:
     """The conditions under which the training in `program` is stable, and its r, in terms of a1, b1, …, c.
-    Raises TpcError (TP735, TP736)."""
+
+    Raises TpcError (TP735, TP736).
+    """
     training = opened_training(program)
     try:
         return _Writer(training).conditions()
@@ -107,8 +112,10 @@ def conditions(program: Program) -> Conditions:
 
 
 class _Writer:
-    """First what initialisation asks for, which solves for some exponents; then what training does, all of
-    the forward pass being of order 1."""
+    """First what initialisation asks for, which solves for some exponents.
+
+    Then what training does, all of the forward pass being of order 1.
+    """
 
     def __init__(self, training: Training) -> None:
         self.training = training
@@ -170,8 +177,10 @@ class _Writer:
         )
 
     def _changes(self, found: Found, least: Sequence[tuple[str, Least]]) -> list[tuple[str, Least]]:
-        """That changes are O(1), as far as the one does not follow from the others: those of the output and
-        of later vectors first."""
+        """That changes are O(1), as far as the one does not follow from the others.
+
+        Those of the output and of later vectors first.
+        """
         known = {form.scaled(-1) for _, x in least for form in x.forms}
         out: list[tuple[str, Least]] = []
         for name in reversed(self._in_order(self.vectors | self.scalars)):

@@ -1,5 +1,7 @@
-"""A program as equations between sizes: an instruction becomes a `Node`, whatever its indices are; all
-members of a family share one size."""
+"""A program as equations between sizes: an instruction becomes a `Node`, whatever its indices are.
+
+All members of a family share one size.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,10 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """definitions: in program order. given: families that are not made by instructions, True where they are
-    0."""
+    """definitions: in program order.
+
+    given: families that are not made by instructions, True where they are 0.
+    """
 
     definitions: tuple[Definition, ...]
     given: Mapping[str, bool]

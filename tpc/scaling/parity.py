@@ -20,8 +20,10 @@ EVEN = frozenset({"abs", "cos", "cosh"})
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What becomes of a quantity if all of an initial vector's, or matrix's, entries change sign: its own
-    sign changes (odd), it stays what it is (neither), or something else (mixed)."""
+    """What becomes of a quantity if all of an initial vector's, or matrix's, entries change sign.
+
+    Its own sign changes (odd), it stays what it is (neither), or something else (mixed).
+    """
 
     odd: frozenset[str] = frozenset()
     mixed: frozenset[str] = frozenset()

@@ -73,8 +73,10 @@ NIL = Sizes(None, None, None)
 
 @dataclass
 class Env:
-    """What expressions are sized in. now, past: sizes of families, in this round and after the last one.
-    learning: whether anything is learned."""
+    """What expressions are sized in.
+
+    now, past: sizes of families, in this round and after the last one. learning: whether anything is learned.
+    """
 
     algebra: Algebra
     now: dict[str, Sizes]
@@ -177,8 +179,10 @@ class Power(Node):
 
 @dataclass(frozen=True, slots=True)
 class Function(Node):
-    """φ(x) of a function of the table: of what size it is for small and large x, and for a small change
-    (Taylor)."""
+    """φ(x) of a function of the table.
+
+    Of what size it is for small and large x, and for a small change (Taylor).
+    """
 
     name: str
     part: Node
@@ -248,8 +252,11 @@ class Capped(Node):
 
 @dataclass(frozen=True, slots=True)
 class Mean(Node):
-    """`scalar · (1/n) Σ vector`: of the vector's size, or n^(-1/2) of that where its mean is 0 by symmetry
-    (odd), as it is at initialisation only."""
+    """`scalar · (1/n) Σ vector`.
+
+    Of the vector's size, or n^(-1/2) of that where its mean is 0 by symmetry (odd), as it is at
+    initialisation only.
+    """
 
     scalar: Node
     vector: Node

@@ -17,8 +17,10 @@ Kept = Callable[[str, Sizes], Sizes]  # what is kept of the sizes that a definit
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """The last sizes, and how many rounds of training they have taken; settled: whether another one would
-    change nothing."""
+    """The last sizes, and how many rounds of training they have taken.
+
+    settled: whether another one would change nothing.
+    """
 
     sizes: Found
     rounds: int
@@ -46,8 +48,10 @@ def trained(
     kept: Kept = keep,
     rounds: int = MAX_ROUNDS,
 ) -> Rounds:
-    """Sizes after so many rounds of training, or until nothing changes, or `at_end`. forward: what forward
-    passes make."""
+    """Sizes after so many rounds of training, or until nothing changes, or `at_end`.
+
+    forward: what forward passes make.
+    """
     now = at_first(circuit, algebra, kept)
     for done in range(rounds + 1):
         if at_end(now):
@@ -63,8 +67,10 @@ def trained(
 
 
 def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, updates: bool = False) -> bool:
-    """Sizes all definitions, or those of updates alone but for those of `but`. Returns whether anything has
-    grown."""
+    """Sizes all definitions, or those of updates alone but for those of `but`.
+
+    Returns whether anything has grown.
+    """
     changed = False
     for d in circuit.definitions:
         if updates and (not d.updates or d.family in but):
@@ -79,8 +85,10 @@ def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, upda
 def by_update(
     circuit: Circuit, algebra: Algebra, found: Found, out: str, own: Collection[str], forward: Collection[str]
 ) -> Any:
-    """The size of `ΔW x` in `out = W x`: its change if nothing changes but the weight. own: what the weight
-    has become."""
+    """The size of `ΔW x` in `out = W x`: its change if nothing changes but the weight.
+
+    own: what the weight has become.
+    """
     still = {
         name: sizes if name in own else Sizes(sizes.full, None, sizes.full) for name, sizes in found.items()
     }

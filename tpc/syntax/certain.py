@@ -1,5 +1,7 @@
-"""What can be said of uses and makings without going through their rounds. None of it is ever wrong; "not
-certain" leaves the question to `order`."""
+"""What can be said of uses and makings without going through their rounds.
+
+None of it is ever wrong; "not certain" leaves the question to `order`.
+"""
 
 from __future__ import annotations
 
@@ -118,8 +120,10 @@ def _present(regions: Iterable[Region]) -> Iterator[Region]:
 
 
 def _solved(making: Event, index: Sequence[Affine]) -> dict[str, Affine] | None:
-    """The only round of `making` that may make the member at `index`: its loop variables, affine in those of
-    `index`. None if that is not clear."""
+    """The only round of `making` that may make the member at `index`.
+
+    Its loop variables, affine in those of `index`. None if that is not clear.
+    """
     found: dict[str, Affine] = {}
     wanted = {loop.variable for loop in making.loops}
     progress = True

@@ -16,8 +16,10 @@ def derivative_of(node: tree.Applied) -> tuple[tree.Name, tree.Tree | None] | No
 
 
 def is_rational(node: tree.Tree, open_: frozenset[str]) -> bool:
-    """Whether `node` is a number written as a fraction or an integer, the power that a width may have. open_:
-    names that may stand in it."""
+    """Whether `node` is a number written as a fraction or an integer, the power that a width may have.
+
+    open_: names that may stand in it.
+    """
     match node:
         case tree.Number():
             return True

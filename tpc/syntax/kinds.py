@@ -1,5 +1,7 @@
-"""The kind of every expression: scalar, or vector of a width. On the way every reference is collected, for
-`order` to check."""
+"""The kind of every expression: scalar, or vector of a width.
+
+On the way every reference is collected, for `order` to check.
+"""
 
 from __future__ import annotations
 
@@ -214,8 +216,10 @@ class Kinds:
         return result
 
     def matrix(self, node: tree.Tree, env: Env) -> tuple[str, tree.Matrix, bool, Span] | None:
-        """The matrix on the left of `@`: its name, declaration, whether it is transposed, and where it was
-        declared."""
+        """The matrix on the left of `@`.
+
+        Its name, declaration, whether it is transposed, and where it was declared.
+        """
         transposed = False
         inner = node
         while isinstance(inner, tree.Transposed):

@@ -1,5 +1,7 @@
-"""The lexer's layout rules: indentation, brackets, identifiers, and words told from names by where they
-stand."""
+"""The lexer's layout rules.
+
+Indentation, brackets, identifiers, and words told from names by where they stand.
+"""
 
 from __future__ import annotations
 
@@ -127,8 +129,10 @@ class Layout:
 
 
 def training_words(stream: Iterator[Token]) -> Iterator[Token]:
-    """Words of the training language told from names by where they stand: elsewhere they are names like any
-    other."""
+    """Words of the training language told from names by where they stand.
+
+    Elsewhere they are names like any other.
+    """
     before: list[str] = ["_NEWLINE"]  # the types of the last token, and of the one before it
     held: Token | None = None  # a token that what follows decides upon
     starts = False  # whether it begins a line

@@ -1,5 +1,6 @@
-"""Families made index by index: each index once, and nothing used before it is made. Exact, over all rounds
-of all loops.
+"""Families made index by index: each index once, and nothing used before it is made.
+
+Exact, over all rounds of all loops.
 
 Few rounds are gone through. Many are first reasoned about (`symbolic`), which settles indices like `x[t+1]`;
 what that leaves open is gone through as well, up to a limit. Errors are always found by going through the
@@ -44,8 +45,10 @@ class Making:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A reference to members of a family, from an instruction at `stamp`; `loops` include the ranges of sums
-    around it."""
+    """A reference to members of a family, from an instruction at `stamp`.
+
+    `loops` include the ranges of sums around it.
+    """
 
     name: str
     index: tuple[Affine, ...]
@@ -96,8 +99,9 @@ class TooManyRoundsError(Exception):
 
 
 class Order:
-    """Checks the families of one file. Problems are appended to `errors`; `made` has the families without
-    any.
+    """Checks the families of one file.
+
+    Problems are appended to `errors`; `made` has the families without any.
 
     Methods raise TooManyRoundsError, with an error appended, where they cannot tell.
     """
@@ -165,8 +169,10 @@ class Order:
         return True
 
     def use(self, use: Use) -> None:
-        """Every instance of `use` is inside its family, and its member made before. Nothing is said of a
-        family that has errors itself."""
+        """Every instance of `use` is inside its family, and its member made before.
+
+        Nothing is said of a family that has errors itself.
+        """
         made = self.made.get(use.name)
         rounds = instances(use.loops)
         if made is None or (

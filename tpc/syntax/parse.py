@@ -35,8 +35,10 @@ def parser() -> Lark:
 
 
 def parse_file(text: str, name: str) -> tree.File:
-    """The tree of `text`. Raises TpcError with every line that does not parse (a line refused is replaced, to
-    look at the others)."""
+    """The tree of `text`.
+
+    Raises TpcError with every line that does not parse (a line refused is replaced, to look at the others).
+    """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise TpcError([catalogue.syntax.too_large(MAX_BYTES)], name, text)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -32,8 +32,10 @@ MAX_ERRORS = 50
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A tree in which nothing is wrong: what its names stand for, its dims, and the kind and extents of every
-    family."""
+    """A tree in which nothing is wrong.
+
+    What its names stand for, its dims, and the kind and extents of every family.
+    """
 
     file: tree.File
     name: str
@@ -184,8 +186,10 @@ class Resolver:
     # kinds
 
     def infer_families(self) -> None:
-        """Kinds of families to a fixpoint: a definition may refer to families that are made later in a
-        loop."""
+        """Kinds of families to a fixpoint.
+
+        a definition may refer to families that are made later in a loop.
+        """
         pending = [site for site in self.sites if site.name.name in self.scope.symbols]
         progress = True
         while pending and progress:
@@ -215,8 +219,10 @@ class Resolver:
         )
 
     def check_functions(self) -> None:
-        """Functions are checked where they are used; one that is not used is checked with scalar arguments,
-        and for its names only."""
+        """Functions are checked where they are used.
+
+        One that is not used is checked with scalar arguments, and for its names only.
+        """
         used = {
             node.name
             for s in self.file.statements

@@ -44,8 +44,10 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What a variable or a parameter is inside an expression: its kind, and its value as an index if it has
-    one."""
+    """What a variable or a parameter is inside an expression.
+
+    Its kind, and its value as an index if it has one.
+    """
 
     kind: Kind
     index: Affine | None = None
@@ -157,8 +159,10 @@ def bounded(value: Fraction) -> Fraction:
 
 
 def fraction(node: tree.Tree, dims: Mapping[str, int]) -> Fraction:
-    """The exact value of arithmetic on numbers and dims. Raises NotANumberError, or OverflowError past
-    10^18."""
+    """The exact value of arithmetic on numbers and dims.
+
+    Raises NotANumberError, or OverflowError past 10^18.
+    """
     match node:
         case tree.Number(value=value):
             return bounded(value)

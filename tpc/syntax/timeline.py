@@ -51,8 +51,10 @@ class Timeline:
     def collect(
         self, statements: Sequence[tree.Statement], loops: tuple[Loop, ...], start: Affine, first: int
     ) -> int:
-        """Places the definitions of a block in time, from `first` on; gives how many moments one round of it
-        takes."""
+        """Places the definitions of a block in time, from `first` on.
+
+        Gives how many moments one round of it takes.
+        """
         moment = first
         for statement in statements:
             match statement:

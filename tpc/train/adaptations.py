@@ -29,8 +29,10 @@ class Adaptation:
     members: Sequence[Weight]  # the weights that are kept as they are, for each task
 
     def lines(self, scene: Scene, shown: int) -> list[tree.Statement]:
-        """The loop of the inner steps, and what is before it. shown: how many passes' lines are kept, less
-        one."""
+        """The loop of the inner steps, and what is before it.
+
+        shown: how many passes' lines are kept, less one.
+        """
         descent, gradient = self.descent, self.gradient
         m = gradient.backward.reader.m
         backward = gradient.backward_lines()

@@ -1,5 +1,7 @@
-"""What networks may do to arrays besides elementwise work: one-hot arrays, zeros around an array, sums over
-members."""
+"""What networks may do to arrays besides elementwise work.
+
+One-hot arrays, zeros around an array, sums over members.
+"""
 
 from __future__ import annotations
 
@@ -96,8 +98,10 @@ def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
 
 
 def _rounds(forward: Forward, index: Tree) -> Tree | None:
-    """How many rounds the loop has whose variable an index is; None if it is none, or they are not known
-    here."""
+    """How many rounds the loop has whose variable an index is.
+
+    None if it is none, or they are not known here.
+    """
     loops = {r.variable.name: r.count for r in forward.loops}
     return loops.get(index.name) if isinstance(index, tree.Name) else None
 

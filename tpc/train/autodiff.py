@@ -132,8 +132,10 @@ class Backward:
 
     @rule.register
     def elementwise(self, step: Elementwise, *, writing: bool = True) -> Iterator[tuple[Leaf, Contribution]]:
-        """`out = φ(x..)` gives `dx += dout ∂φ/∂x`; a scalar in it, the mean of that. `out = E φ(x..)` gives
-        the same with a scalar dout."""
+        """`out = φ(x..)` gives `dx += dout ∂φ/∂x`; a scalar in it, the mean of that.
+
+        `out = E φ(x..)` gives the same with a scalar dout.
+        """
         for leaf in self.paths.inputs(step):
             scalar = self.paths.made[base_of(leaf)].width is None
             yield self.use(leaf, (*step.axes, *bound_in(step.value, leaf)), self.term(step, leaf, scalar))

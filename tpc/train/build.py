@@ -133,8 +133,10 @@ def is_number(x: Tree, value: int) -> bool:
 
 
 def replaced(node: Tree, leaf: Callable[[Tree], Tree | None]) -> Tree:
-    """`node` with every part for which `leaf` gives a tree replaced by it. Bound variables are the caller's
-    care."""
+    """`node` with every part for which `leaf` gives a tree replaced by it.
+
+    Bound variables are the caller's care.
+    """
     return cast(Tree, _replaced(node, leaf))
 
 

@@ -86,8 +86,10 @@ class ByHand:
         return weight
 
     def terms(self, node: tree.AddTo) -> list[Record]:
-        """The rank-one terms of an update. Parts that are expressions get names, made by lines at the
-        update's place."""
+        """The rank-one terms of an update.
+
+        Parts that are expressions get names, made by lines at the update's place.
+        """
         weight = self.weight(node)
         prefix = [
             next(d for s, d in self.open if s is node).time.variable.name,

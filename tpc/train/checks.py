@@ -195,8 +195,10 @@ def check_free(scene: Scene, name: tree.Name) -> None:
 
 
 def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> str:
-    """The name of an adapted network, if it is a new one, indexed by the variables of its clauses. adapted:
-    those that there are."""
+    """The name of an adapted network, if it is a new one, indexed by the variables of its clauses.
+
+    adapted: those that there are.
+    """
     base, index = (
         (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
     )
@@ -211,8 +213,10 @@ def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> s
 
 
 def check_network(scene: Scene, node: tree.Network, later: Mapping[str, str]) -> None:
-    """Whether every name in a network means something, and hides nothing. later: what the file declares, in
-    words, this line or later."""
+    """Whether every name in a network means something, and hides nothing.
+
+    later: what the file declares, in words, this line or later.
+    """
     seen: dict[str, Span] = {}
     for parameter in node.parameters:
         check_hides(scene, parameter, later)
@@ -352,9 +356,10 @@ def check_sign(
     wanted: str,
     at: Mapping[str, int] | None = None,
 ) -> None:
-    """Whether a number is large enough: at least `least`, or above 0 if that is None. An input's value is not
-    known yet.
-    at: values of variables."""
+    """Whether a number is large enough: at least `least`, or above 0 if that is None.
+
+    An input's value is not known yet. at: values of variables.
+    """
     try:
         number = fraction(value, {**scene.constants, **(at or {})})
     except (NotANumberError, OverflowError):

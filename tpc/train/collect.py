@@ -1,5 +1,7 @@
-"""Families whose members are made one from another, as arrays: what is asked for at a variable's place is
-made of all members."""
+"""Families whose members are made one from another, as arrays.
+
+What is asked for at a variable's place is made of all members.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,11 @@ Place = tuple[int, ...]
 
 @dataclass
 class Members:
-    """The members of the family `name`, and what is around the line that has made them. counts: the lengths
-    of the axes that tell them apart, None
-    if they are no array: a place is missing, or they differ in shape or width."""
+    """The members of the family `name`, and what is around the line that has made them.
+
+    counts: the lengths of the axes that tell them apart, None if they are no array: a place is missing, or
+    they differ in shape or width.
+    """
 
     forward: Forward
     name: str
@@ -131,8 +135,10 @@ def no_entry(name: str, at: tree.Node) -> Callable[[Index], Tree]:
 def place_of(
     forward: Forward, value: Value, name: str, positions: Index, index: Sequence[Tree]
 ) -> Place | None:
-    """Which member of a family made member by member is meant; None if that depends on variables, or is a
-    part of it, and it can be an array. index: as written."""
+    """Which member of a family made member by member is meant.
+
+    None if that depends on variables, or is a part of it, and it can be an array. index: as written.
+    """
     axes = len(next(iter(value.members or {})))
     if value.array is None:
         return tuple(forward.constant(i, name, written) for i, written in zip(positions, index, strict=True))[

@@ -61,8 +61,10 @@ class Sums:
         )
 
     def gathered(self, c: Contribution, index: Index, of: Var, m: Maker) -> Tree:
-        """A contribution as a term for the entry `index` of the cotangent `of`: variables that the entry
-        fixes put in, the others summed over."""
+        """A contribution as a term for the entry `index` of the cotangent `of`.
+
+        Variables that the entry fixes put in, the others summed over.
+        """
         assert c.value is not None
         fixed = self._fixed(c, index, of, m)
         rest = [a for a in c.axes if fixed.marks[a.variable].variable in fixed.left]

@@ -23,8 +23,10 @@ from tpc.train.weights import Weight, of_member, split, squared
 
 @dataclass(frozen=True, slots=True)
 class Sgd:
-    """`g = grad + decay·w; buf = momentum·buf + g; w −= lr·buf`, gradients clipped before: all for the
-    parametrized weights w. Numbers or scalars."""
+    """`g = grad + decay·w; buf = momentum·buf + g; w −= lr·buf`, gradients clipped before.
+
+    All for the parametrized weights w. Numbers or scalars.
+    """
 
     rate: Tree
     momentum: Tree
@@ -39,8 +41,9 @@ class Sgd:
 
 @dataclass(eq=False)
 class Descent:
-    """A loop over `time` in which weights are updated. outer: the loops around it; tasks: those inside it
-    that have weights of their own.
+    """A loop over `time` in which weights are updated.
+
+    outer: the loops around it; tasks: those inside it that have weights of their own.
 
     records: terms of the gradients, for weights kept as a history; carried: the families of those kept as
     vectors, [*outer, time, *tasks, *axes].
@@ -106,8 +109,10 @@ class Descent:
         return m.mul(rate, m.member(self.clipping, (*upto.outer, past))) if self.clipping else rate
 
     def update_of(self, weight: Weight, member: Index, m: Maker, transposed: bool = False) -> Tree:
-        """In front of a term of the weight's update, beside its rate. Updates by hand are on what the program
-        keeps, whatever its parametrization."""
+        """In front of a term of the weight's update, beside its rate.
+
+        Updates by hand are on what the program keeps, whatever its parametrization.
+        """
         update = weight.scaling.update(m, transposed)
         if self.sgd.by_hand:
             return update
@@ -170,8 +175,10 @@ def scheduled(scene: Scene, option: tree.Option, time: Range) -> Tree:
 
 @dataclass
 class Updates:
-    """Writes the lines that update weights at the end of a round. prefix: outer variables, time and tasks;
-    index: of the round."""
+    """Writes the lines that update weights at the end of a round.
+
+    prefix: outer variables, time and tasks; index: of the round.
+    """
 
     scene: Scene
     descent: Descent
@@ -317,8 +324,10 @@ class Updates:
         return tree.Chain(m.span, (m.number(0), start), ("*",)) if weight.width else m.number(0)
 
     def history(self, weight: Weight) -> None:
-        """Coefficients of a history under decay or momentum: `w_t = α_t w_0 − Σ_{s<t} κ_{t,s} g_s`, and of
-        the buffer `β_t w_0 + Σ_s B_{t,s} g_s`."""
+        """Coefficients of a history under decay or momentum.
+
+        `w_t = α_t w_0 − Σ_{s<t} κ_{t,s} g_s`, and of the buffer `β_t w_0 + Σ_s B_{t,s} g_s`.
+        """
         m, sgd, d, names = self.m, self.descent.sgd, self.descent, self.scene.names
         if sgd.plain:
             return

@@ -14,8 +14,9 @@ from tpc.train.records import Index
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """An expression of the core language, an array over axes of these lengths (None: not known): `at` gives
-    an entry, or with no index at all what the user wrote.
+    """An expression of the core language, an array over axes of these lengths (None: not known).
+
+    `at` gives an entry, or with no index at all what the user wrote.
 
     made: whether networks, kernels or trainings made an array in it, so that it is to be taken entry by
     entry. called: whether there is a call.

@@ -28,8 +28,10 @@ Around = tuple[tuple[Axis, ...], tuple[str, ...], tuple[tree.Range, ...]]
 
 
 class Forward:
-    """One pass over a network. prefix: the variables of the loops around, the first indices of every variable
-    made. suffix: put to their names.
+    """One pass over a network.
+
+    prefix: the variables of the loops around, the first indices of every variable made. suffix: put to their
+    names.
 
     entry: what a member of a weight is, in the state that the pass sees. steps: what has been made, in order;
     made: its variables by name.
@@ -117,8 +119,10 @@ class Forward:
         return found
 
     def line(self, line: tree.Define, env: dict[str, Value]) -> None:
-        """An assignment in a network's body; with clauses, a family, at once or, if it is made one from
-        another, member by member."""
+        """An assignment in a network's body.
+
+        With clauses, a family, at once or, if it is made one from another, member by member.
+        """
         self.span = line.span
         base, index = (
             (line.target.base, line.target.index)

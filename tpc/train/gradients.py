@@ -26,8 +26,10 @@ NamedLoss = tuple[LossFunction, str, Span]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a gradient is taken: a network in a state, on examples. means: those of the examples' ranges that
-    a loss is averaged over."""
+    """Where a gradient is taken: a network in a state, on examples.
+
+    means: those of the examples' ranges that a loss is averaged over.
+    """
 
     network: tree.Network
     state: State
@@ -38,8 +40,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """One pass forward and back, found. Its lines can be written once the descents that its weights have seen
-    know their terms."""
+    """One pass forward and back, found.
+
+    Its lines can be written once the descents that its weights have seen know their terms.
+    """
 
     point: Point
     forward: Forward
@@ -61,8 +65,10 @@ class Gradient:
 
 
 def gradient_at(scene: Scene, point: Point, loss: NamedLoss, descent: Descent, m: Maker) -> Gradient:
-    """Finds the gradient of the loss at a point. Its terms are put where the descent keeps them: the pass
-    itself needs those of earlier rounds."""
+    """Finds the gradient of the loss at a point.
+
+    Its terms are put where the descent keeps them: the pass itself needs those of earlier rounds.
+    """
     examples = point.examples
     reader = Reader(scene.names, point.state, m, scene.weights)
     around = (*descent.outer, descent.time)

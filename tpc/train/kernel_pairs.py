@@ -1,5 +1,7 @@
-"""The kernel of two passes over a network: moments of what stands on the two sides of its weights, over all
-pairs of uses."""
+"""The kernel of two passes over a network.
+
+Moments of what stands on the two sides of its weights, over all pairs of uses.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ from tpc.train.weights import Weight, same_member, squared
 
 @dataclass
 class KernelPass:
-    """A forward pass whose lines have been written, and the backward pass once a kernel needs it. used: its
-    loops. out: the lines it is among."""
+    """A forward pass whose lines have been written, and the backward pass once a kernel needs it.
+
+    used: its loops. out: the lines it is among.
+    """
 
     network: tree.Network
     out: list[tree.Statement]
@@ -34,8 +38,9 @@ class KernelPass:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient. member: which
-    member of the weight, and a readout's row.
+    """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient.
+
+    member: which member of the weight, and a readout's row.
 
     a, b: entries on the two sides, by index of a finite side; None where there is nothing to multiply.
     """
@@ -49,9 +54,12 @@ class Use:
 
 @dataclass
 class Pairing:
-    """The kernel of two passes. here: what the variables of their loops stand for. prefix: the variables of
-    the loops around the kernel, of which those of `loops` are its own. name: what names of its parts begin
-    with. lines: those that make the parts."""
+    """The kernel of two passes.
+
+    here: what the variables of their loops stand for. prefix: the variables of the loops around the kernel,
+    of which those of `loops` are its own. name: what names of its parts begin with. lines: those that make
+    the parts.
+    """
 
     scene: Scene
     passes: Sequence[KernelPass]
@@ -113,8 +121,10 @@ class Pairing:
         return target
 
     def part(self, weight: Weight, kind: str, sides: Sequence[dict[str, Tree]]) -> Tree:
-        """What a weight adds, `Σ c E a a' E b b'` over pairs of its uses: to the NNGP with c = scale² std²,
-        to the NTK with c = lr scale² if it is trained."""
+        """What a weight adds, `Σ c E a a' E b b'` over pairs of its uses.
+
+        To the NNGP with c = scale² std², to the NTK with c = lr scale² if it is trained.
+        """
         m = self.m
         own = squared(weight.std, m) if kind == "nngp" else m.number(0) if weight.frozen else weight.rate
         factor = m.product(own, squared(weight.scale, m))
@@ -151,8 +161,10 @@ class Pairing:
         first: tuple[Use, dict[str, Tree]],
         second: tuple[Use, dict[str, Tree]],
     ) -> Tree:
-        """The term of two uses. With each comes what its variables stand for. factor: of a member, in
-        front."""
+        """The term of two uses.
+
+        With each comes what its variables stand for. factor: of a member, in front.
+        """
         m = self.m
         taken = [
             *self.scope,
@@ -189,8 +201,10 @@ class Pairing:
         return self.summed(weight, ranges, coefficient, a, b)
 
     def summed(self, weight: Weight, ranges: Sequence[Range], coefficient: Tree, a: Tree, b: Tree) -> Tree:
-        """`Σ coefficient a b`, where b may be a sum by itself: as over the taps of a convolution, which only
-        what it is multiplied to depends on."""
+        """`Σ coefficient a b`, where b may be a sum by itself.
+
+        As over the taps of a convolution, which only what it is multiplied to depends on.
+        """
         m = self.m
         used = {n.name for x in (coefficient, a, *(r.count for r in ranges)) for n in tree.names(x)}
         inner = [r for r in ranges if r.variable.name not in used]

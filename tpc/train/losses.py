@@ -22,8 +22,9 @@ Entry = Callable[[tuple[Tree, ...]], Tree]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A network's output for one example, and its label. units: the number of outputs, None for a scalar
-    network.
+    """A network's output for one example, and its label.
+
+    units: the number of outputs, None for a scalar network.
 
     f, y: the prediction and the label, by index of the output. at: the output that a label names. classes:
     whether the label is declared as an index.
@@ -44,8 +45,10 @@ Slope = Callable[[Maker, Prediction, tuple[Tree, ...]], Tree]
 
 @dataclass(frozen=True, slots=True)
 class LossFunction:
-    """value: of one example. slope: its derivative in the output at an index (the empty one for a scalar
-    network)."""
+    """value: of one example.
+
+    slope: its derivative in the output at an index (the empty one for a scalar network).
+    """
 
     value: Value
     slope: Slope

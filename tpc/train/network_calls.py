@@ -1,5 +1,7 @@
-"""Calls of networks in a user's own lines: `f(x)`, `f[t](x)`, `f.h(x)`. Each becomes a forward pass before
-the line, once for equal calls."""
+"""Calls of networks in a user's own lines: `f(x)`, `f[t](x)`, `f.h(x)`.
+
+Each becomes a forward pass before the line, once for equal calls.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,11 @@ class Calls:
     def rewritten(
         self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]
     ) -> tree.Statement:
-        """`s` with every call of a network replaced by what the pass makes; the passes go to `out`. The axes
-        of an array that networks, kernels or trainings have made become the last axes of what `s` makes."""
+        """`s` with every call of a network replaced by what the pass makes; the passes go to `out`.
+
+        The axes of an array that networks, kernels or trainings have made become the last axes of what `s`
+        makes.
+        """
         target = s.target.base if isinstance(s.target, tree.Indexed) else s.target
         place = _Place(self, out, blocks, f"_{target.name}" if isinstance(target, tree.Name) else "")
         if s.value is None:
@@ -83,8 +88,10 @@ class Calls:
 
 @dataclass
 class _Place:
-    """Where calls stand: the list of lines, the loops around, and what names of passes end with. used: the
-    passes of calls here."""
+    """Where calls stand: the list of lines, the loops around, and what names of passes end with.
+
+    used: the passes of calls here.
+    """
 
     calls: Calls
     out: list[tree.Statement]

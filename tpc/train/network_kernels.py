@@ -54,8 +54,10 @@ class Kernels:
     done: dict[Any, KernelPass] = field(default_factory=dict)
 
     def value(self, node: tree.Applied, place: Place, loops: tuple[Range, ...]) -> Value | None:
-        """The value of `nngp(f)(x, z)` or `ntk(f)(x, z)`, its indices those of outputs' positions; None if
-        `node` is neither."""
+        """The value of `nngp(f)(x, z)` or `ntk(f)(x, z)`, its indices those of outputs' positions.
+
+        None if `node` is neither.
+        """
         call = node.function
         if (
             not isinstance(call, tree.Applied)

@@ -1,5 +1,7 @@
-"""Passes over networks that calls ask for: each is written once, and read by all calls that are equal but for
-the variables of their loops."""
+"""Passes over networks that calls ask for.
+
+Each is written once, and read by all calls that are equal but for the variables of their loops.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,10 @@ from tpc.train.weights import Reader
 
 @dataclass
 class WrittenPass:
-    """A forward pass whose lines have been written, `steps` of them. used: its own loops, as they were called
-    there."""
+    """A forward pass whose lines have been written, `steps` of them.
+
+    used: its own loops, as they were called there.
+    """
 
     values: dict[str, Value]
     forward: Forward
@@ -28,8 +32,10 @@ class WrittenPass:
     steps: int = 0
 
     def lines(self) -> list[tree.Statement]:
-        """The lines that have not been written yet: of a family made member by member an array is made where
-        one is asked for."""
+        """The lines that have not been written yet.
+
+        Of a family made member by member an array is made where one is asked for.
+        """
         left, self.steps = self.forward.steps[self.steps :], len(self.forward.steps)
         return looped(written(left, self.forward.prefix, (), self.reader), self.used)
 
@@ -41,8 +47,10 @@ def call_key(
     used: Sequence[Range],
     state: State = (),
 ) -> Hashable:
-    """What is the same for calls that one pass is written for, among the lines `out`. used: the loops that
-    `args` and `state` depend on."""
+    """What is the same for calls that one pass is written for, among the lines `out`.
+
+    used: the loops that `args` and `state` depend on.
+    """
     marks = {r.variable.name: Maker(r.span).name(f"#{k}") for k, r in enumerate(used)}
 
     def marked(parts: Sequence[Tree]) -> tuple[Tree, ...]:
@@ -72,8 +80,10 @@ def needed(loops: Sequence[Range], parts: Sequence[Tree]) -> tuple[Range, ...]:
 
 
 def substituted_outside(value: Value, here: dict[str, Tree], index: tuple[Tree, ...]) -> Tree:
-    """An entry of a pass written for other variables, for those that are used here. The index is the caller's
-    own."""
+    """An entry of a pass written for other variables, for those that are used here.
+
+    The index is the caller's own.
+    """
     marks = tuple(tree.Name(i.span, f"#{k}") for k, i in enumerate(index))
     entry = substituted(value.at(marks), here)
     return substituted(entry, {mark.name: i for mark, i in zip(marks, index, strict=True)})

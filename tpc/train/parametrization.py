@@ -43,8 +43,10 @@ DECLARED: Mapping[Kind, Fraction] = {"matrix": HALF, "input": _0, "output": _1, 
 
 
 def _mup(kind: Kind) -> AB:
-    """TP4 App C.1: a = −1 + p/2, p the number of growing sides; 1/2 for output weights and 0 for output
-    biases."""
+    """TP4 App C.1: a = −1 + p/2, p the number of growing sides.
+
+    1/2 for output weights and 0 for output biases.
+    """
     return {"matrix": _0, "input": -HALF, "output": HALF, "finite": _0}[kind], HALF
 
 
@@ -91,8 +93,11 @@ def kind_of(rows: bool, columns: bool) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Factors of one weight. rows, columns: the ratios of its growing sides to the first width (None: 1, or a
-    finite side); width: the first."""
+    """Factors of one weight.
+
+    rows, columns: the ratios of its growing sides to the first width (None: 1, or a finite side); width: the
+    first.
+    """
 
     kind: Kind
     rows: Tree | None
@@ -101,8 +106,10 @@ class Scaling:
     abc: Abc
 
     def start(self, m: Maker) -> Tree:
-        """In front of what the weight is at first, as it is declared: N(0, σ²/columns) entries, or vectors of
-        N(0, σ²) coordinates, σ = scale·std."""
+        """In front of what the weight is at first, as it is declared.
+
+        N(0, σ²/columns) entries, or vectors of N(0, σ²) coordinates, σ = scale·std.
+        """
         return m.width_power(self.width, Exponent(DECLARED[self.kind]) - self.abc.a - self.abc.b)
 
     def as_declared(self) -> Scaling:
@@ -122,8 +129,10 @@ class Scaling:
         return self.forward(m)
 
     def record(self, m: Maker, transposed: bool) -> Tree:
-        """In front of a term of the gradient that comes from `h = Wᵀ x`: ∂L/∂W = x dhᵀ/n_C, and that from
-        `h = W x` is `dh xᵀ/n_R`."""
+        """In front of a term of the gradient that comes from `h = Wᵀ x`.
+
+        ∂L/∂W = x dhᵀ/n_C, and that from `h = W x` is `dh xᵀ/n_R`.
+        """
         return self._inverse(m) if self.kind == "matrix" and transposed else m.number(1)
 
     def update(self, m: Maker, transposed: bool = False) -> Tree:
@@ -136,8 +145,10 @@ class Scaling:
         )
 
     def power(self, m: Maker, *, rated: bool) -> Tree:
-        """The power of n in front of an update: ΔW = n^{−a} Δw = −η n^{−c−2a} ∂L/∂W, what is kept being W, or
-        nV. rated: with that of the rate."""
+        """The power of n in front of an update.
+
+        ΔW = n^{−a} Δw = −η n^{−c−2a} ∂L/∂W, what is kept being W, or nV. rated: with that of the rate.
+        """
         return m.width_power(self.width, self._squared - self.abc.c if rated else self._squared)
 
     def rate(self, m: Maker) -> Tree:
@@ -182,8 +193,10 @@ def ratios(widths: Mapping[str, Tree | None], first: str, m: Maker) -> dict[str,
 
 @dataclass(frozen=True, slots=True)
 class Parametrization:
-    """A parametrization by name. lists: a and b by weight, in the order of declaration, as far as they are
-    given so."""
+    """A parametrization by name.
+
+    lists: a and b by weight, in the order of declaration, as far as they are given so.
+    """
 
     name: str
     constants: Mapping[str, int]
@@ -198,8 +211,10 @@ class Parametrization:
         return Abc(a, b, Exponent.var(OPEN_C))
 
     def exponents(self, place: int, weight: tree.Weight, kind: Kind) -> Abc:
-        """a, b and c of a weight, the so-many-th of the file; its own attributes come before what the
-        parametrization gives by name."""
+        """a, b and c of a weight, the so-many-th of the file.
+
+        Its own attributes come before what the parametrization gives by name.
+        """
         a, b = (Exponent(self._one(name, place, weight, kind)) for name in ("a", "b"))
         return Abc(a, b, Exponent(self.c))
 

@@ -1,5 +1,7 @@
-"""What a network's output is as a readout: a sum of terms `c V x` and biases, linear in output weights that
-nothing else depends on."""
+"""What a network's output is as a readout.
+
+A sum of terms `c V x` and biases, linear in output weights that nothing else depends on.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ MAX_PARTS = 20_000  # that an output is taken apart into
 @dataclass(frozen=True, slots=True)
 class Term:
     """`Σ_ranges coefficient · (weight[member] @ operand)`, or `· weight[member]` for a bias (operand None).
-    Every range has a variable of its own."""
+
+    Every range has a variable of its own.
+    """
 
     weight: Weight
     member: Index
@@ -53,9 +57,11 @@ class Part:
 
 @dataclass
 class Reading:
-    """Takes one output apart. steps: the forward pass, by what they make. own: how many indices of a variable
-    are those of the loops around.
-    random: the names of what depends on output weights and biases."""
+    """Takes one output apart.
+
+    steps: the forward pass, by what they make. own: how many indices of a variable are those of the loops
+    around. random: the names of what depends on output weights and biases.
+    """
 
     scene: Scene
     name: str
@@ -99,8 +105,10 @@ class Reading:
     # biases
 
     def random_names(self) -> frozenset[str]:
-        """Those weights, and the variables of the pass that depend on them; a step reads only what stands
-        before it."""
+        """Those weights, and the variables of the pass that depend on them.
+
+        a step reads only what stands before it.
+        """
         found = {w.initial for w in self.scene.weights.values() if w.initial and w.width is None}
         for name, step in self.steps.items():
             own = isinstance(step, Product) and self.scene.weights[step.weight].scaling.kind in (
@@ -127,8 +135,11 @@ class Reading:
     # terms
 
     def terms(self, x: Tree) -> list[Term]:
-        """The terms of `x`. What is left to take apart is kept in a list, the next part last: a chain of
-        lines may be of any length."""
+        """The terms of `x`.
+
+        What is left to take apart is kept in a list, the next part last: a chain of lines may be of any
+        length.
+        """
         found, left = list[Term](), [Part(x, Maker(x.span).number(1), ())]
         for _ in range(MAX_PARTS):
             if not left:
@@ -215,8 +226,10 @@ class Reading:
     def member_of(
         self, step: Collected, own: Index, coefficient: Tree, ranges: tuple[Range, ...]
     ) -> list[Part]:
-        """An entry of a family that was made member by member: of the member at that place, or of each where
-        that is so."""
+        """An entry of a family that was made member by member.
+
+        Of the member at that place, or of each where that is so.
+        """
         m, found, places = Maker(step.span), list[Part](), len(step.parts[0].place)
         place, rest = own[step.given : step.given + places], (*own[: step.given], *own[step.given + places :])
         env = {a.variable: i for a, i in zip(step.axes, rest, strict=True)}
@@ -228,8 +241,10 @@ class Reading:
 
 
 def with_factor(m: Maker, x: Tree, op: str, y: Tree) -> Tree:
-    """`x op y`, op `*` or `/`. A product with more factors stays flat: one that grows from line to line must
-    not be nested as deep."""
+    """`x op y`, op `*` or `/`.
+
+    A product with more factors stays flat: one that grows from line to line must not be nested as deep.
+    """
     if isinstance(x, tree.Negated):
         return m.neg(with_factor(m, x.operand, op, y))
     if isinstance(x, tree.Chain) and x.operators[0] in "*/" and not isinstance(y, tree.Negated | tree.Number):
@@ -238,8 +253,10 @@ def with_factor(m: Maker, x: Tree, op: str, y: Tree) -> Tree:
 
 
 def is_unit(term: Term, variable: str) -> bool:
-    """Whether an axis of the output is a term's units: its variable is the whole index of a weight's side,
-    and in nothing else."""
+    """Whether an axis of the output is a term's units.
+
+    Its variable is the whole index of a weight's side, and in nothing else.
+    """
     m = Maker(term.span)
     rest = [
         term.coefficient,
@@ -254,8 +271,10 @@ def is_unit(term: Term, variable: str) -> bool:
 def seeds(
     readout: Readout, initial: Callable[[Weight, Index], Tree], name: str, m: Maker
 ) -> list[Elementwise]:
-    """The output as steps for a backward pass: `f/√n`, n the first width, is the sum of `E √r c V₀ x`, one
-    for every width rn of a readout."""
+    """The output as steps for a backward pass.
+
+    `f/√n`, n the first width, is the sum of `E √r c V₀ x`, one for every width rn of a readout.
+    """
     groups: dict[str, list[Tree]] = {}
     ratios: dict[str, Tree | None] = {}
     for t in readout.terms:

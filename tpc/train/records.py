@@ -1,5 +1,7 @@
-"""What the passes over networks pass on: variables, values, the steps of a forward pass, and what a network's
-weights have become at some time."""
+"""What the passes over networks pass on.
+
+Variables, values, the steps of a forward pass, and what a network's weights have become at some time.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,9 @@ class Axis:
 @dataclass(frozen=True, slots=True)
 class Var:
     """A family that a forward or backward pass makes, once for each round of the loops around the pass.
-    width: None for scalars.
-    shape: the lengths of its finite axes."""
+
+    width: None for scalars. shape: the lengths of its finite axes.
+    """
 
     name: str
     width: str | None
@@ -38,8 +41,9 @@ class Var:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An elementwise expression over variables and inputs, an array over finite axes: `at` gives the entry at
-    an index.
+    """An elementwise expression over variables and inputs, an array over finite axes.
+
+    `at` gives the entry at an index.
 
     shape: lengths of the axes, None where not known. leaf: the variable that it is, if it is just one.
     picked: the one entry that is not 0, if it is a one-hot array: then a product with it is a member.
@@ -77,8 +81,9 @@ class Elementwise:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """`out[axes] = weight @ operand`. axes: those of `out`; the last is the weight's finite side, if what
-    comes out is on one (`far`).
+    """`out[axes] = weight @ operand`.
+
+    axes: those of `out`; the last is the weight's finite side, if what comes out is on one (`far`).
 
     given: how many of the axes, the first, are those of the line's clauses, whose variables stand in the
     operand already, and in `member`, which tells the weight among its family.
@@ -106,8 +111,9 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Padded:
-    """`out[…, p + before, …] = operand[…, p, …]` and 0 elsewhere, for every axis of the operand. margins:
-    (before, after) for each of them.
+    """`out[…, p + before, …] = operand[…, p, …]` and 0 elsewhere, for every axis of the operand.
+
+    margins: (before, after) for each of them.
 
     axes: those of the line's clauses, `given` of them, and those of the operand.
     """
@@ -128,8 +134,10 @@ class Padded:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An entry at a place, of the variables of the axes that all members have. zero: what makes a vector of a
-    scalar, to be added."""
+    """An entry at a place, of the variables of the axes that all members have.
+
+    zero: what makes a vector of a scalar, to be added.
+    """
 
     place: Index
     entry: Tree
@@ -173,8 +181,9 @@ def read_by(step: Step) -> Tree:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A rank-one term `c a bᵀ` of a weight's gradient, for every index of `ranges`. Functions of the
-    variables of these ranges.
+    """A rank-one term `c a bᵀ` of a weight's gradient, for every index of `ranges`.
+
+    Functions of the variables of these ranges.
 
     a, b: entries on the weight's two sides, `a(j)` where that side is finite. coefficient: scalars in front.
     member: of which weight of a family.
@@ -190,8 +199,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Upto:
-    """A descent up to a time: its steps before `time` have been taken. outer: the round of the loops around
-    it. tasks: which of its tasks."""
+    """A descent up to a time: its steps before `time` have been taken.
+
+    outer: the round of the loops around it. tasks: which of its tasks.
+    """
 
     descent: Descent
     outer: Index

@@ -21,8 +21,10 @@ from tpc.train.weights import Weight
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """Something declared outside networks: its width if it is a vector, and the lengths of its axes (None:
-    not known here). given: an input."""
+    """Something declared outside networks.
+
+    Its width if it is a vector, and the lengths of its axes (None: not known here). given: an input.
+    """
 
     width: str | None
     axes: tuple[Tree | None, ...]
@@ -60,8 +62,10 @@ class Scene:
         return m.mul(m.name(LEARNING), rate) if self.open else rate
 
     def width_in(self, node: Tree) -> str | None:
-        """The width of an expression of the core language; None for a scalar, or where it is not known
-        yet."""
+        """The width of an expression of the core language.
+
+        None for a scalar, or where it is not known yet.
+        """
         match node:
             case tree.Mean() | tree.Number():
                 return None
@@ -135,8 +139,10 @@ class Scene:
 
 
 def outer_of(statements: tuple[tree.Statement, ...], loops: tuple[tree.Range, ...] = ()) -> dict[str, Outer]:
-    """Inputs, initial vectors, and families, which are told by their definitions. loops: those around the
-    statements."""
+    """Inputs, initial vectors, and families, which are told by their definitions.
+
+    loops: those around the statements.
+    """
     found: dict[str, Outer] = {}
     for statement in statements:
         match statement:
@@ -168,8 +174,10 @@ def outer_of(statements: tuple[tree.Statement, ...], loops: tuple[tree.Range, ..
 
 
 def lengths(index: Sequence[Tree], loops: Sequence[tree.Range]) -> tuple[Tree | None, ...]:
-    """The lengths of the axes of a family that one line makes: where an index is just the variable of a loop,
-    the count of that loop."""
+    """The lengths of the axes of a family that one line makes.
+
+    Where an index is just the variable of a loop, the count of that loop.
+    """
     variables = {r.variable.name: r.count for r in loops}
 
     def length(i: Tree) -> Tree | None:

@@ -1,5 +1,7 @@
-"""Cotangents of entries that are read at shifted places, `x[p+k]`: which p reads the entry w, and where there
-is none."""
+"""Cotangents of entries that are read at shifted places, `x[p+k]`.
+
+Which p reads the entry w, and where there is none.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,10 @@ class Solution:
 
 
 def solved(scene: Scene, own: Tree, wanted: Tree, extent: Tree, axes: Iterable[Axis]) -> Solution | None:
-    """Where the index `own`, of the variables of `axes`, is `wanted`, from 0 to below `extent`. None if that
-    is not a place on one axis."""
+    """Where the index `own`, of the variables of `axes`, is `wanted`, from 0 to below `extent`.
+
+    None if that is not a place on one axis.
+    """
     index, size = affine(scene, own), scene.integer(extent)
     counts = {a.variable: count for a in axes if (count := scene.integer(a.count)) is not None}
     if (

@@ -29,8 +29,10 @@ REDUCTIONS = ("mean", "sum")
 
 @dataclass
 class Trainings:
-    """All trainings of a file, in order. state: what has happened to the weights so far. shown: how many
-    passes' lines are kept, less one."""
+    """All trainings of a file, in order.
+
+    state: what has happened to the weights so far. shown: how many passes' lines are kept, less one.
+    """
 
     scene: Scene
     shown: int
@@ -45,8 +47,10 @@ class Trainings:
     # networks as values
 
     def network(self, node: Tree, ranges: Sequence[Range]) -> tuple[tree.Network, State] | None:
-        """The network that a tree names, and its weights' state: `f`, `f[t]`, `g`, `g[k]`. None if it names
-        none. ranges: the loops around."""
+        """The network that a tree names, and its weights' state: `f`, `f[t]`, `g`, `g[k]`.
+
+        None if it names none. ranges: the loops around.
+        """
         base, index = (node.base, node.index) if isinstance(node, tree.Indexed) else (node, ())
         if not isinstance(base, tree.Name):
             return None
@@ -76,8 +80,10 @@ class Trainings:
         return network, () if k is None else (*self.state[:k], replace(self.state[k], time=index[0]))
 
     def last_training(self, network: tree.Network) -> int | None:
-        """Which of `state` is the last training of a network's weights: its own, or that of a network which
-        shares some."""
+        """Which of `state` is the last training of a network's weights.
+
+        Its own, or that of a network which shares some.
+        """
         names = {w.name for w in self.weights_of(network)}
         trained = [descent for descents in self.trained.values() for descent in descents]
         for k in reversed(range(len(self.state))):

@@ -14,8 +14,9 @@ T = TypeVar("T")
 
 
 class ByMember(Generic[T]):
-    """Some items, each with the index of a member; `of(member)` gives those whose index may be `member`, in
-    order.
+    """Some items, each with the index of a member.
+
+    `of(member)` gives those whose index may be `member`, in order.
 
     Two indices differ for certain where both are numbers and not the same. groups: by which places of an
     index are numbers, and by these.

@@ -1,5 +1,7 @@
-"""Weights: what they start as, and their products at any time. A trained weight is what it started as plus
-rank-one terms; never a dense matrix."""
+"""Weights: what they start as, and their products at any time.
+
+A trained weight is what it started as plus rank-one terms; never a dense matrix.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,10 @@ Entry = Callable[[Index], Tree]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A side of a weight: a width, or a finite number of units; neither if it is written `1` (or the weight
-    is a bias), which has no index."""
+    """A side of a weight: a width, or a finite number of units.
+
+    Neither if it is written `1` (or the weight is a bias), which has no index.
+    """
 
     width: str | None
     count: Tree | None = None
@@ -29,11 +33,12 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A declared weight, or family of weights. matrix: the name of its initial matrix, if both sides grow;
-    back: that of the copy the backward pass uses (Thm 6.3). initial: the family of its initial vectors, or
-    scalars, if not. family: the lengths of the axes that tell its members apart;
-    variables: what these are called where it is declared ("" if nothing), of which std, scale and rate may be
-    functions.
+    """A declared weight, or family of weights.
+
+    matrix: the name of its initial matrix, if both sides grow; back: that of the copy the backward pass uses
+    (Thm 6.3). initial: the family of its initial vectors, or scalars, if not. family: the lengths of the axes
+    that tell its members apart; variables: what these are called where it is declared ("" if nothing), of
+    which std, scale and rate may be functions.
 
     It is `W = scale n^{−a} w`: std is of what w is drawn with, and gradients are those in w, so that an
     update of W has the factor scale². What is kept is W (see `tpc.train.parametrization`).
@@ -56,8 +61,10 @@ class Weight:
 
     @property
     def axes(self) -> tuple[Tree, ...]:
-        """The lengths of the finite axes of its vectors or scalars: those of a family, then rows, then
-        columns."""
+        """The lengths of the finite axes of its vectors or scalars.
+
+        Those of a family, then rows, then columns.
+        """
         return (*self.family, *(side.count for side in (self.rows, self.columns) if side.count is not None))
 
     @property
@@ -78,8 +85,9 @@ class Weight:
 
 
 def declarations(weight: Weight, m: Maker, names: Names) -> list[tree.Statement]:
-    """What the weight is at first: `N(0, σ²/columns)` entries, or vectors of `N(0, σ²)` coordinates, σ being
-    scale times std.
+    """What the weight is at first.
+
+    `N(0, σ²/columns)` entries, or vectors of `N(0, σ²)` coordinates, σ being scale times std.
 
     Where nothing grows it is 0, or, if it has a std, scalars `N(0, σ²)`, each as √n times the mean of a
     vector of that law.
@@ -133,8 +141,10 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Products with weights in a state, made by `m`. scope (of methods): the variables in scope at the place,
-    which new ones avoid."""
+    """Products with weights in a state, made by `m`.
+
+    scope (of methods): the variables in scope at the place, which new ones avoid.
+    """
 
     names: Names
     state: State
@@ -262,8 +272,10 @@ class Reader:
     def _past(
         self, upto: Upto, record: Record, scope: Sequence[str]
     ) -> tuple[dict[str, Tree], list[tree.Range], Tree]:
-        """A sum over the past of a descent: what its variables stand for, the ranges, and the variable of
-        time."""
+        """A sum over the past of a descent.
+
+        What its variables stand for, the ranges, and the variable of time.
+        """
         descent, m = upto.descent, self.m
         used = [*scope, *(n.name for part in (upto.time, *upto.outer, *upto.tasks) for n in tree.names(part))]
         fresh = self.names.variables(1 + len(record.ranges), used, PAST)
@@ -287,8 +299,9 @@ def split(weight: Weight, index: Index) -> tuple[Index, Index, Index]:
 def of_member(
     weight: Weight, record: Record, member: Index, ranges: Sequence[Range], env: Mapping[str, Tree], m: Maker
 ) -> tuple[list[Range], dict[str, Tree], list[Tree]]:
-    """Those terms of a record that are of one member of a family of weights: the ranges that are left, what
-    variables stand for, and factors 0 or 1.
+    """Those terms of a record that are of one member of a family of weights.
+
+    The ranges that are left, what variables stand for, and factors 0 or 1.
 
     env: what the record's variables stand for so far; `ranges` are in these terms.
     """

@@ -48,8 +48,9 @@ TRAINING = (
 def write_out(
     file: tree.File, name: str, text: str, overrides: Mapping[str, int], after: str = "updates"
 ) -> tree.File:
-    """`file` with networks and training written out. after: the last pass whose lines are kept, one of
-    PASSES, for looking at.
+    """`file` with networks and training written out.
+
+    after: the last pass whose lines are kept, one of PASSES, for looking at.
 
     overrides: values of dims in place of the file's. Raises TpcError.
     """
@@ -86,8 +87,10 @@ def _finished(writer: Writer, file: tree.File, name: str, text: str) -> Writer:
 
 
 def written_or_refused(file: tree.File, writer: Writer) -> list[Diagnostic]:
-    """Goes through the statements; gives what is wrong with them. Those that need something refused say no
-    more about it."""
+    """Goes through the statements; gives what is wrong with them.
+
+    Those that need something refused say no more about it.
+    """
     errors: list[Diagnostic] = []
     failed: set[str] = set()
     try:
@@ -126,8 +129,10 @@ def made_by(statement: tree.Statement) -> set[str]:
 
 
 class Writer:
-    """One file's writing out. `out` has what has been written so far; statements inside loops go to lists of
-    their own."""
+    """One file's writing out.
+
+    `out` has what has been written so far; statements inside loops go to lists of their own.
+    """
 
     def __init__(
         self, file: tree.File, overrides: Mapping[str, int], after: str, *, open_: bool = False
@@ -356,8 +361,10 @@ def constants(file: tree.File, overrides: Mapping[str, int]) -> dict[str, int]:
 
 
 def declared_names(file: tree.File) -> set[str]:
-    """What is declared or made outside the training language, and all variables: names that nothing written
-    out may have."""
+    """What is declared or made outside the training language, and all variables.
+
+    Names that nothing written out may have.
+    """
     found = set(outer_of(file.statements))
     for node in tree.walk(file):
         match node:
