@@ -63,8 +63,10 @@ class Dependence:
         ]
 
     def _operands(self, site: Site) -> Iterator[tuple[list[Site], bool]]:
-        """For each vector that the site's φ (or product) is made of, its definitions, and whether φ has no
-        derivative in it."""
+        """The definitions of each vector that the site's φ (or product) is made of.
+
+        With each comes whether φ has no derivative in it.
+        """
         if isinstance(site.op, MatMul):
             yield self.definitions(site.op.operand, site.loops), False
         elif isinstance(site.op, Nonlin):
@@ -140,8 +142,10 @@ def has_jumps(phi: Expr) -> bool:
 
 
 def differentiable(phi: Expr, value: Value) -> bool:
-    """Does φ have a derivative in `value`? (A `where` counts as a jump: the conditions of Remark F.2 cannot
-    be seen.)"""
+    """Does φ have a derivative in `value`?
+
+    A `where` counts as a jump: the conditions of Remark F.2 cannot be seen.
+    """
     try:
         differentiate(
             phi,

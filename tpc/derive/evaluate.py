@@ -169,8 +169,10 @@ class Interpreter:
     # rules
 
     def initial(self, group: Sequence[ZInit], axes: Sequence[tuple[str, int]]) -> None:
-        """ZInit: jointly Gaussian vectors from independent Gaussians, by Cholesky that lets variances be
-        0."""
+        """ZInit: jointly Gaussian vectors from independent Gaussians.
+
+        The Cholesky factor lets variances be 0.
+        """
         for index in product(*(range(count) for _, count in axes)):
             env = dict(zip((variable for variable, _ in axes), index, strict=True))
             covariance = np.zeros((len(group), len(group)))
@@ -308,8 +310,10 @@ def range_rounds(ranges: Sequence[Any], env: Rounds) -> Any:
 
 
 def cholesky(covariance: Array) -> Array:
-    """A lower triangular factor of a positive semidefinite matrix, zero columns where there is no new
-    direction."""
+    """A lower triangular factor of a positive semidefinite matrix.
+
+    It has zero columns where there is no new direction.
+    """
     n = len(covariance)
     factor = np.zeros((n, n))
     for i in range(n):

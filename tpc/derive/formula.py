@@ -81,8 +81,10 @@ class ZFormula(ABC):
 
     @property
     def sympy(self) -> Any:
-        """The definition as a sympy equation (the law, as a function `N` of mean and variance, for what is
-        only known by that)."""
+        """The definition as a sympy equation.
+
+        It is the law, as a function `N` of mean and variance, for what is only known by that.
+        """
         from tpc.derive.to_sympy import to_equation
 
         return to_equation(self.equations[0])
@@ -128,8 +130,10 @@ class ZInput(ZFormula):
 
 @dataclass(frozen=True, repr=False)
 class ZInit(ZFormula):
-    """An initial vector: its law, and its covariances with those of its group that stand before it (the
-    others are independent of it)."""
+    """An initial vector: its law, and its covariances with those of its group before it.
+
+    It is independent of the others.
+    """
 
     mean: Expr
     variance: Expr
@@ -206,8 +210,9 @@ class ZMoment(ZFormula):
 
 @dataclass(frozen=True, slots=True)
 class HatCovariance:
-    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`, `other` a product with the same matrix at or
-    before `of`.
+    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`.
+
+    other: a product with the same matrix at or before `of`.
 
     of_all: in words, which products `other` stands for, if it stands for all before `of`.
     """

@@ -202,8 +202,10 @@ class Limit:
         return f"$$\n{self.latex()}\n$$"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: every formula with its rule, its equations as text and LaTeX, and its closed form where
-        there is one."""
+        """Plain data: every formula with its rule, and its equations.
+
+        These are text and LaTeX, with the closed form where there is one.
+        """
         from tpc.derive.data import limit_data
 
         return limit_data(self)

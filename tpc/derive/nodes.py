@@ -102,8 +102,10 @@ class Delta(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Stein(Expr):
-    """The coefficient of `Z^y` in `Ż^of` by Stein's lemma, where `by` is the product with the transpose and y
-    its operand (Remark F.2)."""
+    """The coefficient of `Z^y` in `Ż^of` by Stein's lemma (Remark F.2).
+
+    by: the product with the transpose, whose operand is y.
+    """
 
     of: Ref
     by: Ref
@@ -175,8 +177,10 @@ def is_random(x: Expr) -> bool:
 
 
 def expectation(body: Expr) -> Expr:
-    """`E body`, with factors that are constants in front, and the brackets of indices that no Z depends
-    on."""
+    """`E body`, with factors that are constants in front.
+
+    So are the brackets of indices that no Z depends on.
+    """
     if not is_random(body):
         return body
     if not isinstance(body, Mul):
@@ -313,8 +317,10 @@ def _sum_at(x: Sum, env: Env) -> Expr:
 
 
 def limits(x: Expr, inputs: frozenset[str]) -> Expr:
-    """`x` with every vector replaced by its Z and every scalar that the program makes by its limit (ZNonlin⁺,
-    ZMoment)."""
+    """`x` in the limit (ZNonlin⁺, ZMoment).
+
+    Every vector is replaced by its Z, and every scalar that the program makes by its limit.
+    """
     match x:
         case Value(ref, True):
             return Z(ref)

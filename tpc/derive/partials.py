@@ -1,5 +1,7 @@
-"""The coefficients of ZDot and the partial derivatives they are made of: named quantities with recurrences,
-found by symbol (TP4 Remark F.1)."""
+"""The coefficients of ZDot and the partial derivatives they are made of (TP4 Remark F.1).
+
+They are named quantities with recurrences, found by symbol.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,10 @@ class Partials:
         return Partial(of, by, g.number)
 
     def entry(self, site: Site, g: Site) -> Deep[ZPartial | None]:
-        """The recurrence for the rounds of a pair of sites, or None while it is being made (a loop leads back
-        to it)."""
+        """The recurrence for the rounds of a pair of sites.
+
+        None while it is being made: a loop leads back to it.
+        """
         key = (site.number, g.number)
         if key not in self.entries:
             self.entries[key] = None
@@ -167,8 +171,10 @@ class Partials:
     # what is shown
 
     def reached(self, values: Sequence[Expr]) -> tuple[ZPartial, ...]:
-        """The recurrences of all derivatives that `values` name, and of those that these name, in program
-        order."""
+        """The recurrences of all derivatives that `values` name, in program order.
+
+        With them come those of the derivatives that these name.
+        """
         found: dict[tuple[int, int], ZPartial] = {}
         todo = list(values)
         while todo:
@@ -211,8 +217,10 @@ def same_matrix(g: Site, rounds: Rounds, h: Site) -> Expr:
 
 
 def is_short(x: Expr) -> bool:
-    """Is `x` a product with at most one other derivative in it, small enough to stand for its name? Then
-    formulas do not grow by sharing."""
+    """Is `x` a product small enough to stand for its name?
+
+    It has at most one other derivative in it, so that formulas do not grow by sharing.
+    """
     found = list(islice(nodes(x), MAX_PRODUCT + 1))
     return (
         len(found) <= (MAX_SUM if isinstance(x, Add) else MAX_PRODUCT)

@@ -153,8 +153,9 @@ def second_moment(x: Ref, y: Ref) -> Expr:
 
 
 def zdot(site: Site, rules: Rules) -> ZDot:
-    """ZDot: `Ż^{Wx} = σ² Σ_i Z^{y_i} E ∂Z^x/∂Ẑ^{Wᵀy_i}`, and `ρσ²` for `Wᵀx`, over the opposing products
-    before it.
+    """ZDot: `Ż^{Wx} = σ² Σ_i Z^{y_i} E ∂Z^x/∂Ẑ^{Wᵀy_i}`, and `ρσ²` for `Wᵀx`.
+
+    The sum is over the opposing products before it.
 
     Where such a derivative does not exist, Stein's lemma gives the coefficients (Remark F.2): `a = C⁺b` with
     `C_ij = E Z^{y_i} Z^{y_j}`, `b_i = E Ẑ^{g_i} Z^x`, divided by ρ for `Wx` and times ρ for `Wᵀx`.

@@ -39,8 +39,10 @@ def to_equation(equation: Equation) -> Any:
 
 
 def to_sympy(x: Expr) -> Any:
-    """`x` in sympy: Z's are symbols (indexed ones in a family), E, Cov and N undefined functions, sums
-    `Sum`."""
+    """`x` in sympy.
+
+    Z's are symbols (indexed ones in a family), E, Cov and N undefined functions, sums `Sum`.
+    """
     sympy = engine()
     match x:
         case Number(value):

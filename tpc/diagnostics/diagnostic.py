@@ -20,8 +20,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing refused: `at` the primary place (None: the file or the command line as a whole), `also`
-    secondary ones."""
+    """One thing refused.
+
+    at: the primary place (None: the file or the command line as a whole). also: secondary ones.
+    """
 
     code: str
     message: str
@@ -130,8 +132,10 @@ def legible(text: str) -> str:
 
 
 def render(d: Diagnostic, name: str, text: str, *, colour: bool = False) -> str:
-    """`FILE:LINE:COLUMN: error[TPxxx]: message`, the lines concerned with carets under the places, and the
-    remedy."""
+    """`FILE:LINE:COLUMN: error[TPxxx]: message`, the lines concerned, and the remedy.
+
+    Carets stand under the places.
+    """
     red, blue, bold, plain = (RED, BLUE, BOLD, PLAIN) if colour else ("", "", "", "")
     name, message, remedy = legible(name), legible(d.message), legible(d.help or "")
     place = f"{name}:{d.at.span.line}:{d.at.span.column}" if d.at else name

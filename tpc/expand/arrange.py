@@ -95,8 +95,10 @@ def _chosen(loop: For, first: Collection[int], own: bool) -> Body:
 
 
 def _without_past(loop: For) -> frozenset[int]:
-    """The instructions of `loop` that use of what it makes only what such instructions make, none of them by
-    way of itself."""
+    """The instructions of `loop` that use of what it makes only what such instructions make.
+
+    None of them does so by way of itself.
+    """
     made: dict[str, list[Instruction]] = {}
     for op, _ in instructions(loop.body):
         made.setdefault(op.out.name, []).append(op)

@@ -240,8 +240,9 @@ class Orders:
         return Chance(None, own.groups & {RANDOM})
 
     def fresh(self, matrix: str) -> bool:
-        """Whether all products with a matrix (or the members of a family) are with vectors made without it,
-        from one side.
+        """Whether all products with a matrix are with vectors made without it, from one side.
+
+        The same of the members of a family.
 
         Then given all that is made without it they are jointly Gaussian of mean 0 and covariance E x x',
         coordinate by coordinate, as initial vectors

@@ -31,8 +31,7 @@ class Meaning:
 
     @property
     def told(self) -> bool:
-        """Whether the name does not simply stand for the limit of what the program calls so, and is one that
-        is shown."""
+        """Whether the name is shown, and stands for more than the limit of what the program calls so."""
         return "$" not in self.family and (self.power != 0 or self.order > 0 or self.initial)
 
 

@@ -134,8 +134,10 @@ class Expander:
         raise TypeError(f"no series for {type(x).__name__}")
 
     def _plain(self, x: Expr) -> bool:
-        """Whether everything in `x` is of order 1 at most, and nothing has terms below that: then it is its
-        own series."""
+        """Whether everything in `x` is of order 1 at most, and nothing has terms below that.
+
+        Then it is its own series.
+        """
         return all(set(self.powers(v.ref)) == {F0} for v in values(x)) and not any(
             isinstance(node, Extent) for node in walk(x)
         )
@@ -305,7 +307,7 @@ class Expander:
             return self.rough(error.function)
 
     def _largest(self, args: Sequence[Expr]) -> tuple[Ref | None, Fraction]:
-        """Of a function's arguments, what grows fastest: its name if it has one, and its power."""
+        """What grows fastest among a function's arguments: its name if it has one, and its power."""
         worst = max((a for a in args if self.power_of(a) is not None), key=lambda a: self.power_of(a) or F0)
         named = [(v.ref, p) for v in values(worst) if (p := self.top(v.ref)) is not None and p > 0]
         ref = max(named, key=lambda pair: pair[1])[0] if named else None

@@ -152,7 +152,7 @@ class Outcome:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """With null for what is not finite."""
+        """As plain data, with null for what is not finite."""
         return {
             **asdict(self),
             "test_accuracy": plain(self.test_accuracy),
@@ -166,7 +166,7 @@ class Model(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Of all that states depend on but the drawings and settings."""
+        """What tells apart all that states depend on but the drawings and settings."""
 
     def prepare(self, progress: Callable[[int, int], None] | None) -> None:
         """What is done once, compilation and the like.
@@ -181,8 +181,10 @@ class Model(Protocol):
         """Until the state is computed."""
 
     def right(self, state: Any, part: str, shown: np.ndarray, asked: np.ndarray, steps: int) -> np.ndarray:
-        """The share of right answers in each task of a part, after one step of adapting or as many as at the
-        test."""
+        """The share of right answers in each task of a part.
+
+        It is that after one step of adapting, or as many as at the test.
+        """
 
     def leaves(self, state: Any) -> Mapping[str, np.ndarray]:
         """A state as arrays by name."""

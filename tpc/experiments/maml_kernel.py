@@ -140,8 +140,10 @@ class KernelMachine:
         f.values[:] += rows.T @ change
 
     def _residuals(self, values: np.ndarray, each: int) -> np.ndarray:
-        """The derivative of the mean cross-entropy, [tasks, drawings, ways], where each class has so many
-        drawings."""
+        """The derivative of the mean cross-entropy, [tasks, drawings, ways].
+
+        Each class has so many drawings.
+        """
         labels = np.repeat(np.eye(self.settings.ways, dtype=values.dtype), each, axis=0)
         return np.asarray((softmax(values, axis=-1) - labels) / np.asarray(len(labels), values.dtype))
 
@@ -177,8 +179,10 @@ class KernelMachine:
         return np.asarray(whole[tasks, :, tasks])
 
     def _adapted(self, shown: np.ndarray, asked: np.ndarray, kernel: np.ndarray, steps: int) -> np.ndarray:
-        """The values at the drawings asked for after some steps of adapting, from the values before at
-        both."""
+        """The values at the drawings asked for after some steps of adapting.
+
+        They follow from the values before at both.
+        """
         count = shown.shape[1]
         moved = np.zeros_like(shown)
         for _ in range(steps):

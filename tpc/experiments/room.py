@@ -18,10 +18,10 @@ BESIDES = 400 << 20  # bytes: JAX, the text, a batch
 
 @dataclass(frozen=True)
 class Size:
-    """Of a net: its width, None for the limit.
+    """The size of a net: its width, None for the limit.
 
-    Bytes of a coefficient; the devices that share it; of a limit that stands at points, how many there are,
-    by the number of words.
+    itemsize: bytes of a coefficient. devices: how many share it. points: how many a limit stands at, by the
+    number of words.
     """
 
     width: int | None = None

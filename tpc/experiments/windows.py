@@ -1,5 +1,7 @@
-"""Batches of windows: stretches of a text with the mean around each word as a matrix, and negatives that the
-windows of a batch share."""
+"""Batches of windows: stretches of a text.
+
+They have the mean around each word as a matrix, and negatives that the windows of a batch share.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from tpc.experiments.corpus import Text
 
 @dataclass(frozen=True)
 class Shape:
-    """Of what a segment of training takes.
+    """The shape of a segment of training.
 
     Steps, words a step, the greatest distance in a window, negatives that a step's words share.
     """
@@ -59,8 +61,10 @@ class Sampler:
 
 @dataclass(frozen=True)
 class Segments:
-    """The words that an epoch trains on, with their lines and the radii of their windows, by segments of a
-    fixed number of steps."""
+    """The words that an epoch trains on, by segments of a fixed number of steps.
+
+    With them come their lines and the radii of their windows.
+    """
 
     sampler: Sampler
     number: int

@@ -68,20 +68,22 @@ class Worst:
         )
 
     def joined(self, other: Worst | None) -> Worst:
-        """Of two parts of a matrix together."""
+        """The worst entry of two parts of a matrix together."""
         if other is None:
             return self
         most = max(self, other, key=lambda worst: worst.relative)
         return Worst(most.kind, most.relative, most.row, most.column, self.count + other.count)
 
     def moved(self, rows: int, columns: int) -> Worst:
-        """With its place in a matrix of which this is a part that begins there."""
+        """The same entry in a matrix, of which this is the part that begins at `rows` and `columns`."""
         return Worst(self.kind, self.relative, self.row + rows, self.column + columns, self.count)
 
 
 def scale(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """√(K(x, x)·K(z, z)) as an array like the kernel's, from its values of inputs with themselves, [N,
-    *positions, *positions]."""
+    """√(K(x, x)·K(z, z)) as an array like the kernel's.
+
+    rows, columns: its values of inputs with themselves, [N, *positions, *positions].
+    """
     left, right = (np.sqrt(np.maximum(own(diagonal), 0)) for diagonal in (rows, columns))
     positions = left.ndim - 1
     left = left.reshape(len(left), 1, *left.shape[1:], *(1,) * positions)

@@ -34,8 +34,9 @@ BLOCK, MEMORY = 200, 2e8
 
 @dataclass(frozen=True)
 class Blocks:
-    """Arrays [len(X), len(Z), *positions, *positions] of every kernel of every input in X with every one in
-    Z, from one program for all kernels.
+    """Arrays of several kernels of every input in X with every one in Z.
+
+    Each has the shape [len(X), len(Z), *positions, *positions]; one program makes all of them.
 
     kinds: "nngp", "ntk" or both. positions: the extents of the axes of the network's output. others: the
     inputs that the network mentions. block: how many inputs are taken at once; None for as many as is fast.
@@ -53,9 +54,9 @@ class Blocks:
     blocks: dict[tuple[Any, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
     def values(self, x: Any, z: Any = None, *, stacklevel: int = 2) -> list[np.ndarray]:
-        """Of every kernel.
+        """The array of every kernel; without z, of x with itself.
 
-        Without z it is x. Raises TpcError as `Kernel` does; warns (`KernelWarning`) of errors that are not
+        Raises TpcError as `Kernel` does; warns (`KernelWarning`) of errors that are not
         small.
         """
         found, worst = self.measured(x, z)
@@ -186,8 +187,10 @@ class Blocks:
         return [values for values, _ in outs]
 
     def _judged(self, found: Sequence[Pair], scales: Sequence[np.ndarray]) -> tuple[list[Pair], list[Worst]]:
-        """Values with errors that are no less than what these are beyond their bound, and the worst of every
-        kernel."""
+        """Values with errors, and the worst error of every kernel.
+
+        Errors are no less than what the values are beyond their bound.
+        """
         pairs, worst = list[Pair](), list[Worst]()
         for kind, (values, errors), of in zip(self.kinds, found, scales, strict=True):
             if errors is not None:
@@ -278,8 +281,10 @@ class Blocks:
         return self.blocks[key]
 
     def _planned(self, form: str, shape: tuple[int, ...]) -> tuple[int, float]:
-        """BLOCK, or fewer inputs if those are refused as too many for a program (TP308), and the memory that
-        these take."""
+        """BLOCK, or fewer inputs if those are too many for a program (TP308).
+
+        With it comes the memory that these take.
+        """
         block = BLOCK
         while True:
             try:

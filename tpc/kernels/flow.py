@@ -33,8 +33,9 @@ def after_flow(
     rate: float = 1.0,
     initial: tuple[Any, Any] | None = None,
 ) -> Prediction:
-    """The prediction at `points` after gradient flow for `time` (`math.inf` for its end) with the learning
-    rate η = `rate`.
+    """The prediction at `points` after gradient flow for `time` (`math.inf` for its end).
+
+    rate: the learning rate η.
 
     y: [N] or [N, k]. initial: f_0 at `x` and at `points`, in the shapes of y; the prediction then has no
     covariance. Raises TpcError: arrays that do not fit or are not finite (TP631 to TP634), a time or rate

@@ -47,8 +47,10 @@ class Kernels:
 
 @dataclass(frozen=True)
 class Kernel:
-    """`kernel(X, Z)` is the array [len(X), len(Z), *positions, *positions] of the kernel of every input in X
-    with every one in Z.
+    """A kernel of a network, as a function of arrays of inputs.
+
+    `kernel(X, Z)` is the array [len(X), len(Z), *positions, *positions] of every input in X with every one in
+    Z.
 
     X and Z are of one shape but for the first axis; without Z it is X, and the entries of an input with
     itself are exact. Where integrals are by quadrature, a `KernelWarning` (TP640) says so if an entry's
@@ -102,8 +104,9 @@ def kernels(
     positions: Sequence[int] = (),
     block: int | None = None,
 ) -> Kernels:
-    """The kernels of a network of `program` at initialisation, in the NTK parametrization, its weights'
-    `std`, `scale` and `lr` as declared.
+    """The kernels of a network of `program` at initialisation, in the NTK parametrization.
+
+    The `std`, `scale` and `lr` of its weights are as declared.
 
     network: its name; may be left out if there is one only. inputs: those that the network mentions besides
     its argument. dtype: "float64" or "float32". positions: the extents of the axes of the network's output,

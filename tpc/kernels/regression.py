@@ -38,8 +38,9 @@ class Prediction:
 
 
 def posterior(kernel: Kernel, x: Any, y: Any, points: Any, *, noise: float = 0.0) -> Prediction:
-    """The Gaussian process of covariance `kernel` given its values `y` at `x`, observed with noise, at
-    `points`.
+    """The Gaussian process of covariance `kernel` given values, at `points`.
+
+    y: its values at `x`, observed with noise.
 
     y: [N] or [N, k], outputs being independent. noise: the variance of what is added to each value, ≥ 0.
     Raises TpcError: arrays that do not fit (TP631, TP633), that are not finite (TP632, TP633), and a kernel
@@ -58,8 +59,10 @@ def posterior(kernel: Kernel, x: Any, y: Any, points: Any, *, noise: float = 0.0
 
 
 def matrices(kernel: Kernel, x: Any, points: Any, *, own: bool = False) -> list[np.ndarray]:
-    """The kernel of the inputs with each other [N, N], with the points [N, M], and, if `own`, of these with
-    each other [M, M], in float64."""
+    """The kernel of the inputs with each other [N, N], and with the points [N, M], in float64.
+
+    own: and of the points with each other [M, M].
+    """
     n, m = rows(x, "x"), rows(points, "points")
     found = []
     for given, shape in (((x,), (n, n)), ((x, points), (n, m)), *([((points,), (m, m))] if own else [])):

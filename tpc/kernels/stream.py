@@ -176,8 +176,10 @@ class _Manifest:
         return own
 
     def _whole(self) -> bool:
-        """Whether the file has the length and the header that it was begun with, and the rows that were
-        written."""
+        """Whether the file is as it was begun, and has the rows that were written.
+
+        Its length and header tell, and the check sum.
+        """
         try:
             with open_regular(self.out) as file:
                 shape, fortran, dtype = read_header(file)

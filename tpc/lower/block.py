@@ -69,8 +69,10 @@ class Block:
         return name
 
     def fresh(self, base: str) -> str:
-        """A name that is not taken, of the form reserved for what lowering makes (a program once lowered has
-        such names itself)."""
+        """A name that is not taken, of the form reserved for what lowering makes.
+
+        A program once lowered has such names itself.
+        """
         while True:
             self.counts[base] = self.counts.get(base, 0) + 1
             name = f"{base}${self.counts[base]}"
@@ -78,8 +80,9 @@ class Block:
                 return name
 
     def part(self, make: Instruction, kind: Family) -> Value:
-        """Adds an instruction for a part of the line being lowered, under a fresh name, once per index of the
-        sums it depends on.
+        """Adds an instruction for a part of the line being lowered, under a fresh name.
+
+        It is made once per index of the sums that it depends on.
 
         `make` and `kind` come without a name: the fresh one is put in.
         """
@@ -94,8 +97,10 @@ class Block:
         return Value(out, kind.kind == "vector")
 
     def needed(self, free: set[str]) -> list[Loop]:
-        """The sums that something with these free variables depends on, and those that their counts depend
-        on."""
+        """The sums that something with these free variables depends on.
+
+        With them come those that their counts depend on.
+        """
         found: list[Loop] = []
         for loop in reversed(self.sums):
             if loop.variable in free:

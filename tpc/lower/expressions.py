@@ -96,8 +96,10 @@ class Expressions:
         raise AssertionError(f"resolve let {type(node).__name__} through")
 
     def checked(self, x: Expr, node: tree.Tree) -> Expr:
-        """`x`, unless it is a number that no float can hold, or too large to be an expression of one
-        instruction."""
+        """`x`, unless no float can hold it, or it is too large for one instruction.
+
+        Raises RefusedError in these cases.
+        """
         if isinstance(x, Pow) and x.base == ZERO and isinstance(x.exponent, Number) and x.exponent.value < 0:
             raise RefusedError(catalogue.kinds.division_by_zero(node.span))
         if isinstance(x, Pow) and is_constant(x) and isinf(law_number(x, {}, ())):
@@ -196,8 +198,10 @@ class Expressions:
         return self.block.part(op, Family("", "vector", side.name, ()))
 
     def vector(self, x: Expr, width: str) -> Ref:
-        """`x` as a vector of the program, made by an instruction of its own if it is not one yet (or has no
-        vector left in it)."""
+        """`x` as a vector of the program.
+
+        An instruction of its own makes it if it is not one yet, or has no vector left in it.
+        """
         if isinstance(x, Value) and x.vector:
             return x.ref
         return self.block.part(

@@ -260,8 +260,10 @@ class Statements:
         return Ref(name, tuple(Affine.var(v) for v in variables)), tuple(zip(variables, shape, strict=True))
 
     def output_value(self, name: str, value: tree.Tree, node: tree.Output, loops: list[Loop]) -> Ref:
-        """Makes a family for an output that is an expression, of the output's name if that is free to be
-        defined, and no variable anywhere."""
+        """Makes a family for an output that is an expression.
+
+        It has the output's name if that is free to be defined, and no variable anywhere.
+        """
         taken = name in self.block.made or name in self.scope.symbols or name in self.variables
         if taken or name in CONSTANTS or is_function(name):
             name = self.block.fresh(name)

@@ -1,5 +1,7 @@
-"""Classification of a training from the sizes of its quantities (TP4 Thm 3.3 to 3.8, Prop 5.3 and 5.5, for
-any program)."""
+"""Classification of a training from the sizes of its quantities.
+
+TP4 Thm 3.3 to 3.8, Prop 5.3 and 5.5, for any program.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ Values = Mapping[str, Fraction]
 
 @dataclass(frozen=True)
 class Training:
-    """A program opened for the scaling analysis, ready to be classified in any parametrization of its
-    weights."""
+    """A program opened for the scaling analysis.
+
+    It is ready to be classified in any parametrization of its weights.
+    """
 
     name: str
     networks: Networks
@@ -117,10 +121,9 @@ class Training:
         return Layer(weight.name, exponents[f"a{k}"], exponents[f"b{k}"], None if size is None else -size)
 
     def _last(self, numbers: Numbers, found: Found) -> LastLayer:
-        """Of all output weights.
+        """What becomes of the output weights.
 
-        Whether their updates, and whether the changes of what they are multiplied to, change the outcome by a
-        constant.
+        Whether their updates, and the changes of what they are multiplied to, change outcomes by a constant.
         """
         updated, initialised = [], []
         for weight in self.networks.weights:

@@ -177,9 +177,9 @@ class _Writer:
         )
 
     def _changes(self, found: Found, least: Sequence[tuple[str, Least]]) -> list[tuple[str, Least]]:
-        """That changes are O(1), as far as the one does not follow from the others.
+        """The conditions that changes are O(1), as far as one does not follow from the others.
 
-        Those of the output and of later vectors first.
+        Output and later vectors come first.
         """
         known = {form.scaled(-1) for _, x in least for form in x.forms}
         out: list[tuple[str, Least]] = []

@@ -69,7 +69,7 @@ class Open:
 
 
 def _largest_consts(forms: Forms) -> set[Exponent]:
-    """Of forms that differ by a number only the largest."""
+    """The forms without those that another exceeds by a number."""
     best: dict[tuple[tuple[str, Fraction], ...], Fraction] = {}
     for form in forms:
         best[form.terms] = max(form.const, best.get(form.terms, form.const))
@@ -77,8 +77,10 @@ def _largest_consts(forms: Forms) -> set[Exponent]:
 
 
 def implied(form: Exponent, others: Sequence[Exponent], facts: Iterable[Exponent]) -> bool:
-    """Whether `form` is at most the largest of `others` where the facts are at most 0 (by Farkas' lemma: a
-    mean of the others, facts, slack)."""
+    """Whether `form` is at most the largest of `others` where the facts are at most 0.
+
+    By Farkas' lemma it is then a mean of the others, facts and slack.
+    """
     import numpy as np
     from scipy.optimize import linprog  # type: ignore[attr-defined,unused-ignore]
 

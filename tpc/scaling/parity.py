@@ -1,5 +1,7 @@
-"""Which means vanish: a quantity at initialisation may change sign with an initial vector or matrix, whose
-law does not, and then its mean is 0.
+"""Which means vanish.
+
+A quantity at initialisation may change sign with an initial vector or matrix, whose law does not: then its
+mean is 0.
 
 So `mean(V*x)` of an initial readout V and an x that does not depend on it is a central limit, of size
 n^(-1/2), and not a law of large numbers.
@@ -102,7 +104,7 @@ def parity(x: Expr, found: Parities) -> Parity | None:
 
 
 def either(parts: Sequence[Parity | None]) -> Parity | None:
-    """Of a sum, or of members of one family."""
+    """The parity of a sum, or of the members of one family."""
     known = [p for p in parts if p is not None]
     if not known:
         return None
@@ -121,6 +123,6 @@ def product(parts: Sequence[Parity]) -> Parity:
 
 
 def mixed(parts: Sequence[Parity | None]) -> Parity:
-    """Of a function that is neither odd nor even."""
+    """The parity of a function that is neither odd nor even, of `parts`."""
     known = [p for p in parts if p is not None]
     return Parity(mixed=frozenset().union(*(p.odd | p.mixed for p in known))) if known else SAME

@@ -1,5 +1,6 @@
-"""How large quantities are, as powers of n, and the rules by which sizes pass through the expressions of a
-program.
+"""How large quantities are, as powers of n.
+
+The rules are those by which sizes pass through the expressions of a program.
 
 A size e means Θ(n^e); None is the size of 0. Sizes of sums are the larger, of products the sum (max-plus
 algebra): nothing is assumed to cancel but what must, the means that `parity` shows to vanish. A quantity has
@@ -61,7 +62,7 @@ class Numbers:
 
 
 class Sizes(NamedTuple):
-    """Of one quantity: untouched by training, its change, and itself."""
+    """The sizes of a quantity: untouched by training, of its change, and of itself."""
 
     base: Any
     change: Any

@@ -106,8 +106,10 @@ def by_features(
 
 
 def _resized(circuit: Circuit, env: Env, out: str, forward: Collection[str]) -> Sizes:
-    """The sizes of `out` from what stands in `env`, parts of its own line that lowering has named
-    included."""
+    """The sizes of `out` from what stands in `env`.
+
+    Parts of its own line that lowering has named are included.
+    """
     parts = [d for d in circuit.definitions if d.family.startswith(f"{out}$") and d.family not in forward]
     for family in dict.fromkeys(d.family for d in parts):
         env.now[family] = _of([d.node for d in parts if d.family == family], env)

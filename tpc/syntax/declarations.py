@@ -153,8 +153,10 @@ def entries(law: tree.Gaussian) -> list[tree.Tree | tree.ListOf]:
 def _given(
     node: tree.Tree, axes: Mapping[str, Local], scope: Scope, errors: list[Diagnostic], *, widths: bool
 ) -> None:
-    """`node` must be a scalar made of numbers, inputs, dims and the variables of axes (and of widths, where
-    `widths`)."""
+    """Checks that `node` is a scalar made of numbers, inputs, dims and the variables of axes.
+
+    widths: it may have widths in it, too.
+    """
     env = {**axes, **({w: Local(SCALAR) for w in scope.widths} if widths else {})}
     for name in tree.names(node):
         symbol = scope.symbols.get(name.name)

@@ -61,8 +61,10 @@ def normalise(identifier: str) -> str:
 
 
 class Layout:
-    """Indentation to tokens, newlines inside brackets dropped, reserved words told from names, nesting
-    bounded."""
+    """Layout as tokens: indentation, newlines outside of brackets, and words told from names.
+
+    Nesting is bounded.
+    """
 
     always_accept = ("_NEWLINE",)
 

@@ -200,8 +200,10 @@ class Order:
                 return
 
     def given(self, use: Use, shape: tuple[int, ...]) -> None:
-        """The same for an input, a matrix or an initial vector, whose members are all there from the
-        start."""
+        """The same for a use of an input, a matrix or an initial vector.
+
+        Their members are all there from the start.
+        """
         rounds = instances(use.loops)
         if rounds > FEW and symbolic.within(use, shape):
             return

@@ -62,8 +62,10 @@ class Region:
         return (max(least), min(greatest)) if exact and least and greatest else None
 
     def _project(self, index: Affine | None) -> tuple[list[Row], bool]:
-        """The rows that are left for the value of `index` when all variables are eliminated, and whether that
-        is exact for whole numbers."""
+        """The rows that are left for the value of `index` when all variables are eliminated.
+
+        Gives also whether that is exact for whole numbers.
+        """
         names = sorted(
             {
                 v

@@ -53,8 +53,10 @@ def resolve(
     program: str = "program",
     exponents: frozenset[str] = frozenset(),
 ) -> Checked:
-    """Checks `file`. overrides: values of dims in place of the file's. program: its name if it gives none.
-    Raises TpcError with all that is wrong."""
+    """Checks `file`. Raises TpcError with all that is wrong.
+
+    overrides: values of dims in place of the file's. program: its name if it gives none.
+    """
     errors: list[Diagnostic] = []
     resolver = Resolver(file, errors, overrides, exponents)
     checked = resolver.check(program)

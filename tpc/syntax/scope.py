@@ -21,7 +21,7 @@ MAX_INTEGER = 10**18
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Of an expression. `at`: where its width comes from."""
+    """The kind of an expression. `at`: where its width comes from."""
 
     name: Literal["scalar", "vector", "condition", "unknown"]
     width: str | None = None

@@ -17,8 +17,10 @@ from tpc.train.weights import Reader, Weight
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """A network after inner steps on weights that are kept as histories, so that nothing of a task's own is
-    formed but its hidden vectors."""
+    """A network after inner steps on weights that are kept as histories.
+
+    Nothing of a task's own is formed but its hidden vectors.
+    """
 
     network: tree.Network
     descent: Descent

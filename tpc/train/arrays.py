@@ -31,8 +31,10 @@ def array_function(scene: Scene, node: tree.Applied) -> str:
 
 
 def apart(network: tree.Network, used: Collection[str], names: Names) -> tree.Network:
-    """The network with other variables of clauses, loops and sums in the place of those that mean something
-    where it is called."""
+    """The network with other variables of clauses, loops and sums.
+
+    They stand in the place of those that mean something where it is called.
+    """
     bound = {part.variable.name for part in tree.walk(network) if isinstance(part, tree.Range)}
     fresh: dict[str, str] = {}
     for variable in sorted(bound.intersection(used)):
@@ -130,8 +132,7 @@ def _check_entries(forward: Forward, node: tree.Applied, least: Tree | None, cou
 
 
 def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Value:
-    """`pad(x, a, …)`: the array x with `a` zeros before and after it along its first axis, and so on for the
-    next."""
+    """`pad(x, a, b, …)`: x with `a` zeros before and after it along its first axis, `b` along the next."""
     value, amounts = forward.expr(node.args[0], env), node.args[1:]
     if not amounts or len(amounts) > len(value.shape):
         raise RefusedError(catalogue.networks.pad_needs(node.span, len(value.shape)))

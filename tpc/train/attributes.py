@@ -62,8 +62,10 @@ def check_attributes(
 
 
 def apart(value: Tree, names: Names) -> Tree:
-    """An attribute with variables of its sums that nothing else in the file is called, so that any index may
-    be put in."""
+    """An attribute with variables of its sums that nothing else in the file is called.
+
+    So any index may be put in.
+    """
     variables = {
         r.variable.name for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges
     }

@@ -167,8 +167,7 @@ class Backward:
 
     @rule.register
     def product(self, step: Product, *, writing: bool = True) -> Iterator[tuple[Leaf, Contribution]]:
-        """`h = W x` gives `dx += Wᵀ dh`, and the term `dh xᵀ` of the gradient of W (`x dhᵀ` for
-        `h = Wᵀ x`)."""
+        """`h = W x` gives `dx += Wᵀ dh`; for the gradient of W see `record`."""
         if not self.paths.inputs(step):
             return
         m = Maker(step.span)

@@ -1,5 +1,7 @@
-"""Nodes of the tree, made at one place of the source, with the simplifications that keep what is written out
-readable."""
+"""Nodes of the tree, made at one place of the source.
+
+Simplifications keep what is written out readable.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""What is looked at before anything is written out, so that messages are about what the user wrote and never
-about lines made from it."""
+"""What is looked at before anything is written out.
+
+So messages are about what the user wrote, and never about lines made from it.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,7 @@ def corners(scene: Scene, ranges: Sequence[Range], at: Mapping[str, int]) -> Ite
 
 
 def around(ranges: Sequence[Range], nodes: Sequence[Tree]) -> list[Range]:
-    """Those of `ranges` whose variables occur in `nodes`, or in the counts of others that do."""
+    """The `ranges` whose variables occur in `nodes`, or in the counts of others that do."""
     wanted = {name.name for node in nodes for name in tree.names(node)}
     found: list[Range] = []
     for item in reversed(ranges):
@@ -109,8 +111,10 @@ def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range])
 
 
 def check_indices(scene: Scene, nodes: Sequence[Tree], ranges: Sequence[Range]) -> None:
-    """Whether the indices of inputs and vectors are inside their axes, whatever the variables of `ranges` and
-    of sums are."""
+    """Checks that the indices of inputs and vectors are inside their axes.
+
+    So they must be for all values of the variables of `ranges` and of sums.
+    """
     for root in nodes:
         inner = [*ranges, *(r for node in tree.walk(root) if isinstance(node, tree.Sum) for r in node.ranges)]
         for node in tree.walk(root):
@@ -335,8 +339,7 @@ def check_scalar(scene: Scene, option: str, value: Tree) -> None:
 
 
 def check_application(scene: Scene, node: tree.Applied) -> None:
-    """Whether a function of the language, or a derivative, is applied, and to as many arguments as a function
-    takes."""
+    """Checks that functions of the language and derivatives are applied to as many arguments as they take."""
     if not isinstance(node.function, tree.Name):
         if derivative_of(node) is None:
             raise RefusedError(catalogue.networks.network_part(node.function.span))

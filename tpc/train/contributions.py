@@ -112,8 +112,10 @@ class Sums:
         return fixed
 
     def _spread(self, c: Contribution, fixed: _Fixed, of: Var, m: Maker) -> str:
-        """A contribution as an array with zeros around it, so that the places where an entry is not read
-        contribute nothing; its name."""
+        """A contribution as an array with zeros around it; its name.
+
+        So the places where an entry is not read contribute nothing.
+        """
         assert c.value is not None
         key = (of.name, c.index)
         if key not in self.spreads:

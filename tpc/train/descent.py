@@ -1,5 +1,7 @@
-"""Gradient descent: a `train` block, or the inner steps of `adapt`, as what happens to the weights in one
-loop over time."""
+"""Gradient descent: what happens to the weights in one loop over time.
+
+The loop is a `train` block, or the inner steps of `adapt`.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,7 @@ class Descent:
         return m.mul(rate, m.member(self.clipping, (*upto.outer, past))) if self.clipping else rate
 
     def update_of(self, weight: Weight, member: Index, m: Maker, transposed: bool = False) -> Tree:
-        """In front of a term of the weight's update, beside its rate.
+        """The factor of a term of the weight's update, beside its rate.
 
         Updates by hand are on what the program keeps, whatever its parametrization.
         """
@@ -120,8 +122,7 @@ class Descent:
         return m.mul(scale, weight.scaling.power(m, rated=self.sgd.plain), update)
 
     def rate_on(self, weight: Weight, member: Index, m: Maker) -> Tree:
-        """The learning rate on the parametrized weight, but for the power of n that stands in `update_of`
-        already."""
+        """The learning rate on the parametrized weight, without the power of n that `update_of` has."""
         power = m.number(1) if self.sgd.plain else weight.scaling.rate(m)
         return m.mul(self.sgd.rate, power, weight.of(self.multipliers[weight.name], member))
 

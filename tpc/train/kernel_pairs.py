@@ -237,8 +237,10 @@ class Pairing:
 
 
 def uses_of(made: KernelPass, weight: Weight, kind: str, m: Maker) -> list[Use]:
-    """The uses of a weight that a kernel takes pairs of: readouts, and for the NTK the terms of the gradients
-    of the others."""
+    """The uses of a weight that a kernel takes pairs of.
+
+    They are readouts, and for the NTK the terms of the gradients of the others.
+    """
     uses = [
         Use(t.member, None, None if t.operand is None else constant(t.operand), t.coefficient, t.ranges)
         for t in made.readout.terms

@@ -115,8 +115,10 @@ class _Place:
         return value.plain
 
     def entries(self, node: Tree, loops: tuple[Range, ...]) -> Entries:
-        """`node` with its calls replaced, as an array, if networks, kernels or trainings have made one in
-        it."""
+        """`node` with its calls replaced.
+
+        It is an array if networks, kernels or trainings have made one in it.
+        """
         named = self.training_value(node)
         if named is not None:
             return self.named(named, named, (), loops)

@@ -1,5 +1,6 @@
-"""Kernels of networks at initialisation, `nngp(f)(x, z)` and `ntk(f)(x, z)`, written out as moments of a
-forward and a backward pass.
+"""Kernels of networks at initialisation, `nngp(f)(x, z)` and `ntk(f)(x, z)`.
+
+They are written out as moments of a forward and a backward pass.
 
 All weights are in the NTK parametrization, `W = (scale/√columns) w` with w ~ N(0, std²) trained: a product
 `h = W x` adds `scale² E dh dh' E x x'` to the NTK, where `f = Σ V₀ x/√n` and dh is `n ∂(f/√n)/∂h`, of order
@@ -185,7 +186,7 @@ class Kernels:
 
 
 def needed_steps(steps: Sequence[Step], readout: Readout) -> list[Step]:
-    """Those of the steps that a readout needs."""
+    """The steps that a readout needs."""
     needed = {
         n.name
         for t in readout.terms

@@ -69,7 +69,7 @@ def variables_here(written: Sequence[Range], used: Sequence[Range]) -> dict[str,
 
 
 def needed(loops: Sequence[Range], parts: Sequence[Tree]) -> tuple[Range, ...]:
-    """Those of `loops` whose variables occur in `parts`, or in the counts of others that do."""
+    """The `loops` whose variables occur in `parts`, or in the counts of others that do."""
     names = {name.name for part in parts for name in tree.names(part)}
     found: list[Range] = []
     for loop in reversed(loops):

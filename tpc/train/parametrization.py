@@ -60,7 +60,7 @@ def _ntp(kind: Kind) -> AB:
 
 
 def _mfp(kind: Kind) -> AB:
-    """For one hidden layer: μP's a, b, c moved by θ = 1/2, −1/2, −1, which changes nothing."""
+    """Mean field, for one hidden layer: μP's a, b, c moved by θ = 1/2, −1/2, −1, which changes nothing."""
     a, b = _mup(kind)
     return a + HALF, b - HALF
 
@@ -87,7 +87,7 @@ class Abc:
 
 
 def kind_of(rows: bool, columns: bool) -> Kind:
-    """By which sides grow."""
+    """The kind of a weight, by which sides grow."""
     return "matrix" if rows and columns else "input" if rows else "output" if columns else "finite"
 
 
@@ -106,38 +106,45 @@ class Scaling:
     abc: Abc
 
     def start(self, m: Maker) -> Tree:
-        """In front of what the weight is at first, as it is declared.
+        """The factor of what the weight is at first, as it is declared.
 
-        N(0, σ²/columns) entries, or vectors of N(0, σ²) coordinates, σ = scale·std.
+        That has N(0, σ²/columns) entries, or is vectors of N(0, σ²) coordinates, σ = scale·std.
         """
         return m.width_power(self.width, Exponent(DECLARED[self.kind]) - self.abc.a - self.abc.b)
 
     def as_declared(self) -> Scaling:
-        """That of a weight which is at first just what is declared, as kernels have it whatever the
-        parametrization."""
+        """The scaling of a weight which is at first just what is declared.
+
+        Kernels have it whatever the parametrization.
+        """
         return replace(self, abc=replace(self.abc, a=Exponent(DECLARED[self.kind]), b=Exponent(_0)))
 
     def forward(self, m: Maker) -> Tree:
-        """In front of `E nV x`: (1/n) Σ over a width rn is r times a mean."""
+        """The factor of `E nV x`: (1/n) Σ over a width rn is r times a mean."""
         return self.columns or m.number(1) if self.kind == "output" else m.number(1)
 
     def backward(self, m: Maker, transposed: bool = True) -> Tree:
-        """In front of `Wᵀ dh` (n_C ∂L/∂x = (n_C/n_R) Wᵀ dh), of `W dh` where `Wᵀ` was used (n_R ∂L/∂x =
-        (n_R/n_C) W dh), and of `nV df`."""
+        """The factor of a product in a backward pass.
+
+        It is of `Wᵀ dh` (n_C ∂L/∂x = (n_C/n_R) Wᵀ dh), of `W dh` where `Wᵀ` was used (n_R ∂L/∂x =
+        (n_R/n_C) W dh), or of `nV df`.
+        """
         if self.kind == "matrix":
             return self._quotient(m) if transposed else self.record(m, transposed=True)
         return self.forward(m)
 
     def record(self, m: Maker, transposed: bool) -> Tree:
-        """In front of a term of the gradient that comes from `h = Wᵀ x`.
+        """The factor of a term of the gradient, beside that of a product with the weight as it stands.
 
-        ∂L/∂W = x dhᵀ/n_C, and that from `h = W x` is `dh xᵀ/n_R`.
+        From `h = Wᵀ x` comes ∂L/∂W = x dhᵀ/n_C, and from `h = W x` dh xᵀ/n_R.
         """
         return self._inverse(m) if self.kind == "matrix" and transposed else m.number(1)
 
     def update(self, m: Maker, transposed: bool = False) -> Tree:
-        """In front of an update's `dh E x_s x` (transposed: of `x E dh_s y`) and of `dh ξ`, but for a power
-        of n."""
+        """The factor of an update's term in a product, but for a power of n.
+
+        It is of `dh E x_s x` (transposed: of `x E dh_s y`), or of `dh ξ`.
+        """
         if self.kind == "matrix":
             return m.number(1) if transposed else self._quotient(m)
         return (
@@ -156,8 +163,7 @@ class Scaling:
         return m.width_power(self.width, self.abc.c.scaled(-1))
 
     def norm(self, m: Maker) -> Tree:
-        """In front of the gradient's squared norm, in the parametrized weights w, as a moment of its
-        parts."""
+        """The factor of the gradient's squared norm, in the weights w, as a moment of its parts."""
         ratio = (
             self._quotient(m)
             if self.kind == "matrix"
@@ -169,8 +175,7 @@ class Scaling:
 
     @property
     def _squared(self) -> Exponent:
-        """Of `n^{−2a}`, and of what the sum over a growing side of an input or output weight has beside a
-        mean."""
+        """The exponent of `n^{−2a}`, times what the sum over a growing side has beside a mean."""
         own = {"matrix": _0, "input": -_1, "output": _1, "finite": _0}[self.kind]
         return Exponent(own) - self.abc.a.scaled(2)
 

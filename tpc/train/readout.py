@@ -105,9 +105,9 @@ class Reading:
     # biases
 
     def random_names(self) -> frozenset[str]:
-        """Those weights, and the variables of the pass that depend on them.
+        """The weights that are random, and the variables of the pass that depend on them.
 
-        a step reads only what stands before it.
+        A step reads only what stands before it.
         """
         found = {w.initial for w in self.scene.weights.values() if w.initial and w.width is None}
         for name, step in self.steps.items():

@@ -60,8 +60,10 @@ class Value:
 
 
 def without_one(value: Value) -> Value:
-    """An array of scalars read as its entry along its last axis if that is written `1`, as a side of a weight
-    is that has no index."""
+    """An array of scalars read as its entry along its last axis if that is written `1`.
+
+    As a side of a weight it has no index.
+    """
     last = value.shape[-1] if value.shape else None
     if value.width is not None or value.array is not None or last is None or not is_number(last, 1):
         return value
@@ -158,7 +160,7 @@ class Collected:
     given: int = 0
 
     def index(self, place: Index) -> Index:
-        """That of the variable where the axes' variables are as they are."""
+        """The index of `out` at a place, where the axes' variables are as they are."""
         own = tuple(Maker(self.span).name(a.variable) for a in self.axes)
         return (*own[: self.given], *place, *own[self.given :])
 

@@ -1,5 +1,7 @@
-"""Trainings: a `train` block, and the inner steps of `adapt`, written out as lines of the core language in a
-loop over time."""
+"""Trainings, written out as lines of the core language in a loop over time.
+
+They are `train` blocks, and the inner steps of `adapt`.
+"""
 
 from __future__ import annotations
 

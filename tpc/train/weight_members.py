@@ -1,5 +1,7 @@
-"""Terms by the member of a family of weights that they are of, so that a member's are found without a look at
-those of all others."""
+"""Terms by the member of a family of weights that they are of.
+
+So those of a member are found without a look at those of all others.
+"""
 
 from __future__ import annotations
 

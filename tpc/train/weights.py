@@ -299,9 +299,9 @@ def split(weight: Weight, index: Index) -> tuple[Index, Index, Index]:
 def of_member(
     weight: Weight, record: Record, member: Index, ranges: Sequence[Range], env: Mapping[str, Tree], m: Maker
 ) -> tuple[list[Range], dict[str, Tree], list[Tree]]:
-    """Those terms of a record that are of one member of a family of weights.
+    """The terms of a record that are of one member of a family of weights.
 
-    The ranges that are left, what variables stand for, and factors 0 or 1.
+    Gives the ranges that are left, what variables stand for, and factors 0 or 1.
 
     env: what the record's variables stand for so far; `ranges` are in these terms.
     """

@@ -1,5 +1,6 @@
-"""The driver: goes through a file's statements in order and writes networks, trainings and calls of networks
-out in the core language.
+"""The driver: networks, trainings and calls of networks written out in the core language.
+
+It goes through a file's statements in order.
 
 Everything is found out on the user's own tree, and what is made keeps its places; `resolve` then checks the
 whole as it would any core program.
@@ -62,8 +63,9 @@ def write_out(
 def open_out(
     file: tree.File, name: str, text: str, overrides: Mapping[str, int]
 ) -> tuple[tree.File, Networks]:
-    """`file` written out with the exponents of its weights left open, as inputs, and every update multiplied
-    with one more; and what its weights are.
+    """`file` written out with the exponents of its weights left open, and what its weights are.
+
+    The exponents are inputs, and every update is multiplied with one more.
 
     Raises TpcError.
     """

@@ -50,7 +50,7 @@ def too_much_memory(needed: float, free: float | None = None, remedy: str | None
 
 
 def out_of_memory(free: float, remedy: str | None = None) -> Diagnostic:
-    """Of what was let begin."""
+    """Memory gave out for something that was let begin."""
     return Diagnostic(
         "TP604", f"there is not enough memory for this: {memory(free)} are left", help=remedy or LESS_MEMORY
     )
