@@ -33,7 +33,7 @@ from tpc.derive.nodes import (
 )
 from tpc.derive.polynomial import (
     MAX_DEGREE,
-    Gaussian,
+    GaussianFactor,
     Monomial,
     Polynomial,
     components,
@@ -231,7 +231,7 @@ class ClosedForms:
         formula = self.formulas.get(ref)
         if ref.name in self.initial:
             formula = self.initial[ref.name]
-            return Polynomial.sum([self.polynomial(formula.mean), generator(Gaussian(ref))])
+            return Polynomial.sum([self.polynomial(formula.mean), generator(GaussianFactor(ref))])
         if isinstance(formula, ZNonlin):
             return self.polynomial(formula.value)
         if isinstance(formula, ZMatMul):
@@ -239,7 +239,7 @@ class ClosedForms:
         raise NotClosed
 
     def hat(self, ref: Ref) -> Polynomial:
-        g = Gaussian(ref)
+        g = GaussianFactor(ref)
         return Polynomial() if self.covariance(g, g) == 0 else generator(g)
 
     def partial(self, of: Ref, by: Ref) -> Polynomial:
@@ -285,11 +285,11 @@ class ClosedForms:
             raise NotClosed
         return total
 
-    def covariance(self, a: Gaussian, b: Gaussian) -> Any:
+    def covariance(self, a: GaussianFactor, b: GaussianFactor) -> Any:
         key = (a, b) if str(a.ref) <= str(b.ref) else (b, a)
         return self.once("covariance", key, lambda: self._covariance(*key))
 
-    def _covariance(self, a: Gaussian, b: Gaussian) -> Any:
+    def _covariance(self, a: GaussianFactor, b: GaussianFactor) -> Any:
         if a.ref.name in self.initial or b.ref.name in self.initial:
             return self.initial_covariance(a.ref, b.ref)
         f, g = self.product(a.ref), self.product(b.ref)

@@ -10,8 +10,8 @@ from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul, ZPartial
 from tpc.derive.latex import Latex, latex_equation
 from tpc.derive.limit import Limit
 from tpc.derive.nodes import Normal
-from tpc.derive.sites import Range
-from tpc.derive.text import Text, print_equation
+from tpc.derive.sites import IndexRange
+from tpc.derive.text import TextNotation, print_equation
 
 
 def limit_data(limit: Limit) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def formula_data(formula: ZFormula) -> dict[str, Any]:
 
 def equation_data(formula: ZFormula, equation: Equation) -> dict[str, Any]:
     closed = formula.closed(equation)
-    text = Text(formula.scope)
+    text = TextNotation(formula.scope)
     return {
         "rule": equation.rule,
         "left": text.expr(equation.left),
@@ -55,9 +55,9 @@ def equation_data(formula: ZFormula, equation: Equation) -> dict[str, Any]:
     }
 
 
-def closed_text(notation: Text, closed: Expr) -> str:
+def closed_text(notation: TextNotation, closed: Expr) -> str:
     return notation.expr(closed.variance if isinstance(closed, Normal) else closed)
 
 
-def ranges_data(ranges: Sequence[Range]) -> list[dict[str, str]]:
+def ranges_data(ranges: Sequence[IndexRange]) -> list[dict[str, str]]:
     return [{"variable": r.variable, "count": str(r.count)} for r in ranges]

@@ -13,7 +13,7 @@ from tpc.core.functions import FUNCTIONS
 from tpc.core.program import MatMul, Nonlin, Program
 from tpc.derive.parts import parts_of_lines
 from tpc.derive.sides import Sides
-from tpc.derive.sites import Range, Scope, Site, before, may_define, may_meet, sites_of
+from tpc.derive.sites import FormulaScope, IndexRange, Site, before, may_define, may_meet, sites_of
 
 
 class Dependence:
@@ -34,14 +34,14 @@ class Dependence:
         self.made: dict[str, list[Site]] = {}
         for site in self.sites:
             self.made.setdefault(site.out.name, []).append(site)
-        self.scope = Scope(parts_of_lines(self.made), frozenset(item.name for item in program.inputs))
+        self.scope = FormulaScope(parts_of_lines(self.made), frozenset(item.name for item in program.inputs))
         self.constant = {site.out: site for site in self.sites if not site.loops}
         self.reach = [0] * len(self.sites)
         self.rough = [0] * len(self.sites)
         self.operands = {site.number: list(self._operands(site)) for site in self.sites}
         self._solve()
 
-    def definitions(self, ref: Ref, ranges: Sequence[Range]) -> list[Site]:
+    def definitions(self, ref: Ref, ranges: Sequence[IndexRange]) -> list[Site]:
         """The sites that may have made `ref`, none for an initial vector."""
         if ref in self.constant:
             return [self.constant[ref]]
@@ -106,27 +106,27 @@ class Dependence:
                     rough |= self.rough[made.number]
         return reach, rough
 
-    def depends(self, ref: Ref, ranges: Sequence[Range], g: Site) -> bool:
+    def depends(self, ref: Ref, ranges: Sequence[IndexRange], g: Site) -> bool:
         """May `Z^ref` depend on the Ẑ of `g`?"""
         return any(self.reach[site.number] >> g.number & 1 for site in self.definitions(ref, ranges))
 
-    def jumps(self, ref: Ref, ranges: Sequence[Range], g: Site) -> bool:
+    def jumps(self, ref: Ref, ranges: Sequence[IndexRange], g: Site) -> bool:
         """May the derivative of `Z^ref` along the Ẑ of `g` not exist?"""
         return any(self.rough[site.number] >> g.number & 1 for site in self.definitions(ref, ranges))
 
 
-def vectors(x: Expr, ranges: Sequence[Range]) -> Iterator[tuple[Value, tuple[Range, ...]]]:
+def vectors(x: Expr, ranges: Sequence[IndexRange]) -> Iterator[tuple[Value, tuple[IndexRange, ...]]]:
     """The vectors in `x`, each with the ranges of the variables around it."""
-    seen: set[tuple[Value, tuple[Range, ...]]] = set()
+    seen: set[tuple[Value, tuple[IndexRange, ...]]] = set()
 
-    def visit(node: Expr, inside: tuple[Range, ...]) -> Iterator[tuple[Value, tuple[Range, ...]]]:
+    def visit(node: Expr, inside: tuple[IndexRange, ...]) -> Iterator[tuple[Value, tuple[IndexRange, ...]]]:
         if isinstance(node, Value):
             if node.vector and (node, inside) not in seen:
                 seen.add((node, inside))
                 yield node, inside
             return
         if isinstance(node, Sum):
-            inside = (*inside, Range(node.variable, node.count))
+            inside = (*inside, IndexRange(node.variable, node.count))
         for part in children(node):
             yield from visit(part, inside)
 

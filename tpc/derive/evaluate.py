@@ -62,7 +62,7 @@ def hermite_points(dimensions: int, nodes: int) -> Points:
 
 
 @dataclass
-class Family:
+class FamilyOnPoints:
     """The products met on one side of a matrix.
 
     A basis of their operands, orthonormal in L², and a Gaussian for each of its vectors.
@@ -125,7 +125,7 @@ class Interpreter:
         self.hats: dict[Member, Array] = {}
         self.made: dict[Member, tuple[tuple[int, ...], Rounds]] = {}
         self.order: dict[Member, int] = {}
-        self.families: dict[tuple[Member, bool], Family] = {}
+        self.families: dict[tuple[Member, bool], FamilyOnPoints] = {}
         self.derivatives: dict[tuple[Member, Member], Any] = {}
         self.means: dict[tuple[int, tuple[tuple[str, int], ...]], Any] = {}
         self.coefficients: dict[Member, dict[Member, float]] = {}
@@ -200,7 +200,7 @@ class Interpreter:
 
     def hat(self, f: ZHat, op: MatMul, env: Rounds) -> Array:
         """ZHat by Gram–Schmidt: `Ẑ^{Wx} = √scale (Σ_r ⟨p_r, x⟩ g_r + ‖x_⊥‖ g_new)`."""
-        family = self.families.setdefault((self.member(op.matrix, env), op.transposed), Family())
+        family = self.families.setdefault((self.member(op.matrix, env), op.transposed), FamilyOnPoints())
         x, new = (
             self.values[self.member(op.operand, env)] + np.zeros_like(self.points.weights),
             self.points.next(),

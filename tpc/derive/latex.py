@@ -12,7 +12,7 @@ from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.limit import Limit
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
-from tpc.derive.sites import Range
+from tpc.derive.sites import IndexRange
 from tpc.derive.text import is_hidden
 from tpc.syntax.greek import LETTERS
 
@@ -130,7 +130,7 @@ class Latex(Notation):
         return RELATIONS.get(op, op)
 
 
-def latex_ranges(notation: Latex, ranges: Iterable[Range]) -> str:
+def latex_ranges(notation: Latex, ranges: Iterable[IndexRange]) -> str:
     return r",\ ".join(" ".join(notation.below(r.variable, r.count)) for r in ranges)
 
 

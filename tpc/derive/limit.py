@@ -14,7 +14,7 @@ from tpc.core.expr import Ref
 from tpc.core.program import Program
 from tpc.derive.formula import ZDot, ZFormula, ZMatMul, ZPartial
 from tpc.derive.rules import Rules
-from tpc.derive.sites import Scope
+from tpc.derive.sites import FormulaScope
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +85,7 @@ class Limit:
     program: Program
     formulas: tuple[ZFormula, ...]
     partials: tuple[ZPartial, ...] = field(repr=False)
-    scope: Scope = field(default=Scope(), repr=False, compare=False)
+    scope: FormulaScope = field(default=FormulaScope(), repr=False, compare=False)
     of: Program | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 

@@ -52,7 +52,7 @@ from tpc.derive.nodes import (
     is_random,
     limits,
 )
-from tpc.derive.sites import Scope
+from tpc.derive.sites import FormulaScope
 
 SUM, PRODUCT, POWER, ATOM = range(4)  # binding strengths
 Written = tuple[str, int]
@@ -64,7 +64,7 @@ class Notation(ABC):
     Parts of a line (`scope.parts`) are shown as what they are, in place of their fresh names.
     """
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: FormulaScope) -> None:
         self.scope = scope
 
     # what a notation decides

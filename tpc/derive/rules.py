@@ -26,19 +26,19 @@ from tpc.derive.formula import (
 from tpc.derive.nodes import Together, Z, expectation, fresh, limits
 from tpc.derive.partials import Partials, same_matrix, summation
 from tpc.derive.scales import coefficient_scale, stein_scale
-from tpc.derive.sites import Range, Scope, Site, all_rounds
+from tpc.derive.sites import FormulaScope, IndexRange, Site, all_rounds
 
 AXES = ("i", "j", "k", "l")
 MAX_PAIRED = 400  # products with one matrix whose covariances are listed pair by pair
 
 
-class Place(TypedDict):
+class FormulaPlace(TypedDict):
     """What every formula of an instruction says of where it stands."""
 
-    loops: tuple[Range, ...]
+    loops: tuple[IndexRange, ...]
     path: tuple[int, ...]
     origin: Origin
-    scope: Scope
+    scope: FormulaScope
 
 
 class Rules:
@@ -49,7 +49,7 @@ class Rules:
         self.facts = Dependence(program)
         self.partials = Partials(self.facts)
 
-    def place(self, site: Site) -> Place:
+    def place(self, site: Site) -> FormulaPlace:
         return {"loops": site.loops, "path": site.path, "origin": site.op.origin, "scope": self.facts.scope}
 
     def initial(self) -> Iterator[ZFormula]:
@@ -63,19 +63,19 @@ class Rules:
             yield z(site.op, site, self)
 
 
-def zinput(item: Input, names: frozenset[str], scope: Scope) -> ZInput:
+def zinput(item: Input, names: frozenset[str], scope: FormulaScope) -> ZInput:
     variables: list[str] = []
     for _, wish in zip(item.shape, AXES * (1 + len(item.shape) // len(AXES)), strict=False):
         variables.append(fresh(wish, Together((variables, names))))
-    loops = tuple(Range(v, Affine(count)) for v, count in zip(variables, item.shape, strict=True))
+    loops = tuple(IndexRange(v, Affine(count)) for v, count in zip(variables, item.shape, strict=True))
     return ZInput(
         Ref(item.name, tuple(Affine.var(v) for v in variables)), loops=loops, origin=item.origin, scope=scope
     )
 
 
-def zinit(group: Gaussians, scope: Scope) -> Iterator[ZInit]:
+def zinit(group: Gaussians, scope: FormulaScope) -> Iterator[ZInit]:
     """ZInit: `Z^h` of an initial vector is given; `Ẑ^h = Z^h`, `Ż^h = 0`."""
-    loops = tuple(Range(variable, Affine(count)) for variable, count in group.axes)
+    loops = tuple(IndexRange(variable, Affine(count)) for variable, count in group.axes)
     refs = [Ref(name, tuple(Affine.var(variable) for variable, _ in group.axes)) for name in group.names]
     for i, ref in enumerate(refs):
         row = [limits(x, scope.inputs) for x in group.covariance[i]]

@@ -16,7 +16,7 @@ from tpc.derive.nodes import Env, Together, fresh
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class IndexRange:
     """A variable that runs over 0 … count−1."""
 
     variable: str
@@ -33,7 +33,7 @@ class Site:
     number: int
     op: Instruction
     path: tuple[int, ...]
-    loops: tuple[Range, ...]
+    loops: tuple[IndexRange, ...]
 
     @property
     def out(self) -> Ref:
@@ -50,7 +50,7 @@ class Site:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Scope:
+class FormulaScope:
     """What is needed to read a formula by itself.
 
     The instructions that lowering made out of parts of a line, by fresh name; the inputs; closed: what finds
@@ -70,14 +70,14 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Rounds:
+class SiteRounds:
     """Some rounds of a site.
 
     Its loop variables as indices, and the new variables among these with their ranges, outermost first.
     """
 
     env: Env
-    ranges: tuple[Range, ...]
+    ranges: tuple[IndexRange, ...]
 
     def of(self, ref: Ref) -> Ref:
         return substitute_ref(ref, self.env)
@@ -86,12 +86,12 @@ class Rounds:
 def sites_of(program: Program) -> tuple[Site, ...]:
     found: list[Site] = []
 
-    def visit(body: Sequence[Op], path: tuple[int, ...], loops: tuple[Range, ...]) -> None:
+    def visit(body: Sequence[Op], path: tuple[int, ...], loops: tuple[IndexRange, ...]) -> None:
         for i, op in enumerate(body):
             if isinstance(op, Instruction):
                 found.append(Site(len(found), op, (*path, i), loops))
             else:
-                visit(op.body, (*path, i), (*loops, Range(op.variable, op.count)))
+                visit(op.body, (*path, i), (*loops, IndexRange(op.variable, op.count)))
 
     visit(program.body, (), ())
     return tuple(found)
@@ -105,7 +105,7 @@ def shared(a: Site, b: Site) -> int:
     return depth
 
 
-def before(g: Site, h: Site, avoid: Container[str]) -> Iterator[Rounds]:
+def before(g: Site, h: Site, avoid: Container[str]) -> Iterator[SiteRounds]:
     """The rounds of `g` that come before a round of `h`, disjoint, as sums over variables not in `avoid`.
 
     With k regions shared, these are the rounds whose first u < k variables agree and whose next is less (the
@@ -123,25 +123,25 @@ def before(g: Site, h: Site, avoid: Container[str]) -> Iterator[Rounds]:
         variable = fresh("s" if own in taken else own, taken)
         count = Affine.var(own) + (1 if textually and u == depth - 1 else 0)
         rest = all_rounds(g, {**env, own: Affine.var(variable)}, u + 1, Together((taken, (variable,))))
-        yield Rounds(rest.env, (Range(variable, count), *rest.ranges))
+        yield SiteRounds(rest.env, (IndexRange(variable, count), *rest.ranges))
 
 
-def all_rounds(g: Site, env: Env, start: int, avoid: Container[str]) -> Rounds:
+def all_rounds(g: Site, env: Env, start: int, avoid: Container[str]) -> SiteRounds:
     """The rounds of `g` with its first `start` loop variables given by `env`."""
-    known, ranges, own = dict(env), list[Range](), list[str]()
+    known, ranges, own = dict(env), list[IndexRange](), list[str]()
     taken = Together((avoid, own))
     for loop in g.loops[start:]:
         variable = fresh(loop.variable, taken)
         own.append(variable)
-        ranges.append(Range(variable, loop.count.substitute(known)))
+        ranges.append(IndexRange(variable, loop.count.substitute(known)))
         known[loop.variable] = Affine.var(variable)
-    return Rounds(known, tuple(ranges))
+    return SiteRounds(known, tuple(ranges))
 
 
 # ranges of indices
 
 
-def least(index: Affine, ranges: Sequence[Range]) -> int | None:
+def least(index: Affine, ranges: Sequence[IndexRange]) -> int | None:
     """The least value of `index` over `ranges` (outermost first), None if a variable is not among them."""
     for loop in reversed(ranges if index.terms else ()):
         k = index.coefficient(loop.variable)
@@ -150,12 +150,12 @@ def least(index: Affine, ranges: Sequence[Range]) -> int | None:
     return index.constant
 
 
-def greatest(index: Affine, ranges: Sequence[Range]) -> int | None:
+def greatest(index: Affine, ranges: Sequence[IndexRange]) -> int | None:
     low = least(index.scaled(-1), ranges)
     return None if low is None else -low
 
 
-def may_meet(a: Index, a_ranges: Sequence[Range], b: Index, b_ranges: Sequence[Range]) -> bool:
+def may_meet(a: Index, a_ranges: Sequence[IndexRange], b: Index, b_ranges: Sequence[IndexRange]) -> bool:
     """Can the two indices be equal? (True where that cannot be told.)"""
     if isinstance(a, Gather) or isinstance(b, Gather):
         return True
@@ -167,7 +167,7 @@ def may_meet(a: Index, a_ranges: Sequence[Range], b: Index, b_ranges: Sequence[R
     return lows[0] <= highs[1] and lows[1] <= highs[0]
 
 
-def may_define(site: Site, ref: Ref, ranges: Sequence[Range]) -> bool:
+def may_define(site: Site, ref: Ref, ranges: Sequence[IndexRange]) -> bool:
     return site.out.name == ref.name and all(
         may_meet(i, ranges, j, site.loops) for i, j in zip(ref.index, site.out.index, strict=True)
     )

@@ -11,13 +11,13 @@ from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul
 from tpc.derive.limit import Limit
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
-from tpc.derive.sites import Range
+from tpc.derive.sites import IndexRange
 from tpc.syntax.greek import LETTERS
 
 RULE_COLUMN = 88
 
 
-class Text(Notation):
+class TextNotation(Notation):
     """`Ẑ^{h[t]}`, `E[…]`, `Σ_{s<t}`."""
 
     def name(self, name: str) -> str:
@@ -90,13 +90,13 @@ class Text(Notation):
         return {"<=": "≤", ">=": "≥"}.get(op, op)
 
 
-def print_ranges(notation: Text, ranges: Iterable[Range]) -> str:
+def print_ranges(notation: TextNotation, ranges: Iterable[IndexRange]) -> str:
     text = ", ".join(" ".join(notation.below(r.variable, r.count)) for r in ranges)
     return f" for {text}" if text else ""
 
 
 def print_equation(
-    notation: Text, equation: Equation, known: Sequence[Range], closed: Expr | None = None
+    notation: TextNotation, equation: Equation, known: Sequence[IndexRange], closed: Expr | None = None
 ) -> str:
     """One equation, with the ranges that are not known from around it, and its closed form."""
     text = f"{notation.expr(equation.left)} {equation.relation} {notation.expr(equation.right)}"
@@ -108,7 +108,7 @@ def print_equation(
 
 def print_formula(formula: ZFormula) -> str:
     """All equations of a formula, each with its rule."""
-    notation = Text(formula.scope)
+    notation = TextNotation(formula.scope)
     if isinstance(formula, ZInput):
         return f"{notation.label(formula.of)} given{print_ranges(notation, formula.loops)}"
     return "\n".join(
@@ -127,7 +127,7 @@ def is_hidden(formula: ZFormula) -> bool:
 
 
 def print_limit(limit: Limit) -> str:
-    notation = Text(limit.scope)
+    notation = TextNotation(limit.scope)
     lines = [f"The limit of {limit.program.name}", ""]
     given = [f for f in limit.formulas if isinstance(f, ZInput)]
     if given:
@@ -147,9 +147,9 @@ def print_limit(limit: Limit) -> str:
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
-def grouped(notation: Text, formulas: Sequence[ZFormula]) -> list[str]:
+def grouped(notation: TextNotation, formulas: Sequence[ZFormula]) -> list[str]:
     """The equations, those of a loop indented under its `for`."""
-    lines, around, path = list[str](), tuple[Range, ...](), tuple[int, ...]()
+    lines, around, path = list[str](), tuple[IndexRange, ...](), tuple[int, ...]()
     for formula in formulas:
         loops = formula.loops if formula.path else ()
         same = 0

@@ -12,7 +12,7 @@ from tpc.core.affine import Affine
 from tpc.core.expr import Ref, Value, substitute, substitute_ref
 from tpc.core.expr import replace as replaced
 from tpc.core.program import For, Instruction, MatMul, Op, instructions
-from tpc.expand.simplify import Body, Place, rewritten, used_by
+from tpc.expand.simplify import Body, MemberPlace, rewritten, used_by
 
 
 def without_duplicates(body: Body, keep: Collection[str]) -> Body:
@@ -20,9 +20,9 @@ def without_duplicates(body: Body, keep: Collection[str]) -> Body:
 
     Those in `keep` stay.
     """
-    made: dict[str, list[Place]] = {}
+    made: dict[str, list[MemberPlace]] = {}
     for op, loops in instructions(body):
-        made.setdefault(op.out.name, []).append(Place(op, loops))
+        made.setdefault(op.out.name, []).append(MemberPlace(op, loops))
     first: dict[object, str] = {}
     same: dict[str, str] = {}
     for op, _ in instructions(body):
@@ -37,7 +37,7 @@ def without_duplicates(body: Body, keep: Collection[str]) -> Body:
     return rewritten(body, lambda op: None if op.out.name in same else _with(op, same))
 
 
-def _form(place: Place, same: dict[str, str]) -> object:
+def _form(place: MemberPlace, same: dict[str, str]) -> object:
     """What is made, the same for two families whose members are the same.
 
     None where the loops are not those of the members.

@@ -33,7 +33,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError
 from tpc.expand.arrange import split_loops, without_duplicates
 from tpc.expand.chance import NO_GROUPS, RANDOM, joined
-from tpc.expand.orders import Orders, Term, UnstableError, key, orders
+from tpc.expand.orders import Orders, SeriesTerm, UnstableError, key, orders
 from tpc.expand.random_start import Initial, initial_program, without_initial
 from tpc.expand.rename import Meaning, meanings_of, renamed
 from tpc.expand.series import F0, GrowsError, SmallError
@@ -175,7 +175,7 @@ class _Terms:
         for p in [*wanted, *([F0] if name in self.outputs and F0 not in wanted else [])]:
             yield from self._term(op, key(name, p), [term for term in terms if term.power == p])
 
-    def _term(self, op: Instruction, name: str, terms: list[Term]) -> Iterator[Instruction]:
+    def _term(self, op: Instruction, name: str, terms: list[SeriesTerm]) -> Iterator[Instruction]:
         out = self._out(name, op)
         if isinstance(op, MatMul):
             for term in terms:

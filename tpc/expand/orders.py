@@ -23,7 +23,7 @@ Kind = Literal["product", "value", "mean", "initial"]
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class SeriesTerm:
     """What an instruction gives for one power of what it makes.
 
     value: for "product" the operand, for "initial" what the mean is taken of that is random in the limit.
@@ -138,21 +138,23 @@ class Orders:
     def chance_of(self, x: Expr, avoid: Groups = NO_GROUPS) -> Chance:
         return Chances(self.chance, avoid).expr(x)
 
-    def terms(self, op: Instruction, cut: Fraction, expander: Expander | None = None) -> list[Term]:
+    def terms(self, op: Instruction, cut: Fraction, expander: Expander | None = None) -> list[SeriesTerm]:
         """What `op` gives, from `cut` on. Raises GrowsError and SmallError."""
         expander = expander or self.expander
         if isinstance(op, MatMul):
-            return [Term(p, "product", x) for p, x in self.members(Value(op.operand, True), cut).items()]
+            return [
+                SeriesTerm(p, "product", x) for p, x in self.members(Value(op.operand, True), cut).items()
+            ]
         found = expander.series(op.phi, cut)
         if not isinstance(op, Moment):
-            return [Term(p, "value", x) for p, x in found.items()]
+            return [SeriesTerm(p, "value", x) for p, x in found.items()]
         out = []
         for p, x in found.items():
             initial, rest = Chances(self.chance).split(x)
             if is_vector(initial) and p - HALF >= cut:
-                out.append(Term(p - HALF, "initial", initial))
+                out.append(SeriesTerm(p - HALF, "initial", initial))
             if rest != ZERO:
-                out.append(Term(p, "mean" if is_vector(rest) else "value", rest))
+                out.append(SeriesTerm(p, "mean" if is_vector(rest) else "value", rest))
         return out
 
     # fixed points
@@ -226,7 +228,7 @@ class Orders:
             seen.add(worst)
         return op
 
-    def _chance(self, op: Instruction, term: Term) -> Chance:
+    def _chance(self, op: Instruction, term: SeriesTerm) -> Chance:
         own = self.chance_of(term.value)
         if term.kind == "initial":
             return Chance(None, frozenset({RANDOM}))

@@ -37,7 +37,7 @@ Body = tuple[Op, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MemberPlace:
     """An instruction and the loops around it, outermost first."""
 
     op: Instruction
@@ -55,8 +55,8 @@ class Zeros:
     """
 
     def __init__(self, body: Body) -> None:
-        self.places = [Place(op, loops) for op, loops in instructions(body)]
-        self.made: dict[str, list[Place]] = {}
+        self.places = [MemberPlace(op, loops) for op, loops in instructions(body)]
+        self.made: dict[str, list[MemberPlace]] = {}
         for place in self.places:
             self.made.setdefault(place.op.out.name, []).append(place)
         self.zero = {id(place.op) for place in self.places}
@@ -86,7 +86,7 @@ class Zeros:
 
         return folded(replaced(x, leaf))
 
-    def _vanishes(self, place: Place) -> bool:
+    def _vanishes(self, place: MemberPlace) -> bool:
         op = place.op
         return (
             self.member(op.operand, place.ranges)
@@ -94,7 +94,7 @@ class Zeros:
             else self.cleared(op.phi, place.ranges) == ZERO
         )
 
-    def without(self, place: Place, keep: Collection[str]) -> Instruction | None:
+    def without(self, place: MemberPlace, keep: Collection[str]) -> Instruction | None:
         op = place.op
         if self.family(op.out.name) and op.out.name not in keep:
             return None
@@ -108,7 +108,7 @@ class Zeros:
         )
 
 
-def _apart(ref: Ref, ranges: Ranges, place: Place) -> bool:
+def _apart(ref: Ref, ranges: Ranges, place: MemberPlace) -> bool:
     """Whether a reference is certainly not to what is made at `place`."""
     for i, j in zip(ref.index, place.op.out.index, strict=True):
         if isinstance(i, Affine) and isinstance(j, Affine):
@@ -141,15 +141,15 @@ def rewritten(body: Body, rule: Callable[[Instruction], Instruction | None]) -> 
 # axes along which nothing changes
 
 
-class Constant:
+class ConstantAxes:
     """For each family the axes along which all members are equal.
 
     All, but for those that something speaks against.
     """
 
     def __init__(self, body: Body, fixed: Collection[str]) -> None:
-        self.places = [Place(op, loops) for op, loops in instructions(body)]
-        self.made: dict[str, list[Place]] = {}
+        self.places = [MemberPlace(op, loops) for op, loops in instructions(body)]
+        self.made: dict[str, list[MemberPlace]] = {}
         for place in self.places:
             self.made.setdefault(place.op.out.name, []).append(place)
         self.axes = {
@@ -179,7 +179,7 @@ class Constant:
         """Whether the instruction says no more than that a member is equal to itself."""
         return isinstance(op, Nonlin | Scalar) and op.phi == Value(op.out, isinstance(op, Nonlin))
 
-    def leaves(self, place: Place) -> frozenset[str]:
+    def leaves(self, place: MemberPlace) -> frozenset[str]:
         """The variables of loops that the instruction can be taken out of: it neither mentions them nor tells
         members apart by them."""
         mentioned = _mentioned(self.op(place.op))
@@ -194,7 +194,7 @@ class Constant:
         """Takes away axes of a family that matter after all."""
         axes = self.axes[name]
         against: set[int] = set()
-        seen: dict[Ref, tuple[Instruction, Place]] = {}
+        seen: dict[Ref, tuple[Instruction, MemberPlace]] = {}
         for place in self.made[name]:
             op = self.op(place.op)
             if self.copies(op):
@@ -215,7 +215,7 @@ class Constant:
         axes -= against
         return bool(against)
 
-    def _available(self, place: Place, op: Instruction) -> bool:
+    def _available(self, place: MemberPlace, op: Instruction) -> bool:
         """Whether all that `op` uses is there before the loops that it is taken out of."""
         leaving = self.leaves(place)
         for loop in place.loops:
@@ -291,7 +291,7 @@ def without_constant_axes(body: Body, fixed: Collection[str]) -> tuple[Body, Map
 
     Those in `fixed` keep theirs.
     """
-    facts = Constant(body, fixed)
+    facts = ConstantAxes(body, fixed)
     if not any(facts.axes.values()):
         return body, facts.axes
     done: set[tuple[str, str]] = set()
@@ -301,7 +301,7 @@ def without_constant_axes(body: Body, fixed: Collection[str]) -> tuple[Body, Map
         out: list[tuple[Op, frozenset[str]]] = []
         for op in ops:
             if not isinstance(op, For):
-                place = Place(op, around)
+                place = MemberPlace(op, around)
                 new = facts.op(op)
                 if facts.copies(new):
                     continue

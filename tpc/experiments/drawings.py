@@ -17,7 +17,7 @@ PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class Part:
+class DrawingsPart:
     """The classes of one part.
 
     images: [classes*drawings, pixels], ink 1, class after class: as they are, then turned by 90° and so on.
@@ -37,7 +37,7 @@ class Part:
         return self.images[: len(self.images) // self.turns]
 
 
-def read_parts(path: Path | None, ways: int, shots: int) -> Mapping[str, Part]:
+def read_parts(path: Path | None, ways: int, shots: int) -> Mapping[str, DrawingsPart]:
     """The parts of a file of drawings, of the embedded one if there is no path.
 
     For training and validation turned by 90, 180 and 270° as well.
@@ -82,14 +82,14 @@ def _wrong(found: Mapping[str, np.ndarray]) -> str | None:
     return f"`split` has the label `{unknown[0]}`" if unknown else None
 
 
-def _part(images: np.ndarray, *, turned: bool) -> Part:
+def _part(images: np.ndarray, *, turned: bool) -> DrawingsPart:
     turns = [np.rot90(images, k, axes=(2, 3)) for k in range(4 if turned else 1)]
     flat = np.concatenate(turns).reshape(-1, images.shape[2] * images.shape[3])
-    return Part(flat.astype(np.float32) / np.float32(255), images.shape[1], len(turns))
+    return DrawingsPart(flat.astype(np.float32) / np.float32(255), images.shape[1], len(turns))
 
 
 def tasks(
-    rng: np.random.Generator, part: Part, count: int, ways: int, shots: int, queries: int
+    rng: np.random.Generator, part: DrawingsPart, count: int, ways: int, shots: int, queries: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """`count` tasks, as indices into the images of a part.
 
@@ -101,7 +101,7 @@ def tasks(
     return index[:, :, :shots].reshape(count, -1), index[:, :, shots:].reshape(count, -1)
 
 
-def memory_of_tasks(part: Part, count: int, ways: int, shots: int, queries: int) -> float:
+def memory_of_tasks(part: DrawingsPart, count: int, ways: int, shots: int, queries: int) -> float:
     """Bytes that drawing so many tasks takes.
 
     Of every choice a number for each thing to choose from, or for each that is chosen, and its place.

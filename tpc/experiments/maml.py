@@ -219,12 +219,12 @@ class Experiment:
 
     def _model(self) -> Model:
         from tpc.experiments.maml_kernel import KernelMachine
-        from tpc.experiments.maml_network import Network
+        from tpc.experiments.maml_network import FiniteNetwork
 
         return (
             KernelMachine(self.settings, self.parts)
             if self.settings.model in KERNELS
-            else Network(self.settings, self.parts)
+            else FiniteNetwork(self.settings, self.parts)
         )
 
     def _require_room(self) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import softmax
 
-from tpc.experiments.drawings import Part
+from tpc.experiments.drawings import DrawingsPart
 from tpc.experiments.maml_network import program, sizes
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, free_memory, physical_memory
@@ -34,14 +34,14 @@ CLIP = 0.5
 
 
 @dataclass(frozen=True)
-class Function:
+class KernelFunction:
     """coefficients, values: γ and f, [drawings trained on, ways]."""
 
     coefficients: np.ndarray
     values: np.ndarray
 
 
-class Rows:
+class KernelRows:
     """K(x, z) for x a drawing of one part before it is turned, z any drawing trained on, turned or not.
 
     [turns, drawings].
@@ -50,7 +50,7 @@ class Rows:
     turned z) = K(x, z).
     """
 
-    def __init__(self, kernel: Kernel, left: Part, right: Part, kept: bool) -> None:
+    def __init__(self, kernel: Kernel, left: DrawingsPart, right: DrawingsPart, kept: bool) -> None:
         """kept: whether there is memory to hold all of them."""
         self.kernel, self.left, self.right, self.kept = kernel, left.unturned, right, kept
         self.table = np.empty((0, right.turns, len(right.unturned)), kernel.dtype)
@@ -88,7 +88,7 @@ class Rows:
 class KernelMachine:
     """The kernel with its data."""
 
-    def __init__(self, settings: Settings, parts: Mapping[str, Part]) -> None:
+    def __init__(self, settings: Settings, parts: Mapping[str, DrawingsPart]) -> None:
         from tpc.experiments.maml import KERNELS
 
         self.settings, self.parts = settings, parts
@@ -103,9 +103,9 @@ class KernelMachine:
             needed = (
                 len(parts[name].unturned) * len(parts["train"].images) * np.dtype(settings.dtype).itemsize
             )
-            rows[name] = Rows(self.kernel, parts[name], parts["train"], kept=needed <= left)
+            rows[name] = KernelRows(self.kernel, parts[name], parts["train"], kept=needed <= left)
             left -= needed if needed <= left else 0
-        self.rows = {**rows, "test": Rows(self.kernel, parts["test"], parts["train"], kept=False)}
+        self.rows = {**rows, "test": KernelRows(self.kernel, parts["test"], parts["train"], kept=False)}
 
     @property
     def fingerprint(self) -> str:
@@ -117,15 +117,15 @@ class KernelMachine:
 
     # training
 
-    def train(self, state: Function | None, support: np.ndarray, query: np.ndarray) -> Function:
+    def train(self, state: KernelFunction | None, support: np.ndarray, query: np.ndarray) -> KernelFunction:
         shape = (len(self.parts["train"].images), self.settings.ways)
-        start = Function(*np.zeros((2, *shape), self.settings.dtype)) if state is None else state
-        out = Function(start.coefficients.copy(), start.values.copy())
+        start = KernelFunction(*np.zeros((2, *shape), self.settings.dtype)) if state is None else state
+        out = KernelFunction(start.coefficients.copy(), start.values.copy())
         for own, others in zip(support, query, strict=True):
             self._step(out, own, others)
         return out
 
-    def _step(self, f: Function, support: np.ndarray, query: np.ndarray) -> None:
+    def _step(self, f: KernelFunction, support: np.ndarray, query: np.ndarray) -> None:
         """One meta-batch, in place. support: [tasks, S], query: [tasks, Q]."""
         s, flat = self.settings, query.ravel()
         rows = self.rows["train"].turned(flat)  # K(query, all)
@@ -147,13 +147,13 @@ class KernelMachine:
         labels = np.repeat(np.eye(self.settings.ways, dtype=values.dtype), each, axis=0)
         return np.asarray((softmax(values, axis=-1) - labels) / np.asarray(len(labels), values.dtype))
 
-    def wait(self, state: Function, running: Interruptible) -> None:
+    def wait(self, state: KernelFunction, running: Interruptible) -> None:
         running.check()
 
     # evaluation
 
     def right(
-        self, state: Function, part: str, shown: np.ndarray, asked: np.ndarray, steps: int
+        self, state: KernelFunction, part: str, shown: np.ndarray, asked: np.ndarray, steps: int
     ) -> np.ndarray:
         values, images = self._values(state, part), self.parts[part].images
         own = np.repeat(np.arange(self.settings.ways), self.settings.asked)
@@ -191,7 +191,7 @@ class KernelMachine:
             )
         return np.asarray(asked + np.swapaxes(kernel[:, :, count:], 1, 2) @ moved)
 
-    def _values(self, state: Function, part: str) -> np.ndarray:
+    def _values(self, state: KernelFunction, part: str) -> np.ndarray:
         """f at all drawings of a part."""
         own, train = self.parts[part], self.parts["train"]
         by_turn = state.coefficients.reshape(train.turns, -1, self.settings.ways)
@@ -215,8 +215,8 @@ class KernelMachine:
 
     # keeping
 
-    def leaves(self, state: Function) -> Mapping[str, np.ndarray]:
+    def leaves(self, state: KernelFunction) -> Mapping[str, np.ndarray]:
         return {"coefficients": state.coefficients, "values": state.values}
 
-    def of_leaves(self, arrays: Mapping[str, Any]) -> Function:
-        return Function(arrays["coefficients"], arrays["values"])
+    def of_leaves(self, arrays: Mapping[str, Any]) -> KernelFunction:
+        return KernelFunction(arrays["coefficients"], arrays["values"])

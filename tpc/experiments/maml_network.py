@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.evaluate.in_parts import State, Training
-from tpc.experiments.drawings import Part
+from tpc.experiments.drawings import DrawingsPart
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, free_of_devices, require_memory
 from tpc.pipeline import parse
@@ -43,10 +43,10 @@ def sizes(settings: Settings) -> dict[str, float]:
     }
 
 
-class Network:
+class FiniteNetwork:
     """The program with its data."""
 
-    def __init__(self, settings: Settings, parts: Mapping[str, Part]) -> None:
+    def __init__(self, settings: Settings, parts: Mapping[str, DrawingsPart]) -> None:
         self.settings, self.parts = settings, parts
         self.training = self._training()
 

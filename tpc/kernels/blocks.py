@@ -33,7 +33,7 @@ BLOCK, MEMORY = 200, 2e8
 
 
 @dataclass(frozen=True)
-class Blocks:
+class KernelBlocks:
     """Arrays of several kernels of every input in X with every one in Z.
 
     Each has the shape [len(X), len(Z), *positions, *positions]; one program makes all of them.

@@ -17,7 +17,7 @@ from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels.accuracy import Worst
-from tpc.kernels.blocks import Blocks
+from tpc.kernels.blocks import KernelBlocks
 from tpc.kernels.compiled import Pair
 from tpc.kernels.kernel_program import tree_of
 from tpc.syntax import tree
@@ -32,7 +32,7 @@ class Kernels:
     network: str
     nngp: Kernel
     ntk: Kernel
-    both: Blocks
+    both: KernelBlocks
 
     def __call__(self, x: Any, z: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Both, NNGP first, in the time of the NTK. Shapes and errors as of each."""
@@ -57,7 +57,7 @@ class Kernel:
     estimated error is more than 1e-6 of √(K(x, x)·K(z, z)).
     """
 
-    blocks: Blocks
+    blocks: KernelBlocks
 
     def __call__(self, x: Any, z: Any = None) -> np.ndarray:
         """Raises TpcError: inputs of another shape than the network takes (as for `f(x)` in the language), or
@@ -134,7 +134,7 @@ def kernels(
             [catalogue.networks.several_inputs(chosen, there[chosen])], program.name, of_program=True
         )
     nngp, ntk, both = (
-        Blocks(program, chosen, kinds, dtype, positions, dict(inputs or {}), block)
+        KernelBlocks(program, chosen, kinds, dtype, positions, dict(inputs or {}), block)
         for kinds in (("nngp",), ("ntk",), KINDS)
     )
     return Kernels(chosen, Kernel(nngp), Kernel(ntk), both)

@@ -17,14 +17,14 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.scaling.equations import Circuit, circuit
 from tpc.scaling.sizes import Numbers
-from tpc.scaling.training_sizes import Found, Rounds, by_features, by_update, trained
+from tpc.scaling.training_sizes import Found, TrainingRounds, by_features, by_update, trained
 from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Regime, Verdict
 
 Values = Mapping[str, Fraction]
 
 
 @dataclass(frozen=True)
-class Training:
+class OpenTraining:
     """A program opened for the scaling analysis.
 
     It is ready to be classified in any parametrization of its weights.
@@ -88,7 +88,7 @@ class Training:
                     out.append((name, change, False))
         return list(dict.fromkeys(out))
 
-    def _blown(self, rounds: Rounds) -> tuple[BlowUp, ...]:
+    def _blown(self, rounds: TrainingRounds) -> tuple[BlowUp, ...]:
         found = self._violations(rounds.sizes)
         if any(first for *_, first in found):
             found = [item for item in found if item[2]]
@@ -147,15 +147,15 @@ def _largest(sizes: list[Fraction | None]) -> Fraction | None:
 
 
 @lru_cache(maxsize=64)
-def training_of(source: Source) -> Training:
+def training_of(source: Source) -> OpenTraining:
     """The training in a file, opened. Raises TpcError as parsing does."""
     from tpc.pipeline import opened
 
     program, networks = opened(source)
-    return Training(program.name, networks, circuit(program))
+    return OpenTraining(program.name, networks, circuit(program))
 
 
-def opened_training(program: Program) -> Training:
+def opened_training(program: Program) -> OpenTraining:
     """The training in `program`, of which there must be something to scale. Raises TpcError (TP735)."""
     training = training_of(program.source) if program.source is not None else None
     if training is None or not training.networks.passes:

@@ -12,7 +12,7 @@ from tpc.core.network import LEARNING
 from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.scaling.classify import Training, opened_training
+from tpc.scaling.classify import OpenTraining, opened_training
 from tpc.scaling.open_exponents import Forms, NotWrittenError, Open, implied, solve
 from tpc.scaling.sizes import Sizes
 from tpc.scaling.training_sizes import Found, at_first, by_update, trained
@@ -117,7 +117,7 @@ class _Writer:
     Then what training does, all of the forward pass being of order 1.
     """
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: OpenTraining) -> None:
         self.training = training
         self.vectors = frozenset(name for p in training.passes for name in p.vectors)
         self.scalars = frozenset(name for p in training.passes for name in p.scalars)

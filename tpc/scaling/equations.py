@@ -32,15 +32,15 @@ from tpc.core.network import LEARNING
 from tpc.core.program import Instruction, MatMul, Moment, Program, instructions
 from tpc.scaling import sizes
 from tpc.scaling.parity import Parity, parities, parity
-from tpc.scaling.sizes import ZERO, Node, Sizes
+from tpc.scaling.sizes import ZERO, SizeNode, Sizes
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class SizeEquation:
     """What makes members of a family. updates: whether the learning rate stands in it."""
 
     family: str
-    node: Node
+    node: SizeNode
     updates: bool
 
 
@@ -51,7 +51,7 @@ class Circuit:
     given: families that are not made by instructions, True where they are 0.
     """
 
-    definitions: tuple[Definition, ...]
+    definitions: tuple[SizeEquation, ...]
     given: Mapping[str, bool]
 
 
@@ -63,17 +63,19 @@ def circuit(program: Program) -> Circuit:
     made = []
     for op, _ in instructions(program.body):
         updates = not isinstance(op, MatMul) and any(v.ref.name == LEARNING for v in values(op.phi))
-        made.append(Definition(op.out.name, _node(op, found), updates))
+        made.append(SizeEquation(op.out.name, _node(op, found), updates))
     return Circuit(tuple(made), given)
 
 
-def _node(op: Instruction, found: Mapping[str, Parity | None]) -> Node:
+def _node(op: Instruction, found: Mapping[str, Parity | None]) -> SizeNode:
     if isinstance(op, MatMul):
-        return sizes.Ref(op.operand.name)  # W has variance 1/columns: Wx is of the size of x, its Ż included
+        return sizes.RefSize(
+            op.operand.name
+        )  # W has variance 1/columns: Wx is of the size of x, its Ż included
     return mean(op.phi, found) if isinstance(op, Moment) else node(op.phi)
 
 
-def mean(x: Expr, found: Mapping[str, Parity | None]) -> Node:
+def mean(x: Expr, found: Mapping[str, Parity | None]) -> SizeNode:
     """A mean, term by term, scalars put in front."""
     match x:
         case Sum(_, _, body):
@@ -85,13 +87,13 @@ def mean(x: Expr, found: Mapping[str, Parity | None]) -> Node:
     rest = mul(ONE, *(f for f in factors if is_vector(f)))
     own = parity(rest, found)
     return (
-        sizes.Mean(node(mul(ONE, *front)), node(rest), own is not None and bool(own.odd))
+        sizes.MeanSize(node(mul(ONE, *front)), node(rest), own is not None and bool(own.odd))
         if is_vector(rest)
         else node(x)
     )
 
 
-def node(x: Expr) -> Node:
+def node(x: Expr) -> SizeNode:
     match x:
         case Number(value):
             return sizes.Const(ZERO) if value else sizes.Zero()
@@ -100,7 +102,7 @@ def node(x: Expr) -> Node:
         case Pow(Extent(), exponent):
             return sizes.Const(exponent_of(exponent))
         case Value(ref, _):
-            return sizes.Learned((sizes.Const(ZERO),)) if ref.name == LEARNING else sizes.Ref(ref.name)
+            return sizes.Learned((sizes.Const(ZERO),)) if ref.name == LEARNING else sizes.RefSize(ref.name)
         case Add(terms):
             return sizes.Join(tuple(map(node, terms)))
         case Mul(factors):
@@ -108,12 +110,12 @@ def node(x: Expr) -> Node:
             return (
                 sizes.Learned(rest or (sizes.Const(ZERO),))
                 if len(rest) < len(factors)
-                else sizes.Product(rest)
+                else sizes.ProductSize(rest)
             )
         case Pow(base, Number(k)):
-            return sizes.Power(node(base), k)
+            return sizes.PowerSize(node(base), k)
         case Pow(base, _):
-            return sizes.Function("exp", node(base))
+            return sizes.FunctionSize("exp", node(base))
         case Sum(_, _, body):
             return node(body)
         case Call(function, args):
@@ -121,7 +123,7 @@ def node(x: Expr) -> Node:
     return sizes.Const(ZERO)  # constants, loop variables
 
 
-def _call(function: str, args: tuple[Expr, ...]) -> Node:
+def _call(function: str, args: tuple[Expr, ...]) -> SizeNode:
     if function == "where":
         condition, x, y = args
         assert isinstance(condition, Compare)
@@ -132,14 +134,16 @@ def _call(function: str, args: tuple[Expr, ...]) -> Node:
     if function in ("max", "min"):
         return sizes.Join(tuple(map(node, args)))
     if function == "sqrt":
-        return sizes.Power(node(args[0]), sizes.HALF)
+        return sizes.PowerSize(node(args[0]), sizes.HALF)
     falls = (
         function == "exp"
         and isinstance(args[0], Mul | Number)
         and coefficient(args[0]).value < 0
         and _is_square(args[0])
     )
-    return sizes.Function("cos" if falls else function, node(args[0]))  # exp(−x²) is bounded, as the cosine
+    return sizes.FunctionSize(
+        "cos" if falls else function, node(args[0])
+    )  # exp(−x²) is bounded, as the cosine
 
 
 def _is_square(x: Expr) -> bool:

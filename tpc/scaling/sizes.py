@@ -92,7 +92,7 @@ class Env:
 ZERO = Exponent()
 
 
-class Node(ABC):
+class SizeNode(ABC):
     """A part of an expression, ready to be sized."""
 
     __slots__ = ()
@@ -102,7 +102,7 @@ class Node(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Const(Node):
+class Const(SizeNode):
     """A number, or a power of n."""
 
     form: Exponent
@@ -113,13 +113,13 @@ class Const(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Zero(Node):
+class Zero(SizeNode):
     def sizes(self, env: Env) -> Sizes:
         return NIL
 
 
 @dataclass(frozen=True, slots=True)
-class Ref(Node):
+class RefSize(SizeNode):
     family: str
 
     def sizes(self, env: Env) -> Sizes:
@@ -127,28 +127,28 @@ class Ref(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Join(Node):
+class Join(SizeNode):
     """A sum, or cases."""
 
-    parts: tuple[Node, ...]
+    parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
         return joined(env.algebra, [part.sizes(env) for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
-class Product(Node):
-    parts: tuple[Node, ...]
+class ProductSize(SizeNode):
+    parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
         return multiplied(env.algebra, [part.sizes(env) for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
-class Learned(Node):
+class Learned(SizeNode):
     """A product with the learning rate: of what the last round has left, and a change as a whole."""
 
-    parts: tuple[Node, ...]
+    parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
         if not env.learning:
@@ -159,10 +159,10 @@ class Learned(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Power(Node):
+class PowerSize(SizeNode):
     """x^k. Its slope times the change of x, while that is smaller than x."""
 
-    part: Node
+    part: SizeNode
     k: Fraction
 
     def sizes(self, env: Env) -> Sizes:
@@ -179,14 +179,14 @@ class Power(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Function(Node):
+class FunctionSize(SizeNode):
     """φ(x) of a function of the table.
 
     Of what size it is for small and large x, and for a small change (Taylor).
     """
 
     name: str
-    part: Node
+    part: SizeNode
 
     def sizes(self, env: Env) -> Sizes:
         algebra, zero, (base, change, full) = env.algebra, env.zero, self.part.sizes(env)
@@ -206,11 +206,11 @@ class Function(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Cases(Node):
+class Cases(SizeNode):
     """`where`: the larger of the two; where the condition's sides change, so many entries change place."""
 
-    sides: tuple[Node, ...]
-    parts: tuple[Node, ...]
+    sides: tuple[SizeNode, ...]
+    parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
         algebra = env.algebra
@@ -227,11 +227,11 @@ class Cases(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Capped(Node):
+class Capped(SizeNode):
     """`min(1, q/p)`, as clipping writes it: `where(p > q, q/p, 1)`."""
 
-    p: Node
-    q: Node
+    p: SizeNode
+    q: SizeNode
 
     def sizes(self, env: Env) -> Sizes:
         algebra, p, q = env.algebra, self.p.sizes(env), self.q.sizes(env)
@@ -252,15 +252,15 @@ class Capped(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Mean(Node):
+class MeanSize(SizeNode):
     """`scalar · (1/n) Σ vector`.
 
     Of the vector's size, or n^(-1/2) of that where its mean is 0 by symmetry (odd), as it is at
     initialisation only.
     """
 
-    scalar: Node
-    vector: Node
+    scalar: SizeNode
+    vector: SizeNode
     odd: bool
 
     def sizes(self, env: Env) -> Sizes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tpc.scaling.equations import Circuit, initial
-from tpc.scaling.sizes import NIL, ZERO, Algebra, Env, Node, Sizes, joined
+from tpc.scaling.sizes import NIL, ZERO, Algebra, Env, SizeNode, Sizes, joined
 
 MAX_ROUNDS = 64
 
@@ -16,7 +16,7 @@ Kept = Callable[[str, Sizes], Sizes]  # what is kept of the sizes that a definit
 
 
 @dataclass(frozen=True, slots=True)
-class Rounds:
+class TrainingRounds:
     """The last sizes, and how many rounds of training they have taken.
 
     settled: whether another one would change nothing.
@@ -47,7 +47,7 @@ def trained(
     at_end: Callable[[Found], bool],
     kept: Kept = keep,
     rounds: int = MAX_ROUNDS,
-) -> Rounds:
+) -> TrainingRounds:
     """Sizes after so many rounds of training, or until nothing changes, or `at_end`.
 
     forward: what forward passes make.
@@ -55,15 +55,15 @@ def trained(
     now = at_first(circuit, algebra, kept)
     for done in range(rounds + 1):
         if at_end(now):
-            return Rounds(now, done, settled=False)
+            return TrainingRounds(now, done, settled=False)
         past = dict(now)
         env = Env(algebra, now, past)
         # first the weights, from what the last round has left
         changed = _sweep(circuit, env, forward, kept, updates=True)
         changed |= _sweep(circuit, env, (), kept)
         if not changed:
-            return Rounds(now, done, settled=True)
-    return Rounds(now, rounds, settled=False)
+            return TrainingRounds(now, done, settled=True)
+    return TrainingRounds(now, rounds, settled=False)
 
 
 def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, updates: bool = False) -> bool:
@@ -116,5 +116,5 @@ def _resized(circuit: Circuit, env: Env, out: str, forward: Collection[str]) -> 
     return _of([d.node for d in circuit.definitions if d.family == out], env)
 
 
-def _of(nodes: list[Node], env: Env) -> Sizes:
+def _of(nodes: list[SizeNode], env: Env) -> Sizes:
     return joined(env.algebra, [node.sizes(env) for node in nodes]) if nodes else NIL

@@ -32,7 +32,7 @@ def _own_span(item: Any) -> Span:
     return span
 
 
-class Builder(Transformer[Token, Any]):
+class TreeBuilder(Transformer[Token, Any]):
     """Grammar rules to tree nodes, bottom up as the parser reduces. One method per rule."""
 
     def start(self, items: list[Any]) -> tree.File:

@@ -15,7 +15,7 @@ from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of, is_rational
-from tpc.syntax.order import Use
+from tpc.syntax.order import Reference
 from tpc.syntax.scope import CONDITION, SCALAR, UNKNOWN, Kind, Local, Loop, Scope, Symbol
 
 Env = Mapping[str, Local]
@@ -26,7 +26,7 @@ class Kinds:
     """Infers kinds in `scope`, given what is known of the families so far. Errors and uses are appended."""
 
     def __init__(
-        self, scope: Scope, families: Mapping[str, Kind], errors: list[Diagnostic], uses: list[Use]
+        self, scope: Scope, families: Mapping[str, Kind], errors: list[Diagnostic], uses: list[Reference]
     ) -> None:
         self.scope = scope
         self.families = families
@@ -149,7 +149,7 @@ class Kinds:
                 extra.append(Loop(f"#{self.fresh}", Affine(bound)))
                 value = Affine.var(extra[-1].variable)
             affine.append(value)
-        self.uses.append(Use(name, tuple(affine), (*self.loops, *extra), self.stamp, span))
+        self.uses.append(Reference(name, tuple(affine), (*self.loops, *extra), self.stamp, span))
 
     def gather(self, node: tree.Tree, env: Env) -> int | None:
         """The bound of an index that is read from an input declared `: index(d)`, else None."""

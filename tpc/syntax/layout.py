@@ -60,7 +60,7 @@ def normalise(identifier: str) -> str:
     )
 
 
-class Layout:
+class LayoutLexer:
     """Layout as tokens: indentation, newlines outside of brackets, and words told from names.
 
     Nesting is bounded.

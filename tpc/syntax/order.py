@@ -44,7 +44,7 @@ class Making:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class Reference:
     """A reference to members of a family, from an instruction at `stamp`.
 
     `loops` include the ranges of sums around it.
@@ -168,7 +168,7 @@ class Order:
                 by[flat] = number
         return True
 
-    def use(self, use: Use) -> None:
+    def use(self, use: Reference) -> None:
         """Every instance of `use` is inside its family, and its member made before.
 
         Nothing is said of a family that has errors itself.
@@ -199,7 +199,7 @@ class Order:
                     self.errors.append(catalogue.indices.from_the_future(use.span, member, where, maker.span))
                 return
 
-    def given(self, use: Use, shape: tuple[int, ...]) -> None:
+    def given(self, use: Reference, shape: tuple[int, ...]) -> None:
         """The same for a use of an input, a matrix or an initial vector.
 
         Their members are all there from the start.
@@ -217,9 +217,11 @@ class Order:
         if made is None:
             return
         loops = tuple(Loop(f"#{axis}", Affine(extent)) for axis, extent in enumerate(made.shape))
-        self.use(Use(name, tuple(Affine.var(loop.variable) for loop in loops), loops, Affine(NEVER), span))
+        self.use(
+            Reference(name, tuple(Affine.var(loop.variable) for loop in loops), loops, Affine(NEVER), span)
+        )
 
-    def grids(self, event: Making | Use) -> Iterator[Grid]:
+    def grids(self, event: Making | Reference) -> Iterator[Grid]:
         """The rounds of `event`, in pieces, up to the limit."""
         for rounds, grid in _pieces(event.loops):
             self.left -= rounds
@@ -231,7 +233,9 @@ class Order:
             if _size(grid):
                 yield grid
 
-    def inside(self, use: Use, shape: tuple[int, ...], grid: Grid, columns: Sequence[np.ndarray]) -> bool:
+    def inside(
+        self, use: Reference, shape: tuple[int, ...], grid: Grid, columns: Sequence[np.ndarray]
+    ) -> bool:
         for axis, (column, extent) in enumerate(zip(columns, shape, strict=True)):
             outside = (column < 0) | (column >= extent)
             if outside.any():

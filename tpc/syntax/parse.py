@@ -13,8 +13,8 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
-from tpc.syntax.builder import Builder
-from tpc.syntax.layout import MAX_DEPTH, Layout, span_of
+from tpc.syntax.builder import TreeBuilder
+from tpc.syntax.layout import MAX_DEPTH, LayoutLexer, span_of
 
 MAX_BYTES = 1 << 18
 MAX_SYNTAX_ERRORS = 10
@@ -28,9 +28,9 @@ def parser() -> Lark:
         grammar,
         parser="lalr",
         lexer="basic",
-        postlex=Layout(),
+        postlex=LayoutLexer(),
         maybe_placeholders=True,
-        transformer=Builder(),
+        transformer=TreeBuilder(),
     )
 
 

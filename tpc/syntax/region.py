@@ -28,14 +28,14 @@ class TooManyRowsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class IntegerRegion:
     """The points where every one of `at_least` is ≥ 0 and every one of `zero` is 0."""
 
     at_least: tuple[Affine, ...] = ()
     zero: tuple[Affine, ...] = ()
 
-    def where(self, at_least: Iterable[Affine] = (), zero: Iterable[Affine] = ()) -> Region:
-        return Region((*self.at_least, *at_least), (*self.zero, *zero))
+    def where(self, at_least: Iterable[Affine] = (), zero: Iterable[Affine] = ()) -> IntegerRegion:
+        return IntegerRegion((*self.at_least, *at_least), (*self.zero, *zero))
 
     @property
     def is_empty(self) -> bool:

@@ -21,11 +21,11 @@ from tpc.syntax.order import (
     MAX_MEMBERS,
     Making,
     Order,
+    Reference,
     TooManyRoundsError,
-    Use,
 )
 from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Scope, Symbol
-from tpc.syntax.timeline import Reported, Site, Timeline, telling
+from tpc.syntax.timeline import TimedDefinition, TimedOutput, Timeline, telling
 
 MAX_ERRORS = 50
 
@@ -82,7 +82,7 @@ class Resolver:
         self.sites = self.timeline.sites
         self.reported = self.timeline.reported
         self.families: dict[str, Kind] = {}
-        self.uses: list[Use] = []
+        self.uses: list[Reference] = []
 
     def check(self, name: str) -> Checked:
         for statement in self.file.statements:
@@ -212,7 +212,7 @@ class Resolver:
                 self.families.update(dict.fromkeys(grounded, SCALAR))
                 progress = bool(grounded)
 
-    def has_known_part(self, site: Site) -> bool:
+    def has_known_part(self, site: TimedDefinition) -> bool:
         """Whether something whose kind is known is in a definition."""
         return any(
             node.name in self.families or (known is not None and known.what in ("input", "vector"))
@@ -262,7 +262,7 @@ class Resolver:
                     self.errors.append(catalogue.kinds.kind_unknown(site.name.span, site.name.name))
                     break
 
-    def check_output(self, reported: Reported, kinds: Kinds) -> None:
+    def check_output(self, reported: TimedOutput, kinds: Kinds) -> None:
         value = reported.value
         symbol = self.scope.symbols.get(value.name) if isinstance(value, tree.Name) else None
         if (

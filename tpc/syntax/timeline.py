@@ -17,7 +17,7 @@ from tpc.syntax.scope import SCALAR, Local, Loop, Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class TimedDefinition:
     """A definition with the loops around it, its own clauses included, and its place in time."""
 
     node: tree.Define
@@ -28,7 +28,7 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class TimedOutput:
     """An output: what is reported, over its clauses."""
 
     node: tree.Output
@@ -44,8 +44,8 @@ class Timeline:
     def __init__(self, scope: Scope, errors: list[Diagnostic]) -> None:
         self.scope = scope
         self.errors = errors
-        self.sites: list[Site] = []
-        self.reported: list[Reported] = []
+        self.sites: list[TimedDefinition] = []
+        self.reported: list[TimedOutput] = []
         self.names_reported: dict[str, tree.Name] = {}
 
     def collect(
@@ -156,7 +156,7 @@ class Timeline:
                 )
                 return
             affine.append(value)
-        self.sites.append(Site(node, base, tuple(affine), loops, stamp))
+        self.sites.append(TimedDefinition(node, base, tuple(affine), loops, stamp))
 
     def output(self, node: tree.Output, stamp: Affine) -> None:
         base, index = (
@@ -178,7 +178,7 @@ class Timeline:
             self.errors.append(catalogue.names.defined_twice(base.span, base.name, first.span))
             return
         self.reported.append(
-            Reported(node, base, loops, stamp, node.target if node.value is None else node.value)
+            TimedOutput(node, base, loops, stamp, node.target if node.value is None else node.value)
         )
 
 

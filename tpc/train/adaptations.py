@@ -9,7 +9,7 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker
 from tpc.train.descent import Descent, Updates
-from tpc.train.gradients import Gradient
+from tpc.train.gradients import LossGradient
 from tpc.train.records import State
 from tpc.train.scene import Scene
 from tpc.train.weights import Reader, Weight
@@ -27,7 +27,7 @@ class Adaptation:
     before: State
     outer: tuple[Tree, ...]
     steps: Tree
-    gradient: Gradient
+    gradient: LossGradient
     members: Sequence[Weight]  # the weights that are kept as they are, for each task
 
     def lines(self, scene: Scene, shown: int) -> list[tree.Statement]:

@@ -17,7 +17,7 @@ from tpc.train.build import Maker, replaced, substituted
 from tpc.train.checks import ARRAYS, check_index
 from tpc.train.naming import Names
 from tpc.train.padding import plus
-from tpc.train.records import Padded, Value
+from tpc.train.records import ArrayExpr, PaddedStep
 from tpc.train.scene import Scene
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def picks_members(node: tree.Sum, env: Env) -> bool:
     return any(name.name in variables for part in indexed for i in part.index for name in tree.names(i))
 
 
-def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> Value:
+def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> ArrayExpr:
     """A sum with each of its terms made by itself."""
     first, *rest = node.ranges
     m = Maker(node.span)
@@ -73,7 +73,7 @@ def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> Value:
     )
 
 
-def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
+def onehot(forward: Forward, node: tree.Applied, env: Env) -> ArrayExpr:
     """`onehot(j[t])`, of an input declared `: index(d)`: the array of d entries that is 1 at j[t].
 
     `onehot(k)` of a loop variable has an entry for each round, `onehot(k + 1, d)` of any index has d entries.
@@ -96,7 +96,7 @@ def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
         raise RefusedError(catalogue.networks.onehot_needs(node.span))
     check_index(forward.scene, node.args[0], "onehot", 0, entry, forward.scene.integer(count), forward.loops)
     m = Maker(node.span)
-    return Value(None, (count,), lambda i: m.equal(i[0], entry), picked=entry)
+    return ArrayExpr(None, (count,), lambda i: m.equal(i[0], entry), picked=entry)
 
 
 def _rounds(forward: Forward, index: Tree) -> Tree | None:
@@ -131,7 +131,7 @@ def _check_entries(forward: Forward, node: tree.Applied, least: Tree | None, cou
         )
 
 
-def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Value:
+def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> ArrayExpr:
     """`pad(x, a, b, …)`: x with `a` zeros before and after it along its first axis, `b` along the next."""
     value, amounts = forward.expr(node.args[0], env), node.args[1:]
     if not amounts or len(amounts) > len(value.shape):
@@ -163,5 +163,5 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Valu
             value.width,
             [plus(m, a.count, *margin) for a, margin in zip(own, margins, strict=True)],
         )
-        forward.steps.append(Padded(out, (*forward.axes, *own), value, margins, node.span, given))
+        forward.steps.append(PaddedStep(out, (*forward.axes, *own), value, margins, node.span, given))
         return forward.of_var(out)

@@ -15,11 +15,21 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker
-from tpc.train.contributions import Contribution, Sums, bound_in
+from tpc.train.contributions import Contribution, CotangentSums, bound_in
 from tpc.train.derivative import derivative, jump_in
 from tpc.train.gradient_paths import Leaf, Paths, base_of
 from tpc.train.padding import plus
-from tpc.train.records import Axis, Collected, Elementwise, Index, Padded, Product, Record, Step, Var
+from tpc.train.records import (
+    CollectedStep,
+    ElementwiseStep,
+    FiniteAxis,
+    Index,
+    PaddedStep,
+    ProductStep,
+    Record,
+    Step,
+    Var,
+)
 from tpc.train.scene import Scene
 from tpc.train.weights import Reader, Weight
 
@@ -44,21 +54,21 @@ class Backward:
     records: dict[str, list[Record]] = field(default_factory=dict)
     cotangents: dict[str, str] = field(default_factory=dict)  # what the cotangents of variables are called
     reached: list[Step] = field(init=False)
-    sums: Sums = field(init=False)
+    sums: CotangentSums = field(init=False)
     biases: dict[str, str] = field(default_factory=dict)  # what the gradients of weights read as they are
     aliases: dict[str, Contribution] = field(default_factory=dict)  # cotangents that have a name already
     slopes: dict[tuple[str, Leaf], Tree] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.sums = Sums(self.scene, self.prefix, self.examples)
+        self.sums = CotangentSums(self.scene, self.prefix, self.examples)
         self.reached = self.paths.to(self.outs)
         self.cotangents |= {out.name: self.seed for out in self.outs}
         for step in reversed(self.reached):
             self.cotangents.setdefault(step.out.name, self.scene.names.fresh(f"d{step.out.name}"))
         for step in self.reached:
-            if isinstance(step, Product):
+            if isinstance(step, ProductStep):
                 self.record(step)
-            elif isinstance(step, Elementwise):
+            elif isinstance(step, ElementwiseStep):
                 for weight, _ in self.paths.biases(step.value):
                     if not weight.frozen and weight.name not in self.biases:
                         self.bias_record(weight)
@@ -118,7 +128,7 @@ class Backward:
         clauses = [*self.examples, *(m.range(a.variable, a.count) for a in axes)]
         return m.define(self.member(of.name, index, m), value, clauses, what)
 
-    def use(self, leaf: Leaf, axes: tuple[Axis, ...], value: Tree | None) -> tuple[Leaf, Contribution]:
+    def use(self, leaf: Leaf, axes: tuple[FiniteAxis, ...], value: Tree | None) -> tuple[Leaf, Contribution]:
         index = leaf.index if isinstance(leaf, tree.Indexed) else ()
         around = len(self.prefix) if self.own is None else self.own
         return leaf, Contribution(index[around:], axes, value)
@@ -131,7 +141,9 @@ class Backward:
         raise TypeError(f"no rule for {type(step).__name__}")
 
     @rule.register
-    def elementwise(self, step: Elementwise, *, writing: bool = True) -> Iterator[tuple[Leaf, Contribution]]:
+    def elementwise(
+        self, step: ElementwiseStep, *, writing: bool = True
+    ) -> Iterator[tuple[Leaf, Contribution]]:
         """`out = φ(x..)` gives `dx += dout ∂φ/∂x`; a scalar in it, the mean of that.
 
         `out = E φ(x..)` gives the same with a scalar dout.
@@ -140,7 +152,7 @@ class Backward:
             scalar = self.paths.made[base_of(leaf)].width is None
             yield self.use(leaf, (*step.axes, *bound_in(step.value, leaf)), self.term(step, leaf, scalar))
 
-    def term(self, step: Elementwise, leaf: Leaf, scalar: bool) -> Tree:
+    def term(self, step: ElementwiseStep, leaf: Leaf, scalar: bool) -> Tree:
         """`dout ∂φ/∂leaf`, or its mean over coordinates if the leaf is a scalar."""
         m = Maker(step.span)
         dout = self.cotangent(step.out, tuple(m.name(a.variable) for a in step.axes), m)
@@ -155,7 +167,7 @@ class Backward:
             return m.mean(value) if averaged else value
         return m.mul(dout, m.mean(slope) if averaged else slope)
 
-    def slope(self, step: Elementwise, leaf: Leaf) -> Tree:
+    def slope(self, step: ElementwiseStep, leaf: Leaf) -> Tree:
         """`∂φ/∂leaf`. Raises RefusedError where it is 0 but for jumps."""
         key = (step.out.name, leaf)
         if key not in self.slopes:
@@ -166,7 +178,7 @@ class Backward:
         return self.slopes[key]
 
     @rule.register
-    def product(self, step: Product, *, writing: bool = True) -> Iterator[tuple[Leaf, Contribution]]:
+    def product(self, step: ProductStep, *, writing: bool = True) -> Iterator[tuple[Leaf, Contribution]]:
         """`h = W x` gives `dx += Wᵀ dh`; for the gradient of W see `record`."""
         if not self.paths.inputs(step):
             return
@@ -184,11 +196,11 @@ class Backward:
             value = self.reader.product(
                 weight, not step.transposed, dout, index, (*scope, *own), member=step.member, backward=True
             )
-        axes = (Axis(v, near.count) for v in own if near.count is not None)
+        axes = (FiniteAxis(v, near.count) for v in own if near.count is not None)
         yield self.use(entry, (*step.rest, *axes), value)
 
     @rule.register
-    def padding(self, step: Padded, *, writing: bool = True) -> Iterator[tuple[Leaf, Contribution]]:
+    def padding(self, step: PaddedStep, *, writing: bool = True) -> Iterator[tuple[Leaf, Contribution]]:
         """What is inside an array with zeros around it gets the cotangents of its places."""
         m = Maker(step.span)
         places: list[Tree] = [m.name(a.variable) for a in step.axes]
@@ -199,7 +211,7 @@ class Backward:
             yield self.use(leaf, step.axes, m.mul(dout, derivative(step.entry, leaf)))
 
     @rule.register
-    def collecting(self, step: Collected, *, writing: bool = True) -> Iterator[tuple[Leaf, Contribution]]:
+    def collecting(self, step: CollectedStep, *, writing: bool = True) -> Iterator[tuple[Leaf, Contribution]]:
         """A member gets the cotangent of its place."""
         m = Maker(step.span)
         for part in step.parts:
@@ -209,7 +221,7 @@ class Backward:
 
     # terms of the gradients of weights
 
-    def sides(self, step: Product, m: Maker) -> tuple[Callable[[Index], Tree], Callable[[Index], Tree]]:
+    def sides(self, step: ProductStep, m: Maker) -> tuple[Callable[[Index], Tree], Callable[[Index], Tree]]:
         """The cotangent of a product's outcome, and what was multiplied, by index of a finite side."""
         outer = tuple(m.name(a.variable) for a in step.rest)
 
@@ -221,7 +233,7 @@ class Backward:
 
         return dout, operand
 
-    def record(self, step: Product) -> None:
+    def record(self, step: ProductStep) -> None:
         """The term of a product's weight's gradient."""
         m, weight = Maker(step.span), self.scene.weights[step.weight]
         if weight.frozen:
@@ -255,7 +267,7 @@ class Backward:
 
     def bias_uses(self, step: Step) -> Iterator[tuple[str, Contribution]]:
         """What a step contributes to the gradients of the weights that it reads as they are."""
-        if not isinstance(step, Elementwise):
+        if not isinstance(step, ElementwiseStep):
             return
         for weight, leaves in self.paths.biases(step.value):
             for leaf in () if weight.frozen else leaves:

@@ -20,7 +20,7 @@ from tpc.train.checks import described, taken
 from tpc.train.descent import Descent, Sgd
 from tpc.train.forward import Forward
 from tpc.train.network_calls import Calls
-from tpc.train.records import Index, Record, Upto, Value
+from tpc.train.records import ArrayExpr, Index, Record, Upto
 from tpc.train.scene import Scene
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight
@@ -124,7 +124,7 @@ class ByHand:
             rest = [f for f in factors if f is not outers[0]]
             coefficient = m.mul(*rest)
         else:
-            one = Value(None, (), lambda _: m.number(1))
+            one = ArrayExpr(None, (), lambda _: m.number(1))
             whole = self.named(node, forward, part, f"{weight.name}_a", prefix)
             a, b = (whole, one) if weight.rows.width or not weight.columns.width else (one, whole)
             coefficient = m.number(1)
@@ -159,7 +159,9 @@ class ByHand:
                 )
             )
 
-    def named(self, node: tree.AddTo, forward: Forward, x: Tree, wish: str, prefix: Sequence[str]) -> Value:
+    def named(
+        self, node: tree.AddTo, forward: Forward, x: Tree, wish: str, prefix: Sequence[str]
+    ) -> ArrayExpr:
         """`x` by a name, if it is more than a member; arrays stay as they are."""
         value = (
             forward.expr(x, {})
@@ -175,7 +177,7 @@ class ByHand:
         def entry(index: Index) -> Tree:
             return m.member(name, (*map(m.name, prefix), *index))
 
-        return Value(None, (), entry)
+        return ArrayExpr(None, (), entry)
 
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:
         raise RefusedError(diagnostic)

@@ -18,7 +18,7 @@ from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Range, Tree
-from tpc.train.records import Value
+from tpc.train.records import ArrayExpr
 from tpc.train.scene import Scene
 from tpc.train.weights import Side, Weight
 
@@ -313,7 +313,7 @@ def described(width: str | None, shape: str) -> str:
     return f"an array of {entries}" if shape else "a scalar"
 
 
-def check_operand(scene: Scene, node: tree.MatMul, weight: Weight, near: Side, operand: Value) -> None:
+def check_operand(scene: Scene, node: tree.MatMul, weight: Weight, near: Side, operand: ArrayExpr) -> None:
     """Whether a weight is multiplied to what its side takes."""
     shown = f"{weight.name}.T" if isinstance(node.matrix, tree.Transposed) else weight.name
     fits = near.count is None or (operand.shape and scene.same(near.count, operand.shape[-1]))

@@ -9,7 +9,7 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, substituted
 from tpc.train.padding import Margin, padded
-from tpc.train.records import Axis, Index, Var
+from tpc.train.records import FiniteAxis, Index, Var
 from tpc.train.scene import Scene
 from tpc.train.shifted_reads import Solution, shifted, solved
 
@@ -19,7 +19,7 @@ class Contribution:
     """A term of the cotangent of an entry."""
 
     index: Index  # which entry
-    axes: tuple[Axis, ...]  # the variables that are bound in it, to be summed over but for the index
+    axes: tuple[FiniteAxis, ...]  # the variables that are bound in it, to be summed over but for the index
     value: Tree | None  # None while it is not written: then it is a product with a matrix
 
 
@@ -27,15 +27,15 @@ class Contribution:
 class _Fixed:
     """The bound variables of a contribution, as far as an entry of the cotangent fixes them."""
 
-    marks: dict[str, Axis]  # by what they are called: names that nothing else has
-    left: dict[str, Axis]  # by mark: those that are summed over
+    marks: dict[str, FiniteAxis]  # by what they are called: names that nothing else has
+    left: dict[str, FiniteAxis]  # by mark: those that are summed over
     env: dict[str, Tree] = field(default_factory=dict)  # by mark: what the others stand for
     tests: list[tuple[Tree, Tree]] = field(default_factory=list)  # what must be equal for there to be a term
     places: dict[str, Solution] = field(default_factory=dict)  # by mark: those that are read at a shift
 
 
 @dataclass
-class Sums:
+class CotangentSums:
     """The sums of one backward pass."""
 
     scene: Scene
@@ -44,10 +44,10 @@ class Sums:
     spreads: dict[tuple[str, Index], str] = field(default_factory=dict)
     lines: list[tree.Define] = field(default_factory=list)  # those of arrays with zeros around them
 
-    def axes_of(self, shape: Sequence[Tree], contributions: Sequence[Contribution]) -> tuple[Axis, ...]:
+    def axes_of(self, shape: Sequence[Tree], contributions: Sequence[Contribution]) -> tuple[FiniteAxis, ...]:
         """Axes of an array that contributions are made for; no sum in these has their variables."""
         variables = self.scene.names.variables(len(shape), [*self.prefix, *summed(contributions)])
-        return tuple(Axis(v, count) for v, count in zip(variables, shape, strict=True))
+        return tuple(FiniteAxis(v, count) for v, count in zip(variables, shape, strict=True))
 
     def is_alias(self, c: Contribution, var: Var) -> bool:
         """Whether the contribution is something that has a name, entry by entry."""
@@ -89,7 +89,7 @@ class Sums:
         return m.sum(ranges, m.mul(value, *tests))
 
     def _fixed(self, c: Contribution, index: Index, of: Var, m: Maker) -> _Fixed:
-        marks = {a.variable: Axis(f"#{k}", a.count) for k, a in enumerate(c.axes)}
+        marks = {a.variable: FiniteAxis(f"#{k}", a.count) for k, a in enumerate(c.axes)}
         marked: dict[str, Tree] = {v: m.name(a.variable) for v, a in marks.items()}
         fixed = _Fixed(marks, {a.variable: a for a in marks.values()})
         left, env = fixed.left, fixed.env
@@ -153,7 +153,7 @@ def summed(contributions: Iterable[Contribution]) -> set[str]:
     }
 
 
-def bound_in(x: Tree, leaf: Tree) -> tuple[Axis, ...]:
+def bound_in(x: Tree, leaf: Tree) -> tuple[FiniteAxis, ...]:
     """The ranges of the sums in `x` whose variables are in the index of `leaf`."""
     wanted: Mapping[str, None] = dict.fromkeys(name.name for name in tree.names(leaf))
     ranges = {
@@ -163,4 +163,4 @@ def bound_in(x: Tree, leaf: Tree) -> tuple[Axis, ...]:
         for r in node.ranges
         if r.variable.name in wanted
     }
-    return tuple(Axis(name, r.count) for name, r in ranges.items())
+    return tuple(FiniteAxis(name, r.count) for name, r in ranges.items())

@@ -18,13 +18,13 @@ from tpc.train.checks import check_application, check_index
 from tpc.train.collect import member_by_member
 from tpc.train.network_names import bias, indexed, outside
 from tpc.train.products import product
-from tpc.train.records import Axis, Elementwise, Index, Step, Value, Var
+from tpc.train.records import ArrayExpr, ElementwiseStep, FiniteAxis, Index, Step, Var
 from tpc.train.scene import Scene
 from tpc.train.weights import Weight
 
 MAX_UNROLLED = 2000  # members of a family in a network that is made one from another
-Env = Mapping[str, Value]
-Around = tuple[tuple[Axis, ...], tuple[str, ...], tuple[tree.Range, ...]]
+Env = Mapping[str, ArrayExpr]
+Around = tuple[tuple[FiniteAxis, ...], tuple[str, ...], tuple[tree.Range, ...]]
 
 
 class Forward:
@@ -51,18 +51,18 @@ class Forward:
         self.steps: list[Step] = []
         self.made: dict[str, Var] = {}
         self.members: set[str] = set()  # families of the biases met
-        self.axes: tuple[Axis, ...] = ()
+        self.axes: tuple[FiniteAxis, ...] = ()
         self.sums: tuple[str, ...] = ()
         # of clauses and sums around, as far as they are not gone through round by round
         self.loops: tuple[tree.Range, ...] = ()
         self.inside: list[str] = []
-        self.locals: dict[str, Value] = {}
+        self.locals: dict[str, ArrayExpr] = {}
         self.counts = {"h": 0, "x": 0}
         self.span = Span(1, 1, 1, 1)  # of the line being evaluated
 
     # networks
 
-    def run(self, network: tree.Network, args: Sequence[Value], at: tree.Node) -> Value:
+    def run(self, network: tree.Network, args: Sequence[ArrayExpr], at: tree.Node) -> ArrayExpr:
         """The value of `network` on `args`. What is named in its body is in `locals` afterwards."""
         name = network.name.name
         if name in self.inside:
@@ -75,7 +75,7 @@ class Forward:
             )
         self.inside.append(name)
         network = apart(network, {*self.scope(), *self.scene.loops}, self.scene.names)
-        env: dict[str, Value] = {p.name: a for p, a in zip(network.parameters, args, strict=True)}
+        env: dict[str, ArrayExpr] = {p.name: a for p, a in zip(network.parameters, args, strict=True)}
         for line in network.body:
             self.block(line, env, {}) if isinstance(line, tree.ForBlock) else self.line(line, env)
         self.span = network.result.span
@@ -92,7 +92,7 @@ class Forward:
         self.inside.pop()
         return value
 
-    def expr_named(self, node: Tree, wish: str, env: Env) -> Value:
+    def expr_named(self, node: Tree, wish: str, env: Env) -> ArrayExpr:
         """The value of `node` as a variable, called as wished if it is made here."""
         if isinstance(node, tree.MatMul):
             return product(self, node, env, wish)
@@ -100,7 +100,7 @@ class Forward:
             return pad(self, node, env, wish)
         return self.named(self.expr(node, env), wish, node)
 
-    def block(self, block: tree.ForBlock, env: dict[str, Value], at: dict[str, Tree]) -> None:
+    def block(self, block: tree.ForBlock, env: dict[str, ArrayExpr], at: dict[str, Tree]) -> None:
         """A loop in a network's body, round by round."""
         for k in range(self.count(substituted(block.range.count, at), 1)):
             here = {**at, block.range.variable.name: Maker(block.range.span).number(k)}
@@ -118,7 +118,7 @@ class Forward:
             self.refuse(catalogue.networks.network_rounds(node.span, MAX_UNROLLED))
         return found
 
-    def line(self, line: tree.Define, env: dict[str, Value]) -> None:
+    def line(self, line: tree.Define, env: dict[str, ArrayExpr]) -> None:
         """An assignment in a network's body.
 
         With clauses, a family, at once or, if it is made one from another, member by member.
@@ -145,9 +145,12 @@ class Forward:
         else:
             member_by_member(self, line, base.name, index, env)
 
-    def family(self, line: tree.Define, name: str, env: Env) -> Value:
+    def family(self, line: tree.Define, name: str, env: Env) -> ArrayExpr:
         """What a line with clauses makes: a variable over further axes, seen from outside them."""
-        outer, self.axes = self.axes, (*self.axes, *(Axis(c.variable.name, c.count) for c in line.clauses))
+        outer, self.axes = (
+            self.axes,
+            (*self.axes, *(FiniteAxis(c.variable.name, c.count) for c in line.clauses)),
+        )
         loops, self.loops, earlier = self.loops, (*self.loops, *line.clauses), {*self.made}
         value = self.expr_named(
             line.value,
@@ -159,7 +162,9 @@ class Forward:
         self.axes, self.loops, var = outer, loops, value.leaf
         assert var is not None
         own = tuple(a.variable for a in self.axes)
-        return Value(var.width, var.shape[len(own) :], lambda i: self.leaf(var, (*self.here(own), *i)), var)
+        return ArrayExpr(
+            var.width, var.shape[len(own) :], lambda i: self.leaf(var, (*self.here(own), *i)), var
+        )
 
     def constant(self, node: Tree, name: str, at: Tree | None = None) -> int:
         value = self.scene.integer(node)
@@ -167,12 +172,12 @@ class Forward:
             self.refuse(catalogue.networks.network_index(node.span if at is None else at.span, name))
         return value
 
-    def position(self, variable: str) -> Value:
-        return Value(None, (), lambda _: Maker(self.span).name(variable))
+    def position(self, variable: str) -> ArrayExpr:
+        return ArrayExpr(None, (), lambda _: Maker(self.span).name(variable))
 
     # variables
 
-    def argument(self, node: Tree) -> Value:
+    def argument(self, node: Tree) -> ArrayExpr:
         """What a network is applied to, where it is called: the variables of the loops there are numbers."""
         return self.expr(node, {v: self.position(v) for v in self.prefix})
 
@@ -187,38 +192,42 @@ class Forward:
         self.made[made.name] = made
         return made
 
-    def of_var(self, var: Var) -> Value:
+    def of_var(self, var: Var) -> ArrayExpr:
         own = tuple(a.variable for a in self.axes)
-        return Value(var.width, var.shape[len(own) :], lambda i: self.leaf(var, (*self.here(own), *i)), var)
+        return ArrayExpr(
+            var.width, var.shape[len(own) :], lambda i: self.leaf(var, (*self.here(own), *i)), var
+        )
 
-    def own_axes(self, shape: Sequence[Tree | None], at: tree.Node) -> tuple[Axis, ...]:
+    def own_axes(self, shape: Sequence[Tree | None], at: tree.Node) -> tuple[FiniteAxis, ...]:
         avoid = [*self.prefix, *(a.variable for a in self.axes), *self.sums]
         variables = self.scene.names.variables(len(shape), avoid)
         if any(count is None for count in shape):
             self.refuse(catalogue.networks.network_extent(at.span))
-        return tuple(Axis(v, count) for v, count in zip(variables, shape, strict=True) if count is not None)
+        return tuple(
+            FiniteAxis(v, count) for v, count in zip(variables, shape, strict=True) if count is not None
+        )
 
-    def named(self, value: Value, wish: str, at: Tree) -> Value:
+    def named(self, value: ArrayExpr, wish: str, at: Tree) -> ArrayExpr:
         """`value` as a variable."""
         if value.array is not None and value.leaf is None:
             return replace(value, leaf=value.array().leaf)
         return value if value.leaf is not None else self.made_of(value, wish, at)
 
-    def made_of(self, value: Value, wish: str, at: Tree, *, mean: bool = False) -> Value:
+    def made_of(self, value: ArrayExpr, wish: str, at: Tree, *, mean: bool = False) -> ArrayExpr:
         if None in value.shape:
             value.at(tuple(Maker(at.span).name("_") for _ in value.shape))  # says why, where it knows
         with self.within_sums(at):
             own = self.own_axes(value.shape, at)
             out = self.var(self.numbered(wish), None if mean else value.width, [a.count for a in own])
             entry = value.at(tuple(Maker(at.span).name(a.variable) for a in own))
-            self.steps.append(Elementwise(out, (*self.axes, *own), entry, at.span, mean))
+            self.steps.append(ElementwiseStep(out, (*self.axes, *own), entry, at.span, mean))
             return self.of_var(out)
 
     @contextmanager
     def within_sums(self, at: tree.Node) -> Iterator[None]:
         """What is made inside sums is made for every term: the sums' variables are axes of it."""
         new = {*self.sums} - {a.variable for a in self.axes}
-        axes = tuple(Axis(r.variable.name, r.count) for r in self.loops if r.variable.name in new)
+        axes = tuple(FiniteAxis(r.variable.name, r.count) for r in self.loops if r.variable.name in new)
         if any(
             name.name in {a.variable for a in (*self.axes, *axes)}
             for a in axes
@@ -253,10 +262,10 @@ class Forward:
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:
         raise RefusedError(diagnostic)
 
-    def expr(self, node: Tree, env: Env) -> Value:
+    def expr(self, node: Tree, env: Env) -> ArrayExpr:
         match node:
             case tree.Number():
-                return Value(None, (), lambda _: node)
+                return ArrayExpr(None, (), lambda _: node)
             case tree.Name(name=name):
                 return self.name(node, name, env)
             case tree.Indexed(base=base, index=index):
@@ -286,14 +295,18 @@ class Forward:
 
     def combined(
         self, node: Tree, parts: Sequence[Tree], env: Env, build: Callable[[list[Tree]], Tree]
-    ) -> Value:
+    ) -> ArrayExpr:
         """An elementwise combination: parts have one width, and one shape or none."""
         values = [self.expr(part, env) for part in parts]
         return self.joined(node, parts, values, build)
 
     def joined(
-        self, node: Tree, parts: Sequence[Tree], values: Sequence[Value], build: Callable[[list[Tree]], Tree]
-    ) -> Value:
+        self,
+        node: Tree,
+        parts: Sequence[Tree],
+        values: Sequence[ArrayExpr],
+        build: Callable[[list[Tree]], Tree],
+    ) -> ArrayExpr:
         width, shape = None, tuple[Tree | None, ...]()
         for part, value in zip(parts, values, strict=True):
             if value.width is not None:
@@ -301,18 +314,18 @@ class Forward:
                     self.refuse(catalogue.kinds.mixed_widths(part.span, value.width, parts[0].span, width))
                 width = value.width
             shape = self.scene.merged(shape, value.shape, part)
-        return Value(width, shape, lambda i: build([v.at(i if v.shape else ()) for v in values]))
+        return ArrayExpr(width, shape, lambda i: build([v.at(i if v.shape else ()) for v in values]))
 
     def shown(self, shape: Sequence[Tree | None]) -> str:
         return self.scene.shown(shape)
 
-    def name(self, node: tree.Name, name: str, env: Env) -> Value:
+    def name(self, node: tree.Name, name: str, env: Env) -> ArrayExpr:
         if name in env:
             return env[name]
         if name in self.scene.weights:
             return bias(self, node, self.scene.weights[name])
         if self.scene.is_constant(name):
-            return Value(None, (), lambda _: node)
+            return ArrayExpr(None, (), lambda _: node)
         return outside(self, node, name, ())
 
     def scope(self) -> tuple[str, ...]:
@@ -339,7 +352,7 @@ class Forward:
         value = None if isinstance(put, tree.Name | tree.Number) else self.scene.integer(put)
         return put if value is None else Maker(node.span).number(value)
 
-    def applied(self, node: tree.Applied, env: Env) -> Value:
+    def applied(self, node: tree.Applied, env: Env) -> ArrayExpr:
         function = node.function
         if isinstance(function, tree.Name) and function.name in self.scene.networks:
             return self.run(
@@ -362,7 +375,7 @@ class Forward:
             ]
         return self.joined(node, node.args, values, lambda parts: replace(node, args=tuple(parts)))
 
-    def is_compound(self, value: Value, node: Tree) -> bool:
+    def is_compound(self, value: ArrayExpr, node: Tree) -> bool:
         """Whether what a function is applied to is worth a name: the backward pass needs it again."""
         return (
             value.leaf is None
@@ -372,18 +385,18 @@ class Forward:
             and self.has_variables(value)
         )
 
-    def is_leaf(self, value: Value) -> bool:
+    def is_leaf(self, value: ArrayExpr) -> bool:
         """Whether its entries are entries of one variable, or vectors of the program."""
         entry = value.at(tuple(Maker(self.span).name("_") for _ in value.shape))
         base = entry.base if isinstance(entry, tree.Indexed) else entry
         return isinstance(base, tree.Name) and (base.name in self.made or base.name in self.scene.outer)
 
-    def has_variables(self, value: Value) -> bool:
+    def has_variables(self, value: ArrayExpr) -> bool:
         """Whether a gradient may go to something in it: a variable of the pass, or a bias."""
         probe = value.at(tuple(Maker(self.span).name("_") for _ in value.shape))
         return any(name.name in self.made or name.name in self.members for name in tree.names(probe))
 
-    def sum(self, node: tree.Sum, env: Env) -> Value:
+    def sum(self, node: tree.Sum, env: Env) -> ArrayExpr:
         if picks_members(node, env):
             return term_by_term(self, node, env)
         inner, ranges = dict(env), list[tree.Range]()
@@ -395,6 +408,6 @@ class Forward:
             self.loops = (*self.loops, ranges[-1])
         value = self.expr(node.body, inner)
         self.sums, self.loops = outer, loops
-        return Value(
+        return ArrayExpr(
             value.width, value.shape, lambda i: replace(node, ranges=tuple(ranges), body=value.at(i))
         )

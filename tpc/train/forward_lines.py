@@ -12,7 +12,7 @@ from tpc.syntax.tree import Range
 from tpc.train.build import Maker
 from tpc.train.forward import Forward
 from tpc.train.padding import Margin, padded
-from tpc.train.records import Collected, Elementwise, Padded, Product, Step
+from tpc.train.records import CollectedStep, ElementwiseStep, PaddedStep, ProductStep, Step
 from tpc.train.scene import Scene
 from tpc.train.weights import Reader
 
@@ -25,15 +25,15 @@ def written(
     for step in steps:
         m = Maker(step.span)
         own = tuple(m.name(a.variable) for a in step.axes)
-        if isinstance(step, Padded):
+        if isinstance(step, PaddedStep):
             lines += zeros_around(step, prefix, examples, m)
             continue
-        if isinstance(step, Collected):
+        if isinstance(step, CollectedStep):
             lines += members(step, prefix, examples, m)
             continue
         clauses = [*examples, *(m.range(a.variable, a.count) for a in step.axes)]
         target = m.member(step.out.name, (*map(m.name, prefix), *own))
-        if isinstance(step, Elementwise):
+        if isinstance(step, ElementwiseStep):
             lines.append(m.define(target, m.mean(step.value) if step.mean else step.value, clauses))
             continue
         weight = reader.weights[step.weight]
@@ -48,7 +48,7 @@ def written(
 
 
 def zeros_around(
-    step: Padded, prefix: Sequence[str], examples: Sequence[Range], m: Maker
+    step: PaddedStep, prefix: Sequence[str], examples: Sequence[Range], m: Maker
 ) -> list[tree.Define]:
     """The lines of an array with zeros around it."""
     given, own = step.axes[: step.given], step.axes[step.given :]
@@ -65,7 +65,9 @@ def zeros_around(
     )
 
 
-def members(step: Collected, prefix: Sequence[str], examples: Sequence[Range], m: Maker) -> list[tree.Define]:
+def members(
+    step: CollectedStep, prefix: Sequence[str], examples: Sequence[Range], m: Maker
+) -> list[tree.Define]:
     """The lines of an array of members."""
     clauses = [*examples, *(m.range(a.variable, a.count) for a in step.axes)]
     around = tuple(map(m.name, prefix))
@@ -81,7 +83,7 @@ def members(step: Collected, prefix: Sequence[str], examples: Sequence[Range], m
 
 def pass_of(scene: Scene, network: str, output: str, forward: Forward, *, training: bool) -> Pass:
     """What the scaling analysis needs of a forward pass."""
-    products = [step for step in forward.steps if isinstance(step, Product)]
+    products = [step for step in forward.steps if isinstance(step, ProductStep)]
     features: dict[str, None] = {}
     for step in products:
         if scene.weights[step.weight].scaling.kind == "output":

@@ -8,7 +8,7 @@ from functools import cached_property
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.derivative import has_kinks
-from tpc.train.records import Collected, Elementwise, Product, State, Step, Var, read_by
+from tpc.train.records import CollectedStep, ElementwiseStep, ProductStep, State, Step, Var, read_by
 from tpc.train.scene import Scene
 from tpc.train.weights import Weight
 
@@ -78,7 +78,9 @@ class Paths:
         """The variables that weights have gone into."""
         found = set[str]()
         for step in self.steps:
-            weights = isinstance(step, Product) or (isinstance(step, Elementwise) and self.biases(step.value))
+            weights = isinstance(step, ProductStep) or (
+                isinstance(step, ElementwiseStep) and self.biases(step.value)
+            )
             if weights or any(base_of(leaf) in found for leaf in self.read[step.out.name]):
                 found.add(step.out.name)
         return found
@@ -87,10 +89,10 @@ class Paths:
         """The functions with kinks, and the variables made by them."""
         kinked = {name for name, function in self.scene.functions.items() if has_kinks(function)}
         for step in self.steps:
-            if isinstance(step, Elementwise):
+            if isinstance(step, ElementwiseStep):
                 kinks = not step.mean and has_kinks(step.value, kinked)
             else:
-                kinks = isinstance(step, Collected) and any(
+                kinks = isinstance(step, CollectedStep) and any(
                     base_of(leaf) in kinked for leaf in self.inputs(step)
                 )
             if kinks:

@@ -16,8 +16,8 @@ from tpc.train.descent import Descent
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import pass_of, written
 from tpc.train.gradient_paths import Paths
-from tpc.train.losses import LossFunction, Prediction, check_prediction
-from tpc.train.records import Record, State, Value, Var, without_one
+from tpc.train.losses import LabelledOutput, LossFunction, check_prediction
+from tpc.train.records import ArrayExpr, Record, State, Var, without_one
 from tpc.train.scene import Scene
 from tpc.train.weights import Reader
 
@@ -39,7 +39,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Gradient:
+class LossGradient:
     """One pass forward and back, found.
 
     Its lines can be written once the descents that its weights have seen know their terms.
@@ -64,7 +64,7 @@ class Gradient:
         return self.backward.lines()
 
 
-def gradient_at(scene: Scene, point: Point, loss: NamedLoss, descent: Descent, m: Maker) -> Gradient:
+def gradient_at(scene: Scene, point: Point, loss: NamedLoss, descent: Descent, m: Maker) -> LossGradient:
     """Finds the gradient of the loss at a point.
 
     Its terms are put where the descent keeps them: the pass itself needs those of earlier rounds.
@@ -95,10 +95,10 @@ def gradient_at(scene: Scene, point: Point, loss: NamedLoss, descent: Descent, m
             replace(r, ranges=r.ranges[len(descent.tasks) :]) for r in backward.records.get(name, [])
         )
     total = m.mul(m.sum(examples.clauses, function.value(m, prediction)), weight)
-    return Gradient(point, forward, backward, lines, total)
+    return LossGradient(point, forward, backward, lines, total)
 
 
-def output_of(value: Value, network: tree.Network) -> Var:
+def output_of(value: ArrayExpr, network: tree.Network) -> Var:
     if value.leaf is None or value.width is not None:
         raise RefusedError(catalogue.networks.network_output(network.result.span, network.name.name))
     if len(value.shape) > 1:
@@ -107,8 +107,8 @@ def output_of(value: Value, network: tree.Network) -> Var:
 
 
 def prediction_of(
-    scene: Scene, forward: Forward, value: Value, out: Var, examples: tree.Examples
-) -> Prediction:
+    scene: Scene, forward: Forward, value: ArrayExpr, out: Var, examples: tree.Examples
+) -> LabelledOutput:
     """The network's output beside the example's label."""
     m, label = Maker(examples.label.span), forward.argument(examples.label)
     if len(label.shape) == len(out.shape) + 1:
@@ -144,7 +144,7 @@ def prediction_of(
     def entry(i: tuple[Tree, ...]) -> Tree:
         return m.equal(i[0], label.at(())) if classes and i else label.at(i)
 
-    return Prediction(
+    return LabelledOutput(
         units,
         value.at,
         entry,
@@ -155,7 +155,7 @@ def prediction_of(
 
 
 def slopes(
-    scene: Scene, loss: LossFunction, prediction: Prediction, out: Var, point: Point, m: Maker
+    scene: Scene, loss: LossFunction, prediction: LabelledOutput, out: Var, point: Point, m: Maker
 ) -> tuple[str, list[tree.Define]]:
     """The family χ = L'(f, y), and the line that makes it."""
     name = scene.names.fresh("chi")

@@ -13,7 +13,7 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.forward import Forward
 from tpc.train.readout import Readout
-from tpc.train.records import Index, Record, Step, Value
+from tpc.train.records import ArrayExpr, Index, Record, Step
 from tpc.train.scene import Scene
 from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, same_member, squared
@@ -37,7 +37,7 @@ class KernelPass:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class WeightUse:
     """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient.
 
     member: which member of the weight, and a readout's row.
@@ -80,7 +80,7 @@ class Pairing:
         """The variables that mean something in every part."""
         return [*self.prefix, *(r.variable.name for r in self.positions)]
 
-    def value(self, kind: str, out: list[tree.Statement]) -> Value:
+    def value(self, kind: str, out: list[tree.Statement]) -> ArrayExpr:
         """The kernel, of the outputs' positions. Lines go to `out`."""
         m, counts = self.m, [r.count for made in self.passes for r in made.readout.positions]
         self.positions = [
@@ -99,10 +99,10 @@ class Pairing:
             part for w in self.scene.weights.values() if not is_number(part := self.part(w, kind, sides), 0)
         ]
         if len(self.lines) == 1 and not self.positions:
-            return Value(None, (), lambda _: self.lines[0].value)
+            return ArrayExpr(None, (), lambda _: self.lines[0].value)
         out += looped(self.lines, self.loops)
         total = m.add(*terms)
-        return Value(
+        return ArrayExpr(
             None,
             tuple(counts),
             lambda i: substituted(
@@ -158,8 +158,8 @@ class Pairing:
         self,
         weight: Weight,
         factor: Tree,
-        first: tuple[Use, dict[str, Tree]],
-        second: tuple[Use, dict[str, Tree]],
+        first: tuple[WeightUse, dict[str, Tree]],
+        second: tuple[WeightUse, dict[str, Tree]],
     ) -> Tree:
         """The term of two uses.
 
@@ -236,19 +236,21 @@ class Pairing:
         return m.sum([m.range(variable, count)], m.mul(substituted(f(own), here), substituted(g(own), there)))
 
 
-def uses_of(made: KernelPass, weight: Weight, kind: str, m: Maker) -> list[Use]:
+def uses_of(made: KernelPass, weight: Weight, kind: str, m: Maker) -> list[WeightUse]:
     """The uses of a weight that a kernel takes pairs of.
 
     They are readouts, and for the NTK the terms of the gradients of the others.
     """
     uses = [
-        Use(t.member, None, None if t.operand is None else constant(t.operand), t.coefficient, t.ranges)
+        WeightUse(t.member, None, None if t.operand is None else constant(t.operand), t.coefficient, t.ranges)
         for t in made.readout.terms
         if t.weight.name == weight.name
     ]
     positions = len(made.readout.positions)
     for record in (made.records or {}).get(weight.name, []) if kind == "ntk" else []:
-        uses.append(Use(record.member, record.a, record.b, record.coefficient, record.ranges[positions:]))
+        uses.append(
+            WeightUse(record.member, record.a, record.b, record.coefficient, record.ranges[positions:])
+        )
     return uses
 
 

@@ -20,9 +20,9 @@ from tpc.train.entries import Entries
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import pass_of
 from tpc.train.kernel_pairs import looped
-from tpc.train.network_kernels import KERNELS, Kernels
+from tpc.train.network_kernels import KERNELS, KernelCalls
 from tpc.train.network_passes import WrittenPass, call_key, needed, substituted_outside, variables_here
-from tpc.train.records import Index, State, Value
+from tpc.train.records import ArrayExpr, Index, State
 from tpc.train.scene import Outer, Scene
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Reader
@@ -33,10 +33,10 @@ class Calls:
     scene: Scene
     trainings: Trainings
     done: dict[Any, WrittenPass] = field(default_factory=dict)
-    kernels: Kernels = field(init=False)
+    kernels: KernelCalls = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kernels = Kernels(self.scene, self.trainings)
+        self.kernels = KernelCalls(self.scene, self.trainings)
 
     def rewritten(
         self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]
@@ -164,7 +164,7 @@ class _Place:
             made,
         )
 
-    def picked(self, node: tree.Indexed, value: Value, index: Index, loops: tuple[Range, ...]) -> Entries:
+    def picked(self, node: tree.Indexed, value: ArrayExpr, index: Index, loops: tuple[Range, ...]) -> Entries:
         """An entry of what a network or a kernel gives, or a part of it."""
         if len(index) > len(value.shape):
             self.refuse(catalogue.networks.network_entries(node.span, len(value.shape), len(index)))
@@ -311,7 +311,7 @@ class _Place:
             self.refuse(catalogue.names.unknown_name(node.name.span, node.name.name, [*made]))
         return Maker(node.span).name(made[node.name.name])
 
-    def call(self, node: Tree, loops: tuple[Range, ...]) -> Value | None:
+    def call(self, node: Tree, loops: tuple[Range, ...]) -> ArrayExpr | None:
         """The value of a call of a network, None if `node` is none."""
         if not isinstance(node, tree.Applied):
             return None
@@ -343,7 +343,7 @@ class _Place:
 
     def passed(
         self, node: tree.Applied, network: tree.Network, state: State, loops: tuple[Range, ...]
-    ) -> dict[str, Value]:
+    ) -> dict[str, ArrayExpr]:
         """The forward pass of a call, written now or before; what is named in it."""
         check_indices(self.calls.scene, node.args, (*self.blocks, *loops))
         args = tuple(self.argument(arg, loops) for arg in node.args)

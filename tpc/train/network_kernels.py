@@ -28,7 +28,7 @@ from tpc.train.gradient_paths import Paths
 from tpc.train.kernel_pairs import KernelPass, Pairing, looped
 from tpc.train.network_passes import call_key, needed, variables_here
 from tpc.train.readout import Reading, Readout, seeds
-from tpc.train.records import Step, Value, read_by
+from tpc.train.records import ArrayExpr, Step, read_by
 from tpc.train.scene import Scene
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Reader, Weight
@@ -36,7 +36,7 @@ from tpc.train.weights import Reader, Weight
 KERNELS = ("nngp", "ntk")
 
 
-class Place(Protocol):
+class CallPlace(Protocol):
     """Where a kernel is asked for: the list of lines, the loops around, and what names of passes end with."""
 
     out: list[tree.Statement]
@@ -47,14 +47,14 @@ class Place(Protocol):
 
 
 @dataclass
-class Kernels:
+class KernelCalls:
     """The kernels of a file. done: the passes that have been written, by what they are of and where."""
 
     scene: Scene
     trainings: Trainings
     done: dict[Any, KernelPass] = field(default_factory=dict)
 
-    def value(self, node: tree.Applied, place: Place, loops: tuple[Range, ...]) -> Value | None:
+    def value(self, node: tree.Applied, place: CallPlace, loops: tuple[Range, ...]) -> ArrayExpr | None:
         """The value of `nngp(f)(x, z)` or `ntk(f)(x, z)`, its indices those of outputs' positions.
 
         None if `node` is neither.
@@ -110,7 +110,7 @@ class Kernels:
         node: tree.Applied,
         network: tree.Network,
         inputs: Sequence[Tree],
-        place: Place,
+        place: CallPlace,
         loops: tuple[Range, ...],
     ) -> tuple[KernelPass, dict[str, Tree]]:
         """The forward pass on one side, written now or before, and what its variables stand for here."""
@@ -128,7 +128,7 @@ class Kernels:
         network: tree.Network,
         args: Sequence[Tree],
         used: tuple[Range, ...],
-        place: Place,
+        place: CallPlace,
     ) -> KernelPass:
         scene = self.scene
         prefix = (*(b.variable.name for b in place.blocks), *(r.variable.name for r in used))
@@ -148,7 +148,7 @@ class Kernels:
         place.out += looped(written(hidden, prefix, (), reader), used)
         return KernelPass(network, place.out, used, prefix, forward, hidden, readout)
 
-    def backward(self, made: KernelPass, place: Place) -> None:
+    def backward(self, made: KernelPass, place: CallPlace) -> None:
         """Writes the backward pass from the readout, and keeps its terms."""
         if made.records is not None:
             return

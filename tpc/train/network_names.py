@@ -12,25 +12,25 @@ from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker
 from tpc.train.collect import place_of
-from tpc.train.records import Index, Value
+from tpc.train.records import ArrayExpr, Index
 from tpc.train.weights import Weight
 
 if TYPE_CHECKING:
     from tpc.train.forward import Forward
 
-Env = Mapping[str, Value]
+Env = Mapping[str, ArrayExpr]
 
 
-def bias(forward: Forward, node: Tree, weight: Weight) -> Value:
+def bias(forward: Forward, node: Tree, weight: Weight) -> ArrayExpr:
     if weight.columns.width or weight.columns.count is not None:
         raise RefusedError(catalogue.networks.weight_misplaced(node.span, weight.name))
     probe = forward.entry(weight, tuple(Maker(node.span).name("_") for _ in weight.axes), forward.scope())
     bases = [probe, *(part.base for part in tree.walk(probe) if isinstance(part, tree.Indexed))]
     forward.members |= {base.name for base in bases if isinstance(base, tree.Name)}
-    return Value(weight.rows.width, weight.axes, lambda i: forward.entry(weight, i, forward.scope()))
+    return ArrayExpr(weight.rows.width, weight.axes, lambda i: forward.entry(weight, i, forward.scope()))
 
 
-def outside(forward: Forward, node: Tree, name: str, index: Index) -> Value:
+def outside(forward: Forward, node: Tree, name: str, index: Index) -> ArrayExpr:
     """An input, a vector or a family of the program, with some of its indices given."""
     known = forward.scene.outer.get(name)
     if known is None:
@@ -46,10 +46,12 @@ def outside(forward: Forward, node: Tree, name: str, index: Index) -> Value:
     if len(index) > len(known.axes):
         raise RefusedError(catalogue.indices.index_count(node.span, name, len(known.axes), len(index)))
     forward.check_inside(node, name, index, known.axes)
-    return Value(known.width, known.axes[len(index) :], lambda i: Maker(node.span).member(name, (*index, *i)))
+    return ArrayExpr(
+        known.width, known.axes[len(index) :], lambda i: Maker(node.span).member(name, (*index, *i))
+    )
 
 
-def indexed(forward: Forward, node: Tree, base: Tree, index: Sequence[Tree], env: Env) -> Value:
+def indexed(forward: Forward, node: Tree, base: Tree, index: Sequence[Tree], env: Env) -> ArrayExpr:
     positions = tuple(forward.index(i, env) for i in index)
     if isinstance(base, tree.Name) and base.name not in env and base.name not in forward.scene.weights:
         return outside(forward, node, base.name, positions)
@@ -69,4 +71,4 @@ def indexed(forward: Forward, node: Tree, base: Tree, index: Sequence[Tree], env
     if len(positions) > len(value.shape):
         raise RefusedError(catalogue.indices.index_count(node.span, shown, len(value.shape), len(positions)))
     forward.check_inside(node, shown, positions, value.shape)
-    return Value(value.width, value.shape[len(positions) :], lambda i: value.at((*positions, *i)))
+    return ArrayExpr(value.width, value.shape[len(positions) :], lambda i: value.at((*positions, *i)))

@@ -14,7 +14,7 @@ from tpc.train.build import Maker, substituted
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import written
 from tpc.train.kernel_pairs import looped
-from tpc.train.records import State, Value
+from tpc.train.records import ArrayExpr, State
 from tpc.train.weights import Reader
 
 
@@ -25,7 +25,7 @@ class WrittenPass:
     used: its own loops, as they were called there.
     """
 
-    values: dict[str, Value]
+    values: dict[str, ArrayExpr]
     forward: Forward
     reader: Reader
     used: tuple[Range, ...]
@@ -79,7 +79,7 @@ def needed(loops: Sequence[Range], parts: Sequence[Tree]) -> tuple[Range, ...]:
     return tuple(found)
 
 
-def substituted_outside(value: Value, here: dict[str, Tree], index: tuple[Tree, ...]) -> Tree:
+def substituted_outside(value: ArrayExpr, here: dict[str, Tree], index: tuple[Tree, ...]) -> Tree:
     """An entry of a pass written for other variables, for those that are used here.
 
     The index is the caller's own.

@@ -197,7 +197,7 @@ def ratios(widths: Mapping[str, Tree | None], first: str, m: Maker) -> dict[str,
 
 
 @dataclass(frozen=True, slots=True)
-class Parametrization:
+class WeightExponents:
     """A parametrization by name.
 
     lists: a and b by weight, in the order of declaration, as far as they are given so.
@@ -259,7 +259,7 @@ class Parametrization:
 
 def parametrization_of(
     line: tree.Parametrization, weights: Sequence[tree.Weight], constants: Mapping[str, int]
-) -> Parametrization:
+) -> WeightExponents:
     """What a `parametrization` line chooses. Raises RefusedError."""
     name = line.name.name
     if name not in NAMES:
@@ -279,7 +279,7 @@ def parametrization_of(
     lists: dict[str, tuple[Fraction, ...]] = {
         key: listed(options[key], weights, constants) for key in ("a", "b") if key in options
     }
-    return Parametrization(
+    return WeightExponents(
         name,
         constants,
         numbers.get("c", C.get(name, Fraction(0))),

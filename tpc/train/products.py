@@ -10,16 +10,16 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.checks import check_operand
-from tpc.train.records import Index, Product, Value, without_one
+from tpc.train.records import ArrayExpr, Index, ProductStep, without_one
 from tpc.train.weights import Side, Weight
 
 if TYPE_CHECKING:
     from tpc.train.forward import Forward
 
-Env = Mapping[str, Value]
+Env = Mapping[str, ArrayExpr]
 
 
-def product(forward: Forward, node: tree.MatMul, env: Env, wish: str = "h") -> Value:
+def product(forward: Forward, node: tree.MatMul, env: Env, wish: str = "h") -> ArrayExpr:
     """`W @ x`, as a variable: a step of the pass."""
     weight, member, transposed = weight_of(forward, node.matrix, env)
     near, far = weight.sides(transposed)
@@ -35,7 +35,7 @@ def product(forward: Forward, node: tree.MatMul, env: Env, wish: str = "h") -> V
         own = forward.own_axes([*rest, *([] if far.count is None else [far.count])], node)
         out = forward.var(forward.numbered(wish), far.width, [a.count for a in own])
         forward.steps.append(
-            Product(
+            ProductStep(
                 out,
                 (*forward.axes, *own),
                 weight.name,
@@ -70,7 +70,7 @@ def weight_of(forward: Forward, node: Tree, env: Env) -> tuple[Weight, Index, bo
     return weight, member, transposed
 
 
-def operand_of(forward: Forward, node: tree.MatMul, weight: Weight, near: Side, env: Env) -> Value:
+def operand_of(forward: Forward, node: tree.MatMul, weight: Weight, near: Side, env: Env) -> ArrayExpr:
     operand = forward.expr(node.operand, env)
     if near.width is None and near.count is None:
         operand = without_one(operand)

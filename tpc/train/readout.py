@@ -15,7 +15,16 @@ from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
-from tpc.train.records import Collected, Elementwise, Index, Product, Step, Value, Var, read_by
+from tpc.train.records import (
+    ArrayExpr,
+    CollectedStep,
+    ElementwiseStep,
+    Index,
+    ProductStep,
+    Step,
+    Var,
+    read_by,
+)
 from tpc.train.scene import Scene
 from tpc.train.weights import Weight
 
@@ -23,7 +32,7 @@ MAX_PARTS = 20_000  # that an output is taken apart into
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class ReadoutTerm:
     """`Σ_ranges coefficient · (weight[member] @ operand)`, or `· weight[member]` for a bias (operand None).
 
     Every range has a variable of its own.
@@ -42,12 +51,12 @@ class Readout:
     """positions: axes of the output along which it is not its weights' units but what they are multiplied to
     that differs."""
 
-    terms: tuple[Term, ...]
+    terms: tuple[ReadoutTerm, ...]
     positions: tuple[Range, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ReadoutPart:
     """`Σ_ranges coefficient · x`, to be taken apart."""
 
     x: Tree
@@ -74,7 +83,7 @@ class Reading:
     def __post_init__(self) -> None:
         self.random = self.random_names()
 
-    def readout(self, value: Value) -> Readout:
+    def readout(self, value: ArrayExpr) -> Readout:
         """The terms of the output `value`: of one unit, if it has several, which are alike."""
         shape = [count for count in value.shape if count is not None]
         if value.width is not None or len(shape) != len(value.shape):
@@ -111,7 +120,7 @@ class Reading:
         """
         found = {w.initial for w in self.scene.weights.values() if w.initial and w.width is None}
         for name, step in self.steps.items():
-            own = isinstance(step, Product) and self.scene.weights[step.weight].scaling.kind in (
+            own = isinstance(step, ProductStep) and self.scene.weights[step.weight].scaling.kind in (
                 "output",
                 "finite",
             )
@@ -134,13 +143,13 @@ class Reading:
 
     # terms
 
-    def terms(self, x: Tree) -> list[Term]:
+    def terms(self, x: Tree) -> list[ReadoutTerm]:
         """The terms of `x`.
 
         What is left to take apart is kept in a list, the next part last: a chain of lines may be of any
         length.
         """
-        found, left = list[Term](), [Part(x, Maker(x.span).number(1), ())]
+        found, left = list[ReadoutTerm](), [ReadoutPart(x, Maker(x.span).number(1), ())]
         for _ in range(MAX_PARTS):
             if not left:
                 return found
@@ -149,13 +158,13 @@ class Reading:
                 made = self.member(part.x, part.coefficient, part.ranges)
             else:
                 made = self.parts(part)
-            if isinstance(made, Term):
+            if isinstance(made, ReadoutTerm):
                 found.append(made)
             else:
                 left += reversed(made)
         raise RefusedError(catalogue.kernels.readout_too_long(self.span, self.name, MAX_PARTS))
 
-    def parts(self, part: Part) -> list[Part]:
+    def parts(self, part: ReadoutPart) -> list[ReadoutPart]:
         """What an expression is a sum of, and that is nearer to members."""
         x, coefficient, ranges = part.x, part.coefficient, part.ranges
         m = Maker(x.span)
@@ -165,11 +174,11 @@ class Reading:
             return []
         match x:
             case tree.Negated(operand=operand):
-                return [Part(operand, m.neg(coefficient), ranges)]
+                return [ReadoutPart(operand, m.neg(coefficient), ranges)]
             case tree.Chain(operands=operands, operators=operators) if operators[0] in "+-":
                 signs = ("+", *operators)
                 return [
-                    Part(o, coefficient if sign == "+" else m.neg(coefficient), ranges)
+                    ReadoutPart(o, coefficient if sign == "+" else m.neg(coefficient), ranges)
                     for sign, o in zip(signs, operands, strict=True)
                 ]
             case tree.Chain(operands=operands, operators=operators):
@@ -179,18 +188,18 @@ class Reading:
                 for op, o in zip(("*", *operators), operands, strict=True):
                     if o is not operands[inner[0]]:
                         coefficient = with_factor(m, coefficient, op, o)
-                return [Part(operands[inner[0]], coefficient, ranges)]
+                return [ReadoutPart(operands[inner[0]], coefficient, ranges)]
             case tree.Sum(ranges=own, body=body):
                 env: dict[str, Tree] = {}
                 for r, variable in zip(own, self.fresh(len(own)), strict=True):
                     ranges = (*ranges, m.range(variable, substituted(r.count, env)))
                     env[r.variable.name] = m.name(variable)
-                return [Part(substituted(body, env), coefficient, ranges)]
+                return [ReadoutPart(substituted(body, env), coefficient, ranges)]
         raise RefusedError(catalogue.kernels.not_a_readout(self.span, self.name))
 
     def member(
         self, x: tree.Name | tree.Indexed, coefficient: Tree, ranges: tuple[Range, ...]
-    ) -> Term | list[Part]:
+    ) -> ReadoutTerm | list[ReadoutPart]:
         """An entry of a variable of the pass, or of an output bias, as a term, or as what makes it."""
         base, index = (x.base, x.index) if isinstance(x, tree.Indexed) else (x, ())
         assert isinstance(base, tree.Name)
@@ -199,16 +208,16 @@ class Reading:
             weight = next(w for w in self.scene.weights.values() if w.initial == base.name)
             if weight.matrix or weight.width or weight.columns.count is not None:
                 self.refuse()
-            return Term(weight, index, None, coefficient, ranges, x.span)
+            return ReadoutTerm(weight, index, None, coefficient, ranges, x.span)
         own = index[self.own :]
-        if isinstance(step, Collected):
+        if isinstance(step, CollectedStep):
             return self.member_of(step, own, coefficient, ranges)
         env = {a.variable: i for a, i in zip(step.axes, own, strict=True)}
-        if isinstance(step, Elementwise):
+        if isinstance(step, ElementwiseStep):
             if step.mean:
                 self.refuse()
-            return [Part(substituted(step.value, env), coefficient, ranges)]
-        if not isinstance(step, Product):
+            return [ReadoutPart(substituted(step.value, env), coefficient, ranges)]
+        if not isinstance(step, ProductStep):
             self.refuse()
         weight = self.scene.weights[step.weight]
         far = own[-1:] if step.far else ()
@@ -221,22 +230,22 @@ class Reading:
         m = Maker(step.span)
         entry = step.entry(tuple(m.name(a.variable) for a in step.rest), ())
         member = tuple(substituted(i, env) for i in step.member)
-        return Term(weight, (*member, *far), substituted(entry, env), coefficient, ranges, step.span)
+        return ReadoutTerm(weight, (*member, *far), substituted(entry, env), coefficient, ranges, step.span)
 
     def member_of(
-        self, step: Collected, own: Index, coefficient: Tree, ranges: tuple[Range, ...]
-    ) -> list[Part]:
+        self, step: CollectedStep, own: Index, coefficient: Tree, ranges: tuple[Range, ...]
+    ) -> list[ReadoutPart]:
         """An entry of a family that was made member by member.
 
         Of the member at that place, or of each where that is so.
         """
-        m, found, places = Maker(step.span), list[Part](), len(step.parts[0].place)
+        m, found, places = Maker(step.span), list[ReadoutPart](), len(step.parts[0].place)
         place, rest = own[step.given : step.given + places], (*own[: step.given], *own[step.given + places :])
         env = {a.variable: i for a, i in zip(step.axes, rest, strict=True)}
         for part in step.parts:
             tests = [m.equal(i, k) for i, k in zip(place, part.place, strict=True) if i != k]
             if not any(isinstance(i, tree.Number) and i != k for i, k in zip(place, part.place, strict=True)):
-                found.append(Part(substituted(part.entry, env), m.mul(*tests, coefficient), ranges))
+                found.append(ReadoutPart(substituted(part.entry, env), m.mul(*tests, coefficient), ranges))
         return found
 
 
@@ -252,7 +261,7 @@ def with_factor(m: Maker, x: Tree, op: str, y: Tree) -> Tree:
     return m.mul(x, y) if op == "*" else m.div(x, y)
 
 
-def is_unit(term: Term, variable: str) -> bool:
+def is_unit(term: ReadoutTerm, variable: str) -> bool:
     """Whether an axis of the output is a term's units.
 
     Its variable is the whole index of a weight's side, and in nothing else.
@@ -270,7 +279,7 @@ def is_unit(term: Term, variable: str) -> bool:
 
 def seeds(
     readout: Readout, initial: Callable[[Weight, Index], Tree], name: str, m: Maker
-) -> list[Elementwise]:
+) -> list[ElementwiseStep]:
     """The output as steps for a backward pass.
 
     `f/√n`, n the first width, is the sum of `E √r c V₀ x`, one for every width rn of a readout.
@@ -289,5 +298,5 @@ def seeds(
         value = m.mul(
             m.number(1) if ratio is None or is_number(ratio, 1) else m.call("sqrt", ratio), m.add(*parts)
         )
-        steps.append(Elementwise(Var(f"{name}.{width}", None), (), value, m.span, mean=True))
+        steps.append(ElementwiseStep(Var(f"{name}.{width}", None), (), value, m.span, mean=True))
     return steps

@@ -20,7 +20,7 @@ Index = tuple[Tree, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class FiniteAxis:
     """A finite axis: its variable, and its length as written (None: not known here)."""
 
     variable: str
@@ -40,7 +40,7 @@ class Var:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class ArrayExpr:
     """An elementwise expression over variables and inputs, an array over finite axes.
 
     `at` gives the entry at an index.
@@ -54,12 +54,12 @@ class Value:
     shape: tuple[Tree | None, ...]
     at: Callable[[Index], Tree]
     leaf: Var | None = None
-    members: dict[tuple[int, ...], Value] | None = field(default=None, compare=False)
+    members: dict[tuple[int, ...], ArrayExpr] | None = field(default=None, compare=False)
     picked: Tree | None = None
-    array: Callable[[], Value] | None = field(default=None, compare=False)
+    array: Callable[[], ArrayExpr] | None = field(default=None, compare=False)
 
 
-def without_one(value: Value) -> Value:
+def without_one(value: ArrayExpr) -> ArrayExpr:
     """An array of scalars read as its entry along its last axis if that is written `1`.
 
     As a side of a weight it has no index.
@@ -67,22 +67,22 @@ def without_one(value: Value) -> Value:
     last = value.shape[-1] if value.shape else None
     if value.width is not None or value.array is not None or last is None or not is_number(last, 1):
         return value
-    return Value(None, value.shape[:-1], lambda i: value.at((*i, Maker(last.span).number(0))))
+    return ArrayExpr(None, value.shape[:-1], lambda i: value.at((*i, Maker(last.span).number(0))))
 
 
 @dataclass(frozen=True, slots=True)
-class Elementwise:
+class ElementwiseStep:
     """`out[axes] = value`, or its mean over coordinates."""
 
     out: Var
-    axes: tuple[Axis, ...]
+    axes: tuple[FiniteAxis, ...]
     value: Tree
     span: Span
     mean: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class ProductStep:
     """`out[axes] = weight @ operand`.
 
     axes: those of `out`; the last is the weight's finite side, if what comes out is on one (`far`).
@@ -92,17 +92,17 @@ class Product:
     """
 
     out: Var
-    axes: tuple[Axis, ...]
+    axes: tuple[FiniteAxis, ...]
     weight: str
     transposed: bool
-    operand: Value
+    operand: ArrayExpr
     far: bool
     span: Span
     given: int = 0
     member: Index = ()
 
     @property
-    def rest(self) -> tuple[Axis, ...]:
+    def rest(self) -> tuple[FiniteAxis, ...]:
         """The axes that are not the weight's."""
         return self.axes[:-1] if self.far else self.axes
 
@@ -112,7 +112,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Padded:
+class PaddedStep:
     """`out[…, p + before, …] = operand[…, p, …]` and 0 elsewhere, for every axis of the operand.
 
     margins: (before, after) for each of them.
@@ -121,8 +121,8 @@ class Padded:
     """
 
     out: Var
-    axes: tuple[Axis, ...]
-    operand: Value
+    axes: tuple[FiniteAxis, ...]
+    operand: ArrayExpr
     margins: tuple[tuple[Tree, Tree], ...]
     span: Span
     given: int = 0
@@ -147,14 +147,14 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectedStep:
     """`out[…, place, …] = entry` for every place of a family whose members have been made one from another.
 
     axes: those of the line's clauses, `given` of them, and those that all members have.
     """
 
     out: Var
-    axes: tuple[Axis, ...]
+    axes: tuple[FiniteAxis, ...]
     parts: tuple[Member, ...]
     span: Span
     given: int = 0
@@ -165,18 +165,18 @@ class Collected:
         return (*own[: self.given], *place, *own[self.given :])
 
 
-Step = Elementwise | Product | Padded | Collected
+Step = ElementwiseStep | ProductStep | PaddedStep | CollectedStep
 
 
 def read_by(step: Step) -> Tree:
     """An expression of all that a step reads, its indices apart."""
-    if isinstance(step, Collected):
+    if isinstance(step, CollectedStep):
         return Maker(step.span).add(*(part.entry for part in step.parts))
     return (
         step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape))
-        if isinstance(step, Product)
+        if isinstance(step, ProductStep)
         else step.entry
-        if isinstance(step, Padded)
+        if isinstance(step, PaddedStep)
         else step.value
     )
 

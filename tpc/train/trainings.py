@@ -19,7 +19,7 @@ from tpc.train import checks
 from tpc.train.adaptations import Adaptation
 from tpc.train.build import Maker
 from tpc.train.descent import Descent, Sgd, Updates, sgd_of
-from tpc.train.gradients import Gradient, NamedLoss, Point, gradient_at
+from tpc.train.gradients import LossGradient, NamedLoss, Point, gradient_at
 from tpc.train.losses import loss_of
 from tpc.train.options import check_options, option_value, options_of
 from tpc.train.records import State, Upto
@@ -165,7 +165,7 @@ class Trainings:
         return trainable
 
     def updates(
-        self, trainable: Sequence[Weight], descent: Descent, gradient: Gradient, start: Reader
+        self, trainable: Sequence[Weight], descent: Descent, gradient: LossGradient, start: Reader
     ) -> Updates:
         """The updates at the end of a round. start: the weights before the training."""
         names, m = self.scene.names, start.m
@@ -198,7 +198,7 @@ class Trainings:
             descent.carried[weight.name] = self.scene.names.fresh(weight.name)
             del descent.records[weight.name]
 
-    def reported(self, node: tree.Train, gradient: Gradient, m: Maker) -> tree.Define:
+    def reported(self, node: tree.Train, gradient: LossGradient, m: Maker) -> tree.Define:
         """The line `loss[t] = …`, under the training's name."""
         wish = "loss" if node.name is None else f"{node.name.name}_loss"
         if wish in self.scene.outer:

@@ -28,7 +28,7 @@ from tpc.train.checks import check_cycles, check_network
 from tpc.train.naming import Names
 from tpc.train.network_calls import Calls
 from tpc.train.options import check_options, option_value, options_of
-from tpc.train.parametrization import Parametrization, Scaling, kind_of, parametrization_of, ratios
+from tpc.train.parametrization import Scaling, WeightExponents, kind_of, parametrization_of, ratios
 from tpc.train.scene import Scene, is_one, outer_of
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight, declarations
@@ -165,7 +165,7 @@ class Writer:
         self.weights = [s for s in file.statements if isinstance(s, tree.Weight)]
         self.places = {s.name.name: place for place, s in reversed([*enumerate(self.weights)])}
         self.lines = [s for s in file.statements if isinstance(s, tree.Parametrization)]
-        self.parametrization = Parametrization("mup", constants=self.scene.constants)
+        self.parametrization = WeightExponents("mup", constants=self.scene.constants)
         self.trainings = Trainings(self.scene, PASSES.index(after))
         self.calls = Calls(self.scene, self.trainings)
         self.by_hand = ByHand(self.scene, self.trainings, self.calls)
