@@ -17,7 +17,7 @@ from tpc.train.scene import Scene
 from tpc.train.weights import Reader
 
 
-def written(
+def lines_of_steps(
     steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Range], reader: Reader
 ) -> list[tree.Define]:
     """The steps of a forward pass as lines."""

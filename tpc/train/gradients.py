@@ -14,7 +14,7 @@ from tpc.train.autodiff import Backward
 from tpc.train.build import Maker
 from tpc.train.descent import Descent
 from tpc.train.forward import Forward
-from tpc.train.forward_lines import pass_of, written
+from tpc.train.forward_lines import lines_of_steps, pass_of
 from tpc.train.gradient_paths import Paths
 from tpc.train.losses import LabelledOutput, LossFunction, check_prediction
 from tpc.train.records import ArrayExpr, Record, State, Var, without_one
@@ -58,7 +58,7 @@ class LossGradient:
 
     def forward_lines(self) -> list[tree.Define]:
         point = self.point
-        return written(self.forward.steps, point.prefix, point.examples.clauses, self.backward.reader)
+        return lines_of_steps(self.forward.steps, point.prefix, point.examples.clauses, self.backward.reader)
 
     def backward_lines(self) -> list[tree.Define]:
         return self.backward.lines()

@@ -330,7 +330,7 @@ class _Place:
                 )
             return None
         network, state = found
-        values = self.passed(node, network, state, loops)
+        values = self.pass_of_call(node, network, state, loops)
         if inside is None:
             return values[network.name.name]
         if inside.name not in values:
@@ -341,7 +341,7 @@ class _Place:
             )
         return values[inside.name]
 
-    def passed(
+    def pass_of_call(
         self, node: tree.Applied, network: tree.Network, state: State, loops: tuple[Range, ...]
     ) -> dict[str, ArrayExpr]:
         """The forward pass of a call, written now or before; what is named in it."""

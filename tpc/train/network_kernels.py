@@ -23,7 +23,7 @@ from tpc.train.autodiff import Backward
 from tpc.train.build import Maker
 from tpc.train.checks import called, check_indices
 from tpc.train.forward import Forward
-from tpc.train.forward_lines import written
+from tpc.train.forward_lines import lines_of_steps
 from tpc.train.gradient_paths import Paths
 from tpc.train.kernel_pairs import KernelPass, Pairing, looped
 from tpc.train.network_passes import call_key, needed, variables_here
@@ -78,7 +78,7 @@ class KernelCalls:
         sides = []
         for args in (node.args[:arity], node.args[arity:]):
             check_indices(self.scene, args, (*place.blocks, *loops))
-            sides.append(self.passed(node, network, args, place, loops))
+            sides.append(self.pass_of_call(node, network, args, place, loops))
         if kind == "ntk":
             for made, _ in sides:
                 self.backward(made, place)
@@ -105,7 +105,7 @@ class KernelCalls:
 
     # passes
 
-    def passed(
+    def pass_of_call(
         self,
         node: tree.Applied,
         network: tree.Network,
@@ -145,7 +145,7 @@ class KernelCalls:
         )
         hidden = needed_steps(forward.steps, readout)
         scene.made |= {step.out.name: step.out.width for step in hidden if step.out.width is not None}
-        place.out += looped(written(hidden, prefix, (), reader), used)
+        place.out += looped(lines_of_steps(hidden, prefix, (), reader), used)
         return KernelPass(network, place.out, used, prefix, forward, hidden, readout)
 
     def backward(self, made: KernelPass, place: CallPlace) -> None:

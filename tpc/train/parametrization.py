@@ -277,7 +277,7 @@ def parametrization_of(
         if key in options
     }
     lists: dict[str, tuple[Fraction, ...]] = {
-        key: listed(options[key], weights, constants) for key in ("a", "b") if key in options
+        key: exponent_list(options[key], weights, constants) for key in ("a", "b") if key in options
     }
     return WeightExponents(
         name,
@@ -289,7 +289,7 @@ def parametrization_of(
     )
 
 
-def listed(
+def exponent_list(
     option: tree.Option, weights: Sequence[tree.Weight], constants: Mapping[str, int]
 ) -> tuple[Fraction, ...]:
     """A list of exponents, one for each weight."""

@@ -57,7 +57,7 @@ def write_out(
     """
     if not any(isinstance(s, TRAINING) for s in file.statements):
         return file
-    return tree.File(file.span, tuple(_finished(Writer(file, overrides, after), file, name, text).out))
+    return tree.File(file.span, tuple(_write_file(Writer(file, overrides, after), file, name, text).out))
 
 
 def open_out(
@@ -69,7 +69,7 @@ def open_out(
 
     Raises TpcError.
     """
-    writer = _finished(Writer(file, overrides, PASSES[-1], open_=True), file, name, text)
+    writer = _write_file(Writer(file, overrides, PASSES[-1], open_=True), file, name, text)
     m = Maker(file.span)
     names = [
         LEARNING,
@@ -80,15 +80,15 @@ def open_out(
     return tree.File(file.span, (*inputs, *writer.out)), writer.networks()
 
 
-def _finished(writer: Writer, file: tree.File, name: str, text: str) -> Writer:
+def _write_file(writer: Writer, file: tree.File, name: str, text: str) -> Writer:
     """The writer when it has gone through the file. Raises TpcError."""
-    errors = written_or_refused(file, writer)
+    errors = write_statements(file, writer)
     if errors:
         raise TpcError(in_order(errors), name, text)
     return writer
 
 
-def written_or_refused(file: tree.File, writer: Writer) -> list[Diagnostic]:
+def write_statements(file: tree.File, writer: Writer) -> list[Diagnostic]:
     """Goes through the statements; gives what is wrong with them.
 
     Those that need something refused say no more about it.
