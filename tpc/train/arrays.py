@@ -165,3 +165,21 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Arra
         )
         forward.steps.append(PaddedStep(out, (*forward.axes, *own), value, margins, node.span, given))
         return forward.of_var(out)
+
+
+def sum_of(forward: Forward, node: tree.Sum, env: Env) -> ArrayExpr:
+    """A sum, one expression with the variables of its ranges, or term by term where they pick members."""
+    if picks_members(node, env):
+        return term_by_term(forward, node, env)
+    inner, ranges = dict(env), list[tree.Range]()
+    outer, loops = forward.sums, forward.loops
+    for item in node.ranges:
+        ranges.append(replace(item, count=forward.index(item.count, inner)))
+        inner[item.variable.name] = forward.position(item.variable.name)
+        forward.sums = (*forward.sums, item.variable.name)
+        forward.loops = (*forward.loops, ranges[-1])
+    value = forward.expr(node.body, inner)
+    forward.sums, forward.loops = outer, loops
+    return ArrayExpr(
+        value.width, value.shape, lambda i: replace(node, ranges=tuple(ranges), body=value.at(i))
+    )

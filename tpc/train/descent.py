@@ -332,8 +332,8 @@ class Updates:
         m, sgd, d, names = self.m, self.descent.sgd, self.descent, self.scene.names
         if sgd.plain:
             return
-        alpha, kappa = d.shrinks[weight.name], d.rates[weight.name]
-        beta, buffer = names.fresh(f"{weight.name}_buf0"), names.fresh(f"{weight.name}_buf")
+        alpha, kappa, name = d.shrinks[weight.name], d.rates[weight.name], f"{weight.name}_buf"
+        beta, buffer = names.fresh(f"{name}0"), names.fresh(name)
         (past,) = names.variables(1, self.descent_scope(()), ("s", "r", "q", "s1", "s2", "s3"))
         variables = names.variables(len(weight.family), [past, *self.descent_scope(())])
         own = d.own(weight, tuple(map(m.name, variables)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
+from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker
 from tpc.train.records import Index
@@ -42,3 +43,20 @@ class Entries:
             self.probe(Maker(at.span))  # says why, where it knows
             raise RefusedError(catalogue.networks.network_extent(at.span))
         return known
+
+
+def name_of_call(node: Tree) -> str:
+    """What a call gives, by a name."""
+    function = node.function if isinstance(node, tree.Applied) else node
+    return name_of(
+        function.args[0]
+        if isinstance(function, tree.Applied)
+        else function.name
+        if isinstance(function, tree.Attribute)
+        else function
+    )
+
+
+def name_of(node: Tree) -> str:
+    base = node.base if isinstance(node, tree.Indexed) else node
+    return base.name if isinstance(base, tree.Name) else ""

@@ -12,7 +12,7 @@ from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
-from tpc.train.arrays import apart, array_function, onehot, pad, picks_members, term_by_term
+from tpc.train.arrays import apart, array_function, onehot, pad, sum_of
 from tpc.train.build import Maker, replaced, substituted
 from tpc.train.checks import check_application, check_index
 from tpc.train.collect import member_by_member
@@ -290,7 +290,7 @@ class Forward:
                 value = self.expr(body, env)
                 return value if value.width is None else self.made_of(value, "m", node, mean=True)
             case tree.Sum():
-                return self.sum(node, env)
+                return sum_of(self, node, env)
         raise RefusedError(catalogue.networks.network_part(node.span))
 
     def combined(
@@ -395,19 +395,3 @@ class Forward:
         """Whether a gradient may go to something in it: a variable of the pass, or a bias."""
         probe = value.at(tuple(Maker(self.span).name("_") for _ in value.shape))
         return any(name.name in self.made or name.name in self.members for name in tree.names(probe))
-
-    def sum(self, node: tree.Sum, env: Env) -> ArrayExpr:
-        if picks_members(node, env):
-            return term_by_term(self, node, env)
-        inner, ranges = dict(env), list[tree.Range]()
-        outer, loops = self.sums, self.loops
-        for item in node.ranges:
-            ranges.append(replace(item, count=self.index(item.count, inner)))
-            inner[item.variable.name] = self.position(item.variable.name)
-            self.sums = (*self.sums, item.variable.name)
-            self.loops = (*self.loops, ranges[-1])
-        value = self.expr(node.body, inner)
-        self.sums, self.loops = outer, loops
-        return ArrayExpr(
-            value.width, value.shape, lambda i: replace(node, ranges=tuple(ranges), body=value.at(i))
-        )

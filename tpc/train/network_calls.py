@@ -16,7 +16,7 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker
 from tpc.train.checks import called, check_index, check_indices
-from tpc.train.entries import Entries
+from tpc.train.entries import Entries, name_of, name_of_call
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import pass_of
 from tpc.train.kernel_pairs import looped
@@ -390,20 +390,3 @@ class _Place:
 
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:
         raise RefusedError(diagnostic)
-
-
-def name_of_call(node: Tree) -> str:
-    """What a call gives, by a name."""
-    function = node.function if isinstance(node, tree.Applied) else node
-    return name_of(
-        function.args[0]
-        if isinstance(function, tree.Applied)
-        else function.name
-        if isinstance(function, tree.Attribute)
-        else function
-    )
-
-
-def name_of(node: Tree) -> str:
-    base = node.base if isinstance(node, tree.Indexed) else node
-    return base.name if isinstance(base, tree.Name) else ""
