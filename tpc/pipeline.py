@@ -105,13 +105,13 @@ def read_text(path: Path) -> str:
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + len(codecs.BOM_UTF8) + 1)
     except OSError as error:
-        raise TpcError([catalogue.unreadable(error.strerror or str(error))], str(path)) from None
+        raise TpcError([catalogue.syntax.unreadable(error.strerror or str(error))], str(path)) from None
     if len(data) > MAX_BYTES + len(codecs.BOM_UTF8):
-        raise TpcError([catalogue.too_large(MAX_BYTES)], str(path))
+        raise TpcError([catalogue.syntax.too_large(MAX_BYTES)], str(path))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TpcError([catalogue.not_utf8(error.start)], str(path)) from None
+        raise TpcError([catalogue.syntax.not_utf8(error.start)], str(path)) from None
 
 
 # from a program to numbers, and to formulas; what this takes is imported only then

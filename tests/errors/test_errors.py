@@ -1,12 +1,15 @@
 """A wrong program for every code, and the exact message that it gets.
 
-`cases/NAME.tp` is the program, `NAME.args` the command and options (`check` if there is none), `NAME.txt`
+`cases/NAME.tp` is the program, `NAME.args` the command and options (`check` if there is none; another file
+may be named in it), `NAME.txt`
 what is printed on standard error, `NAME.out` what on standard output (nothing if there is none).
 `pytest tests/errors --update-golden` records messages anew; read the difference before committing it.
 """
 
+import inspect
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -14,29 +17,18 @@ import pytest
 import tpc
 from tpc.cli.main import main
 from tpc.core.inputs import bind_inputs
-from tpc.diagnostics import (
-    catalogue,
-    catalogue_experiments,
-    catalogue_kernels,
-    catalogue_run,
-    catalogue_scaling,
-    catalogue_training,
-)
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Label, render
+from tpc.diagnostics.spans import Span
 
 CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.stem for path in CASES.glob("*.tp"))
-PARTS = (
-    catalogue,
-    catalogue_experiments,
-    catalogue_kernels,
-    catalogue_run,
-    catalogue_scaling,
-    catalogue_training,
-)
-CATALOGUE = "".join(Path(part.__file__).read_text(encoding="utf-8") for part in PARTS)
-CODES = sorted(set(re.findall(r'"(TP\d{3})"', CATALOGUE)))
-# below, tests/cli, tests/evaluate, tests/kernels
-ELSEWHERE = {"TP001", "TP003", "TP508", "TP611", "TP612", "TP613", "TP614", "TP615", "TP726"}
+MESSAGES = Path(__file__).parent / "messages.txt"
+PARTS = [getattr(catalogue, name) for name in catalogue.__all__]
+CATALOGUE = {part: Path(part.__file__).read_text(encoding="utf-8") for part in PARTS}
+CODES = sorted(set(re.findall(r'"(TP\d{3})"', "".join(CATALOGUE.values()))))
+# without a case: below, tests/cli, tests/evaluate, tests/kernels; what they say is recorded in `messages.txt`
+ELSEWHERE = {"TP003", "TP508", "TP611", "TP612", "TP613", "TP614", "TP615", "TP726"}
 ELSEWHERE |= {f"TP{n}" for n in range(621, 629)}  # tests/experiments
 ELSEWHERE |= {f"TP63{k}" for k in range(1, 10)} | {"TP640"}  # tests/kernels
 
@@ -45,7 +37,8 @@ def run(name, monkeypatch, capsys, *options):
     monkeypatch.chdir(CASES)
     arguments = CASES / f"{name}.args"
     command, *rest = arguments.read_text().split() if arguments.exists() else ["check"]
-    status = main([command, f"{name}.tp", *rest, *options])
+    named = [] if any(option.endswith(".tp") for option in rest) else [f"{name}.tp"]
+    status = main([command, *named, *rest, *options])
     return status, capsys.readouterr()
 
 
@@ -69,6 +62,53 @@ def test_every_code_has_a_case():
     assert {name[:5] for name in NAMES if name.startswith("TP")} | ELSEWHERE == set(CODES)
 
 
+def test_a_code_is_at_home_in_one_file_of_the_catalogue():
+    homes = {code: [part for part in PARTS if f'"{code}"' in CATALOGUE[part]] for code in CODES}
+    assert {code for code, parts in homes.items() if len(parts) != 1} == set()
+
+
+SAMPLES = {
+    "Span": Span(1, 1, 1, 2),
+    "Label | None": Label(Span(1, 1, 1, 2)),
+    "str": "WORD",
+    "str | None": None,
+    "int": 7,
+    "int | None": 7,
+    "float": 0.25,
+    "float | None": 0.25,
+    "bool": True,
+    "object": "WORD",
+    "Fraction": Fraction(3, 2),
+    "Sequence[str]": ["NAME", "OTHER"],
+    "Iterable[str]": ["NAME", "OTHER"],
+    "frozenset[str]": frozenset({"NAME"}),
+    "tuple[int, ...]": (3, 2),
+    "tuple[float, float]": (1.0, 2.0),
+    "Sequence[tuple[str, str, bool]]": [("NAME", "[3]", True)],
+}
+
+
+def messages():
+    """What every function of the catalogue says of samples of what it takes."""
+    for name, part in zip(catalogue.__all__, PARTS, strict=True):
+        for maker in vars(part).values():
+            signature = inspect.signature(maker) if inspect.isfunction(maker) else None
+            if (
+                signature
+                and maker.__module__ == part.__name__
+                and signature.return_annotation == "Diagnostic"
+            ):
+                given = [SAMPLES[p.annotation] for p in signature.parameters.values()]
+                yield f"{name}.{maker.__name__}\n{render(maker(*given), 'FILE', 'TEXT')}\n"
+
+
+def test_every_message_is_recorded(request):
+    said = "\n".join(messages())
+    if request.config.getoption("--update-golden"):
+        MESSAGES.write_text(said, encoding="utf-8")
+    assert said == MESSAGES.read_text(encoding="utf-8")
+
+
 def test_several_errors_are_reported_together(monkeypatch, capsys):
     status, printed = run("several", monkeypatch, capsys, "--json")
     assert status == 2
@@ -80,11 +120,6 @@ def test_json_has_code_place_and_remedy(monkeypatch, capsys):
     (error,) = json.loads(printed.out)["errors"]
     assert (error["code"], error["at"]["line"], error["at"]["column"]) == ("TP101", 6, 5)
     assert "hidden" in error["help"]
-
-
-def test_file_that_is_not_there(capsys):
-    assert main(["check", "nowhere.tp"]) == 2
-    assert "error[TP001]" in capsys.readouterr().err
 
 
 def test_file_that_is_too_large(tmp_path, capsys):

@@ -10,7 +10,8 @@ import pytest
 import tpc
 from tpc.cli.main import main
 from tpc.kernels.accuracy import KernelWarning, Worst, no_less, scale, worst
-from tpc.kernels.blocks import BLOCK, Compiled
+from tpc.kernels.blocks import BLOCK
+from tpc.kernels.compiled import Compiled
 from tpc.kernels.stream import stream
 
 TEXT = "width n\nweight U : n x 2\nweight V : 1 x n\nnetwork f(x) = V @ tanh(tanh(U @ x))\n"

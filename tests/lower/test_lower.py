@@ -134,3 +134,33 @@ def test_a_second_name_of_a_moment_leaves_the_first():
         lowered("a = mean(w*w)\nb = a\nc = mean(w)*a\nd = a\noutput b\noutput d\n")
         == "a = mean(w*w)\nb = a\nc$1 = mean(w)\nc = c$1*a\nd = a\noutput b = b\noutput d = d\n"
     )
+
+
+TRAINED = """
+width n
+dim T = 2
+weight U : n x 1
+weight V : 1 x n
+network f(x) = V @ tanh(U @ x)
+train f for t < T:
+    batch (1, 2)
+    loss mse
+    update sgd(lr = 0.1, momentum = 0.9, clip = 1)
+output loss
+"""
+
+
+def test_lines_that_training_writes_say_what_made_them():
+    made = {op.out.name: op.origin for op, _ in instructions(tpc.parse(TRAINED).body)}
+    assert made["dh1"].what == "gradient of line 6 in h1"
+    assert str(made["V_buf"]) == "line 7, momentum of V"
+    assert made["norm"].label.text == "norm of the gradient"
+    assert made["h1"].what == ""
+    assert str(made["h1"]) == "line 6"
+
+
+def test_what_is_wrong_in_a_line_that_training_writes_says_what_made_it(monkeypatch):
+    monkeypatch.setattr("tpc.lower.expressions.MAX_SIZE", 10)
+    with pytest.raises(tpc.TpcError) as error:
+        tpc.parse(TRAINED)
+    assert error.value.diagnostics[0].at.text == "gradient of line 6 in h1"

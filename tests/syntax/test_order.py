@@ -12,7 +12,7 @@ from tpc.core.affine import Affine
 from tpc.diagnostics.spans import Span
 from tpc.syntax import certain as symbolic
 from tpc.syntax import order
-from tpc.syntax.order import Making, Order, Use
+from tpc.syntax.order import Making, Order, Reference
 from tpc.syntax.scope import Loop
 
 HERE = Span(1, 1, 1, 2)
@@ -59,7 +59,7 @@ def events(draw, kind, axes):
 @st.composite
 def families(draw):
     axes = draw(st.integers(0, 2))
-    return draw(st.lists(events(Making, axes), min_size=1, max_size=3)), draw(events(Use, axes))
+    return draw(st.lists(events(Making, axes), min_size=1, max_size=3)), draw(events(Reference, axes))
 
 
 @settings(max_examples=600, deadline=None)

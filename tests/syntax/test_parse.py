@@ -8,7 +8,7 @@ from lark import Lark
 import tpc
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
-from tpc.syntax.layout import Layout, normalise
+from tpc.syntax.layout import LayoutLexer, normalise
 from tpc.syntax.parse import parse_file
 
 HEAD = "width n\nvector v : n ~ N(0, 1)\n"
@@ -44,7 +44,7 @@ def test_grammar_has_no_conflicts():
     """With `strict` lark refuses every shift/reduce conflict and every two terminals that match the same
     text."""
     grammar = files("tpc.syntax").joinpath("grammar.lark").read_text(encoding="utf-8")
-    Lark(grammar, parser="lalr", lexer="basic", postlex=Layout(), maybe_placeholders=True, strict=True)
+    Lark(grammar, parser="lalr", lexer="basic", postlex=LayoutLexer(), maybe_placeholders=True, strict=True)
 
 
 def test_chains_are_flat_and_left_to_right():

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpc.core.affine import Affine
-from tpc.syntax.region import Region
+from tpc.syntax.region import IntegerRegion
 
 SIZE = 5  # variables range over 0 … SIZE
-BOX = Region(tuple(bound for v in "xyz" for bound in (Affine.var(v), Affine(SIZE) - Affine.var(v))))
+BOX = IntegerRegion(tuple(bound for v in "xyz" for bound in (Affine.var(v), Affine(SIZE) - Affine.var(v))))
 affine = st.builds(
     lambda c, ks: Affine.of(c, dict(zip("xyz", ks, strict=True))),
     st.integers(-6, 6),
@@ -38,7 +38,7 @@ def test_agrees_with_going_through_the_points(at_least, zero, index):
 
 def test_is_certain_of_what_loops_need():
     t, s = Affine.var("t"), Affine.var("s")
-    triangle = Region((t, Affine(9) - t, s, t - s - 1))  # s < t < 10
+    triangle = IntegerRegion((t, Affine(9) - t, s, t - s - 1))  # s < t < 10
     assert not triangle.is_empty
     assert triangle.span(s) == (0, 8)
     assert triangle.span(t - s) == (1, 9)

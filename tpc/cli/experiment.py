@@ -143,19 +143,21 @@ def _add_word2vec(experiments: Any) -> None:
 
 
 def maml(arguments: argparse.Namespace) -> int:
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.experiments.maml import Experiment, settings_for
 
     if arguments.resume and arguments.out is None:
-        raise TpcError([catalogue_run.bad_option("--resume", "needs --out, the folder of the run")], "maml")
+        raise TpcError(
+            [catalogue.running.bad_option("--resume", "needs --out, the folder of the run")], "maml"
+        )
     epochs = arguments.epochs or (10 if arguments.data is None else 100)
     changes = dict(setting.partition("=")[::2] for setting in arguments.settings)
     data = None if arguments.data is None else str(arguments.data)
     model = _model(arguments, "ntk", "gp")
     if arguments.devices is not None and model in ("ntk", "gp"):
         why = f"shares the points or coefficients of a network, which --model {model} has not"
-        raise TpcError([catalogue_run.bad_option("--devices", why)], "maml")
+        raise TpcError([catalogue.running.bad_option("--devices", why)], "maml")
     settings = settings_for(
         model,
         changes,
@@ -174,13 +176,13 @@ def maml(arguments: argparse.Namespace) -> int:
 
 
 def word2vec(arguments: argparse.Namespace) -> int:
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.experiments.word2vec import Experiment, settings_for
 
     if arguments.resume and arguments.out is None:
         raise TpcError(
-            [catalogue_run.bad_option("--resume", "needs --out, the folder of the run")], "word2vec"
+            [catalogue.running.bad_option("--resume", "needs --out, the folder of the run")], "word2vec"
         )
     given = {
         "epochs": arguments.epochs,
@@ -208,13 +210,13 @@ def word2vec(arguments: argparse.Namespace) -> int:
 
 def _shown(arguments: argparse.Namespace, outcome: Any, diverged: int | None, what: str) -> int:
     """Prints what has been found, and that it is not all there would be, if training diverged."""
-    from tpc.diagnostics import catalogue_experiments
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
 
     error = (
         None
         if diverged is None
-        else TpcError([catalogue_experiments.diverged(what, diverged)], str(arguments.file))
+        else TpcError([catalogue.running.epoch_diverged(what, diverged)], str(arguments.file))
     )
     show(arguments, outcome, outcome.to_json(), error)
     return OK if error is None else REFUSED
@@ -222,7 +224,7 @@ def _shown(arguments: argparse.Namespace, outcome: Any, diverged: int | None, wh
 
 def _model(arguments: argparse.Namespace, *others: str) -> str | int:
     """The model that is asked for. others: that there are besides mup and widths. Raises TpcError (TP602)."""
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
 
     name, _, width = arguments.model.partition("=")
@@ -234,7 +236,7 @@ def _model(arguments: argparse.Namespace, *others: str) -> str | int:
     known = ", ".join(("mup", *others))
     raise TpcError(
         [
-            catalogue_run.bad_option(
+            catalogue.running.bad_option(
                 "--model", f"must be {known} or width=N with N at least 2, not {arguments.model}"
             )
         ],

@@ -61,13 +61,13 @@ def simulate(arguments: argparse.Namespace) -> int:
 def verify(arguments: argparse.Namespace) -> int:
     program, given = load(arguments)
     inputs = bound(program, given, arguments)
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.simulate import verify as compared
 
     if arguments.seeds < 2:
         raise TpcError(
-            [catalogue_run.bad_option("--seeds", "must be at least 2, to tell how much they differ")],
+            [catalogue.running.bad_option("--seeds", "must be at least 2, to tell how much they differ")],
             str(arguments.file),
         )
     require_writable(arguments.plot, FIGURES)

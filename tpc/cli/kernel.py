@@ -41,7 +41,7 @@ def add_kernel(commands: Any) -> None:
 
 def kernel(arguments: argparse.Namespace) -> int:
     """Writes the matrix as an `.npy` file, in strips, and goes on with one that is begun."""
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.kernels.kernels import kernels
     from tpc.kernels.stream import OccupiedError, stream
@@ -57,7 +57,7 @@ def kernel(arguments: argparse.Namespace) -> int:
     except (OccupiedError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TpcError(
-            [catalogue_run.cannot_write(str(arguments.output), why)], str(arguments.output)
+            [catalogue.running.cannot_write(str(arguments.output), why)], str(arguments.output)
         ) from None
     if worst is not None:
         print(
@@ -109,4 +109,4 @@ def _array(path: Path) -> np.ndarray:
         why = error.strerror or "it cannot be read"
     except ValueError as error:
         why = str(error)
-    raise TpcError([catalogue.bad_data(path.name, why)], str(path))
+    raise TpcError([catalogue.inputs.bad_data(path.name, why)], str(path))

@@ -92,10 +92,10 @@ def _installed(file: str) -> Iterator[None]:
         package = (error.name or "tpc").partition(".")[0]
         if package == "tpc":
             raise
-        from tpc.diagnostics import catalogue_run
+        from tpc.diagnostics import catalogue
         from tpc.diagnostics.diagnostic import TpcError
 
-        raise TpcError([catalogue_run.not_installed(package)], file) from None
+        raise TpcError([catalogue.running.not_installed(package)], file) from None
 
 
 def parser() -> argparse.ArgumentParser:

@@ -81,7 +81,7 @@ def sample(
     arguments: argparse.Namespace,
     checkpoint: Path | None = None,
 ) -> Samples:
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.simulate import simulate
     from tpc.simulate.done import CheckpointError
@@ -102,11 +102,12 @@ def sample(
         )
     except OSError as error:
         raise TpcError(
-            [catalogue_run.cannot_write(str(checkpoint), error.strerror or str(error))], str(arguments.file)
+            [catalogue.running.cannot_write(str(checkpoint), error.strerror or str(error))],
+            str(arguments.file),
         ) from None
     except (WidthError, SeedError, CheckpointError) as error:
         option = {WidthError: "--width", SeedError: "--seeds", CheckpointError: "--save"}[type(error)]
-        raise TpcError([catalogue_run.bad_option(option, str(error))], str(arguments.file)) from None
+        raise TpcError([catalogue.running.bad_option(option, str(error))], str(arguments.file)) from None
 
 
 def samples_to_json(samples: Samples) -> dict[str, Any]:
@@ -125,10 +126,12 @@ def samples_to_json(samples: Samples) -> dict[str, Any]:
 
 def diverged_widths(samples: Sequence[Samples]) -> list[Diagnostic]:
     """What finite widths have that is not finite (TP603)."""
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
 
     return [
-        catalogue_run.diverged([(name, end.entry, end.lasting) for name, end in s.diverged.items()], s.width)
+        catalogue.running.diverged(
+            [(name, end.entry, end.lasting) for name, end in s.diverged.items()], s.width
+        )
         for s in samples
         if s.diverged
     ]

@@ -39,14 +39,14 @@ def scale(arguments: argparse.Namespace) -> int:
     exponents = {match[1]: match[2].strip() for match in found if match is not None}
     if arguments.symbolic:
         if exponents:
-            from tpc.diagnostics import catalogue_run
+            from tpc.diagnostics import catalogue
             from tpc.diagnostics.diagnostic import TpcError
 
             why = (
                 f"leaves all exponents open, and {', '.join(f'`{name}`' for name in exponents)} cannot be "
                 "set with it"
             )
-            raise TpcError([catalogue_run.bad_option("--symbolic", why)], str(arguments.file))
+            raise TpcError([catalogue.running.bad_option("--symbolic", why)], str(arguments.file))
         from tpc.scaling import conditions
 
         made = conditions(program)

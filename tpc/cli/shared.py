@@ -52,7 +52,9 @@ def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]
     if unknown:
         raise TpcError(
             [
-                catalogue.unknown_setting(s, sorted({i.name for i in program.inputs} | dims_in(text, name)))
+                catalogue.inputs.unknown_setting(
+                    s, sorted({i.name for i in program.inputs} | dims_in(text, name))
+                )
                 for s in unknown
             ],
             name,
@@ -87,7 +89,7 @@ def options_of(program: Program, arguments: argparse.Namespace, initial: object 
 
 def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
     """Refuses a file that could not be written, before any work is done for it. Raises TpcError (TP606)."""
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.machine import files as stored
 
@@ -101,13 +103,13 @@ def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
             return
         except OSError as error:
             why = error.strerror or str(error)
-    raise TpcError([catalogue_run.cannot_write(str(path), why)], str(path))
+    raise TpcError([catalogue.running.cannot_write(str(path), why)], str(path))
 
 
 def writing(path: Path, write: Callable[[Path], object]) -> None:
     """Writes a file, whole or not at all; `write` is given the name to write to. Raises TpcError (TP606) if
     that is impossible."""
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.machine.files import whole
 
@@ -119,7 +121,7 @@ def writing(path: Path, write: Callable[[Path], object]) -> None:
             say(f"note: {warning.message}")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise TpcError([catalogue_run.cannot_write(str(path), why)], str(path)) from None
+        raise TpcError([catalogue.running.cannot_write(str(path), why)], str(path)) from None
 
 
 def text_of(path: Path) -> str:

@@ -69,10 +69,10 @@ def derive(arguments: argparse.Namespace) -> int:
     if arguments.stop_after is not None:
         if arguments.unroll or arguments.format != "text":
             why = "prints no formulas, which --unroll and --format are for"
-            from tpc.diagnostics import catalogue_run
+            from tpc.diagnostics import catalogue
             from tpc.diagnostics.diagnostic import TpcError
 
-            raise TpcError([catalogue_run.bad_option("--stop-after", why)], str(arguments.file))
+            raise TpcError([catalogue.running.bad_option("--stop-after", why)], str(arguments.file))
         return stop_after(arguments)
     program, _ = load(arguments)
     if arguments.unroll:
@@ -90,7 +90,7 @@ def derive(arguments: argparse.Namespace) -> int:
 def _unrolled(program: Program, arguments: argparse.Namespace) -> Program:
     from tpc.core.unroll import unroll
     from tpc.core.wellformed import instances
-    from tpc.diagnostics import catalogue_run
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
 
     count = instances(program.body)
@@ -99,7 +99,7 @@ def _unrolled(program: Program, arguments: argparse.Namespace) -> Program:
             f"the loops written out make {count:,} instructions, more than {MOST_UNROLLED:,}; make dims "
             "smaller by --set"
         )
-        raise TpcError([catalogue_run.bad_option("--unroll", why)], str(arguments.file))
+        raise TpcError([catalogue.running.bad_option("--unroll", why)], str(arguments.file))
     return unroll(program)
 
 

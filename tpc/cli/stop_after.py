@@ -60,7 +60,7 @@ def _of_file(arguments: argparse.Namespace, stage: str) -> tuple[str, str]:
     name, text, dims, settings = read(arguments)
     inputs = inputs_in(text, name)
     known = sorted(inputs | dims_in(text, name))
-    unknown = [catalogue.unknown_setting(s, known) for s in settings if s not in inputs]
+    unknown = [catalogue.inputs.unknown_setting(s, known) for s in settings if s not in inputs]
     if unknown:
         raise TpcError(unknown, name)
     return name, print_after(text, name, dims, stage)

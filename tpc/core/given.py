@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tpc.core.greek import normalise
-from tpc.diagnostics import catalogue, catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
 
@@ -28,19 +28,19 @@ def require_whole(option: str, value: Any, least: int, program: str, most: int |
     found = whole_number(value)
     if found is None:
         raise TpcError(
-            [catalogue_run.bad_option(option, f"must be a whole number, not {value!r:.60}")],
+            [catalogue.running.bad_option(option, f"must be a whole number, not {value!r:.60}")],
             program,
             of_program=True,
         )
     if found < least:
         raise TpcError(
-            [catalogue_run.bad_option(option, f"must be at least {least}, not {found}")],
+            [catalogue.running.bad_option(option, f"must be at least {least}, not {found}")],
             program,
             of_program=True,
         )
     if most is not None and found > most:
         raise TpcError(
-            [catalogue_run.bad_option(option, f"must be at most {most}, not {found}")],
+            [catalogue.running.bad_option(option, f"must be at most {most}, not {found}")],
             program,
             of_program=True,
         )
@@ -71,10 +71,10 @@ def checked_dims(
         dim = normalise(key) if isinstance(key, str) else str(key)
         size = _size(value)
         if dim not in declared:
-            errors.append(catalogue.unknown_dim(dim, sorted(declared)))
+            errors.append(catalogue.inputs.unknown_dim(dim, sorted(declared)))
         elif size is None:
             errors.append(
-                catalogue.bad_dim(
+                catalogue.inputs.bad_dim(
                     dim, f"{value!r:.60}" if not isinstance(value, np.ndarray) else str(value)[:60]
                 )
             )

@@ -20,10 +20,9 @@ from tpc.core.expr import Value, walk
 from tpc.core.given import MaskedError, numbers
 from tpc.core.greek import normalise
 from tpc.core.laws import covariance, law_number
-from tpc.core.program import Gaussians, Input, Origin, Program
+from tpc.core.program import Gaussians, Input, Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
-from tpc.diagnostics.spans import Span
 from tpc.machine.files import EXPANSION, SUSPECT, open_regular, read_npz
 
 MAX_DATA_BYTES = 1 << 30
@@ -68,7 +67,7 @@ def bind_inputs(
     bound = {name: value for name, value in values.items() if value is not None}
     missing = [item.name for item in program.inputs if item.name not in given and item.default is None]
     if missing:
-        errors.append(catalogue.missing_input(missing))
+        errors.append(catalogue.inputs.missing_input(missing))
     if not errors:
         errors += law_errors(program, bound)
     if errors:
@@ -96,8 +95,8 @@ def _given(
     spelled: dict[str, list[str]] = {}
     for key in data:
         spelled.setdefault(normalise(str(key)), []).append(key)
-    errors += [catalogue.unknown_setting(name, list(known)) for name in spelled if name not in known]
-    errors += [catalogue.given_twice(name, keys) for name, keys in spelled.items() if len(keys) > 1]
+    errors += [catalogue.inputs.unknown_setting(name, list(known)) for name in spelled if name not in known]
+    errors += [catalogue.inputs.given_twice(name, keys) for name, keys in spelled.items() if len(keys) > 1]
     return {
         name: _value(known[name], data[keys[0]], errors) for name, keys in spelled.items() if name in known
     }
@@ -107,22 +106,22 @@ def _value(item: Input, given: Any, errors: list[Diagnostic]) -> np.ndarray | No
     try:
         array = numbers(given)
     except MaskedError:
-        errors.append(catalogue.masked(item.name))
+        errors.append(catalogue.inputs.masked(item.name))
         return None
     except (ValueError, TypeError):
-        errors.append(catalogue.not_numbers(item.name))
+        errors.append(catalogue.inputs.not_numbers(item.name))
         return None
     if array.shape != item.shape:
-        errors.append(catalogue.input_shape(item.name, item.shape, array.shape))
+        errors.append(catalogue.inputs.input_shape(item.name, item.shape, array.shape))
         return None
     if not np.all(np.isfinite(array)):
         worst = [int(i) for i in np.unravel_index(int(np.argmin(np.isfinite(array))), array.shape)]
-        errors.append(catalogue.not_finite(item.name, f" at {worst}" if worst else ""))
+        errors.append(catalogue.inputs.not_finite(item.name, f" at {worst}" if worst else ""))
         return None
     if item.bound is None:
         return array.astype(np.float64)
     if np.any(array != np.floor(array)) or (array.size and (array.min() < 0 or array.max() >= item.bound)):
-        errors.append(catalogue.bad_index(item.name, item.bound))
+        errors.append(catalogue.inputs.bad_index(item.name, item.bound))
         return None
     return array.astype(np.int64)
 
@@ -147,8 +146,8 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
     for width in program.widths:
         if wanted(width.ratio) and not (value := float(law_number(width.ratio, inputs, ()))) > 0:
             errors.append(
-                catalogue.impossible_law(
-                    span_of(width.origin),
+                catalogue.laws.impossible_law(
+                    width.origin.label,
                     f"the ratio of the width `{width.name}` to the first",
                     value,
                     "positive",
@@ -161,8 +160,8 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
             if bad.any():
                 worst = float(values[bad].flat[0])
                 errors.append(
-                    catalogue.impossible_law(
-                        span_of(matrix.origin), f"the variance of `{matrix.name}`", worst, "0 or more"
+                    catalogue.laws.impossible_law(
+                        matrix.origin.label, f"the variance of `{matrix.name}`", worst, "0 or more"
                     )
                 )
     for group in program.gaussians:
@@ -174,26 +173,22 @@ def _law_errors(program: Program, inputs: Mapping[str, np.ndarray], *, constant:
 def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> list[Diagnostic]:
     table = covariance(group, inputs)
     names = ", ".join(f"`{name}`" for name in group.names)
-    at = span_of(group.origin)
+    at = group.origin.label
     if not np.all(np.isfinite(table)):
-        return [catalogue.not_psd(at, names, "it has entries that are not finite")]
+        return [catalogue.laws.not_psd(at, names, "it has entries that are not finite")]
     if len(group.names) == 1:
         worst = float(table.min()) if table.size else 0.0
         return (
-            [catalogue.impossible_law(at, f"the variance of {names}", worst, "0 or more")]
+            [catalogue.laws.impossible_law(at, f"the variance of {names}", worst, "0 or more")]
             if worst < 0
             else []
         )
     if np.any(np.abs(table - np.swapaxes(table, -1, -2)) > PSD_TOLERANCE * np.abs(table).max(initial=0)):
-        return [catalogue.not_psd(at, names, "it is not symmetric")]
+        return [catalogue.laws.not_psd(at, names, "it is not symmetric")]
     least = float(np.linalg.eigvalsh(table).min()) if table.size else 0.0
     if least < -PSD_TOLERANCE * np.abs(table).max(initial=0):
-        return [catalogue.not_psd(at, names, f"its least eigenvalue is {least:.4g}")]
+        return [catalogue.laws.not_psd(at, names, f"its least eigenvalue is {least:.4g}")]
     return []
-
-
-def span_of(origin: Origin) -> Span | None:
-    return Span(origin.line, origin.column, origin.line, origin.column + 1) if origin.line else None
 
 
 def load_data(path: str | Path) -> dict[str, np.ndarray]:
@@ -227,7 +222,7 @@ def load_data(path: str | Path) -> dict[str, np.ndarray]:
         why = error.strerror or "it is damaged"
     except (ValueError, EOFError, zlib.error, lzma.LZMAError, RecursionError, MemoryError) as error:
         why = str(error).splitlines()[0] if str(error) else "it is damaged"
-    raise TpcError([catalogue.bad_data(path.name, why)], str(path))
+    raise TpcError([catalogue.inputs.bad_data(path.name, why)], str(path))
 
 
 def _unpacked(file: BinaryIO, suffix: str, most: int) -> bytes:
@@ -272,7 +267,7 @@ def parse_setting(text: str) -> tuple[str, np.ndarray]:
     """`name=value`, the value a number, a fraction such as 1/3, or a JSON list. Raises TpcError (TP507)."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
-        raise TpcError([catalogue.bad_setting(text, "there is no `name=`")], "--set")
+        raise TpcError([catalogue.inputs.bad_setting(text, "there is no `name=`")], "--set")
     try:
         found = np.asarray(float(Fraction(value.strip())))
     except (ValueError, ZeroDivisionError, OverflowError):
@@ -280,6 +275,7 @@ def parse_setting(text: str) -> tuple[str, np.ndarray]:
             found = array_of(json.loads(value), "the value")
         except (ValueError, RecursionError):
             raise TpcError(
-                [catalogue.bad_setting(text, "the value is not a number or a list of numbers")], "--set"
+                [catalogue.inputs.bad_setting(text, "the value is not a number or a list of numbers")],
+                "--set",
             ) from None
     return normalise(name.strip()), found

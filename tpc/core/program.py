@@ -15,6 +15,8 @@ from typing import Literal
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Ref
 from tpc.core.network import Source
+from tpc.diagnostics.diagnostic import Label
+from tpc.diagnostics.spans import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,14 @@ class Origin:
     what: str = ""
 
     def __str__(self) -> str:
-        return f"line {self.line}" + (f" ({self.what})" if self.what else "")
+        return f"line {self.line}" + (f", {self.what}" if self.what else "")
+
+    @property
+    def label(self) -> Label | None:
+        """The place in a diagnostic, with what made it if the user did not write it; None if it has none."""
+        if not self.line:
+            return None
+        return Label(Span(self.line, self.column, self.line, self.column + 1), self.what)
 
 
 def _origin() -> Origin:

@@ -32,7 +32,7 @@ from tpc.derive.nodes import (
 from tpc.derive.polynomial import (
     MAX_DEGREE,
     Argument,
-    Gaussian,
+    GaussianFactor,
     Monomial,
     Polynomial,
     components,
@@ -51,8 +51,10 @@ MAX_OPEN = 30  # expressions that wait for a part of them on the machine's stack
 
 
 class TooDeepError(Exception):
-    """Too many values wait for each other: that of `key` is to be made first, by `call`, and then what has
-    been begun once more."""
+    """Too many values wait for each other.
+
+    That of `key` is to be made first, by `call`, and then what has been begun once more.
+    """
 
     def __init__(self, key: tuple[str, object], call: Callable[[], Any]) -> None:
         super().__init__(key)
@@ -94,8 +96,10 @@ class ClosedForms:
         return found
 
     def equation(self, equation: Equation) -> Expr | None:
-        """What to write after the right side of `equation`: the same with expectations replaced by their
-        values, None if that is nothing new."""
+        """What to write after the right side of `equation`.
+
+        The same with expectations replaced by their values, None if that is nothing new.
+        """
         right = equation.right
         if isinstance(right, Normal):
             variance = self.exact(right.variance)
@@ -229,7 +233,7 @@ class ClosedForms:
         formula = self.formulas.get(ref)
         if ref.name in self.initial:
             formula = self.initial[ref.name]
-            return Polynomial.sum([self.polynomial(formula.mean), generator(Gaussian(ref))])
+            return Polynomial.sum([self.polynomial(formula.mean), generator(GaussianFactor(ref))])
         if isinstance(formula, ZNonlin):
             return self.polynomial(formula.value)
         if isinstance(formula, ZMatMul):
@@ -237,7 +241,7 @@ class ClosedForms:
         raise NotClosed
 
     def hat(self, ref: Ref) -> Polynomial:
-        g = Gaussian(ref)
+        g = GaussianFactor(ref)
         return Polynomial() if self.covariance(g, g) == 0 else generator(g)
 
     def partial(self, of: Ref, by: Ref) -> Polynomial:
@@ -283,11 +287,11 @@ class ClosedForms:
             raise NotClosed
         return total
 
-    def covariance(self, a: Gaussian, b: Gaussian) -> Any:
+    def covariance(self, a: GaussianFactor, b: GaussianFactor) -> Any:
         key = (a, b) if str(a.ref) <= str(b.ref) else (b, a)
         return self.once("covariance", key, lambda: self._covariance(*key))
 
-    def _covariance(self, a: Gaussian, b: Gaussian) -> Any:
+    def _covariance(self, a: GaussianFactor, b: GaussianFactor) -> Any:
         if a.ref.name in self.initial or b.ref.name in self.initial:
             return self.initial_covariance(a.ref, b.ref)
         f, g = self.product(a.ref), self.product(b.ref)

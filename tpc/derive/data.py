@@ -11,7 +11,7 @@ from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul, ZPartial
 from tpc.derive.latex import Latex, latex_equation
 from tpc.derive.limit import Limit
 from tpc.derive.nodes import Normal
-from tpc.derive.text import Text, print_equation
+from tpc.derive.text import TextNotation, print_equation
 
 
 def limit_data(limit: Limit) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def formula_data(formula: ZFormula) -> dict[str, Any]:
 
 def equation_data(formula: ZFormula, equation: Equation) -> dict[str, Any]:
     closed = formula.closed(equation)
-    text = Text(formula.scope)
+    text = TextNotation(formula.scope)
     return {
         "rule": equation.rule,
         "left": text.expr(equation.left),
@@ -55,7 +55,7 @@ def equation_data(formula: ZFormula, equation: Equation) -> dict[str, Any]:
     }
 
 
-def closed_text(notation: Text, closed: Expr) -> str:
+def closed_text(notation: TextNotation, closed: Expr) -> str:
     return notation.expr(closed.variance if isinstance(closed, Normal) else closed)
 
 

@@ -1,5 +1,7 @@
-"""Which Z depends on which Ẑ, and across what no derivative exists: the sparsity of the partial derivatives,
-found before any is taken."""
+"""Which Z depends on which Ẑ, and across what no derivative exists.
+
+The sparsity of the partial derivatives, found before any is taken.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from tpc.core.places import Range, Site, by_family, may_make, may_meet, sites_of
 from tpc.core.program import MatMul, Nonlin, Program
 from tpc.derive.parts import parts_of_lines
 from tpc.derive.sides import Sides
-from tpc.derive.sites import Scope, before
+from tpc.derive.sites import FormulaScope, before
 
 
 class Dependence:
@@ -33,7 +35,7 @@ class Dependence:
         self.sides = Sides(self.products)
         self.across = {site.number: self._across(site) for site in self.products}
         self.made = by_family(self.sites)
-        self.scope = Scope(parts_of_lines(self.made), frozenset(item.name for item in program.inputs))
+        self.scope = FormulaScope(parts_of_lines(self.made), frozenset(item.name for item in program.inputs))
         self.constant = {site.out: site for site in self.sites if not site.loops}
         self.reach = [0] * len(self.sites)
         self.rough = [0] * len(self.sites)
@@ -62,8 +64,10 @@ class Dependence:
         ]
 
     def _operands(self, site: Site) -> Iterator[tuple[list[Site], bool]]:
-        """For each vector that the site's φ (or product) is made of, its definitions, and whether φ has no
-        derivative in it."""
+        """The definitions of each vector that the site's φ (or product) is made of.
+
+        With each comes whether φ has no derivative in it.
+        """
         if isinstance(site.op, MatMul):
             yield self.definitions(site.op.operand, site.loops), False
         elif isinstance(site.op, Nonlin):
@@ -126,8 +130,10 @@ def has_jumps(phi: Expr) -> bool:
 
 
 def differentiable(phi: Expr, value: Value) -> bool:
-    """Does φ have a derivative in `value`? (A `where` counts as a jump: the conditions of Remark F.2 cannot
-    be seen.)"""
+    """Does φ have a derivative in `value`?
+
+    A `where` counts as a jump: the conditions of Remark F.2 cannot be seen.
+    """
     try:
         differentiate(
             phi,

@@ -1,5 +1,6 @@
-"""Numbers from the formulas as they stand: ZDot in derivative form, its partial derivatives by their
-recurrences. A check, not the product.
+"""Numbers from the formulas as they stand.
+
+ZDot in derivative form, its partial derivatives by their recurrences. A check, not the product.
 
 Every Z is an array of values at points of the standard Gaussians, every expectation a mean over the points.
 """
@@ -61,9 +62,11 @@ def hermite_points(dimensions: int, nodes: int) -> Points:
 
 
 @dataclass
-class Family:
-    """The products met on one side of a matrix: a basis of their operands, orthonormal in L², and a Gaussian
-    for each of its vectors."""
+class FamilyOnPoints:
+    """The products met on one side of a matrix.
+
+    A basis of their operands, orthonormal in L², and a Gaussian for each of its vectors.
+    """
 
     basis: list[Array] = field(default_factory=list)
     gaussians: list[Array] = field(default_factory=list)
@@ -90,8 +93,10 @@ def count_gaussians(limit: Limit) -> int:
 
 
 def rounds_of(body: Sequence[Op], env: Rounds, path: tuple[int, ...]) -> Any:
-    """Every round of every instruction in order: (its place, the values of the loop variables) with the
-    instruction."""
+    """Every round of every instruction in order.
+
+    (its place, the values of the loop variables) with the instruction.
+    """
     for i, op in enumerate(body):
         if isinstance(op, For):
             for t in range(op.count.at(env)):
@@ -101,8 +106,10 @@ def rounds_of(body: Sequence[Op], env: Rounds, path: tuple[int, ...]) -> Any:
 
 
 class Interpreter:
-    """Runs through the formulas round by round. made: where and in which round each member was made; order:
-    when."""
+    """Runs through the formulas round by round.
+
+    made: where and in which round each member was made; order: when.
+    """
 
     def __init__(self, limit: Limit, inputs: Mapping[str, Any], points: Points) -> None:
         import scipy.special
@@ -118,7 +125,7 @@ class Interpreter:
         self.hats: dict[Member, Array] = {}
         self.made: dict[Member, tuple[tuple[int, ...], Rounds]] = {}
         self.order: dict[Member, int] = {}
-        self.families: dict[tuple[Member, bool], Family] = {}
+        self.families: dict[tuple[Member, bool], FamilyOnPoints] = {}
         self.derivatives: dict[tuple[Member, Member], Any] = {}
         self.means: dict[tuple[int, tuple[tuple[str, int], ...]], Any] = {}
         self.coefficients: dict[Member, dict[Member, float]] = {}
@@ -162,8 +169,10 @@ class Interpreter:
     # rules
 
     def initial(self, group: Sequence[ZInit], axes: Sequence[tuple[str, int]]) -> None:
-        """ZInit: jointly Gaussian vectors from independent Gaussians, by Cholesky that lets variances be
-        0."""
+        """ZInit: jointly Gaussian vectors from independent Gaussians.
+
+        The Cholesky factor lets variances be 0.
+        """
         for index in product(*(range(count) for _, count in axes)):
             env = dict(zip((variable for variable, _ in axes), index, strict=True))
             covariance = np.zeros((len(group), len(group)))
@@ -191,7 +200,7 @@ class Interpreter:
 
     def hat(self, f: ZHat, op: MatMul, env: Rounds) -> Array:
         """ZHat by Gram–Schmidt: `Ẑ^{Wx} = √scale (Σ_r ⟨p_r, x⟩ g_r + ‖x_⊥‖ g_new)`."""
-        family = self.families.setdefault((self.member(op.matrix, env), op.transposed), Family())
+        family = self.families.setdefault((self.member(op.matrix, env), op.transposed), FamilyOnPoints())
         x, new = (
             self.values[self.member(op.operand, env)] + np.zeros_like(self.points.weights),
             self.points.next(),
@@ -301,8 +310,10 @@ def range_rounds(ranges: Sequence[Any], env: Rounds) -> Any:
 
 
 def cholesky(covariance: Array) -> Array:
-    """A lower triangular factor of a positive semidefinite matrix, zero columns where there is no new
-    direction."""
+    """A lower triangular factor of a positive semidefinite matrix.
+
+    It has zero columns where there is no new direction.
+    """
     n = len(covariance)
     factor = np.zeros((n, n))
     for i in range(n):

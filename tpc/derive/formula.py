@@ -1,5 +1,7 @@
-"""Formulas of a limit: one class for each rule of TP4 Def 7.3. They are data; the rules that make them are in
-`rules.py`."""
+"""Formulas of a limit: one class for each rule of TP4 Def 7.3.
+
+They are data; the rules that make them are in `rules.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from tpc.core.places import Range
 from tpc.core.program import MatMul, Origin
 from tpc.core.traverse import substitute_ref
 from tpc.derive.nodes import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
-from tpc.derive.sites import Scope
+from tpc.derive.sites import FormulaScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class ZFormula(ABC):
     loops: tuple[Range, ...] = field(default=(), kw_only=True)
     path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
     origin: Origin = field(default=Origin(), kw_only=True, compare=False, repr=False)
-    scope: Scope = field(default=Scope(), kw_only=True, compare=False, repr=False)
+    scope: FormulaScope = field(default=FormulaScope(), kw_only=True, compare=False, repr=False)
 
     @property
     @abstractmethod
@@ -73,14 +75,18 @@ class ZFormula(ABC):
         return {"of": substitute_ref(self.of, env), "loops": loops}
 
     def closed(self, equation: Equation) -> Expr | None:
-        """The right side of one of the equations with closed forms in it; None if it has none that is new, or
-        the formula is not from a limit."""
+        """The right side of one of the equations with closed forms in it.
+
+        None if it has none that is new, or the formula is not from a limit.
+        """
         return None if self.loops or self.scope.closed is None else self.scope.closed(equation)
 
     @property
     def sympy(self) -> Any:
-        """The definition as a sympy equation (the law, as a function `N` of mean and variance, for what is
-        only known by that)."""
+        """The definition as a sympy equation.
+
+        It is the law, as a function `N` of mean and variance, for what is only known by that.
+        """
         from tpc.derive.to_sympy import to_equation
 
         return to_equation(self.equations[0])
@@ -126,8 +132,10 @@ class ZInput(ZFormula):
 
 @dataclass(frozen=True, repr=False)
 class ZInit(ZFormula):
-    """An initial vector: its law, and its covariances with those of its group that stand before it (the
-    others are independent of it)."""
+    """An initial vector: its law, and its covariances with those of its group before it.
+
+    It is independent of the others.
+    """
 
     mean: Expr
     variance: Expr
@@ -204,8 +212,9 @@ class ZMoment(ZFormula):
 
 @dataclass(frozen=True, slots=True)
 class HatCovariance:
-    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`, `other` a product with the same matrix at or
-    before `of`.
+    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`.
+
+    other: a product with the same matrix at or before `of`.
 
     of_all: in words, which products `other` stands for, if it stands for all before `of`.
     """
@@ -218,8 +227,10 @@ class HatCovariance:
 
 @dataclass(frozen=True, repr=False)
 class ZHat(ZFormula):
-    """`Ẑ^h`: Gaussian, mean 0, with its covariances; independent of the families of other matrices and of the
-    initial vectors."""
+    """`Ẑ^h`: Gaussian, mean 0, with its covariances.
+
+    Independent of the families of other matrices and of the initial vectors.
+    """
 
     variance: Expr
     covariances: tuple[HatCovariance, ...] = ()
@@ -258,8 +269,9 @@ class ZHat(ZFormula):
 
 @dataclass(frozen=True, slots=True)
 class Opposing:
-    """The products `g` with the transpose in some rounds (`ranges`) before h: a term `Σ coefficient·Z^y` of
-    `Ż^h`, y the operand of g.
+    """The products `g` with the transpose in some rounds (`ranges`) before h.
+
+    A term `Σ coefficient·Z^y` of `Ż^h`, y the operand of g.
 
     same: [the two matrices of a family are one], 1 for plain ones, a factor of the coefficient. number: of
     the site of g.
@@ -286,8 +298,9 @@ class Opposing:
 
 @dataclass(frozen=True, repr=False)
 class ZDot(ZFormula):
-    """`Ż^h = value`, a sum over `terms`. form: how the coefficients are defined, by derivatives (Def 7.3) or
-    by Stein's lemma (Remark F.2).
+    """`Ż^h = value`, a sum over `terms`.
+
+    form: how the coefficients are defined, by derivatives (Def 7.3) or by Stein's lemma (Remark F.2).
 
     scale: σ² of the matrix for Wx, ρσ² for Wᵀy. stein: the factor of C⁺b, 1/ρ for Wx and ρ for Wᵀy.
     """
@@ -345,7 +358,9 @@ class ZMatMul(ZFormula):
 @dataclass(frozen=True, repr=False)
 class ZPartial(ZFormula):
     """`∂Z^of/∂Ẑ^by`, for a round of `of` (loops) and a round of `by` (ranges); zero where `of` comes first.
-    by_path: the place of g."""
+
+    by_path: the place of g.
+    """
 
     by: Ref
     ranges: tuple[Range, ...]

@@ -1,5 +1,6 @@
-"""Exact expectations of polynomials and of some functions of jointly Gaussian variables, by Stein's lemma
-(which contains Isserlis').
+"""Exact expectations of polynomials and some functions of jointly Gaussian variables.
+
+They follow from Stein's lemma, which contains Isserlis'.
 
 `E[g F] = Σ_j Cov(g, g_j) E ∂_j F` lowers the degree; a derivative of `sign` conditions on its argument being
 0, one of `erf` tilts the Gaussian law by e^{−w²}: both leave a centred Gaussian law. What remains are

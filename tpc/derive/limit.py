@@ -14,7 +14,7 @@ from tpc.core.expr import Ref
 from tpc.core.program import Program
 from tpc.derive.formula import ZDot, ZFormula, ZMatMul, ZPartial
 from tpc.derive.rules import Rules
-from tpc.derive.sites import Scope
+from tpc.derive.sites import FormulaScope
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +24,9 @@ MAX_REPORTED = 12
 
 
 def derive(program: Program, *, of: Program | None = None, notes: tuple[str, ...] = ()) -> Limit:
-    """The Z-recursion of `program` (TP4 Def 7.3): a formula for every vector and scalar, in program order,
-    loops as loops.
+    """The Z-recursion of `program` (TP4 Def 7.3).
+
+    A formula for every vector and scalar, in program order, loops as loops.
 
     of, notes: the program with powers of n that it is the limit's of (`tpc.expand`), and what names in it
     stand for.
@@ -83,13 +84,14 @@ class Limit:
     program: Program
     formulas: tuple[ZFormula, ...]
     partials: tuple[ZPartial, ...] = field(repr=False)
-    scope: Scope = field(default=Scope(), repr=False, compare=False)
+    scope: FormulaScope = field(default=FormulaScope(), repr=False, compare=False)
     of: Program | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> ZFormula | Formulas:
-        """What `name` is in the limit: `limit["h"]`, `limit["h[1]"]`, `limit["V[t+1]"]`; Greek letters and
-        their names are the same.
+        """What `name` is in the limit: `limit["h"]`, `limit["h[1]"]`, `limit["V[t+1]"]`.
+
+        Greek letters and their names are the same.
 
         `h[1]` of a loop is its formula at t = 1, written out. Raises KeyError with the nearest names.
         """
@@ -166,8 +168,9 @@ class Limit:
         seed: int = 0,
         method: str = "sobol",
     ) -> dict[str, np.ndarray]:
-        """The outputs by name, from the formulas as they stand, on points of the Gaussians: a check for small
-        programs.
+        """The outputs by name, from the formulas as they stand, on points of the Gaussians.
+
+        A check for small programs.
 
         samples: how many points ("sobol", a power of 2), or nodes in each dimension ("hermite", for at most 3
         Gaussians).
@@ -193,8 +196,10 @@ class Limit:
         return f"$$\n{self.latex()}\n$$"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: every formula with its rule, its equations as text and LaTeX, and its closed form where
-        there is one."""
+        """Plain data: every formula with its rule, and its equations.
+
+        These are text and LaTeX, with the closed form where there is one.
+        """
         from tpc.derive.data import limit_data
 
         return limit_data(self)

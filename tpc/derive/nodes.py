@@ -1,5 +1,7 @@
-"""What the formulas of a limit are made of, besides the nodes of `tpc.core.expr`: the Z of a vector, its
-parts, and expectations."""
+"""What the formulas of a limit are made of, besides the nodes of `tpc.core.expr`.
+
+The Z of a vector, its parts, and expectations.
+"""
 
 from __future__ import annotations
 
@@ -142,8 +144,10 @@ def is_random(x: Expr) -> bool:
 
 
 def expectation(body: Expr) -> Expr:
-    """`E body`, with factors that are constants in front, and the brackets of indices that no Z depends
-    on."""
+    """`E body`, with factors that are constants in front.
+
+    So are the brackets of indices that no Z depends on.
+    """
     if not is_random(body):
         return body
     if not isinstance(body, Mul):
@@ -184,8 +188,10 @@ def at(x: Expr, env: Env) -> Expr:
 
 
 def limits(x: Expr, inputs: frozenset[str]) -> Expr:
-    """`x` with every vector replaced by its Z and every scalar that the program makes by its limit (ZNonlin⁺,
-    ZMoment)."""
+    """`x` in the limit (ZNonlin⁺, ZMoment).
+
+    Every vector is replaced by its Z, and every scalar that the program makes by its limit.
+    """
     match x:
         case Value(ref, True):
             return Z(ref)

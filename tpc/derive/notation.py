@@ -1,5 +1,7 @@
-"""How formulas are written: the order of factors, signs, fractions and parentheses, the same for plain text
-and LaTeX."""
+"""How formulas are written.
+
+The order of factors, signs, fractions and parentheses, the same for plain text and LaTeX.
+"""
 
 from __future__ import annotations
 
@@ -50,17 +52,19 @@ from tpc.derive.nodes import (
     is_random,
     limits,
 )
-from tpc.derive.sites import Scope
+from tpc.derive.sites import FormulaScope
 
 SUM, PRODUCT, POWER, ATOM = range(4)  # binding strengths
 Written = tuple[str, int]
 
 
 class Notation(ABC):
-    """A way to write formulas. Parts of a line (`scope.parts`) are shown as what they are, in place of their
-    fresh names."""
+    """A way to write formulas.
 
-    def __init__(self, scope: Scope) -> None:
+    Parts of a line (`scope.parts`) are shown as what they are, in place of their fresh names.
+    """
+
+    def __init__(self, scope: FormulaScope) -> None:
         self.scope = scope
 
     # what a notation decides
@@ -124,9 +128,8 @@ class Notation(ABC):
             case Constant(name):
                 return self.constant(name), ATOM
             case Position(index):
-                return self.affine(index), ATOM if len(index.terms) == 1 and not index.const and index.terms[
-                    0
-                ][1] == 1 else SUM
+                variable = not index.const and [k for _, k in index.terms] == [1]
+                return self.affine(index), ATOM if variable else SUM
             case Value(ref, _):
                 return self.label(ref), ATOM
             case Z(ref) | Hat(ref) | Dot(ref):
@@ -150,12 +153,9 @@ class Notation(ABC):
             case Delta(left, right):
                 return self.delta(self.index(left), self.index(right)), ATOM
             case Add(terms):
-                argument = tanh_derivative(x)
-                return (
-                    (self.function("tanh'", [self.expr(argument)]), ATOM)
-                    if argument
-                    else (self.total(terms), SUM)
-                )
+                if argument := tanh_derivative(x):
+                    return self.function("tanh'", [self.expr(argument)]), ATOM
+                return self.total(terms), SUM
             case Mul(factors):
                 return self.product(factors)
             case Pow():
@@ -329,8 +329,10 @@ def tanh_derivative(x: Add) -> Expr | None:
 
 
 def rank(x: Expr) -> int:
-    """The place of a factor in a product: numbers, scalars, expectations, derivatives, functions of Z, Z,
-    sums."""
+    """The place of a factor in a product.
+
+    Numbers, scalars, expectations, derivatives, functions of Z, Z, sums.
+    """
     match x:
         case Number():
             return -1

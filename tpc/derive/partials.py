@@ -1,5 +1,7 @@
-"""The coefficients of ZDot and the partial derivatives they are made of: named quantities with recurrences,
-found by symbol (TP4 Remark F.1)."""
+"""The coefficients of ZDot and the partial derivatives they are made of (TP4 Remark F.1).
+
+They are named quantities with recurrences, found by symbol.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from tpc.derive.depend import Dependence, vectors
 from tpc.derive.formula import Opposing, ZPartial
 from tpc.derive.nodes import Expectation, Partial, Stein, at, expectation, limits
 from tpc.derive.scales import coefficient_scale
-from tpc.derive.sites import Rounds, all_rounds, before, round_of
+from tpc.derive.sites import SiteRounds, all_rounds, before, round_of
 
 MAX_PRODUCT, MAX_SUM = 40, 12  # nodes of a derivative that is written where it is used instead of being named
 
@@ -50,8 +52,10 @@ class Partials:
         return Partial(of, by, g.number)
 
     def entry(self, site: Site, g: Site) -> Deep[ZPartial | None]:
-        """The recurrence for the rounds of a pair of sites, or None while it is being made (a loop leads back
-        to it)."""
+        """The recurrence for the rounds of a pair of sites.
+
+        None while it is being made: a loop leads back to it.
+        """
         key = (site.number, g.number)
         if key not in self.entries:
             self.entries[key] = None
@@ -98,7 +102,9 @@ class Partials:
             limits(differentiate(site.op.phi, seed, across_where=False), self.facts.scope.inputs), inside
         )
 
-    def _product(self, site: Site, by: Ref, g: Site, rounds: Rounds, inside: tuple[Range, ...]) -> Deep[Expr]:
+    def _product(
+        self, site: Site, by: Ref, g: Site, rounds: SiteRounds, inside: tuple[Range, ...]
+    ) -> Deep[Expr]:
         """`[h is g] + Σ_j coefficient_j ∂Z^{y_j}/∂Ẑ^g`, the coefficients those of `Ż^h`."""
         same = mul(*(delta(Affine.var(v), i) for v, i in rounds.env.items())) if site is g else ZERO
         terms = list[Expr]()
@@ -159,8 +165,10 @@ class Partials:
     # what is shown
 
     def reached(self, values: Sequence[Expr]) -> tuple[ZPartial, ...]:
-        """The recurrences of all derivatives that `values` name, and of those that these name, in program
-        order."""
+        """The recurrences of all derivatives that `values` name, in program order.
+
+        With them come those of the derivatives that these name.
+        """
         found: dict[tuple[int, int], ZPartial] = {}
         todo = list(values)
         while todo:
@@ -187,7 +195,7 @@ def term_variables(term: Opposing) -> frozenset[str]:
     )
 
 
-def same_matrix(g: Site, rounds: Rounds, h: Site) -> Expr:
+def same_matrix(g: Site, rounds: SiteRounds, h: Site) -> Expr:
     """`[the matrix of g is that of h]`, for members of a family of matrices."""
     return mul(
         *(delta(i, j) for i, j in zip(rounds.of(g.product.matrix).index, h.product.matrix.index, strict=True))
@@ -209,8 +217,10 @@ def is_short(x: Expr) -> bool:
 
 
 def summation(ranges: Sequence[Range], body: Expr, inside: Sequence[Range]) -> Expr:
-    """`Σ body` over `ranges`, without the sums that a bracket `[s = t]` reduces to one term. inside: the
-    ranges of the free variables."""
+    """`Σ body` over `ranges`, without the sums that a bracket `[s = t]` reduces to one term.
+
+    inside: the ranges of the free variables.
+    """
     for i in reversed(range(len(ranges))):
         body = _summation(ranges[i], body, (*inside, *ranges[:i]))
     return body

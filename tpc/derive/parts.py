@@ -16,8 +16,9 @@ MAX_NESTED, MAX_NODES = 20, 5000
 
 
 def parts_of_lines(made: Mapping[str, Sequence[Site]]) -> dict[str, Sequence[Site]]:
-    """The families with fresh names that can be written out where they are used. made: the sites by what they
-    make.
+    """The families with fresh names that can be written out where they are used.
+
+    made: the sites by what they make.
 
     None that refers to itself by way of others over the rounds of a loop, and none that would be too long, or
     be nested too deep.

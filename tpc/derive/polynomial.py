@@ -14,21 +14,21 @@ MAX_DEGREE = 200  # of a monomial, and of a power
 
 
 @dataclass(frozen=True, slots=True)
-class Gaussian:
+class GaussianFactor:
     """A centred Gaussian of the program: the Ẑ of a product, or an initial vector less its mean."""
 
     ref: Ref
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class FunctionFactor:
     """`name(Σ coefficient·Gaussian)`."""
 
     name: str
-    form: tuple[tuple[Gaussian, Any], ...]
+    form: tuple[tuple[GaussianFactor, Any], ...]
 
 
-Generator = Gaussian | Function
+Generator = GaussianFactor | FunctionFactor
 Monomial = tuple[tuple[Generator, int], ...]
 
 
@@ -88,19 +88,21 @@ def merged(a: Monomial, b: Monomial) -> Monomial:
     powers = dict(a)
     for g, k in b:
         powers[g] = powers.get(g, 0) + k
-    kept = [(g, k % 2 if isinstance(g, Function) and g.name == "sign" else k) for g, k in powers.items()]
+    kept = [
+        (g, k % 2 if isinstance(g, FunctionFactor) and g.name == "sign" else k) for g, k in powers.items()
+    ]
     if sum(k for _, k in kept) > MAX_DEGREE:
         raise NotClosed
     return tuple(sorted(((g, k) for g, k in kept if k), key=lambda item: str(item[0])))
 
 
-def linear_form(x: Polynomial) -> tuple[tuple[tuple[Gaussian, Any], ...], Any]:
+def linear_form(x: Polynomial) -> tuple[tuple[tuple[GaussianFactor, Any], ...], Any]:
     """`x` as a linear form of Gaussians and a constant. Raises NotClosed if it is none."""
     form, shift = [], engine().Integer(0)
     for monomial, c in x.terms:
         if not monomial:
             shift = c
-        elif len(monomial) == 1 and monomial[0][1] == 1 and isinstance(monomial[0][0], Gaussian):
+        elif len(monomial) == 1 and monomial[0][1] == 1 and isinstance(monomial[0][0], GaussianFactor):
             form.append((monomial[0][0], c))
         else:
             raise NotClosed
@@ -142,14 +144,14 @@ def sign(x: Polynomial) -> Polynomial:
         form = tuple((g, -c) for g, c in form)
     if lead.is_positive:
         form = tuple((g, tidy(c / lead)) for g, c in form)
-    return scaled(generator(Function("sign", form)), factor)
+    return scaled(generator(FunctionFactor("sign", form)), factor)
 
 
 def centred(function: str, x: Polynomial) -> Polynomial:
     form, shift = linear_form(x)
     if shift != 0:
         raise NotClosed
-    return generator(Function(function, form)) if form else Polynomial()
+    return generator(FunctionFactor(function, form)) if form else Polynomial()
 
 
 def shifted(function: str, x: Polynomial) -> Polynomial:
@@ -157,36 +159,43 @@ def shifted(function: str, x: Polynomial) -> Polynomial:
     sy = engine()
     form, c = linear_form(x)
     if function == "exp":
-        return scaled(generator(Function("exp", form)), sy.exp(c))
-    sin, cos = generator(Function("sin", form)), generator(Function("cos", form))
+        return scaled(generator(FunctionFactor("exp", form)), sy.exp(c))
+    sin, cos = generator(FunctionFactor("sin", form)), generator(FunctionFactor("cos", form))
     if function == "sin":
         return Polynomial.sum([scaled(sin, sy.cos(c)), scaled(cos, sy.sin(c))])
     return Polynomial.sum([scaled(cos, sy.cos(c)), scaled(sin, -sy.sin(c))])
 
 
 def components(
-    monomial: Monomial, covariance: Callable[[Gaussian, Gaussian], Any]
+    monomial: Monomial, covariance: Callable[[GaussianFactor, GaussianFactor], Any]
 ) -> Iterator[tuple[Matrix, tuple[int, ...], tuple[Wave, ...]]]:
-    """The independent factors of a monomial: for each the law of its Gaussians, their powers, and the
-    functions with their forms."""
-    groups: list[list[Gaussian]] = []
+    """The independent factors of a monomial.
+
+    For each the law of its Gaussians, their powers, and the functions with their forms.
+    """
+    groups: list[list[GaussianFactor]] = []
     for g, _ in monomial:
-        new = [g] if isinstance(g, Gaussian) else [v for v, _ in g.form]
+        new = [g] if isinstance(g, GaussianFactor) else [v for v, _ in g.form]
         joined = [
             group for group in groups if any(v in group or covariance(u, v) != 0 for u in group for v in new)
         ]
         groups = [group for group in groups if group not in joined]
         groups.append(list(dict.fromkeys([*(v for group in joined for v in group), *new])))
     for group in groups:
-        members = [(g, k) for g, k in monomial if (g if isinstance(g, Gaussian) else g.form[0][0]) in group]
+        members = [
+            (g, k) for g, k in monomial if (g if isinstance(g, GaussianFactor) else g.form[0][0]) in group
+        ]
         law = tuple(tuple(covariance(u, v) for v in group) for u in group)
         powers = tuple(next((k for g, k in members if g == v), 0) for v in group)
         functions = tuple(
-            (g.name, direction(g, group)) for g, k in members if isinstance(g, Function) for _ in range(k)
+            (g.name, direction(g, group))
+            for g, k in members
+            if isinstance(g, FunctionFactor)
+            for _ in range(k)
         )
         yield law, powers, functions
 
 
-def direction(f: Function, group: list[Gaussian]) -> tuple[Any, ...]:
+def direction(f: FunctionFactor, group: list[GaussianFactor]) -> tuple[Any, ...]:
     form = dict(f.form)
     return tuple(form.get(v, engine().Integer(0)) for v in group)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from tpc.derive.formula import ZInput, ZMatMul
 from tpc.derive.latex import Latex, aligned, latex_equation, latex_ranges, latex_rule
 from tpc.derive.limit import Limit
-from tpc.derive.text import Text, grouped, is_hidden, print_equation, print_ranges, with_rule
+from tpc.derive.text import TextNotation, grouped, is_hidden, print_equation, print_ranges, with_rule
 
 
 def print_limit(limit: Limit) -> str:
-    notation = Text(limit.scope)
+    notation = TextNotation(limit.scope)
     lines = [f"The limit of {limit.program.name}", ""]
     given = [f for f in limit.formulas if isinstance(f, ZInput)]
     if given:

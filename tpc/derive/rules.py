@@ -28,19 +28,19 @@ from tpc.derive.formula import (
 from tpc.derive.nodes import Z, expectation, limits
 from tpc.derive.partials import Partials, same_matrix, summation
 from tpc.derive.scales import coefficient_scale, stein_scale
-from tpc.derive.sites import Scope, all_rounds
+from tpc.derive.sites import FormulaScope, all_rounds
 
 AXES = ("i", "j", "k", "l")
 MAX_PAIRED = 400  # products with one matrix whose covariances are listed pair by pair
 
 
-class Place(TypedDict):
+class FormulaPlace(TypedDict):
     """What every formula of an instruction says of where it stands."""
 
     loops: tuple[Range, ...]
     path: tuple[int, ...]
     origin: Origin
-    scope: Scope
+    scope: FormulaScope
 
 
 class Rules:
@@ -51,7 +51,7 @@ class Rules:
         self.facts = Dependence(program)
         self.partials = Partials(self.facts)
 
-    def place(self, site: Site) -> Place:
+    def place(self, site: Site) -> FormulaPlace:
         return {"loops": site.loops, "path": site.path, "origin": site.op.origin, "scope": self.facts.scope}
 
     def initial(self) -> Iterator[ZFormula]:
@@ -65,7 +65,7 @@ class Rules:
             yield z(site.op, site, self)
 
 
-def zinput(item: Input, names: frozenset[str], scope: Scope) -> ZInput:
+def zinput(item: Input, names: frozenset[str], scope: FormulaScope) -> ZInput:
     variables: list[str] = []
     for _, wish in zip(item.shape, AXES * (1 + len(item.shape) // len(AXES)), strict=False):
         variables.append(fresh(wish, Together((variables, names))))
@@ -75,7 +75,7 @@ def zinput(item: Input, names: frozenset[str], scope: Scope) -> ZInput:
     )
 
 
-def zinit(group: Gaussians, scope: Scope) -> Iterator[ZInit]:
+def zinit(group: Gaussians, scope: FormulaScope) -> Iterator[ZInit]:
     """ZInit: `Z^h` of an initial vector is given; `Ẑ^h = Z^h`, `Ż^h = 0`."""
     loops = tuple(Range(variable, Affine(count)) for variable, count in group.axes)
     refs = [Ref(name, tuple(Affine.var(variable) for variable, _ in group.axes)) for name in group.names]
@@ -155,8 +155,9 @@ def second_moment(x: Ref, y: Ref) -> Expr:
 
 
 def zdot(site: Site, rules: Rules) -> ZDot:
-    """ZDot: `Ż^{Wx} = σ² Σ_i Z^{y_i} E ∂Z^x/∂Ẑ^{Wᵀy_i}`, and `ρσ²` for `Wᵀx`, over the opposing products
-    before it.
+    """ZDot: `Ż^{Wx} = σ² Σ_i Z^{y_i} E ∂Z^x/∂Ẑ^{Wᵀy_i}`, and `ρσ²` for `Wᵀx`.
+
+    The sum is over the opposing products before it.
 
     Where such a derivative does not exist, Stein's lemma gives the coefficients (Remark F.2): `a = C⁺b` with
     `C_ij = E Z^{y_i} Z^{y_j}`, `b_i = E Ẑ^{g_i} Z^x`, divided by ρ for `Wx` and times ρ for `Wᵀx`.

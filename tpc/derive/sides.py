@@ -1,5 +1,7 @@
-"""The products with one side of a matrix, found by the member of its family, so that a member's are not
-looked for among those of all others."""
+"""The products with one side of a matrix, found by the member of its family.
+
+So a member's are not looked for among those of all others.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ Side = tuple[str, bool]  # a family of matrices, and whether its transposes
 
 
 class Sides:
-    """All products of a program by sides. fixed: those with a matrix whose indices are constants; varying:
-    the others."""
+    """All products of a program by sides.
+
+    fixed: those with a matrix whose indices are constants; varying: the others.
+    """
 
     def __init__(self, products: Sequence[Site]) -> None:
         self.every: dict[Side, list[Site]] = {}
@@ -30,8 +34,10 @@ class Sides:
                 self.fixed.setdefault((side, member), []).append(site)
 
     def may_be(self, op: MatMul, *, transposed: bool = False) -> Sequence[Site]:
-        """The products with what may be the matrix of `op`, on the same side or, `transposed`, on the other
-        one, in program order."""
+        """The products with what may be the matrix of `op`, in program order.
+
+        They are on the same side or, `transposed`, on the other one.
+        """
         side, member = (op.matrix.name, op.transposed != transposed), constants(op.matrix)
         if member is None:
             return self.every.get(side, [])

@@ -1,5 +1,7 @@
-"""Where things are made: instructions with the loops around them, and which of their rounds come before
-which."""
+"""Where things are made.
+
+Instructions with the loops around them, and which of their rounds come before which.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,12 @@ from tpc.derive.nodes import Env
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Scope:
-    """What is needed to read a formula by itself: the instructions that lowering made out of parts of a line,
-    by fresh name; the inputs;
-    closed: what finds the closed form of an equation (`tpc.derive.closed`)."""
+class FormulaScope:
+    """What is needed to read a formula by itself.
+
+    The instructions that lowering made out of parts of a line, by fresh name; the inputs; closed: what finds
+    the closed form of an equation (`tpc.derive.closed`).
+    """
 
     parts: Mapping[str, Sequence[Site]] = field(default_factory=dict)
     inputs: frozenset[str] = frozenset()
@@ -34,9 +38,11 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Rounds:
-    """Some rounds of a site: its loop variables as indices, and the new variables among these with their
-    ranges, outermost first."""
+class SiteRounds:
+    """Some rounds of a site.
+
+    Its loop variables as indices, and the new variables among these with their ranges, outermost first.
+    """
 
     env: Env
     ranges: tuple[Range, ...]
@@ -45,7 +51,7 @@ class Rounds:
         return substitute_ref(ref, self.env)
 
 
-def before(g: Site, h: Site, avoid: Container[str]) -> Iterator[Rounds]:
+def before(g: Site, h: Site, avoid: Container[str]) -> Iterator[SiteRounds]:
     """The rounds of `g` that come before a round of `h`, disjoint, as sums over variables not in `avoid`.
 
     With k regions shared, these are the rounds whose first u < k variables agree and whose next is less (the
@@ -63,10 +69,10 @@ def before(g: Site, h: Site, avoid: Container[str]) -> Iterator[Rounds]:
         variable = fresh("s" if own in taken else own, taken)
         count = Affine.var(own) + (1 if textually and u == depth - 1 else 0)
         rest = all_rounds(g, {**env, own: Affine.var(variable)}, u + 1, Together((taken, (variable,))))
-        yield Rounds(rest.env, (Range(variable, count), *rest.ranges))
+        yield SiteRounds(rest.env, (Range(variable, count), *rest.ranges))
 
 
-def all_rounds(g: Site, env: Env, start: int, avoid: Container[str]) -> Rounds:
+def all_rounds(g: Site, env: Env, start: int, avoid: Container[str]) -> SiteRounds:
     """The rounds of `g` with its first `start` loop variables given by `env`."""
     known, ranges, own = dict(env), list[Range](), list[str]()
     taken = Together((avoid, own))
@@ -75,7 +81,7 @@ def all_rounds(g: Site, env: Env, start: int, avoid: Container[str]) -> Rounds:
         own.append(variable)
         ranges.append(Range(variable, loop.count.substitute(known)))
         known[loop.variable] = Affine.var(variable)
-    return Rounds(known, tuple(ranges))
+    return SiteRounds(known, tuple(ranges))
 
 
 def round_of(site: Site, ref: Ref) -> dict[str, Affine] | None:

@@ -16,7 +16,7 @@ from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
 RULE_COLUMN = 88
 
 
-class Text(Notation):
+class TextNotation(Notation):
     """`Ẑ^{h[t]}`, `E[…]`, `Σ_{s<t}`."""
 
     def name(self, name: str) -> str:
@@ -89,13 +89,13 @@ class Text(Notation):
         return {"<=": "≤", ">=": "≥"}.get(op, op)
 
 
-def print_ranges(notation: Text, ranges: Iterable[Range]) -> str:
+def print_ranges(notation: TextNotation, ranges: Iterable[Range]) -> str:
     text = ", ".join(" ".join(notation.below(r.variable, r.count)) for r in ranges)
     return f" for {text}" if text else ""
 
 
 def print_equation(
-    notation: Text, equation: Equation, known: Sequence[Range], closed: Expr | None = None
+    notation: TextNotation, equation: Equation, known: Sequence[Range], closed: Expr | None = None
 ) -> str:
     """One equation, with the ranges that are not known from around it, and its closed form."""
     text = f"{notation.expr(equation.left)} {equation.relation} {notation.expr(equation.right)}"
@@ -107,7 +107,7 @@ def print_equation(
 
 def print_formula(formula: ZFormula) -> str:
     """All equations of a formula, each with its rule."""
-    notation = Text(formula.scope)
+    notation = TextNotation(formula.scope)
     if isinstance(formula, ZInput):
         return f"{notation.label(formula.of)} given{print_ranges(notation, formula.loops)}"
     return "\n".join(
@@ -125,7 +125,7 @@ def is_hidden(formula: ZFormula) -> bool:
     return formula.of.name in formula.scope.parts and not isinstance(formula, ZMatMul)
 
 
-def grouped(notation: Text, formulas: Sequence[ZFormula]) -> list[str]:
+def grouped(notation: TextNotation, formulas: Sequence[ZFormula]) -> list[str]:
     """The equations, those of a loop indented under its `for`."""
     lines, around, path = list[str](), tuple[Range, ...](), tuple[int, ...]()
     for formula in formulas:

@@ -1,5 +1,7 @@
-"""Formulas as sympy expressions, built node by node. Only this module and `closed.py` load sympy, and only
-when asked for."""
+"""Formulas as sympy expressions, built node by node.
+
+Only this module and `closed.py` load sympy, and only when asked for.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,10 @@ def to_equation(equation: Equation) -> Any:
 
 
 def to_sympy(x: Expr) -> Any:
-    """`x` in sympy: Z's are symbols (indexed ones in a family), E, Cov and N undefined functions, sums
-    `Sum`."""
+    """`x` in sympy.
+
+    Z's are symbols (indexed ones in a family), E, Cov and N undefined functions, sums `Sum`.
+    """
     sympy = engine()
     match x:
         case Number(value):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tpc.diagnostics.spans import Span
@@ -20,14 +20,22 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing refused: `at` the primary place (None: the file or the command line as a whole), `also`
-    secondary ones."""
+    """One thing refused.
+
+    at: the primary place (None: the file or the command line as a whole). also: secondary ones.
+    """
 
     code: str
     message: str
     at: Label | None = None
     also: tuple[Label, ...] = field(default=())
     help: str | None = None
+
+    def in_line(self, what: str) -> Diagnostic:
+        """This, with what made the line that it points at; the user wrote it if `what` is empty."""
+        if not what or self.at is None or self.at.text:
+            return self
+        return replace(self, at=replace(self.at, text=what))
 
     def to_json(self, file: str) -> dict[str, Any]:
         def place(label: Label) -> dict[str, Any]:
@@ -50,9 +58,18 @@ class Diagnostic:
         }
 
 
+class RefusedError(Exception):
+    """One thing is refused. Passes raise it; whoever runs a pass makes a TpcError of it."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
 class TpcError(Exception):
-    """Bad input of a user: one or several diagnostics about one file. `name` is the file's, `text` its
-    source.
+    """Bad input of a user: one or several diagnostics about one file.
+
+    `name` is the file's, `text` its source.
 
     of_program: `name` is the program's, as the file is not known where this was raised.
     """
@@ -67,8 +84,10 @@ class TpcError(Exception):
         self.text = text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For errors of workers: what an exception is made of again is all its arguments, not the message
-        alone."""
+        """For errors of workers.
+
+        What an exception is made of again is all its arguments, not the message alone.
+        """
         return _remade, (type(self), (str(self.args[0]),), {**self.__dict__})
 
     def render(self, *, colour: bool = False) -> str:
@@ -80,6 +99,14 @@ class TpcError(Exception):
 
     def to_json(self) -> dict[str, Any]:
         return {"errors": [d.to_json(self.name) for d in self.diagnostics]}
+
+
+def in_order(errors: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Each error once at a place, in the order of the file."""
+    unique = dict[object, Diagnostic]()
+    for d in errors:
+        unique.setdefault((d.code, d.message, d.at), d)
+    return sorted(unique.values(), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0))
 
 
 def _remade(kind: type[TpcError], args: tuple[str, ...], state: dict[str, Any]) -> TpcError:
@@ -96,15 +123,19 @@ RED, BLUE, BOLD, PLAIN = "\033[1;31m", "\033[1;34m", "\033[1m", "\033[0m"
 
 
 def legible(text: str) -> str:
-    """What of a message may be shown: names are of files and data of anybody, so they may be endless, or
-    would move the terminal's cursor."""
+    """What of a message may be shown.
+
+    Names are of files and data of anybody, so they may be endless, or would move the terminal's cursor.
+    """
     text = "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
     return ENDLESS.sub(lambda found: f"{found[0][: MAX_WORD // 2]}…{found[0][-MAX_WORD // 4 :]}", text)
 
 
 def render(d: Diagnostic, name: str, text: str, *, colour: bool = False) -> str:
-    """`FILE:LINE:COLUMN: error[TPxxx]: message`, the lines concerned with carets under the places, and the
-    remedy."""
+    """`FILE:LINE:COLUMN: error[TPxxx]: message`, the lines concerned, and the remedy.
+
+    Carets stand under the places.
+    """
     red, blue, bold, plain = (RED, BLUE, BOLD, PLAIN) if colour else ("", "", "", "")
     name, message, remedy = legible(name), legible(d.message), legible(d.help or "")
     place = f"{name}:{d.at.span.line}:{d.at.span.column}" if d.at else name

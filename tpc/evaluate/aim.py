@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.plan.cost import total_seconds
 from tpc.plan.plan import Plan, SampledPlan
@@ -51,7 +51,7 @@ class Aim:
         if not 0 < number < math.inf:
             raise TpcError(
                 [
-                    catalogue_run.bad_option(
+                    catalogue.running.bad_option(
                         "--error", f"must be a positive number, or a percentage such as 0.5%, not {text}"
                     )
                 ],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.core.given import require_whole
-from tpc.diagnostics import catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.checkpoint import Kept
 
@@ -26,7 +26,7 @@ def mesh_of(devices: int, name: str) -> Mesh:
     there = jax.local_device_count()
     if devices > there:
         raise TpcError(
-            [catalogue_run.few_devices(devices, there, jax.default_backend())], name, of_program=True
+            [catalogue.running.few_devices(devices, there, jax.default_backend())], name, of_program=True
         )
     chosen = [
         device
@@ -48,7 +48,7 @@ def join(coordinator: str | None, processes: int | None, process: int | None, fi
         if processes is not None or process is not None:
             raise TpcError(
                 [
-                    catalogue_run.bad_option(
+                    catalogue.running.bad_option(
                         "--processes", "needs `--coordinator HOST:PORT`, the address of process 0"
                     )
                 ],
@@ -60,18 +60,19 @@ def join(coordinator: str | None, processes: int | None, process: int | None, fi
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdigit():
         raise TpcError(
-            [catalogue_run.bad_option("--coordinator", f"`{coordinator}` is not of the form HOST:PORT")], file
+            [catalogue.running.bad_option("--coordinator", f"`{coordinator}` is not of the form HOST:PORT")],
+            file,
         )
     if processes is not None and process is not None and not 0 <= process < processes:
         why = f"must be 0 … {processes - 1}, as there are {processes} processes, not {process}"
-        raise TpcError([catalogue_run.bad_option("--process", why)], file)
+        raise TpcError([catalogue.running.bad_option("--process", why)], file)
     import jax
 
     try:
         jax.distributed.initialize(coordinator, processes, process)
     except (RuntimeError, ValueError) as error:
         raise TpcError(
-            [catalogue_run.not_joined(coordinator, str(error).splitlines()[0][:200])], file
+            [catalogue.running.not_joined(coordinator, str(error).splitlines()[0][:200])], file
         ) from None
     return True
 
@@ -79,7 +80,7 @@ def join(coordinator: str | None, processes: int | None, process: int | None, fi
 def _number(variable: str, file: str) -> int | None:
     text = os.environ.get(variable)
     if text is not None and not text.isdigit():
-        raise TpcError([catalogue_run.bad_option(variable, f"`{text}` is not a whole number")], file)
+        raise TpcError([catalogue.running.bad_option(variable, f"`{text}` is not a whole number")], file)
     return None if text is None else int(text)
 
 
@@ -96,7 +97,7 @@ def agreed(kept: Kept, fingerprint: str, name: str) -> Kept:
 
     own = np.frombuffer(fingerprint.encode(), dtype=np.uint8)
     if not np.all(np.asarray(multihost_utils.process_allgather(own)) == own):
-        raise TpcError([catalogue_run.different_runs()], name, of_program=True)
+        raise TpcError([catalogue.running.different_runs()], name, of_program=True)
     import jax
 
     data = kept.to_bytes() if jax.process_index() == 0 else b""

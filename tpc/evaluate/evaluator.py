@@ -15,7 +15,7 @@ import numpy as np
 from tpc.core.given import require_whole
 from tpc.core.inputs import bind_inputs
 from tpc.core.program import Program
-from tpc.diagnostics import catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.emit.emit import emit
 from tpc.emit.module import emit_vectors, source_of_a_repeat
@@ -136,7 +136,7 @@ class Evaluator:
         """
         if not self.program.outputs:
             raise TpcError(
-                [catalogue_run.nothing_to_run(self.program.name)], self.program.name, of_program=True
+                [catalogue.running.nothing_to_run(self.program.name)], self.program.name, of_program=True
             )
         seed = require_whole("--seed", seed, 0, self.program.name)
         given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
@@ -168,7 +168,7 @@ class Evaluator:
         except OSError as error:
             if run.checkpoint is None:
                 raise
-            wrong = catalogue_run.cannot_write(str(run.checkpoint), error.strerror or str(error))
+            wrong = catalogue.running.cannot_write(str(run.checkpoint), error.strerror or str(error))
             raise TpcError([wrong], self.program.name, of_program=True) from None
         except KeyboardInterrupt as error:  # before repeats begin, or from below
             if error.args or not self.plan.sampled:

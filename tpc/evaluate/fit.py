@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from tpc.diagnostics.catalogue_run import memory
+from tpc.diagnostics.catalogue.running import memory
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, account, free_of_devices, require_memory
 from tpc.plan.plan import ChaosPlan, CoefficientsPlan, Plan, SampledPlan

@@ -15,7 +15,7 @@ import numpy as np
 from tpc.core.affine import Affine
 from tpc.core.dependence import references
 from tpc.core.program import For, MatMul, Program, instructions
-from tpc.diagnostics import catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.sharding import Carried, Points, Shares
 from tpc.machine.files import digest, read_arrays, write_whole
@@ -293,7 +293,7 @@ class Training:
             write_whole(path, {**self.leaves(state), "fingerprint": np.array(self.fingerprint)})
         except OSError as error:
             raise TpcError(
-                [catalogue_run.cannot_write(str(path), error.strerror or str(error))],
+                [catalogue.running.cannot_write(str(path), error.strerror or str(error))],
                 self.program.name,
                 of_program=True,
             ) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_run, catalogue_scaling
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.choice import Choice, Started
 from tpc.expand.random_start import Initial
@@ -30,14 +30,14 @@ def chosen(initial: Any, program: str) -> Choice:
     if initial in ("zero", "integrate"):
         return Choice("zero" if initial == "zero" else "integrated")
     why = f"must be seed=N, zero, integrate or a data file, not {initial}"
-    raise TpcError([catalogue_run.bad_option("--initial", why)], program, of_program=True)
+    raise TpcError([catalogue.running.bad_option("--initial", why)], program, of_program=True)
 
 
 def require_none(initial: Any, program: str) -> None:
     """Refuses a choice where no scalar is random. Raises TpcError (TP602)."""
     if initial is not None:
         why = "no scalar is random in the limit of this program"
-        raise TpcError([catalogue_run.bad_option("--initial", why)], program, of_program=True)
+        raise TpcError([catalogue.running.bad_option("--initial", why)], program, of_program=True)
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ class Start:
                 out[s.name] = given[own]
         known = {name for s in self.initial.scalars for name in (s.name, s.of, s.of.partition("$")[0])}
         missing = [s.name for s in self.initial.scalars if s.name not in out]
-        errors = [catalogue_scaling.missing_start(missing)] if missing else []
+        errors = [catalogue.scaling.missing_start(missing)] if missing else []
         errors += [
-            catalogue_scaling.unknown_start(name, sorted(self.names)) for name in given if name not in known
+            catalogue.scaling.unknown_start(name, sorted(self.names)) for name in given if name not in known
         ]
         if errors:
             raise TpcError(errors, self.evaluator.program.name, of_program=True)

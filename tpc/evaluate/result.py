@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine.files import write_npz
 from tpc.show.entries import End, end_of, plain, print_finite
@@ -162,7 +162,7 @@ class DivergedError(TpcError):
     def __init__(self, partial: Result) -> None:
         super().__init__(
             [
-                catalogue_run.diverged(
+                catalogue.running.diverged(
                     [(name, end.entry, end.lasting) for name, end in partial.diverged.items()]
                 )
             ],

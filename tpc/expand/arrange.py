@@ -1,5 +1,7 @@
-"""Passes that make the program of a limit cheaper: what is made twice is made once, and what a loop makes
-without its past has a loop of its own."""
+"""Passes that make the program of a limit cheaper.
+
+What is made twice is made once, and what a loop makes without its past has a loop of its own.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,11 @@ def _with(op: Instruction, same: dict[str, str]) -> Instruction:
 
 
 def split_loops(body: Body) -> Body:
-    """`body` with loops of the top level in two: first what does not depend on the rest of the loop, if there
-    is a product in it; its rounds are then independent, and evaluated at once."""
+    """`body` with loops of the top level in two.
+
+    First what does not depend on the rest of the loop, if there is a product in it; its rounds are then
+    independent, and evaluated at once.
+    """
     out: list[Op] = []
     for op in body:
         first = _without_past(op) if isinstance(op, For) else frozenset()

@@ -55,8 +55,10 @@ def joined(parts: Iterable[Chance]) -> Chance:
 
 @dataclass(frozen=True)
 class Chances:
-    """of: what a vector or scalar is made of. avoid: groups that a product is not told to be linear in, where
-    there are others."""
+    """of: what a vector or scalar is made of.
+
+    avoid: groups that a product is not told to be linear in, where there are others.
+    """
 
     of: Callable[[Value], Chance] = field(repr=False)
     avoid: Groups = NO_GROUPS

@@ -25,18 +25,16 @@ from tpc.core.program import (
     Moment,
     Nonlin,
     Op,
-    Origin,
     Program,
     Scalar,
     instructions,
 )
 from tpc.core.wellformed import verified
-from tpc.diagnostics import catalogue_scaling as catalogue
-from tpc.diagnostics.diagnostic import Diagnostic, TpcError
-from tpc.diagnostics.spans import Span
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError
 from tpc.expand.arrange import split_loops, without_duplicates
 from tpc.expand.chance import NO_GROUPS, RANDOM, joined
-from tpc.expand.orders import Orders, Term, UnstableError, key, orders
+from tpc.expand.orders import Orders, SeriesTerm, UnstableError, key, orders
 from tpc.expand.random_start import Initial, initial_program, without_initial
 from tpc.expand.rename import Meaning, meanings_of
 from tpc.expand.series import F0, GrowsError, SmallError
@@ -61,8 +59,11 @@ class Expansion:
 
 
 def expand(program: Program) -> Expansion:
-    """The limit's program. Raises TpcError: what grows with n and so has no limit (TP801), and what tpc
-    cannot take the limit of (TP802, TP803)."""
+    """The limit's program.
+
+    Raises TpcError: what grows with n and so has no limit (TP801), and what tpc cannot take the limit of
+    (TP802, TP803).
+    """
     return _of_text(program, program.source) if has_powers(program) else Expansion(program, program)
 
 
@@ -72,19 +73,21 @@ def _of_text(program: Program, source: Source | None) -> Expansion:
     try:
         return _expanded(program, orders(program))
     except UnstableError as error:
-        found = catalogue.unstable(
-            _span(error.op.origin), shown(error.ref), error.power, error.function, error.rounds, error.again
+        found = catalogue.scaling.unstable(
+            error.op.origin.label, shown(error.ref), error.power, error.function, error.rounds, error.again
         )
     except SmallError as error:
         found = _tends_to_zero(error)
-    except _RefusedError as error:
+    except RefusedError as error:
         found = error.diagnostic
     raise TpcError([found], program.name, of_program=True) from None
 
 
 def random_in_the_limit(program: Program) -> bool:
-    """Whether scalars of the program are random in its limit, which is then conditioned on them. Raises
-    TpcError as `expand` does."""
+    """Whether scalars of the program are random in its limit, which is then conditioned on them.
+
+    Raises TpcError as `expand` does.
+    """
     return expand(program).initial is not None
 
 
@@ -130,19 +133,15 @@ def _without_axes(family: Family, gone: Sequence[int] | set[int]) -> Family:
 
 def _tends_to_zero(error: SmallError) -> Diagnostic:
     assert error.op is not None
-    return catalogue.tends_to_zero(_span(error.op.origin), shown(error.op.out), error.function)
-
-
-class _RefusedError(Exception):
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
+    return catalogue.scaling.tends_to_zero(error.op.origin.label, shown(error.op.out), error.function)
 
 
 @dataclass
 class _Terms:
-    """Writes the instructions of all terms. families: those that they make, by key. initial: by key, the
-    means that are random in the limit."""
+    """Writes the instructions of all terms.
+
+    families: those that they make, by key. initial: by key, the means that are random in the limit.
+    """
 
     program: Program
     known: Orders
@@ -177,7 +176,7 @@ class _Terms:
         for p in [*wanted, *([F0] if name in self.outputs and F0 not in wanted else [])]:
             yield from self._term(op, key(name, p), [term for term in terms if term.power == p])
 
-    def _term(self, op: Instruction, name: str, terms: list[Term]) -> Iterator[Instruction]:
+    def _term(self, op: Instruction, name: str, terms: list[SeriesTerm]) -> Iterator[Instruction]:
         out = self._out(name, op)
         if isinstance(op, MatMul):
             for term in terms:
@@ -210,11 +209,12 @@ class _Terms:
 
     def _rough(self, function: str) -> Expr:
         assert self.op is not None
-        raise _RefusedError(catalogue.rough_series(_span(self.op.origin), shown(self.op.out), function))
+        raise RefusedError(catalogue.scaling.rough_series(self.op.origin.label, shown(self.op.out), function))
 
     def check_initial(self, left: Sequence[str] | dict[str, None]) -> None:
-        """Refuses scalars that need not be jointly Gaussian given the rest: what one is linear in must occur
-        nowhere else in any.
+        """Refuses scalars that need not be jointly Gaussian given the rest.
+
+        What one is linear in must occur nowhere else in any.
 
         A product of several vectors may be told to be linear in one or another of them: there must be a way
         in which that is so.
@@ -229,16 +229,14 @@ class _Terms:
             (frozenset(avoid) for k in range(len(groups)) for avoid in combinations(groups, k)), MOST_WAYS
         )
         if not any(joined(self.known.chance_of(value, avoid) for value in distinct).linear for avoid in ways):
-            raise _RefusedError(catalogue.not_gaussian(_span(there[0][0].origin), shown(there[0][0].out)))
+            raise RefusedError(
+                catalogue.scaling.not_gaussian(there[0][0].origin.label, shown(there[0][0].out))
+            )
         for op, value in there:
             if RANDOM in chances[value].others:
-                raise _RefusedError(catalogue.not_gaussian(_span(op.origin), shown(op.out)))
+                raise RefusedError(catalogue.scaling.not_gaussian(op.origin.label, shown(op.out)))
 
 
 def shown(ref: Ref) -> str:
     """A member as the user knows it: a part of a line by what the line makes."""
     return str(Ref(ref.name.partition("$")[0], ref.index))
-
-
-def _span(origin: Origin) -> Span | None:
-    return Span(origin.line, origin.column, origin.line, origin.column + 1) if origin.line else None

@@ -1,5 +1,7 @@
-"""The powers of n that every family has terms of, and how far down they are wanted: two fixed points over the
-rolled program."""
+"""The powers of n that every family has terms of, and how far down they are wanted.
+
+Two fixed points over the rolled program.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ Kind = Literal["product", "value", "mean", "initial"]
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """What an instruction gives for one power of what it makes. value: for "product" the operand, for
-    "initial" what the mean is taken of that is random in the limit."""
+class SeriesTerm:
+    """What an instruction gives for one power of what it makes.
+
+    value: for "product" the operand, for "initial" what the mean is taken of that is random in the limit.
+    """
 
     power: Fraction
     kind: Kind
@@ -99,8 +103,10 @@ class Orders:
         }
 
     def powers_of(self, ref: Ref) -> Collection[Fraction]:
-        """The powers that a member may have: those of all instructions that may make it, as far as constant
-        indices tell."""
+        """The powers that a member may have.
+
+        Those of all instructions that may make it, as far as constant indices tell.
+        """
         if ref.name in self.given:
             return {F0}
         if ref not in self.makers:
@@ -120,21 +126,23 @@ class Orders:
     def chance_of(self, x: Expr, avoid: Groups = NO_GROUPS) -> Chance:
         return Chances(self.chance, avoid).expr(x)
 
-    def terms(self, op: Instruction, cut: Fraction, expander: Expander | None = None) -> list[Term]:
+    def terms(self, op: Instruction, cut: Fraction, expander: Expander | None = None) -> list[SeriesTerm]:
         """What `op` gives, from `cut` on. Raises GrowsError and SmallError."""
         expander = expander or self.expander
         if isinstance(op, MatMul):
-            return [Term(p, "product", x) for p, x in self.members(Value(op.operand, True), cut).items()]
+            return [
+                SeriesTerm(p, "product", x) for p, x in self.members(Value(op.operand, True), cut).items()
+            ]
         found = expander.series(op.phi, cut)
         if not isinstance(op, Moment):
-            return [Term(p, "value", x) for p, x in found.items()]
+            return [SeriesTerm(p, "value", x) for p, x in found.items()]
         out = []
         for p, x in found.items():
             initial, rest = Chances(self.chance).split(x)
             if is_vector(initial) and p - HALF >= cut:
-                out.append(Term(p - HALF, "initial", initial))
+                out.append(SeriesTerm(p - HALF, "initial", initial))
             if rest != ZERO:
-                out.append(Term(p, "mean" if is_vector(rest) else "value", rest))
+                out.append(SeriesTerm(p, "mean" if is_vector(rest) else "value", rest))
         return out
 
     # fixed points
@@ -204,7 +212,7 @@ class Orders:
             seen.add(worst)
         return site
 
-    def _chance(self, op: Instruction, term: Term) -> Chance:
+    def _chance(self, op: Instruction, term: SeriesTerm) -> Chance:
         own = self.chance_of(term.value)
         if term.kind == "initial":
             return Chance(None, frozenset({RANDOM}))
@@ -218,8 +226,9 @@ class Orders:
         return Chance(None, own.groups & {RANDOM})
 
     def fresh(self, matrix: str) -> bool:
-        """Whether all products with a matrix (or the members of a family) are with vectors made without it,
-        from one side.
+        """Whether all products with a matrix are with vectors made without it, from one side.
+
+        The same of the members of a family.
 
         Then given all that is made without it they are jointly Gaussian of mean 0 and covariance E x x',
         coordinate by coordinate, as initial vectors

@@ -1,5 +1,7 @@
-"""The scalars that are random in the limit: their covariances as a program, and the program of the rest,
-which has them as inputs."""
+"""The scalars that are random in the limit.
+
+Their covariances as a program, and the program of the rest, which has them as inputs.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,10 @@ from tpc.expand.rename import Meaning
 
 @dataclass(frozen=True)
 class Scalars:
-    """A family of jointly Gaussian scalars of mean 0. of: the family of the program that they are the start
-    of."""
+    """A family of jointly Gaussian scalars of mean 0.
+
+    of: the family of the program that they are the start of.
+    """
 
     name: str
     of: str
@@ -46,8 +50,11 @@ class Scalars:
 
 @dataclass(frozen=True)
 class Initial:
-    """All scalars that are random in the limit. covariances: a program whose output `blocks[a, b]` is the
-    covariance of two of the families, over the axes of both; families not in it together are independent."""
+    """All scalars that are random in the limit.
+
+    covariances: a program whose output `blocks[a, b]` is the covariance of two of the families, over the axes
+    of both; families not in it together are independent.
+    """
 
     scalars: tuple[Scalars, ...]
     covariances: Program

@@ -1,5 +1,7 @@
-"""Names for the terms of series: `h` for the first one, `δh`, `δ2h` for those below, `f0` for what is random
-at the start. What they stand for."""
+"""Names for the terms of series.
+
+`h` for the first one, `δh`, `δ2h` for those below, `f0` for what is random at the start. What they stand for.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from tpc.core.program import Family, Program, instructions
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What `name` stands for: the term of order n^power of `family`, the first of its series if `order` is 0.
-    initial: what the start gives to it."""
+
+    initial: what the start gives to it.
+    """
 
     name: str
     family: str
@@ -26,8 +30,7 @@ class Meaning:
 
     @property
     def told(self) -> bool:
-        """Whether the name does not simply stand for the limit of what the program calls so, and is one that
-        is shown."""
+        """Whether the name is shown, and stands for more than the limit of what the program calls so."""
         return "$" not in self.family and (self.power != 0 or self.order > 0 or self.initial)
 
 

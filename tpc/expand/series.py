@@ -1,5 +1,6 @@
-"""Series in powers of n: `x = Σ_p n^p x_p`, as far down as is asked for, of expressions over families that
-are such series themselves.
+"""Series in powers of n.
+
+`x = Σ_p n^p x_p`, as far down as is asked for, of expressions over families that are such series themselves.
 
 A *cut* is the least power that is wanted. What has no power at or above it is left out, so that a series
 without terms means "nothing that matters".
@@ -11,8 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from fractions import Fraction
 from math import factorial
-
-import numpy as np
 
 from tpc.core.calculus import NotDifferentiableError, differentiate
 from tpc.core.expr import (
@@ -45,20 +44,19 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.functions import elementwise
-from tpc.core.laws import NUMPY
-from tpc.core.numeric import evaluate
 from tpc.core.program import Instruction
+from tpc.expand.edges import jumps
 
 Series = Mapping[Fraction, Expr]
 NONE: Series = {}
 F0 = Fraction(0)
-# random lines along which the edge of a `where` is looked for, and what is a jump there
-PROBES, EDGE = 200, 1e-6
 
 
 class GrowsError(Exception):
-    """A quantity that grows with n meets a function, of which there is no limit then. value: the quantity, if
-    it has a name."""
+    """A quantity that grows with n meets a function, of which there is no limit then.
+
+    value: the quantity, if it has a name.
+    """
 
     def __init__(self, function: str, value: Ref | None, at: Fraction) -> None:
         super().__init__(function)
@@ -129,8 +127,10 @@ class Expander:
         raise TypeError(f"no series for {type(x).__name__}")
 
     def _plain(self, x: Expr) -> bool:
-        """Whether everything in `x` is of order 1 at most, and nothing has terms below that: then it is its
-        own series."""
+        """Whether everything in `x` is of order 1 at most, and nothing has terms below that.
+
+        Then it is its own series.
+        """
         return all(set(self.powers(v.ref)) == {F0} for v in values(x)) and not any(
             isinstance(node, Extent) for node in walk(x)
         )
@@ -169,8 +169,10 @@ class Expander:
     # rules
 
     def _product(self, factors: Sequence[Expr], cut: Fraction) -> Series:
-        """Each factor is wanted as far down as the others are large. One without terms so far counts as of
-        order 1, so that they are looked for."""
+        """Each factor is wanted as far down as the others are large.
+
+        One without terms so far counts as of order 1, so that they are looked for.
+        """
         powers = [self.power_of(factor) for factor in factors]
         if self.settled and None in powers:
             return NONE
@@ -210,8 +212,10 @@ class Expander:
         degree: Fraction,
         cut: Fraction,
     ) -> Series:
-        """A homogeneous function of series: their greatest power taken out, to the degree, the rest expanded
-        at what is left."""
+        """A homogeneous function of series.
+
+        Their greatest power taken out, to the degree, the rest expanded at what is left.
+        """
         top = max((p for terms in args for p in terms), default=None)
         if top is None:
             return NONE
@@ -233,8 +237,10 @@ class Expander:
         return self._taylor(lambda *a: folded(build(*a)), function, terms, cut)
 
     def _where(self, condition: Expr, left: Expr, right: Expr, cut: Fraction) -> Series:
-        """Term by term, where the condition holds in the limit. Below the first that is right only if both
-        are equal where the condition changes."""
+        """Term by term, where the condition holds in the limit.
+
+        Below the first that is right only if both are equal where the condition changes.
+        """
         assert isinstance(condition, Compare)
         sides = add(condition.left, neg(condition.right))
         top = self.power_of(sides)
@@ -257,56 +263,43 @@ class Expander:
     def _taylor(
         self, build: Callable[..., Expr], function: str, args: Sequence[Series], cut: Fraction
     ) -> Series:
-        """`φ(a + δ)` at the terms of order 1: Σ over multisets of lower terms of a derivative of φ times
-        their product."""
+        """`φ(a + δ)` at the terms of order 1.
+
+        Σ over multisets of lower terms of a derivative of φ times their product.
+        """
         if cut > 0:
             return NONE
-        base = [terms.get(F0, ZERO) for terms in args]
         slots = [Value(Ref(f"·{k}"), True) for k in range(len(args))]
+        base = dict(zip(slots, (terms.get(F0, ZERO) for terms in args), strict=True))
         known: dict[tuple[int, ...], Expr] = {(): build(*slots)}
 
         def derivative(by: tuple[int, ...]) -> Expr:
             if by not in known:
-                before = derivative(by[:-1])
-                try:
-                    known[by] = differentiate(
-                        before,
-                        lambda node: (
-                            (ONE if node == slots[by[-1]] else ZERO) if isinstance(node, Value) else None
-                        ),
-                    )
-                except NotDifferentiableError as error:
-                    known[by] = self.rough(error.function)
+                known[by] = self._slope(derivative(by[:-1]), slots[by[-1]])
             return known[by]
-
-        def there(x: Expr) -> Expr:
-            return folded(
-                replace(
-                    x,
-                    lambda node: (
-                        dict(zip(slots, base, strict=True)).get(node) if isinstance(node, Value) else None
-                    ),
-                )
-            )
 
         lower = [(k, p, e) for k, terms in enumerate(args) for p, e in terms.items() if p < 0]
         found = []
         for chosen in multisets(lower, cut):
-            counts = [chosen.count(item) for item in dict.fromkeys(chosen)]
             weight = Fraction(1)
-            for count in counts:
-                weight /= factorial(count)
-            by = tuple(sorted(k for k, _, _ in chosen))
-            found.append(
-                (
-                    sum((p for _, p, _ in chosen), F0),
-                    mul(number(weight), there(derivative(by)), *(e for _, _, e in chosen)),
-                )
-            )
+            for item in dict.fromkeys(chosen):
+                weight /= factorial(chosen.count(item))
+            slope = derivative(tuple(sorted(k for k, _, _ in chosen)))
+            there = folded(replace(slope, lambda node: base.get(node) if isinstance(node, Value) else None))
+            total = sum((p for _, p, _ in chosen), F0)
+            found.append((total, mul(number(weight), there, *(e for _, _, e in chosen))))
         return collected(found)
 
+    def _slope(self, x: Expr, slot: Value) -> Expr:
+        try:
+            return differentiate(
+                x, lambda node: (ONE if node == slot else ZERO) if isinstance(node, Value) else None
+            )
+        except NotDifferentiableError as error:
+            return self.rough(error.function)
+
     def _largest(self, args: Sequence[Expr]) -> tuple[Ref | None, Fraction]:
-        """Of a function's arguments, what grows fastest: its name if it has one, and its power."""
+        """What grows fastest among a function's arguments: its name if it has one, and its power."""
         worst = max((a for a in args if self.power_of(a) is not None), key=lambda a: self.power_of(a) or F0)
         named = [(v.ref, p) for v in values(worst) if (p := self.top(v.ref)) is not None and p > 0]
         ref = max(named, key=lambda pair: pair[1])[0] if named else None
@@ -363,32 +356,3 @@ def folded(x: Expr) -> Expr:
         if value is not None:
             return value
     return rebuild(x, parts)
-
-
-def jumps(condition: Compare, left: Expr, right: Expr) -> bool:
-    """Whether `left` and `right` differ where the condition changes: looked at where random lines meet its
-    edge, found by bisection."""
-    r = np.random.default_rng(0)
-    leaves = list(
-        dict.fromkeys(
-            node
-            for x in (condition, left, right)
-            for node in walk(x)
-            if isinstance(node, Sum) or not (children(node) or isinstance(node, Number))
-        )
-    )
-    start, end = r.standard_normal((2, len(leaves), PROBES)) * 3
-    low, high = np.zeros(PROBES), np.ones(PROBES)
-
-    def at(x: Expr, place: np.ndarray) -> np.ndarray:
-        known = dict(zip(leaves, start + place * (end - start), strict=True))
-        with np.errstate(all="ignore"):
-            return np.broadcast_to(np.asarray(evaluate(x, known.get, NUMPY), dtype=float), (PROBES,))
-
-    side = add(condition.left, neg(condition.right))
-    crosses = at(side, low) * at(side, high) < 0
-    for _ in range(80):
-        middle = (low + high) / 2
-        same = at(side, middle) * at(side, low) > 0
-        low, high = np.where(same, middle, low), np.where(same, high, middle)
-    return bool(np.any(np.abs(at(left, high) - at(right, high))[crosses] > EDGE))

@@ -1,5 +1,7 @@
-"""What a series leaves behind, cleared away: what is 0, axes along which a family does not change, second
-names, what is not used."""
+"""What a series leaves behind, cleared away.
+
+What is 0, axes along which a family does not change, second names, what is not used.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,10 @@ from tpc.expand.series import folded
 
 
 class Zeros:
-    """Which instructions make nothing but zeros: all, but for those that something speaks against. A member
-    is 0 if all that may make it do."""
+    """Which instructions make nothing but zeros: all, but for those that something speaks against.
+
+    A member is 0 if all that may make it do.
+    """
 
     def __init__(self, body: Body) -> None:
         self.sites = sites_of(body)
@@ -102,9 +106,11 @@ def without_zeros(body: Body, keep: Collection[str]) -> Body:
 # axes along which nothing changes
 
 
-class Constant:
-    """For each family the axes along which all members are equal: all, but for those that something speaks
-    against."""
+class ConstantAxes:
+    """For each family the axes along which all members are equal.
+
+    All, but for those that something speaks against.
+    """
 
     def __init__(self, body: Body, fixed: Collection[str]) -> None:
         self.made = by_family(sites_of(body))
@@ -199,9 +205,11 @@ def _mentioned(op: Instruction) -> frozenset[str]:
 
 
 def without_constant_axes(body: Body, fixed: Collection[str]) -> tuple[Body, Mapping[str, set[int]]]:
-    """`body` with families that do not change along an axis made once, without it; and these axes. Those in
-    `fixed` keep theirs."""
-    facts = Constant(body, fixed)
+    """`body` with families that do not change along an axis made once, without it; and these axes.
+
+    Those in `fixed` keep theirs.
+    """
+    facts = ConstantAxes(body, fixed)
     if not any(facts.axes.values()):
         return body, facts.axes
     done: set[tuple[str, str]] = set()

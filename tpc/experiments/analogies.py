@@ -1,5 +1,7 @@
-"""The word-analogy test: a is to b as c is to which word? Answered by inner products of word vectors
-alone."""
+"""The word-analogy test.
+
+a is to b as c is to which word? Answered by inner products of word vectors alone.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_experiments as catalogue
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine.files import open_regular
 
@@ -26,8 +28,10 @@ MOST = 1 << 26  # bytes of a file of them
 
 @dataclass(frozen=True)
 class Questions:
-    """asked: of the file. numbers: of the words of those whose words are all in the vocabulary [questions,
-    4]."""
+    """asked: of the file.
+
+    numbers: of the words of those whose words are all in the vocabulary [questions, 4].
+    """
 
     asked: int
     numbers: np.ndarray
@@ -53,32 +57,38 @@ def _rows(path: Path) -> list[tuple[str, ...]]:
             read = file.read(MOST + 1)
         if len(read) > MOST:
             raise TpcError(
-                [catalogue.bad_questions(path.name, 0, f"take more than {MOST >> 20} MiB")], str(path)
+                [catalogue.experiments.bad_questions(path.name, 0, f"take more than {MOST >> 20} MiB")],
+                str(path),
             )
         for n, line in enumerate(read.decode("utf-8-sig").splitlines(), 1):
             words = tuple(line.lower().split())
             if words and not words[0].startswith(":"):
                 if len(words) != 4:
                     raise TpcError(
-                        [catalogue.bad_questions(path.name, n, f"has {len(words)} words, not 4")], str(path)
+                        [catalogue.experiments.bad_questions(path.name, n, f"has {len(words)} words, not 4")],
+                        str(path),
                     )
                 rows.append(words)
     except UnicodeDecodeError:
-        raise TpcError([catalogue.bad_questions(path.name, 0, "are not UTF-8")], str(path)) from None
+        raise TpcError(
+            [catalogue.experiments.bad_questions(path.name, 0, "are not UTF-8")], str(path)
+        ) from None
     except OSError as error:
         raise TpcError(
-            [catalogue.bad_questions(path.name, 0, f"cannot be read: {error.strerror or error}")], str(path)
+            [catalogue.experiments.bad_questions(path.name, 0, f"cannot be read: {error.strerror or error}")],
+            str(path),
         ) from None
     if not rows:
-        raise TpcError([catalogue.bad_questions(path.name, 0, "are none")], str(path))
+        raise TpcError([catalogue.experiments.bad_questions(path.name, 0, "are none")], str(path))
     return rows
 
 
 def right_answers(
     numbers: np.ndarray, square: np.ndarray, products: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """Which questions get the right answer: the word, other than the three, whose vector of length 1 has the
-    greatest product with b − a + c.
+    """Which questions get the right answer.
+
+    The word, other than the three, whose vector of length 1 has the greatest product with b − a + c.
 
     square: squared norms [d]. products: inner products of some words with all [words, d]. A tie is no answer.
     """

@@ -1,5 +1,7 @@
-"""A text as numbers of words: read line by line, plain or compressed; its vocabulary, and what subsampling
-leaves of it."""
+"""A text as numbers of words: read line by line, plain or compressed.
+
+Its vocabulary, and what subsampling leaves of it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from typing import IO
 import numpy as np
 
 from tpc.core.inputs import COMPRESSED
-from tpc.diagnostics import catalogue_experiments as catalogue
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine.files import EXPANSION, SUSPECT, open_regular
 
@@ -29,8 +31,11 @@ PART = 1 << 20  # characters of a line read at once: a text may be one line
 
 @dataclass(frozen=True)
 class Text:
-    """words: the vocabulary, the most frequent first. counts: of each, in all of the text. tokens: the text
-    without other words, as numbers of words. lines: the number of each token's line."""
+    """words: the vocabulary, the most frequent first.
+
+    counts: of each, in all of the text. tokens: the text without other words, as numbers of words. lines: the
+    number of each token's line.
+    """
 
     words: tuple[str, ...]
     counts: np.ndarray
@@ -42,8 +47,10 @@ class Text:
         return {word: k for k, word in enumerate(self.words)}
 
     def kept(self, rng: np.random.Generator, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens and lines without some of the frequent words: one of frequency f stays with probability
-        √(threshold/f) + threshold/f."""
+        """Tokens and lines without some of the frequent words.
+
+        One of frequency f stays with probability √(threshold/f) + threshold/f.
+        """
         frequency = self.counts / len(self.tokens)
         chance = (
             np.sqrt(threshold / frequency) + threshold / frequency if threshold else np.ones(len(frequency))
@@ -96,12 +103,13 @@ def lines_of(path: Path) -> Iterator[list[str]]:
         why = error.strerror or "it is damaged"
     except ValueError as error:
         why = str(error)
-    raise TpcError([catalogue.bad_text(path.name, why)], str(path))
+    raise TpcError([catalogue.experiments.bad_text(path.name, why)], str(path))
 
 
 def read_text(path: Path | None, most: int, least: int) -> Text:
-    """The text of a file, or the embedded one, in at most `most` words that occur `least` times or more. It
-    is read twice, and kept as numbers.
+    """The text of a file, or the embedded one, in at most `most` words that occur `least` times or more.
+
+    It is read twice, and kept as numbers.
 
     Raises TpcError: a file that cannot be read (TP625), too few words (TP626).
     """
@@ -113,7 +121,7 @@ def read_text(path: Path | None, most: int, least: int) -> Text:
     )[:most]
     if len(ordered) < 2:
         name = "that is embedded" if path is None else path.name
-        raise TpcError([catalogue.few_words(name, len(found), least)], str(path or name))
+        raise TpcError([catalogue.experiments.few_words(name, len(found), least)], str(path or name))
     words = tuple(word for word, _ in ordered)
     number = {word: k for k, word in enumerate(words)}
     tokens, lengths = [], []

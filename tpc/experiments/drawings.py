@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tpc.core.inputs import load_data
-from tpc.diagnostics import catalogue_experiments as catalogue
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
 EMBEDDED = Path(__file__).with_name("digits.npz")
@@ -17,9 +17,11 @@ PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class Part:
-    """The classes of one part. images: [classes*drawings, pixels], ink 1, class after class: as they are,
-    then turned by 90° and so on."""
+class DrawingsPart:
+    """The classes of one part.
+
+    images: [classes*drawings, pixels], ink 1, class after class: as they are, then turned by 90° and so on.
+    """
 
     images: np.ndarray
     drawings: int
@@ -35,9 +37,10 @@ class Part:
         return self.images[: len(self.images) // self.turns]
 
 
-def read_parts(path: Path | None, ways: int, shots: int) -> Mapping[str, Part]:
-    """The parts of a file of drawings, of the embedded one if there is no path; for training and validation
-    turned by 90, 180 and 270° as well.
+def read_parts(path: Path | None, ways: int, shots: int) -> Mapping[str, DrawingsPart]:
+    """The parts of a file of drawings, of the embedded one if there is no path.
+
+    For training and validation turned by 90, 180 and 270° as well.
 
     Raises TpcError: a file that cannot be read (TP505), is no such file (TP621) or is too small for the tasks
     (TP622, TP623).
@@ -46,13 +49,15 @@ def read_parts(path: Path | None, ways: int, shots: int) -> Mapping[str, Part]:
     found = load_data(EMBEDDED if path is None else path)
     why = _wrong(found)
     if why is not None:
-        raise TpcError([catalogue.bad_drawings(name, why)], str(path or name))
+        raise TpcError([catalogue.experiments.bad_drawings(name, why)], str(path or name))
     images, split = found["images"], found["split"]
     parts = {part: _part(images[split == part], turned=part != "test") for part in PARTS}
     errors = [
-        catalogue.few_classes(part, own.classes, ways) for part, own in parts.items() if own.classes < ways
+        catalogue.experiments.few_classes(part, own.classes, ways)
+        for part, own in parts.items()
+        if own.classes < ways
     ]
-    errors += [catalogue.few_drawings(images.shape[1], shots)] if images.shape[1] <= shots else []
+    errors += [catalogue.experiments.few_drawings(images.shape[1], shots)] if images.shape[1] <= shots else []
     if errors:
         raise TpcError(errors, str(path or name))
     return parts
@@ -77,26 +82,30 @@ def _wrong(found: Mapping[str, np.ndarray]) -> str | None:
     return f"`split` has the label `{unknown[0]}`" if unknown else None
 
 
-def _part(images: np.ndarray, *, turned: bool) -> Part:
+def _part(images: np.ndarray, *, turned: bool) -> DrawingsPart:
     turns = [np.rot90(images, k, axes=(2, 3)) for k in range(4 if turned else 1)]
     flat = np.concatenate(turns).reshape(-1, images.shape[2] * images.shape[3])
-    return Part(flat.astype(np.float32) / np.float32(255), images.shape[1], len(turns))
+    return DrawingsPart(flat.astype(np.float32) / np.float32(255), images.shape[1], len(turns))
 
 
 def tasks(
-    rng: np.random.Generator, part: Part, count: int, ways: int, shots: int, queries: int
+    rng: np.random.Generator, part: DrawingsPart, count: int, ways: int, shots: int, queries: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`count` tasks, as indices into the images of a part: drawings to adapt to [count, ways*shots] and
-    others [count, ways*queries], by class."""
+    """`count` tasks, as indices into the images of a part.
+
+    Drawings to adapt to [count, ways*shots] and others [count, ways*queries], by class.
+    """
     classes = _distinct(rng, (count,), part.classes, ways)
     drawings = _distinct(rng, (count, ways), part.drawings, shots + queries)
     index = (classes[:, :, None] * part.drawings + drawings).astype(np.int32)
     return index[:, :, :shots].reshape(count, -1), index[:, :, shots:].reshape(count, -1)
 
 
-def memory_of_tasks(part: Part, count: int, ways: int, shots: int, queries: int) -> float:
-    """Bytes that drawing so many tasks takes: of every choice a number for each thing to choose from, or for
-    each that is chosen, and its place."""
+def memory_of_tasks(part: DrawingsPart, count: int, ways: int, shots: int, queries: int) -> float:
+    """Bytes that drawing so many tasks takes.
+
+    Of every choice a number for each thing to choose from, or for each that is chosen, and its place.
+    """
     choices = [(1, part.classes, ways), (ways, part.drawings, shots + queries)]
     return (
         8.0

@@ -1,5 +1,7 @@
-"""Few-shot learning at infinite width and at finite ones (TP4 Sec 9.2): `maml.tp` with tasks drawn from a
-file, validated by epochs, tested."""
+"""Few-shot learning at infinite width and at finite ones (TP4 Sec 9.2).
+
+`maml.tp` with tasks drawn from a file, validated by epochs, tested.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_experiments, catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.experiments.drawings import memory_of_tasks, read_parts, tasks
 from tpc.experiments.state import KEPT, kept_arrays, writing
@@ -32,11 +34,13 @@ Progress = Callable[[int, int, float, float, float], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """model: "mup" (the limit), "ntk" or "gp" (limits in the kernel regime), or a width. queries, asked:
-    drawings of a class, besides the shots, that training takes the gradient at and that an evaluation asks
-    for, all if there are fewer. input_std, output_std, bias_std: of the weights at first; input_scale,
-    output_scale, bias: what stands in front of them. devices: how many share the points or coefficients,
-    None: one. What stands here is what the paper has for the μP limit."""
+    """model: "mup" (the limit), "ntk" or "gp" (limits in the kernel regime), or a width.
+
+    queries, asked: drawings of a class, besides the shots, that training takes the gradient at and that an
+    evaluation asks for, all if there are fewer. input_std, output_std, bias_std: of the weights at first;
+    input_scale, output_scale, bias: what stands in front of them. devices: how many share the points or
+    coefficients, None: one. What stands here is what the paper has for the μP limit.
+    """
 
     data: str | None = None
     model: str | int = "mup"
@@ -93,10 +97,10 @@ def settings_for(model: str | int, changes: Mapping[str, str], **given: Any) -> 
             found[name] = _number(text, kinds[name], least=2 if name in ("ways", "batches") else 1)
         except KeyError:
             errors.append(
-                catalogue_run.bad_option("--set", f"there is no `{name}`; there are {', '.join(kinds)}")
+                catalogue.running.bad_option("--set", f"there is no `{name}`; there are {', '.join(kinds)}")
             )
         except ValueError as error:
-            errors.append(catalogue_run.bad_option("--set", f"{name} {error}, not {text}"))
+            errors.append(catalogue.running.bad_option("--set", f"{name} {error}, not {text}"))
     if errors:
         raise TpcError(errors, "maml")
     return Settings(model=model, **found)
@@ -117,9 +121,12 @@ def _number(text: str, kind: type, least: int) -> float:
 
 @dataclass(frozen=True)
 class Outcome:
-    """validation: mean accuracy after each epoch. best_epoch: the first epoch of the best one, whose network
-    is tested; None, and what is found of it NaN, if there is none that is finite. diverged: the epoch after
-    which the network is not finite, by which training ends; None if it is."""
+    """validation: mean accuracy after each epoch.
+
+    best_epoch: the first epoch of the best one, whose network is tested; None, and what is found of it NaN,
+    if there is none that is finite. diverged: the epoch after which the network is not finite, by which
+    training ends; None if it is.
+    """
 
     test_accuracy: float
     test_stderr: float
@@ -145,7 +152,7 @@ class Outcome:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """With null for what is not finite."""
+        """As plain data, with null for what is not finite."""
         return {
             **asdict(self),
             "test_accuracy": plain(self.test_accuracy),
@@ -159,11 +166,13 @@ class Model(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Of all that states depend on but the drawings and settings."""
+        """What tells apart all that states depend on but the drawings and settings."""
 
     def prepare(self, progress: Callable[[int, int], None] | None) -> None:
-        """What is done once, compilation and the like. progress: called with how much of it is done, and
-        all."""
+        """What is done once, compilation and the like.
+
+        progress: called with how much of it is done, and all.
+        """
 
     def train(self, state: Any, support: np.ndarray, query: np.ndarray) -> Any:
         """An epoch on the tasks [batches, tasks, …], given as indices of drawings."""
@@ -172,8 +181,10 @@ class Model(Protocol):
         """Until the state is computed."""
 
     def right(self, state: Any, part: str, shown: np.ndarray, asked: np.ndarray, steps: int) -> np.ndarray:
-        """The share of right answers in each task of a part, after one step of adapting or as many as at the
-        test."""
+        """The share of right answers in each task of a part.
+
+        It is that after one step of adapting, or as many as at the test.
+        """
 
     def leaves(self, state: Any) -> Mapping[str, np.ndarray]:
         """A state as arrays by name."""
@@ -208,12 +219,12 @@ class Experiment:
 
     def _model(self) -> Model:
         from tpc.experiments.maml_kernel import KernelMachine
-        from tpc.experiments.maml_network import Network
+        from tpc.experiments.maml_network import FiniteNetwork
 
         return (
             KernelMachine(self.settings, self.parts)
             if self.settings.model in KERNELS
-            else Network(self.settings, self.parts)
+            else FiniteNetwork(self.settings, self.parts)
         )
 
     def _require_room(self) -> None:
@@ -262,8 +273,9 @@ class Experiment:
         progress: Progress | None = None,
         preparing: Callable[[int, int], None] | None = None,
     ) -> Outcome:
-        """Trains, validates after each epoch and tests the best network. With a folder, an interrupted run
-        can be resumed, and gets to the same end.
+        """Trains, validates after each epoch and tests the best network.
+
+        With a folder, an interrupted run can be resumed, and gets to the same end.
 
         Raises TpcError: a folder that cannot be written (TP606) or that holds another run (TP624).
         """
@@ -299,12 +311,8 @@ class Experiment:
         speed = (len(self.validation) - begun) * s.batches / seconds if seconds else None
         outcome = Outcome(accuracy, stderr, tuple(self.validation), self.best_epoch, speed, s, self.diverged)
         if self.folder is not None:
-            writing(
-                self.folder / "result.json",
-                lambda path: path.write_text(
-                    json.dumps(outcome.to_json(), allow_nan=False), encoding="utf-8"
-                ),
-            )
+            text = json.dumps(outcome.to_json(), allow_nan=False)
+            writing(self.folder / "result.json", lambda path: path.write_text(text, encoding="utf-8"))
         return outcome
 
     @property
@@ -352,7 +360,7 @@ class Experiment:
         if len(arrays["validation"]) > self.settings.epochs:
             raise TpcError(
                 [
-                    catalogue_experiments.other_run(
+                    catalogue.experiments.other_run(
                         str(folder), f"it has gone on for {len(arrays['validation'])} epochs"
                     )
                 ],

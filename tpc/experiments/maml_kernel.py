@@ -1,5 +1,6 @@
-"""Few-shot learning in the kernel regime (TP4 Algorithm 4): the limits in which a wide network is linear in
-its weights.
+"""Few-shot learning in the kernel regime (TP4 Algorithm 4).
+
+The limits in which a wide network is linear in its weights.
 
 The net f that adapting starts from is a sum of kernels at the drawings that gradients were taken at, f(x) = Σ
 K(x, z) γ_z, which starts at 0. A task's net is f − ε Σ K(·, s) χ_s/S after a step of adapting to S drawings
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import softmax
 
-from tpc.experiments.drawings import Part
+from tpc.experiments.drawings import DrawingsPart
 from tpc.experiments.maml_network import program, sizes
 from tpc.kernels.kernels import kernels
 from tpc.machine.interrupt import Interruptible
@@ -34,22 +35,23 @@ CLIP = 0.5
 
 
 @dataclass(frozen=True)
-class Function:
+class KernelFunction:
     """coefficients, values: γ and f, [drawings trained on, ways]."""
 
     coefficients: np.ndarray
     values: np.ndarray
 
 
-class Rows:
-    """K(x, z) for x a drawing of one part before it is turned, z any drawing trained on, turned or not:
+class KernelRows:
+    """K(x, z) for x a drawing of one part before it is turned, z any drawing trained on, turned or not.
+
     [turns, drawings].
 
     The kernel of a net whose first layer is dense does not depend on the order of pixels, so K(turned x,
     turned z) = K(x, z).
     """
 
-    def __init__(self, kernel: Kernel, left: Part, right: Part, kept: bool) -> None:
+    def __init__(self, kernel: Kernel, left: DrawingsPart, right: DrawingsPart, kept: bool) -> None:
         """kept: whether there is memory to hold all of them."""
         self.kernel, self.left, self.right, self.kept = kernel, left.unturned, right, kept
         self.table = np.empty((0, right.turns, len(right.unturned)), kernel.dtype)
@@ -87,7 +89,7 @@ class Rows:
 class KernelMachine:
     """The kernel with its data."""
 
-    def __init__(self, settings: Settings, parts: Mapping[str, Part]) -> None:
+    def __init__(self, settings: Settings, parts: Mapping[str, DrawingsPart]) -> None:
         from tpc.experiments.maml import KERNELS
 
         self.settings, self.parts = settings, parts
@@ -102,9 +104,9 @@ class KernelMachine:
             needed = (
                 len(parts[name].unturned) * len(parts["train"].images) * np.dtype(settings.dtype).itemsize
             )
-            rows[name] = Rows(self.kernel, parts[name], parts["train"], kept=needed <= left)
+            rows[name] = KernelRows(self.kernel, parts[name], parts["train"], kept=needed <= left)
             left -= needed if needed <= left else 0
-        self.rows = {**rows, "test": Rows(self.kernel, parts["test"], parts["train"], kept=False)}
+        self.rows = {**rows, "test": KernelRows(self.kernel, parts["test"], parts["train"], kept=False)}
 
     @property
     def fingerprint(self) -> str:
@@ -116,15 +118,15 @@ class KernelMachine:
 
     # training
 
-    def train(self, state: Function | None, support: np.ndarray, query: np.ndarray) -> Function:
+    def train(self, state: KernelFunction | None, support: np.ndarray, query: np.ndarray) -> KernelFunction:
         shape = (len(self.parts["train"].images), self.settings.ways)
-        start = Function(*np.zeros((2, *shape), self.settings.dtype)) if state is None else state
-        out = Function(start.coefficients.copy(), start.values.copy())
+        start = KernelFunction(*np.zeros((2, *shape), self.settings.dtype)) if state is None else state
+        out = KernelFunction(start.coefficients.copy(), start.values.copy())
         for own, others in zip(support, query, strict=True):
             self._step(out, own, others)
         return out
 
-    def _step(self, f: Function, support: np.ndarray, query: np.ndarray) -> None:
+    def _step(self, f: KernelFunction, support: np.ndarray, query: np.ndarray) -> None:
         """One meta-batch, in place. support: [tasks, S], query: [tasks, Q]."""
         s, flat = self.settings, query.ravel()
         rows = self.rows["train"].turned(flat)  # K(query, all)
@@ -139,18 +141,20 @@ class KernelMachine:
         f.values[:] += rows.T @ change
 
     def _residuals(self, values: np.ndarray, each: int) -> np.ndarray:
-        """The derivative of the mean cross-entropy, [tasks, drawings, ways], where each class has so many
-        drawings."""
+        """The derivative of the mean cross-entropy, [tasks, drawings, ways].
+
+        Each class has so many drawings.
+        """
         labels = np.repeat(np.eye(self.settings.ways, dtype=values.dtype), each, axis=0)
         return np.asarray((softmax(values, axis=-1) - labels) / np.asarray(len(labels), values.dtype))
 
-    def wait(self, state: Function, running: Interruptible) -> None:
+    def wait(self, state: KernelFunction, running: Interruptible) -> None:
         running.check()
 
     # evaluation
 
     def right(
-        self, state: Function, part: str, shown: np.ndarray, asked: np.ndarray, steps: int
+        self, state: KernelFunction, part: str, shown: np.ndarray, asked: np.ndarray, steps: int
     ) -> np.ndarray:
         values, images = self._values(state, part), self.parts[part].images
         own = np.repeat(np.arange(self.settings.ways), self.settings.asked)
@@ -165,8 +169,10 @@ class KernelMachine:
         return np.concatenate(found)
 
     def _kernels(self, images: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """K of each task's drawings, [tasks, S, …]: those of all tasks with each other are computed at
-        once."""
+        """K of each task's drawings, [tasks, S, …].
+
+        Those of all tasks with each other are computed at once.
+        """
         whole = self.kernel(images[first.ravel()], images[second.ravel()]).reshape(
             *first.shape, *second.shape
         )
@@ -174,8 +180,10 @@ class KernelMachine:
         return np.asarray(whole[tasks, :, tasks])
 
     def _adapted(self, shown: np.ndarray, asked: np.ndarray, kernel: np.ndarray, steps: int) -> np.ndarray:
-        """The values at the drawings asked for after some steps of adapting, from the values before at
-        both."""
+        """The values at the drawings asked for after some steps of adapting.
+
+        They follow from the values before at both.
+        """
         count = shown.shape[1]
         moved = np.zeros_like(shown)
         for _ in range(steps):
@@ -184,7 +192,7 @@ class KernelMachine:
             )
         return np.asarray(asked + np.swapaxes(kernel[:, :, count:], 1, 2) @ moved)
 
-    def _values(self, state: Function, part: str) -> np.ndarray:
+    def _values(self, state: KernelFunction, part: str) -> np.ndarray:
         """f at all drawings of a part."""
         own, train = self.parts[part], self.parts["train"]
         by_turn = state.coefficients.reshape(train.turns, -1, self.settings.ways)
@@ -208,8 +216,8 @@ class KernelMachine:
 
     # keeping
 
-    def leaves(self, state: Function) -> Mapping[str, np.ndarray]:
+    def leaves(self, state: KernelFunction) -> Mapping[str, np.ndarray]:
         return {"coefficients": state.coefficients, "values": state.values}
 
-    def of_leaves(self, arrays: Mapping[str, Any]) -> Function:
-        return Function(arrays["coefficients"], arrays["values"])
+    def of_leaves(self, arrays: Mapping[str, Any]) -> KernelFunction:
+        return KernelFunction(arrays["coefficients"], arrays["values"])

@@ -11,7 +11,7 @@ import numpy as np
 
 from tpc.api import Program, parse
 from tpc.evaluate.in_parts import State, Training
-from tpc.experiments.drawings import Part
+from tpc.experiments.drawings import DrawingsPart
 from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, free_of_devices, require_memory
 from tpc.pipeline import compile_program
@@ -44,10 +44,10 @@ def sizes(settings: Settings) -> dict[str, float]:
     }
 
 
-class Network:
+class FiniteNetwork:
     """The program with its data."""
 
-    def __init__(self, settings: Settings, parts: Mapping[str, Part]) -> None:
+    def __init__(self, settings: Settings, parts: Mapping[str, DrawingsPart]) -> None:
         self.settings, self.parts = settings, parts
         self.training = self._training()
 
@@ -113,8 +113,9 @@ class Network:
 
     @property
     def memory(self) -> float:
-        """Bytes that each device needs, by the compiler's account, and for the best network so far; what is
-        compiled for that is what is run.
+        """Bytes that each device needs, by the compiler's account, and for the best network so far.
+
+        What is compiled for that is what is run.
 
         What validation has taken is given back some time after the test has begun.
         """

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tpc.diagnostics import catalogue_experiments as catalogue
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine.memory import free_of_devices as free_memory
 
@@ -18,8 +18,11 @@ BESIDES = 400 << 20  # bytes: JAX, the text, a batch
 
 @dataclass(frozen=True)
 class Size:
-    """Of a net: its width, None for the limit; bytes of a coefficient; the devices that share it; of a limit
-    that stands at points, how many there are, by the number of words."""
+    """The size of a net: its width, None for the limit.
+
+    itemsize: bytes of a coefficient. devices: how many share it. points: how many a limit stands at, by the
+    number of words.
+    """
 
     width: int | None = None
     itemsize: int = 4
@@ -54,7 +57,7 @@ def require(vocabulary: int, size: Size, file: str) -> None:
     if size.needed(vocabulary) > free:
         raise TpcError(
             [
-                catalogue.too_many_words(
+                catalogue.experiments.too_many_words(
                     vocabulary, size.needed(vocabulary), size.fits(free), free, size.devices
                 )
             ],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_experiments, catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.machine.files import read_arrays
 
@@ -21,13 +21,15 @@ def writing(path: Path, write: Callable[[Path], object]) -> None:
         write(path)
     except OSError as error:
         raise TpcError(
-            [catalogue_run.cannot_write(str(path), error.strerror or str(error))], str(path)
+            [catalogue.running.cannot_write(str(path), error.strerror or str(error))], str(path)
         ) from None
 
 
 def kept_arrays(folder: Path, fingerprint: str) -> dict[str, np.ndarray] | None:
-    """The arrays that a run with this fingerprint has kept in the folder; None if nothing is kept. Raises
-    TpcError (TP624)."""
+    """The arrays that a run with this fingerprint has kept in the folder; None if nothing is kept.
+
+    Raises TpcError (TP624).
+    """
     path = folder / KEPT
     if not path.exists():
         return None
@@ -35,10 +37,10 @@ def kept_arrays(folder: Path, fingerprint: str) -> dict[str, np.ndarray] | None:
         arrays = read_arrays(path)
     except ValueError as error:
         raise TpcError(
-            [catalogue_experiments.other_run(str(folder), f"{KEPT} is damaged ({error})")], str(path)
+            [catalogue.experiments.other_run(str(folder), f"{KEPT} is damaged ({error})")], str(path)
         ) from None
     if str(arrays.get("fingerprint", "")) != fingerprint:
         raise TpcError(
-            [catalogue_experiments.other_run(str(folder), "it has other settings or data")], str(path)
+            [catalogue.experiments.other_run(str(folder), "it has other settings or data")], str(path)
         )
     return arrays

@@ -1,5 +1,7 @@
-"""Batches of windows: stretches of a text with the mean around each word as a matrix, and negatives that the
-windows of a batch share."""
+"""Batches of windows: stretches of a text.
+
+They have the mean around each word as a matrix, and negatives that the windows of a batch share.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from tpc.experiments.corpus import Text
 
 @dataclass(frozen=True)
 class Shape:
-    """Of what a segment of training takes: steps, words a step, the greatest distance in a window, negatives
-    that a step's words share."""
+    """The shape of a segment of training.
+
+    Steps, words a step, the greatest distance in a window, negatives that a step's words share.
+    """
 
     steps: int
     batch: int
@@ -28,8 +32,10 @@ class Shape:
 
 
 class Sampler:
-    """Draws what the epochs of a text train on. The same seed and epoch give the same, whatever was drawn
-    before."""
+    """Draws what the epochs of a text train on.
+
+    The same seed and epoch give the same, whatever was drawn before.
+    """
 
     def __init__(self, text: Text, shape: Shape, *, negatives: int, threshold: float, seed: int) -> None:
         self.text, self.shape, self.negatives, self.threshold, self.seed = (
@@ -55,8 +61,10 @@ class Sampler:
 
 @dataclass(frozen=True)
 class Segments:
-    """The words that an epoch trains on, with their lines and the radii of their windows, by segments of a
-    fixed number of steps."""
+    """The words that an epoch trains on, by segments of a fixed number of steps.
+
+    With them come their lines and the radii of their windows.
+    """
 
     sampler: Sampler
     number: int
@@ -72,8 +80,10 @@ class Segments:
         return -(-self.steps // self.sampler.shape.steps)
 
     def segment(self, k: int) -> tuple[int, Mapping[str, np.ndarray]]:
-        """How many words segment k trains on, and the inputs of the program; steps past the end of the text
-        change nothing but by decay."""
+        """How many words segment k trains on, and the inputs of the program.
+
+        Steps past the end of the text change nothing but by decay.
+        """
         s = self.sampler.shape
         first = k * s.steps * s.batch
         here = slice(first, min(len(self.tokens), first + s.steps * s.batch))

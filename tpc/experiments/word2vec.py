@@ -1,5 +1,7 @@
-"""Word vectors at infinite width and at finite ones (TP4 Sec 9.1): `word2vec.tp` fed from a text, and the
-word-analogy test."""
+"""Word vectors at infinite width and at finite ones (TP4 Sec 9.1).
+
+`word2vec.tp` fed from a text, and the word-analogy test.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,11 @@ Progress = Callable[[float, int, int, float], None]  # epochs done and all, word
 
 @dataclass(frozen=True)
 class Settings:
-    """model: "mup" (the limit), "ntk" or a width. vocabulary: at most so many words, of min_count occurrences
-    or more. activation: φ, of the mean of the vectors around a word. samples: the points that stand for the
-    limit, if φ is not linear; None: as `points_for` says.
+    """model: "mup" (the limit), "ntk" or a width.
+
+    vocabulary: at most so many words, of min_count occurrences or more. activation: φ, of the mean of the
+    vectors around a word. samples: the points that stand for the limit, if φ is not linear; None: as
+    `points_for` says.
 
     lr: at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words). negatives: that
     a word counts, spread over the `shared` ones of its batch. sample: the threshold of subsampling. steps: of
@@ -79,17 +83,20 @@ def settings_for(corpus: str | None, **given: Any) -> Settings:
 
 
 def points_for(vocabulary: int) -> int:
-    """How many points stand for the limit of a nonlinear net of so many words, if nothing else is asked for:
-    so that the vectors at the start can have the second moments that they should."""
+    """How many points stand for the limit of a nonlinear net of so many words, if nothing else is asked for.
+
+    So that the vectors at the start can have the second moments that they should.
+    """
     return 1 << (max(FEWEST, POINTS * vocabulary) - 1).bit_length()
 
 
 @dataclass(frozen=True)
 class Outcome:
     """analogy_accuracy: among the questions whose words are all in the vocabulary; None if there are none.
-    words_trained: by the whole run.
-    diverged: the epoch after which a vector is not finite, by which training ends and nothing is answered;
-    None if all are finite."""
+
+    words_trained: by the whole run. diverged: the epoch after which a vector is not finite, by which training
+    ends and nothing is answered; None if all are finite.
+    """
 
     analogy_accuracy: float | None
     questions: int
@@ -117,8 +124,10 @@ class Outcome:
 
 
 class Experiment:
-    """One run: the program with its text, and how far it has come. keep_every: seconds between two
-    checkpoints, 0: one after every segment."""
+    """One run: the program with its text, and how far it has come.
+
+    keep_every: seconds between two checkpoints, 0: one after every segment.
+    """
 
     def __init__(
         self, settings: Settings, folder: Path | None = None, *, keep_every: float = KEEP_EVERY
@@ -308,8 +317,10 @@ class Experiment:
         return bool(np.isfinite(self.training.outputs(state, ["square"])["square"]).all())
 
     def _rates(self, done: np.ndarray, count: int) -> np.ndarray:
-        """Rates of a segment's steps: decreasing with the epochs done, to 0 at the end; 0 for steps past the
-        end of the text."""
+        """Rates of a segment's steps: decreasing with the epochs done, to 0 at the end.
+
+        0 for steps past the end of the text.
+        """
         s = self.settings
         rates = s.lr * np.maximum(1 - done / s.epochs, 1e-4)
         return np.where(np.arange(s.steps) * s.batch < count, rates, 0)
@@ -338,8 +349,10 @@ def program(activation: str, dims: Mapping[str, int]) -> Program:
 
 
 def _points(s: Settings) -> Callable[[int], int] | None:
-    """How many points stand for the limit, by the number of words; None for a net that does not stand at
-    points."""
+    """How many points stand for the limit, by the number of words.
+
+    None for a net that does not stand at points.
+    """
     if s.model != "mup" or s.activation == "linear":
         return None
     samples = s.samples

@@ -109,7 +109,7 @@ class Boxes:
             for i in own.out.index:
                 if isinstance(i, Gather):
                     raise NotGramError(
-                        f"`{as_written(op.out)}` (line {op.origin.line}) is made at an index read from data"
+                        f"`{as_written(op.out)}` ({op.origin}) is made at an index read from data"
                     )
                 index.append(i)
             self._add(

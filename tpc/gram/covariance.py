@@ -377,7 +377,7 @@ class Covariances:
                 for site in () if value in chosen else self.sites.of(value.ref):
                     if not self.vectors.linear(site):
                         raise NotGramError(
-                            f"`{shown(value)}` (line {_line(site)}) is not Gaussian, and in a sum inside "
+                            f"`{shown(value)}` ({site.op.origin}) is not Gaussian, and in a sum inside "
                             "of a "
                             "function"
                         )

@@ -65,9 +65,9 @@ class Dots:
             hat, operand = self._anywhere(other, other.op.out), self._anywhere(site, op.operand)
             if self.engine.product([hat, operand]) != ZERO:
                 raise NotGramError(
-                    f"the product `{self._product_shown(op)}` (line {op.origin.line}) has a Ż: what is "
+                    f"the product `{self._product_shown(op)}` ({op.origin}) has a Ż: what is "
                     "multiplied is correlated with "
-                    f"`{self._product_shown(other.op)}` (line {other.op.origin.line})"
+                    f"`{self._product_shown(other.op)}` ({other.op.origin})"
                 )
 
     def _product_shown(self, op: MatMul) -> str:

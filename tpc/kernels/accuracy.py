@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_kernels
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 
 SMALL = 1e-6  # of √(K(x, x)·K(z, z)): entries are taken to be as good as that, unless something is said
 
 
 class KernelWarning(UserWarning):
-    """Some entries of a kernel have estimated errors that are not small (TP640). `worst` says how large the
-    largest one is, and where."""
+    """Some entries of a kernel have estimated errors that are not small (TP640).
+
+    `worst` says how large the largest one is, and where.
+    """
 
     def __init__(self, worst: Worst) -> None:
         super().__init__(worst)  # of which it can be made again in another process
@@ -29,8 +31,10 @@ class KernelWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """The entry of the largest estimated error in units of √(K(x, x)·K(z, z)), `relative`; `count`: entries
-    where that is more than SMALL."""
+    """The entry of the largest estimated error in units of √(K(x, x)·K(z, z)), `relative`.
+
+    `count`: entries where that is more than SMALL.
+    """
 
     kind: str
     relative: float
@@ -40,7 +44,7 @@ class Worst:
 
     @property
     def diagnostic(self) -> Diagnostic:
-        return catalogue_kernels.entries_inaccurate(
+        return catalogue.kernels.entries_inaccurate(
             self.kind, self.count, self.relative, self.row, self.column
         )
 
@@ -64,20 +68,22 @@ class Worst:
         )
 
     def joined(self, other: Worst | None) -> Worst:
-        """Of two parts of a matrix together."""
+        """The worst entry of two parts of a matrix together."""
         if other is None:
             return self
         most = max(self, other, key=lambda worst: worst.relative)
         return Worst(most.kind, most.relative, most.row, most.column, self.count + other.count)
 
     def moved(self, rows: int, columns: int) -> Worst:
-        """With its place in a matrix of which this is a part that begins there."""
+        """The same entry in a matrix, of which this is the part that begins at `rows` and `columns`."""
         return Worst(self.kind, self.relative, self.row + rows, self.column + columns, self.count)
 
 
 def scale(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """√(K(x, x)·K(z, z)) as an array like the kernel's, from its values of inputs with themselves, [N,
-    *positions, *positions]."""
+    """√(K(x, x)·K(z, z)) as an array like the kernel's.
+
+    rows, columns: its values of inputs with themselves, [N, *positions, *positions].
+    """
     left, right = (np.sqrt(np.maximum(own(diagonal), 0)) for diagonal in (rows, columns))
     positions = left.ndim - 1
     left = left.reshape(len(left), 1, *left.shape[1:], *(1,) * positions)
@@ -106,8 +112,10 @@ def no_less(errors: np.ndarray, values: np.ndarray, of: np.ndarray) -> np.ndarra
 
 
 def worst(kind: str, errors: np.ndarray, of: np.ndarray) -> Worst | None:
-    """None if no error is more than SMALL. of: √(K(x, x)·K(z, z)). The errors are of a matrix, or (an odd
-    number of axes) of a diagonal."""
+    """None if no error is more than SMALL.
+
+    of: √(K(x, x)·K(z, z)). The errors are of a matrix, or (an odd number of axes) of a diagonal.
+    """
     if not errors.size:
         return None
     relative = np.divide(errors, of, out=np.where(errors > 0, 1.0, 0.0), where=of > 0)

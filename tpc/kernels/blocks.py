@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import math
-import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.core.expr import Expr, Gather, Index, Value, walk
 from tpc.core.given import MaskedError, numbers
 from tpc.core.greek import normalise
 from tpc.core.inputs import bind_inputs
-from tpc.core.program import MatMul, Program, instructions
-from tpc.diagnostics import catalogue, catalogue_kernels, catalogue_training
+from tpc.core.program import Program
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels import accuracy
 from tpc.kernels.accuracy import Worst, warn
+from tpc.kernels.compiled import Compiled, Pair
+from tpc.kernels.kernel_program import declarations, fresh, lines_of, parsed, without_unused_inputs
 from tpc.kernels.strips import Part, parts_of, side_by_side, threads, unlike
 from tpc.machine.files import digest
-from tpc.machine.memory import SURE, account, free_memory, refusing, require_memory
-from tpc.machine.precision import precision
-from tpc.syntax import tree
+from tpc.machine.memory import SURE, free_memory, refusing, require_memory
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
@@ -32,25 +30,13 @@ IN_STRIPS = "`tpc kernel` writes it to a file in strips; there use fewer rows fo
 COMPARED = 3  # arrays of the size of a kernel while its errors are judged
 # inputs taken at once, so that arrays stay in a cache; fewer, if these took more bytes
 BLOCK, MEMORY = 200, 2e8
-KEPT = (
-    tree.ProgramName,
-    tree.Width,
-    tree.Dim,
-    tree.Input,
-    tree.Weight,
-    tree.Activation,
-    tree.Function,
-    tree.Parametrization,
-    tree.Network,
-)
-# values, and estimates of their errors; None where they are exact
-Pair = tuple[np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Arrays [len(X), len(Z), *positions, *positions] of every kernel of every input in X with every one in
-    Z, from one program for all kernels.
+class KernelBlocks:
+    """Arrays of several kernels of every input in X with every one in Z.
+
+    Each has the shape [len(X), len(Z), *positions, *positions]; one program makes all of them.
 
     kinds: "nngp", "ntk" or both. positions: the extents of the axes of the network's output. others: the
     inputs that the network mentions. block: how many inputs are taken at once; None for as many as is fast.
@@ -68,8 +54,11 @@ class Blocks:
     blocks: dict[tuple[Any, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
     def values(self, x: Any, z: Any = None, *, stacklevel: int = 2) -> list[np.ndarray]:
-        """Of every kernel. Without z it is x. Raises TpcError as `Kernel` does; warns (`KernelWarning`) of
-        errors that are not small."""
+        """The array of every kernel; without z, of x with itself.
+
+        Raises TpcError as `Kernel` does; warns (`KernelWarning`) of errors that are not
+        small.
+        """
         found, worst = self.measured(x, z)
         warn(worst, stacklevel + 1)
         return [values for values, _ in found]
@@ -86,7 +75,7 @@ class Blocks:
             z = None
         if columns.shape[1:] != rows.shape[1:]:
             raise TpcError(
-                [catalogue.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)],
+                [catalogue.inputs.input_shape("z", (*columns.shape[:1], *rows.shape[1:]), columns.shape)],
                 self.program.name,
                 of_program=True,
             )
@@ -131,8 +120,9 @@ class Blocks:
     def _work(
         self, rows: np.ndarray, columns: np.ndarray, *, same: bool
     ) -> tuple[list[tuple[Part, Part]], float]:
-        """The pairs of blocks to be evaluated, and the bytes that one takes: of fewer inputs if the compiler
-        says that it takes more than is free.
+        """The pairs of blocks to be evaluated, and the bytes that one takes.
+
+        Of fewer inputs if the compiler says that it takes more than is free.
 
         Raises TpcError (TP604).
         """
@@ -165,7 +155,9 @@ class Blocks:
 
     def _require_room(self, shape: tuple[int, ...], *, exact: bool) -> None:
         """Refuses arrays that there is no memory for: values, and errors with what these are compared to.
-        Raises TpcError (TP604)."""
+
+        Raises TpcError (TP604).
+        """
         require_memory(
             self._arrays(shape, exact=exact),
             self.program.name,
@@ -175,8 +167,10 @@ class Blocks:
         )
 
     def memory(self, x: Any, z: Any = None) -> float:
-        """Bytes that `values` is predicted to take besides what the process has: the arrays, and as many
-        blocks as are evaluated at a time."""
+        """Bytes that `values` is predicted to take besides what the process has.
+
+        The arrays, and as many blocks as are evaluated at a time.
+        """
         rows = self._checked(x, "x")
         columns = rows if z is None else self._checked(z, "z")
         work, each = self._work(rows, columns, same=z is None)
@@ -193,8 +187,10 @@ class Blocks:
         return [values for values, _ in outs]
 
     def _judged(self, found: Sequence[Pair], scales: Sequence[np.ndarray]) -> tuple[list[Pair], list[Worst]]:
-        """Values with errors that are no less than what these are beyond their bound, and the worst of every
-        kernel."""
+        """Values with errors, and the worst error of every kernel.
+
+        Errors are no less than what the values are beyond their bound.
+        """
         pairs, worst = list[Pair](), list[Worst]()
         for kind, (values, errors), of in zip(self.kinds, found, scales, strict=True):
             if errors is not None:
@@ -237,7 +233,7 @@ class Blocks:
         """What its values depend on besides the inputs, as text."""
         others = digest("", {name: np.asarray(value) for name, value in self.others.items()})
         options = f"{self.network} {' '.join(self.kinds)} {self.dtype} {self.positions} {self.block}"
-        declared = "".join(f"{line}\n" for line in _declarations(self.program).split("\n") if line)
+        declared = "".join(f"{line}\n" for line in declarations(self.program).split("\n") if line)
         return f"{declared}\n{self.program}\n{options} {others}"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -249,8 +245,10 @@ class Blocks:
     def _require_finite(
         self, found: np.ndarray, rows: np.ndarray, columns: np.ndarray, first: tuple[int, int]
     ) -> None:
-        """Raises TpcError (TP639) for values of a block that are not finite. first: its first row and
-        column."""
+        """Raises TpcError (TP639) for values of a block that are not finite.
+
+        first: its first row and column.
+        """
         if np.isfinite(found.sum()) or np.isfinite(found).all():  # the sum is much cheaper
             return
         i, j = np.argwhere(~np.isfinite(found))[0][:2]
@@ -258,7 +256,7 @@ class Blocks:
         kind = self.kinds[0] if len(self.kinds) == 1 else "kernel"
         norms = float(np.linalg.norm(rows[i])), float(np.linalg.norm(columns[j]))
         raise TpcError(
-            [catalogue_kernels.entry_finite(kind, first[0] + i, first[1] + j, norms)],
+            [catalogue.kernels.entry_finite(kind, first[0] + i, first[1] + j, norms)],
             self.program.name,
             of_program=True,
         )
@@ -283,8 +281,10 @@ class Blocks:
         return self.blocks[key]
 
     def _planned(self, form: str, shape: tuple[int, ...]) -> tuple[int, float]:
-        """BLOCK, or fewer inputs if those are refused as too many for a program (TP308), and the memory that
-        these take."""
+        """BLOCK, or fewer inputs if those are too many for a program (TP308).
+
+        With it comes the memory that these take.
+        """
         block = BLOCK
         while True:
             try:
@@ -298,12 +298,16 @@ class Blocks:
         try:
             array = numbers(x)
         except (ValueError, TypeError) as error:
-            why = catalogue.masked(name) if isinstance(error, MaskedError) else catalogue.not_numbers(name)
+            why = (
+                catalogue.inputs.masked(name)
+                if isinstance(error, MaskedError)
+                else catalogue.inputs.not_numbers(name)
+            )
             raise TpcError([why], self.program.name, of_program=True) from None
         if array.ndim == 0:
-            raise TpcError([catalogue.input_shape(name, (1,), ())], self.program.name, of_program=True)
+            raise TpcError([catalogue.inputs.input_shape(name, (1,), ())], self.program.name, of_program=True)
         if not np.all(np.isfinite(array)):
-            raise TpcError([catalogue.not_finite(name, "")], self.program.name, of_program=True)
+            raise TpcError([catalogue.inputs.not_finite(name, "")], self.program.name, of_program=True)
         return array
 
     def _compiled(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Compiled:
@@ -333,14 +337,14 @@ class Blocks:
 
         names, text = self._written(form, n, m, shape)
         try:
-            program = _without_unused_inputs(_parsed(text, self.program))
+            program = without_unused_inputs(parsed(text, self.program))
         except TpcError as error:
             raise self._of_the_file(error, shape) from None
         own = len(self.positions) * 2 + (1 if form == "own" else 2)
         if any(len(output.shape) != own for output in program.outputs):
             assert self.program.source is not None
             raise TpcError(
-                [catalogue_training.kernel_positions(self.network, self.positions)],
+                [catalogue.networks.kernel_positions(self.network, self.positions)],
                 self.program.source.name,
                 self.program.source.text,
             )
@@ -355,7 +359,7 @@ class Blocks:
                 # that of the one which does not follow, if it is one
                 replace(self, kinds=(kind,))._evaluator(form, n, m, shape)
             raise TpcError(
-                [catalogue_training.no_gram(self.kinds[-1], self.network, error.diagnostics[0].message)],
+                [catalogue.kernels.no_gram(self.kinds[-1], self.network, error.diagnostics[0].message)],
                 self.program.name,
                 of_program=True,
             ) from None
@@ -364,22 +368,22 @@ class Blocks:
         """What is refused in a program that was written for inputs of a shape, without what was written."""
         source = self.program.source
         assert source is not None
-        own = len(_lines(self.program))
+        own = len(lines_of(self.program))
         found = []
         for d in error.diagnostics:
             if d.at is not None and d.at.span.line > own:  # the kernels' entries that are asked for
-                found.append(catalogue_training.kernel_positions(self.network, self.positions))
+                found.append(catalogue.networks.kernel_positions(self.network, self.positions))
             else:
                 also = tuple(label for label in d.also if label.span.line <= own)
                 found.append(
-                    replace(d, also=also, help=d.help or catalogue_training.each_input(self.network, shape))
+                    replace(d, also=also, help=d.help or catalogue.networks.each_input(self.network, shape))
                 )
         return TpcError(list(dict.fromkeys(found)), source.name, source.text)
 
     def _written(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], str]:
         """The names of the inputs, and the network's program with the kernels as its outputs."""
-        taken = _declarations(self.program)
-        x, z, i, j, *places = _fresh(
+        taken = declarations(self.program)
+        x, z, i, j, *places = fresh(
             taken, ["x", "z", "i", "j", *(f"p{k}" for k in range(2 * len(self.positions)))]
         )
         names = [x, z] if form == "cross" else [x]
@@ -391,107 +395,9 @@ class Blocks:
         at = f"[{', '.join(places)}]" if places else ""
         pair = f"{x}[{i}], {names[-1]}[{i if form == 'own' else j}]"
         loops = " ".join(f"for {v} < {count}" for v, count in ranges)
-        for output, kind in zip(_fresh(taken, ["K", "K2"]), self.kinds, strict=False):
+        for output, kind in zip(fresh(taken, ["K", "K2"]), self.kinds, strict=False):
             lines.append(
                 f"output {output}[{', '.join(v for v, _ in ranges)}] = {kind}({self.network})({pair}){at} "
                 f"{loops}"
             )
         return names, taken + "\n".join(lines) + "\n"
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A module's evaluation of a block of every kernel. rules: a rule for its integrals, and others to
-    compare it with if not all is in closed form."""
-
-    module: types.ModuleType
-    rules: Sequence[tuple[Any, Any]]
-    others: Mapping[str, Any]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-    @property
-    def exact(self) -> bool:
-        return len(self.rules) == 1
-
-    def memory(self, first: np.ndarray, second: np.ndarray) -> float:
-        """Bytes that an evaluation takes, by the compiler's account. It is not compiled again for that."""
-        given = self._given(first, second)
-        with precision(self.module.DTYPE):
-            return account(self.module.compiled.lower(given, *self.rules[0]).compile())
-
-    def _given(self, *arrays: np.ndarray) -> dict[str, Any]:
-        return {**self.others, **dict(zip(self.inputs, arrays, strict=False))}
-
-    def __call__(self, *arrays: np.ndarray) -> list[Pair]:
-        given = self._given(*arrays)
-        with precision(self.module.DTYPE):
-            found = self.module.summary([self.module.compiled(given, *rule) for rule in self.rules])
-        values = [found[name] for name in self.outputs]
-        return [(np.asarray(value), None if error is None else np.asarray(error)) for value, error in values]
-
-
-def _fresh(text: str, wishes: Sequence[str]) -> list[str]:
-    """Names that do not occur in a text."""
-    out = []
-    for wish in wishes:
-        name = f"{wish}_of_kernel"
-        while name in text:
-            name += "_"
-        out.append(name)
-    return out
-
-
-def _declarations(program: Program) -> str:
-    """The lines of a program that declare and define; empty ones in place of what is trained and put out, so
-    that all stand where they stood.
-
-    Each statement goes on to where the next one begins.
-    """
-    lines = _lines(program)
-    statements = tree_of(program).statements
-    starts = [s.span.line - 1 for s in statements] + [len(lines)]
-    kept = [""] * len(lines)
-    for s, start, stop in zip(statements, starts, starts[1:], strict=False):
-        if isinstance(s, KEPT):
-            kept[start:stop] = lines[start:stop]
-    return "".join(f"{line}\n" for line in kept)
-
-
-def _lines(program: Program) -> list[str]:
-    assert program.source is not None
-    return program.source.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-
-
-def tree_of(program: Program) -> tree.File:
-    from tpc.syntax.parse import parse_file
-
-    assert program.source is not None
-    return parse_file(program.source.text, program.source.name)
-
-
-def _parsed(text: str, program: Program) -> Program:
-    from tpc.pipeline import parse
-
-    assert program.source is not None
-    return parse(text, name=program.source.name, dims=dict(program.source.dims))
-
-
-def _without_unused_inputs(program: Program) -> Program:
-    """The program without inputs that nothing mentions, such as the data of a training."""
-    found: set[str] = set()
-    waiting: list[Expr] = [w.ratio for w in program.widths] + [m.variance for m in program.matrices]
-    waiting += [x for g in program.gaussians for x in (*g.mean, *(c for row in g.covariance for c in row))]
-    indices: list[Index] = [i for o in program.outputs for i in o.ref.index]
-    for op, _ in instructions(program.body):
-        if isinstance(op, MatMul):
-            indices += [*op.matrix.index, *op.operand.index]
-        else:
-            waiting.append(op.phi)
-    for x in waiting:
-        for node in walk(x):
-            if isinstance(node, Value):
-                found.add(node.ref.name)
-                indices += node.ref.index
-    found |= {i.input for i in indices if isinstance(i, Gather)}
-    return replace(program, inputs=tuple(i for i in program.inputs if i.name in found))

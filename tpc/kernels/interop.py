@@ -1,5 +1,7 @@
-"""Kernels in scikit-learn. `SVC(kernel=k)` and the like take a kernel as it is; Gaussian processes want an
-object of their own kind."""
+"""Kernels in scikit-learn.
+
+`SVC(kernel=k)` and the like take a kernel as it is; Gaussian processes want an object of their own kind.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.diagnostics import catalogue_kernels as catalogue
+from tpc.diagnostics import catalogue
 from tpc.kernels.regression import refused
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ else:
 
 
 class GaussianProcessKernel(Base):
-    """A kernel of tpc as one of scikit-learn's:
+    """A kernel of tpc as one of scikit-learn's.
+
     `GaussianProcessRegressor(kernel=GaussianProcessKernel(kernels.nngp))`.
 
     Inputs are rows; those of images and sequences are flattened, `shape` being what each is shaped to again.
@@ -57,5 +60,5 @@ class GaussianProcessKernel(Base):
         if self.shape is None:
             return array
         if math.prod(array.shape[1:]) != math.prod(self.shape):
-            raise refused(catalogue.rows_shape(self.shape, math.prod(array.shape[1:])))
+            raise refused(catalogue.kernels.rows_shape(self.shape, math.prod(array.shape[1:])))
         return array.reshape(len(array), *self.shape)

@@ -1,5 +1,7 @@
-"""The kernels of a network at initialisation as functions of arrays of inputs:
-`program.kernels().ntk(X, Z)`."""
+"""The kernels of a network at initialisation as functions of arrays of inputs.
+
+`program.kernels().ntk(X, Z)`.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,12 @@ import numpy as np
 from tpc.core.given import require_whole
 from tpc.core.inputs import check_given
 from tpc.core.program import Program
-from tpc.diagnostics import catalogue_run, catalogue_training
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels.accuracy import Worst
-from tpc.kernels.blocks import Blocks, Pair, tree_of
+from tpc.kernels.blocks import KernelBlocks
+from tpc.kernels.compiled import Pair
+from tpc.kernels.kernel_program import tree_of
 from tpc.syntax import tree
 
 KINDS = ("nngp", "ntk")
@@ -28,7 +32,7 @@ class Kernels:
     network: str
     nngp: Kernel
     ntk: Kernel
-    both: Blocks
+    both: KernelBlocks
 
     def __call__(self, x: Any, z: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Both, NNGP first, in the time of the NTK. Shapes and errors as of each."""
@@ -43,15 +47,17 @@ class Kernels:
 
 @dataclass(frozen=True)
 class Kernel:
-    """`kernel(X, Z)` is the array [len(X), len(Z), *positions, *positions] of the kernel of every input in X
-    with every one in Z.
+    """A kernel of a network, as a function of arrays of inputs.
+
+    `kernel(X, Z)` is the array [len(X), len(Z), *positions, *positions] of every input in X with every one in
+    Z.
 
     X and Z are of one shape but for the first axis; without Z it is X, and the entries of an input with
     itself are exact. Where integrals are by quadrature, a `KernelWarning` (TP640) says so if an entry's
     estimated error is more than 1e-6 of √(K(x, x)·K(z, z)).
     """
 
-    blocks: Blocks
+    blocks: KernelBlocks
 
     def __call__(self, x: Any, z: Any = None) -> np.ndarray:
         """Raises TpcError: inputs of another shape than the network takes (as for `f(x)` in the language), or
@@ -98,8 +104,9 @@ def kernels(
     positions: Sequence[int] = (),
     block: int | None = None,
 ) -> Kernels:
-    """The kernels of a network of `program` at initialisation, in the NTK parametrization, its weights'
-    `std`, `scale` and `lr` as declared.
+    """The kernels of a network of `program` at initialisation, in the NTK parametrization.
+
+    The `std`, `scale` and `lr` of its weights are as declared.
 
     network: its name; may be left out if there is one only. inputs: those that the network mentions besides
     its argument. dtype: "float64" or "float32". positions: the extents of the axes of the network's output,
@@ -108,7 +115,7 @@ def kernels(
     """
     if dtype not in ("float64", "float32"):
         raise TpcError(
-            [catalogue_run.bad_option("dtype", f"must be float64 or float32, not {dtype}")],
+            [catalogue.running.bad_option("dtype", f"must be float64 or float32, not {dtype}")],
             program.name,
             of_program=True,
         )
@@ -121,13 +128,13 @@ def kernels(
     there = {s.name.name: len(s.parameters) for s in statements if isinstance(s, tree.Network)}
     chosen = network if network is not None else next(iter(there)) if len(there) == 1 else ""
     if chosen not in there:
-        raise TpcError([catalogue_training.no_such_network(chosen, [*there])], program.name, of_program=True)
+        raise TpcError([catalogue.networks.no_such_network(chosen, [*there])], program.name, of_program=True)
     if there[chosen] != 1:
         raise TpcError(
-            [catalogue_training.several_inputs(chosen, there[chosen])], program.name, of_program=True
+            [catalogue.networks.several_inputs(chosen, there[chosen])], program.name, of_program=True
         )
     nngp, ntk, both = (
-        Blocks(program, chosen, kinds, dtype, positions, dict(inputs or {}), block)
+        KernelBlocks(program, chosen, kinds, dtype, positions, dict(inputs or {}), block)
         for kinds in (("nngp",), ("ntk",), KINDS)
     )
     return Kernels(chosen, Kernel(nngp), Kernel(ntk), both)

@@ -1,5 +1,7 @@
-"""Regression with a kernel: the ridge estimate, and the posterior of a Gaussian process, of which it is the
-mean (TP1; Lee et al. 2018)."""
+"""Regression with a kernel.
+
+The ridge estimate, and the posterior of a Gaussian process, of which it is the mean (TP1; Lee et al. 2018).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky
 
-from tpc.diagnostics import catalogue_kernels as catalogue
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 
 Kernel = Callable[..., Any]  # kernel(x, z) is [N, M], kernel(x) is kernel(x, x)
@@ -19,8 +21,10 @@ Kernel = Callable[..., Any]  # kernel(x, z) is [N, M], kernel(x) is kernel(x, x)
 
 @dataclass(frozen=True)
 class Prediction:
-    """mean: [M], or [M, k] for k outputs. covariance: [M, M], of each output; None if the prediction is not a
-    Gaussian process's."""
+    """mean: [M], or [M, k] for k outputs.
+
+    covariance: [M, M], of each output; None if the prediction is not a Gaussian process's.
+    """
 
     mean: np.ndarray
     covariance: np.ndarray | None = None
@@ -29,13 +33,14 @@ class Prediction:
     def std(self) -> np.ndarray:
         """Standard deviations [M]. Raises TpcError if there is no covariance (TP637)."""
         if self.covariance is None:
-            raise refused(catalogue.no_covariance())
+            raise refused(catalogue.kernels.no_covariance())
         return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
 
 def posterior(kernel: Kernel, x: Any, y: Any, points: Any, *, noise: float = 0.0) -> Prediction:
-    """The Gaussian process of covariance `kernel` given its values `y` at `x`, observed with noise, at
-    `points`.
+    """The Gaussian process of covariance `kernel` given values, at `points`.
+
+    y: its values at `x`, observed with noise.
 
     y: [N] or [N, k], outputs being independent. noise: the variance of what is added to each value, ≥ 0.
     Raises TpcError: arrays that do not fit (TP631, TP633), that are not finite (TP632, TP633), and a kernel
@@ -48,22 +53,24 @@ def posterior(kernel: Kernel, x: Any, y: Any, points: Any, *, noise: float = 0.0
     try:
         root = cholesky(own, lower=True)
     except LinAlgError:
-        raise refused(catalogue.not_definite(len(own))) from None
+        raise refused(catalogue.kernels.not_definite(len(own))) from None
     solved = np.asarray(cho_solve((root, True), cross))  # type: ignore[no-untyped-call]
     return Prediction(solved.T @ y, there - cross.T @ solved)
 
 
 def matrices(kernel: Kernel, x: Any, points: Any, *, own: bool = False) -> list[np.ndarray]:
-    """The kernel of the inputs with each other [N, N], with the points [N, M], and, if `own`, of these with
-    each other [M, M], in float64."""
+    """The kernel of the inputs with each other [N, N], and with the points [N, M], in float64.
+
+    own: and of the points with each other [M, M].
+    """
     n, m = rows(x, "x"), rows(points, "points")
     found = []
     for given, shape in (((x,), (n, n)), ((x, points), (n, m)), *([((points,), (m, m))] if own else [])):
         matrix = np.array(kernel(*given), np.float64)
         if matrix.shape != shape:
-            raise refused(catalogue.kernel_shape(matrix.shape, shape))
+            raise refused(catalogue.kernels.kernel_shape(matrix.shape, shape))
         if not np.isfinite(matrix).all():
-            raise refused(catalogue.kernel_finite())
+            raise refused(catalogue.kernels.kernel_finite())
         found.append(matrix)
     return found
 
@@ -73,11 +80,11 @@ def targets(y: Any, count: int, what: str = "y") -> np.ndarray:
     try:
         out = np.asarray(y, np.float64)
     except (TypeError, ValueError):
-        raise refused(catalogue.values_finite(what)) from None
+        raise refused(catalogue.kernels.values_finite(what)) from None
     if out.ndim not in (1, 2) or len(out) != count:
-        raise refused(catalogue.values_shape(what, count, out.shape))
+        raise refused(catalogue.kernels.values_shape(what, count, out.shape))
     if not np.isfinite(out).all():
-        raise refused(catalogue.values_finite(what))
+        raise refused(catalogue.kernels.values_finite(what))
     return out
 
 
@@ -86,7 +93,7 @@ def rows(x: Any, what: str) -> int:
     try:
         return len(x)
     except TypeError:
-        raise refused(catalogue.not_rows(what)) from None
+        raise refused(catalogue.kernels.not_rows(what)) from None
 
 
 def at_least_0(value: Any, what: str, *, infinite: bool = False) -> float:
@@ -96,7 +103,7 @@ def at_least_0(value: Any, what: str, *, infinite: bool = False) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not number >= 0 or (math.isinf(number) and not infinite):
-        raise refused(catalogue.out_of_range(what, value, "a number of at least 0"))
+        raise refused(catalogue.kernels.out_of_range(what, value, "a number of at least 0"))
     return number
 
 

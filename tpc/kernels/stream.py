@@ -1,5 +1,7 @@
-"""Kernel matrices larger than memory: computed in strips of rows that go to a file, and resumed where they
-stopped."""
+"""Kernel matrices larger than memory.
+
+Computed in strips of rows that go to a file, and resumed where they stopped.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tpc.diagnostics.catalogue_run import memory
+from tpc.diagnostics.catalogue.running import memory
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels.accuracy import Worst
 from tpc.kernels.blocks import BLOCK
@@ -42,8 +44,9 @@ def stream(
     strip: int | None = None,
     progress: Progress | None = None,
 ) -> Worst | None:
-    """Writes `kernel(x, z)` to an `.npy` file, a strip of rows at a time; without z only one half is
-    computed, the other is the same.
+    """Writes `kernel(x, z)` to an `.npy` file, a strip of rows at a time.
+
+    Without z only one half is computed, the other is the same.
 
     strip: rows of a strip. progress: called with the rows that are done and all. Beside the file a manifest,
     `OUT.json`, says what is done as long as something is not; a run of the same kernel on the same inputs
@@ -53,10 +56,7 @@ def stream(
     """
     columns = x if z is None else z
     row = len(columns) * int(np.prod(kernel.positions, dtype=int)) ** 2 * np.dtype(kernel.dtype).itemsize
-    rows = strip or max(
-        1,
-        min(max(BLOCK, STRIP // max(1, row) // BLOCK * BLOCK), int(SHARE * physical_memory() // max(1, row))),
-    )
+    rows = strip or _rows_of_a_strip(max(1, row))
     shape = (len(x), len(columns), *kernel.positions, *kernel.positions)
     given = {"x": np.asarray(x), **({} if z is None else {"z": np.asarray(z)})}
     manifest = _Manifest.open(out, shape, kernel.dtype, digest(f"{kernel.identity}\n{rows}\n", given))
@@ -86,11 +86,18 @@ def stream(
     return manifest.worst
 
 
+def _rows_of_a_strip(row: int) -> int:
+    """row: bytes of one."""
+    return max(1, min(max(BLOCK, STRIP // row // BLOCK * BLOCK), int(SHARE * physical_memory() // row)))
+
+
 def _write(
     out: Path, kernel: Kernel, x: np.ndarray, z: np.ndarray | None, start: int, stop: int
 ) -> Worst | None:
-    """A strip, and what mirrors it; its worst entry. The file is mapped anew each time, so that memory does
-    not grow with what has been written."""
+    """A strip, and what mirrors it; its worst entry.
+
+    The file is mapped anew each time, so that memory does not grow with what has been written.
+    """
     found, worst = kernel.measured(x[start:stop], x[start:] if z is None else z)
     worst = None if worst is None else worst.moved(start, start if z is None else 0)
     if z is None:
@@ -124,8 +131,10 @@ class OccupiedError(ValueError):
 
 
 class _Manifest:
-    """What is done of a file of this shape and type: the rows up to `done`, with the check sum and the worst
-    entry of these."""
+    """What is done of a file of this shape and type.
+
+    The rows up to `done`, with the check sum and the worst entry of these.
+    """
 
     def __init__(self, out: Path, shape: tuple[int, ...], dtype: str, fingerprint: str) -> None:
         self.out, self.shape, self.dtype, self.fingerprint = out, shape, np.dtype(dtype), fingerprint
@@ -173,8 +182,10 @@ class _Manifest:
         return own
 
     def _whole(self) -> bool:
-        """Whether the file has the length and the header that it was begun with, and the rows that were
-        written."""
+        """Whether the file is as it was begun, and has the rows that were written.
+
+        Its length and header tell, and the check sum.
+        """
         try:
             with open_regular(self.out) as file:
                 shape, fortran, dtype = read_header(file)
@@ -221,8 +232,10 @@ class _Manifest:
         self.done = rows
 
     def abandon(self) -> None:
-        """Leaves nothing, of a run that has written nothing: what was wrong can be mended, and the file is
-        not in the way."""
+        """Leaves nothing, of a run that has written nothing.
+
+        What was wrong can be mended, and the file is not in the way.
+        """
         self.end()
         self.out.unlink(missing_ok=True)
 
@@ -232,7 +245,9 @@ class _Manifest:
 
 def _take_room(file: BinaryIO) -> None:
     """Has the disk set aside all that a file is long, by writing it where the file system knows no other way.
-    Raises OSError if there is less."""
+
+    Raises OSError if there is less.
+    """
     length = os.fstat(file.fileno()).st_size
     if hasattr(os, "posix_fallocate"):
         try:

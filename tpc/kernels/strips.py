@@ -21,8 +21,9 @@ def unlike(work: Sequence[tuple[Part, Part]]) -> list[tuple[Part, Part]]:
 
 
 def side_by_side(work: Callable[[T], None], items: Sequence[T], alone: int, each: float) -> None:
-    """Does `work` for all items, on all processors, but for the first ones, which come by themselves. A
-    block's arithmetic keeps one of them busy.
+    """Does `work` for all items, on all processors, but for the first ones, which come by themselves.
+
+    A block's arithmetic keeps one of them busy.
 
     each: bytes that one takes.
     """
@@ -39,8 +40,10 @@ def threads(each: float, count: int) -> int:
 
 
 def parts_of(rows: np.ndarray, block: int) -> Iterator[Part]:
-    """The rows in blocks of one size, with where each begins and ends: the last one has its last row several
-    times, if there are others."""
+    """The rows in blocks of one size, with where each begins and ends.
+
+    The last one has its last row several times, if there are others.
+    """
     for start in range(0, len(rows), block):
         stop = min(start + block, len(rows))
         part = rows[start:stop]

@@ -1,5 +1,7 @@
-"""The program being made: the block that instructions go to, the loops around it, fresh names for parts of a
-line."""
+"""The program being made.
+
+The block that instructions go to, the loops around it, fresh names for parts of a line.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +68,10 @@ class Block:
         return numbered(f"{variable}$", Together((used, self.taken))) if variable in used else variable
 
     def fresh(self, base: str) -> str:
-        """A name that is not taken, of the form reserved for what lowering makes (a program once lowered has
-        such names itself)."""
+        """A name that is not taken, of the form reserved for what lowering makes.
+
+        A program once lowered has such names itself.
+        """
         while True:
             self.counts[base] = self.counts.get(base, 0) + 1
             name = f"{base}${self.counts[base]}"
@@ -75,8 +79,9 @@ class Block:
                 return name
 
     def part(self, make: Instruction, kind: Family) -> Value:
-        """Adds an instruction for a part of the line being lowered, under a fresh name, once per index of the
-        sums it depends on.
+        """Adds an instruction for a part of the line being lowered, under a fresh name.
+
+        It is made once per index of the sums that it depends on.
 
         `make` and `kind` come without a name: the fresh one is put in.
         """
@@ -121,8 +126,10 @@ class Block:
         self.grown = region
 
     def finish(self, target: Ref, value: Expr) -> None:
-        """Defines `target` as `value`: the instruction that has just made a part gets the target's name, if
-        that is all there is."""
+        """Defines `target` as `value`.
+
+        The instruction that has just made a part gets the target's name, if that is all there is.
+        """
         last = self.ops[-1] if self.ops else None
         newest, self.newest = self.newest, ""
         if (
@@ -144,8 +151,10 @@ class Block:
 
 
 def values_of(ops: list[Op]) -> set[str]:
-    """The names of fresh parts that instructions refer to. Parts are only used on the line that made them, so
-    this looks at few."""
+    """The names of fresh parts that instructions refer to.
+
+    Parts are only used on the line that made them, so this looks at few.
+    """
     names: set[str] = set()
     for op in ops[-8:]:
         if isinstance(op, Nonlin | Moment | Scalar):

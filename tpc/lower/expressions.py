@@ -1,5 +1,7 @@
-"""Expressions of the tree to elementwise expressions; products and means inside them become instructions of
-their own."""
+"""Expressions of the tree to elementwise expressions.
+
+Products and means inside them become instructions of their own.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +46,10 @@ from tpc.core.laws import law_number
 from tpc.core.program import Family, MatMul, Moment, Nonlin, Scalar
 from tpc.core.traverse import free_variables
 from tpc.diagnostics import catalogue
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.lower.block import Binding, Block, Env, size
 from tpc.syntax import tree
-from tpc.syntax.kinds import derivative_of
+from tpc.syntax.forms import derivative_of
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
 
@@ -57,18 +59,12 @@ MAX_FACTORS = 500  # of one product, whose derivative has the square of it
 UNNAMED = Ref("")
 
 
-class RefusedError(Exception):
-    """What only lowering can find: it goes with the diagnostics of resolve."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
-
-
 @dataclass
 class Expressions:
-    """Lowers expressions in `scope`, parts going to `block`. `elementwise`: inside a function that is
-    differentiated, nothing is hoisted."""
+    """Lowers expressions in `scope`, parts going to `block`.
+
+    `elementwise`: inside a function that is differentiated, nothing is hoisted.
+    """
 
     scope: Scope
     block: Block
@@ -101,20 +97,28 @@ class Expressions:
         raise AssertionError(f"resolve let {type(node).__name__} through")
 
     def checked(self, x: Expr, node: tree.Tree) -> Expr:
-        """`x`, unless it is a number that no float can hold, or too large to be an expression of one
-        instruction."""
+        """`x`, unless no float can hold it, or it is too large for one instruction.
+
+        Raises RefusedError in these cases.
+        """
         if isinstance(x, Pow) and x.base == ZERO and isinstance(x.exponent, Number) and x.exponent.value < 0:
-            raise RefusedError(catalogue.division_by_zero(node.span))
+            raise RefusedError(catalogue.kinds.division_by_zero(node.span))
         if isinstance(x, Pow) and is_constant(x) and isinf(law_number(x, {}, ())):
-            raise RefusedError(catalogue.overflow(node.span))
+            raise RefusedError(catalogue.kinds.overflow(node.span))
         if isinstance(x, Number) and max(abs(x.value.numerator), x.value.denominator) > LARGEST:
             large, small = abs(x.value) > LARGEST, 0 < abs(x.value) * LARGEST < 1
-            why = catalogue.overflow if large else catalogue.underflow if small else catalogue.too_many_digits
+            why = (
+                catalogue.kinds.overflow
+                if large
+                else catalogue.kinds.underflow
+                if small
+                else catalogue.kinds.too_many_digits
+            )
             raise RefusedError(why(node.span))
         if isinstance(x, Mul) and len(x.factors) > MAX_FACTORS:
-            raise RefusedError(catalogue.too_many_factors(node.span, MAX_FACTORS))
+            raise RefusedError(catalogue.names.too_many_factors(node.span, MAX_FACTORS))
         if size(x, MAX_SIZE) >= MAX_SIZE:
-            raise RefusedError(catalogue.expands_too_far(node.span, MAX_SIZE))
+            raise RefusedError(catalogue.names.expands_too_far(node.span, MAX_SIZE))
         return x
 
     def chain(
@@ -129,7 +133,7 @@ class Expressions:
         constant: Expr = coefficient(parts[0])
         for op, x, operand in zip(operators, parts[1:], operands[1:], strict=True):
             if op == "/" and x == ZERO:
-                raise RefusedError(catalogue.division_by_zero(operand.span))
+                raise RefusedError(catalogue.kinds.division_by_zero(operand.span))
             factors.append(x if op == "*" else divide(ONE, x))
             constant = self.checked(mul(constant, coefficient(factors[-1])), operand)
         return self.checked(mul(*factors), node)
@@ -195,8 +199,10 @@ class Expressions:
         return self.block.part(op, Family("", "vector", side.name, ()))
 
     def vector(self, x: Expr, width: str) -> Ref:
-        """`x` as a vector of the program, made by an instruction of its own if it is not one yet (or has no
-        vector left in it)."""
+        """`x` as a vector of the program.
+
+        An instruction of its own makes it if it is not one yet, or has no vector left in it.
+        """
         if isinstance(x, Value) and x.vector:
             return x.ref
         return self.block.part(
@@ -294,7 +300,7 @@ class Expressions:
                     body, lambda x: ONE if x == slots[which] else ZERO if isinstance(x, Value) else None
                 )
             except NotDifferentiableError as error:
-                raise RefusedError(catalogue.no_derivative(node.span, error.function)) from None
+                raise RefusedError(catalogue.kinds.no_derivative(node.span, error.function)) from None
             self.checked(body, node)
         uses = [sum(x == slot for x in walk(body)) for slot in slots]
         given = {slot: self.shared(arg, count) for slot, arg, count in zip(slots, args, uses, strict=True)}

@@ -12,10 +12,10 @@ from tpc.core.affine import Affine
 from tpc.core.expr import ONE, Expr, Ref, Value, divide, new_position
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.core.program import Axis, Family, Gaussians, Input, Matrix, Origin, Output, Program, Width
-from tpc.diagnostics.diagnostic import TpcError
+from tpc.diagnostics.diagnostic import RefusedError, TpcError
 from tpc.diagnostics.spans import Span
 from tpc.lower.block import Binding, Block, Env
-from tpc.lower.expressions import Expressions, RefusedError
+from tpc.lower.expressions import Expressions
 from tpc.syntax import tree
 from tpc.syntax.declarations import default_value
 from tpc.syntax.resolve import Checked
@@ -23,13 +23,17 @@ from tpc.syntax.scope import Loop
 
 
 def lower(checked: Checked, text: str = "", file: str = "") -> Program:
-    """The core program of a checked tree. Raises TpcError for what shows only here: a derivative that does
-    not exist, an expression too large."""
+    """The core program of a checked tree.
+
+    Raises TpcError for what shows only here: a derivative that does not exist, an expression too large.
+    """
     lowering = Statements(checked)
     try:
         return lowering.program()
     except RefusedError as refused:
-        raise TpcError([refused.diagnostic], file or checked.name, text) from None
+        made = lowering.line
+        found = refused.diagnostic if made is None else refused.diagnostic.in_line(made.what)
+        raise TpcError([found], file or checked.name, text) from None
 
 
 def origin_of(span: Span, what: str = "") -> Origin:
@@ -46,6 +50,7 @@ class Statements:
         self.expressions = Expressions(checked.scope, self.block)
         self.ratios: dict[str, Expr] = {}
         self.outputs: list[Output] = []
+        self.line: tree.Define | None = None  # the one being lowered
 
     @cached_property
     def variables(self) -> set[str]:
@@ -97,9 +102,14 @@ class Statements:
         shape = self.scope.symbols[declared.name.name].shape or ()
         axes: list[Axis] = []
         env: dict[str, Binding] = {}
-        taken = {axis.variable.name for axis in declared.axes if axis.variable} | set(self.scope.symbols)
+        symbols = self.scope.symbols
+        taken = {axis.variable.name for axis in declared.axes if axis.variable}
         for axis, count in zip(declared.axes, shape, strict=True):
-            name = axis.variable.name if axis.variable else next(v for v in _names() if v not in taken)
+            name = (
+                axis.variable.name
+                if axis.variable
+                else next(v for v in _names() if v not in taken and v not in symbols)
+            )
             taken.add(name)
             axes.append((name, count))
             env[name] = Binding(new_position(Affine.var(name)), Affine.var(name))
@@ -179,11 +189,13 @@ class Statements:
         for statement in statements:
             match statement:
                 case tree.Define():
-                    self.define(statement.target, statement.value, statement.clauses, statement.span)
+                    self.line, origin = statement, origin_of(statement.span, statement.what)
+                    self.define(statement.target, statement.value, statement.clauses, origin)
                 case tree.ForBlock(range=head, body=body):
                     with self.block.region(self.loop(head), origin_of(statement.span)):
                         self.statements(body)
                 case tree.Output():
+                    self.line = None
                     self.output(statement)
 
     def env(self) -> Env:
@@ -197,14 +209,16 @@ class Statements:
         assert isinstance(count, Affine)
         return Loop(node.variable.name, count)
 
-    def define(self, target: tree.Tree, value: tree.Tree, clauses: Sequence[tree.Range], span: Span) -> None:
+    def define(
+        self, target: tree.Tree, value: tree.Tree, clauses: Sequence[tree.Range], origin: Origin
+    ) -> None:
         if clauses:
-            with self.block.region(self.loop(clauses[0]), origin_of(span)):
-                self.define(target, value, clauses[1:], span)
+            with self.block.region(self.loop(clauses[0]), origin):
+                self.define(target, value, clauses[1:], origin)
             return
         base, index = (target.base, target.index) if isinstance(target, tree.Indexed) else (target, ())
         assert isinstance(base, tree.Name)
-        self.block.base, self.block.origin = base.name, origin_of(span)
+        self.block.base, self.block.origin = base.name, origin
         self.block.finish(
             self.expressions.ref(base.name, index, self.env()), self.expressions.lower(value, self.env())
         )
@@ -246,8 +260,10 @@ class Statements:
         return Ref(name, tuple(Affine.var(v) for v in variables)), tuple(zip(variables, shape, strict=True))
 
     def output_value(self, name: str, value: tree.Tree, node: tree.Output, loops: list[Loop]) -> Ref:
-        """Makes a family for an output that is an expression, of the output's name if that is free to be
-        defined, and no variable anywhere."""
+        """Makes a family for an output that is an expression.
+
+        It has the output's name if that is free to be defined, and no variable anywhere.
+        """
         taken = name in self.block.made or name in self.scope.symbols or name in self.variables
         if taken or name in CONSTANTS or is_function(name):
             name = self.block.fresh(name)

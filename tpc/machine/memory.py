@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tpc.diagnostics import catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
 SURE = 0.9  # of what is free, that may be planned on: other programs live, too
@@ -103,10 +103,10 @@ def require_memory(
     """Refuses what does not fit into the memory that this machine has, or has left. remedy: what to change.
     Raises TpcError (TP604)."""
     if needed > physical_memory():
-        raise TpcError([catalogue_run.too_much_memory(needed, None, remedy)], file, of_program=of_program)
+        raise TpcError([catalogue.running.too_much_memory(needed, None, remedy)], file, of_program=of_program)
     free = free_memory() if free is None else free
     if needed > free:
-        raise TpcError([catalogue_run.too_much_memory(needed, free, remedy)], file, of_program=of_program)
+        raise TpcError([catalogue.running.too_much_memory(needed, free, remedy)], file, of_program=of_program)
 
 
 def account(compiled: Any) -> float:
@@ -143,5 +143,5 @@ def refusing(file: str, *, remedy: str | None = None, of_program: bool = False) 
         if not is_lack(error):
             raise
         raise TpcError(
-            [catalogue_run.out_of_memory(free_memory(), remedy)], file, of_program=of_program
+            [catalogue.running.out_of_memory(free_memory(), remedy)], file, of_program=of_program
         ) from None

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache, wraps
 from typing import Any, TypeVar, cast
 
-from tpc.diagnostics import catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,7 +52,9 @@ def require_platform() -> None:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # JAX asserts that a platform which it knows has started
         why = str(error).splitlines()[0].partition(" (")[0] if str(error) else "it is not there"
-        raise TpcError([catalogue_run.no_platform(os.environ.get("JAX_PLATFORMS", ""), why)], "JAX") from None
+        raise TpcError(
+            [catalogue.running.no_platform(os.environ.get("JAX_PLATFORMS", ""), why)], "JAX"
+        ) from None
 
 
 def traced(inputs: Any) -> bool:

@@ -234,8 +234,8 @@ class _Follower:
     def _checked(self, value: MaybeSupport, instance: Instance) -> MaybeSupport:
         if value is not None and value.degree.max(initial=0) > MAX_DEGREE:
             raise TooMuchError(
-                f"polynomials of degree over {MAX_DEGREE} (`{as_written(instance.op.out)}`, line "
-                f"{instance.op.origin.line})"
+                f"polynomials of degree over {MAX_DEGREE} (`{as_written(instance.op.out)}`, "
+                f"{instance.op.origin})"
             )
         return value
 
@@ -251,8 +251,8 @@ class _Follower:
             for points in points_of(self.by_sector(need)):
                 if points > MAX_POINTS:
                     raise TooMuchError(
-                        f"more than {MAX_POINTS:.0e} points (`{as_written(instance.op.out)}`, line "
-                        f"{instance.op.origin.line})"
+                        f"more than {MAX_POINTS:.0e} points (`{as_written(instance.op.out)}`, "
+                        f"{instance.op.origin})"
                     )
         return self.one
 

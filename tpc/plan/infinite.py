@@ -17,11 +17,10 @@ from scipy import special
 
 from tpc.core.expr import Add, Call, Constant, Expr, Mul, Number, Pow, Ref, Value, walk
 from tpc.core.functions import elementwise
-from tpc.core.inputs import span_of
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Moment, Nonlin, Program, instructions
 from tpc.core.traverse import used_refs
-from tpc.diagnostics import catalogue_scaling
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
 Monomial = tuple[Ref, ...]  # sorted by name, with repetitions
@@ -182,8 +181,7 @@ def with_finite_means(program: Program) -> Program:
     infinite, _ = infinite_means(program)
     if infinite:
         errors = [
-            catalogue_scaling.infinite_mean(span_of(op.origin), str(op.out).partition("$")[0])
-            for op in infinite
+            catalogue.scaling.infinite_mean(op.origin.label, str(op.out).partition("$")[0]) for op in infinite
         ]
         raise TpcError(errors, program.name, of_program=True)
     return program

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from tpc.core.program import Program
-from tpc.diagnostics import catalogue_run
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.gram import NotGramError
 from tpc.plan.chaos import find_rule
@@ -32,13 +32,13 @@ def make_plan(program: Program, options: Options) -> Plan:
     try:
         plan = _plan(program, options)
     except UnrepresentableError as error:
-        wrong = catalogue_run.not_representable(options.method, str(error))
+        wrong = catalogue.running.not_representable(options.method, str(error))
         raise TpcError([wrong], program.name, of_program=True) from None
     if not options.packed:
         return plan
     if not isinstance(plan, CoefficientsPlan):
         why = f"bfloat16 is for the coefficients of method linear, and the plan is {plan.method}"
-        raise TpcError([catalogue_run.bad_option("--dtype", why)], program.name, of_program=True)
+        raise TpcError([catalogue.running.bad_option("--dtype", why)], program.name, of_program=True)
     return replace(plan, packed=True)
 
 

@@ -59,7 +59,7 @@ class Options:
 
 def _require_choice(option: str, value: str, choices: tuple[str, ...], program: str) -> None:
     if value not in choices:
-        from tpc.diagnostics.catalogue_run import bad_option
+        from tpc.diagnostics.catalogue.running import bad_option
         from tpc.diagnostics.diagnostic import TpcError
 
         known = f"{', '.join(choices[:-1])} or {choices[-1]}"

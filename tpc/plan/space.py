@@ -48,12 +48,9 @@ class Linear:
     def refuses(self, program: Program) -> str | None:
         for op, _ in instructions(program.body):
             if isinstance(op, Nonlin) and degree(op.phi) > 1:
-                return f"`{as_written(op.out)}` (line {op.origin.line}) is not linear in its vectors"
+                return f"`{as_written(op.out)}` ({op.origin}) is not linear in its vectors"
             if isinstance(op, Moment) and degree(op.phi) > 2:
-                return (
-                    f"`{as_written(op.out)}` (line {op.origin.line}) is a mean of more than products of "
-                    "two vectors"
-                )
+                return f"`{as_written(op.out)}` ({op.origin}) is a mean of more than products of two vectors"
         return None
 
 
@@ -83,7 +80,7 @@ class Chaos:
         for op, _ in instructions(program.body):
             if isinstance(op, Nonlin | Moment) and degree(op.phi) == math.inf:
                 what = "no polynomial in" if isinstance(op, Nonlin) else "no mean of a polynomial in"
-                return f"`{as_written(op.out)}` (line {op.origin.line}) is {what} its vectors"
+                return f"`{as_written(op.out)}` ({op.origin}) is {what} its vectors"
         return None
 
 

@@ -1,5 +1,7 @@
-"""Classification of a training from the sizes of its quantities (TP4 Thm 3.3 to 3.8, Prop 5.3 and 5.5, for
-any program)."""
+"""Classification of a training from the sizes of its quantities.
+
+TP4 Thm 3.3 to 3.8, Prop 5.3 and 5.5, for any program.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,12 @@ from typing import Any
 from tpc.core.network import LEARNING, C, Networks, Pass, Source, WeightInfo, exponent_input
 from tpc.core.program import Program
 from tpc.core.wellformed import verified
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.lower import lower
 from tpc.scaling.equations import Circuit, circuit
 from tpc.scaling.sizes import Numbers
-from tpc.scaling.training_sizes import Found, Rounds, by_features, by_update, trained
+from tpc.scaling.training_sizes import Found, TrainingRounds, by_features, by_update, trained
 from tpc.scaling.verdict import BlowUp, LastLayer, Layer, Regime, Verdict
 from tpc.syntax.layout import default_name
 from tpc.syntax.parse import parse_file
@@ -28,9 +30,11 @@ Values = Mapping[str, Fraction]
 
 
 @dataclass(frozen=True)
-class Training:
-    """A program opened for the scaling analysis, ready to be classified in any parametrization of its
-    weights."""
+class OpenTraining:
+    """A program opened for the scaling analysis.
+
+    It is ready to be classified in any parametrization of its weights.
+    """
 
     name: str
     networks: Networks
@@ -90,7 +94,7 @@ class Training:
                     out.append((name, change, False))
         return list(dict.fromkeys(out))
 
-    def _blown(self, rounds: Rounds) -> tuple[BlowUp, ...]:
+    def _blown(self, rounds: TrainingRounds) -> tuple[BlowUp, ...]:
         found = self._violations(rounds.sizes)
         if any(first for *_, first in found):
             found = [item for item in found if item[2]]
@@ -123,8 +127,10 @@ class Training:
         return Layer(weight.name, exponents[f"a{k}"], exponents[f"b{k}"], None if size is None else -size)
 
     def _last(self, numbers: Numbers, found: Found) -> LastLayer:
-        """Of all output weights: whether their updates, and whether the changes of what they are multiplied
-        to, change the outcome by a constant."""
+        """What becomes of the output weights.
+
+        Whether their updates, and the changes of what they are multiplied to, change outcomes by a constant.
+        """
         updated, initialised = [], []
         for weight in self.networks.weights:
             for out in self._products(weight) if weight.kind == "output" else ():
@@ -147,27 +153,28 @@ def _largest(sizes: list[Fraction | None]) -> Fraction | None:
 
 
 @lru_cache(maxsize=64)
-def training_of(source: Source) -> Training:
+def training_of(source: Source) -> OpenTraining:
     """The training in a file, the exponents of its weights left open. Raises TpcError as parsing does."""
     text, name, dims = source.text, source.name, dict(source.dims)
     tree, networks = open_out(parse_file(text, name), name, text, dims)
     exponents = {C, *(exponent_input(letter, k) for k in range(len(networks.weights)) for letter in "ab")}
     checked = resolve(tree, name, text, dims, default_name(name), frozenset(exponents))
     program = verified(lower(checked, text, name))
-    return Training(program.name, networks, circuit(program))
+    return OpenTraining(program.name, networks, circuit(program))
 
 
-def opened_training(program: Program) -> Training:
+def opened_training(program: Program) -> OpenTraining:
     """The training in `program`, of which there must be something to scale. Raises TpcError (TP735)."""
     training = training_of(program.source) if program.source is not None else None
     if training is None or not training.networks.passes:
-        raise TpcError([catalogue_training.nothing_to_scale()], program.name, of_program=True)
+        raise TpcError([catalogue.parametrizations.nothing_to_scale()], program.name, of_program=True)
     return training
 
 
 def classify(program: Program, **exponents: Fraction | int | str) -> Verdict:
-    """What becomes of the training in `program` as n → ∞. exponents: a1=…, b1=…, c=… in place of the file's,
-    exact rationals or their text.
+    """What becomes of the training in `program` as n → ∞.
+
+    exponents: a1=…, b1=…, c=… in place of the file's, exact rationals or their text.
 
     Raises TypeError for what is no program, TpcError if it has no network, a name is none of its exponents
     (TP735), or a value is no rational number (TP731).
@@ -181,7 +188,7 @@ def classify(program: Program, **exponents: Fraction | int | str) -> Verdict:
         if key not in known:
             raise TpcError(
                 [
-                    catalogue_training.unknown_exponent(
+                    catalogue.parametrizations.unknown_exponent(
                         key, list(known), [w.name for w in training.networks.weights]
                     )
                 ],
@@ -190,7 +197,9 @@ def classify(program: Program, **exponents: Fraction | int | str) -> Verdict:
         try:
             values[key] = exact(value)
         except (ValueError, ZeroDivisionError, TypeError):
-            raise TpcError([catalogue_training.exponent_value(key, str(value))], program.name) from None
+            raise TpcError(
+                [catalogue.parametrizations.exponent_value(key, str(value))], program.name
+            ) from None
     return training.classify(values)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from tpc.core.exponent import Exponent
 from tpc.core.network import LEARNING
 from tpc.core.program import Program
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.scaling.classify import Training, opened_training
+from tpc.scaling.classify import OpenTraining, opened_training
 from tpc.scaling.open_exponents import Forms, NotWrittenError, Open, implied, solve
 from tpc.scaling.sizes import Sizes
 from tpc.scaling.training_sizes import Found, at_first, by_update, trained
@@ -38,9 +38,12 @@ class Least:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """A training is stable if all `equal` are 0 and `least` at least 0; then features change by n^−r, the
-    output by n^−moved, by a weight's updates what it makes by n^−layers[weight]. It is nontrivial if moved =
-    0, and learns features if r = 0. The exponents are numbered by `weights`."""
+    """A training is stable if all `equal` are 0 and `least` at least 0.
+
+    Then features change by n^−r, the output by n^−moved, by a weight's updates what it makes by
+    n^−layers[weight]. It is nontrivial if moved = 0, and learns features if r = 0. The exponents are numbered
+    by `weights`.
+    """
 
     program: str
     weights: tuple[str, ...]
@@ -96,19 +99,25 @@ def _equation(form: Exponent) -> str:
 
 def conditions(program: Program) -> Conditions:
     """The conditions under which the training in `program` is stable, and its r, in terms of a1, b1, …, c.
-    Raises TpcError (TP735, TP736)."""
+
+    Raises TpcError (TP735, TP736).
+    """
     training = opened_training(program)
     try:
         return _Writer(training).conditions()
     except NotWrittenError:
-        raise TpcError([catalogue_training.conditions_not_written()], program.name, of_program=True) from None
+        raise TpcError(
+            [catalogue.parametrizations.conditions_not_written()], program.name, of_program=True
+        ) from None
 
 
 class _Writer:
-    """First what initialisation asks for, which solves for some exponents; then what training does, all of
-    the forward pass being of order 1."""
+    """First what initialisation asks for, which solves for some exponents.
 
-    def __init__(self, training: Training) -> None:
+    Then what training does, all of the forward pass being of order 1.
+    """
+
+    def __init__(self, training: OpenTraining) -> None:
         self.training = training
         self.vectors = frozenset(name for p in training.passes for name in p.vectors)
         self.scalars = frozenset(name for p in training.passes for name in p.scalars)
@@ -168,8 +177,10 @@ class _Writer:
         )
 
     def _changes(self, found: Found, least: Sequence[tuple[str, Least]]) -> list[tuple[str, Least]]:
-        """That changes are O(1), as far as the one does not follow from the others: those of the output and
-        of later vectors first."""
+        """The conditions that changes are O(1), as far as one does not follow from the others.
+
+        Output and later vectors come first.
+        """
         known = {form.scaled(-1) for _, x in least for form in x.forms}
         out: list[tuple[str, Least]] = []
         for name in reversed(self._in_order(self.vectors | self.scalars)):

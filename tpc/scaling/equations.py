@@ -1,5 +1,7 @@
-"""A program as equations between sizes: an instruction becomes a `Node`, whatever its indices are; all
-members of a family share one size."""
+"""A program as equations between sizes: an instruction becomes a `Node`, whatever its indices are.
+
+All members of a family share one size.
+"""
 
 from __future__ import annotations
 
@@ -31,24 +33,26 @@ from tpc.core.network import LEARNING
 from tpc.core.program import Instruction, MatMul, Moment, Program, instructions
 from tpc.scaling import sizes
 from tpc.scaling.parity import Parity, parities, parity
-from tpc.scaling.sizes import ZERO, Node, Sizes
+from tpc.scaling.sizes import ZERO, SizeNode, Sizes
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class SizeEquation:
     """What makes members of a family. updates: whether the learning rate stands in it."""
 
     family: str
-    node: Node
+    node: SizeNode
     updates: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """definitions: in program order. given: families that are not made by instructions, True where they are
-    0."""
+    """definitions: in program order.
 
-    definitions: tuple[Definition, ...]
+    given: families that are not made by instructions, True where they are 0.
+    """
+
+    definitions: tuple[SizeEquation, ...]
     given: Mapping[str, bool]
 
 
@@ -60,17 +64,19 @@ def circuit(program: Program) -> Circuit:
     made = []
     for op, _ in instructions(program.body):
         updates = not isinstance(op, MatMul) and any(v.ref.name == LEARNING for v in values(op.phi))
-        made.append(Definition(op.out.name, _node(op, found), updates))
+        made.append(SizeEquation(op.out.name, _node(op, found), updates))
     return Circuit(tuple(made), given)
 
 
-def _node(op: Instruction, found: Mapping[str, Parity | None]) -> Node:
+def _node(op: Instruction, found: Mapping[str, Parity | None]) -> SizeNode:
     if isinstance(op, MatMul):
-        return sizes.Ref(op.operand.name)  # W has variance 1/columns: Wx is of the size of x, its Ż included
+        return sizes.RefSize(
+            op.operand.name
+        )  # W has variance 1/columns: Wx is of the size of x, its Ż included
     return mean(op.phi, found) if isinstance(op, Moment) else node(op.phi)
 
 
-def mean(x: Expr, found: Mapping[str, Parity | None]) -> Node:
+def mean(x: Expr, found: Mapping[str, Parity | None]) -> SizeNode:
     """A mean, term by term, scalars put in front."""
     match x:
         case Sum(_, _, body):
@@ -82,13 +88,13 @@ def mean(x: Expr, found: Mapping[str, Parity | None]) -> Node:
     rest = mul(ONE, *(f for f in factors if is_vector(f)))
     own = parity(rest, found)
     return (
-        sizes.Mean(node(mul(ONE, *front)), node(rest), own is not None and bool(own.odd))
+        sizes.MeanSize(node(mul(ONE, *front)), node(rest), own is not None and bool(own.odd))
         if is_vector(rest)
         else node(x)
     )
 
 
-def node(x: Expr) -> Node:
+def node(x: Expr) -> SizeNode:
     match x:
         case Number(value):
             return sizes.Const(ZERO) if value else sizes.Zero()
@@ -97,7 +103,7 @@ def node(x: Expr) -> Node:
         case Pow(Extent(), exponent):
             return sizes.Const(exponent_of(exponent))
         case Value(ref, _):
-            return sizes.Learned((sizes.Const(ZERO),)) if ref.name == LEARNING else sizes.Ref(ref.name)
+            return sizes.Learned((sizes.Const(ZERO),)) if ref.name == LEARNING else sizes.RefSize(ref.name)
         case Add(terms):
             return sizes.Join(tuple(map(node, terms)))
         case Mul(factors):
@@ -105,12 +111,12 @@ def node(x: Expr) -> Node:
             return (
                 sizes.Learned(rest or (sizes.Const(ZERO),))
                 if len(rest) < len(factors)
-                else sizes.Product(rest)
+                else sizes.ProductSize(rest)
             )
         case Pow(base, Number(k)):
-            return sizes.Power(node(base), k)
+            return sizes.PowerSize(node(base), k)
         case Pow(base, _):
-            return sizes.Function("exp", node(base))
+            return sizes.FunctionSize("exp", node(base))
         case Sum(_, _, body):
             return node(body)
         case Call(function, args):
@@ -118,7 +124,7 @@ def node(x: Expr) -> Node:
     return sizes.Const(ZERO)  # constants, loop variables
 
 
-def _call(function: str, args: tuple[Expr, ...]) -> Node:
+def _call(function: str, args: tuple[Expr, ...]) -> SizeNode:
     if function == "where":
         condition, x, y = args
         assert isinstance(condition, Compare)
@@ -129,14 +135,14 @@ def _call(function: str, args: tuple[Expr, ...]) -> Node:
     part = node(args[0]) if len(args) == 1 else sizes.Join(tuple(map(node, args)))
     degree = elementwise(function).degree
     if degree not in (None, 0, 1):
-        return sizes.Power(part, degree)
+        return sizes.PowerSize(part, degree)
     falls = (
         function == "exp"
         and isinstance(args[0], Mul | Number)
         and coefficient(args[0]).value < 0
         and _is_square(args[0])
     )
-    return sizes.Function("cos" if falls else function, part)  # exp(−x²) is bounded, as the cosine
+    return sizes.FunctionSize("cos" if falls else function, part)  # exp(−x²) is bounded, as the cosine
 
 
 def _is_square(x: Expr) -> bool:

@@ -1,5 +1,7 @@
-"""Sizes with open exponents: n to the largest of several affine forms, under facts that make most of them
-superfluous."""
+"""Sizes with open exponents.
+
+n to the largest of several affine forms, under facts that make most of them superfluous.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ class NotWrittenError(Exception):
 
 
 class Open:
-    """The algebra of such sizes. solved: what exponents must be for stability. facts: forms that are at most
-    0 in what is stable.
+    """The algebra of such sizes.
+
+    solved: what exponents must be for stability. facts: forms that are at most 0 in what is stable.
 
     Changes are taken to be no larger than what they change, as in what is stable.
     """
@@ -38,8 +41,10 @@ class Open:
         return y if x is None else x if y is None or x == y else self.reduced(x | y)
 
     def least(self, x: Forms | None, y: Forms | None) -> Forms | None:
-        """Where it is asked for, the first is the smaller one in what is stable: a change beside 1, or beside
-        what changes."""
+        """Where it is asked for, the first is the smaller one in what is stable.
+
+        a change beside 1, or beside what changes.
+        """
         return None if y is None else x
 
     def scaled(self, x: Forms | None, factor: Fraction) -> Forms | None:
@@ -64,7 +69,7 @@ class Open:
 
 
 def _largest_consts(forms: Forms) -> set[Exponent]:
-    """Of forms that differ by a number only the largest."""
+    """The forms without those that another exceeds by a number."""
     best: dict[tuple[tuple[str, Fraction], ...], Fraction] = {}
     for form in forms:
         best[form.terms] = max(form.const, best.get(form.terms, form.const))
@@ -72,8 +77,10 @@ def _largest_consts(forms: Forms) -> set[Exponent]:
 
 
 def implied(form: Exponent, others: Sequence[Exponent], facts: Iterable[Exponent]) -> bool:
-    """Whether `form` is at most the largest of `others` where the facts are at most 0 (by Farkas' lemma: a
-    mean of the others, facts, slack)."""
+    """Whether `form` is at most the largest of `others` where the facts are at most 0.
+
+    By Farkas' lemma it is then a mean of the others, facts and slack.
+    """
     import numpy as np
     from scipy.optimize import linprog  # type: ignore[attr-defined,unused-ignore]
 
@@ -99,8 +106,10 @@ def implied(form: Exponent, others: Sequence[Exponent], facts: Iterable[Exponent
 
 
 def solve(equations: Iterable[Exponent]) -> dict[str, Exponent]:
-    """What some of the exponents are, if all `equations` are 0: b's, as far as they occur, in terms of the
-    rest."""
+    """What some of the exponents are, if all `equations` are 0.
+
+    B's, as far as they occur, in terms of the rest.
+    """
     solved: dict[str, Exponent] = {}
     for equation in equations:
         left = equation.substitute(solved)

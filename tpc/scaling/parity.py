@@ -1,5 +1,7 @@
-"""Which means vanish: a quantity at initialisation may change sign with an initial vector or matrix, whose
-law does not, and then its mean is 0.
+"""Which means vanish.
+
+A quantity at initialisation may change sign with an initial vector or matrix, whose law does not: then its
+mean is 0.
 
 So `mean(V*x)` of an initial readout V and an x that does not depend on it is a central limit, of size
 n^(-1/2), and not a law of large numbers.
@@ -18,8 +20,10 @@ from tpc.core.program import Instruction, MatMul, Program, instructions
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What becomes of a quantity if all of an initial vector's, or matrix's, entries change sign: its own
-    sign changes (odd), it stays what it is (neither), or something else (mixed)."""
+    """What becomes of a quantity if all of an initial vector's, or matrix's, entries change sign.
+
+    Its own sign changes (odd), it stays what it is (neither), or something else (mixed).
+    """
 
     odd: frozenset[str] = frozenset()
     mixed: frozenset[str] = frozenset()
@@ -98,7 +102,7 @@ def parity(x: Expr, found: Parities) -> Parity | None:
 
 
 def either(parts: Sequence[Parity | None]) -> Parity | None:
-    """Of a sum, or of members of one family."""
+    """The parity of a sum, or of the members of one family."""
     known = [p for p in parts if p is not None]
     if not known:
         return None
@@ -117,6 +121,6 @@ def product(parts: Sequence[Parity]) -> Parity:
 
 
 def mixed(parts: Sequence[Parity | None]) -> Parity:
-    """Of a function that is neither odd nor even."""
+    """The parity of a function that is neither odd nor even, of `parts`."""
     known = [p for p in parts if p is not None]
     return Parity(mixed=frozenset().union(*(p.odd | p.mixed for p in known))) if known else SAME

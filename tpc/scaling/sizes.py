@@ -1,5 +1,6 @@
-"""How large quantities are, as powers of n, and the rules by which sizes pass through the expressions of a
-program.
+"""How large quantities are, as powers of n.
+
+The rules are those by which sizes pass through the expressions of a program.
 
 A size e means Θ(n^e); None is the size of 0. Sizes of sums are the larger, of products the sum (max-plus
 algebra): nothing is assumed to cancel but what must, the means that `parity` shows to vanish. A quantity has
@@ -59,7 +60,7 @@ class Numbers:
 
 
 class Sizes(NamedTuple):
-    """Of one quantity: untouched by training, its change, and itself."""
+    """The sizes of a quantity: untouched by training, of its change, and of itself."""
 
     base: Any
     change: Any
@@ -71,8 +72,10 @@ NIL = Sizes(None, None, None)
 
 @dataclass
 class Env:
-    """What expressions are sized in. now, past: sizes of families, in this round and after the last one.
-    learning: whether anything is learned."""
+    """What expressions are sized in.
+
+    now, past: sizes of families, in this round and after the last one. learning: whether anything is learned.
+    """
 
     algebra: Algebra
     now: dict[str, Sizes]
@@ -87,7 +90,7 @@ class Env:
 ZERO = Exponent()
 
 
-class Node(ABC):
+class SizeNode(ABC):
     """A part of an expression, ready to be sized."""
 
     __slots__ = ()
@@ -97,7 +100,7 @@ class Node(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Const(Node):
+class Const(SizeNode):
     """A number, or a power of n."""
 
     form: Exponent
@@ -108,13 +111,13 @@ class Const(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Zero(Node):
+class Zero(SizeNode):
     def sizes(self, env: Env) -> Sizes:
         return NIL
 
 
 @dataclass(frozen=True, slots=True)
-class Ref(Node):
+class RefSize(SizeNode):
     family: str
 
     def sizes(self, env: Env) -> Sizes:
@@ -122,28 +125,28 @@ class Ref(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Join(Node):
+class Join(SizeNode):
     """A sum, or cases."""
 
-    parts: tuple[Node, ...]
+    parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
         return joined(env.algebra, [part.sizes(env) for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
-class Product(Node):
-    parts: tuple[Node, ...]
+class ProductSize(SizeNode):
+    parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
         return multiplied(env.algebra, [part.sizes(env) for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
-class Learned(Node):
+class Learned(SizeNode):
     """A product with the learning rate: of what the last round has left, and a change as a whole."""
 
-    parts: tuple[Node, ...]
+    parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
         if not env.learning:
@@ -154,10 +157,10 @@ class Learned(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Power(Node):
+class PowerSize(SizeNode):
     """x^k. Its slope times the change of x, while that is smaller than x."""
 
-    part: Node
+    part: SizeNode
     k: Fraction
 
     def sizes(self, env: Env) -> Sizes:
@@ -174,12 +177,14 @@ class Power(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Function(Node):
-    """φ(x) of a function of the table: of what size it is for small and large x, and for a small change
-    (Taylor)."""
+class FunctionSize(SizeNode):
+    """φ(x) of a function of the table.
+
+    Of what size it is for small and large x, and for a small change (Taylor).
+    """
 
     name: str
-    part: Node
+    part: SizeNode
 
     def sizes(self, env: Env) -> Sizes:
         algebra, zero, (base, change, full) = env.algebra, env.zero, self.part.sizes(env)
@@ -200,11 +205,11 @@ class Function(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Cases(Node):
+class Cases(SizeNode):
     """`where`: the larger of the two; where the condition's sides change, so many entries change place."""
 
-    sides: tuple[Node, ...]
-    parts: tuple[Node, ...]
+    sides: tuple[SizeNode, ...]
+    parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
         algebra = env.algebra
@@ -221,11 +226,11 @@ class Cases(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Capped(Node):
+class Capped(SizeNode):
     """`min(1, q/p)`, as clipping writes it: `where(p > q, q/p, 1)`."""
 
-    p: Node
-    q: Node
+    p: SizeNode
+    q: SizeNode
 
     def sizes(self, env: Env) -> Sizes:
         algebra, p, q = env.algebra, self.p.sizes(env), self.q.sizes(env)
@@ -246,12 +251,15 @@ class Capped(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Mean(Node):
-    """`scalar · (1/n) Σ vector`: of the vector's size, or n^(-1/2) of that where its mean is 0 by symmetry
-    (odd), as it is at initialisation only."""
+class MeanSize(SizeNode):
+    """`scalar · (1/n) Σ vector`.
 
-    scalar: Node
-    vector: Node
+    Of the vector's size, or n^(-1/2) of that where its mean is 0 by symmetry (odd), as it is at
+    initialisation only.
+    """
+
+    scalar: SizeNode
+    vector: SizeNode
     odd: bool
 
     def sizes(self, env: Env) -> Sizes:

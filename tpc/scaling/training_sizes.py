@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tpc.scaling.equations import Circuit, initial
-from tpc.scaling.sizes import NIL, ZERO, Algebra, Env, Node, Sizes, joined
+from tpc.scaling.sizes import NIL, ZERO, Algebra, Env, SizeNode, Sizes, joined
 
 MAX_ROUNDS = 64
 
@@ -16,9 +16,11 @@ Kept = Callable[[str, Sizes], Sizes]  # what is kept of the sizes that a definit
 
 
 @dataclass(frozen=True, slots=True)
-class Rounds:
-    """The last sizes, and how many rounds of training they have taken; settled: whether another one would
-    change nothing."""
+class TrainingRounds:
+    """The last sizes, and how many rounds of training they have taken.
+
+    settled: whether another one would change nothing.
+    """
 
     sizes: Found
     rounds: int
@@ -45,26 +47,30 @@ def trained(
     at_end: Callable[[Found], bool],
     kept: Kept = keep,
     rounds: int = MAX_ROUNDS,
-) -> Rounds:
-    """Sizes after so many rounds of training, or until nothing changes, or `at_end`. forward: what forward
-    passes make."""
+) -> TrainingRounds:
+    """Sizes after so many rounds of training, or until nothing changes, or `at_end`.
+
+    forward: what forward passes make.
+    """
     now = at_first(circuit, algebra, kept)
     for done in range(rounds + 1):
         if at_end(now):
-            return Rounds(now, done, settled=False)
+            return TrainingRounds(now, done, settled=False)
         past = dict(now)
         env = Env(algebra, now, past)
         # first the weights, from what the last round has left
         changed = _sweep(circuit, env, forward, kept, updates=True)
         changed |= _sweep(circuit, env, (), kept)
         if not changed:
-            return Rounds(now, done, settled=True)
-    return Rounds(now, rounds, settled=False)
+            return TrainingRounds(now, done, settled=True)
+    return TrainingRounds(now, rounds, settled=False)
 
 
 def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, updates: bool = False) -> bool:
-    """Sizes all definitions, or those of updates alone but for those of `but`. Returns whether anything has
-    grown."""
+    """Sizes all definitions, or those of updates alone but for those of `but`.
+
+    Returns whether anything has grown.
+    """
     changed = False
     for d in circuit.definitions:
         if updates and (not d.updates or d.family in but):
@@ -79,8 +85,10 @@ def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, upda
 def by_update(
     circuit: Circuit, algebra: Algebra, found: Found, out: str, own: Collection[str], forward: Collection[str]
 ) -> Any:
-    """The size of `ΔW x` in `out = W x`: its change if nothing changes but the weight. own: what the weight
-    has become."""
+    """The size of `ΔW x` in `out = W x`: its change if nothing changes but the weight.
+
+    own: what the weight has become.
+    """
     still = {
         name: sizes if name in own else Sizes(sizes.full, None, sizes.full) for name, sizes in found.items()
     }
@@ -98,13 +106,15 @@ def by_features(
 
 
 def _resized(circuit: Circuit, env: Env, out: str, forward: Collection[str]) -> Sizes:
-    """The sizes of `out` from what stands in `env`, parts of its own line that lowering has named
-    included."""
+    """The sizes of `out` from what stands in `env`.
+
+    Parts of its own line that lowering has named are included.
+    """
     parts = [d for d in circuit.definitions if d.family.startswith(f"{out}$") and d.family not in forward]
     for family in dict.fromkeys(d.family for d in parts):
         env.now[family] = _of([d.node for d in parts if d.family == family], env)
     return _of([d.node for d in circuit.definitions if d.family == out], env)
 
 
-def _of(nodes: list[Node], env: Env) -> Sizes:
+def _of(nodes: list[SizeNode], env: Env) -> Sizes:
     return joined(env.algebra, [node.sizes(env) for node in nodes]) if nodes else NIL

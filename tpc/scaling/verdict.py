@@ -1,5 +1,7 @@
-"""What becomes of a network and its training as n → ∞: the result of the scaling analysis, and how it
-prints."""
+"""What becomes of a network and its training as n → ∞.
+
+The result of the scaling analysis, and how it prints.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,10 @@ Regime = Literal["feature", "kernel"]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A weight. r: its updates ΔW change what it makes, Wx, by Θ(n^−r); None if not at all. Updated
-    maximally: r = 0."""
+    """A weight. r: its updates ΔW change what it makes, Wx, by Θ(n^−r).
+
+    None if not at all. Updated maximally: r = 0.
+    """
 
     weight: str
     a: Fraction

@@ -12,9 +12,10 @@ from lark import Token, Transformer
 
 from tpc.core.greek import normalise
 from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
-from tpc.syntax.layout import RefusedError, span_of
+from tpc.syntax.layout import span_of
 
 
 def _span(items: Sequence[Any]) -> Span:
@@ -32,7 +33,7 @@ def _own_span(item: Any) -> Span:
     return span
 
 
-class Builder(Transformer[Token, Any]):
+class TreeBuilder(Transformer[Token, Any]):
     """Grammar rules to tree nodes, bottom up as the parser reduces. One method per rule."""
 
     def start(self, items: list[Any]) -> tree.File:
@@ -62,7 +63,7 @@ class Builder(Transformer[Token, Any]):
         name, axes, _, keyword, _, bound, _, _, default = items
         if keyword is not None and keyword.value != "index":
             raise RefusedError(
-                catalogue.expected_word(
+                catalogue.syntax.expected_word(
                     span_of(keyword),
                     keyword.value,
                     "index",
@@ -76,7 +77,9 @@ class Builder(Transformer[Token, Any]):
         *declared, _, rows, x, columns, _, law = items[1:]
         if x.value != "x":
             raise RefusedError(
-                catalogue.expected_word(span_of(x), x.value, "x", "the sides of a matrix are written `n x m`")
+                catalogue.syntax.expected_word(
+                    span_of(x), x.value, "x", "the sides of a matrix are written `n x m`"
+                )
             )
         return tree.Matrix(_span(items), tuple(declared), rows, columns, law)
 
@@ -109,7 +112,7 @@ class Builder(Transformer[Token, Any]):
     def gaussian(self, items: list[Any]) -> tree.Gaussian:
         if items[0].value != "N":
             raise RefusedError(
-                catalogue.expected_word(
+                catalogue.syntax.expected_word(
                     span_of(items[0]), items[0].value, "N", "a law is written `N(mean, variance)`"
                 )
             )
@@ -149,7 +152,9 @@ class Builder(Transformer[Token, Any]):
         _, declared, _, rows, x, columns, *options = items
         if x.value != "x":
             raise RefusedError(
-                catalogue.expected_word(span_of(x), x.value, "x", "the sides of a weight are written `n x d`")
+                catalogue.syntax.expected_word(
+                    span_of(x), x.value, "x", "the sides of a weight are written `n x d`"
+                )
             )
         return tree.Weight(_span(items), declared.name, rows, columns, tuple(options), declared.axes)
 
@@ -182,7 +187,7 @@ class Builder(Transformer[Token, Any]):
         _, network, word, alias, _, variable, _, count, _, *lines = items
         if word is not None and word.value != "as":
             raise RefusedError(
-                catalogue.expected_word(
+                catalogue.syntax.expected_word(
                     span_of(word), word.value, "as", "a training is named by `train f as pre for t < T:`"
                 )
             )
@@ -303,12 +308,12 @@ def _options(items: list[Any]) -> tuple[tree.Option, ...]:
 def _name(token: Token) -> tree.Name:
     name = normalise(token.value)
     if not name.split("$")[0].isidentifier():
-        raise RefusedError(catalogue.bad_identifier(span_of(token), token.value))
+        raise RefusedError(catalogue.syntax.bad_identifier(span_of(token), token.value))
     return tree.Name(span_of(token), name)
 
 
 def _number(token: Token) -> tree.Number:
     mantissa, _, exponent = token.value.lower().partition("e")
     if len(mantissa) > 60 or len(exponent) > 4 or abs(int(exponent or 0)) > 300:
-        raise RefusedError(catalogue.number_size(span_of(token)))
+        raise RefusedError(catalogue.syntax.number_size(span_of(token)))
     return tree.Number(span_of(token), Fraction(token.value))

@@ -1,5 +1,7 @@
-"""What can be said of uses and makings without going through their rounds. None of it is ever wrong; "not
-certain" leaves the question to `order`."""
+"""What can be said of uses and makings without going through their rounds.
+
+None of it is ever wrong; "not certain" leaves the question to `order`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from tpc.core.affine import Affine
-from tpc.syntax.region import Region
+from tpc.syntax.region import IntegerRegion
 from tpc.syntax.scope import Loop
 
 MAX_PIECES = 32  # parts of a use's rounds that are looked at one by one
@@ -46,13 +48,13 @@ def extents(makings: Sequence[Event]) -> tuple[int, ...] | None:
     return tuple(top)
 
 
-def _apart(making: Event, region: Region, other: Event) -> bool:
+def _apart(making: Event, region: IntegerRegion, other: Event) -> bool:
     """Whether two definitions certainly make no member both."""
     same = [_renamed(i, BY) - _renamed(j, AGAIN) for i, j in zip(making.index, other.index, strict=True)]
     return region.where(_region(other, AGAIN).at_least, same).is_empty
 
 
-def _once(making: Event, region: Region) -> bool:
+def _once(making: Event, region: IntegerRegion) -> bool:
     """Whether no two rounds of a definition make the same member."""
     if _solved(making, making.index) is not None:
         return True
@@ -99,8 +101,8 @@ def made_before(use: Event, makings: Sequence[Event]) -> bool:
 
 
 def _minus(
-    piece: Region, making: Event, round_: dict[str, Affine], index: Sequence[Affine]
-) -> Iterator[Region]:
+    piece: IntegerRegion, making: Event, round_: dict[str, Affine], index: Sequence[Affine]
+) -> Iterator[IntegerRegion]:
     """The parts of `piece` whose members `making` does not make, in the round that would have to be."""
     for i, j in zip(making.index, index, strict=True):
         gap = i.substitute(round_) - j
@@ -113,13 +115,15 @@ def _minus(
         piece = piece.where([bound])
 
 
-def _present(regions: Iterable[Region]) -> Iterator[Region]:
+def _present(regions: Iterable[IntegerRegion]) -> Iterator[IntegerRegion]:
     return (region for region in regions if not region.is_empty)
 
 
 def _solved(making: Event, index: Sequence[Affine]) -> dict[str, Affine] | None:
-    """The only round of `making` that may make the member at `index`: its loop variables, affine in those of
-    `index`. None if that is not clear."""
+    """The only round of `making` that may make the member at `index`.
+
+    Its loop variables, affine in those of `index`. None if that is not clear.
+    """
     found: dict[str, Affine] = {}
     wanted = {loop.variable for loop in making.loops}
     progress = True
@@ -141,8 +145,8 @@ def _bounds(loops: Sequence[Loop]) -> Iterator[Affine]:
         yield loop.count - 1 - Affine.var(loop.variable)
 
 
-def _region(event: Event, prefix: str = "") -> Region:
-    return Region(tuple(_renamed(bound, prefix) for bound in _bounds(event.loops)))
+def _region(event: Event, prefix: str = "") -> IntegerRegion:
+    return IntegerRegion(tuple(_renamed(bound, prefix) for bound in _bounds(event.loops)))
 
 
 def _renamed(x: Affine, prefix: str) -> Affine:

@@ -36,9 +36,9 @@ def default_value(node: tree.Tree, scope: Scope) -> Fraction | None:
     try:
         return fraction(node, scope.dims)
     except NotANumberError as unknown:
-        scope.errors.append(catalogue.dim_value(unknown.span, unknown.why))
+        scope.errors.append(catalogue.indices.dim_value(unknown.span, unknown.why))
     except OverflowError:
-        scope.errors.append(catalogue.overflow(node.span))
+        scope.errors.append(catalogue.kinds.overflow(node.span))
     return None
 
 
@@ -46,15 +46,15 @@ def _width(name: tree.Name, ratio: tree.Tree | None, scope: Scope, errors: list[
     first = scope.widths[0] if scope.widths else name.name
     if name.name == first:
         if ratio is not None:
-            errors.append(catalogue.width_ratio(ratio.span, "n"))
+            errors.append(catalogue.laws.width_ratio(ratio.span, "n"))
     elif ratio is None:
-        errors.append(catalogue.width_ratio(name.span, first))
+        errors.append(catalogue.laws.width_ratio(name.span, first))
     else:
         before = len(errors)
         _given(ratio, {}, scope, errors, widths=True)
         names = {node.name for node in tree.names(ratio) if node.name in scope.widths}
         if len(errors) == before and (names != {first} or degree(ratio, {first}) != 1):
-            errors.append(catalogue.width_ratio(ratio.span, first))
+            errors.append(catalogue.laws.width_ratio(ratio.span, first))
 
 
 def _side(side: tree.Name | tree.Number, scope: Scope, errors: list[Diagnostic]) -> None:
@@ -62,9 +62,9 @@ def _side(side: tree.Name | tree.Number, scope: Scope, errors: list[Diagnostic])
         text = side.name if isinstance(side, tree.Name) else str(side.value)
         known = isinstance(side, tree.Number) or side.name in scope.symbols
         errors.append(
-            catalogue.not_a_width(side.span, text)
+            catalogue.laws.not_a_width(side.span, text)
             if known
-            else catalogue.unknown_name(side.span, text, scope.symbols)
+            else catalogue.names.unknown_name(side.span, text, scope.symbols)
         )
 
 
@@ -79,10 +79,10 @@ def axis_variables(declared: tree.Declared) -> dict[str, Local]:
 def _matrix(statement: tree.Matrix, item: tree.Declared, scope: Scope, errors: list[Diagnostic]) -> None:
     law, columns = statement.law, statement.columns
     if isinstance(law.mean, tree.ListOf) or isinstance(law.covariance, tree.ListOf):
-        errors.append(catalogue.law_shape(law.span, "a matrix has one mean and one variance"))
+        errors.append(catalogue.laws.law_shape(law.span, "a matrix has one mean and one variance"))
         return
     if not (isinstance(law.mean, tree.Number) and not law.mean.value):
-        errors.append(catalogue.matrix_mean(law.mean.span))
+        errors.append(catalogue.laws.matrix_mean(law.mean.span))
     before = len(errors)
     _given(law.covariance, axis_variables(item), scope, errors, widths=True)
     power = degree(law.covariance, set(scope.widths))
@@ -96,7 +96,7 @@ def _matrix(statement: tree.Matrix, item: tree.Declared, scope: Scope, errors: l
             if power.denominator == 1
             else f"{columns.name}^({power})"
         )
-        errors.append(catalogue.variance_power(law.covariance.span, shown, columns.name))
+        errors.append(catalogue.laws.variance_power(law.covariance.span, shown, columns.name))
 
 
 def _vector(statement: tree.Vector, scope: Scope, errors: list[Diagnostic]) -> None:
@@ -105,27 +105,31 @@ def _vector(statement: tree.Vector, scope: Scope, errors: list[Diagnostic]) -> N
     if statement.joint:
         for other in declared[1:]:
             if [axis.count for axis in other.axes] != [axis.count for axis in declared[0].axes]:
-                errors.append(catalogue.law_shape(other.span, "jointly Gaussian vectors have the same axes"))
+                errors.append(
+                    catalogue.laws.law_shape(other.span, "jointly Gaussian vectors have the same axes")
+                )
                 return
             env |= axis_variables(other)
         size = len(declared)
         if not (isinstance(law.mean, tree.ListOf) and len(law.mean.items) == size):
-            errors.append(catalogue.law_shape(law.mean.span, f"the mean must be a list of {size}"))
+            errors.append(catalogue.laws.law_shape(law.mean.span, f"the mean must be a list of {size}"))
             return
         rows = law.covariance.items if isinstance(law.covariance, tree.ListOf) else ()
         if len(rows) != size or not all(
             isinstance(row, tree.ListOf) and len(row.items) == size for row in rows
         ):
             errors.append(
-                catalogue.law_shape(law.covariance.span, f"the covariance must be {size} lists of {size}")
+                catalogue.laws.law_shape(
+                    law.covariance.span, f"the covariance must be {size} lists of {size}"
+                )
             )
             return
     elif isinstance(law.mean, tree.ListOf) or isinstance(law.covariance, tree.ListOf):
-        errors.append(catalogue.law_shape(law.span, "a single vector has one mean and one variance"))
+        errors.append(catalogue.laws.law_shape(law.span, "a single vector has one mean and one variance"))
         return
     for entry in entries(law):
         if isinstance(entry, tree.ListOf):
-            errors.append(catalogue.law_shape(entry.span, "lists are nested too deep"))
+            errors.append(catalogue.laws.law_shape(entry.span, "lists are nested too deep"))
         else:
             for item in declared if not statement.joint else declared[:1]:
                 _given(entry, env | axis_variables(item), scope, errors, widths=False)
@@ -149,21 +153,23 @@ def entries(law: tree.Gaussian) -> list[tree.Tree | tree.ListOf]:
 def _given(
     node: tree.Tree, axes: Mapping[str, Local], scope: Scope, errors: list[Diagnostic], *, widths: bool
 ) -> None:
-    """`node` must be a scalar made of numbers, inputs, dims and the variables of axes (and of widths, where
-    `widths`)."""
+    """Checks that `node` is a scalar made of numbers, inputs, dims and the variables of axes.
+
+    widths: it may have widths in it, too.
+    """
     env = {**axes, **({w: Local(SCALAR) for w in scope.widths} if widths else {})}
     for name in tree.names(node):
         symbol = scope.symbols.get(name.name)
         if symbol is not None and symbol.what in ("family", "vector") and name.name not in env:
-            errors.append(catalogue.not_given(name.span, name.name))
+            errors.append(catalogue.laws.not_given(name.span, name.name))
             return
     for inner in tree.walk(node):
         if isinstance(inner, tree.Mean | tree.MatMul):
-            errors.append(catalogue.not_given(inner.span, "this"))
+            errors.append(catalogue.laws.not_given(inner.span, "this"))
             return
     kind = Kinds(scope, {}, errors, []).infer(node, env)
     if kind.name == "condition":
-        errors.append(catalogue.condition_misplaced(node.span))
+        errors.append(catalogue.kinds.condition_misplaced(node.span))
 
 
 def degree(node: tree.Tree, widths: set[str]) -> Fraction | None:

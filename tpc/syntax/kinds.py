@@ -1,5 +1,7 @@
-"""The kind of every expression: scalar, or vector of a width. On the way every reference is collected, for
-`order` to check."""
+"""The kind of every expression: scalar, or vector of a width.
+
+On the way every reference is collected, for `order` to check.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,12 @@ from dataclasses import replace
 
 from tpc.core.affine import Affine
 from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED, arity, function_names, is_function
-from tpc.diagnostics import catalogue, catalogue_training
+from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
-from tpc.syntax.order import Use
+from tpc.syntax.forms import derivative_of, is_rational
+from tpc.syntax.order import Reference
 from tpc.syntax.scope import CONDITION, SCALAR, UNKNOWN, Kind, Local, Loop, Scope, Symbol
 
 Env = Mapping[str, Local]
@@ -23,7 +26,7 @@ class Kinds:
     """Infers kinds in `scope`, given what is known of the families so far. Errors and uses are appended."""
 
     def __init__(
-        self, scope: Scope, families: Mapping[str, Kind], errors: list[Diagnostic], uses: list[Use]
+        self, scope: Scope, families: Mapping[str, Kind], errors: list[Diagnostic], uses: list[Reference]
     ) -> None:
         self.scope = scope
         self.families = families
@@ -40,7 +43,7 @@ class Kinds:
         self.loops, self.stamp = tuple(loops), stamp
         kind = self.infer(value, {loop.variable: Local(SCALAR, Affine.var(loop.variable)) for loop in loops})
         if kind == CONDITION:
-            self.errors.append(catalogue.condition_misplaced(value.span))
+            self.errors.append(catalogue.kinds.condition_misplaced(value.span))
             return UNKNOWN
         return kind
 
@@ -52,7 +55,7 @@ class Kinds:
         self.parts += 1
         if self.parts > MAX_PARTS:
             if self.parts == MAX_PARTS + 1:
-                self.errors.append(catalogue.expands_too_far(node.span, MAX_PARTS))
+                self.errors.append(catalogue.names.expands_too_far(node.span, MAX_PARTS))
             return UNKNOWN
         match node:
             case tree.Number():
@@ -61,18 +64,13 @@ class Kinds:
                 return self.name(node, env)
             case tree.Indexed(base=base, index=index):
                 return self.indexed(node, base, index, env)
+            case tree.Transposed(base=tree.Name(name=name)):
+                return self.fail(catalogue.kinds.matrix_misplaced(node.span, name))
             case tree.Transposed():
-                return self.fail(
-                    catalogue.matrix_misplaced(node.span, base.name)
-                    if isinstance(base := node.base, tree.Name)
-                    else catalogue.not_a_matrix(node.span)
-                )
+                return self.fail(catalogue.kinds.not_a_matrix(node.span))
             case tree.Primed(base=base):
-                return self.fail(
-                    catalogue.function_as_value(
-                        node.span, base.name if isinstance(base, tree.Name) else "this"
-                    )
-                )
+                shown = base.name if isinstance(base, tree.Name) else "this"
+                return self.fail(catalogue.names.function_as_value(node.span, shown))
             case tree.Applied():
                 return self.applied(node, env)
             case tree.Chain(operands=operands, operators=operators):
@@ -80,7 +78,7 @@ class Kinds:
             case tree.Negated(operand=operand):
                 return self.join([(operand, self.infer(operand, env))])
             case tree.Power(base=base, exponent=exponent):
-                if self.is_width(base, env) and _is_rational(exponent, self.scope.exponents):
+                if self.is_width(base, env) and is_rational(exponent, self.scope.exponents):
                     return SCALAR
                 return self.join([(x, self.infer(x, env)) for x in (base, exponent)])
             case tree.MatMul():
@@ -94,11 +92,8 @@ class Kinds:
             case tree.Sum():
                 return self.sum(node, env)
             case tree.Attribute():
-                return self.fail(
-                    catalogue_training.not_a_network(
-                        node.base.span, node.base.name if isinstance(node.base, tree.Name) else "", ()
-                    )
-                )
+                shown = node.base.name if isinstance(node.base, tree.Name) else ""
+                return self.fail(catalogue.networks.not_a_network(node.base.span, shown, ()))
 
     # names
 
@@ -110,32 +105,32 @@ class Kinds:
         symbol = self.scope.symbols.get(node.name)
         if symbol is None:
             if is_function(node.name):
-                return self.fail(catalogue.function_as_value(node.span, node.name))
-            return self.fail(catalogue.unknown_name(node.span, node.name, [*self.scope.symbols, *env]))
+                return self.fail(catalogue.names.function_as_value(node.span, node.name))
+            return self.fail(catalogue.names.unknown_name(node.span, node.name, [*self.scope.symbols, *env]))
         if symbol.what == "function":
-            return self.fail(catalogue.function_as_value(node.span, node.name))
+            return self.fail(catalogue.names.function_as_value(node.span, node.name))
         if symbol.what == "width":
-            return self.fail(catalogue.width_misplaced(node.span, node.name))
+            return self.fail(catalogue.laws.width_misplaced(node.span, node.name))
         if symbol.what == "matrix":
-            return self.fail(catalogue.matrix_misplaced(node.span, node.name))
+            return self.fail(catalogue.kinds.matrix_misplaced(node.span, node.name))
         return self.member(node.span, node.name, symbol, (), env)
 
     def indexed(self, node: tree.Tree, base: tree.Tree, index: Sequence[tree.Tree], env: Env) -> Kind:
         if not isinstance(base, tree.Name) or base.name in env:
-            return self.fail(catalogue.bad_target(node.span))
+            return self.fail(catalogue.indices.bad_target(node.span))
         symbol = self.scope.symbols.get(base.name)
         if symbol is None:
-            return self.fail(catalogue.unknown_name(base.span, base.name, self.scope.symbols))
+            return self.fail(catalogue.names.unknown_name(base.span, base.name, self.scope.symbols))
         if symbol.what == "matrix":
-            return self.fail(catalogue.matrix_misplaced(node.span, base.name))
+            return self.fail(catalogue.kinds.matrix_misplaced(node.span, base.name))
         if symbol.what in ("function", "width", "dim"):
-            return self.fail(catalogue.index_count(node.span, base.name, 0, len(index)))
+            return self.fail(catalogue.indices.index_count(node.span, base.name, 0, len(index)))
         return self.member(node.span, base.name, symbol, index, env)
 
     def member(self, span: Span, name: str, symbol: Symbol, index: Sequence[tree.Tree], env: Env) -> Kind:
         """A reference to a value; recorded."""
         if len(index) != symbol.axes:
-            return self.fail(catalogue.index_count(span, name, symbol.axes, len(index)))
+            return self.fail(catalogue.indices.index_count(span, name, symbol.axes, len(index)))
         self.record(span, name, index, env)
         if symbol.what == "family":
             return replace(self.families.get(name, UNKNOWN), at=span)
@@ -148,13 +143,13 @@ class Kinds:
             if value is None:
                 bound = self.gather(i, env)
                 if bound is None:
-                    self.errors.append(catalogue.not_affine(i.span))
+                    self.errors.append(catalogue.indices.not_affine(i.span))
                     return
                 self.fresh += 1
                 extra.append(Loop(f"#{self.fresh}", Affine(bound)))
                 value = Affine.var(extra[-1].variable)
             affine.append(value)
-        self.uses.append(Use(name, tuple(affine), (*self.loops, *extra), self.stamp, span))
+        self.uses.append(Reference(name, tuple(affine), (*self.loops, *extra), self.stamp, span))
 
     def gather(self, node: tree.Tree, env: Env) -> int | None:
         """The bound of an index that is read from an input declared `: index(d)`, else None."""
@@ -172,7 +167,7 @@ class Kinds:
     def chain(self, operands: Sequence[tree.Tree], operators: Sequence[str], env: Env) -> Kind:
         for op, operand in zip(operators, operands[1:], strict=True):
             if op == "/" and isinstance(operand, tree.Number) and not operand.value:
-                self.errors.append(catalogue.division_by_zero(operand.span))
+                self.errors.append(catalogue.kinds.division_by_zero(operand.span))
         products = operators[0] in "*/"
         return self.join(
             [(x, SCALAR if products and self.is_width(x, env) else self.infer(x, env)) for x in operands]
@@ -186,12 +181,12 @@ class Kinds:
         out, unknown = SCALAR, False
         for node, kind in items:
             if kind.name == "condition":
-                return self.fail(catalogue.condition_misplaced(node.span))
+                return self.fail(catalogue.kinds.condition_misplaced(node.span))
             unknown |= kind.name == "unknown"
             if kind.name == "vector":
                 if out.name == "vector" and out.width != kind.width:
                     return self.fail(
-                        catalogue.mixed_widths(
+                        catalogue.kinds.mixed_widths(
                             kind.at or node.span, str(kind.width), out.at or node.span, str(out.width)
                         )
                     )
@@ -207,20 +202,24 @@ class Kinds:
         rows, columns = (declared.columns, declared.rows) if transposed else (declared.rows, declared.columns)
         result = Kind("vector", _text(rows), node.span)
         if operand.name == "condition":
-            return self.fail(catalogue.condition_misplaced(node.operand.span))
+            return self.fail(catalogue.kinds.condition_misplaced(node.operand.span))
         if operand.name == "scalar":
-            return self.fail(catalogue.vector_due(node.operand.span, f"what {name} is multiplied to"))
+            return self.fail(catalogue.kinds.vector_due(node.operand.span, f"what {name} is multiplied to"))
         if operand.name == "vector" and operand.width != _text(columns):
             shown, other = (f"{name}.T", name) if transposed else (name, f"{name}.T")
             remedy = f"`{other} @ …` has the right side" if operand.width == _text(rows) else None
             return self.fail(
-                catalogue.wrong_side(node.operand.span, shown, _text(columns), str(operand.width), at, remedy)
+                catalogue.kinds.wrong_side(
+                    node.operand.span, shown, _text(columns), str(operand.width), at, remedy
+                )
             )
         return result
 
     def matrix(self, node: tree.Tree, env: Env) -> tuple[str, tree.Matrix, bool, Span] | None:
-        """The matrix on the left of `@`: its name, declaration, whether it is transposed, and where it was
-        declared."""
+        """The matrix on the left of `@`.
+
+        Its name, declaration, whether it is transposed, and where it was declared.
+        """
         transposed = False
         inner = node
         while isinstance(inner, tree.Transposed):
@@ -238,14 +237,14 @@ class Kinds:
                 and base.name not in env
                 and not is_function(base.name)
             ):
-                self.errors.append(catalogue.unknown_name(base.span, base.name, self.scope.symbols))
+                self.errors.append(catalogue.names.unknown_name(base.span, base.name, self.scope.symbols))
             else:
-                self.errors.append(catalogue.not_a_matrix(node.span))
+                self.errors.append(catalogue.kinds.not_a_matrix(node.span))
             return None
         assert isinstance(base, tree.Name)
         assert isinstance(symbol.node, tree.Matrix)
         if len(index) != symbol.axes:
-            self.errors.append(catalogue.index_count(inner.span, base.name, symbol.axes, len(index)))
+            self.errors.append(catalogue.indices.index_count(inner.span, base.name, symbol.axes, len(index)))
             return None
         self.record(inner.span, base.name, index, env)
         return base.name, symbol.node, transposed, symbol.span
@@ -255,10 +254,10 @@ class Kinds:
         for item in node.ranges:
             name = item.variable
             if name.name in inner or name.name in self.scope.symbols:
-                self.errors.append(catalogue.shadows(name.span, name.name))
+                self.errors.append(catalogue.names.shadows(name.span, name.name))
             count = self.scope.affine(item.count, inner)
             if count is None:
-                self.errors.append(catalogue.not_affine(item.count.span))
+                self.errors.append(catalogue.indices.not_affine(item.count.span))
                 count = Affine()
             self.fresh += 1
             variable = f"{name.name}#{self.fresh}"
@@ -275,21 +274,23 @@ class Kinds:
             return self.call(node, node.function, node.args, env)
         derivative = derivative_of(node)
         if derivative is None:
-            return self.fail(catalogue.unknown_function(node.function.span, "", function_names()))
+            return self.fail(catalogue.names.unknown_function(node.function.span, "", function_names()))
         function, argument = derivative
         count = self.argument_count(function, len(node.args))
         if argument is None and count is not None and count != 1:
-            return self.fail(catalogue.which_derivative(node.function.span, function.name, count))
+            return self.fail(catalogue.kinds.which_derivative(node.function.span, function.name, count))
         if isinstance(node.function, tree.Applied):
             position = self.scope.integer(node.function.args[1])
             if position is None:
                 return UNKNOWN
             if count is not None and not 0 <= position < count:
                 return self.fail(
-                    catalogue.no_such_argument(node.function.args[1].span, function.name, count, position)
+                    catalogue.names.no_such_argument(
+                        node.function.args[1].span, function.name, count, position
+                    )
                 )
         if not self.elementwise(function):
-            return self.fail(catalogue.derivative_of_program(node.function.span, function.name))
+            return self.fail(catalogue.kinds.derivative_of_program(node.function.span, function.name))
         return self.call(node, function, node.args, env)
 
     def argument_count(self, function: tree.Name, given: int) -> int | None:
@@ -328,14 +329,14 @@ class Kinds:
                 *function_names(),
                 *(name for name, s in self.scope.symbols.items() if s.what == "function"),
             ]
-            return self.fail(catalogue.unknown_function(function.span, function.name, known))
+            return self.fail(catalogue.names.unknown_function(function.span, function.name, known))
         least, most = arity(function.name)
         if not least <= len(args) <= most:
-            return self.fail(catalogue.arguments(node.span, function.name, least, most, len(args)))
+            return self.fail(catalogue.names.arguments(node.span, function.name, least, most, len(args)))
         if function.name != "where":
             return self.join(list(zip(args, kinds, strict=True)))
         if kinds[0].name not in ("condition", "unknown"):
-            return self.fail(catalogue.condition_due(args[0].span))
+            return self.fail(catalogue.kinds.condition_due(args[0].span))
         tested = (
             kinds[0]
             if kinds[0].name == "unknown"
@@ -355,58 +356,31 @@ class Kinds:
     ) -> Kind:
         name = function.name.name
         if name in self.calls:
-            return self.fail(catalogue.recursive(node.span, name))
+            return self.fail(catalogue.names.recursive(node.span, name))
         if len(args) != len(function.parameters):
             return self.fail(
-                catalogue.arguments(
+                catalogue.names.arguments(
                     node.span, name, len(function.parameters), len(function.parameters), len(args)
                 )
             )
         inner: dict[str, Local] = {}
         for parameter, arg, kind in zip(function.parameters, args, kinds, strict=True):
             if kind.name == "condition":
-                return self.fail(catalogue.condition_misplaced(arg.span))
+                return self.fail(catalogue.kinds.condition_misplaced(arg.span))
             inner[parameter.name] = Local(kind, self.scope.affine(arg, env))
         self.calls.append(name)
         for line in function.body:
             if not isinstance(line.target, tree.Name) or line.clauses:
-                self.errors.append(catalogue.bad_target(line.target.span))
+                self.errors.append(catalogue.indices.bad_target(line.target.span))
                 continue
             if line.target.name in inner:
-                self.errors.append(catalogue.shadows(line.target.span, line.target.name))
+                self.errors.append(catalogue.names.shadows(line.target.span, line.target.name))
             inner[line.target.name] = Local(
                 self.infer(line.value, inner), self.scope.affine(line.value, inner)
             )
         kind = self.infer(function.result, inner)
         self.calls.pop()
         return replace(kind, at=node.span)
-
-
-def derivative_of(node: tree.Applied) -> tuple[tree.Name, tree.Tree | None] | None:
-    """`phi'(…)` as (phi, None), `D(phi, i)(…)` as (phi, i), else None."""
-    match node.function:
-        case tree.Primed(base=tree.Name() as name):
-            return name, None
-        case tree.Applied(function=tree.Name(name="D"), args=(tree.Name() as name, position)):
-            return name, position
-    return None
-
-
-def _is_rational(node: tree.Tree, open_: frozenset[str]) -> bool:
-    """Whether `node` is a number written as a fraction or an integer, the power that a width may have. open_:
-    names that may stand in it."""
-    match node:
-        case tree.Number():
-            return True
-        case tree.Name(name=name):
-            return name in open_
-        case tree.Negated(operand=operand):
-            return _is_rational(operand, open_)
-        case tree.Chain(operands=operands, operators=operators):
-            return (operators[0] in "*/" or bool(open_)) and all(
-                _is_rational(part, open_) for part in operands
-            )
-    return False
 
 
 def _text(side: tree.Name | tree.Number) -> str:

@@ -1,5 +1,7 @@
-"""The lexer's layout rules: indentation, brackets, identifiers, and words told from names by where they
-stand."""
+"""The lexer's layout rules.
+
+Indentation, brackets, identifiers, and words told from names by where they stand.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from lark import Token
 
 from tpc.core.greek import normalise
 from tpc.diagnostics import catalogue
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 
 RESERVED = (
@@ -35,14 +37,6 @@ MAX_DEPTH = 60  # of brackets, blocks, and of the tree
 OPENING, CLOSING = {"LPAR", "LSQB"}, {"RPAR", "RSQB"}
 
 
-class RefusedError(Exception):
-    """A syntax error, found on the way."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
-
-
 def span_of(token: Token) -> Span:
     line, column = token.line or 1, token.column or 1
     return Span(line, column, token.end_line or line, token.end_column or column + len(token))
@@ -54,9 +48,11 @@ def default_name(file: str) -> str:
     return f"the_{stem}" if stem in RESERVED else stem if stem.isidentifier() else f"program_{stem}"
 
 
-class Layout:
-    """Indentation to tokens, newlines inside brackets dropped, reserved words told from names, nesting
-    bounded."""
+class LayoutLexer:
+    """Layout as tokens: indentation, newlines outside of brackets, and words told from names.
+
+    Nesting is bounded.
+    """
 
     always_accept = ("_NEWLINE",)
 
@@ -78,7 +74,7 @@ class Layout:
                 yield from self.indentation(newline, token, indents)
                 newline = None
             elif last is None and (token.column or 1) > 1:
-                raise RefusedError(catalogue.indentation(span_of(token), "the first line is indented"))
+                raise RefusedError(catalogue.syntax.indentation(span_of(token), "the first line is indented"))
             brackets = self.depth(token, brackets)
             if token.type == "NAME" and token.value in RESERVED:
                 token = Token.new_borrow_pos(token.value.upper(), token.value, token)
@@ -100,7 +96,7 @@ class Layout:
     def depth(self, token: Token, brackets: int) -> int:
         if token.type in OPENING:
             if brackets >= MAX_DEPTH:
-                raise RefusedError(catalogue.too_deep(span_of(token), MAX_DEPTH))
+                raise RefusedError(catalogue.syntax.too_deep(span_of(token), MAX_DEPTH))
             return brackets + 1
         return max(0, brackets - 1) if token.type in CLOSING else brackets
 
@@ -108,23 +104,25 @@ class Layout:
         blank = newline.value.rsplit("\n", 1)[1]
         here = span_of(token)
         if "\t" in blank and " " in blank:
-            raise RefusedError(catalogue.indentation(here, "tabs and spaces are mixed"))
+            raise RefusedError(catalogue.syntax.indentation(here, "tabs and spaces are mixed"))
         width = len(blank)
         if width > indents[-1]:
             if len(indents) > MAX_DEPTH:
-                raise RefusedError(catalogue.too_deep(here, MAX_DEPTH))
+                raise RefusedError(catalogue.syntax.too_deep(here, MAX_DEPTH))
             indents.append(width)
             yield Token.new_borrow_pos("_INDENT", blank, token)
         while width < indents[-1]:
             indents.pop()
             yield Token.new_borrow_pos("_DEDENT", blank, token)
         if width != indents[-1]:
-            raise RefusedError(catalogue.indentation(here, "this line goes back to no earlier level"))
+            raise RefusedError(catalogue.syntax.indentation(here, "this line goes back to no earlier level"))
 
 
 def training_words(stream: Iterator[Token]) -> Iterator[Token]:
-    """Words of the training language told from names by where they stand: elsewhere they are names like any
-    other."""
+    """Words of the training language told from names by where they stand.
+
+    Elsewhere they are names like any other.
+    """
     before: list[str] = ["_NEWLINE"]  # the types of the last token, and of the one before it
     held: Token | None = None  # a token that what follows decides upon
     starts = False  # whether it begins a line

@@ -1,5 +1,6 @@
-"""Families made index by index: each index once, and nothing used before it is made. Exact, over all rounds
-of all loops.
+"""Families made index by index: each index once, and nothing used before it is made.
+
+Exact, over all rounds of all loops.
 
 Few rounds are gone through. Many are first reasoned about (`symbolic`), which settles indices like `x[t+1]`;
 what that leaves open is gone through as well, up to a limit. Errors are always found by going through the
@@ -43,9 +44,11 @@ class Making:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """A reference to members of a family, from an instruction at `stamp`; `loops` include the ranges of sums
-    around it."""
+class Reference:
+    """A reference to members of a family, from an instruction at `stamp`.
+
+    `loops` include the ranges of sums around it.
+    """
 
     name: str
     index: tuple[Affine, ...]
@@ -96,8 +99,9 @@ class TooManyRoundsError(Exception):
 
 
 class Order:
-    """Checks the families of one file. Problems are appended to `errors`; `made` has the families without
-    any.
+    """Checks the families of one file.
+
+    Problems are appended to `errors`; `made` has the families without any.
 
     Methods raise TooManyRoundsError, with an error appended, where they cannot tell.
     """
@@ -117,7 +121,7 @@ class Order:
         if shape is None:
             return
         if prod(shape) > limit:
-            self.errors.append(catalogue.dim_size(makings[0].span, prod(shape), limit))
+            self.errors.append(catalogue.indices.dim_size(makings[0].span, prod(shape), limit))
             return
         made = Made(shape, tuple(makings))
         if limit == MAX_FAMILY or self.once(name, made):
@@ -131,7 +135,7 @@ class Order:
                     if column.min() < 0:
                         at = int(np.argmin(column))
                         self.errors.append(
-                            catalogue.negative_target(
+                            catalogue.indices.negative_target(
                                 making.span, name, int(column[at]), _rounds(grid, at, making.loops)
                             )
                         )
@@ -156,7 +160,7 @@ class Order:
                     at = int(np.argmax(taken))
                     earlier = made.makings[by[flat[at]]].span if by[flat[at]] >= 0 else making.span
                     self.errors.append(
-                        catalogue.made_twice(
+                        catalogue.indices.made_twice(
                             making.span, _member(name, columns, at), earlier, _rounds(grid, at, making.loops)
                         )
                     )
@@ -164,9 +168,11 @@ class Order:
                 by[flat] = number
         return True
 
-    def use(self, use: Use) -> None:
-        """Every instance of `use` is inside its family, and its member made before. Nothing is said of a
-        family that has errors itself."""
+    def use(self, use: Reference) -> None:
+        """Every instance of `use` is inside its family, and its member made before.
+
+        Nothing is said of a family that has errors itself.
+        """
         made = self.made.get(use.name)
         rounds = instances(use.loops)
         if made is None or (
@@ -174,7 +180,7 @@ class Order:
         ):
             return
         if prod(made.shape) > MAX_MEMBERS:
-            self.errors.append(catalogue.dim_size(use.span, prod(made.shape), MAX_MEMBERS))
+            self.errors.append(catalogue.indices.dim_size(use.span, prod(made.shape), MAX_MEMBERS))
             return
         when, by = made.history
         for grid in self.grids(use):
@@ -187,15 +193,17 @@ class Order:
                 at = int(np.argmax(late))
                 member, where = _member(use.name, columns, at), _rounds(grid, at, use.loops)
                 if found[at] == NEVER:
-                    self.errors.append(catalogue.never_made(use.span, member, where))
+                    self.errors.append(catalogue.indices.never_made(use.span, member, where))
                 else:
                     maker = made.makings[int(by[tuple(c[at] for c in columns)])]
-                    self.errors.append(catalogue.from_the_future(use.span, member, where, maker.span))
+                    self.errors.append(catalogue.indices.from_the_future(use.span, member, where, maker.span))
                 return
 
-    def given(self, use: Use, shape: tuple[int, ...]) -> None:
-        """The same for an input, a matrix or an initial vector, whose members are all there from the
-        start."""
+    def given(self, use: Reference, shape: tuple[int, ...]) -> None:
+        """The same for a use of an input, a matrix or an initial vector.
+
+        Their members are all there from the start.
+        """
         rounds = instances(use.loops)
         if rounds > FEW and symbolic.within(use, shape):
             return
@@ -209,25 +217,31 @@ class Order:
         if made is None:
             return
         loops = tuple(Loop(f"#{axis}", Affine(extent)) for axis, extent in enumerate(made.shape))
-        self.use(Use(name, tuple(Affine.var(loop.variable) for loop in loops), loops, Affine(NEVER), span))
+        self.use(
+            Reference(name, tuple(Affine.var(loop.variable) for loop in loops), loops, Affine(NEVER), span)
+        )
 
-    def grids(self, event: Making | Use) -> Iterator[Grid]:
+    def grids(self, event: Making | Reference) -> Iterator[Grid]:
         """The rounds of `event`, in pieces, up to the limit."""
         for rounds, grid in _pieces(event.loops):
             self.left -= rounds
             if self.left < 0:
-                self.errors.append(catalogue.too_many_rounds(event.span, instances(event.loops), MAX_ROUNDS))
+                self.errors.append(
+                    catalogue.indices.too_many_rounds(event.span, instances(event.loops), MAX_ROUNDS)
+                )
                 raise TooManyRoundsError
             if _size(grid):
                 yield grid
 
-    def inside(self, use: Use, shape: tuple[int, ...], grid: Grid, columns: Sequence[np.ndarray]) -> bool:
+    def inside(
+        self, use: Reference, shape: tuple[int, ...], grid: Grid, columns: Sequence[np.ndarray]
+    ) -> bool:
         for axis, (column, extent) in enumerate(zip(columns, shape, strict=True)):
             outside = (column < 0) | (column >= extent)
             if outside.any():
                 at = int(np.argmax(outside))
                 self.errors.append(
-                    catalogue.out_of_range(
+                    catalogue.indices.out_of_range(
                         use.span, use.name, axis, int(column[at]), extent, _rounds(grid, at, use.loops)
                     )
                 )

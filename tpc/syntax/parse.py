@@ -10,11 +10,11 @@ from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.exceptions import VisitError
 
 from tpc.diagnostics import catalogue
-from tpc.diagnostics.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
-from tpc.syntax.builder import Builder
-from tpc.syntax.layout import MAX_DEPTH, Layout, RefusedError, span_of
+from tpc.syntax.builder import TreeBuilder
+from tpc.syntax.layout import MAX_DEPTH, LayoutLexer, span_of
 
 MAX_BYTES = 1 << 18
 MAX_SYNTAX_ERRORS = 10
@@ -28,17 +28,19 @@ def parser() -> Lark:
         grammar,
         parser="lalr",
         lexer="basic",
-        postlex=Layout(),
+        postlex=LayoutLexer(),
         maybe_placeholders=True,
-        transformer=Builder(),
+        transformer=TreeBuilder(),
     )
 
 
 def parse_file(text: str, name: str) -> tree.File:
-    """The tree of `text`. Raises TpcError with every line that does not parse (a line refused is replaced, to
-    look at the others)."""
+    """The tree of `text`.
+
+    Raises TpcError with every line that does not parse (a line refused is replaced, to look at the others).
+    """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise TpcError([catalogue.too_large(MAX_BYTES)], name, text)
+        raise TpcError([catalogue.syntax.too_large(MAX_BYTES)], name, text)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     errors: dict[int, Diagnostic] = {}
     for _ in range(2 * MAX_SYNTAX_ERRORS):
@@ -51,7 +53,7 @@ def parse_file(text: str, name: str) -> tree.File:
         again = at in errors
         errors.setdefault(at, result)
         if (
-            result.code in catalogue.ENDS_PARSING
+            result.code in catalogue.syntax.ENDS_PARSING
             or at >= len(lines)
             or not lines[at].strip()
             or len(errors) == MAX_SYNTAX_ERRORS
@@ -109,13 +111,13 @@ def _attempt(text: str) -> tree.File | Diagnostic:
         return _syntax_error(error, text)
     assert isinstance(file, tree.File)
     depth, node = tree.deepest(file)
-    return catalogue.too_deep(node.span, MAX_DEPTH) if depth > 3 * MAX_DEPTH else file
+    return catalogue.syntax.too_deep(node.span, MAX_DEPTH) if depth > 3 * MAX_DEPTH else file
 
 
 def _syntax_error(error: UnexpectedInput, text: str) -> Diagnostic:
     if isinstance(error, UnexpectedCharacters):
         at = Span(error.line, error.column, error.line, error.column + 1)
-        return catalogue.unexpected_character(at, text.split("\n")[error.line - 1][error.column - 1])
+        return catalogue.syntax.unexpected_character(at, text.split("\n")[error.line - 1][error.column - 1])
     assert isinstance(error, UnexpectedToken)
     token = error.token
     at = span_of(token)
@@ -123,11 +125,13 @@ def _syntax_error(error: UnexpectedInput, text: str) -> Diagnostic:
     if bracket is not None and (
         token.type in ENDING or not text.split("\n")[at.line - 1][: at.column - 1].strip()
     ):
-        return catalogue.unclosed(*bracket, at)
+        return catalogue.syntax.unclosed(*bracket, at)
     if token.type in ("_NEWLINE", "$END"):
         column = len(_code(text.split("\n")[at.line - 1])) + 1  # before a comment
         at = Span(at.line, column, at.line, column + 1)
-    return catalogue.unexpected_token(at, token.type, str(token), frozenset(error.accepts or error.expected))
+    return catalogue.syntax.unexpected_token(
+        at, token.type, str(token), frozenset(error.accepts or error.expected)
+    )
 
 
 def _open_bracket(text: str, at: Span) -> tuple[Span, str] | None:

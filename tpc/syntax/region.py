@@ -1,5 +1,6 @@
-"""Sets of whole numbers given by affine inequalities: whether one is empty, and the values that an index
-takes over it.
+"""Sets of whole numbers given by affine inequalities.
+
+Whether one is empty, and the values that an index takes over it.
 
 Variables are eliminated one after another (Fourier and Motzkin's way). That decides emptiness of the rational
 points; for whole numbers it may say "not certain", but never a wrong "empty". A projection is exact where
@@ -27,14 +28,14 @@ class TooManyRowsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class IntegerRegion:
     """The points where every one of `at_least` is ≥ 0 and every one of `zero` is 0."""
 
     at_least: tuple[Affine, ...] = ()
     zero: tuple[Affine, ...] = ()
 
-    def where(self, at_least: Iterable[Affine] = (), zero: Iterable[Affine] = ()) -> Region:
-        return Region((*self.at_least, *at_least), (*self.zero, *zero))
+    def where(self, at_least: Iterable[Affine] = (), zero: Iterable[Affine] = ()) -> IntegerRegion:
+        return IntegerRegion((*self.at_least, *at_least), (*self.zero, *zero))
 
     @property
     def is_empty(self) -> bool:
@@ -48,8 +49,10 @@ class Region:
         return False
 
     def span(self, index: Affine) -> tuple[int, int] | None:
-        """The least and the greatest value of `index` here, attained. None if that is not certain. The region
-        must not be empty."""
+        """The least and the greatest value of `index` here, attained.
+
+        None if that is not certain. The region must not be empty.
+        """
         try:
             rows, exact = self._project(index)
         except (EmptyError, TooManyRowsError):
@@ -59,8 +62,10 @@ class Region:
         return (max(least), min(greatest)) if exact and least and greatest else None
 
     def _project(self, index: Affine | None) -> tuple[list[Row], bool]:
-        """The rows that are left for the value of `index` when all variables are eliminated, and whether that
-        is exact for whole numbers."""
+        """The rows that are left for the value of `index` when all variables are eliminated.
+
+        Gives also whether that is exact for whole numbers.
+        """
         names = sorted(
             {
                 v
@@ -108,8 +113,10 @@ def _eliminate(inequalities: list[Row], equations: list[Row]) -> tuple[list[Row]
 
 
 def _substituted(inequalities: list[Row], equations: list[Row]) -> list[Row]:
-    """Uses up the equations, in place: each is solved for a variable with coefficient ±1. Gives, as
-    inequalities, those that cannot be."""
+    """Uses up the equations, in place: each is solved for a variable with coefficient ±1.
+
+    Gives, as inequalities, those that cannot be.
+    """
     left = []
     while equations:
         row = equations.pop()
@@ -134,8 +141,10 @@ def _without(column: int, row: Row, equation: Row) -> Row:
 
 
 def _tight(rows: Sequence[Row]) -> list[Row]:
-    """Each row divided by its common divisor, the constant rounded down, as whole numbers allow; of rows that
-    differ in it, the strongest."""
+    """Each row divided by its common divisor, the constant rounded down, as whole numbers allow.
+
+    Of rows that differ in it, the strongest.
+    """
     strongest: dict[tuple[int, ...], int] = {}
     for row in rows:
         divisor = gcd(*row[:-1])

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from math import prod
 
 from tpc.core.affine import Affine
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.diagnostics import catalogue
-from tpc.diagnostics.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics.diagnostic import Diagnostic, TpcError, in_order
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.declarations import check_laws
@@ -22,42 +21,21 @@ from tpc.syntax.order import (
     MAX_MEMBERS,
     Making,
     Order,
+    Reference,
     TooManyRoundsError,
-    Use,
-    greatest,
-    instances,
 )
-from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Local, Loop, Scope, Symbol
+from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Scope, Symbol
+from tpc.syntax.timeline import TimedDefinition, TimedOutput, Timeline, telling
 
 MAX_ERRORS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """A definition with the loops around it, its own clauses included, and its place in time."""
-
-    node: tree.Define
-    name: tree.Name
-    index: tuple[Affine, ...]
-    loops: tuple[Loop, ...]
-    stamp: Affine
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """An output: what is reported, over its clauses."""
-
-    node: tree.Output
-    name: tree.Name
-    loops: tuple[Loop, ...]
-    stamp: Affine
-    value: tree.Tree
-
-
-@dataclass(frozen=True, slots=True)
 class Checked:
-    """A tree in which nothing is wrong: what its names stand for, its dims, and the kind and extents of every
-    family."""
+    """A tree in which nothing is wrong.
+
+    What its names stand for, its dims, and the kind and extents of every family.
+    """
 
     file: tree.File
     name: str
@@ -75,15 +53,15 @@ def resolve(
     program: str = "program",
     exponents: frozenset[str] = frozenset(),
 ) -> Checked:
-    """Checks `file`. overrides: values of dims in place of the file's. program: its name if it gives none.
-    Raises TpcError with all that is wrong."""
+    """Checks `file`. Raises TpcError with all that is wrong.
+
+    overrides: values of dims in place of the file's. program: its name if it gives none.
+    """
     errors: list[Diagnostic] = []
     resolver = Resolver(file, errors, overrides, exponents)
     checked = resolver.check(program)
     if errors:
-        unique = list(dict.fromkeys(errors))
-        unique.sort(key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0))
-        raise TpcError(unique[:MAX_ERRORS], name, text)
+        raise TpcError(in_order(errors)[:MAX_ERRORS], name, text)
     return checked
 
 
@@ -100,16 +78,16 @@ class Resolver:
         self.file = file
         self.errors = errors
         self.scope = Scope(errors, overrides, exponents)
-        self.sites: list[Site] = []
-        self.reported: list[Reported] = []
-        self.names_reported: dict[str, tree.Name] = {}
+        self.timeline = Timeline(self.scope, errors)
+        self.sites = self.timeline.sites
+        self.reported = self.timeline.reported
         self.families: dict[str, Kind] = {}
-        self.uses: list[Use] = []
+        self.uses: list[Reference] = []
 
     def check(self, name: str) -> Checked:
         for statement in self.file.statements:
             self.declare(statement)
-        self.collect(self.file.statements, (), Affine(), 1)
+        self.timeline.collect(self.file.statements, (), Affine(), 1)
         self.declare_families()
         check_laws(self.file, self.scope, self.errors)
         self.infer_families()
@@ -162,10 +140,10 @@ class Resolver:
         seen: dict[str, Span] = {}
         for parameter in parameters:
             if parameter.name in CONSTANTS or is_function(parameter.name) or parameter.name in RESERVED:
-                self.errors.append(catalogue.built_in(parameter.span, parameter.name))
+                self.errors.append(catalogue.names.built_in(parameter.span, parameter.name))
             elif parameter.name in seen:
                 self.errors.append(
-                    catalogue.defined_twice(parameter.span, parameter.name, seen[parameter.name])
+                    catalogue.names.defined_twice(parameter.span, parameter.name, seen[parameter.name])
                 )
             seen.setdefault(parameter.name, parameter.span)
 
@@ -176,140 +154,16 @@ class Resolver:
             count = self.scope.extent(axis.count)
             if axis.variable is not None:
                 if axis.variable.name in seen or axis.variable.name in self.scope.symbols:
-                    self.errors.append(catalogue.shadows(axis.variable.span, axis.variable.name))
+                    self.errors.append(catalogue.names.shadows(axis.variable.span, axis.variable.name))
                 seen.add(axis.variable.name)
             shape.append(1 if count is None else count)
             members *= shape[-1]
         if members > limit:
-            self.errors.append(catalogue.dim_size(declared.span, members, limit))
+            self.errors.append(catalogue.indices.dim_size(declared.span, members, limit))
             return (1,) * len(shape)
         return tuple(shape)
 
-    # what it makes, and when
-
-    def collect(
-        self, statements: Sequence[tree.Statement], loops: tuple[Loop, ...], start: Affine, first: int
-    ) -> int:
-        """Places the definitions of a block in time, from `first` on; gives how many moments one round of it
-        takes."""
-        moment = first
-        for statement in statements:
-            match statement:
-                case tree.Define(clauses=clauses):
-                    inner = self.enter(clauses, loops)
-                    rounds = [max(1, greatest(loop.count, inner[:i])) for i, loop in enumerate(inner)][
-                        len(loops) :
-                    ]
-                    stamp = start + moment
-                    for i, loop in enumerate(inner[len(loops) :]):
-                        stamp = stamp + Affine.var(loop.variable).scaled(prod(rounds[i + 1 :]))
-                    self.site(statement, inner, stamp)
-                    moment += prod(rounds)
-                case tree.ForBlock(range=head, body=body):
-                    inner = self.enter((head,), loops)
-                    length = self.moments(body, inner)
-                    stamp = start + moment + Affine.var(inner[-1].variable).scaled(length)
-                    self.collect(body, inner, stamp, 0)
-                    moment += length * max(1, greatest(inner[-1].count, loops))
-                case tree.Output():
-                    if loops:
-                        self.errors.append(catalogue.misplaced(statement.span, "`output`"))
-                    else:
-                        self.output(statement, start + moment)
-                        moment += 1
-                case _ if loops:
-                    self.errors.append(catalogue.misplaced(statement.span, "a declaration"))
-        return moment - first
-
-    def moments(self, body: Sequence[tree.Statement], loops: tuple[Loop, ...]) -> int:
-        """How many moments one round of `body` takes."""
-        total = 0
-        for statement in body:
-            if isinstance(statement, tree.ForBlock):
-                count = self.scope.affine(statement.range.count, _variables(loops)) or Affine()
-                inner = (*loops, Loop(statement.range.variable.name, count))
-                total += self.moments(statement.body, inner) * max(1, greatest(count, loops))
-            elif isinstance(statement, tree.Define):
-                total += self.rounds(statement.clauses, loops)
-            else:
-                total += 1
-        return total
-
-    def rounds(self, clauses: Sequence[tree.Range], loops: tuple[Loop, ...]) -> int:
-        total = 1
-        for clause in clauses:
-            count = self.scope.affine(clause.count, _variables(loops)) or Affine()
-            total *= max(1, greatest(count, loops))
-            loops = (*loops, Loop(clause.variable.name, count))
-        return total
-
-    def enter(self, ranges: Sequence[tree.Range], loops: tuple[Loop, ...]) -> tuple[Loop, ...]:
-        for item in ranges:
-            name = item.variable
-            declared = self.scope.symbols.get(name.name)
-            if any(loop.variable == name.name for loop in loops) or declared is not None:
-                self.errors.append(catalogue.shadows(name.span, name.name))
-            if name.name in CONSTANTS or is_function(name.name):
-                self.errors.append(catalogue.built_in(name.span, name.name))
-            count = self.scope.affine(item.count, _variables(loops))
-            if count is None:
-                self.errors.append(
-                    catalogue.dim_value(
-                        item.count.span, "a count is made of dims, numbers and outer loop variables"
-                    )
-                )
-                count = Affine()
-            loops = (*loops, Loop(name.name, count))
-        if instances(loops) > MAX_FAMILY:
-            self.errors.append(catalogue.dim_size(ranges[-1].count.span, instances(loops), MAX_FAMILY))
-            loops = tuple(Loop(loop.variable, Affine()) for loop in loops)
-        return loops
-
-    def site(self, node: tree.Define, loops: tuple[Loop, ...], stamp: Affine) -> None:
-        base, index = (
-            (node.target.base, node.target.index)
-            if isinstance(node.target, tree.Indexed)
-            else (node.target, ())
-        )
-        if not isinstance(base, tree.Name):
-            self.errors.append(catalogue.bad_target(node.target.span))
-            return
-        affine = []
-        for i in index:
-            value = self.scope.affine(i, _variables(loops))
-            if value is None:
-                gathers = isinstance(i, tree.Indexed) or (
-                    isinstance(i, tree.Name) and i.name in self.scope.symbols
-                )
-                self.errors.append(
-                    catalogue.target_gather(i.span) if gathers else catalogue.not_affine(i.span)
-                )
-                return
-            affine.append(value)
-        self.sites.append(Site(node, base, tuple(affine), loops, stamp))
-
-    def output(self, node: tree.Output, stamp: Affine) -> None:
-        base, index = (
-            (node.target.base, node.target.index)
-            if isinstance(node.target, tree.Indexed)
-            else (node.target, ())
-        )
-        if not isinstance(base, tree.Name):
-            self.errors.append(catalogue.output_unnamed(node.target.span))
-            return
-        loops = self.enter(node.clauses, ())
-        if node.value is not None:
-            affine = [self.scope.affine(i, _variables(loops)) for i in index]
-            if affine != [Affine.var(loop.variable) for loop in loops]:
-                self.errors.append(catalogue.bad_target(node.target.span))
-                return
-        first = self.names_reported.setdefault(base.name, base)
-        if first is not base:
-            self.errors.append(catalogue.defined_twice(base.span, base.name, first.span))
-            return
-        self.reported.append(
-            Reported(node, base, loops, stamp, node.target if node.value is None else node.value)
-        )
+    # what it makes
 
     def declare_families(self) -> None:
         for site in self.sites:
@@ -320,18 +174,24 @@ class Resolver:
                 )
             elif known.what != "family":
                 self.errors.append(
-                    catalogue.target_is_given(site.name.span, site.name.name, known.span, WORDS[known.what])
+                    catalogue.indices.target_is_given(
+                        site.name.span, site.name.name, known.span, WORDS[known.what]
+                    )
                 )
             elif known.axes != len(site.index):
                 self.errors.append(
-                    catalogue.index_count(site.node.target.span, site.name.name, known.axes, len(site.index))
+                    catalogue.indices.index_count(
+                        site.node.target.span, site.name.name, known.axes, len(site.index)
+                    )
                 )
 
     # kinds
 
     def infer_families(self) -> None:
-        """Kinds of families to a fixpoint: a definition may refer to families that are made later in a
-        loop."""
+        """Kinds of families to a fixpoint.
+
+        a definition may refer to families that are made later in a loop.
+        """
         pending = [site for site in self.sites if site.name.name in self.scope.symbols]
         progress = True
         while pending and progress:
@@ -352,7 +212,7 @@ class Resolver:
                 self.families.update(dict.fromkeys(grounded, SCALAR))
                 progress = bool(grounded)
 
-    def has_known_part(self, site: Site) -> bool:
+    def has_known_part(self, site: TimedDefinition) -> bool:
         """Whether something whose kind is known is in a definition."""
         return any(
             node.name in self.families or (known is not None and known.what in ("input", "vector"))
@@ -361,8 +221,10 @@ class Resolver:
         )
 
     def check_functions(self) -> None:
-        """Functions are checked where they are used; one that is not used is checked with scalar arguments,
-        and for its names only."""
+        """Functions are checked where they are used.
+
+        One that is not used is checked with scalar arguments, and for its names only.
+        """
         used = {
             node.name
             for s in self.file.statements
@@ -381,25 +243,26 @@ class Resolver:
         kinds = Kinds(self.scope, self.families, self.errors, self.uses)
         first: dict[str, tuple[Kind, Span]] = {}
         for site in self.sites:
-            kind = kinds.define(site.node.value, site.loops, site.stamp)
-            if kind.name == "unknown":
-                continue
-            before = first.setdefault(site.name.name, (kind, site.node.target.span))
-            if before[0] != kind:
-                self.errors.append(
-                    catalogue.kind_differs(
-                        site.node.target.span, site.name.name, str(kind), before[1], str(before[0])
+            with telling(self.errors, site.node):
+                kind = kinds.define(site.node.value, site.loops, site.stamp)
+                if kind.name == "unknown":
+                    continue
+                before, place = first.setdefault(site.name.name, (kind, site.node.target.span))
+                if before != kind:
+                    self.errors.append(
+                        catalogue.kinds.kind_differs(
+                            site.node.target.span, site.name.name, str(kind), place, str(before)
+                        )
                     )
-                )
         for reported in self.reported:
             self.check_output(reported, kinds)
         if not self.errors:
             for site in self.sites:
                 if site.name.name not in self.families:
-                    self.errors.append(catalogue.kind_unknown(site.name.span, site.name.name))
+                    self.errors.append(catalogue.kinds.kind_unknown(site.name.span, site.name.name))
                     break
 
-    def check_output(self, reported: Reported, kinds: Kinds) -> None:
+    def check_output(self, reported: TimedOutput, kinds: Kinds) -> None:
         value = reported.value
         symbol = self.scope.symbols.get(value.name) if isinstance(value, tree.Name) else None
         if (
@@ -414,7 +277,7 @@ class Resolver:
             kind = kinds.define(value, reported.loops, reported.stamp)
         if kind.name == "vector":
             self.errors.append(
-                catalogue.output_of_vector(value.span, reported.name.name, reported.node.value is None)
+                catalogue.kinds.output_of_vector(value.span, reported.name.name, reported.node.value is None)
             )
 
     # order
@@ -457,7 +320,3 @@ class Resolver:
                     "itself"
                 )
         return tuple(found)
-
-
-def _variables(loops: Sequence[Loop]) -> dict[str, Local]:
-    return {loop.variable: Local(SCALAR, Affine.var(loop.variable)) for loop in loops}

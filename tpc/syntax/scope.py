@@ -21,7 +21,7 @@ MAX_INTEGER = 10**18
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Of an expression. `at`: where its width comes from."""
+    """The kind of an expression. `at`: where its width comes from."""
 
     name: Literal["scalar", "vector", "condition", "unknown"]
     width: str | None = None
@@ -44,8 +44,10 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What a variable or a parameter is inside an expression: its kind, and its value as an index if it has
-    one."""
+    """What a variable or a parameter is inside an expression.
+
+    Its kind, and its value as an index if it has one.
+    """
 
     kind: Kind
     index: Affine | None = None
@@ -91,10 +93,12 @@ class Scope:
 
     def declare(self, name: tree.Name, symbol: Symbol) -> bool:
         if name.name in CONSTANTS or is_function(name.name) or name.name in RESERVED:
-            self.errors.append(catalogue.built_in(name.span, name.name))
+            self.errors.append(catalogue.names.built_in(name.span, name.name))
             return False
         if name.name in self.symbols:
-            self.errors.append(catalogue.defined_twice(name.span, name.name, self.symbols[name.name].span))
+            self.errors.append(
+                catalogue.names.defined_twice(name.span, name.name, self.symbols[name.name].span)
+            )
             return False
         self.symbols[name.name] = symbol
         if symbol.what == "width":
@@ -106,13 +110,13 @@ class Scope:
         try:
             value = fraction(node, self.dims)
         except NotANumberError as unknown:
-            self.errors.append(catalogue.dim_value(unknown.span, unknown.why))
+            self.errors.append(catalogue.indices.dim_value(unknown.span, unknown.why))
             return None
         except OverflowError:
-            self.errors.append(catalogue.dim_size(node.span, MAX_INTEGER, MAX_DIM))
+            self.errors.append(catalogue.indices.dim_size(node.span, MAX_INTEGER, MAX_DIM))
             return None
         if value.denominator != 1:
-            self.errors.append(catalogue.dim_value(node.span, f"it is {value}"))
+            self.errors.append(catalogue.indices.dim_value(node.span, f"it is {value}"))
             return None
         return int(value)
 
@@ -122,10 +126,12 @@ class Scope:
         if value is None:
             return None
         if value < 0:
-            self.errors.append(catalogue.dim_value(node.span, f"it is {value}, a count cannot be negative"))
+            self.errors.append(
+                catalogue.indices.dim_value(node.span, f"it is {value}, a count cannot be negative")
+            )
             return None
         if value > limit:
-            self.errors.append(catalogue.dim_size(node.span, value, limit))
+            self.errors.append(catalogue.indices.dim_size(node.span, value, limit))
             return None
         return value
 
@@ -153,8 +159,10 @@ def bounded(value: Fraction) -> Fraction:
 
 
 def fraction(node: tree.Tree, dims: Mapping[str, int]) -> Fraction:
-    """The exact value of arithmetic on numbers and dims. Raises NotANumberError, or OverflowError past
-    10^18."""
+    """The exact value of arithmetic on numbers and dims.
+
+    Raises NotANumberError, or OverflowError past 10^18.
+    """
     match node:
         case tree.Number(value=value):
             return bounded(value)

@@ -1,5 +1,7 @@
-"""The tree of a `.tp` file, as written: every node knows its span. Nodes hold no meaning; `resolve` finds
-it."""
+"""The tree of a `.tp` file, as written: every node knows its span.
+
+Nodes hold no meaning; `resolve` finds it.
+"""
 
 from __future__ import annotations
 
@@ -242,8 +244,10 @@ class Option(Node):
 
 @dataclass(frozen=True, slots=True)
 class Weight(Node):
-    """`weight W : rows x columns`, or `bias b : rows` (columns None). axes: of a family of weights,
-    `weight W[k < K] : …`."""
+    """`weight W : rows x columns`, or `bias b : rows` (columns None).
+
+    axes: of a family of weights, `weight W[k < K] : …`.
+    """
 
     name: Name
     rows: Name | Number
@@ -372,8 +376,10 @@ def parts(node: Node) -> list[Node]:
 
 
 def deepest(root: Node) -> tuple[int, Node]:
-    """How deep the tree is nested, and a node at that depth. Needs no recursion, so it can be asked of any
-    tree."""
+    """How deep the tree is nested, and a node at that depth.
+
+    Needs no recursion, so it can be asked of any tree.
+    """
     best, where, stack = 0, root, [(1, root)]
     while stack:
         depth, node = stack.pop()

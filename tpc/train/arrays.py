@@ -1,5 +1,7 @@
-"""What networks may do to arrays besides elementwise work: one-hot arrays, zeros around an array, sums over
-members."""
+"""What networks may do to arrays besides elementwise work.
+
+One-hot arrays, zeros around an array, sums over members.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,16 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from tpc.diagnostics import catalogue, catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, replaced, substituted
 from tpc.train.checks import ARRAYS, check_index
 from tpc.train.naming import Names
 from tpc.train.padding import plus
-from tpc.train.records import Padded, Value
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.records import ArrayExpr, PaddedStep
+from tpc.train.scene import Scene
 
 if TYPE_CHECKING:
     from tpc.train.forward import Env, Forward
@@ -28,8 +31,10 @@ def array_function(scene: Scene, node: tree.Applied) -> str:
 
 
 def apart(network: tree.Network, used: Collection[str], names: Names) -> tree.Network:
-    """The network with other variables of clauses, loops and sums in the place of those that mean something
-    where it is called."""
+    """The network with other variables of clauses, loops and sums.
+
+    They stand in the place of those that mean something where it is called.
+    """
     bound = {part.variable.name for part in tree.walk(network) if isinstance(part, tree.Range)}
     fresh: dict[str, str] = {}
     for variable in sorted(bound.intersection(used)):
@@ -55,7 +60,7 @@ def picks_members(node: tree.Sum, env: Env) -> bool:
     return any(name.name in variables for part in indexed for i in part.index for name in tree.names(i))
 
 
-def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> Value:
+def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> ArrayExpr:
     """A sum with each of its terms made by itself."""
     first, *rest = node.ranges
     m = Maker(node.span)
@@ -68,7 +73,7 @@ def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> Value:
     )
 
 
-def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
+def onehot(forward: Forward, node: tree.Applied, env: Env) -> ArrayExpr:
     """`onehot(j[t])`, of an input declared `: index(d)`: the array of d entries that is 1 at j[t].
 
     `onehot(k)` of a loop variable has an entry for each round, `onehot(k + 1, d)` of any index has d entries.
@@ -80,7 +85,7 @@ def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
     count = known.bound if known is not None else _rounds(forward, entry)
     if known is not None and count is not None and value.shape:
         raise RefusedError(
-            catalogue.index_count(
+            catalogue.indices.index_count(
                 node.args[0].span, "this", len(known.axes), len(known.axes) - len(value.shape)
             )
         )
@@ -88,15 +93,17 @@ def onehot(forward: Forward, node: tree.Applied, env: Env) -> Value:
         least, count = count, forward.index(node.args[1], env)
         _check_entries(forward, node, least if known is not None else None, count)
     if value.width is not None or value.shape or count is None or len(node.args) > 2:
-        raise RefusedError(catalogue_training.onehot_needs(node.span))
+        raise RefusedError(catalogue.networks.onehot_needs(node.span))
     check_index(forward.scene, node.args[0], "onehot", 0, entry, forward.scene.integer(count), forward.loops)
     m = Maker(node.span)
-    return Value(None, (count,), lambda i: m.equal(i[0], entry), picked=entry)
+    return ArrayExpr(None, (count,), lambda i: m.equal(i[0], entry), picked=entry)
 
 
 def _rounds(forward: Forward, index: Tree) -> Tree | None:
-    """How many rounds the loop has whose variable an index is; None if it is none, or they are not known
-    here."""
+    """How many rounds the loop has whose variable an index is.
+
+    None if it is none, or they are not known here.
+    """
     loops = {r.variable.name: r.count for r in forward.loops}
     return loops.get(index.name) if isinstance(index, tree.Name) else None
 
@@ -117,22 +124,23 @@ def _check_entries(forward: Forward, node: tree.Applied, least: Tree | None, cou
     """Whether a number of entries is one, and enough for the members of an input."""
     size, needed = forward.scene.integer(count), 1 if least is None else forward.scene.integer(least)
     if size is None or size < 1:
-        raise RefusedError(catalogue_training.onehot_needs(node.args[1].span))
+        raise RefusedError(catalogue.networks.onehot_needs(node.args[1].span))
     if needed is not None and needed > size:
-        raise RefusedError(catalogue.out_of_range(node.args[0].span, "onehot", 0, needed - 1, size, ""))
+        raise RefusedError(
+            catalogue.indices.out_of_range(node.args[0].span, "onehot", 0, needed - 1, size, "")
+        )
 
 
-def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Value:
-    """`pad(x, a, …)`: the array x with `a` zeros before and after it along its first axis, and so on for the
-    next."""
+def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> ArrayExpr:
+    """`pad(x, a, b, …)`: x with `a` zeros before and after it along its first axis, `b` along the next."""
     value, amounts = forward.expr(node.args[0], env), node.args[1:]
     if not amounts or len(amounts) > len(value.shape):
-        raise RefusedError(catalogue_training.pad_needs(node.span, len(value.shape)))
+        raise RefusedError(catalogue.networks.pad_needs(node.span, len(value.shape)))
     sizes: list[Tree] = []
     for amount in amounts:
         size = forward.scene.integer(forward.index(amount, env))
         if size is None or size < 0:
-            raise RefusedError(catalogue_training.pad_amount(amount.span))
+            raise RefusedError(catalogue.networks.pad_amount(amount.span))
         sizes.append(Maker(amount.span).number(size))
     empty = next(
         (
@@ -143,7 +151,7 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Valu
         None,
     )
     if value.width is not None and empty is not None:
-        raise RefusedError(catalogue_training.pad_empty(node.span, empty))
+        raise RefusedError(catalogue.networks.pad_empty(node.span, empty))
     if forward.has_variables(value) and not forward.is_leaf(value):
         value = forward.named(value, "x", node.args[0])
     with forward.within_sums(node):
@@ -155,5 +163,23 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Valu
             value.width,
             [plus(m, a.count, *margin) for a, margin in zip(own, margins, strict=True)],
         )
-        forward.steps.append(Padded(out, (*forward.axes, *own), value, margins, node.span, given))
+        forward.steps.append(PaddedStep(out, (*forward.axes, *own), value, margins, node.span, given))
         return forward.of_var(out)
+
+
+def sum_of(forward: Forward, node: tree.Sum, env: Env) -> ArrayExpr:
+    """A sum, one expression with the variables of its ranges, or term by term where they pick members."""
+    if picks_members(node, env):
+        return term_by_term(forward, node, env)
+    inner, ranges = dict(env), list[tree.Range]()
+    outer, loops = forward.sums, forward.loops
+    for item in node.ranges:
+        ranges.append(replace(item, count=forward.index(item.count, inner)))
+        inner[item.variable.name] = forward.position(item.variable.name)
+        forward.sums = (*forward.sums, item.variable.name)
+        forward.loops = (*forward.loops, ranges[-1])
+    value = forward.expr(node.body, inner)
+    forward.sums, forward.loops = outer, loops
+    return ArrayExpr(
+        value.width, value.shape, lambda i: replace(node, ranges=tuple(ranges), body=value.at(i))
+    )

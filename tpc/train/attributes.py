@@ -8,7 +8,8 @@ from fractions import Fraction
 from itertools import product
 from math import prod
 
-from tpc.diagnostics import catalogue, catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Range, Tree
@@ -23,9 +24,9 @@ from tpc.train.checks import (
     corners,
     whole,
 )
-from tpc.train.descent import option_value
 from tpc.train.naming import Names
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.options import option_value
+from tpc.train.scene import Scene
 
 ATTRIBUTES = ("std", "scale", "lr", "frozen", "decoupled", "a", "b")
 SIZES = ("std", "scale")  # known before anything is drawn
@@ -37,9 +38,9 @@ def check_attributes(
     """What the attributes of a weight may be. matrix: it is between two widths."""
     for flag in ("frozen", "decoupled"):
         if flag in options and options[flag].value is not None:
-            raise RefusedError(catalogue_training.option_flag(options[flag].span, flag))
+            raise RefusedError(catalogue.options.option_flag(options[flag].span, flag))
     if "std" in options and not scene.widths:
-        raise RefusedError(catalogue_training.std_without_width(options["std"].span))
+        raise RefusedError(catalogue.options.std_without_width(options["std"].span))
     numbers = {name: option_value(options[name]) for name in (*SIZES, "lr") if name in options}
     ranges = own_ranges(scene, weight, [*numbers.values()])
     for name, value in numbers.items():
@@ -61,8 +62,10 @@ def check_attributes(
 
 
 def apart(value: Tree, names: Names) -> Tree:
-    """An attribute with variables of its sums that nothing else in the file is called, so that any index may
-    be put in."""
+    """An attribute with variables of its sums that nothing else in the file is called.
+
+    So any index may be put in.
+    """
     variables = {
         r.variable.name for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges
     }
@@ -83,7 +86,7 @@ def own_ranges(scene: Scene, weight: tree.Weight, values: Sequence[Tree]) -> lis
         if item.variable.name in used:
             check_variables(scene, [item])
             if any(item.variable == other.variable for other in ranges[:k]):
-                raise RefusedError(catalogue.shadows(item.variable.span, item.variable.name))
+                raise RefusedError(catalogue.names.shadows(item.variable.span, item.variable.name))
     return [item for item in ranges if item.variable.name in used]
 
 
@@ -102,16 +105,16 @@ def check_divisors(scene: Scene, value: Tree, at: Mapping[str, int]) -> None:
     for chain in (node for node in tree.walk(value) if isinstance(node, tree.Chain)):
         for operator, divisor in zip(chain.operators, chain.operands[1:], strict=True):
             if operator == "/" and whole(scene, divisor, at) == 0:
-                raise RefusedError(catalogue.division_by_zero(divisor.span))
+                raise RefusedError(catalogue.kinds.division_by_zero(divisor.span))
 
 
 def check_given(scene: Scene, option: str, value: Tree) -> None:
     """Whether an attribute is known before anything is drawn or computed."""
     for node in tree.walk(value):
         if isinstance(node, tree.Mean | tree.MatMul | tree.Attribute):
-            raise RefusedError(catalogue_training.option_not_given(node.span, option, print_tree(node)))
+            raise RefusedError(catalogue.options.option_not_given(node.span, option, print_tree(node)))
     for name in tree.names(value):
         if name.name in scene.widths:
-            raise RefusedError(catalogue_training.option_of_width(name.span, option, name.name))
+            raise RefusedError(catalogue.laws.option_of_width(name.span, option, name.name))
         if name.name in scene.weights or (name.name in scene.outer and not scene.outer[name.name].given):
-            raise RefusedError(catalogue_training.option_not_given(name.span, option, name.name))
+            raise RefusedError(catalogue.options.option_not_given(name.span, option, name.name))

@@ -1,5 +1,7 @@
-"""Nodes of the tree, made at one place of the source, with the simplifications that keep what is written out
-readable."""
+"""Nodes of the tree, made at one place of the source.
+
+Simplifications keep what is written out readable.
+"""
 
 from __future__ import annotations
 
@@ -133,8 +135,10 @@ def is_number(x: Tree, value: int) -> bool:
 
 
 def replaced(node: Tree, leaf: Callable[[Tree], Tree | None]) -> Tree:
-    """`node` with every part for which `leaf` gives a tree replaced by it. Bound variables are the caller's
-    care."""
+    """`node` with every part for which `leaf` gives a tree replaced by it.
+
+    Bound variables are the caller's care.
+    """
     return cast(Tree, _replaced(node, leaf))
 
 

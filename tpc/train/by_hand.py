@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker
@@ -20,8 +20,8 @@ from tpc.train.checks import described, taken
 from tpc.train.descent import Descent, Sgd
 from tpc.train.forward import Forward
 from tpc.train.network_calls import Calls
-from tpc.train.records import Index, Record, Upto, Value
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.records import ArrayExpr, Index, Record, Upto
+from tpc.train.scene import Scene
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight
 
@@ -67,7 +67,7 @@ class ByHand:
     def add_to(self, node: tree.AddTo, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         found = next((descent for statement, descent in self.open if statement is node), None)
         if found is None or len(blocks) != 1:
-            self.refuse(catalogue_training.update_place(node.span))
+            self.refuse(catalogue.trainings.update_place(node.span))
         m = Maker(node.span)
         for line in self.lines.pop(id(node), []):
             out.append(self.calls.rewritten(line, out, blocks))
@@ -79,15 +79,17 @@ class ByHand:
         named = node.target.base if isinstance(node.target, tree.Indexed) else node.target
         family = self.scene.weights.get(named.name) if isinstance(named, tree.Name) else None
         if family is not None and family.family:
-            self.refuse(catalogue_training.update_family(node.target.span, family.name))
+            self.refuse(catalogue.trainings.update_family(node.target.span, family.name))
         weight = family if isinstance(node.target, tree.Name) else None
         if weight is None:
-            self.refuse(catalogue_training.update_target(node.target.span, [*self.scene.weights]))
+            self.refuse(catalogue.trainings.update_target(node.target.span, [*self.scene.weights]))
         return weight
 
     def terms(self, node: tree.AddTo) -> list[Record]:
-        """The rank-one terms of an update. Parts that are expressions get names, made by lines at the
-        update's place."""
+        """The rank-one terms of an update.
+
+        Parts that are expressions get names, made by lines at the update's place.
+        """
         weight = self.weight(node)
         prefix = [
             next(d for s, d in self.open if s is node).time.variable.name,
@@ -107,12 +109,12 @@ class ByHand:
         ]
         two_sides = all(side.width or side.count is not None for side in (weight.rows, weight.columns))
         if len(outers) > 1 or (not outers and two_sides):
-            self.refuse(catalogue_training.update_term(part.span))
+            self.refuse(catalogue.trainings.update_term(part.span))
         forward = Forward(self.scene, prefix, lambda w, i, scope: m.member(w.initial, i))
         forward.span = part.span
         if outers:
             if len(outers[0].args) != 2:
-                self.refuse(catalogue.arguments(outers[0].span, "outer", 2, 2, len(outers[0].args)))
+                self.refuse(catalogue.names.arguments(outers[0].span, "outer", 2, 2, len(outers[0].args)))
             for x, side in zip(outers[0].args, (weight.rows, weight.columns), strict=True):
                 self.check_side(weight, side, x)
             a, b = (
@@ -122,7 +124,7 @@ class ByHand:
             rest = [f for f in factors if f is not outers[0]]
             coefficient = m.mul(*rest)
         else:
-            one = Value(None, (), lambda _: m.number(1))
+            one = ArrayExpr(None, (), lambda _: m.number(1))
             whole = self.named(node, forward, part, f"{weight.name}_a", prefix)
             a, b = (whole, one) if weight.rows.width or not weight.columns.width else (one, whole)
             coefficient = m.number(1)
@@ -145,19 +147,21 @@ class ByHand:
             or not self.scene.same(shape[0], side.count)
         ):
             self.refuse(
-                catalogue_training.update_side(
+                catalogue.trainings.update_side(
                     x.span, weight.name, f"{self.scene.integer(side.count)} entries"
                 )
             )
         if side.width and known is not None and (known.given or known.width) and known.width != side.width:
             given = described(known.width, self.scene.shown(shape))
             self.refuse(
-                catalogue_training.weight_side(
+                catalogue.networks.weight_side(
                     x.span, weight.name, taken(self.scene, side), given, weight.node.span
                 )
             )
 
-    def named(self, node: tree.AddTo, forward: Forward, x: Tree, wish: str, prefix: Sequence[str]) -> Value:
+    def named(
+        self, node: tree.AddTo, forward: Forward, x: Tree, wish: str, prefix: Sequence[str]
+    ) -> ArrayExpr:
         """`x` by a name, if it is more than a member; arrays stay as they are."""
         value = (
             forward.expr(x, {})
@@ -173,7 +177,7 @@ class ByHand:
         def entry(index: Index) -> Tree:
             return m.member(name, (*map(m.name, prefix), *index))
 
-        return Value(None, (), entry)
+        return ArrayExpr(None, (), entry)
 
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:
         raise RefusedError(diagnostic)

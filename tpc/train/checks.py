@@ -1,5 +1,7 @@
-"""What is looked at before anything is written out, so that messages are about what the user wrote and never
-about lines made from it."""
+"""What is looked at before anything is written out.
+
+So messages are about what the user wrote, and never about lines made from it.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,15 @@ from dataclasses import replace
 from fractions import Fraction
 
 from tpc.core.functions import arity, function_names
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Label
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Label, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
-from tpc.syntax.kinds import derivative_of
+from tpc.syntax.forms import derivative_of
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Range, Tree
-from tpc.train.records import Value
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.records import ArrayExpr
+from tpc.train.scene import Scene
 from tpc.train.weights import Side, Weight
 
 MAX_ROUNDS = 10_000  # of a loop that another's count depends on, looked at one by one
@@ -51,7 +53,7 @@ def corners(scene: Scene, ranges: Sequence[Range], at: Mapping[str, int]) -> Ite
 
 
 def around(ranges: Sequence[Range], nodes: Sequence[Tree]) -> list[Range]:
-    """Those of `ranges` whose variables occur in `nodes`, or in the counts of others that do."""
+    """The `ranges` whose variables occur in `nodes`, or in the counts of others that do."""
     wanted = {name.name for node in nodes for name in tree.names(node)}
     found: list[Range] = []
     for item in reversed(ranges):
@@ -69,16 +71,18 @@ def check_variables(scene: Scene, ranges: Sequence[Range]) -> None:
     """Whether the variables of loops mean nothing else."""
     for item in ranges:
         if meaning(scene, item.variable.name) or item.variable.name in scene.outer:
-            raise RefusedError(catalogue.shadows(item.variable.span, item.variable.name))
+            raise RefusedError(catalogue.names.shadows(item.variable.span, item.variable.name))
 
 
 def check_steps(scene: Scene, count: Tree) -> None:
     """Whether a training, or inner steps, have a number of steps that is known and not 0."""
     steps = scene.integer(count)
     if steps is None:
-        raise RefusedError(catalogue.dim_value(count.span, "the number of steps is made of dims and numbers"))
+        raise RefusedError(
+            catalogue.indices.dim_value(count.span, "the number of steps is made of dims and numbers")
+        )
     if steps < 1:
-        raise RefusedError(catalogue_training.no_steps(count.span))
+        raise RefusedError(catalogue.trainings.no_steps(count.span))
 
 
 def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range]) -> None:
@@ -88,27 +92,29 @@ def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range])
     for clause in clauses:
         for name in tree.names(clause.count):
             if name.name in own:
-                raise RefusedError(catalogue_training.ragged_examples(name.span, name.name))
+                raise RefusedError(catalogue.trainings.ragged_examples(name.span, name.name))
         for at in corners(scene, around(outer, [clause.count]), {}):
             count = whole(scene, clause.count, at)
             if count is None:
                 raise RefusedError(
-                    catalogue.dim_value(
+                    catalogue.indices.dim_value(
                         clause.count.span, "a count is made of dims, numbers and outer loop variables"
                     )
                 )
             if count < 1:
                 place = clause.count.span
                 raise RefusedError(
-                    catalogue_training.no_examples_at(place, rounds(at))
+                    catalogue.trainings.no_examples_at(place, rounds(at))
                     if at
-                    else catalogue_training.no_examples(place)
+                    else catalogue.trainings.no_examples(place)
                 )
 
 
 def check_indices(scene: Scene, nodes: Sequence[Tree], ranges: Sequence[Range]) -> None:
-    """Whether the indices of inputs and vectors are inside their axes, whatever the variables of `ranges` and
-    of sums are."""
+    """Checks that the indices of inputs and vectors are inside their axes.
+
+    So they must be for all values of the variables of `ranges` and of sums.
+    """
     for root in nodes:
         inner = [*ranges, *(r for node in tree.walk(root) if isinstance(node, tree.Sum) for r in node.ranges)]
         for node in tree.walk(root):
@@ -138,7 +144,9 @@ def check_index(
     for at in corners(scene, around(ranges, [index]), {}) if extent is not None else ():
         value = whole(scene, index, at)
         if value is not None and extent is not None and not 0 <= value < extent:
-            raise RefusedError(catalogue.out_of_range(node.span, name, axis, value, extent, rounds(at)))
+            raise RefusedError(
+                catalogue.indices.out_of_range(node.span, name, axis, value, extent, rounds(at))
+            )
 
 
 def check_known(scene: Scene, index: Tree, ranges: Sequence[Range]) -> None:
@@ -147,7 +155,9 @@ def check_known(scene: Scene, index: Tree, ranges: Sequence[Range]) -> None:
     for name in tree.names(index):
         if name.name not in variables and name.name not in scene.outer and not meaning(scene, name.name):
             raise RefusedError(
-                catalogue.unknown_name(name.span, name.name, [*variables, *scene.constants, *scene.outer])
+                catalogue.names.unknown_name(
+                    name.span, name.name, [*variables, *scene.constants, *scene.outer]
+                )
             )
 
 
@@ -157,9 +167,9 @@ def check_time(scene: Scene, node: Tree, name: str, time: Tree, steps: int, rang
     for at in corners(scene, around(ranges, [time]), {}):
         value = whole(scene, time, at)
         if value is None:
-            raise RefusedError(catalogue.not_affine(time.span))
+            raise RefusedError(catalogue.indices.not_affine(time.span))
         if not 0 <= value <= steps:
-            raise RefusedError(catalogue_training.network_time(node.span, name, value, steps, rounds(at)))
+            raise RefusedError(catalogue.networks.network_time(node.span, name, value, steps, rounds(at)))
 
 
 # names
@@ -183,35 +193,41 @@ def check_free(scene: Scene, name: tree.Name) -> None:
     """Whether a name can be given to something new."""
     what = meaning(scene, name.name)
     if what == "part of the language":
-        raise RefusedError(catalogue.built_in(name.span, name.name))
+        raise RefusedError(catalogue.names.built_in(name.span, name.name))
     if what or name.name in scene.outer:
-        raise RefusedError(catalogue_training.name_taken(name.span, name.name))
+        raise RefusedError(catalogue.trainings.name_taken(name.span, name.name))
 
 
 def adapt_target(scene: Scene, node: tree.Adapted, adapted: Container[str]) -> str:
-    """The name of an adapted network, if it is a new one, indexed by the variables of its clauses. adapted:
-    those that there are."""
+    """The name of an adapted network, if it is a new one, indexed by the variables of its clauses.
+
+    adapted: those that there are.
+    """
     base, index = (
         (node.target.base, node.target.index) if isinstance(node.target, tree.Indexed) else (node.target, ())
     )
     if not isinstance(base, tree.Name) or [i.name if isinstance(i, tree.Name) else "" for i in index] != [
         c.variable.name for c in node.clauses
     ]:
-        raise RefusedError(catalogue_training.adapt_target(node.target.span))
+        raise RefusedError(catalogue.trainings.adapt_target(node.target.span))
     if base.name in adapted:
-        raise RefusedError(catalogue_training.name_taken(base.span, base.name))
+        raise RefusedError(catalogue.trainings.name_taken(base.span, base.name))
     check_free(scene, base)
     return base.name
 
 
 def check_network(scene: Scene, node: tree.Network, later: Mapping[str, str]) -> None:
-    """Whether every name in a network means something, and hides nothing. later: what the file declares, in
-    words, this line or later."""
+    """Whether every name in a network means something, and hides nothing.
+
+    later: what the file declares, in words, this line or later.
+    """
     seen: dict[str, Span] = {}
     for parameter in node.parameters:
         check_hides(scene, parameter, later)
         if parameter.name in seen:
-            raise RefusedError(catalogue.defined_twice(parameter.span, parameter.name, seen[parameter.name]))
+            raise RefusedError(
+                catalogue.names.defined_twice(parameter.span, parameter.name, seen[parameter.name])
+            )
         seen[parameter.name] = parameter.span
     made = {parameter.name for parameter in node.parameters}
     for part in tree.walk(node):
@@ -230,9 +246,9 @@ def check_network(scene: Scene, node: tree.Network, later: Mapping[str, str]) ->
 def check_hides(scene: Scene, name: tree.Name, later: Mapping[str, str]) -> None:
     what = meaning(scene, name.name) or later.get(name.name, "")
     if what == "part of the language":
-        raise RefusedError(catalogue.built_in(name.span, name.name))
+        raise RefusedError(catalogue.names.built_in(name.span, name.name))
     if what:
-        raise RefusedError(catalogue_training.hidden(name.span, name.name, what))
+        raise RefusedError(catalogue.trainings.hidden(name.span, name.name, what))
 
 
 def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[str, str]) -> None:
@@ -246,12 +262,12 @@ def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[st
             continue
         if id(name) in functions:
             raise RefusedError(
-                catalogue.unknown_function(
+                catalogue.names.unknown_function(
                     name.span, name.name, [*function_names(), *scene.functions, *scene.networks]
                 )
             )
         raise RefusedError(
-            catalogue.unknown_name(
+            catalogue.names.unknown_name(
                 name.span, name.name, [*made, *scene.outer, *later, *scene.weights, *scene.constants]
             )
         )
@@ -271,7 +287,7 @@ def check_cycles(networks: Mapping[str, tree.Network]) -> None:
             ):
                 continue
             if node.function.name in (*path, name):
-                raise RefusedError(catalogue.recursive(node.span, node.function.name))
+                raise RefusedError(catalogue.names.recursive(node.span, node.function.name))
             if node.function.name not in clean:
                 visit(node.function.name, (*path, name))
         clean.add(name)
@@ -299,14 +315,14 @@ def described(width: str | None, shape: str) -> str:
     return f"an array of {entries}" if shape else "a scalar"
 
 
-def check_operand(scene: Scene, node: tree.MatMul, weight: Weight, near: Side, operand: Value) -> None:
+def check_operand(scene: Scene, node: tree.MatMul, weight: Weight, near: Side, operand: ArrayExpr) -> None:
     """Whether a weight is multiplied to what its side takes."""
     shown = f"{weight.name}.T" if isinstance(node.matrix, tree.Transposed) else weight.name
     fits = near.count is None or (operand.shape and scene.same(near.count, operand.shape[-1]))
     if near.width != operand.width or not fits:
         given = described(operand.width, scene.shown(operand.shape))
         raise RefusedError(
-            catalogue_training.weight_side(
+            catalogue.networks.weight_side(
                 node.operand.span, shown, taken(scene, near), given, weight.node.span
             )
         )
@@ -321,21 +337,20 @@ def check_scalar(scene: Scene, option: str, value: Tree) -> None:
             or name.name in scene.networks
             or (known is not None and known.width is not None)
         ):
-            raise RefusedError(catalogue_training.option_of_vector(name.span, option, name.name))
+            raise RefusedError(catalogue.options.option_of_vector(name.span, option, name.name))
 
 
 def check_application(scene: Scene, node: tree.Applied) -> None:
-    """Whether a function of the language, or a derivative, is applied, and to as many arguments as a function
-    takes."""
+    """Checks that functions of the language and derivatives are applied to as many arguments as they take."""
     if not isinstance(node.function, tree.Name):
         if derivative_of(node) is None:
-            raise RefusedError(catalogue_training.network_part(node.function.span))
+            raise RefusedError(catalogue.networks.network_part(node.function.span))
         return
     name, given = node.function.name, len(node.args)
     own = scene.functions.get(name)
     least, most = arity(name) if own is None else (len(own.parameters), len(own.parameters))
     if not least <= given <= most:
-        raise RefusedError(catalogue.arguments(node.span, name, least, most, given))
+        raise RefusedError(catalogue.names.arguments(node.span, name, least, most, given))
 
 
 def check_sign(
@@ -346,15 +361,16 @@ def check_sign(
     wanted: str,
     at: Mapping[str, int] | None = None,
 ) -> None:
-    """Whether a number is large enough: at least `least`, or above 0 if that is None. An input's value is not
-    known yet.
-    at: values of variables."""
+    """Whether a number is large enough: at least `least`, or above 0 if that is None.
+
+    An input's value is not known yet. at: values of variables.
+    """
     try:
         number = fraction(value, {**scene.constants, **(at or {})})
     except (NotANumberError, OverflowError):
         return
     if number < least if least is not None else number <= 0:
-        raise RefusedError(catalogue_training.option_range(value.span, option, wanted + rounds(at or {})))
+        raise RefusedError(catalogue.options.option_range(value.span, option, wanted + rounds(at or {})))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
-"""Families whose members are made one from another, as arrays: what is asked for at a variable's place is
-made of all members."""
+"""Families whose members are made one from another, as arrays.
+
+What is asked for at a variable's place is made of all members.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,14 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, substituted
-from tpc.train.records import Collected, Index, Member, Value
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.records import ArrayExpr, CollectedStep, Index, Member
+from tpc.train.scene import Scene
 
 if TYPE_CHECKING:
     from tpc.train.forward import Forward
@@ -24,22 +27,24 @@ Place = tuple[int, ...]
 
 @dataclass
 class Members:
-    """The members of the family `name`, and what is around the line that has made them. counts: the lengths
-    of the axes that tell them apart, None
-    if they are no array: a place is missing, or they differ in shape or width."""
+    """The members of the family `name`, and what is around the line that has made them.
+
+    counts: the lengths of the axes that tell them apart, None if they are no array: a place is missing, or
+    they differ in shape or width.
+    """
 
     forward: Forward
     name: str
-    members: Mapping[Place, Value]
+    members: Mapping[Place, ArrayExpr]
     span: Span
     counts: Place | None = field(init=False)
-    whole: Value | None = None
+    whole: ArrayExpr | None = None
 
     def __post_init__(self) -> None:
         self.counts = counts_of(self.members, self.forward.scene)
         self.around = self.forward.around()
 
-    def value(self) -> Value:
+    def value(self) -> ArrayExpr:
         """The family. An entry at numbers is that of a member."""
         first, m = next(iter(self.members.values())), Maker(self.span)
         axes = len(next(iter(self.members)))
@@ -47,23 +52,25 @@ class Members:
             (None,) * axes if self.counts is None else tuple(map(m.number, self.counts))
         )
         width = next((v.width for v in self.members.values() if v.width is not None), first.width)
-        return Value(width, (*own, *first.shape), self.entry, members=dict(self.members), array=self.array)
+        return ArrayExpr(
+            width, (*own, *first.shape), self.entry, members=dict(self.members), array=self.array
+        )
 
     def entry(self, index: Index) -> Tree:
         place = tuple(map(self.forward.scene.integer, index[: len(next(iter(self.members)))]))
         member = self.members.get(place)  # type: ignore[arg-type]
         return self.array().at(index) if member is None else member.at(index[len(place) :])
 
-    def array(self) -> Value:
+    def array(self) -> ArrayExpr:
         """All members as one variable, made when it is first asked for."""
         if self.whole is None:
             if self.counts is None:
-                raise RefusedError(catalogue_training.network_ragged(self.span, self.name))
+                raise RefusedError(catalogue.networks.network_ragged(self.span, self.name))
             with self.forward.back_to(self.around):
                 self.whole = self.collected(self.counts)
         return self.whole
 
-    def collected(self, counts: Place) -> Value:
+    def collected(self, counts: Place) -> ArrayExpr:
         forward, m = self.forward, Maker(self.span)
         values = [self.members[place] for place in product(*map(range, counts))]
         vector = next((v for v in values if v.width is not None), None)
@@ -79,11 +86,11 @@ class Members:
             None if vector is None else vector.width,
             [*map(m.number, counts), *(a.count for a in own)],
         )
-        forward.steps.append(Collected(out, (*forward.axes, *own), parts, self.span, given))
+        forward.steps.append(CollectedStep(out, (*forward.axes, *own), parts, self.span, given))
         return forward.of_var(out)
 
 
-def counts_of(members: Mapping[Place, Value], scene: Scene) -> Place | None:
+def counts_of(members: Mapping[Place, ArrayExpr], scene: Scene) -> Place | None:
     """The lengths of a family's axes, if all of its places have members of one shape."""
     counts = tuple(max(places) + 1 for places in zip(*members, strict=True))
     total = 1
@@ -102,7 +109,7 @@ def same_shape(one: Sequence[Tree | None], other: Sequence[Tree | None], scene: 
 
 
 def member_by_member(
-    forward: Forward, line: tree.Define, name: str, index: Sequence[Tree], env: dict[str, Value]
+    forward: Forward, line: tree.Define, name: str, index: Sequence[Tree], env: dict[str, ArrayExpr]
 ) -> None:
     """A line of a network's body that makes a family one member from another."""
     members = dict(env[name].members or {}) if name in env else {}
@@ -112,7 +119,7 @@ def member_by_member(
         rounds = [
             {**r, clause.variable.name: Maker(clause.span).number(k)} for r in rounds for k in range(count)
         ]
-    unfinished = Value(None, (None,) * len(index), no_entry(name, line), members=members)
+    unfinished = ArrayExpr(None, (None,) * len(index), no_entry(name, line), members=members)
     for r in rounds:
         place = tuple(forward.constant(substituted(i, r), name) for i in index)
         wish = "_".join([name, *map(str, place)])
@@ -122,16 +129,18 @@ def member_by_member(
 
 def no_entry(name: str, at: tree.Node) -> Callable[[Index], Tree]:
     def entry(index: Index) -> Tree:
-        raise RefusedError(catalogue_training.network_index(at.span, name))
+        raise RefusedError(catalogue.networks.network_index(at.span, name))
 
     return entry
 
 
 def place_of(
-    forward: Forward, value: Value, name: str, positions: Index, index: Sequence[Tree]
+    forward: Forward, value: ArrayExpr, name: str, positions: Index, index: Sequence[Tree]
 ) -> Place | None:
-    """Which member of a family made member by member is meant; None if that depends on variables, or is a
-    part of it, and it can be an array. index: as written."""
+    """Which member of a family made member by member is meant.
+
+    None if that depends on variables, or is a part of it, and it can be an array. index: as written.
+    """
     axes = len(next(iter(value.members or {})))
     if value.array is None:
         return tuple(forward.constant(i, name, written) for i, written in zip(positions, index, strict=True))[

@@ -7,16 +7,17 @@ from dataclasses import replace
 from fractions import Fraction
 
 from tpc.core.functions import FUNCTIONS
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, is_number
-from tpc.train.scene import RefusedError
 
 
 def derivative(x: Tree, leaf: Tree, resting: Container[str] = ()) -> Tree:
-    """`∂x/∂leaf`, the number 0 where `leaf` does not occur. Derivatives of functions are written `φ'(…)` and
-    `D(φ, i)(…)`, as a user would.
+    """`∂x/∂leaf`, the number 0 where `leaf` does not occur.
+
+    Derivatives of functions are written `φ'(…)` and `D(φ, i)(…)`, as a user would.
 
     A leaf whose index is the variable of a sum is an entry: the derivative is in that entry, the variable
     free in it.
@@ -45,8 +46,10 @@ def derivative(x: Tree, leaf: Tree, resting: Container[str] = ()) -> Tree:
 
 
 def jump_in(slope: Tree, functions: Mapping[str, tree.Function]) -> str:
-    """The function whose derivative is asked for in `slope` and is 0 wherever it does not jump; "" if there
-    is none."""
+    """The function whose derivative is asked for in `slope` and is 0 wherever it does not jump.
+
+    "" if there is none.
+    """
     for node in tree.walk(slope):
         base, order = (node.base, node.order) if isinstance(node, tree.Primed) else (None, 1)
         if (
@@ -136,8 +139,10 @@ def _is_root(exponent: Tree) -> bool:
 
 
 def _at_rest(m: Maker, base: Tree, slope: Tree, resting: Container[str]) -> Tree:
-    """The derivative of a root of `base`: 0, not infinity times 0, where `base` is 0 and, its function having
-    a kink, may stay there."""
+    """The derivative of a root of `base`.
+
+    0, not infinity times 0, where `base` is 0 and, its function having a kink, may stay there.
+    """
     if is_number(slope, 0) or not has_kinks(base, resting):
         return slope
     zero = m.number(0)
@@ -181,4 +186,4 @@ def _slope_of(m: Maker, function: Tree, position: int, count: int) -> Tree:
             return tree.Primed(m.span, base, order + 1)
         case tree.Name():
             return tree.Applied(m.span, m.name("D"), (function, m.number(Fraction(position))))
-    raise RefusedError(catalogue_training.network_part(function.span))
+    raise RefusedError(catalogue.networks.network_part(function.span))

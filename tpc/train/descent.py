@@ -1,5 +1,7 @@
-"""Gradient descent: a `train` block, or the inner steps of `adapt`, as what happens to the weights in one
-loop over time."""
+"""Gradient descent: what happens to the weights in one loop over time.
+
+The loop is a `train` block, or the inner steps of `adapt`.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +9,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tpc.diagnostics import catalogue, catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_scalar, check_sign
 from tpc.train.naming import Names
+from tpc.train.options import check_options, option_value, options_of
 from tpc.train.records import Index, Record, Upto
-from tpc.train.scene import RefusedError, Scene, options_of
+from tpc.train.scene import Scene
 from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, of_member, split, squared
 
 
 @dataclass(frozen=True, slots=True)
 class Sgd:
-    """`g = grad + decay·w; buf = momentum·buf + g; w −= lr·buf`, gradients clipped before: all for the
-    parametrized weights w. Numbers or scalars."""
+    """`g = grad + decay·w; buf = momentum·buf + g; w −= lr·buf`, gradients clipped before.
+
+    All for the parametrized weights w. Numbers or scalars.
+    """
 
     rate: Tree
     momentum: Tree
@@ -37,8 +43,9 @@ class Sgd:
 
 @dataclass(eq=False)
 class Descent:
-    """A loop over `time` in which weights are updated. outer: the loops around it; tasks: those inside it
-    that have weights of their own.
+    """A loop over `time` in which weights are updated.
+
+    outer: the loops around it; tasks: those inside it that have weights of their own.
 
     records: terms of the gradients, for weights kept as a history; carried: the families of those kept as
     vectors, [*outer, time, *tasks, *axes].
@@ -104,8 +111,10 @@ class Descent:
         return m.mul(rate, m.member(self.clipping, (*upto.outer, past))) if self.clipping else rate
 
     def update_of(self, weight: Weight, member: Index, m: Maker, transposed: bool = False) -> Tree:
-        """In front of a term of the weight's update, beside its rate. Updates by hand are on what the program
-        keeps, whatever its parametrization."""
+        """The factor of a term of the weight's update, beside its rate.
+
+        Updates by hand are on what the program keeps, whatever its parametrization.
+        """
         update = weight.scaling.update(m, transposed)
         if self.sgd.by_hand:
             return update
@@ -113,8 +122,7 @@ class Descent:
         return m.mul(scale, weight.scaling.power(m, rated=self.sgd.plain), update)
 
     def rate_on(self, weight: Weight, member: Index, m: Maker) -> Tree:
-        """The learning rate on the parametrized weight, but for the power of n that stands in `update_of`
-        already."""
+        """The learning rate on the parametrized weight, without the power of n that `update_of` has."""
         power = m.number(1) if self.sgd.plain else weight.scaling.rate(m)
         return m.mul(self.sgd.rate, power, weight.of(self.multipliers[weight.name], member))
 
@@ -130,12 +138,12 @@ def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
     m = Maker(update.span)
     if update.name.name != "sgd":
         raise RefusedError(
-            catalogue_training.unknown_word(update.name.span, update.name.name, "an optimizer", ("sgd",))
+            catalogue.options.unknown_word(update.name.span, update.name.name, "an optimizer", ("sgd",))
         )
     options = options_of(update.options)
     check_options(update.options, ("lr", "momentum", "decay", "clip"), "sgd")
     if "lr" not in options:
-        raise RefusedError(catalogue_training.option_missing(update.span, "sgd", "lr"))
+        raise RefusedError(catalogue.options.option_missing(update.span, "sgd", "lr"))
 
     def value(name: str, otherwise: Tree) -> Tree:
         return scheduled(scene, options[name], time) if name in options else otherwise
@@ -161,34 +169,17 @@ def scheduled(scene: Scene, option: tree.Option, time: Range) -> Tree:
             None if count is None else scene.integer(count) for count in (known.axes[0], time.count)
         )
         if has is not None and steps is not None and has < steps:
-            raise RefusedError(catalogue_training.schedule_length(value.span, value.name, has, steps))
+            raise RefusedError(catalogue.options.schedule_length(value.span, value.name, has, steps))
         return m.member(value.name, (m.name(time.variable.name),))
     return value
 
 
-def option_value(option: tree.Option, kind: str = "a number or a scalar") -> Tree:
-    if option.value is None or isinstance(option.value, tree.ListOf):
-        raise RefusedError(catalogue_training.option_value(option.span, option.name.name, kind))
-    return option.value
-
-
-def check_options(options: Sequence[tree.Option], known: Sequence[str], what: str) -> None:
-    seen: dict[str, tree.Option] = {}
-    for option in options:
-        name = option.name.name
-        if name not in known:
-            raise RefusedError(
-                catalogue_training.unknown_word(option.name.span, name, f"an option of {what}", known)
-            )
-        if name in seen:
-            raise RefusedError(catalogue.defined_twice(option.name.span, name, seen[name].name.span))
-        seen[name] = option
-
-
 @dataclass
 class Updates:
-    """Writes the lines that update weights at the end of a round. prefix: outer variables, time and tasks;
-    index: of the round."""
+    """Writes the lines that update weights at the end of a round.
+
+    prefix: outer variables, time and tasks; index: of the round.
+    """
 
     scene: Scene
     descent: Descent
@@ -334,13 +325,15 @@ class Updates:
         return tree.Chain(m.span, (m.number(0), start), ("*",)) if weight.width else m.number(0)
 
     def history(self, weight: Weight) -> None:
-        """Coefficients of a history under decay or momentum: `w_t = α_t w_0 − Σ_{s<t} κ_{t,s} g_s`, and of
-        the buffer `β_t w_0 + Σ_s B_{t,s} g_s`."""
+        """Coefficients of a history under decay or momentum.
+
+        `w_t = α_t w_0 − Σ_{s<t} κ_{t,s} g_s`, and of the buffer `β_t w_0 + Σ_s B_{t,s} g_s`.
+        """
         m, sgd, d, names = self.m, self.descent.sgd, self.descent, self.scene.names
         if sgd.plain:
             return
-        alpha, kappa = d.shrinks[weight.name], d.rates[weight.name]
-        beta, buffer = names.fresh(f"{weight.name}_buf0"), names.fresh(f"{weight.name}_buf")
+        alpha, kappa, name = d.shrinks[weight.name], d.rates[weight.name], f"{weight.name}_buf"
+        beta, buffer = names.fresh(f"{name}0"), names.fresh(name)
         (past,) = names.variables(1, self.descent_scope(()), ("s", "r", "q", "s1", "s2", "s3"))
         variables = names.variables(len(weight.family), [past, *self.descent_scope(())])
         own = d.own(weight, tuple(map(m.name, variables)))

@@ -8,28 +8,31 @@ from dataclasses import replace
 from typing import NoReturn
 
 from tpc.core.functions import function_names
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
-from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Tree
-from tpc.train.arrays import apart, array_function, onehot, pad, picks_members, term_by_term
+from tpc.train.arrays import apart, array_function, onehot, pad, sum_of
 from tpc.train.build import Maker, replaced, substituted
-from tpc.train.checks import check_application, check_index, check_operand
-from tpc.train.collect import member_by_member, place_of
-from tpc.train.records import Axis, Elementwise, Index, Product, Step, Value, Var, without_one
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.checks import check_application, check_index
+from tpc.train.collect import member_by_member
+from tpc.train.network_names import bias, indexed, outside
+from tpc.train.products import product
+from tpc.train.records import ArrayExpr, ElementwiseStep, FiniteAxis, Index, Step, Var
+from tpc.train.scene import Scene
 from tpc.train.weights import Weight
 
 MAX_UNROLLED = 2000  # members of a family in a network that is made one from another
-Env = Mapping[str, Value]
-Around = tuple[tuple[Axis, ...], tuple[str, ...], tuple[tree.Range, ...]]
+Env = Mapping[str, ArrayExpr]
+Around = tuple[tuple[FiniteAxis, ...], tuple[str, ...], tuple[tree.Range, ...]]
 
 
 class Forward:
-    """One pass over a network. prefix: the variables of the loops around, the first indices of every variable
-    made. suffix: put to their names.
+    """One pass over a network.
+
+    prefix: the variables of the loops around, the first indices of every variable made. suffix: put to their
+    names.
 
     entry: what a member of a weight is, in the state that the pass sees. steps: what has been made, in order;
     made: its variables by name.
@@ -49,31 +52,31 @@ class Forward:
         self.steps: list[Step] = []
         self.made: dict[str, Var] = {}
         self.members: set[str] = set()  # families of the biases met
-        self.axes: tuple[Axis, ...] = ()
+        self.axes: tuple[FiniteAxis, ...] = ()
         self.sums: tuple[str, ...] = ()
         # of clauses and sums around, as far as they are not gone through round by round
         self.loops: tuple[tree.Range, ...] = ()
         self.inside: list[str] = []
-        self.locals: dict[str, Value] = {}
+        self.locals: dict[str, ArrayExpr] = {}
         self.counts = {"h": 0, "x": 0}
         self.span = Span(1, 1, 1, 1)  # of the line being evaluated
 
     # networks
 
-    def run(self, network: tree.Network, args: Sequence[Value], at: tree.Node) -> Value:
+    def run(self, network: tree.Network, args: Sequence[ArrayExpr], at: tree.Node) -> ArrayExpr:
         """The value of `network` on `args`. What is named in its body is in `locals` afterwards."""
         name = network.name.name
         if name in self.inside:
-            self.refuse(catalogue.recursive(at.span, name))
+            self.refuse(catalogue.names.recursive(at.span, name))
         if len(args) != len(network.parameters):
             self.refuse(
-                catalogue.arguments(
+                catalogue.names.arguments(
                     at.span, name, len(network.parameters), len(network.parameters), len(args)
                 )
             )
         self.inside.append(name)
         network = apart(network, {*self.scope(), *self.scene.loops}, self.scene.names)
-        env: dict[str, Value] = {p.name: a for p, a in zip(network.parameters, args, strict=True)}
+        env: dict[str, ArrayExpr] = {p.name: a for p, a in zip(network.parameters, args, strict=True)}
         for line in network.body:
             self.block(line, env, {}) if isinstance(line, tree.ForBlock) else self.line(line, env)
         self.span = network.result.span
@@ -90,15 +93,15 @@ class Forward:
         self.inside.pop()
         return value
 
-    def expr_named(self, node: Tree, wish: str, env: Env) -> Value:
+    def expr_named(self, node: Tree, wish: str, env: Env) -> ArrayExpr:
         """The value of `node` as a variable, called as wished if it is made here."""
         if isinstance(node, tree.MatMul):
-            return self.matmul(node, env, wish)
+            return product(self, node, env, wish)
         if isinstance(node, tree.Applied) and array_function(self.scene, node) == "pad":
             return pad(self, node, env, wish)
         return self.named(self.expr(node, env), wish, node)
 
-    def block(self, block: tree.ForBlock, env: dict[str, Value], at: dict[str, Tree]) -> None:
+    def block(self, block: tree.ForBlock, env: dict[str, ArrayExpr], at: dict[str, Tree]) -> None:
         """A loop in a network's body, round by round."""
         for k in range(self.count(substituted(block.range.count, at), 1)):
             here = {**at, block.range.variable.name: Maker(block.range.span).number(k)}
@@ -113,12 +116,14 @@ class Forward:
     def count(self, node: Tree, others: int) -> int:
         found = self.scene.integer(node)
         if found is None or found * others > MAX_UNROLLED:
-            self.refuse(catalogue_training.network_rounds(node.span, MAX_UNROLLED))
+            self.refuse(catalogue.networks.network_rounds(node.span, MAX_UNROLLED))
         return found
 
-    def line(self, line: tree.Define, env: dict[str, Value]) -> None:
-        """An assignment in a network's body; with clauses, a family, at once or, if it is made one from
-        another, member by member."""
+    def line(self, line: tree.Define, env: dict[str, ArrayExpr]) -> None:
+        """An assignment in a network's body.
+
+        With clauses, a family, at once or, if it is made one from another, member by member.
+        """
         self.span = line.span
         base, index = (
             (line.target.base, line.target.index)
@@ -126,7 +131,7 @@ class Forward:
             else (line.target, ())
         )
         if not isinstance(base, tree.Name):
-            self.refuse(catalogue.bad_target(line.target.span))
+            self.refuse(catalogue.indices.bad_target(line.target.span))
         variables = [c.variable.name for c in line.clauses]
         at_once = (
             [i.name if isinstance(i, tree.Name) else "" for i in index] == variables
@@ -141,9 +146,12 @@ class Forward:
         else:
             member_by_member(self, line, base.name, index, env)
 
-    def family(self, line: tree.Define, name: str, env: Env) -> Value:
+    def family(self, line: tree.Define, name: str, env: Env) -> ArrayExpr:
         """What a line with clauses makes: a variable over further axes, seen from outside them."""
-        outer, self.axes = self.axes, (*self.axes, *(Axis(c.variable.name, c.count) for c in line.clauses))
+        outer, self.axes = (
+            self.axes,
+            (*self.axes, *(FiniteAxis(c.variable.name, c.count) for c in line.clauses)),
+        )
         loops, self.loops, earlier = self.loops, (*self.loops, *line.clauses), {*self.made}
         value = self.expr_named(
             line.value,
@@ -155,20 +163,22 @@ class Forward:
         self.axes, self.loops, var = outer, loops, value.leaf
         assert var is not None
         own = tuple(a.variable for a in self.axes)
-        return Value(var.width, var.shape[len(own) :], lambda i: self.leaf(var, (*self.here(own), *i)), var)
+        return ArrayExpr(
+            var.width, var.shape[len(own) :], lambda i: self.leaf(var, (*self.here(own), *i)), var
+        )
 
     def constant(self, node: Tree, name: str, at: Tree | None = None) -> int:
         value = self.scene.integer(node)
         if value is None:
-            self.refuse(catalogue_training.network_index(node.span if at is None else at.span, name))
+            self.refuse(catalogue.networks.network_index(node.span if at is None else at.span, name))
         return value
 
-    def position(self, variable: str) -> Value:
-        return Value(None, (), lambda _: Maker(self.span).name(variable))
+    def position(self, variable: str) -> ArrayExpr:
+        return ArrayExpr(None, (), lambda _: Maker(self.span).name(variable))
 
     # variables
 
-    def argument(self, node: Tree) -> Value:
+    def argument(self, node: Tree) -> ArrayExpr:
         """What a network is applied to, where it is called: the variables of the loops there are numbers."""
         return self.expr(node, {v: self.position(v) for v in self.prefix})
 
@@ -183,44 +193,48 @@ class Forward:
         self.made[made.name] = made
         return made
 
-    def of_var(self, var: Var) -> Value:
+    def of_var(self, var: Var) -> ArrayExpr:
         own = tuple(a.variable for a in self.axes)
-        return Value(var.width, var.shape[len(own) :], lambda i: self.leaf(var, (*self.here(own), *i)), var)
+        return ArrayExpr(
+            var.width, var.shape[len(own) :], lambda i: self.leaf(var, (*self.here(own), *i)), var
+        )
 
-    def own_axes(self, shape: Sequence[Tree | None], at: tree.Node) -> tuple[Axis, ...]:
+    def own_axes(self, shape: Sequence[Tree | None], at: tree.Node) -> tuple[FiniteAxis, ...]:
         avoid = [*self.prefix, *(a.variable for a in self.axes), *self.sums]
         variables = self.scene.names.variables(len(shape), avoid)
         if any(count is None for count in shape):
-            self.refuse(catalogue_training.network_extent(at.span))
-        return tuple(Axis(v, count) for v, count in zip(variables, shape, strict=True) if count is not None)
+            self.refuse(catalogue.networks.network_extent(at.span))
+        return tuple(
+            FiniteAxis(v, count) for v, count in zip(variables, shape, strict=True) if count is not None
+        )
 
-    def named(self, value: Value, wish: str, at: Tree) -> Value:
+    def named(self, value: ArrayExpr, wish: str, at: Tree) -> ArrayExpr:
         """`value` as a variable."""
         if value.array is not None and value.leaf is None:
             return replace(value, leaf=value.array().leaf)
         return value if value.leaf is not None else self.made_of(value, wish, at)
 
-    def made_of(self, value: Value, wish: str, at: Tree, *, mean: bool = False) -> Value:
+    def made_of(self, value: ArrayExpr, wish: str, at: Tree, *, mean: bool = False) -> ArrayExpr:
         if None in value.shape:
             value.at(tuple(Maker(at.span).name("_") for _ in value.shape))  # says why, where it knows
         with self.within_sums(at):
             own = self.own_axes(value.shape, at)
             out = self.var(self.numbered(wish), None if mean else value.width, [a.count for a in own])
             entry = value.at(tuple(Maker(at.span).name(a.variable) for a in own))
-            self.steps.append(Elementwise(out, (*self.axes, *own), entry, at.span, mean))
+            self.steps.append(ElementwiseStep(out, (*self.axes, *own), entry, at.span, mean))
             return self.of_var(out)
 
     @contextmanager
     def within_sums(self, at: tree.Node) -> Iterator[None]:
         """What is made inside sums is made for every term: the sums' variables are axes of it."""
         new = {*self.sums} - {a.variable for a in self.axes}
-        axes = tuple(Axis(r.variable.name, r.count) for r in self.loops if r.variable.name in new)
+        axes = tuple(FiniteAxis(r.variable.name, r.count) for r in self.loops if r.variable.name in new)
         if any(
             name.name in {a.variable for a in (*self.axes, *axes)}
             for a in axes
             for name in tree.names(a.count)
         ):
-            self.refuse(catalogue_training.network_in_sum(at.span))
+            self.refuse(catalogue.networks.network_in_sum(at.span))
         outer, self.axes = self.axes, (*self.axes, *axes)
         yield
         self.axes = outer
@@ -249,14 +263,14 @@ class Forward:
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:
         raise RefusedError(diagnostic)
 
-    def expr(self, node: Tree, env: Env) -> Value:
+    def expr(self, node: Tree, env: Env) -> ArrayExpr:
         match node:
             case tree.Number():
-                return Value(None, (), lambda _: node)
+                return ArrayExpr(None, (), lambda _: node)
             case tree.Name(name=name):
                 return self.name(node, name, env)
             case tree.Indexed(base=base, index=index):
-                return self.indexed(node, base, index, env)
+                return indexed(self, node, base, index, env)
             case tree.Chain(operands=operands):
                 return self.combined(node, operands, env, lambda parts: replace(node, operands=tuple(parts)))
             case tree.Negated(operand=operand):
@@ -272,108 +286,51 @@ class Forward:
             case tree.Applied():
                 return self.applied(node, env)
             case tree.MatMul():
-                return self.matmul(node, env)
+                return product(self, node, env)
             case tree.Mean(body=body):
                 value = self.expr(body, env)
                 return value if value.width is None else self.made_of(value, "m", node, mean=True)
             case tree.Sum():
-                return self.sum(node, env)
-        raise RefusedError(catalogue_training.network_part(node.span))
+                return sum_of(self, node, env)
+        raise RefusedError(catalogue.networks.network_part(node.span))
 
     def combined(
         self, node: Tree, parts: Sequence[Tree], env: Env, build: Callable[[list[Tree]], Tree]
-    ) -> Value:
+    ) -> ArrayExpr:
         """An elementwise combination: parts have one width, and one shape or none."""
         values = [self.expr(part, env) for part in parts]
         return self.joined(node, parts, values, build)
 
     def joined(
-        self, node: Tree, parts: Sequence[Tree], values: Sequence[Value], build: Callable[[list[Tree]], Tree]
-    ) -> Value:
+        self,
+        node: Tree,
+        parts: Sequence[Tree],
+        values: Sequence[ArrayExpr],
+        build: Callable[[list[Tree]], Tree],
+    ) -> ArrayExpr:
         width, shape = None, tuple[Tree | None, ...]()
         for part, value in zip(parts, values, strict=True):
             if value.width is not None:
                 if width is not None and width != value.width:
-                    self.refuse(catalogue.mixed_widths(part.span, value.width, parts[0].span, width))
+                    self.refuse(catalogue.kinds.mixed_widths(part.span, value.width, parts[0].span, width))
                 width = value.width
-            if value.shape:
-                if shape and (
-                    len(shape) != len(value.shape) or not all(map(self.scene.same, shape, value.shape))
-                ):
-                    self.refuse(
-                        catalogue_training.shapes_differ(
-                            part.span, self.shown(value.shape), self.shown(shape)
-                        )
-                    )
-                shape = (
-                    tuple(a if a is not None else b for a, b in zip(shape, value.shape, strict=True))
-                    if shape
-                    else value.shape
-                )
-        return Value(width, shape, lambda i: build([v.at(i if v.shape else ()) for v in values]))
+            shape = self.scene.merged(shape, value.shape, part)
+        return ArrayExpr(width, shape, lambda i: build([v.at(i if v.shape else ()) for v in values]))
 
     def shown(self, shape: Sequence[Tree | None]) -> str:
         return self.scene.shown(shape)
 
-    def name(self, node: tree.Name, name: str, env: Env) -> Value:
+    def name(self, node: tree.Name, name: str, env: Env) -> ArrayExpr:
         if name in env:
             return env[name]
         if name in self.scene.weights:
-            return self.bias(node, self.scene.weights[name])
+            return bias(self, node, self.scene.weights[name])
         if self.scene.is_constant(name):
-            return Value(None, (), lambda _: node)
-        return self.outside(node, name, ())
-
-    def bias(self, node: Tree, weight: Weight) -> Value:
-        if weight.columns.width or weight.columns.count is not None:
-            self.refuse(catalogue_training.weight_misplaced(node.span, weight.name))
-        probe = self.entry(weight, tuple(Maker(node.span).name("_") for _ in weight.axes), self.scope())
-        bases = [probe, *(part.base for part in tree.walk(probe) if isinstance(part, tree.Indexed))]
-        self.members |= {base.name for base in bases if isinstance(base, tree.Name)}
-        return Value(weight.rows.width, weight.axes, lambda i: self.entry(weight, i, self.scope()))
+            return ArrayExpr(None, (), lambda _: node)
+        return outside(self, node, name, ())
 
     def scope(self) -> tuple[str, ...]:
         return (*self.prefix, *(a.variable for a in self.axes), *self.sums)
-
-    def outside(self, node: Tree, name: str, index: Index) -> Value:
-        """An input, a vector or a family of the program, with some of its indices given."""
-        known = self.scene.outer.get(name)
-        if known is None:
-            if name in self.scene.networks or self.scene.is_elementwise(name):
-                self.refuse(catalogue.function_as_value(node.span, name))
-            if name in self.scene.widths:
-                self.refuse(catalogue_training.width_in_network(node.span, name))
-            self.refuse(
-                catalogue.unknown_name(
-                    node.span, name, [*self.scene.outer, *self.scene.weights, *self.scene.networks]
-                )
-            )
-        if len(index) > len(known.axes):
-            self.refuse(catalogue.index_count(node.span, name, len(known.axes), len(index)))
-        self.check_inside(node, name, index, known.axes)
-        return Value(
-            known.width, known.axes[len(index) :], lambda i: Maker(node.span).member(name, (*index, *i))
-        )
-
-    def indexed(self, node: Tree, base: Tree, index: Sequence[Tree], env: Env) -> Value:
-        positions = tuple(self.index(i, env) for i in index)
-        if isinstance(base, tree.Name) and base.name not in env and base.name not in self.scene.weights:
-            return self.outside(node, base.name, positions)
-        value, shown = self.expr(base, env), base.name if isinstance(base, tree.Name) else ""
-        if value.members is not None:
-            if not value.members:
-                self.refuse(catalogue.never_made(node.span, print_tree(node), ""))
-            place = place_of(self, value, shown, positions, index)
-            if place is not None:
-                if place not in value.members:
-                    self.refuse(catalogue.never_made(node.span, f"{shown}[{', '.join(map(str, place))}]", ""))
-                value, positions = value.members[place], positions[len(place) :]
-                if not positions:
-                    return value
-        if len(positions) > len(value.shape):
-            self.refuse(catalogue.index_count(node.span, shown, len(value.shape), len(positions)))
-        self.check_inside(node, shown, positions, value.shape)
-        return Value(value.width, value.shape[len(positions) :], lambda i: value.at((*positions, *i)))
 
     def check_inside(
         self, node: Tree, name: str, positions: Sequence[Tree], shape: Sequence[Tree | None]
@@ -396,7 +353,7 @@ class Forward:
         value = None if isinstance(put, tree.Name | tree.Number) else self.scene.integer(put)
         return put if value is None else Maker(node.span).number(value)
 
-    def applied(self, node: tree.Applied, env: Env) -> Value:
+    def applied(self, node: tree.Applied, env: Env) -> ArrayExpr:
         function = node.function
         if isinstance(function, tree.Name) and function.name in self.scene.networks:
             return self.run(
@@ -406,7 +363,7 @@ class Forward:
             return (onehot if array_function(self.scene, node) == "onehot" else pad)(self, node, env)
         if isinstance(function, tree.Name) and not self.scene.is_elementwise(function.name):
             self.refuse(
-                catalogue.unknown_function(
+                catalogue.names.unknown_function(
                     function.span,
                     function.name,
                     [*function_names(), *self.scene.functions, *self.scene.networks],
@@ -421,7 +378,7 @@ class Forward:
             ]
         return self.joined(node, node.args, values, lambda parts: replace(node, args=tuple(parts)))
 
-    def is_compound(self, value: Value, node: Tree) -> bool:
+    def is_compound(self, value: ArrayExpr, node: Tree) -> bool:
         """Whether what a function is applied to is worth a name: the backward pass needs it again."""
         return (
             value.leaf is None
@@ -431,79 +388,13 @@ class Forward:
             and self.has_variables(value)
         )
 
-    def is_leaf(self, value: Value) -> bool:
+    def is_leaf(self, value: ArrayExpr) -> bool:
         """Whether its entries are entries of one variable, or vectors of the program."""
         entry = value.at(tuple(Maker(self.span).name("_") for _ in value.shape))
         base = entry.base if isinstance(entry, tree.Indexed) else entry
         return isinstance(base, tree.Name) and (base.name in self.made or base.name in self.scene.outer)
 
-    def has_variables(self, value: Value) -> bool:
+    def has_variables(self, value: ArrayExpr) -> bool:
         """Whether a gradient may go to something in it: a variable of the pass, or a bias."""
         probe = value.at(tuple(Maker(self.span).name("_") for _ in value.shape))
         return any(name.name in self.made or name.name in self.members for name in tree.names(probe))
-
-    def sum(self, node: tree.Sum, env: Env) -> Value:
-        if picks_members(node, env):
-            return term_by_term(self, node, env)
-        inner, ranges = dict(env), list[tree.Range]()
-        outer, loops = self.sums, self.loops
-        for item in node.ranges:
-            ranges.append(replace(item, count=self.index(item.count, inner)))
-            inner[item.variable.name] = self.position(item.variable.name)
-            self.sums = (*self.sums, item.variable.name)
-            self.loops = (*self.loops, ranges[-1])
-        value = self.expr(node.body, inner)
-        self.sums, self.loops = outer, loops
-        return Value(
-            value.width, value.shape, lambda i: replace(node, ranges=tuple(ranges), body=value.at(i))
-        )
-
-    # products
-
-    def matmul(self, node: tree.MatMul, env: Env, wish: str = "h") -> Value:
-        base, transposed = node.matrix, False
-        while isinstance(base, tree.Transposed):
-            base, transposed = base.base, not transposed
-        base, index = (base.base, base.index) if isinstance(base, tree.Indexed) else (base, ())
-        weight = (
-            self.scene.weights.get(base.name)
-            if isinstance(base, tree.Name) and base.name not in env
-            else None
-        )
-        if weight is None:
-            self.refuse(catalogue_training.weight_due(node.matrix.span, [*self.scene.weights]))
-        member = tuple(self.index(i, env) for i in index)
-        if len(member) != len(weight.family):
-            self.refuse(catalogue.index_count(node.matrix.span, weight.name, len(weight.family), len(member)))
-        self.check_inside(node.matrix, weight.name, member, weight.family)
-        if weight.node.columns is None:
-            self.refuse(catalogue_training.bias_multiplied(node.matrix.span, weight.name))
-        near, far = weight.sides(transposed)
-        operand = self.expr(node.operand, env)
-        if near.width is None and near.count is None:
-            operand = without_one(operand)
-        check_operand(self.scene, node, weight, near, operand)
-        if near.width and not far.width and weight.scaling.kind == "input":
-            self.refuse(catalogue_training.readout_of_input(node.span, weight.name))
-        if far.width and not near.width and weight.scaling.kind == "output":
-            self.refuse(catalogue_training.input_of_readout(node.span, weight.name))
-        if (operand.width or self.has_variables(operand)) and not self.is_leaf(operand):
-            operand = self.named(operand, "x", node.operand)
-        rest = operand.shape[:-1] if near.count is not None else operand.shape
-        with self.within_sums(node):
-            own = self.own_axes([*rest, *([] if far.count is None else [far.count])], node)
-            out = self.var(self.numbered(wish), far.width, [a.count for a in own])
-            self.steps.append(
-                Product(
-                    out,
-                    (*self.axes, *own),
-                    weight.name,
-                    transposed,
-                    operand,
-                    far.count is not None,
-                    node.span,
-                    len(self.axes),
-                    member,
-                )
-            )
-            return self.of_var(out)

@@ -1,4 +1,4 @@
-"""The steps of a forward pass as lines of the core language."""
+"""The steps of a forward pass as lines of the core language, and what the scaling analysis needs of it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from tpc.core.network import Pass
 from tpc.syntax import tree
 from tpc.syntax.tree import Range
 from tpc.train.build import Maker
+from tpc.train.forward import Forward
 from tpc.train.padding import Margin, padded
-from tpc.train.records import Collected, Elementwise, Padded, Step
+from tpc.train.records import CollectedStep, ElementwiseStep, PaddedStep, ProductStep, Step
+from tpc.train.scene import Scene
 from tpc.train.weights import Reader
 
 
-def written(
+def lines_of_steps(
     steps: Sequence[Step], prefix: Sequence[str], examples: Sequence[Range], reader: Reader
 ) -> list[tree.Define]:
     """The steps of a forward pass as lines."""
@@ -22,15 +25,15 @@ def written(
     for step in steps:
         m = Maker(step.span)
         own = tuple(m.name(a.variable) for a in step.axes)
-        if isinstance(step, Padded):
+        if isinstance(step, PaddedStep):
             lines += zeros_around(step, prefix, examples, m)
             continue
-        if isinstance(step, Collected):
+        if isinstance(step, CollectedStep):
             lines += members(step, prefix, examples, m)
             continue
         clauses = [*examples, *(m.range(a.variable, a.count) for a in step.axes)]
         target = m.member(step.out.name, (*map(m.name, prefix), *own))
-        if isinstance(step, Elementwise):
+        if isinstance(step, ElementwiseStep):
             lines.append(m.define(target, m.mean(step.value) if step.mean else step.value, clauses))
             continue
         weight = reader.weights[step.weight]
@@ -45,7 +48,7 @@ def written(
 
 
 def zeros_around(
-    step: Padded, prefix: Sequence[str], examples: Sequence[Range], m: Maker
+    step: PaddedStep, prefix: Sequence[str], examples: Sequence[Range], m: Maker
 ) -> list[tree.Define]:
     """The lines of an array with zeros around it."""
     given, own = step.axes[: step.given], step.axes[step.given :]
@@ -62,7 +65,9 @@ def zeros_around(
     )
 
 
-def members(step: Collected, prefix: Sequence[str], examples: Sequence[Range], m: Maker) -> list[tree.Define]:
+def members(
+    step: CollectedStep, prefix: Sequence[str], examples: Sequence[Range], m: Maker
+) -> list[tree.Define]:
     """The lines of an array of members."""
     clauses = [*examples, *(m.range(a.variable, a.count) for a in step.axes)]
     around = tuple(map(m.name, prefix))
@@ -74,3 +79,26 @@ def members(step: Collected, prefix: Sequence[str], examples: Sequence[Range], m
         )
         for part in step.parts
     ]
+
+
+def pass_of(scene: Scene, network: str, output: str, forward: Forward, *, training: bool) -> Pass:
+    """What the scaling analysis needs of a forward pass."""
+    products = [step for step in forward.steps if isinstance(step, ProductStep)]
+    features: dict[str, None] = {}
+    for step in products:
+        if scene.weights[step.weight].scaling.kind == "output":
+            probe = step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape))
+            features |= dict.fromkeys(name.name for name in tree.names(probe) if name.name in forward.made)
+    vectors, scalars = (
+        tuple(name for name, var in forward.made.items() if (var.width is None) == scalar)
+        for scalar in (False, True)
+    )
+    return Pass(
+        network,
+        output,
+        vectors,
+        scalars,
+        tuple(features),
+        tuple((step.out.name, step.weight) for step in products),
+        training,
+    )

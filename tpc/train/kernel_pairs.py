@@ -1,5 +1,7 @@
-"""The kernel of two passes over a network: moments of what stands on the two sides of its weights, over all
-pairs of uses."""
+"""The kernel of two passes over a network.
+
+Moments of what stands on the two sides of its weights, over all pairs of uses.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.forward import Forward
 from tpc.train.readout import Readout
-from tpc.train.records import Index, Record, Step, Value
+from tpc.train.records import ArrayExpr, Index, Record, Step
 from tpc.train.scene import Scene
 from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, same_member, squared
@@ -19,8 +21,10 @@ from tpc.train.weights import Weight, same_member, squared
 
 @dataclass
 class KernelPass:
-    """A forward pass whose lines have been written, and the backward pass once a kernel needs it. used: its
-    loops. out: the lines it is among."""
+    """A forward pass whose lines have been written, and the backward pass once a kernel needs it.
+
+    used: its loops. out: the lines it is among.
+    """
 
     network: tree.Network
     out: list[tree.Statement]
@@ -33,9 +37,10 @@ class KernelPass:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient. member: which
-    member of the weight, and a readout's row.
+class WeightUse:
+    """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient.
+
+    member: which member of the weight, and a readout's row.
 
     a, b: entries on the two sides, by index of a finite side; None where there is nothing to multiply.
     """
@@ -49,9 +54,12 @@ class Use:
 
 @dataclass
 class Pairing:
-    """The kernel of two passes. here: what the variables of their loops stand for. prefix: the variables of
-    the loops around the kernel, of which those of `loops` are its own. name: what names of its parts begin
-    with. lines: those that make the parts."""
+    """The kernel of two passes.
+
+    here: what the variables of their loops stand for. prefix: the variables of the loops around the kernel,
+    of which those of `loops` are its own. name: what names of its parts begin with. lines: those that make
+    the parts.
+    """
 
     scene: Scene
     passes: Sequence[KernelPass]
@@ -72,7 +80,7 @@ class Pairing:
         """The variables that mean something in every part."""
         return [*self.prefix, *(r.variable.name for r in self.positions)]
 
-    def value(self, kind: str, out: list[tree.Statement]) -> Value:
+    def value(self, kind: str, out: list[tree.Statement]) -> ArrayExpr:
         """The kernel, of the outputs' positions. Lines go to `out`."""
         m, counts = self.m, [r.count for made in self.passes for r in made.readout.positions]
         self.positions = [
@@ -91,10 +99,10 @@ class Pairing:
             part for w in self.scene.weights.values() if not is_number(part := self.part(w, kind, sides), 0)
         ]
         if len(self.lines) == 1 and not self.positions:
-            return Value(None, (), lambda _: self.lines[0].value)
+            return ArrayExpr(None, (), lambda _: self.lines[0].value)
         out += looped(self.lines, self.loops)
         total = m.add(*terms)
-        return Value(
+        return ArrayExpr(
             None,
             tuple(counts),
             lambda i: substituted(
@@ -113,8 +121,10 @@ class Pairing:
         return target
 
     def part(self, weight: Weight, kind: str, sides: Sequence[dict[str, Tree]]) -> Tree:
-        """What a weight adds, `Σ c E a a' E b b'` over pairs of its uses: to the NNGP with c = scale² std²,
-        to the NTK with c = lr scale² if it is trained."""
+        """What a weight adds, `Σ c E a a' E b b'` over pairs of its uses.
+
+        To the NNGP with c = scale² std², to the NTK with c = lr scale² if it is trained.
+        """
         m = self.m
         own = squared(weight.std, m) if kind == "nngp" else m.number(0) if weight.frozen else weight.rate
         factor = m.product(own, squared(weight.scale, m))
@@ -148,11 +158,13 @@ class Pairing:
         self,
         weight: Weight,
         factor: Tree,
-        first: tuple[Use, dict[str, Tree]],
-        second: tuple[Use, dict[str, Tree]],
+        first: tuple[WeightUse, dict[str, Tree]],
+        second: tuple[WeightUse, dict[str, Tree]],
     ) -> Tree:
-        """The term of two uses. With each comes what its variables stand for. factor: of a member, in
-        front."""
+        """The term of two uses.
+
+        With each comes what its variables stand for. factor: of a member, in front.
+        """
         m = self.m
         taken = [
             *self.scope,
@@ -189,8 +201,10 @@ class Pairing:
         return self.summed(weight, ranges, coefficient, a, b)
 
     def summed(self, weight: Weight, ranges: Sequence[Range], coefficient: Tree, a: Tree, b: Tree) -> Tree:
-        """`Σ coefficient a b`, where b may be a sum by itself: as over the taps of a convolution, which only
-        what it is multiplied to depends on."""
+        """`Σ coefficient a b`, where b may be a sum by itself.
+
+        As over the taps of a convolution, which only what it is multiplied to depends on.
+        """
         m = self.m
         used = {n.name for x in (coefficient, a, *(r.count for r in ranges)) for n in tree.names(x)}
         inner = [r for r in ranges if r.variable.name not in used]
@@ -222,17 +236,21 @@ class Pairing:
         return m.sum([m.range(variable, count)], m.mul(substituted(f(own), here), substituted(g(own), there)))
 
 
-def uses_of(made: KernelPass, weight: Weight, kind: str, m: Maker) -> list[Use]:
-    """The uses of a weight that a kernel takes pairs of: readouts, and for the NTK the terms of the gradients
-    of the others."""
+def uses_of(made: KernelPass, weight: Weight, kind: str, m: Maker) -> list[WeightUse]:
+    """The uses of a weight that a kernel takes pairs of.
+
+    They are readouts, and for the NTK the terms of the gradients of the others.
+    """
     uses = [
-        Use(t.member, None, None if t.operand is None else constant(t.operand), t.coefficient, t.ranges)
+        WeightUse(t.member, None, None if t.operand is None else constant(t.operand), t.coefficient, t.ranges)
         for t in made.readout.terms
         if t.weight.name == weight.name
     ]
     positions = len(made.readout.positions)
     for record in (made.records or {}).get(weight.name, []) if kind == "ntk" else []:
-        uses.append(Use(record.member, record.a, record.b, record.coefficient, record.ranges[positions:]))
+        uses.append(
+            WeightUse(record.member, record.a, record.b, record.coefficient, record.ranges[positions:])
+        )
     return uses
 
 

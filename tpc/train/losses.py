@@ -6,23 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tpc.diagnostics import catalogue, catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_application
 from tpc.train.derivative import derivative, jump_in
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.scene import Scene
 
 NAMES = ("mse", "xent", "logistic", "hinge", "huber")
 Entry = Callable[[tuple[Tree, ...]], Tree]
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """A network's output for one example, and its label. units: the number of outputs, None for a scalar
-    network.
+class LabelledOutput:
+    """A network's output for one example, and its label.
+
+    units: the number of outputs, None for a scalar network.
 
     f, y: the prediction and the label, by index of the output. at: the output that a label names. classes:
     whether the label is declared as an index.
@@ -37,14 +39,16 @@ class Prediction:
     variable: str
 
 
-Value = Callable[[Maker, Prediction], Tree]
-Slope = Callable[[Maker, Prediction, tuple[Tree, ...]], Tree]
+Value = Callable[[Maker, LabelledOutput], Tree]
+Slope = Callable[[Maker, LabelledOutput, tuple[Tree, ...]], Tree]
 
 
 @dataclass(frozen=True, slots=True)
 class LossFunction:
-    """value: of one example. slope: its derivative in the output at an index (the empty one for a scalar
-    network)."""
+    """value: of one example.
+
+    slope: its derivative in the output at an index (the empty one for a scalar network).
+    """
 
     value: Value
     slope: Slope
@@ -57,9 +61,9 @@ def loss_of(scene: Scene, node: tree.Loss | None, name: tree.Name | None) -> Los
     word = name if node is None else node.name
     assert word is not None
     if word.name not in NAMES:
-        raise RefusedError(catalogue_training.unknown_loss(word.span, word.name, NAMES))
+        raise RefusedError(catalogue.trainings.unknown_loss(word.span, word.name, NAMES))
     if node is not None and node.options:
-        raise RefusedError(catalogue_training.no_options(node.options[0].span, word.name))
+        raise RefusedError(catalogue.options.no_options(node.options[0].span, word.name))
     return {
         "mse": LossFunction(*_coordinatewise(_mse, _mse_slope)),
         "huber": LossFunction(*_coordinatewise(_huber, _huber_slope)),
@@ -69,23 +73,23 @@ def loss_of(scene: Scene, node: tree.Loss | None, name: tree.Name | None) -> Los
     }[word.name]
 
 
-def check_prediction(name: str, at: Span, p: Prediction) -> None:
+def check_prediction(name: str, at: Span, p: LabelledOutput) -> None:
     """Whether a loss by name fits what is predicted. Raises RefusedError."""
     if name == "xent" and (p.units is None or not p.classes):
         raise RefusedError(
-            catalogue_training.loss_needs(
+            catalogue.trainings.loss_needs(
                 at, name, "a network of several outputs, and labels declared `input y[…] : index(k)`"
             )
         )
     if name == "hinge" and not p.classes:
         raise RefusedError(
-            catalogue_training.loss_needs(
+            catalogue.trainings.loss_needs(
                 at, name, "labels declared `input y[…] : index(k)` (of a scalar network, 0 or 1)"
             )
         )
     if name == "logistic" and p.units is not None:
         raise RefusedError(
-            catalogue_training.loss_needs(at, name, "a scalar network; `xent` takes several outputs")
+            catalogue.trainings.loss_needs(at, name, "a scalar network; `xent` takes several outputs")
         )
 
 
@@ -111,27 +115,27 @@ def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
             or (known is not None and known.width is not None)
             or (isinstance(node, tree.Indexed) and name in parameters)
         ):
-            raise RefusedError(catalogue_training.loss_part(node.span))
+            raise RefusedError(catalogue.trainings.loss_part(node.span))
 
 
 def own_loss(scene: Scene, node: tree.Loss, value: Tree) -> LossFunction:
     """`loss(f, y) = …`, summed over outputs if there are several."""
     f, y = node.parameters
     if f.name == y.name:
-        raise RefusedError(catalogue.defined_twice(y.span, y.name, f.span))
+        raise RefusedError(catalogue.names.defined_twice(y.span, y.name, f.span))
     check_loss(scene, value, {f.name, y.name})
     slope = derivative(value, f)
     if is_number(slope, 0) or jump_in(slope, scene.functions):
-        raise RefusedError(catalogue_training.loss_derivative(value.span, f.name))
+        raise RefusedError(catalogue.trainings.loss_derivative(value.span, f.name))
 
-    def put(x: Tree, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+    def put(x: Tree, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
         return substituted(x, {f.name: p.f(i), y.name: p.y(i)})
 
     return LossFunction(*_coordinatewise(lambda m, p, i: put(value, p, i), lambda m, p, i: put(slope, p, i)))
 
 
 def _coordinatewise(value: Slope, slope: Slope) -> tuple[Value, Slope]:
-    def total(m: Maker, p: Prediction) -> Tree:
+    def total(m: Maker, p: LabelledOutput) -> Tree:
         if p.units is None:
             return value(m, p, ())
         return m.sum([m.range(p.variable, p.units)], value(m, p, (m.name(p.variable),)))
@@ -139,15 +143,15 @@ def _coordinatewise(value: Slope, slope: Slope) -> tuple[Value, Slope]:
     return total, slope
 
 
-def _mse(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+def _mse(m: Maker, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
     return m.div(m.power(m.sub(p.f(i), p.y(i)), 2), m.number(2))
 
 
-def _mse_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+def _mse_slope(m: Maker, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
     return m.sub(p.f(i), p.y(i))
 
 
-def _huber(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+def _huber(m: Maker, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
     """`e²/2` for |e| ≤ 1, `|e| − 1/2` beyond, e = f − y."""
     error = m.sub(p.f(i), p.y(i))
     size = m.call("abs", error)
@@ -157,26 +161,26 @@ def _huber(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
     )
 
 
-def _huber_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+def _huber_slope(m: Maker, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
     return m.call("max", m.neg(m.number(1)), m.call("min", m.number(1), m.sub(p.f(i), p.y(i))))
 
 
-def _sign(m: Maker, p: Prediction) -> Tree:
+def _sign(m: Maker, p: LabelledOutput) -> Tree:
     """The label of a scalar network as ±1: it is that, or 0 and 1 if it is declared as an index."""
     return m.sub(m.mul(m.number(2), p.at), m.number(1)) if p.classes else p.y(())
 
 
-def _logistic(m: Maker, p: Prediction) -> Tree:
+def _logistic(m: Maker, p: LabelledOutput) -> Tree:
     """`log(1 + e^{−yf})`."""
     return m.call("softplus", m.neg(m.mul(_sign(m, p), p.f(()))))
 
 
-def _logistic_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+def _logistic_slope(m: Maker, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
     y = _sign(m, p)
     return m.neg(m.mul(y, m.call("sigmoid", m.neg(m.mul(y, p.f(()))))))
 
 
-def _hinge(m: Maker, p: Prediction) -> Tree:
+def _hinge(m: Maker, p: LabelledOutput) -> Tree:
     """`max(0, 1 − yf)`; with several outputs `Σ_{k≠y} max(0, 1 + f_k − f_y)` (Weston and Watkins)."""
     if p.units is None:
         return m.call("relu", m.sub(m.number(1), m.mul(_sign(m, p), p.f(()))))
@@ -185,7 +189,7 @@ def _hinge(m: Maker, p: Prediction) -> Tree:
     return m.sub(m.sum([m.range(p.variable, p.units)], m.call("relu", _margin(m, p, k))), m.number(1))
 
 
-def _hinge_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+def _hinge_slope(m: Maker, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
     if p.units is None:
         y = _sign(m, p)
         return m.neg(m.mul(y, m.call("step", m.sub(m.number(1), m.mul(y, p.f(()))))))
@@ -194,21 +198,21 @@ def _hinge_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
     return m.sub(m.call("step", _margin(m, p, i[0])), m.mul(m.equal(i[0], p.at), active))
 
 
-def _margin(m: Maker, p: Prediction, k: Tree) -> Tree:
+def _margin(m: Maker, p: LabelledOutput, k: Tree) -> Tree:
     return m.add(m.number(1), p.f((k,)), m.neg(p.f((p.at,))))
 
 
-def _xent(m: Maker, p: Prediction) -> Tree:
+def _xent(m: Maker, p: LabelledOutput) -> Tree:
     """`log Σ_k e^{f_k} − f_y`, the exponents taken relative to `f_y`."""
     return m.call("log", _partition(m, p, p.at))
 
 
-def _partition(m: Maker, p: Prediction, at: Tree) -> Tree:
+def _partition(m: Maker, p: LabelledOutput, at: Tree) -> Tree:
     """`Σ_k e^{f_k − f_at}`."""
     assert p.units is not None
     return m.sum([m.range(p.variable, p.units)], m.call("exp", m.sub(p.f((m.name(p.variable),)), p.f((at,)))))
 
 
-def _xent_slope(m: Maker, p: Prediction, i: tuple[Tree, ...]) -> Tree:
+def _xent_slope(m: Maker, p: LabelledOutput, i: tuple[Tree, ...]) -> Tree:
     share = m.div(m.number(1), _partition(m, p, i[0]))  # not e^{f_i - f_y} over the sum: both may overflow
     return m.sub(share, m.equal(i[0], p.at))

@@ -19,8 +19,10 @@ def more_variables() -> Iterator[str]:
 
 
 class Names:
-    """Fresh names for one file. A wish is granted if nothing in the file is called that, else it gets a
-    number, `h$1`."""
+    """Fresh names for one file.
+
+    A wish is granted if nothing in the file is called that, else it gets a number, `h$1`.
+    """
 
     def __init__(self, file: tree.File) -> None:
         self.written = {node.name for node in tree.walk(file) if isinstance(node, tree.Name)}
@@ -53,7 +55,9 @@ class Names:
 
     def another(self, variable: str, avoid: Collection[str]) -> str:
         """A bound variable in the place of one that would mean two things, if possible the same each time.
-        Nothing else is called that later."""
+
+        Nothing else is called that later.
+        """
         found = next((v for v in self.others.get(variable, ()) if v not in avoid), None)
         if found is None:
             (found,) = self.variables(1, avoid)

@@ -1,97 +1,51 @@
-"""Calls of networks in a user's own lines: `f(x)`, `f[t](x)`, `f.h(x)`. Each becomes a forward pass before
-the line, once for equal calls."""
+"""Calls of networks in a user's own lines: `f(x)`, `f[t](x)`, `f.h(x)`.
+
+Each becomes a forward pass before the line, once for equal calls.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn, cast
 
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
-from tpc.train.build import Maker, substituted
+from tpc.train.build import Maker
 from tpc.train.checks import called, check_index, check_indices
+from tpc.train.entries import Entries, name_of, name_of_call
 from tpc.train.forward import Forward
-from tpc.train.forward_lines import written
+from tpc.train.forward_lines import pass_of
 from tpc.train.kernel_pairs import looped
-from tpc.train.network_kernels import KERNELS, Kernels
-from tpc.train.records import Index, State, Value
-from tpc.train.scene import Outer, RefusedError, Scene
-from tpc.train.trainings import Trainings, pass_of
+from tpc.train.network_kernels import KERNELS, KernelCalls
+from tpc.train.network_passes import WrittenPass, call_key, needed, substituted_outside, variables_here
+from tpc.train.records import ArrayExpr, Index, State
+from tpc.train.scene import Outer, Scene
+from tpc.train.trainings import Trainings
 from tpc.train.weights import Reader
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """An expression of the core language, an array over axes of these lengths (None: not known): `at` gives
-    an entry, or with no index at all what the user wrote.
-
-    made: whether networks, kernels or trainings made an array in it, so that it is to be taken entry by
-    entry. called: whether there is a call.
-    """
-
-    shape: tuple[Tree | None, ...]
-    at: Callable[[Index], Tree]
-    made: bool = False
-    called: bool = False
-
-    @property
-    def plain(self) -> Tree:
-        return self.at(())
-
-    def probe(self, m: Maker) -> Tree:
-        """Some entry, of variables that mean nothing."""
-        return self.at(tuple(m.name("_") for _ in self.shape))
-
-    def lengths(self, at: Tree) -> list[Tree]:
-        """The lengths of its axes. Raises RefusedError where one is not known."""
-        known = [count for count in self.shape if count is not None]
-        if len(known) < len(self.shape):
-            self.probe(Maker(at.span))  # says why, where it knows
-            raise RefusedError(catalogue_training.network_extent(at.span))
-        return known
-
-
-@dataclass
-class Pass:
-    """A forward pass whose lines have been written, `steps` of them. used: its own loops, as they were called
-    there."""
-
-    values: dict[str, Value]
-    forward: Forward
-    reader: Reader
-    used: tuple[Range, ...]
-    steps: int = 0
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        return tuple(r.variable.name for r in self.used)
-
-    def lines(self) -> list[tree.Statement]:
-        """The lines that have not been written yet: of a family made member by member an array is made where
-        one is asked for."""
-        left, self.steps = self.forward.steps[self.steps :], len(self.forward.steps)
-        return looped(written(left, self.forward.prefix, (), self.reader), self.used)
 
 
 @dataclass
 class Calls:
     scene: Scene
     trainings: Trainings
-    done: dict[Any, Pass] = field(default_factory=dict)
-    kernels: Kernels = field(init=False)
+    done: dict[Any, WrittenPass] = field(default_factory=dict)
+    kernels: KernelCalls = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kernels = Kernels(self.scene, self.trainings)
+        self.kernels = KernelCalls(self.scene, self.trainings)
 
     def rewritten(
         self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]
     ) -> tree.Statement:
-        """`s` with every call of a network replaced by what the pass makes; the passes go to `out`. The axes
-        of an array that networks, kernels or trainings have made become the last axes of what `s` makes."""
+        """`s` with every call of a network replaced by what the pass makes; the passes go to `out`.
+
+        The axes of an array that networks, kernels or trainings have made become the last axes of what `s`
+        makes.
+        """
         target = s.target.base if isinstance(s.target, tree.Indexed) else s.target
         place = _Place(self, out, blocks, f"_{target.name}" if isinstance(target, tree.Name) else "")
         if s.value is None:
@@ -134,14 +88,16 @@ class Calls:
 
 @dataclass
 class _Place:
-    """Where calls stand: the list of lines, the loops around, and what names of passes end with. used: the
-    passes of calls here."""
+    """Where calls stand: the list of lines, the loops around, and what names of passes end with.
+
+    used: the passes of calls here.
+    """
 
     calls: Calls
     out: list[tree.Statement]
     blocks: tuple[Range, ...]
     suffix: str
-    used: list[Pass] = field(default_factory=list)
+    used: list[WrittenPass] = field(default_factory=list)
 
     def flush(self) -> None:
         """Writes what calls here have asked for since their passes were written."""
@@ -155,12 +111,14 @@ class _Place:
         """`node`, which is no array. loops: clauses of the line, and ranges of the sums around `node`."""
         value = self.entries(node, loops)
         if value.made:
-            self.refuse(catalogue_training.network_entries(node.span, len(value.shape), 0))
+            self.refuse(catalogue.networks.network_entries(node.span, len(value.shape), 0))
         return value.plain
 
     def entries(self, node: Tree, loops: tuple[Range, ...]) -> Entries:
-        """`node` with its calls replaced, as an array, if networks, kernels or trainings have made one in
-        it."""
+        """`node` with its calls replaced.
+
+        It is an array if networks, kernels or trainings have made one in it.
+        """
         named = self.training_value(node)
         if named is not None:
             return self.named(named, named, (), loops)
@@ -206,10 +164,10 @@ class _Place:
             made,
         )
 
-    def picked(self, node: tree.Indexed, value: Value, index: Index, loops: tuple[Range, ...]) -> Entries:
+    def picked(self, node: tree.Indexed, value: ArrayExpr, index: Index, loops: tuple[Range, ...]) -> Entries:
         """An entry of what a network or a kernel gives, or a part of it."""
         if len(index) > len(value.shape):
-            self.refuse(catalogue_training.network_entries(node.span, len(value.shape), len(index)))
+            self.refuse(catalogue.networks.network_entries(node.span, len(value.shape), len(index)))
         self.check_inside(node, name_of_call(node.base), index, value.shape, loops)
         shape = value.shape[len(index) :]
         return Entries(
@@ -254,7 +212,9 @@ class _Place:
             if isinstance(x, Entries)
         ]
         made = any(v.made for v in values)
-        shape = self.shape(node, values) if made else ()
+        shape: tuple[Tree | None, ...] = ()
+        for value in values if made else ():
+            shape = self.calls.scene.merged(shape, value.shape, node)
 
         def at(i: Index) -> Tree:
             def entry(x: Any) -> Any:
@@ -268,23 +228,6 @@ class _Place:
 
         return Entries(shape, at, made, any(v.called for v in values))
 
-    def shape(self, node: Tree, values: Sequence[Entries]) -> tuple[Tree | None, ...]:
-        scene, shape = self.calls.scene, tuple[Tree | None, ...]()
-        for value in values:
-            if (
-                value.shape
-                and shape
-                and (len(shape) != len(value.shape) or not all(map(scene.same, shape, value.shape)))
-            ):
-                self.refuse(
-                    catalogue_training.shapes_differ(node.span, scene.shown(value.shape), scene.shown(shape))
-                )
-            if value.shape:
-                shape = tuple(
-                    a if a is not None else b for a, b in zip(shape or value.shape, value.shape, strict=True)
-                )
-        return shape
-
     def argument(self, node: Tree, loops: tuple[Range, ...]) -> Tree:
         """What a network is applied to; what other networks have made of it gets a name."""
         value = self.entries(node, loops)
@@ -292,7 +235,7 @@ class _Place:
             return value.plain
         scene, m = self.calls.scene, Maker(node.span)
         counts, probe = value.lengths(node), value.probe(m)
-        around = (*self.blocks, *self.needed(loops, [probe]))
+        around = (*self.blocks, *needed(loops, [probe]))
         taken = [
             *(r.variable.name for r in (*self.blocks, *loops)),
             *(name.name for name in tree.names(probe)),
@@ -317,25 +260,25 @@ class _Place:
             case tree.Name(name=name):
                 self.check_loss(node)
                 if name in scene.networks or name in trainings.adapted:
-                    self.refuse(catalogue.function_as_value(node.span, name))
+                    self.refuse(catalogue.names.function_as_value(node.span, name))
                 if name in scene.weights:
-                    self.refuse(catalogue_training.weight_misplaced(node.span, name))
+                    self.refuse(catalogue.networks.weight_misplaced(node.span, name))
             case tree.Applied(function=tree.Name(name=name) as function) if name in scene.weights:
-                self.refuse(catalogue_training.weight_misplaced(function.span, name))
+                self.refuse(catalogue.networks.weight_misplaced(function.span, name))
             case tree.Applied(function=tree.Name(name=name)) if name in KERNELS:
-                self.refuse(catalogue_training.kernel_uncalled(node.span, name))
+                self.refuse(catalogue.kernels.kernel_uncalled(node.span, name))
             case tree.Attribute(base=base, name=inside):
                 shown = base.base if isinstance(base, tree.Indexed) else base
                 named = shown.name if isinstance(shown, tree.Name) else ""
                 known = named in scene.networks or named in trainings.adapted
                 if known:
-                    self.refuse(catalogue_training.inside_uncalled(node.span, named, inside.name))
-                self.refuse(catalogue_training.no_attribute(base.span, named))
+                    self.refuse(catalogue.networks.inside_uncalled(node.span, named, inside.name))
+                self.refuse(catalogue.networks.no_attribute(base.span, named))
             case tree.MatMul(matrix=matrix):
                 base = matrix.base if isinstance(matrix, tree.Transposed) else matrix
                 weight = scene.weights.get(name_of(base))
                 if weight is not None and (not weight.matrix or trainings.touched(weight.name)):
-                    self.refuse(catalogue_training.weight_outside(base.span, weight.name))
+                    self.refuse(catalogue.networks.weight_outside(base.span, weight.name))
 
     def matmul(self, node: tree.MatMul) -> Tree:
         """A product in the user's own line; a weight is what its parametrization makes it."""
@@ -353,7 +296,7 @@ class _Place:
             and named
             and "loss" not in self.calls.scene.names.taken
         ):
-            self.refuse(catalogue_training.loss_unnamed(node.span, [*named]))
+            self.refuse(catalogue.trainings.loss_unnamed(node.span, [*named]))
 
     def training_value(self, node: Tree) -> Tree | None:
         """`pre.loss`, or None."""
@@ -365,10 +308,10 @@ class _Place:
             return None
         made = self.calls.trainings.named[node.base.name]
         if node.name.name not in made:
-            self.refuse(catalogue.unknown_name(node.name.span, node.name.name, [*made]))
+            self.refuse(catalogue.names.unknown_name(node.name.span, node.name.name, [*made]))
         return Maker(node.span).name(made[node.name.name])
 
-    def call(self, node: Tree, loops: tuple[Range, ...]) -> Value | None:
+    def call(self, node: Tree, loops: tuple[Range, ...]) -> ArrayExpr | None:
         """The value of a call of a network, None if `node` is none."""
         if not isinstance(node, tree.Applied):
             return None
@@ -381,51 +324,39 @@ class _Place:
         if found is None:
             if inside is not None:
                 self.refuse(
-                    catalogue_training.not_a_network(
+                    catalogue.networks.not_a_network(
                         reference.span, name_of(reference), [*self.calls.scene.networks]
                     )
                 )
             return None
         network, state = found
-        values = self.passed(node, network, state, loops)
+        values = self.pass_of_call(node, network, state, loops)
         if inside is None:
             return values[network.name.name]
         if inside.name not in values:
             self.refuse(
-                catalogue_training.unknown_inside(
+                catalogue.networks.unknown_inside(
                     inside.span, inside.name, network.name.name, [n for n in values if n != network.name.name]
                 )
             )
         return values[inside.name]
 
-    def passed(
+    def pass_of_call(
         self, node: tree.Applied, network: tree.Network, state: State, loops: tuple[Range, ...]
-    ) -> dict[str, Value]:
+    ) -> dict[str, ArrayExpr]:
         """The forward pass of a call, written now or before; what is named in it."""
         check_indices(self.calls.scene, node.args, (*self.blocks, *loops))
         args = tuple(self.argument(arg, loops) for arg in node.args)
-        used = self.needed(
+        used = needed(
             loops, [*args, *(part for upto in state for part in (upto.time, *upto.outer, *upto.tasks))]
         )
-        variables = tuple(r.variable.name for r in used)
-        m = Maker(node.span)
-        marks: dict[str, Tree] = {v: m.name(f"#{k}") for k, v in enumerate(variables)}
-        key = (
-            id(self.out),
-            network.name.name,
-            tuple(substituted(a, marks) for a in args),
-            tuple(substituted(r.count, marks) for r in used),
-            tuple(
-                (id(u.descent), *(substituted(x, marks) for x in (u.time, *u.outer, *u.tasks))) for u in state
-            ),
-        )
+        key = call_key(self.out, network, args, used, state)
         if key not in self.calls.done:
             self.calls.done[key] = self.write(node, network, state, args, used)
         made = self.calls.done[key]
         self.used.append(made)
-        here: dict[str, Tree] = {
-            old: m.name(new) for old, new in zip(made.variables, variables, strict=True) if old != new
-        }
+        stand = variables_here(made.used, used)
+        here = {old: new for old, new in stand.items() if new != tree.Name(node.span, old)}
         return {
             name: replace(value, at=partial(substituted_outside, value, here))
             for name, value in made.values.items()
@@ -438,7 +369,7 @@ class _Place:
         state: State,
         args: Sequence[Tree],
         used: tuple[Range, ...],
-    ) -> Pass:
+    ) -> WrittenPass:
         scene = self.calls.scene
         reader = Reader(scene.names, state, Maker(node.span), scene.weights)
         forward = Forward(
@@ -453,44 +384,9 @@ class _Place:
         output = value.leaf.name if value.leaf is not None else ""
         scene.passes.append(pass_of(scene, network.name.name, output, forward, training=False))
         scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}
-        made = Pass(forward.locals, forward, reader, used)
+        made = WrittenPass(forward.locals, forward, reader, used)
         self.out += made.lines()
         return made
 
-    def needed(self, loops: Sequence[Range], parts: Sequence[Tree]) -> tuple[Range, ...]:
-        """Those of `loops` whose variables occur in `parts`, or in the counts of others that do."""
-        names = {name.name for part in parts for name in tree.names(part)}
-        found: list[Range] = []
-        for loop in reversed(loops):
-            if loop.variable.name in names:
-                names |= {name.name for name in tree.names(loop.count)}
-                found.insert(0, loop)
-        return tuple(found)
-
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:
         raise RefusedError(diagnostic)
-
-
-def name_of_call(node: Tree) -> str:
-    """What a call gives, by a name."""
-    function = node.function if isinstance(node, tree.Applied) else node
-    return name_of(
-        function.args[0]
-        if isinstance(function, tree.Applied)
-        else function.name
-        if isinstance(function, tree.Attribute)
-        else function
-    )
-
-
-def name_of(node: Tree) -> str:
-    base = node.base if isinstance(node, tree.Indexed) else node
-    return base.name if isinstance(base, tree.Name) else ""
-
-
-def substituted_outside(value: Value, here: dict[str, Tree], index: tuple[Tree, ...]) -> Tree:
-    """An entry of a pass written for other variables, for those that are used here. The index is the caller's
-    own."""
-    marks = tuple(tree.Name(i.span, f"#{k}") for k, i in enumerate(index))
-    entry = substituted(value.at(marks), here)
-    return substituted(entry, {mark.name: i for mark, i in zip(marks, index, strict=True)})

@@ -1,5 +1,6 @@
-"""Kernels of networks at initialisation, `nngp(f)(x, z)` and `ntk(f)(x, z)`, written out as moments of a
-forward and a backward pass.
+"""Kernels of networks at initialisation, `nngp(f)(x, z)` and `ntk(f)(x, z)`.
+
+They are written out as moments of a forward and a backward pass.
 
 All weights are in the NTK parametrization, `W = (scale/√columns) w` with w ~ N(0, std²) trained: a product
 `h = W x` adds `scale² E dh dh' E x x'` to the NTK, where `f = Σ V₀ x/√n` and dh is `n ∂(f/√n)/∂h`, of order
@@ -14,26 +15,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Protocol
 
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.autodiff import Backward
-from tpc.train.build import Maker, substituted
+from tpc.train.build import Maker
 from tpc.train.checks import called, check_indices
 from tpc.train.forward import Forward
-from tpc.train.forward_lines import written
+from tpc.train.forward_lines import lines_of_steps
+from tpc.train.gradient_paths import Paths
 from tpc.train.kernel_pairs import KernelPass, Pairing, looped
+from tpc.train.network_passes import call_key, needed, variables_here
 from tpc.train.readout import Reading, Readout, seeds
-from tpc.train.records import Step, Value, read_by
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.records import ArrayExpr, Step, read_by
+from tpc.train.scene import Scene
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Reader, Weight
 
 KERNELS = ("nngp", "ntk")
 
 
-class Place(Protocol):
+class CallPlace(Protocol):
     """Where a kernel is asked for: the list of lines, the loops around, and what names of passes end with."""
 
     out: list[tree.Statement]
@@ -41,20 +44,21 @@ class Place(Protocol):
     suffix: str
 
     def rewritten(self, node: Tree, loops: tuple[Range, ...]) -> Tree: ...
-    def needed(self, loops: Sequence[Range], parts: Sequence[Tree]) -> tuple[Range, ...]: ...
 
 
 @dataclass
-class Kernels:
+class KernelCalls:
     """The kernels of a file. done: the passes that have been written, by what they are of and where."""
 
     scene: Scene
     trainings: Trainings
     done: dict[Any, KernelPass] = field(default_factory=dict)
 
-    def value(self, node: tree.Applied, place: Place, loops: tuple[Range, ...]) -> Value | None:
-        """The value of `nngp(f)(x, z)` or `ntk(f)(x, z)`, its indices those of outputs' positions; None if
-        `node` is neither."""
+    def value(self, node: tree.Applied, place: CallPlace, loops: tuple[Range, ...]) -> ArrayExpr | None:
+        """The value of `nngp(f)(x, z)` or `ntk(f)(x, z)`, its indices those of outputs' positions.
+
+        None if `node` is neither.
+        """
         call = node.function
         if (
             not isinstance(call, tree.Applied)
@@ -67,18 +71,18 @@ class Kernels:
         arity = len(network.parameters)
         if len(node.args) != 2 * arity:
             self.refuse(
-                catalogue.arguments(
+                catalogue.names.arguments(
                     node.span, f"{kind}({network.name.name})", 2 * arity, 2 * arity, len(node.args)
                 )
             )
         sides = []
         for args in (node.args[:arity], node.args[arity:]):
             check_indices(self.scene, args, (*place.blocks, *loops))
-            sides.append(self.passed(node, network, args, place, loops))
+            sides.append(self.pass_of_call(node, network, args, place, loops))
         if kind == "ntk":
             for made, _ in sides:
                 self.backward(made, place)
-        used = place.needed(loops, [here for _, env in sides for here in env.values()])
+        used = needed(loops, [here for _, env in sides for here in env.values()])
         prefix = tuple(r.variable.name for r in (*place.blocks, *used))
         name = place.suffix[1:] or kind
         return Pairing(
@@ -87,13 +91,13 @@ class Kernels:
 
     def network(self, call: tree.Applied, kind: str) -> tree.Network:
         if len(call.args) != 1:
-            self.refuse(catalogue.arguments(call.span, kind, 1, 1, len(call.args)))
+            self.refuse(catalogue.names.arguments(call.span, kind, 1, 1, len(call.args)))
         base = call.args[0].base if isinstance(call.args[0], tree.Indexed) else call.args[0]
         name = base.name if isinstance(base, tree.Name) else ""
         if name in self.trainings.adapted or (base is not call.args[0] and name in self.scene.networks):
-            self.refuse(catalogue_training.kernel_at_first(call.args[0].span, kind))
+            self.refuse(catalogue.kernels.kernel_at_first(call.args[0].span, kind))
         if name not in self.scene.networks:
-            self.refuse(catalogue_training.not_a_network(call.args[0].span, name, [*self.scene.networks]))
+            self.refuse(catalogue.networks.not_a_network(call.args[0].span, name, [*self.scene.networks]))
         return self.scene.networks[name]
 
     def refuse(self, diagnostic: Diagnostic) -> NoReturn:
@@ -101,31 +105,22 @@ class Kernels:
 
     # passes
 
-    def passed(
+    def pass_of_call(
         self,
         node: tree.Applied,
         network: tree.Network,
         inputs: Sequence[Tree],
-        place: Place,
+        place: CallPlace,
         loops: tuple[Range, ...],
     ) -> tuple[KernelPass, dict[str, Tree]]:
         """The forward pass on one side, written now or before, and what its variables stand for here."""
         args = tuple(place.rewritten(arg, loops) for arg in inputs)
-        used = place.needed(loops, args)
-        m = Maker(node.span)
-        marks: dict[str, Tree] = {r.variable.name: m.name(f"#{k}") for k, r in enumerate(used)}
-        key = (
-            id(place.out),
-            network.name.name,
-            tuple(substituted(a, marks) for a in args),
-            tuple(substituted(r.count, marks) for r in used),
-        )
+        used = needed(loops, args)
+        key = call_key(place.out, network, args, used)
         if key not in self.done:
             self.done[key] = self.write(node, network, args, used, place)
         made = self.done[key]
-        return made, {
-            old.variable.name: m.name(new.variable.name) for old, new in zip(made.used, used, strict=True)
-        }
+        return made, variables_here(made.used, used)
 
     def write(
         self,
@@ -133,7 +128,7 @@ class Kernels:
         network: tree.Network,
         args: Sequence[Tree],
         used: tuple[Range, ...],
-        place: Place,
+        place: CallPlace,
     ) -> KernelPass:
         scene = self.scene
         prefix = (*(b.variable.name for b in place.blocks), *(r.variable.name for r in used))
@@ -150,10 +145,10 @@ class Kernels:
         )
         hidden = needed_steps(forward.steps, readout)
         scene.made |= {step.out.name: step.out.width for step in hidden if step.out.width is not None}
-        place.out += looped(written(hidden, prefix, (), reader), used)
+        place.out += looped(lines_of_steps(hidden, prefix, (), reader), used)
         return KernelPass(network, place.out, used, prefix, forward, hidden, readout)
 
-    def backward(self, made: KernelPass, place: Place) -> None:
+    def backward(self, made: KernelPass, place: CallPlace) -> None:
         """Writes the backward pass from the readout, and keeps its terms."""
         if made.records is not None:
             return
@@ -165,16 +160,20 @@ class Kernels:
         )
         prefix = (*made.prefix, *(r.variable.name for r in made.readout.positions))
         reader = Reader(scene.names, (), m, as_declared(hidden.weights))
+        steps = [*made.hidden, *final]
+        paths = Paths(hidden, steps, {**made.forward.made, **{s.out.name: s.out for s in final}}, ())
         backward = Backward(
             hidden,
             prefix,
             made.readout.positions,
             reader,
-            {**made.forward.made, **{s.out.name: s.out for s in final}},
+            paths,
+            [step.out for step in final],
+            "",
+            m.number(1),
             own=len(made.prefix),
         )
-        backward.prepare([*made.hidden, *final], [step.out for step in final], "", m.number(1))
-        backward.run()
+        lines = backward.lines()
         scene.made |= {
             name: var.width
             for var in made.forward.made.values()
@@ -182,12 +181,12 @@ class Kernels:
             for name in [backward.cotangents.get(var.name, "")]
             if name
         }
-        place.out += looped(backward.defined, made.used)
+        place.out += looped(lines, made.used)
         made.records = backward.records
 
 
 def needed_steps(steps: Sequence[Step], readout: Readout) -> list[Step]:
-    """Those of the steps that a readout needs."""
+    """The steps that a readout needs."""
     needed = {
         n.name
         for t in readout.terms

@@ -34,8 +34,9 @@ def padded(
     clauses: Sequence[Range],
     what: str = "",
 ) -> list[tree.Define]:
-    """The lines that make an array: `value`, of the axes' variables, shifted by what is before it, and 0
-    around it. target: its entries.
+    """The lines that make an array.
+
+    `value`, of the axes' variables, shifted by what is before it, and 0 around it. target: its entries.
 
     clauses: the ranges around, that all lines have.
     """

@@ -13,17 +13,27 @@ field, where c = −1, it has a = 1/2, and so moves as in μP.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
 from tpc.core.exponent import Exponent
+from tpc.core.network import C as OPEN_C
+from tpc.core.network import exponent_input
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
+from tpc.syntax import tree
+from tpc.syntax.print_tree import print_tree
+from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
-from tpc.train.build import Maker
+from tpc.train.build import Maker, substituted
+from tpc.train.options import check_options, option_value, options_of
 
 Kind = Literal["matrix", "input", "output", "finite"]
 HALF = Fraction(1, 2)
+OPTIONS: Mapping[str, tuple[str, ...]] = {"sp": ("c",), "uniform": ("r",), "abc": ("a", "b", "c")}
+NEEDED: Mapping[str, str] = {"uniform": "r", "abc": "c"}
 AB = tuple[Fraction, Fraction]  # a and b of one weight
 NAMES = ("mup", "sp", "ntp", "mfp", "uniform", "abc")
 C = {"mup": Fraction(0), "sp": Fraction(1), "ntp": Fraction(0), "mfp": Fraction(-1), "uniform": Fraction(0)}
@@ -33,8 +43,10 @@ DECLARED: Mapping[Kind, Fraction] = {"matrix": HALF, "input": _0, "output": _1, 
 
 
 def _mup(kind: Kind) -> AB:
-    """TP4 App C.1: a = −1 + p/2, p the number of growing sides; 1/2 for output weights and 0 for output
-    biases."""
+    """TP4 App C.1: a = −1 + p/2, p the number of growing sides.
+
+    1/2 for output weights and 0 for output biases.
+    """
     return {"matrix": _0, "input": -HALF, "output": HALF, "finite": _0}[kind], HALF
 
 
@@ -48,7 +60,7 @@ def _ntp(kind: Kind) -> AB:
 
 
 def _mfp(kind: Kind) -> AB:
-    """For one hidden layer: μP's a, b, c moved by θ = 1/2, −1/2, −1, which changes nothing."""
+    """Mean field, for one hidden layer: μP's a, b, c moved by θ = 1/2, −1/2, −1, which changes nothing."""
     a, b = _mup(kind)
     return a + HALF, b - HALF
 
@@ -75,14 +87,17 @@ class Abc:
 
 
 def kind_of(rows: bool, columns: bool) -> Kind:
-    """By which sides grow."""
+    """The kind of a weight, by which sides grow."""
     return "matrix" if rows and columns else "input" if rows else "output" if columns else "finite"
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Factors of one weight. rows, columns: the ratios of its growing sides to the first width (None: 1, or a
-    finite side); width: the first."""
+    """Factors of one weight.
+
+    rows, columns: the ratios of its growing sides to the first width (None: 1, or a finite side); width: the
+    first.
+    """
 
     kind: Kind
     rows: Tree | None
@@ -91,34 +106,45 @@ class Scaling:
     abc: Abc
 
     def start(self, m: Maker) -> Tree:
-        """In front of what the weight is at first, as it is declared: N(0, σ²/columns) entries, or vectors of
-        N(0, σ²) coordinates, σ = scale·std."""
+        """The factor of what the weight is at first, as it is declared.
+
+        That has N(0, σ²/columns) entries, or is vectors of N(0, σ²) coordinates, σ = scale·std.
+        """
         return m.width_power(self.width, Exponent(DECLARED[self.kind]) - self.abc.a - self.abc.b)
 
     def as_declared(self) -> Scaling:
-        """That of a weight which is at first just what is declared, as kernels have it whatever the
-        parametrization."""
+        """The scaling of a weight which is at first just what is declared.
+
+        Kernels have it whatever the parametrization.
+        """
         return replace(self, abc=replace(self.abc, a=Exponent(DECLARED[self.kind]), b=Exponent(_0)))
 
     def forward(self, m: Maker) -> Tree:
-        """In front of `E nV x`: (1/n) Σ over a width rn is r times a mean."""
+        """The factor of `E nV x`: (1/n) Σ over a width rn is r times a mean."""
         return self.columns or m.number(1) if self.kind == "output" else m.number(1)
 
     def backward(self, m: Maker, transposed: bool = True) -> Tree:
-        """In front of `Wᵀ dh` (n_C ∂L/∂x = (n_C/n_R) Wᵀ dh), of `W dh` where `Wᵀ` was used (n_R ∂L/∂x =
-        (n_R/n_C) W dh), and of `nV df`."""
+        """The factor of a product in a backward pass.
+
+        It is of `Wᵀ dh` (n_C ∂L/∂x = (n_C/n_R) Wᵀ dh), of `W dh` where `Wᵀ` was used (n_R ∂L/∂x =
+        (n_R/n_C) W dh), or of `nV df`.
+        """
         if self.kind == "matrix":
             return self._quotient(m) if transposed else self.record(m, transposed=True)
         return self.forward(m)
 
     def record(self, m: Maker, transposed: bool) -> Tree:
-        """In front of a term of the gradient that comes from `h = Wᵀ x`: ∂L/∂W = x dhᵀ/n_C, and that from
-        `h = W x` is `dh xᵀ/n_R`."""
+        """The factor of a term of the gradient, beside that of a product with the weight as it stands.
+
+        From `h = Wᵀ x` comes ∂L/∂W = x dhᵀ/n_C, and from `h = W x` dh xᵀ/n_R.
+        """
         return self._inverse(m) if self.kind == "matrix" and transposed else m.number(1)
 
     def update(self, m: Maker, transposed: bool = False) -> Tree:
-        """In front of an update's `dh E x_s x` (transposed: of `x E dh_s y`) and of `dh ξ`, but for a power
-        of n."""
+        """The factor of an update's term in a product, but for a power of n.
+
+        It is of `dh E x_s x` (transposed: of `x E dh_s y`), or of `dh ξ`.
+        """
         if self.kind == "matrix":
             return m.number(1) if transposed else self._quotient(m)
         return (
@@ -126,8 +152,10 @@ class Scaling:
         )
 
     def power(self, m: Maker, *, rated: bool) -> Tree:
-        """The power of n in front of an update: ΔW = n^{−a} Δw = −η n^{−c−2a} ∂L/∂W, what is kept being W, or
-        nV. rated: with that of the rate."""
+        """The power of n in front of an update.
+
+        ΔW = n^{−a} Δw = −η n^{−c−2a} ∂L/∂W, what is kept being W, or nV. rated: with that of the rate.
+        """
         return m.width_power(self.width, self._squared - self.abc.c if rated else self._squared)
 
     def rate(self, m: Maker) -> Tree:
@@ -135,8 +163,7 @@ class Scaling:
         return m.width_power(self.width, self.abc.c.scaled(-1))
 
     def norm(self, m: Maker) -> Tree:
-        """In front of the gradient's squared norm, in the parametrized weights w, as a moment of its
-        parts."""
+        """The factor of the gradient's squared norm, in the weights w, as a moment of its parts."""
         ratio = (
             self._quotient(m)
             if self.kind == "matrix"
@@ -148,8 +175,7 @@ class Scaling:
 
     @property
     def _squared(self) -> Exponent:
-        """Of `n^{−2a}`, and of what the sum over a growing side of an input or output weight has beside a
-        mean."""
+        """The exponent of `n^{−2a}`, times what the sum over a growing side has beside a mean."""
         own = {"matrix": _0, "input": -_1, "output": _1, "finite": _0}[self.kind]
         return Exponent(own) - self.abc.a.scaled(2)
 
@@ -164,9 +190,131 @@ class Scaling:
 
 def ratios(widths: Mapping[str, Tree | None], first: str, m: Maker) -> dict[str, Tree | None]:
     """Ratios of widths to the first, from how they are declared (`width m = 2*n`)."""
-    from tpc.train.build import substituted
-
     return {
         name: None if name == first or ratio is None else substituted(ratio, {first: m.number(1)})
         for name, ratio in widths.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class WeightExponents:
+    """A parametrization by name.
+
+    lists: a and b by weight, in the order of declaration, as far as they are given so.
+    """
+
+    name: str
+    constants: Mapping[str, int]
+    c: Fraction = C["mup"]
+    r: Fraction = Fraction(0)
+    lists: Mapping[str, tuple[Fraction, ...]] | None = None
+    line: tree.Parametrization | None = None
+
+    def open_exponents(self, place: int) -> Abc:
+        """The exponents as names, for the scaling analysis."""
+        a, b = (Exponent.var(exponent_input(letter, place)) for letter in ("a", "b"))
+        return Abc(a, b, Exponent.var(OPEN_C))
+
+    def exponents(self, place: int, weight: tree.Weight, kind: Kind) -> Abc:
+        """a, b and c of a weight, the so-many-th of the file.
+
+        Its own attributes come before what the parametrization gives by name.
+        """
+        a, b = (Exponent(self._one(name, place, weight, kind)) for name in ("a", "b"))
+        return Abc(a, b, Exponent(self.c))
+
+    def _one(self, name: str, place: int, weight: tree.Weight, kind: Kind) -> Fraction:
+        options = options_of(weight.options)
+        own = (
+            rational(option_value(options[name], "a rational number"), f"`{name}`", self.constants)
+            if name in options
+            else None
+        )
+        listed = self.lists[name][place] if self.lists and name in self.lists else None
+        if own is not None and listed is not None and own != listed and self.line is not None:
+            span = options_of(self.line.options)[name].span
+            raise RefusedError(
+                catalogue.parametrizations.exponents_differ(
+                    options[name].span, name, weight.name.name, str(own), str(listed), span
+                )
+            )
+        known = own if own is not None else listed
+        if known is not None:
+            return known
+        if self.name == "abc" and self.line is not None:
+            raise RefusedError(
+                catalogue.parametrizations.exponent_missing(
+                    weight.name.span, name, weight.name.name, self.line.span
+                )
+            )
+        if self.name == "mfp" and kind == "matrix" and self.line is not None:
+            raise RefusedError(
+                catalogue.parametrizations.mean_field_depth(
+                    self.line.name.span, weight.name.name, weight.span
+                )
+            )
+        table = uniform(self.r) if self.name == "uniform" else TABLES[self.name]
+        return table(kind)["ab".index(name)]
+
+
+def parametrization_of(
+    line: tree.Parametrization, weights: Sequence[tree.Weight], constants: Mapping[str, int]
+) -> WeightExponents:
+    """What a `parametrization` line chooses. Raises RefusedError."""
+    name = line.name.name
+    if name not in NAMES:
+        raise RefusedError(catalogue.options.unknown_word(line.name.span, name, "a parametrization", NAMES))
+    if name not in OPTIONS and line.options:
+        raise RefusedError(catalogue.options.no_options(line.options[0].span, name))
+    check_options(line.options, OPTIONS.get(name, ()), f"the parametrization `{name}`")
+    options = options_of(line.options)
+    needed = NEEDED.get(name)
+    if needed is not None and needed not in options:
+        raise RefusedError(catalogue.options.option_missing(line.span, name, needed))
+    numbers = {
+        key: rational(option_value(options[key], "a rational number"), f"`{key}`", constants)
+        for key in ("c", "r")
+        if key in options
+    }
+    lists: dict[str, tuple[Fraction, ...]] = {
+        key: exponent_list(options[key], weights, constants) for key in ("a", "b") if key in options
+    }
+    return WeightExponents(
+        name,
+        constants,
+        numbers.get("c", C.get(name, Fraction(0))),
+        numbers.get("r", Fraction(0)),
+        lists,
+        line,
+    )
+
+
+def exponent_list(
+    option: tree.Option, weights: Sequence[tree.Weight], constants: Mapping[str, int]
+) -> tuple[Fraction, ...]:
+    """A list of exponents, one for each weight."""
+    name, value = option.name.name, option.value
+    if not isinstance(value, tree.ListOf):
+        raise RefusedError(catalogue.options.exponents_form(option.span, name))
+    found = []
+    for item in value.items:
+        if isinstance(item, tree.ListOf):
+            raise RefusedError(catalogue.options.exponents_form(item.span, name))
+        found.append(rational(item, f"every entry of `{name}`", constants))
+    if len(found) != len(weights):
+        raise RefusedError(
+            catalogue.parametrizations.exponents_count(
+                value.span, name, len(found), [w.name.name for w in weights]
+            )
+        )
+    return tuple(found)
+
+
+def rational(node: Tree, what: str, constants: Mapping[str, int]) -> Fraction:
+    """The exact value of an exponent."""
+    try:
+        return fraction(node, constants)
+    except (NotANumberError, OverflowError):
+        raise RefusedError(
+            catalogue.parametrizations.irrational(node.span, f"{what}, {print_tree(node)},")
+        ) from None

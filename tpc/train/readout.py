@@ -1,5 +1,7 @@
-"""What a network's output is as a readout: a sum of terms `c V x` and biases, linear in output weights that
-nothing else depends on."""
+"""What a network's output is as a readout.
+
+A sum of terms `c V x` and biases, linear in output weights that nothing else depends on.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +9,34 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from tpc.diagnostics import catalogue_training
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
-from tpc.train.records import Collected, Elementwise, Index, Product, Step, Value, Var, read_by
-from tpc.train.scene import RefusedError, Scene
+from tpc.train.records import (
+    ArrayExpr,
+    CollectedStep,
+    ElementwiseStep,
+    Index,
+    ProductStep,
+    Step,
+    Var,
+    read_by,
+)
+from tpc.train.scene import Scene
 from tpc.train.weights import Weight
 
 MAX_PARTS = 20_000  # that an output is taken apart into
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class ReadoutTerm:
     """`Σ_ranges coefficient · (weight[member] @ operand)`, or `· weight[member]` for a bias (operand None).
-    Every range has a variable of its own."""
+
+    Every range has a variable of its own.
+    """
 
     weight: Weight
     member: Index
@@ -37,12 +51,12 @@ class Readout:
     """positions: axes of the output along which it is not its weights' units but what they are multiplied to
     that differs."""
 
-    terms: tuple[Term, ...]
+    terms: tuple[ReadoutTerm, ...]
     positions: tuple[Range, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ReadoutPart:
     """`Σ_ranges coefficient · x`, to be taken apart."""
 
     x: Tree
@@ -52,9 +66,11 @@ class Part:
 
 @dataclass
 class Reading:
-    """Takes one output apart. steps: the forward pass, by what they make. own: how many indices of a variable
-    are those of the loops around.
-    random: the names of what depends on output weights and biases."""
+    """Takes one output apart.
+
+    steps: the forward pass, by what they make. own: how many indices of a variable are those of the loops
+    around. random: the names of what depends on output weights and biases.
+    """
 
     scene: Scene
     name: str
@@ -67,7 +83,7 @@ class Reading:
     def __post_init__(self) -> None:
         self.random = self.random_names()
 
-    def readout(self, value: Value) -> Readout:
+    def readout(self, value: ArrayExpr) -> Readout:
         """The terms of the output `value`: of one unit, if it has several, which are alike."""
         shape = [count for count in value.shape if count is not None]
         if value.width is not None or len(shape) != len(value.shape):
@@ -87,7 +103,7 @@ class Reading:
         )
 
     def refuse(self, at: tree.Node | None = None) -> NoReturn:
-        raise RefusedError(catalogue_training.not_a_readout(self.span if at is None else at.span, self.name))
+        raise RefusedError(catalogue.kernels.not_a_readout(self.span if at is None else at.span, self.name))
 
     def fresh(self, count: int) -> list[str]:
         made = self.scene.names.variables(count, self.scope)
@@ -98,11 +114,13 @@ class Reading:
     # biases
 
     def random_names(self) -> frozenset[str]:
-        """Those weights, and the variables of the pass that depend on them; a step reads only what stands
-        before it."""
+        """The weights that are random, and the variables of the pass that depend on them.
+
+        A step reads only what stands before it.
+        """
         found = {w.initial for w in self.scene.weights.values() if w.initial and w.width is None}
         for name, step in self.steps.items():
-            own = isinstance(step, Product) and self.scene.weights[step.weight].scaling.kind in (
+            own = isinstance(step, ProductStep) and self.scene.weights[step.weight].scaling.kind in (
                 "output",
                 "finite",
             )
@@ -125,10 +143,13 @@ class Reading:
 
     # terms
 
-    def terms(self, x: Tree) -> list[Term]:
-        """The terms of `x`. What is left to take apart is kept in a list, the next part last: a chain of
-        lines may be of any length."""
-        found, left = list[Term](), [Part(x, Maker(x.span).number(1), ())]
+    def terms(self, x: Tree) -> list[ReadoutTerm]:
+        """The terms of `x`.
+
+        What is left to take apart is kept in a list, the next part last: a chain of lines may be of any
+        length.
+        """
+        found, left = list[ReadoutTerm](), [ReadoutPart(x, Maker(x.span).number(1), ())]
         for _ in range(MAX_PARTS):
             if not left:
                 return found
@@ -137,13 +158,13 @@ class Reading:
                 made = self.member(part.x, part.coefficient, part.ranges)
             else:
                 made = self.parts(part)
-            if isinstance(made, Term):
+            if isinstance(made, ReadoutTerm):
                 found.append(made)
             else:
                 left += reversed(made)
-        raise RefusedError(catalogue_training.readout_too_long(self.span, self.name, MAX_PARTS))
+        raise RefusedError(catalogue.kernels.readout_too_long(self.span, self.name, MAX_PARTS))
 
-    def parts(self, part: Part) -> list[Part]:
+    def parts(self, part: ReadoutPart) -> list[ReadoutPart]:
         """What an expression is a sum of, and that is nearer to members."""
         x, coefficient, ranges = part.x, part.coefficient, part.ranges
         m = Maker(x.span)
@@ -153,11 +174,11 @@ class Reading:
             return []
         match x:
             case tree.Negated(operand=operand):
-                return [Part(operand, m.neg(coefficient), ranges)]
+                return [ReadoutPart(operand, m.neg(coefficient), ranges)]
             case tree.Chain(operands=operands, operators=operators) if operators[0] in "+-":
                 signs = ("+", *operators)
                 return [
-                    Part(o, coefficient if sign == "+" else m.neg(coefficient), ranges)
+                    ReadoutPart(o, coefficient if sign == "+" else m.neg(coefficient), ranges)
                     for sign, o in zip(signs, operands, strict=True)
                 ]
             case tree.Chain(operands=operands, operators=operators):
@@ -167,18 +188,18 @@ class Reading:
                 for op, o in zip(("*", *operators), operands, strict=True):
                     if o is not operands[inner[0]]:
                         coefficient = with_factor(m, coefficient, op, o)
-                return [Part(operands[inner[0]], coefficient, ranges)]
+                return [ReadoutPart(operands[inner[0]], coefficient, ranges)]
             case tree.Sum(ranges=own, body=body):
                 env: dict[str, Tree] = {}
                 for r, variable in zip(own, self.fresh(len(own)), strict=True):
                     ranges = (*ranges, m.range(variable, substituted(r.count, env)))
                     env[r.variable.name] = m.name(variable)
-                return [Part(substituted(body, env), coefficient, ranges)]
-        raise RefusedError(catalogue_training.not_a_readout(self.span, self.name))
+                return [ReadoutPart(substituted(body, env), coefficient, ranges)]
+        raise RefusedError(catalogue.kernels.not_a_readout(self.span, self.name))
 
     def member(
         self, x: tree.Name | tree.Indexed, coefficient: Tree, ranges: tuple[Range, ...]
-    ) -> Term | list[Part]:
+    ) -> ReadoutTerm | list[ReadoutPart]:
         """An entry of a variable of the pass, or of an output bias, as a term, or as what makes it."""
         base, index = (x.base, x.index) if isinstance(x, tree.Indexed) else (x, ())
         assert isinstance(base, tree.Name)
@@ -187,48 +208,52 @@ class Reading:
             weight = next(w for w in self.scene.weights.values() if w.initial == base.name)
             if weight.matrix or weight.width or weight.columns.count is not None:
                 self.refuse()
-            return Term(weight, index, None, coefficient, ranges, x.span)
+            return ReadoutTerm(weight, index, None, coefficient, ranges, x.span)
         own = index[self.own :]
-        if isinstance(step, Collected):
+        if isinstance(step, CollectedStep):
             return self.member_of(step, own, coefficient, ranges)
         env = {a.variable: i for a, i in zip(step.axes, own, strict=True)}
-        if isinstance(step, Elementwise):
+        if isinstance(step, ElementwiseStep):
             if step.mean:
                 self.refuse()
-            return [Part(substituted(step.value, env), coefficient, ranges)]
-        if not isinstance(step, Product):
+            return [ReadoutPart(substituted(step.value, env), coefficient, ranges)]
+        if not isinstance(step, ProductStep):
             self.refuse()
         weight = self.scene.weights[step.weight]
         far = own[-1:] if step.far else ()
         if self.depends(read_by(step)):
             raise RefusedError(
-                catalogue_training.kernel_of_random(step.span, self.name, self.random_in(read_by(step)))
+                catalogue.kernels.kernel_of_random(step.span, self.name, self.random_in(read_by(step)))
             )
         if weight.scaling.kind != "output" or step.transposed:
             self.refuse()
         m = Maker(step.span)
         entry = step.entry(tuple(m.name(a.variable) for a in step.rest), ())
         member = tuple(substituted(i, env) for i in step.member)
-        return Term(weight, (*member, *far), substituted(entry, env), coefficient, ranges, step.span)
+        return ReadoutTerm(weight, (*member, *far), substituted(entry, env), coefficient, ranges, step.span)
 
     def member_of(
-        self, step: Collected, own: Index, coefficient: Tree, ranges: tuple[Range, ...]
-    ) -> list[Part]:
-        """An entry of a family that was made member by member: of the member at that place, or of each where
-        that is so."""
-        m, found, places = Maker(step.span), list[Part](), len(step.parts[0].place)
+        self, step: CollectedStep, own: Index, coefficient: Tree, ranges: tuple[Range, ...]
+    ) -> list[ReadoutPart]:
+        """An entry of a family that was made member by member.
+
+        Of the member at that place, or of each where that is so.
+        """
+        m, found, places = Maker(step.span), list[ReadoutPart](), len(step.parts[0].place)
         place, rest = own[step.given : step.given + places], (*own[: step.given], *own[step.given + places :])
         env = {a.variable: i for a, i in zip(step.axes, rest, strict=True)}
         for part in step.parts:
             tests = [m.equal(i, k) for i, k in zip(place, part.place, strict=True) if i != k]
             if not any(isinstance(i, tree.Number) and i != k for i, k in zip(place, part.place, strict=True)):
-                found.append(Part(substituted(part.entry, env), m.mul(*tests, coefficient), ranges))
+                found.append(ReadoutPart(substituted(part.entry, env), m.mul(*tests, coefficient), ranges))
         return found
 
 
 def with_factor(m: Maker, x: Tree, op: str, y: Tree) -> Tree:
-    """`x op y`, op `*` or `/`. A product with more factors stays flat: one that grows from line to line must
-    not be nested as deep."""
+    """`x op y`, op `*` or `/`.
+
+    A product with more factors stays flat: one that grows from line to line must not be nested as deep.
+    """
     if isinstance(x, tree.Negated):
         return m.neg(with_factor(m, x.operand, op, y))
     if isinstance(x, tree.Chain) and x.operators[0] in "*/" and not isinstance(y, tree.Negated | tree.Number):
@@ -236,9 +261,11 @@ def with_factor(m: Maker, x: Tree, op: str, y: Tree) -> Tree:
     return m.mul(x, y) if op == "*" else m.div(x, y)
 
 
-def is_unit(term: Term, variable: str) -> bool:
-    """Whether an axis of the output is a term's units: its variable is the whole index of a weight's side,
-    and in nothing else."""
+def is_unit(term: ReadoutTerm, variable: str) -> bool:
+    """Whether an axis of the output is a term's units.
+
+    Its variable is the whole index of a weight's side, and in nothing else.
+    """
     m = Maker(term.span)
     rest = [
         term.coefficient,
@@ -252,9 +279,11 @@ def is_unit(term: Term, variable: str) -> bool:
 
 def seeds(
     readout: Readout, initial: Callable[[Weight, Index], Tree], name: str, m: Maker
-) -> list[Elementwise]:
-    """The output as steps for a backward pass: `f/√n`, n the first width, is the sum of `E √r c V₀ x`, one
-    for every width rn of a readout."""
+) -> list[ElementwiseStep]:
+    """The output as steps for a backward pass.
+
+    `f/√n`, n the first width, is the sum of `E √r c V₀ x`, one for every width rn of a readout.
+    """
     groups: dict[str, list[Tree]] = {}
     ratios: dict[str, Tree | None] = {}
     for t in readout.terms:
@@ -269,5 +298,5 @@ def seeds(
         value = m.mul(
             m.number(1) if ratio is None or is_number(ratio, 1) else m.call("sqrt", ratio), m.add(*parts)
         )
-        steps.append(Elementwise(Var(f"{name}.{width}", None), (), value, m.span, mean=True))
+        steps.append(ElementwiseStep(Var(f"{name}.{width}", None), (), value, m.span, mean=True))
     return steps

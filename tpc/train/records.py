@@ -1,5 +1,7 @@
-"""What the passes over networks pass on: variables, values, the steps of a forward pass, and what a network's
-weights have become at some time."""
+"""What the passes over networks pass on.
+
+Variables, values, the steps of a forward pass, and what a network's weights have become at some time.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ Index = tuple[Tree, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class FiniteAxis:
     """A finite axis: its variable, and its length as written (None: not known here)."""
 
     variable: str
@@ -28,8 +30,9 @@ class Axis:
 @dataclass(frozen=True, slots=True)
 class Var:
     """A family that a forward or backward pass makes, once for each round of the loops around the pass.
-    width: None for scalars.
-    shape: the lengths of its finite axes."""
+
+    width: None for scalars. shape: the lengths of its finite axes.
+    """
 
     name: str
     width: str | None
@@ -37,9 +40,10 @@ class Var:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """An elementwise expression over variables and inputs, an array over finite axes: `at` gives the entry at
-    an index.
+class ArrayExpr:
+    """An elementwise expression over variables and inputs, an array over finite axes.
+
+    `at` gives the entry at an index.
 
     shape: lengths of the axes, None where not known. leaf: the variable that it is, if it is just one.
     picked: the one entry that is not 0, if it is a one-hot array: then a product with it is a member.
@@ -50,52 +54,55 @@ class Value:
     shape: tuple[Tree | None, ...]
     at: Callable[[Index], Tree]
     leaf: Var | None = None
-    members: dict[tuple[int, ...], Value] | None = field(default=None, compare=False)
+    members: dict[tuple[int, ...], ArrayExpr] | None = field(default=None, compare=False)
     picked: Tree | None = None
-    array: Callable[[], Value] | None = field(default=None, compare=False)
+    array: Callable[[], ArrayExpr] | None = field(default=None, compare=False)
 
 
-def without_one(value: Value) -> Value:
-    """An array of scalars read as its entry along its last axis if that is written `1`, as a side of a weight
-    is that has no index."""
+def without_one(value: ArrayExpr) -> ArrayExpr:
+    """An array of scalars read as its entry along its last axis if that is written `1`.
+
+    As a side of a weight it has no index.
+    """
     last = value.shape[-1] if value.shape else None
     if value.width is not None or value.array is not None or last is None or not is_number(last, 1):
         return value
-    return Value(None, value.shape[:-1], lambda i: value.at((*i, Maker(last.span).number(0))))
+    return ArrayExpr(None, value.shape[:-1], lambda i: value.at((*i, Maker(last.span).number(0))))
 
 
 @dataclass(frozen=True, slots=True)
-class Elementwise:
+class ElementwiseStep:
     """`out[axes] = value`, or its mean over coordinates."""
 
     out: Var
-    axes: tuple[Axis, ...]
+    axes: tuple[FiniteAxis, ...]
     value: Tree
     span: Span
     mean: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
-    """`out[axes] = weight @ operand`. axes: those of `out`; the last is the weight's finite side, if what
-    comes out is on one (`far`).
+class ProductStep:
+    """`out[axes] = weight @ operand`.
+
+    axes: those of `out`; the last is the weight's finite side, if what comes out is on one (`far`).
 
     given: how many of the axes, the first, are those of the line's clauses, whose variables stand in the
     operand already, and in `member`, which tells the weight among its family.
     """
 
     out: Var
-    axes: tuple[Axis, ...]
+    axes: tuple[FiniteAxis, ...]
     weight: str
     transposed: bool
-    operand: Value
+    operand: ArrayExpr
     far: bool
     span: Span
     given: int = 0
     member: Index = ()
 
     @property
-    def rest(self) -> tuple[Axis, ...]:
+    def rest(self) -> tuple[FiniteAxis, ...]:
         """The axes that are not the weight's."""
         return self.axes[:-1] if self.far else self.axes
 
@@ -105,16 +112,17 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Padded:
-    """`out[…, p + before, …] = operand[…, p, …]` and 0 elsewhere, for every axis of the operand. margins:
-    (before, after) for each of them.
+class PaddedStep:
+    """`out[…, p + before, …] = operand[…, p, …]` and 0 elsewhere, for every axis of the operand.
+
+    margins: (before, after) for each of them.
 
     axes: those of the line's clauses, `given` of them, and those of the operand.
     """
 
     out: Var
-    axes: tuple[Axis, ...]
-    operand: Value
+    axes: tuple[FiniteAxis, ...]
+    operand: ArrayExpr
     margins: tuple[tuple[Tree, Tree], ...]
     span: Span
     given: int = 0
@@ -128,8 +136,10 @@ class Padded:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An entry at a place, of the variables of the axes that all members have. zero: what makes a vector of a
-    scalar, to be added."""
+    """An entry at a place, of the variables of the axes that all members have.
+
+    zero: what makes a vector of a scalar, to be added.
+    """
 
     place: Index
     entry: Tree
@@ -137,44 +147,45 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectedStep:
     """`out[…, place, …] = entry` for every place of a family whose members have been made one from another.
 
     axes: those of the line's clauses, `given` of them, and those that all members have.
     """
 
     out: Var
-    axes: tuple[Axis, ...]
+    axes: tuple[FiniteAxis, ...]
     parts: tuple[Member, ...]
     span: Span
     given: int = 0
 
     def index(self, place: Index) -> Index:
-        """That of the variable where the axes' variables are as they are."""
+        """The index of `out` at a place, where the axes' variables are as they are."""
         own = tuple(Maker(self.span).name(a.variable) for a in self.axes)
         return (*own[: self.given], *place, *own[self.given :])
 
 
-Step = Elementwise | Product | Padded | Collected
+Step = ElementwiseStep | ProductStep | PaddedStep | CollectedStep
 
 
 def read_by(step: Step) -> Tree:
     """An expression of all that a step reads, its indices apart."""
-    if isinstance(step, Collected):
+    if isinstance(step, CollectedStep):
         return Maker(step.span).add(*(part.entry for part in step.parts))
     return (
         step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape))
-        if isinstance(step, Product)
+        if isinstance(step, ProductStep)
         else step.entry
-        if isinstance(step, Padded)
+        if isinstance(step, PaddedStep)
         else step.value
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A rank-one term `c a bᵀ` of a weight's gradient, for every index of `ranges`. Functions of the
-    variables of these ranges.
+    """A rank-one term `c a bᵀ` of a weight's gradient, for every index of `ranges`.
+
+    Functions of the variables of these ranges.
 
     a, b: entries on the weight's two sides, `a(j)` where that side is finite. coefficient: scalars in front.
     member: of which weight of a family.
@@ -190,8 +201,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Upto:
-    """A descent up to a time: its steps before `time` have been taken. outer: the round of the loops around
-    it. tasks: which of its tasks."""
+    """A descent up to a time: its steps before `time` have been taken.
+
+    outer: the round of the loops around it. tasks: which of its tasks.
+    """
 
     descent: Descent
     outer: Index

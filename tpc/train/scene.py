@@ -9,7 +9,8 @@ from typing import cast
 
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.core.network import LEARNING, Pass
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
@@ -18,18 +19,12 @@ from tpc.train.naming import Names
 from tpc.train.weights import Weight
 
 
-class RefusedError(Exception):
-    """What is wrong with a network or a training."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
-
-
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """Something declared outside networks: its width if it is a vector, and the lengths of its axes (None:
-    not known here). given: an input."""
+    """Something declared outside networks.
+
+    Its width if it is a vector, and the lengths of its axes (None: not known here). given: an input.
+    """
 
     width: str | None
     axes: tuple[Tree | None, ...]
@@ -67,8 +62,10 @@ class Scene:
         return m.mul(m.name(LEARNING), rate) if self.open else rate
 
     def width_in(self, node: Tree) -> str | None:
-        """The width of an expression of the core language; None for a scalar, or where it is not known
-        yet."""
+        """The width of an expression of the core language.
+
+        None for a scalar, or where it is not known yet.
+        """
         match node:
             case tree.Mean() | tree.Number():
                 return None
@@ -115,6 +112,21 @@ class Scene:
         x, y = self.integer(a), self.integer(b)
         return x == y if x is not None and y is not None else True
 
+    def merged(
+        self, shape: tuple[Tree | None, ...], other: tuple[Tree | None, ...], at: tree.Node
+    ) -> tuple[Tree | None, ...]:
+        """What is known of two shapes that must be the same; () fits all. Raises RefusedError if they differ.
+
+        at: what has the shape `other`.
+        """
+        if not shape or not other:
+            return shape or other
+        if len(shape) != len(other) or not all(map(self.same, shape, other)):
+            raise RefusedError(
+                catalogue.networks.shapes_differ(at.span, self.shown(other), self.shown(shape))
+            )
+        return tuple(a if a is not None else b for a, b in zip(shape, other, strict=True))
+
     def equal(self, a: Tree, b: Tree) -> bool:
         """Whether two lengths are the same for certain."""
         return a == b or (self.integer(a) is not None and self.integer(a) == self.integer(b))
@@ -127,8 +139,10 @@ class Scene:
 
 
 def outer_of(statements: tuple[tree.Statement, ...], loops: tuple[tree.Range, ...] = ()) -> dict[str, Outer]:
-    """Inputs, initial vectors, and families, which are told by their definitions. loops: those around the
-    statements."""
+    """Inputs, initial vectors, and families, which are told by their definitions.
+
+    loops: those around the statements.
+    """
     found: dict[str, Outer] = {}
     for statement in statements:
         match statement:
@@ -160,8 +174,10 @@ def outer_of(statements: tuple[tree.Statement, ...], loops: tuple[tree.Range, ..
 
 
 def lengths(index: Sequence[Tree], loops: Sequence[tree.Range]) -> tuple[Tree | None, ...]:
-    """The lengths of the axes of a family that one line makes: where an index is just the variable of a loop,
-    the count of that loop."""
+    """The lengths of the axes of a family that one line makes.
+
+    Where an index is just the variable of a loop, the count of that loop.
+    """
     variables = {r.variable.name: r.count for r in loops}
 
     def length(i: Tree) -> Tree | None:
@@ -173,10 +189,6 @@ def lengths(index: Sequence[Tree], loops: Sequence[tree.Range]) -> tuple[Tree | 
 
 def is_one(side: tree.Name | tree.Number | None) -> bool:
     return side is None or (isinstance(side, tree.Number) and side.value == Fraction(1))
-
-
-def options_of(options: tuple[tree.Option, ...]) -> dict[str, tree.Option]:
-    return {option.name.name: option for option in options}
 
 
 def one(m: Maker) -> Tree:

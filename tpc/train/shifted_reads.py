@@ -1,5 +1,7 @@
-"""Cotangents of entries that are read at shifted places, `x[p+k]`: which p reads the entry w, and where there
-is none."""
+"""Cotangents of entries that are read at shifted places, `x[p+k]`.
+
+Which p reads the entry w, and where there is none.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker
 from tpc.train.padding import plus
-from tpc.train.records import Axis
+from tpc.train.records import FiniteAxis
 from tpc.train.scene import Scene
 
 
@@ -25,9 +27,13 @@ class Solution:
     after: int
 
 
-def solved(scene: Scene, own: Tree, wanted: Tree, extent: Tree, axes: Iterable[Axis]) -> Solution | None:
-    """Where the index `own`, of the variables of `axes`, is `wanted`, from 0 to below `extent`. None if that
-    is not a place on one axis."""
+def solved(
+    scene: Scene, own: Tree, wanted: Tree, extent: Tree, axes: Iterable[FiniteAxis]
+) -> Solution | None:
+    """Where the index `own`, of the variables of `axes`, is `wanted`, from 0 to below `extent`.
+
+    None if that is not a place on one axis.
+    """
     index, size = affine(scene, own), scene.integer(extent)
     counts = {a.variable: count for a in axes if (count := scene.integer(a.count)) is not None}
     if (
@@ -87,7 +93,7 @@ def of_affine(m: Maker, index: Affine) -> Tree:
 
 
 def shifted(
-    m: Maker, axes: Iterable[Axis], solutions: Mapping[str, Solution], values: Mapping[str, Tree]
+    m: Maker, axes: Iterable[FiniteAxis], solutions: Mapping[str, Solution], values: Mapping[str, Tree]
 ) -> tuple[Tree, ...]:
     """The index of an array with zeros around it where its axes' variables have these values."""
     return tuple(

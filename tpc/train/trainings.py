@@ -1,5 +1,7 @@
-"""Trainings: a `train` block, and the inner steps of `adapt`, written out as lines of the core language in a
-loop over time."""
+"""Trainings, written out as lines of the core language in a loop over time.
+
+They are `train` blocks, and the inner steps of `adapt`.
+"""
 
 from __future__ import annotations
 
@@ -7,66 +9,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from tpc.core.network import Pass
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train import checks
-from tpc.train.autodiff import Backward
+from tpc.train.adaptations import Adaptation
 from tpc.train.build import Maker
-from tpc.train.descent import Descent, Sgd, Updates, check_options, option_value, sgd_of
-from tpc.train.forward import Forward
-from tpc.train.forward_lines import written
-from tpc.train.losses import LossFunction, Prediction, check_prediction, loss_of
-from tpc.train.records import Product, Record, State, Upto, Value, Var, without_one
-from tpc.train.scene import RefusedError, Scene, options_of
+from tpc.train.descent import Descent, Sgd, Updates, sgd_of
+from tpc.train.gradients import LossGradient, NamedLoss, Point, gradient_at
+from tpc.train.losses import loss_of
+from tpc.train.options import check_options, option_value, options_of
+from tpc.train.records import State, Upto
+from tpc.train.scene import Scene
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")
 
 
-@dataclass(frozen=True, slots=True)
-class Adaptation:
-    """A network after inner steps. tasks: how many indices tell its tasks apart."""
-
-    network: tree.Network
-    descent: Descent
-    before: State
-    outer: tuple[Tree, ...]
-    steps: Tree
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """Where a gradient is taken: a network in a state, on examples. means: those of the examples' ranges that
-    a loss is averaged over."""
-
-    network: tree.Network
-    state: State
-    examples: tree.Examples
-    means: tuple[Range, ...]
-    prefix: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Gradient:
-    """What one pass forward and back gives: lines by pass, the loss of an example, and the terms of the
-    gradients."""
-
-    forward: list[tree.Define]
-    loss: list[tree.Define]
-    backward: list[tree.Define]
-    total: Tree
-    records: dict[str, list[Record]]
-
-
 @dataclass
 class Trainings:
-    """All trainings of a file, in order. state: what has happened to the weights so far. shown: how many
-    passes' lines are kept, less one."""
+    """All trainings of a file, in order.
+
+    state: what has happened to the weights so far. shown: how many passes' lines are kept, less one.
+    """
 
     scene: Scene
     shown: int
@@ -81,13 +49,15 @@ class Trainings:
     # networks as values
 
     def network(self, node: Tree, ranges: Sequence[Range]) -> tuple[tree.Network, State] | None:
-        """The network that a tree names, and its weights' state: `f`, `f[t]`, `g`, `g[k]`. None if it names
-        none. ranges: the loops around."""
+        """The network that a tree names, and its weights' state: `f`, `f[t]`, `g`, `g[k]`.
+
+        None if it names none. ranges: the loops around.
+        """
         base, index = (node.base, node.index) if isinstance(node, tree.Indexed) else (node, ())
         if not isinstance(base, tree.Name):
             return None
         if base.name in self.closed:
-            self.refuse(catalogue_training.adapted_outside(base.span, base.name, self.closed[base.name]))
+            self.refuse(catalogue.networks.adapted_outside(base.span, base.name, self.closed[base.name]))
         if base.name in self.adapted:
             found = self.adapted[base.name]
             for axis, (i, task) in enumerate(zip(index, found.descent.tasks, strict=False)):
@@ -95,7 +65,9 @@ class Trainings:
                     self.scene, node, base.name, axis, i, self.scene.integer(task.count), ranges
                 )
             if len(index) != len(found.descent.tasks):
-                self.refuse(catalogue.index_count(node.span, base.name, len(found.descent.tasks), len(index)))
+                self.refuse(
+                    catalogue.indices.index_count(node.span, base.name, len(found.descent.tasks), len(index))
+                )
             return found.network, (*found.before, Upto(found.descent, found.outer, found.steps, tuple(index)))
         if base.name not in self.scene.networks:
             return None
@@ -103,15 +75,17 @@ class Trainings:
         if not index:
             return network, self.state
         if len(index) != 1:
-            self.refuse(catalogue.index_count(node.span, base.name, 1, len(index)))
+            self.refuse(catalogue.indices.index_count(node.span, base.name, 1, len(index)))
         k = self.last_training(network)
         steps = None if k is None else self.scene.integer(self.state[k].descent.time.count)
         checks.check_time(self.scene, node, base.name, index[0], steps or 0, ranges)
         return network, () if k is None else (*self.state[:k], replace(self.state[k], time=index[0]))
 
     def last_training(self, network: tree.Network) -> int | None:
-        """Which of `state` is the last training of a network's weights: its own, or that of a network which
-        shares some."""
+        """Which of `state` is the last training of a network's weights.
+
+        Its own, or that of a network which shares some.
+        """
         names = {w.name for w in self.weights_of(network)}
         trained = [descent for descents in self.trained.values() for descent in descents]
         for k in reversed(range(len(self.state))):
@@ -149,39 +123,21 @@ class Trainings:
     def train(self, node: tree.Train, out: list[tree.Statement]) -> None:
         m, scene = Maker(node.span), self.scene
         network = self.declared(node.network)
-        self.check_items(node)
-        checks.check_variables(scene, [node.range])
-        checks.check_steps(scene, node.range.count)
-        if node.name is not None:
-            checks.check_free(scene, node.name)
+        self.check(node)
         update = next(item for item in node.items if isinstance(item, tree.Update))
         descent = Descent(node.range, (), (), sgd_of(scene, update, node.range))
-        trainable = [w for w in self.weights_of(network) if not w.frozen]
-        if not trainable:
-            self.refuse(catalogue_training.nothing_to_train(node.network.span, node.network.name))
+        trainable = self.trainable(network, node.network)
         self.prepare(descent, trainable, carried=[w for w in trainable if not w.matrix])
         descent.name_coefficients([w for w in trainable if w.matrix], scene.names)
-        before, now = self.state, m.name(node.range.variable.name)
-        self.state = (*before, Upto(descent, (), now))
-        if any(isinstance(item, tree.Adapted) for item in node.items):
-            self.rehearse(node, network, descent)
-        body: list[tree.Statement] = []
-        gradient = self.one_round(node, network, descent, body)
-        updates = Updates(scene, descent, m)
-        if descent.sgd.clip is not None:
-            updates.clip([(w, gradient.records.get(w.name, [])) for w in trainable])
-        start = Reader(scene.names, before, m, scene.weights)
-        for weight in trainable:
-            records = gradient.records.get(weight.name, [])
-            if weight.matrix:
-                updates.history(weight)
-            else:
-                variables = scene.names.variables(len(weight.axes), [*updates.descent_scope(records)])
-                updates.carry(
-                    weight, records, start.entry(weight, tuple(map(m.name, variables)), variables), variables
-                )
-        body += [*gradient.forward, *gradient.loss, self.reported(node, gradient, m)]
-        body += gradient.backward if self.shown > 0 else []
+        before = self.state
+        self.state = (*before, Upto(descent, (), m.name(node.range.variable.name)))
+        inner = [self.adapt(item, (node.range,)) for item in node.items if isinstance(item, tree.Adapted)]
+        gradient = gradient_at(scene, self.point(node, network), self.loss_of(node), descent, m)
+        body = [line for adaptation in inner for line in adaptation.lines(scene, self.shown)]
+        backward = gradient.backward_lines()
+        updates = self.updates(trainable, descent, gradient, Reader(scene.names, before, m, scene.weights))
+        body += [*gradient.forward_lines(), *gradient.loss, self.reported(node, gradient, m)]
+        body += backward if self.shown > 0 else []
         if self.shown > 1:
             out += updates.before
             body += updates.lines
@@ -190,39 +146,48 @@ class Trainings:
         self.trained.setdefault(node.network.name, []).append(descent)
         for item in node.items:
             if isinstance(item, tree.Adapted):
-                self.closed |= {
-                    name.name: item.span
-                    for name in [item.target.base if isinstance(item.target, tree.Indexed) else item.target]
-                    if isinstance(name, tree.Name)
-                }
+                name = item.target.base if isinstance(item.target, tree.Indexed) else item.target
+                if isinstance(name, tree.Name):
+                    self.closed[name.name] = item.span
 
-    def one_round(
-        self, node: tree.Train, network: tree.Network, descent: Descent, body: list[tree.Statement]
-    ) -> Gradient:
-        """The inner steps of a round, whose lines go to `body`, and then its gradient."""
-        for item in node.items:
-            if isinstance(item, tree.Adapted):
-                self.adapt(item, body, (node.range,))
-        return self.gradient(self.point(node, network), self.loss_of(node), descent, Maker(node.span))
+    def check(self, node: tree.Train) -> None:
+        self.check_items(node)
+        checks.check_variables(self.scene, [node.range])
+        checks.check_steps(self.scene, node.range.count)
+        if node.name is not None:
+            checks.check_free(self.scene, node.name)
 
-    def rehearse(self, node: tree.Train, network: tree.Network, descent: Descent) -> None:
-        """Finds the terms of the gradient before a round with inner steps is written: these steps see the
-        weights that the rounds before have made.
+    def trainable(self, network: tree.Network, name: tree.Name) -> list[Weight]:
+        """The weights of a network that are not frozen. Raises RefusedError if there is none."""
+        trainable = [w for w in self.weights_of(network) if not w.frozen]
+        if not trainable:
+            self.refuse(catalogue.trainings.nothing_to_train(name.span, name.name))
+        return trainable
 
-        What is named on the way is forgotten, so that the round itself gets the same names.
-        """
-        names, adapted, made = self.scene.names, dict(self.adapted), dict(self.scene.made)
-        taken, passes = set(names.taken), list(self.scene.passes)
-        self.one_round(node, network, descent, [])
-        names.taken, self.adapted, self.scene.made, self.scene.passes = taken, adapted, made, passes
+    def updates(
+        self, trainable: Sequence[Weight], descent: Descent, gradient: LossGradient, start: Reader
+    ) -> Updates:
+        """The updates at the end of a round. start: the weights before the training."""
+        names, m = self.scene.names, start.m
+        updates = Updates(self.scene, descent, m)
+        if descent.sgd.clip is not None:
+            updates.clip([(w, gradient.records.get(w.name, [])) for w in trainable])
+        for weight in trainable:
+            records = gradient.records.get(weight.name, [])
+            if weight.matrix:
+                updates.history(weight)
+            else:
+                own = names.variables(len(weight.axes), [*updates.descent_scope(records)])
+                updates.carry(weight, records, start.entry(weight, tuple(map(m.name, own)), own), own)
+        return updates
 
     def declared(self, name: tree.Name) -> tree.Network:
         """The network of a name, which is to be trained or adapted."""
         network = self.scene.networks.get(name.name)
         if network is None and name.name in self.adapted:
-            self.refuse(catalogue_training.adapted_again(name.span, name.name))
+            self.refuse(catalogue.networks.adapted_again(name.span, name.name))
         if network is None:
-            self.refuse(catalogue_training.not_a_network(name.span, name.name, [*self.scene.networks]))
+            self.refuse(catalogue.networks.not_a_network(name.span, name.name, [*self.scene.networks]))
         return network
 
     def prepare(self, descent: Descent, weights: Sequence[Weight], carried: Sequence[Weight]) -> None:
@@ -233,18 +198,18 @@ class Trainings:
             descent.carried[weight.name] = self.scene.names.fresh(weight.name)
             del descent.records[weight.name]
 
-    def reported(self, node: tree.Train, gradient: Gradient, m: Maker) -> tree.Define:
+    def reported(self, node: tree.Train, gradient: LossGradient, m: Maker) -> tree.Define:
         """The line `loss[t] = …`, under the training's name."""
         wish = "loss" if node.name is None else f"{node.name.name}_loss"
         if wish in self.scene.outer:
-            self.refuse(catalogue_training.loss_taken(node.span, wish))
+            self.refuse(catalogue.trainings.loss_taken(node.span, wish))
         name = self.scene.names.fresh(wish)
         if node.name is not None:
             if node.name.name in self.named:
-                self.refuse(catalogue_training.name_taken(node.name.span, node.name.name))
+                self.refuse(catalogue.trainings.name_taken(node.name.span, node.name.name))
             self.named[node.name.name] = {"loss": name}
         elif name != wish:
-            self.refuse(catalogue_training.second_training(node.span))
+            self.refuse(catalogue.trainings.second_training(node.span))
         self.scene.arrays[name] = (node.range.count,)
         return m.define(
             m.member(name, (m.name(node.range.variable.name),)), gradient.total, (), "the loss of the batch"
@@ -258,9 +223,9 @@ class Trainings:
         ):
             found = [item for item in node.items if isinstance(item, kinds)]
             if not found:
-                self.refuse(catalogue_training.training_lacks(node.span, what, example))
+                self.refuse(catalogue.trainings.training_lacks(node.span, what, example))
             if len(found) > 1:
-                self.refuse(catalogue_training.training_twice(found[1].span, what, found[0].span))
+                self.refuse(catalogue.trainings.training_twice(found[1].span, what, found[0].span))
 
     def point(self, node: tree.Train, network: tree.Network) -> Point:
         item = next(i for i in node.items if isinstance(i, tree.Examples | tree.Gradient))
@@ -273,7 +238,7 @@ class Trainings:
             base = item.network.base if isinstance(item.network, tree.Indexed) else item.network
             shown = base.name if isinstance(base, tree.Name) else ""
             self.refuse(
-                catalogue_training.not_a_network(
+                catalogue.networks.not_a_network(
                     item.network.span, shown, [*self.scene.networks, *self.adapted]
                 )
             )
@@ -283,7 +248,7 @@ class Trainings:
             value = option_value(option, "`mean` or `sum`")
             if not isinstance(value, tree.Name) or value.name not in REDUCTIONS:
                 self.refuse(
-                    catalogue_training.unknown_word(
+                    catalogue.options.unknown_word(
                         value.span, print_tree(value), f"a reduction over {option.name.name}", REDUCTIONS
                     )
                 )
@@ -296,204 +261,53 @@ class Trainings:
         )
         return Point(found[0], found[1], examples, means, prefix)
 
-    def loss_of(self, node: tree.Train) -> tuple[LossFunction, str, Span]:
+    def loss_of(self, node: tree.Train) -> NamedLoss:
         loss = next(item for item in node.items if isinstance(item, tree.Loss))
         return loss_of(self.scene, loss, None), "" if loss.name is None else loss.name.name, loss.span
 
-    # one gradient
-
-    def gradient(
-        self, point: Point, loss: tuple[LossFunction, str, Span], descent: Descent, m: Maker
-    ) -> Gradient:
-        """The gradient of the loss at a point. Its terms are put where the descent keeps them: the pass
-        itself needs those of earlier rounds."""
-        scene, examples = self.scene, point.examples
-        reader = Reader(scene.names, point.state, m, scene.weights)
-        around = (*descent.outer, descent.time)
-        checks.check_counts(scene, examples.clauses, around)
-        checks.check_indices(scene, (*examples.inputs, examples.label), (*around, *examples.clauses))
-        forward = Forward(scene, point.prefix, reader.entry)
-        args = [forward.argument(x) for x in examples.inputs]
-        with checks.called(examples):
-            value = forward.run(point.network, args, examples)
-        scene.made |= {var.name: var.width for var in forward.made.values() if var.width is not None}
-        out = self.output_of(value, point.network)
-        scene.passes.append(pass_of(scene, point.network.name.name, out.name, forward, training=True))
-        prediction = self.prediction(forward, value, out, examples)
-        function, name, span = loss
-        check_prediction(name, span, prediction)
-        weight = self.share(point.means, m)
-        chi, lines = self.slopes(function, prediction, out, point, m)
-        prefix = tuple(map(m.name, point.prefix))
-        coefficient = m.mul(weight, m.member(chi, prefix)) if not out.shape else weight
-        backward = Backward(scene, point.prefix, examples.clauses, reader, forward.made)
-        backward.prepare(forward.steps, [out], chi if out.shape else "", coefficient)
-        for name in descent.records:
-            descent.records[name] = tuple(
-                replace(r, ranges=r.ranges[len(descent.tasks) :]) for r in backward.records.get(name, [])
-            )
-        backward.run()
-        total = m.mul(m.sum(examples.clauses, function.value(m, prediction)), weight)
-        return Gradient(
-            written(forward.steps, point.prefix, examples.clauses, reader),
-            lines,
-            backward.defined,
-            total,
-            backward.records,
-        )
-
-    def output_of(self, value: Value, network: tree.Network) -> Var:
-        if value.leaf is None or value.width is not None:
-            self.refuse(catalogue_training.network_output(network.result.span, network.name.name))
-        if len(value.shape) > 1:
-            self.refuse(catalogue_training.network_output(network.result.span, network.name.name))
-        return value.leaf
-
-    def prediction(self, forward: Forward, value: Value, out: Var, examples: tree.Examples) -> Prediction:
-        """The network's output beside the example's label."""
-        m, label = Maker(examples.label.span), forward.argument(examples.label)
-        if len(label.shape) == len(out.shape) + 1:
-            label = without_one(label)
-        base = examples.label.base if isinstance(examples.label, tree.Indexed) else examples.label
-        known = self.scene.outer.get(base.name) if isinstance(base, tree.Name) else None
-        classes = known is not None and known.bound is not None
-        units = out.shape[0] if out.shape else None
-        if (
-            classes
-            and known is not None
-            and units is not None
-            and known.bound is not None
-            and not self.scene.same(known.bound, units)
-        ):
-            self.refuse(
-                catalogue_training.classes_differ(
-                    examples.label.span, forward.shown((known.bound,)), forward.shown((units,))
-                )
-            )
-        if not classes and (
-            len(label.shape) != len(out.shape) or not all(map(self.scene.same, label.shape, out.shape))
-        ):
-            self.refuse(
-                catalogue_training.label_shape(
-                    examples.label.span,
-                    checks.described(label.width, forward.shown(label.shape)),
-                    checks.described(None, forward.shown(out.shape)),
-                )
-            )
-        variable = next(iter(self.scene.names.variables(1, forward.prefix)))
-
-        def entry(i: tuple[Tree, ...]) -> Tree:
-            return m.equal(i[0], label.at(())) if classes and i else label.at(i)
-
-        return Prediction(
-            units,
-            value.at,
-            entry,
-            label.at(()) if classes or not label.shape else m.number(0),
-            classes,
-            variable,
-        )
-
-    def share(self, means: Sequence[Range], m: Maker) -> Tree:
-        counts = m.mul(*(c.count for c in means))
-        return m.div(m.number(1), counts)
-
-    def slopes(
-        self, loss: LossFunction, prediction: Prediction, out: Var, point: Point, m: Maker
-    ) -> tuple[str, list[tree.Define]]:
-        """The family χ = L'(f, y), and the line that makes it."""
-        name = self.scene.names.fresh("chi")
-        variables = self.scene.names.variables(len(out.shape), [*point.prefix, prediction.variable])
-        index = tuple(map(m.name, variables))
-        clauses = [
-            *point.examples.clauses,
-            *(m.range(v, count) for v, count in zip(variables, out.shape, strict=True)),
-        ]
-        target = m.member(name, (*map(m.name, point.prefix), *index))
-        return name, [m.define(target, loss.slope(m, prediction, index), clauses, "derivative of the loss")]
-
     # adapt
 
-    def adapt(self, node: tree.Adapted, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
-        """`g = adapt(f, …)`: inner steps on weights that are kept as histories, so that nothing of a task's
-        own is formed but its hidden vectors."""
+    def adapt(self, node: tree.Adapted, blocks: tuple[Range, ...]) -> Adaptation:
+        """`g = adapt(f, …)`: finds its inner steps, and gives `g` its meaning."""
         m, scene = Maker(node.span), self.scene
         network = self.declared(node.network)
         name = checks.adapt_target(scene, node, self.adapted)
-        check_options(node.options, ("loss", "lr", "steps"), "`adapt`")
-        options = options_of(node.options)
-        for needed in ("loss", "lr"):
-            if needed not in options:
-                self.refuse(catalogue_training.option_missing(node.span, "adapt", needed))
-        word = option_value(options["loss"], "the name of a loss")
-        if not isinstance(word, tree.Name):
-            self.refuse(catalogue_training.option_value(word.span, "loss", "the name of a loss"))
-        steps = option_value(options["steps"]) if "steps" in options else m.number(1)
-        checks.check_steps(scene, steps)
-        checks.check_scalar(scene, "lr", option_value(options["lr"]))
+        loss, rate, steps = self.adapt_options(node)
         variables = [r.variable.name for r in (*blocks, *node.clauses, *node.examples.clauses)]
         time = m.range(scene.names.variables(1, variables, ("p", "q", "r", "p1", "p2", "p3", "p4"))[0], steps)
-        rate = scene.learned(option_value(options["lr"]), m)
-        descent = Descent(time, blocks, node.clauses, Sgd(rate, m.number(0), m.number(0), None))
-        trainable = [w for w in self.weights_of(network) if not w.frozen]
-        if not trainable:
-            self.refuse(catalogue_training.nothing_to_train(node.network.span, node.network.name))
+        sgd = Sgd(scene.learned(rate, m), m.number(0), m.number(0), None)
+        descent = Descent(time, blocks, node.clauses, sgd)
+        trainable = self.trainable(network, node.network)
         members = [
             w
             for w in trainable
             if w.scaling.kind == "finite" or (w.columns.width is None and w.columns.count is None)
         ]
         self.prepare(descent, trainable, members)
-        outer, tasks = (
-            tuple(m.name(r.variable.name) for r in blocks),
-            tuple(m.name(c.variable.name) for c in node.clauses),
-        )
+        outer = tuple(m.name(r.variable.name) for r in blocks)
+        tasks = tuple(m.name(c.variable.name) for c in node.clauses)
         before = self.state
         state = (*before, Upto(descent, outer, m.name(time.variable.name), tasks))
         examples = replace(node.examples, clauses=(*node.clauses, *node.examples.clauses))
         prefix = (*descent.outer_variables, time.variable.name, *(c.variable.name for c in examples.clauses))
         point = Point(network, state, examples, node.examples.clauses, prefix)
-        gradient = self.gradient(point, (loss_of(scene, None, word), word.name, word.span), descent, m)
-        updates = Updates(scene, descent, m)
-        start = Reader(scene.names, before, m, scene.weights)
-        for weight in members:
-            records = [
-                replace(r, ranges=r.ranges[len(node.clauses) :])
-                for r in gradient.records.get(weight.name, [])
-            ]
-            own = scene.names.variables(len(weight.axes), updates.descent_scope(records))
-            updates.carry(
-                weight, records, start.entry(weight, tuple(map(m.name, own)), [*variables, *own]), own
-            )
-        lines = [
-            *gradient.forward,
-            *gradient.loss,
-            *(gradient.backward if self.shown > 0 else []),
-            *(updates.lines if self.shown > 1 else []),
-        ]
-        out += updates.before if self.shown > 1 else []
-        out.append(tree.ForBlock(node.span, time, tuple(lines)))
-        self.adapted[name] = Adaptation(network, descent, before, outer, steps)
+        gradient = gradient_at(scene, point, loss, descent, m)
+        adaptation = Adaptation(network, descent, before, outer, steps, gradient, members)
+        self.adapted[name] = adaptation
+        return adaptation
 
-
-def pass_of(scene: Scene, network: str, output: str, forward: Forward, *, training: bool) -> Pass:
-    """What the scaling analysis needs of a forward pass."""
-    products = [step for step in forward.steps if isinstance(step, Product)]
-    features: dict[str, None] = {}
-    for step in products:
-        if scene.weights[step.weight].scaling.kind == "output":
-            probe = step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape))
-            features |= dict.fromkeys(name.name for name in tree.names(probe) if name.name in forward.made)
-    vectors, scalars = (
-        tuple(name for name, var in forward.made.items() if (var.width is None) == scalar)
-        for scalar in (False, True)
-    )
-    return Pass(
-        network,
-        output,
-        vectors,
-        scalars,
-        tuple(features),
-        tuple((step.out.name, step.weight) for step in products),
-        training,
-    )
+    def adapt_options(self, node: tree.Adapted) -> tuple[NamedLoss, Tree, Tree]:
+        """The loss, the learning rate and the number of the inner steps."""
+        check_options(node.options, ("loss", "lr", "steps"), "`adapt`")
+        options = options_of(node.options)
+        for needed in ("loss", "lr"):
+            if needed not in options:
+                self.refuse(catalogue.options.option_missing(node.span, "adapt", needed))
+        word = option_value(options["loss"], "the name of a loss")
+        if not isinstance(word, tree.Name):
+            self.refuse(catalogue.options.option_value(word.span, "loss", "the name of a loss"))
+        steps = option_value(options["steps"]) if "steps" in options else Maker(node.span).number(1)
+        checks.check_steps(self.scene, steps)
+        rate = option_value(options["lr"])
+        checks.check_scalar(self.scene, "lr", rate)
+        return (loss_of(self.scene, None, word), word.name, word.span), rate, steps

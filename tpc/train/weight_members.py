@@ -1,5 +1,7 @@
-"""Terms by the member of a family of weights that they are of, so that a member's are found without a look at
-those of all others."""
+"""Terms by the member of a family of weights that they are of.
+
+So those of a member are found without a look at those of all others.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,9 @@ T = TypeVar("T")
 
 
 class ByMember(Generic[T]):
-    """Some items, each with the index of a member; `of(member)` gives those whose index may be `member`, in
-    order.
+    """Some items, each with the index of a member.
+
+    `of(member)` gives those whose index may be `member`, in order.
 
     Two indices differ for certain where both are numbers and not the same. groups: by which places of an
     index are numbers, and by these.

@@ -1,9 +1,11 @@
-"""Weights: what they start as, and their products at any time. A trained weight is what it started as plus
-rank-one terms; never a dense matrix."""
+"""Weights: what they start as, and their products at any time.
+
+A trained weight is what it started as plus rank-one terms; never a dense matrix.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -15,11 +17,15 @@ from tpc.train.naming import PAST, VARIABLES, Names
 from tpc.train.parametrization import HALF, Scaling
 from tpc.train.records import Index, Record, State, Upto, variables_of
 
+Entry = Callable[[Index], Tree]
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A side of a weight: a width, or a finite number of units; neither if it is written `1` (or the weight
-    is a bias), which has no index."""
+    """A side of a weight: a width, or a finite number of units.
+
+    Neither if it is written `1` (or the weight is a bias), which has no index.
+    """
 
     width: str | None
     count: Tree | None = None
@@ -27,11 +33,12 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A declared weight, or family of weights. matrix: the name of its initial matrix, if both sides grow;
-    back: that of the copy the backward pass uses (Thm 6.3). initial: the family of its initial vectors, or
-    scalars, if not. family: the lengths of the axes that tell its members apart;
-    variables: what these are called where it is declared ("" if nothing), of which std, scale and rate may be
-    functions.
+    """A declared weight, or family of weights.
+
+    matrix: the name of its initial matrix, if both sides grow; back: that of the copy the backward pass uses
+    (Thm 6.3). initial: the family of its initial vectors, or scalars, if not. family: the lengths of the axes
+    that tell its members apart; variables: what these are called where it is declared ("" if nothing), of
+    which std, scale and rate may be functions.
 
     It is `W = scale n^{−a} w`: std is of what w is drawn with, and gradients are those in w, so that an
     update of W has the factor scale². What is kept is W (see `tpc.train.parametrization`).
@@ -54,8 +61,10 @@ class Weight:
 
     @property
     def axes(self) -> tuple[Tree, ...]:
-        """The lengths of the finite axes of its vectors or scalars: those of a family, then rows, then
-        columns."""
+        """The lengths of the finite axes of its vectors or scalars.
+
+        Those of a family, then rows, then columns.
+        """
         return (*self.family, *(side.count for side in (self.rows, self.columns) if side.count is not None))
 
     @property
@@ -76,8 +85,9 @@ class Weight:
 
 
 def declarations(weight: Weight, m: Maker, names: Names) -> list[tree.Statement]:
-    """What the weight is at first: `N(0, σ²/columns)` entries, or vectors of `N(0, σ²)` coordinates, σ being
-    scale times std.
+    """What the weight is at first.
+
+    `N(0, σ²/columns)` entries, or vectors of `N(0, σ²)` coordinates, σ being scale times std.
 
     Where nothing grows it is 0, or, if it has a std, scalars `N(0, σ²)`, each as √n times the mean of a
     vector of that law.
@@ -120,9 +130,21 @@ def squared(x: Tree, m: Maker) -> Tree:
 
 
 @dataclass(frozen=True, slots=True)
+class _Step:
+    """The rank-one terms `Σ_ranges c a bᵀ` that steps of a descent have subtracted from a weight."""
+
+    record: Record
+    ranges: list[Range]
+    env: dict[str, Tree]  # what the variables of the record stand for
+    scalars: list[Tree]  # the factors of c
+
+
+@dataclass(frozen=True, slots=True)
 class Reader:
-    """Products with weights in a state, made by `m`. scope (of methods): the variables in scope at the place,
-    which new ones avoid."""
+    """Products with weights in a state, made by `m`.
+
+    scope (of methods): the variables in scope at the place, which new ones avoid.
+    """
 
     names: Names
     state: State
@@ -139,20 +161,10 @@ class Reader:
         )
         member, rows, columns = split(weight, index)
         terms = [self.m.mul(self._shrunk(weight, later, member), start)]
-        for position, upto in enumerate(later):
-            for record in upto.descent.records_of(weight.name, member):
-                env, ranges, past = self._past(upto, record, scope)
-                ranges, env, tests = of_member(weight, record, member, ranges, env, self.m)
-                term = self.m.mul(
-                    upto.descent.rate_of(weight, member, upto, past, self.m),
-                    self._shrunk(weight, later[position + 1 :], member),
-                    substituted(record.coefficient, env),
-                    upto.descent.update_of(weight, member, self.m),
-                    *tests,
-                    substituted(record.b(columns), env),
-                    substituted(record.a(rows), env),
-                )
-                terms.append(self.m.neg(self.m.sum(ranges, term)))
+        for step in self._steps(weight, later, member, scope):
+            sides = step.record.b(columns), step.record.a(rows)
+            term = self.m.mul(*step.scalars, *(substituted(side, step.env) for side in sides))
+            terms.append(self.m.neg(self.m.sum(step.ranges, term)))
         return self.m.add(*terms)
 
     def product(
@@ -167,61 +179,58 @@ class Reader:
         backward: bool = False,
         picked: Tree | None = None,
     ) -> Tree:
-        """`W x` (or `Wᵀ x`). x: what it is multiplied to, `x(j)` its entries on a finite side. far: the index
-        of what comes out, on a finite side.
-        member: which weight of a family. backward: of a backward pass, x being a cotangent. picked: the only
-        entry of x that is not 0, and is 1, if that is so."""
+        """`W x`, or `Wᵀ x`.
+
+        x: what it is multiplied to, `x(j)` its entries on a finite side. far: the index of what comes out, on
+        a finite side. member: which weight of a family. backward: of a backward pass, x being a cotangent.
+        picked: the only entry of x that is not 0, and is 1, if that is so.
+        """
         m = self.m
         factor = weight.scaling.backward(m, transposed) if backward else weight.scaling.forward(m)
         near, _ = weight.sides(transposed)
         if weight.matrix:
-            later = self.state
-            matrix = weight.back if backward and weight.back else weight.matrix
-            terms = [
-                m.mul(
-                    weight.scaling.start(m),
-                    self._shrunk(weight, later, member),
-                    m.matmul(matrix, transposed, x(()), member),
-                )
-            ]
+            later, matrix = self.state, weight.back if backward and weight.back else weight.matrix
+            start, first = weight.scaling.start(m), m.matmul(matrix, transposed, x(()), member)
+            terms = [m.mul(start, self._shrunk(weight, later, member), first)]
         else:
             _, later = self._base(weight)
             before = replace(self, state=self.state[: len(self.state) - len(later)])
 
             def entry(own: Index, inner: Sequence[str]) -> Tree:
-                return before.entry(
-                    weight, (*member, *own, *far) if transposed else (*member, *far, *own), inner
-                )
+                index = (*member, *own, *far) if transposed else (*member, *far, *own)
+                return before.entry(weight, index, inner)
 
-            terms = [
-                m.mul(self._shrunk(weight, later, member), self._contract(near, entry, x, scope, picked))
-            ]
+            first = self._contract(near, entry, x, scope, picked)
+            terms = [m.mul(self._shrunk(weight, later, member), first)]
+        for step in self._steps(weight, later, member, scope, transposed):
+            a, b = step.record.a, step.record.b
+            near_entry, far_entry = (a, b) if transposed else (b, a)
+
+            def other(own: Index, _: Sequence[str], step: _Step = step, of: Entry = near_entry) -> Tree:
+                return substituted(of(own), step.env)
+
+            inner = self._contract(near, other, x, (*scope, *variables_of(step.ranges)), picked)
+            term = m.mul(*step.scalars, inner, substituted(far_entry(far), step.env))
+            terms.append(m.neg(m.sum(step.ranges, term)))
+        return m.mul(factor, m.add(*terms))
+
+    def _steps(
+        self, weight: Weight, later: State, member: Index, scope: Sequence[str], transposed: bool = False
+    ) -> Iterator[_Step]:
+        """What the descents `later` have done to a member of a weight. transposed: as it is multiplied."""
+        m = self.m
         for position, upto in enumerate(later):
             for record in upto.descent.records_of(weight.name, member):
                 env, ranges, past = self._past(upto, record, scope)
                 ranges, env, tests = of_member(weight, record, member, ranges, env, m)
-                inside = (*scope, *variables_of(ranges))
-                near_entry, far_entry = (record.a, record.b) if transposed else (record.b, record.a)
-
-                def other(
-                    own: Index,
-                    inner: Sequence[str],
-                    entry: Callable[[Index], Tree] = near_entry,
-                    env: dict[str, Tree] = env,
-                ) -> Tree:
-                    return substituted(entry(own), env)
-
-                term = m.mul(
+                scalars = [
                     upto.descent.rate_of(weight, member, upto, past, m),
                     self._shrunk(weight, later[position + 1 :], member),
                     substituted(record.coefficient, env),
                     upto.descent.update_of(weight, member, m, transposed),
                     *tests,
-                    self._contract(near, other, x, inside, picked),
-                    substituted(far_entry(far), env),
-                )
-                terms.append(m.neg(m.sum(ranges, term)))
-        return m.mul(factor, m.add(*terms))
+                ]
+                yield _Step(record, ranges, env, scalars)
 
     def _contract(
         self,
@@ -263,8 +272,10 @@ class Reader:
     def _past(
         self, upto: Upto, record: Record, scope: Sequence[str]
     ) -> tuple[dict[str, Tree], list[tree.Range], Tree]:
-        """A sum over the past of a descent: what its variables stand for, the ranges, and the variable of
-        time."""
+        """A sum over the past of a descent.
+
+        What its variables stand for, the ranges, and the variable of time.
+        """
         descent, m = upto.descent, self.m
         used = [*scope, *(n.name for part in (upto.time, *upto.outer, *upto.tasks) for n in tree.names(part))]
         fresh = self.names.variables(1 + len(record.ranges), used, PAST)
@@ -288,8 +299,9 @@ def split(weight: Weight, index: Index) -> tuple[Index, Index, Index]:
 def of_member(
     weight: Weight, record: Record, member: Index, ranges: Sequence[Range], env: Mapping[str, Tree], m: Maker
 ) -> tuple[list[Range], dict[str, Tree], list[Tree]]:
-    """Those terms of a record that are of one member of a family of weights: the ranges that are left, what
-    variables stand for, and factors 0 or 1.
+    """The terms of a record that are of one member of a family of weights.
+
+    Gives the ranges that are left, what variables stand for, and factors 0 or 1.
 
     env: what the record's variables stand for so far; `ranges` are in these terms.
     """

@@ -1,5 +1,6 @@
-"""The driver: goes through a file's statements in order and writes networks, trainings and calls of networks
-out in the core language.
+"""The driver: networks, trainings and calls of networks written out in the core language.
+
+It goes through a file's statements in order.
 
 Everything is found out on the user's own tree, and what is made keeps its places; `resolve` then checks the
 whole as it would any core program.
@@ -14,8 +15,8 @@ from fractions import Fraction
 from tpc.core.functions import function_names
 from tpc.core.network import LEARNING, Networks, WeightInfo, exponent_input
 from tpc.core.network import C as OPEN_C
-from tpc.diagnostics import catalogue, catalogue_training
-from tpc.diagnostics.diagnostic import Diagnostic, TpcError
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError, in_order
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
@@ -25,12 +26,11 @@ from tpc.train.attributes import ATTRIBUTES, apart, check_attributes
 from tpc.train.build import Maker
 from tpc.train.by_hand import ByHand
 from tpc.train.checks import check_cycles, check_network
-from tpc.train.chosen import Chosen, chosen
-from tpc.train.descent import check_options, option_value
 from tpc.train.naming import Names
 from tpc.train.network_calls import Calls
-from tpc.train.parametrization import Scaling, kind_of, ratios
-from tpc.train.scene import RefusedError, Scene, is_one, options_of, outer_of
+from tpc.train.options import check_options, option_value, options_of
+from tpc.train.parametrization import Scaling, WeightExponents, kind_of, parametrization_of, ratios
+from tpc.train.scene import Scene, is_one, outer_of
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight, declarations
 
@@ -50,25 +50,27 @@ TRAINING = (
 def write_out(
     file: tree.File, name: str, text: str, overrides: Mapping[str, int], after: str = "updates"
 ) -> tree.File:
-    """`file` with networks and training written out. after: the last pass whose lines are kept, one of
-    PASSES, for looking at.
+    """`file` with networks and training written out.
+
+    after: the last pass whose lines are kept, one of PASSES, for looking at.
 
     overrides: values of dims in place of the file's. Raises TpcError.
     """
     if not any(isinstance(s, TRAINING) for s in file.statements):
         return file
-    return tree.File(file.span, tuple(_finished(Writer(file, overrides, after), file, name, text).out))
+    return tree.File(file.span, tuple(_write_file(Writer(file, overrides, after), file, name, text).out))
 
 
 def open_out(
     file: tree.File, name: str, text: str, overrides: Mapping[str, int]
 ) -> tuple[tree.File, Networks]:
-    """`file` written out with the exponents of its weights left open, as inputs, and every update multiplied
-    with one more; and what its weights are.
+    """`file` written out with the exponents of its weights left open, and what its weights are.
+
+    The exponents are inputs, and every update is multiplied with one more.
 
     Raises TpcError.
     """
-    writer = _finished(Writer(file, overrides, PASSES[-1], open_=True), file, name, text)
+    writer = _write_file(Writer(file, overrides, PASSES[-1], open_=True), file, name, text)
     m = Maker(file.span)
     names = [
         LEARNING,
@@ -79,22 +81,19 @@ def open_out(
     return tree.File(file.span, (*inputs, *writer.out)), writer.networks()
 
 
-def _finished(writer: Writer, file: tree.File, name: str, text: str) -> Writer:
+def _write_file(writer: Writer, file: tree.File, name: str, text: str) -> Writer:
     """The writer when it has gone through the file. Raises TpcError."""
-    errors = written_or_refused(file, writer)
+    errors = write_statements(file, writer)
     if errors:
-        unique = {(d.code, d.message, d.at): d for d in reversed(errors)}
-        raise TpcError(
-            sorted(unique.values(), key=lambda d: (d.at.span.line, d.at.span.column) if d.at else (0, 0)),
-            name,
-            text,
-        )
+        raise TpcError(in_order(errors), name, text)
     return writer
 
 
-def written_or_refused(file: tree.File, writer: Writer) -> list[Diagnostic]:
-    """Goes through the statements; gives what is wrong with them. Those that need something refused say no
-    more about it."""
+def write_statements(file: tree.File, writer: Writer) -> list[Diagnostic]:
+    """Goes through the statements; gives what is wrong with them.
+
+    Those that need something refused say no more about it.
+    """
     errors: list[Diagnostic] = []
     failed: set[str] = set()
     try:
@@ -133,8 +132,10 @@ def made_by(statement: tree.Statement) -> set[str]:
 
 
 class Writer:
-    """One file's writing out. `out` has what has been written so far; statements inside loops go to lists of
-    their own."""
+    """One file's writing out.
+
+    `out` has what has been written so far; statements inside loops go to lists of their own.
+    """
 
     def __init__(
         self, file: tree.File, overrides: Mapping[str, int], after: str, *, open_: bool = False
@@ -163,8 +164,9 @@ class Writer:
         }
         self.scene.names.taken = self.scene.names.reserved(declared_names(file))
         self.weights = [s for s in file.statements if isinstance(s, tree.Weight)]
+        self.places = {s.name.name: place for place, s in reversed([*enumerate(self.weights)])}
         self.lines = [s for s in file.statements if isinstance(s, tree.Parametrization)]
-        self.chosen = Chosen("mup", constants=self.scene.constants)
+        self.parametrization = WeightExponents("mup", constants=self.scene.constants)
         self.trainings = Trainings(self.scene, PASSES.index(after))
         self.calls = Calls(self.scene, self.trainings)
         self.by_hand = ByHand(self.scene, self.trainings, self.calls)
@@ -173,14 +175,14 @@ class Writer:
         """Reads the file's parametrization, wherever it stands: weights need it."""
         if len(self.lines) > 1:
             raise RefusedError(
-                catalogue_training.second_parametrization(self.lines[1].span, self.lines[0].span)
+                catalogue.parametrizations.second_parametrization(self.lines[1].span, self.lines[0].span)
             )
         if self.lines:
-            self.chosen = chosen(self.lines[0], self.weights, self.scene.constants)
+            self.parametrization = parametrization_of(self.lines[0], self.weights, self.scene.constants)
 
     def statement(self, s: tree.Statement, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
         if blocks and isinstance(s, TRAINING) and not isinstance(s, tree.AddTo):
-            raise RefusedError(catalogue.misplaced(s.span, "a declaration of the training language"))
+            raise RefusedError(catalogue.syntax.misplaced(s.span, "a declaration of the training language"))
         if isinstance(s, tree.Parametrization):
             return  # `choose` has read it
         match s:
@@ -196,7 +198,7 @@ class Writer:
             case tree.Train():
                 self.trainings.train(s, out)
             case tree.Adapted():
-                self.trainings.adapt(s, out, ())
+                out += self.trainings.adapt(s, ()).lines(self.scene, self.trainings.shown)
             case tree.AddTo():
                 self.by_hand.add_to(s, out, blocks)
             case tree.ForBlock(range=head, body=body):
@@ -224,22 +226,22 @@ class Writer:
 
     def declare(self, name: tree.Name) -> None:
         if name.name in self.spans:
-            raise RefusedError(catalogue.defined_twice(name.span, name.name, self.spans[name.name]))
+            raise RefusedError(catalogue.names.defined_twice(name.span, name.name, self.spans[name.name]))
         if (
             name.name in self.scene.outer
             or name.name in self.scene.widths
             or name.name in self.scene.constants
             or name.name in self.scene.functions
         ):
-            raise RefusedError(catalogue_training.name_taken(name.span, name.name))
+            raise RefusedError(catalogue.trainings.name_taken(name.span, name.name))
         if self.scene.is_elementwise(name.name) or self.scene.is_constant(name.name):
-            raise RefusedError(catalogue.built_in(name.span, name.name))
+            raise RefusedError(catalogue.names.built_in(name.span, name.name))
         self.spans[name.name] = name.span
 
     def activation(self, s: tree.Activation, function: tree.Name, out: list[tree.Statement]) -> None:
         if not self.scene.is_elementwise(function.name):
             raise RefusedError(
-                catalogue.unknown_function(
+                catalogue.names.unknown_function(
                     function.span, function.name, [*function_names(), *self.scene.functions]
                 )
             )
@@ -258,10 +260,10 @@ class Writer:
         options = options_of(s.options)
         ratio = ratios(self.scene.widths, next(iter(self.scene.widths), ""), m)
         kind = kind_of(rows.width is not None, columns.width is not None)
-        place, first = self.weights.index(s), next(iter(self.scene.widths), "")
-        abc = self.chosen.of(place, s, kind)
+        place, first = self.places[name], next(iter(self.scene.widths), "")
+        abc = self.parametrization.exponents(place, s, kind)
         if self.scene.open:
-            abc = self.chosen.open(place)
+            abc = self.parametrization.open_exponents(place)
         scaling = Scaling(kind, ratio.get(rows.width or ""), ratio.get(columns.width or ""), first, abc)
         names, matrix = self.scene.names, kind == "matrix"
         check_attributes(self.scene, s, options, matrix=matrix)
@@ -271,7 +273,7 @@ class Writer:
             for o, x in defaults.items()
         )
         if "decoupled" in options and not matrix:
-            raise RefusedError(catalogue_training.decoupled_needs(options["decoupled"].span, name))
+            raise RefusedError(catalogue.networks.decoupled_needs(options["decoupled"].span, name))
         made = Weight(
             name,
             rows,
@@ -311,7 +313,7 @@ class Writer:
                 if (family := kept.get(name)) is not None
             ]
             trained = any(name in d.carried or name in d.records for d in descents)
-            abc = self.chosen.of(place, s, weight.scaling.kind)
+            abc = self.parametrization.exponents(place, s, weight.scaling.kind)
             infos.append(
                 WeightInfo(
                     name,
@@ -323,14 +325,16 @@ class Writer:
                     tuple(own),
                 )
             )
-        return Networks(tuple(infos), tuple(self.scene.passes), self.chosen.name, self.chosen.c)
+        return Networks(
+            tuple(infos), tuple(self.scene.passes), self.parametrization.name, self.parametrization.c
+        )
 
     def family(self, s: tree.Weight) -> tuple[Tree, ...]:
         """The lengths of the axes of a family of weights."""
         for axis in s.axes:
             size = self.scene.integer(axis.count)
             if size is None or size < 0:
-                raise RefusedError(catalogue_training.weight_family(axis.span))
+                raise RefusedError(catalogue.networks.weight_family(axis.span))
         return tuple(axis.count for axis in s.axes)
 
     def side(self, side: tree.Name | tree.Number | None) -> Side:
@@ -340,11 +344,11 @@ class Writer:
         if isinstance(side, tree.Name) and side.name in self.scene.widths:
             return Side(side.name)
         if isinstance(side, tree.Name) and side.name not in self.scene.constants:
-            raise RefusedError(catalogue_training.weight_sides(side.span, side.name))
+            raise RefusedError(catalogue.networks.weight_sides(side.span, side.name))
         if isinstance(side, tree.Number) and side.value.denominator != 1:
-            raise RefusedError(catalogue_training.weight_sides(side.span, print_tree(side)))
+            raise RefusedError(catalogue.networks.weight_sides(side.span, print_tree(side)))
         if self.scene.integer(side) == 0:
-            raise RefusedError(catalogue_training.weight_empty(side.span))
+            raise RefusedError(catalogue.networks.weight_empty(side.span))
         return Side(None, side)
 
 
@@ -362,8 +366,10 @@ def constants(file: tree.File, overrides: Mapping[str, int]) -> dict[str, int]:
 
 
 def declared_names(file: tree.File) -> set[str]:
-    """What is declared or made outside the training language, and all variables: names that nothing written
-    out may have."""
+    """What is declared or made outside the training language, and all variables.
+
+    Names that nothing written out may have.
+    """
     found = set(outer_of(file.statements))
     for node in tree.walk(file):
         match node:

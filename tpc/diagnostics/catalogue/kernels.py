@@ -1,9 +1,69 @@
-"""The catalogue, continued: TP63, what can be wrong with the arrays and numbers that kernels are used
-with."""
+"""What is wrong with kernels: TP72 in a program, TP63 the arrays and numbers that they are used with."""
 
 from __future__ import annotations
 
-from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.diagnostics.diagnostic import Diagnostic, Label
+from tpc.diagnostics.spans import Span
+
+
+def no_gram(kernel: str, network: str, why: str) -> Diagnostic:
+    why = why.replace("_of_kernel", "")  # an end of the names that tpc.kernels makes
+    return Diagnostic(
+        "TP726",
+        f"the {kernel} of `{network}` does not follow from covariances: {why}",
+        help=f"`output K[i, j] = {kernel}({network})(x[i], x[j]) for i < N for j < N` gives it with standard "
+        "errors, by another method",
+    )
+
+
+def not_a_readout(at: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "TP721",
+        f"`{name}` has no kernel: its output is not a readout",
+        Label(at),
+        help="end it with output weights, `V @ x`, added to each other or to biases, with factors that "
+        "do not "
+        "depend on them",
+    )
+
+
+def readout_too_long(at: Span, name: str, limit: int) -> Diagnostic:
+    return Diagnostic(
+        "TP721",
+        f"`{name}` has no kernel: written as a sum of readouts, its output has more than {limit:,} parts",
+        Label(at),
+        help="add what is read out, `V @ (x + y)`, instead of the outputs",
+    )
+
+
+def kernel_of_random(at: Span, name: str, made: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP721",
+        f"`{name}` has no kernel: what is read out here depends on scalars that weights make, which stay "
+        "random in the limit",
+        Label(at),
+        (Label(made, "made here"),) if made != at else (),
+        help="let all weights before the readout have rows that grow, as `n x d` or `n x n`",
+    )
+
+
+def kernel_at_first(at: Span, kernel: str) -> Diagnostic:
+    return Diagnostic(
+        "TP722",
+        "a kernel is that of a network at initialisation",
+        Label(at),
+        help=f"write `{kernel}(f)(x, z)`; with f[t], `mean(f[t].h(x)*f[t].h(z))` is a kernel of what is "
+        "inside it",
+    )
+
+
+def kernel_uncalled(at: Span, kernel: str) -> Diagnostic:
+    return Diagnostic(
+        "TP722",
+        f"`{kernel}` of a network is a function of two inputs",
+        Label(at),
+        help=f"write `{kernel}(f)(x, z)`",
+    )
 
 
 def values_shape(what: str, count: int, shape: tuple[int, ...]) -> Diagnostic:

@@ -1,4 +1,4 @@
-"""What can be wrong with how a program is run: TP6 of the catalogue."""
+"""What is wrong with how a program is run: TP60 and TP61."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def too_much_memory(needed: float, free: float | None = None, remedy: str | None
 
 
 def out_of_memory(free: float, remedy: str | None = None) -> Diagnostic:
-    """Of what was let begin."""
+    """Memory gave out for something that was let begin."""
     return Diagnostic(
         "TP604", f"there is not enough memory for this: {memory(free)} are left", help=remedy or LESS_MEMORY
     )
@@ -123,3 +123,7 @@ def different_runs() -> Diagnostic:
         "the processes do not run the same program with the same inputs, seed and samples",
         help="start all of them alike",
     )
+
+
+def epoch_diverged(what: str, epoch: int) -> Diagnostic:
+    return Diagnostic("TP603", f"{what} is not finite after epoch {epoch}", help="use a smaller lr")

@@ -1,4 +1,4 @@
-"""The catalogue, continued: TP8, programs with powers of n and their limits."""
+"""What is wrong with programs that have powers of n, and with their limits: TP8."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from tpc.diagnostics.diagnostic import Diagnostic, Label
-from tpc.diagnostics.spans import Span
 
 
 def unstable(
-    at: Span | None, what: str, power: Fraction, function: str, rounds: bool, again: Sequence[str] = ()
+    at: Label | None, what: str, power: Fraction, function: str, rounds: bool, again: Sequence[str] = ()
 ) -> Diagnostic:
     where = (
         "at least, and more from round to round"
@@ -27,7 +26,7 @@ def unstable(
         return Diagnostic(
             "TP801",
             f"`{what}` grows like {_power_of_n(power)} as n → ∞ {unless}, {where}",
-            Label(at) if at else None,
+            at,
             help="a mean of (Q @ x)*y is seen to be 0 where x, y and all else that Q is multiplied to are "
             "made without Q, "
             f"and Q.T is not used: here {names} {are} used otherwise, too",
@@ -35,34 +34,38 @@ def unstable(
     return Diagnostic(
         "TP801",
         f"`{what}` grows like {_power_of_n(power)} as n → ∞, {where}",
-        Label(at) if at else None,
+        at,
         help="the program is not stable: scale it down, or train at a lower rate",
     )
 
 
-def tends_to_zero(at: Span | None, what: str, function: str) -> Diagnostic:
+def tends_to_zero(at: Label | None, what: str, function: str) -> Diagnostic:
     return Diagnostic(
         "TP802",
         f"in `{what}`, {function} of something that tends to 0 as n → ∞ has no limit",
-        Label(at) if at else None,
+        at,
     )
 
 
-def rough_series(at: Span | None, what: str, function: str) -> Diagnostic:
+def rough_series(at: Label | None, what: str, function: str) -> Diagnostic:
     return Diagnostic(
         "TP802",
         f"the limit depends on how `{what}` changes at an order below its first one, and {function} has no "
         "derivative there",
-        Label(at) if at else None,
+        at,
+        help=None
+        if function != "where"
+        else "its two values differ at the edge of its condition, by numbers: they were compared where "
+        "random lines meet it",
     )
 
 
-def not_gaussian(at: Span | None, what: str) -> Diagnostic:
+def not_gaussian(at: Label | None, what: str) -> Diagnostic:
     return Diagnostic(
         "TP803",
         f"`{what}` is random in the limit, and need not be Gaussian given the rest, which tpc cannot "
         "condition on",
-        Label(at) if at else None,
+        at,
         help="where such a scalar is a mean v·x, v must be an initial vector of mean 0, or a product with a "
         "matrix "
         "that is used in no other way, and no x and no other v may be made of it",
@@ -84,12 +87,12 @@ def unknown_start(name: str, known: Sequence[str]) -> Diagnostic:
     )
 
 
-def infinite_mean(at: Span | None, what: str) -> Diagnostic:
+def infinite_mean(at: Label | None, what: str) -> Diagnostic:
     return Diagnostic(
         "TP806",
         f"`{what}` is infinite in the limit: its integrand grows faster than the density of the Gaussians in "
         "it falls",
-        Label(at) if at else None,
+        at,
         help="E exp(c s²) is finite for c < 1/2, E exp(c s t) of two independent vectors for c < 1",
     )
 

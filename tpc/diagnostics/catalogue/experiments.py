@@ -1,4 +1,4 @@
-"""What can be wrong with the data and settings of experiments."""
+"""What is wrong with the data and settings of experiments: TP62."""
 
 from __future__ import annotations
 
@@ -34,10 +34,6 @@ def other_run(folder: str, why: str) -> Diagnostic:
         f"the run in {folder} cannot be resumed: {why}",
         help="name another folder, or begin anew without --resume",
     )
-
-
-def diverged(what: str, epoch: int) -> Diagnostic:
-    return Diagnostic("TP603", f"{what} is not finite after epoch {epoch}", help="use a smaller lr")
 
 
 def bad_text(path: str, why: str) -> Diagnostic:

@@ -1,0 +1,38 @@
+"""The catalogue: everything that can be wrong with what a user gives, one function each.
+
+No message is made anywhere else. A file of the catalogue has all messages of a code, and says which codes.
+"""
+
+from tpc.diagnostics.catalogue import (
+    experiments,
+    indices,
+    inputs,
+    kernels,
+    kinds,
+    laws,
+    names,
+    networks,
+    options,
+    parametrizations,
+    running,
+    scaling,
+    syntax,
+    trainings,
+)
+
+__all__ = [
+    "experiments",
+    "indices",
+    "inputs",
+    "kernels",
+    "kinds",
+    "laws",
+    "names",
+    "networks",
+    "options",
+    "parametrizations",
+    "running",
+    "scaling",
+    "syntax",
+    "trainings",
+]

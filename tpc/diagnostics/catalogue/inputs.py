@@ -1,0 +1,98 @@
+"""What is wrong with inputs, dims and data: TP5."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tpc.diagnostics.catalogue.words import either, quoted, similar
+from tpc.diagnostics.diagnostic import Diagnostic
+
+
+def missing_input(names: Sequence[str]) -> Diagnostic:
+    shown = either([f"`{n}`" for n in names]).replace(" or ", " and ")
+    return Diagnostic(
+        "TP501",
+        f"no value is given for the input{'s' if len(names) > 1 else ''} {shown}",
+        help=f"give it by `--set {names[0]}=…` or in a file by `--data F.npz` (or F.json)",
+    )
+
+
+def input_shape(name: str, wanted: tuple[int, ...], given: tuple[int, ...]) -> Diagnostic:
+    alike = [k for k in wanted if k != 1] == [k for k in given if k != 1]
+    return Diagnostic(
+        "TP502",
+        f"the input `{name}` has shape {wanted}, and the value given has shape {given}",
+        help=f"an axis of length 1 is an axis, too: `numpy.reshape(value, {wanted})` has the same numbers in "
+        "the shape of the input"
+        if alike
+        else None,
+    )
+
+
+def not_finite(name: str, where: str) -> Diagnostic:
+    return Diagnostic("TP503", f"the input `{name}` is not finite{where}")
+
+
+def unknown_setting(name: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic(
+        "TP504",
+        f"the program has no input or dim named `{name}`",
+        help=similar(name, known) or (f"it has {', '.join(known)}" if known else "it has none"),
+    )
+
+
+def unknown_dim(name: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic(
+        "TP504",
+        f"the program has no dim named `{name}`",
+        help=similar(name, known) or (f"it has {', '.join(known)}" if known else "it has none"),
+    )
+
+
+def bad_dim(name: str, value: str) -> Diagnostic:
+    return Diagnostic(
+        "TP507",
+        f"the dim `{name}` is a whole number, and the value given is {value}",
+        help=f"for example {name} = 4",
+    )
+
+
+def bad_data(path: str, why: str) -> Diagnostic:
+    return Diagnostic(
+        "TP505",
+        f"the data file {path} cannot be used: {why}",
+        help="a data file is an .npz of arrays of numbers (no pickles) or a .json object, by names of inputs",
+    )
+
+
+def bad_index(name: str, bound: int) -> Diagnostic:
+    return Diagnostic("TP506", f"the input `{name}` must hold whole numbers in 0 … {bound - 1}")
+
+
+def bad_setting(text: str, why: str) -> Diagnostic:
+    return Diagnostic(
+        "TP507",
+        f"`{text}` is not a setting: {why}",
+        help="write `--set name=value`, the value a number or a JSON list of numbers",
+    )
+
+
+def not_numbers(name: str) -> Diagnostic:
+    return Diagnostic("TP508", f"the input `{name}` must be real numbers")
+
+
+def masked(name: str) -> Diagnostic:
+    return Diagnostic(
+        "TP508",
+        f"entries of the input `{name}` are masked",
+        help="put numbers in their places, `array.filled(0)`",
+    )
+
+
+def given_twice(name: str, spellings: Sequence[str]) -> Diagnostic:
+    shown = " and ".join(quoted(spelling) for spelling in spellings)
+    return Diagnostic(
+        "TP504",
+        f"the input `{name}` is given twice, as {shown}",
+        help="they are one name: leave one of them out",
+    )

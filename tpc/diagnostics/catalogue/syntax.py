@@ -1,0 +1,137 @@
+"""What is wrong with files and their syntax: TP0."""
+
+from __future__ import annotations
+
+from tpc.diagnostics.catalogue.words import either
+from tpc.diagnostics.diagnostic import Diagnostic, Label
+from tpc.diagnostics.spans import Span
+
+# after these the rest of the file cannot be read sensibly
+ENDS_PARSING = frozenset({"TP004", "TP007", "TP008"})
+WORDS = {
+    "_NEWLINE": "the end of the line",
+    "_INDENT": "an indented block",
+    "_DEDENT": "the end of the block",
+    "$END": "the end of the file",
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "TRANSPOSE": "`.T`",
+    "SUPERSCRIPT": "a power",
+    "PRIMES": "`'`",
+    "COMPARISON": "a comparison",
+    "LESS": "`<`",
+    "POWER": "`^`",
+    "STAR": "`*`",
+    "SLASH": "`/`",
+    "SIGN": "`+` or `-`",
+    "AT": "`@`",
+    "EQUALS": "`=`",
+    "TILDE": "`~`",
+    "COLON": "`:`",
+    "_COMMA": "`,`",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LSQB": "`[`",
+    "RSQB": "`]`",
+}
+OPERATORS = frozenset(
+    {"TRANSPOSE", "SUPERSCRIPT", "PRIMES", "COMPARISON", "LESS", "POWER", "STAR", "SLASH", "SIGN", "AT"}
+)
+STATEMENTS = frozenset({"PROGRAM", "WIDTH", "DIM", "INPUT", "MATRIX", "VECTOR", "OUTPUT", "DEF", "FOR"})
+
+
+def unreadable(reason: str) -> Diagnostic:
+    return Diagnostic("TP001", f"the file cannot be read: {reason}")
+
+
+def not_utf8(offset: int) -> Diagnostic:
+    return Diagnostic("TP002", f"the file is not UTF-8 text (byte {offset})", help="save it as UTF-8")
+
+
+def too_large(limit: int) -> Diagnostic:
+    return Diagnostic(
+        "TP003",
+        f"the file is larger than {limit // 1024} KiB",
+        help="a program this long is better written with loops",
+    )
+
+
+def unexpected_character(at: Span, character: str) -> Diagnostic:
+    shown = character if character.isprintable() else f"U+{ord(character):04X}"
+    return Diagnostic("TP004", f"the character `{shown}` has no meaning here", Label(at))
+
+
+def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -> Diagnostic:
+    reserved = kind not in WORDS
+    found = (
+        f"the word `{text}`"
+        if reserved
+        else WORDS[kind]
+        if kind.startswith(("_N", "_I", "_D", "$"))
+        else f"`{text}`"
+    )
+    wanted = sorted(WORDS[t] for t in expected & WORDS.keys() - OPERATORS - {"$END"})
+    if expected & OPERATORS and expected & {"STAR", "AT"}:
+        wanted.append("an operator")
+    if expected >= STATEMENTS:
+        wanted = ["a statement"]
+    wanted = wanted or sorted(WORDS[t] for t in expected & OPERATORS)
+    return Diagnostic(
+        "TP005",
+        f"{found} does not fit here",
+        Label(at, f"expected {either(wanted)}" if wanted else ""),
+        help=_help_with_token(kind, text, expected),
+    )
+
+
+def _help_with_token(kind: str, text: str, expected: frozenset[str]) -> str | None:
+    if kind not in WORDS and "NAME" in expected:
+        return f"`{text}` is a word of the language and cannot be a name"
+    if kind in ("NAME", "NUMBER", "LPAR") and expected >= {"STAR", "AT"}:
+        return "a product is written with `*`, that of a matrix and a vector with `@`"
+    if kind == "EQUALS" and expected == {"LPAR"}:
+        return "`mean` and `sum` are words of the language and cannot be names"
+    return "a range is written `t < T`" if expected == {"LESS"} else None
+
+
+def unclosed(bracket: Span, shown: str, at: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP005",
+        f"this `{shown}` is not closed",
+        Label(bracket),
+        also=(Label(at, "what follows does not fit inside it"),),
+        help=f"put a `{')' if shown == '(' else ']'}` where it ends",
+    )
+
+
+def too_deep(at: Span, limit: int) -> Diagnostic:
+    return Diagnostic(
+        "TP006",
+        f"brackets, blocks or operators are nested more than {limit} deep",
+        Label(at),
+        help="name a part of it on a line of its own",
+    )
+
+
+def indentation(at: Span, why: str) -> Diagnostic:
+    return Diagnostic("TP007", f"the indentation is inconsistent: {why}", Label(at))
+
+
+def number_size(at: Span) -> Diagnostic:
+    return Diagnostic("TP008", "this number is too long or outside 1e-300 … 1e300", Label(at))
+
+
+def bad_identifier(at: Span, text: str) -> Diagnostic:
+    return Diagnostic(
+        "TP009", f"`{text}` is not a name: names are letters, digits and underscores", Label(at)
+    )
+
+
+def expected_word(at: Span, found: str, wanted: str, help_: str) -> Diagnostic:
+    return Diagnostic("TP010", f"expected `{wanted}`, found `{found}`", Label(at), help=help_)
+
+
+def misplaced(at: Span, what: str) -> Diagnostic:
+    return Diagnostic(
+        "TP011", f"{what} belongs to the top level of the program, not inside a loop", Label(at)
+    )

@@ -1,0 +1,89 @@
+"""The program that kernels are read from: a network's declarations alone, as they stand in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tpc.core.expr import Expr, Gather, Index, Value, walk
+from tpc.core.program import MatMul, Program, instructions
+from tpc.syntax import tree
+
+KEPT = (
+    tree.ProgramName,
+    tree.Width,
+    tree.Dim,
+    tree.Input,
+    tree.Weight,
+    tree.Activation,
+    tree.Function,
+    tree.Parametrization,
+    tree.Network,
+)
+
+
+def fresh(text: str, wishes: Sequence[str]) -> list[str]:
+    """Names that do not occur in a text."""
+    out = []
+    for wish in wishes:
+        name = f"{wish}_of_kernel"
+        while name in text:
+            name += "_"
+        out.append(name)
+    return out
+
+
+def declarations(program: Program) -> str:
+    """The lines of a program that declare and define.
+
+    Empty ones in place of what is trained and put out, so that all stand where they stood.
+
+    Each statement goes on to where the next one begins.
+    """
+    lines = lines_of(program)
+    statements = tree_of(program).statements
+    starts = [s.span.line - 1 for s in statements] + [len(lines)]
+    kept = [""] * len(lines)
+    for s, start, stop in zip(statements, starts, starts[1:], strict=False):
+        if isinstance(s, KEPT):
+            kept[start:stop] = lines[start:stop]
+    return "".join(f"{line}\n" for line in kept)
+
+
+def lines_of(program: Program) -> list[str]:
+    assert program.source is not None
+    return program.source.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def tree_of(program: Program) -> tree.File:
+    from tpc.syntax.parse import parse_file
+
+    assert program.source is not None
+    return parse_file(program.source.text, program.source.name)
+
+
+def parsed(text: str, program: Program) -> Program:
+    from tpc.pipeline import parse
+
+    assert program.source is not None
+    return parse(text, name=program.source.name, dims=dict(program.source.dims))
+
+
+def without_unused_inputs(program: Program) -> Program:
+    """The program without inputs that nothing mentions, such as the data of a training."""
+    found: set[str] = set()
+    waiting: list[Expr] = [w.ratio for w in program.widths] + [m.variance for m in program.matrices]
+    waiting += [x for g in program.gaussians for x in (*g.mean, *(c for row in g.covariance for c in row))]
+    indices: list[Index] = [i for o in program.outputs for i in o.ref.index]
+    for op, _ in instructions(program.body):
+        if isinstance(op, MatMul):
+            indices += [*op.matrix.index, *op.operand.index]
+        else:
+            waiting.append(op.phi)
+    for x in waiting:
+        for node in walk(x):
+            if isinstance(node, Value):
+                found.add(node.ref.name)
+                indices += node.ref.index
+    found |= {i.input for i in indices if isinstance(i, Gather)}
+    return replace(program, inputs=tuple(i for i in program.inputs if i.name in found))

@@ -1,0 +1,89 @@
+"""Passes over networks that calls ask for.
+
+Each is written once, and read by all calls that are equal but for the variables of their loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from tpc.syntax import tree
+from tpc.syntax.tree import Range, Tree
+from tpc.train.build import Maker, substituted
+from tpc.train.forward import Forward
+from tpc.train.forward_lines import lines_of_steps
+from tpc.train.kernel_pairs import looped
+from tpc.train.records import ArrayExpr, State
+from tpc.train.weights import Reader
+
+
+@dataclass
+class WrittenPass:
+    """A forward pass whose lines have been written, `steps` of them.
+
+    used: its own loops, as they were called there.
+    """
+
+    values: dict[str, ArrayExpr]
+    forward: Forward
+    reader: Reader
+    used: tuple[Range, ...]
+    steps: int = 0
+
+    def lines(self) -> list[tree.Statement]:
+        """The lines that have not been written yet.
+
+        Of a family made member by member an array is made where one is asked for.
+        """
+        left, self.steps = self.forward.steps[self.steps :], len(self.forward.steps)
+        return looped(lines_of_steps(left, self.forward.prefix, (), self.reader), self.used)
+
+
+def call_key(
+    out: list[tree.Statement],
+    network: tree.Network,
+    args: Sequence[Tree],
+    used: Sequence[Range],
+    state: State = (),
+) -> Hashable:
+    """What is the same for calls that one pass is written for, among the lines `out`.
+
+    used: the loops that `args` and `state` depend on.
+    """
+    marks = {r.variable.name: Maker(r.span).name(f"#{k}") for k, r in enumerate(used)}
+
+    def marked(parts: Sequence[Tree]) -> tuple[Tree, ...]:
+        return tuple(substituted(part, {**marks}) for part in parts)
+
+    descents = tuple((id(u.descent), marked((u.time, *u.outer, *u.tasks))) for u in state)
+    return id(out), network.name.name, marked(args), marked([r.count for r in used]), descents
+
+
+def variables_here(written: Sequence[Range], used: Sequence[Range]) -> dict[str, Tree]:
+    """What the variables of the loops of a pass, as it is `written`, stand for where it is used."""
+    return {
+        old.variable.name: Maker(new.span).name(new.variable.name)
+        for old, new in zip(written, used, strict=True)
+    }
+
+
+def needed(loops: Sequence[Range], parts: Sequence[Tree]) -> tuple[Range, ...]:
+    """The `loops` whose variables occur in `parts`, or in the counts of others that do."""
+    names = {name.name for part in parts for name in tree.names(part)}
+    found: list[Range] = []
+    for loop in reversed(loops):
+        if loop.variable.name in names:
+            names |= {name.name for name in tree.names(loop.count)}
+            found.insert(0, loop)
+    return tuple(found)
+
+
+def substituted_outside(value: ArrayExpr, here: dict[str, Tree], index: tuple[Tree, ...]) -> Tree:
+    """An entry of a pass written for other variables, for those that are used here.
+
+    The index is the caller's own.
+    """
+    marks = tuple(tree.Name(i.span, f"#{k}") for k, i in enumerate(index))
+    entry = substituted(value.at(marks), here)
+    return substituted(entry, {mark.name: i for mark, i in zip(marks, index, strict=True)})

@@ -1,0 +1,33 @@
+"""Options of the training language: `name = value` in a declaration or a line of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
+from tpc.syntax import tree
+from tpc.syntax.tree import Tree
+
+
+def options_of(options: tuple[tree.Option, ...]) -> dict[str, tree.Option]:
+    return {option.name.name: option for option in options}
+
+
+def option_value(option: tree.Option, kind: str = "a number or a scalar") -> Tree:
+    if option.value is None or isinstance(option.value, tree.ListOf):
+        raise RefusedError(catalogue.options.option_value(option.span, option.name.name, kind))
+    return option.value
+
+
+def check_options(options: Sequence[tree.Option], known: Sequence[str], what: str) -> None:
+    seen: dict[str, tree.Option] = {}
+    for option in options:
+        name = option.name.name
+        if name not in known:
+            raise RefusedError(
+                catalogue.options.unknown_word(option.name.span, name, f"an option of {what}", known)
+            )
+        if name in seen:
+            raise RefusedError(catalogue.names.defined_twice(option.name.span, name, seen[name].name.span))
+        seen[name] = option
