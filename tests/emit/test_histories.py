@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.emit.helpers import products as prelude
+from tpc.emit.helpers import histories as prelude
 from tpc.emit.module import emit, planned
 
 TRAINING = Path(__file__).parent / "structures" / "training.tp"

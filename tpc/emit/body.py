@@ -259,7 +259,7 @@ class Body:
         returned = py.tuple_of(
             [*(Py(f"{name} + 1") for name in turn), *(py.name(item.name) for item in state), *ends]
         )
-        first_turn = Py("jnp.uint32(0)") if around is None else py.call("mixed", around)
+        first_turn = Py("jnp.uint32(0)") if around is None else py.call("scrambled", around)
         state_in = py.tuple_of(
             [
                 *([first_turn] if turn else []),

@@ -11,15 +11,15 @@ from tpc.core.expr import ONE, ZERO, Expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import checked
 from tpc.emit import python as py
+from tpc.emit.assemble import Setting, assembled, header, inputs_setting
 from tpc.emit.body import Body
-from tpc.emit.error_checks import NAMES as CHECKED
-from tpc.emit.error_checks import checks, evaluations_line, may_cancel, run_sections
+from tpc.emit.error_checks import checks, evaluations, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Names, chain_name
+from tpc.emit.library import names_for_limit
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.scopes import Chain, Frame, Held
-from tpc.emit.sections import copied
 from tpc.emit.segments import segmented
 from tpc.emit.sums import positions
 from tpc.gram.write import emit_gram
@@ -31,115 +31,11 @@ from tpc.plan.structure import Structure, structure
 from tpc.reassociate import reassociate
 
 LONG = 0.05  # seconds of a linear plan beyond which covariances are tried as well
-HELPERS = (
-    "as_outputs",
-    "stored",
-    "BLOCK",
-    "BLOCKS",
-    "Basis",
-    "basis",
-    "starts",
-    "coordinates",
-    "combination",
-    "projected",
-    "meet",
-    "written",
-    "least",
-    "reached",
-    "shrunk",
-    "onsager",
-    "multiply",
-    "eliminate",
-    "orthonormal",
-    "directions",
-    "directions_jvp",
-    "meet_all",
-    "multiply_all",
-    "coefficients",
-    "Packed",
-    "restored",
-    "packed",
-    "mixed",
-    "increased",
-    "inners",
-    "in_turns",
-    "history",
-    "begins",
-    "recorded",
-    "whole",
-    "products",
-    "combined",
-    "member",
-    "replaced",
-    "sqrt_psd",
-    "interleaved",
-    "total",
-    "root",
-    "rounds",
-    "before",
-    "whitened",
-    "product_rule",
-    "prepared",
-    "spread",
-    "evaluated",
-    "evaluations",
-    "outputs_of",
-    "summary",
-    "compiled",
-    "Claim",
-    "claims",
-    "checked",
-    "halves",
-    "tied",
-    "suspects",
-    "agreeing",
-    "pull",
-    "influence",
-    "tail_index",
-    "unmet",
-    "limit",
-    "draw",
-    "run",
-    "warnings",
-    "NamedSharding",
-    "PartitionSpec",
-    "solve_triangular",
-    "ndtri",
-    "roots_hermitenorm",
-    "NamedTuple",
-)
 AT_ONCE = 2.5e8  # bytes that all rounds of a loop may take at once, or half of what the others do
 # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8
 BY_SECTOR = ("points", "weights", "size", "inner", "mean")
-LOCALS = (
-    "inputs",
-    *BY_SECTOR,
-    "loop",
-    "dtype",
-    "one",
-    "state",
-    "TOLERANCE",
-    "NOISE",
-    "INPUTS",
-    "DTYPE",
-    "GAUSSIANS",
-    "GRIDS",
-    "SAMPLES",
-    "REPEATS",
-    "WHITEN",
-    "NODES",
-    "HALVED",
-    "PADDED",
-    "PULLED",
-    "PASSES",
-    "REPLAYED",
-    "HEAVY",
-    "EDGED",
-    "WILD",
-    "NO_ERROR",
-    *CHECKED,
-)
+LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE")
 
 
 def planned(
@@ -252,9 +148,8 @@ def emit(
         return emit_gram(program, plan)
     names = Names(
         (
-            *HELPERS,
+            *names_for_limit(),
             *LOCALS,
-            *checked.names(plan),
             *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR),
         )
     )
@@ -294,20 +189,12 @@ def emit(
         (*head.opening(), *lines),
         doc,
     )
-    head_text = [
+    return assembled(
         _header(program, plan),
-        _imports(plan),
-        _constants(program, plan, layout),
-        _helpers(parts, body.expressions),
-    ]
-    return "\n".join(
-        [
-            *head_text,
-            "",
-            "",
-            *py.print_statements([function]),
-            _tail(plan, may_cancel(program, plan), segments),
-        ]
+        _settings(program, plan, layout),
+        function,
+        sections=_sections(plan, may_cancel(program, plan)),
+        public=_public(plan, segments),
     )
 
 
@@ -640,93 +527,38 @@ def _header(program: Program, plan: Plan) -> str:
             f"Gaussians; the errors shown are standard errors of the mean over {plan.repeats} independent "
             "randomisations."
         )
-    return (
-        f'"""The infinite-width limit of the Tensor Program `{_ascii(program.name)}`, written by '
-        f'tpc.\n\n{how}\n"""\n'
-    )
+    return header(program, how)
 
 
-def _ascii(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "_-. " else "_" for c in text)
-
-
-def _imports(plan: Plan) -> str:
+def _settings(program: Program, plan: Plan, layout: Layout) -> list[Setting]:
     lines = [
-        "import warnings",
-        "from typing import NamedTuple",
-        "",
-        "import jax",
-        "import jax.numpy as jnp",
-        "import numpy as np",
-        "from jax import lax",
-        "from jax.scipy.special import erf",
-        "from jax.sharding import NamedSharding, PartitionSpec",
+        Setting(
+            {"DTYPE": repr(plan.dtype), "TOLERANCE": repr(plan.tolerance), "GAUSSIANS": str(layout.total)}
+        )
     ]
     if any(plan.checks):
-        lines += checked.imports(plan)
-    elif plan.points in ("sobol", "monte-carlo"):
-        lines += ["from scipy.linalg import solve_triangular"]
-    if plan.points == "sobol":
-        lines += ["from scipy.special import ndtri", "from scipy.stats import qmc"]
+        lines += checked.settings(plan)
     elif plan.points == "rules":
-        lines += ["from scipy.special import roots_hermitenorm"]
-    return "\n".join(lines) + "\n"
-
-
-def _constants(program: Program, plan: Plan, layout: Layout) -> str:
-    rows = ", ".join(
-        f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})"
-        for i in program.inputs
-    )
-    lines = [f"DTYPE, TOLERANCE, GAUSSIANS = {plan.dtype!r}, {plan.tolerance!r}, {layout.total}"]
-    if any(plan.checks):
-        lines += checked.constants(plan)
-    elif plan.points == "rules":
-        lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
+        lines.append(Setting({"NODES": repr(plan.rule)}, "of the rule for every Gaussian, by sector"))
     if may_cancel(program, plan):
-        lines.append(evaluations_line(plan))
+        lines.append(evaluations(plan))
     elif not plan.exact and not any(plan.checks):
-        lines += [
-            f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, {plan.noise}",
-            *checks(program, plan),
-        ]
+        drawn = {"SAMPLES": plan.samples, "REPEATS": plan.repeats, "WHITEN": plan.whiten, "NOISE": plan.noise}
+        lines += [Setting({name: str(value) for name, value in drawn.items()}), *checks(program, plan)]
     block = BATCH_BLOCK if layout.rows > 1 else BLOCK
-    lines.append(
-        f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most"
-    )
-    lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
-    return "\n".join(lines) + "\n"
+    blocks = {"BLOCK": str(block), "BLOCKS": str(BLOCKS)}
+    lines.append(Setting(blocks, "of bases and histories: rows at least, and how many at most"))
+    return [*lines, inputs_setting(program)]
 
 
-def _helpers(parts: Structure, expressions: Expressions) -> str:
-    sections = copied("products.py") | copied("roots.py")
-    needed = {
-        "copied from here on": True,
-        "roots": expressions.roots,
-        "histories": parts.histories,
-        "vectors in 16 bits": expressions.packed,
-        "products of batches": parts.blocks,
-    }
-    return "\n\n" + "\n\n\n".join(sections[title] for title, wanted in needed.items() if wanted)
+def _sections(plan: Plan, cancels: bool) -> tuple[str, ...]:
+    """Of helpers that there are several kinds of, those that the plan needs."""
+    if plan.exact:
+        return plan.points, *run_sections(plan, cancels)
+    return plan.points, "checked" if any(plan.checks) else "claims"
 
 
-def _tail(plan: Plan, cancels: bool, segments: bool) -> str:
-    sections = copied("runner.py") | copied("spread.py") | copied("rounding.py") | checked.sections()
-    kind = (
-        run_sections(plan, cancels)
-        if plan.exact
-        else ["checked"]
-        if any(plan.checks)
-        else ["rounding", "claims"]
-    )
-    wanted = [
-        "every module",
-        *checked.SECTIONS * any(plan.checks),
-        plan.points,
-        *kind,
-        *["segments"] * segments,
-        "main",
-    ]
-    if plan.points in ("sobol", "monte-carlo"):
-        wanted.insert(1, "whitening")
-    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"
+def _public(plan: Plan, segments: bool) -> tuple[str, ...]:
+    """What the evaluator calls besides `run`."""
+    own = {"coefficients": ("coefficients",), "panels": ("points_of",)}.get(plan.points, ())
+    return (*own, *("begin", "advance", "finish") * segments)

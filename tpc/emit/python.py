@@ -121,6 +121,11 @@ def tuple_of(items: Sequence[Py]) -> Py:
     return Py(f"({items[0].text},)" if len(items) == 1 else f"({', '.join(i.text for i in items)})")
 
 
+def row_of(items: Sequence[Py]) -> Py:
+    """The right side of an assignment to as many names."""
+    return items[0] if len(items) == 1 else tuple_of(items)
+
+
 def lambda_of(parameter: str, body: Py) -> Py:
     return Py(f"lambda {parameter}: {body.text}", LAMBDA)
 
@@ -138,11 +143,6 @@ class Return:
 
 
 @dataclass(frozen=True, slots=True)
-class Comment:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Def:
     name: str
     parameters: tuple[str, ...]
@@ -150,8 +150,8 @@ class Def:
     doc: str = ""
 
 
-Statement = Assign | Return | Comment | Def
-COMMENT_COLUMN, WIDEST = 48, 150
+Statement = Assign | Return | Def
+COMMENT_COLUMN, WIDEST, HANG = 48, 120, 8
 
 
 def print_statements(statements: Sequence[Statement], indent: str = "") -> list[str]:
@@ -172,15 +172,20 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
                 lines += (
                     [code] if len(code) <= WIDEST else _broken(f"{indent}return {_closed(value)}", indent)
                 )
-            case Comment(text):
-                lines += _above(text, indent)
-            case Def(function, parameters, body, doc):
-                if lines and indent == "":
-                    lines += ["", ""]
-                lines.append(f"{indent}def {function}({', '.join(parameters)}):")
-                lines += [f'{indent}    """{doc}"""'] if doc else []
-                lines += print_statements(body, indent + "    ")
-    return lines
+            case Def():
+                lines += [""] * bool(lines and lines[-1] != "")
+                lines += [*_function(s, indent), ""]
+    return lines[:-1] if lines and lines[-1] == "" else lines
+
+
+def _function(s: Def, indent: str) -> list[str]:
+    inside = indent + " " * 4
+    doc = textwrap.wrap(f'"""{s.doc}', WIDEST - 3, initial_indent=inside, subsequent_indent=inside)
+    return [
+        *_fitting(f"{indent}def {s.name}({', '.join(s.parameters)}):", indent),
+        *[*doc[:-1], f'{doc[-1]}"""'] * bool(s.doc),
+        *print_statements(s.body, inside),
+    ]
 
 
 def _bare(value: Py) -> str:
@@ -203,10 +208,15 @@ def _closed(value: Py) -> str:
     return value.text if value.strength == ATOM else f"({value.text})"
 
 
+def _fitting(code: str, indent: str) -> list[str]:
+    return [code] if len(code) <= WIDEST else _broken(code, indent)
+
+
 def _broken(code: str, indent: str) -> list[str]:
     """A long line as several, broken inside brackets after commas and before signs."""
     places = _places(code, (", ", " + ", " - "))
-    if any(end - start > WIDEST for start, end in zip([0, *places], [*places, len(code)], strict=True)):
+    room = WIDEST - len(indent) - HANG
+    if any(end - start > room for start, end in zip([0, *places], [*places, len(code)], strict=True)):
         places = _places(code, (", ", " + ", " - ", ": jax.vmap("))
     if not places:
         return [code]
@@ -214,7 +224,7 @@ def _broken(code: str, indent: str) -> list[str]:
     for place, following in zip(places, [*places[1:], len(code)], strict=True):
         if len(hang) + following - start > WIDEST and place > start:
             lines.append(hang + code[start:place].rstrip())
-            start, hang = place, indent + " " * 8
+            start, hang = place, indent + " " * HANG
     return [*lines, hang + code[start:]]
 
 

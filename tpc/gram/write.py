@@ -9,11 +9,12 @@ from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Call, Expr, Number, Value, mul, walk
 from tpc.core.program import Program
 from tpc.emit import python as py
-from tpc.emit.error_checks import NAMES, evaluations_line, may_cancel, run_sections
+from tpc.emit.assemble import Setting, assembled, header, inputs_setting
+from tpc.emit.error_checks import evaluations, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
 from tpc.emit.identifiers import Names
+from tpc.emit.library import names_for_limit
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.sections import copied
 from tpc.gram.cuts import cuts_of
 from tpc.gram.factors import LOGISTIC, polynomial
 from tpc.gram.ir import (
@@ -28,77 +29,13 @@ from tpc.gram.ir import (
     free_variables,
 )
 from tpc.gram.labels import best_name
-from tpc.gram.registered import form_named
+from tpc.gram.registered import FORMS, form_named
 from tpc.gram.write_arrays import Array, Arrays
 from tpc.gram.write_gaps import GapWriter
 from tpc.gram.write_rolled import RolledWriter
 from tpc.plan.plan import Plan
 
-SECTIONS = (
-    "contract",
-    "over",
-    "diagonal",
-    "moved",
-    "gap",
-    "apart",
-    "near",
-    "gap_of_sum",
-    "series",
-    "step_step",
-    "relu_gap",
-    "relu_relu",
-    "relu_step",
-    "erf_erf",
-    "sin_sin",
-    "cos_cos",
-    "exp_exp",
-    "moment",
-    "logistic",
-    "mixed",
-    "integral",
-)
-LOCALS = (
-    "inputs",
-    "points",
-    "weights",
-    "dtype",
-    "rule",
-    "warnings",
-    "DTYPE",
-    "POINTS",
-    "RULES",
-    "INPUTS",
-    "NamedSharding",
-    "PartitionSpec",
-    "as_outputs",
-    "over_square",
-    "slope_of",
-    "Line",
-    "REACH",
-    "FAR",
-    "ROOTS",
-    "HALVINGS",
-    "inverse_norm",
-    "turned",
-    "root",
-    "ARC",
-    "CAP",
-    "math",
-    "tanh_tanh",
-    "slope_slope",
-    "softplus_softplus",
-    "smooth_gap",
-    "limit",
-    "draw",
-    "run",
-    "compiled",
-    "prepared",
-    "spread",
-    "evaluated",
-    "evaluations",
-    "outputs_of",
-    "summary",
-)
+LOCALS = ("inputs", "points", "weights", "dtype", "rule", "limit")
 PAIRS = {
     ("relu", "relu"): "relu_relu",
     ("step", "step"): "step_step",
@@ -114,32 +51,6 @@ BY_GAPS = {
     ("softplus", "softplus"): "softplus_softplus",
 }
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
-NEEDS = {
-    "near": {"gap"},
-    "gap_of_sum": {"gap"},
-    "step_step": {"series"},
-    "relu_gap": {"series"},
-    "relu_relu": {"gap"},
-    "relu_step": {"over"},
-    "erf_erf": {"gap"},
-    "moment": {"over", "step_step", "gap", "erf_erf", "sin_sin", "cos_cos"},
-    "logistic": {"gap", "series"},
-    "mixed": {"logistic", "moment"},
-}
-BARRED = {
-    "scan",
-    "integral",
-    "moved",
-    "gap",
-    "near",
-    "gap_of_sum",
-    "relu_gap",
-    "relu_relu",
-    "erf_erf",
-    "moment",
-    "logistic",
-    "mixed",
-}  # these need `lax`
 
 
 def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
@@ -156,30 +67,26 @@ def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
     doc = f"The outputs, and 0: there is no direction to be lost. {rule}"
     function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
     cancels = may_cancel(program, plan)
-    return "\n".join(
-        [
-            _header(program, plan),
-            _imports(writer.used, cancels),
-            _constants(program, plan, cancels),
-            _helpers(writer),
-            "",
-            "",
-            *py.print_statements([function]),
-            _tail(plan, cancels),
-        ]
+    lines_of = [Setting({"DTYPE": repr(plan.dtype)})]
+    lines_of += [] if plan.exact else [Setting({"POINTS": str(plan.grid)})]
+    lines_of += [evaluations(plan)] if cancels else []
+    return assembled(
+        _header(program, plan),
+        [*lines_of, inputs_setting(program)],
+        function,
+        sections=(plan.points, *run_sections(plan, cancels)),
+        forms=tuple(writer.forms.values()),
     )
 
 
 class _Writer:
-    """used: the helpers that the module needs. forms: those that the user registered. rolled: whether layers
-    that are alike become loops."""
+    """forms: those that the user registered. rolled: whether layers that are alike become loops."""
 
     def __init__(self, covariances: CovarianceProgram, rolled: bool = True) -> None:
         self.covariances = covariances
-        self.used: set[str] = set()
         self.forms: dict[str, str] = {}
         self.integrals = 0
-        self.names = Names((*LOCALS, *NAMES, *SECTIONS))
+        self.names = Names((*LOCALS, *names_for_limit(), *(form.name for form in FORMS.values())))
         self.table: dict[str, Array] = {}
         self.gaps = GapWriter(self)
         self.rolled = RolledWriter(self, rolled)
@@ -242,7 +149,7 @@ class _Writer:
         return found
 
     def _arrays(self, *, guarded: bool = True) -> Arrays:
-        return Arrays(self.covariances.extents, self.table, self.names, self.used, guarded=guarded)
+        return Arrays(self.covariances.extents, self.table, self.names, guarded=guarded)
 
     def definition(self, definition: Definition) -> Statement:
         name = self.names.fresh(best_name(definition.also))
@@ -294,7 +201,6 @@ class _Writer:
         if c == ZERO:
             return value
         if tuple(same) == (tuple(axes),) and free_variables(q) == {axes[0]}:
-            self.used.add("diagonal")
             return py.call("diagonal", value, arrays.aligned(q, axes[:1]))
         return self.masked(value, same, arrays, axes, arrays.aligned(q, axes))
 
@@ -310,7 +216,6 @@ class _Writer:
             )
         if kinds in (("relu", "relu"), ("step", "step")):
             name = PAIRS[kinds]
-            self.used.add(name)
             return py.call(
                 name,
                 q,
@@ -322,7 +227,6 @@ class _Writer:
         if kinds in BY_GAPS and all(
             isinstance(f.scale, Number) and f.scale.value > 0 for f in (x.left, x.right)
         ):
-            self.used.add("logistic")
             return py.call(
                 BY_GAPS[kinds],
                 q,
@@ -333,10 +237,8 @@ class _Writer:
         c = self._masked(x.c, x.q, x.same, arrays, axes)
         if kinds in PAIRS:
             name = PAIRS[kinds]
-            self.used.add(name)
             return py.call(name, q, c, r, *(self._scales(x, arrays, axes) if name in SCALED else []))
         name = "mixed" if {x.left.kind, x.right.kind} & LOGISTIC else "moment"
-        self.used.add(name)
         return py.call(name, self._factor(x.left, arrays, axes), self._factor(x.right, arrays, axes), q, c, r)
 
     def _scales(self, x: Closed, arrays: Arrays, axes: Sequence[str]) -> list[Py]:
@@ -355,13 +257,12 @@ class _Writer:
         )
 
     def _integral(self, x: Integral, arrays: Arrays, axes: Sequence[str], shape: Sequence[int]) -> Py:
-        self.used.add("integral")
         table = dict(self.table)
         parameters = []
         for variable in x.variables:
             parameters.append(variable)
             table[variable] = Array(variable, ())
-        inner = Arrays(self.covariances.extents, table, self.names, self.used)
+        inner = Arrays(self.covariances.extents, table, self.names)
         body = inner.aligned(finite_branches(mul(*x.factors)), axes)
         rows = []
         for k, row in enumerate(x.covariance):
@@ -424,7 +325,6 @@ def _functions(covariances: CovarianceProgram) -> set[str]:
 
 
 def _header(program: Program, plan: Plan) -> str:
-    name = "".join(c if c.isalnum() or c in "_-. " else "_" for c in program.name)
     if plan.exact:
         how = "It follows from covariances, which are all in closed form: the result is exact."
     else:
@@ -433,47 +333,4 @@ def _header(program: Program, plan: Plan) -> str:
             "part of a line; the error shown\n"
             "is the difference from other such rules, and from other roundings."
         )
-    return f'"""The infinite-width limit of the Tensor Program `{name}`, written by tpc.\n\n{how}\n"""\n'
-
-
-def _imports(used: set[str], cancels: bool) -> str:
-    lines = ["import math"] if used & {"logistic", "mixed"} else []
-    lines += ["import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
-    lines += ["from jax import lax"] if cancels or used & BARRED else []
-    lines += ["from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
-    return "\n".join(lines) + "\n"
-
-
-def _constants(program: Program, plan: Plan, cancels: bool) -> str:
-    rows = ", ".join(
-        f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})"
-        for i in program.inputs
-    )
-    lines = [f"DTYPE = {plan.dtype!r}"]
-    if not plan.exact:
-        lines.append(f"POINTS = {plan.grid}")
-    if cancels:
-        lines.append(evaluations_line(plan))
-    lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
-    return "\n".join(lines) + "\n"
-
-
-def _helpers(writer: _Writer) -> str:
-    sections = copied("covariances.py") | copied("integrals.py") | copied("logistic.py")
-    wanted, waiting = set[str](), [name for name in writer.used if name in SECTIONS]
-    while waiting:
-        name = waiting.pop()
-        wanted.add(name)
-        waiting += [n for n in NEEDS.get(name, ()) if n not in wanted]
-    parts = [
-        sections["every module"],
-        *(sections[name] for name in SECTIONS if name in wanted),
-        *writer.forms.values(),
-    ]
-    return "\n\n" + "\n\n\n".join(parts)
-
-
-def _tail(plan: Plan, cancels: bool) -> str:
-    sections = copied("runner.py") | copied("rounding.py")
-    wanted = ["every module", plan.points, *run_sections(plan, cancels), "main"]
-    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"
+    return header(program, how)

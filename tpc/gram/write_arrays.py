@@ -60,19 +60,17 @@ class Array:
 
 
 class Arrays:
-    """Emits formulas. extents: of variables. table: the arrays that members are read from. used: the helpers
-    that were needed."""
+    """Emits formulas. extents: of variables. table: the arrays that members are read from."""
 
     def __init__(
         self,
         extents: Mapping[str, int],
         table: Mapping[str, Array],
         names: Names,
-        used: set[str],
         *,
         guarded: bool = True,
     ) -> None:
-        self.extents, self.table, self.names, self.used, self.guarded = extents, table, names, used, guarded
+        self.extents, self.table, self.names, self.guarded = extents, table, names, guarded
         self.integers: dict[str, str] = {}  # variables of comprehensions, which are whole numbers
 
     def aligned(self, x: Expr, axes: Sequence[str]) -> Py:
@@ -85,7 +83,6 @@ class Arrays:
             case Position(index):
                 return index_py(index, self._ranges(), lambda i: self.grid(i, axes))
             case Delta(left, right):
-                self.used.add("Delta")
                 return py.compare("==", self.grid(left, axes), self.grid(right, axes))
             case Value(ref, _):
                 member = self.member(ref, axes)
@@ -141,7 +138,6 @@ class Arrays:
             else:
                 upper.append(self.aligned(factor, axes))
         if lower and not safe:
-            self.used.add("over")
             out = py.call("over", py.product(upper) if upper else Py("1"), py.product(lower))
         else:
             out = py.product(upper, lower)
@@ -250,7 +246,6 @@ class Arrays:
             return base, letters
         unique = list(dict.fromkeys(letters))
         table = _letters(unique)
-        self.used.add("contract")
         pattern = f"{''.join(table[v] for v in letters)}->{''.join(table[v] for v in unique)}"
         return Py(f'contract("{pattern}", {base.text})'), unique
 
@@ -292,7 +287,6 @@ class Arrays:
             place = list(axes).index(j)
             along = [*axes[:place], k, *axes[place + 1 :]]
             value = self.aligned(_summed([v for v in variables if v != k], self.extents, mul(*others)), along)
-            self.used.add("moved")
             return Py(f"moved({value.text}, {place - len(axes)}, {c}, {self.extents[j]})")
         return None
 
@@ -361,7 +355,6 @@ class Arrays:
         every = list(dict.fromkeys([*out, *(v for _, variables in operands for v in variables)]))
         table = _letters(every)
         left = ",".join("".join(table[v] for v in variables) for _, variables in operands)
-        self.used.add("contract")
         return Py(
             f'contract("{left}->{"".join(table[v] for v in out)}", {", ".join(o.text for o, _ in operands)})'
         )

@@ -64,7 +64,6 @@ class GapWriter:
 
     def of_relu(self, x: Closed, arrays: Arrays, axes: Sequence[str], array: Definition | None) -> Py:
         """Of relu of two Gaussians. array: that of their covariance."""
-        self.writer.used.add("relu_gap")
         found = self.of(x, arrays, axes)
         if array is None:
             return py.call("relu_gap", found)
@@ -98,7 +97,6 @@ class GapWriter:
     # ways to make them
 
     def _of_sum(self, terms: Sequence[Term], same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
-        self.writer.used.add("gap_of_sum")
         # the gaps of all parts are 0 where that of the sum is
         inner = same if all(t.sign == 1 for t in terms) else ()
         parts = []
@@ -111,7 +109,6 @@ class GapWriter:
         self, q: Expr, c: Expr, r: Expr, same: Same, arrays: Arrays, axes: Sequence[str], gap: str = "gap"
     ) -> Py:
         """From the correlation."""
-        self.writer.used |= {"gap"} if gap == "gap" else set()
         return self._apart(
             py.call(gap, *(self._aligned(x, arrays, axes) for x in (q, c, r))), same, arrays, axes
         )
@@ -122,7 +119,6 @@ class GapWriter:
         """From inputs."""
         if sides is None:
             return self._plain(x.q, x.c, x.r, same, arrays, axes)
-        self.writer.used |= {"gap", "near"}
         shown = [arrays.aligned(side, (axis, *x.variables)) for side, axis in zip(sides, axes, strict=True)]
         found = py.call("gap", *(self._aligned(side, arrays, axes) for side in (x.q, x.c, x.r)))
         one = placed(sides[0], {axes[0]: Affine.var(axes[1])}) == sides[1]
@@ -147,7 +143,6 @@ class GapWriter:
     def _apart(self, value: Py, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
         """With those of a Gaussian with itself 0."""
         if tuple(same) == (tuple(axes),):
-            self.writer.used.add("apart")
             return py.call("apart", value)
         return self.writer.masked(value, same, arrays, axes, Py("0"))
 
