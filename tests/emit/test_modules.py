@@ -2,6 +2,7 @@
 differentiated."""
 
 import ast
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -108,7 +109,7 @@ def test_a_module_is_laid_out_as_a_person_would(path):
     names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
     names |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
     names |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
-    assert not [name for name in names if name.endswith("_") and name.strip("_")]
+    assert not [name for name in names if name.strip("_") and name.endswith("_") and not name.endswith("__")]
     order = [n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
     assert order[0] == "limit"
     for node in ast.walk(tree):  # a blank line in front of functions within functions, and behind them
@@ -241,4 +242,47 @@ def test_names_that_are_python_are_fine():
     result = program.compile()({})
     assert abs(result["exec"].value - 2) < 1e-12
     assert np.allclose(result["inner"].value, 0)
-    assert "__import__" not in program.compile().source
+    tree = ast.parse(program.compile().source)
+    assert "__import__" not in loaded(tree)
+    assert '__import__("os")' in ast.get_docstring(tree)
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        '""" + 1',
+        "\\",
+        '\\"""',
+        '""""""""',
+        "\\N{BULLET} \\x \\u12",
+        'ends in "',
+        "x" * 500,
+        "\u202e\u2028 right to left",
+    ],
+)
+def test_the_docstring_has_the_program_whatever_stands_in_it(remark):
+    text = f"width n\nvector v : n ~ N(0, 1)\noutput c = mean(v^2)  # {remark}"
+    source = tpc.parse(text).compile().source
+    tree = ast.parse(source)
+    assert isinstance(tree.body[1], ast.Import)
+    shown = ast.get_docstring(tree, clean=False)
+    assert "".join(text.split()) in "".join(shown.split())
+    assert max(map(len, source.splitlines())) <= 120
+
+
+def test_of_a_program_that_is_too_long_the_docstring_has_the_beginning():
+    lines = [
+        "width n",
+        "vector v : n ~ N(0, 1)",
+        *(f"x{k} = mean(v^2)" for k in range(1000)),
+        "output c = x1",
+    ]
+    shown = ast.get_docstring(ast.parse(tpc.parse("\n".join(lines)).compile().source))
+    assert "x300 = mean(v^2)" in shown
+    assert "603 more lines" in shown
+
+
+def test_the_docstring_of_a_program_without_text_has_its_core_program():
+    program = tpc.parse("width n\nvector v : n ~ N(0, 1)\noutput c = mean(v^2)")
+    source = dataclasses.replace(program, source=None).compile().source
+    assert "c = mean(v^2)" in ast.get_docstring(ast.parse(source))

@@ -61,12 +61,6 @@ def assembled(
     )
 
 
-def header(program: Program, how: str) -> str:
-    """The docstring of a module. how: what it rests on."""
-    name = "".join(c if c.isalnum() or c in "_-. " else "_" for c in program.name)
-    return f'"""The infinite-width limit of the Tensor Program `{name}`, written by tpc.\n\n{how}\n"""'
-
-
 def inputs_setting(program: Program) -> Setting:
     rows = ", ".join(
         f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})"

@@ -11,8 +11,9 @@ from tpc.core.expr import ONE, ZERO, Expr
 from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import checked
 from tpc.emit import python as py
-from tpc.emit.assemble import Setting, assembled, header, inputs_setting
+from tpc.emit.assemble import Setting, assembled, inputs_setting
 from tpc.emit.body import Body
+from tpc.emit.docstring import docstring
 from tpc.emit.error_checks import checks, evaluations, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
 from tpc.emit.formulas import Expressions
@@ -527,7 +528,7 @@ def _header(program: Program, plan: Plan) -> str:
             f"Gaussians; the errors shown are standard errors of the mean over {plan.repeats} independent "
             "randomisations."
         )
-    return header(program, how)
+    return docstring(program, how)
 
 
 def _settings(program: Program, plan: Plan, layout: Layout) -> list[Setting]:

@@ -214,10 +214,12 @@ def _fitting(code: str, indent: str) -> list[str]:
 
 def _broken(code: str, indent: str) -> list[str]:
     """A long line as several, broken inside brackets after commas and before signs."""
-    places = _places(code, (", ", " + ", " - "))
-    room = WIDEST - len(indent) - HANG
-    if any(end - start > room for start, end in zip([0, *places], [*places, len(code)], strict=True)):
-        places = _places(code, (", ", " + ", " - ", ": jax.vmap("))
+    room, ends, places = WIDEST - len(indent) - HANG, list[str](), list[int]()
+    for more in ((", ", " + ", " - "), (": jax.vmap(",), ("(",)):
+        ends += more
+        places = _places(code, ends)
+        if all(end - start <= room for start, end in zip([0, *places], [*places, len(code)], strict=True)):
+            break
     if not places:
         return [code]
     lines, start, hang = list[str](), 0, ""

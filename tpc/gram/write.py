@@ -9,7 +9,8 @@ from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Call, Expr, Number, Value, mul, walk
 from tpc.core.program import Program
 from tpc.emit import python as py
-from tpc.emit.assemble import Setting, assembled, header, inputs_setting
+from tpc.emit.assemble import Setting, assembled, inputs_setting
+from tpc.emit.docstring import docstring
 from tpc.emit.error_checks import evaluations, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
 from tpc.emit.identifiers import Names
@@ -333,4 +334,4 @@ def _header(program: Program, plan: Plan) -> str:
             "part of a line; the error shown\n"
             "is the difference from other such rules, and from other roundings."
         )
-    return header(program, how)
+    return docstring(program, how)
