@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Index, Ref
-from tpc.core.printer import print_op
 from tpc.core.program import MatMul, Moment, Nonlin, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
+from tpc.emit.comments import Comments
 from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Names, local_name
@@ -32,6 +32,7 @@ class Body:
         self.program, self.parts, self.layout, self.space, self.names = program, parts, layout, space, names
         self.matrices = {m.name: m for m in program.matrices}
         self.expressions = Expressions(space, names, program.inputs)
+        self.comments = Comments(program)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
         self.doubtful = doubtful_families(program.body)
@@ -88,7 +89,7 @@ class Body:
 
     def _store(self, leaf: Leaf, value: Py, frame: Frame) -> None:
         op = leaf.op
-        comment = print_op(op)[0]
+        comment = self.comments.of(op)
         held = frame.target(op.out)
         s = self.parts.storage[op.out.name]
         if held is not None and not held.kept and held.frame is frame:
@@ -161,7 +162,7 @@ class Body:
 
     def _matmul(self, leaf: Leaf, op: MatMul, frame: Frame) -> None:
         out = self.names.fresh(local_name(op.out.name, op.out.index))
-        self.product("multiply", op, self.expressions.member(op.operand, frame), out, print_op(op)[0], frame)
+        self.product("multiply", op, self.expressions.member(op.operand, frame), out, (), frame)
         frame.held.append(self._variable(out, op.out, frame))
         held = frame.target(op.out)
         if held is not None:
@@ -171,9 +172,11 @@ class Body:
         """What names of the sector have in which a family of vectors lives."""
         return self.space.sectors.suffix([family])
 
-    def product(self, helper: str, op: MatMul, operand: Py, out: str, comment: str, frame: Frame) -> None:
+    def product(
+        self, helper: str, op: MatMul, operand: Py, out: str, nest: Sequence[Region], frame: Frame
+    ) -> None:
         """A call of `helper` for the product of a matrix with `operand`, its result named `out`, with all
-        that it does to the matrix's bases."""
+        that it does to the matrix's bases. nest: the loops that it does at once."""
         matrix = self.matrices[op.matrix.name]
         near, far = frame.chain((matrix.name, op.transposed)), frame.chain((matrix.name, not op.transposed))
         assert near is not None
@@ -205,6 +208,7 @@ class Body:
             py.name("TOLERANCE"),
             *[py.name("NOISE")] * self.sampled,
         )
+        comment = self.comments.of(op, nest, dot=far is not None)
         frame.statements.append(Assign((out, grown), value, comment))
         if index:
             frame.statements.append(

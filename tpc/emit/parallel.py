@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from tpc.core.affine import Affine
 from tpc.core.dependence import references
 from tpc.core.expr import Gather, Index, Mul, Ref, Value
-from tpc.core.printer import print_op
-from tpc.core.program import MatMul, Moment, Nonlin
+from tpc.core.program import Instruction, MatMul, Moment, Nonlin
 from tpc.core.storage import Leaf, Region, leaves
 from tpc.emit import python as py
+from tpc.emit.comments import loops
 from tpc.emit.identifiers import chain_name, local_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.scatter import added, separated
@@ -122,7 +122,7 @@ class Parallel:
             else None
         )
         if isinstance(only, Assign) and only.targets == (outs[0],):
-            comment = f"{only.comment} for {region.variable} < {region.loop.count}"
+            comment = "; ".join(filter(None, (only.comment, loops([region]))))
             function = py.lambda_of(", ".join(parameters), only.value)
         else:
             name = self.names.fresh(f"each_{region.variable}")
@@ -292,7 +292,7 @@ class Parallel:
             or position
         ):
             return False
-        if not self._whole_value(region, frame, held, lie, value, print_op(op)[0]):
+        if not self._whole_value(region, frame, held, lie, value, op):
             return False
         held.packed = source.packed
         return True
@@ -321,7 +321,6 @@ class Parallel:
         first = next(
             k for k, i in enumerate(source.rest(ref)) if region.variable in index_variables(Ref("", (i,)))
         )
-        loops = "".join(f" for {r.variable} < {r.loop.count}" for r in reversed(nest))
         if (
             source.blocks
             and ref.index[source.kept[0]] == Affine.var(region.variable)
@@ -334,7 +333,7 @@ class Parallel:
                 "products", py.name(source.name), weighted, self.expressions.affine(region.loop.count, frame)
             )
             value = product if parts[0].text == ":" else Py(f"{product.text}[:{region.greatest}]")
-            frame.statements.append(Assign((held.name,), value, f"{print_op(leaf.op)[0]}{loops}"))
+            frame.statements.append(Assign((held.name,), value, self.body.comments.of(leaf.op, nest[::-1])))
             held.pending = False
             return True
         if source.packed and all(p.text == ":" for p in parts):
@@ -345,7 +344,7 @@ class Parallel:
                 Assign(
                     (held.name,),
                     py.call("inners", py.name(source.name), weighted),
-                    f"{print_op(leaf.op)[0]}{loops}",
+                    self.body.comments.of(leaf.op, nest[::-1]),
                 )
             )
             held.pending = False
@@ -362,7 +361,7 @@ class Parallel:
         )
         if spare:
             product = Py(f"{product.text}[:{region.greatest}]")
-        frame.statements.append(Assign((held.name,), product, f"{print_op(leaf.op)[0]}{loops}"))
+        frame.statements.append(Assign((held.name,), product, self.body.comments.of(leaf.op, nest[::-1])))
         held.pending = False
         return True
 
@@ -405,8 +404,9 @@ class Parallel:
         ):
             return False
         picked = py.subscript(py.name(picks.name), sliced(self.body, picks, rows, first, frame))
-        loops = "".join(f" for {r.variable} < {r.loop.count}" for r in reversed(nest))
-        frame.statements.append(Assign((held.name,), source.part([picked]), f"{print_op(leaf.op)[0]}{loops}"))
+        frame.statements.append(
+            Assign((held.name,), source.part([picked]), self.body.comments.of(leaf.op, nest[::-1]))
+        )
         held.pending = False
         return True
 
@@ -437,13 +437,11 @@ class Parallel:
         )
 
     def _whole_value(
-        self, region: Region, frame: Frame, held: Held, lie: Stacking, value: Py, text: str
+        self, region: Region, frame: Frame, held: Held, lie: Stacking, value: Py, op: Instruction
     ) -> bool:
         if not self._is_whole(region, frame, held, lie):
             return False
-        frame.statements.append(
-            Assign((held.name,), value, f"{text} for {region.variable} < {region.loop.count}")
-        )
+        frame.statements.append(Assign((held.name,), value, self.body.comments.of(op, [region])))
         held.pending = False
         return True
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Gather, Ref
-from tpc.core.printer import print_op
 from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region
 from tpc.emit import python as py
@@ -55,8 +54,7 @@ class Blocks:
                 )
             )
         )
-        comment = print_op(op)[0] + "".join(f" for {r.variable} < {r.loop.count}" for r in nest)
-        self.body.product("multiply_all", op, rows, name, comment, frame)
+        self.body.product("multiply_all", op, rows, name, nest, frame)
         if len(nest) > 1:
             shape = ", ".join(str(r.greatest) for r in nest)
             frame.statements.append(Assign((name,), Py(f"{name}.reshape({shape}, -1)")))

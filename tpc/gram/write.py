@@ -10,6 +10,7 @@ from tpc.core.expr import ZERO, Call, Expr, Number, Value, mul, walk
 from tpc.core.program import Program
 from tpc.emit import python as py
 from tpc.emit.assemble import Setting, assembled, inputs_setting
+from tpc.emit.comments import plain
 from tpc.emit.docstring import docstring
 from tpc.emit.error_checks import evaluations, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
@@ -169,7 +170,7 @@ class _Writer:
                 text += f".at[{index}].set({self._formula(piece, guarded).text})"
             value = Py(text)
         self.table[definition.name] = Array(name, definition.shape)
-        return Assign((name,), value, definition.shown)
+        return Assign((name,), value, plain(definition.shown))
 
     def _formula(self, piece: Piece, guarded: bool, whole: Definition | None = None) -> Py:
         """whole: the array that it is all of."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Expr, Ref, Sum, Value, replace
+from tpc.core.expr import Expr, Ref, Sum, Value, replace, values
 from tpc.emit import python as py
+from tpc.emit.comments import plain
 from tpc.emit.python import Assign, Py, Statement
 from tpc.gram.gaps import RELU, Common, Gaps, OfRelu, OfSum, Product, Term, alike
 from tpc.gram.ir import Closed, Definition, Factor, free_variables, placed
@@ -59,7 +60,7 @@ class GapWriter:
                 value = self._of_sum(terms, x.same, arrays, axes)
             else:
                 value = self._plain(x.q, x.c, x.r, x.same, arrays, axes, gap)
-            self.made[key] = self._named(self._name(x.c), value)
+            self.made[key] = self._named(x.c, value)
         return py.name(self.made[key])
 
     def of_relu(self, x: Closed, arrays: Arrays, axes: Sequence[str], array: Definition | None) -> Py:
@@ -67,7 +68,7 @@ class GapWriter:
         found = self.of(x, arrays, axes)
         if array is None:
             return py.call("relu_gap", found)
-        name = self._named(best_name(array.also), py.call("relu_gap", found))
+        name = self._line(best_name(array.also), plain(array.shown), py.call("relu_gap", found))
         self.writer.table[gap_of(array.name)] = Array(name, array.shape)
         return py.name(name)
 
@@ -82,16 +83,12 @@ class GapWriter:
                 sides = _sides(term.gap, axes)
                 key = term.gap, same if sides is None else (), tuple(axes)
                 if key not in self.made:
-                    self.made[key] = self._named(
-                        self._name(c), self._of_product(term.gap, sides, same, arrays, axes)
-                    )
+                    self.made[key] = self._named(c, self._of_product(term.gap, sides, same, arrays, axes))
                 return py.name(self.made[key])
             case OfSum(ref, terms):
                 key = ref, same, tuple(axes)
                 if key not in self.made:
-                    self.made[key] = self._named(
-                        self._name(Value(ref, False)), self._of_sum(terms, same, arrays, axes)
-                    )
+                    self.made[key] = self._named(Value(ref, False), self._of_sum(terms, same, arrays, axes))
                 return py.name(self.made[key])
 
     # ways to make them
@@ -148,21 +145,18 @@ class GapWriter:
 
     # names
 
-    def _named(self, wish: str, value: Py) -> str:
-        """The array of a new line."""
+    def _named(self, c: Expr, value: Py) -> str:
+        """The array of a new line, the gap of a covariance: named after the first array in that."""
+        first = next((v.ref.name for v in values(c)), "some")
+        of = self.definitions.get(first)
+        if of is not None:
+            return self._line(best_name(of.also), plain(of.shown), value)
+        return self._line(first, first, value)
+
+    def _line(self, wish: str, shown: str, value: Py) -> str:
         name = self.writer.names.fresh(f"{wish}_gap")
-        self.waiting.append(Assign((name,), value))
+        self.waiting.append(Assign((name,), value, f"1 − |ρ|, ρ by {shown}"))
         return name
-
-    def _name(self, c: Expr) -> str:
-        """After the first array in a covariance."""
-        from tpc.core.expr import values
-
-        for value in values(c):
-            if value.ref.name in self.definitions:
-                return best_name(self.definitions[value.ref.name].also)
-            return value.ref.name
-        return "some"
 
 
 def _sides(x: Product, axes: Sequence[str]) -> tuple[Expr, Expr] | None:
