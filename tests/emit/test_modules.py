@@ -5,6 +5,7 @@ import ast
 import dataclasses
 import itertools
 import subprocess
+import symtable
 import sys
 import types
 from pathlib import Path
@@ -117,6 +118,24 @@ def test_a_module_is_laid_out_as_a_person_would(path):
             for before, after in itertools.pairwise(node.body):
                 nested = isinstance(before, ast.FunctionDef) or isinstance(after, ast.FunctionDef)
                 assert not nested or after.lineno - before.end_lineno > 1, (node.name, after.lineno)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name.split(".")[0])
+def test_what_limit_names_it_reads(path):
+    table = symtable.symtable(path.read_text(encoding="utf-8"), path.name, "exec")
+    (limit,) = (child for child in table.get_children() if child.get_name() == "limit")
+    for function in scopes(limit):
+        inside = {name for child in scopes(function) for name in child.get_frees() if child is not function}
+        own = {s.get_name() for s in function.get_symbols() if s.is_assigned() and not s.is_referenced()}
+        assert own - inside <= {"_"}, function.get_name()
+
+
+def scopes(function):
+    """A function and those in it, lambdas and comprehensions left out."""
+    yield function
+    for child in function.get_children():
+        if isinstance(child, symtable.Function):
+            yield from scopes(child)
 
 
 def test_a_module_runs_where_tpc_cannot_be_imported(tmp_path):

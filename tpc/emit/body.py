@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Index, Ref
-from tpc.core.program import MatMul, Moment, Nonlin, Program
+from tpc.core.expr import Index, Ref, Value
+from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
 from tpc.emit.comments import Comments
@@ -16,11 +17,20 @@ from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Names, local_name
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.scopes import Chain, Frame, Held
 from tpc.emit.stacked import Blocks, put
 from tpc.plan.gaussians import Layout
 from tpc.plan.space import Space
 from tpc.plan.structure import Structure
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the Ẑ and Ż of a matrix are multiplied with: one value, or of a table those of Wx and of Wᵀy."""
+
+    value: Py
+    is_one: bool = False
+    table: bool = False
 
 
 class Body:
@@ -31,6 +41,9 @@ class Body:
     ) -> None:
         self.program, self.parts, self.layout, self.space, self.names = program, parts, layout, space, names
         self.matrices = {m.name: m for m in program.matrices}
+        # families that inputs and Gaussians are, whose arrays are never written to
+        self.given = {item.name for item in program.inputs} | {n for g in program.gaussians for n in g.names}
+        self.scales: dict[str, Scale] = {}  # of matrices
         self.expressions = Expressions(space, names, program.inputs)
         self.comments = Comments(program)
         self.top = Frame()
@@ -89,10 +102,18 @@ class Body:
 
     def _store(self, leaf: Leaf, value: Py, frame: Frame) -> None:
         op = leaf.op
-        comment = self.comments.of(op)
         held = frame.target(op.out)
         s = self.parts.storage[op.out.name]
-        if held is not None and not held.kept and held.frame is frame:
+        slot = held is not None and not held.kept and held.frame is frame
+        same = self._same(op, frame)
+        if same is not None and (slot or held is None):
+            if held is not None:
+                held.name, held.pending = same, False
+            else:
+                frame.held.append(self._variable(same, op.out, frame))
+            return
+        comment = self.comments.of(op)
+        if held is not None and slot:
             frame.statements.append(Assign((held.name,), value, comment))
             held.pending = False
             return
@@ -103,6 +124,14 @@ class Body:
             value, comment = py.name(local), ""
         if held is not None:
             self._write(held, op.out, value, frame, comment)
+
+    def _same(self, op: Instruction, frame: Frame) -> str | None:
+        """The name of a vector that another one is, `x[0] = y`, if nothing else is ever called that."""
+        if not isinstance(op, Nonlin) or not isinstance(op.phi, Value):
+            return None
+        source = frame.find(op.phi.ref)
+        own = not source.kept and not source.store and not source.packed and not source.blocks
+        return source.name if own else None
 
     def _write(self, held: Held, ref: Ref, value: Py, frame: Frame, comment: str = "") -> None:
         """Puts a member where it is kept."""
@@ -162,7 +191,7 @@ class Body:
 
     def _matmul(self, leaf: Leaf, op: MatMul, frame: Frame) -> None:
         out = self.names.fresh(local_name(op.out.name, op.out.index))
-        self.product("multiply", op, self.expressions.member(op.operand, frame), out, (), frame)
+        self.product("product", op, self.expressions.member(op.operand, frame), out, (), frame)
         frame.held.append(self._variable(out, op.out, frame))
         held = frame.target(op.out)
         if held is not None:
@@ -181,32 +210,10 @@ class Body:
         near, far = frame.chain((matrix.name, op.transposed)), frame.chain((matrix.name, not op.transposed))
         assert near is not None
         index = [self.expressions.index(i, frame) for i in op.matrix.index]
-        factor = (
-            py.subscript(py.name(self.factors(matrix.name)), index)
-            if index
-            else py.name(self.factors(matrix.name))
-        )
-        hat, dot = (Py(f"{factor.text}[{k}]") for k in ((2, 3) if op.transposed else (0, 1)))
-        own = py.name(near.name) if not index else py.call("member", py.name(near.name), *index)
-        other = (
-            Py("()")
-            if far is None
-            else py.name(far.name)
-            if not index
-            else py.call("member", py.name(far.name), *index)
-        )
+        own, other = (self._bases(chain, index) for chain in (near, far))
         grown = near.name if not index else self.names.fresh(f"{near.name}_met")
-        weights = py.name(f"weights{self.suffix(op.operand.name)}")
         value = py.call(
-            helper,
-            own,
-            other,
-            operand,
-            hat,
-            dot,
-            weights,
-            py.name("TOLERANCE"),
-            *[py.name("NOISE")] * self.sampled,
+            f"{helper}{self.suffix(op.operand.name)}", own, other, operand, *self._factors(op, index)
         )
         comment = self.comments.of(op, nest, dot=far is not None)
         frame.statements.append(Assign((out, grown), value, comment))
@@ -216,9 +223,19 @@ class Body:
             )
         frame.changes(near)
 
-    def factors(self, matrix: str) -> str:
-        """The name of the four factors of a matrix: hat and dot of Wx, hat and dot of Wᵀy."""
-        return self.names[f"{matrix} factors"]
+    def _bases(self, chain: Chain | None, index: Sequence[Py]) -> Py:
+        """Those of one side of a matrix, or of one of a family."""
+        if chain is None:
+            return Py("()")
+        return py.call("member", py.name(chain.name), *index) if index else py.name(chain.name)
+
+    def _factors(self, op: MatMul, index: Sequence[Py]) -> list[Py]:
+        """Of Ẑ and Ż, if they are not 1."""
+        scale = self.scales[op.matrix.name]
+        if scale.table:
+            table = py.subscript(scale.value, index)
+            return [py.subscript(table, [py.integer(k)]) for k in ((2, 3) if op.transposed else (0, 1))]
+        return [] if scale.is_one else [scale.value, scale.value]
 
     # loops, round by round
 

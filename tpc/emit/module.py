@@ -12,7 +12,7 @@ from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.emit import checked
 from tpc.emit import python as py
 from tpc.emit.assemble import Setting, assembled, inputs_setting
-from tpc.emit.body import Body
+from tpc.emit.body import Body, Scale
 from tpc.emit.docstring import docstring
 from tpc.emit.error_checks import checks, evaluations, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
@@ -23,6 +23,7 @@ from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.scopes import Chain, Frame, Held
 from tpc.emit.segments import segmented
 from tpc.emit.sums import positions
+from tpc.emit.unused import without_unused
 from tpc.gram.write import emit_gram
 from tpc.plan.chaos import Kept
 from tpc.plan.gaussians import Layout, Side, lay_out
@@ -35,7 +36,7 @@ LONG = 0.05  # seconds of a linear plan beyond which covariances are tried as we
 AT_ONCE = 2.5e8  # bytes that all rounds of a loop may take at once, or half of what the others do
 # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8
-BY_SECTOR = ("points", "weights", "size", "inner", "mean")
+BY_SECTOR = ("points", "weights", "size", "inner", "mean", "product", "product_all")
 LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE")
 
 
@@ -187,7 +188,7 @@ def emit(
     function = Def(
         "limit",
         ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments),
-        (*head.opening(), *lines),
+        without_unused((*head.opening(), *lines)),
         doc,
     )
     return assembled(
@@ -223,10 +224,31 @@ class _Head:
         if self.sectors.count > 1:
             return self._opening_of_sectors()
         lines: list[Statement] = [Assign(("dtype", "size"), Py("points.dtype, points.shape[1]"))]
-        lines += [Def("inner", ("a", "b"), (Return(Py("a @ (weights * b)")),))]
+        lines += [Def("inner", ("a", "b"), (Return(Py("a @ (weights * b)")),), "E ab.")]
         if self.pointwise:
-            return [*lines, Def("mean", ("a",), (Return(Py("a @ weights")),))]
-        return [*lines, Assign(("one",), Py("jnp.zeros(size, dtype).at[0].set(1)"))]
+            lines += [Def("mean", ("a",), (Return(Py("a @ weights")),), "E a.")]
+        else:
+            lines += [Assign(("one",), Py("jnp.zeros(size, dtype).at[0].set(1)"))]
+        return [*lines, *self._products("")]
+
+    def _products(self, suffix: str) -> list[Statement]:
+        """Functions for products with matrices, which have what never changes."""
+        noise = ", NOISE" * self.body.sampled
+        rest = f"hat, dot, weights{suffix}, TOLERANCE{noise}"
+        return [
+            Def(
+                f"product{suffix}",
+                ("near", "far", "x", "hat=1", "dot=1"),
+                (Return(Py(f"multiply(near, far, x, {rest})")),),
+                "Z^Wx = hat Ẑ + dot Ż, by what W and its transpose have met, and what W has met with x.",
+            ),
+            Def(
+                f"product_all{suffix}",
+                ("near", "far", "xs", "hat=1", "dot=1"),
+                (Return(Py(f"multiply_all(near, far, xs, {rest})")),),
+                "Z^Wx = hat Ẑ + dot Ż of each row x of xs in turn, and what W has met with all of them.",
+            ),
+        ]
 
     def _opening_of_sectors(self) -> list[Statement]:
         suffixes = self.sectors.suffixes
@@ -252,7 +274,8 @@ class _Head:
                     (Return(Py(f"a @ (weights{suffix} * b)")),),
                     f"E ab, in the sector of {members}.",
                 ),
-                Def(f"mean{suffix}", ("a",), (Return(Py(f"a @ weights{suffix}")),)),
+                Def(f"mean{suffix}", ("a",), (Return(Py(f"a @ weights{suffix}")),), "E a."),
+                *self._products(suffix),
             ]
         return lines
 
@@ -372,23 +395,21 @@ class _Head:
         variance, varies = self._law(matrix.variance, matrix.axes)
         ratios = {w.name: w.ratio for w in self.program.widths}
         rows, columns = ratios[matrix.rows], ratios[matrix.columns]
-        table = self.names[f"{matrix.name} factors"]
         deviation = py.call("jnp.sqrt", variance)
+        if rows == columns and not varies:
+            one = matrix.variance == ONE
+            sigma = py.name("" if one else self.names[f"{matrix.name} sigma"])
+            if not one:
+                shown = f"σ of {matrix.name}, the factor of Ẑ and Ż"
+                self.frame.statements.append(Assign((sigma.text,), deviation, shown))
+            self.body.scales[matrix.name] = Scale(sigma, is_one=one)
+            return
+        table = self.names[f"{matrix.name} factors"]
+        self.body.scales[matrix.name] = Scale(py.name(table), table=True)
         if rows == columns:
-            value = (
-                Py(f"jnp.broadcast_to({deviation.text}[..., None], (*{deviation.text}.shape, 4))")
-                if varies
-                else Py(f"[{deviation.text}]*4")
-            )
-            if matrix.axes and not varies:
-                value = Py(f"jnp.full(({', '.join(str(n) for _, n in matrix.axes)}, 4), {deviation.text})")
-            self.frame.statements.append(
-                Assign(
-                    (table,),
-                    value,
-                    f"{matrix.name}: σ, of hat and dot of {matrix.name}x and of {matrix.name}ᵀy",
-                )
-            )
+            value = Py(f"jnp.broadcast_to({deviation.text}[..., None], (*{deviation.text}.shape, 4))")
+            shown = f"{matrix.name}: σ, of hat and dot of {matrix.name}x and of {matrix.name}ᵀy"
+            self.frame.statements.append(Assign((table,), value, shown))
             return
         rho = py.product(
             [self.expressions.value(rows, self.frame, ())],
@@ -446,7 +467,7 @@ class _Head:
                 Assign((name,), own, f"what one round adds to the directions {shown} has met")
             )
         else:
-            name = self.names[f"{chain_name(side)} met"]
+            name = self.names.fresh(chain_name(side))
             self.frame.statements.append(
                 Assign((name,), py.tuple_of([own]), f"the directions {shown} has met")
             )

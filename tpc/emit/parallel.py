@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tpc.core.affine import Affine
 from tpc.core.dependence import references
 from tpc.core.expr import Gather, Index, Mul, Ref, Value
-from tpc.core.program import Instruction, MatMul, Moment, Nonlin
+from tpc.core.program import MatMul, Moment, Nonlin
 from tpc.core.storage import Leaf, Region, leaves
 from tpc.emit import python as py
 from tpc.emit.comments import loops
@@ -292,9 +292,15 @@ class Parallel:
             or position
         ):
             return False
-        if not self._whole_value(region, frame, held, lie, value, op):
+        if not self._is_whole(region, frame, held, lie):
             return False
-        held.packed = source.packed
+        whole = frame.find(mapped[0][3])
+        if whole.family in self.body.given and value == py.name(whole.name):
+            held.name = value.text
+        else:
+            comment = self.body.comments.of(op, [region])
+            frame.statements.append(Assign((held.name,), value, comment))
+        held.pending, held.packed = False, source.packed
         return True
 
     def _inner_products(self, region: Region, frame: Frame) -> bool:
@@ -435,15 +441,6 @@ class Parallel:
                 for axis, i, r in zip(held.kept, held.rest(ref), nest, strict=True)
             )
         )
-
-    def _whole_value(
-        self, region: Region, frame: Frame, held: Held, lie: Stacking, value: Py, op: Instruction
-    ) -> bool:
-        if not self._is_whole(region, frame, held, lie):
-            return False
-        frame.statements.append(Assign((held.name,), value, self.body.comments.of(op, [region])))
-        held.pending = False
-        return True
 
     def _own_chains(self, region: Region, frame: Frame, inner: Frame) -> None:
         """Bases that a round adds to those of the whole run, for products whose vectors do not leave it."""

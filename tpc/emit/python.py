@@ -164,7 +164,7 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
                 if len(code) <= WIDEST:
                     lines += _commented(code, comment, indent)
                 else:
-                    left = f"({left})" if len(targets) > 1 else left
+                    left = f"({left})" if len(targets) > 1 and len(left) > WIDEST // 2 else left
                     lines += _above(comment, indent)
                     lines += _broken(f"{indent}{left} = {_closed(value)}", indent)
             case Return(value):

@@ -54,7 +54,7 @@ class Blocks:
                 )
             )
         )
-        self.body.product("multiply_all", op, rows, name, nest, frame)
+        self.body.product("product_all", op, rows, name, nest, frame)
         if len(nest) > 1:
             shape = ", ".join(str(r.greatest) for r in nest)
             frame.statements.append(Assign((name,), Py(f"{name}.reshape({shape}, -1)")))

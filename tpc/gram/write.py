@@ -17,6 +17,7 @@ from tpc.emit.excluded import finite_branches
 from tpc.emit.identifiers import Names
 from tpc.emit.library import names_for_limit
 from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.emit.unused import without_unused
 from tpc.gram.cuts import cuts_of
 from tpc.gram.factors import LOGISTIC, polynomial
 from tpc.gram.ir import (
@@ -67,7 +68,7 @@ def emit_gram(program: Program, plan: Plan, *, rolled: bool = True) -> str:
         else "points [3, Q], weights [Q]: a rule for integrals (see `draw`)."
     )
     doc = f"The outputs, and 0: there is no direction to be lost. {rule}"
-    function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
+    function = Def("limit", ("inputs", "points", "weights"), without_unused(lines), doc)
     cancels = may_cancel(program, plan)
     lines_of = [Setting({"DTYPE": repr(plan.dtype)})]
     lines_of += [] if plan.exact else [Setting({"POINTS": str(plan.grid)})]
