@@ -250,6 +250,55 @@ def test_comments_say_the_line_once_and_what_the_code_does_not():
     assert "$" not in body
 
 
+POINTWISE = """
+width n
+input c[i < 3] = 0.5, d[i < 2, j < 3] = 0.3
+input k[i < 3] : index(2)
+vector u[i < 3] : n ~ N(0, 1)
+vector v[i < 2] : n ~ N(0, 1)
+vector w : n ~ N(0, 1)
+for i < 3:
+    a[i] = tanh(u[i])*w + c[i]
+for i < 2:
+    for j < 3:
+        b[i, j] = v[i]*a[j] + d[i, j]*w + i - 2*j
+for j < 3:
+    for i < 2:
+        r[j, i] = b[i, j]*where(i < j, 1, 2)
+for i < 2:
+    g[i] = a[i+1] - a[i] + k[i+1]*w
+for i < 2:
+    for j < 3:
+        s[i, j] = c[j]*d[i, j] + i
+for i < 2:
+    x[i] = mean(g[i]*g[i])
+for i < 2:
+    for j < 3:
+        y[i, j] = mean(b[i, j]^2)
+        z[i, j] = mean(r[j, i]*w)
+output x
+output y
+output z
+output s
+"""
+
+
+def test_pointwise_rules_on_whole_arrays_are_those_of_every_member():
+    program = tpc.parse(POINTWISE)
+    options = {"method": "nodes", "samples": 64, "repeats": 2}
+    whole, each = program.compile(**options), program.unroll().compile(**options)
+    body = whole.source.split("def limit(")[1].split("compiled =")[0]
+    assert "a = jnp.tanh(u)*w + c[:, None]" in body
+    inputs = {"k": [0, 1, 1], "c": [0.5, 1.0, -2.0], "d": [[0.3, 1.0, 2.0], [-1.0, 0.1, 0.2]]}
+    modules = []
+    for evaluator in (whole, each):
+        modules.append(types.ModuleType("limit"))
+        exec(evaluator.source, modules[-1].__dict__)
+    values = [made.limit(made.prepared(inputs), *map(jnp.asarray, made.draw(0, 0)))[0] for made in modules]
+    for name in "xyzs":
+        np.testing.assert_allclose(values[0][name], values[1][name], rtol=1e-13, atol=1e-14)
+
+
 HOSTILE = """program os
 width n
 vector lambda : n ~ N(0, 1)

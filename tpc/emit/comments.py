@@ -25,7 +25,9 @@ class Comments:
             z = plain(op.out.name)
             parts.append(f"Z^{z} = Ẑ^{z} + Ż^{z}" if dot else f"Z^{z} = Ẑ^{z}")
         else:
-            sums = dict.fromkeys(f"{x.variable} < {x.count}" for x in walk(op.phi) if isinstance(x, Sum))
+            sums = dict.fromkeys(
+                plain(f"{x.variable} < {x.count}") for x in walk(op.phi) if isinstance(x, Sum)
+            )
             parts.append(f"sum over {', '.join(sums)}" if sums else "")
         parts.append(loops(nest))
         return "; ".join(filter(None, parts))
@@ -44,7 +46,7 @@ class Comments:
 
 def loops(nest: Sequence[Region]) -> str:
     """Which rounds a line does at once, in words."""
-    return " ".join(f"for {r.variable} < {r.loop.count}" for r in nest)
+    return " ".join(f"for {plain(r.variable)} < {plain(str(r.loop.count))}" for r in nest)
 
 
 def plain(name: str) -> str:

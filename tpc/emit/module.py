@@ -223,7 +223,10 @@ class _Head:
     def opening(self) -> list[Statement]:
         if self.sectors.count > 1:
             return self._opening_of_sectors()
-        lines: list[Statement] = [Assign(("dtype", "size"), Py("points.dtype, points.shape[1]"))]
+        lines: list[Statement] = [
+            Assign(("dtype",), Py("points.dtype")),
+            Assign(("size",), Py("points.shape[1]")),
+        ]
         lines += [Def("inner", ("a", "b"), (Return(Py("a @ (weights * b)")),), "E ab.")]
         if self.pointwise:
             lines += [Def("mean", ("a",), (Return(Py("a @ weights")),), "E a.")]
@@ -256,13 +259,8 @@ class _Head:
             Assign(tuple(f"{name}{suffix}" for suffix in suffixes), py.name(name))
             for name in ("points", "weights")
         ]
-        sizes = ", ".join(f"points{suffix}.shape[1]" for suffix in suffixes)
-        lines.append(
-            Assign(
-                ("dtype", *(f"size{suffix}" for suffix in suffixes)),
-                Py(f"points{suffixes[0]}.dtype, {sizes}"),
-            )
-        )
+        lines.append(Assign(("dtype",), Py(f"points{suffixes[0]}.dtype")))
+        lines += [Assign((f"size{suffix}",), Py(f"points{suffix}.shape[1]")) for suffix in suffixes]
         for k, suffix in enumerate(suffixes):
             members = ", ".join(
                 name for name, sector in self.sectors.vectors.items() if sector == k and "$" not in name

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from tpc.core.affine import Affine
 from tpc.core.dependence import references
 from tpc.core.expr import Gather, Index, Mul, Ref, Value
-from tpc.core.program import MatMul, Moment, Nonlin
+from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Scalar
 from tpc.core.storage import Leaf, Region, leaves
 from tpc.emit import python as py
 from tpc.emit.comments import loops
 from tpc.emit.identifiers import chain_name, local_name
+from tpc.emit.pointwise import on_whole_arrays
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.scatter import added, separated
 from tpc.emit.scopes import Chain, Frame, Held
@@ -38,6 +39,7 @@ class Parallel:
         if (
             self._inner_products(region, frame)
             or self._picked(region, frame)
+            or self._pointwise(region, frame)
             or self._scattered(region, frame)
         ):
             return
@@ -294,8 +296,7 @@ class Parallel:
             return False
         if not self._is_whole(region, frame, held, lie):
             return False
-        whole = frame.find(mapped[0][3])
-        if whole.family in self.body.given and value == py.name(whole.name):
+        if self._is_given(op, value, frame):
             held.name = value.text
         else:
             comment = self.body.comments.of(op, [region])
@@ -415,6 +416,46 @@ class Parallel:
         )
         held.pending = False
         return True
+
+    def _pointwise(self, region: Region, frame: Frame) -> bool:
+        """`x[i] = tanh(h[i]) for i`: the function of the whole array."""
+        nest = _nest(region)
+        leaf = nest[-1].body[0]
+        held = frame.target(leaf.op.out) if isinstance(leaf, Leaf) and len(nest[-1].body) == 1 else None
+        if held is None or not isinstance(leaf, Leaf):
+            return False
+        covered = self._covered(held, leaf.op.out, nest, frame)
+        lie = stacking(leaf, region, self.parts.storage[leaf.op.out.name])
+        if not covered:
+            in_a_row = lie is not None and not lie.rest and _in_a_row(region, lie)
+            if len(nest) > 1 or lie is None or not in_a_row or stacked_axis(region, held, lie):
+                return False
+        value = on_whole_arrays(self.body, leaf, nest, frame)
+        if value is None:
+            return False
+        if covered:
+            held.pending = False
+            if self._is_given(leaf.op, value, frame):
+                held.name = value.text
+            else:
+                comment = self.body.comments.of(leaf.op, nest[::-1])
+                frame.statements.append(Assign((held.name,), value, comment))
+            return True
+        comment = self.body.comments.of(leaf.op, nest[::-1])
+        assert lie is not None
+        fixed = {**held.fixed, **{a: i for a, i in lie.fixed.items() if a in held.kept}}
+        name = self.names.fresh(local_name(held.family, [fixed[a] for a in sorted(fixed)]))
+        frame.statements.append(Assign((name,), value, comment))
+        self._put_together(leaf, region, frame, held, lie, name)
+        return True
+
+    def _is_given(self, op: Instruction, value: Py, frame: Frame) -> bool:
+        """Whether what an instruction makes is an array of Gaussians or an input itself: nothing writes to
+        these."""
+        if not isinstance(op, Nonlin | Scalar) or not isinstance(op.phi, Value):
+            return False
+        source = frame.find(op.phi.ref)
+        return source.family in self.body.given and value == py.name(source.name)
 
     def _scattered(self, region: Region, frame: Frame) -> bool:
         """Terms that are 0 but at one member, `onehot(j)`: all others first, these where they belong."""

@@ -147,15 +147,15 @@ class GapWriter:
 
     def _named(self, c: Expr, value: Py) -> str:
         """The array of a new line, the gap of a covariance: named after the first array in that."""
-        first = next((v.ref.name for v in values(c)), "some")
+        first = next((v.ref.name for v in values(c)), "")
         of = self.definitions.get(first)
         if of is not None:
             return self._line(best_name(of.also), plain(of.shown), value)
-        return self._line(first, first, value)
+        return self._line(first or "some", first, value)
 
     def _line(self, wish: str, shown: str, value: Py) -> str:
         name = self.writer.names.fresh(f"{wish}_gap")
-        self.waiting.append(Assign((name,), value, f"1 − |ρ|, ρ by {shown}"))
+        self.waiting.append(Assign((name,), value, "1 − |ρ|" + f", ρ by {shown}" * bool(shown)))
         return name
 
 
