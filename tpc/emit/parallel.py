@@ -187,7 +187,7 @@ class Parallel:
         index = [
             place
             if a == lie.axis
-            else Py(":")
+            else py.FULL
             if a in lie.rest
             else self.expressions.index(lie.fixed[a], frame)
             for a in held.kept
@@ -226,7 +226,7 @@ class Parallel:
                     store=False,
                 )
                 inner.held.append(local)
-                parts = [Py(":")] * position + [py.part(shift.const, region.greatest, held.shape[axis])]
+                parts = [py.FULL] * position + [py.part(shift.const, region.greatest, held.shape[axis])]
                 local.packed = held.packed and all(part.text == ":" for part in parts)
                 found[id(held), axis, index] = (
                     local,
@@ -362,7 +362,7 @@ class Parallel:
             and not any(":" not in p.text for p in parts)
         )
         if spare:
-            parts[first] = Py(":")
+            parts[first] = py.FULL
         product = py.call(
             f"inner{self.body.suffix(other.name)}", source.part(parts), self.expressions.member(other, frame)
         )

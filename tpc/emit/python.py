@@ -26,6 +26,21 @@ class Py:
         return self.text if self.strength >= strength else f"({self.text})"
 
 
+@dataclass(frozen=True, slots=True)
+class Slice(Py):
+    """Places of an axis in a row. start: the first of them. whole: whether they are all that there are."""
+
+    start: int = 0
+    whole: bool = False
+
+
+FULL = Slice(":", ATOM, 0, True)
+
+
+def is_full(part: Py) -> bool:
+    return isinstance(part, Slice) and part.whole
+
+
 def name(identifier: str) -> Py:
     return Py(identifier)
 
@@ -104,17 +119,24 @@ def formatted(template: str, args: Sequence[Py]) -> Py:
 
 def subscript(base: Py, index: Sequence[Py]) -> Py:
     """`base[index]`, full slices at the end left out."""
-    parts = [i.text for i in index]
-    while parts and parts[-1] == ":":
+    parts = without_full(index)
+    return Py(f"{base.at(ATOM)}[{', '.join(part.text for part in parts)}]") if parts else base
+
+
+def without_full(index: Sequence[Py]) -> list[Py]:
+    """An index without the full slices at its end."""
+    parts = list(index)
+    while parts and is_full(parts[-1]):
         parts.pop()
-    return Py(f"{base.at(ATOM)}[{', '.join(parts)}]") if parts else base
+    return parts
 
 
 def part(start: int, length: int, extent: int) -> Py:
     """The slice of so many places of an axis of a given extent."""
-    if start == 0:
-        return Py(":" if length == extent else f":{length}")
-    return Py(f"{start}:" if start + length == extent else f"{start}:{start + length}")
+    if start == 0 and length == extent:
+        return FULL
+    stop = "" if start + length == extent else start + length
+    return Slice(f"{start or ''}:{stop}", ATOM, start)
 
 
 def tuple_of(items: Sequence[Py]) -> Py:

@@ -185,7 +185,7 @@ def _rows(emit: Expressions, a: Addition, frame: Frame, region: Region) -> Py:
         return _over(emit, a, frame, lambda inner: emit.index(a.row, inner))
     return py.subscript(
         py.name(source.name),
-        [Py(":") if i.variables & set(variables) else emit.affine(i, frame) for i in a.row.index],
+        [py.FULL if i.variables & set(variables) else emit.affine(i, frame) for i in a.row.index],
     )
 
 

@@ -120,17 +120,16 @@ class Blocks:
 
 def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:
     """The array with a part of it replaced, full slices at the end of the index left out."""
-    parts = [i.text for i in index]
-    while parts and parts[-1] == ":":
-        parts.pop()
+    parts = py.without_full(index)
     if not parts:
         return py.name(value)
     if held.blocks:
         assert len(parts) == 1, "a history is written a step at a time"
         return py.call("recorded", py.name(held.name), index[0], py.name(value))
-    if held.vector and not drop and len(held.kept) > 1 and len(parts) == 1 and ":" not in parts[0]:
+    one = len(parts) == 1 and not isinstance(parts[0], py.Slice)
+    if held.vector and not drop and len(held.kept) > 1 and one:
         return py.call("stored", py.name(held.name), index[0], py.name(value))
-    return Py(f"{held.name}.at[{', '.join(parts)}].set({value}{drop})")
+    return Py(f"{held.name}.at[{', '.join(part.text for part in parts)}].set({value}{drop})")
 
 
 def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ZERO, Call, Expr, Number, Value, mul, walk
+from tpc.core.expr import ONE, ZERO, Call, Expr, Number, Value, mul, walk
 from tpc.core.program import Program
 from tpc.emit import python as py
 from tpc.emit.assemble import Setting, assembled, inputs_setting
@@ -246,8 +246,8 @@ class _Writer:
 
     def _scales(self, x: Closed, arrays: Arrays, axes: Sequence[str]) -> list[Py]:
         """Those of both sides, none if they are 1."""
-        scales = [arrays.aligned(f.scale, axes) for f in (x.left, x.right)]
-        return [] if all(s.text == "1" for s in scales) else scales
+        scales = [f.scale for f in (x.left, x.right)]
+        return [] if all(scale == ONE for scale in scales) else [arrays.aligned(s, axes) for s in scales]
 
     def _factor(self, x: Factor, arrays: Arrays, axes: Sequence[str]) -> Py:
         return py.tuple_of(

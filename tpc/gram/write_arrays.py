@@ -44,6 +44,7 @@ from tpc.emit.whole import (
     whole_bounds,
     whole_py,
 )
+from tpc.gram.array_axes import letters, missing
 from tpc.gram.ir import Delta, free_variables, index_variables
 
 MOST_TERMS = 512  # of a sum that is written as one over slices
@@ -190,7 +191,7 @@ class Arrays:
             one = (
                 py.name(self.integers[v])
                 if v in self.integers
-                else Py(f"jnp.arange({self.extents[v]}){_missing(axes, v)}")
+                else Py(f"jnp.arange({self.extents[v]}){missing(axes, v)}")
             )
             terms.append((k < 0, one if abs(k) == 1 else py.product([py.integer(abs(k)), one])))
         if index.const or not terms:
@@ -224,7 +225,7 @@ class Arrays:
         """Members at indices of one variable each, as slices, and their variables in order; None if they are
         not that."""
         parts: list[Py] = []
-        letters: list[str] = []
+        own: list[str] = []
         for index, extent in zip(ref.index, array.shape, strict=True):
             if isinstance(index, Gather):
                 return None
@@ -235,18 +236,18 @@ class Arrays:
                 parts.append(self.grid(index, ()))
                 continue
             ((v, _),) = loose
-            letters.append(v)
+            own.append(v)
             if len(index.terms) == 1:
                 parts.append(py.part(index.const, self.extents[v], extent))
             else:
                 start = self.grid(index - Affine.var(v), ()).text
                 parts.append(Py(f"{start}:{start} + {self.extents[v]}"))
         base = py.subscript(py.name(array.name), parts)
-        if len(set(letters)) == len(letters):
-            return base, letters
-        unique = list(dict.fromkeys(letters))
-        table = _letters(unique)
-        pattern = f"{''.join(table[v] for v in letters)}->{''.join(table[v] for v in unique)}"
+        if len(set(own)) == len(own):
+            return base, own
+        unique = list(dict.fromkeys(own))
+        table = letters(unique)
+        pattern = f"{''.join(table[v] for v in own)}->{''.join(table[v] for v in unique)}"
         return Py(f'contract("{pattern}", {base.text})'), unique
 
     # sums
@@ -353,7 +354,7 @@ class Arrays:
 
     def _einsum(self, operands: Sequence[tuple[Py, list[str]]], out: Sequence[str]) -> Py:
         every = list(dict.fromkeys([*out, *(v for _, variables in operands for v in variables)]))
-        table = _letters(every)
+        table = letters(every)
         left = ",".join("".join(table[v] for v in variables) for _, variables in operands)
         return Py(
             f'contract("{left}->{"".join(table[v] for v in out)}", {", ".join(o.text for o, _ in operands)})'
@@ -395,18 +396,3 @@ def _summed(variables: Sequence[str], extents: Mapping[str, int], x: Expr) -> Ex
     for v in reversed(variables):
         x = Sum(v, Affine(extents[v]), x)
     return x
-
-
-def _missing(axes: Sequence[str], variable: str) -> str:
-    """The subscript that puts an array over one variable in its place."""
-    behind = len(axes) - 1 - list(axes).index(variable)
-    return f"[:{', None' * behind}]" if behind else ""
-
-
-def _letters(variables: Sequence[str]) -> dict[str, str]:
-    """A letter for each variable, its own where that is free."""
-    out: dict[str, str] = {}
-    for v in variables:
-        wish = [v[0], *"ijklpqrsabcdefghmnotuvwxyz"]
-        out[v] = next(c for c in wish if c.isascii() and c.isalpha() and c not in out.values())
-    return out
