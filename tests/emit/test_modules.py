@@ -270,8 +270,11 @@ for i < 2:
 for i < 2:
     for j < 3:
         s[i, j] = c[j]*d[i, j] + i
+for i < 3:
+    h[i] = c[i] - c[k[i]] + c[k[0]]
+    o[i] = u[i] - v[k[i]]*u[0]
 for i < 2:
-    x[i] = mean(g[i]*g[i])
+    x[i] = mean(g[i]*g[i]) + h[i] + mean(o[i]*o[i+1])
 for i < 2:
     for j < 3:
         y[i, j] = mean(b[i, j]^2)

@@ -16,7 +16,7 @@ from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Names, local_name
 from tpc.emit.parallel import Parallel
-from tpc.emit.python import Assign, Def, Py, Return, Statement
+from tpc.emit.python import Assign, Def, Py, Return
 from tpc.emit.scopes import Chain, Frame, Held
 from tpc.emit.stacked import Blocks, put
 from tpc.plan.gaussians import Layout
@@ -242,101 +242,92 @@ class Body:
     def _rounds(self, region: Region, frame: Frame) -> None:
         variable = self.names.fresh(region.variable)
         inner = Frame(parent=frame, variables={region.variable: variable})
-        carried: list[tuple[Py, str, Held]] = []
-        for name, s in self.parts.storage.items():
-            if s.carry is not None and s.carry.region is region:
-                fixed: dict[int, Index] = {axis: Affine.var(r.variable) for axis, r in s.dropped.items()}
-                start = self._start(name, fixed, s, frame)
-                now = {**fixed, s.carry.axis: Affine.var(region.variable) + s.carry.first}
-                local = self.names.fresh(local_name(name, [now[a] for a in sorted(now)]))
-                vector = s.family.kind == "vector"
-                packed = name in self.expressions.packed
-                inner.held.append(
-                    Held(local, name, vector, now, s.kept, s.family.shape, inner, store=False, packed=packed)
-                )
-                first = (
-                    py.call("packed", py.name(start.name))
-                    if packed and not start.packed
-                    else py.name(start.name)
-                )
-                carried.append((first if vector else self._typed(start.name), local, start))
-                if packed and inner.turn is None:
-                    inner.turn = self.names.fresh("turn")
+        carried = self._carried(region, frame, inner)
         self.allocate(region, inner)
         self.nodes(region.body, inner)
         state = list(inner.changed.values())
-        ends: list[Py] = []
-        for _, _, start in carried:
-            s = self.parts.storage[start.family]
-            assert s.carry is not None
-            after = next(h for h in inner.held if h.family == start.family and h.store)
-            if after.kept:
-                after.ready()
-            ends.append(self._end(after, inner) if after.vector else self._typed(after.name))
+        ends = [self._end(start, inner) for _, _, start in carried]
         function = self.names.fresh(f"round_{region.variable}")
         turn = [] if inner.turn is None else [inner.turn]
-        around = frame.turns()
-        unpack = (*turn, *(item.name for item in state), *(local for _, local, _ in carried))
-        returned = py.tuple_of(
-            [*(Py(f"{name} + 1") for name in turn), *(py.name(item.name) for item in state), *ends]
-        )
-        first_turn = Py("jnp.uint32(0)") if around is None else py.call("scrambled", around)
-        state_in = py.tuple_of(
-            [
-                *([first_turn] if turn else []),
-                *(py.name(item.name) for item in state),
-                *(first for first, _, _ in carried),
-            ]
-        )
-        targets = [*(self.names.fresh(f"{name}_end") for name in turn), *(item.name for item in state)]
-        for _, _, start in carried:
-            s = self.parts.storage[start.family]
-            assert s.carry is not None
-            final = {**start.fixed, s.carry.axis: region.loop.count + s.carry.first}
-            name = self.names.fresh(f"{self.names[start.family]}_end")
-            frame.held.append(
-                Held(
-                    name,
-                    start.family,
-                    start.vector,
-                    final,
-                    s.kept,
-                    s.family.shape,
-                    frame,
-                    store=False,
-                    packed=start.family in self.expressions.packed,
-                )
-            )
-            targets.append(name)
-        body: list[Statement] = [
-            Assign(unpack, py.name("state"))
-            if len(unpack) != 1
-            else Assign((f"{unpack[0]},",), py.name("state"))
-        ]
+        own = [item.name for item in state]
+        unpack = (*turn, *own, *(local for _, local, _ in carried))
+        returned = [*(Py(f"{name} + 1") for name in turn), *map(py.name, own), *ends]
+        opening = Assign(unpack if len(unpack) != 1 else (f"{unpack[0]},",), py.name("state"))
         frame.statements.append(
-            Def(function, (variable, "state"), (*body, *inner.prologue, *inner.statements, Return(returned)))
+            Def(
+                function,
+                (variable, "state"),
+                (opening, *inner.prologue, *inner.statements, Return(py.tuple_of(returned))),
+            )
         )
-        count = self.expressions.affine(region.loop.count, frame)
-        by = "loop" if region is self.in_parts else "lax.fori_loop"
-        loop = (
-            py.call(by, py.integer(0), count, py.name(function), state_in)
-            if region.loop.count.constant is not None
-            else py.call("rounds", count, py.integer(region.greatest), py.name(function), state_in)
-        )
+        around = frame.turns()
+        first_turn = Py("jnp.uint32(0)") if around is None else py.call("scrambled", around)
+        begin = [*([first_turn] * len(turn)), *map(py.name, own), *(first for first, _, _ in carried)]
+        targets = [*(self.names.fresh(f"{name}_end") for name in turn), *own]
+        targets += [self._left(region, start, frame) for _, _, start in carried]
+        loop = self._loop(region, function, py.tuple_of(begin), frame)
         frame.statements.append(Assign((f"{targets[0]},",) if len(targets) == 1 else tuple(targets), loop))
         for item in state:
             if isinstance(item, Held):
                 item.ready()
             frame.changes(item)
 
-    def _end(self, after: Held, inner: Frame) -> Py:
-        """What a round leaves of a carried family of vectors."""
+    def _carried(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Py, str, Held]]:
+        """The families that the loop carries: what the first round gets, what a round calls it, and where the
+        first member is."""
+        carried: list[tuple[Py, str, Held]] = []
+        for name, s in self.parts.storage.items():
+            if s.carry is None or s.carry.region is not region:
+                continue
+            fixed: dict[int, Index] = {axis: Affine.var(r.variable) for axis, r in s.dropped.items()}
+            start = self._start(name, fixed, s, frame)
+            now = {**fixed, s.carry.axis: Affine.var(region.variable) + s.carry.first}
+            local = self.names.fresh(local_name(name, [now[a] for a in sorted(now)]))
+            vector = s.family.kind == "vector"
+            packed = name in self.expressions.packed
+            inner.held.append(
+                Held(local, name, vector, now, s.kept, s.family.shape, inner, store=False, packed=packed)
+            )
+            first = py.name(start.name)
+            if packed and not start.packed:
+                first = py.call("packed", first)
+            carried.append((first if vector else self._typed(start.name), local, start))
+            if packed and inner.turn is None:
+                inner.turn = self.names.fresh("turn")
+        return carried
+
+    def _left(self, region: Region, start: Held, frame: Frame) -> str:
+        """The name of what a loop leaves of a carried family."""
+        s = self.parts.storage[start.family]
+        assert s.carry is not None
+        final = {**start.fixed, s.carry.axis: region.loop.count + s.carry.first}
+        name = self.names.fresh(f"{self.names[start.family]}_end")
+        packed = start.family in self.expressions.packed
+        shape = s.family.shape
+        frame.held.append(
+            Held(name, start.family, start.vector, final, s.kept, shape, frame, store=False, packed=packed)
+        )
+        return name
+
+    def _loop(self, region: Region, function: str, begin: Py, frame: Frame) -> Py:
+        count = self.expressions.affine(region.loop.count, frame)
+        if region.loop.count.constant is None:
+            return py.call("rounds", count, py.integer(region.greatest), py.name(function), begin)
+        by = "loop" if region is self.in_parts else "lax.fori_loop"
+        return py.call(by, py.integer(0), count, py.name(function), begin)
+
+    def _end(self, start: Held, inner: Frame) -> Py:
+        """What a round leaves of a carried family."""
+        after = next(h for h in inner.held if h.family == start.family and h.store)
+        if after.kept:
+            after.ready()
+        if not after.vector:
+            return self._typed(after.name)
         turn = inner.turns()
         if turn is None or after.packed or after.family not in self.expressions.packed:
             return py.name(after.name)
-        return py.call(
-            "packed", py.name(after.name), turn, py.integer(self.expressions.packed.index(after.family))
-        )
+        place = py.integer(self.expressions.packed.index(after.family))
+        return py.call("packed", py.name(after.name), turn, place)
 
     def _start(self, name: str, fixed: Mapping[int, Index], s: Storage, frame: Frame) -> Held:
         """Where the first member of a carried family is."""

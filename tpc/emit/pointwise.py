@@ -17,6 +17,7 @@ from tpc.emit.python import Py
 from tpc.emit.scopes import Frame, Held
 from tpc.emit.stacked import along
 from tpc.emit.sums import depends
+from tpc.plan.structure import index_variables
 
 if TYPE_CHECKING:
     from tpc.emit.body import Body
@@ -46,7 +47,8 @@ def _lies(frame: Frame, ref: Ref, nest: Sequence[Region]) -> bool:
         held = frame.find(ref)
     except KeyError:
         return False
-    own = [r for r in nest if any(r.variable in getattr(i, "variables", ()) for i in held.rest(ref))]
+    moving = index_variables(Ref("", held.rest(ref)))
+    own = [r for r in nest if r.variable in moving]
     return not held.packed and not held.blocks and along(held, ref, own)
 
 

@@ -43,3 +43,11 @@ def free_names(function: Def) -> frozenset[str]:
 def _names(target: str) -> set[str]:
     """Those that a target of an assignment is, or is made of."""
     return {n.id for n in ast.walk(ast.parse(f"{target} = 0")) if isinstance(n, ast.Name)}
+
+
+def names_read(*bodies: Sequence[Statement]) -> frozenset[str]:
+    """The names that lines, or functions among them, read."""
+    found = set[str]()
+    for s in (s for body in bodies for s in body):
+        found |= names_read(s.body) if isinstance(s, Def) else global_names(s.value.text)
+    return frozenset(found)
