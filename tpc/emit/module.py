@@ -141,13 +141,7 @@ def emit(
     """
     if parts is None or layout is None:
         return emit_gram(program, plan)
-    names = Names(
-        (
-            *names_for_limit(),
-            *LOCALS,
-            *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR),
-        )
-    )
+    names = _names(plan)
     body = Body(program, parts, layout, plan.space, names)
     body.sampled = plan.noise > 0
     body.vector_bytes = plan.samples * (8 if plan.dtype == "float64" else 4) if plan.method == "nodes" else 0
@@ -160,9 +154,26 @@ def emit(
     head = Opening(program, layout, names, body)
     head.run()
     body.run()
-    outputs = [head.output(o) for o in program.outputs]
-    status = names.fresh("lost")
-    lost = [f"jnp.max({body.top.chains[side].name}[0].lost)" for side in layout.capacity]
+    return assembled(
+        _header(program, plan),
+        _settings(program, plan, layout),
+        _limit(body, head, segments),
+        sections=_sections(plan, may_cancel(program, plan)),
+        public=_public(plan, segments),
+    )
+
+
+def _names(plan: Plan) -> Names:
+    """What is free to be called something."""
+    by_sector = [f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR]
+    return Names((*names_for_limit(), *LOCALS, *by_sector))
+
+
+def _limit(body: Body, head: Opening, segments: bool) -> Def:
+    """The function, once all is emitted. segments: whether a parameter of it runs a loop."""
+    outputs = [head.output(o) for o in head.program.outputs]
+    status = head.names.fresh("lost")
+    lost = [f"jnp.max({body.top.chains[side].name}[0].lost)" for side in body.layout.capacity]
     ending: list[Statement] = [
         Assign(
             (status,), Py(f"jnp.max(jnp.stack([{', '.join(lost)}]))") if lost else Py("jnp.zeros((), dtype)")
@@ -178,18 +189,11 @@ def emit(
     doc = (
         f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
     )
-    function = Def(
+    return Def(
         "limit",
         ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments),
         without_unused((*head.opening(), *lines)),
         doc,
-    )
-    return assembled(
-        _header(program, plan),
-        _settings(program, plan, layout),
-        function,
-        sections=_sections(plan, may_cancel(program, plan)),
-        public=_public(plan, segments),
     )
 
 
