@@ -180,9 +180,9 @@ def test_batches_are_their_examples_one_after_the_other(dims, repeated, rank):
 
 
 def test_no_example_is_multiplied_alone():
-    body = tpc.load(TRAINING).compile().source.split("def limit(")[1].split("compiled =")[0]
-    assert body.count("multiply_all(") == 2
-    assert "multiply(" not in body
+    body = tpc.load(TRAINING).compile().source.split("def limit(")[1].split("\n\n\n")[0]
+    assert body.count("= product_all(") == 2
+    assert "product(" not in body
     assert "total(" not in body
     assert body.count("fori_loop") == 1
 

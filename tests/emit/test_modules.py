@@ -242,7 +242,7 @@ def test_a_rank_that_is_too_small_is_reported():
 
 def test_comments_say_the_line_once_and_what_the_code_does_not():
     source = tpc.load(ROOT / "programs/paper/thm_6_4_network.tp").compile().source
-    body = source.split("def limit(")[1].split("compiled =")[0]
+    body = source.split("def limit(")[1].split("\n\n\n")[0]
     assert body.count("# line 13: h = W @ x; Z^h2_1 = Ẑ^h2_1 + Ż^h2_1") == 1
     assert body.count("line 13") == 1
     assert "Z^dx1_1 = Ẑ^dx1_1 + Ż^dx1_1" in body
@@ -290,7 +290,7 @@ def test_pointwise_rules_on_whole_arrays_are_those_of_every_member():
     program = tpc.parse(POINTWISE)
     options = {"method": "nodes", "samples": 64, "repeats": 2}
     whole, each = program.compile(**options), program.unroll().compile(**options)
-    body = whole.source.split("def limit(")[1].split("compiled =")[0]
+    body = whole.source.split("def limit(")[1].split("\n\n\n")[0]
     assert "a = jnp.tanh(u)*w + c[:, None]" in body
     inputs = {"k": [0, 1, 1], "c": [0.5, 1.0, -2.0], "d": [[0.3, 1.0, 2.0], [-1.0, 0.1, 0.2]]}
     modules = []
