@@ -12,7 +12,8 @@ import pytest
 
 import tpc
 from tests.values import values_only
-from tpc.emit.helpers import products as prelude
+from tpc.emit.helpers import bases as prelude
+from tpc.emit.helpers import batches
 
 STRUCTURES = Path(__file__).parent / "structures"
 TRAINING = STRUCTURES / "training.tp"
@@ -87,7 +88,7 @@ def test_a_block_is_its_rows_one_after_the_other(kind, capacity, block, noise, m
     size = jnp.sqrt(xs**2 @ weights)[:, None]
     size = jnp.where(size > 0, size, 1)
     (out, grown), (each, one_by_one) = (
-        compiled(f, block, noise)(near, far, xs) for f in (prelude.multiply_all, sequential)
+        compiled(f, block, noise)(near, far, xs) for f in (batches.multiply_all, sequential)
     )
     close(out / size, each / size)
     assert grown[0].count == one_by_one[0].count
@@ -101,7 +102,7 @@ def test_a_block_is_its_rows_one_after_the_other(kind, capacity, block, noise, m
 def test_directions_are_orthonormal_to_rounding(kind):
     random = np.random.default_rng(2)
     near, far, weights = met(16, random)
-    _, grown = compiled(prelude.multiply_all, prelude.BLOCK, 0.0)(near, far, rows(kind, random))
+    _, grown = compiled(batches.multiply_all, prelude.BLOCK, 0.0)(near, far, rows(kind, random))
     p = jnp.concatenate(grown[0].p)[: grown[0].count]
     np.testing.assert_allclose((p * weights) @ p.T, np.eye(len(p)), atol=2e-14)
 
@@ -112,7 +113,7 @@ def test_a_chain_of_dependences_is_resolved():
     a, b, c, d = random.standard_normal((4, POINTS))
     xs = jnp.stack([a, a + 1e-5 * b, b + 1e-5 * c, c + 1e-5 * d])
     near, far, weights = met(16, random)
-    _, grown = prelude.multiply_all(near, far, xs, 1.0, 1.0, weights, 1e-8)
+    _, grown = batches.multiply_all(near, far, xs, 1.0, 1.0, weights, 1e-8)
     p = jnp.concatenate(grown[0].p)[: grown[0].count]
     np.testing.assert_allclose((p * weights) @ p.T, np.eye(7), atol=2e-14)
 
@@ -125,7 +126,7 @@ def test_derivatives_of_a_block_are_those_of_its_rows(kind, mode):
     xs, change = rows(kind, random), jnp.asarray(random.standard_normal((2, POINTS)))
     found, expected = (
         slopes(f, mode)(jnp.array([0.9, 0.3, 0.5]), near, far, xs, change)
-        for f in (prelude.multiply_all, sequential)
+        for f in (batches.multiply_all, sequential)
     )
     assert np.all(np.isfinite(found))
     close(found, expected, 1e-8)
@@ -179,9 +180,9 @@ def test_batches_are_their_examples_one_after_the_other(dims, repeated, rank):
 
 
 def test_no_example_is_multiplied_alone():
-    body = tpc.load(TRAINING).compile().source.split("def limit(")[1].split("compiled =")[0]
-    assert body.count("multiply_all(") == 2
-    assert "multiply(" not in body
+    body = tpc.load(TRAINING).compile().source.split("def limit(")[1].split("\n\n\n")[0]
+    assert body.count("= product_all(") == 2
+    assert "product(" not in body
     assert "total(" not in body
     assert body.count("fori_loop") == 1
 

@@ -12,7 +12,7 @@ import pytest
 
 import tpc
 from tpc.emit.emit import emit
-from tpc.emit.helpers import products as prelude
+from tpc.emit.helpers import histories as prelude
 
 TRAINING = Path(__file__).parent / "structures" / "training.tp"
 STEPS, POINTS = 11, 40

@@ -8,7 +8,7 @@ import pytest
 
 import tpc
 from tests.bench.long_training import PROGRAM, inputs
-from tpc.emit.helpers import products as prelude
+from tpc.emit.helpers import bases as prelude
 
 
 def test_inner_products_are_shrunk_by_the_share_of_their_squares_that_is_error():

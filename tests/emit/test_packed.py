@@ -8,7 +8,7 @@ import pytest
 
 import tpc
 from tests.evaluate.test_segments import DEEP, LINEAR, TEXT, given
-from tpc.emit.helpers import products as prelude
+from tpc.emit.helpers import packed as prelude
 
 TURNS = 4000
 

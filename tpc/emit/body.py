@@ -4,23 +4,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Index, Ref
-from tpc.core.printer import print_op
-from tpc.core.program import MatMul, Moment, Nonlin, Program
+from tpc.core.expr import Index, Ref, Value
+from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
+from tpc.emit.comments import Comments
 from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
 from tpc.emit.identifiers import Names, local_name
 from tpc.emit.parallel import Parallel
-from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.scopes import Frame, Held
+from tpc.emit.python import Assign, Def, Py, Return
+from tpc.emit.scopes import Chain, Frame, Held
 from tpc.emit.stacked import Blocks, put
 from tpc.plan.gaussians import Layout
 from tpc.plan.space import Space
 from tpc.plan.structure import Structure
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the Ẑ and Ż of a matrix are multiplied with: one value, or of a table those of Wx and of Wᵀy."""
+
+    value: Py
+    is_one: bool = False
+    table: bool = False
 
 
 class Body:
@@ -31,7 +41,11 @@ class Body:
     ) -> None:
         self.program, self.parts, self.layout, self.space, self.names = program, parts, layout, space, names
         self.matrices = {m.name: m for m in program.matrices}
+        # families that inputs and Gaussians are, whose arrays are never written to
+        self.given = {item.name for item in program.inputs} | {n for g in program.gaussians for n in g.names}
+        self.scales: dict[str, Scale] = {}  # of matrices
         self.expressions = Expressions(space, names, program.inputs)
+        self.comments = Comments(program)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
         self.doubtful = doubtful_families(program.body)
@@ -88,10 +102,18 @@ class Body:
 
     def _store(self, leaf: Leaf, value: Py, frame: Frame) -> None:
         op = leaf.op
-        comment = print_op(op)[0]
         held = frame.target(op.out)
         s = self.parts.storage[op.out.name]
-        if held is not None and not held.kept and held.frame is frame:
+        slot = held is not None and not held.kept and held.frame is frame
+        same = self._same(op, frame)
+        if same is not None and (slot or held is None):
+            if held is not None:
+                held.name, held.pending = same, False
+            else:
+                frame.held.append(self._variable(same, op.out, frame))
+            return
+        comment = self.comments.of(op)
+        if held is not None and slot:
             frame.statements.append(Assign((held.name,), value, comment))
             held.pending = False
             return
@@ -102,6 +124,14 @@ class Body:
             value, comment = py.name(local), ""
         if held is not None:
             self._write(held, op.out, value, frame, comment)
+
+    def _same(self, op: Instruction, frame: Frame) -> str | None:
+        """The name of a vector that another one is, `x[0] = y`, if nothing else is ever called that."""
+        if not isinstance(op, Nonlin) or not isinstance(op.phi, Value):
+            return None
+        source = frame.find(op.phi.ref)
+        own = not source.kept and not source.store and not source.packed and not source.blocks
+        return source.name if own else None
 
     def _write(self, held: Held, ref: Ref, value: Py, frame: Frame, comment: str = "") -> None:
         """Puts a member where it is kept."""
@@ -161,7 +191,7 @@ class Body:
 
     def _matmul(self, leaf: Leaf, op: MatMul, frame: Frame) -> None:
         out = self.names.fresh(local_name(op.out.name, op.out.index))
-        self.product("multiply", op, self.expressions.member(op.operand, frame), out, print_op(op)[0], frame)
+        self.product("product", op, self.expressions.member(op.operand, frame), out, (), frame)
         frame.held.append(self._variable(out, op.out, frame))
         held = frame.target(op.out)
         if held is not None:
@@ -171,40 +201,21 @@ class Body:
         """What names of the sector have in which a family of vectors lives."""
         return self.space.sectors.suffix([family])
 
-    def product(self, helper: str, op: MatMul, operand: Py, out: str, comment: str, frame: Frame) -> None:
+    def product(
+        self, helper: str, op: MatMul, operand: Py, out: str, nest: Sequence[Region], frame: Frame
+    ) -> None:
         """A call of `helper` for the product of a matrix with `operand`, its result named `out`, with all
-        that it does to the matrix's bases."""
+        that it does to the matrix's bases. nest: the loops that it does at once."""
         matrix = self.matrices[op.matrix.name]
         near, far = frame.chain((matrix.name, op.transposed)), frame.chain((matrix.name, not op.transposed))
         assert near is not None
         index = [self.expressions.index(i, frame) for i in op.matrix.index]
-        factor = (
-            py.subscript(py.name(self.factors(matrix.name)), index)
-            if index
-            else py.name(self.factors(matrix.name))
-        )
-        hat, dot = (Py(f"{factor.text}[{k}]") for k in ((2, 3) if op.transposed else (0, 1)))
-        own = py.name(near.name) if not index else py.call("member", py.name(near.name), *index)
-        other = (
-            Py("()")
-            if far is None
-            else py.name(far.name)
-            if not index
-            else py.call("member", py.name(far.name), *index)
-        )
+        own, other = (self._bases(chain, index) for chain in (near, far))
         grown = near.name if not index else self.names.fresh(f"{near.name}_met")
-        weights = py.name(f"weights{self.suffix(op.operand.name)}")
         value = py.call(
-            helper,
-            own,
-            other,
-            operand,
-            hat,
-            dot,
-            weights,
-            py.name("TOLERANCE"),
-            *[py.name("NOISE")] * self.sampled,
+            f"{helper}{self.suffix(op.operand.name)}", own, other, operand, *self._factors(op, index)
         )
+        comment = self.comments.of(op, nest, dot=far is not None)
         frame.statements.append(Assign((out, grown), value, comment))
         if index:
             frame.statements.append(
@@ -212,110 +223,111 @@ class Body:
             )
         frame.changes(near)
 
-    def factors(self, matrix: str) -> str:
-        """The name of the four factors of a matrix: hat and dot of Wx, hat and dot of Wᵀy."""
-        return self.names[f"{matrix} factors"]
+    def _bases(self, chain: Chain | None, index: Sequence[Py]) -> Py:
+        """Those of one side of a matrix, or of one of a family."""
+        if chain is None:
+            return Py("()")
+        return py.call("member", py.name(chain.name), *index) if index else py.name(chain.name)
+
+    def _factors(self, op: MatMul, index: Sequence[Py]) -> list[Py]:
+        """Of Ẑ and Ż, if they are not 1."""
+        scale = self.scales[op.matrix.name]
+        if scale.table:
+            table = py.subscript(scale.value, index)
+            return [py.subscript(table, [py.integer(k)]) for k in ((2, 3) if op.transposed else (0, 1))]
+        return [] if scale.is_one else [scale.value, scale.value]
 
     # loops, round by round
 
     def _rounds(self, region: Region, frame: Frame) -> None:
         variable = self.names.fresh(region.variable)
         inner = Frame(parent=frame, variables={region.variable: variable})
-        carried: list[tuple[Py, str, Held]] = []
-        for name, s in self.parts.storage.items():
-            if s.carry is not None and s.carry.region is region:
-                fixed: dict[int, Index] = {axis: Affine.var(r.variable) for axis, r in s.dropped.items()}
-                start = self._start(name, fixed, s, frame)
-                now = {**fixed, s.carry.axis: Affine.var(region.variable) + s.carry.first}
-                local = self.names.fresh(local_name(name, [now[a] for a in sorted(now)]))
-                vector = s.family.kind == "vector"
-                packed = name in self.expressions.packed
-                inner.held.append(
-                    Held(local, name, vector, now, s.kept, s.family.shape, inner, store=False, packed=packed)
-                )
-                first = (
-                    py.call("packed", py.name(start.name))
-                    if packed and not start.packed
-                    else py.name(start.name)
-                )
-                carried.append((first if vector else self._typed(start.name), local, start))
-                if packed and inner.turn is None:
-                    inner.turn = self.names.fresh("turn")
+        carried = self._carried(region, frame, inner)
         self.allocate(region, inner)
         self.nodes(region.body, inner)
         state = list(inner.changed.values())
-        ends: list[Py] = []
-        for _, _, start in carried:
-            s = self.parts.storage[start.family]
-            assert s.carry is not None
-            after = next(h for h in inner.held if h.family == start.family and h.store)
-            if after.kept:
-                after.ready()
-            ends.append(self._end(after, inner) if after.vector else self._typed(after.name))
+        ends = [self._end(start, inner) for _, _, start in carried]
         function = self.names.fresh(f"round_{region.variable}")
         turn = [] if inner.turn is None else [inner.turn]
-        around = frame.turns()
-        unpack = (*turn, *(item.name for item in state), *(local for _, local, _ in carried))
-        returned = py.tuple_of(
-            [*(Py(f"{name} + 1") for name in turn), *(py.name(item.name) for item in state), *ends]
-        )
-        first_turn = Py("jnp.uint32(0)") if around is None else py.call("mixed", around)
-        state_in = py.tuple_of(
-            [
-                *([first_turn] if turn else []),
-                *(py.name(item.name) for item in state),
-                *(first for first, _, _ in carried),
-            ]
-        )
-        targets = [*(self.names.fresh(f"{name}_end") for name in turn), *(item.name for item in state)]
-        for _, _, start in carried:
-            s = self.parts.storage[start.family]
-            assert s.carry is not None
-            final = {**start.fixed, s.carry.axis: region.loop.count + s.carry.first}
-            name = self.names.fresh(f"{self.names[start.family]}_end")
-            frame.held.append(
-                Held(
-                    name,
-                    start.family,
-                    start.vector,
-                    final,
-                    s.kept,
-                    s.family.shape,
-                    frame,
-                    store=False,
-                    packed=start.family in self.expressions.packed,
-                )
-            )
-            targets.append(name)
-        body: list[Statement] = [
-            Assign(unpack, py.name("state"))
-            if len(unpack) != 1
-            else Assign((f"{unpack[0]},",), py.name("state"))
-        ]
+        own = [item.name for item in state]
+        unpack = (*turn, *own, *(local for _, local, _ in carried))
+        returned = [*(Py(f"{name} + 1") for name in turn), *map(py.name, own), *ends]
+        opening = Assign(unpack if len(unpack) != 1 else (f"{unpack[0]},",), py.name("state"))
         frame.statements.append(
-            Def(function, (variable, "state"), (*body, *inner.prologue, *inner.statements, Return(returned)))
+            Def(
+                function,
+                (variable, "state"),
+                (opening, *inner.prologue, *inner.statements, Return(py.tuple_of(returned))),
+            )
         )
-        count = self.expressions.affine(region.loop.count, frame)
-        by = "loop" if region is self.in_parts else "lax.fori_loop"
-        loop = (
-            py.call(by, py.integer(0), count, py.name(function), state_in)
-            if region.loop.count.constant is not None
-            else py.call("rounds", count, py.integer(region.greatest), py.name(function), state_in)
-        )
+        around = frame.turns()
+        first_turn = Py("jnp.uint32(0)") if around is None else py.call("scrambled", around)
+        begin = [*([first_turn] * len(turn)), *map(py.name, own), *(first for first, _, _ in carried)]
+        targets = [*(self.names.fresh(f"{name}_end") for name in turn), *own]
+        targets += [self._left(region, start, frame) for _, _, start in carried]
+        loop = self._loop(region, function, py.tuple_of(begin), frame)
         frame.statements.append(Assign((f"{targets[0]},",) if len(targets) == 1 else tuple(targets), loop))
         for item in state:
             if isinstance(item, Held):
                 item.ready()
             frame.changes(item)
 
-    def _end(self, after: Held, inner: Frame) -> Py:
-        """What a round leaves of a carried family of vectors."""
+    def _carried(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Py, str, Held]]:
+        """The families that the loop carries: what the first round gets, what a round calls it, and where the
+        first member is."""
+        carried: list[tuple[Py, str, Held]] = []
+        for name, s in self.parts.storage.items():
+            if s.carry is None or s.carry.region is not region:
+                continue
+            fixed: dict[int, Index] = {axis: Affine.var(r.variable) for axis, r in s.dropped.items()}
+            start = self._start(name, fixed, s, frame)
+            now = {**fixed, s.carry.axis: Affine.var(region.variable) + s.carry.first}
+            local = self.names.fresh(local_name(name, [now[a] for a in sorted(now)]))
+            vector = s.family.kind == "vector"
+            packed = name in self.expressions.packed
+            inner.held.append(
+                Held(local, name, vector, now, s.kept, s.family.shape, inner, store=False, packed=packed)
+            )
+            first = py.name(start.name)
+            if packed and not start.packed:
+                first = py.call("packed", first)
+            carried.append((first if vector else self._typed(start.name), local, start))
+            if packed and inner.turn is None:
+                inner.turn = self.names.fresh("turn")
+        return carried
+
+    def _left(self, region: Region, start: Held, frame: Frame) -> str:
+        """The name of what a loop leaves of a carried family."""
+        s = self.parts.storage[start.family]
+        assert s.carry is not None
+        final = {**start.fixed, s.carry.axis: region.loop.count + s.carry.first}
+        name = self.names.fresh(f"{self.names[start.family]}_end")
+        packed = start.family in self.expressions.packed
+        shape = s.family.shape
+        frame.held.append(
+            Held(name, start.family, start.vector, final, s.kept, shape, frame, store=False, packed=packed)
+        )
+        return name
+
+    def _loop(self, region: Region, function: str, begin: Py, frame: Frame) -> Py:
+        count = self.expressions.affine(region.loop.count, frame)
+        if region.loop.count.constant is None:
+            return py.call("rounds", count, py.integer(region.greatest), py.name(function), begin)
+        by = "loop" if region is self.in_parts else "lax.fori_loop"
+        return py.call(by, py.integer(0), count, py.name(function), begin)
+
+    def _end(self, start: Held, inner: Frame) -> Py:
+        """What a round leaves of a carried family."""
+        after = next(h for h in inner.held if h.family == start.family and h.store)
+        if after.kept:
+            after.ready()
+        if not after.vector:
+            return self._typed(after.name)
         turn = inner.turns()
         if turn is None or after.packed or after.family not in self.expressions.packed:
             return py.name(after.name)
-        return py.call(
-            "packed", py.name(after.name), turn, py.integer(self.expressions.packed.index(after.family))
-        )
+        place = py.integer(self.expressions.packed.index(after.family))
+        return py.call("packed", py.name(after.name), turn, place)
 
     def _start(self, name: str, fixed: Mapping[int, Index], s: Storage, frame: Frame) -> Held:
         """Where the first member of a carried family is."""

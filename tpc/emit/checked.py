@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from tpc.emit.sections import copied, defined
-from tpc.plan.plan import ORDERS, CheckedPlan, GridPlan, PanelsPlan, Plan
-
-SECTIONS = ("whitening", "sobol", "sensitivity")  # that such a module has besides its rule's and "checked"
+from tpc.emit.assemble import Setting
+from tpc.plan.plan import ORDERS, GridPlan, PanelsPlan
 
 
 def described(plan: PanelsPlan | GridPlan) -> str:
@@ -29,34 +27,17 @@ def described(plan: PanelsPlan | GridPlan) -> str:
     )
 
 
-def imports(plan: CheckedPlan) -> list[str]:
-    own = ["from numpy.polynomial import legendre"] if isinstance(plan, PanelsPlan) else []
-    special = "ndtri" if isinstance(plan, PanelsPlan) else "ndtri, roots_hermitenorm"
-    return [
-        *own,
-        "from scipy.linalg import solve_triangular",
-        f"from scipy.special import {special}",
-        "from scipy.stats import qmc",
-    ]
-
-
-def constants(plan: PanelsPlan | GridPlan) -> list[str]:
-    """The lines that set them."""
+def settings(plan: PanelsPlan | GridPlan) -> list[Setting]:
+    """What such a module is made with."""
+    sensitive = str(plan.sensitive)
     if isinstance(plan, PanelsPlan):
-        own = (
-            f"ORDER, CAPACITIES, SENSITIVE = {ORDERS[plan.gaussians]}, {plan.capacities!r}, {plan.sensitive}"
-        )
+        own = {
+            "ORDER": str(ORDERS[plan.gaussians]),
+            "CAPACITIES": repr(plan.capacities),
+            "SENSITIVE": sensitive,
+        }
     else:
-        own = f"GRIDS, SENSITIVE = ({plan.grid}, {plan.coarse}), {plan.sensitive}"
+        own = {"GRIDS": f"({plan.grid}, {plan.coarse})", "SENSITIVE": sensitive}
     samples, repeats = plan.checks
-    return [own, f"SAMPLES, REPEATS, WHITEN = {samples}, {repeats}, True    # of Sobol points, which check"]
-
-
-def sections() -> dict[str, str]:
-    """The helpers, by title."""
-    return copied("quadrature.py") | copied("panels.py")
-
-
-def names(plan: Plan) -> tuple[str, ...]:
-    """What the helpers call their own."""
-    return defined("quadrature.py", "panels.py") if isinstance(plan, CheckedPlan) else ()
+    check = {"SAMPLES": str(samples), "REPEATS": str(repeats), "WHITEN": "True"}
+    return [Setting(own), Setting(check, "of Sobol points, which check")]

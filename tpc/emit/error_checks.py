@@ -6,6 +6,7 @@ import math
 
 from tpc.core.expr import Add, Expr, Mul, Number, walk
 from tpc.core.program import MatMul, instructions
+from tpc.emit.assemble import Setting
 from tpc.plan.infinite import without_error
 from tpc.plan.plan import CovariancesPlan, Plan, SampledPlan
 from tpc.plan.rounds import rounds_in_order, total_rounds
@@ -19,23 +20,6 @@ PASSES, PASSES_CHEAPLY = 2, 64  # integrands that are looked at
 LEAST, MOST = 512, 16_384  # points that integrands are looked at
 LARGE = 400  # instructions: what is made of so many takes minutes and gigabytes to compile once more
 HISTORY = 1e9  # bytes that all rounds of loops may keep for that
-NAMES = (
-    "rounding",
-    "with_rounding",
-    "EVALUATIONS",
-    "replayed",
-    "replays",
-    "replay",
-    "operation",
-    "coarsened",
-    "size_of",
-    "ROUNDED",
-    "COARSER",
-    "SAFETY",
-    "ENOUGH",
-    "MOST_STEPS",
-    "SHOWN",
-)
 
 
 def may_cancel(plan: Plan) -> bool:
@@ -55,8 +39,9 @@ def run_sections(plan: Plan, cancels: bool) -> list[str]:
     return [own, "rounding", "and rounding"] if cancels else [own, "once" if plan.exact else "all rules"]
 
 
-def evaluations_line(plan: Plan) -> str:
-    return f"EVALUATIONS = {plan.evaluations}"
+def evaluations(plan: Plan) -> Setting:
+    """How often a plan without repeats evaluates its outputs."""
+    return Setting({"EVALUATIONS": str(plan.evaluations)})
 
 
 def _subtracts(x: Expr) -> bool:
@@ -68,8 +53,8 @@ def _is_negative(term: Expr) -> bool:
     return isinstance(number, Number) and number.value < 0
 
 
-def checks(plan: SampledPlan) -> list[str]:
-    """The lines that define them. The outputs named are those whose integrands are looked at."""
+def checks(plan: SampledPlan) -> list[Setting]:
+    """What the helper `checked` does. The outputs named are those whose integrands are looked at."""
     program = plan.program
     heavy, edged = heavy_and_edged(program)
     seconds = plan.seconds * plan.repeats
@@ -84,10 +69,18 @@ def checks(plan: SampledPlan) -> list[str]:
     pulled = most if small and most >= max(LEAST, 2 * plan.gaussians) else 0
     passes = PASSES_CHEAPLY if seconds < CHEAP else PASSES
     padded = seconds < COMPILED or not small
+    of_checked = {
+        "HALVED": str(halved),
+        "PADDED": str(padded),
+        "PULLED": str(pulled),
+        "PASSES": str(passes),
+        "REPLAYED": str(small),
+    }
     return [
-        f"HALVED, PADDED, PULLED, PASSES, REPLAYED = {halved}, {padded}, {pulled}, {passes}, {small}    # of "
-        "`checked`",
-        f"HEAVY, EDGED = {heavy!r}, {edged!r}    # outputs whose integrands may have long tails; kinks or "
-        "jumps",
-        f"WILD = {without_error(program)!r}    # outputs of which E f² is infinite",
+        Setting(of_checked, "of `checked`"),
+        Setting(
+            {"HEAVY": repr(heavy), "EDGED": repr(edged)},
+            "outputs whose integrands may have long tails; kinks or jumps",
+        ),
+        Setting({"WILD": repr(without_error(program))}, "outputs of which E f² is infinite"),
     ]

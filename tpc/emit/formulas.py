@@ -180,7 +180,7 @@ class Expressions:
                 under.append(self.value(power(factor.base, Number(-factor.exponent.value)), frame, ranges))
             else:
                 over.append(self.value(factor, frame, ranges))
-        if over and over[0].text == "-1" and len(over) > 1:
+        if factors[0] == number(-1) and len(over) > 1:
             return py.total([(True, py.product(over[1:], under))])
         return py.product(over, under)
 

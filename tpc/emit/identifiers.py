@@ -36,11 +36,11 @@ class Names:
             for c in wish
             if c != "]"
         )
-        plain = plain if plain[:1].isalpha() else f"x{plain}"
-        found, k = plain, 0
+        plain = (plain if plain[:1].isalpha() else f"x{plain}").rstrip("_")
+        found, k = plain, 1
         while found in self.used:
             k += 1
-            found = f"{plain}_" if k == 1 else f"{plain}_{k}"
+            found = f"{plain}_{k}"
         self.used.add(found)
         return found
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 
-from tpc.core.affine import Affine
-from tpc.core.dependence import expr_references
-from tpc.core.expr import ONE, ZERO, Expr
-from tpc.core.program import Axis, Gaussians, Matrix, Output, Program
 from tpc.core.storage import Region
 from tpc.emit import checked
-from tpc.emit import python as py
+from tpc.emit.assemble import Setting, assembled, inputs_setting
 from tpc.emit.body import Body
-from tpc.emit.error_checks import NAMES as CHECKED
-from tpc.emit.error_checks import checks, evaluations_line, may_cancel, run_sections
-from tpc.emit.excluded import finite_branches
-from tpc.emit.formulas import Expressions
-from tpc.emit.identifiers import Names, chain_name
+from tpc.emit.docstring import docstring
+from tpc.emit.error_checks import checks, evaluations, may_cancel, run_sections
+from tpc.emit.identifiers import Names
+from tpc.emit.library import names_for_limit
+from tpc.emit.opening import Opening
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.scopes import Chain, Frame, Held
-from tpc.emit.sections import copied
-from tpc.emit.sums import positions
+from tpc.emit.unused import without_unused
 from tpc.plan.cost import bytes_of
-from tpc.plan.gaussians import Layout, Side
 from tpc.plan.plan import (
     NAMES,
     ChaosPlan,
@@ -35,169 +29,46 @@ from tpc.plan.plan import (
     SampledPlan,
     VectorsPlan,
 )
-from tpc.plan.structure import Structure
 
-HELPERS = (
-    "as_outputs",
-    "stored",
-    "BLOCK",
-    "BLOCKS",
-    "Basis",
-    "basis",
-    "starts",
-    "coordinates",
-    "combination",
-    "projected",
-    "meet",
-    "written",
-    "least",
-    "reached",
-    "shrunk",
-    "onsager",
-    "multiply",
-    "eliminate",
-    "orthonormal",
-    "directions",
-    "directions_jvp",
-    "meet_all",
-    "multiply_all",
-    "coefficients",
-    "Packed",
-    "restored",
-    "packed",
-    "mixed",
-    "increased",
-    "inners",
-    "in_turns",
-    "history",
-    "begins",
-    "recorded",
-    "whole",
-    "products",
-    "combined",
-    "member",
-    "replaced",
-    "sqrt_psd",
-    "interleaved",
-    "total",
-    "root",
-    "rounds",
-    "before",
-    "whitened",
-    "product_rule",
-    "prepared",
-    "spread",
-    "evaluated",
-    "evaluations",
-    "outputs_of",
-    "summary",
-    "compiled",
-    "Claim",
-    "claims",
-    "checked",
-    "halves",
-    "tied",
-    "suspects",
-    "agreeing",
-    "pull",
-    "influence",
-    "tail_index",
-    "unmet",
-    "limit",
-    "draw",
-    "run",
-    "warnings",
-    "NamedSharding",
-    "PartitionSpec",
-    "solve_triangular",
-    "ndtri",
-    "roots_hermitenorm",
-    "NamedTuple",
-)
 AT_ONCE = 2.5e8  # bytes that all rounds of a loop may take at once, or half of what the others do
 # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8
-BY_SECTOR = ("points", "weights", "size", "inner", "mean")
-LOCALS = (
-    "inputs",
-    *BY_SECTOR,
-    "loop",
-    "dtype",
-    "one",
-    "state",
-    "TOLERANCE",
-    "NOISE",
-    "INPUTS",
-    "DTYPE",
-    "GAUSSIANS",
-    "GRIDS",
-    "SAMPLES",
-    "REPEATS",
-    "WHITEN",
-    "NODES",
-    "HALVED",
-    "PADDED",
-    "PULLED",
-    "PASSES",
-    "REPLAYED",
-    "HEAVY",
-    "EDGED",
-    "WILD",
-    "NO_ERROR",
-    *CHECKED,
-)
+BY_SECTOR = ("points", "weights", "size", "inner", "mean", "product", "product_all")
+LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE")
 
 
 def emit_vectors(plan: VectorsPlan, loop: Region | None = None) -> str:
     """The source of a module that evaluates a plan by vectors. loop: with functions that run it in parts."""
-    names = Names(
-        (
-            *HELPERS,
-            *LOCALS,
-            *checked.names(plan),
-            *(f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR),
-        )
-    )
+    names = _names(plan)
     body = _body(plan, names, loop)
-    head = _Head(plan.program, plan.layout, names, body)
+    head = Opening(plan.program, plan.layout, names, body)
     head.run()
     body.run()
-    outputs = [head.output(o) for o in plan.program.outputs]
-    status = names.fresh("lost")
-    lost = [f"jnp.max({body.top.chains[side].name}[0].lost)" for side in plan.layout.capacity]
-    ending: list[Statement] = [
-        Assign(
-            (status,), Py(f"jnp.max(jnp.stack([{', '.join(lost)}]))") if lost else Py("jnp.zeros((), dtype)")
-        ),
-        Return(
-            Py(
-                f"as_outputs({{{', '.join(f'{key!r}: {value.text}' for key, value in outputs)}}}, dtype), "
-                f"{status}"
-            )
-        ),
-    ]
-    lines = [*body.top.prologue, *body.top.statements, *ending]
-    doc = (
-        f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
+    return assembled(
+        _header(plan),
+        _settings(plan),
+        _limit(body, head, loop is not None),
+        sections=_sections(plan, may_cancel(plan)),
+        public=_public(plan, loop is not None),
     )
-    function = Def(
-        "limit",
-        ("inputs", "points", "weights", *["loop=lax.fori_loop"] * (loop is not None)),
-        (*head.opening(), *lines),
-        doc,
-    )
-    return "\n".join(
-        [
-            _header(plan),
-            _imports(plan),
-            _constants(plan),
-            _helpers(plan.structure, body.expressions),
-            "",
-            "",
-            *py.print_statements([function]),
-            _tail(plan, may_cancel(plan), loop is not None),
-        ]
-    )
+
+
+def source_of_a_repeat(plan: Plan, source: str) -> str:
+    """What each repeat of a plan's module depends on besides inputs and seed: its code, without comments, the
+    text of the program and the number of repeats."""
+    tree = ast.parse(source)
+    del tree.body[0]
+    if not isinstance(plan, SampledPlan):
+        return ast.unparse(tree)
+    settings = _settings(replace(plan, repeats=1))
+    told = {name for line in settings for name in line.values}
+    tree.body = [line for line in tree.body if not told & _assigned(line)]
+    return f"{ast.unparse(tree)}\n{[line.values for line in settings]}"
+
+
+def _assigned(line: ast.stmt) -> set[str]:
+    targets = line.targets if isinstance(line, ast.Assign) else []
+    return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
 
 
 def _body(plan: VectorsPlan, names: Names, loop: Region | None) -> Body:
@@ -215,323 +86,38 @@ def _body(plan: VectorsPlan, names: Names, loop: Region | None) -> Body:
     return body
 
 
-def source_of_a_repeat(plan: Plan, source: str) -> str:
-    """The source of a plan's module but for the number of repeats: what each of them depends on besides
-    inputs and seed."""
-    if not isinstance(plan, SampledPlan):
-        return source
-    one = replace(plan, repeats=1)
-    return source.replace(_header(plan), _header(one)).replace(_constants(plan), _constants(one))
+def _names(plan: VectorsPlan) -> Names:
+    """What is free to be called something."""
+    by_sector = [f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR]
+    return Names((*names_for_limit(), *LOCALS, *by_sector))
 
 
-class _Head:
-    """What `limit` begins with: inputs, points, initial vectors, matrices."""
-
-    def __init__(self, program: Program, layout: Layout, names: Names, body: Body) -> None:
-        self.program, self.names, self.body = program, names, body
-        self.sectors = body.space.sectors
-        self.layouts = [self.sectors.layout(layout, k) for k in range(self.sectors.count)]
-        self.frame: Frame = body.top
-        self.expressions: Expressions = body.expressions
-        self.pointwise = body.space.pointwise
-
-    @property
-    def shapes(self) -> str:
-        """Those of points and weights, in words."""
-        suffixes = self.sectors.suffixes
-        points = ", ".join(
-            f"[{part.total}, M{suffix}]" for part, suffix in zip(self.layouts, suffixes, strict=True)
-        )
-        return f"points {points} with weights {', '.join(f'[M{suffix}]' for suffix in suffixes)}"
-
-    def opening(self) -> list[Statement]:
-        if self.sectors.count > 1:
-            return self._opening_of_sectors()
-        lines: list[Statement] = [Assign(("dtype", "size"), Py("points.dtype, points.shape[1]"))]
-        lines += [Def("inner", ("a", "b"), (Return(Py("a @ (weights * b)")),))]
-        if self.pointwise:
-            return [*lines, Def("mean", ("a",), (Return(Py("a @ weights")),))]
-        return [*lines, Assign(("one",), Py("jnp.zeros(size, dtype).at[0].set(1)"))]
-
-    def _opening_of_sectors(self) -> list[Statement]:
-        suffixes = self.sectors.suffixes
-        lines: list[Statement] = [
-            Assign(tuple(f"{name}{suffix}" for suffix in suffixes), py.name(name))
-            for name in ("points", "weights")
-        ]
-        sizes = ", ".join(f"points{suffix}.shape[1]" for suffix in suffixes)
-        lines.append(
-            Assign(
-                ("dtype", *(f"size{suffix}" for suffix in suffixes)),
-                Py(f"points{suffixes[0]}.dtype, {sizes}"),
+def _limit(body: Body, head: Opening, segments: bool) -> Def:
+    """The function, once all is emitted. segments: whether a parameter of it runs a loop."""
+    outputs = [head.output(o) for o in head.program.outputs]
+    status = head.names.fresh("lost")
+    lost = [f"jnp.max({body.top.chains[side].name}[0].lost)" for side in body.layout.capacity]
+    ending: list[Statement] = [
+        Assign(
+            (status,), Py(f"jnp.max(jnp.stack([{', '.join(lost)}]))") if lost else Py("jnp.zeros((), dtype)")
+        ),
+        Return(
+            Py(
+                f"as_outputs({{{', '.join(f'{key!r}: {value.text}' for key, value in outputs)}}}, dtype), "
+                f"{status}"
             )
-        )
-        for k, suffix in enumerate(suffixes):
-            members = ", ".join(
-                name for name, sector in self.sectors.vectors.items() if sector == k and "$" not in name
-            )
-            lines += [
-                Def(
-                    f"inner{suffix}",
-                    ("a", "b"),
-                    (Return(Py(f"a @ (weights{suffix} * b)")),),
-                    f"E ab, in the sector of {members}.",
-                ),
-                Def(f"mean{suffix}", ("a",), (Return(Py(f"a @ weights{suffix}")),)),
-            ]
-        return lines
-
-    def run(self) -> None:
-        for item in self.program.inputs:
-            name = self.names[item.name]
-            self.frame.held.append(
-                Held(
-                    name,
-                    item.name,
-                    False,
-                    {},
-                    tuple(range(len(item.shape))),
-                    item.shape,
-                    self.frame,
-                    store=False,
-                )
-            )
-            kind = Py(f"jnp.asarray(inputs[{item.name!r}]" + (", dtype)" if item.bound is None else ")"))
-            self.frame.statements.append(Assign((name,), kind))
-        for group in self.program.gaussians:
-            self._gaussians(group)
-        for matrix in self.program.matrices:
-            self._matrix(matrix)
-        self._chains()
-
-    # laws
-
-    def _law(self, x: Expr, axes: tuple[Axis, ...]) -> tuple[Py, bool]:
-        """A number of a law, an array over the axes if it depends on them."""
-        x = finite_branches(x)
-        if not any(v in _mentioned(x) for v, _ in axes):
-            return self.expressions.value(x, self.frame, ()), False
-        inner, parameters = self.frame, list[str]()
-        for variable, _ in axes:
-            name = self.names.fresh(variable)
-            parameters.append(name)
-            inner = Frame(parent=inner, variables={variable: name})
-        value = self.expressions.value(x, inner, tuple((v, Affine(n)) for v, n in axes))
-        for name, (_, n) in reversed(list(zip(parameters, axes, strict=True))):
-            value = Py(f"jax.vmap(lambda {name}: {value.text})(jnp.arange({n}))")
-        return value, True
-
-    def _gaussians(self, group: Gaussians) -> None:
-        sector = self.sectors.vectors.get(group.names[0], 0)
-        rows, source = self.layouts[sector].initial[group.names[0]], f"points{self.sectors.suffixes[sector]}"
-        shape = tuple(n for _, n in group.axes)
-        k = len(group.names)
-        points = (
-            Py(f"{source}[{rows.start}]")
-            if not shape and k == 1
-            else Py(f"{source}[{rows.start}:{rows.stop}]")
-        )
-        if k == 1:
-            value = self._single(group, points, shape)
-            self._given(
-                group,
-                group.names[0],
-                value,
-                f"{_plain(group)} ~ N({_text(group.mean[0])}, {_text(group.covariance[0][0])})",
-            )
-            return
-        joint = self.names.fresh(f"{group.names[0]}_joint")
-        points = Py(f"{points.text}.reshape({', '.join(map(str, (*shape, k, -1)))})") if shape else points
-        root = self._square_root(group, shape)
-        value = Py(f"{root.text} @ {points.text}")
-        self.frame.statements.append(Assign((joint,), value, f"({', '.join(group.names)}) jointly Gaussian"))
-        for i, name in enumerate(group.names):
-            part = Py(f"{joint}[..., {i}, :]")
-            self._given(group, name, self._shifted(group.mean[i], part, group), "")
-
-    def _single(self, group: Gaussians, points: Py, shape: tuple[int, ...]) -> Py:
-        if len(shape) > 1:
-            points = Py(f"{points.text}.reshape({', '.join(map(str, (*shape, -1)))})")
-        variance, varies = self._law(group.covariance[0][0], group.axes)
-        if group.covariance[0][0] != ONE:
-            root = py.call("jnp.sqrt", variance)
-            points = py.product([Py(f"{root.text}[..., None]") if varies else root, points])
-        return self._shifted(group.mean[0], points, group)
-
-    def _shifted(self, mean: Expr, value: Py, group: Gaussians) -> Py:
-        if mean == ZERO:
-            return value
-        shift, varies = self._law(mean, group.axes)
-        shift = Py(f"{shift.at(py.ATOM)}[..., None]") if varies else shift
-        return py.total(
-            [(False, shift if self.pointwise else py.product([shift, py.name("one")])), (False, value)]
-        )
-
-    def _square_root(self, group: Gaussians, shape: tuple[int, ...]) -> Py:
-        entries = [[self._law(x, group.axes) for x in row] for row in group.covariance]
-        varies = any(v for row in entries for _, v in row)
-        if not varies:
-            rows = ", ".join(f"[{', '.join(x.text for x, _ in row)}]" for row in entries)
-            return Py(f"sqrt_psd(jnp.array([{rows}], dtype))")
-        full = f"({', '.join(map(str, shape))},)"
-        stacked = ", ".join(
-            f"jnp.stack([{', '.join(f'jnp.broadcast_to({x.text}, {full})' for x, _ in row)}], -1)"
-            for row in entries
-        )
-        nested = "sqrt_psd"
-        for _ in shape:
-            nested = f"jax.vmap({nested})"
-        return Py(f"{nested}(jnp.stack([{stacked}], -2))")
-
-    def _given(self, group: Gaussians, family: str, value: Py, comment: str) -> None:
-        name = self.names[family]
-        shape = tuple(n for _, n in group.axes)
-        self.frame.statements.append(Assign((name,), value, comment))
-        self.frame.held.append(
-            Held(name, family, True, {}, tuple(range(len(shape))), shape, self.frame, store=False)
-        )
-
-    # matrices
-
-    def _matrix(self, matrix: Matrix) -> None:
-        variance, varies = self._law(matrix.variance, matrix.axes)
-        ratios = {w.name: w.ratio for w in self.program.widths}
-        rows, columns = ratios[matrix.rows], ratios[matrix.columns]
-        table = self.names[f"{matrix.name} factors"]
-        deviation = py.call("jnp.sqrt", variance)
-        if rows == columns:
-            value = (
-                Py(f"jnp.broadcast_to({deviation.text}[..., None], (*{deviation.text}.shape, 4))")
-                if varies
-                else Py(f"[{deviation.text}]*4")
-            )
-            if matrix.axes and not varies:
-                value = Py(f"jnp.full(({', '.join(str(n) for _, n in matrix.axes)}, 4), {deviation.text})")
-            self.frame.statements.append(
-                Assign(
-                    (table,),
-                    value,
-                    f"{matrix.name}: σ, of hat and dot of {matrix.name}x and of {matrix.name}ᵀy",
-                )
-            )
-            return
-        rho = py.product(
-            [self.expressions.value(rows, self.frame, ())],
-            [self.expressions.value(columns, self.frame, ())] if columns != ONE else [],
-        )
-        root = f"jnp.sqrt({rho.text})"
-        factors = Py(f"jnp.stack([jnp.ones(()), 1/{root}, {root}, jnp.asarray({rho.text}, dtype)])")
-        value = (
-            Py(f"{deviation.text}[..., None]*{factors.text}")
-            if varies
-            else Py(f"{deviation.text}*{factors.text}")
-        )
-        if matrix.axes and not varies:
-            value = Py(f"jnp.broadcast_to({value.text}, ({', '.join(str(n) for _, n in matrix.axes)}, 4))")
-        self.frame.statements.append(
-            Assign(
-                (table,),
-                value,
-                f"{matrix.name}: σ, σ/√ρ, σ√ρ, σρ, of hat and dot of {matrix.name}x, {matrix.name}ᵀy",
-            )
-        )
-
-    def _chains(self) -> None:
-        """The bases of all matrices, empty, and their Gaussians: rows taken in turns, as the program will
-        meet them."""
-        for part, suffix in zip(self.layouts, self.sectors.suffixes, strict=True):
-            start = part.first_direction
-            for extra, table in ((False, part.capacity), (True, part.extra)):
-                counts = [k * part.members[side[0]] for side, k in table.items()]
-                if not counts:
-                    continue
-                places = [self.names.fresh(f"rows_{chain_name(side)}") for side in table]
-                value = Py(f"interleaved({', '.join(map(str, counts))})")
-                self.frame.statements.append(
-                    Assign((f"{places[0]},",) if len(places) == 1 else tuple(places), value)
-                )
-                for side, place in zip(table, places, strict=True):
-                    self._chain(side, Py(f"points{suffix}[{f'{start} + ' if start else ''}{place}]"), extra)
-                start += sum(counts)
-
-    def _chain(self, side: Side, gaussians: Py, extra: bool) -> None:
-        matrix = next(m for m in self.program.matrices if m.name == side[0])
-        axes = "".join(f", {n}" for _, n in matrix.axes)
-        operands = self.sectors.operands.get(side, 0)
-        size = (
-            f", size=size{self.sectors.suffixes[operands]}"
-            if operands != self.sectors.outputs.get(side, 0)
-            else ""
-        )
-        own = Py(f"basis({gaussians.text}{axes}{size})")
-        shown = f"{side[0]}ᵀ" if side[1] else side[0]
-        if extra:
-            name = self.names[f"{chain_name(side)} extra"]
-            self.frame.statements.append(
-                Assign((name,), own, f"what one round adds to the directions {shown} has met")
-            )
-        else:
-            name = self.names[f"{chain_name(side)} met"]
-            self.frame.statements.append(
-                Assign((name,), py.tuple_of([own]), f"the directions {shown} has met")
-            )
-            self.frame.chains[side] = Chain(name, self.frame)
-
-    # outputs
-
-    def output(self, output: Output) -> tuple[str, Py]:
-        if 0 in output.shape:  # nothing was made that could be read
-            return output.name, py.call("jnp.zeros", py.tuple_of([py.integer(n) for n in output.shape]))
-        held = self.frame.find(output.ref)
-        variables = [v for v, _ in output.axes]
-        index = held.rest(output.ref)
-        simple = all(
-            isinstance(i, Affine) and (not i.variables or (len(i.variables) == 1 and i.terms[0][1] == 1))
-            for i in index
-        )
-        order = [v for i in index if isinstance(i, Affine) for v in i.variables]
-        if simple and order == variables:
-            extents = dict(output.axes)
-            parts = []
-            for axis, i in zip(held.kept, index, strict=True):
-                assert isinstance(i, Affine)
-                parts.append(
-                    py.part(i.const, extents[next(iter(i.variables))], held.shape[axis])
-                    if i.variables
-                    else py.integer(i.const)
-                )
-            value = py.subscript(py.name(held.name), parts)
-        else:
-            ranks = {v: k for k, v in enumerate(variables)}
-            along = {
-                v: ", ".join(":" if k == ranks[v] else "None" for k in range(len(variables)))
-                for v in variables
-            }
-            grid = {
-                v: f"jnp.arange({n})" + (f"[{along[v]}]" if len(variables) > 1 else "")
-                for v, n in output.axes
-            }
-            inner = Frame(parent=self.frame, variables=grid)
-            shape = py.tuple_of([py.integer(n) for _, n in output.axes])
-            value = self.expressions.member(output.ref, inner)
-            value = py.call("jnp.broadcast_to", value, shape)
-        return output.name, value
-
-
-def _mentioned(x: Expr) -> set[str]:
-    return positions(x) | {
-        v for ref, _ in expr_references(x, ()) for i in ref.index for v in getattr(i, "variables", ())
-    }
-
-
-def _text(x: Expr) -> str:
-    from tpc.core.printer import print_expr
-
-    return print_expr(x)
-
-
-def _plain(group: Gaussians) -> str:
-    return group.names[0] + (f"[{', '.join(f'{v} < {n}' for v, n in group.axes)}]" if group.axes else "")
+        ),
+    ]
+    lines = [*body.top.prologue, *body.top.statements, *ending]
+    doc = (
+        f"The outputs on {head.shapes}, and the greatest relative norm of a direction there was no room for."
+    )
+    return Def(
+        "limit",
+        ("inputs", "points", "weights", *["loop=lax.fori_loop"] * segments),
+        without_unused((*head.opening(), *lines)),
+        doc,
+    )
 
 
 def _header(plan: VectorsPlan) -> str:
@@ -541,9 +127,7 @@ def _header(plan: VectorsPlan) -> str:
         case ChaosPlan():
             how = (
                 "Vectors are polynomials of standard Gaussians, given by their values at the nodes of "
-                "products of "
-                "Gauss–Hermite\n"
-                "rules that integrate all that occurs: the result is exact."
+                "products of Gauss–Hermite\nrules that integrate all that occurs: the result is exact."
             )
         case SampledPlan():
             kind = f"{NAMES[plan.points]}{', whitened' if plan.whiten else ''}"
@@ -554,96 +138,41 @@ def _header(plan: VectorsPlan) -> str:
             )
         case _:
             how = "Vectors are coefficients on standard Gaussians; the result is exact."
-    return (
-        f'"""The infinite-width limit of the Tensor Program `{_ascii(plan.program.name)}`, written by '
-        f'tpc.\n\n{how}\n"""\n'
-    )
+    return docstring(plan.program, how)
 
 
-def _ascii(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "_-. " else "_" for c in text)
-
-
-def _imports(plan: VectorsPlan) -> str:
-    lines = [
-        "import warnings",
-        "from typing import NamedTuple",
-        "",
-        "import jax",
-        "import jax.numpy as jnp",
-        "import numpy as np",
-        "from jax import lax",
-        "from jax.scipy.special import erf",
-        "from jax.sharding import NamedSharding, PartitionSpec",
-    ]
-    if isinstance(plan, CheckedPlan):
-        lines += checked.imports(plan)
-    elif plan.sampled:
-        lines += ["from scipy.linalg import solve_triangular"]
-    if plan.points == "sobol":
-        lines += ["from scipy.special import ndtri", "from scipy.stats import qmc"]
-    elif isinstance(plan, ChaosPlan):
-        lines += ["from scipy.special import roots_hermitenorm"]
-    return "\n".join(lines) + "\n"
-
-
-def _constants(plan: VectorsPlan) -> str:
-    program, layout = plan.program, plan.layout
-    rows = ", ".join(
-        f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})"
-        for i in program.inputs
-    )
-    lines = [f"DTYPE, TOLERANCE, GAUSSIANS = {plan.dtype!r}, {plan.tolerance!r}, {layout.total}"]
+def _settings(plan: VectorsPlan) -> list[Setting]:
+    numbers = {"DTYPE": repr(plan.dtype), "TOLERANCE": repr(plan.tolerance)}
+    lines = [Setting({**numbers, "GAUSSIANS": str(plan.layout.total)})]
     match plan:
         case PanelsPlan() | GridPlan():
-            lines += checked.constants(plan)
+            lines += checked.settings(plan)
         case ChaosPlan():
-            lines.append(f"NODES = {plan.rule!r}    # of the rule for every Gaussian, by sector")
+            lines.append(Setting({"NODES": repr(plan.rule)}, "of the rule for every Gaussian, by sector"))
         case SampledPlan():
-            lines += [
-                f"SAMPLES, REPEATS, WHITEN, NOISE = {plan.samples}, {plan.repeats}, {plan.whiten}, "
-                f"{plan.noise}",
-                *checks(plan),
-            ]
+            drawn: dict[str, float] = {
+                "SAMPLES": plan.samples,
+                "REPEATS": plan.repeats,
+                "WHITEN": plan.whiten,
+            }
+            drawn["NOISE"] = plan.noise
+            lines += [Setting({name: str(value) for name, value in drawn.items()}), *checks(plan)]
     if may_cancel(plan):
-        lines.append(evaluations_line(plan))
-    block = BATCH_BLOCK if layout.rows > 1 else BLOCK
-    lines.append(
-        f"BLOCK, BLOCKS = {block}, {BLOCKS}    # of bases and histories: rows at least, and how many at most"
-    )
-    lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
-    return "\n".join(lines) + "\n"
+        lines.append(evaluations(plan))
+    block = BATCH_BLOCK if plan.layout.rows > 1 else BLOCK
+    blocks = {"BLOCK": str(block), "BLOCKS": str(BLOCKS)}
+    lines.append(Setting(blocks, "of bases and histories: rows at least, and how many at most"))
+    return [*lines, inputs_setting(plan.program)]
 
 
-def _helpers(parts: Structure, expressions: Expressions) -> str:
-    sections = copied("products.py") | copied("roots.py")
-    needed = {
-        "copied from here on": True,
-        "roots": expressions.roots,
-        "histories": parts.histories,
-        "vectors in 16 bits": expressions.packed,
-        "products of batches": parts.blocks,
-    }
-    return "\n\n" + "\n\n\n".join(sections[title] for title, wanted in needed.items() if wanted)
+def _sections(plan: VectorsPlan, cancels: bool) -> tuple[str, ...]:
+    """Of helpers that there are several kinds of, those that the plan needs."""
+    if plan.exact:
+        return plan.points, *run_sections(plan, cancels)
+    return plan.points, "checked" if isinstance(plan, CheckedPlan) else "claims"
 
 
-def _tail(plan: VectorsPlan, cancels: bool, segments: bool) -> str:
-    sections = copied("runner.py") | copied("spread.py") | copied("rounding.py") | checked.sections()
-    kind = (
-        run_sections(plan, cancels)
-        if plan.exact
-        else ["checked"]
-        if any(plan.checks)
-        else ["rounding", "claims"]
-    )
-    wanted = [
-        "every module",
-        *checked.SECTIONS * any(plan.checks),
-        plan.points,
-        *kind,
-        *["segments"] * segments,
-        "main",
-    ]
-    if plan.sampled:
-        wanted.insert(1, "whitening")
-    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"
+def _public(plan: VectorsPlan, in_parts: bool) -> tuple[str, ...]:
+    """What the evaluator calls besides `run`."""
+    own = {"coefficients": ("coefficients",), "panels": ("points_of",)}.get(plan.points, ())
+    return (*own, *("begin", "advance", "finish") * in_parts)

@@ -26,6 +26,21 @@ class Py:
         return self.text if self.strength >= strength else f"({self.text})"
 
 
+@dataclass(frozen=True, slots=True)
+class Slice(Py):
+    """Places of an axis in a row. start: the first of them. whole: whether they are all that there are."""
+
+    start: int = 0
+    whole: bool = False
+
+
+FULL = Slice(":", ATOM, 0, True)
+
+
+def is_full(part: Py) -> bool:
+    return isinstance(part, Slice) and part.whole
+
+
 def name(identifier: str) -> Py:
     return Py(identifier)
 
@@ -104,21 +119,33 @@ def formatted(template: str, args: Sequence[Py]) -> Py:
 
 def subscript(base: Py, index: Sequence[Py]) -> Py:
     """`base[index]`, full slices at the end left out."""
-    parts = [i.text for i in index]
-    while parts and parts[-1] == ":":
+    parts = without_full(index)
+    return Py(f"{base.at(ATOM)}[{', '.join(part.text for part in parts)}]") if parts else base
+
+
+def without_full(index: Sequence[Py]) -> list[Py]:
+    """An index without the full slices at its end."""
+    parts = list(index)
+    while parts and is_full(parts[-1]):
         parts.pop()
-    return Py(f"{base.at(ATOM)}[{', '.join(parts)}]") if parts else base
+    return parts
 
 
 def part(start: int, length: int, extent: int) -> Py:
     """The slice of so many places of an axis of a given extent."""
-    if start == 0:
-        return Py(":" if length == extent else f":{length}")
-    return Py(f"{start}:" if start + length == extent else f"{start}:{start + length}")
+    if start == 0 and length == extent:
+        return FULL
+    stop = "" if start + length == extent else start + length
+    return Slice(f"{start or ''}:{stop}", ATOM, start)
 
 
 def tuple_of(items: Sequence[Py]) -> Py:
     return Py(f"({items[0].text},)" if len(items) == 1 else f"({', '.join(i.text for i in items)})")
+
+
+def row_of(items: Sequence[Py]) -> Py:
+    """The right side of an assignment to as many names."""
+    return items[0] if len(items) == 1 else tuple_of(items)
 
 
 def lambda_of(parameter: str, body: Py) -> Py:
@@ -138,11 +165,6 @@ class Return:
 
 
 @dataclass(frozen=True, slots=True)
-class Comment:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Def:
     name: str
     parameters: tuple[str, ...]
@@ -150,8 +172,8 @@ class Def:
     doc: str = ""
 
 
-Statement = Assign | Return | Comment | Def
-COMMENT_COLUMN, WIDEST = 48, 150
+Statement = Assign | Return | Def
+COMMENT_COLUMN, WIDEST, HANG = 48, 120, 8
 
 
 def print_statements(statements: Sequence[Statement], indent: str = "") -> list[str]:
@@ -164,7 +186,7 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
                 if len(code) <= WIDEST:
                     lines += _commented(code, comment, indent)
                 else:
-                    left = f"({left})" if len(targets) > 1 else left
+                    left = f"({left})" if len(targets) > 1 and len(left) > WIDEST // 2 else left
                     lines += _above(comment, indent)
                     lines += _broken(f"{indent}{left} = {_closed(value)}", indent)
             case Return(value):
@@ -172,15 +194,20 @@ def print_statements(statements: Sequence[Statement], indent: str = "") -> list[
                 lines += (
                     [code] if len(code) <= WIDEST else _broken(f"{indent}return {_closed(value)}", indent)
                 )
-            case Comment(text):
-                lines += _above(text, indent)
-            case Def(function, parameters, body, doc):
-                if lines and indent == "":
-                    lines += ["", ""]
-                lines.append(f"{indent}def {function}({', '.join(parameters)}):")
-                lines += [f'{indent}    """{doc}"""'] if doc else []
-                lines += print_statements(body, indent + "    ")
-    return lines
+            case Def():
+                lines += [""] * bool(lines and lines[-1] != "")
+                lines += [*_function(s, indent), ""]
+    return lines[:-1] if lines and lines[-1] == "" else lines
+
+
+def _function(s: Def, indent: str) -> list[str]:
+    inside = indent + " " * 4
+    doc = textwrap.wrap(f'"""{s.doc}', WIDEST - 3, initial_indent=inside, subsequent_indent=inside)
+    return [
+        *_fitting(f"{indent}def {s.name}({', '.join(s.parameters)}):", indent),
+        *[*doc[:-1], f'{doc[-1]}"""'] * bool(s.doc),
+        *print_statements(s.body, inside),
+    ]
 
 
 def _bare(value: Py) -> str:
@@ -203,18 +230,25 @@ def _closed(value: Py) -> str:
     return value.text if value.strength == ATOM else f"({value.text})"
 
 
+def _fitting(code: str, indent: str) -> list[str]:
+    return [code] if len(code) <= WIDEST else _broken(code, indent)
+
+
 def _broken(code: str, indent: str) -> list[str]:
     """A long line as several, broken inside brackets after commas and before signs."""
-    places = _places(code, (", ", " + ", " - "))
-    if any(end - start > WIDEST for start, end in zip([0, *places], [*places, len(code)], strict=True)):
-        places = _places(code, (", ", " + ", " - ", ": jax.vmap("))
+    room, ends, places = WIDEST - len(indent) - HANG, list[str](), list[int]()
+    for more in ((", ", " + ", " - "), (": jax.vmap(",), ("(",)):
+        ends += more
+        places = _places(code, ends)
+        if all(end - start <= room for start, end in zip([0, *places], [*places, len(code)], strict=True)):
+            break
     if not places:
         return [code]
     lines, start, hang = list[str](), 0, ""
     for place, following in zip(places, [*places[1:], len(code)], strict=True):
         if len(hang) + following - start > WIDEST and place > start:
             lines.append(hang + code[start:place].rstrip())
-            start, hang = place, indent + " " * 8
+            start, hang = place, indent + " " * HANG
     return [*lines, hang + code[start:]]
 
 

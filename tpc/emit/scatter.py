@@ -31,7 +31,6 @@ from tpc.core.expr import (
     mul,
 )
 from tpc.core.expr import replace as rebuilt
-from tpc.core.printer import print_expr
 from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region, ranges
 from tpc.emit import python as py
@@ -147,13 +146,12 @@ def added(
     One after the other they make XLA copy an array that is carried and was read before.
     """
     comments = [
-        f"at {a.row}: + {print_expr(a.value)}" + "".join(f" for {v} < {n}" for v, n in a.loops)
-        for a in additions
+        " ".join(["one-hot: all else is 0", *(f"for {v} < {n}" for v, n in a.loops)]) for a in additions
     ]
     rows = [_rows(emit, a, frame, region) for a in additions]
     values = [_all(emit, a, a.value, frame, region, suffix) for a in additions]
     if len(additions) > 1 and all(len(a.loops) == 1 for a in additions):
-        comments = ["; ".join(comments)]
+        comments = ["; ".join(dict.fromkeys(comments))]
         rows, values = ([py.call("jnp.concatenate", py.tuple_of(own))] for own in (rows, values))
     for comment, row, value in zip(comments, rows, values, strict=True):
         turn = frame.turns() if held.packed else None
@@ -187,7 +185,7 @@ def _rows(emit: Expressions, a: Addition, frame: Frame, region: Region) -> Py:
         return _over(emit, a, frame, lambda inner: emit.index(a.row, inner))
     return py.subscript(
         py.name(source.name),
-        [Py(":") if i.variables & set(variables) else emit.affine(i, frame) for i in a.row.index],
+        [py.FULL if i.variables & set(variables) else emit.affine(i, frame) for i in a.row.index],
     )
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Gather, Ref
-from tpc.core.printer import print_op
 from tpc.core.program import MatMul
 from tpc.core.storage import Leaf, Region
 from tpc.core.traverse import index_variables
@@ -55,8 +54,7 @@ class Blocks:
                 )
             )
         )
-        comment = print_op(op)[0] + "".join(f" for {r.variable} < {r.loop.count}" for r in nest)
-        self.body.product("multiply_all", op, rows, name, comment, frame)
+        self.body.product("product_all", op, rows, name, nest, frame)
         if len(nest) > 1:
             shape = ", ".join(str(r.greatest) for r in nest)
             frame.statements.append(Assign((name,), Py(f"{name}.reshape({shape}, -1)")))
@@ -122,17 +120,16 @@ class Blocks:
 
 def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:
     """The array with a part of it replaced, full slices at the end of the index left out."""
-    parts = [i.text for i in index]
-    while parts and parts[-1] == ":":
-        parts.pop()
+    parts = py.without_full(index)
     if not parts:
         return py.name(value)
     if held.blocks:
         assert len(parts) == 1, "a history is written a step at a time"
         return py.call("recorded", py.name(held.name), index[0], py.name(value))
-    if held.vector and not drop and len(held.kept) > 1 and len(parts) == 1 and ":" not in parts[0]:
+    one = len(parts) == 1 and not isinstance(parts[0], py.Slice)
+    if held.vector and not drop and len(held.kept) > 1 and one:
         return py.call("stored", py.name(held.name), index[0], py.name(value))
-    return Py(f"{held.name}.at[{', '.join(parts)}].set({value}{drop})")
+    return Py(f"{held.name}.at[{', '.join(part.text for part in parts)}].set({value}{drop})")
 
 
 def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:

@@ -6,89 +6,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ZERO, Call, Delta, Expr, Number, Value, mul, walk
+from tpc.core.expr import ONE, ZERO, Call, Delta, Expr, Number, Value, mul, walk
 from tpc.core.traverse import free_variables, indices
 from tpc.emit import python as py
-from tpc.emit.error_checks import NAMES, evaluations_line, may_cancel, run_sections
+from tpc.emit.assemble import Setting, assembled, inputs_setting
+from tpc.emit.comments import plain
+from tpc.emit.docstring import docstring
+from tpc.emit.error_checks import evaluations, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
 from tpc.emit.identifiers import Names
+from tpc.emit.library import names_for_limit
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.sections import copied
+from tpc.emit.unused import without_unused
 from tpc.gram.cuts import cuts_of
 from tpc.gram.factors import LOGISTIC, polynomial
 from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, Integral, Piece
 from tpc.gram.labels import best_name
-from tpc.gram.registered import form_named
+from tpc.gram.registered import FORMS, form_named
 from tpc.gram.write_arrays import Array, Arrays
 from tpc.gram.write_gaps import GapWriter
 from tpc.gram.write_rolled import RolledWriter
 from tpc.plan.plan import RULE, CovariancesPlan
 
-SECTIONS = (
-    "contract",
-    "over",
-    "diagonal",
-    "moved",
-    "gap",
-    "apart",
-    "near",
-    "gap_of_sum",
-    "series",
-    "step_step",
-    "relu_gap",
-    "relu_relu",
-    "relu_step",
-    "erf_erf",
-    "sin_sin",
-    "cos_cos",
-    "exp_exp",
-    "moment",
-    "logistic",
-    "mixed",
-    "integral",
-)
-LOCALS = (
-    "inputs",
-    "points",
-    "weights",
-    "dtype",
-    "rule",
-    "warnings",
-    "DTYPE",
-    "POINTS",
-    "RULES",
-    "INPUTS",
-    "NamedSharding",
-    "PartitionSpec",
-    "as_outputs",
-    "over_square",
-    "slope_of",
-    "Line",
-    "REACH",
-    "FAR",
-    "ROOTS",
-    "HALVINGS",
-    "inverse_norm",
-    "turned",
-    "root",
-    "ARC",
-    "CAP",
-    "math",
-    "tanh_tanh",
-    "slope_slope",
-    "softplus_softplus",
-    "smooth_gap",
-    "limit",
-    "draw",
-    "run",
-    "compiled",
-    "prepared",
-    "spread",
-    "evaluated",
-    "evaluations",
-    "outputs_of",
-    "summary",
-)
+LOCALS = ("inputs", "points", "weights", "dtype", "rule", "limit")
 PAIRS = {
     ("relu", "relu"): "relu_relu",
     ("step", "step"): "step_step",
@@ -104,32 +44,6 @@ BY_GAPS = {
     ("softplus", "softplus"): "softplus_softplus",
 }
 SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
-NEEDS = {
-    "near": {"gap"},
-    "gap_of_sum": {"gap"},
-    "step_step": {"series"},
-    "relu_gap": {"series"},
-    "relu_relu": {"gap"},
-    "relu_step": {"over"},
-    "erf_erf": {"gap"},
-    "moment": {"over", "step_step", "gap", "erf_erf", "sin_sin", "cos_cos"},
-    "logistic": {"gap", "series"},
-    "mixed": {"logistic", "moment"},
-}
-BARRED = {
-    "scan",
-    "integral",
-    "moved",
-    "gap",
-    "near",
-    "gap_of_sum",
-    "relu_gap",
-    "relu_relu",
-    "erf_erf",
-    "moment",
-    "logistic",
-    "mixed",
-}  # these need `lax`
 
 
 def emit_gram(plan: CovariancesPlan, *, rolled: bool = True) -> str:
@@ -143,32 +57,28 @@ def emit_gram(plan: CovariancesPlan, *, rolled: bool = True) -> str:
         else "points [3, Q], weights [Q]: a rule for integrals (see `draw`)."
     )
     doc = f"The outputs, and 0: there is no direction to be lost. {rule}"
-    function = Def("limit", ("inputs", "points", "weights"), tuple(lines), doc)
+    function = Def("limit", ("inputs", "points", "weights"), without_unused(lines), doc)
     cancels = may_cancel(plan)
-    return "\n".join(
-        [
-            _header(plan),
-            _imports(writer.used, cancels),
-            _constants(plan, cancels),
-            _helpers(writer),
-            "",
-            "",
-            *py.print_statements([function]),
-            _tail(plan, cancels),
-        ]
+    lines_of = [Setting({"DTYPE": repr(plan.dtype)})]
+    lines_of += [] if plan.exact else [Setting({"POINTS": str(RULE)})]
+    lines_of += [evaluations(plan)] if cancels else []
+    return assembled(
+        _header(plan),
+        [*lines_of, inputs_setting(plan.program)],
+        function,
+        sections=(plan.points, *run_sections(plan, cancels)),
+        forms=tuple(writer.forms.values()),
     )
 
 
 class _Writer:
-    """used: the helpers that the module needs. forms: those that the user registered. rolled: whether layers
-    that are alike become loops."""
+    """forms: those that the user registered. rolled: whether layers that are alike become loops."""
 
     def __init__(self, covariances: CovarianceProgram, rolled: bool = True) -> None:
         self.covariances = covariances
-        self.used: set[str] = set()
         self.forms: dict[str, str] = {}
         self.integrals = 0
-        self.names = Names((*LOCALS, *NAMES, *SECTIONS))
+        self.names = Names((*LOCALS, *names_for_limit(), *(form.name for form in FORMS.values())))
         self.table: dict[str, Array] = {}
         self.gaps = GapWriter(self)
         self.rolled = RolledWriter(self, rolled)
@@ -231,7 +141,7 @@ class _Writer:
         return found
 
     def _arrays(self, *, guarded: bool = True) -> Arrays:
-        return Arrays(self.covariances.extents, self.table, self.names, self.used, guarded=guarded)
+        return Arrays(self.covariances.extents, self.table, self.names, guarded=guarded)
 
     def definition(self, definition: Definition) -> Statement:
         name = self.names.fresh(best_name(definition.also))
@@ -250,7 +160,7 @@ class _Writer:
                 text += f".at[{index}].set({self._formula(piece, guarded).text})"
             value = Py(text)
         self.table[definition.name] = Array(name, definition.shape)
-        return Assign((name,), value, definition.shown)
+        return Assign((name,), value, plain(definition.shown))
 
     def _formula(self, piece: Piece, guarded: bool, whole: Definition | None = None) -> Py:
         """whole: the array that it is all of."""
@@ -283,7 +193,6 @@ class _Writer:
         if c == ZERO:
             return value
         if tuple(same) == (tuple(axes),) and free_variables(q) == {axes[0]}:
-            self.used.add("diagonal")
             return py.call("diagonal", value, arrays.aligned(q, axes[:1]))
         return self.masked(value, same, arrays, axes, arrays.aligned(q, axes))
 
@@ -299,7 +208,6 @@ class _Writer:
             )
         if kinds in (("relu", "relu"), ("step", "step")):
             name = PAIRS[kinds]
-            self.used.add(name)
             return py.call(
                 name,
                 q,
@@ -311,7 +219,6 @@ class _Writer:
         if kinds in BY_GAPS and all(
             isinstance(f.scale, Number) and f.scale.value > 0 for f in (x.left, x.right)
         ):
-            self.used.add("logistic")
             return py.call(
                 BY_GAPS[kinds],
                 q,
@@ -322,16 +229,14 @@ class _Writer:
         c = self._masked(x.c, x.q, x.same, arrays, axes)
         if kinds in PAIRS:
             name = PAIRS[kinds]
-            self.used.add(name)
             return py.call(name, q, c, r, *(self._scales(x, arrays, axes) if name in SCALED else []))
         name = "mixed" if {x.left.kind, x.right.kind} & LOGISTIC else "moment"
-        self.used.add(name)
         return py.call(name, self._factor(x.left, arrays, axes), self._factor(x.right, arrays, axes), q, c, r)
 
     def _scales(self, x: Closed, arrays: Arrays, axes: Sequence[str]) -> list[Py]:
         """Those of both sides, none if they are 1."""
-        scales = [arrays.aligned(f.scale, axes) for f in (x.left, x.right)]
-        return [] if all(s.text == "1" for s in scales) else scales
+        scales = [f.scale for f in (x.left, x.right)]
+        return [] if all(scale == ONE for scale in scales) else [arrays.aligned(s, axes) for s in scales]
 
     def _factor(self, x: Factor, arrays: Arrays, axes: Sequence[str]) -> Py:
         return py.tuple_of(
@@ -344,13 +249,12 @@ class _Writer:
         )
 
     def _integral(self, x: Integral, arrays: Arrays, axes: Sequence[str], shape: Sequence[int]) -> Py:
-        self.used.add("integral")
         table = dict(self.table)
         parameters = []
         for variable in x.variables:
             parameters.append(variable)
             table[variable] = Array(variable, ())
-        inner = Arrays(self.covariances.extents, table, self.names, self.used)
+        inner = Arrays(self.covariances.extents, table, self.names)
         body = inner.aligned(finite_branches(mul(*x.factors)), axes)
         rows = []
         for k, row in enumerate(x.covariance):
@@ -412,7 +316,6 @@ def _functions(covariances: CovarianceProgram) -> set[str]:
 
 
 def _header(plan: CovariancesPlan) -> str:
-    name = "".join(c if c.isalnum() or c in "_-. " else "_" for c in plan.program.name)
     if plan.exact:
         how = "It follows from covariances, which are all in closed form: the result is exact."
     else:
@@ -421,47 +324,4 @@ def _header(plan: CovariancesPlan) -> str:
             "part of a line; the error shown\n"
             "is the difference from other such rules, and from other roundings."
         )
-    return f'"""The infinite-width limit of the Tensor Program `{name}`, written by tpc.\n\n{how}\n"""\n'
-
-
-def _imports(used: set[str], cancels: bool) -> str:
-    lines = ["import math"] if used & {"logistic", "mixed"} else []
-    lines += ["import warnings", "", "import jax", "import jax.numpy as jnp", "import numpy as np"]
-    lines += ["from jax import lax"] if cancels or used & BARRED else []
-    lines += ["from jax.scipy.special import erf", "from jax.sharding import NamedSharding, PartitionSpec"]
-    return "\n".join(lines) + "\n"
-
-
-def _constants(plan: CovariancesPlan, cancels: bool) -> str:
-    rows = ", ".join(
-        f"{i.name!r}: ({i.shape!r}, {'None' if i.default is None else repr(float(i.default))})"
-        for i in plan.program.inputs
-    )
-    lines = [f"DTYPE = {plan.dtype!r}"]
-    if not plan.exact:
-        lines.append(f"POINTS = {RULE}")
-    if cancels:
-        lines.append(evaluations_line(plan))
-    lines.append(f"INPUTS = {{{rows}}}{'    # shapes and defaults' * bool(rows)}")
-    return "\n".join(lines) + "\n"
-
-
-def _helpers(writer: _Writer) -> str:
-    sections = copied("covariances.py") | copied("integrals.py") | copied("logistic.py")
-    wanted, waiting = set[str](), [name for name in writer.used if name in SECTIONS]
-    while waiting:
-        name = waiting.pop()
-        wanted.add(name)
-        waiting += [n for n in NEEDS.get(name, ()) if n not in wanted]
-    parts = [
-        sections["every module"],
-        *(sections[name] for name in SECTIONS if name in wanted),
-        *writer.forms.values(),
-    ]
-    return "\n\n" + "\n\n\n".join(parts)
-
-
-def _tail(plan: CovariancesPlan, cancels: bool) -> str:
-    sections = copied("runner.py") | copied("rounding.py")
-    wanted = ["every module", plan.points, *run_sections(plan, cancels), "main"]
-    return "\n\n" + "\n\n\n".join(sections[title] for title in wanted) + "\n"
+    return docstring(plan.program, how)

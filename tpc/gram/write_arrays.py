@@ -46,6 +46,7 @@ from tpc.emit.whole import (
     whole_bounds,
     whole_py,
 )
+from tpc.gram.array_axes import letters, missing
 
 MOST_TERMS = 512  # of a sum that is written as one over slices
 
@@ -61,19 +62,17 @@ class Array:
 
 
 class Arrays:
-    """Emits formulas. extents: of variables. table: the arrays that members are read from. used: the helpers
-    that were needed."""
+    """Emits formulas. extents: of variables. table: the arrays that members are read from."""
 
     def __init__(
         self,
         extents: Mapping[str, int],
         table: Mapping[str, Array],
         names: Names,
-        used: set[str],
         *,
         guarded: bool = True,
     ) -> None:
-        self.extents, self.table, self.names, self.used, self.guarded = extents, table, names, used, guarded
+        self.extents, self.table, self.names, self.guarded = extents, table, names, guarded
         self.integers: dict[str, str] = {}  # variables of comprehensions, which are whole numbers
 
     def aligned(self, x: Expr, axes: Sequence[str]) -> Py:
@@ -86,7 +85,6 @@ class Arrays:
             case Position(index):
                 return index_py(index, self._ranges(), lambda i: self.grid(i, axes))
             case Delta(left, right):
-                self.used.add("Delta")
                 return py.compare("==", self.grid(left, axes), self.grid(right, axes))
             case Value(ref, _):
                 member = self.member(ref, axes)
@@ -142,7 +140,6 @@ class Arrays:
             else:
                 upper.append(self.aligned(factor, axes))
         if lower and not safe:
-            self.used.add("over")
             out = py.call("over", py.product(upper) if upper else Py("1"), py.product(lower))
         else:
             out = py.product(upper, lower)
@@ -195,7 +192,7 @@ class Arrays:
             one = (
                 py.name(self.integers[v])
                 if v in self.integers
-                else Py(f"jnp.arange({self.extents[v]}){_missing(axes, v)}")
+                else Py(f"jnp.arange({self.extents[v]}){missing(axes, v)}")
             )
             terms.append((k < 0, one if abs(k) == 1 else py.product([py.integer(abs(k)), one])))
         if index.const or not terms:
@@ -229,7 +226,7 @@ class Arrays:
         """Members at indices of one variable each, as slices, and their variables in order; None if they are
         not that."""
         parts: list[Py] = []
-        letters: list[str] = []
+        own: list[str] = []
         for index, extent in zip(ref.index, array.shape, strict=True):
             if isinstance(index, Gather):
                 return None
@@ -240,19 +237,18 @@ class Arrays:
                 parts.append(self.grid(index, ()))
                 continue
             ((v, _),) = loose
-            letters.append(v)
+            own.append(v)
             if len(index.terms) == 1:
                 parts.append(py.part(index.const, self.extents[v], extent))
             else:
                 start = self.grid(index - Affine.var(v), ()).text
                 parts.append(Py(f"{start}:{start} + {self.extents[v]}"))
         base = py.subscript(py.name(array.name), parts)
-        if len(set(letters)) == len(letters):
-            return base, letters
-        unique = list(dict.fromkeys(letters))
-        table = _letters(unique)
-        self.used.add("contract")
-        pattern = f"{''.join(table[v] for v in letters)}->{''.join(table[v] for v in unique)}"
+        if len(set(own)) == len(own):
+            return base, own
+        unique = list(dict.fromkeys(own))
+        table = letters(unique)
+        pattern = f"{''.join(table[v] for v in own)}->{''.join(table[v] for v in unique)}"
         return Py(f'contract("{pattern}", {base.text})'), unique
 
     # sums
@@ -293,7 +289,6 @@ class Arrays:
             place = list(axes).index(j)
             along = [*axes[:place], k, *axes[place + 1 :]]
             value = self.aligned(_summed([v for v in variables if v != k], self.extents, mul(*others)), along)
-            self.used.add("moved")
             return Py(f"moved({value.text}, {place - len(axes)}, {c}, {self.extents[j]})")
         return None
 
@@ -360,9 +355,8 @@ class Arrays:
 
     def _einsum(self, operands: Sequence[tuple[Py, list[str]]], out: Sequence[str]) -> Py:
         every = list(dict.fromkeys([*out, *(v for _, variables in operands for v in variables)]))
-        table = _letters(every)
+        table = letters(every)
         left = ",".join("".join(table[v] for v in variables) for _, variables in operands)
-        self.used.add("contract")
         return Py(
             f'contract("{left}->{"".join(table[v] for v in out)}", {", ".join(o.text for o, _ in operands)})'
         )
@@ -397,18 +391,3 @@ def _summed(variables: Sequence[str], extents: Mapping[str, int], x: Expr) -> Ex
     for v in reversed(variables):
         x = Sum(v, Affine(extents[v]), x)
     return x
-
-
-def _missing(axes: Sequence[str], variable: str) -> str:
-    """The subscript that puts an array over one variable in its place."""
-    behind = len(axes) - 1 - list(axes).index(variable)
-    return f"[:{', None' * behind}]" if behind else ""
-
-
-def _letters(variables: Sequence[str]) -> dict[str, str]:
-    """A letter for each variable, its own where that is free."""
-    out: dict[str, str] = {}
-    for v in variables:
-        wish = [v[0], *"ijklpqrsabcdefghmnotuvwxyz"]
-        out[v] = next(c for c in wish if c.isascii() and c.isalpha() and c not in out.values())
-    return out

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Expr, Ref, Sum, Value, replace
+from tpc.core.expr import Expr, Ref, Sum, Value, replace, values
 from tpc.core.traverse import free_variables, substitute
 from tpc.emit import python as py
+from tpc.emit.comments import plain
 from tpc.emit.python import Assign, Py, Statement
 from tpc.gram.gaps import RELU, Common, Gaps, OfRelu, OfSum, Product, Term, alike
 from tpc.gram.ir import Closed, Definition, Factor
@@ -60,16 +61,15 @@ class GapWriter:
                 value = self._of_sum(terms, x.same, arrays, axes)
             else:
                 value = self._plain(x.q, x.c, x.r, x.same, arrays, axes, gap)
-            self.made[key] = self._named(self._name(x.c), value)
+            self.made[key] = self._named(x.c, value)
         return py.name(self.made[key])
 
     def of_relu(self, x: Closed, arrays: Arrays, axes: Sequence[str], array: Definition | None) -> Py:
         """Of relu of two Gaussians. array: that of their covariance."""
-        self.writer.used.add("relu_gap")
         found = self.of(x, arrays, axes)
         if array is None:
             return py.call("relu_gap", found)
-        name = self._named(best_name(array.also), py.call("relu_gap", found))
+        name = self._line(best_name(array.also), plain(array.shown), py.call("relu_gap", found))
         self.writer.table[gap_of(array.name)] = Array(name, array.shape)
         return py.name(name)
 
@@ -84,22 +84,17 @@ class GapWriter:
                 sides = _sides(term.gap, axes)
                 key = term.gap, same if sides is None else (), tuple(axes)
                 if key not in self.made:
-                    self.made[key] = self._named(
-                        self._name(c), self._of_product(term.gap, sides, same, arrays, axes)
-                    )
+                    self.made[key] = self._named(c, self._of_product(term.gap, sides, same, arrays, axes))
                 return py.name(self.made[key])
             case OfSum(ref, terms):
                 key = ref, same, tuple(axes)
                 if key not in self.made:
-                    self.made[key] = self._named(
-                        self._name(Value(ref, False)), self._of_sum(terms, same, arrays, axes)
-                    )
+                    self.made[key] = self._named(Value(ref, False), self._of_sum(terms, same, arrays, axes))
                 return py.name(self.made[key])
 
     # ways to make them
 
     def _of_sum(self, terms: Sequence[Term], same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
-        self.writer.used.add("gap_of_sum")
         # the gaps of all parts are 0 where that of the sum is
         inner = same if all(t.sign == 1 for t in terms) else ()
         parts = []
@@ -112,7 +107,6 @@ class GapWriter:
         self, q: Expr, c: Expr, r: Expr, same: Same, arrays: Arrays, axes: Sequence[str], gap: str = "gap"
     ) -> Py:
         """From the correlation."""
-        self.writer.used |= {"gap"} if gap == "gap" else set()
         return self._apart(
             py.call(gap, *(self._aligned(x, arrays, axes) for x in (q, c, r))), same, arrays, axes
         )
@@ -123,7 +117,6 @@ class GapWriter:
         """From inputs."""
         if sides is None:
             return self._plain(x.q, x.c, x.r, same, arrays, axes)
-        self.writer.used |= {"gap", "near"}
         shown = [arrays.aligned(side, (axis, *x.variables)) for side, axis in zip(sides, axes, strict=True)]
         found = py.call("gap", *(self._aligned(side, arrays, axes) for side in (x.q, x.c, x.r)))
         one = substitute(sides[0], {axes[0]: Affine.var(axes[1])}) == sides[1]
@@ -148,27 +141,23 @@ class GapWriter:
     def _apart(self, value: Py, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
         """With those of a Gaussian with itself 0."""
         if tuple(same) == (tuple(axes),):
-            self.writer.used.add("apart")
             return py.call("apart", value)
         return self.writer.masked(value, same, arrays, axes, Py("0"))
 
     # names
 
-    def _named(self, wish: str, value: Py) -> str:
-        """The array of a new line."""
+    def _named(self, c: Expr, value: Py) -> str:
+        """The array of a new line, the gap of a covariance: named after the first array in that."""
+        first = next((v.ref.name for v in values(c)), "")
+        of = self.definitions.get(first)
+        if of is not None:
+            return self._line(best_name(of.also), plain(of.shown), value)
+        return self._line(first or "some", first, value)
+
+    def _line(self, wish: str, shown: str, value: Py) -> str:
         name = self.writer.names.fresh(f"{wish}_gap")
-        self.waiting.append(Assign((name,), value))
+        self.waiting.append(Assign((name,), value, "1 − |ρ|" + f", ρ by {shown}" * bool(shown)))
         return name
-
-    def _name(self, c: Expr) -> str:
-        """After the first array in a covariance."""
-        from tpc.core.expr import values
-
-        for value in values(c):
-            if value.ref.name in self.definitions:
-                return best_name(self.definitions[value.ref.name].also)
-            return value.ref.name
-        return "some"
 
 
 def _sides(x: Product, axes: Sequence[str]) -> tuple[Expr, Expr] | None:

@@ -100,7 +100,6 @@ class RolledWriter:
                 outside[part] = Array(
                     py.subscript(py.name(stack), [py.integer(k - 1)]).text, inside[name].shape
                 )
-        writer.used.add("scan")
         return [
             Def(function, ("before", "here"), (*opening, *body, ending), doc),
             Assign((f"_, {_tuple(list(map(py.name, stacks))).text}",), scan),

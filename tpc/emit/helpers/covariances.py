@@ -5,35 +5,25 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-# ---- every module
 
-
-def as_outputs(values, dtype):
-    """Outputs as arrays of one precision, constants included."""
-    return {name: jnp.asarray(value, dtype) for name, value in values.items()}
-
-
-# ---- contract
+# ---- copied
 def contract(subscripts, *arrays):
     """`jnp.einsum` in full precision."""
     return jnp.einsum(subscripts, *arrays, precision="highest")
 
 
-# ---- over
 def over(a, b):
     """a/b, and 0 where both are 0, which is what a vector of norm 0 divided by its norm comes to."""
     nothing = b == 0
     return jnp.where(nothing, jnp.where(a == 0, 0, jnp.sign(a) * jnp.inf), a / jnp.where(nothing, 1, b))
 
 
-# ---- diagonal
 def diagonal(c, q):
     """Covariances [N, N] with the variances [N] themselves on the diagonal: their rounding errors are not the
     same, and matter there."""
     return jnp.where(jnp.eye(len(q), dtype=bool), q[:, None], c)
 
 
-# ---- moved
 def moved(a, axis, by, extent):
     """An array moved by so many places along an axis, which gets a new extent; zeros come in."""
     length = a.shape[axis]
@@ -45,7 +35,6 @@ def moved(a, axis, by, extent):
     return jnp.pad(a, room)
 
 
-# ---- gap
 def gap(q, c, r):
     """What ρ = c/√(qr) lacks to 1, 1 − ρ; if it is negative −(1 + ρ), what it lacks to −1. The digits of
     small angles are in it, which ρ loses.
@@ -69,13 +58,11 @@ def inverse_norm(q):
     return jnp.where(q > 0, 1 / jnp.sqrt(jnp.where(q > 0, q, 1)), 0)
 
 
-# ---- apart
 def apart(g):
     """Gaps [N, N] with those of a Gaussian with itself, on the diagonal, exactly 0."""
     return jnp.where(jnp.eye(len(g), dtype=bool), 0, g)
 
 
-# ---- near
 def near(g, x, z, same=False):
     """The gaps [N, M] of products of inputs x [N, …] and z [M, …]; same: z is x, and the diagonal 0.
 
@@ -105,7 +92,6 @@ def near(g, x, z, same=False):
     return lax.cond(jnp.any(close), lambda: lax.map(row, (g, close, u)), lambda: g)
 
 
-# ---- gap_of_sum
 def gap_of_sum(alike, *terms):
     """The gap of a sum of covariances, each (sign, q, g, r): its sign, variances and gap, the variances being
     summed, too. alike: the variances of the terms are multiples of each other; if not, all signs are 1.
@@ -128,7 +114,6 @@ def gap_of_sum(alike, *terms):
     return lax.optimization_barrier(turned(jnp.where(lacking > 1, 2 - lacking, lacking), 1 - lacking))
 
 
-# ---- series
 # arccos(1 − e)/(π√e) and (√(1 − c²) − c·arccos c)/(π√e³), c = 1 − e, for 0 ≤ e ≤ 1: their interpolations at
 # the zeros of Chebyshev's polynomials, times √e and √e³ off by 8e-8 and 2e-8, in double precision by 2e-18
 # and 4e-19
@@ -199,41 +184,36 @@ def series(table, e):
     return value
 
 
-def root(e):
+def root_of_gap(e):
     """√e, with a derivative at 0: there it is the root of the least number."""
     return jnp.sqrt(jnp.maximum(e, jnp.finfo(e.dtype).tiny))
 
 
-# ---- step_step
 def step_step(q, g, r):
     """E step(u)·step(v), (u, v) ~ N(0, [[q, c], [c, r]]) here and below, g the gap of c; step(0) = 1/2."""
     e = jnp.where(g < 0, -g, g)
-    part = root(e) * series(ARC, e) / 2
+    part = root_of_gap(e) * series(ARC, e) / 2
     return jnp.where((q > 0) & (r > 0), jnp.where(g < 0, part, 0.5 - part), 0.25)
 
 
-# ---- relu_gap
 def relu_gap(g):
     """The gap of (relu(u), relu(v)) from that of (u, v): by the arc-cosine kernel of order 1, κ(−ρ) = κ(ρ) −
     ρ."""
     e = jnp.where(g < 0, -g, g)
-    lacking = e - e * root(e) * series(CAP, e)
+    lacking = e - e * root_of_gap(e) * series(CAP, e)
     return lax.optimization_barrier(jnp.where(g < 0, lacking + (1 + g), lacking))
 
 
-# ---- relu_relu
 def relu_relu(q, g, r):
     """E relu(u)·relu(v), g the gap of (relu(u), relu(v))."""
     return q * inverse_norm(q) * (r * inverse_norm(r)) / 2 * (1 - g)
 
 
-# ---- relu_step
 def relu_step(q, c, r):
     """E relu(u)·step(v)."""
     return (jnp.sqrt(q) + over(c, jnp.sqrt(r))) / (8 * np.pi) ** 0.5
 
 
-# ---- erf_erf
 def erf_erf(q, c, r, a=1, b=1):
     """E erf(au)·erf(bv) = 2/π·arcsin(x) with x = ρ√(αβ), α = 2a²q/(1 + 2a²q): by x and √(1 − x²), whose
     digits near 1 x loses."""
@@ -251,7 +231,6 @@ def not_common(q, c, r):
     return found - lax.stop_gradient(jnp.where(found > 16 * jnp.finfo(found.dtype).eps, 0, found))
 
 
-# ---- sin_sin
 def sin_sin(q, c, r, a=1, b=1):
     """E sin(au)·sin(bv) = exp(−(a²q + b²r)/2)·sinh(abc), that it neither overflows nor loses digits where it
     is small."""
@@ -260,20 +239,17 @@ def sin_sin(q, c, r, a=1, b=1):
     return -sign * jnp.exp((sign * shift - a**2 * q - b**2 * r) / 2) * jnp.expm1(-sign * shift) / 2
 
 
-# ---- cos_cos
 def cos_cos(q, c, r, a=1, b=1):
     """E cos(au)·cos(bv)."""
     size, shift = a**2 * q + b**2 * r, 2 * a * b * c
     return (jnp.exp((shift - size) / 2) + jnp.exp((-shift - size) / 2)) / 2
 
 
-# ---- exp_exp
 def exp_exp(q, c, r, a=1, b=1):
     """E exp(au)·exp(bv)."""
     return jnp.exp((a**2 * q + 2 * a * b * c + b**2 * r) / 2)
 
 
-# ---- moment
 def moment(f, g, q, c, r):
     """E f(u)·g(v), f and g given as (power, kind, scale, weight): u^power·kind(scale·u)·exp(−weight·u²).
 

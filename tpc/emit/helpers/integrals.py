@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-# ---- integral
+# ---- copied
 REACH = 10  # standard deviations up to which nodes are dense; they go on to 40
 FAR = 20, 14, 10  # how far from a cut they may have to be dense for that
 ROOTS, HALVINGS = 4, 56  # roots that are looked for, and how often an interval of one is halved

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from tpc.emit.helpers.covariances import CAP, inverse_norm, moment, root, series, turned
+from tpc.emit.helpers.covariances import CAP, inverse_norm, moment, root_of_gap, series, turned
 
-# ---- logistic
+# ---- copied
 # tanh(x) = Σ share·erf(scale·x): Gauss's rule for log s. Off by 1.3e-8·tanh(x) at most for all x, and its
 # derivative by 7e-8; in double precision by 1e-16·tanh(x) and 7e-16. ARCTAN: arctan(√t)/√t for 0 ≤ t ≤
 # tan²(π/8), its interpolation at the zeros of Chebyshev's polynomials, off by 2e-8 and 1e-18
@@ -228,7 +228,7 @@ def _mixture(kind, q, g, r):
             found = 4 / np.pi * c * scales[:, None] * jnp.sqrt(rest) * jnp.sqrt(near) / jnp.sqrt(cosine)
         else:
             e = cosine / (1 + jnp.where(sine < 0, -sine, sine))
-            cap = e * root(e) * series(CAP, e)
+            cap = e * root_of_gap(e) * series(CAP, e)
             found = (
                 jnp.sqrt(u + 2 / c**2)
                 * jnp.sqrt(v + 2 / scales[:, None] ** 2)
@@ -323,7 +323,6 @@ def _coefficients(kind, q):
     return head if kind == "softplus" else found[:2], found[:-1].reshape(-1, GROUP, len(q)), bounds[::GROUP]
 
 
-# ---- mixed
 def mixed(f, g, q, c, r):
     """E f(u)·g(v) as `moment`, of which one or both are of tanh, its derivatives or softplus: sums over their
     mixtures."""

@@ -11,15 +11,13 @@ from numpy.polynomial import legendre
 from tpc.emit.helpers.quadrature import (
     DTYPE,
     EPS,
-    draw_sobol,
     library,
     record,
     sensitive,
     sizes,
-    traced,
     unseen,
 )
-from tpc.emit.helpers.runner import evaluated
+from tpc.emit.helpers.runner import draw_sobol, evaluated, traced
 
 GAUSSIANS, SENSITIVE, ORDER, CAPACITIES = 1, True, 7, (4096,)
 
@@ -217,7 +215,7 @@ def adapted(given, mesh=None):
             break
     if len(seen.outputs) > len(seen.finite) > 0:  # others would spoil the derivatives
         seen = look(given, seen.panels, mesh, seen.finite)
-    outward, known = True, SENSITIVE and seen.finite and not any(map(traced, seen.outputs.values()))
+    outward, known = True, SENSITIVE and seen.finite and not traced(seen.outputs)
     for _ in range(TURNS if known else 0):
         panels = refined(seen, outward)
         if panels is None:

@@ -11,7 +11,17 @@ from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 from scipy.special import roots_hermitenorm
 
-from tpc.emit.helpers.runner import draw, evaluated, evaluations, limit, outputs_of, prepared, spread
+from tpc.emit.helpers.runner import (
+    draw,
+    draw_sobol,
+    evaluated,
+    evaluations,
+    limit,
+    outputs_of,
+    prepared,
+    spread,
+    traced,
+)
 
 DTYPE, GAUSSIANS, GRIDS, SAMPLES, REPEATS = "float64", 1, (8, 6), 64, 4
 SENSITIVE = True
@@ -21,10 +31,9 @@ def integrated(given, mesh=None):
     return {}, jnp.zeros(())
 
 
-# ---- sensitivity
+# ---- copied
 ROWS = 16  # from so many outputs on, derivatives are taken of as many sums of all, not of each
 EPS = float(np.finfo(DTYPE).eps)
-draw_sobol = draw
 
 
 def sensitivity(inputs, points, weights, names=None):
@@ -56,7 +65,7 @@ def sensitive(inputs, points, weights, mesh=None, names=None):
     """
     if not SENSITIVE:
         return *evaluated(inputs, points, weights, mesh), np.zeros((1, len(weights)))
-    if any(map(traced, jax.tree.leaves(inputs))):
+    if traced(inputs):
         place = (jnp.asarray(points, DTYPE), jnp.asarray(weights, DTYPE))
         return *evaluated(inputs, points, weights, mesh), sensitivity_compiled(
             lax.stop_gradient(inputs), *place
@@ -70,11 +79,6 @@ def sensitive(inputs, points, weights, mesh=None, names=None):
         )
     outputs, lost, slopes = function(inputs, *place, names=names)
     return outputs, lost, (slopes if traced(slopes) else np.asarray(slopes, float))[:, : len(weights)]
-
-
-def traced(array):
-    """Whether an array is one that JAX only traces, of which there are no numbers yet."""
-    return isinstance(array, jax.core.Tracer)
 
 
 def library(array):

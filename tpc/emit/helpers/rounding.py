@@ -5,11 +5,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from tpc.emit.helpers.runner import DTYPE, GAUSSIANS, draw, evaluated, evaluations, limit, prepared, summary
+from tpc.emit.helpers.runner import (
+    DTYPE,
+    GAUSSIANS,
+    draw,
+    evaluated,
+    evaluations,
+    limit,
+    prepared,
+    summary,
+    traced,
+)
 
 EVALUATIONS = 1
 
-# ---- rounding
+# ---- copied
 ROUNDED = frozenset(
     (
         "add",
@@ -176,7 +186,7 @@ def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
     """
     done = evaluations(inputs, lambda k: draw(seed, k), EVALUATIONS, progress, kept, mesh)
     found = summary(done)
-    if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(done)):
+    if traced(done):
         return found
     lost = rounding(
         prepared(inputs),

@@ -28,7 +28,7 @@ def draw(seed, k, samples=SAMPLES):
     return np.zeros((GAUSSIANS, samples)), np.full(samples, 1 / samples)
 
 
-# ---- every module
+# ---- copied
 compiled = jax.jit(limit)
 
 
@@ -102,10 +102,19 @@ def outputs_of(done):
 
 def numeric(arrays):
     """NumPy for arrays of numbers, for which JAX would compile every operation; JAX for what is traced."""
-    return jnp if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(arrays)) else np
+    return jnp if traced(arrays) else np
 
 
-# ---- whitening
+def traced(arrays):
+    """Whether there is an array among them that JAX only traces, of which there are no numbers yet."""
+    try:
+        for array in jax.tree.leaves(arrays):
+            np.asarray(array)
+    except jax.errors.TracerArrayConversionError:
+        return True
+    return False
+
+
 def whitened(points):
     """Points [K, M] made to have mean 0 and covariance 1 in the sample."""
     centred = points - points.mean(axis=1, keepdims=True)
@@ -113,8 +122,7 @@ def whitened(points):
     return solve_triangular(root, centred, lower=True)
 
 
-# ---- sobol
-def draw(seed, k, samples=SAMPLES):
+def draw_sobol(seed, k, samples=SAMPLES):
     """Points [GAUSSIANS, samples] and weights of the k-th repeat: a scrambling of its own of Sobol's
     sequence, as standard Gaussians."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
@@ -124,6 +132,10 @@ def draw(seed, k, samples=SAMPLES):
         warnings.simplefilter("ignore", UserWarning)
         points = ndtri(np.clip(sequence.random(samples).T, 1e-15, 1 - 1e-15))[:GAUSSIANS]
     return whitened(points) if WHITEN and samples >= 2 * GAUSSIANS else points, np.full(samples, 1 / samples)
+
+
+# ---- sobol
+draw = draw_sobol
 
 
 # ---- monte-carlo
@@ -234,7 +246,7 @@ def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
     return summary(evaluations(inputs, lambda k: draw(seed, k), 1, progress, kept, mesh))
 
 
-# ---- segments
+# ---- in segments
 def begin(inputs, points, weights):
     """What the loop that is run in parts carries before its first round."""
     carried = []

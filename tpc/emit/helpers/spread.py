@@ -21,6 +21,7 @@ from tpc.emit.helpers.runner import (
     numeric,
     outputs_of,
     prepared,
+    traced,
     whitened,
 )
 
@@ -108,7 +109,7 @@ def run(
     begin with and to add to.
     """
     done = evaluations(inputs, lambda k: draw(seed, k, samples), repeats, progress, kept, mesh)
-    if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(done)):
+    if traced(done):
         return summary(done)
     return summary(done, checked(inputs, seed, samples, done, {} if checks is None else checks, mesh))
 

@@ -1,0 +1,122 @@
+"""Products of a matrix with many vectors at once, the rows of an array. Tested as code."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from tpc.emit.helpers.bases import Basis, combination, least, onsager, projected, reached, starts, written
+
+
+# ---- copied
+def eliminate(gram, least):
+    """Rows with the Gram matrix `gram` freed from the rows before them: the combinations [B, B], and the
+    squared norms of what remains.
+
+    A row of which less than `least` [B] remains is freed, but the others are not freed from it.
+    """
+    places = jnp.arange(gram.shape[0])
+
+    def turn(k, state):
+        """Takes row k, which has been freed from those before it, from those after it."""
+        gram, change, sizes = state
+        size = gram[k, k]
+        share = jnp.where(
+            (places > k) & (size > least[k]), gram[:, k] / jnp.where(size > least[k], size, 1), 0
+        )
+        return gram - jnp.outer(share, gram[k]), change - jnp.outer(share, change[k]), sizes.at[k].set(size)
+
+    return lax.fori_loop(0, len(gram), turn, (gram, jnp.eye(len(gram), dtype=gram.dtype), jnp.diag(gram)))[1:]
+
+
+def orthonormal(rows, floor, weights, tolerance):
+    """`rows` [B, M] made orthonormal in their order, 0 where what is new of one has a squared norm below
+    `floor` [B].
+
+    Cholesky's elimination on the Gram matrix, again and again until nothing is left to do: what is nearly
+    dependent gains digits every time.
+    """
+
+    def unit(rows, norms):
+        """The rows with norm 1 or 0, and the norms that they had in all turns."""
+        size = (rows * rows) @ weights
+        norms = norms * jnp.sqrt(size)
+        there = (norms * norms > floor) & (size > 0)
+        return jnp.where(there[:, None], rows / jnp.sqrt(jnp.where(there, size, 1))[:, None], 0), norms
+
+    def turn(state):
+        """One elimination. It was the last one if the rows were all but orthonormal before."""
+        rows, norms, _, turns = state
+        dropped = floor / jnp.where(norms > 0, norms, 1) ** 2
+        change, sizes = eliminate((rows * weights) @ rows.T, jnp.maximum(tolerance, dropped))
+        done = jnp.all((sizes > 0.5) | ~jnp.any(rows, axis=1))
+        return *unit(change @ rows, norms), done, turns + 1
+
+    state = *unit(rows, jnp.ones_like(floor)), False, 0
+    return lax.while_loop(lambda state: ~state[2] & (state[3] < len(rows) + 3), turn, state)[0]
+
+
+@jax.custom_jvp
+def directions(rest, chain, floor, weights, tolerance):
+    """Orthonormal rows for what vectors have beyond the bases of `chain`, which they have been freed from:
+    Gram–Schmidt in blocks, twice."""
+    rows = orthonormal(rest, floor, weights, tolerance)
+    return orthonormal(projected(chain, rows, weights)[1], jnp.full_like(floor, 0.25), weights, tolerance)
+
+
+@directions.defjvp
+def directions_jvp(primals, tangents):
+    """The derivative in `rest` = L·rows: of rows that were dropped it is 0."""
+    rest, _, _, weights, _ = primals
+    rows, change = directions(*primals), tangents[0]
+    there = jnp.any(rows, axis=1)
+    lower = jnp.tril((rest * weights) @ rows.T) + jnp.diag(jnp.where(there, 0, 1).astype(rows.dtype))
+    change = jnp.where(
+        there[:, None], lax.linalg.triangular_solve(lower, change, left_side=True, lower=True), 0
+    )
+    above = jnp.triu((change * weights) @ rows.T, 1)
+    below = jnp.tril((change * weights) @ rows.T)
+    return rows, change - (below + above.T) @ rows
+
+
+def meet_all(chain, xs, weights, tolerance, noise=0.0):
+    """`meet` for the rows of `xs` [B, M], one after the other: coordinates on the bases as they were, those
+    on new directions, their Gaussians."""
+    found, rest = projected(chain, xs, weights)
+    scale = jnp.sum(xs * weights * xs, axis=1)
+    last = chain[-1]
+    capacity = starts(last)[-1]
+    rows = directions(
+        rest, *lax.stop_gradient((chain, least(weights, tolerance, noise) * scale)), weights, tolerance
+    )
+    there = jnp.any(rows, axis=1)
+    slots = last.count + jnp.cumsum(there, dtype=jnp.int32) - there
+    met = there & (slots < capacity)
+    slots = jnp.where(met, slots, capacity)
+    own = jnp.tril((rest * weights) @ rows.T)
+    without = lax.stop_gradient(jnp.sum(jnp.where(met, 0, own) ** 2, axis=1) / jnp.where(scale > 0, scale, 1))
+    lost = jnp.maximum(
+        last.lost, jnp.sqrt(jnp.max(jnp.where(without > least(weights, tolerance, noise), without, 0)))
+    )
+    g = jnp.zeros((len(rows), last.g[0].shape[-1]), rows.dtype)
+    for block, start in zip(last.g, starts(last), strict=False):
+        g = g + block.at[jnp.where(slots >= start, slots - start, len(block))].get(mode="fill", fill_value=0)
+    own = jnp.where(met, own, 0)
+    reach = reached(last, found[-1]).at[slots].max(jnp.max(jnp.abs(own), axis=0), mode="drop")
+    return (
+        found,
+        own,
+        g,
+        (
+            *chain[:-1],
+            Basis(
+                written(last, rows, slots), last.g, last.count + jnp.sum(met, dtype=jnp.int32), lost, reach
+            ),
+        ),
+    )
+
+
+def multiply_all(near, far, xs, hat, dot, weights, tolerance, noise=0.0):
+    """`multiply` for the rows of `xs` [B, M], one after the other."""
+    found, own, fresh, grown = meet_all(near, xs, weights, tolerance, noise)
+    gaussian = own @ fresh + sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
+    return hat * gaussian + dot * onsager(far, xs, weights, noise), grown

@@ -1,0 +1,91 @@
+"""How what the rounds of a loop make lies in arrays, and how it is put there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tpc.core.affine import Affine
+from tpc.core.expr import Ref
+from tpc.core.storage import Leaf, Region
+from tpc.emit import python as py
+from tpc.emit.python import Assign, Py
+from tpc.emit.scopes import Frame, Held
+from tpc.emit.stacked import at_hand, put
+from tpc.plan.structure import Stacking
+
+if TYPE_CHECKING:
+    from tpc.emit.body import Body
+
+
+def nest_of(region: Region) -> list[Region]:
+    """The region and the loops that are all there is in it."""
+    nest = [region]
+    while len(nest[-1].body) == 1 and isinstance(deeper := nest[-1].body[0], Region):
+        nest.append(deeper)
+    return nest
+
+
+def in_a_row(region: Region, lie: Stacking) -> bool:
+    """Whether the rounds' members are a slice of the array."""
+    return region.loop.count.constant is not None and not (lie.index - Affine.var(region.variable)).variables
+
+
+def stacked_axis(region: Region, held: Held, lie: Stacking) -> int:
+    """Where the rounds come in the value that is written: NumPy puts indexed axes first unless they are
+    neighbours, and slices where they are."""
+    if in_a_row(region, lie):
+        return [a for a in held.kept if a == lie.axis or a in lie.rest].index(lie.axis)
+    indexed = [k for k, a in enumerate(held.kept) if a not in lie.rest]
+    return indexed[0] if indexed[-1] - indexed[0] == len(indexed) - 1 else 0
+
+
+def covered(held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> bool:
+    """Whether what the nest makes is all of the array, in its order, which nothing else has begun."""
+    return (
+        held.pending
+        and held.writers == 1
+        and held.frame is frame
+        and len(held.kept) == len(nest)
+        and all(
+            i == Affine.var(r.variable) and held.shape[axis] == r.greatest
+            for axis, i, r in zip(held.kept, held.rest(ref), nest, strict=True)
+        )
+    )
+
+
+def is_whole(region: Region, frame: Frame, held: Held, lie: Stacking) -> bool:
+    """Whether what the rounds make is all of the array, which nothing else has begun."""
+    complete = (
+        lie.index == Affine.var(region.variable)
+        and held.shape[lie.axis] == region.greatest
+        and not set(lie.fixed) & set(held.kept)
+    )
+    return complete and held.pending and held.writers == 1 and held.frame is frame
+
+
+def put_together(
+    body: Body, leaf: Leaf, region: Region, frame: Frame, held: Held, lie: Stacking, made: str
+) -> None:
+    """Writes the members that all rounds have made into the array."""
+    held.ready()
+    place, drop = Py(""), ""
+    if in_a_row(region, lie):
+        place = py.part(lie.index.const, region.greatest, held.shape[lie.axis])
+    else:
+        steps = f"jnp.arange({region.greatest})"
+        place = body.expressions.affine(lie.index, Frame(parent=frame, variables={region.variable: steps}))
+        if region.loop.count.constant is None:
+            inside = py.compare("<", Py(steps), body.expressions.affine(region.loop.count, frame))
+            place, drop = (
+                py.call("jnp.where", inside, place, py.integer(held.shape[lie.axis])),
+                ', mode="drop"',
+            )
+    index = [
+        place if a == lie.axis else py.FULL if a in lie.rest else body.expressions.index(lie.fixed[a], frame)
+        for a in held.kept
+    ]
+    frame.statements.append(Assign((held.name,), put(held, index, made, drop)))
+    frame.changes(held)
+    if in_a_row(region, lie) and not lie.rest:
+        at_hand(held, leaf.op.out, [region], made, frame)
