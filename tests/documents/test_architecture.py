@@ -4,6 +4,7 @@ All imports count, those inside functions and of types alone, too.
 """
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -11,29 +12,11 @@ import networkx as nx
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# A room knows those above it in this list and, where several share a line, those beside it.
-ROOMS = """
-    diagnostics
-    machine
-    core
-    show
-    syntax
-    train
-    lower
-    expand
-    scaling
-    derive
-    reassociate
-    plan gram emit
-    simulate
-    evaluate
-    pipeline
-    kernels
-    api
-    experiments
-    cli
-"""
-FLOOR = {room: floor for floor, line in enumerate(ROOMS.split("\n")) for room in line.split()}
+PAGE = ROOT / "tpc" / "docs" / "architecture.md"
+# its table of rooms: a room knows those above it and, where several share a line, those beside it
+TABLE = PAGE.read_text(encoding="utf-8").split("## Rooms")[1].split("\n## ")[0]
+ROOMS = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in TABLE.splitlines() if line.startswith("| `")]
+FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 MOST_IN_CIRCLE = 6
 MOST_AT_TOP = 6
 
