@@ -22,7 +22,7 @@ from tpc.syntax.parse import MAX_BYTES, parse_file
 from tpc.syntax.print_checked import print_checked
 from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
-from tpc.syntax.tree import Dim, File, Input
+from tpc.syntax.tree import Dim, File, InputStatement
 from tpc.train import PASSES, write_out
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def dims_in(text: str, name: str) -> set[str]:
 
 def inputs_in(text: str, name: str) -> set[str]:
     """The names of the inputs that `text` declares. Raises TpcError if it does not parse."""
-    return {s.declared.name.name for s in parse_file(text, name).statements if isinstance(s, Input)}
+    return {s.declared.name.name for s in parse_file(text, name).statements if isinstance(s, InputStatement)}
 
 
 def _dims_of(file: File) -> set[str]:

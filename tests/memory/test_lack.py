@@ -38,8 +38,8 @@ WHERE = {
     "simulate": "tpc.simulate.seeds._compiled",
     "verify": "tpc.simulate.seeds._compiled",
     "kernel": "tpc.kernels.blocks.side_by_side",
-    "maml": "tpc.experiments.maml.Experiment._drawn",
-    "word2vec": "tpc.experiments.word2vec.Experiment._train",
+    "maml": "tpc.experiments.maml.FewShotExperiment._drawn",
+    "word2vec": "tpc.experiments.word2vec.Word2VecExperiment._train",
 }
 
 

@@ -145,7 +145,7 @@ def _add_word2vec(experiments: Any) -> None:
 def maml(arguments: argparse.Namespace) -> int:
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
-    from tpc.experiments.maml import Experiment, settings_for
+    from tpc.experiments.maml import FewShotExperiment, settings_for
 
     if arguments.resume and arguments.out is None:
         raise TpcError(
@@ -169,7 +169,7 @@ def maml(arguments: argparse.Namespace) -> int:
         devices=arguments.devices,
     )
     seen = (_epoch, _preparing) if sys.stderr.isatty() else (None, None)
-    outcome = Experiment(settings, arguments.out).run(
+    outcome = FewShotExperiment(settings, arguments.out).run(
         resume=arguments.resume, progress=seen[0], preparing=seen[1]
     )
     return _shown(arguments, outcome, outcome.diverged, "the network")
@@ -178,7 +178,7 @@ def maml(arguments: argparse.Namespace) -> int:
 def word2vec(arguments: argparse.Namespace) -> int:
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
-    from tpc.experiments.word2vec import Experiment, settings_for
+    from tpc.experiments.word2vec import Word2VecExperiment, settings_for
 
     if arguments.resume and arguments.out is None:
         raise TpcError(
@@ -202,7 +202,7 @@ def word2vec(arguments: argparse.Namespace) -> int:
         devices=arguments.devices,
         **chosen,
     )
-    outcome = Experiment(settings, arguments.out).run(
+    outcome = Word2VecExperiment(settings, arguments.out).run(
         resume=arguments.resume, progress=_words if sys.stderr.isatty() else None
     )
     return _shown(arguments, outcome, outcome.diverged, "a vector")

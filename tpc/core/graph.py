@@ -33,7 +33,7 @@ Distance = tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class FamilyDefinition:
     """A node that makes members of a family: `index` in terms of `loops`. `place`: its place in program
     order, -1 if it is given."""
 
@@ -57,7 +57,7 @@ def dependency_graph(program: Program) -> nx.DiGraph:
     """The graph of `program`; see above for its attributes. Nodes are in program order, named by what they
     make, `x[t+1]`."""
     graph = nx.DiGraph(name=program.name)
-    made: dict[str, list[Definition]] = {}
+    made: dict[str, list[FamilyDefinition]] = {}
     for item in program.inputs:
         bound = "" if item.bound is None else f" : index({item.bound})"
         shape = f"[{', '.join(map(str, item.shape))}]" if item.shape else ""
@@ -127,7 +127,7 @@ def _axes(shape: tuple[int, ...]) -> tuple[Axis, ...]:
 
 def _given(
     graph: nx.DiGraph,
-    made: dict[str, list[Definition]],
+    made: dict[str, list[FamilyDefinition]],
     name: str,
     axes: tuple[Axis, ...],
     kind: str,
@@ -136,12 +136,12 @@ def _given(
 ) -> None:
     graph.add_node(name, kind=kind, op=op, label=label, loop=())
     ranges = tuple((variable, Affine(count)) for variable, count in axes)
-    made[name] = [Definition(name, tuple(Affine.var(variable) for variable, _ in axes), ranges=ranges)]
+    made[name] = [FamilyDefinition(name, tuple(Affine.var(variable) for variable, _ in axes), ranges=ranges)]
 
 
 def _define(
     graph: nx.DiGraph,
-    made: dict[str, list[Definition]],
+    made: dict[str, list[FamilyDefinition]],
     node: str,
     op: Instruction,
     loops: tuple[For, ...],
@@ -150,10 +150,12 @@ def _define(
     kind = "vector" if isinstance(op, MatMul | Nonlin) else "scalar"
     around = tuple((loop.variable, str(loop.count)) for loop in loops)
     graph.add_node(node, kind=kind, op=type(op).__name__, label=print_op(op)[0], loop=around)
-    made.setdefault(op.out.name, []).append(Definition(node, op.out.index, loops, _ranges(loops), place))
+    made.setdefault(op.out.name, []).append(
+        FamilyDefinition(node, op.out.index, loops, _ranges(loops), place)
+    )
 
 
-def _laws(graph: nx.DiGraph, made: dict[str, list[Definition]], program: Program) -> None:
+def _laws(graph: nx.DiGraph, made: dict[str, list[FamilyDefinition]], program: Program) -> None:
     def link(names: tuple[str, ...], item: Matrix | Gaussians, parts: tuple[Expr, ...]) -> None:
         ranges = tuple((variable, Affine(count)) for variable, count in item.axes)
         for part in parts:
@@ -202,7 +204,7 @@ def _ref_uses(ref: Ref, role: str, ranges: Ranges) -> Iterator[Use]:
 
 def _connect(
     graph: nx.DiGraph,
-    made: dict[str, list[Definition]],
+    made: dict[str, list[FamilyDefinition]],
     node: str,
     use: Use,
     loops: tuple[For, ...],
@@ -225,7 +227,7 @@ def _length(distance: Distance) -> tuple[int, ...]:
     return tuple(1 if d is None else d for d in distance)
 
 
-def _distance(definition: Definition, use: Use, loops: tuple[For, ...], place: int) -> Distance | None:
+def _distance(definition: FamilyDefinition, use: Use, loops: tuple[For, ...], place: int) -> Distance | None:
     """How many rounds of each common loop lie between definition and use; None if the one never makes what
     the other means."""
     common = [a for a, b in zip(definition.loops, loops, strict=False) if a is b]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
 from tpc.core.expr import ZERO, Expr, Ref, Value, add
-from tpc.core.places import Range
+from tpc.core.places import IndexRange
 from tpc.core.program import MatMul, Origin
 from tpc.core.traverse import substitute_ref
 from tpc.derive.nodes import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
@@ -25,11 +25,11 @@ class Equation:
     relation: Literal["=", "~"]
     right: Expr
     rule: str
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[IndexRange, ...] = ()
 
     def at(self, env: Env) -> Equation:
         ranges = tuple(
-            Range(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env
+            IndexRange(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env
         )
         return replace(self, left=at(self.left, env), right=at(self.right, env), ranges=ranges)
 
@@ -45,7 +45,7 @@ class ZFormula(ABC):
 
     rule: ClassVar[str]
     of: Ref
-    loops: tuple[Range, ...] = field(default=(), kw_only=True)
+    loops: tuple[IndexRange, ...] = field(default=(), kw_only=True)
     path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
     origin: Origin = field(default=Origin(), kw_only=True, compare=False, repr=False)
     scope: FormulaScope = field(default=FormulaScope(), kw_only=True, compare=False, repr=False)
@@ -68,7 +68,7 @@ class ZFormula(ABC):
 
     def _where(self, env: Env) -> dict[str, Any]:
         loops = tuple(
-            Range(loop.variable, loop.count.substitute(env))
+            IndexRange(loop.variable, loop.count.substitute(env))
             for loop in self.loops
             if loop.variable not in env
         )
@@ -221,7 +221,7 @@ class HatCovariance:
 
     other: Ref
     value: Expr
-    ranges: tuple[Range, ...]
+    ranges: tuple[IndexRange, ...]
     of_all: str = ""
 
 
@@ -259,7 +259,7 @@ class ZHat(ZFormula):
             HatCovariance(
                 substitute_ref(c.other, env),
                 at(c.value, env),
-                tuple(Range(r.variable, r.count.substitute(env)) for r in c.ranges),
+                tuple(IndexRange(r.variable, r.count.substitute(env)) for r in c.ranges),
                 c.of_all,
             )
             for c in self.covariances
@@ -279,13 +279,13 @@ class Opposing:
 
     g: Ref
     y: Ref
-    ranges: tuple[Range, ...]
+    ranges: tuple[IndexRange, ...]
     same: Expr
     coefficient: Expr
     number: int = field(compare=False)
 
     def at(self, env: Env) -> Opposing:
-        ranges = tuple(Range(r.variable, r.count.substitute(env)) for r in self.ranges)
+        ranges = tuple(IndexRange(r.variable, r.count.substitute(env)) for r in self.ranges)
         return replace(
             self,
             g=substitute_ref(self.g, env),
@@ -363,7 +363,7 @@ class ZPartial(ZFormula):
     """
 
     by: Ref
-    ranges: tuple[Range, ...]
+    ranges: tuple[IndexRange, ...]
     value: Expr
     by_path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
     rule: ClassVar[str] = "chain rule"
@@ -374,7 +374,7 @@ class ZPartial(ZFormula):
 
     def at(self, env: Env) -> Self:
         ranges = tuple(
-            Range(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env
+            IndexRange(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env
         )
         return replace(
             self,

@@ -14,10 +14,10 @@ from tpc.emit import python as py
 from tpc.emit.comments import Comments
 from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
-from tpc.emit.identifiers import Names, local_name
+from tpc.emit.identifiers import Identifiers, local_name
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return
-from tpc.emit.scopes import Chain, Frame, Held
+from tpc.emit.scopes import BasisChain, Frame, Held
 from tpc.emit.stacked import Blocks, put
 from tpc.plan.gaussians import Layout
 from tpc.plan.space import Space
@@ -37,7 +37,7 @@ class Body:
     """Emits one program's instructions."""
 
     def __init__(
-        self, program: Program, parts: Structure, layout: Layout, space: Space, names: Names
+        self, program: Program, parts: Structure, layout: Layout, space: Space, names: Identifiers
     ) -> None:
         self.program, self.parts, self.layout, self.space, self.names = program, parts, layout, space, names
         self.matrices = {m.name: m for m in program.matrices}
@@ -223,7 +223,7 @@ class Body:
             )
         frame.changes(near)
 
-    def _bases(self, chain: Chain | None, index: Sequence[Py]) -> Py:
+    def _bases(self, chain: BasisChain | None, index: Sequence[Py]) -> Py:
         """Those of one side of a matrix, or of one of a family."""
         if chain is None:
             return Py("()")

@@ -31,7 +31,7 @@ from tpc.core.expr import (
 from tpc.core.functions import FUNCTIONS, has_kinks
 from tpc.core.program import Input
 from tpc.emit import python as py
-from tpc.emit.identifiers import Names
+from tpc.emit.identifiers import Identifiers
 from tpc.emit.python import Py
 from tpc.emit.scopes import Frame
 from tpc.emit.sums import Sums, greatest
@@ -53,7 +53,7 @@ class Expressions:
     """Emits expressions in a frame. ranges: the loops and sums around, for bounds of counts. inputs: those
     that are indices are integers."""
 
-    def __init__(self, space: Space, names: Names, inputs: Sequence[Input] = ()) -> None:
+    def __init__(self, space: Space, names: Identifiers, inputs: Sequence[Input] = ()) -> None:
         self.space = space
         self.names = names
         self.bound_of = {item.name: item.bound for item in inputs}.get

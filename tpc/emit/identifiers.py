@@ -17,7 +17,7 @@ TAKEN = (
 )
 
 
-class Names:
+class Identifiers:
     """Hands out identifiers, each once; the same name always gets the same one."""
 
     def __init__(self, reserved: Iterable[str] = ()) -> None:

@@ -16,7 +16,7 @@ from tpc.emit.comments import loops
 from tpc.emit.identifiers import chain_name, local_name
 from tpc.emit.python import Assign, Def, Py, Return
 from tpc.emit.rounds import in_a_row, is_whole, put_together, stacked_axis
-from tpc.emit.scopes import Chain, Frame, Held
+from tpc.emit.scopes import BasisChain, Frame, Held
 from tpc.emit.unused import names_read
 from tpc.emit.whole_loops import RULES, copies
 from tpc.plan.structure import Stacking, stacking
@@ -236,7 +236,7 @@ class Parallel:
             name = self.names.fresh(f"{chain_name(side)}_more")
             own = py.name(self.names[f"{chain_name(side)} extra"])
             value = py.tuple_of([own]) if base is None else Py(f"(*{base.name}, {own.text})")
-            inner.chains[side] = Chain(name, inner)
+            inner.chains[side] = BasisChain(name, inner)
             inner.statements.append(Assign((name,), value))
 
 

@@ -69,7 +69,7 @@ class Held:
 
 
 @dataclass(eq=False, slots=True)
-class Chain:
+class BasisChain:
     """The bases of one side of a matrix, under one name."""
 
     name: str
@@ -83,10 +83,10 @@ class Frame:
     parent: Frame | None = None
     variables: dict[str, str] = field(default_factory=dict)
     held: list[Held] = field(default_factory=list)
-    chains: dict[tuple[str, bool], Chain] = field(default_factory=dict)
+    chains: dict[tuple[str, bool], BasisChain] = field(default_factory=dict)
     prologue: list[Statement] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
-    changed: dict[int, Held | Chain] = field(default_factory=dict)
+    changed: dict[int, Held | BasisChain] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     turn: str | None = None  # what numbers the rounds, where vectors are packed
 
@@ -124,10 +124,10 @@ class Frame:
         """The number of the round that this is in, if it has one."""
         return next((py.name(frame.turn) for frame in self.outward() if frame.turn is not None), None)
 
-    def chain(self, side: tuple[str, bool]) -> Chain | None:
+    def chain(self, side: tuple[str, bool]) -> BasisChain | None:
         return next((frame.chains[side] for frame in self.outward() if side in frame.chains), None)
 
-    def changes(self, item: Held | Chain) -> None:
+    def changes(self, item: Held | BasisChain) -> None:
         """Notes that `item` is assigned here: every function between here and where it lives passes it
         through."""
         for frame in self.outward():

@@ -27,7 +27,7 @@ from tpc.evaluate.output_functions import functions_of
 from tpc.evaluate.remarks import reasons
 from tpc.evaluate.result import DivergedError, Outcome, Result
 from tpc.evaluate.side_by_side import workers
-from tpc.evaluate.stages import Run, Stage, too_early
+from tpc.evaluate.stages import Stage, StagedRun, too_early
 from tpc.machine.files import digest
 from tpc.machine.memory import refusing
 from tpc.machine.precision import in_own_precision, precision
@@ -142,7 +142,7 @@ class Evaluator:
         given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
-        run = Run(self, given, seed, progress, None if checkpoint is None else Path(checkpoint), mesh)
+        run = StagedRun(self, given, seed, progress, None if checkpoint is None else Path(checkpoint), mesh)
         stage = self._last_stage(run, aim)
         result = Result(
             self.program.name,
@@ -157,7 +157,7 @@ class Evaluator:
             raise DivergedError(result)
         return result
 
-    def _last_stage(self, run: Run, aim: Aim | None) -> Stage:
+    def _last_stage(self, run: StagedRun, aim: Aim | None) -> Stage:
         """With what was warned of among its notes. Raises as a call does."""
         try:
             with warnings.catch_warnings(record=True) as caught:

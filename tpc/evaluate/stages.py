@@ -46,7 +46,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Run:
+class StagedRun:
     """What all stages have in common."""
 
     evaluator: Evaluator

@@ -25,7 +25,7 @@ from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, free_memory, physical_memory
 
 if TYPE_CHECKING:
-    from tpc.experiments.maml import Settings
+    from tpc.experiments.maml import FewShotSettings
     from tpc.kernels.kernels import Kernel
 
 SHARE = 0.4  # of the machine's memory that kernels of drawings may take
@@ -89,7 +89,7 @@ class KernelRows:
 class KernelMachine:
     """The kernel with its data."""
 
-    def __init__(self, settings: Settings, parts: Mapping[str, DrawingsPart]) -> None:
+    def __init__(self, settings: FewShotSettings, parts: Mapping[str, DrawingsPart]) -> None:
         from tpc.experiments.maml import KERNELS
 
         self.settings, self.parts = settings, parts

@@ -45,7 +45,7 @@ class OfSum:
     """The gap of an array, at these indices, that is a sum of covariances."""
 
     ref: Ref
-    terms: tuple[Term, ...]
+    terms: tuple[GapTerm, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Common:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class GapTerm:
     """A covariance that is a term of one: `sign·√(q·r)·(1 − gap)`. left, right: q and r multiplied out,
     without the sign."""
 
@@ -77,7 +77,7 @@ class Gaps:
         self.monomials = Monomials(definitions)
         self.cores: dict[tuple[Expr, Sides], tuple[Product | OfRelu | OfSum, Expr, Expr] | None] = {}
 
-    def terms(self, x: Closed) -> tuple[Term, ...]:
+    def terms(self, x: Closed) -> tuple[GapTerm, ...]:
         """Covariances that `c` is the sum of, `q` and `r` being the sums of their variances; () if there are
         none such."""
         found = self._sum(x.c, (frozenset(free_variables(x.q)), frozenset(free_variables(x.r))))
@@ -87,13 +87,13 @@ class Gaps:
         ]
         return found if sums == [self.monomials.of(x.q), self.monomials.of(x.r)] else ()
 
-    def _sum(self, c: Expr, sides: Sides) -> tuple[Term, ...]:
+    def _sum(self, c: Expr, sides: Sides) -> tuple[GapTerm, ...]:
         """The terms of a sum of covariances, () if one of them is none: those that all others are written out
         to, if they are few."""
         return self._terms(self._summands(c, (Add,)), sides) or self._terms(self._summands(c, ()), sides)
 
-    def _terms(self, parts: Iterator[tuple[Expr, int] | None], sides: Sides) -> tuple[Term, ...]:
-        found: list[Term] = []
+    def _terms(self, parts: Iterator[tuple[Expr, int] | None], sides: Sides) -> tuple[GapTerm, ...]:
+        found: list[GapTerm] = []
         for part in itertools.islice(parts, MOST_SUMMANDS + 1):
             term = None if part is None else self._term(*part, sides)
             if term is None:
@@ -138,7 +138,7 @@ class Gaps:
                 return
         yield x, 1
 
-    def _term(self, x: Expr, sign: int, sides: Sides) -> Term | None:
+    def _term(self, x: Expr, sign: int, sides: Sides) -> GapTerm | None:
         """A product of one covariance with factors that are positive, each of which depends on one side, or
         on both in the same way."""
         factors = list(x.factors) if isinstance(x, Mul) else [x]
@@ -160,7 +160,7 @@ class Gaps:
         if gap is None:
             return None
         q, r = mul(ways[0], q), mul(ways[1], r)
-        return Term(gap, sign, q, r, self.monomials.of(q), self.monomials.of(r))
+        return GapTerm(gap, sign, q, r, self.monomials.of(q), self.monomials.of(r))
 
     def _core(self, x: Expr, sides: Sides) -> tuple[Product | OfRelu | OfSum, Expr, Expr] | None:
         """Its gap and variances."""
@@ -229,7 +229,7 @@ def is_relu(x: Closed) -> bool:
     return x.left == RELU == x.right and not x.registered
 
 
-def _joined(terms: list[Term], new: Term) -> list[Term]:
+def _joined(terms: list[GapTerm], new: GapTerm) -> list[GapTerm]:
     """With one more term; two of the same gap, if one is a multiple of the other, are one."""
     for k, term in enumerate(terms):
         if (
@@ -242,7 +242,7 @@ def _joined(terms: list[Term], new: Term) -> list[Term]:
                 return terms[:k] + terms[k + 1 :]
             size = number(abs(weight))
             left, right = (times({UNIT: size.value}, side) for side in (term.left, term.right))
-            joined = Term(
+            joined = GapTerm(
                 term.gap, 1 if weight > 0 else -1, mul(size, term.q), mul(size, term.r), left, right
             )
             return [*terms[:k], joined, *terms[k + 1 :]]
@@ -262,7 +262,7 @@ def _turned(ref: Ref, definition: Definition, formula: Closed) -> Ref:
     return Ref(ref.name, tuple(index))
 
 
-def alike(terms: Sequence[Term]) -> bool:
+def alike(terms: Sequence[GapTerm]) -> bool:
     """Whether the variances of the terms are multiples of each other."""
     return all(
         len({_scaled(side) for side in of}) == 1 for of in ([t.left for t in terms], [t.right for t in terms])

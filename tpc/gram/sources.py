@@ -14,7 +14,7 @@ from tpc.plan.space import degree
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RandomSource:
     """Something random: a matrix on one of its sides, or a group of initial vectors; `index` where it is
     constant, else None."""
 
@@ -22,7 +22,7 @@ class Source:
     transposed: bool
     index: tuple[int | None, ...]
 
-    def meets(self, other: Source) -> bool:
+    def meets(self, other: RandomSource) -> bool:
         """Whether the two may be the same."""
         return (
             self.name == other.name
@@ -31,10 +31,10 @@ class Source:
         )
 
 
-Sources = frozenset[Source]
+Sources = frozenset[RandomSource]
 
 
-def meet(a: Iterable[Source], b: Iterable[Source]) -> bool:
+def meet(a: Iterable[RandomSource], b: Iterable[RandomSource]) -> bool:
     others = list(b)
     return any(x.meets(y) for x in a for y in others)
 
@@ -56,10 +56,10 @@ class Vectors:
         for one in self.sites.every[len(self._sources) : site.number + 1]:  # each is made of those before it
             if isinstance(one.op, MatMul):
                 own: Sources = frozenset(
-                    {Source(one.op.matrix.name, one.op.transposed, constants(one.op.matrix.index))}
+                    {RandomSource(one.op.matrix.name, one.op.transposed, constants(one.op.matrix.index))}
                 )
             elif isinstance(one.op, Gaussians):
-                own = frozenset({Source(one.op.names[0], False, (None,) * len(one.op.axes))})
+                own = frozenset({RandomSource(one.op.names[0], False, (None,) * len(one.op.axes))})
             else:
                 own = self.sources_of(phi_of(one), one.number)
             self._sources.append(own)
@@ -69,10 +69,10 @@ class Vectors:
         return frozenset().union(*(self.sources_of_ref(v.ref, before) for v in values(x) if v.vector))
 
     def sources_of_ref(self, ref: Ref, before: int | None = None) -> Sources:
-        found: set[Source] = set()
+        found: set[RandomSource] = set()
         for site in self.sites.of(ref, before):
             if isinstance(site.op, Gaussians):
-                found.add(Source(site.op.names[0], False, constants(ref.index)))
+                found.add(RandomSource(site.op.names[0], False, constants(ref.index)))
             else:
                 found |= self.sources(site)
         return frozenset(found)

@@ -14,7 +14,7 @@ from tpc.emit.comments import plain
 from tpc.emit.docstring import docstring
 from tpc.emit.error_checks import evaluations, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
-from tpc.emit.identifiers import Names
+from tpc.emit.identifiers import Identifiers
 from tpc.emit.library import names_for_limit
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.unused import without_unused
@@ -49,7 +49,7 @@ SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
 def emit_gram(plan: CovariancesPlan, *, rolled: bool = True) -> str:
     """The source of a module that evaluates a program by its covariances. rolled: layers that are alike in
     loops."""
-    writer = _Writer(plan.covariances, rolled)
+    writer = _CovarianceWriter(plan.covariances, rolled)
     lines = writer.statements()
     rule = (
         "points [1, Q], weights [Q]: a rule for integrals over a standard Gaussian."
@@ -71,14 +71,14 @@ def emit_gram(plan: CovariancesPlan, *, rolled: bool = True) -> str:
     )
 
 
-class _Writer:
+class _CovarianceWriter:
     """forms: those that the user registered. rolled: whether layers that are alike become loops."""
 
     def __init__(self, covariances: CovarianceProgram, rolled: bool = True) -> None:
         self.covariances = covariances
         self.forms: dict[str, str] = {}
         self.integrals = 0
-        self.names = Names((*LOCALS, *names_for_limit(), *(form.name for form in FORMS.values())))
+        self.names = Identifiers((*LOCALS, *names_for_limit(), *(form.name for form in FORMS.values())))
         self.table: dict[str, Array] = {}
         self.gaps = GapWriter(self)
         self.rolled = RolledWriter(self, rolled)

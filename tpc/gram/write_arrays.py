@@ -33,7 +33,7 @@ from tpc.core.expr import (
 from tpc.core.functions import FUNCTIONS
 from tpc.core.traverse import free_variables, index_variables, indices
 from tpc.emit import python as py
-from tpc.emit.identifiers import Names
+from tpc.emit.identifiers import Identifiers
 from tpc.emit.python import Py
 from tpc.emit.whole import (
     as_real,
@@ -68,7 +68,7 @@ class Arrays:
         self,
         extents: Mapping[str, int],
         table: Mapping[str, Array],
-        names: Names,
+        names: Identifiers,
         *,
         guarded: bool = True,
     ) -> None:

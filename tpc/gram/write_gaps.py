@@ -11,14 +11,14 @@ from tpc.core.traverse import free_variables, substitute
 from tpc.emit import python as py
 from tpc.emit.comments import plain
 from tpc.emit.python import Assign, Py, Statement
-from tpc.gram.gaps import RELU, Common, Gaps, OfRelu, OfSum, Product, Term, alike
+from tpc.gram.gaps import RELU, Common, Gaps, GapTerm, OfRelu, OfSum, Product, alike
 from tpc.gram.ir import Closed, Definition, Factor
 from tpc.gram.labels import best_name
 from tpc.gram.monomials import anonymous, opened, whole
 from tpc.gram.write_arrays import Array, Arrays
 
 if TYPE_CHECKING:
-    from tpc.gram.write import _Writer
+    from tpc.gram.write import _CovarianceWriter
 
 Same = Sequence[tuple[str, str]]
 STEP = Factor(0, "step")
@@ -37,7 +37,7 @@ def goes_by_gap(x: Closed) -> bool:
 class GapWriter:
     """Hands out arrays of gaps, each made once. waiting: the lines that make those which are new."""
 
-    def __init__(self, writer: _Writer) -> None:
+    def __init__(self, writer: _CovarianceWriter) -> None:
         self.writer = writer
         covariances = writer.covariances
         self.definitions = {d.name: d for d in covariances.definitions}
@@ -73,7 +73,7 @@ class GapWriter:
         self.writer.table[gap_of(array.name)] = Array(name, array.shape)
         return py.name(name)
 
-    def _of_term(self, term: Term, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
+    def _of_term(self, term: GapTerm, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
         key: tuple[object, ...]
         match term.gap:
             case Common():
@@ -94,7 +94,7 @@ class GapWriter:
 
     # ways to make them
 
-    def _of_sum(self, terms: Sequence[Term], same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
+    def _of_sum(self, terms: Sequence[GapTerm], same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
         # the gaps of all parts are 0 where that of the sum is
         inner = same if all(t.sign == 1 for t in terms) else ()
         parts = []

@@ -17,7 +17,7 @@ from tpc.gram.write_arrays import Array
 from tpc.gram.write_gaps import gap_of, goes_by_gap
 
 if TYPE_CHECKING:
-    from tpc.gram.write import _Writer
+    from tpc.gram.write import _CovarianceWriter
 
 Place = tuple[str, int]  # the array of all rounds that another one is a part of, and where
 
@@ -40,7 +40,7 @@ class _Noted(dict[str, Array]):
 class RolledWriter:
     """Writes runs of definitions. stacked: the arrays that are parts of those of a loop."""
 
-    def __init__(self, writer: _Writer, wanted: bool) -> None:
+    def __init__(self, writer: _CovarianceWriter, wanted: bool) -> None:
         self.writer, self.wanted = writer, wanted
         self.stacked: dict[str, Place] = {}
 

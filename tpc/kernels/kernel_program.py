@@ -11,10 +11,10 @@ from tpc.syntax import tree
 
 KEPT = (
     tree.ProgramName,
-    tree.Width,
+    tree.WidthStatement,
     tree.Dim,
-    tree.Input,
-    tree.Weight,
+    tree.InputStatement,
+    tree.WeightStatement,
     tree.Activation,
     tree.Function,
     tree.Parametrization,

@@ -12,7 +12,7 @@ from tpc.core.names import part
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
 from tpc.core.traverse import free_variables, substitute
-from tpc.reassociate.contraction import Leaf, Node, Pair
+from tpc.reassociate.contraction import Node, Pair, TermFactor
 from tpc.reassociate.levels import Item, Level, Nested
 from tpc.reassociate.products import Term
 
@@ -39,7 +39,7 @@ def canonical(node: Node, counts: Counts) -> tuple[str, tuple[str, ...]]:
     return f"{shown} {';'.join(str(counts[v]) for v in order)}", tuple(order)
 
 
-def _in_order(leaf: Leaf) -> list[str]:
+def _in_order(leaf: TermFactor) -> list[str]:
     if isinstance(leaf.x, Value):
         found = [
             v
@@ -51,8 +51,8 @@ def _in_order(leaf: Leaf) -> list[str]:
     return sorted(leaf.moving)
 
 
-def leaves(node: Node) -> list[Leaf]:
-    return [node] if isinstance(node, Leaf) else [*leaves(node.left), *leaves(node.right)]
+def leaves(node: Node) -> list[TermFactor]:
+    return [node] if isinstance(node, TermFactor) else [*leaves(node.left), *leaves(node.right)]
 
 
 class Placing:
@@ -135,7 +135,7 @@ class Builder:
 
     def expression(self, node: Node, out: Sequence[str], counts: Counts, site: Nested) -> Expr:
         """A product as an expression, summed over the axes that are not among `out`."""
-        if isinstance(node, Leaf):
+        if isinstance(node, TermFactor):
             return self._summed(node.x, [v for v in _in_order(node) if v not in out], counts)
         if node.inner:
             whole = Pair(node.left, node.right, node.left.moving | node.right.moving)
@@ -148,7 +148,7 @@ class Builder:
         return self._summed(mul(right, left) if node.left.vector else mul(left, right), sums, counts)
 
     def operand(self, node: Node, axes: Sequence[str], counts: Counts, site: Nested) -> Expr:
-        return node.x if isinstance(node, Leaf) else self.named(node, axes, counts, site)
+        return node.x if isinstance(node, TermFactor) else self.named(node, axes, counts, site)
 
     def named(self, node: Node, axes: Sequence[str], counts: Counts, site: Nested) -> Expr:
         """A member of the family that a product is made as, its axes in the order of `axes` if it is not
@@ -216,7 +216,8 @@ def _summing_order(node: Pair) -> list[str]:
     """The axes that a product is summed over: as they lie in a factor that is there already, the vector if
     there is one."""
     known = sorted(
-        (part for part in (node.left, node.right) if isinstance(part, Leaf)), key=lambda part: not part.vector
+        (part for part in (node.left, node.right) if isinstance(part, TermFactor)),
+        key=lambda part: not part.vector,
     )
     order = [v for part in known for v in _in_order(part) if v in node.summed]
     return list(dict.fromkeys([*order, *sorted(node.summed)]))

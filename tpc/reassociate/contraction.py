@@ -19,7 +19,7 @@ MOST = 9  # factors of a term
 
 
 @dataclass(frozen=True)
-class Leaf:
+class TermFactor:
     """A factor of a term: a scalar, or a vector. moving: its indices that are axes."""
 
     x: Expr
@@ -62,7 +62,7 @@ class Pair:
         return f"({parts[0]} {parts[1]} {len(self.moving)})"
 
 
-Node = Leaf | Pair
+Node = TermFactor | Pair
 
 
 def _blank(x: Expr, names: Mapping[str, str]) -> Expr:
@@ -91,7 +91,7 @@ def cheapest(
     for x in (*term.scalars, *(Value(ref, True) for ref in term.vectors)):
         own = free_variables(x) & moving
         if own or (isinstance(x, Value) and x.vector):
-            leaves.append(Leaf(x, own))
+            leaves.append(TermFactor(x, own))
         else:
             still.append(x)
     if len(leaves) > MOST:
@@ -99,15 +99,17 @@ def cheapest(
     return tuple(still), _best(leaves, out, extents, size) if leaves else None
 
 
-def _alone(leaf: Leaf, needed: frozenset[str], extents: Mapping[str, int], size: int) -> tuple[float, Node]:
+def _alone(
+    leaf: TermFactor, needed: frozenset[str], extents: Mapping[str, int], size: int
+) -> tuple[float, Node]:
     """A factor, summed over the axes that are its own."""
     if leaf.moving <= needed:
         return 0.0, leaf
-    node = Pair(leaf, Leaf(ONE, frozenset()), leaf.moving & needed)
+    node = Pair(leaf, TermFactor(ONE, frozenset()), leaf.moving & needed)
     return pair_cost(node, extents, size), node
 
 
-def _best(leaves: list[Leaf], out: frozenset[str], extents: Mapping[str, int], size: int) -> Node:
+def _best(leaves: list[TermFactor], out: frozenset[str], extents: Mapping[str, int], size: int) -> Node:
     full = (1 << len(leaves)) - 1
     needed = [
         out | frozenset[str]().union(*(leaf.moving for k, leaf in enumerate(leaves) if not mask >> k & 1))

@@ -52,13 +52,13 @@ class Term:
         )
 
 
-Definition = Callable[[Ref], "Expr | None"]  # what a vector stands for, None if it is one that is made
+DefinitionOf = Callable[[Ref], "Expr | None"]  # what a vector stands for, None if it is one that is made
 
 
-class Expansion:
+class MultilinearExpansion:
     """Expands expressions. define: of vectors that are not made. Bound variables get names of their own."""
 
-    def __init__(self, define: Definition) -> None:
+    def __init__(self, define: DefinitionOf) -> None:
         self.define = define
         self.count = itertools.count(1)
 

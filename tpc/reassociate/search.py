@@ -26,7 +26,13 @@ from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
 from tpc.reassociate.gather import gathered
 from tpc.reassociate.levels import Level, Nested, opaque, put_before, sites
 from tpc.reassociate.prepare import prepare
-from tpc.reassociate.products import Expansion, NotMultilinearError, Term, indices_of_onehots, meaning_at
+from tpc.reassociate.products import (
+    MultilinearExpansion,
+    NotMultilinearError,
+    Term,
+    indices_of_onehots,
+    meaning_at,
+)
 
 WORTHWHILE = 0.5  # a program is left as it is unless it comes to so much of its operations
 SMALL = 2e6  # operations that are not worth the trouble
@@ -150,7 +156,7 @@ class Search:
         if any(loop.count.variables & nest for loop in site.nest):
             return False
         try:
-            terms = Expansion(lambda _: None).terms(op.phi)
+            terms = MultilinearExpansion(lambda _: None).terms(op.phi)
         except NotMultilinearError:
             return False
         return all(self._fits(term, op, nest) for term in terms)
@@ -258,7 +264,7 @@ class Search:
         made = math.prod(lengths[v] for v in out) * long
         cost = float(WRITE * rounds * made)
         try:
-            for term in Expansion(lambda ref: self._meaning(ref, written)).terms(op.phi):
+            for term in MultilinearExpansion(lambda ref: self._meaning(ref, written)).terms(op.phi):
                 if not self._fits(term, op, set(out)):
                     return None
                 inner = {**lengths, **extents((*site.ranges, *term.sums))}

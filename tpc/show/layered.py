@@ -32,7 +32,7 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class LayeredLayout:
     """Centres of the nodes, y downwards from 0; for each edge where it passes the layers between its ends;
     top and bottom of each layer."""
 
@@ -48,7 +48,7 @@ def layered(
     *,
     node_gap: float = 22.0,
     layer_gap: float = 44.0,
-) -> Layout:
+) -> LayeredLayout:
     """Places nodes of the given (width, height). The edges must form no cycle, and none may be a loop."""
     rank = _ranks(list(sizes), edges)
     bends = [[("bend", i, r) for r in range(rank[e.tail] + 1, rank[e.head])] for i, e in enumerate(edges)]
@@ -71,7 +71,9 @@ def layered(
     layers = _bands(rows, sizes, layer_gap)
     middle = [(top + bottom) / 2 for top, bottom in layers]
     centres = {node: (x[node], middle[rank[node]]) for node in sizes}
-    return Layout(centres, [[(x[node], middle[node[2]]) for node in bend] for bend in bends], layers, rank)
+    return LayeredLayout(
+        centres, [[(x[node], middle[node[2]]) for node in bend] for bend in bends], layers, rank
+    )
 
 
 def _ranks(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[Node, int]:

@@ -22,7 +22,7 @@ from tpc.simulate.draw import Laws, WidthError, draw, laws, widths
 from tpc.simulate.machine import Machine
 from tpc.simulate.rolling import places, rolling
 from tpc.simulate.samples import Samples
-from tpc.simulate.standing import Frame
+from tpc.simulate.standing import Bindings
 
 DType = Literal["float64", "float32"]
 DTYPES: tuple[DType, ...] = ("float64", "float32")
@@ -242,7 +242,7 @@ def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType
             jnp.dtype(dtype),
             rolling(program),
         )
-        env = machine.run(program.body, {**inputs, **vectors}, Frame())
+        env = machine.run(program.body, {**inputs, **vectors}, Bindings())
         return {output.name: machine.output(output, env).astype(dtype) for output in program.outputs}
 
     return jax.jit(jax.vmap(one, in_axes=(0, None, None)))

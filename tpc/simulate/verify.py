@@ -47,7 +47,7 @@ class AtWidth:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class OutputComparison:
     """One output at all widths, against its limit; `stderr` is the limit's, None if it is exact."""
 
     name: str
@@ -75,7 +75,7 @@ class Report:
     program: str
     widths: tuple[int, ...]
     seeds: tuple[int, ...]
-    outputs: tuple[Comparison, ...] = field(repr=False)
+    outputs: tuple[OutputComparison, ...] = field(repr=False)
 
     @property
     def agrees(self) -> bool:
@@ -135,7 +135,7 @@ def verify(limits: Limits, samples: Sequence[Samples], *, random: bool = False) 
 
 def _compare(
     name: str, value: Any, stderr: Any | None, samples: Sequence[Samples], random: bool
-) -> Comparison:
+) -> OutputComparison:
     limit = np.asarray(value, dtype=float)
     error = (
         np.zeros_like(limit)
@@ -160,7 +160,7 @@ def _compare(
     )
     slope = fitted_slope(widths, rms, rms_errs, rounding)
     slope = Slope(None, None, len(widths)) if random else slope
-    return Comparison(
+    return OutputComparison(
         name, limit, None if stderr is None else error, rows, gap(widths, values, limit, error, dtype), slope
     )
 
@@ -178,7 +178,7 @@ def _at_width(
 HEADINGS = ("n", "mean", "std. error", "spread", "off by (σ)", "RMS error")
 
 
-def print_comparison(output: Comparison) -> list[str]:
+def print_comparison(output: OutputComparison) -> list[str]:
     """A few lines: the verdict, then a table by width, of the entry that agrees least if there are
     several."""
     at = output.worst
@@ -210,7 +210,7 @@ def print_comparison(output: Comparison) -> list[str]:
     return [title, *table, *(f"  {line}" for line in verdict(output))]
 
 
-def verdict(output: Comparison) -> list[str]:
+def verdict(output: OutputComparison) -> list[str]:
     at, g = output.worst, output.gap
     bias = (
         f"beyond a bias of {g.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/n, as one width cannot tell)"
@@ -230,7 +230,7 @@ def verdict(output: Comparison) -> list[str]:
     return lines
 
 
-def comparison_to_json(output: Comparison) -> dict[str, Any]:
+def comparison_to_json(output: OutputComparison) -> dict[str, Any]:
     """Numbers or nested lists, null for what is not finite."""
     rows = [
         {

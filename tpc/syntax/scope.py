@@ -164,7 +164,7 @@ def fraction(node: tree.Tree, dims: Mapping[str, int]) -> Fraction:
     Raises NotANumberError, or OverflowError past 10^18.
     """
     match node:
-        case tree.Number(value=value):
+        case tree.Literal(value=value):
             return bounded(value)
         case tree.Name(name=name) if name in dims:
             return Fraction(dims[name])

@@ -20,7 +20,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Number(Node):
+class Literal(Node):
     value: Fraction
 
 
@@ -74,7 +74,7 @@ class Power(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class MatMul(Node):
+class MatrixProduct(Node):
     matrix: Tree
     operand: Tree
 
@@ -100,7 +100,7 @@ class Range(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Sum(Node):
+class Summation(Node):
     ranges: tuple[Range, ...]
     body: Tree
 
@@ -114,7 +114,7 @@ class Attribute(Node):
 
 
 Tree = (
-    Number
+    Literal
     | Name
     | Indexed
     | Transposed
@@ -123,10 +123,10 @@ Tree = (
     | Chain
     | Negated
     | Power
-    | MatMul
+    | MatrixProduct
     | Comparison
     | Mean
-    | Sum
+    | Summation
     | Attribute
 )
 
@@ -151,7 +151,7 @@ class ProgramName(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Width(Node):
+class WidthStatement(Node):
     name: Name
     ratio: Tree | None
 
@@ -163,7 +163,7 @@ class Dim(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Input(Node):
+class InputStatement(Node):
     declared: Declared
     bound: Tree | None
     default: Tree | None
@@ -183,10 +183,10 @@ class ListOf(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix(Node):
+class MatrixStatement(Node):
     declared: tuple[Declared, ...]
-    rows: Name | Number
-    columns: Name | Number
+    rows: Name | Literal
+    columns: Name | Literal
     law: Gaussian
 
 
@@ -194,7 +194,7 @@ class Matrix(Node):
 class Vector(Node):
     declared: tuple[Declared, ...]
     joint: bool
-    width: Name | Number
+    width: Name | Literal
     law: Gaussian
 
 
@@ -225,7 +225,7 @@ class ForBlock(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Output(Node):
+class OutputStatement(Node):
     target: Tree
     value: Tree | None
     clauses: tuple[Range, ...]
@@ -243,15 +243,15 @@ class Option(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Weight(Node):
+class WeightStatement(Node):
     """`weight W : rows x columns`, or `bias b : rows` (columns None).
 
     axes: of a family of weights, `weight W[k < K] : …`.
     """
 
     name: Name
-    rows: Name | Number
-    columns: Name | Number | None
+    rows: Name | Literal
+    columns: Name | Literal | None
     options: tuple[Option, ...]
     axes: tuple[Axis, ...] = ()
 
@@ -338,8 +338,19 @@ class AddTo(Node):
     clauses: tuple[Range, ...]
 
 
-Core = ProgramName | Width | Dim | Input | Matrix | Vector | Define | Function | ForBlock | Output
-Statement = Core | Weight | Activation | Parametrization | Network | Train | Adapted | AddTo
+Core = (
+    ProgramName
+    | WidthStatement
+    | Dim
+    | InputStatement
+    | MatrixStatement
+    | Vector
+    | Define
+    | Function
+    | ForBlock
+    | OutputStatement
+)
+Statement = Core | WeightStatement | Activation | Parametrization | Network | Train | Adapted | AddTo
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def apart(network: tree.Network, used: Collection[str], names: Names) -> tree.Ne
     return cast(tree.Network, replaced(cast(Tree, network), leaf)) if fresh else network
 
 
-def picks_members(node: tree.Sum, env: Env) -> bool:
+def picks_members(node: tree.Summation, env: Env) -> bool:
     """Whether the variables of a sum pick members of a family that is made member by member."""
     variables = {r.variable.name for r in node.ranges}
     indexed = [
@@ -60,11 +60,11 @@ def picks_members(node: tree.Sum, env: Env) -> bool:
     return any(name.name in variables for part in indexed for i in part.index for name in tree.names(i))
 
 
-def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> ArrayExpr:
+def term_by_term(forward: Forward, node: tree.Summation, env: Env) -> ArrayExpr:
     """A sum with each of its terms made by itself."""
     first, *rest = node.ranges
     m = Maker(node.span)
-    body: Tree = tree.Sum(node.span, tuple(rest), node.body) if rest else node.body
+    body: Tree = tree.Summation(node.span, tuple(rest), node.body) if rest else node.body
     terms = [
         substituted(body, {first.variable.name: m.number(k)}) for k in range(forward.count(first.count, 1))
     ]
@@ -113,7 +113,7 @@ def _is_index(forward: Forward, index: Tree) -> bool:
     parts = [
         part
         for part in tree.walk(index)
-        if not isinstance(part, tree.Name | tree.Number | tree.Chain | tree.Negated)
+        if not isinstance(part, tree.Name | tree.Literal | tree.Chain | tree.Negated)
     ]
     return not parts and all(
         name.name in forward.scope() or forward.scene.is_constant(name.name) for name in tree.names(index)
@@ -167,7 +167,7 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Arra
         return forward.of_var(out)
 
 
-def sum_of(forward: Forward, node: tree.Sum, env: Env) -> ArrayExpr:
+def sum_of(forward: Forward, node: tree.Summation, env: Env) -> ArrayExpr:
     """A sum, one expression with the variables of its ranges, or term by term where they pick members."""
     if picks_members(node, env):
         return term_by_term(forward, node, env)

@@ -33,7 +33,7 @@ SIZES = ("std", "scale")  # known before anything is drawn
 
 
 def check_attributes(
-    scene: Scene, weight: tree.Weight, options: Mapping[str, tree.Option], *, matrix: bool
+    scene: Scene, weight: tree.WeightStatement, options: Mapping[str, tree.Option], *, matrix: bool
 ) -> None:
     """What the attributes of a weight may be. matrix: it is between two widths."""
     for flag in ("frozen", "decoupled"):
@@ -49,7 +49,7 @@ def check_attributes(
         check_scalar(scene, name, value)
         inner = [
             *ranges,
-            *(r for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges),
+            *(r for node in tree.walk(value) if isinstance(node, tree.Summation) for r in node.ranges),
         ]
         check_known(scene, value, inner)
         check_indices(scene, (value,), ranges)
@@ -67,7 +67,7 @@ def apart(value: Tree, names: Names) -> Tree:
     So any index may be put in.
     """
     variables = {
-        r.variable.name for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges
+        r.variable.name for node in tree.walk(value) if isinstance(node, tree.Summation) for r in node.ranges
     }
     fresh = {v: names.another(v, [v]) for v in sorted(variables)}
     return replaced(
@@ -76,7 +76,7 @@ def apart(value: Tree, names: Names) -> Tree:
     )
 
 
-def own_ranges(scene: Scene, weight: tree.Weight, values: Sequence[Tree]) -> list[Range]:
+def own_ranges(scene: Scene, weight: tree.WeightStatement, values: Sequence[Tree]) -> list[Range]:
     """The ranges of a family's variables, if its attributes use them: then they are to mean nothing else."""
     ranges = [
         Range(axis.span, axis.variable, axis.count) for axis in weight.axes if axis.variable is not None
@@ -111,7 +111,7 @@ def check_divisors(scene: Scene, value: Tree, at: Mapping[str, int]) -> None:
 def check_given(scene: Scene, option: str, value: Tree) -> None:
     """Whether an attribute is known before anything is drawn or computed."""
     for node in tree.walk(value):
-        if isinstance(node, tree.Mean | tree.MatMul | tree.Attribute):
+        if isinstance(node, tree.Mean | tree.MatrixProduct | tree.Attribute):
             raise RefusedError(catalogue.options.option_not_given(node.span, option, print_tree(node)))
     for name in tree.names(value):
         if name.name in scene.widths:

@@ -129,7 +129,7 @@ class ByHand:
             a, b = (whole, one) if weight.rows.width or not weight.columns.width else (one, whole)
             coefficient = m.number(1)
         if not all(
-            isinstance(part, tree.Number | tree.Name | tree.Chain | tree.Negated | tree.Power)
+            isinstance(part, tree.Literal | tree.Name | tree.Chain | tree.Negated | tree.Power)
             for part in tree.walk(coefficient)
         ):
             coefficient = self.named(node, forward, coefficient, f"{weight.name}_c", prefix).at(())

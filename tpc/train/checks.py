@@ -116,7 +116,10 @@ def check_indices(scene: Scene, nodes: Sequence[Tree], ranges: Sequence[Range]) 
     So they must be for all values of the variables of `ranges` and of sums.
     """
     for root in nodes:
-        inner = [*ranges, *(r for node in tree.walk(root) if isinstance(node, tree.Sum) for r in node.ranges)]
+        inner = [
+            *ranges,
+            *(r for node in tree.walk(root) if isinstance(node, tree.Summation) for r in node.ranges),
+        ]
         for node in tree.walk(root):
             if (
                 isinstance(node, tree.Indexed)
@@ -315,7 +318,9 @@ def described(width: str | None, shape: str) -> str:
     return f"an array of {entries}" if shape else "a scalar"
 
 
-def check_operand(scene: Scene, node: tree.MatMul, weight: Weight, near: Side, operand: ArrayExpr) -> None:
+def check_operand(
+    scene: Scene, node: tree.MatrixProduct, weight: Weight, near: Side, operand: ArrayExpr
+) -> None:
     """Whether a weight is multiplied to what its side takes."""
     shown = f"{weight.name}.T" if isinstance(node.matrix, tree.Transposed) else weight.name
     fits = near.count is None or (operand.shape and scene.same(near.count, operand.shape[-1]))

@@ -148,7 +148,7 @@ def summed(contributions: Iterable[Contribution]) -> set[str]:
         for c in contributions
         if c.value is not None
         for node in tree.walk(c.value)
-        if isinstance(node, tree.Sum)
+        if isinstance(node, tree.Summation)
         for r in node.ranges
     }
 
@@ -159,7 +159,7 @@ def bound_in(x: Tree, leaf: Tree) -> tuple[FiniteAxis, ...]:
     ranges = {
         r.variable.name: r
         for node in tree.walk(x)
-        if isinstance(node, tree.Sum)
+        if isinstance(node, tree.Summation)
         for r in node.ranges
         if r.variable.name in wanted
     }

@@ -39,7 +39,7 @@ def derivative(x: Tree, leaf: Tree, resting: Container[str] = ()) -> Tree:
             )
         case tree.Applied():
             return _applied(m, x, leaf, resting)
-        case tree.Sum(ranges=ranges, body=body):
+        case tree.Summation(ranges=ranges, body=body):
             fixed = {name.name for name in tree.names(leaf)}  # the one term that the leaf is in
             return m.sum([r for r in ranges if r.variable.name not in fixed], derivative(body, leaf, resting))
     return m.number(0)
@@ -111,10 +111,10 @@ def _chain(
 def _power_base(m: Maker, base: Tree, exponent: Tree, slope: Tree) -> Tree:
     if is_number(slope, 0):
         return slope
-    if isinstance(exponent, tree.Number) and exponent.value == 2:
+    if isinstance(exponent, tree.Literal) and exponent.value == 2:
         return m.mul(exponent, base, slope)
     lower = (
-        m.number(exponent.value - 1) if isinstance(exponent, tree.Number) else m.sub(exponent, m.number(1))
+        m.number(exponent.value - 1) if isinstance(exponent, tree.Literal) else m.sub(exponent, m.number(1))
     )
     return m.mul(exponent, tree.Power(m.span, base, lower), slope)
 
@@ -131,9 +131,9 @@ def has_kinks(x: tree.Node, resting: Container[str] = ()) -> bool:
 def _is_root(exponent: Tree) -> bool:
     """Whether a power is known to have an infinite derivative at 0, and a value."""
     match exponent:
-        case tree.Number(value=value):
+        case tree.Literal(value=value):
             return 0 < value < 1
-        case tree.Chain(operands=(tree.Number(value=over), tree.Number(value=under)), operators=("/",)):
+        case tree.Chain(operands=(tree.Literal(value=over), tree.Literal(value=under)), operators=("/",)):
             return 0 < over < under
     return False
 

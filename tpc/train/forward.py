@@ -95,7 +95,7 @@ class Forward:
 
     def expr_named(self, node: Tree, wish: str, env: Env) -> ArrayExpr:
         """The value of `node` as a variable, called as wished if it is made here."""
-        if isinstance(node, tree.MatMul):
+        if isinstance(node, tree.MatrixProduct):
             return product(self, node, env, wish)
         if isinstance(node, tree.Applied) and array_function(self.scene, node) == "pad":
             return pad(self, node, env, wish)
@@ -265,7 +265,7 @@ class Forward:
 
     def expr(self, node: Tree, env: Env) -> ArrayExpr:
         match node:
-            case tree.Number():
+            case tree.Literal():
                 return ArrayExpr(None, (), lambda _: node)
             case tree.Name(name=name):
                 return self.name(node, name, env)
@@ -285,12 +285,12 @@ class Forward:
                 )
             case tree.Applied():
                 return self.applied(node, env)
-            case tree.MatMul():
+            case tree.MatrixProduct():
                 return product(self, node, env)
             case tree.Mean(body=body):
                 value = self.expr(body, env)
                 return value if value.width is None else self.made_of(value, "m", node, mean=True)
-            case tree.Sum():
+            case tree.Summation():
                 return sum_of(self, node, env)
         raise RefusedError(catalogue.networks.network_part(node.span))
 
@@ -350,7 +350,7 @@ class Forward:
                 else None
             ),
         )
-        value = None if isinstance(put, tree.Name | tree.Number) else self.scene.integer(put)
+        value = None if isinstance(put, tree.Name | tree.Literal) else self.scene.integer(put)
         return put if value is None else Maker(node.span).number(value)
 
     def applied(self, node: tree.Applied, env: Env) -> ArrayExpr:
@@ -383,7 +383,7 @@ class Forward:
         return (
             value.leaf is None
             and not self.sums
-            and not isinstance(node, tree.Name | tree.Indexed | tree.Number)
+            and not isinstance(node, tree.Name | tree.Indexed | tree.Literal)
             and None not in value.shape
             and self.has_variables(value)
         )

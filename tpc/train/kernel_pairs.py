@@ -211,7 +211,7 @@ class Pairing:
         rest = [r for r in ranges if r.variable.name in used]
         inside = {n.name for n in tree.names(b)}
         shared = [r for r in rest if r.variable.name in inside]
-        if rest and (inner or isinstance(b, tree.Sum)):
+        if rest and (inner or isinstance(b, tree.Summation)):
             b = self.named(f"{weight.name}_in", m.sum(inner, b), weight, shared)
             inner = []
         return m.sum(rest, m.mul(coefficient, a, m.sum(inner, b)))

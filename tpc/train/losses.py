@@ -106,7 +106,7 @@ def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
             continue
         known = scene.outer.get(name)
         strange = (
-            isinstance(node, tree.Mean | tree.MatMul | tree.Transposed | tree.Attribute)
+            isinstance(node, tree.Mean | tree.MatrixProduct | tree.Transposed | tree.Attribute)
             or name in scene.weights
             or name in scene.networks
         )

@@ -39,7 +39,7 @@ class Calls:
         self.kernels = KernelCalls(self.scene, self.trainings)
 
     def rewritten(
-        self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]
+        self, s: tree.Define | tree.OutputStatement, out: list[tree.Statement], blocks: tuple[Range, ...]
     ) -> tree.Statement:
         """`s` with every call of a network replaced by what the pass makes; the passes go to `out`.
 
@@ -54,19 +54,19 @@ class Calls:
             whole = isinstance(s.target, tree.Name) and self.trainings.has_trained(s.target.name)
             return (
                 replace(s, target=s.target if whole else place.entries(s.target, s.clauses).plain)
-                if isinstance(s, tree.Output)
+                if isinstance(s, tree.OutputStatement)
                 else s
             )
         value = place.entries(s.value, s.clauses)
         # a family by its name, whole
-        named = isinstance(s, tree.Output) and not s.clauses and isinstance(value.plain, tree.Name)
+        named = isinstance(s, tree.OutputStatement) and not s.clauses and isinstance(value.plain, tree.Name)
         made = self.with_axes(s, value, blocks) if value.made and not named else replace(s, value=value.plain)
         place.flush()
         return made
 
     def with_axes(
-        self, s: tree.Define | tree.Output, value: Entries, blocks: Sequence[Range]
-    ) -> tree.Define | tree.Output:
+        self, s: tree.Define | tree.OutputStatement, value: Entries, blocks: Sequence[Range]
+    ) -> tree.Define | tree.OutputStatement:
         """`s` with a line for every entry of the array `value`."""
         assert s.value is not None
         m, base = Maker(s.span), s.target.base if isinstance(s.target, tree.Indexed) else s.target
@@ -144,7 +144,7 @@ class _Place:
             )
         if isinstance(node, tree.Name):
             return self.named(node, node, (), loops)
-        inner = (*loops, *node.ranges) if isinstance(node, tree.Sum) else loops
+        inner = (*loops, *node.ranges) if isinstance(node, tree.Summation) else loops
         return self.parts(node, inner)
 
     def named(self, node: Tree, base: Tree, index: Index, loops: tuple[Range, ...]) -> Entries:
@@ -197,7 +197,7 @@ class _Place:
         own: dict[str, Entries | tuple[Any, ...]] = {}
         for name in tree.inner_fields(node):
             value = getattr(node, name)
-            if isinstance(node, tree.MatMul) and name == "matrix":
+            if isinstance(node, tree.MatrixProduct) and name == "matrix":
                 continue
             if isinstance(value, tree.Node):
                 own[name] = self.entries(cast(Tree, value), loops)
@@ -224,7 +224,7 @@ class _Place:
                 name: tuple(map(entry, x)) if isinstance(x, tuple) else entry(x) for name, x in own.items()
             }
             whole = replace(node, **found) if found else node
-            return self.matmul(whole) if isinstance(whole, tree.MatMul) else whole
+            return self.matmul(whole) if isinstance(whole, tree.MatrixProduct) else whole
 
         return Entries(shape, at, made, any(v.called for v in values))
 
@@ -274,13 +274,13 @@ class _Place:
                 if known:
                     self.refuse(catalogue.networks.inside_uncalled(node.span, named, inside.name))
                 self.refuse(catalogue.networks.no_attribute(base.span, named))
-            case tree.MatMul(matrix=matrix):
+            case tree.MatrixProduct(matrix=matrix):
                 base = matrix.base if isinstance(matrix, tree.Transposed) else matrix
                 weight = scene.weights.get(name_of(base))
                 if weight is not None and (not weight.matrix or trainings.touched(weight.name)):
                     self.refuse(catalogue.networks.weight_outside(base.span, weight.name))
 
-    def matmul(self, node: tree.MatMul) -> Tree:
+    def matmul(self, node: tree.MatrixProduct) -> Tree:
         """A product in the user's own line; a weight is what its parametrization makes it."""
         base = node.matrix.base if isinstance(node.matrix, tree.Transposed) else node.matrix
         weight = self.calls.scene.weights.get(name_of(base))

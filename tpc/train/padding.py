@@ -79,5 +79,5 @@ def padded(
 
 def plus(m: Maker, *terms: Tree) -> Tree:
     """The sum, numbers added up."""
-    number = sum((t.value for t in terms if isinstance(t, tree.Number)), start=Fraction(0))
-    return m.add(*(t for t in terms if not isinstance(t, tree.Number)), m.number(number))
+    number = sum((t.value for t in terms if isinstance(t, tree.Literal)), start=Fraction(0))
+    return m.add(*(t for t in terms if not isinstance(t, tree.Literal)), m.number(number))

@@ -215,7 +215,7 @@ class WeightExponents:
         a, b = (Exponent.var(exponent_input(letter, place)) for letter in ("a", "b"))
         return Abc(a, b, Exponent.var(OPEN_C))
 
-    def exponents(self, place: int, weight: tree.Weight, kind: Kind) -> Abc:
+    def exponents(self, place: int, weight: tree.WeightStatement, kind: Kind) -> Abc:
         """a, b and c of a weight, the so-many-th of the file.
 
         Its own attributes come before what the parametrization gives by name.
@@ -223,7 +223,7 @@ class WeightExponents:
         a, b = (Exponent(self._one(name, place, weight, kind)) for name in ("a", "b"))
         return Abc(a, b, Exponent(self.c))
 
-    def _one(self, name: str, place: int, weight: tree.Weight, kind: Kind) -> Fraction:
+    def _one(self, name: str, place: int, weight: tree.WeightStatement, kind: Kind) -> Fraction:
         options = options_of(weight.options)
         own = (
             rational(option_value(options[name], "a rational number"), f"`{name}`", self.constants)
@@ -258,7 +258,7 @@ class WeightExponents:
 
 
 def parametrization_of(
-    line: tree.Parametrization, weights: Sequence[tree.Weight], constants: Mapping[str, int]
+    line: tree.Parametrization, weights: Sequence[tree.WeightStatement], constants: Mapping[str, int]
 ) -> WeightExponents:
     """What a `parametrization` line chooses. Raises RefusedError."""
     name = line.name.name
@@ -290,7 +290,7 @@ def parametrization_of(
 
 
 def exponent_list(
-    option: tree.Option, weights: Sequence[tree.Weight], constants: Mapping[str, int]
+    option: tree.Option, weights: Sequence[tree.WeightStatement], constants: Mapping[str, int]
 ) -> tuple[Fraction, ...]:
     """A list of exponents, one for each weight."""
     name, value = option.name.name, option.value

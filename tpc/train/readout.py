@@ -189,7 +189,7 @@ class Reading:
                     if o is not operands[inner[0]]:
                         coefficient = with_factor(m, coefficient, op, o)
                 return [ReadoutPart(operands[inner[0]], coefficient, ranges)]
-            case tree.Sum(ranges=own, body=body):
+            case tree.Summation(ranges=own, body=body):
                 env: dict[str, Tree] = {}
                 for r, variable in zip(own, self.fresh(len(own)), strict=True):
                     ranges = (*ranges, m.range(variable, substituted(r.count, env)))
@@ -244,7 +244,9 @@ class Reading:
         env = {a.variable: i for a, i in zip(step.axes, rest, strict=True)}
         for part in step.parts:
             tests = [m.equal(i, k) for i, k in zip(place, part.place, strict=True) if i != k]
-            if not any(isinstance(i, tree.Number) and i != k for i, k in zip(place, part.place, strict=True)):
+            if not any(
+                isinstance(i, tree.Literal) and i != k for i, k in zip(place, part.place, strict=True)
+            ):
                 found.append(ReadoutPart(substituted(part.entry, env), m.mul(*tests, coefficient), ranges))
         return found
 
@@ -256,7 +258,11 @@ def with_factor(m: Maker, x: Tree, op: str, y: Tree) -> Tree:
     """
     if isinstance(x, tree.Negated):
         return m.neg(with_factor(m, x.operand, op, y))
-    if isinstance(x, tree.Chain) and x.operators[0] in "*/" and not isinstance(y, tree.Negated | tree.Number):
+    if (
+        isinstance(x, tree.Chain)
+        and x.operators[0] in "*/"
+        and not isinstance(y, tree.Negated | tree.Literal)
+    ):
         return tree.Chain(m.span, (*x.operands, y), (*x.operators, op))
     return m.mul(x, y) if op == "*" else m.div(x, y)
 

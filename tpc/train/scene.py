@@ -67,12 +67,12 @@ class Scene:
         None for a scalar, or where it is not known yet.
         """
         match node:
-            case tree.Mean() | tree.Number():
+            case tree.Mean() | tree.Literal():
                 return None
             case tree.Name(name=name) | tree.Indexed(base=tree.Name(name=name)):
                 known = self.outer.get(name)
                 return self.made.get(name) if known is None else known.width
-            case tree.MatMul(matrix=matrix):
+            case tree.MatrixProduct(matrix=matrix):
                 transposed, base = (
                     isinstance(matrix, tree.Transposed),
                     matrix.base if isinstance(matrix, tree.Transposed) else matrix,
@@ -146,7 +146,7 @@ def outer_of(statements: tuple[tree.Statement, ...], loops: tuple[tree.Range, ..
     found: dict[str, Outer] = {}
     for statement in statements:
         match statement:
-            case tree.Input(declared=declared, bound=bound):
+            case tree.InputStatement(declared=declared, bound=bound):
                 found[declared.name.name] = Outer(
                     None, tuple(axis.count for axis in declared.axes), bound, given=True
                 )
@@ -187,8 +187,8 @@ def lengths(index: Sequence[Tree], loops: Sequence[tree.Range]) -> tuple[Tree | 
     return tuple(map(length, index))
 
 
-def is_one(side: tree.Name | tree.Number | None) -> bool:
-    return side is None or (isinstance(side, tree.Number) and side.value == Fraction(1))
+def is_one(side: tree.Name | tree.Literal | None) -> bool:
+    return side is None or (isinstance(side, tree.Literal) and side.value == Fraction(1))
 
 
 def one(m: Maker) -> Tree:

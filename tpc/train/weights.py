@@ -52,7 +52,7 @@ class Weight:
     scale: Tree
     rate: Tree
     frozen: bool
-    node: tree.Weight
+    node: tree.WeightStatement
     matrix: str = ""
     back: str = ""
     initial: str = ""
@@ -100,7 +100,9 @@ def declarations(weight: Weight, m: Maker, names: Names) -> list[tree.Statement]
         columns = m.name(weight.columns.width or "")
         law = tree.Gaussian(m.span, m.number(0), m.div(variance, columns))
         made = [tree.Declared(m.span, m.name(name), axes) for name in (weight.matrix, weight.back) if name]
-        return [tree.Matrix(m.span, (d,), m.name(weight.rows.width or ""), columns, law) for d in made]
+        return [
+            tree.MatrixStatement(m.span, (d,), m.name(weight.rows.width or ""), columns, law) for d in made
+        ]
 
     def vectors(name: str, width: str) -> tree.Statement:
         law = tree.Gaussian(m.span, m.number(0), variance)
@@ -126,7 +128,7 @@ def squared(x: Tree, m: Maker) -> Tree:
     half = tree.Chain(m.span, (m.number(1), m.number(2)), ("/",))
     if isinstance(x, tree.Power) and x.exponent in (half, m.number(Fraction(1, 2))):
         return x.base
-    return m.number(x.value**2) if isinstance(x, tree.Number) else m.power(x, 2)
+    return m.number(x.value**2) if isinstance(x, tree.Literal) else m.power(x, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +331,7 @@ def same_member(
                 name: substituted(x, {whole.variable.name: wanted})
                 for name, x in {whole.variable.name: whole.variable, **here}.items()
             }
-        elif isinstance(found, tree.Number) and isinstance(wanted, tree.Number) and found != wanted:
+        elif isinstance(found, tree.Literal) and isinstance(wanted, tree.Literal) and found != wanted:
             tests.append(m.number(0))
         elif found != wanted:
             tests.append(m.equal(found, wanted))
