@@ -60,7 +60,7 @@ def result_of(
 def require_widths(program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> None:
     """Refuses widths that cannot fit before anything is computed. Raises TpcError (TP604)."""
     if arguments.widths:
-        from tpc.simulate.draw import WidthError
+        from tpc.simulate.initialisation import WidthError
         from tpc.simulate.seeds import require_room
 
         for width in arguments.widths:
@@ -85,7 +85,7 @@ def sample(
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.simulate import simulate
     from tpc.simulate.done import CheckpointError
-    from tpc.simulate.draw import WidthError
+    from tpc.simulate.initialisation import WidthError
     from tpc.simulate.seeds import SeedError
 
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)

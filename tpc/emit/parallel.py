@@ -15,7 +15,7 @@ from tpc.emit import python as py
 from tpc.emit.comments import loops
 from tpc.emit.identifiers import chain_name, local_name
 from tpc.emit.python import Assign, Def, Py, Return
-from tpc.emit.rounds import in_a_row, is_whole, put_together, stacked_axis
+from tpc.emit.round_arrays import in_a_row, is_whole, put_together, stacked_axis
 from tpc.emit.scopes import BasisChain, Frame, Held
 from tpc.emit.unused import names_read
 from tpc.emit.whole_loops import RULES, copies

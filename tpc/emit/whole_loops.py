@@ -14,7 +14,7 @@ from tpc.emit import python as py
 from tpc.emit.identifiers import local_name
 from tpc.emit.pointwise import on_whole_arrays
 from tpc.emit.python import Assign, Py
-from tpc.emit.rounds import covered, in_a_row, is_whole, nest_of, put_together, stacked_axis
+from tpc.emit.round_arrays import covered, in_a_row, is_whole, nest_of, put_together, stacked_axis
 from tpc.emit.scatter import added, separated
 from tpc.emit.scopes import Frame, Held
 from tpc.emit.stacked import along, sliced

@@ -13,7 +13,7 @@ from tpc.core.program import For, MatMul, Op, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, analyse, build, inner_regions, leaves, ranges
 from tpc.core.traverse import ref_variables
 from tpc.plan.distribute import distribute
-from tpc.plan.histories import histories
+from tpc.plan.history_families import histories
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,9 +21,9 @@ from tpc.core.passes import without_unused
 from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Op, Program, instructions
 from tpc.core.traverse import ref_variables, used_refs
 from tpc.core.wellformed import verified
-from tpc.reassociate.build import Builder, Placing, Taken, canonical
 from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
 from tpc.reassociate.gather import gathered
+from tpc.reassociate.instructions import Builder, Placing, Taken, canonical
 from tpc.reassociate.levels import Level, Nested, opaque, put_before, sites
 from tpc.reassociate.prepare import prepare
 from tpc.reassociate.products import (

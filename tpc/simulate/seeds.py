@@ -18,7 +18,7 @@ from tpc.core.program import Program
 from tpc.machine.memory import SURE, account, free_of_devices, refusing, require_memory
 from tpc.machine.precision import precision, require_platform
 from tpc.simulate.done import Checkpoint
-from tpc.simulate.draw import Laws, WidthError, draw, laws, widths
+from tpc.simulate.initialisation import Laws, WidthError, draw, laws, widths
 from tpc.simulate.machine import Machine
 from tpc.simulate.rolling import places, rolling
 from tpc.simulate.samples import Samples

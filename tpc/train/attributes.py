@@ -25,8 +25,8 @@ from tpc.train.checks import (
     whole,
 )
 from tpc.train.naming import Names
-from tpc.train.options import option_value
 from tpc.train.scene import Scene
+from tpc.train.training_options import option_value
 
 ATTRIBUTES = ("std", "scale", "lr", "frozen", "decoupled", "a", "b")
 SIZES = ("std", "scale")  # known before anything is drawn

@@ -16,9 +16,9 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_scalar, check_sign
 from tpc.train.naming import Names
-from tpc.train.options import check_options, option_value, options_of
 from tpc.train.records import Index, Record, Upto
 from tpc.train.scene import Scene
+from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, of_member, split, squared
 

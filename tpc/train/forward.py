@@ -13,14 +13,14 @@ from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
-from tpc.train.arrays import apart, array_function, onehot, pad, sum_of
+from tpc.train.array_operations import apart, array_function, onehot, pad, sum_of
 from tpc.train.build import Maker, replaced, substituted
 from tpc.train.checks import check_application, check_index
 from tpc.train.collect import member_by_member
 from tpc.train.network_names import bias, indexed, outside
-from tpc.train.products import product
 from tpc.train.records import ArrayExpr, ElementwiseStep, FiniteAxis, Index, Step, Var
 from tpc.train.scene import Scene
+from tpc.train.weight_products import product
 from tpc.train.weights import Weight
 
 MAX_UNROLLED = 2000  # members of a family in a network that is made one from another

@@ -16,7 +16,6 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker
 from tpc.train.checks import called, check_index, check_indices
-from tpc.train.entries import Entries, name_of, name_of_call
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import pass_of
 from tpc.train.kernel_pairs import looped
@@ -25,6 +24,7 @@ from tpc.train.network_passes import WrittenPass, call_key, needed, substituted_
 from tpc.train.records import ArrayExpr, Index, State
 from tpc.train.scene import Outer, Scene
 from tpc.train.trainings import Trainings
+from tpc.train.user_expressions import Entries, name_of, name_of_call
 from tpc.train.weights import Reader
 
 

@@ -28,7 +28,7 @@ from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, substituted
-from tpc.train.options import check_options, option_value, options_of
+from tpc.train.training_options import check_options, option_value, options_of
 
 Kind = Literal["matrix", "input", "output", "finite"]
 HALF = Fraction(1, 2)

@@ -21,9 +21,9 @@ from tpc.train.build import Maker
 from tpc.train.descent import Descent, Sgd, Updates, sgd_of
 from tpc.train.gradients import LossGradient, NamedLoss, Point, gradient_at
 from tpc.train.losses import loss_of
-from tpc.train.options import check_options, option_value, options_of
 from tpc.train.records import State, Upto
 from tpc.train.scene import Scene
+from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")

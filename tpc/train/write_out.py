@@ -28,9 +28,9 @@ from tpc.train.by_hand import ByHand
 from tpc.train.checks import check_cycles, check_network
 from tpc.train.naming import Names
 from tpc.train.network_calls import Calls
-from tpc.train.options import check_options, option_value, options_of
 from tpc.train.parametrization import Scaling, WeightExponents, kind_of, parametrization_of, ratios
 from tpc.train.scene import Scene, is_one, outer_of
+from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight, declarations
 
