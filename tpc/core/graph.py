@@ -58,6 +58,30 @@ def dependency_graph(program: Program) -> nx.DiGraph:
     make, `x[t+1]`."""
     graph = nx.DiGraph(name=program.name)
     made: dict[str, list[FamilyDefinition]] = {}
+    _declare(graph, made, program)
+    ops = [(_node(graph, op.out), op, loops) for op, loops in instructions(program.body)]
+    for place, (node, op, loops) in enumerate(ops):
+        _define(graph, made, node, op, loops, place)
+    for place, (node, op, loops) in enumerate(ops):
+        for use in _uses(op, _ranges(loops)):
+            _connect(graph, made, node, use, loops, place)
+    for output in program.outputs:
+        node = _node(graph, Ref(f"output {output.name}"))
+        graph.add_node(
+            node, kind="output", op="Output", label=f"output {output.name}{print_axes(output.axes)}", loop=()
+        )
+        ranges = tuple((variable, Affine(count)) for variable, count in output.axes)
+        for use in _ref_uses(output.ref, "output", ranges):
+            _connect(graph, made, node, use, (), len(ops))
+    _add_zdots(graph, [(node, op) for node, op, _ in ops if isinstance(op, MatMul)])
+    return graph
+
+
+# nodes
+
+
+def _declare(graph: nx.DiGraph, made: dict[str, list[FamilyDefinition]], program: Program) -> None:
+    """Adds what is given: inputs, matrices, initial vectors, and what their laws need."""
     for item in program.inputs:
         bound = "" if item.bound is None else f" : index({item.bound})"
         shape = f"[{', '.join(map(str, item.shape))}]" if item.shape else ""
@@ -89,25 +113,6 @@ def dependency_graph(program: Program) -> nx.DiGraph:
                 f"{name}{print_axes(group.axes)} : {group.width} ~ {law}",
             )
     _laws(graph, made, program)
-    ops = [(_node(graph, op.out), op, loops) for op, loops in instructions(program.body)]
-    for place, (node, op, loops) in enumerate(ops):
-        _define(graph, made, node, op, loops, place)
-    for place, (node, op, loops) in enumerate(ops):
-        for use in _uses(op, _ranges(loops)):
-            _connect(graph, made, node, use, loops, place)
-    for output in program.outputs:
-        node = _node(graph, Ref(f"output {output.name}"))
-        graph.add_node(
-            node, kind="output", op="Output", label=f"output {output.name}{print_axes(output.axes)}", loop=()
-        )
-        ranges = tuple((variable, Affine(count)) for variable, count in output.axes)
-        for use in _ref_uses(output.ref, "output", ranges):
-            _connect(graph, made, node, use, (), len(ops))
-    _add_zdots(graph, [(node, op) for node, op, _ in ops if isinstance(op, MatMul)])
-    return graph
-
-
-# nodes
 
 
 def _node(graph: nx.DiGraph, ref: Ref) -> str:

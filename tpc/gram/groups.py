@@ -4,16 +4,14 @@ there is one, else by quadrature."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
-from tpc.core.calculus import NotDifferentiableError, differentiate
+from tpc.core.calculus import NotDifferentiableError
 from tpc.core.expr import (
     ONE,
     ZERO,
     Add,
-    Call,
     Expr,
     Mul,
     Number,
@@ -23,15 +21,12 @@ from tpc.core.expr import (
     Value,
     add,
     children,
-    coefficient,
     is_vector,
     mul,
     number,
     rebuild,
     replace,
-    values,
 )
-from tpc.core.functions import elementwise
 from tpc.core.traverse import index_variables, indices, substitute
 from tpc.gram.axes import skeleton
 from tpc.gram.basis import fewer
@@ -45,6 +40,7 @@ from tpc.gram.factors import (
     polynomial,
     symmetry,
 )
+from tpc.gram.gaussian_functions import derivative, expression_of, gaussians, normalised, parity
 from tpc.gram.ir import Closed, Factor, Integral, TooManyGaussiansError
 from tpc.gram.isserlis import covariance_of, paired
 from tpc.gram.labels import shown
@@ -106,7 +102,7 @@ class Groups:
     def covariance(self, a: str, b: str) -> Expr:
         x, y = self.meaning[a], self.meaning[b]
         found = covariance_of(self.engine, x, y, self.means[a], self.means[b])
-        return self.engine.expectation(found, [x, y])
+        return self.engine.arrays.expectation(found, [x, y])
 
     # products
 
@@ -215,7 +211,7 @@ class Groups:
             for a, b in ((order[0], order[0]), (order[0], order[1]), (order[1], order[1]))
         )
         formula = Closed(Factor(), Factor(), q, c, r, self.same(*order), form.name)
-        return self.engine.expectation(formula, [self.meant(p) for p in parts])
+        return self.engine.arrays.expectation(formula, [self.meant(p) for p in parts])
 
     def combined(self, left: Combination, right: Combination, names: list[str]) -> Expr:
         q = self.covariance(names[0], names[0])
@@ -239,7 +235,7 @@ class Groups:
                         Factor(x.power, x.kind, self.engine.scalar(x.scale), self.engine.scalar(x.weight))
                         for x in (f, g)
                     ]
-                    value = self.engine.expectation(
+                    value = self.engine.arrays.expectation(
                         Closed(resolved[0], resolved[1], q, c, r, same), self.of_factors(f, g, names)
                     )
                 terms.append(mul(self.engine.scalar(a), self.engine.scalar(b), value))
@@ -250,7 +246,7 @@ class Groups:
         return [
             x
             for factor, z in zip((f, g), names, strict=False)
-            if (x := written(factor, self.meaning[z])) != ONE
+            if (x := expression_of(factor, self.meaning[z])) != ONE
         ]
 
     def meant(self, x: Expr) -> Expr:
@@ -344,7 +340,7 @@ class Groups:
         table = tuple(tuple(self.covariance(a, b) for b in names[: k + 1]) for k, a in enumerate(names))
         same = self.same(names[0], names[1]) if len(names) == 2 else ()
         formula = Integral(tuple(names), tuple(own), tuple(self.means[z] for z in names), table, same)
-        return self.engine.expectation(formula, [self.meant(f) for f in factors])
+        return self.engine.arrays.expectation(formula, [self.meant(f) for f in factors])
 
 
 def _with_a_step(f: Factor, g: Factor, q: Expr, c: Expr) -> Expr | None:
@@ -353,75 +349,3 @@ def _with_a_step(f: Factor, g: Factor, q: Expr, c: Expr) -> Expr | None:
     if f.kind != "step" or f.weight != ZERO or not polynomial(g) or g.power > min(1, f.power):
         return None
     return mul(number(f.power), c, half_moment(f.power - 1, q)) if g.power else half_moment(f.power, q)
-
-
-def gaussians(x: Expr) -> list[str]:
-    return [v.ref.name for v in values(x) if v.vector]
-
-
-def derivative(x: Expr, name: str) -> Expr:
-    return differentiate(
-        x,
-        lambda node: (ONE if node.ref.name == name else ZERO) if isinstance(node, Value) else None,
-        across_where=False,
-    )
-
-
-def normalised(x: Expr) -> tuple[Expr, Expr]:
-    """A linear expression, like terms as one, as a number times one whose first term has no number in
-    front."""
-    collected: dict[Expr, Fraction] = {}
-    for term in x.terms if isinstance(x, Add) else (x,):
-        rest = (
-            ONE
-            if isinstance(term, Number)
-            else mul(*term.factors[1:])
-            if isinstance(term, Mul) and isinstance(term.factors[0], Number)
-            else term
-        )
-        collected[rest] = collected.get(rest, Fraction(0)) + coefficient(term).value
-    terms = sorted((rest for rest, k in collected.items() if k), key=skeleton) or [
-        next(t for t in collected if is_vector(t))
-    ]
-    head = collected[next(t for t in terms if is_vector(t))]
-    return Number(head), add(*(mul(Number(collected[t] / head if head else Fraction(1)), t) for t in terms))
-
-
-def parity(x: Expr) -> int:
-    """1 if `x` stays as it is where all Gaussians change their signs, −1 if it changes its own, 0 if neither
-    is known."""
-    if not is_vector(x):
-        return 1
-    match x:
-        case Value():
-            return -1
-        case Mul(factors):
-            out = 1
-            for factor in factors:
-                out *= parity(factor)
-            return out
-        case Add(terms):
-            kinds = {parity(term) for term in terms}
-            return kinds.pop() if len(kinds) == 1 else 0
-        case Pow(base, Number(k)) if k.denominator == 1:
-            return parity(base) if k % 2 else abs(parity(base))
-        case Call(function, args):
-            kinds = {parity(a) for a in args}
-            if kinds == {1}:
-                return 1
-            return elementwise(function).parity if kinds == {-1} else 0
-    return 0
-
-
-def written(factor: Factor, z: Expr) -> Expr:
-    """A factor as an expression."""
-    from tpc.core.expr import call, neg, power
-
-    parts = [power(z, number(factor.power))]
-    if factor.kind == "step" and factor.power == 1:
-        parts = [call("relu", z)]
-    elif factor.kind != "one":
-        parts.append(call(factor.kind, z if factor.kind == "step" else mul(factor.scale, z)))
-    if factor.weight != ZERO:
-        parts.append(call("exp", neg(mul(factor.weight, power(z, number(2))))))
-    return mul(*parts)

@@ -52,6 +52,7 @@ from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
+from tpc.syntax.walk import names_in
 
 LARGEST = 10**300  # of a number, and of the parts of a fraction
 MAX_SIZE = 20_000  # nodes of one instruction's expression
@@ -277,9 +278,7 @@ class ExpressionLowering:
         return self.lower(function.result, inner)
 
     def occurrences(self, function: tree.Function, name: str) -> int:
-        return sum(
-            node.name == name for part in (*function.body, function.result) for node in tree.names(part)
-        )
+        return sum(node.name == name for part in (*function.body, function.result) for node in names_in(part))
 
     def shared(self, x: Expr, uses: int) -> Expr:
         """`x` under a name if it is used more than once and is more than a few nodes."""

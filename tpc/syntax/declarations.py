@@ -11,6 +11,7 @@ from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.syntax import tree
 from tpc.syntax.kinds import Kinds
 from tpc.syntax.scope import SCALAR, Local, NotANumberError, Scope, fraction
+from tpc.syntax.walk import names_in, walk
 
 
 def check_laws(file: tree.File, scope: Scope, errors: list[Diagnostic]) -> None:
@@ -52,7 +53,7 @@ def _width(name: tree.Name, ratio: tree.Tree | None, scope: Scope, errors: list[
     else:
         before = len(errors)
         _given(ratio, {}, scope, errors, widths=True)
-        names = {node.name for node in tree.names(ratio) if node.name in scope.widths}
+        names = {node.name for node in names_in(ratio) if node.name in scope.widths}
         if len(errors) == before and (names != {first} or degree(ratio, {first}) != 1):
             errors.append(catalogue.laws.width_ratio(ratio.span, first))
 
@@ -160,12 +161,12 @@ def _given(
     widths: it may have widths in it, too.
     """
     env = {**axes, **({w: Local(SCALAR) for w in scope.widths} if widths else {})}
-    for name in tree.names(node):
+    for name in names_in(node):
         symbol = scope.symbols.get(name.name)
         if symbol is not None and symbol.what in ("family", "vector") and name.name not in env:
             errors.append(catalogue.laws.not_given(name.span, name.name))
             return
-    for inner in tree.walk(node):
+    for inner in walk(node):
         if isinstance(inner, tree.Mean | tree.MatrixProduct):
             errors.append(catalogue.laws.not_given(inner.span, "this"))
             return

@@ -17,6 +17,7 @@ from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of, is_rational
 from tpc.syntax.order import Reference
 from tpc.syntax.scope import CONDITION, SCALAR, UNKNOWN, Kind, Local, Loop, Scope, Symbol
+from tpc.syntax.walk import parts
 
 Env = Mapping[str, Local]
 MAX_PARTS = 200_000  # parts of a program once its functions are expanded
@@ -316,7 +317,7 @@ class Kinds:
                     return False
                 if isinstance(inner, tree.Name):
                     todo.append(inner.name)
-                stack.extend(tree.parts(inner))
+                stack.extend(parts(inner))
         return True
 
     def call(self, node: tree.Applied, function: tree.Name, args: Sequence[tree.Tree], env: Env) -> Kind:

@@ -26,6 +26,7 @@ from tpc.syntax.order import (
 )
 from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Scope, Symbol
 from tpc.syntax.timeline import TimedDefinition, TimedOutput, Timeline, telling
+from tpc.syntax.walk import names_in
 
 MAX_ERRORS = 50
 
@@ -216,7 +217,7 @@ class Resolver:
         """Whether something whose kind is known is in a definition."""
         return any(
             node.name in self.families or (known is not None and known.what in ("input", "vector"))
-            for node in tree.names(site.node.value)
+            for node in names_in(site.node.value)
             for known in [self.scope.symbols.get(node.name)]
         )
 
@@ -228,7 +229,7 @@ class Resolver:
         used = {
             node.name
             for s in self.file.statements
-            for node in tree.names(s)
+            for node in names_in(s)
             if not (isinstance(s, tree.Function) and node is s.name)
         }
         for statement in self.file.statements:

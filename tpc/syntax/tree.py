@@ -5,8 +5,7 @@ Nodes hold no meaning; `resolve` finds it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tpc.diagnostics.spans import Span
@@ -356,58 +355,3 @@ Statement = Core | WeightStatement | Activation | Parametrization | Network | Tr
 @dataclass(frozen=True, slots=True)
 class File(Node):
     statements: tuple[Statement, ...]
-
-
-PLAIN = ("Span", "str", "int", "bool", "Fraction")  # annotations of fields that hold no nodes
-INNER: dict[type, tuple[str, ...]] = {}
-HOLDING: dict[type, tuple[str, ...]] = {}
-
-
-def inner_fields(node: Node) -> tuple[str, ...]:
-    """The fields of a node that may hold nodes, found once for every kind."""
-    found = INNER.get(type(node))
-    if found is None:
-        found = INNER[type(node)] = tuple(f.name for f in fields(node) if f.name != "span")
-    return found
-
-
-def parts(node: Node) -> list[Node]:
-    """The nodes directly inside `node`."""
-    found: list[Node] = []
-    names = HOLDING.get(type(node))
-    if names is None:
-        names = HOLDING[type(node)] = tuple(f.name for f in fields(node) if f.type not in PLAIN)
-    for name in names:
-        value = getattr(node, name)
-        if isinstance(value, Node):
-            found.append(value)
-        elif isinstance(value, tuple):
-            found += [item for item in value if isinstance(item, Node)]
-    return found
-
-
-def deepest(root: Node) -> tuple[int, Node]:
-    """How deep the tree is nested, and a node at that depth.
-
-    Needs no recursion, so it can be asked of any tree.
-    """
-    best, where, stack = 0, root, [(1, root)]
-    while stack:
-        depth, node = stack.pop()
-        if depth > best:
-            best, where = depth, node
-        stack.extend((depth + 1, part) for part in parts(node))
-    return best, where
-
-
-def walk(root: Node) -> Iterator[Node]:
-    """Every node of a tree, without recursion."""
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(parts(node))
-
-
-def names(root: Node) -> Iterator[Name]:
-    return (node for node in walk(root) if isinstance(node, Name))

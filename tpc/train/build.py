@@ -14,6 +14,7 @@ from tpc.core.exponent import Exponent
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
+from tpc.syntax.walk import inner_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def _replaced(node: tree.Node, leaf: Callable[[Tree], Tree | None]) -> tree.Node
     if new is not None:
         return new
     changed, values = False, list[Any]()
-    for name in tree.inner_fields(node):
+    for name in inner_fields(node):
         value = other = getattr(node, name)
         if isinstance(value, tree.Node):
             other = _replaced(value, leaf)

@@ -15,6 +15,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import walk
 from tpc.train.build import Maker
 from tpc.train.checks import described, taken
 from tpc.train.descent import Descent, Sgd
@@ -130,7 +131,7 @@ class ByHand:
             coefficient = m.number(1)
         if not all(
             isinstance(part, tree.Literal | tree.Name | tree.Chain | tree.Negated | tree.Power)
-            for part in tree.walk(coefficient)
+            for part in walk(coefficient)
         ):
             coefficient = self.named(node, forward, coefficient, f"{weight.name}_c", prefix).at(())
         coefficient = m.div(coefficient, weight.scaling.update(m))

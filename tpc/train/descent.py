@@ -350,28 +350,16 @@ class Updates:
             m.define(of(alpha, m.number(0)), m.number(1), each, f"of {weight.name} before training"),
             m.define(of(beta, m.number(0)), m.number(0), each, "no momentum yet"),
         ]
+        momentum, update = f"momentum of {weight.name}", f"update of {weight.name}"
         old = of(alpha, now), of(beta, now), of(kappa, now, s), of(buffer, now, s)
         new_beta, new_buffer = of(beta, then), of(buffer, then, s)
         self.lines += [
+            m.define(new_beta, m.add(m.mul(sgd.momentum, old[1]), m.mul(sgd.decay, old[0])), each, momentum),
             m.define(
-                new_beta,
-                m.add(m.mul(sgd.momentum, old[1]), m.mul(sgd.decay, old[0])),
-                each,
-                f"momentum of {weight.name}",
+                new_buffer, m.sub(m.mul(sgd.momentum, old[3]), m.mul(sgd.decay, old[2])), earlier, momentum
             ),
-            m.define(
-                new_buffer,
-                m.sub(m.mul(sgd.momentum, old[3]), m.mul(sgd.decay, old[2])),
-                earlier,
-                f"momentum of {weight.name}",
-            ),
-            m.define(of(buffer, then, now), clip, each, f"momentum of {weight.name}"),
-            m.define(of(alpha, then), m.sub(old[0], m.mul(rate, new_beta)), each, f"update of {weight.name}"),
-            m.define(
-                of(kappa, then, s),
-                m.add(old[2], m.mul(rate, new_buffer)),
-                earlier,
-                f"update of {weight.name}",
-            ),
-            m.define(of(kappa, then, now), m.mul(rate, clip), each, f"update of {weight.name}"),
+            m.define(of(buffer, then, now), clip, each, momentum),
+            m.define(of(alpha, then), m.sub(old[0], m.mul(rate, new_beta)), each, update),
+            m.define(of(kappa, then, s), m.add(old[2], m.mul(rate, new_buffer)), earlier, update),
+            m.define(of(kappa, then, now), m.mul(rate, clip), each, update),
         ]

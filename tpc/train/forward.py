@@ -13,6 +13,7 @@ from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
+from tpc.syntax.walk import names_in
 from tpc.train.array_operations import apart, array_function, onehot, pad, sum_of
 from tpc.train.build import Maker, replaced, substituted
 from tpc.train.checks import check_application, check_index
@@ -136,7 +137,7 @@ class Forward:
         at_once = (
             [i.name if isinstance(i, tree.Name) else "" for i in index] == variables
             and base.name not in env
-            and not any(node.name == base.name for node in tree.names(line.value))
+            and not any(node.name == base.name for node in names_in(line.value))
         )
         if not index and not line.clauses:
             env[base.name] = self.expr_named(line.value, base.name, env)
@@ -230,9 +231,7 @@ class Forward:
         new = {*self.sums} - {a.variable for a in self.axes}
         axes = tuple(FiniteAxis(r.variable.name, r.count) for r in self.loops if r.variable.name in new)
         if any(
-            name.name in {a.variable for a in (*self.axes, *axes)}
-            for a in axes
-            for name in tree.names(a.count)
+            name.name in {a.variable for a in (*self.axes, *axes)} for a in axes for name in names_in(a.count)
         ):
             self.refuse(catalogue.networks.network_in_sum(at.span))
         outer, self.axes = self.axes, (*self.axes, *axes)
@@ -397,4 +396,4 @@ class Forward:
     def has_variables(self, value: ArrayExpr) -> bool:
         """Whether a gradient may go to something in it: a variable of the pass, or a bias."""
         probe = value.at(tuple(Maker(self.span).name("_") for _ in value.shape))
-        return any(name.name in self.made or name.name in self.members for name in tree.names(probe))
+        return any(name.name in self.made or name.name in self.members for name in names_in(probe))

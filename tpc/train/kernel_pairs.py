@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.forward import Forward
 from tpc.train.readout import Readout
@@ -171,7 +172,7 @@ class Pairing:
             *(
                 name
                 for _, env in (first, second)
-                for name in (*env, *(n.name for t in env.values() for n in tree.names(t)))
+                for name in (*env, *(n.name for t in env.values() for n in names_in(t)))
             ),
         ]
         ranges: list[Range] = []
@@ -206,10 +207,10 @@ class Pairing:
         As over the taps of a convolution, which only what it is multiplied to depends on.
         """
         m = self.m
-        used = {n.name for x in (coefficient, a, *(r.count for r in ranges)) for n in tree.names(x)}
+        used = {n.name for x in (coefficient, a, *(r.count for r in ranges)) for n in names_in(x)}
         inner = [r for r in ranges if r.variable.name not in used]
         rest = [r for r in ranges if r.variable.name in used]
-        inside = {n.name for n in tree.names(b)}
+        inside = {n.name for n in names_in(b)}
         shared = [r for r in rest if r.variable.name in inside]
         if rest and (inner or isinstance(b, tree.Summation)):
             b = self.named(f"{weight.name}_in", m.sum(inner, b), weight, shared)

@@ -11,6 +11,7 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
+from tpc.syntax.walk import walk
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_application
 from tpc.train.derivative import derivative, jump_in
@@ -95,7 +96,7 @@ def check_prediction(name: str, at: Span, p: LabelledOutput) -> None:
 
 def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
     """Whether a loss of the user's own is made of scalars only."""
-    for node in tree.walk(value):
+    for node in walk(value):
         base = node.base if isinstance(node, tree.Indexed | tree.Attribute) else node
         name = base.name if isinstance(base, tree.Name) else ""
         if isinstance(node, tree.Applied) and (

@@ -14,6 +14,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import inner_fields, names_in
 from tpc.train.build import Maker
 from tpc.train.checks import called, check_index, check_indices
 from tpc.train.forward import Forward
@@ -74,7 +75,7 @@ class Calls:
         counts = value.lengths(s.value)
         taken = [
             *(r.variable.name for r in (*blocks, *s.clauses)),
-            *(name.name for name in tree.names(value.probe(m))),
+            *(name.name for name in names_in(value.probe(m))),
         ]
         variables = tuple(map(m.name, self.scene.names.variables(len(counts), taken)))
         if isinstance(s, tree.Define) and isinstance(base, tree.Name):
@@ -195,7 +196,7 @@ class _Place:
     def parts(self, node: Tree, loops: tuple[Range, ...]) -> Entries:
         """Something made of parts, entry by entry: those that are arrays have one shape."""
         own: dict[str, Entries | tuple[Any, ...]] = {}
-        for name in tree.inner_fields(node):
+        for name in inner_fields(node):
             value = getattr(node, name)
             if isinstance(node, tree.MatrixProduct) and name == "matrix":
                 continue
@@ -238,7 +239,7 @@ class _Place:
         around = (*self.blocks, *needed(loops, [probe]))
         taken = [
             *(r.variable.name for r in (*self.blocks, *loops)),
-            *(name.name for name in tree.names(probe)),
+            *(name.name for name in names_in(probe)),
         ]
         own = tuple(map(m.name, scene.names.variables(len(counts), taken)))
         name, index = scene.names.fresh(f"x{self.suffix}"), tuple(m.name(r.variable.name) for r in around)

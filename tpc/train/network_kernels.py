@@ -19,6 +19,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train.autodiff import Backward
 from tpc.train.build import Maker
 from tpc.train.checks import called, check_indices
@@ -192,13 +193,13 @@ def needed_steps(steps: Sequence[Step], readout: Readout) -> list[Step]:
         for t in readout.terms
         for part in (t.coefficient, t.operand)
         if part is not None
-        for n in tree.names(part)
+        for n in names_in(part)
     }
     found: list[Step] = []
     for step in reversed(steps):
         if step.out.name in needed:
             found.insert(0, step)
-            needed |= {n.name for n in tree.names(read_by(step))}
+            needed |= {n.name for n in names_in(read_by(step))}
     return found
 
 

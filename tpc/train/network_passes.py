@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train.build import Maker, substituted
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import lines_of_steps
@@ -70,11 +71,11 @@ def variables_here(written: Sequence[Range], used: Sequence[Range]) -> dict[str,
 
 def needed(loops: Sequence[Range], parts: Sequence[Tree]) -> tuple[Range, ...]:
     """The `loops` whose variables occur in `parts`, or in the counts of others that do."""
-    names = {name.name for part in parts for name in tree.names(part)}
+    names = {name.name for part in parts for name in names_in(part)}
     found: list[Range] = []
     for loop in reversed(loops):
         if loop.variable.name in names:
-            names |= {name.name for name in tree.names(loop.count)}
+            names |= {name.name for name in names_in(loop.count)}
             found.insert(0, loop)
     return tuple(found)
 

@@ -14,6 +14,7 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.records import (
     ArrayExpr,
@@ -124,17 +125,17 @@ class Reading:
                 "output",
                 "finite",
             )
-            if own or any(read.name in found for read in tree.names(read_by(step))):
+            if own or any(read.name in found for read in names_in(read_by(step))):
                 found.add(name)
         return frozenset(found)
 
     def depends(self, x: Tree) -> bool:
-        return any(name.name in self.random for name in tree.names(x))
+        return any(name.name in self.random for name in names_in(x))
 
     def random_in(self, x: Tree) -> Span:
         """Where something is made that `x` depends on and that is random in the limit."""
         while True:
-            step = self.steps.get(next(name.name for name in tree.names(x) if name.name in self.random))
+            step = self.steps.get(next(name.name for name in names_in(x) if name.name in self.random))
             if step is None:
                 return x.span
             if not self.depends(read_by(step)):
@@ -169,7 +170,7 @@ class Reading:
         x, coefficient, ranges = part.x, part.coefficient, part.ranges
         m = Maker(x.span)
         if not self.depends(x):
-            if any(name.name in self.steps for name in tree.names(x)):
+            if any(name.name in self.steps for name in names_in(x)):
                 self.refuse()  # a scalar of the hidden layers, which is no readout
             return []
         match x:
@@ -279,7 +280,7 @@ def is_unit(term: ReadoutTerm, variable: str) -> bool:
         *([] if term.operand is None else [term.operand]),
     ]
     return m.name(variable) in term.member and all(
-        name.name != variable for part in rest for name in tree.names(part)
+        name.name != variable for part in rest for name in names_in(part)
     )
 
 

@@ -14,6 +14,7 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
+from tpc.syntax.walk import names_in, parts
 from tpc.train.build import Maker
 from tpc.train.naming import Names
 from tpc.train.weights import Weight
@@ -86,7 +87,7 @@ class Scene:
         return next(
             (
                 w
-                for part in tree.parts(node)
+                for part in parts(node)
                 if not isinstance(part, tree.Range) and (w := self.width_in(cast(Tree, part)))
             ),
             None,
@@ -182,7 +183,7 @@ def lengths(index: Sequence[Tree], loops: Sequence[tree.Range]) -> tuple[Tree | 
 
     def length(i: Tree) -> Tree | None:
         count = variables.get(i.name) if isinstance(i, tree.Name) else None
-        return None if count is None or any(name.name in variables for name in tree.names(count)) else count
+        return None if count is None or any(name.name in variables for name in names_in(count)) else count
 
     return tuple(map(length, index))
 

@@ -15,6 +15,7 @@ from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train import checks
 from tpc.train.adaptations import Adaptation
 from tpc.train.build import Maker
@@ -107,7 +108,7 @@ class Trainings:
         found: dict[str, Weight] = {}
         todo: list[tree.Node] = [network]
         while todo:
-            for name in tree.names(todo.pop()):
+            for name in names_in(todo.pop()):
                 if name.name in self.scene.weights:
                     found[name.name] = self.scene.weights[name.name]
                 elif name.name in self.scene.networks and name.name not in seen:
@@ -253,7 +254,7 @@ class Trainings:
                     )
                 )
             reductions[option.name.name] = value.name
-        named = {n.name for n in tree.names(item.network)}
+        named = {n.name for n in names_in(item.network)}
         means = tuple(
             c
             for c in examples.clauses

@@ -12,6 +12,7 @@ from fractions import Fraction
 from tpc.core.exponent import Exponent
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.naming import PAST, VARIABLES, Names
 from tpc.train.parametrization import HALF, Scaling
@@ -81,7 +82,7 @@ class Weight:
 
     def differs(self, attribute: Tree) -> bool:
         """Whether an attribute is another one for every member."""
-        return any(name.name in self.variables for name in tree.names(attribute))
+        return any(name.name in self.variables for name in names_in(attribute))
 
 
 def declarations(weight: Weight, m: Maker, names: Names) -> list[tree.Statement]:
@@ -279,7 +280,7 @@ class Reader:
         What its variables stand for, the ranges, and the variable of time.
         """
         descent, m = upto.descent, self.m
-        used = [*scope, *(n.name for part in (upto.time, *upto.outer, *upto.tasks) for n in tree.names(part))]
+        used = [*scope, *(n.name for part in (upto.time, *upto.outer, *upto.tasks) for n in names_in(part))]
         fresh = self.names.variables(1 + len(record.ranges), used, PAST)
         env: dict[str, Tree] = dict(zip(descent.outer_variables, upto.outer, strict=True))
         env |= dict(zip(descent.task_variables, upto.tasks, strict=True))
@@ -324,7 +325,7 @@ def same_member(
         found = substituted(own, here)
         whole = next((r for r in left if r.variable == found and r.count == count), None)
         if whole is not None and not any(
-            n.name == whole.variable.name for r in left for n in tree.names(r.count)
+            n.name == whole.variable.name for r in left for n in names_in(r.count)
         ):
             left.remove(whole)
             here = {

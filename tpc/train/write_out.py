@@ -22,6 +22,7 @@ from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in, walk
 from tpc.train.attributes import ATTRIBUTES, apart, check_attributes
 from tpc.train.build import Maker
 from tpc.train.by_hand import ByHand
@@ -110,7 +111,7 @@ def write_statements(file: tree.File, writer: Writer) -> list[Diagnostic]:
     except RefusedError as refused:
         return [refused.diagnostic]
     for statement in file.statements:
-        mentioned = {name.name for name in tree.names(statement)}
+        mentioned = {name.name for name in names_in(statement)}
         if not mentioned & failed:
             try:
                 writer.statement(statement, writer.out, ())
@@ -127,7 +128,7 @@ def made_by(statement: tree.Statement) -> set[str]:
         case tree.WeightStatement(name=name) | tree.Activation(name=name) | tree.Network(name=name):
             return {name.name}
         case tree.Adapted(target=target):
-            return {name.name for name in tree.names(target)}
+            return {name.name for name in names_in(target)}
         case tree.Train(name=name):
             return {"loss"} if name is None else {name.name}
     return set(outer_of((statement,)))
@@ -150,7 +151,7 @@ class Writer:
             r.variable.name
             for s in file.statements
             if isinstance(s, tree.Define | tree.OutputStatement | tree.ForBlock)
-            for r in tree.walk(s)
+            for r in walk(s)
             if isinstance(r, Range)
         }
         self.scene.functions = {s.name.name: s for s in file.statements if isinstance(s, tree.Function)}
@@ -375,7 +376,7 @@ def declared_names(file: tree.File) -> set[str]:
     Names that nothing written out may have.
     """
     found = set(outer_of(file.statements))
-    for node in tree.walk(file):
+    for node in walk(file):
         match node:
             case Range(variable=variable):
                 found.add(variable.name)
@@ -392,7 +393,7 @@ def declared_names(file: tree.File) -> set[str]:
             case tree.MatrixStatement(declared=items):
                 found |= {item.name.name for item in items}
             case tree.OutputStatement(target=target, value=value) if value is not None:
-                found |= {name.name for name in tree.names(target)}
+                found |= {name.name for name in names_in(target)}
             case tree.Adapted(target=target):
-                found |= {name.name for name in tree.names(target)}
+                found |= {name.name for name in names_in(target)}
     return found

@@ -22,25 +22,7 @@ def integral(f, cuts, mean, covariance, rule, shape, place):
     converge.
     """
     line = Line(rule, len(mean), shape)
-    root = []
-    for k, row in enumerate(covariance):  # Cholesky's, where what is not left has no part
-        own = []
-        for j in range(k):
-            apart = row[j] * row[j] != row[k] * covariance[j][j]
-            c = row[j] * jnp.where(
-                apart, 1 + 2 * line.rounding(place + 7 * j + 5 * k) * jnp.finfo(line.dtype).eps, 1
-            )
-            own.append(over_square(c - sum(own[i] * root[j][i] for i in range(j)), root[j][j]))
-        if k == 1:  # as a product, no digits of which are lost
-            both = jnp.sqrt(row[1] * covariance[0][0])
-            left = jnp.where(
-                covariance[0][0] == 0,
-                row[1],
-                over_square((both - jnp.abs(c)) * (both + jnp.abs(c)), covariance[0][0]),
-            )
-        else:
-            left = row[k] - sum(x**2 for x in own)
-        root.append([*own, jnp.where(left > 0, jnp.sqrt(jnp.where(left > 0, left, 1)), 0)])
+    root = root_of(covariance, line, place)
 
     def at(drawn):
         """u where the first standard Gaussians are `drawn` and the others 0."""
@@ -63,6 +45,30 @@ def integral(f, cuts, mean, covariance, rule, shape, place):
 
     value, size = level([])
     return value + line.rounding(place) * lax.stop_gradient(size)
+
+
+def root_of(covariance, line, place):
+    """Cholesky's root of a covariance, by rows; what is not left of a row has no part in it."""
+    root = []
+    for k, row in enumerate(covariance):
+        own = []
+        for j in range(k):
+            apart = row[j] * row[j] != row[k] * covariance[j][j]
+            c = row[j] * jnp.where(
+                apart, 1 + 2 * line.rounding(place + 7 * j + 5 * k) * jnp.finfo(line.dtype).eps, 1
+            )
+            own.append(over_square(c - sum(own[i] * root[j][i] for i in range(j)), root[j][j]))
+        if k == 1:  # as a product, no digits of which are lost
+            both = jnp.sqrt(row[1] * covariance[0][0])
+            left = jnp.where(
+                covariance[0][0] == 0,
+                row[1],
+                over_square((both - jnp.abs(c)) * (both + jnp.abs(c)), covariance[0][0]),
+            )
+        else:
+            left = row[k] - sum(x**2 for x in own)
+        root.append([*own, jnp.where(left > 0, jnp.sqrt(jnp.where(left > 0, left, 1)), 0)])
+    return root
 
 
 class Line:
