@@ -34,22 +34,23 @@ Distance = tuple[int | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class FamilyDefinition:
-    """A node that makes members of a family: `index` in terms of `loops`. `place`: its place in program
-    order, -1 if it is given."""
+    """A node that makes members of a family: `index` in terms of `loops`."""
 
     node: str
     index: tuple[Index, ...]
     loops: tuple[For, ...] = ()
     ranges: Ranges = ()
+    # its place in program order, -1 if it is given
     place: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A reference in an instruction. `ranges`: the loops and sums around it."""
+    """A reference in an instruction."""
 
     ref: Ref
     role: str
+    # the loops and sums around it
     ranges: Ranges
 
 

@@ -23,19 +23,18 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A forward pass. vectors, scalars: the families it makes, in order, the output's included; features:
-    what output weights are multiplied to.
-
-    products: what is made by multiplying with a weight, (family, weight). training: whether a gradient is
-    taken of it.
-    """
+    """A forward pass."""
 
     network: str
     output: str
+    # `vectors`, `scalars`: the families it makes, in order, the output's included
     vectors: tuple[str, ...]
     scalars: tuple[str, ...]
+    # what output weights are multiplied to
     features: tuple[str, ...]
+    # what is made by multiplying with a weight, (family, weight)
     products: tuple[tuple[str, str], ...]
+    # whether a gradient is taken of it
     training: bool
 
 
@@ -55,8 +54,9 @@ class WeightInfo:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """weights: in the order of declaration; a1, b1 are the first one's."""
+    """The networks of a program, for the analysis of scaling."""
 
+    # in the order of declaration; a1, b1 are the first one's
     weights: tuple[WeightInfo, ...]
     passes: tuple[Pass, ...]
     parametrization: str

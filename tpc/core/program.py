@@ -56,11 +56,12 @@ class Width:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A run-time scalar or array. `bound`: its entries are integers in 0 … bound−1, to be used as indices."""
+    """A run-time scalar or array."""
 
     name: str
     shape: tuple[int, ...] = ()
     default: Fraction | None = None
+    # its entries are integers in 0 … bound−1, to be used as indices
     bound: int | None = None
     origin: Origin = _origin()
 

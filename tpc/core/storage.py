@@ -111,14 +111,14 @@ class Carry:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Storage:
-    """How a family is kept. scope: the region in whose rounds it lives, None for the whole run. direct:
-    references used where they are made."""
+    """How a family is kept. scope: the region in whose rounds it lives, None for the whole run."""
 
     family: Family
     dropped: Mapping[int, Region]
     carry: Carry | None
     kept: tuple[int, ...]
     plain: bool
+    # references used where they are made
     direct: frozenset[Ref]
     writers: int
 

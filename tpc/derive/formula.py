@@ -19,11 +19,12 @@ from tpc.derive.sites import FormulaScope
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """`left relation right`, for all values of the variables of `ranges`. `rule`: what it is by."""
+    """`left relation right`, for all values of the variables of `ranges`."""
 
     left: Expr
     relation: Literal["=", "~"]
     right: Expr
+    # what it is by
     rule: str
     ranges: tuple[IndexRange, ...] = ()
 
@@ -36,18 +37,17 @@ class Equation:
 
 @dataclass(frozen=True, repr=False)
 class ZFormula(ABC):
-    """What is known of the limit of one vector or scalar: `equations`, the first of them its definition.
-
-    of: the vector or scalar. loops: the regions around its instruction, whose variables are free in the
-    equations. path: its place in the program.
-    scope: what fresh names in it stand for.
-    """
+    """What is known of the limit of one vector or scalar: `equations`, the first of them its definition."""
 
     rule: ClassVar[str]
+    # the vector or scalar
     of: Ref
+    # the regions around its instruction, whose variables are free in the equations
     loops: tuple[IndexRange, ...] = field(default=(), kw_only=True)
+    # its place in the program
     path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
     origin: Origin = field(default=Origin(), kw_only=True, compare=False, repr=False)
+    # what fresh names in it stand for
     scope: FormulaScope = field(default=FormulaScope(), kw_only=True, compare=False, repr=False)
 
     @property
@@ -212,16 +212,13 @@ class ZMoment(ZFormula):
 
 @dataclass(frozen=True, slots=True)
 class HatCovariance:
-    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`.
+    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`."""
 
-    other: a product with the same matrix at or before `of`.
-
-    of_all: in words, which products `other` stands for, if it stands for all before `of`.
-    """
-
+    # a product with the same matrix at or before `of`
     other: Ref
     value: Expr
     ranges: tuple[IndexRange, ...]
+    # in words, which products `other` stands for, if it stands for all before `of`
     of_all: str = ""
 
 
@@ -272,16 +269,15 @@ class Opposing:
     """The products `g` with the transpose in some rounds (`ranges`) before h.
 
     A term `Σ coefficient·Z^y` of `Ż^h`, y the operand of g.
-
-    same: [the two matrices of a family are one], 1 for plain ones, a factor of the coefficient. number: of
-    the site of g.
     """
 
     g: Ref
     y: Ref
     ranges: tuple[IndexRange, ...]
+    # [the two matrices of a family are one], 1 for plain ones, a factor of the coefficient
     same: Expr
     coefficient: Expr
+    # of the site of g
     number: int = field(compare=False)
 
     def at(self, env: Env) -> Opposing:
@@ -298,18 +294,16 @@ class Opposing:
 
 @dataclass(frozen=True, repr=False)
 class ZDot(ZFormula):
-    """`Ż^h = value`, a sum over `terms`.
-
-    form: how the coefficients are defined, by derivatives (Def 7.3) or by Stein's lemma (Remark F.2).
-
-    scale: σ² of the matrix for Wx, ρσ² for Wᵀy. stein: the factor of C⁺b, 1/ρ for Wx and ρ for Wᵀy.
-    """
+    """`Ż^h = value`, a sum over `terms`."""
 
     value: Expr
     terms: tuple[Opposing, ...]
+    # how the coefficients are defined, by derivatives (Def 7.3) or by Stein's lemma (Remark F.2)
     form: Literal["derivative", "stein"]
     operand: Ref
+    # σ² of the matrix for Wx, ρσ² for Wᵀy
     scale: Expr
+    # the factor of C⁺b, 1/ρ for Wx and ρ for Wᵀy
     stein: Expr
     rule: ClassVar[str] = "ZDot"
 
@@ -357,14 +351,12 @@ class ZMatMul(ZFormula):
 
 @dataclass(frozen=True, repr=False)
 class ZPartial(ZFormula):
-    """`∂Z^of/∂Ẑ^by`, for a round of `of` (loops) and a round of `by` (ranges); zero where `of` comes first.
-
-    by_path: the place of g.
-    """
+    """`∂Z^of/∂Ẑ^by`, for a round of `of` (loops) and one of `by` (ranges); zero where `of` comes first."""
 
     by: Ref
     ranges: tuple[IndexRange, ...]
     value: Expr
+    # the place of g
     by_path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
     rule: ClassVar[str] = "chain rule"
 

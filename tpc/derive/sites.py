@@ -19,14 +19,12 @@ from tpc.derive.nodes import Env
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FormulaScope:
-    """What is needed to read a formula by itself.
+    """What is needed to read a formula by itself."""
 
-    The instructions that lowering made out of parts of a line, by fresh name; the inputs; closed: what finds
-    the closed form of an equation (`tpc.derive.closed`).
-    """
-
+    # the instructions that lowering made out of parts of a line, by fresh name
     parts: Mapping[str, Sequence[Site]] = field(default_factory=dict)
     inputs: frozenset[str] = frozenset()
+    # what finds the closed form of an equation (`tpc.derive.closed`)
     closed: Callable[[Any], Expr | None] | None = None
 
     def part(self, ref: Ref) -> tuple[Site, dict[str, Affine]] | None:

@@ -28,9 +28,11 @@ class Py:
 
 @dataclass(frozen=True, slots=True)
 class Slice(Py):
-    """Places of an axis in a row. start: the first of them. whole: whether they are all that there are."""
+    """Places of an axis in a row."""
 
+    # the first of them
     start: int = 0
+    # whether they are all that there are
     whole: bool = False
 
 

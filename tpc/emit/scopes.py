@@ -13,27 +13,25 @@ from tpc.emit.python import Assign, Py, Statement
 
 @dataclass(eq=False, slots=True)
 class Held:
-    """Members of a family under one name: those whose index on the axes `fixed` is the given one. `kept`: the
-    other axes, those of the array.
-
-    pending: not assigned yet; an array that is filled in parts begins as a constant. slot: a single member,
-    assigned as a whole.
-    size: the name of the length of a vector. blocks: kept in blocks of steps, as a history. packed: in 16
-    bits a number, to be restored when read.
-    """
+    """Members of a family under one name: those whose index on the axes `fixed` is the given one."""
 
     name: str
     family: str
     vector: bool
     fixed: Mapping[int, Index]
+    # the other axes, those of the array
     kept: tuple[int, ...]
     shape: tuple[int, ...]
     frame: Frame
     writers: int = 1
+    # not assigned yet; an array that is filled in parts begins as a constant
     pending: bool = False
     store: bool = True
+    # the name of the length of a vector
     size: str = "size"
+    # kept in blocks of steps, as a history
     blocks: bool = False
+    # in 16 bits a number, to be restored when read
     packed: bool = False
 
     def holds(self, ref: Ref) -> bool:
@@ -78,9 +76,10 @@ class BasisChain:
 
 @dataclass(eq=False, slots=True)
 class Frame:
-    """One emitted function, or a round of it. variables: loop variables to Python names."""
+    """One emitted function, or a round of it."""
 
     parent: Frame | None = None
+    # loop variables to Python names
     variables: dict[str, str] = field(default_factory=dict)
     held: list[Held] = field(default_factory=list)
     chains: dict[tuple[str, bool], BasisChain] = field(default_factory=dict)

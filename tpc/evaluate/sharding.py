@@ -17,15 +17,14 @@ Points = tuple[Any, Any]  # points [Gaussians, M] and their weights [M], of ever
 
 @dataclass(frozen=True)
 class Shares:
-    """Of a module's vectors. mesh: the devices, None for the one where JAX puts arrays.
-
-    given: points and weights as they are shared out, padded to equal shares with points of weight 0; None
-    where they are the coefficients of the standard Gaussians on themselves, an identity, which is made where
-    it is needed and takes no memory beyond the start.
-    """
+    """Of a module's vectors."""
 
     module: types.ModuleType = field(repr=False)
+    # the devices, None for the one where JAX puts arrays
     mesh: Mesh | None
+    # points and weights as they are shared out, padded to equal shares with points of weight 0; None where
+    # they are the coefficients of the standard Gaussians on themselves, an identity, which is made where it
+    # is needed and takes no memory beyond the start
     given: Points | None = field(repr=False)
     extents: tuple[int, ...] = ()  # of the points of every sector, without padding
 

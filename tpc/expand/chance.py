@@ -25,9 +25,12 @@ NO_GROUPS: Groups = frozenset()
 @dataclass(frozen=True, slots=True)
 class Chance:
     """What a value is made of: groups of initial vectors, each by its first name, and products with matrices,
-    by the matrix. linear: those in which it is linear, None if it is not; others: the rest."""
+    by the matrix.
+    """
 
+    # those in which it is linear, None if it is not
     linear: Groups | None = NO_GROUPS
+    # the rest
     others: Groups = NO_GROUPS
 
     @property
@@ -55,12 +58,11 @@ def joined(parts: Iterable[Chance]) -> Chance:
 
 @dataclass(frozen=True)
 class Chances:
-    """of: what a vector or scalar is made of.
+    """What values are made of."""
 
-    avoid: groups that a product is not told to be linear in, where there are others.
-    """
-
+    # what a vector or scalar is made of
     of: Callable[[Value], Chance] = field(repr=False)
+    # groups that a product is not told to be linear in, where there are others
     avoid: Groups = NO_GROUPS
 
     def expr(self, x: Expr) -> Chance:

@@ -45,16 +45,14 @@ MOST_WAYS = 200  # of choosing what the random scalars are linear in
 
 @dataclass(frozen=True)
 class Expansion:
-    """A program, and that of its limit.
-
-    limit: no power of n occurs in it; the program itself if none did. meanings: what names in it stand for
-    that are not what the program calls so.
-    initial: the scalars that are random in the limit, which are inputs of `limit`; None if there are none.
-    """
+    """A program, and that of its limit."""
 
     program: Program
+    # no power of n occurs in it; the program itself if none did
     limit: Program
+    # what names in it stand for that are not what the program calls so
     meanings: tuple[Meaning, ...] = ()
+    # the scalars that are random in the limit, which are inputs of `limit`; None if there are none
     initial: Initial | None = None
 
 
@@ -138,14 +136,13 @@ def _tends_to_zero(error: SmallError) -> Diagnostic:
 
 @dataclass
 class _Terms:
-    """Writes the instructions of all terms.
-
-    families: those that they make, by key. initial: by key, the means that are random in the limit.
-    """
+    """Writes the instructions of all terms."""
 
     program: Program
     known: Orders
+    # those that they make, by key
     families: dict[str, Family] = field(default_factory=dict)
+    # by key, the means that are random in the limit
     initial: dict[str, list[tuple[Instruction, Expr]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -25,13 +25,11 @@ Kind = Literal["product", "value", "mean", "initial"]
 
 @dataclass(frozen=True, slots=True)
 class SeriesTerm:
-    """What an instruction gives for one power of what it makes.
-
-    value: for "product" the operand, for "initial" what the mean is taken of that is random in the limit.
-    """
+    """What an instruction gives for one power of what it makes."""
 
     power: Fraction
     kind: Kind
+    # for "product" the operand, for "initial" what the mean is taken of that is random in the limit
     value: Expr
 
 

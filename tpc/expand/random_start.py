@@ -35,12 +35,10 @@ from tpc.expand.rename import Meaning
 
 @dataclass(frozen=True)
 class Scalars:
-    """A family of jointly Gaussian scalars of mean 0.
-
-    of: the family of the program that they are the start of.
-    """
+    """A family of jointly Gaussian scalars of mean 0."""
 
     name: str
+    # the family of the program that they are the start of
     of: str
     shape: tuple[int, ...]
 
@@ -51,13 +49,11 @@ class Scalars:
 
 @dataclass(frozen=True)
 class Initial:
-    """All scalars that are random in the limit.
-
-    covariances: a program whose output `blocks[a, b]` is the covariance of two of the families, over the axes
-    of both; families not in it together are independent.
-    """
+    """All scalars that are random in the limit."""
 
     scalars: tuple[Scalars, ...]
+    # a program whose output `blocks[a, b]` is the covariance of two of the families, over the axes of both;
+    # families not in it together are independent
     covariances: Program
     blocks: dict[tuple[str, str], str]
 

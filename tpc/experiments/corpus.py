@@ -31,15 +31,15 @@ PART = 1 << 20  # characters of a line read at once: a text may be one line
 
 @dataclass(frozen=True)
 class Text:
-    """words: the vocabulary, the most frequent first.
+    """A text as numbers of words."""
 
-    counts: of each, in all of the text. tokens: the text without other words, as numbers of words. lines: the
-    number of each token's line.
-    """
-
+    # the vocabulary, the most frequent first
     words: tuple[str, ...]
+    # of each, in all of the text
     counts: np.ndarray
+    # the text without other words, as numbers of words
     tokens: np.ndarray
+    # the number of each token's line
     lines: np.ndarray
 
     @property

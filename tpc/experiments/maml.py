@@ -34,15 +34,10 @@ Progress = Callable[[int, int, float, float, float], None]
 
 @dataclass(frozen=True)
 class FewShotSettings:
-    """model: "mup" (the limit), "ntk" or "gp" (limits in the kernel regime), or a width.
-
-    queries, asked: drawings of a class, besides the shots, that training takes the gradient at and that an
-    evaluation asks for, all if there are fewer. input_std, output_std, bias_std: of the weights at first;
-    input_scale, output_scale, bias: what stands in front of them. devices: how many share the points or
-    coefficients, None: one. What stands here is what the paper has for the μP limit.
-    """
+    """What an experiment is run with, here as the paper has it for the μP limit."""
 
     data: str | None = None
+    # "mup" (the limit), "ntk" or "gp" (limits in the kernel regime), or a width
     model: str | int = "mup"
     activation: str = "linear"
     epochs: int = 100
@@ -51,14 +46,18 @@ class FewShotSettings:
     tasks: int = 32
     ways: int = 5
     shots: int = 1
+    # `queries`, `asked`: drawings of a class, besides the shots, that training takes the gradient at and that
+    # an evaluation asks for, all if there are fewer
     queries: int = 1
     asked: int = 15
     lr: float = 0.1
     adapting_lr: float = 0.4
     adapting_steps: int = 20
+    # `input_std`, `output_std`, `bias_std`: of the weights at first
     input_std: float = 1.0
     output_std: float = 1 / 32
     bias_std: float = 0.0
+    # `input_scale`, `output_scale`, `bias`: what stands in front of them
     input_scale: float = 1.0
     output_scale: float = 1.0
     bias: float = 1.0
@@ -66,6 +65,7 @@ class FewShotSettings:
     test_tasks: int = 2560
     samples: int | None = None
     dtype: str = "float32"
+    # how many share the points or coefficients, None: one
     devices: int | None = None
 
 
@@ -121,19 +121,18 @@ def _number(text: str, kind: type, least: int) -> float:
 
 @dataclass(frozen=True)
 class FewShotOutcome:
-    """validation: mean accuracy after each epoch.
-
-    best_epoch: the first epoch of the best one, whose network is tested; None, and what is found of it NaN,
-    if there is none that is finite. diverged: the epoch after which the network is not finite, by which
-    training ends; None if it is.
-    """
+    """What an experiment ends with."""
 
     test_accuracy: float
     test_stderr: float
+    # mean accuracy after each epoch
     validation: tuple[float, ...]
+    # the first epoch of the best one, whose network is tested; None, and what is found of it NaN, if there is
+    # none that is finite
     best_epoch: int | None
     meta_batches_per_second: float | None
     settings: FewShotSettings = field(repr=False)
+    # the epoch after which the network is not finite, by which training ends; None if it is
     diverged: int | None = None
 
     def __str__(self) -> str:

@@ -36,8 +36,9 @@ CLIP = 0.5
 
 @dataclass(frozen=True)
 class KernelFunction:
-    """coefficients, values: γ and f, [drawings trained on, ways]."""
+    """A function that a kernel spans: of the drawings trained on."""
 
+    # `coefficients`, `values`: γ and f, [drawings trained on, ways]
     coefficients: np.ndarray
     values: np.ndarray
 

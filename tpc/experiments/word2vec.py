@@ -42,36 +42,36 @@ Progress = Callable[[float, int, int, float], None]  # epochs done and all, word
 
 @dataclass(frozen=True)
 class Word2VecSettings:
-    """model: "mup" (the limit), "ntk" or a width.
-
-    vocabulary: at most so many words, of min_count occurrences or more. activation: φ, of the mean of the
-    vectors around a word. samples: the points that stand for the limit, if φ is not linear; None: as
-    `points_for` says.
-
-    lr: at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words). negatives: that
-    a word counts, spread over the `shared` ones of its batch. sample: the threshold of subsampling. steps: of
-    a segment. devices: how many share the vectors of words, each with a part of every vector; None: one.
-    dtype: float32, or bfloat16 for what is carried of the limit's vectors.
-    """
+    """What an experiment is run with."""
 
     corpus: str | None = None
     questions: str | None = None
+    # at most so many words, of min_count occurrences or more
     vocabulary: int = 8000
+    # "mup" (the limit), "ntk" or a width
     model: str | int = "mup"
     epochs: int = 5
     seed: int = 0
+    # at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words)
     lr: float = 0.2
     decay: float = 0.001
     window: int = 5
+    # that a word counts, spread over the `shared` ones of its batch
     negatives: int = 5
     shared: int = 64
     batch: int = 64
+    # of a segment
     steps: int = 50
+    # the threshold of subsampling
     sample: float = 1e-4
     min_count: int = 5
+    # φ, of the mean of the vectors around a word
     activation: str = "linear"
+    # the points that stand for the limit, if φ is not linear; None: as `points_for` says
     samples: int | None = None
+    # float32, or bfloat16 for what is carried of the limit's vectors
     dtype: str = "float32"
+    # how many share the vectors of words, each with a part of every vector; None: one
     devices: int | None = None
 
 
@@ -92,19 +92,19 @@ def points_for(vocabulary: int) -> int:
 
 @dataclass(frozen=True)
 class Word2VecOutcome:
-    """analogy_accuracy: among the questions whose words are all in the vocabulary; None if there are none.
+    """What an experiment ends with."""
 
-    words_trained: by the whole run. diverged: the epoch after which a vector is not finite, by which training
-    ends and nothing is answered; None if all are finite.
-    """
-
+    # among the questions whose words are all in the vocabulary; None if there are none
     analogy_accuracy: float | None
     questions: int
     in_vocabulary: int
     vocabulary: int
+    # by the whole run
     words_trained: int
     words_per_second: float | None
     settings: Word2VecSettings = field(repr=False)
+    # the epoch after which a vector is not finite, by which training ends and nothing is answered; None if
+    # all are finite
     diverged: int | None = None
 
     def __str__(self) -> str:

@@ -18,14 +18,14 @@ PERIODS = 4  # of these many distances to the next definition of its kind one ma
 class Run:
     """Definitions start … start + period·rounds − 1. Round 0 is by itself; the others are those of round 1
     with other names.
-
-    names: of the definitions, by round. before: places in a round that are needed by the next one. series:
-    names of arrays made before the run that occur in round 1, with what stands there in rounds 1, 2, …
     """
 
     start: int
+    # of the definitions, by round
     names: tuple[tuple[str, ...], ...]
+    # places in a round that are needed by the next one
     before: tuple[int, ...]
+    # names of arrays made before the run that occur in round 1, with what stands there in rounds 1, 2, …
     series: Mapping[str, tuple[str, ...]]
 
     @property

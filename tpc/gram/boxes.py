@@ -21,19 +21,18 @@ MAX_SITES = 4000  # instructions, after sequential loops are written out
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Box:
-    """An instruction, or a group of initial vectors (`position` its place in it), over a box of indices of
-    what it makes.
-
-    number: its place in the program. On every axis, `starts` is the first index and `counts` how many;
-    `variables` the loop variable, None where there is one index only.
-    """
+    """An instruction, or one of a group of initial vectors, over a box of indices of what it makes."""
 
     op: Instruction | Gaussians
+    # its place in the program
     number: int
     family: str
+    # of every axis the loop variable, None where there is one index only
     variables: tuple[str | None, ...]
+    # of every axis the first index, and how many there are
     starts: tuple[int, ...]
     counts: tuple[int, ...]
+    # of the vector in its group
     position: int = 0
 
     def at(self, index: tuple[Index, ...]) -> dict[str, Index]:

@@ -22,13 +22,13 @@ MOST_TERMS = 4  # of a sum: their number of pairs is what is computed
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """The gap of `c`, Σ left·right over some variables, left and right being inputs of the program. q, r: the
-    sums of their squares."""
+    """The gap of `c`, Σ left·right over some variables, left and right being inputs of the program."""
 
     c: Expr
     variables: tuple[str, ...]
     left: Expr
     right: Expr
+    # `q`, `r`: the sums of their squares
     q: Expr
     r: Expr
 
@@ -55,13 +55,13 @@ class Common:
 
 @dataclass(frozen=True, slots=True)
 class GapTerm:
-    """A covariance that is a term of one: `sign·√(q·r)·(1 − gap)`. left, right: q and r multiplied out,
-    without the sign."""
+    """A covariance that is a term of one: `sign·√(q·r)·(1 − gap)`."""
 
     gap: Product | OfRelu | OfSum | Common
     sign: int
     q: Expr
     r: Expr
+    # `left`, `right`: q and r multiplied out, without the sign
     left: Polynomial = field(compare=False)
     right: Polynomial = field(compare=False)
 

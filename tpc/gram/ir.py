@@ -54,18 +54,16 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """`E f(u)·g(v)` in closed form, (u, v) ~ N(0, [[q, c], [c, r]]).
-
-    same: pairs of axes; where the two of every pair agree, u and v are the same, and c is q exactly.
-    registered: the name of a user's form.
-    """
+    """`E f(u)·g(v)` in closed form, (u, v) ~ N(0, [[q, c], [c, r]])."""
 
     left: Factor
     right: Factor
     q: Expr
     c: Expr
     r: Expr
+    # pairs of axes; where the two of every pair agree, u and v are the same, and c is q exactly
     same: tuple[tuple[str, str], ...] = ()
+    # the name of a user's form
     registered: str = ""
 
 
@@ -74,14 +72,15 @@ class Integral:
     """`E Π φ_i(u)` by quadrature, u ~ N(mean, covariance), in `variables`, the names of u's coordinates in
     the φ_i.
 
-    A factor depends on one or more of the variables, and on scalars. covariance: its lower triangle, row by
-    row. same: as for `Closed`, of the first two variables.
+    A factor depends on one or more of the variables, and on scalars.
     """
 
     variables: tuple[str, ...]
     factors: tuple[Expr, ...]
     mean: tuple[Expr, ...]
+    # its lower triangle, row by row
     covariance: tuple[tuple[Expr, ...], ...]
+    # as for `Closed`, of the first two variables
     same: tuple[tuple[str, str], ...] = ()
 
 
@@ -102,25 +101,27 @@ class Piece:
 
 @dataclass(slots=True)
 class Definition:
-    """An array over `shape`, 0 where no piece is. shown: what it is, as a comment. also: names for it.
-    guarded: 0/0 in it is 0 (`over`)."""
+    """An array over `shape`, 0 where no piece is."""
 
     name: str
     shape: tuple[int, ...]
     pieces: tuple[Piece, ...]
+    # what it is, as a comment
     shown: str
+    # names for it
     also: list[str] = field(default_factory=list)
+    # 0/0 in it is 0 (`over`)
     guarded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class CovarianceProgram:
-    """Definitions in order, and for every output its axes and the formula of an entry. extents: of every
-    variable."""
+    """Definitions in order, and for every output its axes and the formula of an entry."""
 
     program: Program
     definitions: tuple[Definition, ...]
     outputs: Mapping[str, tuple[tuple[Axis, ...], Expr]]
+    # of every variable
     extents: Mapping[str, int]
 
     @property

@@ -53,11 +53,11 @@ MOST_TERMS = 512  # of a sum that is written as one over slices
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """An array of the module: its name and shape. bound: that of an index input, whose numbers are integers
-    below it."""
+    """An array of the module: its name and shape."""
 
     name: str
     shape: tuple[int, ...]
+    # that of an index input, whose numbers are integers below it
     bound: int | None = None
 
 

@@ -37,19 +37,20 @@ class KernelBlocks:
     """Arrays of several kernels of every input in X with every one in Z.
 
     Each has the shape [len(X), len(Z), *positions, *positions]; one program makes all of them.
-
-    kinds: "nngp", "ntk" or both. positions: the extents of the axes of the network's output. others: the
-    inputs that the network mentions. block: how many inputs are taken at once; None for as many as is fast.
-    Each block of sizes is compiled once.
     """
 
     program: Program
     network: str
+    # "nngp", "ntk" or both
     kinds: tuple[str, ...]
     dtype: str = "float64"
+    # the extents of the axes of the network's output
     positions: tuple[int, ...] = ()
+    # the inputs that the network mentions
     others: Mapping[str, Any] = field(default_factory=dict)
+    # how many inputs are taken at once; None for as many as is fast
     block: int | None = None
+    # each form and sizes once
     compiled: dict[tuple[Any, ...], Compiled] = field(default_factory=dict, repr=False, compare=False)
     blocks: dict[tuple[Any, ...], int] = field(default_factory=dict, repr=False, compare=False)
 

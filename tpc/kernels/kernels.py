@@ -27,11 +27,13 @@ KINDS = ("nngp", "ntk")
 
 @dataclass(frozen=True)
 class Kernels:
-    """`nngp` and `ntk` of one network. network: its name. both: one program for the two."""
+    """`nngp` and `ntk` of one network."""
 
+    # its name
     network: str
     nngp: Kernel
     ntk: Kernel
+    # one program for the two
     both: KernelBlocks
 
     def __call__(self, x: Any, z: Any = None) -> tuple[np.ndarray, np.ndarray]:

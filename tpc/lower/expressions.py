@@ -62,13 +62,11 @@ UNNAMED = Ref("")
 
 @dataclass
 class ExpressionLowering:
-    """Lowers expressions in `scope`, parts going to `block`.
-
-    `elementwise`: inside a function that is differentiated, nothing is hoisted.
-    """
+    """Lowers expressions in `scope`, parts going to `block`."""
 
     scope: Scope
     block: Block
+    # inside a function that is differentiated, nothing is hoisted
     elementwise: bool = False
 
     def lower(self, node: tree.Tree, env: Env) -> Expr:

@@ -65,10 +65,11 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Degrees:
-    """need: the greatest power of every Gaussian, sector by sector, in any polynomial that is integrated.
-    followed: how many instructions were."""
+    """How high the polynomials are that a program integrates."""
 
+    # the greatest power of every Gaussian, sector by sector, in any polynomial that is integrated
     need: list[list[int]]
+    # how many instructions were
     followed: int
 
 

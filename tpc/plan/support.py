@@ -21,10 +21,11 @@ Key = tuple[str, tuple[int | None, ...]]  # a family and an index, None where an
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Support:
-    """degree: the greatest power of every Gaussian. powers: EVEN and ODD, which kinds of power of it occur.
-    What is known to be 0 is None instead."""
+    """Where a polynomial may have coefficients; what is known to be 0 is None instead."""
 
+    # the greatest power of every Gaussian
     degree: np.ndarray
+    # EVEN and ODD, which kinds of power of it occur
     powers: np.ndarray
 
     @property

@@ -37,12 +37,13 @@ MOST = 64  # a degree that loops make larger than this is not bounded
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Of a value. degree: of the bound, 0 of a scalar. heavy: whether a mean that it depends on has an
-    integrand of a degree above TAME. edged: whether it depends on a function of vectors with a kink or a
-    jump."""
+    """Of a value."""
 
+    # of the bound, 0 of a scalar
     degree: float = 0
+    # whether a mean that it depends on has an integrand of a degree above TAME
     heavy: bool = False
+    # whether it depends on a function of vectors with a kink or a jump
     edged: bool = False
 
 

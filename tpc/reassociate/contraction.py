@@ -20,9 +20,10 @@ MOST = 9  # factors of a term
 
 @dataclass(frozen=True)
 class TermFactor:
-    """A factor of a term: a scalar, or a vector. moving: its indices that are axes."""
+    """A factor of a term: a scalar, or a vector."""
 
     x: Expr
+    # its indices that are axes
     moving: frozenset[str]
 
     @property

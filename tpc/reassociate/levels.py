@@ -17,10 +17,10 @@ from tpc.core.traverse import at_round, map_phi, map_refs, substitute, used_refs
 
 @dataclass(eq=False, slots=True)
 class Level:
-    """The body of a loop that is run round by round, or of the program. around: the levels it is in,
-    outermost first."""
+    """The body of a loop that is run round by round, or of the program."""
 
     loop: For | None
+    # the levels it is in, outermost first
     around: tuple[Level, ...]
     items: list[Nested | Level | Opaque] = field(default_factory=list)
 

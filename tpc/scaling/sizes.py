@@ -72,14 +72,13 @@ NIL = Sizes(None, None, None)
 
 @dataclass
 class Env:
-    """What expressions are sized in.
-
-    now, past: sizes of families, in this round and after the last one. learning: whether anything is learned.
-    """
+    """What expressions are sized in."""
 
     algebra: Algebra
+    # `now`, `past`: sizes of families, in this round and after the last one
     now: dict[str, Sizes]
     past: Mapping[str, Sizes]
+    # whether anything is learned
     learning: bool = True
     zero: Any = field(init=False)
 

@@ -17,13 +17,11 @@ Kept = Callable[[str, Sizes], Sizes]  # what is kept of the sizes that a definit
 
 @dataclass(frozen=True, slots=True)
 class TrainingRounds:
-    """The last sizes, and how many rounds of training they have taken.
-
-    settled: whether another one would change nothing.
-    """
+    """The last sizes, and how many rounds of training they have taken."""
 
     sizes: Found
     rounds: int
+    # whether another one would change nothing
     settled: bool
 
 

@@ -49,13 +49,13 @@ def plain(x: Any) -> Any:
 class End:
     """Where an array leaves the finite range: at index `at` of its first axis, `entry` as it is written
     (empty for a single number).
-
-    lasting: whether nothing after it is finite. after: how many entries of the first axis follow.
     """
 
     at: int
     entry: str
+    # whether nothing after it is finite
     lasting: bool
+    # how many entries of the first axis follow
     after: int
 
 

@@ -24,10 +24,11 @@ EMPHASIS = {0: 1.0, 1: 2.0, 2: 8.0}  # how straight an edge is to be, by how man
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """From an upper node to a lower one. weight: how short and straight it is to be."""
+    """From an upper node to a lower one."""
 
     tail: Node
     head: Node
+    # how short and straight it is to be
     weight: float = 1.0
 
 

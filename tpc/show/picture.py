@@ -27,11 +27,12 @@ Sizes = dict[str, tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class DrawnEdge:
-    """An edge to draw. forward: whether its head is below its tail in the layout."""
+    """An edge to draw."""
 
     tail: str
     head: str
     style: EdgeStyle
+    # whether its head is below its tail in the layout
     forward: bool
 
 

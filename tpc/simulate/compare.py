@@ -31,15 +31,15 @@ RESTS = {"float64": 4e-15, "float32": 2e-6}
 class Gap:
     """The limit that the means at finite width point to, less the one given. Arrays over the output's
     entries.
-
-    stderr: its standard error, with the limit's. sigma: `|estimate|/stderr`, as the Gaussian deviation that
-    is as improbable (few seeds make a standard error uncertain). allowed: what is put down to a bias O(1/n),
-    0 if that was fitted.
     """
 
     estimate: np.ndarray
+    # its standard error, with the limit's
     stderr: np.ndarray
+    # `|estimate|/stderr`, as the Gaussian deviation that is as improbable (few seeds make a standard error
+    # uncertain)
     sigma: np.ndarray
+    # what is put down to a bias O(1/n), 0 if that was fitted
     allowed: np.ndarray
 
     @property

@@ -17,13 +17,12 @@ from tpc.core.program import Gaussians, Matrix, Program
 
 @dataclass(frozen=True, slots=True)
 class Laws:
-    """The numbers that the laws of a program come to.
+    """The numbers that the laws of a program come to."""
 
-    deviations: by matrix, the standard deviation of an entry, [*axes]. means, roots: by group of k vectors,
-    [*axes, k], and a square root of the covariance, [*axes, k, k]; a group is called by its first name.
-    """
-
+    # by matrix, the standard deviation of an entry, [*axes]
     deviations: Mapping[str, np.ndarray]
+    # `means`, `roots`: by group of k vectors, [*axes, k], and a square root of the covariance, [*axes, k, k];
+    # a group is called by its first name
     means: Mapping[str, np.ndarray]
     roots: Mapping[str, np.ndarray]
 

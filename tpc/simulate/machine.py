@@ -32,15 +32,16 @@ Env = Mapping[str, Any]
 class Machine:
     """Executes instructions. What has been computed is an `Env`: families by name, [*shape, n] for vectors
     and [*shape] for scalars.
-
-    widths: n by name of width. matrices: by name, [*axes, rows, columns]. families: what the instructions
-    make. rolling: their axes that are not kept whole.
     """
 
+    # n by name of width
     widths: Mapping[str, int]
+    # by name, [*axes, rows, columns]
     matrices: Mapping[str, Any]
+    # what the instructions make
     families: Mapping[str, Family]
     dtype: Any
+    # their axes that are not kept whole
     rolling: Mapping[str, tuple[Rolling, ...]] = field(default_factory=dict)
 
     def run(self, body: Sequence[Op], env: Env, frame: Bindings) -> Env:

@@ -16,11 +16,11 @@ from tpc.core.traverse import used_refs
 
 @dataclass(frozen=True, slots=True)
 class Rolling:
-    """An axis along which `period` places serve all members, the one at i being at i modulo period. variable:
-    that of the loop."""
+    """An axis along which `period` places serve all members, the one at i being at i modulo period."""
 
     axis: int
     period: int
+    # that of the loop
     variable: str
 
     def place(self, index: Index) -> Index | None:

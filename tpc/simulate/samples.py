@@ -13,17 +13,15 @@ from tpc.show.entries import End, end_of, print_finite
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Outputs of a program at finite width.
-
-    outputs: by name, [seeds, *the output's shape], a row for each of `seeds`. interrupted: whether there are
-    fewer than were asked for.
-    """
+    """Outputs of a program at finite width."""
 
     program: str
     width: int
     dtype: str
     seeds: tuple[int, ...]
+    # by name, [seeds, *the output's shape], a row for each of `seeds`
     outputs: Mapping[str, np.ndarray] = field(repr=False)
+    # whether there are fewer than were asked for
     interrupted: bool = False
 
     @property

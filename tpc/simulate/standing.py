@@ -19,18 +19,16 @@ from tpc.simulate.rolling import turn
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """Loop variables and what they are.
+    """Loop variables and what they are."""
 
-    ranges: as executed, outermost first. at: the value of each variable, a number for one run in rounds, an
-    array of rank `len(axes)` for an axis.
-    axes, extents: the variables that are axes, and their lengths. mask: True where a round is real, None if
-    all are; its rank is `len(axes)`.
-    """
-
+    # as executed, outermost first
     ranges: Ranges = ()
+    # the value of each variable, a number for one run in rounds, an array of rank `len(axes)` for an axis
     at: Mapping[str, Any] = field(default_factory=dict)
+    # `axes`, `extents`: the variables that are axes, and their lengths
     axes: tuple[str, ...] = ()
     extents: tuple[int, ...] = ()
+    # True where a round is real, None if all are; its rank is `len(axes)`
     mask: Any = None
 
     def value(self, index: Affine) -> Any:

@@ -32,16 +32,15 @@ Limits = Mapping[str, tuple[Any, Any | None]]
 class AtWidth:
     """One output at one width. Arrays over its entries: mean, spread (standard deviation over seeds),
     standard error of the mean.
-
-    deviation: of the mean from the limit, in combined standard errors (0 where both are 0). rms, rms_stderr:
-    of the error, over seeds and entries.
     """
 
     width: int
     mean: np.ndarray
     spread: np.ndarray
     stderr: np.ndarray
+    # of the mean from the limit, in combined standard errors (0 where both are 0)
     deviation: np.ndarray
+    # `rms`, `rms_stderr`: of the error, over seeds and entries
     rms: float
     rms_stderr: float
 

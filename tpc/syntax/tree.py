@@ -13,8 +13,9 @@ from tpc.diagnostics.spans import Span
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """span: where it was written; no part of what it is."""
+    """A node of the tree."""
 
+    # where it was written; no part of what it is
     span: Span = field(compare=False, repr=False)
 
 
@@ -199,11 +200,12 @@ class Vector(Node):
 
 @dataclass(frozen=True, slots=True)
 class Define(Node):
-    """what: in words, what made the line, if the user did not write it."""
+    """`target = value for clauses`."""
 
     target: Tree
     value: Tree
     clauses: tuple[Range, ...]
+    # in words, what made the line, if the user did not write it
     what: str = field(default="", compare=False)
 
 
@@ -243,15 +245,13 @@ class Option(Node):
 
 @dataclass(frozen=True, slots=True)
 class WeightStatement(Node):
-    """`weight W : rows x columns`, or `bias b : rows` (columns None).
-
-    axes: of a family of weights, `weight W[k < K] : …`.
-    """
+    """`weight W : rows x columns`, or `bias b : rows` (columns None)."""
 
     name: Name
     rows: Name | Literal
     columns: Name | Literal | None
     options: tuple[Option, ...]
+    # of a family of weights, `weight W[k < K] : …`
     axes: tuple[Axis, ...] = ()
 
 

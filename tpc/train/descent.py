@@ -43,23 +43,21 @@ class Sgd:
 
 @dataclass(eq=False)
 class Descent:
-    """A loop over `time` in which weights are updated.
-
-    outer: the loops around it; tasks: those inside it that have weights of their own.
-
-    records: terms of the gradients, for weights kept as a history; carried: the families of those kept as
-    vectors, [*outer, time, *tasks, *axes].
-    shrinks, rates: for histories under decay or momentum, the families of the coefficients of what the weight
-    was before, and of past gradients; the last indices are those of a member, where members have rates of
-    their own.
-    """
+    """A loop over `time` in which weights are updated."""
 
     time: Range
+    # the loops around it
     outer: tuple[Range, ...]
+    # those inside it that have weights of their own
     tasks: tuple[Range, ...]
     sgd: Sgd
+    # terms of the gradients, for weights kept as a history
     records: dict[str, tuple[Record, ...]] = field(default_factory=dict)
+    # the families of those kept as vectors, [*outer, time, *tasks, *axes]
     carried: dict[str, str] = field(default_factory=dict)
+    # `shrinks`, `rates`: for histories under decay or momentum, the families of the coefficients of what the
+    # weight was before, and of past gradients; the last indices are those of a member, where members have
+    # rates of their own
     shrinks: dict[str, str] = field(default_factory=dict)
     rates: dict[str, str] = field(default_factory=dict)
     multipliers: dict[str, Tree] = field(default_factory=dict)

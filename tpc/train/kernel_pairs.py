@@ -22,13 +22,12 @@ from tpc.train.weights import Weight, same_member, squared
 
 @dataclass
 class KernelPass:
-    """A forward pass whose lines have been written, and the backward pass once a kernel needs it.
-
-    used: its loops. out: the lines it is among.
-    """
+    """A forward pass whose lines have been written, and the backward pass once a kernel needs it."""
 
     network: tree.Network
+    # the lines it is among
     out: list[tree.Statement]
+    # its loops
     used: tuple[Range, ...]
     prefix: tuple[str, ...]
     forward: Forward
@@ -39,14 +38,11 @@ class KernelPass:
 
 @dataclass(frozen=True, slots=True)
 class WeightUse:
-    """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient.
+    """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient."""
 
-    member: which member of the weight, and a readout's row.
-
-    a, b: entries on the two sides, by index of a finite side; None where there is nothing to multiply.
-    """
-
+    # which member of the weight, and a readout's row
     member: Index
+    # `a`, `b`: entries on the two sides, by index of a finite side; None where there is nothing to multiply
     a: Callable[[Index], Tree] | None
     b: Callable[[Index], Tree] | None
     coefficient: Tree
@@ -55,21 +51,20 @@ class WeightUse:
 
 @dataclass
 class Pairing:
-    """The kernel of two passes.
-
-    here: what the variables of their loops stand for. prefix: the variables of the loops around the kernel,
-    of which those of `loops` are its own. name: what names of its parts begin with. lines: those that make
-    the parts.
-    """
+    """The kernel of two passes."""
 
     scene: Scene
     passes: Sequence[KernelPass]
+    # what the variables of their loops stand for
     here: Sequence[dict[str, Tree]]
     node: tree.Applied
+    # the variables of the loops around the kernel, of which those of `loops` are its own
     prefix: Sequence[str]
     loops: Sequence[Range]
+    # what names of its parts begin with
     name: str
     positions: list[Range] = field(default_factory=list)
+    # those that make the parts
     lines: list[tree.Define] = field(default_factory=list)
 
     @property

@@ -23,20 +23,18 @@ Entry = Callable[[tuple[Tree, ...]], Tree]
 
 @dataclass(frozen=True, slots=True)
 class LabelledOutput:
-    """A network's output for one example, and its label.
+    """A network's output for one example, and its label."""
 
-    units: the number of outputs, None for a scalar network.
-
-    f, y: the prediction and the label, by index of the output. at: the output that a label names. classes:
-    whether the label is declared as an index.
-    variable: a bound variable for sums over outputs. own: the index of the output whose derivative is taken.
-    """
-
+    # the number of outputs, None for a scalar network
     units: Tree | None
+    # `f`, `y`: the prediction and the label, by index of the output
     f: Entry
     y: Entry
+    # the output that a label names
     at: Tree
+    # whether the label is declared as an index
     classes: bool
+    # a bound variable for sums over outputs
     variable: str
 
 
@@ -46,12 +44,11 @@ Slope = Callable[[Maker, LabelledOutput, tuple[Tree, ...]], Tree]
 
 @dataclass(frozen=True, slots=True)
 class LossFunction:
-    """value: of one example.
+    """A loss and its derivative."""
 
-    slope: its derivative in the output at an index (the empty one for a scalar network).
-    """
-
+    # of one example
     value: Value
+    # its derivative in the output at an index (the empty one for a scalar network)
     slope: Slope
 
 

@@ -89,15 +89,13 @@ class Calls:
 
 @dataclass
 class _Place:
-    """Where calls stand: the list of lines, the loops around, and what names of passes end with.
-
-    used: the passes of calls here.
-    """
+    """Where calls stand: the list of lines, the loops around, and what names of passes end with."""
 
     calls: Calls
     out: list[tree.Statement]
     blocks: tuple[Range, ...]
     suffix: str
+    # the passes of calls here
     used: list[WrittenPass] = field(default_factory=list)
 
     def flush(self) -> None:

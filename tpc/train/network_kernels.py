@@ -49,10 +49,11 @@ class CallPlace(Protocol):
 
 @dataclass
 class KernelCalls:
-    """The kernels of a file. done: the passes that have been written, by what they are of and where."""
+    """The kernels of a file."""
 
     scene: Scene
     trainings: Trainings
+    # the passes that have been written, by what they are of and where
     done: dict[Any, KernelPass] = field(default_factory=dict)
 
     def value(self, node: tree.Applied, place: CallPlace, loops: tuple[Range, ...]) -> ArrayExpr | None:

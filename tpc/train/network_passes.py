@@ -21,14 +21,12 @@ from tpc.train.weights import Reader
 
 @dataclass
 class WrittenPass:
-    """A forward pass whose lines have been written, `steps` of them.
-
-    used: its own loops, as they were called there.
-    """
+    """A forward pass whose lines have been written, `steps` of them."""
 
     values: dict[str, ArrayExpr]
     forward: Forward
     reader: Reader
+    # its own loops, as they were called there
     used: tuple[Range, ...]
     steps: int = 0
 

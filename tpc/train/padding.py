@@ -14,8 +14,9 @@ from tpc.train.records import Index
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """An axis with zeros before and after it. variable, count: of what is inside."""
+    """An axis with zeros before and after it."""
 
+    # `variable`, `count`: of what is inside
     variable: str
     count: Tree
     before: Tree

@@ -93,15 +93,13 @@ def kind_of(rows: bool, columns: bool) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Factors of one weight.
-
-    rows, columns: the ratios of its growing sides to the first width (None: 1, or a finite side); width: the
-    first.
-    """
+    """Factors of one weight."""
 
     kind: Kind
+    # `rows`, `columns`: the ratios of its growing sides to the first width (None: 1, or a finite side)
     rows: Tree | None
     columns: Tree | None
+    # the first
     width: str
     abc: Abc
 
@@ -198,15 +196,13 @@ def ratios(widths: Mapping[str, Tree | None], first: str, m: Maker) -> dict[str,
 
 @dataclass(frozen=True, slots=True)
 class WeightExponents:
-    """A parametrization by name.
-
-    lists: a and b by weight, in the order of declaration, as far as they are given so.
-    """
+    """A parametrization by name."""
 
     name: str
     constants: Mapping[str, int]
     c: Fraction = C["mup"]
     r: Fraction = Fraction(0)
+    # a and b by weight, in the order of declaration, as far as they are given so
     lists: Mapping[str, tuple[Fraction, ...]] | None = None
     line: tree.Parametrization | None = None
 

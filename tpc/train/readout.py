@@ -49,10 +49,10 @@ class ReadoutTerm:
 
 @dataclass(frozen=True, slots=True)
 class Readout:
-    """positions: axes of the output along which it is not its weights' units but what they are multiplied to
-    that differs."""
+    """An output of a network that is linear in its output weights."""
 
     terms: tuple[ReadoutTerm, ...]
+    # axes of the output along which it is not its weights' units but what they are multiplied to that differs
     positions: tuple[Range, ...]
 
 
@@ -67,18 +67,17 @@ class ReadoutPart:
 
 @dataclass
 class Reading:
-    """Takes one output apart.
-
-    steps: the forward pass, by what they make. own: how many indices of a variable are those of the loops
-    around. random: the names of what depends on output weights and biases.
-    """
+    """Takes one output apart."""
 
     scene: Scene
     name: str
+    # the forward pass, by what they make
     steps: dict[str, Step]
+    # how many indices of a variable are those of the loops around
     own: int
     scope: set[str]
     span: Span
+    # the names of what depends on output weights and biases
     random: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

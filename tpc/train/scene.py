@@ -24,38 +24,40 @@ from tpc.train.weights import Weight
 class Outer:
     """Something declared outside networks.
 
-    Its width if it is a vector, and the lengths of its axes (None: not known here). given: an input.
+    Its width if it is a vector, and the lengths of its axes (None: not known here).
     """
 
     width: str | None
     axes: tuple[Tree | None, ...]
     bound: Tree | None = None
+    # an input
     given: bool = False
 
 
 @dataclass
 class Scene:
-    """outer: inputs, initial vectors and families by name. constants: dims, as far as they are known.
-
-    matrices: rows and columns of the matrices of the program. made: the widths of the vectors that have been
-    written out. loops: the variables of the loops that networks are called in. arrays: the lengths of the
-    axes of the arrays that trainings make, and of those that lines make of such.
-    passes: the forward passes so far. open: exponents, and what tells updates from the rest, stay names, for
-    the scaling analysis.
-    """
+    """What the lines of a network may refer to, and what has been written of it so far."""
 
     names: Names
+    # dims, as far as they are known
     constants: Mapping[str, int]
     widths: dict[str, Tree | None] = field(default_factory=dict)
+    # inputs, initial vectors and families by name
     outer: dict[str, Outer] = field(default_factory=dict)
     functions: dict[str, tree.Function] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
     networks: dict[str, tree.Network] = field(default_factory=dict)
+    # rows and columns of the matrices of the program
     matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
+    # the widths of the vectors that have been written out
     made: dict[str, str] = field(default_factory=dict)
+    # the variables of the loops that networks are called in
     loops: set[str] = field(default_factory=set)
+    # the lengths of the axes of the arrays that trainings make, and of those that lines make of such
     arrays: dict[str, tuple[Tree | None, ...]] = field(default_factory=dict)
+    # the forward passes so far
     passes: list[Pass] = field(default_factory=list)
+    # exponents, and what tells updates from the rest, stay names, for the scaling analysis
     open: bool = False
 
     def learned(self, rate: Tree, m: Maker) -> Tree:

@@ -32,13 +32,12 @@ REDUCTIONS = ("mean", "sum")
 
 @dataclass
 class Trainings:
-    """All trainings of a file, in order.
-
-    state: what has happened to the weights so far. shown: how many passes' lines are kept, less one.
-    """
+    """All trainings of a file, in order."""
 
     scene: Scene
+    # how many passes' lines are kept, less one
     shown: int
+    # what has happened to the weights so far
     state: State = ()
     trained: dict[str, list[Descent]] = field(default_factory=dict)  # by network
     # what a named training makes: family by attribute

@@ -36,11 +36,6 @@ class Side:
 class Weight:
     """A declared weight, or family of weights.
 
-    matrix: the name of its initial matrix, if both sides grow; back: that of the copy the backward pass uses
-    (Thm 6.3). initial: the family of its initial vectors, or scalars, if not. family: the lengths of the axes
-    that tell its members apart; variables: what these are called where it is declared ("" if nothing), of
-    which std, scale and rate may be functions.
-
     It is `W = scale n^{−a} w`: std is of what w is drawn with, and gradients are those in w, so that an
     update of W has the factor scale². What is kept is W (see `tpc.train.parametrization`).
     """
@@ -54,10 +49,16 @@ class Weight:
     rate: Tree
     frozen: bool
     node: tree.WeightStatement
+    # the name of its initial matrix, if both sides grow
     matrix: str = ""
+    # that of the copy the backward pass uses (Thm 6.3)
     back: str = ""
+    # the family of its initial vectors, or scalars, if not
     initial: str = ""
+    # the lengths of the axes that tell its members apart
     family: tuple[Tree, ...] = ()
+    # what these are called where it is declared ("" if nothing), of which std, scale and rate may be
+    # functions
     variables: tuple[str, ...] = ()
 
     @property
