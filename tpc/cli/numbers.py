@@ -144,8 +144,10 @@ def error_of(found: Sequence[Diagnostic], arguments: argparse.Namespace) -> TpcE
 
 
 def progress_line(what: str) -> Callable[[int, int], None]:
-    """Shows what is done on one line of standard error, and, from the time that the last one took, what is
-    left to wait."""
+    """Shows what is done on one line of standard error, and what is left to wait.
+
+    The latter from the time that the last one took.
+    """
     last = time.monotonic()
 
     def show_progress(done: int, total: int) -> None:

@@ -151,8 +151,10 @@ def _alone_on_stdout() -> Iterator[None]:
 def _at_widths(
     program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace
 ) -> tuple[list[Samples], Sequence[Diagnostic]]:
-    """Finite widths, until one is interrupted, or there is no memory for it, and what is said then: the limit
-    is to be printed all the same."""
+    """Finite widths, until one is interrupted, or there is no memory for it, and what is said then.
+
+    The limit is to be printed all the same.
+    """
     from tpc.diagnostics.diagnostic import TpcError
 
     out: list[Samples] = []
@@ -167,8 +169,10 @@ def _at_widths(
 
 
 def _unwritten(result: Result, samples: list[Samples], arguments: argparse.Namespace) -> list[Diagnostic]:
-    """Writes the files that are asked for; says of which that was impossible (TP606), so that the numbers are
-    printed all the same."""
+    """Writes the files that are asked for.
+
+    Says of which that was impossible (TP606), so that the numbers are printed all the same.
+    """
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.evaluate.result_plot import plot_result
 

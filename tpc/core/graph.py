@@ -55,8 +55,10 @@ class Use:
 
 
 def dependency_graph(program: Program) -> nx.DiGraph:
-    """The graph of `program`; see above for its attributes. Nodes are in program order, named by what they
-    make, `x[t+1]`."""
+    """The graph of `program`; see above for its attributes.
+
+    Nodes are in program order, named by what they make, `x[t+1]`.
+    """
     graph = nx.DiGraph(name=program.name)
     made: dict[str, list[FamilyDefinition]] = {}
     _declare(graph, made, program)
@@ -117,8 +119,10 @@ def _declare(graph: nx.DiGraph, made: dict[str, list[FamilyDefinition]], program
 
 
 def _node(graph: nx.DiGraph, ref: Ref) -> str:
-    """A name for a new node: the reference as text, numbered if two are alike. The node is put into the
-    graph, to keep the order."""
+    """A name for a new node: the reference as text, numbered if two are alike.
+
+    The node is put into the graph, to keep the order.
+    """
     name, k = str(ref), 1
     while name in graph:
         k += 1
@@ -234,8 +238,10 @@ def _length(distance: Distance) -> tuple[int, ...]:
 
 
 def _distance(definition: FamilyDefinition, use: Use, loops: tuple[For, ...], place: int) -> Distance | None:
-    """How many rounds of each common loop lie between definition and use; None if the one never makes what
-    the other means."""
+    """How many rounds of each common loop lie between definition and use.
+
+    None if the one never makes what the other means.
+    """
     common = [a for a, b in zip(definition.loops, loops, strict=False) if a is b]
     found: dict[str, int] = {}
     for i, j in zip(definition.index, use.ref.index, strict=True):
@@ -279,8 +285,10 @@ def _add_zdots(graph: nx.DiGraph, products: list[tuple[str, MatMul]]) -> None:
 
 
 def _made_of(graph: nx.DiGraph, place: dict[str, int]) -> dict[str, int]:
-    """For each node which products it is or depends on, as the bits of an integer. place: the bit of a
-    product."""
+    """For each node which products it is or depends on, as the bits of an integer.
+
+    place: the bit of a product.
+    """
     found: dict[str, int] = {}
     groups = nx.condensation(graph)
     whole: dict[int, int] = {}

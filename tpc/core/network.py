@@ -1,5 +1,7 @@
-"""What a program's networks and weights are, as far as the scaling analysis needs it: the core program itself
-knows vectors and scalars only."""
+"""What a program's networks and weights are, as far as the scaling analysis needs it.
+
+The core program itself knows vectors and scalars only.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,10 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class WeightInfo:
-    """A weight: its exponents as the file has them, and the families that are what it has become, its
-    updates' coefficients included."""
+    """A weight: its exponents as the file has them, and the families that are what it has become.
+
+    Its updates' coefficients are among these.
+    """
 
     name: str
     kind: Literal["matrix", "input", "output", "finite"]
@@ -73,6 +77,8 @@ class Networks:
 
 
 def exponent_input(letter: str, place: int) -> str:
-    """The input that an exponent of the weight at `place` (from 0) is, where a program is opened; its name
-    without the mark is the exponent's."""
+    """The input that an exponent of the weight at `place` (from 0) is, where a program is opened.
+
+    Its name without the mark is the exponent's.
+    """
     return f"{letter}{place + 1}$"

@@ -1,5 +1,6 @@
-"""A NETSOR⊤⁺ program (TP4 Def 7.1): initial scalars, vectors and matrices, and the instructions that make
-more of them.
+"""A NETSOR⊤⁺ program (TP4 Def 7.1).
+
+Initial scalars, vectors and matrices, and the instructions that make more of them.
 
 A value belongs to a family, `x[t]`, with finite index axes; a plain value is a family with none. Loops stay
 loops: `For` is a region.
@@ -68,8 +69,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A family of initial matrices with iid N(0, variance/columns) entries (Setup 7.2; with unequal widths,
-    TP3)."""
+    """A family of initial matrices with iid N(0, variance/columns) entries.
+
+    Setup 7.2; with unequal widths, TP3.
+    """
 
     name: str
     axes: tuple[Axis, ...]
@@ -81,8 +84,10 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Gaussians:
-    """Initial vectors whose coordinates are iid copies of one Gaussian vector, a group per index (Setup
-    7.2)."""
+    """Initial vectors whose coordinates are iid copies of one Gaussian vector (Setup 7.2).
+
+    There is a group for every index.
+    """
 
     names: tuple[str, ...]
     axes: tuple[Axis, ...]
@@ -105,8 +110,10 @@ class MatMul:
 
 @dataclass(frozen=True, slots=True)
 class Nonlin:
-    """`out = φ(x¹..xᵏ; θ¹..θˡ)`, a vector, coordinate by coordinate. With k = 0 all coordinates are the
-    same."""
+    """`out = φ(x¹..xᵏ; θ¹..θˡ)`, a vector, coordinate by coordinate.
+
+    With k = 0 all coordinates are the same.
+    """
 
     out: Ref
     phi: Expr
@@ -133,8 +140,10 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """`body` for each value 0 … count−1 of `variable`; `count` may depend on the variables of the regions
-    around it."""
+    """`body` for each value 0 … count−1 of `variable`.
+
+    `count` may depend on the variables of the regions around it.
+    """
 
     variable: str
     count: Affine

@@ -203,8 +203,10 @@ def same_matrix(g: Site, rounds: SiteRounds, h: Site) -> Expr:
 
 
 def is_short(x: Expr) -> bool:
-    """Is `x` a product with at most one other derivative in it, small enough to stand for its name? Then
-    formulas do not grow by sharing."""
+    """Whether `x` is a product with at most one other derivative in it.
+
+    Such a one may stand for its name, and formulas do not grow by sharing.
+    """
     found = list(islice(walk(x), MAX_PRODUCT + 1))
     return (
         len(found) <= (MAX_SUM if isinstance(x, Add) else MAX_PRODUCT)

@@ -1,5 +1,7 @@
-"""A whole emitted module from its parts: docstring, imports, settings, `limit`, and the helpers that are
-reached."""
+"""A whole emitted module from its parts.
+
+Docstring, imports, settings, `limit`, and the helpers that are reached.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The body of the emitted function: instructions as lines, loops as `fori_loop`s (for independent rounds see
-`parallel` and `blocks`)."""
+"""The body of the emitted function.
+
+Instructions as lines, loops as `fori_loop`s (for independent rounds see `parallel` and `blocks`).
+"""
 
 from __future__ import annotations
 
@@ -64,8 +66,10 @@ class Body:
     # storage
 
     def allocate(self, scope: Region | None, frame: Frame) -> None:
-        """Sets aside what is kept in this scope: arrays, the members that a carried family begins with, and
-        the next ones of a round."""
+        """Sets aside what is kept in this scope.
+
+        Arrays, the members that a carried family begins with, and the next ones of a round.
+        """
         for s in self.parts.storage.values():
             fixed: dict[int, Index] = {axis: Affine.var(r.variable) for axis, r in s.dropped.items()}
             if s.carry is not None:
@@ -204,8 +208,10 @@ class Body:
     def product(
         self, helper: str, op: MatMul, operand: Py, out: str, nest: Sequence[Region], frame: Frame
     ) -> None:
-        """A call of `helper` for the product of a matrix with `operand`, its result named `out`, with all
-        that it does to the matrix's bases. nest: the loops that it does at once."""
+        """A call of `helper` for the product of a matrix with `operand`, its result named `out`.
+
+        It does all that the product does to the matrix's bases. nest: the loops that it does at once.
+        """
         matrix = self.matrices[op.matrix.name]
         near, far = frame.chain((matrix.name, op.transposed)), frame.chain((matrix.name, not op.transposed))
         assert near is not None
@@ -224,13 +230,13 @@ class Body:
         frame.changes(near)
 
     def _bases(self, chain: BasisChain | None, index: Sequence[Py]) -> Py:
-        """Those of one side of a matrix, or of one of a family."""
+        """The bases of one side of a matrix, or of one of a family."""
         if chain is None:
             return Py("()")
         return py.call("member", py.name(chain.name), *index) if index else py.name(chain.name)
 
     def _factors(self, op: MatMul, index: Sequence[Py]) -> list[Py]:
-        """Of Ẑ and Ż, if they are not 1."""
+        """The factors of Ẑ and Ż, if they are not 1."""
         scale = self.scales[op.matrix.name]
         if scale.table:
             table = py.subscript(scale.value, index)
@@ -273,8 +279,10 @@ class Body:
             frame.changes(item)
 
     def _carried(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Py, str, Held]]:
-        """The families that the loop carries: what the first round gets, what a round calls it, and where the
-        first member is."""
+        """The families that the loop carries.
+
+        What the first round gets, what a round calls it, and where the first member is.
+        """
         carried: list[tuple[Py, str, Held]] = []
         for name, s in self.parts.storage.items():
             if s.carry is None or s.carry.region is not region:

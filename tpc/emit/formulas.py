@@ -50,8 +50,10 @@ from tpc.plan.space import Space, degree
 
 
 class Expressions:
-    """Emits expressions in a frame. ranges: the loops and sums around, for bounds of counts. inputs: those
-    that are indices are integers."""
+    """Emits expressions in a frame.
+
+    ranges: the loops and sums around, for bounds of counts. inputs: those that are indices are integers.
+    """
 
     def __init__(self, space: Space, names: Identifiers, inputs: Sequence[Input] = ()) -> None:
         self.space = space
@@ -185,8 +187,10 @@ class Expressions:
         return py.product(over, under)
 
     def _root(self, base: Expr, exponent: Fraction, frame: Frame, ranges: Ranges) -> Py:
-        """A power between 0 and 1, whose derivative at 0 is infinite: of what may rest there it is taken
-        apart."""
+        """A power between 0 and 1, whose derivative at 0 is infinite.
+
+        Of what may rest there it is taken apart.
+        """
         inner = self._argument(base, frame, ranges)
         half = exponent == Fraction(1, 2)
         if (self.space.pointwise and is_vector(base)) or (values(base) and has_kinks(base)):
@@ -277,8 +281,10 @@ class Expressions:
         return py.call(f"mean{self.suffix(*factors)}", self.value(mul(*factors), frame, ranges))
 
     def _expanded(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> Py:
-        """A polynomial of second order that is not a product of two linear ones as written: multiplied
-        out."""
+        """A polynomial of second order that is not a product of two linear ones as written.
+
+        Multiplied out.
+        """
         for k, factor in enumerate(factors):
             rest = [f for j, f in enumerate(factors) if j != k]
             if isinstance(factor, Pow):

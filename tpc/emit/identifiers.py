@@ -1,5 +1,7 @@
-"""Names of the program to Python identifiers, by a table: nothing a user writes reaches the source in another
-way."""
+"""Names of the program to Python identifiers, by a table.
+
+Nothing a user writes reaches the source in another way.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The helpers of emitted modules, files that are copied from: the definitions that a module reaches, with the
-imports that these need, by the syntax trees of the files."""
+"""The helpers of emitted modules, files that are copied from.
+
+The definitions that a module reaches, with the imports that these need, by the syntax trees of the files.
+"""
 
 from __future__ import annotations
 

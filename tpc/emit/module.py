@@ -54,8 +54,10 @@ def emit_vectors(plan: VectorsPlan, loop: Region | None = None) -> str:
 
 
 def source_of_a_repeat(plan: Plan, source: str) -> str:
-    """What each repeat of a plan's module depends on besides inputs and seed: its code, without comments, the
-    text of the program and the number of repeats."""
+    """What each repeat of a plan's module depends on besides inputs and seed.
+
+    Its code, without comments, the text of the program and the number of repeats.
+    """
     tree = ast.parse(source)
     del tree.body[0]
     if not isinstance(plan, SampledPlan):
@@ -166,7 +168,7 @@ def _settings(plan: VectorsPlan) -> list[Setting]:
 
 
 def _sections(plan: VectorsPlan, cancels: bool) -> tuple[str, ...]:
-    """Of helpers that there are several kinds of, those that the plan needs."""
+    """The sections that the plan needs, where helpers are of several kinds."""
     if plan.exact:
         return plan.points, *run_sections(plan, cancels)
     return plan.points, "checked" if isinstance(plan, CheckedPlan) else "claims"

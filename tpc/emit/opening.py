@@ -31,7 +31,7 @@ class Opening:
 
     @property
     def shapes(self) -> str:
-        """Those of points and weights, in words."""
+        """The shapes of points and weights, in words."""
         suffixes = self.sectors.suffixes
         points = ", ".join(
             f"[{part.total}, M{suffix}]" for part, suffix in zip(self.layouts, suffixes, strict=True)
@@ -249,8 +249,10 @@ class Opening:
         )
 
     def _chains(self) -> None:
-        """The bases of all matrices, empty, and their Gaussians: rows taken in turns, as the program will
-        meet them."""
+        """The bases of all matrices, empty, and their Gaussians.
+
+        Rows taken in turns, as the program will meet them.
+        """
         for part, suffix in zip(self.layouts, self.sectors.suffixes, strict=True):
             start = part.first_direction
             for extra, table in ((False, part.capacity), (True, part.extra)):

@@ -1,5 +1,7 @@
-"""Loops whose rounds are independent, emitted as all rounds at once: a `vmap`, or one product of arrays where
-that is what it is."""
+"""Loops whose rounds are independent, emitted as all rounds at once.
+
+A `vmap`, or one product of arrays where that is what it is.
+"""
 
 from __future__ import annotations
 
@@ -100,15 +102,14 @@ class Parallel:
         packed: bool,
         most: int,
     ) -> None:
-        """packed: whether members are restored in every round, so that not all of them should be at once.
-        most: rounds that there is room for."""
-        parameters = tuple(name for name, _, _ in arguments)
-        comment = ""
-        only = (
-            inner.statements[0]
-            if len(inner.statements) == 1 and not inner.prologue and len(outs) == 1
-            else None
-        )
+        """Adds the rounds, all at once or as many as there is room for.
+
+        packed: whether members are restored in every round, so that not all of them should be at once.
+        most: rounds that there is room for.
+        """
+        parameters, comment = tuple(name for name, _, _ in arguments), ""
+        alone = len(inner.statements) == 1 and not inner.prologue and len(outs) == 1
+        only = inner.statements[0] if alone else None
         if isinstance(only, Assign) and only.targets == (outs[0],):
             comment = "; ".join(filter(None, (only.comment, loops([region]))))
             function = py.lambda_of(", ".join(parameters), only.value)
@@ -139,8 +140,10 @@ class Parallel:
         )
 
     def _at_once(self, region: Region, inner: Frame) -> int:
-        """How many rounds may be there at once: as many as divide them and have room, where each has bases of
-        its own; else all of them."""
+        """How many rounds may be there at once.
+
+        As many as divide them and have room, where each has bases of its own; else all of them.
+        """
         layout, n = self.body.layout, region.greatest
         each = (
             ARRAYS
@@ -192,8 +195,10 @@ class Parallel:
         return list(found.values())
 
     def _made(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Stacking, Held]]:
-        """What the rounds make of arrays that live outside: the array, how it lies there, and a round's
-        part."""
+        """What the rounds make of arrays that live outside.
+
+        The array, how it lies there, and a round's part.
+        """
         found: list[tuple[Held, Stacking, Held]] = []
         for leaf in leaves(region.body):
             held = frame.target(leaf.op.out)

@@ -16,8 +16,10 @@ LAMBDA, CONDITIONAL, COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM = range(8)
 
 @dataclass(frozen=True, slots=True)
 class Py:
-    """An expression: its text and how strongly it binds. Made by the functions below, which alone put in
-    parentheses."""
+    """An expression: its text and how strongly it binds.
+
+    Made by the functions below, which alone put in parentheses.
+    """
 
     text: str
     strength: int = ATOM

@@ -1,5 +1,7 @@
-"""The scopes of the emitted function: which values are at hand under which names, and which of them an inner
-function changes."""
+"""The scopes of the emitted function.
+
+Which values are at hand under which names, and which of them an inner function changes.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,10 @@ class Held:
         return ref.name == self.family and all(ref.index[axis] == index for axis, index in self.fixed.items())
 
     def ready(self) -> None:
-        """An array that is filled in parts starts as zeros (scalars as ones, of which logarithms and inverses
-        exist)."""
+        """An array that is filled in parts starts as zeros.
+
+        Scalars as ones, of which logarithms and inverses exist.
+        """
         if self.pending:
             extents = [py.integer(self.shape[axis]) for axis in self.kept] + (
                 [py.name(self.size)] if self.vector else []
@@ -127,8 +131,10 @@ class Frame:
         return next((frame.chains[side] for frame in self.outward() if side in frame.chains), None)
 
     def changes(self, item: Held | BasisChain) -> None:
-        """Notes that `item` is assigned here: every function between here and where it lives passes it
-        through."""
+        """Notes that `item` is assigned here.
+
+        Every function between here and where it lives passes it through.
+        """
         for frame in self.outward():
             if frame is item.frame:
                 return

@@ -16,8 +16,9 @@ Evaluation = tuple[dict[str, np.ndarray], np.ndarray]  # outputs by name, and th
 
 
 class Kept(MutableMapping[int, Evaluation]):
-    """What the emitted `limit` gave, by repeat, as NumPy arrays, and in `checks` what was found about the
-    errors of their mean.
+    """What the emitted `limit` gave, by repeat, as NumPy arrays.
+
+    `checks` is what was found about the errors of their mean.
 
     folder: where every addition is written to before it returns, None for nowhere. Each run has a folder of
     its own, named by its fingerprint, so that several runs may be kept side by side. notes: what was found
@@ -33,8 +34,10 @@ class Kept(MutableMapping[int, Evaluation]):
 
     @classmethod
     def open(cls, folder: Path, program: str, fingerprint: str, count: int) -> Kept:
-        """What is kept in `folder` of the run with this fingerprint, the first `count` repeats. Raises
-        OSError."""
+        """What is kept in `folder` of the run with this fingerprint, the first `count` repeats.
+
+        Raises OSError.
+        """
         own = folder / f"{program}-{fingerprint[:16]}"
         own.mkdir(parents=True, exist_ok=True)
         out = cls(own, fingerprint)

@@ -1,5 +1,7 @@
-"""What is said of the errors of a run beside their size: which cannot be told, and which are more than the
-spread of the repeats."""
+"""What is said of the errors of a run beside their size.
+
+Which cannot be told, and which are more than the spread of the repeats.
+"""
 
 from __future__ import annotations
 

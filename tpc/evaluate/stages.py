@@ -1,5 +1,7 @@
-"""A run in stages: the plan's repeats, and if their errors are not what is aimed at, more of them, or as many
-with two or four times the points, and so on."""
+"""A run in stages: the plan's repeats, then more until their errors are what is aimed at.
+
+More of them, or as many with two or four times the points, and so on.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +61,10 @@ class StagedRun:
     mesh: Any
 
     def last(self, aim: Aim | None) -> Stage:
-        """The stage that reaches what is aimed at, or the last one that may be tried, or that an interruption
-        leaves."""
+        """The stage that reaches what is aimed at, or the last one that there is.
+
+        That is the last one that may be tried, or that an interruption leaves.
+        """
         fit = self.fitted()
         plan = first = fit.plan
         stage, spent = self.stage(plan, None, fit.each), seconds(plan)
@@ -96,8 +100,10 @@ class StagedRun:
         return stage
 
     def fitted(self) -> Fitted:
-        """The evaluator's plan with as many points as there is memory for. Of several devices, which have to
-        agree, the plan as it is."""
+        """The evaluator's plan with as many points as there is memory for.
+
+        Of several devices, which have to agree, the plan as it is.
+        """
         evaluator = self.evaluator
         if self.mesh is not None:
             require_memory(evaluator.plan.memory, evaluator.program.name, of_program=True)
@@ -107,8 +113,9 @@ class StagedRun:
         )
 
     def stage(self, plan: Plan, kept: Kept | None, each: float) -> Stage:
-        """The repeats of a plan. kept: those that an earlier stage with the same points has. each: bytes that
-        a repeat takes.
+        """The repeats of a plan.
+
+        kept: those that an earlier stage with the same points has. each: bytes that a repeat takes.
 
         Raises KeyboardInterrupt before two are done.
         """
@@ -145,8 +152,10 @@ class StagedRun:
         return agreed(kept, fingerprint, name) if together else kept
 
     def _found(self, plan: Plan, kept: Kept, each: float) -> tuple[Mapping[str, tuple[Any, Any]], bool]:
-        """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are
-        done; and whether it was."""
+        """What the module's `run` gives; and whether it was interrupted.
+
+        If it was, what its `summary` makes of the repeats that are done.
+        """
         sampled = (
             {"samples": plan.samples, "repeats": plan.repeats, "checks": kept.checks} if plan.sampled else {}
         )

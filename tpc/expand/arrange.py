@@ -16,8 +16,10 @@ from tpc.core.traverse import map_used, substitute, substitute_ref, used_refs
 
 
 def without_duplicates(body: Body, keep: Collection[str]) -> Body:
-    """`body` with one family in place of several that are made by the same instruction in the same loops;
-    those in `keep` stay."""
+    """`body` with one family in place of several that are made by the same instruction in the same loops.
+
+    Those in `keep` stay.
+    """
     sites = sites_of(body)
     made = by_family(sites)
     first: dict[object, str] = {}
@@ -35,8 +37,10 @@ def without_duplicates(body: Body, keep: Collection[str]) -> Body:
 
 
 def _form(site: Site, same: dict[str, str]) -> object:
-    """What is made, the same for two families whose members are the same; None where the loops are not those
-    of the members."""
+    """What is made, the same for two families whose members are the same.
+
+    None where the loops are not those of the members.
+    """
     variables = [
         i.terms[0][0] if isinstance(i, Affine) and i.terms and i == Affine.var(i.terms[0][0]) else ""
         for i in site.out.index
@@ -83,8 +87,10 @@ def _chosen(loop: For, first: Collection[str], own: bool) -> Body:
 
 
 def _without_past(loop: For) -> frozenset[str]:
-    """The families that `loop` makes of such families only, as far as it makes what they are made of, none by
-    way of itself."""
+    """The families that `loop` makes of such families only, none by way of itself.
+
+    As far as it makes what they are made of.
+    """
     made: dict[str, list[Instruction]] = {}
     for op, _ in instructions(loop.body):
         made.setdefault(op.out.name, []).append(op)

@@ -1,6 +1,7 @@
-"""Which vectors are linear, coordinate by coordinate, in initial vectors of mean 0 that the rest of them is
-independent of, or in products Q x with a matrix that the rest, and x, are made without: given these, they are
-initial vectors of covariance E x x'.
+"""Which vectors are linear, coordinate by coordinate, in what the rest of them is independent of.
+
+They are linear in initial vectors of mean 0, or in products Q x with a matrix that the rest, and x, are made
+without: given these, they are initial vectors of covariance E x x'.
 
 The mean of such a vector, v·x with v Gaussian of mean 0 and x made without v, is Gaussian given x, of mean 0
 and variance E v² · E x²/n: the law of large numbers gives 0, the central limit theorem a scalar of order
@@ -24,8 +25,9 @@ NO_GROUPS: Groups = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """What a value is made of: groups of initial vectors, each by its first name, and products with matrices,
-    by the matrix.
+    """What a value is made of.
+
+    Groups of initial vectors, each by its first name, and products with matrices, by the matrix.
     """
 
     # those in which it is linear, None if it is not

@@ -132,8 +132,10 @@ class Word2VecExperiment:
     def __init__(
         self, settings: Word2VecSettings, folder: Path | None = None, *, keep_every: float = KEEP_EVERY
     ) -> None:
-        """Raises TpcError for a text or questions that cannot be used, for devices that are not there, and
-        for a vocabulary that does not fit."""
+        """Raises TpcError for a text or questions that cannot be used.
+
+        And for devices that are not there, and for a vocabulary that does not fit.
+        """
         s = settings
         if s.devices is not None:
             mesh_of(s.devices, "word2vec")  # before the text is read

@@ -1,5 +1,7 @@
-"""Where members of families are made: the program with its sequential loops written out, every instruction
-over a box of indices."""
+"""Where members of families are made.
+
+The program with its sequential loops written out, every instruction over a box of indices.
+"""
 
 from __future__ import annotations
 
@@ -79,8 +81,10 @@ class Boxes:
         self.count += 1
 
     def _instruction(self, op: Instruction, loops: tuple[For, ...]) -> None:
-        """A site, or several: loops over variables that are not an index of what is made by themselves are
-        written out."""
+        """A site, or several.
+
+        Loops over variables that are not an index of what is made by themselves are written out.
+        """
         plain = {
             i.terms[0][0]
             for i in op.out.index
@@ -129,8 +133,10 @@ class Boxes:
         return count if start == 0 else None
 
     def of(self, ref: Ref, before: int | None = None) -> list[Box]:
-        """The sites that may make the member, told apart by constant indices. before: only those before this
-        one in the program."""
+        """The sites that may make the member, told apart by constant indices.
+
+        before: only those before this one in the program.
+        """
         return [
             site
             for site in self.by_family.get(ref.name, ())

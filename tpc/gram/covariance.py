@@ -1,5 +1,6 @@
-"""The pass from a program to its covariance program: expectations of products of vectors, from the outputs
-back to the inputs.
+"""The pass from a program to its covariance program.
+
+Expectations of products of vectors, from the outputs back to the inputs.
 
 `E x·z` is asked for; x and z are replaced by what makes them until products with matrices and initial vectors
 are all that is left, whose covariances are σ² E of what was multiplied, and so on.
@@ -65,8 +66,11 @@ MAX_POWER = 32  # of a vector in a polynomial
 
 
 def covariance_program(program: Program, seconds: float | None = None) -> CovarianceProgram:
-    """seconds: what finding the covariances may take, as it is predicted. Raises NotGramError where a
-    covariance does not follow from others, TooDearError where that is not known because it takes longer."""
+    """seconds: what finding the covariances may take, as it is predicted.
+
+    Raises NotGramError where a covariance does not follow from others, TooDearError where that is not known
+    because it takes longer.
+    """
     return dataclasses.replace(Covariances(slopes_in(program), seconds).run(), program=program)
 
 
@@ -157,15 +161,8 @@ class Covariances:
                 count = factor.count.const
                 variable = self.axes.fresh(factor.variable, count)
                 body = substitute(factor.body, {factor.variable: Affine.var(variable)})
-                return mul(
-                    *front,
-                    total(
-                        variable,
-                        count,
-                        self.product([*vectors[:k], body, *vectors[k + 1 :]]),
-                        self.axes.range_of,
-                    ),
-                )
+                inner = self.product([*vectors[:k], body, *vectors[k + 1 :]])
+                return mul(*front, total(variable, count, inner, self.axes.range_of))
         return mul(*front, self.request(vectors) if vectors else ONE)
 
     def spend(self, seconds: float) -> None:
@@ -175,8 +172,10 @@ class Covariances:
             raise TooDearError(f"finding the covariances takes more than {self.seconds:.0f} s")
 
     def scalar(self, x: Expr, *, summed_over: bool = False) -> Expr:
-        """An expression of scalars with the program's own replaced by their formulas. summed_over: inside of
-        a sum, which is not cut in parts."""
+        """An expression of scalars with the program's own replaced by their formulas.
+
+        summed_over: inside of a sum, which is not cut in parts.
+        """
 
         def leaf(node: Expr) -> Expr | None:
             if isinstance(node, Value):
@@ -323,8 +322,10 @@ class Covariances:
         return expectation_of_groups(self, factors)
 
     def _apart(self, sites: Sequence[Box]) -> bool:
-        """Whether one of the two is a product with a matrix that the other has nothing of, which its mean is
-        0 for. Without this, a sum of all layers would be looked into by each of them."""
+        """Whether one of the two is a product with a matrix that the other has nothing of.
+
+        The mean is 0 then. Without this, a sum of all layers would be looked into by each of them.
+        """
         products = [isinstance(site.op, MatMul) for site in sites]
         if not any(products) or meet(*(self.vectors.sources(site) for site in sites)):
             return False
@@ -355,8 +356,10 @@ class Covariances:
 
 
 def _is_nested(x: Expr) -> bool:
-    """Whether functions stand inside of each other more than NESTED times: an integrand that no quadrature
-    resolves, and deeper than the stack."""
+    """Whether functions stand inside of each other more than NESTED times.
+
+    An integrand that no quadrature resolves, and deeper than the stack.
+    """
     waiting = [(x, 0)]
     while waiting:
         node, depth = waiting.pop()

@@ -1,5 +1,7 @@
-"""How the correlation of two Gaussians falls short of 1: from the covariances that theirs is made of, so that
-small angles keep their digits."""
+"""How the correlation of two Gaussians falls short of 1.
+
+From the covariances that theirs is made of, so that small angles keep their digits.
+"""
 
 from __future__ import annotations
 
@@ -78,8 +80,10 @@ class Gaps:
         self.cores: dict[tuple[Expr, Sides], tuple[Product | OfRelu | OfSum, Expr, Expr] | None] = {}
 
     def terms(self, x: Closed) -> tuple[GapTerm, ...]:
-        """Covariances that `c` is the sum of, `q` and `r` being the sums of their variances; () if there are
-        none such."""
+        """Covariances that `c` is the sum of, `q` and `r` being the sums of their variances.
+
+        () if there are none such.
+        """
         found = self._sum(x.c, (frozenset(free_variables(x.q)), frozenset(free_variables(x.r))))
         sums = [
             plus([times({UNIT: Fraction(t.sign)}, side) for t, side in zip(found, of, strict=True)])
@@ -88,8 +92,10 @@ class Gaps:
         return found if sums == [self.monomials.of(x.q), self.monomials.of(x.r)] else ()
 
     def _sum(self, c: Expr, sides: Sides) -> tuple[GapTerm, ...]:
-        """The terms of a sum of covariances, () if one of them is none: those that all others are written out
-        to, if they are few."""
+        """The terms of a sum of covariances, () if one of them is none.
+
+        Those that all others are written out to, if they are few.
+        """
         return self._terms(self._summands(c, (Add,)), sides) or self._terms(self._summands(c, ()), sides)
 
     def _terms(self, parts: Iterator[tuple[Expr, int] | None], sides: Sides) -> tuple[GapTerm, ...]:
@@ -109,8 +115,11 @@ class Gaps:
     def _summands(
         self, x: Expr, opening: tuple[type[Expr], ...], depth: int = 0
     ) -> Iterator[tuple[Expr, int] | None]:
-        """Terms with their signs. Arrays that are multiples of others are written out, and those that are
-        expressions of the kinds `opening`; None where that leads too far."""
+        """Terms with their signs.
+
+        Arrays that are multiples of others are written out, and those that are expressions of the kinds
+        `opening`; None where that leads too far.
+        """
         if depth > DEEPEST:
             yield None
             return
@@ -139,8 +148,10 @@ class Gaps:
         yield x, 1
 
     def _term(self, x: Expr, sign: int, sides: Sides) -> GapTerm | None:
-        """A product of one covariance with factors that are positive, each of which depends on one side, or
-        on both in the same way."""
+        """A product of one covariance with factors that are positive.
+
+        Each of these depends on one side, or on both in the same way.
+        """
         factors = list(x.factors) if isinstance(x, Mul) else [x]
         left, right = sides
         core: Expr | None = None

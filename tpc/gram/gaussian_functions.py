@@ -36,7 +36,10 @@ def gaussians(x: Expr) -> list[str]:
 
 
 def derivative(x: Expr, name: str) -> Expr:
-    """That in the Gaussian `name`. Raises NotDifferentiableError."""
+    """The derivative in the Gaussian `name`. Raises NotDifferentiableError.
+
+    Raises NotDifferentiableError.
+    """
     return differentiate(
         x,
         lambda node: (ONE if node.ref.name == name else ZERO) if isinstance(node, Value) else None,
@@ -45,8 +48,10 @@ def derivative(x: Expr, name: str) -> Expr:
 
 
 def normalised(x: Expr) -> tuple[Expr, Expr]:
-    """A linear expression, like terms as one, as a number times one whose first term has no number in
-    front."""
+    """A linear expression as a number times one whose first term has no number in front.
+
+    Like terms are one.
+    """
     collected: dict[Expr, Fraction] = {}
     for term in x.terms if isinstance(x, Add) else (x,):
         rest = (
@@ -65,8 +70,7 @@ def normalised(x: Expr) -> tuple[Expr, Expr]:
 
 
 def parity(x: Expr) -> int:
-    """1 if `x` stays as it is where all Gaussians change their signs, −1 if it changes its own, 0 if neither
-    is known."""
+    """1 if `x` is even in all Gaussians together, −1 if it is odd, 0 if neither is known."""
     if not is_vector(x):
         return 1
     match x:

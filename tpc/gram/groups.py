@@ -1,5 +1,7 @@
-"""Expectations of products of functions of Gaussians: apart where they are independent, in closed form where
-there is one, else by quadrature."""
+"""Expectations of products of functions of Gaussians.
+
+Apart where they are independent, in closed form where there is one, else by quadrature.
+"""
 
 from __future__ import annotations
 
@@ -61,8 +63,10 @@ def expectation_of_groups(engine: Covariances, factors: Sequence[Expr]) -> Expr:
 
 
 class Groups:
-    """Gaussians are named `z0`, `z1`, … here: linear combinations of vectors, that functions are applied to
-    or that are multiplied."""
+    """Gaussians are named `z0`, `z1`, … here.
+
+    Linear combinations of vectors, that functions are applied to or that are multiplied.
+    """
 
     def __init__(self, engine: Covariances) -> None:
         self.engine = engine
@@ -135,8 +139,10 @@ class Groups:
         return mul(*out)
 
     def dependent(self, factors: Sequence[Expr]) -> list[list[Expr]]:
-        """Factors in groups that are independent of each other: they share no matrix and no initial
-        vector."""
+        """Factors in groups that are independent of each other.
+
+        They share no matrix and no initial vector.
+        """
         groups: list[tuple[Sources, list[Expr]]] = []
         for factor in factors:
             own = frozenset().union(*(self.sources[z] for z in gaussians(factor)))
@@ -282,8 +288,10 @@ class Groups:
     # other ways
 
     def by_stein(self, factors: list[Expr], names: list[str]) -> Expr | None:
-        """`E z·F = E z·E F + Σ_b Cov(z, b) E ∂F/∂b` for a factor z that F does not depend on, if F can be
-        differentiated."""
+        """`E z·F = E z·E F + Σ_b Cov(z, b) E ∂F/∂b` for a factor z that F does not depend on.
+
+        None if F cannot be differentiated.
+        """
         for k, factor in enumerate(factors):
             others = [*factors[:k], *factors[k + 1 :]]
             if not isinstance(factor, Value) or any(factor.ref.name in gaussians(f) for f in others):
@@ -309,8 +317,10 @@ class Groups:
         return None
 
     def in_fewer(self, factors: list[Expr], names: list[str]) -> tuple[list[Expr], list[str]]:
-        """The factors in the vectors that the Gaussians are made of, if these are fewer, and what is added to
-        them is no part of a Gaussian."""
+        """The factors in the vectors that the Gaussians are made of, if these are fewer.
+
+        And if what is added to them is no part of a Gaussian.
+        """
         found = fewer(self.meaning, names)
         if found is None:
             return factors, names
@@ -344,8 +354,10 @@ class Groups:
 
 
 def _with_a_step(f: Factor, g: Factor, q: Expr, c: Expr) -> Expr | None:
-    """`E u^a·step(u)`, or times v, which is `a·c·E u^(a−1)·step(u)` by Stein's lemma; None for other
-    functions."""
+    """`E u^a·step(u)`, or times v, which is `a·c·E u^(a−1)·step(u)` by Stein's lemma.
+
+    None for other functions.
+    """
     if f.kind != "step" or f.weight != ZERO or not polynomial(g) or g.power > min(1, f.power):
         return None
     return mul(number(f.power), c, half_moment(f.power - 1, q)) if g.power else half_moment(f.power, q)

@@ -69,8 +69,9 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Integral:
-    """`E Π φ_i(u)` by quadrature, u ~ N(mean, covariance), in `variables`, the names of u's coordinates in
-    the φ_i.
+    """`E Π φ_i(u)` by quadrature, u ~ N(mean, covariance).
+
+    `variables` are the names of u's coordinates in the φ_i.
 
     A factor depends on one or more of the variables, and on scalars.
     """
@@ -90,8 +91,10 @@ Axis = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`formula` on a part of an array: on every axis from `low` to `low + extent`. Its variables, named in
-    `variables`, start at 0."""
+    """`formula` on a part of an array: on every axis from `low` to `low + extent`.
+
+    Its variables, named in `variables`, start at 0.
+    """
 
     low: tuple[int, ...]
     extent: tuple[int, ...]
@@ -155,8 +158,10 @@ def formula_variables(x: Formula) -> set[str]:
 
 
 def determined(x: Formula) -> Formula:
-    """`x` with axes that agree only where it depends on them: no covariance can tell the two Gaussians by
-    others."""
+    """`x` with axes that agree only where it depends on them.
+
+    No covariance can tell the two Gaussians by others.
+    """
     if isinstance(x, Expr) or {v for pair in x.same for v in pair} <= formula_variables(x):
         return x
     return dataclasses.replace(x, same=())

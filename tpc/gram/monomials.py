@@ -18,8 +18,10 @@ MOST_BITS = 4096  # bits of a number that a power of one may come to
 
 
 class Monomials:
-    """Everything in it is taken to be positive. definitions: arrays that are formulas of others are written
-    out."""
+    """Everything in it is taken to be positive.
+
+    definitions: arrays that are formulas of others are written out.
+    """
 
     def __init__(self, definitions: Mapping[str, Definition]) -> None:
         self.definitions = definitions

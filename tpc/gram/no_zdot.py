@@ -25,9 +25,11 @@ class Dots:
         self.done: set[int] = set()
 
     def require(self, site: Box) -> None:
-        """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, what is multiplied has to be
-        uncorrelated with all products of the other side. What elementwise instructions are made of is looked
-        at in their place."""
+        """Makes sure that `Ż` of what `site` makes is 0.
+
+        By Stein's lemma, what is multiplied has to be uncorrelated with all products of the other side. What
+        elementwise instructions are made of is looked at in their place.
+        """
         from tpc.gram.covariance import UnsettledError
 
         waiting, opened = [site], list[int]()

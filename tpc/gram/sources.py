@@ -1,5 +1,7 @@
-"""What a vector of the program is in the limit: whether it is Gaussian, and which matrices and initial
-vectors it comes from."""
+"""What a vector of the program is in the limit.
+
+Whether it is Gaussian, and which matrices and initial vectors it comes from.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,10 @@ from tpc.plan.space import degree
 
 @dataclass(frozen=True, slots=True)
 class RandomSource:
-    """Something random: a matrix on one of its sides, or a group of initial vectors; `index` where it is
-    constant, else None."""
+    """Something random: a matrix on one of its sides, or a group of initial vectors.
+
+    `index` where it is constant, else None.
+    """
 
     name: str
     transposed: bool
@@ -78,8 +82,10 @@ class Vectors:
         return frozenset(found)
 
     def linear(self, site: Box) -> bool:
-        """Whether what `site` makes is a linear combination of products and initial vectors, hence Gaussian
-        if no Ż occurs."""
+        """Whether what `site` makes is a linear combination of products and initial vectors.
+
+        It is Gaussian then, if no Ż occurs.
+        """
         for one in self.sites.every[len(self._linear) : site.number + 1]:
             self._linear.append(
                 isinstance(one.op, MatMul | Gaussians) or self._linear_in(phi_of(one), one.number)

@@ -1,5 +1,7 @@
-"""The module of a plan by covariances: one array a line, in the order in which they follow from each
-other."""
+"""The module of a plan by covariances.
+
+One array a line, in the order in which they follow from each other.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +49,10 @@ SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
 
 
 def emit_gram(plan: CovariancesPlan, *, rolled: bool = True) -> str:
-    """The source of a module that evaluates a program by its covariances. rolled: layers that are alike in
-    loops."""
+    """The source of a module that evaluates a program by its covariances.
+
+    rolled: layers that are alike in loops.
+    """
     writer = _CovarianceWriter(plan.covariances, rolled)
     lines = writer.statements()
     rule = (
@@ -234,7 +238,7 @@ class _CovarianceWriter:
         return py.call(name, self._factor(x.left, arrays, axes), self._factor(x.right, arrays, axes), q, c, r)
 
     def _scales(self, x: Closed, arrays: Arrays, axes: Sequence[str]) -> list[Py]:
-        """Those of both sides, none if they are 1."""
+        """The scales of both sides, none if they are 1."""
         scales = [f.scale for f in (x.left, x.right)]
         return [] if all(scale == ONE for scale in scales) else [arrays.aligned(s, axes) for s in scales]
 

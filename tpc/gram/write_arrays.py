@@ -1,5 +1,7 @@
-"""Formulas over indices as expressions of whole arrays: `K[i, j]*v[i]` is `K*v[:, None]`, a sum of products a
-contraction."""
+"""Formulas over indices as expressions of whole arrays.
+
+`K[i, j]*v[i]` is `K*v[:, None]`, a sum of products a contraction.
+"""
 
 from __future__ import annotations
 
@@ -223,8 +225,10 @@ class Arrays:
         return Py(f"{base.at(py.ATOM)}[{index}]")
 
     def _plain(self, ref: Ref, array: Array) -> tuple[Py, list[str]] | None:
-        """Members at indices of one variable each, as slices, and their variables in order; None if they are
-        not that."""
+        """Members at indices of one variable each, as slices, and their variables in order.
+
+        None if they are not that.
+        """
         parts: list[Py] = []
         own: list[str] = []
         for index, extent in zip(ref.index, array.shape, strict=True):
@@ -293,8 +297,10 @@ class Arrays:
         return None
 
     def _taps(self, variables: Sequence[str], factors: Sequence[Expr]) -> list[str]:
-        """The variables that a sum over slices runs over: those which stand in an index beside another
-        variable."""
+        """The variables that a sum over slices runs over.
+
+        Those which stand in an index beside another variable.
+        """
         beside = set()
         for index in (i for f in factors for i in indices(f) if isinstance(i, Affine)):
             loose = [v for v in index.variables if v not in self.integers]

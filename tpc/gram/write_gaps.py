@@ -50,8 +50,10 @@ class GapWriter:
         return found
 
     def of(self, x: Closed, arrays: Arrays, axes: Sequence[str], gap: str = "gap") -> Py:
-        """Of two Gaussians, over the axes. gap: what makes one from their covariance, where that is all there
-        is."""
+        """The gap of two Gaussians, over the axes.
+
+        gap: what makes one from their covariance, where that is all there is.
+        """
         key = x.q, x.c, x.r, x.same, tuple(axes), gap
         if key not in self.made:
             terms = self.gaps.terms(x)
@@ -65,7 +67,10 @@ class GapWriter:
         return py.name(self.made[key])
 
     def of_relu(self, x: Closed, arrays: Arrays, axes: Sequence[str], array: Definition | None) -> Py:
-        """Of relu of two Gaussians. array: that of their covariance."""
+        """The gap of relu of two Gaussians. array: that of their covariance.
+
+        array: that of their covariance.
+        """
         found = self.of(x, arrays, axes)
         if array is None:
             return py.call("relu_gap", found)

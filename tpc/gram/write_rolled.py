@@ -1,5 +1,7 @@
-"""Loops in modules of covariances: layers that are alike, the first of them written out, are rounds of one
-`lax.scan`."""
+"""Loops in modules of covariances.
+
+Layers that are alike, the first of them written out, are rounds of one `lax.scan`.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +61,10 @@ class RolledWriter:
         return tuple(found)
 
     def written(self, run: Run, definitions: Sequence[Definition]) -> list[Statement]:
-        """The loop over all rounds but the first, whose arrays there are already; afterwards, those of the
-        others can be read."""
+        """The loop over all rounds but the first, whose arrays there are already.
+
+        Afterwards, those of the others can be read.
+        """
         writer, outside, made_outside = self.writer, self.writer.table, self.writer.gaps.made
         inside = _Noted(outside)
         before = self._before(run, inside)
@@ -106,8 +110,7 @@ class RolledWriter:
         ]
 
     def _before(self, run: Run, inside: dict[str, Array]) -> dict[str, str]:
-        """The arrays of the round before and, where there are any, their gaps, under the names that they have
-        in a round."""
+        """The arrays of the round before and any gaps of theirs, by the names that they have in a round."""
         names = [run.names[0][place] for place in run.before]
         names += [gap for name in names if (gap := gap_of(name)) in inside]
         return {
@@ -129,7 +132,7 @@ class RolledWriter:
         return local
 
     def _kept(self, run: Run, definitions: Sequence[Definition]) -> list[str]:
-        """Those of round 1 whose like are used outside of the run."""
+        """The arrays of round 1 whose like are used outside of the run."""
         from tpc.gram.write import expressions_in, mentioned
 
         formulas = [formula for _, formula in self.writer.covariances.outputs.values()]
@@ -162,8 +165,10 @@ class RolledWriter:
         )
 
     def _stretch(self, of: Sequence[str]) -> tuple[int, str] | None:
-        """How many of the arrays, from the first one on, lie side by side in one, forwards or backwards, and
-        that part of it."""
+        """How many of the arrays, from the first one on, lie side by side in one, and that part of it.
+
+        Forwards or backwards.
+        """
         first = self.stacked.get(of[0])
         if first is None:
             return None

@@ -1,5 +1,7 @@
-"""The degrees of all polynomials in a run of a program: loops are followed round by round, with supports in
-place of vectors."""
+"""The degrees of all polynomials in a run of a program.
+
+Loops are followed round by round, with supports in place of vectors.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,10 @@ Member = tuple[int, ...]  # of a family of matrices
 
 
 class TooMuchError(Exception):
-    """The degrees, or the instructions, are more than can be followed. The message completes "chaos would
-    need …"."""
+    """The degrees, or the instructions, are more than can be followed.
+
+    The message completes "chaos would need …".
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,10 @@ def _instances(
 
 
 def _needed(program: Program, found: Sequence[Instance]) -> set[int]:
-    """The instances on which an output depends, by position. What the last round makes for a next one that
-    does not come is none of them."""
+    """The instances on which an output depends, by position.
+
+    What the last round makes for a next one that does not come is none of them.
+    """
     wanted: set[Key] = set()
     choices: dict[str, set[Key]] = defaultdict(set)  # members that an input chooses, of every family
 
@@ -129,8 +135,10 @@ def _matches(pattern: Key, member: Key) -> bool:
 
 @dataclass(slots=True)
 class _Basis:
-    """The products of one side of one matrix: the Gaussian of each, and the support of what was multiplied
-    (None if 0 or of no consequence)."""
+    """The products of one side of one matrix.
+
+    The Gaussian of each, and the support of what was multiplied (None if 0 or of no consequence).
+    """
 
     rows: list[int] = field(default_factory=list)
     met: list[MaybeSupport] = field(default_factory=list)
@@ -165,8 +173,10 @@ class _Follower:
     # Gaussians
 
     def _rows(self, sector: int, extra: bool) -> dict[Side, list[int]]:
-        """The Gaussians of every side, in the order in which its members' bases take them: those of all sides
-        lie in turns."""
+        """The Gaussians of every side, in the order in which its members' bases take them.
+
+        Those of all sides lie in turns.
+        """
         part = self.layouts[sector]
         table = part.extra if extra else part.capacity
         start = self.offsets[sector] + part.first_direction
@@ -192,8 +202,11 @@ class _Follower:
                 self._set((name, index), plus([*parts, self.one] if group.mean[i] != ZERO else parts))
 
     def rules(self) -> np.ndarray:
-        """The degrees to be integrated. A basis takes its Gaussians in order, one for a new direction: each
-        may stand for any that comes later."""
+        """The degrees to be integrated.
+
+        A basis takes its Gaussians in order, one for a new direction: each may stand for any that comes
+        later.
+        """
         need = self.need.copy()
         for table, places in self.places.items():
             k = self._capacity(*table)
@@ -241,8 +254,10 @@ class _Follower:
         return value
 
     def _mean(self, value: MaybeSupport, instance: Instance) -> MaybeSupport:
-        """The support of a number, E value, for which a rule has to be good enough, unless it is 0 by
-        symmetry."""
+        """The support of a number, E value, for which a rule has to be good enough.
+
+        Unless it is 0 by symmetry.
+        """
         self._checked(value, instance)
         if value is None or not value.has_mean:
             return None
@@ -321,8 +336,10 @@ class _Follower:
                     yield gaussian(self.total, row)
 
     def _dot(self, x: Support, bases: Sequence[_Basis], instance: Instance) -> Iterator[MaybeSupport]:
-        """Ż: the directions whose Gaussians x is correlated with, and those before them in their bases, from
-        which they were made."""
+        """Ż: the directions whose Gaussians x is correlated with, and those that they were made from.
+
+        These are the ones before them in their bases.
+        """
         for basis in bases:
             self._count(len(basis.rows))
             last = -1
@@ -339,8 +356,9 @@ def points_of(need: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _root(group: Gaussians) -> list[list[int]]:
-    """Which of its independent Gaussians each vector of a joint group is made of: the nonzero entries of a
-    triangular root of the covariance."""
+    """Which of its independent Gaussians each vector of a joint group is made of.
+
+    The nonzero entries of a triangular root of the covariance."""
     rows: list[list[int]] = []
     for i, covariances in enumerate(group.covariance):
         own: list[int] = []

@@ -41,5 +41,5 @@ class Draft:
 
     @property
     def vectors(self) -> int:
-        """That there are at once."""
+        """How many vectors there are at once."""
         return sum(number.count for number in self.kept.values())

@@ -1,5 +1,7 @@
-"""The standard Gaussians of a program: which initial vectors and which directions of which matrices have
-which."""
+"""The standard Gaussians of a program.
+
+Which initial vectors and which directions of which matrices have which.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ class Layout:
 
     @property
     def directions(self) -> int:
-        """Those that last, of all matrices."""
+        """The directions that last, of all matrices."""
         return sum(k * self.members[matrix] for (matrix, _), k in self.capacity.items())
 
     @property
@@ -69,8 +71,11 @@ def group_size(group: Gaussians) -> int:
 
 
 def lay_out(program: Program, confined: Confined, limit: int | None) -> Layout:
-    """confined: for products whose vectors stay in one round of a parallel loop (by `id` of the instruction),
-    the loops around, and how many of them lead up to that one."""
+    """The layout of a program's Gaussians.
+
+    confined: for products whose vectors stay in one round of a parallel loop (by `id` of the instruction),
+    the loops around, and how many of them lead up to that one.
+    """
     initial: dict[str, Rows] = {}
     start = 0
     for group in program.gaussians:

@@ -1,5 +1,6 @@
-"""Which families of vectors are histories: one step is made in each round of a loop, and later only sums over
-steps are taken.
+"""Which families of vectors are histories.
+
+One step is made in each round of a loop, and later only sums over steps are taken.
 
 They are kept in blocks of steps, like bases, so that a sum over the steps so far leaves out those blocks that
 are not begun.

@@ -13,8 +13,11 @@ from tpc.plan.structure import Structure
 
 
 def print_plan(plan: Plan) -> str:
-    """The plan, then, of covariances, these, each as it follows from others; of vectors, which Gaussians they
-    are made of, where each family is kept, and the program's instructions with how their loops are run."""
+    """The plan, then, of covariances, these, each as it follows from others.
+
+    Of vectors, which Gaussians they are made of, where each family is kept, and the program's instructions
+    with how their loops are run.
+    """
     lines = [f"plan of {plan.program.name}: {plan}", f"in {plan.dtype}{_details(plan)}"]
     if isinstance(plan, CovariancesPlan):
         lines += ["", "covariances", *_indented(print_covariances(plan.covariances).splitlines())]

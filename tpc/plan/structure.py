@@ -1,5 +1,7 @@
-"""What is known of a program before a line of it is emitted: its places, how its families are kept, which
-loops are run at once and how."""
+"""What is known of a program before a line of it is emitted.
+
+Its places, how its families are kept, which loops are run at once and how.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,10 @@ class Structure:
     histories: frozenset[str]
 
     def longest_loop(self, variable: str | None = None) -> Region | None:
-        """The longest loop of the top level that is run round by round, the last one of several as long; None
-        if there is none. variable: of those over it only."""
+        """The longest loop of the top level that is run round by round, the last one of several as long.
+
+        None if there is none. variable: of those over it only.
+        """
         loops = [
             node
             for node in self.nodes
@@ -96,8 +100,7 @@ def _multiplies(region: Region) -> bool:
 
 
 def _at_once(region: Region, storage: Mapping[str, Storage]) -> bool:
-    """Whether the rounds of `region` can be computed side by side, and what they make put together
-    afterwards."""
+    """Whether the rounds of `region` can be computed side by side and put together afterwards."""
     if not is_parallel(region.loop, ranges(region.around)):
         return False
     made = list(leaves(region.body))
@@ -122,8 +125,10 @@ def _at_once(region: Region, storage: Mapping[str, Storage]) -> bool:
 
 
 def _block(region: Region) -> tuple[Region, ...]:
-    """The loops around one product, all products with one matrix and independent of each other; none if it is
-    not so."""
+    """The loops around one product, all products with one matrix and independent of each other.
+
+    No loops if it is not so.
+    """
     nest = [region]
     while len(nest[-1].body) == 1 and isinstance(inner := nest[-1].body[0], Region):
         nest.append(inner)
@@ -163,8 +168,10 @@ class Stacking:
 
 
 def stacking(leaf: Leaf, region: Region, storage: Storage) -> Stacking | None:
-    """None if the rounds' members do not lie along an axis, or would have to be merged with others in the
-    same rows."""
+    """None if the rounds' members do not lie along an axis.
+
+    Or if they would have to be merged with others in the same rows.
+    """
     out, around = leaf.op.out, leaf.around
     inside = {r.variable for r in around[len(region.around) :]}
     free = {

@@ -1,5 +1,6 @@
-"""Which outputs need a look at their integrands, seen from the instructions: those that may have heavy tails,
-and those with kinks and jumps.
+"""Which outputs need a look at their integrands, seen from the instructions.
+
+They may have heavy tails, or kinks and jumps.
 
 What a vector is at infinity is followed through the program as the degree of a polynomial in Gaussians that
 bounds it, INFINITE if none does.
@@ -37,7 +38,7 @@ MOST = 64  # a degree that loops make larger than this is not bounded
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Of a value."""
+    """How a value grows."""
 
     # of the bound, 0 of a scalar
     degree: float = 0
@@ -48,8 +49,7 @@ class Growth:
 
 
 def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of outputs that may have a heavy tail, and of those that depend on a function with a kink or
-    a jump."""
+    """The outputs that may have a heavy tail, and those that depend on a kink or a jump, by name."""
     known = {name: Growth(1) for group in program.gaussians for name in group.names}
     ops = [op for op, _ in instructions(program.body)]
     changed = True

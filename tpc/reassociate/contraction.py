@@ -1,5 +1,7 @@
-"""The cheapest order in which to multiply the factors of a term and to sum them: one product of two arrays
-after the other."""
+"""The cheapest order in which to multiply the factors of a term and to sum them.
+
+One product of two arrays after the other.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,10 @@ class TermFactor:
 
 @dataclass(frozen=True)
 class Pair:
-    """The product of two, summed over the axes of theirs that are not among `moving`; of two vectors, their
-    inner product."""
+    """The product of two, summed over the axes of theirs that are not among `moving`.
+
+    Of two vectors, their inner product.
+    """
 
     left: Node
     right: Node
@@ -82,8 +86,9 @@ def pair_cost(node: Pair, extents: Mapping[str, int], size: int) -> float:
 def cheapest(
     term: Term, out: frozenset[str], extents: Mapping[str, int], size: int
 ) -> tuple[tuple[Expr, ...], Node | None]:
-    """The factors that have no axes, and the best order for the others (None if there are no others). out:
-    the axes of the result.
+    """The factors that have no axes, and the best order for the others (None if there are no others).
+
+    out: the axes of the result.
 
     extents: of all axes. size: numbers in a vector. Raises NotMultilinearError for too many factors.
     """

@@ -1,5 +1,7 @@
-"""Instructions for the products that terms are taken apart into: each a family of its own, made once for all
-that use it."""
+"""Instructions for the products that terms are taken apart into.
+
+Each a family of its own, made once for all that use it.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ Taken = tuple[Term, tuple[Expr, ...], "Node | None"]
 
 
 def canonical(node: Node, counts: Counts) -> tuple[str, tuple[str, ...]]:
-    """What tells a product apart, whatever its axes are called; and the names of the axes in the order in
-    which they occur."""
+    """What tells a product apart, whatever its axes are called.
+
+    And the names of the axes in the order in which they occur.
+    """
     order: list[str] = []
 
     def text(node: Node) -> str:
@@ -151,8 +155,10 @@ class Builder:
         return node.x if isinstance(node, TermFactor) else self.named(node, axes, counts, site)
 
     def named(self, node: Node, axes: Sequence[str], counts: Counts, site: Nested) -> Expr:
-        """A member of the family that a product is made as, its axes in the order of `axes` if it is not
-        there yet."""
+        """A member of the family that a product is made as.
+
+        Its axes are in the order of `axes` if it is not there yet.
+        """
         level = self.placing.level(node, counts, site)
         text, order = canonical(node, counts)
         around = tuple(Affine.var(outer.loop.variable) for outer in level.levels if outer.loop is not None)
@@ -213,8 +219,10 @@ def _axes(node: Node, order: Sequence[str]) -> list[str]:
 
 
 def _summing_order(node: Pair) -> list[str]:
-    """The axes that a product is summed over: as they lie in a factor that is there already, the vector if
-    there is one."""
+    """The axes that a product is summed over.
+
+    As they lie in a factor that is there already, the vector if there is one.
+    """
     known = sorted(
         (part for part in (node.left, node.right) if isinstance(part, TermFactor)),
         key=lambda part: not part.vector,

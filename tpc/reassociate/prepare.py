@@ -1,5 +1,7 @@
-"""What is done to a program before its sums are reordered: indices that nothing depends on are dropped,
-combinations of vectors get a name each."""
+"""What is done to a program before its sums are reordered.
+
+Indices that nothing depends on are dropped, combinations of vectors get a name each.
+"""
 
 from __future__ import annotations
 
@@ -106,8 +108,7 @@ def _inside(top: Level) -> Iterator[Instruction]:
 
 
 def _named(program: Program, top: Level) -> Program:
-    """Sums of vectors under a mean as vectors of their own, and the same sums elsewhere in the same
-    rounds."""
+    """Sums of vectors under a mean, and the same elsewhere in the same rounds, as vectors."""
     names = _Names(program)
     for site in list(sites(top)):
         if isinstance(site.op, Moment):
@@ -183,8 +184,10 @@ class _Names:
 
 
 def _key(x: Expr, site: Nested) -> tuple[tuple[Level, str], list[str]]:
-    """What tells a sum apart, whatever the loops around it are called; and their variables in order of
-    occurrence."""
+    """What tells a sum apart, whatever the loops around it are called.
+
+    And their variables in order of occurrence.
+    """
     counts = {loop.variable: loop.count for loop in site.nest}
     order: list[str] = []
     for node in walk(x):

@@ -1,5 +1,7 @@
-"""Expressions that are linear in their vectors, or bilinear under a mean, as sums of terms: each a sum over
-indices of a product."""
+"""Expressions that are linear in their vectors, or bilinear under a mean, as sums of terms.
+
+Each a sum over indices of a product.
+"""
 
 from __future__ import annotations
 
@@ -127,16 +129,20 @@ class MultilinearExpansion:
 
 
 def indices_of_onehots(term: Term, moving: frozenset[str]) -> bool:
-    """Whether a factor takes one of `moving` as a number, as a one-hot input does: a product with it is no
-    product of arrays."""
+    """Whether a factor takes one of `moving` as a number, as a one-hot input does.
+
+    A product with it is no product of arrays.
+    """
     return any(
         isinstance(node, Position) and node.index.variables & moving for x in term.scalars for node in walk(x)
     )
 
 
 def meaning_at(out: Ref, phi: Expr, used: Ref) -> Expr | None:
-    """What `used` stands for if `out = phi` is its definition; None if that cannot be said by replacing
-    variables."""
+    """What `used` stands for if `out = phi` is its definition.
+
+    None if that cannot be said by replacing variables.
+    """
     at: dict[str, Affine] = {}
     gathered: dict[str, Gather] = {}
     for own, index in zip(out.index, used.index, strict=True):

@@ -1,5 +1,6 @@
-"""The pass: which vectors are made, and which are written out where they are used so that sums can be taken
-in another order.
+"""The pass: which vectors are made, and which are written out where they are used.
+
+So sums can be taken in another order:
 
     h[i] = sum(k < d: xi[i, k]*U[k]) for i < B           VU[l, k] = mean(V[l]*U[k]) for l < m for k < d
     f[i, l] = mean(V[l]*h[i]) for i < B for l < m   →    f[i, l] = sum(k < d: xi[i, k]*VU[l, k]) for i < B for
@@ -71,8 +72,10 @@ def extents(ranges: Ranges) -> dict[str, int]:
 
 
 def written_cost(op: Instruction, ranges: Ranges, size: int) -> float:
-    """Operations of an instruction as it is written, in all rounds. Products with matrices, which stay, count
-    nothing."""
+    """Operations of an instruction as it is written, in all rounds.
+
+    Products with matrices, which stay, count nothing.
+    """
     if isinstance(op, MatMul):
         return 0.0
     rounds = math.prod(extents(ranges).values())
@@ -111,8 +114,10 @@ class Search:
     # what may be written out
 
     def _candidates(self) -> dict[str, Nested]:
-        """Vectors made by one instruction as combinations of others, all of whose uses can take what they
-        stand for in their place."""
+        """Vectors made by one instruction as combinations of others that may take their place.
+
+        In all their uses.
+        """
         made: dict[str, list[Nested]] = {}
         for site in self.sites:
             made.setdefault(site.op.out.name, []).append(site)
@@ -170,8 +175,10 @@ class Search:
         )
 
     def _replaceable(self, definition: Nested, ref: Ref, site: Nested) -> bool:
-        """Whether what `ref` stands for is at hand where it is used: vectors of earlier rounds may be
-        gone."""
+        """Whether what `ref` stands for is at hand where it is used.
+
+        Vectors of earlier rounds may be gone.
+        """
         op = definition.op
         assert isinstance(op, Nonlin)
         if meaning_at(op.out, op.phi, ref) is None:
@@ -212,8 +219,10 @@ class Search:
     # costs
 
     def best(self) -> float:
-        """Writes out whatever makes the program cheaper, one family after the other, last ones first; returns
-        what it then costs."""
+        """Writes out whatever makes the program cheaper, one family after the other, last ones first.
+
+        Returns what it then costs.
+        """
         cost, changed = self.cost(self.written), True
         while changed:
             changed = False
@@ -239,8 +248,10 @@ class Search:
     def _taken(
         self, site: Nested, written: frozenset[str]
     ) -> tuple[float, list[Taken], dict[object, float]] | None:
-        """What an instruction costs but for the products that others may use as well, its terms, and what
-        these products cost."""
+        """What an instruction costs but for shared products, its terms, and what these products cost.
+
+        They are those that others may use as well.
+        """
         key = site, written & self.reach[site]
         if key not in self.memo:
             self.memo[key] = self._take(site, key[1])
@@ -289,8 +300,10 @@ class Search:
         *,
         root: bool = False,
     ) -> float:
-        """Adds what the products in a term cost to `products`; returns what the last one does, which is the
-        instruction's own."""
+        """Adds what the products in a term cost to `products`.
+
+        Returns what the last one does, which is the instruction's own.
+        """
         if not isinstance(node, Pair):
             return 0.0
         for part in (node.left, node.right):

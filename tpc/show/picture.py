@@ -222,8 +222,10 @@ def _draw_edges(axes: Any, lines: list[DrawnEdge], layout: LayeredLayout, sizes:
 
 
 def _ports(nodes: list[str], towards: list[float], layout: LayeredLayout, sizes: Sizes) -> list[float]:
-    """x at which each edge meets its node: spread over the middle of the side, sorted by where the edge
-    goes."""
+    """x at which each edge meets its node.
+
+    Spread over the middle of the side, sorted by where the edge goes.
+    """
     meeting: dict[str, list[int]] = {}
     for i, node in enumerate(nodes):
         meeting.setdefault(node, []).append(i)

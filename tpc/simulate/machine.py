@@ -1,5 +1,7 @@
-"""The program's instructions on JAX arrays: families are history arrays, loops are `fori_loop`s or array
-axes."""
+"""The program's instructions on JAX arrays.
+
+Families are history arrays, loops are `fori_loop`s or array axes.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,9 @@ Env = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Executes instructions. What has been computed is an `Env`: families by name, [*shape, n] for vectors
-    and [*shape] for scalars.
+    """Executes instructions.
+
+    What has been computed is an `Env`: families by name, [*shape, n] for vectors and [*shape] for scalars.
     """
 
     # n by name of width
@@ -131,8 +134,10 @@ class Machine:
     # expressions
 
     def value(self, x: Expr, env: Env, frame: Bindings, *, vector: bool) -> Any:
-        """The value of an expression: of rank `len(frame.axes)`, and for vectors a last axis of coordinates
-        (of length 1 if all are equal)."""
+        """The value of an expression.
+
+        Of rank `len(frame.axes)`, and for vectors a last axis of coordinates (of length 1 if all are equal).
+        """
         rank = len(frame.axes) + vector
 
         def leaf(node: Expr) -> Any | None:
@@ -161,8 +166,10 @@ class Machine:
         return value.reshape((1,) * rank) if value.ndim == 0 else self._raised(value, vector)
 
     def _sum(self, node: Sum, env: Env, frame: Bindings) -> Any:
-        """`Σ_{i<count} body`, sums directly inside it included; all summands at once if that is not too much,
-        else one by one."""
+        """`Σ_{i<count} body`, sums directly inside it included.
+
+        All summands at once if that is not too much, else one by one.
+        """
         vector = is_vector(node)
         inner, body, first = replace(frame, mask=None), node, len(frame.axes)
         while True:
@@ -193,8 +200,10 @@ class Machine:
         return total.reshape(total.shape[:first] + total.shape[len(inner.axes) :])
 
     def _masked(self, part: Expr, value: Any, mask: Any, vector: bool) -> Any:
-        """`value` with 0 where nothing real is: what is computed there from unset members may be no number,
-        and is not to be multiplied by 0."""
+        """`value` with 0 where nothing real is.
+
+        What is computed there from unset members may be no number, and is not to be multiplied by 0.
+        """
         if mask is None or isinstance(part, Value):
             return value
         return jnp.where(mask[..., None] if vector else mask, value, 0)
@@ -220,8 +229,10 @@ class Machine:
     # members
 
     def _indices(self, ref: Ref, env: Env, frame: Bindings) -> list[Any]:
-        """The indices of a reference into its family's array: affine ones as they are, gathered ones as
-        numbers or arrays."""
+        """The indices of a reference into its family's array.
+
+        Affine ones as they are, gathered ones as numbers or arrays.
+        """
         found = [
             read(env[i.input], self._indices(Ref(i.input, i.index), env, frame), frame)
             if isinstance(i, Gather)

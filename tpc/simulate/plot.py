@@ -19,8 +19,10 @@ MAX_PANELS = 8  # outputs that get a panel; the errors are drawn for all
 
 
 def plot_report(report: Report, path: str | Path) -> None:
-    """Draws into `path`, by its suffix. First the RMS errors of all outputs, then a panel an output, the
-    first eight."""
+    """Draws into `path`, by its suffix.
+
+    First the RMS errors of all outputs, then a panel an output, the first eight.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

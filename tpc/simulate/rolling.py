@@ -1,5 +1,7 @@
-"""Families of which only the last round or two are ever needed: their history arrays are as long as that, and
-are used in turn."""
+"""Families of which only the last round or two are ever needed.
+
+Their history arrays are as long as that, and are used in turn.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,10 @@ def rolling(program: Program) -> Mapping[str, tuple[Rolling, ...]]:
 
 
 def _start_is_used(program: Program, name: str, carry: Carry) -> bool:
-    """Whether the member that the loop begins with is used by its index, in the loop or after it, when its
-    place may have been taken."""
+    """Whether the member that the loop begins with is used by its index after its place may be taken.
+
+    In the loop or after it.
+    """
     start = Affine(carry.first)
     used = [ref for op, _ in instructions(program.body) for ref in used_refs(op)] + [
         output.ref for output in program.outputs

@@ -32,8 +32,10 @@ class Samples:
 
     @property
     def std(self) -> dict[str, np.ndarray]:
-        """The standard deviation over seeds (the unbiased estimate of the variance; NaN for a single seed),
-        by output."""
+        """The standard deviation over seeds, by output.
+
+        From the unbiased estimate of the variance; NaN for a single seed.
+        """
         if len(self.seeds) < 2:
             return {name: np.full(values.shape[1:], np.nan) for name, values in self.outputs.items()}
         with np.errstate(all="ignore"):

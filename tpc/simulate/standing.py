@@ -55,8 +55,10 @@ class Bindings:
         return replace(self, ranges=ranges, at={**self.at, variable: value, **turns}, mask=mask)
 
     def along(self, variable: str, count: Affine) -> Bindings:
-        """Inside all rounds of a loop at once: `variable` is the last axis. Masked if the number of rounds is
-        not a constant."""
+        """Inside all rounds of a loop at once: `variable` is the last axis.
+
+        Masked if the number of rounds is not a constant.
+        """
         extent = self.greatest(count)
         limit = _deeper(self.value(count))
         grid = jnp.arange(extent).reshape((1,) * len(self.axes) + (extent,))

@@ -1,5 +1,7 @@
-"""Reading and writing members of a history array, at an index that may run along axes: by slices where it
-can, else by gather and scatter."""
+"""Reading and writing members of a history array, at an index that may run along axes.
+
+By slices where it can, else by gather and scatter.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from tpc.simulate.standing import Bindings
 
 
 def read(family: Any, index: Sequence[Any], frame: Bindings) -> Any:
-    """The members at `index`: a dimension per axis of `frame` (of length 1 where `index` does not depend on
-    it), then the rest of `family`'s.
+    """The members at `index`.
+
+    A dimension per axis of `frame` (of length 1 where `index` does not depend on it), then the rest of
+    `family`'s.
 
     index: an Affine, or an array of integers of rank `len(frame.axes)` (or 0), for each of the first
     dimensions.
@@ -38,8 +42,10 @@ def read(family: Any, index: Sequence[Any], frame: Bindings) -> Any:
 
 
 def write(family: Any, index: Sequence[Any], frame: Bindings, value: Any) -> Any:
-    """`family` with the members at `index` set to `value`, where `frame` is not masked. Shapes as in
-    `read`."""
+    """`family` with the members at `index` set to `value`, where `frame` is not masked.
+
+    Shapes as in `read`.
+    """
     rest = family.shape[len(index) :]
     if not index:
         return jnp.broadcast_to(value.reshape(value.shape[len(frame.axes) :]), rest)
@@ -81,8 +87,10 @@ def _starts(index: Sequence[Affine], along: Sequence[int | None], frame: Binding
 
 
 def _slices(shape: Sequence[int], index: Sequence[Any], frame: Bindings) -> list[int | None] | None:
-    """For each index the axis of `frame` that it runs along with step 1, None for none. No list if the
-    members are not one slice in bounds."""
+    """For each index the axis of `frame` that it runs along with step 1, None for none.
+
+    No list if the members are not one slice in bounds.
+    """
     along: list[int | None] = []
     for i, length in zip(index, shape, strict=False):
         if not isinstance(i, Affine):

@@ -1,5 +1,7 @@
-"""A limit against finite width: does the program, as it gets wider, tend to the numbers that its limit
-gives?"""
+"""A limit against finite width.
+
+Does the program, as it gets wider, tend to the numbers that its limit gives?
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,9 @@ Limits = Mapping[str, tuple[Any, Any | None]]
 
 @dataclass(frozen=True, slots=True)
 class AtWidth:
-    """One output at one width. Arrays over its entries: mean, spread (standard deviation over seeds),
-    standard error of the mean.
+    """One output at one width.
+
+    Arrays over its entries: mean, spread (standard deviation over seeds), standard error of the mean.
     """
 
     width: int
@@ -105,8 +108,9 @@ class Report:
 
 
 def verify(limits: Limits, samples: Sequence[Samples], *, random: bool = False) -> Report:
-    """Compares limits (value and standard error, None if exact, by output) with samples of the same program,
-    one for each width.
+    """Compares limits with samples of the same program, one for each width.
+
+    limits: value and standard error, None if exact, by output.
 
     Each entry's mean is extrapolated to n = ∞, which takes a bias O(1/n) away (`compare.py` has the
     statistics); it disagrees if the extrapolation is more than 5 σ from the limit, its own error and the
@@ -178,8 +182,10 @@ HEADINGS = ("n", "mean", "std. error", "spread", "off by (σ)", "RMS error")
 
 
 def print_comparison(output: OutputComparison) -> list[str]:
-    """A few lines: the verdict, then a table by width, of the entry that agrees least if there are
-    several."""
+    """A few lines: the verdict, then a table by width.
+
+    Of several entries it is of the one that agrees least.
+    """
     at = output.worst
     entry = f"[{', '.join(map(str, at))}]" if at else ""
     limit = f"{output.limit[at]:.6g}" + (
