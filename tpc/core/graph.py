@@ -27,7 +27,18 @@ from tpc.core.affine import Affine, Ranges
 from tpc.core.expr import Expr, Gather, Index, Ref, Sum, Value, children
 from tpc.core.places import may_meet
 from tpc.core.printer import print_axes, print_expr, print_op
-from tpc.core.program import Axis, For, Gaussians, Instruction, MatMul, Matrix, Nonlin, Program, instructions
+from tpc.core.program import (
+    Axis,
+    For,
+    Gaussians,
+    Instruction,
+    MatMul,
+    Matrix,
+    Nonlin,
+    Program,
+    instructions,
+    loop_ranges,
+)
 
 Distance = tuple[int | None, ...]
 
@@ -66,7 +77,7 @@ def dependency_graph(program: Program) -> nx.DiGraph:
     for place, (node, op, loops) in enumerate(ops):
         _define(graph, made, node, op, loops, place)
     for place, (node, op, loops) in enumerate(ops):
-        for use in _uses(op, _ranges(loops)):
+        for use in _uses(op, loop_ranges(loops)):
             _connect(graph, made, node, use, loops, place)
     for output in program.outputs:
         node = _node(graph, Ref(f"output {output.name}"))
@@ -161,7 +172,7 @@ def _define(
     around = tuple((loop.variable, str(loop.count)) for loop in loops)
     graph.add_node(node, kind=kind, op=type(op).__name__, label=print_op(op)[0], loop=around)
     made.setdefault(op.out.name, []).append(
-        FamilyDefinition(node, op.out.index, loops, _ranges(loops), place)
+        FamilyDefinition(node, op.out.index, loops, loop_ranges(loops), place)
     )
 
 
@@ -180,10 +191,6 @@ def _laws(graph: nx.DiGraph, made: dict[str, list[FamilyDefinition]], program: P
 
 
 # uses
-
-
-def _ranges(loops: tuple[For, ...]) -> Ranges:
-    return tuple((loop.variable, loop.count) for loop in loops)
 
 
 def _uses(op: Instruction, ranges: Ranges) -> Iterator[Use]:

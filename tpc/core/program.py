@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from tpc.core.affine import Affine
+from tpc.core.affine import Affine, Ranges
 from tpc.core.expr import Expr, Ref
 from tpc.core.network import Source
 from tpc.diagnostics.diagnostic import Label
@@ -221,6 +221,10 @@ def instructions(
             yield from instructions(op.body, (*loops, op))
         else:
             yield op, loops
+
+
+def loop_ranges(loops: tuple[For, ...]) -> Ranges:
+    return tuple((loop.variable, loop.count) for loop in loops)
 
 
 def initial_families(program: Program) -> Mapping[str, Family]:

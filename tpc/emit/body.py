@@ -165,10 +165,10 @@ class Body:
         for node in nodes:
             if isinstance(node, Leaf):
                 self._leaf(node, frame)
-            elif id(node) in self.parts.parallel:
+            elif node in self.parts.parallel:
                 self.parallel.each(node, frame)
-            elif id(node) in self.parts.blocks:
-                self.blocks.multiply(self.parts.blocks[id(node)], frame)
+            elif node in self.parts.blocks:
+                self.blocks.multiply(self.parts.blocks[node], frame)
             else:
                 self._rounds(node, frame)
 
@@ -251,7 +251,7 @@ class Body:
         carried = self._carried(region, frame, inner)
         self.allocate(region, inner)
         self.nodes(region.body, inner)
-        state = list(inner.changed.values())
+        state = list(inner.changed)
         ends = [self._end(start, inner) for _, _, start in carried]
         function = self.names.fresh(f"round_{region.variable}")
         turn = [] if inner.turn is None else [inner.turn]

@@ -156,7 +156,7 @@ class Parallel:
 
     def _mapped(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Py, int, Ref]]:
         """Arrays of which every round reads its own member: arguments of the function that is mapped."""
-        found: dict[tuple[int, int, Affine], tuple[Held, Py, int, Ref]] = {}
+        found: dict[tuple[Held, int, Affine], tuple[Held, Py, int, Ref]] = {}
         made = {leaf.op.out for leaf in leaves(region.body)}
         for ref in _reads(region):
             if ref in made:
@@ -168,7 +168,7 @@ class Parallel:
             for position, axis in enumerate(held.kept):
                 index = ref.index[axis]
                 shift = index - Affine.var(region.variable) if isinstance(index, Affine) else None
-                if shift is None or shift.variables or (id(held), axis, index) in found:
+                if shift is None or shift.variables or (held, axis, index) in found:
                     continue
                 assert isinstance(index, Affine)
                 fixed: dict[int, Index] = {**held.fixed, axis: index}
@@ -185,7 +185,7 @@ class Parallel:
                 inner.held.append(local)
                 parts = [py.FULL] * position + [py.part(shift.const, region.greatest, held.shape[axis])]
                 local.packed = held.packed and all(part.text == ":" for part in parts)
-                found[id(held), axis, index] = (
+                found[held, axis, index] = (
                     local,
                     py.name(held.name) if local.packed else held.part(parts),
                     position,
@@ -229,7 +229,7 @@ class Parallel:
 
     def _own_chains(self, region: Region, frame: Frame, inner: Frame) -> None:
         """Bases that a round adds to those of the whole run, for products whose vectors do not leave it."""
-        if any(id(r) in self.parts.parallel for r in region.around):
+        if any(r in self.parts.parallel for r in region.around):
             return
         sides = dict.fromkeys(
             (leaf.op.matrix.name, leaf.op.transposed)

@@ -89,7 +89,7 @@ class Frame:
     chains: dict[tuple[str, bool], BasisChain] = field(default_factory=dict)
     prologue: list[Statement] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
-    changed: dict[int, Held | BasisChain] = field(default_factory=dict)
+    changed: dict[Held | BasisChain, None] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     turn: str | None = None  # what numbers the rounds, where vectors are packed
 
@@ -138,4 +138,4 @@ class Frame:
         for frame in self.outward():
             if frame is item.frame:
                 return
-            frame.changed[id(item)] = item
+            frame.changed[item] = None

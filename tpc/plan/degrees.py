@@ -15,7 +15,7 @@ import numpy as np
 
 from tpc.core.expr import ZERO, Gather
 from tpc.core.printer import as_written
-from tpc.core.program import For, Gaussians, Instruction, MatMul, Moment, Nonlin, Op, Program
+from tpc.core.program import For, Gaussians, Instruction, MatMul, Moment, Nonlin, Op, Program, loop_ranges
 from tpc.plan.gaussians import Confined, Layout, Side
 from tpc.plan.sectors import Sectors
 from tpc.plan.support import (
@@ -36,7 +36,9 @@ from tpc.plan.support import (
 MAX_FOLLOWED, MAX_PAIRS = 20_000, 200_000
 MAX_DEGREE = 1000  # in one Gaussian; E g^302 is about the greatest float64
 MAX_POINTS = 2**30  # of one sector
-Round = tuple[int, ...]  # a round of a loop that is run at once: the loop, and the variables around it
+Round = tuple[
+    int, ...
+]  # of a loop that is run at once: its place in the program, and the variables around it
 Member = tuple[int, ...]  # of a family of matrices
 
 
@@ -79,7 +81,7 @@ class Degrees:
 
 def degrees(program: Program, layout: Layout, sectors: Sectors, confined: Confined) -> Degrees:
     """What has to be integrated for the outputs. Raises TooMuchError."""
-    found = list(islice(_instances(program.body, {}, (), confined), MAX_FOLLOWED + 1))
+    found = list(islice(_instances(program.body, {}, (), (), confined), MAX_FOLLOWED + 1))
     follower = _Follower(program, layout, sectors)
     if len(found) > MAX_FOLLOWED:
         follower.follow(found)  # to say which degree is too high, if one is
@@ -90,15 +92,14 @@ def degrees(program: Program, layout: Layout, sectors: Sectors, confined: Confin
 
 
 def _instances(
-    body: Sequence[Op], at: Mapping[str, int], loops: tuple[For, ...], confined: Confined
+    body: Sequence[Op], at: Mapping[str, int], loops: tuple[For, ...], path: Round, confined: Confined
 ) -> Iterator[Instance]:
-    for op in body:
+    for k, op in enumerate(body):
         if isinstance(op, For):
             for t in range(op.count.at(at)):
-                yield from _instances(op.body, {**at, op.variable: t}, (*loops, op), confined)
-        elif id(op) in confined:
-            around = loops[: confined[id(op)][1]]
-            yield Instance(op, at, (id(around[-1]), *(at[loop.variable] for loop in around)))
+                yield from _instances(op.body, {**at, op.variable: t}, (*loops, op), (*path, k), confined)
+        elif first := confined.get((op.out, loop_ranges(loops))):
+            yield Instance(op, at, (*path[:first], *(at[loop.variable] for loop in loops[:first])))
         else:
             yield Instance(op, at, None)
 

@@ -16,16 +16,15 @@ does its second.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from tpc.core.program import For, MatMul, Op, instructions
 
 
-def distribute(body: Sequence[Op], split: AbstractSet[int]) -> tuple[Op, ...]:
+def distribute(body: Sequence[Op], split: Sequence[For]) -> tuple[Op, ...]:
     """`body` with the loops of `split` distributed over their instructions.
 
-    split: by `id`; their rounds are independent.
+    split: loops in `body`, whose rounds are independent.
     """
     out: list[Op] = []
     for op in body:
@@ -33,7 +32,7 @@ def distribute(body: Sequence[Op], split: AbstractSet[int]) -> tuple[Op, ...]:
             out.append(op)
             continue
         inner = distribute(op.body, split)
-        if id(op) in split:
+        if any(op is loop for loop in split):
             out += _spread(op, inner)
         else:
             out.append(op if inner == op.body else replace(op, body=inner))

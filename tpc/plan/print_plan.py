@@ -87,14 +87,14 @@ def _kept(storage: Storage, parts: Structure) -> str:
 
 
 def _nodes(nodes: Sequence[Node], parts: Structure, indent: str) -> Iterator[str]:
-    rows = {id(region): nest for nest in parts.blocks.values() for region in nest}
+    rows = {region for nest in parts.blocks.values() for region in nest}
     for node in nodes:
         if isinstance(node, Leaf):
             yield from print_op(node.op, indent)
             continue
-        if id(node) in parts.parallel:
+        if node in parts.parallel:
             how = "side by side"
-        elif id(node) in rows:
+        elif node in rows:
             how = "one product of matrices"
         else:
             how = "round by round"

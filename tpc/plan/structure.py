@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel
 from tpc.core.expr import Index
-from tpc.core.program import For, MatMul, Op, Program
+from tpc.core.program import MatMul, Op, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, analyse, build, inner_regions, leaves, ranges
 from tpc.core.traverse import ref_variables
 from tpc.plan.distribute import distribute
+from tpc.plan.gaussians import Confined, Made
 from tpc.plan.history_families import histories
 
 
@@ -26,14 +27,13 @@ class Structure:
     body: tuple[Op, ...]
     nodes: tuple[Node, ...]
     storage: Mapping[str, Storage]
-    # loops whose rounds are mapped over, by `id`
-    parallel: frozenset[int]
+    # loops whose rounds are mapped over
+    parallel: frozenset[Region]
     # loops around one product whose rounds are the rows of a product of matrices: the loops of such a nest by
-    # the `id` of the outermost one
-    blocks: Mapping[int, tuple[Region, ...]]
-    # products whose vectors stay in one round of a mapped loop, by `id` of the instruction: the loops around
-    # them, and how many of these lead up to the mapped one
-    confined: Mapping[int, tuple[tuple[For, ...], int]]
+    # the outermost one
+    blocks: Mapping[Region, tuple[Region, ...]]
+    # products whose vectors stay in one round of a mapped loop: how many of the loops around lead up to that
+    confined: Confined
     # families that are kept in blocks of steps
     histories: frozenset[str]
 
@@ -56,26 +56,26 @@ class Structure:
 def structure(program: Program) -> Structure:
     body = program.body
     nodes, storage, parallel = _analysed(program, body)
-    split = {
-        id(r.loop)
+    split = [
+        r.loop
         for r in inner_regions(nodes)
-        if id(r) not in parallel and _multiplies(r) and is_parallel(r.loop, ranges(r.around))
-    }
+        if r not in parallel and _multiplies(r) and is_parallel(r.loop, ranges(r.around))
+    ]
     if split:
         body = distribute(body, split)
         nodes, storage, parallel = _analysed(program, body)
-    blocks: dict[int, tuple[Region, ...]] = {}
+    blocks: dict[Region, tuple[Region, ...]] = {}
     for region in inner_regions(nodes):
         nest = _block(region)
-        if nest and id(region) not in parallel and not any(region in other for other in blocks.values()):
-            blocks[id(region)] = nest
-    confined: dict[int, tuple[tuple[For, ...], int]] = {}
+        if nest and region not in parallel and not any(region in other for other in blocks.values()):
+            blocks[region] = nest
+    confined: dict[Made, int] = {}
     for leaf in leaves(nodes):
         if isinstance(leaf.op, MatMul):
-            outer = next((k for k, r in enumerate(leaf.around) if id(r) in parallel), None)
+            outer = next((k for k, r in enumerate(leaf.around) if r in parallel), None)
             if outer is not None:
-                confined[id(leaf.op)] = tuple(r.loop for r in leaf.around), outer + 1
-    at_once = parallel | {id(r) for nest in blocks.values() for r in nest}
+                confined[leaf.op.out, ranges(leaf.around)] = outer + 1
+    at_once = parallel | {r for nest in blocks.values() for r in nest}
     return Structure(
         body, nodes, storage, parallel, blocks, confined, histories(nodes, storage, program.outputs, at_once)
     )
@@ -83,15 +83,15 @@ def structure(program: Program) -> Structure:
 
 def _analysed(
     program: Program, body: tuple[Op, ...]
-) -> tuple[tuple[Node, ...], dict[str, Storage], frozenset[int]]:
+) -> tuple[tuple[Node, ...], dict[str, Storage], frozenset[Region]]:
     nodes = build(body)
     storage = analyse(program, nodes)
-    parallel: set[int] = set()
+    parallel: set[Region] = set()
     # outer ones first: products in one that is mapped over grow bases of its own, in order
     for region in inner_regions(nodes):
-        nested = _multiplies(region) and any(id(outer) in parallel for outer in region.around)
+        nested = _multiplies(region) and any(outer in parallel for outer in region.around)
         if not nested and _at_once(region, storage):
-            parallel.add(id(region))
+            parallel.add(region)
     return nodes, storage, frozenset(parallel)
 
 
