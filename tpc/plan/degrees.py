@@ -36,9 +36,7 @@ from tpc.plan.support import (
 MAX_FOLLOWED, MAX_PAIRS = 20_000, 200_000
 MAX_DEGREE = 1000  # in one Gaussian; E g^302 is about the greatest float64
 MAX_POINTS = 2**30  # of one sector
-Round = tuple[
-    int, ...
-]  # of a loop that is run at once: its place in the program, and the variables around it
+Round = tuple[int, ...]  # of a loop that is run at once: its place, and the variables around it
 Member = tuple[int, ...]  # of a family of matrices
 
 

@@ -38,12 +38,12 @@ class Numbers:
 
     def __init__(self, values: Mapping[str, Fraction]) -> None:
         self.values = values
-        self.known: dict[int, Fraction] = {}
+        self.known: dict[Exponent, Fraction] = {}
 
     def const(self, form: Exponent) -> Fraction:
-        found = self.known.get(id(form))
+        found = self.known.get(form)
         if found is None:
-            found = self.known[id(form)] = form.at(self.values)
+            found = self.known[form] = form.at(self.values)
         return found
 
     def plus(self, x: Fraction | None, y: Fraction | None) -> Fraction | None:

@@ -18,7 +18,7 @@ from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Range, Tree
-from tpc.syntax.walk import names_in, walk
+from tpc.syntax.walk import names_in, parts, walk
 from tpc.train.records import ArrayExpr
 from tpc.train.scene import Scene
 from tpc.train.weights import Side, Weight
@@ -256,15 +256,15 @@ def check_hides(scene: Scene, name: tree.Name, later: Mapping[str, str]) -> None
 
 
 def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[str, str]) -> None:
-    functions = {id(node.function) for node in walk(root) if isinstance(node, tree.Applied)}
-    inside = {id(node.name) for node in walk(root) if isinstance(node, tree.Attribute)}
-    for name in sorted(names_in(root), key=lambda n: (n.span.line, n.span.column)):
+    found = [(root, name) for name in [root] if isinstance(name, tree.Name)]
+    found += [(node, part) for node in walk(root) for part in parts(node) if isinstance(part, tree.Name)]
+    for node, name in sorted(found, key=lambda pair: (pair[1].span.line, pair[1].span.column)):
         known = (
             name.name in made or name.name in scene.outer or name.name in later or meaning(scene, name.name)
         )
-        if known or id(name) in inside or name.name in (*ARRAYS, "D"):
+        if known or (isinstance(node, tree.Attribute) and name is node.name) or name.name in (*ARRAYS, "D"):
             continue
-        if id(name) in functions:
+        if isinstance(node, tree.Applied) and name is node.function:
             raise RefusedError(
                 catalogue.names.unknown_function(
                     name.span, name.name, [*function_names(), *scene.functions, *scene.networks]

@@ -21,7 +21,14 @@ from tpc.train.forward import Forward
 from tpc.train.forward_lines import pass_of
 from tpc.train.kernel_pairs import looped
 from tpc.train.network_kernels import KERNELS, KernelCalls
-from tpc.train.network_passes import WrittenPass, call_key, needed, substituted_outside, variables_here
+from tpc.train.network_passes import (
+    Passes,
+    WrittenPass,
+    call_key,
+    needed,
+    substituted_outside,
+    variables_here,
+)
 from tpc.train.records import ArrayExpr, Index, State
 from tpc.train.scene import Outer, Scene
 from tpc.train.trainings import Trainings
@@ -33,7 +40,7 @@ from tpc.train.weights import Reader
 class Calls:
     scene: Scene
     trainings: Trainings
-    done: dict[Any, WrittenPass] = field(default_factory=dict)
+    done: Passes[WrittenPass] = field(default_factory=Passes)
     kernels: KernelCalls = field(init=False)
 
     def __post_init__(self) -> None:
@@ -349,10 +356,8 @@ class _Place:
         used = needed(
             loops, [*args, *(part for upto in state for part in (upto.time, *upto.outer, *upto.tasks))]
         )
-        key = call_key(self.out, network, args, used, state)
-        if key not in self.calls.done:
-            self.calls.done[key] = self.write(node, network, state, args, used)
-        made = self.calls.done[key]
+        key = call_key(network, args, used, state)
+        made = self.calls.done.written(self.out, key, lambda: self.write(node, network, state, args, used))
         self.used.append(made)
         stand = variables_here(made.used, used)
         here = {old: new for old, new in stand.items() if new != tree.Name(node.span, old)}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
@@ -27,7 +27,7 @@ from tpc.train.forward import Forward
 from tpc.train.forward_lines import lines_of_steps
 from tpc.train.gradient_paths import Paths
 from tpc.train.kernel_pairs import KernelPass, Pairing, looped
-from tpc.train.network_passes import call_key, needed, variables_here
+from tpc.train.network_passes import Passes, call_key, needed, variables_here
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.records import ArrayExpr, Step, read_by
 from tpc.train.scene import Scene
@@ -54,7 +54,7 @@ class KernelCalls:
     scene: Scene
     trainings: Trainings
     # the passes that have been written, by what they are of and where
-    done: dict[Any, KernelPass] = field(default_factory=dict)
+    done: Passes[KernelPass] = field(default_factory=Passes)
 
     def value(self, node: tree.Applied, place: CallPlace, loops: tuple[Range, ...]) -> ArrayExpr | None:
         """The value of `nngp(f)(x, z)` or `ntk(f)(x, z)`, its indices those of outputs' positions.
@@ -118,10 +118,8 @@ class KernelCalls:
         """The forward pass on one side, written now or before, and what its variables stand for here."""
         args = tuple(place.rewritten(arg, loops) for arg in inputs)
         used = needed(loops, args)
-        key = call_key(place.out, network, args, used)
-        if key not in self.done:
-            self.done[key] = self.write(node, network, args, used, place)
-        made = self.done[key]
+        key = call_key(network, args, used)
+        made = self.done.written(place.out, key, lambda: self.write(node, network, args, used, place))
         return made, variables_here(made.used, used)
 
     def write(

@@ -5,8 +5,9 @@ Each is written once, and read by all calls that are equal but for the variables
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
@@ -17,6 +18,8 @@ from tpc.train.forward_lines import lines_of_steps
 from tpc.train.kernel_pairs import looped
 from tpc.train.records import ArrayExpr, State
 from tpc.train.weights import Reader
+
+P = TypeVar("P")
 
 
 @dataclass
@@ -39,14 +42,29 @@ class WrittenPass:
         return looped(lines_of_steps(left, self.forward.prefix, (), self.reader), self.used)
 
 
+@dataclass
+class Passes(Generic[P]):
+    """The passes that have been written, by the lines that they are among and what they are of."""
+
+    found: dict[Hashable, list[tuple[list[tree.Statement], P]]] = field(default_factory=dict)
+
+    def written(self, out: list[tree.Statement], key: Hashable, write: Callable[[], P]) -> P:
+        """The pass among the lines `out`, by `write` if there is none."""
+        known = self.found.setdefault(key, [])
+        for lines, made in known:
+            if lines is out:
+                return made
+        known.append((out, write()))
+        return known[-1][1]
+
+
 def call_key(
-    out: list[tree.Statement],
     network: tree.Network,
     args: Sequence[Tree],
     used: Sequence[Range],
     state: State = (),
 ) -> Hashable:
-    """What is the same for calls that one pass is written for, among the lines `out`.
+    """What is the same for calls that one pass is written for.
 
     used: the loops that `args` and `state` depend on.
     """
@@ -55,8 +73,8 @@ def call_key(
     def marked(parts: Sequence[Tree]) -> tuple[Tree, ...]:
         return tuple(substituted(part, {**marks}) for part in parts)
 
-    descents = tuple((id(u.descent), marked((u.time, *u.outer, *u.tasks))) for u in state)
-    return id(out), network.name.name, marked(args), marked([r.count for r in used]), descents
+    descents = tuple((u.descent, marked((u.time, *u.outer, *u.tasks))) for u in state)
+    return network.name.name, marked(args), marked([r.count for r in used]), descents
 
 
 def variables_here(written: Sequence[Range], used: Sequence[Range]) -> dict[str, Tree]:
