@@ -181,14 +181,14 @@ def start_of(expansion: Expansion, options: Options) -> Start | None:
 
     Raises TpcError (TP602).
     """
-    from tpc.evaluate.initial import Start, chosen, require_none
+    from tpc.evaluate.initial import Start, choice_of, require_none
 
     if expansion.initial is None:
         require_none(options.initial, expansion.limit.name)
         return None
     own = replace(options, method="auto", dtype=options.precision, initial=None)
     evaluator = compile_program(expansion.initial.covariances, own)
-    return Start(expansion.initial, chosen(options.initial, expansion.limit.name), evaluator)
+    return Start(expansion.initial, choice_of(options.initial, expansion.limit.name), evaluator)
 
 
 def derive_limit(program: Program) -> Limit:

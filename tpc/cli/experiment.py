@@ -172,7 +172,7 @@ def maml(arguments: argparse.Namespace) -> int:
     outcome = FewShotExperiment(settings, arguments.out).run(
         resume=arguments.resume, progress=seen[0], preparing=seen[1]
     )
-    return _shown(arguments, outcome, outcome.diverged, "the network")
+    return _print_outcome(arguments, outcome, outcome.diverged, "the network")
 
 
 def word2vec(arguments: argparse.Namespace) -> int:
@@ -205,10 +205,10 @@ def word2vec(arguments: argparse.Namespace) -> int:
     outcome = Word2VecExperiment(settings, arguments.out).run(
         resume=arguments.resume, progress=_words if sys.stderr.isatty() else None
     )
-    return _shown(arguments, outcome, outcome.diverged, "a vector")
+    return _print_outcome(arguments, outcome, outcome.diverged, "a vector")
 
 
-def _shown(arguments: argparse.Namespace, outcome: Any, diverged: int | None, what: str) -> int:
+def _print_outcome(arguments: argparse.Namespace, outcome: Any, diverged: int | None, what: str) -> int:
     """Prints what has been found, and that it is not all there would be, if training diverged."""
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError

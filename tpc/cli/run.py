@@ -90,7 +90,7 @@ def _add_long_runs(made: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tpc.evaluate.result import DivergedError
 
-    together = _joined(arguments)
+    together = _join(arguments)
     program, given = load(arguments)
     inputs = bound(program, given, arguments)
     if not arguments.silent:
@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     return OK if error is None else REFUSED
 
 
-def _joined(arguments: argparse.Namespace) -> bool:
+def _join(arguments: argparse.Namespace) -> bool:
     """Makes this process one of several if it is to be. Sets `silent` for all but the first."""
     from tpc.evaluate.devices import join
 

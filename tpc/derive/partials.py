@@ -59,10 +59,10 @@ class Partials:
         key = (site.number, g.number)
         if key not in self.entries:
             self.entries[key] = None
-            self.entries[key] = yield self._made(site, g)
+            self.entries[key] = yield self._make(site, g)
         return self.entries[key]
 
-    def _made(self, site: Site, g: Site) -> Deep[ZPartial]:
+    def _make(self, site: Site, g: Site) -> Deep[ZPartial]:
         if isinstance(site.op, Nonlin):
             inner = bound_variables(site.op.phi)
         else:

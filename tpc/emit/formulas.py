@@ -277,10 +277,10 @@ class Expressions:
         if not self.space.pointwise:
             if len(factors) == 1 and degree(factors[0]) <= 1:
                 return py.call("inner", py.name("one"), self.vector(factors[0], frame, ranges))
-            return self._expanded(factors, frame, ranges)
+            return self._expand(factors, frame, ranges)
         return py.call(f"mean{self.suffix(*factors)}", self.value(mul(*factors), frame, ranges))
 
-    def _expanded(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> Py:
+    def _expand(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> Py:
         """A polynomial of second order that is not a product of two linear ones as written.
 
         Multiplied out.

@@ -43,7 +43,7 @@ class Parallel:
         inner = Frame(parent=frame, variables={region.variable: variable})
         mapped = self._mapped(region, frame, inner)
         self._own_chains(region, frame, inner)
-        made = self._made(region, frame, inner)
+        made = self._results(region, frame, inner)
         if not made:  # nothing that leaves the rounds
             return
         self.body.allocate(region, inner)
@@ -194,7 +194,7 @@ class Parallel:
                 break
         return list(found.values())
 
-    def _made(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Stacking, Held]]:
+    def _results(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Stacking, Held]]:
         """What the rounds make of arrays that live outside.
 
         The array, how it lies there, and a round's part.
@@ -264,10 +264,10 @@ def _reads(region: Region) -> list[Ref]:
     for leaf in leaves(region.body):
         found += [ref for ref, _ in references(leaf.op, ())]
         if isinstance(leaf.op, MatMul):
-            found += _gathered(leaf.op.operand)
-    gathers = [g for ref in found for g in _gathered(ref)]
+            found += _gathers(leaf.op.operand)
+    gathers = [g for ref in found for g in _gathers(ref)]
     return list(dict.fromkeys([*found, *gathers]))
 
 
-def _gathered(ref: Ref) -> list[Ref]:
+def _gathers(ref: Ref) -> list[Ref]:
     return [Ref(i.input, i.index) for i in ref.index if isinstance(i, Gather)]

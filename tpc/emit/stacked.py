@@ -71,7 +71,7 @@ class Blocks:
         """The vectors of all rounds, [rounds, M]."""
         held = frame.find(ref)
         if along(held, ref, nest):
-            rows = held.part(sliced(self.body, held, ref, nest, frame))
+            rows = held.part(slice_of(self.body, held, ref, nest, frame))
         else:
             rows = self.expressions.member(ref, self._grid(nest, frame))
         return rows if len(nest) == 1 else Py(f"{rows.text}.reshape(-1, size{self.body.suffix(ref.name)})")
@@ -98,7 +98,7 @@ class Blocks:
             return  # what the rounds make is not used after them
         held.ready()
         if all(r.loop.count.constant is not None for r in nest) and along(held, ref, nest):
-            index, drop = sliced(self.body, held, ref, nest, frame), ""
+            index, drop = slice_of(self.body, held, ref, nest, frame), ""
             at_hand(held, ref, nest, name, frame)
         else:
             inner, drop, index = self._grid(nest, frame), ', mode="drop"', []
@@ -150,7 +150,7 @@ def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
     return found == order
 
 
-def sliced(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> list[Py]:
+def slice_of(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> list[Py]:
     """The index of that part."""
     extents = {r.variable: r.greatest for r in nest}
     parts = []

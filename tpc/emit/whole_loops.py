@@ -17,7 +17,7 @@ from tpc.emit.python import Assign, Py
 from tpc.emit.round_arrays import covered, in_a_row, is_whole, nest_of, put_together, stacked_axis
 from tpc.emit.scatter import added, separated
 from tpc.emit.scopes import Frame, Held
-from tpc.emit.stacked import along, sliced
+from tpc.emit.stacked import along, slice_of
 from tpc.emit.sums import SPARE
 from tpc.plan.structure import Stacking, stacking
 
@@ -39,7 +39,7 @@ def inner_products(body: Body, region: Region, frame: Frame) -> bool:
     source, held = frame.find(ref), frame.target(leaf.op.out)
     if held is None or not along(source, ref, nest) or not covered(held, leaf.op.out, nest, frame):
         return False
-    parts = sliced(body, source, ref, nest, frame)
+    parts = slice_of(body, source, ref, nest, frame)
     value = (
         _of_history(body, region, frame, (source, ref, parts), other)
         or _of_packed(body, frame, (source, ref, parts), other)
@@ -154,7 +154,7 @@ def picked(body: Body, region: Region, frame: Frame) -> bool:
         or not along(picks, rows, first)
     ):
         return False
-    picked = py.subscript(py.name(picks.name), sliced(body, picks, rows, first, frame))
+    picked = py.subscript(py.name(picks.name), slice_of(body, picks, rows, first, frame))
     frame.statements.append(
         Assign((held.name,), source.part([picked]), body.comments.of(leaf.op, nest[::-1]))
     )

@@ -60,11 +60,11 @@ class Kept(MutableMapping[int, Evaluation]):
 
     def _arrays(self, path: Path) -> dict[str, np.ndarray]:
         arrays = read_arrays(path)
-        if str(arrays.pop("fingerprint", "")) != self._told(path):
+        if str(arrays.pop("fingerprint", "")) != self._description(path):
             raise ValueError("it is not of this run, or another part of it")
         return arrays
 
-    def _told(self, path: Path) -> str:
+    def _description(self, path: Path) -> str:
         """What a file says of which run it is, and which part of it."""
         return f"{self.fingerprint} {path.stem}"
 
@@ -73,7 +73,7 @@ class Kept(MutableMapping[int, Evaluation]):
 
     def write(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
         """Raises OSError."""
-        write_whole(path, {**arrays, "fingerprint": np.array(self._told(path))})
+        write_whole(path, {**arrays, "fingerprint": np.array(self._description(path))})
 
     def path(self, k: int) -> Path:
         assert self.folder is not None

@@ -21,7 +21,7 @@ from tpc.emit.emit import emit
 from tpc.emit.module import emit_vectors, source_of_a_repeat
 from tpc.evaluate.aim import Aim
 from tpc.evaluate.devices import mesh_of
-from tpc.evaluate.fit import BESIDES, fitted
+from tpc.evaluate.fit import BESIDES, fit_in_memory
 from tpc.evaluate.initial import Start
 from tpc.evaluate.output_functions import functions_of
 from tpc.evaluate.remarks import reasons
@@ -198,7 +198,7 @@ class Evaluator:
         TpcError as a call does.
         """
         given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
-        fit = fitted(self.module, self.plan, given, self.program.name, fixed=self.fixed)
+        fit = fit_in_memory(self.module, self.plan, given, self.program.name, fixed=self.fixed)
         besides = BESIDES if self.plan.sampled else 0.0
         return fit.each * workers(fit.plan, fit.plan.repeats - 1, fit.each) + besides
 

@@ -55,7 +55,9 @@ def _shapes(module: ModuleType, shape: tuple[int, int]) -> tuple[Any, Any]:
     return jax.ShapeDtypeStruct(shape, module.DTYPE), jax.ShapeDtypeStruct(shape[-1:], module.DTYPE)
 
 
-def fitted(module: ModuleType, plan: Plan, given: Mapping[str, Any], program: str, *, fixed: bool) -> Fitted:
+def fit_in_memory(
+    module: ModuleType, plan: Plan, given: Mapping[str, Any], program: str, *, fixed: bool
+) -> Fitted:
     """The plan with half the points, and half again, until a repeat fits into what is free.
 
     fixed: how many there are was asked for.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
 
-def chosen(initial: Any, program: str) -> Choice:
+def choice_of(initial: Any, program: str) -> Choice:
     """The choice that `initial` stands for: None (seed 0), a seed, "zero", "integrate", or arrays by name.
 
     Raises TpcError (TP602).

@@ -56,7 +56,7 @@ def remarks(claims: Mapping[str, Any], plan: Plan) -> Iterator[str]:
         yield f"the error of {_listed(unseen)} is a bound: what makes it up has been met {met}"
 
 
-def rounded(found: Mapping[str, tuple[Any, Any]], plan: Plan) -> Iterator[str]:
+def rounding_notes(found: Mapping[str, tuple[Any, Any]], plan: Plan) -> Iterator[str]:
     """A note on exact outputs that have an error all the same."""
     names = [name for name, (_, error) in found.items() if error is not None] if plan.exact else []
     if names:

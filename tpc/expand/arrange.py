@@ -75,13 +75,13 @@ def split_loops(body: Body) -> Body:
         if isinstance(op, For) and any(
             isinstance(inner, MatMul) and inner.out.name in first for inner, _ in instructions(op.body)
         ):
-            out += [*_chosen(op, first, True), *_chosen(op, first, False)]
+            out += [*_select(op, first, True), *_select(op, first, False)]
         else:
             out.append(op)
     return tuple(out)
 
 
-def _chosen(loop: For, first: Collection[str], own: bool) -> Body:
+def _select(loop: For, first: Collection[str], own: bool) -> Body:
     """The loop with only those of its instructions that make families in `first`, or that do not."""
     return rewrite((loop,), lambda op: op if (op.out.name in first) == own else None)
 

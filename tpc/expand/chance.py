@@ -48,7 +48,7 @@ class Chance:
 ANY = Chance(None)
 
 
-def joined(parts: Iterable[Chance]) -> Chance:
+def join(parts: Iterable[Chance]) -> Chance:
     """A sum, or a family that is now the one, now the other."""
     parts = list(parts)
     linear = frozenset[str]().union(*(part.groups if part.linear is None else part.linear for part in parts))
@@ -72,7 +72,7 @@ class Chances:
             case Value():
                 return self.of(x)
             case Add(terms):
-                return joined(map(self.expr, terms))
+                return join(map(self.expr, terms))
             case Sum(_, _, body):
                 return self.expr(body)
             case Mul(factors):

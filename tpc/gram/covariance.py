@@ -38,7 +38,7 @@ from tpc.core.program import MatMul, Moment, Nonlin, Program
 from tpc.core.traverse import substitute
 from tpc.gram.axes import Axes
 from tpc.gram.boxes import Box, Boxes, boxes, phi_of
-from tpc.gram.compared import compared
+from tpc.gram.compared import as_delta
 from tpc.gram.covariance_arrays import CovarianceArrays
 from tpc.gram.deltas import agreeing, without_deltas
 from tpc.gram.groups import expectation_of_groups
@@ -50,8 +50,8 @@ from tpc.gram.ir import (
     TooDearError,
     total,
 )
-from tpc.gram.isserlis import paired
-from tpc.gram.labels import comment_of, shown
+from tpc.gram.isserlis import isserlis
+from tpc.gram.labels import comment_of, text_of
 from tpc.gram.no_zdot import Dots
 from tpc.gram.slopes import slopes_in
 from tpc.gram.sources import Vectors, meet, vectors_in
@@ -211,7 +211,7 @@ class Covariances:
             raise NotGramError("a power of its widths is left whose limit has not been taken")
         parts = children(x)
         return (
-            compared(rebuild(x, [self.instantiated(part, at) for part in parts]))
+            as_delta(rebuild(x, [self.instantiated(part, at) for part in parts]))
             if parts
             else substitute(x, at)
         )
@@ -231,7 +231,7 @@ class Covariances:
             self.known[key] = None
             self.depth += 1
             try:
-                self.known[key] = self._found(key, axes)
+                self.known[key] = self._find(key, axes)
             except UnsettledError:
                 del self.known[key]
                 raise
@@ -242,7 +242,7 @@ class Covariances:
             raise _circular(key)
         return found
 
-    def _found(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
+    def _find(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
         extents = [self.axes.extents[axis] for axis in axes]
         refs = self.axes.references(key)
         cuts = self.axes.cuts(axes, [(v.ref, self.sites.of(v.ref)) for v in refs])
@@ -300,13 +300,13 @@ class Covariances:
         if not opened and plain and len(factors) <= 2:
             opened = {v for v, site in chosen.items() if isinstance(site.op, Nonlin)}
         if opened:
-            return self.product([self._opened(f, opened, chosen) for f in factors])
+            return self.product([self._open(f, opened, chosen) for f in factors])
         for site in chosen.values():
             self.dots.require(site)
         if plain:
             members = [f for f in factors if isinstance(f, Value)]
             return (
-                paired(self, members)
+                isserlis(self, members)
                 if len(members) > 2
                 else expectation_of_atoms(self, [(m.ref, chosen[m]) for m in members])
             )
@@ -315,7 +315,7 @@ class Covariances:
                 for site in () if value in chosen else self.sites.of(value.ref):
                     if not self.vectors.linear(site):
                         raise NotGramError(
-                            f"`{shown(value)}` ({site.op.origin}) is not Gaussian, and in a sum inside "
+                            f"`{text_of(value)}` ({site.op.origin}) is not Gaussian, and in a sum inside "
                             "of a "
                             "function"
                         )
@@ -337,7 +337,7 @@ class Covariances:
         """Whether what the site makes has vectors in it."""
         return not isinstance(site.op, Nonlin) or is_vector(site.op.phi)
 
-    def _opened(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Box]) -> Expr:
+    def _open(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Box]) -> Expr:
         """`x` with the members in `opened` replaced by what makes them."""
 
         def leaf(node: Expr) -> Expr | None:
@@ -349,8 +349,8 @@ class Covariances:
         found = replace(x, leaf)
         if _is_nested(found):
             raise NotGramError(
-                f"`{shown(next(iter(opened)))}` and what it is made of are functions of functions, more than "
-                f"{NESTED} of them"
+                f"`{text_of(next(iter(opened)))}` and what it is made of are functions of functions, more "
+                f"than {NESTED} of them"
             )
         return found
 

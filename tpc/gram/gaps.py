@@ -15,7 +15,7 @@ from tpc.core.expr import ONE, Add, Call, Expr, Mul, Number, Pow, Ref, Sum, Valu
 from tpc.core.functions import elementwise
 from tpc.core.traverse import free_variables, substitute
 from tpc.gram.ir import Closed, Definition, Factor
-from tpc.gram.monomials import UNIT, Monomials, Polynomial, opened, plus, times, whole
+from tpc.gram.monomials import UNIT, Monomials, Polynomial, open_array, plus, times, whole
 
 RELU = Factor(1, "step")
 MOST_SUMMANDS, DEEPEST = 64, 100  # that a sum is multiplied out to, and arrays opened inside of each other
@@ -104,7 +104,7 @@ class Gaps:
             term = None if part is None else self._term(*part, sides)
             if term is None:
                 return ()
-            found = _joined(found, term)
+            found = _join(found, term)
         whole = next(parts, None) is None
         return (
             tuple(found)
@@ -135,7 +135,7 @@ class Gaps:
             return
         for k, factor in enumerate(factors):
             inner = (
-                opened(factor, self.definitions)
+                open_array(factor, self.definitions)
                 if isinstance(factor, Value)
                 else factor
                 if isinstance(factor, Add)
@@ -176,15 +176,15 @@ class Gaps:
     def _core(self, x: Expr, sides: Sides) -> tuple[Product | OfRelu | OfSum, Expr, Expr] | None:
         """Its gap and variances."""
         if (x, sides) not in self.cores:
-            self.cores[x, sides] = self._found(x, sides)
+            self.cores[x, sides] = self._find(x, sides)
         return self.cores[x, sides]
 
-    def _found(self, x: Expr, sides: Sides) -> tuple[Product | OfRelu | OfSum, Expr, Expr] | None:
+    def _find(self, x: Expr, sides: Sides) -> tuple[Product | OfRelu | OfSum, Expr, Expr] | None:
         if isinstance(x, Sum):
             return self._product(x, x, sides)
         if not isinstance(x, Value) or x.ref.name not in self.definitions or not plain(x.ref):
             return None
-        inner = opened(x, self.definitions)
+        inner = open_array(x, self.definitions)
         if isinstance(inner, Sum):
             return self._product(inner, x, sides)
         if inner is not None:
@@ -240,7 +240,7 @@ def is_relu(x: Closed) -> bool:
     return x.left == RELU == x.right and not x.registered
 
 
-def _joined(terms: list[GapTerm], new: GapTerm) -> list[GapTerm]:
+def _join(terms: list[GapTerm], new: GapTerm) -> list[GapTerm]:
     """With one more term; two of the same gap, if one is a multiple of the other, are one."""
     for k, term in enumerate(terms):
         if (

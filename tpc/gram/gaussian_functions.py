@@ -47,7 +47,7 @@ def derivative(x: Expr, name: str) -> Expr:
     )
 
 
-def normalised(x: Expr) -> tuple[Expr, Expr]:
+def normal_form(x: Expr) -> tuple[Expr, Expr]:
     """A linear expression as a number times one whose first term has no number in front.
 
     Like terms are one.

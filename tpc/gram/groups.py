@@ -42,10 +42,10 @@ from tpc.gram.factors import (
     polynomial,
     symmetry,
 )
-from tpc.gram.gaussian_functions import derivative, expression_of, gaussians, normalised, parity
+from tpc.gram.gaussian_functions import derivative, expression_of, gaussians, normal_form, parity
 from tpc.gram.ir import Closed, Factor, Integral, TooManyGaussiansError
-from tpc.gram.isserlis import covariance_of, paired
-from tpc.gram.labels import shown
+from tpc.gram.isserlis import covariance_of, isserlis
+from tpc.gram.labels import text_of
 from tpc.gram.registered import registered
 from tpc.gram.slopes import without_slopes
 from tpc.gram.sources import Sources, meet
@@ -85,11 +85,13 @@ class Groups:
         if not is_vector(x):
             return x
         if degree(x) <= 1:
-            coefficient, base = normalised(x)
+            coefficient, base = normal_form(x)
             return mul(coefficient, Value(Ref(self.name(base)), True))
         if isinstance(x, Sum):
             if x.count.const > MOST_DIMENSIONS:
-                raise TooManyGaussiansError(f"`{shown(x)}`, inside of a function, is of {x.count} Gaussians")
+                raise TooManyGaussiansError(
+                    f"`{text_of(x)}`, inside of a function, is of {x.count} Gaussians"
+                )
             return self.in_gaussians(
                 add(*(substitute(x.body, {x.variable: Affine(k)}) for k in range(x.count.const)))
             )
@@ -161,7 +163,7 @@ class Groups:
         if centred and parity(mul(*factors)) == -1:
             return ZERO
         if all(isinstance(f, Value) for f in factors):
-            return paired(self.engine, [self.meaning[f.ref.name] for f in factors if isinstance(f, Value)])
+            return isserlis(self.engine, [self.meaning[f.ref.name] for f in factors if isinstance(f, Value)])
         if centred and len(names) <= 2:
             found = self.closed(factors, names)
             if found is not None:
@@ -341,7 +343,7 @@ class Groups:
 
     def integral(self, factors: list[Expr], names: list[str]) -> Expr:
         if len(names) > MOST_DIMENSIONS:
-            some = ", ".join(f"`{shown(self.meaning[z])}`" for z in names[:3])
+            some = ", ".join(f"`{text_of(self.meaning[z])}`" for z in names[:3])
             raise TooManyGaussiansError(
                 f"a mean of a function of {len(names)} dependent Gaussians ({some}, …)"
             )

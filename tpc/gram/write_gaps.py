@@ -14,7 +14,7 @@ from tpc.emit.python import Assign, Py, Statement
 from tpc.gram.gaps import RELU, Common, Gaps, GapTerm, OfRelu, OfSum, Product, alike
 from tpc.gram.ir import Closed, Definition, Factor
 from tpc.gram.labels import best_name
-from tpc.gram.monomials import anonymous, opened, whole
+from tpc.gram.monomials import anonymous, open_array, whole
 from tpc.gram.write_arrays import Array, Arrays
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class GapWriter:
                 value = self._of_sum(terms, x.same, arrays, axes)
             else:
                 value = self._plain(x.q, x.c, x.r, x.same, arrays, axes, gap)
-            self.made[key] = self._named(x.c, value)
+            self.made[key] = self._name(x.c, value)
         return py.name(self.made[key])
 
     def of_relu(self, x: Closed, arrays: Arrays, axes: Sequence[str], array: Definition | None) -> Py:
@@ -89,12 +89,12 @@ class GapWriter:
                 sides = _sides(term.gap, axes)
                 key = term.gap, same if sides is None else (), tuple(axes)
                 if key not in self.made:
-                    self.made[key] = self._named(c, self._of_product(term.gap, sides, same, arrays, axes))
+                    self.made[key] = self._name(c, self._of_product(term.gap, sides, same, arrays, axes))
                 return py.name(self.made[key])
             case OfSum(ref, terms):
                 key = ref, same, tuple(axes)
                 if key not in self.made:
-                    self.made[key] = self._named(Value(ref, False), self._of_sum(terms, same, arrays, axes))
+                    self.made[key] = self._name(Value(ref, False), self._of_sum(terms, same, arrays, axes))
                 return py.name(self.made[key])
 
     # ways to make them
@@ -138,7 +138,7 @@ class GapWriter:
         for name, definition in self.definitions.items():
             if name in self.writer.table and len(definition.shape) == len(free) <= 1 and whole(definition):
                 value = Value(Ref(name, tuple(map(Affine.var, free))), False)
-                inner = opened(value, self.definitions)
+                inner = open_array(value, self.definitions)
                 if isinstance(inner, Sum) and anonymous(inner) == anonymous(x):
                     return value
         return None
@@ -151,7 +151,7 @@ class GapWriter:
 
     # names
 
-    def _named(self, c: Expr, value: Py) -> str:
+    def _name(self, c: Expr, value: Py) -> str:
         """The array of a new line, the gap of a covariance: named after the first array in that."""
         first = next((v.ref.name for v in values(c)), "")
         of = self.definitions.get(first)

@@ -83,7 +83,7 @@ class RolledWriter:
             self._series([_moved(name, run.meaning(k)) for k in range(1, len(run.names))]) for name in series
         ]
         kept = [
-            *self._kept(run, definitions),
+            *self._lasting(run, definitions),
             *(gap for name in run.names[1] if (gap := gap_of(name)) in inside),
         ]
         results = [py.name(inside[name].name) for name in kept]
@@ -131,7 +131,7 @@ class RolledWriter:
         inside[name] = replace(dict.__getitem__(inside, name), name=local)
         return local
 
-    def _kept(self, run: Run, definitions: Sequence[Definition]) -> list[str]:
+    def _lasting(self, run: Run, definitions: Sequence[Definition]) -> list[str]:
         """The arrays of round 1 whose like are used outside of the run."""
         from tpc.gram.write import expressions_in, mentioned
 

@@ -72,23 +72,23 @@ def _is_history(s: Storage, maker: Leaf, uses: Sequence[_Use], at_once: Collecti
     if not whole or len(within) != len(rest):
         return False
     return all(
-        _now(use, first, steps) or _summed(use, s.kept) or _paired(use, s.kept, steps, at_once)
+        _is_now(use, first, steps) or _is_summed(use, s.kept) or _is_paired(use, s.kept, steps, at_once)
         for use in uses
     )
 
 
-def _now(use: _Use, first: int, steps: Region) -> bool:
+def _is_now(use: _Use, first: int, steps: Region) -> bool:
     """Whether it is the step of the round itself, which is at hand."""
     return steps in use.around and use.ref.index[first] == Affine.var(steps.variable)
 
 
-def _summed(use: _Use, kept: Sequence[int]) -> bool:
+def _is_summed(use: _Use, kept: Sequence[int]) -> bool:
     """Whether it is summed over, over all that is kept."""
     order = [Affine.var(v) for v, _ in use.sums]
     return bool(order) and [use.ref.index[axis] for axis in kept] == order[: len(kept)]
 
 
-def _paired(use: _Use, kept: Sequence[int], steps: Region, at_once: Collection[Region]) -> bool:
+def _is_paired(use: _Use, kept: Sequence[int], steps: Region, at_once: Collection[Region]) -> bool:
     """Whether it stands in inner products of one vector with all that is kept."""
     own = use.around[len(use.around) - len(kept) :]
     return (

@@ -41,7 +41,7 @@ def taken_apart(program: Program) -> Program:
     matrices: list[Matrix] = []
     for matrix in program.matrices:
         own = axes[matrix.name]
-        members = {_named(ref, own).name: ref for ref in used[matrix.name]}
+        members = {_name(ref, own).name: ref for ref in used[matrix.name]}
         matrices += (
             [_member(matrix, name, ref, own) for name, ref in members.items()]
             if own and members
@@ -50,12 +50,12 @@ def taken_apart(program: Program) -> Program:
 
     def member(op: Instruction) -> Instruction:
         own = axes[op.matrix.name] if isinstance(op, MatMul) else set()
-        return replace(op, matrix=_named(op.matrix, own)) if isinstance(op, MatMul) and own else op
+        return replace(op, matrix=_name(op.matrix, own)) if isinstance(op, MatMul) and own else op
 
     return replace(program, matrices=tuple(matrices), body=rewrite(program.body, member))
 
 
-def _named(ref: Ref, own: set[int]) -> Ref:
+def _name(ref: Ref, own: set[int]) -> Ref:
     """The member with its numbers on the axes `own` in its name, `W[3,*]`.
 
     No name that a program gives has brackets.

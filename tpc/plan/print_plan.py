@@ -27,7 +27,7 @@ def print_plan(plan: Plan) -> str:
             f"{plan.gaussians} Gaussian{'s' * (plan.gaussians != 1)}",
             *_indented(_gaussians(plan.layout)),
         ]
-        kept = [_kept(s, plan.structure) for s in plan.structure.storage.values()]
+        kept = [_place(s, plan.structure) for s in plan.structure.storage.values()]
         lines += ["", "families", *_indented(kept)]
         lines += ["", "instructions", *_nodes(plan.structure.nodes, plan.structure, "    ")]
     return "\n".join(lines) + "\n"
@@ -70,7 +70,7 @@ def _directions(side: Side, count: int, layout: Layout) -> str:
     return f"directions of {matrix}{'ᵀ' * transposed}: {count}{each}"
 
 
-def _kept(storage: Storage, parts: Structure) -> str:
+def _place(storage: Storage, parts: Structure) -> str:
     """Where the members of a family are while the program runs."""
     family = storage.family
     shape = "".join(f"[{n}]" for n in family.shape)

@@ -56,8 +56,8 @@ def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]
     while changed:
         changed = False
         for op in ops:
-            old, new = known.get(op.out.name, Growth()), _made(op, known)
-            both = _joined((old, new))
+            old, new = known.get(op.out.name, Growth()), _growth(op, known)
+            both = _join((old, new))
             if both != old:
                 known[op.out.name], changed = both, True
     outputs = {output.name: known.get(output.ref.name, Growth()) for output in program.outputs}
@@ -66,11 +66,11 @@ def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]
     )
 
 
-def _made(op: Instruction, known: dict[str, Growth]) -> Growth:
+def _growth(op: Instruction, known: dict[str, Growth]) -> Growth:
     if isinstance(op, MatMul):  # a Gaussian, and a combination of what the transpose has met
         own = known.get(op.operand.name, Growth())
         return Growth(max(1, own.degree), own.heavy or 2 * own.degree > TAME, own.edged)
-    parts = _joined(known.get(v.ref.name, Growth()) for v in walk(op.phi) if isinstance(v, Value))
+    parts = _join(known.get(v.ref.name, Growth()) for v in walk(op.phi) if isinstance(v, Value))
     degree = _degree(op.phi, known)
     edged = parts.edged or any(_edge(x) for x in walk(op.phi))
     if isinstance(op, Moment):
@@ -82,7 +82,7 @@ def _edge(x: Expr) -> bool:
     return isinstance(x, Call) and elementwise(x.function).shape != "smooth" and is_vector(x)
 
 
-def _joined(parts: Iterable[Growth]) -> Growth:
+def _join(parts: Iterable[Growth]) -> Growth:
     found = list(parts)
     degree = max((g.degree for g in found), default=0)
     return Growth(

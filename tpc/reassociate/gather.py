@@ -13,7 +13,7 @@ from tpc.core.traverse import ref_variables, substitute_ref
 from tpc.reassociate.levels import Item, Level, Nested, body_of, put_before, sites
 
 
-def gathered(program: Program, top: Level) -> Program:
+def gather(program: Program, top: Level) -> Program:
     """The program with the body `top`, and arrays of their own for picked members of inputs.
 
     Where several sums take them in.

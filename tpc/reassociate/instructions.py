@@ -140,16 +140,16 @@ class Builder:
     def expression(self, node: Node, out: Sequence[str], counts: Counts, site: Nested) -> Expr:
         """A product as an expression, summed over the axes that are not among `out`."""
         if isinstance(node, TermFactor):
-            return self._summed(node.x, [v for v in _in_order(node) if v not in out], counts)
+            return self._sum(node.x, [v for v in _in_order(node) if v not in out], counts)
         if node.inner:
             whole = Pair(node.left, node.right, node.left.moving | node.right.moving)
-            return self._summed(
+            return self._sum(
                 self.named(whole, out, counts, site), [v for v in _axes(whole, out) if v not in out], counts
             )
         sums = _summing_order(node)
         axes = [*out, *sums]
         left, right = (self.operand(part, axes, counts, site) for part in (node.left, node.right))
-        return self._summed(mul(right, left) if node.left.vector else mul(left, right), sums, counts)
+        return self._sum(mul(right, left) if node.left.vector else mul(left, right), sums, counts)
 
     def operand(self, node: Node, axes: Sequence[str], counts: Counts, site: Nested) -> Expr:
         return node.x if isinstance(node, TermFactor) else self.named(node, axes, counts, site)
@@ -207,7 +207,7 @@ class Builder:
         )
         self.made[level, text] = name, tuple(order.index(v) for v in own)
 
-    def _summed(self, x: Expr, variables: Sequence[str], counts: Counts) -> Expr:
+    def _sum(self, x: Expr, variables: Sequence[str], counts: Counts) -> Expr:
         for v in reversed(variables):
             x = summed(v, counts[v], x)
         return x

@@ -48,7 +48,7 @@ def prepare(program: Program) -> tuple[Program, Level]:
     top = levels(program.body)
     program = _without_idle_axes(program, top)
     top = levels(program.body)
-    return _named(program, top), top
+    return _name_sums(program, top), top
 
 
 # indices that nothing depends on
@@ -107,7 +107,7 @@ def _inside(top: Level) -> Iterator[Instruction]:
 # combinations of vectors in means
 
 
-def _named(program: Program, top: Level) -> Program:
+def _name_sums(program: Program, top: Level) -> Program:
     """Sums of vectors under a mean, and the same elsewhere in the same rounds, as vectors."""
     names = _Names(program)
     for site in list(sites(top)):

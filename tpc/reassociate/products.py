@@ -81,7 +81,7 @@ class MultilinearExpansion:
             case Sum(variable, count, body):
                 fresh = f"{variable.split('$')[0]}${next(self.count)}"
                 inside = self.terms(substitute(body, {variable: Affine.var(fresh)}))
-                return [self._summed(fresh, count, term) for term in inside]
+                return [self._sum(fresh, count, term) for term in inside]
         raise NotMultilinearError
 
     def _scalar(self, x: Expr) -> Term:
@@ -96,12 +96,10 @@ class MultilinearExpansion:
                 return out
             case Sum(variable, count, body) if not isinstance(body, Add):
                 fresh = f"{variable.split('$')[0]}${next(self.count)}"
-                return self._summed(
-                    fresh, count, self._scalar(substitute(body, {variable: Affine.var(fresh)}))
-                )
+                return self._sum(fresh, count, self._scalar(substitute(body, {variable: Affine.var(fresh)})))
         return Term(scalars=(x,))
 
-    def _summed(self, variable: str, count: Affine, term: Term) -> Term:
+    def _sum(self, variable: str, count: Affine, term: Term) -> Term:
         if any(variable in inner.variables for _, inner in term.sums):
             raise NotMultilinearError  # a triangle is no array
         if count.constant is None and not all(

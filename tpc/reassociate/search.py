@@ -23,7 +23,7 @@ from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Op, Program, i
 from tpc.core.traverse import ref_variables, used_refs
 from tpc.core.wellformed import verified
 from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
-from tpc.reassociate.gather import gathered
+from tpc.reassociate.gather import gather
 from tpc.reassociate.instructions import Builder, Placing, Taken, canonical
 from tpc.reassociate.levels import Level, Nested, opaque, put_before, sites
 from tpc.reassociate.prepare import prepare
@@ -103,7 +103,7 @@ class Search:
         self.size = size
         self.prepared, self.top = prepare(program)
         self.sites = list(sites(self.top))
-        self.placing = Placing(_written(self.top, self.sites))
+        self.placing = Placing(_where_made(self.top, self.sites))
         self.candidates = self._candidates()
         self.written: frozenset[str] = frozenset()  # the families that are written out where they are used
         self.memo: dict[
@@ -238,14 +238,14 @@ class Search:
         for site in self.sites:
             if site.op.out.name in written:
                 continue
-            taken = self._taken(site, written)
+            taken = self._cost(site, written)
             if taken is None:
                 return math.inf
             total += taken[0]
             products.update(taken[2])
         return total + sum(products.values())
 
-    def _taken(
+    def _cost(
         self, site: Nested, written: frozenset[str]
     ) -> tuple[float, list[Taken], dict[object, float]] | None:
         """What an instruction costs but for shared products, its terms, and what these products cost.
@@ -338,17 +338,17 @@ class Search:
         builder = Builder(self.prepared, self.placing)
         for site in self.sites:
             if site.op.out.name not in self.written and self._changes(site, self.written):
-                taken = self._taken(site, self.written)
+                taken = self._cost(site, self.written)
                 assert taken is not None
                 site.op = builder.site(site, taken[1])
         put_before(self.top, builder.before)
-        program = gathered(
+        program = gather(
             replace(self.prepared, families=(*self.prepared.families, *builder.families)), self.top
         )
         return without_unused(program)
 
 
-def _written(top: Level, found: list[Nested]) -> dict[str, frozenset[Level]]:
+def _where_made(top: Level, found: list[Nested]) -> dict[str, frozenset[Level]]:
     """The levels in which each family is made."""
     out: dict[str, frozenset[Level]] = {}
     for site in found:

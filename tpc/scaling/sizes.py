@@ -130,7 +130,7 @@ class Join(SizeNode):
     parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
-        return joined(env.algebra, [part.sizes(env) for part in self.parts])
+        return join_sizes(env.algebra, [part.sizes(env) for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class ProductSize(SizeNode):
     parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
-        return multiplied(env.algebra, [part.sizes(env) for part in self.parts])
+        return product_sizes(env.algebra, [part.sizes(env) for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Learned(SizeNode):
         if not env.learning:
             return NIL
         before = Env(env.algebra, dict(env.past), env.past)
-        size = multiplied(env.algebra, [part.sizes(before) for part in self.parts]).full
+        size = product_sizes(env.algebra, [part.sizes(before) for part in self.parts]).full
         return Sizes(None, size, size)
 
 
@@ -212,7 +212,9 @@ class Cases(SizeNode):
 
     def sizes(self, env: Env) -> Sizes:
         algebra = env.algebra
-        sides, whole = (joined(algebra, [x.sizes(env) for x in group]) for group in (self.sides, self.parts))
+        sides, whole = (
+            join_sizes(algebra, [x.sizes(env) for x in group]) for group in (self.sides, self.parts)
+        )
         if sides.change is None:
             return whole
         flips = (
@@ -266,13 +268,13 @@ class MeanSize(SizeNode):
         if self.odd:
             base = algebra.plus(vector.base, algebra.const(CENTRED))
             vector = Sizes(base, vector.change, algebra.join(base, vector.change))
-        return multiplied(algebra, [self.scalar.sizes(env), vector])
+        return product_sizes(algebra, [self.scalar.sizes(env), vector])
 
 
 CENTRED = Exponent(-HALF)
 
 
-def joined(algebra: Algebra, parts: Sequence[Sizes]) -> Sizes:
+def join_sizes(algebra: Algebra, parts: Sequence[Sizes]) -> Sizes:
     base, change, full = parts[0]
     join = algebra.join
     for b, c, f in parts[1:]:
@@ -280,7 +282,7 @@ def joined(algebra: Algebra, parts: Sequence[Sizes]) -> Sizes:
     return Sizes(base, change, full)
 
 
-def multiplied(algebra: Algebra, parts: Sequence[Sizes]) -> Sizes:
+def product_sizes(algebra: Algebra, parts: Sequence[Sizes]) -> Sizes:
     """(x + Δx)(y + Δy) − xy = Δx·(y + Δy) + x·Δy, and so on."""
     base, change, full = parts[0]
     join, plus = algebra.join, algebra.plus

@@ -18,7 +18,7 @@ from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
 from tpc.syntax.walk import walk
 from tpc.train.build import Maker
-from tpc.train.checks import described, taken
+from tpc.train.checks import described, operand_in_words
 from tpc.train.descent import Descent, Sgd
 from tpc.train.forward import Forward
 from tpc.train.network_calls import Calls
@@ -157,7 +157,7 @@ class ByHand:
             given = described(known.width, self.scene.shown(shape))
             self.refuse(
                 catalogue.networks.weight_side(
-                    x.span, weight.name, taken(self.scene, side), given, weight.node.span
+                    x.span, weight.name, operand_in_words(self.scene, side), given, weight.node.span
                 )
             )
 

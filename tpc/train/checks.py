@@ -302,7 +302,7 @@ def check_cycles(networks: Mapping[str, tree.Network]) -> None:
 # values
 
 
-def taken(scene: Scene, side: Side) -> str:
+def operand_in_words(scene: Scene, side: Side) -> str:
     """What a side of a weight is multiplied to, in words."""
     if side.width:
         return f"vectors of width {side.width}"
@@ -327,7 +327,7 @@ def check_operand(
         given = described(operand.width, scene.shown(operand.shape))
         raise RefusedError(
             catalogue.networks.weight_side(
-                node.operand.span, shown, taken(scene, near), given, weight.node.span
+                node.operand.span, shown, operand_in_words(scene, near), given, weight.node.span
             )
         )
 

@@ -96,7 +96,7 @@ class Pairing:
         ]
         if len(self.lines) == 1 and not self.positions:
             return ArrayExpr(None, (), lambda _: self.lines[0].value)
-        out += looped(self.lines, self.loops)
+        out += in_loops(self.lines, self.loops)
         total = m.add(*terms)
         return ArrayExpr(
             None,
@@ -259,7 +259,7 @@ def shrinking(weight: Weight, m: Maker) -> Tree:
     return m.number(1) if weight.scaling.rows is None else m.div(m.number(1), weight.scaling.rows)
 
 
-def looped(lines: Sequence[tree.Statement], loops: Sequence[Range]) -> list[tree.Statement]:
+def in_loops(lines: Sequence[tree.Statement], loops: Sequence[Range]) -> list[tree.Statement]:
     body = tuple(lines)
     for loop in reversed(loops):
         body = (tree.ForBlock(loop.span, loop, body),)

@@ -19,7 +19,7 @@ from tpc.train.build import Maker
 from tpc.train.checks import called, check_index, check_indices
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import pass_of
-from tpc.train.kernel_pairs import looped
+from tpc.train.kernel_pairs import in_loops
 from tpc.train.network_kernels import KERNELS, KernelCalls
 from tpc.train.network_passes import (
     Passes,
@@ -256,7 +256,7 @@ class _Place:
         )
         self.flush()
         scene.outer[name] = Outer(scene.width_in(probe), (*(r.count for r in around), *counts))
-        self.out += looped([line], around[len(self.blocks) :])
+        self.out += in_loops([line], around[len(self.blocks) :])
         return m.member(name, index)
 
     def check(self, node: Tree) -> None:

@@ -26,7 +26,7 @@ from tpc.train.checks import called, check_indices
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import lines_of_steps
 from tpc.train.gradient_paths import Paths
-from tpc.train.kernel_pairs import KernelPass, Pairing, looped
+from tpc.train.kernel_pairs import KernelPass, Pairing, in_loops
 from tpc.train.network_passes import Passes, call_key, needed, variables_here
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.records import ArrayExpr, Step, read_by
@@ -145,7 +145,7 @@ class KernelCalls:
         )
         hidden = needed_steps(forward.steps, readout)
         scene.made |= {step.out.name: step.out.width for step in hidden if step.out.width is not None}
-        place.out += looped(lines_of_steps(hidden, prefix, (), reader), used)
+        place.out += in_loops(lines_of_steps(hidden, prefix, (), reader), used)
         return KernelPass(network, place.out, used, prefix, forward, hidden, readout)
 
     def backward(self, made: KernelPass, place: CallPlace) -> None:
@@ -181,7 +181,7 @@ class KernelCalls:
             for name in [backward.cotangents.get(var.name, "")]
             if name
         }
-        place.out += looped(lines, made.used)
+        place.out += in_loops(lines, made.used)
         made.records = backward.records
 
 

@@ -15,7 +15,7 @@ from tpc.syntax.walk import names_in
 from tpc.train.build import Maker, substituted
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import lines_of_steps
-from tpc.train.kernel_pairs import looped
+from tpc.train.kernel_pairs import in_loops
 from tpc.train.records import ArrayExpr, State
 from tpc.train.weights import Reader
 
@@ -39,7 +39,7 @@ class WrittenPass:
         Of a family made member by member an array is made where one is asked for.
         """
         left, self.steps = self.forward.steps[self.steps :], len(self.forward.steps)
-        return looped(lines_of_steps(left, self.forward.prefix, (), self.reader), self.used)
+        return in_loops(lines_of_steps(left, self.forward.prefix, (), self.reader), self.used)
 
 
 @dataclass
