@@ -263,7 +263,7 @@ class Arrays:
             variables, body = [*variables, body.variable], body.body
         if isinstance(body, Add):
             return py.total(
-                [self._signed(_sum_over(variables, self.extents, term), axes) for term in body.terms]
+                [self._signed(_sum_of(variables, self.extents, term), axes) for term in body.terms]
             )
         factors = list(body.factors) if isinstance(body, Mul) else [body]
         while any(isinstance(f, Sum) for f in factors):
@@ -275,7 +275,7 @@ class Arrays:
         taps = self._taps(variables, factors)
         if taps:
             return self._over_slices(
-                taps, _sum_over([v for v in variables if v not in taps], self.extents, mul(*factors)), axes
+                taps, _sum_of([v for v in variables if v not in taps], self.extents, mul(*factors)), axes
             )
         return self._moved(variables, factors, axes) or self._contraction(factors, axes)
 
@@ -292,9 +292,7 @@ class Arrays:
                 continue
             place = list(axes).index(j)
             along = [*axes[:place], k, *axes[place + 1 :]]
-            value = self.aligned(
-                _sum_over([v for v in variables if v != k], self.extents, mul(*others)), along
-            )
+            value = self.aligned(_sum_of([v for v in variables if v != k], self.extents, mul(*others)), along)
             return Py(f"moved({value.text}, {place - len(axes)}, {c}, {self.extents[j]})")
         return None
 
@@ -395,7 +393,7 @@ def _square_of_root(x: Expr) -> Fraction | None:
     return None
 
 
-def _sum_over(variables: Sequence[str], extents: Mapping[str, int], x: Expr) -> Expr:
+def _sum_of(variables: Sequence[str], extents: Mapping[str, int], x: Expr) -> Expr:
     for v in reversed(variables):
         x = Sum(v, Affine(extents[v]), x)
     return x
