@@ -42,7 +42,7 @@ def differentiate(x: Expr, seed: Callable[[Expr], Expr | None], *, across_where:
     A `where` is differentiated branch by branch if `across_where`, which is right if it is continuous.
     Raises NotDifferentiableError where a step or sign (or else a `where`) would have to be differentiated.
     """
-    memo: dict[int, Expr] = {}
+    memo: dict[int, Expr] = {}  # formulas share their parts, and to hash one goes through all of them
 
     def d(node: Expr) -> Expr:
         key = id(node)
