@@ -54,25 +54,33 @@ class Program(core.Program):
         return _public(unroll(self))
 
     def derive(self) -> Limit:
-        """The Z-recursion of the program (TP4 Def 7.3), powers of n taken to their limits. Raises TpcError
-        (TP80x) if there is none."""
+        """The Z-recursion of the program (TP4 Def 7.3), powers of n taken to their limits.
+
+        Raises TpcError (TP80x) if there is none.
+        """
         return _limit(pipeline.derive_limit(self))
 
     def scale(self, **exponents: Fraction | int | str) -> Verdict:
-        """What becomes of its network's training as n → ∞, in its parametrization or with exponents a1=…,
-        b1=…, c=… (see `tpc.classify`)."""
+        """What becomes of its network's training as n → ∞ (see `tpc.classify`).
+
+        In its parametrization, or with exponents a1=…, b1=…, c=….
+        """
         from tpc.scaling import classify
 
         return classify(self, **exponents)
 
     def compile(self, **options: Any) -> Evaluator:
-        """The evaluator of the program's limit; options as of `tpc.plan.options.Options`, errors as of
-        `tpc.pipeline.compile_program`."""
+        """The evaluator of the program's limit.
+
+        Options as of `tpc.plan.options.Options`, errors as of `tpc.pipeline.compile_program`.
+        """
         return _compiled(self, options)
 
     def kernels(self, network: str | None = None, **options: Any) -> Kernels:
-        """The NNGP and NTK of a network of the program; options and errors as in
-        `tpc.kernels.kernels.kernels`."""
+        """The NNGP and NTK of a network of the program.
+
+        Options and errors as in `tpc.kernels.kernels.kernels`.
+        """
         from tpc.kernels.kernels import kernels
 
         return kernels(self, network, **options)
@@ -85,8 +93,9 @@ class Program(core.Program):
         seeds: int | Sequence[int] = 32,
         **options: Any,
     ) -> Samples:
-        """The program at finite width (see `tpc.simulate.simulate`), once for each of `seeds`, or of the
-        first so many.
+        """The program at finite width, once for each of `seeds`, or of the first so many.
+
+        See `tpc.simulate.simulate`.
 
         inputs: arrays by name; those with a default may be left out. Raises TpcError for inputs that do not
         fit, ValueError for other options.
@@ -119,8 +128,10 @@ class Limit(derived.Limit):
         return _limit(super().unroll())
 
     def compile(self, **options: Any) -> Evaluator:
-        """The evaluator of the program that this is the limit of, as `Program.compile`: made from the program
-        anew, not from these formulas, so that each checks the other."""
+        """The evaluator of the program that this is the limit of, as `Program.compile`.
+
+        Made from the program anew, not from these formulas, so that each checks the other.
+        """
         return _compiled(self.of or self.program, options)
 
 

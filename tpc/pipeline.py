@@ -22,7 +22,7 @@ from tpc.syntax.parse import MAX_BYTES, parse_file
 from tpc.syntax.print_checked import print_checked
 from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
-from tpc.syntax.tree import Dim, File, Input
+from tpc.syntax.tree import Dim, File, InputStatement
 from tpc.train import PASSES, write_out
 
 if TYPE_CHECKING:
@@ -54,8 +54,11 @@ def parse(text: str, *, name: str = "program", dims: Mapping[str, object] | None
 
 
 def print_after(text: str, name: str, dims: Mapping[str, object], stage: str) -> str:
-    """What a stage of `parse` makes, as text: "parse", a pass of `tpc.train` ("networks", "autodiff",
-    "updates") or "resolve". Later ones are not run. Raises TpcError as `parse` does."""
+    """What a stage of `parse` makes, as text.
+
+    "parse", a pass of `tpc.train` ("networks", "autodiff", "updates") or "resolve". Later ones are not run.
+    Raises TpcError as `parse` does.
+    """
     file = parse_file(text, name)
     given = checked_dims(dims, _dims_of(file), name)
     if stage == "parse":
@@ -67,8 +70,10 @@ def print_after(text: str, name: str, dims: Mapping[str, object], stage: str) ->
 
 
 def print_expansion(program: Program) -> str:
-    """The program of the limit, which has no powers of n, and as remarks what names in it stand for. Raises
-    TpcError (TP80x)."""
+    """The program of the limit, which has no powers of n, and as remarks what names in it stand for.
+
+    Raises TpcError (TP80x).
+    """
     from tpc.expand import expand
     from tpc.expand.rename import notes_on
 
@@ -77,14 +82,16 @@ def print_expansion(program: Program) -> str:
 
 
 def dims_in(text: str, name: str) -> set[str]:
-    """The names of the dims that `text` declares, which settings may override. Raises TpcError if it does not
-    parse."""
+    """The names of the dims that `text` declares, which settings may override.
+
+    Raises TpcError if it does not parse.
+    """
     return _dims_of(parse_file(text, name))
 
 
 def inputs_in(text: str, name: str) -> set[str]:
     """The names of the inputs that `text` declares. Raises TpcError if it does not parse."""
-    return {s.declared.name.name for s in parse_file(text, name).statements if isinstance(s, Input)}
+    return {s.declared.name.name for s in parse_file(text, name).statements if isinstance(s, InputStatement)}
 
 
 def _dims_of(file: File) -> set[str]:
@@ -92,15 +99,19 @@ def _dims_of(file: File) -> set[str]:
 
 
 def load(path: str | Path, *, dims: Mapping[str, object] | None = None) -> Program:
-    """The program in the file at `path`. Raises TpcError as `parse` does, and TP001, TP002 for a file that
-    cannot be read."""
+    """The program in the file at `path`.
+
+    Raises TpcError as `parse` does, and TP001, TP002 for a file that cannot be read.
+    """
     text = read_text(Path(path))
     return parse(text, name=str(path), dims=dims)
 
 
 def read_text(path: Path) -> str:
-    """What a `.tp` file holds, a little more than the longest allowed at most. Raises TpcError (TP001,
-    TP002)."""
+    """What a `.tp` file holds, a little more than the longest allowed at most.
+
+    Raises TpcError (TP001, TP002).
+    """
     try:
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + len(codecs.BOM_UTF8) + 1)
@@ -118,8 +129,11 @@ def read_text(path: Path) -> str:
 
 
 def compile_program(program: Program, options: Options) -> Evaluator:
-    """The evaluator of a program's limit. Raises TpcError: a method that cannot represent the program
-    (TP601), options that mean nothing to it (TP602), a program that has no limit (TP80x)."""
+    """The evaluator of a program's limit.
+
+    Raises TpcError: a method that cannot represent the program (TP601), options that mean nothing to it
+    (TP602), a program that has no limit (TP80x).
+    """
     from tpc.emit.emit import emit
     from tpc.evaluate.evaluator import Evaluator
     from tpc.expand import expand
@@ -134,8 +148,10 @@ def compile_program(program: Program, options: Options) -> Evaluator:
 
 
 def plan_limit(program: Program, options: Options) -> Plan:
-    """The plan of a program's limit, which has the program in its order; nothing is emitted. Raises TpcError
-    as `compile_program` does."""
+    """The plan of a program's limit, which has the program in its order; nothing is emitted.
+
+    Raises TpcError as `compile_program` does.
+    """
     from tpc.expand import expand
     from tpc.plan.infinite import with_finite_means
     from tpc.plan.make_plan import make_plan
@@ -144,8 +160,10 @@ def plan_limit(program: Program, options: Options) -> Plan:
 
 
 def print_stage(stage: str, program: Program, options: Options) -> str:
-    """What a stage of `compile_program` makes, as text: "plan", "reorder" (the program in its order) or
-    "emit". Raises TpcError as that does."""
+    """What a stage of `compile_program` makes, as text.
+
+    "plan", "reorder" (the program in its order) or "emit". Raises TpcError as that does.
+    """
     plan = plan_limit(program, options)
     if stage == "reorder":
         return str(plan.program)
@@ -159,21 +177,26 @@ def print_stage(stage: str, program: Program, options: Options) -> str:
 
 
 def start_of(expansion: Expansion, options: Options) -> Start | None:
-    """How the scalars that are random in the limit are had, None if there are none. Raises TpcError
-    (TP602)."""
-    from tpc.evaluate.initial import Start, chosen, require_none
+    """How the scalars that are random in the limit are had, None if there are none.
+
+    Raises TpcError (TP602).
+    """
+    from tpc.evaluate.initial import Start, choice_of, require_none
 
     if expansion.initial is None:
         require_none(options.initial, expansion.limit.name)
         return None
     own = replace(options, method="auto", dtype=options.precision, initial=None)
     evaluator = compile_program(expansion.initial.covariances, own)
-    return Start(expansion.initial, chosen(options.initial, expansion.limit.name), evaluator)
+    return Start(expansion.initial, choice_of(options.initial, expansion.limit.name), evaluator)
 
 
 def derive_limit(program: Program) -> Limit:
-    """The formulas of a program's limit: a route of their own, on purpose, from the program and not from its
-    plan, so that formulas and numbers check each other. Raises TpcError (TP80x) if there is none."""
+    """The formulas of a program's limit.
+
+    A route of their own, on purpose, from the program and not from its plan, so that formulas and numbers
+    check each other. Raises TpcError (TP80x) if there is none.
+    """
     from tpc.derive import derive
     from tpc.expand import expand
     from tpc.expand.rename import notes_on

@@ -114,18 +114,20 @@ def of_kernel(
 
 
 def of_maml(**options: Any) -> tuple[float, Callable[[], object]]:
-    from tpc.experiments.maml import Experiment, settings_for
+    from tpc.experiments.maml import Word2VecExperiment, settings_for
 
-    experiment = Experiment(
+    experiment = Word2VecExperiment(
         settings_for(options.pop("model", "mup"), options.pop("changes", {}), epochs=1, **options)
     )
     return experiment.model.memory, experiment.run  # type: ignore[attr-defined]
 
 
 def of_words(vocabulary: int, **options: Any) -> tuple[float, Callable[[], object]]:
-    from tpc.experiments.word2vec import Experiment, settings_for
+    from tpc.experiments.word2vec import Word2VecExperiment, settings_for
 
-    experiment = Experiment(settings_for(None, vocabulary=vocabulary, min_count=1, epochs=1, **options))
+    experiment = Word2VecExperiment(
+        settings_for(None, vocabulary=vocabulary, min_count=1, epochs=1, **options)
+    )
     # it counts the whole process
     return experiment.memory.needed(experiment.size) - resident(), experiment.run
 

@@ -16,6 +16,7 @@ from tpc.cli.stop_after import OF_THE_FILE, OF_THE_PROGRAM
 from tpc.pipeline import load, parse, print_after, print_expansion
 from tpc.syntax import tree
 from tpc.syntax.parse import parse_file
+from tpc.syntax.walk import inner_fields, walk
 
 ROOT = Path(__file__).parents[2]
 CASES = Path(__file__).parent / "stages"
@@ -76,7 +77,7 @@ def test_the_limit_is_printed_as_a_program():
 
 def test_every_statement_has_a_text():
     text = EVERY.read_text(encoding="utf-8")
-    kinds = {type(node) for node in tree.walk(parse_file(text, "every"))}
+    kinds = {type(node) for node in walk(parse_file(text, "every"))}
     training = (tree.Examples, tree.Loss, tree.Update, tree.Gradient, tree.Adapted)
     assert {*typing.get_args(tree.Statement), *training, *typing.get_args(tree.Tree)} <= kinds
     once = print_after(text, "every", {}, "parse")
@@ -90,7 +91,7 @@ def _without_places(node):
         return tuple(map(_without_places, node))
     if not isinstance(node, tree.Node):
         return node
-    return type(node).__name__, *(_without_places(getattr(node, name)) for name in tree.inner_fields(node))
+    return type(node).__name__, *(_without_places(getattr(node, name)) for name in inner_fields(node))
 
 
 def test_later_stages_are_not_run(capsys):

@@ -9,7 +9,7 @@ import tpc
 from tpc.core.affine import Affine
 from tpc.core.names import distinct, fresh, numbered, part
 from tpc.core.passes import needed_for, renamed, without_unused
-from tpc.core.places import Range, in_rounds, may_make, may_meet, rounds, shared, sites_of
+from tpc.core.places import IndexRange, in_rounds, may_make, may_meet, rounds, shared, sites_of
 from tpc.core.wellformed import verified
 
 PROGRAM = """
@@ -36,7 +36,7 @@ def test_sites():
     h, c = made["h[t]"], made["c[t, s]"]
     assert shared(h, c) == 1
     assert shared(c, c) == 2
-    assert c.loops == (Range("t", Affine(3)), Range("s", Affine.var("t") + 1))
+    assert c.loops == (IndexRange("t", Affine(3)), IndexRange("s", Affine.var("t") + 1))
     assert [dict(at) for op, at in in_rounds(program.body, {}) if op is c.op] == list(rounds(c.loops, {}))
     assert len(list(rounds(c.loops, {}))) == 6
 
@@ -47,7 +47,7 @@ def test_whether_references_may_meet(seed):
     r = random.Random(seed)
 
     def place():
-        loops = [Range("a", Affine(r.randint(1, 3))), Range("b", Affine.var("a") + r.randint(0, 2))]
+        loops = [IndexRange("a", Affine(r.randint(1, 3))), IndexRange("b", Affine.var("a") + r.randint(0, 2))]
         kept = loops[: r.randint(0, 2)]
         index = Affine.of(r.randint(0, 4), {loop.variable: r.choice((1, 1, 2)) for loop in kept})
         return index, kept, {index.at(at) for at in rounds(kept, {})}

@@ -14,7 +14,7 @@ import tpc
 from tests.evaluate.programs import PROGRAMS, two_layers
 from tests.experiments.test_word2vec import settings, written
 from tpc.experiments.room import ITEMSIZE, Size
-from tpc.experiments.word2vec import COMPARED, PROGRAM, Experiment, Settings
+from tpc.experiments.word2vec import COMPARED, PROGRAM, Word2VecExperiment, Word2VecSettings
 
 jax.config.update("jax_enable_x64", True)  # modules are run here as they are
 
@@ -161,7 +161,7 @@ def coefficients():
 def large():
     """Bytes on a device for all words of text8, by the compiler and by the experiment's check, on 1 device,
     and on 8 in bfloat16."""
-    s = Settings()
+    s = Word2VecSettings()
     runs = [
         (
             dtype,
@@ -193,14 +193,14 @@ def resumed():
             settings(at, epochs=2, devices=count, dtype="bfloat16", corpus=str(written(at / "short", 80)))
             for count in (2, 3)
         )
-        whole = Experiment(two)
+        whole = Word2VecExperiment(two)
         expected = whole.run()
         try:
-            Experiment(two, at / "out", keep_every=0).run(progress=stop)
+            Word2VecExperiment(two, at / "out", keep_every=0).run(progress=stop)
         except InterruptedError:
-            run = Experiment(two, at / "out")
+            run = Word2VecExperiment(two, at / "out")
             found = run.run(resume=True)
-        more = Experiment(three, at / "out").run(resume=True)
+        more = Word2VecExperiment(three, at / "out").run(resume=True)
         one, other = (each.training.leaves(each.state).values() for each in (whole, run))
         return {
             "same": all(map(np.array_equal, one, other)),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tpc.cli.main import main
-from tpc.experiments.maml import VALIDATION, Experiment, Settings
+from tpc.experiments.maml import VALIDATION, FewShotExperiment, FewShotSettings
 
 FEW = ["--set", "batches=2", "--set", "tasks=2", "--set", "validation_tasks=64", "--set", "test_tasks=64"]
 
@@ -41,8 +41,8 @@ def test_status_and_json(options, tmp_path, capsys):
 
 
 def test_the_best_network_before_is_tested(monkeypatch, tmp_path):
-    experiment = Experiment(
-        Settings(epochs=9, batches=2, tasks=2, validation_tasks=8, test_tasks=8, model=4), tmp_path
+    experiment = FewShotExperiment(
+        FewShotSettings(epochs=9, batches=2, tasks=2, validation_tasks=8, test_tasks=8, model=4), tmp_path
     )
     coming = iter([0.5, 0.7, 0.6, np.nan, 0.9])
     seen = []

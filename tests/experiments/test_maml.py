@@ -17,10 +17,10 @@ import pytest
 import tpc
 from tpc.cli.main import main
 from tpc.experiments.drawings import read_parts, tasks
-from tpc.experiments.maml import Experiment, Settings
+from tpc.experiments.maml import FewShotExperiment, FewShotSettings
 
 ROOT = Path(__file__).parents[2]
-SMALL = Settings(
+SMALL = FewShotSettings(
     epochs=3, batches=4, tasks=3, queries=2, asked=3, validation_tasks=64, test_tasks=64, adapting_steps=3
 )
 
@@ -67,7 +67,7 @@ def test_tasks_are_of_different_classes_and_drawings(tmp_path):
 def test_the_limit_learns_and_widths_approach_it(tmp_path):
     losses = {}
     for model in ("mup", 4096):
-        experiment = Experiment(settings(tmp_path, model=model, batches=60, lr=0.3))
+        experiment = FewShotExperiment(settings(tmp_path, model=model, batches=60, lr=0.3))
         state = experiment.model.train(None, *experiment._drawn(0))
         losses[model] = experiment.model.training.outputs(state, ["loss"])["loss"]
     assert losses["mup"][-20:].mean() < losses["mup"][:20].mean() - 0.05
@@ -78,11 +78,11 @@ KILLED = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from tests.experiments.test_maml import Experiment, settings
+from tests.experiments.test_maml import FewShotExperiment, settings
 def wait(done, *_):
     print(done, flush=True)
     time.sleep(30)
-Experiment(settings(Path(sys.argv[2])), Path(sys.argv[2]) / "out").run(progress=wait)
+FewShotExperiment(settings(Path(sys.argv[2])), Path(sys.argv[2]) / "out").run(progress=wait)
 """
 
 
@@ -96,10 +96,10 @@ def test_a_killed_run_resumes_to_the_same_end(tmp_path):
         assert child.stdout.readline() == "1\n"
         child.send_signal(signal.SIGKILL)
     epochs = []
-    resumed = Experiment(settings(tmp_path), tmp_path / "out")
+    resumed = FewShotExperiment(settings(tmp_path), tmp_path / "out")
     outcome = resumed.run(resume=True, progress=lambda done, *_: epochs.append(done))
     assert epochs == [2, 3]
-    whole = Experiment(settings(tmp_path))
+    whole = FewShotExperiment(settings(tmp_path))
     assert whole.fingerprint == resumed.fingerprint
     expected = whole.run()
     assert dataclasses.replace(outcome, meta_batches_per_second=None) == dataclasses.replace(

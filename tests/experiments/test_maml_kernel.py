@@ -10,7 +10,7 @@ import pytest
 from tests.experiments.test_maml import settings
 from tests.oracles.algorithm_4 import Algorithm4, LinearClassifier, relu_kernels
 from tpc.cli.main import main
-from tpc.experiments.maml import Experiment
+from tpc.experiments.maml import FewShotExperiment
 
 SIZES = {
     "input_scale": 0.8,
@@ -56,7 +56,7 @@ def test_of_a_linear_net_it_is_a_linear_classifier_trained_in_its_weights(model,
 
 def trained_on(tmp_path, **changes):
     given = settings(tmp_path, lr=0.3, batches=6, dtype="float64", **{**SIZES, **changes})
-    experiment = Experiment(given)
+    experiment = FewShotExperiment(given)
     experiment.model.prepare(None)
     return experiment, given
 
@@ -89,7 +89,7 @@ def agree(experiment, oracle, close):
 
 def test_gradients_are_clipped_by_their_norm_in_the_weights(tmp_path):
     """Of a linear kernel the weights can be written down."""
-    experiment = Experiment(
+    experiment = FewShotExperiment(
         settings(tmp_path, model="gp", input_std=1.0, output_std=1.0, dtype="float64", batches=2)
     )
     experiment.model.prepare(None)
@@ -102,11 +102,11 @@ def test_gradients_are_clipped_by_their_norm_in_the_weights(tmp_path):
 def test_an_interrupted_run_resumes_to_the_same_end(tmp_path):
     given = settings(tmp_path, model="ntk", activation="relu", output_std=1.0)
     prepared = []
-    Experiment(dataclasses.replace(given, epochs=1), tmp_path / "out").run(
+    FewShotExperiment(dataclasses.replace(given, epochs=1), tmp_path / "out").run(
         preparing=lambda *done: prepared.append(done)
     )
     assert prepared == [(36, 36), (36, 36)]
-    resumed, whole = Experiment(given, tmp_path / "out"), Experiment(given)
+    resumed, whole = FewShotExperiment(given, tmp_path / "out"), FewShotExperiment(given)
     outcome, expected = resumed.run(resume=True), whole.run()
     assert dataclasses.replace(outcome, meta_batches_per_second=None) == dataclasses.replace(
         expected, meta_batches_per_second=None

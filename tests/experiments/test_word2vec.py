@@ -21,7 +21,7 @@ from tpc.experiments import room as memory
 from tpc.experiments.analogies import read_questions, right_answers
 from tpc.experiments.corpus import read_text
 from tpc.experiments.windows import Sampler, Shape, segments
-from tpc.experiments.word2vec import Experiment, Settings, settings_for
+from tpc.experiments.word2vec import Word2VecExperiment, Word2VecSettings, settings_for
 
 ROOT = Path(__file__).parents[2]
 PLACES = ["north", "south", "east", "west", "upper", "lower"]
@@ -53,7 +53,7 @@ def written(tmp_path, lines=600, seed=0):
 
 def settings(tmp_path, **changes):
     small = {"min_count": 1, "epochs": 6, "batch": 16, "shared": 16, "steps": 20, "sample": 1.0, "lr": 0.5}
-    return Settings(**{"corpus": str(written(tmp_path)), **small, **changes})
+    return Word2VecSettings(**{"corpus": str(written(tmp_path)), **small, **changes})
 
 
 def test_a_text_is_numbers_of_its_words_however_it_is_compressed(tmp_path):
@@ -143,7 +143,7 @@ def test_the_limit_learns_and_widths_approach_it(tmp_path):
     """The kernel limit answers nothing; vectors of a wide net have the inner products of the limit."""
     products = {}
     for model in ("mup", 4096):
-        run = Experiment(settings(tmp_path, model=model))
+        run = Word2VecExperiment(settings(tmp_path, model=model))
         outcome = run.run()
         products[model] = run.products(run.state, np.arange(20))
         if model == "mup":
@@ -151,7 +151,7 @@ def test_the_limit_learns_and_widths_approach_it(tmp_path):
             assert (outcome.questions, outcome.in_vocabulary) == (31, 30)
     assert 1e-6 < np.abs(products[4096] - products["mup"]).mean() < 0.02
     assert np.abs(products["mup"][:, 20:]).mean() > 0.1
-    rounded = Experiment(settings(tmp_path, dtype="bfloat16"))
+    rounded = Word2VecExperiment(settings(tmp_path, dtype="bfloat16"))
     assert rounded.run().analogy_accuracy > 0.8
     # a row is rounded hundreds of times, each time by up to 1/256 and at random, which adds up to a few
     # hundredths
@@ -160,7 +160,7 @@ def test_the_limit_learns_and_widths_approach_it(tmp_path):
         < np.abs(rounded.products(rounded.state, np.arange(20)) - products["mup"]).mean()
         < 0.03 * np.abs(products["mup"]).mean()
     )
-    kernel = Experiment(settings(tmp_path, model="ntk")).run()
+    kernel = Word2VecExperiment(settings(tmp_path, model="ntk")).run()
     assert kernel.analogy_accuracy == 0
     assert kernel.words_per_second is None
 
@@ -169,12 +169,13 @@ KILLED = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from tests.experiments.test_word2vec import Experiment, settings
+from tests.experiments.test_word2vec import Word2VecExperiment, settings
 def wait(done, *_):
     if done > 1.3:
         print(done, flush=True)
         time.sleep(30)
-Experiment(settings(Path(sys.argv[2]), epochs=3), Path(sys.argv[2]) / "out", keep_every=0).run(progress=wait)
+folder = Path(sys.argv[2])
+Word2VecExperiment(settings(folder, epochs=3), folder / "out", keep_every=0).run(progress=wait)
 """
 
 
@@ -188,10 +189,10 @@ def test_a_killed_run_resumes_to_the_same_parameters(tmp_path):
         assert 1.3 < float(child.stdout.readline()) < 2
         child.send_signal(signal.SIGKILL)
     done = []
-    resumed = Experiment(settings(tmp_path, epochs=3), tmp_path / "out")
+    resumed = Word2VecExperiment(settings(tmp_path, epochs=3), tmp_path / "out")
     outcome = resumed.run(resume=True, progress=lambda epochs, *_: done.append(epochs))
     assert 1.3 < done[0] < 2
-    whole = Experiment(settings(tmp_path, epochs=3))
+    whole = Word2VecExperiment(settings(tmp_path, epochs=3))
     expected = whole.run()
     assert dataclasses.replace(outcome, words_per_second=None) == dataclasses.replace(
         expected, words_per_second=None
@@ -206,10 +207,10 @@ def test_a_killed_run_resumes_to_the_same_parameters(tmp_path):
         json.loads((tmp_path / "out" / "result.json").read_text())["words_trained"] == expected.words_trained
     )
     with pytest.raises(tpc.TpcError, match=r"TP624.*other settings"):
-        Experiment(settings(tmp_path, epochs=4), tmp_path / "out").run(resume=True)
+        Word2VecExperiment(settings(tmp_path, epochs=4), tmp_path / "out").run(resume=True)
     (tmp_path / "out" / "training.npz").write_bytes(b"no archive")
     with pytest.raises(tpc.TpcError, match=r"TP624.*damaged"):
-        Experiment(settings(tmp_path, epochs=3), tmp_path / "out").run(resume=True)
+        Word2VecExperiment(settings(tmp_path, epochs=3), tmp_path / "out").run(resume=True)
 
 
 def damaged(path, content):
@@ -280,7 +281,7 @@ def test_questions_out_of_the_vocabulary_are_counted(tmp_path):
     path.write_text(": x\nA b c d\na b c e\n", encoding="utf-8")
     found = read_questions(path, {w: k for k, w in enumerate("abcd")})
     assert (found.asked, found.numbers.tolist()) == (2, [[0, 1, 2, 3]])
-    none = Experiment(settings(tmp_path, questions=str(path), epochs=1)).run()
+    none = Word2VecExperiment(settings(tmp_path, questions=str(path), epochs=1)).run()
     assert (none.questions, none.in_vocabulary, none.analogy_accuracy) == (2, 0, None)
     assert str(none).startswith("no question has all its words in the vocabulary (2 questions")
 

@@ -11,7 +11,7 @@ import tpc
 from tests.experiments.test_word2vec import settings, written
 from tpc.cli.main import main
 from tpc.experiments import room as memory
-from tpc.experiments.word2vec import Experiment, program, settings_for
+from tpc.experiments.word2vec import Word2VecExperiment, program, settings_for
 
 SIZE, STEPS, BATCH, WINDOW, SHARED = 6, 12, 5, 2, 4
 
@@ -68,8 +68,8 @@ def test_a_run_goes_on_from_what_it_kept_to_the_same_parameters(tmp_path):
             shutil.copytree(tmp_path / "out", tmp_path / "stopped", dirs_exist_ok=True)
 
     whole, resumed = (
-        Experiment(wanted, tmp_path / "out", keep_every=0),
-        Experiment(wanted, tmp_path / "stopped"),
+        Word2VecExperiment(wanted, tmp_path / "out", keep_every=0),
+        Word2VecExperiment(wanted, tmp_path / "stopped"),
     )
     expected = whole.run(progress=copy)
     done = []
@@ -86,7 +86,7 @@ def test_a_run_goes_on_from_what_it_kept_to_the_same_parameters(tmp_path):
         assert np.array_equal(one, other, equal_nan=True)
     for other in ({"activation": "relu"}, {"samples": 32}):
         with pytest.raises(tpc.TpcError, match=r"TP624.*other settings"):
-            Experiment(dataclasses.replace(wanted, **other), tmp_path / "out").run(resume=True)
+            Word2VecExperiment(dataclasses.replace(wanted, **other), tmp_path / "out").run(resume=True)
 
 
 def test_points_are_counted_where_there_are_any(tmp_path):
@@ -96,8 +96,11 @@ def test_points_are_counted_where_there_are_any(tmp_path):
         (16, "tanh", None),
         ("ntk", "tanh", None),
     ):
-        assert Experiment(settings(tmp_path, model=model, activation=activation)).settings.samples == samples
-    assert Experiment(settings(tmp_path, model="ntk", activation="tanh")).run().analogy_accuracy == 0
+        assert (
+            Word2VecExperiment(settings(tmp_path, model=model, activation=activation)).settings.samples
+            == samples
+        )
+    assert Word2VecExperiment(settings(tmp_path, model="ntk", activation="tanh")).run().analogy_accuracy == 0
     assert [
         settings_for(text, activation=activation).lr
         for text in (None, "t.txt")

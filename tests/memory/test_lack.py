@@ -38,8 +38,8 @@ WHERE = {
     "simulate": "tpc.simulate.seeds._compiled",
     "verify": "tpc.simulate.seeds._compiled",
     "kernel": "tpc.kernels.blocks.side_by_side",
-    "maml": "tpc.experiments.maml.Experiment._drawn",
-    "word2vec": "tpc.experiments.word2vec.Experiment._train",
+    "maml": "tpc.experiments.maml.FewShotExperiment._drawn",
+    "word2vec": "tpc.experiments.word2vec.Word2VecExperiment._train",
 }
 
 
@@ -84,7 +84,7 @@ def failing(error):
 
 @pytest.mark.parametrize("command", WHERE)
 def test_every_command_refuses(command, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("tpc.experiments.maml_network.Network.prepare", lambda self, progress: None)
+    monkeypatch.setattr("tpc.experiments.maml_network.FiniteNetwork.prepare", lambda self, progress: None)
     for error in [LACKS["xla"]] if command in ("maml", "word2vec") else LACKS.values():
         with monkeypatch.context() as patched:
             patched.setattr(WHERE[command], failing(error))

@@ -30,7 +30,7 @@ def name(text):
 
 
 def number(k):
-    return tree.Number(_, k)
+    return tree.Literal(_, k)
 
 
 def source(node, text):
@@ -59,10 +59,10 @@ def test_binding_strengths():
     assert value("-a^2") == tree.Negated(_, tree.Power(_, name("a"), number(2)))
     assert value("a^-b^c") == tree.Power(_, name("a"), tree.Negated(_, tree.Power(_, name("b"), name("c"))))
     assert value("a**b") == tree.Power(_, name("a"), name("b"))
-    assert value("W.T @ W @ v") == tree.MatMul(
-        _, tree.Transposed(_, name("W")), tree.MatMul(_, name("W"), name("v"))
+    assert value("W.T @ W @ v") == tree.MatrixProduct(
+        _, tree.Transposed(_, name("W")), tree.MatrixProduct(_, name("W"), name("v"))
     )
-    assert value("2*W @ v") == tree.Chain(_, (number(2), tree.MatMul(_, name("W"), name("v"))), ("*",))
+    assert value("2*W @ v") == tree.Chain(_, (number(2), tree.MatrixProduct(_, name("W"), name("v"))), ("*",))
     assert value("Wᵀ @ v") == value("W⊤ @ v") == value("W.T @ v")
     assert value("a²") == value("a^2")
     assert value("f''(a)") == tree.Applied(_, tree.Primed(_, name("f"), 2), (name("a"),))

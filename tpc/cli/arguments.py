@@ -52,8 +52,10 @@ def rate(text: str) -> float:
 def add_command(
     commands: Any, name: str, function: Command, text: str, *, data: bool = False
 ) -> argparse.ArgumentParser:
-    """A command on a `.tp` file. data: whether it takes values of inputs and is random, and says so in its
-    help."""
+    """A command on a `.tp` file.
+
+    data: whether it takes values of inputs and is random, and says so in its help.
+    """
     made: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}."
     )

@@ -145,7 +145,7 @@ def _add_word2vec(experiments: Any) -> None:
 def maml(arguments: argparse.Namespace) -> int:
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
-    from tpc.experiments.maml import Experiment, settings_for
+    from tpc.experiments.maml import FewShotExperiment, settings_for
 
     if arguments.resume and arguments.out is None:
         raise TpcError(
@@ -169,16 +169,16 @@ def maml(arguments: argparse.Namespace) -> int:
         devices=arguments.devices,
     )
     seen = (_epoch, _preparing) if sys.stderr.isatty() else (None, None)
-    outcome = Experiment(settings, arguments.out).run(
+    outcome = FewShotExperiment(settings, arguments.out).run(
         resume=arguments.resume, progress=seen[0], preparing=seen[1]
     )
-    return _shown(arguments, outcome, outcome.diverged, "the network")
+    return _print_outcome(arguments, outcome, outcome.diverged, "the network")
 
 
 def word2vec(arguments: argparse.Namespace) -> int:
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
-    from tpc.experiments.word2vec import Experiment, settings_for
+    from tpc.experiments.word2vec import Word2VecExperiment, settings_for
 
     if arguments.resume and arguments.out is None:
         raise TpcError(
@@ -202,13 +202,13 @@ def word2vec(arguments: argparse.Namespace) -> int:
         devices=arguments.devices,
         **chosen,
     )
-    outcome = Experiment(settings, arguments.out).run(
+    outcome = Word2VecExperiment(settings, arguments.out).run(
         resume=arguments.resume, progress=_words if sys.stderr.isatty() else None
     )
-    return _shown(arguments, outcome, outcome.diverged, "a vector")
+    return _print_outcome(arguments, outcome, outcome.diverged, "a vector")
 
 
-def _shown(arguments: argparse.Namespace, outcome: Any, diverged: int | None, what: str) -> int:
+def _print_outcome(arguments: argparse.Namespace, outcome: Any, diverged: int | None, what: str) -> int:
     """Prints what has been found, and that it is not all there would be, if training diverged."""
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError

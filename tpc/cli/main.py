@@ -36,8 +36,11 @@ COMMANDS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command. Returns its exit status: 0, 1 for a check that failed, 2 for bad input, 70 for a
-    defect of tpc, 130 if interrupted."""
+    """Runs one command.
+
+    Returns its exit status: 0, 1 for a check that failed, 2 for bad input, 70 for a defect of tpc, 130 if
+    interrupted.
+    """
     prepare()
     try:
         status = _guarded(argv)
@@ -55,8 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(argv: Sequence[str] | None) -> int:
-    """Runs the command; what goes wrong becomes a message and a status, but for an OSError of standard
-    output, which has no file's name."""
+    """Runs the command; what goes wrong becomes a message and a status.
+
+    But for an OSError of standard output, which has no file's name.
+    """
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.machine.memory import refusing
 

@@ -60,7 +60,7 @@ def result_of(
 def require_widths(program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> None:
     """Refuses widths that cannot fit before anything is computed. Raises TpcError (TP604)."""
     if arguments.widths:
-        from tpc.simulate.draw import WidthError
+        from tpc.simulate.initialisation import WidthError
         from tpc.simulate.seeds import require_room
 
         for width in arguments.widths:
@@ -85,7 +85,7 @@ def sample(
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.simulate import simulate
     from tpc.simulate.done import CheckpointError
-    from tpc.simulate.draw import WidthError
+    from tpc.simulate.initialisation import WidthError
     from tpc.simulate.seeds import SeedError
 
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
@@ -144,8 +144,10 @@ def error_of(found: Sequence[Diagnostic], arguments: argparse.Namespace) -> TpcE
 
 
 def progress_line(what: str) -> Callable[[int, int], None]:
-    """Shows what is done on one line of standard error, and, from the time that the last one took, what is
-    left to wait."""
+    """Shows what is done on one line of standard error, and what is left to wait.
+
+    The latter from the time that the last one took.
+    """
     last = time.monotonic()
 
     def show_progress(done: int, total: int) -> None:

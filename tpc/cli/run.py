@@ -90,7 +90,7 @@ def _add_long_runs(made: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tpc.evaluate.result import DivergedError
 
-    together = _joined(arguments)
+    together = _join(arguments)
     program, given = load(arguments)
     inputs = bound(program, given, arguments)
     if not arguments.silent:
@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     return OK if error is None else REFUSED
 
 
-def _joined(arguments: argparse.Namespace) -> bool:
+def _join(arguments: argparse.Namespace) -> bool:
     """Makes this process one of several if it is to be. Sets `silent` for all but the first."""
     from tpc.evaluate.devices import join
 
@@ -151,8 +151,10 @@ def _alone_on_stdout() -> Iterator[None]:
 def _at_widths(
     program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace
 ) -> tuple[list[Samples], Sequence[Diagnostic]]:
-    """Finite widths, until one is interrupted, or there is no memory for it, and what is said then: the limit
-    is to be printed all the same."""
+    """Finite widths, until one is interrupted, or there is no memory for it, and what is said then.
+
+    The limit is to be printed all the same.
+    """
     from tpc.diagnostics.diagnostic import TpcError
 
     out: list[Samples] = []
@@ -167,8 +169,10 @@ def _at_widths(
 
 
 def _unwritten(result: Result, samples: list[Samples], arguments: argparse.Namespace) -> list[Diagnostic]:
-    """Writes the files that are asked for; says of which that was impossible (TP606), so that the numbers are
-    printed all the same."""
+    """Writes the files that are asked for.
+
+    Says of which that was impossible (TP606), so that the numbers are printed all the same.
+    """
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.evaluate.result_plot import plot_result
 

@@ -29,8 +29,10 @@ def add_scale(commands: Any) -> None:
 
 
 def scale(arguments: argparse.Namespace) -> int:
-    """`--set a1=1/4` and the like are exponents, exact; the other settings are dims and inputs, as in every
-    command."""
+    """`--set a1=1/4` and the like are exponents, exact.
+
+    The other settings are dims and inputs, as in every command.
+    """
     found = [EXPONENT.fullmatch(setting) for setting in arguments.settings]
     arguments.settings = [
         setting for setting, exponent in zip(arguments.settings, found, strict=True) if exponent is None

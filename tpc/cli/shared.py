@@ -107,8 +107,10 @@ def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
 
 
 def writing(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file, whole or not at all; `write` is given the name to write to. Raises TpcError (TP606) if
-    that is impossible."""
+    """Writes a file, whole or not at all; `write` is given the name to write to.
+
+    Raises TpcError (TP606) if that is impossible.
+    """
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.machine.files import whole
@@ -138,8 +140,10 @@ def text_of(path: Path) -> str:
 def show(
     arguments: argparse.Namespace, shown: object, data: Mapping[str, Any], error: TpcError | None = None
 ) -> None:
-    """Prints an outcome, as text or as one JSON object, and what is wrong with it on standard error. Of
-    several processes only the first one does."""
+    """Prints an outcome, as text or as one JSON object, and what is wrong with it on standard error.
+
+    Of several processes only the first one does.
+    """
     if getattr(arguments, "silent", False):
         return
     if error is not None:

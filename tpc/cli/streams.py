@@ -1,5 +1,7 @@
-"""Standard streams that are closed, full or of a narrow encoding, so that what a long run found is not lost
-for their sake."""
+"""Standard streams that are closed, full or of a narrow encoding.
+
+What a long run found is not lost for their sake.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,10 @@ def spelled_out(error: UnicodeError) -> tuple[str, int]:
 
 
 def prepare() -> None:
-    """Makes standard output and error take any text. A closed one is replaced by nowhere: nothing that is
-    written there can be missed."""
+    """Makes standard output and error take any text.
+
+    A closed one is replaced by nowhere: nothing that is written there can be missed.
+    """
     codecs.register_error("spelled out", spelled_out)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -80,8 +84,10 @@ def say(text: str) -> None:
 
 
 def abandon(stream: TextIO) -> None:
-    """Lets a stream that cannot be written lead nowhere, so that Python does not stumble over it once more at
-    its end."""
+    """Lets a stream that cannot be written lead nowhere.
+
+    Else Python stumbles over it once more at its end.
+    """
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError):  # it is none of the system's, or closed

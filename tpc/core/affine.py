@@ -1,5 +1,7 @@
-"""Affine indices `c + k·t + …` over loop variables, the only arithmetic that an index of a family may have,
-and the values that they take."""
+"""Affine indices `c + k·t + …` over loop variables, and the values that they take.
+
+They are the only arithmetic that an index of a family may have.
+"""
 
 from __future__ import annotations
 
@@ -84,8 +86,10 @@ Ranges = tuple[tuple[str, Affine], ...]
 
 
 def bounds(index: Affine, ranges: Sequence[tuple[str, Affine]]) -> tuple[int, int]:
-    """The least and greatest value of `index`, whose variables `ranges` bind; where a range may be empty,
-    bounds that may not be attained."""
+    """The least and greatest value of `index`, whose variables `ranges` bind.
+
+    Where a range may be empty, bounds that may not be attained.
+    """
     return (
         (index.const, index.const)
         if not index.terms

@@ -16,8 +16,7 @@ Renaming = Mapping[str, Affine]
 
 
 def variables_apart(program: Program) -> Program:
-    """The program with other variables in the place of those that are called like a vector, a scalar, a
-    matrix or an output of it."""
+    """The program with other variables for those called like a vector, scalar, matrix or output of it."""
     variables, at = _variables(program), dict[str, Affine]()
     taken = {*program.names, *variables}
     for variable in sorted(variables & program.names):

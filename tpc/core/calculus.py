@@ -35,13 +35,14 @@ class NotDifferentiableError(Exception):
 
 
 def differentiate(x: Expr, seed: Callable[[Expr], Expr | None], *, across_where: bool = True) -> Expr:
-    """The derivative of `x` along `seed`, which gives the derivative of each leaf (None: look inside the
-    node).
+    """The derivative of `x` along `seed`, which gives the derivative of each leaf.
+
+    None: look inside the node.
 
     A `where` is differentiated branch by branch if `across_where`, which is right if it is continuous.
     Raises NotDifferentiableError where a step or sign (or else a `where`) would have to be differentiated.
     """
-    memo: dict[int, Expr] = {}
+    memo: dict[int, Expr] = {}  # formulas share their parts, and to hash one goes through all of them
 
     def d(node: Expr) -> Expr:
         key = id(node)
@@ -89,8 +90,10 @@ def _power_base(base: Expr, exponent: Expr, dbase: Expr) -> Expr:
 
 
 def at_rest(base: Expr, slope: Expr) -> Expr:
-    """The derivative of a root of `base`: 0, not infinity times 0, where `base` is 0 and, its function having
-    a kink, may stay there."""
+    """The derivative of a root of `base`.
+
+    0, not infinity times 0, where `base` is 0 and, its function having a kink, may stay there.
+    """
     if not has_kinks(base):
         return slope
     return call(

@@ -1,5 +1,6 @@
-"""Functions that call each other to any depth, as generators: the calls that are open stand in a list, not on
-the machine's stack.
+"""Functions that call each other to any depth, as generators.
+
+The calls that are open stand in a list, not on the machine's stack.
 
 `x = yield f(…)` takes the place of `x = f(…)` where f is such a generator, too, and `unwound(f(…))` that of a
 call from outside.

@@ -1,5 +1,7 @@
-"""What instructions use of what others make: references with the loops and sums around them, and loops whose
-rounds do not depend on each other."""
+"""What instructions use of what others make.
+
+References with the loops and sums around them, and loops whose rounds do not depend on each other.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,10 @@ from tpc.core.program import For, Instruction, MatMul, instructions
 
 
 def references(op: Instruction, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
-    """Every use of a vector or scalar in `op`, with `ranges` and the ranges of the sums around it, outermost
-    first."""
+    """Every use of a vector or scalar in `op`, with the ranges around it, outermost first.
+
+    These are `ranges` and those of the sums.
+    """
     if isinstance(op, MatMul):
         yield op.operand, ranges
     else:

@@ -54,8 +54,7 @@ class Elementwise:
 
     @property
     def rests(self) -> bool:
-        """Whether it may be 0, or have a derivative of 0, at more than single points, having a kink or a
-        jump."""
+        """Whether, having a kink or a jump, it may be 0, or have a derivative of 0, at more than points."""
         return self.shape != "smooth" and self.growth == "polynomial"
 
     @property

@@ -82,8 +82,10 @@ class Constant(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Extent(Expr):
-    """A width as a number, n. It stands in powers, `n^(-1/4)`, whose limits `tpc.scaling` finds; derive meets
-    none."""
+    """A width as a number, n.
+
+    It stands in powers, `n^(-1/4)`, whose limits `tpc.scaling` finds; derive meets none.
+    """
 
     width: str
 
@@ -311,8 +313,10 @@ def summed(variable: str, count: Affine, body: Expr) -> Expr:
 
 
 def delta(left: Index, right: Index) -> Expr:
-    """`[left = right]`, a number if that can be told; of combinations of variables so that none is
-    subtracted."""
+    """`[left = right]`, a number if that can be told.
+
+    Of combinations of variables so that none is subtracted.
+    """
     if left == right:
         return ONE
     if not (isinstance(left, Affine) and isinstance(right, Affine)):

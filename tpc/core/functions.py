@@ -330,7 +330,7 @@ def elementwise(name: str) -> Elementwise:
 
 
 def function_names() -> tuple[str, ...]:
-    """Of all that programs may call without a `def`."""
+    """The names of all that programs may call without a `def`."""
     return (*FUNCTIONS, *SUGARED)
 
 
@@ -347,8 +347,10 @@ def is_function(name: str) -> bool:
 
 
 def written(name: str, *args: Expr) -> Expr:
-    """The expression for `name(args…)` as written: `gelu(x, σ)` (TP4, x/2·(1 + erf(x/σ)) +
-    σ/(2√π)·e^{−x²/σ²}) and n-ary max and min included."""
+    """The expression for `name(args…)` as written.
+
+    `gelu(x, σ)` (TP4, x/2·(1 + erf(x/σ)) + σ/(2√π)·e^{−x²/σ²}) and n-ary max and min included.
+    """
     if name == "gelu" and len(args) == 2:
         x, sigma = args
         if sigma == ZERO:
@@ -372,8 +374,10 @@ def shapes(x: Expr) -> set[Shape]:
 
 
 def is_defined(x: Expr) -> bool:
-    """Whether `x` is a number wherever its values are: there is no division in it, no root, no logarithm,
-    nothing that grows exponentially."""
+    """Whether `x` is a number wherever its values are.
+
+    There is no division in it, no root, no logarithm, nothing that grows exponentially.
+    """
 
     def of(node: Expr) -> bool:
         match node:
@@ -389,6 +393,8 @@ def is_defined(x: Expr) -> bool:
 
 
 def has_kinks(x: Expr) -> bool:
-    """Whether a function with a kink or a jump is in `x`, which then may be 0, with all its derivatives, at
-    more than single points."""
+    """Whether a function with a kink or a jump is in `x`.
+
+    It may be 0 then, with all its derivatives, at more than single points.
+    """
     return bool(shapes(x) - {"smooth"})

@@ -60,8 +60,11 @@ def require_text(text: Any) -> str:
 def checked_dims(
     dims: Mapping[str, Any] | None, declared: set[str], name: str, text: str = ""
 ) -> dict[str, int]:
-    """Values of dims by name. Raises TpcError: a name that is none of the `declared` ones (TP504), a value
-    that is no whole number (TP507)."""
+    """Values of dims by name.
+
+    Raises TpcError: a name that is none of the `declared` ones (TP504), a value that is no whole number
+    (TP507).
+    """
     if not isinstance(dims, Mapping):
         if dims is None:
             return {}
@@ -93,8 +96,10 @@ def _size(value: Any) -> int | None:
 
 
 def numbers(value: Any) -> np.ndarray:
-    """An array of real numbers, of whole ones of any size, too. Raises ValueError for what is none, or is
-    masked."""
+    """An array of real numbers, of whole ones of any size, too.
+
+    Raises ValueError for what is none, or is masked.
+    """
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise MaskedError("some are masked")

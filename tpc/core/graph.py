@@ -27,37 +27,75 @@ from tpc.core.affine import Affine, Ranges
 from tpc.core.expr import Expr, Gather, Index, Ref, Sum, Value, children
 from tpc.core.places import may_meet
 from tpc.core.printer import print_axes, print_expr, print_op
-from tpc.core.program import Axis, For, Gaussians, Instruction, MatMul, Matrix, Nonlin, Program, instructions
+from tpc.core.program import (
+    Axis,
+    For,
+    Gaussians,
+    Instruction,
+    MatMul,
+    Matrix,
+    Nonlin,
+    Program,
+    instructions,
+    loop_ranges,
+)
 
 Distance = tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
-    """A node that makes members of a family: `index` in terms of `loops`. `place`: its place in program
-    order, -1 if it is given."""
+class FamilyDefinition:
+    """A node that makes members of a family: `index` in terms of `loops`."""
 
     node: str
     index: tuple[Index, ...]
     loops: tuple[For, ...] = ()
     ranges: Ranges = ()
+    # its place in program order, -1 if it is given
     place: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A reference in an instruction. `ranges`: the loops and sums around it."""
+    """A reference in an instruction."""
 
     ref: Ref
     role: str
+    # the loops and sums around it
     ranges: Ranges
 
 
 def dependency_graph(program: Program) -> nx.DiGraph:
-    """The graph of `program`; see above for its attributes. Nodes are in program order, named by what they
-    make, `x[t+1]`."""
+    """The graph of `program`; see above for its attributes.
+
+    Nodes are in program order, named by what they make, `x[t+1]`.
+    """
     graph = nx.DiGraph(name=program.name)
-    made: dict[str, list[Definition]] = {}
+    made: dict[str, list[FamilyDefinition]] = {}
+    _declare(graph, made, program)
+    ops = [(_node(graph, op.out), op, loops) for op, loops in instructions(program.body)]
+    for place, (node, op, loops) in enumerate(ops):
+        _define(graph, made, node, op, loops, place)
+    for place, (node, op, loops) in enumerate(ops):
+        for use in _uses(op, loop_ranges(loops)):
+            _connect(graph, made, node, use, loops, place)
+    for output in program.outputs:
+        node = _node(graph, Ref(f"output {output.name}"))
+        graph.add_node(
+            node, kind="output", op="Output", label=f"output {output.name}{print_axes(output.axes)}", loop=()
+        )
+        ranges = tuple((variable, Affine(count)) for variable, count in output.axes)
+        for use in _ref_uses(output.ref, "output", ranges):
+            _connect(graph, made, node, use, (), len(ops))
+    _add_zdots(graph, [(node, op) for node, op, _ in ops if isinstance(op, MatMul)])
+    return graph
+
+
+# nodes
+
+
+def _declare(graph: nx.DiGraph, made: dict[str, list[FamilyDefinition]], program: Program) -> None:
+    """Adds what is given: inputs, matrices, initial vectors, and what their laws need."""
     for item in program.inputs:
         bound = "" if item.bound is None else f" : index({item.bound})"
         shape = f"[{', '.join(map(str, item.shape))}]" if item.shape else ""
@@ -89,30 +127,13 @@ def dependency_graph(program: Program) -> nx.DiGraph:
                 f"{name}{print_axes(group.axes)} : {group.width} ~ {law}",
             )
     _laws(graph, made, program)
-    ops = [(_node(graph, op.out), op, loops) for op, loops in instructions(program.body)]
-    for place, (node, op, loops) in enumerate(ops):
-        _define(graph, made, node, op, loops, place)
-    for place, (node, op, loops) in enumerate(ops):
-        for use in _uses(op, _ranges(loops)):
-            _connect(graph, made, node, use, loops, place)
-    for output in program.outputs:
-        node = _node(graph, Ref(f"output {output.name}"))
-        graph.add_node(
-            node, kind="output", op="Output", label=f"output {output.name}{print_axes(output.axes)}", loop=()
-        )
-        ranges = tuple((variable, Affine(count)) for variable, count in output.axes)
-        for use in _ref_uses(output.ref, "output", ranges):
-            _connect(graph, made, node, use, (), len(ops))
-    _add_zdots(graph, [(node, op) for node, op, _ in ops if isinstance(op, MatMul)])
-    return graph
-
-
-# nodes
 
 
 def _node(graph: nx.DiGraph, ref: Ref) -> str:
-    """A name for a new node: the reference as text, numbered if two are alike. The node is put into the
-    graph, to keep the order."""
+    """A name for a new node: the reference as text, numbered if two are alike.
+
+    The node is put into the graph, to keep the order.
+    """
     name, k = str(ref), 1
     while name in graph:
         k += 1
@@ -127,7 +148,7 @@ def _axes(shape: tuple[int, ...]) -> tuple[Axis, ...]:
 
 def _given(
     graph: nx.DiGraph,
-    made: dict[str, list[Definition]],
+    made: dict[str, list[FamilyDefinition]],
     name: str,
     axes: tuple[Axis, ...],
     kind: str,
@@ -136,12 +157,12 @@ def _given(
 ) -> None:
     graph.add_node(name, kind=kind, op=op, label=label, loop=())
     ranges = tuple((variable, Affine(count)) for variable, count in axes)
-    made[name] = [Definition(name, tuple(Affine.var(variable) for variable, _ in axes), ranges=ranges)]
+    made[name] = [FamilyDefinition(name, tuple(Affine.var(variable) for variable, _ in axes), ranges=ranges)]
 
 
 def _define(
     graph: nx.DiGraph,
-    made: dict[str, list[Definition]],
+    made: dict[str, list[FamilyDefinition]],
     node: str,
     op: Instruction,
     loops: tuple[For, ...],
@@ -150,10 +171,12 @@ def _define(
     kind = "vector" if isinstance(op, MatMul | Nonlin) else "scalar"
     around = tuple((loop.variable, str(loop.count)) for loop in loops)
     graph.add_node(node, kind=kind, op=type(op).__name__, label=print_op(op)[0], loop=around)
-    made.setdefault(op.out.name, []).append(Definition(node, op.out.index, loops, _ranges(loops), place))
+    made.setdefault(op.out.name, []).append(
+        FamilyDefinition(node, op.out.index, loops, loop_ranges(loops), place)
+    )
 
 
-def _laws(graph: nx.DiGraph, made: dict[str, list[Definition]], program: Program) -> None:
+def _laws(graph: nx.DiGraph, made: dict[str, list[FamilyDefinition]], program: Program) -> None:
     def link(names: tuple[str, ...], item: Matrix | Gaussians, parts: tuple[Expr, ...]) -> None:
         ranges = tuple((variable, Affine(count)) for variable, count in item.axes)
         for part in parts:
@@ -168,10 +191,6 @@ def _laws(graph: nx.DiGraph, made: dict[str, list[Definition]], program: Program
 
 
 # uses
-
-
-def _ranges(loops: tuple[For, ...]) -> Ranges:
-    return tuple((loop.variable, loop.count) for loop in loops)
 
 
 def _uses(op: Instruction, ranges: Ranges) -> Iterator[Use]:
@@ -202,7 +221,7 @@ def _ref_uses(ref: Ref, role: str, ranges: Ranges) -> Iterator[Use]:
 
 def _connect(
     graph: nx.DiGraph,
-    made: dict[str, list[Definition]],
+    made: dict[str, list[FamilyDefinition]],
     node: str,
     use: Use,
     loops: tuple[For, ...],
@@ -225,9 +244,11 @@ def _length(distance: Distance) -> tuple[int, ...]:
     return tuple(1 if d is None else d for d in distance)
 
 
-def _distance(definition: Definition, use: Use, loops: tuple[For, ...], place: int) -> Distance | None:
-    """How many rounds of each common loop lie between definition and use; None if the one never makes what
-    the other means."""
+def _distance(definition: FamilyDefinition, use: Use, loops: tuple[For, ...], place: int) -> Distance | None:
+    """How many rounds of each common loop lie between definition and use.
+
+    None if the one never makes what the other means.
+    """
     common = [a for a, b in zip(definition.loops, loops, strict=False) if a is b]
     found: dict[str, int] = {}
     for i, j in zip(definition.index, use.ref.index, strict=True):
@@ -271,8 +292,10 @@ def _add_zdots(graph: nx.DiGraph, products: list[tuple[str, MatMul]]) -> None:
 
 
 def _made_of(graph: nx.DiGraph, place: dict[str, int]) -> dict[str, int]:
-    """For each node which products it is or depends on, as the bits of an integer. place: the bit of a
-    product."""
+    """For each node which products it is or depends on, as the bits of an integer.
+
+    place: the bit of a product.
+    """
     found: dict[str, int] = {}
     groups = nx.condensation(graph)
     whole: dict[int, int] = {}

@@ -32,8 +32,10 @@ XZ = b"\xfd7zXZ\0"  # what such a file begins with
 
 
 def _open_xz(file: BinaryIO, mode: str = "rb", **options: Any) -> Any:
-    """As `lzma.open`, but not of the format before .xz, in which a file of zeros is one of empty texts
-    without end. Raises LZMAError."""
+    """As `lzma.open`, but not of the format before .xz. Raises LZMAError.
+
+    In that, a file of zeros is one of empty texts without end.
+    """
     start = file.read(len(XZ))
     file.seek(0)
     if not XZ.startswith(start):
@@ -47,8 +49,9 @@ COMPRESSED: Mapping[str, Callable[..., Any]] = {".xz": _open_xz, ".gz": gzip.ope
 def bind_inputs(
     program: Program, data: Mapping[str, Any], *, file: str = "", text: str = ""
 ) -> dict[str, np.ndarray]:
-    """Every input by name: from `data`, else its default. Arrays of floats in the declared shapes, of
-    integers for inputs used as indices.
+    """Every input by name: from `data`, else its default.
+
+    Arrays of floats in the declared shapes, of integers for inputs used as indices.
 
     file, text: what messages show. Raises TpcError with everything that is wrong: unknown or missing names
     (TP504, TP501), shapes (TP502), values that are not finite (TP503), not numbers (TP508) or no indices
@@ -76,8 +79,10 @@ def bind_inputs(
 
 
 def check_given(program: Program, data: Mapping[str, Any]) -> None:
-    """Whether some inputs are there and may have these values, whatever the others have. Raises TpcError as
-    `bind_inputs` does."""
+    """Whether some inputs are there and may have these values, whatever the others have.
+
+    Raises TpcError as `bind_inputs` does.
+    """
     errors: list[Diagnostic] = []
     _given(program, data, errors)
     if errors:
@@ -87,8 +92,10 @@ def check_given(program: Program, data: Mapping[str, Any]) -> None:
 def _given(
     program: Program, data: Mapping[str, Any], errors: list[Diagnostic]
 ) -> dict[str, np.ndarray | None]:
-    """The inputs that are given, by name, None for one that cannot be taken; what is wrong is added to
-    `errors`."""
+    """The inputs that are given, by name, None for one that cannot be taken.
+
+    What is wrong is added to `errors`.
+    """
     if not isinstance(data, Mapping):
         raise TypeError(f"inputs are given by name, as in {{'y': 1.0}}, not as {type(data).__name__}")
     known = {item.name: item for item in program.inputs}
@@ -132,8 +139,7 @@ def constant_law_errors(program: Program) -> list[Diagnostic]:
 
 
 def law_errors(program: Program, inputs: Mapping[str, np.ndarray]) -> list[Diagnostic]:
-    """Covariances that are not positive semidefinite, negative variances, ratios of widths that are not
-    positive."""
+    """Covariances that are not positive semidefinite; variances and ratios that are not positive."""
     return _law_errors(program, inputs, constant=False)
 
 
@@ -193,7 +199,9 @@ def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> li
 
 def load_data(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file (no pickles) or of a .json object, by name, also compressed (.xz, .gz).
-    Raises TpcError (TP505)."""
+
+    Raises TpcError (TP505).
+    """
     path = Path(path)
     kind = path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
     try:
@@ -226,8 +234,10 @@ def load_data(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _unpacked(file: BinaryIO, suffix: str, most: int) -> bytes:
-    """What a file holds, unpacked. Raises OSError, and what says that it is damaged; ValueError for more than
-    there should be."""
+    """What a file holds, unpacked.
+
+    Raises OSError, and what says that it is damaged; ValueError for more than there should be.
+    """
     unpacking = COMPRESSED[suffix](file) if suffix in COMPRESSED else file
     packed = os.fstat(file.fileno()).st_size
     if packed > most:

@@ -1,5 +1,7 @@
-"""The numbers that laws, ratios and variances come to, given the inputs: arrays over the axes of what is
-declared."""
+"""The numbers that laws, ratios and variances come to, given the inputs.
+
+Arrays over the axes of what is declared.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""What a program's networks and weights are, as far as the scaling analysis needs it: the core program itself
-knows vectors and scalars only."""
+"""What a program's networks and weights are, as far as the scaling analysis needs it.
+
+The core program itself knows vectors and scalars only.
+"""
 
 from __future__ import annotations
 
@@ -23,26 +25,27 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A forward pass. vectors, scalars: the families it makes, in order, the output's included; features:
-    what output weights are multiplied to.
-
-    products: what is made by multiplying with a weight, (family, weight). training: whether a gradient is
-    taken of it.
-    """
+    """A forward pass."""
 
     network: str
     output: str
+    # `vectors`, `scalars`: the families it makes, in order, the output's included
     vectors: tuple[str, ...]
     scalars: tuple[str, ...]
+    # what output weights are multiplied to
     features: tuple[str, ...]
+    # what is made by multiplying with a weight, (family, weight)
     products: tuple[tuple[str, str], ...]
+    # whether a gradient is taken of it
     training: bool
 
 
 @dataclass(frozen=True, slots=True)
 class WeightInfo:
-    """A weight: its exponents as the file has them, and the families that are what it has become, its
-    updates' coefficients included."""
+    """A weight: its exponents as the file has them, and the families that are what it has become.
+
+    Its updates' coefficients are among these.
+    """
 
     name: str
     kind: Literal["matrix", "input", "output", "finite"]
@@ -55,8 +58,9 @@ class WeightInfo:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """weights: in the order of declaration; a1, b1 are the first one's."""
+    """The networks of a program, for the analysis of scaling."""
 
+    # in the order of declaration; a1, b1 are the first one's
     weights: tuple[WeightInfo, ...]
     passes: tuple[Pass, ...]
     parametrization: str
@@ -73,6 +77,8 @@ class Networks:
 
 
 def exponent_input(letter: str, place: int) -> str:
-    """The input that an exponent of the weight at `place` (from 0) is, where a program is opened; its name
-    without the mark is the exponent's."""
+    """The input that an exponent of the weight at `place` (from 0) is, where a program is opened.
+
+    Its name without the mark is the exponent's.
+    """
     return f"{letter}{place + 1}$"

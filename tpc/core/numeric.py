@@ -23,16 +23,21 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """The array modules to compute with: `np` (numpy or jax.numpy) and `special` (scipy.special or
-    jax.scipy.special)."""
+    """The array modules to compute with.
+
+    `np` (numpy or jax.numpy) and `special` (scipy.special or jax.scipy.special).
+    """
 
     np: Any
     special: Any
 
 
 def evaluate(x: Expr, leaf: Callable[[Expr], Any | None], ns: Namespace) -> Any:
-    """The value of `x`. `leaf` gives the value of every Value, Position, Extent and Sum in it, and None to
-    have a node computed from its parts."""
+    """The value of `x`.
+
+    `leaf` gives the value of every Value, Position, Extent and Sum in it, and None to have a node computed
+    from its parts.
+    """
     own = leaf(x)
     if own is not None:
         return own
@@ -61,8 +66,10 @@ def evaluate(x: Expr, leaf: Callable[[Expr], Any | None], ns: Namespace) -> Any:
 
 
 def real_power(value: Fraction, exponent: int) -> float:
-    """`value^exponent`, to the nearest number but for the last bit if it is a power; what is too large is
-    infinite."""
+    """`value^exponent`, to the nearest number but for the last bit if it is a power.
+
+    What is too large is infinite.
+    """
     if exponent == 1:
         try:
             return value.numerator / value.denominator

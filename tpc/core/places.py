@@ -11,7 +11,7 @@ from tpc.core.expr import Gather, Index, Ref
 from tpc.core.program import For, Instruction, MatMul, Op
 
 
-class Range(NamedTuple):
+class IndexRange(NamedTuple):
     """A variable that runs over 0 … count−1."""
 
     variable: str
@@ -28,7 +28,7 @@ class Site:
     # a position for every region around it, and one in the innermost
     path: tuple[int, ...]
     # outermost first
-    loops: tuple[Range, ...]
+    loops: tuple[IndexRange, ...]
 
     @property
     def out(self) -> Ref:
@@ -48,10 +48,10 @@ def sites_of(body: Sequence[Op]) -> tuple[Site, ...]:
     """All instructions, in program order."""
     found: list[Site] = []
 
-    def visit(ops: Sequence[Op], path: tuple[int, ...], loops: tuple[Range, ...]) -> None:
+    def visit(ops: Sequence[Op], path: tuple[int, ...], loops: tuple[IndexRange, ...]) -> None:
         for i, op in enumerate(ops):
             if isinstance(op, For):
-                visit(op.body, (*path, i), (*loops, Range(op.variable, op.count)))
+                visit(op.body, (*path, i), (*loops, IndexRange(op.variable, op.count)))
             else:
                 found.append(Site(len(found), op, (*path, i), loops))
 
@@ -78,7 +78,7 @@ def shared(a: Site, b: Site) -> int:
 # rounds
 
 
-def rounds(loops: Sequence[Range | For], at: Mapping[str, int]) -> Iterator[dict[str, int]]:
+def rounds(loops: Sequence[IndexRange | For], at: Mapping[str, int]) -> Iterator[dict[str, int]]:
     """The values of the variables in all rounds of nested loops, those around them being given."""
     if not loops:
         yield dict(at)

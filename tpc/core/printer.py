@@ -47,8 +47,10 @@ from tpc.core.traverse import substitute_ref
 
 
 def as_written(ref: Ref) -> str:
-    """A member as messages show it: what has got a number, as expressions without a name have, by what it is
-    a part of."""
+    """A member as messages show it.
+
+    What has got a number, as expressions without a name have, by what it is a part of.
+    """
     return str(Ref(ref.name.partition("$")[0] or ref.name, ref.index))
 
 
@@ -195,8 +197,9 @@ def print_op(op: Op, indent: str = "") -> list[str]:
 def _print_body(
     body: Sequence[Op], indent: str, widths: Mapping[str, str], made: dict[str, Ref]
 ) -> list[str]:
-    """A body as text that parses: where no vector is left in the φ of a Nonlin, 0 times one of its width is
-    added, which tells its kind.
+    """A body as text that parses.
+
+    Where no vector is left in the φ of a Nonlin, 0 times one of its width is added, which tells its kind.
 
     widths: of the families of vectors. made: for a width, a vector that is made by now; what the body makes
     is added.

@@ -1,5 +1,6 @@
-"""A NETSOR⊤⁺ program (TP4 Def 7.1): initial scalars, vectors and matrices, and the instructions that make
-more of them.
+"""A NETSOR⊤⁺ program (TP4 Def 7.1).
+
+Initial scalars, vectors and matrices, and the instructions that make more of them.
 
 A value belongs to a family, `x[t]`, with finite index axes; a plain value is a family with none. Loops stay
 loops: `For` is a region.
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from tpc.core.affine import Affine
+from tpc.core.affine import Affine, Ranges
 from tpc.core.expr import Expr, Ref
 from tpc.core.network import Source
 from tpc.diagnostics.diagnostic import Label
@@ -56,19 +57,22 @@ class Width:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A run-time scalar or array. `bound`: its entries are integers in 0 … bound−1, to be used as indices."""
+    """A run-time scalar or array."""
 
     name: str
     shape: tuple[int, ...] = ()
     default: Fraction | None = None
+    # its entries are integers in 0 … bound−1, to be used as indices
     bound: int | None = None
     origin: Origin = _origin()
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A family of initial matrices with iid N(0, variance/columns) entries (Setup 7.2; with unequal widths,
-    TP3)."""
+    """A family of initial matrices with iid N(0, variance/columns) entries.
+
+    Setup 7.2; with unequal widths, TP3.
+    """
 
     name: str
     axes: tuple[Axis, ...]
@@ -80,8 +84,10 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Gaussians:
-    """Initial vectors whose coordinates are iid copies of one Gaussian vector, a group per index (Setup
-    7.2)."""
+    """Initial vectors whose coordinates are iid copies of one Gaussian vector (Setup 7.2).
+
+    There is a group for every index.
+    """
 
     names: tuple[str, ...]
     axes: tuple[Axis, ...]
@@ -104,8 +110,10 @@ class MatMul:
 
 @dataclass(frozen=True, slots=True)
 class Nonlin:
-    """`out = φ(x¹..xᵏ; θ¹..θˡ)`, a vector, coordinate by coordinate. With k = 0 all coordinates are the
-    same."""
+    """`out = φ(x¹..xᵏ; θ¹..θˡ)`, a vector, coordinate by coordinate.
+
+    With k = 0 all coordinates are the same.
+    """
 
     out: Ref
     phi: Expr
@@ -132,8 +140,10 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """`body` for each value 0 … count−1 of `variable`; `count` may depend on the variables of the regions
-    around it."""
+    """`body` for each value 0 … count−1 of `variable`.
+
+    `count` may depend on the variables of the regions around it.
+    """
 
     variable: str
     count: Affine
@@ -211,6 +221,10 @@ def instructions(
             yield from instructions(op.body, (*loops, op))
         else:
             yield op, loops
+
+
+def loop_ranges(loops: tuple[For, ...]) -> Ranges:
+    return tuple((loop.variable, loop.count) for loop in loops)
 
 
 def initial_families(program: Program) -> Mapping[str, Family]:

@@ -1,5 +1,6 @@
-"""Where the members of a family are kept while a program runs: as a variable, as a value carried from round
-to round, or as an array.
+"""Where the members of a family are kept while a program runs.
+
+As a variable, as a value carried from round to round, or as an array.
 
 An axis is *dropped* if every use of the family is in the same round of the loop that makes it; it is
 *carried* if only the value of the round before is ever needed; else it is *kept*, an axis of an array.
@@ -52,8 +53,10 @@ def ranges(regions: Sequence[Region]) -> Ranges:
 
 
 def build(body: Sequence[Op], around: tuple[Region, ...] = ()) -> tuple[Node, ...]:
-    """The program's body with every loop in its place; loops of no rounds are left out, and sums of no
-    terms."""
+    """The program's body with every loop in its place.
+
+    Loops of no rounds are left out, and sums of no terms.
+    """
     nodes: list[Node] = []
     for op in body:
         if not isinstance(op, For):
@@ -76,8 +79,10 @@ def build(body: Sequence[Op], around: tuple[Region, ...] = ()) -> tuple[Node, ..
 
 
 def _without_empty_sums(x: Expr, around: Ranges) -> Expr:
-    """`x` with 0 for sums that have no terms in any round: nothing may have been made that they could
-    read."""
+    """`x` with 0 for sums that have no terms in any round.
+
+    Nothing may have been made that they could read.
+    """
 
     def leaf(node: Expr) -> Expr | None:
         if not isinstance(node, Sum):
@@ -101,8 +106,10 @@ def leaves(nodes: Sequence[Node]) -> Iterator[Leaf]:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Carry:
-    """`axis` runs over the rounds of `region`: the member at `first` is made before it, the one at variable +
-    first + 1 in each round."""
+    """`axis` runs over the rounds of `region`.
+
+    The member at `first` is made before it, the one at variable + first + 1 in each round.
+    """
 
     axis: int
     region: Region
@@ -111,14 +118,14 @@ class Carry:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Storage:
-    """How a family is kept. scope: the region in whose rounds it lives, None for the whole run. direct:
-    references used where they are made."""
+    """How a family is kept. scope: the region in whose rounds it lives, None for the whole run."""
 
     family: Family
     dropped: Mapping[int, Region]
     carry: Carry | None
     kept: tuple[int, ...]
     plain: bool
+    # references used where they are made
     direct: frozenset[Ref]
     writers: int
 

@@ -81,7 +81,7 @@ def substitute(
     """
     if not env:
         return x
-    memo: dict[int, Expr] = {}  # formulas share their parts
+    memo: dict[int, Expr] = {}  # formulas share their parts, and to hash one goes through all of them
 
     def go(node: Expr) -> Expr:
         if id(node) not in memo:

@@ -13,8 +13,9 @@ from tpc.core.traverse import at_round, expand_sums, map_phi
 
 
 def unroll(program: Program) -> Program:
-    """`program` with every region and sum written out, all indices constant (those read from inputs keep
-    their place in the input).
+    """`program` with every region and sum written out, all indices constant.
+
+    Those read from inputs keep their place in the input.
 
     The result has an instruction per round, so this is for small programs: display, checks, closed forms.
     """

@@ -33,8 +33,9 @@ class InternalError(Exception):
 
 
 def verified(program: Program) -> Program:
-    """`program`, found well formed: kinds, widths and sides fit, indices are in scope, everything is made
-    once and before it is used.
+    """`program`, found well formed.
+
+    Kinds, widths and sides fit, indices are in scope, everything is made once and before it is used.
 
     Raises InternalError. (Order is checked in small programs, reference by reference; resolve has checked it
     in all.)
@@ -112,8 +113,10 @@ def _check_index(ref: Ref, shape: tuple[int, ...], variables: set[str], op: Inst
 
 
 def instances(body: tuple[Op, ...], ranges: Ranges = ()) -> int:
-    """How many instructions and references the body comes to with loops and sums written out, as if each had
-    its largest count."""
+    """How many instructions and references the body comes to with loops and sums written out.
+
+    As if each had its largest count.
+    """
     total = 0
     for op in body:
         if isinstance(op, For):

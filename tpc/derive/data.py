@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tpc.core.expr import Expr
-from tpc.core.places import Range
+from tpc.core.places import IndexRange
 from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul, ZPartial
 from tpc.derive.latex import Latex, latex_equation
 from tpc.derive.limit import Limit
@@ -59,5 +59,5 @@ def closed_text(notation: TextNotation, closed: Expr) -> str:
     return notation.expr(closed.variance if isinstance(closed, Normal) else closed)
 
 
-def ranges_data(ranges: Sequence[Range]) -> list[dict[str, str]]:
+def ranges_data(ranges: Sequence[IndexRange]) -> list[dict[str, str]]:
     return [{"variable": r.variable, "count": str(r.count)} for r in ranges]

@@ -12,7 +12,7 @@ from tpc.core.calculus import NotDifferentiableError, differentiate
 from tpc.core.dependence import values_within
 from tpc.core.expr import ONE, ZERO, Call, Expr, Ref, Value, walk
 from tpc.core.functions import elementwise
-from tpc.core.places import Range, Site, by_family, may_make, may_meet, sites_of
+from tpc.core.places import IndexRange, Site, by_family, may_make, may_meet, sites_of
 from tpc.core.program import MatMul, Nonlin, Program
 from tpc.derive.parts import parts_of_lines
 from tpc.derive.sides import Sides
@@ -116,10 +116,10 @@ class Dependence:
         return any(self.rough[site.number] >> g.number & 1 for site in self.definitions(ref, ranges))
 
 
-def vectors(x: Expr, ranges: Ranges) -> list[tuple[Value, tuple[Range, ...]]]:
+def vectors(x: Expr, ranges: Ranges) -> list[tuple[Value, tuple[IndexRange, ...]]]:
     """The vectors in `x`, each with the ranges of the variables around it."""
     found = dict.fromkeys(pair for pair in values_within(x, ranges) if pair[0].vector)
-    return [(value, tuple(Range(*one) for one in inside)) for value, inside in found]
+    return [(value, tuple(IndexRange(*one) for one in inside)) for value, inside in found]
 
 
 def has_jumps(phi: Expr) -> bool:

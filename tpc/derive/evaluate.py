@@ -127,7 +127,7 @@ class Interpreter:
         self.order: dict[Member, int] = {}
         self.families: dict[tuple[Member, bool], FamilyOnPoints] = {}
         self.derivatives: dict[tuple[Member, Member], Any] = {}
-        self.means: dict[tuple[int, tuple[tuple[str, int], ...]], Any] = {}
+        self.means: dict[tuple[Expr, tuple[tuple[str, int], ...]], Any] = {}
         self.coefficients: dict[Member, dict[Member, float]] = {}
 
     def run(self) -> dict[str, Array]:
@@ -263,7 +263,7 @@ class Interpreter:
             case Sum(variable, count, body):
                 return sum((self.value(body, {**env, variable: s}) for s in range(count.at(env))), start=0.0)
             case Expectation(body):
-                key = (id(body), tuple(sorted(env.items())))
+                key = (body, tuple(sorted(env.items())))
                 if key not in self.means:
                     self.means[key] = self.mean(self.value(body, env))
                 return self.means[key]

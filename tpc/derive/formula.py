@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
 from tpc.core.expr import ZERO, Expr, Ref, Value, add
-from tpc.core.places import Range
+from tpc.core.places import IndexRange
 from tpc.core.program import MatMul, Origin
 from tpc.core.traverse import substitute_ref
 from tpc.derive.nodes import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
@@ -19,35 +19,35 @@ from tpc.derive.sites import FormulaScope
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """`left relation right`, for all values of the variables of `ranges`. `rule`: what it is by."""
+    """`left relation right`, for all values of the variables of `ranges`."""
 
     left: Expr
     relation: Literal["=", "~"]
     right: Expr
+    # what it is by
     rule: str
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[IndexRange, ...] = ()
 
     def at(self, env: Env) -> Equation:
         ranges = tuple(
-            Range(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env
+            IndexRange(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env
         )
         return replace(self, left=at(self.left, env), right=at(self.right, env), ranges=ranges)
 
 
 @dataclass(frozen=True, repr=False)
 class ZFormula(ABC):
-    """What is known of the limit of one vector or scalar: `equations`, the first of them its definition.
-
-    of: the vector or scalar. loops: the regions around its instruction, whose variables are free in the
-    equations. path: its place in the program.
-    scope: what fresh names in it stand for.
-    """
+    """What is known of the limit of one vector or scalar: `equations`, the first of them its definition."""
 
     rule: ClassVar[str]
+    # the vector or scalar
     of: Ref
-    loops: tuple[Range, ...] = field(default=(), kw_only=True)
+    # the regions around its instruction, whose variables are free in the equations
+    loops: tuple[IndexRange, ...] = field(default=(), kw_only=True)
+    # its place in the program
     path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
     origin: Origin = field(default=Origin(), kw_only=True, compare=False, repr=False)
+    # what fresh names in it stand for
     scope: FormulaScope = field(default=FormulaScope(), kw_only=True, compare=False, repr=False)
 
     @property
@@ -68,7 +68,7 @@ class ZFormula(ABC):
 
     def _where(self, env: Env) -> dict[str, Any]:
         loops = tuple(
-            Range(loop.variable, loop.count.substitute(env))
+            IndexRange(loop.variable, loop.count.substitute(env))
             for loop in self.loops
             if loop.variable not in env
         )
@@ -212,16 +212,13 @@ class ZMoment(ZFormula):
 
 @dataclass(frozen=True, slots=True)
 class HatCovariance:
-    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`.
+    """`Cov(Ẑ^of, Ẑ^other) = value` for the values of `ranges`."""
 
-    other: a product with the same matrix at or before `of`.
-
-    of_all: in words, which products `other` stands for, if it stands for all before `of`.
-    """
-
+    # a product with the same matrix at or before `of`
     other: Ref
     value: Expr
-    ranges: tuple[Range, ...]
+    ranges: tuple[IndexRange, ...]
+    # in words, which products `other` stands for, if it stands for all before `of`
     of_all: str = ""
 
 
@@ -259,7 +256,7 @@ class ZHat(ZFormula):
             HatCovariance(
                 substitute_ref(c.other, env),
                 at(c.value, env),
-                tuple(Range(r.variable, r.count.substitute(env)) for r in c.ranges),
+                tuple(IndexRange(r.variable, r.count.substitute(env)) for r in c.ranges),
                 c.of_all,
             )
             for c in self.covariances
@@ -272,20 +269,19 @@ class Opposing:
     """The products `g` with the transpose in some rounds (`ranges`) before h.
 
     A term `Σ coefficient·Z^y` of `Ż^h`, y the operand of g.
-
-    same: [the two matrices of a family are one], 1 for plain ones, a factor of the coefficient. number: of
-    the site of g.
     """
 
     g: Ref
     y: Ref
-    ranges: tuple[Range, ...]
+    ranges: tuple[IndexRange, ...]
+    # [the two matrices of a family are one], 1 for plain ones, a factor of the coefficient
     same: Expr
     coefficient: Expr
+    # of the site of g
     number: int = field(compare=False)
 
     def at(self, env: Env) -> Opposing:
-        ranges = tuple(Range(r.variable, r.count.substitute(env)) for r in self.ranges)
+        ranges = tuple(IndexRange(r.variable, r.count.substitute(env)) for r in self.ranges)
         return replace(
             self,
             g=substitute_ref(self.g, env),
@@ -298,18 +294,16 @@ class Opposing:
 
 @dataclass(frozen=True, repr=False)
 class ZDot(ZFormula):
-    """`Ż^h = value`, a sum over `terms`.
-
-    form: how the coefficients are defined, by derivatives (Def 7.3) or by Stein's lemma (Remark F.2).
-
-    scale: σ² of the matrix for Wx, ρσ² for Wᵀy. stein: the factor of C⁺b, 1/ρ for Wx and ρ for Wᵀy.
-    """
+    """`Ż^h = value`, a sum over `terms`."""
 
     value: Expr
     terms: tuple[Opposing, ...]
+    # how the coefficients are defined, by derivatives (Def 7.3) or by Stein's lemma (Remark F.2)
     form: Literal["derivative", "stein"]
     operand: Ref
+    # σ² of the matrix for Wx, ρσ² for Wᵀy
     scale: Expr
+    # the factor of C⁺b, 1/ρ for Wx and ρ for Wᵀy
     stein: Expr
     rule: ClassVar[str] = "ZDot"
 
@@ -357,14 +351,12 @@ class ZMatMul(ZFormula):
 
 @dataclass(frozen=True, repr=False)
 class ZPartial(ZFormula):
-    """`∂Z^of/∂Ẑ^by`, for a round of `of` (loops) and a round of `by` (ranges); zero where `of` comes first.
-
-    by_path: the place of g.
-    """
+    """`∂Z^of/∂Ẑ^by`, for a round of `of` (loops) and one of `by` (ranges); zero where `of` comes first."""
 
     by: Ref
-    ranges: tuple[Range, ...]
+    ranges: tuple[IndexRange, ...]
     value: Expr
+    # the place of g
     by_path: tuple[int, ...] = field(default=(), kw_only=True, compare=False, repr=False)
     rule: ClassVar[str] = "chain rule"
 
@@ -374,7 +366,7 @@ class ZPartial(ZFormula):
 
     def at(self, env: Env) -> Self:
         ranges = tuple(
-            Range(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env
+            IndexRange(r.variable, r.count.substitute(env)) for r in self.ranges if r.variable not in env
         )
         return replace(
             self,

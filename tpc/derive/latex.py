@@ -9,7 +9,7 @@ from typing import Any
 from tpc.core.expr import Expr
 from tpc.core.functions import elementwise
 from tpc.core.greek import LETTERS
-from tpc.core.places import Range
+from tpc.core.places import IndexRange
 from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
@@ -128,7 +128,7 @@ class Latex(Notation):
         return RELATIONS.get(op, op)
 
 
-def latex_ranges(notation: Latex, ranges: Iterable[Range]) -> str:
+def latex_ranges(notation: Latex, ranges: Iterable[IndexRange]) -> str:
     return r",\ ".join(" ".join(notation.below(r.variable, r.count)) for r in ranges)
 
 

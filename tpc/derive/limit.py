@@ -71,21 +71,19 @@ class Formulas:
 
 @dataclass(frozen=True, repr=False)
 class Limit:
-    """The infinite-width limit of `program`.
-
-    formulas: one for each input, initial vector and instruction, in program order; a loop's stand once, its
-    variable free in them.
-    partials: the recurrences of the derivatives `∂Z^x/∂Ẑ^g` that the formulas name.
-    scope: what fresh names in them stand for. of: the program that this is the limit of, if it has powers of
-    n and so is not `program`.
-    notes: what names of `program` stand for in `of`.
-    """
+    """The infinite-width limit of `program`."""
 
     program: Program
+    # one for each input, initial vector and instruction, in program order; a loop's stand once, its variable
+    # free in them
     formulas: tuple[ZFormula, ...]
+    # the recurrences of the derivatives `∂Z^x/∂Ẑ^g` that the formulas name
     partials: tuple[ZPartial, ...] = field(repr=False)
+    # what fresh names in them stand for
     scope: FormulaScope = field(default=FormulaScope(), repr=False, compare=False)
+    # the program that this is the limit of, if it has powers of n and so is not `program`
     of: Program | None = field(default=None, repr=False)
+    # what names of `program` stand for in `of`
     notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> ZFormula | Formulas:

@@ -75,8 +75,10 @@ class Partial(OfTwo):
 
 @dataclass(frozen=True, slots=True)
 class Stein(OfTwo):
-    """The coefficient of `Z^y` in `Ż^of` by Stein's lemma, where `by` is the product with the transpose and y
-    its operand (Remark F.2)."""
+    """The coefficient of `Z^y` in `Ż^of` by Stein's lemma (Remark F.2).
+
+    `by` is the product with the transpose, and y its operand.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,7 @@ class Notation(ABC):
             text, strength = self.written(neg(mul(*factors)))
             return f"-{self.parenthesised(text) if strength < PRODUCT else text}", SUM
         above, below = list[Expr](), list[Expr]()
-        for factor in gathered(sorted(factors, key=rank)):
+        for factor in collect(sorted(factors, key=rank)):
             if isinstance(factor, Number) and factor.value.denominator != 1:
                 above += [number(factor.value.numerator)] if factor.value.numerator != 1 else []
                 below.append(number(factor.value.denominator))
@@ -307,7 +307,7 @@ def with_one_index(terms: Sequence[Expr]) -> Sequence[Expr]:
     return [new_position(total), *(t for t in terms if t not in positions and t not in whole)]
 
 
-def gathered(factors: Sequence[Expr]) -> list[Expr]:
+def collect(factors: Sequence[Expr]) -> list[Expr]:
     """Equal factors as one power."""
     counts: dict[Expr, int] = {}
     for factor in factors:

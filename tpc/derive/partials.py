@@ -13,7 +13,7 @@ from tpc.core.calculus import differentiate
 from tpc.core.deep import Deep, unwound
 from tpc.core.expr import ZERO, Add, Delta, Expr, Mul, Ref, Sum, Value, add, delta, mul, summed, walk
 from tpc.core.names import Together
-from tpc.core.places import Range, Site, greatest, least
+from tpc.core.places import IndexRange, Site, greatest, least
 from tpc.core.program import Nonlin
 from tpc.core.traverse import bound_variables, free_variables, ref_variables
 from tpc.derive.depend import Dependence, vectors
@@ -36,7 +36,7 @@ class Partials:
 
     # ∂Z^x/∂Ẑ^g
 
-    def partial(self, of: Ref, ranges: Sequence[Range], by: Ref, g: Site) -> Deep[Expr]:
+    def partial(self, of: Ref, ranges: Sequence[IndexRange], by: Ref, g: Site) -> Deep[Expr]:
         """`∂Z^of/∂Ẑ^by`, by name unless it is a number or one short product."""
         definitions = self.facts.definitions(of, ranges)
         if not any(self.facts.reach[site.number] >> g.number & 1 for site in definitions):
@@ -59,10 +59,10 @@ class Partials:
         key = (site.number, g.number)
         if key not in self.entries:
             self.entries[key] = None
-            self.entries[key] = yield self._made(site, g)
+            self.entries[key] = yield self._make(site, g)
         return self.entries[key]
 
-    def _made(self, site: Site, g: Site) -> Deep[ZPartial]:
+    def _make(self, site: Site, g: Site) -> Deep[ZPartial]:
         if isinstance(site.op, Nonlin):
             inner = bound_variables(site.op.phi)
         else:
@@ -86,7 +86,7 @@ class Partials:
             scope=self.facts.scope,
         )
 
-    def _nonlin(self, site: Site, by: Ref, g: Site, inside: tuple[Range, ...]) -> Deep[Expr]:
+    def _nonlin(self, site: Site, by: Ref, g: Site, inside: tuple[IndexRange, ...]) -> Deep[Expr]:
         """`Σ_v ∂φ/∂v ∂Z^v/∂Ẑ^g`, scalars being constants (ZNonlin⁺)."""
         assert isinstance(site.op, Nonlin)
         slopes: dict[Expr, Expr] = {}
@@ -103,7 +103,7 @@ class Partials:
         )
 
     def _product(
-        self, site: Site, by: Ref, g: Site, rounds: SiteRounds, inside: tuple[Range, ...]
+        self, site: Site, by: Ref, g: Site, rounds: SiteRounds, inside: tuple[IndexRange, ...]
     ) -> Deep[Expr]:
         """`[h is g] + Σ_j coefficient_j ∂Z^{y_j}/∂Ẑ^g`, the coefficients those of `Ż^h`."""
         same = mul(*(delta(Affine.var(v), i) for v, i in rounds.env.items())) if site is g else ZERO
@@ -203,8 +203,10 @@ def same_matrix(g: Site, rounds: SiteRounds, h: Site) -> Expr:
 
 
 def is_short(x: Expr) -> bool:
-    """Is `x` a product with at most one other derivative in it, small enough to stand for its name? Then
-    formulas do not grow by sharing."""
+    """Whether `x` is a product with at most one other derivative in it.
+
+    Such a one may stand for its name, and formulas do not grow by sharing.
+    """
     found = list(islice(walk(x), MAX_PRODUCT + 1))
     return (
         len(found) <= (MAX_SUM if isinstance(x, Add) else MAX_PRODUCT)
@@ -216,7 +218,7 @@ def is_short(x: Expr) -> bool:
 # sums with brackets in them
 
 
-def summation(ranges: Sequence[Range], body: Expr, inside: Sequence[Range]) -> Expr:
+def summation(ranges: Sequence[IndexRange], body: Expr, inside: Sequence[IndexRange]) -> Expr:
     """`Σ body` over `ranges`, without the sums that a bracket `[s = t]` reduces to one term.
 
     inside: the ranges of the free variables.
@@ -226,7 +228,7 @@ def summation(ranges: Sequence[Range], body: Expr, inside: Sequence[Range]) -> E
     return body
 
 
-def _summation(over: Range, body: Expr, inside: Sequence[Range]) -> Expr:
+def _summation(over: IndexRange, body: Expr, inside: Sequence[IndexRange]) -> Expr:
     factors = body.factors if isinstance(body, Mul) else (body,)
     for factor in factors:
         if isinstance(factor, Delta) and (index := _solved(factor, over.variable)) is not None:
@@ -252,17 +254,17 @@ def _solved(x: Delta, variable: str) -> Affine | None:
     return (difference - Affine.var(variable).scaled(k)).scaled(-k)
 
 
-def _nonnegative(index: Affine, ranges: Sequence[Range]) -> bool:
+def _nonnegative(index: Affine, ranges: Sequence[IndexRange]) -> bool:
     low = least(index, ranges)
     return low is not None and low >= 0
 
 
-def _negative(index: Affine, ranges: Sequence[Range]) -> bool:
+def _negative(index: Affine, ranges: Sequence[IndexRange]) -> bool:
     high = greatest(index, ranges)
     return high is not None and high < 0
 
 
-def simplified(x: Expr, inside: Sequence[Range]) -> Expr:
+def simplified(x: Expr, inside: Sequence[IndexRange]) -> Expr:
     """`x` with sums at its top resolved where a bracket leaves one term."""
     match x:
         case Add(terms):
@@ -270,7 +272,7 @@ def simplified(x: Expr, inside: Sequence[Range]) -> Expr:
         case Mul(factors):
             return mul(*(simplified(f, inside) if isinstance(f, Sum) else f for f in factors))
         case Sum(variable, count, body):
-            over = Range(variable, count)
+            over = IndexRange(variable, count)
             inner = simplified(body, (*inside, over))
             return _summation(over, inner, inside)
         case _:

@@ -9,7 +9,7 @@ from typing import TypedDict
 from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Expr, Ref, add, mul, number, power
 from tpc.core.names import Together, fresh
-from tpc.core.places import Range, Site
+from tpc.core.places import IndexRange, Site
 from tpc.core.program import Gaussians, Input, MatMul, Moment, Nonlin, Origin, Program, Scalar
 from tpc.core.wellformed import InternalError
 from tpc.derive.depend import Dependence
@@ -37,7 +37,7 @@ MAX_PAIRED = 400  # products with one matrix whose covariances are listed pair b
 class FormulaPlace(TypedDict):
     """What every formula of an instruction says of where it stands."""
 
-    loops: tuple[Range, ...]
+    loops: tuple[IndexRange, ...]
     path: tuple[int, ...]
     origin: Origin
     scope: FormulaScope
@@ -69,7 +69,7 @@ def zinput(item: Input, names: frozenset[str], scope: FormulaScope) -> ZInput:
     variables: list[str] = []
     for _, wish in zip(item.shape, AXES * (1 + len(item.shape) // len(AXES)), strict=False):
         variables.append(fresh(wish, Together((variables, names))))
-    loops = tuple(Range(v, Affine(count)) for v, count in zip(variables, item.shape, strict=True))
+    loops = tuple(IndexRange(v, Affine(count)) for v, count in zip(variables, item.shape, strict=True))
     return ZInput(
         Ref(item.name, tuple(Affine.var(v) for v in variables)), loops=loops, origin=item.origin, scope=scope
     )
@@ -77,7 +77,7 @@ def zinput(item: Input, names: frozenset[str], scope: FormulaScope) -> ZInput:
 
 def zinit(group: Gaussians, scope: FormulaScope) -> Iterator[ZInit]:
     """ZInit: `Z^h` of an initial vector is given; `Ẑ^h = Z^h`, `Ż^h = 0`."""
-    loops = tuple(Range(variable, Affine(count)) for variable, count in group.axes)
+    loops = tuple(IndexRange(variable, Affine(count)) for variable, count in group.axes)
     refs = [Ref(name, tuple(Affine.var(variable) for variable, _ in group.axes)) for name in group.names]
     for i, ref in enumerate(refs):
         row = [limits(x, scope.inputs) for x in group.covariance[i]]

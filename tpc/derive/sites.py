@@ -12,21 +12,19 @@ from typing import Any
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Gather, Ref
 from tpc.core.names import Together, fresh
-from tpc.core.places import Range, Site, shared
+from tpc.core.places import IndexRange, Site, shared
 from tpc.core.traverse import substitute_ref
 from tpc.derive.nodes import Env
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FormulaScope:
-    """What is needed to read a formula by itself.
+    """What is needed to read a formula by itself."""
 
-    The instructions that lowering made out of parts of a line, by fresh name; the inputs; closed: what finds
-    the closed form of an equation (`tpc.derive.closed`).
-    """
-
+    # the instructions that lowering made out of parts of a line, by fresh name
     parts: Mapping[str, Sequence[Site]] = field(default_factory=dict)
     inputs: frozenset[str] = frozenset()
+    # what finds the closed form of an equation (`tpc.derive.closed`)
     closed: Callable[[Any], Expr | None] | None = None
 
     def part(self, ref: Ref) -> tuple[Site, dict[str, Affine]] | None:
@@ -45,7 +43,7 @@ class SiteRounds:
     """
 
     env: Env
-    ranges: tuple[Range, ...]
+    ranges: tuple[IndexRange, ...]
 
     def of(self, ref: Ref) -> Ref:
         return substitute_ref(ref, self.env)
@@ -69,17 +67,17 @@ def before(g: Site, h: Site, avoid: Container[str]) -> Iterator[SiteRounds]:
         variable = fresh("s" if own in taken else own, taken)
         count = Affine.var(own) + (1 if textually and u == depth - 1 else 0)
         rest = all_rounds(g, {**env, own: Affine.var(variable)}, u + 1, Together((taken, (variable,))))
-        yield SiteRounds(rest.env, (Range(variable, count), *rest.ranges))
+        yield SiteRounds(rest.env, (IndexRange(variable, count), *rest.ranges))
 
 
 def all_rounds(g: Site, env: Env, start: int, avoid: Container[str]) -> SiteRounds:
     """The rounds of `g` with its first `start` loop variables given by `env`."""
-    known, ranges, own = dict(env), list[Range](), list[str]()
+    known, ranges, own = dict(env), list[IndexRange](), list[str]()
     taken = Together((avoid, own))
     for loop in g.loops[start:]:
         variable = fresh(loop.variable, taken)
         own.append(variable)
-        ranges.append(Range(variable, loop.count.substitute(known)))
+        ranges.append(IndexRange(variable, loop.count.substitute(known)))
         known[loop.variable] = Affine.var(variable)
     return SiteRounds(known, tuple(ranges))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tpc.core.expr import Expr
 from tpc.core.greek import LETTERS
-from tpc.core.places import Range
+from tpc.core.places import IndexRange
 from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
@@ -89,13 +89,13 @@ class TextNotation(Notation):
         return {"<=": "≤", ">=": "≥"}.get(op, op)
 
 
-def print_ranges(notation: TextNotation, ranges: Iterable[Range]) -> str:
+def print_ranges(notation: TextNotation, ranges: Iterable[IndexRange]) -> str:
     text = ", ".join(" ".join(notation.below(r.variable, r.count)) for r in ranges)
     return f" for {text}" if text else ""
 
 
 def print_equation(
-    notation: TextNotation, equation: Equation, known: Sequence[Range], closed: Expr | None = None
+    notation: TextNotation, equation: Equation, known: Sequence[IndexRange], closed: Expr | None = None
 ) -> str:
     """One equation, with the ranges that are not known from around it, and its closed form."""
     text = f"{notation.expr(equation.left)} {equation.relation} {notation.expr(equation.right)}"
@@ -127,7 +127,7 @@ def is_hidden(formula: ZFormula) -> bool:
 
 def grouped(notation: TextNotation, formulas: Sequence[ZFormula]) -> list[str]:
     """The equations, those of a loop indented under its `for`."""
-    lines, around, path = list[str](), tuple[Range, ...](), tuple[int, ...]()
+    lines, around, path = list[str](), tuple[IndexRange, ...](), tuple[int, ...]()
     for formula in formulas:
         loops = formula.loops if formula.path else ()
         same = 0

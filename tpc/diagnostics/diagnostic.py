@@ -20,14 +20,13 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing refused.
-
-    at: the primary place (None: the file or the command line as a whole). also: secondary ones.
-    """
+    """One thing refused."""
 
     code: str
     message: str
+    # the primary place (None: the file or the command line as a whole)
     at: Label | None = None
+    # secondary ones
     also: tuple[Label, ...] = field(default=())
     help: str | None = None
 

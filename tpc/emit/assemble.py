@@ -1,5 +1,7 @@
-"""A whole emitted module from its parts: docstring, imports, settings, `limit`, and the helpers that are
-reached."""
+"""A whole emitted module from its parts.
+
+Docstring, imports, settings, `limit`, and the helpers that are reached.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,7 @@ def assembled(
             "",
             "",
             "\n\n\n".join([text, *forms]),
-            *_joined([*helpers, *ending]),
+            *_join([*helpers, *ending]),
             "",
         ]
     )
@@ -79,7 +81,7 @@ def _lines(settings: Sequence[Setting], read: Collection[str]) -> list[str]:
     return py.print_statements(found)
 
 
-def _joined(helpers: Sequence[Helper]) -> list[str]:
+def _join(helpers: Sequence[Helper]) -> list[str]:
     """Definitions with two blank lines around, constants in a row without."""
     parts = ["", "", helpers[0].text]
     for before, helper in pairwise(helpers):

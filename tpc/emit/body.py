@@ -1,5 +1,7 @@
-"""The body of the emitted function: instructions as lines, loops as `fori_loop`s (for independent rounds see
-`parallel` and `blocks`)."""
+"""The body of the emitted function.
+
+Instructions as lines, loops as `fori_loop`s (for independent rounds see `parallel` and `blocks`).
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ from tpc.emit import python as py
 from tpc.emit.comments import Comments
 from tpc.emit.excluded import doubtful_families, finite_branches
 from tpc.emit.formulas import Expressions
-from tpc.emit.identifiers import Names, local_name
+from tpc.emit.identifiers import Identifiers, local_name
 from tpc.emit.parallel import Parallel
 from tpc.emit.python import Assign, Def, Py, Return
-from tpc.emit.scopes import Chain, Frame, Held
+from tpc.emit.scopes import BasisChain, Frame, Held
 from tpc.emit.stacked import Blocks, put
 from tpc.plan.gaussians import Layout
 from tpc.plan.space import Space
@@ -37,7 +39,7 @@ class Body:
     """Emits one program's instructions."""
 
     def __init__(
-        self, program: Program, parts: Structure, layout: Layout, space: Space, names: Names
+        self, program: Program, parts: Structure, layout: Layout, space: Space, names: Identifiers
     ) -> None:
         self.program, self.parts, self.layout, self.space, self.names = program, parts, layout, space, names
         self.matrices = {m.name: m for m in program.matrices}
@@ -64,8 +66,10 @@ class Body:
     # storage
 
     def allocate(self, scope: Region | None, frame: Frame) -> None:
-        """Sets aside what is kept in this scope: arrays, the members that a carried family begins with, and
-        the next ones of a round."""
+        """Sets aside what is kept in this scope.
+
+        Arrays, the members that a carried family begins with, and the next ones of a round.
+        """
         for s in self.parts.storage.values():
             fixed: dict[int, Index] = {axis: Affine.var(r.variable) for axis, r in s.dropped.items()}
             if s.carry is not None:
@@ -161,10 +165,10 @@ class Body:
         for node in nodes:
             if isinstance(node, Leaf):
                 self._leaf(node, frame)
-            elif id(node) in self.parts.parallel:
+            elif node in self.parts.parallel:
                 self.parallel.each(node, frame)
-            elif id(node) in self.parts.blocks:
-                self.blocks.multiply(self.parts.blocks[id(node)], frame)
+            elif node in self.parts.blocks:
+                self.blocks.multiply(self.parts.blocks[node], frame)
             else:
                 self._rounds(node, frame)
 
@@ -204,8 +208,10 @@ class Body:
     def product(
         self, helper: str, op: MatMul, operand: Py, out: str, nest: Sequence[Region], frame: Frame
     ) -> None:
-        """A call of `helper` for the product of a matrix with `operand`, its result named `out`, with all
-        that it does to the matrix's bases. nest: the loops that it does at once."""
+        """A call of `helper` for the product of a matrix with `operand`, its result named `out`.
+
+        It does all that the product does to the matrix's bases. nest: the loops that it does at once.
+        """
         matrix = self.matrices[op.matrix.name]
         near, far = frame.chain((matrix.name, op.transposed)), frame.chain((matrix.name, not op.transposed))
         assert near is not None
@@ -223,14 +229,14 @@ class Body:
             )
         frame.changes(near)
 
-    def _bases(self, chain: Chain | None, index: Sequence[Py]) -> Py:
-        """Those of one side of a matrix, or of one of a family."""
+    def _bases(self, chain: BasisChain | None, index: Sequence[Py]) -> Py:
+        """The bases of one side of a matrix, or of one of a family."""
         if chain is None:
             return Py("()")
         return py.call("member", py.name(chain.name), *index) if index else py.name(chain.name)
 
     def _factors(self, op: MatMul, index: Sequence[Py]) -> list[Py]:
-        """Of Ẑ and Ż, if they are not 1."""
+        """The factors of Ẑ and Ż, if they are not 1."""
         scale = self.scales[op.matrix.name]
         if scale.table:
             table = py.subscript(scale.value, index)
@@ -245,7 +251,7 @@ class Body:
         carried = self._carried(region, frame, inner)
         self.allocate(region, inner)
         self.nodes(region.body, inner)
-        state = list(inner.changed.values())
+        state = list(inner.changed)
         ends = [self._end(start, inner) for _, _, start in carried]
         function = self.names.fresh(f"round_{region.variable}")
         turn = [] if inner.turn is None else [inner.turn]
@@ -273,8 +279,10 @@ class Body:
             frame.changes(item)
 
     def _carried(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Py, str, Held]]:
-        """The families that the loop carries: what the first round gets, what a round calls it, and where the
-        first member is."""
+        """The families that the loop carries.
+
+        What the first round gets, what a round calls it, and where the first member is.
+        """
         carried: list[tuple[Py, str, Held]] = []
         for name, s in self.parts.storage.items():
             if s.carry is None or s.carry.region is not region:

@@ -12,14 +12,20 @@ LONGEST = 60  # characters of a user's line that are shown
 
 
 class Comments:
-    """Those of one program. told: the user's lines, and what was made of them, that a comment has named."""
+    """The comments of one program.
+
+    told: the user's lines, and what was made of them, that a comment has named.
+    """
 
     def __init__(self, program: Program) -> None:
         self.lines = program.source.text.splitlines() if program.source is not None else []
         self.told: set[tuple[int, str]] = set()
 
     def of(self, op: Instruction, nest: Sequence[Region] = (), *, dot: bool = True) -> str:
-        """Of the code for an instruction, in loops that it does at once. dot: whether a product has a Ż."""
+        """The comment on the code for an instruction, in loops that it does at once.
+
+        dot: whether a product has a Ż.
+        """
         parts = [self._origin(op.origin)]
         if isinstance(op, MatMul):
             z = plain(op.out.name)

@@ -44,8 +44,10 @@ def _cut(text: str) -> str:
 
 
 def _escaped(text: str) -> Iterator[str]:
-    """The lines of a text as they stand in triple quotes, which nothing in it ends; long ones go on after a
-    backslash."""
+    """The lines of a text as they stand in triple quotes, which nothing in it ends.
+
+    Long ones go on after a backslash.
+    """
     for line in text.split("\n"):
         room = WIDEST - len("    \\")
         shown, before = "", ""

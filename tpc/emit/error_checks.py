@@ -23,8 +23,10 @@ HISTORY = 1e9  # bytes that all rounds of loops may keep for that
 
 
 def may_cancel(plan: Plan) -> bool:
-    """Whether a plan without repeats looks at what rounding does: where something is subtracted, in runs that
-    are short and not round by round."""
+    """Whether a plan without repeats looks at what rounding does.
+
+    Where something is subtracted, in runs that are short and not round by round.
+    """
     if not (plan.exact or isinstance(plan, CovariancesPlan)) or plan.seconds > COMPILED:
         return False
     if rounds_in_order(plan.program) > 1:

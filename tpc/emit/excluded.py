@@ -1,5 +1,6 @@
-"""Branches of `where` that are excluded: emitted code computes both, and what it computes in the wrong one
-must be finite, with all its derivatives.
+"""Branches of `where` that are excluded.
+
+Emitted code computes both, and what it computes in the wrong one must be finite, with all its derivatives.
 
 JAX's derivative of `where(x > 0, sqrt(x), 0)` at x < 0 is 0 times that of the root, which is no number. So
 inside a branch the operands of functions that are not defined, or not bounded, everywhere are replaced, where
@@ -33,8 +34,10 @@ BOUNDED = 2  # the square of a number, and its derivative, are numbers for all b
 
 
 def finite_branches(x: Expr, doubtful: Container[str] = ()) -> Expr:
-    """`x` with such operands replaced. doubtful: families that may themselves be no numbers at some
-    points."""
+    """`x` with such operands replaced.
+
+    doubtful: families that may themselves be no numbers at some points.
+    """
     return _guarded(x, (), doubtful) if any(isinstance(node, Compare) for node in walk(x)) else x
 
 
@@ -64,8 +67,7 @@ def _guarded(x: Expr, conditions: tuple[Condition, ...], doubtful: Container[str
 
 
 def doubtful_families(body: tuple[Op, ...]) -> frozenset[str]:
-    """The families made elementwise by functions that are not defined everywhere, or of members of such
-    families."""
+    """Families made elementwise by functions not defined everywhere, or of members of such."""
     lines = [(op.out.name, op.phi) for op, _ in instructions(body) if isinstance(op, Nonlin | Scalar)]
     found = {name for name, phi in lines if not is_defined(phi)}
     while more := {

@@ -31,7 +31,7 @@ from tpc.core.expr import (
 from tpc.core.functions import FUNCTIONS, has_kinks
 from tpc.core.program import Input
 from tpc.emit import python as py
-from tpc.emit.identifiers import Names
+from tpc.emit.identifiers import Identifiers
 from tpc.emit.python import Py
 from tpc.emit.scopes import Frame
 from tpc.emit.sums import Sums, greatest
@@ -50,10 +50,12 @@ from tpc.plan.space import Space, degree
 
 
 class Expressions:
-    """Emits expressions in a frame. ranges: the loops and sums around, for bounds of counts. inputs: those
-    that are indices are integers."""
+    """Emits expressions in a frame.
 
-    def __init__(self, space: Space, names: Names, inputs: Sequence[Input] = ()) -> None:
+    ranges: the loops and sums around, for bounds of counts. inputs: those that are indices are integers.
+    """
+
+    def __init__(self, space: Space, names: Identifiers, inputs: Sequence[Input] = ()) -> None:
         self.space = space
         self.names = names
         self.bound_of = {item.name: item.bound for item in inputs}.get
@@ -185,8 +187,10 @@ class Expressions:
         return py.product(over, under)
 
     def _root(self, base: Expr, exponent: Fraction, frame: Frame, ranges: Ranges) -> Py:
-        """A power between 0 and 1, whose derivative at 0 is infinite: of what may rest there it is taken
-        apart."""
+        """A power between 0 and 1, whose derivative at 0 is infinite.
+
+        Of what may rest there it is taken apart.
+        """
         inner = self._argument(base, frame, ranges)
         half = exponent == Fraction(1, 2)
         if (self.space.pointwise and is_vector(base)) or (values(base) and has_kinks(base)):
@@ -273,12 +277,14 @@ class Expressions:
         if not self.space.pointwise:
             if len(factors) == 1 and degree(factors[0]) <= 1:
                 return py.call("inner", py.name("one"), self.vector(factors[0], frame, ranges))
-            return self._expanded(factors, frame, ranges)
+            return self._expand(factors, frame, ranges)
         return py.call(f"mean{self.suffix(*factors)}", self.value(mul(*factors), frame, ranges))
 
-    def _expanded(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> Py:
-        """A polynomial of second order that is not a product of two linear ones as written: multiplied
-        out."""
+    def _expand(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> Py:
+        """A polynomial of second order that is not a product of two linear ones as written.
+
+        Multiplied out.
+        """
         for k, factor in enumerate(factors):
             rest = [f for j, f in enumerate(factors) if j != k]
             if isinstance(factor, Pow):

@@ -1,5 +1,7 @@
-"""Names of the program to Python identifiers, by a table: nothing a user writes reaches the source in another
-way."""
+"""Names of the program to Python identifiers, by a table.
+
+Nothing a user writes reaches the source in another way.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ TAKEN = (
 )
 
 
-class Names:
+class Identifiers:
     """Hands out identifiers, each once; the same name always gets the same one."""
 
     def __init__(self, reserved: Iterable[str] = ()) -> None:

@@ -1,5 +1,7 @@
-"""The helpers of emitted modules, files that are copied from: the definitions that a module reaches, with the
-imports that these need, by the syntax trees of the files."""
+"""The helpers of emitted modules, files that are copied from.
+
+The definitions that a module reaches, with the imports that these need, by the syntax trees of the files.
+"""
 
 from __future__ import annotations
 
@@ -37,26 +39,28 @@ LIMIT_FILES = FILES[: FILES.index("runner")]  # of what `limit` calls
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """A top-level statement of a file.
+    """A top-level statement of a file."""
 
-    section: the title that it stands under. Those of one name are alternatives, under different titles.
-    names: what it defines. needs: the global names that it reads. of: the function whose derivative it sets.
-    constant: whether it is an assignment.
-    """
-
+    # the title that it stands under. Those of one name are alternatives, under different titles.
     section: str
+    # what it defines
     names: tuple[str, ...]
+    # the global names that it reads
     needs: frozenset[str]
     text: str
+    # the function whose derivative it sets
     of: str
+    # whether it is an assignment
     constant: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """helpers: of all files, in their order. imports: the statements that define a name, by the name."""
+    """What emitted modules can have of the files of helpers."""
 
+    # of all files, in their order
     helpers: tuple[Helper, ...]
+    # the statements that define a name, by the name
     imports: dict[str, str]
 
 

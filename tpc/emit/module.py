@@ -11,7 +11,7 @@ from tpc.emit.assemble import Setting, assembled, inputs_setting
 from tpc.emit.body import Body
 from tpc.emit.docstring import docstring
 from tpc.emit.error_checks import checks, evaluations, may_cancel, run_sections
-from tpc.emit.identifiers import Names
+from tpc.emit.identifiers import Identifiers
 from tpc.emit.library import names_for_limit
 from tpc.emit.opening import Opening
 from tpc.emit.python import Assign, Def, Py, Return, Statement
@@ -54,8 +54,10 @@ def emit_vectors(plan: VectorsPlan, loop: Region | None = None) -> str:
 
 
 def source_of_a_repeat(plan: Plan, source: str) -> str:
-    """What each repeat of a plan's module depends on besides inputs and seed: its code, without comments, the
-    text of the program and the number of repeats."""
+    """What each repeat of a plan's module depends on besides inputs and seed.
+
+    Its code, without comments, the text of the program and the number of repeats.
+    """
     tree = ast.parse(source)
     del tree.body[0]
     if not isinstance(plan, SampledPlan):
@@ -71,7 +73,7 @@ def _assigned(line: ast.stmt) -> set[str]:
     return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
 
 
-def _body(plan: VectorsPlan, names: Names, loop: Region | None) -> Body:
+def _body(plan: VectorsPlan, names: Identifiers, loop: Region | None) -> Body:
     body = Body(plan.program, plan.structure, plan.layout, plan.space, names)
     body.sampled = plan.noise > 0
     body.vector_bytes = plan.samples * bytes_of(plan.dtype) if isinstance(plan, PointsPlan) else 0
@@ -86,10 +88,10 @@ def _body(plan: VectorsPlan, names: Names, loop: Region | None) -> Body:
     return body
 
 
-def _names(plan: VectorsPlan) -> Names:
+def _names(plan: VectorsPlan) -> Identifiers:
     """What is free to be called something."""
     by_sector = [f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR]
-    return Names((*names_for_limit(), *LOCALS, *by_sector))
+    return Identifiers((*names_for_limit(), *LOCALS, *by_sector))
 
 
 def _limit(body: Body, head: Opening, segments: bool) -> Def:
@@ -166,7 +168,7 @@ def _settings(plan: VectorsPlan) -> list[Setting]:
 
 
 def _sections(plan: VectorsPlan, cancels: bool) -> tuple[str, ...]:
-    """Of helpers that there are several kinds of, those that the plan needs."""
+    """The sections that the plan needs, where helpers are of several kinds."""
     if plan.exact:
         return plan.points, *run_sections(plan, cancels)
     return plan.points, "checked" if isinstance(plan, CheckedPlan) else "claims"

@@ -11,9 +11,9 @@ from tpc.emit import python as py
 from tpc.emit.body import Body, Scale
 from tpc.emit.excluded import finite_branches
 from tpc.emit.formulas import Expressions
-from tpc.emit.identifiers import Names, chain_name
+from tpc.emit.identifiers import Identifiers, chain_name
 from tpc.emit.python import Assign, Def, Py, Return, Statement
-from tpc.emit.scopes import Chain, Frame, Held
+from tpc.emit.scopes import BasisChain, Frame, Held
 from tpc.emit.sums import positions
 from tpc.plan.gaussians import Layout, Side
 
@@ -21,7 +21,7 @@ from tpc.plan.gaussians import Layout, Side
 class Opening:
     """What `limit` begins with: inputs, points, initial vectors, matrices."""
 
-    def __init__(self, program: Program, layout: Layout, names: Names, body: Body) -> None:
+    def __init__(self, program: Program, layout: Layout, names: Identifiers, body: Body) -> None:
         self.program, self.names, self.body = program, names, body
         self.sectors = body.space.sectors
         self.layouts = [self.sectors.layout(layout, k) for k in range(self.sectors.count)]
@@ -31,7 +31,7 @@ class Opening:
 
     @property
     def shapes(self) -> str:
-        """Those of points and weights, in words."""
+        """The shapes of points and weights, in words."""
         suffixes = self.sectors.suffixes
         points = ", ".join(
             f"[{part.total}, M{suffix}]" for part, suffix in zip(self.layouts, suffixes, strict=True)
@@ -249,8 +249,10 @@ class Opening:
         )
 
     def _chains(self) -> None:
-        """The bases of all matrices, empty, and their Gaussians: rows taken in turns, as the program will
-        meet them."""
+        """The bases of all matrices, empty, and their Gaussians.
+
+        Rows taken in turns, as the program will meet them.
+        """
         for part, suffix in zip(self.layouts, self.sectors.suffixes, strict=True):
             start = part.first_direction
             for extra, table in ((False, part.capacity), (True, part.extra)):
@@ -287,7 +289,7 @@ class Opening:
             self.frame.statements.append(
                 Assign((name,), py.tuple_of([own]), f"the directions {shown} has met")
             )
-            self.frame.chains[side] = Chain(name, self.frame)
+            self.frame.chains[side] = BasisChain(name, self.frame)
 
     # outputs
 

@@ -1,5 +1,7 @@
-"""Loops whose rounds are independent, emitted as all rounds at once: a `vmap`, or one product of arrays where
-that is what it is."""
+"""Loops whose rounds are independent, emitted as all rounds at once.
+
+A `vmap`, or one product of arrays where that is what it is.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from tpc.emit import python as py
 from tpc.emit.comments import loops
 from tpc.emit.identifiers import chain_name, local_name
 from tpc.emit.python import Assign, Def, Py, Return
-from tpc.emit.rounds import in_a_row, is_whole, put_together, stacked_axis
-from tpc.emit.scopes import Chain, Frame, Held
+from tpc.emit.round_arrays import in_a_row, is_whole, put_together, stacked_axis
+from tpc.emit.scopes import BasisChain, Frame, Held
 from tpc.emit.unused import names_read
 from tpc.emit.whole_loops import RULES, copies
 from tpc.plan.structure import Stacking, stacking
@@ -41,7 +43,7 @@ class Parallel:
         inner = Frame(parent=frame, variables={region.variable: variable})
         mapped = self._mapped(region, frame, inner)
         self._own_chains(region, frame, inner)
-        made = self._made(region, frame, inner)
+        made = self._results(region, frame, inner)
         if not made:  # nothing that leaves the rounds
             return
         self.body.allocate(region, inner)
@@ -100,15 +102,14 @@ class Parallel:
         packed: bool,
         most: int,
     ) -> None:
-        """packed: whether members are restored in every round, so that not all of them should be at once.
-        most: rounds that there is room for."""
-        parameters = tuple(name for name, _, _ in arguments)
-        comment = ""
-        only = (
-            inner.statements[0]
-            if len(inner.statements) == 1 and not inner.prologue and len(outs) == 1
-            else None
-        )
+        """Adds the rounds, all at once or as many as there is room for.
+
+        packed: whether members are restored in every round, so that not all of them should be at once.
+        most: rounds that there is room for.
+        """
+        parameters, comment = tuple(name for name, _, _ in arguments), ""
+        alone = len(inner.statements) == 1 and not inner.prologue and len(outs) == 1
+        only = inner.statements[0] if alone else None
         if isinstance(only, Assign) and only.targets == (outs[0],):
             comment = "; ".join(filter(None, (only.comment, loops([region]))))
             function = py.lambda_of(", ".join(parameters), only.value)
@@ -139,8 +140,10 @@ class Parallel:
         )
 
     def _at_once(self, region: Region, inner: Frame) -> int:
-        """How many rounds may be there at once: as many as divide them and have room, where each has bases of
-        its own; else all of them."""
+        """How many rounds may be there at once.
+
+        As many as divide them and have room, where each has bases of its own; else all of them.
+        """
         layout, n = self.body.layout, region.greatest
         each = (
             ARRAYS
@@ -153,7 +156,7 @@ class Parallel:
 
     def _mapped(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Py, int, Ref]]:
         """Arrays of which every round reads its own member: arguments of the function that is mapped."""
-        found: dict[tuple[int, int, Affine], tuple[Held, Py, int, Ref]] = {}
+        found: dict[tuple[Held, int, Affine], tuple[Held, Py, int, Ref]] = {}
         made = {leaf.op.out for leaf in leaves(region.body)}
         for ref in _reads(region):
             if ref in made:
@@ -165,7 +168,7 @@ class Parallel:
             for position, axis in enumerate(held.kept):
                 index = ref.index[axis]
                 shift = index - Affine.var(region.variable) if isinstance(index, Affine) else None
-                if shift is None or shift.variables or (id(held), axis, index) in found:
+                if shift is None or shift.variables or (held, axis, index) in found:
                     continue
                 assert isinstance(index, Affine)
                 fixed: dict[int, Index] = {**held.fixed, axis: index}
@@ -182,7 +185,7 @@ class Parallel:
                 inner.held.append(local)
                 parts = [py.FULL] * position + [py.part(shift.const, region.greatest, held.shape[axis])]
                 local.packed = held.packed and all(part.text == ":" for part in parts)
-                found[id(held), axis, index] = (
+                found[held, axis, index] = (
                     local,
                     py.name(held.name) if local.packed else held.part(parts),
                     position,
@@ -191,9 +194,11 @@ class Parallel:
                 break
         return list(found.values())
 
-    def _made(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Stacking, Held]]:
-        """What the rounds make of arrays that live outside: the array, how it lies there, and a round's
-        part."""
+    def _results(self, region: Region, frame: Frame, inner: Frame) -> list[tuple[Held, Stacking, Held]]:
+        """What the rounds make of arrays that live outside.
+
+        The array, how it lies there, and a round's part.
+        """
         found: list[tuple[Held, Stacking, Held]] = []
         for leaf in leaves(region.body):
             held = frame.target(leaf.op.out)
@@ -224,7 +229,7 @@ class Parallel:
 
     def _own_chains(self, region: Region, frame: Frame, inner: Frame) -> None:
         """Bases that a round adds to those of the whole run, for products whose vectors do not leave it."""
-        if any(id(r) in self.parts.parallel for r in region.around):
+        if any(r in self.parts.parallel for r in region.around):
             return
         sides = dict.fromkeys(
             (leaf.op.matrix.name, leaf.op.transposed)
@@ -236,7 +241,7 @@ class Parallel:
             name = self.names.fresh(f"{chain_name(side)}_more")
             own = py.name(self.names[f"{chain_name(side)} extra"])
             value = py.tuple_of([own]) if base is None else Py(f"(*{base.name}, {own.text})")
-            inner.chains[side] = Chain(name, inner)
+            inner.chains[side] = BasisChain(name, inner)
             inner.statements.append(Assign((name,), value))
 
 
@@ -259,10 +264,10 @@ def _reads(region: Region) -> list[Ref]:
     for leaf in leaves(region.body):
         found += [ref for ref, _ in references(leaf.op, ())]
         if isinstance(leaf.op, MatMul):
-            found += _gathered(leaf.op.operand)
-    gathers = [g for ref in found for g in _gathered(ref)]
+            found += _gathers(leaf.op.operand)
+    gathers = [g for ref in found for g in _gathers(ref)]
     return list(dict.fromkeys([*found, *gathers]))
 
 
-def _gathered(ref: Ref) -> list[Ref]:
+def _gathers(ref: Ref) -> list[Ref]:
     return [Ref(i.input, i.index) for i in ref.index if isinstance(i, Gather)]

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 
 def on_whole_arrays(body: Body, leaf: Leaf, nest: Sequence[Region], frame: Frame) -> Py | None:
-    """The values of an instruction in all rounds of a nest, an array with an axis for each loop; None if it
-    is not pointwise, or an array would have to be broadcast, or be restored from what it is kept as."""
+    """The values of an instruction in all rounds of a nest, an array with an axis for each loop.
+
+    None if it is not pointwise, or an array would have to be broadcast, or be restored from what it is kept
+    as.
+    """
     op = leaf.op
     if isinstance(op, MatMul | Moment) or isinstance(op, Nonlin) != is_vector(op.phi):
         return None
@@ -53,8 +56,10 @@ def _lies(frame: Frame, ref: Ref, nest: Sequence[Region]) -> bool:
 
 
 class Grid(Frame):
-    """A frame in which loops are axes: numbers and members are arrays that broadcast over them, and over the
-    points if the result is of vectors."""
+    """A frame in which loops are axes.
+
+    Numbers and members are arrays that broadcast over them, and over the points if the result is of vectors.
+    """
 
     __slots__ = ("emit", "nest", "vectors")
 

@@ -16,8 +16,10 @@ LAMBDA, CONDITIONAL, COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM = range(8)
 
 @dataclass(frozen=True, slots=True)
 class Py:
-    """An expression: its text and how strongly it binds. Made by the functions below, which alone put in
-    parentheses."""
+    """An expression: its text and how strongly it binds.
+
+    Made by the functions below, which alone put in parentheses.
+    """
 
     text: str
     strength: int = ATOM
@@ -28,9 +30,11 @@ class Py:
 
 @dataclass(frozen=True, slots=True)
 class Slice(Py):
-    """Places of an axis in a row. start: the first of them. whole: whether they are all that there are."""
+    """Places of an axis in a row."""
 
+    # the first of them
     start: int = 0
+    # whether they are all that there are
     whole: bool = False
 
 

@@ -54,7 +54,9 @@ class Addition:
 
 def separated(region: Region, indices: AbstractSet[str]) -> tuple[Region, tuple[Addition, ...]]:
     """A loop without the terms of its only instruction that are 0 but at one member, and these terms.
-    indices: the inputs that are indices."""
+
+    indices: the inputs that are indices.
+    """
     leaf = region.body[0]
     if (
         len(region.body) != 1
@@ -78,8 +80,10 @@ def separated(region: Region, indices: AbstractSet[str]) -> tuple[Region, tuple[
 def _split(
     x: Expr, loops: Loops, variable: str, indices: AbstractSet[str]
 ) -> tuple[Expr, tuple[Addition, ...]]:
-    """What is left of `x`, inside sums over `loops`, without the terms that are 0 but at one member; and
-    these."""
+    """What is left of `x`, inside sums over `loops`, without the terms that are 0 but at one member.
+
+    And these.
+    """
     if isinstance(x, Add):
         parts = [_split(term, loops, variable, indices) for term in x.terms]
         return add(*(rest for rest, _ in parts)), tuple(a for _, found in parts for a in found)
@@ -140,8 +144,9 @@ def at_row(x: Expr, variable: str, row: Gather) -> Expr:
 def added(
     emit: Expressions, held: Held, region: Region, additions: Sequence[Addition], frame: Frame, suffix: str
 ) -> None:
-    """Emits the additions to the array, which has one axis, that of the loop: at once if each is a sum over
-    one variable.
+    """Emits the additions to the array, which has one axis, that of the loop.
+
+    At once if each is a sum over one variable.
 
     One after the other they make XLA copy an array that is carried and was read before.
     """

@@ -1,5 +1,7 @@
-"""The scopes of the emitted function: which values are at hand under which names, and which of them an inner
-function changes."""
+"""The scopes of the emitted function.
+
+Which values are at hand under which names, and which of them an inner function changes.
+"""
 
 from __future__ import annotations
 
@@ -13,35 +15,35 @@ from tpc.emit.python import Assign, Py, Statement
 
 @dataclass(eq=False, slots=True)
 class Held:
-    """Members of a family under one name: those whose index on the axes `fixed` is the given one. `kept`: the
-    other axes, those of the array.
-
-    pending: not assigned yet; an array that is filled in parts begins as a constant. slot: a single member,
-    assigned as a whole.
-    size: the name of the length of a vector. blocks: kept in blocks of steps, as a history. packed: in 16
-    bits a number, to be restored when read.
-    """
+    """Members of a family under one name: those whose index on the axes `fixed` is the given one."""
 
     name: str
     family: str
     vector: bool
     fixed: Mapping[int, Index]
+    # the other axes, those of the array
     kept: tuple[int, ...]
     shape: tuple[int, ...]
     frame: Frame
     writers: int = 1
+    # not assigned yet; an array that is filled in parts begins as a constant
     pending: bool = False
     store: bool = True
+    # the name of the length of a vector
     size: str = "size"
+    # kept in blocks of steps, as a history
     blocks: bool = False
+    # in 16 bits a number, to be restored when read
     packed: bool = False
 
     def holds(self, ref: Ref) -> bool:
         return ref.name == self.family and all(ref.index[axis] == index for axis, index in self.fixed.items())
 
     def ready(self) -> None:
-        """An array that is filled in parts starts as zeros (scalars as ones, of which logarithms and inverses
-        exist)."""
+        """An array that is filled in parts starts as zeros.
+
+        Scalars as ones, of which logarithms and inverses exist.
+        """
         if self.pending:
             extents = [py.integer(self.shape[axis]) for axis in self.kept] + (
                 [py.name(self.size)] if self.vector else []
@@ -69,7 +71,7 @@ class Held:
 
 
 @dataclass(eq=False, slots=True)
-class Chain:
+class BasisChain:
     """The bases of one side of a matrix, under one name."""
 
     name: str
@@ -78,15 +80,16 @@ class Chain:
 
 @dataclass(eq=False, slots=True)
 class Frame:
-    """One emitted function, or a round of it. variables: loop variables to Python names."""
+    """One emitted function, or a round of it."""
 
     parent: Frame | None = None
+    # loop variables to Python names
     variables: dict[str, str] = field(default_factory=dict)
     held: list[Held] = field(default_factory=list)
-    chains: dict[tuple[str, bool], Chain] = field(default_factory=dict)
+    chains: dict[tuple[str, bool], BasisChain] = field(default_factory=dict)
     prologue: list[Statement] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
-    changed: dict[int, Held | Chain] = field(default_factory=dict)
+    changed: dict[Held | BasisChain, None] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     turn: str | None = None  # what numbers the rounds, where vectors are packed
 
@@ -124,13 +127,15 @@ class Frame:
         """The number of the round that this is in, if it has one."""
         return next((py.name(frame.turn) for frame in self.outward() if frame.turn is not None), None)
 
-    def chain(self, side: tuple[str, bool]) -> Chain | None:
+    def chain(self, side: tuple[str, bool]) -> BasisChain | None:
         return next((frame.chains[side] for frame in self.outward() if side in frame.chains), None)
 
-    def changes(self, item: Held | Chain) -> None:
-        """Notes that `item` is assigned here: every function between here and where it lives passes it
-        through."""
+    def changes(self, item: Held | BasisChain) -> None:
+        """Notes that `item` is assigned here.
+
+        Every function between here and where it lives passes it through.
+        """
         for frame in self.outward():
             if frame is item.frame:
                 return
-            frame.changed[id(item)] = item
+            frame.changed[item] = None

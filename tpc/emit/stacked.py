@@ -1,5 +1,7 @@
-"""Loops around one product whose rounds do not depend on each other, emitted as one product of matrices: the
-rounds are its rows."""
+"""Loops around one product whose rounds do not depend on each other, emitted as one product of matrices.
+
+The rounds are its rows.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,7 @@ class Blocks:
         """The vectors of all rounds, [rounds, M]."""
         held = frame.find(ref)
         if along(held, ref, nest):
-            rows = held.part(sliced(self.body, held, ref, nest, frame))
+            rows = held.part(slice_of(self.body, held, ref, nest, frame))
         else:
             rows = self.expressions.member(ref, self._grid(nest, frame))
         return rows if len(nest) == 1 else Py(f"{rows.text}.reshape(-1, size{self.body.suffix(ref.name)})")
@@ -96,7 +98,7 @@ class Blocks:
             return  # what the rounds make is not used after them
         held.ready()
         if all(r.loop.count.constant is not None for r in nest) and along(held, ref, nest):
-            index, drop = sliced(self.body, held, ref, nest, frame), ""
+            index, drop = slice_of(self.body, held, ref, nest, frame), ""
             at_hand(held, ref, nest, name, frame)
         else:
             inner, drop, index = self._grid(nest, frame), ', mode="drop"', []
@@ -133,8 +135,10 @@ def put(held: Held, index: Sequence[Py], value: str, drop: str = "") -> Py:
 
 
 def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
-    """Whether the members for all rounds are a part of the array: every variable of the nest along an axis of
-    its own, in the nest's order."""
+    """Whether the members for all rounds are a part of the array.
+
+    Every variable of the nest along an axis of its own, in the nest's order.
+    """
     order = [r.variable for r in nest]
     found: list[str] = []
     for i in held.rest(ref):
@@ -146,7 +150,7 @@ def along(held: Held, ref: Ref, nest: Sequence[Region]) -> bool:
     return found == order
 
 
-def sliced(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> list[Py]:
+def slice_of(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Frame) -> list[Py]:
     """The index of that part."""
     extents = {r.variable: r.greatest for r in nest}
     parts = []
@@ -161,8 +165,10 @@ def sliced(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Fram
 
 
 def at_hand(held: Held, ref: Ref, nest: Sequence[Region], name: str, frame: Frame) -> None:
-    """Notes that the members which the rounds of a nest have made are also there under a name of their own,
-    if they are all along their axes."""
+    """Notes that members made by the rounds of a nest are also there under a name of their own.
+
+    If they are all along their axes.
+    """
     extents = {r.variable: r.greatest for r in nest}
     kept, fixed = [], dict(held.fixed)
     for axis, i in zip(held.kept, held.rest(ref), strict=True):

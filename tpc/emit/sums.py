@@ -60,8 +60,10 @@ class Sums:
         return found or self._total(node, frame, ranges)
 
     def _product(self, loops: Loops, body: Expr, frame: Frame, ranges: Ranges) -> Py | None:
-        """The sum as coefficients times an array of vectors, or as a sum of coefficients; None if it is
-        neither."""
+        """The sum as coefficients times an array of vectors, or as a sum of coefficients.
+
+        None if it is neither.
+        """
         factors = body.factors if isinstance(body, Mul) else (body,)
         moving = [f for f in factors if any(depends(f, v) for v, _ in loops)]
         still = [f for f in factors if f not in moving]
@@ -113,8 +115,10 @@ class Sums:
         )
 
     def _unless_empty(self, count: Affine, factor: Expr, product: Py, frame: Frame) -> Py:
-        """A sum whose terms have a factor in common: 0 if there are no terms, although the factor may be no
-        number then."""
+        """A sum whose terms have a factor in common.
+
+        0 if there are no terms, although the factor may be no number then.
+        """
         if count.constant is not None or is_defined(factor):
             return product
         return py.call(
@@ -125,8 +129,10 @@ class Sums:
         )
 
     def _dot(self, scalars: Sequence[Expr], loops: Loops, frame: Frame) -> Py | None:
-        """A sum of products of two arrays: their product, which becomes one of matrices where the sum is
-        mapped over. None if it is no such sum."""
+        """A sum of products of two arrays.
+
+        Their product, which becomes one of matrices where the sum is mapped over. None if it is no such sum.
+        """
         if len(scalars) != 2 or not all(isinstance(f, Value) for f in scalars):
             return None
         arrays, letters = [], []
@@ -144,8 +150,10 @@ class Sums:
         return py.call("jnp.einsum", Py(f"'{spec}->'"), *arrays)
 
     def _array(self, ref: Ref, loops: Loops, frame: Frame) -> tuple[Py, list[str]] | None:
-        """The members for all values of the sums' variables, and these in the order of the axes; None if they
-        do not lie along axes."""
+        """The members for all values of the sums' variables, and these in the order of the axes.
+
+        None if they do not lie along axes.
+        """
         held = frame.find(ref)
         counts, order, parts = dict(loops), list[str](), list[Py]()
         for axis, i in zip(held.kept, held.rest(ref), strict=True):
@@ -172,8 +180,10 @@ class Sums:
     # vectors
 
     def _history(self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges) -> Held | None:
-        """The history over whose first steps the sum runs, over all that is kept of each of them; None if it
-        is something else."""
+        """The history over whose first steps the sum runs, over all that is kept of each of them.
+
+        None if it is something else.
+        """
         if len(vectors) != 1 or not isinstance(vectors[0], Value):
             return None
         held = frame.find(vectors[0].ref)
@@ -189,8 +199,10 @@ class Sums:
     def _vectors(
         self, vectors: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges
     ) -> tuple[Py | None, int | None]:
-        """The vectors that the sum runs over, as one array, and its length: a little more where that saves a
-        copy and coefficients are 0."""
+        """The vectors that the sum runs over, as one array, and its length.
+
+        A little more where that saves a copy and coefficients are 0.
+        """
         if len(vectors) == 1 and isinstance(vectors[0], Value):
             held = frame.find(vectors[0].ref)
             if _in_order(held, vectors[0].ref, loops, all_of_them=True):
@@ -272,8 +284,10 @@ class Sums:
 
 
 class _Axes(Frame):
-    """A frame in which the variables of sums are axes: arrays of their values, and slices in place of
-    members."""
+    """A frame in which the variables of sums are axes.
+
+    Arrays of their values, and slices in place of members.
+    """
 
     __slots__ = ("emit", "extents", "order")
 
@@ -335,8 +349,10 @@ def _flat(node: Sum) -> tuple[Loops, Expr]:
 
 
 def _in_order(held: Held, ref: Ref, loops: Loops, *, all_of_them: bool = False) -> bool:
-    """Whether the sums' variables, those that occur, run along axes of the array in their order, each shifted
-    by a number at most."""
+    """Whether the sums' variables that occur run along axes of the array in their order.
+
+    Each may be shifted by a number.
+    """
     order = [v for v, _ in loops]
     found: list[str] = []
     for i in held.rest(ref):

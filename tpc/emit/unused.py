@@ -11,8 +11,11 @@ from tpc.emit.python import Assign, Def, Return, Statement, print_statements
 
 
 def without_unused(body: Sequence[Statement]) -> tuple[Statement, ...]:
-    """The body of a function without assignments and functions that nothing after them reads; of several
-    values, those are `_`. What a function inside reads counts as read everywhere: it may be called later."""
+    """The body of a function without assignments and functions that nothing after them reads.
+
+    Of several values, those are `_`. What a function inside reads counts as read everywhere: it may be called
+    later.
+    """
     functions = {s.name: replace(s, body=without_unused(s.body)) for s in body if isinstance(s, Def)}
     inside = set[str]().union(*map(free_names, functions.values()))
     needed = set(inside)
@@ -41,7 +44,7 @@ def free_names(function: Def) -> frozenset[str]:
 
 
 def _names(target: str) -> set[str]:
-    """Those that a target of an assignment is, or is made of."""
+    """The names that a target of an assignment is, or is made of."""
     return {n.id for n in ast.walk(ast.parse(f"{target} = 0")) if isinstance(n, ast.Name)}
 
 

@@ -40,8 +40,10 @@ def real_py(value: Fraction) -> Py:
 
 
 def is_constant(x: Expr) -> bool:
-    """Whether `x` is arithmetic of numbers alone, which Python would do in integers and stop at divisions by
-    zero."""
+    """Whether `x` is arithmetic of numbers alone.
+
+    Python would do that in integers, and stop at divisions by zero.
+    """
     match x:
         case Number():
             return True
@@ -63,8 +65,10 @@ def counts(x: Expr) -> bool:
 
 
 def index_bounds(index: Affine, ranges: Ranges) -> Bounds | None:
-    """The least and greatest value of an index, if all its variables are bound and 32 bits hold it, and every
-    part of it."""
+    """The least and greatest value of an index, if all its variables are bound.
+
+    And if 32 bits hold it, and every part of it.
+    """
     variables = dict(ranges)
     if not index.variables <= variables.keys():
         return None
@@ -75,8 +79,10 @@ def index_bounds(index: Affine, ranges: Ranges) -> Bounds | None:
 
 
 def whole_bounds(x: Expr, ranges: Ranges, bound_of: Callable[[str], int | None]) -> Bounds | None:
-    """The same of an expression of whole numbers, indices and index inputs (`bound_of` has their bounds);
-    None if it is something else."""
+    """The same of an expression of whole numbers, indices and index inputs (`bound_of` has their bounds).
+
+    None if it is something else.
+    """
     match x:
         case Number(value) if value.denominator == 1 and abs(value) <= GREATEST:
             return int(value), int(value)

@@ -14,10 +14,10 @@ from tpc.emit import python as py
 from tpc.emit.identifiers import local_name
 from tpc.emit.pointwise import on_whole_arrays
 from tpc.emit.python import Assign, Py
-from tpc.emit.rounds import covered, in_a_row, is_whole, nest_of, put_together, stacked_axis
+from tpc.emit.round_arrays import covered, in_a_row, is_whole, nest_of, put_together, stacked_axis
 from tpc.emit.scatter import added, separated
 from tpc.emit.scopes import Frame, Held
-from tpc.emit.stacked import along, sliced
+from tpc.emit.stacked import along, slice_of
 from tpc.emit.sums import SPARE
 from tpc.plan.structure import Stacking, stacking
 
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 
 def inner_products(body: Body, region: Region, frame: Frame) -> bool:
-    """`c[s] = mean(x[s]*y) for s`, or `c[s, k] = mean(x[s, k]*y) for k for s`: one product of an array with a
-    vector."""
+    """`c[s] = mean(x[s]*y) for s`, or `c[s, k] = mean(x[s, k]*y) for k for s`.
+
+    One product of an array with a vector.
+    """
     nest = nest_of(region)
     leaf = nest[-1].body[0]
     sides = _one_moves(leaf, nest) if len(nest[-1].body) == 1 and isinstance(leaf, Leaf) else None
@@ -37,7 +39,7 @@ def inner_products(body: Body, region: Region, frame: Frame) -> bool:
     source, held = frame.find(ref), frame.target(leaf.op.out)
     if held is None or not along(source, ref, nest) or not covered(held, leaf.op.out, nest, frame):
         return False
-    parts = sliced(body, source, ref, nest, frame)
+    parts = slice_of(body, source, ref, nest, frame)
     value = (
         _of_history(body, region, frame, (source, ref, parts), other)
         or _of_packed(body, frame, (source, ref, parts), other)
@@ -65,7 +67,7 @@ Read = tuple[
 
 
 def _of_history(body: Body, region: Region, frame: Frame, read: Read, other: Ref) -> Py | None:
-    """Of the first steps of a history, if all that is kept of them is read."""
+    """The first steps of a history, if all that is kept of them is read."""
     source, ref, parts = read
     from_first = source.blocks and ref.index[source.kept[0]] == Affine.var(region.variable)
     if not from_first or not all(map(py.is_full, parts[1:])):
@@ -76,7 +78,7 @@ def _of_history(body: Body, region: Region, frame: Frame, read: Read, other: Ref
 
 
 def _of_packed(body: Body, frame: Frame, read: Read, other: Ref) -> Py | None:
-    """Of an array of vectors in 16 bits."""
+    """An array of vectors in 16 bits."""
     source, _, parts = read
     if not source.packed or not all(map(py.is_full, parts)):
         return None
@@ -84,7 +86,7 @@ def _of_packed(body: Body, frame: Frame, read: Read, other: Ref) -> Py | None:
 
 
 def _of_array(body: Body, region: Region, frame: Frame, read: Read, other: Ref) -> Py:
-    """Of a part of an array; of all of it, a few rows too many, where that saves a copy."""
+    """A part of an array; all of it, a few rows too many, where that saves a copy."""
     source, ref, parts = read
     first = next(k for k, i in enumerate(source.rest(ref)) if region.variable in ref_variables(Ref("", (i,))))
     own = parts[first]
@@ -116,8 +118,7 @@ def _assign_whole(
 
 
 def picked(body: Body, region: Region, frame: Frame) -> bool:
-    """`c[i, k] = x[j[i], k] for k for i`, the members of an array that another one picks: one
-    indexing."""
+    """`c[i, k] = x[j[i], k] for k for i`, the members of an array that another one picks: one indexing."""
     nest = nest_of(region)
     leaf = nest[-1].body[0]
     if (
@@ -153,7 +154,7 @@ def picked(body: Body, region: Region, frame: Frame) -> bool:
         or not along(picks, rows, first)
     ):
         return False
-    picked = py.subscript(py.name(picks.name), sliced(body, picks, rows, first, frame))
+    picked = py.subscript(py.name(picks.name), slice_of(body, picks, rows, first, frame))
     frame.statements.append(
         Assign((held.name,), source.part([picked]), body.comments.of(leaf.op, nest[::-1]))
     )
@@ -195,8 +196,10 @@ def pointwise(body: Body, region: Region, frame: Frame) -> bool:
 
 
 def _is_given(body: Body, op: Instruction, value: Py, frame: Frame) -> bool:
-    """Whether what an instruction makes is an array of Gaussians or an input itself: nothing writes to
-    these."""
+    """Whether what an instruction makes is an array of Gaussians or an input itself.
+
+    Nothing writes to these.
+    """
     if not isinstance(op, Nonlin | Scalar) or not isinstance(op.phi, Value):
         return False
     source = frame.find(op.phi.ref)

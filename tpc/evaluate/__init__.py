@@ -1,2 +1,4 @@
-"""What is run: an evaluator of a limit, its repeats and points, what they found, and how long work is kept,
-shared out and gone on with."""
+"""What is run: evaluators of limits, their repeats and points, and what they found.
+
+And how long work is kept, shared out and gone on with.
+"""

@@ -106,7 +106,8 @@ def shortfall(claims: Mapping[str, Any], aim: Aim) -> Shortfall:
 def following(
     plan: SampledPlan, first: Plan, short: Shortfall, aim: Aim, spent: float, most: float
 ) -> SampledPlan | None:
-    """The plan that comes next where `plan` falls short, with more repeats or two or four times the points;
+    """The plan that comes next where `plan` falls short, with more repeats or two or four times the points.
+
     None if that would be too much.
 
     spent: the predicted seconds of what has been done. most: the points that there is memory for. Errors go

@@ -16,8 +16,9 @@ Evaluation = tuple[dict[str, np.ndarray], np.ndarray]  # outputs by name, and th
 
 
 class Kept(MutableMapping[int, Evaluation]):
-    """What the emitted `limit` gave, by repeat, as NumPy arrays, and in `checks` what was found about the
-    errors of their mean.
+    """What the emitted `limit` gave, by repeat, as NumPy arrays.
+
+    `checks` is what was found about the errors of their mean.
 
     folder: where every addition is written to before it returns, None for nowhere. Each run has a folder of
     its own, named by its fingerprint, so that several runs may be kept side by side. notes: what was found
@@ -33,8 +34,10 @@ class Kept(MutableMapping[int, Evaluation]):
 
     @classmethod
     def open(cls, folder: Path, program: str, fingerprint: str, count: int) -> Kept:
-        """What is kept in `folder` of the run with this fingerprint, the first `count` repeats. Raises
-        OSError."""
+        """What is kept in `folder` of the run with this fingerprint, the first `count` repeats.
+
+        Raises OSError.
+        """
         own = folder / f"{program}-{fingerprint[:16]}"
         own.mkdir(parents=True, exist_ok=True)
         out = cls(own, fingerprint)
@@ -57,11 +60,11 @@ class Kept(MutableMapping[int, Evaluation]):
 
     def _arrays(self, path: Path) -> dict[str, np.ndarray]:
         arrays = read_arrays(path)
-        if str(arrays.pop("fingerprint", "")) != self._told(path):
+        if str(arrays.pop("fingerprint", "")) != self._description(path):
             raise ValueError("it is not of this run, or another part of it")
         return arrays
 
-    def _told(self, path: Path) -> str:
+    def _description(self, path: Path) -> str:
         """What a file says of which run it is, and which part of it."""
         return f"{self.fingerprint} {path.stem}"
 
@@ -70,7 +73,7 @@ class Kept(MutableMapping[int, Evaluation]):
 
     def write(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
         """Raises OSError."""
-        write_whole(path, {**arrays, "fingerprint": np.array(self._told(path))})
+        write_whole(path, {**arrays, "fingerprint": np.array(self._description(path))})
 
     def path(self, k: int) -> Path:
         assert self.folder is not None

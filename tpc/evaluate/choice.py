@@ -13,10 +13,12 @@ from tpc.show.entries import plain
 
 @dataclass(frozen=True)
 class Choice:
-    """What to take. seed: for "drawn". values: for "given", arrays by name."""
+    """What to take."""
 
     how: Literal["drawn", "given", "zero", "integrated"] = "drawn"
+    # for "drawn"
     seed: int = 0
+    # for "given", arrays by name
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 
 def mesh_of(devices: int, name: str) -> Mesh:
-    """A mesh of one axis of so many devices of every process, in the order of processes. Raises TpcError
-    (TP611) if there are fewer."""
+    """A mesh of one axis of so many devices of every process, in the order of processes.
+
+    Raises TpcError (TP611) if there are fewer.
+    """
     devices = require_whole("--devices", devices, 1, name)
     import jax
     from jax.sharding import Mesh
@@ -37,8 +39,9 @@ def mesh_of(devices: int, name: str) -> Mesh:
 
 
 def join(coordinator: str | None, processes: int | None, process: int | None, file: str) -> bool:
-    """Makes this process one of several, from options or else from JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES
-    and JAX_PROCESS_ID.
+    """Makes this process one of several. Returns whether there are several.
+
+    It follows options, or else JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
 
     What neither gives is asked of the cluster (Slurm, MPI, …) by JAX. Returns whether there are several; to
     be called before anything is computed. Raises TpcError (TP602, TP612).
@@ -91,8 +94,10 @@ def several() -> bool:
 
 
 def agreed(kept: Kept, fingerprint: str, name: str) -> Kept:
-    """What process 0 has kept, for all processes, so that all compute the same repeats. Raises TpcError
-    (TP613) if they run different things."""
+    """What process 0 has kept, for all processes, so that all compute the same repeats.
+
+    Raises TpcError (TP613) if they run different things.
+    """
     from jax.experimental import multihost_utils
 
     own = np.frombuffer(fingerprint.encode(), dtype=np.uint8)

@@ -21,13 +21,13 @@ from tpc.emit.emit import emit
 from tpc.emit.module import emit_vectors, source_of_a_repeat
 from tpc.evaluate.aim import Aim
 from tpc.evaluate.devices import mesh_of
-from tpc.evaluate.fit import BESIDES, fitted
+from tpc.evaluate.fit import BESIDES, fit_in_memory
 from tpc.evaluate.initial import Start
 from tpc.evaluate.output_functions import functions_of
 from tpc.evaluate.remarks import reasons
 from tpc.evaluate.result import DivergedError, Outcome, Result
 from tpc.evaluate.side_by_side import workers
-from tpc.evaluate.stages import Run, Stage, too_early
+from tpc.evaluate.stages import Stage, StagedRun, too_early
 from tpc.machine.files import digest
 from tpc.machine.memory import refusing
 from tpc.machine.precision import in_own_precision, precision
@@ -76,7 +76,7 @@ class Evaluator:
 
     @property
     def dtype(self) -> str:
-        """Of points and values."""
+        """The dtype of points and values."""
         return self.plan.dtype
 
     @property
@@ -86,8 +86,10 @@ class Evaluator:
 
     @property
     def fixed(self) -> bool:
-        """Whether the number of points was asked for; else it may be brought down to what there is memory
-        for."""
+        """Whether the number of points was asked for.
+
+        Else it may be brought down to what there is memory for.
+        """
         return self.options.samples is not None
 
     @property
@@ -142,7 +144,7 @@ class Evaluator:
         given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
-        run = Run(self, given, seed, progress, None if checkpoint is None else Path(checkpoint), mesh)
+        run = StagedRun(self, given, seed, progress, None if checkpoint is None else Path(checkpoint), mesh)
         stage = self._last_stage(run, aim)
         result = Result(
             self.program.name,
@@ -157,7 +159,7 @@ class Evaluator:
             raise DivergedError(result)
         return result
 
-    def _last_stage(self, run: Run, aim: Aim | None) -> Stage:
+    def _last_stage(self, run: StagedRun, aim: Aim | None) -> Stage:
         """With what was warned of among its notes. Raises as a call does."""
         try:
             with warnings.catch_warnings(record=True) as caught:
@@ -190,11 +192,13 @@ class Evaluator:
 
     @in_own_precision
     def memory(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0) -> float:
-        """Bytes that a call with these inputs is predicted to take besides what the process has: by the
-        compiler's account, of as many repeats as are computed at a time. Nothing is computed. Raises TpcError
-        as a call does."""
+        """Bytes that a call with these inputs is predicted to take besides what the process has.
+
+        By the compiler's account, of as many repeats as are computed at a time. Nothing is computed. Raises
+        TpcError as a call does.
+        """
         given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
-        fit = fitted(self.module, self.plan, given, self.program.name, fixed=self.fixed)
+        fit = fit_in_memory(self.module, self.plan, given, self.program.name, fixed=self.fixed)
         besides = BESIDES if self.plan.sampled else 0.0
         return fit.each * workers(fit.plan, fit.plan.repeats - 1, fit.each) + besides
 
@@ -209,8 +213,9 @@ class Evaluator:
         over: str | None = None,
         devices: int | None = None,
     ) -> Training:
-        """The program's longest loop at its top level, or the one over the variable `over`, to be run in
-        parts (see `tpc.evaluate.in_parts`).
+        """The program's longest loop at its top level, to be run in parts (see `tpc.evaluate.in_parts`).
+
+        Or the one over the variable `over`.
 
         points: in place of those of `repeat`, [Gaussians, M] with their weights [M]. Independent standard
         Gaussians with weights 1/M make it the network of width M, if the program has no matrices. devices:
@@ -270,8 +275,9 @@ class Evaluator:
     def function(
         self, output: str, *, seed: int = 0, at: Mapping[str, Any] | None = None
     ) -> Callable[[Mapping[str, Any]], Any]:
-        """`output` as a JAX function of the inputs by name (those with a default may be left out), to be
-        jitted, vmapped and differentiated.
+        """`output` as a JAX function of the inputs by name, to be jitted, vmapped and differentiated.
+
+        Those with a default may be left out.
 
         Of a float64 plan it is so where JAX has 64 bits (`jax.config.update("jax_enable_x64", True)`); while
         these are off, calls are in float64, but what JAX traces, to transform it, is in float32, with a
@@ -298,8 +304,10 @@ class Evaluator:
 
     @in_own_precision
     def points(self, seed: int, k: int) -> tuple[Any, Any]:
-        """The points and weights of a repeat; of quadrature, for k = 0 those of the rule, which suits no
-        inputs in particular."""
+        """The points and weights of a repeat.
+
+        Of quadrature, for k = 0 those of the rule, which suits no inputs in particular.
+        """
         import jax
         import jax.numpy as jnp
 

@@ -32,8 +32,9 @@ class Fitted:
 
 
 def of_repeat(module: ModuleType, plan: Plan, given: Mapping[str, Any]) -> float:
-    """Bytes that one evaluation takes: what the compiled `limit` says of itself, and the points as NumPy
-    draws them, in double precision.
+    """Bytes that one evaluation takes.
+
+    What the compiled `limit` says of itself, and the points as NumPy draws them, in double precision.
 
     It is compiled for that, and need not be again. Where what is evaluated is no single function of that kind
     (panels), the plan's prediction.
@@ -48,15 +49,18 @@ def of_repeat(module: ModuleType, plan: Plan, given: Mapping[str, Any]) -> float
 
 
 def _shapes(module: ModuleType, shape: tuple[int, int]) -> tuple[Any, Any]:
-    """Of the points and weights that `limit` is given."""
+    """The shapes of the points and weights that `limit` is given."""
     import jax
 
     return jax.ShapeDtypeStruct(shape, module.DTYPE), jax.ShapeDtypeStruct(shape[-1:], module.DTYPE)
 
 
-def fitted(module: ModuleType, plan: Plan, given: Mapping[str, Any], program: str, *, fixed: bool) -> Fitted:
-    """The plan with half the points, and half again, until a repeat fits into what is free. fixed: how many
-    there are was asked for.
+def fit_in_memory(
+    module: ModuleType, plan: Plan, given: Mapping[str, Any], program: str, *, fixed: bool
+) -> Fitted:
+    """The plan with half the points, and half again, until a repeat fits into what is free.
+
+    fixed: how many there are was asked for.
 
     Raises TpcError (TP604) if that is not to be, with the number that would fit, and KeyboardInterrupt.
     """
@@ -90,8 +94,10 @@ def fitted(module: ModuleType, plan: Plan, given: Mapping[str, Any], program: st
 
 
 def _fewer(plan: Plan, each: float, free: float) -> SampledPlan | None:
-    """The plan to try next where `each` is too much: its points a power of 2 fewer, and no fewer than what
-    bases have room for; None if there is none."""
+    """The plan to try next where `each` is too much.
+
+    Its points a power of 2 fewer, and no fewer than what bases have room for; None if there is none.
+    """
     if not isinstance(plan, SampledPlan):
         return None
     wanted = plan.samples

@@ -1,5 +1,7 @@
-"""A training loop run in parts: its state can be looked at between them, and kept, so that a long run goes on
-where it was interrupted."""
+"""A training loop run in parts.
+
+Its state can be looked at between them, and kept, so that a long run goes on where it was interrupted.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,10 @@ class State:
 
 @dataclass(frozen=True)
 class Training:
-    """One loop of a program with its inputs and points. Where it is cut into parts does not change a bit of
-    what it computes."""
+    """One loop of a program with its inputs and points.
+
+    Where it is cut into parts does not change a bit of what it computes.
+    """
 
     program: Program
     module: types.ModuleType = field(repr=False)
@@ -61,7 +65,10 @@ class Training:
         loop: For,
         mesh: Mesh | None = None,
     ) -> Training:
-        """Of one that its module can run in parts. points: None for coefficients. mesh: of devices."""
+        """The loop of an evaluator whose module can run in parts.
+
+        points: None for coefficients. mesh: of devices.
+        """
         import jax
 
         leaves = {str(k): np.asarray(a) for k, a in enumerate(jax.tree.leaves(points))}
@@ -127,9 +134,10 @@ class Training:
 
     @in_own_precision
     def lowered(self, wanted: Sequence[str], *, keep: bool = False) -> dict[str, Any]:
-        """What begins the loop, runs it (in the memory of the state before, unless that is to be kept) and
-        gives the `wanted` outputs, lowered by
-        JAX: nothing is computed."""
+        """What begins the loop, runs it and gives the `wanted` outputs, lowered by JAX.
+
+        It runs in the memory of the state before, unless that is to be kept. Nothing is computed.
+        """
         begin, keeping, finish, using = self._functions
         advance = keeping if keep else using
         given, state = self.module.prepared(self.inputs), self.carried.abstract
@@ -141,8 +149,10 @@ class Training:
 
     @in_own_precision
     def memory(self, wanted: Sequence[str], *, keep: bool = False) -> dict[str, int]:
-        """Bytes that each of these takes on a device, by the compiler's account, besides inputs and points;
-        nothing else is allocated."""
+        """Bytes that each of these takes on a device, besides inputs and points.
+
+        By the compiler's account; nothing else is allocated.
+        """
         found = {
             name: part.compile().memory_analysis() for name, part in self.lowered(wanted, keep=keep).items()
         }
@@ -170,8 +180,11 @@ class Training:
     def advance(
         self, state: State, until: int, inputs: Mapping[str, Any] | None = None, *, keep: bool = True
     ) -> State:
-        """The state before round `until`. inputs: other values of some inputs. keep: or else `state` is used
-        up, its memory taken for the new one."""
+        """The state before round `until`.
+
+        inputs: other values of some inputs. keep: or else `state` is used up, its memory taken for the new
+        one.
+        """
         if not state.round <= until <= self.rounds:
             raise ValueError(
                 f"the state is before round {state.round} of {self.rounds}: it cannot be brought to {until}"
@@ -188,8 +201,9 @@ class Training:
             )
 
     def again(self, state: State, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
-        """All rounds once more, from a state after the last one: with other values of some inputs, an epoch
-        after another. keep: as in `advance`.
+        """All rounds once more, from a state after the last one.
+
+        With other values of some inputs, an epoch after another. keep: as in `advance`.
 
         Raises ValueError if a round needs more of those before it than what the last one has left.
         """
@@ -225,8 +239,9 @@ class Training:
     def outputs(
         self, state: State, names: Sequence[str] | None = None, inputs: Mapping[str, Any] | None = None
     ) -> dict[str, np.ndarray]:
-        """Outputs by name (all of them, or those of `names`, with no work for the others) as if the loop
-        ended here: of the network trained so far.
+        """Outputs by name as if the loop ended here: of the network trained so far.
+
+        All of them, or those of `names`, with no work for the others.
 
         What an output has of rounds to come is NaN. inputs: other values of some inputs, for what comes after
         the loop.
@@ -259,8 +274,9 @@ class Training:
     # a whole run
 
     def run(self, every: int, folder: str | Path | None = None) -> Iterator[State]:
-        """The state after every so many rounds, and at the end; kept in `folder`, where an interrupted run
-        goes on.
+        """The state after every so many rounds, and at the end.
+
+        Kept in `folder`, where an interrupted run goes on.
 
         Interrupted by Ctrl-C or killed, it loses the part that it was at. Raises TpcError: a folder that
         cannot be written (TP606).

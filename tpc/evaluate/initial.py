@@ -1,5 +1,7 @@
-"""Scalars that are random in the limit, such as the initial function in the kernel regime: their law, and
-their values."""
+"""Scalars that are random in the limit, such as the initial function in the kernel regime.
+
+Their law, and their values.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
 
-def chosen(initial: Any, program: str) -> Choice:
+def choice_of(initial: Any, program: str) -> Choice:
     """The choice that `initial` stands for: None (seed 0), a seed, "zero", "integrate", or arrays by name.
-    Raises TpcError (TP602)."""
+
+    Raises TpcError (TP602).
+    """
     if initial is None:
         return Choice()
     if isinstance(initial, Mapping):
@@ -58,8 +62,10 @@ class Start:
         return Started(self.choice, {name: given[name] for name in self.names})
 
     def covariance(self, inputs: Mapping[str, Any], seed: int = 0) -> Any:
-        """Of all scalars, one family after the other, [N, N]: a JAX function of the inputs, which are the
-        program's."""
+        """The covariance of all scalars, one family after the other, [N, N].
+
+        A JAX function of the inputs, which are the program's.
+        """
         import jax
         import jax.numpy as jnp
 
@@ -101,8 +107,10 @@ class Start:
         return out
 
     def values(self, inputs: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
-        """The scalars by name; where they are integrated over, 0, their mean. Raises TpcError (TP501) for one
-        that is not given."""
+        """The scalars by name; where they are integrated over, 0, their mean.
+
+        Raises TpcError (TP501) for one that is not given.
+        """
         if self.choice.how == "given":
             return self._given()
         size = sum(s.size for s in self.initial.scalars)

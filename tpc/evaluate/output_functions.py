@@ -26,8 +26,10 @@ NARROW = (
 def functions_of(
     evaluator: Evaluator, outputs: Sequence[str], seed: int, at: Mapping[str, Any] | None
 ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Outputs by name as a JAX function of the inputs (see `Evaluator.function`). Raises ValueError for one
-    that there is not."""
+    """Outputs by name as a JAX function of the inputs (see `Evaluator.function`).
+
+    Raises ValueError for one that there is not.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -66,8 +68,10 @@ def functions_of(
 
 
 def _means(on_points: Callable[..., dict[str, Any]], sampled: Mapping[str, Any]) -> Callable[..., Any]:
-    """The means of outputs over a rule and over repeats, compiled: of those that there are, or of both as
-    `sampled` says. Each repeat is differentiated on its own."""
+    """The means of outputs over a rule and over repeats, compiled.
+
+    Of those that there are, or of both as `sampled` says. Each repeat is differentiated on its own.
+    """
     import jax
     import jax.numpy as jnp
 

@@ -1,5 +1,7 @@
-"""Outputs integrated over the scalars that are random in the limit: their means and covariances over the
-start."""
+"""Outputs integrated over the scalars that are random in the limit.
+
+Their means and covariances over the start.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +57,7 @@ def _degree(x: Expr, degrees: Mapping[str, int]) -> int:
 def over_the_start(
     evaluator: Evaluator, inputs: Mapping[str, Any], seed: int, exact: Mapping[str, tuple[Any, Any]]
 ) -> dict[str, tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
-    """For each output its mean over the start, the error of that (None if exact), and its covariance [size,
-    size].
+    """Each output's mean over the start, its error (None if exact), and the covariance [size, size].
 
     exact: the outputs and their errors at the mean of the start, which is the mean of those that are affine
     in it; their covariance is J K Jᵀ. The others are averaged over batches of draws that have mean 0 and

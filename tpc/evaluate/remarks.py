@@ -1,5 +1,7 @@
-"""What is said of the errors of a run beside their size: which cannot be told, and which are more than the
-spread of the repeats."""
+"""What is said of the errors of a run beside their size.
+
+Which cannot be told, and which are more than the spread of the repeats.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,7 @@ def remarks(claims: Mapping[str, Any], plan: Plan) -> Iterator[str]:
         yield f"the error of {_listed(unseen)} is a bound: what makes it up has been met {met}"
 
 
-def rounded(found: Mapping[str, tuple[Any, Any]], plan: Plan) -> Iterator[str]:
+def rounding_notes(found: Mapping[str, tuple[Any, Any]], plan: Plan) -> Iterator[str]:
     """A note on exact outputs that have an error all the same."""
     names = [name for name, (_, error) in found.items() if error is not None] if plan.exact else []
     if names:

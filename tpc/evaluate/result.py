@@ -50,8 +50,10 @@ class Outcome:
 
     @property
     def end(self) -> End | None:
-        """Where the values, or their errors, leave the finite range; None if they do not. An error that
-        cannot be told is none."""
+        """Where the values, or their errors, leave the finite range; None if they do not.
+
+        An error that cannot be told is none.
+        """
         return end_of(self.value, *(() if self.stderr is None or self.reason is not None else (self.stderr,)))
 
     def to_json(self) -> dict[str, Any]:
@@ -135,8 +137,10 @@ class Result:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def save(self, path: str | Path) -> None:
-        """Writes an .npz file with `name` and, where it is not exact, `name_stderr` for every output. Raises
-        OSError."""
+        """Writes an .npz file with `name` and, where it is not exact, `name_stderr` for every output.
+
+        Raises OSError.
+        """
         arrays = {}
         for name, outcome in self.outputs.items():
             arrays[name] = outcome.value
@@ -148,16 +152,20 @@ class Result:
             write_npz(file, arrays)
 
     def plot(self, path: str | Path) -> None:
-        """Draws the outputs into a .png, .svg or .pdf file. Raises OSError, and ValueError for another
-        ending."""
+        """Draws the outputs into a .png, .svg or .pdf file.
+
+        Raises OSError, and ValueError for another ending.
+        """
         from tpc.evaluate.result_plot import plot_result
 
         plot_result(self, path)
 
 
 class DivergedError(TpcError):
-    """Outputs are not finite (TP603). `partial` is the whole result; what comes before the ends in
-    `partial.diverged` is good."""
+    """Outputs are not finite (TP603).
+
+    `partial` is the whole result; what comes before the ends in `partial.diverged` is good.
+    """
 
     def __init__(self, partial: Result) -> None:
         super().__init__(
@@ -180,8 +188,9 @@ def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
 
 
 def with_error(value: float, error: float, figures: int, most: int) -> str:
-    """A value down to the second figure of its error; with `figures` and no error, if that is 0, or below
-    half of the last one shown.
+    """A value down to the second figure of its error.
+
+    With `figures` and no error, if that is 0, or below half of the last one shown.
 
     most: the figures that a value has.
     """

@@ -18,8 +18,9 @@ WIDTH_COLOURS = ("#c55a11", "#548235", "#7f6000", "#7030a0")
 
 
 def plot_result(result: Result, path: str | Path, samples: list[Samples] | None = None) -> None:
-    """A panel per output: curves with ±2 standard errors for one index, a map for two, points for single
-    numbers.
+    """A panel per output.
+
+    Curves with ±2 standard errors for one index, a map for two, points for single numbers.
 
     samples: finite widths to draw beside the limit, mean ± one standard deviation over seeds.
     """

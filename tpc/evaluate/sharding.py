@@ -1,5 +1,7 @@
-"""The points or coefficients of a run shared out over devices: each has a part of the last axis of every
-vector."""
+"""The points or coefficients of a run shared out over devices.
+
+Each has a part of the last axis of every vector.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,14 @@ Points = tuple[Any, Any]  # points [Gaussians, M] and their weights [M], of ever
 
 @dataclass(frozen=True)
 class Shares:
-    """Of a module's vectors. mesh: the devices, None for the one where JAX puts arrays.
-
-    given: points and weights as they are shared out, padded to equal shares with points of weight 0; None
-    where they are the coefficients of the standard Gaussians on themselves, an identity, which is made where
-    it is needed and takes no memory beyond the start.
-    """
+    """How a module's vectors are shared out."""
 
     module: types.ModuleType = field(repr=False)
+    # the devices, None for the one where JAX puts arrays
     mesh: Mesh | None
+    # points and weights as they are shared out, padded to equal shares with points of weight 0; None where
+    # they are the coefficients of the standard Gaussians on themselves, an identity, which is made where it
+    # is needed and takes no memory beyond the start
     given: Points | None = field(repr=False)
     extents: tuple[int, ...] = ()  # of the points of every sector, without padding
 
@@ -82,8 +83,11 @@ class Shares:
 
 @dataclass(frozen=True)
 class Carried:
-    """What a loop carries: for every array its shape, type, the axis of points (None: it has none), and how
-    long that is without padding."""
+    """What a loop carries.
+
+    For every array its shape, type, the axis of points (None: it has none), and how long that is without
+    padding.
+    """
 
     shares: Shares = field(repr=False)
     like: tuple[Any, ...]
@@ -93,7 +97,10 @@ class Carried:
 
     @classmethod
     def of(cls, shares: Shares, inputs: Any) -> Carried:
-        """Of the module's loop that runs in parts: what has the axis of points is what grows with it."""
+        """The shares of the module's loop that runs in parts.
+
+        What has the axis of points is what grows with it.
+        """
         import jax
 
         points = jax.eval_shape(lambda: shares.at(shares.given))
@@ -147,8 +154,10 @@ class Carried:
         return out
 
     def placed(self, arrays: list[np.ndarray]) -> Any:
-        """The state of arrays without padding, each device given its share; padding is as the last point, as
-        in `spread`."""
+        """The state of arrays without padding, each device given its share.
+
+        Padding is as the last point, as in `spread`.
+        """
         import jax
         import jax.numpy as jnp
 

@@ -1,5 +1,7 @@
-"""Repeats side by side: products of a matrix with one vector leave all processors but one idle, which other
-repeats can have."""
+"""Repeats side by side.
+
+Products of a matrix with one vector leave all processors but one idle, which other repeats can have.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,9 @@ def processors() -> int:
 
 
 def workers(plan: Plan, missing: int, each: float) -> int:
-    """How many repeats are computed at a time: as many as there are processors, and room for, on a CPU; 1
-    where points are not random.
+    """How many repeats are computed at a time: as many as there are processors, and room for, on a CPU.
+
+    1 where points are not random.
 
     each: bytes that one takes.
     """
@@ -50,8 +53,9 @@ def compute(
     progress: Callable[[int, int], None] | None,
     each: float,
 ) -> None:
-    """Adds the repeats that `kept` lacks, in their order, those after the first one (which compiles) side by
-    side; none where that is no use.
+    """Adds the repeats that `kept` lacks, those after the first one (which compiles) side by side.
+
+    In their order; none where that is no use.
 
     each: bytes that one takes. `kept.running` must have been entered. Raises KeyboardInterrupt on Ctrl-C;
     what is being computed then ends by itself.

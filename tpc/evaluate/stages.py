@@ -1,5 +1,7 @@
-"""A run in stages: the plan's repeats, and if their errors are not what is aimed at, more of them, or as many
-with two or four times the points, and so on."""
+"""A run in stages: the plan's repeats, then more until their errors are what is aimed at.
+
+More of them, or as many with two or four times the points, and so on.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ import numpy as np
 from tpc.evaluate.aim import Aim, added, following, missed, seconds, shortfall
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.devices import agreed, several
-from tpc.evaluate.fit import Fitted, fitted
-from tpc.evaluate.remarks import remarks, rounded
+from tpc.evaluate.fit import Fitted, fit_in_memory
+from tpc.evaluate.remarks import remarks, rounding_notes
 from tpc.evaluate.side_by_side import compute
 from tpc.machine.files import digest
 from tpc.machine.memory import SURE, free_of_devices, require_memory
@@ -46,7 +48,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Run:
+class StagedRun:
     """What all stages have in common."""
 
     evaluator: Evaluator
@@ -59,9 +61,11 @@ class Run:
     mesh: Any
 
     def last(self, aim: Aim | None) -> Stage:
-        """The stage that reaches what is aimed at, or the last one that may be tried, or that an interruption
-        leaves."""
-        fit = self.fitted()
+        """The stage that reaches what is aimed at, or the last one that there is.
+
+        That is the last one that may be tried, or that an interruption leaves.
+        """
+        fit = self.fit()
         plan = first = fit.plan
         stage, spent = self.stage(plan, None, fit.each), seconds(plan)
         if fit.note is not None:
@@ -95,39 +99,42 @@ class Run:
             stage, plan = later, step
         return stage
 
-    def fitted(self) -> Fitted:
-        """The evaluator's plan with as many points as there is memory for. Of several devices, which have to
-        agree, the plan as it is."""
+    def fit(self) -> Fitted:
+        """The evaluator's plan with as many points as there is memory for.
+
+        Of several devices, which have to agree, the plan as it is.
+        """
         evaluator = self.evaluator
         if self.mesh is not None:
             require_memory(evaluator.plan.memory, evaluator.program.name, of_program=True)
             return Fitted(evaluator.plan, evaluator.plan.memory)
-        return fitted(
+        return fit_in_memory(
             evaluator.module, evaluator.plan, self.given, evaluator.program.name, fixed=evaluator.fixed
         )
 
     def stage(self, plan: Plan, kept: Kept | None, each: float) -> Stage:
-        """The repeats of a plan. kept: those that an earlier stage with the same points has. each: bytes that
-        a repeat takes.
+        """The repeats of a plan.
+
+        kept: those that an earlier stage with the same points has. each: bytes that a repeat takes.
 
         Raises KeyboardInterrupt before two are done.
         """
-        kept = self._kept(plan, kept)
-        found, stopped = self._found(plan, kept, each)
+        kept = self._load(plan, kept)
+        found, stopped = self._evaluate(plan, kept, each)
         count = plan.evaluations
         repeats = plan.repeats if len(kept) >= count else len(kept)
         claims: Mapping[str, Any] = {}
         if plan.sampled:
             told = self.evaluator.module.claims([kept[k] for k in sorted(kept)], kept.checks)
             claims = {output.name: told[output.name] for output in self.evaluator.program.outputs}
-        notes = [*kept.notes, *remarks(claims, plan), *rounded(found, plan)]
+        notes = [*kept.notes, *remarks(claims, plan), *rounding_notes(found, plan)]
         if repeats < plan.repeats:
             notes.append(f"interrupted after {repeats} of {plan.repeats} repeats")
         elif stopped:
             notes.append("interrupted before the errors were checked")
         return Stage(plan, kept, found, claims, repeats, stopped, tuple(notes))
 
-    def _kept(self, plan: Plan, kept: Kept | None) -> Kept:
+    def _load(self, plan: Plan, kept: Kept | None) -> Kept:
         """What is done already. Of several processes that work together, the first one has the folder."""
         if kept is not None and self.checkpoint is None:
             return kept
@@ -144,9 +151,11 @@ class Run:
             kept = Kept.open(folder, name, fingerprint, plan.evaluations)
         return agreed(kept, fingerprint, name) if together else kept
 
-    def _found(self, plan: Plan, kept: Kept, each: float) -> tuple[Mapping[str, tuple[Any, Any]], bool]:
-        """What the module's `run` gives, or, interrupted, what its `summary` makes of the repeats that are
-        done; and whether it was."""
+    def _evaluate(self, plan: Plan, kept: Kept, each: float) -> tuple[Mapping[str, tuple[Any, Any]], bool]:
+        """What the module's `run` gives; and whether it was interrupted.
+
+        If it was, what its `summary` makes of the repeats that are done.
+        """
         sampled = (
             {"samples": plan.samples, "repeats": plan.repeats, "checks": kept.checks} if plan.sampled else {}
         )

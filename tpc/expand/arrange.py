@@ -16,8 +16,10 @@ from tpc.core.traverse import map_used, substitute, substitute_ref, used_refs
 
 
 def without_duplicates(body: Body, keep: Collection[str]) -> Body:
-    """`body` with one family in place of several that are made by the same instruction in the same loops;
-    those in `keep` stay."""
+    """`body` with one family in place of several that are made by the same instruction in the same loops.
+
+    Those in `keep` stay.
+    """
     sites = sites_of(body)
     made = by_family(sites)
     first: dict[object, str] = {}
@@ -35,8 +37,10 @@ def without_duplicates(body: Body, keep: Collection[str]) -> Body:
 
 
 def _form(site: Site, same: dict[str, str]) -> object:
-    """What is made, the same for two families whose members are the same; None where the loops are not those
-    of the members."""
+    """What is made, the same for two families whose members are the same.
+
+    None where the loops are not those of the members.
+    """
     variables = [
         i.terms[0][0] if isinstance(i, Affine) and i.terms and i == Affine.var(i.terms[0][0]) else ""
         for i in site.out.index
@@ -71,20 +75,22 @@ def split_loops(body: Body) -> Body:
         if isinstance(op, For) and any(
             isinstance(inner, MatMul) and inner.out.name in first for inner, _ in instructions(op.body)
         ):
-            out += [*_chosen(op, first, True), *_chosen(op, first, False)]
+            out += [*_select(op, first, True), *_select(op, first, False)]
         else:
             out.append(op)
     return tuple(out)
 
 
-def _chosen(loop: For, first: Collection[str], own: bool) -> Body:
+def _select(loop: For, first: Collection[str], own: bool) -> Body:
     """The loop with only those of its instructions that make families in `first`, or that do not."""
     return rewrite((loop,), lambda op: op if (op.out.name in first) == own else None)
 
 
 def _without_past(loop: For) -> frozenset[str]:
-    """The families that `loop` makes of such families only, as far as it makes what they are made of, none by
-    way of itself."""
+    """The families that `loop` makes of such families only, none by way of itself.
+
+    As far as it makes what they are made of.
+    """
     made: dict[str, list[Instruction]] = {}
     for op, _ in instructions(loop.body):
         made.setdefault(op.out.name, []).append(op)

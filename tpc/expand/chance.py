@@ -1,6 +1,7 @@
-"""Which vectors are linear, coordinate by coordinate, in initial vectors of mean 0 that the rest of them is
-independent of, or in products Q x with a matrix that the rest, and x, are made without: given these, they are
-initial vectors of covariance E x x'.
+"""Which vectors are linear, coordinate by coordinate, in what the rest of them is independent of.
+
+They are linear in initial vectors of mean 0, or in products Q x with a matrix that the rest, and x, are made
+without: given these, they are initial vectors of covariance E x x'.
 
 The mean of such a vector, v·x with v Gaussian of mean 0 and x made without v, is Gaussian given x, of mean 0
 and variance E v² · E x²/n: the law of large numbers gives 0, the central limit theorem a scalar of order
@@ -24,10 +25,14 @@ NO_GROUPS: Groups = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """What a value is made of: groups of initial vectors, each by its first name, and products with matrices,
-    by the matrix. linear: those in which it is linear, None if it is not; others: the rest."""
+    """What a value is made of.
 
+    Groups of initial vectors, each by its first name, and products with matrices, by the matrix.
+    """
+
+    # those in which it is linear, None if it is not
     linear: Groups | None = NO_GROUPS
+    # the rest
     others: Groups = NO_GROUPS
 
     @property
@@ -43,7 +48,7 @@ class Chance:
 ANY = Chance(None)
 
 
-def joined(parts: Iterable[Chance]) -> Chance:
+def join(parts: Iterable[Chance]) -> Chance:
     """A sum, or a family that is now the one, now the other."""
     parts = list(parts)
     linear = frozenset[str]().union(*(part.groups if part.linear is None else part.linear for part in parts))
@@ -55,12 +60,11 @@ def joined(parts: Iterable[Chance]) -> Chance:
 
 @dataclass(frozen=True)
 class Chances:
-    """of: what a vector or scalar is made of.
+    """What values are made of."""
 
-    avoid: groups that a product is not told to be linear in, where there are others.
-    """
-
+    # what a vector or scalar is made of
     of: Callable[[Value], Chance] = field(repr=False)
+    # groups that a product is not told to be linear in, where there are others
     avoid: Groups = NO_GROUPS
 
     def expr(self, x: Expr) -> Chance:
@@ -68,7 +72,7 @@ class Chances:
             case Value():
                 return self.of(x)
             case Add(terms):
-                return joined(map(self.expr, terms))
+                return join(map(self.expr, terms))
             case Sum(_, _, body):
                 return self.expr(body)
             case Mul(factors):

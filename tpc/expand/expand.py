@@ -33,7 +33,7 @@ from tpc.core.wellformed import verified
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError
 from tpc.expand.arrange import split_loops, without_duplicates
-from tpc.expand.chance import NO_GROUPS, RANDOM, joined
+from tpc.expand.chance import NO_GROUPS, RANDOM, join
 from tpc.expand.orders import Orders, SeriesTerm, UnstableError, key, orders
 from tpc.expand.random_start import Initial, initial_program, without_initial
 from tpc.expand.rename import Meaning, meanings_of
@@ -45,16 +45,14 @@ MOST_WAYS = 200  # of choosing what the random scalars are linear in
 
 @dataclass(frozen=True)
 class Expansion:
-    """A program, and that of its limit.
-
-    limit: no power of n occurs in it; the program itself if none did. meanings: what names in it stand for
-    that are not what the program calls so.
-    initial: the scalars that are random in the limit, which are inputs of `limit`; None if there are none.
-    """
+    """A program, and that of its limit."""
 
     program: Program
+    # no power of n occurs in it; the program itself if none did
     limit: Program
+    # what names in it stand for that are not what the program calls so
     meanings: tuple[Meaning, ...] = ()
+    # the scalars that are random in the limit, which are inputs of `limit`; None if there are none
     initial: Initial | None = None
 
 
@@ -71,7 +69,7 @@ def expand(program: Program) -> Expansion:
 def _of_text(program: Program, source: Source | None) -> Expansion:
     """source: that of the program, which is equal to others that stand on other lines."""
     try:
-        return _expanded(program, orders(program))
+        return _expand(program, orders(program))
     except UnstableError as error:
         found = catalogue.scaling.unstable(
             error.op.origin.label, shown(error.ref), error.power, error.function, error.rounds, error.again
@@ -100,7 +98,7 @@ def has_powers(program: Program) -> bool:
     )
 
 
-def _expanded(program: Program, known: Orders) -> Expansion:
+def _expand(program: Program, known: Orders) -> Expansion:
     outputs = {key(output.ref.name, F0) for output in program.outputs}
     terms = _Terms(program, known)
     body = without_zeros(terms.body(program.body), outputs)
@@ -138,14 +136,13 @@ def _tends_to_zero(error: SmallError) -> Diagnostic:
 
 @dataclass
 class _Terms:
-    """Writes the instructions of all terms.
-
-    families: those that they make, by key. initial: by key, the means that are random in the limit.
-    """
+    """Writes the instructions of all terms."""
 
     program: Program
     known: Orders
+    # those that they make, by key
     families: dict[str, Family] = field(default_factory=dict)
+    # by key, the means that are random in the limit
     initial: dict[str, list[tuple[Instruction, Expr]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -161,10 +158,10 @@ class _Terms:
                 inner = self.body(op.body)
                 out += [replace(op, body=inner)] if inner else []
             elif op.out.name in self.known.cuts:
-                out += self._written(op)
+                out += self._write(op)
         return tuple(out)
 
-    def _written(self, op: Instruction) -> Iterator[Instruction]:
+    def _write(self, op: Instruction) -> Iterator[Instruction]:
         """An instruction for each power that is wanted of what `op` makes, 0 where it has no such term."""
         self.op = op
         name = op.out.name
@@ -228,7 +225,7 @@ class _Terms:
         ways = islice(
             (frozenset(avoid) for k in range(len(groups)) for avoid in combinations(groups, k)), MOST_WAYS
         )
-        if not any(joined(self.known.chance_of(value, avoid) for value in distinct).linear for avoid in ways):
+        if not any(join(self.known.chance_of(value, avoid) for value in distinct).linear for avoid in ways):
             raise RefusedError(
                 catalogue.scaling.not_gaussian(there[0][0].origin.label, shown(there[0][0].out))
             )

@@ -14,7 +14,7 @@ from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, values
 from tpc.core.passes import needed_for
 from tpc.core.places import Site, by_family, may_make, sites_of
 from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, Scalar
-from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, joined
+from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, join
 from tpc.expand.series import F0, Expander, GrowsError, Series, SmallError
 
 HALF = Fraction(1, 2)
@@ -25,13 +25,11 @@ Kind = Literal["product", "value", "mean", "initial"]
 
 @dataclass(frozen=True, slots=True)
 class SeriesTerm:
-    """What an instruction gives for one power of what it makes.
-
-    value: for "product" the operand, for "initial" what the mean is taken of that is random in the limit.
-    """
+    """What an instruction gives for one power of what it makes."""
 
     power: Fraction
     kind: Kind
+    # for "product" the operand, for "initial" what the mean is taken of that is random in the limit
     value: Expr
 
 
@@ -188,7 +186,7 @@ class Orders:
             for term in terms:
                 self.powers.setdefault(site.number, set()).add(term.power)
                 name = key(op.out.name, term.power)
-                self.chances[name] = joined([self.chances.get(name, Chance()), self._chance(op, term)])
+                self.chances[name] = join([self.chances.get(name, Chance()), self._chance(op, term)])
             if op.out.name in outputs and (top := self._top(site)) > 0:
                 cause = self._cause(site)
                 power = max(self.powers.get(cause.number, {top}))

@@ -11,11 +11,12 @@ from itertools import product
 from math import prod
 
 from tpc.core.affine import Affine
-from tpc.core.expr import ONE, ZERO, Gather, Ref, Value, divide, mul, number, power
+from tpc.core.expr import ONE, ZERO, Expr, Gather, Ref, Value, divide, mul, number, power, values
 from tpc.core.names import distinct
 from tpc.core.passes import rewrite, without_unused
 from tpc.core.places import rounds
 from tpc.core.program import (
+    Axis,
     Family,
     For,
     Input,
@@ -34,12 +35,10 @@ from tpc.expand.rename import Meaning
 
 @dataclass(frozen=True)
 class Scalars:
-    """A family of jointly Gaussian scalars of mean 0.
-
-    of: the family of the program that they are the start of.
-    """
+    """A family of jointly Gaussian scalars of mean 0."""
 
     name: str
+    # the family of the program that they are the start of
     of: str
     shape: tuple[int, ...]
 
@@ -50,13 +49,11 @@ class Scalars:
 
 @dataclass(frozen=True)
 class Initial:
-    """All scalars that are random in the limit.
-
-    covariances: a program whose output `blocks[a, b]` is the covariance of two of the families, over the axes
-    of both; families not in it together are independent.
-    """
+    """All scalars that are random in the limit."""
 
     scalars: tuple[Scalars, ...]
+    # a program whose output `blocks[a, b]` is the covariance of two of the families, over the axes of both;
+    # families not in it together are independent
     covariances: Program
     blocks: dict[tuple[str, str], str]
 
@@ -99,19 +96,12 @@ def initial_program(program: Program, starts: Sequence[Meaning]) -> Initial:
             name = distinct(f"cov_{a.name}_{b.name}", taken)
             axes = tuple((distinct(f"i{k}", taken), n) for k, n in enumerate((*a.shape, *b.shape)))
             taken |= {name, *(variable for variable, _ in axes)}
-            index = tuple(Affine.var(variable) for variable, _ in axes)
-            left, right = (
-                Value(Ref(vectors[s.name], own), True)
-                for s, own in ((a, index[: len(a.shape)]), (b, index[len(a.shape) :]))
-            )
-            both = power(left, number(2)) if left == right else mul(left, right)
-            ratio = ratios[widths[a.name]]
-            op: Op = Moment(Ref(name, index), both if ratio == ONE else divide(both, ratio))
-            for variable, n in reversed(axes):
-                op = For(variable, Affine(n), (op,))
-            body.append(op)
+            out = Ref(name, tuple(Affine.var(variable) for variable, _ in axes))
+            left = Ref(vectors[a.name], out.index[: len(a.shape)])
+            right = Ref(vectors[b.name], out.index[len(a.shape) :])
+            body.append(_covariance(out, axes, left, right, ratios[widths[a.name]]))
             made.append(Family(name, "scalar", None, (*a.shape, *b.shape)))
-            outputs.append(Output(name, axes, Ref(name, index)))
+            outputs.append(Output(name, axes, out))
             blocks[a.name, b.name] = name
     vector_families = [Family(vectors[s.name], "vector", widths[s.name], s.shape) for s in scalars]
     whole = replace(
@@ -126,11 +116,19 @@ def initial_program(program: Program, starts: Sequence[Meaning]) -> Initial:
     return Initial(scalars, verified(found), blocks)
 
 
+def _covariance(out: Ref, axes: Sequence[Axis], left: Ref, right: Ref, ratio: Expr) -> Op:
+    """`E left·right` over the axes, for a width that is `ratio·n`."""
+    x, y = Value(left, True), Value(right, True)
+    both = power(x, number(2)) if x == y else mul(x, y)
+    op: Op = Moment(out, both if ratio == ONE else divide(both, ratio))
+    for variable, n in reversed(axes):
+        op = For(variable, Affine(n), (op,))
+    return op
+
+
 def _width(program: Program, name: str) -> str:
     """The width that the mean of a family of scalars is taken over."""
     families = all_families(program)
-    from tpc.core.expr import values
-
     for op, _ in instructions(program.body):
         if op.out.name == name and isinstance(op, Moment):
             return next(

@@ -17,15 +17,13 @@ from tpc.core.program import Family, Program, instructions
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What `name` stands for: the term of order n^power of `family`, the first of its series if `order` is 0.
-
-    initial: what the start gives to it.
-    """
+    """What `name` stands for: the term of order n^power of `family`, the first of all if `order` is 0."""
 
     name: str
     family: str
     power: Fraction
     order: int
+    # what the start gives to it
     initial: bool = False
 
     @property

@@ -73,16 +73,17 @@ class SmallError(Exception):
 
 @dataclass(frozen=True)
 class Expander:
-    """Makes series. members: the terms of a family's member from a cut on. powers: those that it may have.
-    ratios: of widths, to the first one.
-    rough: what to put for a term that needs a derivative that does not exist (it may raise). settled: whether
-    what has no powers is 0, not unknown.
-    """
+    """Makes series."""
 
+    # the terms of a family's member from a cut on
     members: Callable[[Value, Fraction], Series]
+    # those that it may have
     powers: Callable[[Ref], Collection[Fraction]]
+    # of widths, to the first one
     ratios: Mapping[str, Expr]
+    # what to put for a term that needs a derivative that does not exist (it may raise)
     rough: Callable[[str], Expr]
+    # whether what has no powers is 0, not unknown
     settled: bool = False
 
     def series(self, x: Expr, cut: Fraction) -> Series:

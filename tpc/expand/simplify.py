@@ -137,8 +137,10 @@ class ConstantAxes:
         return isinstance(op, Nonlin | Scalar) and op.phi == Value(op.out, isinstance(op, Nonlin))
 
     def leaves(self, op: Instruction) -> frozenset[str]:
-        """The variables of loops that the instruction can be taken out of: it neither mentions them nor tells
-        members apart by them."""
+        """The variables of loops that the instruction can be taken out of.
+
+        It neither mentions them nor tells members apart by them.
+        """
         return union(index_variables(op.out.index[axis]) for axis in self.axes[op.out.name]) - _mentioned(
             self.op(op)
         )

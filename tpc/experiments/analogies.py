@@ -28,12 +28,11 @@ MOST = 1 << 26  # bytes of a file of them
 
 @dataclass(frozen=True)
 class Questions:
-    """asked: of the file.
+    """Analogies that are asked."""
 
-    numbers: of the words of those whose words are all in the vocabulary [questions, 4].
-    """
-
+    # of the file
     asked: int
+    # of the words of those whose words are all in the vocabulary [questions, 4]
     numbers: np.ndarray
 
 

@@ -31,15 +31,15 @@ PART = 1 << 20  # characters of a line read at once: a text may be one line
 
 @dataclass(frozen=True)
 class Text:
-    """words: the vocabulary, the most frequent first.
+    """A text as numbers of words."""
 
-    counts: of each, in all of the text. tokens: the text without other words, as numbers of words. lines: the
-    number of each token's line.
-    """
-
+    # the vocabulary, the most frequent first
     words: tuple[str, ...]
+    # of each, in all of the text
     counts: np.ndarray
+    # the text without other words, as numbers of words
     tokens: np.ndarray
+    # the number of each token's line
     lines: np.ndarray
 
     @property
@@ -69,7 +69,7 @@ def embedded() -> Iterator[list[str]]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[IO[str], float]]:
+def _open(path: Path) -> Iterator[tuple[IO[str], float]]:
     """The text, unpacked, and how many characters it may have. Raises OSError."""
     with open_regular(path) as file:
         if path.suffix in COMPRESSED:
@@ -82,7 +82,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[str], float]]:
 def lines_of(path: Path) -> Iterator[list[str]]:
     """The words of each line of a file. Raises TpcError (TP625)."""
     try:
-        with _opened(path) as (file, most):
+        with _open(path) as (file, most):
             held, first, read = "", True, 0
             while part := file.read(PART):
                 read += len(part)

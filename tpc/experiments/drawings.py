@@ -18,11 +18,9 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class DrawingsPart:
-    """The classes of one part.
+    """The classes of one part."""
 
-    images: [classes*drawings, pixels], ink 1, class after class: as they are, then turned by 90° and so on.
-    """
-
+    # [classes*drawings, pixels], ink 1, class after class: as they are, then turned by 90° and so on
     images: np.ndarray
     drawings: int
     turns: int = 1

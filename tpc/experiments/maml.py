@@ -33,16 +33,11 @@ Progress = Callable[[int, int, float, float, float], None]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """model: "mup" (the limit), "ntk" or "gp" (limits in the kernel regime), or a width.
-
-    queries, asked: drawings of a class, besides the shots, that training takes the gradient at and that an
-    evaluation asks for, all if there are fewer. input_std, output_std, bias_std: of the weights at first;
-    input_scale, output_scale, bias: what stands in front of them. devices: how many share the points or
-    coefficients, None: one. What stands here is what the paper has for the μP limit.
-    """
+class FewShotSettings:
+    """What an experiment is run with, here as the paper has it for the μP limit."""
 
     data: str | None = None
+    # "mup" (the limit), "ntk" or "gp" (limits in the kernel regime), or a width
     model: str | int = "mup"
     activation: str = "linear"
     epochs: int = 100
@@ -51,14 +46,18 @@ class Settings:
     tasks: int = 32
     ways: int = 5
     shots: int = 1
+    # `queries`, `asked`: drawings of a class, besides the shots, that training takes the gradient at and that
+    # an evaluation asks for, all if there are fewer
     queries: int = 1
     asked: int = 15
     lr: float = 0.1
     adapting_lr: float = 0.4
     adapting_steps: int = 20
+    # `input_std`, `output_std`, `bias_std`: of the weights at first
     input_std: float = 1.0
     output_std: float = 1 / 32
     bias_std: float = 0.0
+    # `input_scale`, `output_scale`, `bias`: what stands in front of them
     input_scale: float = 1.0
     output_scale: float = 1.0
     bias: float = 1.0
@@ -66,6 +65,7 @@ class Settings:
     test_tasks: int = 2560
     samples: int | None = None
     dtype: str = "float32"
+    # how many share the points or coefficients, None: one
     devices: int | None = None
 
 
@@ -83,11 +83,11 @@ CHOSEN: Mapping[str | int, Mapping[str, float]] = {
 }
 
 
-def settings_for(model: str | int, changes: Mapping[str, str], **given: Any) -> Settings:
+def settings_for(model: str | int, changes: Mapping[str, str], **given: Any) -> FewShotSettings:
     """The settings for a model, changed by name as a command asks for it. Raises TpcError (TP602)."""
     kinds = {
         f.name: type(f.default)
-        for f in fields(Settings)
+        for f in fields(FewShotSettings)
         if type(f.default) in (int, float) and f.name not in ("epochs", "seed")
     }
     found: dict[str, Any] = {**CHOSEN.get(model, {}), **given}
@@ -103,7 +103,7 @@ def settings_for(model: str | int, changes: Mapping[str, str], **given: Any) -> 
             errors.append(catalogue.running.bad_option("--set", f"{name} {error}, not {text}"))
     if errors:
         raise TpcError(errors, "maml")
-    return Settings(model=model, **found)
+    return FewShotSettings(model=model, **found)
 
 
 def _number(text: str, kind: type, least: int) -> float:
@@ -120,20 +120,19 @@ def _number(text: str, kind: type, least: int) -> float:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """validation: mean accuracy after each epoch.
-
-    best_epoch: the first epoch of the best one, whose network is tested; None, and what is found of it NaN,
-    if there is none that is finite. diverged: the epoch after which the network is not finite, by which
-    training ends; None if it is.
-    """
+class FewShotOutcome:
+    """What an experiment ends with."""
 
     test_accuracy: float
     test_stderr: float
+    # mean accuracy after each epoch
     validation: tuple[float, ...]
+    # the first epoch of the best one, whose network is tested; None, and what is found of it NaN, if there is
+    # none that is finite
     best_epoch: int | None
     meta_batches_per_second: float | None
-    settings: Settings = field(repr=False)
+    settings: FewShotSettings = field(repr=False)
+    # the epoch after which the network is not finite, by which training ends; None if it is
     diverged: int | None = None
 
     def __str__(self) -> str:
@@ -193,10 +192,10 @@ class Model(Protocol):
         """The state of these arrays."""
 
 
-class Experiment:
+class FewShotExperiment:
     """One run: the model with its data, and what has been found so far."""
 
-    def __init__(self, settings: Settings, folder: Path | None = None) -> None:
+    def __init__(self, settings: FewShotSettings, folder: Path | None = None) -> None:
         """Raises TpcError for data that cannot be used."""
         parts = read_parts(
             None if settings.data is None else Path(settings.data), settings.ways, settings.shots
@@ -272,7 +271,7 @@ class Experiment:
         resume: bool = False,
         progress: Progress | None = None,
         preparing: Callable[[int, int], None] | None = None,
-    ) -> Outcome:
+    ) -> FewShotOutcome:
         """Trains, validates after each epoch and tests the best network.
 
         With a folder, an interrupted run can be resumed, and gets to the same end.
@@ -309,7 +308,9 @@ class Experiment:
                 )
         accuracy, stderr = self._tested()
         speed = (len(self.validation) - begun) * s.batches / seconds if seconds else None
-        outcome = Outcome(accuracy, stderr, tuple(self.validation), self.best_epoch, speed, s, self.diverged)
+        outcome = FewShotOutcome(
+            accuracy, stderr, tuple(self.validation), self.best_epoch, speed, s, self.diverged
+        )
         if self.folder is not None:
             text = json.dumps(outcome.to_json(), allow_nan=False)
             writing(self.folder / "result.json", lambda path: path.write_text(text, encoding="utf-8"))

@@ -25,7 +25,7 @@ from tpc.machine.interrupt import Interruptible
 from tpc.machine.memory import SURE, free_memory, physical_memory
 
 if TYPE_CHECKING:
-    from tpc.experiments.maml import Settings
+    from tpc.experiments.maml import FewShotSettings
     from tpc.kernels.kernels import Kernel
 
 SHARE = 0.4  # of the machine's memory that kernels of drawings may take
@@ -36,8 +36,9 @@ CLIP = 0.5
 
 @dataclass(frozen=True)
 class KernelFunction:
-    """coefficients, values: γ and f, [drawings trained on, ways]."""
+    """A function that a kernel spans: of the drawings trained on."""
 
+    # `coefficients`, `values`: γ and f, [drawings trained on, ways]
     coefficients: np.ndarray
     values: np.ndarray
 
@@ -89,7 +90,7 @@ class KernelRows:
 class KernelMachine:
     """The kernel with its data."""
 
-    def __init__(self, settings: Settings, parts: Mapping[str, DrawingsPart]) -> None:
+    def __init__(self, settings: FewShotSettings, parts: Mapping[str, DrawingsPart]) -> None:
         from tpc.experiments.maml import KERNELS
 
         self.settings, self.parts = settings, parts

@@ -18,13 +18,13 @@ from tpc.pipeline import compile_program
 from tpc.plan.options import Options
 
 if TYPE_CHECKING:
-    from tpc.experiments.maml import Settings
+    from tpc.experiments.maml import FewShotSettings
 
 PROGRAM = Path(__file__).with_name("maml.tp")
 EVALUATED = 64  # tasks of an evaluation at once
 
 
-def program(settings: Settings, dims: Mapping[str, int]) -> Program:
+def program(settings: FewShotSettings, dims: Mapping[str, int]) -> Program:
     """`maml.tp` with the activation and sizes that are wanted."""
     text = PROGRAM.read_text(encoding="utf-8")
     if settings.activation != "linear":
@@ -32,7 +32,7 @@ def program(settings: Settings, dims: Mapping[str, int]) -> Program:
     return parse(text, name="maml", dims=dims)
 
 
-def sizes(settings: Settings) -> dict[str, float]:
+def sizes(settings: FewShotSettings) -> dict[str, float]:
     """The inputs of the program that say how large weights are at first, and what stands in front of them."""
     return {
         "sigma": settings.input_std,
@@ -47,7 +47,7 @@ def sizes(settings: Settings) -> dict[str, float]:
 class FiniteNetwork:
     """The program with its data."""
 
-    def __init__(self, settings: Settings, parts: Mapping[str, DrawingsPart]) -> None:
+    def __init__(self, settings: FewShotSettings, parts: Mapping[str, DrawingsPart]) -> None:
         self.settings, self.parts = settings, parts
         self.training = self._training()
 

@@ -18,15 +18,14 @@ BESIDES = 400 << 20  # bytes: JAX, the text, a batch
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a net: its width, None for the limit.
-
-    itemsize: bytes of a coefficient. devices: how many share it. points: how many a limit stands at, by the
-    number of words.
-    """
+    """The size of a net: its width, None for the limit."""
 
     width: int | None = None
+    # bytes of a coefficient
     itemsize: int = 4
+    # how many share it
     devices: int = 1
+    # how many a limit stands at, by the number of words
     points: Callable[[int], int] | None = None
 
     def needed(self, vocabulary: int) -> float:

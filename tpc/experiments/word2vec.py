@@ -41,45 +41,45 @@ Progress = Callable[[float, int, int, float], None]  # epochs done and all, word
 
 
 @dataclass(frozen=True)
-class Settings:
-    """model: "mup" (the limit), "ntk" or a width.
-
-    vocabulary: at most so many words, of min_count occurrences or more. activation: φ, of the mean of the
-    vectors around a word. samples: the points that stand for the limit, if φ is not linear; None: as
-    `points_for` says.
-
-    lr: at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words). negatives: that
-    a word counts, spread over the `shared` ones of its batch. sample: the threshold of subsampling. steps: of
-    a segment. devices: how many share the vectors of words, each with a part of every vector; None: one.
-    dtype: float32, or bfloat16 for what is carried of the limit's vectors.
-    """
+class Word2VecSettings:
+    """What an experiment is run with."""
 
     corpus: str | None = None
     questions: str | None = None
+    # at most so many words, of min_count occurrences or more
     vocabulary: int = 8000
+    # "mup" (the limit), "ntk" or a width
     model: str | int = "mup"
     epochs: int = 5
     seed: int = 0
+    # at first, decreasing to 0 (the paper has 0.05, for many more epochs of single words)
     lr: float = 0.2
     decay: float = 0.001
     window: int = 5
+    # that a word counts, spread over the `shared` ones of its batch
     negatives: int = 5
     shared: int = 64
     batch: int = 64
+    # of a segment
     steps: int = 50
+    # the threshold of subsampling
     sample: float = 1e-4
     min_count: int = 5
+    # φ, of the mean of the vectors around a word
     activation: str = "linear"
+    # the points that stand for the limit, if φ is not linear; None: as `points_for` says
     samples: int | None = None
+    # float32, or bfloat16 for what is carried of the limit's vectors
     dtype: str = "float32"
+    # how many share the vectors of words, each with a part of every vector; None: one
     devices: int | None = None
 
 
-def settings_for(corpus: str | None, **given: Any) -> Settings:
+def settings_for(corpus: str | None, **given: Any) -> Word2VecSettings:
     """Settings for a text and a net: those for the embedded text suit its length."""
-    rate = RATES.get(given.get("activation", "linear"), Settings.lr)
+    rate = RATES.get(given.get("activation", "linear"), Word2VecSettings.lr)
     own = {"lr": rate} if corpus is not None else {**EMBEDDED, "lr": rate / 2}
-    return Settings(**{**own, **given, "corpus": corpus})
+    return Word2VecSettings(**{**own, **given, "corpus": corpus})
 
 
 def points_for(vocabulary: int) -> int:
@@ -91,20 +91,20 @@ def points_for(vocabulary: int) -> int:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """analogy_accuracy: among the questions whose words are all in the vocabulary; None if there are none.
+class Word2VecOutcome:
+    """What an experiment ends with."""
 
-    words_trained: by the whole run. diverged: the epoch after which a vector is not finite, by which training
-    ends and nothing is answered; None if all are finite.
-    """
-
+    # among the questions whose words are all in the vocabulary; None if there are none
     analogy_accuracy: float | None
     questions: int
     in_vocabulary: int
     vocabulary: int
+    # by the whole run
     words_trained: int
     words_per_second: float | None
-    settings: Settings = field(repr=False)
+    settings: Word2VecSettings = field(repr=False)
+    # the epoch after which a vector is not finite, by which training ends and nothing is answered; None if
+    # all are finite
     diverged: int | None = None
 
     def __str__(self) -> str:
@@ -123,17 +123,19 @@ class Outcome:
         return asdict(self)
 
 
-class Experiment:
+class Word2VecExperiment:
     """One run: the program with its text, and how far it has come.
 
     keep_every: seconds between two checkpoints, 0: one after every segment.
     """
 
     def __init__(
-        self, settings: Settings, folder: Path | None = None, *, keep_every: float = KEEP_EVERY
+        self, settings: Word2VecSettings, folder: Path | None = None, *, keep_every: float = KEEP_EVERY
     ) -> None:
-        """Raises TpcError for a text or questions that cannot be used, for devices that are not there, and
-        for a vocabulary that does not fit."""
+        """Raises TpcError for a text or questions that cannot be used.
+
+        And for devices that are not there, and for a vocabulary that does not fit.
+        """
         s = settings
         if s.devices is not None:
             mesh_of(s.devices, "word2vec")  # before the text is read
@@ -235,7 +237,7 @@ class Experiment:
     # the run
 
     @refusing("word2vec", remedy="use a smaller --vocab, or fewer --samples")
-    def run(self, *, resume: bool = False, progress: Progress | None = None) -> Outcome:
+    def run(self, *, resume: bool = False, progress: Progress | None = None) -> Word2VecOutcome:
         """Trains and tests. With a folder, an interrupted run can be resumed, and gets to the same end.
 
         Raises TpcError: a folder that cannot be written (TP606) or that holds another run (TP624).
@@ -258,7 +260,7 @@ class Experiment:
         self.state = state
         diverged = None if self._finite(state) else self.epoch
         accuracy = self.accuracy(state) if diverged is None else None
-        outcome = Outcome(
+        outcome = Word2VecOutcome(
             accuracy,
             self.questions.asked,
             len(self.questions.numbers),
@@ -348,7 +350,7 @@ def program(activation: str, dims: Mapping[str, int]) -> Program:
     return parse(text, name="word2vec", dims=dims)
 
 
-def _points(s: Settings) -> Callable[[int], int] | None:
+def _points(s: Word2VecSettings) -> Callable[[int], int] | None:
     """How many points stand for the limit, by the number of words.
 
     None for a net that does not stand at points.
@@ -359,7 +361,7 @@ def _points(s: Settings) -> Callable[[int], int] | None:
     return points_for if samples is None else lambda _: samples
 
 
-def _questions(s: Settings) -> Path | None:
+def _questions(s: Word2VecSettings) -> Path | None:
     """The file of questions: that of the settings, or the one beside the text, if there is one."""
     if s.questions is not None:
         return Path(s.questions)

@@ -1,5 +1,7 @@
-"""Definitions that come again and again, layer after layer: runs of rounds that are alike but for the arrays
-that they are made of."""
+"""Definitions that come again and again, layer after layer.
+
+Runs of rounds that are alike but for the arrays that they are made of.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +18,17 @@ PERIODS = 4  # of these many distances to the next definition of its kind one ma
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Definitions start … start + period·rounds − 1. Round 0 is by itself; the others are those of round 1
-    with other names.
+    """Definitions start … start + period·rounds − 1.
 
-    names: of the definitions, by round. before: places in a round that are needed by the next one. series:
-    names of arrays made before the run that occur in round 1, with what stands there in rounds 1, 2, …
+    Round 0 is by itself; the others are those of round 1 with other names.
     """
 
     start: int
+    # of the definitions, by round
     names: tuple[tuple[str, ...], ...]
+    # places in a round that are needed by the next one
     before: tuple[int, ...]
+    # names of arrays made before the run that occur in round 1, with what stands there in rounds 1, 2, …
     series: Mapping[str, tuple[str, ...]]
 
     @property
@@ -49,8 +52,10 @@ Facts = Callable[[Definition], object]
 def runs(
     definitions: Sequence[Definition], facts: Facts = lambda definition: (), least: int = LEAST
 ) -> list[Run]:
-    """The runs of definitions, in order, as long as they go. facts: what else has to be alike, made of
-    dataclasses and tuples; None: it can't be."""
+    """The runs of definitions, in order, as long as they go.
+
+    facts: what else has to be alike, made of dataclasses and tuples; None: it can't be.
+    """
     places = {d.name: k for k, d in enumerate(definitions)}
     spelled = [_spelled(d, facts(d), places) or (k, ()) for k, d in enumerate(definitions)]
     nearest: dict[Hashable, int] = {}
@@ -154,8 +159,10 @@ def _spelled(definition: Definition, facts: object, arrays: Mapping[str, int]) -
 
 
 class _Speller:
-    """Writes formulas, whatever they are made of, with numbers for the names of arrays and for the variables
-    of sums, which may differ."""
+    """Writes formulas with numbers for the names of arrays and for the variables of sums.
+
+    These may differ; whatever the formulas are made of.
+    """
 
     def __init__(self, arrays: Mapping[str, int]) -> None:
         self.arrays = arrays

@@ -1,5 +1,7 @@
-"""Index variables of the pass: each has one range 0 … extent − 1, and arrays have axes of their own, so that
-equal requests find each other."""
+"""Index variables of the pass.
+
+Each has one range 0 … extent − 1, and arrays have axes of their own, so that equal requests find each other.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +48,11 @@ def order(variable: str) -> int:
 
 
 class Axes:
-    """Hands out variables. extents: of all of them. bounds_of: of inputs that are used as indices. whole: the
-    extent of an axis of a family, if all members along it are made together, else None."""
+    """Hands out variables.
+
+    extents: of all of them. bounds_of: of inputs that are used as indices. whole: the extent of an axis of a
+    family, if all members along it are made together, else None.
+    """
 
     def __init__(self, bounds_of: Mapping[str, int], whole: Callable[[str, int], int | None]) -> None:
         self.extents: dict[str, int] = {}
@@ -153,8 +158,10 @@ class _Renaming:
             self._note(x, frozenset())
 
     def _note(self, x: Expr, bound: frozenset[str]) -> None:
-        """Collects the offsets at which each part of an index stands, and the extent of the axis there, None
-        if not all of it exists."""
+        """Collects the offsets at which each part of an index stands, and the extent of the axis there.
+
+        None if not all of it exists.
+        """
         match x:
             case Value(ref, _):
                 for k, index in enumerate(ref.index):
@@ -230,8 +237,10 @@ class _Renaming:
 
 
 def _key(index: Affine, bound: Container[str]) -> str | Affine | None:
-    """The part of an index that an axis is for: its free variable, or the combination of several; None if
-    there is none."""
+    """The part of an index that an axis is for: its free variable, or the combination of several.
+
+    None if there is none.
+    """
     free = {v: k for v, k in index.terms if v not in bound}
     return None if not free else next(iter(free)) if len(free) == 1 else Affine.of(0, free)
 

@@ -1,5 +1,7 @@
-"""Where members of families are made: the program with its sequential loops written out, every instruction
-over a box of indices."""
+"""Where members of families are made.
+
+The program with its sequential loops written out, every instruction over a box of indices.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +23,18 @@ MAX_SITES = 4000  # instructions, after sequential loops are written out
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Box:
-    """An instruction, or a group of initial vectors (`position` its place in it), over a box of indices of
-    what it makes.
-
-    number: its place in the program. On every axis, `starts` is the first index and `counts` how many;
-    `variables` the loop variable, None where there is one index only.
-    """
+    """An instruction, or one of a group of initial vectors, over a box of indices of what it makes."""
 
     op: Instruction | Gaussians
+    # its place in the program
     number: int
     family: str
+    # of every axis the loop variable, None where there is one index only
     variables: tuple[str | None, ...]
+    # of every axis the first index, and how many there are
     starts: tuple[int, ...]
     counts: tuple[int, ...]
+    # of the vector in its group
     position: int = 0
 
     def at(self, index: tuple[Index, ...]) -> dict[str, Index]:
@@ -80,8 +81,10 @@ class Boxes:
         self.count += 1
 
     def _instruction(self, op: Instruction, loops: tuple[For, ...]) -> None:
-        """A site, or several: loops over variables that are not an index of what is made by themselves are
-        written out."""
+        """A site, or several.
+
+        Loops over variables that are not an index of what is made by themselves are written out.
+        """
         plain = {
             i.terms[0][0]
             for i in op.out.index
@@ -130,8 +133,10 @@ class Boxes:
         return count if start == 0 else None
 
     def of(self, ref: Ref, before: int | None = None) -> list[Box]:
-        """The sites that may make the member, told apart by constant indices. before: only those before this
-        one in the program."""
+        """The sites that may make the member, told apart by constant indices.
+
+        before: only those before this one in the program.
+        """
         return [
             site
             for site in self.by_family.get(ref.name, ())

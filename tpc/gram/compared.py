@@ -6,7 +6,7 @@ from tpc.core.affine import Affine
 from tpc.core.expr import ONE, ZERO, Add, Call, Compare, Expr, Mul, Number, Position, delta
 
 
-def compared(x: Expr) -> Expr:
+def as_delta(x: Expr) -> Expr:
     """A test of whole numbers for equality, `where(i <= j, where(i >= j, 1, 0), 0)`, as a Delta."""
     match x:
         case Call("where", (Compare("<=", i, j), Call("where", (Compare(">=", k, l), one, zero)), no)) if (

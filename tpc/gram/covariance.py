@@ -1,5 +1,6 @@
-"""The pass from a program to its covariance program: expectations of products of vectors, from the outputs
-back to the inputs.
+"""The pass from a program to its covariance program.
+
+Expectations of products of vectors, from the outputs back to the inputs.
 
 `E x·z` is asked for; x and z are replaced by what makes them until products with matrices and initial vectors
 are all that is left, whose covariances are σ² E of what was multiplied, and so on.
@@ -16,14 +17,12 @@ from tpc.core.expr import (
     ZERO,
     Add,
     Call,
-    Delta,
     Expr,
     Extent,
     Index,
     Mul,
     Number,
     Pow,
-    Ref,
     Sum,
     Value,
     add,
@@ -35,26 +34,24 @@ from tpc.core.expr import (
     summed,
     walk,
 )
-from tpc.core.program import MatMul, Moment, Nonlin, Program, Scalar
-from tpc.core.traverse import free_variables, substitute
-from tpc.gram.axes import Axes, order
+from tpc.core.program import MatMul, Moment, Nonlin, Program
+from tpc.core.traverse import substitute
+from tpc.gram.axes import Axes
 from tpc.gram.boxes import Box, Boxes, boxes, phi_of
-from tpc.gram.compared import compared
+from tpc.gram.compared import as_delta
+from tpc.gram.covariance_arrays import CovarianceArrays
 from tpc.gram.deltas import agreeing, without_deltas
 from tpc.gram.groups import expectation_of_groups
 from tpc.gram.ir import (
     CovarianceProgram,
-    Definition,
     Formula,
     NotGramError,
     Piece,
     TooDearError,
-    determined,
-    formula_variables,
     total,
 )
-from tpc.gram.isserlis import paired
-from tpc.gram.labels import best_name, comment_of, name_of, shown
+from tpc.gram.isserlis import isserlis
+from tpc.gram.labels import comment_of, text_of
 from tpc.gram.no_zdot import Dots
 from tpc.gram.slopes import slopes_in
 from tpc.gram.sources import Vectors, meet, vectors_in
@@ -69,8 +66,11 @@ MAX_POWER = 32  # of a vector in a polynomial
 
 
 def covariance_program(program: Program, seconds: float | None = None) -> CovarianceProgram:
-    """seconds: what finding the covariances may take, as it is predicted. Raises NotGramError where a
-    covariance does not follow from others, TooDearError where that is not known because it takes longer."""
+    """seconds: what finding the covariances may take, as it is predicted.
+
+    Raises NotGramError where a covariance does not follow from others, TooDearError where that is not known
+    because it takes longer.
+    """
     return dataclasses.replace(Covariances(slopes_in(program), seconds).run(), program=program)
 
 
@@ -98,13 +98,11 @@ class Covariances:
         self.axes = Axes(
             {item.name: item.bound for item in program.inputs if item.bound is not None}, self.sites.whole
         )
-        self.definitions: dict[str, Definition] = {}
+        self.arrays = CovarianceArrays(self.axes, self.sites)
         self.matrices = {m.name: m for m in program.matrices}
         self.ratios = {w.name: w.ratio for w in program.widths}
         self.inputs = {item.name for item in program.inputs}
         self.known: dict[tuple[Expr, ...], Expr | None] = {}  # None while it is being found
-        self.sums: dict[tuple[Expr, ...], Expr] = {}
-        self.formulas: dict[Formula, Expr] = {}
         self.dots = Dots(self)
         self.depth = 0
 
@@ -118,7 +116,9 @@ class Covariances:
                 tuple((next(iter(renamed[v].variables)), n) for v, n in output.axes),
                 formula,
             )
-        return CovarianceProgram(self.program, tuple(self.definitions.values()), outputs, self.axes.extents)
+        return CovarianceProgram(
+            self.program, tuple(self.arrays.definitions.values()), outputs, self.axes.extents
+        )
 
     def settled(self, task: Callable[[], Expr]) -> Expr:
         """What `task` gives, however deep what it asks for lies."""
@@ -156,21 +156,14 @@ class Covariances:
                     self.product([*vectors[:k], term, *(agreeing(term, other) for other in rest)])
                     for term in factor.terms
                 ]
-                return _times(front, add(*terms))
+                return mul(*front, add(*terms))
             if isinstance(factor, Sum):
                 count = factor.count.const
                 variable = self.axes.fresh(factor.variable, count)
                 body = substitute(factor.body, {factor.variable: Affine.var(variable)})
-                return _times(
-                    front,
-                    total(
-                        variable,
-                        count,
-                        self.product([*vectors[:k], body, *vectors[k + 1 :]]),
-                        self.axes.range_of,
-                    ),
-                )
-        return _times(front, self.request(vectors) if vectors else ONE)
+                inner = self.product([*vectors[:k], body, *vectors[k + 1 :]])
+                return mul(*front, total(variable, count, inner, self.axes.range_of))
+        return mul(*front, self.request(vectors) if vectors else ONE)
 
     def spend(self, seconds: float) -> None:
         """Counts what something is predicted to take. Raises TooDearError if that is too much in all."""
@@ -179,14 +172,16 @@ class Covariances:
             raise TooDearError(f"finding the covariances takes more than {self.seconds:.0f} s")
 
     def scalar(self, x: Expr, *, summed_over: bool = False) -> Expr:
-        """An expression of scalars with the program's own replaced by their formulas. summed_over: inside of
-        a sum, which is not cut in parts."""
+        """An expression of scalars with the program's own replaced by their formulas.
+
+        summed_over: inside of a sum, which is not cut in parts.
+        """
 
         def leaf(node: Expr) -> Expr | None:
             if isinstance(node, Value):
                 return (
                     node
-                    if node.vector or node.ref.name in self.inputs or node.ref.name in self.definitions
+                    if node.vector or node.ref.name in self.inputs or node.ref.name in self.arrays.definitions
                     else self.request([node])
                 )
             if isinstance(node, Sum):
@@ -196,21 +191,10 @@ class Covariances:
                     self.scalar(node.body, summed_over=True),
                     self.axes.range_of,
                 )
-                return self.shared(found) if isinstance(found, Sum) and not summed_over else found
+                return self.arrays.shared(found) if isinstance(found, Sum) and not summed_over else found
             return None
 
         return replace(x, leaf)
-
-    def shared(self, x: Expr, key: Sequence[Expr] = ()) -> Expr:
-        """A sum by the name of an array, the same for equal sums. key: what it is."""
-        own, back = self.axes.canonical([x])
-        if own not in self.sums:
-            self.sums[own] = self._array(_whole(own[0], list(back), self.axes), list(back), key or own)
-        elif key:
-            found = self.sums[own]
-            assert isinstance(found, Value)
-            self.definitions[found.ref.name].also.append(name_of(key))
-        return substitute(self.sums[own], back)
 
     def instantiated(self, x: Expr, at: Mapping[str, Index]) -> Expr:
         """`x` at these indices, the variables of its sums made unique."""
@@ -227,7 +211,7 @@ class Covariances:
             raise NotGramError("a power of its widths is left whose limit has not been taken")
         parts = children(x)
         return (
-            compared(rebuild(x, [self.instantiated(part, at) for part in parts]))
+            as_delta(rebuild(x, [self.instantiated(part, at) for part in parts]))
             if parts
             else substitute(x, at)
         )
@@ -247,7 +231,7 @@ class Covariances:
             self.known[key] = None
             self.depth += 1
             try:
-                self.known[key] = self._found(key, axes)
+                self.known[key] = self._find(key, axes)
             except UnsettledError:
                 del self.known[key]
                 raise
@@ -258,7 +242,7 @@ class Covariances:
             raise _circular(key)
         return found
 
-    def _found(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
+    def _find(self, key: tuple[Expr, ...], axes: list[str]) -> Expr:
         extents = [self.axes.extents[axis] for axis in axes]
         refs = self.axes.references(key)
         cuts = self.axes.cuts(axes, [(v.ref, self.sites.of(v.ref)) for v in refs])
@@ -294,55 +278,9 @@ class Covariances:
         if not pieces:
             return ZERO
         if len(pieces) == 1 and list(pieces[0].extent) == extents:
-            return self.named(pieces[0].formula, axes, key)
+            return self.arrays.named(pieces[0].formula, axes, key)
         deltas, pieces, axes = without_deltas(pieces, axes)
-        return mul(*deltas, self._array(tuple(pieces), axes, key))
-
-    def expectation(self, formula: Formula, key: Sequence[Expr]) -> Expr:
-        """The formula, in axes of the array that it is a part of, by the name of an array."""
-        formula = determined(formula)
-        if formula not in self.formulas:
-            axes = sorted(formula_variables(formula), key=order)
-            self.formulas[formula] = self.named(formula, axes, key)
-        return self.formulas[formula]
-
-    def named(self, formula: Formula, axes: Sequence[str], key: Sequence[Expr]) -> Expr:
-        """The formula, by the name of an array if it is worth one."""
-        if isinstance(formula, Expr) and _simple(formula):
-            found = next((v for v in _values(formula) if v.ref.name in self.definitions), None)
-            if found is not None and formula == found:
-                self.definitions[found.ref.name].also.append(name_of(key))
-            return formula
-        if isinstance(formula, Sum):
-            return self.shared(formula, key)
-        if isinstance(formula, Expr):
-            free = free_variables(formula)
-            axes = [axis for axis in axes if axis in free]
-        return self._array(_whole(formula, axes, self.axes), axes, key)
-
-    def _array(self, pieces: tuple[Piece, ...], axes: Sequence[str], key: Sequence[Expr]) -> Expr:
-        name = f"E${len(self.definitions)}"
-        shape = tuple(self.axes.extents[axis] for axis in axes)
-        known = [replace(x, self._by_name) for x in key]
-        self.definitions[name] = Definition(
-            name, shape, pieces, comment_of(known), [name_of(known)], self._guarded(key)
-        )
-        return Value(Ref(name, tuple(Affine.var(axis) for axis in axes)), False)
-
-    def _by_name(self, x: Expr) -> Expr | None:
-        """A member of an array under the name that it will have."""
-        if isinstance(x, Value) and x.ref.name in self.definitions:
-            return Value(Ref(best_name(self.definitions[x.ref.name].also), x.ref.index), False)
-        return None
-
-    def _guarded(self, key: Sequence[Expr]) -> bool:
-        """Whether what is asked for are moments, not scalars that the program makes of scalars."""
-        first = key[0]
-        return (
-            not isinstance(first, Value)
-            or first.vector
-            or not any(isinstance(site.op, Scalar) for site in self.sites.of(first.ref))
-        )
+        return mul(*deltas, self.arrays.array(tuple(pieces), axes, key))
 
     def _part(self, factors: list[Expr], chosen: Mapping[Value, Box]) -> Formula:
         """One part: every member in it is made by one site."""
@@ -362,13 +300,13 @@ class Covariances:
         if not opened and plain and len(factors) <= 2:
             opened = {v for v, site in chosen.items() if isinstance(site.op, Nonlin)}
         if opened:
-            return self.product([self._opened(f, opened, chosen) for f in factors])
+            return self.product([self._open(f, opened, chosen) for f in factors])
         for site in chosen.values():
             self.dots.require(site)
         if plain:
             members = [f for f in factors if isinstance(f, Value)]
             return (
-                paired(self, members)
+                isserlis(self, members)
                 if len(members) > 2
                 else expectation_of_atoms(self, [(m.ref, chosen[m]) for m in members])
             )
@@ -377,15 +315,17 @@ class Covariances:
                 for site in () if value in chosen else self.sites.of(value.ref):
                     if not self.vectors.linear(site):
                         raise NotGramError(
-                            f"`{shown(value)}` ({site.op.origin}) is not Gaussian, and in a sum inside "
+                            f"`{text_of(value)}` ({site.op.origin}) is not Gaussian, and in a sum inside "
                             "of a "
                             "function"
                         )
         return expectation_of_groups(self, factors)
 
     def _apart(self, sites: Sequence[Box]) -> bool:
-        """Whether one of the two is a product with a matrix that the other has nothing of, which its mean is
-        0 for. Without this, a sum of all layers would be looked into by each of them."""
+        """Whether one of the two is a product with a matrix that the other has nothing of.
+
+        The mean is 0 then. Without this, a sum of all layers would be looked into by each of them.
+        """
         products = [isinstance(site.op, MatMul) for site in sites]
         if not any(products) or meet(*(self.vectors.sources(site) for site in sites)):
             return False
@@ -397,7 +337,7 @@ class Covariances:
         """Whether what the site makes has vectors in it."""
         return not isinstance(site.op, Nonlin) or is_vector(site.op.phi)
 
-    def _opened(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Box]) -> Expr:
+    def _open(self, x: Expr, opened: set[Value], chosen: Mapping[Value, Box]) -> Expr:
         """`x` with the members in `opened` replaced by what makes them."""
 
         def leaf(node: Expr) -> Expr | None:
@@ -409,15 +349,17 @@ class Covariances:
         found = replace(x, leaf)
         if _is_nested(found):
             raise NotGramError(
-                f"`{shown(next(iter(opened)))}` and what it is made of are functions of functions, more than "
-                f"{NESTED} of them"
+                f"`{text_of(next(iter(opened)))}` and what it is made of are functions of functions, more "
+                f"than {NESTED} of them"
             )
         return found
 
 
 def _is_nested(x: Expr) -> bool:
-    """Whether functions stand inside of each other more than NESTED times: an integrand that no quadrature
-    resolves, and deeper than the stack."""
+    """Whether functions stand inside of each other more than NESTED times.
+
+    An integrand that no quadrature resolves, and deeper than the stack.
+    """
     waiting = [(x, 0)]
     while waiting:
         node, depth = waiting.pop()
@@ -449,34 +391,3 @@ def _flat(x: Expr) -> list[Expr]:
             raise NotGramError(f"a power of order {x.exponent.value}")
         return _flat(x.base) * int(x.exponent.value)
     return [x]
-
-
-def _times(front: list[Expr], x: Expr) -> Expr:
-    """The product, multiplied out if it is one with a sum."""
-    return mul(*front, x)
-
-
-def _values(x: Expr) -> list[Value]:
-    from tpc.core.expr import values
-
-    return values(x)
-
-
-def _simple(x: Expr) -> bool:
-    """Whether an expression is as good as a name: a number, a member, or a multiple of it; or has a Delta,
-    which a sum over it uses up."""
-    factors = x.factors if isinstance(x, Mul) else (x,)
-    if any(isinstance(f, Delta) for f in factors):
-        return True
-    return sum(not isinstance(f, Number) for f in factors) <= 1 and all(
-        isinstance(f, Number | Value) for f in factors
-    )
-
-
-def _whole(formula: Formula, axes: Sequence[str], table: Axes) -> tuple[Piece, ...]:
-    """The one piece of an array that is made by one formula."""
-    return (Piece((0,) * len(axes), tuple(table.extents[axis] for axis in axes), tuple(axes), formula),)
-
-
-def _line(site: Box) -> int:
-    return site.op.origin.line

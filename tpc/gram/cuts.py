@@ -1,5 +1,7 @@
-"""Where an integrand bends, jumps or is narrow: what its line is cut at for a quadrature (`integral` in
-emit/helpers/integrals.py)."""
+"""Where an integrand bends, jumps or is narrow.
+
+What its line is cut at for a quadrature (`integral` in emit/helpers/integrals.py).
+"""
 
 from __future__ import annotations
 
@@ -39,16 +41,20 @@ AN_INTEGRAL, A_LINE, A_CURVE = 0.15, 0.15, 0.7
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Cuts of one coordinate: at the zero of `at`, which is affine in it, at its zeros, or where it turns
-    round."""
+    """Cuts of one coordinate.
+
+    At the zero of `at`, which is affine in it, at its zeros, or where it turns round.
+    """
 
     kind: Kind
     at: Expr
 
 
 def cuts_of(x: Integral) -> list[list[Cut]]:
-    """The cuts of every coordinate. Coordinates that are not drawn yet stand at their means, given those that
-    are."""
+    """The cuts of every coordinate.
+
+    Coordinates that are not drawn yet stand at their means, given those that are.
+    """
     found = list(dict.fromkeys(place for factor in x.factors for place in _places(factor, inside=False)))
     centred = all(mean == ZERO for mean in x.mean)
     out = []
@@ -75,8 +81,10 @@ def cuts_of(x: Integral) -> list[list[Cut]]:
 
 
 def _without_the_mean(cuts: dict[Cut, None], names: Sequence[str]) -> dict[Cut, None]:
-    """One cut only at the mean, where all multiples of Gaussians are 0; none if it is the only one, where
-    lines are cut anyway."""
+    """One cut only at the mean, where all multiples of Gaussians are 0.
+
+    None if it is the only one, where lines are cut anyway.
+    """
     at_mean = [
         cut
         for cut in cuts
@@ -104,8 +112,10 @@ def _coordinate(name: str) -> Expr:
 
 
 def _places(x: Expr, *, inside: bool) -> Iterator[tuple[Kind, Expr]]:
-    """The cuts that the functions in `x` ask for, those of arguments first. inside: of a function, of which
-    what a polynomial does shows more."""
+    """The cuts that the functions in `x` ask for, those of arguments first.
+
+    inside: of a function, of which what a polynomial does shows more.
+    """
     if not is_vector(x):
         return
     deeper = inside or isinstance(x, Call | Compare)
@@ -149,8 +159,7 @@ def _zeros(x: Expr) -> Iterator[tuple[Kind, Expr]]:
 
 
 def _turns(x: Expr) -> Iterator[tuple[Kind, Expr]]:
-    """Where `x` is largest or least, if that is not where one function of a line is, whose cuts there are
-    already."""
+    """Where `x` is largest or least, if no function of a line is so there, whose cuts are known."""
     while True:
         match x:
             case Mul(parts) | Add(parts) if sum(map(is_vector, parts)) == 1:
@@ -187,8 +196,10 @@ def _is_positive(x: Expr, *, strictly: bool = True) -> bool:
 
 
 def affine(x: Expr, names: set[str]) -> Affine | None:
-    """`x` as a combination of these coordinates with coefficients that have none of them; None if it is
-    none."""
+    """`x` as a combination of these coordinates with coefficients that have none of them.
+
+    None if it is none.
+    """
     if not _variables(x) & names:
         return {} if x == ZERO else {"": x}
     match x:
@@ -218,8 +229,10 @@ def _variables(x: Expr) -> set[str]:
 
 
 def nodes_of(x: Integral, points: int) -> float:
-    """How many nodes the rule of an integral has, of so many on each part of a line; roots that are looked
-    for count by what they take."""
+    """How many nodes the rule of an integral has, of so many on each part of a line.
+
+    Roots that are looked for count by what they take.
+    """
     share = points * (8, 7, 4, 2)[len(x.variables) - 1] // 8
     out = 1.0
     for cuts in cuts_of(x):

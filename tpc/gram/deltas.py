@@ -1,5 +1,7 @@
-"""Deltas that all parts of an array have: the array is made without them, and without the axis that they take
-away. Deltas that exclude others."""
+"""Deltas that all parts of an array have.
+
+The array is made without them, and without the axis that they take away. Deltas that exclude others.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,7 @@ from tpc.gram.ir import Piece
 def without_deltas(
     pieces: Sequence[Piece], axes: Sequence[str]
 ) -> tuple[list[Delta], list[Piece], list[str]]:
-    """The deltas of two whole axes that every piece has, the pieces without them, and the axes that are
-    left."""
+    """The deltas of two whole axes that every piece has, the pieces without them, the axes left."""
     found: list[Delta] = []
     left, names = list(pieces), list(axes)
     while True:
@@ -51,8 +52,10 @@ def _factors(piece: Piece) -> Sequence[Expr]:
 
 
 def _deltas(piece: Piece) -> list[Delta]:
-    """Those of two variables. A variable of a part that is not a whole axis has another name, and is none of
-    the array's."""
+    """The deltas of two variables.
+
+    A variable of a part that is not a whole axis has another name, and is none of the array's.
+    """
     return [f for f in _factors(piece) if isinstance(f, Delta) and len(_axes(f)) == 2]
 
 
@@ -70,8 +73,10 @@ def _without(piece: Piece, delta: Delta, kept: str, dropped: str) -> Expr:
 
 
 def agreeing(x: Expr, other: Expr) -> Expr:
-    """`other` as a factor of `x`: if it is a sum, without the terms whose deltas and those of `x` are not 1
-    together."""
+    """`other` as a factor of `x`.
+
+    If it is a sum, without the terms whose deltas and those of `x` are not 1 together.
+    """
     at = _numbers(x)
     if not at or not isinstance(other, Add):
         return other

@@ -194,8 +194,10 @@ def _merged(terms: Sequence[tuple[Factor | None, Expr]]) -> Combination:
 
 
 def closed_together(f: Factor, g: Factor) -> bool:
-    """Whether `E f(u)·g(v)` is known: polynomials times steps, error functions and their mixtures, or times
-    waves and exponentials."""
+    """Whether `E f(u)·g(v)` is known.
+
+    Polynomials times steps, error functions and their mixtures, or times waves and exponentials.
+    """
     kinds = {f.kind, g.kind} - {"one"}
     return kinds <= {"step", "erf"} | LOGISTIC or kinds <= {"sin", "cos", "exp"}
 

@@ -1,5 +1,7 @@
-"""How the correlation of two Gaussians falls short of 1: from the covariances that theirs is made of, so that
-small angles keep their digits."""
+"""How the correlation of two Gaussians falls short of 1.
+
+From the covariances that theirs is made of, so that small angles keep their digits.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from tpc.core.expr import ONE, Add, Call, Expr, Mul, Number, Pow, Ref, Sum, Valu
 from tpc.core.functions import elementwise
 from tpc.core.traverse import free_variables, substitute
 from tpc.gram.ir import Closed, Definition, Factor
-from tpc.gram.monomials import UNIT, Monomials, Polynomial, opened, plus, times, whole
+from tpc.gram.monomials import UNIT, Monomials, Polynomial, open_array, plus, times, whole
 
 RELU = Factor(1, "step")
 MOST_SUMMANDS, DEEPEST = 64, 100  # that a sum is multiplied out to, and arrays opened inside of each other
@@ -22,13 +24,13 @@ MOST_TERMS = 4  # of a sum: their number of pairs is what is computed
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """The gap of `c`, Σ left·right over some variables, left and right being inputs of the program. q, r: the
-    sums of their squares."""
+    """The gap of `c`, Σ left·right over some variables, left and right being inputs of the program."""
 
     c: Expr
     variables: tuple[str, ...]
     left: Expr
     right: Expr
+    # `q`, `r`: the sums of their squares
     q: Expr
     r: Expr
 
@@ -45,7 +47,7 @@ class OfSum:
     """The gap of an array, at these indices, that is a sum of covariances."""
 
     ref: Ref
-    terms: tuple[Term, ...]
+    terms: tuple[GapTerm, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,14 @@ class Common:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """A covariance that is a term of one: `sign·√(q·r)·(1 − gap)`. left, right: q and r multiplied out,
-    without the sign."""
+class GapTerm:
+    """A covariance that is a term of one: `sign·√(q·r)·(1 − gap)`."""
 
     gap: Product | OfRelu | OfSum | Common
     sign: int
     q: Expr
     r: Expr
+    # `left`, `right`: q and r multiplied out, without the sign
     left: Polynomial = field(compare=False)
     right: Polynomial = field(compare=False)
 
@@ -77,9 +79,11 @@ class Gaps:
         self.monomials = Monomials(definitions)
         self.cores: dict[tuple[Expr, Sides], tuple[Product | OfRelu | OfSum, Expr, Expr] | None] = {}
 
-    def terms(self, x: Closed) -> tuple[Term, ...]:
-        """Covariances that `c` is the sum of, `q` and `r` being the sums of their variances; () if there are
-        none such."""
+    def terms(self, x: Closed) -> tuple[GapTerm, ...]:
+        """Covariances that `c` is the sum of, `q` and `r` being the sums of their variances.
+
+        () if there are none such.
+        """
         found = self._sum(x.c, (frozenset(free_variables(x.q)), frozenset(free_variables(x.r))))
         sums = [
             plus([times({UNIT: Fraction(t.sign)}, side) for t, side in zip(found, of, strict=True)])
@@ -87,18 +91,20 @@ class Gaps:
         ]
         return found if sums == [self.monomials.of(x.q), self.monomials.of(x.r)] else ()
 
-    def _sum(self, c: Expr, sides: Sides) -> tuple[Term, ...]:
-        """The terms of a sum of covariances, () if one of them is none: those that all others are written out
-        to, if they are few."""
+    def _sum(self, c: Expr, sides: Sides) -> tuple[GapTerm, ...]:
+        """The terms of a sum of covariances, () if one of them is none.
+
+        Those that all others are written out to, if they are few.
+        """
         return self._terms(self._summands(c, (Add,)), sides) or self._terms(self._summands(c, ()), sides)
 
-    def _terms(self, parts: Iterator[tuple[Expr, int] | None], sides: Sides) -> tuple[Term, ...]:
-        found: list[Term] = []
+    def _terms(self, parts: Iterator[tuple[Expr, int] | None], sides: Sides) -> tuple[GapTerm, ...]:
+        found: list[GapTerm] = []
         for part in itertools.islice(parts, MOST_SUMMANDS + 1):
             term = None if part is None else self._term(*part, sides)
             if term is None:
                 return ()
-            found = _joined(found, term)
+            found = _join(found, term)
         whole = next(parts, None) is None
         return (
             tuple(found)
@@ -109,8 +115,11 @@ class Gaps:
     def _summands(
         self, x: Expr, opening: tuple[type[Expr], ...], depth: int = 0
     ) -> Iterator[tuple[Expr, int] | None]:
-        """Terms with their signs. Arrays that are multiples of others are written out, and those that are
-        expressions of the kinds `opening`; None where that leads too far."""
+        """Terms with their signs.
+
+        Arrays that are multiples of others are written out, and those that are expressions of the kinds
+        `opening`; None where that leads too far.
+        """
         if depth > DEEPEST:
             yield None
             return
@@ -126,7 +135,7 @@ class Gaps:
             return
         for k, factor in enumerate(factors):
             inner = (
-                opened(factor, self.definitions)
+                open_array(factor, self.definitions)
                 if isinstance(factor, Value)
                 else factor
                 if isinstance(factor, Add)
@@ -138,9 +147,11 @@ class Gaps:
                 return
         yield x, 1
 
-    def _term(self, x: Expr, sign: int, sides: Sides) -> Term | None:
-        """A product of one covariance with factors that are positive, each of which depends on one side, or
-        on both in the same way."""
+    def _term(self, x: Expr, sign: int, sides: Sides) -> GapTerm | None:
+        """A product of one covariance with factors that are positive.
+
+        Each of these depends on one side, or on both in the same way.
+        """
         factors = list(x.factors) if isinstance(x, Mul) else [x]
         left, right = sides
         core: Expr | None = None
@@ -160,20 +171,20 @@ class Gaps:
         if gap is None:
             return None
         q, r = mul(ways[0], q), mul(ways[1], r)
-        return Term(gap, sign, q, r, self.monomials.of(q), self.monomials.of(r))
+        return GapTerm(gap, sign, q, r, self.monomials.of(q), self.monomials.of(r))
 
     def _core(self, x: Expr, sides: Sides) -> tuple[Product | OfRelu | OfSum, Expr, Expr] | None:
         """Its gap and variances."""
         if (x, sides) not in self.cores:
-            self.cores[x, sides] = self._found(x, sides)
+            self.cores[x, sides] = self._find(x, sides)
         return self.cores[x, sides]
 
-    def _found(self, x: Expr, sides: Sides) -> tuple[Product | OfRelu | OfSum, Expr, Expr] | None:
+    def _find(self, x: Expr, sides: Sides) -> tuple[Product | OfRelu | OfSum, Expr, Expr] | None:
         if isinstance(x, Sum):
             return self._product(x, x, sides)
         if not isinstance(x, Value) or x.ref.name not in self.definitions or not plain(x.ref):
             return None
-        inner = opened(x, self.definitions)
+        inner = open_array(x, self.definitions)
         if isinstance(inner, Sum):
             return self._product(inner, x, sides)
         if inner is not None:
@@ -229,7 +240,7 @@ def is_relu(x: Closed) -> bool:
     return x.left == RELU == x.right and not x.registered
 
 
-def _joined(terms: list[Term], new: Term) -> list[Term]:
+def _join(terms: list[GapTerm], new: GapTerm) -> list[GapTerm]:
     """With one more term; two of the same gap, if one is a multiple of the other, are one."""
     for k, term in enumerate(terms):
         if (
@@ -242,7 +253,7 @@ def _joined(terms: list[Term], new: Term) -> list[Term]:
                 return terms[:k] + terms[k + 1 :]
             size = number(abs(weight))
             left, right = (times({UNIT: size.value}, side) for side in (term.left, term.right))
-            joined = Term(
+            joined = GapTerm(
                 term.gap, 1 if weight > 0 else -1, mul(size, term.q), mul(size, term.r), left, right
             )
             return [*terms[:k], joined, *terms[k + 1 :]]
@@ -262,7 +273,7 @@ def _turned(ref: Ref, definition: Definition, formula: Closed) -> Ref:
     return Ref(ref.name, tuple(index))
 
 
-def alike(terms: Sequence[Term]) -> bool:
+def alike(terms: Sequence[GapTerm]) -> bool:
     """Whether the variances of the terms are multiples of each other."""
     return all(
         len({_scaled(side) for side in of}) == 1 for of in ([t.left for t in terms], [t.right for t in terms])

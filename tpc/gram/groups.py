@@ -1,19 +1,19 @@
-"""Expectations of products of functions of Gaussians: apart where they are independent, in closed form where
-there is one, else by quadrature."""
+"""Expectations of products of functions of Gaussians.
+
+Apart where they are independent, in closed form where there is one, else by quadrature.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
-from tpc.core.calculus import NotDifferentiableError, differentiate
+from tpc.core.calculus import NotDifferentiableError
 from tpc.core.expr import (
     ONE,
     ZERO,
     Add,
-    Call,
     Expr,
     Mul,
     Number,
@@ -23,15 +23,12 @@ from tpc.core.expr import (
     Value,
     add,
     children,
-    coefficient,
     is_vector,
     mul,
     number,
     rebuild,
     replace,
-    values,
 )
-from tpc.core.functions import elementwise
 from tpc.core.traverse import index_variables, indices, substitute
 from tpc.gram.axes import skeleton
 from tpc.gram.basis import fewer
@@ -45,9 +42,10 @@ from tpc.gram.factors import (
     polynomial,
     symmetry,
 )
+from tpc.gram.gaussian_functions import derivative, expression_of, gaussians, normal_form, parity
 from tpc.gram.ir import Closed, Factor, Integral, TooManyGaussiansError
-from tpc.gram.isserlis import covariance_of, paired
-from tpc.gram.labels import shown
+from tpc.gram.isserlis import covariance_of, isserlis
+from tpc.gram.labels import text_of
 from tpc.gram.registered import registered
 from tpc.gram.slopes import without_slopes
 from tpc.gram.sources import Sources, meet
@@ -65,8 +63,10 @@ def expectation_of_groups(engine: Covariances, factors: Sequence[Expr]) -> Expr:
 
 
 class Groups:
-    """Gaussians are named `z0`, `z1`, … here: linear combinations of vectors, that functions are applied to
-    or that are multiplied."""
+    """Gaussians are named `z0`, `z1`, … here.
+
+    Linear combinations of vectors, that functions are applied to or that are multiplied.
+    """
 
     def __init__(self, engine: Covariances) -> None:
         self.engine = engine
@@ -85,11 +85,13 @@ class Groups:
         if not is_vector(x):
             return x
         if degree(x) <= 1:
-            coefficient, base = normalised(x)
+            coefficient, base = normal_form(x)
             return mul(coefficient, Value(Ref(self.name(base)), True))
         if isinstance(x, Sum):
             if x.count.const > MOST_DIMENSIONS:
-                raise TooManyGaussiansError(f"`{shown(x)}`, inside of a function, is of {x.count} Gaussians")
+                raise TooManyGaussiansError(
+                    f"`{text_of(x)}`, inside of a function, is of {x.count} Gaussians"
+                )
             return self.in_gaussians(
                 add(*(substitute(x.body, {x.variable: Affine(k)}) for k in range(x.count.const)))
             )
@@ -106,7 +108,7 @@ class Groups:
     def covariance(self, a: str, b: str) -> Expr:
         x, y = self.meaning[a], self.meaning[b]
         found = covariance_of(self.engine, x, y, self.means[a], self.means[b])
-        return self.engine.expectation(found, [x, y])
+        return self.engine.arrays.expectation(found, [x, y])
 
     # products
 
@@ -139,8 +141,10 @@ class Groups:
         return mul(*out)
 
     def dependent(self, factors: Sequence[Expr]) -> list[list[Expr]]:
-        """Factors in groups that are independent of each other: they share no matrix and no initial
-        vector."""
+        """Factors in groups that are independent of each other.
+
+        They share no matrix and no initial vector.
+        """
         groups: list[tuple[Sources, list[Expr]]] = []
         for factor in factors:
             own = frozenset().union(*(self.sources[z] for z in gaussians(factor)))
@@ -159,7 +163,7 @@ class Groups:
         if centred and parity(mul(*factors)) == -1:
             return ZERO
         if all(isinstance(f, Value) for f in factors):
-            return paired(self.engine, [self.meaning[f.ref.name] for f in factors if isinstance(f, Value)])
+            return isserlis(self.engine, [self.meaning[f.ref.name] for f in factors if isinstance(f, Value)])
         if centred and len(names) <= 2:
             found = self.closed(factors, names)
             if found is not None:
@@ -215,7 +219,7 @@ class Groups:
             for a, b in ((order[0], order[0]), (order[0], order[1]), (order[1], order[1]))
         )
         formula = Closed(Factor(), Factor(), q, c, r, self.same(*order), form.name)
-        return self.engine.expectation(formula, [self.meant(p) for p in parts])
+        return self.engine.arrays.expectation(formula, [self.meant(p) for p in parts])
 
     def combined(self, left: Combination, right: Combination, names: list[str]) -> Expr:
         q = self.covariance(names[0], names[0])
@@ -239,7 +243,7 @@ class Groups:
                         Factor(x.power, x.kind, self.engine.scalar(x.scale), self.engine.scalar(x.weight))
                         for x in (f, g)
                     ]
-                    value = self.engine.expectation(
+                    value = self.engine.arrays.expectation(
                         Closed(resolved[0], resolved[1], q, c, r, same), self.of_factors(f, g, names)
                     )
                 terms.append(mul(self.engine.scalar(a), self.engine.scalar(b), value))
@@ -250,7 +254,7 @@ class Groups:
         return [
             x
             for factor, z in zip((f, g), names, strict=False)
-            if (x := written(factor, self.meaning[z])) != ONE
+            if (x := expression_of(factor, self.meaning[z])) != ONE
         ]
 
     def meant(self, x: Expr) -> Expr:
@@ -286,8 +290,10 @@ class Groups:
     # other ways
 
     def by_stein(self, factors: list[Expr], names: list[str]) -> Expr | None:
-        """`E z·F = E z·E F + Σ_b Cov(z, b) E ∂F/∂b` for a factor z that F does not depend on, if F can be
-        differentiated."""
+        """`E z·F = E z·E F + Σ_b Cov(z, b) E ∂F/∂b` for a factor z that F does not depend on.
+
+        None if F cannot be differentiated.
+        """
         for k, factor in enumerate(factors):
             others = [*factors[:k], *factors[k + 1 :]]
             if not isinstance(factor, Value) or any(factor.ref.name in gaussians(f) for f in others):
@@ -313,8 +319,10 @@ class Groups:
         return None
 
     def in_fewer(self, factors: list[Expr], names: list[str]) -> tuple[list[Expr], list[str]]:
-        """The factors in the vectors that the Gaussians are made of, if these are fewer, and what is added to
-        them is no part of a Gaussian."""
+        """The factors in the vectors that the Gaussians are made of, if these are fewer.
+
+        And if what is added to them is no part of a Gaussian.
+        """
         found = fewer(self.meaning, names)
         if found is None:
             return factors, names
@@ -335,7 +343,7 @@ class Groups:
 
     def integral(self, factors: list[Expr], names: list[str]) -> Expr:
         if len(names) > MOST_DIMENSIONS:
-            some = ", ".join(f"`{shown(self.meaning[z])}`" for z in names[:3])
+            some = ", ".join(f"`{text_of(self.meaning[z])}`" for z in names[:3])
             raise TooManyGaussiansError(
                 f"a mean of a function of {len(names)} dependent Gaussians ({some}, …)"
             )
@@ -344,84 +352,14 @@ class Groups:
         table = tuple(tuple(self.covariance(a, b) for b in names[: k + 1]) for k, a in enumerate(names))
         same = self.same(names[0], names[1]) if len(names) == 2 else ()
         formula = Integral(tuple(names), tuple(own), tuple(self.means[z] for z in names), table, same)
-        return self.engine.expectation(formula, [self.meant(f) for f in factors])
+        return self.engine.arrays.expectation(formula, [self.meant(f) for f in factors])
 
 
 def _with_a_step(f: Factor, g: Factor, q: Expr, c: Expr) -> Expr | None:
-    """`E u^a·step(u)`, or times v, which is `a·c·E u^(a−1)·step(u)` by Stein's lemma; None for other
-    functions."""
+    """`E u^a·step(u)`, or times v, which is `a·c·E u^(a−1)·step(u)` by Stein's lemma.
+
+    None for other functions.
+    """
     if f.kind != "step" or f.weight != ZERO or not polynomial(g) or g.power > min(1, f.power):
         return None
     return mul(number(f.power), c, half_moment(f.power - 1, q)) if g.power else half_moment(f.power, q)
-
-
-def gaussians(x: Expr) -> list[str]:
-    return [v.ref.name for v in values(x) if v.vector]
-
-
-def derivative(x: Expr, name: str) -> Expr:
-    return differentiate(
-        x,
-        lambda node: (ONE if node.ref.name == name else ZERO) if isinstance(node, Value) else None,
-        across_where=False,
-    )
-
-
-def normalised(x: Expr) -> tuple[Expr, Expr]:
-    """A linear expression, like terms as one, as a number times one whose first term has no number in
-    front."""
-    collected: dict[Expr, Fraction] = {}
-    for term in x.terms if isinstance(x, Add) else (x,):
-        rest = (
-            ONE
-            if isinstance(term, Number)
-            else mul(*term.factors[1:])
-            if isinstance(term, Mul) and isinstance(term.factors[0], Number)
-            else term
-        )
-        collected[rest] = collected.get(rest, Fraction(0)) + coefficient(term).value
-    terms = sorted((rest for rest, k in collected.items() if k), key=skeleton) or [
-        next(t for t in collected if is_vector(t))
-    ]
-    head = collected[next(t for t in terms if is_vector(t))]
-    return Number(head), add(*(mul(Number(collected[t] / head if head else Fraction(1)), t) for t in terms))
-
-
-def parity(x: Expr) -> int:
-    """1 if `x` stays as it is where all Gaussians change their signs, −1 if it changes its own, 0 if neither
-    is known."""
-    if not is_vector(x):
-        return 1
-    match x:
-        case Value():
-            return -1
-        case Mul(factors):
-            out = 1
-            for factor in factors:
-                out *= parity(factor)
-            return out
-        case Add(terms):
-            kinds = {parity(term) for term in terms}
-            return kinds.pop() if len(kinds) == 1 else 0
-        case Pow(base, Number(k)) if k.denominator == 1:
-            return parity(base) if k % 2 else abs(parity(base))
-        case Call(function, args):
-            kinds = {parity(a) for a in args}
-            if kinds == {1}:
-                return 1
-            return elementwise(function).parity if kinds == {-1} else 0
-    return 0
-
-
-def written(factor: Factor, z: Expr) -> Expr:
-    """A factor as an expression."""
-    from tpc.core.expr import call, neg, power
-
-    parts = [power(z, number(factor.power))]
-    if factor.kind == "step" and factor.power == 1:
-        parts = [call("relu", z)]
-    elif factor.kind != "one":
-        parts.append(call(factor.kind, z if factor.kind == "step" else mul(factor.scale, z)))
-    if factor.weight != ZERO:
-        parts.append(call("exp", neg(mul(factor.weight, power(z, number(2))))))
-    return mul(*parts)

@@ -54,34 +54,34 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """`E f(u)·g(v)` in closed form, (u, v) ~ N(0, [[q, c], [c, r]]).
-
-    same: pairs of axes; where the two of every pair agree, u and v are the same, and c is q exactly.
-    registered: the name of a user's form.
-    """
+    """`E f(u)·g(v)` in closed form, (u, v) ~ N(0, [[q, c], [c, r]])."""
 
     left: Factor
     right: Factor
     q: Expr
     c: Expr
     r: Expr
+    # pairs of axes; where the two of every pair agree, u and v are the same, and c is q exactly
     same: tuple[tuple[str, str], ...] = ()
+    # the name of a user's form
     registered: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Integral:
-    """`E Π φ_i(u)` by quadrature, u ~ N(mean, covariance), in `variables`, the names of u's coordinates in
-    the φ_i.
+    """`E Π φ_i(u)` by quadrature, u ~ N(mean, covariance).
 
-    A factor depends on one or more of the variables, and on scalars. covariance: its lower triangle, row by
-    row. same: as for `Closed`, of the first two variables.
+    `variables` are the names of u's coordinates in the φ_i.
+
+    A factor depends on one or more of the variables, and on scalars.
     """
 
     variables: tuple[str, ...]
     factors: tuple[Expr, ...]
     mean: tuple[Expr, ...]
+    # its lower triangle, row by row
     covariance: tuple[tuple[Expr, ...], ...]
+    # as for `Closed`, of the first two variables
     same: tuple[tuple[str, str], ...] = ()
 
 
@@ -91,8 +91,10 @@ Axis = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`formula` on a part of an array: on every axis from `low` to `low + extent`. Its variables, named in
-    `variables`, start at 0."""
+    """`formula` on a part of an array: on every axis from `low` to `low + extent`.
+
+    Its variables, named in `variables`, start at 0.
+    """
 
     low: tuple[int, ...]
     extent: tuple[int, ...]
@@ -102,25 +104,27 @@ class Piece:
 
 @dataclass(slots=True)
 class Definition:
-    """An array over `shape`, 0 where no piece is. shown: what it is, as a comment. also: names for it.
-    guarded: 0/0 in it is 0 (`over`)."""
+    """An array over `shape`, 0 where no piece is."""
 
     name: str
     shape: tuple[int, ...]
     pieces: tuple[Piece, ...]
+    # what it is, as a comment
     shown: str
+    # names for it
     also: list[str] = field(default_factory=list)
+    # 0/0 in it is 0 (`over`)
     guarded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class CovarianceProgram:
-    """Definitions in order, and for every output its axes and the formula of an entry. extents: of every
-    variable."""
+    """Definitions in order, and for every output its axes and the formula of an entry."""
 
     program: Program
     definitions: tuple[Definition, ...]
     outputs: Mapping[str, tuple[tuple[Axis, ...], Expr]]
+    # of every variable
     extents: Mapping[str, int]
 
     @property
@@ -154,8 +158,10 @@ def formula_variables(x: Formula) -> set[str]:
 
 
 def determined(x: Formula) -> Formula:
-    """`x` with axes that agree only where it depends on them: no covariance can tell the two Gaussians by
-    others."""
+    """`x` with axes that agree only where it depends on them.
+
+    No covariance can tell the two Gaussians by others.
+    """
     if isinstance(x, Expr) or {v for pair in x.same for v in pair} <= formula_variables(x):
         return x
     return dataclasses.replace(x, same=())

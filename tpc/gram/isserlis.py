@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MOST = 10  # factors: 945 pairings
 
 
-def paired(engine: Covariances, members: Sequence[Expr]) -> Expr:
+def isserlis(engine: Covariances, members: Sequence[Expr]) -> Expr:
     """`E Π members`, jointly Gaussian; those with a mean may be left alone."""
     if len(members) > MOST:
         raise NotGramError(f"a product of {len(members)} Gaussians")

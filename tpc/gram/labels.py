@@ -47,14 +47,14 @@ def best_name(wishes: Sequence[str]) -> str:
     )
 
 
-def shown(x: Expr) -> str:
+def text_of(x: Expr) -> str:
     """An expression with its variables as a person would write them."""
     return re.sub("%[0-9%]*", "", print_expr(x))
 
 
 def comment_of(key: Sequence[Expr]) -> str:
     """`E x[i]*z[j]`."""
-    factors = [shown(x) for x in key]
+    factors = [text_of(x) for x in key]
     if sum(map(len, factors)) > LONGEST_COMMENT:
         return f"E {'*'.join(factors)}"[:LONGEST_COMMENT] + " …"
     if len(key) == 1 and isinstance(key[0], Value) and not key[0].vector:

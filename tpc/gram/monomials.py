@@ -18,8 +18,10 @@ MOST_BITS = 4096  # bits of a number that a power of one may come to
 
 
 class Monomials:
-    """Everything in it is taken to be positive. definitions: arrays that are formulas of others are written
-    out."""
+    """Everything in it is taken to be positive.
+
+    definitions: arrays that are formulas of others are written out.
+    """
 
     def __init__(self, definitions: Mapping[str, Definition]) -> None:
         self.definitions = definitions
@@ -27,10 +29,10 @@ class Monomials:
 
     def of(self, x: Expr) -> Polynomial:
         if x not in self.known:
-            self.known[x] = self._found(x)
+            self.known[x] = self._find(x)
         return self.known[x]
 
-    def _found(self, x: Expr) -> Polynomial:
+    def _find(self, x: Expr) -> Polynomial:
         match x:
             case Number(value):
                 return {UNIT: value} if value else {}
@@ -48,7 +50,7 @@ class Monomials:
             case Call("sqrt", (base,)):
                 return self._power(base, Fraction(1, 2)) or _atom(x)
             case Value():
-                inner = opened(x, self.definitions)
+                inner = open_array(x, self.definitions)
                 return _atom(x) if inner is None else self.of(inner)
             case Sum():
                 return _atom(anonymous(x))
@@ -79,10 +81,10 @@ def plus(parts: list[Polynomial]) -> Polynomial:
 
 
 def times(a: Polynomial, b: Polynomial) -> Polynomial:
-    return plus([_joined(m, n, c * d) for m, c in a.items() for n, d in b.items()])
+    return plus([_times(m, n, c * d) for m, c in a.items() for n, d in b.items()])
 
 
-def _joined(m: Monomial, n: Monomial, coefficient: Fraction) -> Polynomial:
+def _times(m: Monomial, n: Monomial, coefficient: Fraction) -> Polynomial:
     """The product of two, whole powers of numbers as part of the coefficient."""
     powers: dict[Expr, Fraction] = {}
     for atom, k in (*m, *n):
@@ -112,7 +114,7 @@ def _atom(x: Expr) -> Polynomial:
     return {frozenset({(x, Fraction(1))}): Fraction(1)}
 
 
-def opened(x: Value, definitions: Mapping[str, Definition]) -> Expr | None:
+def open_array(x: Value, definitions: Mapping[str, Definition]) -> Expr | None:
     """What an array is there, if that is one formula of other arrays."""
     definition = definitions.get(x.ref.name)
     if definition is None or not whole(definition):

@@ -10,7 +10,7 @@ from tpc.core.program import MatMul, Nonlin
 from tpc.core.traverse import substitute
 from tpc.gram.boxes import Box, phi_of
 from tpc.gram.ir import NotGramError
-from tpc.gram.labels import shown
+from tpc.gram.labels import text_of
 from tpc.gram.sources import constants, meet, vectors_in
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ class Dots:
         self.done: set[int] = set()
 
     def require(self, site: Box) -> None:
-        """Makes sure that `Ż` of what `site` makes is 0: by Stein's lemma, what is multiplied has to be
-        uncorrelated with all products of the other side. What elementwise instructions are made of is looked
-        at in their place."""
+        """Makes sure that `Ż` of what `site` makes is 0.
+
+        By Stein's lemma, what is multiplied has to be uncorrelated with all products of the other side. What
+        elementwise instructions are made of is looked at in their place.
+        """
         from tpc.gram.covariance import UnsettledError
 
         waiting, opened = [site], list[int]()
@@ -74,7 +76,7 @@ class Dots:
         """A product as it was written: what has no name there by what it is."""
         operand, sites = str(op.operand), self.engine.sites.of(op.operand)
         if "$" in operand and sites and isinstance(sites[0].op, Nonlin):
-            operand = shown(sites[0].op.phi)
+            operand = text_of(sites[0].op.phi)
             operand = (
                 operand
                 if operand.endswith(")") and operand.split("(")[0].isidentifier() and operand.count("(") == 1

@@ -12,7 +12,9 @@ from tpc.gram.ir import Closed, CovarianceProgram, Definition, Factor, Formula, 
 
 def print_covariances(covariances: CovarianceProgram) -> str:
     """Every array with its entries and what they are, or with its parts and their entries; then the outputs.
-    `delta[i, j]` is 1 where i = j, else 0."""
+
+    `delta[i, j]` is 1 where i = j, else 0.
+    """
     lines = [line for definition in covariances.definitions for line in _definition(definition)]
     for name, (axes, formula) in covariances.outputs.items():
         lines.append(f"output {name}{print_axes(axes)} = {_expr(formula)}")

@@ -15,10 +15,11 @@ S = Value(Ref("s"), True)
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`source` defines the function `name` of q, c, r; swapped: whether u and v are to change places."""
+    """`source` defines the function `name` of q, c, r."""
 
     name: str
     source: str
+    # whether u and v are to change places
     swapped: bool = False
 
 

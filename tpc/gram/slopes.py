@@ -1,5 +1,7 @@
-"""The derivative of tanh as a function of its own: 1 − tanh² loses the digits of what is near 1, and products
-of it would be multiplied out."""
+"""The derivative of tanh as a function of its own.
+
+1 − tanh² loses the digits of what is near 1, and products of it would be multiplied out.
+"""
 
 from __future__ import annotations
 

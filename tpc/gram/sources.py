@@ -1,5 +1,7 @@
-"""What a vector of the program is in the limit: whether it is Gaussian, and which matrices and initial
-vectors it comes from."""
+"""What a vector of the program is in the limit.
+
+Whether it is Gaussian, and which matrices and initial vectors it comes from.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,17 @@ from tpc.plan.space import degree
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Something random: a matrix on one of its sides, or a group of initial vectors; `index` where it is
-    constant, else None."""
+class RandomSource:
+    """Something random: a matrix on one of its sides, or a group of initial vectors.
+
+    `index` where it is constant, else None.
+    """
 
     name: str
     transposed: bool
     index: tuple[int | None, ...]
 
-    def meets(self, other: Source) -> bool:
+    def meets(self, other: RandomSource) -> bool:
         """Whether the two may be the same."""
         return (
             self.name == other.name
@@ -31,10 +35,10 @@ class Source:
         )
 
 
-Sources = frozenset[Source]
+Sources = frozenset[RandomSource]
 
 
-def meet(a: Iterable[Source], b: Iterable[Source]) -> bool:
+def meet(a: Iterable[RandomSource], b: Iterable[RandomSource]) -> bool:
     others = list(b)
     return any(x.meets(y) for x in a for y in others)
 
@@ -56,10 +60,10 @@ class Vectors:
         for one in self.sites.every[len(self._sources) : site.number + 1]:  # each is made of those before it
             if isinstance(one.op, MatMul):
                 own: Sources = frozenset(
-                    {Source(one.op.matrix.name, one.op.transposed, constants(one.op.matrix.index))}
+                    {RandomSource(one.op.matrix.name, one.op.transposed, constants(one.op.matrix.index))}
                 )
             elif isinstance(one.op, Gaussians):
-                own = frozenset({Source(one.op.names[0], False, (None,) * len(one.op.axes))})
+                own = frozenset({RandomSource(one.op.names[0], False, (None,) * len(one.op.axes))})
             else:
                 own = self.sources_of(phi_of(one), one.number)
             self._sources.append(own)
@@ -69,17 +73,19 @@ class Vectors:
         return frozenset().union(*(self.sources_of_ref(v.ref, before) for v in values(x) if v.vector))
 
     def sources_of_ref(self, ref: Ref, before: int | None = None) -> Sources:
-        found: set[Source] = set()
+        found: set[RandomSource] = set()
         for site in self.sites.of(ref, before):
             if isinstance(site.op, Gaussians):
-                found.add(Source(site.op.names[0], False, constants(ref.index)))
+                found.add(RandomSource(site.op.names[0], False, constants(ref.index)))
             else:
                 found |= self.sources(site)
         return frozenset(found)
 
     def linear(self, site: Box) -> bool:
-        """Whether what `site` makes is a linear combination of products and initial vectors, hence Gaussian
-        if no Ż occurs."""
+        """Whether what `site` makes is a linear combination of products and initial vectors.
+
+        It is Gaussian then, if no Ż occurs.
+        """
         for one in self.sites.every[len(self._linear) : site.number + 1]:
             self._linear.append(
                 isinstance(one.op, MatMul | Gaussians) or self._linear_in(phi_of(one), one.number)

@@ -1,5 +1,7 @@
-"""The module of a plan by covariances: one array a line, in the order in which they follow from each
-other."""
+"""The module of a plan by covariances.
+
+One array a line, in the order in which they follow from each other.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from tpc.emit.comments import plain
 from tpc.emit.docstring import docstring
 from tpc.emit.error_checks import evaluations, may_cancel, run_sections
 from tpc.emit.excluded import finite_branches
-from tpc.emit.identifiers import Names
+from tpc.emit.identifiers import Identifiers
 from tpc.emit.library import names_for_limit
 from tpc.emit.python import Assign, Def, Py, Return, Statement
 from tpc.emit.unused import without_unused
@@ -47,9 +49,11 @@ SCALED = {"erf_erf", "sin_sin", "cos_cos", "exp_exp"}
 
 
 def emit_gram(plan: CovariancesPlan, *, rolled: bool = True) -> str:
-    """The source of a module that evaluates a program by its covariances. rolled: layers that are alike in
-    loops."""
-    writer = _Writer(plan.covariances, rolled)
+    """The source of a module that evaluates a program by its covariances.
+
+    rolled: layers that are alike in loops.
+    """
+    writer = _CovarianceWriter(plan.covariances, rolled)
     lines = writer.statements()
     rule = (
         "points [1, Q], weights [Q]: a rule for integrals over a standard Gaussian."
@@ -71,14 +75,14 @@ def emit_gram(plan: CovariancesPlan, *, rolled: bool = True) -> str:
     )
 
 
-class _Writer:
+class _CovarianceWriter:
     """forms: those that the user registered. rolled: whether layers that are alike become loops."""
 
     def __init__(self, covariances: CovarianceProgram, rolled: bool = True) -> None:
         self.covariances = covariances
         self.forms: dict[str, str] = {}
         self.integrals = 0
-        self.names = Names((*LOCALS, *names_for_limit(), *(form.name for form in FORMS.values())))
+        self.names = Identifiers((*LOCALS, *names_for_limit(), *(form.name for form in FORMS.values())))
         self.table: dict[str, Array] = {}
         self.gaps = GapWriter(self)
         self.rolled = RolledWriter(self, rolled)
@@ -234,7 +238,7 @@ class _Writer:
         return py.call(name, self._factor(x.left, arrays, axes), self._factor(x.right, arrays, axes), q, c, r)
 
     def _scales(self, x: Closed, arrays: Arrays, axes: Sequence[str]) -> list[Py]:
-        """Those of both sides, none if they are 1."""
+        """The scales of both sides, none if they are 1."""
         scales = [f.scale for f in (x.left, x.right)]
         return [] if all(scale == ONE for scale in scales) else [arrays.aligned(s, axes) for s in scales]
 

@@ -1,5 +1,7 @@
-"""Formulas over indices as expressions of whole arrays: `K[i, j]*v[i]` is `K*v[:, None]`, a sum of products a
-contraction."""
+"""Formulas over indices as expressions of whole arrays.
+
+`K[i, j]*v[i]` is `K*v[:, None]`, a sum of products a contraction.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ from tpc.core.expr import (
 from tpc.core.functions import FUNCTIONS
 from tpc.core.traverse import free_variables, index_variables, indices
 from tpc.emit import python as py
-from tpc.emit.identifiers import Names
+from tpc.emit.identifiers import Identifiers
 from tpc.emit.python import Py
 from tpc.emit.whole import (
     as_real,
@@ -53,11 +55,11 @@ MOST_TERMS = 512  # of a sum that is written as one over slices
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """An array of the module: its name and shape. bound: that of an index input, whose numbers are integers
-    below it."""
+    """An array of the module: its name and shape."""
 
     name: str
     shape: tuple[int, ...]
+    # that of an index input, whose numbers are integers below it
     bound: int | None = None
 
 
@@ -68,7 +70,7 @@ class Arrays:
         self,
         extents: Mapping[str, int],
         table: Mapping[str, Array],
-        names: Names,
+        names: Identifiers,
         *,
         guarded: bool = True,
     ) -> None:
@@ -223,8 +225,10 @@ class Arrays:
         return Py(f"{base.at(py.ATOM)}[{index}]")
 
     def _plain(self, ref: Ref, array: Array) -> tuple[Py, list[str]] | None:
-        """Members at indices of one variable each, as slices, and their variables in order; None if they are
-        not that."""
+        """Members at indices of one variable each, as slices, and their variables in order.
+
+        None if they are not that.
+        """
         parts: list[Py] = []
         own: list[str] = []
         for index, extent in zip(ref.index, array.shape, strict=True):
@@ -259,7 +263,7 @@ class Arrays:
             variables, body = [*variables, body.variable], body.body
         if isinstance(body, Add):
             return py.total(
-                [self._signed(_summed(variables, self.extents, term), axes) for term in body.terms]
+                [self._signed(_sum_of(variables, self.extents, term), axes) for term in body.terms]
             )
         factors = list(body.factors) if isinstance(body, Mul) else [body]
         while any(isinstance(f, Sum) for f in factors):
@@ -271,7 +275,7 @@ class Arrays:
         taps = self._taps(variables, factors)
         if taps:
             return self._over_slices(
-                taps, _summed([v for v in variables if v not in taps], self.extents, mul(*factors)), axes
+                taps, _sum_of([v for v in variables if v not in taps], self.extents, mul(*factors)), axes
             )
         return self._moved(variables, factors, axes) or self._contraction(factors, axes)
 
@@ -288,13 +292,15 @@ class Arrays:
                 continue
             place = list(axes).index(j)
             along = [*axes[:place], k, *axes[place + 1 :]]
-            value = self.aligned(_summed([v for v in variables if v != k], self.extents, mul(*others)), along)
+            value = self.aligned(_sum_of([v for v in variables if v != k], self.extents, mul(*others)), along)
             return Py(f"moved({value.text}, {place - len(axes)}, {c}, {self.extents[j]})")
         return None
 
     def _taps(self, variables: Sequence[str], factors: Sequence[Expr]) -> list[str]:
-        """The variables that a sum over slices runs over: those which stand in an index beside another
-        variable."""
+        """The variables that a sum over slices runs over.
+
+        Those which stand in an index beside another variable.
+        """
         beside = set()
         for index in (i for f in factors for i in indices(f) if isinstance(i, Affine)):
             loose = [v for v in index.variables if v not in self.integers]
@@ -387,7 +393,7 @@ def _square_of_root(x: Expr) -> Fraction | None:
     return None
 
 
-def _summed(variables: Sequence[str], extents: Mapping[str, int], x: Expr) -> Expr:
+def _sum_of(variables: Sequence[str], extents: Mapping[str, int], x: Expr) -> Expr:
     for v in reversed(variables):
         x = Sum(v, Affine(extents[v]), x)
     return x

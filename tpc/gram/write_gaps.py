@@ -11,14 +11,14 @@ from tpc.core.traverse import free_variables, substitute
 from tpc.emit import python as py
 from tpc.emit.comments import plain
 from tpc.emit.python import Assign, Py, Statement
-from tpc.gram.gaps import RELU, Common, Gaps, OfRelu, OfSum, Product, Term, alike
+from tpc.gram.gaps import RELU, Common, Gaps, GapTerm, OfRelu, OfSum, Product, alike
 from tpc.gram.ir import Closed, Definition, Factor
 from tpc.gram.labels import best_name
-from tpc.gram.monomials import anonymous, opened, whole
+from tpc.gram.monomials import anonymous, open_array, whole
 from tpc.gram.write_arrays import Array, Arrays
 
 if TYPE_CHECKING:
-    from tpc.gram.write import _Writer
+    from tpc.gram.write import _CovarianceWriter
 
 Same = Sequence[tuple[str, str]]
 STEP = Factor(0, "step")
@@ -37,7 +37,7 @@ def goes_by_gap(x: Closed) -> bool:
 class GapWriter:
     """Hands out arrays of gaps, each made once. waiting: the lines that make those which are new."""
 
-    def __init__(self, writer: _Writer) -> None:
+    def __init__(self, writer: _CovarianceWriter) -> None:
         self.writer = writer
         covariances = writer.covariances
         self.definitions = {d.name: d for d in covariances.definitions}
@@ -50,8 +50,10 @@ class GapWriter:
         return found
 
     def of(self, x: Closed, arrays: Arrays, axes: Sequence[str], gap: str = "gap") -> Py:
-        """Of two Gaussians, over the axes. gap: what makes one from their covariance, where that is all there
-        is."""
+        """The gap of two Gaussians, over the axes.
+
+        gap: what makes one from their covariance, where that is all there is.
+        """
         key = x.q, x.c, x.r, x.same, tuple(axes), gap
         if key not in self.made:
             terms = self.gaps.terms(x)
@@ -61,11 +63,14 @@ class GapWriter:
                 value = self._of_sum(terms, x.same, arrays, axes)
             else:
                 value = self._plain(x.q, x.c, x.r, x.same, arrays, axes, gap)
-            self.made[key] = self._named(x.c, value)
+            self.made[key] = self._name(x.c, value)
         return py.name(self.made[key])
 
     def of_relu(self, x: Closed, arrays: Arrays, axes: Sequence[str], array: Definition | None) -> Py:
-        """Of relu of two Gaussians. array: that of their covariance."""
+        """The gap of relu of two Gaussians. array: that of their covariance.
+
+        array: that of their covariance.
+        """
         found = self.of(x, arrays, axes)
         if array is None:
             return py.call("relu_gap", found)
@@ -73,7 +78,7 @@ class GapWriter:
         self.writer.table[gap_of(array.name)] = Array(name, array.shape)
         return py.name(name)
 
-    def _of_term(self, term: Term, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
+    def _of_term(self, term: GapTerm, same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
         key: tuple[object, ...]
         match term.gap:
             case Common():
@@ -84,17 +89,17 @@ class GapWriter:
                 sides = _sides(term.gap, axes)
                 key = term.gap, same if sides is None else (), tuple(axes)
                 if key not in self.made:
-                    self.made[key] = self._named(c, self._of_product(term.gap, sides, same, arrays, axes))
+                    self.made[key] = self._name(c, self._of_product(term.gap, sides, same, arrays, axes))
                 return py.name(self.made[key])
             case OfSum(ref, terms):
                 key = ref, same, tuple(axes)
                 if key not in self.made:
-                    self.made[key] = self._named(Value(ref, False), self._of_sum(terms, same, arrays, axes))
+                    self.made[key] = self._name(Value(ref, False), self._of_sum(terms, same, arrays, axes))
                 return py.name(self.made[key])
 
     # ways to make them
 
-    def _of_sum(self, terms: Sequence[Term], same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
+    def _of_sum(self, terms: Sequence[GapTerm], same: Same, arrays: Arrays, axes: Sequence[str]) -> Py:
         # the gaps of all parts are 0 where that of the sum is
         inner = same if all(t.sign == 1 for t in terms) else ()
         parts = []
@@ -133,7 +138,7 @@ class GapWriter:
         for name, definition in self.definitions.items():
             if name in self.writer.table and len(definition.shape) == len(free) <= 1 and whole(definition):
                 value = Value(Ref(name, tuple(map(Affine.var, free))), False)
-                inner = opened(value, self.definitions)
+                inner = open_array(value, self.definitions)
                 if isinstance(inner, Sum) and anonymous(inner) == anonymous(x):
                     return value
         return None
@@ -146,7 +151,7 @@ class GapWriter:
 
     # names
 
-    def _named(self, c: Expr, value: Py) -> str:
+    def _name(self, c: Expr, value: Py) -> str:
         """The array of a new line, the gap of a covariance: named after the first array in that."""
         first = next((v.ref.name for v in values(c)), "")
         of = self.definitions.get(first)

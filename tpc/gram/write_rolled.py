@@ -1,5 +1,7 @@
-"""Loops in modules of covariances: layers that are alike, the first of them written out, are rounds of one
-`lax.scan`."""
+"""Loops in modules of covariances.
+
+Layers that are alike, the first of them written out, are rounds of one `lax.scan`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from tpc.gram.write_arrays import Array
 from tpc.gram.write_gaps import gap_of, goes_by_gap
 
 if TYPE_CHECKING:
-    from tpc.gram.write import _Writer
+    from tpc.gram.write import _CovarianceWriter
 
 Place = tuple[str, int]  # the array of all rounds that another one is a part of, and where
 
@@ -40,7 +42,7 @@ class _Noted(dict[str, Array]):
 class RolledWriter:
     """Writes runs of definitions. stacked: the arrays that are parts of those of a loop."""
 
-    def __init__(self, writer: _Writer, wanted: bool) -> None:
+    def __init__(self, writer: _CovarianceWriter, wanted: bool) -> None:
         self.writer, self.wanted = writer, wanted
         self.stacked: dict[str, Place] = {}
 
@@ -59,8 +61,10 @@ class RolledWriter:
         return tuple(found)
 
     def written(self, run: Run, definitions: Sequence[Definition]) -> list[Statement]:
-        """The loop over all rounds but the first, whose arrays there are already; afterwards, those of the
-        others can be read."""
+        """The loop over all rounds but the first, whose arrays there are already.
+
+        Afterwards, those of the others can be read.
+        """
         writer, outside, made_outside = self.writer, self.writer.table, self.writer.gaps.made
         inside = _Noted(outside)
         before = self._before(run, inside)
@@ -79,7 +83,7 @@ class RolledWriter:
             self._series([_moved(name, run.meaning(k)) for k in range(1, len(run.names))]) for name in series
         ]
         kept = [
-            *self._kept(run, definitions),
+            *self._lasting(run, definitions),
             *(gap for name in run.names[1] if (gap := gap_of(name)) in inside),
         ]
         results = [py.name(inside[name].name) for name in kept]
@@ -106,8 +110,7 @@ class RolledWriter:
         ]
 
     def _before(self, run: Run, inside: dict[str, Array]) -> dict[str, str]:
-        """The arrays of the round before and, where there are any, their gaps, under the names that they have
-        in a round."""
+        """The arrays of the round before and any gaps of theirs, by the names that they have in a round."""
         names = [run.names[0][place] for place in run.before]
         names += [gap for name in names if (gap := gap_of(name)) in inside]
         return {
@@ -128,8 +131,8 @@ class RolledWriter:
         inside[name] = replace(dict.__getitem__(inside, name), name=local)
         return local
 
-    def _kept(self, run: Run, definitions: Sequence[Definition]) -> list[str]:
-        """Those of round 1 whose like are used outside of the run."""
+    def _lasting(self, run: Run, definitions: Sequence[Definition]) -> list[str]:
+        """The arrays of round 1 whose like are used outside of the run."""
         from tpc.gram.write import expressions_in, mentioned
 
         formulas = [formula for _, formula in self.writer.covariances.outputs.values()]
@@ -162,8 +165,10 @@ class RolledWriter:
         )
 
     def _stretch(self, of: Sequence[str]) -> tuple[int, str] | None:
-        """How many of the arrays, from the first one on, lie side by side in one, forwards or backwards, and
-        that part of it."""
+        """How many of the arrays, from the first one on, lie side by side in one, and that part of it.
+
+        Forwards or backwards.
+        """
         first = self.stacked.get(of[0])
         if first is None:
             return None

@@ -31,15 +31,13 @@ class KernelWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """The entry of the largest estimated error in units of √(K(x, x)·K(z, z)), `relative`.
-
-    `count`: entries where that is more than SMALL.
-    """
+    """The entry of the largest estimated error in units of √(K(x, x)·K(z, z)), `relative`."""
 
     kind: str
     relative: float
     row: int
     column: int
+    # entries where that is more than SMALL
     count: int
 
     @property

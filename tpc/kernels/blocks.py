@@ -18,7 +18,7 @@ from tpc.diagnostics.diagnostic import TpcError
 from tpc.kernels import accuracy
 from tpc.kernels.accuracy import Worst, warn
 from tpc.kernels.compiled import Compiled, Pair
-from tpc.kernels.kernel_program import declarations, fresh, lines_of, parsed, without_unused_inputs
+from tpc.kernels.kernel_program import declarations, lines_of, parsed, with_kernels, without_unused_inputs
 from tpc.kernels.strips import Part, parts_of, side_by_side, threads, unlike
 from tpc.machine.files import digest
 from tpc.machine.memory import SURE, free_memory, refusing, require_memory
@@ -37,19 +37,20 @@ class KernelBlocks:
     """Arrays of several kernels of every input in X with every one in Z.
 
     Each has the shape [len(X), len(Z), *positions, *positions]; one program makes all of them.
-
-    kinds: "nngp", "ntk" or both. positions: the extents of the axes of the network's output. others: the
-    inputs that the network mentions. block: how many inputs are taken at once; None for as many as is fast.
-    Each block of sizes is compiled once.
     """
 
     program: Program
     network: str
+    # "nngp", "ntk" or both
     kinds: tuple[str, ...]
     dtype: str = "float64"
+    # the extents of the axes of the network's output
     positions: tuple[int, ...] = ()
+    # the inputs that the network mentions
     others: Mapping[str, Any] = field(default_factory=dict)
+    # how many inputs are taken at once; None for as many as is fast
     block: int | None = None
+    # each form and sizes once
     compiled: dict[tuple[Any, ...], Compiled] = field(default_factory=dict, repr=False, compare=False)
     blocks: dict[tuple[Any, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
@@ -335,7 +336,9 @@ class KernelBlocks:
         from tpc.pipeline import compile_program
         from tpc.plan.options import Options
 
-        names, text = self._written(form, n, m, shape)
+        names, text = with_kernels(
+            self.program, self.network, self.kinds, self.positions, form, (n, m), shape
+        )
         try:
             program = without_unused_inputs(parsed(text, self.program))
         except TpcError as error:
@@ -379,25 +382,3 @@ class KernelBlocks:
                     replace(d, also=also, help=d.help or catalogue.networks.each_input(self.network, shape))
                 )
         return TpcError(list(dict.fromkeys(found)), source.name, source.text)
-
-    def _written(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> tuple[list[str], str]:
-        """The names of the inputs, and the network's program with the kernels as its outputs."""
-        taken = declarations(self.program)
-        x, z, i, j, *places = fresh(
-            taken, ["x", "z", "i", "j", *(f"p{k}" for k in range(2 * len(self.positions)))]
-        )
-        names = [x, z] if form == "cross" else [x]
-        lines = [
-            f"input {name}[{', '.join(map(str, (count, *shape)))}]"
-            for name, count in zip(names, (n, m), strict=False)
-        ]
-        ranges = [(i, n), *([] if form == "own" else [(j, m)]), *zip(places, self.positions * 2, strict=True)]
-        at = f"[{', '.join(places)}]" if places else ""
-        pair = f"{x}[{i}], {names[-1]}[{i if form == 'own' else j}]"
-        loops = " ".join(f"for {v} < {count}" for v, count in ranges)
-        for output, kind in zip(fresh(taken, ["K", "K2"]), self.kinds, strict=False):
-            lines.append(
-                f"output {output}[{', '.join(v for v, _ in ranges)}] = {kind}({self.network})({pair}){at} "
-                f"{loops}"
-            )
-        return names, taken + "\n".join(lines) + "\n"

@@ -18,12 +18,10 @@ Pair = tuple[np.ndarray, np.ndarray | None]
 
 @dataclass(frozen=True)
 class Compiled:
-    """A module's evaluation of a block of every kernel.
-
-    rules: a rule for its integrals, and others to compare it with if not all is in closed form.
-    """
+    """A module's evaluation of a block of every kernel."""
 
     module: types.ModuleType
+    # a rule for its integrals, and others to compare it with if not all is in closed form
     rules: Sequence[tuple[Any, Any]]
     others: Mapping[str, Any]
     inputs: tuple[str, ...]

@@ -11,10 +11,10 @@ from tpc.syntax import tree
 
 KEPT = (
     tree.ProgramName,
-    tree.Width,
+    tree.WidthStatement,
     tree.Dim,
-    tree.Input,
-    tree.Weight,
+    tree.InputStatement,
+    tree.WeightStatement,
     tree.Activation,
     tree.Function,
     tree.Parametrization,
@@ -87,3 +87,39 @@ def without_unused_inputs(program: Program) -> Program:
                 indices += node.ref.index
     found |= {i.input for i in indices if isinstance(i, Gather)}
     return replace(program, inputs=tuple(i for i in program.inputs if i.name in found))
+
+
+def with_kernels(
+    program: Program,
+    network: str,
+    kinds: Sequence[str],
+    positions: tuple[int, ...],
+    form: str,
+    counts: tuple[int, int],
+    shape: tuple[int, ...],
+) -> tuple[list[str], str]:
+    """The names of the inputs, and the network's program with the kernels as its outputs.
+
+    kinds, positions: as `KernelBlocks` has them. form: "cross" for every row with every column, "square" if
+    the columns are the rows, "own" for every row with itself. counts: of rows and columns. shape: of one.
+    """
+    taken = declarations(program)
+    x, z, i, j, *places = fresh(taken, ["x", "z", "i", "j", *(f"p{k}" for k in range(2 * len(positions)))])
+    names = [x, z] if form == "cross" else [x]
+    lines = [
+        f"input {name}[{', '.join(map(str, (count, *shape)))}]"
+        for name, count in zip(names, counts, strict=False)
+    ]
+    ranges = [
+        (i, counts[0]),
+        *([] if form == "own" else [(j, counts[1])]),
+        *zip(places, positions * 2, strict=True),
+    ]
+    at = f"[{', '.join(places)}]" if places else ""
+    pair = f"{x}[{i}], {names[-1]}[{i if form == 'own' else j}]"
+    loops = " ".join(f"for {v} < {count}" for v, count in ranges)
+    for output, kind in zip(fresh(taken, ["K", "K2"]), kinds, strict=False):
+        lines.append(
+            f"output {output}[{', '.join(v for v, _ in ranges)}] = {kind}({network})({pair}){at} {loops}"
+        )
+    return names, taken + "\n".join(lines) + "\n"

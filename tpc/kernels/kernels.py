@@ -27,11 +27,13 @@ KINDS = ("nngp", "ntk")
 
 @dataclass(frozen=True)
 class Kernels:
-    """`nngp` and `ntk` of one network. network: its name. both: one program for the two."""
+    """`nngp` and `ntk` of one network."""
 
+    # its name
     network: str
     nngp: Kernel
     ntk: Kernel
+    # one program for the two
     both: KernelBlocks
 
     def __call__(self, x: Any, z: Any = None) -> tuple[np.ndarray, np.ndarray]:
@@ -60,8 +62,10 @@ class Kernel:
     blocks: KernelBlocks
 
     def __call__(self, x: Any, z: Any = None) -> np.ndarray:
-        """Raises TpcError: inputs of another shape than the network takes (as for `f(x)` in the language), or
-        that are not finite (TP503), and a kernel that does not follow from covariances (TP726)."""
+        """Raises TpcError for inputs of another shape than the network takes (as for `f(x)`).
+
+        And for those that are not finite (TP503), and a kernel that does not follow from covariances (TP726).
+        """
         (found,) = self.blocks.values(x, z)
         return found
 

@@ -21,12 +21,11 @@ Kernel = Callable[..., Any]  # kernel(x, z) is [N, M], kernel(x) is kernel(x, x)
 
 @dataclass(frozen=True)
 class Prediction:
-    """mean: [M], or [M, k] for k outputs.
+    """What is predicted at M inputs."""
 
-    covariance: [M, M], of each output; None if the prediction is not a Gaussian process's.
-    """
-
+    # [M], or [M, k] for k outputs
     mean: np.ndarray
+    # [M, M], of each output; None if the prediction is not a Gaussian process's
     covariance: np.ndarray | None = None
 
     @property

@@ -96,8 +96,7 @@ class Block:
         return Value(out, kind.kind == "vector")
 
     def needed(self, free: frozenset[str]) -> list[Loop]:
-        """The sums that something with these free variables depends on, and those that their counts depend
-        on."""
+        """The sums that something with these free variables depends on, also by their counts."""
         found: list[Loop] = []
         for loop in reversed(self.sums):
             if loop.variable in free:

@@ -52,6 +52,7 @@ from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import SCALAR, Local, Loop, Scope
+from tpc.syntax.walk import names_in
 
 LARGEST = 10**300  # of a number, and of the parts of a fraction
 MAX_SIZE = 20_000  # nodes of one instruction's expression
@@ -60,19 +61,17 @@ UNNAMED = Ref("")
 
 
 @dataclass
-class Expressions:
-    """Lowers expressions in `scope`, parts going to `block`.
-
-    `elementwise`: inside a function that is differentiated, nothing is hoisted.
-    """
+class ExpressionLowering:
+    """Lowers expressions in `scope`, parts going to `block`."""
 
     scope: Scope
     block: Block
+    # inside a function that is differentiated, nothing is hoisted
     elementwise: bool = False
 
     def lower(self, node: tree.Tree, env: Env) -> Expr:
         match node:
-            case tree.Number(value=value):
+            case tree.Literal(value=value):
                 return Number(value)
             case tree.Name(name=name):
                 return self.name(name, env)
@@ -86,13 +85,13 @@ class Expressions:
                 return neg(self.lower(operand, env))
             case tree.Power(base=base, exponent=exponent):
                 return self.checked(power(self.lower(base, env), self.lower(exponent, env)), node)
-            case tree.MatMul():
+            case tree.MatrixProduct():
                 return self.matmul(node, env)
             case tree.Comparison(op=op, left=left, right=right):
                 return Compare(op, self.lower(left, env), self.lower(right, env))
             case tree.Mean(body=body):
                 return self.mean(body, env)
-            case tree.Sum():
+            case tree.Summation():
                 return self.sum(node, env)
         raise AssertionError(f"resolve let {type(node).__name__} through")
 
@@ -166,7 +165,7 @@ class Expressions:
             return own
         known = (
             {}
-            if isinstance(node, tree.Number)
+            if isinstance(node, tree.Literal)
             else {name: Local(SCALAR, binding.index) for name, binding in env.items()}
         )
         affine = self.scope.affine(node, known)
@@ -183,14 +182,14 @@ class Expressions:
 
     # instructions inside expressions
 
-    def matmul(self, node: tree.MatMul, env: Env) -> Value:
+    def matmul(self, node: tree.MatrixProduct, env: Env) -> Value:
         inner, transposed = node.matrix, False
         while isinstance(inner, tree.Transposed):
             inner, transposed = inner.base, not transposed
         base, index = (inner.base, inner.index) if isinstance(inner, tree.Indexed) else (inner, ())
         assert isinstance(base, tree.Name)
         declared = self.scope.symbols[base.name].node
-        assert isinstance(declared, tree.Matrix)
+        assert isinstance(declared, tree.MatrixStatement)
         side, other = (declared.columns, declared.rows) if transposed else (declared.rows, declared.columns)
         assert isinstance(side, tree.Name)
         assert isinstance(other, tree.Name)
@@ -224,7 +223,7 @@ class Expressions:
             return x
         return self.block.part(Moment(UNNAMED, x, origin=self.block.origin), Family("", "scalar", None, ()))
 
-    def sum(self, node: tree.Sum, env: Env) -> Expr:
+    def sum(self, node: tree.Summation, env: Env) -> Expr:
         inner, loops = dict(env), list[Loop]()
         for item in node.ranges:
             count = self.index(item.count, inner)
@@ -277,9 +276,7 @@ class Expressions:
         return self.lower(function.result, inner)
 
     def occurrences(self, function: tree.Function, name: str) -> int:
-        return sum(
-            node.name == name for part in (*function.body, function.result) for node in tree.names(part)
-        )
+        return sum(node.name == name for part in (*function.body, function.result) for node in names_in(part))
 
     def shared(self, x: Expr, uses: int) -> Expr:
         """`x` under a name if it is used more than once and is more than a few nodes."""

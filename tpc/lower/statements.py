@@ -15,7 +15,7 @@ from tpc.core.program import Axis, Family, Gaussians, Input, Matrix, Origin, Out
 from tpc.diagnostics.diagnostic import RefusedError, TpcError
 from tpc.diagnostics.spans import Span
 from tpc.lower.block import Binding, Block, Env
-from tpc.lower.expressions import Expressions
+from tpc.lower.expressions import ExpressionLowering
 from tpc.syntax import tree
 from tpc.syntax.declarations import default_value
 from tpc.syntax.resolve import Checked
@@ -47,7 +47,7 @@ class Statements:
         self.checked = checked
         self.scope = checked.scope
         self.block = Block(checked.scope.symbols)
-        self.expressions = Expressions(checked.scope, self.block)
+        self.expressions = ExpressionLowering(checked.scope, self.block)
         self.ratios: dict[str, Expr] = {}
         self.outputs: list[Output] = []
         self.line: tree.Define | None = None  # the one being lowered
@@ -58,9 +58,9 @@ class Statements:
 
     def program(self) -> Program:
         statements = self.checked.file.statements
-        inputs = tuple(self.input(s) for s in statements if isinstance(s, tree.Input))
-        widths = tuple(self.width(s) for s in statements if isinstance(s, tree.Width))
-        matrices = tuple(m for s in statements if isinstance(s, tree.Matrix) for m in self.matrix(s))
+        inputs = tuple(self.input(s) for s in statements if isinstance(s, tree.InputStatement))
+        widths = tuple(self.width(s) for s in statements if isinstance(s, tree.WidthStatement))
+        matrices = tuple(m for s in statements if isinstance(s, tree.MatrixStatement) for m in self.matrix(s))
         gaussians = tuple(g for s in statements if isinstance(s, tree.Vector) for g in self.gaussians(s))
         for name, kind in self.checked.families.items():
             self.block.made[name] = Family(
@@ -83,7 +83,7 @@ class Statements:
 
     # declarations
 
-    def width(self, node: tree.Width) -> Width:
+    def width(self, node: tree.WidthStatement) -> Width:
         first = self.scope.widths[0]
         ratio = ONE if node.ratio is None else self.expressions.lower(node.ratio, {first: Binding(ONE)})
         self.ratios[node.name.name] = ratio
@@ -91,7 +91,7 @@ class Statements:
             node.name.name, ratio, origin=origin_of(node.name.span if node.ratio is None else node.ratio.span)
         )
 
-    def input(self, node: tree.Input) -> Input:
+    def input(self, node: tree.InputStatement) -> Input:
         symbol = self.scope.symbols[node.declared.name.name]
         default = None if node.default is None else default_value(node.default, self.scope)
         return Input(
@@ -115,7 +115,7 @@ class Statements:
             env[name] = Binding(new_position(Affine.var(name)), Affine.var(name))
         return tuple(axes), env
 
-    def matrix(self, node: tree.Matrix) -> list[Matrix]:
+    def matrix(self, node: tree.MatrixStatement) -> list[Matrix]:
         assert isinstance(node.rows, tree.Name)
         assert isinstance(node.columns, tree.Name)
         assert not isinstance(node.law.covariance, tree.ListOf)
@@ -194,7 +194,7 @@ class Statements:
                 case tree.ForBlock(range=head, body=body):
                     with self.block.region(self.loop(head), origin_of(statement.span)):
                         self.statements(body)
-                case tree.Output():
+                case tree.OutputStatement():
                     self.line = None
                     self.output(statement)
 
@@ -223,7 +223,7 @@ class Statements:
             self.expressions.ref(base.name, index, self.env()), self.expressions.lower(value, self.env())
         )
 
-    def output(self, node: tree.Output) -> None:
+    def output(self, node: tree.OutputStatement) -> None:
         base = node.target.base if isinstance(node.target, tree.Indexed) else node.target
         assert isinstance(base, tree.Name)
         loops = [
@@ -259,7 +259,7 @@ class Statements:
         ]
         return Ref(name, tuple(Affine.var(v) for v in variables)), tuple(zip(variables, shape, strict=True))
 
-    def output_value(self, name: str, value: tree.Tree, node: tree.Output, loops: list[Loop]) -> Ref:
+    def output_value(self, name: str, value: tree.Tree, node: tree.OutputStatement, loops: list[Loop]) -> Ref:
         """Makes a family for an output that is an expression.
 
         It has the output's name if that is free to be defined, and no variable anywhere.

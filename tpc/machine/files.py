@@ -22,8 +22,10 @@ EXPANSION = 250  # times its packed size beyond that: numbers that were measured
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """A file to read bytes from. Raises OSError, also for what is no regular file: pipes and devices may
-    never end."""
+    """A file to read bytes from.
+
+    Raises OSError, also for what is no regular file: pipes and devices may never end.
+    """
     file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
@@ -32,8 +34,11 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def write_npz(file: BinaryIO, arrays: Mapping[str, np.ndarray], *, sealed: bool = False) -> None:
-    """An .npz archive. The names may be any (`np.savez` has some for itself). sealed: its comment tells
-    whether it is still what was written."""
+    """An .npz archive.
+
+    The names may be any (`np.savez` has some for itself). sealed: its comment tells whether it is still what
+    was written.
+    """
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -43,17 +48,21 @@ def write_npz(file: BinaryIO, arrays: Mapping[str, np.ndarray], *, sealed: bool 
 
 
 def _seal(members: list[zipfile.ZipInfo]) -> bytes:
-    """Of the names and check sums of all members: these are of one member each, and say nothing of what was
-    exchanged, renamed or left out."""
+    """The check sum of the names and check sums of all members.
+
+    Those are of one member each, and say nothing of what was exchanged, renamed or left out.
+    """
     told = "".join(f"{member.filename}\0{member.CRC}\0{member.file_size}\0" for member in members)
     return b"tpc " + hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest().encode()
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Another name in the same folder to write to, which is renamed to `path` at the end, so that no reader
-    and no interruption meets half of a file. What is there and no regular file (a device, a pipe) is written
-    to as it is. Raises OSError."""
+    """Another name in the same folder to write to, which is renamed to `path` at the end.
+
+    So no reader and no interruption meets half of a file. What is there and no regular file (a device, a
+    pipe) is written to as it is. Raises OSError.
+    """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         yield path
@@ -84,8 +93,10 @@ def require_writable(path: Path) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file that `write_whole` wrote. Raises ValueError, with the reason, if it is none,
-    or is not just what was written."""
+    """The arrays of an .npz file that `write_whole` wrote.
+
+    Raises ValueError, with the reason, if it is none, or is not just what was written.
+    """
     try:
         with open_regular(path) as file:
             return read_npz(file, max(SUSPECT, os.fstat(file.fileno()).st_size), sealed=True)
@@ -94,9 +105,12 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_npz(file: BinaryIO, most: float, *, sealed: bool = False) -> dict[str, np.ndarray]:
-    """The arrays of an .npz archive of numbers and text, which may be anybody's: sizes are known from what it
-    says of itself before anything is unpacked. most: bytes of all arrays. sealed: it has to be just as
-    `write_npz` sealed it. Raises ValueError, with the reason, for everything that is wrong with it."""
+    """The arrays of an .npz archive of numbers and text, which may be anybody's.
+
+    Sizes are known from what it says of itself before anything is unpacked. most: bytes of all arrays.
+    sealed: it has to be just as `write_npz` sealed it. Raises ValueError, with the reason, for everything
+    that is wrong with it.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -147,8 +161,10 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
 
 
 def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether columns come first, and type of the .npy file that begins here. Raises ValueError, also
-    for pickled objects."""
+    """Shape, whether columns come first, and type of the .npy file that begins here.
+
+    Raises ValueError, also for pickled objects.
+    """
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
         version = np.lib.format.read_magic(file)

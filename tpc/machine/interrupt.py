@@ -1,5 +1,7 @@
-"""Ctrl-C heeded where it is safe. A KeyboardInterrupt inside JAX's tracing or compilation may get lost there,
-or end the process."""
+"""Ctrl-C heeded where it is safe.
+
+A KeyboardInterrupt inside JAX's tracing or compilation may get lost there, or end the process.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,9 @@ from typing import Any
 
 
 class Interruptible:
-    """While it is entered, the first Ctrl-C waits for the next `wait`, which raises KeyboardInterrupt; a
-    second one raises it at once.
+    """While it is entered, the first Ctrl-C waits for the next `wait`, which raises KeyboardInterrupt.
+
+    A second one raises it at once.
 
     Outside the main thread, and where a program handles the signal itself, nothing is changed.
     """

@@ -25,14 +25,18 @@ def physical_memory() -> float:
 
 
 def free_memory() -> float:
-    """Bytes that this process may still take: of the machine, its caches included, and of the limits that are
-    set to the process and its group."""
+    """Bytes that this process may still take.
+
+    Of the machine, its caches included, and of the limits that are set to the process and its group.
+    """
     return min(physical_memory(), _available(), _left_to_group(), _left_to_process())
 
 
 def free_of_devices(devices: int = 1) -> float:
-    """Bytes that are free on each of the first devices, where JAX puts its arrays; devices that are
-    processors share one memory."""
+    """Bytes that are free on each of the first devices, where JAX puts its arrays.
+
+    Devices that are processors share one memory.
+    """
     import jax
 
     found = []
@@ -62,8 +66,10 @@ def _available() -> float:
 
 
 def _left_to_group() -> float:
-    """What a container leaves; the files that it has read do not count, which are given up for anything
-    else."""
+    """What a container leaves.
+
+    The files that it has read do not count, which are given up for anything else.
+    """
     with suppress(OSError, ValueError):
         group = Path("/sys/fs/cgroup")
         most = float((group / "memory.max").read_text(encoding="ascii"))  # "max" is no number
@@ -100,8 +106,10 @@ def require_memory(
     remedy: str | None = None,
     of_program: bool = False,
 ) -> None:
-    """Refuses what does not fit into the memory that this machine has, or has left. remedy: what to change.
-    Raises TpcError (TP604)."""
+    """Refuses what does not fit into the memory that this machine has, or has left.
+
+    remedy: what to change. Raises TpcError (TP604).
+    """
     if needed > physical_memory():
         raise TpcError([catalogue.running.too_much_memory(needed, None, remedy)], file, of_program=of_program)
     free = free_memory() if free is None else free
@@ -110,8 +118,10 @@ def require_memory(
 
 
 def account(compiled: Any) -> float:
-    """Bytes that a computation that JAX has compiled takes while it runs, its arguments and results among
-    them, by the compiler's own account; 0 if it gives none."""
+    """Bytes that a computation that JAX has compiled takes while it runs; 0 if that is not known.
+
+    Its arguments and results are among them, by the compiler's own account.
+    """
     told = compiled.memory_analysis()
     if told is None:
         return 0.0
@@ -124,8 +134,10 @@ def account(compiled: Any) -> float:
 
 
 def is_lack(error: BaseException) -> bool:
-    """Whether an exception says that memory could not be had. JAX has one class for all that XLA reports: its
-    text begins with the kind."""
+    """Whether an exception says that memory could not be had.
+
+    JAX has one class for all that XLA reports: its text begins with the kind.
+    """
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and (
@@ -135,8 +147,10 @@ def is_lack(error: BaseException) -> bool:
 
 @contextmanager
 def refusing(file: str, *, remedy: str | None = None, of_program: bool = False) -> Iterator[None]:
-    """What needs more memory than there is, although it was let begin, raises TpcError (TP604), whatever
-    library said so."""
+    """Raises TpcError (TP604) for what needs more memory than there is, although it was let begin.
+
+    Whatever library said so.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:

@@ -1,5 +1,7 @@
-"""JAX's 64 bits, on where a limit needs them and for as long: what else a process computes keeps the
-precision that it has."""
+"""JAX's 64 bits, on where a limit needs them and for as long.
+
+What else a process computes keeps the precision that it has.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def precision(dtype: str) -> AbstractContextManager[Any]:
-    """64 bits where they are asked for, in this thread and for the time of the context. Threads begun inside
-    need one of their own."""
+    """64 bits where they are asked for, in this thread and for the time of the context.
+
+    Threads begun inside need one of their own.
+    """
     if dtype != "float64":
         return nullcontext()
     import jax
@@ -44,8 +48,10 @@ def in_own_precision(method: F) -> F:
 
 @cache
 def require_platform() -> None:
-    """Raises TpcError (TP614) if JAX has nothing to compute on, as where JAX_PLATFORMS asks for what is not
-    there."""
+    """Raises TpcError (TP614) if JAX has nothing to compute on.
+
+    As where JAX_PLATFORMS asks for what is not there.
+    """
     import jax
 
     try:
@@ -58,8 +64,7 @@ def require_platform() -> None:
 
 
 def traced(inputs: Any) -> bool:
-    """Whether JAX only traces what is done here to the arrays of a tree, to transform it (jit, grad, vmap,
-    …)."""
+    """Whether JAX only traces what is done here to the arrays of a tree (jit, grad, vmap, …)."""
     import jax
     import jax.numpy as jnp
 

@@ -1,2 +1,1 @@
-"""The plan: which representation of L² a program is evaluated in, and what is known of the program for
-that."""
+"""The plan: the representation of L² of a program, and what is known of it for that."""

@@ -58,7 +58,7 @@ class Rule:
 
     @property
     def points(self) -> tuple[int, ...]:
-        """Of the product of rules, by sector."""
+        """The points of the product of rules, by sector."""
         return tuple(math.prod(sector) for sector in self.nodes)
 
     @property
@@ -66,8 +66,10 @@ class Rule:
         return " + ".join(f"{m:,}" for m in self.points) + " points"
 
     def over_budget(self, dtype: str) -> str | None:
-        """What is more than a run may cost, None if it is within the budget. Completes "chaos would need
-        …"."""
+        """What is more than a run may cost, None if it is within the budget.
+
+        Completes "chaos would need …".
+        """
         if self.seconds > SECONDS or self.memory > RULES_MEMORY:
             return f"{self.shown}, about {self.seconds:.0f} s and {self.memory / 1e9:.1f} GB"
         if self.size > RANGE[dtype]:

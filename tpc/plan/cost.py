@@ -25,15 +25,17 @@ PER_ENTRY = 1e-8  # seconds for an entry of an array, or a value of an integrand
 
 @dataclass(frozen=True, slots=True)
 class VectorCount:
-    """The vectors of a family that there are at once: `count` of them, in each of `rounds` that are run side
-    by side."""
+    """The vectors of a family that there are at once.
+
+    `count` of them, in each of `rounds` that are run side by side.
+    """
 
     count: int
     rounds: int = 1
 
 
 def bytes_of(dtype: str) -> int:
-    """That a number takes."""
+    """The bytes that a number takes."""
     return 8 if dtype == "float64" else 4
 
 
@@ -43,8 +45,10 @@ def total_seconds(repeats: int, seconds: float, samples: int, gaussians: int) ->
 
 
 def cost_of_points(layout: Layout, vectors: int, m: int, dtype: str) -> tuple[float, float]:
-    """Seconds and bytes of one repeat on m points: a product goes through the bases of both sides of its
-    matrix, about seven times, and a vector through the history.
+    """Seconds and bytes of one repeat on m points.
+
+    A product goes through the bases of both sides of its matrix, about seven times, and a vector through the
+    history.
 
     A product of single vectors takes as long as memory is read, one of a batch of `layout.rows` as long as is
     computed.
@@ -67,8 +71,11 @@ def cost_of_rules(
     followed: int,
     dtype: str,
 ) -> tuple[float, float]:
-    """Seconds and bytes of a run on so many points in every sector: a product streams through the bases of
-    both its sides, any other instruction through a few vectors, `followed` in all."""
+    """Seconds and bytes of a run on so many points in every sector.
+
+    A product streams through the bases of both its sides, any other instruction through a few vectors,
+    `followed` in all.
+    """
     seconds = memory = 0.0
     size = bytes_of(dtype)
     rounds = max((number.rounds for number in kept.values()), default=1)

@@ -1,5 +1,7 @@
-"""The degrees of all polynomials in a run of a program: loops are followed round by round, with supports in
-place of vectors."""
+"""The degrees of all polynomials in a run of a program.
+
+Loops are followed round by round, with supports in place of vectors.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ import numpy as np
 
 from tpc.core.expr import ZERO, Gather
 from tpc.core.printer import as_written
-from tpc.core.program import For, Gaussians, Instruction, MatMul, Moment, Nonlin, Op, Program
+from tpc.core.program import For, Gaussians, Instruction, MatMul, Moment, Nonlin, Op, Program, loop_ranges
 from tpc.plan.gaussians import Confined, Layout, Side
 from tpc.plan.sectors import Sectors
 from tpc.plan.support import (
@@ -34,13 +36,15 @@ from tpc.plan.support import (
 MAX_FOLLOWED, MAX_PAIRS = 20_000, 200_000
 MAX_DEGREE = 1000  # in one Gaussian; E g^302 is about the greatest float64
 MAX_POINTS = 2**30  # of one sector
-Round = tuple[int, ...]  # a round of a loop that is run at once: the loop, and the variables around it
+Round = tuple[int, ...]  # of a loop that is run at once: its place, and the variables around it
 Member = tuple[int, ...]  # of a family of matrices
 
 
 class TooMuchError(Exception):
-    """The degrees, or the instructions, are more than can be followed. The message completes "chaos would
-    need …"."""
+    """The degrees, or the instructions, are more than can be followed.
+
+    The message completes "chaos would need …".
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +69,17 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Degrees:
-    """need: the greatest power of every Gaussian, sector by sector, in any polynomial that is integrated.
-    followed: how many instructions were."""
+    """How high the polynomials are that a program integrates."""
 
+    # the greatest power of every Gaussian, sector by sector, in any polynomial that is integrated
     need: list[list[int]]
+    # how many instructions were
     followed: int
 
 
 def degrees(program: Program, layout: Layout, sectors: Sectors, confined: Confined) -> Degrees:
     """What has to be integrated for the outputs. Raises TooMuchError."""
-    found = list(islice(_instances(program.body, {}, (), confined), MAX_FOLLOWED + 1))
+    found = list(islice(_instances(program.body, {}, (), (), confined), MAX_FOLLOWED + 1))
     follower = _Follower(program, layout, sectors)
     if len(found) > MAX_FOLLOWED:
         follower.follow(found)  # to say which degree is too high, if one is
@@ -85,22 +90,23 @@ def degrees(program: Program, layout: Layout, sectors: Sectors, confined: Confin
 
 
 def _instances(
-    body: Sequence[Op], at: Mapping[str, int], loops: tuple[For, ...], confined: Confined
+    body: Sequence[Op], at: Mapping[str, int], loops: tuple[For, ...], path: Round, confined: Confined
 ) -> Iterator[Instance]:
-    for op in body:
+    for k, op in enumerate(body):
         if isinstance(op, For):
             for t in range(op.count.at(at)):
-                yield from _instances(op.body, {**at, op.variable: t}, (*loops, op), confined)
-        elif id(op) in confined:
-            around = loops[: confined[id(op)][1]]
-            yield Instance(op, at, (id(around[-1]), *(at[loop.variable] for loop in around)))
+                yield from _instances(op.body, {**at, op.variable: t}, (*loops, op), (*path, k), confined)
+        elif first := confined.get((op.out, loop_ranges(loops))):
+            yield Instance(op, at, (*path[:first], *(at[loop.variable] for loop in loops[:first])))
         else:
             yield Instance(op, at, None)
 
 
 def _needed(program: Program, found: Sequence[Instance]) -> set[int]:
-    """The instances on which an output depends, by position. What the last round makes for a next one that
-    does not come is none of them."""
+    """The instances on which an output depends, by position.
+
+    What the last round makes for a next one that does not come is none of them.
+    """
     wanted: set[Key] = set()
     choices: dict[str, set[Key]] = defaultdict(set)  # members that an input chooses, of every family
 
@@ -128,8 +134,10 @@ def _matches(pattern: Key, member: Key) -> bool:
 
 @dataclass(slots=True)
 class _Basis:
-    """The products of one side of one matrix: the Gaussian of each, and the support of what was multiplied
-    (None if 0 or of no consequence)."""
+    """The products of one side of one matrix.
+
+    The Gaussian of each, and the support of what was multiplied (None if 0 or of no consequence).
+    """
 
     rows: list[int] = field(default_factory=list)
     met: list[MaybeSupport] = field(default_factory=list)
@@ -164,8 +172,10 @@ class _Follower:
     # Gaussians
 
     def _rows(self, sector: int, extra: bool) -> dict[Side, list[int]]:
-        """The Gaussians of every side, in the order in which its members' bases take them: those of all sides
-        lie in turns."""
+        """The Gaussians of every side, in the order in which its members' bases take them.
+
+        Those of all sides lie in turns.
+        """
         part = self.layouts[sector]
         table = part.extra if extra else part.capacity
         start = self.offsets[sector] + part.first_direction
@@ -191,8 +201,11 @@ class _Follower:
                 self._set((name, index), plus([*parts, self.one] if group.mean[i] != ZERO else parts))
 
     def rules(self) -> np.ndarray:
-        """The degrees to be integrated. A basis takes its Gaussians in order, one for a new direction: each
-        may stand for any that comes later."""
+        """The degrees to be integrated.
+
+        A basis takes its Gaussians in order, one for a new direction: each may stand for any that comes
+        later.
+        """
         need = self.need.copy()
         for table, places in self.places.items():
             k = self._capacity(*table)
@@ -240,8 +253,10 @@ class _Follower:
         return value
 
     def _mean(self, value: MaybeSupport, instance: Instance) -> MaybeSupport:
-        """The support of a number, E value, for which a rule has to be good enough, unless it is 0 by
-        symmetry."""
+        """The support of a number, E value, for which a rule has to be good enough.
+
+        Unless it is 0 by symmetry.
+        """
         self._checked(value, instance)
         if value is None or not value.has_mean:
             return None
@@ -320,8 +335,10 @@ class _Follower:
                     yield gaussian(self.total, row)
 
     def _dot(self, x: Support, bases: Sequence[_Basis], instance: Instance) -> Iterator[MaybeSupport]:
-        """Ż: the directions whose Gaussians x is correlated with, and those before them in their bases, from
-        which they were made."""
+        """Ż: the directions whose Gaussians x is correlated with, and those that they were made from.
+
+        These are the ones before them in their bases.
+        """
         for basis in bases:
             self._count(len(basis.rows))
             last = -1
@@ -338,8 +355,9 @@ def points_of(need: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _root(group: Gaussians) -> list[list[int]]:
-    """Which of its independent Gaussians each vector of a joint group is made of: the nonzero entries of a
-    triangular root of the covariance."""
+    """Which of its independent Gaussians each vector of a joint group is made of.
+
+    The nonzero entries of a triangular root of the covariance."""
     rows: list[list[int]] = []
     for i, covariances in enumerate(group.covariance):
         own: list[int] = []

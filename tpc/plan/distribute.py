@@ -1,5 +1,6 @@
-"""Loops with products made loops of products: what the rounds multiply with one matrix is then there at once,
-for one product of matrices.
+"""Loops with products made loops of products.
+
+What the rounds multiply with one matrix is then there at once, for one product of matrices.
 
     for i < B:                          for i < B:
         x[i] = tanh(u[i])                   x[i] = tanh(u[i])
@@ -15,22 +16,23 @@ does its second.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from tpc.core.program import For, MatMul, Op, instructions
 
 
-def distribute(body: Sequence[Op], split: AbstractSet[int]) -> tuple[Op, ...]:
-    """`body` with the loops of `split` (by `id`; their rounds independent) distributed over their
-    instructions."""
+def distribute(body: Sequence[Op], split: Sequence[For]) -> tuple[Op, ...]:
+    """`body` with the loops of `split` distributed over their instructions.
+
+    split: loops in `body`, whose rounds are independent.
+    """
     out: list[Op] = []
     for op in body:
         if not isinstance(op, For):
             out.append(op)
             continue
         inner = distribute(op.body, split)
-        if id(op) in split:
+        if any(op is loop for loop in split):
             out += _spread(op, inner)
         else:
             out.append(op if inner == op.body else replace(op, body=inner))
@@ -38,8 +40,10 @@ def distribute(body: Sequence[Op], split: AbstractSet[int]) -> tuple[Op, ...]:
 
 
 def _spread(loop: For, body: Sequence[Op]) -> list[For]:
-    """`body` for every value of the loop's variable: a loop for every product, one for what lies between two
-    of them."""
+    """`body` for every value of the loop's variable.
+
+    A loop for every product, one for what lies between two of them.
+    """
     out: list[For] = []
     between: list[Op] = []
     for op in body:

@@ -32,7 +32,7 @@ class Draft:
         kept = {
             s.family.name: VectorCount(
                 math.prod(s.family.shape[axis] for axis in s.kept),
-                math.prod(r.greatest for r in s.dropped.values() if id(r) in parts.parallel),
+                math.prod(r.greatest for r in s.dropped.values() if r in parts.parallel),
             )
             for s in parts.storage.values()
             if s.family.kind == "vector"
@@ -41,5 +41,5 @@ class Draft:
 
     @property
     def vectors(self) -> int:
-        """That there are at once."""
+        """How many vectors there are at once."""
         return sum(number.count for number in self.kept.values())

@@ -1,5 +1,7 @@
-"""The standard Gaussians of a program: which initial vectors and which directions of which matrices have
-which."""
+"""The standard Gaussians of a program.
+
+Which initial vectors and which directions of which matrices have which.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tpc.core.program import For, Gaussians, MatMul, Program, instructions
+from tpc.core.affine import Ranges
+from tpc.core.expr import Ref
+from tpc.core.program import Gaussians, MatMul, Program, instructions, loop_ranges
 from tpc.plan.matrix_members import multiplied
 
 Side = tuple[str, bool]  # a matrix, and whether it is its transpose that multiplies
-Confined = Mapping[int, tuple[tuple[For, ...], int]]  # see `lay_out`
+Made = tuple[Ref, Ranges]  # what an instruction makes in which loops, which no other one makes
+Confined = Mapping[Made, int]  # see `lay_out`
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Layout:
 
     @property
     def directions(self) -> int:
-        """Those that last, of all matrices."""
+        """The directions that last, of all matrices."""
         return sum(k * self.members[matrix] for (matrix, _), k in self.capacity.items())
 
     @property
@@ -69,8 +74,11 @@ def group_size(group: Gaussians) -> int:
 
 
 def lay_out(program: Program, confined: Confined, limit: int | None) -> Layout:
-    """confined: for products whose vectors stay in one round of a parallel loop (by `id` of the instruction),
-    the loops around, and how many of them lead up to that one."""
+    """The layout of a program's Gaussians.
+
+    confined: for products whose vectors stay in one round of a parallel loop, by what they make, how many of
+    the loops around lead up to that one.
+    """
     initial: dict[str, Rows] = {}
     start = 0
     for group in program.gaussians:
@@ -81,12 +89,11 @@ def lay_out(program: Program, confined: Confined, limit: int | None) -> Layout:
     met_extra: dict[Side, np.ndarray] = {}
     for op, loops in instructions(program.body):
         if isinstance(op, MatMul):
-            table, (around, first) = (
-                (met_extra, confined[id(op)]) if id(op) in confined else (met, (loops, 0))
-            )
+            first = confined.get((op.out, loop_ranges(loops)), 0)
+            table = met_extra if first else met
             side, times = (
                 (op.matrix.name, op.transposed),
-                multiplied(op, shapes[op.matrix.name], around, first),
+                multiplied(op, shapes[op.matrix.name], loops, first),
             )
             table[side] = table[side] + times if side in table else times
     capacity, extra = (

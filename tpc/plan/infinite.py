@@ -1,5 +1,6 @@
-"""Means that are infinite, or whose errors are, seen from the expression: exp of a polynomial in the initial
-Gaussians that outgrows their density.
+"""Means that are infinite, or whose errors are, seen from the expression.
+
+Exp of a polynomial in the initial Gaussians that outgrows their density.
 
 For g with covariance 1, E exp(gᵀQg) is infinite if an eigenvalue of Q is 1/2 or more, and so is E exp(2
 gᵀQg), of which the error of a mean over points is made, from 1/4 on; a polynomial of a higher degree outgrows
@@ -53,8 +54,10 @@ class Exponents:
         return Exponents(program, plain)
 
     def growth(self, x: Expr) -> list[float]:
-        """For every term of an integrand the greatest eigenvalue of its exponent's Q, inf if that has a
-        degree above 2; 0 for other terms."""
+        """For every term of an integrand the greatest eigenvalue of its exponent's Q; 0 for others.
+
+        inf if that has a degree above 2.
+        """
         terms = x.terms if isinstance(x, Add) else (x,)
         found = []
         for term in terms:
@@ -69,8 +72,10 @@ class Exponents:
         return found
 
     def _exponent(self, factor: Expr) -> Polynomial:
-        """Of a factor of a product. Raises NotPolynomialError for one that may be 0, or fall fast, where the
-        others grow."""
+        """The exponent of a factor of a product.
+
+        Raises NotPolynomialError for one that may be 0, or fall fast, where the others grow.
+        """
         match factor:
             case Call("exp", (exponent,)):
                 return self.polynomial(exponent)
@@ -146,8 +151,10 @@ class Exponents:
         return np.inf if np.max(leading) > EDGE else 0.0
 
     def _root(self, refs: list[Ref]) -> np.ndarray:
-        """A root of the covariance of some initial Gaussians. Raises NotPolynomialError if that depends on
-        inputs."""
+        """A root of the covariance of some initial Gaussians.
+
+        Raises NotPolynomialError if that depends on inputs.
+        """
         covariance = np.zeros((len(refs), len(refs)))
         for i, a in enumerate(refs):
             for j, b in enumerate(refs):
@@ -163,8 +170,10 @@ class Exponents:
 
 
 def infinite_means(program: Program) -> tuple[list[Moment], list[Moment]]:
-    """The means that are infinite for certain, and those that are not but whose errors are: E f² is
-    infinite."""
+    """The means that are infinite for certain, and those that are not but whose errors are.
+
+    E f² is infinite.
+    """
     exponents, infinite, wild = Exponents.of(program), [], []
     for op, _ in instructions(program.body):
         if isinstance(op, Moment):

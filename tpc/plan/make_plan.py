@@ -27,8 +27,11 @@ LONG = 0.05  # seconds of a linear plan beyond which covariances are tried as we
 
 
 def make_plan(program: Program, options: Options) -> Plan:
-    """The plan of a program without powers of n. Raises TpcError: a method that cannot represent the program
-    (TP601), a precision that is not for its plan (TP602)."""
+    """The plan of a program without powers of n.
+
+    Raises TpcError: a method that cannot represent the program (TP601), a precision that is not for its plan
+    (TP602).
+    """
     try:
         plan = _plan(program, options)
     except UnrepresentableError as error:
@@ -59,8 +62,11 @@ def _plan(program: Program, options: Options) -> Plan:
 
 
 def _in_order(program: Program, options: Options) -> VectorsPlan:
-    """By vectors, the program's sums in the order that takes the fewest operations on as many numbers as the
-    plan has in a vector, unless that takes more Gaussians. Raises UnrepresentableError."""
+    """The program's sums in the order that takes the fewest operations.
+
+    By vectors of as many numbers as the plan has in one, unless that takes more Gaussians. Raises
+    UnrepresentableError.
+    """
     plan = _roomy(program, options)
     if isinstance(plan, ChaosPlan):
         return plan
@@ -84,8 +90,10 @@ def _roomy(program: Program, options: Options, reason: str = "asked for") -> Vec
 
 
 def _by_vectors(draft: Draft, options: Options, reason: str) -> VectorsPlan:
-    """reason: why points are taken, if another method than "auto" is asked for. Raises
-    UnrepresentableError."""
+    """reason: why points are taken, if another method than "auto" is asked for.
+
+    Raises UnrepresentableError.
+    """
     nonlinear = Linear().refuses(draft.program)
     if options.method in ("auto", "linear"):
         if nonlinear is None:
@@ -115,8 +123,10 @@ def _plan_coefficients(draft: Draft, options: Options) -> CoefficientsPlan:
 
 
 def _plan_chaos(draft: Draft, options: Options) -> ChaosPlan | Refusal:
-    """The exact plan for polynomials, or what to add to the reason for another one. Raises
-    UnrepresentableError if it is asked for."""
+    """The exact plan for polynomials, or what to add to the reason for another one.
+
+    Raises UnrepresentableError if it is asked for.
+    """
     program, dtype, forced = draft.program, options.precision, options.method == "chaos"
     sectors = separate(program)
     refused = Chaos(sectors).refuses(program)

@@ -1,5 +1,7 @@
-"""Members of families of matrices: those that can be matrices of their own, and how often each of the others
-is multiplied."""
+"""Members of families of matrices.
+
+Those that can be matrices of their own, and how often each of the others is multiplied.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ MOST_ROUNDS = 10**7  # of the loops in an index, to be counted one by one
 
 
 def taken_apart(program: Program) -> Program:
-    """The same program with a matrix for each member that is always named by numbers: `W[3] @ x` multiplies a
-    matrix called `W[3]`.
+    """The same program with a matrix for each member that is always named by numbers.
+
+    `W[3] @ x` multiplies a matrix called `W[3]`.
 
     Axes along which an index has a variable somewhere, or is read from an input, stay axes. Members that are
     never multiplied are left out.
@@ -38,7 +41,7 @@ def taken_apart(program: Program) -> Program:
     matrices: list[Matrix] = []
     for matrix in program.matrices:
         own = axes[matrix.name]
-        members = {_named(ref, own).name: ref for ref in used[matrix.name]}
+        members = {_name(ref, own).name: ref for ref in used[matrix.name]}
         matrices += (
             [_member(matrix, name, ref, own) for name, ref in members.items()]
             if own and members
@@ -47,14 +50,16 @@ def taken_apart(program: Program) -> Program:
 
     def member(op: Instruction) -> Instruction:
         own = axes[op.matrix.name] if isinstance(op, MatMul) else set()
-        return replace(op, matrix=_named(op.matrix, own)) if isinstance(op, MatMul) and own else op
+        return replace(op, matrix=_name(op.matrix, own)) if isinstance(op, MatMul) and own else op
 
     return replace(program, matrices=tuple(matrices), body=rewrite(program.body, member))
 
 
-def _named(ref: Ref, own: set[int]) -> Ref:
-    """The member with its numbers on the axes `own` in its name, `W[3,*]`: no name that a program gives has
-    brackets."""
+def _name(ref: Ref, own: set[int]) -> Ref:
+    """The member with its numbers on the axes `own` in its name, `W[3,*]`.
+
+    No name that a program gives has brackets.
+    """
     parts = ",".join(str(i) if axis in own else "*" for axis, i in enumerate(ref.index))
     return Ref(f"{ref.name}[{parts}]", tuple(i for axis, i in enumerate(ref.index) if axis not in own))
 
@@ -67,8 +72,9 @@ def _member(matrix: Matrix, name: str, ref: Ref, own: set[int]) -> Matrix:
 
 
 def multiplied(op: MatMul, shape: tuple[int, ...], loops: tuple[For, ...], first: int = 0) -> np.ndarray:
-    """How many times each member of a family [*shape] is multiplied by this instruction in the loops from the
-    first one on, at most.
+    """How many times each member of a family [*shape] is multiplied by this instruction, at most.
+
+    In the loops from the first one on.
 
     An index that is read from an input may be any. Loops before the first one are in one round, the worst for
     each member.
@@ -90,8 +96,10 @@ def multiplied(op: MatMul, shape: tuple[int, ...], loops: tuple[For, ...], first
 def _met(
     index: Sequence[Affine], shape: Sequence[int], own: Sequence[tuple[str, int]], fixed: int
 ) -> np.ndarray:
-    """How many rounds of the loops `own`, variables and counts, meet each member [*shape], the first `fixed`
-    of them being in one round."""
+    """How many rounds of the loops `own`, variables and counts, meet each member [*shape].
+
+    The first `fixed` of them are in one round.
+    """
     members = math.prod(shape)
     if not own:
         met = np.zeros(shape, dtype=np.int64)

@@ -48,7 +48,7 @@ class Options:
 
     @property
     def precision(self) -> DType:
-        """Of points and values."""
+        """The dtype of points and values."""
         return "float64" if self.dtype == "float64" else "float32"
 
     @property

@@ -100,8 +100,7 @@ class Plan(ABC):
 
     @property
     def evaluations(self) -> int:
-        """How many parts the work has that are kept: repeats, or rules, or quadrature and the repeats that
-        check it."""
+        """How many parts the work has that are kept: repeats, or rules, or rules and what checks them."""
         return self.repeats
 
     @property
@@ -197,8 +196,10 @@ class VectorsPlan(Plan):
 
     @property
     def noise(self) -> float:
-        """The squared error of inner products, in units of that on M independent points, that is taken for
-        certain; 0 if they are not sampled."""
+        """The squared error of inner products that is taken for certain; 0 if they are not sampled.
+
+        In units of that on M independent points.
+        """
         return 0.0
 
     @property
@@ -354,7 +355,7 @@ class CheckedPlan(PointsPlan):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelsPlan(CheckedPlan):
-    """Of one or two Gaussians: Gauss rules on panels, which are bisected where that is needed."""
+    """One or two Gaussians: Gauss rules on panels, which are bisected where that is needed."""
 
     # the most points, in turn
     capacities: tuple[int, ...]
@@ -374,7 +375,7 @@ class PanelsPlan(CheckedPlan):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridPlan(CheckedPlan):
-    """Of a few more, where all functions are smooth: products of a Gauss–Hermite rule."""
+    """A few more Gaussians, where all functions are smooth: products of a Gauss–Hermite rule."""
 
     # the nodes for every Gaussian
     grid: int

@@ -80,6 +80,8 @@ def _described(covariances: CovarianceProgram) -> str:
 
 
 def _few_in_rounds(program: Program) -> bool:
-    """Whether a training is of so few Gaussians that points for all of them at once are cheaper than an
-    integral for every moment of each round."""
+    """Whether a training is of so few Gaussians that points for all at once are cheaper.
+
+    Cheaper than an integral for every moment of each round.
+    """
     return rounds_in_order(program) > 1 and 0 < lay_out(program, {}, None).total <= max(GRID)

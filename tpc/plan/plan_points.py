@@ -73,8 +73,9 @@ def _common(draft: Draft, options: Options, reason: str) -> dict[str, Any]:
 
 
 def _plan_quadrature(draft: Draft, options: Options, reason: str) -> PanelsPlan | GridPlan | None:
-    """Panels for one or two Gaussians, Gauss–Hermite rules for more if all functions are smooth. None where
-    there are too many Gaussians, or it is no use.
+    """Panels for one or two Gaussians, Gauss–Hermite rules for more if all functions are smooth.
+
+    None where there are too many Gaussians, or it is no use.
 
     How outputs depend on each point is had backwards, for which a loop keeps the history of its rounds.
     Without, kinks cannot be found.
@@ -131,7 +132,7 @@ class _Needs:
         return seconds + self.work * m * PER_POINT, memory
 
     def plain(self, m: int) -> tuple[float, float]:
-        """Of all that is done on m points."""
+        """The plan of all that is done on m points."""
         seconds, memory = self.once(m)
         return 3 * seconds, memory
 

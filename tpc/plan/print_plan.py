@@ -13,8 +13,11 @@ from tpc.plan.structure import Structure
 
 
 def print_plan(plan: Plan) -> str:
-    """The plan, then, of covariances, these, each as it follows from others; of vectors, which Gaussians they
-    are made of, where each family is kept, and the program's instructions with how their loops are run."""
+    """The plan, then, of covariances, these, each as it follows from others.
+
+    Of vectors, which Gaussians they are made of, where each family is kept, and the program's instructions
+    with how their loops are run.
+    """
     lines = [f"plan of {plan.program.name}: {plan}", f"in {plan.dtype}{_details(plan)}"]
     if isinstance(plan, CovariancesPlan):
         lines += ["", "covariances", *_indented(print_covariances(plan.covariances).splitlines())]
@@ -24,7 +27,7 @@ def print_plan(plan: Plan) -> str:
             f"{plan.gaussians} Gaussian{'s' * (plan.gaussians != 1)}",
             *_indented(_gaussians(plan.layout)),
         ]
-        kept = [_kept(s, plan.structure) for s in plan.structure.storage.values()]
+        kept = [_place(s, plan.structure) for s in plan.structure.storage.values()]
         lines += ["", "families", *_indented(kept)]
         lines += ["", "instructions", *_nodes(plan.structure.nodes, plan.structure, "    ")]
     return "\n".join(lines) + "\n"
@@ -67,7 +70,7 @@ def _directions(side: Side, count: int, layout: Layout) -> str:
     return f"directions of {matrix}{'ᵀ' * transposed}: {count}{each}"
 
 
-def _kept(storage: Storage, parts: Structure) -> str:
+def _place(storage: Storage, parts: Structure) -> str:
     """Where the members of a family are while the program runs."""
     family = storage.family
     shape = "".join(f"[{n}]" for n in family.shape)
@@ -84,14 +87,14 @@ def _kept(storage: Storage, parts: Structure) -> str:
 
 
 def _nodes(nodes: Sequence[Node], parts: Structure, indent: str) -> Iterator[str]:
-    rows = {id(region): nest for nest in parts.blocks.values() for region in nest}
+    rows = {region for nest in parts.blocks.values() for region in nest}
     for node in nodes:
         if isinstance(node, Leaf):
             yield from print_op(node.op, indent)
             continue
-        if id(node) in parts.parallel:
+        if node in parts.parallel:
             how = "side by side"
-        elif id(node) in rows:
+        elif node in rows:
             how = "one product of matrices"
         else:
             how = "round by round"

@@ -11,8 +11,10 @@ from tpc.core.program import For, Op, Program
 
 
 def rounds_in_order(program: Program) -> int:
-    """The rounds of loops that depend on each other, which covariances would write out: the most of any
-    instruction."""
+    """The rounds of loops that depend on each other, which covariances would write out.
+
+    The most of any instruction.
+    """
     return _most(program.body, (), 1, in_order=True)
 
 

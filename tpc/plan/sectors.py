@@ -1,5 +1,6 @@
-"""Sectors: vectors that never meet in one nonlinearity, one mean or one side of a matrix, and so are
-functions of different Gaussians.
+"""Sectors: vectors that never meet, and so are functions of different Gaussians.
+
+They meet in one nonlinearity, one mean or one side of a matrix.
 
 A product with a matrix leads from one sector to another by inner products only. In the two hidden layers of
 TP4 Thm 6.4, U, x and dx are functions of Z^{U_0} and of the Gaussians of Wᵀ, V, h and dh of Z^{V_0} and of
@@ -36,7 +37,7 @@ class Sectors:
         return ("",) if self.count == 1 else tuple(f"_{k + 1}" for k in range(self.count))
 
     def suffix(self, families: Iterable[str]) -> str:
-        """That of the sector in which the first of `families` lives."""
+        """The suffix of the sector in which the first of `families` lives."""
         return self.suffixes[self.vectors.get(next(iter(families), ""), 0)]
 
     def layout(self, whole: Layout, sector: int) -> Layout:

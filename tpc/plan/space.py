@@ -1,5 +1,7 @@
-"""Representations of L² (theory: an element of the limit's Hilbert space is whatever can be added, multiplied
-by numbers and has inner products).
+"""Representations of L².
+
+Theory: an element of the limit's Hilbert space is whatever can be added, multiplied by numbers and has inner
+products.
 
 A space says which programs it can represent, and which forms of Nonlin and Moment it emits. Elements are
 arrays [M] in every one of them, the inner product is `a @ (weights * b)`, so that ZMatMul is written once.
@@ -25,8 +27,7 @@ class Space(Protocol):
 
     @property
     def pointwise(self) -> bool:
-        """Whether an element is its values at points, so that functions apply to it coordinate by
-        coordinate."""
+        """Whether an element is its values at points: functions apply coordinate by coordinate."""
 
     @property
     def sectors(self) -> Sectors:
@@ -38,8 +39,10 @@ class Space(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Coefficients on 1 and the standard Gaussians: exact for programs that are linear in their vectors, with
-    moments of second order."""
+    """Coefficients on 1 and the standard Gaussians.
+
+    Exact for programs that are linear in their vectors, with moments of second order.
+    """
 
     name: str = "linear"
     pointwise: bool = False
@@ -56,8 +59,10 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Values at weighted points of the space of the standard Gaussians: for any program, as exact as the
-    points."""
+    """Values at weighted points of the space of the standard Gaussians.
+
+    For any program, as exact as the points.
+    """
 
     name: str = "nodes"
     pointwise: bool = True
@@ -69,8 +74,10 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Chaos:
-    """Values at the nodes of rules that integrate exactly what occurs (see `chaos.py`): for polynomials, with
-    moments of any order."""
+    """Values at the nodes of rules that integrate exactly what occurs (see `chaos.py`).
+
+    For polynomials, with moments of any order.
+    """
 
     sectors: Sectors
     name: str = "chaos"

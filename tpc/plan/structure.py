@@ -1,5 +1,7 @@
-"""What is known of a program before a line of it is emitted: its places, how its families are kept, which
-loops are run at once and how."""
+"""What is known of a program before a line of it is emitted.
+
+Its places, how its families are kept, which loops are run at once and how.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,12 @@ from dataclasses import dataclass
 from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel
 from tpc.core.expr import Index
-from tpc.core.program import For, MatMul, Op, Program
+from tpc.core.program import MatMul, Op, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, analyse, build, inner_regions, leaves, ranges
 from tpc.core.traverse import ref_variables
 from tpc.plan.distribute import distribute
-from tpc.plan.histories import histories
+from tpc.plan.gaussians import Confined, Made
+from tpc.plan.history_families import histories
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,20 +27,21 @@ class Structure:
     body: tuple[Op, ...]
     nodes: tuple[Node, ...]
     storage: Mapping[str, Storage]
-    # loops whose rounds are mapped over, by `id`
-    parallel: frozenset[int]
+    # loops whose rounds are mapped over
+    parallel: frozenset[Region]
     # loops around one product whose rounds are the rows of a product of matrices: the loops of such a nest by
-    # the `id` of the outermost one
-    blocks: Mapping[int, tuple[Region, ...]]
-    # products whose vectors stay in one round of a mapped loop, by `id` of the instruction: the loops around
-    # them, and how many of these lead up to the mapped one
-    confined: Mapping[int, tuple[tuple[For, ...], int]]
+    # the outermost one
+    blocks: Mapping[Region, tuple[Region, ...]]
+    # products whose vectors stay in one round of a mapped loop: how many of the loops around lead up to that
+    confined: Confined
     # families that are kept in blocks of steps
     histories: frozenset[str]
 
     def longest_loop(self, variable: str | None = None) -> Region | None:
-        """The longest loop of the top level that is run round by round, the last one of several as long; None
-        if there is none. variable: of those over it only."""
+        """The longest loop of the top level that is run round by round, the last one of several as long.
+
+        None if there is none. variable: of those over it only.
+        """
         loops = [
             node
             for node in self.nodes
@@ -52,26 +56,26 @@ class Structure:
 def structure(program: Program) -> Structure:
     body = program.body
     nodes, storage, parallel = _analysed(program, body)
-    split = {
-        id(r.loop)
+    split = [
+        r.loop
         for r in inner_regions(nodes)
-        if id(r) not in parallel and _multiplies(r) and is_parallel(r.loop, ranges(r.around))
-    }
+        if r not in parallel and _multiplies(r) and is_parallel(r.loop, ranges(r.around))
+    ]
     if split:
         body = distribute(body, split)
         nodes, storage, parallel = _analysed(program, body)
-    blocks: dict[int, tuple[Region, ...]] = {}
+    blocks: dict[Region, tuple[Region, ...]] = {}
     for region in inner_regions(nodes):
         nest = _block(region)
-        if nest and id(region) not in parallel and not any(region in other for other in blocks.values()):
-            blocks[id(region)] = nest
-    confined: dict[int, tuple[tuple[For, ...], int]] = {}
+        if nest and region not in parallel and not any(region in other for other in blocks.values()):
+            blocks[region] = nest
+    confined: dict[Made, int] = {}
     for leaf in leaves(nodes):
         if isinstance(leaf.op, MatMul):
-            outer = next((k for k, r in enumerate(leaf.around) if id(r) in parallel), None)
+            outer = next((k for k, r in enumerate(leaf.around) if r in parallel), None)
             if outer is not None:
-                confined[id(leaf.op)] = tuple(r.loop for r in leaf.around), outer + 1
-    at_once = parallel | {id(r) for nest in blocks.values() for r in nest}
+                confined[leaf.op.out, ranges(leaf.around)] = outer + 1
+    at_once = parallel | {r for nest in blocks.values() for r in nest}
     return Structure(
         body, nodes, storage, parallel, blocks, confined, histories(nodes, storage, program.outputs, at_once)
     )
@@ -79,15 +83,15 @@ def structure(program: Program) -> Structure:
 
 def _analysed(
     program: Program, body: tuple[Op, ...]
-) -> tuple[tuple[Node, ...], dict[str, Storage], frozenset[int]]:
+) -> tuple[tuple[Node, ...], dict[str, Storage], frozenset[Region]]:
     nodes = build(body)
     storage = analyse(program, nodes)
-    parallel: set[int] = set()
+    parallel: set[Region] = set()
     # outer ones first: products in one that is mapped over grow bases of its own, in order
     for region in inner_regions(nodes):
-        nested = _multiplies(region) and any(id(outer) in parallel for outer in region.around)
+        nested = _multiplies(region) and any(outer in parallel for outer in region.around)
         if not nested and _at_once(region, storage):
-            parallel.add(id(region))
+            parallel.add(region)
     return nodes, storage, frozenset(parallel)
 
 
@@ -96,8 +100,7 @@ def _multiplies(region: Region) -> bool:
 
 
 def _at_once(region: Region, storage: Mapping[str, Storage]) -> bool:
-    """Whether the rounds of `region` can be computed side by side, and what they make put together
-    afterwards."""
+    """Whether the rounds of `region` can be computed side by side and put together afterwards."""
     if not is_parallel(region.loop, ranges(region.around)):
         return False
     made = list(leaves(region.body))
@@ -122,8 +125,10 @@ def _at_once(region: Region, storage: Mapping[str, Storage]) -> bool:
 
 
 def _block(region: Region) -> tuple[Region, ...]:
-    """The loops around one product, all products with one matrix and independent of each other; none if it is
-    not so."""
+    """The loops around one product, all products with one matrix and independent of each other.
+
+    No loops if it is not so.
+    """
     nest = [region]
     while len(nest[-1].body) == 1 and isinstance(inner := nest[-1].body[0], Region):
         nest.append(inner)
@@ -163,8 +168,10 @@ class Stacking:
 
 
 def stacking(leaf: Leaf, region: Region, storage: Storage) -> Stacking | None:
-    """None if the rounds' members do not lie along an axis, or would have to be merged with others in the
-    same rows."""
+    """None if the rounds' members do not lie along an axis.
+
+    Or if they would have to be merged with others in the same rows.
+    """
     out, around = leaf.op.out, leaf.around
     inside = {r.variable for r in around[len(region.around) :]}
     free = {

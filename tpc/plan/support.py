@@ -1,5 +1,6 @@
-"""Which monomials of the standard Gaussians can occur in a vector: for each Gaussian the greatest power, and
-whether even and odd powers do.
+"""Which monomials of the standard Gaussians can occur in a vector.
+
+For each Gaussian the greatest power, and whether even and odd powers occur.
 
 Supports are closed under what a program does, and they are all that exactness needs: a product of
 Gauss–Hermite rules integrates a polynomial if it does so in each Gaussian. Parity is what makes them sharp:
@@ -21,10 +22,11 @@ Key = tuple[str, tuple[int | None, ...]]  # a family and an index, None where an
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Support:
-    """degree: the greatest power of every Gaussian. powers: EVEN and ODD, which kinds of power of it occur.
-    What is known to be 0 is None instead."""
+    """Where a polynomial may have coefficients; what is known to be 0 is None instead."""
 
+    # the greatest power of every Gaussian
     degree: np.ndarray
+    # EVEN and ODD, which kinds of power of it occur
     powers: np.ndarray
 
     @property
@@ -72,8 +74,10 @@ def correlated(a: MaybeSupport, b: MaybeSupport) -> bool:
 def of_expression(
     x: Expr, at: Mapping[str, int], lookup: Callable[[Key], MaybeSupport], one: Support
 ) -> MaybeSupport:
-    """The support of a polynomial, loop variables being `at`. `one` is that of a number; scalars that are
-    known to be 0 have None."""
+    """The support of a polynomial, loop variables being `at`.
+
+    `one` is that of a number; scalars that are known to be 0 have None.
+    """
     match x:
         case Number(value):
             return one if value else None

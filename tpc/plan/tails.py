@@ -1,5 +1,6 @@
-"""Which outputs need a look at their integrands, seen from the instructions: those that may have heavy tails,
-and those with kinks and jumps.
+"""Which outputs need a look at their integrands, seen from the instructions.
+
+They may have heavy tails, or kinks and jumps.
 
 What a vector is at infinity is followed through the program as the degree of a polynomial in Gaussians that
 bounds it, INFINITE if none does.
@@ -37,26 +38,26 @@ MOST = 64  # a degree that loops make larger than this is not bounded
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Of a value. degree: of the bound, 0 of a scalar. heavy: whether a mean that it depends on has an
-    integrand of a degree above TAME. edged: whether it depends on a function of vectors with a kink or a
-    jump."""
+    """How a value grows."""
 
+    # of the bound, 0 of a scalar
     degree: float = 0
+    # whether a mean that it depends on has an integrand of a degree above TAME
     heavy: bool = False
+    # whether it depends on a function of vectors with a kink or a jump
     edged: bool = False
 
 
 def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of outputs that may have a heavy tail, and of those that depend on a function with a kink or
-    a jump."""
+    """The outputs that may have a heavy tail, and those that depend on a kink or a jump, by name."""
     known = {name: Growth(1) for group in program.gaussians for name in group.names}
     ops = [op for op, _ in instructions(program.body)]
     changed = True
     while changed:
         changed = False
         for op in ops:
-            old, new = known.get(op.out.name, Growth()), _made(op, known)
-            both = _joined((old, new))
+            old, new = known.get(op.out.name, Growth()), _growth(op, known)
+            both = _join((old, new))
             if both != old:
                 known[op.out.name], changed = both, True
     outputs = {output.name: known.get(output.ref.name, Growth()) for output in program.outputs}
@@ -65,11 +66,11 @@ def heavy_and_edged(program: Program) -> tuple[tuple[str, ...], tuple[str, ...]]
     )
 
 
-def _made(op: Instruction, known: dict[str, Growth]) -> Growth:
+def _growth(op: Instruction, known: dict[str, Growth]) -> Growth:
     if isinstance(op, MatMul):  # a Gaussian, and a combination of what the transpose has met
         own = known.get(op.operand.name, Growth())
         return Growth(max(1, own.degree), own.heavy or 2 * own.degree > TAME, own.edged)
-    parts = _joined(known.get(v.ref.name, Growth()) for v in walk(op.phi) if isinstance(v, Value))
+    parts = _join(known.get(v.ref.name, Growth()) for v in walk(op.phi) if isinstance(v, Value))
     degree = _degree(op.phi, known)
     edged = parts.edged or any(_edge(x) for x in walk(op.phi))
     if isinstance(op, Moment):
@@ -81,7 +82,7 @@ def _edge(x: Expr) -> bool:
     return isinstance(x, Call) and elementwise(x.function).shape != "smooth" and is_vector(x)
 
 
-def _joined(parts: Iterable[Growth]) -> Growth:
+def _join(parts: Iterable[Growth]) -> Growth:
     found = list(parts)
     degree = max((g.degree for g in found), default=0)
     return Growth(

@@ -1,5 +1,7 @@
-"""The cheapest order in which to multiply the factors of a term and to sum them: one product of two arrays
-after the other."""
+"""The cheapest order in which to multiply the factors of a term and to sum them.
+
+One product of two arrays after the other.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,11 @@ MOST = 9  # factors of a term
 
 
 @dataclass(frozen=True)
-class Leaf:
-    """A factor of a term: a scalar, or a vector. moving: its indices that are axes."""
+class TermFactor:
+    """A factor of a term: a scalar, or a vector."""
 
     x: Expr
+    # its indices that are axes
     moving: frozenset[str]
 
     @property
@@ -37,8 +40,10 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Pair:
-    """The product of two, summed over the axes of theirs that are not among `moving`; of two vectors, their
-    inner product."""
+    """The product of two, summed over the axes of theirs that are not among `moving`.
+
+    Of two vectors, their inner product.
+    """
 
     left: Node
     right: Node
@@ -62,7 +67,7 @@ class Pair:
         return f"({parts[0]} {parts[1]} {len(self.moving)})"
 
 
-Node = Leaf | Pair
+Node = TermFactor | Pair
 
 
 def _blank(x: Expr, names: Mapping[str, str]) -> Expr:
@@ -81,8 +86,9 @@ def pair_cost(node: Pair, extents: Mapping[str, int], size: int) -> float:
 def cheapest(
     term: Term, out: frozenset[str], extents: Mapping[str, int], size: int
 ) -> tuple[tuple[Expr, ...], Node | None]:
-    """The factors that have no axes, and the best order for the others (None if there are no others). out:
-    the axes of the result.
+    """The factors that have no axes, and the best order for the others (None if there are no others).
+
+    out: the axes of the result.
 
     extents: of all axes. size: numbers in a vector. Raises NotMultilinearError for too many factors.
     """
@@ -91,7 +97,7 @@ def cheapest(
     for x in (*term.scalars, *(Value(ref, True) for ref in term.vectors)):
         own = free_variables(x) & moving
         if own or (isinstance(x, Value) and x.vector):
-            leaves.append(Leaf(x, own))
+            leaves.append(TermFactor(x, own))
         else:
             still.append(x)
     if len(leaves) > MOST:
@@ -99,15 +105,17 @@ def cheapest(
     return tuple(still), _best(leaves, out, extents, size) if leaves else None
 
 
-def _alone(leaf: Leaf, needed: frozenset[str], extents: Mapping[str, int], size: int) -> tuple[float, Node]:
+def _alone(
+    leaf: TermFactor, needed: frozenset[str], extents: Mapping[str, int], size: int
+) -> tuple[float, Node]:
     """A factor, summed over the axes that are its own."""
     if leaf.moving <= needed:
         return 0.0, leaf
-    node = Pair(leaf, Leaf(ONE, frozenset()), leaf.moving & needed)
+    node = Pair(leaf, TermFactor(ONE, frozenset()), leaf.moving & needed)
     return pair_cost(node, extents, size), node
 
 
-def _best(leaves: list[Leaf], out: frozenset[str], extents: Mapping[str, int], size: int) -> Node:
+def _best(leaves: list[TermFactor], out: frozenset[str], extents: Mapping[str, int], size: int) -> Node:
     full = (1 << len(leaves)) - 1
     needed = [
         out | frozenset[str]().union(*(leaf.moving for k, leaf in enumerate(leaves) if not mask >> k & 1))

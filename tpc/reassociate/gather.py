@@ -13,9 +13,11 @@ from tpc.core.traverse import ref_variables, substitute_ref
 from tpc.reassociate.levels import Item, Level, Nested, body_of, put_before, sites
 
 
-def gathered(program: Program, top: Level) -> Program:
-    """The program with the body `top` and an array of its own for the picked members of an input that several
-    sums take in."""
+def gather(program: Program, top: Level) -> Program:
+    """The program with the body `top`, and arrays of their own for picked members of inputs.
+
+    Where several sums take them in.
+    """
     rows = _Rows(program)
     for site in list(sites(top)):
         if not isinstance(site.op, MatMul):

@@ -1,5 +1,7 @@
-"""A program's body with an instruction in each loop nest: what is run round by round, and what in any
-order."""
+"""A program's body with an instruction in each loop nest.
+
+What is run round by round, and what in any order.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,16 @@ from tpc.core.traverse import at_round, map_phi, map_refs, substitute, used_refs
 
 @dataclass(eq=False, slots=True)
 class Level:
-    """The body of a loop that is run round by round, or of the program. around: the levels it is in,
-    outermost first."""
+    """The body of a loop that is run round by round, or of the program."""
 
     loop: For | None
+    # the levels it is in, outermost first
     around: tuple[Level, ...]
     items: list[Nested | Level | Opaque] = field(default_factory=list)
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """Those around and itself."""
+        """The levels around, and itself."""
         return (*self.around, self)
 
     @property
@@ -127,8 +129,10 @@ def _distributed(body: Sequence[Op], around: Ranges) -> list[Op]:
 
 
 def _wrapped(loop: For, part: Op, around: Ranges) -> For:
-    """The loop around one part of its body; inside, if the part is a loop that is run round by round and
-    allows it."""
+    """The loop around one part of its body.
+
+    Inside, if the part is a loop that is run round by round and allows it.
+    """
     if (
         isinstance(part, For)
         and loop.variable not in part.count.variables
@@ -167,8 +171,10 @@ def _fill(level: Level, body: Sequence[Op]) -> None:
 
 
 def without_single_rounds(program: Program) -> Program:
-    """Loops and sums of one round written out, and each member of an axis along which all indices are numbers
-    a family of its own."""
+    """Loops and sums of one round written out, and members at numbers alone by families of their own.
+
+    These are the members of an axis along which all indices are numbers.
+    """
     body = tuple(inner for op in program.body for inner in _written_out(op))
     return _split(replace(program, body=body))
 

@@ -1,5 +1,7 @@
-"""What is done to a program before its sums are reordered: indices that nothing depends on are dropped,
-combinations of vectors get a name each."""
+"""What is done to a program before its sums are reordered.
+
+Indices that nothing depends on are dropped, combinations of vectors get a name each.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,7 @@ def prepare(program: Program) -> tuple[Program, Level]:
     top = levels(program.body)
     program = _without_idle_axes(program, top)
     top = levels(program.body)
-    return _named(program, top), top
+    return _name_sums(program, top), top
 
 
 # indices that nothing depends on
@@ -105,9 +107,8 @@ def _inside(top: Level) -> Iterator[Instruction]:
 # combinations of vectors in means
 
 
-def _named(program: Program, top: Level) -> Program:
-    """Sums of vectors under a mean as vectors of their own, and the same sums elsewhere in the same
-    rounds."""
+def _name_sums(program: Program, top: Level) -> Program:
+    """Sums of vectors under a mean, and the same elsewhere in the same rounds, as vectors."""
     names = _Names(program)
     for site in list(sites(top)):
         if isinstance(site.op, Moment):
@@ -183,8 +184,10 @@ class _Names:
 
 
 def _key(x: Expr, site: Nested) -> tuple[tuple[Level, str], list[str]]:
-    """What tells a sum apart, whatever the loops around it are called; and their variables in order of
-    occurrence."""
+    """What tells a sum apart, whatever the loops around it are called.
+
+    And their variables in order of occurrence.
+    """
     counts = {loop.variable: loop.count for loop in site.nest}
     order: list[str] = []
     for node in walk(x):

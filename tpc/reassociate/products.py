@@ -1,5 +1,7 @@
-"""Expressions that are linear in their vectors, or bilinear under a mean, as sums of terms: each a sum over
-indices of a product."""
+"""Expressions that are linear in their vectors, or bilinear under a mean, as sums of terms.
+
+Each a sum over indices of a product.
+"""
 
 from __future__ import annotations
 
@@ -52,13 +54,13 @@ class Term:
         )
 
 
-Definition = Callable[[Ref], "Expr | None"]  # what a vector stands for, None if it is one that is made
+DefinitionOf = Callable[[Ref], "Expr | None"]  # what a vector stands for, None if it is one that is made
 
 
-class Expansion:
+class MultilinearExpansion:
     """Expands expressions. define: of vectors that are not made. Bound variables get names of their own."""
 
-    def __init__(self, define: Definition) -> None:
+    def __init__(self, define: DefinitionOf) -> None:
         self.define = define
         self.count = itertools.count(1)
 
@@ -79,7 +81,7 @@ class Expansion:
             case Sum(variable, count, body):
                 fresh = f"{variable.split('$')[0]}${next(self.count)}"
                 inside = self.terms(substitute(body, {variable: Affine.var(fresh)}))
-                return [self._summed(fresh, count, term) for term in inside]
+                return [self._sum(fresh, count, term) for term in inside]
         raise NotMultilinearError
 
     def _scalar(self, x: Expr) -> Term:
@@ -94,12 +96,10 @@ class Expansion:
                 return out
             case Sum(variable, count, body) if not isinstance(body, Add):
                 fresh = f"{variable.split('$')[0]}${next(self.count)}"
-                return self._summed(
-                    fresh, count, self._scalar(substitute(body, {variable: Affine.var(fresh)}))
-                )
+                return self._sum(fresh, count, self._scalar(substitute(body, {variable: Affine.var(fresh)})))
         return Term(scalars=(x,))
 
-    def _summed(self, variable: str, count: Affine, term: Term) -> Term:
+    def _sum(self, variable: str, count: Affine, term: Term) -> Term:
         if any(variable in inner.variables for _, inner in term.sums):
             raise NotMultilinearError  # a triangle is no array
         if count.constant is None and not all(
@@ -127,16 +127,20 @@ class Expansion:
 
 
 def indices_of_onehots(term: Term, moving: frozenset[str]) -> bool:
-    """Whether a factor takes one of `moving` as a number, as a one-hot input does: a product with it is no
-    product of arrays."""
+    """Whether a factor takes one of `moving` as a number, as a one-hot input does.
+
+    A product with it is no product of arrays.
+    """
     return any(
         isinstance(node, Position) and node.index.variables & moving for x in term.scalars for node in walk(x)
     )
 
 
 def meaning_at(out: Ref, phi: Expr, used: Ref) -> Expr | None:
-    """What `used` stands for if `out = phi` is its definition; None if that cannot be said by replacing
-    variables."""
+    """What `used` stands for if `out = phi` is its definition.
+
+    None if that cannot be said by replacing variables.
+    """
     at: dict[str, Affine] = {}
     gathered: dict[str, Gather] = {}
     for own, index in zip(out.index, used.index, strict=True):

@@ -1,5 +1,6 @@
-"""The pass: which vectors are made, and which are written out where they are used so that sums can be taken
-in another order.
+"""The pass: which vectors are made, and which are written out where they are used.
+
+So sums can be taken in another order:
 
     h[i] = sum(k < d: xi[i, k]*U[k]) for i < B           VU[l, k] = mean(V[l]*U[k]) for l < m for k < d
     f[i, l] = mean(V[l]*h[i]) for i < B for l < m   →    f[i, l] = sum(k < d: xi[i, k]*VU[l, k]) for i < B for
@@ -21,12 +22,18 @@ from tpc.core.passes import without_unused
 from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Op, Program, instructions
 from tpc.core.traverse import ref_variables, used_refs
 from tpc.core.wellformed import verified
-from tpc.reassociate.build import Builder, Placing, Taken, canonical
 from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
-from tpc.reassociate.gather import gathered
+from tpc.reassociate.gather import gather
+from tpc.reassociate.instructions import Builder, Placing, Taken, canonical
 from tpc.reassociate.levels import Level, Nested, opaque, put_before, sites
 from tpc.reassociate.prepare import prepare
-from tpc.reassociate.products import Expansion, NotMultilinearError, Term, indices_of_onehots, meaning_at
+from tpc.reassociate.products import (
+    MultilinearExpansion,
+    NotMultilinearError,
+    Term,
+    indices_of_onehots,
+    meaning_at,
+)
 
 WORTHWHILE = 0.5  # a program is left as it is unless it comes to so much of its operations
 SMALL = 2e6  # operations that are not worth the trouble
@@ -65,8 +72,10 @@ def extents(ranges: Ranges) -> dict[str, int]:
 
 
 def written_cost(op: Instruction, ranges: Ranges, size: int) -> float:
-    """Operations of an instruction as it is written, in all rounds. Products with matrices, which stay, count
-    nothing."""
+    """Operations of an instruction as it is written, in all rounds.
+
+    Products with matrices, which stay, count nothing.
+    """
     if isinstance(op, MatMul):
         return 0.0
     rounds = math.prod(extents(ranges).values())
@@ -94,7 +103,7 @@ class Search:
         self.size = size
         self.prepared, self.top = prepare(program)
         self.sites = list(sites(self.top))
-        self.placing = Placing(_written(self.top, self.sites))
+        self.placing = Placing(_where_made(self.top, self.sites))
         self.candidates = self._candidates()
         self.written: frozenset[str] = frozenset()  # the families that are written out where they are used
         self.memo: dict[
@@ -105,8 +114,10 @@ class Search:
     # what may be written out
 
     def _candidates(self) -> dict[str, Nested]:
-        """Vectors made by one instruction as combinations of others, all of whose uses can take what they
-        stand for in their place."""
+        """Vectors made by one instruction as combinations of others that may take their place.
+
+        In all their uses.
+        """
         made: dict[str, list[Nested]] = {}
         for site in self.sites:
             made.setdefault(site.op.out.name, []).append(site)
@@ -150,7 +161,7 @@ class Search:
         if any(loop.count.variables & nest for loop in site.nest):
             return False
         try:
-            terms = Expansion(lambda _: None).terms(op.phi)
+            terms = MultilinearExpansion(lambda _: None).terms(op.phi)
         except NotMultilinearError:
             return False
         return all(self._fits(term, op, nest) for term in terms)
@@ -164,8 +175,10 @@ class Search:
         )
 
     def _replaceable(self, definition: Nested, ref: Ref, site: Nested) -> bool:
-        """Whether what `ref` stands for is at hand where it is used: vectors of earlier rounds may be
-        gone."""
+        """Whether what `ref` stands for is at hand where it is used.
+
+        Vectors of earlier rounds may be gone.
+        """
         op = definition.op
         assert isinstance(op, Nonlin)
         if meaning_at(op.out, op.phi, ref) is None:
@@ -206,8 +219,10 @@ class Search:
     # costs
 
     def best(self) -> float:
-        """Writes out whatever makes the program cheaper, one family after the other, last ones first; returns
-        what it then costs."""
+        """Writes out whatever makes the program cheaper, one family after the other, last ones first.
+
+        Returns what it then costs.
+        """
         cost, changed = self.cost(self.written), True
         while changed:
             changed = False
@@ -223,18 +238,20 @@ class Search:
         for site in self.sites:
             if site.op.out.name in written:
                 continue
-            taken = self._taken(site, written)
+            taken = self._cost(site, written)
             if taken is None:
                 return math.inf
             total += taken[0]
             products.update(taken[2])
         return total + sum(products.values())
 
-    def _taken(
+    def _cost(
         self, site: Nested, written: frozenset[str]
     ) -> tuple[float, list[Taken], dict[object, float]] | None:
-        """What an instruction costs but for the products that others may use as well, its terms, and what
-        these products cost."""
+        """What an instruction costs but for shared products, its terms, and what these products cost.
+
+        They are those that others may use as well.
+        """
         key = site, written & self.reach[site]
         if key not in self.memo:
             self.memo[key] = self._take(site, key[1])
@@ -258,7 +275,7 @@ class Search:
         made = math.prod(lengths[v] for v in out) * long
         cost = float(WRITE * rounds * made)
         try:
-            for term in Expansion(lambda ref: self._meaning(ref, written)).terms(op.phi):
+            for term in MultilinearExpansion(lambda ref: self._meaning(ref, written)).terms(op.phi):
                 if not self._fits(term, op, set(out)):
                     return None
                 inner = {**lengths, **extents((*site.ranges, *term.sums))}
@@ -283,8 +300,10 @@ class Search:
         *,
         root: bool = False,
     ) -> float:
-        """Adds what the products in a term cost to `products`; returns what the last one does, which is the
-        instruction's own."""
+        """Adds what the products in a term cost to `products`.
+
+        Returns what the last one does, which is the instruction's own.
+        """
         if not isinstance(node, Pair):
             return 0.0
         for part in (node.left, node.right):
@@ -319,17 +338,17 @@ class Search:
         builder = Builder(self.prepared, self.placing)
         for site in self.sites:
             if site.op.out.name not in self.written and self._changes(site, self.written):
-                taken = self._taken(site, self.written)
+                taken = self._cost(site, self.written)
                 assert taken is not None
                 site.op = builder.site(site, taken[1])
         put_before(self.top, builder.before)
-        program = gathered(
+        program = gather(
             replace(self.prepared, families=(*self.prepared.families, *builder.families)), self.top
         )
         return without_unused(program)
 
 
-def _written(top: Level, found: list[Nested]) -> dict[str, frozenset[Level]]:
+def _where_made(top: Level, found: list[Nested]) -> dict[str, frozenset[Level]]:
     """The levels in which each family is made."""
     out: dict[str, frozenset[Level]] = {}
     for site in found:

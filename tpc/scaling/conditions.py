@@ -104,14 +104,14 @@ def conditions(program: Program) -> Conditions:
     """
     training = opened_training(program)
     try:
-        return _Writer(training).conditions()
+        return _ConditionWriter(training).conditions()
     except NotWrittenError:
         raise TpcError(
             [catalogue.parametrizations.conditions_not_written()], program.name, of_program=True
         ) from None
 
 
-class _Writer:
+class _ConditionWriter:
     """First what initialisation asks for, which solves for some exponents.
 
     Then what training does, all of the forward pass being of order 1.

@@ -38,21 +38,21 @@ from tpc.scaling.sizes import ZERO, SizeNode, Sizes
 
 @dataclass(frozen=True, slots=True)
 class SizeEquation:
-    """What makes members of a family. updates: whether the learning rate stands in it."""
+    """What makes members of a family."""
 
     family: str
     node: SizeNode
+    # whether the learning rate stands in it
     updates: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """definitions: in program order.
+    """What makes the families of a program."""
 
-    given: families that are not made by instructions, True where they are 0.
-    """
-
+    # in program order
     definitions: tuple[SizeEquation, ...]
+    # families that are not made by instructions, True where they are 0
     given: Mapping[str, bool]
 
 

@@ -51,13 +51,13 @@ def parities(program: Program) -> dict[str, Parity | None]:
         changed = False
         for op in ops:
             old = found[op.out.name]
-            new = either([old, _made(op, found)])
+            new = either([old, _parity(op, found)])
             if new != old:
                 found[op.out.name], changed = new, True
     return found
 
 
-def _made(op: Instruction, found: Parities) -> Parity | None:
+def _parity(op: Instruction, found: Parities) -> Parity | None:
     if isinstance(op, MatMul):
         operand = found[op.operand.name]
         return None if operand is None else product([operand, Parity(odd=frozenset({op.matrix.name}))])

@@ -38,12 +38,12 @@ class Numbers:
 
     def __init__(self, values: Mapping[str, Fraction]) -> None:
         self.values = values
-        self.known: dict[int, Fraction] = {}
+        self.known: dict[Exponent, Fraction] = {}
 
     def const(self, form: Exponent) -> Fraction:
-        found = self.known.get(id(form))
+        found = self.known.get(form)
         if found is None:
-            found = self.known[id(form)] = form.at(self.values)
+            found = self.known[form] = form.at(self.values)
         return found
 
     def plus(self, x: Fraction | None, y: Fraction | None) -> Fraction | None:
@@ -72,14 +72,13 @@ NIL = Sizes(None, None, None)
 
 @dataclass
 class Env:
-    """What expressions are sized in.
-
-    now, past: sizes of families, in this round and after the last one. learning: whether anything is learned.
-    """
+    """What expressions are sized in."""
 
     algebra: Algebra
+    # `now`, `past`: sizes of families, in this round and after the last one
     now: dict[str, Sizes]
     past: Mapping[str, Sizes]
+    # whether anything is learned
     learning: bool = True
     zero: Any = field(init=False)
 
@@ -131,7 +130,7 @@ class Join(SizeNode):
     parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
-        return joined(env.algebra, [part.sizes(env) for part in self.parts])
+        return join_sizes(env.algebra, [part.sizes(env) for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ class ProductSize(SizeNode):
     parts: tuple[SizeNode, ...]
 
     def sizes(self, env: Env) -> Sizes:
-        return multiplied(env.algebra, [part.sizes(env) for part in self.parts])
+        return product_sizes(env.algebra, [part.sizes(env) for part in self.parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ class Learned(SizeNode):
         if not env.learning:
             return NIL
         before = Env(env.algebra, dict(env.past), env.past)
-        size = multiplied(env.algebra, [part.sizes(before) for part in self.parts]).full
+        size = product_sizes(env.algebra, [part.sizes(before) for part in self.parts]).full
         return Sizes(None, size, size)
 
 
@@ -213,7 +212,9 @@ class Cases(SizeNode):
 
     def sizes(self, env: Env) -> Sizes:
         algebra = env.algebra
-        sides, whole = (joined(algebra, [x.sizes(env) for x in group]) for group in (self.sides, self.parts))
+        sides, whole = (
+            join_sizes(algebra, [x.sizes(env) for x in group]) for group in (self.sides, self.parts)
+        )
         if sides.change is None:
             return whole
         flips = (
@@ -267,13 +268,13 @@ class MeanSize(SizeNode):
         if self.odd:
             base = algebra.plus(vector.base, algebra.const(CENTRED))
             vector = Sizes(base, vector.change, algebra.join(base, vector.change))
-        return multiplied(algebra, [self.scalar.sizes(env), vector])
+        return product_sizes(algebra, [self.scalar.sizes(env), vector])
 
 
 CENTRED = Exponent(-HALF)
 
 
-def joined(algebra: Algebra, parts: Sequence[Sizes]) -> Sizes:
+def join_sizes(algebra: Algebra, parts: Sequence[Sizes]) -> Sizes:
     base, change, full = parts[0]
     join = algebra.join
     for b, c, f in parts[1:]:
@@ -281,7 +282,7 @@ def joined(algebra: Algebra, parts: Sequence[Sizes]) -> Sizes:
     return Sizes(base, change, full)
 
 
-def multiplied(algebra: Algebra, parts: Sequence[Sizes]) -> Sizes:
+def product_sizes(algebra: Algebra, parts: Sequence[Sizes]) -> Sizes:
     """(x + Δx)(y + Δy) − xy = Δx·(y + Δy) + x·Δy, and so on."""
     base, change, full = parts[0]
     join, plus = algebra.join, algebra.plus

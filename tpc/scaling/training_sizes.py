@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tpc.scaling.equations import Circuit, initial
-from tpc.scaling.sizes import NIL, ZERO, Algebra, Env, SizeNode, Sizes, joined
+from tpc.scaling.sizes import NIL, ZERO, Algebra, Env, SizeNode, Sizes, join_sizes
 
 MAX_ROUNDS = 64
 
@@ -17,13 +17,11 @@ Kept = Callable[[str, Sizes], Sizes]  # what is kept of the sizes that a definit
 
 @dataclass(frozen=True, slots=True)
 class TrainingRounds:
-    """The last sizes, and how many rounds of training they have taken.
-
-    settled: whether another one would change nothing.
-    """
+    """The last sizes, and how many rounds of training they have taken."""
 
     sizes: Found
     rounds: int
+    # whether another one would change nothing
     settled: bool
 
 
@@ -76,7 +74,7 @@ def _sweep(circuit: Circuit, env: Env, but: Collection[str], kept: Kept, *, upda
         if updates and (not d.updates or d.family in but):
             continue
         old = env.now[d.family]
-        new = joined(env.algebra, [old, kept(d.family, d.node.sizes(env))])
+        new = join_sizes(env.algebra, [old, kept(d.family, d.node.sizes(env))])
         if new != old:
             env.now[d.family], changed = new, True
     return changed
@@ -117,4 +115,4 @@ def _resized(circuit: Circuit, env: Env, out: str, forward: Collection[str]) -> 
 
 
 def _of(nodes: list[SizeNode], env: Env) -> Sizes:
-    return joined(env.algebra, [node.sizes(env) for node in nodes]) if nodes else NIL
+    return join_sizes(env.algebra, [node.sizes(env) for node in nodes]) if nodes else NIL

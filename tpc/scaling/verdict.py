@@ -15,14 +15,12 @@ Regime = Literal["feature", "kernel"]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A weight. r: its updates ΔW change what it makes, Wx, by Θ(n^−r).
-
-    None if not at all. Updated maximally: r = 0.
-    """
+    """A weight of a layer that is updated; maximally if r = 0."""
 
     weight: str
     a: Fraction
     b: Fraction
+    # its updates ΔW change what it makes, Wx, by Θ(n^−r); None if not at all
     r: Fraction | None
 
     @property
@@ -40,10 +38,11 @@ class LastLayer:
 
 @dataclass(frozen=True, slots=True)
 class BlowUp:
-    """A quantity of size n^power that must be O(1), or, where the power is negative, Θ(1). when: in words."""
+    """A quantity of size n^power that must be O(1), or, where the power is negative, Θ(1)."""
 
     quantity: str
     power: Fraction
+    # in words
     when: str
 
     def __str__(self) -> str:
@@ -54,26 +53,26 @@ class BlowUp:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The classification of a parametrized training (TP4 Sec 3 and 5), for any program.
-
-    stable: what forward passes make is Θ(1) at first, and it and the output stay O(1). trivial: training does
-    not change the output in the limit.
-    regime: of stable, nontrivial ones; feature learning, or a kernel. r: features (what output weights are
-    multiplied to) change by Θ(n^−r); None if not at all, or if it is not stable. features: their names;
-    output: that of the output.
-    """
+    """The classification of a parametrized training (TP4 Sec 3 and 5), for any program."""
 
     program: str
     parametrization: str
     exponents: Mapping[str, Fraction]
+    # what forward passes make is Θ(1) at first, and it and the output stay O(1)
     stable: bool
+    # training does not change the output in the limit
     trivial: bool
+    # of stable, nontrivial ones; feature learning, or a kernel
     regime: Regime | None
+    # features (what output weights are multiplied to) change by Θ(n^−r); None if not at all, or if it is not
+    # stable
     r: Fraction | None
     layers: tuple[Layer, ...]
     last_layer: LastLayer
     blows_up: tuple[BlowUp, ...]
+    # their names
     features: tuple[str, ...]
+    # that of the output
     output: str
 
     def to_json(self) -> dict[str, Any]:

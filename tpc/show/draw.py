@@ -50,8 +50,10 @@ EDGES = {
 
 
 def draw(program: Program, path: str | Path) -> None:
-    """Draws the dependency graph of `program` into `path`. Raises ValueError unless it ends in .svg, .png or
-    .dot."""
+    """Draws the dependency graph of `program` into `path`.
+
+    Raises ValueError unless it ends in .svg, .png or .dot.
+    """
     path = Path(path)
     if path.suffix == ".dot":
         path.write_text(to_dot(dependency_graph(program)), encoding="utf-8")

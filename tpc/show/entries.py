@@ -1,5 +1,4 @@
-"""Entries of arrays: which are printed, how they are written in JSON, and where they leave the finite
-range."""
+"""Entries of arrays: which are printed, how they are written in JSON, where they are not finite."""
 
 from __future__ import annotations
 
@@ -47,15 +46,16 @@ def plain(x: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where an array leaves the finite range: at index `at` of its first axis, `entry` as it is written
-    (empty for a single number).
+    """Where an array leaves the finite range.
 
-    lasting: whether nothing after it is finite. after: how many entries of the first axis follow.
+    At index `at` of its first axis, `entry` as it is written (empty for a single number).
     """
 
     at: int
     entry: str
+    # whether nothing after it is finite
     lasting: bool
+    # how many entries of the first axis follow
     after: int
 
 

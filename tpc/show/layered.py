@@ -1,5 +1,6 @@
-"""A layered drawing of a directed acyclic graph, after Gansner, Koutsofios, North and Vo (1993): layers,
-order in them, positions, routes.
+"""A layered drawing of a directed acyclic graph, after Gansner, Koutsofios, North and Vo (1993).
+
+Layers, order in them, positions, routes.
 
 Layers and positions are the linear programs of that paper, solved as such.
 """
@@ -24,17 +25,20 @@ EMPHASIS = {0: 1.0, 1: 2.0, 2: 8.0}  # how straight an edge is to be, by how man
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """From an upper node to a lower one. weight: how short and straight it is to be."""
+    """From an upper node to a lower one."""
 
     tail: Node
     head: Node
+    # how short and straight it is to be
     weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Centres of the nodes, y downwards from 0; for each edge where it passes the layers between its ends;
-    top and bottom of each layer."""
+class LayeredLayout:
+    """Centres of the nodes, y downwards from 0.
+
+    For each edge where it passes the layers between its ends; top and bottom of each layer.
+    """
 
     centres: Mapping[Node, Point]
     routes: Sequence[Sequence[Point]]
@@ -48,7 +52,7 @@ def layered(
     *,
     node_gap: float = 22.0,
     layer_gap: float = 44.0,
-) -> Layout:
+) -> LayeredLayout:
     """Places nodes of the given (width, height). The edges must form no cycle, and none may be a loop."""
     rank = _ranks(list(sizes), edges)
     bends = [[("bend", i, r) for r in range(rank[e.tail] + 1, rank[e.head])] for i, e in enumerate(edges)]
@@ -71,12 +75,16 @@ def layered(
     layers = _bands(rows, sizes, layer_gap)
     middle = [(top + bottom) / 2 for top, bottom in layers]
     centres = {node: (x[node], middle[rank[node]]) for node in sizes}
-    return Layout(centres, [[(x[node], middle[node[2]]) for node in bend] for bend in bends], layers, rank)
+    return LayeredLayout(
+        centres, [[(x[node], middle[node[2]]) for node in bend] for bend in bends], layers, rank
+    )
 
 
 def _ranks(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[Node, int]:
-    """Layers from 0 that make the edges go down and as short as they can be together (a linear program with
-    whole solutions)."""
+    """Layers from 0 that make the edges go down and as short as they can be together.
+
+    A linear program with whole solutions.
+    """
     place = {node: i for i, node in enumerate(nodes)}
     cost = np.full(len(nodes), 1e-3)  # what nothing holds goes up
     for e in edges:
@@ -106,8 +114,10 @@ def _least(cost: np.ndarray, rules: Sequence[Any], limits: Sequence[np.ndarray])
 
 
 def _differences(pairs: Sequence[tuple[int, int]], count: int, own: int | None = None) -> Any:
-    """The matrix that takes x to x_a − x_b for each pair (a, b), and if `own` is given to x_a − x_b − x_{own
-    + k} for the k-th."""
+    """The matrix that takes x to x_a − x_b for each pair (a, b).
+
+    If `own` is given, to x_a − x_b − x_{own + k} for the k-th.
+    """
     k = np.arange(len(pairs))
     a, b = np.array(pairs).T
     parts = [(a, 1.0), (b, -1.0)] + ([] if own is None else [(own + k, -1.0)])
@@ -117,8 +127,10 @@ def _differences(pairs: Sequence[tuple[int, int]], count: int, own: int | None =
 
 
 def _ordered(rows: list[list[Node]], pieces: Sequence[tuple[Node, Node]]) -> list[list[Node]]:
-    """The rows in the order with the fewest crossings found: medians of the neighbours, down and up in turn,
-    with exchanges of neighbours."""
+    """The rows in the order with the fewest crossings found.
+
+    Medians of the neighbours, down and up in turn, with exchanges of neighbours.
+    """
     above: dict[Node, list[Node]] = {node: [] for row in rows for node in row}
     below: dict[Node, list[Node]] = {node: [] for row in rows for node in row}
     for a, b in pieces:

@@ -11,7 +11,7 @@ from typing import Any
 import networkx as nx
 
 from tpc.show.draw import EDGES, FONT, NODES, EdgeStyle, NodeStyle, label_lines, style_of
-from tpc.show.layered import Edge, Layout, Point, layered
+from tpc.show.layered import Edge, LayeredLayout, Point, layered
 from tpc.show.saved import save
 
 FONT_SIZE, SMALL = 9.0, 7.0
@@ -26,12 +26,13 @@ Sizes = dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """An edge to draw. forward: whether its head is below its tail in the layout."""
+class DrawnEdge:
+    """An edge to draw."""
 
     tail: str
     head: str
     style: EdgeStyle
+    # whether its head is below its tail in the layout
     forward: bool
 
 
@@ -65,7 +66,7 @@ def render(graph: nx.DiGraph, path: Path) -> None:
 
 
 def _extent(
-    layout: Layout, sizes: Sizes, legend: tuple[Sequence[NodeStyle], Sequence[EdgeStyle]]
+    layout: LayeredLayout, sizes: Sizes, legend: tuple[Sequence[NodeStyle], Sequence[EdgeStyle]]
 ) -> tuple[float, float, float]:
     """Left, right and bottom of the drawing, arcs at the right of nodes included."""
     routed = [x for route in layout.routes for x, _ in route]
@@ -93,16 +94,16 @@ def _canvas(left: float, right: float, bottom: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _lines(graph: nx.DiGraph) -> list[Line]:
+def _lines(graph: nx.DiGraph) -> list[DrawnEdge]:
     place = {node: i for i, node in enumerate(graph)}
     return [
-        Line(tail, head, EDGES[key], place[tail] < place[head])
+        DrawnEdge(tail, head, EDGES[key], place[tail] < place[head])
         for tail, head in graph.edges
         for key in style_of(graph, tail, head)
     ]
 
 
-def _weight(line: Line) -> float:
+def _weight(line: DrawnEdge) -> float:
     return 0.2 if line.style is EDGES["zdot"] or not line.forward else 1.0
 
 
@@ -187,7 +188,7 @@ def _draw_shape(axes: Any, style: NodeStyle, centre: Point, size: tuple[float, f
 # edges
 
 
-def _draw_edges(axes: Any, lines: list[Line], layout: Layout, sizes: Sizes) -> None:
+def _draw_edges(axes: Any, lines: list[DrawnEdge], layout: LayeredLayout, sizes: Sizes) -> None:
     """Every edge leaves and reaches its nodes at a place of its own, in the order of where it comes from."""
     upper = [line.tail if line.forward else line.head for line in lines]
     lower = [line.head if line.forward else line.tail for line in lines]
@@ -220,9 +221,11 @@ def _draw_edges(axes: Any, lines: list[Line], layout: Layout, sizes: Sizes) -> N
         _draw_path(axes, stops if line.forward else stops[::-1], line.style)
 
 
-def _ports(nodes: list[str], towards: list[float], layout: Layout, sizes: Sizes) -> list[float]:
-    """x at which each edge meets its node: spread over the middle of the side, sorted by where the edge
-    goes."""
+def _ports(nodes: list[str], towards: list[float], layout: LayeredLayout, sizes: Sizes) -> list[float]:
+    """x at which each edge meets its node.
+
+    Spread over the middle of the side, sorted by where the edge goes.
+    """
     meeting: dict[str, list[int]] = {}
     for i, node in enumerate(nodes):
         meeting.setdefault(node, []).append(i)
@@ -295,7 +298,7 @@ def _draw_loop(axes: Any, style: EdgeStyle, centre: Point, size: tuple[float, fl
 # the legend
 
 
-def _legend(graph: nx.DiGraph, lines: Sequence[Line]) -> tuple[list[NodeStyle], list[EdgeStyle]]:
+def _legend(graph: nx.DiGraph, lines: Sequence[DrawnEdge]) -> tuple[list[NodeStyle], list[EdgeStyle]]:
     """The kinds of nodes and of edges that occur."""
     kinds = {data["kind"] for _, data in graph.nodes(data=True)}
     drawn = {line.style for line in lines}

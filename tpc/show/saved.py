@@ -12,7 +12,9 @@ MISSING = re.compile(r"Glyph (\d+) .*missing from")
 
 def save(figure: Any, path: str | Path, **options: Any) -> None:
     """Writes a matplotlib figure, and warns once (UserWarning) of all letters that its font does not have.
-    Raises OSError."""
+
+    Raises OSError.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figure.savefig(path, **options)

@@ -29,17 +29,18 @@ RESTS = {"float64": 4e-15, "float32": 2e-6}
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The limit that the means at finite width point to, less the one given. Arrays over the output's
-    entries.
+    """The limit that the means at finite width point to, less the one given.
 
-    stderr: its standard error, with the limit's. sigma: `|estimate|/stderr`, as the Gaussian deviation that
-    is as improbable (few seeds make a standard error uncertain). allowed: what is put down to a bias O(1/n),
-    0 if that was fitted.
+    Arrays over the output's entries.
     """
 
     estimate: np.ndarray
+    # its standard error, with the limit's
     stderr: np.ndarray
+    # `|estimate|/stderr`, as the Gaussian deviation that is as improbable (few seeds make a standard error
+    # uncertain)
     sigma: np.ndarray
+    # what is put down to a bias O(1/n), 0 if that was fitted
     allowed: np.ndarray
 
     @property
@@ -49,8 +50,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """The slope of log RMS error against log n, -1/2 by theory, with its standard error; None where it cannot
-    be told (one width, no error)."""
+    """The slope of log RMS error against log n, -1/2 by theory, with its standard error.
+
+    None where it cannot be told (one width, no error).
+    """
 
     estimate: float | None
     stderr: float | None
@@ -65,8 +68,10 @@ class Slope:
 
 
 def extrapolation(widths: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
-    """The coefficients a_n of the extrapolation to n = ∞ by 1, 1/n and, from three widths on, 1/n², weighted
-    by 1/variance ∝ n·seeds."""
+    """The coefficients a_n of the extrapolation to n = ∞, weighted by 1/variance ∝ n·seeds.
+
+    By 1, 1/n and, from three widths on, 1/n².
+    """
     x = min(widths) / np.asarray(widths, dtype=float)
     powers = np.vander(x, min(len(widths), 3), increasing=True)
     root = np.sqrt(np.asarray(seeds) / x)
@@ -75,16 +80,20 @@ def extrapolation(widths: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
 
 
 def sizes(values: Sequence[np.ndarray], limit: np.ndarray) -> np.ndarray:
-    """How large what is compared is, entry by entry: the limit, or if that is more its values at finite
-    width; 1 where all are 0."""
+    """How large what is compared is, entry by entry.
+
+    The limit, or if that is more its values at finite width; 1 where all are 0.
+    """
     largest = np.max([np.abs(v).max(axis=0) for v in values], axis=0)
     size = np.maximum(np.abs(limit), largest)
     return np.where(size > 0, size, 1.0)
 
 
 def rest(limit: np.ndarray, stderr: np.ndarray, relative: float) -> np.ndarray:
-    """What rounding may leave of the entries of a limit that are 0, within their errors. Where all are, the
-    size of what cancels is not known, and taken to be 1."""
+    """What rounding may leave of the entries of a limit that are 0, within their errors.
+
+    Where all are, the size of what cancels is not known, and taken to be 1.
+    """
     largest = float(np.max(np.where(np.abs(limit) > ZERO * stderr, np.abs(limit), 0), initial=0))
     return np.full(limit.shape, relative * (largest or 1.0))
 
@@ -119,8 +128,10 @@ def gap(
 
 
 def gaussian_equivalent(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """The Gaussian deviation as improbable as `t` of Student's distribution with these degrees of freedom
-    (Welch–Satterthwaite)."""
+    """The Gaussian deviation as improbable as `t` of Student's distribution.
+
+    degrees: of freedom (Welch–Satterthwaite).
+    """
     log_tail = stats.t.logsf(t, np.minimum(freedom, MANY))  # type: ignore[attr-defined,unused-ignore]
     out: np.ndarray = np.maximum(np.where(freedom >= MANY, t, -special.ndtri_exp(log_tail)), 0)
     return out
@@ -129,8 +140,10 @@ def gaussian_equivalent(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
 def rms_errors(
     values: Sequence[np.ndarray], limit: np.ndarray, limit_stderr: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """By width, the RMS over seeds and entries of the difference to the limit (less the limit's own error),
-    and its standard error."""
+    """By width, the RMS over seeds and entries of the difference to the limit, and its standard error.
+
+    Less the limit's own error.
+    """
     rms, errors = [], []
     for v in values:
         squares = np.square(v - limit).reshape(len(v), -1).mean(axis=1)
@@ -141,8 +154,10 @@ def rms_errors(
 
 
 def fitted_slope(widths: Sequence[int], rms: np.ndarray, errors: np.ndarray, floor: float) -> Slope:
-    """Least squares of log RMS error against log n, its error from those of the points. None if an error is
-    no more than rounding."""
+    """Least squares of log RMS error against log n, its error from those of the points.
+
+    None if an error is no more than rounding.
+    """
     if len(widths) < 2 or not np.all(rms > floor):
         return Slope(None, None, len(widths))
     x = np.log(widths) - np.mean(np.log(widths))

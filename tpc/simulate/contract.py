@@ -1,5 +1,4 @@
-"""Sums of products of arrays that depend on different axes, as matrix products where that is what they
-are."""
+"""Sums of products of arrays that depend on different axes, as matrix products where they can be."""
 
 from __future__ import annotations
 

@@ -27,8 +27,10 @@ class Checkpoint:
     def open(
         cls, path: Path | None, program: Program, inputs: Mapping[str, np.ndarray], width: int, dtype: str
     ) -> Checkpoint:
-        """What the file holds, nothing if there is none. Raises CheckpointError if it is another run's, or
-        none."""
+        """What the file holds, nothing if there is none.
+
+        Raises CheckpointError if it is another run's, or none.
+        """
         out = cls(path, digest(f"{program}\n{width}\n{dtype}\n", inputs))
         if path is not None and path.exists():
             out._load(path)

@@ -1,5 +1,7 @@
-"""The program's instructions on JAX arrays: families are history arrays, loops are `fori_loop`s or array
-axes."""
+"""The program's instructions on JAX arrays.
+
+Families are history arrays, loops are `fori_loop`s or array axes.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Output, instructions
 from tpc.simulate.contract import contract
 from tpc.simulate.rolling import Rolling, places
-from tpc.simulate.standing import Frame
+from tpc.simulate.standing import Bindings
 from tpc.simulate.store import read, write
 
 JAX = Namespace(jnp, jax.scipy.special)
@@ -30,20 +32,22 @@ Env = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Executes instructions. What has been computed is an `Env`: families by name, [*shape, n] for vectors
-    and [*shape] for scalars.
+    """Executes instructions.
 
-    widths: n by name of width. matrices: by name, [*axes, rows, columns]. families: what the instructions
-    make. rolling: their axes that are not kept whole.
+    What has been computed is an `Env`: families by name, [*shape, n] for vectors and [*shape] for scalars.
     """
 
+    # n by name of width
     widths: Mapping[str, int]
+    # by name, [*axes, rows, columns]
     matrices: Mapping[str, Any]
+    # what the instructions make
     families: Mapping[str, Family]
     dtype: Any
+    # their axes that are not kept whole
     rolling: Mapping[str, tuple[Rolling, ...]] = field(default_factory=dict)
 
-    def run(self, body: Sequence[Op], env: Env, frame: Frame) -> Env:
+    def run(self, body: Sequence[Op], env: Env, frame: Bindings) -> Env:
         for op in body:
             env = self._loop(op, env, frame) if isinstance(op, For) else self._instruction(op, env, frame)
         return env
@@ -52,7 +56,7 @@ class Machine:
         """The value of an output, an array over its axes."""
         if 0 in output.shape:
             return jnp.zeros(output.shape)
-        frame = Frame()
+        frame = Bindings()
         for variable, count in output.axes:
             frame = frame.along(variable, Affine(count))
         return jnp.broadcast_to(
@@ -61,7 +65,7 @@ class Machine:
 
     # loops
 
-    def _loop(self, loop: For, env: Env, frame: Frame) -> Env:
+    def _loop(self, loop: For, env: Env, frame: Bindings) -> Env:
         if frame.greatest(loop.count) == 0:
             return env
         if is_parallel(loop, frame.ranges):
@@ -69,7 +73,7 @@ class Machine:
             return self.run(loop.body, env, deeper)
         return self._rounds(loop, env, frame)
 
-    def _rounds(self, loop: For, env: Env, frame: Frame) -> Env:
+    def _rounds(self, loop: For, env: Env, frame: Bindings) -> Env:
         carried = dict.fromkeys(op.out.name for op, _ in instructions(loop.body))
         start = {name: env[name] if name in env else self._unset(name) for name in carried}
         rounds = frame.greatest(loop.count) if frame.varies(loop.count) else frame.value(loop.count)
@@ -87,7 +91,7 @@ class Machine:
 
     # instructions
 
-    def _instruction(self, op: Instruction, env: Env, frame: Frame) -> Env:
+    def _instruction(self, op: Instruction, env: Env, frame: Bindings) -> Env:
         match op:
             case MatMul():
                 value = self._product(op, env, frame)
@@ -101,7 +105,7 @@ class Machine:
             op.out.name: write(family, self._indices(op.out, env, frame), frame, value.astype(self.dtype)),
         }
 
-    def _product(self, op: MatMul, env: Env, frame: Frame) -> Any:
+    def _product(self, op: MatMul, env: Env, frame: Bindings) -> Any:
         """`W x` for all x along the axes in one product: [*axes, columns] to [*axes, rows]."""
         x = read(env[op.operand.name], self._indices(op.operand, env, frame), frame)
         stored = self.matrices[op.matrix.name]
@@ -118,7 +122,7 @@ class Machine:
         w = jnp.swapaxes(w, -1, -2) if op.transposed else w
         return jnp.matmul(w, x[..., None], precision="highest")[..., 0]
 
-    def _mean(self, phi: Expr, env: Env, frame: Frame) -> Any:
+    def _mean(self, phi: Expr, env: Env, frame: Bindings) -> Any:
         """`(1/n) Σ_α φ`, a matrix product if φ is a product of vectors over different axes."""
         factors = [
             self.value(factor, env, frame, vector=True)
@@ -129,9 +133,11 @@ class Machine:
 
     # expressions
 
-    def value(self, x: Expr, env: Env, frame: Frame, *, vector: bool) -> Any:
-        """The value of an expression: of rank `len(frame.axes)`, and for vectors a last axis of coordinates
-        (of length 1 if all are equal)."""
+    def value(self, x: Expr, env: Env, frame: Bindings, *, vector: bool) -> Any:
+        """The value of an expression.
+
+        Of rank `len(frame.axes)`, and for vectors a last axis of coordinates (of length 1 if all are equal).
+        """
         rank = len(frame.axes) + vector
 
         def leaf(node: Expr) -> Any | None:
@@ -159,9 +165,11 @@ class Machine:
         value = jnp.asarray(value, self.dtype)
         return value.reshape((1,) * rank) if value.ndim == 0 else self._raised(value, vector)
 
-    def _sum(self, node: Sum, env: Env, frame: Frame) -> Any:
-        """`Σ_{i<count} body`, sums directly inside it included; all summands at once if that is not too much,
-        else one by one."""
+    def _sum(self, node: Sum, env: Env, frame: Bindings) -> Any:
+        """`Σ_{i<count} body`, sums directly inside it included.
+
+        All summands at once if that is not too much, else one by one.
+        """
         vector = is_vector(node)
         inner, body, first = replace(frame, mask=None), node, len(frame.axes)
         while True:
@@ -192,13 +200,15 @@ class Machine:
         return total.reshape(total.shape[:first] + total.shape[len(inner.axes) :])
 
     def _masked(self, part: Expr, value: Any, mask: Any, vector: bool) -> Any:
-        """`value` with 0 where nothing real is: what is computed there from unset members may be no number,
-        and is not to be multiplied by 0."""
+        """`value` with 0 where nothing real is.
+
+        What is computed there from unset members may be no number, and is not to be multiplied by 0.
+        """
         if mask is None or isinstance(part, Value):
             return value
         return jnp.where(mask[..., None] if vector else mask, value, 0)
 
-    def _sum_in_rounds(self, node: Sum, env: Env, frame: Frame) -> Any:
+    def _sum_in_rounds(self, node: Sum, env: Env, frame: Bindings) -> Any:
         vector = is_vector(node)
 
         def body(i: Any, total: Any) -> Any:
@@ -218,9 +228,11 @@ class Machine:
 
     # members
 
-    def _indices(self, ref: Ref, env: Env, frame: Frame) -> list[Any]:
-        """The indices of a reference into its family's array: affine ones as they are, gathered ones as
-        numbers or arrays."""
+    def _indices(self, ref: Ref, env: Env, frame: Bindings) -> list[Any]:
+        """The indices of a reference into its family's array.
+
+        Affine ones as they are, gathered ones as numbers or arrays.
+        """
         found = [
             read(env[i.input], self._indices(Ref(i.input, i.index), env, frame), frame)
             if isinstance(i, Gather)

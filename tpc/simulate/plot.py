@@ -11,7 +11,7 @@ import numpy as np
 from tpc.show.saved import save
 
 if TYPE_CHECKING:
-    from tpc.simulate.verify import Comparison, Report
+    from tpc.simulate.verify import OutputComparison, Report
 
 LIMIT, INK = "#222222", "#555555"
 COLOURS = ("#3b6fb6", "#d1603d", "#4f9d69", "#8a5ea8", "#c2a02d", "#3aa6b0", "#a8475f", "#7a7a7a")
@@ -19,8 +19,10 @@ MAX_PANELS = 8  # outputs that get a panel; the errors are drawn for all
 
 
 def plot_report(report: Report, path: str | Path) -> None:
-    """Draws into `path`, by its suffix. First the RMS errors of all outputs, then a panel an output, the
-    first eight."""
+    """Draws into `path`, by its suffix.
+
+    First the RMS errors of all outputs, then a panel an output, the first eight.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -78,11 +80,11 @@ def _errors(panel: Any, report: Report) -> None:
     _finish(panel, "RMS error", "width n", "RMS error over seeds")
 
 
-def _means(panel: Any, output: Comparison) -> None:
+def _means(panel: Any, output: OutputComparison) -> None:
     {0: _scalar, 1: _curve}.get(output.limit.ndim, _diagonal)(panel, output)
 
 
-def _scalar(panel: Any, output: Comparison) -> None:
+def _scalar(panel: Any, output: OutputComparison) -> None:
     """Mean and standard error by width, and the limit, with its standard error, as a line."""
     widths = [row.width for row in output.rows]
     panel.errorbar(
@@ -106,7 +108,7 @@ def _scalar(panel: Any, output: Comparison) -> None:
     _finish(panel, output.name, "width n", "")
 
 
-def _curve(panel: Any, output: Comparison) -> None:
+def _curve(panel: Any, output: OutputComparison) -> None:
     """The limit over the index, and for every width the mean with a band of one spread."""
     index = np.arange(len(output.limit))
     for row, colour in zip(output.rows, _shades(len(output.rows)), strict=True):
@@ -122,7 +124,7 @@ def _curve(panel: Any, output: Comparison) -> None:
     _finish(panel, output.name, "index", "mean ± s.e., band: spread")
 
 
-def _diagonal(panel: Any, output: Comparison) -> None:
+def _diagonal(panel: Any, output: OutputComparison) -> None:
     """Every entry's mean against its limit."""
     flat = output.limit.ravel()
     for row, colour in zip(output.rows, _shades(len(output.rows)), strict=True):

@@ -1,5 +1,7 @@
-"""Families of which only the last round or two are ever needed: their history arrays are as long as that, and
-are used in turn."""
+"""Families of which only the last round or two are ever needed.
+
+Their history arrays are as long as that, and are used in turn.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,11 @@ from tpc.core.traverse import used_refs
 
 @dataclass(frozen=True, slots=True)
 class Rolling:
-    """An axis along which `period` places serve all members, the one at i being at i modulo period. variable:
-    that of the loop."""
+    """An axis along which `period` places serve all members, the one at i being at i modulo period."""
 
     axis: int
     period: int
+    # that of the loop
     variable: str
 
     def place(self, index: Index) -> Index | None:
@@ -60,8 +62,10 @@ def rolling(program: Program) -> Mapping[str, tuple[Rolling, ...]]:
 
 
 def _start_is_used(program: Program, name: str, carry: Carry) -> bool:
-    """Whether the member that the loop begins with is used by its index, in the loop or after it, when its
-    place may have been taken."""
+    """Whether the member that the loop begins with is used by its index after its place may be taken.
+
+    In the loop or after it.
+    """
     start = Affine(carry.first)
     used = [ref for op, _ in instructions(program.body) for ref in used_refs(op)] + [
         output.ref for output in program.outputs

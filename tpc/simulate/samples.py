@@ -13,17 +13,15 @@ from tpc.show.entries import End, end_of, print_finite
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Outputs of a program at finite width.
-
-    outputs: by name, [seeds, *the output's shape], a row for each of `seeds`. interrupted: whether there are
-    fewer than were asked for.
-    """
+    """Outputs of a program at finite width."""
 
     program: str
     width: int
     dtype: str
     seeds: tuple[int, ...]
+    # by name, [seeds, *the output's shape], a row for each of `seeds`
     outputs: Mapping[str, np.ndarray] = field(repr=False)
+    # whether there are fewer than were asked for
     interrupted: bool = False
 
     @property
@@ -34,8 +32,10 @@ class Samples:
 
     @property
     def std(self) -> dict[str, np.ndarray]:
-        """The standard deviation over seeds (the unbiased estimate of the variance; NaN for a single seed),
-        by output."""
+        """The standard deviation over seeds, by output.
+
+        From the unbiased estimate of the variance; NaN for a single seed.
+        """
         if len(self.seeds) < 2:
             return {name: np.full(values.shape[1:], np.nan) for name, values in self.outputs.items()}
         with np.errstate(all="ignore"):

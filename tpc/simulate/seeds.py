@@ -1,5 +1,7 @@
-"""Programs run at finite width with random matrices, seed by seed (TP4 Thm 7.4 says what happens as the width
-grows)."""
+"""Programs run at finite width with random matrices, seed by seed.
+
+TP4 Thm 7.4 says what happens as the width grows.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,11 @@ from tpc.core.program import Program
 from tpc.machine.memory import SURE, account, free_of_devices, refusing, require_memory
 from tpc.machine.precision import precision, require_platform
 from tpc.simulate.done import Checkpoint
-from tpc.simulate.draw import Laws, WidthError, draw, laws, widths
+from tpc.simulate.initialisation import Laws, WidthError, draw, laws, widths
 from tpc.simulate.machine import Machine
 from tpc.simulate.rolling import places, rolling
 from tpc.simulate.samples import Samples
-from tpc.simulate.standing import Frame
+from tpc.simulate.standing import Bindings
 
 DType = Literal["float64", "float32"]
 DTYPES: tuple[DType, ...] = ("float64", "float32")
@@ -88,7 +90,9 @@ def simulate(
 
 def memory(program: Program, inputs: Mapping[str, Any], *, width: int, dtype: DType = "float64") -> float:
     """Bytes that `simulate` is predicted to take besides what the process has, by the compiler's account.
-    Raises TpcError (TP604) as it does."""
+
+    Raises TpcError (TP604) as it does.
+    """
     given = {name: np.asarray(value) for name, value in inputs.items()}
     sizes = widths(program, given, width)
     law, own = _cast(laws(program, given, sizes), dtype), _own(program, given, dtype)
@@ -99,8 +103,7 @@ def memory(program: Program, inputs: Mapping[str, Any], *, width: int, dtype: DT
 def draws(
     program: Program, inputs: Mapping[str, Any], *, width: int, seed: int, dtype: DType = "float64"
 ) -> dict[str, np.ndarray]:
-    """The initial matrices [*axes, rows, columns] and vectors [*axes, n] by name, as `simulate` draws
-    them."""
+    """The initial matrices [*axes, rows, columns] and vectors [*axes, n] of `simulate`, by name."""
     given = {name: np.asarray(value) for name, value in inputs.items()}
     sizes = widths(program, given, width)
     law = _cast(laws(program, given, sizes), dtype)
@@ -129,8 +132,10 @@ def _width(width: int) -> int:
 def _groups(
     program: Program, inputs: Mapping[str, np.ndarray], width: int, seeds: Sequence[int], dtype: DType
 ) -> Iterator[tuple[Sequence[int], dict[str, np.ndarray]]]:
-    """The outputs of the seeds, a group at a time. All groups have one size, the last filled up, so that one
-    computation serves all."""
+    """The outputs of the seeds, a group at a time.
+
+    All groups have one size, the last filled up, so that one computation serves all.
+    """
     sizes = widths(program, inputs, width)
     law = _cast(laws(program, inputs, sizes), dtype)
     given = _own(program, inputs, dtype)
@@ -149,8 +154,10 @@ def _groups(
 def require_room(
     program: Program, inputs: Mapping[str, Any], *, width: int, seeds: int, dtype: DType = "float64"
 ) -> None:
-    """Refuses what surely does not fit, whatever the compiler makes of it. Raises TpcError (TP604),
-    WidthError."""
+    """Refuses what surely does not fit, whatever the compiler makes of it.
+
+    Raises TpcError (TP604), WidthError.
+    """
     kept = seeds * (A_SEED + 8.0 * sum(math.prod(output.shape) for output in program.outputs))
     require_memory(kept, program.name, remedy="use fewer seeds", of_program=True)
     _require_room(
@@ -169,8 +176,10 @@ def _require_room(program: Program, sizes: Mapping[str, int], dtype: DType) -> N
 def _fitting(
     program: Program, sizes: Mapping[str, int], given: Mapping[str, np.ndarray], law: Laws, dtype: DType
 ) -> int:
-    """How many seeds are run at once: fewer than `group_size` if the compiler says that these take more than
-    is free. Raises TpcError (TP604)."""
+    """How many seeds are run at once.
+
+    Fewer than `group_size` if the compiler says that these take more than is free. Raises TpcError (TP604).
+    """
     _require_room(program, sizes, dtype)
     free, size = SURE * free_of_devices(), group_size(program, sizes, dtype)
     needed = memory_of(program, sizes, given, law, dtype, size)
@@ -192,8 +201,10 @@ def memory_of(
     dtype: DType,
     size: int,
 ) -> float:
-    """Bytes that a group of so many seeds takes, by the compiler's account. The same group is not compiled
-    again when it is run."""
+    """Bytes that a group of so many seeds takes, by the compiler's account.
+
+    The same group is not compiled again when it is run.
+    """
     seeds = jax.ShapeDtypeStruct((size,), np.uint32)
     return account(_compiled(program, tuple(sizes.items()), dtype).lower(seeds, given, law).compile())
 
@@ -213,8 +224,10 @@ def group_size(program: Program, sizes: Mapping[str, int], dtype: DType) -> int:
 
 
 def entries(program: Program, sizes: Mapping[str, int]) -> int:
-    """The numbers that one seed has: of matrices, of vectors at the start, of all that is made of them and
-    kept."""
+    """The numbers that one seed has.
+
+    Of matrices, of vectors at the start, of all that is made of them and kept.
+    """
     found = sum(
         math.prod(count for _, count in m.axes) * sizes[m.rows] * sizes[m.columns] for m in program.matrices
     )
@@ -230,8 +243,10 @@ def entries(program: Program, sizes: Mapping[str, int]) -> int:
 
 @lru_cache(maxsize=16)
 def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType) -> Any:
-    """The program as a jitted function of seeds [group], inputs and laws; its outputs are [group, *their
-    shape]."""
+    """The program as a jitted function of seeds [group], inputs and laws.
+
+    Its outputs are [group, *their shape].
+    """
 
     def one(seed: Any, inputs: Mapping[str, Any], law: Laws) -> dict[str, Any]:
         matrices, vectors = draw(program, dict(sizes), law, seed, jnp.dtype(dtype))
@@ -242,7 +257,7 @@ def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType
             jnp.dtype(dtype),
             rolling(program),
         )
-        env = machine.run(program.body, {**inputs, **vectors}, Frame())
+        env = machine.run(program.body, {**inputs, **vectors}, Bindings())
         return {output.name: machine.output(output, env).astype(dtype) for output in program.outputs}
 
     return jax.jit(jax.vmap(one, in_axes=(0, None, None)))

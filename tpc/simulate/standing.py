@@ -18,19 +18,17 @@ from tpc.simulate.rolling import turn
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """Loop variables and what they are.
+class Bindings:
+    """Loop variables and what they are."""
 
-    ranges: as executed, outermost first. at: the value of each variable, a number for one run in rounds, an
-    array of rank `len(axes)` for an axis.
-    axes, extents: the variables that are axes, and their lengths. mask: True where a round is real, None if
-    all are; its rank is `len(axes)`.
-    """
-
+    # as executed, outermost first
     ranges: Ranges = ()
+    # the value of each variable, a number for one run in rounds, an array of rank `len(axes)` for an axis
     at: Mapping[str, Any] = field(default_factory=dict)
+    # `axes`, `extents`: the variables that are axes, and their lengths
     axes: tuple[str, ...] = ()
     extents: tuple[int, ...] = ()
+    # True where a round is real, None if all are; its rank is `len(axes)`
     mask: Any = None
 
     def value(self, index: Affine) -> Any:
@@ -44,7 +42,7 @@ class Frame:
         """Whether `index` depends on an axis."""
         return bool(index.variables & set(self.axes))
 
-    def in_round(self, variable: str, count: Affine, value: Any) -> Frame:
+    def in_round(self, variable: str, count: Affine, value: Any) -> Bindings:
         """Inside one round, `value`, of a loop. Masked if the number of rounds differs along an axis."""
         masked = self.varies(count)
         turns = {turn(variable, offset): (value + offset) % 2 for offset in (0, 1)}
@@ -56,13 +54,15 @@ class Frame:
         mask = self._masked(value < self.value(count)) if masked else self.mask
         return replace(self, ranges=ranges, at={**self.at, variable: value, **turns}, mask=mask)
 
-    def along(self, variable: str, count: Affine) -> Frame:
-        """Inside all rounds of a loop at once: `variable` is the last axis. Masked if the number of rounds is
-        not a constant."""
+    def along(self, variable: str, count: Affine) -> Bindings:
+        """Inside all rounds of a loop at once: `variable` is the last axis.
+
+        Masked if the number of rounds is not a constant.
+        """
         extent = self.greatest(count)
         limit = _deeper(self.value(count))
         grid = jnp.arange(extent).reshape((1,) * len(self.axes) + (extent,))
-        deeper = Frame(
+        deeper = Bindings(
             (*self.ranges, (variable, Affine(extent))),
             {**{v: _deeper(x) for v, x in self.at.items()}, variable: grid},
             (*self.axes, variable),

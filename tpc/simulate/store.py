@@ -1,5 +1,7 @@
-"""Reading and writing members of a history array, at an index that may run along axes: by slices where it
-can, else by gather and scatter."""
+"""Reading and writing members of a history array, at an index that may run along axes.
+
+By slices where it can, else by gather and scatter.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,14 @@ import jax.numpy as jnp
 from jax import lax
 
 from tpc.core.affine import Affine, bounds
-from tpc.simulate.standing import Frame
+from tpc.simulate.standing import Bindings
 
 
-def read(family: Any, index: Sequence[Any], frame: Frame) -> Any:
-    """The members at `index`: a dimension per axis of `frame` (of length 1 where `index` does not depend on
-    it), then the rest of `family`'s.
+def read(family: Any, index: Sequence[Any], frame: Bindings) -> Any:
+    """The members at `index`.
+
+    A dimension per axis of `frame` (of length 1 where `index` does not depend on it), then the rest of
+    `family`'s.
 
     index: an Affine, or an array of integers of rank `len(frame.axes)` (or 0), for each of the first
     dimensions.
@@ -37,9 +41,11 @@ def read(family: Any, index: Sequence[Any], frame: Frame) -> Any:
     )
 
 
-def write(family: Any, index: Sequence[Any], frame: Frame, value: Any) -> Any:
-    """`family` with the members at `index` set to `value`, where `frame` is not masked. Shapes as in
-    `read`."""
+def write(family: Any, index: Sequence[Any], frame: Bindings, value: Any) -> Any:
+    """`family` with the members at `index` set to `value`, where `frame` is not masked.
+
+    Shapes as in `read`.
+    """
     rest = family.shape[len(index) :]
     if not index:
         return jnp.broadcast_to(value.reshape(value.shape[len(frame.axes) :]), rest)
@@ -58,18 +64,18 @@ def write(family: Any, index: Sequence[Any], frame: Frame, value: Any) -> Any:
     return lax.dynamic_update_slice(family, block, _starts(index, along, frame, len(rest)))
 
 
-def _scattered(family: Any, index: Sequence[Any], frame: Frame, full: Any) -> Any:
+def _scattered(family: Any, index: Sequence[Any], frame: Bindings, full: Any) -> Any:
     arrays = [jnp.broadcast_to(_grid(i, frame), frame.extents) for i in index]
     if frame.mask is not None:  # past the end, where it is dropped
         arrays[0] = jnp.where(frame.mask, arrays[0], family.shape[0])
     return family.at[tuple(arrays)].set(full, mode="drop")
 
 
-def _grid(index: Any, frame: Frame) -> Any:
+def _grid(index: Any, frame: Bindings) -> Any:
     return jnp.asarray(frame.value(index) if isinstance(index, Affine) else index)
 
 
-def _starts(index: Sequence[Affine], along: Sequence[int | None], frame: Frame, rest: int) -> list[Any]:
+def _starts(index: Sequence[Affine], along: Sequence[int | None], frame: Bindings, rest: int) -> list[Any]:
     """Where the slice begins: an index along an axis begins at 0 of the axis."""
     first = [
         i if axis is None else i - Affine.var(frame.axes[axis]) for i, axis in zip(index, along, strict=True)
@@ -80,9 +86,11 @@ def _starts(index: Sequence[Affine], along: Sequence[int | None], frame: Frame, 
     ]
 
 
-def _slices(shape: Sequence[int], index: Sequence[Any], frame: Frame) -> list[int | None] | None:
-    """For each index the axis of `frame` that it runs along with step 1, None for none. No list if the
-    members are not one slice in bounds."""
+def _slices(shape: Sequence[int], index: Sequence[Any], frame: Bindings) -> list[int | None] | None:
+    """For each index the axis of `frame` that it runs along with step 1, None for none.
+
+    No list if the members are not one slice in bounds.
+    """
     along: list[int | None] = []
     for i, length in zip(index, shape, strict=False):
         if not isinstance(i, Affine):

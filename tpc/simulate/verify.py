@@ -1,5 +1,7 @@
-"""A limit against finite width: does the program, as it gets wider, tend to the numbers that its limit
-gives?"""
+"""A limit against finite width.
+
+Does the program, as it gets wider, tend to the numbers that its limit gives?
+"""
 
 from __future__ import annotations
 
@@ -30,24 +32,24 @@ Limits = Mapping[str, tuple[Any, Any | None]]
 
 @dataclass(frozen=True, slots=True)
 class AtWidth:
-    """One output at one width. Arrays over its entries: mean, spread (standard deviation over seeds),
-    standard error of the mean.
+    """One output at one width.
 
-    deviation: of the mean from the limit, in combined standard errors (0 where both are 0). rms, rms_stderr:
-    of the error, over seeds and entries.
+    Arrays over its entries: mean, spread (standard deviation over seeds), standard error of the mean.
     """
 
     width: int
     mean: np.ndarray
     spread: np.ndarray
     stderr: np.ndarray
+    # of the mean from the limit, in combined standard errors (0 where both are 0)
     deviation: np.ndarray
+    # `rms`, `rms_stderr`: of the error, over seeds and entries
     rms: float
     rms_stderr: float
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class OutputComparison:
     """One output at all widths, against its limit; `stderr` is the limit's, None if it is exact."""
 
     name: str
@@ -75,7 +77,7 @@ class Report:
     program: str
     widths: tuple[int, ...]
     seeds: tuple[int, ...]
-    outputs: tuple[Comparison, ...] = field(repr=False)
+    outputs: tuple[OutputComparison, ...] = field(repr=False)
 
     @property
     def agrees(self) -> bool:
@@ -106,8 +108,9 @@ class Report:
 
 
 def verify(limits: Limits, samples: Sequence[Samples], *, random: bool = False) -> Report:
-    """Compares limits (value and standard error, None if exact, by output) with samples of the same program,
-    one for each width.
+    """Compares limits with samples of the same program, one for each width.
+
+    limits: value and standard error, None if exact, by output.
 
     Each entry's mean is extrapolated to n = ∞, which takes a bias O(1/n) away (`compare.py` has the
     statistics); it disagrees if the extrapolation is more than 5 σ from the limit, its own error and the
@@ -135,7 +138,7 @@ def verify(limits: Limits, samples: Sequence[Samples], *, random: bool = False) 
 
 def _compare(
     name: str, value: Any, stderr: Any | None, samples: Sequence[Samples], random: bool
-) -> Comparison:
+) -> OutputComparison:
     limit = np.asarray(value, dtype=float)
     error = (
         np.zeros_like(limit)
@@ -160,7 +163,7 @@ def _compare(
     )
     slope = fitted_slope(widths, rms, rms_errs, rounding)
     slope = Slope(None, None, len(widths)) if random else slope
-    return Comparison(
+    return OutputComparison(
         name, limit, None if stderr is None else error, rows, gap(widths, values, limit, error, dtype), slope
     )
 
@@ -178,9 +181,11 @@ def _at_width(
 HEADINGS = ("n", "mean", "std. error", "spread", "off by (σ)", "RMS error")
 
 
-def print_comparison(output: Comparison) -> list[str]:
-    """A few lines: the verdict, then a table by width, of the entry that agrees least if there are
-    several."""
+def print_comparison(output: OutputComparison) -> list[str]:
+    """A few lines: the verdict, then a table by width.
+
+    Of several entries it is of the one that agrees least.
+    """
     at = output.worst
     entry = f"[{', '.join(map(str, at))}]" if at else ""
     limit = f"{output.limit[at]:.6g}" + (
@@ -210,7 +215,7 @@ def print_comparison(output: Comparison) -> list[str]:
     return [title, *table, *(f"  {line}" for line in verdict(output))]
 
 
-def verdict(output: Comparison) -> list[str]:
+def verdict(output: OutputComparison) -> list[str]:
     at, g = output.worst, output.gap
     bias = (
         f"beyond a bias of {g.allowed[at]:.2g} ({ONE_WIDTH_BIAS:g}·scale/n, as one width cannot tell)"
@@ -230,7 +235,7 @@ def verdict(output: Comparison) -> list[str]:
     return lines
 
 
-def comparison_to_json(output: Comparison) -> dict[str, Any]:
+def comparison_to_json(output: OutputComparison) -> dict[str, Any]:
     """Numbers or nested lists, null for what is not finite."""
     rows = [
         {

@@ -47,8 +47,8 @@ class TreeBuilder(Transformer[Token, Any]):
     def program(self, items: list[Any]) -> tree.ProgramName:
         return tree.ProgramName(_span(items), _name(items[1]))
 
-    def width(self, items: list[Any]) -> tree.Width:
-        return tree.Width(_span(items), _name(items[1]), items[3])
+    def width(self, items: list[Any]) -> tree.WidthStatement:
+        return tree.WidthStatement(_span(items), _name(items[1]), items[3])
 
     def dim(self, items: list[Any]) -> tuple[tree.Dim, ...]:
         return tuple(items[1:])
@@ -56,10 +56,10 @@ class TreeBuilder(Transformer[Token, Any]):
     def dim_item(self, items: list[Any]) -> tree.Dim:
         return tree.Dim(_span(items), _name(items[0]), items[2])
 
-    def input(self, items: list[Any]) -> tuple[tree.Input, ...]:
+    def input(self, items: list[Any]) -> tuple[tree.InputStatement, ...]:
         return tuple(items[1:])
 
-    def input_item(self, items: list[Any]) -> tree.Input:
+    def input_item(self, items: list[Any]) -> tree.InputStatement:
         name, axes, _, keyword, _, bound, _, _, default = items
         if keyword is not None and keyword.value != "index":
             raise RefusedError(
@@ -71,9 +71,9 @@ class TreeBuilder(Transformer[Token, Any]):
                 )
             )
         declared = tree.Declared(span_of(name), _name(name), axes or ())
-        return tree.Input(_span(items), declared, bound, default)
+        return tree.InputStatement(_span(items), declared, bound, default)
 
-    def matrix(self, items: list[Any]) -> tree.Matrix:
+    def matrix(self, items: list[Any]) -> tree.MatrixStatement:
         *declared, _, rows, x, columns, _, law = items[1:]
         if x.value != "x":
             raise RefusedError(
@@ -81,7 +81,7 @@ class TreeBuilder(Transformer[Token, Any]):
                     span_of(x), x.value, "x", "the sides of a matrix are written `n x m`"
                 )
             )
-        return tree.Matrix(_span(items), tuple(declared), rows, columns, law)
+        return tree.MatrixStatement(_span(items), tuple(declared), rows, columns, law)
 
     def vector(self, items: list[Any]) -> tree.Vector:
         _, (declared, joint), _, width, _, law = items
@@ -106,7 +106,7 @@ class TreeBuilder(Transformer[Token, Any]):
             else tree.Axis(_span(items), None, items[0])
         )
 
-    def side(self, items: list[Any]) -> tree.Name | tree.Number:
+    def side(self, items: list[Any]) -> tree.Name | tree.Literal:
         return _name(items[0]) if items[0].type == "NAME" else _number(items[0])
 
     def gaussian(self, items: list[Any]) -> tree.Gaussian:
@@ -129,8 +129,8 @@ class TreeBuilder(Transformer[Token, Any]):
     def for_clause(self, items: list[Any]) -> tree.Range:
         return tree.Range(_span(items), _name(items[1]), items[3])
 
-    def output(self, items: list[Any]) -> tree.Output:
-        return tree.Output(_span(items), items[1], items[3], tuple(items[4:]))
+    def output(self, items: list[Any]) -> tree.OutputStatement:
+        return tree.OutputStatement(_span(items), items[1], items[3], tuple(items[4:]))
 
     def parameters(self, items: list[Any]) -> tuple[tree.Name, ...]:
         return tuple(map(_name, items))
@@ -148,7 +148,7 @@ class TreeBuilder(Transformer[Token, Any]):
 
     # networks and training
 
-    def weight(self, items: list[Any]) -> tree.Weight:
+    def weight(self, items: list[Any]) -> tree.WeightStatement:
         _, declared, _, rows, x, columns, *options = items
         if x.value != "x":
             raise RefusedError(
@@ -156,11 +156,11 @@ class TreeBuilder(Transformer[Token, Any]):
                     span_of(x), x.value, "x", "the sides of a weight are written `n x d`"
                 )
             )
-        return tree.Weight(_span(items), declared.name, rows, columns, tuple(options), declared.axes)
+        return tree.WeightStatement(_span(items), declared.name, rows, columns, tuple(options), declared.axes)
 
-    def bias(self, items: list[Any]) -> tree.Weight:
+    def bias(self, items: list[Any]) -> tree.WeightStatement:
         _, declared, _, rows, *options = items
-        return tree.Weight(_span(items), declared.name, rows, None, tuple(options), declared.axes)
+        return tree.WeightStatement(_span(items), declared.name, rows, None, tuple(options), declared.axes)
 
     def word(self, items: list[Any]) -> tree.Name:
         return tree.Name(span_of(items[0]), items[0].value)
@@ -259,8 +259,8 @@ class TreeBuilder(Transformer[Token, Any]):
         operand: tree.Tree = items[1]
         return operand if items[0].value == "+" else tree.Negated(_span(items), operand)
 
-    def matmul(self, items: list[Any]) -> tree.MatMul:
-        return tree.MatMul(_span(items), items[0], items[2])
+    def matmul(self, items: list[Any]) -> tree.MatrixProduct:
+        return tree.MatrixProduct(_span(items), items[0], items[2])
 
     def power(self, items: list[Any]) -> tree.Power:
         return tree.Power(_span(items), items[0], items[2])
@@ -281,7 +281,7 @@ class TreeBuilder(Transformer[Token, Any]):
     def transposed(self, items: list[Any]) -> tree.Transposed:
         return tree.Transposed(_span(items), items[0])
 
-    def number(self, items: list[Any]) -> tree.Number:
+    def number(self, items: list[Any]) -> tree.Literal:
         return _number(items[0])
 
     def name(self, items: list[Any]) -> tree.Name:
@@ -291,8 +291,8 @@ class TreeBuilder(Transformer[Token, Any]):
         inner: tree.Tree = items[1]
         return replace(inner, span=_span(items))
 
-    def summed(self, items: list[Any]) -> tree.Sum:
-        return tree.Sum(_span(items), tuple(items[2:-3]), items[-2])
+    def summed(self, items: list[Any]) -> tree.Summation:
+        return tree.Summation(_span(items), tuple(items[2:-3]), items[-2])
 
     def sum_range(self, items: list[Any]) -> tree.Range:
         return tree.Range(_span(items), _name(items[0]), items[2])
@@ -312,8 +312,8 @@ def _name(token: Token) -> tree.Name:
     return tree.Name(span_of(token), name)
 
 
-def _number(token: Token) -> tree.Number:
+def _number(token: Token) -> tree.Literal:
     mantissa, _, exponent = token.value.lower().partition("e")
     if len(mantissa) > 60 or len(exponent) > 4 or abs(int(exponent or 0)) > 300:
         raise RefusedError(catalogue.syntax.number_size(span_of(token)))
-    return tree.Number(span_of(token), Fraction(token.value))
+    return tree.Literal(span_of(token), Fraction(token.value))

@@ -11,17 +11,18 @@ from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.syntax import tree
 from tpc.syntax.kinds import Kinds
 from tpc.syntax.scope import SCALAR, Local, NotANumberError, Scope, fraction
+from tpc.syntax.walk import names_in, walk
 
 
 def check_laws(file: tree.File, scope: Scope, errors: list[Diagnostic]) -> None:
     for statement in file.statements:
         match statement:
-            case tree.Width(name=name, ratio=ratio):
+            case tree.WidthStatement(name=name, ratio=ratio):
                 _width(name, ratio, scope, errors)
-            case tree.Input(default=default) if default is not None:
+            case tree.InputStatement(default=default) if default is not None:
                 _given(default, {}, scope, errors, widths=False)
                 default_value(default, scope)
-            case tree.Matrix(declared=declared):
+            case tree.MatrixStatement(declared=declared):
                 for side in (statement.rows, statement.columns):
                     _side(side, scope, errors)
                 for item in declared:
@@ -52,15 +53,15 @@ def _width(name: tree.Name, ratio: tree.Tree | None, scope: Scope, errors: list[
     else:
         before = len(errors)
         _given(ratio, {}, scope, errors, widths=True)
-        names = {node.name for node in tree.names(ratio) if node.name in scope.widths}
+        names = {node.name for node in names_in(ratio) if node.name in scope.widths}
         if len(errors) == before and (names != {first} or degree(ratio, {first}) != 1):
             errors.append(catalogue.laws.width_ratio(ratio.span, first))
 
 
-def _side(side: tree.Name | tree.Number, scope: Scope, errors: list[Diagnostic]) -> None:
+def _side(side: tree.Name | tree.Literal, scope: Scope, errors: list[Diagnostic]) -> None:
     if not isinstance(side, tree.Name) or side.name not in scope.widths:
         text = side.name if isinstance(side, tree.Name) else str(side.value)
-        known = isinstance(side, tree.Number) or side.name in scope.symbols
+        known = isinstance(side, tree.Literal) or side.name in scope.symbols
         errors.append(
             catalogue.laws.not_a_width(side.span, text)
             if known
@@ -76,12 +77,14 @@ def axis_variables(declared: tree.Declared) -> dict[str, Local]:
     }
 
 
-def _matrix(statement: tree.Matrix, item: tree.Declared, scope: Scope, errors: list[Diagnostic]) -> None:
+def _matrix(
+    statement: tree.MatrixStatement, item: tree.Declared, scope: Scope, errors: list[Diagnostic]
+) -> None:
     law, columns = statement.law, statement.columns
     if isinstance(law.mean, tree.ListOf) or isinstance(law.covariance, tree.ListOf):
         errors.append(catalogue.laws.law_shape(law.span, "a matrix has one mean and one variance"))
         return
-    if not (isinstance(law.mean, tree.Number) and not law.mean.value):
+    if not (isinstance(law.mean, tree.Literal) and not law.mean.value):
         errors.append(catalogue.laws.matrix_mean(law.mean.span))
     before = len(errors)
     _given(law.covariance, axis_variables(item), scope, errors, widths=True)
@@ -158,13 +161,13 @@ def _given(
     widths: it may have widths in it, too.
     """
     env = {**axes, **({w: Local(SCALAR) for w in scope.widths} if widths else {})}
-    for name in tree.names(node):
+    for name in names_in(node):
         symbol = scope.symbols.get(name.name)
         if symbol is not None and symbol.what in ("family", "vector") and name.name not in env:
             errors.append(catalogue.laws.not_given(name.span, name.name))
             return
-    for inner in tree.walk(node):
-        if isinstance(inner, tree.Mean | tree.MatMul):
+    for inner in walk(node):
+        if isinstance(inner, tree.Mean | tree.MatrixProduct):
             errors.append(catalogue.laws.not_given(inner.span, "this"))
             return
     kind = Kinds(scope, {}, errors, []).infer(node, env)
@@ -193,7 +196,7 @@ def degree(node: tree.Tree, widths: set[str]) -> Fraction | None:
                 return Fraction(0)
             negative = isinstance(exponent, tree.Negated)
             inner = exponent.operand if isinstance(exponent, tree.Negated) else exponent
-            if power is None or not isinstance(inner, tree.Number):
+            if power is None or not isinstance(inner, tree.Literal):
                 return None
             return power * (-inner.value if negative else inner.value)
         case tree.Applied(function=tree.Name(name="sqrt"), args=(argument,)):
@@ -203,8 +206,8 @@ def degree(node: tree.Tree, widths: set[str]) -> Fraction | None:
             return Fraction(0) if all(degree(x, widths) == 0 for x in args) else None
         case tree.Comparison(left=left, right=right):
             return Fraction(0) if degree(left, widths) == degree(right, widths) == 0 else None
-        case tree.Sum(body=body):
+        case tree.Summation(body=body):
             return degree(body, widths)
-        case tree.Number() | tree.Indexed():
+        case tree.Literal() | tree.Indexed():
             return Fraction(0)
     return None

@@ -21,7 +21,7 @@ def is_rational(node: tree.Tree, open_: frozenset[str]) -> bool:
     open_: names that may stand in it.
     """
     match node:
-        case tree.Number():
+        case tree.Literal():
             return True
         case tree.Name(name=name):
             return name in open_

@@ -17,6 +17,7 @@ from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of, is_rational
 from tpc.syntax.order import Reference
 from tpc.syntax.scope import CONDITION, SCALAR, UNKNOWN, Kind, Local, Loop, Scope, Symbol
+from tpc.syntax.walk import parts
 
 Env = Mapping[str, Local]
 MAX_PARTS = 200_000  # parts of a program once its functions are expanded
@@ -58,7 +59,7 @@ class Kinds:
                 self.errors.append(catalogue.names.expands_too_far(node.span, MAX_PARTS))
             return UNKNOWN
         match node:
-            case tree.Number():
+            case tree.Literal():
                 return SCALAR
             case tree.Name():
                 return self.name(node, env)
@@ -81,7 +82,7 @@ class Kinds:
                 if self.is_width(base, env) and is_rational(exponent, self.scope.exponents):
                     return SCALAR
                 return self.join([(x, self.infer(x, env)) for x in (base, exponent)])
-            case tree.MatMul():
+            case tree.MatrixProduct():
                 return self.matmul(node, env)
             case tree.Comparison(left=left, right=right):
                 kind = self.join([(x, self.infer(x, env)) for x in (left, right)])
@@ -89,7 +90,7 @@ class Kinds:
             case tree.Mean(body=body):
                 self.join([(body, self.infer(body, env))])
                 return SCALAR  # whatever is wrong inside, or not known yet
-            case tree.Sum():
+            case tree.Summation():
                 return self.sum(node, env)
             case tree.Attribute():
                 shown = node.base.name if isinstance(node.base, tree.Name) else ""
@@ -166,7 +167,7 @@ class Kinds:
 
     def chain(self, operands: Sequence[tree.Tree], operators: Sequence[str], env: Env) -> Kind:
         for op, operand in zip(operators, operands[1:], strict=True):
-            if op == "/" and isinstance(operand, tree.Number) and not operand.value:
+            if op == "/" and isinstance(operand, tree.Literal) and not operand.value:
                 self.errors.append(catalogue.kinds.division_by_zero(operand.span))
         products = operators[0] in "*/"
         return self.join(
@@ -193,7 +194,7 @@ class Kinds:
                 out = out if out.name == "vector" else kind
         return UNKNOWN if unknown and out.name != "vector" else out
 
-    def matmul(self, node: tree.MatMul, env: Env) -> Kind:
+    def matmul(self, node: tree.MatrixProduct, env: Env) -> Kind:
         operand = self.infer(node.operand, env)
         found = self.matrix(node.matrix, env)
         if found is None:
@@ -215,7 +216,7 @@ class Kinds:
             )
         return result
 
-    def matrix(self, node: tree.Tree, env: Env) -> tuple[str, tree.Matrix, bool, Span] | None:
+    def matrix(self, node: tree.Tree, env: Env) -> tuple[str, tree.MatrixStatement, bool, Span] | None:
         """The matrix on the left of `@`.
 
         Its name, declaration, whether it is transposed, and where it was declared.
@@ -242,14 +243,14 @@ class Kinds:
                 self.errors.append(catalogue.kinds.not_a_matrix(node.span))
             return None
         assert isinstance(base, tree.Name)
-        assert isinstance(symbol.node, tree.Matrix)
+        assert isinstance(symbol.node, tree.MatrixStatement)
         if len(index) != symbol.axes:
             self.errors.append(catalogue.indices.index_count(inner.span, base.name, symbol.axes, len(index)))
             return None
         self.record(inner.span, base.name, index, env)
         return base.name, symbol.node, transposed, symbol.span
 
-    def sum(self, node: tree.Sum, env: Env) -> Kind:
+    def sum(self, node: tree.Summation, env: Env) -> Kind:
         inner, loops = dict(env), self.loops
         for item in node.ranges:
             name = item.variable
@@ -312,11 +313,11 @@ class Kinds:
             stack: list[tree.Node] = [symbol.node]
             while stack:
                 inner = stack.pop()
-                if isinstance(inner, tree.MatMul | tree.Mean):
+                if isinstance(inner, tree.MatrixProduct | tree.Mean):
                     return False
                 if isinstance(inner, tree.Name):
                     todo.append(inner.name)
-                stack.extend(tree.parts(inner))
+                stack.extend(parts(inner))
         return True
 
     def call(self, node: tree.Applied, function: tree.Name, args: Sequence[tree.Tree], env: Env) -> Kind:
@@ -383,5 +384,5 @@ class Kinds:
         return replace(kind, at=node.span)
 
 
-def _text(side: tree.Name | tree.Number) -> str:
+def _text(side: tree.Name | tree.Literal) -> str:
     return side.name if isinstance(side, tree.Name) else str(side.value)

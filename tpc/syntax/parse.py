@@ -15,6 +15,7 @@ from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.builder import TreeBuilder
 from tpc.syntax.layout import MAX_DEPTH, LayoutLexer, span_of
+from tpc.syntax.walk import deepest
 
 MAX_BYTES = 1 << 18
 MAX_SYNTAX_ERRORS = 10
@@ -110,7 +111,7 @@ def _attempt(text: str) -> tree.File | Diagnostic:
     except UnexpectedInput as error:
         return _syntax_error(error, text)
     assert isinstance(file, tree.File)
-    depth, node = tree.deepest(file)
+    depth, node = deepest(file)
     return catalogue.syntax.too_deep(node.span, MAX_DEPTH) if depth > 3 * MAX_DEPTH else file
 
 

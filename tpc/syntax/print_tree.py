@@ -20,16 +20,16 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
     match s:
         case tree.ProgramName(name=name):
             return [f"{indent}program {name.name}"]
-        case tree.Width(name=name, ratio=ratio):
+        case tree.WidthStatement(name=name, ratio=ratio):
             return [f"{indent}width {name.name}" + ("" if ratio is None else f" = {print_tree(ratio)}")]
         case tree.Dim(name=name, value=value):
             return [f"{indent}dim {name.name} = {print_tree(value)}"]
-        case tree.Input(declared=declared, bound=bound, default=default):
+        case tree.InputStatement(declared=declared, bound=bound, default=default):
             tail = ("" if bound is None else f" : index({print_tree(bound)})") + (
                 "" if default is None else f" = {print_tree(default)}"
             )
             return [f"{indent}input {_declared(declared)}{tail}"]
-        case tree.Matrix(declared=items, rows=rows, columns=columns, law=law):
+        case tree.MatrixStatement(declared=items, rows=rows, columns=columns, law=law):
             return [
                 f"{indent}matrix {', '.join(map(_declared, items))} : {_side(rows)} x {_side(columns)} ~ "
                 f"{_law(law)}"
@@ -39,7 +39,7 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
             return [f"{indent}vector {f'({names})' if joint else names} : {_side(width)} ~ {_law(law)}"]
         case tree.Define(target=target, value=value, clauses=clauses):
             return [f"{indent}{print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
-        case tree.Output(target=target, value=value, clauses=clauses):
+        case tree.OutputStatement(target=target, value=value, clauses=clauses):
             return [
                 f"{indent}output "
                 f"{print_tree(target)}{'' if value is None else f' = {print_tree(value)}'}{_clauses(clauses)}"
@@ -59,7 +59,7 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
 def _print_network(s: tree.Statement, indent: str) -> list[str]:
     """The lines of what `tpc.train` writes out: networks, and their training."""
     match s:
-        case tree.Weight(name=name, rows=rows, columns=columns, options=options, axes=axes):
+        case tree.WeightStatement(name=name, rows=rows, columns=columns, options=options, axes=axes):
             head = f"{indent}{'bias' if columns is None else 'weight'} {_family(name, axes)} : {_side(rows)}"
             side = "" if columns is None else f" x {_side(columns)}"
             return [head + side + "".join(f", {_option(o)}" for o in options)]
@@ -135,7 +135,7 @@ def _family(name: tree.Name, axes: Sequence[tree.Axis]) -> str:
     return name.name + (f"[{shown}]" if shown else "")
 
 
-def _side(side: tree.Name | tree.Number) -> str:
+def _side(side: tree.Name | tree.Literal) -> str:
     return side.name if isinstance(side, tree.Name) else print_fraction(side.value)
 
 
@@ -159,7 +159,7 @@ def print_tree(x: Tree, strength: int = SUM) -> str:
 
 def _print(x: Tree) -> tuple[str, int]:
     match x:
-        case tree.Number(value=value):
+        case tree.Literal(value=value):
             return print_fraction(value), ATOM if value.denominator == 1 else PRODUCT
         case tree.Name(name=name):
             return name, ATOM
@@ -179,13 +179,13 @@ def _print(x: Tree) -> tuple[str, int]:
             return f"-{print_tree(operand, PRODUCT)}", SUM
         case tree.Power(base=base, exponent=exponent):
             return f"{print_tree(base, ATOM)}^{print_tree(exponent, ATOM)}", POWER
-        case tree.MatMul(matrix=matrix, operand=operand):
+        case tree.MatrixProduct(matrix=matrix, operand=operand):
             return f"{print_tree(matrix, POWER)} @ {print_tree(operand, POWER)}", UNARY
         case tree.Comparison(op=op, left=left, right=right):
             return f"{print_tree(left)} {op} {print_tree(right)}", SUM
         case tree.Mean(body=body):
             return f"mean({print_tree(body)})", ATOM
-        case tree.Sum(ranges=ranges, body=body):
+        case tree.Summation(ranges=ranges, body=body):
             return (
                 f"sum({', '.join(f'{r.variable.name} < {print_tree(r.count)}' for r in ranges)}: "
                 f"{print_tree(body)})",

@@ -89,7 +89,7 @@ class IntegerRegion:
 
 def _eliminate(inequalities: list[Row], equations: list[Row]) -> tuple[list[Row], bool]:
     """Eliminates every column but the first and the constant."""
-    inequalities += _substituted(inequalities, equations)
+    inequalities += _substitute(inequalities, equations)
     rows, exact = _tight(inequalities), True
     while True:
         best: tuple[int, int] | None = None
@@ -112,7 +112,7 @@ def _eliminate(inequalities: list[Row], equations: list[Row]) -> tuple[list[Row]
             raise TooManyRowsError
 
 
-def _substituted(inequalities: list[Row], equations: list[Row]) -> list[Row]:
+def _substitute(inequalities: list[Row], equations: list[Row]) -> list[Row]:
     """Uses up the equations, in place: each is solved for a variable with coefficient ±1.
 
     Gives, as inequalities, those that cannot be.

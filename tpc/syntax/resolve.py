@@ -26,6 +26,7 @@ from tpc.syntax.order import (
 )
 from tpc.syntax.scope import SCALAR, UNKNOWN, WORDS, Kind, Scope, Symbol
 from tpc.syntax.timeline import TimedDefinition, TimedOutput, Timeline, telling
+from tpc.syntax.walk import names_in
 
 MAX_ERRORS = 50
 
@@ -102,7 +103,7 @@ class Resolver:
     def declare(self, statement: tree.Statement) -> None:
         scope = self.scope
         match statement:
-            case tree.Width(name=name):
+            case tree.WidthStatement(name=name):
                 scope.declare(name, Symbol("width", name.span, node=statement))
             case tree.Dim(name=name, value=value):
                 override = scope.overrides.get(name.name)
@@ -110,14 +111,14 @@ class Resolver:
                 if scope.declare(name, Symbol("dim", name.span)):
                     # 1: what is wrong with it is said once
                     scope.dims[name.name] = 1 if count is None else count
-            case tree.Input(declared=declared, bound=bound):
+            case tree.InputStatement(declared=declared, bound=bound):
                 shape = self.extents(declared, MAX_FAMILY)
                 limit = scope.extent(bound) if bound else None
                 scope.declare(
                     declared.name,
                     Symbol("input", declared.name.span, len(shape), shape, SCALAR, statement, limit),
                 )
-            case tree.Matrix(declared=items):
+            case tree.MatrixStatement(declared=items):
                 for declared in items:
                     shape = self.extents(declared)
                     scope.declare(
@@ -216,7 +217,7 @@ class Resolver:
         """Whether something whose kind is known is in a definition."""
         return any(
             node.name in self.families or (known is not None and known.what in ("input", "vector"))
-            for node in tree.names(site.node.value)
+            for node in names_in(site.node.value)
             for known in [self.scope.symbols.get(node.name)]
         )
 
@@ -228,12 +229,12 @@ class Resolver:
         used = {
             node.name
             for s in self.file.statements
-            for node in tree.names(s)
+            for node in names_in(s)
             if not (isinstance(s, tree.Function) and node is s.name)
         }
         for statement in self.file.statements:
             if isinstance(statement, tree.Function) and statement.name.name not in used:
-                zero = tree.Number(statement.name.span, Fraction(0))
+                zero = tree.Literal(statement.name.span, Fraction(0))
                 call = tree.Applied(statement.name.span, statement.name, (zero,) * len(statement.parameters))
                 found: list[Diagnostic] = []
                 Kinds(self.scope, self.families, found, []).infer(call, {})

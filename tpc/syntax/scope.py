@@ -21,10 +21,11 @@ MAX_INTEGER = 10**18
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The kind of an expression. `at`: where its width comes from."""
+    """The kind of an expression."""
 
     name: Literal["scalar", "vector", "condition", "unknown"]
     width: str | None = None
+    # where its width comes from
     at: Span | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
@@ -55,11 +56,12 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A declared name. shape: the extents of its axes (None for a family that instructions make)."""
+    """A declared name."""
 
     what: Literal["width", "dim", "input", "matrix", "vector", "family", "function"]
     span: Span
     axes: int = 0
+    # the extents of its axes (None for a family that instructions make)
     shape: tuple[int, ...] | None = ()
     kind: Kind = SCALAR
     node: tree.Node | None = None
@@ -164,7 +166,7 @@ def fraction(node: tree.Tree, dims: Mapping[str, int]) -> Fraction:
     Raises NotANumberError, or OverflowError past 10^18.
     """
     match node:
-        case tree.Number(value=value):
+        case tree.Literal(value=value):
             return bounded(value)
         case tree.Name(name=name) if name in dims:
             return Fraction(dims[name])

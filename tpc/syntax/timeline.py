@@ -31,7 +31,7 @@ class TimedDefinition:
 class TimedOutput:
     """An output: what is reported, over its clauses."""
 
-    node: tree.Output
+    node: tree.OutputStatement
     name: tree.Name
     loops: tuple[Loop, ...]
     stamp: Affine
@@ -67,7 +67,7 @@ class Timeline:
                     stamp = start + moment + Affine.var(inner[-1].variable).scaled(length)
                     self.collect(body, inner, stamp, 0)
                     moment += length * max(1, greatest(inner[-1].count, loops))
-                case tree.Output():
+                case tree.OutputStatement():
                     if loops:
                         self.errors.append(catalogue.syntax.misplaced(statement.span, "`output`"))
                     else:
@@ -158,7 +158,7 @@ class Timeline:
             affine.append(value)
         self.sites.append(TimedDefinition(node, base, tuple(affine), loops, stamp))
 
-    def output(self, node: tree.Output, stamp: Affine) -> None:
+    def output(self, node: tree.OutputStatement, stamp: Affine) -> None:
         base, index = (
             (node.target.base, node.target.index)
             if isinstance(node.target, tree.Indexed)

@@ -5,8 +5,7 @@ Nodes hold no meaning; `resolve` finds it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tpc.diagnostics.spans import Span
@@ -14,13 +13,14 @@ from tpc.diagnostics.spans import Span
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """span: where it was written; no part of what it is."""
+    """A node of the tree."""
 
+    # where it was written; no part of what it is
     span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Number(Node):
+class Literal(Node):
     value: Fraction
 
 
@@ -74,7 +74,7 @@ class Power(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class MatMul(Node):
+class MatrixProduct(Node):
     matrix: Tree
     operand: Tree
 
@@ -100,7 +100,7 @@ class Range(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Sum(Node):
+class Summation(Node):
     ranges: tuple[Range, ...]
     body: Tree
 
@@ -114,7 +114,7 @@ class Attribute(Node):
 
 
 Tree = (
-    Number
+    Literal
     | Name
     | Indexed
     | Transposed
@@ -123,10 +123,10 @@ Tree = (
     | Chain
     | Negated
     | Power
-    | MatMul
+    | MatrixProduct
     | Comparison
     | Mean
-    | Sum
+    | Summation
     | Attribute
 )
 
@@ -151,7 +151,7 @@ class ProgramName(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Width(Node):
+class WidthStatement(Node):
     name: Name
     ratio: Tree | None
 
@@ -163,7 +163,7 @@ class Dim(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Input(Node):
+class InputStatement(Node):
     declared: Declared
     bound: Tree | None
     default: Tree | None
@@ -183,10 +183,10 @@ class ListOf(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix(Node):
+class MatrixStatement(Node):
     declared: tuple[Declared, ...]
-    rows: Name | Number
-    columns: Name | Number
+    rows: Name | Literal
+    columns: Name | Literal
     law: Gaussian
 
 
@@ -194,17 +194,18 @@ class Matrix(Node):
 class Vector(Node):
     declared: tuple[Declared, ...]
     joint: bool
-    width: Name | Number
+    width: Name | Literal
     law: Gaussian
 
 
 @dataclass(frozen=True, slots=True)
 class Define(Node):
-    """what: in words, what made the line, if the user did not write it."""
+    """`target = value for clauses`."""
 
     target: Tree
     value: Tree
     clauses: tuple[Range, ...]
+    # in words, what made the line, if the user did not write it
     what: str = field(default="", compare=False)
 
 
@@ -225,7 +226,7 @@ class ForBlock(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Output(Node):
+class OutputStatement(Node):
     target: Tree
     value: Tree | None
     clauses: tuple[Range, ...]
@@ -243,16 +244,14 @@ class Option(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Weight(Node):
-    """`weight W : rows x columns`, or `bias b : rows` (columns None).
-
-    axes: of a family of weights, `weight W[k < K] : …`.
-    """
+class WeightStatement(Node):
+    """`weight W : rows x columns`, or `bias b : rows` (columns None)."""
 
     name: Name
-    rows: Name | Number
-    columns: Name | Number | None
+    rows: Name | Literal
+    columns: Name | Literal | None
     options: tuple[Option, ...]
+    # of a family of weights, `weight W[k < K] : …`
     axes: tuple[Axis, ...] = ()
 
 
@@ -338,65 +337,21 @@ class AddTo(Node):
     clauses: tuple[Range, ...]
 
 
-Core = ProgramName | Width | Dim | Input | Matrix | Vector | Define | Function | ForBlock | Output
-Statement = Core | Weight | Activation | Parametrization | Network | Train | Adapted | AddTo
+Core = (
+    ProgramName
+    | WidthStatement
+    | Dim
+    | InputStatement
+    | MatrixStatement
+    | Vector
+    | Define
+    | Function
+    | ForBlock
+    | OutputStatement
+)
+Statement = Core | WeightStatement | Activation | Parametrization | Network | Train | Adapted | AddTo
 
 
 @dataclass(frozen=True, slots=True)
 class File(Node):
     statements: tuple[Statement, ...]
-
-
-PLAIN = ("Span", "str", "int", "bool", "Fraction")  # annotations of fields that hold no nodes
-INNER: dict[type, tuple[str, ...]] = {}
-HOLDING: dict[type, tuple[str, ...]] = {}
-
-
-def inner_fields(node: Node) -> tuple[str, ...]:
-    """The fields of a node that may hold nodes, found once for every kind."""
-    found = INNER.get(type(node))
-    if found is None:
-        found = INNER[type(node)] = tuple(f.name for f in fields(node) if f.name != "span")
-    return found
-
-
-def parts(node: Node) -> list[Node]:
-    """The nodes directly inside `node`."""
-    found: list[Node] = []
-    names = HOLDING.get(type(node))
-    if names is None:
-        names = HOLDING[type(node)] = tuple(f.name for f in fields(node) if f.type not in PLAIN)
-    for name in names:
-        value = getattr(node, name)
-        if isinstance(value, Node):
-            found.append(value)
-        elif isinstance(value, tuple):
-            found += [item for item in value if isinstance(item, Node)]
-    return found
-
-
-def deepest(root: Node) -> tuple[int, Node]:
-    """How deep the tree is nested, and a node at that depth.
-
-    Needs no recursion, so it can be asked of any tree.
-    """
-    best, where, stack = 0, root, [(1, root)]
-    while stack:
-        depth, node = stack.pop()
-        if depth > best:
-            best, where = depth, node
-        stack.extend((depth + 1, part) for part in parts(node))
-    return best, where
-
-
-def walk(root: Node) -> Iterator[Node]:
-    """Every node of a tree, without recursion."""
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(parts(node))
-
-
-def names(root: Node) -> Iterator[Name]:
-    return (node for node in walk(root) if isinstance(node, Name))

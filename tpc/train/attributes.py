@@ -13,6 +13,7 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in, walk
 from tpc.train.build import replaced
 from tpc.train.checks import (
     MAX_ROUNDS,
@@ -25,15 +26,15 @@ from tpc.train.checks import (
     whole,
 )
 from tpc.train.naming import Names
-from tpc.train.options import option_value
 from tpc.train.scene import Scene
+from tpc.train.training_options import option_value
 
 ATTRIBUTES = ("std", "scale", "lr", "frozen", "decoupled", "a", "b")
 SIZES = ("std", "scale")  # known before anything is drawn
 
 
 def check_attributes(
-    scene: Scene, weight: tree.Weight, options: Mapping[str, tree.Option], *, matrix: bool
+    scene: Scene, weight: tree.WeightStatement, options: Mapping[str, tree.Option], *, matrix: bool
 ) -> None:
     """What the attributes of a weight may be. matrix: it is between two widths."""
     for flag in ("frozen", "decoupled"):
@@ -49,7 +50,7 @@ def check_attributes(
         check_scalar(scene, name, value)
         inner = [
             *ranges,
-            *(r for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges),
+            *(r for node in walk(value) if isinstance(node, tree.Summation) for r in node.ranges),
         ]
         check_known(scene, value, inner)
         check_indices(scene, (value,), ranges)
@@ -67,7 +68,7 @@ def apart(value: Tree, names: Names) -> Tree:
     So any index may be put in.
     """
     variables = {
-        r.variable.name for node in tree.walk(value) if isinstance(node, tree.Sum) for r in node.ranges
+        r.variable.name for node in walk(value) if isinstance(node, tree.Summation) for r in node.ranges
     }
     fresh = {v: names.another(v, [v]) for v in sorted(variables)}
     return replaced(
@@ -76,12 +77,12 @@ def apart(value: Tree, names: Names) -> Tree:
     )
 
 
-def own_ranges(scene: Scene, weight: tree.Weight, values: Sequence[Tree]) -> list[Range]:
+def own_ranges(scene: Scene, weight: tree.WeightStatement, values: Sequence[Tree]) -> list[Range]:
     """The ranges of a family's variables, if its attributes use them: then they are to mean nothing else."""
     ranges = [
         Range(axis.span, axis.variable, axis.count) for axis in weight.axes if axis.variable is not None
     ]
-    used = {name.name for value in values for name in tree.names(value)}
+    used = {name.name for value in values for name in names_in(value)}
     for k, item in enumerate(ranges):
         if item.variable.name in used:
             check_variables(scene, [item])
@@ -102,7 +103,7 @@ def members(scene: Scene, ranges: Sequence[Range]) -> Iterator[dict[str, int]]:
 
 def check_divisors(scene: Scene, value: Tree, at: Mapping[str, int]) -> None:
     """Whether a member's attribute is divided by zero."""
-    for chain in (node for node in tree.walk(value) if isinstance(node, tree.Chain)):
+    for chain in (node for node in walk(value) if isinstance(node, tree.Chain)):
         for operator, divisor in zip(chain.operators, chain.operands[1:], strict=True):
             if operator == "/" and whole(scene, divisor, at) == 0:
                 raise RefusedError(catalogue.kinds.division_by_zero(divisor.span))
@@ -110,10 +111,10 @@ def check_divisors(scene: Scene, value: Tree, at: Mapping[str, int]) -> None:
 
 def check_given(scene: Scene, option: str, value: Tree) -> None:
     """Whether an attribute is known before anything is drawn or computed."""
-    for node in tree.walk(value):
-        if isinstance(node, tree.Mean | tree.MatMul | tree.Attribute):
+    for node in walk(value):
+        if isinstance(node, tree.Mean | tree.MatrixProduct | tree.Attribute):
             raise RefusedError(catalogue.options.option_not_given(node.span, option, print_tree(node)))
-    for name in tree.names(value):
+    for name in names_in(value):
         if name.name in scene.widths:
             raise RefusedError(catalogue.laws.option_of_width(name.span, option, name.name))
         if name.name in scene.weights or (name.name in scene.outer and not scene.outer[name.name].given):

@@ -14,6 +14,7 @@ from tpc.core.exponent import Exponent
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
+from tpc.syntax.walk import inner_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Maker:
     span: Span
 
     def number(self, value: int | Fraction) -> Tree:
-        x = tree.Number(self.span, abs(Fraction(value)))
+        x = tree.Literal(self.span, abs(Fraction(value)))
         return tree.Negated(self.span, x) if value < 0 else x
 
     def name(self, name: str) -> tree.Name:
@@ -74,7 +75,7 @@ class Maker:
         """The product; that of two numbers as a number."""
         return (
             self.number(x.value * y.value)
-            if isinstance(x, tree.Number) and isinstance(y, tree.Number)
+            if isinstance(x, tree.Literal) and isinstance(y, tree.Literal)
             else self.mul(x, y)
         )
 
@@ -107,7 +108,7 @@ class Maker:
             return body
         if isinstance(body, tree.Negated):
             return self.neg(self.sum(ranges, body.operand))
-        return tree.Sum(self.span, tuple(ranges), body)
+        return tree.Summation(self.span, tuple(ranges), body)
 
     def range(self, variable: str, count: Tree | int) -> tree.Range:
         return tree.Range(
@@ -116,7 +117,7 @@ class Maker:
 
     def matmul(self, matrix: str, transposed: bool, x: Tree, member: Sequence[Tree] = ()) -> Tree:
         left: Tree = self.member(matrix, member)
-        return tree.MatMul(self.span, tree.Transposed(self.span, left) if transposed else left, x)
+        return tree.MatrixProduct(self.span, tree.Transposed(self.span, left) if transposed else left, x)
 
     def equal(self, x: Tree, y: Tree) -> Tree:
         """1 where two whole numbers are equal, else 0."""
@@ -131,7 +132,7 @@ class Maker:
 
 
 def is_number(x: Tree, value: int) -> bool:
-    return isinstance(x, tree.Number) and x.value == value
+    return isinstance(x, tree.Literal) and x.value == value
 
 
 def replaced(node: Tree, leaf: Callable[[Tree], Tree | None]) -> Tree:
@@ -147,7 +148,7 @@ def _replaced(node: tree.Node, leaf: Callable[[Tree], Tree | None]) -> tree.Node
     if new is not None:
         return new
     changed, values = False, list[Any]()
-    for name in tree.inner_fields(node):
+    for name in inner_fields(node):
         value = other = getattr(node, name)
         if isinstance(value, tree.Node):
             other = _replaced(value, leaf)
@@ -165,7 +166,7 @@ def substituted(node: Tree, values: dict[str, Tree]) -> Tree:
     def leaf(x: Tree) -> Tree | None:
         if isinstance(x, tree.Name):
             return values.get(x.name)
-        if isinstance(x, tree.Sum) and (own := {r.variable.name for r in x.ranges} & values.keys()):
+        if isinstance(x, tree.Summation) and (own := {r.variable.name for r in x.ranges} & values.keys()):
             left = {name: value for name, value in values.items() if name not in own}
             return replace(
                 x,

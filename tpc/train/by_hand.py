@@ -13,10 +13,12 @@ from typing import NoReturn
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
+from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import walk
 from tpc.train.build import Maker
-from tpc.train.checks import described, taken
+from tpc.train.checks import described, operand_in_words
 from tpc.train.descent import Descent, Sgd
 from tpc.train.forward import Forward
 from tpc.train.network_calls import Calls
@@ -34,7 +36,7 @@ class ByHand:
     trainings: Trainings
     calls: Calls
     open: list[tuple[tree.AddTo, Descent]] = field(default_factory=list)
-    lines: dict[int, list[tree.Define]] = field(default_factory=dict)
+    lines: dict[Span, list[tree.Define]] = field(default_factory=dict)
 
     def enter(self, block: tree.ForBlock, blocks: tuple[Range, ...]) -> None:
         """A loop begins: its updates, as of its first round."""
@@ -69,7 +71,7 @@ class ByHand:
         if found is None or len(blocks) != 1:
             self.refuse(catalogue.trainings.update_place(node.span))
         m = Maker(node.span)
-        for line in self.lines.pop(id(node), []):
+        for line in self.lines.pop(node.span, []):
             out.append(self.calls.rewritten(line, out, blocks))
         self.advance({found}, m.add(m.name(blocks[0].variable.name), m.number(1)))
 
@@ -129,8 +131,8 @@ class ByHand:
             a, b = (whole, one) if weight.rows.width or not weight.columns.width else (one, whole)
             coefficient = m.number(1)
         if not all(
-            isinstance(part, tree.Number | tree.Name | tree.Chain | tree.Negated | tree.Power)
-            for part in tree.walk(coefficient)
+            isinstance(part, tree.Literal | tree.Name | tree.Chain | tree.Negated | tree.Power)
+            for part in walk(coefficient)
         ):
             coefficient = self.named(node, forward, coefficient, f"{weight.name}_c", prefix).at(())
         coefficient = m.div(coefficient, weight.scaling.update(m))
@@ -155,7 +157,7 @@ class ByHand:
             given = described(known.width, self.scene.shown(shape))
             self.refuse(
                 catalogue.networks.weight_side(
-                    x.span, weight.name, taken(self.scene, side), given, weight.node.span
+                    x.span, weight.name, operand_in_words(self.scene, side), given, weight.node.span
                 )
             )
 
@@ -172,7 +174,7 @@ class ByHand:
             return value
         m, name = Maker(x.span), self.scene.names.fresh(wish)
         target = m.member(name, tuple(map(m.name, prefix)))
-        self.lines.setdefault(id(node), []).append(m.define(target, x, node.clauses, "part of an update"))
+        self.lines.setdefault(node.span, []).append(m.define(target, x, node.clauses, "part of an update"))
 
         def entry(index: Index) -> Tree:
             return m.member(name, (*map(m.name, prefix), *index))

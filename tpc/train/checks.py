@@ -18,6 +18,7 @@ from tpc.syntax import tree
 from tpc.syntax.forms import derivative_of
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in, parts, walk
 from tpc.train.records import ArrayExpr
 from tpc.train.scene import Scene
 from tpc.train.weights import Side, Weight
@@ -46,7 +47,7 @@ def corners(scene: Scene, ranges: Sequence[Range], at: Mapping[str, int]) -> Ite
         return
     first, rest = ranges[0], ranges[1:]
     count = whole(scene, first.count, at) or 0
-    depended_on = any(name.name == first.variable.name for r in rest for name in tree.names(r.count))
+    depended_on = any(name.name == first.variable.name for r in rest for name in names_in(r.count))
     values = range(min(count, MAX_ROUNDS)) if depended_on else sorted({0, count - 1}) if count > 0 else ()
     for value in values:
         yield from corners(scene, rest, {**at, first.variable.name: value})
@@ -54,11 +55,11 @@ def corners(scene: Scene, ranges: Sequence[Range], at: Mapping[str, int]) -> Ite
 
 def around(ranges: Sequence[Range], nodes: Sequence[Tree]) -> list[Range]:
     """The `ranges` whose variables occur in `nodes`, or in the counts of others that do."""
-    wanted = {name.name for node in nodes for name in tree.names(node)}
+    wanted = {name.name for node in nodes for name in names_in(node)}
     found: list[Range] = []
     for item in reversed(ranges):
         if item.variable.name in wanted:
-            wanted |= {name.name for name in tree.names(item.count)}
+            wanted |= {name.name for name in names_in(item.count)}
             found.insert(0, item)
     return found
 
@@ -90,7 +91,7 @@ def check_counts(scene: Scene, clauses: Sequence[Range], outer: Sequence[Range])
     check_variables(scene, clauses)
     own = {c.variable.name for c in clauses}
     for clause in clauses:
-        for name in tree.names(clause.count):
+        for name in names_in(clause.count):
             if name.name in own:
                 raise RefusedError(catalogue.trainings.ragged_examples(name.span, name.name))
         for at in corners(scene, around(outer, [clause.count]), {}):
@@ -116,8 +117,11 @@ def check_indices(scene: Scene, nodes: Sequence[Tree], ranges: Sequence[Range]) 
     So they must be for all values of the variables of `ranges` and of sums.
     """
     for root in nodes:
-        inner = [*ranges, *(r for node in tree.walk(root) if isinstance(node, tree.Sum) for r in node.ranges)]
-        for node in tree.walk(root):
+        inner = [
+            *ranges,
+            *(r for node in walk(root) if isinstance(node, tree.Summation) for r in node.ranges),
+        ]
+        for node in walk(root):
             if (
                 isinstance(node, tree.Indexed)
                 and isinstance(node.base, tree.Name)
@@ -152,7 +156,7 @@ def check_index(
 def check_known(scene: Scene, index: Tree, ranges: Sequence[Range]) -> None:
     """Whether every name in an index means something."""
     variables = [r.variable.name for r in ranges]
-    for name in tree.names(index):
+    for name in names_in(index):
         if name.name not in variables and name.name not in scene.outer and not meaning(scene, name.name):
             raise RefusedError(
                 catalogue.names.unknown_name(
@@ -230,7 +234,7 @@ def check_network(scene: Scene, node: tree.Network, later: Mapping[str, str]) ->
             )
         seen[parameter.name] = parameter.span
     made = {parameter.name for parameter in node.parameters}
-    for part in tree.walk(node):
+    for part in walk(node):
         if isinstance(part, tree.Define):
             target = part.target.base if isinstance(part.target, tree.Indexed) else part.target
             if isinstance(target, tree.Name):
@@ -252,15 +256,15 @@ def check_hides(scene: Scene, name: tree.Name, later: Mapping[str, str]) -> None
 
 
 def check_names(scene: Scene, root: tree.Node, made: set[str], later: Mapping[str, str]) -> None:
-    functions = {id(node.function) for node in tree.walk(root) if isinstance(node, tree.Applied)}
-    inside = {id(node.name) for node in tree.walk(root) if isinstance(node, tree.Attribute)}
-    for name in sorted(tree.names(root), key=lambda n: (n.span.line, n.span.column)):
+    found = [(root, name) for name in [root] if isinstance(name, tree.Name)]
+    found += [(node, part) for node in walk(root) for part in parts(node) if isinstance(part, tree.Name)]
+    for node, name in sorted(found, key=lambda pair: (pair[1].span.line, pair[1].span.column)):
         known = (
             name.name in made or name.name in scene.outer or name.name in later or meaning(scene, name.name)
         )
-        if known or id(name) in inside or name.name in (*ARRAYS, "D"):
+        if known or (isinstance(node, tree.Attribute) and name is node.name) or name.name in (*ARRAYS, "D"):
             continue
-        if id(name) in functions:
+        if isinstance(node, tree.Applied) and name is node.function:
             raise RefusedError(
                 catalogue.names.unknown_function(
                     name.span, name.name, [*function_names(), *scene.functions, *scene.networks]
@@ -277,9 +281,7 @@ def check_cycles(networks: Mapping[str, tree.Network]) -> None:
     """Whether no network uses itself, directly or through others."""
 
     def visit(name: str, path: tuple[str, ...]) -> None:
-        for node in (
-            node for line in (*networks[name].body, networks[name].result) for node in tree.walk(line)
-        ):
+        for node in (node for line in (*networks[name].body, networks[name].result) for node in walk(line)):
             if (
                 not isinstance(node, tree.Applied)
                 or not isinstance(node.function, tree.Name)
@@ -300,7 +302,7 @@ def check_cycles(networks: Mapping[str, tree.Network]) -> None:
 # values
 
 
-def taken(scene: Scene, side: Side) -> str:
+def operand_in_words(scene: Scene, side: Side) -> str:
     """What a side of a weight is multiplied to, in words."""
     if side.width:
         return f"vectors of width {side.width}"
@@ -315,7 +317,9 @@ def described(width: str | None, shape: str) -> str:
     return f"an array of {entries}" if shape else "a scalar"
 
 
-def check_operand(scene: Scene, node: tree.MatMul, weight: Weight, near: Side, operand: ArrayExpr) -> None:
+def check_operand(
+    scene: Scene, node: tree.MatrixProduct, weight: Weight, near: Side, operand: ArrayExpr
+) -> None:
     """Whether a weight is multiplied to what its side takes."""
     shown = f"{weight.name}.T" if isinstance(node.matrix, tree.Transposed) else weight.name
     fits = near.count is None or (operand.shape and scene.same(near.count, operand.shape[-1]))
@@ -323,14 +327,14 @@ def check_operand(scene: Scene, node: tree.MatMul, weight: Weight, near: Side, o
         given = described(operand.width, scene.shown(operand.shape))
         raise RefusedError(
             catalogue.networks.weight_side(
-                node.operand.span, shown, taken(scene, near), given, weight.node.span
+                node.operand.span, shown, operand_in_words(scene, near), given, weight.node.span
             )
         )
 
 
 def check_scalar(scene: Scene, option: str, value: Tree) -> None:
     """Whether an option's value has nothing but scalars in it."""
-    for name in tree.names(value):
+    for name in names_in(value):
         known = scene.outer.get(name.name)
         if (
             name.name in scene.weights

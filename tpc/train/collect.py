@@ -27,16 +27,14 @@ Place = tuple[int, ...]
 
 @dataclass
 class Members:
-    """The members of the family `name`, and what is around the line that has made them.
-
-    counts: the lengths of the axes that tell them apart, None if they are no array: a place is missing, or
-    they differ in shape or width.
-    """
+    """The members of the family `name`, and what is around the line that has made them."""
 
     forward: Forward
     name: str
     members: Mapping[Place, ArrayExpr]
     span: Span
+    # the lengths of the axes that tell them apart, None if they are no array: a place is missing, or they
+    # differ in shape or width
     counts: Place | None = field(init=False)
     whole: ArrayExpr | None = None
 

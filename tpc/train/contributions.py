@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in, walk
 from tpc.train.build import Maker, substituted
 from tpc.train.padding import Margin, padded
 from tpc.train.records import FiniteAxis, Index, Var
@@ -70,7 +71,7 @@ class CotangentSums:
         rest = [a for a in c.axes if fixed.marks[a.variable].variable in fixed.left]
         taken = [
             *self.prefix,
-            *(n.name for i in index for n in tree.names(i)),
+            *(n.name for i in index for n in names_in(i)),
             *(a.variable for a in rest),
             *summed([c]),
         ]
@@ -147,19 +148,19 @@ def summed(contributions: Iterable[Contribution]) -> set[str]:
         r.variable.name
         for c in contributions
         if c.value is not None
-        for node in tree.walk(c.value)
-        if isinstance(node, tree.Sum)
+        for node in walk(c.value)
+        if isinstance(node, tree.Summation)
         for r in node.ranges
     }
 
 
 def bound_in(x: Tree, leaf: Tree) -> tuple[FiniteAxis, ...]:
     """The ranges of the sums in `x` whose variables are in the index of `leaf`."""
-    wanted: Mapping[str, None] = dict.fromkeys(name.name for name in tree.names(leaf))
+    wanted: Mapping[str, None] = dict.fromkeys(name.name for name in names_in(leaf))
     ranges = {
         r.variable.name: r
-        for node in tree.walk(x)
-        if isinstance(node, tree.Sum)
+        for node in walk(x)
+        if isinstance(node, tree.Summation)
         for r in node.ranges
         if r.variable.name in wanted
     }

@@ -11,6 +11,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
+from tpc.syntax.walk import names_in, walk
 from tpc.train.build import Maker, is_number
 
 
@@ -39,8 +40,8 @@ def derivative(x: Tree, leaf: Tree, resting: Container[str] = ()) -> Tree:
             )
         case tree.Applied():
             return _applied(m, x, leaf, resting)
-        case tree.Sum(ranges=ranges, body=body):
-            fixed = {name.name for name in tree.names(leaf)}  # the one term that the leaf is in
+        case tree.Summation(ranges=ranges, body=body):
+            fixed = {name.name for name in names_in(leaf)}  # the one term that the leaf is in
             return m.sum([r for r in ranges if r.variable.name not in fixed], derivative(body, leaf, resting))
     return m.number(0)
 
@@ -50,7 +51,7 @@ def jump_in(slope: Tree, functions: Mapping[str, tree.Function]) -> str:
 
     "" if there is none.
     """
-    for node in tree.walk(slope):
+    for node in walk(slope):
         base, order = (node.base, node.order) if isinstance(node, tree.Primed) else (None, 1)
         if (
             isinstance(node, tree.Applied)
@@ -73,7 +74,7 @@ def _jumps(name: str, order: int, functions: Mapping[str, tree.Function]) -> boo
             and entry.arguments == 1
             and (order > 1 or entry.shape == "jump")
         )
-    for node in tree.walk(functions[name]):
+    for node in walk(functions[name]):
         if (
             isinstance(node, tree.Applied)
             and isinstance(node.function, tree.Name)
@@ -111,10 +112,10 @@ def _chain(
 def _power_base(m: Maker, base: Tree, exponent: Tree, slope: Tree) -> Tree:
     if is_number(slope, 0):
         return slope
-    if isinstance(exponent, tree.Number) and exponent.value == 2:
+    if isinstance(exponent, tree.Literal) and exponent.value == 2:
         return m.mul(exponent, base, slope)
     lower = (
-        m.number(exponent.value - 1) if isinstance(exponent, tree.Number) else m.sub(exponent, m.number(1))
+        m.number(exponent.value - 1) if isinstance(exponent, tree.Literal) else m.sub(exponent, m.number(1))
     )
     return m.mul(exponent, tree.Power(m.span, base, lower), slope)
 
@@ -124,16 +125,16 @@ def has_kinks(x: tree.Node, resting: Container[str] = ()) -> bool:
     return any(
         isinstance(node, tree.Name)
         and (node.name in resting or (node.name in FUNCTIONS and FUNCTIONS[node.name].rests))
-        for node in tree.walk(x)
+        for node in walk(x)
     )
 
 
 def _is_root(exponent: Tree) -> bool:
     """Whether a power is known to have an infinite derivative at 0, and a value."""
     match exponent:
-        case tree.Number(value=value):
+        case tree.Literal(value=value):
             return 0 < value < 1
-        case tree.Chain(operands=(tree.Number(value=over), tree.Number(value=under)), operators=("/",)):
+        case tree.Chain(operands=(tree.Literal(value=over), tree.Literal(value=under)), operators=("/",)):
             return 0 < over < under
     return False
 

@@ -16,9 +16,9 @@ from tpc.syntax.tree import Range, Tree
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_scalar, check_sign
 from tpc.train.naming import Names
-from tpc.train.options import check_options, option_value, options_of
 from tpc.train.records import Index, Record, Upto
 from tpc.train.scene import Scene
+from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, of_member, split, squared
 
@@ -43,23 +43,21 @@ class Sgd:
 
 @dataclass(eq=False)
 class Descent:
-    """A loop over `time` in which weights are updated.
-
-    outer: the loops around it; tasks: those inside it that have weights of their own.
-
-    records: terms of the gradients, for weights kept as a history; carried: the families of those kept as
-    vectors, [*outer, time, *tasks, *axes].
-    shrinks, rates: for histories under decay or momentum, the families of the coefficients of what the weight
-    was before, and of past gradients; the last indices are those of a member, where members have rates of
-    their own.
-    """
+    """A loop over `time` in which weights are updated."""
 
     time: Range
+    # the loops around it
     outer: tuple[Range, ...]
+    # those inside it that have weights of their own
     tasks: tuple[Range, ...]
     sgd: Sgd
+    # terms of the gradients, for weights kept as a history
     records: dict[str, tuple[Record, ...]] = field(default_factory=dict)
+    # the families of those kept as vectors, [*outer, time, *tasks, *axes]
     carried: dict[str, str] = field(default_factory=dict)
+    # `shrinks`, `rates`: for histories under decay or momentum, the families of the coefficients of what the
+    # weight was before, and of past gradients; the last indices are those of a member, where members have
+    # rates of their own
     shrinks: dict[str, str] = field(default_factory=dict)
     rates: dict[str, str] = field(default_factory=dict)
     multipliers: dict[str, Tree] = field(default_factory=dict)
@@ -350,28 +348,16 @@ class Updates:
             m.define(of(alpha, m.number(0)), m.number(1), each, f"of {weight.name} before training"),
             m.define(of(beta, m.number(0)), m.number(0), each, "no momentum yet"),
         ]
+        momentum, update = f"momentum of {weight.name}", f"update of {weight.name}"
         old = of(alpha, now), of(beta, now), of(kappa, now, s), of(buffer, now, s)
         new_beta, new_buffer = of(beta, then), of(buffer, then, s)
         self.lines += [
+            m.define(new_beta, m.add(m.mul(sgd.momentum, old[1]), m.mul(sgd.decay, old[0])), each, momentum),
             m.define(
-                new_beta,
-                m.add(m.mul(sgd.momentum, old[1]), m.mul(sgd.decay, old[0])),
-                each,
-                f"momentum of {weight.name}",
+                new_buffer, m.sub(m.mul(sgd.momentum, old[3]), m.mul(sgd.decay, old[2])), earlier, momentum
             ),
-            m.define(
-                new_buffer,
-                m.sub(m.mul(sgd.momentum, old[3]), m.mul(sgd.decay, old[2])),
-                earlier,
-                f"momentum of {weight.name}",
-            ),
-            m.define(of(buffer, then, now), clip, each, f"momentum of {weight.name}"),
-            m.define(of(alpha, then), m.sub(old[0], m.mul(rate, new_beta)), each, f"update of {weight.name}"),
-            m.define(
-                of(kappa, then, s),
-                m.add(old[2], m.mul(rate, new_buffer)),
-                earlier,
-                f"update of {weight.name}",
-            ),
-            m.define(of(kappa, then, now), m.mul(rate, clip), each, f"update of {weight.name}"),
+            m.define(of(buffer, then, now), clip, each, momentum),
+            m.define(of(alpha, then), m.sub(old[0], m.mul(rate, new_beta)), each, update),
+            m.define(of(kappa, then, s), m.add(old[2], m.mul(rate, new_buffer)), earlier, update),
+            m.define(of(kappa, then, now), m.mul(rate, clip), each, update),
         ]

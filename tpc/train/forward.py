@@ -13,14 +13,15 @@ from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
-from tpc.train.arrays import apart, array_function, onehot, pad, sum_of
+from tpc.syntax.walk import names_in
+from tpc.train.array_operations import apart, array_function, onehot, pad, sum_of
 from tpc.train.build import Maker, replaced, substituted
 from tpc.train.checks import check_application, check_index
 from tpc.train.collect import member_by_member
 from tpc.train.network_names import bias, indexed, outside
-from tpc.train.products import product
 from tpc.train.records import ArrayExpr, ElementwiseStep, FiniteAxis, Index, Step, Var
 from tpc.train.scene import Scene
+from tpc.train.weight_products import product
 from tpc.train.weights import Weight
 
 MAX_UNROLLED = 2000  # members of a family in a network that is made one from another
@@ -95,7 +96,7 @@ class Forward:
 
     def expr_named(self, node: Tree, wish: str, env: Env) -> ArrayExpr:
         """The value of `node` as a variable, called as wished if it is made here."""
-        if isinstance(node, tree.MatMul):
+        if isinstance(node, tree.MatrixProduct):
             return product(self, node, env, wish)
         if isinstance(node, tree.Applied) and array_function(self.scene, node) == "pad":
             return pad(self, node, env, wish)
@@ -136,7 +137,7 @@ class Forward:
         at_once = (
             [i.name if isinstance(i, tree.Name) else "" for i in index] == variables
             and base.name not in env
-            and not any(node.name == base.name for node in tree.names(line.value))
+            and not any(node.name == base.name for node in names_in(line.value))
         )
         if not index and not line.clauses:
             env[base.name] = self.expr_named(line.value, base.name, env)
@@ -230,9 +231,7 @@ class Forward:
         new = {*self.sums} - {a.variable for a in self.axes}
         axes = tuple(FiniteAxis(r.variable.name, r.count) for r in self.loops if r.variable.name in new)
         if any(
-            name.name in {a.variable for a in (*self.axes, *axes)}
-            for a in axes
-            for name in tree.names(a.count)
+            name.name in {a.variable for a in (*self.axes, *axes)} for a in axes for name in names_in(a.count)
         ):
             self.refuse(catalogue.networks.network_in_sum(at.span))
         outer, self.axes = self.axes, (*self.axes, *axes)
@@ -265,7 +264,7 @@ class Forward:
 
     def expr(self, node: Tree, env: Env) -> ArrayExpr:
         match node:
-            case tree.Number():
+            case tree.Literal():
                 return ArrayExpr(None, (), lambda _: node)
             case tree.Name(name=name):
                 return self.name(node, name, env)
@@ -285,12 +284,12 @@ class Forward:
                 )
             case tree.Applied():
                 return self.applied(node, env)
-            case tree.MatMul():
+            case tree.MatrixProduct():
                 return product(self, node, env)
             case tree.Mean(body=body):
                 value = self.expr(body, env)
                 return value if value.width is None else self.made_of(value, "m", node, mean=True)
-            case tree.Sum():
+            case tree.Summation():
                 return sum_of(self, node, env)
         raise RefusedError(catalogue.networks.network_part(node.span))
 
@@ -350,7 +349,7 @@ class Forward:
                 else None
             ),
         )
-        value = None if isinstance(put, tree.Name | tree.Number) else self.scene.integer(put)
+        value = None if isinstance(put, tree.Name | tree.Literal) else self.scene.integer(put)
         return put if value is None else Maker(node.span).number(value)
 
     def applied(self, node: tree.Applied, env: Env) -> ArrayExpr:
@@ -383,7 +382,7 @@ class Forward:
         return (
             value.leaf is None
             and not self.sums
-            and not isinstance(node, tree.Name | tree.Indexed | tree.Number)
+            and not isinstance(node, tree.Name | tree.Indexed | tree.Literal)
             and None not in value.shape
             and self.has_variables(value)
         )
@@ -397,4 +396,4 @@ class Forward:
     def has_variables(self, value: ArrayExpr) -> bool:
         """Whether a gradient may go to something in it: a variable of the pass, or a bias."""
         probe = value.at(tuple(Maker(self.span).name("_") for _ in value.shape))
-        return any(name.name in self.made or name.name in self.members for name in tree.names(probe))
+        return any(name.name in self.made or name.name in self.members for name in names_in(probe))

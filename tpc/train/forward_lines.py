@@ -9,6 +9,7 @@ from functools import partial
 from tpc.core.network import Pass
 from tpc.syntax import tree
 from tpc.syntax.tree import Range
+from tpc.syntax.walk import names_in
 from tpc.train.build import Maker
 from tpc.train.forward import Forward
 from tpc.train.padding import Margin, padded
@@ -88,7 +89,7 @@ def pass_of(scene: Scene, network: str, output: str, forward: Forward, *, traini
     for step in products:
         if scene.weights[step.weight].scaling.kind == "output":
             probe = step.operand.at(tuple(Maker(step.span).name("_") for _ in step.operand.shape))
-            features |= dict.fromkeys(name.name for name in tree.names(probe) if name.name in forward.made)
+            features |= dict.fromkeys(name.name for name in names_in(probe) if name.name in forward.made)
     vectors, scalars = (
         tuple(name for name, var in forward.made.items() if (var.width is None) == scalar)
         for scalar in (False, True)

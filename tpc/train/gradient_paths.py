@@ -7,6 +7,7 @@ from functools import cached_property
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
+from tpc.syntax.walk import parts, walk
 from tpc.train.derivative import has_kinks
 from tpc.train.records import CollectedStep, ElementwiseStep, ProductStep, State, Step, Var, read_by
 from tpc.train.scene import Scene
@@ -48,7 +49,7 @@ class Paths:
     def biases(self, x: Tree) -> list[tuple[Weight, list[Leaf]]]:
         """The weights that an expression reads as they are, and where, in the order of their declarations."""
         bases, found = set[Tree](), dict[str, dict[Leaf, None]]()
-        for node in tree.walk(x):
+        for node in walk(x):
             if isinstance(node, tree.Indexed):
                 bases.add(node.base)
             if isinstance(node, tree.Name | tree.Indexed) and (name := self._families.get(base_of(node))):
@@ -113,5 +114,5 @@ def _leaves(x: Tree, made: Mapping[str, Var]) -> list[Leaf]:
         if isinstance(node, tree.Name | tree.Indexed) and base_of(node) in made:
             found[node] = None
         else:
-            stack.extend(tree.parts(node))
+            stack.extend(parts(node))
     return list(reversed(found))

@@ -26,14 +26,12 @@ NamedLoss = tuple[LossFunction, str, Span]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a gradient is taken: a network in a state, on examples.
-
-    means: those of the examples' ranges that a loss is averaged over.
-    """
+    """Where a gradient is taken: a network in a state, on examples."""
 
     network: tree.Network
     state: State
     examples: tree.Examples
+    # those of the examples' ranges that a loss is averaged over
     means: tuple[Range, ...]
     prefix: tuple[str, ...]
 

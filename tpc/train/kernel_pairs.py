@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.forward import Forward
 from tpc.train.readout import Readout
@@ -21,13 +22,12 @@ from tpc.train.weights import Weight, same_member, squared
 
 @dataclass
 class KernelPass:
-    """A forward pass whose lines have been written, and the backward pass once a kernel needs it.
-
-    used: its loops. out: the lines it is among.
-    """
+    """A forward pass whose lines have been written, and the backward pass once a kernel needs it."""
 
     network: tree.Network
+    # the lines it is among
     out: list[tree.Statement]
+    # its loops
     used: tuple[Range, ...]
     prefix: tuple[str, ...]
     forward: Forward
@@ -38,14 +38,11 @@ class KernelPass:
 
 @dataclass(frozen=True, slots=True)
 class WeightUse:
-    """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient.
+    """One use of a weight in a pass, `Σ_ranges coefficient a bᵀ`, as a term of the gradient."""
 
-    member: which member of the weight, and a readout's row.
-
-    a, b: entries on the two sides, by index of a finite side; None where there is nothing to multiply.
-    """
-
+    # which member of the weight, and a readout's row
     member: Index
+    # `a`, `b`: entries on the two sides, by index of a finite side; None where there is nothing to multiply
     a: Callable[[Index], Tree] | None
     b: Callable[[Index], Tree] | None
     coefficient: Tree
@@ -54,21 +51,20 @@ class WeightUse:
 
 @dataclass
 class Pairing:
-    """The kernel of two passes.
-
-    here: what the variables of their loops stand for. prefix: the variables of the loops around the kernel,
-    of which those of `loops` are its own. name: what names of its parts begin with. lines: those that make
-    the parts.
-    """
+    """The kernel of two passes."""
 
     scene: Scene
     passes: Sequence[KernelPass]
+    # what the variables of their loops stand for
     here: Sequence[dict[str, Tree]]
     node: tree.Applied
+    # the variables of the loops around the kernel, of which those of `loops` are its own
     prefix: Sequence[str]
     loops: Sequence[Range]
+    # what names of its parts begin with
     name: str
     positions: list[Range] = field(default_factory=list)
+    # those that make the parts
     lines: list[tree.Define] = field(default_factory=list)
 
     @property
@@ -100,7 +96,7 @@ class Pairing:
         ]
         if len(self.lines) == 1 and not self.positions:
             return ArrayExpr(None, (), lambda _: self.lines[0].value)
-        out += looped(self.lines, self.loops)
+        out += in_loops(self.lines, self.loops)
         total = m.add(*terms)
         return ArrayExpr(
             None,
@@ -171,7 +167,7 @@ class Pairing:
             *(
                 name
                 for _, env in (first, second)
-                for name in (*env, *(n.name for t in env.values() for n in tree.names(t)))
+                for name in (*env, *(n.name for t in env.values() for n in names_in(t)))
             ),
         ]
         ranges: list[Range] = []
@@ -206,12 +202,12 @@ class Pairing:
         As over the taps of a convolution, which only what it is multiplied to depends on.
         """
         m = self.m
-        used = {n.name for x in (coefficient, a, *(r.count for r in ranges)) for n in tree.names(x)}
+        used = {n.name for x in (coefficient, a, *(r.count for r in ranges)) for n in names_in(x)}
         inner = [r for r in ranges if r.variable.name not in used]
         rest = [r for r in ranges if r.variable.name in used]
-        inside = {n.name for n in tree.names(b)}
+        inside = {n.name for n in names_in(b)}
         shared = [r for r in rest if r.variable.name in inside]
-        if rest and (inner or isinstance(b, tree.Sum)):
+        if rest and (inner or isinstance(b, tree.Summation)):
             b = self.named(f"{weight.name}_in", m.sum(inner, b), weight, shared)
             inner = []
         return m.sum(rest, m.mul(coefficient, a, m.sum(inner, b)))
@@ -263,7 +259,7 @@ def shrinking(weight: Weight, m: Maker) -> Tree:
     return m.number(1) if weight.scaling.rows is None else m.div(m.number(1), weight.scaling.rows)
 
 
-def looped(lines: Sequence[tree.Statement], loops: Sequence[Range]) -> list[tree.Statement]:
+def in_loops(lines: Sequence[tree.Statement], loops: Sequence[Range]) -> list[tree.Statement]:
     body = tuple(lines)
     for loop in reversed(loops):
         body = (tree.ForBlock(loop.span, loop, body),)

@@ -11,6 +11,7 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
+from tpc.syntax.walk import walk
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.checks import check_application
 from tpc.train.derivative import derivative, jump_in
@@ -22,20 +23,18 @@ Entry = Callable[[tuple[Tree, ...]], Tree]
 
 @dataclass(frozen=True, slots=True)
 class LabelledOutput:
-    """A network's output for one example, and its label.
+    """A network's output for one example, and its label."""
 
-    units: the number of outputs, None for a scalar network.
-
-    f, y: the prediction and the label, by index of the output. at: the output that a label names. classes:
-    whether the label is declared as an index.
-    variable: a bound variable for sums over outputs. own: the index of the output whose derivative is taken.
-    """
-
+    # the number of outputs, None for a scalar network
     units: Tree | None
+    # `f`, `y`: the prediction and the label, by index of the output
     f: Entry
     y: Entry
+    # the output that a label names
     at: Tree
+    # whether the label is declared as an index
     classes: bool
+    # a bound variable for sums over outputs
     variable: str
 
 
@@ -45,12 +44,11 @@ Slope = Callable[[Maker, LabelledOutput, tuple[Tree, ...]], Tree]
 
 @dataclass(frozen=True, slots=True)
 class LossFunction:
-    """value: of one example.
+    """A loss and its derivative."""
 
-    slope: its derivative in the output at an index (the empty one for a scalar network).
-    """
-
+    # of one example
     value: Value
+    # its derivative in the output at an index (the empty one for a scalar network)
     slope: Slope
 
 
@@ -95,7 +93,7 @@ def check_prediction(name: str, at: Span, p: LabelledOutput) -> None:
 
 def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
     """Whether a loss of the user's own is made of scalars only."""
-    for node in tree.walk(value):
+    for node in walk(value):
         base = node.base if isinstance(node, tree.Indexed | tree.Attribute) else node
         name = base.name if isinstance(base, tree.Name) else ""
         if isinstance(node, tree.Applied) and (
@@ -106,7 +104,7 @@ def check_loss(scene: Scene, value: Tree, parameters: set[str]) -> None:
             continue
         known = scene.outer.get(name)
         strange = (
-            isinstance(node, tree.Mean | tree.MatMul | tree.Transposed | tree.Attribute)
+            isinstance(node, tree.Mean | tree.MatrixProduct | tree.Transposed | tree.Attribute)
             or name in scene.weights
             or name in scene.networks
         )

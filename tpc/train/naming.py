@@ -8,6 +8,7 @@ from itertools import chain, count, islice
 from tpc.core.functions import CONSTANTS, is_function
 from tpc.syntax import tree
 from tpc.syntax.layout import RESERVED
+from tpc.syntax.walk import walk
 
 VARIABLES = (*"jklpqrs", *(f"{letter}{k}" for k in range(1, 30) for letter in "jk"))
 PAST = (*"srqpl", *(f"s{k}" for k in range(1, 30)))
@@ -25,7 +26,7 @@ class Names:
     """
 
     def __init__(self, file: tree.File) -> None:
-        self.written = {node.name for node in tree.walk(file) if isinstance(node, tree.Name)}
+        self.written = {node.name for node in walk(file) if isinstance(node, tree.Name)}
         self.taken = {*self.written, *RESERVED, *CONSTANTS}
         self.others: dict[str, list[str]] = {}
 

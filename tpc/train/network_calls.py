@@ -14,17 +14,25 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import inner_fields, names_in
 from tpc.train.build import Maker
 from tpc.train.checks import called, check_index, check_indices
-from tpc.train.entries import Entries, name_of, name_of_call
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import pass_of
-from tpc.train.kernel_pairs import looped
+from tpc.train.kernel_pairs import in_loops
 from tpc.train.network_kernels import KERNELS, KernelCalls
-from tpc.train.network_passes import WrittenPass, call_key, needed, substituted_outside, variables_here
+from tpc.train.network_passes import (
+    Passes,
+    WrittenPass,
+    call_key,
+    needed,
+    substituted_outside,
+    variables_here,
+)
 from tpc.train.records import ArrayExpr, Index, State
 from tpc.train.scene import Outer, Scene
 from tpc.train.trainings import Trainings
+from tpc.train.user_expressions import Entries, name_of, name_of_call
 from tpc.train.weights import Reader
 
 
@@ -32,14 +40,14 @@ from tpc.train.weights import Reader
 class Calls:
     scene: Scene
     trainings: Trainings
-    done: dict[Any, WrittenPass] = field(default_factory=dict)
+    done: Passes[WrittenPass] = field(default_factory=Passes)
     kernels: KernelCalls = field(init=False)
 
     def __post_init__(self) -> None:
         self.kernels = KernelCalls(self.scene, self.trainings)
 
     def rewritten(
-        self, s: tree.Define | tree.Output, out: list[tree.Statement], blocks: tuple[Range, ...]
+        self, s: tree.Define | tree.OutputStatement, out: list[tree.Statement], blocks: tuple[Range, ...]
     ) -> tree.Statement:
         """`s` with every call of a network replaced by what the pass makes; the passes go to `out`.
 
@@ -54,19 +62,19 @@ class Calls:
             whole = isinstance(s.target, tree.Name) and self.trainings.has_trained(s.target.name)
             return (
                 replace(s, target=s.target if whole else place.entries(s.target, s.clauses).plain)
-                if isinstance(s, tree.Output)
+                if isinstance(s, tree.OutputStatement)
                 else s
             )
         value = place.entries(s.value, s.clauses)
         # a family by its name, whole
-        named = isinstance(s, tree.Output) and not s.clauses and isinstance(value.plain, tree.Name)
+        named = isinstance(s, tree.OutputStatement) and not s.clauses and isinstance(value.plain, tree.Name)
         made = self.with_axes(s, value, blocks) if value.made and not named else replace(s, value=value.plain)
         place.flush()
         return made
 
     def with_axes(
-        self, s: tree.Define | tree.Output, value: Entries, blocks: Sequence[Range]
-    ) -> tree.Define | tree.Output:
+        self, s: tree.Define | tree.OutputStatement, value: Entries, blocks: Sequence[Range]
+    ) -> tree.Define | tree.OutputStatement:
         """`s` with a line for every entry of the array `value`."""
         assert s.value is not None
         m, base = Maker(s.span), s.target.base if isinstance(s.target, tree.Indexed) else s.target
@@ -74,7 +82,7 @@ class Calls:
         counts = value.lengths(s.value)
         taken = [
             *(r.variable.name for r in (*blocks, *s.clauses)),
-            *(name.name for name in tree.names(value.probe(m))),
+            *(name.name for name in names_in(value.probe(m))),
         ]
         variables = tuple(map(m.name, self.scene.names.variables(len(counts), taken)))
         if isinstance(s, tree.Define) and isinstance(base, tree.Name):
@@ -88,15 +96,13 @@ class Calls:
 
 @dataclass
 class _Place:
-    """Where calls stand: the list of lines, the loops around, and what names of passes end with.
-
-    used: the passes of calls here.
-    """
+    """Where calls stand: the list of lines, the loops around, and what names of passes end with."""
 
     calls: Calls
     out: list[tree.Statement]
     blocks: tuple[Range, ...]
     suffix: str
+    # the passes of calls here
     used: list[WrittenPass] = field(default_factory=list)
 
     def flush(self) -> None:
@@ -144,7 +150,7 @@ class _Place:
             )
         if isinstance(node, tree.Name):
             return self.named(node, node, (), loops)
-        inner = (*loops, *node.ranges) if isinstance(node, tree.Sum) else loops
+        inner = (*loops, *node.ranges) if isinstance(node, tree.Summation) else loops
         return self.parts(node, inner)
 
     def named(self, node: Tree, base: Tree, index: Index, loops: tuple[Range, ...]) -> Entries:
@@ -195,9 +201,9 @@ class _Place:
     def parts(self, node: Tree, loops: tuple[Range, ...]) -> Entries:
         """Something made of parts, entry by entry: those that are arrays have one shape."""
         own: dict[str, Entries | tuple[Any, ...]] = {}
-        for name in tree.inner_fields(node):
+        for name in inner_fields(node):
             value = getattr(node, name)
-            if isinstance(node, tree.MatMul) and name == "matrix":
+            if isinstance(node, tree.MatrixProduct) and name == "matrix":
                 continue
             if isinstance(value, tree.Node):
                 own[name] = self.entries(cast(Tree, value), loops)
@@ -224,7 +230,7 @@ class _Place:
                 name: tuple(map(entry, x)) if isinstance(x, tuple) else entry(x) for name, x in own.items()
             }
             whole = replace(node, **found) if found else node
-            return self.matmul(whole) if isinstance(whole, tree.MatMul) else whole
+            return self.matmul(whole) if isinstance(whole, tree.MatrixProduct) else whole
 
         return Entries(shape, at, made, any(v.called for v in values))
 
@@ -238,7 +244,7 @@ class _Place:
         around = (*self.blocks, *needed(loops, [probe]))
         taken = [
             *(r.variable.name for r in (*self.blocks, *loops)),
-            *(name.name for name in tree.names(probe)),
+            *(name.name for name in names_in(probe)),
         ]
         own = tuple(map(m.name, scene.names.variables(len(counts), taken)))
         name, index = scene.names.fresh(f"x{self.suffix}"), tuple(m.name(r.variable.name) for r in around)
@@ -250,7 +256,7 @@ class _Place:
         )
         self.flush()
         scene.outer[name] = Outer(scene.width_in(probe), (*(r.count for r in around), *counts))
-        self.out += looped([line], around[len(self.blocks) :])
+        self.out += in_loops([line], around[len(self.blocks) :])
         return m.member(name, index)
 
     def check(self, node: Tree) -> None:
@@ -274,13 +280,13 @@ class _Place:
                 if known:
                     self.refuse(catalogue.networks.inside_uncalled(node.span, named, inside.name))
                 self.refuse(catalogue.networks.no_attribute(base.span, named))
-            case tree.MatMul(matrix=matrix):
+            case tree.MatrixProduct(matrix=matrix):
                 base = matrix.base if isinstance(matrix, tree.Transposed) else matrix
                 weight = scene.weights.get(name_of(base))
                 if weight is not None and (not weight.matrix or trainings.touched(weight.name)):
                     self.refuse(catalogue.networks.weight_outside(base.span, weight.name))
 
-    def matmul(self, node: tree.MatMul) -> Tree:
+    def matmul(self, node: tree.MatrixProduct) -> Tree:
         """A product in the user's own line; a weight is what its parametrization makes it."""
         base = node.matrix.base if isinstance(node.matrix, tree.Transposed) else node.matrix
         weight = self.calls.scene.weights.get(name_of(base))
@@ -350,10 +356,8 @@ class _Place:
         used = needed(
             loops, [*args, *(part for upto in state for part in (upto.time, *upto.outer, *upto.tasks))]
         )
-        key = call_key(self.out, network, args, used, state)
-        if key not in self.calls.done:
-            self.calls.done[key] = self.write(node, network, state, args, used)
-        made = self.calls.done[key]
+        key = call_key(network, args, used, state)
+        made = self.calls.done.written(self.out, key, lambda: self.write(node, network, state, args, used))
         self.used.append(made)
         stand = variables_here(made.used, used)
         here = {old: new for old, new in stand.items() if new != tree.Name(node.span, old)}

@@ -13,20 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train.autodiff import Backward
 from tpc.train.build import Maker
 from tpc.train.checks import called, check_indices
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import lines_of_steps
 from tpc.train.gradient_paths import Paths
-from tpc.train.kernel_pairs import KernelPass, Pairing, looped
-from tpc.train.network_passes import call_key, needed, variables_here
+from tpc.train.kernel_pairs import KernelPass, Pairing, in_loops
+from tpc.train.network_passes import Passes, call_key, needed, variables_here
 from tpc.train.readout import Reading, Readout, seeds
 from tpc.train.records import ArrayExpr, Step, read_by
 from tpc.train.scene import Scene
@@ -48,11 +49,12 @@ class CallPlace(Protocol):
 
 @dataclass
 class KernelCalls:
-    """The kernels of a file. done: the passes that have been written, by what they are of and where."""
+    """The kernels of a file."""
 
     scene: Scene
     trainings: Trainings
-    done: dict[Any, KernelPass] = field(default_factory=dict)
+    # the passes that have been written, by what they are of and where
+    done: Passes[KernelPass] = field(default_factory=Passes)
 
     def value(self, node: tree.Applied, place: CallPlace, loops: tuple[Range, ...]) -> ArrayExpr | None:
         """The value of `nngp(f)(x, z)` or `ntk(f)(x, z)`, its indices those of outputs' positions.
@@ -116,10 +118,8 @@ class KernelCalls:
         """The forward pass on one side, written now or before, and what its variables stand for here."""
         args = tuple(place.rewritten(arg, loops) for arg in inputs)
         used = needed(loops, args)
-        key = call_key(place.out, network, args, used)
-        if key not in self.done:
-            self.done[key] = self.write(node, network, args, used, place)
-        made = self.done[key]
+        key = call_key(network, args, used)
+        made = self.done.written(place.out, key, lambda: self.write(node, network, args, used, place))
         return made, variables_here(made.used, used)
 
     def write(
@@ -145,7 +145,7 @@ class KernelCalls:
         )
         hidden = needed_steps(forward.steps, readout)
         scene.made |= {step.out.name: step.out.width for step in hidden if step.out.width is not None}
-        place.out += looped(lines_of_steps(hidden, prefix, (), reader), used)
+        place.out += in_loops(lines_of_steps(hidden, prefix, (), reader), used)
         return KernelPass(network, place.out, used, prefix, forward, hidden, readout)
 
     def backward(self, made: KernelPass, place: CallPlace) -> None:
@@ -181,7 +181,7 @@ class KernelCalls:
             for name in [backward.cotangents.get(var.name, "")]
             if name
         }
-        place.out += looped(lines, made.used)
+        place.out += in_loops(lines, made.used)
         made.records = backward.records
 
 
@@ -192,13 +192,13 @@ def needed_steps(steps: Sequence[Step], readout: Readout) -> list[Step]:
         for t in readout.terms
         for part in (t.coefficient, t.operand)
         if part is not None
-        for n in tree.names(part)
+        for n in names_in(part)
     }
     found: list[Step] = []
     for step in reversed(steps):
         if step.out.name in needed:
             found.insert(0, step)
-            needed |= {n.name for n in tree.names(read_by(step))}
+            needed |= {n.name for n in names_in(read_by(step))}
     return found
 
 

@@ -10,6 +10,7 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Tree
+from tpc.syntax.walk import walk
 from tpc.train.build import Maker
 from tpc.train.collect import place_of
 from tpc.train.records import ArrayExpr, Index
@@ -25,7 +26,7 @@ def bias(forward: Forward, node: Tree, weight: Weight) -> ArrayExpr:
     if weight.columns.width or weight.columns.count is not None:
         raise RefusedError(catalogue.networks.weight_misplaced(node.span, weight.name))
     probe = forward.entry(weight, tuple(Maker(node.span).name("_") for _ in weight.axes), forward.scope())
-    bases = [probe, *(part.base for part in tree.walk(probe) if isinstance(part, tree.Indexed))]
+    bases = [probe, *(part.base for part in walk(probe) if isinstance(part, tree.Indexed))]
     forward.members |= {base.name for base in bases if isinstance(base, tree.Name)}
     return ArrayExpr(weight.rows.width, weight.axes, lambda i: forward.entry(weight, i, forward.scope()))
 

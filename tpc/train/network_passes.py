@@ -5,29 +5,31 @@ Each is written once, and read by all calls that are equal but for the variables
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train.build import Maker, substituted
 from tpc.train.forward import Forward
 from tpc.train.forward_lines import lines_of_steps
-from tpc.train.kernel_pairs import looped
+from tpc.train.kernel_pairs import in_loops
 from tpc.train.records import ArrayExpr, State
 from tpc.train.weights import Reader
+
+P = TypeVar("P")
 
 
 @dataclass
 class WrittenPass:
-    """A forward pass whose lines have been written, `steps` of them.
-
-    used: its own loops, as they were called there.
-    """
+    """A forward pass whose lines have been written, `steps` of them."""
 
     values: dict[str, ArrayExpr]
     forward: Forward
     reader: Reader
+    # its own loops, as they were called there
     used: tuple[Range, ...]
     steps: int = 0
 
@@ -37,17 +39,32 @@ class WrittenPass:
         Of a family made member by member an array is made where one is asked for.
         """
         left, self.steps = self.forward.steps[self.steps :], len(self.forward.steps)
-        return looped(lines_of_steps(left, self.forward.prefix, (), self.reader), self.used)
+        return in_loops(lines_of_steps(left, self.forward.prefix, (), self.reader), self.used)
+
+
+@dataclass
+class Passes(Generic[P]):
+    """The passes that have been written, by the lines that they are among and what they are of."""
+
+    found: dict[Hashable, list[tuple[list[tree.Statement], P]]] = field(default_factory=dict)
+
+    def written(self, out: list[tree.Statement], key: Hashable, write: Callable[[], P]) -> P:
+        """The pass among the lines `out`, by `write` if there is none."""
+        known = self.found.setdefault(key, [])
+        for lines, made in known:
+            if lines is out:
+                return made
+        known.append((out, write()))
+        return known[-1][1]
 
 
 def call_key(
-    out: list[tree.Statement],
     network: tree.Network,
     args: Sequence[Tree],
     used: Sequence[Range],
     state: State = (),
 ) -> Hashable:
-    """What is the same for calls that one pass is written for, among the lines `out`.
+    """What is the same for calls that one pass is written for.
 
     used: the loops that `args` and `state` depend on.
     """
@@ -56,8 +73,8 @@ def call_key(
     def marked(parts: Sequence[Tree]) -> tuple[Tree, ...]:
         return tuple(substituted(part, {**marks}) for part in parts)
 
-    descents = tuple((id(u.descent), marked((u.time, *u.outer, *u.tasks))) for u in state)
-    return id(out), network.name.name, marked(args), marked([r.count for r in used]), descents
+    descents = tuple((u.descent, marked((u.time, *u.outer, *u.tasks))) for u in state)
+    return network.name.name, marked(args), marked([r.count for r in used]), descents
 
 
 def variables_here(written: Sequence[Range], used: Sequence[Range]) -> dict[str, Tree]:
@@ -70,11 +87,11 @@ def variables_here(written: Sequence[Range], used: Sequence[Range]) -> dict[str,
 
 def needed(loops: Sequence[Range], parts: Sequence[Tree]) -> tuple[Range, ...]:
     """The `loops` whose variables occur in `parts`, or in the counts of others that do."""
-    names = {name.name for part in parts for name in tree.names(part)}
+    names = {name.name for part in parts for name in names_in(part)}
     found: list[Range] = []
     for loop in reversed(loops):
         if loop.variable.name in names:
-            names |= {name.name for name in tree.names(loop.count)}
+            names |= {name.name for name in names_in(loop.count)}
             found.insert(0, loop)
     return tuple(found)
 

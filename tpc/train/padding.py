@@ -14,8 +14,9 @@ from tpc.train.records import Index
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """An axis with zeros before and after it. variable, count: of what is inside."""
+    """An axis with zeros before and after it."""
 
+    # `variable`, `count`: of what is inside
     variable: str
     count: Tree
     before: Tree
@@ -79,5 +80,5 @@ def padded(
 
 def plus(m: Maker, *terms: Tree) -> Tree:
     """The sum, numbers added up."""
-    number = sum((t.value for t in terms if isinstance(t, tree.Number)), start=Fraction(0))
-    return m.add(*(t for t in terms if not isinstance(t, tree.Number)), m.number(number))
+    number = sum((t.value for t in terms if isinstance(t, tree.Literal)), start=Fraction(0))
+    return m.add(*(t for t in terms if not isinstance(t, tree.Literal)), m.number(number))

@@ -28,7 +28,7 @@ from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
 from tpc.train.build import Maker, substituted
-from tpc.train.options import check_options, option_value, options_of
+from tpc.train.training_options import check_options, option_value, options_of
 
 Kind = Literal["matrix", "input", "output", "finite"]
 HALF = Fraction(1, 2)
@@ -93,15 +93,13 @@ def kind_of(rows: bool, columns: bool) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Factors of one weight.
-
-    rows, columns: the ratios of its growing sides to the first width (None: 1, or a finite side); width: the
-    first.
-    """
+    """Factors of one weight."""
 
     kind: Kind
+    # `rows`, `columns`: the ratios of its growing sides to the first width (None: 1, or a finite side)
     rows: Tree | None
     columns: Tree | None
+    # the first
     width: str
     abc: Abc
 
@@ -198,15 +196,13 @@ def ratios(widths: Mapping[str, Tree | None], first: str, m: Maker) -> dict[str,
 
 @dataclass(frozen=True, slots=True)
 class WeightExponents:
-    """A parametrization by name.
-
-    lists: a and b by weight, in the order of declaration, as far as they are given so.
-    """
+    """A parametrization by name."""
 
     name: str
     constants: Mapping[str, int]
     c: Fraction = C["mup"]
     r: Fraction = Fraction(0)
+    # a and b by weight, in the order of declaration, as far as they are given so
     lists: Mapping[str, tuple[Fraction, ...]] | None = None
     line: tree.Parametrization | None = None
 
@@ -215,7 +211,7 @@ class WeightExponents:
         a, b = (Exponent.var(exponent_input(letter, place)) for letter in ("a", "b"))
         return Abc(a, b, Exponent.var(OPEN_C))
 
-    def exponents(self, place: int, weight: tree.Weight, kind: Kind) -> Abc:
+    def exponents(self, place: int, weight: tree.WeightStatement, kind: Kind) -> Abc:
         """a, b and c of a weight, the so-many-th of the file.
 
         Its own attributes come before what the parametrization gives by name.
@@ -223,7 +219,7 @@ class WeightExponents:
         a, b = (Exponent(self._one(name, place, weight, kind)) for name in ("a", "b"))
         return Abc(a, b, Exponent(self.c))
 
-    def _one(self, name: str, place: int, weight: tree.Weight, kind: Kind) -> Fraction:
+    def _one(self, name: str, place: int, weight: tree.WeightStatement, kind: Kind) -> Fraction:
         options = options_of(weight.options)
         own = (
             rational(option_value(options[name], "a rational number"), f"`{name}`", self.constants)
@@ -258,7 +254,7 @@ class WeightExponents:
 
 
 def parametrization_of(
-    line: tree.Parametrization, weights: Sequence[tree.Weight], constants: Mapping[str, int]
+    line: tree.Parametrization, weights: Sequence[tree.WeightStatement], constants: Mapping[str, int]
 ) -> WeightExponents:
     """What a `parametrization` line chooses. Raises RefusedError."""
     name = line.name.name
@@ -290,7 +286,7 @@ def parametrization_of(
 
 
 def exponent_list(
-    option: tree.Option, weights: Sequence[tree.Weight], constants: Mapping[str, int]
+    option: tree.Option, weights: Sequence[tree.WeightStatement], constants: Mapping[str, int]
 ) -> tuple[Fraction, ...]:
     """A list of exponents, one for each weight."""
     name, value = option.name.name, option.value

@@ -14,6 +14,7 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.records import (
     ArrayExpr,
@@ -48,10 +49,10 @@ class ReadoutTerm:
 
 @dataclass(frozen=True, slots=True)
 class Readout:
-    """positions: axes of the output along which it is not its weights' units but what they are multiplied to
-    that differs."""
+    """An output of a network that is linear in its output weights."""
 
     terms: tuple[ReadoutTerm, ...]
+    # axes of the output along which it is not its weights' units but what they are multiplied to that differs
     positions: tuple[Range, ...]
 
 
@@ -66,18 +67,17 @@ class ReadoutPart:
 
 @dataclass
 class Reading:
-    """Takes one output apart.
-
-    steps: the forward pass, by what they make. own: how many indices of a variable are those of the loops
-    around. random: the names of what depends on output weights and biases.
-    """
+    """Takes one output apart."""
 
     scene: Scene
     name: str
+    # the forward pass, by what they make
     steps: dict[str, Step]
+    # how many indices of a variable are those of the loops around
     own: int
     scope: set[str]
     span: Span
+    # the names of what depends on output weights and biases
     random: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,17 +124,17 @@ class Reading:
                 "output",
                 "finite",
             )
-            if own or any(read.name in found for read in tree.names(read_by(step))):
+            if own or any(read.name in found for read in names_in(read_by(step))):
                 found.add(name)
         return frozenset(found)
 
     def depends(self, x: Tree) -> bool:
-        return any(name.name in self.random for name in tree.names(x))
+        return any(name.name in self.random for name in names_in(x))
 
     def random_in(self, x: Tree) -> Span:
         """Where something is made that `x` depends on and that is random in the limit."""
         while True:
-            step = self.steps.get(next(name.name for name in tree.names(x) if name.name in self.random))
+            step = self.steps.get(next(name.name for name in names_in(x) if name.name in self.random))
             if step is None:
                 return x.span
             if not self.depends(read_by(step)):
@@ -169,7 +169,7 @@ class Reading:
         x, coefficient, ranges = part.x, part.coefficient, part.ranges
         m = Maker(x.span)
         if not self.depends(x):
-            if any(name.name in self.steps for name in tree.names(x)):
+            if any(name.name in self.steps for name in names_in(x)):
                 self.refuse()  # a scalar of the hidden layers, which is no readout
             return []
         match x:
@@ -189,7 +189,7 @@ class Reading:
                     if o is not operands[inner[0]]:
                         coefficient = with_factor(m, coefficient, op, o)
                 return [ReadoutPart(operands[inner[0]], coefficient, ranges)]
-            case tree.Sum(ranges=own, body=body):
+            case tree.Summation(ranges=own, body=body):
                 env: dict[str, Tree] = {}
                 for r, variable in zip(own, self.fresh(len(own)), strict=True):
                     ranges = (*ranges, m.range(variable, substituted(r.count, env)))
@@ -244,7 +244,9 @@ class Reading:
         env = {a.variable: i for a, i in zip(step.axes, rest, strict=True)}
         for part in step.parts:
             tests = [m.equal(i, k) for i, k in zip(place, part.place, strict=True) if i != k]
-            if not any(isinstance(i, tree.Number) and i != k for i, k in zip(place, part.place, strict=True)):
+            if not any(
+                isinstance(i, tree.Literal) and i != k for i, k in zip(place, part.place, strict=True)
+            ):
                 found.append(ReadoutPart(substituted(part.entry, env), m.mul(*tests, coefficient), ranges))
         return found
 
@@ -256,7 +258,11 @@ def with_factor(m: Maker, x: Tree, op: str, y: Tree) -> Tree:
     """
     if isinstance(x, tree.Negated):
         return m.neg(with_factor(m, x.operand, op, y))
-    if isinstance(x, tree.Chain) and x.operators[0] in "*/" and not isinstance(y, tree.Negated | tree.Number):
+    if (
+        isinstance(x, tree.Chain)
+        and x.operators[0] in "*/"
+        and not isinstance(y, tree.Negated | tree.Literal)
+    ):
         return tree.Chain(m.span, (*x.operands, y), (*x.operators, op))
     return m.mul(x, y) if op == "*" else m.div(x, y)
 
@@ -273,7 +279,7 @@ def is_unit(term: ReadoutTerm, variable: str) -> bool:
         *([] if term.operand is None else [term.operand]),
     ]
     return m.name(variable) in term.member and all(
-        name.name != variable for part in rest for name in tree.names(part)
+        name.name != variable for part in rest for name in names_in(part)
     )
 
 

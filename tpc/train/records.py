@@ -29,13 +29,12 @@ class FiniteAxis:
 
 @dataclass(frozen=True, slots=True)
 class Var:
-    """A family that a forward or backward pass makes, once for each round of the loops around the pass.
-
-    width: None for scalars. shape: the lengths of its finite axes.
-    """
+    """A family that a forward or backward pass makes, once for each round of the loops around the pass."""
 
     name: str
+    # None for scalars
     width: str | None
+    # the lengths of its finite axes
     shape: tuple[Tree, ...] = ()
 
 
@@ -44,18 +43,19 @@ class ArrayExpr:
     """An elementwise expression over variables and inputs, an array over finite axes.
 
     `at` gives the entry at an index.
-
-    shape: lengths of the axes, None where not known. leaf: the variable that it is, if it is just one.
-    picked: the one entry that is not 0, if it is a one-hot array: then a product with it is a member.
-    members: of a family that is defined member by member; array: all of them as one variable.
     """
 
     width: str | None
+    # lengths of the axes, None where not known
     shape: tuple[Tree | None, ...]
     at: Callable[[Index], Tree]
+    # the variable that it is, if it is just one
     leaf: Var | None = None
+    # of a family that is defined member by member
     members: dict[tuple[int, ...], ArrayExpr] | None = field(default=None, compare=False)
+    # the one entry that is not 0, if it is a one-hot array: then a product with it is a member
     picked: Tree | None = None
+    # all of them as one variable
     array: Callable[[], ArrayExpr] | None = field(default=None, compare=False)
 
 
@@ -83,21 +83,18 @@ class ElementwiseStep:
 
 @dataclass(frozen=True, slots=True)
 class ProductStep:
-    """`out[axes] = weight @ operand`.
-
-    axes: those of `out`; the last is the weight's finite side, if what comes out is on one (`far`).
-
-    given: how many of the axes, the first, are those of the line's clauses, whose variables stand in the
-    operand already, and in `member`, which tells the weight among its family.
-    """
+    """`out[axes] = weight @ operand`."""
 
     out: Var
+    # those of `out`; the last is the weight's finite side, if what comes out is on one (`far`)
     axes: tuple[FiniteAxis, ...]
     weight: str
     transposed: bool
     operand: ArrayExpr
     far: bool
     span: Span
+    # how many of the axes, the first, are those of the line's clauses, whose variables stand in the operand
+    # already, and in `member`, which tells the weight among its family
     given: int = 0
     member: Index = ()
 
@@ -113,16 +110,13 @@ class ProductStep:
 
 @dataclass(frozen=True, slots=True)
 class PaddedStep:
-    """`out[…, p + before, …] = operand[…, p, …]` and 0 elsewhere, for every axis of the operand.
-
-    margins: (before, after) for each of them.
-
-    axes: those of the line's clauses, `given` of them, and those of the operand.
-    """
+    """`out[…, p + before, …] = operand[…, p, …]` and 0 elsewhere, for every axis of the operand."""
 
     out: Var
+    # those of the line's clauses, `given` of them, and those of the operand
     axes: tuple[FiniteAxis, ...]
     operand: ArrayExpr
+    # (before, after) for each of them
     margins: tuple[tuple[Tree, Tree], ...]
     span: Span
     given: int = 0
@@ -136,24 +130,20 @@ class PaddedStep:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An entry at a place, of the variables of the axes that all members have.
-
-    zero: what makes a vector of a scalar, to be added.
-    """
+    """An entry at a place, of the variables of the axes that all members have."""
 
     place: Index
     entry: Tree
+    # what makes a vector of a scalar, to be added
     zero: Tree | None
 
 
 @dataclass(frozen=True, slots=True)
 class CollectedStep:
-    """`out[…, place, …] = entry` for every place of a family whose members have been made one from another.
-
-    axes: those of the line's clauses, `given` of them, and those that all members have.
-    """
+    """`out[…, place, …] = entry` for every place of a family whose members are made one from another."""
 
     out: Var
+    # those of the line's clauses, `given` of them, and those that all members have
     axes: tuple[FiniteAxis, ...]
     parts: tuple[Member, ...]
     span: Span
@@ -186,29 +176,28 @@ class Record:
     """A rank-one term `c a bᵀ` of a weight's gradient, for every index of `ranges`.
 
     Functions of the variables of these ranges.
-
-    a, b: entries on the weight's two sides, `a(j)` where that side is finite. coefficient: scalars in front.
-    member: of which weight of a family.
     """
 
     ranges: tuple[Range, ...]
+    # `a`, `b`: entries on the weight's two sides, `a(j)` where that side is finite
     a: Callable[[Index], Tree]
     b: Callable[[Index], Tree]
+    # scalars in front
     coefficient: Tree
     span: Span
+    # of which weight of a family
     member: Index = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Upto:
-    """A descent up to a time: its steps before `time` have been taken.
-
-    outer: the round of the loops around it. tasks: which of its tasks.
-    """
+    """A descent up to a time: its steps before `time` have been taken."""
 
     descent: Descent
+    # the round of the loops around it
     outer: Index
     time: Tree
+    # which of its tasks
     tasks: Index = ()
 
 

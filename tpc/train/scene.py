@@ -14,6 +14,7 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
+from tpc.syntax.walk import names_in, parts
 from tpc.train.build import Maker
 from tpc.train.naming import Names
 from tpc.train.weights import Weight
@@ -23,38 +24,40 @@ from tpc.train.weights import Weight
 class Outer:
     """Something declared outside networks.
 
-    Its width if it is a vector, and the lengths of its axes (None: not known here). given: an input.
+    Its width if it is a vector, and the lengths of its axes (None: not known here).
     """
 
     width: str | None
     axes: tuple[Tree | None, ...]
     bound: Tree | None = None
+    # an input
     given: bool = False
 
 
 @dataclass
 class Scene:
-    """outer: inputs, initial vectors and families by name. constants: dims, as far as they are known.
-
-    matrices: rows and columns of the matrices of the program. made: the widths of the vectors that have been
-    written out. loops: the variables of the loops that networks are called in. arrays: the lengths of the
-    axes of the arrays that trainings make, and of those that lines make of such.
-    passes: the forward passes so far. open: exponents, and what tells updates from the rest, stay names, for
-    the scaling analysis.
-    """
+    """What the lines of a network may refer to, and what has been written of it so far."""
 
     names: Names
+    # dims, as far as they are known
     constants: Mapping[str, int]
     widths: dict[str, Tree | None] = field(default_factory=dict)
+    # inputs, initial vectors and families by name
     outer: dict[str, Outer] = field(default_factory=dict)
     functions: dict[str, tree.Function] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
     networks: dict[str, tree.Network] = field(default_factory=dict)
+    # rows and columns of the matrices of the program
     matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
+    # the widths of the vectors that have been written out
     made: dict[str, str] = field(default_factory=dict)
+    # the variables of the loops that networks are called in
     loops: set[str] = field(default_factory=set)
+    # the lengths of the axes of the arrays that trainings make, and of those that lines make of such
     arrays: dict[str, tuple[Tree | None, ...]] = field(default_factory=dict)
+    # the forward passes so far
     passes: list[Pass] = field(default_factory=list)
+    # exponents, and what tells updates from the rest, stay names, for the scaling analysis
     open: bool = False
 
     def learned(self, rate: Tree, m: Maker) -> Tree:
@@ -67,12 +70,12 @@ class Scene:
         None for a scalar, or where it is not known yet.
         """
         match node:
-            case tree.Mean() | tree.Number():
+            case tree.Mean() | tree.Literal():
                 return None
             case tree.Name(name=name) | tree.Indexed(base=tree.Name(name=name)):
                 known = self.outer.get(name)
                 return self.made.get(name) if known is None else known.width
-            case tree.MatMul(matrix=matrix):
+            case tree.MatrixProduct(matrix=matrix):
                 transposed, base = (
                     isinstance(matrix, tree.Transposed),
                     matrix.base if isinstance(matrix, tree.Transposed) else matrix,
@@ -86,7 +89,7 @@ class Scene:
         return next(
             (
                 w
-                for part in tree.parts(node)
+                for part in parts(node)
                 if not isinstance(part, tree.Range) and (w := self.width_in(cast(Tree, part)))
             ),
             None,
@@ -146,7 +149,7 @@ def outer_of(statements: tuple[tree.Statement, ...], loops: tuple[tree.Range, ..
     found: dict[str, Outer] = {}
     for statement in statements:
         match statement:
-            case tree.Input(declared=declared, bound=bound):
+            case tree.InputStatement(declared=declared, bound=bound):
                 found[declared.name.name] = Outer(
                     None, tuple(axis.count for axis in declared.axes), bound, given=True
                 )
@@ -182,13 +185,13 @@ def lengths(index: Sequence[Tree], loops: Sequence[tree.Range]) -> tuple[Tree | 
 
     def length(i: Tree) -> Tree | None:
         count = variables.get(i.name) if isinstance(i, tree.Name) else None
-        return None if count is None or any(name.name in variables for name in tree.names(count)) else count
+        return None if count is None or any(name.name in variables for name in names_in(count)) else count
 
     return tuple(map(length, index))
 
 
-def is_one(side: tree.Name | tree.Number | None) -> bool:
-    return side is None or (isinstance(side, tree.Number) and side.value == Fraction(1))
+def is_one(side: tree.Name | tree.Literal | None) -> bool:
+    return side is None or (isinstance(side, tree.Literal) and side.value == Fraction(1))
 
 
 def one(m: Maker) -> Tree:

@@ -15,15 +15,16 @@ from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train import checks
 from tpc.train.adaptations import Adaptation
 from tpc.train.build import Maker
 from tpc.train.descent import Descent, Sgd, Updates, sgd_of
 from tpc.train.gradients import LossGradient, NamedLoss, Point, gradient_at
 from tpc.train.losses import loss_of
-from tpc.train.options import check_options, option_value, options_of
 from tpc.train.records import State, Upto
 from tpc.train.scene import Scene
+from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")
@@ -31,13 +32,12 @@ REDUCTIONS = ("mean", "sum")
 
 @dataclass
 class Trainings:
-    """All trainings of a file, in order.
-
-    state: what has happened to the weights so far. shown: how many passes' lines are kept, less one.
-    """
+    """All trainings of a file, in order."""
 
     scene: Scene
+    # how many passes' lines are kept, less one
     shown: int
+    # what has happened to the weights so far
     state: State = ()
     trained: dict[str, list[Descent]] = field(default_factory=dict)  # by network
     # what a named training makes: family by attribute
@@ -107,7 +107,7 @@ class Trainings:
         found: dict[str, Weight] = {}
         todo: list[tree.Node] = [network]
         while todo:
-            for name in tree.names(todo.pop()):
+            for name in names_in(todo.pop()):
                 if name.name in self.scene.weights:
                     found[name.name] = self.scene.weights[name.name]
                 elif name.name in self.scene.networks and name.name not in seen:
@@ -253,7 +253,7 @@ class Trainings:
                     )
                 )
             reductions[option.name.name] = value.name
-        named = {n.name for n in tree.names(item.network)}
+        named = {n.name for n in names_in(item.network)}
         means = tuple(
             c
             for c in examples.clauses

@@ -50,4 +50,4 @@ class ByMember(Generic[T]):
 
 def numbers(index: Index) -> dict[int, Fraction]:
     """The places of an index that are numbers, and these."""
-    return {place: i.value for place, i in enumerate(index) if isinstance(i, tree.Number)}
+    return {place: i.value for place, i in enumerate(index) if isinstance(i, tree.Literal)}

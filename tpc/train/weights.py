@@ -12,6 +12,7 @@ from fractions import Fraction
 from tpc.core.exponent import Exponent
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in
 from tpc.train.build import Maker, is_number, substituted
 from tpc.train.naming import PAST, VARIABLES, Names
 from tpc.train.parametrization import HALF, Scaling
@@ -35,11 +36,6 @@ class Side:
 class Weight:
     """A declared weight, or family of weights.
 
-    matrix: the name of its initial matrix, if both sides grow; back: that of the copy the backward pass uses
-    (Thm 6.3). initial: the family of its initial vectors, or scalars, if not. family: the lengths of the axes
-    that tell its members apart; variables: what these are called where it is declared ("" if nothing), of
-    which std, scale and rate may be functions.
-
     It is `W = scale n^{−a} w`: std is of what w is drawn with, and gradients are those in w, so that an
     update of W has the factor scale². What is kept is W (see `tpc.train.parametrization`).
     """
@@ -52,11 +48,17 @@ class Weight:
     scale: Tree
     rate: Tree
     frozen: bool
-    node: tree.Weight
+    node: tree.WeightStatement
+    # the name of its initial matrix, if both sides grow
     matrix: str = ""
+    # that of the copy the backward pass uses (Thm 6.3)
     back: str = ""
+    # the family of its initial vectors, or scalars, if not
     initial: str = ""
+    # the lengths of the axes that tell its members apart
     family: tuple[Tree, ...] = ()
+    # what these are called where it is declared ("" if nothing), of which std, scale and rate may be
+    # functions
     variables: tuple[str, ...] = ()
 
     @property
@@ -81,7 +83,7 @@ class Weight:
 
     def differs(self, attribute: Tree) -> bool:
         """Whether an attribute is another one for every member."""
-        return any(name.name in self.variables for name in tree.names(attribute))
+        return any(name.name in self.variables for name in names_in(attribute))
 
 
 def declarations(weight: Weight, m: Maker, names: Names) -> list[tree.Statement]:
@@ -100,7 +102,9 @@ def declarations(weight: Weight, m: Maker, names: Names) -> list[tree.Statement]
         columns = m.name(weight.columns.width or "")
         law = tree.Gaussian(m.span, m.number(0), m.div(variance, columns))
         made = [tree.Declared(m.span, m.name(name), axes) for name in (weight.matrix, weight.back) if name]
-        return [tree.Matrix(m.span, (d,), m.name(weight.rows.width or ""), columns, law) for d in made]
+        return [
+            tree.MatrixStatement(m.span, (d,), m.name(weight.rows.width or ""), columns, law) for d in made
+        ]
 
     def vectors(name: str, width: str) -> tree.Statement:
         law = tree.Gaussian(m.span, m.number(0), variance)
@@ -126,7 +130,7 @@ def squared(x: Tree, m: Maker) -> Tree:
     half = tree.Chain(m.span, (m.number(1), m.number(2)), ("/",))
     if isinstance(x, tree.Power) and x.exponent in (half, m.number(Fraction(1, 2))):
         return x.base
-    return m.number(x.value**2) if isinstance(x, tree.Number) else m.power(x, 2)
+    return m.number(x.value**2) if isinstance(x, tree.Literal) else m.power(x, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +281,7 @@ class Reader:
         What its variables stand for, the ranges, and the variable of time.
         """
         descent, m = upto.descent, self.m
-        used = [*scope, *(n.name for part in (upto.time, *upto.outer, *upto.tasks) for n in tree.names(part))]
+        used = [*scope, *(n.name for part in (upto.time, *upto.outer, *upto.tasks) for n in names_in(part))]
         fresh = self.names.variables(1 + len(record.ranges), used, PAST)
         env: dict[str, Tree] = dict(zip(descent.outer_variables, upto.outer, strict=True))
         env |= dict(zip(descent.task_variables, upto.tasks, strict=True))
@@ -322,14 +326,14 @@ def same_member(
         found = substituted(own, here)
         whole = next((r for r in left if r.variable == found and r.count == count), None)
         if whole is not None and not any(
-            n.name == whole.variable.name for r in left for n in tree.names(r.count)
+            n.name == whole.variable.name for r in left for n in names_in(r.count)
         ):
             left.remove(whole)
             here = {
                 name: substituted(x, {whole.variable.name: wanted})
                 for name, x in {whole.variable.name: whole.variable, **here}.items()
             }
-        elif isinstance(found, tree.Number) and isinstance(wanted, tree.Number) and found != wanted:
+        elif isinstance(found, tree.Literal) and isinstance(wanted, tree.Literal) and found != wanted:
             tests.append(m.number(0))
         elif found != wanted:
             tests.append(m.equal(found, wanted))

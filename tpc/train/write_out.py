@@ -22,22 +22,23 @@ from tpc.syntax import tree
 from tpc.syntax.print_tree import print_tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import names_in, walk
 from tpc.train.attributes import ATTRIBUTES, apart, check_attributes
 from tpc.train.build import Maker
 from tpc.train.by_hand import ByHand
 from tpc.train.checks import check_cycles, check_network
 from tpc.train.naming import Names
 from tpc.train.network_calls import Calls
-from tpc.train.options import check_options, option_value, options_of
 from tpc.train.parametrization import Scaling, WeightExponents, kind_of, parametrization_of, ratios
 from tpc.train.scene import Scene, is_one, outer_of
+from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight, declarations
 
 PASSES = ("networks", "autodiff", "updates")
-DECLARED = ((tree.Weight, "a weight"), (tree.Activation, "a function"), (tree.Network, "a network"))
+DECLARED = ((tree.WeightStatement, "a weight"), (tree.Activation, "a function"), (tree.Network, "a network"))
 TRAINING = (
-    tree.Weight
+    tree.WeightStatement
     | tree.Activation
     | tree.Parametrization
     | tree.Network
@@ -77,7 +78,9 @@ def open_out(
         OPEN_C,
         *(exponent_input(letter, k) for k in range(len(writer.weights)) for letter in "ab"),
     ]
-    inputs = tuple(tree.Input(m.span, tree.Declared(m.span, m.name(x), ()), None, None) for x in names)
+    inputs = tuple(
+        tree.InputStatement(m.span, tree.Declared(m.span, m.name(x), ()), None, None) for x in names
+    )
     return tree.File(file.span, (*inputs, *writer.out)), writer.networks()
 
 
@@ -108,7 +111,7 @@ def write_statements(file: tree.File, writer: Writer) -> list[Diagnostic]:
     except RefusedError as refused:
         return [refused.diagnostic]
     for statement in file.statements:
-        mentioned = {name.name for name in tree.names(statement)}
+        mentioned = {name.name for name in names_in(statement)}
         if not mentioned & failed:
             try:
                 writer.statement(statement, writer.out, ())
@@ -122,10 +125,10 @@ def write_statements(file: tree.File, writer: Writer) -> list[Diagnostic]:
 def made_by(statement: tree.Statement) -> set[str]:
     """The names that a statement gives a meaning to."""
     match statement:
-        case tree.Weight(name=name) | tree.Activation(name=name) | tree.Network(name=name):
+        case tree.WeightStatement(name=name) | tree.Activation(name=name) | tree.Network(name=name):
             return {name.name}
         case tree.Adapted(target=target):
-            return {name.name for name in tree.names(target)}
+            return {name.name for name in names_in(target)}
         case tree.Train(name=name):
             return {"loss"} if name is None else {name.name}
     return set(outer_of((statement,)))
@@ -147,23 +150,25 @@ class Writer:
         self.scene.loops = {
             r.variable.name
             for s in file.statements
-            if isinstance(s, tree.Define | tree.Output | tree.ForBlock)
-            for r in tree.walk(s)
+            if isinstance(s, tree.Define | tree.OutputStatement | tree.ForBlock)
+            for r in walk(s)
             if isinstance(r, Range)
         }
         self.scene.functions = {s.name.name: s for s in file.statements if isinstance(s, tree.Function)}
-        self.scene.widths = {s.name.name: s.ratio for s in file.statements if isinstance(s, tree.Width)}
+        self.scene.widths = {
+            s.name.name: s.ratio for s in file.statements if isinstance(s, tree.WidthStatement)
+        }
         self.scene.matrices = {
             d.name.name: (print_tree(s.rows), print_tree(s.columns))
             for s in file.statements
-            if isinstance(s, tree.Matrix)
+            if isinstance(s, tree.MatrixStatement)
             for d in s.declared
         }
         self.later = {
             s.name.name: word for s in file.statements for kind, word in DECLARED if isinstance(s, kind)
         }
         self.scene.names.taken = self.scene.names.reserved(declared_names(file))
-        self.weights = [s for s in file.statements if isinstance(s, tree.Weight)]
+        self.weights = [s for s in file.statements if isinstance(s, tree.WeightStatement)]
         self.places = {s.name.name: place for place, s in reversed([*enumerate(self.weights)])}
         self.lines = [s for s in file.statements if isinstance(s, tree.Parametrization)]
         self.parametrization = WeightExponents("mup", constants=self.scene.constants)
@@ -186,7 +191,7 @@ class Writer:
         if isinstance(s, tree.Parametrization):
             return  # `choose` has read it
         match s:
-            case tree.Weight():
+            case tree.WeightStatement():
                 self.weight(s, out)
             case tree.Activation(name=name, function=function):
                 self.declare(name)
@@ -208,7 +213,7 @@ class Writer:
                     self.statement(line, inner, (*blocks, head))
                 self.by_hand.leave(s, blocks)
                 out.append(replace(s, body=tuple(inner)))
-            case tree.Define() | tree.Output():
+            case tree.Define() | tree.OutputStatement():
                 made = self.calls.rewritten(s, out, blocks)
                 out.append(made)
                 if isinstance(made, tree.Define):
@@ -252,7 +257,7 @@ class Writer:
 
     # weights
 
-    def weight(self, s: tree.Weight, out: list[tree.Statement]) -> None:
+    def weight(self, s: tree.WeightStatement, out: list[tree.Statement]) -> None:
         self.declare(s.name)
         m, name = Maker(s.span), s.name.name
         rows, columns = self.side(s.rows), self.side(s.columns)
@@ -329,7 +334,7 @@ class Writer:
             tuple(infos), tuple(self.scene.passes), self.parametrization.name, self.parametrization.c
         )
 
-    def family(self, s: tree.Weight) -> tuple[Tree, ...]:
+    def family(self, s: tree.WeightStatement) -> tuple[Tree, ...]:
         """The lengths of the axes of a family of weights."""
         for axis in s.axes:
             size = self.scene.integer(axis.count)
@@ -337,7 +342,7 @@ class Writer:
                 raise RefusedError(catalogue.networks.weight_family(axis.span))
         return tuple(axis.count for axis in s.axes)
 
-    def side(self, side: tree.Name | tree.Number | None) -> Side:
+    def side(self, side: tree.Name | tree.Literal | None) -> Side:
         if is_one(side):
             return Side(None)
         assert side is not None
@@ -345,7 +350,7 @@ class Writer:
             return Side(side.name)
         if isinstance(side, tree.Name) and side.name not in self.scene.constants:
             raise RefusedError(catalogue.networks.weight_sides(side.span, side.name))
-        if isinstance(side, tree.Number) and side.value.denominator != 1:
+        if isinstance(side, tree.Literal) and side.value.denominator != 1:
             raise RefusedError(catalogue.networks.weight_sides(side.span, print_tree(side)))
         if self.scene.integer(side) == 0:
             raise RefusedError(catalogue.networks.weight_empty(side.span))
@@ -371,24 +376,24 @@ def declared_names(file: tree.File) -> set[str]:
     Names that nothing written out may have.
     """
     found = set(outer_of(file.statements))
-    for node in tree.walk(file):
+    for node in walk(file):
         match node:
             case Range(variable=variable):
                 found.add(variable.name)
             case tree.Axis(variable=tree.Name(name=name)):
                 found.add(name)
             case (
-                tree.Width(name=name)
+                tree.WidthStatement(name=name)
                 | tree.Dim(name=name)
                 | tree.Function(name=name)
                 | tree.ProgramName(name=name)
                 | tree.Activation(name=name)
             ):
                 found.add(name.name)
-            case tree.Matrix(declared=items):
+            case tree.MatrixStatement(declared=items):
                 found |= {item.name.name for item in items}
-            case tree.Output(target=target, value=value) if value is not None:
-                found |= {name.name for name in tree.names(target)}
+            case tree.OutputStatement(target=target, value=value) if value is not None:
+                found |= {name.name for name in names_in(target)}
             case tree.Adapted(target=target):
-                found |= {name.name for name in tree.names(target)}
+                found |= {name.name for name in names_in(target)}
     return found

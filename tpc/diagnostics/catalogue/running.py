@@ -20,8 +20,10 @@ def bad_option(option: str, why: str) -> Diagnostic:
 
 
 def diverged(outputs: Sequence[tuple[str, str, bool]], width: int | None = None) -> Diagnostic:
-    """outputs: names, the entry at which each leaves the finite range (empty for a single number), and
-    whether it never comes back.
+    """Outputs that are not finite.
+
+    outputs: names, the entry at which each leaves the finite range (empty for a single number), and whether
+    it never comes back.
 
     width: None at n = ∞.
     """

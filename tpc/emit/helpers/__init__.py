@@ -1,2 +1,4 @@
 """What is copied into emitted modules: files of helpers, in sections, JAX code as a person would write it.
-Tested as code."""
+
+Tested as code.
+"""

@@ -1,5 +1,7 @@
-"""Outputs, sums, loops of as many rounds as an input says, and arrays that are written row by row. Tested as
-code."""
+"""Outputs, sums, loops of as many rounds as an input says, and arrays that are written row by row.
+
+Tested as code.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +22,10 @@ def total(f, count, greatest):
 
 
 def rounds(count, greatest, body, state):
-    """`body(t, state)` for t < count ≤ greatest, a fixed number of turns, so that it can be differentiated
-    backwards."""
+    """`body(t, state)` for t < count ≤ greatest, to be differentiated backwards, too.
+
+    It has a fixed number of turns.
+    """
     return lax.fori_loop(0, greatest, lambda t, s: lax.cond(t < count, body, lambda _, s: s, t, s), state)
 
 
@@ -35,8 +39,10 @@ def before(count, coefficients, length=None):
 
 
 def stored(array, t, part):
-    """`array` [T, ..., M] with array[t] replaced, as rows: where a product with all of them follows, XLA
-    updates in place only what it multiplies."""
+    """`array` [T, ..., M] with array[t] replaced, as rows.
+
+    Where a product with all of them follows, XLA updates in place only what it multiplies.
+    """
     rows = part.reshape(-1, part.shape[-1])
     flat = array.reshape(-1, array.shape[-1])
     return lax.dynamic_update_slice_in_dim(flat, rows, t * len(rows), 0).reshape(array.shape)

@@ -12,8 +12,10 @@ BLOCK, BLOCKS = 128, 8
 
 # ---- copied
 class Basis(NamedTuple):
-    """Orthonormal directions that a matrix has met, and the standard Gaussian that it sends each of them to,
-    in blocks of rows."""
+    """Orthonormal directions that a matrix has met, in blocks of rows.
+
+    And the standard Gaussian that it sends each of them to.
+    """
 
     p: tuple  # of [..., rows, M]: the directions, 0 where not met yet
     g: tuple  # of [..., rows, M]: the Gaussians
@@ -25,8 +27,10 @@ class Basis(NamedTuple):
 
 
 def basis(gaussians, *axes, size=None):
-    """An empty basis over the rows of `gaussians` [*axes*capacity, M], one per member of a family of
-    matrices. size: of its directions, if not M."""
+    """An empty basis over the rows of `gaussians` [*axes*capacity, M].
+
+    One per member of a family of matrices. size: of its directions, if not M.
+    """
     g = gaussians.reshape(*axes, -1 if gaussians.size else 0, gaussians.shape[-1])
     capacity = g.shape[-2]
     rows = max(BLOCK, -(-capacity // BLOCKS))
@@ -47,8 +51,10 @@ def starts(basis):
 
 
 def coordinates(basis, rows, wx):
-    """The inner products of wx/weights, [M] or [M, B], with `rows` of a basis, by blocks; those of blocks
-    that are not begun are 0."""
+    """The inner products of wx/weights, [M] or [M, B], with `rows` of a basis, by blocks.
+
+    Those of blocks that are not begun are 0.
+    """
     found = [rows[0] @ wx]
     for block, start in list(zip(rows, starts(basis), strict=False))[1:]:
         nothing = jnp.zeros((len(block), *wx.shape[1:]), wx.dtype)
@@ -71,28 +77,33 @@ def combination(basis, rows, found):
 
 
 def projected(chain, x, weights):
-    """The coordinates of x, [M] or [B, M], on the directions of every basis of `chain`, and what is left of
-    x."""
+    """The coordinates of x, [M] or [B, M], on the bases of `chain`, and what is left of x."""
     found = [coordinates(b, b.p, (x * weights).T) for b in chain]
     return found, x - sum(combination(b, b.p, c) for b, c in zip(chain, found, strict=True))
 
 
 def least(weights, tolerance, noise):
-    """The squared relative norm from which on a direction is new: far enough above rounding, and above the
-    noise of inner products."""
+    """The squared relative norm from which on a direction is new.
+
+    Far enough above rounding, and above the noise of inner products.
+    """
     return jnp.maximum(tolerance**2, noise * jnp.sum(weights * weights) / 10)
 
 
 def reached(basis, found):
-    """How far vectors with the coordinates `found` [rows] or [rows, B], by blocks, and those before them
-    reach."""
+    """How far vectors with the coordinates `found`, by blocks, and those before them reach.
+
+    found: [rows] or [rows, B].
+    """
     now = jnp.abs(jnp.concatenate(found))
     return jnp.maximum(basis.reach, now if now.ndim == 1 else jnp.max(now, axis=1))
 
 
 def meet(chain, x, weights, tolerance, noise=0.0):
-    """The coordinates of `x` on the bases of `chain`, and the chain with what is new of `x` added to its last
-    basis (Gram–Schmidt, twice)."""
+    """The coordinates of `x` on the bases of `chain`, and the chain with what is new of `x`.
+
+    That is added to its last basis (Gram–Schmidt, twice).
+    """
     found, rest = projected(chain, x, weights)
     again, rest = projected(chain, rest, weights)
     found = jax.tree.map(jnp.add, found, again)
@@ -117,8 +128,10 @@ def meet(chain, x, weights, tolerance, noise=0.0):
 
 
 def written(basis, rows, slots):
-    """The directions of a basis with `rows` [B, M] put in their places, those beyond the last one left
-    out."""
+    """The directions of a basis with `rows` [B, M] put in their places.
+
+    Those beyond the last one are left out.
+    """
     out = []
     for block, start in zip(basis.p, starts(basis), strict=False):
         own = jnp.where(slots >= start, slots - start, len(block))
@@ -127,8 +140,9 @@ def written(basis, rows, slots):
 
 
 def onsager(far, x, weights, noise=0.0):
-    """Ż / its factor, for x [M] or [B, M]: Σ_r ⟨g_r, x⟩ p_r over the bases of the transpose, each ⟨g_r, x⟩
-    shrunk by how much of it is noise.
+    """Ż / its factor, for x [M] or [B, M].
+
+    Σ_r ⟨g_r, x⟩ p_r over the bases of the transpose, each ⟨g_r, x⟩ shrunk by how much of it is noise.
 
     By Stein's lemma the true ⟨g_r, x⟩ is of the order of what `reach` says of direction r, however small; an
     inner product taken on sampled points has an error of the order of the part of x that is not linear in the
@@ -146,8 +160,10 @@ def onsager(far, x, weights, noise=0.0):
 
 
 def shrunk(basis, found, error):
-    """Inner products with the Gaussians of a basis, by blocks, times the share of their expected squares that
-    is not `error`, a number or [B]."""
+    """Inner products with the Gaussians of a basis, by blocks, less their share of `error`.
+
+    That is a number or [B], in units of their expected squares.
+    """
     out = []
     for c, start in zip(found, starts(basis), strict=False):
         expected = basis.reach[start : start + len(c)].reshape(-1, *(1,) * (c.ndim - 1)) ** 2
@@ -156,8 +172,9 @@ def shrunk(basis, found, error):
 
 
 def multiply(near, far, x, hat, dot, weights, tolerance, noise=0.0):
-    """Z^{Wx} = Ẑ + Ż, and the bases that W has met. near, far: those of W and of its transpose; hat, dot: the
-    factors of the two sums.
+    """Z^{Wx} = Ẑ + Ż, and the bases that W has met.
+
+    near, far: those of W and of its transpose; hat, dot: the factors of the two sums.
 
     noise: the squared error of inner products on sampled points, in units of that on independent ones; 0
     where they are exact.
@@ -188,8 +205,10 @@ def replaced(chain, part, *index):
 
 
 def interleaved(*counts):
-    """The places of several groups of rows in one list, the first rows of all groups first, then the second
-    ones, and so on."""
+    """The places of several groups of rows in one list, the first rows of all groups first.
+
+    Then the second ones, and so on.
+    """
     order = sorted((row, group) for group, count in enumerate(counts) for row in range(count))
     return [
         np.array([place for place, (_, of) in enumerate(order) if of == group], dtype=int)

@@ -9,8 +9,9 @@ from tpc.emit.helpers.bases import Basis, combination, least, onsager, projected
 
 # ---- copied
 def eliminate(gram, least):
-    """Rows with the Gram matrix `gram` freed from the rows before them: the combinations [B, B], and the
-    squared norms of what remains.
+    """Rows with the Gram matrix `gram` freed from the rows before them.
+
+    The combinations [B, B], and the squared norms of what remains.
 
     A row of which less than `least` [B] remains is freed, but the others are not freed from it.
     """
@@ -29,8 +30,9 @@ def eliminate(gram, least):
 
 
 def orthonormal(rows, floor, weights, tolerance):
-    """`rows` [B, M] made orthonormal in their order, 0 where what is new of one has a squared norm below
-    `floor` [B].
+    """`rows` [B, M] made orthonormal in their order.
+
+    0 where what is new of one has a squared norm below `floor` [B].
 
     Cholesky's elimination on the Gram matrix, again and again until nothing is left to do: what is nearly
     dependent gains digits every time.
@@ -57,8 +59,10 @@ def orthonormal(rows, floor, weights, tolerance):
 
 @jax.custom_jvp
 def directions(rest, chain, floor, weights, tolerance):
-    """Orthonormal rows for what vectors have beyond the bases of `chain`, which they have been freed from:
-    Gram–Schmidt in blocks, twice."""
+    """Orthonormal rows for what vectors have beyond the bases of `chain`, which they have been freed from.
+
+    Gram–Schmidt in blocks, twice.
+    """
     rows = orthonormal(rest, floor, weights, tolerance)
     return orthonormal(projected(chain, rows, weights)[1], jnp.full_like(floor, 0.25), weights, tolerance)
 
@@ -79,8 +83,10 @@ def directions_jvp(primals, tangents):
 
 
 def meet_all(chain, xs, weights, tolerance, noise=0.0):
-    """`meet` for the rows of `xs` [B, M], one after the other: coordinates on the bases as they were, those
-    on new directions, their Gaussians."""
+    """`meet` for the rows of `xs` [B, M], one after the other.
+
+    Coordinates on the bases as they were, those on new directions, their Gaussians.
+    """
     found, rest = projected(chain, xs, weights)
     scale = jnp.sum(xs * weights * xs, axis=1)
     last = chain[-1]

@@ -1,5 +1,7 @@
 """The numerical helpers of modules that work with covariances: each module has the sections that it uses.
-Tested as code."""
+
+Tested as code.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,8 +21,10 @@ def over(a, b):
 
 
 def diagonal(c, q):
-    """Covariances [N, N] with the variances [N] themselves on the diagonal: their rounding errors are not the
-    same, and matter there."""
+    """Covariances [N, N] with the variances [N] themselves on the diagonal.
+
+    Their rounding errors are not the same, and matter there.
+    """
     return jnp.where(jnp.eye(len(q), dtype=bool), q[:, None], c)
 
 
@@ -36,8 +40,9 @@ def moved(a, axis, by, extent):
 
 
 def gap(q, c, r):
-    """What ρ = c/√(qr) lacks to 1, 1 − ρ; if it is negative −(1 + ρ), what it lacks to −1. The digits of
-    small angles are in it, which ρ loses.
+    """What ρ = c/√(qr) lacks to 1, 1 − ρ; if it is negative −(1 + ρ), what it lacks to −1.
+
+    The digits of small angles are in it, which ρ loses.
 
     1 where q or r is 0, and 0 where rounding cannot tell it from that: angles that matter are larger.
     """
@@ -79,7 +84,7 @@ def near(g, x, z, same=False):
         g, close = jnp.where(diagonal, 0, g), close & ~diagonal
 
     def row(given):
-        """Those of one input with all the others."""
+        """The covariances of one input with all the others."""
         own, is_close, direction = given
 
         def again():
@@ -93,8 +98,10 @@ def near(g, x, z, same=False):
 
 
 def gap_of_sum(alike, *terms):
-    """The gap of a sum of covariances, each (sign, q, g, r): its sign, variances and gap, the variances being
-    summed, too. alike: the variances of the terms are multiples of each other; if not, all signs are 1.
+    """The gap of a sum of covariances, each (sign, q, g, r).
+
+    Its sign, variances and gap, the variances being summed, too. alike: the variances of the terms are
+    multiples of each other; if not, all signs are 1.
 
     With a = √q, b = √r: √(Σa² Σb²) − Σab = Σ_{k<l} (a_k b_l − a_l b_k)²/(√(Σa² Σb²) + Σab), no digits of
     which are lost.
@@ -197,8 +204,10 @@ def step_step(q, g, r):
 
 
 def relu_gap(g):
-    """The gap of (relu(u), relu(v)) from that of (u, v): by the arc-cosine kernel of order 1, κ(−ρ) = κ(ρ) −
-    ρ."""
+    """The gap of (relu(u), relu(v)) from that of (u, v).
+
+    By the arc-cosine kernel of order 1, κ(−ρ) = κ(ρ) − ρ.
+    """
     e = jnp.where(g < 0, -g, g)
     lacking = e - e * root_of_gap(e) * series(CAP, e)
     return lax.optimization_barrier(jnp.where(g < 0, lacking + (1 + g), lacking))
@@ -215,8 +224,10 @@ def relu_step(q, c, r):
 
 
 def erf_erf(q, c, r, a=1, b=1):
-    """E erf(au)·erf(bv) = 2/π·arcsin(x) with x = ρ√(αβ), α = 2a²q/(1 + 2a²q): by x and √(1 − x²), whose
-    digits near 1 x loses."""
+    """E erf(au)·erf(bv) = 2/π·arcsin(x) with x = ρ√(αβ), α = 2a²q/(1 + 2a²q).
+
+    By x and √(1 − x²), whose digits near 1 x loses.
+    """
     rest, near = 1 / (1 + 2 * a**2 * q), 1 / (1 + 2 * b**2 * r)  # 1 − α, 1 − β
     root, other = jnp.sqrt(rest), jnp.sqrt(near)
     x = 2 * (a * root) * (b * other) * c
@@ -232,8 +243,10 @@ def not_common(q, c, r):
 
 
 def sin_sin(q, c, r, a=1, b=1):
-    """E sin(au)·sin(bv) = exp(−(a²q + b²r)/2)·sinh(abc), that it neither overflows nor loses digits where it
-    is small."""
+    """E sin(au)·sin(bv) = exp(−(a²q + b²r)/2)·sinh(abc).
+
+    It neither overflows nor loses digits where it is small.
+    """
     shift = 2 * a * b * c
     sign = jnp.where(shift < 0, -1, 1)
     return -sign * jnp.exp((sign * shift - a**2 * q - b**2 * r) / 2) * jnp.expm1(-sign * shift) / 2

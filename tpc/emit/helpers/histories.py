@@ -9,8 +9,10 @@ BLOCK, BLOCKS = 128, 8
 
 # ---- copied
 def history(shape, dtype):
-    """Zeros [T, ..., M] in blocks of steps, a tuple: a sum over the steps so far leaves out the blocks that
-    are not begun."""
+    """Zeros [T, ..., M] in blocks of steps, a tuple.
+
+    A sum over the steps so far leaves out the blocks that are not begun.
+    """
     steps = max(-(-BLOCK // int(np.prod(shape[1:-1]))), -(-shape[0] // BLOCKS))
     return tuple(
         jnp.zeros((min(steps, shape[0] - start), *shape[1:]), dtype) for start in range(0, shape[0], steps)
@@ -40,8 +42,10 @@ def whole(history):
 
 
 def products(history, wx, count):
-    """The inner products [T, ...] of wx/weights [M] with the steps of a history, those of blocks beyond the
-    first `count` steps 0."""
+    """The inner products [T, ...] of wx/weights [M] with the steps of a history.
+
+    Those of blocks beyond the first `count` steps are 0.
+    """
     (first, _), *others = begins(history)
     # the product first, then transposed by vmap: else it is half as fast
     found = [lax.optimization_barrier(first @ wx)]

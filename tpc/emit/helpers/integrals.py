@@ -12,8 +12,9 @@ ROOTS, HALVINGS = 4, 56  # roots that are looked for, and how often an interval 
 
 
 def integral(f, cuts, mean, covariance, rule, shape, place):
-    """E f(u), u ~ N(mean, covariance), an array of `shape`, one coordinate after the other given those
-    before. covariance: its lower triangle.
+    """E f(u), u ~ N(mean, covariance), an array of `shape`.
+
+    One coordinate after the other, given those before. covariance: its lower triangle.
 
     cuts: for every coordinate, (kind, g) with functions g of u: where f bends, jumps or is narrow, g is 0
     ("line", g affine; "curve"), or is largest or least ("turn"); coordinates that are not drawn yet stand at
@@ -22,25 +23,7 @@ def integral(f, cuts, mean, covariance, rule, shape, place):
     converge.
     """
     line = Line(rule, len(mean), shape)
-    root = []
-    for k, row in enumerate(covariance):  # Cholesky's, where what is not left has no part
-        own = []
-        for j in range(k):
-            apart = row[j] * row[j] != row[k] * covariance[j][j]
-            c = row[j] * jnp.where(
-                apart, 1 + 2 * line.rounding(place + 7 * j + 5 * k) * jnp.finfo(line.dtype).eps, 1
-            )
-            own.append(over_square(c - sum(own[i] * root[j][i] for i in range(j)), root[j][j]))
-        if k == 1:  # as a product, no digits of which are lost
-            both = jnp.sqrt(row[1] * covariance[0][0])
-            left = jnp.where(
-                covariance[0][0] == 0,
-                row[1],
-                over_square((both - jnp.abs(c)) * (both + jnp.abs(c)), covariance[0][0]),
-            )
-        else:
-            left = row[k] - sum(x**2 for x in own)
-        root.append([*own, jnp.where(left > 0, jnp.sqrt(jnp.where(left > 0, left, 1)), 0)])
+    root = root_of(covariance, line, place)
 
     def at(drawn):
         """u where the first standard Gaussians are `drawn` and the others 0."""
@@ -65,9 +48,34 @@ def integral(f, cuts, mean, covariance, rule, shape, place):
     return value + line.rounding(place) * lax.stop_gradient(size)
 
 
+def root_of(covariance, line, place):
+    """Cholesky's root of a covariance, by rows; what is not left of a row has no part in it."""
+    root = []
+    for k, row in enumerate(covariance):
+        own = []
+        for j in range(k):
+            apart = row[j] * row[j] != row[k] * covariance[j][j]
+            c = row[j] * jnp.where(
+                apart, 1 + 2 * line.rounding(place + 7 * j + 5 * k) * jnp.finfo(line.dtype).eps, 1
+            )
+            own.append(over_square(c - sum(own[i] * root[j][i] for i in range(j)), root[j][j]))
+        if k == 1:  # as a product, no digits of which are lost
+            both = jnp.sqrt(row[1] * covariance[0][0])
+            left = jnp.where(
+                covariance[0][0] == 0,
+                row[1],
+                over_square((both - jnp.abs(c)) * (both + jnp.abs(c)), covariance[0][0]),
+            )
+        else:
+            left = row[k] - sum(x**2 for x in own)
+        root.append([*own, jnp.where(left > 0, jnp.sqrt(jnp.where(left > 0, left, 1)), 0)])
+    return root
+
+
 class Line:
-    """The rule over one standard Gaussian: the line is cut at given points, towards which the nodes of each
-    part grow dense by powers.
+    """The rule over one standard Gaussian.
+
+    The line is cut at given points, towards which the nodes of each part grow dense by powers.
 
     On the part from a to b, the nodes are a + log(1 + e^G) − log(1 + e^(G − b + a)), evenly spaced in t,
     where G(t) is t but close
@@ -96,8 +104,9 @@ class Line:
         return jnp.where(self.noise == 0, 0, jnp.where(phase < 0.5, phase + 0.5, -phase)).astype(self.dtype)
 
     def breaks(self, cuts):
-        """Where the line is cut, in order, [R, *shape], or the same for all entries, at the mean if there are
-        no cuts.
+        """Where the line is cut, in order, [R, *shape], or the same for all entries.
+
+        At the mean if there are no cuts.
 
         cuts: (kind, function) as for `integral`, functions of the standard Gaussian.
         """
@@ -125,8 +134,10 @@ class Line:
         return jnp.where(jnp.abs(x) <= REACH, x, 0)
 
     def roots(self, g, known):
-        """The first ROOTS roots of a function that changes its sign between nodes for what is known, [ROOTS,
-        *shape]; 0 for others."""
+        """The first ROOTS roots of a function, [ROOTS, *shape]; 0 for others.
+
+        It changes its sign between nodes for what is known.
+        """
         x = jnp.sort(lax.stop_gradient(self.nodes(known)[0]).reshape(-1, *self.shape), axis=0)
         value = jnp.broadcast_to(g(x), x.shape)
         change = ((value[:-1] > 0) != (value[1:] > 0)) & (jnp.abs(x[:-1]) < REACH) & (jnp.abs(x[1:]) < REACH)
@@ -154,8 +165,9 @@ class Line:
         return jnp.where(there, x, 0)
 
     def nodes(self, breaks):
-        """Nodes and weights [1 + Q, R + 1, *shape] of the line cut at `breaks` [R, *shape]; the two outer
-        parts come first.
+        """Nodes and weights [1 + Q, R + 1, *shape] of the line cut at `breaks` [R, *shape].
+
+        The two outer parts come first.
 
         The first nodes are the breaks themselves, which count for the error: what is so narrow there that no
         number lies in it.
@@ -203,8 +215,9 @@ class Line:
         return jnp.maximum(distance, 4 * jnp.finfo(self.dtype).eps * jnp.abs(point))
 
     def gathered(self, x, weight, value, size):
-        """The sums of values [Q, R + 1, *shape] at nodes, and of the sizes of what cancels in them, with what
-        may lie beyond the nodes.
+        """The sums of values [Q, R + 1, *shape] at nodes, and of the sizes of what cancels in them.
+
+        With what may lie beyond the nodes.
 
         Values that are not finite are left out where the weight is nothing beside rounding. inf where the
         terms do not vanish towards the ends, at the cuts only if values are as large as the inverse of

@@ -1,5 +1,6 @@
-"""The helpers of modules by covariances for tanh, sigmoid and softplus: sections as those of
-`covariances.py`. Tested as code.
+"""The helpers of modules by covariances for tanh, sigmoid and softplus.
+
+Sections as those of `covariances.py`. Tested as code.
 
 The logistic law is a mixture of normal ones (Andrews & Mallows 1974, Stefanski 1991): tanh(x) = E erf(cx), c
 = √2/s, s/2 having Kolmogorov's law.
@@ -151,8 +152,10 @@ def softplus_softplus(q, g, r, a=1, b=1):
 
 
 def logistic(kind, q, g, r):
-    """E φ(u)·φ(v) by the series in ρ with Hermite coefficients for q and for r, and by the mixture where it
-    is too long, or pairs are few."""
+    """E φ(u)·φ(v) by the series in ρ with Hermite coefficients for q and for r, or by the mixture.
+
+    The latter where the series is too long, or pairs are few.
+    """
     q, g, r = map(jnp.asarray, (q, g, r))
     shape = jnp.broadcast_shapes(q.shape, g.shape, r.shape)
     if TERMS * (q.size + r.size) > 16 * math.prod(shape):
@@ -188,7 +191,7 @@ def _by_mixture(kind, q, g, r, wanted, value):
     q, g, r = (jnp.broadcast_to(x, shape).ravel() for x in (q, g, r))
 
     def chunk(value, own):
-        """Those at some places; there are none beyond the last one."""
+        """The pairs at some places; there are none beyond the last one."""
 
         def found():
             """With these."""
@@ -201,8 +204,9 @@ def _by_mixture(kind, q, g, r, wanted, value):
 
 
 def _mixture(kind, q, g, r):
-    """E φ(u)·φ(v) for pairs [P]: with α = 2c²q/(1 + 2c²q) of every scale c, E erf(cu)·erf(dv) =
-    2/π·arcsin(ρ√(αβ)).
+    """E φ(u)·φ(v) for pairs [P].
+
+    With α = 2c²q/(1 + 2c²q) of every scale c, E erf(cu)·erf(dv) = 2/π·arcsin(ρ√(αβ)).
 
     The cosine is made of terms that are not negative, so that no digits are lost.
     """
@@ -289,8 +293,9 @@ def _by_series(kind, q, g, r):
 
 
 def _coefficients(kind, q):
-    """For variances [N] two coefficients in front [2, N], A_m [groups, GROUP, N], and what bounds all from
-    each group on, [groups + 1, N].
+    """Hermite coefficients for variances [N], and what bounds them from each group on.
+
+    Two in front [2, N], A_m [groups, GROUP, N], and the bounds [groups + 1, N].
 
     erf(c√q·z) has √τ·√(2/π)·(−τ)^m·√((2m)!)/(2^m·m!·√(2m + 1)) at h_{2m+1}, τ = 2c²q/(1 + 2c²q), and tails
     are of a geometric series or less.
@@ -324,8 +329,10 @@ def _coefficients(kind, q):
 
 
 def mixed(f, g, q, c, r):
-    """E f(u)·g(v) as `moment`, of which one or both are of tanh, its derivatives or softplus: sums over their
-    mixtures."""
+    """E f(u)·g(v) as `moment`, of which one or both are of tanh, its derivatives or softplus.
+
+    Sums over their mixtures.
+    """
     scales, shares = _rule(jnp.asarray(c + q + r))
 
     def single(total, given):

@@ -10,8 +10,10 @@ from jax import lax
 
 # ---- copied
 class Packed(NamedTuple):
-    """Vectors as bfloat16 numbers. Of whole numbers XLA reads and writes single rows, where it would widen or
-    copy an array of bfloat16."""
+    """Vectors as bfloat16 numbers.
+
+    Of whole numbers XLA reads and writes single rows, where it would widen or copy an array of bfloat16.
+    """
 
     bits: jax.Array  # [..., M], 16 each
 
@@ -22,8 +24,9 @@ def restored(bits):
 
 
 def packed(x, turn=None, which=0):
-    """float32 vectors [..., M] as bfloat16: the nearest, or above or below at random, x in the mean, by bits
-    that `turn` and `which` number.
+    """float32 vectors [..., M] as bfloat16.
+
+    The nearest, or above or below at random, x in the mean, by bits that `turn` and `which` number.
 
     What is added to a number and is less than 1/256 of it is lost in rounding to the nearest, however often
     it is added.
@@ -40,16 +43,20 @@ def packed(x, turn=None, which=0):
 
 
 def scrambled(x):
-    """32 bits that depend on all 32 of x, as if by chance: what rounding needs, for a tenth of the time of
-    `jax.random`."""
+    """32 bits that depend on all 32 of x, as if by chance.
+
+    What rounding needs, for a tenth of the time of `jax.random`.
+    """
     x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
     x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
     return x ^ (x >> 16)
 
 
 def increased(vectors, rows, values, turn, which):
-    """Packed `vectors` [N, M] with `values` added to the members at `rows`: those of one row together, so
-    that it is rounded once."""
+    """Packed `vectors` [N, M] with `values` added to the members at `rows`.
+
+    Those of one row together, so that it is rounded once.
+    """
     rows, values = rows.reshape(-1), values.reshape(-1, values.shape[-1])
     first = jnp.argmax(rows[:, None] == rows, axis=1)
     together = jnp.zeros_like(values).at[first].add(values)
@@ -59,19 +66,20 @@ def increased(vectors, rows, values, turn, which):
 
 
 def inners(vectors, wx):
-    """The inner products of wx/weights [M] with packed `vectors` [N, M], a few of which are restored at a
-    time."""
+    """The inner products of wx/weights [M] with packed `vectors` [N, M], a few restored at a time."""
     return in_turns(lambda own: restored(own.bits) @ wx, vectors)
 
 
 def in_turns(function, *arrays):
-    """`function` of all members of some arrays, 512 of which are there at a time: `lax.map` in batches would
-    copy the arrays."""
+    """`function` of all members of some arrays, 512 of which are there at a time.
+
+    `lax.map` in batches would copy the arrays.
+    """
     count = len(jax.tree.leaves(arrays)[0])
     rows = min(512, count)
 
     def turn(start):
-        """Of the members from one on."""
+        """The inner products of the members from one on."""
         return jax.vmap(function)(*jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, rows), arrays))
 
     starts, places = np.minimum(np.arange(0, count, rows), count - rows), np.arange(count)

@@ -1,5 +1,7 @@
-"""The part of emitted modules that integrates over one or two Gaussians, on panels that are bisected where
-errors are."""
+"""The part of modules that integrates over one or two Gaussians, on bisected panels.
+
+They are bisected where errors are.
+"""
 
 from typing import NamedTuple
 
@@ -44,8 +46,9 @@ class Panels(NamedTuple):
 
 
 def kronrod(order):
-    """The nodes on [-1, 1] of Kronrod's extension of a Gauss rule, its weights, and those of the Gauss rule,
-    0 at others.
+    """Kronrod's extension of a Gauss rule on [-1, 1]: its nodes, its weights, and the Gauss rule's.
+
+    The latter are 0 at other nodes.
 
     The nodes that are added are the zeros of Stieltjes' polynomial E of degree order + 1: P·E, with the
     Legendre polynomial P of degree `order`, is orthogonal to all of degree <= order.
@@ -69,8 +72,10 @@ NODES, WEIGHTS, ROUGH = kronrod(ORDER)
 
 
 def draw(seed, k):
-    """Points [GAUSSIANS, M] and weights: for k = 0 of the panels to begin with, for which the seed plays no
-    part; then Sobol's."""
+    """Points [GAUSSIANS, M] and weights.
+
+    For k = 0 of the panels to begin with, for which the seed plays no part; then Sobol's.
+    """
     if k:
         return draw_sobol(seed, k - 1)
     points, (weights, *_) = on_panels(first_panels(REACHES[0]), NODES, WEIGHTS)
@@ -78,7 +83,10 @@ def draw(seed, k):
 
 
 def first_panels(reach):
-    """Those to begin with: finer towards 0, where narrow functions are likely to be, at all scales."""
+    """The panels to begin with: finer towards 0.
+
+    There narrow functions are likely to be, at all scales.
+    """
     if GAUSSIANS == 1:
         outer = np.linspace(6, reach, 3)[1:] if reach > 6 else [reach]
         above = np.concatenate([2.0 ** np.arange(-24, -3), np.arange(3, 32) / 8, [4, 4.5, 5], outer])
@@ -124,8 +132,9 @@ def padded(points, weights):
 
 
 class Seen(NamedTuple):
-    """What is found on panels: outputs and status, and in units of max(1, |output|), [N, ...] or for all [1,
-    ...]:
+    """What is found on panels.
+
+    Outputs and status, and in units of max(1, |output|), [N, ...] or for all [1, ...]:
 
     `errors` [N, P, GAUSSIANS] of every panel in every direction; of rounding, `noise` [N, P]; what lies
     beyond, `tails` [N, P, GAUSSIANS, 2]; what is `hidden` [N] from Sobol points. names: of which outputs;
@@ -182,8 +191,9 @@ def by_panel(parts, count):
 
 
 def beyond(amount, panels):
-    """What lies beyond panels that are open, if it falls as fast as from their inner to their outer halves;
-    or inf.
+    """What lies beyond panels that are open, if it falls as fast as from their inner to their outer halves.
+
+    Or inf.
 
     amount: [Q, M], of every point.
     """
@@ -204,8 +214,9 @@ def beyond(amount, panels):
 
 
 def adapted(given, mesh=None):
-    """What is seen on panels that were bisected, and added outwards, until errors are small or there is no
-    room for more.
+    """What is seen on panels that were bisected, and added outwards, until errors are small.
+
+    Or until there is no room for more.
 
     Of inputs that are traced nothing is known: they have the panels to begin with.
     """
@@ -231,8 +242,10 @@ def adapted(given, mesh=None):
 
 
 def refined(seen, outward):
-    """The panels with the worst ones bisected, and, if `outward`, others added where something lies beyond;
-    or None."""
+    """The panels with the worst ones bisected; or None.
+
+    If `outward`, others are added where something lies beyond.
+    """
     panels, room = seen.panels, CAPACITIES[-1] // len(NODES) ** GAUSSIANS - len(seen.panels.low)
     added = further(seen, room) if outward else None
     if added is not None:
@@ -258,8 +271,9 @@ def refined(seen, outward):
 
 
 def further(seen, room):
-    """The panels and those that follow outwards where something lies there; None if there are none, or no
-    room.
+    """The panels and those that follow outwards where something lies there.
+
+    None if there are none, or no room.
 
     A panel that was added in one dimension has none added to it in those before, so that none is there twice.
     """
@@ -285,8 +299,10 @@ def further(seen, room):
 
 
 def other_rule(panels):
-    """Points and weights on the same panels, each cut in another place in every dimension, by other Gauss
-    rules."""
+    """Points and weights on the same panels, each cut in another place, by other Gauss rules.
+
+    In every dimension.
+    """
     nodes, weights = legendre.leggauss(ORDER)
     nodes = np.concatenate([CUT * (nodes + 1) - 1, 1 - (1 - CUT) * (1 - nodes)])
     points, (weights, *_) = on_panels(panels, nodes, np.concatenate([CUT * weights, (1 - CUT) * weights]))

@@ -1,5 +1,7 @@
-"""Parts of emitted modules that integrate over few Gaussians: rules that know their errors, and Sobol points
-that check them."""
+"""Parts of emitted modules that integrate over few Gaussians.
+
+Rules that know their errors, and Sobol points that check them.
+"""
 
 # ruff: noqa: F811
 import warnings
@@ -82,8 +84,10 @@ def sensitive(inputs, points, weights, mesh=None, names=None):
 
 
 def library(array):
-    """NumPy, or JAX's for what is traced: of arrays whose shapes change, JAX would compile everything
-    anew."""
+    """NumPy, or JAX's for what is traced.
+
+    Of arrays whose shapes change, JAX would compile everything anew.
+    """
     return jnp if traced(array) else np
 
 
@@ -97,8 +101,9 @@ def sizes(parts):
 
 
 def unseen(slopes, weights):
-    """What outputs owe to points [P] so improbable that random ones, as many as check the rule, meet none of
-    them.
+    """What outputs owe to points [P] so improbable that random ones meet none of them.
+
+    As many as check the rule.
 
     slopes: [Q, P].
     """
@@ -109,8 +114,10 @@ def unseen(slopes, weights):
 
 
 def in_units(found, outputs, names=None):
-    """Numbers [N] or [1] in units of max(1, |output|) as those of the outputs `names`, or all; of others,
-    inf."""
+    """Numbers [N] or [1] in units of max(1, |output|) as those of the outputs `names`, or all.
+
+    Of others, inf.
+    """
     out = {name: jnp.full(value.shape, jnp.inf, DTYPE) for name, value in outputs.items()}
     start = 0
     for name in sorted(names or outputs):
@@ -199,8 +206,10 @@ LEAST = 1e-40  # the weight of a point that counts: beyond, functions that grow 
 
 
 def draw(seed, k):
-    """Points [GAUSSIANS, M] and weights: for k = 0 of the rule, for which the seed plays no part; then
-    Sobol's."""
+    """Points [GAUSSIANS, M] and weights: for k = 0 of the rule, for which the seed plays no part.
+
+    Then Sobol's.
+    """
     return hermite_rule([GRIDS[0]] * GAUSSIANS) if k == 0 else draw_sobol(seed, k - 1)
 
 

@@ -5,8 +5,10 @@ import jax.numpy as jnp
 
 # ---- copied
 def root(x, k=0.5):
-    """x^k, 0 < k < 1, of a vector. Where x is 0 its derivative counts as 0: at single points it has no
-    weight, and elsewhere x does not move."""
+    """x^k, 0 < k < 1, of a vector.
+
+    Where x is 0 its derivative counts as 0: at single points it has no weight, and elsewhere x does not move.
+    """
     there = x > 0
     inner = jnp.where(there, x, 1)
     return jnp.where(
@@ -15,8 +17,10 @@ def root(x, k=0.5):
 
 
 def sqrt_psd(covariance):
-    """A lower triangular square root of a small positive semidefinite matrix, singular ones included, with
-    finite derivatives."""
+    """A lower triangular square root of a small positive semidefinite matrix.
+
+    Of singular ones, too; its derivatives are finite.
+    """
     k = covariance.shape[0]
     root = [[jnp.zeros((), covariance.dtype)] * k for _ in range(k)]
     for j in range(k):

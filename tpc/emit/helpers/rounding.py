@@ -52,9 +52,11 @@ MOST_STEPS = 4000  # operations that are compiled for that, which takes up to 10
 
 
 def rounding(inputs, points, weights, values, mesh=None, enough=ENOUGH):
-    """{output: about what rounding may change it by}: all operations are done with numbers of so many bits
-    fewer that their errors are not lost in those of rounding, and what comes of them is taken in proportion.
-    values: the outputs on these points, of which `enough` will do.
+    """{output: about what rounding may change it by}.
+
+    All operations are done with numbers of so many bits fewer that their errors are not lost in those of
+    rounding, and what comes of them is taken in proportion. values: the outputs on these points, of which
+    `enough` will do.
 
     NaN where there are so many operations that compiling them once more takes minutes.
     """
@@ -105,7 +107,7 @@ def replay(jaxpr, consts, arguments):
     known = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
 
     def value(atom):
-        """Of a variable or a literal."""
+        """The value of a variable or a literal."""
         return atom.val if hasattr(atom, "val") else known[atom]
 
     for place, step in enumerate(jaxpr.eqns):
@@ -163,8 +165,10 @@ def operation(step, arguments, place):
 
 
 def coarsened(x, place):
-    """x rounded to COARSER bits fewer, and off by as much again in a way of the operation's own, so that a
-    number that is just 1 is off, too."""
+    """x rounded to COARSER bits fewer, and off by as much again in a way of the operation's own.
+
+    So a number that is just 1 is off, too.
+    """
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
     kind = jnp.finfo(x.dtype)
@@ -177,8 +181,9 @@ SHOWN = 1e-11  # of a value: rounding errors from here on are told
 
 
 def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
-    """{output: (value, error)}, with the error of rounding in it where numbers cancel, None where there is
-    none; can be jitted, vmapped over and differentiated in `inputs`, without that. The seed plays no part.
+    """{output: (value, error)}, with the error of rounding where numbers cancel, else None.
+
+    It can be jitted, vmapped over and differentiated in `inputs`, without that. The seed plays no part.
 
     progress: called with the numbers of evaluations done and of all. kept: a mapping of what is done, to
     begin with and to add to. mesh: a `jax.sharding.Mesh` of one axis, over whose devices the points or

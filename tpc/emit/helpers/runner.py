@@ -1,5 +1,7 @@
-"""The parts of emitted modules that draw points and run `limit` on them: each module has the sections that
-its plan needs."""
+"""The parts of emitted modules that draw points and run `limit` on them.
+
+Each module has the sections that its plan needs.
+"""
 
 # ruff: noqa: F811
 import warnings
@@ -33,8 +35,10 @@ compiled = jax.jit(limit)
 
 
 def prepared(inputs):
-    """All inputs, defaults filled in. Raises ValueError for one that is missing, unknown or of another
-    shape."""
+    """All inputs, defaults filled in.
+
+    Raises ValueError for one that is missing, unknown or of another shape.
+    """
     given = dict(inputs or {})
     for name in given:
         if name not in INPUTS:
@@ -50,8 +54,9 @@ def prepared(inputs):
 
 
 def spread(array, mesh):
-    """Points or weights [..., M] with the samples shared out over the devices of a mesh of one axis; each
-    process sends its devices only theirs.
+    """Points or weights [..., M] with the samples shared out over the devices of a mesh of one axis.
+
+    Each process sends its devices only theirs.
 
     Points of weight 0 make the shares equal.
     """
@@ -78,8 +83,10 @@ def evaluated(inputs, points, weights, mesh=None):
 
 
 def evaluations(inputs, drawn, count, progress=None, kept=None, mesh=None):
-    """What `limit` gives on the points and weights `drawn(k)`, for k < count: those not in the mapping `kept`
-    are computed and added to it."""
+    """What `limit` gives on the points and weights `drawn(k)`, for k < count.
+
+    Those not in the mapping `kept` are computed and added to it.
+    """
     given, kept = prepared(inputs), {} if kept is None else kept
     for k in range(count):
         if k not in kept:
@@ -123,8 +130,10 @@ def whitened(points):
 
 
 def draw_sobol(seed, k, samples=SAMPLES):
-    """Points [GAUSSIANS, samples] and weights of the k-th repeat: a scrambling of its own of Sobol's
-    sequence, as standard Gaussians."""
+    """Points [GAUSSIANS, samples] and weights of the k-th repeat.
+
+    A scrambling of its own of Sobol's sequence, as standard Gaussians.
+    """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
     sequence = qmc.Sobol(max(1, GAUSSIANS), scramble=True, rng=rng)
     with warnings.catch_warnings():
@@ -148,8 +157,10 @@ def draw(seed, k, samples=SAMPLES):
 
 # ---- rules
 def draw(seed, k):
-    """The points [Gaussians, M] and weights [M] of every sector: the product of Gauss–Hermite rules of the
-    sizes in NODES. Neither the seed nor k plays a part."""
+    """The points [Gaussians, M] and weights [M] of every sector.
+
+    The product of Gauss–Hermite rules of the sizes in NODES. Neither the seed nor k plays a part.
+    """
     points, weights = zip(*map(product_rule, NODES), strict=True)
     return (points, weights) if len(NODES) > 1 else (points[0], weights[0])
 
@@ -187,8 +198,10 @@ def draw(seed, k):
 
 # ---- coefficients
 def coefficients(size=GAUSSIANS + 1):
-    """Every standard Gaussian as its coefficients on 1 and the standard Gaussians, and their weights; up to
-    `size`, zeros."""
+    """Every standard Gaussian as its coefficients on 1 and the standard Gaussians, and their weights.
+
+    Up to `size`, zeros.
+    """
     return jnp.eye(GAUSSIANS, size, 1, dtype=DTYPE), jnp.where(
         jnp.arange(size) <= GAUSSIANS, jnp.ones((), DTYPE), 0
     )
@@ -201,8 +214,11 @@ def draw(seed, k):
 
 # ---- rules compared
 def summary(done):
-    """{output: (value, error estimate)}: by the first rule, and four times the largest difference from the
-    others, which have the errors of rounding that the first one may have; inf where these are not finite."""
+    """{output: (value, error estimate)}.
+
+    By the first rule, and four times the largest difference from the others, which have the errors of
+    rounding that the first one may have; inf where these are not finite.
+    """
     first, *others = outputs_of(done)
 
     def apart(name):
@@ -219,8 +235,9 @@ def summary(done):
 
 # ---- all rules
 def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
-    """{output: (value, error estimate)}; can be jitted, vmapped over and differentiated in `inputs`. The seed
-    plays no part.
+    """{output: (value, error estimate)}; can be jitted, vmapped over and differentiated in `inputs`.
+
+    The seed plays no part.
 
     progress: called with the numbers of rules done and of all. kept: a mapping of what is done, by rule, to
     begin with and to add to.
@@ -237,8 +254,9 @@ def summary(done):
 
 # ---- once
 def run(inputs=None, seed=0, progress=None, kept=None, mesh=None):
-    """{output: (value, None)}, exact; can be jitted, vmapped over and differentiated in `inputs`. The seed
-    plays no part.
+    """{output: (value, None)}, exact; can be jitted, vmapped over and differentiated in `inputs`.
+
+    The seed plays no part.
 
     progress: called when done. kept: a mapping to which the outcome is added, or which has it.
     mesh: a `jax.sharding.Mesh` of one axis, over whose devices the coefficients are shared out.

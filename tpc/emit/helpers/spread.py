@@ -1,5 +1,7 @@
-"""The part of emitted modules that sees whether the spread of the repeats can be trusted: in the modules
-whose points are drawn at random."""
+"""The part of emitted modules that sees whether the spread of the repeats can be trusted.
+
+In the modules whose points are drawn at random.
+"""
 
 from typing import NamedTuple
 
@@ -49,8 +51,10 @@ class Claim(NamedTuple):
 
     @property
     def stderr(self):
-        """The error that is claimed: inf where the integrand's tail leaves none. Samples of a heavy tail
-        spread less than their mean is off."""
+        """The error that is claimed: inf where the integrand's tail leaves none.
+
+        Samples of a heavy tail spread less than their mean is off.
+        """
         by = numeric(tuple(self))
         _, total, bias, tail, unseen, lost = map(by.asarray, self)
         tail = by.where(by.isnan(tail), 0, tail)
@@ -85,8 +89,10 @@ def claims(done, checks=None):
 
 
 def students(repeats):
-    """The factor by which so few make a standard error too small: Student's 95 % are as many as those of a
-    Gaussian then (Cornish-Fisher)."""
+    """The factor by which so few make a standard error too small.
+
+    Student's 95 % are as many as those of a Gaussian then (Cornish-Fisher).
+    """
     x, freedom = 1.96, max(1, repeats - 1)
     terms = (x**2 + 1) / 4, (5 * x**4 + 16 * x**2 + 3) / 96, (3 * x**6 + 19 * x**4 + 17 * x**2 - 15) / 384
     return 1 + sum(term / freedom**power for power, term in enumerate(terms, 1))
@@ -100,8 +106,9 @@ def summary(done, checks=None):
 def run(
     inputs=None, seed=0, samples=SAMPLES, repeats=REPEATS, progress=None, kept=None, mesh=None, checks=None
 ):
-    """{output: (value, standard error)}, from a seed; can be jitted, vmapped over and differentiated in
-    `inputs`, with errors by the spread alone.
+    """{output: (value, standard error)}, from a seed.
+
+    Can be jitted, vmapped over and differentiated in `inputs`, with errors by the spread alone.
 
     The error is inf where none can be told. progress: called with the numbers of repeats done and of all.
     kept: a mapping of what is done, by repeat, to begin with and to add to. mesh: a `jax.sharding.Mesh` of
@@ -115,8 +122,10 @@ def run(
 
 
 def checked(inputs, seed, samples, done, checks, mesh=None):
-    """`checks` with what it lacks: how the first repeats differ from their halves, and the tails of
-    integrands where they may be heavy."""
+    """`checks` with what it lacks.
+
+    How the first repeats differ from their halves, and the tails of integrands where they may be heavy.
+    """
     given = prepared(inputs)
     for k in range(min(HALVED, len(done))):
         if f"halves-{k}" not in checks:
@@ -143,8 +152,9 @@ def checked(inputs, seed, samples, done, checks, mesh=None):
 
 
 def halves(points):
-    """The two halves of the points of a repeat, as points and weights of their own: points of a Sobol
-    sequence are Sobol points again.
+    """The two halves of the points of a repeat, as points and weights of their own.
+
+    Points of a Sobol sequence are Sobol points again.
 
     The parts of an output that are linear in the distribution of the points have the halves' mean. What is
     left is what its bias changes by.
@@ -165,8 +175,10 @@ def tied(values):
 
 
 def agreeing(values):
-    """Where [...] two of the repeats [R, ...] have the same number, to rounding: what is not made of few
-    points, or few digits, has no reason to."""
+    """Where [...] two of the repeats [R, ...] have the same number, to rounding.
+
+    What is not made of few points, or few digits, has no reason to.
+    """
     ordered = np.sort(values, axis=0)
     return np.min(np.diff(ordered, axis=0), axis=0) <= 4 * np.finfo(values.dtype).eps * np.max(
         np.abs(values), axis=0
@@ -174,9 +186,11 @@ def agreeing(values):
 
 
 def suspects(done):
-    """{output: where [...] its error needs to be looked at}: what may have a heavy tail by its functions, or
-    one repeat that spreads more than the others together, or repeats that agree although it has functions
-    with a kink or a jump, which few points may have met."""
+    """{output: where [...] its error needs to be looked at}.
+
+    What may have a heavy tail by its functions, or one repeat that spreads more than the others together, or
+    repeats that agree although it has functions with a kink or a jump, which few points may have met.
+    """
     out = {}
     for name in done[0][0]:
         values = np.stack([np.asarray(each[0][name]) for each in done])
@@ -190,8 +204,10 @@ def suspects(done):
 
 
 def pulls(inputs, points, weights, cotangents):
-    """The derivative of a combination of outputs in the weight of every point: to first order its integrand,
-    through all means that it depends on."""
+    """The derivative of a combination of outputs in the weight of every point.
+
+    To first order its integrand, through all means that it depends on.
+    """
     return jax.vjp(lambda own: limit(inputs, points, own)[0], weights)[1](cotangents)[0]
 
 
@@ -202,8 +218,9 @@ pull = jax.jit(
 
 
 def influence(given, seed, samples, done, wanted):
-    """{"NAME tail", "NAME unseen": arrays} of the outputs in `wanted`, from PULLED points and as many
-    stretched ones of weight 0.
+    """{"NAME tail", "NAME unseen": arrays} of the outputs in `wanted`.
+
+    From PULLED points and as many stretched ones of weight 0.
 
     Entries are looked at one by one, or in PASSES combinations with random signs.
     """
@@ -246,8 +263,9 @@ def influence(given, seed, samples, done, wanted):
 
 
 def unmet(seen, probed, sparse, same, repeats):
-    """What points that are not there may add to means over M points in all repeats, in units of 1/M, for
-    entries that are the `same` in all or not.
+    """What points that are not there may add to means over M points in all repeats, in units of 1/M.
+
+    For entries that are the `same` in all or not.
 
     sparse: whether too few have met anything for a tail to be seen. Where no point, or hardly one, has met
     what stretched points meet, three in all may have been missed (the rule of three). Sobol points meet an
@@ -262,8 +280,10 @@ def unmet(seen, probed, sparse, same, repeats):
 
 
 def tail_index(sizes):
-    """The index k of the generalized Pareto distribution that fits the greatest of `sizes` [M]; 0 if they
-    tell nothing. Zhang and Stephens (2009), with the prior of Vehtari et al. (2024)."""
+    """The index k of the generalized Pareto distribution that fits the greatest of `sizes` [M].
+
+    0 if they tell nothing. Zhang and Stephens (2009), with the prior of Vehtari et al. (2024).
+    """
     ordered = np.sort(np.asarray(sizes, np.float64))
     count = int(min(0.2 * len(ordered), 3 * len(ordered) ** 0.5))
     excess = ordered[-count:] - ordered[-count - 1]

@@ -1,5 +1,6 @@
-"""Which families of vectors are histories: one step is made in each round of a loop, and later only sums over
-steps are taken.
+"""Which families of vectors are histories.
+
+One step is made in each round of a loop, and later only sums over steps are taken.
 
 They are kept in blocks of steps, like bases, so that a sum over the steps so far leaves out those blocks that
 are not begun.
@@ -28,9 +29,12 @@ class _Use(NamedTuple):
 
 
 def histories(
-    nodes: Sequence[Node], storage: Mapping[str, Storage], outputs: Sequence[Output], at_once: Collection[int]
+    nodes: Sequence[Node],
+    storage: Mapping[str, Storage],
+    outputs: Sequence[Output],
+    at_once: Collection[Region],
 ) -> frozenset[str]:
-    """The names of the families. at_once: the loops all rounds of which are computed together, by `id`."""
+    """The names of the families. at_once: the loops all rounds of which are computed together."""
     made: dict[str, list[Leaf]] = {name: [] for name in storage}
     used: dict[str, list[_Use]] = {name: [] for name in storage}
     for leaf in leaves(nodes):
@@ -46,7 +50,7 @@ def histories(
     )
 
 
-def _is_history(s: Storage, maker: Leaf, uses: Sequence[_Use], at_once: Collection[int]) -> bool:
+def _is_history(s: Storage, maker: Leaf, uses: Sequence[_Use], at_once: Collection[Region]) -> bool:
     if (
         s.family.kind != "vector"
         or s.carry is not None
@@ -56,11 +60,11 @@ def _is_history(s: Storage, maker: Leaf, uses: Sequence[_Use], at_once: Collecti
     first, *rest = s.kept
     out = maker.op.out
     steps = next((r for r in maker.around if out.index[first] == Affine.var(r.variable)), None)
-    if steps is None or id(steps) in at_once:
+    if steps is None or steps in at_once:
         return False
     within = maker.around[len(steps.loops) :]  # the loops that make one step, as a whole
     whole = all(
-        id(r) in at_once
+        r in at_once
         and out.index[axis] == Affine.var(r.variable)
         and r.loop.count.constant == s.family.shape[axis]
         for r, axis in zip(within, rest, strict=False)
@@ -68,29 +72,29 @@ def _is_history(s: Storage, maker: Leaf, uses: Sequence[_Use], at_once: Collecti
     if not whole or len(within) != len(rest):
         return False
     return all(
-        _now(use, first, steps) or _summed(use, s.kept) or _paired(use, s.kept, steps, at_once)
+        _is_now(use, first, steps) or _is_summed(use, s.kept) or _is_paired(use, s.kept, steps, at_once)
         for use in uses
     )
 
 
-def _now(use: _Use, first: int, steps: Region) -> bool:
+def _is_now(use: _Use, first: int, steps: Region) -> bool:
     """Whether it is the step of the round itself, which is at hand."""
     return steps in use.around and use.ref.index[first] == Affine.var(steps.variable)
 
 
-def _summed(use: _Use, kept: Sequence[int]) -> bool:
+def _is_summed(use: _Use, kept: Sequence[int]) -> bool:
     """Whether it is summed over, over all that is kept."""
     order = [Affine.var(v) for v, _ in use.sums]
     return bool(order) and [use.ref.index[axis] for axis in kept] == order[: len(kept)]
 
 
-def _paired(use: _Use, kept: Sequence[int], steps: Region, at_once: Collection[int]) -> bool:
+def _is_paired(use: _Use, kept: Sequence[int], steps: Region, at_once: Collection[Region]) -> bool:
     """Whether it stands in inner products of one vector with all that is kept."""
     own = use.around[len(use.around) - len(kept) :]
     return (
         isinstance(use.op, Moment)
         and not isinstance(use.op, MatMul)
         and not use.sums
-        and all(id(r) in at_once and r is not steps for r in own)
+        and all(r in at_once and r is not steps for r in own)
         and [use.ref.index[axis] for axis in kept] == [Affine.var(r.variable) for r in own]
     )

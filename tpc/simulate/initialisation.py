@@ -1,5 +1,7 @@
-"""The initial matrices and vectors at finite width (Setup 7.2): their laws, worked out once, and their draws,
-seed by seed."""
+"""The initial matrices and vectors at finite width (Setup 7.2).
+
+Their laws, worked out once, and their draws, seed by seed.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,12 @@ from tpc.core.program import Gaussians, Matrix, Program
 
 @dataclass(frozen=True, slots=True)
 class Laws:
-    """The numbers that the laws of a program come to.
+    """The numbers that the laws of a program come to."""
 
-    deviations: by matrix, the standard deviation of an entry, [*axes]. means, roots: by group of k vectors,
-    [*axes, k], and a square root of the covariance, [*axes, k, k]; a group is called by its first name.
-    """
-
+    # by matrix, the standard deviation of an entry, [*axes]
     deviations: Mapping[str, np.ndarray]
+    # `means`, `roots`: by group of k vectors, [*axes, k], and a square root of the covariance, [*axes, k, k];
+    # a group is called by its first name
     means: Mapping[str, np.ndarray]
     roots: Mapping[str, np.ndarray]
 
@@ -33,8 +34,10 @@ class WidthError(ValueError):
 
 
 def widths(program: Program, inputs: Inputs, width: int) -> dict[str, int]:
-    """Every width, by its ratio to the first, which is `width`. Raises WidthError if one comes out below
-    1."""
+    """Every width, by its ratio to the first, which is `width`.
+
+    Raises WidthError if one comes out below 1.
+    """
     if width < 1:
         raise WidthError(f"the width must be at least 1, not {width}")
     out = {w.name: round(float(law_number(w.ratio, inputs, ()) * width)) for w in program.widths}
@@ -59,8 +62,10 @@ def laws(program: Program, inputs: Inputs, sizes: Mapping[str, int]) -> Laws:
 
 
 def _root(group: Gaussians, inputs: Inputs) -> np.ndarray:
-    """A square root of the covariance, singular ones included: by eigenvalues, rounding below 0 taken for
-    0."""
+    """A square root of the covariance, singular ones included.
+
+    By eigenvalues, rounding below 0 taken for 0.
+    """
     values, vectors = np.linalg.eigh(covariance(group, inputs))
     root: np.ndarray = vectors * np.sqrt(np.maximum(values, 0))[..., None, :]
     return root
@@ -84,8 +89,10 @@ def draw_group(
 def draw(
     program: Program, sizes: Mapping[str, int], laws: Laws, seed: Any, dtype: Any
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """All initial matrices and vectors of one seed, by name. Each has a key of its own, by its place in the
-    program."""
+    """All initial matrices and vectors of one seed, by name.
+
+    Each has a key of its own, by its place in the program.
+    """
     key = jax.random.key(seed)
     matrices = {
         m.name: draw_matrix(jax.random.fold_in(key, i), m, laws.deviations[m.name], sizes, dtype)

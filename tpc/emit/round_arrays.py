@@ -32,8 +32,10 @@ def in_a_row(region: Region, lie: Stacking) -> bool:
 
 
 def stacked_axis(region: Region, held: Held, lie: Stacking) -> int:
-    """Where the rounds come in the value that is written: NumPy puts indexed axes first unless they are
-    neighbours, and slices where they are."""
+    """Where the rounds come in the value that is written.
+
+    NumPy puts indexed axes first unless they are neighbours, and slices where they are.
+    """
     if in_a_row(region, lie):
         return [a for a in held.kept if a == lie.axis or a in lie.rest].index(lie.axis)
     indexed = [k for k, a in enumerate(held.kept) if a not in lie.rest]

@@ -13,6 +13,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Tree
+from tpc.syntax.walk import names_in, walk
 from tpc.train.build import Maker, replaced, substituted
 from tpc.train.checks import ARRAYS, check_index
 from tpc.train.naming import Names
@@ -35,7 +36,7 @@ def apart(network: tree.Network, used: Collection[str], names: Names) -> tree.Ne
 
     They stand in the place of those that mean something where it is called.
     """
-    bound = {part.variable.name for part in tree.walk(network) if isinstance(part, tree.Range)}
+    bound = {part.variable.name for part in walk(network) if isinstance(part, tree.Range)}
     fresh: dict[str, str] = {}
     for variable in sorted(bound.intersection(used)):
         fresh[variable] = names.another(variable, [*used, *bound, *fresh.values()])
@@ -46,25 +47,25 @@ def apart(network: tree.Network, used: Collection[str], names: Names) -> tree.Ne
     return cast(tree.Network, replaced(cast(Tree, network), leaf)) if fresh else network
 
 
-def picks_members(node: tree.Sum, env: Env) -> bool:
+def picks_members(node: tree.Summation, env: Env) -> bool:
     """Whether the variables of a sum pick members of a family that is made member by member."""
     variables = {r.variable.name for r in node.ranges}
     indexed = [
         part
-        for part in tree.walk(node.body)
+        for part in walk(node.body)
         if isinstance(part, tree.Indexed)
         and isinstance(part.base, tree.Name)
         and part.base.name in env
         and env[part.base.name].members is not None
     ]
-    return any(name.name in variables for part in indexed for i in part.index for name in tree.names(i))
+    return any(name.name in variables for part in indexed for i in part.index for name in names_in(i))
 
 
-def term_by_term(forward: Forward, node: tree.Sum, env: Env) -> ArrayExpr:
+def term_by_term(forward: Forward, node: tree.Summation, env: Env) -> ArrayExpr:
     """A sum with each of its terms made by itself."""
     first, *rest = node.ranges
     m = Maker(node.span)
-    body: Tree = tree.Sum(node.span, tuple(rest), node.body) if rest else node.body
+    body: Tree = tree.Summation(node.span, tuple(rest), node.body) if rest else node.body
     terms = [
         substituted(body, {first.variable.name: m.number(k)}) for k in range(forward.count(first.count, 1))
     ]
@@ -112,11 +113,11 @@ def _is_index(forward: Forward, index: Tree) -> bool:
     """Whether an index is made of numbers, dims and the variables of loops around."""
     parts = [
         part
-        for part in tree.walk(index)
-        if not isinstance(part, tree.Name | tree.Number | tree.Chain | tree.Negated)
+        for part in walk(index)
+        if not isinstance(part, tree.Name | tree.Literal | tree.Chain | tree.Negated)
     ]
     return not parts and all(
-        name.name in forward.scope() or forward.scene.is_constant(name.name) for name in tree.names(index)
+        name.name in forward.scope() or forward.scene.is_constant(name.name) for name in names_in(index)
     )
 
 
@@ -167,7 +168,7 @@ def pad(forward: Forward, node: tree.Applied, env: Env, wish: str = "x") -> Arra
         return forward.of_var(out)
 
 
-def sum_of(forward: Forward, node: tree.Sum, env: Env) -> ArrayExpr:
+def sum_of(forward: Forward, node: tree.Summation, env: Env) -> ArrayExpr:
     """A sum, one expression with the variables of its ranges, or term by term where they pick members."""
     if picks_members(node, env):
         return term_by_term(forward, node, env)

@@ -1,5 +1,7 @@
-"""Instructions for the products that terms are taken apart into: each a family of its own, made once for all
-that use it."""
+"""Instructions for the products that terms are taken apart into.
+
+Each a family of its own, made once for all that use it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from tpc.core.names import part
 from tpc.core.printer import print_expr
 from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Program, Scalar
 from tpc.core.traverse import free_variables, substitute
-from tpc.reassociate.contraction import Leaf, Node, Pair
+from tpc.reassociate.contraction import Node, Pair, TermFactor
 from tpc.reassociate.levels import Item, Level, Nested
 from tpc.reassociate.products import Term
 
@@ -22,8 +24,10 @@ Taken = tuple[Term, tuple[Expr, ...], "Node | None"]
 
 
 def canonical(node: Node, counts: Counts) -> tuple[str, tuple[str, ...]]:
-    """What tells a product apart, whatever its axes are called; and the names of the axes in the order in
-    which they occur."""
+    """What tells a product apart, whatever its axes are called.
+
+    And the names of the axes in the order in which they occur.
+    """
     order: list[str] = []
 
     def text(node: Node) -> str:
@@ -39,7 +43,7 @@ def canonical(node: Node, counts: Counts) -> tuple[str, tuple[str, ...]]:
     return f"{shown} {';'.join(str(counts[v]) for v in order)}", tuple(order)
 
 
-def _in_order(leaf: Leaf) -> list[str]:
+def _in_order(leaf: TermFactor) -> list[str]:
     if isinstance(leaf.x, Value):
         found = [
             v
@@ -51,8 +55,8 @@ def _in_order(leaf: Leaf) -> list[str]:
     return sorted(leaf.moving)
 
 
-def leaves(node: Node) -> list[Leaf]:
-    return [node] if isinstance(node, Leaf) else [*leaves(node.left), *leaves(node.right)]
+def leaves(node: Node) -> list[TermFactor]:
+    return [node] if isinstance(node, TermFactor) else [*leaves(node.left), *leaves(node.right)]
 
 
 class Placing:
@@ -135,24 +139,26 @@ class Builder:
 
     def expression(self, node: Node, out: Sequence[str], counts: Counts, site: Nested) -> Expr:
         """A product as an expression, summed over the axes that are not among `out`."""
-        if isinstance(node, Leaf):
-            return self._summed(node.x, [v for v in _in_order(node) if v not in out], counts)
+        if isinstance(node, TermFactor):
+            return self._sum(node.x, [v for v in _in_order(node) if v not in out], counts)
         if node.inner:
             whole = Pair(node.left, node.right, node.left.moving | node.right.moving)
-            return self._summed(
+            return self._sum(
                 self.named(whole, out, counts, site), [v for v in _axes(whole, out) if v not in out], counts
             )
         sums = _summing_order(node)
         axes = [*out, *sums]
         left, right = (self.operand(part, axes, counts, site) for part in (node.left, node.right))
-        return self._summed(mul(right, left) if node.left.vector else mul(left, right), sums, counts)
+        return self._sum(mul(right, left) if node.left.vector else mul(left, right), sums, counts)
 
     def operand(self, node: Node, axes: Sequence[str], counts: Counts, site: Nested) -> Expr:
-        return node.x if isinstance(node, Leaf) else self.named(node, axes, counts, site)
+        return node.x if isinstance(node, TermFactor) else self.named(node, axes, counts, site)
 
     def named(self, node: Node, axes: Sequence[str], counts: Counts, site: Nested) -> Expr:
-        """A member of the family that a product is made as, its axes in the order of `axes` if it is not
-        there yet."""
+        """A member of the family that a product is made as.
+
+        Its axes are in the order of `axes` if it is not there yet.
+        """
         level = self.placing.level(node, counts, site)
         text, order = canonical(node, counts)
         around = tuple(Affine.var(outer.loop.variable) for outer in level.levels if outer.loop is not None)
@@ -201,7 +207,7 @@ class Builder:
         )
         self.made[level, text] = name, tuple(order.index(v) for v in own)
 
-    def _summed(self, x: Expr, variables: Sequence[str], counts: Counts) -> Expr:
+    def _sum(self, x: Expr, variables: Sequence[str], counts: Counts) -> Expr:
         for v in reversed(variables):
             x = summed(v, counts[v], x)
         return x
@@ -213,10 +219,13 @@ def _axes(node: Node, order: Sequence[str]) -> list[str]:
 
 
 def _summing_order(node: Pair) -> list[str]:
-    """The axes that a product is summed over: as they lie in a factor that is there already, the vector if
-    there is one."""
+    """The axes that a product is summed over.
+
+    As they lie in a factor that is there already, the vector if there is one.
+    """
     known = sorted(
-        (part for part in (node.left, node.right) if isinstance(part, Leaf)), key=lambda part: not part.vector
+        (part for part in (node.left, node.right) if isinstance(part, TermFactor)),
+        key=lambda part: not part.vector,
     )
     order = [v for part in known for v in _in_order(part) if v in node.summed]
     return list(dict.fromkeys([*order, *sorted(node.summed)]))

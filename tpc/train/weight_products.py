@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Env = Mapping[str, ArrayExpr]
 
 
-def product(forward: Forward, node: tree.MatMul, env: Env, wish: str = "h") -> ArrayExpr:
+def product(forward: Forward, node: tree.MatrixProduct, env: Env, wish: str = "h") -> ArrayExpr:
     """`W @ x`, as a variable: a step of the pass."""
     weight, member, transposed = weight_of(forward, node.matrix, env)
     near, far = weight.sides(transposed)
@@ -70,7 +70,7 @@ def weight_of(forward: Forward, node: Tree, env: Env) -> tuple[Weight, Index, bo
     return weight, member, transposed
 
 
-def operand_of(forward: Forward, node: tree.MatMul, weight: Weight, near: Side, env: Env) -> ArrayExpr:
+def operand_of(forward: Forward, node: tree.MatrixProduct, weight: Weight, near: Side, env: Env) -> ArrayExpr:
     operand = forward.expr(node.operand, env)
     if near.width is None and near.count is None:
         operand = without_one(operand)

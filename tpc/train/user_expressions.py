@@ -18,14 +18,13 @@ class Entries:
     """An expression of the core language, an array over axes of these lengths (None: not known).
 
     `at` gives an entry, or with no index at all what the user wrote.
-
-    made: whether networks, kernels or trainings made an array in it, so that it is to be taken entry by
-    entry. called: whether there is a call.
     """
 
     shape: tuple[Tree | None, ...]
     at: Callable[[Index], Tree]
+    # whether networks, kernels or trainings made an array in it, so that it is to be taken entry by entry
     made: bool = False
+    # whether there is a call
     called: bool = False
 
     @property
