@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,6 @@ from scipy.special import erf as plain_erf
 import tpc
 from tpc.emit.helpers import covariances as gram_prelude
 from tpc.emit.helpers import integrals as integral_prelude
-from tpc.emit.helpers import logistic as logistic_prelude
 from tpc.gram import registered
 
 KINDS = {
@@ -214,20 +212,36 @@ def test_a_form_of_ones_own_is_taken():
         assert float(result["d"].value) == pytest.approx(7)
     finally:
         registered.FORMS.clear()
-    with pytest.raises(ValueError, match="one function"):
-        registered.register("s", "s", "x = 1")
 
 
-def test_the_prelude_is_what_modules_copy():
-    text = "".join(
-        Path(prelude.__file__).read_text() for prelude in (gram_prelude, integral_prelude, logistic_prelude)
-    )
-    from tpc.gram.write import SECTIONS
+FORM = "def form(q, c, r):\n    return c"
 
-    assert {line[7:] for line in text.splitlines() if line.startswith("# ---- ")} == {
-        "every module",
-        *SECTIONS,
-    }
+
+@pytest.mark.parametrize(
+    ("f", "g", "source", "message"),
+    [
+        ("s", "s", "x = 1", "one function"),
+        ("s", "s", "def form(q", "cannot be read"),
+        ("s", "s", "def form(q, c):\n    return c", "other arguments"),
+        ("s", "s", "def form(q, c, r, *, z):\n    return c", "other arguments"),
+        ("s", "s", 3, "source of a closed form is text"),
+        (3, "s", FORM, "f of a closed form is text"),
+        ("1", "s", FORM, "f of a closed form is a function of `s`"),
+        ("s", "2*pi", FORM, "g of a closed form is a function of `s`"),
+        ("n*s", "s", FORM, "f of a closed form is a function of `s`"),
+        ("s)\noutput d = mean(s", "s", FORM, "f of a closed form is a function of `s`"),
+    ],
+)
+def test_what_is_no_closed_form_is_refused(f, g, source, message):
+    with pytest.raises(ValueError, match=message):
+        registered.register(f, g, source)
+    assert not registered.FORMS
+
+
+@pytest.mark.parametrize("f", ["t", "s +", "W @ s", "s > 1"])
+def test_what_cannot_be_read_is_told(f):
+    with pytest.raises(tpc.TpcError, match="closed form"):
+        registered.register(f, "s", FORM)
 
 
 @pytest.mark.parametrize("norm", [1e-30, 1e-8, 1.0, 1e4, 1e8, 1e100])

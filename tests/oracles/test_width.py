@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import tpc
-from tpc.scaling import random_in_the_limit
+from tpc.expand import random_in_the_limit
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 # digits.tp: test_digits.py

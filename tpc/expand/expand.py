@@ -37,8 +37,9 @@ from tpc.expand.chance import NO_GROUPS, RANDOM, join
 from tpc.expand.orders import Orders, SeriesTerm, UnstableError, key, orders
 from tpc.expand.random_start import Initial, initial_program, without_initial
 from tpc.expand.rename import Meaning, meanings_of
-from tpc.expand.series import F0, GrowsError, SmallError
+from tpc.expand.series import GrowsError, SmallError
 from tpc.expand.simplify import without_constant_axes, without_copies, without_zeros
+from tpc.expand.terms import F0
 
 MOST_WAYS = 200  # of choosing what the random scalars are linear in
 

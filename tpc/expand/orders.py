@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, values
+from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, replace, values
 from tpc.core.passes import needed_for
 from tpc.core.places import Site, by_family, may_make, sites_of
 from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, Scalar
 from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, join
-from tpc.expand.series import F0, Expander, GrowsError, Series, SmallError
+from tpc.expand.series import Expander, GrowsError, SmallError
+from tpc.expand.terms import F0, Series
 
 HALF = Fraction(1, 2)
 MOST_SWEEPS = 60  # beyond so many, some power grows from round to round
+DEEPEST = 6  # lines that are looked through for what is always 0
 POISON = Value(Ref("·rough"), False)  # in place of what needs a derivative that does not exist
 Kind = Literal["product", "value", "mean", "initial"]
 
@@ -86,7 +88,7 @@ class Orders:
         self.expander = self._expander(lambda function: POISON)
 
     def _expander(self, rough: Callable[[str], Expr]) -> Expander:
-        return Expander(self.members, self.powers_of, self.ratios, rough, self.settled)
+        return Expander(self.members, self.powers_of, self.ratios, rough, self.unfolded, self.settled)
 
     def members(self, v: Value, cut: Fraction) -> Series:
         """The terms of a member, by the names of terms; that they are wanted is noted."""
@@ -112,6 +114,22 @@ class Orders:
                 site.number for site in self.made.get(ref.name, ()) if may_make(site, ref, ())
             ]
         return frozenset[Fraction]().union(*(self.powers.get(maker, ()) for maker in self.makers[ref]))
+
+    def unfolded(self, x: Expr, depth: int = DEEPEST) -> Expr:
+        """An expression of terms, with what these are made of where one line makes them elementwise, so that
+        what is always 0 in it is seen."""
+
+        def made_of(node: Expr) -> Expr | None:
+            if not isinstance(node, Value) or not node.vector or depth == 0:
+                return None
+            name, _, p = node.ref.name.rpartition("@")
+            sites = self.made.get(name, ())
+            if len(sites) != 1 or not isinstance(op := sites[0].op, Nonlin) or op.out.index != node.ref.index:
+                return None
+            term = self.expander.series(op.phi, Fraction(p)).get(Fraction(p))
+            return None if term is None else self.unfolded(term, depth - 1)
+
+        return replace(x, made_of)
 
     def chance(self, v: Value) -> Chance:
         if v.vector and v.ref.name in self.laws:

@@ -8,7 +8,7 @@ without terms means "nothing that matters".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import factorial
@@ -31,13 +31,11 @@ from tpc.core.expr import (
     add,
     call,
     children,
-    coefficient,
     is_vector,
     mul,
     neg,
     number,
     power,
-    rebuild,
     replace,
     summed,
     values,
@@ -45,11 +43,10 @@ from tpc.core.expr import (
 )
 from tpc.core.functions import elementwise
 from tpc.core.program import Instruction
-from tpc.expand.edges import jumps
+from tpc.expand.edges import contact_at, rests
+from tpc.expand.terms import F0, NONE, Series, collected, folded, jumps_of, multisets, same_first
 
-Series = Mapping[Fraction, Expr]
-NONE: Series = {}
-F0 = Fraction(0)
+LOOKS = 4  # how many halves below the first power that is possible the first term is looked for
 
 
 class GrowsError(Exception):
@@ -83,6 +80,8 @@ class Expander:
     ratios: Mapping[str, Expr]
     # what to put for a term that needs a derivative that does not exist (it may raise)
     rough: Callable[[str], Expr]
+    # an expression of terms with what they are made of
+    unfolded: Callable[[Expr], Expr]
     # whether what has no powers is 0, not unknown
     settled: bool = False
 
@@ -95,12 +94,9 @@ class Expander:
         if not children(x):
             return {F0: x} if cut <= 0 and x != ZERO else NONE
         if self._plain(x):
-            own = {v: self.members(v, cut) for v in values(x)}
-            return (
-                {F0: replace(x, lambda node: own[node][F0] if isinstance(node, Value) else None)}
-                if cut <= 0
-                else NONE
-            )
+            for v in values(x):
+                self.members(v, cut)
+            return {F0: self._first_terms(x)} if cut <= 0 else NONE
         match x:
             case Add(terms):
                 return collected((p, e) for term in terms for p, e in self.series(term, cut).items())
@@ -132,9 +128,15 @@ class Expander:
 
         Then it is its own series.
         """
-        return all(set(self.powers(v.ref)) == {F0} for v in values(x)) and not any(
-            isinstance(node, Extent) for node in walk(x)
+        return (
+            all(set(self.powers(v.ref)) == {F0} for v in values(x))
+            and not any(isinstance(node, Extent) for node in walk(x))
+            and not any(rests(self.unfolded(self._first_terms(place)), ONE) for place in jumps_of(x))
         )
+
+    def _first_terms(self, x: Expr) -> Expr:
+        """`x` of values of order 1 by their names as terms."""
+        return replace(x, lambda node: self.members(node, F0)[F0] if isinstance(node, Value) else None)
 
     def top(self, ref: Ref) -> Fraction | None:
         """The greatest power of a member."""
@@ -202,8 +204,61 @@ class Expander:
         top = max(tops, default=F0)
         if top > 0 and any(map(is_vector, args)):
             raise GrowsError(function, *self._largest(args))
+        top = self._first(args, top, lambda p: p * degree >= cut) or top
         terms = [self.series(a, min(cut - top * (degree - 1), top)) for a in args]
-        return self._scaled(lambda *a: folded(call(function, *a)), function, terms, degree, cut)
+        if len(terms) > 1 and same_first(*terms) and (simpler := elementwise(function).simpler):
+            return self.series(simpler(*args), cut)  # what is below decides
+        found = self._scaled(lambda *a: folded(call(function, *a)), function, terms, degree, cut)
+        shape = elementwise(function).shape
+        if shape == "smooth" or not found:
+            return found
+        place = args[0] if len(args) == 1 else add(args[0], neg(args[1]))
+        moves = self._moves_at_rest(place, top if shape == "jump" else min(top, cut - top * (degree - 1)))
+        if moves is None:
+            return found
+        return self._roughened(found, top * degree if shape == "jump" else top * degree + moves, function)
+
+    def _first(
+        self, args: Sequence[Expr], top: Fraction, wanted: Callable[[Fraction], bool]
+    ) -> Fraction | None:
+        """The greatest power that is there, `top` being possible; None if there is none that is wanted."""
+        if not all(self.powers(v.ref) for a in args for v in values(a)):
+            return None
+        for k in range(LOOKS + 1):
+            p = top - Fraction(k, 2)
+            if not wanted(p):
+                break
+            if there := [q for a in args for q in self.series(a, p)]:
+                return max(there)
+        return None
+
+    def _moves_at_rest(self, place: Expr, cut: Fraction) -> Fraction | None:
+        """The power, relative to its first one, of what moves `place` where its first term is 0, if that is
+        at more than single points.
+
+        cut: how far down to look; if it is the first power, until something is found.
+        """
+        if not is_vector(place):
+            return None
+        terms = self.series(place, cut)
+        first = max(terms, default=None)
+        if first is None or not rests(self.unfolded(terms[first]), ONE):
+            return None
+        if cut == first:
+            below = next(
+                (t for k in range(1, LOOKS + 1) if len(t := self.series(place, cut - Fraction(k, 2))) > 1),
+                NONE,
+            )
+            terms = below
+        lower = max((p for p in terms if p < first), default=None)
+        if lower is None or not rests(self.unfolded(terms[first]), self.unfolded(terms[lower])):
+            return None
+        return lower - first
+
+    def _roughened(self, found: Series, worst: Fraction, function: str) -> Series:
+        """Without the terms of the power `worst` and below, which need a derivative that does not exist."""
+        kept = {p: e for p, e in found.items() if p > worst}
+        return {**kept, worst: self.rough(function)}
 
     def _scaled(
         self,
@@ -238,28 +293,56 @@ class Expander:
         return self._taylor(lambda *a: folded(build(*a)), function, terms, cut)
 
     def _where(self, condition: Expr, left: Expr, right: Expr, cut: Fraction) -> Series:
-        """Term by term, where the condition holds in the limit.
-
-        Below the first that is right only if both are equal where the condition changes.
-        """
+        """Term by term, where the condition holds in the limit, as far down as moves of its edge allow."""
         assert isinstance(condition, Compare)
         sides = add(condition.left, neg(condition.right))
         top = self.power_of(sides)
-        terms = self.series(sides, min(F0, F0 if top is None else top))
+        start = min(F0, F0 if top is None else top)
+        found = self._first([sides], start, lambda p: True)
+        terms = self.series(sides, start if found is None else min(start, found))
         first = max(terms, default=None)
         decided = Compare(condition.op, ZERO if first is None else terms[first], ZERO)
         if first == 0:
             both = [self.series(side, F0).get(F0, ZERO) for side in (condition.left, condition.right)]
             decided = Compare(condition.op, both[0], both[1])
         one, other = self.series(left, cut), self.series(right, cut)
-        out = {
-            p: call("where", decided, one.get(p, ZERO), other.get(p, ZERO))
-            for p in sorted({*one, *other}, reverse=True)
-        }
-        moves = not self._plain(sides)
-        if moves and out and min(out) < max(out) and jumps(condition, left, right):
-            out = {p: e if p == max(out) else self.rough("where") for p, e in out.items()}
-        return out
+        out = {p: call("where", decided, one.get(p, ZERO), other.get(p, ZERO)) for p in {*one, *other}}
+        out = {p: out[p] for p in sorted(out, reverse=True)}
+        if first is None or not is_vector(sides):
+            return out
+        apart = [p for p in out if one.get(p) != other.get(p)]
+        moved = [
+            self._moved(sides, first, decided, (p, one.get(p, ZERO), other.get(p, ZERO)), cut) for p in apart
+        ]
+        if apart and self._moves_at_rest(sides, first) is not None:
+            moved.append(max(apart))
+        worst = max((p for p in moved if p is not None), default=None)
+        return out if worst is None else self._roughened(out, worst, "where")
+
+    def _moved(
+        self,
+        sides: Expr,
+        first: Fraction,
+        decided: Compare,
+        branches: tuple[Fraction, Expr, Expr],
+        cut: Fraction,
+    ) -> Fraction | None:
+        """The power, if it is `cut` or more, of what terms of the branches give where the edge moves.
+
+        sides: what is compared with 0. first: its greatest power; an edge moves by n^d if the next one is d
+        less. branches: terms of the power p. If all their derivatives before the k-th agree at the edge, they
+        are as much as n^{kd} apart where only one of them should be, which is so at n^d of the coordinates:
+        that is of order n^{p + (k+1)d} in a mean.
+        """
+        p, left, right = branches
+        edge = self.unfolded(decided)
+        assert isinstance(edge, Compare)
+        contact = contact_at(edge, self.unfolded(left), self.unfolded(right)) if p > cut else None
+        if contact is not None:
+            lower = self.series(sides, first + (cut - p) / (contact + 1))
+            if power := max((q for q in lower if q < first), default=None):
+                return p + (contact + 1) * (power - first)
+        return None
 
     def _taylor(
         self, build: Callable[..., Expr], function: str, args: Sequence[Series], cut: Fraction
@@ -270,7 +353,9 @@ class Expander:
         """
         if cut > 0:
             return NONE
-        slots = [Value(Ref(f"·{k}"), True) for k in range(len(args))]
+        slots = [
+            Value(Ref(f"·{k}"), any(is_vector(e) for e in terms.values())) for k, terms in enumerate(args)
+        ]
         base = dict(zip(slots, (terms.get(F0, ZERO) for terms in args), strict=True))
         known: dict[tuple[int, ...], Expr] = {(): build(*slots)}
 
@@ -292,10 +377,16 @@ class Expander:
         return collected(found)
 
     def _slope(self, x: Expr, slot: Value) -> Expr:
+        """The derivative. A scalar is where a function jumps by chance only: there its derivative is 0."""
+
+        def seed(node: Expr) -> Expr | None:
+            if isinstance(node, Value):
+                return ONE if node == slot else ZERO
+            jumps = isinstance(node, Call) and not any(elementwise(node.function).derivatives)
+            return ZERO if jumps and not is_vector(node) else None
+
         try:
-            return differentiate(
-                x, lambda node: (ONE if node == slot else ZERO) if isinstance(node, Value) else None
-            )
+            return differentiate(x, seed)
         except NotDifferentiableError as error:
             return self.rough(error.function)
 
@@ -305,55 +396,3 @@ class Expander:
         named = [(v.ref, p) for v in values(worst) if (p := self.top(v.ref)) is not None and p > 0]
         ref = max(named, key=lambda pair: pair[1])[0] if named else None
         return ref, self.power_of(worst) or F0
-
-
-def collected(terms: Iterable[tuple[Fraction, Expr]]) -> Series:
-    """Like powers put together, greatest first, zeros left out."""
-    found: dict[Fraction, list[Expr]] = {}
-    for p, e in terms:
-        found.setdefault(p, []).append(e)
-    return {p: total for p in sorted(found, reverse=True) if (total := cancelled(found[p])) != ZERO}
-
-
-def cancelled(terms: Sequence[Expr]) -> Expr:
-    """The sum, with what occurs in it with coefficients that add up to 0 left out."""
-    flat = [part for term in terms for part in (term.terms if isinstance(term, Add) else (term,))]
-    if len(flat) > 1:
-        totals: dict[Expr, Fraction] = {}
-        for part in flat:
-            totals[monomial(part)] = totals.get(monomial(part), F0) + coefficient(part).value
-        flat = [part for part in flat if totals[monomial(part)]]
-    return add(*flat)
-
-
-def monomial(x: Expr) -> Expr:
-    """A product without the number in front."""
-    return (
-        mul(*(f for f in x.factors if not isinstance(f, Number)))
-        if isinstance(x, Mul)
-        else ONE
-        if isinstance(x, Number)
-        else x
-    )
-
-
-Lower = tuple[int, Fraction, Expr]
-
-
-def multisets(items: Sequence[Lower], cut: Fraction) -> Iterator[tuple[Lower, ...]]:
-    """All multisets of terms whose powers add up to `cut` or more, the empty one first."""
-    yield ()
-    for i, item in enumerate(items):
-        if item[1] >= cut:
-            for rest in multisets(items[i:], cut - item[1]):
-                yield (item, *rest)
-
-
-def folded(x: Expr) -> Expr:
-    """`x` with functions of 0 worked out."""
-    parts = [folded(part) for part in children(x)]
-    if isinstance(x, Call) and all(part == ZERO for part in parts):
-        value = elementwise(x.function).at_zero
-        if value is not None:
-            return value
-    return rebuild(x, parts)

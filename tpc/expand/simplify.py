@@ -33,7 +33,7 @@ from tpc.core.traverse import (
     union,
     used_refs,
 )
-from tpc.expand.series import folded
+from tpc.expand.terms import folded
 
 # what is 0
 

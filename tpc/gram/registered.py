@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from tpc.core.expr import Expr, Mul, Ref, Value, mul, replace
+from tpc.core.expr import Expr, Extent, Mul, Ref, Value, mul, replace, values, walk
 from tpc.core.printer import print_expr
 from tpc.core.program import Moment
 from tpc.gram.slopes import with_slopes
@@ -40,15 +40,33 @@ def register(f: str, g: str, source: str) -> None:
         ''')
 
     Where u = v, c is q. It must be finite for q = 0 and r = 0. Raises TpcError if f or g cannot be read,
-    ValueError if the source is no function.
+    ValueError if one is no function of `s` alone, or the source no function of three arguments.
     """
     from textwrap import dedent
 
-    text = dedent(source).strip()
-    body = ast.parse(text).body
+    text = dedent(_text("source", source)).strip()
+    FORMS[_read("f", f), _read("g", g)] = Form(_function(text).name, text)
+
+
+def _function(text: str) -> ast.FunctionDef:
+    try:
+        body = ast.parse(text).body
+    except SyntaxError as error:
+        raise ValueError(f"the source of a closed form cannot be read: {error}") from None
     if len(body) != 1 or not isinstance(body[0], ast.FunctionDef):
         raise ValueError("the source of a closed form is one function")
-    FORMS[_read(f), _read(g)] = Form(body[0].name, text)
+    given = body[0].args
+    least = len(given.posonlyargs + given.args) - len(given.defaults)
+    most = len(given.posonlyargs + given.args) if given.vararg is None else 3
+    if not least <= 3 <= most or any(default is None for default in given.kw_defaults):
+        raise ValueError(f"`{body[0].name}` of a closed form takes other arguments than q, c and r")
+    return body[0]
+
+
+def _text(what: str, given: object) -> str:
+    if not isinstance(given, str):
+        raise ValueError(f"{what} of a closed form is text, not {given!r:.60}")
+    return given
 
 
 def registered(f: Expr, g: Expr) -> Form | None:
@@ -70,12 +88,21 @@ def _anonymous(x: Expr) -> Expr:
     return mul(*sorted(found.factors, key=print_expr)) if isinstance(found, Mul) else found
 
 
-def _read(text: str) -> Expr:
+def _widths(x: Expr) -> bool:
+    return any(isinstance(node, Extent) for node in walk(x))
+
+
+def _read(what: str, given: str) -> Expr:
     from tpc.lower import lower
     from tpc.syntax.parse import parse_file
     from tpc.syntax.resolve import resolve
 
-    name, text = "closed form", f"width n\nvector s : n ~ N(0, 1)\noutput c = mean({text})\n"
+    function = _text(what, given)
+    name, text = "closed form", f"width n\nvector s : n ~ N(0, 1)\noutput c = mean({function})\n"
     program = lower(resolve(parse_file(text, name), name, text, {}), text, name)
-    moment = next(op for op in program.body if isinstance(op, Moment))
-    return _anonymous(with_slopes(moment.phi))
+    moments = [op for op in program.body if isinstance(op, Moment)]
+    if len(moments) != 1 or _widths(moments[0].phi) or {v.ref for v in values(moments[0].phi)} != {S.ref}:
+        raise ValueError(
+            f"{what} of a closed form is a function of `s`, and of nothing else, not {function!r:.60}"
+        )
+    return _anonymous(with_slopes(moments[0].phi))

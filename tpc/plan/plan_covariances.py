@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tpc.core.program import Program
+from tpc.expand.arrange import without_duplicates
 from tpc.gram import (
     Closed,
     CovarianceProgram,
+    Integral,
     NotGramError,
     TooDearError,
     TooManyGaussiansError,
@@ -22,6 +26,8 @@ from tpc.plan.rounds import rounds_in_order
 from tpc.plan.space import Linear
 
 FINDING, QUICK = 8, 1  # seconds that finding covariances may take unasked, and where points do as well
+# that a run, or XLA, may be predicted to take where covariances are asked for
+LONGEST, COMPILING = 1e5, 1800.0
 MOST_ROUNDS = 200  # of loops that covariances are tried on unasked: they are written out
 
 
@@ -29,9 +35,11 @@ def try_covariances(program: Program, options: Options) -> CovariancesPlan | Ref
     """The plan by covariances, if it is asked for or the best one. Raises UnrepresentableError."""
     if options.method == "gram":
         try:
-            return plan_covariances(program, options.precision, None)
+            plan = plan_covariances(program, options.precision, None)
         except NotGramError as error:
             raise UnrepresentableError(str(error)) from None
+        too_long(plan)
+        return plan
     if options.method != "auto" or Linear().refuses(program) is None:
         return Refusal()
     few, rounds = _few_in_rounds(program), rounds_in_order(program)
@@ -56,7 +64,11 @@ def try_covariances(program: Program, options: Options) -> CovariancesPlan | Ref
 
 def plan_covariances(program: Program, dtype: DType, seconds: float | None) -> CovariancesPlan:
     """seconds: what finding the covariances may take, None for as long as it takes. Raises NotGramError."""
-    covariances = covariance_program(program, seconds)
+    outputs = {output.ref.name for output in program.outputs}
+    # a product that is written twice is one Gaussian, which an integral has no two dimensions for
+    covariances = covariance_program(
+        replace(program, body=without_duplicates(program.body, outputs)), seconds
+    )
     entries = covariances.entries
     work = RULES * quadrature_entries(covariances, RULE) if covariances.integrals else entries
     return CovariancesPlan(
@@ -67,6 +79,22 @@ def plan_covariances(program: Program, dtype: DType, seconds: float | None) -> C
         seconds=work * PER_ENTRY,
         memory=3.0 * entries * bytes_of(dtype),
     )
+
+
+def too_long(plan: CovariancesPlan) -> None:
+    """Raises UnrepresentableError if quadrature would take out of all proportion."""
+    compiling = seconds_of_compiling(plan.covariances)
+    if plan.covariances.integrals and (plan.seconds > LONGEST or compiling > COMPILING):
+        raise UnrepresentableError(
+            f"{plan.covariances.integrals} expectations by quadrature, over {_dimensions(plan)} Gaussians at "
+            f"most, would take {shown_seconds(plan.seconds)} to evaluate, of {plan.covariances.entries:,} "
+            f"entries of arrays in all, and {shown_seconds(compiling)} to compile"
+        )
+
+
+def _dimensions(plan: CovariancesPlan) -> int:
+    formulas = [piece.formula for d in plan.covariances.definitions for piece in d.pieces]
+    return max((len(x.variables) for x in formulas if isinstance(x, Integral)), default=0)
 
 
 def _described(covariances: CovarianceProgram) -> str:

@@ -160,23 +160,26 @@ def print_tree(x: Tree, strength: int = SUM) -> str:
 def _print(x: Tree) -> tuple[str, int]:
     match x:
         case tree.Literal(value=value):
-            return print_fraction(value), ATOM if value.denominator == 1 else PRODUCT
+            whole = UNARY if value < 0 else ATOM
+            return print_fraction(value), whole if value.denominator == 1 else PRODUCT
         case tree.Name(name=name):
             return name, ATOM
         case tree.Indexed(base=base, index=index):
-            return f"{print_tree(base, ATOM)}[{', '.join(map(print_tree, index))}]", ATOM
+            return f"{_base(base)}[{', '.join(map(print_tree, index))}]", ATOM
         case tree.Attribute(base=base, name=name):
-            return f"{print_tree(base, ATOM)}.{name.name}", ATOM
+            return f"{_base(base)}.{name.name}", ATOM
         case tree.Transposed(base=base):
-            return f"{print_tree(base, ATOM)}.T", ATOM
+            return f"{_base(base)}.T", ATOM
         case tree.Primed(base=base, order=order):
-            return print_tree(base, ATOM) + "'" * order, ATOM
+            return (
+                f"({print_tree(base)})" if isinstance(base, tree.Primed) else _base(base)
+            ) + "'" * order, ATOM
         case tree.Applied(function=function, args=args):
-            return f"{print_tree(function, ATOM)}({', '.join(map(print_tree, args))})", ATOM
+            return f"{_base(function)}({', '.join(map(print_tree, args))})", ATOM
         case tree.Chain(operands=operands, operators=operators):
             return _chain(operands, operators)
         case tree.Negated(operand=operand):
-            return f"-{print_tree(operand, PRODUCT)}", SUM
+            return f"-{print_tree(operand, UNARY)}", SUM
         case tree.Power(base=base, exponent=exponent):
             return f"{print_tree(base, ATOM)}^{print_tree(exponent, ATOM)}", POWER
         case tree.MatrixProduct(matrix=matrix, operand=operand):
@@ -196,8 +199,13 @@ def _print(x: Tree) -> tuple[str, int]:
 
 def _chain(operands: Sequence[Tree], operators: Sequence[str]) -> tuple[str, int]:
     additive = operators[0] in "+-"
-    first = print_tree(operands[0], SUM if additive else UNARY)
-    text = first
+    leading = isinstance(operands[0], tree.Negated)
+    text = print_tree(operands[0], UNARY if not additive else SUM if leading else PRODUCT)
     for op, operand in zip(operators, operands[1:], strict=True):
         text += f" {op} {print_tree(operand, PRODUCT)}" if additive else f"{op}{print_tree(operand, UNARY)}"
     return text, SUM if additive else PRODUCT
+
+
+def _base(x: Tree) -> str:
+    """What something is appended to; a number would take a point for its own."""
+    return f"({print_tree(x)})" if isinstance(x, tree.Literal) else print_tree(x, ATOM)

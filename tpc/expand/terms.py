@@ -1,0 +1,98 @@
+"""Series as data: powers of n, and what stands before each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+
+from tpc.core.expr import (
+    ONE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Mul,
+    Number,
+    add,
+    children,
+    coefficient,
+    is_vector,
+    mul,
+    neg,
+    rebuild,
+    walk,
+)
+from tpc.core.functions import elementwise
+
+Series = Mapping[Fraction, Expr]
+NONE: Series = {}
+F0 = Fraction(0)
+
+
+def same_first(one: Series, other: Series) -> bool:
+    """Whether the terms of the greatest power are the same."""
+    top = max((*one, *other), default=None)
+    return top is not None and one.get(top) == other.get(top)
+
+
+def collected(terms: Iterable[tuple[Fraction, Expr]]) -> Series:
+    """Like powers put together, greatest first, zeros left out."""
+    found: dict[Fraction, list[Expr]] = {}
+    for p, e in terms:
+        found.setdefault(p, []).append(e)
+    return {p: total for p in sorted(found, reverse=True) if (total := cancelled(found[p])) != ZERO}
+
+
+def cancelled(terms: Sequence[Expr]) -> Expr:
+    """The sum, with what occurs in it with coefficients that add up to 0 left out."""
+    flat = [part for term in terms for part in (term.terms if isinstance(term, Add) else (term,))]
+    if len(flat) > 1:
+        totals: dict[Expr, Fraction] = {}
+        for part in flat:
+            totals[monomial(part)] = totals.get(monomial(part), F0) + coefficient(part).value
+        flat = [part for part in flat if totals[monomial(part)]]
+    return add(*flat)
+
+
+def monomial(x: Expr) -> Expr:
+    """A product without the number in front."""
+    return (
+        mul(*(f for f in x.factors if not isinstance(f, Number)))
+        if isinstance(x, Mul)
+        else ONE
+        if isinstance(x, Number)
+        else x
+    )
+
+
+Lower = tuple[int, Fraction, Expr]
+
+
+def multisets(items: Sequence[Lower], cut: Fraction) -> Iterator[tuple[Lower, ...]]:
+    """All multisets of terms whose powers add up to `cut` or more, the empty one first."""
+    yield ()
+    for i, item in enumerate(items):
+        if item[1] >= cut:
+            for rest in multisets(items[i:], cut - item[1]):
+                yield (item, *rest)
+
+
+def folded(x: Expr) -> Expr:
+    """`x` with functions of 0 worked out."""
+    parts = [folded(part) for part in children(x)]
+    if isinstance(x, Call) and all(part == ZERO for part in parts):
+        value = elementwise(x.function).at_zero
+        if value is not None:
+            return value
+    return rebuild(x, parts)
+
+
+def jumps_of(x: Expr) -> Iterator[Expr]:
+    """The vectors in `x` at whose zeros a function of it jumps."""
+    for node in walk(x):
+        if isinstance(node, Call) and elementwise(node.function).shape == "jump":
+            at = node.args[0]
+            place = add(at.left, neg(at.right)) if isinstance(at, Compare) else at
+            if is_vector(place):
+                yield place
