@@ -32,6 +32,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("tpc", "tests", "programs", "README.md", "pyproject.toml")
@@ -324,36 +325,45 @@ def room_of(mutant: Mutant) -> str:
 
 def trial(mutant: Mutant, place: Path, limits: dict[str, float]) -> tuple[Mutant, Outcome]:
     """Try a mutant on the bench of this process."""
-    bench = own_bench(place)
+    bench = own_bench(place, os.getpid())
     room = room_of(mutant)
     return mutant, bench.attempt(mutant, TESTS[room], limits[room])
 
 
 @functools.cache
-def own_bench(place: Path) -> Bench:
+def own_bench(place: Path, process: int) -> Bench:
+    """That of a process: forked ones must not share what others have made."""
     return Bench.make(Path(tempfile.mkdtemp(dir=place)), place / "compiled")
 
 
-def time_limits(rooms: Sequence[str], place: Path, longest: float) -> dict[str, float]:
-    """How long the tests of each room may take: thrice what they take without a change, and a little more."""
-    limits = {}
+def time_limits(rooms: Sequence[str], place: Path, least: float, results: Path) -> dict[str, float]:
+    """How long the tests of each room may take: thrice what they take without a change, which is measured
+    once, and a little more."""
+    known = read(results)
     for room in rooms:
-        outcome = own_bench(place).run(TESTS[room], 10 * longest)
-        print(f"{room:8s} without a change: {outcome.verdict} in {outcome.seconds:.0f} s", flush=True)
-        if outcome.verdict != "survived":
-            raise SystemExit(f"the tests of {room} fail without a mutant: {outcome.test}")
-        limits[room] = max(longest, 3 * outcome.seconds + 20)
-    return limits
+        if room not in known:
+            outcome = own_bench(place, os.getpid()).run(TESTS[room], 10 * least)
+            if outcome.verdict != "survived":
+                raise SystemExit(f"the tests of {room} fail without a mutant: {outcome}")
+            keep(results, known, {"key": room, **dataclasses.asdict(outcome)})
+            print(f"{room:8s} without a change: {outcome.seconds:.0f} s", flush=True)
+    return {room: max(least, 3 * known[room]["seconds"] + 20) for room in rooms}
 
 
-def read(results: Path) -> dict[str, dict[str, object]]:
+def keep(results: Path, known: dict[str, dict[str, Any]], line: dict[str, Any]) -> None:
+    with results.open("a", encoding="utf-8") as file:
+        print(json.dumps(line, ensure_ascii=False), file=file)
+    known[line["key"]] = line
+
+
+def read(results: Path) -> dict[str, dict[str, Any]]:
     if not results.exists():
         return {}
     lines = map(json.loads, results.read_text(encoding="utf-8").splitlines())
     return {line["key"]: line for line in lines}
 
 
-def report(lines: Sequence[dict[str, object]]) -> str:
+def report(lines: Sequence[dict[str, Any]]) -> str:
     """The share noticed by room, and the survivors."""
     text = []
     for room in sorted({line["room"] for line in lines}):
@@ -383,17 +393,12 @@ def main() -> None:
     waiting = [mutant for mutant in chosen if mutant.key not in known]
     with tempfile.TemporaryDirectory(prefix="tpc-mutants-") as name:
         place = Path(name)
-        limits = time_limits(sorted(set(map(room_of, waiting))), place, options.limit)
-        with (
-            multiprocessing.get_context("fork").Pool(options.processes) as pool,
-            options.results.open("a") as file,
-        ):
-            for mutant, outcome in pool.imap_unordered(
-                functools.partial(trial, place=place, limits=limits), waiting
-            ):
+        limits = time_limits(sorted(set(map(room_of, waiting))), place, options.limit, options.results)
+        tried = functools.partial(trial, place=place, limits=limits)
+        with multiprocessing.get_context("fork").Pool(options.processes) as pool:
+            for mutant, outcome in pool.imap_unordered(tried, waiting):
                 line = dataclasses.asdict(mutant) | dataclasses.asdict(outcome)
-                known[mutant.key] = {"key": mutant.key, "room": room_of(mutant), **line}
-                print(json.dumps(known[mutant.key], ensure_ascii=False), file=file, flush=True)
+                keep(options.results, known, {"key": mutant.key, "room": room_of(mutant), **line})
                 print(
                     f"{outcome.verdict:8s} {outcome.seconds:4.0f} s {mutant.path}:{mutant.line}", flush=True
                 )
