@@ -1,9 +1,10 @@
-"""Orders of sums and products: terms are worth what expressions are, and the order that is found is the cheapest of
-all."""
+"""Orders of sums and products: terms are worth what expressions are, and the order that is found is the
+cheapest of all."""
 
 import itertools
 import math
 import random
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -16,7 +17,7 @@ from tpc.core.affine import Affine
 from tpc.core.expr import Position, Ref, Sum, Value, add, call, mul, number, power
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.places import in_rounds
-from tpc.core.program import For, instructions
+from tpc.core.program import instructions
 from tpc.core.unroll import unroll
 from tpc.core.wellformed import verified
 from tpc.reassociate.contraction import WRITE, Leaf, Pair, cheapest, pair_cost
@@ -171,13 +172,10 @@ def random_term(r, factors, vectors):
         scalar(r.choice("abc"), *r.sample(list(EXTENTS), r.randint(1, 2))) for _ in range(factors)
     )
     members = tuple(vector(r.choice("uvw"), *r.sample(list(EXTENTS), 1)).ref for _ in range(vectors))
-    moving = {
-        v for x in (*scalars, *(Value(m, True) for m in members)) for i in x.indices for v in i.variables
-    }
-    out = frozenset(moving - set(sums))
-    return Term(
-        Fraction(1), tuple((v, Affine(EXTENTS[v])) for v in sums if v in moving), scalars, members
-    ), out
+    factors = (*scalars, *(Value(member, True) for member in members))
+    moving = {v for x in factors for i in x.indices for v in i.variables}
+    ranges = tuple((v, Affine(EXTENTS[v])) for v in sums if v in moving)
+    return Term(Fraction(1), ranges, scalars, members), frozenset(moving - set(sums))
 
 
 def every_order(leaves, out):
@@ -221,9 +219,8 @@ def test_a_product_costs_what_it_multiplies_and_writes():
     product = Pair(rows, columns, frozenset("ij"))
     assert product.summed == {"k"}
     assert pair_cost(product, EXTENTS, 1000) == 4 * 3 * 5 + WRITE * 4 * 3
-    together = Pair(
-        Leaf(vector("u", "i"), frozenset("i")), Leaf(vector("v", "j"), frozenset("j")), frozenset("ij")
-    )
+    left, right = (Leaf(vector(name, v), frozenset(v)) for name, v in ("ui", "vj"))
+    together = Pair(left, right, frozenset("ij"))
     assert together.inner
     assert pair_cost(together, EXTENTS, 1000) == 4 * 3 * 1000 + WRITE * 4 * 3
 
@@ -246,12 +243,7 @@ def test_loops_that_are_distributed_make_the_same(seed):
     program = random_program(seed)
     top = levels(program.body)
     assert not list(opaque(top))
-    apart = verified(tpc.parse(str(program))).__class__
-    assert apart is type(program)
-    again = program.__class__(
-        **{f: getattr(program, f) for f in program.__dataclass_fields__} | {"body": body_of(top)}
-    )
-    verified(again)
+    again = verified(replace(program, body=body_of(top)))
     assert sorted(members_in_order(again)) == sorted(members_in_order(program))
     assert len(list(sites(top))) == len(list(instructions(program.body)))
     for nested in sites(top):
@@ -287,12 +279,8 @@ for t < {steps}:
 output m[i] = mean(x[{steps}, i]*u) for i < {batch}
 """)
     flat = verified(without_single_rounds(program))
-    assert not any(
-        loop.count.constant == 1
-        for _, around in instructions(flat.body)
-        for loop in around
-        if isinstance(loop, For)
-    )
+    loops = [loop for _, around in instructions(flat.body) for loop in around]
+    assert not any(loop.count.constant == 1 for loop in loops)
     assert [type(op) for op in unroll(flat).body] == [type(op) for op in unroll(program).body]
     one, other = (p.compile(samples=64, repeats=2)() for p in (program, flat))
     np.testing.assert_allclose(one["m"].value, other["m"].value, rtol=1e-9, atol=1e-12)
