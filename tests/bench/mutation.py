@@ -47,7 +47,13 @@ def of(room: str, *slow: str) -> list[str]:
 
 
 TESTS = {  # the tests of a room, cheap ones first; slow ones that notice little more are left out
-    "core": ("tests/derive/test_show.py", RECORDED, "tests/lower/test_lower.py", *of("core", "test_expr")),
+    "core": (
+        "tests/derive/test_show.py",
+        RECORDED,
+        "tests/lower/test_lower.py",
+        "tests/show",
+        *of("core", "test_expr"),
+    ),
     "expand": ("tests/expand", "tests/lower/test_powers.py", RECORDED, "tests/scaling/test_theorems.py"),
     "scaling": (
         "tests/scaling/test_theorems.py",
@@ -55,7 +61,7 @@ TESTS = {  # the tests of a room, cheap ones first; slow ones that notice little
         "tests/scaling/test_scores.py",
     ),
     "derive": ("tests/derive/test_show.py", "tests/derive/test_rules.py", "tests/derive/test_closed.py"),
-    "gram": (RECORDED, "tests/gram/test_gaps.py"),
+    "gram": (RECORDED, "tests/gram/test_pairings.py", "tests/gram/test_gaps.py", "tests/gram/test_rolled.py"),
     "plan": (RECORDED, "tests/plan/test_stages.py", "tests/plan/test_support.py", *of("plan", "test_chaos")),
     "emit": (RECORDED, "tests/emit/test_packed.py", *of("emit", *SLOW_OF_EMIT)),
 }

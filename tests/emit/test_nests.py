@@ -75,3 +75,20 @@ def test_rolled_and_unrolled_agree(seed):
     rolled, flat = (p.compile(method="linear")() for p in (program, program.unroll()))
     for name, outcome in rolled.outputs.items():
         np.testing.assert_allclose(outcome.value, flat[name].value, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def test_products_of_all_rounds_are_named_by_what_is_outside():
+    """Names are for readers: of a batch that is multiplied at once the index of the step, not the batch's."""
+    program = tpc.parse("""width n
+vector u[i < 3] : n ~ N(0, 1)
+matrix W : n x n ~ N(0, 1/n)
+for i < 3:
+    x[0, i] = tanh(u[i])
+for t < 4:
+    for i < 3:
+        h[t, i] = W @ x[t, i]
+    for i < 3:
+        x[t+1, i] = tanh(h[t, i])
+output m[t, i] = mean(h[t, i]*u[0]) for t < 4 for i < 3
+""")
+    assert "h_t, W = product_all(W, (), x_t)" in program.compile(method="nodes").source

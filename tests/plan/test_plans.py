@@ -108,6 +108,9 @@ def test_each_kind_of_program_has_its_plan(kind):
         samples, repeats = plan.checks
         assert samples >= 1024
         assert repeats >= 2
+    if isinstance(plan, GridPlan):
+        assert f", {plan.grid}^3 and {plan.coarse}^3 points, checked by" in str(plan)
+        assert plan.samples == plan.grid**3
     text = print_plan(plan)
     assert text.startswith(f"plan of the_program: {plan}\n")
     assert f"{plan.gaussians} Gaussian" in text
