@@ -14,7 +14,7 @@ from tpc.diagnostics.diagnostic import TpcError
 from tpc.plan.cost import VectorCount, bytes_of, cost_of_points, shown_seconds, total_seconds
 from tpc.plan.draft import Draft
 from tpc.plan.gaussians import Layout, Rows, lay_out
-from tpc.plan.infinite import Exponents, infinite_means, with_finite_means, without_error
+from tpc.plan.infinite import Exponents, NotPolynomialError, infinite_means, with_finite_means, without_error
 from tpc.plan.make_plan import make_plan
 from tpc.plan.options import DTYPES, METHODS, Options
 from tpc.plan.plan import (
@@ -322,3 +322,15 @@ def test_growth_is_of_every_term():
     exponents = Exponents.of(tpc.parse(U + "output m = mean(u^2)\n"))
     x = add(call("exp", mul(number(2), power(X, number(2)))), X, call("exp", power(X, number(4))))
     assert sorted(exponents.growth(x)) == pytest.approx([0, 2, math.inf])
+
+
+def test_exponents_of_too_many_terms_are_left():
+    """Rather than multiplied out for ever."""
+    members = "".join(f"vector w{k} : n ~ N(0, 1)\n" for k in range(12))
+    total = " + ".join(f"w{k}" for k in range(12))
+    program = tpc.parse(f"width n\n{members}output m = mean(exp(-({total})^12))\n")
+    assert infinite_means(program) == ([], [])
+    with pytest.raises(NotPolynomialError):
+        Exponents.of(program).polynomial(
+            power(add(*(Value(Ref(f"w{k}"), True) for k in range(12))), number(8))
+        )
