@@ -119,7 +119,7 @@ def emitted(name):
         "output T[i, j] = ntk(f)(x[i], x[j]) for i < 3 for j < 3\n"
     )
     evaluator = tpc.parse(source).compile()
-    text = emit_gram(evaluator.program, evaluator.plan)
+    text = emit_gram(evaluator.plan)
     return evaluator, text[text.index("def limit") :].split("\n\n\n")[0]
 
 

@@ -165,9 +165,15 @@ def _storage(family: Family, sites: _Sites) -> Storage:
         region = _dropping(axis, sites)
         if region is not None:
             dropped[axis] = region
+    dropped = {axis: region for axis, region in dropped.items() if _once(region, dropped)}
     others = [axis for axis in range(len(family.shape)) if axis not in dropped]
     carry = next(
-        (c for axis in others if (c := _carrying(axis, sites, [a for a in others if a != axis]))), None
+        (
+            c
+            for axis in others
+            if (c := _carrying(axis, sites, [a for a in others if a != axis])) and _once(c.region, dropped)
+        ),
+        None,
     )
     kept = tuple(axis for axis in others if carry is None or axis != carry.axis)
     direct = frozenset(
@@ -194,6 +200,12 @@ def _dropping(axis: int, sites: _Sites) -> Region | None:
         for ref, site in (*sites.made, *sites.used)
     )
     return region if here else None
+
+
+def _once(region: Region, dropped: Mapping[int, Region]) -> bool:
+    """Whether all that reads a member of the family stands in the round of the loops around the region that
+    made it: their later rounds run the region again."""
+    return all(r.greatest <= 1 or r in dropped.values() for r in region.around)
 
 
 def _carrying(axis: int, sites: _Sites, others: Sequence[int]) -> Carry | None:

@@ -102,8 +102,8 @@ def _degree(x: Expr, known: dict[str, Growth]) -> float:
             return max(parts, default=0)
         case Mul():
             return sum(parts)
-        case Pow(_, Number(exponent)):
-            return parts[0] * float(exponent) if exponent >= 0 else INFINITE
+        case Pow(_, Number(exponent)) if exponent >= 0:
+            return parts[0] * float(exponent)
         case Pow(base, Number()) if _positive(base):
             return 0
         case Call("exp", (exponent,)) if _nonnegative(neg(exponent)):

@@ -1,0 +1,85 @@
+"""Powers of n taken apart: what the limit of a program is does not depend on how its powers are written."""
+
+import random
+
+import numpy as np
+import pytest
+
+import tpc
+from tpc.core.wellformed import verified
+from tpc.diagnostics.diagnostic import TpcError
+from tpc.expand import expand
+
+HEAD = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\nmatrix W : n x n ~ N(0, 1/n)\n"
+
+
+def limit(lines, **options):
+    return tpc.parse(HEAD + lines).compile(**options)()
+
+
+@pytest.mark.parametrize("function", ["relu", "abs"])
+@pytest.mark.parametrize("power", ["1/2", "1", "2"])
+def test_homogeneous_functions_take_powers_out(function, power):
+    plain = f"y = {function}(u)\noutput m = mean(y*u)\n"
+    down = f"x = n^(-{power})*u\ny = {function}(x)\noutput m = mean(n^({power})*y*u)\n"
+    together = f"x = n^(-{power})*u\ny = {function}(x + v)\noutput m = mean(y*v)\n"
+    expected = limit(plain)["m"].value
+    assert limit(down)["m"].value == pytest.approx(expected, rel=1e-9)
+    assert limit(together)["m"].value == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("function", ["relu", "abs"])
+def test_vectors_that_grow_are_refused(function):
+    with pytest.raises(TpcError) as caught:
+        limit(f"x = n^(1/2)*u\ny = {function}(x)\noutput m = mean(n^(-1/2)*y*u)\n")
+    assert caught.value.diagnostics[0].code.startswith("TP80")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_powers_that_cancel_leave_the_limit(seed):
+    """Each vector and scalar is written n^p times larger and read n^-p times."""
+    r = random.Random(seed)
+    lines = [
+        ("x", "W @ u", []),
+        ("y", "{x} + 2*u", ["x"]),
+        ("c", "mean({x}*{y})", ["x", "y"]),
+        ("z", "{c}*{y} - v/3", ["c", "y"]),
+        ("d", "mean({z}*{z})", ["z"]),
+    ]
+    powers = {name: r.choice(["0", "-1/2", "-1", "-1/3"]) for name, _, _ in lines}
+
+    def written(name):
+        return name if powers[name] == "0" else f"(n^({powers[name].removeprefix('-')})*{name})"
+
+    text = "".join(f"{name} = {body.format(**{k: k for k in read})}\n" for name, body, read in lines)
+    scaled = "".join(
+        f"{name}0 = {body.format(**{k: written(k) for k in read})}\n{name} = n^({powers[name]})*{name}0\n"
+        for name, body, read in lines
+    )
+    expected = limit(f"{text}output m = c\noutput k = d\n")
+    found = limit(f"{scaled}output m = {written('c')}\noutput k = {written('d')}\n")
+    for name in "mk":
+        np.testing.assert_allclose(found[name].value, expected[name].value, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("lines", "value"),
+    [
+        ("output m = mean((u + n^(-1/2)*v)^2)\n", 1),
+        ("x = tanh(n^(-1)*u)\noutput m = mean(n*x*u)\n", 1),  # tanh'(0) = 1
+        ("x = exp(n^(-1)*u) - 1\noutput m = mean(n*x*u)\n", 1),
+        ("c = 2*n^(-1)\noutput m = n^2*c^2\n", 4),
+        ("c = 2 + n^(-1)\noutput m = 1/c\n", 0.5),
+    ],
+)
+def test_what_is_small_is_expanded_as_far_as_is_needed(lines, value):
+    assert limit(lines)["m"].value == pytest.approx(value, rel=1e-9)
+
+
+def test_expanded_programs_have_no_powers_and_are_programs():
+    program = tpc.parse(HEAD + "x = tanh(n^(-1/2)*(W @ u))\noutput m = mean(n^(1/2)*x*u) + mean(n*x^2)\n")
+    assert "n^" in str(program)
+    expanded = verified(expand(program).limit)
+    assert "n^" not in str(expanded)
+    plain = tpc.parse(HEAD + "x = tanh(W @ u)\noutput m = mean(x*u)\n")
+    assert expand(plain).limit == plain

@@ -1,0 +1,336 @@
+"""What a plan promises before anything is computed: which representation, how many points, what it costs, and
+which outputs it has no right error for."""
+
+import math
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import tpc
+from tpc.core.expr import Ref, Value, add, call, mul, number, power
+from tpc.diagnostics.diagnostic import TpcError
+from tpc.plan.cost import VectorCount, bytes_of, cost_of_points, shown_seconds, total_seconds
+from tpc.plan.draft import Draft
+from tpc.plan.gaussians import Layout, Rows, lay_out
+from tpc.plan.infinite import Exponents, NotPolynomialError, infinite_means, with_finite_means, without_error
+from tpc.plan.make_plan import make_plan
+from tpc.plan.options import DTYPES, METHODS, Options
+from tpc.plan.plan import (
+    ChaosPlan,
+    CoefficientsPlan,
+    CovariancesPlan,
+    GridPlan,
+    PanelsPlan,
+    SampledPlan,
+)
+from tpc.plan.print_plan import print_plan
+from tpc.plan.sectors import separate
+from tpc.plan.space import Chaos, Linear, Nodes
+from tpc.plan.tails import heavy_and_edged
+
+U = "width n\nvector u : n ~ N(0, 1)\n"
+W = "matrix W : n x n ~ N(0, 1/n)\n"
+X = Value(Ref("u"), True)
+
+
+def planned(text, **options):
+    return make_plan(tpc.parse(text), Options(**options))
+
+
+# options
+
+
+@pytest.mark.parametrize("name", ["samples", "repeats", "max_rank"])
+def test_numbers_of_points_are_whole_and_positive(name):
+    for bad in (0, -1, 1.5, "8", True, 2**63):
+        with pytest.raises(TpcError) as caught:
+            Options(**{name: bad})
+        assert caught.value.diagnostics[0].code == "TP602"
+        assert f"--{name.replace('_', '-')}" in str(caught.value)
+    made = getattr(Options(**{name: np.int64(2)}), name)
+    assert made == 2
+    assert type(made) is int
+
+
+@pytest.mark.parametrize(("name", "choices"), [("dtype", DTYPES), ("method", METHODS)])
+def test_choices_are_named(name, choices):
+    for choice in choices:
+        assert getattr(Options(**{name: choice}), name) == choice
+    with pytest.raises(TpcError) as caught:
+        Options(**{name: "fast"})
+    assert all(choice in str(caught.value) for choice in choices)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision", "packed"),
+    [("float64", "float64", False), ("float32", "float32", False), ("bfloat16", "float32", True)],
+)
+def test_precision_of_points_and_of_what_loops_carry(dtype, precision, packed):
+    options = Options(dtype=dtype)
+    assert (options.precision, options.packed) == (precision, packed)
+
+
+# representations
+
+
+PROGRAMS = {  # and the method that they need where covariances are enough
+    CoefficientsPlan: (U + W + "x = W @ u\ny = W.T @ x\noutput m = mean(y*u)\n", "auto"),
+    ChaosPlan: (U + "x = u^2 - 1\noutput m = mean(x^2*u^2)\n", "chaos"),
+    GridPlan: (
+        U + "vector (v, w) : n ~ N([0, 0], [[1, 0], [0, 1]])\noutput m = mean(tanh(u + v*w)^2)\n",
+        "nodes",
+    ),
+    PanelsPlan: (U + "output m = mean(tanh(abs(u))*sigmoid(3*u))\n", "nodes"),
+    SampledPlan: (
+        U
+        + W
+        + "x[0] = u\nfor t < 8:\n    x[t+1] = tanh(W @ x[t] + W.T @ x[t])\noutput m = mean(x[8]^4*u^2)\n",
+        "auto",
+    ),
+}
+SAMPLED = PROGRAMS[SampledPlan][0]
+
+
+@pytest.mark.parametrize("kind", PROGRAMS, ids=lambda kind: kind.__name__)
+def test_each_kind_of_program_has_its_plan(kind):
+    text, method = PROGRAMS[kind]
+    plan = planned(text, method=method)
+    assert isinstance(plan, kind)
+    assert plan.exact == (kind in (CoefficientsPlan, ChaosPlan))
+    assert plan.sampled == (kind is SampledPlan)
+    assert plan.seconds >= 0
+    assert plan.memory > 0
+    assert plan.evaluations >= 1
+    assert str(plan) == " ".join(str(plan).split())
+    if any(plan.checks):
+        samples, repeats = plan.checks
+        assert samples >= 1024
+        assert repeats >= 2
+    if isinstance(plan, GridPlan):
+        assert f", {plan.grid}^3 and {plan.coarse}^3 points, checked by" in str(plan)
+        assert plan.samples == plan.grid**3
+    text = print_plan(plan)
+    assert text.startswith(f"plan of the_program: {plan}\n")
+    assert f"{plan.gaussians} Gaussian" in text
+    for line in plan.program.body:
+        assert str(line.out if hasattr(line, "out") else line.variable) in text
+
+
+def test_covariances_are_planned_for_networks():
+    plan = planned(
+        "width n\ninput x[2, 3]\nweight A : n x 3\nweight B : 1 x n\nnetwork f(z) = B @ relu(A @ z)\n"
+        "output K[i, j] = nngp(f)(x[i], x[j]) for i < 2 for j < 2\n"
+    )
+    assert isinstance(plan, CovariancesPlan)
+    assert plan.exact
+    assert "covariances" in print_plan(plan)
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "said"),
+    [
+        ("linear", GridPlan, "more than products of two vectors"),
+        ("chaos", GridPlan, "polynomial"),
+        ("gram", SampledPlan, ""),
+    ],
+)
+def test_a_method_that_cannot_is_refused_for_a_reason(method, kind, said):
+    with pytest.raises(TpcError) as caught:
+        planned(PROGRAMS[kind][0], method=method)
+    assert caught.value.diagnostics[0].code == "TP601"
+    assert said in str(caught.value)
+
+
+def test_numbers_of_points_are_those_asked_for():
+    plan = planned(SAMPLED, samples=100, repeats=3)
+    assert (plan.samples, plan.repeats) == (100, 3)
+    assert plan.shape == (plan.gaussians, 100)
+
+
+def test_sixteen_bits_are_for_coefficients():
+    assert planned(PROGRAMS[CoefficientsPlan][0], dtype="bfloat16").packed
+    with pytest.raises(TpcError) as caught:
+        planned(PROGRAMS[ChaosPlan][0], dtype="bfloat16")
+    assert caught.value.diagnostics[0].code == "TP602"
+
+
+def test_half_the_precision_takes_half_the_memory():
+    single, double = (planned(SAMPLED, dtype=d) for d in ("float32", "float64"))
+    assert double.memory == pytest.approx(2 * single.memory)
+    assert (bytes_of("float64"), bytes_of("float32")) == (8, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "linear", "chaos"),
+    [
+        ("x = 2*u + 1\noutput m = mean(x*u)\n", True, True),
+        ("x = 2*u\noutput m = mean(x^3)\n", False, True),
+        ("x = u^2\noutput m = mean(x)\n", False, True),
+        ("x = abs(u)\noutput m = mean(x)\n", False, False),
+        ("output m = mean(exp(u))\n", False, False),
+        ("c = mean(u^2)\nx = exp(c)*u\noutput m = mean(x*u)\n", True, True),
+    ],
+)
+def test_what_a_space_represents(text, linear, chaos):
+    program = tpc.parse(U + text)
+    assert (Linear().refuses(program) is None) == linear
+    assert (Chaos(separate(program)).refuses(program) is None) == chaos
+    assert Nodes().refuses(program) is None
+
+
+# Gaussians and cost
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_gaussians_are_counted_as_if_unrolled(seed):
+    """A row for each member of an initial vector, a direction for each product of a side of a matrix."""
+    r = random.Random(seed)
+    steps, batch, back = r.randint(1, 4), r.randint(1, 3), r.randint(0, 2)
+    program = tpc.parse(f"""width n
+vector u[i < {batch}] : n ~ N(0, 1)
+vector (p, q) : n ~ N([0, 0], [[1, 1/2], [1/2, 1]])
+{W}for i < {batch}:
+    x[0, i] = u[i]
+for t < {steps}:
+    for i < {batch}:
+        x[t+1, i] = tanh(W @ x[t, i]) + p
+for k < {back}:
+    y[k] = W.T @ q
+output m = mean(x[{steps}, 0]*q){"" if not back else " + mean(y[0]*p)"}
+""")
+    layout = lay_out(program, {}, None)
+    assert layout.initial == {"u": Rows(0, batch), "p": Rows(batch, 2)}
+    assert layout.capacity.get(("W", False)) == steps * batch
+    assert layout.capacity.get(("W", True), 0) == back
+    assert layout.total == batch + 2 + steps * batch + back
+    flat = lay_out(program.unroll(), {}, None)
+    assert (flat.initial, flat.total, flat.members) == (layout.initial, layout.total, layout.members)
+    assert lay_out(program, {}, 1).total <= batch + 4
+
+
+def test_cost_grows_with_what_is_done():
+    small = Layout({"u": Rows(0, 1)}, {("W", False): 4}, {}, {"W": 1})
+    seconds, memory = cost_of_points(small, 10, 1000, "float64")
+    for layout, vectors, points in (
+        (replace(small, capacity={("W", False): 8}), 10, 1000),
+        (replace(small, members={"W": 3}), 10, 1000),
+        (small, 20, 1000),
+        (small, 10, 2000),
+    ):
+        more = cost_of_points(layout, vectors, points, "float64")
+        assert more[0] > seconds
+        assert more[1] > memory
+    assert cost_of_points(replace(small, rows=64), 10, 1000, "float64")[0] < seconds
+    assert total_seconds(4, 1.0, 10, 2) == pytest.approx(2 * total_seconds(2, 1.0, 10, 2))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0123, "12 ms"), (0.0, "0 ms"), (1.4, "1 s"), (119, "119 s"), (121, "2 min")]
+)
+def test_times_are_said_as_by_a_person(seconds, text):
+    assert shown_seconds(seconds) == text
+
+
+def test_vectors_are_counted_as_they_are_kept():
+    draft = Draft.of(tpc.parse(SAMPLED), None)
+    assert draft.kept["x"] == VectorCount(1)
+    assert draft.vectors == sum(number.count for number in draft.kept.values())
+    longer = Draft.of(tpc.parse(SAMPLED.replace("x[8]^4", "x[8]^3*x[1]")), None)
+    assert longer.kept["x"] == VectorCount(9)
+
+
+# means without a right error
+
+
+@pytest.mark.parametrize(
+    ("text", "heavy", "edged"),
+    [
+        ("output m = mean(u^2)\n", False, False),
+        ("output m = mean(u^4)\n", False, False),
+        ("output m = mean(u^5)\n", True, False),
+        ("output m = mean(tanh(u)^9)\n", False, False),
+        ("output m = mean(relu(u)^2)\n", False, True),
+        ("output m = mean(relu(u)^6)\n", True, True),
+        ("output m = mean(exp(u))\n", True, False),
+        ("output m = mean(exp(-u^2))\n", False, False),
+        ("output m = mean(1/(1 + u^2))\n", False, False),
+        ("output m = mean(1/u^2)\n", True, False),
+        ("output m = mean(sqrt(1 + u^2)^4)\n", False, True),
+        ("c = mean(u^6)\noutput m = tanh(c)\n", True, False),
+        ("c = mean(u^6)\noutput m = mean(u^2)\noutput k = c\n", False, False),
+        (W + "x = u^3\ny = W @ x\noutput m = mean(y*u)\n", True, False),
+        (W + "y = W @ tanh(u)\noutput m = mean(y^4)\n", False, False),
+        ("x[0] = u\nfor t < 3:\n    x[t+1] = x[t]^2\noutput m = mean(x[3])\n", True, False),
+        ("x[0] = u\nfor t < 30:\n    x[t+1] = x[t] + 1\noutput m = mean(x[30]^2)\n", False, False),
+    ],
+)
+def test_tails_and_kinks_are_seen_from_the_program(text, heavy, edged):
+    found = heavy_and_edged(tpc.parse(U + text))
+    assert ("m" in found[0], "m" in found[1]) == (heavy, edged)
+
+
+@pytest.mark.parametrize("power_", [1, 2, 3, 4])
+@pytest.mark.parametrize("factor", [0.2, 0.24, 0.26, 0.49, 0.51, -3])
+def test_where_a_mean_of_an_exponential_is_infinite(power_, factor):
+    """E exp(c g²) is (1 − 2c)^(−1/2) for c < 1/2; its error is of E exp(2 c g²). exp(c g^k) outgrows any
+    Gaussian for k > 2, where c g^k is somewhere positive."""
+    program = tpc.parse(U + f"output m = mean(exp({factor}*u^{power_}))\n".replace("*u^1", "*u"))
+    infinite, wild = (bool(found) for found in infinite_means(program))
+    if power_ == 1:
+        assert (infinite, wild) == (False, False)
+    elif power_ == 2:
+        assert (infinite, wild) == (factor > 0.5, 0.25 < factor < 0.5)
+    else:
+        assert infinite == (factor > 0 or power_ == 3)
+    assert without_error(program) == (("m",) if wild else ())
+
+
+@pytest.mark.parametrize(
+    ("text", "infinite"),
+    [
+        ("vector v : n ~ N(0, 1)\noutput m = mean(exp(u*v))\n", True),  # eigenvalues ±1/2
+        ("vector v : n ~ N(0, 1)\noutput m = mean(exp(99/100*u*v))\n", False),
+        ("x = exp(u^2/3)\noutput m = mean(x^2)\n", True),
+        ("x = exp(u^2/3)\noutput m = mean(x)\n", False),
+        ("output m = mean(exp(u^2)*exp(-u^2))\n", False),
+        ("output m = mean(exp(u^2)*exp(-2/3*u^2))\n", False),
+        ("output m = mean(exp(u^2) - exp(u^2 + 1))\n", False),  # not for certain: terms may cancel
+        ("output m = mean(u*exp(u^2))\n", True),
+        ("output m = mean(relu(u)*exp(-u^2 + u^4))\n", False),  # relu may be 0 where it grows: not certain
+    ],
+)
+def test_only_what_is_infinite_for_certain_is_refused(text, infinite):
+    program = tpc.parse(U + text)
+    if infinite:
+        with pytest.raises(TpcError) as caught:
+            with_finite_means(program)
+        assert caught.value.diagnostics[0].code == "TP806"
+    else:
+        assert with_finite_means(program) is program
+
+
+def test_what_depends_on_a_wild_mean_has_no_error():
+    program = tpc.parse(
+        U + "c = mean(exp(u^2/3))\nd = 2*c\nx = d*u\noutput k = mean(x*u)\noutput m = mean(u^2)\n"
+    )
+    assert without_error(program) == ("k",)
+
+
+def test_growth_is_of_every_term():
+    exponents = Exponents.of(tpc.parse(U + "output m = mean(u^2)\n"))
+    x = add(call("exp", mul(number(2), power(X, number(2)))), X, call("exp", power(X, number(4))))
+    assert sorted(exponents.growth(x)) == pytest.approx([0, 2, math.inf])
+
+
+def test_exponents_of_too_many_terms_are_left():
+    """Rather than multiplied out for ever."""
+    members = "".join(f"vector w{k} : n ~ N(0, 1)\n" for k in range(12))
+    total = " + ".join(f"w{k}" for k in range(12))
+    program = tpc.parse(f"width n\n{members}output m = mean(exp(-({total})^12))\n")
+    assert infinite_means(program) == ([], [])
+    with pytest.raises(NotPolynomialError):
+        Exponents.of(program).polynomial(
+            power(add(*(Value(Ref(f"w{k}"), True) for k in range(12))), number(8))
+        )
