@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tpc.core.affine import Affine, bounds
 from tpc.core.exponent import Exponent
-from tpc.core.places import Range, greatest, least, rounds
+from tpc.core.places import IndexRange, greatest, least, rounds
 
 NAMES = ("s", "t", "u")
 whole = st.integers(-5, 5)
@@ -99,16 +99,16 @@ def test_indices_are_written_as_in_programs(const, terms, text):
 @given(affine, st.lists(st.integers(1, 4), min_size=3, max_size=3), st.integers(0, 1))
 def test_bounds_hold_and_are_attained(a, counts, slope):
     """Where no range is empty, of rectangles and of triangles."""
-    ranges = [Range("s", Affine(counts[0]))]
-    ranges.append(Range("t", Affine.var("s").scaled(slope) + counts[1]))
-    ranges.append(Range("u", Affine(counts[2])))
+    ranges = [IndexRange("s", Affine(counts[0]))]
+    ranges.append(IndexRange("t", Affine.var("s").scaled(slope) + counts[1]))
+    ranges.append(IndexRange("u", Affine(counts[2])))
     values = [a.at(at) for at in rounds(ranges, {})]
     assert bounds(a, ranges) == (min(values), max(values))
     assert (least(a, ranges), greatest(a, ranges)) == (min(values), max(values))
 
 
 def test_bounds_of_what_is_not_bound():
-    assert least(Affine.var("v"), [Range("s", Affine(3))]) is None
+    assert least(Affine.var("v"), [IndexRange("s", Affine(3))]) is None
     assert greatest(Affine.var("v") + 1, []) is None
     assert least(Affine(4), []) == 4
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tpc.core.affine import Affine
 from tpc.core.expr import Gather
 from tpc.emit import python as py
-from tpc.emit.identifiers import TAKEN, Names, chain_name, local_name
+from tpc.emit.identifiers import TAKEN, Identifiers, chain_name, local_name
 from tpc.emit.library import FILES, HELPERS, global_names, in_order, library, names_for_limit, reached
 from tpc.emit.python import WIDEST, Assign, Def, Py, Return, print_statements
 from tpc.emit.unused import names_read, without_unused
@@ -162,7 +162,7 @@ def test_functions_stand_between_blank_lines():
 @quick
 @given(st.lists(st.text(min_size=1, max_size=8), max_size=20))
 def test_identifiers_are_of_one_name_each(wishes):
-    table = Names(reserved=["limit"])
+    table = Identifiers(reserved=["limit"])
     given_out = {wish: table[wish] for wish in wishes}
     for identifier in given_out.values():
         assert identifier.isidentifier()
@@ -179,7 +179,7 @@ def test_identifiers_are_of_one_name_each(wishes):
     [("h$1", "h_1"), ("lambda", "lambda_2"), ("jnp", "jnp_2"), ("φx", "u3c6x"), ("1a", "x1a"), ("h_", "h")],
 )
 def test_identifiers_are_like_the_names(wish, identifier):
-    assert Names()[wish] == identifier
+    assert Identifiers()[wish] == identifier
 
 
 def test_names_of_members_can_be_read():

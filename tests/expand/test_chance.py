@@ -8,7 +8,7 @@ import pytest
 from tests.plan.isserlis import Law, Poly
 from tpc.core.expr import Ref, Value, add, call, mul, number, power
 from tpc.core.printer import print_expr
-from tpc.expand.chance import ANY, Chance, Chances, additive, joined
+from tpc.expand.chance import ANY, Chance, Chances, additive, join
 
 NAMES = "abc"  # independent Gaussians of mean 0
 
@@ -78,9 +78,9 @@ def test_groups_to_avoid_are_taken_last():
 
 def test_a_family_that_is_now_one_and_now_the_other():
     one, other = Chance(frozenset("a"), frozenset("b")), Chance(frozenset("b"))
-    assert joined([one]) == one
-    assert joined([one, other]) == Chance(None, frozenset("ab"))
-    assert joined([]) == Chance()
+    assert join([one]) == one
+    assert join([one, other]) == Chance(None, frozenset("ab"))
+    assert join([]) == Chance()
     assert not Chance().vanishes
 
 

@@ -9,7 +9,7 @@ from tpc.core.affine import Affine
 from tpc.core.expr import ONE, ZERO, Gather, Number, Ref, Value, delta, number
 from tpc.core.traverse import substitute
 from tpc.gram.ir import NotGramError
-from tpc.gram.isserlis import MOST, covariance_of, paired
+from tpc.gram.isserlis import MOST, covariance_of, isserlis
 from tpc.gram.zhat import _solution
 
 I, J, K = (Affine.var(v) for v in "ijk")  # noqa: E741
@@ -42,12 +42,12 @@ def test_moments_of_one_gaussian(count, mean, variance):
         * math.prod(range(1, 2 * j, 2))
         for j in range(count // 2 + 1)
     )
-    assert paired(Known(mean, variance), [X] * count) == Number(expected)
+    assert isserlis(Known(mean, variance), [X] * count) == Number(expected)
 
 
 def test_more_pairings_than_can_be_written_are_refused():
     with pytest.raises(NotGramError, match=f"a product of {MOST + 1} Gaussians"):
-        paired(Known(0, 1), [X] * (MOST + 1))
+        isserlis(Known(0, 1), [X] * (MOST + 1))
 
 
 def test_covariances_are_second_moments_without_means():

@@ -20,9 +20,15 @@ from tpc.core.places import in_rounds
 from tpc.core.program import instructions
 from tpc.core.unroll import unroll
 from tpc.core.wellformed import verified
-from tpc.reassociate.contraction import WRITE, Leaf, Pair, cheapest, pair_cost
+from tpc.reassociate.contraction import WRITE, Pair, TermFactor, cheapest, pair_cost
 from tpc.reassociate.levels import body_of, levels, opaque, single_terms, sites, without_single_rounds
-from tpc.reassociate.products import Expansion, NotMultilinearError, Term, indices_of_onehots, meaning_at
+from tpc.reassociate.products import (
+    MultilinearExpansion,
+    NotMultilinearError,
+    Term,
+    indices_of_onehots,
+    meaning_at,
+)
 
 NUMPY = Namespace(np, scipy.special)
 EXTENTS = {"i": 4, "j": 3, "k": 5, "l": 2}
@@ -86,7 +92,7 @@ def test_terms_are_worth_the_expression(seed):
     x = random_linear(r, 4, ["i"])
     if r.random() < 0.5:
         x = mul(x, random_linear(r, 2, ["i"]))
-    terms = Expansion(lambda ref: None).terms(x)
+    terms = MultilinearExpansion(lambda ref: None).terms(x)
     for i in range(3):
         assert sum(worth(t, {"i": i}) for t in terms) == pytest.approx(value(x, {"i": i}), rel=1e-9)
     bound = [v for t in terms for v, _ in t.sums]
@@ -96,7 +102,7 @@ def test_terms_are_worth_the_expression(seed):
 
 def test_what_is_defined_is_put_in():
     meaning = {"w": add(vector("u"), mul(number(2), vector("v")))}
-    terms = Expansion(lambda ref: meaning.get(ref.name)).terms(mul(scalar("a"), vector("w")))
+    terms = MultilinearExpansion(lambda ref: meaning.get(ref.name)).terms(mul(scalar("a"), vector("w")))
     assert {(t.number, t.vectors) for t in terms} == {(1, (Ref("u"),)), (2, (Ref("v"),))}
 
 
@@ -111,11 +117,11 @@ def test_what_is_defined_is_put_in():
 )
 def test_what_is_no_sum_of_few_products_is_left(x):
     with pytest.raises(NotMultilinearError):
-        Expansion(lambda ref: None).terms(x)
+        MultilinearExpansion(lambda ref: None).terms(x)
 
 
 def test_sums_over_what_does_not_move_are_factors():
-    (term,) = Expansion(lambda ref: None).terms(Sum("i", Affine(7), vector("u")))
+    (term,) = MultilinearExpansion(lambda ref: None).terms(Sum("i", Affine(7), vector("u")))
     assert (term.number, term.sums, term.vectors) == (7, (), (Ref("u"),))
 
 
@@ -148,7 +154,7 @@ def test_what_a_member_stands_for(out, used, expected):
 
 
 def total_cost(node, size):
-    if isinstance(node, Leaf):
+    if isinstance(node, TermFactor):
         return 0.0
     return total_cost(node.left, size) + total_cost(node.right, size) + pair_cost(node, EXTENTS, size)
 
@@ -156,7 +162,7 @@ def total_cost(node, size):
 def contracted(node):
     """The array of a node over its axes, one coordinate of vectors."""
     axes = sorted(node.moving)
-    if isinstance(node, Leaf):
+    if isinstance(node, TermFactor):
         shape = [EXTENTS[v] for v in axes]
         made = [value(node.x, dict(zip(axes, at, strict=True))) for at in np.ndindex(*shape)]
         return np.reshape(made, shape)
@@ -207,19 +213,22 @@ def test_the_order_is_the_cheapest_and_worth_the_same(seed):
 
 def leaves_of(node):
     """With those that are summed alone as one."""
-    if isinstance(node, Leaf):
+    if isinstance(node, TermFactor):
         return [node]
-    if isinstance(node.right, Leaf) and node.right.x == number(1):
+    if isinstance(node.right, TermFactor) and node.right.x == number(1):
         return [node]
     return [*leaves_of(node.left), *leaves_of(node.right)]
 
 
 def test_a_product_costs_what_it_multiplies_and_writes():
-    rows, columns = Leaf(scalar("a", "i", "k"), frozenset("ik")), Leaf(scalar("b", "k", "j"), frozenset("kj"))
+    rows, columns = (
+        TermFactor(scalar("a", "i", "k"), frozenset("ik")),
+        TermFactor(scalar("b", "k", "j"), frozenset("kj")),
+    )
     product = Pair(rows, columns, frozenset("ij"))
     assert product.summed == {"k"}
     assert pair_cost(product, EXTENTS, 1000) == 4 * 3 * 5 + WRITE * 4 * 3
-    left, right = (Leaf(vector(name, v), frozenset(v)) for name, v in ("ui", "vj"))
+    left, right = (TermFactor(vector(name, v), frozenset(v)) for name, v in ("ui", "vj"))
     together = Pair(left, right, frozenset("ij"))
     assert together.inner
     assert pair_cost(together, EXTENTS, 1000) == 4 * 3 * 1000 + WRITE * 4 * 3

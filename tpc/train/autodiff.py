@@ -56,7 +56,7 @@ class Backward:
     reached: list[Step] = field(init=False)
     sums: CotangentSums = field(init=False)
     biases: dict[str, str] = field(default_factory=dict)  # what the gradients of weights read as they are
-    aliases: dict[str, Contribution] = field(default_factory=dict)  # cotangents that have a name already
+    named: dict[str, Contribution] | None = None  # of `aliases`, once they are looked for
     slopes: dict[tuple[str, Leaf], Tree] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,7 +75,6 @@ class Backward:
 
     def lines(self) -> list[tree.Define]:
         """The lines that make the cotangents, and the gradients of weights that are read as they are."""
-        self.find_aliases()
         lines, uses = self.sums.lines, dict[str, list[Contribution]]()
         of_biases: dict[str, list[Contribution]] = {name: [] for name in self.biases}
         for step in reversed(self.reached):
@@ -91,13 +90,24 @@ class Backward:
             lines.append(self.line(of, contributions, Maker(weight.node.span), f"gradient in {name}"))
         return lines
 
-    def find_aliases(self) -> None:
-        """Finds which cotangents need no line: terms of gradients speak of all of them."""
+    @property
+    def aliases(self) -> dict[str, Contribution]:
+        """Cotangents that have a name already and need no line.
+
+        Looked for when the first of them is spoken of: that may be in the lines of another pass, whose
+        weights have seen this one.
+        """
+        if self.named is None:
+            self.named = {}
+            self.find_aliases(self.named)
+        return self.named
+
+    def find_aliases(self, found: dict[str, Contribution]) -> None:
         uses = dict[str, list[Contribution]]()
         for step in reversed(self.reached):
-            found = uses.pop(step.out.name, [])
-            if not self.is_out(step) and len(found) == 1 and self.sums.is_alias(found[0], step.out):
-                self.aliases[step.out.name] = found[0]
+            own = uses.pop(step.out.name, [])
+            if not self.is_out(step) and len(own) == 1 and self.sums.is_alias(own[0], step.out):
+                found[step.out.name] = own[0]
             for leaf, contribution in self.rule(step, writing=False):
                 uses.setdefault(base_of(leaf), []).append(contribution)
 
