@@ -76,6 +76,14 @@ def test_a_computation_is_accounted_for_by_its_compiler():
 # Ctrl-C
 
 
+@pytest.fixture(autouse=True)
+def heeded():
+    """Ctrl-C as Python hears it: in the background a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_a_first_interrupt_waits_and_a_second_does_not():
     safe = Interruptible()
     with safe:
