@@ -23,7 +23,7 @@ from tpc.evaluate.aim import Aim
 from tpc.evaluate.devices import mesh_of
 from tpc.evaluate.fit import BESIDES, fit_in_memory
 from tpc.evaluate.initial import Start
-from tpc.evaluate.output_functions import functions_of
+from tpc.evaluate.output_functions import at_points, functions_of
 from tpc.evaluate.remarks import reasons
 from tpc.evaluate.result import DivergedError, Outcome, Result
 from tpc.evaluate.side_by_side import workers
@@ -301,6 +301,10 @@ class Evaluator:
     ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """Several outputs at once, as by `function`."""
         return functions_of(self, outputs, seed, at)
+
+    def at_points(self, outputs: Sequence[str]) -> Callable[..., dict[str, Any]]:
+        """Some outputs as a JAX function of all inputs, points [Gaussians, M] and weights [M]."""
+        return at_points(self, outputs)
 
     @in_own_precision
     def points(self, seed: int, k: int) -> tuple[Any, Any]:
