@@ -50,24 +50,26 @@ def _plan(program: Program, options: Options) -> Plan:
     covariances = try_covariances(program, options)
     if isinstance(covariances, CovariancesPlan):
         return covariances
-    plan = _in_order(taken_apart(program), options)
-    if covariances.reason and not plan.exact:
-        plan = replace(plan, why=f"{plan.why}; {covariances.reason}")
-    if options.method == "auto" and isinstance(plan, CoefficientsPlan) and plan.seconds > LONG:
+    apart = taken_apart(program)
+    as_written = _roomy(apart, options)
+    plan = _in_order(as_written, apart, options)
+    kept = plan is as_written and isinstance(plan, CoefficientsPlan)  # another order is as cheap as it gets
+    if options.method == "auto" and kept and plan.seconds > LONG:
         with suppress(NotGramError):
             other = plan_covariances(program, options.precision, SECONDS)
             if other.exact and other.seconds < plan.seconds:
                 return other
+    if covariances.reason and not plan.exact:
+        plan = replace(plan, why=f"{plan.why}; {covariances.reason}")
     return plan
 
 
-def _in_order(program: Program, options: Options) -> VectorsPlan:
-    """The program's sums in the order that takes the fewest operations.
+def _in_order(plan: VectorsPlan, program: Program, options: Options) -> VectorsPlan:
+    """The plan with the program's sums in the order that takes the fewest operations.
 
     By vectors of as many numbers as the plan has in one, unless that takes more Gaussians. Raises
     UnrepresentableError.
     """
-    plan = _roomy(program, options)
     if isinstance(plan, ChaosPlan):
         return plan
     reordered = reassociate(program, plan.samples)
