@@ -122,7 +122,7 @@ def test_emitted_text_is_worth_the_expression(x):
     value = expected(x)
     assume(np.all(np.isfinite(value)))
     found = np.asarray(eval(written(x), scope()), dtype=float)
-    np.testing.assert_allclose(found, np.broadcast_to(value, found.shape), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found, np.broadcast_to(value, found.shape), rtol=1e-14, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", sorted(name for name, f in FUNCTIONS.items() if f.arguments == 1))
@@ -131,7 +131,7 @@ def test_every_function_is_emitted(name):
     x = call(name, add(power(X, number(2)), number(Fraction(1, 2))))
     text = written(x)
     found = np.asarray(eval(text, scope()))
-    np.testing.assert_allclose(found, expected(x), rtol=1e-9)
+    np.testing.assert_allclose(found, expected(x), rtol=1e-14)
 
 
 @pytest.mark.parametrize(

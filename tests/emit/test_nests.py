@@ -74,7 +74,7 @@ def test_rolled_and_unrolled_agree(seed):
     program = tpc.parse(Nest(seed).text())
     rolled, flat = (p.compile(method="linear")() for p in (program, program.unroll()))
     for name, outcome in rolled.outputs.items():
-        np.testing.assert_allclose(outcome.value, flat[name].value, rtol=1e-9, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(outcome.value, flat[name].value, rtol=1e-12, atol=1e-13, err_msg=name)
 
 
 def test_products_of_all_rounds_are_named_by_what_is_outside():
