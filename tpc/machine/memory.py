@@ -47,15 +47,6 @@ def free_of_devices(devices: int = 1) -> float:
     return min(found) if found else free_memory() / devices
 
 
-def resident() -> float:
-    """Bytes of memory that this process has now; 0 if the system does not tell."""
-    with suppress(OSError, ValueError, IndexError):
-        return float(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf(
-            "SC_PAGE_SIZE"
-        )
-    return 0.0
-
-
 def _available() -> float:
     with suppress(OSError, KeyError, ValueError, IndexError):
         told = dict(
