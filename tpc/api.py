@@ -63,7 +63,7 @@ class Program(core.Program):
     def scale(self, **exponents: Fraction | int | str) -> Verdict:
         """What becomes of its network's training as n → ∞ (see `tpc.classify`).
 
-        In its parametrization, or with exponents a1=…, b1=…, c=….
+        It is in its parametrization, or has the exponents a1=…, b1=…, c=….
         """
         from tpc.scaling import classify
 

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _guarded(argv: Sequence[str] | None) -> int:
     """Runs the command; what goes wrong becomes a message and a status.
 
-    But for an OSError of standard output, which has no file's name.
+    An OSError of standard output, which has no file's name, is raised.
     """
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.machine.memory import refusing

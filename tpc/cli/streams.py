@@ -86,7 +86,7 @@ def say(text: str) -> None:
 def abandon(stream: TextIO) -> None:
     """Lets a stream that cannot be written lead nowhere.
 
-    Else Python stumbles over it once more at its end.
+    Python would stumble over it once more at its end.
     """
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

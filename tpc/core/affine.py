@@ -88,7 +88,7 @@ Ranges = tuple[tuple[str, Affine], ...]
 def bounds(index: Affine, ranges: Sequence[tuple[str, Affine]]) -> tuple[int, int]:
     """The least and greatest value of `index`, whose variables `ranges` bind.
 
-    Where a range may be empty, bounds that may not be attained.
+    They may not be attained where a range may be empty.
     """
     return (
         (index.const, index.const)

@@ -315,7 +315,7 @@ def summed(variable: str, count: Affine, body: Expr) -> Expr:
 def delta(left: Index, right: Index) -> Expr:
     """`[left = right]`, a number if that can be told.
 
-    Of combinations of variables so that none is subtracted.
+    Combinations of variables are written so that none is subtracted.
     """
     if left == right:
         return ONE

@@ -1,6 +1,6 @@
 """Where the members of a family are kept while a program runs.
 
-As a variable, as a value carried from round to round, or as an array.
+That is a variable, a value carried from round to round, or an array.
 
 An axis is *dropped* if every use of the family is in the same round of the loop that makes it; it is
 *carried* if only the value of the round before is ever needed; else it is *kept*, an axis of an array.

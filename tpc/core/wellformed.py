@@ -115,7 +115,7 @@ def _check_index(ref: Ref, shape: tuple[int, ...], variables: set[str], op: Inst
 def instances(body: tuple[Op, ...], ranges: Ranges = ()) -> int:
     """How many instructions and references the body comes to with loops and sums written out.
 
-    As if each had its largest count.
+    Each is taken to have its largest count.
     """
     total = 0
     for op in body:

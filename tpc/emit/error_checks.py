@@ -25,7 +25,7 @@ HISTORY = 1e9  # bytes that all rounds of loops may keep for that
 def may_cancel(plan: Plan) -> bool:
     """Whether a plan without repeats looks at what rounding does.
 
-    Where something is subtracted, in runs that are short and not round by round.
+    It does where something is subtracted, in runs that are short and not round by round.
     """
     if not (plan.exact or isinstance(plan, CovariancesPlan)) or plan.seconds > COMPILED:
         return False

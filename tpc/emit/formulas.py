@@ -189,7 +189,7 @@ class Expressions:
     def _root(self, base: Expr, exponent: Fraction, frame: Frame, ranges: Ranges) -> Py:
         """A power between 0 and 1, whose derivative at 0 is infinite.
 
-        Of what may rest there it is taken apart.
+        If its base may rest there, it is taken apart.
         """
         inner = self._argument(base, frame, ranges)
         half = exponent == Fraction(1, 2)

@@ -70,10 +70,8 @@ def library() -> Library:
     helpers: list[Helper] = []
     imports = dict(MORE_IMPORTS)
     for file in FILES:
-        source = (HELPERS / f"{file}.py").read_text(encoding="utf-8")
-        tree = ast.parse(source)
-        imports.update(_imports(tree))
-        helpers += _helpers(tree, source)
+        imports.update(_imports(_tree(file)))
+        helpers += _helpers(_tree(file), _source(file))
     return Library(tuple(helpers), imports)
 
 
@@ -84,8 +82,13 @@ def names_for_limit() -> tuple[str, ...]:
 
 
 @cache
+def _source(file: str) -> str:
+    return (HELPERS / f"{file}.py").read_text(encoding="utf-8")
+
+
+@cache
 def _tree(file: str) -> ast.Module:
-    return ast.parse((HELPERS / f"{file}.py").read_text(encoding="utf-8"))
+    return ast.parse(_source(file))
 
 
 def reached(

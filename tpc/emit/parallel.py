@@ -142,7 +142,7 @@ class Parallel:
     def _at_once(self, region: Region, inner: Frame) -> int:
         """How many rounds may be there at once.
 
-        As many as divide them and have room, where each has bases of its own; else all of them.
+        Where each has bases of its own, as many as divide them and have room; else all of them.
         """
         layout, n = self.body.layout, region.greatest
         each = (

@@ -82,7 +82,7 @@ def _split(
 ) -> tuple[Expr, tuple[Addition, ...]]:
     """What is left of `x`, inside sums over `loops`, without the terms that are 0 but at one member.
 
-    And these.
+    The second value has the terms that were left out.
     """
     if isinstance(x, Add):
         parts = [_split(term, loops, variable, indices) for term in x.terms]
@@ -146,7 +146,7 @@ def added(
 ) -> None:
     """Emits the additions to the array, which has one axis, that of the loop.
 
-    At once if each is a sum over one variable.
+    They are made at once if each is a sum over one variable.
 
     One after the other they make XLA copy an array that is carried and was read before.
     """

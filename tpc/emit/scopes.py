@@ -1,6 +1,6 @@
 """The scopes of the emitted function.
 
-Which values are at hand under which names, and which of them an inner function changes.
+They say which values are at hand under which names, and which of them an inner function changes.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ def slice_of(body: Body, held: Held, ref: Ref, nest: Sequence[Region], frame: Fr
 def at_hand(held: Held, ref: Ref, nest: Sequence[Region], name: str, frame: Frame) -> None:
     """Notes that members made by the rounds of a nest are also there under a name of their own.
 
-    If they are all along their axes.
+    Only if they fill the axes that they move along.
     """
     extents = {r.variable: r.greatest for r in nest}
     kept, fixed = [], dict(held.fixed)

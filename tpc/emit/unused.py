@@ -13,8 +13,8 @@ from tpc.emit.python import Assign, Def, Return, Statement, print_statements
 def without_unused(body: Sequence[Statement]) -> tuple[Statement, ...]:
     """The body of a function without assignments and functions that nothing after them reads.
 
-    Of several values, those are `_`. What a function inside reads counts as read everywhere: it may be called
-    later.
+    Where one of several values is not read, it is `_`. What a function inside reads counts as read
+    everywhere: it may be called later.
     """
     functions = {s.name: replace(s, body=without_unused(s.body)) for s in body if isinstance(s, Def)}
     inside = set[str]().union(*map(free_names, functions.values()))

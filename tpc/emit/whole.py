@@ -67,7 +67,7 @@ def counts(x: Expr) -> bool:
 def index_bounds(index: Affine, ranges: Ranges) -> Bounds | None:
     """The least and greatest value of an index, if all its variables are bound.
 
-    And if 32 bits hold it, and every part of it.
+    None, too, if 32 bits do not hold it, and every part of it.
     """
     variables = dict(ranges)
     if not index.variables <= variables.keys():

@@ -1,4 +1,4 @@
 """What is run: evaluators of limits, their repeats and points, and what they found.
 
-And how long work is kept, shared out and gone on with.
+Long work is kept here, shared out and gone on with.
 """

@@ -194,8 +194,8 @@ class Evaluator:
     def memory(self, inputs: Mapping[str, Any] | None = None, *, seed: int = 0) -> float:
         """Bytes that a call with these inputs is predicted to take besides what the process has.
 
-        By the compiler's account, of as many repeats as are computed at a time. Nothing is computed. Raises
-        TpcError as a call does.
+        That is by the compiler's account, for as many repeats as are computed at a time. Nothing is computed.
+        Raises TpcError as a call does.
         """
         given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
         fit = fit_in_memory(self.module, self.plan, given, self.program.name, fixed=self.fixed)
@@ -215,7 +215,7 @@ class Evaluator:
     ) -> Training:
         """The program's longest loop at its top level, to be run in parts (see `tpc.evaluate.in_parts`).
 
-        Or the one over the variable `over`.
+        If `over` is given, it is the loop over that variable.
 
         points: in place of those of `repeat`, [Gaussians, M] with their weights [M]. Independent standard
         Gaussians with weights 1/M make it the network of width M, if the program has no matrices. devices:
@@ -310,7 +310,7 @@ class Evaluator:
     def points(self, seed: int, k: int) -> tuple[Any, Any]:
         """The points and weights of a repeat.
 
-        Of quadrature, for k = 0 those of the rule, which suits no inputs in particular.
+        For quadrature and k = 0 they are those of the rule, which suits no inputs in particular.
         """
         import jax
         import jax.numpy as jnp

@@ -151,7 +151,7 @@ class Training:
     def memory(self, wanted: Sequence[str], *, keep: bool = False) -> dict[str, int]:
         """Bytes that each of these takes on a device, besides inputs and points.
 
-        By the compiler's account; nothing else is allocated.
+        That is the compiler's account; nothing else is allocated.
         """
         found = {
             name: part.compile().memory_analysis() for name, part in self.lowered(wanted, keep=keep).items()
@@ -203,7 +203,7 @@ class Training:
     def again(self, state: State, inputs: Mapping[str, Any] | None = None, *, keep: bool = True) -> State:
         """All rounds once more, from a state after the last one.
 
-        With other values of some inputs, an epoch after another. keep: as in `advance`.
+        Some inputs may have other values: an epoch after another. keep: as in `advance`.
 
         Raises ValueError if a round needs more of those before it than what the last one has left.
         """

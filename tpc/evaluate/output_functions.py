@@ -70,7 +70,7 @@ def functions_of(
 def _means(on_points: Callable[..., dict[str, Any]], sampled: Mapping[str, Any]) -> Callable[..., Any]:
     """The means of outputs over a rule and over repeats, compiled.
 
-    Of those that there are, or of both as `sampled` says. Each repeat is differentiated on its own.
+    Where there are both, `sampled` says which one counts. Each repeat is differentiated on its own.
     """
     import jax
     import jax.numpy as jnp

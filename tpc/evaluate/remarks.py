@@ -1,6 +1,6 @@
 """What is said of the errors of a run beside their size.
 
-Which cannot be told, and which are more than the spread of the repeats.
+Some cannot be told, and some are more than the spread of the repeats.
 """
 
 from __future__ import annotations

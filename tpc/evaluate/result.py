@@ -190,7 +190,7 @@ def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
 def with_error(value: float, error: float, figures: int, most: int) -> str:
     """A value down to the second figure of its error.
 
-    With `figures` and no error, if that is 0, or below half of the last one shown.
+    With `figures` it is without the error, if that is 0, or below half of the last one shown.
 
     most: the figures that a value has.
     """

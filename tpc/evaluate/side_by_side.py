@@ -55,7 +55,7 @@ def compute(
 ) -> None:
     """Adds the repeats that `kept` lacks, those after the first one (which compiles) side by side.
 
-    In their order; none where that is no use.
+    They are added in their order; none is where that is no use.
 
     each: bytes that one takes. `kept.running` must have been entered. Raises KeyboardInterrupt on Ctrl-C;
     what is being computed then ends by itself.

@@ -102,7 +102,7 @@ class StagedRun:
     def fit(self) -> Fitted:
         """The evaluator's plan with as many points as there is memory for.
 
-        Of several devices, which have to agree, the plan as it is.
+        Several devices have to agree, and take the plan as it is.
         """
         evaluator = self.evaluator
         if self.mesh is not None:

@@ -102,7 +102,7 @@ def tasks(
 def memory_of_tasks(part: DrawingsPart, count: int, ways: int, shots: int, queries: int) -> float:
     """Bytes that drawing so many tasks takes.
 
-    Of every choice a number for each thing to choose from, or for each that is chosen, and its place.
+    Every choice takes a number for each thing to choose from, or for each that is chosen, and its place.
     """
     choices = [(1, part.classes, ways), (ways, part.drawings, shots + queries)]
     return (

@@ -134,7 +134,7 @@ class Word2VecExperiment:
     ) -> None:
         """Raises TpcError for a text or questions that cannot be used.
 
-        And for devices that are not there, and for a vocabulary that does not fit.
+        Devices that are not there and a vocabulary that does not fit are refused, too.
         """
         s = settings
         if s.devices is not None:

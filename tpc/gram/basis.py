@@ -40,7 +40,7 @@ def parts_of(x: Expr) -> Parts | None:
 def fewer(meanings: Mapping[str, Expr], names: Sequence[str]) -> dict[str, Parts] | None:
     """The Gaussians `names` in vectors, if these are fewer; None if nothing is won.
 
-    Or as many, and what is added to them is told apart.
+    It is won, too, if they are as many, and what is added to them is told apart.
     """
     found = {name: parts_of(meanings[name]) for name in names}
     known = {name: parts for name, parts in found.items() if parts is not None}

@@ -85,7 +85,7 @@ class CovarianceArrays:
 def _simple(x: Expr) -> bool:
     """Whether an expression is as good as a name: a number, a member, or a multiple of it.
 
-    Or has a Delta, which a sum over it uses up.
+    What has a Delta is as good: a sum over it uses that up.
     """
     factors = x.factors if isinstance(x, Mul) else (x,)
     if any(isinstance(f, Delta) for f in factors):

@@ -43,7 +43,7 @@ AN_INTEGRAL, A_LINE, A_CURVE = 0.15, 0.15, 0.7
 class Cut:
     """Cuts of one coordinate.
 
-    At the zero of `at`, which is affine in it, at its zeros, or where it turns round.
+    They are at the zero of `at`, if that is affine in it, at its zeros, or where it turns round.
     """
 
     kind: Kind

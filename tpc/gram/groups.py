@@ -321,7 +321,7 @@ class Groups:
     def in_fewer(self, factors: list[Expr], names: list[str]) -> tuple[list[Expr], list[str]]:
         """The factors in the vectors that the Gaussians are made of, if these are fewer.
 
-        And if what is added to them is no part of a Gaussian.
+        What is added to them has to be no part of a Gaussian.
         """
         found = fewer(self.meaning, names)
         if found is None:

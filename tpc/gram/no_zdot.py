@@ -27,8 +27,8 @@ class Dots:
     def require(self, site: Box) -> None:
         """Makes sure that `Ż` of what `site` makes is 0.
 
-        By Stein's lemma, what is multiplied has to be uncorrelated with all products of the other side. What
-        elementwise instructions are made of is looked at in their place.
+        By Stein's lemma (Remark F.2), what is multiplied has to be uncorrelated with all products of the
+        other side. What elementwise instructions are made of is looked at in their place.
         """
         from tpc.gram.covariance import UnsettledError
 

@@ -123,7 +123,7 @@ class KernelBlocks:
     ) -> tuple[list[tuple[Part, Part]], float]:
         """The pairs of blocks to be evaluated, and the bytes that one takes.
 
-        Of fewer inputs if the compiler says that it takes more than is free.
+        They have fewer inputs if the compiler says that it takes more than is free.
 
         Raises TpcError (TP604).
         """

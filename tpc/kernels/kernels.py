@@ -64,7 +64,8 @@ class Kernel:
     def __call__(self, x: Any, z: Any = None) -> np.ndarray:
         """Raises TpcError for inputs of another shape than the network takes (as for `f(x)`).
 
-        And for those that are not finite (TP503), and a kernel that does not follow from covariances (TP726).
+        The same for those that are not finite (TP503), and a kernel that does not follow from covariances
+        (TP726).
         """
         (found,) = self.blocks.values(x, z)
         return found

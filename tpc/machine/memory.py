@@ -27,7 +27,8 @@ def physical_memory() -> float:
 def free_memory() -> float:
     """Bytes that this process may still take.
 
-    Of the machine, its caches included, and of the limits that are set to the process and its group.
+    It is the least of what the machine has, its caches included, and of what the limits leave that are set
+    to the process and its group.
     """
     return min(physical_memory(), _available(), _left_to_group(), _left_to_process())
 

@@ -50,7 +50,7 @@ def in_own_precision(method: F) -> F:
 def require_platform() -> None:
     """Raises TpcError (TP614) if JAX has nothing to compute on.
 
-    As where JAX_PLATFORMS asks for what is not there.
+    That is so where JAX_PLATFORMS asks for what is not there.
     """
     import jax
 

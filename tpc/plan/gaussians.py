@@ -1,6 +1,6 @@
 """The standard Gaussians of a program.
 
-Which initial vectors and which directions of which matrices have which.
+They belong to initial vectors and to directions of matrices.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ def _plan(program: Program, options: Options) -> Plan:
 def _in_order(plan: VectorsPlan, program: Program, options: Options) -> VectorsPlan:
     """The plan with the program's sums in the order that takes the fewest operations.
 
-    By vectors of as many numbers as the plan has in one, unless that takes more Gaussians. Raises
-    UnrepresentableError.
+    The order is for vectors of as many numbers as the plan has in one; it is left if it takes more Gaussians.
+    Raises UnrepresentableError.
     """
     if isinstance(plan, ChaosPlan):
         return plan

@@ -1,6 +1,6 @@
 """Members of families of matrices.
 
-Those that can be matrices of their own, and how often each of the others is multiplied.
+Some can be matrices of their own; of the others, how often each is multiplied.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _member(matrix: Matrix, name: str, ref: Ref, own: set[int]) -> Matrix:
 def multiplied(op: MatMul, shape: tuple[int, ...], loops: tuple[For, ...], first: int = 0) -> np.ndarray:
     """How many times each member of a family [*shape] is multiplied by this instruction, at most.
 
-    In the loops from the first one on.
+    That is in the loops from the first one on.
 
     An index that is read from an input may be any. Loops before the first one are in one round, the worst for
     each member.

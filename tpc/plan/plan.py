@@ -198,7 +198,7 @@ class VectorsPlan(Plan):
     def noise(self) -> float:
         """The squared error of inner products that is taken for certain; 0 if they are not sampled.
 
-        In units of that on M independent points.
+        The unit is that on M independent points.
         """
         return 0.0
 

@@ -15,8 +15,8 @@ from tpc.plan.structure import Structure
 def print_plan(plan: Plan) -> str:
     """The plan, then, of covariances, these, each as it follows from others.
 
-    Of vectors, which Gaussians they are made of, where each family is kept, and the program's instructions
-    with how their loops are run.
+    A plan by vectors says which Gaussians they are made of, where each family is kept, and the program's
+    instructions with how their loops are run.
     """
     lines = [f"plan of {plan.program.name}: {plan}", f"in {plan.dtype}{_details(plan)}"]
     if isinstance(plan, CovariancesPlan):

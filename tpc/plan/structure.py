@@ -170,7 +170,7 @@ class Stacking:
 def stacking(leaf: Leaf, region: Region, storage: Storage) -> Stacking | None:
     """None if the rounds' members do not lie along an axis.
 
-    Or if they would have to be merged with others in the same rows.
+    None, too, if they would have to be merged with others in the same rows.
     """
     out, around = leaf.op.out, leaf.around
     inside = {r.variable for r in around[len(region.around) :]}

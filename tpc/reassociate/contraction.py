@@ -42,7 +42,7 @@ class TermFactor:
 class Pair:
     """The product of two, summed over the axes of theirs that are not among `moving`.
 
-    Of two vectors, their inner product.
+    For two vectors that is their inner product.
     """
 
     left: Node

@@ -16,7 +16,7 @@ from tpc.reassociate.levels import Item, Level, Nested, body_of, put_before, sit
 def gather(program: Program, top: Level) -> Program:
     """The program with the body `top`, and arrays of their own for picked members of inputs.
 
-    Where several sums take them in.
+    Only where several sums take them in.
     """
     rows = _Rows(program)
     for site in list(sites(top)):

@@ -26,7 +26,7 @@ Taken = tuple[Term, tuple[Expr, ...], "Node | None"]
 def canonical(node: Node, counts: Counts) -> tuple[str, tuple[str, ...]]:
     """What tells a product apart, whatever its axes are called.
 
-    And the names of the axes in the order in which they occur.
+    The second value has the names of the axes in the order in which they occur.
     """
     order: list[str] = []
 
@@ -221,7 +221,7 @@ def _axes(node: Node, order: Sequence[str]) -> list[str]:
 def _summing_order(node: Pair) -> list[str]:
     """The axes that a product is summed over.
 
-    As they lie in a factor that is there already, the vector if there is one.
+    They are in the order in which they lie in a factor that is there already, the vector if there is one.
     """
     known = sorted(
         (part for part in (node.left, node.right) if isinstance(part, TermFactor)),

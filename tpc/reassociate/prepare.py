@@ -186,7 +186,7 @@ class _Names:
 def _key(x: Expr, site: Nested) -> tuple[tuple[Level, str], list[str]]:
     """What tells a sum apart, whatever the loops around it are called.
 
-    And their variables in order of occurrence.
+    The second value has their variables in order of occurrence.
     """
     counts = {loop.variable: loop.count for loop in site.nest}
     order: list[str] = []

@@ -116,7 +116,7 @@ class Search:
     def _candidates(self) -> dict[str, Nested]:
         """Vectors made by one instruction as combinations of others that may take their place.
 
-        In all their uses.
+        They take it in all their uses.
         """
         made: dict[str, list[Nested]] = {}
         for site in self.sites:

@@ -179,7 +179,7 @@ class PowerSize(SizeNode):
 class FunctionSize(SizeNode):
     """φ(x) of a function of the table.
 
-    Of what size it is for small and large x, and for a small change (Taylor).
+    The size depends on whether x is small or large; for a small change it is Taylor's.
     """
 
     name: str
@@ -255,7 +255,7 @@ class Capped(SizeNode):
 class MeanSize(SizeNode):
     """`scalar · (1/n) Σ vector`.
 
-    Of the vector's size, or n^(-1/2) of that where its mean is 0 by symmetry (odd), as it is at
+    It has the vector's size, or n^(-1/2) of that where its mean is 0 by symmetry (odd), as it is at
     initialisation only.
     """
 

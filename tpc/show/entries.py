@@ -48,7 +48,7 @@ def plain(x: Any) -> Any:
 class End:
     """Where an array leaves the finite range.
 
-    At index `at` of its first axis, `entry` as it is written (empty for a single number).
+    It does so at index `at` of its first axis, `entry` as it is written (empty for a single number).
     """
 
     at: int

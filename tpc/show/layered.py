@@ -116,7 +116,7 @@ def _least(cost: np.ndarray, rules: Sequence[Any], limits: Sequence[np.ndarray])
 def _differences(pairs: Sequence[tuple[int, int]], count: int, own: int | None = None) -> Any:
     """The matrix that takes x to x_a − x_b for each pair (a, b).
 
-    If `own` is given, to x_a − x_b − x_{own + k} for the k-th.
+    If `own` is given, it takes x to x_a − x_b − x_{own + k} for the k-th.
     """
     k = np.arange(len(pairs))
     a, b = np.array(pairs).T

@@ -70,7 +70,7 @@ class Slope:
 def extrapolation(widths: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
     """The coefficients a_n of the extrapolation to n = ∞, weighted by 1/variance ∝ n·seeds.
 
-    By 1, 1/n and, from three widths on, 1/n².
+    It is by 1, 1/n and, from three widths on, 1/n².
     """
     x = min(widths) / np.asarray(widths, dtype=float)
     powers = np.vander(x, min(len(widths), 3), increasing=True)
@@ -92,7 +92,7 @@ def sizes(values: Sequence[np.ndarray], limit: np.ndarray) -> np.ndarray:
 def rest(limit: np.ndarray, stderr: np.ndarray, relative: float) -> np.ndarray:
     """What rounding may leave of the entries of a limit that are 0, within their errors.
 
-    Where all are, the size of what cancels is not known, and taken to be 1.
+    Where all entries are 0, the size of what cancels is not known, and taken to be 1.
     """
     largest = float(np.max(np.where(np.abs(limit) > ZERO * stderr, np.abs(limit), 0), initial=0))
     return np.full(limit.shape, relative * (largest or 1.0))

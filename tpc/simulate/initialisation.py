@@ -64,7 +64,7 @@ def laws(program: Program, inputs: Inputs, sizes: Mapping[str, int]) -> Laws:
 def _root(group: Gaussians, inputs: Inputs) -> np.ndarray:
     """A square root of the covariance, singular ones included.
 
-    By eigenvalues, rounding below 0 taken for 0.
+    It is found by eigenvalues; rounding below 0 is taken for 0.
     """
     values, vectors = np.linalg.eigh(covariance(group, inputs))
     root: np.ndarray = vectors * np.sqrt(np.maximum(values, 0))[..., None, :]

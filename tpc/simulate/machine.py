@@ -136,7 +136,8 @@ class Machine:
     def value(self, x: Expr, env: Env, frame: Bindings, *, vector: bool) -> Any:
         """The value of an expression.
 
-        Of rank `len(frame.axes)`, and for vectors a last axis of coordinates (of length 1 if all are equal).
+        It has the rank `len(frame.axes)`, and for vectors a last axis of coordinates (of length 1 if all are
+        equal).
         """
         rank = len(frame.axes) + vector
 

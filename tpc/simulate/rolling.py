@@ -64,7 +64,7 @@ def rolling(program: Program) -> Mapping[str, tuple[Rolling, ...]]:
 def _start_is_used(program: Program, name: str, carry: Carry) -> bool:
     """Whether the member that the loop begins with is used by its index after its place may be taken.
 
-    In the loop or after it.
+    That may be in the loop or after it.
     """
     start = Affine(carry.first)
     used = [ref for op, _ in instructions(program.body) for ref in used_refs(op)] + [

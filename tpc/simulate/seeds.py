@@ -226,7 +226,7 @@ def group_size(program: Program, sizes: Mapping[str, int], dtype: DType) -> int:
 def entries(program: Program, sizes: Mapping[str, int]) -> int:
     """The numbers that one seed has.
 
-    Of matrices, of vectors at the start, of all that is made of them and kept.
+    They are those of matrices, of vectors at the start, and of all that is made of them and kept.
     """
     found = sum(
         math.prod(count for _, count in m.axes) * sizes[m.rows] * sizes[m.columns] for m in program.matrices

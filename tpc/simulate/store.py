@@ -1,6 +1,6 @@
 """Reading and writing members of a history array, at an index that may run along axes.
 
-By slices where it can, else by gather and scatter.
+It takes slices where it can, else gather and scatter.
 """
 
 from __future__ import annotations

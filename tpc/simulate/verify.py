@@ -184,7 +184,7 @@ HEADINGS = ("n", "mean", "std. error", "spread", "off by (σ)", "RMS error")
 def print_comparison(output: OutputComparison) -> list[str]:
     """A few lines: the verdict, then a table by width.
 
-    Of several entries it is of the one that agrees least.
+    The table is of the entry that agrees least.
     """
     at = output.worst
     entry = f"[{', '.join(map(str, at))}]" if at else ""

@@ -143,7 +143,7 @@ def _without(column: int, row: Row, equation: Row) -> Row:
 def _tight(rows: Sequence[Row]) -> list[Row]:
     """Each row divided by its common divisor, the constant rounded down, as whole numbers allow.
 
-    Of rows that differ in it, the strongest.
+    Of rows that differ in it only, the strongest is kept.
     """
     strongest: dict[tuple[int, ...], int] = {}
     for row in rows:

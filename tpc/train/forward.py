@@ -123,7 +123,7 @@ class Forward:
     def line(self, line: tree.Define, env: dict[str, ArrayExpr]) -> None:
         """An assignment in a network's body.
 
-        With clauses, a family, at once or, if it is made one from another, member by member.
+        With clauses it makes a family: at once or, if it is made one from another, member by member.
         """
         self.span = line.span
         base, index = (

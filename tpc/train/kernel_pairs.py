@@ -119,7 +119,7 @@ class Pairing:
     def part(self, weight: Weight, kind: str, sides: Sequence[dict[str, Tree]]) -> Tree:
         """What a weight adds, `Σ c E a a' E b b'` over pairs of its uses.
 
-        To the NNGP with c = scale² std², to the NTK with c = lr scale² if it is trained.
+        It is added to the NNGP with c = scale² std², to the NTK with c = lr scale² if it is trained.
         """
         m = self.m
         own = squared(weight.std, m) if kind == "nngp" else m.number(0) if weight.frozen else weight.rate
@@ -199,7 +199,7 @@ class Pairing:
     def summed(self, weight: Weight, ranges: Sequence[Range], coefficient: Tree, a: Tree, b: Tree) -> Tree:
         """`Σ coefficient a b`, where b may be a sum by itself.
 
-        As over the taps of a convolution, which only what it is multiplied to depends on.
+        That is so over the taps of a convolution, on which only what it is multiplied to depends.
         """
         m = self.m
         used = {n.name for x in (coefficient, a, *(r.count for r in ranges)) for n in names_in(x)}

@@ -36,7 +36,7 @@ class WrittenPass:
     def lines(self) -> list[tree.Statement]:
         """The lines that have not been written yet.
 
-        Of a family made member by member an array is made where one is asked for.
+        A family made member by member becomes an array where one is asked for.
         """
         left, self.steps = self.forward.steps[self.steps :], len(self.forward.steps)
         return in_loops(lines_of_steps(left, self.forward.prefix, (), self.reader), self.used)

@@ -237,7 +237,7 @@ class Reading:
     ) -> list[ReadoutPart]:
         """An entry of a family that was made member by member.
 
-        Of the member at that place, or of each where that is so.
+        It is that of the member at that place, or of each where that is so.
         """
         m, found, places = Maker(step.span), list[ReadoutPart](), len(step.parts[0].place)
         place, rest = own[step.given : step.given + places], (*own[: step.given], *own[step.given + places :])

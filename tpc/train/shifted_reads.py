@@ -1,6 +1,6 @@
 """Cotangents of entries that are read at shifted places, `x[p+k]`.
 
-Which p reads the entry w, and where there is none.
+It is to be known which p reads the entry w, and where there is none.
 """
 
 from __future__ import annotations

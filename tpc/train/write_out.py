@@ -95,7 +95,7 @@ def _write_file(writer: Writer, file: tree.File, name: str, text: str) -> Writer
 def write_statements(file: tree.File, writer: Writer) -> list[Diagnostic]:
     """Goes through the statements; gives what is wrong with them.
 
-    Those that need something refused say no more about it.
+    Statements that need something refused say no more about it.
     """
     errors: list[Diagnostic] = []
     failed: set[str] = set()

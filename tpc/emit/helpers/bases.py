@@ -14,7 +14,7 @@ BLOCK, BLOCKS = 128, 8
 class Basis(NamedTuple):
     """Orthonormal directions that a matrix has met, in blocks of rows.
 
-    And the standard Gaussian that it sends each of them to.
+    Beside each is the standard Gaussian that the matrix sends it to.
     """
 
     p: tuple  # of [..., rows, M]: the directions, 0 where not met yet

@@ -206,7 +206,7 @@ def step_step(q, g, r):
 def relu_gap(g):
     """The gap of (relu(u), relu(v)) from that of (u, v).
 
-    By the arc-cosine kernel of order 1, κ(−ρ) = κ(ρ) − ρ.
+    It uses the arc-cosine kernel of order 1: κ(−ρ) = κ(ρ) − ρ.
     """
     e = jnp.where(g < 0, -g, g)
     lacking = e - e * root_of_gap(e) * series(CAP, e)
@@ -226,7 +226,7 @@ def relu_step(q, c, r):
 def erf_erf(q, c, r, a=1, b=1):
     """E erf(au)·erf(bv) = 2/π·arcsin(x) with x = ρ√(αβ), α = 2a²q/(1 + 2a²q).
 
-    By x and √(1 − x²), whose digits near 1 x loses.
+    It takes x and √(1 − x²), which keeps the digits that x loses near 1.
     """
     rest, near = 1 / (1 + 2 * a**2 * q), 1 / (1 + 2 * b**2 * r)  # 1 − α, 1 − β
     root, other = jnp.sqrt(rest), jnp.sqrt(near)

@@ -106,7 +106,7 @@ class Line:
     def breaks(self, cuts):
         """Where the line is cut, in order, [R, *shape], or the same for all entries.
 
-        At the mean if there are no cuts.
+        Without cuts, that is at the mean.
 
         cuts: (kind, function) as for `integral`, functions of the standard Gaussian.
         """
@@ -217,7 +217,7 @@ class Line:
     def gathered(self, x, weight, value, size):
         """The sums of values [Q, R + 1, *shape] at nodes, and of the sizes of what cancels in them.
 
-        With what may lie beyond the nodes.
+        What may lie beyond the nodes is counted among the latter.
 
         Values that are not finite are left out where the weight is nothing beside rounding. inf where the
         terms do not vanish towards the ends, at the cuts only if values are as large as the inverse of

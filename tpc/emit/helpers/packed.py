@@ -12,7 +12,8 @@ from jax import lax
 class Packed(NamedTuple):
     """Vectors as bfloat16 numbers.
 
-    Of whole numbers XLA reads and writes single rows, where it would widen or copy an array of bfloat16.
+    They are kept as whole numbers, of which XLA reads and writes single rows, where it would widen or copy an
+    array of bfloat16.
     """
 
     bits: jax.Array  # [..., M], 16 each
@@ -55,7 +56,7 @@ def scrambled(x):
 def increased(vectors, rows, values, turn, which):
     """Packed `vectors` [N, M] with `values` added to the members at `rows`.
 
-    Those of one row together, so that it is rounded once.
+    What one row gets is added together, so that it is rounded once.
     """
     rows, values = rows.reshape(-1), values.reshape(-1, values.shape[-1])
     first = jnp.argmax(rows[:, None] == rows, axis=1)

@@ -193,7 +193,7 @@ def by_panel(parts, count):
 def beyond(amount, panels):
     """What lies beyond panels that are open, if it falls as fast as from their inner to their outer halves.
 
-    Or inf.
+    It is inf where something is there and does not fall.
 
     amount: [Q, M], of every point.
     """
@@ -216,7 +216,7 @@ def beyond(amount, panels):
 def adapted(given, mesh=None):
     """What is seen on panels that were bisected, and added outwards, until errors are small.
 
-    Or until there is no room for more.
+    Bisecting ends, too, where there is no room for more.
 
     Of inputs that are traced nothing is known: they have the panels to begin with.
     """
@@ -301,7 +301,7 @@ def further(seen, room):
 def other_rule(panels):
     """Points and weights on the same panels, each cut in another place, by other Gauss rules.
 
-    In every dimension.
+    They are cut so in every dimension.
     """
     nodes, weights = legendre.leggauss(ORDER)
     nodes = np.concatenate([CUT * (nodes + 1) - 1, 1 - (1 - CUT) * (1 - nodes)])

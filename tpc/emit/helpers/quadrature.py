@@ -86,7 +86,7 @@ def sensitive(inputs, points, weights, mesh=None, names=None):
 def library(array):
     """NumPy, or JAX's for what is traced.
 
-    Of arrays whose shapes change, JAX would compile everything anew.
+    JAX would compile everything anew for arrays whose shapes change.
     """
     return jnp if traced(array) else np
 
@@ -103,7 +103,7 @@ def sizes(parts):
 def unseen(slopes, weights):
     """What outputs owe to points [P] so improbable that random ones meet none of them.
 
-    As many as check the rule.
+    The random points are those that check the rule, all SAMPLES x REPEATS of them.
 
     slopes: [Q, P].
     """
@@ -116,7 +116,7 @@ def unseen(slopes, weights):
 def in_units(found, outputs, names=None):
     """Numbers [N] or [1] in units of max(1, |output|) as those of the outputs `names`, or all.
 
-    Of others, inf.
+    Those of other outputs are inf.
     """
     out = {name: jnp.full(value.shape, jnp.inf, DTYPE) for name, value in outputs.items()}
     start = 0

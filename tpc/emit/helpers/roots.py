@@ -19,7 +19,7 @@ def root(x, k=0.5):
 def sqrt_psd(covariance):
     """A lower triangular square root of a small positive semidefinite matrix.
 
-    Of singular ones, too; its derivatives are finite.
+    Singular matrices have one, too; its derivatives are finite.
     """
     k = covariance.shape[0]
     root = [[jnp.zeros((), covariance.dtype)] * k for _ in range(k)]

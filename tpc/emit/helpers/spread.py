@@ -1,6 +1,6 @@
 """The part of emitted modules that sees whether the spread of the repeats can be trusted.
 
-In the modules whose points are drawn at random.
+It is copied into the modules whose points are drawn at random.
 """
 
 from typing import NamedTuple
@@ -206,7 +206,7 @@ def suspects(done):
 def pulls(inputs, points, weights, cotangents):
     """The derivative of a combination of outputs in the weight of every point.
 
-    To first order its integrand, through all means that it depends on.
+    To first order that is its integrand, through all means that it depends on.
     """
     return jax.vjp(lambda own: limit(inputs, points, own)[0], weights)[1](cotangents)[0]
 
