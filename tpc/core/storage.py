@@ -8,8 +8,9 @@ An axis is *dropped* if every use of the family is in the same round of the loop
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.expr import ZERO, Expr, Ref, Sum, summed, walk
@@ -23,8 +24,15 @@ class Region:
     """A loop in its place. Two regions are the same only if they are one object."""
 
     loop: For
-    around: tuple[Region, ...]
-    body: tuple[Node, ...] = field(default=())
+    around: Regions
+    body: tuple[Node, ...] = field(default=(), init=False)
+
+    @classmethod
+    def around_body(cls, loop: For, around: Regions, body: Callable[[Regions], tuple[Node, ...]]) -> Region:
+        """The loop with what `body` makes, given the regions around that: this one is the last of them."""
+        region = cls(loop, around)
+        object.__setattr__(region, "body", body(region.loops))  # the only time: both refer to each other
+        return region
 
     @property
     def variable(self) -> str:
@@ -42,17 +50,18 @@ class Region:
 @dataclass(frozen=True, eq=False, slots=True)
 class Leaf:
     op: Instruction
-    around: tuple[Region, ...]
+    around: Regions
 
 
 Node = Region | Leaf
+Regions = tuple[Region, ...]
 
 
 def ranges(regions: Sequence[Region]) -> Ranges:
     return tuple((r.loop.variable, r.loop.count) for r in regions)
 
 
-def build(body: Sequence[Op], around: tuple[Region, ...] = ()) -> tuple[Node, ...]:
+def build(body: Sequence[Op], around: Regions = ()) -> tuple[Node, ...]:
     """The program's body with every loop in its place.
 
     Loops of no rounds are left out, and sums of no terms.
@@ -69,10 +78,8 @@ def build(body: Sequence[Op], around: tuple[Region, ...] = ()) -> tuple[Node, ..
                 )
             )
             continue
-        region = Region(op, around)
-        if region.greatest:
-            # a region and its body refer to each other
-            object.__setattr__(region, "body", build(op.body, region.loops))
+        if bounds(op.count, ranges(around))[1] > 0:
+            region = Region.around_body(op, around, partial(build, op.body))
             if region.body:
                 nodes.append(region)
     return tuple(nodes)

@@ -72,8 +72,8 @@ def separated(region: Region, indices: AbstractSet[str]) -> tuple[Region, tuple[
     rest, found = _split(leaf.op.phi, (), region.variable, indices)
     if not found or (is_vector(leaf.op.phi) and not is_vector(rest)):
         return region, ()
-    others = Region(region.loop, region.around)
-    object.__setattr__(others, "body", (Leaf(replace(leaf.op, phi=rest), others.loops),))
+    op = replace(leaf.op, phi=rest)
+    others = Region.around_body(region.loop, region.around, lambda around: (Leaf(op, around),))
     return others, found
 
 
