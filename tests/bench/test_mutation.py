@@ -33,8 +33,9 @@ def test_area():
 @pytest.fixture
 def tree(tmp_path):
     root = tmp_path / "tree"
-    for name, text in (("tpc/plan/small.py", SOURCE), ("tests/test_small.py", TESTS)):
-        (root / name).parent.mkdir(parents=True)
+    packages = (("tpc/__init__.py", ""), ("tpc/plan/__init__.py", ""))  # or an installed tpc is found first
+    for name, text in (*packages, ("tpc/plan/small.py", SOURCE), ("tests/test_small.py", TESTS)):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     return root
 
