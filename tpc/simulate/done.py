@@ -50,8 +50,8 @@ class Checkpoint:
             raise CheckpointError(f"{path} is no checkpoint: {error}") from None
         if str(arrays.pop("fingerprint", "")) != self.fingerprint:
             raise CheckpointError(
-                f"{path} is the checkpoint of another run (another program, input, width, precision or kind of matrices); "
-                "remove it, or name another file"
+                f"{path} is the checkpoint of another run (another program, input, width, precision or "
+                "--matrices); remove it, or name another file"
             )
         seeds = arrays.pop("seeds")
         self.add(

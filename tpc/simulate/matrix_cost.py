@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 
 from tpc.core.program import MatMul, Program, instructions
 from tpc.plan.gaussians import Side
 from tpc.plan.matrix_members import multiplied
+from tpc.plan.options import MATRICES, Matrices
 from tpc.simulate.matrix_free import capacities
 
-Matrices = Literal["auto", "dense", "free"]
-MATRICES: tuple[Matrices, ...] = ("auto", "dense", "free")
 # seconds, measured on one processor: of a number that is drawn, of one that a product reads, and of
 # compiling a product with a matrix that is asked, shared by the seeds of a run
 DRAWN, READ, COMPILED = 1.5e-8, 8e-10, 0.02

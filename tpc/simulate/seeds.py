@@ -19,10 +19,11 @@ from tpc.core.given import whole_number
 from tpc.core.program import Program
 from tpc.machine.memory import SURE, account, free_of_devices, refusing, require_memory
 from tpc.machine.precision import precision, require_platform
+from tpc.plan.options import Matrices
 from tpc.simulate.done import Checkpoint
 from tpc.simulate.initialisation import Laws, WidthError, draw, laws, undrawn_keys, widths
 from tpc.simulate.machine import Machine
-from tpc.simulate.matrix_cost import Matrices, numbers_kept, undrawn
+from tpc.simulate.matrix_cost import numbers_kept, undrawn
 from tpc.simulate.matrix_free import TOLERANCES, Asked, Chain, capacities, unasked
 from tpc.simulate.rolling import places, rolling
 from tpc.simulate.samples import Samples
@@ -60,12 +61,15 @@ def simulate(
     ratios. progress: called with the numbers of seeds done and asked for. checkpoint: an .npz file that keeps
     what is done, and from which the same run (or one with more seeds) resumes. Returns each output with shape
     (len(seeds), *its own). A seed gives the same numbers, bit for bit on one machine, whichever others it is
-    run with. Interrupted (Ctrl-C), returns the seeds that are done. matrices: "dense" are drawn; "free" ones
-    are not, only what they are asked is, given what they were asked before, which has the same law (see
-    `matrix_free`); "auto", for each what is predicted to take less time. Raises WidthError: a width that is no
-    whole number or below 1; SeedError: seeds that repeat or do not lie in 0 … 2³² − 1; CheckpointError: a
-    checkpoint of another run; ValueError, of which these are kinds: a dtype that is neither; TpcError
-    (TP604): a width for which there is too little memory.
+    run with. Interrupted (Ctrl-C), returns the seeds that are done.
+
+    matrices: "dense" ones are drawn. Of "free" ones only what they are asked is, given what they were asked
+    before, which has the same law (see `matrix_free`); a seed's numbers are others then. "auto" is for each
+    matrix what is predicted to take less time.
+    Raises WidthError: a width that is no whole number or below 1; SeedError: seeds that repeat or do not lie
+    in 0 … 2³² − 1; CheckpointError: a checkpoint of another run; ValueError, of which these are kinds: a
+    dtype, or a word for `matrices`, that there is not; TpcError (TP604): a width for which there is too
+    little memory.
     """
     require_platform()
     width = _width(width)
