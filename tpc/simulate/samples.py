@@ -23,6 +23,8 @@ class Samples:
     outputs: Mapping[str, np.ndarray] = field(repr=False)
     # whether there are fewer than were asked for
     interrupted: bool = False
+    # by name of matrix, "dense" if it was drawn, "free" if only what it was asked was
+    matrices: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def mean(self) -> dict[str, np.ndarray]:
@@ -54,6 +56,10 @@ class Samples:
             f"seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"
             f"{' (± the standard deviation over seeds)' * (count > 1)}"
         ]
+        free = [name for name, kind in self.matrices.items() if kind == "free"]
+        if free:
+            some = " (--matrices)" if len(free) < len(self.matrices) else ""
+            lines.append(f"  without the entries of {', '.join(free)}, exactly in law{some}")
         ends = self.diverged
         for name in self.outputs:
             mean, std = self.mean[name], self.std[name]
