@@ -52,7 +52,9 @@ def _add_maml(experiments: Any) -> None:
         help="the limit that learns features (mup), one of the kernel regime "
         "(ntk; gp if only the readout is trained), or a finite width",
     )
-    few.add_argument("--activation", choices=("linear", "relu", "tanh"), default="linear")
+    few.add_argument(
+        "--activation", choices=("linear", "relu", "tanh"), default="linear", help="of the network"
+    )
     few.add_argument(
         "--epochs", type=positive, metavar="E", help="of 100 meta-batches (100; 10 for the embedded drawings)"
     )
@@ -93,8 +95,8 @@ def _add_text(words: argparse.ArgumentParser) -> None:
         metavar="F",
         help="analogies; without it questions-words.txt beside the text, if it is there",
     )
-    words.add_argument("--vocab", type=positive, default=8000, metavar="V", help="the most words (8000)")
-    words.add_argument("--min-count", type=positive, default=5, metavar="N", help="of a word in the text (5)")
+    words.add_argument("--vocab", type=positive, default=8000, metavar="V", help="the most words")
+    words.add_argument("--min-count", type=positive, default=5, metavar="N", help="of a word in the text")
 
 
 def _add_word2vec(experiments: Any) -> None:
@@ -110,7 +112,7 @@ def _add_word2vec(experiments: Any) -> None:
         "--activation",
         choices=("linear", "relu", "tanh"),
         default="linear",
-        help="of the mean around a word (linear)",
+        help="of the mean around a word",
     )
     words.add_argument(
         "--samples",

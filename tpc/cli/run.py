@@ -60,7 +60,7 @@ def add_run(commands: Any) -> None:
         help="finite widths to show beside the limit",
     )
     made.add_argument(
-        "--seeds", type=positive, default=8, metavar="N", help="random initialisations at each of them (8)"
+        "--seeds", type=positive, default=8, metavar="N", help="random initialisations at each of them"
     )
 
 
