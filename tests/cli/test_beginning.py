@@ -108,11 +108,12 @@ def commands(top, name="tpc"):
 def test_every_option_is_in_the_help_with_its_default(name, made):
     text = " ".join(made.format_help().split())
     for action in made._actions:
+        if not action.option_strings:
+            continue
         assert action.help not in (None, "", argparse.SUPPRESS), (name, action.dest)
         assert all(option in text for option in action.option_strings)
-        if action.option_strings and action.default not in (None, False, [], argparse.SUPPRESS):
-            shown = action.default if isinstance(action.default, str | int) else action.default
-            shown = ",".join(map(str, shown)) if isinstance(shown, list) else shown
+        if action.default is not False and action.default not in (None, [], argparse.SUPPRESS):
+            shown = ",".join(map(str, action.default)) if isinstance(action.default, list) else action.default
             assert f"(default: {shown})" in text, (name, action.dest)
 
 

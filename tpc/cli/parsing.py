@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from tpc.diagnostics.catalogue.words import similar
-
 
 class ShownDefaults(argparse.HelpFormatter):
     """Help texts that end with the default of their option, if it has one."""
@@ -44,7 +42,7 @@ class CommandParser(argparse.ArgumentParser):
             below = self.commands.choices
             if words[0] not in below:
                 kind = self.commands.metavar.lower()
-                self._refuse(f"`{words[0]}` is no {kind}", similar(words[0], below), list(below))
+                self._refuse(f"`{words[0]}` is no {kind}", words[0], list(below))
             below[words[0]].require_known(words[1:])
 
     def _require_options(self, words: Sequence[str]) -> None:
@@ -54,7 +52,10 @@ class CommandParser(argparse.ArgumentParser):
             name = word.partition("=")[0]
             if name.startswith("--") and not any(own.startswith(name) for own in self._option_string_actions):
                 options = sorted(own for own in self._option_string_actions if own.startswith("--"))
-                self._refuse(f"there is no option `{name}`", similar(name, options), options)
+                self._refuse(f"there is no option `{name}`", name, options)
 
-    def _refuse(self, what: str, meant: str | None, known: Sequence[str]) -> None:
+    def _refuse(self, what: str, word: str, known: Sequence[str]) -> None:
+        from tpc.diagnostics.catalogue.words import similar
+
+        meant = similar(word, known)
         self.error(f"{what}: {meant}" if meant else f"{what}; there are {', '.join(known)}")
