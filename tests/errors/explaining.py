@@ -1,7 +1,7 @@
-"""The page of codes, `tpc/docs/codes.md`, which `tpc explain` reads: made of `explanations.toml` and of what is recorded.
+"""The page of codes, `tpc/docs/codes.md`, which `tpc explain` reads.
 
-Every wrong program and its message is a case of `cases`; what is right is the same program with a few words exchanged, or
-run by another command.
+It is made of `explanations.toml` and of what is recorded. Every wrong program and its message is a case of
+`cases`; what is right is the same program with a few words exchanged, or run by another command.
 """
 
 import tomllib
@@ -25,8 +25,8 @@ PARTS = {
 }
 OPENING = """# Codes
 
-Every message has a code, a place, a reason and mostly a remedy. `tpc explain CODE` prints what is here: what it means, why,
-a program that is wrong, and what is right in its place.
+Every message has a code, a place, a reason and mostly a remedy. `tpc explain CODE` prints what is here: what it
+means, why, a program that is wrong, and what is right in its place.
 """
 
 
