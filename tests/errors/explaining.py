@@ -25,8 +25,8 @@ PARTS = {
 }
 OPENING = """# Codes
 
-Every message has a code, a place, a reason and mostly a remedy. `tpc explain CODE` prints what is here: what it
-means, why, a program that is wrong, and what is right in its place.
+Every message has a code, a place, a reason and mostly a remedy. `tpc explain CODE` prints what is here: what
+it means, why, a program that is wrong, and what is right in its place.
 """
 
 

@@ -87,11 +87,21 @@ def add_command(
         else "taken by every command, though nothing is random in this one",
     )
     made.add_argument("--json", action="store_true", help="print one JSON object")
+    add_no_cache(made)
     return made
+
+
+def add_no_cache(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="keep nothing that is compiled in the user's cache folder, and use nothing that is kept",
+    )
 
 
 def add_evaluation(command: argparse.ArgumentParser, *, dtype: bool = True) -> None:
     """How a limit is evaluated. dtype: whether the limit may be in another precision than float64."""
+    command.set_defaults(draws=True)
     command.add_argument(
         "--method",
         choices=METHODS,

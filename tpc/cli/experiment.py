@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tpc.cli.arguments import Command, positive, rate, seed
+from tpc.cli.arguments import Command, add_no_cache, positive, rate, seed
 from tpc.cli.shared import OK, REFUSED, show
 
 
@@ -35,6 +35,7 @@ def _add_kept(made: argparse.ArgumentParser) -> None:
     made.add_argument("--out", type=Path, metavar="DIR", help="a folder for the result, and to resume from")
     made.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     made.add_argument("--json", action="store_true", help="print one JSON object")
+    add_no_cache(made)
 
 
 def _add_maml(experiments: Any) -> None:

@@ -77,7 +77,7 @@ def _guarded(argv: Sequence[str] | None) -> int:
     top.require_known(words)
     arguments = top.parse_args(words)
     try:
-        with refusing(str(arguments.file)), _installed(str(arguments.file)):
+        with refusing(str(arguments.file)), _installed(str(arguments.file)), _cached(arguments):
             return int(arguments.command(arguments))
     except TpcError as error:
         partial = getattr(error, "partial", None)  # what came before values stopped being finite
@@ -96,6 +96,31 @@ def _guarded(argv: Sequence[str] | None) -> int:
             "     (TPC_TRACEBACK=1 shows where it happened)"
         )
         return DEFECT
+
+
+@contextmanager
+def _cached(arguments: argparse.Namespace) -> Iterator[None]:
+    """Has what is compiled kept from run to run, within a bound, if nothing is said against it.
+
+    And leaves the processors to JAX.
+    """
+    from tpc.machine import cache
+    from tpc.machine.threads import one_thread_for_numpy
+
+    if getattr(arguments, "draws", False):
+        one_thread_for_numpy()
+    if getattr(arguments, "no_cache", True):
+        with cache.without_cache():
+            yield
+        return
+    reason = cache.keep_compiled()
+    if reason is not None:
+        say(f"note: {reason}")
+    try:
+        yield
+    finally:
+        if "jax" in sys.modules:
+            cache.prune()
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from tpc.evaluate.remarks import reasons
 from tpc.evaluate.result import DivergedError, Outcome, Result
 from tpc.evaluate.side_by_side import workers
 from tpc.evaluate.stages import Stage, StagedRun, too_early
+from tpc.machine.cache import remark_on
 from tpc.machine.files import digest
 from tpc.machine.memory import refusing
 from tpc.machine.precision import in_own_precision, precision
@@ -176,7 +177,7 @@ class Evaluator:
             if error.args or not self.plan.sampled:
                 raise
             raise too_early(self.plan, 0) from None
-        warned = (str(w.message) for w in caught if issubclass(w.category, UserWarning))
+        warned = (remark_on(str(w.message)) for w in caught if issubclass(w.category, UserWarning))
         return replace(stage, notes=(*warned, *stage.notes))
 
     def _unused(self) -> tuple[str, ...]:
