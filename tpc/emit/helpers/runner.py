@@ -5,8 +5,6 @@ Each module has the sections that its plan needs.
 
 # ruff: noqa: F811
 import warnings
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -131,16 +129,18 @@ def whitened(points):
 
 
 BITS = 30  # of Sobol's numbers
+DIRECTIONS = {}  # of Sobol's sequence, by the count of dimensions
 
 
-@cache
 def sobol_directions(count):
     """The direction numbers [count, BITS] of Sobol's sequence, from SciPy's table; None if it is elsewhere.
 
     By the recursion of Bratley and Fox (1988).
     """
+    if count in DIRECTIONS:
+        return DIRECTIONS[count]
     try:
-        with np.load(Path(scipy.__file__).parent / "stats" / "_sobol_direction_numbers.npz") as table:
+        with np.load(f"{scipy.__path__[0]}/stats/_sobol_direction_numbers.npz") as table:
             polynomials, initial = table["poly"][:count], table["vinit"][:count]
     except (OSError, KeyError):
         return None
@@ -156,7 +156,8 @@ def sobol_directions(count):
                 new = new ^ (bit * numbers[rows, j - k - 1] << (k + 1))
             numbers[rows, j] = new
     numbers[0] = 1
-    return numbers << np.arange(BITS - 1, -1, -1)
+    DIRECTIONS[count] = numbers << np.arange(BITS - 1, -1, -1)
+    return DIRECTIONS[count]
 
 
 def scrambled_sobol(count, samples, rng):
