@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -51,6 +52,7 @@ def result_of(
         given,
         seed=arguments.seed,
         progress=progress_line("repeat") if shown else None,
+        compiling=compiling_line if shown else None,
         devices=devices,
         checkpoint=getattr(arguments, "checkpoint", None),
         error=getattr(arguments, "error", None),
@@ -141,6 +143,11 @@ def error_of(found: Sequence[Diagnostic], arguments: argparse.Namespace) -> TpcE
     from tpc.diagnostics.diagnostic import TpcError
 
     return TpcError(found, str(arguments.file)) if found else None
+
+
+def compiling_line(seconds: float) -> None:
+    """Says that something is compiled, until progress is shown in its place."""
+    print(f"\rcompiling, about {math.ceil(seconds)} s\033[K", end="", file=sys.stderr, flush=True)
 
 
 def progress_line(what: str) -> Callable[[int, int], None]:

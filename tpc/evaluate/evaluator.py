@@ -118,6 +118,7 @@ class Evaluator:
         *,
         seed: int = 0,
         progress: Progress | None = None,
+        compiling: Callable[[float], None] | None = None,
         checkpoint: str | Path | None = None,
         devices: int | None = None,
         error: float | str | None = None,
@@ -125,7 +126,7 @@ class Evaluator:
         """Evaluates the limit.
 
         inputs: arrays by name; those with a default may be left out. progress: called with the repeats done
-        and all. checkpoint: a folder that keeps every repeat that is done, and from which the same run (or
+        and all. compiling: called before the limit is compiled, with the predicted seconds. checkpoint: a folder that keeps every repeat that is done, and from which the same run (or
         one with more repeats) resumes, bit for bit. devices: how many devices (of each process, if there are
         several) share the samples; the numbers are the same, to rounding. error: what repeats and points are
         added for, a number, or "0.5%" of the values; unless samples or repeats were asked for it is 1 % of
@@ -145,7 +146,8 @@ class Evaluator:
         given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
-        run = StagedRun(self, given, seed, progress, None if checkpoint is None else Path(checkpoint), mesh)
+        folder = None if checkpoint is None else Path(checkpoint)
+        run = StagedRun(self, given, seed, progress, folder, mesh, compiling)
         stage = self._last_stage(run, aim)
         result = Result(
             self.program.name,
