@@ -137,6 +137,28 @@ def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
     raise TpcError([catalogue.running.cannot_write(str(path), why)], str(path))
 
 
+def require_own(path: Path | None) -> None:
+    """Refuses a file for results that cannot be written, or that is there and not of tpc's making.
+
+    Raises TpcError (TP606).
+    """
+    from tpc.diagnostics import catalogue
+    from tpc.diagnostics.diagnostic import TpcError
+    from tpc.evaluate.saved_results import ENDINGS, is_own
+
+    if path is None:
+        return
+    special = path.exists() and not path.is_file() and not path.is_dir()  # a device, or a pipe
+    require_writable(path, () if special else ENDINGS)
+    try:
+        own = is_own(path)
+    except OSError:
+        own = False
+    if not own:
+        why = "it is there already, and tpc did not write it"
+        raise TpcError([catalogue.running.cannot_write(str(path), why)], str(path))
+
+
 def writing(path: Path, write: Callable[[Path], object]) -> None:
     """Writes a file, whole or not at all; `write` is given the name to write to.
 

@@ -80,5 +80,5 @@ def _assembled(name: str, parts: dict[tuple[int, ...], np.ndarray]) -> np.ndarra
     rows = len(parts[indices[0]])
     out = np.empty((rows, *shape))
     for index, column in parts.items():
-        out[:, *index] = column
+        np.moveaxis(out, 0, -1)[index] = column
     return out

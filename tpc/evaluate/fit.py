@@ -43,8 +43,8 @@ def of_repeat(
     What the compiled `limit` says of itself, and the points as NumPy draws them, in double precision.
 
     It is compiled for that, and need not be again. compiling: called before, with the predicted seconds,
-    which are fewer if it is kept from an earlier run. Where what is evaluated is no single function of that kind
-    (panels), the plan's prediction.
+    which are fewer if it is kept from an earlier run. Where what is evaluated is no single function of that
+    kind (panels), the plan's prediction.
     """
     if plan.shape is None:
         return plan.memory

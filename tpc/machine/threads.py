@@ -1,7 +1,8 @@
 """Threads of NumPy's linear algebra.
 
-Drawing points takes small products only. OpenBLAS shares even these out, and its threads then wait in loops that
-take the processors from what JAX computes beside it: half of a run's processor time, and more on a busy machine.
+Drawing points takes small products only. OpenBLAS shares even these out, and its threads then wait in loops
+that take the processors from what JAX computes beside it: half of a run's processor time, and more on a busy
+machine.
 """
 
 from __future__ import annotations
