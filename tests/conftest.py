@@ -43,11 +43,12 @@ def pytest_configure(config):
     most tests' time is XLA's."""
     os.environ.setdefault(PLAINLY, "1")
     if not hasattr(config, "workerinput") and CACHE not in os.environ:
-        os.environ |= {CACHE: tempfile.mkdtemp(prefix="tpc-tests-"), **COMPILED}
+        folder = tempfile.mkdtemp(prefix="tpc-tests-")
+        os.environ |= {CACHE: folder, "TPC_CACHE": f"{folder}/tpc", **COMPILED}
         config.add_cleanup(forget_compiled)
 
 
 def forget_compiled():
     shutil.rmtree(os.environ.pop(CACHE), ignore_errors=True)
-    for name in COMPILED:
+    for name in (*COMPILED, "TPC_CACHE"):
         del os.environ[name]

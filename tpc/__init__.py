@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from tpc.api import Limit, Program, load, parse
     from tpc.diagnostics.diagnostic import Diagnostic, TpcError
     from tpc.evaluate.evaluator import Evaluator
@@ -65,6 +66,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Names are imported when asked for, so that the command line starts fast."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tpc")
     home = next((home for home, names in _HOMES.items() if name in names), None)
     if home is None:
         raise AttributeError(f"module tpc has no attribute {name}")

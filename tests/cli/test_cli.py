@@ -68,7 +68,8 @@ def test_run_saves_and_draws(capsys, tmp_path):
     )
     assert "at n = ∞" in printed.out
     assert "at width 64" in printed.out
-    assert set(np.load(saved)) == {"f", "f_stderr", "loss", "loss_stderr"}
+    widths = {f"{name}_n{width}" for name in ("f", "loss", "seeds") for width in (32, 64)}
+    assert set(np.load(saved)) == {"f", "f_stderr", "loss", "loss_stderr", *widths}
     assert figure.stat().st_size > 5000
 
 

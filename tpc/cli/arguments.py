@@ -54,13 +54,13 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """A command on a `.tp` file.
 
-    data: whether it takes values of inputs and is random, and says so in its help.
+    data: whether it computes numbers, some of which may be random.
     """
     made: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}."
     )
     made.set_defaults(command=function)
-    made.add_argument("file", type=Path, metavar="FILE", help="a .tp file")
+    made.add_argument("file", type=Path, metavar="FILE", help="a .tp file, or `-` for standard input")
     made.add_argument(
         "--set",
         action="append",
@@ -72,34 +72,50 @@ def add_command(
     made.add_argument(
         "--data",
         type=Path,
-        metavar="F.npz|F.json",
-        help="values of inputs by name" if data else argparse.SUPPRESS,
+        action="append",
+        default=[],
+        metavar="F.npz|F.json|F.csv",
+        help="values of inputs by name; of a table, the columns `y` or `x[0]`, `x[1]`, …; may be given again",
     )
     made.add_argument(
         "--seed",
         type=seed,
         default=0,
         metavar="N",
-        help="of everything random" if data else argparse.SUPPRESS,
+        help="of everything random"
+        if data
+        else "taken by every command, though nothing is random in this one",
     )
     made.add_argument("--json", action="store_true", help="print one JSON object")
+    add_no_cache(made)
     return made
+
+
+def add_no_cache(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="keep nothing that is compiled in the user's cache folder, and use nothing that is kept",
+    )
 
 
 def add_evaluation(command: argparse.ArgumentParser, *, dtype: bool = True) -> None:
     """How a limit is evaluated. dtype: whether the limit may be in another precision than float64."""
+    command.set_defaults(draws=True)
     command.add_argument(
         "--method",
         choices=METHODS,
         default="auto",
-        help="how elements of L² are represented (auto)",
+        help="how elements of L² are represented",
     )
-    command.add_argument("--samples", type=positive, metavar="M", help="points of one repeat")
+    command.add_argument(
+        "--samples", type=positive, metavar="M", help="points of one repeat (by the plan, if left out)"
+    )
     command.add_argument(
         "--repeats",
         type=positive,
         metavar="R",
-        help="independent randomisations, whose spread is the standard error",
+        help="independent randomisations, whose spread is the standard error (by the plan, if left out)",
     )
     command.add_argument(
         "--max-rank", type=positive, metavar="K", help="the most directions kept of one side of a matrix"
@@ -109,16 +125,16 @@ def add_evaluation(command: argparse.ArgumentParser, *, dtype: bool = True) -> N
             "--dtype",
             choices=DTYPES,
             default="float64",
-            help="bfloat16: float32, but for the coefficients that loops carry",
+            help="the precision; bfloat16: float32, but for the coefficients that loops carry",
         )
 
 
 def add_width_sampling(command: argparse.ArgumentParser) -> None:
     """How a program is run at finite width."""
     command.add_argument(
-        "--seeds", type=positive, default=32, metavar="N", help="random initialisations at each width (32)"
+        "--seeds", type=positive, default=32, metavar="N", help="random initialisations at each width"
     )
-    command.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    command.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="the precision")
     add_matrices(command)
 
 

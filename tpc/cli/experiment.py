@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tpc.cli.arguments import Command, positive, rate, seed
+from tpc.cli.arguments import Command, add_no_cache, positive, rate, seed
 from tpc.cli.shared import OK, REFUSED, show
 
 
@@ -35,6 +35,7 @@ def _add_kept(made: argparse.ArgumentParser) -> None:
     made.add_argument("--out", type=Path, metavar="DIR", help="a folder for the result, and to resume from")
     made.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     made.add_argument("--json", action="store_true", help="print one JSON object")
+    add_no_cache(made)
 
 
 def _add_maml(experiments: Any) -> None:
@@ -52,7 +53,9 @@ def _add_maml(experiments: Any) -> None:
         help="the limit that learns features (mup), one of the kernel regime "
         "(ntk; gp if only the readout is trained), or a finite width",
     )
-    few.add_argument("--activation", choices=("linear", "relu", "tanh"), default="linear")
+    few.add_argument(
+        "--activation", choices=("linear", "relu", "tanh"), default="linear", help="of the network"
+    )
     few.add_argument(
         "--epochs", type=positive, metavar="E", help="of 100 meta-batches (100; 10 for the embedded drawings)"
     )
@@ -93,8 +96,8 @@ def _add_text(words: argparse.ArgumentParser) -> None:
         metavar="F",
         help="analogies; without it questions-words.txt beside the text, if it is there",
     )
-    words.add_argument("--vocab", type=positive, default=8000, metavar="V", help="the most words (8000)")
-    words.add_argument("--min-count", type=positive, default=5, metavar="N", help="of a word in the text (5)")
+    words.add_argument("--vocab", type=positive, default=8000, metavar="V", help="the most words")
+    words.add_argument("--min-count", type=positive, default=5, metavar="N", help="of a word in the text")
 
 
 def _add_word2vec(experiments: Any) -> None:
@@ -110,7 +113,7 @@ def _add_word2vec(experiments: Any) -> None:
         "--activation",
         choices=("linear", "relu", "tanh"),
         default="linear",
-        help="of the mean around a word (linear)",
+        help="of the mean around a word",
     )
     words.add_argument(
         "--samples",

@@ -31,7 +31,7 @@ from tpc.cli.shared import (
 
 def add_simulate(commands: Any) -> None:
     made = add_command(commands, "simulate", simulate, "run the program at finite width", data=True)
-    made.add_argument("--width", type=positive, required=True, metavar="N")
+    made.add_argument("--width", type=positive, required=True, metavar="N", help="the first width")
     add_width_sampling(made)
     made.add_argument(
         "--save",
@@ -43,8 +43,14 @@ def add_simulate(commands: Any) -> None:
 
 def add_verify(commands: Any) -> None:
     made = add_command(commands, "verify", verify, "compare the limit with finite widths", data=True)
-    made.add_argument("--widths", type=different_widths, default=[256, 1024, 4096], metavar="N,N,…")
-    made.add_argument("--plot", type=Path, metavar="F.png")
+    made.add_argument(
+        "--widths",
+        type=different_widths,
+        default=[256, 1024, 4096],
+        metavar="N,N,…",
+        help="the finite widths",
+    )
+    made.add_argument("--plot", type=Path, metavar="F.png", help="draw the differences against the width")
     add_evaluation(made, dtype=False)
     add_width_sampling(made)
 

@@ -30,10 +30,12 @@ def add_kernel(commands: Any) -> None:
     made.add_argument(
         "-z", type=Path, metavar="Z.npy", help="inputs of the columns; those of the rows, if left out"
     )
-    made.add_argument("-o", "--output", type=Path, required=True, metavar="K.npy")
-    made.add_argument("--kind", choices=("nngp", "ntk"), default="ntk")
+    made.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="K.npy", help="the file of the matrix"
+    )
+    made.add_argument("--kind", choices=("nngp", "ntk"), default="ntk", help="which kernel")
     made.add_argument("--network", metavar="NAME", help="which one, if there are several")
-    made.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    made.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="the precision")
     made.add_argument(
         "--strip", type=positive, metavar="N", help="rows that are computed and written at once"
     )

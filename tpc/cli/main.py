@@ -9,10 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tpc.cli.beginning import add_completion, add_examples, add_new
 from tpc.cli.emission import add_compile
 from tpc.cli.experiment import add_experiment
 from tpc.cli.finite_width import add_simulate, add_verify
 from tpc.cli.kernel import add_kernel
+from tpc.cli.pages import add_explain, add_help
+from tpc.cli.parsing import CommandParser
 from tpc.cli.run import add_run
 from tpc.cli.scale import add_scale
 from tpc.cli.shared import DEFECT, INTERRUPTED, OK, REFUSED, show
@@ -21,6 +24,8 @@ from tpc.cli.streams import abandon, prepare, say
 
 # in the order of the help
 COMMANDS = (
+    add_new,
+    add_examples,
     add_check,
     add_lower,
     add_scale,
@@ -32,6 +37,9 @@ COMMANDS = (
     add_simulate,
     add_verify,
     add_experiment,
+    add_explain,
+    add_help,
+    add_completion,
 )
 
 
@@ -65,9 +73,11 @@ def _guarded(argv: Sequence[str] | None) -> int:
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.machine.memory import refusing
 
-    arguments = parser().parse_args(argv)
+    words, top = list(sys.argv[1:] if argv is None else argv), parser()
+    top.require_known(words)
+    arguments = top.parse_args(words)
     try:
-        with refusing(str(arguments.file)), _installed(str(arguments.file)):
+        with refusing(str(arguments.file)), _installed(str(arguments.file)), _cached(arguments):
             return int(arguments.command(arguments))
     except TpcError as error:
         partial = getattr(error, "partial", None)  # what came before values stopped being finite
@@ -89,6 +99,31 @@ def _guarded(argv: Sequence[str] | None) -> int:
 
 
 @contextmanager
+def _cached(arguments: argparse.Namespace) -> Iterator[None]:
+    """Has what is compiled kept from run to run, within a bound, if nothing is said against it.
+
+    And leaves the processors to JAX.
+    """
+    from tpc.machine import cache
+    from tpc.machine.threads import one_thread_for_numpy
+
+    if getattr(arguments, "draws", False):
+        one_thread_for_numpy()
+    if getattr(arguments, "no_cache", True):
+        with cache.without_cache():
+            yield
+        return
+    reason = cache.keep_compiled()
+    if reason is not None:
+        say(f"note: {reason}")
+    try:
+        yield
+    finally:
+        if "jax" in sys.modules:
+            cache.prune()
+
+
+@contextmanager
 def _installed(file: str) -> Iterator[None]:
     """A package that is not there raises TpcError (TP615); a module of tpc's own that is not is a defect."""
     try:
@@ -103,8 +138,8 @@ def _installed(file: str) -> Iterator[None]:
         raise TpcError([catalogue.running.not_installed(package)], file) from None
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+def parser() -> CommandParser:
+    top = CommandParser(
         prog="tpc",
         description="A symbolic compiler for Tensor Programs: from a .tp file to its infinite-width limit.",
     )

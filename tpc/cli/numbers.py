@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from tpc.core.program import Program
     from tpc.diagnostics.diagnostic import Diagnostic, TpcError
+    from tpc.evaluate.evaluator import Evaluator
     from tpc.evaluate.result import Result
     from tpc.simulate.samples import Samples
 
@@ -30,18 +32,8 @@ def result_of(
     integrate: bool = False,
 ) -> Result:
     """integrate: over what is random in the limit, if anything is."""
-    from tpc.core.inputs import load_data
-    from tpc.expand import random_in_the_limit
-    from tpc.pipeline import compile_program
-
-    initial = (
-        "integrate" if integrate and random_in_the_limit(program) else getattr(arguments, "initial", None)
-    )
-    initial = load_data(initial) if isinstance(initial, Path) else initial
-    evaluator = compile_program(program, options_of(program, arguments, initial))
-    shown = sys.stderr.isatty() and not getattr(arguments, "silent", False)
-    if shown:
-        print(f"plan: {evaluator.plan}", file=sys.stderr)
+    evaluator = evaluator_of(program, arguments, integrate=integrate)
+    shown = _is_shown(arguments)
     devices = getattr(arguments, "devices", None)
     if together and devices is None:
         import jax
@@ -51,10 +43,31 @@ def result_of(
         given,
         seed=arguments.seed,
         progress=progress_line("repeat") if shown else None,
+        compiling=compiling_line if shown else None,
         devices=devices,
         checkpoint=getattr(arguments, "checkpoint", None),
         error=getattr(arguments, "error", None),
     )
+
+
+def evaluator_of(program: Program, arguments: argparse.Namespace, *, integrate: bool = False) -> Evaluator:
+    """As the arguments ask for. Where somebody looks, its plan is shown before anything is computed."""
+    from tpc.core.inputs import load_data
+    from tpc.expand import random_in_the_limit
+    from tpc.pipeline import compile_program
+
+    initial = (
+        "integrate" if integrate and random_in_the_limit(program) else getattr(arguments, "initial", None)
+    )
+    initial = load_data(initial) if isinstance(initial, Path) else initial
+    evaluator = compile_program(program, options_of(program, arguments, initial))
+    if _is_shown(arguments):
+        print(f"plan: {evaluator.plan}", file=sys.stderr)
+    return evaluator
+
+
+def _is_shown(arguments: argparse.Namespace) -> bool:
+    return sys.stderr.isatty() and not getattr(arguments, "silent", False)
 
 
 def require_widths(program: Program, inputs: dict[str, np.ndarray], arguments: argparse.Namespace) -> None:
@@ -144,6 +157,11 @@ def error_of(found: Sequence[Diagnostic], arguments: argparse.Namespace) -> TpcE
     from tpc.diagnostics.diagnostic import TpcError
 
     return TpcError(found, str(arguments.file)) if found else None
+
+
+def compiling_line(seconds: float) -> None:
+    """Says that something is compiled, until progress is shown in its place."""
+    print(f"\rcompiling, about {math.ceil(seconds)} s\033[K", end="", file=sys.stderr, flush=True)
 
 
 def progress_line(what: str) -> Callable[[int, int], None]:

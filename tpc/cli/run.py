@@ -27,7 +27,19 @@ from tpc.cli.numbers import (
     sample,
     samples_to_json,
 )
-from tpc.cli.shared import FIGURES, INTERRUPTED, OK, REFUSED, bound, load, require_writable, show, writing
+from tpc.cli.shared import (
+    FIGURES,
+    INTERRUPTED,
+    OK,
+    REFUSED,
+    bound,
+    load,
+    require_own,
+    require_writable,
+    show,
+    writing,
+)
+from tpc.cli.sweeping import add_sweep, run_sweep
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +69,13 @@ def add_run(commands: Any) -> None:
         "more "
         "than 8 times the time",
     )
-    made.add_argument("--save", type=Path, metavar="F.npz", help="write the outputs to a file")
+    made.add_argument(
+        "--save",
+        type=Path,
+        metavar="F.npz|F.csv",
+        help="write the outputs, and every seed of finite widths; what tpc did not write stays as it is",
+    )
+    add_sweep(made)
     _add_long_runs(made)
     made.add_argument("--plot", type=Path, metavar="F.png", help="draw the outputs")
     made.add_argument(
@@ -68,7 +86,7 @@ def add_run(commands: Any) -> None:
         help="finite widths to show beside the limit",
     )
     made.add_argument(
-        "--seeds", type=positive, default=8, metavar="N", help="random initialisations at each of them (8)"
+        "--seeds", type=positive, default=8, metavar="N", help="random initialisations at each of them"
     )
     add_matrices(made)
 
@@ -101,10 +119,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     together = _join(arguments)
     program, given = load(arguments)
-    inputs = bound(program, given, arguments)
     if not arguments.silent:
-        require_writable(arguments.save)
+        require_own(arguments.save)
         require_writable(arguments.plot, FIGURES)
+    if arguments.sweeps:
+        return run_sweep(arguments, program, given)
+    inputs = bound(program, given, arguments)
     require_widths(program, inputs, arguments)
     try:
         with _alone_on_stdout() if together else nullcontext():
@@ -187,7 +207,7 @@ def _unwritten(result: Result, samples: list[Samples], arguments: argparse.Names
 
     unwritten: list[Diagnostic] = []
     for path, write in (
-        (arguments.save, result.save),
+        (arguments.save, lambda part: result.save(part, samples)),
         (arguments.plot, lambda part: plot_result(result, part, samples)),
     ):
         if path is not None:

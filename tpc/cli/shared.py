@@ -29,10 +29,10 @@ def read(
 ) -> tuple[str, str, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The file's name and text, and what is set: dims, and what else."""
     from tpc.core.inputs import parse_setting
-    from tpc.pipeline import dims_in, read_text
+    from tpc.pipeline import dims_in
 
+    text = source_of(arguments)
     name = str(arguments.file)
-    text = read_text(arguments.file)
     settings = dict(parse_setting(setting) for setting in arguments.settings)
     dims = {dim: settings.pop(dim) for dim in (dims_in(text, name) & set(settings) if settings else ())}
     return name, text, dims, settings
@@ -40,14 +40,13 @@ def read(
 
 def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]:
     """The program, its dims as set, and the values given for its inputs."""
-    from tpc.core.inputs import load_data
     from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
     from tpc.pipeline import dims_in, parse
 
     name, text, dims, settings = read(arguments)
     program = parse(text, name=name, dims=dims)
-    data = load_data(arguments.data) if arguments.data is not None else {}
+    data = _data_of(program, arguments.data)
     unknown = [s for s in settings if s not in {item.name for item in program.inputs}]
     if unknown:
         raise TpcError(
@@ -64,12 +63,44 @@ def load(arguments: argparse.Namespace) -> tuple[Program, dict[str, np.ndarray]]
     return program, {**data, **settings}
 
 
+def _data_of(program: Program, paths: Sequence[Path]) -> dict[str, np.ndarray]:
+    """The arrays of data files that are inputs of the program; of others a note is made.
+
+    Raises TpcError (TP505).
+    """
+    from tpc.core.greek import normalise
+    from tpc.core.inputs import load_data
+    from tpc.diagnostics.catalogue.words import similar
+    from tpc.diagnostics.diagnostic import legible
+
+    known, found = [item.name for item in program.inputs], dict[str, Any]()
+    for path in paths:
+        for name, array in load_data(path).items():
+            if normalise(name) not in known:
+                meant = similar(name, known)
+                said = f"`{name}` in {path.name} is no input of the program, and is ignored"
+                say(f"note: {legible(said)}" + (f"; {meant}" if meant else ""))
+            elif name in found:
+                _refuse_twice(path, name)
+            else:
+                found[name] = array
+    return found
+
+
+def _refuse_twice(path: Path, name: str) -> None:
+    from tpc.diagnostics import catalogue
+    from tpc.diagnostics.diagnostic import TpcError
+
+    wrong = catalogue.inputs.bad_data(path.name, f"`{name}` is in an earlier file, too")
+    raise TpcError([wrong], str(path))
+
+
 def bound(
     program: Program, given: dict[str, np.ndarray], arguments: argparse.Namespace
 ) -> dict[str, np.ndarray]:
     from tpc.core.inputs import bind_inputs
 
-    return bind_inputs(program, given, file=str(arguments.file), text=text_of(arguments.file))
+    return bind_inputs(program, given, file=str(arguments.file), text=text_of(arguments))
 
 
 def options_of(program: Program, arguments: argparse.Namespace, initial: object = None) -> Options:
@@ -106,6 +137,28 @@ def require_writable(path: Path | None, endings: Sequence[str] = ()) -> None:
     raise TpcError([catalogue.running.cannot_write(str(path), why)], str(path))
 
 
+def require_own(path: Path | None) -> None:
+    """Refuses a file for results that cannot be written, or that is there and not of tpc's making.
+
+    Raises TpcError (TP606).
+    """
+    from tpc.diagnostics import catalogue
+    from tpc.diagnostics.diagnostic import TpcError
+    from tpc.evaluate.saved_results import ENDINGS, is_own
+
+    if path is None:
+        return
+    special = path.exists() and not path.is_file() and not path.is_dir()  # a device, or a pipe
+    require_writable(path, () if special else ENDINGS)
+    try:
+        own = is_own(path)
+    except OSError:
+        own = False
+    if not own:
+        why = "it is there already, and tpc did not write it"
+        raise TpcError([catalogue.running.cannot_write(str(path), why)], str(path))
+
+
 def writing(path: Path, write: Callable[[Path], object]) -> None:
     """Writes a file, whole or not at all; `write` is given the name to write to.
 
@@ -126,13 +179,61 @@ def writing(path: Path, write: Callable[[Path], object]) -> None:
         raise TpcError([catalogue.running.cannot_write(str(path), why)], str(path)) from None
 
 
-def text_of(path: Path) -> str:
-    """The file's text for messages to show; empty if it cannot be read."""
+def make_new(files: Mapping[Path, bytes]) -> None:
+    """Writes files none of which is there, or none at all. Raises TpcError (TP606)."""
+    from tpc.diagnostics import catalogue
     from tpc.diagnostics.diagnostic import TpcError
-    from tpc.pipeline import read_text
+
+    made: list[Path] = []
+    try:
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                made.append(path)
+                file.write(content)
+    except OSError as error:
+        for earlier in made:
+            earlier.unlink(missing_ok=True)
+        there = isinstance(error, FileExistsError)
+        why = "it is there already, and stays as it is" if there else error.strerror or str(error)
+        raise TpcError([catalogue.running.cannot_write(str(path), why)], str(path)) from None
+
+
+def source_of(arguments: argparse.Namespace) -> str:
+    """The text of the program, which for `-` is what standard input has; messages then say `stdin`.
+
+    Raises TpcError (TP00x).
+    """
+    from tpc.pipeline import decoded, read_text
+
+    if str(arguments.file) == "-":
+        from tpc.syntax.parse import MAX_BYTES
+
+        arguments.file = Path("stdin")
+        arguments.text = decoded(_standard_input(MAX_BYTES + 4), "stdin")
+    text: str | None = getattr(arguments, "text", None)
+    return read_text(arguments.file) if text is None else text
+
+
+def _standard_input(most: int) -> bytes:
+    """Raises TpcError (TP001)."""
+    from tpc.diagnostics import catalogue
+    from tpc.diagnostics.diagnostic import TpcError
 
     try:
-        return read_text(path)
+        if sys.stdin is None:
+            raise OSError(0, "standard input is closed")
+        return sys.stdin.buffer.read(most)
+    except OSError as error:
+        raise TpcError([catalogue.syntax.unreadable(error.strerror or str(error))], "stdin") from None
+
+
+def text_of(arguments: argparse.Namespace) -> str:
+    """The file's text for messages to show; empty if it cannot be read."""
+    from tpc.diagnostics.diagnostic import TpcError
+
+    try:
+        return source_of(arguments)
     except TpcError:
         return ""
 
@@ -160,8 +261,4 @@ def _of_file(error: TpcError, arguments: argparse.Namespace) -> TpcError:
     """The error with the file's name and text, if it was raised where only the program's name was known."""
     from tpc.diagnostics.diagnostic import TpcError
 
-    return (
-        TpcError(error.diagnostics, str(arguments.file), text_of(arguments.file))
-        if error.of_program
-        else error
-    )
+    return TpcError(error.diagnostics, str(arguments.file), text_of(arguments)) if error.of_program else error

@@ -60,7 +60,7 @@ def lower(arguments: argparse.Namespace) -> int:
 
 def add_derive(commands: Any) -> None:
     made = add_command(commands, "derive", derive, "print the Z-recursion of the limit (Def 7.3)")
-    made.add_argument("--format", choices=("text", "latex", "json"), default="text")
+    made.add_argument("--format", choices=("text", "latex", "json"), default="text", help="of the formulas")
     made.add_argument("--unroll", action="store_true", help="write loops out")
     add_stop_after(made, "expand")
 
@@ -105,7 +105,9 @@ def _unrolled(program: Program, arguments: argparse.Namespace) -> Program:
 
 def add_graph(commands: Any) -> None:
     made = add_command(commands, "graph", graph, "draw the dependency graph")
-    made.add_argument("-o", "--output", type=Path, required=True, metavar="F.svg|.png|.dot")
+    made.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="F.svg|.png|.dot", help="the file of the picture"
+    )
 
 
 def graph(arguments: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from tpc.core.given import MaskedError, numbers
 from tpc.core.greek import normalise
 from tpc.core.laws import covariance, law_number
 from tpc.core.program import Gaussians, Input, Program
+from tpc.core.tables import read_table
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 from tpc.machine.files import EXPANSION, SUSPECT, open_regular, read_npz
@@ -198,18 +199,21 @@ def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> li
 
 
 def load_data(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file (no pickles) or of a .json object, by name, also compressed (.xz, .gz).
+    """The arrays of an .npz file (no pickles), a .json object or a .csv table (see `tpc.core.tables`).
+
+    They are had by name. The files may be compressed (.xz, .gz).
 
     Raises TpcError (TP505).
     """
     path = Path(path)
     kind = path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
     try:
-        if kind not in (".npz", ".json"):
-            raise ValueError("its name ends in neither .npz nor .json")
+        if kind not in (".npz", ".json", ".csv"):
+            raise ValueError("its name ends in none of .npz, .json and .csv")
         with open_regular(path) as file:
-            if kind == ".json":
-                return _json(_unpacked(file, path.suffix, MAX_JSON_BYTES).decode("utf-8"))
+            if kind != ".npz":
+                text = _unpacked(file, path.suffix, MAX_JSON_BYTES).decode("utf-8-sig")
+                return _json(text) if kind == ".json" else read_table(text, path.name.partition(".")[0])
             whole = (
                 io.BytesIO(_unpacked(file, path.suffix, MAX_DATA_BYTES))
                 if path.suffix in COMPRESSED

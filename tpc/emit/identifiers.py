@@ -15,7 +15,7 @@ TAKEN = (
     frozenset(keyword.kwlist)
     | frozenset(keyword.softkwlist)
     | frozenset(dir(builtins))
-    | {"jax", "jnp", "np", "lax", "qmc", "erf"}
+    | {"jax", "jnp", "np", "lax", "scipy", "erf"}
 )
 
 

@@ -28,6 +28,7 @@ from tpc.evaluate.remarks import reasons
 from tpc.evaluate.result import DivergedError, Outcome, Result
 from tpc.evaluate.side_by_side import workers
 from tpc.evaluate.stages import Stage, StagedRun, too_early
+from tpc.machine.cache import remark_on
 from tpc.machine.files import digest
 from tpc.machine.memory import refusing
 from tpc.machine.precision import in_own_precision, precision
@@ -38,6 +39,7 @@ from tpc.plan.plan import CoefficientsPlan, Plan, VectorsPlan
 if TYPE_CHECKING:
     from tpc.evaluate.in_parts import Training
     from tpc.evaluate.sharding import Points
+    from tpc.evaluate.sweep import Sweep
 
 Progress = Callable[[int, int], None]
 FEWER = "use fewer --samples, fewer steps or smaller batches"
@@ -117,6 +119,7 @@ class Evaluator:
         *,
         seed: int = 0,
         progress: Progress | None = None,
+        compiling: Callable[[float], None] | None = None,
         checkpoint: str | Path | None = None,
         devices: int | None = None,
         error: float | str | None = None,
@@ -124,9 +127,10 @@ class Evaluator:
         """Evaluates the limit.
 
         inputs: arrays by name; those with a default may be left out. progress: called with the repeats done
-        and all. checkpoint: a folder that keeps every repeat that is done, and from which the same run (or
-        one with more repeats) resumes, bit for bit. devices: how many devices (of each process, if there are
-        several) share the samples; the numbers are the same, to rounding. error: what repeats and points are
+        and all. compiling: called before the limit is compiled, with the predicted seconds.
+        checkpoint: a folder that keeps every repeat that is done, and from which the same run (or one with
+        more repeats) resumes, bit for bit. devices: how many devices (of each process, if there are several)
+        share the samples; the numbers are the same, to rounding. error: what repeats and points are
         added for, a number, or "0.5%" of the values; unless samples or repeats were asked for it is 1 % of
         the values, of 0.1 at least, as far as it takes no more than 8 times as long.
         Returns every output with its standard error (None where exact). Interrupted (Ctrl-C), returns what
@@ -144,7 +148,8 @@ class Evaluator:
         given = bind_inputs(self.program, self.inputs_with_start(inputs, seed))
         mesh = None if devices is None else mesh_of(devices, self.program.name)
         aim = Aim.of(error, self.program.name) if error is not None or self.adding else None
-        run = StagedRun(self, given, seed, progress, None if checkpoint is None else Path(checkpoint), mesh)
+        folder = None if checkpoint is None else Path(checkpoint)
+        run = StagedRun(self, given, seed, progress, folder, mesh, compiling)
         stage = self._last_stage(run, aim)
         result = Result(
             self.program.name,
@@ -158,6 +163,25 @@ class Evaluator:
         if result.diverged:
             raise DivergedError(result)
         return result
+
+    def sweep(
+        self,
+        values: Mapping[str, Any],
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Sweep:
+        """Evaluates the limit at every combination of values of some inputs, compiled once.
+
+        values: by the names of inputs that are single numbers. inputs: the others. progress: called with the
+        points done and all. options: as of a call. Points that diverge are marked, and the others go on;
+        after an interruption (Ctrl-C) what is done is given. Raises TpcError for inputs that cannot be swept
+        (TP662), dims (TP663), and as a call does.
+        """
+        from tpc.evaluate.sweep import sweep
+
+        return sweep(self.program, self, values, inputs, progress=progress, **options)
 
     def _last_stage(self, run: StagedRun, aim: Aim | None) -> Stage:
         """With what was warned of among its notes. Raises as a call does."""
@@ -176,7 +200,7 @@ class Evaluator:
             if error.args or not self.plan.sampled:
                 raise
             raise too_early(self.plan, 0) from None
-        warned = (str(w.message) for w in caught if issubclass(w.category, UserWarning))
+        warned = (remark_on(str(w.message)) for w in caught if issubclass(w.category, UserWarning))
         return replace(stage, notes=(*warned, *stage.notes))
 
     def _unused(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -15,6 +15,7 @@ from tpc.plan.plan import ChaosPlan, CoefficientsPlan, Plan, SampledPlan
 DRAWN = 5  # arrays of all points that are there while they are drawn
 HOPELESS = 4  # times the free memory: predicted of a plan, so much is too much whatever the compiler says
 BESIDES = 1e8  # bytes that checks of errors take: many small computations, each compiled
+A_LINE = 8e-4  # seconds that XLA takes for a line of what it compiles
 A_REPEAT = 2000.0  # bytes that a repeat takes when it is done, or waits for its turn
 FEWEST = 512  # points that a plan is brought down to
 
@@ -31,21 +32,28 @@ class Fitted:
     note: str | None = None
 
 
-def of_repeat(module: ModuleType, plan: Plan, given: Mapping[str, Any]) -> float:
+def of_repeat(
+    module: ModuleType,
+    plan: Plan,
+    given: Mapping[str, Any],
+    compiling: Callable[[float], None] | None = None,
+) -> float:
     """Bytes that one evaluation takes.
 
     What the compiled `limit` says of itself, and the points as NumPy draws them, in double precision.
 
-    It is compiled for that, and need not be again. Where what is evaluated is no single function of that kind
-    (panels), the plan's prediction.
+    It is compiled for that, and need not be again. compiling: called before, with the predicted seconds,
+    which are fewer if it is kept from an earlier run. Where what is evaluated is no single function of that
+    kind (panels), the plan's prediction.
     """
     if plan.shape is None:
         return plan.memory
     shapes = _shapes(module, plan.shape)
     drawn = 8.0 * plan.gaussians * plan.samples if plan.sampled else 0.0
-    return max(
-        DRAWN * drawn, drawn + account(module.compiled.lower(module.prepared(given), *shapes).compile())
-    )
+    lowered = module.compiled.lower(module.prepared(given), *shapes)
+    if compiling is not None:
+        compiling(A_LINE * lowered.as_text().count("\n"))
+    return max(DRAWN * drawn, drawn + account(lowered.compile()))
 
 
 def _shapes(module: ModuleType, shape: tuple[int, int]) -> tuple[Any, Any]:
@@ -56,7 +64,13 @@ def _shapes(module: ModuleType, shape: tuple[int, int]) -> tuple[Any, Any]:
 
 
 def fit_in_memory(
-    module: ModuleType, plan: Plan, given: Mapping[str, Any], program: str, *, fixed: bool
+    module: ModuleType,
+    plan: Plan,
+    given: Mapping[str, Any],
+    program: str,
+    *,
+    fixed: bool,
+    compiling: Callable[[float], None] | None = None,
 ) -> Fitted:
     """The plan with half the points, and half again, until a repeat fits into what is free.
 
@@ -76,10 +90,10 @@ def fit_in_memory(
         else:
             plan = fewer
     with running:
-        each = of_repeat(module, plan, given)
+        each = of_repeat(module, plan, given, compiling)
         while each > free and not fixed and (fewer := _fewer(plan, each, free)) is not None:
             plan = fewer
-            each = of_repeat(module, plan, given)
+            each = of_repeat(module, plan, given, compiling)
             free = SURE * free_of_devices()
     running.check()
     require_memory(each, program, free=free, remedy=_remedy(plan, each, free), of_program=True)

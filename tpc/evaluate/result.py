@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,12 @@ import numpy as np
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.machine.files import write_npz
 from tpc.show.entries import End, end_of, plain, print_finite
 
 if TYPE_CHECKING:
     from tpc.evaluate.choice import Started
     from tpc.plan.plan import Plan
+    from tpc.simulate.samples import Samples
 
 
 # shown of an exact value, and at most beside an error; of one in single precision
@@ -136,20 +136,15 @@ class Result:
             lines += print_finite(name, outcome.value.shape, outcome.end, partial(_number, outcome))
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
-    def save(self, path: str | Path) -> None:
-        """Writes an .npz file with `name` and, where it is not exact, `name_stderr` for every output.
+    def save(self, path: str | Path, samples: Sequence[Samples] = ()) -> None:
+        """Writes every output and its standard error, as an .npz archive or a .csv table.
 
-        Raises OSError.
+        samples: finite widths to keep beside them, seed by seed (see `tpc.evaluate.saved_results`). Raises
+        OSError.
         """
-        arrays = {}
-        for name, outcome in self.outputs.items():
-            arrays[name] = outcome.value
-            if outcome.stderr is not None:
-                arrays[f"{name}_stderr"] = outcome.stderr
-            if outcome.covariance is not None:
-                arrays[f"{name}_covariance"] = outcome.covariance
-        with open(path, "wb") as file:
-            write_npz(file, arrays)
+        from tpc.evaluate.saved_results import save_outcomes
+
+        save_outcomes(path, self.outputs, samples)
 
     def plot(self, path: str | Path) -> None:
         """Draws the outputs into a .png, .svg or .pdf file.

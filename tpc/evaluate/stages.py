@@ -59,6 +59,8 @@ class StagedRun:
     checkpoint: Path | None
     # the devices that share the samples
     mesh: Any
+    # called before something is compiled, with the predicted seconds
+    compiling: Callable[[float], None] | None = None
 
     def last(self, aim: Aim | None) -> Stage:
         """The stage that reaches what is aimed at, or the last one that there is.
@@ -109,7 +111,12 @@ class StagedRun:
             require_memory(evaluator.plan.memory, evaluator.program.name, of_program=True)
             return Fitted(evaluator.plan, evaluator.plan.memory)
         return fit_in_memory(
-            evaluator.module, evaluator.plan, self.given, evaluator.program.name, fixed=evaluator.fixed
+            evaluator.module,
+            evaluator.plan,
+            self.given,
+            evaluator.program.name,
+            fixed=evaluator.fixed,
+            compiling=self.compiling,
         )
 
     def stage(self, plan: Plan, kept: Kept | None, each: float) -> Stage:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import __version__ as lark_version
 from lark.exceptions import VisitError
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, RefusedError, TpcError
 from tpc.diagnostics.spans import Span
+from tpc.machine.cache import kept_file
 from tpc.syntax import tree
 from tpc.syntax.builder import TreeBuilder
 from tpc.syntax.layout import MAX_DEPTH, LayoutLexer, span_of
@@ -24,9 +27,12 @@ ENDING = {"_NEWLINE", "$END", "EQUALS", "TILDE"}  # what ends a bracket that was
 
 @cache
 def parser() -> Lark:
+    """The parser, from the user's cache: its tables take longer to make than most programs to be parsed."""
     grammar = files("tpc.syntax").joinpath("grammar.lark").read_text(encoding="utf-8")
+    kept = kept_file("parser", grammar, lark_version, sys.version)
     return Lark(
         grammar,
+        cache=False if kept is None else str(kept),
         parser="lalr",
         lexer="basic",
         postlex=LayoutLexer(),

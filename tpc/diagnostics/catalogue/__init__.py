@@ -4,6 +4,7 @@ No message is made anywhere else. A file of the catalogue has all messages of a 
 """
 
 from tpc.diagnostics.catalogue import (
+    commands,
     experiments,
     indices,
     inputs,
@@ -21,6 +22,7 @@ from tpc.diagnostics.catalogue import (
 )
 
 __all__ = [
+    "commands",
     "experiments",
     "indices",
     "inputs",

@@ -13,7 +13,7 @@ def missing_input(names: Sequence[str]) -> Diagnostic:
     return Diagnostic(
         "TP501",
         f"no value is given for the input{'s' if len(names) > 1 else ''} {shown}",
-        help=f"give it by `--set {names[0]}=…` or in a file by `--data F.npz` (or F.json)",
+        help=f"give it by `--set {names[0]}=…` or in a file by `--data F.npz` (or F.json, F.csv)",
     )
 
 
@@ -61,7 +61,8 @@ def bad_data(path: str, why: str) -> Diagnostic:
     return Diagnostic(
         "TP505",
         f"the data file {path} cannot be used: {why}",
-        help="a data file is an .npz of arrays of numbers (no pickles) or a .json object, by names of inputs",
+        help="a data file is an .npz of arrays of numbers (no pickles), a .json object, or a .csv table with "
+        "columns `y` or `x[0]`, `x[1]`, …, by names of inputs",
     )
 
 

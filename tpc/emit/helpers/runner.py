@@ -10,11 +10,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
-from scipy.linalg import solve_triangular
 from scipy.special import ndtri, roots_hermitenorm
-from scipy.stats import qmc
 
 DTYPE, TOLERANCE, GAUSSIANS, GRIDS, SAMPLES, REPEATS, WHITEN = "float64", 1e-8, 1, (8, 6), 64, 4, True
 NODES = ((2, 2), (3,))
@@ -126,7 +125,67 @@ def whitened(points):
     """Points [K, M] made to have mean 0 and covariance 1 in the sample."""
     centred = points - points.mean(axis=1, keepdims=True)
     root = np.linalg.cholesky(centred @ centred.T / points.shape[1])
-    return solve_triangular(root, centred, lower=True)
+    return np.linalg.inv(root) @ centred  # its condition is about 1
+
+
+BITS = 30  # of Sobol's numbers
+DIRECTIONS = {}  # of Sobol's sequence, by the count of dimensions
+
+
+def sobol_directions(count):
+    """The direction numbers [count, BITS] of Sobol's sequence, from SciPy's table; None if it is elsewhere.
+
+    By the recursion of Bratley and Fox (1988).
+    """
+    if count in DIRECTIONS:
+        return DIRECTIONS[count]
+    try:
+        with np.load(f"{scipy.__path__[0]}/stats/_sobol_direction_numbers.npz") as table:
+            polynomials, initial = table["poly"][:count], table["vinit"][:count]
+    except (OSError, KeyError):
+        return None
+    degrees = np.array([int(p).bit_length() - 1 for p in polynomials])
+    numbers = np.zeros((count, BITS), np.int64)
+    for j in range(BITS):
+        numbers[:, j] = initial[:, min(j, initial.shape[1] - 1)]
+        for degree in set(degrees[degrees <= j]):
+            rows = np.flatnonzero(degrees == degree)
+            new = numbers[rows, j - degree]
+            for k in range(degree):
+                bit = (polynomials[rows] >> (degree - 1 - k)) & 1
+                new = new ^ (bit * numbers[rows, j - k - 1] << (k + 1))
+            numbers[rows, j] = new
+    numbers[0] = 1
+    DIRECTIONS[count] = numbers << np.arange(BITS - 1, -1, -1)
+    return DIRECTIONS[count]
+
+
+def scrambled_sobol(count, samples, rng):
+    """Sobol's points [samples, count] in [0, 1), scrambled by triangular matrices and a shift.
+
+    They are those of `scipy.stats.qmc.Sobol(count, rng=rng)`, bit by bit. Importing scipy.stats takes longer
+    than most limits do.
+    """
+    numbers = sobol_directions(count)
+    if numbers is None:
+        from scipy.stats import qmc
+
+        with warnings.catch_warnings():
+            # balance is lost if samples is no power of 2, and nothing else
+            warnings.simplefilter("ignore", UserWarning)
+            return qmc.Sobol(count, scramble=True, rng=rng).random(samples)
+    powers, own = 1 << np.arange(BITS), rng.spawn(1)[0]
+    shift = own.integers(0, 2, (count, BITS), np.uint32) @ powers
+    lower = np.tril(own.integers(0, 2, (count, BITS, BITS), np.uint32), -1) + np.eye(BITS, dtype=np.uint32)
+    digits = (numbers[:, None, :] >> np.arange(BITS - 1, -1, -1)[:, None]) & 1  # the first one is of 1/2
+    numbers = (((lower.astype(float) @ digits) % 2).astype(np.int64) * powers[::-1, None]).sum(1)
+    points = np.empty((samples, count), np.uint32)
+    points[0], made = shift, 1
+    for j in range(BITS):  # Gray's code: the second half of 2^(j+1) points is the first one backwards
+        more = min(made, samples - made)
+        points[made : made + more] = points[made - more : made][::-1] ^ numbers[:, j].astype(np.uint32)
+        made += more
+    return points * 2.0**-BITS
 
 
 def draw_sobol(seed, k, samples=SAMPLES):
@@ -135,11 +194,7 @@ def draw_sobol(seed, k, samples=SAMPLES):
     A scrambling of its own of Sobol's sequence, as standard Gaussians.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,)))
-    sequence = qmc.Sobol(max(1, GAUSSIANS), scramble=True, rng=rng)
-    with warnings.catch_warnings():
-        # balance is lost if samples is no power of 2, and nothing else
-        warnings.simplefilter("ignore", UserWarning)
-        points = ndtri(np.clip(sequence.random(samples).T, 1e-15, 1 - 1e-15))[:GAUSSIANS]
+    points = ndtri(np.clip(scrambled_sobol(max(1, GAUSSIANS), samples, rng).T, 1e-15, 1 - 1e-15))[:GAUSSIANS]
     return whitened(points) if WHITEN and samples >= 2 * GAUSSIANS else points, np.full(samples, 1 / samples)
 
 

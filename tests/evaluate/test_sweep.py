@@ -1,0 +1,194 @@
+"""Sweeps: the limits at points of a grid are those of single runs; what diverges is marked; files."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import tpc
+from tpc.cli.main import main
+from tpc.evaluate.sweep import parse_sweep
+
+# what a step of gradient descent does to a quadratic, exactly; V[t] = (1 - eta)^t at rate 1
+TEXT = """width n
+dim T = 40
+input eta = 0.5, start = 1, y[2] = 1
+vector V0 : n ~ N(0, 1)
+a[0] = start
+for t < T:
+    a[t+1] = a[t] - eta*a[t]^3
+output loss[t] = a[t]^2*mean(V0^2)*y[0] for t < T + 1
+output last = a[T]
+"""
+ETAS = [0.1, 0.5, 40.0]
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "p.tp"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def evaluator():
+    return tpc.parse(TEXT).compile()
+
+
+def test_a_sweep_is_single_runs(evaluator):
+    seen = []
+    found = evaluator.sweep(
+        {"eta": ETAS, "start": [1, 0.5]}, {"y": [2, 1]}, progress=lambda *done: seen.append(done)
+    )
+    assert seen[-1] == (6, 6)
+    assert found.outputs["loss"].value.shape == (3, 2, 41)
+    for i, eta in enumerate(ETAS[:2]):
+        for j, start in enumerate((1, 0.5)):
+            single = evaluator({"eta": eta, "start": start, "y": [2, 1]})
+            assert np.array_equal(found.outputs["loss"].value[i, j], single["loss"].value)
+    assert found.diverged.tolist() == [[False, False], [False, False], [True, True]]
+    assert np.isfinite(found.outputs["loss"].value[2, :, :3]).all()
+    assert found.best() == {"eta": 0.5, "start": 0.5}
+    assert found.best("last") == {"eta": 0.5, "start": 0.5}
+    assert found.label("loss") == "loss[40]"
+    assert str(found).count("diverged") == 4
+    data = found.to_json()
+    assert data["diverged"] == [[2, 0], [2, 1]]
+    json.dumps(data, allow_nan=False)
+
+
+def test_sampled_limits_have_their_errors():
+    program = tpc.parse("width n\ninput s = 1\nvector v : n ~ N(0, 1)\nvector w : n ~ N(0, 1)\n"
+                        "output q = mean(tanh(s*v + w)^2/(1 + v^2))\n")  # fmt: skip
+    evaluator = program.compile(method="nodes", samples=64, repeats=4)
+    found = evaluator.sweep({"s": [0.5, 1.0]}, seed=3)
+    for k, s in enumerate((0.5, 1.0)):
+        single = evaluator({"s": s}, seed=3)["q"]
+        assert found.outputs["q"].value[k] == single.value
+        assert found.outputs["q"].stderr[k] == single.stderr
+
+
+def test_an_interrupted_sweep_gives_what_is_done(evaluator):
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # not in an evaluation: a defect of the caller's
+        evaluator.sweep({"eta": ETAS}, progress=stop)
+    calls = []
+
+    class Stopping(type(evaluator)):
+        def __call__(self, *given, **options):
+            calls.append(given)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return super().__call__(*given, **options)
+
+    stopping = Stopping(**{name: getattr(evaluator, name) for name in evaluator.__dataclass_fields__})
+    found = stopping.sweep({"eta": ETAS})
+    assert found.interrupted
+    assert found.done == 1
+    assert np.isnan(found.outputs["last"].value).tolist() == [False, True, True]
+    assert "interrupted after 1 of 3 points" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"T": [1, 2]}, "TP663"),
+        ({"y": [1, 2]}, "TP662"),
+        ({"eta": []}, "TP662"),
+        ({"eta": [1, 1]}, "TP662"),
+        ({"eta": "abc"}, "TP662"),
+        ({"eta": np.ones((2, 2))}, "TP662"),
+        ({"eta": np.arange(101), "start": np.arange(100)}, "TP662"),
+        ({"nothing": [1]}, "TP504"),
+        ({"eta": [1, np.inf]}, "TP503"),
+    ],
+)
+def test_what_cannot_be_swept(values, code, evaluator):
+    with pytest.raises(tpc.TpcError, match=code):
+        evaluator.sweep(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [("η=1:4:log3", [1, 2, 4]), ("eta=0:1:3", [0, 0.5, 1]), ("eta = 3,-1", [3, -1]), ("eta=5", [5])],
+)
+def test_what_is_written_for_a_sweep(text, values):
+    name, found = parse_sweep(text)
+    assert name == "eta"
+    assert np.allclose(found, values, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eta",
+        "=1:2:3",
+        "eta=1:2",
+        "eta=1:2:log",
+        "eta=1:2:1",
+        "eta=1:2:99999999999",
+        "eta=-1:2:log3",
+        "eta=a",
+        "eta=nan",
+        "eta=__import__('os')",
+        "eta=1:inf:3",
+        "eta=1:2:logx",
+        "eta=,",
+    ],
+)
+def test_what_is_no_sweep(text):
+    with pytest.raises(tpc.TpcError, match="TP662"):
+        parse_sweep(text)
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv"])
+def test_files_of_a_sweep(ending, file, tmp_path, capsys):
+    saved, figure = tmp_path / f"s.{ending}", tmp_path / "s.png"
+    swept = ("--sweep", "eta=0.1,0.5,40", "--sweep", "start=0.5:1:2")
+    assert main(["run", str(file), *swept, "--save", str(saved), "--plot", str(figure), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["best"] == {"eta": 0.5, "start": 0.5}
+    assert figure.stat().st_size > 5000
+    if ending == "npz":
+        kept = dict(np.load(saved))
+        assert kept["loss"].shape == (3, 2, 41)
+        assert kept["eta"].tolist() == [0.1, 0.5, 40]
+    else:
+        lines = list(csv.DictReader(saved.open(encoding="utf-8")))
+        assert len(lines) == 6 * 42
+        assert lines[0].keys() == {"eta", "start", "output", "index", "value", "stderr"}
+        assert float(lines[1]["value"]) == data["outputs"]["loss"]["value"][0][0][1]
+    assert main(["run", str(file), *swept[:2], "--save", str(saved), "--plot", str(figure)]) == 0  # ours
+    assert "best: eta = 0.5, with loss[40] = " in capsys.readouterr().out
+
+
+def test_results_with_widths_in_files(file, tmp_path, capsys):
+    archive, table = tmp_path / "r.npz", tmp_path / "r.csv"
+    for saved in (archive, table):
+        assert main(["run", str(file), "--widths", "8,16", "--seeds", "3", "--save", str(saved)]) == 0
+    kept, lines = dict(np.load(archive)), list(csv.DictReader(table.open(encoding="utf-8")))
+    assert kept["loss_n16"].shape == (3, 41)
+    assert kept["seeds_n8"].tolist() == [0, 1, 2]
+    finite = [float(line["value"]) for line in lines if line["width"] == "16" and line["output"] == "loss"]
+    assert np.array_equal(np.reshape(finite, (3, 41)), kept["loss_n16"])
+    limit = [float(line["value"]) for line in lines if line["width"] == "inf" and line["output"] == "loss"]
+    assert limit == kept["loss"].tolist()
+
+
+def test_what_tpc_did_not_write_is_not_overwritten(file, tmp_path, capsys):
+    table, archive = tmp_path / "mine.csv", tmp_path / "mine.npz"
+    table.write_text("a,b\n1,2\n")
+    np.savez(archive, loss=np.ones(3))
+    for path in (table, archive):
+        before = path.read_bytes()
+        assert main(["run", str(file), "--save", str(path)]) == 2
+        assert "tpc did not write it" in capsys.readouterr().err
+        assert path.read_bytes() == before
+    assert main(["run", str(file), "--save", str(tmp_path / "r.txt")]) == 2
+    assert "its name ends in none of .npz, .csv" in capsys.readouterr().err
+    (tmp_path / "empty.csv").touch()
+    assert main(["run", str(file), "--save", str(tmp_path / "empty.csv")]) == 0

@@ -1,0 +1,300 @@
+"""Sweeps: a limit for every combination of values of some inputs, compiled once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tpc.core.given import numbers
+from tpc.core.greek import normalise
+from tpc.core.program import Program
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import TpcError
+from tpc.evaluate.result import DivergedError, Outcome, Result, with_error
+from tpc.evaluate.saved_results import arrays_of, entries, write_archive, write_csv
+from tpc.show.entries import plain
+
+MOST_POINTS = 10_000
+SHOWN_FIGURES = 5  # of swept values
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The limits at every point of a grid.
+
+    Arrays have the axes of the grid first. Points that diverged, or were not reached before an interruption,
+    have NaN where there is no finite value.
+    """
+
+    program: str
+    # the values of each input that is swept, in the order of the grid's axes
+    axes: Mapping[str, np.ndarray]
+    # by name, [*grid, *the output's shape]
+    outputs: Mapping[str, Outcome] = field(repr=False)
+    # at which points values are not finite
+    diverged: np.ndarray = field(repr=False)
+    notes: tuple[str, ...] = ()
+    # how many points were computed
+    done: int = 0
+
+    @property
+    def interrupted(self) -> bool:
+        return self.done < self.diverged.size
+
+    def summary(self, name: str) -> Outcome:
+        """An output as one number for each point: the last entry along its first axis, the mean of others.
+
+        Of a mean the standard error is the largest one of its entries.
+        """
+        grid = self.diverged.ndim
+        value, stderr = self.outputs[name].value, self.outputs[name].stderr
+        if value.ndim > grid and value.shape[grid]:
+            value = value.take(-1, grid)
+            stderr = None if stderr is None else stderr.take(-1, grid)
+        over = tuple(range(grid, value.ndim))
+        return Outcome(value.mean(over), None if stderr is None else stderr.max(over, initial=0))
+
+    def label(self, name: str) -> str:
+        """What `summary` is of an output."""
+        shape = self.outputs[name].value.shape[self.diverged.ndim :]
+        last = f"{name}[{shape[0] - 1}]" if shape and shape[0] else name
+        return f"mean of {last}" if len(shape) > 1 else last
+
+    def best(self, name: str | None = None) -> dict[str, float] | None:
+        """The point where an output, the first one if unnamed, is least; None if it is nowhere finite."""
+        value = self.summary(next(iter(self.outputs)) if name is None else name).value
+        where = np.where(np.isfinite(value), value, np.inf)
+        if not np.isfinite(where).any():
+            return None
+        at = np.unravel_index(int(np.argmin(where)), where.shape)
+        return {axis: float(values[k]) for (axis, values), k in zip(self.axes.items(), at, strict=True)}
+
+    def points(self) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
+        """Every point's index in the grid, and its values."""
+        for index in np.ndindex(self.diverged.shape):
+            yield index, tuple(float(v[k]) for v, k in zip(self.axes.values(), index, strict=True))
+
+    def __str__(self) -> str:
+        """A table of what `summary` gives, and the best point of the first output."""
+        told = {self.label(name): self.summary(name) for name in self.outputs}
+        rows = [[*self.axes, *told]]
+        for index, values in self.points():
+            cells = [_shown(outcome, index) for outcome in told.values()]
+            rows.append([*(f"{v:.{SHOWN_FIGURES}g}" for v in values), *cells])
+        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+        lines = [
+            "  " + "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+        ]
+        swept = " × ".join(f"{len(v)} values of {name}" for name, v in self.axes.items())
+        return "\n".join(
+            [
+                f"{self.program} at n = ∞, {swept}",
+                *lines,
+                *self._closing(),
+                *(f"note: {n}" for n in self.notes),
+            ]
+        )
+
+    def _closing(self) -> list[str]:
+        if not self.outputs:
+            return []
+        first, best = next(iter(self.outputs)), self.best()
+        if best is None:
+            return [f"`{self.label(first)}` is nowhere finite"]
+        at = tuple(int(np.argmin(abs(v - best[name]))) for name, v in self.axes.items())
+        where = ", ".join(f"{name} = {value:.{SHOWN_FIGURES}g}" for name, value in best.items())
+        return [f"best: {where}, with {self.label(first)} = {_shown(self.summary(first), at)}"]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "program": self.program,
+            "sweep": {name: plain(values) for name, values in self.axes.items()},
+            "outputs": {name: outcome.to_json() for name, outcome in self.outputs.items()},
+            "diverged": [[int(k) for k in index] for index in np.argwhere(self.diverged)],
+            "best": self.best() if self.outputs else None,
+            "points_done": self.done,
+            "notes": list(self.notes),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Writes an .npz archive of the grid's axes and the outputs, or a .csv table, a line a number.
+
+        Raises OSError.
+        """
+        if Path(path).suffix == ".csv":
+            write_csv(path, (*self.axes, "output", "index", "value", "stderr"), self._lines())
+        else:
+            write_archive(path, {**self.axes, **arrays_of(self.outputs), "diverged": self.diverged})
+
+    def _lines(self) -> Iterator[tuple[object, ...]]:
+        for at, values in self.points():
+            for name, outcome in self.outputs.items():
+                stderr = None if outcome.stderr is None else outcome.stderr[at]
+                for index, value, error in entries(outcome.value[at], stderr):
+                    yield *values, name, index, value, error
+
+    def plot(self, path: str | Path) -> None:
+        """Draws what `summary` gives into a .png, .svg or .pdf file. Raises OSError."""
+        from tpc.evaluate.sweep_plot import plot_sweep
+
+        plot_sweep(self, path)
+
+
+def _shown(outcome: Outcome, at: tuple[int, ...]) -> str:
+    value = float(outcome.value[at])
+    error = 0.0 if outcome.stderr is None else float(outcome.stderr[at])
+    return with_error(value, error, 8, 10) if np.isfinite(value) else "diverged"
+
+
+def sweep(
+    program: Program,
+    evaluate: Callable[..., Result],
+    values: Mapping[str, Any],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Sweep:
+    """See `Evaluator.sweep`."""
+    axes = checked_axes(program, values, inputs)
+    shape = tuple(len(v) for v in axes.values())
+    found: list[Result | None] = []
+    diverged = np.zeros(shape, bool)
+    for at, point in zip(np.ndindex(shape), itertools.product(*axes.values()), strict=True):
+        given = {**(inputs or {}), **dict(zip(axes, point, strict=True))}
+        try:
+            result = evaluate(given, **options)
+        except DivergedError as error:
+            result, diverged[at] = error.partial, True
+        except KeyboardInterrupt:
+            break
+        if result.interrupted:
+            break
+        found.append(result)
+        if progress is not None:
+            progress(len(found), diverged.size)
+    if not found:
+        raise KeyboardInterrupt("interrupted before the first point was done")
+    return _collected(program.name, axes, found, diverged)
+
+
+def _collected(
+    program: str, axes: Mapping[str, np.ndarray], found: Sequence[Result | None], diverged: np.ndarray
+) -> Sweep:
+    first = next(result for result in found if result is not None)
+    everywhere = [*found, *[None] * (diverged.size - len(found))]
+
+    def gathered(name: str, part: str) -> np.ndarray:
+        like = getattr(first[name], part)
+        blank = np.full(np.shape(like), np.nan)
+        return np.stack([blank if r is None else getattr(r[name], part) for r in everywhere]).reshape(
+            *diverged.shape, *np.shape(like)
+        )
+
+    outputs = {
+        name: Outcome(
+            gathered(name, "value"), None if first[name].stderr is None else gathered(name, "stderr")
+        )
+        for name in first
+    }
+    notes = list(dict.fromkeys(note for result in found if result is not None for note in result.notes))
+    if len(found) < diverged.size:
+        notes.append(f"interrupted after {len(found)} of {diverged.size} points")
+    return Sweep(program, axes, outputs, diverged, tuple(notes), len(found))
+
+
+def checked_axes(
+    program: Program, values: Mapping[str, Any], inputs: Mapping[str, Any] | None
+) -> dict[str, np.ndarray]:
+    """The values of each axis, of inputs that are single numbers.
+
+    Raises TpcError (TP504, TP662, TP663) for names and values that cannot be swept.
+    """
+    known, axes, wrong = {item.name: item for item in program.inputs}, dict[str, np.ndarray](), []
+    dims = dims_of(program)
+    for spelled, given in values.items():
+        name = normalise(spelled)
+        if name in dims:
+            wrong.append(catalogue.commands.swept_dim(name))
+            continue
+        if name not in known:
+            wrong.append(catalogue.inputs.unknown_setting(name, list(known)))
+            continue
+        try:
+            array = np.atleast_1d(numbers(given))
+        except (TypeError, ValueError):
+            array = np.zeros(0)
+        if known[name].shape:
+            wrong.append(
+                catalogue.commands.bad_sweep(name, f"it has the axes {known[name].shape}, and is no number")
+            )
+        elif array.ndim > 1 or not array.size or len(set(array.tolist())) < array.size:
+            wrong.append(catalogue.commands.bad_sweep(name, "its values are not different numbers"))
+        elif name in axes or name in {normalise(str(other)) for other in inputs or {}}:
+            wrong.append(catalogue.commands.bad_sweep(name, "it is given twice"))
+        else:
+            axes[name] = array
+    count = int(np.prod([len(v) for v in axes.values()], dtype=float))
+    if not wrong and not axes:
+        raise ValueError("a sweep is over one input at least")
+    if count > MOST_POINTS:
+        wrong.append(
+            catalogue.commands.bad_sweep(next(iter(axes)), f"{count:,} points are more than {MOST_POINTS:,}")
+        )
+    if wrong:
+        raise TpcError(wrong, program.name, of_program=True)
+    return axes
+
+
+def dims_of(program: Program) -> frozenset[str]:
+    """The names of the dims of the text that a program was made of, if it was."""
+    from tpc.syntax.parse import parse_file
+    from tpc.syntax.tree import Dim
+
+    if program.source is None:
+        return frozenset()
+    statements = parse_file(program.source.text, program.source.name).statements
+    return frozenset(s.name.name for s in statements if isinstance(s, Dim))
+
+
+def parse_sweep(text: str) -> tuple[str, np.ndarray]:
+    """`NAME=LOW:HIGH:N`, `NAME=LOW:HIGH:logN` or `NAME=A,B,…`. Raises TpcError (TP662)."""
+    name, equals, value = text.partition("=")
+    try:
+        if not equals or not name.strip():
+            raise ValueError("there is no `NAME=`")
+        return normalise(name.strip()), _values(value)
+    except ValueError as error:
+        raise TpcError([catalogue.commands.bad_sweep(text, str(error))], "--sweep") from None
+
+
+def _values(text: str) -> np.ndarray:
+    parts = text.split(":")
+    if len(parts) == 1:
+        return np.array([_number(part) for part in text.split(",")])
+    if len(parts) != 3:
+        raise ValueError("a range is LOW:HIGH:N or LOW:HIGH:logN")
+    low, high = map(_number, parts[:2])
+    spacing, count = ("log", parts[2][3:]) if parts[2].startswith("log") else ("even", parts[2])
+    if not count.isascii() or not count.isdigit() or not 2 <= int(count[:9]) <= MOST_POINTS:
+        raise ValueError(f"`{parts[2]:.20}` is no number of values from 2 to {MOST_POINTS:,}")
+    if spacing == "even":
+        return np.linspace(low, high, int(count))
+    if not (low > 0 and high > 0):
+        raise ValueError("values that are spaced by factors are above 0")
+    return np.geomspace(low, high, int(count))
+
+
+def _number(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        raise ValueError(f"`{text:.20}` is no number") from None
+    if not np.isfinite(found):
+        raise ValueError(f"`{text:.20}` is not finite")
+    return found

@@ -1,0 +1,88 @@
+"""Pictures of sweeps: curves over one input, maps over two; where training diverged is marked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tpc.evaluate.result_plot import BAND, INK
+from tpc.show.saved import save
+
+if TYPE_CHECKING:
+    from tpc.evaluate.sweep import Sweep
+
+DIVERGED = "#c00000"
+RATIO = 4.0  # of the greatest to the least positive value, from which on an axis is logarithmic
+MOST = 1e6  # times the least value that is drawn: beyond it training has diverged
+AXES = 2  # that a picture can show
+
+
+def plot_sweep(sweep: Sweep, path: str | Path) -> None:
+    """A panel per output, of what `Sweep.summary` says of it. Raises OSError, ValueError for three axes."""
+    from matplotlib.figure import Figure
+
+    if len(sweep.axes) > AXES:
+        raise ValueError("a picture shows one or two inputs that are swept")
+    names = list(sweep.outputs)
+    columns = min(3, max(1, len(names)))
+    rows = max(1, -(-len(names) // columns))
+    figure = Figure(figsize=(4.6 * columns, 3.4 * rows), layout="constrained")
+    for k, name in enumerate(names):
+        axis = figure.add_subplot(rows, columns, k + 1)
+        axis.set_title(sweep.label(name))
+        (_curve if len(sweep.axes) == 1 else _map)(figure, axis, sweep, name)
+    figure.suptitle(f"{sweep.program}: n = ∞")
+    save(figure, path, dpi=150)
+
+
+def _scale(values: np.ndarray) -> str:
+    return "log" if values.min() > 0 and values.max() > RATIO * values.min() else "linear"
+
+
+def _curve(figure: Any, axis: Any, sweep: Sweep, name: str) -> None:
+    ((swept, where),) = sweep.axes.items()
+    order = np.argsort(where)
+    found = sweep.summary(name)
+    x, value, lost = where[order], found.value[order], sweep.diverged[order]
+    axis.plot(x, np.where(np.isfinite(value), value, np.nan), color=INK, marker="o", markersize=3)
+    if found.stderr is not None:
+        error = found.stderr[order]
+        axis.fill_between(x, value - 2 * error, value + 2 * error, color=BAND, linewidth=0)
+    axis.set_xscale(_scale(where))
+    finite = value[np.isfinite(value)]
+    if finite.size and finite.min() > 0 and finite.max() > 100 * finite.min():
+        axis.set_yscale("log")
+        axis.set_ylim(finite.min() / 3, 3 * min(finite.max(), MOST * finite.min()))
+    if lost.any():
+        high = np.full(lost.sum(), 0.97)
+        axis.plot(x[lost], high, "x", color=DIVERGED, transform=axis.get_xaxis_transform(), label="diverged")
+        axis.legend(frameon=False, fontsize=9)
+    best = sweep.best(name)
+    if best is not None:
+        axis.axvline(best[swept], color=INK, linewidth=0.8, linestyle=":")
+    axis.set_xlabel(swept)
+    axis.grid(alpha=0.3)
+
+
+def _map(figure: Any, axis: Any, sweep: Sweep, name: str) -> None:
+    (down, rows), (across, columns) = sweep.axes.items()
+    order = np.argsort(rows)[:, None], np.argsort(columns)[None, :]
+    value, lost = sweep.summary(name).value[order], sweep.diverged[order]
+    y, x = np.sort(rows), np.sort(columns)
+    shading = "nearest" if min(len(x), len(y)) > 1 else "auto"
+    axis.set_xscale(_scale(x))
+    axis.set_yscale(_scale(y))
+    image = axis.pcolormesh(
+        x, y, np.where(np.isfinite(value), value, np.nan), shading=shading, cmap="viridis"
+    )
+    figure.colorbar(image, ax=axis)
+    if lost.any():
+        at = np.argwhere(lost)
+        axis.plot(x[at[:, 1]], y[at[:, 0]], "x", color=DIVERGED, label="diverged")
+    best = sweep.best(name)
+    if best is not None:
+        axis.plot(best[across], best[down], "*", color="white", markeredgecolor=INK, markersize=11)
+    axis.set_xlabel(across)
+    axis.set_ylabel(down)
