@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tpc.core.expr import Expr
@@ -46,6 +46,11 @@ def latex_name(name: str) -> str:
     if name[0] == "d" and (len(name) == 2 or name[1:] in LETTERS) and name[1:].isalpha():
         return f"d{latex_name(name[1:])}"
     return rf"\mathit{{{name.replace('_', chr(92) + '_')}}}"
+
+
+def renamed(name: str, names: Mapping[str, str]) -> str:
+    """An identifier as `names` has it in LaTeX, or else as it is written anyway."""
+    return f"{{{names[name]}}}" if name in names else latex_name(name)
 
 
 class Latex(Notation):

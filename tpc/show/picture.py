@@ -12,7 +12,7 @@ import networkx as nx
 
 from tpc.show.draw import EDGES, FONT, NODES, EdgeStyle, NodeStyle, label_lines, style_of
 from tpc.show.layered import Edge, LayeredLayout, Point, layered
-from tpc.show.saved import save
+from tpc.show.saved import literal, save
 
 FONT_SIZE, SMALL = 9.0, 7.0
 ADVANCE = 0.603  # width of a character, in font sizes
@@ -147,11 +147,6 @@ def _draw_node(axes: Any, graph: nx.DiGraph, node: str, centre: Point, size: tup
             color=FAINT,
             zorder=4,
         )
-
-
-def literal(text: str) -> str:
-    """Text that matplotlib does not take for mathematics."""
-    return text.replace("$", r"\$")
 
 
 def _draw_shape(axes: Any, style: NodeStyle, centre: Point, size: tuple[float, float]) -> None:

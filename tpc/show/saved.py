@@ -10,6 +10,11 @@ from typing import Any
 MISSING = re.compile(r"Glyph (\d+) .*missing from")
 
 
+def literal(text: str) -> str:
+    """Text that matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")
+
+
 def save(figure: Any, path: str | Path, **options: Any) -> None:
     """Writes a matplotlib figure, and warns once (UserWarning) of all letters that its font does not have.
 

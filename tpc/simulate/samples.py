@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from tpc.show.entries import End, end_of, print_finite
+from tpc.show.figures import figures_of, with_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +63,5 @@ class Samples:
 
 
 def _number(mean: np.ndarray, std: np.ndarray, index: tuple[int, ...]) -> str:
-    return f"{mean[index]:.6g}" + (f" ± {std[index]:.2g}" if np.isfinite(std[index]) else "")
+    spread = float(std[index]) if np.isfinite(std[index]) else 0.0
+    return with_error(float(mean[index]), spread, *figures_of(mean.dtype))
