@@ -43,7 +43,7 @@ Progress = Callable[[int, int], None]
 FEWER = "use fewer --samples, fewer steps or smaller batches"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluator:
     """A program's limit as code, which calling it runs."""
 
@@ -69,6 +69,14 @@ class Evaluator:
         with precision(self.dtype):
             exec(compile(source, f"<limit of {self.program.name}>", "exec"), made.__dict__)
         return made
+
+    def __repr__(self) -> str:
+        return f"<the evaluator of {self.program.name}: {self.plan}>"
+
+    def _repr_html_(self) -> str:
+        from tpc.evaluate.result_tables import html_of_evaluator
+
+        return html_of_evaluator(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made where it is needed, which cannot be pickled."""
