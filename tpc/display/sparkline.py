@@ -8,24 +8,29 @@ from tpc.display.markup import Markup, element
 
 WIDTH, HEIGHT, MARGIN = 150.0, 26.0, 3.0
 MOST_POINTS, MOST_CELLS = 300, 24  # that are drawn of a line, and of a side of a map
+LARGEST = np.finfo(float).max
 INK, BAND = "#1f4e79", "#9dc3e6"
 
 
 def sparkline(values: np.ndarray, errors: np.ndarray | None = None) -> Markup:
     """A line over the index of a one-dimensional array, with a band of ± 2 errors; gaps where not finite."""
     values = np.asarray(values, dtype=float)
-    spread = np.zeros_like(values) if errors is None else 2 * np.nan_to_num(errors, posinf=0.0, neginf=0.0)
     chosen = np.unique(np.linspace(0, len(values) - 1, min(len(values), MOST_POINTS)).round().astype(int))
-    values, spread = values[chosen], np.asarray(spread, dtype=float)[chosen]
+    values = values[chosen]
     finite = np.isfinite(values)
     if not finite.any():
         return _svg(WIDTH, HEIGHT)
-    with np.errstate(over="ignore"):
-        low, high = float(np.min((values - spread)[finite])), float(np.max((values + spread)[finite]))
+    upper = lower = values
+    if errors is not None:
+        error = np.nan_to_num(np.asarray(errors, dtype=float)[chosen], posinf=0.0)
+        with np.errstate(over="ignore"):
+            upper, lower = (np.clip(values + side * error, -LARGEST, LARGEST) for side in (2, -2))
+    low, high = float(np.min(lower[finite])), float(np.max(upper[finite]))
     x = MARGIN + (WIDTH - 2 * MARGIN) * chosen / max(1, int(chosen[-1]))
-    band = [_points(x[part], _heights((values + spread)[part], low, high)) for part in _runs(finite)]
-    below = [_points(x[part], _heights((values - spread)[part], low, high)) for part in _runs(finite)]
-    lines = [_points(x[part], _heights(values[part], low, high)) for part in _runs(finite)]
+    band, below, lines = (
+        [_points(x[part], _heights(curve[part], low, high)) for part in _runs(finite)]
+        for curve in (upper, lower, values)
+    )
     shapes = [
         element("polygon", points=" ".join([up, *reversed(down.split())]), fill=BAND, stroke="none")
         for up, down in zip(band, below, strict=True)
