@@ -117,12 +117,17 @@ def read_text(path: Path) -> str:
             data = file.read(MAX_BYTES + len(codecs.BOM_UTF8) + 1)
     except OSError as error:
         raise TpcError([catalogue.syntax.unreadable(error.strerror or str(error))], str(path)) from None
+    return decoded(data, str(path))
+
+
+def decoded(data: bytes, name: str) -> str:
+    """The text of a program. Raises TpcError (TP002, TP003)."""
     if len(data) > MAX_BYTES + len(codecs.BOM_UTF8):
-        raise TpcError([catalogue.syntax.too_large(MAX_BYTES)], str(path))
+        raise TpcError([catalogue.syntax.too_large(MAX_BYTES)], name)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TpcError([catalogue.syntax.not_utf8(error.start)], str(path)) from None
+        raise TpcError([catalogue.syntax.not_utf8(error.start)], name) from None
 
 
 # from a program to numbers, and to formulas; what this takes is imported only then

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tpc.cli.editing import add_fmt, add_lsp
 from tpc.cli.emission import add_compile
 from tpc.cli.experiment import add_experiment
 from tpc.cli.finite_width import add_simulate, add_verify
@@ -32,6 +33,8 @@ COMMANDS = (
     add_simulate,
     add_verify,
     add_experiment,
+    add_fmt,
+    add_lsp,
 )
 
 

@@ -23,7 +23,7 @@ def sparkline(values: np.ndarray, errors: np.ndarray | None = None) -> Markup:
     upper = lower = values
     if errors is not None:
         error = np.nan_to_num(np.asarray(errors, dtype=float)[chosen], posinf=0.0)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             upper, lower = (np.clip(values + side * error, -LARGEST, LARGEST) for side in (2, -2))
     low, high = float(np.min(lower[finite])), float(np.max(upper[finite]))
     x = MARGIN + (WIDTH - 2 * MARGIN) * chosen / max(1, int(chosen[-1]))
