@@ -8,7 +8,8 @@ import pytest
 
 import tpc
 from tpc.derive.latex import latex_name
-from tpc.derive.latex_blocks import PAGE, SCREEN, blocks, html_blocks, rows_of_limit
+from tpc.derive.latex_blocks import PAGE, SCREEN, Row, blocks, html_blocks
+from tpc.derive.limit_blocks import rows_of_limit
 from tpc.derive.line_breaks import FACTOR, TERM, broken, measured, unmarked
 
 PROGRAMS = sorted((Path(__file__).parents[2] / "programs").rglob("*.tp"))
@@ -84,8 +85,6 @@ def test_a_line_is_broken_where_it_is_marked_and_delimiters_go_on():
 def test_what_is_much_wider_than_a_line_is_one_all_the_same():
     latex = "+".join(["x"] * 10_000)
     assert broken(latex, 50) == [latex]
-    from tpc.derive.latex_blocks import Row
-
     (block,) = blocks([Row(0, latex)])
     assert "too long" in block
     assert "<b>" not in html_blocks([Row(0, "a <b> c")])

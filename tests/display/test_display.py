@@ -1,4 +1,4 @@
-"""What notebooks show: everything that users hold has a short repr and HTML in which no text can do anything."""
+"""What notebooks show: short reprs of all that users hold, and HTML in which no text can do anything."""
 
 from html.parser import HTMLParser
 from pathlib import Path
@@ -45,7 +45,9 @@ class Checked(HTMLParser):
     def handle_starttag(self, tag, attrs):
         assert tag in HARMLESS, tag
         assert not [key for key, _ in attrs if key.startswith("on")], attrs
-        assert not [v for k, v in attrs if k in ("href", "src", "xlink:href") and not v.startswith("#")], attrs
+        assert not [v for k, v in attrs if k in ("href", "src", "xlink:href") and not v.startswith("#")], (
+            attrs
+        )
         self.open.append(tag)
 
     def handle_endtag(self, tag):

@@ -9,12 +9,14 @@ import pytest
 import tpc
 from tests.syntax.mutations import mutated
 from tpc.editors.layout_text import laid_out
-from tpc.syntax.highlight import Kind, pieces
+from tpc.syntax.highlight import TextKind, pieces
 from tpc.syntax.parse import parse_file
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = sorted((ROOT / "programs").rglob("*.tp"))
-EXAMPLES = re.findall(r"```tp\n(.*?)```", (ROOT / "programs/README.md").read_text(encoding="utf-8"), re.DOTALL)
+EXAMPLES = re.findall(
+    r"```tp\n(.*?)```", (ROOT / "programs/README.md").read_text(encoding="utf-8"), re.DOTALL
+)
 TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in PROGRAMS}
 TEXTS |= {f"example {k}": text for k, text in enumerate(EXAMPLES)}
 
@@ -30,7 +32,7 @@ def ragged(text, seed):
         around = "" if not depth else " "
         made = ""
         for piece in pieces(line.strip()):
-            if piece.kind is Kind.SPACE:
+            if piece.kind is TextKind.SPACE:
                 made += " " * rng.randrange(1, 4)
             elif piece.text in ("*", "+", "=", ",", "@", "<"):
                 made += " " * rng.randrange(3) + piece.text + " " * rng.randrange(3)
@@ -57,7 +59,7 @@ def test_a_program_laid_out_is_the_same(name):
         assert parse_file(again, name) == parse_file(text, name)
 
         def comments(source):
-            return [p.text.rstrip() for p in pieces(source) if p.kind is Kind.COMMENT]
+            return [p.text.rstrip() for p in pieces(source) if p.kind is TextKind.COMMENT]
 
         assert comments(again) == comments(other)
         code = [line.split("#")[0].rstrip() for line in again.split("\n")]

@@ -156,7 +156,12 @@ def test_definition_and_references(editor):
     (place,) = editor.at("definition", "V @ |φ(h)")
     assert place.range.start.line == 3
     found = editor.at("references", "|h = W", context=types.ReferenceContext(True))
-    assert [(p.range.start.line, p.range.start.character) for p in found] == [(8, 4), (9, 17), (15, 18), (15, 25)]
+    assert [(p.range.start.line, p.range.start.character) for p in found] == [
+        (8, 4),
+        (9, 17),
+        (15, 18),
+        (15, 25),
+    ]
     (place,) = editor.at("definition", "(U @ |x)")
     assert place.range.start.line == 7
     assert editor.at("definition", "|mse") == []
@@ -226,7 +231,10 @@ def big(lines=300):
     for k in range((lines - len(parts)) // 13 + 1):
         parts += [
             f"input xi{k}[t < T, d], y{k}[t < T]",
-            *(f"weight {name}{k} : {sides}" for name, sides in (("U", "n x d"), ("W", "n x n"), ("V", "1 x n"))),
+            *(
+                f"weight {name}{k} : {sides}"
+                for name, sides in (("U", "n x d"), ("W", "n x n"), ("V", "1 x n"))
+            ),
             f"network f{k}(x):",
             f"    h = U{k} @ x",
             f"    z = W{k} @ tanh(h)",

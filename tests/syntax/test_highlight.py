@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpc.core.functions import FUNCTIONS
-from tpc.syntax.highlight import Kind, pieces
+from tpc.syntax.highlight import TextKind, pieces
 from tpc.syntax.parse import parser
 
 PROGRAMS = sorted((Path(__file__).parents[2] / "programs").rglob("*.tp"))
@@ -22,19 +22,19 @@ def kinds_of_the_lexer(text):
         if token.type.startswith("_") and token.type != "_COMMA":
             continue
         if token.type == "ATTRIBUTE":
-            yield token.start_pos, ".", Kind.PUNCTUATION
-            yield token.start_pos + 1, str(token)[1:], Kind.NAME
+            yield token.start_pos, ".", TextKind.PUNCTUATION
+            yield token.start_pos + 1, str(token)[1:], TextKind.NAME
             continue
         kind = (
-            Kind.NUMBER
+            TextKind.NUMBER
             if token.type == "NUMBER"
-            else Kind.NAME
+            else TextKind.NAME
             if token.type == "NAME"
-            else Kind.OPERATOR
+            else TextKind.OPERATOR
             if token.type in OPERATORS
-            else Kind.PUNCTUATION
+            else TextKind.PUNCTUATION
             if token.type in PUNCTUATION
-            else Kind.KEYWORD
+            else TextKind.KEYWORD
         )
         yield token.start_pos, text[token.start_pos : token.end_pos], kind
 
@@ -42,11 +42,11 @@ def kinds_of_the_lexer(text):
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_shipped_programs_are_coloured_as_they_are_read(path):
     text = path.read_text(encoding="utf-8")
-    plain = {Kind.FUNCTION: Kind.NAME, Kind.CONSTANT: Kind.NAME}
+    plain = {TextKind.FUNCTION: TextKind.NAME, TextKind.CONSTANT: TextKind.NAME}
     found = [
         (piece.start, piece.text, plain.get(piece.kind, piece.kind))
         for piece in pieces(text)
-        if piece.kind not in (Kind.SPACE, Kind.COMMENT)
+        if piece.kind not in (TextKind.SPACE, TextKind.COMMENT)
     ]
     assert found == list(kinds_of_the_lexer(text))
 
@@ -56,7 +56,7 @@ def test_words_that_are_names_elsewhere():
         "width n\nweight weight : n x 1\nbatch = 1\nnetwork f(x) = weight @ tanh(x)\n"
         "train f for t < 2:\n    batch (1, 1)\n    loss mse\nloss = f.mean + pi\ng = adapt(f, 1)\n"
     )
-    kinds = [(p.text, p.kind.value) for p in pieces(text) if p.kind is not Kind.SPACE]
+    kinds = [(p.text, p.kind.value) for p in pieces(text) if p.kind is not TextKind.SPACE]
     assert kinds[2:4] == [("weight", "keyword"), ("weight", "name")]
     assert [k for k in kinds if k[0] in ("batch", "loss")] == [
         ("batch", "name"),

@@ -53,7 +53,7 @@ def add_lsp(commands: Any) -> None:
     made = commands.add_parser(
         "lsp",
         help="the language server, for editors",
-        description="The language server: editors start it, and speak with it over standard input and output.",
+        description="The language server: editors start it, and use its standard input and output.",
     )
     made.set_defaults(command=lsp)
     # messages name what is read

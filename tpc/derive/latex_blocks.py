@@ -7,21 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from tpc.core.places import IndexRange
 from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.latex import RELATIONS, Latex, latex_ranges, latex_rule, renamed
 from tpc.derive.line_breaks import FACTOR, TERM, broken, measured
 from tpc.derive.notation import POWER, PRODUCT, Written
 from tpc.derive.sites import FormulaScope
-from tpc.derive.text import is_hidden
-
-if TYPE_CHECKING:
-    from tpc.derive.limit import Limit
 
 MOST_CHARACTERS = 4800  # of a block
 SCREEN, PAGE = 96.0, 54.0  # letters of a line: of a cell's output, of a page of 345 pt at 10 pt
+TOO_LONG = r"\text{(a line too long for MathJax; it is in the text of the limit)}"
 WIDEST = 26.0  # letters of a numerator, a root or a case that stands as such
 STEP = 1.5  # letters, by which a loop is indented
 
@@ -75,46 +70,26 @@ class Row:
         return f"&{indent}{self.text}" + (f" && {self.rule}" if self.rule else "")
 
 
-def rows_of_limit(limit: Limit, names: Mapping[str, str], width: float) -> Iterator[Row]:
-    """All formulas of a limit, those of a loop indented under its head."""
-    notation = BreakableLatex(limit.scope, names)
-    around, path = tuple[IndexRange, ...](), tuple[int, ...]()
-    for formula in limit:
-        if isinstance(formula, ZInput) or is_hidden(formula):
-            continue
-        loops = formula.loops if formula.path else ()
-        same = 0
-        while same < min(len(around), len(loops)) and path[same] == formula.path[same]:
-            same += 1
-        for depth in range(same, len(loops)):
-            head = latex_ranges(notation, loops[depth : depth + 1])
-            yield Row(STEP * depth, rf"\textbf{{for }} {head}\textbf{{:}}")
-        around, path = loops, formula.path
-        yield from _rows_of_formula(notation, formula, len(loops), width)
-    for partial in limit.partials:
-        for equation in partial.equations:
-            yield from _rows_of_equation(notation, equation, 0, width, "")
-
-
 def rows_of_formulas(formulas: Iterable[ZFormula], names: Mapping[str, str], width: float) -> Iterator[Row]:
     for formula in formulas:
         notation = BreakableLatex(formula.scope, names)
         if isinstance(formula, ZInput):
             yield Row(0, notation.label(formula.of))
-        yield from _rows_of_formula(notation, formula, 0, width)
+        yield from rows_of_formula(notation, formula, 0, width)
 
 
-def _rows_of_formula(notation: Latex, formula: ZFormula, known: int, width: float) -> Iterator[Row]:
-    """known: the loops whose heads stand above it."""
+def rows_of_formula(notation: Latex, formula: ZFormula, known: int, width: float) -> Iterator[Row]:
+    """The equations of a formula. known: the loops whose heads stand above it."""
     for equation in formula.equations:
         closed = formula.closed(equation)
         equal = "" if closed is None else f" {TERM}= {notation.expr(closed)}"
-        yield from _rows_of_equation(notation, equation, known, width, equal)
+        yield from rows_of_equation(notation, equation, known, width, equal)
 
 
-def _rows_of_equation(
+def rows_of_equation(
     notation: Latex, equation: Equation, known: int, width: float, closed: str
 ) -> Iterator[Row]:
+    """An equation in lines, with its closed form in LaTeX."""
     relation = RELATIONS.get(equation.relation, equation.relation)
     text = f"{notation.expr(equation.left)} {TERM}{relation} {notation.expr(equation.right)}{closed}"
     clause = latex_ranges(notation, equation.ranges[known:])
@@ -126,12 +101,14 @@ def _rows_of_equation(
 
 
 def blocks(rows: Iterable[Row]) -> list[str]:
-    """`aligned` environments for MathJax; a row that is too long for any says so, and where it is to be had."""
+    """`aligned` environments for MathJax; a row that is too long for any says where it is to be had."""
     made: list[list[str]] = [[]]
     for row in rows:
         text = str(row)
         if len(text) > MOST_CHARACTERS:
-            text = str(Row(row.depth, r"\text{(a line too long for MathJax; it is in the text of the limit)}"))
+            text = str(
+                Row(row.depth, r"\text{(a line too long for MathJax; it is in the text of the limit)}")
+            )
         if sum(map(len, made[-1])) + 4 * len(made[-1]) + len(text) > MOST_CHARACTERS:
             made.append([])
         made[-1].append(text)

@@ -198,17 +198,20 @@ class Limit:
         names: how vectors, scalars, matrices and indices are to be written, in LaTeX, by their names. width:
         of a line, about, in letters; the default is for 345 pt at 10 pt, a column of the standard classes.
         """
-        from tpc.derive.latex_blocks import page, rows_of_limit
+        from tpc.derive.latex_blocks import page
+        from tpc.derive.limit_blocks import rows_of_limit
 
         return page(replace(row, rule="") for row in rows_of_limit(self, names or {}, width))
 
     def _repr_html_(self) -> str:
-        from tpc.derive.latex_blocks import SCREEN, html_blocks, rows_of_limit
+        from tpc.derive.latex_blocks import SCREEN, html_blocks
+        from tpc.derive.limit_blocks import rows_of_limit
 
         return html_blocks(rows_of_limit(self, {}, SCREEN))
 
     def _repr_latex_(self) -> str:
-        from tpc.derive.latex_blocks import SCREEN, blocks, rows_of_limit
+        from tpc.derive.latex_blocks import SCREEN, blocks
+        from tpc.derive.limit_blocks import rows_of_limit
 
         return "\n\n".join(f"$$\n{block}\n$$" for block in blocks(rows_of_limit(self, {}, SCREEN)))
 

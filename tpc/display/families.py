@@ -40,12 +40,8 @@ def _entries(name: str, shape: tuple[int, ...], number: Number) -> Markup:
         half = MOST_ENTRIES // 2
         shown = [*indices[:half], None, *indices[-half:]]
     left_out = f"… {len(indices) - MOST_ENTRIES} more"
-    rows = [
-        (left_out, "") if i is None else (f"{name}[{', '.join(map(str, i))}]", number(i)) for i in shown
-    ]
+    rows = [(left_out, "") if i is None else (f"{name}[{', '.join(map(str, i))}]", number(i)) for i in shown]
     if len(indices) <= 4:
         return joined(element("div", f"{entry} = {value}") for entry, value in rows)
     (first, _), (last, _) = rows[0], rows[-1]
-    return folded(
-        f"{first} = {number(indices[0])}, …, {last} = {number(indices[-1])}", table((), rows)
-    )
+    return folded(f"{first} = {number(indices[0])}, …, {last} = {number(indices[-1])}", table((), rows))

@@ -31,7 +31,7 @@ def frame(outputs: Mapping[str, Columns]) -> Any:
         return pandas.DataFrame(columns=["output", *axes, *numbers])
     made = pandas.concat([part.dropna(axis="columns", how="all") for part in parts], ignore_index=True)
     made = made.reindex(columns=["output", *axes, *numbers])
-    return made.astype({axis: "Int64" for axis in axes} | dict.fromkeys(numbers, float))
+    return made.astype(dict.fromkeys(axes, "Int64") | dict.fromkeys(numbers, float))
 
 
 def frame_of_one(columns: Columns) -> Any:

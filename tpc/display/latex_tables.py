@@ -46,9 +46,7 @@ def latex_tables(outputs: Sequence[TabledOutput], rows: int = MOST_ROWS) -> str:
     return "\n\n".join(tables)
 
 
-def _family(
-    axes: tuple[str, ...], shape: tuple[int, ...], members: Sequence[TabledOutput], rows: int
-) -> str:
+def _family(axes: tuple[str, ...], shape: tuple[int, ...], members: Sequence[TabledOutput], rows: int) -> str:
     indices = list(np.ndindex(shape))
     half = (rows - 1) // 2
     shown = indices if len(indices) <= rows else [*indices[:half], None, *indices[-half:]]

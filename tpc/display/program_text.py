@@ -40,7 +40,7 @@ def numbered(pieces: Iterable[tuple[str, str]], prefix: str) -> Markup:
     if lines and not any(text for _, text in lines[-1]):
         lines.pop()
     rows = [
-        element("span", element("i", f"{n:>4}  "), coloured(line), Markup("\n"), id=f"{prefix}{n}", class_="line")
+        element("span", element("i", f"{n:>4}  "), coloured(line), "\n", id=f"{prefix}{n}", class_="line")
         for n, line in enumerate(lines, 1)
     ]
     return element("pre", *rows, class_="listing")

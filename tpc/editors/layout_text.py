@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tpc.syntax.highlight import Kind, Piece, pieces
+from tpc.syntax.highlight import TextKind, TextPiece, pieces
 from tpc.syntax.parse import parse_file
 
 STEP = 4  # columns of a block
 TIGHT = {"*", "/", "^", "**", "·"}
 APPENDED = {".T", "⊤", "ᵀ", "'", "′"}  # to what is on their left
-CALLED = {Kind.NAME, Kind.FUNCTION, Kind.CONSTANT}  # an argument follows without a space
+CALLED = {TextKind.NAME, TextKind.FUNCTION, TextKind.CONSTANT}  # an argument follows without a space
 CALLED_WORDS = {"sum", "mean", "adapt", "loss"}
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 
 @dataclass
-class Line:
+class TextLine:
     """A line of the file: its pieces but for spaces, without the comment at its end."""
 
     column: int
-    code: list[Piece]
+    code: list[TextPiece]
     comment: str = ""
     comment_column: int = 0
     # the brackets that are open where it begins: not empty if it goes on with the line before
@@ -43,23 +43,23 @@ def laid_out(text: str, name: str) -> str:
     return made
 
 
-def _lines_of(text: str) -> list[Line]:
+def _lines_of(text: str) -> list[TextLine]:
     lines, brackets = [], ""
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
     found = [*pieces(plain)]
     starts = [0, *(k + 1 for k, letter in enumerate(plain) if letter == "\n")]
-    parts: list[list[Piece]] = [[] for _ in starts]
+    parts: list[list[TextPiece]] = [[] for _ in starts]
     number = 0
     for piece in found:
-        if piece.kind is Kind.SPACE:
+        if piece.kind is TextKind.SPACE:
             continue
         while number + 1 < len(starts) and starts[number + 1] <= piece.start:
             number += 1
         parts[number].append(piece)
     for start, own in zip(starts, parts, strict=True):
-        code = [piece for piece in own if piece.kind is not Kind.COMMENT]
-        comment = next((piece for piece in own if piece.kind is Kind.COMMENT), None)
-        line = Line(_column(plain, start, own[0].start) if own else 0, code, inside=brackets)
+        code = [piece for piece in own if piece.kind is not TextKind.COMMENT]
+        comment = next((piece for piece in own if piece.kind is TextKind.COMMENT), None)
+        line = TextLine(_column(plain, start, own[0].start) if own else 0, code, inside=brackets)
         if comment is not None:
             line.comment = comment.text.rstrip()
             line.comment_column = _column(plain, start, comment.start)
@@ -76,7 +76,7 @@ def _column(text: str, start: int, at: int) -> int:
     return len(text[start:at].expandtabs(STEP))
 
 
-def _written(lines: Sequence[Line]) -> Iterator[str]:
+def _written(lines: Sequence[TextLine]) -> Iterator[str]:
     """The lines as text, one for each."""
     levels = [0]  # the columns at which blocks began in the old text
     shift = 0  # of the statement that goes on
@@ -99,7 +99,7 @@ def _written(lines: Sequence[Line]) -> Iterator[str]:
             yield code.ljust(max(line.comment_column, len(code) + 2)) + line.comment
 
 
-def _levels_at(levels: list[int], line: Line, following: Sequence[Line]) -> list[int]:
+def _levels_at(levels: list[int], line: TextLine, following: Sequence[TextLine]) -> list[int]:
     """The columns of the blocks around a line; a comment belongs to the block that it may be the first of."""
     if line.code:
         around = [column for column in levels if column < line.column]
@@ -124,7 +124,7 @@ def _without_gaps(lines: Iterator[str]) -> Iterator[str]:
         blank = not line
 
 
-def spaced(code: Sequence[Piece], inside: str = "") -> str:
+def spaced(code: Sequence[TextPiece], inside: str = "") -> str:
     """The pieces of a line with the spaces between them. inside: the brackets that are open before it.
 
     As they stood, if with other spaces they would be other pieces.
@@ -139,7 +139,7 @@ def spaced(code: Sequence[Piece], inside: str = "") -> str:
         text += piece.text
         if piece.text in ("(", "["):
             brackets += piece.text
-    again = [(p.text, p.kind) for p in pieces(text) if p.kind is not Kind.SPACE]
+    again = [(p.text, p.kind) for p in pieces(text) if p.kind is not TextKind.SPACE]
     if [part for part, _ in again] == [piece.text for piece in code]:
         return text
     original = ""
@@ -148,7 +148,7 @@ def spaced(code: Sequence[Piece], inside: str = "") -> str:
     return original
 
 
-def _apart(code: Sequence[Piece], k: int, brackets: str) -> bool:
+def _apart(code: Sequence[TextPiece], k: int, brackets: str) -> bool:
     """Whether a space stands before the k-th piece, which has one before it."""
     left, right = code[k - 1], code[k]
     a, b = left.text, right.text
@@ -169,7 +169,7 @@ def _apart(code: Sequence[Piece], k: int, brackets: str) -> bool:
     return True
 
 
-def _after_less(code: Sequence[Piece], k: int) -> bool:
+def _after_less(code: Sequence[TextPiece], k: int) -> bool:
     """Whether a `<` stands before the k-th piece in its own bracket: an axis, `t < T + 1`, is no index."""
     depth = 0
     for piece in reversed(code[:k]):
@@ -181,7 +181,7 @@ def _after_less(code: Sequence[Piece], k: int) -> bool:
     return False
 
 
-def _is_sign(code: Sequence[Piece], k: int) -> bool:
+def _is_sign(code: Sequence[TextPiece], k: int) -> bool:
     """Whether the k-th piece is a sign in front of something, not between two things."""
     if code[k].text not in ("+", "-", "−"):
         return False
@@ -189,4 +189,4 @@ def _is_sign(code: Sequence[Piece], k: int) -> bool:
         return True
     before = code[k - 1]
     ends = before.text in (")", "]") or before.text in APPENDED or before.text[0] in SUPERSCRIPTS
-    return not ends and before.kind in (Kind.OPERATOR, Kind.PUNCTUATION, Kind.KEYWORD)
+    return not ends and before.kind in (TextKind.OPERATOR, TextKind.PUNCTUATION, TextKind.KEYWORD)

@@ -178,11 +178,11 @@ class NamesOfFile:
                 self._use(network, scope)
                 self._visit_all(items, self._ranged((head,), scope))
             case tree.Loss(parameters=parameters, value=value, options=options):
-                own = NameScope(scope)
+                inner = NameScope(scope)
                 for parameter in parameters:
-                    self._new(own, parameter, "argument")
+                    self._new(inner, parameter, "argument")
                 self._visit_all([option.value for option in options], scope)
-                self._visit(value, own)
+                self._visit(value, inner)
             case tree.Update(options=options) | tree.Parametrization(options=options):
                 self._visit_all([option.value for option in options], scope)
             case tree.Option(value=value):
@@ -236,4 +236,3 @@ def _base(target: tree.Tree) -> tree.Name | None:
 def _name_of(base: tree.Tree) -> str:
     name = _base(base)
     return "" if name is None else name.name
-

@@ -1,4 +1,7 @@
-"""A program's text while it is being written, and what an editor asks of it. Places are (line, column) from 1."""
+"""A program's text while it is being written, and what an editor asks of it.
+
+Places are (line, column), from 1.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from tpc.diagnostics.spans import Span
 from tpc.editors.meanings import LINES, meaning_of_word
 from tpc.editors.names_of_file import DeclaredName, NamesOfFile
 from tpc.pipeline import derive_limit, parse
-from tpc.syntax.highlight import Kind, Piece, pieces
+from tpc.syntax.highlight import TextKind, TextPiece, pieces
 from tpc.syntax.layout import RESERVED
 from tpc.syntax.parse import parse_file
 from tpc.syntax.tree import File
@@ -120,7 +123,7 @@ class OpenText:
     # what things mean
 
     def hover(self, line: int, column: int) -> str:
-        """What is at a place, in Markdown: the name or word, the line's meaning, its formulas in the limit."""
+        """What is at a place, in Markdown: the name or word, the line's meaning, its formulas."""
         parts = [*self._of_word(line, column), *self._of_line(line)]
         formulas = self._formulas_of(line, self.named_at(line, column))
         if formulas:
@@ -134,7 +137,7 @@ class OpenText:
             text = self.lines[named.declared[0].line - 1].strip()
             yield f"**{named.name}**: {named.kind}, declared in line {named.declared[0].line}"
             yield f"```tp\n{text[:200]}\n```"
-        elif piece is not None and piece.kind not in (Kind.COMMENT, Kind.SPACE):
+        elif piece is not None and piece.kind not in (TextKind.COMMENT, TextKind.SPACE):
             meaning = meaning_of_word(normalise(piece.text))
             if meaning:
                 yield meaning
@@ -175,12 +178,12 @@ class OpenText:
         """As the language and editors count them."""
         return self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
-    def piece_at(self, line: int, column: int) -> Piece | None:
+    def piece_at(self, line: int, column: int) -> TextPiece | None:
         """The piece of a line in which a column is, or which ends there."""
         if not 1 <= line <= len(self.lines):
             return None
         found = [p for p in pieces(self.lines[line - 1]) if p.start < column <= p.end + 1]
-        return next((p for p in found if p.kind not in (Kind.SPACE, Kind.PUNCTUATION)), None)
+        return next((p for p in found if p.kind not in (TextKind.SPACE, TextKind.PUNCTUATION)), None)
 
 
 def _replaced(text: str, spans: list[Span], name: str) -> str:
@@ -195,7 +198,7 @@ def _partition(opened: OpenText) -> set[frozenset[tuple[int, int]]]:
     """Which names of the text mean the same, each as its line and its place among the pieces of that."""
     place: dict[tuple[int, int], tuple[int, int]] = {}
     for number, line in enumerate(opened.lines, 1):
-        words = [p for p in pieces(line) if p.kind is not Kind.SPACE]
+        words = [p for p in pieces(line) if p.kind is not TextKind.SPACE]
         place |= {(number, word.start + 1): (number, k) for k, word in enumerate(words)}
     names = opened.names
     assert names is not None

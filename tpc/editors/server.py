@@ -1,7 +1,7 @@
 """`tpc lsp`: the language server, over standard input and output.
 
-It answers from the text as it is at a key stroke: what is wrong with the syntax at once, and what is wrong with
-the program a moment after the last one, found beside it.
+It answers from the text as it is at a key stroke: what is wrong with the syntax at once, and what is wrong
+with the program a moment after the last one, found beside it.
 """
 
 from __future__ import annotations

@@ -74,9 +74,16 @@ class Evaluator:
         return f"<the evaluator of {self.program.name}: {self.plan}>"
 
     def _repr_html_(self) -> str:
-        from tpc.evaluate.result_tables import html_of_evaluator
+        """The plan, and the source, folded."""
+        from tpc.display.tables import folded, monospaced, titled
 
-        return html_of_evaluator(self)
+        inputs = ", ".join(item.name for item in self.program.inputs) or "none"
+        source = folded(
+            f"the module that it runs ({self.source.count(chr(10)):,} lines)", monospaced(self.source)
+        )
+        return titled(
+            f"Evaluator of {self.program.name}", f"inputs: {inputs}", self.plan._repr_html_(), source
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made where it is needed, which cannot be pickled."""

@@ -14,7 +14,6 @@ from tpc.machine.packages import needing
 if TYPE_CHECKING:
     from tpc.display.frames import Columns
     from tpc.display.markup import Markup
-    from tpc.evaluate.evaluator import Evaluator
     from tpc.evaluate.result import Outcome, Result
 
 
@@ -76,18 +75,4 @@ def latex_of_result(result: Result, names: Mapping[str, str], rows: int) -> str:
             for name, outcome in result.outputs.items()
         ],
         rows,
-    )
-
-
-def html_of_evaluator(evaluator: Evaluator) -> Markup:
-    """The plan, and the source, folded."""
-    from tpc.display.tables import folded, monospaced, titled
-
-    lines = evaluator.source.count("\n")
-    inputs = ", ".join(item.name for item in evaluator.program.inputs) or "none"
-    return titled(
-        f"Evaluator of {evaluator.program.name}",
-        f"inputs: {inputs}",
-        evaluator.plan._repr_html_(),
-        folded(f"the module that it runs ({lines:,} lines)", monospaced(evaluator.source)),
     )

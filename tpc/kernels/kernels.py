@@ -47,7 +47,9 @@ class Kernels:
         return nngp, ntk
 
     def __repr__(self) -> str:
-        return f"<the kernels of {self.network} in {self.both.program.name}: nngp, ntk, both, {self.both.dtype}>"
+        return (
+            f"<the kernels of {self.network} in {self.both.program.name}: nngp, ntk, both, {self.both.dtype}>"
+        )
 
     def _repr_html_(self) -> str:
         from tpc.display.tables import facts, titled
@@ -110,7 +112,10 @@ class Kernel:
     def said(self, kind: str) -> list[tuple[str, str]]:
         """What a notebook shows of it: how it is called, and the shape of what it gives."""
         positions = "".join(f", {extent}" for extent in (*self.positions, *self.positions))
-        return [(f"{kind}(X)", f"[len(X), len(X){positions}]"), (f"{kind}(X, Z)", f"[len(X), len(Z){positions}]")]
+        return [
+            (f"{kind}(X)", f"[len(X), len(X){positions}]"),
+            (f"{kind}(X, Z)", f"[len(X), len(Z){positions}]"),
+        ]
 
     @property
     def dtype(self) -> str:

@@ -50,7 +50,7 @@ EDGES = {
 }
 
 
-class DependencyGraph(nx.DiGraph):
+class DependencyGraph(nx.DiGraph):  # type: ignore[misc,unused-ignore]
     """The dependency graph of a program (see `tpc.core.graph`), which a notebook draws."""
 
     def __repr__(self) -> str:

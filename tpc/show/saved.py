@@ -16,9 +16,9 @@ def literal(text: str) -> str:
 
 
 def save(figure: Any, path: str | Path | BinaryIO, **options: Any) -> None:
-    """Writes a matplotlib figure into a file, and warns once (UserWarning) of all letters that its font does not have.
+    """Writes a matplotlib figure into a file.
 
-    Raises OSError.
+    Warns once (UserWarning) of all letters that its font does not have. Raises OSError.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import pairwise
 
 from tpc.core.functions import FUNCTIONS
 from tpc.syntax.layout import IN_TRAINING, RESERVED, STARTING
 
 
-class Kind(Enum):
+class TextKind(Enum):
     """What a piece is. SPACE is line ends, too; WRONG is what the language has no use for."""
 
     COMMENT = "comment"
@@ -31,10 +32,10 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextPiece:
     """A part of a text, from `start` on."""
 
-    kind: Kind
+    kind: TextKind
     start: int
     text: str
 
@@ -46,58 +47,58 @@ class Piece:
 CONSTANTS = ("pi", "π", "e")
 WORDS_OF_FUNCTIONS = (*FUNCTIONS, "where", "D", "pad", "onehot", "nngp", "ntk", "outer")
 PIECES = (
-    (Kind.COMMENT, r"#[^\n]*"),
-    (Kind.NUMBER, r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"),
-    (Kind.NAME, r"[^\W\dᵀ⁰¹²³⁴⁵⁶⁷⁸⁹][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹]*(?:\$[0-9]+)*"),
-    (Kind.OPERATOR, r"\.T(?![\w$])|[⊤ᵀ]|\+=|<=|>=|\*\*|[-−+*·/^@=~<>≤≥]|[⁰¹²³⁴⁵⁶⁷⁸⁹]+|['′]+"),
-    (Kind.PUNCTUATION, r"[()\[\],:.]"),
-    (Kind.SPACE, r"\s+"),
-    (Kind.WRONG, r"."),
+    (TextKind.COMMENT, r"#[^\n]*"),
+    (TextKind.NUMBER, r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"),
+    (TextKind.NAME, r"[^\W\dᵀ⁰¹²³⁴⁵⁶⁷⁸⁹][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹]*(?:\$[0-9]+)*"),
+    (TextKind.OPERATOR, r"\.T(?![\w$])|[⊤ᵀ]|\+=|<=|>=|\*\*|[-−+*·/^@=~<>≤≥]|[⁰¹²³⁴⁵⁶⁷⁸⁹]+|['′]+"),
+    (TextKind.PUNCTUATION, r"[()\[\],:.]"),
+    (TextKind.SPACE, r"\s+"),
+    (TextKind.WRONG, r"."),
 )
 MASTER = re.compile("|".join(f"(?P<{kind.name}>{pattern})" for kind, pattern in PIECES), re.DOTALL)
 OPENING, CLOSING = "([", ")]"
 
 
-def pieces(text: str) -> Iterator[Piece]:
+def pieces(text: str) -> Iterator[TextPiece]:
     """All of `text`, in order."""
-    found = [Piece(Kind[str(m.lastgroup)], m.start(), m[0]) for m in MASTER.finditer(text)]
-    seen = [k for k, piece in enumerate(found) if piece.kind not in (Kind.SPACE, Kind.COMMENT)]
-    after = {k: found[later] for k, later in zip(seen, seen[1:], strict=False)}
+    found = [TextPiece(TextKind[str(m.lastgroup)], m.start(), m[0]) for m in MASTER.finditer(text)]
+    seen = [k for k, piece in enumerate(found) if piece.kind not in (TextKind.SPACE, TextKind.COMMENT)]
+    after = {k: found[later] for k, later in pairwise(seen)}
     depth, column, training = 0, 0, -1  # open brackets; indentation of the line; that of a `train` around
-    before: Piece | None = None  # in this line
+    before: TextPiece | None = None  # in this line
     for k, piece in enumerate(found):
-        if piece.kind is Kind.SPACE:
+        if piece.kind is TextKind.SPACE:
             if "\n" in piece.text and not depth:
                 before, column = None, len(piece.text) - piece.text.rindex("\n") - 1
-        elif piece.kind is not Kind.COMMENT:
+        elif piece.kind is not TextKind.COMMENT:
             if before is None and column <= training:
                 training = -1
             piece = named(piece, before, after.get(k), training >= 0)
-            if piece.kind is Kind.KEYWORD and piece.text == "train":
+            if piece.kind is TextKind.KEYWORD and piece.text == "train":
                 training = column
             depth = max(0, depth + (piece.text in OPENING) - (piece.text in CLOSING))
             before = piece
         yield piece
 
 
-def named(piece: Piece, before: Piece | None, after: Piece | None, training: bool) -> Piece:
+def named(piece: TextPiece, before: TextPiece | None, after: TextPiece | None, training: bool) -> TextPiece:
     """`piece`, if it is a name, as the word that it is between two others.
 
     before: of the same line. training: whether it is inside a `train` block.
     """
-    if piece.kind is not Kind.NAME:
+    if piece.kind is not TextKind.NAME:
         return piece
     word, attribute = piece.text, before is not None and before.text == "."
     follows = "" if after is None else after.text
-    names = after is not None and after.kind is Kind.NAME and follows not in RESERVED
+    names = after is not None and after.kind is TextKind.NAME and follows not in RESERVED
     if (
         (word in RESERVED and not attribute)
         or (before is None and ((word in STARTING and names) or (training and word in IN_TRAINING)))
         or (before is not None and before.text == "=" and word == "adapt" and follows == "(")
     ):
-        return replace(piece, kind=Kind.KEYWORD)
+        return replace(piece, kind=TextKind.KEYWORD)
     if attribute:
         return piece
     if word in WORDS_OF_FUNCTIONS and follows in ("(", "'", "′"):
-        return replace(piece, kind=Kind.FUNCTION)
-    return replace(piece, kind=Kind.CONSTANT) if word in CONSTANTS else piece
+        return replace(piece, kind=TextKind.FUNCTION)
+    return replace(piece, kind=TextKind.CONSTANT) if word in CONSTANTS else piece
