@@ -78,3 +78,8 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Called by `%load_ext tpc`: `%%tp` begins a cell that is a program."""
+    import_module("tpc.editors.cell_magic").register(shell)

@@ -17,12 +17,14 @@ from tpc.derive import limit as derived
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    import networkx
-
     from tpc.evaluate.evaluator import Evaluator
     from tpc.kernels.kernels import Kernels
     from tpc.scaling import Verdict
+    from tpc.show.draw import DependencyGraph
     from tpc.simulate import Samples
+
+
+MOST_NODES = 60  # of a graph that is shown below a program's text
 
 
 def parse(text: str, *, name: str = "program", dims: Mapping[str, object] | None = None) -> Program:
@@ -36,16 +38,37 @@ def load(path: str | Path, *, dims: Mapping[str, object] | None = None) -> Progr
 parse.__doc__, load.__doc__ = pipeline.parse.__doc__, pipeline.load.__doc__
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Program(core.Program):
     __doc__ = core.Program.__doc__
 
     @property
-    def graph(self) -> networkx.DiGraph:
-        """The dependency graph, an instruction's output a node (see `tpc.core.graph`)."""
-        from tpc.core.graph import dependency_graph
+    def graph(self) -> DependencyGraph:
+        """The dependency graph, a `networkx.DiGraph`: an instruction's output a node (see `tpc.core.graph`).
 
-        return dependency_graph(self)
+        A notebook draws it.
+        """
+        from tpc.core.graph import dependency_graph
+        from tpc.show.draw import DependencyGraph
+
+        return DependencyGraph(dependency_graph(self))
+
+    def _repr_html_(self) -> str:
+        """Its text in colours, and below it the graph if that is not large."""
+        from tpc.display.markup import Markup, element
+        from tpc.display.program_text import listing
+        from tpc.display.tables import titled
+        from tpc.syntax.highlight import pieces
+
+        text = str(self) if self.source is None else self.source.text
+        graph = self.graph
+        svg = graph._repr_svg_() if len(graph) <= MOST_NODES else None
+        below = (
+            element("div", f"a graph of {len(graph)} nodes: program.graph, or tpc.draw(program, path)")
+            if svg is None
+            else element("div", Markup(svg), style="overflow:auto;max-height:40em")
+        )
+        return titled(self.name, "", listing((p.kind.value, p.text) for p in pieces(text)), below)
 
     def unroll(self) -> Program:
         """The same program with every loop and sum written out."""

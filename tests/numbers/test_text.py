@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 import tpc
-from tpc.evaluate.result import FIGURES, FIGURES_SINGLE, Outcome, with_error
+from tpc.evaluate.result import Outcome
+from tpc.show.figures import DOUBLE, SINGLE, with_error
 from tpc.simulate.compare import gap
 
 SCALES = np.array([10.0**k for k in range(-275, 276, 25)])
 
 
-@pytest.mark.parametrize(("figures", "most"), [FIGURES, FIGURES_SINGLE])
+@pytest.mark.parametrize(("figures", "most"), [DOUBLE, SINGLE])
 def test_text_is_the_number_to_a_tenth_of_its_error(figures, most):
     rng = np.random.default_rng(0)
     for scale in SCALES:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tpc.cli.beginning import add_completion, add_examples, add_new
+from tpc.cli.editing import add_fmt, add_lsp
 from tpc.cli.emission import add_compile
 from tpc.cli.experiment import add_experiment
 from tpc.cli.finite_width import add_simulate, add_verify
@@ -40,6 +41,8 @@ COMMANDS = (
     add_explain,
     add_help,
     add_completion,
+    add_fmt,
+    add_lsp,
 )
 
 

@@ -179,7 +179,7 @@ class Output:
         return tuple(count for _, count in self.axes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Program:
     """A whole program, as data: `tpc.Program` is the same with what users do with it.
 
@@ -205,6 +205,12 @@ class Program:
         groups = (self.widths, self.inputs, self.matrices, self.families, self.outputs)
         names = {item.name for group in groups for item in group}
         return frozenset(names.union(*(group.names for group in self.gaussians)))
+
+    def __repr__(self) -> str:
+        """A line; all of it is its text, `str(program)`."""
+        count = sum(1 for _ in instructions(self.body))
+        outputs = ", ".join(output.name for output in self.outputs) or "none"
+        return f"<the program {self.name}: {count} instructions, outputs {outputs}>"
 
     def __str__(self) -> str:
         from tpc.core.printer import print_program

@@ -105,7 +105,13 @@ class ZFormula(ABC):
         return latex_formula(self)
 
     def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
+        from tpc.derive.latex_blocks import MOST_CHARACTERS, SCREEN, blocks, rows_of_formulas
+
+        text = self.latex()
+        if len(text) <= MOST_CHARACTERS and len(self.equations) < 2:
+            return f"$\\displaystyle {text}$"
+        rows = rows_of_formulas([self], {}, SCREEN)
+        return "\n\n".join(f"$\\displaystyle {block}$" for block in blocks(rows))
 
 
 @dataclass(frozen=True, repr=False)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tpc.core.expr import Expr
 from tpc.core.functions import elementwise
-from tpc.core.greek import LETTERS
+from tpc.core.greek import LETTERS, spelled
 from tpc.core.places import IndexRange
 from tpc.derive.formula import Equation, ZFormula, ZInput
 from tpc.derive.nodes import Dot, Hat, Z
@@ -35,8 +35,8 @@ RELATIONS = {"<=": r"\le", ">=": r"\ge", "~": r"\sim"}
 def latex_name(name: str) -> str:
     """An identifier: Greek letters as such, `dh` like a differential, other long names as words."""
     if "$" in name:
-        base, part = name.split("$", 1)
-        return f"{latex_name(base)}^{{({part})}}"
+        base, *parts = name.split("$")
+        return f"{latex_name(base)}^{{({'.'.join(parts)})}}"
     if name == "omicron":
         return "o"
     if name in LETTERS:
@@ -45,7 +45,20 @@ def latex_name(name: str) -> str:
         return name
     if name[0] == "d" and (len(name) == 2 or name[1:] in LETTERS) and name[1:].isalpha():
         return f"d{latex_name(name[1:])}"
-    return rf"\mathit{{{name.replace('_', chr(92) + '_')}}}"
+    return rf"\mathit{{{''.join(map(_letter, name))}}}"
+
+
+def _letter(letter: str) -> str:
+    """A letter of a longer name; those that LaTeX does not have in mathematics by their commands."""
+    if letter == "_":
+        return r"\_"
+    name = spelled(letter)
+    return latex_name(name) + " " if name != letter else letter
+
+
+def renamed(name: str, names: Mapping[str, str]) -> str:
+    """An identifier as `names` has it in LaTeX, or else as it is written anyway."""
+    return f"{{{names[name]}}}" if name in names else latex_name(name)
 
 
 class Latex(Notation):

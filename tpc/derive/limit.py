@@ -65,8 +65,10 @@ class Formulas:
 
         return latex_formulas(self.items)
 
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
+    def _repr_html_(self) -> str:
+        from tpc.derive.latex_blocks import SCREEN, html_blocks, rows_of_formulas
+
+        return html_blocks(rows_of_formulas(self.items, {}, SCREEN))
 
 
 @dataclass(frozen=True, repr=False)
@@ -190,8 +192,28 @@ class Limit:
 
         return latex_limit(self)
 
+    def to_latex(self, names: Mapping[str, str] | None = None, *, width: float = 54.0) -> str:
+        """All formulas for a paper: an `align*` of the package amsmath, whose lines fit a page.
+
+        names: how vectors, scalars, matrices and indices are to be written, in LaTeX, by their names. width:
+        of a line, about, in letters; the default is for 345 pt at 10 pt, a column of the standard classes.
+        """
+        from tpc.derive.latex_blocks import page
+        from tpc.derive.limit_blocks import rows_of_limit
+
+        return page(replace(row, rule="") for row in rows_of_limit(self, names or {}, width))
+
+    def _repr_html_(self) -> str:
+        from tpc.derive.latex_blocks import SCREEN, html_blocks
+        from tpc.derive.limit_blocks import rows_of_limit
+
+        return html_blocks(rows_of_limit(self, {}, SCREEN))
+
     def _repr_latex_(self) -> str:
-        return f"$$\n{self.latex()}\n$$"
+        from tpc.derive.latex_blocks import SCREEN, blocks
+        from tpc.derive.limit_blocks import rows_of_limit
+
+        return "\n\n".join(f"$$\n{block}\n$$" for block in blocks(rows_of_limit(self, {}, SCREEN)))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: every formula with its rule, and its equations.

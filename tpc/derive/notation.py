@@ -64,6 +64,9 @@ class Notation(ABC):
     Parts of a line (`scope.parts`) are shown as what they are, in place of their fresh names.
     """
 
+    # before a term
+    plus, minus = " + ", " - "
+
     def __init__(self, scope: FormulaScope) -> None:
         self.scope = scope
 
@@ -183,11 +186,11 @@ class Notation(ABC):
         """A sum, what is subtracted after what is added to; indices and whole numbers as one index."""
         terms = with_one_index(terms)
         positive = [t for t in terms if not is_negative(t)]
-        text = " + ".join(self.expr(t, PRODUCT) for t in positive)
+        text = self.plus.join(self.expr(t, PRODUCT) for t in positive)
         for term in terms:
             if is_negative(term):
                 body = self.expr(neg(term), PRODUCT)
-                text = f"{text} - {body}" if text else f"-{body}"
+                text = f"{text}{self.minus}{body}" if text else f"-{body}"
         return text
 
     def product(self, factors: Sequence[Expr]) -> Written:

@@ -45,7 +45,7 @@ Progress = Callable[[int, int], None]
 FEWER = "use fewer --samples, fewer steps or smaller batches"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluator:
     """A program's limit as code, which calling it runs."""
 
@@ -71,6 +71,21 @@ class Evaluator:
         with precision(self.dtype):
             exec(compile(source, f"<limit of {self.program.name}>", "exec"), made.__dict__)
         return made
+
+    def __repr__(self) -> str:
+        return f"<the evaluator of {self.program.name}: {self.plan}>"
+
+    def _repr_html_(self) -> str:
+        """The plan, and the source, folded."""
+        from tpc.display.tables import folded, monospaced, titled
+
+        inputs = ", ".join(item.name for item in self.program.inputs) or "none"
+        source = folded(
+            f"the module that it runs ({self.source.count(chr(10)):,} lines)", monospaced(self.source)
+        )
+        return titled(
+            f"Evaluator of {self.program.name}", f"inputs: {inputs}", self.plan._repr_html_(), source
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made where it is needed, which cannot be pickled."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,16 +13,12 @@ import numpy as np
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.show.entries import End, end_of, plain, print_finite
+from tpc.show.figures import figures_of, with_error
 
 if TYPE_CHECKING:
     from tpc.evaluate.choice import Started
     from tpc.plan.plan import Plan
     from tpc.simulate.samples import Samples
-
-
-# shown of an exact value, and at most beside an error; of one in single precision
-FIGURES, FIGURES_SINGLE = (12, 15), (7, 8)
-LARGEST_PLAIN = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +65,9 @@ class Outcome:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run gives."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Result(Mapping[str, Outcome]):
+    """What a run gives: a mapping of the names of outputs to what they are."""
 
     # its name
     program: str
@@ -94,9 +89,6 @@ class Result:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.outputs)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.outputs
 
     def __len__(self) -> int:
         return len(self.outputs)
@@ -133,7 +125,7 @@ class Result:
             *([] if self.start is None else [f"  {self.start}"]),
         ]
         for name, outcome in self.outputs.items():
-            lines += print_finite(name, outcome.value.shape, outcome.end, partial(_number, outcome))
+            lines += print_finite(name, outcome.value.shape, outcome.end, partial(number_of, outcome))
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def save(self, path: str | Path, samples: Sequence[Samples] = ()) -> None:
@@ -146,14 +138,44 @@ class Result:
 
         save_outcomes(path, self.outputs, samples)
 
-    def plot(self, path: str | Path) -> None:
-        """Draws the outputs into a .png, .svg or .pdf file.
+    def plot(self, path: str | Path | None = None, *, axes: Any = None) -> np.ndarray:
+        """Draws the outputs: one panel for each with axes, and one for all single numbers.
 
-        Raises OSError, and ValueError for another ending.
+        They are drawn into a .png, .svg or .pdf file, into `axes` of matplotlib, of which there must be as
+        many as panels, or else into a new figure, which a notebook shows. Returns the axes, an array.
+        Raises OSError; ValueError for another ending, or another number of axes.
         """
         from tpc.evaluate.result_plot import plot_result
 
-        plot_result(self, path)
+        return plot_result(self, path, axes=axes)
+
+    def to_pandas(self, output: str | None = None) -> Any:
+        """A data frame with a row for each entry of each output: its indices, `value` and `stderr`.
+
+        output: just this one, indexed by its axes. Raises TpcError (TP615) if pandas is not installed,
+        KeyError if there is no such output.
+        """
+        from tpc.evaluate.result_tables import frame_of_result
+
+        return frame_of_result(self, output)
+
+    def to_latex(self, names: Mapping[str, str] | None = None, *, rows: int = 40) -> str:
+        """Tables of the outputs in LaTeX, without packages, for a paper.
+
+        names: how outputs and indices are to be written, in LaTeX, by what they are called. rows: of one
+        table at most; dots stand for the middle of longer ones. Raises ValueError for fewer than 3 rows.
+        """
+        from tpc.evaluate.result_tables import latex_of_result
+
+        return latex_of_result(self, names or {}, rows)
+
+    def __repr__(self) -> str:
+        return f"<the result of {self.program}: {', '.join(self.outputs) or 'no outputs'}>"
+
+    def _repr_html_(self) -> str:
+        from tpc.evaluate.result_tables import html_of_result
+
+        return html_of_result(self)
 
 
 class DivergedError(TpcError):
@@ -175,26 +197,9 @@ class DivergedError(TpcError):
         self.partial = partial
 
 
-def _number(outcome: Outcome, index: tuple[int, ...]) -> str:
+def number_of(outcome: Outcome, index: tuple[int, ...]) -> str:
+    """An entry as it is printed, with its error."""
     value = outcome.value[index]
     error = 0.0 if outcome.stderr is None else float(outcome.stderr[index])
-    shown = with_error(float(value), error, *(FIGURES_SINGLE if value.dtype == np.float32 else FIGURES))
+    shown = with_error(float(value), error, *figures_of(value.dtype))
     return shown + ("" if outcome.std is None else f", over the start ± {float(outcome.std[index]):.3g}")
-
-
-def with_error(value: float, error: float, figures: int, most: int) -> str:
-    """A value down to the second figure of its error.
-
-    With `figures` it is without the error, if that is 0, or below half of the last one shown.
-
-    most: the figures that a value has.
-    """
-    if error <= abs(value) * 10.0**-figures / 2:
-        return f"{value:.{figures}g}"
-    if not math.isfinite(error):
-        return f"{value:.6g}, no finite error"
-    places = 1 - math.floor(math.log10(error))
-    needed = places + math.floor(math.log10(max(abs(value), error))) + 1
-    if needed > most or places > most or error >= LARGEST_PLAIN:
-        return f"{value:.{min(needed, most)}g} ± {error:.2g}"
-    return f"{value:.{max(0, places)}f} ± {error:.{max(0, places)}f}"

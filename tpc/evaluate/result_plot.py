@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.show.saved import save
+from tpc.evaluate.result_tables import axes_of
+from tpc.show.saved import literal, save
 
 if TYPE_CHECKING:
     from tpc.evaluate.result import Outcome, Result
@@ -17,33 +18,30 @@ INK, BAND = "#1f4e79", "#9dc3e6"
 WIDTH_COLOURS = ("#c55a11", "#548235", "#7f6000", "#7030a0")
 
 
-def plot_result(result: Result, path: str | Path, samples: list[Samples] | None = None) -> None:
-    """A panel per output.
+def plot_result(
+    result: Result, path: str | Path | None = None, samples: list[Samples] | None = None, *, axes: Any = None
+) -> np.ndarray:
+    """A panel per output, and one for all single numbers. Returns the axes of the panels, an array.
 
     Curves with ±2 standard errors for one index, a map for two, points for single numbers.
 
-    samples: finite widths to draw beside the limit, mean ± one standard deviation over seeds.
+    path: the file to draw into; without, the figure is matplotlib's current one, which notebooks show.
+    samples: finite widths to draw beside the limit, mean ± one standard deviation over seeds. axes: to draw
+    into, as many as there are panels. Raises OSError, and ValueError for another ending or number of axes.
     """
-    from matplotlib.figure import Figure
-
-    path = Path(path)
-    if path.suffix not in (".png", ".svg", ".pdf"):
+    if path is not None and Path(path).suffix not in (".png", ".svg", ".pdf"):
         raise ValueError("a figure's name ends in .png, .svg or .pdf")
     single = {name: o for name, o in result.outputs.items() if o.value.ndim == 0}
     panels = {name: o for name, o in result.outputs.items() if o.value.ndim > 0 and o.value.size}
     count = len(panels) + bool(single)
-    columns = min(3, max(1, count))
-    rows = max(1, -(-count // columns))
-    figure = Figure(figsize=(4.6 * columns, 3.4 * rows), layout="constrained")
-    axes = [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
-    for axis, (name, outcome) in zip(axes, panels.items(), strict=False):
-        _panel(figure, axis, name, outcome, samples or [])
-    if not count:
-        figure.text(0.5, 0.5, "no entries", ha="center", va="center")
+    own = axes is None
+    figure, drawn = _new_panels(count, path is None) if own else _given_panels(axes, count, [*panels])
+    for axis, (name, outcome) in zip(drawn, panels.items(), strict=False):
+        _panel(axis, name, outcome, samples or [], axes_of(result, name)[0])
     if single:
-        _single(axes[-1], single, samples or [])
-    labelled = next((axis for axis in axes if axis.get_legend_handles_labels()[1]), None)  # a map has none
-    if samples and labelled is not None:
+        _single(drawn[-1], single, samples or [])
+    labelled = next((axis for axis in drawn if axis.get_legend_handles_labels()[1]), None)  # a map has none
+    if own and samples and labelled is not None:
         figure.legend(
             *labelled.get_legend_handles_labels(),
             loc="outside lower center",
@@ -51,16 +49,47 @@ def plot_result(result: Result, path: str | Path, samples: list[Samples] | None 
             frameon=False,
             fontsize=9,
         )
-    figure.suptitle(f"{result.program}: n = ∞" + "".join(f", {s.width}" for s in samples or []))
-    save(figure, path, dpi=150)
+    if own:
+        figure.suptitle(f"{result.program}: n = ∞" + "".join(f", {s.width}" for s in samples or []))
+    if path is not None:
+        save(figure, path, dpi=150)
+    return np.array(drawn, dtype=object)
 
 
-def _panel(figure: Any, axis: Any, name: str, outcome: Outcome, samples: list[Samples]) -> None:
+def _new_panels(count: int, shown: bool) -> tuple[Any, list[Any]]:
+    """A figure and its panels. shown: whether a notebook or window is to show it."""
+    columns = min(3, max(1, count))
+    rows = max(1, -(-count // columns))
+    size: dict[str, Any] = {"figsize": (4.6 * columns, 3.4 * rows), "layout": "constrained"}
+    if shown:
+        from matplotlib import pyplot
+
+        figure = pyplot.figure(**size)
+    else:
+        from matplotlib.figure import Figure
+
+        figure = Figure(**size)
+    if not count:
+        figure.text(0.5, 0.5, "no entries", ha="center", va="center")
+    return figure, [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
+
+
+def _given_panels(axes: Any, count: int, names: list[str]) -> tuple[Any, list[Any]]:
+    """The figure and the panels that a user has."""
+    drawn = list(np.ravel(np.asarray(axes, dtype=object)))
+    if len(drawn) != count:
+        wanted = ", ".join([*names, *["single numbers"] * (count - len(names))])
+        raise ValueError(f"{count} panels are drawn ({wanted}), and axes has {len(drawn)}")
+    return drawn[0].figure if drawn else None, drawn
+
+
+def _panel(axis: Any, name: str, outcome: Outcome, samples: list[Samples], index: str) -> None:
     value = outcome.value
-    axis.set_title(name)
+    axis.set_title(literal(name))
     if value.ndim > 1:
         image = axis.imshow(value.reshape(value.shape[0], -1), aspect="auto", cmap="viridis")
-        figure.colorbar(image, ax=axis)
+        axis.figure.colorbar(image, ax=axis)
+        axis.set_ylabel(literal(index))
         return
     where = np.arange(len(value))
     axis.plot(
@@ -80,7 +109,8 @@ def _panel(figure: Any, axis: Any, name: str, outcome: Outcome, samples: list[Sa
         axis.fill_between(
             where, value - 2 * outcome.stderr, value + 2 * outcome.stderr, color=BAND, linewidth=0
         )
-    axis.set_xlabel("index")
+    axis.set_xlabel(literal(index or "index"))
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3)
 
 
@@ -108,6 +138,6 @@ def _single(axis: Any, outcomes: dict[str, Outcome], samples: list[Samples]) -> 
         capsize=3,
         label="n = ∞",
     )
-    axis.set_xticks(where, names)
+    axis.set_xticks(where, [literal(n) for n in names])
     axis.set_xlim(-0.5, len(names) - 0.5 + 0.12 * len(samples))
     axis.grid(alpha=0.3, axis="y")

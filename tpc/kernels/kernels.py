@@ -25,7 +25,7 @@ from tpc.syntax import tree
 KINDS = ("nngp", "ntk")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Kernels:
     """`nngp` and `ntk` of one network."""
 
@@ -46,8 +46,22 @@ class Kernels:
         (nngp, ntk), _ = self.both.measured(x, z)
         return nngp, ntk
 
+    def __repr__(self) -> str:
+        return (
+            f"<the kernels of {self.network} in {self.both.program.name}: nngp, ntk, both, {self.both.dtype}>"
+        )
 
-@dataclass(frozen=True)
+    def _repr_html_(self) -> str:
+        from tpc.display.tables import facts, titled
+
+        return titled(
+            f"Kernels of {self.network} in {self.both.program.name}",
+            "functions of arrays of inputs",
+            facts([*self.nngp.said("nngp"), *self.ntk.said("ntk"), ("dtype", self.both.dtype)]),
+        )
+
+
+@dataclass(frozen=True, repr=False)
 class Kernel:
     """A kernel of a network, as a function of arrays of inputs.
 
@@ -84,6 +98,24 @@ class Kernel:
         """The kernel of every input with itself, [len(X), *positions, *positions]."""
         (found,) = self.blocks.diagonals(x)
         return found
+
+    def __repr__(self) -> str:
+        blocks = self.blocks
+        return f"<the {', '.join(blocks.kinds)} of {blocks.network} in {blocks.program.name}, {blocks.dtype}>"
+
+    def _repr_html_(self) -> str:
+        from tpc.display.tables import facts, titled
+
+        (kind,) = self.blocks.kinds
+        return titled(repr(self)[1:-1], "a function of arrays of inputs", facts(self.said(kind)))
+
+    def said(self, kind: str) -> list[tuple[str, str]]:
+        """What a notebook shows of it: how it is called, and the shape of what it gives."""
+        positions = "".join(f", {extent}" for extent in (*self.positions, *self.positions))
+        return [
+            (f"{kind}(X)", f"[len(X), len(X){positions}]"),
+            (f"{kind}(X, Z)", f"[len(X), len(Z){positions}]"),
+        ]
 
     @property
     def dtype(self) -> str:

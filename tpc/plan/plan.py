@@ -21,6 +21,7 @@ from tpc.gram import CovarianceProgram
 from tpc.plan.cost import shown_seconds
 from tpc.plan.gaussians import Layout
 from tpc.plan.options import DType, Method
+from tpc.plan.plan_table import ShownPlan
 from tpc.plan.sectors import Sectors
 from tpc.plan.space import Chaos, Linear, Nodes, Space
 from tpc.plan.structure import Structure, structure
@@ -45,8 +46,8 @@ RULE = 96  # points of a quadrature on each part that a Gaussian's line is cut i
 RULES = 3  # of different kind, whose differences are the error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan(ABC):
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Plan(ShownPlan, ABC):
     """How a program is evaluated: what all representations have in common."""
 
     method: ClassVar[Method]
@@ -138,7 +139,7 @@ class Plan(ABC):
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CovariancesPlan(Plan):
     """By covariances of vectors, which follow from each other."""
 
@@ -167,7 +168,7 @@ class CovariancesPlan(Plan):
         return f"{RULES} rules of {RULE} points on each part of a line"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class VectorsPlan(Plan):
     """By arrays that represent the vectors, [M]; matrices by what they have been multiplied with."""
 
@@ -202,7 +203,7 @@ def _copied(kind: type[VectorsPlan], own: dict[str, Any]) -> VectorsPlan:
     return kind(structure=structure(own["program"]), **own)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CoefficientsPlan(VectorsPlan):
     """By the coefficients of vectors on 1 and the standard Gaussians."""
 
@@ -236,7 +237,7 @@ class CoefficientsPlan(VectorsPlan):
         return f"{self.samples} coefficients"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ChaosPlan(VectorsPlan):
     """By the values of polynomials at the nodes of rules that integrate all that occurs."""
 
@@ -268,7 +269,7 @@ class ChaosPlan(VectorsPlan):
         return f"{self.samples} points"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PointsPlan(VectorsPlan):
     """By the values of vectors at points."""
 
@@ -282,7 +283,7 @@ class PointsPlan(VectorsPlan):
         return Nodes()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SampledPlan(PointsPlan):
     """By points that are drawn at random, so often that their spread tells the error."""
 
@@ -313,7 +314,7 @@ class SampledPlan(PointsPlan):
         return f"{self.samples} points of {self.gaussians} Gaussians, {self.repeats} repeats"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CheckedPlan(PointsPlan):
     """By quadrature over all Gaussians, which are few, with sampled points to check it."""
 
@@ -340,7 +341,7 @@ class CheckedPlan(PointsPlan):
         return f"{self._rule}, checked by {REPEATS} x {SAMPLES} Sobol points"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PanelsPlan(CheckedPlan):
     """One or two Gaussians: Gauss rules on panels, which are bisected where that is needed."""
 
@@ -360,7 +361,7 @@ class PanelsPlan(CheckedPlan):
         return f"up to {self.samples} points of {self.gaussians} Gaussian{'s' * (self.gaussians > 1)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class GridPlan(CheckedPlan):
     """A few more Gaussians, where all functions are smooth: products of a Gauss–Hermite rule."""
 

@@ -11,6 +11,7 @@ from tpc.core.graph import dependency_graph
 from tpc.core.program import Program
 
 FONT = "DejaVu Sans Mono"
+MOST_DRAWN = 150  # nodes of a graph that is drawn unasked; placing more takes seconds
 LONGEST = 44  # characters of a label; the rest is left out
 
 
@@ -47,6 +48,22 @@ EDGES = {
     "carried": EdgeStyle("from an earlier round", "#555555", 1.0, (4.0, 2.5), "dashed"),
     "zdot": EdgeStyle("Ż back-link", "#b0207a", 1.7, (1.2, 2.0), "dotted"),
 }
+
+
+class DependencyGraph(nx.DiGraph):  # type: ignore[misc,unused-ignore]
+    """The dependency graph of a program (see `tpc.core.graph`), which a notebook draws."""
+
+    def __repr__(self) -> str:
+        return f"<the dependency graph of {self.name}: {len(self)} nodes, {self.number_of_edges()} edges>"
+
+    def _repr_svg_(self) -> str | None:
+        """Nothing if it is too large, or parts of it have no styles: a user's own nodes."""
+        drawable = all("kind" in data and "label" in data for _, data in self.nodes(data=True))
+        if len(self) > MOST_DRAWN or not len(self) or not drawable:
+            return None
+        from tpc.show.picture import svg_of
+
+        return svg_of(self)
 
 
 def draw(program: Program, path: str | Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import networkx as nx
 
 from tpc.show.draw import EDGES, FONT, NODES, EdgeStyle, NodeStyle, label_lines, style_of
 from tpc.show.layered import Edge, LayeredLayout, Point, layered
-from tpc.show.saved import save
+from tpc.show.saved import literal, save
 
 FONT_SIZE, SMALL = 9.0, 7.0
 ADVANCE = 0.603  # width of a character, in font sizes
@@ -38,8 +39,33 @@ class DrawnEdge:
 
 def render(graph: nx.DiGraph, path: Path) -> None:
     """Draws `graph` into `path`, an .svg or a .png, from top to bottom, with a legend of what occurs."""
+    figure = _drawn(graph)
+    if path.suffix == ".svg":
+        path.write_bytes(_svg(figure))
+    else:
+        save(figure, path, dpi=min(150.0, LARGEST / max(figure.get_size_inches())))
+
+
+def svg_of(graph: nx.DiGraph) -> str:
+    """The drawing as an element of a page.
+
+    The k-th node's shape is the group `node-k`, its line `node-k-line`, the loops around it `node-k-loops`.
+    """
+    text = _svg(_drawn(graph)).decode("utf-8")
+    return text[text.index("<svg") :]
+
+
+def _svg(figure: Any) -> bytes:
     from matplotlib import rc_context
 
+    made = BytesIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tpc"}):
+        save(figure, made, format="svg", metadata={"Date": None})
+    return made.getvalue()
+
+
+def _drawn(graph: nx.DiGraph) -> Any:
+    """The figure."""
     sizes = {node: _size(graph, node) for node in graph}
     lines = _lines(graph)
     loops = [line for line in lines if line.tail == line.head]
@@ -57,12 +83,10 @@ def render(graph: nx.DiGraph, path: Path) -> None:
     _draw_edges(axes, lines, layout, sizes)
     for line in loops:
         _draw_loop(axes, line.style, layout.centres[line.tail], sizes[line.tail])
-    for node in graph:
-        _draw_node(axes, graph, node, layout.centres[node], sizes[node])
+    for k, node in enumerate(graph):
+        _draw_node(axes, graph, node, layout.centres[node], sizes[node], f"node-{k}")
     _draw_legend(axes, *legend, left, bottom + LEGEND_HEIGHT / 2)
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tpc"}):
-        resolution = min(150.0, LARGEST / max(figure.get_size_inches()))
-        save(figure, path, dpi=resolution, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return figure
 
 
 def _extent(
@@ -118,9 +142,11 @@ def _size(graph: nx.DiGraph, node: str) -> tuple[float, float]:
     ]
 
 
-def _draw_node(axes: Any, graph: nx.DiGraph, node: str, centre: Point, size: tuple[float, float]) -> None:
+def _draw_node(
+    axes: Any, graph: nx.DiGraph, node: str, centre: Point, size: tuple[float, float], group: str
+) -> None:
     style = NODES[graph.nodes[node]["kind"]]
-    _draw_shape(axes, style, centre, size)
+    _draw_shape(axes, style, centre, size, group)
     first, second = label_lines(graph, node)
     x, y = centre
     shift = SMALL * 0.68 if second else 0.0
@@ -134,6 +160,7 @@ def _draw_node(axes: Any, graph: nx.DiGraph, node: str, centre: Point, size: tup
         size=FONT_SIZE,
         color=INK,
         zorder=4,
+        gid=f"{group}-line",
     )
     if second:
         axes.text(
@@ -146,15 +173,13 @@ def _draw_node(axes: Any, graph: nx.DiGraph, node: str, centre: Point, size: tup
             size=SMALL,
             color=FAINT,
             zorder=4,
+            gid=f"{group}-loops",
         )
 
 
-def literal(text: str) -> str:
-    """Text that matplotlib does not take for mathematics."""
-    return text.replace("$", r"\$")
-
-
-def _draw_shape(axes: Any, style: NodeStyle, centre: Point, size: tuple[float, float]) -> None:
+def _draw_shape(
+    axes: Any, style: NodeStyle, centre: Point, size: tuple[float, float], group: str | None = None
+) -> None:
     from matplotlib.patches import FancyBboxPatch, Polygon
 
     (x, y), (w, h) = centre, size
@@ -163,6 +188,7 @@ def _draw_shape(axes: Any, style: NodeStyle, centre: Point, size: tuple[float, f
         "edgecolor": style.line,
         "linewidth": 1.8 if style.shape == "square" else 1.1,
         "zorder": 3,
+        "gid": group,
     }
     if style.shape in ("slanted", "hexagon"):
         inset = min(8.0, h / 2)

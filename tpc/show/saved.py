@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 MISSING = re.compile(r"Glyph (\d+) .*missing from")
 
 
-def save(figure: Any, path: str | Path, **options: Any) -> None:
-    """Writes a matplotlib figure, and warns once (UserWarning) of all letters that its font does not have.
+def literal(text: str) -> str:
+    """Text that matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")
 
-    Raises OSError.
+
+def save(figure: Any, path: str | Path | BinaryIO, **options: Any) -> None:
+    """Writes a matplotlib figure into a file.
+
+    Warns once (UserWarning) of all letters that its font does not have. Raises OSError.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -26,7 +31,8 @@ def save(figure: Any, path: str | Path, **options: Any) -> None:
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     if letters:
-        kept = "" if Path(path).suffix == ".svg" else "; an .svg or .dot graph has them as text"
+        vector = not isinstance(path, str | Path) or Path(path).suffix == ".svg"
+        kept = "" if vector else "; an .svg or .dot graph has them as text"
         warnings.warn(
             f"the font of figures has no {' '.join(letters)}: boxes stand for them{kept}", stacklevel=2
         )

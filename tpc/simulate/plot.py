@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.show.saved import save
+from tpc.show.saved import literal, save
 
 if TYPE_CHECKING:
     from tpc.simulate.verify import OutputComparison, Report
@@ -39,11 +39,6 @@ def plot_report(report: Report, path: str | Path) -> None:
         panel.set_axis_off()
     figure.suptitle(f"{literal(report.program)}: finite width against the limit", fontsize=12)
     save(figure, path, dpi=150)
-
-
-def literal(text: str) -> str:
-    """Text that matplotlib does not take for mathematics."""
-    return text.replace("$", r"\$")
 
 
 def _errors(panel: Any, report: Report) -> None:

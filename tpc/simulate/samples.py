@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from tpc.show.entries import End, end_of, print_finite
+from tpc.show.figures import figures_of, with_error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Samples:
     """Outputs of a program at finite width."""
 
@@ -49,13 +51,34 @@ class Samples:
         ends = {name: end_of(*values) for name, values in self.outputs.items()}
         return {name: end for name, end in ends.items() if end is not None}
 
-    def __str__(self) -> str:
+    def to_pandas(self) -> Any:
+        """A data frame with a row for each entry of each output at each seed: `seed`, indices, `value`.
+
+        Raises TpcError (TP615) if pandas is not installed.
+        """
+        from tpc.simulate.sample_tables import frame_of_samples
+
+        return frame_of_samples(self)
+
+    def __repr__(self) -> str:
+        return f"<{self._title()}: {', '.join(self.outputs) or 'no outputs'}>"
+
+    def _repr_html_(self) -> str:
+        from tpc.simulate.sample_tables import html_of_samples
+
+        return html_of_samples(self, self._title())
+
+    def number(self, name: str, index: tuple[int, ...]) -> str:
+        """An entry as it is printed: its mean and standard deviation over seeds."""
+        return _number(self.mean[name], self.std[name], index)
+
+    def _title(self) -> str:
         count = len(self.seeds)
-        lines = [
-            f"{self.program} at width {self.width}, {count} "
-            f"seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"
-            f"{' (± the standard deviation over seeds)' * (count > 1)}"
-        ]
+        seeds = f"{count} seed{'s' * (count != 1)}"
+        return f"{self.program} at width {self.width}, {seeds}{', interrupted' * self.interrupted}"
+
+    def __str__(self) -> str:
+        lines = [f"{self._title()}{' (± the standard deviation over seeds)' * (len(self.seeds) > 1)}"]
         free = [name for name, kind in self.matrices.items() if kind == "free"]
         if free:
             some = " (--matrices)" if len(free) < len(self.matrices) else ""
@@ -68,4 +91,5 @@ class Samples:
 
 
 def _number(mean: np.ndarray, std: np.ndarray, index: tuple[int, ...]) -> str:
-    return f"{mean[index]:.6g}" + (f" ± {std[index]:.2g}" if np.isfinite(std[index]) else "")
+    spread = float(std[index]) if np.isfinite(std[index]) else 0.0
+    return with_error(float(mean[index]), spread, *figures_of(mean.dtype))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tpc.show.entries import plain
+from tpc.show.figures import figures_of, with_error
 from tpc.simulate.compare import (
     FLOORS,
     ONE_WIDTH_BIAS,
@@ -70,7 +71,7 @@ class OutputComparison:
         return tuple(int(i) for i in np.unravel_index(int(np.argmax(sigma)), sigma.shape))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """The outcome of `verify`. Printed, a table; `to_json` has every entry; `plot` draws it."""
 
@@ -83,10 +84,32 @@ class Report:
     def agrees(self) -> bool:
         return all(output.agrees for output in self.outputs)
 
-    def __str__(self) -> str:
+    @property
+    def title(self) -> str:
+        """Whether the limit agrees, with what."""
         head = f"{self.program}: the limit {'agrees' if self.agrees else 'DISAGREES'} with finite width"
         seeds = str(self.seeds[0]) if len(set(self.seeds)) == 1 else ", ".join(map(str, self.seeds))
-        lines = [f"{head} (n = {', '.join(map(str, self.widths))}; {seeds} seeds)"]
+        return f"{head} (n = {', '.join(map(str, self.widths))}; {seeds} seeds)"
+
+    def __repr__(self) -> str:
+        return f"<{self.title}>"
+
+    def _repr_html_(self) -> str:
+        from tpc.simulate.sample_tables import html_of_report
+
+        return html_of_report(self)
+
+    def to_pandas(self) -> Any:
+        """A data frame with a row for each entry of each output at each width, and the limit beside it.
+
+        Raises TpcError (TP615) if pandas is not installed.
+        """
+        from tpc.simulate.sample_tables import frame_of_report
+
+        return frame_of_report(self)
+
+    def __str__(self) -> str:
+        lines = [self.title]
         for output in self.outputs:
             lines += ["", *print_comparison(output)]
         return "\n".join(lines)
@@ -186,33 +209,38 @@ def print_comparison(output: OutputComparison) -> list[str]:
 
     The table is of the entry that agrees least.
     """
-    at = output.worst
-    entry = f"[{', '.join(map(str, at))}]" if at else ""
-    limit = f"{output.limit[at]:.6g}" + (
-        f" ± {output.stderr[at]:.2g}" if output.stderr is not None and output.stderr[at] > 0 else ""
-    )
-    title = f"{output.name}{entry} → {limit}" + (
-        f"   (of {output.limit.size} entries the one that agrees least)" if at else ""
-    )
-    cells = [
-        HEADINGS,
-        *(
-            (
-                str(r.width),
-                f"{r.mean[at]:.6g}",
-                f"{r.stderr[at]:.2g}",
-                f"{r.spread[at]:.2g}",
-                f"{r.deviation[at]:+.1f}",
-                f"{r.rms:.2g}",
-            )
-            for r in output.rows
-        ),
-    ]
+    cells = [HEADINGS, *cells_of(output)]
     sizes = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
     table = [
         "  " + "  ".join(cell.rjust(size) for cell, size in zip(row, sizes, strict=True)) for row in cells
     ]
-    return [title, *table, *(f"  {line}" for line in verdict(output))]
+    return [title_of(output), *table, *(f"  {line}" for line in verdict(output))]
+
+
+def title_of(output: OutputComparison) -> str:
+    """The limit of the entry that agrees least."""
+    at = output.worst
+    entry = f"[{', '.join(map(str, at))}]" if at else ""
+    error = 0.0 if output.stderr is None else float(output.stderr[at])
+    limit = with_error(float(output.limit[at]), error, *figures_of(output.limit.dtype))
+    several = f"   (of {output.limit.size} entries the one that agrees least)" if at else ""
+    return f"{output.name}{entry} → {limit}{several}"
+
+
+def cells_of(output: OutputComparison) -> list[tuple[str, ...]]:
+    """The table by width, under `HEADINGS`."""
+    at = output.worst
+    return [
+        (
+            str(r.width),
+            f"{r.mean[at]:.6g}",
+            f"{r.stderr[at]:.2g}",
+            f"{r.spread[at]:.2g}",
+            f"{r.deviation[at]:+.1f}",
+            f"{r.rms:.2g}",
+        )
+        for r in output.rows
+    ]
 
 
 def verdict(output: OutputComparison) -> list[str]:

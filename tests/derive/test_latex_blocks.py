@@ -1,0 +1,90 @@
+"""Formulas that fit: blocks that MathJax 2 takes, lines that fit a page, names of one's own."""
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+import tpc
+from tpc.derive.latex import latex_name
+from tpc.derive.latex_blocks import PAGE, SCREEN, Row, blocks, html_blocks
+from tpc.derive.limit_blocks import rows_of_limit
+from tpc.derive.line_breaks import FACTOR, TERM, broken, measured, unmarked
+
+PROGRAMS = sorted((Path(__file__).parents[2] / "programs").rglob("*.tp"))
+MATHJAX_2 = 5 * 1024  # characters of a formula, its MAXBUFFER
+DELIMITER = re.compile(r"\\(left|right)(?![a-z])")
+
+
+def well_formed(latex):
+    depth = 0
+    for token in re.findall(r"\\[{}]|[{}]", latex):
+        depth += {"{": 1, "}": -1}.get(token, 0)
+        assert depth >= 0
+    kinds = [m[1] for m in DELIMITER.finditer(latex)]
+    return depth == 0 and kinds.count("left") == kinds.count("right")
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_limits_of_shipped_programs_fit(path):
+    limit = tpc.load(path).derive()
+    formulas = re.findall(r"<div[^>]*>\$(.*?)\$</div>", limit._repr_html_(), re.DOTALL)
+    assert formulas
+    for text in map(unescape, formulas):
+        assert len(text) < MATHJAX_2
+        assert "$" not in text
+        assert text.isascii()
+        for row in text.split("\\\\\n"):
+            assert well_formed(row.replace(r"\begin{aligned}", "").replace(r"\end{aligned}", ""))
+    assert "too long" not in limit._repr_html_()
+    assert "\x1e" not in limit.to_latex()
+    assert "\x1f" not in limit.to_latex()
+    widths = [measured(row.text)[0] + row.depth for row in rows_of_limit(limit, {}, PAGE)]
+    assert max(widths) < 1.3 * PAGE  # what cannot be broken, a fraction or a name
+
+
+def test_loops_are_indented_under_their_heads():
+    limit = tpc.load(Path(__file__).parents[2] / "programs/paper/thm_6_4.tp").derive()
+    rows = [*rows_of_limit(limit, {}, SCREEN)]
+    heads = [k for k, row in enumerate(rows) if r"\textbf{for }" in row.text]
+    assert heads
+    assert all(rows[k + 1].depth > rows[k].depth for k in heads)
+
+
+def test_names_of_ones_own():
+    limit = tpc.parse(
+        "width n\nmatrix W : n x n ~ N(0, 1/n)\nvector v : n ~ N(0, 1)\nh = W @ v\noutput loss = mean(h^2)\n"
+    ).derive()
+    latex = limit.to_latex({"h": "h^{(1)}", "loss": r"\mathcal{L}"})
+    assert r"\mathring{{\mathcal{L}}}" in latex
+    assert "Z^{{h^{(1)}}}" in latex
+    assert "loss" not in latex
+    assert latex.startswith("{\\allowdisplaybreaks\n\\begin{align*}")
+
+
+def test_names_that_latex_does_not_have_are_spelled():
+    assert latex_name("δU") == r"\mathit{\delta U}"
+    assert latex_name("h$1$2") == "h^{(1.2)}"
+
+
+def test_a_line_is_broken_where_it_is_marked_and_delimiters_go_on():
+    text = rf"a = \left(b {TERM}+ c\right) \, {FACTOR}d {TERM}+ \frac{{e {TERM}+ f}}{{g}}"
+    whole = unmarked(text)
+    assert broken(text, 1000) == [whole]
+    for width in range(3, 40):
+        lines = broken(text, width)
+        assert all(map(well_formed, lines))
+        letters = "".join(lines).replace(r"\left.", "").replace(r"\right.", "").replace(" ", "")
+        assert letters == whole.replace(" ", "")
+        assert not any("frac" in line and "g" not in line for line in lines)  # nothing breaks in braces
+    assert broken(text, 12)[0] == r"a = \left(b + c\right) \, d"
+    assert broken(text, 8)[0] == r"a = \left(b \right."
+
+
+def test_what_is_much_wider_than_a_line_is_one_all_the_same():
+    latex = "+".join(["x"] * 10_000)
+    assert broken(latex, 50) == [latex]
+    (block,) = blocks([Row(0, latex)])
+    assert "too long" in block
+    assert "<b>" not in html_blocks([Row(0, "a <b> c")])

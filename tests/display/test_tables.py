@@ -1,0 +1,131 @@
+"""Outputs as data frames and in LaTeX, and drawn into axes of one's own."""
+
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import tpc
+from tpc.display.latex_tables import TabledOutput, latex_number, latex_tables
+from tpc.simulate import verify
+
+TEXT = """width n
+dim T = 3, K = 2
+vector v[j < K] : n ~ N(0, 1)
+output m[t] = mean(v[0]^(2*t)) for t < T
+output g[i, t] = mean(v[i]*v[0])*t for i < K for t < T
+output c = mean(tanh(v[0])^2)
+output o[value] = mean(v[value]^2) for value < K
+"""
+
+
+@pytest.fixture(scope="module")
+def program():
+    return tpc.parse(TEXT)
+
+
+@pytest.fixture(scope="module")
+def result(program):
+    return program.compile()()
+
+
+def test_a_result_as_a_frame(result):
+    frame = result.to_pandas()
+    assert list(frame.columns) == ["output", "t", "i", "value_", "value", "stderr"]
+    assert len(frame) == 3 + 6 + 1 + 2
+    g = frame[(frame["output"] == "g") & (frame["i"] == 0) & (frame["t"] == 2)]
+    assert g["value"].item() == pytest.approx(2.0)
+    assert frame[frame["output"] == "c"]["t"].isna().all()
+    own = result.to_pandas("m")
+    assert own.index.name == "t"
+    np.testing.assert_array_equal(own["value"], result["m"].value)
+    assert result.to_pandas("g").loc[(0, 1), "value"] == pytest.approx(1.0)
+    assert result.to_pandas("c")["value"].item() == pytest.approx(float(result["c"].value))
+    with pytest.raises(KeyError):
+        result.to_pandas("other")
+
+
+def test_samples_and_reports_as_frames(program, result):
+    samples = [program.simulate(width=n, seeds=[3, 5]) for n in (8, 16)]
+    frame = samples[0].to_pandas()
+    assert set(frame["seed"]) == {3, 5}
+    row = frame[(frame["output"] == "m") & (frame["seed"] == 5) & (frame["i0"] == 1)]
+    assert row["value"].item() == samples[0].outputs["m"][1, 1]
+    report = verify(result.limits, samples).to_pandas()
+    assert set(report["width"]) == {8, 16}
+    assert {"mean", "stderr", "spread", "limit", "limit_stderr"} <= set(report.columns)
+
+
+def test_a_frame_without_pandas(result, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(tpc.TpcError, match="pandas") as error:
+        result.to_pandas()
+    assert error.value.diagnostics[0].code == "TP615"
+    assert "pip install" in str(error.value)
+
+
+def test_a_result_in_latex(result):
+    latex = result.to_latex({"g": "G", "t": "\\tau", "c": "C_0"})
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 4
+    assert r"${C_0}$" in latex
+    assert r"${G}_{i, {\tau}}$" in latex
+    for line in latex.split("\n"):
+        assert line.count("$") % 2 == 0
+    with pytest.raises(ValueError, match="3 rows"):
+        result.to_latex(rows=2)
+
+
+def test_long_and_many_families_fit_a_page():
+    def number(index):
+        return "0.5 ± 0.1"
+
+    outputs = [TabledOutput(f"y_{k}", ("t",), (1000,), number) for k in range(9)]
+    latex = latex_tables(outputs)
+    assert latex.count("tabular}{rllll}") == 2
+    assert latex.count("tabular}{rl}") == 1
+    tables = latex.split("\n\n")
+    assert all(len(t.split("\n")) <= 46 for t in tables)
+    assert all(r"\vdots" in t for t in tables)
+    assert r"$999$" in latex
+
+
+@pytest.mark.parametrize(
+    ("text", "latex"),
+    [
+        ("0.4999 ± 0.0012", r"$0.4999 \pm 0.0012$"),
+        ("1.2e-16 ± 3e+20", r"$1.2 \cdot 10^{-16} \pm 3 \cdot 10^{20}$"),
+        ("0.5, no finite error", "$0.5$, no finite error"),
+        ("0.5 ± 0.1, over the start ± 2", r"$0.5 \pm 0.1$, over the start $\pm$ 2"),
+        ("-inf", r"$-\infty$"),
+    ],
+)
+def test_numbers_in_latex(text, latex):
+    assert latex_number(text) == latex
+
+
+def test_drawn_into_axes_of_ones_own(result, tmp_path):
+    figure = Figure()
+    axes = figure.subplots(2, 2)
+    drawn = result.plot(axes=axes)
+    assert list(drawn) == list(axes.ravel())
+    assert drawn[0].get_xlabel() == "t"
+    assert drawn[0].lines
+    ticks = drawn[0].get_xticks()
+    np.testing.assert_array_equal(ticks, np.round(ticks))
+    with pytest.raises(ValueError, match=r"4 panels are drawn \(m, g, o, single numbers\), and axes has 1"):
+        result.plot(axes=figure.add_subplot())
+    assert len(result.plot(tmp_path / "figure.png")) == 4
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+    with pytest.raises(ValueError, match="ends in"):
+        result.plot(tmp_path / "figure.xyz")
+
+
+def test_a_new_figure_is_one_that_notebooks_show(result):
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    drawn = result.plot()
+    assert drawn[0].figure.number in pyplot.get_fignums()
+    pyplot.close(drawn[0].figure)

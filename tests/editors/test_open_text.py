@@ -1,0 +1,92 @@
+"""What an editor asks of a text at any place of any text: an answer or none, never another exception."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.syntax.mutations import mutated
+from tpc.editors.completions import completions
+from tpc.editors.names_of_file import NamesOfFile
+from tpc.editors.open_text import OpenText, RenameError
+from tpc.syntax.highlight import TextKind, pieces
+from tpc.syntax.parse import parse_file
+
+PROGRAMS = sorted((Path(__file__).parents[2] / "programs").rglob("*.tp"))
+# words of options, laws and losses, the `x` between sides, and names that training makes
+BUILT_IN = {
+    "N",
+    "x",
+    "lr",
+    "std",
+    "scale",
+    "decoupled",
+    "momentum",
+    "clip",
+    "steps",
+    "index",
+    "loss",
+    "as",
+    "r",
+}
+BUILT_IN |= {"sgd", "mse", "xent", "mup", "ntp", "uniform", "tanh", "relu", "erf", "sigmoid", "square"}
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_every_name_of_a_program_is_known(path):
+    text = path.read_text(encoding="utf-8")
+    names = NamesOfFile(parse_file(text, path.name))
+    places = [(p.line, p.column) for named in names.all for p in named.places]
+    assert len(set(places)) == len(places)
+    for piece in pieces(text):
+        begin = text.rfind("\n", 0, piece.start) + 1
+        place = text.count("\n", 0, piece.start) + 1, piece.start - begin + 1
+        if piece.kind is TextKind.NAME and place not in places:
+            assert piece.text in BUILT_IN or text[begin:].startswith("program "), (place, piece)
+
+
+def test_anything_at_any_place_of_any_text():
+    asked = 0
+    for seed in range(40):
+        rng = random.Random(seed)
+        text = mutated(seed)
+        before = OpenText("before", mutated(seed + 1))
+        opened = before.changed(text if seed % 3 else text[: rng.randrange(len(text) + 1)])
+        for _ in range(6):
+            line = rng.randrange(-1, len(opened.lines) + 3)
+            column = rng.randrange(0, 60)
+            assert isinstance(opened.hover(line, column), str)
+            completions(opened, line, column)
+            for span in opened.definition(line, column):
+                assert span in opened.places(line, column)
+            try:
+                spans, made = opened.renamed(line, column, "fresh_name")
+            except RenameError:
+                continue
+            asked += 1
+            again = OpenText("again", made)
+            assert len(again.errors) == len(opened.errors)
+            assert made.count("fresh_name") == len(spans)
+    assert asked > 5
+
+
+def test_places_are_not_guessed_where_the_text_does_not_parse():
+    opened = OpenText("net", "width n\nvector v : n ~ N(0, 1)\n").changed(
+        "# more\nwidth n\nvector v : n ~ N(0, 1\n"
+    )
+    assert opened.definition(3, 8) == []
+    assert "v" in [found.word for found in completions(opened, 3, 12)]  # names are still offered
+
+
+def test_a_name_is_not_captured():
+    text = "width n\nvector a, b : n ~ N(0, 1)\ndef f(s) = s*s\noutput m[i] = mean(a*b)*i for i < 2\n"
+    opened = OpenText("net", text)
+    for place, name in (((2, 8), "b"), ((4, 8), "a"), ((2, 8), "i")):
+        with pytest.raises(RenameError):
+            opened.renamed(*place, name)
+    spans, made = opened.renamed(4, 10, "k")
+    assert len(spans) == 3
+    assert made.endswith("output m[k] = mean(a*b)*k for k < 2\n")
+    spans, made = opened.renamed(2, 8, "α")
+    assert "alpha" not in made
+    assert made.count("α") == 2

@@ -1,0 +1,65 @@
+"""What lines and words of the language mean, in a sentence each."""
+
+from __future__ import annotations
+
+from tpc.core.functions import FUNCTIONS
+from tpc.syntax import tree
+
+LINES: dict[type, str] = {
+    tree.ProgramName: "the program's name",
+    tree.WidthStatement: "a width, which tends to infinity",
+    tree.Dim: "a whole number, which `--set` may override",
+    tree.InputStatement: "numbers given at run time",
+    tree.MatrixStatement: "a random matrix, entries independent",
+    tree.Vector: "random vectors, coordinates independent copies of one Gaussian",
+    tree.Function: "a function of numbers, used coordinate by coordinate",
+    tree.ForBlock: "a loop: its lines once for each value of the variable",
+    tree.OutputStatement: "what is reported",
+    tree.WeightStatement: "parameters, random at first and trained",
+    tree.Activation: "a function by another name",
+    tree.Parametrization: "how weights and learning rates scale with the width",
+    tree.Network: "a network: a function of its arguments and of the weights",
+    tree.Train: "a training by gradient descent, a step for each value of the variable",
+    tree.Adapted: "a network after inner steps of its own",
+    tree.AddTo: "an update of a weight by hand",
+    tree.Examples: "the examples of a step",
+    tree.Loss: "what training makes small",
+    tree.Update: "how a step changes the weights",
+    tree.Gradient: "where the gradient of a step is taken",
+}
+WORDS = {
+    "mean": "`mean(x)`: the mean over coordinates, in the limit an expectation",
+    "sum": "`sum(i < k: …)`: a sum over indices",
+    "where": "`where(condition, x, y)`: x where the condition holds, else y",
+    "D": "`D(f, i)`: the derivative of f in its argument i, from 0",
+    "pad": "`pad(x, 1)`: the array with a zero before and after it along its first axis",
+    "onehot": "`onehot(j)`: the array that is 1 at j, and else 0",
+    "nngp": "`nngp(f)(x, z)`: the covariance of the network's outputs at initialisation",
+    "ntk": "`ntk(f)(x, z)`: the neural tangent kernel at initialisation",
+    "outer": "`outer(a, b)`: the matrix that takes x to a·mean(b·x)",
+    "adapt": "`adapt(f, (x, y), loss = …, lr = …, steps = …)`: f after inner steps",
+    "pi": "π",
+    "e": "Euler's number",
+    "mse": "(f − y)²/2, summed over outputs",
+    "huber": "e²/2 for |e| ≤ 1, and |e| − 1/2 beyond, e = f − y",
+    "logistic": "log(1 + exp(−y·f))",
+    "xent": "log Σ exp(f_k) − f_y, of class labels",
+    "hinge": "max(0, 1 − y·f)",
+    "sgd": "`sgd(lr = …, momentum = 0, decay = 0, clip = none)`",
+    "mup": "maximal update parametrization: every layer learns features",
+    "sp": "standard parametrization",
+    "ntp": "NTK parametrization: training follows a kernel",
+    "mfp": "mean-field parametrization",
+}
+
+
+def meaning_of_word(word: str) -> str:
+    """Empty if it has none in the language."""
+    if word in WORDS:
+        return WORDS[word]
+    if word not in FUNCTIONS:
+        return ""
+    entry = FUNCTIONS[word]
+    arguments = ", ".join("xyz"[: entry.arguments])
+    derivative = ", has no derivative at a jump" * (entry.derivatives[0] is None)
+    return f"`{word}({arguments})`, coordinate by coordinate{derivative}"

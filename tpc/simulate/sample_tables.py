@@ -1,0 +1,87 @@
+"""Samples and comparisons as tables: in a notebook, and as data frames."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tpc.machine.packages import needing
+
+if TYPE_CHECKING:
+    from tpc.display.markup import Markup
+    from tpc.simulate.samples import Samples
+    from tpc.simulate.verify import Report
+
+MOST_SHOWN_OUTPUTS = 30  # of a report; the table of all is its `to_pandas`
+
+
+def html_of_samples(samples: Samples, title: str) -> Markup:
+    """A row an output: mean and standard deviation over seeds."""
+    from tpc.display.families import family_row
+    from tpc.display.tables import table, titled
+
+    mean, std = samples.mean, samples.std
+    several = len(samples.seeds) > 1
+    rows = [
+        family_row(name, mean[name], std[name] if several else None, partial(samples.number, name))
+        for name in samples.outputs
+    ]
+    return titled(title, "± the standard deviation over seeds" if several else "", table((), rows))
+
+
+def html_of_report(report: Report) -> Markup:
+    """The verdict, and for every output a table by width of the entry that agrees least."""
+    from tpc.display.markup import element
+    from tpc.display.tables import folded, table, titled
+    from tpc.simulate.verify import HEADINGS, cells_of, title_of, verdict
+
+    parts = [
+        folded(
+            f"{'✓' if output.agrees else '✗'} {title_of(output)}",
+            table(HEADINGS, cells_of(output)),
+            *(element("div", line) for line in verdict(output)),
+        )
+        for output in report.outputs[:MOST_SHOWN_OUTPUTS]
+    ]
+    left_out = len(report.outputs) - len(parts)
+    more = [element("div", f"… and {left_out} more outputs")] if left_out else []
+    return titled(report.title, "", *parts, *more)
+
+
+def frame_of_samples(samples: Samples) -> Any:
+    with needing("pandas"):
+        from tpc.display.frames import Columns, frame
+
+        made = frame(
+            {
+                name: Columns(["seed", *axes_of_shape(values.shape[1:])], {"value": values})
+                for name, values in samples.outputs.items()
+            }
+        )
+        return made.assign(seed=np.asarray(samples.seeds)[made["seed"].astype(int)]) if len(made) else made
+
+
+def frame_of_report(report: Report) -> Any:
+    with needing("pandas"):
+        from tpc.display.frames import Columns, frame
+
+        outputs = {}
+        for output in report.outputs:
+            rows, count = output.rows, len(output.rows)
+            error = np.zeros_like(output.limit) if output.stderr is None else output.stderr
+            arrays = {
+                "mean": np.stack([row.mean for row in rows]),
+                "stderr": np.stack([row.stderr for row in rows]),
+                "spread": np.stack([row.spread for row in rows]),
+                "limit": np.stack([output.limit] * count),
+                "limit_stderr": np.stack([error] * count),
+            }
+            outputs[output.name] = Columns(["width", *axes_of_shape(output.limit.shape)], arrays)
+        made = frame(outputs)
+        return made.assign(width=np.asarray(report.widths)[made["width"].astype(int)]) if len(made) else made
+
+
+def axes_of_shape(shape: tuple[int, ...]) -> list[str]:
+    return [f"i{k}" for k in range(len(shape))]
