@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tpc.core.expr import Add, Expr, Mul, Number, walk
-from tpc.core.program import MatMul, instructions
+from tpc.core.program import Product, instructions
 from tpc.emit.assemble import Setting
 from tpc.plan.infinite import without_error
 from tpc.plan.plan import CovariancesPlan, Plan, SampledPlan
@@ -32,7 +32,7 @@ def may_cancel(plan: Plan) -> bool:
     if rounds_in_order(plan.program) > 1:
         return False
     found = [op for op, _ in instructions(plan.program.body)]
-    return len(found) <= LARGE and any(_subtracts(op.phi) for op in found if not isinstance(op, MatMul))
+    return len(found) <= LARGE and any(_subtracts(op.phi) for op in found if not isinstance(op, Product))
 
 
 def run_sections(plan: Plan, cancels: bool) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Gather, Mul, Ref, Value
-from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Scalar
+from tpc.core.program import Instruction, Moment, Nonlin, Outer, Product, Scalar
 from tpc.core.storage import Leaf, Region
 from tpc.core.traverse import ref_variables
 from tpc.emit import python as py
@@ -124,7 +124,7 @@ def picked(body: Body, region: Region, frame: Frame) -> bool:
     if (
         len(nest[-1].body) != 1
         or not isinstance(leaf, Leaf)
-        or isinstance(leaf.op, MatMul)
+        or isinstance(leaf.op, Product | Outer)
         or not isinstance(leaf.op.phi, Value)
     ):
         return False

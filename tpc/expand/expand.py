@@ -25,6 +25,7 @@ from tpc.core.program import (
     Moment,
     Nonlin,
     Op,
+    Product,
     Program,
     Scalar,
     instructions,
@@ -94,7 +95,7 @@ def has_powers(program: Program) -> bool:
     return any(
         isinstance(node, Extent)
         for op, _ in instructions(program.body)
-        if not isinstance(op, MatMul)
+        if not isinstance(op, Product)
         for node in walk(op.phi)
     )
 

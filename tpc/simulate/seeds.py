@@ -211,7 +211,7 @@ def memory_of(
 
 def _smaller(program: Program, sizes: Mapping[str, int], needed: float, free: float) -> str:
     """What to change where one seed needs more than is free."""
-    power = 2 if program.matrices else 1
+    power = 2 if program.matrices or program.tables else 1
     first = sizes[program.widths[0].name]
     fits = int(first * (free / needed) ** (1 / power) * 0.95) if needed > free else first
     return f"a width of {fits:,} would fit" if fits else "use a smaller width"
@@ -236,7 +236,7 @@ def entries(program: Program, sizes: Mapping[str, int]) -> int:
     )
     kept = rolling(program)
     return found + sum(
-        math.prod(places(f, kept.get(f.name, ()))) * (sizes[f.width] if f.width else 1)
+        math.prod(places(f, kept.get(f.name, ()))) * math.prod(sizes[width] for width in f.widths)
         for f in program.families
     )
 

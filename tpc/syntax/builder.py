@@ -126,6 +126,16 @@ class TreeBuilder(Transformer[Token, Any]):
     def define(self, items: list[Any]) -> tree.Define:
         return tree.Define(_span(items), items[0], items[2], tuple(items[3:]))
 
+    def table(self, items: list[Any]) -> tree.Define:
+        _, target, _, rows, x, columns, _, value, *clauses = items
+        if x.value != "x":
+            raise RefusedError(
+                catalogue.syntax.expected_word(
+                    span_of(x), x.value, "x", "the sides of a table are written `n x m`"
+                )
+            )
+        return tree.Define(_span(items), target, value, tuple(clauses), sides=(rows, columns))
+
     def for_clause(self, items: list[Any]) -> tree.Range:
         return tree.Range(_span(items), _name(items[1]), items[3])
 

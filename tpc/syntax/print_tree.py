@@ -37,8 +37,9 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
         case tree.Vector(declared=items, joint=joint, width=width, law=law):
             names = ", ".join(map(_declared, items))
             return [f"{indent}vector {f'({names})' if joint else names} : {_side(width)} ~ {_law(law)}"]
-        case tree.Define(target=target, value=value, clauses=clauses):
-            return [f"{indent}{print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
+        case tree.Define(target=target, value=value, clauses=clauses, sides=sides):
+            head = f"table {print_tree(target)} : {' x '.join(map(_side, sides))}" if sides else ""
+            return [f"{indent}{head or print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
         case tree.OutputStatement(target=target, value=value, clauses=clauses):
             return [
                 f"{indent}output "

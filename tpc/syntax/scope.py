@@ -23,12 +23,16 @@ MAX_INTEGER = 10**18
 class Kind:
     """The kind of an expression."""
 
-    name: Literal["scalar", "vector", "condition", "unknown"]
+    name: Literal["scalar", "vector", "table", "condition", "unknown"]
     width: str | None = None
+    # of a table, of which `width` is that of the rows; None where no vector tells it
+    columns: str | None = None
     # where its width comes from
     at: Span | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
+        if self.name == "table":
+            return f"a table {self.width or '?'} x {self.columns or '?'}"
         return f"a vector of width {self.width}" if self.name == "vector" else f"a {self.name}"
 
 

@@ -200,13 +200,15 @@ class Vector(Node):
 
 @dataclass(frozen=True, slots=True)
 class Define(Node):
-    """`target = value for clauses`."""
+    """`target = value for clauses`, or `table target : rows x columns = value for clauses`."""
 
     target: Tree
     value: Tree
     clauses: tuple[Range, ...]
     # in words, what made the line, if the user did not write it
     what: str = field(default="", compare=False)
+    # rows and columns, if it makes a table
+    sides: tuple[Name | Literal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

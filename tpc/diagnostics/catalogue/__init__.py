@@ -17,6 +17,7 @@ from tpc.diagnostics.catalogue import (
     running,
     scaling,
     syntax,
+    tables,
     trainings,
 )
 
@@ -34,5 +35,6 @@ __all__ = [
     "running",
     "scaling",
     "syntax",
+    "tables",
     "trainings",
 ]
