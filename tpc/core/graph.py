@@ -3,7 +3,8 @@
 A node is an input, a matrix, an initial vector, an instruction's output or an output of the program; loops
 are not unrolled. Node attributes:
   kind   "vector", "scalar", "table", "matrix", "input" or "output"
-  op     the name of what makes it: Input, Matrix, Gaussians, MatMul, Nonlin, Moment, Scalar, Outer, OuterMul, Output
+  op     the name of what makes it: Input, Matrix, Gaussians, MatMul, Nonlin, Moment, Scalar, Outer,
+         OuterMul, Output
   label  its line of the program
   loop   the loops around it, ((variable, count), …) as text
 Edge attributes:

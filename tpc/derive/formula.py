@@ -13,7 +13,7 @@ from tpc.core.expr import ZERO, Expr, Ref, Value, add
 from tpc.core.places import IndexRange
 from tpc.core.program import MatMul, Origin
 from tpc.core.traverse import substitute_ref
-from tpc.derive.nodes import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
+from tpc.derive.nodes import Covariance, Dot, Env, Hat, Kernel, Normal, Partial, Ring, Z, at
 from tpc.derive.sites import FormulaScope
 
 
@@ -205,6 +205,36 @@ class ZMoment(ZFormula):
     @property
     def equations(self) -> tuple[Equation, ...]:
         return (Equation(Ring(self.of), "=", self.value, self.rule, self.loops),)
+
+    def at(self, env: Env) -> Self:
+        return replace(self, value=at(self.value, env), **self._where(env))
+
+
+@dataclass(frozen=True, repr=False)
+class ZOuter(ZFormula):
+    """`A(·, ·′) = ψ(Z^x.., Z^y′..; θ̊..)`, the kernel of a table (arXiv 2308.01814, Def 2.6.5)."""
+
+    value: Expr
+    rule: ClassVar[str] = "ZOuter"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        return (Equation(Kernel(self.of), "=", self.value, self.rule, self.loops),)
+
+    def at(self, env: Env) -> Self:
+        return replace(self, value=at(self.value, env), **self._where(env))
+
+
+@dataclass(frozen=True, repr=False)
+class ZOuterMul(ZFormula):
+    """`Z^{Ax} = E′ A(·, ·′) Z^x′`: the mean over the independent copy."""
+
+    value: Expr
+    rule: ClassVar[str] = "ZOuterMul"
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        return (Equation(Z(self.of), "=", self.value, self.rule, self.loops),)
 
     def at(self, env: Env) -> Self:
         return replace(self, value=at(self.value, env), **self._where(env))

@@ -12,6 +12,7 @@ from tpc.core.expr import (
     Expr,
     Gather,
     Mul,
+    OuterProduct,
     Position,
     Ref,
     Sum,
@@ -55,6 +56,8 @@ class Sums:
                 node.count, node.body, self.emit.value(mul(count, node.body), frame, ranges), frame
             )
         loops, body = _flat(node)
+        if any(isinstance(part, OuterProduct) for part in walk(body)):
+            return self._outer(loops, body, frame, ranges) or self._total(node, frame, ranges)
         found = self._product(loops, body, frame, ranges) if len(loops) > 1 else None
         found = found or self._product(loops[:1], node.body, frame, ranges)
         return found or self._total(node, frame, ranges)
@@ -104,6 +107,49 @@ class Sums:
                 if len(loops) == 1
                 else py.call("jnp.tensordot", coefficients, array, py.integer(len(loops)))
             )
+        return self._times(still, found, count, frame, ranges)
+
+    def _outer(self, loops: Loops, body: Expr, frame: Frame, ranges: Ranges) -> Py | None:
+        """A sum of outer products with coefficients, as one product of arrays.
+
+        None if it is something else.
+        """
+        factors = body.factors if isinstance(body, Mul) else (body,)
+        outer = [f for f in factors if isinstance(f, OuterProduct)]
+        scalars = [f for f in factors if not is_vector(f)]
+        sides = [part for f in outer for part in f.parts]
+        if (
+            len(outer) != 1
+            or len(scalars) + 1 != len(factors)
+            or not all(isinstance(x, Value) for x in sides)
+        ):
+            return None
+        letters = dict(zip([v for v, _ in loops], "ijklmnop", strict=False))
+        moving = [f for f in scalars if any(depends(f, v) for v, _ in loops)]
+        coefficients, count = self._coefficients(moving, loops, frame, ranges), loops[0][1]
+        arrays, terms, lengths = list[Py](), ["".join(letters.values())], set[int]()
+        for side, points in zip(sides, "ab", strict=True):
+            assert isinstance(side, Value)
+            own = tuple(loop for loop in loops if depends(side, loop[0]))
+            if not side.vector:
+                return None
+            held = frame.find(side.ref)
+            if own and not _in_order(held, side.ref, own, all_of_them=True):
+                return None
+            if not own:
+                arrays.append(self.emit.value(side, frame, ranges))
+            else:
+                array, length = self._slice(held, side.ref, own, frame, ranges)
+                arrays.append(array)
+                lengths |= {length} if own[0] == loops[0] else set()
+            terms.append("".join(letters[v] for v, _ in own) + points)
+        if len(lengths) > 1:
+            return None
+        if count.constant is None:
+            padded = [py.integer(n) for n in lengths if n != greatest(count, ranges)]
+            coefficients = py.call("before", self.emit.affine(count, frame), coefficients, *padded)
+        found = py.call("jnp.einsum", Py(f"'{','.join(terms)}->ab'"), coefficients, *arrays)
+        still = [f for f in scalars if f not in moving]
         return self._times(still, found, count, frame, ranges)
 
     def _times(self, still: Sequence[Expr], found: Py, count: Affine, frame: Frame, ranges: Ranges) -> Py:

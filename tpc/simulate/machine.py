@@ -237,8 +237,8 @@ class Machine:
         All summands at once if that is not too much, else one by one.
         """
         if entries == 2 and isinstance(node.body, Add):
-            terms = (summed(node.variable, node.count, term) for term in node.body.terms)
-            return sum(self.value(term, env, frame, entries=2) for term in terms)
+            parts_of_it = (summed(node.variable, node.count, term) for term in node.body.terms)
+            return sum(self.value(part, env, frame, entries=2) for part in parts_of_it)
         inner, body, first = replace(frame, mask=None), node, len(frame.axes)
         while True:
             inner = inner.along(body.variable, body.count)
