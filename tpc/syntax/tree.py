@@ -298,8 +298,24 @@ class Loss(Node):
 
 @dataclass(frozen=True, slots=True)
 class Update(Node):
+    """`update name(options)`, of some weights, of those that no other line updates, or of all."""
+
     name: Name
     options: tuple[Option, ...]
+    # of which weights
+    weights: tuple[Name, ...] = ()
+    # the word that says for which, `of` or `otherwise`
+    word: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer(Node):
+    """`optimizer name(parameters): …`, a rule for entries of weights."""
+
+    name: Name
+    parameters: tuple[Option, ...]
+    body: tuple[Define, ...]
+    result: Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +367,9 @@ Core = (
     | ForBlock
     | OutputStatement
 )
-Statement = Core | WeightStatement | Activation | Parametrization | Network | Train | Adapted | AddTo
+Statement = (
+    Core | WeightStatement | Activation | Parametrization | Network | Optimizer | Train | Adapted | AddTo
+)
 
 
 @dataclass(frozen=True, slots=True)

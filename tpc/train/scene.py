@@ -17,6 +17,7 @@ from tpc.syntax.tree import Tree
 from tpc.syntax.walk import names_in, parts
 from tpc.train.build import Maker
 from tpc.train.naming import Names
+from tpc.train.optimizer_rules import OptimizerRule
 from tpc.train.weights import Weight
 
 
@@ -47,6 +48,8 @@ class Scene:
     functions: dict[str, tree.Function] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
     networks: dict[str, tree.Network] = field(default_factory=dict)
+    # rules of the user's own
+    optimizers: dict[str, OptimizerRule] = field(default_factory=dict)
     # rows and columns of the matrices of the program
     matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
     # the widths of the vectors that have been written out

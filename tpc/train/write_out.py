@@ -29,6 +29,7 @@ from tpc.train.by_hand import ByHand
 from tpc.train.checks import check_cycles, check_network
 from tpc.train.naming import Names
 from tpc.train.network_calls import Calls
+from tpc.train.optimizer_rules import KNOWN, read
 from tpc.train.parametrization import Scaling, WeightExponents, kind_of, parametrization_of, ratios
 from tpc.train.scene import Scene, is_one, outer_of
 from tpc.train.training_options import check_options, option_value, options_of
@@ -42,6 +43,7 @@ TRAINING = (
     | tree.Activation
     | tree.Parametrization
     | tree.Network
+    | tree.Optimizer
     | tree.Train
     | tree.Adapted
     | tree.AddTo
@@ -125,7 +127,12 @@ def write_statements(file: tree.File, writer: Writer) -> list[Diagnostic]:
 def made_by(statement: tree.Statement) -> set[str]:
     """The names that a statement gives a meaning to."""
     match statement:
-        case tree.WeightStatement(name=name) | tree.Activation(name=name) | tree.Network(name=name):
+        case (
+            tree.WeightStatement(name=name)
+            | tree.Activation(name=name)
+            | tree.Network(name=name)
+            | tree.Optimizer(name=name)
+        ):
             return {name.name}
         case tree.Adapted(target=target):
             return {name.name for name in names_in(target)}
@@ -200,6 +207,9 @@ class Writer:
                 self.declare(name)
                 check_network(self.scene, s, self.later)
                 self.scene.networks[name.name] = s
+            case tree.Optimizer(name=name):
+                self.declare(name)
+                self.optimizer(s)
             case tree.Train():
                 self.trainings.train(s, out)
             case tree.Adapted():
@@ -254,6 +264,11 @@ class Writer:
         made = tree.Function(s.span, s.name, (m.name("s"),), (), m.call(function.name, m.name("s")))
         self.scene.functions[s.name.name] = made
         out.append(made)
+
+    def optimizer(self, s: tree.Optimizer) -> None:
+        if s.name.name == "sgd" or s.name.name in KNOWN:
+            raise RefusedError(catalogue.names.built_in(s.name.span, s.name.name))
+        self.scene.optimizers[s.name.name] = read(s)
 
     # weights
 
@@ -314,10 +329,10 @@ class Writer:
             own = [
                 family
                 for d in descents
-                for kept in (d.carried, d.shrinks, d.rates)
+                for kept in (d.carried, d.shrinks, d.rates, d.tables)
                 if (family := kept.get(name)) is not None
             ]
-            trained = any(name in d.carried or name in d.records for d in descents)
+            trained = any(d.changes(name) for d in descents)
             abc = self.parametrization.exponents(place, s, weight.scaling.kind)
             infos.append(
                 WeightInfo(
