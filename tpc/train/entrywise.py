@@ -1,8 +1,8 @@
 """Entrywise optimizers written out: states, and the update, of every entry of a weight.
 
 With `g = n^d ∂L/∂w` of order 1 a step is `w ← (1 − η decay) w − η n^{−c} Q(g)` (Yang and Littwin, arXiv
-2308.01814, Def 2.2.1 and Sec 2.10.1). A weight between two widths is kept as `k_t W_0 − A_t`, A a table; others
-as vectors or scalars, as with SGD.
+2308.01814, Def 2.2.1 and Sec 2.10.1). A weight between two widths is kept as `k_t W_0 − A_t`, A a table;
+others as vectors or scalars, as with SGD.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rules of entrywise optimizers: what is known by name, as text of the language, and the user's own.
 
-A rule has one line for each of its values. A name that is read before its line, or on it, is a state: there it
-is what the last step has left of it, 0 at first. `g` is the gradient of order 1, `t` the number of the step,
-from 0 on. `over(a, b)` is a/b, and 0 where b is.
+A rule has one line for each of its values. A name that is read before its line, or on it, is a state: there
+it is what the last step has left of it, 0 at first. `g` is the gradient of order 1, `t` the number of the
+step, from 0 on. `over(a, b)` is a/b, and 0 where b is.
 """
 
 from __future__ import annotations

@@ -44,27 +44,24 @@ class Optimizers:
 
 def optimizers_of(scene: Scene, node: tree.Train, trainable: Sequence[Weight]) -> Optimizers:
     """The optimizers of the `update` lines. Raises RefusedError."""
-    lines = lines_of(node, trainable)
-    sgd_lines = list({id(line): line for line in lines.values() if line.name.name == "sgd"}.values())
-    if len(sgd_lines) > 1:
-        raise RefusedError(
-            catalogue.optimizers.sgd_of_two_lines(sgd_lines[1].name.span, sgd_lines[0].name.span)
-        )
-    m, clip = Maker(node.span), None
+    updates, lines = [i for i in node.items if isinstance(i, tree.Update)], lines_of(node, trainable)
+    by_sgd = [line for line in updates if line.name.name == "sgd"]
+    if len(by_sgd) > 1:
+        raise RefusedError(catalogue.optimizers.sgd_of_two_lines(by_sgd[1].name.span, by_sgd[0].name.span))
     known = {
-        id(line): entrywise_of(scene, line, node.range) for line in lines.values() if line not in sgd_lines
+        place: entrywise_of(scene, line, node.range)
+        for place, line in enumerate(updates)
+        if line not in by_sgd
     }
+    m, sgd = Maker(node.span), sgd_of(scene, by_sgd[0], node.range) if by_sgd else None
     if scene.open and known:  # an update has the size of one by SGD, so that this is what is analysed
         rate = next(iter(known.values())).rate
         return Optimizers(Sgd(scene.learned(rate, m), m.number(0), m.number(0), None))
-    clips = [own.clip for own in known.values() if own.clip is not None]
-    sgd = sgd_of(scene, sgd_lines[0], node.range) if sgd_lines else None
-    if clips or (sgd is not None and sgd.clip is not None):
-        if len({id(line) for line in lines.values()}) > 1:
-            raise RefusedError(catalogue.optimizers.clip_of_one_line(node.span))
-        clip = clips[0] if clips else None
-    entrywise = {name: known[id(line)] for name, line in lines.items() if id(line) in known}
-    sgd = sgd or Sgd(m.number(0), m.number(0), m.number(0), clip)
+    clips = [own.clip for own in (*known.values(), *([] if sgd is None else [sgd])) if own.clip is not None]
+    if clips and len(updates) > 1:
+        raise RefusedError(catalogue.optimizers.clip_of_one_line(node.span))
+    entrywise = {name: known[place] for name, place in lines.items() if place in known}
+    sgd = sgd or Sgd(m.number(0), m.number(0), m.number(0), clips[0] if clips else None)
     return Optimizers(sgd, entrywise, readout_of(node, trainable) if entrywise else None)
 
 
@@ -77,32 +74,37 @@ def readout_of(node: tree.Train, trainable: Sequence[Weight]) -> Fraction | None
     return next(iter(sizes), None)
 
 
-def lines_of(node: tree.Train, trainable: Sequence[Weight]) -> dict[str, tree.Update]:
-    """The line that updates each weight. Raises RefusedError for a weight in two lines, or in none."""
+def lines_of(node: tree.Train, trainable: Sequence[Weight]) -> dict[str, int]:
+    """Which of the `update` lines updates each weight.
+
+    Raises RefusedError for a weight in two lines, or in none.
+    """
     updates = [item for item in node.items if isinstance(item, tree.Update)]
-    names, found = [w.name for w in trainable], dict[str, tree.Update]()
+    names, found = [w.name for w in trainable], dict[str, int]()
     places: dict[str, tree.Name] = {}
-    rest: tree.Update | None = None
-    for update in updates:
+    others: int | None = None
+    for place, update in enumerate(updates):
         word = update.word
         if word is not None and (word.name, bool(update.weights)) not in ((OF, True), (OTHERWISE, False)):
             raise RefusedError(catalogue.optimizers.which_weights(word.span, word.name))
         if not update.weights:
-            if rest is not None and rest.word is not None and word is not None:
-                raise RefusedError(catalogue.optimizers.otherwise_twice(word.span, rest.word.span))
-            rest = update
+            first = None if others is None else updates[others].word
+            if first is not None and word is not None:
+                raise RefusedError(catalogue.optimizers.otherwise_twice(word.span, first.span))
+            others = place
         for weight in update.weights:
             if weight.name not in names:
                 raise RefusedError(catalogue.optimizers.weight_unknown(weight.span, weight.name, names))
             if weight.name in found:
-                first = places[weight.name].span
-                raise RefusedError(catalogue.optimizers.weight_twice(weight.span, weight.name, first))
-            found[weight.name], places[weight.name] = update, weight
+                at = places[weight.name].span
+                raise RefusedError(catalogue.optimizers.weight_twice(weight.span, weight.name, at))
+            found[weight.name], places[weight.name] = place, weight
     left = [name for name in names if name not in found]
-    if left and rest is None:
+    word = None if others is None else updates[others].word
+    if left and others is None:
         raise RefusedError(catalogue.optimizers.weight_without_update(node.span, left))
-    if not left and rest is not None and rest.word is not None:
-        raise RefusedError(catalogue.optimizers.otherwise_idle(rest.word.span))
-    if rest is not None:
-        found |= dict.fromkeys(left, rest)
+    if not left and word is not None:
+        raise RefusedError(catalogue.optimizers.otherwise_idle(word.span))
+    if others is not None:
+        found |= dict.fromkeys(left, others)
     return {name: found[name] for name in names}

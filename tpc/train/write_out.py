@@ -38,16 +38,6 @@ from tpc.train.weights import Side, Weight, declarations
 
 PASSES = ("networks", "autodiff", "updates")
 DECLARED = ((tree.WeightStatement, "a weight"), (tree.Activation, "a function"), (tree.Network, "a network"))
-TRAINING = (
-    tree.WeightStatement
-    | tree.Activation
-    | tree.Parametrization
-    | tree.Network
-    | tree.Optimizer
-    | tree.Train
-    | tree.Adapted
-    | tree.AddTo
-)
 
 
 def write_out(
@@ -59,7 +49,7 @@ def write_out(
 
     overrides: values of dims in place of the file's. Raises TpcError.
     """
-    if not any(isinstance(s, TRAINING) for s in file.statements):
+    if not any(isinstance(s, tree.Training) for s in file.statements):
         return file
     return tree.File(file.span, tuple(_write_file(Writer(file, overrides, after), file, name, text).out))
 
@@ -193,7 +183,7 @@ class Writer:
             self.parametrization = parametrization_of(self.lines[0], self.weights, self.scene.constants)
 
     def statement(self, s: tree.Statement, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
-        if blocks and isinstance(s, TRAINING) and not isinstance(s, tree.AddTo):
+        if blocks and isinstance(s, tree.Training) and not isinstance(s, tree.AddTo):
             raise RefusedError(catalogue.syntax.misplaced(s.span, "a declaration of the training language"))
         if isinstance(s, tree.Parametrization):
             return  # `choose` has read it
