@@ -367,9 +367,8 @@ Core = (
     | ForBlock
     | OutputStatement
 )
-Statement = (
-    Core | WeightStatement | Activation | Parametrization | Network | Optimizer | Train | Adapted | AddTo
-)
+Training = WeightStatement | Activation | Parametrization | Network | Optimizer | Train | Adapted | AddTo
+Statement = Core | Training
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ def optimizers_of(scene: Scene, node: tree.Train, trainable: Sequence[Weight]) -
     if scene.open and known:  # an update has the size of one by SGD, so that this is what is analysed
         rate = next(iter(known.values())).rate
         return Optimizers(Sgd(scene.learned(rate, m), m.number(0), m.number(0), None))
-    clips = [own.clip for own in (*known.values(), *([] if sgd is None else [sgd])) if own.clip is not None]
+    clips = [own.clip for own in known.values() if own.clip is not None]
+    clips += [] if sgd is None or sgd.clip is None else [sgd.clip]
     if clips and len(updates) > 1:
         raise RefusedError(catalogue.optimizers.clip_of_one_line(node.span))
     entrywise = {name: known[place] for name, place in lines.items() if place in known}
