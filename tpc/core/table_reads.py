@@ -1,4 +1,4 @@
-"""Loops that read a table step by step, run in the loop that makes it, so that one step's is kept and not all.
+"""Loops that read a table step by step, run in the loop that makes it: so one step's is kept, and not all.
 
 for t < T:                          for t < T:
     table A[t+1] = …                    table A[t+1] = …
@@ -23,9 +23,9 @@ def read_while_there(program: Program) -> Program:
     tables, body, place = program.tables, program.body, 0
     while place < len(body):
         maker = body[place]
-        if isinstance(maker, For):
-            own = {op.out.name for op, _ in instructions(maker.body)} & tables
-            body = _joined(body, place, maker, own) if own else body
+        own = {op.out.name for op, _ in instructions((maker,))} & tables
+        if isinstance(maker, For) and own:
+            body = _joined(body, place, maker, own)
         place += 1
     return program if body is program.body else replace(program, body=body)
 
@@ -34,8 +34,8 @@ def _joined(body: tuple[Op, ...], place: int, maker: For, tables: Collection[str
     given = {op.out.name for op, _ in instructions(body[:place])}
     every = {op.out.name for op, _ in instructions(body)}
     steps: dict[str, list[Ref]] = {}
-    for op, _ in instructions(maker.body):
-        steps.setdefault(op.out.name, []).append(op.out)
+    for part, _ in instructions(maker.body):
+        steps.setdefault(part.out.name, []).append(part.out)
     inside, after = [*maker.body], list[Op]()
     for op in body[place + 1 :]:
         loop = _step_by_step(op, maker, tables)
@@ -99,9 +99,8 @@ def _is_there(loop: For, steps: Mapping[str, Sequence[Ref]], later: Collection[s
             if ref.name in own:
                 continue
             if ref.name in steps:
-                if not all(
-                    _made_by_then(ref.index, out.index, loop.variable, variable) for out in steps[ref.name]
-                ):
+                made = [out.index for out in steps[ref.name]]
+                if not all(_made_by_then(ref.index, index, loop.variable, variable) for index in made):
                     return False
             elif ref.name in later:
                 return False

@@ -17,6 +17,7 @@ import numpy as np
 
 from tpc.core.given import whole_number
 from tpc.core.program import Program
+from tpc.core.table_reads import read_while_there
 from tpc.machine.memory import SURE, account, free_of_devices, refusing, require_memory
 from tpc.machine.precision import precision, require_platform
 from tpc.simulate.done import Checkpoint
@@ -228,6 +229,7 @@ def entries(program: Program, sizes: Mapping[str, int]) -> int:
 
     They are those of matrices, of vectors at the start, and of all that is made of them and kept.
     """
+    program = read_while_there(program)
     found = sum(
         math.prod(count for _, count in m.axes) * sizes[m.rows] * sizes[m.columns] for m in program.matrices
     )
@@ -247,6 +249,7 @@ def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType
 
     Its outputs are [group, *their shape].
     """
+    program = read_while_there(program)
 
     def one(seed: Any, inputs: Mapping[str, Any], law: Laws) -> dict[str, Any]:
         matrices, vectors = draw(program, dict(sizes), law, seed, jnp.dtype(dtype))
