@@ -65,7 +65,10 @@ def checks(plan: SampledPlan) -> list[Setting]:
     )
     halved = min(plan.repeats, few)
     a_point = plan.memory / plan.samples * (2 + total_rounds(program))
-    room = min(MOST if seconds < CHEAP else plan.samples / 4, HISTORY / max(a_point, 1))
+    fit = HISTORY / max(a_point, 1)
+    if program.tables:  # which take the square
+        fit = math.sqrt(fit * plan.samples)
+    room = min(MOST if seconds < CHEAP else plan.samples / 4, fit)
     most = 1 << int(math.log2(max(1, room)))
     small = len(list(instructions(program.body))) <= LARGE
     pulled = most if small and most >= max(LEAST, 2 * plan.gaussians) else 0
