@@ -3,7 +3,7 @@
 A node is an input, a matrix, an initial vector, an instruction's output or an output of the program; loops
 are not unrolled. Node attributes:
   kind   "vector", "scalar", "table", "matrix", "input" or "output"
-  op     the name of what makes it: Input, Matrix, Gaussians, MatMul, Nonlin, Moment, Scalar, Outer,
+  op     the name of what makes it: Input, Matrix, Gaussians, MatMul, Nonlin, Moment, Scalar, OuterNonlin,
          OuterMul, Output
   label  its line of the program
   loop   the loops around it, ((variable, count), …) as text
@@ -36,8 +36,8 @@ from tpc.core.program import (
     MatMul,
     Matrix,
     Nonlin,
-    Outer,
     OuterMul,
+    OuterNonlin,
     Product,
     Program,
     instructions,
@@ -172,7 +172,9 @@ def _define(
     loops: tuple[For, ...],
     place: int,
 ) -> None:
-    kind = "vector" if isinstance(op, Product | Nonlin) else "table" if isinstance(op, Outer) else "scalar"
+    kind = (
+        "vector" if isinstance(op, Product | Nonlin) else "table" if isinstance(op, OuterNonlin) else "scalar"
+    )
     around = tuple((loop.variable, str(loop.count)) for loop in loops)
     graph.add_node(node, kind=kind, op=type(op).__name__, label=print_op(op)[0], loop=around)
     made.setdefault(op.out.name, []).append(

@@ -41,8 +41,8 @@ from tpc.core.program import (
     Moment,
     Nonlin,
     Op,
-    Outer,
     OuterMul,
+    OuterNonlin,
     Program,
     Scalar,
     all_families,
@@ -194,7 +194,7 @@ def print_op(op: Op, indent: str = "", families: Mapping[str, Family] | None = N
     """The lines of an instruction, or of a loop. families: those of the program, for the sides of tables."""
     families = families or {}
     match op:
-        case Outer(out, phi):
+        case OuterNonlin(out, phi):
             return [f"{indent}table {out}{_sides(out, families)} = {print_expr(phi)}"]
         case OuterMul(out, matrix, operand, transposed) | MatMul(out, matrix, operand, transposed):
             return [f"{indent}{out} = {matrix}{'.T' * transposed} @ {operand}"]

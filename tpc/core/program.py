@@ -139,7 +139,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Outer:
+class OuterNonlin:
     """`out = ψ`, a table, entry by entry of outer products of vectors, of tables and of scalars.
 
     `ψ(x_α, y_β, A_αβ, θ)` with row vectors x and column vectors y, which stand in outer products (OuterNonlin
@@ -179,7 +179,7 @@ class For:
 
 
 Product = MatMul | OuterMul  # instructions without a function
-Instruction = MatMul | Nonlin | Moment | Scalar | Outer | OuterMul
+Instruction = MatMul | Nonlin | Moment | Scalar | OuterNonlin | OuterMul
 Op = Instruction | For
 
 

@@ -30,8 +30,8 @@ from tpc.core.program import (
     Moment,
     Nonlin,
     Op,
-    Outer,
     OuterMul,
+    OuterNonlin,
     Program,
     Scalar,
     all_families,
@@ -90,10 +90,10 @@ def _check(
         _check_table_product(op, out, families, variables)
         return
     _check_expr(op.phi, families, variables, op)
-    _require(isinstance(op, Nonlin | Moment | Scalar | Outer), op, "an unknown instruction")
-    kind = "vector" if isinstance(op, Nonlin) else "table" if isinstance(op, Outer) else "scalar"
+    _require(isinstance(op, Nonlin | Moment | Scalar | OuterNonlin), op, "an unknown instruction")
+    kind = "vector" if isinstance(op, Nonlin) else "table" if isinstance(op, OuterNonlin) else "scalar"
     _require(out.kind == kind, op, "the family is of another kind")
-    if isinstance(op, Outer):
+    if isinstance(op, OuterNonlin):
         fits = out.columns is not None and all(_fits(v, out, families) for v in _entries(op.phi))
     else:
         sides = {families[v.ref.name].widths for v in values(op.phi) if v.vector}

@@ -13,7 +13,7 @@ from tpc.core.dependence import values_within
 from tpc.core.expr import ONE, ZERO, Call, Expr, OuterProduct, Ref, Sum, Value, walk
 from tpc.core.functions import elementwise
 from tpc.core.places import IndexRange, Site, by_family, may_make, may_meet, sites_of
-from tpc.core.program import MatMul, Nonlin, Outer, OuterMul, Program
+from tpc.core.program import MatMul, Nonlin, OuterMul, OuterNonlin, Program
 from tpc.derive.parts import parts_of_lines
 from tpc.derive.sides import Sides
 from tpc.derive.sites import FormulaScope, before
@@ -83,7 +83,7 @@ class Dependence:
             changed = False
             for site in self.sites:
                 k, beyond = site.number, 0
-                if isinstance(site.op, Outer):
+                if isinstance(site.op, OuterNonlin):
                     reach, beyond = (self._side(site.op.phi, site.loops, side) for side in (0, 1))
                     rough = reach
                 elif isinstance(site.op, OuterMul):

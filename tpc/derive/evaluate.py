@@ -32,7 +32,7 @@ from tpc.derive.formula import (
     ZScalar,
 )
 from tpc.derive.limit import Limit
-from tpc.derive.nodes import Copied, CopyMean, Expectation, Kernel, Partial, Ring, Stein, Z
+from tpc.derive.nodes import Copied, CopyMean, Expectation, Partial, Ring, Stein, TableKernel, Z
 
 Array = NDArray[np.float64]
 Member = tuple[str, tuple[int, ...]]
@@ -272,7 +272,7 @@ class Interpreter:
                 return (self.values[self.member(ref, env)] + np.zeros_like(self.points.weights))[:, None]
             case Copied(body):
                 return self.value(body, env)
-            case Kernel(ref, flipped):
+            case TableKernel(ref, flipped):
                 kernel = self.values[self.member(ref, env)]
                 return np.transpose(kernel) if flipped else kernel
         return None

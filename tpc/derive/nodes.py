@@ -96,7 +96,7 @@ class Expectation(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel(OfMember):
+class TableKernel(OfMember):
     """The limit of a table's entries: a function of a point of the rows' space and one of the columns'.
 
     The second is of an independent copy. Flipped, the first one is (of the transpose).
@@ -105,7 +105,7 @@ class Kernel(OfMember):
     flipped: bool = False
 
     def with_indices(self, indices: Sequence[Index]) -> Expr:
-        return Kernel(Ref(self.ref.name, tuple(indices)), self.flipped)
+        return TableKernel(Ref(self.ref.name, tuple(indices)), self.flipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class Exact(Expr):
 def is_random(x: Expr) -> bool:
     """Does a Z occur outside of expectations?"""
     match x:
-        case Z() | Hat() | Dot() | Partial() | Kernel():
+        case Z() | Hat() | Dot() | Partial() | TableKernel():
             return True
         case Value(_, vector):
             return vector
@@ -213,7 +213,7 @@ def ordered(x: Expr) -> Expr:
 
 def _rank(x: Expr) -> int:
     match x:
-        case Z() | Hat() | Dot() | Kernel() | Copied():
+        case Z() | Hat() | Dot() | TableKernel() | Copied():
             return 3
         case Delta():
             return 0
@@ -243,7 +243,7 @@ def limits(x: Expr, inputs: frozenset[str], tables: frozenset[str] = frozenset()
     """
     match x:
         case Value(ref, True) if ref.name in tables:
-            return Kernel(ref)
+            return TableKernel(ref)
         case OuterProduct(rows, columns):
             return mul(limits(rows, inputs), copied(limits(columns, inputs)))
         case Value(ref, True):
@@ -257,4 +257,6 @@ def limits(x: Expr, inputs: frozenset[str], tables: frozenset[str] = frozenset()
 def moment(x: Expr, inputs: frozenset[str], tables: frozenset[str]) -> Expr:
     """`E x` in the limit (ZMoment); of tables over both sides, `E E′ x`."""
     value = limits(x, inputs, tables)
-    return expectation(CopyMean(value) if any(isinstance(node, Kernel) for node in walk(value)) else value)
+    return expectation(
+        CopyMean(value) if any(isinstance(node, TableKernel) for node in walk(value)) else value
+    )

@@ -34,7 +34,7 @@ from tpc.core.expr import (
     power,
 )
 from tpc.core.functions import FUNCTIONS
-from tpc.core.program import MatMul, Moment, Nonlin, Outer, OuterMul, Product
+from tpc.core.program import MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Product
 from tpc.core.traverse import substitute_ref
 from tpc.derive.nodes import (
     Copied,
@@ -44,11 +44,11 @@ from tpc.derive.nodes import (
     Exact,
     Expectation,
     Hat,
-    Kernel,
     Normal,
     Partial,
     Ring,
     Stein,
+    TableKernel,
     Z,
     at,
     is_random,
@@ -163,7 +163,7 @@ class Notation(ABC):
                 return self.expectation(self.expr(body)), ATOM
             case CopyMean(body):
                 return self.copy_mean(self.expr(body)), ATOM
-            case Kernel(ref, flipped):
+            case TableKernel(ref, flipped):
                 return self.kernel(self.member(ref.name, self.indices(ref)), flipped), ATOM
             case Copied(body):
                 return self.copied(self.written(body))
@@ -281,7 +281,7 @@ class Notation(ABC):
     def body(self, ref: Ref) -> Expr | None:
         """What a fresh scalar, or vector that is no product, stands for."""
         part = self.scope.part(ref)
-        if part is None or isinstance(part[0].op, Product | Outer):
+        if part is None or isinstance(part[0].op, Product | OuterNonlin):
             return None
         phi, inputs = at(part[0].op.phi, part[1]), self.scope.inputs
         return (

@@ -17,8 +17,8 @@ from tpc.core.program import (
     Moment,
     Nonlin,
     Origin,
-    Outer,
     OuterMul,
+    OuterNonlin,
     Program,
     Scalar,
 )
@@ -38,7 +38,7 @@ from tpc.derive.formula import (
     ZOuterMul,
     ZScalar,
 )
-from tpc.derive.nodes import CopyMean, Kernel, Z, copied, expectation, limits, moment
+from tpc.derive.nodes import CopyMean, TableKernel, Z, copied, expectation, limits, moment
 from tpc.derive.partials import Partials, same_matrix, summation
 from tpc.derive.scales import coefficient_scale, stein_scale
 from tpc.derive.sites import FormulaScope, all_rounds
@@ -128,7 +128,7 @@ def zmoment(op: Moment, site: Site, rules: Rules) -> ZMoment:
 
 
 @z.register
-def zouter(op: Outer, site: Site, rules: Rules) -> ZOuter:
+def zouter(op: OuterNonlin, site: Site, rules: Rules) -> ZOuter:
     """ZOuter: a table's kernel is ψ of the Z's of its rows, and of copies of those of its columns."""
     scope = rules.facts.scope
     return ZOuter(op.out, limits(op.phi, scope.inputs, scope.tables), **rules.place(site))
@@ -137,7 +137,7 @@ def zouter(op: Outer, site: Site, rules: Rules) -> ZOuter:
 @z.register
 def zoutermul(op: OuterMul, site: Site, rules: Rules) -> ZOuterMul:
     """ZOuterMul: `Z^{Ax} = E′ A(·, ·′) Z^x′`."""
-    value = CopyMean(mul(Kernel(op.table, op.transposed), copied(Z(op.operand))))
+    value = CopyMean(mul(TableKernel(op.table, op.transposed), copied(Z(op.operand))))
     return ZOuterMul(op.out, value, **rules.place(site))
 
 

@@ -37,11 +37,11 @@ from tpc.derive.nodes import (
     Exact,
     Expectation,
     Hat,
-    Kernel,
     Normal,
     Partial,
     Ring,
     Stein,
+    TableKernel,
     Z,
 )
 
@@ -81,7 +81,7 @@ def to_sympy(x: Expr) -> Any:
             return member(f"dZ^{of.name}/dZhat^{by.name}", Ref("", (*of.index, *by.index)))
         case Stein(of, by):
             return member(f"a^{of.name}_{by.name}", Ref("", (*of.index, *by.index)))
-        case Kernel(ref, flipped):
+        case TableKernel(ref, flipped):
             return member(f"K'^{ref.name}" if flipped else f"K^{ref.name}", ref)
         case Copied(body):
             return sympy.Function("copy")(to_sympy(body))

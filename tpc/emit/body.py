@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Index, Ref, Value
-from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Outer, OuterMul, Program
+from tpc.core.program import Instruction, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
 from tpc.emit.comments import Comments
@@ -184,7 +184,7 @@ class Body:
         phi = finite_branches(op.phi, self.doubtful)
         if isinstance(op, Nonlin):
             value = self.expressions.vector(phi, frame, around, self.suffix(op.out.name))
-        elif isinstance(op, Outer):
+        elif isinstance(op, OuterNonlin):
             value = self.expressions.table(phi, frame, around)
         elif isinstance(op, Moment):
             value = self.expressions.moment(phi, frame, around)

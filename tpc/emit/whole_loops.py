@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Gather, Mul, Ref, Value
-from tpc.core.program import Instruction, Moment, Nonlin, Outer, Product, Scalar
+from tpc.core.program import Instruction, Moment, Nonlin, OuterNonlin, Product, Scalar
 from tpc.core.storage import Leaf, Region
 from tpc.core.traverse import ref_variables
 from tpc.emit import python as py
@@ -130,7 +130,7 @@ def picked(body: Body, region: Region, frame: Frame) -> bool:
     if (
         len(nest[-1].body) != 1
         or not isinstance(leaf, Leaf)
-        or isinstance(leaf.op, Product | Outer)
+        or isinstance(leaf.op, Product | OuterNonlin)
         or not isinstance(leaf.op.phi, Value)
     ):
         return False

@@ -21,8 +21,8 @@ from tpc.core.program import (
     Nonlin,
     Op,
     Origin,
-    Outer,
     OuterMul,
+    OuterNonlin,
     Product,
     Scalar,
 )
@@ -157,7 +157,7 @@ class Block:
             self.made.setdefault(target.name, replace(family, name=target.name))
             return
         kind = self.made[target.name].kind
-        make = Nonlin if kind == "vector" else Outer if kind == "table" else Scalar
+        make = Nonlin if kind == "vector" else OuterNonlin if kind == "table" else Scalar
         self.ops.append(make(target, value, origin=self.origin))
 
 

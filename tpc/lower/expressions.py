@@ -45,7 +45,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.laws import law_number
-from tpc.core.program import Family, MatMul, Moment, Nonlin, Outer, OuterMul, Scalar
+from tpc.core.program import Family, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Scalar
 from tpc.core.traverse import free_variables
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
@@ -253,7 +253,7 @@ class ExpressionLowering:
             )
         table = self.table(x)
         if table is not None:
-            return self.block.part(Outer(UNNAMED, x, origin=self.block.origin), table)
+            return self.block.part(OuterNonlin(UNNAMED, x, origin=self.block.origin), table)
         width = self.block.made[vectors[0].ref.name].width
         return self.block.part(Nonlin(UNNAMED, x, origin=self.block.origin), Family("", "vector", width, ()))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tpc.core.expr import walk
-from tpc.core.program import Outer, OuterMul, Program, instructions
+from tpc.core.program import OuterMul, OuterNonlin, Program, instructions
 from tpc.plan.cost import TableWork, VectorCount, cost_of_points
 from tpc.plan.gaussians import Layout, lay_out
 from tpc.plan.rounds import turns
@@ -65,7 +65,7 @@ def table_work(program: Program, parts: Structure) -> TableWork:
     )
     steps = products = 0
     for op, loops in instructions(program.body):
-        if isinstance(op, Outer):
+        if isinstance(op, OuterNonlin):
             steps += turns(loops) * sum(1 for _ in walk(op.phi))
         elif isinstance(op, OuterMul):
             products += turns(loops)

@@ -41,8 +41,8 @@ from tpc.core.program import (
     Moment,
     Nonlin,
     Op,
-    Outer,
     OuterMul,
+    OuterNonlin,
     Output,
     instructions,
 )
@@ -127,7 +127,7 @@ class Machine:
             case Moment():
                 value = self._mean(op.phi, env, frame)
             case _:
-                entries = 2 if isinstance(op, Outer) else int(isinstance(op, Nonlin))
+                entries = 2 if isinstance(op, OuterNonlin) else int(isinstance(op, Nonlin))
                 value = self.value(op.phi, env, frame, entries=entries)
         family = env[op.out.name] if op.out.name in env else self._unset(op.out.name)
         return {

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tpc.core.affine import Affine
-from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED, arity, function_names, is_function
+from tpc.core.functions import CONSTANTS, arity, function_names, is_function
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
@@ -17,7 +17,6 @@ from tpc.syntax import table_kinds, tree
 from tpc.syntax.forms import derivative_of, is_rational
 from tpc.syntax.order import Reference
 from tpc.syntax.scope import CONDITION, SCALAR, UNKNOWN, Kind, Local, Loop, Scope, Symbol
-from tpc.syntax.walk import parts
 
 Env = Mapping[str, Local]
 MAX_PARTS = 200_000  # parts of a program once its functions are expanded
@@ -307,7 +306,7 @@ class Kinds:
         if derivative is None:
             return self.fail(catalogue.names.unknown_function(node.function.span, "", function_names()))
         function, argument = derivative
-        count = self.argument_count(function, len(node.args))
+        count = self.scope.argument_count(function, len(node.args))
         if argument is None and count is not None and count != 1:
             return self.fail(catalogue.kinds.which_derivative(node.function.span, function.name, count))
         if isinstance(node.function, tree.Applied):
@@ -320,35 +319,9 @@ class Kinds:
                         node.function.args[1].span, function.name, count, position
                     )
                 )
-        if not self.elementwise(function):
+        if not self.scope.is_elementwise(function):
             return self.fail(catalogue.kinds.derivative_of_program(node.function.span, function.name))
         return self.call(node, function, node.args, env)
-
-    def argument_count(self, function: tree.Name, given: int) -> int | None:
-        symbol = self.scope.symbols.get(function.name)
-        if symbol is not None and isinstance(symbol.node, tree.Function):
-            return len(symbol.node.parameters)
-        if is_function(function.name):
-            return given if function.name in SUGARED else FUNCTIONS[function.name].arguments
-        return None
-
-    def elementwise(self, function: tree.Name) -> bool:
-        """Whether a function has no product and no mean in it, nor in the functions it uses."""
-        seen, todo = set(), [function.name]
-        while todo:
-            symbol = self.scope.symbols.get(todo.pop())
-            if symbol is None or not isinstance(symbol.node, tree.Function) or symbol.node.name.name in seen:
-                continue
-            seen.add(symbol.node.name.name)
-            stack: list[tree.Node] = [symbol.node]
-            while stack:
-                inner = stack.pop()
-                if isinstance(inner, tree.MatrixProduct | tree.Mean):
-                    return False
-                if isinstance(inner, tree.Name):
-                    todo.append(inner.name)
-                stack.extend(parts(inner))
-        return True
 
     def call(self, node: tree.Applied, function: tree.Name, args: Sequence[tree.Tree], env: Env) -> Kind:
         kinds = [self.infer(arg, env) for arg in args]

@@ -31,7 +31,7 @@ from tpc.train.naming import Names
 from tpc.train.network_calls import Calls
 from tpc.train.optimizer_rules import KNOWN, read
 from tpc.train.parametrization import Scaling, WeightExponents, kind_of, parametrization_of, ratios
-from tpc.train.scene import Scene, is_one, outer_of
+from tpc.train.scene import Scene, declared_names, is_one, outer_of
 from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight, declarations
@@ -372,33 +372,4 @@ def constants(file: tree.File, overrides: Mapping[str, int]) -> dict[str, int]:
             except (NotANumberError, OverflowError):
                 value = Fraction(1)
             found[s.name.name] = overrides.get(s.name.name, int(value))
-    return found
-
-
-def declared_names(file: tree.File) -> set[str]:
-    """What is declared or made outside the training language, and all variables.
-
-    Names that nothing written out may have.
-    """
-    found = set(outer_of(file.statements))
-    for node in walk(file):
-        match node:
-            case Range(variable=variable):
-                found.add(variable.name)
-            case tree.Axis(variable=tree.Name(name=name)):
-                found.add(name)
-            case (
-                tree.WidthStatement(name=name)
-                | tree.Dim(name=name)
-                | tree.Function(name=name)
-                | tree.ProgramName(name=name)
-                | tree.Activation(name=name)
-            ):
-                found.add(name.name)
-            case tree.MatrixStatement(declared=items):
-                found |= {item.name.name for item in items}
-            case tree.OutputStatement(target=target, value=value) if value is not None:
-                found |= {name.name for name in names_in(target)}
-            case tree.Adapted(target=target):
-                found |= {name.name for name in names_in(target)}
     return found
