@@ -9,7 +9,7 @@ from tpc.core import expr
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Sum, summed, walk
 from tpc.core.names import numbered
-from tpc.core.program import Axis, For, MatMul, Op, Program, instructions
+from tpc.core.program import Axis, For, Op, Product, Program, instructions
 from tpc.core.traverse import at_round, substitute_index, substitute_ref
 
 Renaming = Mapping[str, Affine]
@@ -58,7 +58,7 @@ def _variables(program: Program) -> set[str]:
     ]
     for op, loops in instructions(program.body):
         found |= {loop.variable for loop in loops}
-        laws += [] if isinstance(op, MatMul) else [op.phi]
+        laws += [] if isinstance(op, Product) else [op.phi]
     return found | {node.variable for law in laws for node in walk(law) if isinstance(node, Sum)}
 
 
@@ -74,7 +74,7 @@ def _op(op: Op, at: Renaming) -> Op:
     if isinstance(op, For):
         count, body = op.count.substitute(at), tuple(_op(inner, at) for inner in op.body)
         return replace(op, variable=_name(op.variable, at), count=count, body=body)
-    if isinstance(op, MatMul):
+    if isinstance(op, Product):
         return at_round(op, at)
     return replace(op, out=substitute_ref(op.out, at), phi=_expr(op.phi, at))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tpc.core.affine import Affine, Ranges
 from tpc.core.expr import Expr, Ref, Sum, Value
 from tpc.core.places import may_meet
-from tpc.core.program import For, Instruction, MatMul, instructions
+from tpc.core.program import For, Instruction, MatMul, OuterMul, instructions
 
 
 def references(op: Instruction, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
@@ -19,6 +19,9 @@ def references(op: Instruction, ranges: Ranges) -> Iterator[tuple[Ref, Ranges]]:
     These are `ranges` and those of the sums.
     """
     if isinstance(op, MatMul):
+        yield op.operand, ranges
+    elif isinstance(op, OuterMul):
+        yield op.table, ranges
         yield op.operand, ranges
     else:
         yield from expr_references(op.phi, ranges)

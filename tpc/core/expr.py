@@ -109,7 +109,7 @@ class Position(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Value(Expr):
-    """A vector or a scalar of the program."""
+    """A vector or a scalar of the program; a table counts as a vector, being no number."""
 
     ref: Ref
     vector: bool
@@ -188,6 +188,21 @@ class Compare(Expr):
 
     def with_parts(self, parts: Sequence[Expr]) -> Expr:
         return Compare(self.op, *parts)
+
+
+@dataclass(frozen=True, slots=True)
+class OuterProduct(Expr):
+    """The table `rows_α columns_β`: each of the two a vector of its side, or a scalar."""
+
+    rows: Expr
+    columns: Expr
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.rows, self.columns)
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return outer_product(*parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +320,13 @@ def call(function: str, *args: Expr) -> Expr:
     if function == "square":
         return power(args[0], number(2))
     return Call(function, args)
+
+
+def outer_product(rows: Expr, columns: Expr) -> Expr:
+    """`rows_α columns_β`; of two scalars their product, and 0 if one of them is."""
+    if not is_vector(rows) and not is_vector(columns):
+        return mul(rows, columns)
+    return ZERO if ZERO in (rows, columns) else OuterProduct(rows, columns)
 
 
 def summed(variable: str, count: Affine, body: Expr) -> Expr:

@@ -2,8 +2,9 @@
 
 A node is an input, a matrix, an initial vector, an instruction's output or an output of the program; loops
 are not unrolled. Node attributes:
-  kind   "vector", "scalar", "matrix", "input" or "output"
-  op     the name of what makes it: Input, Matrix, Gaussians, MatMul, Nonlin, Moment, Scalar, Output
+  kind   "vector", "scalar", "table", "matrix", "input" or "output"
+  op     the name of what makes it: Input, Matrix, Gaussians, MatMul, Nonlin, Moment, Scalar, OuterNonlin,
+         OuterMul, Output
   label  its line of the program
   loop   the loops around it, ((variable, count), …) as text
 Edge attributes:
@@ -35,6 +36,9 @@ from tpc.core.program import (
     MatMul,
     Matrix,
     Nonlin,
+    OuterMul,
+    OuterNonlin,
+    Product,
     Program,
     instructions,
     loop_ranges,
@@ -168,7 +172,9 @@ def _define(
     loops: tuple[For, ...],
     place: int,
 ) -> None:
-    kind = "vector" if isinstance(op, MatMul | Nonlin) else "scalar"
+    kind = (
+        "vector" if isinstance(op, Product | Nonlin) else "table" if isinstance(op, OuterNonlin) else "scalar"
+    )
     around = tuple((loop.variable, str(loop.count)) for loop in loops)
     graph.add_node(node, kind=kind, op=type(op).__name__, label=print_op(op)[0], loop=around)
     made.setdefault(op.out.name, []).append(
@@ -196,6 +202,9 @@ def _laws(graph: nx.DiGraph, made: dict[str, list[FamilyDefinition]], program: P
 def _uses(op: Instruction, ranges: Ranges) -> Iterator[Use]:
     if isinstance(op, MatMul):
         yield from _ref_uses(op.matrix, "matrix", ranges)
+        yield from _ref_uses(op.operand, "operand", ranges)
+    elif isinstance(op, OuterMul):
+        yield from _ref_uses(op.table, "operand", ranges)
         yield from _ref_uses(op.operand, "operand", ranges)
     else:
         yield from _expr_uses(op.phi, "operand", ranges)

@@ -19,6 +19,7 @@ from tpc.core.expr import (
     Extent,
     Mul,
     Number,
+    OuterProduct,
     Position,
     Pow,
     Ref,
@@ -31,6 +32,7 @@ from tpc.core.expr import (
 )
 from tpc.core.program import (
     Axis,
+    Family,
     For,
     Gaussians,
     Input,
@@ -39,6 +41,8 @@ from tpc.core.program import (
     Moment,
     Nonlin,
     Op,
+    OuterMul,
+    OuterNonlin,
     Program,
     Scalar,
     all_families,
@@ -112,6 +116,8 @@ def _print(x: Expr) -> tuple[str, int]:
             return f"{function}({', '.join(print_expr(a) for a in args)})", ATOM
         case Compare(op, left, right):
             return f"{print_expr(left)} {op} {print_expr(right)}", SUM
+        case OuterProduct(rows, columns):
+            return f"outer({print_expr(rows)}, {print_expr(columns)})", ATOM
         case Sum(variable, count, body):
             return f"sum({variable} < {count}: {print_expr(body)})", ATOM
     raise TypeError(f"no text for {type(x).__name__}")
@@ -178,9 +184,19 @@ def _print_gaussians(g: Gaussians) -> str:
     return f"vector ({', '.join(names)}) : {g.width} ~ N([{mean}], [{rows}])"
 
 
-def print_op(op: Op, indent: str = "") -> list[str]:
+def _sides(ref: Ref, families: Mapping[str, Family]) -> str:
+    """The sides of a table as they are declared, if they are known."""
+    family = families.get(ref.name)
+    return "" if family is None else f" : {family.width} x {family.columns}"
+
+
+def print_op(op: Op, indent: str = "", families: Mapping[str, Family] | None = None) -> list[str]:
+    """The lines of an instruction, or of a loop. families: those of the program, for the sides of tables."""
+    families = families or {}
     match op:
-        case MatMul(out, matrix, operand, transposed):
+        case OuterNonlin(out, phi):
+            return [f"{indent}table {out}{_sides(out, families)} = {print_expr(phi)}"]
+        case OuterMul(out, matrix, operand, transposed) | MatMul(out, matrix, operand, transposed):
             return [f"{indent}{out} = {matrix}{'.T' * transposed} @ {operand}"]
         case Nonlin(out, phi) | Scalar(out, phi):
             return [f"{indent}{out} = {print_expr(phi)}"]
@@ -189,19 +205,19 @@ def print_op(op: Op, indent: str = "") -> list[str]:
         case For(variable, count, body):
             return [
                 f"{indent}for {variable} < {count}:",
-                *(line for inner in body for line in print_op(inner, indent + "    ")),
+                *(line for inner in body for line in print_op(inner, indent + "    ", families)),
             ]
     raise TypeError(f"no text for {type(op).__name__}")
 
 
 def _print_body(
-    body: Sequence[Op], indent: str, widths: Mapping[str, str], made: dict[str, Ref]
+    body: Sequence[Op], indent: str, families: Mapping[str, Family], made: dict[str, Ref]
 ) -> list[str]:
     """A body as text that parses.
 
     Where no vector is left in the φ of a Nonlin, 0 times one of its width is added, which tells its kind.
 
-    widths: of the families of vectors. made: for a width, a vector that is made by now; what the body makes
+    made: for a width, a vector that is made by now; what the body makes
     is added.
     """
     lines = []
@@ -210,7 +226,7 @@ def _print_body(
             inner = dict(made)
             lines += [
                 f"{indent}for {op.variable} < {op.count}:",
-                *_print_body(op.body, indent + "    ", widths, inner),
+                *_print_body(op.body, indent + "    ", families, inner),
             ]
             if op.count.constant:
                 made |= {
@@ -219,13 +235,14 @@ def _print_body(
                     if width not in made
                 }
             continue
-        width = widths.get(op.out.name, "")
+        own = families[op.out.name]
+        width = own.width if own.kind == "vector" and own.width else ""
         if isinstance(op, Nonlin) and not is_vector(op.phi) and width in made:
             lines.append(
                 f"{indent}{op.out} = {'' if op.phi == ZERO else print_expr(op.phi) + ' + '}0*{made[width]}"
             )
         else:
-            lines += print_op(op, indent)
+            lines += print_op(op, indent, families)
         if width:
             made.setdefault(width, op.out)
     return lines
@@ -246,13 +263,12 @@ def print_program(program: Program) -> str:
     lines += [_print_input(item) for item in program.inputs]
     lines += [_print_matrix(m) for m in program.matrices]
     lines += [_print_gaussians(g) for g in program.gaussians]
-    widths = {family.name: family.width for family in all_families(program).values() if family.width}
     given = {
         g.width: Ref(g.names[0], tuple(Affine(0) for _ in g.axes))
         for g in reversed(program.gaussians)
         if all(count for _, count in g.axes)
     }
-    lines += _print_body(program.body, "", widths, given)
+    lines += _print_body(program.body, "", all_families(program), given)
     for output in program.outputs:
         clauses = "".join(f" for {variable} < {count}" for variable, count in output.axes)
         index = brackets([variable for variable, _ in output.axes])

@@ -122,7 +122,7 @@ class Nonlin:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`out = (1/n) Σ_α φ(x¹_α..xᵏ_α; θ¹..θˡ)`, a scalar."""
+    """`out = (1/n) Σ_α φ(x¹_α..xᵏ_α; θ¹..θˡ)`, a scalar; of tables `(1/nm) Σ_αβ φ(A¹_αβ..; θ¹..θˡ)`."""
 
     out: Ref
     phi: Expr
@@ -139,6 +139,33 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
+class OuterNonlin:
+    """`out = ψ`, a table, entry by entry of outer products of vectors, of tables and of scalars.
+
+    `ψ(x_α, y_β, A_αβ, θ)` with row vectors x and column vectors y, which stand in outer products (OuterNonlin
+    of order 2 of NE⊗OR⊤, Yang and Littwin, arXiv 2308.01814, Def 2.6.1).
+    """
+
+    out: Ref
+    phi: Expr
+    origin: Origin = _origin()
+
+
+@dataclass(frozen=True, slots=True)
+class OuterMul:
+    """`out_α = (1/m) Σ_β A_αβ x_β`, m the number of columns of the table A.
+
+    Transposed, `out_β = (1/n) Σ_α A_αβ x_α`.
+    """
+
+    out: Ref
+    table: Ref
+    operand: Ref
+    transposed: bool = False
+    origin: Origin = _origin()
+
+
+@dataclass(frozen=True, slots=True)
 class For:
     """`body` for each value 0 … count−1 of `variable`.
 
@@ -151,18 +178,28 @@ class For:
     origin: Origin = _origin()
 
 
-Instruction = MatMul | Nonlin | Moment | Scalar
+Product = MatMul | OuterMul  # instructions without a function
+Instruction = MatMul | Nonlin | Moment | Scalar | OuterNonlin | OuterMul
 Op = Instruction | For
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What a name stands for: its kind, its width if it is a vector, and the extents of its index axes."""
+    """What a name stands for: its kind, its widths, and the extents of its index axes.
+
+    A vector has one width, a table those of its rows and its columns, a scalar none.
+    """
 
     name: str
-    kind: Literal["vector", "scalar"]
+    kind: Literal["vector", "scalar", "table"]
     width: str | None
     shape: tuple[int, ...]
+    columns: str | None = None
+
+    @property
+    def widths(self) -> tuple[str, ...]:
+        """The widths that a member has entries along."""
+        return tuple(width for width in (self.width, self.columns) if width is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +235,11 @@ class Program:
     # remarks for the user, e.g. a mean of nothing random
     notes: tuple[str, ...] = field(default=(), compare=False)
     source: Source | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The families that are tables."""
+        return frozenset(family.name for family in self.families if family.kind == "table")
 
     @property
     def names(self) -> frozenset[str]:

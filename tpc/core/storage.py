@@ -15,7 +15,7 @@ from functools import partial
 from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.expr import ZERO, Expr, Ref, Sum, summed, walk
 from tpc.core.expr import replace as rebuilt
-from tpc.core.program import Family, For, Instruction, MatMul, Op, Program
+from tpc.core.program import Family, For, Instruction, Op, Product, Program
 from tpc.core.traverse import used_refs
 
 
@@ -72,7 +72,7 @@ def build(body: Sequence[Op], around: Regions = ()) -> tuple[Node, ...]:
             nodes.append(
                 Leaf(
                     op
-                    if isinstance(op, MatMul)
+                    if isinstance(op, Product)
                     else replace(op, phi=_without_empty_sums(op.phi, ranges(around))),
                     around,
                 )

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Gather, Index, Ref, Sum, Value, add, replace, summed, walk
 from tpc.core.names import numbered
-from tpc.core.program import For, Instruction, MatMul, Op
+from tpc.core.program import For, Instruction, MatMul, Op, OuterMul, Product
 
 Indices = Mapping[str, Index]
 T = TypeVar("T", bound=Op)
@@ -47,7 +47,9 @@ def free_variables(x: Expr) -> frozenset[str]:
 
 def op_variables(op: Instruction) -> frozenset[str]:
     """The loop variables that what an instruction makes depends on."""
-    return ref_variables(op.matrix, op.operand) if isinstance(op, MatMul) else free_variables(op.phi)
+    if isinstance(op, MatMul):
+        return ref_variables(op.matrix, op.operand)
+    return ref_variables(op.table, op.operand) if isinstance(op, OuterMul) else free_variables(op.phi)
 
 
 def indices(x: Expr) -> list[Index]:
@@ -57,7 +59,11 @@ def indices(x: Expr) -> list[Index]:
 
 def used_refs(op: Instruction) -> list[Ref]:
     """The members of families that an instruction is made from."""
-    return [op.operand] if isinstance(op, MatMul) else [x.ref for x in walk(op.phi) if isinstance(x, Value)]
+    if isinstance(op, MatMul):
+        return [op.operand]
+    if isinstance(op, OuterMul):
+        return [op.table, op.operand]
+    return [x.ref for x in walk(op.phi) if isinstance(x, Value)]
 
 
 def union(parts: Iterable[frozenset[str]]) -> frozenset[str]:
@@ -140,6 +146,9 @@ def at_round(op: T, env: Indices) -> T:
     if isinstance(op, MatMul):
         matrix, operand = substitute_ref(op.matrix, env), substitute_ref(op.operand, env)
         return changed(op, out=out, matrix=matrix, operand=operand)
+    if isinstance(op, OuterMul):
+        table, operand = substitute_ref(op.table, env), substitute_ref(op.operand, env)
+        return changed(op, out=out, table=table, operand=operand)
     return changed(op, out=out, phi=substitute(op.phi, env))
 
 
@@ -150,7 +159,7 @@ def map_phi(op: T, f: Callable[[Expr], Expr]) -> T:
     """`op`, or all that is in a loop, with other functions φ."""
     if isinstance(op, For):
         return changed(op, body=tuple(map_phi(inner, f) for inner in op.body))
-    return op if isinstance(op, MatMul) else changed(op, phi=f(op.phi))
+    return op if isinstance(op, Product) else changed(op, phi=f(op.phi))
 
 
 def map_used(op: T, f: Callable[[Ref], Ref]) -> T:
@@ -159,6 +168,8 @@ def map_used(op: T, f: Callable[[Ref], Ref]) -> T:
         return changed(op, body=tuple(map_used(inner, f) for inner in op.body))
     if isinstance(op, MatMul):
         return changed(op, operand=f(op.operand))
+    if isinstance(op, OuterMul):
+        return changed(op, table=f(op.table), operand=f(op.operand))
     return changed(op, phi=map_values(op.phi, f))
 
 

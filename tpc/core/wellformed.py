@@ -8,7 +8,18 @@ from math import prod
 
 from tpc.core.affine import Ranges, bounds
 from tpc.core.dependence import references
-from tpc.core.expr import Expr, Gather, Position, Ref, Sum, Value, children, values
+from tpc.core.expr import (
+    Expr,
+    Gather,
+    OuterProduct,
+    Position,
+    Ref,
+    Sum,
+    Value,
+    children,
+    values,
+    walk,
+)
 from tpc.core.places import in_rounds
 from tpc.core.program import (
     Family,
@@ -19,11 +30,14 @@ from tpc.core.program import (
     Moment,
     Nonlin,
     Op,
+    OuterMul,
+    OuterNonlin,
     Program,
     Scalar,
     all_families,
     instructions,
 )
+from tpc.core.traverse import used_refs
 
 MAX_CHECKED = 20_000  # instructions and references whose order is checked one by one
 
@@ -72,19 +86,61 @@ def _check(
         _check_index(op.operand, families[op.operand.name].shape, variables, op)
         _require(out.width == rows and families[op.operand.name].width == columns, op, "the sides do not fit")
         return
+    if isinstance(op, OuterMul):
+        _check_table_product(op, out, families, variables)
+        return
     _check_expr(op.phi, families, variables, op)
-    _require(isinstance(op, Nonlin | Moment | Scalar), op, "an unknown instruction")
-    widths = {families[v.ref.name].width for v in values(op.phi) if v.vector}
-    fits = len(widths) == 1 if isinstance(op, Moment) else widths <= {out.width} - {None}
+    _require(isinstance(op, Nonlin | Moment | Scalar | OuterNonlin), op, "an unknown instruction")
+    kind = "vector" if isinstance(op, Nonlin) else "table" if isinstance(op, OuterNonlin) else "scalar"
+    _require(out.kind == kind, op, "the family is of another kind")
+    if isinstance(op, OuterNonlin):
+        fits = out.columns is not None and all(_fits(v, out, families) for v in _entries(op.phi))
+    else:
+        sides = {families[v.ref.name].widths for v in values(op.phi) if v.vector}
+        outer = any(isinstance(node, OuterProduct) for node in walk(op.phi))
+        fits = not outer and (len(sides) == 1 if isinstance(op, Moment) else sides <= {out.widths} - {()})
     _require(fits, op, "widths are mixed, or a kind is wrong")
-    _require((out.kind == "vector") == isinstance(op, Nonlin), op, "the family is of another kind")
+
+
+def _check_table_product(
+    op: OuterMul, out: Family, families: Mapping[str, Family], variables: set[str]
+) -> None:
+    for ref in (op.table, op.operand):
+        _require(ref.name in families, op, f"{ref.name} is no family")
+        _check_index(ref, families[ref.name].shape, variables, op)
+    table, operand = families[op.table.name], families[op.operand.name]
+    _require(table.kind == "table" and operand.kind == out.kind == "vector", op, "a kind is wrong")
+    far, near = (table.columns, table.width) if op.transposed else (table.width, table.columns)
+    _require(out.width == far and operand.width == near, op, "the sides do not fit")
+
+
+def _entries(phi: Expr) -> list[Value | OuterProduct]:
+    """The tables and outer products that a table is made of, those inside of none."""
+    found, left = list[Value | OuterProduct](), [phi]
+    while left:
+        node = left.pop()
+        if isinstance(node, OuterProduct) or (isinstance(node, Value) and node.vector):
+            found.append(node)
+        else:
+            left += children(node)
+    return found
+
+
+def _fits(entry: Value | OuterProduct, out: Family, families: Mapping[str, Family]) -> bool:
+    """Whether a table, or the two sides of an outer product, have the sides of `out`."""
+    if isinstance(entry, Value):
+        return families[entry.ref.name].widths == out.widths
+    return all(
+        {families[v.ref.name].widths for v in values(part) if v.vector} <= {(width,)}
+        for part, width in ((entry.rows, out.width), (entry.columns, out.columns))
+    )
 
 
 def _check_expr(x: Expr, families: Mapping[str, Family], variables: set[str], op: Instruction) -> None:
     match x:
         case Value(ref, vector):
             _require(
-                ref.name in families and (families[ref.name].kind == "vector") == vector,
+                ref.name in families and (families[ref.name].kind != "scalar") == vector,
                 op,
                 f"{ref} has the wrong kind",
             )
@@ -157,10 +213,9 @@ def _at(ref: Ref, at: Mapping[str, int]) -> Member | None:
 
 
 def _members(op: Instruction, at: Mapping[str, int]) -> Iterator[Member]:
-    if isinstance(op, MatMul):
-        member = _at(op.operand, at)
-        if member is not None:
-            yield member
+    if isinstance(op, MatMul | OuterMul):
+        members = (_at(ref, at) for ref in used_refs(op))
+        yield from (member for member in members if member is not None)
     else:
         yield from _expr_members(op.phi, at)
 

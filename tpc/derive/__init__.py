@@ -10,6 +10,8 @@ from tpc.derive.formula import (
     ZMatMul,
     ZMoment,
     ZNonlin,
+    ZOuter,
+    ZOuterMul,
     ZPartial,
     ZScalar,
 )
@@ -27,6 +29,8 @@ __all__ = [
     "ZMatMul",
     "ZMoment",
     "ZNonlin",
+    "ZOuter",
+    "ZOuterMul",
     "ZPartial",
     "ZScalar",
     "derive",

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from tpc.core.affine import Affine, Ranges
 from tpc.core.calculus import NotDifferentiableError, differentiate
 from tpc.core.dependence import values_within
-from tpc.core.expr import ONE, ZERO, Call, Expr, Ref, Value, walk
+from tpc.core.expr import ONE, ZERO, Call, Expr, OuterProduct, Ref, Sum, Value, walk
 from tpc.core.functions import elementwise
 from tpc.core.places import IndexRange, Site, by_family, may_make, may_meet, sites_of
-from tpc.core.program import MatMul, Nonlin, Program
+from tpc.core.program import MatMul, Nonlin, OuterMul, OuterNonlin, Program
 from tpc.derive.parts import parts_of_lines
 from tpc.derive.sides import Sides
 from tpc.derive.sites import FormulaScope, before
@@ -35,10 +35,12 @@ class Dependence:
         self.sides = Sides(self.products)
         self.across = {site.number: self._across(site) for site in self.products}
         self.made = by_family(self.sites)
-        self.scope = FormulaScope(parts_of_lines(self.made), frozenset(item.name for item in program.inputs))
+        inputs = frozenset(item.name for item in program.inputs)
+        self.scope = FormulaScope(parts_of_lines(self.made), inputs, program.tables)
         self.constant = {site.out: site for site in self.sites if not site.loops}
         self.reach = [0] * len(self.sites)
         self.rough = [0] * len(self.sites)
+        self.beyond = [0] * len(self.sites)  # of tables, what their columns reach, as `reach` their rows
         self.operands = {site.number: list(self._operands(site)) for site in self.sites}
         self._solve()
 
@@ -80,13 +82,49 @@ class Dependence:
         while changed:
             changed = False
             for site in self.sites:
-                reach, rough = (
-                    self._product(site, self.across[site.number])
-                    if isinstance(site.op, MatMul)
-                    else self._nonlin(site)
-                )
-                changed |= (reach, rough) != (self.reach[site.number], self.rough[site.number])
-                self.reach[site.number], self.rough[site.number] = reach, rough
+                k, beyond = site.number, 0
+                if isinstance(site.op, OuterNonlin):
+                    reach, beyond = (self._side(site.op.phi, site.loops, side) for side in (0, 1))
+                    rough = reach
+                elif isinstance(site.op, OuterMul):
+                    reach = rough = self._of_table(site, site.op)
+                else:
+                    reach, rough = (
+                        self._product(site, self.across[k])
+                        if isinstance(site.op, MatMul)
+                        else self._nonlin(site)
+                    )
+                changed |= (reach, rough, beyond) != (self.reach[k], self.rough[k], self.beyond[k])
+                self.reach[k], self.rough[k], self.beyond[k] = reach, rough, beyond
+
+    def _side(self, x: Expr, ranges: Ranges, side: int) -> int:
+        """The products whose Ẑ occurs in the rows (0) or the columns (1) of a table's entries."""
+        if isinstance(x, OuterProduct):
+            found = 0
+            for value, inside in vectors(x.parts[side], ranges):
+                for made in self.definitions(value.ref, inside):
+                    found |= self.reach[made.number]
+            return found
+        if isinstance(x, Value) and x.vector:
+            own, found = self.beyond if side else self.reach, 0
+            for made in self.definitions(x.ref, ranges):
+                found |= own[made.number]
+            return found
+        inner = (*ranges, IndexRange(x.variable, x.count)) if isinstance(x, Sum) else ranges
+        found = 0
+        for part in x.parts:
+            found |= self._side(part, inner, side)
+        return found
+
+    def _of_table(self, site: Site, op: OuterMul) -> int:
+        """The same of the product of a table; the copy is integrated out.
+
+        Its derivative goes through functions of entries, which may have none: coefficients go by Stein.
+        """
+        own, found = self.beyond if op.transposed else self.reach, 0
+        for made in self.definitions(op.table, site.loops):
+            found |= own[made.number]
+        return found
 
     def _nonlin(self, site: Site) -> tuple[int, int]:
         reach = rough = 0

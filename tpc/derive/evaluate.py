@@ -18,9 +18,21 @@ from numpy.typing import NDArray
 from tpc.core.expr import Delta, Expr, Gather, Index, Position, Ref, Sum, Value
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import For, Input, MatMul, Op
-from tpc.derive.formula import ZDot, ZFormula, ZHat, ZInit, ZMatMul, ZMoment, ZNonlin, ZPartial, ZScalar
+from tpc.derive.formula import (
+    ZDot,
+    ZFormula,
+    ZHat,
+    ZInit,
+    ZMatMul,
+    ZMoment,
+    ZNonlin,
+    ZOuter,
+    ZOuterMul,
+    ZPartial,
+    ZScalar,
+)
 from tpc.derive.limit import Limit
-from tpc.derive.nodes import Expectation, Partial, Ring, Stein, Z
+from tpc.derive.nodes import Copied, CopyMean, Expectation, Partial, Ring, Stein, TableKernel, Z
 
 Array = NDArray[np.float64]
 Member = tuple[str, tuple[int, ...]]
@@ -194,6 +206,8 @@ class Interpreter:
         match f:
             case ZNonlin() | ZMoment() | ZScalar():
                 self.values[member] = self.value(f.value, env)
+            case ZOuter() | ZOuterMul():
+                self.values[member] = self.value(f.value, env, tabular=isinstance(f, ZOuter))
             case ZMatMul():
                 self.hats[member] = self.hat(f.hat, f.product, env)
                 self.values[member] = self.hats[member] + self.dot(f.dot, env)
@@ -247,13 +261,31 @@ class Interpreter:
     def mean(self, x: Any) -> Any:
         return self.points.weights @ (x + np.zeros_like(self.points.weights))
 
-    def value(self, x: Expr, env: Rounds) -> Any:
-        return evaluate(x, lambda node: self.leaf(node, env), self.ns)
+    def value(self, x: Expr, env: Rounds, *, tabular: bool = False) -> Any:
+        """tabular: as an array over the points, and beside each of them those of an independent copy."""
+        return evaluate(x, lambda node: self.leaf(node, env, tabular), self.ns)
 
-    def leaf(self, x: Expr, env: Rounds) -> Any:
+    def table_leaf(self, x: Expr, env: Rounds) -> Any:
+        """What has another meaning in a table: columns of Z's, rows of copies, kernels."""
+        match x:
+            case Z(ref):
+                return (self.values[self.member(ref, env)] + np.zeros_like(self.points.weights))[:, None]
+            case Copied(body):
+                return self.value(body, env)
+            case TableKernel(ref, flipped):
+                kernel = self.values[self.member(ref, env)]
+                return np.transpose(kernel) if flipped else kernel
+        return None
+
+    def leaf(self, x: Expr, env: Rounds, tabular: bool = False) -> Any:
+        if tabular and (own := self.table_leaf(x, env)) is not None:
+            return own
         match x:
             case Z(ref):
                 return self.values[self.member(ref, env)]
+            case CopyMean(body):
+                size = len(self.points.weights)
+                return (self.value(body, env, tabular=True) + np.zeros((size, size))) @ self.points.weights
             case Ring(ref) | Value(ref, _):
                 return self.scalar(ref, env)
             case Position(index):
@@ -261,7 +293,8 @@ class Interpreter:
             case Delta(left, right):
                 return float(self.index(left, env) == self.index(right, env))
             case Sum(variable, count, body):
-                return sum((self.value(body, {**env, variable: s}) for s in range(count.at(env))), start=0.0)
+                rounds = ({**env, variable: s} for s in range(count.at(env)))
+                return sum((self.value(body, at, tabular=tabular) for at in rounds), start=0.0)
             case Expectation(body):
                 key = (body, tuple(sorted(env.items())))
                 if key not in self.means:

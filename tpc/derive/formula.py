@@ -13,7 +13,7 @@ from tpc.core.expr import ZERO, Expr, Ref, Value, add
 from tpc.core.places import IndexRange
 from tpc.core.program import MatMul, Origin
 from tpc.core.traverse import substitute_ref
-from tpc.derive.nodes import Covariance, Dot, Env, Hat, Normal, Partial, Ring, Z, at
+from tpc.derive.nodes import Covariance, Dot, Env, Hat, Normal, OfMember, Partial, Ring, TableKernel, Z, at
 from tpc.derive.sites import FormulaScope
 
 
@@ -172,48 +172,57 @@ class ZInit(ZFormula):
 
 
 @dataclass(frozen=True, repr=False)
-class ZNonlin(ZFormula):
+class ZByValue(ZFormula):
+    """What is known by one equation, a value of what was made before."""
+
+    value: Expr
+    # the left side
+    known: ClassVar[type[OfMember]] = Z
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        return (Equation(self.known(self.of), "=", self.value, self.rule, self.loops),)
+
+    def at(self, env: Env) -> Self:
+        return replace(self, value=at(self.value, env), **self._where(env))
+
+
+@dataclass(frozen=True, repr=False)
+class ZNonlin(ZByValue):
     """`Z^{φ(x..;θ..)} = φ(Z^x..; θ̊..)`."""
 
-    value: Expr
     rule: ClassVar[str] = "ZNonlin"
 
-    @property
-    def equations(self) -> tuple[Equation, ...]:
-        return (Equation(Z(self.of), "=", self.value, self.rule, self.loops),)
-
-    def at(self, env: Env) -> Self:
-        return replace(self, value=at(self.value, env), **self._where(env))
-
 
 @dataclass(frozen=True, repr=False)
-class ZScalar(ZFormula):
+class ZScalar(ZByValue):
     """`θ̊ = φ(θ̊..)`, a scalar from scalars."""
 
-    value: Expr
     rule: ClassVar[str] = "ZScalar"
-
-    @property
-    def equations(self) -> tuple[Equation, ...]:
-        return (Equation(Ring(self.of), "=", self.value, self.rule, self.loops),)
-
-    def at(self, env: Env) -> Self:
-        return replace(self, value=at(self.value, env), **self._where(env))
+    known: ClassVar[type[OfMember]] = Ring
 
 
 @dataclass(frozen=True, repr=False)
-class ZMoment(ZFormula):
+class ZMoment(ZByValue):
     """`θ̊ = E φ(Z^x..; θ̊..)`."""
 
-    value: Expr
     rule: ClassVar[str] = "ZMoment"
+    known: ClassVar[type[OfMember]] = Ring
 
-    @property
-    def equations(self) -> tuple[Equation, ...]:
-        return (Equation(Ring(self.of), "=", self.value, self.rule, self.loops),)
 
-    def at(self, env: Env) -> Self:
-        return replace(self, value=at(self.value, env), **self._where(env))
+@dataclass(frozen=True, repr=False)
+class ZOuter(ZByValue):
+    """`A(·, ·′) = ψ(Z^x.., Z^y′..; θ̊..)`, the kernel of a table (arXiv 2308.01814, Def 2.6.5)."""
+
+    rule: ClassVar[str] = "ZOuter"
+    known: ClassVar[type[OfMember]] = TableKernel
+
+
+@dataclass(frozen=True, repr=False)
+class ZOuterMul(ZByValue):
+    """`Z^{Ax} = E′ A(·, ·′) Z^x′`: the mean over the independent copy."""
+
+    rule: ClassVar[str] = "ZOuterMul"
 
 
 @dataclass(frozen=True, slots=True)

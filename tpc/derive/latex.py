@@ -89,6 +89,16 @@ class Latex(Notation):
     def expectation(self, body: str) -> str:
         return rf"\mathbb{{E}}\left[{body}\right]"
 
+    def copy_mean(self, body: str) -> str:
+        return rf"\mathbb{{E}}'\left[{body}\right]"
+
+    def kernel(self, label: str, flipped: bool) -> str:
+        points = r"\cdot', \cdot" if flipped else r"\cdot, \cdot'"
+        return rf"{label}\left({points}\right)"
+
+    def copied(self, body: Written) -> Written:
+        return rf"{{{body[0]}}}'" if body[1] >= POWER else rf"\left({body[0]}\right)'", POWER
+
     def covariance(self, left: str, right: str) -> str:
         return rf"\operatorname{{Cov}}\left({left},\, {right}\right)"
 

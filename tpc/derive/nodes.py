@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tpc.core.affine import Affine
-from tpc.core.expr import Delta, Expr, Index, Mul, Ref, Value, mul
+from tpc.core.expr import Delta, Expr, Index, Mul, OuterProduct, Ref, Value, mul, walk
 from tpc.core.names import fresh
 from tpc.core.traverse import substitute
 
@@ -96,6 +96,47 @@ class Expectation(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class TableKernel(OfMember):
+    """The limit of a table's entries: a function of a point of the rows' space and one of the columns'.
+
+    The second is of an independent copy. Flipped, the first one is (of the transpose).
+    """
+
+    flipped: bool = False
+
+    def with_indices(self, indices: Sequence[Index]) -> Expr:
+        return TableKernel(Ref(self.ref.name, tuple(indices)), self.flipped)
+
+
+@dataclass(frozen=True, slots=True)
+class Copied(Expr):
+    """`Z′`: what is random in the body, of the independent copy."""
+
+    body: Expr
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.body,)
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return copied(*parts)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyMean(Expr):
+    """`E′ body`: the mean over the independent copy alone."""
+
+    body: Expr
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.body,)
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return CopyMean(*parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Covariance(Expr):
     """`Cov(left, right)`."""
 
@@ -135,7 +176,7 @@ class Exact(Expr):
 def is_random(x: Expr) -> bool:
     """Does a Z occur outside of expectations?"""
     match x:
-        case Z() | Hat() | Dot() | Partial():
+        case Z() | Hat() | Dot() | Partial() | TableKernel():
             return True
         case Value(_, vector):
             return vector
@@ -143,6 +184,11 @@ def is_random(x: Expr) -> bool:
             return False
         case _:
             return any(is_random(part) for part in x.parts)
+
+
+def copied(body: Expr) -> Expr:
+    """`body` of the independent copy; what is not random is the same there."""
+    return Copied(body) if is_random(body) else body
 
 
 def expectation(body: Expr) -> Expr:
@@ -167,7 +213,7 @@ def ordered(x: Expr) -> Expr:
 
 def _rank(x: Expr) -> int:
     match x:
-        case Z() | Hat() | Dot():
+        case Z() | Hat() | Dot() | TableKernel() | Copied():
             return 3
         case Delta():
             return 0
@@ -189,15 +235,28 @@ def at(x: Expr, env: Env) -> Expr:
     return substitute(x, env, rename=fresh, short=MAX_WRITTEN_OUT)
 
 
-def limits(x: Expr, inputs: frozenset[str]) -> Expr:
+def limits(x: Expr, inputs: frozenset[str], tables: frozenset[str] = frozenset()) -> Expr:
     """`x` in the limit (ZNonlin⁺, ZMoment).
 
-    Every vector is replaced by its Z, and every scalar that the program makes by its limit.
+    Every vector is replaced by its Z, in the columns of an outer product by that of a copy, every table by
+    its kernel, and every scalar that the program makes by its limit.
     """
     match x:
+        case Value(ref, True) if ref.name in tables:
+            return TableKernel(ref)
+        case OuterProduct(rows, columns):
+            return mul(limits(rows, inputs), copied(limits(columns, inputs)))
         case Value(ref, True):
             return Z(ref)
         case Value(ref, False):
             return x if ref.name in inputs else Ring(ref)
         case _:
-            return x.with_parts([limits(part, inputs) for part in x.parts]) if x.parts else x
+            return x.with_parts([limits(part, inputs, tables) for part in x.parts]) if x.parts else x
+
+
+def moment(x: Expr, inputs: frozenset[str], tables: frozenset[str]) -> Expr:
+    """`E x` in the limit (ZMoment); of tables over both sides, `E E′ x`."""
+    value = limits(x, inputs, tables)
+    return expectation(
+        CopyMean(value) if any(isinstance(node, TableKernel) for node in walk(value)) else value
+    )

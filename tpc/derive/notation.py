@@ -34,9 +34,11 @@ from tpc.core.expr import (
     power,
 )
 from tpc.core.functions import FUNCTIONS
-from tpc.core.program import MatMul, Moment, Nonlin
+from tpc.core.program import MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Product
 from tpc.core.traverse import substitute_ref
 from tpc.derive.nodes import (
+    Copied,
+    CopyMean,
     Covariance,
     Dot,
     Exact,
@@ -46,11 +48,12 @@ from tpc.derive.nodes import (
     Partial,
     Ring,
     Stein,
+    TableKernel,
     Z,
     at,
-    expectation,
     is_random,
     limits,
+    moment,
 )
 from tpc.derive.sites import FormulaScope
 
@@ -90,6 +93,18 @@ class Notation(ABC):
     def matmul(self, matrix: str, transposed: bool, operand: str) -> str: ...
     @abstractmethod
     def expectation(self, body: str) -> str: ...
+    @abstractmethod
+    def copy_mean(self, body: str) -> str:
+        """`E′[body]`, over the independent copy."""
+
+    @abstractmethod
+    def kernel(self, label: str, flipped: bool) -> str:
+        """`A(·, ·′)`, flipped `A(·′, ·)`."""
+
+    @abstractmethod
+    def copied(self, body: Written) -> Written:
+        """`Z′`."""
+
     @abstractmethod
     def covariance(self, left: str, right: str) -> str: ...
     @abstractmethod
@@ -149,6 +164,12 @@ class Notation(ABC):
                 return self.stein(self.label(of), self.label(by)), ATOM
             case Expectation(body):
                 return self.expectation(self.expr(body)), ATOM
+            case CopyMean(body):
+                return self.copy_mean(self.expr(body)), ATOM
+            case TableKernel(ref, flipped):
+                return self.kernel(self.member(ref.name, self.indices(ref)), flipped), ATOM
+            case Copied(body):
+                return self.copied(self.written(body))
             case Covariance(left, right):
                 return self.covariance(self.expr(left), self.expr(right)), ATOM
             case Normal(mean, variance):
@@ -251,6 +272,11 @@ class Notation(ABC):
                 return self.matmul(
                     self.member(matrix.name, self.indices(matrix)), site.op.transposed, self.label(operand)
                 )
+            if isinstance(site.op, OuterMul):
+                table, operand = substitute_ref(site.op.table, env), substitute_ref(site.op.operand, env)
+                return self.matmul(
+                    self.member(table.name, self.indices(table)), site.op.transposed, self.label(operand)
+                )
             if isinstance(site.op, Nonlin):
                 return self.parenthesised(self.expr(at(site.op.phi, env)))
         return self.member(ref.name, self.indices(ref))
@@ -258,10 +284,12 @@ class Notation(ABC):
     def body(self, ref: Ref) -> Expr | None:
         """What a fresh scalar, or vector that is no product, stands for."""
         part = self.scope.part(ref)
-        if part is None or isinstance(part[0].op, MatMul):
+        if part is None or isinstance(part[0].op, Product | OuterNonlin):
             return None
-        value = limits(at(part[0].op.phi, part[1]), self.scope.inputs)
-        return expectation(value) if isinstance(part[0].op, Moment) else value
+        phi, inputs = at(part[0].op.phi, part[1]), self.scope.inputs
+        return (
+            moment(phi, inputs, self.scope.tables) if isinstance(part[0].op, Moment) else limits(phi, inputs)
+        )
 
     def indices(self, ref: Ref) -> list[str]:
         return [self.index(i) for i in ref.index]
@@ -345,7 +373,7 @@ def rank(x: Expr) -> int:
             return 0
         case Expectation() | Stein() | Exact():
             return 2
-        case Z() | Hat() | Dot():
+        case Z() | Hat() | Dot() | Copied():
             return 4
         case Partial():
             return 5

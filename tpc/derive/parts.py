@@ -8,7 +8,7 @@ import networkx
 
 from tpc.core.expr import walk
 from tpc.core.places import Site
-from tpc.core.program import MatMul
+from tpc.core.program import Product
 from tpc.core.traverse import used_refs
 
 # of parts in parts, and of a part written out; what exceeds them keeps its name
@@ -54,4 +54,4 @@ def parts_of_lines(made: Mapping[str, Sequence[Site]]) -> dict[str, Sequence[Sit
 
 
 def own_size(site: Site) -> int:
-    return 1 if isinstance(site.op, MatMul) else sum(1 for _ in walk(site.op.phi))
+    return 1 if isinstance(site.op, Product) else sum(1 for _ in walk(site.op.phi))

@@ -10,7 +10,18 @@ from tpc.core.affine import Affine
 from tpc.core.expr import ZERO, Expr, Ref, add, mul, number, power
 from tpc.core.names import Together, fresh
 from tpc.core.places import IndexRange, Site
-from tpc.core.program import Gaussians, Input, MatMul, Moment, Nonlin, Origin, Program, Scalar
+from tpc.core.program import (
+    Gaussians,
+    Input,
+    MatMul,
+    Moment,
+    Nonlin,
+    Origin,
+    OuterMul,
+    OuterNonlin,
+    Program,
+    Scalar,
+)
 from tpc.core.wellformed import InternalError
 from tpc.derive.depend import Dependence
 from tpc.derive.formula import (
@@ -23,9 +34,11 @@ from tpc.derive.formula import (
     ZMatMul,
     ZMoment,
     ZNonlin,
+    ZOuter,
+    ZOuterMul,
     ZScalar,
 )
-from tpc.derive.nodes import Z, expectation, limits
+from tpc.derive.nodes import CopyMean, TableKernel, Z, copied, expectation, limits, moment
 from tpc.derive.partials import Partials, same_matrix, summation
 from tpc.derive.scales import coefficient_scale, stein_scale
 from tpc.derive.sites import FormulaScope, all_rounds
@@ -110,7 +123,22 @@ def znonlin(op: Nonlin, site: Site, rules: Rules) -> ZNonlin:
 @z.register
 def zmoment(op: Moment, site: Site, rules: Rules) -> ZMoment:
     """ZMoment: `θ̊ = E φ(Z^x..; θ̊..)`, the θ̊ inside being constants."""
-    return ZMoment(op.out, expectation(limits(op.phi, rules.facts.scope.inputs)), **rules.place(site))
+    scope = rules.facts.scope
+    return ZMoment(op.out, moment(op.phi, scope.inputs, scope.tables), **rules.place(site))
+
+
+@z.register
+def zouter(op: OuterNonlin, site: Site, rules: Rules) -> ZOuter:
+    """ZOuter: a table's kernel is ψ of the Z's of its rows, and of copies of those of its columns."""
+    scope = rules.facts.scope
+    return ZOuter(op.out, limits(op.phi, scope.inputs, scope.tables), **rules.place(site))
+
+
+@z.register
+def zoutermul(op: OuterMul, site: Site, rules: Rules) -> ZOuterMul:
+    """ZOuterMul: `Z^{Ax} = E′ A(·, ·′) Z^x′`."""
+    value = CopyMean(mul(TableKernel(op.table, op.transposed), copied(Z(op.operand))))
+    return ZOuterMul(op.out, value, **rules.place(site))
 
 
 @z.register

@@ -24,6 +24,7 @@ class FormulaScope:
     # the instructions that lowering made out of parts of a line, by fresh name
     parts: Mapping[str, Sequence[Site]] = field(default_factory=dict)
     inputs: frozenset[str] = frozenset()
+    tables: frozenset[str] = frozenset()
     # what finds the closed form of an equation (`tpc.derive.closed`)
     closed: Callable[[Any], Expr | None] | None = None
 

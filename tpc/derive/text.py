@@ -9,7 +9,7 @@ from typing import Any
 from tpc.core.expr import Expr
 from tpc.core.greek import LETTERS
 from tpc.core.places import IndexRange
-from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul
+from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul, ZOuter, ZOuterMul
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
 
@@ -43,6 +43,15 @@ class TextNotation(Notation):
 
     def expectation(self, body: str) -> str:
         return f"E[{body}]"
+
+    def copy_mean(self, body: str) -> str:
+        return f"E′[{body}]"
+
+    def kernel(self, label: str, flipped: bool) -> str:
+        return f"{label}({'·′, ·' if flipped else '·, ·′'})"
+
+    def copied(self, body: Written) -> Written:
+        return f"{body[0] if body[1] >= POWER else f'({body[0]})'}′", POWER
 
     def covariance(self, left: str, right: str) -> str:
         return f"Cov({left}, {right})"
@@ -122,7 +131,7 @@ def with_rule(text: str, rule: str) -> str:
 
 def is_hidden(formula: ZFormula) -> bool:
     """Parts of a line that are shown inside the formulas that use them."""
-    return formula.of.name in formula.scope.parts and not isinstance(formula, ZMatMul)
+    return formula.of.name in formula.scope.parts and not isinstance(formula, ZMatMul | ZOuter | ZOuterMul)
 
 
 def grouped(notation: TextNotation, formulas: Sequence[ZFormula]) -> list[str]:

@@ -29,7 +29,21 @@ from tpc.core.expr import (
 from tpc.core.functions import elementwise
 from tpc.derive.formula import Equation
 from tpc.derive.gaussian import engine
-from tpc.derive.nodes import Covariance, Dot, Exact, Expectation, Hat, Normal, Partial, Ring, Stein, Z
+from tpc.derive.nodes import (
+    Copied,
+    CopyMean,
+    Covariance,
+    Dot,
+    Exact,
+    Expectation,
+    Hat,
+    Normal,
+    Partial,
+    Ring,
+    Stein,
+    TableKernel,
+    Z,
+)
 
 T = TypeVar("T")
 
@@ -67,6 +81,12 @@ def to_sympy(x: Expr) -> Any:
             return member(f"dZ^{of.name}/dZhat^{by.name}", Ref("", (*of.index, *by.index)))
         case Stein(of, by):
             return member(f"a^{of.name}_{by.name}", Ref("", (*of.index, *by.index)))
+        case TableKernel(ref, flipped):
+            return member(f"K'^{ref.name}" if flipped else f"K^{ref.name}", ref)
+        case Copied(body):
+            return sympy.Function("copy")(to_sympy(body))
+        case CopyMean(body):
+            return sympy.Function("E'")(to_sympy(body))
         case Expectation(body):
             return sympy.Function("E")(to_sympy(body))
         case Covariance(left, right):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Index, Ref, Value
-from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Program
+from tpc.core.program import Instruction, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Program
 from tpc.core.storage import Leaf, Node, Region, Storage, ranges
 from tpc.emit import python as py
 from tpc.emit.comments import Comments
@@ -46,7 +46,7 @@ class Body:
         # families that inputs and Gaussians are, whose arrays are never written to
         self.given = {item.name for item in program.inputs} | {n for g in program.gaussians for n in g.names}
         self.scales: dict[str, Scale] = {}  # of matrices
-        self.expressions = Expressions(space, names, program.inputs)
+        self.expressions = Expressions(space, names, program.inputs, program.tables)
         self.comments = Comments(program)
         self.top = Frame()
         self.parallel, self.blocks = Parallel(self), Blocks(self)
@@ -91,7 +91,7 @@ class Body:
         held = Held(
             name,
             s.family.name,
-            s.family.kind == "vector",
+            s.family.kind != "scalar",
             fixed,
             s.kept,
             shape,
@@ -100,6 +100,7 @@ class Body:
             pending=True,
             size=f"size{self.suffix(s.family.name)}",
             blocks=s.family.name in self.parts.histories,
+            table=s.family.kind == "table",
         )
         frame.held.append(held)
         return held
@@ -151,7 +152,7 @@ class Body:
         return Held(
             name,
             ref.name,
-            family.kind == "vector",
+            family.kind != "scalar",
             dict(enumerate(ref.index)),
             (),
             family.shape,
@@ -176,22 +177,20 @@ class Body:
         op, around = leaf.op, ranges(leaf.around)
         if isinstance(op, MatMul):
             self._matmul(leaf, op, frame)
-        elif isinstance(op, Nonlin):
-            self._store(
-                leaf,
-                self.expressions.vector(
-                    finite_branches(op.phi, self.doubtful), frame, around, self.suffix(op.out.name)
-                ),
-                frame,
-            )
+            return
+        if isinstance(op, OuterMul):
+            self._store(leaf, self.expressions.table_product(op, frame), frame)
+            return
+        phi = finite_branches(op.phi, self.doubtful)
+        if isinstance(op, Nonlin):
+            value = self.expressions.vector(phi, frame, around, self.suffix(op.out.name))
+        elif isinstance(op, OuterNonlin):
+            value = self.expressions.table(phi, frame, around)
         elif isinstance(op, Moment):
-            self._store(
-                leaf, self.expressions.moment(finite_branches(op.phi, self.doubtful), frame, around), frame
-            )
+            value = self.expressions.moment(phi, frame, around)
         else:
-            self._store(
-                leaf, self.expressions.value(finite_branches(op.phi, self.doubtful), frame, around), frame
-            )
+            value = self.expressions.value(phi, frame, around)
+        self._store(leaf, value, frame)
 
     def _matmul(self, leaf: Leaf, op: MatMul, frame: Frame) -> None:
         out = self.names.fresh(local_name(op.out.name, op.out.index))
@@ -293,7 +292,7 @@ class Body:
             start = self._start(name, fixed, s, frame)
             now = {**fixed, s.carry.axis: Affine.var(region.variable) + s.carry.first}
             local = self.names.fresh(local_name(name, [now[a] for a in sorted(now)]))
-            vector = s.family.kind == "vector"
+            vector = s.family.kind != "scalar"
             packed = name in self.expressions.packed
             inner.held.append(
                 Held(local, name, vector, now, s.kept, s.family.shape, inner, store=False, packed=packed)

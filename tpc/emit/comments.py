@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tpc.core.expr import Sum, walk
-from tpc.core.program import Instruction, MatMul, Origin, Program
+from tpc.core.program import Instruction, MatMul, Origin, OuterMul, Program
 from tpc.core.storage import Region
 
 LONGEST = 60  # characters of a user's line that are shown
@@ -30,7 +30,7 @@ class Comments:
         if isinstance(op, MatMul):
             z = plain(op.out.name)
             parts.append(f"Z^{z} = Ẑ^{z} + Ż^{z}" if dot else f"Z^{z} = Ẑ^{z}")
-        else:
+        elif not isinstance(op, OuterMul):
             sums = dict.fromkeys(
                 plain(f"{x.variable} < {x.count}") for x in walk(op.phi) if isinstance(x, Sum)
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tpc.core.expr import Add, Expr, Mul, Number, walk
-from tpc.core.program import MatMul, instructions
+from tpc.core.program import Product, instructions
 from tpc.emit.assemble import Setting
 from tpc.plan.infinite import without_error
 from tpc.plan.plan import CovariancesPlan, Plan, SampledPlan
@@ -32,7 +32,7 @@ def may_cancel(plan: Plan) -> bool:
     if rounds_in_order(plan.program) > 1:
         return False
     found = [op for op, _ in instructions(plan.program.body)]
-    return len(found) <= LARGE and any(_subtracts(op.phi) for op in found if not isinstance(op, MatMul))
+    return len(found) <= LARGE and any(_subtracts(op.phi) for op in found if not isinstance(op, Product))
 
 
 def run_sections(plan: Plan, cancels: bool) -> list[str]:
@@ -65,7 +65,10 @@ def checks(plan: SampledPlan) -> list[Setting]:
     )
     halved = min(plan.repeats, few)
     a_point = plan.memory / plan.samples * (2 + total_rounds(program))
-    room = min(MOST if seconds < CHEAP else plan.samples / 4, HISTORY / max(a_point, 1))
+    fit = HISTORY / max(a_point, 1)
+    if program.tables:  # which take the square
+        fit = math.sqrt(fit * plan.samples)
+    room = min(MOST if seconds < CHEAP else plan.samples / 4, fit)
     most = 1 << int(math.log2(max(1, room)))
     small = len(list(instructions(program.body))) <= LARGE
     pulled = most if small and most >= max(LEAST, 2 * plan.gaussians) else 0

@@ -27,7 +27,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.functions import elementwise, is_defined
-from tpc.core.program import Nonlin, Op, Scalar, instructions
+from tpc.core.program import Nonlin, Op, OuterNonlin, Scalar, instructions
 
 Condition = tuple[Compare, bool]  # and whether it holds
 BOUNDED = 2  # the square of a number, and its derivative, are numbers for all but the largest
@@ -68,7 +68,9 @@ def _guarded(x: Expr, conditions: tuple[Condition, ...], doubtful: Container[str
 
 def doubtful_families(body: tuple[Op, ...]) -> frozenset[str]:
     """Families made elementwise by functions not defined everywhere, or of members of such."""
-    lines = [(op.out.name, op.phi) for op, _ in instructions(body) if isinstance(op, Nonlin | Scalar)]
+    lines = [
+        (op.out.name, op.phi) for op, _ in instructions(body) if isinstance(op, Nonlin | OuterNonlin | Scalar)
+    ]
     found = {name for name, phi in lines if not is_defined(phi)}
     while more := {
         name for name, phi in lines if name not in found and any(v.ref.name in found for v in values(phi))

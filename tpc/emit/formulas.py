@@ -17,6 +17,7 @@ from tpc.core.expr import (
     Index,
     Mul,
     Number,
+    OuterProduct,
     Position,
     Pow,
     Ref,
@@ -27,9 +28,10 @@ from tpc.core.expr import (
     number,
     power,
     values,
+    walk,
 )
 from tpc.core.functions import FUNCTIONS, has_kinks
-from tpc.core.program import Input
+from tpc.core.program import Input, OuterMul
 from tpc.emit import python as py
 from tpc.emit.identifiers import Identifiers
 from tpc.emit.python import Py
@@ -55,7 +57,14 @@ class Expressions:
     ranges: the loops and sums around, for bounds of counts. inputs: those that are indices are integers.
     """
 
-    def __init__(self, space: Space, names: Identifiers, inputs: Sequence[Input] = ()) -> None:
+    def __init__(
+        self,
+        space: Space,
+        names: Identifiers,
+        inputs: Sequence[Input] = (),
+        tables: frozenset[str] = frozenset(),
+    ) -> None:
+        self.tables = tables
         self.space = space
         self.names = names
         self.bound_of = {item.name: item.bound for item in inputs}.get
@@ -119,6 +128,33 @@ class Expressions:
                 )
         return self.value(x, frame, ranges)
 
+    def table(self, x: Expr, frame: Frame, ranges: Ranges) -> Py:
+        """`x` as an array over the points of the rows and those of the columns."""
+        value, size = self.value(x, frame, ranges), py.name("size")
+        shape = py.tuple_of([size, size])
+        if not is_vector(x):
+            return py.call("jnp.full", shape, value, py.name("dtype"))
+        full = any(
+            is_vector(node.rows) and is_vector(node.columns)
+            if isinstance(node, OuterProduct)
+            else isinstance(node, Value) and node.ref.name in self.tables
+            for node in walk(x)
+        )
+        return value if full else py.call("jnp.broadcast_to", value, shape)
+
+    def outer(self, x: OuterProduct, frame: Frame, ranges: Ranges) -> Py:
+        """`rows_α columns_β` for all points α and, beside them, independent ones β."""
+        rows, columns = (self.value(part, frame, ranges) for part in (x.rows, x.columns))
+        if is_vector(x.rows):
+            rows = Py(f"{rows.at(py.ATOM)}[:, None]")
+        return py.product([part for part, own in ((rows, x.rows), (columns, x.columns)) if own != number(1)])
+
+    def table_product(self, op: OuterMul, frame: Frame) -> Py:
+        """The mean over one side of a table's entries times a vector's."""
+        table, x = self.member(op.table, frame), self.member(op.operand, frame)
+        weighted = py.product([py.name("weights"), x])
+        return py.matmul(weighted, table) if op.transposed else py.matmul(table, weighted)
+
     def _scalars(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> list[Py]:
         scalars = [f for f in factors if degree(f) == 0]
         return [self.value(mul(*scalars), frame, ranges)] if scalars else []
@@ -165,6 +201,8 @@ class Expressions:
                     else (self.value(side, frame, ranges) for side in (left, right))
                 )
                 return py.compare(op, *sides)
+            case OuterProduct():
+                return self.outer(x, frame, ranges)
             case Sum():
                 return self.sum(x, frame, ranges)
         raise TypeError(f"no JAX for {type(x).__name__}")
@@ -252,6 +290,8 @@ class Expressions:
         return py.product([self.value(mul(*scalars), frame, ranges), inner]) if scalars else inner
 
     def _mean(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> Py:
+        if self.tables and any(v.ref.name in self.tables for f in factors for v in values(f)):
+            return py.call("mean", py.call("mean", self.value(mul(*factors), frame, ranges)))
         if len(factors) == 1 and isinstance(factors[0], Pow) and factors[0].exponent == number(2):
             factors = [factors[0].base, factors[0].base]
         if (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tpc.core.affine import Affine
 from tpc.core.dependence import expr_references
 from tpc.core.expr import Ref, Sum, is_vector, walk
-from tpc.core.program import MatMul, Moment, Nonlin
+from tpc.core.program import MatMul, Moment, Nonlin, OuterMul, OuterNonlin
 from tpc.core.storage import Leaf, Region, ranges
 from tpc.core.traverse import ref_variables
 from tpc.emit import python as py
@@ -30,7 +30,9 @@ def on_whole_arrays(body: Body, leaf: Leaf, nest: Sequence[Region], frame: Frame
     as.
     """
     op = leaf.op
-    if isinstance(op, MatMul | Moment) or isinstance(op, Nonlin) != is_vector(op.phi):
+    if isinstance(op, MatMul | Moment | OuterNonlin | OuterMul) or isinstance(op, Nonlin) != is_vector(
+        op.phi
+    ):
         return None
     phi = finite_branches(op.phi, body.doubtful)
     if any(isinstance(x, Sum) for x in walk(phi)) or not all(depends(phi, r.variable) for r in nest):

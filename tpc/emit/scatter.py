@@ -31,7 +31,7 @@ from tpc.core.expr import (
     mul,
 )
 from tpc.core.expr import replace as rebuilt
-from tpc.core.program import MatMul
+from tpc.core.program import OuterNonlin, Product
 from tpc.core.storage import Leaf, Region, ranges
 from tpc.emit import python as py
 from tpc.emit.excluded import finite_branches
@@ -61,7 +61,7 @@ def separated(region: Region, indices: AbstractSet[str]) -> tuple[Region, tuple[
     if (
         len(region.body) != 1
         or not isinstance(leaf, Leaf)
-        or isinstance(leaf.op, MatMul)
+        or isinstance(leaf.op, Product | OuterNonlin)
         or not isinstance(leaf.op.phi, Add)
     ):
         return region, ()

@@ -35,6 +35,8 @@ class Held:
     blocks: bool = False
     # in 16 bits a number, to be restored when read
     packed: bool = False
+    # a table, of two lengths
+    table: bool = False
 
     def holds(self, ref: Ref) -> bool:
         return ref.name == self.family and all(ref.index[axis] == index for axis, index in self.fixed.items())
@@ -46,7 +48,7 @@ class Held:
         """
         if self.pending:
             extents = [py.integer(self.shape[axis]) for axis in self.kept] + (
-                [py.name(self.size)] if self.vector else []
+                [py.name(self.size)] * (2 if self.table else self.vector)
             )
             make = "history" if self.blocks else "jnp.zeros" if self.vector else "jnp.ones"
             value = py.call(make, py.tuple_of(extents) if extents else Py("()"), py.name("dtype"))

@@ -12,6 +12,7 @@ from tpc.core.expr import (
     Expr,
     Gather,
     Mul,
+    OuterProduct,
     Position,
     Ref,
     Sum,
@@ -55,6 +56,10 @@ class Sums:
                 node.count, node.body, self.emit.value(mul(count, node.body), frame, ranges), frame
             )
         loops, body = _flat(node)
+        if any(isinstance(part, OuterProduct) for part in walk(body)):
+            from tpc.emit.outer_sums import sum_of_outer
+
+            return sum_of_outer(self, loops, body, frame, ranges) or self._total(node, frame, ranges)
         found = self._product(loops, body, frame, ranges) if len(loops) > 1 else None
         found = found or self._product(loops[:1], node.body, frame, ranges)
         return found or self._total(node, frame, ranges)
@@ -74,25 +79,25 @@ class Sums:
         count = loops[0][1]
         history = self._history(vectors, loops, frame, ranges)
         if history is not None and scalars:
-            coefficients = self._coefficients(scalars, loops, frame, ranges)
+            coefficients = self.coefficients_of(scalars, loops, frame, ranges)
             steps = history.shape[history.kept[0]]
             if count.constant != steps:
                 padded = [] if greatest(count, ranges) == steps else [py.integer(steps)]
                 coefficients = py.call("before", self.emit.affine(count, frame), coefficients, *padded)
             found = py.call("combined", py.name(history.name), coefficients, self.emit.affine(count, frame))
-            return self._times(still, found, count, frame, ranges)
+            return self.times(still, found, count, frame, ranges)
         array, length = self._vectors(vectors, loops, frame, ranges) if vectors else (None, None)
         if vectors and array is None:
             return None
         dot = self._dot(scalars, loops, frame) if array is None and count.constant is not None else None
         if dot is not None:
-            return self._times(still, dot, count, frame, ranges)
+            return self.times(still, dot, count, frame, ranges)
         if array is not None and not scalars and count.constant is not None:
             found = py.call(
                 "jnp.sum", array, Py("axis=0" if len(loops) == 1 else f"axis={tuple(range(len(loops)))}")
             )
-            return self._times(still, found, count, frame, ranges)
-        coefficients = self._coefficients(scalars, loops, frame, ranges)
+            return self.times(still, found, count, frame, ranges)
+        coefficients = self.coefficients_of(scalars, loops, frame, ranges)
         if count.constant is None:
             padded = [] if length is None or length == greatest(count, ranges) else [py.integer(length)]
             coefficients = py.call("before", self.emit.affine(count, frame), coefficients, *padded)
@@ -104,9 +109,9 @@ class Sums:
                 if len(loops) == 1
                 else py.call("jnp.tensordot", coefficients, array, py.integer(len(loops)))
             )
-        return self._times(still, found, count, frame, ranges)
+        return self.times(still, found, count, frame, ranges)
 
-    def _times(self, still: Sequence[Expr], found: Py, count: Affine, frame: Frame, ranges: Ranges) -> Py:
+    def times(self, still: Sequence[Expr], found: Py, count: Affine, frame: Frame, ranges: Ranges) -> Py:
         if not still:
             return found
         factor = mul(*still)
@@ -205,14 +210,14 @@ class Sums:
         """
         if len(vectors) == 1 and isinstance(vectors[0], Value):
             held = frame.find(vectors[0].ref)
-            if _in_order(held, vectors[0].ref, loops, all_of_them=True):
-                return self._slice(held, vectors[0].ref, loops, frame, ranges)
+            if in_order(held, vectors[0].ref, loops, all_of_them=True):
+                return self.slice(held, vectors[0].ref, loops, frame, ranges)
         (variable, count), *deeper = loops
         if deeper or count.constant is None:  # functions of members that do not exist yet need not be finite
             return None, None
         return self._over((variable, count), mul(*vectors), frame, ranges), None
 
-    def _slice(self, held: Held, ref: Ref, loops: Loops, frame: Frame, ranges: Ranges) -> tuple[Py, int]:
+    def slice(self, held: Held, ref: Ref, loops: Loops, frame: Frame, ranges: Ranges) -> tuple[Py, int]:
         extents = {v: greatest(n, ranges) for v, n in loops}
         length = extents[loops[0][0]]
         parts = []
@@ -234,7 +239,7 @@ class Sums:
 
     # coefficients
 
-    def _coefficients(self, scalars: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges) -> Py:
+    def coefficients_of(self, scalars: Sequence[Expr], loops: Loops, frame: Frame, ranges: Ranges) -> Py:
         """The product of scalars for all values of the sums' variables, an array."""
         extents = tuple(greatest(n, ranges) for _, n in loops)
         shape = py.integer(extents[0]) if len(loops) == 1 else py.tuple_of([py.integer(n) for n in extents])
@@ -242,7 +247,7 @@ class Sums:
             return py.call("jnp.ones", shape, py.name("dtype"))
         refs = [ref for f in scalars for ref, _ in expr_references(f, ())]
         plain = not any(isinstance(part, Sum) for f in scalars for part in walk(f))
-        if plain and all(_in_order(frame.find(ref), ref, loops) for ref in refs):
+        if plain and all(in_order(frame.find(ref), ref, loops) for ref in refs):
             value = self.emit.value(mul(*scalars), _Axes(frame, loops, extents, self.emit), (*ranges, *loops))
             full = len(loops) == 1 or any(
                 all(v in {w for i in ref.index for w in index_variables(i)} for v, _ in loops) for ref in refs
@@ -254,7 +259,7 @@ class Sums:
         """A vector for all values of a sum's variable, [n, M]."""
         only = all(part.vector for part in walk(x) if isinstance(part, Value) and depends(part, loop[0]))
         plain = only and not any(isinstance(part, Sum | Position) for part in walk(x))
-        if plain and all(_in_order(frame.find(ref), ref, (loop,)) for ref, _ in expr_references(x, ())):
+        if plain and all(in_order(frame.find(ref), ref, (loop,)) for ref, _ in expr_references(x, ())):
             return self.emit.value(
                 x, _Axes(frame, (loop,), (greatest(loop[1], ranges),), self.emit), (*ranges, loop)
             )
@@ -348,7 +353,7 @@ def _flat(node: Sum) -> tuple[Loops, Expr]:
         body = mul(*others, inner[0].body)
 
 
-def _in_order(held: Held, ref: Ref, loops: Loops, *, all_of_them: bool = False) -> bool:
+def in_order(held: Held, ref: Ref, loops: Loops, *, all_of_them: bool = False) -> bool:
     """Whether the sums' variables that occur run along axes of the array in their order.
 
     Each may be shifted by a number.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from tpc.core.affine import Affine
 from tpc.core.expr import Gather, Mul, Ref, Value
-from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Scalar
+from tpc.core.program import Instruction, Moment, Nonlin, OuterNonlin, Product, Scalar
 from tpc.core.storage import Leaf, Region
 from tpc.core.traverse import ref_variables
 from tpc.emit import python as py
@@ -32,7 +32,11 @@ def inner_products(body: Body, region: Region, frame: Frame) -> bool:
     """
     nest = nest_of(region)
     leaf = nest[-1].body[0]
-    sides = _one_moves(leaf, nest) if len(nest[-1].body) == 1 and isinstance(leaf, Leaf) else None
+    sides = (
+        _one_moves(leaf, nest, body.program.tables)
+        if len(nest[-1].body) == 1 and isinstance(leaf, Leaf)
+        else None
+    )
     if sides is None or not isinstance(leaf, Leaf):
         return False
     ref, other = sides
@@ -49,11 +53,13 @@ def inner_products(body: Body, region: Region, frame: Frame) -> bool:
     return True
 
 
-def _one_moves(leaf: Leaf, nest: Sequence[Region]) -> tuple[Ref, Ref] | None:
+def _one_moves(leaf: Leaf, nest: Sequence[Region], tables: Collection[str]) -> tuple[Ref, Ref] | None:
     """The vectors of a mean of two of them of which just the first one depends on the rounds."""
     if not isinstance(leaf.op, Moment) or not isinstance(leaf.op.phi, Mul):
         return None
-    factors = [f.ref for f in leaf.op.phi.factors if isinstance(f, Value) and f.vector]
+    factors = [
+        f.ref for f in leaf.op.phi.factors if isinstance(f, Value) and f.vector and f.ref.name not in tables
+    ]
     moving = [ref for ref in factors if ref_variables(ref) & {r.variable for r in nest}]
     if len(factors) != 2 or len(leaf.op.phi.factors) != 2 or len(moving) != 1:
         return None
@@ -124,7 +130,7 @@ def picked(body: Body, region: Region, frame: Frame) -> bool:
     if (
         len(nest[-1].body) != 1
         or not isinstance(leaf, Leaf)
-        or isinstance(leaf.op, MatMul)
+        or isinstance(leaf.op, Product | OuterNonlin)
         or not isinstance(leaf.op.phi, Value)
     ):
         return False

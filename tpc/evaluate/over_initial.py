@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.core.expr import Add, Call, Expr, Mul, Number, Pow, Sum, Value, children
-from tpc.core.program import MatMul, Program, instructions
+from tpc.core.program import Instruction, MatMul, OuterMul, Program, instructions
 from tpc.evaluate.output_functions import at_points, chosen_points
 
 if TYPE_CHECKING:
@@ -30,11 +30,19 @@ def affine_outputs(program: Program, names: Collection[str]) -> set[str]:
     while changed:
         changed = False
         for op in ops:
-            own = degrees.get(op.operand.name, 0) if isinstance(op, MatMul) else _degree(op.phi, degrees)
+            own = _degree_of(op, degrees)
             if own > degrees.get(op.out.name, 0):
                 degrees[op.out.name] = own
                 changed = True
     return {output.name for output in program.outputs if degrees.get(output.ref.name, 0) < OTHER}
+
+
+def _degree_of(op: Instruction, degrees: Mapping[str, int]) -> int:
+    if isinstance(op, MatMul):
+        return degrees.get(op.operand.name, 0)
+    if isinstance(op, OuterMul):
+        return min(OTHER, degrees.get(op.table.name, 0) + degrees.get(op.operand.name, 0))
+    return _degree(op.phi, degrees)
 
 
 def _degree(x: Expr, degrees: Mapping[str, int]) -> int:

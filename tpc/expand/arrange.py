@@ -11,7 +11,7 @@ from tpc.core.affine import Affine
 from tpc.core.expr import Ref
 from tpc.core.passes import Body, rewrite
 from tpc.core.places import Site, by_family, sites_of
-from tpc.core.program import For, Instruction, MatMul, Op, instructions
+from tpc.core.program import For, Instruction, MatMul, Op, OuterMul, instructions
 from tpc.core.traverse import map_used, substitute, substitute_ref, used_refs
 
 
@@ -53,6 +53,8 @@ def _form(site: Site, same: dict[str, str]) -> object:
     sizes = tuple(counts[variable].substitute(names) for variable in variables)
     if isinstance(op, MatMul):
         return sizes, substitute_ref(op.matrix, names), op.transposed, substitute_ref(op.operand, names)
+    if isinstance(op, OuterMul):
+        return sizes, substitute_ref(op.table, names), op.transposed, substitute_ref(op.operand, names)
     return sizes, type(op).__name__, substitute(op.phi, names)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import combinations, islice
 
-from tpc.core.expr import ZERO, Expr, Extent, Ref, Value, add, walk
+from tpc.core.expr import ZERO, Expr, Extent, Ref, Value, add, values, walk
 from tpc.core.network import Source
 from tpc.core.passes import part_for, renamed
 from tpc.core.program import (
@@ -25,6 +25,8 @@ from tpc.core.program import (
     Moment,
     Nonlin,
     Op,
+    OuterMul,
+    Product,
     Program,
     Scalar,
     instructions,
@@ -94,7 +96,7 @@ def has_powers(program: Program) -> bool:
     return any(
         isinstance(node, Extent)
         for op, _ in instructions(program.body)
-        if not isinstance(op, MatMul)
+        if not isinstance(op, Product)
         for node in walk(op.phi)
     )
 
@@ -183,6 +185,9 @@ class _Terms:
             if not terms:
                 yield Nonlin(out, ZERO, origin=op.origin)
             return
+        if isinstance(op, OuterMul):
+            yield from self._of_table(op, name, out, terms)
+            return
         if not isinstance(op, Moment):
             yield replace(op, out=out, phi=terms[0].value if terms else ZERO)
             return
@@ -200,6 +205,16 @@ class _Terms:
             yield Moment(part, term.value, origin=op.origin)
             parts.append(Value(part, False))
         yield Scalar(out, add(*parts), origin=op.origin)
+
+    def _of_table(self, op: OuterMul, name: str, out: Ref, terms: list[SeriesTerm]) -> Iterator[Instruction]:
+        """The products of the terms of a table and of its operand that have one power in all."""
+        places = [self._out(f"{name}+{k}", op) for k in range(len(terms))] if len(terms) > 1 else [out]
+        for place, term in zip(places, terms, strict=False):
+            table, operand = values(term.value)
+            yield replace(op, out=place, table=table.ref, operand=operand.ref)
+        if len(terms) != 1:
+            total = add(*(Value(place, True) for place in places)) if terms else ZERO
+            yield Nonlin(out, total, origin=op.origin)
 
     def _out(self, name: str, op: Instruction) -> Ref:
         self.families.setdefault(name, replace(self.made[op.out.name], name=name))

@@ -10,10 +10,25 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, replace, values
+from tpc.core.expr import ZERO, Expr, Ref, Value, is_vector, mul, replace, values
 from tpc.core.passes import needed_for
 from tpc.core.places import Site, by_family, may_make, sites_of
-from tpc.core.program import Gaussians, Instruction, MatMul, Moment, Nonlin, Program, Scalar
+from tpc.core.printer import as_written
+from tpc.core.program import (
+    Gaussians,
+    Instruction,
+    MatMul,
+    Moment,
+    Nonlin,
+    OuterMul,
+    OuterNonlin,
+    Product,
+    Program,
+    Scalar,
+)
+from tpc.core.traverse import used_refs
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
 from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, join
 from tpc.expand.series import Expander, GrowsError, SmallError
 from tpc.expand.terms import F0, Series
@@ -50,8 +65,8 @@ def key(name: str, p: Fraction) -> str:
 
 
 def operands(op: Instruction) -> Iterator[Value]:
-    if isinstance(op, MatMul):
-        yield Value(op.operand, True)
+    if isinstance(op, Product):
+        yield from (Value(ref, True) for ref in used_refs(op))
     else:
         yield from values(op.phi)
 
@@ -149,6 +164,10 @@ class Orders:
             return [
                 SeriesTerm(p, "product", x) for p, x in self.members(Value(op.operand, True), cut).items()
             ]
+        if isinstance(op, OuterMul):
+            factors = Value(op.table, True), Value(op.operand, True)
+            pairs = expander.pairs(factors, cut)
+            return [SeriesTerm(p, "product", mul(a, self._centred(op, a, b, p, cut))) for p, a, b in pairs]
         found = expander.series(op.phi, cut)
         if not isinstance(op, Moment):
             return [SeriesTerm(p, "value", x) for p, x in found.items()]
@@ -160,6 +179,16 @@ class Orders:
             if rest != ZERO:
                 out.append(SeriesTerm(p, "mean" if is_vector(rest) else "value", rest))
         return out
+
+    def _centred(self, op: OuterMul, table: Expr, x: Expr, p: Fraction, cut: Fraction) -> Expr:
+        """The operand of a table, unless the product is 0 for its mean, and what is beyond that is wanted.
+
+        Raises RefusedError in this case.
+        """
+        linear = self.chance_of(x).linear
+        if self.settled and linear and not linear & self.chance_of(table).groups and p - HALF >= cut:
+            raise RefusedError(catalogue.scaling.not_gaussian(op.origin.label, as_written(op.out)))
+        return x
 
     # fixed points
 
@@ -239,6 +268,8 @@ class Orders:
             return (
                 Chance(group, own.groups) if self.fresh(op.matrix.name) else Chance(None, own.groups | group)
             )
+        if isinstance(op, OuterMul | OuterNonlin):
+            return Chance(None, own.groups)
         return Chance(None, own.groups & {RANDOM})
 
     def fresh(self, matrix: str) -> bool:

@@ -24,6 +24,7 @@ from tpc.core.expr import (
     Extent,
     Mul,
     Number,
+    OuterProduct,
     Pow,
     Ref,
     Sum,
@@ -35,6 +36,7 @@ from tpc.core.expr import (
     mul,
     neg,
     number,
+    outer_product,
     power,
     replace,
     summed,
@@ -102,6 +104,8 @@ class Expander:
                 return collected((p, e) for term in terms for p, e in self.series(term, cut).items())
             case Mul(factors):
                 return self._product(factors, cut)
+            case OuterProduct(rows, columns):
+                return self._product((rows, columns), cut, outer_product)
             case Pow(Extent(width), Number(exponent)):
                 ratio = self.ratios[width]
                 return (
@@ -151,8 +155,8 @@ class Expander:
                 return Fraction(1)
             case Add(terms):
                 return max((p for term in terms if (p := self.power_of(term)) is not None), default=None)
-            case Mul(factors):
-                powers = [self.power_of(factor) for factor in factors]
+            case Mul() | OuterProduct():
+                powers = [self.power_of(factor) for factor in x.parts]
                 return None if None in powers else sum((p for p in powers if p is not None), F0)
             case Pow(base, Number(exponent)):
                 own = self.power_of(base)
@@ -171,7 +175,9 @@ class Expander:
 
     # rules
 
-    def _product(self, factors: Sequence[Expr], cut: Fraction) -> Series:
+    def _product(
+        self, factors: Sequence[Expr], cut: Fraction, combined: Callable[[Expr, Expr], Expr] = mul
+    ) -> Series:
         """Each factor is wanted as far down as the others are large.
 
         One without terms so far counts as of order 1, so that they are looked for.
@@ -184,10 +190,22 @@ class Expander:
         for factor, own in zip(factors, powers, strict=True):
             rest = total - (own or F0)
             parts.append(self.series(factor, cut - rest if None not in powers else min(cut - rest, F0)))
-        out: Series = {F0: ONE}
-        for part in parts:
-            out = collected((p + q, mul(a, b)) for p, a in out.items() for q, b in part.items())
+        out = parts[0]
+        for part in parts[1:]:
+            out = collected((p + q, combined(a, b)) for p, a in out.items() for q, b in part.items())
         return {p: e for p, e in out.items() if p >= cut}
+
+    def pairs(self, factors: tuple[Value, Value], cut: Fraction) -> list[tuple[Fraction, Expr, Expr]]:
+        """The products of terms of two members whose powers come to `cut` or more."""
+        tops = [self.top(v.ref) for v in factors]
+        if self.settled and None in tops:
+            return []
+        wanted = [cut - (tops[1] or F0), cut - (tops[0] or F0)]
+        a, b = (
+            self.members(v, least if None not in tops else min(least, F0))
+            for v, least in zip(factors, wanted, strict=True)
+        )
+        return [(p + q, x, y) for p, x in a.items() for q, y in b.items() if p + q >= cut]
 
     def _power(self, base: Expr, exponent: Fraction, cut: Fraction) -> Series:
         """`(n^p (b + …))^q = n^{pq} (b + …)^q`, expanded at b."""

@@ -21,7 +21,18 @@ from tpc.core.expr import (
 from tpc.core.expr import replace as replaced
 from tpc.core.passes import Body, rewrite
 from tpc.core.places import Site, by_family, may_make, shared, sites_of
-from tpc.core.program import For, Instruction, MatMul, Moment, Nonlin, Op, Scalar, instructions
+from tpc.core.program import (
+    For,
+    Instruction,
+    MatMul,
+    Moment,
+    Nonlin,
+    Op,
+    OuterMul,
+    Product,
+    Scalar,
+    instructions,
+)
 from tpc.core.traverse import (
     at_round,
     index_variables,
@@ -79,6 +90,8 @@ class Zeros:
         return (
             self.member(op.operand, site.loops)
             if isinstance(op, MatMul)
+            else any(self.member(ref, site.loops) for ref in (op.table, op.operand))
+            if isinstance(op, OuterMul)
             else self.cleared(op.phi, site.loops) == ZERO
         )
 
@@ -86,7 +99,7 @@ class Zeros:
         op = site.op
         if self.family(op.out.name) and op.out.name not in keep:
             return None
-        if isinstance(op, MatMul):
+        if isinstance(op, Product):
             return Nonlin(op.out, ZERO, origin=op.origin) if site.number in self.zero else op
         phi = self.cleared(op.phi, site.loops)
         return (

@@ -14,7 +14,7 @@ from tpc.core.dependence import is_parallel
 from tpc.core.expr import Expr, Gather, Index, Ref, Sum, walk
 from tpc.core.places import rounds
 from tpc.core.printer import as_written
-from tpc.core.program import For, Gaussians, Instruction, MatMul, Op, Program
+from tpc.core.program import For, Gaussians, Instruction, MatMul, Op, Product, Program
 from tpc.core.traverse import at_round
 from tpc.gram.ir import NotGramError, TooDearError
 
@@ -92,7 +92,7 @@ class Boxes:
         }
         mentions = [v for i in op.out.index for v in (i.variables if isinstance(i, Affine) else ())]
         sums = (
-            [] if isinstance(op, MatMul) else [node.count for node in walk(op.phi) if isinstance(node, Sum)]
+            [] if isinstance(op, Product) else [node.count for node in walk(op.phi) if isinstance(node, Sum)]
         )
         counted = {v for count in (*sums, *(loop.count for loop in loops)) for v in count.variables}
         kept = [
@@ -182,5 +182,5 @@ def boxes(cuts: list[list[int]]) -> Iterator[tuple[tuple[int, int], ...]]:
 
 
 def phi_of(site: Box) -> Expr:
-    assert not isinstance(site.op, MatMul | Gaussians)
+    assert not isinstance(site.op, Product | Gaussians)
     return site.op.phi

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tpc.core.expr import Expr, Gather, Index, Value, walk
-from tpc.core.program import MatMul, Program, instructions
+from tpc.core.program import MatMul, OuterMul, Program, instructions
 from tpc.syntax import tree
 
 KEPT = (
@@ -78,6 +78,8 @@ def without_unused_inputs(program: Program) -> Program:
     for op, _ in instructions(program.body):
         if isinstance(op, MatMul):
             indices += [*op.matrix.index, *op.operand.index]
+        elif isinstance(op, OuterMul):
+            indices += [*op.table.index, *op.operand.index]
         else:
             waiting.append(op.phi)
     for x in waiting:

@@ -12,7 +12,20 @@ from dataclasses import dataclass, replace
 from tpc.core.affine import Affine
 from tpc.core.expr import Expr, Ref, Value, values, walk
 from tpc.core.names import Together, numbered
-from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Origin, Scalar
+from tpc.core.program import (
+    Family,
+    For,
+    Instruction,
+    MatMul,
+    Moment,
+    Nonlin,
+    Op,
+    Origin,
+    OuterMul,
+    OuterNonlin,
+    Product,
+    Scalar,
+)
 from tpc.core.traverse import op_variables
 from tpc.syntax.order import greatest
 from tpc.syntax.scope import Loop
@@ -93,7 +106,7 @@ class Block:
         self.made[name] = replace(kind, name=name, shape=shape)
         self.append(needed, replace(make, out=out))
         self.newest = name
-        return Value(out, kind.kind == "vector")
+        return Value(out, kind.kind != "scalar")
 
     def needed(self, free: frozenset[str]) -> list[Loop]:
         """The sums that something with these free variables depends on, also by their counts."""
@@ -133,7 +146,7 @@ class Block:
         newest, self.newest = self.newest, ""
         if (
             isinstance(value, Value)
-            and isinstance(last, MatMul | Moment)
+            and isinstance(last, MatMul | Moment | OuterMul)
             and last.out == value.ref
             and value.ref.name == newest
             and newest not in values_of(self.ops[:-1])
@@ -143,10 +156,9 @@ class Block:
             self.ops[-1] = replace(last, out=target)
             self.made.setdefault(target.name, replace(family, name=target.name))
             return
-        vector = self.made[target.name].kind == "vector"
-        self.ops.append(
-            Nonlin(target, value, origin=self.origin) if vector else Scalar(target, value, origin=self.origin)
-        )
+        kind = self.made[target.name].kind
+        make = Nonlin if kind == "vector" else OuterNonlin if kind == "table" else Scalar
+        self.ops.append(make(target, value, origin=self.origin))
 
 
 def values_of(ops: list[Op]) -> set[str]:
@@ -156,7 +168,7 @@ def values_of(ops: list[Op]) -> set[str]:
     """
     names: set[str] = set()
     for op in ops[-8:]:
-        if isinstance(op, Nonlin | Moment | Scalar):
+        if not isinstance(op, For | Product):
             names |= {v.ref.name for v in values(op.phi)}
     return names
 

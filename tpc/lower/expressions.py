@@ -23,6 +23,7 @@ from tpc.core.expr import (
     Index,
     Mul,
     Number,
+    OuterProduct,
     Pow,
     Ref,
     Sum,
@@ -36,6 +37,7 @@ from tpc.core.expr import (
     neg,
     new_position,
     number,
+    outer_product,
     power,
     replace,
     summed,
@@ -43,7 +45,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.laws import law_number
-from tpc.core.program import Family, MatMul, Moment, Nonlin, Scalar
+from tpc.core.program import Family, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Scalar
 from tpc.core.traverse import free_variables
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
@@ -153,7 +155,7 @@ class ExpressionLowering:
     def member(self, name: str, index: Sequence[tree.Tree], env: Env) -> Value:
         symbol = self.scope.symbols[name]
         vector = symbol.what == "vector" or (
-            name in self.block.made and self.block.made[name].kind == "vector"
+            name in self.block.made and self.block.made[name].kind != "scalar"
         )
         return Value(self.ref(name, index, env), vector)
 
@@ -189,13 +191,48 @@ class ExpressionLowering:
         base, index = (inner.base, inner.index) if isinstance(inner, tree.Indexed) else (inner, ())
         assert isinstance(base, tree.Name)
         declared = self.scope.symbols[base.name].node
-        assert isinstance(declared, tree.MatrixStatement)
+        if not isinstance(declared, tree.MatrixStatement):
+            return self.table_product(node, base.name, index, transposed, env)
         side, other = (declared.columns, declared.rows) if transposed else (declared.rows, declared.columns)
         assert isinstance(side, tree.Name)
         assert isinstance(other, tree.Name)
         operand = self.vector(self.lower(node.operand, env), other.name)
         op = MatMul(UNNAMED, self.ref(base.name, index, env), operand, transposed, origin=self.block.origin)
         return self.block.part(op, Family("", "vector", side.name, ()))
+
+    def table_product(
+        self, node: tree.MatrixProduct, name: str, index: Sequence[tree.Tree], transposed: bool, env: Env
+    ) -> Value:
+        """`A @ x`, the mean over the columns of a table's entries times a vector's, or `A.T @ y`."""
+        table = self.block.made[name]
+        side, other = (table.columns, table.width) if transposed else (table.width, table.columns)
+        assert side is not None
+        assert other is not None
+        operand = self.vector(self.lower(node.operand, env), other)
+        op = OuterMul(UNNAMED, self.ref(name, index, env), operand, transposed, origin=self.block.origin)
+        return self.block.part(op, Family("", "vector", side, ()))
+
+    def outer(self, args: Sequence[Expr]) -> Expr:
+        """`outer(a, b)`: of vectors under names and of scalars."""
+        return outer_product(
+            *(self.named(x) if is_vector(x) and not isinstance(x, Value) else x for x in args)
+        )
+
+    def table(self, x: Expr) -> Family | None:
+        """The family that would have `x` as a member if it is a table, else None."""
+        for node in walk(x):
+            if isinstance(node, OuterProduct):
+                rows, columns = (self.width(part) for part in (node.rows, node.columns))
+                some = rows or columns
+                return Family("", "table", rows or some, (), columns or some)
+            if isinstance(node, Value) and node.vector and node.ref.name in self.block.made:
+                known = self.block.made[node.ref.name]
+                return Family("", "table", known.width, (), known.columns) if known.kind == "table" else None
+        return None
+
+    def width(self, x: Expr) -> str | None:
+        found = (self.block.made[v.ref.name].width for v in values(x) if v.vector)
+        return next(found, None)
 
     def vector(self, x: Expr, width: str) -> Ref:
         """`x` as a vector of the program.
@@ -214,6 +251,9 @@ class ExpressionLowering:
             return self.block.part(
                 Scalar(UNNAMED, x, origin=self.block.origin), Family("", "scalar", None, ())
             )
+        table = self.table(x)
+        if table is not None:
+            return self.block.part(OuterNonlin(UNNAMED, x, origin=self.block.origin), table)
         width = self.block.made[vectors[0].ref.name].width
         return self.block.part(Nonlin(UNNAMED, x, origin=self.block.origin), Family("", "vector", width, ()))
 
@@ -221,6 +261,8 @@ class ExpressionLowering:
         x = self.lower(body, env)
         if not is_vector(x):
             return x
+        if any(isinstance(node, OuterProduct) for node in walk(x)):
+            x = self.named(x)
         return self.block.part(Moment(UNNAMED, x, origin=self.block.origin), Family("", "scalar", None, ()))
 
     def sum(self, node: tree.Summation, env: Env) -> Expr:
@@ -260,6 +302,8 @@ class ExpressionLowering:
 
     def call(self, name: str, args: Sequence[Expr], indices: Sequence[Affine | None]) -> Expr:
         symbol = self.scope.symbols.get(name)
+        if name == "outer" and symbol is None:
+            return self.outer(args)
         if symbol is None or not isinstance(symbol.node, tree.Function):
             return functions.written(name, *args)
         function = symbol.node

@@ -63,9 +63,8 @@ class Statements:
         matrices = tuple(m for s in statements if isinstance(s, tree.MatrixStatement) for m in self.matrix(s))
         gaussians = tuple(g for s in statements if isinstance(s, tree.Vector) for g in self.gaussians(s))
         for name, kind in self.checked.families.items():
-            self.block.made[name] = Family(
-                name, "vector" if kind.name == "vector" else "scalar", kind.width, self.checked.shapes[name]
-            )
+            own = kind.name if kind.name in ("vector", "table") else "scalar"
+            self.block.made[name] = Family(name, own, kind.width, self.checked.shapes[name], kind.columns)
         self.statements(statements)
         given = {name for g in gaussians for name in g.names} | {item.name for item in inputs}
         families = tuple(family for name, family in sorted(self.block.made.items()) if name not in given)

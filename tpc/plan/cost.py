@@ -20,6 +20,7 @@ RULES_BANDWIDTH = 4e9  # of the products of rules: bytes a second
 SPARE_VECTORS = 6  # that are made on the way through the products of rules
 DRAWN = 3e-8  # seconds that an entry of the points, or of a vector made from them, takes
 PER_POINT = 2.5e-9  # seconds for a value of a vector
+PER_PART, SPARE_TABLES = 1e-9, 1  # seconds for a part of a function of a table's entry; made on the way
 PER_ENTRY = 1e-8  # seconds for an entry of an array, or a value of an integrand
 
 
@@ -32,6 +33,25 @@ class VectorCount:
 
     count: int
     rounds: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TableWork:
+    """The tables that there are at once, and how often all their entries are gone through.
+
+    steps: parts of functions of entries; products: with vectors.
+    """
+
+    count: int = 0
+    steps: int = 0
+    products: int = 0
+
+    def cost(self, m: int, dtype: str) -> tuple[float, float]:
+        """Seconds and bytes of one repeat on m points of each side."""
+        size, entries = bytes_of(dtype), m * m
+        spare = SPARE_TABLES if self.count else 0
+        seconds = self.steps * PER_PART + self.products * size / BANDWIDTH
+        return seconds * entries, float((self.count + spare) * entries * size)
 
 
 def bytes_of(dtype: str) -> int:

@@ -15,7 +15,18 @@ import numpy as np
 
 from tpc.core.expr import ZERO, Gather
 from tpc.core.printer import as_written
-from tpc.core.program import For, Gaussians, Instruction, MatMul, Moment, Nonlin, Op, Program, loop_ranges
+from tpc.core.program import (
+    For,
+    Gaussians,
+    Instruction,
+    MatMul,
+    Moment,
+    Nonlin,
+    Op,
+    Product,
+    Program,
+    loop_ranges,
+)
 from tpc.plan.gaussians import Confined, Layout, Side
 from tpc.plan.sectors import Sectors
 from tpc.plan.support import (
@@ -62,7 +73,7 @@ class Instance:
     def reads(self) -> Iterable[Key]:
         return (
             [key(self.op.operand, self.at)]
-            if isinstance(self.op, MatMul)
+            if isinstance(self.op, Product)
             else keys_read(self.op.phi, self.at)
         )
 
@@ -225,7 +236,7 @@ class _Follower:
             alive = live is None or place in live
             if isinstance(instance.op, MatMul):
                 self._product(instance, instance.op, alive)
-            elif alive:
+            elif alive and not isinstance(instance.op, Product):
                 value = of_expression(instance.op.phi, instance.at, self._get, self.one)
                 if isinstance(instance.op, Moment):
                     value = self._mean(value, instance)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tpc.core.expr import Ref
+from tpc.core.printer import as_written
 from tpc.core.program import Program
 from tpc.expand.arrange import without_duplicates
 from tpc.gram import (
@@ -33,6 +35,11 @@ MOST_ROUNDS = 200  # of loops that covariances are tried on unasked: they are wr
 
 def try_covariances(program: Program, options: Options) -> CovariancesPlan | Refusal:
     """The plan by covariances, if it is asked for or the best one. Raises UnrepresentableError."""
+    if program.tables:
+        why = f"`{as_written(Ref(min(program.tables)))}` is a table, whose limit takes an independent copy"
+        if options.method == "gram":
+            raise UnrepresentableError(why)
+        return Refusal()
     if options.method == "gram":
         try:
             plan = plan_covariances(program, options.precision, None)

@@ -9,9 +9,8 @@ from typing import Any
 from tpc.core.expr import Call, is_vector, walk
 from tpc.core.functions import elementwise
 from tpc.core.program import Moment, Nonlin, Program, instructions
-from tpc.plan.cost import MEMORY, PER_POINT, SECONDS, cost_of_points, total_seconds
+from tpc.plan.cost import MEMORY, PER_POINT, SECONDS, total_seconds
 from tpc.plan.draft import Draft
-from tpc.plan.gaussians import Layout
 from tpc.plan.options import DType, Options
 from tpc.plan.plan import REPEATS, SAMPLES, GridPlan, PanelsPlan, PointsPlan, SampledPlan
 from tpc.plan.rounds import rounds_in_order, turns
@@ -25,6 +24,7 @@ MANY, BRIEF = 32, 0.2
 PER_GAUSSIAN, MOST = 64, 16_384  # samples for each Gaussian, but no more than MOST by that
 # this many for each keep the bias below the error (tests/bench/bias.py), up to LARGE
 UNBIASED, LARGE = 16, 65_536
+TABLE, MOST_TABLE = 1024, 2048  # samples by that where there are tables
 AT_LEAST = 4  # samples for each Gaussian in any case
 
 
@@ -38,17 +38,12 @@ def plan_points(draft: Draft, options: Options, reason: str) -> PointsPlan:
 
 
 def _plan_samples(draft: Draft, options: Options, reason: str) -> SampledPlan:
-    layout, k, dtype = draft.layout, draft.layout.total, options.precision
-    m = options.samples or max(
-        SAMPLES,
-        min(MOST, _power_of_two(PER_GAUSSIAN * k)),
-        min(LARGE, _power_of_two(UNBIASED * k)),
-        _power_of_two(AT_LEAST * k),
-    )
-    seconds, memory = cost_of_points(layout, draft.vectors, m, dtype)
-    while options.samples is None and m > MOST and memory > MEMORY:
+    k, dtype = draft.layout.total, options.precision
+    m = options.samples or (_for_tables(k) if draft.tables.count else _for_vectors(k))
+    seconds, memory = draft.cost(m, dtype)
+    while options.samples is None and (m > MOST or draft.tables.count) and memory > MEMORY and m > 2 * k:
         m //= 2
-        seconds, memory = cost_of_points(layout, draft.vectors, m, dtype)
+        seconds, memory = draft.cost(m, dtype)
     # larger ones cost the same, and have half the bias
     few = REPEATS if options.samples or m <= MOST else REPEATS // 2
     repeats = options.repeats or max(few, min(MANY, int(BRIEF / total_seconds(1, seconds, m, k))))
@@ -60,6 +55,21 @@ def _plan_samples(draft: Draft, options: Options, reason: str) -> SampledPlan:
         why=reason,
         **_common(draft, options, reason),
     )
+
+
+def _for_vectors(k: int) -> int:
+    """Points for k Gaussians."""
+    return max(
+        SAMPLES,
+        min(MOST, _power_of_two(PER_GAUSSIAN * k)),
+        min(LARGE, _power_of_two(UNBIASED * k)),
+        _power_of_two(AT_LEAST * k),
+    )
+
+
+def _for_tables(k: int) -> int:
+    """The same where there are tables, which take the square of it: fewer points, and more repeats."""
+    return max(TABLE, min(MOST_TABLE, _power_of_two(UNBIASED * k)), _power_of_two(AT_LEAST * k))
 
 
 def _common(draft: Draft, options: Options, reason: str) -> dict[str, Any]:
@@ -81,6 +91,8 @@ def _plan_quadrature(draft: Draft, options: Options, reason: str) -> PanelsPlan 
     Without, kinks cannot be found.
     """
     k, smooth = draft.layout.total, _smooth(draft.program)
+    if draft.tables.count:
+        return None
     if not (k in PANELS or (k in GRID and smooth)):
         return None
     sizes = PANELS.get(k) or (GRID[k] ** k,)
@@ -104,8 +116,7 @@ def _plan_quadrature(draft: Draft, options: Options, reason: str) -> PanelsPlan 
 class _Needs:
     """What is known of a program for the cost of a quadrature."""
 
-    layout: Layout
-    vectors: int
+    draft: Draft
     dtype: DType
     # of loops that depend on each other
     rounds: int
@@ -118,8 +129,7 @@ class _Needs:
     def of(cls, draft: Draft, options: Options) -> _Needs:
         program = draft.program
         return cls(
-            draft.layout,
-            draft.vectors,
+            draft,
             options.precision,
             max(1, rounds_in_order(program)),
             min(16, sum(math.prod(output.shape) for output in program.outputs)),
@@ -128,7 +138,7 @@ class _Needs:
 
     def once(self, m: int) -> tuple[float, float]:
         """Seconds and bytes of one evaluation on m points."""
-        seconds, memory = cost_of_points(self.layout, self.vectors, m, self.dtype)
+        seconds, memory = self.draft.cost(m, self.dtype)
         return seconds + self.work * m * PER_POINT, memory
 
     def plain(self, m: int) -> tuple[float, float]:

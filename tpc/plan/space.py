@@ -15,7 +15,7 @@ from typing import Protocol
 
 from tpc.core.expr import Add, Call, Compare, Expr, Mul, Number, Pow, Sum, Value, children, is_vector
 from tpc.core.printer import as_written
-from tpc.core.program import Moment, Nonlin, Program, instructions
+from tpc.core.program import Moment, Nonlin, OuterNonlin, Program, instructions
 from tpc.plan.sectors import Sectors
 
 
@@ -50,6 +50,8 @@ class Linear:
 
     def refuses(self, program: Program) -> str | None:
         for op, _ in instructions(program.body):
+            if isinstance(op, OuterNonlin):
+                return f"`{as_written(op.out)}` ({op.origin}) is a table"
             if isinstance(op, Nonlin) and degree(op.phi) > 1:
                 return f"`{as_written(op.out)}` ({op.origin}) is not linear in its vectors"
             if isinstance(op, Moment) and degree(op.phi) > 2:
@@ -85,6 +87,8 @@ class Chaos:
 
     def refuses(self, program: Program) -> str | None:
         for op, _ in instructions(program.body):
+            if isinstance(op, OuterNonlin):
+                return f"`{as_written(op.out)}` ({op.origin}) is a table"
             if isinstance(op, Nonlin | Moment) and degree(op.phi) == math.inf:
                 what = "no polynomial in" if isinstance(op, Nonlin) else "no mean of a polynomial in"
                 return f"`{as_written(op.out)}` ({op.origin}) is {what} its vectors"

@@ -29,7 +29,7 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.functions import elementwise
-from tpc.core.program import Instruction, MatMul, Moment, Program, instructions
+from tpc.core.program import Instruction, MatMul, Moment, OuterMul, Program, instructions
 
 TAME = 4  # the degree of integrands whose means have right errors at 2,048 points (tests/bench/claims.py)
 INFINITE = math.inf
@@ -70,6 +70,10 @@ def _growth(op: Instruction, known: dict[str, Growth]) -> Growth:
     if isinstance(op, MatMul):  # a Gaussian, and a combination of what the transpose has met
         own = known.get(op.operand.name, Growth())
         return Growth(max(1, own.degree), own.heavy or 2 * own.degree > TAME, own.edged)
+    if isinstance(op, OuterMul):
+        table, operand = (known.get(ref.name, Growth()) for ref in (op.table, op.operand))
+        both = table.degree + operand.degree
+        return Growth(both, table.heavy or operand.heavy or both > TAME, table.edged or operand.edged)
     parts = _join(known.get(v.ref.name, Growth()) for v in walk(op.phi) if isinstance(v, Value))
     degree = _degree(op.phi, known)
     edged = parts.edged or any(_edge(x) for x in walk(op.phi))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from tpc.core.affine import Affine, bounds
 from tpc.core.expr import Expr, Gather, Ref, Sum, Value, children, rebuild
 from tpc.core.names import part
-from tpc.core.program import Family, For, MatMul, Program, Scalar
+from tpc.core.program import Family, For, Product, Program, Scalar
 from tpc.core.traverse import ref_variables, substitute_ref
 from tpc.reassociate.levels import Item, Level, Nested, body_of, put_before, sites
 
@@ -20,7 +20,7 @@ def gather(program: Program, top: Level) -> Program:
     """
     rows = _Rows(program)
     for site in list(sites(top)):
-        if not isinstance(site.op, MatMul):
+        if not isinstance(site.op, Product):
             rows.site = site
             site.op = replace(
                 site.op, phi=rows.read(site.op.phi, {loop.variable: loop.count for loop in site.nest})

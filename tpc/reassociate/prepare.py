@@ -29,7 +29,7 @@ from tpc.core.expr import (
 )
 from tpc.core.names import part
 from tpc.core.printer import print_expr
-from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Program, instructions
+from tpc.core.program import Family, For, Instruction, Moment, Nonlin, Product, Program, instructions
 from tpc.core.traverse import free_variables, map_refs, substitute
 from tpc.reassociate.levels import (
     Level,
@@ -60,7 +60,7 @@ def _without_idle_axes(program: Program, top: Level) -> Program:
     writers = [op.out.name for op in (site.op for site in found)] + [op.out.name for op in _inside(top)]
     for k, site in enumerate(found):
         op = site.op
-        if isinstance(op, MatMul) or writers.count(op.out.name) > 1:
+        if isinstance(op, Product) or writers.count(op.out.name) > 1:
             continue
         used = free_variables(op.phi)
         idle = [

@@ -19,7 +19,7 @@ from dataclasses import replace
 from tpc.core.affine import Affine, Ranges, bounds
 from tpc.core.expr import Add, Call, Expr, Mul, Pow, Ref, Sum, children, is_vector
 from tpc.core.passes import without_unused
-from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Op, Program, instructions
+from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Op, Product, Program, instructions
 from tpc.core.traverse import ref_variables, used_refs
 from tpc.core.wellformed import verified
 from tpc.reassociate.contraction import WRITE, Node, Pair, cheapest, pair_cost
@@ -76,7 +76,7 @@ def written_cost(op: Instruction, ranges: Ranges, size: int) -> float:
 
     Products with matrices, which stay, count nothing.
     """
-    if isinstance(op, MatMul):
+    if isinstance(op, Product):
         return 0.0
     rounds = math.prod(extents(ranges).values())
 

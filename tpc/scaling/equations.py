@@ -30,7 +30,7 @@ from tpc.core.expr import (
 )
 from tpc.core.functions import elementwise
 from tpc.core.network import LEARNING
-from tpc.core.program import Instruction, MatMul, Moment, Program, instructions
+from tpc.core.program import Instruction, MatMul, Moment, OuterMul, Product, Program, instructions
 from tpc.scaling import sizes
 from tpc.scaling.parity import Parity, parities, parity
 from tpc.scaling.sizes import ZERO, SizeNode, Sizes
@@ -63,7 +63,7 @@ def circuit(program: Program) -> Circuit:
     given |= {name: found[name] is None for group in program.gaussians for name in group.names}
     made = []
     for op, _ in instructions(program.body):
-        updates = not isinstance(op, MatMul) and any(v.ref.name == LEARNING for v in values(op.phi))
+        updates = not isinstance(op, Product) and any(v.ref.name == LEARNING for v in values(op.phi))
         made.append(SizeEquation(op.out.name, _node(op, found), updates))
     return Circuit(tuple(made), given)
 
@@ -73,6 +73,8 @@ def _node(op: Instruction, found: Mapping[str, Parity | None]) -> SizeNode:
         return sizes.RefSize(
             op.operand.name
         )  # W has variance 1/columns: Wx is of the size of x, its Ż included
+    if isinstance(op, OuterMul):
+        return sizes.ProductSize(tuple(sizes.RefSize(ref.name) for ref in (op.table, op.operand)))
     return mean(op.phi, found) if isinstance(op, Moment) else node(op.phi)
 
 

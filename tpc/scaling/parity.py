@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tpc.core.expr import ZERO, Add, Call, Compare, Expr, Extent, Mul, Number, Pow, Sum, Value
 from tpc.core.functions import elementwise
 from tpc.core.network import LEARNING
-from tpc.core.program import Instruction, MatMul, Program, instructions
+from tpc.core.program import Instruction, MatMul, OuterMul, Program, instructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,9 @@ def _parity(op: Instruction, found: Parities) -> Parity | None:
     if isinstance(op, MatMul):
         operand = found[op.operand.name]
         return None if operand is None else product([operand, Parity(odd=frozenset({op.matrix.name}))])
+    if isinstance(op, OuterMul):
+        table, operand = found[op.table.name], found[op.operand.name]
+        return None if table is None or operand is None else product([table, operand])
     return parity(op.phi, found)
 
 

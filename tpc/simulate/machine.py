@@ -17,9 +17,35 @@ from jax import lax
 
 from tpc.core.affine import Affine
 from tpc.core.dependence import is_parallel
-from tpc.core.expr import Expr, Extent, Gather, Mul, Position, Ref, Sum, Value, is_vector
+from tpc.core.expr import (
+    Add,
+    Expr,
+    Extent,
+    Gather,
+    Mul,
+    OuterProduct,
+    Position,
+    Ref,
+    Sum,
+    Value,
+    is_vector,
+    summed,
+    walk,
+)
 from tpc.core.numeric import Namespace, evaluate
-from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Output, instructions
+from tpc.core.program import (
+    Family,
+    For,
+    Instruction,
+    MatMul,
+    Moment,
+    Nonlin,
+    Op,
+    OuterMul,
+    OuterNonlin,
+    Output,
+    instructions,
+)
 from tpc.simulate.contract import contract
 from tpc.simulate.matrix_free import Asked, met_by, multiply_members
 from tpc.simulate.rolling import Rolling, places
@@ -35,8 +61,9 @@ Env = Mapping[str, Any]
 class Machine:
     """Executes instructions.
 
-    What has been computed is an `Env`: families by name, [*shape, n] for vectors and [*shape] for scalars;
-    and what the sides of matrices have met that are not drawn (`met_by`).
+    What has been computed is an `Env`: families by name, [*shape, n] for vectors, [*shape] for scalars and
+    [*shape, n, m] for tables; and what the sides of matrices have met that are not drawn (`met_by`). An
+    expression has so many axes of entries: 2 in a table, 1 in a vector, else 0.
     """
 
     # n by name of width
@@ -90,7 +117,7 @@ class Machine:
 
     def _unset(self, name: str) -> Any:
         family = self.families[name]
-        trailing = () if family.width is None else (self.widths[family.width],)
+        trailing = tuple(self.widths[width] for width in family.widths)
         return jnp.zeros((*places(family, self.rolling.get(name, ())), *trailing), self.dtype)
 
     # instructions
@@ -99,10 +126,13 @@ class Machine:
         match op:
             case MatMul():
                 value, env = self._product(op, env, frame)
+            case OuterMul():
+                value = self._table_product(op, env, frame)
             case Moment():
                 value = self._mean(op.phi, env, frame)
             case _:
-                value = self.value(op.phi, env, frame, vector=isinstance(op, Nonlin))
+                entries = 2 if isinstance(op, OuterNonlin) else int(isinstance(op, Nonlin))
+                value = self.value(op.phi, env, frame, entries=entries)
         family = env[op.out.name] if op.out.name in env else self._unset(op.out.name)
         return {
             **env,
@@ -150,10 +180,25 @@ class Machine:
         w = jnp.swapaxes(w, -1, -2) if op.transposed else w
         return jnp.matmul(w, x[..., None], precision="highest")[..., 0]
 
+    def _table_product(self, op: OuterMul, env: Env, frame: Bindings) -> Any:
+        """`(1/m) Σ_β A_αβ x_β` for all x along the axes."""
+        x = read(env[op.operand.name], self._indices(op.operand, env, frame), frame)
+        table = read(env[op.table.name], self._indices(op.table, env, frame), frame)
+        n = x.shape[-1]
+        if math.prod(table.shape[:-2]) == 1:
+            table = table.reshape(table.shape[-2:])
+            near = ((x.ndim - 1,), (0 if op.transposed else 1,))
+            return lax.dot_general(x, table, (near, ((), ())), precision="highest") / n
+        table = jnp.swapaxes(table, -1, -2) if op.transposed else table
+        return jnp.matmul(table, x[..., None], precision="highest")[..., 0] / n
+
     def _mean(self, phi: Expr, env: Env, frame: Bindings) -> Any:
         """`(1/n) Σ_α φ`, a matrix product if φ is a product of vectors over different axes."""
+        if any(self._entries(node) == 2 for node in walk(phi)):
+            table = self.value(phi, env, frame, entries=2)
+            return jnp.mean(table, axis=(-2, -1))
         factors = [
-            self.value(factor, env, frame, vector=True)
+            self.value(factor, env, frame, entries=1)
             for factor in (phi.factors if isinstance(phi, Mul) else (phi,))
         ]
         n = max(factor.shape[-1] for factor in factors)
@@ -161,45 +206,67 @@ class Machine:
 
     # expressions
 
-    def value(self, x: Expr, env: Env, frame: Bindings, *, vector: bool) -> Any:
+    def value(self, x: Expr, env: Env, frame: Bindings, *, entries: int) -> Any:
         """The value of an expression.
 
-        It has the rank `len(frame.axes)`, and for vectors a last axis of coordinates (of length 1 if all are
-        equal).
+        It has the rank `len(frame.axes)`, and then one axis of coordinates, or two of a table's (of length 1
+        if all are equal).
         """
-        rank = len(frame.axes) + vector
+        rank = len(frame.axes) + entries
 
         def leaf(node: Expr) -> Any | None:
             match node:
-                case Value(ref, own):
-                    return self._raised(
-                        read(env[ref.name], self._indices(ref, env, frame), frame), vector and not own
-                    )
+                case Value(ref, _):
+                    members = read(env[ref.name], self._indices(ref, env, frame), frame)
+                    return self._raised(members, entries - self._entries(node))
                 case Position(index):
-                    return self._positioned(frame.value(index), rank, vector)
+                    return self._positioned(frame.value(index), rank, entries)
                 case Extent(width):
-                    return self._positioned(self.widths[width], rank, vector)
+                    return self._positioned(self.widths[width], rank, entries)
+                case OuterProduct():
+                    return math.prod(self._sides(node, env, frame))
                 case Sum():
-                    return self._raised(self._sum(node, env, frame), vector and not is_vector(node))
+                    own = entries if is_vector(node) else 0
+                    return self._raised(self._sum(node, env, frame, own), entries - own)
             return None
 
         out = jnp.asarray(evaluate(x, leaf, JAX), self.dtype)
         return out.reshape((1,) * rank) if out.ndim == 0 else out
 
-    def _raised(self, value: Any, scalar: bool) -> Any:
+    def _entries(self, x: Expr) -> int:
+        """How many axes of entries a value of the program has, or an outer product."""
+        if isinstance(x, OuterProduct):
+            return 2
+        if not isinstance(x, Value) or not x.vector:
+            return 0
+        return 2 if x.ref.name in self.families and self.families[x.ref.name].columns else 1
+
+    def _sides(self, node: OuterProduct, env: Env, frame: Bindings) -> tuple[Any, Any]:
+        """The two factors of an outer product, [*axes, rows, 1] and [*axes, 1, columns]."""
+        rows, columns = (
+            self.value(part, env, frame, entries=int(is_vector(part))) for part in (node.rows, node.columns)
+        )
+        return (
+            self._raised(rows, 1 if is_vector(node.rows) else 2),
+            columns[..., None, :] if is_vector(node.columns) else self._raised(columns, 2),
+        )
+
+    def _raised(self, value: Any, more: int) -> Any:
         value = value.astype(self.dtype)
-        return value[..., None] if scalar else value
+        return value[(..., *(None,) * more)] if more else value
 
-    def _positioned(self, value: Any, rank: int, vector: bool) -> Any:
+    def _positioned(self, value: Any, rank: int, entries: int) -> Any:
         value = jnp.asarray(value, self.dtype)
-        return value.reshape((1,) * rank) if value.ndim == 0 else self._raised(value, vector)
+        return value.reshape((1,) * rank) if value.ndim == 0 else self._raised(value, entries)
 
-    def _sum(self, node: Sum, env: Env, frame: Bindings) -> Any:
+    def _sum(self, node: Sum, env: Env, frame: Bindings, entries: int) -> Any:
         """`Σ_{i<count} body`, sums directly inside it included.
 
         All summands at once if that is not too much, else one by one.
         """
-        vector = is_vector(node)
+        if entries == 2 and isinstance(node.body, Add):
+            parts_of_it = (summed(node.variable, node.count, term) for term in node.body.terms)
+            return sum(self.value(part, env, frame, entries=2) for part in parts_of_it)
         inner, body, first = replace(frame, mask=None), node, len(frame.axes)
         while True:
             inner = inner.along(body.variable, body.count)
@@ -208,19 +275,17 @@ class Machine:
             body = body.body
         terms = math.prod(inner.extents[first:])
         if terms == 0:
-            return jnp.zeros((1,) * (first + vector), self.dtype)
+            return jnp.zeros((1,) * (first + entries), self.dtype)
         parts = body.body.factors if isinstance(body.body, Mul) else (body.body,)
         if (
             len(parts) == 1
-            and terms * math.prod(frame.extents) * (max(self.widths.values()) if vector else 1) > MAX_TERMS
+            and terms * math.prod(frame.extents) * max(self.widths.values(), default=1) ** entries > MAX_TERMS
+            and not isinstance(body.body, OuterProduct)
         ):
-            return self._sum_in_rounds(node, env, frame)
-        factors = [
-            self._masked(part, self.value(part, env, inner, vector=vector), inner.mask, vector)
-            for part in parts
-        ]
+            return self._sum_in_rounds(node, env, frame, entries)
+        factors = [factor for part in parts for factor in self._factors(part, env, inner, entries)]
         if inner.mask is not None:
-            factors.append(inner.mask.astype(self.dtype)[(..., None) if vector else ...])
+            factors.append(self._raised(inner.mask, entries))
         summed = range(first, len(inner.axes))
         repeats = math.prod(
             inner.extents[axis] for axis in summed if all(factor.shape[axis] == 1 for factor in factors)
@@ -228,29 +293,31 @@ class Machine:
         total = contract(factors, summed) * repeats
         return total.reshape(total.shape[:first] + total.shape[len(inner.axes) :])
 
-    def _masked(self, part: Expr, value: Any, mask: Any, vector: bool) -> Any:
-        """`value` with 0 where nothing real is.
+    def _factors(self, part: Expr, env: Env, inner: Bindings, entries: int) -> list[Any]:
+        """A factor of a summand, the two sides of an outer product apart, with 0 where nothing real is.
 
         What is computed there from unset members may be no number, and is not to be multiplied by 0.
         """
-        if mask is None or isinstance(part, Value):
-            return value
-        return jnp.where(mask[..., None] if vector else mask, value, 0)
+        found = (
+            [*self._sides(part, env, inner)]
+            if isinstance(part, OuterProduct)
+            else [self.value(part, env, inner, entries=entries)]
+        )
+        if inner.mask is None or isinstance(part, Value):
+            return found
+        mask = inner.mask[(..., *(None,) * entries)]
+        return [jnp.where(mask, value, 0) for value in found]
 
-    def _sum_in_rounds(self, node: Sum, env: Env, frame: Bindings) -> Any:
-        vector = is_vector(node)
-
+    def _sum_in_rounds(self, node: Sum, env: Env, frame: Bindings, entries: int) -> Any:
         def body(i: Any, total: Any) -> Any:
             inner = replace(frame, mask=None).in_round(node.variable, node.count, i)
-            term = self.value(node.body, env, inner, vector=vector)
+            term = self.value(node.body, env, inner, entries=entries)
             return total + (
-                term
-                if inner.mask is None
-                else jnp.where(inner.mask[..., None] if vector else inner.mask, term, 0)
+                term if inner.mask is None else jnp.where(inner.mask[(..., *(None,) * entries)], term, 0)
             )
 
         shape = jax.eval_shape(
-            lambda: body(0, jnp.zeros((1,) * (len(frame.axes) + vector), self.dtype))
+            lambda: body(0, jnp.zeros((1,) * (len(frame.axes) + entries), self.dtype))
         ).shape
         rounds = frame.greatest(node.count) if frame.varies(node.count) else frame.value(node.count)
         return lax.fori_loop(0, rounds, body, jnp.zeros(shape, self.dtype))

@@ -17,6 +17,7 @@ import numpy as np
 
 from tpc.core.given import whole_number
 from tpc.core.program import Program
+from tpc.core.table_reads import read_while_there
 from tpc.machine.memory import SURE, account, free_of_devices, refusing, require_memory
 from tpc.machine.precision import precision, require_platform
 from tpc.plan.options import Matrices
@@ -262,7 +263,7 @@ def _smaller(
     program: Program, sizes: Mapping[str, int], needed: float, left: float, free: tuple[str, ...]
 ) -> str:
     """What to change where one seed needs more than is left."""
-    power = 1 if len(free) == len(program.matrices) else 2
+    power = 1 if len(free) == len(program.matrices) and not program.tables else 2
     first = sizes[program.widths[0].name]
     fits = int(first * (left / needed) ** (1 / power) * 0.95) if needed > left else first
     return f"a width of {fits:,} would fit" if fits else "use a smaller width"
@@ -280,13 +281,14 @@ def entries(program: Program, sizes: Mapping[str, int], free: tuple[str, ...] = 
 
     They are those of matrices, of vectors at the start, and of all that is made of them and kept.
     """
+    program = read_while_there(program)
     found = numbers_kept(program, sizes, free)
     found += sum(
         len(g.names) * math.prod(count for _, count in g.axes) * sizes[g.width] for g in program.gaussians
     )
     kept = rolling(program)
     return found + sum(
-        math.prod(places(f, kept.get(f.name, ()))) * (sizes[f.width] if f.width else 1)
+        math.prod(places(f, kept.get(f.name, ()))) * math.prod(sizes[width] for width in f.widths)
         for f in program.families
     )
 
@@ -299,6 +301,7 @@ def _compiled(
 
     Its outputs are [group, *their shape]. free: matrices that are not drawn.
     """
+    program = read_while_there(program)
     own, families = dict(sizes), {family.name: family for family in program.families}
     met = capacities(program, own, free)
 

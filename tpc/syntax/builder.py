@@ -126,6 +126,16 @@ class TreeBuilder(Transformer[Token, Any]):
     def define(self, items: list[Any]) -> tree.Define:
         return tree.Define(_span(items), items[0], items[2], tuple(items[3:]))
 
+    def table(self, items: list[Any]) -> tree.Define:
+        _, target, _, rows, x, columns, _, value, *clauses = items
+        if x.value != "x":
+            raise RefusedError(
+                catalogue.syntax.expected_word(
+                    span_of(x), x.value, "x", "the sides of a table are written `n x m`"
+                )
+            )
+        return tree.Define(_span(items), target, value, tuple(clauses), sides=(rows, columns))
+
     def for_clause(self, items: list[Any]) -> tree.Range:
         return tree.Range(_span(items), _name(items[1]), items[3])
 
@@ -219,7 +229,18 @@ class TreeBuilder(Transformer[Token, Any]):
         return tree.Loss(_span(items), None, (), (_name(prediction), _name(label)), value)
 
     def update(self, items: list[Any]) -> tree.Update:
-        return tree.Update(_span(items), _name(items[1]), _options(items[2:]))
+        word, weights = items[-1] if isinstance(items[-1], tuple) else (None, ())
+        tokens = [item for item in items if not isinstance(item, tuple)]
+        return tree.Update(_span(items[:2]), _name(items[1]), _options(tokens[2:]), weights, word)
+
+    def update_of(self, items: list[Any]) -> tuple[tree.Name, tuple[tree.Name, ...]]:
+        word, *weights = (_name(item) for item in items if item is not None)
+        return word, tuple(weights)
+
+    def optimizer_block(self, items: list[Any]) -> tree.Optimizer:
+        options = _options(items)
+        body = tuple(item for item in items if isinstance(item, tree.Define))
+        return tree.Optimizer(_span(items[:2]), _name(items[1]), options, body, items[-1])
 
     def gradient(self, items: list[Any]) -> tree.Gradient:
         _, _, network, fed, label, _, *rest = items

@@ -24,11 +24,11 @@ def check_laws(file: tree.File, scope: Scope, errors: list[Diagnostic]) -> None:
                 default_value(default, scope)
             case tree.MatrixStatement(declared=declared):
                 for side in (statement.rows, statement.columns):
-                    _side(side, scope, errors)
+                    check_side(side, scope, errors)
                 for item in declared:
                     _matrix(statement, item, scope, errors)
             case tree.Vector(declared=declared):
-                _side(statement.width, scope, errors)
+                check_side(statement.width, scope, errors)
                 _vector(statement, scope, errors)
 
 
@@ -58,7 +58,7 @@ def _width(name: tree.Name, ratio: tree.Tree | None, scope: Scope, errors: list[
             errors.append(catalogue.laws.width_ratio(ratio.span, first))
 
 
-def _side(side: tree.Name | tree.Literal, scope: Scope, errors: list[Diagnostic]) -> None:
+def check_side(side: tree.Name | tree.Literal, scope: Scope, errors: list[Diagnostic]) -> None:
     if not isinstance(side, tree.Name) or side.name not in scope.widths:
         text = side.name if isinstance(side, tree.Name) else str(side.value)
         known = isinstance(side, tree.Literal) or side.name in scope.symbols

@@ -9,15 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tpc.core.affine import Affine
-from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED, arity, function_names, is_function
+from tpc.core.functions import CONSTANTS, arity, function_names, is_function
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
-from tpc.syntax import tree
+from tpc.syntax import table_kinds, tree
 from tpc.syntax.forms import derivative_of, is_rational
 from tpc.syntax.order import Reference
 from tpc.syntax.scope import CONDITION, SCALAR, UNKNOWN, Kind, Local, Loop, Scope, Symbol
-from tpc.syntax.walk import parts
 
 Env = Mapping[str, Local]
 MAX_PARTS = 200_000  # parts of a program once its functions are expanded
@@ -37,7 +36,23 @@ class Kinds:
         self.stamp = Affine()
         self.calls: list[str] = []
         self.parts = 0
+        self.tabular = False  # whether a table is being defined
         self.fresh = 0
+
+    def defined(self, node: tree.Define, loops: Sequence[Loop], stamp: Affine) -> Kind:
+        """The kind of what a definition inside `loops` makes."""
+        self.tabular = bool(node.sides)
+        kind = self.define(node.value, loops, stamp)
+        self.tabular = False
+        if node.sides:
+            found = table_kinds.declared(node.value, kind, *map(_text, node.sides))
+            return found if isinstance(found, Kind) else self.fail(found)
+        if kind.name == "table":
+            base = node.target.base if isinstance(node.target, tree.Indexed) else node.target
+            name = base.name if isinstance(base, tree.Name) else ""
+            rows, columns = (side or "n" for side in table_kinds.sides(kind))
+            return self.fail(catalogue.tables.table_undeclared(node.target.span, name, rows, columns))
+        return kind
 
     def define(self, value: tree.Tree, loops: Sequence[Loop], stamp: Affine) -> Kind:
         """The kind of the right side of a definition inside `loops`."""
@@ -86,7 +101,7 @@ class Kinds:
                 return self.matmul(node, env)
             case tree.Comparison(left=left, right=right):
                 kind = self.join([(x, self.infer(x, env)) for x in (left, right)])
-                return kind if kind.name == "unknown" else replace(CONDITION, width=kind.width, at=kind.at)
+                return kind if kind.name == "unknown" else replace(kind, name=CONDITION.name)
             case tree.Mean(body=body):
                 self.join([(body, self.infer(body, env))])
                 return SCALAR  # whatever is wrong inside, or not known yet
@@ -113,7 +128,7 @@ class Kinds:
         if symbol.what == "width":
             return self.fail(catalogue.laws.width_misplaced(node.span, node.name))
         if symbol.what == "matrix":
-            return self.fail(catalogue.kinds.matrix_misplaced(node.span, node.name))
+            return self.matrix_as_value(node.span, node.name)
         return self.member(node.span, node.name, symbol, (), env)
 
     def indexed(self, node: tree.Tree, base: tree.Tree, index: Sequence[tree.Tree], env: Env) -> Kind:
@@ -123,10 +138,14 @@ class Kinds:
         if symbol is None:
             return self.fail(catalogue.names.unknown_name(base.span, base.name, self.scope.symbols))
         if symbol.what == "matrix":
-            return self.fail(catalogue.kinds.matrix_misplaced(node.span, base.name))
+            return self.matrix_as_value(node.span, base.name)
         if symbol.what in ("function", "width", "dim"):
             return self.fail(catalogue.indices.index_count(node.span, base.name, 0, len(index)))
         return self.member(node.span, base.name, symbol, index, env)
+
+    def matrix_as_value(self, span: Span, name: str) -> Kind:
+        wrong = catalogue.tables.matrix_in_a_table if self.tabular else catalogue.kinds.matrix_misplaced
+        return self.fail(wrong(span, name))
 
     def member(self, span: Span, name: str, symbol: Symbol, index: Sequence[tree.Tree], env: Env) -> Kind:
         """A reference to a value; recorded."""
@@ -179,6 +198,9 @@ class Kinds:
 
     def join(self, items: Sequence[tuple[tree.Tree, Kind]]) -> Kind:
         """The kind of an elementwise combination."""
+        if any(kind.name == "table" for _, kind in items):
+            found = table_kinds.joined(items)
+            return found if isinstance(found, Kind) else self.fail(found)
         out, unknown = SCALAR, False
         for node, kind in items:
             if kind.name == "condition":
@@ -199,27 +221,29 @@ class Kinds:
         found = self.matrix(node.matrix, env)
         if found is None:
             return UNKNOWN
-        name, declared, transposed, at = found
-        rows, columns = (declared.columns, declared.rows) if transposed else (declared.rows, declared.columns)
-        result = Kind("vector", _text(rows), node.span)
+        name, (rows, columns), transposed, at = found
+        if transposed:
+            rows, columns = columns, rows
+        result = Kind("vector", rows, at=node.span)
+        if operand.name == "table":
+            what = f"what {name} is multiplied to"
+            return self.fail(catalogue.tables.table_misplaced(node.operand.span, what))
         if operand.name == "condition":
             return self.fail(catalogue.kinds.condition_misplaced(node.operand.span))
         if operand.name == "scalar":
             return self.fail(catalogue.kinds.vector_due(node.operand.span, f"what {name} is multiplied to"))
-        if operand.name == "vector" and operand.width != _text(columns):
+        if operand.name == "vector" and operand.width != columns:
             shown, other = (f"{name}.T", name) if transposed else (name, f"{name}.T")
-            remedy = f"`{other} @ …` has the right side" if operand.width == _text(rows) else None
+            remedy = f"`{other} @ …` has the right side" if operand.width == rows else None
             return self.fail(
-                catalogue.kinds.wrong_side(
-                    node.operand.span, shown, _text(columns), str(operand.width), at, remedy
-                )
+                catalogue.kinds.wrong_side(node.operand.span, shown, columns, str(operand.width), at, remedy)
             )
         return result
 
-    def matrix(self, node: tree.Tree, env: Env) -> tuple[str, tree.MatrixStatement, bool, Span] | None:
-        """The matrix on the left of `@`.
+    def matrix(self, node: tree.Tree, env: Env) -> tuple[str, tuple[str, str], bool, Span] | None:
+        """The matrix, or the table, on the left of `@`.
 
-        Its name, declaration, whether it is transposed, and where it was declared.
+        Its name, its sides, whether it is transposed, and where it was declared.
         """
         transposed = False
         inner = node
@@ -231,7 +255,10 @@ class Kinds:
             if isinstance(base, tree.Name) and base.name not in env
             else None
         )
-        if symbol is None or symbol.what != "matrix":
+        known = self.families.get(base.name, UNKNOWN) if isinstance(base, tree.Name) else UNKNOWN
+        if symbol is None or not (symbol.what == "matrix" or known.name == "table"):
+            if symbol is not None and symbol.what == "family" and known.name == "unknown":
+                return None
             if (
                 isinstance(base, tree.Name)
                 and symbol is None
@@ -243,12 +270,14 @@ class Kinds:
                 self.errors.append(catalogue.kinds.not_a_matrix(node.span))
             return None
         assert isinstance(base, tree.Name)
-        assert isinstance(symbol.node, tree.MatrixStatement)
         if len(index) != symbol.axes:
             self.errors.append(catalogue.indices.index_count(inner.span, base.name, symbol.axes, len(index)))
             return None
         self.record(inner.span, base.name, index, env)
-        return base.name, symbol.node, transposed, symbol.span
+        if known.name == "table":
+            return base.name, table_kinds.sides(known), transposed, symbol.span
+        assert isinstance(symbol.node, tree.MatrixStatement)
+        return base.name, (_text(symbol.node.rows), _text(symbol.node.columns)), transposed, symbol.span
 
     def sum(self, node: tree.Summation, env: Env) -> Kind:
         inner, loops = dict(env), self.loops
@@ -277,7 +306,7 @@ class Kinds:
         if derivative is None:
             return self.fail(catalogue.names.unknown_function(node.function.span, "", function_names()))
         function, argument = derivative
-        count = self.argument_count(function, len(node.args))
+        count = self.scope.argument_count(function, len(node.args))
         if argument is None and count is not None and count != 1:
             return self.fail(catalogue.kinds.which_derivative(node.function.span, function.name, count))
         if isinstance(node.function, tree.Applied):
@@ -290,41 +319,18 @@ class Kinds:
                         node.function.args[1].span, function.name, count, position
                     )
                 )
-        if not self.elementwise(function):
+        if not self.scope.is_elementwise(function):
             return self.fail(catalogue.kinds.derivative_of_program(node.function.span, function.name))
         return self.call(node, function, node.args, env)
-
-    def argument_count(self, function: tree.Name, given: int) -> int | None:
-        symbol = self.scope.symbols.get(function.name)
-        if symbol is not None and isinstance(symbol.node, tree.Function):
-            return len(symbol.node.parameters)
-        if is_function(function.name):
-            return given if function.name in SUGARED else FUNCTIONS[function.name].arguments
-        return None
-
-    def elementwise(self, function: tree.Name) -> bool:
-        """Whether a function has no product and no mean in it, nor in the functions it uses."""
-        seen, todo = set(), [function.name]
-        while todo:
-            symbol = self.scope.symbols.get(todo.pop())
-            if symbol is None or not isinstance(symbol.node, tree.Function) or symbol.node.name.name in seen:
-                continue
-            seen.add(symbol.node.name.name)
-            stack: list[tree.Node] = [symbol.node]
-            while stack:
-                inner = stack.pop()
-                if isinstance(inner, tree.MatrixProduct | tree.Mean):
-                    return False
-                if isinstance(inner, tree.Name):
-                    todo.append(inner.name)
-                stack.extend(parts(inner))
-        return True
 
     def call(self, node: tree.Applied, function: tree.Name, args: Sequence[tree.Tree], env: Env) -> Kind:
         kinds = [self.infer(arg, env) for arg in args]
         symbol = self.scope.symbols.get(function.name)
         if symbol is not None and isinstance(symbol.node, tree.Function):
             return self.expand(node, symbol.node, args, kinds, env)
+        if function.name == "outer" and symbol is None:
+            found = table_kinds.outer_kind(node, kinds)
+            return found if isinstance(found, Kind) else self.fail(found)
         if not is_function(function.name):
             known = [
                 *function_names(),
@@ -341,8 +347,8 @@ class Kinds:
         tested = (
             kinds[0]
             if kinds[0].name == "unknown"
-            else Kind("vector", kinds[0].width, kinds[0].at)
-            if kinds[0].width
+            else replace(kinds[0], name="vector" if kinds[0].columns is None else "table")
+            if kinds[0].width is not None
             else SCALAR
         )
         return self.join([(args[0], tested), *zip(args[1:], kinds[1:], strict=True)])

@@ -37,8 +37,9 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
         case tree.Vector(declared=items, joint=joint, width=width, law=law):
             names = ", ".join(map(_declared, items))
             return [f"{indent}vector {f'({names})' if joint else names} : {_side(width)} ~ {_law(law)}"]
-        case tree.Define(target=target, value=value, clauses=clauses):
-            return [f"{indent}{print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
+        case tree.Define(target=target, value=value, clauses=clauses, sides=sides):
+            head = f"table {print_tree(target)} : {' x '.join(map(_side, sides))}" if sides else ""
+            return [f"{indent}{head or print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
         case tree.OutputStatement(target=target, value=value, clauses=clauses):
             return [
                 f"{indent}output "
@@ -73,6 +74,10 @@ def _print_network(s: tree.Statement, indent: str) -> list[str]:
                 return [f"{head} = {print_tree(result)}"]
             inner = [line for part in body for line in print_statement(part, indent + "    ")]
             return [f"{head}:", *inner, f"{indent}    return {print_tree(result)}"]
+        case tree.Optimizer(name=name, parameters=parameters, body=body, result=result):
+            inner = [line for part in body for line in print_statement(part, indent + "    ")]
+            head = f"{indent}optimizer {name.name}({', '.join(map(_option, parameters))}):"
+            return [head, *inner, f"{indent}    return {print_tree(result)}"]
         case tree.Train(network=network, name=alias, range=head, items=items):
             named = "" if alias is None else f" as {alias.name}"
             return [
@@ -97,8 +102,9 @@ def _training(item: tree.Examples | tree.Loss | tree.Update | tree.Gradient | tr
         case tree.Loss(name=name, options=options):
             assert name is not None
             return f"loss {name.name}{_in_parentheses(options)}"
-        case tree.Update(name=name, options=options):
-            return f"update {name.name}{_in_parentheses(options)}"
+        case tree.Update(name=name, options=options, weights=weights, word=word):
+            which = "" if word is None else f" {word.name} {', '.join(w.name for w in weights)}".rstrip()
+            return f"update {name.name}{_in_parentheses(options)}{which}"
         case tree.Gradient(network=network, examples=examples, options=options):
             rest = _clauses(examples.clauses) + "".join(f", {_option(o)}" for o in options)
             return f"gradient ({print_tree(network)}, {_fed(examples)}){rest}"

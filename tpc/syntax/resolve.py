@@ -13,7 +13,7 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError, in_order
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
-from tpc.syntax.declarations import check_laws
+from tpc.syntax.declarations import check_laws, check_side
 from tpc.syntax.kinds import Kinds
 from tpc.syntax.layout import RESERVED
 from tpc.syntax.order import (
@@ -200,9 +200,8 @@ class Resolver:
             for site in pending:
                 if site.name.name in self.families:
                     continue
-                kind = Kinds(self.scope, self.families, [], []).define(
-                    site.node.value, site.loops, site.stamp
-                )
+                kinds = Kinds(self.scope, self.families, [], [])
+                kind = kinds.defined(site.node, site.loops, site.stamp)
                 if kind.name != "unknown":
                     self.families[site.name.name] = kind
                     progress = True
@@ -245,7 +244,9 @@ class Resolver:
         first: dict[str, tuple[Kind, Span]] = {}
         for site in self.sites:
             with telling(self.errors, site.node):
-                kind = kinds.define(site.node.value, site.loops, site.stamp)
+                for side in site.node.sides:
+                    check_side(side, self.scope, self.errors)
+                kind = kinds.defined(site.node, site.loops, site.stamp)
                 if kind.name == "unknown":
                     continue
                 before, place = first.setdefault(site.name.name, (kind, site.node.target.span))
@@ -276,6 +277,8 @@ class Resolver:
             kind = self.families.get(reported.name.name, SCALAR)  # a whole family: its members are all there
         else:
             kind = kinds.define(value, reported.loops, reported.stamp)
+        if kind.name == "table":
+            self.errors.append(catalogue.tables.output_of_table(value.span, reported.name.name))
         if kind.name == "vector":
             self.errors.append(
                 catalogue.kinds.output_of_vector(value.span, reported.name.name, reported.node.value is None)

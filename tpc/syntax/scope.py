@@ -8,12 +8,13 @@ from fractions import Fraction
 from typing import Literal
 
 from tpc.core.affine import Affine
-from tpc.core.functions import CONSTANTS, is_function
+from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED, is_function
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.layout import RESERVED
+from tpc.syntax.walk import walk
 
 MAX_DIM = 10_000_000
 MAX_INTEGER = 10**18
@@ -23,12 +24,16 @@ MAX_INTEGER = 10**18
 class Kind:
     """The kind of an expression."""
 
-    name: Literal["scalar", "vector", "condition", "unknown"]
+    name: Literal["scalar", "vector", "table", "condition", "unknown"]
     width: str | None = None
+    # of a table, of which `width` is that of the rows; None where no vector tells it
+    columns: str | None = None
     # where its width comes from
     at: Span | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
+        if self.name == "table":
+            return f"a table {self.width or '?'} x {self.columns or '?'}"
         return f"a vector of width {self.width}" if self.name == "vector" else f"a {self.name}"
 
 
@@ -105,6 +110,30 @@ class Scope:
         self.symbols[name.name] = symbol
         if symbol.what == "width":
             self.widths.append(name.name)
+        return True
+
+    def argument_count(self, function: tree.Name, given: int) -> int | None:
+        """How many arguments a function takes; `given` if it takes several numbers of them."""
+        symbol = self.symbols.get(function.name)
+        if symbol is not None and isinstance(symbol.node, tree.Function):
+            return len(symbol.node.parameters)
+        if is_function(function.name):
+            return given if function.name in SUGARED else FUNCTIONS[function.name].arguments
+        return None
+
+    def is_elementwise(self, function: tree.Name) -> bool:
+        """Whether a function has no product and no mean in it, nor in the functions it uses."""
+        seen, todo = set(), [function.name]
+        while todo:
+            symbol = self.symbols.get(todo.pop())
+            if symbol is None or not isinstance(symbol.node, tree.Function) or symbol.node.name.name in seen:
+                continue
+            seen.add(symbol.node.name.name)
+            for inner in walk(symbol.node):
+                if isinstance(inner, tree.MatrixProduct | tree.Mean):
+                    return False
+                if isinstance(inner, tree.Name):
+                    todo.append(inner.name)
         return True
 
     def integer(self, node: tree.Tree) -> int | None:

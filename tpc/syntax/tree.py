@@ -200,13 +200,15 @@ class Vector(Node):
 
 @dataclass(frozen=True, slots=True)
 class Define(Node):
-    """`target = value for clauses`."""
+    """`target = value for clauses`, or `table target : rows x columns = value for clauses`."""
 
     target: Tree
     value: Tree
     clauses: tuple[Range, ...]
     # in words, what made the line, if the user did not write it
     what: str = field(default="", compare=False)
+    # rows and columns, if it makes a table
+    sides: tuple[Name | Literal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +298,24 @@ class Loss(Node):
 
 @dataclass(frozen=True, slots=True)
 class Update(Node):
+    """`update name(options)`, of some weights, of those that no other line updates, or of all."""
+
     name: Name
     options: tuple[Option, ...]
+    # of which weights
+    weights: tuple[Name, ...] = ()
+    # the word that says for which, `of` or `otherwise`
+    word: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer(Node):
+    """`optimizer name(parameters): …`, a rule for entries of weights."""
+
+    name: Name
+    parameters: tuple[Option, ...]
+    body: tuple[Define, ...]
+    result: Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +367,8 @@ Core = (
     | ForBlock
     | OutputStatement
 )
-Statement = Core | WeightStatement | Activation | Parametrization | Network | Train | Adapted | AddTo
+Training = WeightStatement | Activation | Parametrization | Network | Optimizer | Train | Adapted | AddTo
+Statement = Core | Training
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ class Descent:
     # weight was before, and of past gradients; the last indices are those of a member, where members have
     # rates of their own
     shrinks: dict[str, str] = field(default_factory=dict)
+    # the families of tables, [*outer, time, *family], for weights that entrywise optimizers update
+    tables: dict[str, str] = field(default_factory=dict)
     rates: dict[str, str] = field(default_factory=dict)
     multipliers: dict[str, Tree] = field(default_factory=dict)
     clipping: str = ""
@@ -90,6 +92,10 @@ class Descent:
 
     def carried_member(self, weight: str, upto: Upto, index: Index, m: Maker) -> Tree:
         return m.member(self.carried[weight], (*upto.outer, upto.time, *upto.tasks, *index))
+
+    def changes(self, weight: str) -> bool:
+        """Whether it updates a weight."""
+        return weight in self.carried or weight in self.records or weight in self.tables
 
     def own(self, weight: Weight, member: Index) -> Index:
         """Which coefficients of a history are a member's."""
@@ -266,6 +272,15 @@ class Updates:
                     m.mul(*(substituted(x, env) for x in (r.coefficient, *tests, r.b(columns), r.a(rows)))),
                 )
             )
+        return m.add(*terms)
+
+    def outer_gradient(self, weight: Weight, records: Sequence[Record], index: Index) -> Tree:
+        """The gradient of a weight between two widths, a table."""
+        m, terms = self.m, list[Tree]()
+        for r in ByMember(records, lambda record: record.member).of(index):
+            ranges, env, tests = of_member(weight, r, index, r.ranges, {}, m)
+            outer = m.call("outer", substituted(r.a(()), env), substituted(r.b(()), env))
+            terms.append(m.sum(ranges, m.mul(substituted(r.coefficient, env), *tests, outer)))
         return m.add(*terms)
 
     def carry(self, weight: Weight, records: Sequence[Record], start: Tree, variables: Sequence[str]) -> None:

@@ -160,6 +160,43 @@ class Scaling:
         """The power of n in the learning rate on w."""
         return m.width_power(self.width, self.abc.c.scaled(-1))
 
+    def of_rows(self, m: Maker) -> Tree:
+        """The factor of a gradient `Σ χ dh x` as one of n ∂L/∂W, n being the first width."""
+        if self.kind in ("matrix", "input") and self.rows is not None:
+            return m.div(m.number(1), self.rows)
+        return m.number(1)
+
+    def table(self, m: Maker, transposed: bool) -> Tree:
+        """The factor of a mean over a side with entries of a table of n ΔW."""
+        return (self.rows if transposed else self.columns) or m.number(1)
+
+    def gradient_power(self, m: Maker, readout: Fraction | None) -> Tree:
+        """The power of n that makes `Σ χ dh x` of order 1: cotangents start at n^{1−A}.
+
+        A, `readout`, is a + b of the output weights, None if there are none.
+        """
+        if self.kind in ("output", "finite") or readout is None:
+            return m.number(1)
+        return m.width_power(self.width, Exponent(readout - 1))
+
+    def entry_power(self, m: Maker, readout: Fraction | None) -> Tree:
+        """The power of n in front of an update of what is kept, that of the gradient being taken out.
+
+        ΔW = n^{−a} Δw = −η n^{−a−c} Q, c = c_SGD + d, so that it is of the size of an update of SGD.
+        """
+        own = {"matrix": _1, "input": _0, "output": _1, "finite": _0}[self.kind]
+        return m.width_power(self.width, Exponent(own) - self.abc.a - self.exponent_c(readout))
+
+    def exponent_d(self, readout: Fraction | None) -> Exponent:
+        """d: minus the power of n of ∂L/∂w at the start (TP4b Def 2.8.5: faithful)."""
+        if self.kind in ("output", "finite"):
+            return self.abc.a
+        return self.abc.a + Exponent(_1 if readout is None else readout)
+
+    def exponent_c(self, readout: Fraction | None) -> Exponent:
+        """c of an entrywise optimizer, with the update size of SGD at its c."""
+        return self.abc.c + self.exponent_d(readout)
+
     def norm(self, m: Maker) -> Tree:
         """The factor of the gradient's squared norm, in the weights w, as a moment of its parts."""
         ratio = (

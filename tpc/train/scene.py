@@ -14,9 +14,10 @@ from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.scope import NotANumberError, fraction
 from tpc.syntax.tree import Tree
-from tpc.syntax.walk import names_in, parts
+from tpc.syntax.walk import names_in, parts, walk
 from tpc.train.build import Maker
 from tpc.train.naming import Names
+from tpc.train.optimizer_rules import OptimizerRule
 from tpc.train.weights import Weight
 
 
@@ -47,6 +48,8 @@ class Scene:
     functions: dict[str, tree.Function] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
     networks: dict[str, tree.Network] = field(default_factory=dict)
+    # rules of the user's own
+    optimizers: dict[str, OptimizerRule] = field(default_factory=dict)
     # rows and columns of the matrices of the program
     matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
     # the widths of the vectors that have been written out
@@ -196,3 +199,32 @@ def is_one(side: tree.Name | tree.Literal | None) -> bool:
 
 def one(m: Maker) -> Tree:
     return m.number(1)
+
+
+def declared_names(file: tree.File) -> set[str]:
+    """What is declared or made outside the training language, and all variables.
+
+    Names that nothing written out may have.
+    """
+    found = set(outer_of(file.statements))
+    for node in walk(file):
+        match node:
+            case tree.Range(variable=variable):
+                found.add(variable.name)
+            case tree.Axis(variable=tree.Name(name=name)):
+                found.add(name)
+            case (
+                tree.WidthStatement(name=name)
+                | tree.Dim(name=name)
+                | tree.Function(name=name)
+                | tree.ProgramName(name=name)
+                | tree.Activation(name=name)
+            ):
+                found.add(name.name)
+            case tree.MatrixStatement(declared=items):
+                found |= {item.name.name for item in items}
+            case tree.OutputStatement(target=target, value=value) if value is not None:
+                found |= {name.name for name in names_in(target)}
+            case tree.Adapted(target=target):
+                found |= {name.name for name in names_in(target)}
+    return found

@@ -19,10 +19,12 @@ from tpc.syntax.walk import names_in
 from tpc.train import checks
 from tpc.train.adaptations import Adaptation
 from tpc.train.build import Maker
-from tpc.train.descent import Descent, Sgd, Updates, sgd_of
+from tpc.train.descent import Descent, Sgd, Updates
+from tpc.train.entrywise import EntrywiseUpdates
 from tpc.train.gradients import LossGradient, NamedLoss, Point, gradient_at
 from tpc.train.losses import loss_of
-from tpc.train.records import State, Upto
+from tpc.train.optimizers import Optimizers, optimizers_of
+from tpc.train.records import Index, State, Upto
 from tpc.train.scene import Scene
 from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weights import Reader, Weight
@@ -90,7 +92,7 @@ class Trainings:
         trained = [descent for descents in self.trained.values() for descent in descents]
         for k in reversed(range(len(self.state))):
             descent = self.state[k].descent
-            if descent in trained and names & {*descent.carried, *descent.records}:
+            if descent in trained and any(map(descent.changes, names)):
                 return k
         return None
 
@@ -99,7 +101,7 @@ class Trainings:
 
     def touched(self, weight: str) -> bool:
         """Whether a weight has been trained, or updated by hand."""
-        return any(weight in upto.descent.carried or weight in upto.descent.records for upto in self.state)
+        return any(upto.descent.changes(weight) for upto in self.state)
 
     def weights_of(self, network: tree.Network) -> list[Weight]:
         """The weights that a network uses, itself or through others."""
@@ -124,18 +126,22 @@ class Trainings:
         m, scene = Maker(node.span), self.scene
         network = self.declared(node.network)
         self.check(node)
-        update = next(item for item in node.items if isinstance(item, tree.Update))
-        descent = Descent(node.range, (), (), sgd_of(scene, update, node.range))
         trainable = self.trainable(network, node.network)
+        chosen = optimizers_of(scene, node, trainable)
+        descent = Descent(node.range, (), (), chosen.sgd)
         self.prepare(descent, trainable, carried=[w for w in trainable if not w.matrix])
-        descent.name_coefficients([w for w in trainable if w.matrix], scene.names)
+        chosen.name_tables(descent, trainable, scene.names)
+        descent.name_coefficients(
+            [w for w in trainable if w.matrix and w.name not in descent.tables], scene.names
+        )
         before = self.state
         self.state = (*before, Upto(descent, (), m.name(node.range.variable.name)))
         inner = [self.adapt(item, (node.range,)) for item in node.items if isinstance(item, tree.Adapted)]
         gradient = gradient_at(scene, self.point(node, network), self.loss_of(node), descent, m)
         body = [line for adaptation in inner for line in adaptation.lines(scene, self.shown)]
         backward = gradient.backward_lines()
-        updates = self.updates(trainable, descent, gradient, Reader(scene.names, before, m, scene.weights))
+        reader = Reader(scene.names, before, m, scene.weights)
+        updates = self.updates(trainable, descent, gradient, reader, chosen)
         body += [*gradient.forward_lines(), *gradient.loss, self.reported(node, gradient, m)]
         body += backward if self.shown > 0 else []
         if self.shown > 1:
@@ -165,16 +171,29 @@ class Trainings:
         return trainable
 
     def updates(
-        self, trainable: Sequence[Weight], descent: Descent, gradient: LossGradient, start: Reader
+        self,
+        trainable: Sequence[Weight],
+        descent: Descent,
+        gradient: LossGradient,
+        start: Reader,
+        chosen: Optimizers,
     ) -> Updates:
         """The updates at the end of a round. start: the weights before the training."""
         names, m = self.scene.names, start.m
         updates = Updates(self.scene, descent, m)
+        entrywise = EntrywiseUpdates(updates, chosen.readout)
         if descent.sgd.clip is not None:
             updates.clip([(w, gradient.records.get(w.name, [])) for w in trainable])
         for weight in trainable:
             records = gradient.records.get(weight.name, [])
-            if weight.matrix:
+            if weight.name in chosen.entrywise:
+
+                def at_first(index: Index, weight: Weight = weight) -> Tree:
+                    scope = [n.name for i in index for n in names_in(i)]
+                    return m.number(0) if weight.matrix else start.entry(weight, index, scope)
+
+                entrywise.write(weight, chosen.entrywise[weight.name], records, at_first)
+            elif weight.matrix:
                 updates.history(weight)
             else:
                 own = names.variables(len(weight.axes), [*updates.descent_scope(records)])
@@ -224,7 +243,10 @@ class Trainings:
             found = [item for item in node.items if isinstance(item, kinds)]
             if not found:
                 self.refuse(catalogue.trainings.training_lacks(node.span, what, example))
-            if len(found) > 1:
+            several = kinds == (tree.Update,) and all(
+                isinstance(item, tree.Update) and item.word is not None for item in found
+            )
+            if len(found) > 1 and not several:
                 self.refuse(catalogue.trainings.training_twice(found[1].span, what, found[0].span))
 
     def point(self, node: tree.Train, network: tree.Network) -> Point:

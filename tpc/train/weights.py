@@ -216,7 +216,20 @@ class Reader:
             inner = self._contract(near, other, x, (*scope, *variables_of(step.ranges)), picked)
             term = m.mul(*step.scalars, inner, substituted(far_entry(far), step.env))
             terms.append(m.neg(m.sum(step.ranges, term)))
+        terms += [m.neg(term) for term in self._tables(weight, later, member, x, transposed)]
         return m.mul(factor, m.add(*terms))
+
+    def _tables(
+        self, weight: Weight, later: State, member: Index, x: Callable[[Index], Tree], transposed: bool
+    ) -> Iterator[Tree]:
+        """What entrywise optimizers have subtracted from a product."""
+        m = self.m
+        for position, upto in enumerate(later):
+            name = upto.descent.tables.get(weight.name)
+            if name is not None:
+                product = m.matmul(name, transposed, x(()), (*upto.outer, upto.time, *upto.tasks, *member))
+                left = self._shrunk(weight, later[position + 1 :], member)
+                yield m.mul(left, weight.scaling.table(m, transposed), product)
 
     def _steps(
         self, weight: Weight, later: State, member: Index, scope: Sequence[str], transposed: bool = False
@@ -269,7 +282,7 @@ class Reader:
             *(
                 upto.descent.shrink_of(weight, member, upto, self.m)
                 for upto in later
-                if weight.name in upto.descent.records
+                if weight.name in upto.descent.records or weight.name in upto.descent.tables
             )
         )
 

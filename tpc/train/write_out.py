@@ -29,23 +29,15 @@ from tpc.train.by_hand import ByHand
 from tpc.train.checks import check_cycles, check_network
 from tpc.train.naming import Names
 from tpc.train.network_calls import Calls
+from tpc.train.optimizer_rules import KNOWN, read
 from tpc.train.parametrization import Scaling, WeightExponents, kind_of, parametrization_of, ratios
-from tpc.train.scene import Scene, is_one, outer_of
+from tpc.train.scene import Scene, declared_names, is_one, outer_of
 from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.trainings import Trainings
 from tpc.train.weights import Side, Weight, declarations
 
 PASSES = ("networks", "autodiff", "updates")
 DECLARED = ((tree.WeightStatement, "a weight"), (tree.Activation, "a function"), (tree.Network, "a network"))
-TRAINING = (
-    tree.WeightStatement
-    | tree.Activation
-    | tree.Parametrization
-    | tree.Network
-    | tree.Train
-    | tree.Adapted
-    | tree.AddTo
-)
 
 
 def write_out(
@@ -57,7 +49,7 @@ def write_out(
 
     overrides: values of dims in place of the file's. Raises TpcError.
     """
-    if not any(isinstance(s, TRAINING) for s in file.statements):
+    if not any(isinstance(s, tree.Training) for s in file.statements):
         return file
     return tree.File(file.span, tuple(_write_file(Writer(file, overrides, after), file, name, text).out))
 
@@ -125,7 +117,12 @@ def write_statements(file: tree.File, writer: Writer) -> list[Diagnostic]:
 def made_by(statement: tree.Statement) -> set[str]:
     """The names that a statement gives a meaning to."""
     match statement:
-        case tree.WeightStatement(name=name) | tree.Activation(name=name) | tree.Network(name=name):
+        case (
+            tree.WeightStatement(name=name)
+            | tree.Activation(name=name)
+            | tree.Network(name=name)
+            | tree.Optimizer(name=name)
+        ):
             return {name.name}
         case tree.Adapted(target=target):
             return {name.name for name in names_in(target)}
@@ -186,7 +183,7 @@ class Writer:
             self.parametrization = parametrization_of(self.lines[0], self.weights, self.scene.constants)
 
     def statement(self, s: tree.Statement, out: list[tree.Statement], blocks: tuple[Range, ...]) -> None:
-        if blocks and isinstance(s, TRAINING) and not isinstance(s, tree.AddTo):
+        if blocks and isinstance(s, tree.Training) and not isinstance(s, tree.AddTo):
             raise RefusedError(catalogue.syntax.misplaced(s.span, "a declaration of the training language"))
         if isinstance(s, tree.Parametrization):
             return  # `choose` has read it
@@ -200,6 +197,9 @@ class Writer:
                 self.declare(name)
                 check_network(self.scene, s, self.later)
                 self.scene.networks[name.name] = s
+            case tree.Optimizer(name=name):
+                self.declare(name)
+                self.optimizer(s)
             case tree.Train():
                 self.trainings.train(s, out)
             case tree.Adapted():
@@ -254,6 +254,11 @@ class Writer:
         made = tree.Function(s.span, s.name, (m.name("s"),), (), m.call(function.name, m.name("s")))
         self.scene.functions[s.name.name] = made
         out.append(made)
+
+    def optimizer(self, s: tree.Optimizer) -> None:
+        if s.name.name == "sgd" or s.name.name in KNOWN:
+            raise RefusedError(catalogue.names.built_in(s.name.span, s.name.name))
+        self.scene.optimizers[s.name.name] = read(s)
 
     # weights
 
@@ -314,10 +319,10 @@ class Writer:
             own = [
                 family
                 for d in descents
-                for kept in (d.carried, d.shrinks, d.rates)
+                for kept in (d.carried, d.shrinks, d.rates, d.tables)
                 if (family := kept.get(name)) is not None
             ]
-            trained = any(name in d.carried or name in d.records for d in descents)
+            trained = any(d.changes(name) for d in descents)
             abc = self.parametrization.exponents(place, s, weight.scaling.kind)
             infos.append(
                 WeightInfo(
@@ -367,33 +372,4 @@ def constants(file: tree.File, overrides: Mapping[str, int]) -> dict[str, int]:
             except (NotANumberError, OverflowError):
                 value = Fraction(1)
             found[s.name.name] = overrides.get(s.name.name, int(value))
-    return found
-
-
-def declared_names(file: tree.File) -> set[str]:
-    """What is declared or made outside the training language, and all variables.
-
-    Names that nothing written out may have.
-    """
-    found = set(outer_of(file.statements))
-    for node in walk(file):
-        match node:
-            case Range(variable=variable):
-                found.add(variable.name)
-            case tree.Axis(variable=tree.Name(name=name)):
-                found.add(name)
-            case (
-                tree.WidthStatement(name=name)
-                | tree.Dim(name=name)
-                | tree.Function(name=name)
-                | tree.ProgramName(name=name)
-                | tree.Activation(name=name)
-            ):
-                found.add(name.name)
-            case tree.MatrixStatement(declared=items):
-                found |= {item.name.name for item in items}
-            case tree.OutputStatement(target=target, value=value) if value is not None:
-                found |= {name.name for name in names_in(target)}
-            case tree.Adapted(target=target):
-                found |= {name.name for name in names_in(target)}
     return found

@@ -13,11 +13,13 @@ from tpc.diagnostics.catalogue import (
     laws,
     names,
     networks,
+    optimizers,
     options,
     parametrizations,
     running,
     scaling,
     syntax,
+    tables,
     trainings,
 )
 
@@ -31,10 +33,12 @@ __all__ = [
     "laws",
     "names",
     "networks",
+    "optimizers",
     "options",
     "parametrizations",
     "running",
     "scaling",
     "syntax",
+    "tables",
     "trainings",
 ]

@@ -1,0 +1,107 @@
+"""Networks of finite width with entrywise optimizers, each by its own definition, in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+State = tuple[np.ndarray, ...]
+Step = Callable[[State, np.ndarray, int], tuple[State, np.ndarray]]
+
+
+def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, root: bool = False) -> Step:
+    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+        m, v = beta1 * state[0] + (1 - beta1) * g, beta2 * state[1] + (1 - beta2) * g * g
+        hat, square = m / (1 - beta1 ** (t + 1)), v / (1 - beta2 ** (t + 1))
+        return (m, v), hat / (np.sqrt(square + eps**2) if root else np.sqrt(square) + eps)
+
+    return step
+
+
+def signsgd(momentum: float = 0.0, eps: float = 0.0) -> Step:
+    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+        m = momentum * state[0] + (1 - momentum) * g
+        return (m, m), m / np.sqrt(m * m + eps**2) if eps else np.sign(m)
+
+    return step
+
+
+def rmsprop(beta2: float = 0.99, eps: float = 1e-8, momentum: float = 0.0) -> Step:
+    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+        v = beta2 * state[0] + (1 - beta2) * g * g
+        b = momentum * state[1] + g / (np.sqrt(v) + eps)
+        return (v, b), b
+
+    return step
+
+
+def adagrad(eps: float = 1e-10) -> Step:
+    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+        v = state[0] + g * g
+        return (v, v), g / (np.sqrt(v) + eps)
+
+    return step
+
+
+def lion(beta1: float = 0.9, beta2: float = 0.99) -> Step:
+    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+        m = beta2 * state[0] + (1 - beta2) * g
+        return (m, m), np.sign(beta1 * state[0] + (1 - beta1) * g)
+
+    return step
+
+
+def adamax(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Step:
+    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+        m, u = beta1 * state[0] + (1 - beta1) * g, np.maximum(beta2 * state[1], abs(g) + eps)
+        return (m, u), m / (1 - beta1 ** (t + 1)) / u
+
+    return step
+
+
+def nadam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Step:
+    def step(state: State, g: np.ndarray, t: int) -> tuple[State, np.ndarray]:
+        m, v = beta1 * state[0] + (1 - beta1) * g, beta2 * state[1] + (1 - beta2) * g * g
+        ahead = beta1 * m / (1 - beta1 ** (t + 2)) + (1 - beta1) * g / (1 - beta1 ** (t + 1))
+        return (m, v), ahead / (np.sqrt(v / (1 - beta2 ** (t + 1))) + eps)
+
+    return step
+
+
+@dataclass(frozen=True)
+class Net:
+    """`f = v·tanh(W tanh(U ξ + b))/n` with the mean of squares over a batch as its loss."""
+
+    def outputs(self, w: Mapping[str, Any], x: Any) -> Any:
+        z = jnp.tanh(w["W"] @ jnp.tanh(w["U"] @ x.T + w["b"][:, None]))
+        return w["v"] @ z / len(w["v"])
+
+    def loss(self, w: Mapping[str, Any], x: Any, y: Any) -> Any:
+        return jnp.mean((self.outputs(w, x) - y) ** 2) / 2
+
+
+def gradients(net: Net, w: Mapping[str, Any], x: Any, y: Any) -> tuple[Any, dict[str, Any]]:
+    """The loss, and n ∂L/∂w of every weight; of v, which is n times the output weights, ∂L/∂V = n ∂L/∂v."""
+    value, slopes = jax.value_and_grad(net.loss)({k: jnp.asarray(x) for k, x in w.items()}, x, y)
+    return value, {name: len(w["v"]) * np.asarray(g) for name, g in slopes.items()}
+
+
+def trained(
+    weights: Mapping[str, np.ndarray], xs: Any, ys: Any, step: Step, rate: float, decay: float = 0.0
+) -> tuple[list[float], dict[str, np.ndarray]]:
+    """The losses and the weights after training; an update of W is divided by n."""
+    net, w = Net(), {name: np.array(x) for name, x in weights.items()}
+    states: dict[str, State] = {name: (np.zeros_like(x), np.zeros_like(x)) for name, x in w.items()}
+    losses, n = [], len(w["v"])
+    for t, (x, y) in enumerate(zip(xs, ys, strict=True)):
+        value, slopes = gradients(net, w, x, y)
+        losses.append(float(value))
+        for name, g in slopes.items():
+            states[name], q = step(states[name], g, t)
+            w[name] = (1 - rate * decay) * w[name] - rate * q / (n if name == "W" else 1)
+    return losses, w

@@ -1,0 +1,124 @@
+"""What is wrong with optimizers other than SGD, and with rules of one's own: TP741 to TP749."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tpc.diagnostics.catalogue.words import either, similar
+from tpc.diagnostics.diagnostic import Diagnostic, Label
+from tpc.diagnostics.spans import Span
+
+
+def coupled_decay(at: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "TP741",
+        f"`{name}` has no decay: inside its rule, entries of the initial matrix would go through a nonlinear "
+        "function, which has no limit",
+        Label(at),
+        help="`adamw` decays the weights beside its rule, by the factor 1 - lr*decay",
+    )
+
+
+def weight_twice(at: Span, weight: str, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP742",
+        f"`{weight}` has two updates",
+        Label(at),
+        (Label(first, "the first one"),),
+        "each weight stands in exactly one line",
+    )
+
+
+def weight_unknown(at: Span, name: str, known: Sequence[str]) -> Diagnostic:
+    return Diagnostic(
+        "TP742",
+        f"`{name}` is no weight that this training changes",
+        Label(at),
+        help=similar(name, known) or f"it changes {either([f'`{k}`' for k in known])}",
+    )
+
+
+def weight_without_update(at: Span, weights: Sequence[str]) -> Diagnostic:
+    shown = ", ".join(f"`{w}`" for w in weights)
+    return Diagnostic(
+        "TP742",
+        f"no line updates {shown}",
+        Label(at),
+        help="add `update … otherwise`, or declare the weights `frozen`",
+    )
+
+
+def which_weights(at: Span, word: str) -> Diagnostic:
+    return Diagnostic(
+        "TP743",
+        f"`{word}` says nothing here",
+        Label(at),
+        help="write `update adam(…) of W, R`, or `update adam(…) otherwise`",
+    )
+
+
+def otherwise_twice(at: Span, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP743",
+        "a second line is for all other weights",
+        Label(at),
+        (Label(first, "the first one"),),
+        "name the weights of one of them, `update adam(…) of W, R`",
+    )
+
+
+def otherwise_idle(at: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP743", "all weights have updates of their own, so that this line changes none", Label(at)
+    )
+
+
+def clip_of_one_line(at: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP744",
+        "`clip` bounds the norm of all gradients together, and here several lines update the weights",
+        Label(at),
+        help="`limit` bounds the updates of each weight by itself",
+    )
+
+
+def sgd_of_two_lines(at: Span, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP744",
+        "a training has one line of `sgd`",
+        Label(at),
+        (Label(first, "the first one"),),
+        "give weights rates of their own by their attribute, `weight W : n x n, lr = 2`",
+    )
+
+
+def rule_part(at: Span, what: str) -> Diagnostic:
+    return Diagnostic(
+        "TP745",
+        f"{what} cannot stand in the rule of an optimizer, which acts on each entry by itself",
+        Label(at),
+        help="a rule is made of the gradient `g`, the step `t`, its parameters, and functions",
+    )
+
+
+def rule_name(at: Span, name: str, why: str) -> Diagnostic:
+    return Diagnostic("TP746", f"`{name}` {why}", Label(at))
+
+
+def own_first_step(at: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "TP746",
+        f"`{name}` is given a value by two lines of the rule",
+        Label(at),
+        help="what is read before its line is the value after the last step, and 0 at first",
+    )
+
+
+def readouts_differ(at: Span, weights: Sequence[str]) -> Diagnostic:
+    shown = ", ".join(f"`{w}`" for w in weights)
+    return Diagnostic(
+        "TP747",
+        f"the output weights {shown} start at different powers of n, so that gradients have no common size",
+        Label(at),
+        help="give them the same a + b, or train with `sgd`",
+    )

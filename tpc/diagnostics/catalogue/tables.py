@@ -1,0 +1,57 @@
+"""What is wrong with tables, whose entries lie over the coordinates of two widths: TP22."""
+
+from __future__ import annotations
+
+from tpc.diagnostics.diagnostic import Diagnostic, Label
+from tpc.diagnostics.spans import Span
+
+
+def table_sides(at: Span, kind: str, other: Span, other_kind: str) -> Diagnostic:
+    return Diagnostic(
+        "TP221",
+        f"{other_kind} and {kind} meet in one table",
+        Label(at, kind),
+        (Label(other, other_kind),),
+        "`outer(a, b)` has the width of a for its rows, and that of b for its columns",
+    )
+
+
+def table_undeclared(at: Span, name: str, rows: str, columns: str) -> Diagnostic:
+    return Diagnostic(
+        "TP222",
+        f"`{name}` is a table, which has to be declared with its sides",
+        Label(at),
+        help=f"write `table {name} : {rows} x {columns} = …`",
+    )
+
+
+def not_in_a_table(at: Span, kind: str) -> Diagnostic:
+    return Diagnostic(
+        "TP223",
+        f"{kind} cannot stand in a table as it is: its entries belong to one side only",
+        Label(at),
+        help="write `outer(x, 1)` for what is the same in every column, `outer(1, x)` for every row",
+    )
+
+
+def matrix_in_a_table(at: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "TP224",
+        f"entries of the matrix `{name}` cannot enter a table: a function of them is no operator that has a "
+        "limit",
+        Label(at),
+        help="a table is made of outer products of vectors; what decays a weight belongs outside the rule",
+    )
+
+
+def table_misplaced(at: Span, what: str) -> Diagnostic:
+    return Diagnostic("TP225", f"{what} must be a vector or a scalar, and this is a table", Label(at))
+
+
+def output_of_table(at: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "TP226",
+        f"`{name}` is a table: at infinite width only scalars have a value",
+        Label(at),
+        help="for example `output m = mean(A^2)`, a mean over all entries",
+    )

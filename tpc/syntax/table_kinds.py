@@ -1,0 +1,61 @@
+"""Kinds of tables: which sides they have, and what may stand beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import Diagnostic
+from tpc.syntax import tree
+from tpc.syntax.scope import SCALAR, UNKNOWN, Kind
+
+OPEN = ""  # a side that no vector tells
+
+
+def outer_kind(node: tree.Applied, kinds: Sequence[Kind]) -> Kind | Diagnostic:
+    """The kind of `outer(a, b)`: a table over the widths of its arguments, or what is wrong with it."""
+    if len(kinds) != 2:
+        return catalogue.names.arguments(node.span, "outer", 2, 2, len(kinds))
+    for arg, kind in zip(node.args, kinds, strict=True):
+        if kind.name == "table":
+            return catalogue.tables.table_misplaced(arg.span, "an argument of `outer`")
+        if kind.name == "condition":
+            return catalogue.kinds.condition_misplaced(arg.span)
+    if any(kind.name == "unknown" for kind in kinds):
+        return UNKNOWN
+    if all(kind.name == "scalar" for kind in kinds):
+        return SCALAR
+    rows, columns = (kind.width or OPEN for kind in kinds)
+    return Kind("table", rows, columns, at=node.span)
+
+
+def joined(items: Sequence[tuple[tree.Tree, Kind]]) -> Kind | Diagnostic:
+    """The kind of an elementwise combination with a table in it, or what is wrong with it."""
+    out: Kind | None = None
+    for node, kind in items:
+        if kind.name == "vector":
+            return catalogue.tables.not_in_a_table(kind.at or node.span, str(kind))
+        if kind.name != "table":
+            continue
+        at = kind.at or node.span
+        if out is None:
+            out = replace(kind, at=at)
+            continue
+        if any(a and b and a != b for a, b in zip(sides(out), sides(kind), strict=True)):
+            return catalogue.tables.table_sides(at, str(kind), out.at or at, str(out))
+        out = replace(out, width=out.width or kind.width, columns=out.columns or kind.columns)
+    return out or UNKNOWN
+
+
+def sides(kind: Kind) -> tuple[str, str]:
+    return kind.width or OPEN, kind.columns or OPEN
+
+
+def declared(node: tree.Tree, kind: Kind, rows: str, columns: str) -> Kind | Diagnostic:
+    """The kind of a table that is declared with these sides, or what is wrong with what it is made of."""
+    own = Kind("table", rows, columns, at=node.span)
+    if kind.name in ("scalar", "unknown"):
+        return own
+    found = joined([(node, own), (node, kind)])
+    return replace(found, at=None) if isinstance(found, Kind) else found

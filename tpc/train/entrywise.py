@@ -1,0 +1,266 @@
+"""Entrywise optimizers written out: states, and the update, of every entry of a weight.
+
+With `g = n^d ∂L/∂w` of order 1 a step is `w ← (1 − η decay) w − η n^{−c} Q(g)` (Yang and Littwin, arXiv
+2308.01814, Def 2.2.1 and Sec 2.10.1). A weight between two widths is kept as `k_t W_0 − A_t`, A a table;
+others as vectors or scalars, as with SGD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
+from tpc.syntax import tree
+from tpc.syntax.tree import Range, Tree
+from tpc.train.build import Maker, is_number, replaced, substituted
+from tpc.train.checks import check_sign
+from tpc.train.descent import Descent, Updates, scheduled
+from tpc.train.optimizer_rules import BELOW_ONE, KNOWN, OptimizerRule, rule_of, states_of
+from tpc.train.records import Index, Record
+from tpc.train.scene import Scene
+from tpc.train.simplified import number_in, simplified
+from tpc.train.training_options import check_options, option_value, options_of
+from tpc.train.weights import Weight
+
+OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class Entrywise:
+    """An entrywise optimizer with its options: numbers, or scalars of the step."""
+
+    rule: OptimizerRule
+    parameters: dict[str, Tree]
+    rate: Tree
+    decay: Tree
+    clip: Tree | None
+    limit: Tree | None
+
+
+def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
+    """The optimizer of an `update` line other than `sgd`. Raises RefusedError."""
+    m, name = Maker(update.span), update.name.name
+    if name not in scene.optimizers and name not in KNOWN:
+        known = ("sgd", *KNOWN, *scene.optimizers)
+        raise RefusedError(catalogue.options.unknown_word(update.name.span, name, "an optimizer", known))
+    options = options_of(update.options)
+    rule = rule_of(name, options, scene.optimizers)
+    if "decay" in options and "decay" not in rule.options and name in KNOWN:
+        raise RefusedError(catalogue.optimizers.coupled_decay(options["decay"].span, name))
+    check_options(update.options, rule.options, name)
+    needed = ("lr", *(p for p, default in rule.parameters.items() if default is None))
+    for option in needed:
+        if option not in options:
+            raise RefusedError(catalogue.options.option_missing(update.span, name, option))
+
+    def value(option: str, otherwise: Tree) -> Tree:
+        return scheduled(scene, options[option], time) if option in options else otherwise
+
+    parameters = {p: value(p, default or m.number(0)) for p, default in rule.parameters.items()}
+    for parameter, x in {**parameters, "decay": value("decay", m.number(0))}.items():
+        check_parameter(scene, parameter, x, built_in=name in KNOWN)
+    bounds: list[Tree | None] = []
+    for option in ("clip", "limit"):
+        given = options.get(option)
+        none = given is None or (isinstance(given.value, tree.Name) and given.value.name == "none")
+        if given is not None and not none:
+            check_sign(scene, option, option_value(given), None, "above 0: it bounds a norm")
+        bounds.append(None if none else value(option, m.number(0)))
+    return Entrywise(
+        rule, parameters, value("lr", m.number(0)), value("decay", m.number(0)), bounds[0], bounds[1]
+    )
+
+
+def check_parameter(scene: Scene, name: str, value: Tree, *, built_in: bool) -> None:
+    """Whether a parameter is in its range, as far as it is known."""
+    if name == "decay" or built_in:
+        check_sign(scene, name, value, Fraction(0), "at least 0")
+    if built_in and name in BELOW_ONE:
+        m = Maker(value.span)
+        wanted = "at least 0 and below 1: it is the share of the past in an average"
+        check_sign(scene, name, simplified(m.sub(m.number(1), value)), None, wanted)
+
+
+@dataclass
+class EntrywiseUpdates:
+    """Writes the lines of the weights that entrywise optimizers update."""
+
+    updates: Updates
+    # A of the output weights: they are n^{−A} at the start, and so are all other gradients in h
+    readout: Fraction | None
+
+    @property
+    def m(self) -> Maker:
+        return self.updates.m
+
+    @property
+    def descent(self) -> Descent:
+        return self.updates.descent
+
+    def write(
+        self, weight: Weight, optimizer: Entrywise, records: Sequence[Record], start: Callable[[Index], Tree]
+    ) -> None:
+        """start: what a member is before the descent, if it is kept as vectors or scalars."""
+        m, d, names = self.m, self.descent, self.updates.scene.names
+        axes = weight.family if weight.matrix else weight.axes
+        variables = names.variables(len(axes), self.updates.descent_scope(records))
+        index = tuple(map(m.name, variables))
+        clauses = [*d.tasks, *(m.range(v, count) for v, count in zip(variables, axes, strict=True))]
+        lines = _Lines(self.updates, weight, index, clauses, start(index))
+        gradient = lines.define("g", self.gradient(weight, records, index), "gradient of {}")
+        step = self.step(lines, optimizer, gradient)
+        if optimizer.limit is not None:
+            step = self.limited(lines, step, optimizer.limit)
+        rate = m.mul(optimizer.rate, weight.of(d.multipliers[weight.name], index))
+        left = m.sub(m.number(1), m.mul(rate, optimizer.decay))
+        moved = m.mul(rate, weight.of(weight.scale, index), weight.scaling.entry_power(m, self.readout), step)
+        if weight.matrix:
+            if weight.name in d.shrinks:
+                lines.scalar(d.shrinks[weight.name], d.own(weight, index), left)
+            lines.carried(d.tables[weight.name], m.number(0), lambda old: m.add(m.mul(left, old), moved))
+        else:
+            lines.carried(d.carried[weight.name], start(index), lambda old: m.sub(m.mul(left, old), moved))
+
+    def gradient(self, weight: Weight, records: Sequence[Record], index: Index) -> Tree:
+        """`n^d ∂L/∂w`, a number of order 1 for each entry."""
+        m, d = self.m, self.descent
+        own = self.updates.outer_gradient if weight.matrix else self.updates.gradient
+        front = m.mul(
+            weight.of(weight.scale, index),
+            weight.scaling.gradient_power(m, self.readout),
+            weight.scaling.of_rows(m),
+        )
+        clip = m.member(d.clipping, self.updates.index(self.updates.now)) if d.clipping else m.number(1)
+        return m.mul(front, clip, own(weight, records, index))
+
+    def step(self, lines: _Lines, optimizer: Entrywise, gradient: Tree) -> Tree:
+        """Q, with a line for every state, and for what else the rule names."""
+        rule, time = optimizer.rule, self.updates.now
+        given = {**optimizer.parameters, "t": time}
+        values = [(name, simplified(substituted(value, given))) for name, value in rule.lines]
+        states = states_of(values)
+        known: dict[str, Tree] = {"g": gradient} | {s: lines.state(s) for s in states}
+        for name, value in values:
+            new = self.written(value, known)
+            if name in states:
+                known[name] = lines.advance(name, new)
+            else:
+                plain = isinstance(new, tree.Name | tree.Indexed)
+                known[name] = new if plain else lines.define(name, new, f"{name} of {{}}")
+        return self.written(simplified(substituted(rule.result, given)), known)
+
+    def written(self, value: Tree, known: dict[str, Tree]) -> Tree:
+        m = self.m
+
+        def quotient(node: Tree) -> Tree | None:
+            is_over = isinstance(node, tree.Applied) and isinstance(node.function, tree.Name)
+            if not is_over or not isinstance(node, tree.Applied) or node.function != m.name(OVER):
+                return None
+            over, under = (replaced(arg, quotient) for arg in node.args)
+            if positive(under):
+                return m.div(over, under)
+            tested = tree.Comparison(m.span, ">", under, m.number(0))
+            return m.call("where", tested, m.div(over, under), m.number(0))
+
+        return substituted(replaced(value, quotient), known)
+
+    def limited(self, lines: _Lines, step: Tree, limit: Tree) -> Tree:
+        """The update with its root mean square bounded, `min(1, limit/rms) Q`."""
+        m = self.m
+        step = lines.define("step", step, "step of {}")
+        square = m.power(step, 2)
+        size = lines.number("rms", m.call("sqrt", m.mean(square) if lines.weight.width else square))
+        tested = tree.Comparison(m.span, ">", size, limit)
+        return m.mul(m.call("where", tested, m.div(limit, size), m.number(1)), step)
+
+
+def positive(x: Tree) -> bool:
+    """Whether a sum of what is at least 0 has a number above 0 in it, here or under a root or a maximum."""
+    match x:
+        case tree.Chain(operands=operands, operators=operators) if set(operators) == {"+"}:
+            return any((value := number_in(part)) is not None and value > 0 for part in operands)
+        case tree.Applied(function=tree.Name(name="sqrt"), args=(inner,)):
+            return positive(inner)
+    return False
+
+
+@dataclass
+class _Lines:
+    """The lines of one weight: families over time, and over the index of its members."""
+
+    updates: Updates
+    weight: Weight
+    member: Index
+    clauses: list[Range]
+    # a member at the start, which tells the kind of its states
+    start: Tree
+
+    @property
+    def m(self) -> Maker:
+        return self.updates.m
+
+    def __post_init__(self) -> None:
+        self.families: dict[str, str] = {}
+
+    @property
+    def sides(self) -> tuple[tree.Name | tree.Literal, ...]:
+        w = self.weight
+        return (self.m.name(w.rows.width or ""), self.m.name(w.columns.width or "")) if w.matrix else ()
+
+    def at(self, family: str, time: Tree) -> Tree:
+        return self.m.member(family, (*self.updates.index(time), *self.member))
+
+    def fresh(self, name: str) -> str:
+        return self.updates.scene.names.fresh(f"{self.weight.name}_{name}")
+
+    def line(self, target: Tree, value: Tree, what: str) -> tree.Define:
+        words = what.format(self.weight.name)
+        return tree.Define(self.m.span, target, value, tuple(self.clauses), words, self.sides)
+
+    def define(self, name: str, value: Tree, what: str) -> Tree:
+        """`value` under a name, in this round."""
+        target = self.at(self.fresh(name), self.updates.now)
+        self.updates.lines.append(self.line(target, value, what))
+        return target
+
+    def number(self, name: str, value: Tree) -> Tree:
+        """The same of a scalar."""
+        target = self.at(self.fresh(name), self.updates.now)
+        what = f"size of the step of {self.weight.name}"
+        self.updates.lines.append(self.m.define(target, value, self.clauses, what))
+        return target
+
+    def state(self, name: str) -> Tree:
+        """A state as the last step has left it."""
+        family = self.families[name] = self.fresh(name)
+        self.begin(family, self.m.number(0), f"no {name} yet")
+        return self.at(family, self.updates.now)
+
+    def advance(self, name: str, value: Tree) -> Tree:
+        target = self.at(self.families[name], self.updates.then)
+        self.updates.lines.append(self.line(target, value, f"{name} of {{}}"))
+        return target
+
+    def begin(self, family: str, value: Tree, what: str) -> None:
+        if is_number(value, 0) and not self.weight.matrix:
+            value = self.updates.zero(self.weight, self.start)
+        self.updates.before.append(self.line(self.at(family, self.m.number(0)), value, what))
+
+    def carried(self, family: str, start: Tree, change: Callable[[Tree], Tree]) -> None:
+        """What a weight is kept as: at the start, and after the step."""
+        self.begin(family, start, "{} before training")
+        old = self.at(family, self.updates.now)
+        self.updates.lines.append(self.line(self.at(family, self.updates.then), change(old), "update of {}"))
+
+    def scalar(self, family: str, own: Index, factor: Tree) -> None:
+        """What decay leaves of what the weight was at first."""
+        m, u = self.m, self.updates
+        each = self.clauses if own else []
+        first, now, then = (
+            m.member(family, (*(x for x in u.index(time)), *own)) for time in (m.number(0), u.now, u.then)
+        )
+        u.before.append(m.define(first, m.number(1), each, f"of {self.weight.name} before training"))
+        u.lines.append(m.define(then, m.mul(factor, now), each, f"decay of {self.weight.name}"))

@@ -1,0 +1,161 @@
+"""Rules of entrywise optimizers: what is known by name, as text of the language, and the user's own.
+
+A rule has one line for each of its values. A name that is read before its line, or on it, is a state: there
+it is what the last step has left of it, 0 at first. `g` is the gradient of order 1, `t` the number of the
+step, from 0 on. `over(a, b)` is a/b, and 0 where b is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import RefusedError
+from tpc.syntax import tree
+from tpc.syntax.parse import parse_file
+from tpc.syntax.tree import Tree
+from tpc.syntax.walk import names_in, walk
+
+GIVEN = ("g", "t")
+RATE = ("lr", "clip", "limit")  # options of every optimizer
+DECOUPLED = "decay"
+# Kingma and Ba, arXiv 1412.6980 (Adam, Adamax); Loshchilov and Hutter, 1711.05101 (AdamW); Bernstein et al.,
+# 1802.04434 (signSGD); Chen et al., 2302.06675 (Lion); Duchi et al., JMLR 12 (Adagrad); Dozat, ICLR 2016
+TEXT = """
+optimizer adam(beta1 = 0.9, beta2 = 0.999, eps = 1e-8, root = 0):
+    m = beta1*m + (1 - beta1)*g
+    v = beta2*v + (1 - beta2)*g^2
+    return over(m/(1 - beta1^(t + 1)), sqrt(v/(1 - beta2^(t + 1))) + eps)
+optimizer adam_root(beta1 = 0.9, beta2 = 0.999, eps = 1e-8, root = 1):
+    m = beta1*m + (1 - beta1)*g
+    v = beta2*v + (1 - beta2)*g^2
+    return over(m/(1 - beta1^(t + 1)), sqrt(v/(1 - beta2^(t + 1)) + eps^2))
+optimizer signsgd(momentum = 0, eps = 0):
+    m = momentum*m + (1 - momentum)*g
+    return sign(m)
+optimizer signsgd_smooth(momentum = 0, eps = 0):
+    m = momentum*m + (1 - momentum)*g
+    return over(m, sqrt(m^2 + eps^2))
+optimizer rmsprop(beta2 = 0.99, eps = 1e-8, momentum = 0):
+    v = beta2*v + (1 - beta2)*g^2
+    b = momentum*b + over(g, sqrt(v) + eps)
+    return b
+optimizer adagrad(eps = 1e-10):
+    v = v + g^2
+    return over(g, sqrt(v) + eps)
+optimizer lion(beta1 = 0.9, beta2 = 0.99):
+    u = beta1*m + (1 - beta1)*g
+    m = beta2*m + (1 - beta2)*g
+    return sign(u)
+optimizer adamax(beta1 = 0.9, beta2 = 0.999, eps = 1e-8):
+    m = beta1*m + (1 - beta1)*g
+    u = max(beta2*u, abs(g) + eps)
+    return over(m/(1 - beta1^(t + 1)), u)
+optimizer nadam(beta1 = 0.9, beta2 = 0.999, eps = 1e-8):
+    m = beta1*m + (1 - beta1)*g
+    v = beta2*v + (1 - beta2)*g^2
+    n = beta1*m/(1 - beta1^(t + 2)) + (1 - beta1)*g/(1 - beta1^(t + 1))
+    return over(n, sqrt(v/(1 - beta2^(t + 1))) + eps)
+"""
+KNOWN = ("adam", "adamw", "signsgd", "rmsprop", "adagrad", "lion", "adamax", "nadam")
+WITHOUT_DECAY = ("adam",)
+BELOW_ONE = ("beta", "beta1", "beta2", "momentum")  # parameters of averages
+SAME = {"adamw": "adam", "adamw_root": "adam_root"}
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerRule:
+    """A rule: the defaults of its parameters, its lines and what it returns."""
+
+    name: str
+    parameters: Mapping[str, Tree | None]
+    lines: tuple[tuple[str, Tree], ...]
+    result: Tree
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options that an `update` line of it may have."""
+        decay = () if self.name in WITHOUT_DECAY else (DECOUPLED,)
+        return (*RATE[:1], *self.parameters, *decay, *RATE[1:])
+
+
+@cache
+def built_in() -> Mapping[str, OptimizerRule]:
+    found = {}
+    for statement in parse_file(TEXT, "optimizers").statements:
+        assert isinstance(statement, tree.Optimizer)
+        found[statement.name.name] = read(statement)
+    for name, other in SAME.items():
+        rule = found[other]
+        found[name] = OptimizerRule(name, rule.parameters, rule.lines, rule.result)
+    return found
+
+
+def rule_of(name: str, options: Mapping[str, tree.Option], own: Mapping[str, OptimizerRule]) -> OptimizerRule:
+    """The rule that a name stands for with these options. The name is known."""
+    if name in own:
+        return own[name]
+
+    def given(option: str) -> bool:
+        value = options[option].value if option in options else None
+        return value is not None and not (isinstance(value, tree.Literal) and not value.value)
+
+    if name in ("adam", "adamw") and given("root"):
+        return built_in()[f"{name}_root"]
+    return built_in()["signsgd_smooth" if name == "signsgd" and given("eps") else name]
+
+
+def read(statement: tree.Optimizer) -> OptimizerRule:
+    """The rule of an `optimizer` block. Raises RefusedError."""
+    parameters: dict[str, Tree | None] = {}
+    for option in statement.parameters:
+        name = option.name.name
+        if name in parameters or name in (*GIVEN, *RATE, DECOUPLED):
+            why = "is a parameter twice" if name in parameters else "has a meaning in every rule"
+            raise RefusedError(catalogue.optimizers.rule_name(option.name.span, name, why))
+        if isinstance(option.value, tree.ListOf):
+            raise RefusedError(catalogue.options.option_value(option.span, name, "a number"))
+        parameters[name] = option.value
+    lines: list[tuple[str, Tree]] = []
+    for line in statement.body:
+        if not isinstance(line.target, tree.Name) or line.clauses:
+            raise RefusedError(catalogue.optimizers.rule_part(line.target.span, "a family"))
+        name = line.target.name
+        if name in parameters or name in GIVEN:
+            raise RefusedError(catalogue.optimizers.rule_name(line.target.span, name, "is given"))
+        if name in dict(lines):
+            raise RefusedError(catalogue.optimizers.own_first_step(line.target.span, name))
+        lines.append((name, line.value))
+    for value in (*(value for _, value in lines), statement.result):
+        check_part(value)
+    return OptimizerRule(statement.name.name, parameters, tuple(lines), statement.result)
+
+
+def check_part(value: Tree) -> None:
+    """Whether an expression of a rule acts on entries. Raises RefusedError."""
+    for node in walk(value):
+        match node:
+            case tree.Mean():
+                raise RefusedError(catalogue.optimizers.rule_part(node.span, "a mean"))
+            case tree.MatrixProduct() | tree.Transposed():
+                raise RefusedError(catalogue.optimizers.rule_part(node.span, "a product with a matrix"))
+            case tree.Summation():
+                raise RefusedError(catalogue.optimizers.rule_part(node.span, "a sum over indices"))
+            case tree.Indexed() | tree.Attribute():
+                raise RefusedError(catalogue.optimizers.rule_part(node.span, "a member of a family"))
+
+
+def reads(value: Tree) -> set[str]:
+    return {name.name for name in names_in(value)}
+
+
+def states_of(lines: Sequence[tuple[str, Tree]]) -> frozenset[str]:
+    """The names that are read before their line, or on it."""
+    found, made = set[str](), set[str]()
+    own = {name for name, _ in lines}
+    for name, value in lines:
+        found |= (reads(value) & own) - made
+        made.add(name)
+    return frozenset(found)
