@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tpc.cli.correct import add_corrections
 from tpc.cli.emission import add_compile
 from tpc.cli.experiment import add_experiment
 from tpc.cli.finite_width import add_simulate, add_verify
@@ -30,6 +31,7 @@ COMMANDS = (
     add_run,
     add_kernel,
     add_simulate,
+    add_corrections,
     add_verify,
     add_experiment,
 )
