@@ -36,8 +36,8 @@ def add_corrections(commands: Any) -> None:
         "--method",
         choices=("auto", "linear", "nodes"),
         default="auto",
-        help="linear: exact, of programs that are linear in their vectors; nodes: derivatives in the weights of "
-        "points (auto)",
+        help="linear: exact, of programs that are linear in their vectors; nodes: derivatives in the weights "
+        "of points (auto)",
     )
     made.add_argument("--signs", type=positive, metavar="S", help="directions on the points of one repeat")
     made.add_argument("--samples", type=positive, metavar="M", help="points of one repeat")

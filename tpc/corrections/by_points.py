@@ -1,11 +1,11 @@
 """Bias and fluctuation from derivatives of the limit in the weights of its points.
 
-At width n an output is a functional F of the empirical measure of n points, and the limit is F of their law. With
-weights w of M points and signs ξ, d_α = √w_α ξ_α − w_α Σ_β √w_β ξ_β is a random direction in which E F'[d]² =
-Σ w IF² is n times the variance, and ½ E F''[d, d] is n times the bias (von Mises, 1947). Both derivatives are
-central differences of the limit's own code, run with weights w ± t d: what a width of n = 1/t² does at random, to
-both sides. The signs of several directions are rows of a Hadamard matrix with random columns, so that M of them
-give the sums without an error.
+At width n an output is a functional F of the empirical measure of n points, and the limit is F of their
+law. With weights w of M points and signs ξ, d_α = √w_α ξ_α − w_α Σ_β √w_β ξ_β is a random direction in
+which E F'[d]² = Σ w IF² is n times the variance, and ½ E F''[d, d] is n times the bias (von Mises, 1947).
+Both derivatives are central differences of the limit's own code, run with weights w ± t d: what a width of
+n = 1/t² does at random, to both sides. The signs of several directions are rows of a Hadamard matrix with
+random columns, so that M of them give the sums without an error.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.emit.helpers.spread import students
 from tpc.machine.precision import precision
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
-# steps t where all functions are smooth: what is left out is of relative order t², and rounding of order 1e-16/t²
+# steps t where all functions are smooth: what is left out is of relative order t², and rounding of order
+# 1e-16/t²
 SMOOTH = 2.0**-8
-# where functions of vectors have kinks or jumps, points have to cross them: as many as are in a band of width t
+# where functions of vectors have kinks or jumps, points have to cross them: as many as are in a band of
+# width t
 ROUGH, MOST_ROUGH = 0.3, 0.1  # over the root of the number of Gaussians, and at most
 CHECKED = 4  # directions of a repeat in which half the step is tried as well, where all is smooth
 APART, SURE = 0.1, 6.0  # of the derivative, and standard errors: steps that differ by more have no limit
@@ -50,6 +51,26 @@ class Differences:
 
     slope: np.ndarray
     half_bend: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Numbers [repeats, directions, *shape], and the factor by which few repeats make an error too small."""
+
+    values: np.ndarray
+    students: float
+
+    @property
+    def mean(self) -> np.ndarray:
+        found: np.ndarray = self.values.mean(axis=(0, 1))
+        return found
+
+    @property
+    def stderr(self) -> np.ndarray:
+        """The standard error of the mean, by the spread of the repeats."""
+        each = self.values.mean(axis=1)
+        found: np.ndarray = self.students * each.std(axis=0, ddof=1) / len(each) ** 0.5
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +117,24 @@ def derived(
             )
             if progress is not None:
                 progress(k + 1, plan.repeats)
-    out = {}
+    out, wider = {}, float(module.students(plan.repeats))
     for output in evaluator.program.outputs:
         name = output.name
-        parts = (_stacked([pair[i][name] for pair in found]) for i in range(2))
-        out[name] = _judged(*parts, np.abs([at[name] for at in centre]).max(axis=0), steps.step)
+        slopes, bends, halved_slopes, halved_bends = (
+            np.stack([getattr(pair[i][name], which) for pair in found])
+            for i in range(2)
+            for which in ("slope", "half_bend")
+        )
+        size = np.abs([at[name] for at in centre]).max(axis=0)
+        variance = _settled(
+            Repeated(np.square(slopes), wider),
+            Repeated(np.square(halved_slopes), wider),
+            np.square(ROUNDING * size / steps.step),
+        )
+        bias = _settled(
+            Repeated(bends, wider), Repeated(halved_bends, wider), ROUNDING * size / steps.step**2
+        )
+        out[name] = Derived(*bias, *variance, slopes)
     return out
 
 
@@ -147,45 +181,17 @@ class _OnPoints:
         return {name: np.asarray(value, float) for name, value in found.items()}
 
 
-def _stacked(parts: list[Differences]) -> Differences:
-    return Differences(np.stack([p.slope for p in parts]), np.stack([p.half_bend for p in parts]))
+def _settled(own: Repeated, halved: Repeated, rounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and its standard error, NaN where there is none to which smaller steps lead.
 
-
-def _judged(own: Differences, halved: Differences, size: np.ndarray, step: float) -> Derived:
-    """Means with their errors; how much half the step changes is in these, or says that there is no limit.
-
-    size: of the output, which rounding is relative to.
+    halved: with half the step, in the first directions; what this changes is in the error.
     """
-    some = halved.slope.shape[1]
-    slopes, bends = (
-        (own.slope, own.slope[:, :some], halved.slope),
-        (own.half_bend, own.half_bend[:, :some], halved.half_bend),
-    )
-    with np.errstate(all="ignore"):
-        variance = _mean(*map(np.square, slopes), np.square(ROUNDING * size / step))
-        bias = _mean(*bends, ROUNDING * size / step**2)
-    return Derived(*bias, *variance, own.slope)
-
-
-def _mean(
-    values: np.ndarray, some: np.ndarray, halved: np.ndarray, rounding: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The mean over repeats and directions, and its standard error.
-
-    some, halved: with the whole and half the step, in the directions in which both were tried.
-    """
-    each, error = values.mean(axis=1), _error(values)
-    change, noise = (some - halved).mean(axis=(0, 1)), _error(some - halved)
-    size = np.sqrt(np.square(some).mean(axis=(0, 1)))
+    some = Repeated(own.values[:, : halved.values.shape[1]], own.students)
+    difference = Repeated(some.values - halved.values, own.students)
+    change, noise = difference.mean, difference.stderr
+    size = np.sqrt(np.square(some.values).mean(axis=(0, 1)))
     without = np.abs(change) > np.maximum(SURE * noise, APART * size) + rounding
     # of an error c t² three quarters go where the step is halved
     beyond = 4 / 3 * np.sqrt(np.maximum(np.square(change) - np.square(noise), 0))
-    lost = without | ~np.isfinite(values).all(axis=(0, 1))
-    return np.where(lost, np.nan, each.mean(axis=0)), np.where(lost, np.nan, np.hypot(error, beyond))
-
-
-def _error(values: np.ndarray) -> np.ndarray:
-    """The standard error of a mean, by the spread of the repeats."""
-    each = values.mean(axis=1)
-    found: np.ndarray = students(len(each)) * each.std(axis=0, ddof=1) / len(each) ** 0.5
-    return found
+    lost = without | ~np.isfinite(own.values).all(axis=(0, 1))
+    return np.where(lost, np.nan, own.mean), np.where(lost, np.nan, np.hypot(own.stderr, beyond))

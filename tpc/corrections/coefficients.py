@@ -1,15 +1,16 @@
 """Vectors that are linear in Gaussians, at a width n that is large but finite.
 
-The coordinates of one width enter only by the Gram matrix of its Gaussians, S_ij = (1/n) Σ_α z_i,α z_j,α, which is
-N_i δ_ij + E_ij/√n: N_i is the variance of z_i, Var E_ij = N_i N_j, Var E_ii = 2 N_i², and different entries are
-uncorrelated. The first Gaussian of a width stands for the constant 1, with S_00 = 1. So every entry of E is a
-direction in which outputs are differentiated.
+The coordinates of one width enter only by the Gram matrix of its Gaussians, S_ij = (1/n) Σ_α z_i,α z_j,α,
+which is N_i δ_ij + E_ij/√n: N_i is the variance of z_i, Var E_ij = N_i N_j, Var E_ii = 2 N_i², and
+different entries are uncorrelated. The first Gaussian of a width stands for the constant 1, with S_00 = 1.
+So every entry of E is a direction in which outputs are differentiated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class TooLargeError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coefficients:
-    """A vector by its coefficients, jets: `value` [Gaussians], `first` and `second` [Gaussians, directions]."""
+    """A vector by its coefficients: `value` [Gaussians], `first`, `second` [Gaussians, directions]."""
 
     value: Numbers
     first: Numbers
@@ -51,7 +52,7 @@ class Directions:
 class GaussiansOfWidth:
     """The Gaussians of one width: the constant 1, and those that were met."""
 
-    field: Field
+    over: Field
     directions: Directions
     # of the width, to the first one
     ratio: Any
@@ -64,7 +65,7 @@ class GaussiansOfWidth:
     columns: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.variances.append(self.field.number(1))
+        self.variances.append(self.over.number(1))
 
     def new(self, variance: Any) -> Coefficients:
         """A Gaussian that is independent of all that there are. Raises TooLargeError."""
@@ -84,8 +85,8 @@ class GaussiansOfWidth:
         self.directions.add(variance, self.ratio)
 
     def unit(self, k: int) -> Coefficients:
-        value = self.field.zeros(k + 1)
-        value[k] = self.field.number(1)
+        value = self.over.zeros(k + 1)
+        value[k] = self.over.number(1)
         return self.vector(value)
 
     @property
@@ -93,7 +94,7 @@ class GaussiansOfWidth:
         return self.unit(0)
 
     def vector(self, value: Numbers) -> Coefficients:
-        return Coefficients(value, self.field.zeros(len(value), 0), self.field.zeros(len(value), 0))
+        return Coefficients(value, self.over.zeros(len(value), 0), self.over.zeros(len(value), 0))
 
     def inner(self, x: Coefficients, y: Coefficients) -> Jet:
         """⟨x, y⟩ = Σ_ij x_i S_ij y_j."""
@@ -111,15 +112,14 @@ class GaussiansOfWidth:
         slope = a.first[i, at] * b.value[j] + a.value[i] * b.first[j, at]
         slope = slope + a.first[j, at] * b.value[i] + a.value[j] * b.first[i, at]
         once = np.equal(i, j)
-        jet.first[at] += np.where(once, cross / 2 if not self.field.exact else _halved(cross), cross)
-        jet.second[at] += np.where(once, slope / 2 if not self.field.exact else _halved(slope), slope)
+        jet.first[at] += np.where(once, cross / 2 if not self.over.exact else _halved(cross), cross)
+        jet.second[at] += np.where(once, slope / 2 if not self.over.exact else _halved(slope), slope)
         return jet
 
 
 def _halved(x: Numbers) -> Numbers:
-    from fractions import Fraction
-
-    return x * Fraction(1, 2)
+    found: Numbers = x * Fraction(1, 2)
+    return found
 
 
 def scaled(x: Coefficients, by: Jet) -> Coefficients:
@@ -133,10 +133,11 @@ def scaled(x: Coefficients, by: Jet) -> Coefficients:
 
 
 def total(parts: Sequence[Coefficients]) -> Coefficients:
-    parts = levelled(parts)
-    return Coefficients(
-        sum(p.value for p in parts), sum(p.first for p in parts), sum(p.second for p in parts)
-    )
+    first, *rest = levelled(parts)
+    value, slope, bend = first.value, first.first, first.second
+    for part in rest:
+        value, slope, bend = value + part.value, slope + part.first, bend + part.second
+    return Coefficients(value, slope, bend)
 
 
 def levelled(parts: Sequence[Coefficients]) -> list[Coefficients]:

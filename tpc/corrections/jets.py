@@ -1,7 +1,7 @@
 """Numbers as polynomials of second degree along many directions at once.
 
-A jet is `value + first[e] ε + second[e] ε²` along each direction e, of a family of directions that grows while
-it is computed with: entries that are not there are 0. Its numbers are exact fractions, or floats.
+A jet is `value + first[e] ε + second[e] ε²` along each direction e, of a family of directions that grows
+while it is computed with: entries that are not there are 0. Its numbers are exact fractions, or floats.
 """
 
 from __future__ import annotations

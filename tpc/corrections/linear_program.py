@@ -1,13 +1,14 @@
 """Bias and fluctuation of programs that are linear in their vectors, without points.
 
-The program is run once, on jets: its outputs at the limit, and their first and second derivatives in every entry
-of the Gram matrices of its Gaussians (see `coefficients`). In fractions the outcome is exact.
+The program is run once, on jets: its outputs at the limit, and their first and second derivatives in every
+entry of the Gram matrices of its Gaussians (see `coefficients`). In fractions the outcome is exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product as indices_of
 from typing import Any
 
@@ -60,7 +61,7 @@ class NotRationalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Gradients:
-    """What is known of an output [...]: its limit, n·bias and n·covariance with all outputs, exact or floats."""
+    """An output [...]: its limit, its n·bias and its derivatives, fractions or floats."""
 
     value: np.ndarray
     bias: np.ndarray
@@ -77,13 +78,13 @@ class Gradients:
 class LinearProgram:
     """Runs a program that is linear in its vectors."""
 
-    def __init__(self, program: Program, inputs: Mapping[str, np.ndarray], field: Field) -> None:
-        self.program, self.field = unroll(program), field
+    def __init__(self, program: Program, inputs: Mapping[str, np.ndarray], over: Field) -> None:
+        self.program, self.over = unroll(program), over
         self.inputs = inputs
         self.directions = Directions()
-        most = MOST_EXACT if field.exact else MOST_FLOATS
+        most = MOST_EXACT if over.exact else MOST_FLOATS
         self.widths = {
-            w.name: GaussiansOfWidth(field, self.directions, self._law(w.ratio), most) for w in program.widths
+            w.name: GaussiansOfWidth(over, self.directions, self._law(w.ratio), most) for w in program.widths
         }
         self.matrices = {matrix.name: matrix for matrix in program.matrices}
         self.sides: dict[tuple[Ref, bool], SideOfMatrix] = {}
@@ -104,18 +105,18 @@ class LinearProgram:
 
     def _moments(self, ref: Ref, axes: Sequence[tuple[str, int]]) -> Gradients:
         shape, count = tuple(n for _, n in axes), len(self.directions.variances)
-        dtype = object if self.field.exact else float
+        dtype = object if self.over.exact else float
         weights = np.array(
             [v / r for v, r in zip(self.directions.variances, self.directions.ratios, strict=True)], dtype
         )
         value, bias = np.empty(shape, dtype), np.empty(shape, dtype)
-        slopes = self.field.zeros(*shape, count)
+        slopes = self.over.zeros(*shape, count)
         for index in indices_of(*map(range, shape)):
             at = dict(zip((v for v, _ in axes), index, strict=True))
             jet = self._scalar(self._ref(ref, at))
             seen = len(jet.first)
             value[index], bias[index] = jet.value, jet.second @ weights[:seen]
-            slopes[(*index, slice(0, seen))] = jet.first
+            slopes[index][:seen] = jet.first
         return Gradients(value, bias, slopes, weights)
 
     # laws
@@ -131,8 +132,8 @@ class LinearProgram:
         width = self.widths[group.width]
         k = len(group.names)
         left = [[self._law(x, at) for x in row] for row in group.covariance]
-        parts = [[scaled(width.one, self.field.jet(self._law(mean, at)))] for mean in group.mean]
-        least = 0 if self.field.exact else 1e-12 * max(left[i][i] for i in range(k))
+        parts = [[scaled(width.one, self.over.jet(self._law(mean, at)))] for mean in group.mean]
+        least = 0 if self.over.exact else 1e-12 * max(left[i][i] for i in range(k))
         for i in range(k):
             variance = left[i][i]
             if variance <= least:
@@ -140,7 +141,7 @@ class LinearProgram:
             fresh = width.new(variance)
             shares = [left[j][i] / variance for j in range(k)]
             for j in range(i, k):
-                parts[j].append(scaled(fresh, self.field.jet(shares[j])))
+                parts[j].append(scaled(fresh, self.over.jet(shares[j])))
             for j, m in indices_of(range(i + 1, k), range(i + 1, k)):
                 left[j][m] -= shares[j] * shares[m] * variance
         for name, own in zip(group.names, parts, strict=True):
@@ -174,7 +175,7 @@ class LinearProgram:
                 self.values[out] = self._mean(op.phi, self._width_of(op.phi))
             case _:
                 self.values[out] = self._jet(op.phi)
-        if self.field.exact:
+        if self.over.exact:
             self._limit_digits(self.values[out])
 
     def _limit_digits(self, made: Jet | Coefficients) -> None:
@@ -203,7 +204,8 @@ class LinearProgram:
 
     def _scalar(self, ref: Ref) -> Jet:
         if ref.name in self.inputs:
-            return self.field.jet(self.inputs[ref.name][tuple(i.const for i in ref.index)])  # type: ignore[union-attr]
+            at = tuple(self._index(i, {}) for i in ref.index)
+            return self.over.jet(self.inputs[ref.name][at])
         found: Jet = self.values[ref]
         return found
 
@@ -260,9 +262,9 @@ class LinearProgram:
         """A scalar."""
         match x:
             case Number(value):
-                return self.field.jet(value)
+                return self.over.jet(value)
             case Position(index):
-                return self.field.jet(index.const)
+                return self.over.jet(index.const)
             case Value(ref):
                 return self._scalar(self._ref(ref))
             case Add(terms):
@@ -279,9 +281,9 @@ class LinearProgram:
                 if a.value == b.value and not (a.constant and b.constant):
                     raise NotDifferentiableError("where")
                 return self._jet(yes if COMPARISONS[op](a.value, b.value) else no)
-            case Constant() if not self.field.exact:
-                return self.field.jet(evaluate(x, lambda _: None, NUMPY))
-            case Call() | Pow() if not self.field.exact:
+            case Constant() if not self.over.exact:
+                return self.over.jet(evaluate(x, lambda _: None, NUMPY))
+            case Call() | Pow() if not self.over.exact:
                 return self._function(x)
         raise NotRationalError(f"{type(x).__name__}")
 
@@ -296,14 +298,14 @@ class LinearProgram:
             return float(evaluate(formula, lambda n: at[n.ref.name] if isinstance(n, Value) else None, NUMPY))
 
         moving = [k for k, jet in enumerate(arguments) if not jet.constant]
-        out = self.field.jet(number(own))
+        out = self.over.jet(number(own))
         for i in moving:
-            slope = differentiate(own, lambda n, i=i: _seed(n, places[i]))
+            slope = differentiate(own, partial(_seed, along=places[i]))
             out = out + arguments[i].mapped(0.0, number(slope), 0.0)
             for j in moving:
-                bend = differentiate(slope, lambda n, j=j: _seed(n, places[j]))
+                bend = differentiate(slope, partial(_seed, along=places[j]))
                 moved = [arguments[k].mapped(0.0, 1.0, 0.0) for k in (i, j)]
-                out = out + moved[0] * moved[1] * self.field.jet(number(bend) / 2)
+                out = out + moved[0] * moved[1] * self.over.jet(number(bend) / 2)
         return out
 
 

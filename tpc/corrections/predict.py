@@ -16,7 +16,7 @@ from tpc.core.program import Program
 from tpc.corrections.by_points import Derived, Steps, derived
 from tpc.corrections.coefficients import TooLargeError
 from tpc.corrections.jets import Field
-from tpc.corrections.linear_program import LinearProgram, Gradients, NotRationalError
+from tpc.corrections.linear_program import Gradients, LinearProgram, NotRationalError
 from tpc.corrections.prediction import Correction, Corrections
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
@@ -66,13 +66,16 @@ def corrections(
 ) -> Corrections:
     """Bias and fluctuation of the outputs at finite width, to first order in 1/n, from the limit.
 
-    Of a program that is linear in its vectors they are exact, in fractions if its scalars are; else they come from
-    derivatives in the weights of points, with standard errors.
-    inputs: arrays by name. limit: what a run for these inputs gave, if there was one. progress: called with the
-    repeats done and all. Options: `seed`; `signs`, directions on the points of each repeat; `samples`, `repeats`;
-    `method`, "auto", "linear" or "nodes"; `covariances`, whether those of outputs with each other are wanted.
-    Raises TpcError: inputs that do not fit, outputs that are random in the limit or programs with powers of n
-    (TP807), options out of range (TP602), and what a run of the limit may raise.
+    Of a program that is linear in its vectors they are exact, in fractions if its scalars are; else they
+    come from derivatives in the weights of points, with standard errors (TP4 Thm 7.4 as a functional of the
+    empirical measure, and its expansion by von Mises, 1947).
+
+    inputs: arrays by name. limit: what a run for these inputs gave, if there was one. progress: called with
+    the repeats done and all. Options: `seed`; `signs`, directions on the points of each repeat; `samples`,
+    `repeats`; `method`, "auto", "linear" or "nodes"; `covariances`, whether those of outputs with each other
+    are wanted.
+    Raises TpcError: inputs that do not fit (TP50x), outputs that are random in the limit or programs with
+    powers of n (TP807), options out of range (TP602), and what a run of the limit may raise.
     """
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,17 @@ class Correction:
     @cached_property
     def fluctuation(self) -> np.ndarray:
         """√n · the standard deviation at width n."""
-        return np.sqrt(np.maximum(self.variance, 0))
+        root: np.ndarray = np.sqrt(np.maximum(self.variance, 0))
+        return root
 
     @cached_property
     def fluctuation_stderr(self) -> np.ndarray | None:
         if self.variance_stderr is None:
             return None
         root = np.maximum(self.fluctuation, np.sqrt(self.variance_stderr))
-        return np.divide(self.variance_stderr, 2 * root, out=np.zeros_like(root), where=root > 0)
+        zeros = np.zeros_like(root)
+        found: np.ndarray = np.divide(self.variance_stderr, 2 * root, out=zeros, where=root > 0)
+        return found
 
     def within(self, share: float) -> np.ndarray:
         """The least width at which the root mean square distance from the limit is `share` of that at most.
@@ -85,7 +88,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Corrections:
-    """What `tpc corrections` gives. Printed, a table; `to_json` has every entry; `plot` draws it over the width."""
+    """What `tpc corrections` gives. Printed, a table; `to_json` has every entry; `plot` draws it."""
 
     program: str
     # in words, how they were computed
@@ -111,7 +114,7 @@ class Corrections:
     def to_json(self, *, within: float = 0.01, width: int | None = None) -> dict[str, Any]:
         """Numbers or nested lists, null for what is not there or not finite."""
         found = {name: _to_json(own, within, width) for name, own in self.outputs.items()}
-        covariances = {}
+        covariances: dict[str, dict[str, Any]] = {}
         for (a, b), table in (self.covariances or {}).items():
             covariances.setdefault(a, {})[b] = plain(np.asarray(table, float))
         return {
@@ -128,12 +131,16 @@ class Corrections:
         return self.shown()
 
     def shown(self, *, within: float | None = None, width: int | None = None) -> str:
-        """As text: with the widths from which outputs are within a share of the limit, and what to expect at one."""
+        """As text.
+
+        within: a share of the limit, to show the widths from which outputs are so near to it. width: one at
+        which to show what to expect.
+        """
         lines = [f"{self.program} at width n, to first order in 1/n", f"  {self.method}"]
         for name, own in self.outputs.items():
-            lines += print_entries(name, own.value.shape, lambda i, own=own: _line(own, i, within, width))
+            lines += print_entries(name, own.value.shape, partial(_line, own, within, width))
         for (a, b), table in (self.covariances or {}).items():
-            lines += print_entries(f"n·cov({a}, {b})", table.shape, lambda i, t=table: f"{float(t[i]):.4g}")
+            lines += print_entries(f"n·cov({a}, {b})", table.shape, partial(_entry, table))
         reasons = [f"`{name}`: {own.reason}" for name, own in self.outputs.items() if own.reason]
         return "\n".join([*lines, *(f"note: {note}" for note in (*reasons, *self.notes))])
 
@@ -152,7 +159,11 @@ def _combined(*errors: np.ndarray | None) -> np.ndarray | None:
     return np.sqrt(sum(there)) if there else None
 
 
-def _line(own: Correction, i: tuple[int, ...], within: float | None, width: int | None) -> str:
+def _entry(table: np.ndarray, i: tuple[int, ...]) -> str:
+    return f"{float(table[i]):.4g}"
+
+
+def _line(own: Correction, within: float | None, width: int | None, i: tuple[int, ...]) -> str:
     parts = [_number(own.value[i], _at(own.stderr, i))]
     if np.isfinite(own.bias[i]):
         exact = own.exact
