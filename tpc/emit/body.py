@@ -28,11 +28,11 @@ from tpc.plan.structure import Structure
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What the Ẑ and Ż of a matrix are multiplied with: one value, or of a table those of Wx and of Wᵀy."""
+    """The numbers of a matrix, no name for those that are 1."""
 
-    value: Py
-    is_one: bool = False
-    table: bool = False
+    sigma: Py  # σ, the standard deviation of √columns W
+    root: Py  # √(rows/columns)
+    varies: bool  # whether σ is an array, for a family
 
 
 class Body:
@@ -55,7 +55,7 @@ class Body:
         self.vector_bytes = 0
         # bytes that all rounds of a loop may take at once, if they add to bases of matrices
         self.at_once = 0.0
-        self.sampled = False  # whether inner products have the errors of samples
+        self.exact = False  # whether inner products have no errors but rounding
         self.in_parts: Region | None = None  # the loop that a parameter of the function runs
 
     def run(self) -> None:
@@ -236,12 +236,14 @@ class Body:
         return py.call("member", py.name(chain.name), *index) if index else py.name(chain.name)
 
     def _factors(self, op: MatMul, index: Sequence[Py]) -> list[Py]:
-        """The factors of Ẑ and Ż, if they are not 1."""
-        scale = self.scales[op.matrix.name]
-        if scale.table:
-            table = py.subscript(scale.value, index)
-            return [py.subscript(table, [py.integer(k)]) for k in ((2, 3) if op.transposed else (0, 1))]
-        return [] if scale.is_one else [scale.value, scale.value]
+        """The scale and the ratio of a product, if they are not 1."""
+        own = self.scales[op.matrix.name]
+        sigma = [py.subscript(own.sigma, index) if own.varies else own.sigma] if own.sigma.text else []
+        if not own.root.text:
+            return sigma
+        if op.transposed:
+            return [py.product([*sigma, own.root]), own.root]
+        return [*(sigma or [py.integer(1)]), py.product([py.integer(1)], [own.root])]
 
     # loops, round by round
 

@@ -34,7 +34,7 @@ AT_ONCE = 2.5e8  # bytes that all rounds of a loop may take at once, or half of 
 # small blocks waste less, and take longer to compile, 0.03 s for each use of one
 BLOCK, BATCH_BLOCK, BLOCKS = 128, 32, 8
 BY_SECTOR = ("points", "weights", "size", "inner", "mean", "product", "product_all")
-LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE", "NOISE")
+LOCALS = ("inputs", *BY_SECTOR, "loop", "dtype", "one", "state", "TOLERANCE")
 
 
 def emit_vectors(plan: VectorsPlan, loop: Region | None = None) -> str:
@@ -75,7 +75,7 @@ def _assigned(line: ast.stmt) -> set[str]:
 
 def _body(plan: VectorsPlan, names: Identifiers, loop: Region | None) -> Body:
     body = Body(plan.program, plan.structure, plan.layout, plan.space, names)
-    body.sampled = plan.noise > 0
+    body.exact = plan.exact
     body.vector_bytes = plan.samples * bytes_of(plan.dtype) if isinstance(plan, PointsPlan) else 0
     body.at_once = max(AT_ONCE, plan.memory / 2)
     if isinstance(plan, CoefficientsPlan) and plan.packed:
@@ -157,7 +157,6 @@ def _settings(plan: VectorsPlan) -> list[Setting]:
                 "REPEATS": plan.repeats,
                 "WHITEN": plan.whiten,
             }
-            drawn["NOISE"] = plan.noise
             lines += [Setting({name: str(value) for name, value in drawn.items()}), *checks(plan)]
     if may_cancel(plan):
         lines.append(evaluations(plan))

@@ -54,20 +54,20 @@ class Opening:
 
     def _products(self, suffix: str) -> list[Statement]:
         """Functions for products with matrices, which have what never changes."""
-        noise = ", NOISE" * self.body.sampled
-        rest = f"hat, dot, weights{suffix}, TOLERANCE{noise}"
+        freed = f", weights{suffix}" * (not self.body.exact)
+        rest = f"scale, ratio, weights{suffix}, TOLERANCE{freed}"
         return [
             Def(
                 f"product{suffix}",
-                ("near", "far", "x", "hat=1", "dot=1"),
+                ("near", "far", "x", "scale=1", "ratio=1"),
                 (Return(Py(f"multiply(near, far, x, {rest})")),),
-                "Z^Wx = hat Ẑ + dot Ż, by what W and its transpose have met, and what W has met with x.",
+                "Z^Wx = Ẑ + Ż, by what W and its transpose have met, and what W has met with x.",
             ),
             Def(
                 f"product_all{suffix}",
-                ("near", "far", "xs", "hat=1", "dot=1"),
+                ("near", "far", "xs", "scale=1", "ratio=1"),
                 (Return(Py(f"multiply_all(near, far, xs, {rest})")),),
-                "Z^Wx = hat Ẑ + dot Ż of each row x of xs in turn, and what W has met with all of them.",
+                "Z^Wx = Ẑ + Ż of each row x of xs in turn, and what W has met with all of them.",
             ),
         ]
 
@@ -211,42 +211,19 @@ class Opening:
         variance, varies = self._law(matrix.variance, matrix.axes)
         ratios = {w.name: w.ratio for w in self.program.widths}
         rows, columns = ratios[matrix.rows], ratios[matrix.columns]
-        deviation = py.call("jnp.sqrt", variance)
-        if rows == columns and not varies:
-            one = matrix.variance == ONE
-            sigma = py.name("" if one else self.names[f"{matrix.name} sigma"])
-            if not one:
-                shown = f"σ of {matrix.name}, the factor of Ẑ and Ż"
-                self.frame.statements.append(Assign((sigma.text,), deviation, shown))
-            self.body.scales[matrix.name] = Scale(sigma, is_one=one)
-            return
-        table = self.names[f"{matrix.name} factors"]
-        self.body.scales[matrix.name] = Scale(py.name(table), table=True)
-        if rows == columns:
-            value = Py(f"jnp.broadcast_to({deviation.text}[..., None], (*{deviation.text}.shape, 4))")
-            shown = f"{matrix.name}: σ, of hat and dot of {matrix.name}x and of {matrix.name}ᵀy"
-            self.frame.statements.append(Assign((table,), value, shown))
-            return
-        rho = py.product(
-            [self.expressions.value(rows, self.frame, ())],
-            [self.expressions.value(columns, self.frame, ())] if columns != ONE else [],
-        )
-        root = f"jnp.sqrt({rho.text})"
-        factors = Py(f"jnp.stack([jnp.ones(()), 1/{root}, {root}, jnp.asarray({rho.text}, dtype)])")
-        value = (
-            Py(f"{deviation.text}[..., None]*{factors.text}")
-            if varies
-            else Py(f"{deviation.text}*{factors.text}")
-        )
-        if matrix.axes and not varies:
-            value = Py(f"jnp.broadcast_to({value.text}, ({', '.join(str(n) for _, n in matrix.axes)}, 4))")
-        self.frame.statements.append(
-            Assign(
-                (table,),
-                value,
-                f"{matrix.name}: σ, σ/√ρ, σ√ρ, σρ, of hat and dot of {matrix.name}x, {matrix.name}ᵀy",
+        sigma = py.name("" if matrix.variance == ONE else self.names[f"{matrix.name} sigma"])
+        if sigma.text:
+            shown = f"σ of {matrix.name}, the factor of Ẑ and Ż"
+            self.frame.statements.append(Assign((sigma.text,), py.call("jnp.sqrt", variance), shown))
+        root = py.name("" if rows == columns else self.names[f"{matrix.name} root"])
+        if root.text:
+            rho = py.product(
+                [self.expressions.value(rows, self.frame, ())],
+                [self.expressions.value(columns, self.frame, ())] if columns != ONE else [],
             )
-        )
+            shown = f"√ρ, ρ = rows/columns of {matrix.name}"
+            self.frame.statements.append(Assign((root.text,), py.call("jnp.sqrt", rho), shown))
+        self.body.scales[matrix.name] = Scale(sigma, root, varies)
 
     def _chains(self) -> None:
         """The bases of all matrices, empty, and their Gaussians.

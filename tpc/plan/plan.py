@@ -43,7 +43,6 @@ SOBOL_DIMENSIONS = 21_201  # where scipy's direction numbers end
 SAMPLES, REPEATS = 4096, 8
 RULE = 96  # points of a quadrature on each part that a Gaussian's line is cut in
 RULES = 3  # of different kind, whose differences are the error
-NOISE = 0.25  # of sampled points: 0.1 to 1.7 was seen, and less than half of it removed is safe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,14 +194,6 @@ class VectorsPlan(Plan):
         return self.tolerances[self.dtype]
 
     @property
-    def noise(self) -> float:
-        """The squared error of inner products that is taken for certain; 0 if they are not sampled.
-
-        The unit is that on M independent points.
-        """
-        return 0.0
-
-    @property
     def gaussians(self) -> int:
         return self.layout.total
 
@@ -312,10 +303,6 @@ class SampledPlan(PointsPlan):
     def whiten(self) -> bool:
         """Whether points are made to have mean 0 and covariance 1."""
         return 2 * self.gaussians <= self.samples
-
-    @property
-    def noise(self) -> float:
-        return NOISE
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -14,16 +14,13 @@ BLOCK, BLOCKS = 128, 8
 class Basis(NamedTuple):
     """Orthonormal directions that a matrix has met, in blocks of rows.
 
-    Beside each is the standard Gaussian that the matrix sends it to.
+    Beside each is what the matrix, but for a factor, sends it to.
     """
 
     p: tuple  # of [..., rows, M]: the directions, 0 where not met yet
-    g: tuple  # of [..., rows, M]: the Gaussians
+    g: tuple  # of [..., rows, M]: their images, standard Gaussians where not met yet
     count: jax.Array  # [...]: how many directions have been met
     lost: jax.Array  # [...]: the greatest relative norm of a component that was dropped
-    # [..., capacity]: the greatest coordinate, by size, that a vector had on each direction when it was met
-    # or later
-    reach: jax.Array
 
 
 def basis(gaussians, *axes, size=None):
@@ -36,13 +33,7 @@ def basis(gaussians, *axes, size=None):
     rows = max(BLOCK, -(-capacity // BLOCKS))
     g = tuple(jnp.split(g, list(range(rows, capacity, rows)), axis=-2))
     p = tuple(jnp.zeros((*block.shape[:-1], size or block.shape[-1]), block.dtype) for block in g)
-    return Basis(
-        p,
-        g,
-        jnp.zeros(axes, jnp.int32),
-        jnp.zeros(axes, g[0].dtype),
-        jnp.zeros((*axes, capacity), g[0].dtype),
-    )
+    return Basis(p, g, jnp.zeros(axes, jnp.int32), jnp.zeros(axes, g[0].dtype))
 
 
 def starts(basis):
@@ -82,24 +73,7 @@ def projected(chain, x, weights):
     return found, x - sum(combination(b, b.p, c) for b, c in zip(chain, found, strict=True))
 
 
-def least(weights, tolerance, noise):
-    """The squared relative norm from which on a direction is new.
-
-    Far enough above rounding, and above the noise of inner products.
-    """
-    return jnp.maximum(tolerance**2, noise * jnp.sum(weights * weights) / 10)
-
-
-def reached(basis, found):
-    """How far vectors with the coordinates `found`, by blocks, and those before them reach.
-
-    found: [rows] or [rows, B].
-    """
-    now = jnp.abs(jnp.concatenate(found))
-    return jnp.maximum(basis.reach, now if now.ndim == 1 else jnp.max(now, axis=1))
-
-
-def meet(chain, x, weights, tolerance, noise=0.0):
+def meet(chain, x, weights, tolerance):
     """The coordinates of `x` on the bases of `chain`, and the chain with what is new of `x`.
 
     That is added to its last basis (Gram–Schmidt, twice).
@@ -112,7 +86,7 @@ def meet(chain, x, weights, tolerance, noise=0.0):
     capacity = starts(last)[-1]
     if capacity == 0:
         return found, chain
-    new = size > least(weights, tolerance, noise) * scale
+    new = size > tolerance**2 * scale
     room = last.count < capacity
     met = new & room
     norm = jnp.sqrt(jnp.where(met, size, 1))
@@ -123,65 +97,63 @@ def meet(chain, x, weights, tolerance, noise=0.0):
     ]
     dropped = lax.stop_gradient(jnp.where(new & ~room, size / jnp.where(scale > 0, scale, 1), 0))
     lost = jnp.maximum(last.lost, jnp.sqrt(dropped))
-    rows = written(last, (rest / norm)[None], slot[None])
-    return found, (*chain[:-1], Basis(rows, last.g, last.count + met, lost, reached(last, found[-1])))
+    rows = written(last, last.p, (rest / norm)[None], slot[None])
+    return found, (*chain[:-1], Basis(rows, last.g, last.count + met, lost))
 
 
-def written(basis, rows, slots):
-    """The directions of a basis with `rows` [B, M] put in their places.
+def written(basis, blocks, rows, slots):
+    """The directions of a basis, or their images, with `rows` [B, M] put in their places.
 
     Those beyond the last one are left out.
     """
     out = []
-    for block, start in zip(basis.p, starts(basis), strict=False):
+    for block, start in zip(blocks, starts(basis), strict=False):
         own = jnp.where(slots >= start, slots - start, len(block))
         out.append(block.at[own].set(rows, mode="drop"))
     return tuple(out)
 
 
-def onsager(far, x, weights, noise=0.0):
-    """Ż / its factor, for x [M] or [B, M].
-
-    Σ_r ⟨g_r, x⟩ p_r over the bases of the transpose, each ⟨g_r, x⟩ shrunk by how much of it is noise.
-
-    By Stein's lemma the true ⟨g_r, x⟩ is of the order of what `reach` says of direction r, however small; an
-    inner product taken on sampled points has an error of the order of the part of x that is not linear in the
-    Gaussians, over √M, in every direction. Without the shrinking (Wiener's factor) a direction that is hardly
-    there counts as much as any other, and what the errors make is new directions for the next step.
-    """
-    found = [coordinates(b, b.g, (x * weights).T) for b in far]
-    if noise:
-        linear = sum(jnp.sum(c * c, axis=0) for own in found for c in own)
-        error = (
-            noise * jnp.sum(weights * weights) * jnp.maximum(jnp.sum(x * weights * x, axis=-1) - linear, 0)
-        )
-        found = [shrunk(b, own, error) for b, own in zip(far, found, strict=True)]
-    return sum(combination(b, b.p, c) for b, c in zip(far, found, strict=True))
-
-
-def shrunk(basis, found, error):
-    """Inner products with the Gaussians of a basis, by blocks, less their share of `error`.
-
-    That is a number or [B], in units of their expected squares.
-    """
-    out = []
-    for c, start in zip(found, starts(basis), strict=False):
-        expected = basis.reach[start : start + len(c)].reshape(-1, *(1,) * (c.ndim - 1)) ** 2
-        out.append(c * expected / jnp.where(expected > 0, expected + error, 1))
+def read(basis, blocks, slots):
+    """The rows [B, M] of the blocks of a basis at `slots`, 0 for those beyond the last one."""
+    out = jnp.zeros((len(slots), blocks[0].shape[-1]), blocks[0].dtype)
+    for block, start in zip(blocks, starts(basis), strict=False):
+        own = jnp.where(slots >= start, slots - start, len(block))
+        out = out + block.at[own].get(mode="fill", fill_value=0)
     return out
 
 
-def multiply(near, far, x, hat, dot, weights, tolerance, noise=0.0):
+def seen(far, grown, slots, ratio, weights, freed):
+    """A chain whose last basis has the images of its new directions, those at `slots` [B], in place.
+
+    The image of p is a Gaussian with the inner products that are known: ⟨q, Wp⟩ = ⟨Wᵀq, p⟩ for all q that
+    the transpose has met. What it has by chance along these is taken out, where the points are not exact in
+    that (`freed`, the weights of the points of images, not None). So Wᵀ is the transpose of W on every sample
+    (conditioning, Bolthausen 2014), and by Stein's lemma the known part is Ż.
+    """
+    last = grown[-1]
+    if not far or starts(last)[-1] == 0:
+        return grown
+    rows, images = read(last, last.p, slots), read(last, last.g, slots)
+    parts = [coordinates(b, b.g, ratio * (rows * weights).T) for b in far]
+    if freed is not None:
+        chance = [coordinates(b, b.p, (images * freed).T) for b in far]
+        parts = jax.tree.map(jnp.subtract, parts, chance)
+    images = images + sum(combination(b, b.p, c) for b, c in zip(far, parts, strict=True))
+    return (*grown[:-1], last._replace(g=written(last, last.g, images, slots)))
+
+
+def multiply(near, far, x, scale, ratio, weights, tolerance, freed=None):
     """Z^{Wx} = Ẑ + Ż, and the bases that W has met.
 
-    near, far: those of W and of its transpose; hat, dot: the factors of the two sums.
-
-    noise: the squared error of inner products on sampled points, in units of that on independent ones; 0
-    where they are exact.
+    near, far: those of W and of its transpose. scale: the standard deviation σ of √columns W (of W's
+    transpose, σ√(rows/columns)). ratio: √(columns/rows) (of the transpose, its inverse).
+    freed: the weights of the points of Wx, None where inner products are exact.
     """
-    found, near = meet(near, x, weights, tolerance, noise)
-    gaussian = sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
-    return hat * gaussian + dot * onsager(far, x, weights, noise), near
+    before = near[-1].count
+    found, near = meet(near, x, weights, tolerance)
+    slots = jnp.where(near[-1].count > before, before, starts(near[-1])[-1])[None]
+    near = seen(far, near, slots, ratio, weights, freed)
+    return scale * sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True)), near
 
 
 def member(chain, *index):
@@ -190,18 +162,8 @@ def member(chain, *index):
 
 
 def replaced(chain, part, *index):
-    """The bases of a family with those of one matrix replaced; the Gaussians stay."""
-
-    def put(all_of_them, one):
-        """The arrays of all matrices with those of the one."""
-        return jax.tree.map(lambda a, b: a.at[index].set(b), all_of_them, one)
-
-    return tuple(
-        a._replace(
-            **{name: put(getattr(a, name), getattr(b, name)) for name in ("p", "count", "lost", "reach")}
-        )
-        for a, b in zip(chain, part, strict=True)
-    )
+    """The bases of a family with those of one matrix replaced."""
+    return jax.tree.map(lambda a, b: a.at[index].set(b), chain, part)
 
 
 def interleaved(*counts):

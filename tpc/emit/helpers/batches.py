@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from tpc.emit.helpers.bases import Basis, combination, least, onsager, projected, reached, starts, written
+from tpc.emit.helpers.bases import Basis, combination, projected, read, seen, starts, written
 
 
 # ---- copied
@@ -69,7 +69,7 @@ def directions(rest, chain, floor, weights, tolerance):
 
 @directions.defjvp
 def directions_jvp(primals, tangents):
-    """The derivative in `rest` = L·rows: of rows that were dropped it is 0."""
+    """The derivative in `rest` = L·rows and in the weights: of rows that were dropped it is 0."""
     rest, _, _, weights, _ = primals
     rows, change = directions(*primals), tangents[0]
     there = jnp.any(rows, axis=1)
@@ -77,52 +77,40 @@ def directions_jvp(primals, tangents):
     change = jnp.where(
         there[:, None], lax.linalg.triangular_solve(lower, change, left_side=True, lower=True), 0
     )
-    above = jnp.triu((change * weights) @ rows.T, 1)
-    below = jnp.tril((change * weights) @ rows.T)
-    return rows, change - (below + above.T) @ rows
+    turned = (change * weights) @ rows.T
+    heavier = (rows * tangents[3]) @ rows.T
+    below = jnp.tril(turned) + jnp.triu(turned, 1).T + jnp.tril(heavier) - jnp.diag(jnp.diag(heavier)) / 2
+    return rows, change - below @ rows
 
 
-def meet_all(chain, xs, weights, tolerance, noise=0.0):
+def meet_all(chain, xs, weights, tolerance):
     """`meet` for the rows of `xs` [B, M], one after the other.
 
-    Coordinates on the bases as they were, those on new directions, their Gaussians.
+    Their coordinates on the bases as they were and on new directions [B, B], where these have been put, and
+    the chain with them.
     """
     found, rest = projected(chain, xs, weights)
     scale = jnp.sum(xs * weights * xs, axis=1)
     last = chain[-1]
     capacity = starts(last)[-1]
-    rows = directions(
-        rest, *lax.stop_gradient((chain, least(weights, tolerance, noise) * scale)), weights, tolerance
-    )
+    rows = directions(rest, *lax.stop_gradient((chain, tolerance**2 * scale)), weights, tolerance)
     there = jnp.any(rows, axis=1)
     slots = last.count + jnp.cumsum(there, dtype=jnp.int32) - there
     met = there & (slots < capacity)
     slots = jnp.where(met, slots, capacity)
     own = jnp.tril((rest * weights) @ rows.T)
     without = lax.stop_gradient(jnp.sum(jnp.where(met, 0, own) ** 2, axis=1) / jnp.where(scale > 0, scale, 1))
-    lost = jnp.maximum(
-        last.lost, jnp.sqrt(jnp.max(jnp.where(without > least(weights, tolerance, noise), without, 0)))
+    lost = jnp.maximum(last.lost, jnp.sqrt(jnp.max(jnp.where(without > tolerance**2, without, 0))))
+    grown = Basis(
+        written(last, last.p, rows, slots), last.g, last.count + jnp.sum(met, dtype=jnp.int32), lost
     )
-    g = jnp.zeros((len(rows), last.g[0].shape[-1]), rows.dtype)
-    for block, start in zip(last.g, starts(last), strict=False):
-        g = g + block.at[jnp.where(slots >= start, slots - start, len(block))].get(mode="fill", fill_value=0)
-    own = jnp.where(met, own, 0)
-    reach = reached(last, found[-1]).at[slots].max(jnp.max(jnp.abs(own), axis=0), mode="drop")
-    return (
-        found,
-        own,
-        g,
-        (
-            *chain[:-1],
-            Basis(
-                written(last, rows, slots), last.g, last.count + jnp.sum(met, dtype=jnp.int32), lost, reach
-            ),
-        ),
-    )
+    return found, jnp.where(met, own, 0), slots, (*chain[:-1], grown)
 
 
-def multiply_all(near, far, xs, hat, dot, weights, tolerance, noise=0.0):
+def multiply_all(near, far, xs, scale, ratio, weights, tolerance, freed=None):
     """`multiply` for the rows of `xs` [B, M], one after the other."""
-    found, own, fresh, grown = meet_all(near, xs, weights, tolerance, noise)
-    gaussian = own @ fresh + sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
-    return hat * gaussian + dot * onsager(far, xs, weights, noise), grown
+    found, own, slots, grown = meet_all(near, xs, weights, tolerance)
+    grown = seen(far, grown, slots, ratio, weights, freed)
+    last = grown[-1]
+    images = sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
+    return scale * (images + own @ read(last, last.g, slots)), grown
