@@ -60,11 +60,11 @@ def test_a_deep_linear_net_against_finite_width():
     program = tpc.parse(TRAINED)
     found = program.corrections()["loss"]
     assert found.exact is None  # its scalars are no fractions
-    values = program.simulate(width=48, seeds=4000).outputs["loss"]
-    error = values.std(axis=0) / 4000**0.5
+    values = program.simulate(width=48, seeds=1200).outputs["loss"]
+    error = values.std(axis=0) / 1200**0.5
     expected = found.at(48)
     assert np.all(np.abs(values.mean(axis=0) - expected.mean) < 4 * error)
-    assert np.all(np.abs(values.std(axis=0) / expected.spread - 1) < 0.1)
+    assert np.all(np.abs(values.std(axis=0) / expected.spread - 1) < 0.15)
 
 
 JOINT = """
@@ -91,11 +91,11 @@ def test_fractions_are_what_floats_round():
             wanted = getattr(own, part)
             assert isinstance(np.asarray(wanted, object)[()], Fraction)
             np.testing.assert_allclose(float(getattr(floats[name], part)), float(wanted), rtol=1e-12, atol=1e-13)
-    values = program.simulate(width=256, seeds=3000).outputs
+    values = program.simulate(width=48, seeds=1200).outputs
     for name, own in program.corrections().outputs.items():
-        error, expected = values[name].std() / 3000**0.5, own.at(256)
-        assert abs(values[name].mean() - expected.mean) < 4 * error + 4 / 256 * abs(own.bias) / 256
-        assert abs(values[name].std() / expected.spread - 1) < 0.1
+        error, expected = values[name].std() / 1200**0.5, own.at(48)
+        assert abs(values[name].mean() - expected.mean) < 4 * error + 8 * abs(own.bias) / 48**2
+        assert abs(values[name].std() / expected.spread - 1) < 0.15
 
 
 VANISHING = """

@@ -10,13 +10,13 @@ random columns, so that M of them give the sums without an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.corrections.differences import Differences, Weighted
 from tpc.machine.precision import precision
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # steps t where all functions are smooth: what is left out is of relative order t², and rounding of order
 # 1e-16/t²
-SMOOTH = 2.0**-8
+SMOOTH = 2.0**-10
 # where functions of vectors have kinks or jumps, points have to cross them: as many as are in a band of
 # width t
 ROUGH, MOST_ROUGH = 0.3, 0.1  # over the root of the number of Gaussians, and at most
@@ -43,14 +43,6 @@ class Derived:
     variance_stderr: np.ndarray
     # of all repeats and directions [repeats, directions, *shape]
     slopes: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class Differences:
-    """Differences with one step: first and half of second derivatives, [repeats, directions, *shape] each."""
-
-    slope: np.ndarray
-    half_bend: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,88 +89,41 @@ def derived(
     steps: Steps,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Derived]:
-    """Bias and variance of every output, from so many directions on the points of each repeat."""
-    module, plan = evaluator.module, evaluator.plan
-    found: list[tuple[Any, Any]] = []
-    centre: list[Any] = []
+    """Bias and variance of every output, from so many directions on the points of each repeat.
+
+    evaluator: of a sampled plan; where there are several widths, one in which each has points of its own.
+    """
+    plan, found = evaluator.plan, list[tuple[Differences, Differences]]()
     with precision(plan.dtype):
-        inputs = module.prepared(given)
+        weighted = Weighted.of(evaluator, given)
         for k in range(plan.repeats):
-            points, weights = module.draw(seed, k)
-            on = _OnPoints(module, inputs, points, weights)
-            centre.append(on.centre)
+            on = weighted.on_points(seed, k)
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k, 1)))
-            chosen = list(signs(len(weights), directions, rng))
-            found.append(
-                (
-                    on.differences(chosen, steps.step),
-                    on.differences(chosen[: steps.checked], steps.step / 2),
-                )
-            )
+            chosen = on.directions(directions, rng)
+            some = [part[: steps.checked] for part in chosen]
+            found.append((on.differences(chosen, steps.step), on.differences(some, steps.step / 2)))
             if progress is not None:
                 progress(k + 1, plan.repeats)
-    out, wider = {}, float(module.students(plan.repeats))
-    for output in evaluator.program.outputs:
-        name = output.name
-        slopes, bends, halved_slopes, halved_bends = (
-            np.stack([getattr(pair[i][name], which) for pair in found])
-            for i in range(2)
-            for which in ("slope", "half_bend")
-        )
-        size = np.abs([at[name] for at in centre]).max(axis=0)
+        wider = float(evaluator.module.students(plan.repeats))
+    names = [output.name for output in evaluator.program.outputs]
+    return {name: _of_output(name, found, steps.step, wider) for name in names}
+
+
+def _of_output(
+    name: str, found: Sequence[tuple[Differences, Differences]], step: float, wider: float
+) -> Derived:
+    whole, half = ([pair[i] for pair in found] for i in range(2))
+    size = np.max([np.abs(own.centre[name]) for own in whole], axis=0)
+    slopes, halved = (np.stack([own.slope[name] for own in part]) for part in (whole, half))
+    bends, halved_bends = (np.stack([own.half_bend[name] for own in part]) for part in (whole, half))
+    with np.errstate(all="ignore"):
         variance = _settled(
             Repeated(np.square(slopes), wider),
-            Repeated(np.square(halved_slopes), wider),
-            np.square(ROUNDING * size / steps.step),
+            Repeated(np.square(halved), wider),
+            np.square(ROUNDING * size / step),
         )
-        bias = _settled(
-            Repeated(bends, wider), Repeated(halved_bends, wider), ROUNDING * size / steps.step**2
-        )
-        out[name] = Derived(*bias, *variance, slopes)
-    return out
-
-
-def signs(count: int, directions: int, rng: np.random.Generator) -> Any:
-    """`directions` arrays of signs [count], orthogonal as far as a power of two has so many."""
-    columns, places = rng.choice([-1.0, 1.0], count), np.arange(count)
-    if count & (count - 1):
-        for _ in range(directions):
-            yield rng.choice([-1.0, 1.0], count)
-        return
-    for row in rng.permutation(count)[:directions]:
-        yield np.where(np.bitwise_count(places & row) & 1, -columns, columns)
-
-
-@dataclass(frozen=True)
-class _OnPoints:
-    """The limit on the points of one repeat."""
-
-    module: Any
-    inputs: Any
-    points: Any
-    weights: np.ndarray
-
-    @cached_property
-    def centre(self) -> dict[str, np.ndarray]:
-        """The outputs without a change."""
-        return self._values(self.weights)
-
-    def differences(self, chosen: list[np.ndarray], step: float) -> dict[str, Differences]:
-        at = self.centre
-        slopes: dict[str, list[Any]] = {name: [] for name in at}
-        bends: dict[str, list[Any]] = {name: [] for name in at}
-        for own in chosen:
-            root = np.sqrt(self.weights) * own
-            change = step * (root - self.weights * root.sum())
-            up, down = self._values(self.weights + change), self._values(self.weights - change)
-            for name, value in at.items():
-                slopes[name].append((up[name] - down[name]) / (2 * step))
-                bends[name].append((up[name] + down[name] - 2 * value) / (2 * step**2))
-        return {name: Differences(np.array(slopes[name]), np.array(bends[name])) for name in at}
-
-    def _values(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        found, _ = self.module.evaluated(self.inputs, self.points, weights)
-        return {name: np.asarray(value, float) for name, value in found.items()}
+        bias = _settled(Repeated(bends, wider), Repeated(halved_bends, wider), ROUNDING * size / step**2)
+    return Derived(*bias, *variance, slopes)
 
 
 def _settled(own: Repeated, halved: Repeated, rounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,14 @@ from tpc.corrections.linear_program import Gradients, LinearProgram, NotRational
 from tpc.corrections.prediction import Correction, Corrections
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.emit.emit import emit
 from tpc.evaluate.result import Result
 from tpc.expand import expand
 from tpc.expand.expand import has_powers
-from tpc.pipeline import compile_program
+from tpc.machine.memory import require_memory
+from tpc.pipeline import compile_program, plan_limit
 from tpc.plan.options import Options
+from tpc.plan.plan import SampledPlan
 from tpc.plan.plan_points import all_smooth
 from tpc.plan.space import Linear
 
@@ -35,7 +38,8 @@ Progress = Callable[[int, int], None]
 REPEATS = 8
 PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so many for each Gaussian
 DIRECTIONS, FEWEST = 256, 16
-SECONDS = 20.0  # predicted, that the directions of all repeats are chosen for
+# predicted, that the directions of all repeats are chosen for; and of one evaluation at least
+SECONDS, LEAST_SECONDS = 20.0, 2e-4
 NO_LIMIT = (
     "as the step in the weights of the points gets smaller, the differences do not tend to a derivative: a "
     "function bends or jumps at the limit itself"
@@ -184,23 +188,28 @@ def _by_points(
 
 
 def _on_points(program: Program, request: Request, rough: bool) -> Evaluator:
-    """The evaluator of the limit on sampled points."""
-    repeats = request.repeats or REPEATS
-    samples = request.samples
+    """The evaluator of the limit on sampled points, of each width on its own."""
+    repeats, samples = request.repeats or REPEATS, request.samples
     if samples is None:
-        few = compile_program(program, Options(method="nodes", samples=LEAST, repeats=repeats))
+        few = plan_limit(program, Options(method="nodes", samples=LEAST, repeats=repeats))
         least = LEAST_ROUGH if rough else LEAST
-        samples = max(least, 1 << (PER_GAUSSIAN * max(1, few.plan.gaussians) - 1).bit_length())
-        if samples == LEAST:
-            return few
-    return compile_program(program, Options(method="nodes", samples=samples, repeats=repeats))
+        samples = max(least, 1 << (PER_GAUSSIAN * max(1, few.gaussians) - 1).bit_length())
+    options = Options(method="nodes", samples=samples, repeats=repeats)
+    evaluator = compile_program(program, options)
+    require_memory(evaluator.plan.memory, program.name, of_program=True)
+    if len(evaluator.program.widths) == 1:
+        return evaluator
+    assert isinstance(evaluator.plan, SampledPlan)
+    plan = replace(evaluator.plan, by_width=True)
+    return replace(evaluator, plan=plan, source=emit(plan))
 
 
 def _directions(evaluator: Evaluator, rough: bool) -> int:
-    """As many as there are points, or as are predicted to take a fair time."""
-    plan = evaluator.plan
-    each = max(plan.seconds, 2e-4) * plan.repeats * (4 if rough else 2)
-    return min(plan.samples, DIRECTIONS, max(FEWEST, int(SECONDS / each)))
+    """As many as make the sums complete, or as are predicted to take a fair time."""
+    plan, widths = evaluator.plan, len(evaluator.program.widths)
+    each = max(plan.seconds, LEAST_SECONDS) * plan.repeats * (4 if rough else 2)
+    complete = plan.samples << (widths - 1).bit_length()
+    return min(complete, DIRECTIONS * widths, max(FEWEST, int(SECONDS / each)))
 
 
 def _of_points(own: Derived, limit: Result, name: str) -> Correction:
