@@ -13,6 +13,7 @@ from tpc.core.calculus import NotDifferentiableError
 from tpc.core.given import require_whole
 from tpc.core.inputs import bind_inputs
 from tpc.core.program import Program
+from tpc.corrections.bends import has_moving_bends
 from tpc.corrections.by_points import Derived, Steps, derived
 from tpc.corrections.coefficients import TooLargeError
 from tpc.corrections.jets import Field
@@ -28,7 +29,6 @@ from tpc.machine.memory import require_memory
 from tpc.pipeline import compile_program, plan_limit
 from tpc.plan.options import Options
 from tpc.plan.plan import SampledPlan
-from tpc.plan.plan_points import all_smooth
 from tpc.plan.space import Linear
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _by_points(
 ) -> Corrections:
     if limit is None:
         limit = compile_program(program, Options())(given, seed=request.seed)
-    rough = not all_smooth(program)
+    rough = has_moving_bends(program)
     evaluator = _on_points(program, request, rough)
     plan = evaluator.plan
     directions = request.signs or _directions(evaluator, rough)

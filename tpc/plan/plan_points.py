@@ -80,7 +80,7 @@ def _plan_quadrature(draft: Draft, options: Options, reason: str) -> PanelsPlan 
     How outputs depend on each point is had backwards, for which a loop keeps the history of its rounds.
     Without, kinks cannot be found.
     """
-    k, smooth = draft.layout.total, all_smooth(draft.program)
+    k, smooth = draft.layout.total, _smooth(draft.program)
     if not (k in PANELS or (k in GRID and smooth)):
         return None
     sizes = PANELS.get(k) or (GRID[k] ** k,)
@@ -142,7 +142,7 @@ class _Needs:
         return seconds * (1 + 2 * self.entries) * TURNS, memory * self.rounds
 
 
-def all_smooth(program: Program) -> bool:
+def _smooth(program: Program) -> bool:
     """Whether every function of a vector is smooth."""
     return all(
         elementwise(node.function).shape == "smooth"
