@@ -11,7 +11,7 @@ random columns, so that M of them give the sums without an error.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,14 @@ ROUGH, MOST_ROUGH = 0.3, 0.1  # over the root of the number of Gaussians, and at
 CHECKED = 4  # directions of a repeat in which half the step is tried as well, where all is smooth
 APART, SURE = 0.1, 6.0  # of the derivative, and standard errors: steps that differ by more have no limit
 ROUNDING = 1e-13  # of an output
+NO_ERROR = 0.7  # the index of a tail from which on, as in runs of the limit
+NO_LIMIT = (
+    "as the step in the weights of the points gets smaller, differences do not tend to a derivative: a "
+    "function bends or jumps at the limit itself"
+)
+INFINITE = (
+    "the influence of a point has too heavy a tail for a variance that can be told, or for a finite one"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class Derived:
     variance_stderr: np.ndarray
     # of all repeats and directions [repeats, directions, *shape]
     slopes: np.ndarray
+    # why entries are NaN, if some are
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,9 @@ def derived(
 
     evaluator: of a sampled plan; where there are several widths, one in which each has points of its own.
     """
-    plan, found = evaluator.plan, list[tuple[Differences, Differences]]()
+    plan, module, found = evaluator.plan, evaluator.module, list[tuple[Differences, Differences]]()
+    names = [output.name for output in evaluator.program.outputs]
+    influences: dict[str, list[np.ndarray]] = {name: [] for name in names if name in module.HEAVY}
     with precision(plan.dtype):
         weighted = Weighted.of(evaluator, given)
         for k in range(plan.repeats):
@@ -102,11 +114,17 @@ def derived(
             chosen = on.directions(directions, rng)
             some = [part[: steps.checked] for part in chosen]
             found.append((on.differences(chosen, steps.step), on.differences(some, steps.step / 2)))
+            for name, own in influences.items():
+                own.append(on.influence(chosen, found[-1][0].slope[name]))
             if progress is not None:
                 progress(k + 1, plan.repeats)
-        wider = float(evaluator.module.students(plan.repeats))
-    names = [output.name for output in evaluator.program.outputs]
-    return {name: _of_output(name, found, steps.step, wider) for name in names}
+        wider = float(module.students(plan.repeats))
+    out = {name: _of_output(name, found, steps.step, wider) for name in names}
+    for name in module.WILD:
+        out[name] = _without(out[name], np.True_, INFINITE)
+    for name, own in influences.items():
+        out[name] = _tailed(out[name], np.concatenate(own, axis=-1), module.tail_index)
+    return out
 
 
 def _of_output(
@@ -123,7 +141,29 @@ def _of_output(
             np.square(ROUNDING * size / step),
         )
         bias = _settled(Repeated(bends, wider), Repeated(halved_bends, wider), ROUNDING * size / step**2)
-    return Derived(*bias, *variance, slopes)
+    made = Derived(*bias, *variance, slopes, None)
+    return _without(made, np.isnan(made.bias) | np.isnan(made.variance), NO_LIMIT)
+
+
+def _without(own: Derived, lost: np.ndarray, reason: str) -> Derived:
+    """The same without entries that are lost; what has no second derivative has no first one to trust."""
+    if not np.any(lost):
+        return own
+    parts = (own.bias, own.bias_stderr, own.variance, own.variance_stderr)
+    return Derived(*(np.where(lost, np.nan, part) for part in parts), own.slopes, own.reason or reason)
+
+
+def _tailed(own: Derived, influence: np.ndarray, tail_index: Callable[[np.ndarray], float]) -> Derived:
+    """The same with wider errors for heavy tails of the influence of points, or without them.
+
+    influence: [*shape, points]. Its square has a tail of twice its index; from `NO_ERROR` on that leaves the
+    mean no error that can be told.
+    """
+    flat = np.abs(influence.reshape(-1, influence.shape[-1]))
+    index = 2 * np.array([tail_index(each) for each in flat]).reshape(influence.shape[:-1])
+    wider = np.maximum(1, 0.85 / (1 - 1.15 * np.minimum(index, NO_ERROR)))
+    widened = replace(own, bias_stderr=wider * own.bias_stderr, variance_stderr=wider * own.variance_stderr)
+    return _without(widened, index >= NO_ERROR, INFINITE)
 
 
 def _settled(own: Repeated, halved: Repeated, rounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -128,6 +128,15 @@ class OnPoints:
             {name: (high + low - 2 * centre[name]) / (2 * step**2) for name, (high, low) in moved.items()},
         )
 
+    def influence(self, directions: list[np.ndarray], slopes: np.ndarray) -> np.ndarray:
+        """What `slopes` [directions, *shape] say of the influence of every point, [*shape, points].
+
+        Exact where the directions are complete, else with noise. The points of several widths follow each
+        other.
+        """
+        found = [np.tensordot(slopes, part / self.weights, (0, 0)) for part in directions]
+        return np.concatenate(found, axis=-1) / len(slopes)
+
     def _values(self, changes: list[np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs with all changes, with their opposites, and with none: [2 CHUNK + 1, *shape]."""
         padded = [np.pad(part, ((0, CHUNK - len(part)), (0, 0))) for part in changes]

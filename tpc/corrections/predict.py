@@ -40,10 +40,6 @@ PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so
 DIRECTIONS, FEWEST = 256, 16
 # predicted, that the directions of all repeats are chosen for; and of one evaluation at least
 SECONDS, LEAST_SECONDS = 20.0, 2e-4
-NO_LIMIT = (
-    "as the step in the weights of the points gets smaller, the differences do not tend to a derivative: a "
-    "function bends or jumps at the limit itself"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,19 +210,10 @@ def _directions(evaluator: Evaluator, rough: bool) -> int:
 
 def _of_points(own: Derived, limit: Result, name: str) -> Correction:
     outcome = limit[name]
-    bias, variance = own.bias, own.variance
-    why = outcome.reason or (NO_LIMIT if np.isnan(bias).any() or np.isnan(variance).any() else None)
+    parts = [own.bias, own.bias_stderr, own.variance, own.variance_stderr]
     if outcome.reason is not None:  # no second moment, no expansion
-        bias, variance = np.full_like(bias, np.nan), np.full_like(variance, np.nan)
-    return Correction(
-        outcome.value,
-        outcome.stderr,
-        bias,
-        np.where(np.isnan(bias), np.nan, own.bias_stderr),
-        variance,
-        np.where(np.isnan(variance), np.nan, own.variance_stderr),
-        reason=why,
-    )
+        parts = [np.full_like(part, np.nan) for part in parts]
+    return Correction(outcome.value, outcome.stderr, *parts, reason=outcome.reason or own.reason)
 
 
 def _covariances(found: Mapping[str, Derived]) -> dict[tuple[str, str], np.ndarray]:
