@@ -121,7 +121,7 @@ def derived(
         wider = float(module.students(plan.repeats))
     out = {name: _of_output(name, found, steps.step, wider) for name in names}
     for name in module.WILD:
-        out[name] = _without(out[name], np.True_, INFINITE)
+        out[name] = without(out[name], np.array(True), INFINITE)
     for name, own in influences.items():
         out[name] = _tailed(out[name], np.concatenate(own, axis=-1), module.tail_index)
     return out
@@ -142,15 +142,16 @@ def _of_output(
         )
         bias = _settled(Repeated(bends, wider), Repeated(halved_bends, wider), ROUNDING * size / step**2)
     made = Derived(*bias, *variance, slopes, None)
-    return _without(made, np.isnan(made.bias) | np.isnan(made.variance), NO_LIMIT)
+    return without(made, np.isnan(made.bias) | np.isnan(made.variance), NO_LIMIT)
 
 
-def _without(own: Derived, lost: np.ndarray, reason: str) -> Derived:
+def without(own: Derived, lost: np.ndarray, reason: str) -> Derived:
     """The same without entries that are lost; what has no second derivative has no first one to trust."""
     if not np.any(lost):
         return own
     parts = (own.bias, own.bias_stderr, own.variance, own.variance_stderr)
-    return Derived(*(np.where(lost, np.nan, part) for part in parts), own.slopes, own.reason or reason)
+    bias, bias_stderr, variance, variance_stderr = (np.where(lost, np.nan, part) for part in parts)
+    return Derived(bias, bias_stderr, variance, variance_stderr, own.slopes, own.reason or reason)
 
 
 def _tailed(own: Derived, influence: np.ndarray, tail_index: Callable[[np.ndarray], float]) -> Derived:
@@ -163,7 +164,7 @@ def _tailed(own: Derived, influence: np.ndarray, tail_index: Callable[[np.ndarra
     index = 2 * np.array([tail_index(each) for each in flat]).reshape(influence.shape[:-1])
     wider = np.maximum(1, 0.85 / (1 - 1.15 * np.minimum(index, NO_ERROR)))
     widened = replace(own, bias_stderr=wider * own.bias_stderr, variance_stderr=wider * own.variance_stderr)
-    return _without(widened, index >= NO_ERROR, INFINITE)
+    return without(widened, index >= NO_ERROR, INFINITE)
 
 
 def _settled(own: Repeated, halved: Repeated, rounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from tpc.core.given import require_whole
 from tpc.core.inputs import bind_inputs
 from tpc.core.program import Program
 from tpc.corrections.bends import has_moving_bends
-from tpc.corrections.by_points import Derived, Steps, derived
+from tpc.corrections.by_points import Derived, Steps, derived, without
 from tpc.corrections.coefficients import TooLargeError
 from tpc.corrections.jets import Field
 from tpc.corrections.linear_program import Gradients, LinearProgram, NotRationalError
@@ -210,10 +210,17 @@ def _directions(evaluator: Evaluator, rough: bool) -> int:
 
 def _of_points(own: Derived, limit: Result, name: str) -> Correction:
     outcome = limit[name]
-    parts = [own.bias, own.bias_stderr, own.variance, own.variance_stderr]
     if outcome.reason is not None:  # no second moment, no expansion
-        parts = [np.full_like(part, np.nan) for part in parts]
-    return Correction(outcome.value, outcome.stderr, *parts, reason=outcome.reason or own.reason)
+        own = without(own, np.array(True), outcome.reason)
+    return Correction(
+        outcome.value,
+        outcome.stderr,
+        own.bias,
+        own.bias_stderr,
+        own.variance,
+        own.variance_stderr,
+        reason=own.reason,
+    )
 
 
 def _covariances(found: Mapping[str, Derived]) -> dict[tuple[str, str], np.ndarray]:
