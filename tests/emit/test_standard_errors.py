@@ -2,8 +2,7 @@
 and at rank 80.
 
 A small version of `tests/bench/standard_errors.py`. 200 seeds tell the spread to 5 %, so 20 % are four
-standard errors. Rank 80, which is known to be
-biased, takes minutes: `TPC_FULL=1`.
+standard errors. Rank 80 takes minutes: `TPC_FULL=1`.
 """
 
 import os
@@ -14,25 +13,13 @@ import pytest
 from tests.bench.standard_errors import calibration
 
 FULL = bool(os.environ.get("TPC_FULL"))
-BIASED = (
-    "a bias of order rank/M is only partly corrected: 0.6 claims at 1,024 samples, 0.35 at 16,384 (1.3 "
-    "and 0.8 without the shrinking)"
-)
 
 
 @pytest.mark.parametrize(
     ("steps", "samples"),
     [
         pytest.param(2, 256, id="rank 4"),
-        pytest.param(
-            40,
-            1024,
-            id="rank 80",
-            marks=[
-                pytest.mark.xfail(reason=BIASED, strict=True),
-                pytest.mark.skipif(not FULL, reason="minutes"),
-            ],
-        ),
+        pytest.param(40, 1024, id="rank 80", marks=pytest.mark.skipif(not FULL, reason="minutes")),
     ],
 )
 @pytest.mark.usefixtures("optimised")
