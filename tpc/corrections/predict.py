@@ -38,6 +38,7 @@ Progress = Callable[[int, int], None]
 REPEATS = 8
 PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so many for each Gaussian
 DIRECTIONS, FEWEST = 256, 16
+HEAVY = 1024  # points and directions where functions grow fast, so that heavy tails are seen
 # predicted, that the directions of all repeats are chosen for; and of one evaluation at least
 SECONDS, LEAST_SECONDS = 20.0, 2e-4
 
@@ -166,8 +167,8 @@ def _by_points(
         limit = compile_program(program, Options())(given, seed=request.seed)
     rough = has_moving_bends(program)
     evaluator = _on_points(program, request, rough)
-    plan = evaluator.plan
-    directions = request.signs or _directions(evaluator, rough)
+    plan, heavy = evaluator.plan, bool(evaluator.module.HEAVY)
+    directions = request.signs or _directions(evaluator, HEAVY if heavy else DIRECTIONS, rough)
     steps = Steps.of(plan.gaussians, directions, rough=rough)
     found = derived(
         evaluator, given, seed=request.seed, directions=directions, steps=steps, progress=progress
@@ -190,8 +191,9 @@ def _on_points(program: Program, request: Request, rough: bool) -> Evaluator:
         few = plan_limit(program, Options(method="nodes", samples=LEAST, repeats=repeats))
         least = LEAST_ROUGH if rough else LEAST
         samples = max(least, 1 << (PER_GAUSSIAN * max(1, few.gaussians) - 1).bit_length())
-    options = Options(method="nodes", samples=samples, repeats=repeats)
-    evaluator = compile_program(program, options)
+    evaluator = compile_program(program, Options(method="nodes", samples=samples, repeats=repeats))
+    if request.samples is None and samples < HEAVY and evaluator.module.HEAVY:
+        evaluator = compile_program(program, Options(method="nodes", samples=HEAVY, repeats=repeats))
     require_memory(evaluator.plan.memory, program.name, of_program=True)
     if len(evaluator.program.widths) == 1:
         return evaluator
@@ -200,12 +202,12 @@ def _on_points(program: Program, request: Request, rough: bool) -> Evaluator:
     return replace(evaluator, plan=plan, source=emit(plan))
 
 
-def _directions(evaluator: Evaluator, rough: bool) -> int:
+def _directions(evaluator: Evaluator, most: int, rough: bool) -> int:
     """As many as make the sums complete, or as are predicted to take a fair time."""
     plan, widths = evaluator.plan, len(evaluator.program.widths)
     each = max(plan.seconds, LEAST_SECONDS) * plan.repeats * (4 if rough else 2)
     complete = plan.samples << (widths - 1).bit_length()
-    return min(complete, DIRECTIONS * widths, max(FEWEST, int(SECONDS / each)))
+    return min(complete, most * widths, max(FEWEST, int(SECONDS / each)))
 
 
 def _of_points(own: Derived, limit: Result, name: str) -> Correction:
@@ -229,5 +231,5 @@ def _covariances(found: Mapping[str, Derived]) -> dict[tuple[str, str], np.ndarr
         x, y = found[a].slopes, found[b].slopes
         count = x.shape[0] * x.shape[1]
         both = x.reshape(count, -1).T @ y.reshape(count, -1) / count
-        out[a, b] = both.reshape(*x.shape[2:], *y.shape[2:])
+        out[a, b] = both.reshape((*x.shape[2:], *y.shape[2:]))
     return out
