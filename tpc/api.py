@@ -17,6 +17,7 @@ from tpc.derive import limit as derived
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from tpc.corrections import Corrections
     from tpc.evaluate.evaluator import Evaluator
     from tpc.kernels.kernels import Kernels
     from tpc.scaling import Verdict
@@ -107,6 +108,16 @@ class Program(core.Program):
         from tpc.kernels.kernels import kernels
 
         return kernels(self, network, **options)
+
+    def corrections(self, inputs: Mapping[str, Any] | None = None, **options: Any) -> Corrections:
+        """The bias and the fluctuation of its outputs at finite width, to first order in 1/n.
+
+        inputs: arrays by name; those with a default may be left out. Options and errors as in
+        `tpc.corrections.corrections`.
+        """
+        from tpc.corrections import corrections
+
+        return corrections(self, inputs, **options)
 
     def simulate(
         self,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tpc.cli.arguments import add_command, add_evaluation, add_width_sampling, different_widths, positive
 from tpc.cli.numbers import (
@@ -27,6 +28,13 @@ from tpc.cli.shared import (
     show,
     writing,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tpc.core.program import Program
+    from tpc.corrections import Correction
+    from tpc.evaluate.result import Result
 
 
 def add_simulate(commands: Any) -> None:
@@ -64,6 +72,20 @@ def simulate(arguments: argparse.Namespace) -> int:
     return INTERRUPTED if samples.interrupted else OK if error is None else REFUSED
 
 
+def _predicted(
+    program: Program, inputs: dict[str, np.ndarray], result: Result, arguments: argparse.Namespace
+) -> tuple[Mapping[str, Correction] | None, Sequence[str]]:
+    """What the limit says of finite width, or why it says nothing."""
+    from tpc.corrections import corrections
+    from tpc.diagnostics.diagnostic import TpcError
+
+    try:
+        found = corrections(program, inputs, limit=result, seed=arguments.seed)
+    except TpcError as error:
+        return None, [f"bias and spread are not predicted: {d.message}" for d in error.diagnostics]
+    return found.outputs, [f"of `{name}`: {own.reason}" for name, own in found.outputs.items() if own.reason]
+
+
 def verify(arguments: argparse.Namespace) -> int:
     program, given = load(arguments)
     inputs = bound(program, given, arguments)
@@ -95,7 +117,10 @@ def verify(arguments: argparse.Namespace) -> int:
         }
         show(arguments, "\n".join(map(str, [result, *samples])), data, error)
         return REFUSED
-    report = compared(result.limits, samples, random=result.start is not None)
+    predicted, notes = _predicted(program, inputs, result, arguments)
+    report = compared(
+        result.limits, samples, random=result.start is not None, corrections=predicted, notes=notes
+    )
     if arguments.plot is not None:
         try:
             writing(arguments.plot, report.plot)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tpc.cli.beginning import add_completion, add_examples, add_new
+from tpc.cli.correct import add_corrections
 from tpc.cli.editing import add_fmt, add_lsp
 from tpc.cli.emission import add_compile
 from tpc.cli.experiment import add_experiment
@@ -36,6 +37,7 @@ COMMANDS = (
     add_run,
     add_kernel,
     add_simulate,
+    add_corrections,
     add_verify,
     add_experiment,
     add_explain,

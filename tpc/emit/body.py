@@ -204,6 +204,9 @@ class Body:
         """What names of the sector have in which a family of vectors lives."""
         return self.space.sectors.suffix([family])
 
+    def _product_suffix(self, op: MatMul) -> str:
+        return self.space.sectors.product_suffix((op.matrix.name, op.transposed), exact=self.exact)
+
     def product(
         self, helper: str, op: MatMul, operand: Py, out: str, nest: Sequence[Region], frame: Frame
     ) -> None:
@@ -217,9 +220,7 @@ class Body:
         index = [self.expressions.index(i, frame) for i in op.matrix.index]
         own, other = (self._bases(chain, index) for chain in (near, far))
         grown = near.name if not index else self.names.fresh(f"{near.name}_met")
-        value = py.call(
-            f"{helper}{self.suffix(op.operand.name)}", own, other, operand, *self._factors(op, index)
-        )
+        value = py.call(f"{helper}{self._product_suffix(op)}", own, other, operand, *self._factors(op, index))
         comment = self.comments.of(op, nest, dot=far is not None)
         frame.statements.append(Assign((out, grown), value, comment))
         if index:

@@ -91,7 +91,10 @@ def _body(plan: VectorsPlan, names: Identifiers, loop: Region | None) -> Body:
 def _names(plan: VectorsPlan) -> Identifiers:
     """What is free to be called something."""
     by_sector = [f"{name}{suffix}" for suffix in plan.space.sectors.suffixes for name in BY_SECTOR]
-    return Identifiers((*names_for_limit(), *LOCALS, *by_sector))
+    sectors = plan.space.sectors
+    products = {sectors.product_suffix(side, exact=plan.exact) for side in sectors.operands}
+    by_side = [f"{name}{suffix}" for suffix in sorted(products) for name in ("product", "product_all")]
+    return Identifiers((*names_for_limit(), *LOCALS, *by_sector, *by_side))
 
 
 def _limit(body: Body, head: Opening, segments: bool) -> Def:

@@ -50,21 +50,25 @@ class Opening:
             lines += [Def("mean", ("a",), (Return(Py("a @ weights")),), "E a.")]
         else:
             lines += [Assign(("one",), Py("jnp.zeros(size, dtype).at[0].set(1)"))]
-        return [*lines, *self._products("")]
+        return [*lines, *self._products("", "", "")]
 
-    def _products(self, suffix: str) -> list[Statement]:
-        """Functions for products with matrices, which have what never changes."""
-        freed = f", weights{suffix}" * (not self.body.exact)
-        rest = f"scale, ratio, weights{suffix}, TOLERANCE{freed}"
+    def _products(self, name: str, operands: str, outputs: str) -> list[Statement]:
+        """Functions for products with matrices, which have what never changes.
+
+        name, operands, outputs: suffixes, of their names, of the sector of what is multiplied, and of what
+        comes out.
+        """
+        freed = f", weights{outputs}" * (not self.body.exact)
+        rest = f"scale, ratio, weights{operands}, TOLERANCE{freed}"
         return [
             Def(
-                f"product{suffix}",
+                f"product{name}",
                 ("near", "far", "x", "scale=1", "ratio=1"),
                 (Return(Py(f"multiply(near, far, x, {rest})")),),
                 "Z^Wx = Ẑ + Ż, by what W and its transpose have met, and what W has met with x.",
             ),
             Def(
-                f"product_all{suffix}",
+                f"product_all{name}",
                 ("near", "far", "xs", "scale=1", "ratio=1"),
                 (Return(Py(f"multiply_all(near, far, xs, {rest})")),),
                 "Z^Wx = Ẑ + Ż of each row x of xs in turn, and what W has met with all of them.",
@@ -91,9 +95,20 @@ class Opening:
                     f"E ab, in the sector of {members}.",
                 ),
                 Def(f"mean{suffix}", ("a",), (Return(Py(f"a @ weights{suffix}")),), "E a."),
-                *self._products(suffix),
+                *(line for name, outputs in self._sides(k) for line in self._products(name, suffix, outputs)),
             ]
         return lines
+
+    def _sides(self, sector: int) -> list[tuple[str, str]]:
+        """The suffixes of the products of vectors of a sector, and of what comes out of them."""
+        found = {
+            self.sectors.product_suffix(side, exact=self.body.exact): self.sectors.suffixes[
+                self.sectors.outputs[side]
+            ]
+            for side, own in self.sectors.operands.items()
+            if own == sector
+        }
+        return sorted(found.items())
 
     def run(self) -> None:
         for item in self.program.inputs:

@@ -22,7 +22,7 @@ from tpc.plan.cost import shown_seconds
 from tpc.plan.gaussians import Layout
 from tpc.plan.options import DType, Method
 from tpc.plan.plan_table import ShownPlan
-from tpc.plan.sectors import Sectors
+from tpc.plan.sectors import Sectors, by_width
 from tpc.plan.space import Chaos, Linear, Nodes, Space
 from tpc.plan.structure import Structure, structure
 
@@ -291,6 +291,12 @@ class SampledPlan(PointsPlan):
 
     samples: int = field()
     repeats: int = field()
+    # whether each width has points with weights of their own
+    by_width: bool = False
+
+    @property
+    def space(self) -> Space:
+        return Nodes(sectors=by_width(self.program) if self.by_width else Sectors())
 
     @property
     def points(self) -> Points:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tpc.core.expr import Value, walk
-from tpc.core.program import MatMul, Moment, Nonlin, Program, instructions
+from tpc.core.program import MatMul, Moment, Nonlin, Program, all_families, instructions
 from tpc.plan.gaussians import Layout, Rows, Side
 
 Key = tuple[str, str]  # "vector", "rows" or "columns", and of what
@@ -40,6 +40,15 @@ class Sectors:
         """The suffix of the sector in which the first of `families` lives."""
         return self.suffixes[self.vectors.get(next(iter(families), ""), 0)]
 
+    def product_suffix(self, side: Side, *, exact: bool) -> str:
+        """The suffix of products by a side of a matrix.
+
+        It is that of its operands' sector and, where inner products are not exact, of the other sector that
+        comes out.
+        """
+        operand, out = self.operands.get(side, 0), self.outputs.get(side, 0)
+        return self.suffixes[operand] + (self.suffixes[out] if out != operand and not exact else "")
+
     def layout(self, whole: Layout, sector: int) -> Layout:
         """The Gaussians of one sector, in the order of the whole."""
 
@@ -53,6 +62,20 @@ class Sectors:
             if self.vectors[name] == sector:
                 initial[name] = Rows(max((r.stop for r in initial.values()), default=0), rows.count)
         return Layout(initial, own(whole.capacity), own(whole.extra), whole.members)
+
+
+def by_width(program: Program) -> Sectors:
+    """Every width as a sector of its own, so that its points have weights of their own."""
+    numbers = {width.name: k for k, width in enumerate(program.widths)}
+    families = all_families(program).values()
+    sides = {(m.name, t): (m.rows, m.columns)[t] for m in program.matrices for t in (False, True)}
+    outputs = {side: numbers[width] for side, width in sides.items()}
+    return Sectors(
+        len(numbers),
+        {family.name: numbers[family.width] for family in families if family.width is not None},
+        outputs,
+        {(name, transposed): outputs[name, not transposed] for name, transposed in outputs},
+    )
 
 
 def separate(program: Program) -> Sectors:

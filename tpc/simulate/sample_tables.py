@@ -35,12 +35,12 @@ def html_of_report(report: Report) -> Markup:
     """The verdict, and for every output a table by width of the entry that agrees least."""
     from tpc.display.markup import element
     from tpc.display.tables import folded, table, titled
-    from tpc.simulate.verify import HEADINGS, cells_of, title_of, verdict
+    from tpc.simulate.verify import cells_of, headings_of, title_of, verdict
 
     parts = [
         folded(
             f"{'✓' if output.agrees else '✗'} {title_of(output)}",
-            table(HEADINGS, cells_of(output)),
+            table(headings_of(output), cells_of(output)),
             *(element("div", line) for line in verdict(output)),
         )
         for output in report.outputs[:MOST_SHOWN_OUTPUTS]

@@ -26,6 +26,7 @@ from tpc.simulate.compare import (
     rest,
     rms_errors,
 )
+from tpc.simulate.forecast import Forecast, Predicted, forecast
 from tpc.simulate.samples import Samples
 
 Limits = Mapping[str, tuple[Any, Any | None]]
@@ -59,15 +60,21 @@ class OutputComparison:
     rows: tuple[AtWidth, ...]
     gap: Gap
     slope: Slope
+    # bias and spread against what is predicted of them, if they are
+    forecast: Forecast | None = None
 
     @property
     def agrees(self) -> bool:
-        return self.gap.agrees and self.slope.agrees
+        predicted = self.forecast is None or self.forecast.agrees
+        return self.gap.agrees and self.slope.agrees and predicted
 
     @property
     def worst(self) -> tuple[int, ...]:
         """The index of the entry that agrees least."""
         sigma = np.where(np.isnan(self.gap.sigma), np.inf, self.gap.sigma)
+        if self.forecast is not None:
+            for own in (self.forecast.bias, self.forecast.variance):
+                sigma = np.maximum(sigma, np.nan_to_num(own.sigma, nan=0.0))
         return tuple(int(i) for i in np.unravel_index(int(np.argmax(sigma)), sigma.shape))
 
 
@@ -79,6 +86,8 @@ class Report:
     widths: tuple[int, ...]
     seeds: tuple[int, ...]
     outputs: tuple[OutputComparison, ...] = field(repr=False)
+    # why bias and spread are not compared, where they are not
+    notes: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -112,7 +121,7 @@ class Report:
         lines = [self.title]
         for output in self.outputs:
             lines += ["", *print_comparison(output)]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -121,6 +130,7 @@ class Report:
             "widths": list(self.widths),
             "seeds": list(self.seeds),
             "outputs": {output.name: comparison_to_json(output) for output in self.outputs},
+            "notes": list(self.notes),
         }
 
     def plot(self, path: str | Path) -> None:
@@ -130,7 +140,14 @@ class Report:
         plot_report(self, path)
 
 
-def verify(limits: Limits, samples: Sequence[Samples], *, random: bool = False) -> Report:
+def verify(
+    limits: Limits,
+    samples: Sequence[Samples],
+    *,
+    random: bool = False,
+    corrections: Mapping[str, Predicted] | None = None,
+    notes: Sequence[str] = (),
+) -> Report:
     """Compares limits with samples of the same program, one for each width.
 
     limits: value and standard error, None if exact, by output.
@@ -141,6 +158,8 @@ def verify(limits: Limits, samples: Sequence[Samples], *, random: bool = False) 
     `10·max(|limit|, √n·spread)/n` is allowed for the bias. With three widths, an output disagrees as well if
     its error clearly does
     not go down: if the slope of log RMS error against log n is more than 3 of its standard errors above -1/4.
+    corrections: what is predicted of finite width (`Program.corrections`), by output: bias and spread are
+    compared with it, and to disagree with it by more than 5 σ is to disagree. notes: to be shown.
     random: that the limits are means of what is random in the limit (integrated over the start), so that only
     means are compared, and no slopes. An output without entries is left out.
     Raises ValueError: no samples, a width twice, fewer than two seeds, outputs that are not the limits'.
@@ -152,15 +171,21 @@ def verify(limits: Limits, samples: Sequence[Samples], *, random: bool = False) 
     if any(set(s.outputs) != set(limits) for s in ordered):
         raise ValueError("the samples have other outputs than the limit")
     outputs = tuple(
-        _compare(name, *limits[name], ordered, random)
+        _compare(name, *limits[name], ordered, random, None if corrections is None else corrections[name])
         for name in ordered[0].outputs
         if np.size(limits[name][0])
     )
-    return Report(ordered[0].program, widths, tuple(len(s.seeds) for s in ordered), outputs)
+    seeds = tuple(len(s.seeds) for s in ordered)
+    return Report(ordered[0].program, widths, seeds, outputs, tuple(notes))
 
 
 def _compare(
-    name: str, value: Any, stderr: Any | None, samples: Sequence[Samples], random: bool
+    name: str,
+    value: Any,
+    stderr: Any | None,
+    samples: Sequence[Samples],
+    random: bool,
+    predicted: Predicted | None,
 ) -> OutputComparison:
     limit = np.asarray(value, dtype=float)
     error = (
@@ -187,7 +212,13 @@ def _compare(
     slope = fitted_slope(widths, rms, rms_errs, rounding)
     slope = Slope(None, None, len(widths)) if random else slope
     return OutputComparison(
-        name, limit, None if stderr is None else error, rows, gap(widths, values, limit, error, dtype), slope
+        name,
+        limit,
+        None if stderr is None else error,
+        rows,
+        gap(widths, values, limit, error, dtype),
+        slope,
+        None if predicted is None else forecast(widths, values, limit, error, predicted, rounding),
     )
 
 
@@ -202,6 +233,7 @@ def _at_width(
 
 
 HEADINGS = ("n", "mean", "std. error", "spread", "off by (σ)", "RMS error")
+PREDICTED = ("bias z", "spread z")  # of the mean from limit + bias/n, and of the spread
 
 
 def print_comparison(output: OutputComparison) -> list[str]:
@@ -209,8 +241,8 @@ def print_comparison(output: OutputComparison) -> list[str]:
 
     The table is of the entry that agrees least.
     """
-    cells = [HEADINGS, *cells_of(output)]
-    sizes = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
+    cells = [headings_of(output), *cells_of(output)]
+    sizes = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     table = [
         "  " + "  ".join(cell.rjust(size) for cell, size in zip(row, sizes, strict=True)) for row in cells
     ]
@@ -227,8 +259,13 @@ def title_of(output: OutputComparison) -> str:
     return f"{output.name}{entry} → {limit}{several}"
 
 
+def headings_of(output: OutputComparison) -> tuple[str, ...]:
+    """What stands over the columns of `cells_of`."""
+    return (*HEADINGS, *PREDICTED * (output.forecast is not None))
+
+
 def cells_of(output: OutputComparison) -> list[tuple[str, ...]]:
-    """The table by width, under `HEADINGS`."""
+    """The table by width, under `headings_of`."""
     at = output.worst
     return [
         (
@@ -238,9 +275,35 @@ def cells_of(output: OutputComparison) -> list[tuple[str, ...]]:
             f"{r.spread[at]:.2g}",
             f"{r.deviation[at]:+.1f}",
             f"{r.rms:.2g}",
+            *_deviations(output, k, at),
         )
-        for r in output.rows
+        for k, r in enumerate(output.rows)
     ]
+
+
+def _deviations(output: OutputComparison, k: int, at: tuple[int, ...]) -> list[str]:
+    """How far bias and spread at the k-th width are from what is predicted."""
+    own = output.forecast
+    z = [] if own is None else [own.bias.z[k][at], own.variance.z[k][at]]
+    return [f"{x:+.1f}" if np.isfinite(x) else "" for x in z]
+
+
+def _predictions(output: OutputComparison, at: tuple[int, ...]) -> list[str]:
+    """n·bias and n·variance that the widths point to, and what is predicted of them."""
+    own = output.forecast
+    if own is None:
+        return []
+    lines = []
+    for what, part in (("n·bias", own.bias), ("n·variance", own.variance)):
+        if np.isnan(part.predicted[at]):
+            lines.append(f"{what} {part.estimate[at]:.3g}: none is predicted")
+            continue
+        agrees = "" if part.sigma[at] <= THRESHOLD else ": DISAGREES"
+        lines.append(
+            f"{what} {part.estimate[at]:.3g} ± {part.stderr[at]:.2g}, predicted {part.predicted[at]:.3g}, "
+            f"{part.sigma[at]:.1f} σ{agrees}"
+        )
+    return lines
 
 
 def verdict(output: OutputComparison) -> list[str]:
@@ -260,7 +323,7 @@ def verdict(output: OutputComparison) -> list[str]:
             f"error ∝ n^({output.slope.estimate:.2f} ± {output.slope.stderr:.2f}), by theory n^(-0.50)"
             + ("" if output.slope.agrees else ": it does not go down")
         )
-    return lines
+    return [*lines, *_predictions(output, at)]
 
 
 def comparison_to_json(output: OutputComparison) -> dict[str, Any]:
@@ -290,4 +353,19 @@ def comparison_to_json(output: OutputComparison) -> dict[str, Any]:
             "allowed": plain(g.allowed),
         },
         "slope": {"value": plain(slope.estimate), "stderr": plain(slope.stderr)},
+        **({} if output.forecast is None else {"prediction": forecast_to_json(output.forecast)}),
+    }
+
+
+def forecast_to_json(own: Forecast) -> dict[str, Any]:
+    return {
+        what: {
+            "agrees": part.agrees,
+            "predicted": plain(part.predicted),
+            "value": plain(part.estimate),
+            "stderr": plain(part.stderr),
+            "sigma": plain(part.sigma),
+            "z": [plain(z) for z in part.z],
+        }
+        for what, part in (("bias", own.bias), ("variance", own.variance))
     }

@@ -97,5 +97,24 @@ def infinite_mean(at: Label | None, what: str) -> Diagnostic:
     )
 
 
+def no_corrections(random: Sequence[str]) -> Diagnostic:
+    """random: scalars that are random in the limit, if there are any."""
+    if random:
+        names, are = ", ".join(f"`{name}`" for name in random), "is" if len(random) == 1 else "are"
+        return Diagnostic(
+            "TP807",
+            f"{names} {are} random in the limit, on which it is conditioned: corrections in 1/n are of "
+            "limits that are numbers",
+            help="`tpc run --initial integrate` gives means and deviations over the start, `tpc simulate` "
+            "finite width",
+        )
+    return Diagnostic(
+        "TP807",
+        "the program has powers of n: its limit leaves terms of lower order out, which its corrections in "
+        "1/n are made of, too",
+        help="`tpc simulate` runs it at finite width; in `parametrization mup` there are no powers of n",
+    )
+
+
 def _power_of_n(power: Fraction) -> str:
     return "n" if power == 1 else f"n^{power}" if power.denominator == 1 else f"n^({power})"

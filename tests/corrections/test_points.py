@@ -1,0 +1,189 @@
+"""Corrections by derivatives in the weights of points."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tpc
+from tpc.cli.main import main
+from tpc.core.inputs import bind_inputs
+from tpc.corrections.differences import Weighted, signs
+from tpc.machine.precision import precision
+
+NET = """
+width n
+width m = 2*n
+dim T = 2
+input xi[T] = 1, y[T] = -1, eta = 0.5
+weight U : n x 1
+weight W : m x n
+weight V : 1 x m
+network f(x) = V @ tanh(W @ tanh(U @ x))
+train f for t < T:
+    batch (xi[t], y[t])
+    loss mse
+    update sgd(lr = eta)
+output loss
+output g = f(xi[0])
+"""
+
+
+@pytest.fixture(scope="module")
+def net():
+    """The net, with its corrections."""
+    program = tpc.parse(NET, name="net")
+    return program, program.corrections(covariances=True)
+
+
+def test_a_trained_net_of_two_widths_against_finite_width(net):
+    program, found = net
+    samples = program.simulate(width=48, seeds=1500)
+    for name, own in found.outputs.items():
+        values, expected = samples.outputs[name], own.at(48)
+        error = values.std(axis=0) / 1500**0.5
+        assert np.all(np.abs(values.mean(axis=0) - expected.mean) < 4 * error + expected.mean_stderr)
+        ratio = values.std(axis=0) / expected.spread
+        assert np.all(np.abs(ratio - 1) < 0.12 + 3 * own.fluctuation_stderr / own.fluctuation)
+        assert np.all(own.variance_stderr < 0.1 * own.variance)
+        assert np.all(own.bias_stderr < 0.1 * np.abs(own.bias) + 0.01)
+
+
+def test_what_is_known_of_the_first_step(net):
+    """Before training f = V·x has mean 0 and n Var f = E V² E x²/2, so E (f - y)²/2 = 1/2 + Var f/2."""
+    _, found = net
+    own = found["loss"]
+    assert abs(own.bias[0] - own.variance[0] / 2) < 4 * (own.bias_stderr[0] + own.variance_stderr[0] / 2)
+    table = found.covariances["loss", "loss"]
+    np.testing.assert_allclose(np.diag(table), own.variance, rtol=1e-12)
+    assert found.covariances["loss", "g"].shape == (2,)
+
+
+def test_differences_are_derivatives(net):
+    """The same by forward differentiation of forward differentiation."""
+    _, _ = net
+    plain = tpc.parse(NET.replace("width m = 2*n", "").replace("m x n", "n x n").replace("1 x m", "1 x n"))
+    evaluator = plain.compile(method="nodes", samples=64, repeats=2)
+    given = bind_inputs(plain, {})
+    with precision("float64"):
+        on = Weighted.of(evaluator, given).on_points(0, 0)
+        chosen = on.directions(2, np.random.default_rng(0))
+        found = on.differences(chosen, 2.0**-10)
+        inputs, points = evaluator.module.prepared(given), jnp.asarray(on.points)
+
+        def losses(weights):
+            return evaluator.module.limit(inputs, points, weights)[0]["loss"]
+
+        @jax.jit
+        def both(d):
+            slope = lambda w: jax.jvp(losses, (w,), (d,))  # noqa: E731
+            return jax.jvp(slope, (jnp.asarray(on.weights),), (d,))
+
+        for k, d in enumerate(chosen[0]):
+            (_, slope), (_, bend) = both(jnp.asarray(d))
+            np.testing.assert_allclose(found.slope["loss"][k], slope, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(2 * found.half_bend["loss"][k], bend, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [8, 12])
+def test_signs_are_orthogonal_where_they_can_be(count):
+    found = signs(count, count, np.random.default_rng(3))
+    assert found.shape == (count, count)
+    assert set(np.unique(found)) == {-1, 1}
+    if count == 8:
+        assert np.array_equal(found @ found.T, 8 * np.eye(8))
+
+
+SMOOTH = """
+width n
+vector u : n ~ N(0, 1)
+vector v : n ~ N(0, 4)
+matrix W : n x n ~ N(0, 1/n)
+q = mean(u*v)
+output c = mean(tanh(u))
+output s = mean(v^2)^2
+output kink = relu(q)
+output jump = step(q)
+output wild = mean(exp(u^2/3))
+"""
+
+
+def test_nothing_is_said_where_there_is_nothing_to_be_said():
+    """E of (mean v²)² is 16 + 32/n; relu(q) is √n times as large as 1/n, and E exp(2u²/3) is infinite."""
+    found = tpc.parse(SMOOTH).corrections()
+    own = found["s"]
+    assert abs(own.bias - 32) < 4 * own.bias_stderr
+    assert abs(own.variance - 2 * 16 * 4 * 16) < 4 * own.variance_stderr
+    for name in ("kink", "jump", "wild"):
+        own = found[name]
+        assert np.isnan([own.bias, own.variance, own.within(0.01)]).all()
+        assert own.reason
+        made = found.to_json()["outputs"][name]
+        assert [made[key] for key in ("bias", "bias_stderr", "fluctuation", "width")] == [None] * 4
+    assert "`kink`" in str(found)
+    assert found["c"].reason is None
+
+
+BENT = """
+width n
+vector u : n ~ N(0, 1)
+vector v : n ~ N(0, 1)
+matrix W : n x n ~ N(0, 1/n)
+h = W @ u
+output share = mean(step(h - 1))
+output k = mean(relu(h - 1)^2)
+"""
+
+
+def test_jumps_at_places_that_move():
+    """h = s g, s² = mean u²: E P(s g > 1) and E s² E (g - 1/s)₊² to second order in s² - 1, Var s² = 2/n."""
+    from scipy.integrate import quad
+    from scipy.stats import norm
+
+    def share(v):
+        return norm.sf(v**-0.5)
+
+    def square(v):
+        return quad(lambda g: max(v**0.5 * g - 1, 0) ** 2 * norm.pdf(g), v**-0.5, 12)[0]
+
+    found = tpc.parse(BENT).corrections(samples=1024, signs=128)
+    d = 1e-3
+    moments = {"share": share(1) * (1 - share(1))}
+    moments["k"] = quad(lambda g: max(g - 1, 0) ** 4 * norm.pdf(g), 1, 12)[0] - square(1) ** 2
+    for name, f in (("share", share), ("k", square)):
+        slope, bend = (f(1 + d) - f(1 - d)) / (2 * d), (f(1 + d) + f(1 - d) - 2 * f(1)) / d**2
+        own = found[name]
+        assert abs(own.variance - moments[name] - 2 * slope**2) < 5 * own.variance_stderr
+        assert abs(own.bias - bend) < 5 * own.bias_stderr
+        assert own.variance_stderr < 0.1 * own.variance
+
+
+# the command
+
+
+def test_the_command(net, tmp_path, capsys, monkeypatch):
+    file, picture = tmp_path / "net.tp", tmp_path / "net.png"
+    file.write_text(NET, encoding="utf-8")
+    monkeypatch.setattr("tpc.corrections.corrections", lambda *_, **__: net[1])
+    assert main(["corrections", str(file), "--json", "--plot", str(picture)]) == 0
+    own = json.loads(capsys.readouterr().out)["outputs"]["loss"]
+    keys = ("value", "stderr", "bias", "bias_stderr", "fluctuation", "fluctuation_stderr", "width")
+    assert set(own) == set(keys)
+    assert [len(own[key]) for key in keys] == [2] * 7
+    assert picture.stat().st_size > 10_000
+    assert main(["corrections", str(file), "--json", "--width", "100", "--within", "5%"]) == 0
+    at = json.loads(capsys.readouterr().out)["outputs"]["loss"]
+    assert at["mean"][0] == pytest.approx(own["value"][0] + own["bias"][0] / 100)
+    assert at["spread"][0] == pytest.approx(own["fluctuation"][0] / 10)
+    assert at["width"][0] < own["width"][0] / 20
+    assert main(["corrections", str(file), "--within"]) == 0
+    assert "within 1 % from n = " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--within=0", "--within=x", "--within=100%", "--width=0", "--signs=0"])
+def test_options_that_mean_nothing(option, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["corrections", str(tmp_path / "net.tp"), option])
+    assert option.split("=")[0] in capsys.readouterr().err

@@ -1,0 +1,6 @@
+"""Bias and fluctuation at finite width, predicted from the limit."""
+
+from tpc.corrections.predict import corrections
+from tpc.corrections.prediction import Correction, Corrections
+
+__all__ = ["Correction", "Corrections", "corrections"]

@@ -1,0 +1,150 @@
+"""Derivatives of a limit in the weights of its points, by central differences of its own code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tpc.core.laws import law_number
+from tpc.plan.plan import SampledPlan
+
+if TYPE_CHECKING:
+    from tpc.evaluate.evaluator import Evaluator
+
+CHUNK = 16  # directions that are looked at in one call, each up and down
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """On the points of one repeat, by output: its value, and derivatives [directions, *shape].
+
+    They are the first ones and half of the second ones.
+    """
+
+    centre: Mapping[str, np.ndarray]
+    slope: Mapping[str, np.ndarray]
+    half_bend: Mapping[str, np.ndarray]
+
+
+def signs(count: int, directions: int, rng: np.random.Generator) -> np.ndarray:
+    """Signs [directions, count], in rows that are orthogonal if `count` is a power of two (Hadamard)."""
+    if count & (count - 1):
+        return rng.choice([-1.0, 1.0], (directions, count))
+    columns, rows = rng.choice([-1.0, 1.0], count), rng.permutation(count)[:directions]
+    odd = np.bitwise_count(rows[:, None] & np.arange(count)) & 1
+    return np.where(odd, -columns, columns)
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """The limit as a function of the weights of its points."""
+
+    module: Any
+    inputs: Any
+    # of every width, its ratio to the first
+    ratios: tuple[float, ...]
+    # where widths have points of their own, which of all Gaussians are of which
+    rows: tuple[np.ndarray, ...] | None
+    evaluate: Callable[..., Any]
+
+    @staticmethod
+    def of(evaluator: Evaluator, given: Mapping[str, Any]) -> Weighted:
+        import jax
+        from jax import lax
+
+        module, plan = evaluator.module, evaluator.plan
+        assert isinstance(plan, SampledPlan)
+
+        def evaluate(inputs: Any, points: Any, weights: Any, changes: Any) -> Any:
+            """The outputs at weights + change, for all changes [directions, M]."""
+
+            def at(change: Any) -> Any:
+                return module.limit(inputs, points, jax.tree.map(lambda w, c: w + c, weights, change))[0]
+
+            return lax.map(at, changes)
+
+        ratios = tuple(float(law_number(width.ratio, given, ())) for width in evaluator.program.widths)
+        rows = _rows(plan) if plan.by_width else None
+        return Weighted(module, module.prepared(given), ratios, rows, jax.jit(evaluate))
+
+    def on_points(self, seed: int, k: int) -> OnPoints:
+        """On those of the k-th repeat."""
+        return OnPoints(self, *self.module.draw(seed, k))
+
+
+def _rows(plan: SampledPlan) -> tuple[np.ndarray, ...]:
+    """The Gaussians of each width among all of a plan, those of initial vectors first."""
+    sectors, whole = plan.space.sectors, plan.layout
+    initial, later = iter(range(whole.first_direction)), iter(range(whole.first_direction, whole.total))
+    out = []
+    for own in (sectors.layout(whole, k) for k in range(sectors.count)):
+        rows = [next(initial) for _ in range(own.first_direction)]
+        rows += [next(later) for _ in range(own.total - own.first_direction)]
+        out.append(np.array(rows, dtype=int))
+    return tuple(out)
+
+
+@dataclass(frozen=True)
+class OnPoints:
+    """The limit on the points of one repeat, [Gaussians, M] with weights [M]."""
+
+    of: Weighted
+    points: np.ndarray
+    weights: np.ndarray
+
+    def directions(self, count: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Random changes of the weights of every width, [count, M] each.
+
+        The mean over all of F'[d]² is Σ w IF², and of F''[d, d] what the points have on average: for several
+        widths the sums over them, each divided by its ratio to the first.
+        """
+        m, widths = len(self.weights), len(self.of.ratios)
+        whole = signs(m << (widths - 1).bit_length(), count, rng)
+        out = []
+        for k, ratio in enumerate(self.of.ratios):
+            root = np.sqrt(self.weights) * whole[:, k * m : (k + 1) * m]
+            out.append((root - self.weights * root.sum(axis=1, keepdims=True)) / ratio**0.5)
+        return out
+
+    def differences(self, directions: list[np.ndarray], step: float) -> Differences:
+        count = len(directions[0])
+        up: dict[str, list[np.ndarray]] = {}
+        down: dict[str, list[np.ndarray]] = {}
+        centre: dict[str, np.ndarray] = {}
+        for start in range(0, count, CHUNK):
+            some = [step * part[start : start + CHUNK] for part in directions]
+            size = len(some[0])
+            for name, values in self._values(some).items():
+                up.setdefault(name, []).append(values[:size])
+                down.setdefault(name, []).append(values[CHUNK : CHUNK + size])
+                centre[name] = values[-1]
+        moved = {name: (np.concatenate(up[name]), np.concatenate(down[name])) for name in centre}
+        return Differences(
+            centre,
+            {name: (high - low) / (2 * step) for name, (high, low) in moved.items()},
+            {name: (high + low - 2 * centre[name]) / (2 * step**2) for name, (high, low) in moved.items()},
+        )
+
+    def influence(self, directions: list[np.ndarray], slopes: np.ndarray) -> np.ndarray:
+        """What `slopes` [directions, *shape] say of the influence of every point, [*shape, points].
+
+        Exact where the directions are complete, else with noise. The points of several widths follow each
+        other.
+        """
+        found = [np.tensordot(slopes, part / self.weights, (0, 0)) for part in directions]
+        return np.concatenate(found, axis=-1) / len(slopes)
+
+    def _values(self, changes: list[np.ndarray]) -> dict[str, np.ndarray]:
+        """The outputs with all changes, with their opposites, and with none: [2 CHUNK + 1, *shape]."""
+        padded = [np.pad(part, ((0, CHUNK - len(part)), (0, 0))) for part in changes]
+        every = tuple(np.concatenate([part, -part, 0 * part[:1]]) for part in padded)
+        rows = self.of.rows
+        if rows is None:
+            found = self.of.evaluate(self.of.inputs, self.points, self.weights, sum(every))
+        else:
+            points = tuple(self.points[own] for own in rows)
+            found = self.of.evaluate(self.of.inputs, points, (self.weights,) * len(rows), every)
+        return {name: np.asarray(value, float) for name, value in found.items()}

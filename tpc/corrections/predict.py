@@ -1,0 +1,235 @@
+"""`program.corrections`: what the limit says of finite width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tpc.core.calculus import NotDifferentiableError
+from tpc.core.given import require_whole
+from tpc.core.inputs import bind_inputs
+from tpc.core.program import Program
+from tpc.corrections.bends import has_moving_bends
+from tpc.corrections.by_points import Derived, Steps, derived, without
+from tpc.corrections.coefficients import TooLargeError
+from tpc.corrections.jets import Field
+from tpc.corrections.linear_program import Gradients, LinearProgram, NotRationalError
+from tpc.corrections.prediction import Correction, Corrections
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import TpcError
+from tpc.emit.emit import emit
+from tpc.evaluate.result import Result
+from tpc.expand import expand
+from tpc.expand.expand import has_powers
+from tpc.machine.memory import require_memory
+from tpc.pipeline import compile_program, plan_limit
+from tpc.plan.options import Options
+from tpc.plan.plan import SampledPlan
+from tpc.plan.space import Linear
+
+if TYPE_CHECKING:
+    from tpc.evaluate.evaluator import Evaluator
+
+Progress = Callable[[int, int], None]
+REPEATS = 8
+PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so many for each Gaussian
+DIRECTIONS, FEWEST = 256, 16
+HEAVY = 1024  # points and directions where functions grow fast, so that heavy tails are seen
+# predicted, that the directions of all repeats are chosen for; and of one evaluation at least
+SECONDS, LEAST_SECONDS = 20.0, 2e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How corrections are to be computed. Raises TpcError (TP602) for options out of range."""
+
+    seed: int = 0
+    # random directions on the points of each repeat, and how many points and repeats; None for what suits
+    signs: int | None = None
+    samples: int | None = None
+    repeats: int | None = None
+    # "auto" is exact where the program is linear in its vectors, else "nodes"
+    method: str = "auto"
+    covariances: bool = False
+
+
+def corrections(
+    program: Program,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    limit: Result | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Corrections:
+    """Bias and fluctuation of the outputs at finite width, to first order in 1/n, from the limit.
+
+    Of a program that is linear in its vectors they are exact, in fractions if its scalars are; else they
+    come from derivatives in the weights of points, with standard errors (TP4 Thm 7.4 as a functional of the
+    empirical measure, and its expansion by von Mises, 1947).
+
+    inputs: arrays by name. limit: what a run for these inputs gave, if there was one. progress: called with
+    the repeats done and all. Options: `seed`; `signs`, directions on the points of each repeat; `samples`,
+    `repeats`; `method`, "auto", "linear" or "nodes"; `covariances`, whether those of outputs with each other
+    are wanted.
+    Raises TpcError: inputs that do not fit (TP50x), outputs that are random in the limit or programs with
+    powers of n (TP807), options out of range (TP602), and what a run of the limit may raise.
+    """
+    request = _request(program, options)
+    given = bind_inputs(program, {} if inputs is None else inputs)
+    require_expansion(program)
+    if not program.outputs:
+        raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
+    refused = Linear().refuses(program)
+    if request.method == "linear" and refused is not None:
+        wrong = catalogue.running.not_representable("linear", refused)
+        raise TpcError([wrong], program.name, of_program=True)
+    if request.method != "nodes" and refused is None:
+        found = _linear(program, given, request)
+        if found is not None:
+            return found
+    return _by_points(program, given, request, limit, progress)
+
+
+def _request(program: Program, options: Mapping[str, Any]) -> Request:
+    request = Request(**options)
+    if request.method not in ("auto", "linear", "nodes"):
+        why = f"must be auto, linear or nodes, not {request.method}"
+        raise TpcError([catalogue.running.bad_option("--method", why)], program.name, of_program=True)
+    for option, value, least in (
+        ("--signs", request.signs, 1),
+        ("--samples", request.samples, 2),
+        ("--repeats", request.repeats, 2),
+        ("--seed", request.seed, 0),
+    ):
+        if value is not None:
+            require_whole(option, value, least, program.name)
+    return request
+
+
+def require_expansion(program: Program) -> None:
+    """Refuses what has no expansion in 1/n that is computed here. Raises TpcError (TP807, and TP80x)."""
+    if not has_powers(program):
+        return
+    initial = expand(program).initial
+    names = () if initial is None else tuple(s.of.partition("$")[0] for s in initial.scalars)
+    raise TpcError([catalogue.scaling.no_corrections(names)], program.name, of_program=True)
+
+
+# without points
+
+
+def _linear(program: Program, given: Mapping[str, np.ndarray], request: Request) -> Corrections | None:
+    """The exact corrections of a program that is linear in its vectors; None if it is too large."""
+    for exact in (True, False):
+        try:
+            found = LinearProgram(program, given, Field(exact)).run()
+        except (NotRationalError, TooLargeError, NotDifferentiableError, ZeroDivisionError, OverflowError):
+            continue
+        how = "in fractions" if exact else "to rounding"
+        return Corrections(
+            program.name,
+            f"linear, exact {how}: derivatives in the Gram matrices of the Gaussians",
+            {name: _of_moments(own) for name, own in found.items()},
+            _exact_covariances(found) if request.covariances else None,
+        )
+    return None
+
+
+def _of_moments(own: Gradients) -> Correction:
+    parts = {"value": own.value, "bias": own.bias, "variance": np.asarray(own.variance)}
+    value, bias, variance = (np.asarray(part, dtype=float) for part in parts.values())
+    exact = parts if own.value.dtype == object else None
+    return Correction(value, None, bias, None, variance, None, exact)
+
+
+def _exact_covariances(found: Mapping[str, Gradients]) -> dict[tuple[str, str], np.ndarray]:
+    return {
+        (a, b): np.asarray(np.tensordot(found[a].slopes * found[a].weights, found[b].slopes, (-1, -1)))
+        for a, b in combinations_with_replacement(found, 2)
+    }
+
+
+# by points
+
+
+def _by_points(
+    program: Program,
+    given: Mapping[str, np.ndarray],
+    request: Request,
+    limit: Result | None,
+    progress: Progress | None,
+) -> Corrections:
+    if limit is None:
+        limit = compile_program(program, Options())(given, seed=request.seed)
+    rough = has_moving_bends(program)
+    evaluator = _on_points(program, request, rough)
+    plan, heavy = evaluator.plan, bool(evaluator.module.HEAVY)
+    directions = request.signs or _directions(evaluator, HEAVY if heavy else DIRECTIONS, rough)
+    steps = Steps.of(plan.gaussians, directions, rough=rough)
+    found = derived(
+        evaluator, given, seed=request.seed, directions=directions, steps=steps, progress=progress
+    )
+    edges = ", with steps across the kinks of its functions" if rough else ""
+    return Corrections(
+        program.name,
+        f"nodes, derivatives in the weights of {plan.samples} points of {plan.gaussians} Gaussians, "
+        f"{directions} directions at each of {plan.repeats} repeats{edges}",
+        {name: _of_points(own, limit, name) for name, own in found.items()},
+        _covariances(found) if request.covariances else None,
+        limit.notes,
+    )
+
+
+def _on_points(program: Program, request: Request, rough: bool) -> Evaluator:
+    """The evaluator of the limit on sampled points, of each width on its own."""
+    repeats, samples = request.repeats or REPEATS, request.samples
+    if samples is None:
+        few = plan_limit(program, Options(method="nodes", samples=LEAST, repeats=repeats))
+        least = LEAST_ROUGH if rough else LEAST
+        samples = max(least, 1 << (PER_GAUSSIAN * max(1, few.gaussians) - 1).bit_length())
+    evaluator = compile_program(program, Options(method="nodes", samples=samples, repeats=repeats))
+    if request.samples is None and samples < HEAVY and evaluator.module.HEAVY:
+        evaluator = compile_program(program, Options(method="nodes", samples=HEAVY, repeats=repeats))
+    require_memory(evaluator.plan.memory, program.name, of_program=True)
+    if len(evaluator.program.widths) == 1:
+        return evaluator
+    assert isinstance(evaluator.plan, SampledPlan)
+    plan = replace(evaluator.plan, by_width=True)
+    return replace(evaluator, plan=plan, source=emit(plan))
+
+
+def _directions(evaluator: Evaluator, most: int, rough: bool) -> int:
+    """As many as make the sums complete, or as are predicted to take a fair time."""
+    plan, widths = evaluator.plan, len(evaluator.program.widths)
+    each = max(plan.seconds, LEAST_SECONDS) * plan.repeats * (4 if rough else 2)
+    complete = plan.samples << (widths - 1).bit_length()
+    return min(complete, most * widths, max(FEWEST, int(SECONDS / each)))
+
+
+def _of_points(own: Derived, limit: Result, name: str) -> Correction:
+    outcome = limit[name]
+    if outcome.reason is not None:  # no second moment, no expansion
+        own = without(own, np.array(True), outcome.reason)
+    return Correction(
+        outcome.value,
+        outcome.stderr,
+        own.bias,
+        own.bias_stderr,
+        own.variance,
+        own.variance_stderr,
+        reason=own.reason,
+    )
+
+
+def _covariances(found: Mapping[str, Derived]) -> dict[tuple[str, str], np.ndarray]:
+    out = {}
+    for a, b in combinations_with_replacement(found, 2):
+        x, y = found[a].slopes, found[b].slopes
+        count = x.shape[0] * x.shape[1]
+        both = x.reshape(count, -1).T @ y.reshape(count, -1) / count
+        out[a, b] = both.reshape((*x.shape[2:], *y.shape[2:]))
+    return out

@@ -1,0 +1,226 @@
+"""What the limit says of finite width: for every output its bias and its fluctuation, to print and to save.
+
+At width n an output is, to first order, a random number of mean `value + bias/n` and standard deviation
+`fluctuation/√n`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tpc.evaluate.result import with_error
+from tpc.show.entries import plain, print_entries
+
+FIGURES = (12, 15)  # shown of an exact value, and at most beside an error
+ZERO = 5.0  # standard errors within which a limit is 0
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What is known of one output: arrays of its shape.
+
+    Where a correction does not exist its entries are NaN, and `reason` says why.
+    """
+
+    # the limit, and its standard error, None where it is exact
+    value: np.ndarray
+    stderr: np.ndarray | None
+    # n·(mean at width n − limit), and n·variance at width n, as n → ∞
+    bias: np.ndarray
+    bias_stderr: np.ndarray | None
+    variance: np.ndarray
+    variance_stderr: np.ndarray | None
+    # the same as exact fractions, arrays of objects; None where they are none
+    exact: Mapping[str, np.ndarray] | None = None
+    reason: str | None = None
+
+    @cached_property
+    def fluctuation(self) -> np.ndarray:
+        """√n · the standard deviation at width n."""
+        root: np.ndarray = np.sqrt(np.maximum(self.variance, 0))
+        return root
+
+    @cached_property
+    def fluctuation_stderr(self) -> np.ndarray | None:
+        if self.variance_stderr is None:
+            return None
+        root = np.maximum(self.fluctuation, np.sqrt(self.variance_stderr))
+        zeros = np.zeros_like(root)
+        found: np.ndarray = np.divide(self.variance_stderr, 2 * root, out=zeros, where=root > 0)
+        return found
+
+    def within(self, share: float) -> np.ndarray:
+        """The least width at which the root mean square distance from the limit is `share` of that at most.
+
+        NaN where there is none, as of a limit 0 (within its error).
+        """
+        known = np.abs(self.value) > (0 if self.stderr is None else ZERO * self.stderr)
+        aim = np.where(known, (share * np.abs(self.value)) ** 2, 0)
+        with np.errstate(all="ignore"):
+            n = (self.variance + np.sqrt(self.variance**2 + 4 * aim * self.bias**2)) / (2 * aim)
+        least = np.maximum(1, np.ceil(n * (1 - 1e-12)))
+        return np.where(np.isfinite(n), least, np.nan)
+
+    def at(self, width: int) -> Expected:
+        return Expected(
+            self.value + self.bias / width,
+            _combined(self.stderr, None if self.bias_stderr is None else self.bias_stderr / width),
+            self.fluctuation / width**0.5,
+            None if self.fluctuation_stderr is None else self.fluctuation_stderr / width**0.5,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The mean and the standard deviation of an output at one width, and how well they are known."""
+
+    mean: np.ndarray
+    mean_stderr: np.ndarray | None
+    spread: np.ndarray
+    spread_stderr: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """What `tpc corrections` gives. Printed, a table; `to_json` has every entry; `plot` draws it."""
+
+    program: str
+    # in words, how they were computed
+    method: str
+    outputs: Mapping[str, Correction] = field(repr=False)
+    # n·covariance of two outputs at width n, by their names, over the axes of both; None if not asked for
+    covariances: Mapping[tuple[str, str], np.ndarray] | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Correction:
+        return self.outputs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outputs)
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    def at(self, width: int) -> dict[str, Expected]:
+        """What to expect of every output at width n."""
+        return {name: own.at(width) for name, own in self.outputs.items()}
+
+    def to_json(self, *, within: float = 0.01, width: int | None = None) -> dict[str, Any]:
+        """Numbers or nested lists, null for what is not there or not finite."""
+        found = {name: _to_json(own, within, width) for name, own in self.outputs.items()}
+        covariances: dict[str, dict[str, Any]] = {}
+        for (a, b), table in (self.covariances or {}).items():
+            covariances.setdefault(a, {})[b] = plain(np.asarray(table, float))
+        return {
+            "program": self.program,
+            "method": self.method,
+            "within": within,
+            **({"at": width} if width is not None else {}),
+            "outputs": found,
+            **({"covariances": covariances} if self.covariances is not None else {}),
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        return self.shown()
+
+    def shown(self, *, within: float | None = None, width: int | None = None) -> str:
+        """As text.
+
+        within: a share of the limit, to show the widths from which outputs are so near to it. width: one at
+        which to show what to expect.
+        """
+        lines = [f"{self.program} at width n, to first order in 1/n", f"  {self.method}"]
+        for name, own in self.outputs.items():
+            lines += print_entries(name, own.value.shape, partial(_line, own, within, width))
+        for (a, b), table in (self.covariances or {}).items():
+            lines += print_entries(f"n·cov({a}, {b})", table.shape, partial(_entry, table))
+        reasons = [f"`{name}`: {own.reason}" for name, own in self.outputs.items() if own.reason]
+        return "\n".join([*lines, *(f"note: {note}" for note in (*reasons, *self.notes))])
+
+    def plot(self, path: str | Path) -> None:
+        """Draws the expected distance from the limit over the width into a .png, .svg or .pdf file.
+
+        Raises OSError, and ValueError for another ending.
+        """
+        from tpc.corrections.corrections_plot import plot_corrections
+
+        plot_corrections(self, path)
+
+
+def _combined(*errors: np.ndarray | None) -> np.ndarray | None:
+    there = [np.square(error) for error in errors if error is not None]
+    return np.sqrt(sum(there)) if there else None
+
+
+def _entry(table: np.ndarray, i: tuple[int, ...]) -> str:
+    return f"{float(table[i]):.4g}"
+
+
+def _line(own: Correction, within: float | None, width: int | None, i: tuple[int, ...]) -> str:
+    parts = [_number(own.value[i], _at(own.stderr, i))]
+    if np.isfinite(own.bias[i]):
+        exact = own.exact
+        bias = str(exact["bias"][i]) if exact else _number(own.bias[i], _at(own.bias_stderr, i))
+        parts += [f"n·bias {bias}"]
+    else:
+        parts += ["n·bias unknown"]
+    if np.isfinite(own.variance[i]):
+        parts += [f"√n·fluctuation {_number(own.fluctuation[i], _at(own.fluctuation_stderr, i))}"]
+        if own.exact:
+            parts[-1] += f" (n·variance {own.exact['variance'][i]})"
+    else:
+        parts += ["√n·fluctuation unknown"]
+    if within is not None:
+        n = own.within(within)[i]
+        parts += [f"within {100 * within:g} % " + (f"from n = {n:.0f}" if np.isfinite(n) else "at no n")]
+    if width is not None:
+        at = own.at(width)
+        parts += [f"at n = {width}: {_number(at.mean[i], _at(at.mean_stderr, i))}, spread {at.spread[i]:.3g}"]
+    return ", ".join(parts)
+
+
+def _at(errors: np.ndarray | None, i: tuple[int, ...]) -> float:
+    return 0.0 if errors is None else float(errors[i])
+
+
+def _number(value: float, error: float) -> str:
+    return with_error(float(value), error, *FIGURES) if np.isfinite(value) else "unknown"
+
+
+def _to_json(own: Correction, within: float, width: int | None) -> dict[str, Any]:
+    found = {
+        "value": own.value,
+        "stderr": own.stderr,
+        "bias": own.bias,
+        "bias_stderr": own.bias_stderr,
+        "fluctuation": own.fluctuation,
+        "fluctuation_stderr": own.fluctuation_stderr,
+        "width": own.within(within),
+    }
+    if width is not None:
+        at = own.at(width)
+        found |= {
+            "mean": at.mean,
+            "mean_stderr": at.mean_stderr,
+            "spread": at.spread,
+            "spread_stderr": at.spread_stderr,
+        }
+    exact = {} if own.exact is None else {"exact": {k: _fractions(v) for k, v in own.exact.items()}}
+    return {
+        **{name: plain(None if x is None else np.asarray(x)) for name, x in found.items()},
+        **exact,
+        **({} if own.reason is None else {"reason": own.reason}),
+    }
+
+
+def _fractions(x: Any) -> Any:
+    return (
+        [_fractions(part) for part in x] if isinstance(x, np.ndarray) and x.ndim else str(np.asarray(x)[()])
+    )

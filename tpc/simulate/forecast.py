@@ -1,0 +1,158 @@
+"""Finite width against what the limit predicts of it: the statistics of bias and spread in `verify`.
+
+To first order the mean over seeds at width n is `limit + bias/n`, and the variance `variance/n`; what is
+left is one order smaller. So n (mean − limit) and n·variance are extrapolated to n = ∞, as the means are in
+`compare`, and compared with the prediction. With one width, which tells no order from the next, ten times
+the next order is allowed for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tpc.simulate.compare import ONE_WIDTH_BIAS, THRESHOLD, gaussian_equivalent
+
+GAUSSIAN = 3.0  # its kurtosis: few seeds do not show a smaller one
+
+
+class Predicted(Protocol):
+    """Bias and variance of an output at width n, times n; errors are None where exact, NaN where unknown."""
+
+    @property
+    def bias(self) -> np.ndarray: ...
+
+    @property
+    def bias_stderr(self) -> np.ndarray | None: ...
+
+    @property
+    def variance(self) -> np.ndarray: ...
+
+    @property
+    def variance_stderr(self) -> np.ndarray | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What finite widths say of a predicted number, over an output's entries; NaN where there is none."""
+
+    predicted: np.ndarray
+    # what the widths extrapolate to, and the standard error of the difference
+    estimate: np.ndarray
+    stderr: np.ndarray
+    # the difference in Gaussian standard deviations
+    sigma: np.ndarray
+    # by width, how far the mean, or the spread, is from the predicted one, in standard errors
+    z: tuple[np.ndarray, ...]
+
+    @property
+    def agrees(self) -> bool:
+        return bool(np.all(np.nan_to_num(self.sigma, nan=0.0) <= THRESHOLD))
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The prediction for an output against all widths."""
+
+    bias: Agreement
+    variance: Agreement
+
+    @property
+    def agrees(self) -> bool:
+        return self.bias.agrees and self.variance.agrees
+
+
+def forecast(
+    widths: Sequence[int],
+    values: Sequence[np.ndarray],
+    limit: np.ndarray,
+    limit_stderr: np.ndarray,
+    predicted: Predicted,
+    rounding: float,
+) -> Forecast:
+    """values: by width, [seeds, *shape]. rounding: what of the values is put down to it."""
+    n = np.asarray(widths, dtype=float).reshape(-1, *[1] * limit.ndim)
+    seeds = np.asarray([len(v) for v in values], dtype=float).reshape(n.shape)
+    means, variances = (np.stack([f(v) for v in values]) for f in (_mean, _variance))
+    bias, variance = predicted.bias, predicted.variance
+    bias_error, variance_error = (
+        np.zeros_like(limit) if error is None else error
+        for error in (predicted.bias_stderr, predicted.variance_stderr)
+    )
+    # the variance of a sample's variance, were the prediction true
+    shares = np.stack([_relative(v) for v in values]) / seeds
+    whole = np.maximum(variances, np.maximum(variance, 0) / n)
+    of_means = whole / seeds + rounding**2
+    of_variances = np.square(whole) * shares + rounding**4
+    next_order = np.maximum(np.maximum(variance, np.square(bias)), 0)
+    of_bias = _against(
+        (bias, bias_error), n * (means - limit), n * n * of_means, seeds, n, np.sqrt(next_order), limit_stderr
+    )
+    of_variance = _against(
+        (variance, variance_error), n * variances, n * n * of_variances, seeds, n, next_order
+    )
+    return Forecast(of_bias, of_variance)
+
+
+def _against(
+    predicted: tuple[np.ndarray, np.ndarray],
+    scaled: np.ndarray,
+    variances: np.ndarray,
+    seeds: np.ndarray,
+    n: np.ndarray,
+    next_order: np.ndarray,
+    shift: np.ndarray | None = None,
+) -> Agreement:
+    """`scaled` [widths, *shape] extrapolated to n = ∞, against what is predicted, with its error.
+
+    variances: of `scaled`. shift: the error of what is the same at all widths before it is scaled by n.
+    """
+    a = _coefficients(n.ravel(), seeds.ravel(), growing=shift is not None).reshape(n.shape)
+    wanted, error = predicted
+    estimate, parts = (a * scaled).sum(axis=0), np.square(a) * variances
+    common = np.zeros_like(n) if shift is None else n * shift
+    variance = parts.sum(axis=0) + np.square((a * common).sum(axis=0)) + np.square(error)
+    allowed = ONE_WIDTH_BIAS * next_order / n[0] if len(n) == 1 else 0.0
+    with np.errstate(all="ignore"):
+        z = (scaled - wanted) / np.sqrt(variances + np.square(common) + np.square(error))
+        beyond = np.maximum(np.abs(estimate - wanted) - allowed, 0)
+        freedom = np.square(variance) / np.maximum((np.square(parts) / (seeds - 1)).sum(axis=0), 1e-300)
+        t = np.divide(beyond, np.sqrt(variance), out=np.zeros_like(beyond), where=beyond > 0)
+        sigma = gaussian_equivalent(np.nan_to_num(t, nan=0.0), np.nan_to_num(freedom, nan=1.0))
+    sigma = np.where(np.isnan(wanted), np.nan, sigma)
+    return Agreement(wanted, estimate, np.sqrt(variance), sigma, tuple(z))
+
+
+def _coefficients(n: np.ndarray, seeds: np.ndarray, *, growing: bool) -> np.ndarray:
+    """Of least squares by 1, 1/n and, from three widths on, 1/n², at n = ∞.
+
+    growing: whether the variance of what is extrapolated grows like n, as that of n (mean − limit) does.
+    """
+    x = n.min() / n
+    powers = np.vander(x, min(len(n), 3), increasing=True)
+    root = np.sqrt(seeds * x) if growing else np.sqrt(seeds)
+    found: np.ndarray = (np.linalg.pinv(powers * root[:, None]) * root)[0]
+    return found
+
+
+def _mean(v: np.ndarray) -> np.ndarray:
+    found: np.ndarray = v.mean(axis=0)
+    return found
+
+
+def _variance(v: np.ndarray) -> np.ndarray:
+    found: np.ndarray = v.var(axis=0, ddof=1)
+    return found
+
+
+def _relative(v: np.ndarray) -> np.ndarray:
+    """The variance of a sample's variance, relative to that squared and times the number of seeds: κ − 1."""
+    centred = np.square(v - v.mean(axis=0))
+    second = centred.mean(axis=0)
+    with np.errstate(all="ignore"):
+        kurtosis = np.square(centred).mean(axis=0) / np.square(second)
+    found: np.ndarray = np.maximum(np.nan_to_num(kurtosis, nan=GAUSSIAN, posinf=GAUSSIAN), GAUSSIAN) - 1
+    return found
