@@ -38,7 +38,7 @@ from tpc.core.expr import (
 )
 from tpc.core.laws import NUMPY
 from tpc.core.numeric import COMPARISONS, evaluate
-from tpc.core.program import Gaussians, Instruction, MatMul, Matrix, Moment, Nonlin, Program
+from tpc.core.program import Gaussians, Instruction, MatMul, Matrix, Moment, Nonlin, Program, Scalar
 from tpc.core.unroll import unroll
 from tpc.corrections.asked import SideOfMatrix, product
 from tpc.corrections.coefficients import (
@@ -173,8 +173,10 @@ class LinearProgram:
                 self.values[out] = self._vector(op.phi, self.widths[width])
             case Moment():
                 self.values[out] = self._mean(op.phi, self._width_of(op.phi))
-            case _:
+            case Scalar():
                 self.values[out] = self._jet(op.phi)
+            case _:
+                raise NotRationalError("a table")
         if self.over.exact:
             self._limit_digits(self.values[out])
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tpc.evaluate.result import with_error
 from tpc.show.entries import plain, print_entries
+from tpc.show.figures import with_error
 
 FIGURES = (12, 15)  # shown of an exact value, and at most beside an error
 ZERO = 5.0  # standard errors within which a limit is 0

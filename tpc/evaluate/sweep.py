@@ -15,9 +15,10 @@ from tpc.core.greek import normalise
 from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.evaluate.result import DivergedError, Outcome, Result, with_error
+from tpc.evaluate.result import DivergedError, Outcome, Result
 from tpc.evaluate.saved_results import arrays_of, entries, write_archive, write_csv
 from tpc.show.entries import plain
+from tpc.show.figures import with_error
 
 MOST_POINTS = 10_000
 SHOWN_FIGURES = 5  # of swept values
