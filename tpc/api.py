@@ -56,9 +56,9 @@ class Program(core.Program):
 
     def _repr_html_(self) -> str:
         """Its text in colours, and below it the graph if that is not large."""
+        from tpc.display.html_tables import titled
         from tpc.display.markup import Markup, element
         from tpc.display.program_text import listing
-        from tpc.display.tables import titled
         from tpc.syntax.highlight import pieces
 
         text = str(self) if self.source is None else self.source.text

@@ -8,9 +8,9 @@ import pytest
 
 import tpc
 from tpc.display.families import MOST_ENTRIES, family_row
+from tpc.display.html_tables import facts, table
 from tpc.display.markup import Markup, element, escaped
 from tpc.display.sparkline import heat_map, sparkline
-from tpc.display.tables import facts, table
 from tpc.simulate import verify
 
 PROGRAMS = Path(__file__).parents[2] / "programs"

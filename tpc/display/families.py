@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tpc.display.html_tables import folded, table
 from tpc.display.markup import Markup, element, joined
 from tpc.display.sparkline import heat_map, sparkline
-from tpc.display.tables import folded, table
 
 MOST_ENTRIES = 200  # of a folded table; the middle of longer arrays is left out
 Number = Callable[[tuple[int, ...]], str]

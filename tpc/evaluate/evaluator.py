@@ -77,7 +77,7 @@ class Evaluator:
 
     def _repr_html_(self) -> str:
         """The plan, and the source, folded."""
-        from tpc.display.tables import folded, monospaced, titled
+        from tpc.display.html_tables import folded, monospaced, titled
 
         inputs = ", ".join(item.name for item in self.program.inputs) or "none"
         source = folded(

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def html_of_result(result: Result) -> Markup:
     """Title, plan, a row an output, remarks."""
     from tpc.display.families import family_row
+    from tpc.display.html_tables import folded, table, titled
     from tpc.display.markup import element
-    from tpc.display.tables import folded, table, titled
 
     rows = [
         family_row(name, o.value, None if o.reason is not None else o.stderr, partial(number_of, o))

@@ -52,7 +52,7 @@ class Kernels:
         )
 
     def _repr_html_(self) -> str:
-        from tpc.display.tables import facts, titled
+        from tpc.display.html_tables import facts, titled
 
         return titled(
             f"Kernels of {self.network} in {self.both.program.name}",
@@ -104,7 +104,7 @@ class Kernel:
         return f"<the {', '.join(blocks.kinds)} of {blocks.network} in {blocks.program.name}, {blocks.dtype}>"
 
     def _repr_html_(self) -> str:
-        from tpc.display.tables import facts, titled
+        from tpc.display.html_tables import facts, titled
 
         (kind,) = self.blocks.kinds
         return titled(repr(self)[1:-1], "a function of arrays of inputs", facts(self.said(kind)))

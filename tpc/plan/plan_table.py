@@ -23,7 +23,7 @@ class ShownPlan:
         return f"<the plan of {data['method']}{', exact' * data['exact']}: {data['points']}>"
 
     def _repr_html_(self) -> Markup:
-        from tpc.display.tables import facts, titled
+        from tpc.display.html_tables import facts, titled
 
         data = self.to_json()
         checks = data.get("checks")

@@ -20,7 +20,7 @@ MOST_SHOWN_OUTPUTS = 30  # of a report; the table of all is its `to_pandas`
 def html_of_samples(samples: Samples, title: str) -> Markup:
     """A row an output: mean and standard deviation over seeds."""
     from tpc.display.families import family_row
-    from tpc.display.tables import table, titled
+    from tpc.display.html_tables import table, titled
 
     mean, std = samples.mean, samples.std
     several = len(samples.seeds) > 1
@@ -33,8 +33,8 @@ def html_of_samples(samples: Samples, title: str) -> Markup:
 
 def html_of_report(report: Report) -> Markup:
     """The verdict, and for every output a table by width of the entry that agrees least."""
+    from tpc.display.html_tables import folded, table, titled
     from tpc.display.markup import element
-    from tpc.display.tables import folded, table, titled
     from tpc.simulate.verify import cells_of, headings_of, title_of, verdict
 
     parts = [
