@@ -174,7 +174,7 @@ def test_what_is_faster_is_taken():
     )
     samples = program.simulate(width=10000, seeds=2)
     assert samples.matrices == {"A": "free", "B": "dense"}
-    assert "without the entries of A, exactly in law" in str(samples)
+    assert "not drawn, exact in law, with the directions that are asked: A (1 + 0)" in str(samples)
     assert set(program.simulate(width=1000, seeds=1, matrices="dense").matrices.values()) == {"dense"}
     with pytest.raises(ValueError, match="matrices must be auto, dense or free"):
         program.simulate(width=1000, seeds=1, matrices="sparse")

@@ -27,6 +27,8 @@ class Samples:
     interrupted: bool = False
     # by name of matrix, "dense" if it was drawn, "free" if only what it was asked was
     matrices: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # of those that were not drawn, the most directions of its columns and of its rows that it was asked
+    directions: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     @property
     def mean(self) -> dict[str, np.ndarray]:
@@ -79,10 +81,9 @@ class Samples:
 
     def __str__(self) -> str:
         lines = [f"{self._title()}{' (± the standard deviation over seeds)' * (len(self.seeds) > 1)}"]
-        free = [name for name, kind in self.matrices.items() if kind == "free"]
-        if free:
-            some = " (--matrices)" if len(free) < len(self.matrices) else ""
-            lines.append(f"  without the entries of {', '.join(free)}, exactly in law{some}")
+        if self.directions:
+            asked = ", ".join(f"{name} ({one} + {other})" for name, (one, other) in self.directions.items())
+            lines.append(f"  not drawn, exact in law, with the directions that are asked: {asked}")
         ends = self.diverged
         for name in self.outputs:
             mean, std = self.mean[name], self.std[name]

@@ -98,7 +98,9 @@ def simulate(
         raise KeyboardInterrupt
     outputs = {output.name: done.stacked(output.name, finished) for output in program.outputs}
     kinds = {m.name: "free" if m.name in free else "dense" for m in program.matrices}
-    return Samples(program.name, width, dtype, finished, outputs, interrupted, kinds)
+    met = capacities(program, sizes, free)
+    directions = {name: (met.get((name, False), 0), met.get((name, True), 0)) for name in free}
+    return Samples(program.name, width, dtype, finished, outputs, interrupted, kinds, directions)
 
 
 def memory(
