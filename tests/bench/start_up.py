@@ -6,8 +6,8 @@ and spread over runs.
 `tpc --help` and `tpc check`; README's example and a student of 20 steps, as second runs, which have what the
 first one compiled, and without that (`--no-cache`); the first numbers of the two-hidden-layer program (TP4
 Thm 6.4), and of a network of three hidden layers, with 256 samples at T = 10 and T = 1,000 steps, and the
-lines of its modules; training on digits. COMMAND: what to measure (`python -m tpc.cli.main` of the checkout that
-this file is in).
+lines of its modules; training on digits. COMMAND: what to measure (`python -m tpc.cli.main` of the checkout
+that this file is in).
 """
 
 from __future__ import annotations
