@@ -3,9 +3,11 @@ and spread over runs.
 
     python tests/bench/start_up.py [--runs 5] [--tpc COMMAND]
 
-`tpc --help` and `tpc check`; the first numbers of the two-hidden-layer program (TP4 Thm 6.4), and of a
-network of three hidden layers, with 256 samples at T = 10 and T = 1,000 steps, and the lines of its modules;
-training on digits. COMMAND: what to measure (`python -m tpc.cli.main` of the checkout that this file is in).
+`tpc --help` and `tpc check`; README's example and a student of 20 steps, as second runs, which have what the
+first one compiled, and without that (`--no-cache`); the first numbers of the two-hidden-layer program (TP4
+Thm 6.4), and of a network of three hidden layers, with 256 samples at T = 10 and T = 1,000 steps, and the
+lines of its modules; training on digits. COMMAND: what to measure (`python -m tpc.cli.main` of the checkout
+that this file is in).
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 ROOT = Path(__file__).parents[2]
 THEOREM, DIGITS = "programs/paper/thm_6_4.tp", "programs/experiments/digits.tp"
@@ -37,6 +41,20 @@ train f for t < T:
     loss mse
     update sgd(lr = eta)
 output loss
+"""
+STUDENT = """width n
+dim T = 20, B = 4, d = 2, N = 4
+input x[T, B, d], y[T, B], z[N, d], v[N]
+weight U : n x d
+weight W : n x n
+weight V : 1 x n
+network f(x) = V @ tanh(W @ tanh(U @ x))
+train f for t < T:
+    batch (x[t, i], y[t, i]) for i < B
+    loss mse
+    update sgd(lr = 0.5)
+output loss
+output test = sum(i < N: (f(z[i]) - v[i])^2/2)/N
 """
 MAXRSS = 1 if sys.platform == "darwin" else 1024  # bytes in the unit of ru_maxrss
 
@@ -81,6 +99,21 @@ def measured(title: str, command: list[str], runs: int) -> float:
     return statistics.median(wall)
 
 
+def second_runs(tpc: list[str], folder: Path, runs: int) -> None:
+    """README's example, and a student that learns what a teacher says of Gaussian points."""
+    random = np.random.default_rng(0)
+    x, z = random.standard_normal((20, 4, 2)), random.standard_normal((4, 2))
+    y, v = (np.tanh(points[..., 0] + points[..., 1] ** 2 / 2 - 0.5) for points in (x, z))
+    np.savez(folder / "student.npz", x=x, y=y, z=z, v=v)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (folder / "readme.tp").write_text(readme.split("```tp\n")[1].split("```")[0], encoding="utf-8")
+    (folder / "student.tp").write_text(STUDENT, encoding="utf-8")
+    for name, data in (("readme", []), ("student", ["--data", str(folder / "student.npz")])):
+        for title, options in (("a second run", []), ("without the cache", ["--no-cache"])):
+            command = [*tpc, "run", str(folder / f"{name}.tp"), *data, *options]
+            measured(f"tpc run {name}, {title}", command, runs)
+
+
 def lines(tpc: list[str], steps: int) -> int:
     command = [*tpc, "compile", THEOREM, "--set", f"T={steps}", "--samples", "256", "-o", "-"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
@@ -97,6 +130,7 @@ def main() -> None:
     measured("tpc check thm_6_4", [*tpc, "check", THEOREM], runs)
     measured("tpc check digits", [*tpc, "check", DIGITS], runs)
     with tempfile.TemporaryDirectory() as folder:
+        second_runs(tpc, Path(folder), runs)
         deep = Path(folder) / "three_layers.tp"
         deep.write_text(DEEP)
         for file, repeats in ((THEOREM, 2), (THEOREM, 8), (str(deep), 2), (str(deep), 8)):

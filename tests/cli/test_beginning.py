@@ -46,6 +46,13 @@ def test_a_new_program_is_one(tmp_path, capsys, monkeypatch):
     assert found["outputs"]["loss"]["value"][1] < found["outputs"]["loss"]["value"][0]
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "x/..", "a\x1b[31m", "/dev/null/x"])
+def test_names_that_are_none(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert "error[TP60" in run(capsys, "new", name, status=2).err
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_overwritten(tmp_path, capsys):
     data = tmp_path / "mynet.csv"
     data.write_text("mine")
@@ -149,6 +156,15 @@ def test_completion_knows_every_command_and_option(shell, capsys, tmp_path):
     path.write_text(text, encoding="utf-8")
     if shutil.which(shell):
         assert subprocess.run([shell, "-n", str(path)]).returncode == 0
+    if shell == "bash":
+        typed = (
+            f"source {path}; COMP_WORDS=(tpc run --sam); COMP_CWORD=2\n"
+            "$(complete -p tpc | sed 's/.*-F \\([^ ]*\\).*/\\1/'); echo ${COMPREPLY[*]}"
+        )
+        assert (
+            subprocess.run(["bash", "-c", typed], capture_output=True, text=True).stdout.strip()
+            == "--samples"
+        )
 
 
 # tables

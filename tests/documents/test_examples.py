@@ -13,7 +13,8 @@ from tpc.core.inputs import bind_inputs
 from tpc.simulate.seeds import draws
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "programs/README.md")
+DOCS = ("howto", "comparison")  # the tutorial runs in test_guides.py
+DOCUMENTS = ("README.md", "programs/README.md", *(f"tpc/docs/{page}.md" for page in DOCS))
 BLOCK = re.compile(r"^```tp\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = [
     pytest.param(text, id=f"{name}:{number}")

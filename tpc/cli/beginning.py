@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,20 @@ def add_new(commands: Any) -> None:
 def new(arguments: argparse.Namespace) -> int:
     """Writes a program and its data, neither of which may be there."""
     name = arguments.name.with_suffix("") if arguments.name.suffix == ".tp" else arguments.name
+    if not name.name.strip(".") or not name.name.isprintable():
+        from tpc.diagnostics import catalogue
+        from tpc.diagnostics.diagnostic import TpcError
+
+        raise TpcError([catalogue.running.bad_option("NAME", "must be the name of a file")], "new")
     program, data = (name.with_name(f"{name.name}{ending}") for ending in (".tp", ".csv"))
     text = (STARTER / "net.tp").read_text(encoding="utf-8").replace("NAME", name.name)
     make_new({program: text.encode(), data: (STARTER / "net.csv").read_bytes()})
     if arguments.json:
         print(json.dumps({"program": str(program), "data": str(data)}))
     else:
-        print(NEXT.format(program=program, data=data, figure=name.with_name(f"{name.name}.png")))
+        figure = name.with_name(f"{name.name}.png")
+        typed = {"program": program, "data": data, "figure": figure}
+        print(NEXT.format(**{word: shlex.quote(str(path)) for word, path in typed.items()}))
     return OK
 
 
@@ -122,6 +130,10 @@ def completion(arguments: argparse.Namespace) -> int:
 
     from tpc.cli.main import parser
 
-    text = shtab.complete(parser(), shell=arguments.shell)
+    top = parser()
+    for action in top.every_action():
+        if action.type is Path:
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+    text = shtab.complete(top, shell=arguments.shell)
     print(json.dumps({"shell": arguments.shell, "text": text}) if arguments.json else text)
     return OK

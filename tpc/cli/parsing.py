@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 
@@ -33,6 +33,13 @@ class CommandParser(argparse.ArgumentParser):
     def add_subparsers(self, **options: Any) -> Any:
         self.commands = super().add_subparsers(**options)
         return self.commands
+
+    def every_action(self) -> Iterator[argparse.Action]:
+        """The options and arguments of this parser and of those below it."""
+        yield from self._actions
+        if self.commands is not None:
+            for below in self.commands.choices.values():
+                yield from below.every_action()
 
     def require_known(self, words: Sequence[str]) -> None:
         """Ends with status 2 for a command or an option that there is not, and says what may be meant."""

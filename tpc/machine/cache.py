@@ -46,7 +46,7 @@ def without_cache() -> Iterator[None]:
 def usable(folder: Path) -> str | None:
     """Why a folder, which is made if it is not there, cannot be a cache; None if it can."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(exist_ok=True)  # but no home for a user who has none
         folder.mkdir(mode=0o700, exist_ok=True)
         told = folder.stat()
         if hasattr(os, "geteuid") and (
