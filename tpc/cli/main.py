@@ -14,6 +14,7 @@ from tpc.cli.emission import add_compile
 from tpc.cli.experiment import add_experiment
 from tpc.cli.finite_width import add_simulate, add_verify
 from tpc.cli.kernel import add_kernel
+from tpc.cli.report import add_report
 from tpc.cli.run import add_run
 from tpc.cli.scale import add_scale
 from tpc.cli.shared import DEFECT, INTERRUPTED, OK, REFUSED, show
@@ -32,6 +33,7 @@ COMMANDS = (
     add_kernel,
     add_simulate,
     add_verify,
+    add_report,
     add_experiment,
     add_fmt,
     add_lsp,
