@@ -48,7 +48,7 @@ class MathML(Notation):
         return tag("msub", self.name(name), commas(index)) if index else self.name(name)
 
     def limit(self, kind: type[Expr], label: str) -> str:
-        mark = {Hat: "^", Dot: "˙"}.get(kind)  # type: ignore[call-overload]
+        mark = "^" if kind is Hat else "˙" if kind is Dot else ""
         letter = element("mi", "Z")
         return tag("msup", accented(letter, mark) if mark else letter, row(label))
 
@@ -181,4 +181,4 @@ def printed_by_sympy(value: Any, notation: MathML) -> str:
             name = notation.member(base, [escaped(index.rstrip("]"))] if index else [])
             return parseString(wrapped(name)).documentElement
 
-    return str(Printer().doprint(value))
+    return str(Printer().doprint(value))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""A study as a page: self-contained, its formulas typeset by the browser, and nothing in it from elsewhere."""
+"""A study as a page that stands alone: formulas are typeset by the browser, nothing is from elsewhere."""
 
 from __future__ import annotations
 
