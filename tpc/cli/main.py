@@ -18,6 +18,7 @@ from tpc.cli.finite_width import add_simulate, add_verify
 from tpc.cli.kernel import add_kernel
 from tpc.cli.pages import add_explain, add_help
 from tpc.cli.parsing import CommandParser
+from tpc.cli.report import add_report
 from tpc.cli.run import add_run
 from tpc.cli.scale import add_scale
 from tpc.cli.shared import DEFECT, INTERRUPTED, OK, REFUSED, show
@@ -39,6 +40,7 @@ COMMANDS = (
     add_simulate,
     add_corrections,
     add_verify,
+    add_report,
     add_experiment,
     add_explain,
     add_help,

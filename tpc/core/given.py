@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -98,13 +99,16 @@ def _size(value: Any) -> int | None:
 def numbers(value: Any) -> np.ndarray:
     """An array of real numbers, of whole ones of any size, too.
 
-    Raises ValueError for what is none, or is masked.
+    Raises ValueError for what is none, or is masked, TracedError for what JAX only traces.
     """
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise MaskedError("some are masked")
         value = value.filled(0)
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except TypeError as error:
+        raise TracedError(str(error)) if is_traced(value) else error from None
     if array.dtype == object and array.size and all(whole_number(entry) is not None for entry in array.flat):
         try:
             array = array.astype(np.float64)
@@ -113,6 +117,16 @@ def numbers(value: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise ValueError("they are no real numbers")
     return array
+
+
+def is_traced(value: Any) -> bool:
+    """Whether there is an array in it that JAX only traces, of which there are no numbers yet."""
+    jax = sys.modules.get("jax")  # what it made is there only if it is
+    return jax is not None and any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
+
+
+class TracedError(TypeError):
+    """Arrays are traced by JAX, and have no numbers."""
 
 
 class MaskedError(ValueError):

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tpc.core.expr import Value, walk
-from tpc.core.given import MaskedError, numbers
+from tpc.core.given import MaskedError, TracedError, numbers
 from tpc.core.greek import normalise
 from tpc.core.laws import covariance, law_number
 from tpc.core.program import Gaussians, Input, Program
@@ -110,14 +110,18 @@ def _given(
     }
 
 
+def no_numbers(error: ValueError | TypeError, name: str) -> Diagnostic:
+    """What is wrong with an input of which `numbers` makes no array."""
+    if isinstance(error, MaskedError):
+        return catalogue.inputs.masked(name)
+    return catalogue.inputs.traced(name) if isinstance(error, TracedError) else catalogue.inputs.not_numbers(name)
+
+
 def _value(item: Input, given: Any, errors: list[Diagnostic]) -> np.ndarray | None:
     try:
         array = numbers(given)
-    except MaskedError:
-        errors.append(catalogue.inputs.masked(item.name))
-        return None
-    except (ValueError, TypeError):
-        errors.append(catalogue.inputs.not_numbers(item.name))
+    except (ValueError, TypeError) as error:
+        errors.append(no_numbers(error, item.name))
         return None
     if array.shape != item.shape:
         errors.append(catalogue.inputs.input_shape(item.name, item.shape, array.shape))

@@ -31,29 +31,39 @@ def plot_result(
     """
     if path is not None and Path(path).suffix not in (".png", ".svg", ".pdf"):
         raise ValueError("a figure's name ends in .png, .svg or .pdf")
-    single = {name: o for name, o in result.outputs.items() if o.value.ndim == 0}
-    panels = {name: o for name, o in result.outputs.items() if o.value.ndim > 0 and o.value.size}
-    count = len(panels) + bool(single)
-    own = axes is None
-    figure, drawn = _new_panels(count, path is None) if own else _given_panels(axes, count, [*panels])
-    for axis, (name, outcome) in zip(drawn, panels.items(), strict=False):
-        _panel(axis, name, outcome, samples or [], axes_of(result, name)[0])
-    if single:
-        _single(drawn[-1], single, samples or [])
-    labelled = next((axis for axis in drawn if axis.get_legend_handles_labels()[1]), None)  # a map has none
-    if own and samples and labelled is not None:
-        figure.legend(
-            *labelled.get_legend_handles_labels(),
-            loc="outside lower center",
-            ncols=1 + len(samples),
-            frameon=False,
-            fontsize=9,
-        )
-    if own:
-        figure.suptitle(f"{result.program}: n = ∞" + "".join(f", {s.width}" for s in samples or []))
+    figure, drawn = _drawn(result, samples or [], axes, shown=path is None)
     if path is not None:
         save(figure, path, dpi=150)
     return np.array(drawn, dtype=object)
+
+
+def figure_of_result(result: Result, samples: list[Samples]) -> Any:
+    """The same as a figure that nothing shows."""
+    return _drawn(result, samples, None, shown=False)[0]
+
+
+def _drawn(result: Result, samples: list[Samples], axes: Any, *, shown: bool) -> tuple[Any, list[Any]]:
+    """The figure and its panels, those given or new ones."""
+    single = {name: o for name, o in result.outputs.items() if o.value.ndim == 0}
+    panels = {name: o for name, o in result.outputs.items() if o.value.ndim > 0 and o.value.size}
+    count = len(panels) + bool(single)
+    figure, drawn = _new_panels(count, shown) if axes is None else _given_panels(axes, count, [*panels])
+    for axis, (name, outcome) in zip(drawn, panels.items(), strict=False):
+        _panel(axis, name, outcome, samples, axes_of(result, name)[0])
+    if single:
+        _single(drawn[-1], single, samples)
+    if axes is None:
+        labelled = next((axis for axis in drawn if axis.get_legend_handles_labels()[1]), None)
+        if samples and labelled is not None:  # a map has none
+            figure.legend(
+                *labelled.get_legend_handles_labels(),
+                loc="outside lower center",
+                ncols=1 + len(samples),
+                frameon=False,
+                fontsize=9,
+            )
+        figure.suptitle(literal(f"{result.program}: n = ∞" + "".join(f", {s.width}" for s in samples)))
+    return figure, drawn
 
 
 def _new_panels(count: int, shown: bool) -> tuple[Any, list[Any]]:

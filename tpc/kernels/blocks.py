@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.core.given import MaskedError, numbers
+from tpc.core.given import numbers
 from tpc.core.greek import normalise
-from tpc.core.inputs import bind_inputs
+from tpc.core.inputs import bind_inputs, no_numbers
 from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
@@ -215,13 +215,13 @@ class KernelBlocks:
         """The values of every input with itself, and estimates of their errors."""
         parts = list(parts_of(rows, self.block or self._fitting("own", rows.shape[1:])))
         shape = len(rows), *self.positions, *self.positions
-        exact = not parts or self._compiled("own", len(parts[0][2]), len(parts[0][2]), rows.shape[1:]).exact
+        exact = not parts or self.compiled_for("own", len(parts[0][2]), len(parts[0][2]), rows.shape[1:]).exact
         outs = [
             (np.empty(shape, self.dtype), None if exact else np.empty(shape, self.dtype)) for _ in self.kinds
         ]
         for a, b, part in parts:
             for out, found in zip(
-                outs, self._compiled("own", len(part), len(part), rows.shape[1:])(part), strict=True
+                outs, self.compiled_for("own", len(part), len(part), rows.shape[1:])(part), strict=True
             ):
                 for into, array in zip(out, found, strict=True):
                     if into is not None and array is not None:
@@ -265,7 +265,7 @@ class KernelBlocks:
     def _of_blocks(self, first: Part, second: Part, same: bool) -> Compiled:
         """What evaluates a pair of blocks. same: rows and columns are the same inputs."""
         form = "square" if same and first[0] == second[0] else "cross"
-        return self._compiled(form, len(first[2]), len(second[2]), first[2].shape[1:])
+        return self.compiled_for(form, len(first[2]), len(second[2]), first[2].shape[1:])
 
     def _turned(self, k: np.ndarray) -> np.ndarray:
         """K(z, x) from K(x, z)."""
@@ -299,19 +299,15 @@ class KernelBlocks:
         try:
             array = numbers(x)
         except (ValueError, TypeError) as error:
-            why = (
-                catalogue.inputs.masked(name)
-                if isinstance(error, MaskedError)
-                else catalogue.inputs.not_numbers(name)
-            )
-            raise TpcError([why], self.program.name, of_program=True) from None
+            raise TpcError([no_numbers(error, name)], self.program.name, of_program=True) from None
         if array.ndim == 0:
             raise TpcError([catalogue.inputs.input_shape(name, (1,), ())], self.program.name, of_program=True)
         if not np.all(np.isfinite(array)):
             raise TpcError([catalogue.inputs.not_finite(name, "")], self.program.name, of_program=True)
         return array
 
-    def _compiled(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Compiled:
+    def compiled_for(self, form: str, n: int, m: int, shape: tuple[int, ...]) -> Compiled:
+        """What evaluates n inputs of a shape with m others, compiled once."""
         key = form, n, m, shape
         if key not in self.compiled:
             self.compiled[key] = self._compile(form, n, m, shape)

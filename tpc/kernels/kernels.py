@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,20 @@ class Kernel:
         """The array and an estimate of every entry's error, None if all follow in closed form; no warning."""
         (found,), _ = self.blocks.measured(x, z)
         return found
+
+    def function(self) -> Callable[..., Any]:
+        """The kernel as a JAX function `f(X, Z)`, or `f(X)`, of arrays, to be jitted, vmapped, differentiated.
+
+        Shapes are those of a call, and values, too, to rounding; errors are not looked at, and all of X and Z
+        is one block. Of one input and another it is `f(x[None], z[None])[0, 0]`. It is in the kernel's
+        precision as outputs are (`Evaluator.function`): what JAX transforms is in float32, with a warning,
+        where JAX's 64 bits are off. Derivatives of kernels with a kink (the NTK of relu, where an input meets
+        itself) are those of the formula beside it, and need not be finite on it.
+        Raises TpcError as a call does for shapes that do not fit.
+        """
+        from tpc.kernels.kernel_functions import kernel_function
+
+        return kernel_function(self.blocks)
 
     def measured(self, x: Any, z: Any = None) -> tuple[np.ndarray, Worst | None]:
         """The array and its worst entry, if that has an error which is not small."""

@@ -39,13 +39,20 @@ def threads(each: float, count: int) -> int:
     return max(1, min(os.cpu_count() or 1, count, int(SURE * free_memory() // max(each, 1))))
 
 
+def one_of_few(count: int) -> int:
+    """The next number that is a power of two, or half as large again: at most a third more."""
+    power = 1 << max(0, count - 1).bit_length()
+    return 3 * power // 4 if power >= 4 and count <= 3 * power // 4 else power
+
+
 def parts_of(rows: np.ndarray, block: int) -> Iterator[Part]:
     """The rows in blocks of one size, with where each begins and ends.
 
-    The last one has its last row several times, if there are others.
+    The last one has its last row several times, to be of the size of the others, or if there are none, of one
+    of few sizes: so not every number of rows has to be compiled for.
     """
     for start in range(0, len(rows), block):
         stop = min(start + block, len(rows))
         part = rows[start:stop]
-        lacking = block - len(part) if start else 0
+        lacking = (block if start else min(block, one_of_few(len(part)))) - len(part)
         yield start, stop, np.concatenate([part, np.repeat(part[-1:], lacking, axis=0)]) if lacking else part

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import networkx as nx
 
 from tpc.show.draw import EDGES, FONT, NODES, EdgeStyle, NodeStyle, label_lines, style_of
 from tpc.show.layered import Edge, LayeredLayout, Point, layered
-from tpc.show.saved import literal, save
+from tpc.show.saved import literal, save, svg_element, svg_text
 
 FONT_SIZE, SMALL = 9.0, 7.0
 ADVANCE = 0.603  # width of a character, in font sizes
@@ -41,7 +40,7 @@ def render(graph: nx.DiGraph, path: Path) -> None:
     """Draws `graph` into `path`, an .svg or a .png, from top to bottom, with a legend of what occurs."""
     figure = _drawn(graph)
     if path.suffix == ".svg":
-        path.write_bytes(_svg(figure))
+        path.write_text(svg_text(figure), encoding="utf-8")
     else:
         save(figure, path, dpi=min(150.0, LARGEST / max(figure.get_size_inches())))
 
@@ -51,17 +50,7 @@ def svg_of(graph: nx.DiGraph) -> str:
 
     The k-th node's shape is the group `node-k`, its line `node-k-line`, the loops around it `node-k-loops`.
     """
-    text = _svg(_drawn(graph)).decode("utf-8")
-    return text[text.index("<svg") :]
-
-
-def _svg(figure: Any) -> bytes:
-    from matplotlib import rc_context
-
-    made = BytesIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tpc"}):
-        save(figure, made, format="svg", metadata={"Date": None})
-    return made.getvalue()
+    return svg_element(_drawn(graph))
 
 
 def _drawn(graph: nx.DiGraph) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +14,22 @@ MISSING = re.compile(r"Glyph (\d+) .*missing from")
 def literal(text: str) -> str:
     """Text that matplotlib does not take for mathematics."""
     return text.replace("$", r"\$")
+
+
+def svg_text(figure: Any) -> str:
+    """A figure as an SVG file, the same every time, its letters as text."""
+    from matplotlib import rc_context
+
+    made = BytesIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tpc"}):
+        save(figure, made, format="svg", metadata={"Date": None})
+    return made.getvalue().decode("utf-8")
+
+
+def svg_element(figure: Any) -> str:
+    """The same to stand in a page."""
+    text = svg_text(figure)
+    return text[text.index("<svg") :]
 
 
 def save(figure: Any, path: str | Path | BinaryIO, **options: Any) -> None:

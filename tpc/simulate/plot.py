@@ -19,10 +19,12 @@ MAX_PANELS = 8  # outputs that get a panel; the errors are drawn for all
 
 
 def plot_report(report: Report, path: str | Path) -> None:
-    """Draws into `path`, by its suffix.
+    """Draws into `path`, by its suffix."""
+    save(figure_of_report(report), path, dpi=150)
 
-    First the RMS errors of all outputs, then a panel an output, the first eight.
-    """
+
+def figure_of_report(report: Report) -> Any:
+    """First the RMS errors of all outputs, then a panel an output, the first eight."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -38,7 +40,7 @@ def plot_report(report: Report, path: str | Path) -> None:
     for panel in panels[1 + len(shown) :]:
         panel.set_axis_off()
     figure.suptitle(f"{literal(report.program)}: finite width against the limit", fontsize=12)
-    save(figure, path, dpi=150)
+    return figure
 
 
 def _errors(panel: Any, report: Report) -> None:

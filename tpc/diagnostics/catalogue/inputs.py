@@ -82,6 +82,14 @@ def not_numbers(name: str) -> Diagnostic:
     return Diagnostic("TP508", f"the input `{name}` must be real numbers")
 
 
+def traced(name: str) -> Diagnostic:
+    return Diagnostic(
+        "TP508",
+        f"the input `{name}` is traced by JAX (in jit, grad, vmap, …), and has no numbers yet",
+        help="there take `evaluator.function(output)`, or `kernels.ntk.function()`, which are JAX functions",
+    )
+
+
 def masked(name: str) -> Diagnostic:
     return Diagnostic(
         "TP508",

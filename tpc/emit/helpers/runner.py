@@ -47,6 +47,8 @@ def prepared(inputs):
         if name not in given and default is None:
             raise ValueError(f"the input {name}, of shape {shape}, is missing")
         out[name] = given.get(name, None if default is None else np.full(shape, default))
+        if isinstance(out[name], list | tuple) and traced(out[name]):
+            out[name] = jnp.asarray(out[name])
         if np.shape(out[name]) != shape:
             raise ValueError(f"the input {name} has shape {np.shape(out[name])}, and should have {shape}")
     return out
