@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tpc.core.expr import Extent, Gather, Position, Sum, Value
+from tpc.core.expr import Extent, Gather, OuterProduct, Position, Sum, Value
 from tpc.core.laws import NUMPY, law_number
 from tpc.core.numeric import evaluate
-from tpc.core.program import For, MatMul, Moment
+from tpc.core.program import For, MatMul, Moment, OuterMul
 
 
 def run_plainly(program, inputs, drawn):
     """The outputs by name, for one draw: `drawn` has the matrices and vectors, [*axes, …]."""
     made, widths = {}, sizes(program, inputs, drawn)
-    families = {family.name: family.width for family in program.families}
+    families = {family.name: family.widths for family in program.families}
     for name, value in {**inputs, **drawn}.items():
         shape = member_shape(program, name, np.asarray(value))
         for index in np.ndindex(shape):
@@ -35,6 +35,9 @@ def run_plainly(program, inputs, drawn):
                     return float(index.at(at))
                 case Extent(width):
                     return float(widths[width])
+                case OuterProduct(rows, columns):
+                    left, right = (np.atleast_1d(value(x, at)) for x in (rows, columns))
+                    return left[:, None] * right
                 case Sum(variable, count, body):
                     return sum((value(body, {**at, variable: i}) for i in range(count.at(at))), start=0.0)
             return None
@@ -51,11 +54,15 @@ def run_plainly(program, inputs, drawn):
                 case MatMul():
                     matrix = member(op.matrix, at)
                     out = (matrix.T if op.transposed else matrix) @ member(op.operand, at)
+                case OuterMul():
+                    table, x = member(op.table, at), member(op.operand, at)
+                    out = (table.T if op.transposed else table) @ x / len(x)
                 case Moment():
                     out = np.mean(value(op.phi, at))
                 case _:
                     out = value(op.phi, at)
-                    out = out * np.ones(round(widths[width])) if (width := families[op.out.name]) else out
+                    if own := families[op.out.name]:
+                        out = out * np.ones([round(widths[width]) for width in own])
             made[op.out.name, tuple(i.at(at) for i in op.out.index)] = out
 
     run(program.body, {})

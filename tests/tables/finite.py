@@ -85,23 +85,27 @@ class Net:
         return jnp.mean((self.outputs(w, x) - y) ** 2) / 2
 
 
-def gradients(net: Net, w: Mapping[str, Any], x: Any, y: Any) -> tuple[Any, dict[str, Any]]:
-    """The loss, and n ∂L/∂w of every weight; of v, which is n times the output weights, ∂L/∂V = n ∂L/∂v."""
-    value, slopes = jax.value_and_grad(net.loss)({k: jnp.asarray(x) for k, x in w.items()}, x, y)
-    return value, {name: len(w["v"]) * np.asarray(g) for name, g in slopes.items()}
+@dataclass(frozen=True)
+class Chosen:
+    """An optimizer of a weight with its options."""
+
+    step: Step
+    rate: float
+    decay: float = 0.0
 
 
 def trained(
-    weights: Mapping[str, np.ndarray], xs: Any, ys: Any, step: Step, rate: float, decay: float = 0.0
+    weights: Mapping[str, np.ndarray], xs: Any, ys: Any, chosen: Mapping[str, Chosen]
 ) -> tuple[list[float], dict[str, np.ndarray]]:
     """The losses and the weights after training; an update of W is divided by n."""
     net, w = Net(), {name: np.array(x) for name, x in weights.items()}
     states: dict[str, State] = {name: (np.zeros_like(x), np.zeros_like(x)) for name, x in w.items()}
-    losses, n = [], len(w["v"])
+    slopes_of, losses, n = jax.jit(jax.value_and_grad(net.loss)), list[float](), len(w["v"])
     for t, (x, y) in enumerate(zip(xs, ys, strict=True)):
-        value, slopes = gradients(net, w, x, y)
+        value, slopes = slopes_of({name: jnp.asarray(z) for name, z in w.items()}, x, y)
         losses.append(float(value))
-        for name, g in slopes.items():
-            states[name], q = step(states[name], g, t)
-            w[name] = (1 - rate * decay) * w[name] - rate * q / (n if name == "W" else 1)
+        for name, own in chosen.items():
+            g = n * np.asarray(slopes[name])
+            states[name], q = own.step(states[name], g, t)
+            w[name] = (1 - own.rate * own.decay) * w[name] - own.rate * q / (n if name == "W" else 1)
     return losses, w

@@ -9,9 +9,10 @@ import pytest
 
 import tpc
 from tests.tables import finite
+from tests.tables.finite import Chosen
 from tpc.simulate.seeds import draws
 
-STEPS, BATCH, DIM = 10, 3, 2
+STEPS, BATCH, DIM = 4, 3, 2
 TEXT = """
 width n
 dim T = {steps}, B = 3, d = 2
@@ -24,22 +25,43 @@ network f(x) = V @ tanh(W @ tanh(U @ x + b))
 train f for t < T:
     batch (xi[t, i], y[t, i]) for i < B
     loss mse
-    update {update}
+    {updates}
 output loss
 output g[i] = f(xs[i]) for i < 2
 """
-RULES = {
-    "adam(lr = 0.1)": (finite.adam(), 0.1, 0.0),
-    "adam(lr = 0.1, beta2 = 0.9, eps = 0.1, root = 1)": (finite.adam(0.9, 0.9, 0.1, root=True), 0.1, 0.0),
-    "adamw(lr = 0.1, beta1 = 0.8, eps = 1e-3, decay = 0.3)": (finite.adam(0.8, eps=1e-3), 0.1, 0.3),
-    "signsgd(lr = 0.05)": (finite.signsgd(), 0.05, 0.0),
-    "signsgd(lr = 0.05, momentum = 0.9, eps = 0.1)": (finite.signsgd(0.9, 0.1), 0.05, 0.0),
-    "rmsprop(lr = 0.05, eps = 1e-3, momentum = 1/2)": (finite.rmsprop(eps=1e-3, momentum=0.5), 0.05, 0.0),
-    "adagrad(lr = 0.1, decay = 0.1)": (finite.adagrad(), 0.1, 0.1),
-    "lion(lr = 0.05, decay = 0.2)": (finite.lion(), 0.05, 0.2),
-    "adamax(lr = 0.1)": (finite.adamax(), 0.1, 0.0),
-    "nadam(lr = 0.1)": (finite.nadam(), 0.1, 0.0),
-}
+# lines by the weights that they are of, and the same in NumPy
+RULES: list[dict[tuple[str, ...], tuple[str, Chosen]]] = [
+    {
+        ("U", "W"): ("adam(lr = 0.1)", Chosen(finite.adam(), 0.1)),
+        ("v",): ("adagrad(lr = 0.1, decay = 0.1)", Chosen(finite.adagrad(), 0.1, 0.1)),
+        ("b",): ("nadam(lr = 0.1)", Chosen(finite.nadam(), 0.1)),
+    },
+    {
+        ("W", "b"): (
+            "adamw(lr = 0.1, beta1 = 0.8, eps = 1e-3, decay = 0.3)",
+            Chosen(finite.adam(0.8, eps=1e-3), 0.1, 0.3),
+        ),
+        ("U", "v"): (
+            "signsgd(lr = 0.05, momentum = 0.9, eps = 0.1)",
+            Chosen(finite.signsgd(0.9, 0.1), 0.05),
+        ),
+    },
+    {
+        ("W",): ("lion(lr = 0.05, decay = 0.2)", Chosen(finite.lion(), 0.05, 0.2)),
+        ("U",): ("adamax(lr = 0.1)", Chosen(finite.adamax(), 0.1)),
+        ("v", "b"): (
+            "rmsprop(lr = 0.05, eps = 1e-3, momentum = 1/2)",
+            Chosen(finite.rmsprop(eps=1e-3, momentum=0.5), 0.05),
+        ),
+    },
+    {
+        ("W", "v"): ("signsgd(lr = 0.05)", Chosen(finite.signsgd(), 0.05)),
+        ("U", "b"): (
+            "adam(lr = 0.1, beta2 = 0.9, eps = 0.1, root = 1)",
+            Chosen(finite.adam(0.9, 0.9, 0.1, root=True), 0.1),
+        ),
+    },
+]
 
 
 def data(steps: int) -> dict[str, np.ndarray]:
@@ -53,12 +75,48 @@ def start_of(program: Any, inputs: dict[str, np.ndarray], width: int, dtype: Any
     return {"U": given["U0"].T, "W": given["W"], "v": given["V0"], "b": given["b0"]}
 
 
-@pytest.mark.parametrize("update", RULES)
-def test_optimizers_at_finite_width(update: str) -> None:
-    step, rate, decay = RULES[update]
-    program, inputs = tpc.parse(TEXT.format(steps=4, update=update)), data(4)
+@pytest.mark.parametrize("rules", RULES)
+def test_optimizers_at_finite_width(rules: dict[tuple[str, ...], tuple[str, Chosen]]) -> None:
+    lines = [f"update {text} of {', '.join(w).replace('v', 'V')}" for w, (text, _) in rules.items()]
+    program = tpc.parse(TEXT.format(steps=STEPS, updates="\n    ".join(lines)))
+    inputs = data(STEPS)
     found = program.simulate(inputs, width=16, seeds=[1]).outputs
+    chosen = {name: own for names, (_, own) in rules.items() for name in names}
     weights = start_of(program, inputs, 16, "float64")
-    losses, after = finite.trained(weights, inputs["xi"], inputs["y"], step, rate, decay)
+    losses, after = finite.trained(weights, inputs["xi"], inputs["y"], chosen)
     np.testing.assert_allclose(found["loss"][0], losses, rtol=1e-9)
     np.testing.assert_allclose(found["g"][0], finite.Net().outputs(after, inputs["xs"]), rtol=1e-9)
+
+
+def test_optimizers_of_optax() -> None:
+    """One step and ten of every optimizer that optax has."""
+    optax = pytest.importorskip("optax")
+    import jax
+    import jax.numpy as jnp
+
+    same = {
+        "adam(lr = 0.1)": optax.adam(0.1),
+        "adamw(lr = 0.1, decay = 0.3)": optax.adamw(0.1, weight_decay=0.3),
+        "signsgd(lr = 0.05)": optax.sign_sgd(0.05),
+        "rmsprop(lr = 0.05, beta2 = 0.9, momentum = 1/2)": optax.rmsprop(
+            0.05, decay=0.9, momentum=0.5, eps_in_sqrt=False
+        ),
+        "lion(lr = 0.05, decay = 0.1)": optax.lion(0.05, weight_decay=0.1),
+        "adamax(lr = 0.1)": optax.adamax(0.1),
+        "nadam(lr = 0.1)": optax.nadam(0.1),
+        "adagrad(lr = 0.1, eps = 0)": optax.adagrad(0.1, initial_accumulator_value=0.0, eps=0.0),
+    }
+    slopes_of = jax.jit(jax.value_and_grad(finite.Net().loss))
+    for text, optimizer in same.items():
+        program, inputs = tpc.parse(TEXT.format(steps=10, updates=f"update {text}")), data(10)
+        found = program.simulate(inputs, width=32, seeds=[1]).outputs["loss"][0]
+        w = {name: jnp.asarray(x) for name, x in start_of(program, inputs, 32, "float64").items()}
+        unit = {name: 1 / 32 if name == "W" else 1.0 for name in w}
+        state, losses = optimizer.init({name: x / unit[name] for name, x in w.items()}), []
+        for x, y in zip(inputs["xi"], inputs["y"], strict=True):
+            value, slopes = slopes_of(w, x, y)
+            given = {name: x / unit[name] for name, x in w.items()}
+            moves, state = optimizer.update({name: 32 * g for name, g in slopes.items()}, state, given)
+            w = {name: x + moves[name] * unit[name] for name, x in w.items()}
+            losses.append(float(value))
+        np.testing.assert_allclose(found, losses, rtol=1e-10, err_msg=text)

@@ -54,6 +54,8 @@ class WeightInfo:
     a: Fraction
     b: Fraction
     own: tuple[str, ...]
+    # whether an entrywise optimizer other than SGD updates it, so that it has exponents c and d of its own
+    entrywise: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,12 +164,6 @@ class Notation(ABC):
                 return self.stein(self.label(of), self.label(by)), ATOM
             case Expectation(body):
                 return self.expectation(self.expr(body)), ATOM
-            case CopyMean(body):
-                return self.copy_mean(self.expr(body)), ATOM
-            case TableKernel(ref, flipped):
-                return self.kernel(self.member(ref.name, self.indices(ref)), flipped), ATOM
-            case Copied(body):
-                return self.copied(self.written(body))
             case Covariance(left, right):
                 return self.covariance(self.expr(left), self.expr(right)), ATOM
             case Normal(mean, variance):
@@ -194,6 +188,17 @@ class Notation(ABC):
                 return self.sum(*self.below(variable, count), self.expr(body, PRODUCT)), PRODUCT
             case Exact(value):
                 return self.exact(value)
+        return self.of_table(x)
+
+    def of_table(self, x: Expr) -> Written:
+        """What only formulas of tables are made of."""
+        match x:
+            case CopyMean(body):
+                return self.copy_mean(self.expr(body)), ATOM
+            case TableKernel(ref, flipped):
+                return self.kernel(self.member(ref.name, self.indices(ref)), flipped), ATOM
+            case Copied(body):
+                return self.copied(self.written(body))
         raise TypeError(f"no notation for {type(x).__name__}")
 
     def number(self, value: Fraction) -> Written:

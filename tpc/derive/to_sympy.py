@@ -81,12 +81,6 @@ def to_sympy(x: Expr) -> Any:
             return member(f"dZ^{of.name}/dZhat^{by.name}", Ref("", (*of.index, *by.index)))
         case Stein(of, by):
             return member(f"a^{of.name}_{by.name}", Ref("", (*of.index, *by.index)))
-        case TableKernel(ref, flipped):
-            return member(f"K'^{ref.name}" if flipped else f"K^{ref.name}", ref)
-        case Copied(body):
-            return sympy.Function("copy")(to_sympy(body))
-        case CopyMean(body):
-            return sympy.Function("E'")(to_sympy(body))
         case Expectation(body):
             return sympy.Function("E")(to_sympy(body))
         case Covariance(left, right):
@@ -109,6 +103,19 @@ def to_sympy(x: Expr) -> Any:
             return sympy.Rel(to_sympy(left), to_sympy(right), op)
         case Call(function, args):
             return apply(function, *map(to_sympy, args))
+    return of_table(x)
+
+
+def of_table(x: Expr) -> Any:
+    """What only formulas of tables are made of."""
+    sympy = engine()
+    match x:
+        case TableKernel(ref, flipped):
+            return member(f"K'^{ref.name}" if flipped else f"K^{ref.name}", ref)
+        case Copied(body):
+            return sympy.Function("copy")(to_sympy(body))
+        case CopyMean(body):
+            return sympy.Function("E'")(to_sympy(body))
     raise TypeError(f"no sympy expression for {type(x).__name__}")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
+from tpc.evaluate.fit import growth
 from tpc.plan.cost import total_seconds
 from tpc.plan.plan import Plan, SampledPlan
 
@@ -124,8 +125,8 @@ def following(
                 plan,
                 samples=times * plan.samples,
                 repeats=first.repeats,
-                seconds=times * plan.seconds,
-                memory=times * plan.memory,
+                seconds=times ** growth(plan) * plan.seconds,
+                memory=times ** growth(plan) * plan.memory,
             )
             for times in leaps
         ]

@@ -114,18 +114,23 @@ def _fewer(plan: Plan, each: float, free: float) -> SampledPlan | None:
     """
     if not isinstance(plan, SampledPlan):
         return None
-    wanted = plan.samples
-    while wanted * each > plan.samples * free and wanted // 2 >= max(FEWEST, plan.gaussians):
+    wanted, power = plan.samples, growth(plan)
+    while (wanted / plan.samples) ** power * each > free and wanted // 2 >= max(FEWEST, plan.gaussians):
         wanted //= 2
     if wanted == plan.samples:
         return None
-    share = wanted / plan.samples
+    share = (wanted / plan.samples) ** power
     return replace(plan, samples=wanted, seconds=plan.seconds * share, memory=plan.memory * share)
+
+
+def growth(plan: Plan) -> int:
+    """The power of the number of points with which memory and time grow: tables have the square of it."""
+    return 2 if plan.program.tables else 1
 
 
 def _remedy(plan: Plan, each: float, free: float) -> str | None:
     if plan.sampled:
-        fits = int(plan.samples * free / each) if each > free else plan.samples
+        fits = int(plan.samples * (free / each) ** (1 / growth(plan))) if each > free else plan.samples
         if fits >= max(2, plan.gaussians):
             return f"--samples {1 << (fits.bit_length() - 1)} would fit"
         return "use fewer steps, or smaller batches"

@@ -16,7 +16,7 @@ import numpy as np
 from tpc.evaluate.aim import Aim, added, following, missed, seconds, shortfall
 from tpc.evaluate.checkpoint import Kept
 from tpc.evaluate.devices import agreed, several
-from tpc.evaluate.fit import Fitted, fit_in_memory
+from tpc.evaluate.fit import Fitted, fit_in_memory, growth
 from tpc.evaluate.remarks import remarks, rounding_notes
 from tpc.evaluate.side_by_side import compute
 from tpc.machine.files import digest
@@ -81,15 +81,16 @@ class StagedRun:
             short = shortfall(stage.claims, aim)
             if not short.names:
                 break
-            each = fit.each / first.samples
+            power = growth(first)
+            each = fit.each / first.samples**power
             # processes that work together have to agree
-            most = SURE * free_of_devices() / each if self.mesh is None else math.inf
+            most = (SURE * free_of_devices() / each) ** (1 / power) if self.mesh is None else math.inf
             step = following(plan, first, short, aim, spent, most)
             if step is None:
                 return _with(stage, missed(short, aim, plan))
             try:
                 later = self.stage(
-                    step, stage.kept if step.samples == plan.samples else None, each * step.samples
+                    step, stage.kept if step.samples == plan.samples else None, each * step.samples**power
                 )
             except KeyboardInterrupt:
                 return _with(

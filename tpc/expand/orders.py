@@ -30,7 +30,8 @@ from tpc.core.traverse import used_refs
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.expand.chance import NO_GROUPS, PRODUCT, RANDOM, Chance, Chances, Groups, join
-from tpc.expand.series import Expander, GrowsError, SmallError
+from tpc.expand.growth import GrowsError, SmallError
+from tpc.expand.series import Expander
 from tpc.expand.terms import F0, Series
 
 HALF = Fraction(1, 2)
@@ -166,7 +167,7 @@ class Orders:
             ]
         if isinstance(op, OuterMul):
             factors = Value(op.table, True), Value(op.operand, True)
-            pairs = expander.pairs(factors, cut)
+            pairs = self._pairs(factors, cut)
             return [SeriesTerm(p, "product", mul(a, self._centred(op, a, b, p, cut))) for p, a, b in pairs]
         found = expander.series(op.phi, cut)
         if not isinstance(op, Moment):
@@ -179,6 +180,18 @@ class Orders:
             if rest != ZERO:
                 out.append(SeriesTerm(p, "mean" if is_vector(rest) else "value", rest))
         return out
+
+    def _pairs(self, factors: tuple[Value, Value], cut: Fraction) -> list[tuple[Fraction, Expr, Expr]]:
+        """The products of terms of two members whose powers come to `cut` or more."""
+        tops = [self.expander.top(v.ref) for v in factors]
+        if self.settled and None in tops:
+            return []
+        wanted = [cut - (tops[1] or F0), cut - (tops[0] or F0)]
+        a, b = (
+            self.members(v, least if None not in tops else min(least, F0))
+            for v, least in zip(factors, wanted, strict=True)
+        )
+        return [(p + q, x, y) for p, x in a.items() for q, y in b.items() if p + q >= cut]
 
     def _centred(self, op: OuterMul, table: Expr, x: Expr, p: Fraction, cut: Fraction) -> Expr:
         """The operand of a table, unless the product is 0 for its mean, and what is beyond that is wanted.

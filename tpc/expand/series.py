@@ -44,30 +44,11 @@ from tpc.core.expr import (
     walk,
 )
 from tpc.core.functions import elementwise
-from tpc.core.program import Instruction
 from tpc.expand.edges import contact_at, rests
+from tpc.expand.growth import GrowsError, SmallError
 from tpc.expand.terms import F0, NONE, Series, collected, folded, jumps_of, multisets, same_first
 
 LOOKS = 4  # how many halves below the first power that is possible the first term is looked for
-
-
-class GrowsError(Exception):
-    """A quantity that grows with n meets a function, of which there is no limit then.
-
-    value: the quantity, if it has a name.
-    """
-
-    def __init__(self, function: str, value: Ref | None, at: Fraction) -> None:
-        super().__init__(function)
-        self.function, self.value, self.power = function, value, at
-
-
-class SmallError(Exception):
-    """A quantity that tends to 0 meets a function that is not finite there, in `op`."""
-
-    def __init__(self, function: str, op: Instruction | None = None) -> None:
-        super().__init__(function)
-        self.function, self.op = function, op
 
 
 @dataclass(frozen=True)
@@ -194,18 +175,6 @@ class Expander:
         for part in parts[1:]:
             out = collected((p + q, combined(a, b)) for p, a in out.items() for q, b in part.items())
         return {p: e for p, e in out.items() if p >= cut}
-
-    def pairs(self, factors: tuple[Value, Value], cut: Fraction) -> list[tuple[Fraction, Expr, Expr]]:
-        """The products of terms of two members whose powers come to `cut` or more."""
-        tops = [self.top(v.ref) for v in factors]
-        if self.settled and None in tops:
-            return []
-        wanted = [cut - (tops[1] or F0), cut - (tops[0] or F0)]
-        a, b = (
-            self.members(v, least if None not in tops else min(least, F0))
-            for v, least in zip(factors, wanted, strict=True)
-        )
-        return [(p + q, x, y) for p, x in a.items() for q, y in b.items() if p + q >= cut]
 
     def _power(self, base: Expr, exponent: Fraction, cut: Fraction) -> Series:
         """`(n^p (b + …))^q = n^{pq} (b + …)^q`, expanded at b."""

@@ -124,7 +124,25 @@ class OpenTraining:
                 if weight.trained
                 else None
             )
-        return Layer(weight.name, exponents[f"a{k}"], exponents[f"b{k}"], None if size is None else -size)
+        r, entrywise = None if size is None else -size, self._entrywise(k, weight, exponents)
+        return Layer(weight.name, exponents[f"a{k}"], exponents[f"b{k}"], r, entrywise)
+
+    def _entrywise(self, k: int, weight: WeightInfo, exponents: Values) -> tuple[Fraction, Fraction] | None:
+        """c and d of an entrywise optimizer: n^d makes the gradient one of order 1, and c = c_SGD + d.
+
+        So its updates have the size of those of SGD at the rate n^{−c_SGD} (TP4b Def 2.2.1, 2.8.5).
+        """
+        if not weight.entrywise:
+            return None
+        readouts = [
+            exponents[f"a{j}"] + exponents[f"b{j}"]
+            for j, other in enumerate(self.networks.weights, 1)
+            if other.kind == "output" and not other.bias
+        ]
+        d = exponents[f"a{k}"]
+        if weight.kind not in ("output", "finite"):
+            d += readouts[0] if readouts else 1
+        return exponents["c"] + d, d
 
     def _last(self, numbers: Numbers, found: Found) -> LastLayer:
         """What becomes of the output weights.

@@ -22,6 +22,8 @@ class Layer:
     b: Fraction
     # its updates ΔW change what it makes, Wx, by Θ(n^−r); None if not at all
     r: Fraction | None
+    # c and d of an entrywise optimizer: the rate of w is η n^−c, and its gradient is multiplied by n^d
+    entrywise: tuple[Fraction, Fraction] | None = None
 
     @property
     def updated_maximally(self) -> bool:
@@ -86,7 +88,12 @@ class Verdict:
             "regime": self.regime,
             "r": _text(self.r),
             "layers": [
-                {"weight": w.weight, "r": _text(w.r), "updated_maximally": w.updated_maximally}
+                {
+                    "weight": w.weight,
+                    "r": _text(w.r),
+                    "updated_maximally": w.updated_maximally,
+                    **({} if w.entrywise is None else {"c": str(w.entrywise[0]), "d": str(w.entrywise[1])}),
+                }
                 for w in self.layers
             ],
             "last_layer": last,
@@ -104,22 +111,25 @@ class Verdict:
 
     def _table(self) -> list[str]:
         """A line for each weight."""
-        rows = [("weight", "a", "b", "ΔW x", "")]
+        own = any(layer.entrywise is not None for layer in self.layers)
+        rows = [("weight", "a", "b", *(("c", "d") if own else ()), "ΔW x", "")]
         for layer in self.layers:
+            exponents = ("", "") if layer.entrywise is None else tuple(map(str, layer.entrywise))
             size = "–" if not self.stable else "0" if layer.r is None else _power(-layer.r)
             rows.append(
                 (
                     layer.weight,
                     str(layer.a),
                     str(layer.b),
+                    *(exponents if own else ()),
                     size,
                     "updated maximally" if self.stable and layer.updated_maximally else "",
                 )
             )
-        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
         return [
             "  "
-            + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[4]]).rstrip()
+            + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]).rstrip()
             for row in rows
         ]
 

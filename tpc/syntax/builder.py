@@ -231,7 +231,7 @@ class TreeBuilder(Transformer[Token, Any]):
     def update(self, items: list[Any]) -> tree.Update:
         word, weights = items[-1] if isinstance(items[-1], tuple) else (None, ())
         tokens = [item for item in items if not isinstance(item, tuple)]
-        return tree.Update(_span(items[:2]), _name(items[1]), _options(tokens[2:]), weights, word)
+        return tree.Update(_span(tokens), _name(items[1]), _options(tokens[2:]), weights, word)
 
     def update_of(self, items: list[Any]) -> tuple[tree.Name, tuple[tree.Name, ...]]:
         word, *weights = (_name(item) for item in items if item is not None)

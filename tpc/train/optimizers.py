@@ -54,6 +54,7 @@ def optimizers_of(scene: Scene, node: tree.Train, trainable: Sequence[Weight]) -
         if line not in by_sgd
     }
     m, sgd = Maker(node.span), sgd_of(scene, by_sgd[0], node.range) if by_sgd else None
+    scene.entrywise |= {name for name, place in lines.items() if place in known}
     if scene.open and known:  # an update has the size of one by SGD, so that this is what is analysed
         rate = next(iter(known.values())).rate
         return Optimizers(Sgd(scene.learned(rate, m), m.number(0), m.number(0), None))

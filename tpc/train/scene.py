@@ -50,6 +50,8 @@ class Scene:
     networks: dict[str, tree.Network] = field(default_factory=dict)
     # rules of the user's own
     optimizers: dict[str, OptimizerRule] = field(default_factory=dict)
+    # the weights that entrywise optimizers other than SGD update
+    entrywise: set[str] = field(default_factory=set)
     # rows and columns of the matrices of the program
     matrices: dict[str, tuple[str, str]] = field(default_factory=dict)
     # the widths of the vectors that have been written out

@@ -333,6 +333,7 @@ class Writer:
                     abc.a.const,
                     abc.b.const,
                     tuple(own),
+                    name in self.scene.entrywise,
                 )
             )
         return Networks(
