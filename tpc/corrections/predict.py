@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
 Progress = Callable[[int, int], None]
-REPEATS = 8
+REPEATS = 16
 PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so many for each Gaussian
 DIRECTIONS, FEWEST = 256, 16
 HEAVY = 1024  # points and directions where functions grow fast, so that heavy tails are seen
