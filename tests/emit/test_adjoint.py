@@ -22,9 +22,9 @@ output b_adjoint = mean(p4*tanh(x[T]))
 SAMPLES, RATIO = 512, 0.5
 
 
-@pytest.mark.parametrize("seed", [2001, 2004])
-def test_the_transpose_is_the_adjoint_in_random_programs(seed):
+def test_the_transpose_is_the_adjoint_in_a_random_program():
     """Two widths, loops in loops, jumps; few points, so that inner products are off by a few hundredths."""
+    seed = 2004
     program = tpc.parse(random_program(seed, JUMPS + SMOOTH) + PAIRS)
     with jax.enable_x64(True):
         module = program.compile(method="nodes", samples=SAMPLES, repeats=2).module

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tpc.plan.options import DTYPES, METHODS
+from tpc.plan.options import DTYPES, MATRICES, METHODS
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -119,3 +119,13 @@ def add_width_sampling(command: argparse.ArgumentParser) -> None:
         "--seeds", type=positive, default=32, metavar="N", help="random initialisations at each width (32)"
     )
     command.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    add_matrices(command)
+
+
+def add_matrices(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--matrices",
+        choices=MATRICES,
+        default="auto",
+        help="dense: drawn; free: only what they are asked is, exactly in law; auto: what is faster",
+    )

@@ -71,6 +71,7 @@ def require_widths(program: Program, inputs: dict[str, np.ndarray], arguments: a
                     width=width,
                     seeds=arguments.seeds,
                     dtype="float64" if arguments.dtype == "float64" else "float32",
+                    matrices=arguments.matrices,
                 )
 
 
@@ -99,6 +100,7 @@ def sample(
             dtype="float64" if arguments.dtype == "float64" else "float32",
             progress=progress,
             checkpoint=checkpoint,
+            matrices=arguments.matrices,
         )
     except OSError as error:
         raise TpcError(
@@ -120,6 +122,7 @@ def samples_to_json(samples: Samples) -> dict[str, Any]:
         "program": samples.program,
         "width": samples.width,
         "seeds": len(samples.seeds),
+        "matrices": dict(samples.matrices),
         "outputs": outputs,
     }
 

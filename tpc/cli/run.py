@@ -10,7 +10,15 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpc.cli.arguments import add_command, add_evaluation, different_widths, initial, positive, seed
+from tpc.cli.arguments import (
+    add_command,
+    add_evaluation,
+    add_matrices,
+    different_widths,
+    initial,
+    positive,
+    seed,
+)
 from tpc.cli.numbers import (
     diverged_widths,
     error_of,
@@ -62,6 +70,7 @@ def add_run(commands: Any) -> None:
     made.add_argument(
         "--seeds", type=positive, default=8, metavar="N", help="random initialisations at each of them (8)"
     )
+    add_matrices(made)
 
 
 def _add_long_runs(made: argparse.ArgumentParser) -> None:

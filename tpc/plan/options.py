@@ -7,6 +7,9 @@ from typing import Any, Literal, get_args
 
 Method = Literal["auto", "linear", "gram", "chaos", "nodes"]
 DType = Literal["float64", "float32"]
+# of finite width: drawn, asked only, or whichever takes less time
+Matrices = Literal["auto", "dense", "free"]
+MATRICES: tuple[str, ...] = get_args(Matrices)
 METHODS: tuple[str, ...] = get_args(Method)
 DTYPES = (*get_args(DType), "bfloat16")
 MOST = 2**62  # of samples and repeats: far beyond what any memory holds

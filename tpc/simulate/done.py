@@ -25,13 +25,20 @@ class Checkpoint:
 
     @classmethod
     def open(
-        cls, path: Path | None, program: Program, inputs: Mapping[str, np.ndarray], width: int, dtype: str
+        cls,
+        path: Path | None,
+        program: Program,
+        inputs: Mapping[str, np.ndarray],
+        width: int,
+        dtype: str,
+        free: Sequence[str] = (),
     ) -> Checkpoint:
-        """What the file holds, nothing if there is none.
+        """What the file holds, nothing if there is none. free: the matrices that are not drawn.
 
         Raises CheckpointError if it is another run's, or none.
         """
-        out = cls(path, digest(f"{program}\n{width}\n{dtype}\n", inputs))
+        told = f"free {free!r}\n" if free else ""
+        out = cls(path, digest(f"{program}\n{width}\n{dtype}\n{told}", inputs))
         if path is not None and path.exists():
             out._load(path)
         return out
@@ -43,8 +50,8 @@ class Checkpoint:
             raise CheckpointError(f"{path} is no checkpoint: {error}") from None
         if str(arrays.pop("fingerprint", "")) != self.fingerprint:
             raise CheckpointError(
-                f"{path} is the checkpoint of another run (another program, input, width or precision); "
-                "remove it, or name another file"
+                f"{path} is the checkpoint of another run (another program, input, width, precision or "
+                "--matrices); remove it, or name another file"
             )
         seeds = arrays.pop("seeds")
         self.add(

@@ -5,7 +5,7 @@ Their laws, worked out once, and their draws, seed by seed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,9 +87,14 @@ def draw_group(
 
 
 def draw(
-    program: Program, sizes: Mapping[str, int], laws: Laws, seed: Any, dtype: Any
+    program: Program,
+    sizes: Mapping[str, int],
+    laws: Laws,
+    seed: Any,
+    dtype: Any,
+    free: Collection[str] = (),
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """All initial matrices and vectors of one seed, by name.
+    """All initial matrices, but those in `free`, and vectors of one seed, by name.
 
     Each has a key of its own, by its place in the program.
     """
@@ -97,11 +102,18 @@ def draw(
     matrices = {
         m.name: draw_matrix(jax.random.fold_in(key, i), m, laws.deviations[m.name], sizes, dtype)
         for i, m in enumerate(program.matrices)
+        if m.name not in free
     }
     vectors: dict[str, Any] = {}
-    for i, group in enumerate(program.gaussians, len(matrices)):
+    for i, group in enumerate(program.gaussians, len(program.matrices)):
         first = group.names[0]
         vectors |= draw_group(
             jax.random.fold_in(key, i), group, laws.means[first], laws.roots[first], sizes, dtype
         )
     return matrices, vectors
+
+
+def undrawn_keys(program: Program, seed: Any, free: Collection[str]) -> dict[str, tuple[Matrix, Any]]:
+    """The matrices that are not drawn, and the key of each, for what they are asked."""
+    key = jax.random.key(seed)
+    return {m.name: (m, jax.random.fold_in(key, i)) for i, m in enumerate(program.matrices) if m.name in free}

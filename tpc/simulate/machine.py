@@ -21,6 +21,7 @@ from tpc.core.expr import Expr, Extent, Gather, Mul, Position, Ref, Sum, Value, 
 from tpc.core.numeric import Namespace, evaluate
 from tpc.core.program import Family, For, Instruction, MatMul, Moment, Nonlin, Op, Output, instructions
 from tpc.simulate.contract import contract
+from tpc.simulate.matrix_free import Asked, met_by, multiply_members
 from tpc.simulate.rolling import Rolling, places
 from tpc.simulate.standing import Bindings
 from tpc.simulate.store import read, write
@@ -34,13 +35,14 @@ Env = Mapping[str, Any]
 class Machine:
     """Executes instructions.
 
-    What has been computed is an `Env`: families by name, [*shape, n] for vectors and [*shape] for scalars.
+    What has been computed is an `Env`: families by name, [*shape, n] for vectors and [*shape] for scalars;
+    and what the sides of matrices have met that are not drawn (`met_by`).
     """
 
     # n by name of width
     widths: Mapping[str, int]
-    # by name, [*axes, rows, columns]
-    matrices: Mapping[str, Any]
+    # by name, [*axes, rows, columns], or what is known of one that is not drawn
+    matrices: Mapping[str, Any | Asked]
     # what the instructions make
     families: Mapping[str, Family]
     dtype: Any
@@ -74,7 +76,9 @@ class Machine:
         return self._rounds(loop, env, frame)
 
     def _rounds(self, loop: For, env: Env, frame: Bindings) -> Env:
-        carried = dict.fromkeys(op.out.name for op, _ in instructions(loop.body))
+        ops = [op for op, _ in instructions(loop.body)]
+        sides = [met_by(op.matrix.name, op.transposed) for op in ops if isinstance(op, MatMul)]
+        carried = dict.fromkeys([*(op.out.name for op in ops), *(side for side in sides if side in env)])
         start = {name: env[name] if name in env else self._unset(name) for name in carried}
         rounds = frame.greatest(loop.count) if frame.varies(loop.count) else frame.value(loop.count)
 
@@ -94,7 +98,7 @@ class Machine:
     def _instruction(self, op: Instruction, env: Env, frame: Bindings) -> Env:
         match op:
             case MatMul():
-                value = self._product(op, env, frame)
+                value, env = self._product(op, env, frame)
             case Moment():
                 value = self._mean(op.phi, env, frame)
             case _:
@@ -105,10 +109,34 @@ class Machine:
             op.out.name: write(family, self._indices(op.out, env, frame), frame, value.astype(self.dtype)),
         }
 
-    def _product(self, op: MatMul, env: Env, frame: Bindings) -> Any:
+    def _product(self, op: MatMul, env: Env, frame: Bindings) -> tuple[Any, Env]:
         """`W x` for all x along the axes in one product: [*axes, columns] to [*axes, rows]."""
         x = read(env[op.operand.name], self._indices(op.operand, env, frame), frame)
         stored = self.matrices[op.matrix.name]
+        if isinstance(stored, Asked):
+            return self._asked(op, stored, x, env, frame)
+        return self._multiplied(op, stored, x, env, frame), env
+
+    def _asked(self, op: MatMul, asked: Asked, x: Any, env: Env, frame: Bindings) -> tuple[Any, Env]:
+        """The same of a matrix that is not drawn. Rounds that are not real ask it nothing."""
+        if frame.mask is not None:
+            alike = [axis for axis, extent in enumerate(x.shape[:-1]) if extent == 1]
+            x = jnp.where(jnp.any(frame.mask, axis=alike, keepdims=True)[..., None], x, 0)
+        index = self._indices(op.matrix, env, frame)
+        side, other = (
+            met_by(op.matrix.name, transposed) for transposed in (op.transposed, not op.transposed)
+        )
+        y, near = multiply_members(
+            asked,
+            x,
+            env[side],
+            env[other],
+            [frame.value(i) if isinstance(i, Affine) else i for i in index],
+            transposed=op.transposed,
+        )
+        return y, {**env, side: near}
+
+    def _multiplied(self, op: MatMul, stored: Any, x: Any, env: Env, frame: Bindings) -> Any:
         if not op.matrix.index:
             return lax.dot_general(
                 x, stored, (((x.ndim - 1,), (0 if op.transposed else 1,)), ((), ())), precision="highest"

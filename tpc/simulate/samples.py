@@ -23,6 +23,10 @@ class Samples:
     outputs: Mapping[str, np.ndarray] = field(repr=False)
     # whether there are fewer than were asked for
     interrupted: bool = False
+    # by name of matrix, "dense" if it was drawn, "free" if only what it was asked was
+    matrices: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # of those that were not drawn, the most directions of its columns and of its rows that it was asked
+    directions: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     @property
     def mean(self) -> dict[str, np.ndarray]:
@@ -54,6 +58,9 @@ class Samples:
             f"seed{'s' * (count != 1)}{', interrupted' * self.interrupted}"
             f"{' (± the standard deviation over seeds)' * (count > 1)}"
         ]
+        if self.directions:
+            asked = ", ".join(f"{name} ({one} + {other})" for name, (one, other) in self.directions.items())
+            lines.append(f"  not drawn, exact in law, with the directions that are asked: {asked}")
         ends = self.diverged
         for name in self.outputs:
             mean, std = self.mean[name], self.std[name]

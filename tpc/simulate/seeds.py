@@ -19,9 +19,12 @@ from tpc.core.given import whole_number
 from tpc.core.program import Program
 from tpc.machine.memory import SURE, account, free_of_devices, refusing, require_memory
 from tpc.machine.precision import precision, require_platform
+from tpc.plan.options import Matrices
 from tpc.simulate.done import Checkpoint
-from tpc.simulate.initialisation import Laws, WidthError, draw, laws, widths
+from tpc.simulate.initialisation import Laws, WidthError, draw, laws, undrawn_keys, widths
 from tpc.simulate.machine import Machine
+from tpc.simulate.matrix_cost import numbers_kept, undrawn
+from tpc.simulate.matrix_free import TOLERANCES, Asked, Chain, capacities, unasked
 from tpc.simulate.rolling import places, rolling
 from tpc.simulate.samples import Samples
 from tpc.simulate.standing import Bindings
@@ -50,6 +53,7 @@ def simulate(
     dtype: DType = "float64",
     progress: Progress | None = None,
     checkpoint: Path | None = None,
+    matrices: Matrices = "auto",
 ) -> Samples:
     """Runs `program` at finite width, once per seed.
 
@@ -57,24 +61,31 @@ def simulate(
     ratios. progress: called with the numbers of seeds done and asked for. checkpoint: an .npz file that keeps
     what is done, and from which the same run (or one with more seeds) resumes. Returns each output with shape
     (len(seeds), *its own). A seed gives the same numbers, bit for bit on one machine, whichever others it is
-    run with. Interrupted (Ctrl-C), returns the seeds that are done. Raises WidthError: a width that is no
-    whole number or below 1; SeedError: seeds that repeat or do not lie in 0 … 2³² − 1; CheckpointError: a
-    checkpoint of another run; ValueError, of which these are kinds: a dtype that is neither; TpcError
-    (TP604): a width for which there is too little memory.
+    run with. Interrupted (Ctrl-C), returns the seeds that are done.
+
+    matrices: "dense" ones are drawn. Of "free" ones only what they are asked is, given what they were asked
+    before, which has the same law (see `matrix_free`); a seed's numbers are others then. "auto" is for each
+    matrix what is predicted to take less time.
+    Raises WidthError: a width that is no whole number or below 1; SeedError: seeds that repeat or do not lie
+    in 0 … 2³² − 1; CheckpointError: a checkpoint of another run; ValueError, of which these are kinds: a
+    dtype, or a word for `matrices`, that there is not; TpcError (TP604): a width for which there is too
+    little memory.
     """
     require_platform()
     width = _width(width)
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r:.60}")
-    require_room(program, inputs, width=width, seeds=len(seeds), dtype=dtype)
+    require_room(program, inputs, width=width, seeds=len(seeds), dtype=dtype, matrices=matrices)
     wanted = _checked(seeds)
     given = {name: np.asarray(value) for name, value in inputs.items()}
-    done = Checkpoint.open(checkpoint, program, given, width, dtype)
+    sizes = widths(program, given, width)
+    free = undrawn(program, sizes, matrices)
+    done = Checkpoint.open(checkpoint, program, given, width, dtype, free)
     interrupted = False
     try:
         with refusing(program.name, remedy="use a smaller width", of_program=True):
             for group, outputs in _groups(
-                program, given, width, [seed for seed in wanted if seed not in done], dtype
+                program, given, sizes, [seed for seed in wanted if seed not in done], dtype, free
             ):
                 done.add(group, outputs)
                 if progress is not None:
@@ -85,10 +96,20 @@ def simulate(
     if interrupted and not finished:
         raise KeyboardInterrupt
     outputs = {output.name: done.stacked(output.name, finished) for output in program.outputs}
-    return Samples(program.name, width, dtype, finished, outputs, interrupted)
+    kinds = {m.name: "free" if m.name in free else "dense" for m in program.matrices}
+    met = capacities(program, sizes, free)
+    directions = {name: (met.get((name, False), 0), met.get((name, True), 0)) for name in free}
+    return Samples(program.name, width, dtype, finished, outputs, interrupted, kinds, directions)
 
 
-def memory(program: Program, inputs: Mapping[str, Any], *, width: int, dtype: DType = "float64") -> float:
+def memory(
+    program: Program,
+    inputs: Mapping[str, Any],
+    *,
+    width: int,
+    dtype: DType = "float64",
+    matrices: Matrices = "auto",
+) -> float:
     """Bytes that `simulate` is predicted to take besides what the process has, by the compiler's account.
 
     Raises TpcError (TP604) as it does.
@@ -96,22 +117,27 @@ def memory(program: Program, inputs: Mapping[str, Any], *, width: int, dtype: DT
     given = {name: np.asarray(value) for name, value in inputs.items()}
     sizes = widths(program, given, width)
     law, own = _cast(laws(program, given, sizes), dtype), _own(program, given, dtype)
+    free = undrawn(program, sizes, matrices)
     with precision(dtype):
-        return memory_of(program, sizes, own, law, dtype, _fitting(program, sizes, own, law, dtype))
+        size = _fitting(program, sizes, own, law, dtype, free)
+        return memory_of(program, sizes, own, law, dtype, size, free)
 
 
 def draws(
     program: Program, inputs: Mapping[str, Any], *, width: int, seed: int, dtype: DType = "float64"
 ) -> dict[str, np.ndarray]:
-    """The initial matrices [*axes, rows, columns] and vectors [*axes, n] of `simulate`, by name."""
+    """The initial matrices [*axes, rows, columns] and vectors [*axes, n] of `simulate`, by name.
+
+    Its matrices if they are drawn, `matrices="dense"`.
+    """
     given = {name: np.asarray(value) for name, value in inputs.items()}
     sizes = widths(program, given, width)
     law = _cast(laws(program, given, sizes), dtype)
     with precision(dtype):
-        matrices, vectors = jax.jit(lambda seed, law: draw(program, sizes, law, seed, dtype))(
+        drawn, vectors = jax.jit(lambda seed, law: draw(program, sizes, law, seed, dtype))(
             np.uint32(seed), law
         )
-        return {name: np.asarray(value) for name, value in {**matrices, **vectors}.items()}
+        return {name: np.asarray(value) for name, value in {**drawn, **vectors}.items()}
 
 
 def _checked(seeds: Sequence[int]) -> tuple[int, ...]:
@@ -130,29 +156,39 @@ def _width(width: int) -> int:
 
 
 def _groups(
-    program: Program, inputs: Mapping[str, np.ndarray], width: int, seeds: Sequence[int], dtype: DType
+    program: Program,
+    inputs: Mapping[str, np.ndarray],
+    sizes: Mapping[str, int],
+    seeds: Sequence[int],
+    dtype: DType,
+    free: tuple[str, ...],
 ) -> Iterator[tuple[Sequence[int], dict[str, np.ndarray]]]:
     """The outputs of the seeds, a group at a time.
 
     All groups have one size, the last filled up, so that one computation serves all.
     """
-    sizes = widths(program, inputs, width)
     law = _cast(laws(program, inputs, sizes), dtype)
     given = _own(program, inputs, dtype)
     if not seeds:
         return
     with precision(dtype):
-        size = _fitting(program, sizes, given, law, dtype)
+        size = _fitting(program, sizes, given, law, dtype, free)
     for start in range(0, len(seeds), size):
         group = seeds[start : start + size]
         filled = np.asarray([*group, *[group[-1]] * (size - len(group))], dtype=np.uint32)
         with precision(dtype):
-            outputs = _compiled(program, tuple(sizes.items()), dtype)(filled, given, law)
+            outputs = _compiled(program, tuple(sizes.items()), dtype, free)(filled, given, law)
             yield group, {name: np.asarray(value)[: len(group)] for name, value in outputs.items()}
 
 
 def require_room(
-    program: Program, inputs: Mapping[str, Any], *, width: int, seeds: int, dtype: DType = "float64"
+    program: Program,
+    inputs: Mapping[str, Any],
+    *,
+    width: int,
+    seeds: int,
+    dtype: DType = "float64",
+    matrices: Matrices = "auto",
 ) -> None:
     """Refuses what surely does not fit, whatever the compiler makes of it.
 
@@ -160,35 +196,48 @@ def require_room(
     """
     kept = seeds * (A_SEED + 8.0 * sum(math.prod(output.shape) for output in program.outputs))
     require_memory(kept, program.name, remedy="use fewer seeds", of_program=True)
-    _require_room(
-        program, widths(program, {name: np.asarray(value) for name, value in inputs.items()}, width), dtype
-    )
+    sizes = widths(program, {name: np.asarray(value) for name, value in inputs.items()}, width)
+    _require_room(program, sizes, dtype, undrawn(program, sizes, matrices))
 
 
-def _require_room(program: Program, sizes: Mapping[str, int], dtype: DType) -> None:
+def _require_room(program: Program, sizes: Mapping[str, int], dtype: DType, free: tuple[str, ...]) -> None:
     """The same of one seed: the numbers that it has."""
-    free, needed = SURE * free_of_devices(), float(np.dtype(dtype).itemsize * entries(program, sizes))
+    left = SURE * free_of_devices()
+    needed = float(np.dtype(dtype).itemsize * entries(program, sizes, free))
     require_memory(
-        needed, program.name, free=free, remedy=_smaller(program, sizes, needed, free), of_program=True
+        needed,
+        program.name,
+        free=left,
+        remedy=_smaller(program, sizes, needed, left, free),
+        of_program=True,
     )
 
 
 def _fitting(
-    program: Program, sizes: Mapping[str, int], given: Mapping[str, np.ndarray], law: Laws, dtype: DType
+    program: Program,
+    sizes: Mapping[str, int],
+    given: Mapping[str, np.ndarray],
+    law: Laws,
+    dtype: DType,
+    free: tuple[str, ...],
 ) -> int:
     """How many seeds are run at once.
 
     Fewer than `group_size` if the compiler says that these take more than is free. Raises TpcError (TP604).
     """
-    _require_room(program, sizes, dtype)
-    free, size = SURE * free_of_devices(), group_size(program, sizes, dtype)
-    needed = memory_of(program, sizes, given, law, dtype, size)
-    while needed > free and size > 1:
-        size = max(1, min(size // 2, int(size * free / needed)))
-        needed = memory_of(program, sizes, given, law, dtype, size)
-        free = SURE * free_of_devices()
+    _require_room(program, sizes, dtype, free)
+    left, size = SURE * free_of_devices(), group_size(program, sizes, dtype, free)
+    needed = memory_of(program, sizes, given, law, dtype, size, free)
+    while needed > left and size > 1:
+        size = max(1, min(size // 2, int(size * left / needed)))
+        needed = memory_of(program, sizes, given, law, dtype, size, free)
+        left = SURE * free_of_devices()
     require_memory(
-        needed, program.name, free=free, remedy=_smaller(program, sizes, needed, free), of_program=True
+        needed,
+        program.name,
+        free=left,
+        remedy=_smaller(program, sizes, needed, left, free),
+        of_program=True,
     )
     return size
 
@@ -200,37 +249,40 @@ def memory_of(
     law: Laws,
     dtype: DType,
     size: int,
+    free: tuple[str, ...] = (),
 ) -> float:
     """Bytes that a group of so many seeds takes, by the compiler's account.
 
     The same group is not compiled again when it is run.
     """
     seeds = jax.ShapeDtypeStruct((size,), np.uint32)
-    return account(_compiled(program, tuple(sizes.items()), dtype).lower(seeds, given, law).compile())
+    run = _compiled(program, tuple(sizes.items()), dtype, free)
+    return account(run.lower(seeds, given, law).compile())
 
 
-def _smaller(program: Program, sizes: Mapping[str, int], needed: float, free: float) -> str:
-    """What to change where one seed needs more than is free."""
-    power = 2 if program.matrices else 1
+def _smaller(
+    program: Program, sizes: Mapping[str, int], needed: float, left: float, free: tuple[str, ...]
+) -> str:
+    """What to change where one seed needs more than is left."""
+    power = 1 if len(free) == len(program.matrices) else 2
     first = sizes[program.widths[0].name]
-    fits = int(first * (free / needed) ** (1 / power) * 0.95) if needed > free else first
+    fits = int(first * (left / needed) ** (1 / power) * 0.95) if needed > left else first
     return f"a width of {fits:,} would fit" if fits else "use a smaller width"
 
 
-def group_size(program: Program, sizes: Mapping[str, int], dtype: DType) -> int:
+def group_size(program: Program, sizes: Mapping[str, int], dtype: DType, free: tuple[str, ...]) -> int:
     """How many seeds are run at once: as many as fit into the memory, and no more than are of use."""
     useful = COORDINATES.get(jax.default_backend(), ELSEWHERE) // max(sizes.values())
-    return max(1, min(useful, MEMORY // max(1, np.dtype(dtype).itemsize * entries(program, sizes))))
+    most = MEMORY // max(1, np.dtype(dtype).itemsize * entries(program, sizes, free))
+    return max(1, min(useful, most))
 
 
-def entries(program: Program, sizes: Mapping[str, int]) -> int:
+def entries(program: Program, sizes: Mapping[str, int], free: tuple[str, ...] = ()) -> int:
     """The numbers that one seed has.
 
     They are those of matrices, of vectors at the start, and of all that is made of them and kept.
     """
-    found = sum(
-        math.prod(count for _, count in m.axes) * sizes[m.rows] * sizes[m.columns] for m in program.matrices
-    )
+    found = numbers_kept(program, sizes, free)
     found += sum(
         len(g.names) * math.prod(count for _, count in g.axes) * sizes[g.width] for g in program.gaussians
     )
@@ -242,22 +294,25 @@ def entries(program: Program, sizes: Mapping[str, int]) -> int:
 
 
 @lru_cache(maxsize=16)
-def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType) -> Any:
+def _compiled(
+    program: Program, sizes: tuple[tuple[str, int], ...], dtype: DType, free: tuple[str, ...] = ()
+) -> Any:
     """The program as a jitted function of seeds [group], inputs and laws.
 
-    Its outputs are [group, *their shape].
+    Its outputs are [group, *their shape]. free: matrices that are not drawn.
     """
+    own, families = dict(sizes), {family.name: family for family in program.families}
+    met = capacities(program, own, free)
 
     def one(seed: Any, inputs: Mapping[str, Any], law: Laws) -> dict[str, Any]:
-        matrices, vectors = draw(program, dict(sizes), law, seed, jnp.dtype(dtype))
-        machine = Machine(
-            dict(sizes),
-            matrices,
-            {family.name: family for family in program.families},
-            jnp.dtype(dtype),
-            rolling(program),
-        )
-        env = machine.run(program.body, {**inputs, **vectors}, Bindings())
+        matrices, vectors = draw(program, own, law, seed, jnp.dtype(dtype), free)
+        bases: dict[str, Chain] = {}
+        for name, (matrix, key) in undrawn_keys(program, seed, free).items():
+            sigma = law.deviations[name] * math.sqrt(own[matrix.columns])
+            matrices[name] = Asked(matrix, sigma, own[matrix.rows], own[matrix.columns], TOLERANCES[dtype])
+            bases |= unasked(key, matrix, met, own, jnp.dtype(dtype))
+        machine = Machine(own, matrices, families, jnp.dtype(dtype), rolling(program))
+        env = machine.run(program.body, {**inputs, **vectors, **bases}, Bindings())
         return {output.name: machine.output(output, env).astype(dtype) for output in program.outputs}
 
     return jax.jit(jax.vmap(one, in_axes=(0, None, None)))
