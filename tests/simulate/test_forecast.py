@@ -102,7 +102,7 @@ def test_the_command(tmp_path, capsys):
 
 def test_a_program_and_its_own_prediction():
     program = tpc.parse(WISHART)
-    samples = [program.simulate(width=n, seeds=200) for n in (16, 32, 64)]
+    samples = [program.simulate(width=128, seeds=400)]
     limits = {"c": (2.0, None)}
     right = program.corrections().outputs
     assert verify(limits, samples, corrections=right).agrees

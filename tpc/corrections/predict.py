@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 REPEATS = 16
 PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so many for each Gaussian
-DIRECTIONS, FEWEST = 256, 16
+DIRECTIONS, ROUGH, FEWEST = 256, 512, 16
 HEAVY = 1024  # points and directions where functions grow fast, so that heavy tails are seen
 # predicted, that the directions of all repeats are chosen for; and of one evaluation at least
 SECONDS, LEAST_SECONDS = 20.0, 2e-4
@@ -180,7 +180,8 @@ def _by_points(
     rough = has_moving_bends(program)
     evaluator = _on_points(program, request, rough)
     plan, heavy = evaluator.plan, bool(evaluator.module.HEAVY)
-    directions = request.signs or _directions(evaluator, HEAVY if heavy else DIRECTIONS, rough)
+    most = HEAVY if heavy else ROUGH if rough else DIRECTIONS
+    directions = request.signs or _directions(evaluator, most, rough)
     steps = Steps.of(plan.gaussians, directions, rough=rough)
     found = derived(
         evaluator, given, seed=request.seed, directions=directions, steps=steps, progress=progress
