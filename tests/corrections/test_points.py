@@ -61,9 +61,8 @@ def test_what_is_known_of_the_first_step(net):
     assert found.covariances["loss", "g"].shape == (2,)
 
 
-def test_differences_are_derivatives(net):
+def test_differences_are_derivatives():
     """The same by forward differentiation of forward differentiation."""
-    _, _ = net
     plain = tpc.parse(NET.replace("width m = 2*n", "").replace("m x n", "n x n").replace("1 x m", "1 x n"))
     evaluator = plain.compile(method="nodes", samples=64, repeats=2)
     given = bind_inputs(plain, {})

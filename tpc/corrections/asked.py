@@ -22,7 +22,7 @@ TINY = 1e-11  # of floats: a squared norm relative to that of what it is left of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AskedDirection:
+class Answer:
     """A direction, its squared norm and what the matrix makes of it."""
 
     vector: Coefficients
@@ -40,7 +40,7 @@ class SideOfMatrix:
     variance: Any
     # ⟨W x, y⟩ = scale ⟨x, Wᵀ y⟩ of these norms: 1/ρ, or ρ of the transpose
     scale: Any
-    met: list[AskedDirection] = field(default_factory=list)
+    met: list[Answer] = field(default_factory=list)
 
 
 def product(near: SideOfMatrix, far: SideOfMatrix, x: Coefficients) -> Coefficients:
@@ -93,7 +93,7 @@ def _is_new(near: SideOfMatrix, x: Coefficients, rest: Coefficients) -> bool:
     return bool(left > TINY * whole)
 
 
-def _answered(near: SideOfMatrix, far: SideOfMatrix, p: Coefficients) -> AskedDirection:
+def _answered(near: SideOfMatrix, far: SideOfMatrix, p: Coefficients) -> Answer:
     """What the matrix makes of p, which is orthogonal to all that it has been asked."""
     numbers = near.operands.over
     square = near.operands.inner(p, p)
@@ -106,4 +106,4 @@ def _answered(near: SideOfMatrix, far: SideOfMatrix, p: Coefficients) -> AskedDi
         known = numbers.jet(near.scale) * near.operands.inner(q.image, p) / q.square
         unknown = root * near.images.inner(q.vector, fresh) / q.square
         parts.append(scaled(q.vector, known - unknown))
-    return AskedDirection(p, square, total(parts))
+    return Answer(p, square, total(parts))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tpc.corrections.jets import Field, Jet, Numbers, grown
+from tpc.corrections.jets import Field, Jet, Numbers, extended, grown, plus, times
 
 
 class TooLargeError(Exception):
@@ -63,6 +63,8 @@ class GaussiansOfWidth:
     numbers: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     columns: list[int] = field(default_factory=list)
+    # of so many Gaussians, as arrays
+    tables: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.variances.append(self.over.number(1))
@@ -71,7 +73,7 @@ class GaussiansOfWidth:
         """A Gaussian that is independent of all that there are. Raises TooLargeError."""
         own = len(self.variances)
         if own > self.most:
-            raise TooLargeError(f"{self.most} Gaussians of one width")
+            raise TooLargeError(f"more than {self.most} Gaussians of one width")
         for other, its in enumerate(self.variances):
             self._direction(other, own, its * variance)
         self._direction(own, own, 2 * variance * variance)
@@ -98,37 +100,56 @@ class GaussiansOfWidth:
 
     def inner(self, x: Coefficients, y: Coefficients) -> Jet:
         """⟨x, y⟩ = Σ_ij x_i S_ij y_j."""
-        a, b = levelled((x, y))
+        count = len(self.directions.variances)
+        a, b = (wide(part, count, max(len(x.value), len(y.value))) for part in (x, y))
         n = np.array(self.variances[: len(a.value)], dtype=a.value.dtype)
-        scaled, both = n * a.value, n * b.value
-        first = scaled @ b.first + both @ a.first
-        second = scaled @ b.second + both @ a.second + n @ (a.first * b.first)
-        jet = grown(Jet(scaled @ b.value, first, second), len(self.directions.variances))
+        left, right = times(n, a.value), times(n, b.value)
+        first = plus(_combined(left, b.first), _combined(right, a.first))
+        second = plus(
+            _combined(left, b.second), _combined(right, a.second), _combined(n, times(a.first, b.first))
+        )
         # the entries of E that these coefficients meet: those of later Gaussians are not there
-        met = int(np.searchsorted(self.columns, len(a.value)))
-        at, i, j = np.array(self.numbers[:met], int), self.rows[:met], self.columns[:met]
-        a, b = wide(a, len(jet.first)), wide(b, len(jet.first))
-        cross = a.value[i] * b.value[j] + a.value[j] * b.value[i]
-        slope = a.first[i, at] * b.value[j] + a.value[i] * b.first[j, at]
-        slope = slope + a.first[j, at] * b.value[i] + a.value[j] * b.first[i, at]
-        once = np.equal(i, j)
-        jet.first[at] += np.where(once, cross / 2 if not self.over.exact else _halved(cross), cross)
-        jet.second[at] += np.where(once, slope / 2 if not self.over.exact else _halved(slope), slope)
-        return jet
+        at, i, j = self._met(len(a.value))
+        cross = plus(times(a.value[i], b.value[j]), times(a.value[j], b.value[i]))
+        slope = plus(
+            times(a.first[i, at], b.value[j]),
+            times(a.value[i], b.first[j, at]),
+            times(a.first[j, at], b.value[i]),
+            times(a.value[j], b.first[i, at]),
+        )
+        once = np.where(i == j, self.over.number(Fraction(1, 2)), self.over.number(1))
+        first[at] = plus(first[at], times(once, cross))
+        second[at] = plus(second[at], times(once, slope))
+        return Jet(left @ b.value, first, second)
+
+    def _met(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The numbers of the directions among the first Gaussians, their rows and columns."""
+        if count not in self.tables:
+            met = int(np.searchsorted(self.columns, count))
+            table = np.array([self.numbers[:met], self.rows[:met], self.columns[:met]], dtype=int)
+            self.tables[count] = table[0], table[1], table[2]
+        return self.tables[count]
 
 
-def _halved(x: Numbers) -> Numbers:
-    found: Numbers = x * Fraction(1, 2)
-    return found
+def _combined(x: Numbers, rows: Numbers) -> Numbers:
+    """x @ rows."""
+    if rows.dtype != object:
+        product: Numbers = x @ rows
+        return product
+    out: Numbers = np.zeros(rows.shape[1], object)
+    for k in np.flatnonzero(x.astype(bool)):
+        out = plus(out, times(x[k], rows[k]))
+    return out
 
 
 def scaled(x: Coefficients, by: Jet) -> Coefficients:
     count = max(x.first.shape[1], len(by.first))
     x, by = wide(x, count), grown(by, count)
+    column = x.value[:, None]
     return Coefficients(
-        by.value * x.value,
-        by.value * x.first + x.value[:, None] * by.first,
-        by.value * x.second + x.first * by.first + x.value[:, None] * by.second,
+        times(by.value, x.value),
+        plus(times(by.value, x.first), times(column, by.first)),
+        plus(times(by.value, x.second), times(x.first, by.first), times(column, by.second)),
     )
 
 
@@ -136,7 +157,7 @@ def total(parts: Sequence[Coefficients]) -> Coefficients:
     first, *rest = levelled(parts)
     value, slope, bend = first.value, first.first, first.second
     for part in rest:
-        value, slope, bend = value + part.value, slope + part.first, bend + part.second
+        value, slope, bend = plus(value, part.value), plus(slope, part.first), plus(bend, part.second)
     return Coefficients(value, slope, bend)
 
 
@@ -148,7 +169,7 @@ def levelled(parts: Sequence[Coefficients]) -> list[Coefficients]:
 
 
 def wide(x: Coefficients, columns: int, rows: int = 0) -> Coefficients:
-    more = ((0, max(0, rows - len(x.value))), (0, max(0, columns - x.first.shape[1])))
-    if not (more[0][1] or more[1][1]):
+    shape = max(rows, len(x.value)), max(columns, x.first.shape[1])
+    if x.first.shape == shape:
         return x
-    return Coefficients(np.pad(x.value, more[0]), np.pad(x.first, more), np.pad(x.second, more))
+    return Coefficients(extended(x.value, shape[0]), extended(x.first, *shape), extended(x.second, *shape))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 Numbers = np.ndarray
+OBJECTS = np.dtype(object)  # of arrays of fractions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,18 +30,17 @@ class Jet:
 
     def __add__(self, other: Jet) -> Jet:
         a, b = level(self, other)
-        return Jet(a.value + b.value, a.first + b.first, a.second + b.second)
+        return Jet(a.value + b.value, plus(a.first, b.first), plus(a.second, b.second))
 
     def __sub__(self, other: Jet) -> Jet:
-        a, b = level(self, other)
-        return Jet(a.value - b.value, a.first - b.first, a.second - b.second)
+        return self + other.mapped(-other.value, -1, 0)
 
     def __mul__(self, other: Jet) -> Jet:
         a, b = level(self, other)
         return Jet(
             a.value * b.value,
-            a.value * b.first + b.value * a.first,
-            a.value * b.second + a.first * b.first + b.value * a.second,
+            plus(times(a.value, b.first), times(b.value, a.first)),
+            plus(times(a.value, b.second), times(a.first, b.first), times(b.value, a.second)),
         )
 
     def __truediv__(self, other: Jet) -> Jet:
@@ -54,7 +54,8 @@ class Jet:
 
     def mapped(self, value: Any, slope: Any, half: Any) -> Jet:
         """A function of it with this value, derivative and half of the second derivative there."""
-        return Jet(value, slope * self.first, slope * self.second + half * self.first * self.first)
+        squares = times(half, times(self.first, self.first))
+        return Jet(value, times(slope, self.first), plus(times(slope, self.second), squares))
 
 
 def level(a: Jet, b: Jet) -> tuple[Jet, Jet]:
@@ -64,10 +65,44 @@ def level(a: Jet, b: Jet) -> tuple[Jet, Jet]:
 
 
 def grown(jet: Jet, count: int) -> Jet:
-    missing = count - len(jet.first)
-    if not missing:
+    if len(jet.first) == count:
         return jet
-    return Jet(jet.value, np.pad(jet.first, (0, missing)), np.pad(jet.second, (0, missing)))
+    return Jet(jet.value, extended(jet.first, count), extended(jet.second, count))
+
+
+def extended(x: Numbers, *shape: int) -> Numbers:
+    """`x` with zeros up to a shape."""
+    if x.shape == shape:
+        return x
+    out: Numbers = np.zeros(shape, x.dtype)
+    out[tuple(map(slice, x.shape))] = x
+    return out
+
+
+def times(a: Any, b: Any) -> Numbers:
+    """The product of two arrays, or of a number and an array.
+
+    Of fractions most are 0, and to multiply these takes as long as others.
+    """
+    if OBJECTS not in (getattr(a, "dtype", None), getattr(b, "dtype", None)):
+        product: Numbers = a * b
+        return product
+    a, b = np.broadcast_arrays(np.asarray(a, object), np.asarray(b, object))
+    out: Numbers = np.zeros(a.shape, object)
+    there = a.astype(bool) & b.astype(bool)
+    out[there] = a[there] * b[there]
+    return out
+
+
+def plus(first: Numbers, *others: Numbers) -> Numbers:
+    """The sum of arrays of one shape, in which zeros of fractions take no time, either."""
+    if first.dtype != OBJECTS:
+        return sum(others, start=first)
+    out: Numbers = first.copy()
+    for other in others:
+        there = other.astype(bool)
+        out[there] += other[there]
+    return out
 
 
 @dataclass(frozen=True, slots=True)

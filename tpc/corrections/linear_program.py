@@ -52,7 +52,7 @@ from tpc.corrections.coefficients import (
 from tpc.corrections.jets import Field, Jet
 
 MOST_BITS = 4096  # of a numerator or denominator
-MOST_EXACT, MOST_FLOATS = 40, 160  # Gaussians of one width
+MOST_EXACT, MOST_FLOATS = 40, 48  # Gaussians of one width
 
 
 class NotRationalError(Exception):

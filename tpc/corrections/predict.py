@@ -29,15 +29,16 @@ from tpc.machine.memory import require_memory
 from tpc.pipeline import compile_program, plan_limit
 from tpc.plan.options import Options
 from tpc.plan.plan import SampledPlan
+from tpc.plan.refusal import UnrepresentableError
 from tpc.plan.space import Linear
 
 if TYPE_CHECKING:
     from tpc.evaluate.evaluator import Evaluator
 
 Progress = Callable[[int, int], None]
-REPEATS = 8
+REPEATS = 16
 PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so many for each Gaussian
-DIRECTIONS, FEWEST = 256, 16
+DIRECTIONS, ROUGH, FEWEST = 256, 512, 16
 HEAVY = 1024  # points and directions where functions grow fast, so that heavy tails are seen
 # predicted, that the directions of all repeats are chosen for; and of one evaluation at least
 SECONDS, LEAST_SECONDS = 20.0, 2e-4
@@ -83,14 +84,13 @@ def corrections(
     require_expansion(program)
     if not program.outputs:
         raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
-    refused = Linear().refuses(program)
-    if request.method == "linear" and refused is not None:
-        wrong = catalogue.running.not_representable("linear", refused)
-        raise TpcError([wrong], program.name, of_program=True)
-    if request.method != "nodes" and refused is None:
-        found = _linear(program, given, request)
-        if found is not None:
-            return found
+    if request.method != "nodes":
+        try:
+            return _linear(program, given, request)
+        except UnrepresentableError as error:
+            if request.method == "linear":
+                wrong = catalogue.running.not_representable("linear", str(error))
+                raise TpcError([wrong], program.name, of_program=True) from None
     return _by_points(program, given, request, limit, progress)
 
 
@@ -122,12 +122,24 @@ def require_expansion(program: Program) -> None:
 # without points
 
 
-def _linear(program: Program, given: Mapping[str, np.ndarray], request: Request) -> Corrections | None:
-    """The exact corrections of a program that is linear in its vectors; None if it is too large."""
-    for exact in (True, False):
+def _linear(program: Program, given: Mapping[str, np.ndarray], request: Request) -> Corrections:
+    """The exact corrections of a program that is linear in its vectors.
+
+    Raises UnrepresentableError: a program that is not, or is too large, or bends at its limit.
+    """
+    why = Linear().refuses(program)
+    for exact in (True, False) if why is None else ():
         try:
-            found = LinearProgram(program, given, Field(exact)).run()
-        except (NotRationalError, TooLargeError, NotDifferentiableError, ZeroDivisionError, OverflowError):
+            with np.errstate(all="ignore"):
+                found = LinearProgram(program, given, Field(exact)).run()
+        except (NotRationalError, TooLargeError) as error:
+            why = f"there are {error}"
+            continue
+        except (NotDifferentiableError, ZeroDivisionError, OverflowError):
+            why = "a function of its scalars has no derivatives at the limit"
+            continue
+        if not all(np.isfinite(np.asarray(own.bias, float)).all() for own in found.values()):
+            why = "its corrections are not finite"
             continue
         how = "in fractions" if exact else "to rounding"
         return Corrections(
@@ -136,7 +148,7 @@ def _linear(program: Program, given: Mapping[str, np.ndarray], request: Request)
             {name: _of_moments(own) for name, own in found.items()},
             _exact_covariances(found) if request.covariances else None,
         )
-    return None
+    raise UnrepresentableError(why)
 
 
 def _of_moments(own: Gradients) -> Correction:
@@ -168,7 +180,8 @@ def _by_points(
     rough = has_moving_bends(program)
     evaluator = _on_points(program, request, rough)
     plan, heavy = evaluator.plan, bool(evaluator.module.HEAVY)
-    directions = request.signs or _directions(evaluator, HEAVY if heavy else DIRECTIONS, rough)
+    most = HEAVY if heavy else ROUGH if rough else DIRECTIONS
+    directions = request.signs or _directions(evaluator, most, rough)
     steps = Steps.of(plan.gaussians, directions, rough=rough)
     found = derived(
         evaluator, given, seed=request.seed, directions=directions, steps=steps, progress=progress

@@ -18,6 +18,7 @@ from tpc.show.entries import plain, print_entries
 from tpc.show.figures import with_error
 
 FIGURES = (12, 15)  # shown of an exact value, and at most beside an error
+LONGEST = 24  # characters of a fraction that is shown
 ZERO = 5.0  # standard errors within which a limit is 0
 
 
@@ -167,14 +168,14 @@ def _line(own: Correction, within: float | None, width: int | None, i: tuple[int
     parts = [_number(own.value[i], _at(own.stderr, i))]
     if np.isfinite(own.bias[i]):
         exact = own.exact
-        bias = str(exact["bias"][i]) if exact else _number(own.bias[i], _at(own.bias_stderr, i))
+        bias = _fraction(exact, "bias", i) or _number(own.bias[i], _at(own.bias_stderr, i))
         parts += [f"n·bias {bias}"]
     else:
         parts += ["n·bias unknown"]
     if np.isfinite(own.variance[i]):
         parts += [f"√n·fluctuation {_number(own.fluctuation[i], _at(own.fluctuation_stderr, i))}"]
-        if own.exact:
-            parts[-1] += f" (n·variance {own.exact['variance'][i]})"
+        if variance := _fraction(own.exact, "variance", i):
+            parts[-1] += f" (n·variance {variance})"
     else:
         parts += ["√n·fluctuation unknown"]
     if within is not None:
@@ -184,6 +185,12 @@ def _line(own: Correction, within: float | None, width: int | None, i: tuple[int
         at = own.at(width)
         parts += [f"at n = {width}: {_number(at.mean[i], _at(at.mean_stderr, i))}, spread {at.spread[i]:.3g}"]
     return ", ".join(parts)
+
+
+def _fraction(exact: Mapping[str, np.ndarray] | None, which: str, i: tuple[int, ...]) -> str:
+    """An exact number as it is shown; nothing where there is none, or a long one."""
+    text = "" if exact is None else str(exact[which][i])
+    return text if len(text) <= LONGEST else ""
 
 
 def _at(errors: np.ndarray | None, i: tuple[int, ...]) -> float:
@@ -202,7 +209,6 @@ def _to_json(own: Correction, within: float, width: int | None) -> dict[str, Any
         "bias_stderr": own.bias_stderr,
         "fluctuation": own.fluctuation,
         "fluctuation_stderr": own.fluctuation_stderr,
-        "width": own.within(within),
     }
     if width is not None:
         at = own.at(width)
@@ -215,9 +221,17 @@ def _to_json(own: Correction, within: float, width: int | None) -> dict[str, Any
     exact = {} if own.exact is None else {"exact": {k: _fractions(v) for k, v in own.exact.items()}}
     return {
         **{name: plain(None if x is None else np.asarray(x)) for name, x in found.items()},
+        "width": _whole(own.within(within)),
         **exact,
         **({} if own.reason is None else {"reason": own.reason}),
     }
+
+
+def _whole(x: np.ndarray) -> Any:
+    """Nested lists of whole numbers, None where there is none."""
+    if x.ndim:
+        return [_whole(np.asarray(part)) for part in x]
+    return int(x) if np.isfinite(x) else None
 
 
 def _fractions(x: Any) -> Any:

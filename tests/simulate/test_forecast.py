@@ -1,0 +1,110 @@
+"""`verify` against what is predicted of bias and spread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import tpc
+from tests.simulate.test_verify import made_up
+from tpc.cli.main import main
+from tpc.simulate import Samples, verify
+
+WIDTHS = (64, 256, 1024)
+
+
+@dataclass
+class Prediction:
+    """n·bias and n·variance of a scalar, exactly known or not."""
+
+    bias: np.ndarray
+    variance: np.ndarray
+    bias_stderr: np.ndarray | None = None
+    variance_stderr: np.ndarray | None = None
+
+
+def predicted(bias, variance=1.0, **errors):
+    arrays = {name: np.array(x) for name, x in errors.items()}
+    return {"a": Prediction(np.array(float(bias)), np.array(float(variance)), **arrays)}
+
+
+def found(widths, prediction, bias=5.0, seeds=600):
+    samples = [made_up(n, 0.0, bias=bias, seeds=seeds) for n in widths]
+    return verify({"a": (0.0, None)}, samples, corrections=prediction)
+
+
+@pytest.mark.parametrize("widths", [WIDTHS, WIDTHS[:2], WIDTHS[:1]])
+def test_a_right_prediction_agrees(widths):
+    report = found(widths, predicted(5))
+    assert report.agrees
+    own = report.outputs[0].forecast
+    assert all(abs(z) < 4 for part in (own.bias, own.variance) for z in part.z)
+    assert abs(own.bias.estimate - 5) < 4 * own.bias.stderr
+    assert "bias z" in str(report)
+    assert report.to_json()["outputs"]["a"]["prediction"]["variance"]["agrees"]
+
+
+@pytest.mark.parametrize(
+    "prediction",
+    [predicted(-80), predicted(5, 2.5), predicted(5, 0.4), predicted(5, 0.4, variance_stderr=0.01)],
+)
+def test_a_wrong_prediction_disagrees(prediction):
+    report = found(WIDTHS[:2], prediction)
+    assert not report.agrees
+    assert "DISAGREES" in str(report)
+    assert report.outputs[0].gap.agrees
+
+
+def test_an_error_of_the_prediction_counts():
+    assert found(WIDTHS[:2], predicted(5, 2.5, variance_stderr=0.5)).agrees
+
+
+def test_what_is_not_predicted_is_not_compared():
+    report = found(WIDTHS, predicted(np.nan, np.nan))
+    assert report.agrees
+    assert "none is predicted" in str(report)
+    assert report.to_json()["outputs"]["a"]["prediction"]["bias"]["predicted"] is None
+
+
+def test_chance_is_no_disagreement():
+    """Of few seeds and heavy tails a thousand entries agree with what is so."""
+    rng = np.random.default_rng(5)
+    samples = [
+        Samples(
+            "made_up", n, "float64", tuple(range(8)), {"a": rng.standard_t(9, (8, 1000)) * (7 / 9 / n) ** 0.5}
+        )
+        for n in (64, 256)
+    ]
+    own = Prediction(np.zeros(1000), np.ones(1000))
+    assert verify({"a": (np.zeros(1000), None)}, samples, corrections={"a": own}).agrees
+
+
+WISHART = """
+width n
+matrix A : n x n ~ N(0, 1/n)
+vector v : n ~ N(0, 1)
+u = A.T @ (A @ v)
+output c = mean(u*u)
+"""
+POWERS = "width n\nvector u : n ~ N(0, 1)\noutput c = mean(tanh(u + u^2/n^(1/2)))\n"
+
+
+def test_the_command(tmp_path, capsys):
+    for name, text in (("wishart", WISHART), ("powers", POWERS)):
+        (tmp_path / f"{name}.tp").write_text(text, encoding="utf-8")
+    assert main(["verify", str(tmp_path / "wishart.tp"), "--widths", "16,32", "--seeds", "100"]) == 0
+    assert "n·variance" in capsys.readouterr().out
+    assert main(["verify", str(tmp_path / "powers.tp"), "--widths", "16,32", "--seeds", "4"]) == 0
+    assert "note: bias and spread are not predicted: the program has powers of n" in capsys.readouterr().out
+
+
+def test_a_program_and_its_own_prediction():
+    program = tpc.parse(WISHART)
+    samples = [program.simulate(width=128, seeds=400)]
+    limits = {"c": (2.0, None)}
+    right = program.corrections().outputs
+    assert verify(limits, samples, corrections=right).agrees
+    wrong = {"c": Prediction(right["c"].bias, right["c"].variance / 8)}
+    assert not verify(limits, samples, corrections=wrong).agrees
