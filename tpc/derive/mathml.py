@@ -35,6 +35,9 @@ def row(*parts: str) -> str:
     return tag("mrow", *parts)
 
 
+PRIME = operator("′")
+
+
 class MathML(Notation):
     """Signs and numbers that a notation puts between its parts are bare text, until `whole` wraps them."""
 
@@ -69,6 +72,16 @@ class MathML(Notation):
 
     def expectation(self, body: str) -> str:
         return row(element("mi", "𝔼"), operator("["), body, operator("]"))
+
+    def copy_mean(self, body: str) -> str:
+        return row(tag("msup", element("mi", "𝔼"), PRIME), operator("["), body, operator("]"))
+
+    def kernel(self, label: str, flipped: bool) -> str:
+        here, there = operator("·"), tag("msup", operator("·"), PRIME)
+        return row(label, self.parenthesised(commas([there, here] if flipped else [here, there])))
+
+    def copied(self, body: Written) -> Written:
+        return tag("msup", row(body[0] if body[1] >= POWER else self.parenthesised(body[0])), PRIME), POWER
 
     def covariance(self, left: str, right: str) -> str:
         return row(element("mi", "Cov"), self.parenthesised(commas([left, right])))
@@ -175,10 +188,10 @@ def printed_by_sympy(value: Any, notation: MathML) -> str:
 
     from sympy.printing.mathml import MathMLPresentationPrinter
 
-    class Printer(MathMLPresentationPrinter):
+    class MathMLPrinter(MathMLPresentationPrinter):
         def _print_Symbol(self, symbol: Any, style: str = "plain") -> Any:  # noqa: N802
             base, _, index = str(symbol).partition("[")
             name = notation.member(base, [escaped(index.rstrip("]"))] if index else [])
             return parseString(wrapped(name)).documentElement
 
-    return str(Printer().doprint(value))  # type: ignore[no-untyped-call]
+    return str(MathMLPrinter().doprint(value))  # type: ignore[no-untyped-call]

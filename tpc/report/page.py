@@ -12,9 +12,9 @@ from importlib.resources import files
 from networkx import DiGraph
 
 from tpc.core.graph import dependency_graph
+from tpc.display.html_tables import table
 from tpc.display.markup import Markup, element, joined
 from tpc.display.program_text import numbered
-from tpc.display.tables import table
 from tpc.evaluate.result_plot import figure_of_result
 from tpc.plan.cost import shown_seconds
 from tpc.report.formula_list import FormulaList
