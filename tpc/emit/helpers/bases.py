@@ -115,7 +115,7 @@ def written(basis, blocks, rows, slots):
     return tuple(out)
 
 
-def read(basis, blocks, slots):
+def rows_at(basis, blocks, slots):
     """The rows [B, M] of the blocks of a basis at `slots`, 0 for those beyond the last one."""
     out = jnp.zeros((len(slots), blocks[0].shape[-1]), blocks[0].dtype)
     for block, start in zip(blocks, starts(basis), strict=False):
@@ -124,7 +124,7 @@ def read(basis, blocks, slots):
     return out
 
 
-def images(far, drawn, rows, ratio, weights, freed):
+def images_of(far, drawn, rows, ratio, weights, freed):
     """What a matrix sends new directions `rows`, [M] or [B, M], to; `drawn`: the Gaussian of each.
 
     The image of p is a Gaussian with the inner products that are known: ⟨q, Wp⟩ = ⟨Wᵀq, p⟩ for all q that
@@ -149,8 +149,8 @@ def multiply(near, far, x, scale, ratio, weights, tolerance, freed=None):
     found, near, direction, slot = meet(near, x, weights, tolerance)
     last = near[-1]
     if far and starts(last)[-1]:
-        drawn = read(last, last.g, slot[None])[0]
-        new = images(far, drawn, direction, ratio, weights, freed)
+        drawn = rows_at(last, last.g, slot[None])[0]
+        new = images_of(far, drawn, direction, ratio, weights, freed)
         near = (*near[:-1], last._replace(g=written(last, last.g, new[None], slot[None])))
     return scale * sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True)), near
 

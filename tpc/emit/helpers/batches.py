@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from tpc.emit.helpers.bases import Basis, combination, images, projected, read, starts, written
+from tpc.emit.helpers.bases import Basis, combination, images_of, projected, rows_at, starts, written
 
 
 # ---- copied
@@ -111,7 +111,7 @@ def multiply_all(near, far, xs, scale, ratio, weights, tolerance, freed=None):
     """`multiply` for the rows of `xs` [B, M], one after the other."""
     found, own, near, rows, slots = meet_all(near, xs, weights, tolerance)
     last = near[-1]
-    new = images(far, read(last, last.g, slots), rows, ratio, weights, freed)
+    new = images_of(far, rows_at(last, last.g, slots), rows, ratio, weights, freed)
     if far:
         near = (*near[:-1], last._replace(g=written(last, last.g, new, slots)))
     old = sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
