@@ -37,7 +37,8 @@ WEIGHTS = {
     "bottleneck": "width m = n/8\nweight U : n x d\nweight A : m x n\nweight B : n x m\nweight V : 1 x n\n"
     "network f(x) = V @ tanh(B @ tanh(A @ tanh(U @ x)))",
     "normalised": "weight U : n x d\nweight W : n x n\nweight V : 1 x n\nnetwork f(x):\n"
-    "    h = W @ tanh(U @ x)\n    z = (h - mean(h))/sqrt(0.1 + mean((h - mean(h))^2))\n    return V @ tanh(z)",
+    "    h = W @ tanh(U @ x)\n"
+    "    z = (h - mean(h))/sqrt(0.1 + mean((h - mean(h))^2))\n    return V @ tanh(z)",
 }
 ADAPTED = """
 width n
