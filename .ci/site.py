@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "build" / "site-source"
 GROUPS = {
     "Begin": ("tutorial", "howto"),
-    "Reference": ("language", "commands", "api", "codes"),
+    "Reference": ("language", "tables", "commands", "api", "codes"),
     "Explanation": ("numerics", "comparison", "running", "python", "experiments"),
     "Project": ("architecture", "contributing", "changelog"),
 }
@@ -92,11 +92,17 @@ def commands():
 def reference():
     """What users may import, from its docstrings."""
     import tpc
+    from tpc.evaluate.result import Outcome
+    from tpc.evaluate.sweep import Sweep
 
     kinds = {name: "class" if inspect.isclass(getattr(tpc, name)) else "function" for name in tpc.__all__}
     parts = [
         f"```{{eval-rst}}\n.. auto{kind}:: tpc.{name}\n" + "   :members:\n" * (kind == "class") + "```\n"
         for name, kind in kinds.items()
+    ]
+    parts += [
+        f"```{{eval-rst}}\n.. autoclass:: {kind.__module__}.{kind.__name__}\n   :members:\n```\n"
+        for kind in (Outcome, Sweep)
     ]
     return "\n".join(["# Python\n", *parts])
 

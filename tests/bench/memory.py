@@ -180,7 +180,7 @@ CASES = [
     Case(
         "run: transfer learning", lambda: of_run(shipped("experiments/transfer.tp"), samples=8192, repeats=2)
     ),
-    Case("run: Fig 4", lambda: of_run(shipped("paper/fig4.tp"), samples=131072, repeats=2, method="nodes")),
+    Case("run: Fig 4", lambda: of_run(shipped("paper/fig4.tp"), samples=524288, repeats=2, method="nodes")),
     Case("run: a linear program, 4,800 Gaussians", lambda: of_run(tpc.parse(LINEAR), method="linear")),
     Case("simulate: a matrix, width 5,000", lambda: of_simulation(tpc.parse(PRODUCTS), 5000)),
     Case(

@@ -91,6 +91,8 @@ def test_codes_are_explained(capsys):
     assert "A.T @" in json.loads(run(capsys, "explain", "TP203", "--json").out)["text"] or "B.T @" in text
     assert "TP661" in run(capsys, "explain", "TP999", status=2).err
     assert len(explanations()) > 120
+    listed = json.loads(run(capsys, "explain", "--json").out)
+    assert listed["TP203"] == "A matrix is multiplied with a vector of the wrong side."
 
 
 def test_what_is_misspelled_is_suggested(capsys):

@@ -50,11 +50,16 @@ def add_explain(commands: Any) -> None:
     made = add_topical(
         commands, "explain", explain, "explain a code of a message: what, why, wrong and right"
     )
-    made.add_argument("code", metavar="CODE", help="for example TP203")
+    made.add_argument("code", nargs="?", metavar="CODE", help="for example TP203; without it all are listed")
 
 
 def explain(arguments: argparse.Namespace) -> int:
     found = explanations()
+    if arguments.code is None:
+        told = {code: text.splitlines()[2] for code, text in found.items()}
+        listed = "\n".join(f"{code}  {what}" for code, what in told.items())
+        print(json.dumps(told) if arguments.json else listed)
+        return OK
     code = re.sub(r"^(?:TP)?(\d+)$", r"TP\1", arguments.code.strip().upper())
     if code not in found:
         raise _unknown("code", arguments.code, list(found))

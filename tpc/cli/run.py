@@ -34,10 +34,10 @@ from tpc.cli.shared import (
     REFUSED,
     bound,
     load,
+    not_written,
     require_own,
     require_writable,
     show,
-    writing,
 )
 from tpc.cli.sweeping import add_sweep, run_sweep
 
@@ -202,17 +202,9 @@ def _unwritten(result: Result, samples: list[Samples], arguments: argparse.Names
 
     Says of which that was impossible (TP606), so that the numbers are printed all the same.
     """
-    from tpc.diagnostics.diagnostic import TpcError
     from tpc.evaluate.result_plot import plot_result
 
-    unwritten: list[Diagnostic] = []
-    for path, write in (
-        (arguments.save, lambda part: result.save(part, samples)),
-        (arguments.plot, lambda part: plot_result(result, part, samples)),
-    ):
-        if path is not None:
-            try:
-                writing(path, write)
-            except TpcError as error:
-                unwritten += error.diagnostics
-    return unwritten
+    def draw(part: Path) -> None:
+        plot_result(result, part, samples)
+
+    return not_written(((arguments.save, lambda part: result.save(part, samples)), (arguments.plot, draw)))

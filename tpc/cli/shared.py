@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tpc.core.program import Program
-    from tpc.diagnostics.diagnostic import TpcError
+    from tpc.diagnostics.diagnostic import Diagnostic, TpcError
     from tpc.plan.options import Options
 
 FIGURES = (".png", ".svg", ".pdf")
@@ -177,6 +177,23 @@ def writing(path: Path, write: Callable[[Path], object]) -> None:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TpcError([catalogue.running.cannot_write(str(path), why)], str(path)) from None
+
+
+def not_written(files: Iterable[tuple[Path | None, Callable[[Path], object]]]) -> list[Diagnostic]:
+    """Writes the files that are asked for.
+
+    Says of which that was impossible (TP606), so that the numbers are printed all the same.
+    """
+    from tpc.diagnostics.diagnostic import TpcError
+
+    found: list[Diagnostic] = []
+    for path, write in files:
+        if path is not None:
+            try:
+                writing(path, write)
+            except TpcError as error:
+                found += error.diagnostics
+    return found
 
 
 def make_new(files: Mapping[Path, bytes]) -> None:

@@ -7,14 +7,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tpc.cli.numbers import compiling_line, evaluator_of, progress_line
-from tpc.cli.shared import INTERRUPTED, OK, REFUSED, show, writing
+from tpc.cli.shared import INTERRUPTED, OK, REFUSED, not_written, show
 
 if TYPE_CHECKING:
     import numpy as np
 
     from tpc.core.program import Program
-    from tpc.diagnostics.diagnostic import Diagnostic
-    from tpc.evaluate.sweep import Sweep
 
 # what belongs to a single run, by option
 ALONE = {"widths": "--widths", "checkpoint": "--checkpoint", "coordinator": "--coordinator"}
@@ -48,7 +46,7 @@ def run_sweep(arguments: argparse.Namespace, program: Program, given: dict[str, 
     )
     from tpc.diagnostics.diagnostic import TpcError
 
-    unwritten = _unwritten(found, arguments)
+    unwritten = not_written(((arguments.save, found.save), (arguments.plot, found.plot)))
     error = TpcError(unwritten, str(arguments.file)) if unwritten else None
     show(arguments, found, found.to_json(), error)
     if found.interrupted:
@@ -78,17 +76,3 @@ def _axes(arguments: argparse.Namespace, given: dict[str, np.ndarray]) -> dict[s
     if wrong:
         raise TpcError(wrong, str(arguments.file))
     return axes
-
-
-def _unwritten(found: Sweep, arguments: argparse.Namespace) -> list[Diagnostic]:
-    """Writes the files that are asked for, and says of which that was impossible (TP606)."""
-    from tpc.diagnostics.diagnostic import TpcError
-
-    unwritten: list[Diagnostic] = []
-    for path, write in ((arguments.save, found.save), (arguments.plot, found.plot)):
-        if path is not None:
-            try:
-                writing(path, write)
-            except TpcError as error:
-                unwritten += error.diagnostics
-    return unwritten

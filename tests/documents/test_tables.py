@@ -1,0 +1,25 @@
+"""The tables of the language have what the language has."""
+
+import re
+from pathlib import Path
+
+from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED
+from tpc.train.attributes import ATTRIBUTES
+from tpc.train.losses import NAMES as LOSSES
+from tpc.train.parametrization import NAMES as PARAMETRIZATIONS
+
+PAGE = Path(__file__).parents[2] / "tpc" / "docs" / "tables.md"
+
+
+def first_column(title):
+    """The names in the first column of the table under a heading."""
+    section = PAGE.read_text(encoding="utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_tables_are_whole():
+    assert first_column("Functions") == {*FUNCTIONS, *SUGARED, *CONSTANTS}
+    assert first_column("Losses") == {*LOSSES}
+    assert first_column("Attributes of weights") == {*ATTRIBUTES}
+    assert first_column("Parametrizations") == {*PARAMETRIZATIONS}
