@@ -113,7 +113,11 @@ def no_numbers(error: ValueError | TypeError, name: str) -> Diagnostic:
     """What is wrong with an input of which `numbers` makes no array."""
     if isinstance(error, MaskedError):
         return catalogue.inputs.masked(name)
-    return catalogue.inputs.traced(name) if isinstance(error, TracedError) else catalogue.inputs.not_numbers(name)
+    return (
+        catalogue.inputs.traced(name)
+        if isinstance(error, TracedError)
+        else catalogue.inputs.not_numbers(name)
+    )
 
 
 def _value(item: Input, given: Any, errors: list[Diagnostic]) -> np.ndarray | None:

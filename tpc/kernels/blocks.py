@@ -215,7 +215,9 @@ class KernelBlocks:
         """The values of every input with itself, and estimates of their errors."""
         parts = list(parts_of(rows, self.block or self._fitting("own", rows.shape[1:])))
         shape = len(rows), *self.positions, *self.positions
-        exact = not parts or self.compiled_for("own", len(parts[0][2]), len(parts[0][2]), rows.shape[1:]).exact
+        exact = (
+            not parts or self.compiled_for("own", len(parts[0][2]), len(parts[0][2]), rows.shape[1:]).exact
+        )
         outs = [
             (np.empty(shape, self.dtype), None if exact else np.empty(shape, self.dtype)) for _ in self.kinds
         ]

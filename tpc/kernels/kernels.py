@@ -90,7 +90,7 @@ class Kernel:
         return found
 
     def function(self) -> Callable[..., Any]:
-        """The kernel as a JAX function `f(X, Z)`, or `f(X)`, of arrays, to be jitted, vmapped, differentiated.
+        """The kernel as a JAX function `f(X, Z)`, or `f(X)`, to be jitted, vmapped and differentiated.
 
         Shapes are those of a call, and values, too, to rounding; errors are not looked at, and all of X and Z
         is one block. Of one input and another it is `f(x[None], z[None])[0, 0]`. It is in the kernel's
