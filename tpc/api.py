@@ -68,9 +68,7 @@ class Program(core.Program):
         below = (
             element("div", f"a graph of {len(graph)} nodes: program.graph, or tpc.draw(program, path)")
             if svg is None
-            else element(
-                "div", Markup(svg.replace("<svg ", FITTED, 1)), style="overflow:auto;max-height:40em"
-            )
+            else element("div", Markup(svg.replace("<svg ", FITTED, 1)), style=FRAME)
         )
         return titled(self.name, "", listing((p.kind.value, p.text) for p in pieces(text)), below)
 
