@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 MOST_NODES = 60  # of a graph that is shown below a program's text
+FRAME = "overflow:auto;max-height:40em"
+FITTED = '<svg style="max-width:max(100%,45em);height:auto" '
 
 
 def parse(text: str, *, name: str = "program", dims: Mapping[str, object] | None = None) -> Program:
@@ -67,7 +69,7 @@ class Program(core.Program):
         below = (
             element("div", f"a graph of {len(graph)} nodes: program.graph, or tpc.draw(program, path)")
             if svg is None
-            else element("div", Markup(svg), style="overflow:auto;max-height:40em")
+            else element("div", Markup(svg.replace("<svg ", FITTED, 1)), style=FRAME)
         )
         return titled(self.name, "", listing((p.kind.value, p.text) for p in pieces(text)), below)
 

@@ -56,8 +56,7 @@ def add_lsp(commands: Any) -> None:
         description="The language server: editors start it, and use its standard input and output.",
     )
     made.set_defaults(command=lsp)
-    # messages name what is read
-    made.set_defaults(file=Path("<standard input>"))
+    made.set_defaults(file=Path("tpc lsp"), json=False)  # for messages
 
 
 def lsp(arguments: argparse.Namespace) -> int:

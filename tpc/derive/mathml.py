@@ -188,10 +188,10 @@ def printed_by_sympy(value: Any, notation: MathML) -> str:
 
     from sympy.printing.mathml import MathMLPresentationPrinter
 
-    class MathMLPrinter(MathMLPresentationPrinter):
+    class ClosedFormPrinter(MathMLPresentationPrinter):
         def _print_Symbol(self, symbol: Any, style: str = "plain") -> Any:  # noqa: N802
             base, _, index = str(symbol).partition("[")
             name = notation.member(base, [escaped(index.rstrip("]"))] if index else [])
             return parseString(wrapped(name)).documentElement
 
-    return str(MathMLPrinter().doprint(value))  # type: ignore[no-untyped-call]
+    return str(ClosedFormPrinter().doprint(value))  # type: ignore[no-untyped-call]

@@ -92,5 +92,6 @@ class Samples:
 
 
 def _number(mean: np.ndarray, std: np.ndarray, index: tuple[int, ...]) -> str:
-    spread = float(std[index]) if np.isfinite(std[index]) else 0.0
-    return with_error(float(mean[index]), spread, *figures_of(mean.dtype))
+    if not np.isfinite(std[index]):  # of a single seed, or beyond the largest number
+        return f"{mean[index]:.6g}"
+    return with_error(float(mean[index]), float(std[index]), *figures_of(mean.dtype))
