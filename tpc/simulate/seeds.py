@@ -85,7 +85,8 @@ def simulate(
     finished = tuple(seed for seed in wanted if seed in done)
     if interrupted and not finished:
         raise KeyboardInterrupt
-    outputs = {output.name: done.stacked(output.name, finished) for output in program.outputs}
+    shown = [output.name for output in program.outputs if not output.check]
+    outputs = {name: done.stacked(name, finished) for name in shown}
     return Samples(program.name, width, dtype, finished, outputs, interrupted)
 
 
