@@ -204,11 +204,15 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What `run` reports: `ref` over the axes, an array of their extents."""
+    """What `run` reports: `ref` over the axes, an array of their extents.
+
+    check: of what it only looks at, the weight whose steps jump where this is 0 in the limit.
+    """
 
     name: str
     axes: tuple[Axis, ...]
     ref: Ref
+    check: str = ""
     origin: Origin = _origin()
 
     @property

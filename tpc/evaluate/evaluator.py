@@ -23,6 +23,7 @@ from tpc.evaluate.aim import Aim
 from tpc.evaluate.devices import mesh_of
 from tpc.evaluate.fit import BESIDES, fit_in_memory
 from tpc.evaluate.initial import Start
+from tpc.evaluate.jumps import require_sizes
 from tpc.evaluate.output_functions import at_points, functions_of
 from tpc.evaluate.remarks import reasons
 from tpc.evaluate.result import DivergedError, Outcome, Result
@@ -295,7 +296,9 @@ class Evaluator:
         why: Mapping[str, str],
     ) -> dict[str, Outcome]:
         """In the program's order; jit sorts by name. why: those without a finite error have none."""
-        ordered = {output.name: found[output.name] for output in self.program.outputs}
+        require_sizes(self.program, max(self.plan.repeats, self.plan.checks[1]), found)
+        shown = [output.name for output in self.program.outputs if not output.check]
+        ordered = {name: found[name] for name in shown}
         if self.start is None or self.start.choice.how != "integrated":
             return {
                 name: Outcome(

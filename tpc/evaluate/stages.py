@@ -132,10 +132,15 @@ class StagedRun:
         count = plan.evaluations
         repeats = plan.repeats if len(kept) >= count else len(kept)
         claims: Mapping[str, Any] = {}
+        shown = [output.name for output in self.evaluator.program.outputs if not output.check]
         if plan.sampled:
             told = self.evaluator.module.claims([kept[k] for k in sorted(kept)], kept.checks)
-            claims = {output.name: told[output.name] for output in self.evaluator.program.outputs}
-        notes = [*kept.notes, *remarks(claims, plan), *rounding_notes(found, plan)]
+            claims = {name: told[name] for name in shown}
+        notes = [
+            *kept.notes,
+            *remarks(claims, plan),
+            *rounding_notes({name: found[name] for name in shown}, plan),
+        ]
         if repeats < plan.repeats:
             notes.append(f"interrupted after {repeats} of {plan.repeats} repeats")
         elif stopped:

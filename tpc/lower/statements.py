@@ -249,7 +249,7 @@ class Statements:
             ref = x.ref
         else:
             ref = self.output_value(base.name, value, node, loops)
-        self.outputs.append(Output(base.name, axes, ref, origin=origin_of(node.span)))
+        self.outputs.append(Output(base.name, axes, ref, node.check, origin=origin_of(node.span)))
 
     def whole(self, name: str) -> tuple[Ref, tuple[Axis, ...]]:
         shape = self.scope.symbols[name].shape or self.block.made[name].shape

@@ -40,6 +40,7 @@ NODES = {
     "matrix": NodeStyle("matrix", "square", "#fbe3c4", "#b96a12", "box"),
     "vector": NodeStyle("vector", "rounded", "#dbe8f8", "#2f66ad", "box"),
     "scalar": NodeStyle("scalar", "stadium", "#ddf1dd", "#35843a", "ellipse"),
+    "table": NodeStyle("table", "square", "#efe3f7", "#7a3fa0", "box"),
     "output": NodeStyle("output", "hexagon", "#ffffff", "#222222", "hexagon"),
 }
 EDGES = {

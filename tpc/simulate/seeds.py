@@ -108,7 +108,7 @@ def _samples(
     free: tuple[str, ...],
 ) -> Samples:
     """What is said of the seeds that are done."""
-    outputs = {output.name: done.stacked(output.name, seeds) for output in program.outputs}
+    outputs = {o.name: done.stacked(o.name, seeds) for o in program.outputs if not o.check}
     kinds = {m.name: "free" if m.name in free else "dense" for m in program.matrices}
     met = capacities(program, sizes, free)
     directions = {name: (met.get((name, False), 0), met.get((name, True), 0)) for name in free}

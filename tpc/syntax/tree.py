@@ -232,6 +232,8 @@ class OutputStatement(Node):
     target: Tree
     value: Tree | None
     clauses: tuple[Range, ...]
+    # the weight whose steps jump where this is 0, of what a run only looks at
+    check: str = ""
 
 
 # networks and training: written out in the statements above before anything else looks at them (`tpc.train`)

@@ -8,13 +8,14 @@ others as vectors or scalars, as with SGD.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
 from tpc.syntax.tree import Range, Tree
+from tpc.syntax.walk import walk
 from tpc.train.build import Maker, is_number, replaced, substituted
 from tpc.train.checks import check_sign
 from tpc.train.descent import Descent, Updates, scheduled
@@ -91,6 +92,8 @@ class EntrywiseUpdates:
     updates: Updates
     # A of the output weights: they are n^{−A} at the start, and so are all other gradients in h
     readout: Fraction | None
+    # the mean squares of what steps jump at, by family, with their weights
+    watched: dict[str, str] = field(default_factory=dict)
 
     @property
     def m(self) -> Maker:
@@ -145,12 +148,34 @@ class EntrywiseUpdates:
         known: dict[str, Tree] = {"g": gradient} | {s: lines.state(s) for s in states}
         for name, value in values:
             new = self.written(value, known)
+            self.watch(lines, new)
             if name in states:
                 known[name] = lines.advance(name, new)
             else:
                 plain = isinstance(new, tree.Name | tree.Indexed)
                 known[name] = new if plain else lines.define(name, new, f"{name} of {{}}")
-        return self.written(simplified(substituted(rule.result, given)), known)
+        result = self.written(simplified(substituted(rule.result, given)), known)
+        self.watch(lines, result)
+        return result
+
+    def watch(self, lines: _Lines, value: Tree) -> None:
+        """Notes the size of what a function jumps at the zeros of."""
+        m = self.m
+        for node in walk(value):
+            if isinstance(node, tree.Applied) and node.function in (m.name("sign"), m.name("step")):
+                square = m.power(node.args[0], 2)
+                target = lines.number("jump", m.mean(square) if lines.weight.width else square)
+                base = target.base if isinstance(target, tree.Indexed) else target
+                assert isinstance(base, tree.Name)
+                self.watched[base.name] = lines.weight.name
+
+    def outputs(self) -> list[tree.OutputStatement]:
+        """What a run looks at, and does not report."""
+        m = self.m
+        return [
+            tree.OutputStatement(m.span, m.name(name), None, (), weight)
+            for name, weight in self.watched.items()
+        ]
 
     def written(self, value: Tree, known: dict[str, Tree]) -> Tree:
         m = self.m

@@ -151,11 +151,11 @@ def reads(value: Tree) -> set[str]:
     return {name.name for name in names_in(value)}
 
 
-def states_of(lines: Sequence[tuple[str, Tree]]) -> frozenset[str]:
-    """The names that are read before their line, or on it."""
+def states_of(lines: Sequence[tuple[str, Tree]]) -> tuple[str, ...]:
+    """The names that are read before their line, or on it, in the order of the lines."""
     found, made = set[str](), set[str]()
     own = {name for name, _ in lines}
     for name, value in lines:
         found |= (reads(value) & own) - made
         made.add(name)
-    return frozenset(found)
+    return tuple(name for name, _ in lines if name in found)

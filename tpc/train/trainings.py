@@ -141,13 +141,15 @@ class Trainings:
         body = [line for adaptation in inner for line in adaptation.lines(scene, self.shown)]
         backward = gradient.backward_lines()
         reader = Reader(scene.names, before, m, scene.weights)
-        updates = self.updates(trainable, descent, gradient, reader, chosen)
+        entrywise = EntrywiseUpdates(Updates(scene, descent, m), chosen.readout)
+        updates = self.updates(trainable, entrywise, gradient, reader, chosen)
         body += [*gradient.forward_lines(), *gradient.loss, self.reported(node, gradient, m)]
         body += backward if self.shown > 0 else []
         if self.shown > 1:
             out += updates.before
             body += updates.lines
         out.append(tree.ForBlock(node.span, node.range, tuple(body)))
+        out += entrywise.outputs() if self.shown > 1 else []
         self.state = (*before, Upto(descent, (), node.range.count))
         self.trained.setdefault(node.network.name, []).append(descent)
         for item in node.items:
@@ -173,15 +175,14 @@ class Trainings:
     def updates(
         self,
         trainable: Sequence[Weight],
-        descent: Descent,
+        entrywise: EntrywiseUpdates,
         gradient: LossGradient,
         start: Reader,
         chosen: Optimizers,
     ) -> Updates:
         """The updates at the end of a round. start: the weights before the training."""
-        names, m = self.scene.names, start.m
-        updates = Updates(self.scene, descent, m)
-        entrywise = EntrywiseUpdates(updates, chosen.readout)
+        names, m, updates = self.scene.names, start.m, entrywise.updates
+        descent = updates.descent
         if descent.sgd.clip is not None:
             updates.clip([(w, gradient.records.get(w.name, [])) for w in trainable])
         for weight in trainable:

@@ -1,0 +1,42 @@
+"""Steps that jump where a quantity is 0: a run says so where its limit is, as far as points can tell.
+
+At width n the sign of what tends to 0 is that of a fluctuation, so that there is no limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tpc.core.program import Program
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import TpcError
+
+VANISHING = 1e-12  # of a mean square, relative to the largest
+# the spread of a mean square over repeats, relative to it, from which it is not told from 0
+UNCERTAIN = 0.5
+
+
+def require_sizes(program: Program, repeats: int, found: Mapping[str, tuple[Any, Any]]) -> None:
+    """Raises TpcError (TP748) where a run's outcome depends on the sign of what tends to 0.
+
+    What is 0 exactly in all repeats is so at every width, and harmless.
+    """
+    for output in program.outputs:
+        if not output.check:
+            continue
+        value, error = found[output.name]
+        sizes = np.asarray(value, np.float64)
+        spread = np.zeros(sizes.shape) if error is None else np.asarray(error) * math.sqrt(repeats)
+        with np.errstate(invalid="ignore"):
+            small = (sizes < VANISHING * np.max(sizes, initial=0)) | (spread > UNCERTAIN * sizes)
+            nothing = (sizes == 0) & (spread == 0)
+            places = np.argwhere(small & ~nothing & np.isfinite(spread))
+        if len(places):
+            step = int(places[0][0])
+            raise TpcError(
+                [catalogue.optimizers.vanishing(output.check, step)], program.name, of_program=True
+            )
