@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from tpc.evaluate.result import Result
 
 
+PATIENCE = 60.0  # predicted seconds that `verify` spends on what it compares finite width with
+
+
 def add_simulate(commands: Any) -> None:
     made = add_command(commands, "simulate", simulate, "run the program at finite width", data=True)
     made.add_argument("--width", type=positive, required=True, metavar="N", help="the first width")
@@ -76,11 +79,16 @@ def _predicted(
     program: Program, inputs: dict[str, np.ndarray], result: Result, arguments: argparse.Namespace
 ) -> tuple[Mapping[str, Correction] | None, Sequence[str]]:
     """What the limit says of finite width, or why it says nothing."""
-    from tpc.corrections import corrections
+    from tpc.corrections import SlowError, corrections
     from tpc.diagnostics.diagnostic import TpcError
 
     try:
-        found = corrections(program, inputs, limit=result, seed=arguments.seed)
+        found = corrections(program, inputs, limit=result, seed=arguments.seed, patience=PATIENCE)
+    except SlowError as slow:
+        return None, [
+            f"bias and spread are not predicted: that would take about {slow.seconds:.0f} s, as `tpc "
+            "corrections` does"
+        ]
     except TpcError as error:
         return None, [f"bias and spread are not predicted: {d.message}" for d in error.diagnostics]
     return found.outputs, [f"of `{name}`: {own.reason}" for name, own in found.outputs.items() if own.reason]

@@ -33,8 +33,8 @@ APART, SURE = 0.1, 6.0  # of the derivative, and standard errors: steps that dif
 ROUNDING = 1e-13  # of an output
 NO_ERROR = 0.7  # the index of a tail from which on, as in runs of the limit
 NO_LIMIT = (
-    "as the step in the weights of the points gets smaller, differences do not tend to a derivative: a "
-    "function bends or jumps at the limit itself"
+    "with half the step in the weights of the points, differences change more than those of what has "
+    "derivatives: a function bends or jumps at the limit itself, or there are too few points where some bend"
 )
 INFINITE = (
     "the influence of a point has too heavy a tail for a variance that can be told, or for a finite one"

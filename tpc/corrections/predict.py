@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
@@ -13,49 +12,34 @@ from tpc.core.calculus import NotDifferentiableError
 from tpc.core.given import require_whole
 from tpc.core.inputs import bind_inputs
 from tpc.core.program import Program
-from tpc.corrections.bends import has_moving_bends
-from tpc.corrections.by_points import Derived, Steps, derived, without
+from tpc.corrections.by_points import Derived, derived, without
 from tpc.corrections.coefficients import TooLargeError
+from tpc.corrections.effort import Effort, Request
 from tpc.corrections.jets import Field
 from tpc.corrections.linear_program import Gradients, LinearProgram, NotRationalError
 from tpc.corrections.prediction import Correction, Corrections
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
-from tpc.emit.emit import emit
 from tpc.evaluate.result import Result
 from tpc.expand import expand
 from tpc.expand.expand import has_powers
-from tpc.machine.memory import require_memory
-from tpc.pipeline import compile_program, plan_limit
+from tpc.pipeline import compile_program
 from tpc.plan.options import Options
-from tpc.plan.plan import SampledPlan
 from tpc.plan.refusal import UnrepresentableError
 from tpc.plan.space import Linear
 
 if TYPE_CHECKING:
-    from tpc.evaluate.evaluator import Evaluator
+    pass
 
 Progress = Callable[[int, int], None]
-REPEATS = 16
-PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so many for each Gaussian
-DIRECTIONS, ROUGH, FEWEST = 256, 512, 16
-HEAVY = 1024  # points and directions where functions grow fast, so that heavy tails are seen
-# predicted, that the directions of all repeats are chosen for; and of one evaluation at least
-SECONDS, LEAST_SECONDS = 20.0, 2e-4
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """How corrections are to be computed. Raises TpcError (TP602) for options out of range."""
+class SlowError(Exception):
+    """Corrections are predicted to take longer than is waited for: `seconds`."""
 
-    seed: int = 0
-    # random directions on the points of each repeat, and how many points and repeats; None for what suits
-    signs: int | None = None
-    samples: int | None = None
-    repeats: int | None = None
-    # "auto" is exact where the program is linear in its vectors, else "nodes"
-    method: str = "auto"
-    covariances: bool = False
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 def corrections(
@@ -64,6 +48,7 @@ def corrections(
     *,
     limit: Result | None = None,
     progress: Progress | None = None,
+    patience: float | None = None,
     **options: Any,
 ) -> Corrections:
     """Bias and fluctuation of the outputs at finite width, to first order in 1/n, from the limit.
@@ -74,10 +59,10 @@ def corrections(
 
     inputs: arrays by name. limit: what a run for these inputs gave, if there was one. progress: called with
     the repeats done and all. Options: `seed`; `signs`, directions on the points of each repeat; `samples`,
-    `repeats`; `method`, "auto", "linear" or "nodes"; `covariances`, whether those of outputs with each other
-    are wanted.
-    Raises TpcError: inputs that do not fit (TP50x), outputs that are random in the limit or programs with
-    powers of n (TP807), options out of range (TP602), and what a run of the limit may raise.
+    `repeats`; `method`, "auto", "linear" or "nodes"; `covariances`, whether those of outputs with each
+    other are wanted. patience: seconds of work by points at most, as predicted. Raises TpcError: inputs
+    that do not fit (TP50x), outputs that are random in the limit or programs with powers of n (TP807),
+    options out of range (TP602), and what a run of the limit may raise. SlowError where patience ends.
     """
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)
@@ -91,7 +76,7 @@ def corrections(
             if request.method == "linear":
                 wrong = catalogue.running.not_representable("linear", str(error))
                 raise TpcError([wrong], program.name, of_program=True) from None
-    return _by_points(program, given, request, limit, progress)
+    return _by_points(program, given, request, limit, progress, patience)
 
 
 def _request(program: Program, options: Mapping[str, Any]) -> Request:
@@ -174,53 +159,28 @@ def _by_points(
     request: Request,
     limit: Result | None,
     progress: Progress | None,
+    patience: float | None,
 ) -> Corrections:
+    effort = Effort.of(program, request)
+    if patience is not None and effort.seconds > patience:
+        raise SlowError(effort.seconds)
     if limit is None:
         limit = compile_program(program, Options())(given, seed=request.seed)
-    rough = has_moving_bends(program)
-    evaluator = _on_points(program, request, rough)
-    plan, heavy = evaluator.plan, bool(evaluator.module.HEAVY)
-    most = HEAVY if heavy else ROUGH if rough else DIRECTIONS
-    directions = request.signs or _directions(evaluator, most, rough)
-    steps = Steps.of(plan.gaussians, directions, rough=rough)
     found = derived(
-        evaluator, given, seed=request.seed, directions=directions, steps=steps, progress=progress
+        effort.evaluator,
+        given,
+        seed=request.seed,
+        directions=effort.directions,
+        steps=effort.steps,
+        progress=progress,
     )
-    edges = ", with steps across the kinks of its functions" if rough else ""
     return Corrections(
         program.name,
-        f"nodes, derivatives in the weights of {plan.samples} points of {plan.gaussians} Gaussians, "
-        f"{directions} directions at each of {plan.repeats} repeats{edges}",
+        str(effort),
         {name: _of_points(own, limit, name) for name, own in found.items()},
         _covariances(found) if request.covariances else None,
         limit.notes,
     )
-
-
-def _on_points(program: Program, request: Request, rough: bool) -> Evaluator:
-    """The evaluator of the limit on sampled points, of each width on its own."""
-    repeats, samples = request.repeats or REPEATS, request.samples
-    if samples is None:
-        few = plan_limit(program, Options(method="nodes", samples=LEAST, repeats=repeats))
-        least = LEAST_ROUGH if rough else LEAST
-        samples = max(least, 1 << (PER_GAUSSIAN * max(1, few.gaussians) - 1).bit_length())
-    evaluator = compile_program(program, Options(method="nodes", samples=samples, repeats=repeats))
-    if request.samples is None and samples < HEAVY and evaluator.module.HEAVY:
-        evaluator = compile_program(program, Options(method="nodes", samples=HEAVY, repeats=repeats))
-    require_memory(evaluator.plan.memory, program.name, of_program=True)
-    if len(evaluator.program.widths) == 1:
-        return evaluator
-    assert isinstance(evaluator.plan, SampledPlan)
-    plan = replace(evaluator.plan, by_width=True)
-    return replace(evaluator, plan=plan, source=emit(plan))
-
-
-def _directions(evaluator: Evaluator, most: int, rough: bool) -> int:
-    """As many as make the sums complete, or as are predicted to take a fair time."""
-    plan, widths = evaluator.plan, len(evaluator.program.widths)
-    each = max(plan.seconds, LEAST_SECONDS) * plan.repeats * (4 if rough else 2)
-    complete = plan.samples << (widths - 1).bit_length()
-    return min(complete, most * widths, max(FEWEST, int(SECONDS / each)))
 
 
 def _of_points(own: Derived, limit: Result, name: str) -> Correction:

@@ -1,0 +1,101 @@
+"""How many points, repeats and directions corrections are computed with, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tpc.core.program import Program
+from tpc.corrections.bends import has_moving_bends
+from tpc.corrections.by_points import Steps
+from tpc.diagnostics import catalogue
+from tpc.diagnostics.diagnostic import TpcError
+from tpc.emit.emit import emit
+from tpc.machine.memory import require_memory
+from tpc.pipeline import compile_program, plan_limit
+from tpc.plan.options import Options
+from tpc.plan.plan import SampledPlan
+
+if TYPE_CHECKING:
+    from tpc.evaluate.evaluator import Evaluator
+
+PER_GAUSSIAN, LEAST, LEAST_ROUGH = 16, 256, 2048  # points: a power of two of so many for each Gaussian
+DIRECTIONS, DIRECTIONS_ROUGH, FEW, FEWEST = 256, 512, 16, 4  # on the points of one repeat
+HEAVY = 1024  # points and directions where functions grow fast, so that heavy tails are seen
+REPEATS = (16, 8, 4)  # in turn, until `FEW` directions take a fair time
+SECONDS, LEAST_SECONDS = 20.0, 2e-4  # predicted: a fair time; of one evaluation at least
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for; None for what suits."""
+
+    seed: int = 0
+    # random directions on the points of each repeat
+    signs: int | None = None
+    samples: int | None = None
+    repeats: int | None = None
+    # "auto" is exact where the program is linear in its vectors, else "nodes"
+    method: str = "auto"
+    covariances: bool = False
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Derivatives on the points of an evaluator."""
+
+    evaluator: Evaluator
+    directions: int
+    steps: Steps
+    # whether functions bend at places that move with the weights
+    rough: bool
+
+    @property
+    def seconds(self) -> float:
+        """Predicted of all directions of all repeats."""
+        plan = self.evaluator.plan
+        return plan.repeats * 2 * (self.directions + self.steps.checked) * plan.seconds
+
+    @staticmethod
+    def of(program: Program, request: Request) -> Effort:
+        """Raises TpcError: too few points (TP602), too little memory (TP604), and as `compile_program`."""
+        rough = has_moving_bends(program)
+        evaluator = _on_points(program, request, rough)
+        plan = evaluator.plan
+        assert isinstance(plan, SampledPlan)
+        if plan.samples < 2 * plan.gaussians:
+            why = f"must be at least {2 * plan.gaussians}, twice the Gaussians, not {plan.samples}"
+            raise TpcError([catalogue.running.bad_option("--samples", why)], program.name, of_program=True)
+        require_memory(plan.memory, program.name, of_program=True)
+        each = max(plan.seconds, LEAST_SECONDS) * (4 if rough else 2)
+        repeats = request.repeats or next((r for r in REPEATS if r * FEW * each <= SECONDS), REPEATS[-1])
+        most = HEAVY if evaluator.module.HEAVY else DIRECTIONS_ROUGH if rough else DIRECTIONS
+        widths = len(program.widths)
+        complete = plan.samples << (widths - 1).bit_length()
+        fair = max(FEWEST, int(SECONDS / (each * repeats)))
+        directions = request.signs or min(complete, most * widths, fair)
+        plan = replace(plan, repeats=repeats, by_width=widths > 1)
+        source = emit(plan) if plan.by_width else evaluator.source
+        steps = Steps.of(plan.gaussians, directions, rough=rough)
+        return Effort(replace(evaluator, plan=plan, source=source), directions, steps, rough)
+
+    def __str__(self) -> str:
+        plan = self.evaluator.plan
+        edges = ", with steps across the kinks of its functions" if self.rough else ""
+        return (
+            f"nodes, derivatives in the weights of {plan.samples} points of {plan.gaussians} Gaussians, "
+            f"{self.directions} directions at each of {plan.repeats} repeats{edges}"
+        )
+
+
+def _on_points(program: Program, request: Request, rough: bool) -> Evaluator:
+    """The evaluator of the limit on sampled points."""
+    samples, repeats = request.samples, request.repeats or REPEATS[0]
+    if samples is None:
+        few = plan_limit(program, Options(method="nodes", samples=LEAST, repeats=repeats))
+        least = LEAST_ROUGH if rough else LEAST
+        samples = max(least, 1 << (PER_GAUSSIAN * max(1, few.gaussians) - 1).bit_length())
+    evaluator = compile_program(program, Options(method="nodes", samples=samples, repeats=repeats))
+    if request.samples is None and samples < HEAVY and evaluator.module.HEAVY:
+        return compile_program(program, Options(method="nodes", samples=HEAVY, repeats=repeats))
+    return evaluator
