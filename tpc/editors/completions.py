@@ -12,12 +12,13 @@ from tpc.editors.open_text import OpenText
 from tpc.syntax.highlight import CONSTANTS, WORDS_OF_FUNCTIONS
 from tpc.syntax.layout import IN_TRAINING, RESERVED, STARTING
 from tpc.train.losses import NAMES as LOSSES
+from tpc.train.optimizer_rules import KNOWN as OPTIMIZERS
 from tpc.train.parametrization import NAMES as PARAMETRIZATIONS
 
 ATTRIBUTE = re.compile(r"([^\W\d]\w*)(?:\[[^\[\]]*\])?\.\w*$")
 FIRST = re.compile(r"\s*\w*$")
 OPTIONS = {
-    "update": ("sgd",),
+    "update": ("sgd", *OPTIMIZERS),
     "loss": LOSSES,
     "parametrization": PARAMETRIZATIONS,
 }

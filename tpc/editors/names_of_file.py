@@ -118,8 +118,10 @@ class NamesOfFile:
                     base = _base(target)
                     if base is not None and network.name in self.insides:
                         self.insides[base.name] = self.insides[network.name]
-                case tree.Define(target=target):
-                    self._new_base(scope, target, "value")
+                case tree.Optimizer(name=name):
+                    self._new(scope, name, "optimizer")
+                case tree.Define(target=target, sides=sides):
+                    self._new_base(scope, target, "table" if sides else "value")
                 case tree.OutputStatement(target=target, value=value):
                     if value is not None:
                         self._new_base(scope, target, "output")
@@ -128,6 +130,14 @@ class NamesOfFile:
         name = _base(target)
         if name is not None:
             self._new(scope, name, kind)
+
+    def _inside_rule(self, s: tree.Optimizer, around: NameScope) -> NameScope:
+        """States may be read before their lines, which come after a step."""
+        scope = NameScope(around)
+        for parameter in s.parameters:
+            self._new(scope, parameter.name, "parameter")
+        self._declare(s.body, scope)
+        return scope
 
     def _inside(self, s: tree.Network | tree.Function, around: NameScope) -> NameScope:
         scope = NameScope(around)
@@ -183,7 +193,13 @@ class NamesOfFile:
                     self._new(inner, parameter, "argument")
                 self._visit_all([option.value for option in options], scope)
                 self._visit(value, inner)
-            case tree.Update(options=options) | tree.Parametrization(options=options):
+            case tree.Optimizer(parameters=parameters, body=body, result=result):
+                self._visit_all([parameter.value for parameter in parameters], scope)
+                self._visit_all((*body, result), self._inside_rule(node, scope))
+            case tree.Update(name=name, options=options, weights=weights):
+                self._visit_all((name, *weights), scope)
+                self._visit_all([option.value for option in options], scope)
+            case tree.Parametrization(options=options):
                 self._visit_all([option.value for option in options], scope)
             case tree.Option(value=value):
                 self._visit(value, scope)
@@ -210,7 +226,7 @@ class NamesOfFile:
                 self._visit_all((target, network, examples), inner)
                 self._visit_all([option.value for option in options], inner)
             case _:
-                self._visit_all((node.target, node.value), inner)
+                self._visit_all((*(getattr(node, "sides", None) or ()), node.target, node.value), inner)
 
     def _visit_declaration(self, node: Any, scope: NameScope) -> None:
         """A declaration: its axes have variables, which what follows may use."""
