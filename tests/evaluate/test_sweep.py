@@ -58,6 +58,14 @@ def test_a_sweep_is_single_runs(evaluator):
     json.dumps(data, allow_nan=False)
 
 
+def test_a_long_table_is_folded(evaluator):
+    lines = str(evaluator.sweep({"eta": np.linspace(0.1, 0.9, 200)})).splitlines()
+    assert len(lines) == 64
+    assert lines[32] == "  … 140 more, which --save and --json have"
+    assert lines[2].split()[0] == "0.1"
+    assert lines[62].split()[0] == "0.9"
+
+
 def test_sampled_limits_have_their_errors():
     program = tpc.parse("width n\ninput s = 1\nvector v : n ~ N(0, 1)\nvector w : n ~ N(0, 1)\n"
                         "output q = mean(tanh(s*v + w)^2/(1 + v^2))\n")  # fmt: skip

@@ -21,6 +21,7 @@ from tpc.show.entries import plain
 from tpc.show.figures import with_error
 
 MOST_POINTS = 10_000
+MOST_ROWS = 60  # that a table shows
 SHOWN_FIGURES = 5  # of swept values
 
 
@@ -87,6 +88,7 @@ class Sweep:
         for index, values in self.points():
             cells = [_shown(outcome, index) for outcome in told.values()]
             rows.append([*(f"{v:.{SHOWN_FIGURES}g}" for v in values), *cells])
+        left_out = len(rows) - 1 - MOST_ROWS
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
         lines = [
             "  " + "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -95,7 +97,7 @@ class Sweep:
         return "\n".join(
             [
                 f"{self.program} at n = ∞, {swept}",
-                *lines,
+                *_folded(lines, left_out),
                 *self._closing(),
                 *(f"note: {n}" for n in self.notes),
             ]
@@ -144,6 +146,14 @@ class Sweep:
         from tpc.evaluate.sweep_plot import plot_sweep
 
         plot_sweep(self, path)
+
+
+def _folded(lines: list[str], left_out: int) -> list[str]:
+    """The lines of a table without those in the middle, if they are too many."""
+    if left_out <= 1:
+        return lines
+    kept = 1 + MOST_ROWS // 2
+    return [*lines[:kept], f"  … {left_out} more, which --save and --json have", *lines[kept + left_out :]]
 
 
 def _shown(outcome: Outcome, at: tuple[int, ...]) -> str:
