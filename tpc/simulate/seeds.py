@@ -59,17 +59,15 @@ def simulate(
 
     inputs: arrays by name, all of them, in the declared shapes. width: n >= 1, the others follow by their
     ratios. progress: called with the numbers of seeds done and asked for. checkpoint: an .npz file that keeps
-    what is done, and from which the same run (or one with more seeds) resumes. Returns each output with shape
-    (len(seeds), *its own). A seed gives the same numbers, bit for bit on one machine, whichever others it is
-    run with. Interrupted (Ctrl-C), returns the seeds that are done.
+    what is done, and from which the same run (or one with more seeds) resumes. matrices: "dense" ones are
+    drawn, of "free" ones only what they are asked is, exactly in law (see `matrix_free`), "auto" is what is
+    predicted to take less time.
 
-    matrices: "dense" ones are drawn. Of "free" ones only what they are asked is, given what they were asked
-    before, which has the same law (see `matrix_free`); a seed's numbers are others then. "auto" is for each
-    matrix what is predicted to take less time.
-    Raises WidthError: a width that is no whole number or below 1; SeedError: seeds that repeat or do not lie
-    in 0 … 2³² − 1; CheckpointError: a checkpoint of another run; ValueError, of which these are kinds: a
-    dtype, or a word for `matrices`, that there is not; TpcError (TP604): a width for which there is too
-    little memory.
+    Returns each output with shape (len(seeds), *its own). A seed gives the same numbers, bit for bit on one
+    machine, whichever others it is run with. Interrupted (Ctrl-C), returns the seeds that are done. Raises
+    WidthError: a width that is no whole number or below 1; SeedError: seeds that repeat or do not lie in
+    0 … 2³² − 1; CheckpointError: a checkpoint of another run; ValueError, of which these are kinds: a dtype,
+    or a word for `matrices`, that there is not; TpcError (TP604): too little memory for the width.
     """
     require_platform()
     width = _width(width)
@@ -95,11 +93,25 @@ def simulate(
     finished = tuple(seed for seed in wanted if seed in done)
     if interrupted and not finished:
         raise KeyboardInterrupt
-    outputs = {output.name: done.stacked(output.name, finished) for output in program.outputs}
+    return _samples(program, width, dtype, done, finished, interrupted, sizes, free)
+
+
+def _samples(
+    program: Program,
+    width: int,
+    dtype: DType,
+    done: Checkpoint,
+    seeds: tuple[int, ...],
+    interrupted: bool,
+    sizes: Mapping[str, int],
+    free: tuple[str, ...],
+) -> Samples:
+    """What is said of the seeds that are done."""
+    outputs = {output.name: done.stacked(output.name, seeds) for output in program.outputs}
     kinds = {m.name: "free" if m.name in free else "dense" for m in program.matrices}
     met = capacities(program, sizes, free)
     directions = {name: (met.get((name, False), 0), met.get((name, True), 0)) for name in free}
-    return Samples(program.name, width, dtype, finished, outputs, interrupted, kinds, directions)
+    return Samples(program.name, width, dtype, seeds, outputs, interrupted, kinds, directions)
 
 
 def memory(

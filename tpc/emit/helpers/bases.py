@@ -76,7 +76,8 @@ def projected(chain, x, weights):
 def meet(chain, x, weights, tolerance):
     """The coordinates of `x` on the bases of `chain`, and the chain with what is new of `x`.
 
-    That is added to its last basis (Gram–Schmidt, twice).
+    That is added to its last basis (Gram–Schmidt, twice). Then the new direction, and its place, which is
+    beyond the last one if there is none.
     """
     found, rest = projected(chain, x, weights)
     again, rest = projected(chain, rest, weights)
@@ -85,7 +86,7 @@ def meet(chain, x, weights, tolerance):
     last = chain[-1]
     capacity = starts(last)[-1]
     if capacity == 0:
-        return found, chain
+        return found, chain, rest, 0
     new = size > tolerance**2 * scale
     room = last.count < capacity
     met = new & room
@@ -97,8 +98,9 @@ def meet(chain, x, weights, tolerance):
     ]
     dropped = lax.stop_gradient(jnp.where(new & ~room, size / jnp.where(scale > 0, scale, 1), 0))
     lost = jnp.maximum(last.lost, jnp.sqrt(dropped))
-    rows = written(last, last.p, (rest / norm)[None], slot[None])
-    return found, (*chain[:-1], Basis(rows, last.g, last.count + met, lost))
+    direction = rest / norm
+    rows = written(last, last.p, direction[None], slot[None])
+    return found, (*chain[:-1], Basis(rows, last.g, last.count + met, lost)), direction, slot
 
 
 def written(basis, blocks, rows, slots):
@@ -113,7 +115,7 @@ def written(basis, blocks, rows, slots):
     return tuple(out)
 
 
-def read(basis, blocks, slots):
+def rows_at(basis, blocks, slots):
     """The rows [B, M] of the blocks of a basis at `slots`, 0 for those beyond the last one."""
     out = jnp.zeros((len(slots), blocks[0].shape[-1]), blocks[0].dtype)
     for block, start in zip(blocks, starts(basis), strict=False):
@@ -122,24 +124,19 @@ def read(basis, blocks, slots):
     return out
 
 
-def seen(far, grown, slots, ratio, weights, freed):
-    """A chain whose last basis has the images of its new directions, those at `slots` [B], in place.
+def images_of(far, drawn, rows, ratio, weights, freed):
+    """What a matrix sends new directions `rows`, [M] or [B, M], to; `drawn`: the Gaussian of each.
 
     The image of p is a Gaussian with the inner products that are known: ⟨q, Wp⟩ = ⟨Wᵀq, p⟩ for all q that
     the transpose has met. What it has by chance along these is taken out, where the points are not exact in
     that (`freed`, the weights of the points of images, not None). So Wᵀ is the transpose of W on every sample
     (conditioning, Bolthausen 2014), and by Stein's lemma the known part is Ż.
     """
-    last = grown[-1]
-    if not far or starts(last)[-1] == 0:
-        return grown
-    rows, images = read(last, last.p, slots), read(last, last.g, slots)
     parts = [coordinates(b, b.g, ratio * (rows * weights).T) for b in far]
     if freed is not None:
-        chance = [coordinates(b, b.p, (images * freed).T) for b in far]
+        chance = [coordinates(b, b.p, (drawn * freed).T) for b in far]
         parts = jax.tree.map(jnp.subtract, parts, chance)
-    images = images + sum(combination(b, b.p, c) for b, c in zip(far, parts, strict=True))
-    return (*grown[:-1], last._replace(g=written(last, last.g, images, slots)))
+    return drawn + sum(combination(b, b.p, c) for b, c in zip(far, parts, strict=True))
 
 
 def multiply(near, far, x, scale, ratio, weights, tolerance, freed=None):
@@ -149,10 +146,12 @@ def multiply(near, far, x, scale, ratio, weights, tolerance, freed=None):
     transpose, σ√(rows/columns)). ratio: √(columns/rows) (of the transpose, its inverse).
     freed: the weights of the points of Wx, None where inner products are exact.
     """
-    before = near[-1].count
-    found, near = meet(near, x, weights, tolerance)
-    slots = jnp.where(near[-1].count > before, before, starts(near[-1])[-1])[None]
-    near = seen(far, near, slots, ratio, weights, freed)
+    found, near, direction, slot = meet(near, x, weights, tolerance)
+    last = near[-1]
+    if far and starts(last)[-1]:
+        drawn = rows_at(last, last.g, slot[None])[0]
+        new = images_of(far, drawn, direction, ratio, weights, freed)
+        near = (*near[:-1], last._replace(g=written(last, last.g, new[None], slot[None])))
     return scale * sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True)), near
 
 

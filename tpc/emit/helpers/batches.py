@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from tpc.emit.helpers.bases import Basis, combination, projected, read, seen, starts, written
+from tpc.emit.helpers.bases import Basis, combination, images_of, projected, rows_at, starts, written
 
 
 # ---- copied
@@ -86,8 +86,8 @@ def directions_jvp(primals, tangents):
 def meet_all(chain, xs, weights, tolerance):
     """`meet` for the rows of `xs` [B, M], one after the other.
 
-    Their coordinates on the bases as they were and on new directions [B, B], where these have been put, and
-    the chain with them.
+    Their coordinates on the bases as they were and on new directions [B, B], the chain with these, and the
+    new directions, 0 where there is none, and their places.
     """
     found, rest = projected(chain, xs, weights)
     scale = jnp.sum(xs * weights * xs, axis=1)
@@ -104,13 +104,15 @@ def meet_all(chain, xs, weights, tolerance):
     grown = Basis(
         written(last, last.p, rows, slots), last.g, last.count + jnp.sum(met, dtype=jnp.int32), lost
     )
-    return found, jnp.where(met, own, 0), slots, (*chain[:-1], grown)
+    return found, jnp.where(met, own, 0), (*chain[:-1], grown), rows, slots
 
 
 def multiply_all(near, far, xs, scale, ratio, weights, tolerance, freed=None):
     """`multiply` for the rows of `xs` [B, M], one after the other."""
-    found, own, slots, grown = meet_all(near, xs, weights, tolerance)
-    grown = seen(far, grown, slots, ratio, weights, freed)
-    last = grown[-1]
-    images = sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
-    return scale * (images + own @ read(last, last.g, slots)), grown
+    found, own, near, rows, slots = meet_all(near, xs, weights, tolerance)
+    last = near[-1]
+    new = images_of(far, rows_at(last, last.g, slots), rows, ratio, weights, freed)
+    if far:
+        near = (*near[:-1], last._replace(g=written(last, last.g, new, slots)))
+    old = sum(combination(b, b.g, c) for b, c in zip(near, found, strict=True))
+    return scale * (old + own @ new), near
