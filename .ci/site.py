@@ -14,9 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "build" / "site-source"
 GROUPS = {
-    "Begin": ("tutorial", "howto"),
+    "Begin": ("tutorial", "howto", "notebooks"),
     "Reference": ("language", "tables", "commands", "api", "codes"),
-    "Explanation": ("numerics", "comparison", "running", "python", "experiments"),
+    "Explanation": ("numerics", "corrections", "comparison", "running", "python", "experiments"),
     "Project": ("architecture", "contributing", "changelog"),
 }
 OUTSIDE = re.compile(r"\]\((?:\.\./)+([^)\s]*)\)")  # links to what is no page: files of the project

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tpc.cli.arguments import add_command, add_evaluation, different_widths, positive
+from tpc.cli.arguments import add_command, add_evaluation, add_matrices, different_widths, positive
 from tpc.cli.numbers import diverged_widths, error_of, require_widths, sample
 from tpc.cli.shared import OK, bound, load, options_of, require_writable, writing
 
@@ -22,11 +22,12 @@ def add_report(commands: Any) -> None:
         type=lambda text: [] if text == "none" else different_widths(text),
         default=different_widths(WIDTHS),
         metavar="N,N,…|none",
-        help=f"finite widths to compare the limit with ({WIDTHS})",
+        help="finite widths to compare the limit with",
     )
     made.add_argument(
-        "--seeds", type=positive, default=8, metavar="N", help="random initialisations at each of them (8)"
+        "--seeds", type=positive, default=8, metavar="N", help="random initialisations at each of them"
     )
+    add_matrices(made)
     add_evaluation(made)
 
 
