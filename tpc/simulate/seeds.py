@@ -327,7 +327,8 @@ def _compiled(
             matrices[name] = Asked(matrix, sigma, own[matrix.rows], own[matrix.columns], TOLERANCES[dtype])
             bases |= unasked(key, matrix, met, own, jnp.dtype(dtype))
         machine = Machine(own, matrices, families, jnp.dtype(dtype), rolling(program))
-        env = machine.run(program.body, {**inputs, **vectors, **bases}, Bindings())
+        with jax.default_matmul_precision("highest"):  # float32 on accelerators is rounded before else
+            env = machine.run(program.body, {**inputs, **vectors, **bases}, Bindings())
         return {output.name: machine.output(output, env).astype(dtype) for output in program.outputs}
 
     return jax.jit(jax.vmap(one, in_axes=(0, None, None)))
