@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -124,10 +125,32 @@ def _cached(arguments: argparse.Namespace) -> Iterator[None]:
     if reason is not None:
         say(f"note: {reason}")
     try:
-        yield
+        with _remarks_on_cache():
+            yield
     finally:
         if "jax" in sys.modules:
             cache.prune()
+
+
+@contextmanager
+def _remarks_on_cache() -> Iterator[None]:
+    """What JAX warns of about its cache, where nothing else catches it, is a note."""
+    from tpc.machine.cache import remark_on
+
+    others = warnings.showwarning
+
+    def show_warning(message: Warning | str, *about: Any, **options: Any) -> None:
+        remark = remark_on(str(message))
+        if remark == str(message):
+            others(message, *about, **options)
+        else:
+            say(f"note: {remark}")
+
+    warnings.showwarning = show_warning
+    try:
+        yield
+    finally:
+        warnings.showwarning = others
 
 
 @contextmanager
