@@ -106,9 +106,7 @@ def blocks(rows: Iterable[Row]) -> list[str]:
     for row in rows:
         text = str(row)
         if len(text) > MOST_CHARACTERS:
-            text = str(
-                Row(row.depth, r"\text{(a line too long for MathJax; it is in the text of the limit)}")
-            )
+            text = str(Row(row.depth, TOO_LONG))
         if sum(map(len, made[-1])) + 4 * len(made[-1]) + len(text) > MOST_CHARACTERS:
             made.append([])
         made[-1].append(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from tpc.display.html_tables import folded, table
 from tpc.display.markup import Markup, element, joined
 from tpc.display.sparkline import heat_map, sparkline
+from tpc.show.entries import shown_indices
 
 MOST_ENTRIES = 200  # of a folded table; the middle of longer arrays is left out
 Number = Callable[[tuple[int, ...]], str]
@@ -34,14 +36,14 @@ def _picture(values: np.ndarray, errors: np.ndarray | None) -> Markup:
 
 def _entries(name: str, shape: tuple[int, ...], number: Number) -> Markup:
     """Few entries one under another; of more the first and the last, which unfold to all."""
-    indices = list(np.ndindex(shape))
-    shown: list[tuple[int, ...] | None] = [*indices]
-    if len(indices) > MOST_ENTRIES:
-        half = MOST_ENTRIES // 2
-        shown = [*indices[:half], None, *indices[-half:]]
-    left_out = f"… {len(indices) - MOST_ENTRIES} more"
-    rows = [(left_out, "") if i is None else (f"{name}[{', '.join(map(str, i))}]", number(i)) for i in shown]
+    indices = shown_indices(shape, MOST_ENTRIES)
+    left_out = f"… {math.prod(shape) - MOST_ENTRIES} more"
+    rows = [(left_out, "") if i is None else (f"{name}{_of(i)}", number(i)) for i in indices]
     if len(indices) <= 4:
         return joined(element("div", f"{entry} = {value}") for entry, value in rows)
-    (first, _), (last, _) = rows[0], rows[-1]
-    return folded(f"{first} = {number(indices[0])}, …, {last} = {number(indices[-1])}", table((), rows))
+    (first, one), (last, other) = rows[0], rows[-1]
+    return folded(f"{first} = {one}, …, {last} = {other}", table((), rows))
+
+
+def _of(index: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, index))}]"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tpc.display.markup import FAINT, Markup, element
 
+PLAIN = "tex2jax_ignore mathjax_ignore"  # a $ in it begins no formula
 CELL = "text-align:left;vertical-align:top;padding:2px 10px 2px 0"
 
 
@@ -29,7 +30,7 @@ def folded(summary: str, *body: str) -> Markup:
 def titled(title: str, subtitle: str, *body: str) -> Markup:
     """What stands in the output of a cell: a title, a fainter line, then the rest."""
     faint = element("div", subtitle, style=f"{FAINT};font-size:90%")
-    return element("div", element("b", title), *([faint] if subtitle else []), *body)
+    return element("div", element("b", title), *([faint] if subtitle else []), *body, class_=PLAIN)
 
 
 def monospaced(text: str) -> Markup:

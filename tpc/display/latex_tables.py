@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
+from tpc.show.entries import shown_indices
 
 MOST_ROWS, MOST_COLUMNS = 40, 4  # of numbers, in one table
 POWER_OF_TEN = re.compile(r"e([+-]?)0*(\d+)")
@@ -47,9 +48,8 @@ def latex_tables(outputs: Sequence[TabledOutput], rows: int = MOST_ROWS) -> str:
 
 
 def _family(axes: tuple[str, ...], shape: tuple[int, ...], members: Sequence[TabledOutput], rows: int) -> str:
-    indices = list(np.ndindex(shape))
-    half = (rows - 1) // 2
-    shown = indices if len(indices) <= rows else [*indices[:half], None, *indices[-half:]]
+    most = rows if math.prod(shape) <= rows else rows - 1  # the dots are a row, too
+    shown = shown_indices(shape, most)
     head = [f"${axis}$" for axis in axes]
     head += [f"${m.name}_{{{', '.join(axes)}}}$" for m in members]
     lines = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +12,20 @@ import numpy as np
 MOST_SHOWN = 12
 
 
+def shown_indices(shape: tuple[int, ...], most: int) -> list[tuple[int, ...] | None]:
+    """The indices of an array in order; of more than `most` the first and last ones, None between them."""
+    count = math.prod(shape)
+    half = most // 2
+    flat = range(count) if count <= most else (*range(half), *range(count - half, count))
+    found: list[tuple[int, ...] | None] = [tuple(map(int, np.unravel_index(k, shape))) for k in flat]
+    return found if count <= most else [*found[:half], None, *found[half:]]
+
+
 def print_entries(name: str, shape: tuple[int, ...], number: Callable[[tuple[int, ...]], str]) -> list[str]:
     """A line `name[i, j] = number` per entry; the middle of long arrays is left out."""
-    indices = list(np.ndindex(shape))
-    lines: list[tuple[str, tuple[int, ...] | None]] = [
-        (f"  {name}{list(i) if i else ''}", i) for i in indices
-    ]
-    left_out = len(lines) - MOST_SHOWN
-    if left_out > 1:
-        lines = [*lines[: MOST_SHOWN // 2], (f"  … {left_out} more", None), *lines[-MOST_SHOWN // 2 :]]
+    left_out = math.prod(shape) - MOST_SHOWN
+    indices = shown_indices(shape, MOST_SHOWN if left_out > 1 else MOST_SHOWN + 1)
+    lines = [(f"  … {left_out} more" if i is None else f"  {name}{list(i) if i else ''}", i) for i in indices]
     width = max((len(text) for text, i in lines if i is not None), default=0)
     return [text if i is None else f"{text:<{width}} = {number(i)}" for text, i in lines]
 

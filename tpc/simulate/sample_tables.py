@@ -21,11 +21,14 @@ def html_of_samples(samples: Samples, title: str) -> Markup:
     """A row an output: mean and standard deviation over seeds."""
     from tpc.display.families import family_row
     from tpc.display.html_tables import table, titled
+    from tpc.simulate.samples import mean_with_spread
 
     mean, std = samples.mean, samples.std
     several = len(samples.seeds) > 1
     rows = [
-        family_row(name, mean[name], std[name] if several else None, partial(samples.number, name))
+        family_row(
+            name, mean[name], std[name] if several else None, partial(mean_with_spread, mean[name], std[name])
+        )
         for name in samples.outputs
     ]
     return titled(title, "± the standard deviation over seeds" if several else "", table((), rows))

@@ -70,10 +70,6 @@ class Samples:
 
         return html_of_samples(self, self._title())
 
-    def number(self, name: str, index: tuple[int, ...]) -> str:
-        """An entry as it is printed: its mean and standard deviation over seeds."""
-        return _number(self.mean[name], self.std[name], index)
-
     def _title(self) -> str:
         count = len(self.seeds)
         seeds = f"{count} seed{'s' * (count != 1)}"
@@ -87,11 +83,12 @@ class Samples:
         ends = self.diverged
         for name in self.outputs:
             mean, std = self.mean[name], self.std[name]
-            lines += print_finite(name, mean.shape, ends.get(name), partial(_number, mean, std))
+            lines += print_finite(name, mean.shape, ends.get(name), partial(mean_with_spread, mean, std))
         return "\n".join(lines)
 
 
-def _number(mean: np.ndarray, std: np.ndarray, index: tuple[int, ...]) -> str:
+def mean_with_spread(mean: np.ndarray, std: np.ndarray, index: tuple[int, ...]) -> str:
+    """An entry as it is printed: its mean and standard deviation over seeds."""
     if not np.isfinite(std[index]):  # of a single seed, or beyond the largest number
         return f"{mean[index]:.6g}"
     return with_error(float(mean[index]), float(std[index]), *figures_of(mean.dtype))
