@@ -62,7 +62,7 @@ def _step_by_step(op: Op, maker: For, tables: Collection[str]) -> For | None:
         nest.append(inner)
     parts = list(instructions(nest[-1].body))
     read = {i for part, _ in parts for ref in used_refs(part) if ref.name in tables for i in ref.index}
-    own = [loop for loop in nest if Affine.var(loop.variable) in read]
+    own = [loop for loop in nest if any(_moves_with(i, loop.variable) for i in read)]
     variables = {loop.variable for loop in nest}
     names = {loop.variable for _, loops in parts for loop in loops} | variables - {v.variable for v in own}
     if (
@@ -77,6 +77,11 @@ def _step_by_step(op: Op, maker: For, tables: Collection[str]) -> For | None:
     for loop in reversed(nest):
         body = body if loop is own[0] else (replace(loop, body=body),)
     return replace(own[0], body=body)
+
+
+def _moves_with(index: Index, variable: str) -> bool:
+    """Whether an index is a variable, or one a number away from it."""
+    return isinstance(index, Affine) and (index - Affine.var(variable)).constant is not None
 
 
 def _independent(nest: Sequence[For]) -> bool:

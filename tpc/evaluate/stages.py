@@ -136,11 +136,8 @@ class StagedRun:
         if plan.sampled:
             told = self.evaluator.module.claims([kept[k] for k in sorted(kept)], kept.checks)
             claims = {name: told[name] for name in shown}
-        notes = [
-            *kept.notes,
-            *remarks(claims, plan),
-            *rounding_notes({name: found[name] for name in shown}, plan),
-        ]
+        rounded = rounding_notes({name: found[name] for name in shown}, plan)
+        notes = [*kept.notes, *remarks(claims, plan), *rounded]
         if repeats < plan.repeats:
             notes.append(f"interrupted after {repeats} of {plan.repeats} repeats")
         elif stopped:

@@ -27,6 +27,7 @@ from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weights import Weight
 
 OVER = "over"
+MARK = "·"  # in front of a rule's own names while options are put in
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +142,17 @@ class EntrywiseUpdates:
 
     def step(self, lines: _Lines, optimizer: Entrywise, gradient: Tree) -> Tree:
         """Q, with a line for every state, and for what else the rule names."""
-        rule, time = optimizer.rule, self.updates.now
-        given = {**optimizer.parameters, "t": time}
-        values = [(name, simplified(substituted(value, given))) for name, value in rule.lines]
+        rule = optimizer.rule
+        own: dict[str, Tree] = {name: self.m.name(MARK + name) for name in ("g", *dict(rule.lines))}
+
+        def options_in(value: Tree) -> Tree:
+            """With the values of options, which may have names like the rule's own."""
+            marked = substituted(value, own)
+            return simplified(substituted(marked, {**optimizer.parameters, "t": self.updates.now}))
+
+        values = [(MARK + name, options_in(value)) for name, value in rule.lines]
         states = states_of(values)
-        known: dict[str, Tree] = {"g": gradient} | {s: lines.state(s) for s in states}
+        known: dict[str, Tree] = {f"{MARK}g": gradient} | {s: lines.state(s) for s in states}
         for name, value in values:
             new = self.written(value, known)
             self.watch(lines, new)
@@ -153,8 +160,9 @@ class EntrywiseUpdates:
                 known[name] = lines.advance(name, new)
             else:
                 plain = isinstance(new, tree.Name | tree.Indexed)
-                known[name] = new if plain else lines.define(name, new, f"{name} of {{}}")
-        result = self.written(simplified(substituted(rule.result, given)), known)
+                shown = name.removeprefix(MARK)
+                known[name] = new if plain else lines.define(shown, new, f"{shown} of {{}}")
+        result = self.written(options_in(rule.result), known)
         self.watch(lines, result)
         return result
 
@@ -260,13 +268,14 @@ class _Lines:
 
     def state(self, name: str) -> Tree:
         """A state as the last step has left it."""
-        family = self.families[name] = self.fresh(name)
-        self.begin(family, self.m.number(0), f"no {name} yet")
+        shown = name.removeprefix(MARK)
+        family = self.families[name] = self.fresh(shown)
+        self.begin(family, self.m.number(0), f"no {shown} yet")
         return self.at(family, self.updates.now)
 
     def advance(self, name: str, value: Tree) -> Tree:
         target = self.at(self.families[name], self.updates.then)
-        self.updates.lines.append(self.line(target, value, f"{name} of {{}}"))
+        self.updates.lines.append(self.line(target, value, f"{name.removeprefix(MARK)} of {{}}"))
         return target
 
     def begin(self, family: str, value: Tree, what: str) -> None:

@@ -131,3 +131,12 @@ def vanishing(weight: str, step: int) -> Diagnostic:
         "width n that is the sign of a fluctuation, which has no limit",
         help="an `eps` above 0 makes the step continuous; more `--samples` tell smaller quantities from 0",
     )
+
+
+def outer_taken(at: Span) -> Diagnostic:
+    return Diagnostic(
+        "TP746",
+        "`outer` has a meaning of its own where an optimizer's steps are tables",
+        Label(at),
+        help="give what the file calls `outer` another name",
+    )
