@@ -83,7 +83,8 @@ class Effort:
         plan = self.evaluator.plan
         edges = ", with steps across the kinks of its functions" if self.rough else ""
         return (
-            f"nodes, derivatives in the weights of {plan.samples} points of {plan.gaussians} Gaussians, "
+            f"nodes, derivatives in the weights of {plan.samples} points of {plan.gaussians} "
+            f"Gaussian{'s' * (plan.gaussians != 1)}, "
             f"{self.directions} directions at each of {plan.repeats} repeats{edges}"
         )
 
