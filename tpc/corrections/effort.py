@@ -73,7 +73,7 @@ class Effort:
         widths = len(program.widths)
         complete = plan.samples << (widths - 1).bit_length()
         fair = max(FEWEST, int(SECONDS / (each * repeats)))
-        directions = request.signs or min(complete, most * widths, fair)
+        directions = min(complete, request.signs or min(most * widths, fair))
         plan = replace(plan, repeats=repeats, by_width=widths > 1)
         source = emit(plan) if plan.by_width else evaluator.source
         steps = Steps.of(plan.gaussians, directions, rough=rough)
@@ -83,7 +83,8 @@ class Effort:
         plan = self.evaluator.plan
         edges = ", with steps across the kinks of its functions" if self.rough else ""
         return (
-            f"nodes, derivatives in the weights of {plan.samples} points of {plan.gaussians} Gaussians, "
+            f"nodes, derivatives in the weights of {plan.samples} points of {plan.gaussians} "
+            f"Gaussian{'s' * (plan.gaussians != 1)}, "
             f"{self.directions} directions at each of {plan.repeats} repeats{edges}"
         )
 
