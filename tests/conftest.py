@@ -1,5 +1,6 @@
 """Options of the whole test suite."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -22,6 +23,14 @@ def _sixty_four_bits():
     import jax
 
     jax.config.update("jax_enable_x64", True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _what_stays_is_not_looked_through():
+    """JAX keeps what it has traced and compiled, gigabytes of it, through which each full collection goes."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
