@@ -45,6 +45,6 @@ def test_example_runs(text):
     inputs = bind_inputs(program, some_inputs(program))
     found = run_plainly(program, inputs, draws(program, inputs, width=6, seed=0))
     limit = program.derive().compile(samples=32, repeats=2)(some_inputs(program))
-    for output in program.outputs:
+    for output in (o for o in program.outputs if not o.check):
         assert np.all(np.isfinite(found[output.name]))
         assert limit[output.name].value.shape == found[output.name].shape

@@ -5,7 +5,6 @@ At width n the sign of what tends to 0 is that of a fluctuation, so that there i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +15,9 @@ from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
 VANISHING = 1e-12  # of a mean square, relative to the largest
-# the spread of a mean square over repeats, relative to it, from which it is not told from 0
-UNCERTAIN = 0.5
+# the error of a mean square, relative to it, from which it is not told from 0 (what vanishes is biased)
+UNCERTAIN = 0.4
+ENOUGH_TO_TELL = 6  # repeats: errors of fewer are too large themselves
 
 
 def require_sizes(program: Program, repeats: int, found: Mapping[str, tuple[Any, Any]]) -> None:
@@ -30,11 +30,12 @@ def require_sizes(program: Program, repeats: int, found: Mapping[str, tuple[Any,
             continue
         value, error = found[output.name]
         sizes = np.asarray(value, np.float64)
-        spread = np.zeros(sizes.shape) if error is None else np.asarray(error) * math.sqrt(repeats)
+        errors = np.zeros(sizes.shape) if error is None else np.asarray(error)
         with np.errstate(invalid="ignore"):
-            small = (sizes < VANISHING * np.max(sizes, initial=0)) | (spread > UNCERTAIN * sizes)
-            nothing = (sizes == 0) & (spread == 0)
-            places = np.argwhere(small & ~nothing & np.isfinite(spread))
+            unclear = (errors > UNCERTAIN * sizes) & (repeats >= ENOUGH_TO_TELL)
+            small = unclear | (sizes < VANISHING * np.max(sizes, initial=0))
+            nothing = (sizes == 0) & (errors == 0)
+            places = np.argwhere(small & ~nothing & np.isfinite(errors))
         if len(places):
             step = int(places[0][0])
             raise TpcError(
