@@ -212,7 +212,7 @@ class Output:
     name: str
     axes: tuple[Axis, ...]
     ref: Ref
-    check: str = ""
+    check: str = field(default="", compare=False)  # programs as text do not have it
     origin: Origin = _origin()
 
     @property
