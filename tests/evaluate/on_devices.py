@@ -82,7 +82,7 @@ def intermediates():
     def grown(points, weights):
         chain = (module.basis(points[:20]),)
         for k in range(3):
-            _, chain = module.meet(chain, points[20 + k], weights, module.TOLERANCE)
+            _, chain, *_ = module.meet(chain, points[20 + k], weights, module.TOLERANCE)
         return chain[0].p[0], chain[0].g[0]  # the only block of rows
 
     return [[list(s.data.shape) for s in part.addressable_shards] for part in jax.jit(grown)(points, weights)]
