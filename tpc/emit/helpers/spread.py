@@ -112,10 +112,10 @@ def run(
 
     Can be jitted, vmapped over and differentiated in `inputs`, with errors by the spread alone.
 
-    The error is inf where none can be told, as of one repeat. progress: called with the numbers of repeats done and of all.
-    kept: a mapping of what is done, by repeat, to begin with and to add to. mesh: a `jax.sharding.Mesh` of
-    one axis, over whose devices the samples are shared out. checks: a mapping of what `checked` has found, to
-    begin with and to add to.
+    The error is inf where none can be told, as of one repeat. progress: called with the numbers of repeats
+    done and of all. kept: a mapping of what is done, by repeat, to begin with and to add to. mesh: a
+    `jax.sharding.Mesh` of one axis, over whose devices the samples are shared out. checks: a mapping of what
+    `checked` has found, to begin with and to add to.
     """
     done = evaluations(inputs, lambda k: draw(seed, k, samples), repeats, progress, kept, mesh)
     if traced(done):
