@@ -190,3 +190,10 @@ def test_cases_repeat():
     again = [list(cases(6, ["moments", "nets"])) for _ in range(2)]
     assert [c.name for c in again[0]] == [c.name for c in again[1]]
     assert all(isinstance(c, Case) for c in again[0])
+
+
+def test_one_repeat_claims_no_error():
+    module = compiled("width n\nvector x : n ~ N(0, 1)\noutput m = mean(relu(x)^2)\n", samples=256).module
+    ((value, error),) = module.run(repeats=1).values()
+    assert abs(value - 0.5) < 0.05
+    assert error == np.inf

@@ -82,7 +82,9 @@ def claims(done, checks=None):
         with np.errstate(all="ignore"):
             mean, spread = (
                 by.mean(v, axis=0),
-                students(len(outputs)) * by.std(v, axis=0, ddof=1) / len(outputs) ** 0.5,
+                students(len(outputs)) * by.std(v, axis=0, ddof=1) / len(outputs) ** 0.5
+                if len(outputs) > 1
+                else np.full(v.shape[1:], np.inf, v.dtype),
             )
         out[name] = Claim(*map(jnp.asarray, (mean, spread, bias, tail, unseen, lost)))
     return out
@@ -110,10 +112,10 @@ def run(
 
     Can be jitted, vmapped over and differentiated in `inputs`, with errors by the spread alone.
 
-    The error is inf where none can be told. progress: called with the numbers of repeats done and of all.
-    kept: a mapping of what is done, by repeat, to begin with and to add to. mesh: a `jax.sharding.Mesh` of
-    one axis, over whose devices the samples are shared out. checks: a mapping of what `checked` has found, to
-    begin with and to add to.
+    The error is inf where none can be told, as of one repeat. progress: called with the numbers of repeats
+    done and of all. kept: a mapping of what is done, by repeat, to begin with and to add to. mesh: a
+    `jax.sharding.Mesh` of one axis, over whose devices the samples are shared out. checks: a mapping of what
+    `checked` has found, to begin with and to add to.
     """
     done = evaluations(inputs, lambda k: draw(seed, k, samples), repeats, progress, kept, mesh)
     if traced(done):
@@ -180,9 +182,9 @@ def agreeing(values):
     What is not made of few points, or few digits, has no reason to.
     """
     ordered = np.sort(values, axis=0)
-    return np.min(np.diff(ordered, axis=0), axis=0) <= 4 * np.finfo(values.dtype).eps * np.max(
-        np.abs(values), axis=0
-    )
+    return np.min(np.diff(ordered, axis=0), axis=0, initial=np.inf) <= 4 * np.finfo(
+        values.dtype
+    ).eps * np.max(np.abs(values), axis=0)
 
 
 def suspects(done):
