@@ -16,7 +16,7 @@ SOURCE = ROOT / "build" / "site-source"
 GROUPS = {
     "Begin": ("tutorial", "howto", "notebooks"),
     "Reference": ("language", "tables", "commands", "api", "codes"),
-    "Explanation": ("numerics", "corrections", "comparison", "running", "python", "experiments"),
+    "Explanation": ("numerics", "finite_width", "comparison", "running", "python", "experiments"),
     "Project": ("architecture", "contributing", "changelog"),
 }
 OUTSIDE = re.compile(r"\]\((?:\.\./)+([^)\s]*)\)")  # links to what is no page: files of the project
