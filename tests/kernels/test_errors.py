@@ -14,6 +14,7 @@ from tpc.kernels.blocks import BLOCK
 from tpc.kernels.compiled import Compiled
 from tpc.kernels.stream import stream
 
+pytestmark = pytest.mark.usefixtures("optimised")  # panels of two dimensions
 TEXT = "width n\nweight U : n x 2\nweight V : 1 x n\nnetwork f(x) = V @ tanh(tanh(U @ x))\n"
 X = np.array([[0.1, 0.2], [20.0, 1.0], [50.0, 0.0], [0.3, -0.1]])
 
