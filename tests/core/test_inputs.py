@@ -140,7 +140,7 @@ def test_files_hold_arrays_by_name(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
-        ("d.txt", b"1,2", "neither .npz"),
+        ("d.txt", b"1,2", "in none of .npz, .json and .csv"),
         ("d.json", b"[1, 2]", "not an object"),
         ("d.json", b'{"a": 1, "a": 2}', "given twice"),
         ("d.json", b'{"a": "x"}', "`a` is not a number"),
