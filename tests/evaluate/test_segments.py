@@ -61,6 +61,27 @@ def test_parts_give_the_bits_of_the_whole(kind, tmp_path):
         np.testing.assert_allclose(value, repeat[name], rtol=1e-12, atol=1e-13)
 
 
+def test_what_is_made_after_the_loop_is_no_round_to_come():
+    text = """width n
+dim T = 6
+vector u : n ~ N(0, 1)
+x[0] = u
+for t < T:
+    m[t] = mean(tanh(x[t])^2)
+    x[t+1] = x[t]/2 + m[t]*tanh(u)
+m[T] = mean(tanh(x[T])^2)
+output m[t] = m[t] for t < T + 1
+"""
+    evaluator = tpc.parse(text).compile(method="nodes", samples=64, repeats=2)
+    training = evaluator.training({})
+    states = list(training.run(4))
+    half, whole = (training.outputs(state)["m"] for state in states)
+    assert np.isnan(half[4:6]).all()
+    assert not np.isnan(half[[0, 1, 2, 3, 6]]).any()
+    repeat = evaluator.module.compiled(evaluator.module.prepared({}), *training.points)[0]["m"]
+    np.testing.assert_allclose(whole, repeat, rtol=1e-12)
+
+
 def test_the_network_on_the_way_is_that_of_a_shorter_training():
     state = (training := program(LINEAR).compile().training(given())).advance(training.start(), 12)
     short = tpc.parse(TEXT.format(more="", f=LINEAR[1]), dims={"T": 12}).compile()(

@@ -243,8 +243,8 @@ class Training:
 
         All of them, or those of `names`, with no work for the others.
 
-        What an output has of rounds to come is NaN. inputs: other values of some inputs, for what comes after
-        the loop.
+        What an output has of rounds to come is NaN; beyond the last one it is made after the loop. inputs:
+        other values of some inputs, for what comes after the loop.
         """
         wanted = tuple(names if names is not None else (o.name for o in self.program.outputs if not o.check))
         given = {**self.inputs, **self.placed(inputs or {})}
@@ -268,7 +268,8 @@ class Training:
                         and index.terms[0][1] == 1
                     ):
                         axis = axes.index(index.terms[0][0])
-                        value[(slice(None),) * axis + (slice(max(0, rounds - index.const), None),)] = np.nan
+                        to_come = slice(*(max(0, k - index.const) for k in (rounds, self.rounds)))
+                        value[(slice(None),) * axis + (to_come,)] = np.nan
         return value
 
     # a whole run
