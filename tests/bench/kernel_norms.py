@@ -10,6 +10,7 @@ how well it is known. An entry passes if it is within 1e-8 of √(K(x, x)·K(z, 
 from __future__ import annotations
 
 import argparse
+import re
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -29,14 +30,18 @@ TEXT = """width n
 weight U : n x 2
 weight W : n x n
 weight V : 1 x n
-network f(x) = V @ {function}(W @ {function}(U @ x))
+network f(x):
+    g = U @ x
+    h = W @ ({of_g})
+    return V @ ({of_h})
 """
 
 
 @dataclass(frozen=True)
 class Activation:
-    """A function with its derivative, and the places near which either changes quickly."""
+    """A function of h with its derivative, and the places near which either changes quickly."""
 
+    text: str
     value: Callable[[Values], Values]
     slope: Callable[[Values], Values]
     places: tuple[float, ...] = (0.0,)
@@ -47,15 +52,22 @@ def below(u: Values) -> Values:
 
 
 ACTIVATIONS = {
-    "tanh": Activation(np.tanh, lambda u: 1 / np.cosh(np.clip(u, -350, 350)) ** 2),
-    "sigmoid": Activation(expit, lambda u: expit(u) * expit(-u)),
-    "softplus": Activation(partial(np.logaddexp, 0.0), expit),
-    "elu": Activation(lambda u: np.where(u > 0, u, below(u) - 1), lambda u: np.where(u > 0, 1.0, below(u))),
+    "tanh": Activation("tanh(h)", np.tanh, lambda u: 1 / np.cosh(np.clip(u, -350, 350)) ** 2),
+    "sigmoid": Activation("sigmoid(h)", expit, lambda u: expit(u) * expit(-u)),
+    "softplus": Activation("softplus(h)", partial(np.logaddexp, 0.0), expit),
+    "elu": Activation(
+        "max(h, 0) + exp(min(h, 0)) - 1",
+        lambda u: np.where(u > 0, u, below(u) - 1),
+        lambda u: np.where(u > 0, 1.0, below(u)),
+    ),
     "selu": Activation(
+        f"{SCALE}*(max(h, 0) + {ALPHA}*(exp(min(h, 0)) - 1))",
         lambda u: SCALE * np.where(u > 0, u, ALPHA * np.expm1(np.minimum(u, 0.0))),
         lambda u: SCALE * np.where(u > 0, 1.0, ALPHA * below(u)),
     ),
-    "hardtanh": Activation(partial(np.clip, a_min=-1, a_max=1), lambda u: (abs(u) < 1) * 1.0, (-1.0, 1.0)),
+    "hardtanh": Activation(
+        "max(min(h, 1), -1)", partial(np.clip, a_min=-1, a_max=1), lambda u: (abs(u) < 1) * 1.0, (-1.0, 1.0)
+    ),
 }
 
 
@@ -114,7 +126,8 @@ def truth(one: Activation, x: Values, z: Values, order: int) -> tuple[float, flo
 def rows(name: str, norms: Sequence[float]) -> list[str]:
     """A line for each norm of the first input, the others having all norms and angles: how far off it is."""
     one = ACTIVATIONS[name]
-    found = tpc.parse(TEXT.format(function=name)).kernels()
+    of_g = re.sub(r"\bh\b", "g", one.text)
+    found = tpc.parse(TEXT.format(of_g=of_g, of_h=one.text)).kernels()
     others = np.array([[r * np.cos(a), r * np.sin(a)] for r in norms for a in ANGLES])
     lines = []
     for norm in norms:
