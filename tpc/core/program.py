@@ -241,6 +241,11 @@ class Program:
     source: Source | None = field(default=None, compare=False, repr=False)
 
     @property
+    def shown(self) -> tuple[Output, ...]:
+        """The outputs that are reported, without those that are only looked at."""
+        return tuple(output for output in self.outputs if not output.check)
+
+    @property
     def tables(self) -> frozenset[str]:
         """The families that are tables."""
         return frozenset(family.name for family in self.families if family.kind == "table")

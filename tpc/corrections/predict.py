@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import combinations_with_replacement
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +27,6 @@ from tpc.pipeline import compile_program
 from tpc.plan.options import Options
 from tpc.plan.refusal import UnrepresentableError
 from tpc.plan.space import Linear
-
-if TYPE_CHECKING:
-    pass
 
 Progress = Callable[[int, int], None]
 
@@ -67,7 +64,7 @@ def corrections(
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)
     require_expansion(program)
-    if not program.outputs:
+    if not program.shown:
         raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
     if request.method != "nodes":
         try:
@@ -117,20 +114,21 @@ def _linear(program: Program, given: Mapping[str, np.ndarray], request: Request)
         try:
             with np.errstate(all="ignore"):
                 found = LinearProgram(program, given, Field(exact)).run()
+                outputs = {name: _of_moments(own) for name, own in found.items()}
         except (NotRationalError, TooLargeError) as error:
             why = f"there are {error}"
             continue
         except (NotDifferentiableError, ZeroDivisionError, OverflowError):
             why = "a function of its scalars has no derivatives at the limit"
-            continue
-        if not all(np.isfinite(np.asarray(own.bias, float)).all() for own in found.values()):
+            break  # what fractions tell, floats may miss
+        if not all(np.isfinite(own.bias).all() for own in outputs.values()):
             why = "its corrections are not finite"
             continue
         how = "in fractions" if exact else "to rounding"
         return Corrections(
             program.name,
             f"linear, exact {how}: derivatives in the Gram matrices of the Gaussians",
-            {name: _of_moments(own) for name, own in found.items()},
+            outputs,
             _exact_covariances(found) if request.covariances else None,
         )
     raise UnrepresentableError(why)
