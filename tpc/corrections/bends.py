@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tpc.core.expr import Call, Value, is_vector, walk
 from tpc.core.functions import elementwise
-from tpc.core.program import Instruction, MatMul, Moment, Nonlin, Program, instructions
+from tpc.core.program import Instruction, MatMul, Moment, Nonlin, OuterMul, OuterNonlin, Program, instructions
 from tpc.core.traverse import used_refs
 
 
@@ -19,7 +19,7 @@ def has_moving_bends(program: Program) -> bool:
         elementwise(node.function).shape != "smooth"
         and any(isinstance(part, Value) and part.ref.name in moving for part in walk(node))
         for op in ops
-        if isinstance(op, Nonlin | Moment)
+        if isinstance(op, Nonlin | Moment | OuterNonlin)
         for node in walk(op.phi)
         if isinstance(node, Call) and is_vector(node)
     )
@@ -32,7 +32,7 @@ def _moving(ops: list[Instruction]) -> set[str]:
         found = {
             op.out.name
             for op in ops
-            if isinstance(op, MatMul | Moment) or any(ref.name in moving for ref in used_refs(op))
+            if isinstance(op, MatMul | OuterMul | Moment) or any(ref.name in moving for ref in used_refs(op))
         }
         if found == moving:
             return moving

@@ -98,9 +98,8 @@ class Body:
             frame,
             s.writers if s.carry is None else 1,
             pending=True,
-            size=f"size{self.suffix(s.family.name)}",
+            sizes=self.expressions.sizes(s.family.name),
             blocks=s.family.name in self.parts.histories,
-            table=s.family.kind == "table",
         )
         frame.held.append(held)
         return held
@@ -185,7 +184,7 @@ class Body:
         if isinstance(op, Nonlin):
             value = self.expressions.vector(phi, frame, around, self.suffix(op.out.name))
         elif isinstance(op, OuterNonlin):
-            value = self.expressions.table(phi, frame, around)
+            value = self.expressions.table(op.out.name, phi, frame, around)
         elif isinstance(op, Moment):
             value = self.expressions.moment(phi, frame, around)
         else:

@@ -128,10 +128,19 @@ class Expressions:
                 )
         return self.value(x, frame, ranges)
 
-    def table(self, x: Expr, frame: Frame, ranges: Ranges) -> Py:
-        """`x` as an array over the points of the rows and those of the columns."""
-        value, size = self.value(x, frame, ranges), py.name("size")
-        shape = py.tuple_of([size, size])
+    def sides(self, family: str) -> tuple[str, ...]:
+        """The suffixes of the sectors in which vectors of a family live, or rows and columns of tables."""
+        rows = self.space.sectors.suffix([family])
+        return (rows, self.space.sectors.columns_suffix(family)) if family in self.tables else (rows,)
+
+    def sizes(self, family: str) -> tuple[str, ...]:
+        """The names of the lengths of members of a family of vectors or tables."""
+        return tuple(f"size{suffix}" for suffix in self.sides(family))
+
+    def table(self, family: str, x: Expr, frame: Frame, ranges: Ranges) -> Py:
+        """`x`, a member of a family, as an array over the points of the rows and those of the columns."""
+        value = self.value(x, frame, ranges)
+        shape = py.tuple_of(list(map(py.name, self.sizes(family))))
         if not is_vector(x):
             return py.call("jnp.full", shape, value, py.name("dtype"))
         full = any(
@@ -152,7 +161,7 @@ class Expressions:
     def table_product(self, op: OuterMul, frame: Frame) -> Py:
         """The mean over one side of a table's entries times a vector's."""
         table, x = self.member(op.table, frame), self.member(op.operand, frame)
-        weighted = py.product([py.name("weights"), x])
+        weighted = py.product([py.name(f"weights{self.space.sectors.suffix([op.operand.name])}"), x])
         return py.matmul(weighted, table) if op.transposed else py.matmul(table, weighted)
 
     def _scalars(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> list[Py]:
@@ -290,8 +299,11 @@ class Expressions:
         return py.product([self.value(mul(*scalars), frame, ranges), inner]) if scalars else inner
 
     def _mean(self, factors: Sequence[Expr], frame: Frame, ranges: Ranges) -> Py:
-        if self.tables and any(v.ref.name in self.tables for f in factors for v in values(f)):
-            return py.call("mean", py.call("mean", self.value(mul(*factors), frame, ranges)))
+        table = next((v.ref.name for f in factors for v in values(f) if v.ref.name in self.tables), None)
+        if table is not None:
+            rows, columns = self.sides(table)
+            over_columns = py.call(f"mean{columns}", self.value(mul(*factors), frame, ranges))
+            return py.call(f"mean{rows}", over_columns)
         if len(factors) == 1 and isinstance(factors[0], Pow) and factors[0].exponent == number(2):
             factors = [factors[0].base, factors[0].base]
         if (

@@ -221,7 +221,7 @@ class Parallel:
                 held.shape,
                 inner,
                 pending=True,
-                size=held.size,
+                sizes=held.sizes,
             )
             inner.held.append(local)
             found.append((held, lie, local))

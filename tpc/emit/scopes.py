@@ -29,14 +29,12 @@ class Held:
     # not assigned yet; an array that is filled in parts begins as a constant
     pending: bool = False
     store: bool = True
-    # the name of the length of a vector
-    size: str = "size"
+    # the names of the length of a vector, or of the two of a table
+    sizes: tuple[str, ...] = ("size",)
     # kept in blocks of steps, as a history
     blocks: bool = False
     # in 16 bits a number, to be restored when read
     packed: bool = False
-    # a table, of two lengths
-    table: bool = False
 
     def holds(self, ref: Ref) -> bool:
         return ref.name == self.family and all(ref.index[axis] == index for axis, index in self.fixed.items())
@@ -47,9 +45,8 @@ class Held:
         Scalars as ones, of which logarithms and inverses exist.
         """
         if self.pending:
-            extents = [py.integer(self.shape[axis]) for axis in self.kept] + (
-                [py.name(self.size)] * (2 if self.table else self.vector)
-            )
+            extents = [py.integer(self.shape[axis]) for axis in self.kept]
+            extents += map(py.name, self.sizes if self.vector else ())
             make = "history" if self.blocks else "jnp.zeros" if self.vector else "jnp.ones"
             value = py.call(make, py.tuple_of(extents) if extents else Py("()"), py.name("dtype"))
             self.frame.prologue.append(Assign((self.name,), value))

@@ -30,6 +30,8 @@ class Sectors:
     outputs: Mapping[Side, int] = field(default_factory=dict)
     # the sector of what a side of a matrix multiplies
     operands: Mapping[Side, int] = field(default_factory=dict)
+    # the sector of the columns of every family of tables; that of the rows is in `vectors`
+    columns: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -39,6 +41,10 @@ class Sectors:
     def suffix(self, families: Iterable[str]) -> str:
         """The suffix of the sector in which the first of `families` lives."""
         return self.suffixes[self.vectors.get(next(iter(families), ""), 0)]
+
+    def columns_suffix(self, table: str) -> str:
+        """The suffix of the sector in which the columns of a family of tables live."""
+        return self.suffixes[self.columns.get(table, 0)]
 
     def product_suffix(self, side: Side, *, exact: bool) -> str:
         """The suffix of products by a side of a matrix.
@@ -75,6 +81,7 @@ def by_width(program: Program) -> Sectors:
         {family.name: numbers[family.width] for family in families if family.width is not None},
         outputs,
         {(name, transposed): outputs[name, not transposed] for name, transposed in outputs},
+        {family.name: numbers[family.columns] for family in families if family.columns is not None},
     )
 
 
