@@ -100,6 +100,25 @@ def test_fractions_are_what_floats_round():
         assert abs(values[name].std() / expected.spread - 1) < 0.2
 
 
+@pytest.mark.parametrize("factor", ["1", "exp(0.1)"])
+def test_a_branch_that_ends_at_the_limit_is_seen_in_spite_of_rounding(factor):
+    """In floats 0.1 + 0.2 is more than 0.3."""
+    text = "width n\nvector u : n ~ N(0, 1)\nvector v : n ~ N(0, 1)\ns = 0.1*mean(u*u) + 0.2*mean(v*v)\n"
+    program = tpc.parse(f"{text}output a = {factor}*where(s < 0.3, s, 2*s)\noutput b = {factor}*s\n")
+    with pytest.raises(tpc.TpcError, match="no derivatives"):
+        program.corrections(method="linear")
+    apart = tpc.parse(f"{text}output a = {factor}*where(s < 0.29, s, 2*s)\n").corrections()["a"]
+    assert apart.variance == pytest.approx(4 * (0.02 + 0.08) * (1 if factor == "1" else np.exp(0.2)))
+
+
+def test_a_number_that_no_float_holds_is_not_finite():
+    program = tpc.parse(
+        "width n\ninput c = 10000000000000000\nvector u : n ~ N(0, 1)\noutput a = c^24*mean(u*u)\n"
+    )
+    with pytest.raises(tpc.TpcError, match="not finite"):
+        program.corrections()
+
+
 VANISHING = """
 width n
 matrix A : n x n ~ N(0, 1/n)

@@ -18,7 +18,7 @@ import numpy as np
 from tpc.corrections.coefficients import Coefficients, GaussiansOfWidth, scaled, total
 from tpc.corrections.jets import Jet
 
-TINY = 1e-11  # of floats: a squared norm relative to that of what it is left of
+TINY = 1e-11  # of floats: what rounding leaves of a squared norm, or of a difference, relative to its parts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -40,7 +40,7 @@ from tpc.core.laws import NUMPY
 from tpc.core.numeric import COMPARISONS, evaluate
 from tpc.core.program import Gaussians, Instruction, MatMul, Matrix, Moment, Nonlin, Program, Scalar
 from tpc.core.unroll import unroll
-from tpc.corrections.asked import SideOfMatrix, product
+from tpc.corrections.asked import TINY, SideOfMatrix, product
 from tpc.corrections.coefficients import (
     Coefficients,
     Directions,
@@ -101,7 +101,7 @@ class LinearProgram:
         """
         for op in self.program.body:
             self._instruction(op)  # type: ignore[arg-type]
-        return {output.name: self._moments(output.ref, output.axes) for output in self.program.outputs}
+        return {output.name: self._moments(output.ref, output.axes) for output in self.program.shown}
 
     def _moments(self, ref: Ref, axes: Sequence[tuple[str, int]]) -> Gradients:
         shape, count = tuple(n for _, n in axes), len(self.directions.variances)
@@ -280,7 +280,7 @@ class LinearProgram:
                 return self._jet(base) ** int(k)
             case Call("where", (Compare(op, left, right), yes, no)):
                 a, b = self._jet(left), self._jet(right)
-                if a.value == b.value and not (a.constant and b.constant):
+                if self._tied(a, b):
                     raise NotDifferentiableError("where")
                 return self._jet(yes if COMPARISONS[op](a.value, b.value) else no)
             case Constant() if not self.over.exact:
@@ -288,6 +288,14 @@ class LinearProgram:
             case Call() | Pow() if not self.over.exact:
                 return self._function(x)
         raise NotRationalError(f"{type(x).__name__}")
+
+    def _tied(self, a: Jet, b: Jet) -> bool:
+        """Whether two numbers that move are the same at the limit, floats to rounding."""
+        apart = a - b
+        if apart.constant or self.over.exact:
+            return not (apart.constant or apart.value)
+        moved = [float(np.max(np.abs(part), initial=0)) for part in (apart.first, apart.second)]
+        return bool(abs(apart.value) <= TINY * max(abs(a.value), abs(b.value), *moved))
 
     def _function(self, x: Expr) -> Jet:
         """A function of jets, by its derivatives."""
