@@ -12,7 +12,7 @@ Each representation has a class of its own:
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -47,7 +47,7 @@ RULES = 3  # of different kind, whose differences are the error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Plan(ShownPlan, ABC):
+class Plan(ShownPlan):
     """How a program is evaluated: what all representations have in common."""
 
     method: ClassVar[Method]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from tpc.plan.cost import shown_seconds
@@ -10,13 +11,13 @@ if TYPE_CHECKING:
     from tpc.display.markup import Markup
 
 
-class ShownPlan:
+class ShownPlan(ABC):
     """How a plan is displayed: what it says of itself as data, in a table."""
 
     __slots__ = ()
 
-    def to_json(self) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]: ...
 
     def __repr__(self) -> str:
         data = self.to_json()
