@@ -9,6 +9,11 @@ from tpc.diagnostics.diagnostic import Diagnostic, Label
 from tpc.diagnostics.spans import Span
 
 
+def _second(code: str, message: str, at: Span, first: Span, remedy: str) -> Diagnostic:
+    """What is there twice, and may be once."""
+    return Diagnostic(code, message, Label(at), (Label(first, "the first one"),), remedy)
+
+
 def coupled_decay(at: Span, name: str) -> Diagnostic:
     return Diagnostic(
         "TP741",
@@ -20,12 +25,8 @@ def coupled_decay(at: Span, name: str) -> Diagnostic:
 
 
 def weight_twice(at: Span, weight: str, first: Span) -> Diagnostic:
-    return Diagnostic(
-        "TP742",
-        f"`{weight}` has two updates",
-        Label(at),
-        (Label(first, "the first one"),),
-        "each weight stands in exactly one line",
+    return _second(
+        "TP742", f"`{weight}` has two updates", at, first, "each weight stands in exactly one line"
     )
 
 
@@ -58,11 +59,11 @@ def which_weights(at: Span, word: str) -> Diagnostic:
 
 
 def otherwise_twice(at: Span, first: Span) -> Diagnostic:
-    return Diagnostic(
+    return _second(
         "TP743",
         "a second line is for all other weights",
-        Label(at),
-        (Label(first, "the first one"),),
+        at,
+        first,
         "name the weights of one of them, `update adam(…) of W, R`",
     )
 
@@ -83,11 +84,11 @@ def clip_of_one_line(at: Span) -> Diagnostic:
 
 
 def sgd_of_two_lines(at: Span, first: Span) -> Diagnostic:
-    return Diagnostic(
+    return _second(
         "TP744",
         "a training has one line of `sgd`",
-        Label(at),
-        (Label(first, "the first one"),),
+        at,
+        first,
         "give weights rates of their own by their attribute, `weight W : n x n, lr = 2`",
     )
 
