@@ -1,4 +1,4 @@
-"""Data as text (CSV): arrays by the names of their columns."""
+"""Values of a program's inputs: from data files, settings and defaults, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tpc.core.csv_data import read_csv
 from tpc.core.expr import Value, walk
 from tpc.core.given import MaskedError, TracedError, numbers
 from tpc.core.greek import normalise
 from tpc.core.laws import covariance, law_number
 from tpc.core.program import Gaussians, Input, Program
-from tpc.core.csv_data import read_csv
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 from tpc.machine.files import EXPANSION, SUSPECT, open_regular, read_npz

@@ -189,7 +189,7 @@ class EntrywiseUpdates:
         ]
 
     def written(self, value: Tree, known: dict[str, Tree], own: bool) -> Tree:
-        """A value of a rule with its quotients. own: whether it is the user's, whose divisors have any sign."""
+        """A value of a rule, quotients written out. own: of the user's rule, whose divisors have any sign."""
         m = self.m
 
         def quotient(node: Tree) -> Tree | None:
