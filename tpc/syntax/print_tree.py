@@ -42,7 +42,7 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
             return [f"{indent}{head or print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
         case tree.OutputStatement(target=target, value=value, clauses=clauses, check=check):
             return [
-                f"{indent}{f'check {check}:' if check else 'output'} "
+                f"{indent}{f'check {check} :' if check else 'output'} "
                 f"{print_tree(target)}{'' if value is None else f' = {print_tree(value)}'}{_clauses(clauses)}"
             ]
         case tree.Function(name=name, parameters=parameters, body=body, result=result):

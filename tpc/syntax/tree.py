@@ -232,7 +232,7 @@ class OutputStatement(Node):
     target: Tree
     value: Tree | None
     clauses: tuple[Range, ...]
-    # of `check W: …`, which a run looks at and does not report: the weight whose steps jump where it is 0
+    # of `check W : …`, which a run looks at and does not report: the weight whose steps jump where it is 0
     check: str = ""
 
 
