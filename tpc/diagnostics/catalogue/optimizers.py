@@ -9,9 +9,9 @@ from tpc.diagnostics.diagnostic import Diagnostic, Label
 from tpc.diagnostics.spans import Span
 
 
-def _second(code: str, message: str, at: Span, first: Span, remedy: str) -> Diagnostic:
-    """What is there twice, and may be once."""
-    return Diagnostic(code, message, Label(at), (Label(first, "the first one"),), remedy)
+def _the_first(at: Span) -> tuple[Label, ...]:
+    """The place beside that of what is there a second time."""
+    return (Label(at, "the first one"),)
 
 
 def coupled_decay(at: Span, name: str) -> Diagnostic:
@@ -25,8 +25,12 @@ def coupled_decay(at: Span, name: str) -> Diagnostic:
 
 
 def weight_twice(at: Span, weight: str, first: Span) -> Diagnostic:
-    return _second(
-        "TP742", f"`{weight}` has two updates", at, first, "each weight stands in exactly one line"
+    return Diagnostic(
+        "TP742",
+        f"`{weight}` has two updates",
+        Label(at),
+        _the_first(first),
+        "each weight stands in exactly one line",
     )
 
 
@@ -59,11 +63,11 @@ def which_weights(at: Span, word: str) -> Diagnostic:
 
 
 def otherwise_twice(at: Span, first: Span) -> Diagnostic:
-    return _second(
+    return Diagnostic(
         "TP743",
         "a second line is for all other weights",
-        at,
-        first,
+        Label(at),
+        _the_first(first),
         "name the weights of one of them, `update adam(…) of W, R`",
     )
 
@@ -84,11 +88,11 @@ def clip_of_one_line(at: Span) -> Diagnostic:
 
 
 def sgd_of_two_lines(at: Span, first: Span) -> Diagnostic:
-    return _second(
+    return Diagnostic(
         "TP744",
         "a training has one line of `sgd`",
-        at,
-        first,
+        Label(at),
+        _the_first(first),
         "give weights rates of their own by their attribute, `weight W : n x n, lr = 2`",
     )
 
