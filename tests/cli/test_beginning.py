@@ -14,7 +14,7 @@ import tpc
 from tpc.cli.beginning import SHELLS
 from tpc.cli.main import main, parser
 from tpc.cli.pages import explanations
-from tpc.core.tables import read_table
+from tpc.core.csv_data import read_csv
 from tpc.machine.shipped import pages, programs
 
 
@@ -173,13 +173,13 @@ def test_completion_knows_every_command_and_option(shell, capsys, tmp_path):
 
 
 def test_tables(tmp_path):
-    made = read_table("x[1], x[0],y\n1,2,3\n4,5,-6e-1\n\n", "s")
+    made = read_csv("x[1], x[0],y\n1,2,3\n4,5,-6e-1\n\n", "s")
     assert made["x"].tolist() == [[2, 1], [5, 4]]
     assert made["y"].tolist() == [3, -0.6]
-    assert read_table("1,2\n3,4\n", "s")["s"].tolist() == [[1, 2], [3, 4]]
-    assert read_table("1\n3\n", "s")["s"].shape == (2,)
-    assert read_table('"k[0,0]","k[0,1]"\n1,2\n', "s")["k"].shape == (1, 1, 2)
-    assert read_table("y\n", "s")["y"].shape == (0,)
+    assert read_csv("1,2\n3,4\n", "s")["s"].tolist() == [[1, 2], [3, 4]]
+    assert read_csv("1\n3\n", "s")["s"].shape == (2,)
+    assert read_csv('"k[0,0]","k[0,1]"\n1,2\n', "s")["k"].shape == (1, 1, 2)
+    assert read_csv("y\n", "s")["y"].shape == (0,)
 
 
 @pytest.mark.parametrize(

@@ -120,3 +120,38 @@ def test_optimizers_of_optax() -> None:
             w = {name: x + moves[name] * unit[name] for name, x in w.items()}
             losses.append(float(value))
         np.testing.assert_allclose(found, losses, rtol=1e-10, err_msg=text)
+
+
+def losses_of(rule: str, head: str = "") -> np.ndarray:
+    """At width 16, of training by a rule of one's own."""
+    text = TEXT.format(steps=2, updates="update own(lr = 0.1)").replace("network", f"{head}{rule}network")
+    losses: np.ndarray = tpc.parse(text).simulate(data(2), width=16, seeds=[1]).outputs["loss"][0]
+    return losses
+
+
+SAME_RULES = [
+    (
+        "own(a = 0.12345678901234567890123456789012345):\n    return a*g\n",
+        "own():\n    return g/8.1000000737\n",
+    ),
+    ("own():\n    return over(g, -g)\n", "own():\n    return 0*g - 1\n"),
+    ("own():\n    return over(g, g - 1)*(g - 1)\n", "own():\n    return g\n"),
+]
+
+
+@pytest.mark.parametrize(("rule", "same"), SAME_RULES)
+def test_rules_mean_what_they_say(rule: str, same: str) -> None:
+    """Long numbers stay, and divisors may be negative."""
+    np.testing.assert_allclose(losses_of(f"optimizer {rule}"), losses_of(f"optimizer {same}"), rtol=1e-9)
+
+
+REFUSED_RULES = [
+    ("", "over(g)", "TP106"),
+    ("def over(a, b) = a*b\n", "over(g, g)", "TP746"),
+]
+
+
+@pytest.mark.parametrize(("head", "result", "code"), REFUSED_RULES)
+def test_rules_that_are_refused(head: str, result: str, code: str) -> None:
+    with pytest.raises(tpc.TpcError, match=code):
+        losses_of(f"optimizer own():\n    return {result}\n", head)

@@ -71,4 +71,6 @@ def test_what_needs_the_last_step_waits_for_it() -> None:
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_what_is_printed_is_the_same_program(path: Path) -> None:
     program = tpc.load(path)
-    assert str(tpc.parse(str(program))) == str(program)
+    again = tpc.parse(str(program))
+    assert str(again) == str(program)
+    assert {o.check for o in again.outputs} == {o.check for o in program.outputs}

@@ -16,12 +16,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tpc.core.csv_data import read_csv
 from tpc.core.expr import Value, walk
 from tpc.core.given import MaskedError, TracedError, numbers
 from tpc.core.greek import normalise
 from tpc.core.laws import covariance, law_number
 from tpc.core.program import Gaussians, Input, Program
-from tpc.core.tables import read_table
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import Diagnostic, TpcError
 from tpc.machine.files import EXPANSION, SUSPECT, open_regular, read_npz
@@ -207,7 +207,7 @@ def _covariance_errors(group: Gaussians, inputs: Mapping[str, np.ndarray]) -> li
 
 
 def load_data(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file (no pickles), a .json object or a .csv table (see `tpc.core.tables`).
+    """The arrays of an .npz file (no pickles), a .json object or a .csv text (see `tpc.core.csv_data`).
 
     They are had by name. The files may be compressed (.xz, .gz).
 
@@ -221,7 +221,7 @@ def load_data(path: str | Path) -> dict[str, np.ndarray]:
         with open_regular(path) as file:
             if kind != ".npz":
                 text = _unpacked(file, path.suffix, MAX_JSON_BYTES).decode("utf-8-sig")
-                return _json(text) if kind == ".json" else read_table(text, path.name.partition(".")[0])
+                return _json(text) if kind == ".json" else read_csv(text, path.name.partition(".")[0])
             whole = (
                 io.BytesIO(_unpacked(file, path.suffix, MAX_DATA_BYTES))
                 if path.suffix in COMPRESSED

@@ -40,6 +40,14 @@ class Pass:
     training: bool
 
 
+def gradient_size(kind: str, readout: Fraction | None) -> Fraction:
+    """The power of 1/n of ∂L/∂W = n^a ∂L/∂w at the start (TP4b Def 2.8.5: faithful), W = n^−a w.
+
+    readout: A = a + b of the output weights, None if there are none.
+    """
+    return Fraction(0) if kind in ("output", "finite") else Fraction(1) if readout is None else readout
+
+
 @dataclass(frozen=True, slots=True)
 class WeightInfo:
     """A weight: its exponents as the file has them, and the families that are what it has become.

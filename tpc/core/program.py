@@ -206,13 +206,13 @@ class Family:
 class Output:
     """What `run` reports: `ref` over the axes, an array of their extents.
 
-    check: of what it only looks at, the weight whose steps jump where this is 0 in the limit.
+    check: of what it only looks at, the weight whose steps jump where this is 0 in the limit (TP748).
     """
 
     name: str
     axes: tuple[Axis, ...]
     ref: Ref
-    check: str = field(default="", compare=False)  # programs as text do not have it
+    check: str = ""
     origin: Origin = _origin()
 
     @property
@@ -241,9 +241,9 @@ class Program:
     source: Source | None = field(default=None, compare=False, repr=False)
 
     @property
-    def shown(self) -> tuple[Output, ...]:
-        """The outputs that are reported, without those that are only looked at."""
-        return tuple(output for output in self.outputs if not output.check)
+    def reported(self) -> tuple[str, ...]:
+        """The outputs but for those that a run only looks at."""
+        return tuple(output.name for output in self.outputs if not output.check)
 
     @property
     def tables(self) -> frozenset[str]:
@@ -260,7 +260,7 @@ class Program:
     def __repr__(self) -> str:
         """A line; all of it is its text, `str(program)`."""
         count = sum(1 for _ in instructions(self.body))
-        outputs = ", ".join(output.name for output in self.outputs) or "none"
+        outputs = ", ".join(self.reported) or "none"
         return f"<the program {self.name}: {count} instructions, outputs {outputs}>"
 
     def __str__(self) -> str:

@@ -104,7 +104,7 @@ def derived(
     evaluator: of a sampled plan; where there are several widths, one in which each has points of its own.
     """
     plan, module, found = evaluator.plan, evaluator.module, list[tuple[Differences, Differences]]()
-    names = [output.name for output in evaluator.program.shown]
+    names = evaluator.program.reported
     influences: dict[str, list[np.ndarray]] = {name: [] for name in names if name in module.HEAVY}
     with precision(plan.dtype):
         weighted = Weighted.of(evaluator, given)
@@ -120,7 +120,7 @@ def derived(
                 progress(k + 1, plan.repeats)
         wider = float(module.students(plan.repeats))
     out = {name: _of_output(name, found, steps.step, wider) for name in names}
-    for name in set(names) & set(module.WILD):
+    for name in out.keys() & set(module.WILD):
         out[name] = without(out[name], np.array(True), INFINITE)
     for name, own in influences.items():
         out[name] = _tailed(out[name], np.concatenate(own, axis=-1), module.tail_index)

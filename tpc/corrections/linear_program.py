@@ -101,7 +101,7 @@ class LinearProgram:
         """
         for op in self.program.body:
             self._instruction(op)  # type: ignore[arg-type]
-        return {output.name: self._moments(output.ref, output.axes) for output in self.program.shown}
+        return {o.name: self._moments(o.ref, o.axes) for o in self.program.outputs if not o.check}
 
     def _moments(self, ref: Ref, axes: Sequence[tuple[str, int]]) -> Gradients:
         shape, count = tuple(n for _, n in axes), len(self.directions.variances)

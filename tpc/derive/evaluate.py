@@ -147,7 +147,7 @@ class Interpreter:
             self.initial([self.formula_of(name) for name in group.names], group.axes)
         for _, (path, env) in rounds_of(self.limit.program.body, {}, ()):
             self.instruction(self.formula[path], path, env)
-        return {output.name: self.output(output.ref, output.axes) for output in self.limit.program.outputs}
+        return {o.name: self.output(o.ref, o.axes) for o in self.limit.program.outputs if not o.check}
 
     def formula_of(self, name: str) -> ZInit:
         found = next(f for f in self.limit.formulas if f.of.name == name)

@@ -297,8 +297,7 @@ class Evaluator:
     ) -> dict[str, Outcome]:
         """In the program's order; jit sorts by name. why: those without a finite error have none."""
         require_sizes(self.program, max(self.plan.repeats, self.plan.checks[1]), found)
-        shown = [output.name for output in self.program.shown]
-        ordered = {name: found[name] for name in shown}
+        ordered = {name: found[name] for name in self.program.reported}
         if self.start is None or self.start.choice.how != "integrated":
             return {
                 name: Outcome(

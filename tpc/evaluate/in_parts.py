@@ -246,7 +246,7 @@ class Training:
         What an output has of rounds to come is NaN; beyond the last one it is made after the loop. inputs:
         other values of some inputs, for what comes after the loop.
         """
-        wanted = tuple(names if names is not None else (o.name for o in self.program.shown))
+        wanted = tuple(names if names is not None else self.program.reported)
         given = {**self.inputs, **self.placed(inputs or {})}
         with refusing(self.program.name, of_program=True):
             found, _ = self._functions[2](

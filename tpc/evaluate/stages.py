@@ -132,7 +132,7 @@ class StagedRun:
         count = plan.evaluations
         repeats = plan.repeats if len(kept) >= count else len(kept)
         claims: Mapping[str, Any] = {}
-        shown = [output.name for output in self.evaluator.program.shown]
+        shown = self.evaluator.program.reported
         if plan.sampled:
             told = self.evaluator.module.claims([kept[k] for k in sorted(kept)], kept.checks)
             claims = {name: told[name] for name in shown}

@@ -166,9 +166,10 @@ class Orders:
                 SeriesTerm(p, "product", x) for p, x in self.members(Value(op.operand, True), cut).items()
             ]
         if isinstance(op, OuterMul):
-            factors = Value(op.table, True), Value(op.operand, True)
-            pairs = self._pairs(factors, cut)
-            return [SeriesTerm(p, "product", mul(a, self._centred(op, a, b, p, cut))) for p, a, b in pairs]
+            pairs = self._pairs((Value(op.table, True), Value(op.operand, True)), cut)
+            for p, a, b in pairs:
+                self._require_mean(op, a, b, p, cut)
+            return [SeriesTerm(p, "product", mul(a, b)) for p, a, b in pairs]
         found = expander.series(op.phi, cut)
         if not isinstance(op, Moment):
             return [SeriesTerm(p, "value", x) for p, x in found.items()]
@@ -193,15 +194,11 @@ class Orders:
         )
         return [(p + q, x, y) for p, x in a.items() for q, y in b.items() if p + q >= cut]
 
-    def _centred(self, op: OuterMul, table: Expr, x: Expr, p: Fraction, cut: Fraction) -> Expr:
-        """The operand of a table, unless the product is 0 for its mean, and what is beyond that is wanted.
-
-        Raises RefusedError in this case.
-        """
+    def _require_mean(self, op: OuterMul, table: Expr, x: Expr, p: Fraction, cut: Fraction) -> None:
+        """Raises RefusedError where a table's product is 0 for its mean, and more than that is wanted."""
         linear = self.chance_of(x).linear
         if self.settled and linear and not linear & self.chance_of(table).groups and p - HALF >= cut:
             raise RefusedError(catalogue.scaling.not_gaussian(op.origin.label, as_written(op.out)))
-        return x
 
     # fixed points
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
 
-from tpc.core.network import LEARNING, C, Networks, Pass, Source, WeightInfo, exponent_input
+from tpc.core.network import LEARNING, C, Networks, Pass, Source, WeightInfo, exponent_input, gradient_size
 from tpc.core.program import Program
 from tpc.core.wellformed import verified
 from tpc.diagnostics import catalogue
@@ -139,9 +139,7 @@ class OpenTraining:
             for j, other in enumerate(self.networks.weights, 1)
             if other.kind == "output" and not other.bias
         ]
-        d = exponents[f"a{k}"]
-        if weight.kind not in ("output", "finite"):
-            d += readouts[0] if readouts else 1
+        d = exponents[f"a{k}"] + gradient_size(weight.kind, readouts[0] if readouts else None)
         return exponents["c"] + d, d
 
     def _last(self, numbers: Numbers, found: Found) -> LastLayer:

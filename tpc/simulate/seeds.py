@@ -108,7 +108,7 @@ def _samples(
     free: tuple[str, ...],
 ) -> Samples:
     """What is said of the seeds that are done."""
-    outputs = {o.name: done.stacked(o.name, seeds) for o in program.shown}
+    outputs = {name: done.stacked(name, seeds) for name in program.reported}
     kinds = {m.name: "free" if m.name in free else "dense" for m in program.matrices}
     met = capacities(program, sizes, free)
     directions = {name: (met.get((name, False), 0), met.get((name, True), 0)) for name in free}

@@ -142,6 +142,10 @@ class TreeBuilder(Transformer[Token, Any]):
     def output(self, items: list[Any]) -> tree.OutputStatement:
         return tree.OutputStatement(_span(items), items[1], items[3], tuple(items[4:]))
 
+    def check(self, items: list[Any]) -> tree.OutputStatement:
+        _, weight, _, target, _, value, *clauses = items
+        return tree.OutputStatement(_span(items), target, value, tuple(clauses), _name(weight).name)
+
     def parameters(self, items: list[Any]) -> tuple[tree.Name, ...]:
         return tuple(map(_name, items))
 

@@ -31,7 +31,17 @@ RESERVED = (
     "mean",
 )
 # words only where a statement begins, before a name
-STARTING = ("table", "weight", "bias", "activation", "parametrization", "network", "optimizer", "train")
+STARTING = (
+    "check",
+    "table",
+    "weight",
+    "bias",
+    "activation",
+    "parametrization",
+    "network",
+    "optimizer",
+    "train",
+)
 IN_TRAINING = ("batch", "loss", "update", "gradient")  # words only where a line of a `train` block begins
 MAX_DEPTH = 60  # of brackets, blocks, and of the tree
 OPENING, CLOSING = {"LPAR", "LSQB"}, {"RPAR", "RSQB"}

@@ -40,9 +40,9 @@ def print_statement(s: tree.Statement, indent: str = "") -> list[str]:
         case tree.Define(target=target, value=value, clauses=clauses, sides=sides):
             head = f"table {print_tree(target)} : {' x '.join(map(_side, sides))}" if sides else ""
             return [f"{indent}{head or print_tree(target)} = {print_tree(value)}{_clauses(clauses)}"]
-        case tree.OutputStatement(target=target, value=value, clauses=clauses):
+        case tree.OutputStatement(target=target, value=value, clauses=clauses, check=check):
             return [
-                f"{indent}output "
+                f"{indent}{f'check {check} :' if check else 'output'} "
                 f"{print_tree(target)}{'' if value is None else f' = {print_tree(value)}'}{_clauses(clauses)}"
             ]
         case tree.Function(name=name, parameters=parameters, body=body, result=result):

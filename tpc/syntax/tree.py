@@ -232,7 +232,7 @@ class OutputStatement(Node):
     target: Tree
     value: Tree | None
     clauses: tuple[Range, ...]
-    # the weight whose steps jump where this is 0, of what a run only looks at
+    # of `check W : …`, which a run looks at and does not report: the weight whose steps jump where it is 0
     check: str = ""
 
 

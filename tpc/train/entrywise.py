@@ -19,14 +19,13 @@ from tpc.syntax.walk import walk
 from tpc.train.build import Maker, is_number, replaced, substituted
 from tpc.train.checks import check_sign
 from tpc.train.descent import Descent, Updates, scheduled
-from tpc.train.optimizer_rules import BELOW_ONE, KNOWN, OptimizerRule, rule_of, states_of
+from tpc.train.optimizer_rules import BELOW_ONE, KNOWN, OVER, OptimizerRule, rule_of, states_of
 from tpc.train.records import Index, Record
 from tpc.train.scene import Scene
 from tpc.train.simplified import number_in, simplified
 from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weights import Weight
 
-OVER = "over"
 MARK = "·"  # in front of a rule's own names while options are put in
 
 
@@ -50,6 +49,9 @@ def entrywise_of(scene: Scene, update: tree.Update, time: Range) -> Entrywise:
         raise RefusedError(catalogue.options.unknown_word(update.name.span, name, "an optimizer", known))
     options = options_of(update.options)
     rule = rule_of(name, options, scene.optimizers)
+    if name in scene.optimizers and OVER in scene.functions and rule.reads(OVER):
+        why = "has a meaning in every rule, and is a function of the file, too"
+        raise RefusedError(catalogue.optimizers.rule_name(update.name.span, OVER, why))
     if "decay" in options and "decay" not in rule.options and name in KNOWN:
         raise RefusedError(catalogue.optimizers.coupled_decay(options["decay"].span, name))
     check_options(update.options, rule.options, name)
@@ -143,6 +145,7 @@ class EntrywiseUpdates:
     def step(self, lines: _Lines, optimizer: Entrywise, gradient: Tree) -> Tree:
         """Q, with a line for every state, and for what else the rule names."""
         rule = optimizer.rule
+        own_rule = rule.name in self.updates.scene.optimizers
         own: dict[str, Tree] = {name: self.m.name(MARK + name) for name in ("g", *dict(rule.lines))}
 
         def options_in(value: Tree) -> Tree:
@@ -154,7 +157,7 @@ class EntrywiseUpdates:
         states = states_of(values)
         known: dict[str, Tree] = {f"{MARK}g": gradient} | {s: lines.state(s) for s in states}
         for name, value in values:
-            new = self.written(value, known)
+            new = self.written(value, known, own_rule)
             self.watch(lines, new)
             if name in states:
                 known[name] = lines.advance(name, new)
@@ -162,7 +165,7 @@ class EntrywiseUpdates:
                 plain = isinstance(new, tree.Name | tree.Indexed)
                 shown = name.removeprefix(MARK)
                 known[name] = new if plain else lines.define(shown, new, f"{shown} of {{}}")
-        result = self.written(options_in(rule.result), known)
+        result = self.written(options_in(rule.result), known, own_rule)
         self.watch(lines, result)
         return result
 
@@ -185,7 +188,8 @@ class EntrywiseUpdates:
             for name, weight in self.watched.items()
         ]
 
-    def written(self, value: Tree, known: dict[str, Tree]) -> Tree:
+    def written(self, value: Tree, known: dict[str, Tree], own: bool) -> Tree:
+        """A value of a rule, quotients written out. own: of the user's rule, whose divisors have any sign."""
         m = self.m
 
         def quotient(node: Tree) -> Tree | None:
@@ -193,9 +197,10 @@ class EntrywiseUpdates:
             if not is_over or not isinstance(node, tree.Applied) or node.function != m.name(OVER):
                 return None
             over, under = (replaced(arg, quotient) for arg in node.args)
-            if positive(under):
+            if not own and positive(under):
                 return m.div(over, under)
-            tested = tree.Comparison(m.span, ">", under, m.number(0))
+            size = m.call("abs", under) if own else under
+            tested = tree.Comparison(m.span, ">", size, m.number(0))
             return m.call("where", tested, m.div(over, under), m.number(0))
 
         return substituted(replaced(value, quotient), known)

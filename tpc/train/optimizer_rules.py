@@ -2,7 +2,7 @@
 
 A rule has one line for each of its values. A name that is read before its line, or on it, is a state: there
 it is what the last step has left of it, 0 at first. `g` is the gradient of order 1, `t` the number of the
-step, from 0 on. `over(a, b)` is a/b, and 0 where b is.
+step, from 0 on. `over(a, b)` is a/b, and 0 where b is; no b of the rules here is below 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from tpc.syntax.parse import parse_file
 from tpc.syntax.tree import Tree
 from tpc.syntax.walk import names_in, walk
 
-GIVEN = ("g", "t")
+OVER = "over"
+GIVEN = ("g", "t", OVER)
 RATE = ("lr", "clip", "limit")  # options of every optimizer
 DECOUPLED = "decay"
 # Kingma and Ba, arXiv 1412.6980 (Adam, Adamax); Loshchilov and Hutter, 1711.05101 (AdamW); Bernstein et al.,
@@ -79,6 +80,10 @@ class OptimizerRule:
         """The options that an `update` line of it may have."""
         decay = () if self.name in WITHOUT_DECAY else (DECOUPLED,)
         return (*RATE[:1], *self.parameters, *decay, *RATE[1:])
+
+    def reads(self, name: str) -> bool:
+        """Whether a name stands in it."""
+        return any(name in reads(value) for value in (*dict(self.lines).values(), self.result))
 
 
 @cache
@@ -143,6 +148,8 @@ def check_part(value: Tree) -> None:
                 raise RefusedError(catalogue.optimizers.rule_part(node.span, "a product with a matrix"))
             case tree.Summation():
                 raise RefusedError(catalogue.optimizers.rule_part(node.span, "a sum over indices"))
+            case tree.Applied(function=tree.Name(name=name), args=args) if name == OVER and len(args) != 2:
+                raise RefusedError(catalogue.names.arguments(node.span, OVER, 2, 2, len(args)))
             case tree.Indexed() | tree.Attribute():
                 raise RefusedError(catalogue.optimizers.rule_part(node.span, "a member of a family"))
 

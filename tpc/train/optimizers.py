@@ -54,7 +54,7 @@ def optimizers_of(scene: Scene, node: tree.Train, trainable: Sequence[Weight]) -
         if line not in by_sgd
     }
     m, sgd = Maker(node.span), sgd_of(scene, by_sgd[0], node.range) if by_sgd else None
-    if known and any(w.matrix for w in trainable) and {"outer"} & {*scene.functions, *scene.outer}:
+    if known and any(w.matrix for w in trainable) and "outer" in (*scene.functions, *scene.outer):
         raise RefusedError(catalogue.optimizers.outer_taken(node.network.span))
     scene.entrywise |= {name for name, place in lines.items() if place in known}
     if scene.open and known:  # an update has the size of one by SGD, so that this is what is analysed

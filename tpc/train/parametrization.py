@@ -20,7 +20,7 @@ from typing import Literal
 
 from tpc.core.exponent import Exponent
 from tpc.core.network import C as OPEN_C
-from tpc.core.network import exponent_input
+from tpc.core.network import exponent_input, gradient_size
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import RefusedError
 from tpc.syntax import tree
@@ -189,9 +189,7 @@ class Scaling:
 
     def exponent_d(self, readout: Fraction | None) -> Exponent:
         """d: minus the power of n of ∂L/∂w at the start (TP4b Def 2.8.5: faithful)."""
-        if self.kind in ("output", "finite"):
-            return self.abc.a
-        return self.abc.a + Exponent(_1 if readout is None else readout)
+        return self.abc.a + Exponent(gradient_size(self.kind, readout))
 
     def exponent_c(self, readout: Fraction | None) -> Exponent:
         """c of an entrywise optimizer, with the update size of SGD at its c."""

@@ -65,19 +65,17 @@ def _sum(m: Maker, parts: list[Tree], operators: tuple[str, ...]) -> Tree:
 
 
 def _product(m: Maker, parts: list[Tree], operators: tuple[str, ...]) -> Tree:
-    value, over, under = Fraction(1), list[Tree](), list[Tree]()
-    for op, x in zip(("*", *operators), parts, strict=True):
+    signed = list(zip(("*", *operators), parts, strict=True))
+    value, rest = Fraction(1), list[tuple[str, Tree]]()
+    for op, x in signed:
         known = number_in(x)
-        if known is None:
-            (over if op == "*" else under).append(x)
-        elif op == "*":
-            value *= known
-        elif known:
-            value /= known
+        if known is None or (op == "/" and not known):
+            rest.append((op, x))
         else:
-            under.append(x)
+            value = value * known if op == "*" else value / known
     front = _number(m, value)
-    out = m.mul(*([front] if front is not None else []), *over)
-    for x in under:
+    rest = signed if front is None else [("*", front), *rest]
+    out = m.mul(*(x for op, x in rest if op == "*"))
+    for x in (x for op, x in rest if op == "/"):
         out = m.div(out, x)
     return out

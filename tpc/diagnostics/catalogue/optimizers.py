@@ -9,6 +9,11 @@ from tpc.diagnostics.diagnostic import Diagnostic, Label
 from tpc.diagnostics.spans import Span
 
 
+def _the_first(at: Span) -> tuple[Label, ...]:
+    """The place beside that of what is there a second time."""
+    return (Label(at, "the first one"),)
+
+
 def coupled_decay(at: Span, name: str) -> Diagnostic:
     return Diagnostic(
         "TP741",
@@ -24,7 +29,7 @@ def weight_twice(at: Span, weight: str, first: Span) -> Diagnostic:
         "TP742",
         f"`{weight}` has two updates",
         Label(at),
-        (Label(first, "the first one"),),
+        _the_first(first),
         "each weight stands in exactly one line",
     )
 
@@ -62,7 +67,7 @@ def otherwise_twice(at: Span, first: Span) -> Diagnostic:
         "TP743",
         "a second line is for all other weights",
         Label(at),
-        (Label(first, "the first one"),),
+        _the_first(first),
         "name the weights of one of them, `update adam(…) of W, R`",
     )
 
@@ -87,7 +92,7 @@ def sgd_of_two_lines(at: Span, first: Span) -> Diagnostic:
         "TP744",
         "a training has one line of `sgd`",
         Label(at),
-        (Label(first, "the first one"),),
+        _the_first(first),
         "give weights rates of their own by their attribute, `weight W : n x n, lr = 2`",
     )
 

@@ -11,7 +11,7 @@ setlocal iskeyword=@,48-57,_,192-255,880-1023
 syntax keyword tpWord program width dim input matrix vector output def return for sum mean
 syntax keyword tpConstant pi π e
 " words only where a statement begins, before a name
-syntax match tpStatement "^\s*\zs\%(table\|weight\|bias\|activation\|parametrization\|network\|optimizer\|train\)\ze\s\+\K"
+syntax match tpStatement "^\s*\zs\%(check\|table\|weight\|bias\|activation\|parametrization\|network\|optimizer\|train\)\ze\s\+\K"
 " words only where a line of a training begins
 syntax match tpTraining "^\s\+\zs\%(batch\|loss\|update\|gradient\)\ze\%(\s\+\k\|\s*(\)"
 syntax match tpTraining "\%(=\s*\)\@<=adapt\ze\s*("

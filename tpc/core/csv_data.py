@@ -1,4 +1,4 @@
-"""Tables of numbers as text (CSV): arrays by the names of their columns."""
+"""Data as text (CSV): arrays by the names of their columns."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 COLUMN = re.compile(r"\s*(\w+)\s*(?:\[\s*(\d{1,6}(?:\s*,\s*\d{1,6})*)\s*\])?\s*")
 
 
-def read_table(text: str, stem: str) -> dict[str, np.ndarray]:
-    """The arrays of a table with an entry, or a row, for each line.
+def read_csv(text: str, stem: str) -> dict[str, np.ndarray]:
+    """The arrays of a text with an entry, or a row, for each line.
 
     A first line without numbers names the columns: `y` is an array with as many entries as there are lines,
-    `x[0]`, `x[1]` are the columns of one. Without it the whole table is one array, named after the file, of
+    `x[0]`, `x[1]` are the columns of one. Without it all is one array, named after the file, of
     one axis if it has one column. Raises ValueError, with the reason.
     """
     rows = [(number, row) for number, row in enumerate(_rows(text), 1) if any(cell.strip() for cell in row)]
