@@ -64,7 +64,7 @@ def corrections(
     request = _request(program, options)
     given = bind_inputs(program, {} if inputs is None else inputs)
     require_expansion(program)
-    if not program.shown:
+    if not program.reported:
         raise TpcError([catalogue.running.nothing_to_run(program.name)], program.name, of_program=True)
     if request.method != "nodes":
         try:
