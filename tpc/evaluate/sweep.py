@@ -16,7 +16,7 @@ from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.result import DivergedError, Outcome, Result
-from tpc.evaluate.saved_results import arrays_of, entries, write_archive, write_csv
+from tpc.evaluate.saved_results import SWEPT_COLUMNS, arrays_of, entries, write_archive, write_csv
 from tpc.show.entries import plain
 from tpc.show.figures import with_error
 
@@ -130,7 +130,7 @@ class Sweep:
         Raises OSError.
         """
         if Path(path).suffix == ".csv":
-            write_csv(path, (*self.axes, "output", "index", "value", "stderr"), self._lines())
+            write_csv(path, (*self.axes, *SWEPT_COLUMNS), self._lines())
         else:
             write_archive(path, {**self.axes, **arrays_of(self.outputs), "diverged": self.diverged})
 
