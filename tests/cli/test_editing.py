@@ -51,7 +51,10 @@ def test_what_does_not_parse_stays_as_it_is(tmp_path, capsys, monkeypatch, data,
     assert file.read_bytes() == data
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     assert main(["fmt", "-"]) == 2
-    assert "<standard input>" in capsys.readouterr().err
+    assert "stdin" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", None)  # closed
+    assert main(["fmt", "-"]) == 2
+    assert "stdin: error[TP001]" in capsys.readouterr().err
     assert main(["fmt", str(tmp_path / "none.tp")]) == 2
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tpc.core.functions import CONSTANTS, FUNCTIONS, SUGARED
 from tpc.train.attributes import ATTRIBUTES
 from tpc.train.losses import NAMES as LOSSES
+from tpc.train.optimizer_rules import KNOWN, built_in
 from tpc.train.parametrization import NAMES as PARAMETRIZATIONS
 
 PAGE = Path(__file__).parents[2] / "tpc" / "docs" / "tables.md"
@@ -23,3 +24,15 @@ def test_tables_are_whole():
     assert first_column("Losses") == {*LOSSES}
     assert first_column("Attributes of weights") == {*ATTRIBUTES}
     assert first_column("Parametrizations") == {*PARAMETRIZATIONS}
+    assert first_column("Other optimizers") - {"optimizer"} == {*KNOWN}
+
+
+def test_optimizers_have_the_options_that_are_written():
+    section = PAGE.read_text(encoding="utf-8").split("\n## Other optimizers\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ((?:`\w+` )+)\| (.*) \|$", section, re.MULTILINE)
+    assert len(rows) > 5
+    for names, options in rows:
+        for name in re.findall(r"\w+", names):
+            rule = built_in()[name]
+            given = {option: float(value) for option, value in re.findall(r"(\w+) = ([\w.-]+)", options)}
+            assert given == {option: float(value.value) for option, value in rule.parameters.items()}

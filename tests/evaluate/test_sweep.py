@@ -21,6 +21,13 @@ for t < T:
 output loss[t] = a[t]^2*mean(V0^2)*y[0] for t < T + 1
 output last = a[T]
 """
+CANCELLING = """width n
+input s = 1
+vector v : n ~ N(0, 1)
+matrix A : n x n ~ N(0, 1/n)
+x = A @ v
+output d = (mean((s*x)^2) - 1)/(s - 1)
+"""
 ETAS = [0.1, 0.5, 40.0]
 
 
@@ -75,6 +82,20 @@ def test_sampled_limits_have_their_errors():
         single = evaluator({"s": s}, seed=3)["q"]
         assert found.outputs["q"].value[k] == single.value
         assert found.outputs["q"].stderr[k] == single.stderr
+
+
+def test_what_is_exact_at_some_points_and_not_at_others():
+    """Digits are lost where something is subtracted; the first point need not be like the others."""
+    program = tpc.parse(CANCELLING)
+    evaluator, near = program.compile(), 1 + 1e-13
+    for values in ([0.5, near], [near, 0.5]):
+        found = evaluator.sweep({"s": values})
+        error = found.outputs["d"].stderr
+        assert error[values.index(0.5)] == 0
+        assert error[values.index(near)] == evaluator({"s": near})["d"].stderr > 0
+        assert "±" in str(found)
+        json.dumps(found.to_json(), allow_nan=False)
+    assert evaluator.sweep({"s": [0.5, 2]}).outputs["d"].stderr is None
 
 
 def test_an_interrupted_sweep_gives_what_is_done(evaluator):

@@ -79,7 +79,12 @@ def test_the_oldest_is_removed(folder):
         path = folder / "compiled-x" / f"{k}-cache"
         path.write_bytes(bytes(100))
         os.utime(path, (1000 + k, 1000 + k))
+    mine = folder / "work" / "old"  # of a user who has named a folder that is not empty
+    mine.parent.mkdir()
+    mine.write_bytes(bytes(100))
+    os.utime(mine, (1, 1))
     cache.prune(250)
+    assert mine.exists()
     assert sorted(path.name for path in (folder / "compiled-x").iterdir()) == ["4-cache", "5-cache"]
 
 

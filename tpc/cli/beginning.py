@@ -77,7 +77,7 @@ def examples(arguments: argparse.Namespace) -> int:
         _list(arguments, root, [path for path in there if path.suffix == ".tp"])
         return OK
     chosen = [path for name in arguments.names for path in _named(name, there)]
-    copies = {arguments.output / path.relative_to(root).name: path for path in chosen}
+    copies = {arguments.output / path.name: path for path in chosen}
     make_new({copy: path.read_bytes() for copy, path in copies.items()})
     if arguments.json:
         print(json.dumps({"written": [str(copy) for copy in copies]}))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from tpc.cli.shared import FAILED, OK, writing
+from tpc.cli.shared import FAILED, OK, source_of, writing
 
 
 def add_fmt(commands: Any) -> None:
@@ -30,11 +29,10 @@ def add_fmt(commands: Any) -> None:
 
 def fmt(arguments: argparse.Namespace) -> int:
     from tpc.editors.layout_text import laid_out
-    from tpc.pipeline import decoded, read_text
 
     piped = str(arguments.file) == "-"
-    name = "<standard input>" if piped else str(arguments.file)
-    text = decoded(sys.stdin.buffer.read(), name) if piped else read_text(arguments.file)
+    text = source_of(arguments)
+    name = str(arguments.file)
     made = laid_out(text, name)
     changed = made != text
     if not arguments.check and piped:

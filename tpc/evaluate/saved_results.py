@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ENDINGS = (".npz", ".csv")
 SEAL = b"tpc "  # what the comment of our archives begins with, at their end
 COLUMNS = ("output", "index", "width", "seed", "value", "stderr")
+SWEPT_COLUMNS = ("output", "index", "value", "stderr")  # behind those of the inputs that are swept
 LONGEST_SEAL = 512  # bytes at the end of an archive that hold its comment
 
 
@@ -88,11 +89,6 @@ def is_own(path: Path) -> bool:
     with open_regular(path) as file:
         if path.suffix == ".csv":
             header = file.readline(4096).decode("utf-8", "replace").strip().split(",")
-            return tuple(header[-len(COLUMNS) :]) == COLUMNS or header[-4:] == [
-                "output",
-                "index",
-                "value",
-                "stderr",
-            ]
+            return any(tuple(header[-len(own) :]) == own for own in (COLUMNS, SWEPT_COLUMNS))
         file.seek(max(0, path.stat().st_size - LONGEST_SEAL))
         return SEAL in file.read()

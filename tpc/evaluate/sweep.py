@@ -16,7 +16,7 @@ from tpc.core.program import Program
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 from tpc.evaluate.result import DivergedError, Outcome, Result
-from tpc.evaluate.saved_results import arrays_of, entries, write_archive, write_csv
+from tpc.evaluate.saved_results import SWEPT_COLUMNS, arrays_of, entries, write_archive, write_csv
 from tpc.show.entries import plain
 from tpc.show.figures import with_error
 
@@ -130,7 +130,7 @@ class Sweep:
         Raises OSError.
         """
         if Path(path).suffix == ".csv":
-            write_csv(path, (*self.axes, "output", "index", "value", "stderr"), self._lines())
+            write_csv(path, (*self.axes, *SWEPT_COLUMNS), self._lines())
         else:
             write_archive(path, {**self.axes, **arrays_of(self.outputs), "diverged": self.diverged})
 
@@ -209,7 +209,8 @@ def _collected(
 
     outputs = {
         name: Outcome(
-            gathered(name, "value"), None if first[name].stderr is None else gathered(name, "stderr")
+            gathered(name, "value"),
+            _errors([None if result is None else result[name].stderr for result in found], diverged),
         )
         for name in first
     }
@@ -217,6 +218,19 @@ def _collected(
     if len(found) < diverged.size:
         notes.append(f"interrupted after {len(found)} of {diverged.size} points")
     return Sweep(program, axes, outputs, diverged, tuple(notes), len(found))
+
+
+def _errors(found: Sequence[np.ndarray | None], diverged: np.ndarray) -> np.ndarray | None:
+    """The standard errors of an output over the grid: 0 at points where it is exact; None if it is so at all.
+
+    A limit may be exact to rounding at some points, and lose digits at others.
+    """
+    some = next((error for error in found if error is not None), None)
+    if some is None:
+        return None
+    made = [np.zeros_like(some) if error is None else error for error in found]
+    missing = [np.full_like(some, np.nan)] * (diverged.size - len(found))
+    return np.stack([*made, *missing]).reshape(*diverged.shape, *some.shape)
 
 
 def checked_axes(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 FOLDER = "TPC_CACHE"  # the variable that names the folder; empty, nothing is kept
 JAX_FOLDER = "JAX_COMPILATION_CACHE_DIR"
+COMPILED = "compiled-"  # what the folders of compiled code begin with
 MOST = 1 << 30  # bytes that compiled code may take
 
 
@@ -77,7 +78,7 @@ def keep_compiled() -> str | None:
     folder = cache_folder()
     if folder is None or JAX_FOLDER in os.environ:
         return None
-    compiled = folder / f"compiled-{_processor()}"
+    compiled = folder / f"{COMPILED}{_processor()}"
     reason = usable(folder) or usable(compiled)
     if reason is not None:
         return f"{compiled} cannot keep compiled code: {reason}"
@@ -116,15 +117,16 @@ def remark_on(warning: str) -> str:
 
 
 def prune(most: int = MOST) -> None:
-    """Removes the oldest files of the cache until it has `most` bytes.
+    """Removes the oldest compiled code until there are `most` bytes of it.
 
-    Another process that misses one makes it anew.
+    Nothing else is looked at, as the folder may have a user's own files in it. Another process that misses a
+    file makes it anew.
     """
     folder = cache_folder()
     if folder is None:
         return
     found = []
-    for path in folder.glob("*/*"):
+    for path in folder.glob(f"{COMPILED}*/*"):
         try:
             told = path.stat()
         except OSError:  # another process was faster

@@ -19,7 +19,7 @@ def programs() -> Path:
 
 def pages() -> dict[str, Path]:
     """The pages by topic, in the order of their names."""
-    found = {path.stem.lower(): path for path in (PACKAGE / "docs").rglob("*.md") if path.stem != "index"}
+    found = {path.stem.lower(): path for path in (PACKAGE / "docs").glob("*.md")}
     reference = programs() / "README.md"
     return dict(sorted({**found, **({LANGUAGE: reference} if reference.is_file() else {})}.items()))
 

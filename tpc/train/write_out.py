@@ -126,8 +126,8 @@ def made_by(statement: tree.Statement) -> set[str]:
             return {name.name}
         case tree.Adapted(target=target):
             return {name.name for name in names_in(target)}
-        case tree.Train(name=name):
-            return {"loss"} if name is None else {name.name}
+        case tree.Train(network=network, name=name):  # and the network at its steps, `f[t]`
+            return {network.name, "loss" if name is None else name.name}
     return set(outer_of((statement,)))
 
 

@@ -25,7 +25,11 @@ def few_classes(part: str, there: int, wanted: int) -> Diagnostic:
 
 
 def few_drawings(there: int, shots: int) -> Diagnostic:
-    return Diagnostic("TP623", f"a class has {there} drawings: {shots} to adapt to leave none to test on")
+    return Diagnostic(
+        "TP623",
+        f"a class has {there} drawings: {shots} to adapt to leave none to test on",
+        help=f"take classes of {shots + 1} drawings at least, or fewer shots",
+    )
 
 
 def other_run(folder: str, why: str) -> Diagnostic:

@@ -18,7 +18,10 @@ def not_affine(at: Span) -> Diagnostic:
 
 def index_count(at: Span, name: str, wanted: int, given: int) -> Diagnostic:
     return Diagnostic(
-        "TP302", f"{quoted(name)} has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}", Label(at)
+        "TP302",
+        f"{quoted(name)} has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}",
+        Label(at),
+        help="write one for each of its axes, in their order" if wanted else f"write just {quoted(name)}",
     )
 
 
@@ -27,6 +30,7 @@ def out_of_range(at: Span, name: str, axis: int, value: int, extent: int, rounds
         "TP303",
         f"index {value} is outside 0 … {extent - 1} of axis {axis + 1} of `{name}`{rounds}",
         Label(at),
+        help="indices start at 0: change the index, the count of a loop, or the length of the axis",
     )
 
 
@@ -52,18 +56,31 @@ def from_the_future(at: Span, member: str, rounds: str, made: Span) -> Diagnosti
 
 
 def never_made(at: Span, member: str, rounds: str) -> Diagnostic:
-    return Diagnostic("TP306", f"`{member}` is never made{rounds}", Label(at))
+    return Diagnostic(
+        "TP306",
+        f"`{member}` is never made{rounds}",
+        Label(at),
+        help="make it on an earlier line, or change the index",
+    )
 
 
 def dim_value(at: Span, why: str) -> Diagnostic:
     return Diagnostic(
-        "TP307", f"this must be a whole number that is known before the program runs: {why}", Label(at)
+        "TP307",
+        f"this must be a whole number that is known before the program runs: {why}",
+        Label(at),
+        help="write a number, or a dim, which `dim T = 4` declares",
     )
 
 
 def dim_size(at: Span, value: int, limit: int) -> Diagnostic:
     shown = f"{value:,}" if value < 10**18 else "more than 10^18"
-    return Diagnostic("TP308", f"{shown} is too many: the limit here is {limit:,}", Label(at))
+    return Diagnostic(
+        "TP308",
+        f"{shown} is too many: the limit here is {limit:,}",
+        Label(at),
+        help="take a smaller number, or smaller dims",
+    )
 
 
 def bad_target(at: Span) -> Diagnostic:
@@ -73,12 +90,21 @@ def bad_target(at: Span) -> Diagnostic:
 
 
 def negative_target(at: Span, name: str, value: int, rounds: str) -> Diagnostic:
-    return Diagnostic("TP310", f"`{name}` gets the index {value}{rounds}: indices start at 0", Label(at))
+    return Diagnostic(
+        "TP310",
+        f"`{name}` gets the index {value}{rounds}: indices start at 0",
+        Label(at),
+        help="shift it, as in `x[t+1] = …`",
+    )
 
 
 def target_is_given(at: Span, name: str, first: Span, what: str) -> Diagnostic:
     return Diagnostic(
-        "TP311", f"`{name}` is {what} and cannot be made again", Label(at), (Label(first, "declared here"),)
+        "TP311",
+        f"`{name}` is {what} and cannot be made again",
+        Label(at),
+        (Label(first, "declared here"),),
+        "give what is made here another name",
     )
 
 
@@ -87,6 +113,7 @@ def target_gather(at: Span) -> Diagnostic:
         "TP312",
         "what is made must have an index known before the program runs, not one from an input",
         Label(at),
+        help="index it by the variable of a loop; entries of inputs may be indices of what is read",
     )
 
 

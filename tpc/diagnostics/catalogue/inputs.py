@@ -25,12 +25,16 @@ def input_shape(name: str, wanted: tuple[int, ...], given: tuple[int, ...]) -> D
         help=f"an axis of length 1 is an axis, too: `numpy.reshape(value, {wanted})` has the same numbers in "
         "the shape of the input"
         if alike
-        else None,
+        else "the shape is that of its declaration: change the value, or a dim by `--set`",
     )
 
 
 def not_finite(name: str, where: str) -> Diagnostic:
-    return Diagnostic("TP503", f"the input `{name}` is not finite{where}")
+    return Diagnostic(
+        "TP503",
+        f"the input `{name}` is not finite{where}",
+        help="give numbers in the place of nan and inf, or leave such rows out",
+    )
 
 
 def unknown_setting(name: str, known: Sequence[str]) -> Diagnostic:
@@ -67,7 +71,11 @@ def bad_data(path: str, why: str) -> Diagnostic:
 
 
 def bad_index(name: str, bound: int) -> Diagnostic:
-    return Diagnostic("TP506", f"the input `{name}` must hold whole numbers in 0 … {bound - 1}")
+    return Diagnostic(
+        "TP506",
+        f"the input `{name}` must hold whole numbers in 0 … {bound - 1}",
+        help="classes and indices are counted from 0",
+    )
 
 
 def bad_setting(text: str, why: str) -> Diagnostic:
@@ -79,7 +87,11 @@ def bad_setting(text: str, why: str) -> Diagnostic:
 
 
 def not_numbers(name: str) -> Diagnostic:
-    return Diagnostic("TP508", f"the input `{name}` must be real numbers")
+    return Diagnostic(
+        "TP508",
+        f"the input `{name}` must be real numbers",
+        help="give a number, or a list or array of numbers",
+    )
 
 
 def traced(name: str) -> Diagnostic:

@@ -47,7 +47,12 @@ def not_a_matrix(at: Span) -> Diagnostic:
 
 
 def vector_due(at: Span, what: str) -> Diagnostic:
-    return Diagnostic("TP206", f"{what} must be a vector, and this is a scalar", Label(at))
+    return Diagnostic(
+        "TP206",
+        f"{what} must be a vector, and this is a scalar",
+        Label(at),
+        help="an initial vector is `vector v : n ~ N(0, 1)`, and functions of vectors are vectors",
+    )
 
 
 def kind_unknown(at: Span, name: str) -> Diagnostic:
@@ -97,6 +102,7 @@ def derivative_of_program(at: Span, name: str) -> Diagnostic:
         "TP212",
         f"`{name}` is not elementwise (it has a product or a mean), so it has no derivative as a function",
         Label(at),
+        help="take the derivative of an elementwise function, made by `def`, and write the rest out",
     )
 
 
@@ -106,6 +112,7 @@ def kind_differs(at: Span, name: str, kind: str, first: Span, first_kind: str) -
         f"`{name}` is {kind} here and {first_kind} before",
         Label(at, kind),
         (Label(first, first_kind),),
+        "give one of the two another name",
     )
 
 
@@ -121,11 +128,18 @@ def output_of_vector(at: Span, name: str, named: bool) -> Diagnostic:
 
 
 def division_by_zero(at: Span) -> Diagnostic:
-    return Diagnostic("TP215", "division by zero", Label(at))
+    return Diagnostic(
+        "TP215",
+        "division by zero",
+        Label(at),
+        help="change the numbers or dims that the denominator is made of",
+    )
 
 
 def overflow(at: Span) -> Diagnostic:
-    return Diagnostic("TP216", "this number is too large", Label(at))
+    return Diagnostic(
+        "TP216", "this number is too large", Label(at), help="take other units, or an input for a part of it"
+    )
 
 
 def underflow(at: Span) -> Diagnostic:

@@ -55,6 +55,7 @@ def not_psd(at: Label | None, what: str, detail: str) -> Diagnostic:
         "TP406",
         f"the covariance of {what} is not symmetric and positive semidefinite: {detail}",
         at,
+        help="covariances are at most as large as the variances allow, |c| ≤ sqrt(a*b) for two vectors",
     )
 
 

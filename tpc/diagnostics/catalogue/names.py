@@ -10,7 +10,12 @@ from tpc.diagnostics.spans import Span
 
 
 def unknown_name(at: Span, name: str, known: Iterable[str]) -> Diagnostic:
-    return Diagnostic("TP101", f"unknown name `{name}`", Label(at), help=similar(name, known))
+    return Diagnostic(
+        "TP101",
+        f"unknown name `{name}`",
+        Label(at),
+        help=similar(name, known) or "declare it, or make it on an earlier line",
+    )
 
 
 def defined_twice(at: Span, name: str, first: Span) -> Diagnostic:
@@ -72,6 +77,7 @@ def recursive(at: Span, name: str) -> Diagnostic:
         "TP107",
         f"`{name}` uses itself: functions are expanded where they are used, so they cannot be recursive",
         Label(at),
+        help="write a loop, as in `x[t+1] = f(x[t]) for t < T`",
     )
 
 

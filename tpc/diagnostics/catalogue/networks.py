@@ -19,7 +19,12 @@ def weight_sides(at: Span, side: str) -> Diagnostic:
 
 
 def weight_empty(at: Span) -> Diagnostic:
-    return Diagnostic("TP705", "a side of a weight has at least one unit, and this has 0", Label(at))
+    return Diagnostic(
+        "TP705",
+        "a side of a weight has at least one unit, and this has 0",
+        Label(at),
+        help="take dims of at least 1",
+    )
 
 
 def weight_family(at: Span) -> Diagnostic:
@@ -71,6 +76,7 @@ def weight_side(at: Span, name: str, takes: str, given: str, declared: Span) -> 
         f"{name} takes {takes}, but this is {given}",
         Label(at, given),
         (Label(declared, "declared here"),),
+        "`W : rows x columns` takes what has the length or width `columns`, and `W.T` what has `rows`",
     )
 
 
@@ -103,6 +109,7 @@ def decoupled_needs(at: Span, name: str) -> Diagnostic:
         "TP708",
         f"only a weight between two widths can be decoupled, and `{name}` has a finite side",
         Label(at),
+        help="leave the attribute out",
     )
 
 
@@ -288,6 +295,7 @@ def shapes_differ(at: Span, shape: str, other: str) -> Diagnostic:
         "TP712",
         f"arrays of {other} and of {shape} entries meet in one elementwise expression",
         Label(at, f"{shape} entries"),
+        help="pick entries, as in `x[p]`, or give the arrays the same axes",
     )
 
 
@@ -305,7 +313,7 @@ def network_entries(at: Span, wanted: int, given: int) -> Diagnostic:
         "TP714",
         f"the value here has {wanted} ind{'ex' if wanted == 1 else 'ices'}, not {given}",
         Label(at),
-        help="name the entry, as in `f(x)[k]`" if wanted else None,
+        help="name the entry, as in `f(x)[k]`" if wanted else "leave the index out",
     )
 
 

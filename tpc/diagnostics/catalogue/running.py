@@ -70,7 +70,9 @@ def nothing_to_run(name: str) -> Diagnostic:
 
 
 def cannot_write(path: str, why: str) -> Diagnostic:
-    return Diagnostic("TP606", f"{path} cannot be written: {why}")
+    return Diagnostic(
+        "TP606", f"{path} cannot be written: {why}", help="name another file, or another folder"
+    )
 
 
 def few_devices(wanted: int, there: int, backend: str) -> Diagnostic:

@@ -44,6 +44,7 @@ def tends_to_zero(at: Label | None, what: str, function: str) -> Diagnostic:
         "TP802",
         f"in `{what}`, {function} of something that tends to 0 as n → ∞ has no limit",
         at,
+        help="put a power of n in front of it that makes it of order 1",
     )
 
 

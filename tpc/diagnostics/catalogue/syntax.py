@@ -41,7 +41,11 @@ STATEMENTS = frozenset({"PROGRAM", "WIDTH", "DIM", "INPUT", "MATRIX", "VECTOR", 
 
 
 def unreadable(reason: str) -> Diagnostic:
-    return Diagnostic("TP001", f"the file cannot be read: {reason}")
+    return Diagnostic(
+        "TP001",
+        f"the file cannot be read: {reason}",
+        help="look at its name, its folder, and who may read it",
+    )
 
 
 def not_utf8(offset: int) -> Diagnostic:
@@ -58,7 +62,12 @@ def too_large(limit: int) -> Diagnostic:
 
 def unexpected_character(at: Span, character: str) -> Diagnostic:
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
-    return Diagnostic("TP004", f"the character `{shown}` has no meaning here", Label(at))
+    return Diagnostic(
+        "TP004",
+        f"the character `{shown}` has no meaning here",
+        Label(at),
+        help="operators are `+ - * / ^ @`, names are letters, digits and underscores, remarks begin with `#`",
+    )
 
 
 def unexpected_token(at: Span, kind: str, text: str, expected: frozenset[str]) -> Diagnostic:
@@ -89,6 +98,8 @@ def _help_with_token(kind: str, text: str, expected: frozenset[str]) -> str | No
         return f"`{text}` is a word of the language and cannot be a name"
     if kind in ("NAME", "NUMBER", "LPAR") and expected >= {"STAR", "AT"}:
         return "a product is written with `*`, that of a matrix and a vector with `@`"
+    if kind == "_DEDENT" and "RETURN" in expected:
+        return "the block of a network, a function or a rule ends with `return …`"
     if kind == "EQUALS" and expected == {"LPAR"}:
         return "`mean` and `sum` are words of the language and cannot be names"
     return "a range is written `t < T`" if expected == {"LESS"} else None
@@ -114,7 +125,12 @@ def too_deep(at: Span, limit: int) -> Diagnostic:
 
 
 def indentation(at: Span, why: str) -> Diagnostic:
-    return Diagnostic("TP007", f"the indentation is inconsistent: {why}", Label(at))
+    return Diagnostic(
+        "TP007",
+        f"the indentation is inconsistent: {why}",
+        Label(at),
+        help="indent all lines of a block alike, with spaces",
+    )
 
 
 def number_size(at: Span) -> Diagnostic:

@@ -50,22 +50,33 @@ def second_training(at: Span) -> Diagnostic:
 
 
 def label_shape(at: Span, label: str, output: str) -> Diagnostic:
-    return Diagnostic("TP713", f"the label is {label}, and the network's output {output}", Label(at))
+    return Diagnostic(
+        "TP713",
+        f"the label is {label}, and the network's output {output}",
+        Label(at),
+        help="declare the label in the shape of the output, or change the rows of the output weight",
+    )
 
 
 def classes_differ(at: Span, classes: str, outputs: str) -> Diagnostic:
     return Diagnostic(
-        "TP713", f"the labels are of {classes} classes, and the network has {outputs} outputs", Label(at)
+        "TP713",
+        f"the labels are of {classes} classes, and the network has {outputs} outputs",
+        Label(at),
+        help=f"declare `input y[…] : index({outputs})`, or an output weight with {classes} rows",
     )
 
 
 def no_examples(at: Span) -> Diagnostic:
-    return Diagnostic("TP713", "there are no examples: the count is 0", Label(at))
+    return Diagnostic("TP713", "there are no examples: the count is 0", Label(at), help="make it at least 1")
 
 
 def no_examples_at(at: Span, rounds: str) -> Diagnostic:
     return Diagnostic(
-        "TP713", f"there are no examples{rounds}, and the mean of nothing has no value", Label(at)
+        "TP713",
+        f"there are no examples{rounds}, and the mean of nothing has no value",
+        Label(at),
+        help="make the count at least 1 in every step",
     )
 
 
@@ -85,7 +96,12 @@ def no_steps(at: Span) -> Diagnostic:
 
 
 def nothing_to_train(at: Span, name: str) -> Diagnostic:
-    return Diagnostic("TP715", f"`{name}` has no weight that can be trained", Label(at))
+    return Diagnostic(
+        "TP715",
+        f"`{name}` has no weight that can be trained",
+        Label(at),
+        help="leave the attribute `frozen` of one of its weights out, or give it a weight",
+    )
 
 
 def training_lacks(at: Span, what: str, example: str) -> Diagnostic:
@@ -94,7 +110,11 @@ def training_lacks(at: Span, what: str, example: str) -> Diagnostic:
 
 def training_twice(at: Span, what: str, first: Span) -> Diagnostic:
     return Diagnostic(
-        "TP716", f"the training has a second `{what}`", Label(at), (Label(first, "first here"),)
+        "TP716",
+        f"the training has a second `{what}`",
+        Label(at),
+        (Label(first, "first here"),),
+        "leave one of them out",
     )
 
 
