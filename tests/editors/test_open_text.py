@@ -92,3 +92,34 @@ def test_a_name_is_not_captured():
     spans, made = opened.renamed(2, 8, "α")
     assert "alpha" not in made
     assert made.count("α") == 2
+
+
+RULE = """program v
+width n
+input x, y, g = 1
+vector v : n ~ N(0, 1)
+weight U : n x 1
+weight V : 1 x n
+network f(x) = V @ tanh(U @ x)
+optimizer own(beta = 0.9):
+    m = beta*m + (1 - beta)*g
+    return m
+train f for t < 2:
+    batch (x, y)
+    loss mse
+    update own(lr = g)
+output c = mean(v^2)*g
+"""
+
+
+def test_what_a_rule_is_given_and_what_a_program_is_called_are_no_names_of_the_file():
+    opened = OpenText("net", RULE)
+    assert opened.errors == ()
+    _, made = opened.renamed(3, 13, "eta")
+    assert made == RULE.replace("y, g", "y, eta").replace("lr = g", "lr = eta").replace("^2)*g", "^2)*eta")
+    _, made = opened.renamed(4, 8, "u")
+    assert made == RULE.replace("vector v", "vector u").replace("mean(v", "mean(u")
+    assert opened.definition(9, 30) == []
+    (place,) = opened.definition(14, 13)
+    assert place.line == 8
+    assert [span.line for span in opened.places(8, 16)] == [8, 9, 9]
