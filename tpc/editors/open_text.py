@@ -155,7 +155,7 @@ class OpenText:
         lines = list[str]()
         for formula in made[:MOST_FORMULAS]:
             notation = TextNotation(formula.scope)
-            lines += [with_rule(print_equation(notation, e, ()), e.rule) for e in formula.equations]
+            lines += [with_rule(print_equation(notation, e, 0), e.rule) for e in formula.equations]
         lines = [text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]} …" for text in lines]
         return [*lines, *([f"… and {len(made) - MOST_FORMULAS} more"] * (len(made) > MOST_FORMULAS))]
 
