@@ -23,7 +23,7 @@ from tpc.syntax.parse import MAX_BYTES, parse_file
 from tpc.syntax.print_checked import print_checked
 from tpc.syntax.print_tree import print_file
 from tpc.syntax.resolve import resolve
-from tpc.syntax.tree import Dim, File, InputStatement
+from tpc.syntax.tree import InputStatement
 from tpc.train import PASSES, write_out
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def parse(text: str, *, name: str = "program", dims: Mapping[str, object] | None
     """
     name = str(name)
     file = parse_file(require_text(text), name)
-    dims = checked_dims(dims, _dims_of(file), name)
+    dims = checked_dims(dims, file.dims, name)
     tree = write_out(file, name, text, dims)
     checked = resolve(tree, name, text, dims, default_name(name))
     program = verified(lower(checked, text, name))
@@ -61,7 +61,7 @@ def print_after(text: str, name: str, dims: Mapping[str, object], stage: str) ->
     Raises TpcError as `parse` does.
     """
     file = parse_file(text, name)
-    given = checked_dims(dims, _dims_of(file), name)
+    given = checked_dims(dims, file.dims, name)
     if stage == "parse":
         return print_file(file)
     if stage in PASSES:
@@ -87,16 +87,12 @@ def dims_in(text: str, name: str) -> set[str]:
 
     Raises TpcError if it does not parse.
     """
-    return _dims_of(parse_file(text, name))
+    return parse_file(text, name).dims
 
 
 def inputs_in(text: str, name: str) -> set[str]:
     """The names of the inputs that `text` declares. Raises TpcError if it does not parse."""
     return {s.declared.name.name for s in parse_file(text, name).statements if isinstance(s, InputStatement)}
-
-
-def _dims_of(file: File) -> set[str]:
-    return {s.name.name for s in file.statements if isinstance(s, Dim)}
 
 
 def load(path: str | Path, *, dims: Mapping[str, object] | None = None) -> Program:

@@ -13,7 +13,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.token import Error, Keyword
 
 from tpc.editors.pygments_lexer import TOKENS, TensorProgramLexer
-from tpc.syntax.highlight import CONSTANTS, WORDS_OF_FUNCTIONS, TextKind
+from tpc.syntax.highlight import CONSTANTS, NAME, PIECES, WORDS_OF_FUNCTIONS, TextKind
 from tpc.syntax.layout import IN_TRAINING, RESERVED, STARTING
 
 ROOT = Path(__file__).parents[2]
@@ -77,10 +77,23 @@ def test_an_editor_knows_all_words_and_no_others(found):
 
 def test_names_and_numbers_are_those_of_the_grammar():
     text = (EDITORS / "vscode/syntaxes/tp.tmLanguage.json").read_text(encoding="utf-8")
-    patterns = [p["match"] for p in json.loads(text)["repository"]["expression"]["patterns"]]
+    repository = json.loads(text)["repository"]
+    patterns = [p["match"] for p in repository["expression"]["patterns"]]
     name = TERMINALS["NAME"].removesuffix(r"(\$[0-9]+)*")  # only tpc itself makes names with a $
     assert any(name == pattern for pattern in patterns)
     assert any(pattern.endswith(TERMINALS["NUMBER"]) for pattern in patterns)
+    own = {kind.name: pattern.replace("(?:", "(") for kind, pattern in PIECES}
+    assert {kind: own[kind] for kind in ("NAME", "NUMBER")} == {k: TERMINALS[k] for k in ("NAME", "NUMBER")}
+    assert name == NAME
+    after = re.search(r"\(\?!\(\?:([\w|]+)\)", repository["line"]["patterns"][0]["match"])
+    assert set(after[1].split("|")) == set(RESERVED)
+
+
+def test_a_line_that_begins_a_block_indents_the_next():
+    text = (EDITORS / "vscode/language-configuration.json").read_text(encoding="utf-8")
+    found = alternatives(json.loads(text)["indentationRules"]["increaseIndentPattern"])
+    blocks = re.findall(r"^\w+: ([A-Z]+) .*COLON _NEWLINE _INDENT", GRAMMAR, re.MULTILINE)
+    assert found == {word.lower() for word in blocks}
 
 
 def test_the_extension_is_whole():

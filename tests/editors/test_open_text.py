@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.syntax.mutations import mutated
-from tpc.editors.completions import completions
+from tpc.editors.completions import OPTIONS, completions
+from tpc.editors.meanings import meaning_of_word
 from tpc.editors.names_of_file import NamesOfFile
 from tpc.editors.open_text import OpenText, RenameError
-from tpc.syntax.highlight import TextKind, pieces
+from tpc.syntax.highlight import WORDS_OF_FUNCTIONS, TextKind, pieces
 from tpc.syntax.parse import parse_file
 from tpc.train.optimizer_rules import KNOWN as OPTIMIZERS
+from tpc.train.optimizers import options_of_known
 
 PROGRAMS = sorted((Path(__file__).parents[2] / "programs").rglob("*.tp"))
 # words of options, laws and losses, the `x` between sides, and names that training makes
@@ -92,3 +94,54 @@ def test_a_name_is_not_captured():
     spans, made = opened.renamed(2, 8, "α")
     assert "alpha" not in made
     assert made.count("α") == 2
+
+
+RULE = """program v
+width n
+input x, y, g = 1
+vector v : n ~ N(0, 1)
+weight U : n x 1
+weight V : 1 x n
+network f(x) = V @ tanh(U @ x)
+optimizer own(beta = 0.9):
+    m = beta*m + (1 - beta)*g
+    return m
+train f for t < 2:
+    batch (x, y)
+    loss mse
+    update own(lr = g)
+output c = mean(v^2)*g
+"""
+
+
+def test_what_a_rule_is_given_and_what_a_program_is_called_are_no_names_of_the_file():
+    opened = OpenText("net", RULE)
+    assert opened.errors == ()
+    _, made = opened.renamed(3, 13, "eta")
+    assert made == RULE.replace("y, g", "y, eta").replace("lr = g", "lr = eta").replace("^2)*g", "^2)*eta")
+    _, made = opened.renamed(4, 8, "u")
+    assert made == RULE.replace("vector v", "vector u").replace("mean(v", "mean(u")
+    assert opened.definition(9, 30) == []
+    (place,) = opened.definition(14, 13)
+    assert place.line == 8
+    assert [span.line for span in opened.places(8, 16)] == [8, 9, 9]
+
+
+def test_options_are_those_of_the_optimizer_that_is_named():
+    for name, options in options_of_known().items():
+        line = f"    update {name}("
+        offered = completions(OpenText("net", f"train f for t < 2:\n{line}"), 2, len(line) + 1)
+        assert tuple(found.word for found in offered)[: len(options)] == options
+    offered = completions(OpenText("net", "    update own("), 1, 16)
+    assert {"lr", "clip", "limit", "decay"} <= {found.word for found in offered}
+
+
+def test_every_choice_and_function_has_a_meaning():
+    for word in (*(word for words in OPTIONS.values() for word in words), *WORDS_OF_FUNCTIONS):
+        assert meaning_of_word(word), word
+    assert meaning_of_word("adamw") == (
+        "`adamw(lr = …, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, root = 0, decay = 0, clip = none, "
+        "limit = none)`: decay beside the rule"
+    )
+    assert meaning_of_word("sgd") == "`sgd(lr = …, momentum = 0, decay = 0, clip = none)`"
+    assert "eps = 1e-10" in meaning_of_word("adagrad")

@@ -8,7 +8,7 @@ import tpc
 from tpc.scaling import classify
 
 TEXT = """width n
-dim k = 2
+dim k = 2, unused = 1
 input y[k] = 1, s = 1
 weight U : n x 2
 weight V : 1 x n
@@ -39,6 +39,8 @@ def refused(code, call):
         ("TP507", {"k": float("nan")}),
         ("TP507", {"k": float("inf")}),
         ("TP307", {"k": -1}),
+        ("TP307", {"unused": -1}),
+        ("TP308", {"unused": 10**9}),
     ],
 )
 def test_dims(code, dims):

@@ -50,7 +50,7 @@ def equation_data(formula: ZFormula, equation: Equation) -> dict[str, Any]:
         "right": text.expr(equation.right),
         "closed": None if closed is None else closed_text(text, closed),
         "for": ranges_data(equation.ranges[len(formula.loops) :]),
-        "text": print_equation(text, equation, formula.loops),
+        "text": print_equation(text, equation, len(formula.loops)),
         "latex": latex_equation(Latex(formula.scope), equation, len(formula.loops)),
     }
 

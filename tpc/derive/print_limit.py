@@ -23,7 +23,7 @@ def print_limit(limit: Limit) -> str:
     if limit.partials:
         lines += ["", "The derivatives in it, by symbol; each is 0 where its numerator is made first:", ""]
         lines += [
-            with_rule(print_equation(notation, e, ()), e.rule) for p in limit.partials for e in p.equations
+            with_rule(print_equation(notation, e, 0), e.rule) for p in limit.partials for e in p.equations
         ]
     notes = [*limit.notes, *footnotes(limit)]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"

@@ -10,6 +10,7 @@ from tpc.core.expr import Expr
 from tpc.core.greek import LETTERS
 from tpc.core.places import IndexRange
 from tpc.derive.formula import Equation, ZFormula, ZInput, ZMatMul, ZOuter, ZOuterMul
+from tpc.derive.loop_heads import under_heads
 from tpc.derive.nodes import Dot, Hat, Z
 from tpc.derive.notation import ATOM, POWER, PRODUCT, SUM, Notation, Written
 
@@ -103,14 +104,12 @@ def print_ranges(notation: TextNotation, ranges: Iterable[IndexRange]) -> str:
     return f" for {text}" if text else ""
 
 
-def print_equation(
-    notation: TextNotation, equation: Equation, known: Sequence[IndexRange], closed: Expr | None = None
-) -> str:
-    """One equation, with the ranges that are not known from around it, and its closed form."""
+def print_equation(notation: TextNotation, equation: Equation, known: int, closed: Expr | None = None) -> str:
+    """One equation, with the ranges of its variables past the first `known`, and its closed form."""
     text = f"{notation.expr(equation.left)} {equation.relation} {notation.expr(equation.right)}"
     if closed is not None:
         text += f" = {notation.expr(closed)}"
-    clause = print_ranges(notation, equation.ranges[len(known) :])
+    clause = print_ranges(notation, equation.ranges[known:])
     return f"{text},{clause}" if clause else text
 
 
@@ -120,7 +119,7 @@ def print_formula(formula: ZFormula) -> str:
     if isinstance(formula, ZInput):
         return f"{notation.label(formula.of)} given{print_ranges(notation, formula.loops)}"
     return "\n".join(
-        with_rule(print_equation(notation, e, (), formula.closed(e)), e.rule) for e in formula.equations
+        with_rule(print_equation(notation, e, 0, formula.closed(e)), e.rule) for e in formula.equations
     )
 
 
@@ -136,18 +135,12 @@ def is_hidden(formula: ZFormula) -> bool:
 
 def grouped(notation: TextNotation, formulas: Sequence[ZFormula]) -> list[str]:
     """The equations, those of a loop indented under its `for`."""
-    lines, around, path = list[str](), tuple[IndexRange, ...](), tuple[int, ...]()
-    for formula in formulas:
-        loops = formula.loops if formula.path else ()
-        same = 0
-        while same < min(len(around), len(loops)) and path[same] == formula.path[same]:
-            same += 1
-        for depth in range(same, len(loops)):
-            lines.append("    " * depth + print_ranges(notation, loops[depth : depth + 1]).strip() + ":")
-        around, path = loops, formula.path
-        indent = "    " * len(loops)
+    lines = list[str]()
+    for heads, known, formula in under_heads(formulas):
+        lines += ["    " * depth + print_ranges(notation, [loop]).strip() + ":" for depth, loop in heads]
+        indent = "    " * known
         for i, e in enumerate(formula.equations):
             closed = formula.closed(e)
             inner = "    " if i and isinstance(formula, ZMatMul) else ""
-            lines.append(with_rule(indent + inner + print_equation(notation, e, loops, closed), e.rule))
+            lines.append(with_rule(indent + inner + print_equation(notation, e, known, closed), e.rule))
     return lines

@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from tpc.api import Program, parse
+from tpc.core.inputs import parse_setting
 from tpc.diagnostics import catalogue
 from tpc.diagnostics.diagnostic import TpcError
 
@@ -42,7 +43,7 @@ def program_of_cell(text: str, name: str, dims: dict[str, object]) -> Program:
 
 
 def arguments(line: str) -> tuple[str, dict[str, object]]:
-    """The variable, and the values of dims, of a line of `%%tp`. Raises CellError (TP602)."""
+    """The variable, and the values of dims, of a line of `%%tp`. Raises CellError (TP507, TP602)."""
     try:
         words = shlex.split(line)
     except ValueError as error:
@@ -54,15 +55,20 @@ def arguments(line: str) -> tuple[str, dict[str, object]]:
         if word == "--set":
             if not words:
                 raise _refused("--set is not followed by DIM=NUMBER")
-            dim, equals, value = words.pop(0).partition("=")
-            if not equals:
-                raise _refused(f"`{dim}` is not of the form DIM=NUMBER")
-            dims[dim] = int(value) if value.isascii() and value.isdigit() and len(value) < 20 else value
+            dims |= [_setting(words.pop(0))]
         elif named or not word.isidentifier():
             raise _refused(f"`{word}` is no name of a variable, or one too many")
         else:
             name, named = word, True
     return name, dims
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """As the command line takes it."""
+    try:
+        return parse_setting(text)
+    except TpcError as error:
+        raise CellError(error.diagnostics, error.name) from None
 
 
 def _refused(why: str) -> CellError:

@@ -11,9 +11,13 @@ from tpc.editors.meanings import meaning_of_word
 from tpc.editors.open_text import OpenText
 from tpc.syntax.highlight import CONSTANTS, WORDS_OF_FUNCTIONS
 from tpc.syntax.layout import IN_TRAINING, RESERVED, STARTING
+from tpc.train.attributes import ATTRIBUTES
 from tpc.train.losses import NAMES as LOSSES
+from tpc.train.optimizer_rules import DECOUPLED, RATE
 from tpc.train.optimizer_rules import KNOWN as OPTIMIZERS
+from tpc.train.optimizers import options_of_known
 from tpc.train.parametrization import NAMES as PARAMETRIZATIONS
+from tpc.train.trainings import ADAPT_OPTIONS
 
 ATTRIBUTE = re.compile(r"([^\W\d]\w*)(?:\[[^\[\]]*\])?\.\w*$")
 FIRST = re.compile(r"\s*\w*$")
@@ -22,13 +26,12 @@ OPTIONS = {
     "loss": LOSSES,
     "parametrization": PARAMETRIZATIONS,
 }
-OF_WEIGHTS = ("std", "scale", "lr", "frozen", "decoupled")
-OF_UPDATES = ("lr", "momentum", "decay", "clip")
 WITHIN = {
-    re.compile(r"\s*update\s+\w+\s*\(.*$"): OF_UPDATES,
-    re.compile(r"\s*(weight|bias)\b[^,]*,.*$"): OF_WEIGHTS,
-    re.compile(r".*\badapt\s*\(.*\),\s*.*$"): ("loss", "lr", "steps"),
+    re.compile(r"\s*(?:weight|bias)\b[^,]*,.*$"): ATTRIBUTES,
+    re.compile(r".*\badapt\s*\(.*\),\s*.*$"): ADAPT_OPTIONS,
 }
+UPDATING = re.compile(r"\s*update\s+(\w+)\s*\(.*$")
+OF_EVERY_RULE = (*RATE, DECOUPLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,10 @@ def _inside(opened: OpenText, name: str) -> Iterator[Completion]:
 
 
 def _named_options(before: str) -> Iterator[Completion]:
+    updating = UPDATING.fullmatch(before)
+    if updating:
+        words = options_of_known().get(updating[1], OF_EVERY_RULE)
+        yield from (Completion(word, "option") for word in words)
     for pattern, words in WITHIN.items():
         if pattern.fullmatch(before):
             yield from (Completion(word, "option") for word in words)

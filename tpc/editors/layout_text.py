@@ -7,7 +7,7 @@ four columns a block; lines inside brackets stay lines; comments behind code sta
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tpc.syntax.highlight import TextKind, TextPiece, pieces
 from tpc.syntax.parse import parse_file
@@ -29,7 +29,7 @@ class TextLine:
     comment: str = ""
     comment_column: int = 0
     # the brackets that are open where it begins: not empty if it goes on with the line before
-    inside: str = field(default="")
+    inside: str = ""
 
 
 def laid_out(text: str, name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tpc.core.functions import FUNCTIONS
 from tpc.syntax import tree
+from tpc.train.optimizer_rules import built_in
+from tpc.train.optimizers import options_of_known
 
 LINES: dict[type, str] = {
     tree.ProgramName: "the program's name",
@@ -20,7 +22,7 @@ LINES: dict[type, str] = {
     tree.Parametrization: "how weights and learning rates scale with the width",
     tree.Network: "a network: a function of its arguments and of the weights",
     tree.Optimizer: "a rule for entries of weights: what a step takes off, from the gradient `g`",
-    tree.Train: "a training by gradient descent, a step for each value of the variable",
+    tree.Train: "a training, a step for each value of the variable",
     tree.Adapted: "a network after inner steps of its own",
     tree.AddTo: "an update of a weight by hand",
     tree.Examples: "the examples of a step",
@@ -46,26 +48,36 @@ WORDS = {
     "logistic": "log(1 + exp(−y·f))",
     "xent": "log Σ exp(f_k) − f_y, of class labels",
     "hinge": "max(0, 1 − y·f)",
-    "sgd": "`sgd(lr = …, momentum = 0, decay = 0, clip = none)`",
-    "adam": "`adam(lr = …, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, clip = none, limit = none)`",
-    "adamw": "`adamw(lr = …, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, decay = 0)`: decay beside the rule",
-    "signsgd": "`signsgd(lr = …, momentum = 0, eps = 0)`: the sign of the gradient's average",
-    "rmsprop": "`rmsprop(lr = …, beta2 = 0.99, eps = 1e-8, momentum = 0)`",
-    "adagrad": "`adagrad(lr = …, eps = 1e-10)`",
-    "lion": "`lion(lr = …, beta1 = 0.9, beta2 = 0.99, decay = 0)`",
-    "adamax": "`adamax(lr = …, beta1 = 0.9, beta2 = 0.999, eps = 1e-8)`",
-    "nadam": "`nadam(lr = …, beta1 = 0.9, beta2 = 0.999, eps = 1e-8)`",
     "mup": "maximal update parametrization: every layer learns features",
     "sp": "standard parametrization",
     "ntp": "NTK parametrization: training follows a kernel",
     "mfp": "mean-field parametrization",
+    "uniform": "`uniform(r = …)`: from mup (r = 0) to ntp (r = 1/2)",
+    "abc": "`abc(a = […], b = […], c = …)`: exponents of one's own, by weight",
 }
+OPTIMIZERS = {"adamw": "decay beside the rule", "signsgd": "the sign of the gradient's average"}
+UNSET = {"lr": "…", "clip": "none", "limit": "none"}  # options that are no numbers if they are left out
+
+
+def _meaning_of_optimizer(name: str) -> str:
+    """How it is written, with its defaults, and what it is."""
+    parameters = {} if name == "sgd" else built_in()[name].parameters
+    written = [f"{o} = {UNSET.get(o) or _default(parameters.get(o))}" for o in options_of_known()[name]]
+    meant = f": {OPTIMIZERS[name]}" if name in OPTIMIZERS else ""
+    return f"`{name}({', '.join(written)})`{meant}"
+
+
+def _default(value: tree.Tree | None) -> str:
+    """A decimal number; 0 of options that every optimizer has."""
+    return f"{float(value.value):g}".replace("e-0", "e-") if isinstance(value, tree.Literal) else "0"
 
 
 def meaning_of_word(word: str) -> str:
     """Empty if it has none in the language."""
     if word in WORDS:
         return WORDS[word]
+    if word in options_of_known():
+        return _meaning_of_optimizer(word)
     if word not in FUNCTIONS:
         return ""
     entry = FUNCTIONS[word]

@@ -13,6 +13,7 @@ from typing import Any
 from tpc.diagnostics.spans import Span
 from tpc.syntax import tree
 from tpc.syntax.walk import parts
+from tpc.train.optimizer_rules import GIVEN
 
 
 @dataclass(eq=False, slots=True)
@@ -86,8 +87,6 @@ class NamesOfFile:
             match s:
                 case tree.ForBlock(body=body):
                     self._declare(body, scope)
-                case tree.ProgramName():
-                    pass
                 case tree.WidthStatement(name=name):
                     self._new(scope, name, "width")
                 case tree.Dim(name=name):
@@ -131,18 +130,16 @@ class NamesOfFile:
         if name is not None:
             self._new(scope, name, kind)
 
-    def _inside_rule(self, s: tree.Optimizer, around: NameScope) -> NameScope:
-        """States may be read before their lines, which come after a step."""
+    def _inside(self, s: tree.Network | tree.Function | tree.Optimizer, around: NameScope) -> NameScope:
+        """The names of a block's own. What a rule is given, it declares nowhere."""
         scope = NameScope(around)
+        if isinstance(s, tree.Optimizer):
+            scope.names |= {name: DeclaredName(name, "given") for name in GIVEN}
         for parameter in s.parameters:
-            self._new(scope, parameter.name, "parameter")
-        self._declare(s.body, scope)
-        return scope
-
-    def _inside(self, s: tree.Network | tree.Function, around: NameScope) -> NameScope:
-        scope = NameScope(around)
-        for parameter in s.parameters:
-            self._new(scope, parameter, "argument")
+            if isinstance(parameter, tree.Option):
+                self._new(scope, parameter.name, "parameter")
+            else:
+                self._new(scope, parameter, "argument")
         self._declare(s.body, scope)
         return scope
 
@@ -195,16 +192,17 @@ class NamesOfFile:
                 self._visit(value, inner)
             case tree.Optimizer(parameters=parameters, body=body, result=result):
                 self._visit_all([parameter.value for parameter in parameters], scope)
-                self._visit_all((*body, result), self._inside_rule(node, scope))
+                self._visit_all((*body, result), self._inside(node, scope))
             case tree.Update(name=name, options=options, weights=weights):
-                self._visit_all((name, *weights), scope)
+                rule = scope.find(name.name)
+                if rule is not None and rule.kind == "optimizer":
+                    self._use(name, scope)
+                self._visit_all(weights, scope)
                 self._visit_all([option.value for option in options], scope)
             case tree.Parametrization(options=options):
                 self._visit_all([option.value for option in options], scope)
             case tree.Option(value=value):
                 self._visit(value, scope)
-            case tree.ProgramName() | None:
-                pass
             case tree.InputStatement() | tree.MatrixStatement() | tree.Vector() | tree.WeightStatement():
                 self._visit_declaration(node, scope)
             case tree.Define() | tree.OutputStatement() | tree.AddTo() | tree.Adapted() | tree.Examples():
@@ -213,7 +211,7 @@ class NamesOfFile:
                 inner = self._ranged(examples.clauses, scope)
                 self._visit_all((network, *examples.inputs, examples.label), inner)
                 self._visit_all([option.value for option in options], scope)
-            case tree.Node():
+            case tree.Node() if not isinstance(node, tree.ProgramName):  # that name is not one of the file's
                 self._visit_all(parts(node), scope)
 
     def _visit_clauses(self, node: Any, scope: NameScope) -> None:

@@ -17,7 +17,7 @@ from tpc.diagnostics.spans import Span
 from tpc.editors.meanings import LINES, meaning_of_word
 from tpc.editors.names_of_file import DeclaredName, NamesOfFile
 from tpc.pipeline import derive_limit, parse
-from tpc.syntax.highlight import TextKind, TextPiece, pieces
+from tpc.syntax.highlight import NAME, TextKind, TextPiece, pieces
 from tpc.syntax.layout import RESERVED
 from tpc.syntax.parse import parse_file
 from tpc.syntax.tree import File
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tpc.core.program import Program
     from tpc.derive.formula import ZFormula
 
-NAME = re.compile(r"[^\W\dᵀ⁰¹²³⁴⁵⁶⁷⁸⁹][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹]*")
 MOST_FORMULAS, MOST_LETTERS = 6, 1500  # of the limit that are shown of a line
 
 
@@ -110,7 +109,7 @@ class OpenText:
         spans = self.places(line, column)
         if not spans:
             raise RenameError("there is no name here that the program declares")
-        if not NAME.fullmatch(name) or normalise(name) in RESERVED:
+        if not re.fullmatch(NAME, name) or normalise(name) in RESERVED:
             raise RenameError(f"`{name[:100]}` cannot be a name")
         text = _replaced(self.text, spans, name)
         made = OpenText(self.name, text)
@@ -156,7 +155,7 @@ class OpenText:
         lines = list[str]()
         for formula in made[:MOST_FORMULAS]:
             notation = TextNotation(formula.scope)
-            lines += [with_rule(print_equation(notation, e, ()), e.rule) for e in formula.equations]
+            lines += [with_rule(print_equation(notation, e, 0), e.rule) for e in formula.equations]
         lines = [text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]} …" for text in lines]
         return [*lines, *([f"… and {len(made) - MOST_FORMULAS} more"] * (len(made) > MOST_FORMULAS))]
 

@@ -69,12 +69,16 @@ class Sweep:
 
     def best(self, name: str | None = None) -> dict[str, float] | None:
         """The point where an output, the first one if unnamed, is least; None if it is nowhere finite."""
-        value = self.summary(next(iter(self.outputs)) if name is None else name).value
-        where = np.where(np.isfinite(value), value, np.inf)
-        if not np.isfinite(where).any():
+        at = self._least(self.summary(next(iter(self.outputs)) if name is None else name))
+        if at is None:
             return None
-        at = np.unravel_index(int(np.argmin(where)), where.shape)
         return {axis: float(values[k]) for (axis, values), k in zip(self.axes.items(), at, strict=True)}
+
+    def _least(self, summary: Outcome) -> tuple[int, ...] | None:
+        """The index of the least value; None if none is finite."""
+        finite = np.isfinite(summary.value)
+        where = np.where(finite, summary.value, np.inf)
+        return tuple(map(int, np.unravel_index(np.argmin(where), where.shape))) if finite.any() else None
 
     def points(self) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
         """Every point's index in the grid, and its values."""
@@ -106,12 +110,13 @@ class Sweep:
     def _closing(self) -> list[str]:
         if not self.outputs:
             return []
-        first, best = next(iter(self.outputs)), self.best()
-        if best is None:
+        first = next(iter(self.outputs))
+        summary, best = self.summary(first), self.best()
+        at = self._least(summary)
+        if at is None or best is None:
             return [f"`{self.label(first)}` is nowhere finite"]
-        at = tuple(int(np.argmin(abs(v - best[name]))) for name, v in self.axes.items())
         where = ", ".join(f"{name} = {value:.{SHOWN_FIGURES}g}" for name, value in best.items())
-        return [f"best: {where}, with {self.label(first)} = {_shown(self.summary(first), at)}"]
+        return [f"best: {where}, with {self.label(first)} = {_shown(summary, at)}"]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -174,7 +179,7 @@ def sweep(
     """See `Evaluator.sweep`."""
     axes = checked_axes(program, values, inputs)
     shape = tuple(len(v) for v in axes.values())
-    found: list[Result | None] = []
+    found: list[Result] = []
     diverged = np.zeros(shape, bool)
     for at, point in zip(np.ndindex(shape), itertools.product(*axes.values()), strict=True):
         given = {**(inputs or {}), **dict(zip(axes, point, strict=True))}
@@ -195,17 +200,14 @@ def sweep(
 
 
 def _collected(
-    program: str, axes: Mapping[str, np.ndarray], found: Sequence[Result | None], diverged: np.ndarray
+    program: str, axes: Mapping[str, np.ndarray], found: Sequence[Result], diverged: np.ndarray
 ) -> Sweep:
-    first = next(result for result in found if result is not None)
-    everywhere = [*found, *[None] * (diverged.size - len(found))]
+    first, missing = found[0], diverged.size - len(found)
 
     def gathered(name: str, part: str) -> np.ndarray:
-        like = getattr(first[name], part)
-        blank = np.full(np.shape(like), np.nan)
-        return np.stack([blank if r is None else getattr(r[name], part) for r in everywhere]).reshape(
-            *diverged.shape, *np.shape(like)
-        )
+        shape = np.shape(getattr(first[name], part))
+        made = [getattr(result[name], part) for result in found]
+        return np.stack([*made, *[np.full(shape, np.nan)] * missing]).reshape(*diverged.shape, *shape)
 
     outputs = {
         name: Outcome(
@@ -214,8 +216,8 @@ def _collected(
         )
         for name in first
     }
-    notes = list(dict.fromkeys(note for result in found if result is not None for note in result.notes))
-    if len(found) < diverged.size:
+    notes = list(dict.fromkeys(note for result in found for note in result.notes))
+    if missing:
         notes.append(f"interrupted after {len(found)} of {diverged.size} points")
     return Sweep(program, axes, outputs, diverged, tuple(notes), len(found))
 
@@ -276,15 +278,11 @@ def checked_axes(
     return axes
 
 
-def dims_of(program: Program) -> frozenset[str]:
+def dims_of(program: Program) -> set[str]:
     """The names of the dims of the text that a program was made of, if it was."""
     from tpc.syntax.parse import parse_file
-    from tpc.syntax.tree import Dim
 
-    if program.source is None:
-        return frozenset()
-    statements = parse_file(program.source.text, program.source.name).statements
-    return frozenset(s.name.name for s in statements if isinstance(s, Dim))
+    return set() if program.source is None else parse_file(program.source.text, program.source.name).dims
 
 
 def parse_sweep(text: str) -> tuple[str, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tpc.evaluate.result_plot import BAND, INK
-from tpc.show.saved import save
+from tpc.show.saved import literal, save
 
 if TYPE_CHECKING:
     from tpc.evaluate.sweep import Sweep
@@ -31,9 +31,9 @@ def plot_sweep(sweep: Sweep, path: str | Path) -> None:
     figure = Figure(figsize=(4.6 * columns, 3.4 * rows), layout="constrained")
     for k, name in enumerate(names):
         axis = figure.add_subplot(rows, columns, k + 1)
-        axis.set_title(sweep.label(name))
+        axis.set_title(literal(sweep.label(name)))
         (_curve if len(sweep.axes) == 1 else _map)(figure, axis, sweep, name)
-    figure.suptitle(f"{sweep.program}: n = ∞")
+    figure.suptitle(literal(f"{sweep.program}: n = ∞"))
     save(figure, path, dpi=150)
 
 
@@ -62,7 +62,7 @@ def _curve(figure: Any, axis: Any, sweep: Sweep, name: str) -> None:
     best = sweep.best(name)
     if best is not None:
         axis.axvline(best[swept], color=INK, linewidth=0.8, linestyle=":")
-    axis.set_xlabel(swept)
+    axis.set_xlabel(literal(swept))
     axis.grid(alpha=0.3)
 
 
@@ -84,5 +84,5 @@ def _map(figure: Any, axis: Any, sweep: Sweep, name: str) -> None:
     best = sweep.best(name)
     if best is not None:
         axis.plot(best[across], best[down], "*", color="white", markeredgecolor=INK, markersize=11)
-    axis.set_xlabel(across)
-    axis.set_ylabel(down)
+    axis.set_xlabel(literal(across))
+    axis.set_ylabel(literal(down))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tpc.core.places import IndexRange
 from tpc.derive.formula import ZFormula
 from tpc.derive.limit import Limit
+from tpc.derive.loop_heads import under_heads
 from tpc.derive.mathml import MathML, mathml_equation, mathml_formula, row, whole
 from tpc.derive.text import is_hidden
 from tpc.display.markup import Markup, element, joined
@@ -23,19 +24,13 @@ class FormulaList:
             self.ids.setdefault(str(formula.of), f"formula-{k}")
 
     def html(self) -> Markup:
-        shown, hidden = [], []
-        around, path = tuple[IndexRange, ...](), tuple[int, ...]()
-        for k, formula in enumerate(self.limit):
-            if is_hidden(formula):
-                hidden.append(self._entry(k, formula, 0, 0))
-                continue
-            loops = formula.loops if formula.path else ()
-            same = 0
-            while same < min(len(around), len(loops)) and path[same] == formula.path[same]:
-                same += 1
-            shown += [self._head(loops[depth], depth) for depth in range(same, len(loops))]
-            around, path = loops, formula.path
-            shown.append(self._entry(k, formula, len(loops), len(loops)))
+        numbered = [*enumerate(self.limit)]
+        hidden = [self._entry(k, formula, 0) for k, formula in numbered if is_hidden(formula)]
+        left = [(k, formula) for k, formula in numbered if not is_hidden(formula)]
+        shown = list[Markup]()
+        for (k, _), (heads, known, formula) in zip(left, under_heads(f for _, f in left), strict=True):
+            shown += [self._head(loop, depth) for depth, loop in heads]
+            shown.append(self._entry(k, formula, known))
         parts = [joined(shown)]
         derivatives = self._derivatives()
         if derivatives:
@@ -48,13 +43,13 @@ class FormulaList:
         notes = [element("p", note, class_="faint") for note in self.limit.notes]
         return joined([*parts, *notes])
 
-    def _entry(self, k: int, formula: ZFormula, known: int, depth: int) -> Markup:
+    def _entry(self, k: int, formula: ZFormula, known: int) -> Markup:
         lines = [
             element("div", equation, element("span", f"({rule})", class_="rule"), class_="formula")
             for equation, rule in mathml_formula(formula, known)
         ]
         line = str(formula.origin.line) if formula.origin.line else None
-        return element("div", *lines, id=f"formula-{k}", class_=f"entry depth{min(depth, 6)}", data_line=line)
+        return element("div", *lines, id=f"formula-{k}", class_=f"entry depth{min(known, 6)}", data_line=line)
 
     def _head(self, loop: IndexRange, depth: int) -> Markup:
         bound = whole(row(*MathML(self.limit.scope).below(loop.variable, loop.count)))

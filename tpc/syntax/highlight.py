@@ -44,12 +44,13 @@ class TextPiece:
         return self.start + len(self.text)
 
 
+NAME = r"[^\W\dᵀ⁰¹²³⁴⁵⁶⁷⁸⁹][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹]*"
 CONSTANTS = ("pi", "π", "e")
 WORDS_OF_FUNCTIONS = (*FUNCTIONS, "where", "D", "pad", "onehot", "nngp", "ntk", "outer")
 PIECES = (
     (TextKind.COMMENT, r"#[^\n]*"),
     (TextKind.NUMBER, r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"),
-    (TextKind.NAME, r"[^\W\dᵀ⁰¹²³⁴⁵⁶⁷⁸⁹][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹]*(?:\$[0-9]+)*"),
+    (TextKind.NAME, rf"{NAME}(?:\$[0-9]+)*"),
     (TextKind.OPERATOR, r"\.T(?![\w$])|[⊤ᵀ]|\+=|<=|>=|\*\*|[-−+*·/^@=~<>≤≥]|[⁰¹²³⁴⁵⁶⁷⁸⁹]+|['′]+"),
     (TextKind.PUNCTUATION, r"[()\[\],:.]"),
     (TextKind.SPACE, r"\s+"),

@@ -107,7 +107,7 @@ class Resolver:
                 scope.declare(name, Symbol("width", name.span, node=statement))
             case tree.Dim(name=name, value=value):
                 override = scope.overrides.get(name.name)
-                count = override if override is not None else scope.extent(value)
+                count = scope.extent(value) if override is None else scope.count(override, value.span)
                 if scope.declare(name, Symbol("dim", name.span)):
                     # 1: what is wrong with it is said once
                     scope.dims[name.name] = 1 if count is None else count

@@ -154,15 +154,15 @@ class Scope:
     def extent(self, node: tree.Tree, limit: int = MAX_DIM) -> int | None:
         """A count: at least 0 (1 for a dim is not asked), at most `limit`."""
         value = self.integer(node)
-        if value is None:
-            return None
+        return None if value is None else self.count(value, node.span, limit)
+
+    def count(self, value: int, at: Span, limit: int = MAX_DIM) -> int | None:
+        """A value that may be a count, or None with an error there."""
         if value < 0:
-            self.errors.append(
-                catalogue.indices.dim_value(node.span, f"it is {value}, a count cannot be negative")
-            )
+            self.errors.append(catalogue.indices.dim_value(at, f"it is {value}, a count cannot be negative"))
             return None
         if value > limit:
-            self.errors.append(catalogue.indices.dim_size(node.span, value, limit))
+            self.errors.append(catalogue.indices.dim_size(at, value, limit))
             return None
         return value
 

@@ -376,3 +376,8 @@ Statement = Core | Training
 @dataclass(frozen=True, slots=True)
 class File(Node):
     statements: tuple[Statement, ...]
+
+    @property
+    def dims(self) -> set[str]:
+        """The names of the dims that it declares."""
+        return {s.name.name for s in self.statements if isinstance(s, Dim)}

@@ -22,6 +22,8 @@ from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weight_members import ByMember
 from tpc.train.weights import Weight, of_member, split, squared
 
+SGD_OPTIONS = ("lr", "momentum", "decay", "clip")
+
 
 @dataclass(frozen=True, slots=True)
 class Sgd:
@@ -145,7 +147,7 @@ def sgd_of(scene: Scene, update: tree.Update, time: Range) -> Sgd:
             catalogue.options.unknown_word(update.name.span, update.name.name, "an optimizer", ("sgd",))
         )
     options = options_of(update.options)
-    check_options(update.options, ("lr", "momentum", "decay", "clip"), "sgd")
+    check_options(update.options, SGD_OPTIONS, "sgd")
     if "lr" not in options:
         raise RefusedError(catalogue.options.option_missing(update.span, "sgd", "lr"))
 

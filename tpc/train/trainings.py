@@ -30,6 +30,7 @@ from tpc.train.training_options import check_options, option_value, options_of
 from tpc.train.weights import Reader, Weight
 
 REDUCTIONS = ("mean", "sum")
+ADAPT_OPTIONS = ("loss", "lr", "steps")
 
 
 @dataclass
@@ -321,7 +322,7 @@ class Trainings:
 
     def adapt_options(self, node: tree.Adapted) -> tuple[NamedLoss, Tree, Tree]:
         """The loss, the learning rate and the number of the inner steps."""
-        check_options(node.options, ("loss", "lr", "steps"), "`adapt`")
+        check_options(node.options, ADAPT_OPTIONS, "`adapt`")
         options = options_of(node.options)
         for needed in ("loss", "lr"):
             if needed not in options:

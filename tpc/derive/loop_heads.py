@@ -1,0 +1,20 @@
+"""Formulas under the heads of their loops, in which order any notation shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tpc.core.places import IndexRange
+from tpc.derive.formula import ZFormula
+
+
+def under_heads(formulas: Iterable[ZFormula]) -> Iterator[tuple[list[tuple[int, IndexRange]], int, ZFormula]]:
+    """Each formula, in how many loops it stands, and the loops that begin before it with their depths."""
+    around, path = tuple[IndexRange, ...](), tuple[int, ...]()
+    for formula in formulas:
+        loops = formula.loops if formula.path else ()
+        same = 0
+        while same < min(len(around), len(loops)) and path[same] == formula.path[same]:
+            same += 1
+        around, path = loops, formula.path
+        yield [*enumerate(loops)][same:], len(loops), formula
