@@ -48,15 +48,16 @@ output share = mean(S)
 
 
 def test_a_jump_that_moves_in_a_table():
-    """h = s g, s² = mean u²: P(s g + v/2 > 1) to second order in s² - 1, Var s² = 2/n; then what a row has, and
-    what a column has."""
+    """With h = s g, s² = mean u²: P(s g + v/2 > 1) to second order in s² - 1, Var s² = 2/n; then what rows and
+    columns have.
+    """
 
     def share(v):
         return norm.sf((v + 1 / 4) ** -0.5)
 
     def spread(of_one):
-        mean, square = (quad(lambda x: of_one(x) ** k * norm.pdf(x), -12, 12)[0] for k in (1, 2))
-        return square - mean**2
+        mean = quad(lambda x: of_one(x) * norm.pdf(x), -12, 12)[0]
+        return quad(lambda x: (of_one(x) - mean) ** 2 * norm.pdf(x), -12, 12)[0]
 
     found = tpc.parse(MOVING).corrections(samples=512, signs=64)
     own, d = found["share"], 1e-3
