@@ -48,9 +48,7 @@ output share = mean(S)
 
 
 def test_a_jump_that_moves_in_a_table():
-    """With h = s g, s² = mean u²: P(s g + v/2 > 1) to second order in s² - 1, Var s² = 2/n; then what rows and
-    columns have.
-    """
+    """P(s g + v/2 > 1) to second order in s² - 1, of s² = mean u², Var s² = 2/n; then rows and columns."""
 
     def share(v):
         return norm.sf((v + 1 / 4) ** -0.5)
